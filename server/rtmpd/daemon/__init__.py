@@ -1,0 +1,1 @@
+"""Composition root: configuration, logging, command line, worker."""

@@ -1,0 +1,1 @@
+"""The live graph: streams, publishers, subscribers; synchronous and clock-free."""

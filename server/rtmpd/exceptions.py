@@ -1,0 +1,87 @@
+"""Every exception of rtmpd, in one tree.
+
+RtmpdError
+├── ConfigError              a configuration that cannot be used; lists every mistake
+├── ProtocolError            the peer broke the protocol or a limit; ends its connection
+│   ├── HandshakeError       not RTMP, or a handshake we refuse
+│   ├── ChunkError           chunk stream violation (RTMP 1.0 section 5.3)
+│   ├── AmfError             AMF that cannot or must not be decoded
+│   └── DeadlineExceeded     the peer did not do in time what it had to do
+├── UsageError               our own code (or the library's user) called something out of turn
+└── Refused                  a request that is well formed but not granted; carries the status to send
+    ├── StreamBusy           the name has a publisher already
+    └── ResourceExhausted    a configured ceiling is reached
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class RtmpdError(Exception):
+    """Root of the tree."""
+
+
+class ConfigError(RtmpdError):
+    """A configuration that cannot be used.
+
+    ``problems`` holds one line per mistake, each with the key's path and what to do.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class ProtocolError(RtmpdError):
+    """The peer violated the protocol or one of our limits.
+
+    ``reason`` is a short stable word (``snake_case``) fit for a metric label; the message is for people
+    and never holds a secret.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class HandshakeError(ProtocolError):
+    """The first bytes are not an RTMP handshake that we accept."""
+
+
+class ChunkError(ProtocolError):
+    """The chunk stream is broken: nothing after this point can be parsed."""
+
+
+class AmfError(ProtocolError):
+    """An AMF body is truncated, too deep, too large, or of a type never accepted from the wire."""
+
+
+class DeadlineExceeded(ProtocolError):
+    """The peer missed a deadline; ``reason`` names which one."""
+
+
+class UsageError(RtmpdError):
+    """A method was called in a state that does not allow it: a bug on our side of the wire."""
+
+
+class Refused(RtmpdError):
+    """A request that is not granted.
+
+    ``code`` is the status code to send (see ``rtmp.constants.StatusCode``), ``description`` the sentence the
+    person at the encoder reads, ``reason`` a short stable word for metrics and logs.
+    """
+
+    def __init__(self, code: str, description: str, reason: str) -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+        self.reason = reason
+
+
+class StreamBusy(Refused):
+    """The name has a live publisher already."""
+
+
+class ResourceExhausted(Refused):
+    """A configured ceiling (streams, players, memory, waiting names) is reached."""

@@ -1,0 +1,1 @@
+"""Sans-I/O media payloads: tag headers, FLV, onMetaData."""

@@ -1,0 +1,56 @@
+"""What one peer may cost us. Frozen settings for a Session; the daemon fills them from its configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one connection (sizes in bytes, timeouts in seconds, rates per second)."""
+
+    handshake_timeout: float = 10.0
+    """From accept to a complete connect command: handshake and connect share one deadline."""
+    request_timeout: float = 20.0
+    """From connect to the first publish or play."""
+    first_media_timeout: float = 20.0
+    """From Publish.Start to the first media message."""
+    idle_publisher_timeout: float = 10.0
+    """Longest silence (no byte received) of a publisher."""
+    partial_message_timeout: float = 20.0
+    """Longest time that an incomplete message may stay without any progress on the connection."""
+    ping_interval: float = 60.0
+    """A peer silent for this long gets a Ping Request; 0 sends none."""
+    ping_timeout: float = 30.0
+    """A pinged player that sends nothing at all for this long is closed."""
+    min_chunk_size: int = 128
+    """Smallest chunk size a peer may set; smaller costs CPU per byte."""
+    max_chunk_streams: int = 64
+    max_message_bytes: int = 10 * 1024 * 1024
+    """Audio, video and aggregate messages."""
+    max_command_bytes: int = 64 * 1024
+    """Command, shared object and control messages."""
+    max_data_bytes: int = 1024 * 1024
+    """Data messages (onMetaData and the like)."""
+    max_partial_bytes: int = 12 * 1024 * 1024
+    """All incomplete messages of a connection together."""
+    max_message_streams: int = 8
+    max_calls: int = 100
+    """Commands before the first publish or play."""
+    max_control_messages: int = 100
+    """Control messages in a second."""
+    max_messages: int = 5000
+    """Messages of any kind in a second, averaged over the burst window below."""
+    max_messages_burst: int = 20000
+    max_stray_media: int = 100
+    """Media messages outside a publish that are dropped before the connection is closed."""
+    min_window_bytes: int = 64 * 1024
+    """Smaller acknowledgement windows asked for by a peer are raised to this."""
+    max_pings: int = 10
+    """Ping Requests answered in a second; more are ignored."""
+    max_amf_depth: int = 16
+    max_amf_values: int = 4096
+    max_app_bytes: int = 128
+    max_name_bytes: int = 256
+    max_query_bytes: int = 2048
+    max_tc_url_bytes: int = 1024
