@@ -1,8 +1,8 @@
 """Run ffmpeg as an encoder, a player and a judge, bounded in time and ended by pid.
 
-``bundled()`` is the binary of the imageio-ffmpeg wheel, so ``make test`` needs nothing but pip; ``installed()`` is
-the system's, used by the interop tests. There is no ffprobe in the wheel: packets are listed with the framemd5
-muxer and pictures are counted by decoding them.
+``bundled()`` is the binary of the imageio-ffmpeg wheel, so ``make test`` needs nothing but pip, and
+``installed()`` is the system's, for the interop tests. There is no ffprobe in the wheel: packets are listed with
+the framemd5 muxer and pictures are counted by decoding them.
 """
 
 from __future__ import annotations
@@ -136,7 +136,13 @@ class FFmpeg:
         return done.stdout
 
     def publish(
-        self, clip: Path, url: str, *, rate: float | None = 1.0, loop: bool = False, rtmp: tuple[str, ...] = ()
+        self,
+        clip: Path,
+        url: str,
+        *,
+        rate: float | None = 1.0,
+        loop: bool = False,
+        rtmp: tuple[str, ...] = (),
     ) -> contextlib.AbstractContextManager[Running]:
         """Publish a clip unchanged. ``rate`` is a multiple of real time, None for as fast as it goes."""
         pace = [] if rate is None else ["-readrate", str(rate)]
@@ -160,7 +166,18 @@ class FFmpeg:
     def packets(self, path: Path) -> Packets:
         """Every packet of a file, without decoding."""
         listing = self.run(
-            "-copyts", "-i", str(path), "-map", "0", "-c", "copy", "-f", "framemd5", "-format_version", "2", "-"
+            "-copyts",
+            "-i",
+            str(path),
+            "-map",
+            "0",
+            "-c",
+            "copy",
+            "-f",
+            "framemd5",
+            "-format_version",
+            "2",
+            "-",
         )
         return parse_framemd5(listing)
 

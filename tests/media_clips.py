@@ -1,4 +1,4 @@
-"""Short FLV clips, encoded on the fly with the bundled ffmpeg: 320x240, 25 frames and one keyframe a second."""
+"""Short FLV clips, encoded on the fly by the bundled ffmpeg: 320x240, 25 frames and a keyframe a second."""
 
 from __future__ import annotations
 

@@ -1,0 +1,90 @@
+"""The admin HTTP server: metrics and health, meant for the machine's own network."""
+
+from __future__ import annotations
+
+import platform
+from typing import Protocol
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from rtmpd import __version__
+from rtmpd.exceptions import UsageError
+from rtmpd.web.health import Readiness, healthz, readyz
+
+_KEEPALIVE_TIMEOUT = 75.0
+_SHUTDOWN_TIMEOUT = 1.0
+_MAX_REQUEST_BYTES = 64 * 1024
+
+_INDEX = f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>rtmpd</title>
+<h1>rtmpd {__version__}</h1>
+<ul>
+<li><a href="/metrics">/metrics</a> for Prometheus
+<li><a href="/healthz">/healthz</a> 200 while the process is alive
+<li><a href="/readyz">/readyz</a> 200 while it takes new connections, 503 and the reason otherwise
+<li><a href="/version">/version</a>
+</ul>
+</html>
+"""
+
+
+class Exposition(Protocol):
+    """Renders the metrics page; ``rtmpd.web.metrics.MetricsPage`` is one."""
+
+    def render(self, accept: str) -> tuple[str, bytes]:
+        """Content type and body in the best format that an ``Accept`` header asks for."""
+
+
+class AdminServer:
+    """``/metrics``, ``/healthz``, ``/readyz``, ``/version`` and an index of them on one address."""
+
+    def __init__(self, exposition: Exposition, readiness: Readiness) -> None:
+        application = web.Application(client_max_size=_MAX_REQUEST_BYTES)
+        application.router.add_get("/", _index)
+        application.router.add_get("/metrics", _metrics(exposition))
+        application.router.add_get("/healthz", healthz)
+        application.router.add_get("/readyz", readyz(readiness))
+        application.router.add_get("/version", _version)
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=_KEEPALIVE_TIMEOUT,
+            shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        )
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen, and return the bound address (port 0 picks a free one). OSError when it cannot."""
+        if self._runner.server is not None:
+            raise UsageError("the admin server was started already")
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        bound = self._runner.addresses[0]
+        return bound[0], bound[1]
+
+    async def close(self) -> None:
+        """Stop listening and end open requests within about a second; may be called more than once."""
+        await self._runner.cleanup()
+
+
+def _metrics(exposition: Exposition) -> Handler:
+    async def handler(request: web.Request) -> web.Response:
+        content_type, body = exposition.render(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+    return handler
+
+
+async def _index(_request: web.Request) -> web.Response:
+    return web.Response(text=_INDEX, content_type="text/html")
+
+
+async def _version(_request: web.Request) -> web.Response:
+    return web.json_response({"rtmpd": __version__, "python": platform.python_version()})
