@@ -1,0 +1,455 @@
+"""The chunk stream: messages to and from bytes (RTMP 1.0, section 5.3).
+
+Reasons of the ``ChunkError`` raised here:
+
+``no_header``            a chunk that repeats a header on a chunk stream that never had one
+``header_mid_message``   a new message header where the rest of a message was due
+``message_too_long``     a declared length over the limit for its message type
+``chunk_streams``        more chunk streams than ``Limits.max_chunk_streams``
+``partial_bytes``        more bytes in incomplete messages than ``Limits.max_partial_bytes``
+``chunk_size``           a chunk size of zero, over 2**31-1, or under ``Limits.min_chunk_size``
+``bad_control``          a Set Chunk Size or Abort message of less than four bytes
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from rtmpd.exceptions import ChunkError, UsageError
+from rtmpd.rtmp.constants import (
+    DEFAULT_CHUNK_SIZE,
+    EXTENDED_TIMESTAMP,
+    MAX_CHUNK_SIZE,
+    MAX_CSID,
+    MAX_MESSAGE_LENGTH,
+    MIN_CSID,
+    MessageType,
+)
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.messages import Message, parse_u32
+
+MAX_FULL_HEADER_DELTA_MS: Final = 10_000
+"""Longest fmt 0 timestamp that a following fmt 3 message adds again.
+
+The specification makes the timestamp of a fmt 0 header the delta of a message that then starts with fmt 3
+(section 5.3.1.2.4), and FMLE and FFmpeg mean that; nginx-rtmp and others mean no delta. A jump of more
+than this is taken to be meant by nobody.
+"""
+_TIMESTAMP_MASK: Final = 0xFFFFFFFF
+
+# The header words as read from one byte before the message header, so that nothing needs 24-bit reads:
+# (basic header byte, timestamp), (length, type id), message stream id with its bytes in reverse.
+_read_full = Struct(">III").unpack_from
+_read_same_stream = Struct(">II").unpack_from
+_read_u32 = Struct(">I").unpack_from
+
+# Whether fmt 3 chunks of the peer repeat the extended timestamp (section 5.3.1.3 says yes, its 2009
+# draft said no, and encoders follow either). Found out once, on the first such chunk.
+_UNDECIDED: Final = 0
+_REPEATED: Final = 1
+_NOT_REPEATED: Final = 2
+
+_MIN_RUN: Final = 4
+"""Chunks in hand from which cutting the headers out of a run beats collecting slices."""
+
+
+class _ChunkStream:
+    """The last header of a chunk stream, and the message being assembled on it."""
+
+    __slots__ = (
+        "continuation",
+        "delta",
+        "extended",
+        "length",
+        "parts",
+        "stream_id",
+        "timestamp",
+        "todo",
+        "type",
+    )
+
+    def __init__(self, csid: int) -> None:
+        self.continuation: int = 0xC0 | csid if csid < 64 else -1
+        """The one-byte fmt 3 basic header, or -1 where it takes more bytes."""
+        self.type: int = 0
+        self.timestamp: int = 0
+        self.delta: int = 0
+        """What a fmt 3 header adds to start a message."""
+        self.extended: int = -1
+        """The extended timestamp field of the last header that had any, -1 if it was not extended."""
+        self.stream_id: int = 0
+        self.length: int = 0
+        self.todo: int = 0
+        """Payload bytes of the message that no chunk has brought yet; 0 between messages."""
+        self.parts: list[bytes] = []
+
+
+class ChunkReader:
+    """Turns received bytes into messages. One per connection."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.chunk_size: int = DEFAULT_CHUNK_SIZE
+        """Bytes; the peer's, as its Set Chunk Size messages say."""
+        self.partial_bytes: int = 0
+        """Payload bytes held of incomplete messages."""
+        self.buffered: int = 0
+        """Bytes held of a chunk header whose chunk has not begun to arrive.
+
+        A message is under way if and only if this or ``partial_bytes`` is not 0.
+        """
+        self._limits = limits
+        self._max_length: list[int] = _max_lengths(limits)
+        self._streams: dict[int, _ChunkStream] = {}
+        self._header: bytes = b""
+        self._repeats_extended: int = _UNDECIDED
+        # A chunk whose payload was cut by the end of the data is gathered here, so that a large chunk
+        # that trickles in is neither joined again and again nor kept as a heap of small objects.
+        self._open: _ChunkStream | None = None
+        self._open_left: int = 0
+        self._open_payload: bytearray = bytearray()
+
+    def receive_data(self, data: bytes) -> list[Message]:
+        """Every message that ``data`` completes, in order.
+
+        Set Chunk Size and Abort have taken effect when they are returned. Raises ``ChunkError``: nothing
+        after it can be parsed, and messages that the same data completed before it are lost.
+        """
+        messages: list[Message] = []
+        pos = 0
+        if self._open is not None:
+            pos = self._fill_open_chunk(self._open, data, messages)
+        elif self._header:
+            data = self._header + data
+        end = len(data)
+        streams = self._streams
+        max_length = self._max_length
+        chunk_size = self.chunk_size
+        start = pos
+        # One long loop, as a call per chunk would cost as much as the work. Whatever ``break`` leaves
+        # from ``start`` on is a header that is not whole, and nothing of it has been recorded.
+        while pos < end:
+            start = pos
+            basic = data[pos]
+            csid = basic & 0x3F
+            pos += 1
+            if csid < 2:
+                pos += csid + 1
+                if pos > end:
+                    break
+                csid = 64 + data[start + 1] + (data[start + 2] << 8 if csid else 0)
+            stream = streams.get(csid)
+            if basic >= 0xC0:
+                if stream is None:
+                    raise ChunkError("no_header", f"fmt 3 on chunk stream {csid}, which has had no header")
+                if stream.extended >= 0:
+                    pos = self._skip_extended(stream, data, pos)
+                    if pos < 0:
+                        break
+                if stream.todo:
+                    if pos == end:
+                        break
+                    pos = self._take_chunks(stream, data, pos, messages)
+                    chunk_size = self.chunk_size
+                    start = pos
+                    continue
+                length = stream.length
+                if pos == end and length:
+                    break
+                message_type = stream.type
+                timestamp = (stream.timestamp + stream.delta) & _TIMESTAMP_MASK
+            else:
+                shape = 0
+                reversed_stream_id = 0
+                if basic < 0x40:
+                    if end - pos < 11:
+                        break
+                    field, shape, reversed_stream_id = _read_full(data, pos - 1)
+                    pos += 11
+                elif basic < 0x80:
+                    if end - pos < 7:
+                        break
+                    field, shape = _read_same_stream(data, pos - 1)
+                    pos += 7
+                else:
+                    if end - pos < 3:
+                        break
+                    field = _read_u32(data, pos - 1)[0]
+                    pos += 3
+                field &= 0xFFFFFF
+                extended = -1
+                if field == EXTENDED_TIMESTAMP:
+                    if end - pos < 4:
+                        break
+                    field = extended = _read_u32(data, pos)[0]
+                    pos += 4
+                if stream is None:
+                    stream = self._open_stream(csid, basic)
+                elif stream.todo:
+                    raise ChunkError(
+                        "header_mid_message",
+                        f"fmt {basic >> 6} on chunk stream {csid}, {stream.todo} bytes of a message due",
+                    )
+                if basic < 0x80:
+                    length = shape >> 8
+                    message_type = shape & 0xFF
+                    if length > max_length[message_type]:
+                        raise ChunkError(
+                            "message_too_long", f"message of type {message_type} declares {length} bytes"
+                        )
+                else:
+                    length = stream.length
+                    message_type = stream.type
+                if pos == end and length:
+                    break
+                if basic < 0x40:
+                    timestamp = field
+                    stream.delta = field if field <= MAX_FULL_HEADER_DELTA_MS else 0
+                    if reversed_stream_id & 0xFFFFFF:
+                        stream.stream_id = int.from_bytes(reversed_stream_id.to_bytes(4, "little"), "big")
+                    else:
+                        stream.stream_id = reversed_stream_id >> 24
+                else:
+                    timestamp = (stream.timestamp + field) & _TIMESTAMP_MASK
+                    stream.delta = field
+                stream.extended = extended
+                stream.type = message_type
+                stream.length = length
+            stream.timestamp = timestamp
+            stop = pos + length
+            if length <= chunk_size and stop <= end:
+                payload = data[pos:stop]
+                start = pos = stop
+                if message_type <= 2:
+                    self._apply_control(message_type, payload)
+                    chunk_size = self.chunk_size
+                messages.append(Message(message_type, timestamp, stream.stream_id, payload))
+            else:
+                stream.todo = length
+                start = pos = self._take_chunks(stream, data, pos, messages)
+                chunk_size = self.chunk_size
+        self._header = data[start:]
+        self.buffered = end - start
+        return messages
+
+    def _open_stream(self, csid: int, basic: int) -> _ChunkStream:
+        if basic >= 0x80:
+            raise ChunkError("no_header", f"fmt 2 on chunk stream {csid}, which has had no header")
+        # quirk(librtmp): opens chunk stream 2 with fmt 1; the missing stream id and base time are 0
+        if len(self._streams) >= self._limits.max_chunk_streams:
+            raise ChunkError("chunk_streams", f"more than {len(self._streams)} chunk streams")
+        stream = self._streams[csid] = _ChunkStream(csid)
+        return stream
+
+    def _skip_extended(self, stream: _ChunkStream, data: bytes, pos: int) -> int:
+        """The position after the extended timestamp of a fmt 3 chunk, if it has one; -1: more is needed.
+
+        Undecided, it waits only while the bytes may still turn out to be the timestamp, so that the last
+        chunk of a message with a payload of less than four bytes does not hang.
+        """
+        if self._repeats_extended == _NOT_REPEATED:
+            return pos
+        seen = data[pos : pos + 4]
+        if self._repeats_extended == _UNDECIDED:
+            # Some repeat the field, some the message's time, which differ after a delta.
+            field = stream.extended.to_bytes(4, "big")
+            time = stream.timestamp.to_bytes(4, "big")
+            if not field.startswith(seen) and not time.startswith(seen):
+                self._repeats_extended = _NOT_REPEATED
+                return pos
+        if len(seen) < 4:
+            return -1
+        self._repeats_extended = _REPEATED
+        return pos + 4
+
+    def _take_chunks(self, stream: _ChunkStream, data: bytes, pos: int, messages: list[Message]) -> int:
+        """Take the chunk payload at ``pos`` and the continuations that follow it; the position after them."""
+        end = len(data)
+        chunk_size = self.chunk_size
+        continuation = stream.continuation
+        header_size = 1
+        if stream.extended >= 0:
+            if self._repeats_extended == _REPEATED:
+                header_size = 5
+            elif self._repeats_extended == _UNDECIDED:
+                continuation = -1
+        before = todo = stream.todo
+        parts = stream.parts
+        if end - pos > _MIN_RUN * chunk_size < todo and continuation >= 0:
+            pos, todo = _cut_run(data, pos, todo, chunk_size, header_size, continuation, parts)
+        while todo:
+            if todo < before:
+                if end - pos <= header_size or data[pos] != continuation:
+                    stream.todo = todo
+                    self._hold(before - todo)
+                    return pos
+                pos += header_size
+            size = chunk_size
+            if todo < size:
+                size = todo
+            stop = pos + size
+            if stop > end:
+                self._open = stream
+                self._open_left = stop - end
+                self._open_payload = bytearray(data[pos:])
+                stream.todo = todo - size
+                self._hold(before - todo + end - pos)
+                return end
+            parts.append(data[pos:stop])
+            pos = stop
+            todo -= size
+        self.partial_bytes -= stream.length - before
+        self._complete(stream, messages)
+        return pos
+
+    def _fill_open_chunk(self, stream: _ChunkStream, data: bytes, messages: list[Message]) -> int:
+        """Go on with the chunk that the last data ended in; the position after it."""
+        left = self._open_left
+        if len(data) < left:
+            self._open_payload += data
+            self._open_left = left - len(data)
+            self._hold(len(data))
+            return len(data)
+        self._open_payload += data[:left]
+        stream.parts.append(bytes(self._open_payload))
+        self._open = None
+        self._open_payload = bytearray()
+        if stream.todo:
+            self._hold(left)
+        else:
+            self.partial_bytes -= stream.length - left
+            self._complete(stream, messages)
+        return left
+
+    def _hold(self, size: int) -> None:
+        self.partial_bytes += size
+        if self.partial_bytes > self._limits.max_partial_bytes:
+            raise ChunkError("partial_bytes", f"{self.partial_bytes} bytes in incomplete messages")
+
+    def _complete(self, stream: _ChunkStream, messages: list[Message]) -> None:
+        payload = b"".join(stream.parts)
+        stream.parts.clear()
+        stream.todo = 0
+        if stream.type <= 2:
+            self._apply_control(stream.type, payload)
+        messages.append(Message(stream.type, stream.timestamp, stream.stream_id, payload))
+
+    def _apply_control(self, message_type: int, payload: bytes) -> None:
+        if message_type == MessageType.SET_CHUNK_SIZE:
+            self._set_chunk_size(_control_value(payload))
+        elif message_type == MessageType.ABORT:
+            stream = self._streams.get(_control_value(payload))
+            if stream is not None and stream.todo:
+                self.partial_bytes -= stream.length - stream.todo
+                stream.todo = 0
+                stream.parts.clear()
+
+    def _set_chunk_size(self, chunk_size: int) -> None:
+        if not 1 <= chunk_size <= 0x7FFFFFFF:
+            raise ChunkError("chunk_size", f"chunk size {chunk_size:#x} is not in 1..2**31-1")
+        if chunk_size < self._limits.min_chunk_size:
+            raise ChunkError(
+                "chunk_size", f"chunk size {chunk_size} is under the minimum, {self._limits.min_chunk_size}"
+            )
+        self.chunk_size = min(chunk_size, MAX_CHUNK_SIZE)
+
+
+def _cut_run(
+    data: bytes, pos: int, todo: int, chunk_size: int, header_size: int, continuation: int, parts: list[bytes]
+) -> tuple[int, int]:
+    """Take all chunks in hand at once if nothing is interleaved; the new position and bytes to do.
+
+    Their headers are evenly spaced, so a few strided operations replace a slice per chunk.
+    """
+    step = chunk_size + header_size
+    available = len(data) - pos
+    headers = (todo - 1) // chunk_size
+    size = todo + headers * header_size
+    if size > available:
+        headers = (available - chunk_size) // step
+        size = chunk_size + headers * step
+    first = pos + chunk_size
+    if data[first] != continuation or data[first : pos + size : step].count(continuation) != headers:
+        return pos, todo
+    run = bytearray(data[pos : pos + size])
+    for width in range(step, chunk_size, -1):
+        del run[chunk_size::width]
+    parts.append(bytes(run))
+    return pos + size, todo - len(run)
+
+
+def _max_lengths(limits: Limits) -> list[int]:
+    """The longest payload accepted, by message type id."""
+    lengths = [limits.max_command_bytes] * 256
+    for message_type in (MessageType.AUDIO, MessageType.VIDEO, MessageType.AGGREGATE):
+        lengths[message_type] = limits.max_message_bytes
+    for message_type in (MessageType.DATA_AMF0, MessageType.DATA_AMF3):
+        lengths[message_type] = limits.max_data_bytes
+    return lengths
+
+
+def _control_value(payload: bytes) -> int:
+    if len(payload) < 4:
+        raise ChunkError("bad_control", f"chunk stream control message of {len(payload)} bytes, 4 needed")
+    return int.from_bytes(payload[:4], "big")
+
+
+_write_full = Struct(">HBHBB4s").pack
+
+
+def encode_message(
+    message_type: int, timestamp: int, stream_id: int, payload: bytes, csid: int, chunk_size: int
+) -> bytes:
+    """A whole message: a fmt 0 header, then fmt 3 continuations that repeat an extended timestamp.
+
+    ``timestamp`` (ms) is taken modulo 2**32. Raises ``UsageError`` for a ``csid`` outside 2..65599, a payload
+    over 2**24-1 bytes or a chunk size under 1.
+    """
+    length = len(payload)
+    if length > MAX_MESSAGE_LENGTH:
+        raise UsageError(f"message of {length} bytes, the protocol ends at {MAX_MESSAGE_LENGTH}")
+    timestamp &= _TIMESTAMP_MASK
+    field = timestamp
+    extension = b""
+    if timestamp >= EXTENDED_TIMESTAMP:
+        field = EXTENDED_TIMESTAMP
+        extension = timestamp.to_bytes(4, "big")
+    fields = _write_full(
+        field >> 8, field & 0xFF, length >> 8, length & 0xFF, message_type, stream_id.to_bytes(4, "little")
+    )
+    header = _basic_header(0x00, csid) + fields + extension
+    if length <= chunk_size:
+        return header + payload
+    if chunk_size < 1:
+        raise UsageError(f"chunk size {chunk_size} is under 1")
+    continuation = _basic_header(0xC0, csid) + extension
+    chunks = [payload[pos : pos + chunk_size] for pos in range(0, length, chunk_size)]
+    return header + continuation.join(chunks)
+
+
+def _basic_header(fmt_bits: int, csid: int) -> bytes:
+    """The shortest form for ``csid`` (section 5.3.1.1); ``fmt_bits`` are the top two bits in place."""
+    if not MIN_CSID <= csid <= MAX_CSID:
+        raise UsageError(f"chunk stream id {csid} is not in {MIN_CSID}..{MAX_CSID}")
+    if csid < 64:
+        return bytes((fmt_bits | csid,))
+    if csid < 320:
+        return bytes((fmt_bits, csid - 64))
+    return bytes((fmt_bits | 1,)) + (csid - 64).to_bytes(2, "little")
+
+
+class ChunkWriter:
+    """Turns messages into bytes. One per connection; keeps our own chunk size."""
+
+    def __init__(self) -> None:
+        self.chunk_size: int = DEFAULT_CHUNK_SIZE
+        """Bytes; as the Set Chunk Size messages written so far say."""
+
+    def write(self, message: Message, csid: int) -> bytes:
+        """The bytes of ``message``; a Set Chunk Size takes effect right after. Raises ``UsageError``."""
+        data = encode_message(
+            message.type, message.timestamp, message.stream_id, message.payload, csid, self.chunk_size
+        )
+        if message.type == MessageType.SET_CHUNK_SIZE:
+            self.chunk_size = parse_u32(message.payload)
+        return data
