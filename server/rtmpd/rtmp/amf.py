@@ -1,0 +1,376 @@
+"""AMF0 and AMF3 values (Adobe AMF0 specification of 2007, AMF3 of 2013): the one place that imports pyamf.
+
+pyamf does the coding. It is caged: left alone it imports and instantiates classes named on the wire, parses
+XML, inflates byte arrays and leaks a dozen kinds of exception. So its class loader is replaced, and
+``amf_scan`` walks every body first, refusing what must not reach it.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from rtmpd.exceptions import AmfError, UsageError
+from rtmpd.rtmp import amf_scan
+from rtmpd.rtmp.amf_scan import MAX_DEPTH, MAX_VALUES, ObjectLayout, Property, object_layout, skip_value
+
+with warnings.catch_warnings():
+    # pyamf's own doing, at import alone: pkg_resources and datetime.utcfromtimestamp are deprecated.
+    warnings.simplefilter("ignore")
+    import pyamf
+    import pyamf.amf0
+    import pyamf.amf3
+    import pyamf.util.imports
+
+__all__ = [
+    "UNDEFINED",
+    "AmfValue",
+    "Date",
+    "EcmaArray",
+    "ObjectLayout",
+    "Property",
+    "TypedObject",
+    "Undefined",
+    "XmlText",
+    "decode_amf3",
+    "decode_values",
+    "encode_amf3",
+    "encode_values",
+    "object_layout",
+    "skip_value",
+]
+
+
+class Undefined:
+    """Type of ``UNDEFINED``, ActionScript's undefined."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "UNDEFINED"
+
+
+UNDEFINED: Final = Undefined()
+
+
+class EcmaArray(dict[str, "AmfValue"]):
+    """An associative array: marker 0x08 in AMF0, where a plain dict is an anonymous object, 0x03."""
+
+    __slots__ = ()
+
+
+class TypedObject(dict[str, "AmfValue"]):
+    """An object with a class name. The name is only ever text to us."""
+
+    __slots__ = ("alias",)
+
+    def __init__(self, alias: str, properties: dict[str, AmfValue] | None = None) -> None:
+        super().__init__(properties or {})
+        self.alias = alias
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TypedObject) and self.alias == other.alias and dict.__eq__(self, other)
+
+    def __repr__(self) -> str:
+        return f"TypedObject({self.alias!r}, {dict.__repr__(self)})"
+
+
+class XmlText(str):
+    """An XML document as it came; never parsed."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """Milliseconds since 1970 in UTC; any double, so possibly outside what ``datetime`` can say."""
+
+    milliseconds: float
+
+
+_MAX_ENCODE_DEPTH: Final = 64
+_MAX_KEY_BYTES: Final = 0xFFFF
+
+AmfValue: TypeAlias = (
+    "bool | float | int | str | bytes | list[AmfValue] | dict[str, AmfValue] | Undefined | Date | None"
+)
+
+
+def _refuse_class(alias: object) -> None:
+    raise pyamf.UnknownClassAlias(f"classes are never loaded: {alias!r}")
+
+
+# Every path of pyamf from a name to a class goes through this module global. The registered classes go too,
+# but for its own plain object, which is found by type and not by name.
+pyamf.load_class = _refuse_class
+pyamf.CLASS_LOADERS.clear()
+pyamf.CLASS_CACHE.clear()
+pyamf.register_class(pyamf.ASObject)
+if pyamf.util.imports.finder in sys.meta_path:
+    # It would run pyamf's adapters whenever any part of the program first imports decimal, django and others.
+    sys.meta_path.remove(pyamf.util.imports.finder)
+
+
+def decode_values(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> list[AmfValue]:
+    """Decode every AMF0 value of ``data``, with AMF3 behind the marker 0x11. Raises AmfError.
+
+    AMF0 numbers come as floats, strings with bad UTF-8 get U+FFFD for it, a value met by reference comes
+    as a copy.
+    """
+    count, missing_end = amf_scan.scan(data, max_depth=max_depth, max_values=max_values)
+    decoder = _Amf0Decoder(data + missing_end)
+    return [_read(decoder) for _ in range(count)]
+
+
+def decode_amf3(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> AmfValue:
+    """Decode exactly one AMF3 value, without the AMF0 marker 0x11 before it. Raises AmfError."""
+    amf_scan.scan_amf3(data, max_depth=max_depth, max_values=max_values)
+    return _read(_Amf3Decoder(data))
+
+
+def encode_values(*values: AmfValue) -> bytes:
+    """Encode as AMF0. Raises UsageError for what AMF0 cannot say (byte arrays among it)."""
+    encoder = _Amf0Encoder()
+    return _write(encoder, values, amf3=False)
+
+
+def encode_amf3(value: AmfValue) -> bytes:
+    """Encode one AMF3 value, without the AMF0 marker 0x11 before it. Raises UsageError."""
+    encoder = _Amf3Encoder()
+    try:
+        return _write(encoder, (value,), amf3=True)
+    finally:
+        # It would keep every integer ever encoded.
+        pyamf.amf3.ENCODED_INT_CACHE.clear()
+
+
+def _read(decoder: Any) -> AmfValue:
+    try:
+        return _plain(decoder.readElement())
+    except Exception as error:
+        raise AmfError("amf_malformed", f"AMF cannot be decoded: {type(error).__name__}") from error
+
+
+def _plain(value: Any) -> AmfValue:
+    """Our own types for pyamf's, as a tree: the scan has bounded its depth and size."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, dict):
+        return UNDEFINED if value is pyamf.Undefined else value
+    properties = {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, pyamf.TypedObject):
+        return TypedObject(value.alias, properties)
+    return EcmaArray(properties) if isinstance(value, pyamf.MixedArray) else properties
+
+
+def _write(encoder: Any, values: Sequence[AmfValue], *, amf3: bool) -> bytes:
+    try:
+        for value in values:
+            _check_encodable(value, 0, amf3)
+            encoder.writeElement(value)
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(f"cannot be encoded as AMF: {error!r}") from error
+    return bytes(encoder.stream.getvalue())
+
+
+def _check_encodable(value: object, depth: int, amf3: bool) -> None:
+    if depth > _MAX_ENCODE_DEPTH:
+        raise UsageError(f"AMF values nested deeper than {_MAX_ENCODE_DEPTH}, or inside themselves")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str) or len(key.encode()) > _MAX_KEY_BYTES or (amf3 and not key):
+                raise UsageError(f"not a property name in AMF: {key!r:.80}")
+            _check_encodable(item, depth + 1, amf3)
+        if isinstance(value, TypedObject):
+            _check_encodable({value.alias: None}, depth, amf3)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_encodable(item, depth + 1, amf3)
+    elif not (value is None or isinstance(value, bool | int | float | str | Undefined | Date)) and not (
+        amf3 and isinstance(value, bytes)
+    ):
+        raise UsageError(f"AMF{3 if amf3 else 0} cannot say a {type(value).__name__}")
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+class _Amf0Context(pyamf.amf0.Context):
+    def getAMF3Decoder(self, amf0_decoder: Any) -> Any:
+        if "amf3_decoder" not in self.extra:
+            self.extra["amf3_decoder"] = _Amf3Decoder(amf0_decoder.stream)
+        return self.extra["amf3_decoder"]
+
+    def getStringForBytes(self, s: bytes) -> str:
+        return _text(s)
+
+
+class _Amf0Decoder(pyamf.amf0.Decoder):
+    """pyamf's decoder, where it would parse XML, build dates or classes, or turn numbers and keys to ints."""
+
+    def buildContext(self, **kwargs: Any) -> Any:
+        return _Amf0Context(**kwargs)
+
+    def readNumber(self) -> float:
+        return float(self.stream.read_double())
+
+    def readString(self, _raw: bool = False) -> str:
+        return _text(self.stream.read(self.stream.read_ushort()))
+
+    def readMixedArray(self) -> Any:
+        self.stream.read_ulong()
+        array = pyamf.MixedArray()
+        self.context.addObject(array)
+        array.update(self.readObjectAttributes(array))
+        return array
+
+    def readTypedObject(self) -> Any:
+        typed = pyamf.TypedObject(self.readString())
+        self.context.addObject(typed)
+        typed.update(self.readObjectAttributes(typed))
+        return typed
+
+    def readDate(self) -> Date:
+        milliseconds = self.stream.read_double()
+        self.stream.read_short()  # a time zone, which the specification says to ignore
+        return Date(milliseconds)
+
+    def readXML(self) -> XmlText:
+        return XmlText(self.readLongString())
+
+
+class _Amf3Context(pyamf.amf3.Context):
+    def getStringForBytes(self, s: bytes) -> str:
+        return _text(s)
+
+
+class _Amf3Decoder(pyamf.amf3.Decoder):
+    """pyamf's decoder, where it would parse XML, build dates, inflate byte arrays or trip over bad UTF-8."""
+
+    def buildContext(self, **kwargs: Any) -> Any:
+        return _Amf3Context(**kwargs)
+
+    def readBytes(self) -> str:
+        return str(self.readString())
+
+    def readDate(self) -> Any:
+        return self._leaf(lambda _: Date(self.stream.read_double()))
+
+    def readXML(self) -> Any:
+        return self._leaf(lambda size: XmlText(_text(self.stream.read(size))))
+
+    def readByteArray(self) -> Any:
+        return self._leaf(self.stream.read)
+
+    def _leaf(self, read: Callable[[int], Any]) -> Any:
+        header = self.readInteger(False)
+        if not header & pyamf.amf3.REFERENCE_BIT:
+            return self.context.getObject(header >> 1)
+        value = read(header >> 1)
+        self.context.addObject(value)
+        return value
+
+
+class _Amf0Encoder(pyamf.amf0.Encoder):
+    """pyamf's encoder with our types, and without references: no RTMP client but Flash follows them."""
+
+    def getTypeFunc(self, data: Any) -> Any:
+        for type_, write in (
+            (XmlText, self.writeXML),
+            (Undefined, self.writeUndefined),
+            (Date, self.writeDate),
+            (EcmaArray, self.writeMixedArray),
+            (TypedObject, self.writeTypedObject),
+            (dict, self.writeObject),
+            (bool, self.writeBoolean),
+            (int, self.writeNumber),
+        ):
+            if isinstance(data, type_):
+                return write
+        return super().getTypeFunc(data)
+
+    def writeReference(self, _value: Any) -> int:
+        return -1
+
+    def writeMixedArray(self, o: EcmaArray) -> None:
+        self.writeType(pyamf.amf0.TYPE_MIXEDARRAY)
+        self.stream.write_ulong(len(o))
+        self._writeDict(o)
+        self._writeEndObject()
+
+    def writeTypedObject(self, o: TypedObject) -> None:
+        self.writeType(pyamf.amf0.TYPE_TYPEDOBJECT)
+        self.serialiseString(o.alias)
+        self._writeDict(o)
+        self._writeEndObject()
+
+    def writeDate(self, d: Date) -> None:
+        self.writeType(pyamf.amf0.TYPE_DATE)
+        self.stream.write_double(d.milliseconds)
+        self.stream.write_short(0)
+
+    def writeXML(self, e: XmlText) -> None:
+        text = e.encode()
+        self.writeType(pyamf.amf0.TYPE_XML)
+        self.stream.write_ulong(len(text))
+        self.stream.write(text)
+
+
+class _Amf3Encoder(pyamf.amf3.Encoder):
+    """pyamf's encoder with our types."""
+
+    def getTypeFunc(self, data: Any) -> Any:
+        for type_, write in (
+            (XmlText, self.writeXML),
+            (Undefined, self.writeUndefined),
+            (Date, self.writeDate),
+            (EcmaArray, self.writeDict),
+            (TypedObject, self.writeTypedObject),
+            (dict, self.writeObject),
+            (bytes, self.writeByteArray),
+            (bool, self.writeBoolean),
+            (int, self.writeInteger),
+        ):
+            if isinstance(data, type_):
+                return write
+        return super().getTypeFunc(data)
+
+    def writeDate(self, n: Date) -> None:
+        self.context.addObject(n)
+        self.stream.write(pyamf.amf3.TYPE_DATE)
+        self._writeInteger(pyamf.amf3.REFERENCE_BIT)
+        self.stream.write_double(n.milliseconds)
+
+    def writeXML(self, n: XmlText) -> None:
+        self._write_blob(pyamf.amf3.TYPE_XMLSTRING, n, n.encode())
+
+    def writeByteArray(self, n: bytes) -> None:
+        self._write_blob(pyamf.amf3.TYPE_BYTEARRAY, n, n)
+
+    def _write_blob(self, marker: bytes, value: object, data: bytes) -> None:
+        self.context.addObject(value)
+        self.stream.write(marker)
+        self._writeInteger(len(data) << 1 | pyamf.amf3.REFERENCE_BIT)
+        self.stream.write(data)
+
+    def writeTypedObject(self, o: TypedObject) -> None:
+        # pyamf keys class definitions by Python class, of which all these have one: write each in full.
+        definition = pyamf.amf3.ClassDefinition(pyamf.TypedObjectClassAlias(o.alias))
+        self.context.addObject(o)
+        self.context.addClass(definition, definition)
+        self.stream.write(pyamf.amf3.TYPE_OBJECT)
+        self._writeInteger(pyamf.amf3.ObjectEncoding.DYNAMIC << 2 | 0b11)
+        self.serialiseString(o.alias)
+        for key, value in o.items():
+            self.serialiseString(key)
+            self.writeElement(value)
+        self.serialiseString("")

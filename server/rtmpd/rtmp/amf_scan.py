@@ -1,0 +1,375 @@
+"""A walk over AMF bytes that builds nothing: what is declared is checked against what is there.
+
+It refuses what must never reach a decoder (unknown markers, externalizable objects, reference cycles) and
+bounds what decoding may cost: depth, values and, through references, the size of the expanded result.
+A value reached by reference counts as if it were written out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from rtmpd.exceptions import AmfError
+
+MAX_DEPTH: Final = 16
+"""Objects and arrays inside one another; a scalar on its own has depth 0."""
+MAX_VALUES: Final = 4096
+OBJECT_END: Final = b"\x00\x00\x09"
+
+NUMBER: Final = 0x00
+BOOLEAN: Final = 0x01
+STRING: Final = 0x02
+OBJECT: Final = 0x03
+NULL: Final = 0x05
+UNDEFINED: Final = 0x06
+REFERENCE: Final = 0x07
+ECMA_ARRAY: Final = 0x08
+STRICT_ARRAY: Final = 0x0A
+DATE: Final = 0x0B
+LONG_STRING: Final = 0x0C
+UNSUPPORTED: Final = 0x0D
+XML_DOCUMENT: Final = 0x0F
+TYPED_OBJECT: Final = 0x10
+AVMPLUS: Final = 0x11
+
+_AMF0_FIXED: Final = {NUMBER: 8, BOOLEAN: 1, NULL: 0, UNDEFINED: 0, DATE: 10, UNSUPPORTED: 0}
+_AMF0_COUNTED: Final = {STRING: 2, LONG_STRING: 4, XML_DOCUMENT: 4}
+_AMF3_UNDEFINED_TO_TRUE: Final = range(0x04)
+_AMF3_INTEGER: Final = 0x04
+_AMF3_DOUBLE: Final = 0x05
+_AMF3_STRING: Final = 0x06
+_AMF3_DATE: Final = 0x08
+_AMF3_ARRAY: Final = 0x09
+_AMF3_OBJECT: Final = 0x0A
+_AMF3_BLOBS: Final = frozenset({0x07, 0x0B, 0x0C})
+"""XMLDocument, XML and ByteArray: a length and that many bytes."""
+_MAX_EXPANSION_BYTES: Final = 1024 * 1024
+"""Text and blobs that references may add to what is written out."""
+
+
+class Property(NamedTuple):
+    """Where one property of an AMF0 object lies in the bytes that were walked."""
+
+    key: bytes
+    start: int
+    """Of the key's length."""
+    value_start: int
+    """Of the value's marker."""
+    end: int
+
+
+class ObjectLayout(NamedTuple):
+    """Where the parts of an AMF0 object or ECMA array lie."""
+
+    properties: list[Property]
+    end: int
+    """One past the end marker, or the end of the bytes when the marker is missing."""
+
+
+class _Cost(NamedTuple):
+    """What a finished object costs whoever refers to it."""
+
+    values: int
+    height: int
+    text_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Traits:
+    members: int
+    dynamic: bool
+    text_bytes: int
+
+
+def scan(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> tuple[int, bytes]:
+    """Walk a whole AMF0 body. Returns how many values it holds and the end marker it lacks, if any.
+
+    Raises AmfError (``amf_truncated``, ``amf_marker``, ``amf_depth``, ``amf_values``, ``amf_reference``,
+    ``amf_externalizable``).
+    """
+    scanner = _Scanner(data, max_depth, max_values)
+    count = 0
+    while scanner.pos < len(data):
+        scanner.amf0_value(0)
+        count += 1
+    return count, OBJECT_END if scanner.end_missing else b""
+
+
+def scan_amf3(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> None:
+    """Walk exactly one AMF3 value. Raises AmfError, as ``scan`` does, also when bytes follow it."""
+    scanner = _Scanner(data, max_depth, max_values)
+    scanner.amf3_value(0)
+    if scanner.pos != len(data):
+        raise AmfError("amf_trailing", f"{len(data) - scanner.pos} bytes follow an AMF3 value")
+
+
+def skip_value(data: bytes, pos: int, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> int:
+    """Position after the AMF0 value that starts at ``pos``. Raises AmfError.
+
+    References are counted from that value, so it must not refer to what stands before it.
+    """
+    scanner = _Scanner(data, max_depth, max_values, pos)
+    scanner.amf0_value(0)
+    return scanner.pos
+
+
+def object_layout(
+    data: bytes, pos: int, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES
+) -> ObjectLayout:
+    """Layout of the AMF0 object, typed object or ECMA array whose marker is at ``pos``. Raises AmfError."""
+    scanner = _Scanner(data, max_depth, max_values, pos)
+    if data[pos : pos + 1] not in (b"\x03", b"\x08", b"\x10"):
+        raise AmfError("amf_marker", "an object is expected")
+    scanner.layout = []
+    scanner.amf0_value(0)
+    return ObjectLayout(scanner.layout, scanner.pos)
+
+
+class _Scanner:
+    """Position, budgets and reference tables of one walk."""
+
+    def __init__(self, data: bytes, max_depth: int, max_values: int, pos: int = 0) -> None:
+        self.data = data
+        self.pos = pos
+        self.end_missing = False
+        self.layout: list[Property] | None = None
+        """Filled with the properties of the outermost object when it is a list."""
+        self._max_depth = max_depth
+        self._max_values = max_values
+        self._values = 0
+        self._text_bytes = 0
+        self._deepest = 0
+        # Objects by reference index; None while an object is still open.
+        self._amf0_objects: list[_Cost | None] = []
+        self._amf3_objects: list[_Cost | None] = []
+        self._amf3_strings: list[int] = []
+        self._amf3_traits: list[_Traits] = []
+
+    # Bytes and budgets
+
+    def _take(self, size: int) -> int:
+        """Claim ``size`` bytes and return where they start."""
+        start = self.pos
+        if size > len(self.data) - start:
+            raise AmfError("amf_truncated", f"{size} bytes declared, {len(self.data) - start} left")
+        self.pos = start + size
+        return start
+
+    def _unsigned(self, size: int) -> int:
+        start = self._take(size)
+        return int.from_bytes(self.data[start : start + size], "big")
+
+    def _text(self, size: int) -> int:
+        self._text_bytes += size
+        return self._take(size)
+
+    def _count_values(self, values: int) -> None:
+        self._values += values
+        if self._values > self._max_values:
+            raise AmfError("amf_values", f"more than {self._max_values} values")
+
+    def _check_depth(self, depth: int) -> None:
+        if depth > self._max_depth:
+            raise AmfError("amf_depth", f"nested deeper than {self._max_depth}")
+        self._deepest = max(self._deepest, depth)
+
+    def _check_elements(self, count: int) -> None:
+        if count > len(self.data) - self.pos:
+            raise AmfError(
+                "amf_truncated", f"{count} elements declared, {len(self.data) - self.pos} bytes left"
+            )
+
+    def _refer(self, objects: list[_Cost | None], index: int, depth: int) -> None:
+        if index >= len(objects):
+            raise AmfError("amf_reference", f"reference {index} of {len(objects)} objects")
+        cost = objects[index]
+        if cost is None:
+            raise AmfError("amf_reference", "an object refers to itself")
+        self._count_values(cost.values)
+        self._check_depth(depth + cost.height)
+        self._text_bytes += cost.text_bytes
+        self._check_expansion()
+
+    def _check_expansion(self) -> None:
+        if self._text_bytes > len(self.data) + _MAX_EXPANSION_BYTES:
+            raise AmfError("amf_reference", "references expand to too much text")
+
+    # AMF0
+
+    def amf0_value(self, depth: int) -> None:
+        """Walk one value; ``depth`` is that of the object around it."""
+        self._count_values(1)
+        marker = self._unsigned(1)
+        if (size := _AMF0_FIXED.get(marker)) is not None:
+            self._take(size)
+        elif (length_size := _AMF0_COUNTED.get(marker)) is not None:
+            self._text(self._unsigned(length_size))
+        elif marker == REFERENCE:
+            self._refer(self._amf0_objects, self._unsigned(2), depth)
+        elif marker == AVMPLUS:
+            self.amf3_value(depth)
+        elif marker in (OBJECT, ECMA_ARRAY, STRICT_ARRAY, TYPED_OBJECT):
+            self._amf0_complex(marker, depth + 1)
+        else:
+            raise AmfError("amf_marker", f"AMF0 marker {marker:#04x}")
+
+    def _amf0_complex(self, marker: int, depth: int) -> None:
+        opened = self._open(self._amf0_objects, depth)
+        if marker == STRICT_ARRAY:
+            count = self._unsigned(4)
+            self._check_elements(count)
+            for _ in range(count):
+                self.amf0_value(depth)
+        else:
+            if marker == ECMA_ARRAY:
+                self._take(4)  # the count is wrong in the wild; the end marker decides
+            elif marker == TYPED_OBJECT:
+                self._text(self._unsigned(2))
+            self._amf0_properties(depth)
+        self._close(self._amf0_objects, depth, opened)
+
+    def _amf0_properties(self, depth: int) -> None:
+        data = self.data
+        first = True
+        while True:
+            # quirk(hardware encoders): the last object of a body lacks its end marker.
+            if self.pos == len(data) and depth == 1 and not first:
+                self.end_missing = True
+                return
+            start = self.pos
+            key_size = self._unsigned(2)
+            key_start = self._text(key_size)
+            # The end of an object is the marker 0x09 after a key, which is empty when the peer is sane.
+            if data[self.pos : self.pos + 1] == OBJECT_END[2:]:
+                if key_size:
+                    raise AmfError("amf_marker", "an object ends after a key")
+                self.pos += 1
+                return
+            value_start = self.pos
+            self.amf0_value(depth)
+            if depth == 1 and self.layout is not None:
+                key = data[key_start : key_start + key_size]
+                self.layout.append(Property(key, start, value_start, self.pos))
+            first = False
+
+    def _open(self, objects: list[_Cost | None], depth: int) -> tuple[int, int, int, int]:
+        self._check_depth(depth)
+        objects.append(None)
+        opened = (len(objects) - 1, self._values, self._text_bytes, self._deepest)
+        self._deepest = depth
+        return opened
+
+    def _close(self, objects: list[_Cost | None], depth: int, opened: tuple[int, int, int, int]) -> None:
+        index, values, text_bytes, deepest = opened
+        height = self._deepest - depth + 1
+        objects[index] = _Cost(self._values - values, height, self._text_bytes - text_bytes)
+        self._deepest = max(self._deepest, deepest)
+
+    # AMF3
+
+    def amf3_value(self, depth: int) -> None:
+        """Walk one value; ``depth`` is that of the object around it."""
+        self._count_values(1)
+        marker = self._unsigned(1)
+        if marker in _AMF3_UNDEFINED_TO_TRUE:
+            return
+        if marker == _AMF3_INTEGER:
+            self._u29()
+        elif marker == _AMF3_DOUBLE:
+            self._take(8)
+        elif marker == _AMF3_STRING:
+            self._amf3_string()
+        elif marker == _AMF3_DATE or marker in _AMF3_BLOBS:
+            self._amf3_leaf(marker, depth)
+        elif marker == _AMF3_ARRAY:
+            self._amf3_array(depth)
+        elif marker == _AMF3_OBJECT:
+            self._amf3_object(depth)
+        else:
+            raise AmfError("amf_marker", f"AMF3 marker {marker:#04x}")
+
+    def _u29(self) -> int:
+        value = 0
+        for _ in range(3):
+            byte = self._unsigned(1)
+            value = value << 7 | byte & 0x7F
+            if byte < 0x80:
+                return value
+        return value << 8 | self._unsigned(1)
+
+    def _amf3_string(self) -> int:
+        """Walk a string without marker and return its size in bytes."""
+        header = self._u29()
+        if not header & 1:
+            if header >> 1 >= len(self._amf3_strings):
+                raise AmfError(
+                    "amf_reference", f"reference {header >> 1} of {len(self._amf3_strings)} strings"
+                )
+            size = self._amf3_strings[header >> 1]
+            self._text_bytes += size
+            self._check_expansion()
+            return size
+        size = header >> 1
+        self._text(size)
+        if size:
+            self._amf3_strings.append(size)
+        return size
+
+    def _amf3_leaf(self, marker: int, depth: int) -> None:
+        header = self._u29()
+        if not header & 1:
+            self._refer(self._amf3_objects, header >> 1, depth)
+            return
+        if marker == _AMF3_DATE:
+            self._take(8)
+            size = 0
+        else:
+            size = header >> 1
+            self._text(size)
+        self._amf3_objects.append(_Cost(0, 0, size))
+
+    def _amf3_array(self, depth: int) -> None:
+        header = self._u29()
+        if not header & 1:
+            self._refer(self._amf3_objects, header >> 1, depth)
+            return
+        opened = self._open(self._amf3_objects, depth + 1)
+        while self._amf3_string():
+            self.amf3_value(depth + 1)
+        self._check_elements(header >> 1)
+        for _ in range(header >> 1):
+            self.amf3_value(depth + 1)
+        self._close(self._amf3_objects, depth + 1, opened)
+
+    def _amf3_object(self, depth: int) -> None:
+        header = self._u29()
+        if not header & 1:
+            self._refer(self._amf3_objects, header >> 1, depth)
+            return
+        traits = self._amf3_read_traits(header >> 1)
+        opened = self._open(self._amf3_objects, depth + 1)
+        self._text_bytes += traits.text_bytes
+        self._check_expansion()
+        self._check_elements(traits.members)
+        for _ in range(traits.members):
+            self.amf3_value(depth + 1)
+        while traits.dynamic and self._amf3_string():
+            self.amf3_value(depth + 1)
+        self._close(self._amf3_objects, depth + 1, opened)
+
+    def _amf3_read_traits(self, header: int) -> _Traits:
+        if not header & 1:
+            if header >> 1 >= len(self._amf3_traits):
+                raise AmfError("amf_reference", f"reference {header >> 1} of {len(self._amf3_traits)} traits")
+            return self._amf3_traits[header >> 1]
+        if header & 2:
+            raise AmfError("amf_externalizable", "externalizable objects are not accepted")
+        members = header >> 3
+        text_bytes = self._amf3_string()
+        self._check_elements(members)
+        for _ in range(members):
+            text_bytes += self._amf3_string()
+        traits = _Traits(members, bool(header & 4), text_bytes)
+        self._amf3_traits.append(traits)
+        return traits

@@ -1,0 +1,270 @@
+"""Commands: typed views of the AMF bodies of types 17 and 20, and the objects a server answers with.
+
+RTMP 1.0 section 7.2; connect as Flash, encoders and Enhanced RTMP v2 really send it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final, TypeGuard
+
+from rtmpd.exceptions import AmfError, ProtocolError
+from rtmpd.rtmp import amf
+from rtmpd.rtmp.amf import AmfValue
+from rtmpd.rtmp.constants import CapsEx, FourCcMask, MessageType, ObjectEncoding, StatusCode, StatusLevel
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.messages import Message
+
+FMS_VERSION: Final = "FMS/3,5,3,888"
+"""What we call ourselves: encoders compare nothing, but Flash players switch features on it."""
+CAPABILITIES: Final = 31
+"""``capabilities`` of a connect result, as FMS and every compatible server sends it."""
+SERVER_CAPS_EX: Final = int(CapsEx.MULTITRACK | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET)
+
+_MAX_TRANSACTION_ID: Final = 2**53
+_MAX_TEXT_BYTES: Final = 4096
+"""Of flashVer, swfUrl and pageUrl each."""
+_MAX_FOUR_CCS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command message (section 7.2)."""
+
+    name: str
+    transaction_id: float
+    """Integral, 0 <= id < 2**53; 0 asks for no reply."""
+    command_object: AmfValue = None
+    args: tuple[AmfValue, ...] = ()
+    amf3: bool = False
+    """True when it came as type 17; replies go out as type 20 all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectParams:
+    """What a connect command asks for (section 7.2.1.1 and Enhanced RTMP v2)."""
+
+    app: str
+    """Without query, trailing slashes and the ``/_definst_`` instance."""
+    app_query: str = ""
+    """What followed the first ``?`` of the app, without it; may hold secrets."""
+    tc_url: str = ""
+    """As sent, quotes removed; made from the app when absent. May hold secrets."""
+    flash_ver: str = ""
+    swf_url: str = ""
+    page_url: str = ""
+    object_encoding: int = ObjectEncoding.AMF0
+    four_cc_list: tuple[str, ...] = ()
+    video_four_cc_info_map: dict[str, int] = field(default_factory=dict)
+    audio_four_cc_info_map: dict[str, int] = field(default_factory=dict)
+    caps_ex: int = 0
+    """Bits of ``CapsEx``."""
+    connect_object: dict[str, AmfValue] = field(default_factory=dict)
+    """The command object as it came, for whoever needs a property not named here."""
+    args: tuple[AmfValue, ...] = ()
+    """Optional user arguments after the command object."""
+
+    @classmethod
+    def from_command(cls, command: Command, limits: Limits) -> ConnectParams:
+        """Read a connect command leniently.
+
+        Raises ProtocolError (``bad_connect``, ``app_too_long``, ``query_too_long``, ``tc_url_too_long``,
+        ``field_too_long``) when there is no object or a field is over its limit.
+        """
+        properties = command.command_object
+        if not isinstance(properties, dict):
+            raise ProtocolError("bad_connect", "connect carries no command object")
+        app, app_query = _split_app(_text(properties, "app"))
+        _check_length("app", app, limits.max_app_bytes)
+        _check_length("query", app_query, limits.max_query_bytes)
+        # quirk(librtmp tools and scripts): the property is spelled tcurl, or the URL comes in single quotes.
+        tc_url = (_text(properties, "tcUrl") or _text(properties, "tcurl")).strip("'")
+        tc_url_path, _, tc_url_query = tc_url.partition("?")
+        _check_length("tc_url", tc_url_path, limits.max_tc_url_bytes)
+        _check_length("query", tc_url_query, limits.max_query_bytes)
+        return cls(
+            app=app,
+            app_query=app_query,
+            tc_url=tc_url or f"/{_join_query(app, app_query)}",
+            flash_ver=_short_text(properties, "flashVer"),
+            swf_url=_short_text(properties, "swfUrl"),
+            page_url=_short_text(properties, "pageUrl"),
+            object_encoding=_object_encoding(properties.get("objectEncoding")),
+            four_cc_list=_four_ccs(properties.get("fourCcList")),
+            video_four_cc_info_map=_masks(properties.get("videoFourCcInfoMap")),
+            audio_four_cc_info_map=_masks(properties.get("audioFourCcInfoMap")),
+            caps_ex=_whole(properties.get("capsEx")),
+            connect_object=properties,
+            args=command.args,
+        )
+
+    def to_command(self, transaction_id: int = 1) -> Command:
+        """Build the connect command of a client; only fields that are set are sent.
+
+        ``connect_object`` gives further properties; a named field wins over its entry there.
+        """
+        app = _join_query(self.app, self.app_query)
+        properties: dict[str, AmfValue] = {**self.connect_object, "app": app}
+        optional: dict[str, AmfValue] = {
+            "flashVer": self.flash_ver,
+            "tcUrl": self.tc_url,
+            "swfUrl": self.swf_url,
+            "pageUrl": self.page_url,
+            "objectEncoding": self.object_encoding,
+            "fourCcList": list(self.four_cc_list),
+            "videoFourCcInfoMap": dict(self.video_four_cc_info_map),
+            "audioFourCcInfoMap": dict(self.audio_four_cc_info_map),
+            "capsEx": self.caps_ex,
+        }
+        properties.update({key: value for key, value in optional.items() if value})
+        return Command("connect", transaction_id, properties, self.args)
+
+
+def parse_command(message: Message, limits: Limits) -> Command:
+    """Parse a command message of type 20 or 17. Raises AmfError when it is not one.
+
+    A transaction id that is missing, not a number or not one that a client may use counts as 0:
+    nobody waits for the reply.
+    """
+    amf3 = message.type == MessageType.COMMAND_AMF3
+    values = _decode(message.payload, limits, skip_format=amf3)
+    if not values or not isinstance(values[0], str):
+        raise AmfError("bad_command", "a command message does not start with a name")
+    transaction_id = _transaction_id(values[1]) if len(values) > 1 else 0.0
+    command_object = values[2] if len(values) > 2 else None
+    return Command(str(values[0]), transaction_id, command_object, tuple(values[3:]), amf3)
+
+
+def serialize_command(command: Command) -> bytes:
+    """Payload of a type 20 message. Raises UsageError for a value that AMF0 cannot say."""
+    return amf.encode_values(command.name, command.transaction_id, command.command_object, *command.args)
+
+
+def parse_data(message: Message, limits: Limits | None = None) -> tuple[str, list[AmfValue]]:
+    """Handler name and arguments of a data message, type 18 or 15. Raises AmfError."""
+    limits = limits or Limits()
+    values = _decode(message.payload, limits, skip_format=message.type == MessageType.DATA_AMF3)
+    if not values or not isinstance(values[0], str):
+        raise AmfError("bad_data", "a data message does not start with a name")
+    return str(values[0]), values[1:]
+
+
+def status_object(level: str, code: str, description: str, **extra: AmfValue) -> dict[str, AmfValue]:
+    """An information object (section 7.2.2). ffmpeg ignores an error without a description."""
+    return {"level": str(level), "code": str(code), "description": description, **extra}
+
+
+def on_status(level: str, code: str, description: str, **extra: AmfValue) -> Command:
+    """``onStatus`` of a stream; send it on that stream's message stream id."""
+    return Command("onStatus", 0, None, (status_object(level, code, description, **extra),))
+
+
+def result(transaction_id: float, *values: AmfValue) -> Command:
+    """``_result`` of a call, with null for its command object."""
+    return Command("_result", transaction_id, None, values)
+
+
+def error(transaction_id: float, code: str, description: str, **extra: AmfValue) -> Command:
+    """``_error`` of a call."""
+    info = status_object(StatusLevel.ERROR, code, description, **extra)
+    return Command("_error", transaction_id, None, (info,))
+
+
+def connect_result(transaction_id: float, object_encoding: int, **extra: AmfValue) -> Command:
+    """``_result`` of an accepted connect; ``extra`` joins the information object.
+
+    The server's own properties, those of Enhanced RTMP v2 among them, stand in the first object.
+    """
+    properties: dict[str, AmfValue] = {
+        "fmsVer": FMS_VERSION,
+        "capabilities": CAPABILITIES,
+        "mode": 1,
+        "fourCcList": ["*"],
+        "videoFourCcInfoMap": {"*": int(FourCcMask.CAN_FORWARD)},
+        "audioFourCcInfoMap": {"*": int(FourCcMask.CAN_FORWARD)},
+        "capsEx": SERVER_CAPS_EX,
+    }
+    info = status_object(
+        StatusLevel.STATUS,
+        StatusCode.CONNECT_SUCCESS,
+        "Connection succeeded.",
+        objectEncoding=int(object_encoding),
+        **extra,
+    )
+    return Command("_result", transaction_id, properties, (info,))
+
+
+def _decode(payload: bytes, limits: Limits, *, skip_format: bool) -> list[AmfValue]:
+    # quirk(flash): types 15 and 17 start with a format selector, 0 in practice; some senders leave it out.
+    if skip_format and payload[:1] == b"\x00":
+        payload = payload[1:]
+    return amf.decode_values(payload, max_depth=limits.max_amf_depth, max_values=limits.max_amf_values)
+
+
+def _transaction_id(value: AmfValue) -> float:
+    if not _is_number(value) or not math.isfinite(value):
+        return 0.0
+    return float(value) if 0 <= value < _MAX_TRANSACTION_ID and value == math.floor(value) else 0.0
+
+
+def _is_number(value: AmfValue) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _whole(value: AmfValue) -> int:
+    """The number as an int, or 0 for anything that is not a whole number of 32 bits."""
+    if not _is_number(value) or not 0 <= value <= 0xFFFFFFFF or value != math.floor(value):
+        return 0
+    return int(value)
+
+
+def _object_encoding(value: AmfValue) -> int:
+    return ObjectEncoding.AMF3 if _whole(value) == ObjectEncoding.AMF3 else ObjectEncoding.AMF0
+
+
+def _text(properties: Mapping[str, AmfValue], key: str) -> str:
+    value = properties.get(key)
+    return str(value) if isinstance(value, str) else ""
+
+
+def _short_text(properties: Mapping[str, AmfValue], key: str) -> str:
+    value = _text(properties, key)
+    _check_length("field", value, _MAX_TEXT_BYTES)
+    return value
+
+
+def _check_length(what: str, text: str, limit: int) -> None:
+    size = len(text.encode())
+    if size > limit:
+        raise ProtocolError(f"{what}_too_long", f"connect: {what} of {size} bytes, the limit is {limit}")
+
+
+def _split_app(text: str) -> tuple[str, str]:
+    app, _, query = text.partition("?")
+    # quirk(fmle): the default instance is written out. quirk(obs): a slash is left behind.
+    return app.strip("/").removesuffix("/_definst_").rstrip("/"), query
+
+
+def _join_query(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path
+
+
+def _four_ccs(value: AmfValue) -> tuple[str, ...]:
+    """FourCCs of a strict array; of an object or ECMA array its string values, or else its keys."""
+    entries: Iterable[AmfValue] = ()
+    if isinstance(value, list):
+        entries = value
+    elif isinstance(value, dict):
+        entries = [item if isinstance(item, str) else key for key, item in value.items()]
+    found = (str(entry) for entry in entries if isinstance(entry, str) and 0 < len(entry) <= 4)
+    return tuple(islice(found, _MAX_FOUR_CCS))
+
+
+def _masks(value: AmfValue) -> dict[str, int]:
+    if not isinstance(value, dict):
+        return {}
+    found = ((key, _whole(mask)) for key, mask in value.items() if 0 < len(key) <= 4)
+    return dict(islice(found, _MAX_FOUR_CCS))
