@@ -1,0 +1,72 @@
+"""One audio, video or data message on its way through the server, and the wire formats it is sent in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from rtmpd.rtmp.chunks import encode_message
+from rtmpd.rtmp.constants import CSID_AUDIO, CSID_DATA, CSID_VIDEO
+
+AUDIO: Final = 8
+VIDEO: Final = 9
+DATA: Final = 18
+"""``Packet.kind``: message type ids as plain ints, because comparing an enum costs more on the hot path."""
+
+
+class WireFormat(Protocol):
+    """How a packet looks to one group of subscribers. Hashable; equal formats share their encoded images."""
+
+    def encode(self, packet: Packet) -> bytes:
+        """The whole packet as it is written to a sink."""
+
+
+class Packet:
+    """A message payload with its 64-bit timestamp and its classification.
+
+    ``timestamp`` is milliseconds, unwrapped: it may be negative or pass 2**32; wire formats reduce it. Treat a
+    packet as immutable: GOP cache, recorder and every player share the same object.
+    """
+
+    __slots__ = ("_image", "_image_format", "flags", "kind", "payload", "timestamp")
+
+    def __init__(self, kind: int, timestamp: int, payload: bytes, flags: int) -> None:
+        self.kind = kind
+        self.timestamp = timestamp
+        self.payload = payload
+        self.flags = flags
+        self._image_format: WireFormat | None = None
+        self._image = b""
+
+    def __repr__(self) -> str:
+        return f"Packet({self.kind}, {self.timestamp}, <{len(self.payload)} bytes>, {self.flags:#x})"
+
+    def encoded(self, wire_format: WireFormat) -> bytes:
+        """The packet in ``wire_format``; the image of the last format asked for is kept."""
+        held = self._image_format
+        if held is not wire_format and held != wire_format:
+            self._image = wire_format.encode(self)
+            self._image_format = wire_format
+        return self._image
+
+    def restamped(self, timestamp: int) -> Packet:
+        """The same payload at another time: for headers and stills sent to a late joiner."""
+        return Packet(self.kind, timestamp, self.payload, self.flags)
+
+
+_CSIDS: Final = {AUDIO: CSID_AUDIO, DATA: CSID_DATA, VIDEO: CSID_VIDEO}
+
+
+@dataclass(frozen=True, slots=True)
+class RtmpWire:
+    """RTMP chunks: a fmt 0 header per message, so that the bytes are the same for every player."""
+
+    chunk_size: int
+    """Bytes; what the sink's owner has announced with Set Chunk Size."""
+    message_stream_id: int
+
+    def encode(self, packet: Packet) -> bytes:
+        kind = packet.kind
+        return encode_message(
+            kind, packet.timestamp, self.message_stream_id, packet.payload, _CSIDS[kind], self.chunk_size
+        )

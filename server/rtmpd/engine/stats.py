@@ -1,0 +1,251 @@
+"""Counters of the server and of each stream: plain ints that the hot path adds to and metrics read at scrape time."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from enum import StrEnum
+from math import exp
+from typing import Final
+
+FIRST_FRAME_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Seconds; buckets of the time from a player's request to its first frame."""
+
+
+class DropReason(StrEnum):
+    """Why a packet did not go where it was meant to go."""
+
+    NO_HEADER = "no_header"
+    """A frame came before the sequence header its codec needs; lost to everybody."""
+    NO_KEYFRAME = "no_keyframe"
+    """A video frame came before the publication's first keyframe; lost to everybody."""
+    HEADER_CAP = "header_cap"
+    """A sequence header or metadata larger, or of more tracks, than we keep; lost to everybody."""
+    WAITING_KEYFRAME = "waiting_keyframe"
+    """One player cannot use the frame yet: it joined, resumed or fell behind since the last keyframe."""
+    SLOW_DISPOSABLE = "slow_disposable"
+    """One player is behind; a frame nothing refers to was left out."""
+    SLOW_VIDEO = "slow_video"
+    """One player passed its bound: the frame with which it lost the rest of the GOP."""
+    SLOW_AUDIO = "slow_audio"
+    """One player passed its bound so far that not even audio fits."""
+    SLOW_DATA = "slow_data"
+    """The same for a data message that is not metadata."""
+
+
+def count(table: dict[str, int], reason: str, amount: int = 1) -> None:
+    """Add ``amount`` to the counter of ``reason``. Keys must come from a closed set, never from a peer."""
+    table[reason] = table.get(reason, 0) + amount
+
+
+class Histogram:
+    """Observations in buckets with upper ``bounds`` (inclusive, ascending); the last bucket is unbounded."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(self.bounds) + 1)
+        """Per bucket, not cumulative."""
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts)
+
+
+class Rate:
+    """Per-second rate of a growing total, smoothed exponentially over 1 s and 10 s."""
+
+    __slots__ = ("_total", "over_1s", "over_10s")
+
+    def __init__(self) -> None:
+        self._total = 0
+        self.over_1s = 0.0
+        self.over_10s = 0.0
+
+    def sample(self, total: int, elapsed: float) -> None:
+        """Take in the total ``elapsed`` seconds (> 0) after the sample before."""
+        rate = (total - self._total) / elapsed
+        self._total = total
+        self.over_1s += (rate - self.over_1s) * (1.0 - exp(-elapsed))
+        self.over_10s += (rate - self.over_10s) * (1.0 - exp(-elapsed / 10.0))
+
+
+class ServerStats:
+    """Totals of one process. ``net`` counts what concerns connections, the engine what concerns media."""
+
+    __slots__ = (
+        "bytes_in",
+        "bytes_out",
+        "connections",
+        "connections_total",
+        "drops",
+        "gop_overflows",
+        "gop_trims",
+        "handshake_failures",
+        "messages_in",
+        "messages_out",
+        "players",
+        "players_closed",
+        "plays_total",
+        "publishers",
+        "publishes_ended",
+        "publishes_total",
+        "refusals",
+        "sessions_failed",
+        "sink_errors",
+        "time_to_first_frame",
+    )
+
+    def __init__(self) -> None:
+        self.connections: dict[str, int] = {}
+        """Open now, by state. Written by net."""
+        self.connections_total = 0
+        self.handshake_failures: dict[str, int] = {}
+        self.sessions_failed: dict[str, int] = {}
+        self.refusals: dict[str, int] = {}
+        """Requests not granted, by ``Refused.reason``; the engine counts its own."""
+        self.bytes_in = 0
+        """Written by net, as are ``messages_in``."""
+        self.messages_in = 0
+        self.bytes_out = 0
+        """The engine adds media handed to sinks, net all else it sends."""
+        self.messages_out = 0
+        self.publishers = 0
+        """Live now."""
+        self.publishes_total = 0
+        self.publishes_ended: dict[str, int] = {}
+        """By ``CloseReason``."""
+        self.players = 0
+        """Attached now, waiting ones included."""
+        self.plays_total = 0
+        self.players_closed: dict[str, int] = {}
+        """Players that the engine closed, by ``CloseReason``."""
+        self.drops: dict[str, int] = {}
+        """Packets by ``DropReason``, all streams that ever were; one count per player that missed it."""
+        self.gop_overflows = 0
+        """GOPs longer than the cache may hold: late joiners got its keyframe only."""
+        self.gop_trims = 0
+        """GOP caches cut or emptied because memory ran short."""
+        self.sink_errors = 0
+        """Exceptions out of sinks: bugs on our side."""
+        self.time_to_first_frame = Histogram(FIRST_FRAME_BOUNDS)
+
+
+class StreamStats:
+    """What is known of one stream since its current publication began (drops and output: since the entry began).
+
+    Sizes are payload bytes for input and wire bytes for output. Timestamps are 64-bit milliseconds.
+    """
+
+    __slots__ = (
+        "_sampled_at",
+        "audio_byte_rate",
+        "audio_bytes_in",
+        "audio_channels",
+        "audio_codec",
+        "audio_headers",
+        "audio_messages_in",
+        "audio_sample_rate",
+        "audio_timestamp",
+        "bytes_out",
+        "data_bytes_in",
+        "data_messages_in",
+        "drops",
+        "frame_rate",
+        "gop_overflows",
+        "gop_trims",
+        "height",
+        "keyframe_at",
+        "keyframe_interval_max_ms",
+        "keyframe_interval_ms",
+        "keyframe_timestamp",
+        "keyframes",
+        "last_media_at",
+        "messages_out",
+        "sequence_header_changes",
+        "sequence_header_repeats",
+        "timestamp_gaps",
+        "timestamp_regressions",
+        "unknown_packets",
+        "video_byte_rate",
+        "video_bytes_in",
+        "video_codec",
+        "video_headers",
+        "video_messages_in",
+        "video_timestamp",
+        "width",
+    )
+
+    def __init__(self) -> None:
+        self.bytes_out = 0
+        self.messages_out = 0
+        self.drops: dict[str, int] = {}
+        self.gop_overflows = 0
+        self.gop_trims = 0
+        self.begin(0.0)
+
+    def begin(self, now: float) -> None:
+        """A new publication: everything about the ingest starts over."""
+        self.audio_bytes_in = 0
+        self.audio_messages_in = 0
+        self.audio_headers = 0
+        self.video_bytes_in = 0
+        self.video_messages_in = 0
+        self.video_headers = 0
+        """Video messages that are not frames."""
+        self.data_bytes_in = 0
+        self.data_messages_in = 0
+        self.last_media_at: float | None = None
+        """Clock reading of the last audio or video message."""
+        self.audio_timestamp: int | None = None
+        self.video_timestamp: int | None = None
+        self.keyframes = 0
+        self.keyframe_timestamp: int | None = None
+        self.keyframe_at: float | None = None
+        self.keyframe_interval_ms: int | None = None
+        self.keyframe_interval_max_ms: int | None = None
+        self.timestamp_regressions = 0
+        """Messages stamped earlier than the one before of their medium."""
+        self.timestamp_gaps = 0
+        """Messages stamped more than a second after the one before of their medium."""
+        self.sequence_header_changes = 0
+        """Sequence headers that replaced a different one; the first of each track is no change."""
+        self.sequence_header_repeats = 0
+        self.unknown_packets = 0
+        self.video_codec: str | None = None
+        """FourCC or its legacy equivalent, as ``media.tags`` names it."""
+        self.audio_codec: str | None = None
+        self.width: int | None = None
+        self.height: int | None = None
+        self.audio_sample_rate: int | None = None
+        self.audio_channels: int | None = None
+        self.audio_byte_rate = Rate()
+        """Bytes per second."""
+        self.video_byte_rate = Rate()
+        """Bytes per second."""
+        self.frame_rate = Rate()
+        """Video frames per second."""
+        self._sampled_at = now
+
+    @property
+    def skew_ms(self) -> int | None:
+        """Last video timestamp minus last audio timestamp; None until both media have come."""
+        if self.video_timestamp is None or self.audio_timestamp is None:
+            return None
+        return self.video_timestamp - self.audio_timestamp
+
+    def sample(self, now: float) -> None:
+        """Derive the rates; call it about once a second."""
+        elapsed = now - self._sampled_at
+        if elapsed <= 0.0:
+            return
+        self._sampled_at = now
+        self.audio_byte_rate.sample(self.audio_bytes_in, elapsed)
+        self.video_byte_rate.sample(self.video_bytes_in, elapsed)
+        self.frame_rate.sample(self.video_messages_in - self.video_headers, elapsed)
