@@ -1,0 +1,161 @@
+"""RTMP URLs, the queries that ride on app and stream names, and which names are accepted.
+
+The split of a path into app and name is a convention, not part of any specification: by default the last
+segment is the name and everything before it the app. Queries are kept as sent: Adobe's authentication puts
+bare base64 into them, which a form decoder would spoil.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote, unquote
+
+from rtmpd.exceptions import UsageError
+from rtmpd.rtmp.constants import DEFAULT_PORT, DEFAULT_TLS_PORT
+
+REDACTED: Final = "***"
+
+_DEFAULT_PORTS: Final = {"rtmp": DEFAULT_PORT, "rtmps": DEFAULT_TLS_PORT}
+_USERINFO: Final = re.compile(r"(://[^/?\s:@]*):[^/\s]*@")
+_QUERY: Final = re.compile(r"\?.+", re.DOTALL)
+_REFUSED_CHARACTERS: Final = frozenset(" \"'`\\<>|?\N{REPLACEMENT CHARACTER}")
+
+
+@dataclass(frozen=True, slots=True)
+class RtmpUrl:
+    """Where a stream is published or played. ``str()`` and ``repr()`` hide secrets; ``full`` does not."""
+
+    scheme: str
+    """``rtmp`` or ``rtmps``."""
+    host: str
+    """Without brackets when it is an IPv6 address."""
+    port: int
+    app: str
+    name: str = ""
+    """Stream name; empty when the URL names an application only."""
+    query: str = field(default="", repr=False)
+    """What followed the first ``?``, as written."""
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, text: str, *, app: str | None = None) -> RtmpUrl:
+        """Parse an ``rtmp://`` or ``rtmps://`` URL.
+
+        ``app`` overrides the split of the path and must be its beginning, in whole segments.
+        Raises UsageError, whose text holds no secret.
+        """
+        scheme, separator, rest = text.partition("://")
+        scheme = scheme.lower()
+        if not separator or scheme not in _DEFAULT_PORTS:
+            raise UsageError("an RTMP URL starts with rtmp:// or rtmps://")
+        if any(character.isspace() or not character.isprintable() for character in rest):
+            raise UsageError("an RTMP URL has no spaces or control characters")
+        rest, query = split_query(rest)
+        authority, _, path = rest.partition("/")
+        userinfo, _, host_port = authority.rpartition("@")
+        user, _, password = userinfo.partition(":")
+        host, port = _split_host(host_port, _DEFAULT_PORTS[scheme])
+        app, name = _split_path(path.strip("/"), app)
+        return cls(scheme, host, port, app, name, query, unquote(user), unquote(password))
+
+    @property
+    def tc_url(self) -> str:
+        """``tcUrl`` of a connect: no credentials, no stream, no query."""
+        return f"{self.scheme}://{self._host_port}/{self.app}"
+
+    @property
+    def full(self) -> str:
+        """The whole URL, secrets and all."""
+        return self._format(quote(self.password, safe=""), self.query)
+
+    def __str__(self) -> str:
+        return self._format(REDACTED, REDACTED)
+
+    @property
+    def _host_port(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def _format(self, password: str, query: str) -> str:
+        userinfo = quote(self.user, safe="")
+        if self.password:
+            userinfo += f":{password}"
+        if userinfo:
+            userinfo += "@"
+        path = f"{self.app}/{self.name}" if self.name else self.app
+        suffix = f"?{query}" if self.query else ""
+        return f"{self.scheme}://{userinfo}{self._host_port}/{path}{suffix}"
+
+
+def split_query(text: str) -> tuple[str, str]:
+    """Split an app, a stream name or a URL at its first ``?``; the query is returned without it."""
+    path, _, query = text.partition("?")
+    return path, query
+
+
+def parse_query(query: str) -> dict[str, str]:
+    """Fields of a query: ``+`` stays a plus, ``%xx`` is decoded, the last of equal names wins.
+
+    A further ``?`` separates as ``&`` does: authenticating encoders append theirs to a query already there.
+    """
+    fields = (part.partition("=") for part in re.split(r"[&?]", query) if part)
+    return {unquote(key): unquote(value) for key, _, value in fields}
+
+
+def redact(text: str) -> str:
+    """``text`` (a URL, an app, a stream name) with its password and its whole query replaced."""
+    return _QUERY.sub(f"?{REDACTED}", _USERINFO.sub(rf"\1:{REDACTED}@", text))
+
+
+def validate_name(text: str, max_bytes: int) -> str | None:
+    """Why ``text`` (its query split off) is no app or stream name, as a metric word; None when it is one.
+
+    A name is one or more levels separated by ``/``. A level is not empty, ``.`` or ``..`` and consists of
+    printable characters of any alphabet, without blanks, quotes, backslashes, ``<>|?`` and the replacement
+    character that stands for bad UTF-8. Names that are too long are refused, not cut: cut ones collide.
+    """
+    if not text:
+        return "name_empty"
+    if len(text.encode(errors="replace")) > max_bytes:
+        return "name_too_long"
+    if not text.isprintable() or not _REFUSED_CHARACTERS.isdisjoint(text):
+        return "name_character"
+    if any(level in ("", ".", "..") for level in text.split("/")):
+        return "name_level"
+    return None
+
+
+def _split_host(text: str, default_port: int) -> tuple[str, int]:
+    if text.startswith("["):
+        host, closing, after = text[1:].partition("]")
+        if not closing or ":" not in host or (after and not after.startswith(":")):
+            raise UsageError("an IPv6 address in a URL is written [address]:port")
+        port_text = after[1:]
+    else:
+        host, _, port_text = text.partition(":")
+        if ":" in port_text:
+            raise UsageError("an IPv6 address in a URL stands in square brackets")
+    if not host:
+        raise UsageError("the URL names no host")
+    if not port_text:
+        return host, default_port
+    if not (port_text.isascii() and port_text.isdigit() and 0 < int(port_text[:6]) <= 65535):
+        raise UsageError("the port of a URL is a number from 1 to 65535")
+    return host, int(port_text)
+
+
+def _split_path(path: str, app: str | None) -> tuple[str, str]:
+    if app is None:
+        head, _, last = path.rpartition("/")
+        app, name = (head, last) if head else (last, "")
+    else:
+        app = app.strip("/")
+        if path != app and not path.startswith(f"{app}/"):
+            raise UsageError("the path of the URL does not begin with the app")
+        name = path[len(app) + 1 :]
+    if not app:
+        raise UsageError("the URL names no application: rtmp://host/app/name is expected")
+    return app, name
