@@ -1,8 +1,8 @@
 """Run ffmpeg as an encoder, a player and a judge, bounded in time and ended by pid.
 
-``bundled()`` is the binary of the imageio-ffmpeg wheel, so ``make test`` needs nothing but pip, and
-``installed()`` is the system's, for the interop tests. There is no ffprobe in the wheel: packets are listed with
-the framemd5 muxer and pictures are counted by decoding them.
+``bundled()`` is the binary of the imageio-ffmpeg wheel, so ``make test`` needs nothing but pip;
+``installed()`` is the system's, for the interop tests. There is no ffprobe in the wheel: packets are listed
+with the framemd5 muxer and pictures are counted by decoding them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -99,6 +100,17 @@ class Running:
                 self._process.kill()
                 self._process.wait(5)
 
+    def kill(self) -> None:
+        """End it as a crash or a power cut would."""
+        self._process.kill()
+        self._process.wait(5)
+
+    def pause(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         self.stop()
         self._log.close()
@@ -148,8 +160,11 @@ class FFmpeg:
         pace = [] if rate is None else ["-readrate", str(rate)]
         repeat = ["-stream_loop", "-1"] if loop else []
         return start(
-            *self.command(*repeat, *pace, "-i", str(clip), "-map", "0", "-c", "copy", "-f", "flv", *rtmp, url)
-        )
+            *self.command(
+                *repeat, *pace, "-i", str(clip), "-map", "0", "-c", "copy",
+                "-copyts", "-f", "flv", *rtmp, url,
+            )
+        )  # fmt: skip
 
     def pull(
         self, url: str, output: Path, *, seconds: float | None = None, rtmp: tuple[str, ...] = ()

@@ -1,0 +1,93 @@
+"""The server as its operator sees it: probes, metrics, SIGTERM, and nothing left behind."""
+
+from __future__ import annotations
+
+import urllib.error
+from pathlib import Path
+
+import pytest
+from ffmpeg import bundled
+from live_fixtures import ClipMaker
+from media_clips import FRAME_RATE, H264_AAC, VIDEO_FRAMES
+from rtmpd_process import assert_clean_exit, rtmpd
+
+
+def test_probes_and_index_answer_on_a_fresh_server() -> None:
+    with rtmpd() as server:
+        assert server.get("/healthz") == "ok\n"
+        assert server.get("/readyz") == "ready\n"
+        assert "/metrics" in server.get("/")
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            server.get("/no-such-page")
+        assert_clean_exit(server)
+
+
+def test_sessions_are_counted_and_leave_nothing_behind(clip: ClipMaker, tmp_path: Path) -> None:
+    source = clip(H264_AAC)
+    copy = tmp_path / "copy.flv"
+    with rtmpd() as server:
+        url = server.url("show")
+        server.get("/metrics")
+        before = server.open_files()
+        for _ in range(3):
+            with bundled().pull(url, copy) as player:
+                server.wait_for_players(url, 1)
+                with bundled().publish(source, url, rate=8) as publisher:
+                    publisher.succeed(timeout=20)
+                player.succeed(timeout=10)
+
+        server.wait_for_metric("rtmpd_streams", lambda value: value == 0)
+        server.wait_for_metric("rtmpd_players", lambda value: value == 0)
+        assert server.open_files() == before
+        assert server.metric("rtmpd_stream_players", app="live", stream="show") is None
+        for sample in ("rtmpd_received_bytes_total", "rtmpd_sent_bytes_total"):
+            value = server.metric(sample)
+            assert value is not None
+            assert value > 3 * 0.9 * source.stat().st_size
+        joins = server.metric("rtmpd_time_to_first_frame_seconds_count")
+        assert joins == 3
+        assert_clean_exit(server)
+
+
+def test_a_live_stream_is_measured(clip: ClipMaker) -> None:
+    with rtmpd() as server:
+        url = server.url("show")
+        labels = {"app": "live", "stream": "show"}
+        with bundled().publish(clip(H264_AAC), url, loop=True):
+            server.wait_for_frames(url, 3 * FRAME_RATE)
+            rate = server.wait_for_metric("rtmpd_stream_video_frame_rate", lambda value: value > 0, **labels)
+            interval = server.metric("rtmpd_stream_keyframe_interval_seconds", **labels)
+        assert rate == pytest.approx(FRAME_RATE, rel=0.3)
+        assert interval == pytest.approx(1.0, abs=0.05)
+        assert_clean_exit(server)
+
+
+def test_sigterm_ends_a_busy_server_in_seconds(clip: ClipMaker, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.flv"
+    with rtmpd() as server:
+        url = server.url("show")
+        with (
+            bundled().publish(clip(H264_AAC), url, loop=True) as publisher,
+            bundled().pull(url, copy) as player,
+        ):
+            server.wait_for_players(url, 1)
+            server.wait_for_frames(url, FRAME_RATE)
+            assert_clean_exit(server)
+            player.wait(timeout=10)
+            publisher.wait(timeout=10)
+
+
+def test_a_reader_that_never_reads_costs_the_others_nothing(clip: ClipMaker, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.flv"
+    source = clip(H264_AAC)
+    with rtmpd() as server:
+        url = server.url("show")
+        with bundled().pull(url, tmp_path / "stopped.flv") as stopped, bundled().pull(url, copy) as player:
+            server.wait_for_players(url, 2)
+            stopped.pause()
+            with bundled().publish(source, url, rate=4) as publisher:
+                publisher.succeed(timeout=20)
+            player.succeed(timeout=10)
+            stopped.resume()
+        assert bundled().count_frames(copy)["video"] == VIDEO_FRAMES
+        assert_clean_exit(server)
