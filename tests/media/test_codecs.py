@@ -1,0 +1,177 @@
+"""Codec details from real sequence headers, and from damaged ones."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtmpd.media.codecs import AudioInfo, VideoInfo, audio_info, video_info
+
+OBS_AVC = bytes.fromhex(
+    "17000000000164000dffe1001b6764000dacd94141fb016a02020280000003008000001e478a14cb01000468efbcb0"
+)
+GSTREAMER_AVC_444 = bytes.fromhex(
+    "170000000001f4000dffe1001b67f4000d90d968141fb016a0c0c0c8000003000800000301e478a15501000468ce3192"
+)
+X264_1080_BASELINE = bytes.fromhex(
+    "17000000000142c028ffe100196742c028da01e0089f970110000003001000000300a0f1832a01000468ce0fc8"
+)
+X264_1080_INTERLACED_422_SCALING_MATRIX = bytes.fromhex(
+    "1700000000017a0028ffe1001b677a0028bcd94078044fcb808800000300080000030050f8b16cb001000768fba3cb3002c0fef8f800"
+)
+X265_MAIN = bytes.fromhex(
+    "90687663310101600000009000000000003cf000fcfdf8f800000f03200001001840010c01ffff016000000300900000030000"
+    "03003cba0240210001002842010101600000030090000003000003003ca00a080f165ba4a4c2f0168080000003008000000f04"
+    "22000100064401c073c189"
+)
+X265_MAIN_10 = bytes.fromhex(
+    "906876633101022000000090000000000078f000fcfdfafa00000f03200001001840010c01ffff022000000300900000030000"
+    "030078959809210001002c420101022000000300900000030000030078a002ac80301d5365959a4932bc05a020000003002000"
+    "000300a122000100074401c172b46240"
+)
+AV1 = bytes.fromhex("906176303181000c000a0b02000004a1e7fde017c002")
+VP9 = bytes.fromhex("9076703039010000000014820202000000")
+FFMPEG_AAC = bytes.fromhex("af00121056e500")
+FFMPEG_AAC_TRACK_1 = bytes.fromhex("95006d70346101121056e500")
+FFMPEG_OPUS = bytes.fromhex("904f7075734f707573486561640102380180bb0000000000")
+FFMPEG_FLAC = bytes.fromhex("90664c61430400040000010700018b0bb800f000004b00b7a350587bc1249dc2152b9d6f668316")
+VIDEO_HEADERS = [
+    (OBS_AVC, VideoInfo("avc1", 320, 240, "High", "1.3")),
+    (GSTREAMER_AVC_444, VideoInfo("avc1", 320, 240, "High 4:4:4", "1.3")),
+    (X264_1080_BASELINE, VideoInfo("avc1", 1920, 1080, "Baseline", "4.0")),
+    (X264_1080_INTERLACED_422_SCALING_MATRIX, VideoInfo("avc1", 1920, 1080, "High 4:2:2", "4.0")),
+    (X265_MAIN, VideoInfo("hvc1", 320, 240, "Main", "2.0")),
+    (X265_MAIN_10, VideoInfo("hvc1", 1366, 766, "Main 10", "4.0")),
+    (AV1, VideoInfo("av01", profile="Main", level="2.0")),
+    (VP9, VideoInfo("vp09", profile="0", level="2.0")),
+]
+AUDIO_HEADERS = [
+    (FFMPEG_AAC, AudioInfo("mp4a", 44100, 2, "LC")),
+    (FFMPEG_AAC_TRACK_1, AudioInfo("mp4a", 44100, 2, "LC")),
+    (FFMPEG_OPUS, AudioInfo("Opus", 48000, 2)),
+    (FFMPEG_FLAC, AudioInfo("fLaC", 48000, 1)),
+]
+
+
+@pytest.mark.parametrize(("payload", "info"), VIDEO_HEADERS)
+def test_video_sequence_header(payload: bytes, info: VideoInfo) -> None:
+    assert video_info(payload) == info
+
+
+@pytest.mark.parametrize(("payload", "info"), AUDIO_HEADERS)
+def test_audio_sequence_header(payload: bytes, info: AudioInfo) -> None:
+    assert audio_info(payload) == info
+
+
+def test_legacy_hevc_and_av1_headers_carry_the_same_records() -> None:
+    assert video_info(b"\x1c\0\0\0\0" + X265_MAIN[5:]) == VideoInfo("hvc1", 320, 240, "Main", "2.0")
+    assert video_info(b"\x1d\0\0\0\0" + AV1[5:]) == VideoInfo("av01", profile="Main", level="2.0")
+
+
+def test_multitrack_header_tells_of_its_track() -> None:
+    payload = b"\x96\x00avc1\x01" + OBS_AVC[5:]
+    assert video_info(payload) == VideoInfo("avc1", 320, 240, "High", "1.3")
+
+
+def test_picture_order_count_type_1() -> None:
+    # Baseline SPS: poc type 1 with a cycle of two, 352x288 (22 x 18 macroblocks), no cropping.
+    bits = "11010111011100100010000001011000001001011001"
+    bits += "0" * (-len(bits) % 8)
+    sps = bytes.fromhex("6742001e") + int(bits, 2).to_bytes(len(bits) // 8, "big")
+    record = bytes.fromhex("0142001effe1") + len(sps).to_bytes(2, "big") + sps
+    assert video_info(b"\x17\0\0\0\0" + record) == VideoInfo("avc1", 352, 288, "Baseline", "3.0")
+
+
+def test_unused_picture_size_is_not_reported() -> None:
+    no_sps = bytes.fromhex("17000000000164001fffe0")
+    assert video_info(no_sps) == VideoInfo("avc1", profile="High", level="3.1")
+
+
+@pytest.mark.parametrize(
+    ("asc", "info"),
+    [
+        ("1190", AudioInfo("mp4a", 48000, 2, "LC")),
+        ("1408", AudioInfo("mp4a", 16000, 1, "LC")),
+        ("0a10", AudioInfo("mp4a", 44100, 2, "Main")),
+        ("2b920800", AudioInfo("mp4a", 44100, 2, "HE-AAC")),
+        ("eb8a0800", AudioInfo("mp4a", 44100, 2, "HE-AACv2")),
+        ("1780bb8010", AudioInfo("mp4a", 96000, 2, "LC")),
+        ("f8e85000", AudioInfo("mp4a", 44100, 2, "ELD")),
+        ("11b8", AudioInfo("mp4a", 48000, 8, "LC")),
+        ("1180", AudioInfo("mp4a", 48000, 0, "LC")),
+        ("16", AudioInfo("mp4a")),
+        ("1710", AudioInfo("mp4a")),
+        ("", AudioInfo("mp4a")),
+    ],
+)
+def test_audio_specific_config(asc: str, info: AudioInfo) -> None:
+    assert audio_info(b"\xaf\x00" + bytes.fromhex(asc)) == info
+
+
+@pytest.mark.parametrize(
+    ("payload", "info"),
+    [
+        ("2f", AudioInfo(".mp3", 44100, 2)),
+        ("2a", AudioInfo(".mp3", 22050, 1)),
+        ("ef", AudioInfo(".mp3", 8000, 2)),
+        ("72", AudioInfo("pcma", 8000, 1)),
+        ("b6", AudioInfo("speex", 16000, 1)),
+        ("904f707573", AudioInfo("Opus")),
+        ("9061632d33", AudioInfo("ac-3")),
+    ],
+)
+def test_codecs_with_little_or_no_header(payload: str, info: AudioInfo) -> None:
+    assert audio_info(bytes.fromhex(payload)) == info
+
+
+def test_flac_with_a_metadata_block_header() -> None:
+    payload = b"\x90fLaCfLaC\x80\x00\x00\x22" + FFMPEG_FLAC[5:]
+    assert audio_info(payload) == AudioInfo("fLaC", 48000, 1) == audio_info(FFMPEG_FLAC)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\x17\x01\0\0\0\x65", b"\x17\x02\0\0\0", b"\x17", b"\x57\x00", b"\x91hvc1\0\0\0", b"\x84hvc1\x02"],
+)
+def test_other_video_payloads_tell_nothing(payload: bytes) -> None:
+    assert video_info(payload) is None
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"\xaf\x01\x21", b"\xaf", b"\x91Opus\xfc", b"\x94Opus\x01", b"\x95"]
+)
+def test_other_audio_payloads_tell_nothing(payload: bytes) -> None:
+    assert audio_info(payload) is None
+
+
+@pytest.mark.parametrize(("payload", "expected"), VIDEO_HEADERS)
+def test_truncated_video_header_keeps_the_codec(payload: bytes, expected: VideoInfo) -> None:
+    for end in range(5, len(payload)):
+        info = video_info(payload[:end])
+        assert info is not None
+        assert info.codec == expected.codec
+
+
+HEADS = [payload[:5] for payload, _ in VIDEO_HEADERS + AUDIO_HEADERS] + [
+    b"\xaf\x00",
+    b"\x90vp08",
+    b"\x90Opus",
+]
+RECORDS = [payload[5:] for payload, _ in VIDEO_HEADERS]
+
+
+@given(st.sampled_from(HEADS), st.binary(max_size=120))
+def test_arbitrary_records_never_raise(head: bytes, record: bytes) -> None:
+    video_info(head + record)
+    audio_info(head + record)
+
+
+@given(st.sampled_from(VIDEO_HEADERS), st.integers(5, 90), st.integers(0, 255))
+def test_damaged_headers_never_raise(header: tuple[bytes, VideoInfo], position: int, value: int) -> None:
+    damaged = bytearray(header[0])
+    damaged[min(position, len(damaged) - 1)] = value
+    info = video_info(bytes(damaged))
+    assert info is not None
+    assert 0 <= info.width <= 0xFFFF
+    assert 0 <= info.height <= 0xFFFF
