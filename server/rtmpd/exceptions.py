@@ -6,6 +6,7 @@ RtmpdError
 │   ├── HandshakeError       not RTMP, or a handshake we refuse
 │   ├── ChunkError           chunk stream violation (RTMP 1.0 section 5.3)
 │   ├── AmfError             AMF that cannot or must not be decoded
+│   ├── FlvError             not an FLV file, or one we refuse to read
 │   └── DeadlineExceeded     the peer did not do in time what it had to do
 ├── UsageError               our own code (or the library's user) called something out of turn
 └── Refused                  a request that is well formed but not granted; carries the status to send
@@ -55,6 +56,10 @@ class ChunkError(ProtocolError):
 
 class AmfError(ProtocolError):
     """An AMF body is truncated, too deep, too large, or of a type never accepted from the wire."""
+
+
+class FlvError(ProtocolError):
+    """An FLV file (or HTTP-FLV body) is broken: nothing after this point can be parsed."""
 
 
 class DeadlineExceeded(ProtocolError):
