@@ -1,0 +1,286 @@
+"""Every setting of the daemon: its name, default, range and unit, by section.
+
+``rtmpd.daemon.settings`` fills these models from files, the environment and the command line. Below the
+daemon, settings travel as small frozen dataclasses, which the methods here build.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from rtmpd.daemon.values import parse_count, parse_duration, parse_list, parse_milliseconds, parse_size
+from rtmpd.exceptions import ConfigError
+from rtmpd.net.addresses import Address
+from rtmpd.rtmp.constants import DEFAULT_WINDOW_SIZE, MAX_CHUNK_SIZE, MAX_MESSAGE_LENGTH
+from rtmpd.rtmp.limits import Limits
+
+_LIMITS: Final = Limits()
+_MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a number of the configuration counts, for documentation."""
+
+    name: str
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _check_address(text: str) -> str:
+    try:
+        return str(Address.parse(text))
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+_SECONDS: Final = Unit("seconds")
+_BYTES: Final = Unit("bytes")
+
+Seconds = Annotated[float, BeforeValidator(parse_duration), _SECONDS]
+Timeout = Annotated[Seconds, Field(gt=0)]
+Milliseconds = Annotated[int, BeforeValidator(parse_milliseconds), Unit("milliseconds")]
+Size = Annotated[int, BeforeValidator(parse_size), _BYTES]
+Count = Annotated[int, BeforeValidator(parse_count)]
+Positive = Annotated[Count, Field(gt=0)]
+ListenAddress = Annotated[str, AfterValidator(_check_address)]
+ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(parse_list)]
+
+
+class Section(BaseModel):
+    """A table of the configuration: no unknown keys, no changes once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _require_order(section: BaseModel, prefix: str, low: str, high: str) -> None:
+    """Raise unless the value of key ``low`` is at most that of key ``high``."""
+    least, most = getattr(section, low), getattr(section, high)
+    if least > most:
+        raise PydanticCustomError(
+            "conflict",
+            "{low_key} = {least} is more than {high_key} = {most}: lower the first or raise the second",
+            {"low_key": f"{prefix}.{low}", "high_key": f"{prefix}.{high}", "least": least, "most": most},
+        )
+
+
+class LimitsConfig(Section):
+    """What one connection, one address and all connections together may cost the server."""
+
+    max_connections: Positive = 10_000
+    """RTMP connections of all kinds together."""
+    max_connections_per_address: Positive = 1_000
+    """RTMP connections from one IPv4 address or one IPv6 /64 network. High, because the audience of an
+    office or of a mobile network shares one address."""
+    max_pending: Positive = 2_000
+    """Connections that have not been granted a publish or a play yet, together: room for an audience
+    that arrives all at once, and a bound to what strangers can hold open."""
+    max_pending_per_address: Positive = 200
+    """The same from one address, so that one stranger cannot lock the others out."""
+    handshake_timeout: Timeout = _LIMITS.handshake_timeout
+    """From accept to a complete connect command; the handshake has no other deadline."""
+    request_timeout: Timeout = _LIMITS.request_timeout
+    """From connect to the first publish or play."""
+    first_media_timeout: Timeout = _LIMITS.first_media_timeout
+    """From the permission to publish to the first audio or video."""
+    idle_publisher_timeout: Timeout = _LIMITS.idle_publisher_timeout
+    """Longest silence of a publisher; then it is closed and its name is free again."""
+    partial_message_timeout: Timeout = _LIMITS.partial_message_timeout
+    """Longest time that a half-received message is kept while nothing more arrives."""
+    ping_interval: Seconds = _LIMITS.ping_interval
+    """A peer that has been silent for this long is pinged; 0 pings nobody."""
+    ping_timeout: Timeout = _LIMITS.ping_timeout
+    """A pinged peer that stays silent for this long is closed."""
+    min_chunk_size: Annotated[Size, Field(ge=1, le=65536)] = _LIMITS.min_chunk_size
+    """Smallest chunk size a peer may choose: every chunk costs CPU."""
+    max_chunk_streams: Positive = _LIMITS.max_chunk_streams
+    """Chunk streams of one connection."""
+    max_message_bytes: Annotated[Size, Field(ge=4096, le=MAX_MESSAGE_LENGTH)] = _LIMITS.max_message_bytes
+    """Largest audio, video or aggregate message. A key frame of 4K video can pass 1 MiB."""
+    max_command_bytes: Annotated[Size, Field(ge=1024, le=MAX_MESSAGE_LENGTH)] = _LIMITS.max_command_bytes
+    """Largest command, shared object or control message."""
+    max_data_bytes: Annotated[Size, Field(ge=1024, le=MAX_MESSAGE_LENGTH)] = _LIMITS.max_data_bytes
+    """Largest data message (onMetaData and the like)."""
+    max_partial_bytes: Size = _LIMITS.max_partial_bytes
+    """All half-received messages of one connection together; at least max_message_bytes."""
+    max_message_streams: Positive = _LIMITS.max_message_streams
+    """Message streams (publishes and plays) of one connection at a time."""
+    max_calls: Positive = _LIMITS.max_calls
+    """Commands before the first publish or play."""
+    max_control_messages: Positive = _LIMITS.max_control_messages
+    """Protocol control messages of one connection in a second."""
+    max_messages: Positive = _LIMITS.max_messages
+    """Messages of one connection in a second, on average; a faster one is read more slowly."""
+    max_messages_burst: Positive = _LIMITS.max_messages_burst
+    """Messages that a connection may send at once before that average counts."""
+    max_stray_media: Count = _LIMITS.max_stray_media
+    """Media messages outside a publish that are ignored before the connection is closed."""
+    min_window_bytes: Size = _LIMITS.min_window_bytes
+    """Smaller acknowledgement windows that a peer asks for are raised to this."""
+    max_pings: Positive = _LIMITS.max_pings
+    """Pings of one connection that are answered in a second; the others are ignored."""
+    max_amf_depth: Positive = _LIMITS.max_amf_depth
+    """Nesting of the values in a command or data message."""
+    max_amf_values: Positive = _LIMITS.max_amf_values
+    """Values in one command or data message."""
+    max_app_bytes: Positive = _LIMITS.max_app_bytes
+    """Length of an application name."""
+    max_name_bytes: Positive = _LIMITS.max_name_bytes
+    """Length of a stream name (in most encoders: the stream key)."""
+    max_query_bytes: Positive = _LIMITS.max_query_bytes
+    """Length of what follows the ? in an application or stream name."""
+    max_tc_url_bytes: Positive = _LIMITS.max_tc_url_bytes
+    """Length of the URL that a peer says it connects to."""
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        _require_order(self, "rtmp.limits", "max_message_bytes", "max_partial_bytes")
+        _require_order(self, "rtmp.limits", "max_connections_per_address", "max_connections")
+        _require_order(self, "rtmp.limits", "max_pending_per_address", "max_pending")
+        return self
+
+    def to_limits(self) -> Limits:
+        """The part that a Session enforces by itself."""
+        return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
+
+
+class RtmpConfig(Section):
+    """Encoders push and players pull here."""
+
+    listen: ListenAddresses = (":1935",)
+    """Where to listen: ":1935" is every IPv4 and IPv6 address of this machine, "127.0.0.1:1935" only
+    this machine itself. Not used when systemd hands the sockets over."""
+    chunk_size: Annotated[Size, Field(ge=128, le=MAX_CHUNK_SIZE)] = 65536
+    """Chunk size that the server sends with; ffmpeg takes it over for its own direction."""
+    window_ack_size: Annotated[Size, Field(ge=65536, le=0x7FFFFFFF)] = DEFAULT_WINDOW_SIZE
+    """Peers are asked to acknowledge every so many bytes."""
+    limits: LimitsConfig = LimitsConfig()
+
+    @model_validator(mode="after")
+    def _check_listen(self) -> Self:
+        if not self.listen:
+            raise PydanticCustomError(
+                "conflict", "{low_key} is empty: name at least one address", {"low_key": "rtmp.listen"}
+            )
+        return self
+
+    def addresses(self) -> tuple[Address, ...]:
+        """``listen``, taken apart."""
+        return tuple(map(Address.parse, self.listen))
+
+
+class GopConfig(Section):
+    """What a player that joins a running stream gets first."""
+
+    enabled: bool = True
+    """Keep the newest group of pictures, so that a player that joins has a picture at once; otherwise
+    it waits for the next key frame."""
+    start: Literal["gop", "keyframe", "live"] = "gop"
+    """gop: everything since the newest key frame, in one burst. keyframe: only that key frame, then
+    live. live: nothing; wait for the next key frame."""
+    max_bytes: Annotated[Size, Field(ge=65536)] = 16 * _MIB
+    """Largest cache of one stream; past any of the three bounds it is emptied until the next key frame."""
+    max_ms: Annotated[Milliseconds, Field(gt=0)] = 20_000
+    """Longest cache of one stream, by its timestamps."""
+    max_frames: Positive = 2_500
+    """Most messages in the cache of one stream, for streams whose timestamps stand still."""
+
+
+class StreamConfig(Section):
+    """What is kept for every stream, and how it is passed on."""
+
+    merge_window_ms: Annotated[Milliseconds, Field(le=1000)] = 50
+    """A busy server gathers media for up to this long and writes it at once; an idle one does not wait.
+    0 writes every message on its own."""
+    max_streams: Positive = 1_000
+    """Streams with a publisher at a time."""
+    max_waiting_names: Positive = 1_000
+    """Names that players may wait for without a publisher, together."""
+    gop: GopConfig = GopConfig()
+
+
+class PlayerConfig(Section):
+    """Players, and what happens to one that is too slow for its stream."""
+
+    max_backlog_bytes: Annotated[Size, Field(ge=65536)] = 8 * _MIB
+    """What may wait for a player that reads too slowly; past it the player misses video up to a key
+    frame."""
+    max_backlog_seconds: Timeout = 10.0
+    """The same, by time."""
+    disconnect_after: Timeout = 30.0
+    """A player that has been past either bound for this long without catching up is closed."""
+    wait_timeout: Seconds = 0.0
+    """How long a player may wait for a publisher before it is told that there is no such stream; 0
+    waits for as long as the player does."""
+
+
+class MemoryConfig(Section):
+    """The ceiling of everything that peers can make the server keep."""
+
+    max_bytes: Annotated[Size, Field(ge=16 * _MIB)] = 1024 * _MIB
+    """Media in caches and in the queues of players together; at the ceiling new streams and players are
+    refused."""
+
+
+class AdminConfig(Section):
+    """The HTTP side: /metrics, /healthz and /readyz. Nobody is asked for a password: keep it private."""
+
+    listen: ListenAddresses = ("127.0.0.1:9935",)
+    """Where to listen; an empty list opens no HTTP port."""
+
+    def addresses(self) -> tuple[Address, ...]:
+        """``listen``, taken apart."""
+        return tuple(map(Address.parse, self.listen))
+
+
+class MetricsConfig(Section):
+    """What Prometheus sees."""
+
+    max_streams: Count = 200
+    """Streams with series of their own; the others are added up as stream="_other"."""
+
+
+class LogConfig(Section):
+    """The log goes to standard error, one line per event."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
+    """Least important level that is written."""
+    format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
+    """text for people, json (one object per line) for machines."""
+
+
+class ShutdownConfig(Section):
+    """The end, after SIGTERM or SIGINT."""
+
+    drain_timeout: Seconds = 10.0
+    """How long connections may take to send what they hold; then they are cut. 0 cuts at once."""
+
+
+class Config(Section):
+    """The whole configuration; ``Config()`` is what the server runs with when nothing is said."""
+
+    rtmp: RtmpConfig = RtmpConfig()
+    stream: StreamConfig = StreamConfig()
+    player: PlayerConfig = PlayerConfig()
+    memory: MemoryConfig = MemoryConfig()
+    admin: AdminConfig = AdminConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    log: LogConfig = LogConfig()
+    shutdown: ShutdownConfig = ShutdownConfig()
+
+    @model_validator(mode="after")
+    def _check_addresses(self) -> Self:
+        for address in self.admin.listen:
+            if address in self.rtmp.listen and not address.endswith(":0"):
+                raise PydanticCustomError(
+                    "conflict",
+                    "{low_key} and {high_key} both name {address}: give one another port",
+                    {"low_key": "admin.listen", "high_key": "rtmp.listen", "address": address},
+                )
+        return self

@@ -1,0 +1,242 @@
+"""Where settings come from: defaults < TOML file < environment < ``--set``; every mistake is found and named.
+
+Written by hand rather than with pydantic-settings: that reports one mistake at a time, ignores a misspelt
+``RTMPD_`` variable and does not tell which source a value came from.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from rtmpd.daemon.config import Config, Unit
+from rtmpd.daemon.values import quote
+from rtmpd.exceptions import ConfigError
+
+ENVIRONMENT_PREFIX: Final = "RTMPD_"
+CONFIG_VARIABLE: Final = "RTMPD_CONFIG"
+"""Names the file to read when the command line names none."""
+_KUBERNETES: Final = re.compile(
+    r"RTMPD_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+"""What Kubernetes and docker --link add to the environment next to a service named rtmpd."""
+
+KeyPath = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting: its path, and the field of the models that holds it."""
+
+    path: KeyPath
+    field: FieldInfo
+
+    @property
+    def name(self) -> str:
+        return ".".join(self.path)
+
+    @property
+    def unit(self) -> str:
+        """``seconds``, ``milliseconds``, ``bytes`` or nothing."""
+        return next((item.name for item in self.field.metadata if isinstance(item, Unit)), "")
+
+    def read(self, config: Config) -> object:
+        """The value of this setting in ``config``."""
+        value: object = config
+        for part in self.path:
+            value = getattr(value, part)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A configuration and, for every key that is not at its default, who set it."""
+
+    config: Config
+    origins: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value as somebody wrote it."""
+
+    value: object
+    origin: str
+
+
+def walk(model: type[BaseModel] = Config, path: KeyPath = ()) -> Iterator[Key]:
+    """Every setting, in the order of the models: the keys of a section before its subsections."""
+    sections = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            sections.append((field.annotation, (*path, name)))
+        else:
+            yield Key((*path, name), field)
+    for section, section_path in sections:
+        yield from walk(section, section_path)
+
+
+def load(path: Path | None, environ: Mapping[str, str], assignments: Sequence[str] = ()) -> Settings:
+    """Read all sources; ``assignments`` are ``key=value`` texts of the command line.
+
+    Raises ConfigError with every mistake of every source.
+    """
+    given: dict[KeyPath, _Given] = {}
+    problems: list[str] = []
+    keys = {key.path: key for key in walk()}
+    sources = chain(
+        _read_file(path, problems), _read_environment(environ), _read_assignments(assignments, problems)
+    )
+    for key_path, item in sources:
+        if key_path in keys:
+            given[key_path] = item
+        else:
+            problems.append(f"{item.origin}: {_explain_misplaced(key_path, item.origin, keys)}")
+    config = _validate(given, keys, problems)
+    if config is None:
+        raise ConfigError(problems)
+    return Settings(config, {".".join(key_path): item.origin for key_path, item in given.items()})
+
+
+def _read_file(path: Path | None, problems: list[str]) -> Iterator[tuple[KeyPath, _Given]]:
+    if path is None:
+        return
+    try:
+        document = tomllib.loads(path.read_bytes().decode())
+    except FileNotFoundError:
+        problems.append(f"{path}: there is no such file; check the path given with -c or {CONFIG_VARIABLE}")
+    except OSError as error:
+        problems.append(f"{path}: cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        problems.append(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8")
+    except tomllib.TOMLDecodeError as error:
+        # "Invalid value (at line 3, column 10)" with the place first, as compilers and editors have it.
+        what, _, place = str(error).removesuffix(")").partition(" (at ")
+        problems.append(f"{path}: {place}: not valid TOML: {what}")
+    else:
+        for key_path, value in _flatten(document):
+            yield key_path, _Given(value, str(path))
+
+
+def _flatten(table: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def _read_environment(environ: Mapping[str, str]) -> Iterator[tuple[KeyPath, _Given]]:
+    for name, value in sorted(environ.items()):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_VARIABLE or _KUBERNETES.fullmatch(name):
+            continue
+        key_path = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
+        yield key_path, _Given(value, name)
+
+
+def _read_assignments(assignments: Sequence[str], problems: list[str]) -> Iterator[tuple[KeyPath, _Given]]:
+    for text in assignments:
+        name, equals, value = text.partition("=")
+        if equals:
+            yield tuple(name.strip().split(".")), _Given(value.strip(), "--set")
+        else:
+            problems.append(f"--set: {quote(text)} has no value: write it as rtmp.listen=127.0.0.1:1935")
+
+
+def _explain_misplaced(path: KeyPath, origin: str, keys: Mapping[KeyPath, Key]) -> str:
+    """What is wrong with the place of a value."""
+    name = _printable(".".join(path))
+    below = [known for known in keys if known[: len(path)] == path]
+    if below:
+        return f"{name} is a section, not a key: set one of its keys, such as {_spell(below[0], origin)}"
+    for length in range(1, len(path)):
+        if path[:length] in keys:
+            return f"{name}: {'.'.join(path[:length])} is a single value and has no keys below it"
+    meant = _suggest(path, keys)
+    advice = f"did you mean {_spell(meant, origin)}?" if meant else "rtmpd check lists all keys"
+    return f"{name}: there is no such key; {advice}"
+
+
+def _spell(path: KeyPath, origin: str) -> str:
+    """A key as it is written in the source ``origin``."""
+    if origin.startswith(ENVIRONMENT_PREFIX):
+        return ENVIRONMENT_PREFIX + "__".join(path).upper()
+    return ".".join(path)
+
+
+def _suggest(path: KeyPath, keys: Mapping[KeyPath, Key]) -> KeyPath | None:
+    """The key that was probably meant: the same word in another section, else the most similar path."""
+    moved = [known for known in keys if known[-1] == path[-1]]
+    by_name = {".".join(known): known for known in moved or keys}
+    close = difflib.get_close_matches(".".join(path), by_name, n=1, cutoff=0.0 if moved else 0.6)
+    return by_name[close[0]] if close else None
+
+
+def _validate(
+    given: Mapping[KeyPath, _Given], keys: Mapping[KeyPath, Key], problems: list[str]
+) -> Config | None:
+    """The configuration, or None with at least one entry in ``problems``."""
+    nested: dict[str, Any] = {}
+    for path, item in given.items():
+        table = nested
+        for part in path[:-1]:
+            table = table.setdefault(part, {})
+        table[path[-1]] = item.value
+    try:
+        config = Config.model_validate(nested)
+    except ValidationError as error:
+        problems.extend(_explain(details, given, keys) for details in error.errors(include_url=False))
+        return None
+    return None if problems else config
+
+
+def _explain(details: ErrorDetails, given: Mapping[KeyPath, _Given], keys: Mapping[KeyPath, Key]) -> str:
+    """One mistake: who wrote it, the key, what is wrong, what to write instead."""
+    context = details.get("ctx", {})
+    location = tuple(str(part) for part in details["loc"])
+    if details["type"] == "conflict":
+        named = [tuple(str(context[name]).split(".")) for name in ("low_key", "high_key") if name in context]
+        origins = dict.fromkeys(given[path].origin for path in named if path in given)
+        return f"{', '.join(origins)}: {details['msg']}"
+    path = next(location[:end] for end in range(len(location), 0, -1) if location[:end] in keys)
+    return f"{given[path].origin}: {keys[path].name}: {_sentence(details, keys[path].unit)}"
+
+
+def _sentence(details: ErrorDetails, unit: str) -> str:
+    context = details.get("ctx", {})
+    value = quote(details["input"])
+    bounds = {
+        "greater_than": ("gt", "must be more than"),
+        "greater_than_equal": ("ge", "must be at least"),
+        "less_than_equal": ("le", "must be at most"),
+    }
+    match details["type"]:
+        case "value_error":
+            return str(context["error"])
+        case "literal_error":
+            return f"{value} is not one of {context['expected']}"
+        case "bool_parsing" | "bool_type":
+            return f"{value} is neither true nor false"
+        case "string_type":
+            return f"{value} is not a text: put it in quotation marks"
+        case "tuple_type":
+            return f'{value} is not a list: write ["one", "two"]'
+        case kind if kind in bounds:
+            name, words = bounds[kind]
+            return f"{value} is out of range: it {words} {context[name]:g} {unit}".rstrip()
+        case _:
+            return f"{value}: {details['msg']}"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
