@@ -17,7 +17,7 @@ GSTREAMER_AVC_444 = bytes.fromhex(
 X264_1080_BASELINE = bytes.fromhex(
     "17000000000142c028ffe100196742c028da01e0089f970110000003001000000300a0f1832a01000468ce0fc8"
 )
-X264_1080_INTERLACED_422_SCALING_MATRIX = bytes.fromhex(
+X264_1080_INTERLACED_422 = bytes.fromhex(
     "1700000000017a0028ffe1001b677a0028bcd94078044fcb808800000300080000030050f8b16cb001000768fba3cb3002c0fef8f800"
 )
 X265_MAIN = bytes.fromhex(
@@ -40,7 +40,7 @@ VIDEO_HEADERS = [
     (OBS_AVC, VideoInfo("avc1", 320, 240, "High", "1.3")),
     (GSTREAMER_AVC_444, VideoInfo("avc1", 320, 240, "High 4:4:4", "1.3")),
     (X264_1080_BASELINE, VideoInfo("avc1", 1920, 1080, "Baseline", "4.0")),
-    (X264_1080_INTERLACED_422_SCALING_MATRIX, VideoInfo("avc1", 1920, 1080, "High 4:2:2", "4.0")),
+    (X264_1080_INTERLACED_422, VideoInfo("avc1", 1920, 1080, "High 4:2:2", "4.0")),
     (X265_MAIN, VideoInfo("hvc1", 320, 240, "Main", "2.0")),
     (X265_MAIN_10, VideoInfo("hvc1", 1366, 766, "Main 10", "4.0")),
     (AV1, VideoInfo("av01", profile="Main", level="2.0")),
@@ -74,16 +74,47 @@ def test_multitrack_header_tells_of_its_track() -> None:
     assert video_info(payload) == VideoInfo("avc1", 320, 240, "High", "1.3")
 
 
+def ue(value: int) -> str:
+    """Unsigned Exp-Golomb code as a string of bits."""
+    code = f"{value + 1:b}"
+    return "0" * (len(code) - 1) + code
+
+
+def se(value: int) -> str:
+    return ue(2 * value - 1 if value > 0 else -2 * value)
+
+
+def avc_header(profile_idc: int, level_idc: int, bits: str) -> bytes:
+    """Sequence header with one SPS made of ``bits``, which follow its level_idc."""
+    bits += "1" + "0" * (-(len(bits) + 1) % 8)
+    head = bytes((profile_idc, 0, level_idc))
+    sps = b"\x67" + head + int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\0\0\0", b"\0\0\3\0")
+    return b"\x17\0\0\0\0\x01" + head + b"\xff\xe1" + len(sps).to_bytes(2, "big") + sps
+
+
+FRAME_352_288 = ue(1) + "0" + ue(21) + ue(17) + "1" + "1" + "0" + "0"
+"""From max_num_ref_frames to vui_parameters_present_flag: 22 x 18 macroblocks, progressive, not cropped."""
+
+
 def test_picture_order_count_type_1() -> None:
-    # Baseline SPS: poc type 1 with a cycle of two, 352x288 (22 x 18 macroblocks), no cropping.
-    bits = "11010111011100100010000001011000001001011001"
-    bits += "0" * (-len(bits) % 8)
-    sps = bytes.fromhex("6742001e") + int(bits, 2).to_bytes(len(bits) // 8, "big")
-    record = bytes.fromhex("0142001effe1") + len(sps).to_bytes(2, "big") + sps
-    assert video_info(b"\x17\0\0\0\0" + record) == VideoInfo("avc1", 352, 288, "Baseline", "3.0")
+    cycle = ue(1) + "0" + se(-3) + se(2) + ue(2) + se(1) + se(-40)
+    payload = avc_header(66, 30, ue(0) + ue(0) + cycle + FRAME_352_288)
+    assert video_info(payload) == VideoInfo("avc1", 352, 288, "Baseline", "3.0")
 
 
-def test_unused_picture_size_is_not_reported() -> None:
+@pytest.mark.parametrize(("chroma_format", "lists"), [(1, 8), (3, 12)])
+def test_scaling_matrix(chroma_format: int, lists: int) -> None:
+    flat = "1" + se(8) + se(0) * 15
+    ends_early = "1" + se(-8)
+    full_8x8 = "1" + (se(1) + se(-1)) * 32
+    matrix = [flat, "0", ends_early, "0", "0", flat, full_8x8, ends_early, "0", "0", "0", full_8x8]
+    separate = "0" if chroma_format == 3 else ""
+    high = ue(chroma_format) + separate + ue(0) + ue(0) + "0" + "1" + "".join(matrix[:lists])
+    payload = avc_header(244, 31, ue(0) + high + ue(0) + ue(2) + FRAME_352_288)
+    assert video_info(payload) == VideoInfo("avc1", 352, 288, "High 4:4:4", "3.1")
+
+
+def test_record_without_parameter_sets() -> None:
     no_sps = bytes.fromhex("17000000000164001fffe0")
     assert video_info(no_sps) == VideoInfo("avc1", profile="High", level="3.1")
 
