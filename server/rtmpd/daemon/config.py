@@ -9,16 +9,33 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from rtmpd.daemon.values import parse_count, parse_duration, parse_list, parse_milliseconds, parse_size
+from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.registry import EngineLimits
+from rtmpd.engine.subscriber import SlowPlayerPolicy
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
-from rtmpd.rtmp.constants import DEFAULT_WINDOW_SIZE, MAX_CHUNK_SIZE, MAX_MESSAGE_LENGTH
+from rtmpd.rtmp.constants import MAX_CHUNK_SIZE, MAX_MESSAGE_LENGTH
 from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.server import ServerSettings
 
+# The rooms below own their defaults.
 _LIMITS: Final = Limits()
+_GOP: Final = GopLimits()
+_ENGINE: Final = EngineLimits()
+_SLOW: Final = SlowPlayerPolicy()
+_SETTINGS: Final = ServerSettings()
 _MIB: Final = 1024 * 1024
 
 
@@ -43,14 +60,18 @@ def _check_address(text: str) -> str:
 _SECONDS: Final = Unit("seconds")
 _BYTES: Final = Unit("bytes")
 
-Seconds = Annotated[float, BeforeValidator(parse_duration), _SECONDS]
+# Editors that know the schema must accept "10s" as the parsers do.
+_NUMBER_OR_TEXT: Final = WithJsonSchema({"type": ["number", "string"], "minimum": 0})
+_LIST_OR_TEXT: Final = WithJsonSchema({"type": ["array", "string"], "items": {"type": "string"}})
+
+Seconds = Annotated[float, BeforeValidator(parse_duration), _SECONDS, _NUMBER_OR_TEXT]
 Timeout = Annotated[Seconds, Field(gt=0)]
-Milliseconds = Annotated[int, BeforeValidator(parse_milliseconds), Unit("milliseconds")]
-Size = Annotated[int, BeforeValidator(parse_size), _BYTES]
+Milliseconds = Annotated[int, BeforeValidator(parse_milliseconds), Unit("milliseconds"), _NUMBER_OR_TEXT]
+Size = Annotated[int, BeforeValidator(parse_size), _BYTES, _NUMBER_OR_TEXT]
 Count = Annotated[int, BeforeValidator(parse_count)]
 Positive = Annotated[Count, Field(gt=0)]
 ListenAddress = Annotated[str, AfterValidator(_check_address)]
-ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(parse_list)]
+ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(parse_list), _LIST_OR_TEXT]
 
 
 class Section(BaseModel):
@@ -156,11 +177,15 @@ class RtmpConfig(Section):
     listen: ListenAddresses = (":1935",)
     """Where to listen: ":1935" is every IPv4 and IPv6 address of this machine, "127.0.0.1:1935" only
     this machine itself. Not used when systemd hands the sockets over."""
-    chunk_size: Annotated[Size, Field(ge=128, le=MAX_CHUNK_SIZE)] = 65536
+    chunk_size: Annotated[Size, Field(ge=128, le=MAX_CHUNK_SIZE)] = _SETTINGS.chunk_size
     """Chunk size that the server sends with; ffmpeg takes it over for its own direction."""
-    window_ack_size: Annotated[Size, Field(ge=65536, le=0x7FFFFFFF)] = DEFAULT_WINDOW_SIZE
+    window_ack_size: Annotated[Size, Field(ge=65536, le=0x7FFFFFFF)] = _SETTINGS.window_ack_size
     """Peers are asked to acknowledge every so many bytes."""
     limits: LimitsConfig = LimitsConfig()
+
+    def to_settings(self) -> ServerSettings:
+        """What every session tells its peer."""
+        return ServerSettings(chunk_size=self.chunk_size, window_ack_size=self.window_ack_size)
 
     @model_validator(mode="after")
     def _check_listen(self) -> Self:
@@ -179,17 +204,24 @@ class GopConfig(Section):
     """What a player that joins a running stream gets first."""
 
     enabled: bool = True
-    """Keep the newest group of pictures, so that a player that joins has a picture at once; otherwise
-    it waits for the next key frame."""
+    """Keep the newest group of pictures of every stream, so that a player that joins has a picture at
+    once; without it the player waits for the next key frame."""
     start: Literal["gop", "keyframe", "live"] = "gop"
-    """gop: everything since the newest key frame, in one burst. keyframe: only that key frame, then
-    live. live: nothing; wait for the next key frame."""
-    max_bytes: Annotated[Size, Field(ge=65536)] = 16 * _MIB
-    """Largest cache of one stream; past any of the three bounds it is emptied until the next key frame."""
-    max_ms: Annotated[Milliseconds, Field(gt=0)] = 20_000
+    """Where a player begins. gop: at the last key frame, out of the cache. keyframe: audio at once, video
+    from the next key frame. live: with the next message, for encoders that send no key frames."""
+    max_bytes: Annotated[Size, Field(ge=65536)] = _GOP.max_bytes
+    """Largest cache of one stream. Past any of the bounds here the cache starts again at a key frame."""
+    max_ms: Annotated[Milliseconds, Field(gt=0)] = _GOP.max_ms
     """Longest cache of one stream, by its timestamps."""
-    max_frames: Positive = 2_500
+    max_packets: Positive = _GOP.max_packets
     """Most messages in the cache of one stream, for streams whose timestamps stand still."""
+    audio_ms: Milliseconds = _GOP.audio_ms
+    """Cache of a stream without video."""
+
+    def to_limits(self) -> GopLimits:
+        """The bounds of the cache; none is kept if it is off or no player would begin in it."""
+        used = self.enabled and self.start == "gop"
+        return GopLimits(self.max_bytes if used else 0, self.max_ms, self.max_packets, self.audio_ms)
 
 
 class StreamConfig(Section):
@@ -197,35 +229,55 @@ class StreamConfig(Section):
 
     merge_window_ms: Annotated[Milliseconds, Field(le=1000)] = 50
     """A busy server gathers media for up to this long and writes it at once; an idle one does not wait.
-    0 writes every message on its own."""
-    max_streams: Positive = 1_000
-    """Streams with a publisher at a time."""
-    max_waiting_names: Positive = 1_000
-    """Names that players may wait for without a publisher, together."""
+    0 never waits."""
+    max_streams: Count = 1_000
+    """Streams with a publisher at a time; 0 is any number."""
+    max_waiting_names: Positive = _ENGINE.max_waiting_names
+    """Names without a publisher that players wait for, at a time."""
     gop: GopConfig = GopConfig()
 
 
 class PlayerConfig(Section):
     """Players, and what happens to one that is too slow for its stream."""
 
-    max_backlog_bytes: Annotated[Size, Field(ge=65536)] = 8 * _MIB
-    """What may wait for a player that reads too slowly; past it the player misses video up to a key
-    frame."""
-    max_backlog_seconds: Timeout = 10.0
-    """The same, by time."""
-    disconnect_after: Timeout = 30.0
-    """A player that has been past either bound for this long without catching up is closed."""
+    max_players: Count = _ENGINE.max_players
+    """Players of all streams together; 0 is any number."""
+    max_players_per_stream: Count = _ENGINE.max_players_per_stream
+    """Players of one stream; 0 is any number."""
+    max_backlog_bytes: Annotated[Size, Field(ge=65536)] = _SLOW.max_backlog_bytes
+    """What may wait for a player that reads too slowly. Past it the player misses video up to a key
+    frame, then audio too."""
+    max_backlog_seconds: Timeout = _SLOW.max_backlog_seconds
+    """The same, by the time that the oldest of it has waited."""
+    resume_backlog_bytes: Size = _SLOW.resume_backlog_bytes
+    """Video comes back at the first key frame that finds no more than this waiting."""
+    disconnect_after: Timeout = _SLOW.disconnect_after
+    """A player that has been past a bound for this long without coming back is closed."""
     wait_timeout: Seconds = 0.0
-    """How long a player may wait for a publisher before it is told that there is no such stream; 0
-    waits for as long as the player does."""
+    """How long a player may wait for a publisher before it is told that there is no such stream; 0 waits
+    for as long as the player does."""
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        _require_order(self, "player", "resume_backlog_bytes", "max_backlog_bytes")
+        return self
+
+    def to_policy(self) -> SlowPlayerPolicy:
+        """The part that every subscription follows."""
+        return SlowPlayerPolicy(
+            max_backlog_bytes=self.max_backlog_bytes,
+            max_backlog_seconds=self.max_backlog_seconds,
+            resume_backlog_bytes=self.resume_backlog_bytes,
+            disconnect_after=self.disconnect_after,
+        )
 
 
 class MemoryConfig(Section):
-    """The ceiling of everything that peers can make the server keep."""
+    """The ceiling of what peers can make the server keep."""
 
-    max_bytes: Annotated[Size, Field(ge=16 * _MIB)] = 1024 * _MIB
-    """Media in caches and in the queues of players together; at the ceiling new streams and players are
-    refused."""
+    max_bytes: Annotated[Size, Field(ge=16 * _MIB)] = _ENGINE.memory_bytes
+    """Media held: caches, headers, and what waits for slow players. Near the ceiling new streams and
+    players are refused and the players with the most waiting are closed."""
 
 
 class AdminConfig(Section):
@@ -284,3 +336,14 @@ class Config(Section):
                     {"low_key": "admin.listen", "high_key": "rtmp.listen", "address": address},
                 )
         return self
+
+    def to_engine_limits(self) -> EngineLimits:
+        """The ceilings of the live graph."""
+        return EngineLimits(
+            max_publishers=self.stream.max_streams,
+            max_players=self.player.max_players,
+            max_players_per_stream=self.player.max_players_per_stream,
+            max_waiting_names=self.stream.max_waiting_names,
+            memory_bytes=self.memory.max_bytes,
+            gop=self.stream.gop.to_limits(),
+        )

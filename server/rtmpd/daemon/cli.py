@@ -1,0 +1,124 @@
+"""The ``rtmpd`` command: serve, check, --version."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rtmpd import __version__
+from rtmpd.daemon import logs, reference, settings
+from rtmpd.daemon.config import Config
+from rtmpd.exceptions import ConfigError
+
+app = typer.Typer(
+    name="rtmpd",
+    help="An RTMP live ingest server: encoders push, players pull, Prometheus scrapes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", envvar=settings.CONFIG_VARIABLE, metavar="FILE", help="TOML file with the settings."
+    ),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Set one key, such as rtmp.listen=127.0.0.1:1935; can be repeated."
+    ),
+]
+
+
+def main() -> None:
+    """Entry point of the ``rtmpd`` script."""
+    app()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        python = f"{platform.python_implementation()} {platform.python_version()}"
+        typer.echo(f"rtmpd {__version__} ({python}, uvloop {metadata.version('uvloop')})")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the versions and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(config: ConfigPath = None, assignments: Assignments = None) -> None:
+    """Run the server until SIGTERM or SIGINT."""
+    with _mistakes_told():
+        loaded = settings.load(config, os.environ, assignments or ()).config
+        # Here and not above: check and --version need neither the event loop nor the server.
+        from rtmpd.daemon import worker
+
+        with logs.configured(loaded.log.level, loaded.log.format):
+            code = worker.run(loaded)
+    raise typer.Exit(code)
+
+
+@app.command()
+def check(
+    config: ConfigPath = None,
+    assignments: Assignments = None,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print a JSON schema for editors instead.")
+    ] = False,
+    template: Annotated[
+        bool, typer.Option("--template", help="Print a file with every key explained instead.")
+    ] = False,
+) -> None:
+    """Show the effective settings and where each comes from; on mistakes name them all and exit 1."""
+    if schema:
+        typer.echo(json.dumps(Config.model_json_schema(), indent=2))
+    elif template:
+        typer.echo(reference.template(), nl=False)
+    else:
+        with _mistakes_told():
+            _print_settings(settings.load(config, os.environ, assignments or ()))
+
+
+@contextmanager
+def _mistakes_told() -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        for problem in error.problems:
+            typer.echo(f"rtmpd: {problem}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _print_settings(loaded: settings.Settings) -> None:
+    rows = list(reference.rows(loaded))
+    if not sys.stdout.isatty():
+        widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+        for name, value, origin in rows:
+            typer.echo(f"{name:{widths[0]}}  {value:{widths[1]}}  {origin}")
+        return
+    table = Table("key", "value", "from", box=None, header_style="bold")
+    for name, value, origin in rows:
+        style = "dim" if origin == "default" else "bold"
+        table.add_row(*(Text(text, style=style) for text in (name, value, origin)))
+    Console().print(table)

@@ -1,0 +1,91 @@
+"""The configuration as people read it: values as TOML, and a file with every key explained."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from typing import Final
+
+from annotated_types import Ge, Gt, Le
+from pydantic import BaseModel
+
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.settings import Key, Settings, walk
+from rtmpd.daemon.values import format_duration, format_size
+
+_WIDTH: Final = 100
+_INTRODUCTION: Final = """\
+Every setting of rtmpd, at its default: keep the lines that you change. A key can also come from the
+environment (RTMPD_RTMP__LISTEN=:1935) or the command line (--set rtmp.listen=:1935); the command line wins
+over the environment, the environment over this file. "rtmpd check -c FILE" shows the outcome.
+
+Durations are seconds (10) or texts ("10s", "500ms", "2m", "1h"); sizes are bytes (65536) or texts ("64KiB",
+"16MiB", "1GiB"; "16MB" is decimal)."""
+
+
+def format_value(key: Key, value: object) -> str:
+    """A value as TOML that reads back as the same value."""
+    match value:
+        case bool() | str() | tuple():
+            return json.dumps(value, ensure_ascii=False)
+        case float() if key.unit == "seconds":
+            return f'"{format_duration(value)}"'
+        case int() if key.unit == "bytes" and not (text := format_size(value)).isdigit():
+            return f'"{text}"'
+    return str(value)
+
+
+def rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Key, value and origin of every setting."""
+    for key in walk():
+        origin = settings.origins.get(key.name, "default")
+        yield key.name, format_value(key, key.read(settings.config)), origin
+
+
+def template() -> str:
+    """A TOML file with every key at its default, described, with unit, range and default."""
+    defaults = Config()
+    lines = _comment(_INTRODUCTION)
+    section: tuple[str, ...] = ()
+    for key in walk():
+        if key.path[:-1] != section:
+            section = key.path[:-1]
+            lines += ["", *_comment(_section_model(section).__doc__ or ""), f"[{'.'.join(section)}]"]
+        value = format_value(key, key.read(defaults))
+        facts = "; ".join(filter(None, (key.unit, _range(key), f"default {value}")))
+        lines += ["", *_comment(key.field.description or ""), *_comment(facts), f"{key.path[-1]} = {value}"]
+    return "\n".join(lines) + "\n"
+
+
+def _section_model(path: tuple[str, ...]) -> type[BaseModel]:
+    model: type[BaseModel] = Config
+    for name in path:
+        annotation = model.model_fields[name].annotation
+        assert isinstance(annotation, type)  # noqa: S101 - walk() only descends into models
+        model = annotation
+    return model
+
+
+def _range(key: Key) -> str:
+    words = []
+    for bound in key.field.metadata:
+        match bound:
+            case Gt(gt=limit):
+                words.append(f"more than {limit}")
+            case Ge(ge=limit):
+                words.append(f"at least {limit}")
+            case Le(le=limit):
+                words.append(f"at most {limit}")
+    return ", ".join(words)
+
+
+def _comment(text: str) -> list[str]:
+    lines: list[str] = []
+    for paragraph in text.split("\n\n"):
+        if lines:
+            lines.append("#")
+        lines += textwrap.wrap(
+            " ".join(paragraph.split()), _WIDTH, initial_indent="# ", subsequent_indent="# "
+        )
+    return lines
