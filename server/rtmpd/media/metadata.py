@@ -18,6 +18,7 @@ HANDLER: Final = "onMetaData"
 _HANDLER_BYTES: Final = amf.encode_values(HANDLER)
 _SET_DATA_FRAME: Final = amf.encode_values("@setDataFrame")
 _NOT_LIVE: Final = frozenset({b"duration", b"filesize"})
+"""In lower case: OBS writes fileSize."""
 _AVMPLUS: Final = b"\x11"
 _ECMA_ARRAY: Final = b"\x08"
 _NUMBER: Final = 0x00
@@ -43,7 +44,7 @@ def live_metadata(message: Message) -> bytes | None:
     kept = [
         payload[entry.start : entry.end]
         for entry in layout.properties
-        if entry.key not in _NOT_LIVE or payload[entry.value_start] != _NUMBER
+        if entry.key.lower() not in _NOT_LIVE or payload[entry.value_start] != _NUMBER
     ]
     return b"".join([_HANDLER_BYTES, _ECMA_ARRAY, len(kept).to_bytes(4, "big"), *kept, _OBJECT_END])
 
@@ -76,6 +77,6 @@ def _from_amf3(payload: bytes) -> bytes | None:
     properties = {
         key: value
         for key, value in values[0].items()
-        if key.encode() not in _NOT_LIVE or not isinstance(value, int | float)
+        if key.lower().encode() not in _NOT_LIVE or not isinstance(value, int | float)
     }
     return amf.encode_values(HANDLER, EcmaArray(properties))
