@@ -455,17 +455,20 @@ markers = st.sampled_from(
 )
 
 
+def decode_or_reason(data: bytes) -> list[AmfValue] | str:
+    try:
+        return decode_values(data)
+    except AmfError as error:
+        return error.reason
+
+
 @settings(max_examples=400)
 @given(st.binary(max_size=200) | st.lists(markers | st.binary(max_size=3), max_size=60).map(b"".join))
 def test_arbitrary_bytes_give_values_or_an_amf_error(data: bytes) -> None:
     for body in (data, b"\x11" + data):
-        try:
-            values = decode_values(body)
-        except AmfError as error:
-            assert error.reason != "amf_malformed"  # the scan has seen it first
-            continue
-        assert isinstance(values, list)
-        assert len(repr(values)) < 200_000
+        outcome = decode_or_reason(body)
+        assert outcome != "amf_malformed"  # what pyamf stumbles over, the scan has refused before
+        assert len(repr(outcome)) < 200_000
 
 
 @given(st.lists(amf0_values, min_size=1, max_size=3), st.data())
@@ -473,10 +476,7 @@ def test_damaged_bytes_give_values_or_an_amf_error(values: list[AmfValue], data:
     body = bytearray(encode_values(*values))
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        assert isinstance(decode_values(bytes(body)), list)
-    except AmfError as error:
-        assert error.reason != "amf_malformed"
+    assert decode_or_reason(bytes(body)) != "amf_malformed"
 
 
 def test_a_megabyte_of_anything_is_judged_in_bounded_time() -> None:
