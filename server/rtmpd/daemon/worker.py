@@ -1,0 +1,159 @@
+"""The composition root: builds every room from the configuration, runs the loop, and ends in order."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import time
+from collections.abc import Sequence
+
+import uvloop
+
+from rtmpd import __version__
+from rtmpd.daemon.banner import banner
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
+from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.registry import Registry
+from rtmpd.engine.stats import Histogram, ServerStats
+from rtmpd.exceptions import ConfigError
+from rtmpd.net.addresses import Address, open_listener
+from rtmpd.net.lag import LagMeter
+from rtmpd.net.peer import ServerContext
+from rtmpd.net.server import RtmpServer
+from rtmpd.net.tasks import TaskSet
+from rtmpd.services.auth import OpenPolicy
+from rtmpd.web.metrics import MetricsPage, Sources
+from rtmpd.web.server import AdminServer
+
+logger = logging.getLogger(__name__)
+
+_SAMPLE_INTERVAL = 1.0
+_LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+def run(config: Config) -> int:
+    """Serve until SIGTERM or SIGINT; the process's exit code.
+
+    Raises ConfigError when an address cannot be listened on.
+    """
+    _raise_file_limit()
+    inherited = listen_fds(os.environ, os.getpid())
+    sockets = inherited or [open_listener(address) for address in config.rtmp.addresses()]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(Worker(config, runner.get_loop()).serve(sockets))
+    return 0
+
+
+class Worker:
+    """One process's server, from its first listener to its last connection."""
+
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+        self._config = config
+        self._stats = ServerStats()
+        self._loop_lag = Histogram(_LAG_BOUNDS)
+        flusher = Flusher(loop.call_soon, loop.call_later, loop.time, config.stream.merge_window_ms / 1000)
+        self._registry = Registry(flusher, self._stats, config.to_engine_limits())
+        context = ServerContext(
+            registry=self._registry,
+            authorizer=OpenPolicy(),
+            stats=self._stats,
+            clock=loop.time,
+            random_bytes=os.urandom,
+            limits=config.rtmp.limits.to_limits(),
+            settings=config.rtmp.to_settings(),
+            play_options=config.to_play_options(),
+            wait_timeout=config.player.wait_timeout,
+        )
+        self._server = RtmpServer(context, config.rtmp.limits.to_connection_limits())
+        sources = Sources(
+            stats=self._stats,
+            streams=self._registry.streams,
+            loop_lag=self._loop_lag,
+            memory_held=self._registry.memory_held,
+            memory_limit=config.memory.max_bytes,
+            clock=loop.time,
+        )
+        page = MetricsPage(sources, config.metrics.max_streams)
+        self._admins = [(a, AdminServer(page, self._unready)) for a in config.admin.addresses()]
+        self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
+        self._unready_reason: str | None = "starting"
+        self._tasks = TaskSet()
+
+    async def serve(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve on listening sockets until a signal asks to stop."""
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        lag = LagMeter(self._loop_lag.observe)
+        try:
+            await self._start(sockets)
+            lag.start()
+            self._tasks.start(self._sample(), name="sample")
+            interval = watchdog_interval(os.environ, os.getpid())
+            if interval is not None:
+                self._tasks.start(self._feed_watchdog(interval), name="watchdog")
+            # What exists now lives as long as the process: the collector need not walk it again and again.
+            gc.collect()
+            gc.freeze()
+            await stop.wait()
+        finally:
+            lag.stop()
+            await self._stop()
+
+    async def _start(self, sockets: Sequence[socket.socket]) -> None:
+        admin = [await _listen_admin(server, address) for address, server in self._admins]
+        rtmp = [await self._server.listen(sock) for sock in sockets]
+        for protocol, addresses in (("rtmp", rtmp), ("admin", admin)):
+            for address in addresses:
+                fields = {"protocol": protocol, "address": address.host or "*", "port": address.port}
+                logger.info("listening", extra={"fields": fields})
+        if self._config.log.format == "text":
+            print(banner(rtmp, admin), flush=True)
+        self._unready_reason = None
+        self._notifier.ready(f"rtmpd {__version__} on {', '.join(map(str, rtmp))}")
+
+    async def _stop(self) -> None:
+        self._unready_reason = "shutting down"
+        self._notifier.stopping("ending connections")
+        logger.info("stopping")
+        started = time.monotonic()
+        await self._server.close(self._config.shutdown.drain_timeout)
+        for _, admin in self._admins:
+            await admin.close()
+        await self._tasks.wait_closed()
+        self._notifier.close()
+        logger.info("stopped", extra={"fields": {"duration": round(time.monotonic() - started, 3)}})
+
+    def _unready(self) -> str | None:
+        return self._unready_reason
+
+    async def _sample(self) -> None:
+        while True:
+            await asyncio.sleep(_SAMPLE_INTERVAL)
+            self._registry.sample(asyncio.get_running_loop().time())
+
+    async def _feed_watchdog(self, interval: float) -> None:
+        while True:
+            self._notifier.watchdog()
+            await asyncio.sleep(interval)
+
+
+async def _listen_admin(server: AdminServer, address: Address) -> Address:
+    try:
+        return Address(*await server.start(address.host, address.port))
+    except OSError as error:
+        raise ConfigError([f"admin.listen: cannot listen on {address}: {error.strerror or error}"]) from error
+
+
+def _raise_file_limit() -> None:
+    """Every connection is a file: take as many as the system lets this process have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

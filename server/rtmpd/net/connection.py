@@ -1,0 +1,350 @@
+"""One client's TCP connection: an asyncio protocol around a ServerSession."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import socket
+from typing import Protocol, cast
+
+from rtmpd.engine.stats import count
+from rtmpd.engine.subscriber import CloseReason
+from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
+from rtmpd.net.access import check_name
+from rtmpd.net.addresses import network_of, peer_ip
+from rtmpd.net.peer import ServerContext
+from rtmpd.net.playing import Player, ask_to_play
+from rtmpd.net.publishing import Publisher, ask_to_publish
+from rtmpd.net.tasks import TaskSet
+from rtmpd.rtmp.commands import ConnectParams
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.events import (
+    ConnectRequested,
+    Event,
+    PauseRequested,
+    PlayEnded,
+    PlayRequested,
+    PublishEnded,
+    PublishRequested,
+    ReceiveAudio,
+    ReceiveVideo,
+    SeekRequested,
+    SessionFailed,
+)
+from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.server import ServerSession
+from rtmpd.rtmp.url import redact
+
+logger = logging.getLogger(__name__)
+
+_LINGER = 2.0
+"""Seconds that a peer has to read our last words and close its side."""
+_KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = 30, 10, 3
+_RECHECK = 1.0
+"""Seconds between looks at a session that has no deadline just now."""
+_numbers = itertools.count(1)
+
+
+class Gate(Protocol):
+    """Who may come in: the server's connection counts."""
+
+    def enter(self, connection: Connection) -> str | None:
+        """Count the connection in, or return the reason why it is turned away."""
+        ...
+
+    def leave(self, connection: Connection) -> None: ...
+
+    def identified(self, connection: Connection, state: str) -> None:
+        """The connection has published or played: it is no longer a stranger."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """Moves bytes between a transport and a ``ServerSession``, and acts on the session's events."""
+
+    transport: asyncio.Transport
+    session: ServerSession
+    connect_params: ConnectParams
+
+    def __init__(self, context: ServerContext, gate: Gate) -> None:
+        self.context = context
+        self.number = next(_numbers)
+        self.state = "pending"
+        """``pending``, then ``publishing`` or ``playing`` by what it did first."""
+        self.address = self.network = "unknown"
+        self._end_reason = CloseReason.CONNECTION_LOST
+        self._end_detail = ""
+        self._gate = gate
+        self._tasks = TaskSet()
+        self._publishers: dict[int, Publisher] = {}
+        self._players: dict[int, Player] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._lingering = False
+        self._lost = False
+        self._entered = False
+        self._throttled = False
+        self._reading = True
+        self._since = 0.0
+
+    # Asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.address = peer_ip(transport.get_extra_info("peername"))
+        self.network = network_of(self.address)
+        refusal = self._gate.enter(self)
+        if refusal is not None:
+            logger.debug("connection refused", extra={"fields": {"client": self.address, "reason": refusal}})
+            self._lost = True
+            self.transport.abort()
+            return
+        self._entered = True
+        context = self.context
+        self._since = now = context.clock()
+        self.session = ServerSession(
+            random_bytes=context.random_bytes, now=now, limits=context.limits, settings=context.settings
+        )
+        self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
+        _set_socket_options(transport.get_extra_info("socket"))
+        self._arm_timer()
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering or self._lost:
+            return
+        session = self.session
+        stats = self.context.stats
+        messages_before = session.messages_received
+        session.receive_data(data, self.context.clock())
+        stats.bytes_in += len(data)
+        stats.messages_in += session.messages_received - messages_before
+        self.advance()
+
+    def eof_received(self) -> bool:
+        if not self._lost and not self._lingering:
+            self.session.receive_eof()
+            self.advance()
+        return False
+
+    def pause_writing(self) -> None:
+        for player in self._players.values():
+            player.pause_writing()
+
+    def resume_writing(self) -> None:
+        for player in self._players.values():
+            player.resume_writing()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._lost = True
+        if not self._entered:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._release()
+        self._gate.leave(self)
+        self._log_end()
+
+    # For the publish and play flows
+
+    def flush(self) -> None:
+        output = self.session.data_to_send()
+        if output and not self._lost and not self._lingering:
+            data = output[0] if len(output) == 1 else b"".join(output)
+            stats = self.context.stats
+            stats.bytes_out += len(data)
+            stats.messages_out += len(output)
+            self.transport.write(data)
+
+    def advance(self) -> None:
+        session = self.session
+        publishers = self._publishers
+        now = self.context.clock()
+        while events := session.events_received():
+            for event in events:
+                if type(event) is Message:
+                    publisher = publishers.get(event.stream_id)
+                    if publisher is not None:
+                        publisher.receive(event, now)
+                else:
+                    self._handle(event)
+        self.flush()
+        if session.closing:
+            self.end(self._end_reason, self._end_detail)
+        elif session.awaiting_answer or session.throttle_delay:
+            self._pause_reading()
+        elif not self._reading and not self._throttled:
+            self._reading = True
+            self.transport.resume_reading()
+
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        if self._lost or self._lingering:
+            return
+        self._end_reason, self._end_detail = reason, detail
+        self._release()
+        self.flush()
+        self.session.closing = True
+        self._lingering = True
+        # A close with unread bytes in the socket makes the kernel reset it, and our last words are lost: say
+        # that we are done, read on until the peer is too, then close.
+        if not self._reading:
+            self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        asyncio.get_running_loop().call_later(_LINGER, self.transport.abort)
+
+    def abort(self, reason: CloseReason) -> None:
+        if not self._lost:
+            self._end_reason = reason
+            self._lingering = True
+            self._release()
+            self.transport.abort()
+
+    # Events
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case ConnectRequested():
+                self._connect(event)
+            case PublishRequested():
+                self._tasks.start(self._ask_to_publish(event), name=f"publish-{self.number}")
+            case PlayRequested():
+                self._tasks.start(self._ask_to_play(event), name=f"play-{self.number}")
+            case PublishEnded():
+                if (publisher := self._publishers.pop(event.stream_id, None)) is not None:
+                    publisher.release(CloseReason.FINISHED)
+            case PlayEnded():
+                if (player := self._players.pop(event.stream_id, None)) is not None:
+                    player.release(CloseReason.FINISHED)
+            case PauseRequested() | SeekRequested() | ReceiveAudio() | ReceiveVideo():
+                if (player := self._players.get(event.stream_id)) is not None:
+                    player.adjust(event)
+            case SessionFailed():
+                self._fail(event.error)
+            case _:
+                pass
+
+    def _connect(self, event: ConnectRequested) -> None:
+        context = self.context
+        params = self.connect_params = event.params
+        try:
+            check_name(
+                params.app, context.limits.max_app_bytes, code=StatusCode.CONNECT_REJECTED, what="application"
+            )
+        except Refused as refusal:
+            self._refuse("connect refused", "", refusal)
+            self.session.reject_connect(refusal.code, refusal.description, context.clock())
+            return
+        self.session.accept_connect(context.clock())
+        fields = self._fields() | {
+            "app": params.app,
+            "agent": params.flash_ver,
+            "tc_url": redact(params.tc_url),
+        }
+        logger.info("connected", extra={"fields": fields})
+
+    async def _ask_to_publish(self, event: PublishRequested) -> None:
+        try:
+            self._publishers[event.stream_id] = await ask_to_publish(self, event)
+        except Refused as refusal:
+            self._refuse("publish refused", event.name, refusal)
+            self.session.reject_publish(
+                event.stream_id, refusal.code, refusal.description, self.context.clock()
+            )
+        else:
+            self._gate.identified(self, "publishing")
+        self.advance()
+
+    async def _ask_to_play(self, event: PlayRequested) -> None:
+        try:
+            self._players[event.stream_id] = await ask_to_play(self, event)
+        except Refused as refusal:
+            self._refuse("play refused", event.name, refusal)
+            self.session.reject_play(event.stream_id, refusal.code, refusal.description, self.context.clock())
+        else:
+            self._gate.identified(self, "playing")
+        self.advance()
+
+    def _refuse(self, what: str, name: str, refusal: Refused) -> None:
+        self._end_reason, self._end_detail = CloseReason.REFUSED, refusal.reason
+        count(self.context.stats.refusals, refusal.reason)
+        fields = self._fields() | {
+            "app": self.connect_params.app,
+            "stream": name,
+            "reason": refusal.reason,
+            "told": refusal.description,
+        }
+        logger.warning(what, extra={"fields": fields})
+
+    def _fail(self, error: ProtocolError) -> None:
+        idle = isinstance(error, DeadlineExceeded)
+        self._end_reason = CloseReason.IDLE if idle else CloseReason.PROTOCOL_ERROR
+        self._end_detail = error.reason
+        stats = self.context.stats
+        table = stats.handshake_failures if isinstance(error, HandshakeError) else stats.sessions_failed
+        count(table, error.reason)
+        fields = self._fields() | {"reason": error.reason, "detail": str(error)}
+        logger.warning("protocol error", extra={"fields": fields})
+
+    # Inside
+
+    def _release(self) -> None:
+        """Take everything this connection publishes and plays out of the engine."""
+        self._tasks.cancel()
+        publishers, self._publishers = self._publishers, {}
+        players, self._players = self._players, {}
+        for publisher in publishers.values():
+            publisher.release(self._end_reason, self._end_detail)
+        for player in players.values():
+            player.release(self._end_reason, self._end_detail)
+
+    def _pause_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self.transport.pause_reading()
+        delay, self.session.throttle_delay = self.session.throttle_delay, 0.0
+        if delay:
+            self._throttled = True
+            asyncio.get_running_loop().call_later(delay, self._unthrottle)
+
+    def _unthrottle(self) -> None:
+        self._throttled = False
+        if not self._lost and not self._lingering:
+            self.advance()
+
+    def _arm_timer(self) -> None:
+        """One timer per connection: a deadline that moved later is found out when the old one is reached."""
+        deadline = self.session.next_deadline()
+        delay = _RECHECK if deadline is None else max(deadline - self.context.clock(), 0.01)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        if self._lost or self._lingering:
+            return
+        if self._reading:  # Whoever we do not listen to cannot be late.
+            self.session.handle_timeout(self.context.clock())
+            self.advance()
+        if not self._lost and not self._lingering:
+            self._arm_timer()
+
+    def _log_end(self) -> None:
+        fields = self._fields() | {
+            "duration": round(self.context.clock() - self._since, 3),
+            "bytes_in": self.session.bytes_received,
+            "reason": self._end_detail or self._end_reason,
+        }
+        level = logging.INFO if hasattr(self, "connect_params") else logging.DEBUG
+        logger.log(level, "closed", extra={"fields": fields})
+
+    def _fields(self) -> dict[str, object]:
+        return {"client": self.address, "connection": self.number}
+
+
+def _set_socket_options(sock: socket.socket | None) -> None:
+    """Find out about dead peers even when nothing is sent to them."""
+    if sock is None:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)

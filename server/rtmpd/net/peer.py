@@ -1,0 +1,68 @@
+"""What the publish and play flows may ask of the connection they belong to, and what they share with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rtmpd.engine.registry import Registry
+from rtmpd.engine.stats import ServerStats
+from rtmpd.engine.subscriber import CloseReason, PlayOptions
+from rtmpd.net.access import Authorizer
+from rtmpd.rtmp.commands import ConnectParams
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.server import ServerSession, ServerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class ServerContext:
+    """What every connection of a server works with."""
+
+    registry: Registry
+    authorizer: Authorizer
+    stats: ServerStats
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+    limits: Limits
+    settings: ServerSettings
+    play_options: PlayOptions
+    wait_timeout: float = 0.0
+    """Seconds a player may wait for a publisher; 0 is for ever."""
+    high_water_bytes: int = 256 * 1024
+    """Unsent bytes of a connection from which its players count as slow."""
+
+
+class Peer(Protocol):
+    """A client's connection, as its publish and play flows see it."""
+
+    @property
+    def context(self) -> ServerContext: ...
+    @property
+    def session(self) -> ServerSession: ...
+    @property
+    def transport(self) -> asyncio.Transport: ...
+    @property
+    def address(self) -> str:
+        """The client's IP address."""
+        ...
+
+    @property
+    def connect_params(self) -> ConnectParams: ...
+
+    def flush(self) -> None:
+        """Write what the session has to say."""
+        ...
+
+    def advance(self) -> None:
+        """Act on what the session reports after it was given an answer, and write what it has to say."""
+        ...
+
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        """Write what the session has to say, then close the connection in order. ``detail`` is for the log."""
+        ...
+
+    def abort(self, reason: CloseReason) -> None:
+        """Close the connection at once; unsent bytes are lost."""
+        ...

@@ -1,0 +1,140 @@
+"""From a client's play to a subscription, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+
+from rtmpd.engine.packet import RtmpWire
+from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.subscriber import CloseReason
+from rtmpd.net.access import AccessRequest, Action, check_name
+from rtmpd.net.peer import Peer
+from rtmpd.net.publishing import codecs
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.events import PauseRequested, PlayRequested, ReceiveAudio, ReceiveVideo, SeekRequested
+
+logger = logging.getLogger(__name__)
+
+
+async def ask_to_play(peer: Peer, event: PlayRequested) -> Player:
+    """Check and authorize, let the play begin, then attach to the stream, which may still have no publisher.
+
+    Raises ``Refused`` with nothing promised to the player yet.
+    """
+    context = peer.context
+    limits = context.limits
+    check_name(event.name, limits.max_name_bytes, code=StatusCode.PLAY_STREAM_NOT_FOUND, what="stream name")
+    requested_at = context.clock()
+    request = AccessRequest(
+        action=Action.PLAY,
+        app=peer.connect_params.app,
+        name=event.name,
+        query=event.query,
+        address=peer.address,
+        connect=peer.connect_params,
+    )
+    grant = await context.authorizer.authorize(request)
+    context.registry.check_attach(grant.key)
+    peer.session.accept_play(event.stream_id, context.clock())
+    peer.flush()
+    return Player(peer, event.stream_id, grant.key, requested_at)
+
+
+class Player:
+    """An RTMP player as a sink of the engine.
+
+    ``write`` and ``backlog`` are the transport's own methods: the engine calls them for every batch.
+    """
+
+    def __init__(self, peer: Peer, stream_id: int, key: StreamKey, requested_at: float) -> None:
+        context = peer.context
+        self.wire_format = RtmpWire(context.settings.chunk_size, stream_id)
+        self.write = peer.transport.write
+        self.backlog = peer.transport.get_write_buffer_size
+        self._peer = peer
+        self._key = key
+        self._stream_id = stream_id
+        self._since = requested_at
+        self._wait_timer: asyncio.TimerHandle | None = None
+        options = dataclasses.replace(context.play_options, requested_at=requested_at)
+        self._subscription = context.registry.attach(key, self, options, context.clock())
+        if self.backlog() > context.high_water_bytes:
+            self._subscription.pause_writing()
+        if self._subscription.stream.publication is None:
+            self._start_waiting()
+        logger.info("play started", extra={"fields": self._fields()})
+
+    # The engine's sink
+
+    def stream_started(self) -> None:
+        self._stop_waiting()
+        self._peer.session.notify_published(self._stream_id)
+        self._peer.flush()
+
+    def stream_ended(self) -> None:
+        self._peer.session.notify_unpublished(self._stream_id)
+        self._peer.flush()
+        self._start_waiting()
+
+    def close(self, reason: CloseReason) -> None:
+        """The engine has ended the subscription. A slow player could not read a farewell anyway."""
+        if reason in (CloseReason.SLOW, CloseReason.MEMORY, CloseReason.INTERNAL_ERROR):
+            self._peer.abort(reason)
+            return
+        text = f"The server ended this play: {reason}."
+        self._peer.session.end_play(self._stream_id, StatusCode.PLAY_FAILED, text)
+        self._peer.end(reason)
+
+    # The connection
+
+    def pause_writing(self) -> None:
+        self._subscription.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._subscription.resume_writing()
+
+    def adjust(self, event: PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo) -> None:
+        """Follow the player's own controls; a live stream has one position, so a seek changes nothing."""
+        match event:
+            case PauseRequested(paused=paused):
+                self._subscription.set_paused(paused)
+            case ReceiveAudio(enabled=enabled):
+                self._subscription.receive_audio(enabled)
+            case ReceiveVideo(enabled=enabled):
+                self._subscription.receive_video(enabled)
+            case SeekRequested():
+                pass
+
+    def release(self, reason: CloseReason, detail: str = "") -> None:
+        """The client ended the play, or its connection did. ``detail`` is for the log."""
+        self._stop_waiting()
+        self._subscription.detach()
+        fields = self._fields() | {
+            "duration": round(self._peer.context.clock() - self._since, 3),
+            "bytes": self._subscription.bytes_out,
+            "dropped": self._subscription.dropped,
+            "codecs": codecs(self._subscription.stream.stats),
+            "reason": detail or reason,
+        }
+        logger.info("play ended", extra={"fields": fields})
+
+    # Inside
+
+    def _start_waiting(self) -> None:
+        timeout = self._peer.context.wait_timeout
+        if timeout:
+            self._wait_timer = asyncio.get_running_loop().call_later(timeout, self._give_up, timeout)
+
+    def _stop_waiting(self) -> None:
+        if self._wait_timer is not None:
+            self._wait_timer.cancel()
+
+    def _give_up(self, timeout: float) -> None:
+        text = f"Nobody published {self._key.name} within {timeout:g} s."
+        self._peer.session.end_play(self._stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, text)
+        self._peer.end(CloseReason.IDLE, "no_publisher")
+
+    def _fields(self) -> dict[str, object]:
+        return {"client": self._peer.address, "app": self._key.app, "stream": self._key.name}

@@ -1,0 +1,98 @@
+"""From a client's publish to a live stream, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from rtmpd.engine.stats import StreamStats
+from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.subscriber import CloseReason
+from rtmpd.exceptions import DeadlineExceeded
+from rtmpd.net.access import AccessRequest, Action, check_name
+from rtmpd.net.peer import Peer
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.events import PublishRequested
+
+logger = logging.getLogger(__name__)
+
+
+async def ask_to_publish(peer: Peer, event: PublishRequested) -> Publisher:
+    """Check, authorize and claim the name, then let the publish begin.
+
+    Raises ``Refused`` with nothing promised to the encoder yet.
+    """
+    context = peer.context
+    limits = context.limits
+    check_name(event.name, limits.max_name_bytes, code=StatusCode.PUBLISH_BAD_NAME, what="stream key")
+    request = AccessRequest(
+        action=Action.PUBLISH,
+        app=peer.connect_params.app,
+        name=event.name,
+        query=event.query,
+        address=peer.address,
+        connect=peer.connect_params,
+    )
+    grant = await context.authorizer.authorize(request)
+    publisher = Publisher(peer, event.stream_id, grant.key)
+    peer.session.accept_publish(event.stream_id, context.clock())
+    return publisher
+
+
+class Publisher:
+    """A connection's publication: the engine ends it through ``close``, the connection through ``release``.
+
+    ``receive(message, now)`` is the publication's own method, because every message of the stream goes through it.
+    """
+
+    def __init__(self, peer: Peer, stream_id: int, key: StreamKey) -> None:
+        """Claim ``key``; raises ``Refused`` when it may not be had."""
+        context = peer.context
+        self._peer = peer
+        self._stream_id = stream_id
+        self._since = context.clock()
+        self._publication = context.registry.claim(key, self, self._since)
+        self.receive = self._publication.receive
+        timeout = context.limits.first_media_timeout
+        self._media_timer = asyncio.get_running_loop().call_later(timeout, self._expect_media, timeout)
+        logger.info("publish started", extra={"fields": self._fields()})
+
+    def close(self, reason: CloseReason) -> None:
+        """The engine has ended the publication: tell the encoder, which only a closed connection stops."""
+        text = _CLOSE_TEXTS.get(reason, f"The server ended this stream: {reason}.")
+        self._peer.session.end_publish(self._stream_id, StatusCode.PUBLISH_FAILED, text)
+        self._peer.end(reason)
+
+    def release(self, reason: CloseReason, detail: str = "") -> None:
+        """The client ended the publication, or its connection did: free the name. ``detail`` is for the log."""
+        self._media_timer.cancel()
+        self._publication.close(reason)
+        stats = self._publication.stream.stats
+        fields = self._fields() | {
+            "duration": round(self._peer.context.clock() - self._since, 3),
+            "bytes": stats.audio_bytes_in + stats.video_bytes_in + stats.data_bytes_in,
+            "codecs": codecs(stats),
+            "reason": detail or reason,
+        }
+        logger.info("publish ended", extra={"fields": fields})
+
+    def _expect_media(self, timeout: float) -> None:
+        if self._publication.stream.stats.last_media_at is None:
+            text = f"published, then sent no media for {timeout:g} s"
+            self._peer.session.fail(DeadlineExceeded("first_media_timeout", text))
+            self._peer.advance()
+
+    def _fields(self) -> dict[str, object]:
+        key = self._publication.stream.key
+        return {"client": self._peer.address, "app": key.app, "stream": key.name}
+
+
+_CLOSE_TEXTS = {
+    CloseReason.REPLACED: "Another encoder took over this stream.",
+    CloseReason.SHUTDOWN: "The server is shutting down.",
+}
+
+
+def codecs(stats: StreamStats) -> str:
+    """The codecs of a stream for a log line, such as ``avc1+mp4a``."""
+    return "+".join(codec for codec in (stats.video_codec, stats.audio_codec) if codec) or "none"

@@ -1,0 +1,135 @@
+"""The listening side: who may come in, the listeners, and the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from dataclasses import dataclass
+
+from rtmpd.engine.stats import ServerStats, count
+from rtmpd.engine.subscriber import CloseReason
+from rtmpd.net.addresses import Address, bound_address
+from rtmpd.net.connection import Connection
+from rtmpd.net.peer import ServerContext
+
+logger = logging.getLogger(__name__)
+
+_PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How many connections there may be; 0 is no limit."""
+
+    max_connections: int = 10_000
+    max_connections_per_address: int = 1_000
+    """Connections of one IPv4 address or one IPv6 /64 network."""
+    max_pending: int = 2_000
+    """Connections that have not published or played yet."""
+    max_pending_per_address: int = 200
+
+
+class RtmpServer:
+    """Accepts connections on any number of listeners and ends them all at the close."""
+
+    def __init__(self, context: ServerContext, limits: ConnectionLimits) -> None:
+        self._context = context
+        self._limits = limits
+        self._connections: set[Connection] = set()
+        self._pending = 0
+        self._by_network: Counter[str] = Counter()
+        self._pending_by_network: Counter[str] = Counter()
+        self._listeners: list[asyncio.Server] = []
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    async def listen(self, sock: socket.socket) -> Address:
+        """Serve on a listening socket; returns the address it is bound to."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Connection(self._context, self), sock=sock)
+        self._listeners.append(server)
+        return bound_address(sock)
+
+    def stop_listening(self) -> None:
+        """Let nobody new in."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+
+    async def close(self, timeout: float) -> None:
+        """Stop listening, end every connection in order, and cut off what is left after ``timeout`` seconds."""
+        self.stop_listening()
+        for connection in list(self._connections):
+            connection.end(CloseReason.SHUTDOWN)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._empty.wait()
+        except TimeoutError:
+            logger.warning("connections cut off", extra={"fields": {"connections": len(self._connections)}})
+            for connection in list(self._connections):
+                connection.abort(CloseReason.SHUTDOWN)
+            await self._empty.wait()
+
+    # The gate of the connections
+
+    def enter(self, connection: Connection) -> str | None:
+        limits = self._limits
+        network = connection.network
+        refusal = None
+        if _reached(len(self._connections), limits.max_connections):
+            refusal = "max_connections"
+        elif _reached(self._by_network[network], limits.max_connections_per_address):
+            refusal = "max_connections_per_address"
+        elif _reached(self._pending, limits.max_pending):
+            refusal = "max_pending"
+        elif _reached(self._pending_by_network[network], limits.max_pending_per_address):
+            refusal = "max_pending_per_address"
+        if refusal is not None:
+            count(self._stats.refusals, refusal)
+            return refusal
+        self._stats.connections_total += 1
+        count(self._stats.connections, connection.state)
+        self._connections.add(connection)
+        self._by_network[network] += 1
+        self._pending_by_network[network] += 1
+        self._pending += 1
+        self._empty.clear()
+        return None
+
+    def identified(self, connection: Connection, state: str) -> None:
+        if connection.state == _PENDING:
+            self._no_longer_pending(connection)
+            connection.state = state
+            count(self._stats.connections, state)
+
+    def leave(self, connection: Connection) -> None:
+        if connection.state == _PENDING:
+            self._no_longer_pending(connection)
+        else:
+            count(self._stats.connections, connection.state, -1)
+        self._connections.discard(connection)
+        _take_one(self._by_network, connection.network)
+        if not self._connections:
+            self._empty.set()
+
+    def _no_longer_pending(self, connection: Connection) -> None:
+        count(self._stats.connections, _PENDING, -1)
+        self._pending -= 1
+        _take_one(self._pending_by_network, connection.network)
+
+    @property
+    def _stats(self) -> ServerStats:
+        return self._context.stats
+
+
+def _reached(number: int, limit: int) -> bool:
+    return limit > 0 and number >= limit
+
+
+def _take_one(counter: Counter[str], key: str) -> None:
+    """Count one less, and forget names that are back at zero: they come from the peers."""
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

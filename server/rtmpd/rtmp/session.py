@@ -1,0 +1,293 @@
+"""What both sides of an RTMP connection share: handshake, chunk stream, protocol control, liveness.
+
+A Session owns no clock, socket or dice. Bytes and a clock reading go in with ``receive_data``; events come out of
+``events_received`` and bytes of ``data_to_send``. Peer input never raises: a violation ends the session with a
+``SessionFailed`` event. Calling a method out of turn is our own bug and raises ``UsageError``.
+
+Reasons of ``SessionFailed`` made here (others come from the parsers): ``control_rate`` too many control messages a
+second, ``stray_media`` media outside any stream, ``idle`` no answer to a ping, ``handshake_timeout`` and the other
+``*_timeout`` a missed deadline, ``eof_in_handshake`` the peer left before it spoke RTMP.
+"""
+
+from __future__ import annotations
+
+from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, UsageError
+from rtmpd.rtmp import messages as control
+from rtmpd.rtmp.chunks import ChunkReader, ChunkWriter
+from rtmpd.rtmp.commands import Command, serialize_command
+from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, DEFAULT_WINDOW_SIZE, MessageType
+from rtmpd.rtmp.events import Event, HandshakeCompleted, SessionClosed, SessionFailed
+from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.rates import TokenBucket
+
+_AUDIO = int(MessageType.AUDIO)
+_VIDEO = int(MessageType.VIDEO)
+_DATA = int(MessageType.DATA_AMF0)
+
+
+class Session:
+    """One side of one RTMP connection, without I/O. Subclasses answer commands.
+
+    Attributes for the caller: ``bytes_received`` (handshake included), ``messages_received``, ``closing`` (nothing
+    more is processed; send what ``data_to_send`` gives, then close), ``awaiting_answer`` (a request event is
+    unanswered: stop reading from the socket until it is), ``throttle_delay`` (seconds to stop reading for, because
+    the peer sends more messages a second than it may).
+    """
+
+    def __init__(self, handshake: ServerHandshake | ClientHandshake, *, limits: Limits, now: float) -> None:
+        self.limits = limits
+        self.bytes_received = 0
+        self.messages_received = 0
+        self.closing = False
+        self.awaiting_answer = False
+        self.throttle_delay = 0.0
+        self._handshake: ServerHandshake | ClientHandshake | None = handshake
+        self._reader = ChunkReader(limits)
+        self._writer = ChunkWriter()
+        self._events: list[Event] = []
+        self._output: list[bytes] = []
+        self._held: list[Message] = []
+        self._media_streams: set[int] = set()
+        self._now = now
+        self._last_received = now
+        self._ping_sent_at: float | None = None
+        self._stray_media = 0
+        self._ack_window = DEFAULT_WINDOW_SIZE
+        self._acknowledged = 0
+        self._window_sent = 0
+        self._message_budget = TokenBucket(limits.max_messages, limits.max_messages_burst, now)
+        self._control_budget = TokenBucket(limits.max_control_messages, limits.max_control_messages, now)
+        self._ping_budget = TokenBucket(limits.max_pings, limits.max_pings, now)
+
+    # In
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Take bytes from the peer; never raises on what they hold."""
+        if self.closing:
+            return
+        self._now = now
+        self._last_received = now
+        self._ping_sent_at = None
+        self.bytes_received += len(data)
+        try:
+            if self._handshake is not None:
+                data = self._continue_handshake(self._handshake, data)
+            messages = self._reader.receive_data(data)
+            if not messages:
+                return
+            self.messages_received += len(messages)
+            self.throttle_delay = self._message_budget.take(len(messages), now)
+            if self.awaiting_answer:
+                self._held += messages
+            else:
+                self._process(messages)
+            self._acknowledge()
+        except ProtocolError as error:
+            self.fail(error)
+
+    def receive_eof(self) -> None:
+        """The peer closed its side."""
+        if self.closing:
+            return
+        if self._handshake is not None:
+            error = HandshakeError("eof_in_handshake", "the peer left before the handshake was complete")
+            self.fail(error)
+            return
+        self.closing = True
+        self._events.append(SessionClosed())
+
+    def handle_timeout(self, now: float) -> None:
+        """Act on every deadline that has passed; call it at ``next_deadline`` or later."""
+        if self.closing:
+            return
+        self._now = now
+        for deadline, error in self._deadlines():
+            if deadline <= now:
+                self.fail(error)
+                return
+        ping_at = self._ping_at()
+        if ping_at is not None and ping_at <= now:
+            self._ping_sent_at = now
+            self._send_control(control.user_control(control.PingRequest(int(now * 1000) & 0xFFFFFFFF)))
+
+    # Out
+
+    def events_received(self) -> list[Event]:
+        """Everything that happened since the last call, in order."""
+        events = self._events
+        self._events = []
+        return events
+
+    def data_to_send(self) -> list[bytes]:
+        """Everything to write since the last call, in order."""
+        output = self._output
+        self._output = []
+        return output
+
+    def next_deadline(self) -> float | None:
+        """When ``handle_timeout`` wants to be called next (same clock as ``now``); it may move later meanwhile."""
+        if self.closing or self.awaiting_answer:
+            return None
+        candidates = [deadline for deadline, _ in self._deadlines()]
+        ping_at = self._ping_at()
+        if ping_at is not None:
+            candidates.append(ping_at)
+        return min(candidates, default=None)
+
+    def send_message(self, message: Message, csid: int) -> None:
+        """Queue one message; a Set Chunk Size takes effect for what follows it."""
+        self._output.append(self._writer.write(message, csid))
+
+    def send_command(self, command: Command, stream_id: int = 0) -> None:
+        """Queue an AMF0 command (type 20) on chunk stream 3 (connection) or 5 (stream)."""
+        message = Message(int(MessageType.COMMAND_AMF0), 0, stream_id, serialize_command(command))
+        self.send_message(message, CSID_COMMAND if stream_id == 0 else CSID_DATA)
+
+    def send_user_control(self, event: control.UserControl) -> None:
+        """Queue a User Control message (section 7.1.7)."""
+        self._send_control(control.user_control(event))
+
+    def fail(self, error: ProtocolError) -> None:
+        """End the session; ``SessionFailed`` is the last event."""
+        if not self.closing:
+            self.closing = True
+            self._held.clear()
+            self._events.append(SessionFailed(error))
+
+    # For the two sides
+
+    def _handle_command(self, message: Message) -> None:
+        raise NotImplementedError
+
+    def _handle_other_media(self, message: Message) -> bool:
+        """Take a media message that is not of a stream in ``_media_streams``; False counts it as stray."""
+        raise NotImplementedError
+
+    def _handshake_completed(self) -> None:
+        """Queue what this side says first after the handshake."""
+
+    def _handle_user_control(self, event: control.UserControl) -> None:
+        """Act on an event that is not a ping."""
+
+    def _deadlines(self) -> list[tuple[float, DeadlineExceeded]]:
+        """Each running deadline with the error that missing it makes."""
+        deadlines = []
+        if self._ping_sent_at is not None:
+            error = DeadlineExceeded("idle", f"no answer to a ping for {self.limits.ping_timeout:g} s")
+            deadlines.append((self._ping_sent_at + self.limits.ping_timeout, error))
+        if self._reader.partial_bytes:
+            error = DeadlineExceeded("partial_message_timeout", "a message was begun and never finished")
+            deadlines.append((self._last_received + self.limits.partial_message_timeout, error))
+        return deadlines
+
+    def _hold(self) -> None:
+        """Stop processing until the request just reported is answered."""
+        self.awaiting_answer = True
+
+    def _answered(self, now: float) -> None:
+        """Go on with what arrived while a request waited for its answer."""
+        if not self.awaiting_answer:
+            raise UsageError("no request is waiting for an answer")
+        self.awaiting_answer = False
+        self._now = now
+        self._last_received = now  # The peer could not be heard while we made it wait.
+        if self.closing:
+            return
+        held = self._held
+        self._held = []
+        try:
+            self._process(held)
+        except ProtocolError as error:
+            self.fail(error)
+
+    # Inside
+
+    def _continue_handshake(self, handshake: ServerHandshake | ClientHandshake, data: bytes) -> bytes:
+        """Feed the handshake; return the bytes that follow it."""
+        reply = handshake.receive_data(data)
+        if reply:
+            self._output.append(reply)
+        if not handshake.done:
+            return b""
+        self._handshake = None
+        self._events.append(HandshakeCompleted(handshake.digest))
+        self._handshake_completed()
+        return handshake.leftover()
+
+    def _process(self, messages: list[Message]) -> None:
+        """THE hot loop of a connection: media of an open stream goes straight out as its own event."""
+        events = self._events
+        media_streams = self._media_streams
+        for index, message in enumerate(messages):
+            type_ = message.type
+            if (type_ == _VIDEO or type_ == _AUDIO or type_ == _DATA) and message.stream_id in media_streams:
+                events.append(message)
+                continue
+            self._dispatch(message)
+            if self.awaiting_answer:
+                self._held[:0] = messages[index + 1 :]
+                return
+            if self.closing:
+                return
+
+    def _dispatch(self, message: Message) -> None:
+        type_ = message.type
+        if type_ == MessageType.COMMAND_AMF0 or type_ == MessageType.COMMAND_AMF3:
+            self._handle_command(message)
+        elif type_ == _VIDEO or type_ == _AUDIO or type_ == _DATA:
+            if not self._handle_other_media(message):
+                self._count_stray_media()
+        elif type_ == MessageType.DATA_AMF3:
+            # A format selector byte, 0 in practice, then AMF0: players are sent the plain form.
+            payload = message.payload[1:] if message.payload[:1] == b"\0" else message.payload
+            self._process([Message(_DATA, message.timestamp, message.stream_id, payload)])
+        elif type_ == MessageType.AGGREGATE:
+            self._process(control.split_aggregate(message))
+        elif type_ == MessageType.ACKNOWLEDGEMENT:
+            pass  # Nobody may stall our output by not acknowledging, nor speed it up by doing so.
+        elif type_ < _AUDIO:
+            self._handle_control(message)
+        # Shared objects and unknown types are ignored: closing on them breaks real encoders.
+
+    def _handle_control(self, message: Message) -> None:
+        if not self._control_budget.allow(self._now):
+            limit = self.limits.max_control_messages
+            raise ProtocolError("control_rate", f"more than {limit} protocol control messages a second")
+        type_ = message.type
+        if type_ == MessageType.USER_CONTROL:
+            event = control.parse_user_control(message.payload)
+            if not isinstance(event, control.PingRequest):
+                self._handle_user_control(event)
+            elif self._ping_budget.allow(self._now):
+                self._send_control(control.user_control(control.PingResponse(event.timestamp)))
+        elif type_ == MessageType.WINDOW_ACK_SIZE:
+            self._ack_window = max(control.parse_u32(message.payload), self.limits.min_window_bytes)
+        elif type_ == MessageType.SET_PEER_BANDWIDTH:
+            window = control.parse_u32(message.payload)
+            if window not in (0, self._window_sent):
+                self._send_window_ack_size(window)
+
+    def _send_control(self, message: Message) -> None:
+        self.send_message(message, CSID_CONTROL)
+
+    def _send_window_ack_size(self, window: int) -> None:
+        self._window_sent = window
+        self._send_control(control.window_ack_size(window))
+
+    def _acknowledge(self) -> None:
+        """At most one Acknowledgement per call, every half window: some encoders stall after a whole one."""
+        if self.bytes_received - self._acknowledged >= self._ack_window // 2:
+            self._acknowledged = self.bytes_received
+            self._send_control(control.acknowledgement(self.bytes_received & 0xFFFFFFFF))
+
+    def _count_stray_media(self) -> None:
+        self._stray_media += 1
+        if self._stray_media > self.limits.max_stray_media:
+            raise ProtocolError("stray_media", "media messages outside any stream this connection publishes")
+
+    def _ping_at(self) -> float | None:
+        if not self.limits.ping_interval or self._handshake is not None or self._ping_sent_at is not None:
+            return None
+        return self._last_received + self.limits.ping_interval

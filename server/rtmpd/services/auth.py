@@ -1,0 +1,13 @@
+"""Access policies."""
+
+from __future__ import annotations
+
+from rtmpd.engine.stream import StreamKey
+from rtmpd.net.access import AccessRequest, Grant
+
+
+class OpenPolicy:
+    """Everyone who reaches the port may publish and play everything."""
+
+    async def authorize(self, request: AccessRequest) -> Grant:
+        return Grant(StreamKey(request.app, request.name))
