@@ -98,9 +98,9 @@ class RtmpdProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    def port(self, listener: str) -> int:
+    def port(self, protocol: str) -> int:
         """The bound port of the ``rtmp`` or ``admin`` listener."""
-        port = self.log.wait_for(event="listening", listener=listener, timeout=START_TIMEOUT)["port"]
+        port = self.log.wait_for(event="listening", protocol=protocol, timeout=START_TIMEOUT)["port"]
         assert isinstance(port, int)
         return port
 
@@ -134,18 +134,18 @@ class RtmpdProcess:
 
     def wait_for_live(self, url: str) -> None:
         """Until the stream has a publisher."""
-        self.wait_for_metric("rtmpd_stream_live", lambda value: value == 1, **stream_labels(url))
+        self.log.wait_for(event="publish started", **stream_labels(url))
 
-    def wait_for_players(self, url: str, count: int) -> None:
-        """Until the stream has that many players, waiting ones included."""
-        self.wait_for_metric("rtmpd_stream_players", lambda value: value == count, **stream_labels(url))
+    def wait_for_plays(self, url: str, count: int = 1) -> None:
+        """Until the stream has been given that many players, waiting ones included, since the start."""
+        self.log.wait_for(count, event="play started", **stream_labels(url))
 
     def wait_for_frames(self, url: str, count: int) -> None:
         """Until the publisher has sent that many video frames."""
         self.wait_for_metric(
             "rtmpd_stream_received_messages_total",
             lambda value: value >= count,
-            type="video",
+            media="video",
             **stream_labels(url),
         )
 

@@ -35,7 +35,7 @@ def test_a_waiting_player_gets_the_whole_stream(
     source = clip(recipe)
     copy = tmp_path / "copy.flv"
     with bundled().pull(url, copy) as player:
-        server.wait_for_players(url, 1)
+        server.wait_for_plays(url)
         with bundled().publish(source, url, rate=4) as publisher:
             publisher.succeed(timeout=20)
         player.succeed(timeout=10)

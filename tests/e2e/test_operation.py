@@ -29,15 +29,17 @@ def test_sessions_are_counted_and_leave_nothing_behind(clip: ClipMaker, tmp_path
         url = server.url("show")
         server.get("/metrics")
         before = server.open_files()
-        for _ in range(3):
+        for session in (1, 2, 3):
             with bundled().pull(url, copy) as player:
-                server.wait_for_players(url, 1)
+                server.wait_for_plays(url, session)
                 with bundled().publish(source, url, rate=8) as publisher:
                     publisher.succeed(timeout=20)
                 player.succeed(timeout=10)
 
-        server.wait_for_metric("rtmpd_streams", lambda value: value == 0)
-        server.wait_for_metric("rtmpd_players", lambda value: value == 0)
+        for state in ("live", "waiting"):
+            server.wait_for_metric("rtmpd_streams", lambda value: value == 0, state=state)
+        for state in ("playing", "waiting"):
+            server.wait_for_metric("rtmpd_players", lambda value: value == 0, state=state)
         assert server.open_files() == before
         assert server.metric("rtmpd_stream_players", app="live", stream="show") is None
         for sample in ("rtmpd_received_bytes_total", "rtmpd_sent_bytes_total"):
@@ -55,7 +57,9 @@ def test_a_live_stream_is_measured(clip: ClipMaker) -> None:
         labels = {"app": "live", "stream": "show"}
         with bundled().publish(clip(H264_AAC), url, loop=True):
             server.wait_for_frames(url, 3 * FRAME_RATE)
-            rate = server.wait_for_metric("rtmpd_stream_video_frame_rate", lambda value: value > 0, **labels)
+            rate = server.wait_for_metric(
+                "rtmpd_stream_video_frames_per_second", lambda value: value > 0, **labels
+            )
             interval = server.metric("rtmpd_stream_keyframe_interval_seconds", **labels)
         assert rate == pytest.approx(FRAME_RATE, rel=0.3)
         assert interval == pytest.approx(1.0, abs=0.05)
@@ -70,7 +74,7 @@ def test_sigterm_ends_a_busy_server_in_seconds(clip: ClipMaker, tmp_path: Path) 
             bundled().publish(clip(H264_AAC), url, loop=True) as publisher,
             bundled().pull(url, copy) as player,
         ):
-            server.wait_for_players(url, 1)
+            server.wait_for_plays(url)
             server.wait_for_frames(url, FRAME_RATE)
             assert_clean_exit(server)
             player.wait(timeout=10)
@@ -83,7 +87,7 @@ def test_a_reader_that_never_reads_costs_the_others_nothing(clip: ClipMaker, tmp
     with rtmpd() as server:
         url = server.url("show")
         with bundled().pull(url, tmp_path / "stopped.flv") as stopped, bundled().pull(url, copy) as player:
-            server.wait_for_players(url, 2)
+            server.wait_for_plays(url, 2)
             stopped.pause()
             with bundled().publish(source, url, rate=4) as publisher:
                 publisher.succeed(timeout=20)

@@ -16,7 +16,7 @@ def test_a_second_publisher_is_refused_and_the_first_one_goes_on(
     source = clip(H264_AAC)
     copy = tmp_path / "copy.flv"
     with bundled().pull(url, copy) as player:
-        server.wait_for_players(url, 1)
+        server.wait_for_plays(url)
         with bundled().publish(source, url, rate=2) as first:
             server.wait_for_frames(url, 1)
             with bundled().publish(source, url) as second:
@@ -32,10 +32,10 @@ def test_a_name_can_be_published_again_and_again(
     server: RtmpdProcess, url: str, clip: ClipMaker, tmp_path: Path
 ) -> None:
     source = clip(H264_AAC)
-    for session in range(3):
+    for session in (1, 2, 3):
         copy = tmp_path / f"{session}.flv"
         with bundled().pull(url, copy) as player:
-            server.wait_for_players(url, 1)
+            server.wait_for_plays(url, session)
             with bundled().publish(source, url, rate=8) as publisher:
                 publisher.succeed(timeout=20)
             player.succeed(timeout=10)
@@ -47,7 +47,7 @@ def test_a_publisher_that_is_killed_ends_its_players(
 ) -> None:
     copy = tmp_path / "copy.flv"
     with bundled().pull(url, copy) as player:
-        server.wait_for_players(url, 1)
+        server.wait_for_plays(url)
         with bundled().publish(clip(H264_AAC), url, loop=True) as publisher:
             server.wait_for_frames(url, FRAME_RATE)
             publisher.kill()

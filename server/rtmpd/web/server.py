@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from rtmpd import __version__
-from rtmpd.exceptions import UsageError
+from rtmpd.net.addresses import Address, bound_address, open_listener
 from rtmpd.web.health import Readiness, healthz, readyz
 
 _KEEPALIVE_TIMEOUT = 75.0
@@ -39,7 +39,7 @@ class Exposition(Protocol):
 
 
 class AdminServer:
-    """``/metrics``, ``/healthz``, ``/readyz``, ``/version`` and an index of them on one address."""
+    """``/metrics``, ``/healthz``, ``/readyz``, ``/version`` and an index of them on a few addresses."""
 
     def __init__(self, exposition: Exposition, readiness: Readiness) -> None:
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES)
@@ -57,17 +57,20 @@ class AdminServer:
         )
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen, and return the bound address (port 0 picks a free one). OSError when it cannot."""
-        if self._runner.server is not None:
-            raise UsageError("the admin server was started already")
-        await self._runner.setup()
+        """Listen on one more address, and return it as it is bound: port 0 picks a free one, host "" is all.
+
+        Raises ``ConfigError`` with what to do about an address that cannot be had.
+        """
+        sock = open_listener(Address(host, port))
         try:
-            await web.TCPSite(self._runner, host, port).start()
-        except OSError:
-            await self._runner.cleanup()
+            if self._runner.server is None:
+                await self._runner.setup()
+            await web.SockSite(self._runner, sock).start()
+        except BaseException:
+            sock.close()
             raise
-        bound = self._runner.addresses[0]
-        return bound[0], bound[1]
+        bound = bound_address(sock)
+        return bound.host, bound.port
 
     async def close(self) -> None:
         """Stop listening and end open requests within about a second; may be called more than once."""

@@ -1,0 +1,33 @@
+"""What a metrics page is made of, in no particular format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric: its name without ``_total``, its help text, its label names and its samples."""
+
+    kind: Literal["counter", "gauge"]
+    name: str
+    text: str
+    labels: tuple[str, ...] = ()
+    samples: list[tuple[tuple[str, ...], float]] = field(default_factory=list)
+    """Label values in the order of ``labels``, and the value."""
+
+    def add(self, labels: tuple[str, ...], value: float) -> None:
+        self.samples.append((labels, value))
+
+    def with_value(self, value: float) -> Self:
+        """This family with its only sample, for a metric without labels."""
+        self.add((), value)
+        return self
+
+    def with_table(self, table: Mapping[str, int]) -> Self:
+        """This family with a sample for each value of its only label, in a stable order."""
+        for label in sorted(table):
+            self.add((str(label),), table[label])
+        return self

@@ -1,0 +1,113 @@
+"""Totals of the process."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator, Mapping
+
+from rtmpd import __version__
+from rtmpd.engine.stats import DropReason, ServerStats
+from rtmpd.engine.stream import StreamKey
+from rtmpd.web.families import Family
+from rtmpd.web.stream_metrics import StreamView
+
+
+def collect_server(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> Iterator[Family]:
+    """Build, connections, traffic, publishers and players."""
+    build = Family("gauge", "rtmpd_build_info", "Always 1; what is running.", ("version", "python"))
+    build.add((__version__, platform.python_version()), 1)
+    yield build
+    yield from _connections(stats)
+    yield from _traffic(stats)
+    yield from _occupancy(stats, streams)
+    yield from _lives(stats)
+    yield from _losses(stats)
+
+
+def collect_memory(held: int, limit: int) -> Iterator[Family]:
+    """Media in memory and its ceiling, in bytes."""
+    yield Family("gauge", "rtmpd_memory_held_bytes", "Media held in caches and queues.").with_value(held)
+    yield Family("gauge", "rtmpd_memory_limit_bytes", "Ceiling of the media held; 0 is none.").with_value(
+        limit
+    )
+
+
+def _connections(stats: ServerStats) -> Iterator[Family]:
+    yield Family(
+        "gauge", "rtmpd_connections", "RTMP connections open now, by what they do.", ("state",)
+    ).with_table(stats.connections)
+    yield Family("counter", "rtmpd_connections_accepted", "RTMP connections ever accepted.").with_value(
+        stats.connections_total
+    )
+    yield Family(
+        "counter", "rtmpd_handshake_failures", "Connections closed before RTMP was spoken.", ("reason",)
+    ).with_table(stats.handshake_failures)
+    yield Family(
+        "counter",
+        "rtmpd_session_failures",
+        "Connections closed because the peer broke the protocol, a limit or a deadline.",
+        ("reason",),
+    ).with_table(stats.sessions_failed)
+    yield Family(
+        "counter", "rtmpd_refusals", "Connects, publishes and plays not granted.", ("reason",)
+    ).with_table(stats.refusals)
+
+
+def _traffic(stats: ServerStats) -> Iterator[Family]:
+    for name, text, value in (
+        ("rtmpd_received_bytes", "Bytes read from RTMP connections.", stats.bytes_in),
+        ("rtmpd_sent_bytes", "Bytes handed to RTMP connections and other outputs.", stats.bytes_out),
+        ("rtmpd_received_messages", "RTMP messages received.", stats.messages_in),
+        ("rtmpd_sent_messages", "RTMP messages sent.", stats.messages_out),
+    ):
+        yield Family("counter", name, text).with_value(value)
+
+
+def _occupancy(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> Iterator[Family]:
+    idle = [stream for stream in streams.values() if stream.publication is None]
+    waiting = sum(1 for stream in idle for _ in stream.subscriptions)
+    yield Family(
+        "gauge",
+        "rtmpd_streams",
+        "Names that are published (live) or that players only wait for (waiting).",
+        ("state",),
+    ).with_table({"live": len(streams) - len(idle), "waiting": len(idle)})
+    yield Family(
+        "gauge",
+        "rtmpd_players",
+        "Players of a live stream (playing) and players without a publisher (waiting).",
+        ("state",),
+    ).with_table({"playing": stats.players - waiting, "waiting": waiting})
+
+
+def _lives(stats: ServerStats) -> Iterator[Family]:
+    yield Family("counter", "rtmpd_publishes", "Publishes granted.").with_value(stats.publishes_total)
+    yield Family("counter", "rtmpd_publishes_ended", "Publishes that ended, by why.", ("reason",)).with_table(
+        stats.publishes_ended
+    )
+    yield Family("counter", "rtmpd_plays", "Plays granted.").with_value(stats.plays_total)
+    yield Family(
+        "counter", "rtmpd_players_closed", "Players that the server closed, by why.", ("reason",)
+    ).with_table(stats.players_closed)
+
+
+def _losses(stats: ServerStats) -> Iterator[Family]:
+    # Every reason from the start: rate() cannot see the step from no series at all to the first drop.
+    drops = dict.fromkeys(map(str, DropReason), 0) | stats.drops
+    yield Family(
+        "counter",
+        "rtmpd_dropped_packets",
+        "Media packets that did not go out, one for each player that missed it.",
+        ("reason",),
+    ).with_table(drops)
+    yield Family(
+        "counter",
+        "rtmpd_gop_cache_overflows",
+        "GOPs longer than the cache may hold: late joiners got only the keyframe.",
+    ).with_value(stats.gop_overflows)
+    yield Family("counter", "rtmpd_gop_cache_trims", "GOP caches cut because memory ran short.").with_value(
+        stats.gop_trims
+    )
+    yield Family(
+        "counter", "rtmpd_sink_errors", "Exceptions out of players' connections: bugs of rtmpd."
+    ).with_value(stats.sink_errors)

@@ -1,0 +1,294 @@
+"""Series per stream, for a bounded number of streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from rtmpd.engine.stats import StreamStats
+from rtmpd.engine.stream import StreamKey
+from rtmpd.web.families import Family
+
+OTHER: Final = "_other"
+"""App and stream label of the streams without series of their own."""
+
+_OTHER_KEY: Final = StreamKey(OTHER, OTHER)
+
+Labels = tuple[str, ...]
+"""Values of a metric's labels after app and stream."""
+
+
+class StreamView(Protocol):
+    """What is read of a stream; ``rtmpd.engine.stream.Stream`` is one."""
+
+    @property
+    def stats(self) -> StreamStats: ...
+
+    @property
+    def publication(self) -> object | None: ...
+
+    @property
+    def subscriptions(self) -> Iterable[object]: ...
+
+
+def _worst_skew(values: Iterable[float]) -> float:
+    return max(values, key=abs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gauge:
+    name: str
+    text: str
+    read: Callable[[StreamView, float], Iterable[tuple[Labels, float | None]]]
+    """Values by labels; None when there is nothing to tell yet."""
+    combine: Callable[[Iterable[float]], float]
+    """How streams become one: added up, or the worst of them."""
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Counter:
+    name: str
+    text: str
+    read: Callable[[StreamStats], Iterable[tuple[Labels, int]]]
+    labels: tuple[str, ...] = ()
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000
+
+
+def _age(stream: StreamView, now: float) -> float | None:
+    last = stream.stats.last_media_at
+    return None if last is None else max(0.0, now - last)
+
+
+_GAUGES: Final = (
+    _Gauge(
+        "rtmpd_stream_live",
+        "1 while the stream has a publisher.",
+        lambda stream, _: [((), float(stream.publication is not None))],
+        sum,
+    ),
+    _Gauge(
+        "rtmpd_stream_players",
+        "Players attached to the stream.",
+        lambda stream, _: [((), float(sum(1 for _ in stream.subscriptions)))],
+        sum,
+    ),
+    _Gauge(
+        "rtmpd_stream_received_bytes_per_second",
+        "Media bitrate of the publisher, smoothed over 10 s.",
+        lambda stream, _: [
+            (("audio",), stream.stats.audio_byte_rate.over_10s),
+            (("video",), stream.stats.video_byte_rate.over_10s),
+        ],
+        sum,
+        ("media",),
+    ),
+    _Gauge(
+        "rtmpd_stream_video_frames_per_second",
+        "Video frame rate of the publisher, smoothed over 1 s (the lowest of several streams).",
+        lambda stream, _: [((), stream.stats.frame_rate.over_1s if stream.stats.video_messages_in else None)],
+        min,
+    ),
+    _Gauge(
+        "rtmpd_stream_keyframe_interval_seconds",
+        "Timestamp distance of the last two keyframes (the longest of several streams).",
+        lambda stream, _: [((), _seconds(stream.stats.keyframe_interval_ms))],
+        max,
+    ),
+    _Gauge(
+        "rtmpd_stream_keyframe_interval_max_seconds",
+        "Longest distance of two keyframes since the publish began.",
+        lambda stream, _: [((), _seconds(stream.stats.keyframe_interval_max_ms))],
+        max,
+    ),
+    _Gauge(
+        "rtmpd_stream_av_skew_seconds",
+        "Last video timestamp minus last audio timestamp (the farthest from 0 of several streams).",
+        lambda stream, _: [((), _seconds(stream.stats.skew_ms))],
+        _worst_skew,
+    ),
+    _Gauge(
+        "rtmpd_stream_last_media_age_seconds",
+        "Time since the last audio or video message (the longest of several streams).",
+        lambda stream, now: [((), _age(stream, now))],
+        max,
+    ),
+)
+
+_COUNTERS: Final = (
+    _Counter(
+        "rtmpd_stream_received_bytes",
+        "Payload bytes that the publisher sent.",
+        lambda stats: [
+            (("audio",), stats.audio_bytes_in),
+            (("data",), stats.data_bytes_in),
+            (("video",), stats.video_bytes_in),
+        ],
+        ("media",),
+    ),
+    _Counter(
+        "rtmpd_stream_received_messages",
+        "Messages that the publisher sent; one video message is one frame or one header.",
+        lambda stats: [
+            (("audio",), stats.audio_messages_in),
+            (("data",), stats.data_messages_in),
+            (("video",), stats.video_messages_in),
+        ],
+        ("media",),
+    ),
+    _Counter(
+        "rtmpd_stream_sent_bytes",
+        "Bytes handed to the stream's players, chunk headers included.",
+        lambda stats: [((), stats.bytes_out)],
+    ),
+    _Counter(
+        "rtmpd_stream_sent_messages",
+        "Messages handed to the stream's players.",
+        lambda stats: [((), stats.messages_out)],
+    ),
+    _Counter("rtmpd_stream_keyframes", "Video keyframes received.", lambda stats: [((), stats.keyframes)]),
+    _Counter(
+        "rtmpd_stream_dropped_packets",
+        "Media packets that did not go out, one for each player that missed it.",
+        lambda stats: [((str(reason),), amount) for reason, amount in sorted(stats.drops.items())],
+        ("reason",),
+    ),
+    _Counter(
+        "rtmpd_stream_timestamp_regressions",
+        "Messages stamped earlier than the one before of their medium.",
+        lambda stats: [((), stats.timestamp_regressions)],
+    ),
+    _Counter(
+        "rtmpd_stream_timestamp_gaps",
+        "Messages stamped more than a second after the one before of their medium.",
+        lambda stats: [((), stats.timestamp_gaps)],
+    ),
+    _Counter(
+        "rtmpd_stream_sequence_header_changes",
+        "Sequence headers that replaced a different one.",
+        lambda stats: [((), stats.sequence_header_changes)],
+    ),
+    _Counter(
+        "rtmpd_stream_unknown_packets",
+        "Media messages relayed without being understood.",
+        lambda stats: [((), stats.unknown_packets)],
+    ),
+    _Counter(
+        "rtmpd_stream_gop_cache_overflows",
+        "GOPs longer than the cache may hold.",
+        lambda stats: [((), stats.gop_overflows)],
+    ),
+)
+
+
+@dataclass(slots=True)
+class _Overflow:
+    """Counters of all streams that never had series of their own; they only grow."""
+
+    totals: dict[tuple[str, Labels], int] = field(default_factory=dict)
+    _seen: dict[StreamKey, dict[tuple[str, Labels], int]] = field(default_factory=dict)
+    """What has been added already, of the streams that are still there."""
+
+    def update(self, streams: Mapping[StreamKey, StreamStats]) -> None:
+        """Add what each stream counted since the last scrape.
+
+        A publish that starts over on its name starts its counters over, so a smaller value is all new.
+        """
+        before, self._seen = self._seen, {}
+        for key, stats in streams.items():
+            values = {
+                (counter.name, labels): value
+                for counter in _COUNTERS
+                for labels, value in counter.read(stats)
+            }
+            known = before.get(key, {})
+            for series, value in values.items():
+                last = known.get(series, 0)
+                self.totals[series] = self.totals.get(series, 0) + (value - last if value >= last else value)
+            self._seen[key] = values
+
+
+class StreamMetrics:
+    """Series labelled app and stream for up to ``max_streams`` streams, first come, first served.
+
+    The label values of a name that was never published come from strangers, so names that players only wait
+    for get no series.
+    """
+
+    def __init__(
+        self, streams: Mapping[StreamKey, StreamView], max_streams: int, clock: Callable[[], float]
+    ) -> None:
+        self._streams = streams
+        self._max_streams = max_streams
+        self._clock = clock
+        self._shown: set[StreamKey] = set()
+        self._overflow = _Overflow()
+
+    def collect(self) -> Iterator[Family]:
+        """All families; the samples of every stream are from the same moment."""
+        now = self._clock()
+        published = {
+            key: stream
+            for key, stream in self._streams.items()
+            if stream.publication is not None or stream.stats.last_media_at is not None
+        }
+        self._shown &= published.keys()
+        for key in published:
+            if len(self._shown) >= self._max_streams:
+                break
+            if key != _OTHER_KEY:
+                self._shown.add(key)
+        shown = {key: stream for key, stream in published.items() if key in self._shown}
+        others = {key: stream for key, stream in published.items() if key not in self._shown}
+        self._overflow.update({key: stream.stats for key, stream in others.items()})
+        yield _info(shown)
+        for gauge in _GAUGES:
+            yield _collect_gauge(gauge, shown, list(others.values()), now)
+        for counter in _COUNTERS:
+            yield self._collect_counter(counter, shown)
+
+    def _collect_counter(self, counter: _Counter, shown: Mapping[StreamKey, StreamView]) -> Family:
+        family = Family("counter", counter.name, counter.text, ("app", "stream", *counter.labels))
+        for key, stream in shown.items():
+            for labels, value in counter.read(stream.stats):
+                family.add((*key, *labels), value)
+        for (name, labels), total in self._overflow.totals.items():
+            if name == counter.name:
+                family.add((*_OTHER_KEY, *labels), total)
+        return family
+
+
+def _info(shown: Mapping[StreamKey, StreamView]) -> Family:
+    family = Family(
+        "gauge",
+        "rtmpd_stream_info",
+        "Always 1; what the publisher sends.",
+        ("app", "stream", "video_codec", "audio_codec", "resolution"),
+    )
+    for key, stream in shown.items():
+        stats = stream.stats
+        size = f"{stats.width}x{stats.height}" if stats.width and stats.height else ""
+        family.add((*key, stats.video_codec or "", stats.audio_codec or "", size), 1)
+    return family
+
+
+def _collect_gauge(
+    gauge: _Gauge, shown: Mapping[StreamKey, StreamView], others: list[StreamView], now: float
+) -> Family:
+    family = Family("gauge", gauge.name, gauge.text, ("app", "stream", *gauge.labels))
+    for key, stream in shown.items():
+        for labels, value in gauge.read(stream, now):
+            if value is not None:
+                family.add((*key, *labels), value)
+    combined: dict[Labels, list[float]] = {}
+    for stream in others:
+        for labels, value in gauge.read(stream, now):
+            if value is not None:
+                combined.setdefault(labels, []).append(value)
+    for labels, values in combined.items():
+        family.add((*_OTHER_KEY, *labels), gauge.combine(values))
+    return family
