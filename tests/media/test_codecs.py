@@ -102,6 +102,27 @@ def test_picture_order_count_type_1() -> None:
     assert video_info(payload) == VideoInfo("avc1", 352, 288, "Baseline", "3.0")
 
 
+@pytest.mark.parametrize(
+    ("sub_layers", "chroma", "crop", "size"),
+    [
+        ("000", ue(1), "0", (1920, 1088)),
+        ("000", ue(1), "1" + ue(0) + ue(0) + ue(0) + ue(4), (1920, 1080)),
+        ("000", ue(2), "1" + ue(1) + ue(1) + ue(0) + ue(8), (1916, 1080)),
+        ("000", ue(3) + "0", "1" + ue(2) + ue(0) + ue(3) + ue(5), (1918, 1080)),
+        ("010", ue(1), "0", (1920, 1088)),
+    ],
+)
+def test_hevc_picture_size(sub_layers: str, chroma: str, crop: str, size: tuple[int, int]) -> None:
+    # Of two sub-layers the first has a profile and a level, the second a level only.
+    layers = "11" + "01" + "00" * 6 + "1" * (88 + 8 + 8) if int(sub_layers, 2) else ""
+    bits = "0000" + sub_layers + "1" + "1" * 96 + layers + ue(0) + chroma + ue(1920) + ue(1088) + crop
+    bits += "1" + "0" * (-(len(bits) + 1) % 8)
+    sps = b"\x42\x01" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+    arrays = b"\x02" + b"\xa0\0\x01\0\x03\x40\x01\x0c" + b"\x21\0\x01" + len(sps).to_bytes(2, "big") + sps
+    record = b"\x01\x01" + bytes(10) + b"\x7b" + bytes(9) + arrays
+    assert video_info(b"\x90hvc1" + record) == VideoInfo("hvc1", *size, "Main", "4.1")
+
+
 @pytest.mark.parametrize(("chroma_format", "lists"), [(1, 8), (3, 12)])
 def test_scaling_matrix(chroma_format: int, lists: int) -> None:
     flat = "1" + se(8) + se(0) * 15
