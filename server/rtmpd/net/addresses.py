@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import socket
 from dataclasses import dataclass
@@ -52,7 +53,9 @@ def open_listener(address: Address) -> socket.socket:
             sock = _open_on_all(address.port)
     except OSError as error:
         hint = (
-            "is another server running there?" if error.errno == 98 else "check the address and your rights"
+            "is another server running there?"
+            if error.errno == errno.EADDRINUSE
+            else "check the address and your rights"
         )
         raise ConfigError([f"cannot listen on {address}: {error.strerror or error}; {hint}"]) from error
     sock.setblocking(False)

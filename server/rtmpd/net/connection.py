@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
     # Asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast("asyncio.Transport", transport)
         self.address = peer_ip(transport.get_extra_info("peername"))
         self.network = network_of(self.address)
         refusal = self._gate.enter(self)

@@ -60,7 +60,7 @@ class Peer(Protocol):
         ...
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
-        """Write what the session has to say, then close the connection in order. ``detail`` is for the log."""
+        """Write what the session has to say, then close in order. ``detail`` is for the log."""
         ...
 
     def abort(self, reason: CloseReason) -> None:

@@ -42,7 +42,8 @@ async def ask_to_publish(peer: Peer, event: PublishRequested) -> Publisher:
 class Publisher:
     """A connection's publication: the engine ends it through ``close``, the connection through ``release``.
 
-    ``receive(message, now)`` is the publication's own method, because every message of the stream goes through it.
+    ``receive(message, now)`` is the publication's own method, because every message of the stream goes
+    through it.
     """
 
     def __init__(self, peer: Peer, stream_id: int, key: StreamKey) -> None:
@@ -64,7 +65,7 @@ class Publisher:
         self._peer.end(reason)
 
     def release(self, reason: CloseReason, detail: str = "") -> None:
-        """The client ended the publication, or its connection did: free the name. ``detail`` is for the log."""
+        """The client or its connection ended the publication: free the name. ``detail`` is for the log."""
         self._media_timer.cancel()
         self._publication.close(reason)
         stats = self._publication.stream.stats

@@ -58,13 +58,13 @@ class RtmpServer:
             listener.close()
         self._listeners.clear()
 
-    async def close(self, timeout: float) -> None:
-        """Stop listening, end every connection in order, and cut off what is left after ``timeout`` seconds."""
+    async def close(self, grace: float) -> None:
+        """Stop listening, end every connection in order, and cut off what is left after ``grace`` seconds."""
         self.stop_listening()
         for connection in list(self._connections):
             connection.end(CloseReason.SHUTDOWN)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(grace):
                 await self._empty.wait()
         except TimeoutError:
             logger.warning("connections cut off", extra={"fields": {"connections": len(self._connections)}})

@@ -1,12 +1,13 @@
 """The server's side of an RTMP connection: connect, createStream, publish, play and the calls around them.
 
-Every request that needs a decision (connect, publish, play) becomes an event; nothing further from the peer is
-processed until ``accept_*`` or ``reject_*`` answers it. So every check comes before ``NetStream.Publish.Start``:
-OBS shows an error to its user only then, and reconnects for ever when it is turned away later.
+Every request that needs a decision (connect, publish, play) becomes an event; nothing further from the peer
+is processed until ``accept_*`` or ``reject_*`` answers it. So every check comes before
+``NetStream.Publish.Start``: OBS shows an error to its user only then, and reconnects for ever when it is
+turned away later.
 
 Reasons of ``SessionFailed`` made here: ``command_before_connect``, ``connect_twice``, ``too_many_calls``,
-``too_many_streams``, ``publish_twice``, ``play_on_publish``, ``unknown_stream``, ``publisher_idle``, ``request_timeout``, ``connect_timeout``,
-``handshake_timeout``.
+``too_many_streams``, ``publish_twice``, ``play_on_publish``, ``unknown_stream``, ``publisher_idle``,
+``request_timeout``, ``connect_timeout``, ``handshake_timeout``.
 """
 
 from __future__ import annotations
@@ -144,7 +145,7 @@ class ServerSession(Session):
         self._refuse(now)
 
     def accept_play(self, stream_id: int, now: float) -> None:
-        """Let the play begin: StreamBegin, Play.Reset, Play.Start, |RtmpSampleAccess. Media may follow at once."""
+        """Let the play begin: StreamBegin, Play.Reset, Play.Start, |RtmpSampleAccess; media may follow."""
         stream = self._asked(stream_id, _Use.PLAY_ASKED)
         stream.use = _Use.PLAYING
         self.send_user_control(control.StreamBegin(stream_id))
@@ -168,7 +169,7 @@ class ServerSession(Session):
     # What the server says unasked
 
     def notify_unpublished(self, stream_id: int) -> None:
-        """Tell a player that the publisher left: StreamEOF (GStreamer) and UnpublishNotify (ffmpeg, librtmp)."""
+        """Tell a player that the publisher left: StreamEOF (GStreamer), UnpublishNotify (ffmpeg, librtmp)."""
         stream = self._playing(stream_id)
         self.send_user_control(control.StreamEof(stream_id))
         self._send_status(
@@ -233,8 +234,7 @@ class ServerSession(Session):
             raise ProtocolError(
                 "too_many_streams", f"more than {self.limits.max_message_streams} message streams"
             )
-        # The first id is 1: GStreamer refuses 0 and takes the end of stream 1 for the end of its own.
-        stream_id = next(i for i in range(1, len(self._streams) + 2) if i not in self._streams)
+        stream_id = self._free_stream_id()
         self._streams[stream_id] = _MessageStream()
         self.send_command(commands.result(command.transaction_id, stream_id))
 
@@ -335,7 +335,7 @@ class ServerSession(Session):
         stream = self._streams.get(stream_id)
         if stream is None or stream.use is not _Use.PLAYING:
             return
-        # A live stream has one position. ffmpeg discards all media from its seek to this notice, so it must come.
+        # A live stream has one position. ffmpeg discards all media from its seek to this notice.
         self._notify_resumed(stream_id, stream)
         self._events.append(SeekRequested(stream_id, int(_number(command.args, 0, 0))))
 
@@ -434,11 +434,13 @@ class ServerSession(Session):
             raise ProtocolError("unknown_stream", f"message stream {stream_id} was never created")
         # Sloppy clients say publish and play on message stream 0, some without createStream.
         idle = [i for i, candidate in self._streams.items() if candidate.use is _Use.IDLE]
-        chosen = (
-            idle[-1] if idle else next(i for i in range(1, 3 + len(self._streams)) if i not in self._streams)
-        )
+        chosen = idle[-1] if idle else self._free_stream_id()
         self._publish_on_zero = chosen
         return chosen, self._streams.setdefault(chosen, _MessageStream())
+
+    def _free_stream_id(self) -> int:
+        # The first is 1: GStreamer refuses 0 and takes the end of stream 1 for the end of its own.
+        return next(i for i in range(1, len(self._streams) + 2) if i not in self._streams)
 
     def _end(self, stream_id: int) -> None:
         """Report the end of whatever a message stream does; it is idle afterwards."""

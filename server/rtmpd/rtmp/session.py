@@ -1,12 +1,13 @@
 """What both sides of an RTMP connection share: handshake, chunk stream, protocol control, liveness.
 
-A Session owns no clock, socket or dice. Bytes and a clock reading go in with ``receive_data``; events come out of
-``events_received`` and bytes of ``data_to_send``. Peer input never raises: a violation ends the session with a
-``SessionFailed`` event. Calling a method out of turn is our own bug and raises ``UsageError``.
+A Session owns no clock, socket or dice. Bytes and a clock reading go in with ``receive_data``; events come
+out of ``events_received`` and bytes of ``data_to_send``. Peer input never raises: a violation ends the
+session with a ``SessionFailed`` event. Calling a method out of turn is our own bug and raises ``UsageError``.
 
-Reasons of ``SessionFailed`` made here (others come from the parsers): ``control_rate`` too many control messages a
-second, ``stray_media`` media outside any stream, ``idle`` no answer to a ping, ``handshake_timeout`` and the other
-``*_timeout`` a missed deadline, ``eof_in_handshake`` the peer left before it spoke RTMP.
+Reasons of ``SessionFailed`` made here (others come from the parsers): ``control_rate`` too many control
+messages a second, ``stray_media`` media outside any stream, ``idle`` no answer to a ping,
+``partial_message_timeout`` a message begun and never finished, ``eof_in_handshake`` the peer left before it
+spoke RTMP.
 """
 
 from __future__ import annotations
@@ -23,17 +24,17 @@ from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.rates import TokenBucket
 
 _AUDIO = int(MessageType.AUDIO)
-_VIDEO = int(MessageType.VIDEO)
 _DATA = int(MessageType.DATA_AMF0)
+_MEDIA = frozenset({_AUDIO, int(MessageType.VIDEO), _DATA})
 
 
 class Session:
     """One side of one RTMP connection, without I/O. Subclasses answer commands.
 
-    Attributes for the caller: ``bytes_received`` (handshake included), ``messages_received``, ``closing`` (nothing
-    more is processed; send what ``data_to_send`` gives, then close), ``awaiting_answer`` (a request event is
-    unanswered: stop reading from the socket until it is), ``throttle_delay`` (seconds to stop reading for, because
-    the peer sends more messages a second than it may).
+    Attributes for the caller: ``bytes_received`` (handshake included), ``messages_received``, ``closing``
+    (nothing more is processed; send what ``data_to_send`` gives, then close), ``awaiting_answer`` (a request
+    event is unanswered: stop reading from the socket until it is), ``throttle_delay`` (seconds to stop
+    reading for, because the peer sends more messages a second than it may).
     """
 
     def __init__(self, handshake: ServerHandshake | ClientHandshake, *, limits: Limits, now: float) -> None:
@@ -127,7 +128,7 @@ class Session:
         return output
 
     def next_deadline(self) -> float | None:
-        """When ``handle_timeout`` wants to be called next (same clock as ``now``); it may move later meanwhile."""
+        """When ``handle_timeout`` wants to be called (same clock as ``now``); it may move later."""
         if self.closing or self.awaiting_answer:
             return None
         candidates = [deadline for deadline, _ in self._deadlines()]
@@ -222,7 +223,7 @@ class Session:
         media_streams = self._media_streams
         for index, message in enumerate(messages):
             type_ = message.type
-            if (type_ == _VIDEO or type_ == _AUDIO or type_ == _DATA) and message.stream_id in media_streams:
+            if type_ in _MEDIA and message.stream_id in media_streams:
                 events.append(message)
                 continue
             self._dispatch(message)
@@ -236,7 +237,7 @@ class Session:
         type_ = message.type
         if type_ == MessageType.COMMAND_AMF0 or type_ == MessageType.COMMAND_AMF3:
             self._handle_command(message)
-        elif type_ == _VIDEO or type_ == _AUDIO or type_ == _DATA:
+        elif type_ in _MEDIA:
             if not self._handle_other_media(message):
                 self._count_stray_media()
         elif type_ == MessageType.DATA_AMF3:
