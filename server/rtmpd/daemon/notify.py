@@ -23,7 +23,7 @@ class Notifier:
     """Tells the service manager how we are. No call blocks or raises: a deaf manager stops no server."""
 
     def __init__(self, address: str | None) -> None:
-        """``address`` is NOTIFY_SOCKET: a path, or ``@name`` in Linux's abstract namespace; None for nobody."""
+        """``address`` is NOTIFY_SOCKET: a path or, abstract, ``@name``; None tells nobody."""
         self._socket: socket.socket | None = None
         if not address:
             return
@@ -71,7 +71,7 @@ class Notifier:
 
 
 def watchdog_interval(environ: Mapping[str, str], pid: int) -> float | None:
-    """Seconds between two ``watchdog`` calls: half of what the manager allows; None if it does not watch us."""
+    """Seconds between two ``watchdog`` calls: half of what the manager allows; None: nobody watches."""
     if environ.get("WATCHDOG_PID", str(pid)) != str(pid):
         return None
     microseconds = environ.get("WATCHDOG_USEC", "")

@@ -90,8 +90,8 @@ def parse_list(value: object) -> object:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest text that ``parse_duration`` reads back as the same number."""
-    return f"{int(seconds) if seconds.is_integer() else seconds}s"
+    """Seconds as ``parse_duration`` reads them, to the nanosecond."""
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
 
 
 def format_size(size: int) -> str:

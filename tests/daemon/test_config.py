@@ -1,0 +1,337 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from rtmpd.daemon import values
+from rtmpd.daemon.config import Config, GopConfig, LimitsConfig, PlayerConfig
+from rtmpd.daemon.reference import format_value
+from rtmpd.daemon.settings import load, walk
+from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.registry import EngineLimits
+from rtmpd.engine.subscriber import SlowPlayerPolicy
+from rtmpd.exceptions import ConfigError
+from rtmpd.net.addresses import Address
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.server import ServerSettings
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a configuration file and returns its path."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "rtmpd.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def problems(path=None, environ=None, assignments=()) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        load(path, environ or {}, assignments)
+    return caught.value.problems
+
+
+# -- models ---------------------------------------------------------------------------------------------------------
+
+
+def test_defaults_need_no_source():
+    settings = load(None, {})
+    assert settings.config == Config()
+    assert settings.origins == {}
+    assert settings.config.rtmp.addresses() == (Address("", 1935),)
+    assert settings.config.admin.addresses() == (Address("127.0.0.1", 9935),)
+
+
+def test_settings_cannot_change():
+    with pytest.raises(ValidationError):
+        Config().log.level = "debug"
+
+
+def test_conversions_hand_the_rooms_below_their_own_defaults():
+    config = Config()
+    assert config.rtmp.limits.to_limits() == Limits()
+    assert config.rtmp.to_settings() == ServerSettings()
+    assert config.player.to_policy() == SlowPlayerPolicy()
+    assert config.to_engine_limits() == EngineLimits(max_publishers=1000)
+
+
+def test_conversions_pass_every_value_on():
+    # Distinct values, so that no field can stand for another.
+    changed = {field.name: 5000 + number for number, field in enumerate(fields(Limits))}
+    changed["max_partial_bytes"] = 9000
+    assert LimitsConfig(**changed).to_limits() == Limits(**changed)
+    player = PlayerConfig(
+        max_backlog_bytes=100_001, max_backlog_seconds=2, resume_backlog_bytes=3, disconnect_after=4
+    )
+    assert player.to_policy() == SlowPlayerPolicy(100_001, 2.0, 3, 4.0)
+    config = load(
+        None,
+        {},
+        [
+            "stream.max_streams=1",
+            "player.max_players=2",
+            "player.max_players_per_stream=3",
+            "stream.max_waiting_names=4",
+            "memory.max_bytes=32MiB",
+            "stream.gop.max_bytes=70000",
+            "stream.gop.max_ms=6",
+            "stream.gop.max_packets=7",
+            "stream.gop.audio_ms=8",
+        ],
+    ).config
+    gop = GopLimits(max_bytes=70000, max_ms=6, max_packets=7, audio_ms=8)
+    assert config.to_engine_limits() == EngineLimits(1, 2, 3, 4, 32 * 2**20, gop)
+
+
+@pytest.mark.parametrize("changes", [{"enabled": False}, {"start": "keyframe"}, {"start": "live"}])
+def test_no_cache_is_kept_that_nobody_would_get(changes):
+    assert GopConfig(**changes).to_limits().max_bytes == 0
+    assert GopConfig().to_limits().max_bytes > 0
+
+
+# -- values ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (10, 10.0),
+        (0.5, 0.5),
+        ("10", 10.0),
+        ("10s", 10.0),
+        ("500ms", 0.5),
+        ("2m", 120.0),
+        ("1.5 H", 5400.0),
+        (0, 0.0),
+    ],
+)
+def test_durations(written, seconds):
+    assert values.parse_duration(written) == seconds
+
+
+@pytest.mark.parametrize(
+    "written", [True, -1, "-1s", "ten", "", "10 days", float("nan"), float("inf"), [1], "1" * 400]
+)
+def test_wrong_durations_say_what_to_write(written):
+    with pytest.raises(ValueError, match='write seconds \\(10\\) or "10s"'):
+        values.parse_duration(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [
+        (0, 0),
+        (65536, 65536),
+        ("65536", 65536),
+        ("64KiB", 65536),
+        ("16 mib", 2**24),
+        ("16MB", 16_000_000),
+        ("1.5GiB", 3 * 2**29),
+    ],
+)
+def test_sizes(written, size):
+    assert values.parse_size(written) == size
+
+
+@pytest.mark.parametrize("written", [True, -1, 1.5, "1.5", "lots", "16 elephants", None, "16TiB"])
+def test_wrong_sizes_say_what_to_write(written):
+    with pytest.raises(ValueError, match='write bytes \\(65536\\) or "64KiB"'):
+        values.parse_size(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "ms"), [(50, 50), ("50", 50), ("50ms", 50), ("0.02s", 20), ("20s", 20_000)]
+)
+def test_milliseconds(written, ms):
+    assert values.parse_milliseconds(written) == ms
+
+
+@pytest.mark.parametrize("written", [True, 1.5, "1.5ms", "soon", ""])
+def test_wrong_milliseconds(written):
+    with pytest.raises(ValueError, match=r"write|whole number"):
+        values.parse_milliseconds(written)
+
+
+@pytest.mark.parametrize("written", [True, 1.5, "x", "", "-1", -1, "1" * 5000, "²"])
+def test_wrong_counts(written):
+    with pytest.raises(ValueError, match="is not a count"):
+        values.parse_count(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "items"),
+    [
+        (":1935", [":1935"]),
+        ("[::]:1935", ["[::]:1935"]),
+        ("[::]:1935, 127.0.0.1:1936", ["[::]:1935", "127.0.0.1:1936"]),
+        ('["a:1","b:2"]', ["a:1", "b:2"]),
+        ("", []),
+    ],
+)
+def test_lists_from_one_text(written, items):
+    assert values.parse_list(written) == items
+
+
+@given(st.floats(min_value=0, max_value=1e6))
+def test_durations_read_back(seconds):
+    seconds = round(seconds, 6)
+    assert values.parse_duration(values.format_duration(seconds)) == pytest.approx(seconds, abs=1e-9)
+
+
+@given(st.integers(min_value=0, max_value=2**50))
+def test_sizes_read_back(size):
+    assert values.parse_size(values.format_size(size)) == size
+
+
+@given(st.text(), st.sampled_from([values.parse_duration, values.parse_size, values.parse_count]))
+def test_a_wrong_text_is_quoted_on_one_line(text, parse):
+    assume(not text.strip()[:1].isdecimal() and text.strip()[:1] != ".")
+    with pytest.raises(ValueError) as caught:
+        parse(text)
+    assert str(caught.value).isprintable()
+
+
+# -- sources --------------------------------------------------------------------------------------------------------
+
+
+def test_each_source_overrides_the_one_before(write):
+    path = write(
+        '[rtmp]\nlisten = ":1"\nchunk_size = 4096\n[log]\nlevel = "error"\n[metrics]\nmax_streams = 1\n'
+    )
+    environ = {"RTMPD_RTMP__LISTEN": "127.0.0.1:2,[::1]:2", "RTMPD_LOG__LEVEL": "WARNING", "PATH": "/bin"}
+    settings = load(path, environ, ["log.level=debug"])
+    assert settings.config.rtmp.listen == ("127.0.0.1:2", "[::1]:2")
+    assert settings.config.rtmp.chunk_size == 4096
+    assert settings.config.log.level == "debug"
+    assert settings.origins == {
+        "rtmp.listen": "RTMPD_RTMP__LISTEN",
+        "rtmp.chunk_size": str(path),
+        "log.level": "--set",
+        "metrics.max_streams": str(path),
+    }
+
+
+@pytest.mark.parametrize("key", list(walk()), ids=lambda key: key.name)
+def test_every_key_comes_from_every_source(key, write):
+    default = key.read(Config())
+    text = format_value(key, default)
+    plain = text.strip('"')
+    name = "RTMPD_" + "__".join(key.path).upper()
+    for settings in (
+        load(write(f"[{'.'.join(key.path[:-1])}]\n{key.path[-1]} = {text}\n"), {}),
+        load(None, {name: plain}),
+        load(None, {}, [f"{key.name}={plain}"]),
+    ):
+        assert key.read(settings.config) == default
+        assert list(settings.origins) == [key.name]
+
+
+def test_what_kubernetes_adds_is_not_taken_for_settings():
+    environ = {
+        "RTMPD_SERVICE_HOST": "10.0.0.1",
+        "RTMPD_SERVICE_PORT": "1935",
+        "RTMPD_SERVICE_PORT_RTMP": "1935",
+        "RTMPD_PORT": "tcp://10.0.0.1:1935",
+        "RTMPD_PORT_1935_TCP_ADDR": "10.0.0.1",
+        "RTMPD_CONFIG": "/etc/rtmpd.toml",
+    }
+    assert load(None, environ).origins == {}
+
+
+# -- mistakes -------------------------------------------------------------------------------------------------------
+
+
+def test_all_mistakes_of_all_sources_are_named_at_once(write):
+    path = write('[rtmp]\nlisen = ":1"\nchunk_size = 5\n[log]\nformat = "xml"\n')
+    found = problems(path, {"RTMPD_LOG__LEVL": "info"}, ["player.disconnect_after=soon", "memory"])
+    assert sorted(found) == sorted(
+        [
+            f"{path}: rtmp.lisen: there is no such key; did you mean rtmp.listen?",
+            f"{path}: rtmp.chunk_size: 5 is out of range: it must be at least 128 bytes",
+            f"{path}: log.format: 'xml' is not one of 'text' or 'json'",
+            "RTMPD_LOG__LEVL: log.levl: there is no such key; did you mean RTMPD_LOG__LEVEL?",
+            '--set: player.disconnect_after: \'soon\' is not a duration: write seconds (10) or "10s", "500ms", "2m"',
+            "--set: 'memory' has no value: write it as rtmp.listen=127.0.0.1:1935",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[rtmp]\nmax_calls = 3", "rtmp.max_calls: there is no such key; did you mean rtmp.limits.max_calls?"),
+        ("[server]\nlevel = 3", "server.level: there is no such key; did you mean log.level?"),
+        ("frobnicate = 3", "frobnicate: there is no such key; rtmpd check lists all keys"),
+        ('"\\u001b[2J" = 3', "'\\x1b[2J': there is no such key; rtmpd check lists all keys"),
+        ("rtmp = 3", "rtmp is a section, not a key: set one of its keys, such as rtmp.listen"),
+        ("[log.level]\nx = 1", "log.level.x: log.level is a single value and has no keys below it"),
+        ("[[log]]\nlevel = 1", "log is a section, not a key: set one of its keys, such as log.level"),
+        ("[rtmp]\nlisten = 1935", 'rtmp.listen: 1935 is not a list: write ["one", "two"]'),
+        ("[rtmp]\nlisten = [1935]", "rtmp.listen: 1935 is not a text: put it in quotation marks"),
+        ("[stream.gop]\nenabled = 'maybe'", "stream.gop.enabled: 'maybe' is neither true nor false"),
+        ("[stream]\nmerge_window_ms = '2s'", "stream.merge_window_ms: '2s' is out of range: it must be at most 1000 milliseconds"),
+        ("[rtmp.limits]\nhandshake_timeout = 0", "rtmp.limits.handshake_timeout: 0 is out of range: it must be more than 0 seconds"),
+        ("[log]\nlevel = 1979-05-27", "log.level: datetime.date(1979, 5, 27) is not one of 'debug', 'info', 'warning' or 'error'"),
+        ("[rtmp]\nlisten = []", "rtmp.listen is empty: name at least one address"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_a_file(write, text, expected):
+    path = write(text)
+    assert problems(path) == (f"{path}: {expected}",)
+
+
+@pytest.mark.parametrize("address", ["1935", "localhost", "::1:1935", "a:70000", ":x", ":²"])
+def test_a_wrong_address_is_named(address):
+    (problem,) = problems(assignments=[f'rtmp.listen=["{address}"]'])
+    assert problem.startswith("--set: rtmp.listen: ")
+    assert "write" in problem
+
+
+def test_values_that_contradict_each_other_name_both_sources():
+    found = problems(
+        None, {"RTMPD_RTMP__LIMITS__MAX_MESSAGE_BYTES": "8MiB"}, ["rtmp.limits.max_partial_bytes=1MiB"]
+    )
+    assert found == (
+        "RTMPD_RTMP__LIMITS__MAX_MESSAGE_BYTES, --set: rtmp.limits.max_message_bytes = 8388608 is more than "
+        "rtmp.limits.max_partial_bytes = 1048576: lower the first or raise the second",
+    )
+    assert "player.resume_backlog_bytes" in problems(assignments=["player.max_backlog_bytes=64KiB"])[0]
+
+
+def test_two_servers_on_one_address():
+    found = problems(assignments=["admin.listen=127.0.0.1:1", "rtmp.listen=127.0.0.1:1"])
+    assert found == ("--set: admin.listen and rtmp.listen both name 127.0.0.1:1: give one another port",)
+    load(None, {}, ["admin.listen=127.0.0.1:0", "rtmp.listen=127.0.0.1:0"])
+
+
+def test_broken_toml_is_placed(write):
+    path = write('[rtmp]\nlisten = ":1935\n')
+    (problem,) = problems(path)
+    assert problem.startswith(f"{path}: line 2, column ")
+    assert ": not valid TOML: " in problem
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    missing = tmp_path / "missing.toml"
+    assert problems(missing) == (
+        f"{missing}: there is no such file; check the path given with -c or RTMPD_CONFIG",
+    )
+    assert problems(tmp_path) == (f"{tmp_path}: cannot be read: Is a directory",)
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes(b"# caf\xe9\n")
+    assert problems(latin) == (f"{latin}: byte 5 is not UTF-8; save the file as UTF-8",)
+
+
+@given(st.lists(st.text(), min_size=1))
+def test_every_mistake_is_one_printable_line(words):
+    found = problems(assignments=[f"x.{word}=" for word in words])
+    assert len(found) == len(words)
+    assert all(problem.isprintable() for problem in found)
