@@ -282,6 +282,22 @@ def test_timestamps_of_each_publisher_grow_slowly() -> None:
             assert all(time < 4000 for time in times)
 
 
+@pytest.mark.parametrize(
+    ("name", "timestamp"),
+    [
+        ("obs29-pub", 2932),
+        ("obs29-pub-srs", 2832),
+        ("ffmpeg51-bframes-pub", 3534),
+        ("ffmpeg51-eof-pub", 2990),
+        ("ffmpeg90-hevc-pub", 2990),
+        ("gst122-rtmp2sink-pub", 3133),
+        ("gst122-rtmpsink-pub", 3175),
+    ],
+)
+def test_timestamp_of_the_last_video_message(name: str, timestamp: int) -> None:
+    assert [m.timestamp for m in messages_of(name) if m.type == MessageType.VIDEO][-1] == timestamp
+
+
 def test_media_are_on_the_published_stream() -> None:
     for name in names(role="pub"):
         assert {message.stream_id for message in messages_of(name) if message.type in MEDIA} == {1}
