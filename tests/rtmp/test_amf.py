@@ -49,6 +49,13 @@ class Number(IntEnum):
     SEVEN = 7
 
 
+def decode_or_reason(data: bytes) -> list[AmfValue] | str:
+    try:
+        return decode_values(data)
+    except AmfError as error:
+        return error.reason
+
+
 GOLDEN: list[tuple[AmfValue, str]] = [
     (1, "003ff0000000000000"),
     (-2.5, "00c004000000000000"),
@@ -184,8 +191,7 @@ def test_last_object_without_its_end_marker(opening: str) -> None:
     "body", ["03", "0800000000", "0300", "030000", "030001610101 00", "03000161 03000162 0101"]
 )
 def test_other_missing_ends_are_errors(body: str) -> None:
-    with pytest.raises(AmfError):
-        decode_values(bytes.fromhex(body))
+    assert decode_or_reason(bytes.fromhex(body)) == "amf_truncated"
 
 
 @pytest.mark.parametrize("count", [0, 1, 0xFFFFFFFF])
@@ -234,7 +240,7 @@ def test_numbers_stay_doubles() -> None:
     values = decode_values(encode_values(3, -0.0, math.nan, math.inf, 2.0**70))
     assert [type(value) for value in values] == [float] * 5
     assert values[0] == 3.0
-    assert math.copysign(1, values[1]) == -1.0  # type: ignore[arg-type]
+    assert repr(values[1]) == "-0.0"
 
 
 def test_unsupported_reads_as_null_and_any_byte_but_zero_as_true() -> None:
@@ -453,13 +459,6 @@ def test_amf3_round_trip(value: AmfValue) -> None:
 markers = st.sampled_from(
     [bytes([marker]) for marker in range(0x12)] + [b"\x00\x00\x09", b"\x00\x01a", b"\x01", b"\x03"]
 )
-
-
-def decode_or_reason(data: bytes) -> list[AmfValue] | str:
-    try:
-        return decode_values(data)
-    except AmfError as error:
-        return error.reason
 
 
 @settings(max_examples=400)

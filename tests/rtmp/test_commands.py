@@ -302,6 +302,16 @@ def test_to_command_and_back() -> None:
     assert replace(again, connect_object=params.connect_object) == params
 
 
+def test_repr_tells_no_secret() -> None:
+    url = "rtmp://h/live?secret"
+    command = Command(
+        "connect", 1, {"app": "live?secret", "tcUrl": url, "swfUrl": url, "pageUrl": url}, ("secret",)
+    )
+    params = ConnectParams.from_command(command, LIMITS)
+    assert "secret" not in repr(params)
+    assert "live" in repr(params)
+
+
 # Replies
 
 

@@ -45,26 +45,29 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class ConnectParams:
-    """What a connect command asks for (section 7.2.1.1 and Enhanced RTMP v2)."""
+    """What a connect command asks for (section 7.2.1.1 and Enhanced RTMP v2).
+
+    ``repr()`` leaves out the fields that may hold secrets.
+    """
 
     app: str
     """Without query, trailing slashes and the ``/_definst_`` instance."""
-    app_query: str = ""
+    app_query: str = field(default="", repr=False)
     """What followed the first ``?`` of the app, without it; may hold secrets."""
-    tc_url: str = ""
+    tc_url: str = field(default="", repr=False)
     """As sent, quotes removed; made from the app when absent. May hold secrets."""
     flash_ver: str = ""
-    swf_url: str = ""
-    page_url: str = ""
+    swf_url: str = field(default="", repr=False)
+    page_url: str = field(default="", repr=False)
     object_encoding: int = ObjectEncoding.AMF0
     four_cc_list: tuple[str, ...] = ()
     video_four_cc_info_map: dict[str, int] = field(default_factory=dict)
     audio_four_cc_info_map: dict[str, int] = field(default_factory=dict)
     caps_ex: int = 0
     """Bits of ``CapsEx``."""
-    connect_object: dict[str, AmfValue] = field(default_factory=dict)
+    connect_object: dict[str, AmfValue] = field(default_factory=dict, repr=False)
     """The command object as it came, for whoever needs a property not named here."""
-    args: tuple[AmfValue, ...] = ()
+    args: tuple[AmfValue, ...] = field(default=(), repr=False)
     """Optional user arguments after the command object."""
 
     @classmethod
