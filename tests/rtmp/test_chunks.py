@@ -201,6 +201,8 @@ def test_a_delta_wraps_modulo_2_to_the_32() -> None:
     data = fmt0(4, 1000, 1) + b"a" + fmt1(4, 0xFFFFFFF6, 1) + b"b" + fmt2(4, 20) + b"c"
     assert times(data) == [1000, 990, 1010]
     assert times(fmt0(4, 0xFFFFFFFF, 1) + b"a" + fmt2(4, 2) + b"b") == [0xFFFFFFFF, 1]
+    data = fmt0(4, 0xFFFFFFFD, 1) + b"a" + fmt2(4, 2) + b"b" + fmt3(4) + b"c"
+    assert times(data) == [0xFFFFFFFD, 0xFFFFFFFF, 1]
 
 
 def test_fmt1_may_open_a_chunk_stream() -> None:
@@ -295,6 +297,14 @@ def test_once_not_repeated_never_waits() -> None:
     assert [len(m.payload) for m in read(data)] == [200, 129]
 
 
+def test_once_repeated_is_skipped_whatever_it_says() -> None:
+    data = b"".join(
+        cut(pattern(900), fmt0(6, 0x01234567, 900, VIDEO), fmt3(6) + again)
+        for again in (b"\x01\x23\x45\x67", b"\x00\x23\x45\x67")
+    )
+    assert [m.payload for m in read(data)] == [pattern(900)] * 2
+
+
 def test_the_first_chunk_decides_for_the_connection() -> None:
     time = 0x01234567
     again = time.to_bytes(4, "big")
@@ -345,14 +355,13 @@ def test_chunk_size_takes_effect_on_the_very_next_chunk() -> None:
     assert read(data) == [set_chunk_size(500), Message(VIDEO, 0, 1, video)]
 
 
-def test_chunk_size_in_pieces_of_a_chunk_counts_too() -> None:
-    limits = Limits(min_chunk_size=1)
-    data = ChunkWriter().write(set_chunk_size(3), 2) + cut(
-        b"\x00\x00\x01\x00", fmt0(2, 0, 4, 1, 0), fmt3(2), 3
-    )
-    reader = ChunkReader(limits)
-    assert reader.receive_data(data) == [set_chunk_size(3), set_chunk_size(256)]
-    assert reader.chunk_size == 256
+@pytest.mark.parametrize("between", [b"", fmt0(4, 0, 0)])
+def test_a_chunk_size_that_takes_two_chunks_counts_too(between: bytes) -> None:
+    opening = set_chunk_size(3)
+    data = ChunkWriter().write(opening, 2) + fmt0(2, 0, 4, 1, 0) + bytes(3) + between + fmt3(2) + b"\x01"
+    data += cut(b"xyz", fmt0(4, 7, 3), fmt3(4), 1)
+    messages = read(data, Limits(min_chunk_size=1))
+    assert [messages[0], *messages[-2:]] == [opening, set_chunk_size(1), Message(AUDIO, 7, 1, b"xyz")]
 
 
 @pytest.mark.parametrize(
@@ -389,6 +398,8 @@ def test_abort_drops_the_incomplete_message_only() -> None:
     data = fmt0(6, 1, 300, VIDEO) + video[:128] + fmt0(4, 2, 300) + video[:128]
     data += ChunkWriter().write(abort(6), 2) + fmt3(4) + video[128:256] + fmt3(4) + video[256:]
     assert read(data) == [abort(6), Message(AUDIO, 2, 1, video)]
+    after = data + cut(video, fmt0(6, 3, 300, VIDEO), fmt3(6))
+    assert read(after)[2:] == [Message(VIDEO, 3, 1, video)]
     again = (
         data
         + fmt0(6, 3, 1, VIDEO)
@@ -439,18 +450,22 @@ def test_partial_bytes_are_capped() -> None:
 
 
 def test_partial_bytes_and_buffered_tell_whether_a_message_is_under_way() -> None:
-    data = cut(pattern(300), fmt0(320, 0x01000000, 300), fmt3(320) + b"\x01\x00\x00\x00")
+    opening = fmt0(320, 0, 300)
+    first = cut(pattern(300), opening, fmt3(320))
+    messages = [first, fmt3(320) + first[len(opening) :], fmt2(320, 5) + first[len(opening) :]]
+    messages.append(cut(pattern(300), fmt0(4, 0x01000000, 300), fmt3(4) + b"\x01\0\0\0"))
     reader = ChunkReader(Limits())
-    held = 0
-    for i in range(len(data) - 1):
-        assert reader.receive_data(data[i : i + 1]) == []
-        assert reader.partial_bytes >= held
-        held = reader.partial_bytes
-        assert reader.partial_bytes or reader.buffered
-        assert reader.buffered <= 18
-    assert held == 299
-    assert len(reader.receive_data(data[-1:])) == 1
-    assert reader_in_state(reader) == (128, 0, 0)
+    for data in messages:
+        held = 0
+        for i in range(len(data) - 1):
+            assert reader.receive_data(data[i : i + 1]) == []
+            assert reader.partial_bytes >= held
+            held = reader.partial_bytes
+            assert reader.partial_bytes or reader.buffered
+            assert reader.buffered <= 18
+        assert held == 299
+        assert len(reader.receive_data(data[-1:])) == 1
+        assert reader_in_state(reader) == (128, 0, 0)
 
 
 def test_declared_length_allocates_nothing() -> None:

@@ -147,8 +147,6 @@ class ChunkReader:
                     if pos < 0:
                         break
                 if stream.todo:
-                    if pos == end:
-                        break
                     pos = self._take_chunks(stream, data, pos, messages)
                     chunk_size = self.chunk_size
                     start = pos
@@ -279,7 +277,7 @@ class ChunkReader:
             pos, todo = _cut_run(data, pos, todo, chunk_size, header_size, continuation, parts)
         while todo:
             if todo < before:
-                if end - pos <= header_size or data[pos] != continuation:
+                if end - pos < header_size or data[pos] != continuation:
                     stream.todo = todo
                     self._hold(before - todo)
                     return pos
