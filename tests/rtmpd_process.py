@@ -53,15 +53,15 @@ class LogReader(threading.Thread):
         with self._arrived:
             return list(self._lines)
 
-    def find(self, **fields: object) -> list[LogLine]:
+    def find(self, fields: LogLine) -> list[LogLine]:
         """The lines so far that have all of these fields."""
         return [line for line in self.lines() if fields.items() <= line.items()]
 
-    def wait_for(self, count: int = 1, timeout: float = LOG_TIMEOUT, **fields: object) -> LogLine:
+    def wait_for(self, fields: LogLine, count: int = 1, timeout: float = LOG_TIMEOUT) -> LogLine:
         """The ``count``-th line with all of these fields, once it is there."""
         with self._arrived:
-            self._arrived.wait_for(lambda: self._ended or len(self.find(**fields)) >= count, timeout)
-        found = self.find(**fields)
+            self._arrived.wait_for(lambda: self._ended or len(self.find(fields)) >= count, timeout)
+        found = self.find(fields)
         assert len(found) >= count, f"{len(found)} of {count} log lines with {fields} in:\n{self}"
         return found[count - 1]
 
@@ -100,7 +100,7 @@ class RtmpdProcess:
 
     def port(self, protocol: str) -> int:
         """The bound port of the ``rtmp`` or ``admin`` listener."""
-        port = self.log.wait_for(event="listening", protocol=protocol, timeout=START_TIMEOUT)["port"]
+        port = self.log.wait_for({"event": "listening", "protocol": protocol}, timeout=START_TIMEOUT)["port"]
         assert isinstance(port, int)
         return port
 
@@ -134,11 +134,11 @@ class RtmpdProcess:
 
     def wait_for_live(self, url: str) -> None:
         """Until the stream has a publisher."""
-        self.log.wait_for(event="publish started", **stream_labels(url))
+        self.log.wait_for({"event": "publish started", **stream_labels(url)})
 
     def wait_for_plays(self, url: str, count: int = 1) -> None:
         """Until the stream has been given that many players, waiting ones included, since the start."""
-        self.log.wait_for(count, event="play started", **stream_labels(url))
+        self.log.wait_for({"event": "play started", **stream_labels(url)}, count)
 
     def wait_for_frames(self, url: str, count: int) -> None:
         """Until the publisher has sent that many video frames."""

@@ -1,20 +1,9 @@
-import os
-import shutil
-
 import pytest
 from ffmpeg import FFmpeg
 from live_fixtures import clip, server, url
+from tools import find_tool
 
 __all__ = ["clip", "server", "url"]
-
-
-def find_tool(name: str) -> str:
-    """Path of a program; a missing one skips the test, or fails it where .ci/run has installed everything."""
-    path = shutil.which(name)
-    if path is None:
-        report = pytest.fail if os.environ.get("INTEROP_REQUIRED") else pytest.skip
-        report(f"{name} is not installed; .ci/run installs it")
-    return path
 
 
 @pytest.fixture(scope="session")

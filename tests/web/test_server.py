@@ -14,6 +14,9 @@ from rtmpd.web.server import AdminServer
 class FixedPage:
     """A metrics page that tells what it was asked for."""
 
+    def snapshot(self) -> FixedPage:
+        return self
+
     def render(self, accept: str) -> tuple[str, bytes]:
         return "text/plain; version=0.0.4; charset=utf-8", f"# accept {accept}\n".encode()
 

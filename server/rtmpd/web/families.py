@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
+from rtmpd.engine.stats import Histogram
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -31,3 +33,20 @@ class Family:
         for label in sorted(table):
             self.add((str(label),), table[label])
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramFamily:
+    """A histogram as it was at one moment."""
+
+    name: str
+    text: str
+    bounds: tuple[float, ...]
+    """Inclusive upper bounds; one more bucket has none."""
+    counts: tuple[int, ...]
+    """Per bucket, not cumulative."""
+    sum: float
+
+    @classmethod
+    def of(cls, name: str, text: str, histogram: Histogram) -> Self:
+        return cls(name, text, histogram.bounds, tuple(histogram.counts), histogram.sum)

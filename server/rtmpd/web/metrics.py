@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.engine.stream import StreamKey
-from rtmpd.web.families import Family
+from rtmpd.web.families import Family, HistogramFamily
 from rtmpd.web.server_metrics import collect_memory, collect_server
 from rtmpd.web.stream_metrics import StreamMetrics, StreamView
 
@@ -35,48 +36,57 @@ class Sources:
 
 
 class MetricsPage:
-    """Renders everything known about this process.
+    """Everything known about this process.
 
     At most ``max_streams`` streams have series of their own; the others share the label values ``_other``.
     """
 
     def __init__(self, sources: Sources, max_streams: int) -> None:
-        self._registry = CollectorRegistry()
-        # Resident memory, CPU, open files and start time, under the names every dashboard knows.
-        ProcessCollector(registry=self._registry)
-        self._registry.register(_SourcesCollector(sources, max_streams))
-
-    def render(self, accept: str) -> tuple[str, bytes]:
-        """Content type and body in the best format that an ``Accept`` header asks for."""
-        encode, content_type = choose_encoder(accept)
-        return content_type, encode(self._registry)
-
-
-class _SourcesCollector(Collector):
-    def __init__(self, sources: Sources, max_streams: int) -> None:
         self._sources = sources
         self._streams = StreamMetrics(sources.streams, max_streams, sources.clock)
+        # Resident memory, CPU, open files and start time, under the names every dashboard knows.
+        self._process = ProcessCollector(registry=None)
 
-    def describe(self) -> Iterable[Metric]:
-        # Without this, registering would collect once to learn the names.
-        return ()
+    def snapshot(self) -> Snapshot:
+        """The numbers of this moment; call it where they are written, on the event loop."""
+        sources = self._sources
+        families: list[Family | HistogramFamily] = [
+            *collect_server(sources.stats, sources.streams),
+            *collect_memory(sources.memory_held(), sources.memory_limit),
+            HistogramFamily.of(
+                "rtmpd_time_to_first_frame_seconds",
+                "From a player's request, or the publisher's start if later, to its first frame.",
+                sources.stats.time_to_first_frame,
+            ),
+            HistogramFamily.of(
+                "rtmpd_event_loop_lag_seconds", "How late the event loop ran its timers.", sources.loop_lag
+            ),
+            *self._streams.collect(),
+        ]
+        return Snapshot(families, self._process)
+
+
+class Snapshot(Collector):
+    """Numbers that no longer change. Writing them down takes ten times as long as collecting them."""
+
+    def __init__(self, families: Sequence[Family | HistogramFamily], process: Collector) -> None:
+        self._families = families
+        self._process = process
+
+    def render(self, accept: str) -> tuple[str, bytes]:
+        """Content type and body in the best format that an ``Accept`` header asks for; fit for any thread."""
+        encode, content_type = choose_encoder(accept)
+        return content_type, encode(self)
 
     def collect(self) -> Iterator[Metric]:
-        sources = self._sources
-        yield from map(_metric, collect_server(sources.stats, sources.streams))
-        yield _histogram(
-            "rtmpd_time_to_first_frame_seconds",
-            "From a player's request, or the publisher's start if later, to its first frame.",
-            sources.stats.time_to_first_frame,
-        )
-        yield from map(_metric, collect_memory(sources.memory_held(), sources.memory_limit))
-        yield _histogram(
-            "rtmpd_event_loop_lag_seconds", "How late the event loop ran its timers.", sources.loop_lag
-        )
-        yield from map(_metric, self._streams.collect())
+        """As prometheus_client wants them."""
+        yield from self._process.collect()
+        yield from map(_metric, self._families)
 
 
-def _metric(family: Family) -> Metric:
+def _metric(family: Family | HistogramFamily) -> Metric:
+    if isinstance(family, HistogramFamily):
+        return _histogram_metric(family)
     kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
     metric = kind(family.name, family.text, labels=family.labels)
     for labels, value in family.samples:
@@ -84,12 +94,9 @@ def _metric(family: Family) -> Metric:
     return metric
 
 
-def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
-    metric = HistogramMetricFamily(name, text)
-    buckets = []
-    count = 0
-    for bound, observations in zip((*map(str, histogram.bounds), "+Inf"), histogram.counts, strict=True):
-        count += observations
-        buckets.append((bound, float(count)))
-    metric.add_metric([], buckets, histogram.sum)
+def _histogram_metric(family: HistogramFamily) -> Metric:
+    metric = HistogramMetricFamily(family.name, family.text)
+    bounds = (*map(str, family.bounds), "+Inf")
+    buckets = list(zip(bounds, map(float, accumulate(family.counts)), strict=True))
+    metric.add_metric([], buckets, family.sum)
     return metric

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from typing import Protocol
 
@@ -31,11 +32,18 @@ _INDEX = f"""<!doctype html>
 """
 
 
-class Exposition(Protocol):
-    """Renders the metrics page; ``rtmpd.web.metrics.MetricsPage`` is one."""
+class Snapshot(Protocol):
+    """``rtmpd.web.metrics.Snapshot`` is one."""
 
     def render(self, accept: str) -> tuple[str, bytes]:
-        """Content type and body in the best format that an ``Accept`` header asks for."""
+        """Content type and body in the best format that an ``Accept`` header asks for; called in a thread."""
+
+
+class Exposition(Protocol):
+    """``rtmpd.web.metrics.MetricsPage`` is one."""
+
+    def snapshot(self) -> Snapshot:
+        """The numbers of this moment; called on the event loop."""
 
 
 class AdminServer:
@@ -79,7 +87,9 @@ class AdminServer:
 
 def _metrics(exposition: Exposition) -> Handler:
     async def handler(request: web.Request) -> web.Response:
-        content_type, body = exposition.render(request.headers.get("Accept", ""))
+        snapshot = exposition.snapshot()
+        # With hundreds of streams this takes long enough for players to notice.
+        content_type, body = await asyncio.to_thread(snapshot.render, request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
     return handler

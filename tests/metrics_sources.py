@@ -1,0 +1,89 @@
+"""Sources of a metrics page without an engine behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
+from rtmpd.engine.stream import StreamKey
+from rtmpd.web.metrics import MetricsPage, Sources
+
+Series = tuple[str, frozenset[tuple[str, str]]]
+
+
+@dataclass
+class FakeStream:
+    """A stream with a publisher, unless ``publication`` is None."""
+
+    stats: StreamStats = field(default_factory=StreamStats)
+    publication: object | None = "somebody"
+    subscriptions: list[object] = field(default_factory=list)
+
+
+@dataclass
+class FakeServer:
+    """Everything a metrics page reads, to be set by a test."""
+
+    stats: ServerStats = field(default_factory=ServerStats)
+    streams: dict[StreamKey, FakeStream] = field(default_factory=dict)
+    loop_lag: Histogram = field(default_factory=lambda: Histogram((0.001, 0.01, 0.1)))
+    memory_held: int = 0
+    now: float = 1000.0
+
+    def page(self, max_streams: int = 200) -> MetricsPage:
+        sources = Sources(
+            stats=self.stats,
+            streams=self.streams,
+            loop_lag=self.loop_lag,
+            memory_held=lambda: self.memory_held,
+            memory_limit=1024,
+            clock=lambda: self.now,
+        )
+        return MetricsPage(sources, max_streams)
+
+    def publish(self, name: str, app: str = "live") -> FakeStream:
+        stream = FakeStream()
+        stream.stats.begin(self.now)
+        self.streams[StreamKey(app, name)] = stream
+        return stream
+
+
+def busy_server() -> FakeServer:
+    """A server that has something to tell in every family."""
+    server = FakeServer(memory_held=512)
+    stats = server.stats
+    stats.connections = {"handshake": 1, "publishing": 1, "playing": 2}
+    for table in (stats.handshake_failures, stats.sessions_failed, stats.refusals, stats.players_closed):
+        table["some_reason"] = 2
+    stats.publishes_ended["finished"] = 1
+    stats.time_to_first_frame.observe(0.02)
+    server.loop_lag.observe(0.002)
+    stream = server.publish('we"ird\\name\n')
+    stream.subscriptions = [object(), object()]
+    ingest = stream.stats
+    ingest.last_media_at = server.now - 0.5
+    ingest.video_codec, ingest.audio_codec, ingest.width, ingest.height = "avc1", "mp4a", 1280, 720
+    ingest.video_messages_in, ingest.video_bytes_in, ingest.video_headers = 31, 3100, 1
+    ingest.audio_messages_in, ingest.audio_bytes_in = 40, 400
+    ingest.video_timestamp, ingest.audio_timestamp = 1000, 1040
+    ingest.keyframe_interval_ms = ingest.keyframe_interval_max_ms = 2000
+    ingest.drops["slow_video"] = 3
+    ingest.sample(server.now + 1.0)
+    return server
+
+
+def series(page: MetricsPage) -> dict[Series, float]:
+    """All samples of a page by name and labels; a series that is there twice fails."""
+    found: dict[Series, float] = {}
+    for family in text_string_to_metric_families(page.snapshot().render("")[1].decode()):
+        for sample in family.samples:
+            key = sample.name, frozenset(sample.labels.items())
+            assert key not in found, f"twice on the page: {key}"
+            found[key] = sample.value
+    return found
+
+
+def value(page: MetricsPage, name: str, **labels: str) -> float | None:
+    return series(page).get((name, frozenset(labels.items())))

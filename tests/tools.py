@@ -1,0 +1,19 @@
+"""Programs that are not from pip: .ci/run installs them, and then none may be missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+
+def find_tool(name: str) -> str:
+    """Path of a program; a missing one skips the test, or fails it where .ci/run has installed everything."""
+    path = shutil.which(name)
+    if path is not None:
+        return path
+    message = f"{name} is not installed; .ci/run installs it"
+    if os.environ.get("INTEROP_REQUIRED"):
+        pytest.fail(message)
+    pytest.skip(message)

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from metrics_sources import FakeServer, busy_server, series, value
+from prometheus_client.parser import text_string_to_metric_families
+
+from rtmpd import __version__
+from rtmpd.engine.stats import DropReason
+
+
+def families(server: FakeServer) -> dict[str, str]:
+    """Type of each family on the page, by name."""
+    text = server.page().snapshot().render("")[1].decode()
+    return {family.name: family.type for family in text_string_to_metric_families(text)}
+
+
+def test_every_family_has_a_help_text_and_a_type() -> None:
+    text = busy_server().page().snapshot().render("")[1].decode()
+    names = set(re.findall(r"^(rtmpd_\w+?)(?:_bucket|_sum|_count)?(?:\{| )", text, re.MULTILINE))
+    assert names
+    for name in names:
+        assert re.search(rf"^# HELP {name} \S", text, re.MULTILINE), name
+        assert re.search(rf"^# TYPE {name} (counter|gauge|histogram)$", text, re.MULTILINE), name
+
+
+def test_counters_end_in_total_and_units_are_base_units() -> None:
+    text = busy_server().page().snapshot().render("")[1].decode()
+    for name, kind in re.findall(r"^# TYPE (rtmpd_\w+) (\w+)$", text, re.MULTILINE):
+        assert name.endswith("_total") == (kind == "counter"), name
+        assert not re.search(r"_(ms|milliseconds|kb|kbps|bits|minutes)(_|$)", name), name
+
+
+def test_a_fresh_server_shows_its_totals_at_zero() -> None:
+    page = FakeServer().page()
+    for name in (
+        "rtmpd_connections_accepted_total",
+        "rtmpd_received_bytes_total",
+        "rtmpd_sent_bytes_total",
+        "rtmpd_received_messages_total",
+        "rtmpd_sent_messages_total",
+        "rtmpd_publishes_total",
+        "rtmpd_plays_total",
+        "rtmpd_gop_cache_overflows_total",
+        "rtmpd_gop_cache_trims_total",
+        "rtmpd_sink_errors_total",
+        "rtmpd_time_to_first_frame_seconds_count",
+        "rtmpd_event_loop_lag_seconds_count",
+    ):
+        assert value(page, name) == 0, name
+    for reason in DropReason:
+        assert value(page, "rtmpd_dropped_packets_total", reason=reason.value) == 0
+
+
+def test_the_tables_of_the_server_are_labelled() -> None:
+    server = FakeServer()
+    server.stats.connections["publishing"] = 3
+    server.stats.handshake_failures["tls"] = 4
+    server.stats.sessions_failed["chunk_size"] = 5
+    server.stats.refusals["stream_busy"] = 6
+    server.stats.publishes_ended["idle"] = 7
+    server.stats.players_closed["slow"] = 8
+    server.stats.drops["slow_video"] = 9
+    page = server.page()
+    assert value(page, "rtmpd_connections", state="publishing") == 3
+    assert value(page, "rtmpd_handshake_failures_total", reason="tls") == 4
+    assert value(page, "rtmpd_session_failures_total", reason="chunk_size") == 5
+    assert value(page, "rtmpd_refusals_total", reason="stream_busy") == 6
+    assert value(page, "rtmpd_publishes_ended_total", reason="idle") == 7
+    assert value(page, "rtmpd_players_closed_total", reason="slow") == 8
+    assert value(page, "rtmpd_dropped_packets_total", reason="slow_video") == 9
+
+
+def test_streams_and_players_are_told_apart_by_whether_somebody_publishes() -> None:
+    server = FakeServer()
+    server.publish("one").subscriptions = [object(), object()]
+    waiting = server.publish("two")
+    waiting.publication = None
+    waiting.subscriptions = [object()]
+    server.stats.players = 3
+    page = server.page()
+    assert value(page, "rtmpd_streams", state="live") == 1
+    assert value(page, "rtmpd_streams", state="waiting") == 1
+    assert value(page, "rtmpd_players", state="playing") == 2
+    assert value(page, "rtmpd_players", state="waiting") == 1
+
+
+def test_histograms_are_cumulative_and_include_their_bounds() -> None:
+    server = FakeServer()
+    for seconds in (0.001, 0.002, 0.5):
+        server.loop_lag.observe(seconds)
+    page = server.page()
+    name = "rtmpd_event_loop_lag_seconds"
+    buckets = {bound: value(page, f"{name}_bucket", le=bound) for bound in ("0.001", "0.01", "0.1", "+Inf")}
+    assert buckets == {"0.001": 1, "0.01": 2, "0.1": 2, "+Inf": 3}
+    assert value(page, f"{name}_count") == 3
+    assert value(page, f"{name}_sum") == pytest.approx(0.503)
+
+
+def test_memory_build_and_process() -> None:
+    server = FakeServer(memory_held=300)
+    page = server.page()
+    assert value(page, "rtmpd_memory_held_bytes") == 300
+    assert value(page, "rtmpd_memory_limit_bytes") == 1024
+    assert any(
+        name == "rtmpd_build_info" and ("version", __version__) in labels for name, labels in series(page)
+    )
+
+
+def test_resident_memory_and_start_time_have_their_standard_names() -> None:
+    page = FakeServer().page()
+    for name in ("process_resident_memory_bytes", "process_start_time_seconds", "process_open_fds"):
+        found = value(page, name)
+        assert found is not None
+        assert found > 0
+
+
+def test_the_page_speaks_openmetrics_when_asked_to() -> None:
+    page = busy_server().page()
+    content_type, body = page.snapshot().render("application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+    assert content_type.startswith("application/openmetrics-text")
+    assert body.endswith(b"# EOF\n")
+    content_type, body = page.snapshot().render("text/plain;version=0.0.4")
+    assert content_type.startswith("text/plain")
+    assert b"# EOF" not in body
+
+
+def test_what_is_required_is_there() -> None:
+    assert families(busy_server()).keys() >= {
+        "rtmpd_stream_received_bytes_per_second",
+        "rtmpd_stream_video_frames_per_second",
+        "rtmpd_stream_keyframe_interval_seconds",
+        "rtmpd_stream_av_skew_seconds",
+        "rtmpd_stream_last_media_age_seconds",
+        "rtmpd_stream_timestamp_regressions",
+        "rtmpd_stream_dropped_packets",
+        "rtmpd_time_to_first_frame_seconds",
+        "rtmpd_event_loop_lag_seconds",
+    }

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from metrics_sources import FakeServer, busy_server, series, value
+
+from rtmpd.engine.stream import StreamKey
+from rtmpd.web.stream_metrics import StreamMetrics
+
+BYTES = "rtmpd_stream_sent_bytes_total"
+OTHER = {"app": "_other", "stream": "_other"}
+
+
+def shown(server: FakeServer, max_streams: int = 200) -> set[str]:
+    """The stream labels of a page."""
+    labels = (dict(labels) for _, labels in series(server.page(max_streams)))
+    return {found["stream"] for found in labels if "stream" in found}
+
+
+def test_the_health_of_an_ingest() -> None:
+    server = FakeServer()
+    stream = server.publish("one")
+    stream.subscriptions = [object(), object()]
+    stats = stream.stats
+    stats.last_media_at = server.now - 0.25
+    stats.video_timestamp, stats.audio_timestamp = 5000, 4900
+    stats.keyframe_interval_ms, stats.keyframe_interval_max_ms = 2000, 4000
+    stats.video_messages_in, stats.video_bytes_in, stats.audio_bytes_in = 30, 100_000, 8_000
+    stats.timestamp_regressions, stats.timestamp_gaps, stats.unknown_packets = 1, 2, 3
+    stats.drops["slow_audio"] = 4
+    stats.sample(server.now + 60.0)
+    page = server.page()
+
+    def of(name: str, **labels: str) -> float | None:
+        return value(page, f"rtmpd_stream_{name}", app="live", stream="one", **labels)
+
+    assert of("live") == 1
+    assert of("players") == 2
+    assert of("last_media_age_seconds") == 0.25
+    assert of("av_skew_seconds") == 0.1
+    assert of("keyframe_interval_seconds") == 2.0
+    assert of("keyframe_interval_max_seconds") == 4.0
+    assert of("received_bytes_total", media="video") == 100_000
+    assert of("received_messages_total", media="video") == 30
+    assert of("received_bytes_per_second", media="audio") == pytest.approx(8_000 / 60, rel=0.01)
+    assert of("video_frames_per_second") == pytest.approx(0.5)
+    assert of("timestamp_regressions_total") == 1
+    assert of("timestamp_gaps_total") == 2
+    assert of("unknown_packets_total") == 3
+    assert of("dropped_packets_total", reason="slow_audio") == 4
+
+
+def test_what_is_not_known_yet_has_no_series() -> None:
+    server = FakeServer()
+    server.publish("one")
+    names = {name for name, labels in series(server.page()) if ("stream", "one") in labels}
+    assert "rtmpd_stream_live" in names
+    assert names.isdisjoint(
+        {
+            "rtmpd_stream_av_skew_seconds",
+            "rtmpd_stream_keyframe_interval_seconds",
+            "rtmpd_stream_last_media_age_seconds",
+            "rtmpd_stream_video_frames_per_second",
+        }
+    )
+
+
+def test_codecs_and_resolution_are_told() -> None:
+    page = busy_server().page()
+    (labels,) = (dict(labels) for name, labels in series(page) if name == "rtmpd_stream_info")
+    assert labels["video_codec"] == "avc1"
+    assert labels["audio_codec"] == "mp4a"
+    assert labels["resolution"] == "1280x720"
+
+
+def test_label_values_are_escaped() -> None:
+    assert 'we"ird\\name\n' in shown(busy_server())
+
+
+def test_a_name_that_nobody_published_gets_no_series() -> None:
+    """Players choose the names they wait for: anybody could fill Prometheus with them."""
+    server = FakeServer()
+    stream = server.publish("guess")
+    stream.publication = None
+    stream.subscriptions = [object()]
+    assert shown(server) == set()
+
+
+def test_a_stream_whose_publisher_left_stays_while_players_wait() -> None:
+    server = FakeServer()
+    stream = server.publish("one")
+    stream.stats.last_media_at = server.now
+    stream.publication = None
+    assert value(server.page(), "rtmpd_stream_live", app="live", stream="one") == 0
+
+
+def test_streams_beyond_the_cap_are_added_up_and_the_worst_of_them_is_shown() -> None:
+    server = FakeServer()
+    for number in range(1, 5):
+        stream = server.publish(f"s{number}")
+        stream.subscriptions = [object()] * number
+        stream.stats.bytes_out = 10**number
+        stream.stats.video_timestamp, stream.stats.audio_timestamp = 0, 100 * number
+        stream.stats.keyframe_interval_ms = 1000 * number
+        stream.stats.last_media_at = server.now - number
+    page = server.page(max_streams=2)
+    found = series(page)
+    assert {dict(labels)["stream"] for name, labels in found if name == BYTES} == {"s1", "s2", "_other"}
+    page = server.page(max_streams=2)
+    assert value(page, "rtmpd_stream_live", **OTHER) == 2
+    assert value(page, "rtmpd_stream_players", **OTHER) == 7
+    assert value(page, "rtmpd_stream_av_skew_seconds", **OTHER) == -0.4
+    assert value(page, "rtmpd_stream_keyframe_interval_seconds", **OTHER) == 4.0
+    assert value(page, "rtmpd_stream_last_media_age_seconds", **OTHER) == 4.0
+
+
+def test_without_overflow_there_is_no_overflow_series() -> None:
+    server = FakeServer()
+    server.publish("one")
+    assert shown(server, max_streams=1) == {"one"}
+    assert shown(server, max_streams=0) == {"_other"}
+
+
+def test_a_stream_named_like_the_overflow_series_does_not_collide_with_it() -> None:
+    server = FakeServer()
+    server.publish("_other", app="_other")
+    server.publish("one")
+    server.publish("two")
+    page = server.page(max_streams=1)
+    assert value(page, "rtmpd_stream_live", **OTHER) == 2
+
+
+def test_a_freed_place_goes_to_the_next_stream() -> None:
+    server = FakeServer()
+    server.publish("one")
+    server.publish("two").stats.bytes_out = 5
+    page = server.page(max_streams=1)
+    assert value(page, BYTES, app="live", stream="two") is None
+    del server.streams[StreamKey("live", "one")]
+    assert value(page, BYTES, app="live", stream="two") == 5
+    assert value(page, BYTES, **OTHER) == 5, "what was counted there stays there"
+
+
+def test_the_overflow_counter_keeps_what_ended_streams_counted() -> None:
+    server = FakeServer()
+    page = server.page(max_streams=0)
+    server.publish("one").stats.bytes_out = 100
+    assert value(page, BYTES, **OTHER) == 100
+    server.streams.clear()
+    server.publish("two").stats.bytes_out = 7
+    assert value(page, BYTES, **OTHER) == 107
+
+
+def test_a_publish_that_starts_over_adds_to_the_overflow_counter() -> None:
+    server = FakeServer()
+    page = server.page(max_streams=0)
+    name = "rtmpd_stream_received_bytes_total"
+    stream = server.publish("one")
+    stream.stats.video_bytes_in = 100
+    assert value(page, name, media="video", **OTHER) == 100
+    stream.stats.begin(server.now)
+    stream.stats.video_bytes_in = 30
+    assert value(page, name, media="video", **OTHER) == 130
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["grow", "restart", "end"]),
+            st.integers(min_value=0, max_value=4),
+            st.integers(min_value=0, max_value=1000),
+        ),
+        max_size=30,
+    ),
+    max_streams=st.integers(min_value=0, max_value=3),
+)
+def test_the_overflow_counters_never_go_backwards(
+    steps: list[tuple[str, int, int]], max_streams: int
+) -> None:
+    server = FakeServer()
+    metrics = StreamMetrics(server.streams, max_streams, lambda: server.now)
+    last = 0.0
+    for action, number, amount in steps:
+        key = StreamKey("live", str(number))
+        if action == "end":
+            server.streams.pop(key, None)
+        elif action == "restart":
+            server.publish(str(number)).stats.video_bytes_in = amount
+        elif key in server.streams:
+            server.streams[key].stats.video_bytes_in += amount
+        samples = {
+            (family.name, labels): value for family in metrics.collect() for labels, value in family.samples
+        }
+        now = samples.get(("rtmpd_stream_received_bytes", ("_other", "_other", "video")), 0.0)
+        assert now >= last
+        last = now
