@@ -20,6 +20,8 @@ from rtmpd.net.addresses import Address
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
 
+DURATION_ADVICE = '\'soon\' is not a duration: write seconds (10) or "10s", "500ms", "2m"'
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -39,7 +41,7 @@ def problems(path=None, environ=None, assignments=()) -> tuple[str, ...]:
     return caught.value.problems
 
 
-# -- models ---------------------------------------------------------------------------------------------------------
+# -- models
 
 
 def test_defaults_need_no_source():
@@ -97,7 +99,7 @@ def test_no_cache_is_kept_that_nobody_would_get(changes):
     assert GopConfig().to_limits().max_bytes > 0
 
 
-# -- values ---------------------------------------------------------------------------------------------------------
+# -- values
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_a_wrong_text_is_quoted_on_one_line(text, parse):
     assert str(caught.value).isprintable()
 
 
-# -- sources --------------------------------------------------------------------------------------------------------
+# -- sources
 
 
 def test_each_source_overrides_the_one_before(write):
@@ -246,7 +248,7 @@ def test_what_kubernetes_adds_is_not_taken_for_settings():
     assert load(None, environ).origins == {}
 
 
-# -- mistakes -------------------------------------------------------------------------------------------------------
+# -- mistakes
 
 
 def test_all_mistakes_of_all_sources_are_named_at_once(write):
@@ -258,7 +260,7 @@ def test_all_mistakes_of_all_sources_are_named_at_once(write):
             f"{path}: rtmp.chunk_size: 5 is out of range: it must be at least 128 bytes",
             f"{path}: log.format: 'xml' is not one of 'text' or 'json'",
             "RTMPD_LOG__LEVL: log.levl: there is no such key; did you mean RTMPD_LOG__LEVEL?",
-            '--set: player.disconnect_after: \'soon\' is not a duration: write seconds (10) or "10s", "500ms", "2m"',
+            f"--set: player.disconnect_after: {DURATION_ADVICE}",
             "--set: 'memory' has no value: write it as rtmp.listen=127.0.0.1:1935",
         ]
     )
@@ -267,7 +269,10 @@ def test_all_mistakes_of_all_sources_are_named_at_once(write):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("[rtmp]\nmax_calls = 3", "rtmp.max_calls: there is no such key; did you mean rtmp.limits.max_calls?"),
+        (
+            "[rtmp]\nmax_calls = 3",
+            "rtmp.max_calls: there is no such key; did you mean rtmp.limits.max_calls?",
+        ),
         ("[server]\nlevel = 3", "server.level: there is no such key; did you mean log.level?"),
         ("frobnicate = 3", "frobnicate: there is no such key; rtmpd check lists all keys"),
         ('"\\u001b[2J" = 3', "'\\x1b[2J': there is no such key; rtmpd check lists all keys"),
@@ -277,12 +282,21 @@ def test_all_mistakes_of_all_sources_are_named_at_once(write):
         ("[rtmp]\nlisten = 1935", 'rtmp.listen: 1935 is not a list: write ["one", "two"]'),
         ("[rtmp]\nlisten = [1935]", "rtmp.listen: 1935 is not a text: put it in quotation marks"),
         ("[stream.gop]\nenabled = 'maybe'", "stream.gop.enabled: 'maybe' is neither true nor false"),
-        ("[stream]\nmerge_window_ms = '2s'", "stream.merge_window_ms: '2s' is out of range: it must be at most 1000 milliseconds"),
-        ("[rtmp.limits]\nhandshake_timeout = 0", "rtmp.limits.handshake_timeout: 0 is out of range: it must be more than 0 seconds"),
-        ("[log]\nlevel = 1979-05-27", "log.level: datetime.date(1979, 5, 27) is not one of 'debug', 'info', 'warning' or 'error'"),
+        (
+            "[stream]\nmerge_window_ms = '2s'",
+            "stream.merge_window_ms: '2s' is out of range: it must be at most 1000 milliseconds",
+        ),
+        (
+            "[rtmp.limits]\nhandshake_timeout = 0",
+            "rtmp.limits.handshake_timeout: 0 is out of range: it must be more than 0 seconds",
+        ),
+        (
+            "[log]\nlevel = 1979-05-27",
+            "log.level: datetime.date(1979, 5, 27) is not one of 'debug', 'info', 'warning' or 'error'",
+        ),
         ("[rtmp]\nlisten = []", "rtmp.listen is empty: name at least one address"),
     ],
-)  # fmt: skip
+)
 def test_mistakes_of_a_file(write, text, expected):
     path = write(text)
     assert problems(path) == (f"{path}: {expected}",)
@@ -299,9 +313,10 @@ def test_values_that_contradict_each_other_name_both_sources():
     found = problems(
         None, {"RTMPD_RTMP__LIMITS__MAX_MESSAGE_BYTES": "8MiB"}, ["rtmp.limits.max_partial_bytes=1MiB"]
     )
-    assert found == (
+    (problem,) = found
+    assert problem == (
         "RTMPD_RTMP__LIMITS__MAX_MESSAGE_BYTES, --set: rtmp.limits.max_message_bytes = 8388608 is more than "
-        "rtmp.limits.max_partial_bytes = 1048576: lower the first or raise the second",
+        "rtmp.limits.max_partial_bytes = 1048576: lower the first or raise the second"
     )
     assert "player.resume_backlog_bytes" in problems(assignments=["player.max_backlog_bytes=64KiB"])[0]
 
@@ -309,7 +324,7 @@ def test_values_that_contradict_each_other_name_both_sources():
 def test_two_servers_on_one_address():
     found = problems(assignments=["admin.listen=127.0.0.1:1", "rtmp.listen=127.0.0.1:1"])
     assert found == ("--set: admin.listen and rtmp.listen both name 127.0.0.1:1: give one another port",)
-    load(None, {}, ["admin.listen=127.0.0.1:0", "rtmp.listen=127.0.0.1:0"])
+    assert load(None, {}, ["admin.listen=127.0.0.1:0", "rtmp.listen=127.0.0.1:0"])
 
 
 def test_broken_toml_is_placed(write):

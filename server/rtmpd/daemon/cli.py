@@ -112,7 +112,7 @@ def _mistakes_told() -> Iterator[None]:
 
 def _print_settings(loaded: settings.Settings) -> None:
     rows = list(reference.rows(loaded))
-    if not sys.stdout.isatty():
+    if not _stdout_is_terminal():
         widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
         for name, value, origin in rows:
             typer.echo(f"{name:{widths[0]}}  {value:{widths[1]}}  {origin}")
@@ -122,3 +122,7 @@ def _print_settings(loaded: settings.Settings) -> None:
         style = "dim" if origin == "default" else "bold"
         table.add_row(*(Text(text, style=style) for text in (name, value, origin)))
     Console().print(table)
+
+
+def _stdout_is_terminal() -> bool:
+    return sys.stdout.isatty()

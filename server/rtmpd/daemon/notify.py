@@ -58,12 +58,12 @@ class Notifier:
             self._socket = None
 
     def _send(self, state: str, status: str = "") -> None:
-        if self._socket is None:
-            return
         lines = [state] if state else []
         if status:
             # A line feed would begin another assignment.
             lines.append("STATUS=" + " ".join(status.split()))
+        if self._socket is None or not lines:
+            return
         try:
             self._socket.send("\n".join(lines).encode(errors="replace"))
         except OSError as error:

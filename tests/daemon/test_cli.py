@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from types import ModuleType
+
+import pytest
+from typer.testing import CliRunner
+
+from rtmpd import __version__
+from rtmpd.daemon import banner as banner_module
+from rtmpd.daemon import cli, reference
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.settings import walk
+from rtmpd.exceptions import ConfigError
+from rtmpd.net.addresses import Address
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    for name in ("RTMPD_CONFIG", "RTMPD_LOG__LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def run():
+    def run(*arguments: str):
+        return CliRunner().invoke(cli.app, arguments)
+
+    return run
+
+
+@pytest.fixture
+def bad(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text('[rtmp]\nlisen = ":1"\nchunk_size = 5\n[log]\nformat = "xml"\n')
+    return path
+
+
+@pytest.fixture
+def worker(monkeypatch):
+    """Stands in for the server: ``worker.run`` can be set, ``worker.seen`` is the configuration it got."""
+    module = ModuleType("rtmpd.daemon.worker")
+    module.seen = None
+
+    def run(config: Config) -> int:
+        module.seen = config
+        return 0
+
+    module.run = run
+    monkeypatch.setitem(sys.modules, "rtmpd.daemon.worker", module)
+    monkeypatch.setattr("rtmpd.daemon.worker", module, raising=False)
+    return module
+
+
+def test_version_names_what_matters_in_a_bug_report(run):
+    result = run("--version")
+    assert result.exit_code == 0
+    assert re.fullmatch(
+        rf"rtmpd {re.escape(__version__)} \(CPython 3\.\d+\.\d+, uvloop [\d.]+\)\n", result.output
+    )
+
+
+def test_check_prints_every_key_aligned_with_its_origin(run, tmp_path, monkeypatch):
+    path = tmp_path / "c.toml"
+    path.write_text("[metrics]\nmax_streams = 7\n")
+    monkeypatch.setenv("RTMPD_LOG__LEVEL", "debug")
+    result = run("check", "-c", str(path), "--set", "rtmp.listen=127.0.0.1:0")
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    table = {name: (value, origin) for name, value, origin in (re.split(r"  +", line) for line in lines)}
+    assert list(table) == [key.name for key in walk()]
+    assert table["metrics.max_streams"] == ("7", str(path))
+    assert table["log.level"] == ('"debug"', "RTMPD_LOG__LEVEL")
+    assert table["rtmp.listen"] == ('["127.0.0.1:0"]', "--set")
+    assert table["log.format"] == ('"text"', "default")
+    assert len({line.index(table[line.split()[0]][1], len(line.split()[0])) for line in lines}) == 1
+
+
+def test_check_prints_a_table_on_a_terminal(run, monkeypatch):
+    monkeypatch.setattr("rich.console.Console.is_terminal", property(lambda console: True))
+    monkeypatch.setattr(cli, "_stdout_is_terminal", lambda: True)
+    result = run("check")
+    assert result.exit_code == 0
+    assert "rtmp.listen" in result.stdout
+    assert '[":1935"]' in result.stdout, "a value in brackets is not markup"
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_every_mistake_is_printed_and_nothing_runs(run, bad, worker, command):
+    result = run(command, "-c", str(bad))
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith(f"rtmpd: {bad}: ") for line in lines)
+    assert "did you mean rtmp.listen?" in result.stderr
+    assert worker.seen is None
+
+
+def test_the_file_can_be_named_by_the_environment(run, bad, monkeypatch):
+    monkeypatch.setenv("RTMPD_CONFIG", str(bad))
+    assert run("check").exit_code == 1
+
+
+def test_check_prints_schema_and_template(run):
+    schema = json.loads(run("check", "--schema").stdout)
+    assert set(schema["properties"]) == set(Config.model_fields)
+    assert run("check", "--template").stdout == reference.template()
+
+
+def test_serve_hands_the_configuration_to_the_worker_and_exits_as_it_says(run, worker):
+    assert run("serve", "--set", "log.level=error", "--set", "metrics.max_streams=3").exit_code == 0
+    assert worker.seen.log.level == "error"
+    assert worker.seen.metrics.max_streams == 3
+    worker.run = lambda config: 4
+    assert run("serve").exit_code == 4
+
+
+def test_serve_sets_logging_up_around_the_worker(run, worker):
+    def look(config: Config) -> int:
+        return logging.getLogger().level
+
+    worker.run = look
+    assert run("serve", "--set", "log.level=error").exit_code == logging.ERROR
+    assert logging.getLogger().level != logging.ERROR
+
+
+def test_a_port_in_use_is_told_without_a_traceback(run, worker):
+    def fail(config: Config) -> int:
+        raise ConfigError(["cannot listen on 127.0.0.1:1935: address in use"])
+
+    worker.run = fail
+    result = run("serve")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "rtmpd: cannot listen on 127.0.0.1:1935: address in use\n",
+    )
+
+
+def test_a_bug_is_not_hidden(run, worker):
+    def fail(config: Config) -> int:
+        raise ZeroDivisionError
+
+    worker.run = fail
+    assert isinstance(run("serve").exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--port", "1"], ["frobnicate"], ["check", "-c"]])
+def test_wrong_usage_exits_2(run, arguments):
+    assert run(*arguments).exit_code == 2
+
+
+# -- banner
+
+
+def test_banner_says_what_to_type_and_who_may():
+    text = banner_module.banner([Address("", 1935)], [Address("127.0.0.1", 9935)])
+    assert "every address, port 1935" in text
+    assert "Server rtmp://localhost/live " in text
+    assert "Stream Key" in text
+    assert "from elsewhere" in text
+    assert "http://127.0.0.1:9935/metrics" in text
+    assert "anyone who can reach the RTMP port may publish" in text
+    assert "can read the metrics" not in text
+
+
+def test_banner_follows_the_bound_addresses():
+    text = banner_module.banner([Address("127.0.0.1", 40001), Address("::1", 40001)], [])
+    assert "127.0.0.1:40001, [::1]:40001" in text
+    assert "rtmp://127.0.0.1:40001/live" in text
+    assert "anyone on this machine may publish" in text
+    assert "metrics" not in text
+    assert "from elsewhere" not in text
+
+
+def test_banner_warns_of_open_metrics():
+    text = banner_module.banner([Address("192.0.2.1", 1935)], [Address("", 9935)])
+    assert "rtmp://192.0.2.1/live" in text
+    assert "http://localhost:9935/metrics" in text
+    assert "anyone who can reach every address, port 9935 can read the metrics" in text

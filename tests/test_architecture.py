@@ -1,0 +1,207 @@
+"""The rooms of the package and who may import whom (docs/design.md), read from the source."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = "rtmpd"
+
+RANKS = {"exceptions": 0, "rtmp": 1, "media": 2, "engine": 3, "net": 4, "services": 5, "web": 5, "daemon": 6}
+"""A room imports rooms of lower rank. Services and web are equals, and so strangers."""
+
+TOP_LEVEL = {"": 6, "__main__": 7}
+"""The package itself, which may offer what lies below the daemon, and ``python -m``."""
+
+SANS_IO = frozenset(
+    {"asyncio", "socket", "ssl", "time", "random", "secrets", "select", "selectors", "threading", "uvloop"}
+)
+FRAMEWORKS = frozenset({"pydantic", "prometheus_client"})
+FORBIDDEN = {
+    "exceptions": SANS_IO | FRAMEWORKS,
+    "rtmp": SANS_IO | FRAMEWORKS,
+    "media": SANS_IO | FRAMEWORKS,
+    "engine": SANS_IO | FRAMEWORKS,
+    "net": FRAMEWORKS,
+}
+ONLY_IMPORTER = {
+    "pyamf": "rtmpd.rtmp.amf",
+    "prometheus_client": "rtmpd.web.metrics",
+    "uvloop": "rtmpd.daemon.worker",
+}
+DYNAMIC = frozenset({"import_module", "__import__"})
+
+
+def module_name(path: Path, source_root: Path) -> str:
+    parts = path.relative_to(source_root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path, module: str) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of everything that a file imports, wherever in the file it does so.
+
+    ``from a import b`` gives ``a.b``, which may be a module or a name in one.
+    """
+    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                yield from ((node.lineno, alias.name) for alias in names)
+            case ast.ImportFrom(module=source, names=names, level=level):
+                base = package[: len(package) - level + 1] if level else []
+                prefix = ".".join([*base, *([source] if source else [])])
+                yield from ((node.lineno, f"{prefix}.{alias.name}") for alias in names)
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in DYNAMIC:
+                yield node.lineno, name
+
+
+def within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def complain(module: str, imported: str) -> Iterator[str]:
+    """What the rules say against one import."""
+    room = module.split(".")[1] if "." in module else ""
+    top = imported.split(".")[0]
+    if imported in DYNAMIC:
+        yield f"calls {imported}, which hides what it imports"
+    if top in FORBIDDEN.get(room, ()):
+        yield f"{room} must not know {top}"
+    if top in ONLY_IMPORTER and module != ONLY_IMPORTER[top]:
+        yield f"only {ONLY_IMPORTER[top]} imports {top}"
+    if top != PACKAGE or imported == PACKAGE:
+        return
+    target = imported.split(".")[1]
+    if target not in RANKS:
+        if f"{PACKAGE}.{target}" != f"{PACKAGE}.__version__":
+            yield f"{imported} belongs to no room"
+        return
+    if room == target:
+        siblings = [name.split(".")[2] for name in (module, imported) if name.count(".") >= 2]
+        if room == "services" and len(set(siblings)) == 2:
+            yield f"services never import each other ({imported})"
+    elif RANKS[target] >= (RANKS | TOP_LEVEL)[room]:
+        yield f"{room} must not import {target}"
+
+
+def violations(source_root: Path) -> list[str]:
+    """Every breach of the rules in the package below ``source_root``."""
+    found = []
+    for path in sorted((source_root / PACKAGE).rglob("*.py")):
+        module = module_name(path, source_root)
+        if module != PACKAGE and module.split(".")[1] not in {*RANKS, "__main__"}:
+            found.append(f"{module}: belongs to no room")
+            continue
+        for line, imported in imports(path, module):
+            found.extend(f"{module}:{line}: {problem}" for problem in complain(module, imported))
+    return found
+
+
+def source_root_imports(root: Path) -> list[str]:
+    """Files that import the package by the name of its source root, which would load it twice."""
+    found = []
+    for top in ("server", "tests", "bench"):
+        for path in sorted((root / top).rglob("*.py")):
+            names = imports(path, module_name(path, root))
+            found.extend(f"{path.relative_to(root)}:{line}" for line, name in names if within(name, "server"))
+    return found
+
+
+def test_every_room_keeps_to_its_neighbours():
+    assert violations(ROOT / "server") == []
+
+
+def test_nobody_imports_the_source_root():
+    assert source_root_imports(ROOT) == []
+
+
+def test_the_package_is_looked_at():
+    files = list((ROOT / "server" / PACKAGE).rglob("*.py"))
+    assert len(files) > 20
+    names = [name for path in files for _, name in imports(path, module_name(path, ROOT / "server"))]
+    assert sum(within(name, PACKAGE) for name in names) > 20
+
+
+# -- the checker itself, on small trees
+
+
+def plant(root: Path, file: str, source: str) -> list[str]:
+    path = root / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source)
+    return violations(root)
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "complaint"),
+    [
+        ("rtmp/x.py", "from rtmpd.media import tags", "rtmp must not import media"),
+        ("rtmp/x.py", "from rtmpd import engine", "rtmp must not import engine"),
+        ("rtmp/x.py", "from ..net import server", "rtmp must not import net"),
+        ("rtmp/__init__.py", "from ..media import tags", "rtmp must not import media"),
+        ("rtmp/x.py", "def f():\n    import asyncio.events", "rtmp must not know asyncio"),
+        ("media/x.py", "from time import monotonic", "media must not know time"),
+        ("engine/x.py", "if TYPE_CHECKING:\n    from rtmpd.net import peer", "engine must not import net"),
+        ("engine/x.py", "import random as dice", "engine must not know random"),
+        ("exceptions.py", "import rtmpd.rtmp.limits", "exceptions must not import rtmp"),
+        ("net/x.py", "import pydantic", "net must not know pydantic"),
+        ("net/x.py", "from rtmpd.web.server import a", "net must not import web"),
+        ("web/x.py", "from rtmpd.services import auth", "web must not import services"),
+        ("services/x.py", "from rtmpd.web import api", "services must not import web"),
+        ("services/auth.py", "from rtmpd.services.hooks import a", "services never import each other"),
+        ("services/auth.py", "from . import hooks", "services never import each other"),
+        ("services/push/x.py", "from ..pull import a", "services never import each other"),
+        ("services/x.py", "from rtmpd.daemon.config import Config", "services must not import daemon"),
+        ("rtmp/commands.py", "import pyamf.amf0", "only rtmpd.rtmp.amf imports pyamf"),
+        ("web/api.py", "import prometheus_client", "only rtmpd.web.metrics imports prometheus_client"),
+        ("daemon/cli.py", "import uvloop", "only rtmpd.daemon.worker imports uvloop"),
+        ("utils/x.py", "", "belongs to no room"),
+        ("rtmp/x.py", "from rtmpd.helpers import a", "belongs to no room"),
+        ("rtmp/x.py", "import importlib\nimportlib.import_module('rtmpd.net')", "hides what it imports"),
+        ("__init__.py", "from rtmpd.daemon import worker", "must not import daemon"),
+    ],
+)
+def test_a_planted_violation_is_found(tmp_path, file, source, complaint):
+    (found,) = plant(tmp_path, f"rtmpd/{file}", source)
+    assert complaint in found
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        (
+            "rtmp/x.py",
+            "from rtmpd.exceptions import ChunkError\nfrom . import limits\nimport struct",
+        ),
+        ("rtmp/amf.py", "import pyamf"),
+        ("engine/x.py", "from rtmpd.media import tags\nfrom rtmpd.rtmp.constants import MessageType"),
+        ("net/x.py", "import asyncio, socket\nfrom rtmpd.engine import registry"),
+        (
+            "services/push/x.py",
+            "from . import y\nfrom rtmpd.services.push import z\nfrom rtmpd.net import client",
+        ),
+        ("services/auth.py", "import pydantic"),
+        ("web/metrics.py", "import prometheus_client"),
+        ("web/api.py", "import pydantic, aiohttp"),
+        ("daemon/worker.py", "import uvloop\nfrom rtmpd import __version__\nfrom rtmpd.services import auth"),
+        ("__init__.py", "from rtmpd.net import client"),
+        ("__main__.py", "from rtmpd.daemon.cli import main"),
+    ],
+)
+def test_what_is_allowed_is_not_found(tmp_path, file, source):
+    assert plant(tmp_path, f"rtmpd/{file}", source) == []
+
+
+@pytest.mark.parametrize(
+    "source", ["import server.rtmpd", "from server.rtmpd import x", "from server import rtmpd"]
+)
+@pytest.mark.parametrize("top", ["server/rtmpd", "tests/net", "bench"])
+def test_an_import_of_the_source_root_is_found(tmp_path, top, source):
+    path = tmp_path / top / "x.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(source)
+    assert source_root_imports(tmp_path) == [f"{top}/x.py:1"]
