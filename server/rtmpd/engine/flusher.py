@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+MAX_SHARE: Final = 0.2
+"""Share of wall time that flushing may take before packets wait for each other."""
+_SMOOTHING: Final = 0.25
+_TIMER_RESOLUTION: Final = 0.001
+"""Seconds; event loops round shorter delays up, so a shorter wait is not worth a timer."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Flushable(Protocol):
+    """What can be marked: a stream."""
+
     def flush(self, now: float) -> None:
         """Write what is pending."""
 
@@ -14,8 +25,9 @@ class Flushable(Protocol):
 class Flusher:
     """Collects streams with pending packets and flushes them together.
 
-    ``call_soon(callback)`` runs a callback in the next turn of the event loop, ``call_later(delay, callback)``
-    after ``delay`` seconds, ``clock()`` reads seconds; ``merge_window`` (seconds) bounds the interval.
+    ``call_soon(callback)`` runs a callback in the next turn of the event loop, ``call_later(delay,
+    callback)`` after ``delay`` seconds, ``clock()`` reads seconds. The interval between flushes follows their
+    measured cost so that they take ``MAX_SHARE`` of the time, and never exceeds ``merge_window`` (seconds).
     """
 
     def __init__(
@@ -24,4 +36,46 @@ class Flusher:
         call_later: Callable[[float, Callable[[], None]], object],
         clock: Callable[[], float],
         merge_window: float = 0.05,
-    ) -> None: ...
+    ) -> None:
+        self._call_soon = call_soon
+        self._call_later = call_later
+        self._clock = clock
+        self._merge_window = merge_window
+        self._dirty: list[Flushable] = []
+        self._scheduled = False
+        self._started = clock()
+        self._cost = 0.0
+        self.interval = 0.0
+        """Seconds from one flush to the next, now."""
+
+    def mark(self, stream: Flushable) -> None:
+        """Have ``stream.flush`` called soon. A stream marks itself once until it is flushed."""
+        self._dirty.append(stream)
+        if not self._scheduled:
+            self._scheduled = True
+            wait = self._started + self.interval - self._clock()
+            if wait < _TIMER_RESOLUTION:
+                self._call_soon(self.flush)
+            else:
+                self._call_later(wait, self.flush)
+
+    def flush(self) -> None:
+        """Flush everything that is marked, now."""
+        self._scheduled = False
+        dirty = self._dirty
+        if not dirty:
+            return
+        self._dirty = []
+        now = self._started = self._clock()
+        for stream in dirty:
+            try:
+                stream.flush(now)
+            except Exception:
+                _logger.exception("flush of %r failed", stream)
+        self._call_soon(self._measure)
+
+    def _measure(self) -> None:
+        # A turn of the loop later, because event loops write to the sockets after the callback has returned.
+        cost = self._clock() - self._started
+        self._cost += (cost - self._cost) * _SMOOTHING
+        self.interval = min(self._cost / MAX_SHARE, self._merge_window)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from rtmpd.media.tags import CODEC_METADATA, SEQUENCE_HEADER
 from rtmpd.rtmp.chunks import encode_message
 from rtmpd.rtmp.constants import CSID_AUDIO, CSID_DATA, CSID_VIDEO
 
@@ -12,6 +13,12 @@ AUDIO: Final = 8
 VIDEO: Final = 9
 DATA: Final = 18
 """``Packet.kind``: message type ids as plain ints, because comparing an enum costs more on the hot path."""
+
+
+STREAM_METADATA: Final = 0x10000
+"""A bit of ``Packet.flags`` beside those of ``media.tags``: a data message that is onMetaData."""
+CACHED_HEADER: Final = SEQUENCE_HEADER | CODEC_METADATA | STREAM_METADATA
+"""Packets that go to the header cache rather than to the GOP, and that no player may miss."""
 
 
 class WireFormat(Protocol):
@@ -24,8 +31,8 @@ class WireFormat(Protocol):
 class Packet:
     """A message payload with its 64-bit timestamp and its classification.
 
-    ``timestamp`` is milliseconds, unwrapped: it may be negative or pass 2**32; wire formats reduce it. Treat a
-    packet as immutable: GOP cache, recorder and every player share the same object.
+    ``timestamp`` is milliseconds, unwrapped: it may be negative or pass 2**32; wire formats reduce it. GOP
+    cache, recorder and every player share the same packet: it is not changed once subscribers have seen it.
     """
 
     __slots__ = ("_image", "_image_format", "flags", "kind", "payload", "timestamp")

@@ -1,21 +1,25 @@
-"""All streams of the process: who publishes under a name, who waits for it, and what they may cost together."""
+"""All streams of the process: who publishes under a name, who waits for it, what they may cost together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.publication import Publication, Publisher
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream, StreamKey
-from rtmpd.engine.subscriber import PlayOptions, Sink, Subscription
+from rtmpd.engine.subscriber import CloseReason, PlayOptions, Sink, Subscription
+from rtmpd.exceptions import ResourceExhausted, StreamBusy
+from rtmpd.rtmp.constants import StatusCode
 
 
 @dataclass(frozen=True, slots=True)
 class EngineLimits:
-    """Ceilings of one process; 0 means none."""
+    """Ceilings of one process; a count of 0 means none."""
 
     max_publishers: int = 0
     max_players: int = 0
@@ -28,30 +32,113 @@ class EngineLimits:
 
 
 class Registry:
-    """StreamKey -> Stream. An entry exists while it has a publisher or a subscriber."""
+    """StreamKey -> Stream. An entry exists while it has a publisher or a subscriber.
 
-    def __init__(self, flusher: Flusher, stats: ServerStats, limits: EngineLimits | None = None) -> None: ...
+    What it refuses it raises as ``Refused``; counting refusals is up to who answers the peer.
+    """
 
-    @property
-    def streams(self) -> Mapping[StreamKey, Stream]:
-        """Live view of every entry, waiting ones included."""
-        raise NotImplementedError
+    def __init__(self, flusher: Flusher, stats: ServerStats, limits: EngineLimits | None = None) -> None:
+        self.limits = limits or EngineLimits()
+        self.stats = stats
+        self.budget = MemoryBudget(self.limits.memory_bytes, self._relieve)
+        self._flusher = flusher
+        self._streams: dict[StreamKey, Stream] = {}
+        self.streams: Mapping[StreamKey, Stream] = MappingProxyType(self._streams)
+        """Live view of every entry, waiting ones included; copy it before anything that may end one."""
 
     def claim(self, key: StreamKey, publisher: Publisher, now: float) -> Publication:
         """Take the publisher's place of ``key``.
 
         Raises ``StreamBusy`` when it is taken, ``ResourceExhausted`` at a ceiling.
         """
-        raise NotImplementedError
+        stream = self._streams.get(key)
+        if stream is not None and stream.publication is not None:
+            self._settle_duplicate(stream)
+        limit = self.limits.max_publishers
+        if limit and self.stats.publishers >= limit:
+            raise ResourceExhausted(
+                StatusCode.PUBLISH_REJECTED, f"This server takes {limit} publishers.", "publishers"
+            )
+        if self.budget.exhausted:
+            raise ResourceExhausted(
+                StatusCode.PUBLISH_REJECTED, "This server is out of memory for media.", "memory"
+            )
+        return self._stream(key).begin(publisher, now)
+
+    def check_attach(self, key: StreamKey) -> None:
+        """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows."""
+        limits = self.limits
+        stream = self._streams.get(key)
+        if limits.max_players and self.stats.players >= limits.max_players:
+            text = f"This server takes {limits.max_players} players."
+            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, "players")
+        if stream is None:
+            if limits.max_waiting_names and self._waiting_names() >= limits.max_waiting_names:
+                text = "Nobody publishes this stream, and too many players wait for others already."
+                raise ResourceExhausted(StatusCode.PLAY_STREAM_NOT_FOUND, text, "waiting_names")
+        elif limits.max_players_per_stream and len(stream.subscriptions) >= limits.max_players_per_stream:
+            text = f"This stream takes {limits.max_players_per_stream} players."
+            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, "players_per_stream")
+        if self.budget.exhausted:
+            raise ResourceExhausted(
+                StatusCode.PLAY_FAILED, "This server is out of memory for media.", "memory"
+            )
 
     def attach(self, key: StreamKey, sink: Sink, options: PlayOptions, now: float) -> Subscription:
         """Subscribe ``sink`` to ``key``: what is cached is written to it now, in one piece.
 
-        Without a publisher the subscription waits. Raises ``ResourceExhausted`` at a ceiling. ``sink.write`` is
-        called before this returns: a sink whose flow control paused meanwhile calls ``pause_writing`` right after.
+        Without a publisher the subscription waits. Raises ``ResourceExhausted`` at a ceiling. ``sink.write``
+        is called before this returns: a sink whose flow control pauses meanwhile calls ``pause_writing``
+        right after; one that fails meanwhile gets a subscription that is no longer ``attached``.
         """
-        raise NotImplementedError
+        self.check_attach(key)
+        return self._stream(key).attach(sink, options, now)
 
     def sample(self, now: float) -> None:
         """Derive rates and enforce the deadlines of slow players; call it about once a second."""
-        raise NotImplementedError
+        for stream in list(self._streams.values()):
+            stream.sample(now)
+
+    def _stream(self, key: StreamKey) -> Stream:
+        stream = self._streams.get(key)
+        if stream is None:
+            stream = Stream(key, self._flusher, self.budget, self.stats, self.limits.gop, self._release)
+            self._streams[key] = stream
+        return stream
+
+    def _settle_duplicate(self, stream: Stream) -> None:
+        """The one place where a second claim on a live name is decided: the first keeps it."""
+        raise StreamBusy(
+            StatusCode.PUBLISH_BAD_NAME,
+            f"{stream.key.name} is being published by somebody else. If that was you, try again in a moment.",
+            "stream_busy",
+        )
+
+    def _waiting_names(self) -> int:
+        return len(self._streams) - self.stats.publishers
+
+    def _release(self, stream: Stream) -> None:
+        if self._streams.get(stream.key) is stream:
+            del self._streams[stream.key]
+
+    def _relieve(self) -> None:
+        """Memory is short: trim GOP caches, the largest first, then close the players furthest behind."""
+        budget = self.budget
+        target = budget.target
+        streams = sorted(self._streams.values(), key=lambda stream: stream.gop_charged_bytes, reverse=True)
+        for _ in range(2):
+            for stream in streams:
+                if budget.used <= target:
+                    return
+                stream.trim()
+        behind = [
+            subscription
+            for stream in streams
+            for subscription in stream.subscriptions
+            if subscription.backlog_bytes
+        ]
+        behind.sort(key=lambda subscription: subscription.backlog_bytes, reverse=True)
+        for subscription in behind:
+            if budget.used <= target:
+                return
+            subscription.close(CloseReason.MEMORY)

@@ -1,4 +1,4 @@
-"""Counters of the server and of each stream: plain ints that the hot path adds to and metrics read at scrape time."""
+"""Counters of the server and of each stream: plain ints that the hot path adds to and metrics read."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class DropReason(StrEnum):
     """A video frame came before the publication's first keyframe; lost to everybody."""
     HEADER_CAP = "header_cap"
     """A sequence header or metadata larger, or of more tracks, than we keep; lost to everybody."""
+    BAD_METADATA = "bad_metadata"
+    """An onMetaData that cannot be decoded, or is too large; lost to everybody."""
     WAITING_KEYFRAME = "waiting_keyframe"
     """One player cannot use the frame yet: it joined, resumed or fell behind since the last keyframe."""
     SLOW_DISPOSABLE = "slow_disposable"
@@ -109,7 +111,7 @@ class ServerStats:
         self.handshake_failures: dict[str, int] = {}
         self.sessions_failed: dict[str, int] = {}
         self.refusals: dict[str, int] = {}
-        """Requests not granted, by ``Refused.reason``; the engine counts its own."""
+        """Requests not granted, by ``Refused.reason``; counted where the peer is answered."""
         self.bytes_in = 0
         """Written by net, as are ``messages_in``."""
         self.messages_in = 0
@@ -138,7 +140,7 @@ class ServerStats:
 
 
 class StreamStats:
-    """What is known of one stream since its current publication began (drops and output: since the entry began).
+    """What is known of one stream: of ingest since the publication began, of output since the entry did.
 
     Sizes are payload bytes for input and wire bytes for output. Timestamps are 64-bit milliseconds.
     """

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from rtmpd.engine.packet import WireFormat
+from rtmpd.engine.congestion import Congestion
+from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet, WireFormat
+from rtmpd.engine.stats import DropReason
+from rtmpd.media.tags import DISPOSABLE, END_OF_SEQUENCE, KEYFRAME
+
+if TYPE_CHECKING:
+    from rtmpd.engine.fanout import Fanout, Segment
+    from rtmpd.engine.stream import Stream
+
+_NO_BOUND: Final = 1 << 62
+
+_logger = logging.getLogger(__name__)
 
 
 class CloseReason(StrEnum):
@@ -16,6 +28,8 @@ class CloseReason(StrEnum):
     """The peer ended it in order."""
     CONNECTION_LOST = "connection_lost"
     IDLE = "idle"
+    REFUSED = "refused"
+    """A request on the same connection was not granted, and the connection ended with it."""
     PROTOCOL_ERROR = "protocol_error"
     SLOW = "slow"
     """A player beyond its bound for longer than ``SlowPlayerPolicy.disconnect_after``."""
@@ -68,8 +82,8 @@ class PlayOptions:
 class Sink(Protocol):
     """Where a subscription's bytes go. No method may block.
 
-    The engine calls ``close`` at most once and after it has detached the subscription, so no call follows it. An
-    exception out of any method is logged and costs this subscriber its subscription, nobody else anything.
+    The engine calls ``close`` at most once and after it has detached the subscription, so no call follows it.
+    An exception out of any method is logged and costs this subscriber its subscription, nobody else anything.
     """
 
     @property
@@ -95,40 +109,295 @@ class Sink(Protocol):
 class Subscription:
     """A sink's place in a stream, returned by ``Registry.attach``.
 
-    Attributes for readers: ``sink``, ``stream``, ``attached``, ``attached_at`` (clock reading),
-    ``receives_audio``, ``receives_video``, ``paused``, ``congested`` and ``dropped`` (packets kept from this
-    subscriber because it was slow). Every method may be called from inside ``Sink.write``.
+    Every method may be called from inside ``Sink.write``. A subscription is either on the fast list of its
+    wire format, where it gets every batch without a look at it, or *watched*: while it waits for a stream or
+    a keyframe, is congested, or has asked for less than everything, each batch is chosen for it.
     """
 
-    def detach(self) -> None:
-        """Leave the stream: no further call on the sink. Idempotent."""
-        raise NotImplementedError
+    __slots__ = (
+        "_bytes_out",
+        "_congestion",
+        "_fanout_base",
+        "_policy",
+        "_requested_at",
+        "_started",
+        "_version",
+        "attached",
+        "attached_at",
+        "dropped",
+        "fanout",
+        "fanout_position",
+        "paused",
+        "receives_audio",
+        "receives_video",
+        "sink",
+        "stream",
+        "synced",
+        "wire_format",
+    )
 
-    def close(self, reason: CloseReason) -> None:
-        """Detach and tell the sink to close (kick). Idempotent."""
-        raise NotImplementedError
+    def __init__(self, stream: Stream, sink: Sink, options: PlayOptions, now: float) -> None:
+        self.stream = stream
+        self.sink = sink
+        self.wire_format = sink.wire_format
+        self.attached = True
+        self.attached_at = now
+        """Clock reading."""
+        self.receives_audio = options.receive_audio
+        self.receives_video = options.receive_video
+        self.paused = False
+        self.dropped = 0
+        """Packets kept from this subscriber because it was behind or waited for a keyframe."""
+        self.synced = False
+        """Has had a keyframe and all video since, so that the next frame can be decoded."""
+        self.fanout: Fanout | None = None
+        """The fast list that it is on; owned by ``Stream`` and ``Fanout``, as is the position."""
+        self.fanout_position = -1
+        self._fanout_base = 0
+        self._bytes_out = 0
+        self._policy = options.policy
+        self._congestion: Congestion | None = None
+        self._requested_at = now if options.requested_at is None else options.requested_at
+        self._started = False
+        self._version = -1
+        """Version of the header cache that the sink has seen all of."""
 
-    def pause_writing(self) -> None:
-        """Flow control: the sink's buffer passed its high-water mark; the slow-player policy applies."""
-        raise NotImplementedError
+    @property
+    def congested(self) -> bool:
+        """Between ``pause_writing`` and ``resume_writing``."""
+        return self._congestion is not None
 
-    def resume_writing(self) -> None:
-        """Flow control: the sink's buffer fell under its low-water mark."""
-        raise NotImplementedError
-
-    def set_paused(self, paused: bool) -> None:
-        """The player's pause command: nothing is sent until it resumes, at the next keyframe."""
-        raise NotImplementedError
-
-    def receive_audio(self, enabled: bool) -> None:
-        """The player's receiveAudio command."""
-        raise NotImplementedError
-
-    def receive_video(self, enabled: bool) -> None:
-        """The player's receiveVideo command; video comes back at the next keyframe."""
-        raise NotImplementedError
+    @property
+    def backlog_bytes(self) -> int:
+        """Of a congested subscriber, as last measured; else 0."""
+        return 0 if self._congestion is None else self._congestion.backlog
 
     @property
     def bytes_out(self) -> int:
         """Bytes handed to the sink so far."""
-        raise NotImplementedError
+        fanout = self.fanout
+        return self._bytes_out if fanout is None else self._bytes_out + fanout.bytes_each - self._fanout_base
+
+    @property
+    def fast(self) -> bool:
+        """Whether it belongs on the fast list: every packet may go to it unseen."""
+        return (
+            self._congestion is None
+            and self.synced
+            and self._started
+            and not self.paused
+            and self.receives_audio
+            and self.receives_video
+            and (self.fanout is not None or self._version == self.stream.headers.version)
+        )
+
+    def detach(self) -> None:
+        """Leave the stream: no further call on the sink. Idempotent."""
+        if self.attached:
+            self.attached = False
+            self._uncongest()
+            self.stream.remove(self)
+
+    def close(self, reason: CloseReason) -> None:
+        """Detach and tell the sink to close (kick). Idempotent."""
+        if self.attached:
+            self.detach()
+            self.stream.close_sink(self.sink, reason)
+
+    def pause_writing(self) -> None:
+        """Flow control: the sink's buffer passed its high-water mark; the slow-player policy applies."""
+        if self.attached and self._congestion is None:
+            stream = self.stream
+            self._congestion = Congestion(self._policy, stream.budget, self.sink.backlog(), stream.now)
+            stream.place(self)
+
+    def resume_writing(self) -> None:
+        """Flow control: the sink's buffer fell under its low-water mark."""
+        if self._congestion is not None:
+            self._uncongest()
+            self.stream.place(self)
+
+    def set_paused(self, paused: bool) -> None:
+        """The player's pause command: nothing is sent until it resumes, video at the next keyframe."""
+        if self.attached and paused != self.paused:
+            self.paused = paused
+            self.synced = False
+            self.stream.place(self)
+
+    def receive_audio(self, enabled: bool) -> None:
+        """The player's receiveAudio command."""
+        if self.attached and enabled != self.receives_audio:
+            self.receives_audio = enabled
+            self._version = -1
+            self.stream.place(self)
+
+    def receive_video(self, enabled: bool) -> None:
+        """The player's receiveVideo command; video comes back at the next keyframe."""
+        if self.attached and enabled != self.receives_video:
+            self.receives_video = enabled
+            self.synced = False
+            self._version = -1
+            self.stream.place(self)
+
+    # Below: called by Stream and Fanout.
+
+    def started(self, now: float) -> None:
+        """A publisher has come. Time to first frame does not count the time without one."""
+        if not self._started:
+            self._requested_at = now
+        self.sink.stream_started()
+
+    def joined_fanout(self, fanout: Fanout) -> None:
+        """Put on the fast list ``fanout``."""
+        self.fanout = fanout
+        self._fanout_base = fanout.bytes_each
+
+    def left_fanout(self) -> None:
+        """Taken off the fast list, up to date with everything the stream has delivered."""
+        self._bytes_out = self.bytes_out
+        self.fanout = None
+        self._version = self.stream.headers.version
+
+    def begin(self, packets: list[Packet], *, synced: bool, now: float) -> None:
+        """The first burst: headers and cache. ``synced``: any video frame may follow."""
+        self.synced = synced and self.receives_video
+        self._version = self.stream.headers.version
+        if packets:
+            self._write(b"".join([packet.encoded(self.wire_format) for packet in packets]), packets, now)
+
+    def deliver(self, segment: Segment, now: float) -> None:
+        """The watched path: choose what of ``segment`` may go to this sink, and write it."""
+        if self.paused:
+            return
+        congestion = self._congestion
+        if congestion is not None:
+            congestion.measure(now, self.sink.backlog())
+            if congestion.overdue(now):
+                self.close(CloseReason.SLOW)
+            if not self.attached:
+                return
+        if self._takes_all(segment, congestion):
+            self._version = self.stream.headers.version
+            self._write(segment.image(self.wire_format), segment.packets, now)
+        else:
+            packets = self._choose(segment, congestion, now)
+            if packets:
+                self._write(b"".join([packet.encoded(self.wire_format) for packet in packets]), packets, now)
+        if self.fast:
+            self.stream.place(self)
+
+    def check(self, now: float) -> None:
+        """Apply the deadline of the policy even while nothing is published."""
+        congestion = self._congestion
+        if congestion is not None:
+            congestion.measure(now, self.sink.backlog())
+            if congestion.overdue(now):
+                self.close(CloseReason.SLOW)
+
+    def _uncongest(self) -> None:
+        if self._congestion is not None:
+            self._congestion.end()
+            self._congestion = None
+
+    def _write(self, image: bytes, packets: list[Packet], now: float) -> None:
+        stream = self.stream
+        self._bytes_out += len(image)
+        stream.count_out(len(image), len(packets))
+        if self._congestion is not None:
+            self._congestion.wrote(now, len(image))
+        if not self._started and any(not packet.flags & CACHED_HEADER for packet in packets):
+            self._started = True
+            stream.server_stats.time_to_first_frame.observe(now - self._requested_at)
+        try:
+            self.sink.write(image)
+        except Exception:
+            _logger.exception("a sink of %s failed", stream.key)
+            stream.fail(self)
+
+    def _takes_all(self, segment: Segment, congestion: Congestion | None) -> bool:
+        return (
+            self.synced
+            and self.receives_audio
+            and self.receives_video
+            and self._version == segment.version_before
+            and (
+                congestion is None
+                or not (congestion.past or congestion.strained or segment.payload_bytes > congestion.room)
+            )
+        )
+
+    def _choose(self, segment: Segment, congestion: Congestion | None, now: float) -> list[Packet]:
+        """Packets of ``segment`` for this sink, with headers it has missed put before the first frame."""
+        headers = self.stream.headers
+        current = self._version == segment.version_before
+        room = _NO_BOUND if congestion is None else congestion.room
+        chosen: list[Packet] = []
+        for packet in segment.packets:
+            if packet.flags & CACHED_HEADER:
+                # A sink that has missed a header gets all of them before its next frame, this one among them.
+                if not self._wants(packet.kind):
+                    continue
+                current = current and len(packet.payload) <= room
+                if current:
+                    chosen.append(packet)
+                    room -= len(packet.payload)
+                continue
+            if current:
+                self._version = headers.version
+            if self._admit(packet, congestion, room, now):
+                if self._version != headers.version:
+                    self._version = headers.version
+                    missed = headers.packets(
+                        packet.timestamp, audio=self.receives_audio, video=self.receives_video
+                    )
+                    chosen += missed
+                    room -= sum(len(header.payload) for header in missed)
+                chosen.append(packet)
+                room -= len(packet.payload)
+        if current:
+            self._version = headers.version
+        return chosen
+
+    def _wants(self, kind: int) -> bool:
+        if kind == VIDEO:
+            return self.receives_video
+        return kind != AUDIO or self.receives_audio
+
+    def _admit(self, packet: Packet, congestion: Congestion | None, room: int, now: float) -> bool:
+        """Whether a packet that is no header may go to this sink; counts it when it is dropped."""
+        kind = packet.kind
+        if not self._wants(kind):
+            return False
+        if kind == VIDEO:
+            reason = self._admit_video(packet, congestion, room, now)
+        elif len(packet.payload) <= room:
+            reason = None
+        else:
+            reason = DropReason.SLOW_AUDIO if kind == AUDIO else DropReason.SLOW_DATA
+            if congestion is not None:
+                congestion.fall_behind(now)
+        if reason is None:
+            return True
+        self.dropped += 1
+        self.stream.drop(reason)
+        return False
+
+    def _admit_video(
+        self, packet: Packet, congestion: Congestion | None, room: int, now: float
+    ) -> DropReason | None:
+        flags = packet.flags
+        fits = len(packet.payload) <= room
+        if not self.synced:
+            if flags & KEYFRAME and fits and (congestion is None or congestion.may_resume):
+                self.synced = True
+                return None
+            return DropReason.WAITING_KEYFRAME
+        if congestion is None or flags & END_OF_SEQUENCE:
+            return None
+        if congestion.past or not fits:
+            self.synced = False
+            congestion.fall_behind(now)
+            return DropReason.SLOW_VIDEO
+        if flags & DISPOSABLE and congestion.strained:
+            return DropReason.SLOW_DISPOSABLE
+        return None

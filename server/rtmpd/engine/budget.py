@@ -1,0 +1,68 @@
+"""One ceiling for the media that the whole process holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rtmpd.exceptions import UsageError
+
+
+class MemoryBudget:
+    """Bytes held by kind, and a ceiling on their sum.
+
+    ``relieve`` is called, never re-entrantly, when a charge passes the ceiling; it gives memory back by
+    trimming caches and closing slow players until ``used`` is not above ``target``.
+    """
+
+    __slots__ = ("_relieve", "_relieving", "backlog_bytes", "ceiling_bytes", "gop_bytes", "header_bytes")
+
+    def __init__(self, ceiling_bytes: int, relieve: Callable[[], None]) -> None:
+        if ceiling_bytes <= 0:
+            raise UsageError(f"memory ceiling of {ceiling_bytes} bytes")
+        self.ceiling_bytes = ceiling_bytes
+        self.gop_bytes = 0
+        """GOP caches, their encoded images included."""
+        self.header_bytes = 0
+        """Sequence headers, codec metadata and onMetaData."""
+        self.backlog_bytes = 0
+        """Accepted by congested sinks and not sent; below their high-water marks sinks are not watched."""
+        self._relieve = relieve
+        self._relieving = False
+
+    @property
+    def used(self) -> int:
+        return self.gop_bytes + self.header_bytes + self.backlog_bytes
+
+    @property
+    def target(self) -> int:
+        """Where relief stops: a tenth under the ceiling, so that it does not run on every charge."""
+        return self.ceiling_bytes * 9 // 10
+
+    @property
+    def exhausted(self) -> bool:
+        """Relief found nothing more to give back: refuse new publishers and players."""
+        return self.used >= self.ceiling_bytes
+
+    def charge_gop(self, amount: int) -> None:
+        """Add ``amount`` bytes, negative to give back; the same for the other kinds."""
+        self.gop_bytes += amount
+        if amount > 0:
+            self._check()
+
+    def charge_headers(self, amount: int) -> None:
+        self.header_bytes += amount
+        if amount > 0:
+            self._check()
+
+    def charge_backlog(self, amount: int) -> None:
+        self.backlog_bytes += amount
+        if amount > 0:
+            self._check()
+
+    def _check(self) -> None:
+        if self.used > self.ceiling_bytes and not self._relieving:
+            self._relieving = True
+            try:
+                self._relieve()
+            finally:
+                self._relieving = False

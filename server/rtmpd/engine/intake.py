@@ -1,0 +1,143 @@
+"""What becomes of a packet before it is delivered: gates and caches, and the burst for a joiner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from rtmpd.engine.gop import GopCache
+from rtmpd.engine.headers import HeaderCache, Stored
+from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet
+from rtmpd.engine.stats import DropReason, StreamStats
+from rtmpd.engine.subscriber import PlayOptions, StartPolicy
+from rtmpd.media.tags import (
+    CODED_FRAME,
+    END_OF_SEQUENCE,
+    KEYFRAME,
+    MULTITRACK,
+    SEQUENCE_HEADER,
+    parse_audio,
+    parse_video,
+)
+
+_NEEDS_HEADER: Final = frozenset({"avc1", "hvc1", "vvc1", "mp4a", "fLaC"})
+"""Codecs whose frames mean nothing to a decoder without the sequence header."""
+
+
+class Intake:
+    """The state of a publication as far as it has been delivered.
+
+    Two gates hold back for everybody what nobody can decode: frames before the header that their codec needs,
+    and video before the first keyframe.
+    """
+
+    __slots__ = (
+        "_anchor_track",
+        "_audio_open",
+        "_drop",
+        "_stats",
+        "_video_open",
+        "gop",
+        "headers",
+        "timestamp",
+    )
+
+    def __init__(
+        self, headers: HeaderCache, gop: GopCache, stats: StreamStats, drop: Callable[[DropReason], None]
+    ) -> None:
+        self.headers = headers
+        self.gop = gop
+        self._stats = stats
+        self._drop = drop
+        self.begin()
+
+    def begin(self) -> None:
+        """A new publication: the gates are closed."""
+        self._video_open = False
+        self._audio_open = False
+        self._anchor_track: int | None = None
+        self.timestamp = 0
+        """Of the last packet that was no header (64-bit ms)."""
+
+    def clear(self) -> None:
+        """The publication has ended."""
+        self.headers.clear()
+        self.gop.clear()
+
+    def take_in(self, packet: Packet) -> bool:
+        """Pass the gates and into the caches; False when the packet is dropped for everybody."""
+        flags = packet.flags
+        if flags & CACHED_HEADER:
+            return self._take_in_header(packet)
+        if flags & END_OF_SEQUENCE:
+            return True
+        kind = packet.kind
+        if flags & KEYFRAME:
+            if not self._pass_keyframe(packet):
+                return False
+        elif kind == VIDEO:
+            if not self._video_open and flags & CODED_FRAME:
+                self._drop(DropReason.NO_KEYFRAME)
+                return False
+        elif kind == AUDIO and not self._audio_open and flags & CODED_FRAME:
+            codec = parse_audio(packet.payload).codec
+            if codec in _NEEDS_HEADER and not self.headers.has_header(AUDIO, codec):
+                self._drop(DropReason.NO_HEADER)
+                return False
+            self._audio_open = True
+        self.timestamp = packet.timestamp
+        self.gop.append(packet)
+        return True
+
+    def burst(self, options: PlayOptions) -> tuple[list[Packet], bool]:
+        """What a joiner is sent at once, and whether any video frame may follow it."""
+        gop = self.gop
+        synced = not self._video_open or options.start is StartPolicy.LIVE
+        timestamp = self.timestamp
+        cached: list[Packet] = []
+        if options.start is StartPolicy.GOP:
+            cached = [
+                packet
+                for packet in gop.packets
+                if (options.receive_audio or packet.kind != AUDIO)
+                and (options.receive_video or packet.kind != VIDEO)
+            ]
+            synced = synced or gop.whole
+            if gop.has_keyframe and not gop.whole:
+                # Stamped now, or the player would play the gap up to the live packets as a pause.
+                cached = [packet.restamped(timestamp) for packet in cached]
+            elif cached:
+                timestamp = cached[0].timestamp
+        headers = self.headers.packets(timestamp, audio=options.receive_audio, video=options.receive_video)
+        return headers + cached, synced
+
+    def _take_in_header(self, packet: Packet) -> bool:
+        stored = self.headers.store(packet)
+        if stored is Stored.REFUSED:
+            self._drop(DropReason.HEADER_CAP)
+            return False
+        if packet.flags & SEQUENCE_HEADER:
+            if stored is Stored.REPEATED:
+                self._stats.sequence_header_repeats += 1
+            else:
+                # What is cached cannot be decoded with the new header.
+                self.gop.clear()
+                if stored is Stored.CHANGED:
+                    self._stats.sequence_header_changes += 1
+        return True
+
+    def _pass_keyframe(self, packet: Packet) -> bool:
+        tag = parse_video(packet.payload)
+        if tag.codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, tag.codec):
+            self._drop(DropReason.NO_HEADER)
+            return False
+        if packet.flags & MULTITRACK:
+            # A GOP begins at the keyframe of the track that was seen first; other tracks' come inside it.
+            if self._anchor_track is None and not self._video_open:
+                self._anchor_track = tag.track_ids[0]
+            if self._anchor_track not in tag.track_ids:
+                packet.flags &= ~KEYFRAME
+        else:
+            self._anchor_track = None
+        self._video_open = True
+        return True
