@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import re
+import resource
+import time
+from pathlib import Path
 
 import pytest
 from metrics_sources import FakeServer, busy_server, series, value
@@ -108,12 +111,21 @@ def test_memory_build_and_process() -> None:
     )
 
 
-def test_resident_memory_and_start_time_have_their_standard_names() -> None:
+def test_the_process_has_its_standard_names() -> None:
     page = FakeServer().page()
-    for name in ("process_resident_memory_bytes", "process_start_time_seconds", "process_open_fds"):
+    assert value(page, "process_start_time_seconds") == pytest.approx(time.time(), abs=60)
+    files = len(list(Path("/proc/self/fd").iterdir()))
+    assert value(page, "process_open_fds") == pytest.approx(files, abs=3)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    for name, least, most in (
+        ("process_resident_memory_bytes", peak / 10, peak * 1.1),
+        ("process_virtual_memory_bytes", peak / 10, float("inf")),
+        ("process_cpu_seconds_total", 0.1, time.process_time()),
+        ("process_max_fds", files, float("inf")),
+    ):
         found = value(page, name)
         assert found is not None
-        assert found > 0
+        assert least < found <= most, name
 
 
 def test_the_page_speaks_openmetrics_when_asked_to() -> None:

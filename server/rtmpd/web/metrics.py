@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 
-from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.engine.stream import StreamKey
 from rtmpd.web.families import Family, HistogramFamily
+from rtmpd.web.process_metrics import ProcessMetrics
 from rtmpd.web.server_metrics import collect_memory, collect_server
 from rtmpd.web.stream_metrics import StreamMetrics, StreamView
 
@@ -44,8 +45,7 @@ class MetricsPage:
     def __init__(self, sources: Sources, max_streams: int) -> None:
         self._sources = sources
         self._streams = StreamMetrics(sources.streams, max_streams, sources.clock)
-        # Resident memory, CPU, open files and start time, under the names every dashboard knows.
-        self._process = ProcessCollector(registry=None)
+        self._process = ProcessMetrics(started_at=time.time())
 
     def snapshot(self) -> Snapshot:
         """The numbers of this moment; call it where they are written, on the event loop."""
@@ -69,7 +69,7 @@ class MetricsPage:
 class Snapshot(Collector):
     """Numbers that no longer change. Writing them down takes ten times as long as collecting them."""
 
-    def __init__(self, families: Sequence[Family | HistogramFamily], process: Collector) -> None:
+    def __init__(self, families: Sequence[Family | HistogramFamily], process: ProcessMetrics) -> None:
         self._families = families
         self._process = process
 
@@ -80,8 +80,7 @@ class Snapshot(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """As prometheus_client wants them."""
-        yield from self._process.collect()
-        yield from map(_metric, self._families)
+        yield from map(_metric, chain(self._process.collect(), self._families))
 
 
 def _metric(family: Family | HistogramFamily) -> Metric:
