@@ -23,15 +23,19 @@ from pydantic_core import PydanticCustomError
 from rtmpd.daemon.values import parse_count, parse_duration, parse_list, parse_milliseconds, parse_size
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.registry import EngineLimits
-from rtmpd.engine.subscriber import SlowPlayerPolicy
+from rtmpd.engine.subscriber import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
+from rtmpd.net.server import ConnectionLimits
+from rtmpd.net.server import ConnectionLimits
 from rtmpd.rtmp.constants import MAX_CHUNK_SIZE, MAX_MESSAGE_LENGTH
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
 
 # The rooms below own their defaults.
 _LIMITS: Final = Limits()
+_CONNECTIONS: Final = ConnectionLimits()
+_CONNECTIONS: Final = ConnectionLimits()
 _GOP: Final = GopLimits()
 _ENGINE: Final = EngineLimits()
 _SLOW: Final = SlowPlayerPolicy()
@@ -94,15 +98,15 @@ def _require_order(section: BaseModel, prefix: str, low: str, high: str) -> None
 class LimitsConfig(Section):
     """What one connection, one address and all connections together may cost the server."""
 
-    max_connections: Positive = 10_000
+    max_connections: Positive = _CONNECTIONS.max_connections
     """RTMP connections of all kinds together."""
-    max_connections_per_address: Positive = 1_000
+    max_connections_per_address: Positive = _CONNECTIONS.max_connections_per_address
     """RTMP connections from one IPv4 address or one IPv6 /64 network. High, because the audience of an
     office or of a mobile network shares one address."""
-    max_pending: Positive = 2_000
+    max_pending: Positive = _CONNECTIONS.max_pending
     """Connections that have not been granted a publish or a play yet, together: room for an audience
     that arrives all at once, and a bound to what strangers can hold open."""
-    max_pending_per_address: Positive = 200
+    max_pending_per_address: Positive = _CONNECTIONS.max_pending_per_address
     """The same from one address, so that one stranger cannot lock the others out."""
     handshake_timeout: Timeout = _LIMITS.handshake_timeout
     """From accept to a complete connect command; the handshake has no other deadline."""
@@ -166,9 +170,20 @@ class LimitsConfig(Section):
         _require_order(self, "rtmp.limits", "max_pending_per_address", "max_pending")
         return self
 
+    def to_connection_limits(self) -> ConnectionLimits:
+        """The part that the server enforces at its door."""
+        names = [field.name for field in fields(ConnectionLimits)]
+        return ConnectionLimits(**{name: getattr(self, name) for name in names})
+
     def to_limits(self) -> Limits:
         """The part that a Session enforces by itself."""
         return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
+
+    def to_connection_limits(self) -> ConnectionLimits:
+        """The part that the listeners enforce."""
+        return ConnectionLimits(
+            **{field.name: getattr(self, field.name) for field in fields(ConnectionLimits)}
+        )
 
 
 class RtmpConfig(Section):
@@ -337,6 +352,10 @@ class Config(Section):
                 )
         return self
 
+    def to_play_options(self) -> PlayOptions:
+        """How every player attaches to its stream."""
+        return PlayOptions(start=StartPolicy(self.stream.gop.start), policy=self.player.to_policy())
+
     def to_engine_limits(self) -> EngineLimits:
         """The ceilings of the live graph."""
         return EngineLimits(
@@ -347,3 +366,7 @@ class Config(Section):
             memory_bytes=self.memory.max_bytes,
             gop=self.stream.gop.to_limits(),
         )
+
+    def to_play_options(self) -> PlayOptions:
+        """How every player begins and what becomes of a slow one."""
+        return PlayOptions(start=StartPolicy(self.stream.gop.start), policy=self.player.to_policy())

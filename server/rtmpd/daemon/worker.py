@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import time
 from collections.abc import Sequence
 
@@ -75,7 +76,7 @@ class Worker:
             stats=self._stats,
             streams=self._registry.streams,
             loop_lag=self._loop_lag,
-            memory_held=self._registry.memory_held,
+            memory_held=lambda: self._registry.budget.used,
             memory_limit=config.memory.max_bytes,
             clock=loop.time,
         )
@@ -110,12 +111,13 @@ class Worker:
     async def _start(self, sockets: Sequence[socket.socket]) -> None:
         admin = [await _listen_admin(server, address) for address, server in self._admins]
         rtmp = [await self._server.listen(sock) for sock in sockets]
+        if self._config.log.format == "text":
+            sys.stdout.write(banner(rtmp, admin) + "\n")
+            sys.stdout.flush()
         for protocol, addresses in (("rtmp", rtmp), ("admin", admin)):
             for address in addresses:
                 fields = {"protocol": protocol, "address": address.host or "*", "port": address.port}
                 logger.info("listening", extra={"fields": fields})
-        if self._config.log.format == "text":
-            print(banner(rtmp, admin), flush=True)
         self._unready_reason = None
         self._notifier.ready(f"rtmpd {__version__} on {', '.join(map(str, rtmp))}")
 
