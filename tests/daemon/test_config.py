@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rtmpd.daemon import values
-from rtmpd.daemon.config import Config, GopConfig, LimitsConfig, PlayerConfig
+from rtmpd.daemon.config import Config, GopConfig, LimitsConfig, PlayerConfig, RtmpConfig, StreamConfig
 from rtmpd.daemon.reference import format_value
 from rtmpd.daemon.settings import load, walk
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.registry import EngineLimits
-from rtmpd.engine.subscriber import SlowPlayerPolicy
+from rtmpd.engine.subscriber import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
+from rtmpd.net.server import ConnectionLimits
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
 
@@ -61,7 +62,9 @@ def test_conversions_hand_the_rooms_below_their_own_defaults():
     config = Config()
     assert config.rtmp.limits.to_limits() == Limits()
     assert config.rtmp.to_settings() == ServerSettings()
+    assert config.rtmp.limits.to_connection_limits() == ConnectionLimits()
     assert config.player.to_policy() == SlowPlayerPolicy()
+    assert config.to_play_options() == PlayOptions()
     assert config.to_engine_limits() == EngineLimits(max_publishers=1000)
 
 
@@ -74,6 +77,12 @@ def test_conversions_pass_every_value_on():
         max_backlog_bytes=100_001, max_backlog_seconds=2, resume_backlog_bytes=3, disconnect_after=4
     )
     assert player.to_policy() == SlowPlayerPolicy(100_001, 2.0, 3, 4.0)
+    caps = {field.name: 9 - number for number, field in enumerate(fields(ConnectionLimits))}
+    assert LimitsConfig(**caps).to_connection_limits() == ConnectionLimits(**caps)
+    settings = RtmpConfig(chunk_size=4096, window_ack_size=70_000).to_settings()
+    assert settings == ServerSettings(chunk_size=4096, window_ack_size=70_000)
+    live = Config(stream=StreamConfig(gop=GopConfig(start="live")), player=player)
+    assert live.to_play_options() == PlayOptions(start=StartPolicy.LIVE, policy=player.to_policy())
     config = load(
         None,
         {},

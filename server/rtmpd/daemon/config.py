@@ -27,14 +27,12 @@ from rtmpd.engine.subscriber import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 from rtmpd.net.server import ConnectionLimits
-from rtmpd.net.server import ConnectionLimits
 from rtmpd.rtmp.constants import MAX_CHUNK_SIZE, MAX_MESSAGE_LENGTH
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
 
 # The rooms below own their defaults.
 _LIMITS: Final = Limits()
-_CONNECTIONS: Final = ConnectionLimits()
 _CONNECTIONS: Final = ConnectionLimits()
 _GOP: Final = GopLimits()
 _ENGINE: Final = EngineLimits()
@@ -178,12 +176,6 @@ class LimitsConfig(Section):
     def to_limits(self) -> Limits:
         """The part that a Session enforces by itself."""
         return Limits(**{field.name: getattr(self, field.name) for field in fields(Limits)})
-
-    def to_connection_limits(self) -> ConnectionLimits:
-        """The part that the listeners enforce."""
-        return ConnectionLimits(
-            **{field.name: getattr(self, field.name) for field in fields(ConnectionLimits)}
-        )
 
 
 class RtmpConfig(Section):
@@ -366,7 +358,3 @@ class Config(Section):
             memory_bytes=self.memory.max_bytes,
             gop=self.stream.gop.to_limits(),
         )
-
-    def to_play_options(self) -> PlayOptions:
-        """How every player begins and what becomes of a slow one."""
-        return PlayOptions(start=StartPolicy(self.stream.gop.start), policy=self.player.to_policy())
