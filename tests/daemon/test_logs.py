@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -186,18 +187,29 @@ def test_leaving_does_not_wait_for_a_reader_that_never_reads(pipe):
     # The fixture closes the pipe; a thread stuck in write() then ends with an error.
 
 
-def test_a_descriptor_that_does_not_block_gets_everything(pipe):
+def test_a_full_descriptor_that_does_not_block_is_waited_for(pipe, monkeypatch):
     reader, writer = pipe
     os.set_blocking(writer, False)
+    filled = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            filled += os.write(writer, b"\n" * 4096)
+    waiting = threading.Event()
+    select_ready = logs.select.select
+
+    def select(*arguments):
+        waiting.set()
+        return select_ready(*arguments)
+
+    monkeypatch.setattr(logs.select, "select", select)
     handler = logs.BackgroundHandler(writer)
     handler.setFormatter(logs.TextFormatter())
-    for _ in range(2000):
-        handler.handle(make_record("x" * 100))
-    lines = 0
-    while lines < 2000:
-        lines += os.read(reader, 65536).count(b"\n")
+    handler.handle(make_record())
+    assert waiting.wait(30)
+    while filled:
+        filled -= len(os.read(reader, filled))
     handler.close()
-    assert lines == 2000
+    assert os.read(reader, 4096).endswith(b"publish started\n")
 
 
 def test_a_closed_pipe_stops_nobody(pipe):
