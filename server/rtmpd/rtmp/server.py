@@ -3,11 +3,11 @@
 Every request that needs a decision (connect, publish, play) becomes an event; nothing further from the peer
 is processed until ``accept_*`` or ``reject_*`` answers it. So every check comes before
 ``NetStream.Publish.Start``: OBS shows an error to its user only then, and reconnects for ever when it is
-turned away later.
+turned away later. A call with transaction id 0 gets no reply (section 7.1.1).
 
 Reasons of ``SessionFailed`` made here: ``command_before_connect``, ``connect_twice``, ``too_many_calls``,
-``too_many_streams``, ``publish_twice``, ``play_on_publish``, ``unknown_stream``, ``publisher_idle``,
-``request_timeout``, ``connect_timeout``, ``handshake_timeout``.
+``publish_twice``, ``play_on_publish``, ``query_too_long``, ``publisher_idle``, ``request_timeout``,
+``connect_timeout``, ``handshake_timeout``.
 """
 
 from __future__ import annotations
@@ -19,16 +19,9 @@ from enum import Enum
 from rtmpd.exceptions import DeadlineExceeded, ProtocolError, UsageError
 from rtmpd.rtmp import commands
 from rtmpd.rtmp import messages as control
-from rtmpd.rtmp.amf import UNDEFINED, AmfValue, encode_values
+from rtmpd.rtmp.amf import UNDEFINED, AmfValue
 from rtmpd.rtmp.commands import Command, ConnectParams
-from rtmpd.rtmp.constants import (
-    CSID_DATA,
-    DEFAULT_WINDOW_SIZE,
-    BandwidthLimit,
-    MessageType,
-    StatusCode,
-    StatusLevel,
-)
+from rtmpd.rtmp.constants import DEFAULT_WINDOW_SIZE, BandwidthLimit, StatusCode, StatusLevel
 from rtmpd.rtmp.events import (
     CommandReceived,
     ConnectRequested,
@@ -43,11 +36,14 @@ from rtmpd.rtmp.events import (
 )
 from rtmpd.rtmp.handshake import ServerHandshake
 from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.message_stream import MessageStream, MessageStreams, Use
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.session import Session
 from rtmpd.rtmp.url import split_query
 
 _PUBLISH_MODES = ("live", "record", "append", "appendWithGap")
+_MAX_SHOWN_NAME = 64
+"""Characters of a command name that are quoted back or logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +62,11 @@ class _Phase(Enum):
     SERVING = "has published or played"
 
 
-class _Use(Enum):
-    """What a message stream is used for."""
-
-    IDLE = 0
-    PUBLISH_ASKED = 1
-    PUBLISHING = 2
-    PLAY_ASKED = 3
-    PLAYING = 4
-
-
-@dataclass(slots=True)
-class _MessageStream:
-    use: _Use = _Use.IDLE
-    name: str = ""
-
-
 class ServerSession(Session):
     """One client's connection as the server sees it. See ``Session`` for the way in and out.
 
-    ``random_bytes(n)`` gives the handshake its dice.
+    ``random_bytes(n)`` gives the handshake its dice. An ``accept_*`` or ``reject_*`` without its request
+    raises ``UsageError``; one that comes after the session has ended for another reason changes nothing.
     """
 
     def __init__(
@@ -99,130 +80,112 @@ class ServerSession(Session):
         super().__init__(ServerHandshake(random_bytes), limits=limits or Limits(), now=now)
         self.settings = settings or ServerSettings()
         self._phase = _Phase.CONNECT
-        self._streams: dict[int, _MessageStream] = {}
-        self._calls = 0
+        self._accepted_at = now  # The connection itself; then the latest connect, publish or play.
         self._connect_asked: tuple[float, ConnectParams] | None = None
-        self._opened_at = now
-        self._phase_since = now
-        self._publish_on_zero: int | None = None
+        self._streams = MessageStreams(self.limits.max_message_streams)
+        self._calls = 0
 
     # Answers
 
     def accept_connect(self, now: float) -> None:
-        """Answer connect: window, bandwidth, chunk size, then ``_result`` (section 7.2.1.1)."""
+        """Answer connect: window, bandwidth, chunk size, then ``_result`` (section 7.2.1.1).
+
+        The chunk size comes before the result: ffmpeg copies it, and OBS needs it by then.
+        """
         transaction_id, params = self._take_connect()
         self._send_window_ack_size(self.settings.window_ack_size)
         bandwidth = control.set_peer_bandwidth(self.settings.window_ack_size, BandwidthLimit.DYNAMIC)
         self._send_control(bandwidth)
         self._send_control(control.set_chunk_size(self.settings.chunk_size))
-        self.send_command(commands.connect_result(transaction_id, params.object_encoding))
-        self._enter(_Phase.REQUEST, now)
-        self._answered(now)
+        self._reply(commands.connect_result(transaction_id, params.object_encoding))
+        self._phase = _Phase.REQUEST
+        self._accept(now)
 
     def reject_connect(self, code: str, description: str, now: float) -> None:
         """Refuse connect with ``_error``; the connection ends when this has been sent."""
         transaction_id, _ = self._take_connect()
-        self.send_command(commands.error(transaction_id, code, description))
+        self._reply(commands.error(transaction_id, code, description))
         self._refuse(now)
 
     def accept_publish(self, stream_id: int, now: float) -> None:
-        """Let the publish begin: StreamBegin, onFCPublish, ``NetStream.Publish.Start``."""
-        stream = self._asked(stream_id, _Use.PUBLISH_ASKED)
-        stream.use = _Use.PUBLISHING
+        """Let the publish begin; what the encoder sent behind its request is processed now."""
+        self._asked(stream_id, Use.PUBLISH_ASKED).begin_publish(self)
         self._media_streams.add(stream_id)
-        self.send_user_control(control.StreamBegin(stream_id))
-        started = f"{stream.name} is now published."
-        status = commands.status_object(StatusLevel.STATUS, StatusCode.PUBLISH_START, started)
-        self.send_command(Command("onFCPublish", 0, None, (status,)), stream_id)
-        self._send_status(stream_id, StatusLevel.STATUS, StatusCode.PUBLISH_START, started)
-        self._enter(_Phase.SERVING, now)
-        self._answered(now)
+        self._phase = _Phase.SERVING
+        self._accept(now)
 
     def reject_publish(self, stream_id: int, code: str, description: str, now: float) -> None:
         """Refuse the publish with onStatus; the connection ends when this has been sent."""
-        self._asked(stream_id, _Use.PUBLISH_ASKED).use = _Use.IDLE
-        self._send_status(stream_id, StatusLevel.ERROR, code, description)
+        self._asked(stream_id, Use.PUBLISH_ASKED).refuse(self, code, description)
         self._refuse(now)
 
     def accept_play(self, stream_id: int, now: float) -> None:
-        """Let the play begin: StreamBegin, Play.Reset, Play.Start, |RtmpSampleAccess; media may follow."""
-        stream = self._asked(stream_id, _Use.PLAY_ASKED)
-        stream.use = _Use.PLAYING
-        self.send_user_control(control.StreamBegin(stream_id))
-        self._send_status(
-            stream_id, StatusLevel.STATUS, StatusCode.PLAY_RESET, f"Playing and resetting {stream.name}."
-        )
-        self._send_status(
-            stream_id, StatusLevel.STATUS, StatusCode.PLAY_START, f"Started playing {stream.name}."
-        )
-        access = encode_values("|RtmpSampleAccess", True, True)
-        self.send_message(Message(int(MessageType.DATA_AMF0), 0, stream_id, access), CSID_DATA)
-        self._enter(_Phase.SERVING, now)
-        self._answered(now)
+        """Let the play begin; media may follow, which ffmpeg and librtmp discard before this."""
+        self._asked(stream_id, Use.PLAY_ASKED).begin_play(self)
+        self._phase = _Phase.SERVING
+        self._accept(now)
 
     def reject_play(self, stream_id: int, code: str, description: str, now: float) -> None:
         """Refuse the play with onStatus; the connection ends when this has been sent."""
-        self._asked(stream_id, _Use.PLAY_ASKED).use = _Use.IDLE
-        self._send_status(stream_id, StatusLevel.ERROR, code, description)
+        self._asked(stream_id, Use.PLAY_ASKED).refuse(self, code, description)
         self._refuse(now)
 
-    # What the server says unasked
+    # What the server says unasked. The peer may have ended the stream in bytes that are processed but whose
+    # events are still to be read: then there is nobody left to tell.
 
     def notify_unpublished(self, stream_id: int) -> None:
-        """Tell a player that the publisher left: StreamEOF (GStreamer), UnpublishNotify (ffmpeg, librtmp)."""
-        stream = self._playing(stream_id)
-        self.send_user_control(control.StreamEof(stream_id))
-        self._send_status(
-            stream_id,
-            StatusLevel.STATUS,
-            StatusCode.PLAY_UNPUBLISH_NOTIFY,
-            f"{stream.name} is now unpublished.",
-        )
+        """Tell a player that the publisher left."""
+        if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
+            stream.publisher_left(self)
 
     def notify_published(self, stream_id: int) -> None:
-        """Tell a player that stayed that a publisher is back."""
-        stream = self._playing(stream_id)
-        self.send_user_control(control.StreamBegin(stream_id))
-        self._send_status(
-            stream_id, StatusLevel.STATUS, StatusCode.PLAY_PUBLISH_NOTIFY, f"{stream.name} is now published."
-        )
+        """Tell a player that stayed that a publisher is there."""
+        if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
+            stream.publisher_came(self)
 
     def end_publish(self, stream_id: int, code: str, description: str) -> None:
         """End a publish from our side; the connection ends when this has been sent.
 
         OBS reads nothing while it streams, so only the close of the connection stops it.
         """
-        self._send_status(stream_id, StatusLevel.ERROR, code, description)
+        if (stream := self._streams.find(stream_id, Use.PUBLISHING)) is not None:
+            stream.refuse(self, code, description)
         self.closing = True
 
     def end_play(self, stream_id: int, code: str, description: str) -> None:
         """End a play from our side; the connection ends when this has been sent."""
-        self._send_status(stream_id, StatusLevel.ERROR, code, description)
+        if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
+            stream.refuse(self, code, description)
         self.closing = True
 
-    # Commands
+    # Commands of the connection (section 7.2.1)
 
     def _handle_command(self, message: Message) -> None:
         command = commands.parse_command(message, self.limits)
+        shown_name = command.name[:_MAX_SHOWN_NAME]
         if self._phase is _Phase.CONNECT and command.name != "connect":
-            raise ProtocolError("command_before_connect", f"{command.name!r} came before connect")
-        if self._phase is not _Phase.SERVING:
-            self._calls += 1
-            if self._calls > self.limits.max_calls:
-                raise ProtocolError("too_many_calls", f"{self._calls} calls and still no publish or play")
+            raise ProtocolError("command_before_connect", f"{shown_name!r} came before connect")
+        self._count_call()
         handler = _COMMANDS.get(command.name)
         if handler is not None:
             handler(self, command, message.stream_id)
+        elif command.name not in _IGNORED_COMMANDS:
+            self._events.append(CommandReceived(message.stream_id, command))
+            text = f"The method {shown_name!r} is not known here."
+            self._reply(commands.error(command.transaction_id, StatusCode.CALL_FAILED, text))
+
+    def _count_call(self) -> None:
+        if self._phase is _Phase.SERVING:
+            self._count_control()
             return
-        self._events.append(CommandReceived(message.stream_id, command))
-        if command.transaction_id:
-            text = f"The method {command.name[:64]!r} is not known here."
-            self.send_command(commands.error(command.transaction_id, StatusCode.CALL_FAILED, text))
+        self._calls += 1
+        if self._calls > self.limits.max_calls:
+            raise ProtocolError("too_many_calls", f"{self._calls} calls and still no publish or play")
 
     def _on_connect(self, command: Command, _stream_id: int) -> None:
         if self._phase is not _Phase.CONNECT:
             text = "This connection is connected already."
-            self.send_command(commands.error(command.transaction_id, StatusCode.CONNECT_REJECTED, text))
+            self._reply(commands.error(command.transaction_id, StatusCode.CONNECT_REJECTED, text))
             raise ProtocolError("connect_twice", "a second connect on the same connection")
         params = ConnectParams.from_command(command, self.limits)
         self._connect_asked = (command.transaction_id, params)
@@ -230,130 +193,29 @@ class ServerSession(Session):
         self._hold()
 
     def _on_create_stream(self, command: Command, _stream_id: int) -> None:
-        if len(self._streams) >= self.limits.max_message_streams:
-            raise ProtocolError(
-                "too_many_streams", f"more than {self.limits.max_message_streams} message streams"
-            )
-        stream_id = self._free_stream_id()
-        self._streams[stream_id] = _MessageStream()
-        self.send_command(commands.result(command.transaction_id, stream_id))
+        self._reply(commands.result(command.transaction_id, self._streams.create().id))
 
     def _on_delete_stream(self, command: Command, _stream_id: int) -> None:
         target = command.args[0] if command.args else None
         if isinstance(target, (int, float)):
-            targets = [int(target)] if target in self._streams else []
+            ended = [stream for stream in self._streams if stream.id == target]
         else:
             # quirk(gstreamer<=1.22): the argument is the stream's name, not its id.
-            targets = list(self._streams)
-        for stream_id in targets:
-            self._end(stream_id)
-            del self._streams[stream_id]
-
-    def _on_close_stream(self, _command: Command, stream_id: int) -> None:
-        if stream_id in self._streams:
-            self._end(stream_id)
-
-    def _on_release_stream(self, command: Command, _stream_id: int) -> None:
-        self._reply_undefined(command)
-
-    def _on_fc_publish(self, command: Command, _stream_id: int) -> None:
-        self._reply_undefined(command)
+            ended = list(self._streams)
+        for stream in ended:
+            self._end(stream)
+            self._streams.delete(stream)
 
     def _on_fc_unpublish(self, command: Command, _stream_id: int) -> None:
+        # Encoders whose key carries a query repeat it here, or leave it out.
         name, _ = split_query(_text(command.args, 0))
-        for stream_id, stream in self._streams.items():
-            if stream.use is _Use.PUBLISHING and stream.name == name:
-                text = f"{name} is now unpublished."
-                status = commands.status_object(StatusLevel.STATUS, StatusCode.UNPUBLISH_SUCCESS, text)
-                self.send_command(Command("onFCUnpublish", 0, None, (status,)), stream_id)
-                self._send_status(stream_id, StatusLevel.STATUS, StatusCode.UNPUBLISH_SUCCESS, text)
-                self._end(stream_id)
-        self._reply_undefined(command)
-
-    def _on_publish(self, command: Command, stream_id: int) -> None:
-        stream_id, stream = self._stream_of(stream_id)
-        name, query = split_query(_text(command.args, 0))
-        if stream.use is not _Use.IDLE:
-            text = f"Message stream {stream_id} is in use already; create another one."
-            self._send_status(stream_id, StatusLevel.ERROR, StatusCode.PUBLISH_BAD_NAME, text)
-            raise ProtocolError("publish_twice", f"publish on message stream {stream_id}, which is in use")
-        mode = _text(command.args, 1)
-        stream.use = _Use.PUBLISH_ASKED
-        stream.name = name
-        mode = mode if mode in _PUBLISH_MODES else _PUBLISH_MODES[0]
-        self._events.append(PublishRequested(stream_id, name, query, mode))
-        self._hold()
-
-    def _on_play(self, command: Command, stream_id: int) -> None:
-        args = command.args
-        self._ask_play(stream_id, _text(args, 0), _number(args, 1, -2), _number(args, 2, -1), _flag(args, 3))
-
-    def _on_play2(self, command: Command, stream_id: int) -> None:
-        options = command.args[0] if command.args else None
-        if not isinstance(options, dict):
-            text = "play2 needs an object with streamName."
-            self.send_command(commands.error(command.transaction_id, StatusCode.CALL_FAILED, text))
-            return
-        values = (options.get("streamName"), options.get("start", -2.0), options.get("len", -1.0))
-        self._ask_play(
-            stream_id, _text(values, 0), _number(values, 1, -2), _number(values, 2, -1), reset=True
-        )
-
-    def _ask_play(self, stream_id: int, name: str, start: float, duration: float, reset: bool) -> None:
-        stream_id, stream = self._stream_of(stream_id)
-        if stream.use is _Use.PLAYING:
-            self._end(stream_id)
-        if stream.use is not _Use.IDLE:
-            text = f"Message stream {stream_id} is in use already; create another one."
-            self._send_status(stream_id, StatusLevel.ERROR, StatusCode.PLAY_FAILED, text)
-            raise ProtocolError("play_on_publish", f"play on message stream {stream_id}, which publishes")
-        stream.use = _Use.PLAY_ASKED
-        stream.name, query = split_query(name)
-        if start <= -1000:
-            start /= 1000  # quirk(ffmpeg, librtmp): -2000 and -1000 where the specification says -2 and -1.
-        self._events.append(PlayRequested(stream_id, stream.name, query, start, duration, reset))
-        self._hold()
-
-    def _on_pause(self, command: Command, stream_id: int) -> None:
-        stream = self._streams.get(stream_id)
-        if stream is None or stream.use is not _Use.PLAYING:
-            return
-        if _flag(command.args, 0):
-            self._send_status(
-                stream_id, StatusLevel.STATUS, StatusCode.PAUSE_NOTIFY, f"Paused {stream.name}."
-            )
-            self.send_user_control(control.StreamEof(stream_id))
-            self._events.append(PauseRequested(stream_id, True))
-        else:
-            self.send_user_control(control.StreamBegin(stream_id))
-            self._send_status(
-                stream_id, StatusLevel.STATUS, StatusCode.UNPAUSE_NOTIFY, f"Unpaused {stream.name}."
-            )
-            self._events.append(PauseRequested(stream_id, False))
-
-    def _on_seek(self, command: Command, stream_id: int) -> None:
-        stream = self._streams.get(stream_id)
-        if stream is None or stream.use is not _Use.PLAYING:
-            return
-        # A live stream has one position. ffmpeg discards all media from its seek to this notice.
-        self._notify_resumed(stream_id, stream)
-        self._events.append(SeekRequested(stream_id, int(_number(command.args, 0, 0))))
-
-    def _on_receive_audio(self, command: Command, stream_id: int) -> None:
-        stream = self._streams.get(stream_id)
-        if stream is not None and stream.use is _Use.PLAYING:
-            enabled = _flag(command.args, 0)
-            if enabled:
-                self._notify_resumed(stream_id, stream)
-            self._events.append(ReceiveAudio(stream_id, enabled))
-
-    def _on_receive_video(self, command: Command, stream_id: int) -> None:
-        stream = self._streams.get(stream_id)
-        if stream is not None and stream.use is _Use.PLAYING:
-            enabled = _flag(command.args, 0)
-            if enabled:
-                self._notify_resumed(stream_id, stream)
-            self._events.append(ReceiveVideo(stream_id, enabled))
+        ended = [stream for stream in self._streams if stream.use is Use.PUBLISHING and stream.name == name]
+        for stream in ended:
+            stream.say_unpublishing(self)
+        self._on_notice(command, 0)
+        for stream in ended:
+            stream.say_unpublished(self)
+            self._end(stream)
 
     def _on_fc_subscribe(self, command: Command, stream_id: int) -> None:
         text = f"Subscribed to {split_query(_text(command.args, 0))[0]}."
@@ -361,21 +223,125 @@ class ServerSession(Session):
         self.send_command(Command("onFCSubscribe", 0, None, (status,)), stream_id)
 
     def _on_get_stream_length(self, command: Command, _stream_id: int) -> None:
-        if command.transaction_id:
-            self.send_command(commands.result(command.transaction_id, 0))
+        self._reply(commands.result(command.transaction_id, 0))
 
-    def _on_check_bandwidth(self, command: Command, _stream_id: int) -> None:
-        # Never answered with onBWDone: ffmpeg answers every one of those with another _checkbw.
-        self._reply_undefined(command)
+    def _on_notice(self, command: Command, _stream_id: int) -> None:
+        """A call that changes nothing, but whose sender may wait for a result.
 
-    def _on_ignored(self, _command: Command, _stream_id: int) -> None:
-        """A notice that wants no answer."""
+        ``_checkbw`` is never answered with onBWDone: ffmpeg answers every one of those with another _checkbw.
+        """
+        self._reply(commands.result(command.transaction_id, UNDEFINED))
+
+    # Commands of a message stream (section 7.2.2)
+
+    def _on_close_stream(self, _command: Command, stream_id: int) -> None:
+        if (stream := self._streams.find(stream_id)) is not None:
+            self._end(stream)
+
+    def _on_publish(self, command: Command, stream_id: int) -> None:
+        stream = self._streams.for_request(stream_id)
+        if stream.use is not Use.IDLE:
+            raise self._refused(stream, StatusCode.PUBLISH_BAD_NAME, "publish_twice", _IN_USE)
+        stream.name, query = self._name_and_query(stream, StatusCode.PUBLISH_BAD_NAME, _text(command.args, 0))
+        mode = _text(command.args, 1)
+        stream.use = Use.PUBLISH_ASKED
+        mode = mode if mode in _PUBLISH_MODES else _PUBLISH_MODES[0]
+        self._events.append(PublishRequested(stream.id, stream.name, query, mode))
+        self._hold()
+
+    def _on_play(self, command: Command, stream_id: int) -> None:
+        name, start, duration, reset = (*command.args, None, None, None, None)[:4]
+        self._ask_to_play(stream_id, name, start, duration, bool(reset))
+
+    def _on_play2(self, command: Command, stream_id: int) -> None:
+        options = command.args[0] if command.args else None
+        if isinstance(options, dict) and isinstance(options.get("streamName"), str):
+            self._ask_to_play(
+                stream_id, options["streamName"], options.get("start"), options.get("len"), reset=True
+            )
+        else:
+            text = "play2 needs an object with streamName."
+            self._reply(commands.error(command.transaction_id, StatusCode.CALL_FAILED, text))
+
+    def _ask_to_play(
+        self, stream_id: int, name: AmfValue, start: AmfValue, duration: AmfValue, reset: bool
+    ) -> None:
+        stream = self._streams.for_request(stream_id)
+        if stream.use is Use.PLAYING:
+            self._end(stream)
+        if stream.use is not Use.IDLE:
+            raise self._refused(stream, StatusCode.PLAY_FAILED, "play_on_publish", _IN_USE)
+        text = name if isinstance(name, str) else ""
+        stream.name, query = self._name_and_query(stream, StatusCode.PLAY_FAILED, text)
+        stream.use = Use.PLAY_ASKED
+        seconds = _number(start, -2)
+        if seconds <= -1000:
+            seconds /= 1000  # quirk(ffmpeg, librtmp): -2000 and -1000 where the specification says -2 and -1.
+        length = _number(duration, -1)
+        self._events.append(PlayRequested(stream.id, stream.name, query, seconds, length, reset))
+        self._hold()
+
+    def _on_pause(self, command: Command, stream_id: int) -> None:
+        if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
+            paused = _flag(command)
+            if paused:
+                stream.pause(self)
+            else:
+                stream.unpause(self)
+            self._events.append(PauseRequested(stream.id, paused))
+
+    def _on_seek(self, command: Command, stream_id: int) -> None:
+        if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
+            stream.resume(self)
+            position = _number(command.args[0] if command.args else None, 0)
+            self._events.append(SeekRequested(stream.id, int(position)))
+
+    def _on_receive_audio(self, command: Command, stream_id: int) -> None:
+        self._receive(ReceiveAudio, command, stream_id)
+
+    def _on_receive_video(self, command: Command, stream_id: int) -> None:
+        self._receive(ReceiveVideo, command, stream_id)
+
+    def _receive(self, event: type[ReceiveAudio | ReceiveVideo], command: Command, stream_id: int) -> None:
+        if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
+            enabled = _flag(command)
+            if enabled:
+                stream.resume(self)
+            self._events.append(event(stream.id, enabled))
 
     # Inside
 
+    def _asked(self, stream_id: int, use: Use) -> MessageStream:
+        stream = self._streams.find(stream_id, use)
+        if stream is None:
+            raise UsageError(f"message stream {stream_id} has no such request waiting")
+        return stream
+
+    def _end(self, stream: MessageStream) -> None:
+        """Report the end of whatever a message stream does; it is idle afterwards."""
+        if stream.use is Use.PUBLISHING:
+            self._media_streams.discard(stream.id)
+            self._events.append(PublishEnded(stream.id))
+        elif stream.use is Use.PLAYING:
+            self._events.append(PlayEnded(stream.id))
+        stream.use = Use.IDLE
+
+    def _name_and_query(self, stream: MessageStream, code: str, text: str) -> tuple[str, str]:
+        """Split what a publish or play names; whether the name may be used is for who answers to say."""
+        name, query = split_query(text)
+        limit = self.limits.max_query_bytes
+        if len(query.encode(errors="replace")) > limit:
+            raise self._refused(stream, code, "query_too_long", f"The query is longer than {limit} bytes.")
+        return name, query
+
+    def _refused(self, stream: MessageStream, code: str, reason: str, text: str) -> ProtocolError:
+        """Tell the client why its request on ``stream`` ends the session; returns the error to raise."""
+        stream.refuse(self, code, text)
+        return ProtocolError(reason, f"on message stream {stream.id}: {text}")
+
     def _handle_other_media(self, message: Message) -> bool:
-        if message.stream_id == 0 and self._publish_on_zero in self._media_streams:
-            message.stream_id = self._publish_on_zero
+        if message.stream_id == 0 and self._streams.for_zero in self._media_streams:
+            message.stream_id = self._streams.for_zero
             self._events.append(message)
             return True
         return False
@@ -386,84 +352,41 @@ class ServerSession(Session):
         if self._phase is _Phase.CONNECT:
             word = "handshake" if self._handshake is not None else "connect"
             error = DeadlineExceeded(f"{word}_timeout", f"no {word} within {limits.handshake_timeout:g} s")
-            deadlines.append((self._opened_at + limits.handshake_timeout, error))
+            deadlines.append((self._accepted_at + limits.handshake_timeout, error))
         elif self._phase is _Phase.REQUEST:
             text = f"neither publish nor play within {limits.request_timeout:g} s of connect"
-            deadlines.append(
-                (self._phase_since + limits.request_timeout, DeadlineExceeded("request_timeout", text))
-            )
+            error = DeadlineExceeded("request_timeout", text)
+            deadlines.append((self._accepted_at + limits.request_timeout, error))
         if self._media_streams:
             silence = limits.idle_publisher_timeout
             error = DeadlineExceeded("publisher_idle", f"the publisher sent nothing for {silence:g} s")
-            deadlines.append((self._last_received + silence, error))
+            # An encoder may take longer to its first frame than between two of them.
+            first = self._accepted_at + limits.first_media_timeout
+            deadlines.append((max(first, self._last_received + silence), error))
         return deadlines
-
-    def _enter(self, phase: _Phase, now: float) -> None:
-        self._phase = phase
-        self._phase_since = now
 
     def _take_connect(self) -> tuple[float, ConnectParams]:
         request = self._connect_asked
-        if request is None or self._phase is not _Phase.CONNECT:
+        if request is None:
             raise UsageError("no connect is waiting for an answer")
         self._connect_asked = None
         return request
 
-    def _asked(self, stream_id: int, use: _Use) -> _MessageStream:
-        stream = self._streams.get(stream_id)
-        if stream is None or stream.use is not use:
-            raise UsageError(f"message stream {stream_id} has no such request waiting")
-        return stream
-
-    def _playing(self, stream_id: int) -> _MessageStream:
-        stream = self._streams.get(stream_id)
-        if stream is None or stream.use is not _Use.PLAYING:
-            raise UsageError(f"message stream {stream_id} does not play")
-        return stream
+    def _accept(self, now: float) -> None:
+        self._accepted_at = now
+        self._answered(now)
 
     def _refuse(self, now: float) -> None:
         self.closing = True
         self._answered(now)
 
-    def _stream_of(self, stream_id: int) -> tuple[int, _MessageStream]:
-        """The message stream that a publish or play on ``stream_id`` means."""
-        stream = self._streams.get(stream_id)
-        if stream is not None:
-            return stream_id, stream
-        if stream_id != 0:
-            raise ProtocolError("unknown_stream", f"message stream {stream_id} was never created")
-        # Sloppy clients say publish and play on message stream 0, some without createStream.
-        idle = [i for i, candidate in self._streams.items() if candidate.use is _Use.IDLE]
-        chosen = idle[-1] if idle else self._free_stream_id()
-        self._publish_on_zero = chosen
-        return chosen, self._streams.setdefault(chosen, _MessageStream())
+    def _reply(self, reply: Command) -> None:
+        """Send a ``_result`` or ``_error``, unless the call asked for none."""
+        if reply.transaction_id:
+            self.send_command(reply)
 
-    def _free_stream_id(self) -> int:
-        # The first is 1: GStreamer refuses 0 and takes the end of stream 1 for the end of its own.
-        return next(i for i in range(1, len(self._streams) + 2) if i not in self._streams)
 
-    def _end(self, stream_id: int) -> None:
-        """Report the end of whatever a message stream does; it is idle afterwards."""
-        stream = self._streams[stream_id]
-        if stream.use is _Use.PUBLISHING:
-            self._media_streams.discard(stream_id)
-            self._events.append(PublishEnded(stream_id))
-        elif stream.use is _Use.PLAYING:
-            self._events.append(PlayEnded(stream_id))
-        stream.use = _Use.IDLE
-
-    def _notify_resumed(self, stream_id: int, stream: _MessageStream) -> None:
-        self._send_status(stream_id, StatusLevel.STATUS, StatusCode.SEEK_NOTIFY, f"{stream.name} is live.")
-        self._send_status(
-            stream_id, StatusLevel.STATUS, StatusCode.PLAY_START, f"Started playing {stream.name}."
-        )
-
-    def _send_status(self, stream_id: int, level: str, code: str, description: str) -> None:
-        self.send_command(commands.on_status(level, code, description), stream_id)
-
-    def _reply_undefined(self, command: Command) -> None:
-        if command.transaction_id:
-            self.send_command(commands.result(command.transaction_id, UNDEFINED))
+_IN_USE = "This message stream is in use already; create another one."
 
 
 def _text(args: tuple[AmfValue, ...], index: int) -> str:
@@ -471,13 +394,12 @@ def _text(args: tuple[AmfValue, ...], index: int) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _number(args: tuple[AmfValue, ...], index: int, default: float) -> float:
-    value = args[index] if index < len(args) else None
+def _number(value: AmfValue, default: float) -> float:
     return float(value) if isinstance(value, (int, float)) and -1e15 < value < 1e15 else default
 
 
-def _flag(args: tuple[AmfValue, ...], index: int) -> bool:
-    return bool(args[index]) if index < len(args) else False
+def _flag(command: Command) -> bool:
+    return bool(command.args[0]) if command.args else False
 
 
 _COMMANDS: dict[str, Callable[[ServerSession, Command, int], None]] = {
@@ -485,8 +407,8 @@ _COMMANDS: dict[str, Callable[[ServerSession, Command, int], None]] = {
     "createStream": ServerSession._on_create_stream,
     "deleteStream": ServerSession._on_delete_stream,
     "closeStream": ServerSession._on_close_stream,
-    "releaseStream": ServerSession._on_release_stream,
-    "FCPublish": ServerSession._on_fc_publish,
+    "releaseStream": ServerSession._on_notice,
+    "FCPublish": ServerSession._on_notice,
     "FCUnpublish": ServerSession._on_fc_unpublish,
     "publish": ServerSession._on_publish,
     "play": ServerSession._on_play,
@@ -498,10 +420,10 @@ _COMMANDS: dict[str, Callable[[ServerSession, Command, int], None]] = {
     "receiveAudio": ServerSession._on_receive_audio,
     "receiveVideo": ServerSession._on_receive_video,
     "FCSubscribe": ServerSession._on_fc_subscribe,
-    "FCUnsubscribe": ServerSession._on_ignored,
     "getStreamLength": ServerSession._on_get_stream_length,
-    "_checkbw": ServerSession._on_check_bandwidth,
-    "_result": ServerSession._on_ignored,
-    "_error": ServerSession._on_ignored,
-    "onStatus": ServerSession._on_ignored,
+    "_checkbw": ServerSession._on_notice,
 }
+_IGNORED_COMMANDS = frozenset(
+    {"_result", "_error", "onStatus", "FCUnsubscribe", "close", "ping", "onTimeCoordInfo"}
+)
+"""Answers to what we never asked, and notices that want no answer."""

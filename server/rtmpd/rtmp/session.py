@@ -5,7 +5,7 @@ out of ``events_received`` and bytes of ``data_to_send``. Peer input never raise
 session with a ``SessionFailed`` event. Calling a method out of turn is our own bug and raises ``UsageError``.
 
 Reasons of ``SessionFailed`` made here (others come from the parsers): ``control_rate`` too many control
-messages a second, ``stray_media`` media outside any stream, ``idle`` no answer to a ping,
+messages or commands a second, ``stray_media`` media outside any stream, ``idle`` no answer to a ping,
 ``partial_message_timeout`` a message begun and never finished, ``eof_in_handshake`` the peer left before it
 spoke RTMP.
 """
@@ -76,23 +76,23 @@ class Session:
             if self._handshake is not None:
                 data = self._continue_handshake(self._handshake, data)
             messages = self._reader.receive_data(data)
-            if not messages:
-                return
-            self.messages_received += len(messages)
-            self.throttle_delay = self._message_budget.take(len(messages), now)
-            if self.awaiting_answer:
-                self._held += messages
-            else:
-                self._process(messages)
+            if messages:
+                self.messages_received += len(messages)
+                self.throttle_delay = self._message_budget.take(len(messages), now)
+                if self.awaiting_answer:
+                    self._held += messages
+                else:
+                    self._process(messages)
+            # Also in the middle of a message: one may be longer than the window its sender waits for.
             self._acknowledge()
         except ProtocolError as error:
             self.fail(error)
 
     def receive_eof(self) -> None:
-        """The peer closed its side."""
+        """The peer closed its side; one that never sent a byte (a health check) has done nothing wrong."""
         if self.closing:
             return
-        if self._handshake is not None:
+        if self._handshake is not None and self.bytes_received:
             error = HandshakeError("eof_in_handshake", "the peer left before the handshake was complete")
             self.fail(error)
             return
@@ -101,7 +101,7 @@ class Session:
 
     def handle_timeout(self, now: float) -> None:
         """Act on every deadline that has passed; call it at ``next_deadline`` or later."""
-        if self.closing:
+        if self.closing or self.awaiting_answer:
             return
         self._now = now
         for deadline, error in self._deadlines():
@@ -178,7 +178,7 @@ class Session:
         if self._ping_sent_at is not None:
             error = DeadlineExceeded("idle", f"no answer to a ping for {self.limits.ping_timeout:g} s")
             deadlines.append((self._ping_sent_at + self.limits.ping_timeout, error))
-        if self._reader.partial_bytes:
+        if self._reader.partial_bytes or self._reader.buffered:
             error = DeadlineExceeded("partial_message_timeout", "a message was begun and never finished")
             deadlines.append((self._last_received + self.limits.partial_message_timeout, error))
         return deadlines
@@ -194,10 +194,9 @@ class Session:
         self.awaiting_answer = False
         self._now = now
         self._last_received = now  # The peer could not be heard while we made it wait.
+        held, self._held = self._held, []
         if self.closing:
             return
-        held = self._held
-        self._held = []
         try:
             self._process(held)
         except ProtocolError as error:
@@ -228,7 +227,7 @@ class Session:
                 continue
             self._dispatch(message)
             if self.awaiting_answer:
-                self._held[:0] = messages[index + 1 :]
+                self._held += messages[index + 1 :]
                 return
             if self.closing:
                 return
@@ -245,7 +244,9 @@ class Session:
             payload = message.payload[1:] if message.payload[:1] == b"\0" else message.payload
             self._process([Message(_DATA, message.timestamp, message.stream_id, payload)])
         elif type_ == MessageType.AGGREGATE:
-            self._process(control.split_aggregate(message))
+            parts = control.split_aggregate(message)
+            self.throttle_delay = self._message_budget.take(len(parts), self._now)
+            self._process(parts)
         elif type_ == MessageType.ACKNOWLEDGEMENT:
             pass  # Nobody may stall our output by not acknowledging, nor speed it up by doing so.
         elif type_ < _AUDIO:
@@ -253,9 +254,7 @@ class Session:
         # Shared objects and unknown types are ignored: closing on them breaks real encoders.
 
     def _handle_control(self, message: Message) -> None:
-        if not self._control_budget.allow(self._now):
-            limit = self.limits.max_control_messages
-            raise ProtocolError("control_rate", f"more than {limit} protocol control messages a second")
+        self._count_control()
         type_ = message.type
         if type_ == MessageType.USER_CONTROL:
             event = control.parse_user_control(message.payload)
@@ -263,12 +262,24 @@ class Session:
                 self._handle_user_control(event)
             elif self._ping_budget.allow(self._now):
                 self._send_control(control.user_control(control.PingResponse(event.timestamp)))
-        elif type_ == MessageType.WINDOW_ACK_SIZE:
-            self._ack_window = max(control.parse_u32(message.payload), self.limits.min_window_bytes)
-        elif type_ == MessageType.SET_PEER_BANDWIDTH:
-            window = control.parse_u32(message.payload)
-            if window not in (0, self._window_sent):
-                self._send_window_ack_size(window)
+        elif type_ == MessageType.WINDOW_ACK_SIZE or type_ == MessageType.SET_PEER_BANDWIDTH:
+            self._handle_window(type_, control.parse_u32(message.payload))
+
+    def _handle_window(self, message_type: int, window: int) -> None:
+        """A window of 0 bytes asks for nothing that could be meant; small ones are raised to the limit."""
+        if window == 0:
+            return
+        window = max(window, self.limits.min_window_bytes)
+        if message_type == MessageType.WINDOW_ACK_SIZE:
+            self._ack_window = window
+        elif window != self._window_sent:
+            self._send_window_ack_size(window)
+
+    def _count_control(self) -> None:
+        """Charge one message that makes us work out of proportion to its size."""
+        if not self._control_budget.allow(self._now):
+            limit = self.limits.max_control_messages
+            raise ProtocolError("control_rate", f"more than {limit} control messages a second")
 
     def _send_control(self, message: Message) -> None:
         self.send_message(message, CSID_CONTROL)

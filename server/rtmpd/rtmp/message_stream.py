@@ -1,0 +1,168 @@
+"""A client's message streams (NetStreams) as the server sees them: their use, and what is said on them.
+
+Everything goes out on the stream's own id: GStreamer takes an onStatus on no other. The order of the replies
+is one that OBS, ffmpeg, VLC, librtmp, GStreamer and FMLE all accept.
+
+Reasons of the ``ProtocolError`` raised here: ``too_many_streams``, ``unknown_stream``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Protocol
+
+from rtmpd.exceptions import ProtocolError
+from rtmpd.rtmp import commands
+from rtmpd.rtmp import messages as control
+from rtmpd.rtmp.amf import AmfValue, encode_values
+from rtmpd.rtmp.commands import Command
+from rtmpd.rtmp.constants import CSID_DATA, MessageType, StatusCode, StatusLevel
+from rtmpd.rtmp.messages import Message, UserControl
+
+
+class Outlet(Protocol):
+    """The session, as far as a message stream needs it: its way out."""
+
+    def send_message(self, message: Message, csid: int) -> None: ...
+    def send_command(self, command: Command, stream_id: int = 0) -> None: ...
+    def send_user_control(self, event: UserControl) -> None: ...
+
+
+class Use(Enum):
+    """What a message stream is used for; ``*_ASKED`` until the request is answered."""
+
+    IDLE = "idle"
+    PUBLISH_ASKED = "publish asked"
+    PUBLISHING = "publishing"
+    PLAY_ASKED = "play asked"
+    PLAYING = "playing"
+
+
+class MessageStream:
+    """One message stream. The session decides what may happen; this keeps the state and does the talking."""
+
+    __slots__ = ("id", "name", "use")
+
+    def __init__(self, stream_id: int) -> None:
+        self.id = stream_id
+        """1 or more."""
+        self.use = Use.IDLE
+        self.name = ""
+        """Of the last publish or play, without its query."""
+
+    # Publish (section 7.2.2.6)
+
+    def begin_publish(self, out: Outlet) -> None:
+        """StreamBegin, onFCPublish (FMLE waits for it), ``NetStream.Publish.Start``."""
+        self.use = Use.PUBLISHING
+        text = f"{self.name} is now published."
+        out.send_user_control(control.StreamBegin(self.id))
+        self._say(out, "onFCPublish", {"code": StatusCode.PUBLISH_START.value, "description": text})
+        self._status(out, StatusCode.PUBLISH_START, text)
+
+    def say_unpublishing(self, out: Outlet) -> None:
+        """onFCUnpublish, the first answer to FCUnpublish; its result and ``say_unpublished`` follow."""
+        text = f"{self.name} is now unpublished."
+        self._say(out, "onFCUnpublish", {"code": StatusCode.UNPUBLISH_SUCCESS.value, "description": text})
+
+    def say_unpublished(self, out: Outlet) -> None:
+        """``NetStream.Unpublish.Success``."""
+        self._status(out, StatusCode.UNPUBLISH_SUCCESS, f"{self.name} is now unpublished.")
+
+    # Play (section 7.2.2.1)
+
+    def begin_play(self, out: Outlet) -> None:
+        """StreamBegin, ``NetStream.Play.Reset``, ``NetStream.Play.Start``, |RtmpSampleAccess."""
+        self.use = Use.PLAYING
+        out.send_user_control(control.StreamBegin(self.id))
+        self._status(out, StatusCode.PLAY_RESET, f"Playing and resetting {self.name}.")
+        self._status(out, StatusCode.PLAY_START, f"Started playing {self.name}.")
+        access = encode_values("|RtmpSampleAccess", True, True)
+        out.send_message(Message(int(MessageType.DATA_AMF0), 0, self.id, access), CSID_DATA)
+
+    def pause(self, out: Outlet) -> None:
+        self._status(out, StatusCode.PAUSE_NOTIFY, f"Paused {self.name}.")
+        out.send_user_control(control.StreamEof(self.id))
+
+    def unpause(self, out: Outlet) -> None:
+        self._status(out, StatusCode.UNPAUSE_NOTIFY, f"Unpaused {self.name}.")
+        out.send_user_control(control.StreamBegin(self.id))
+
+    def resume(self, out: Outlet) -> None:
+        """The answer to seek, receiveAudio(true) and receiveVideo(true).
+
+        ffmpeg discards all media from its seek to ``NetStream.Play.Start``.
+        """
+        self._status(out, StatusCode.SEEK_NOTIFY, f"{self.name} is live.")
+        self._status(out, StatusCode.PLAY_START, f"Started playing {self.name}.")
+
+    def publisher_left(self, out: Outlet) -> None:
+        """Tell a player: StreamEOF is for GStreamer, UnpublishNotify for ffmpeg and librtmp."""
+        out.send_user_control(control.StreamEof(self.id))
+        self._status(out, StatusCode.PLAY_UNPUBLISH_NOTIFY, f"{self.name} is now unpublished.")
+
+    def publisher_came(self, out: Outlet) -> None:
+        """Tell a player that waited."""
+        out.send_user_control(control.StreamBegin(self.id))
+        self._status(out, StatusCode.PLAY_PUBLISH_NOTIFY, f"{self.name} is now published.")
+
+    # Either
+
+    def refuse(self, out: Outlet, code: str, description: str) -> None:
+        """An onStatus of level error: the end of what was asked for or under way."""
+        self.use = Use.IDLE
+        out.send_command(commands.on_status(StatusLevel.ERROR, code, description), self.id)
+
+    def _status(self, out: Outlet, code: StatusCode, description: str) -> None:
+        out.send_command(commands.on_status(StatusLevel.STATUS, code, description), self.id)
+
+    def _say(self, out: Outlet, name: str, info: dict[str, AmfValue]) -> None:
+        out.send_command(Command(name, 0, None, (info,)), self.id)
+
+
+class MessageStreams:
+    """The message streams of one connection, by id: at most ``limit``, the first of them 1."""
+
+    def __init__(self, limit: int) -> None:
+        self.for_zero = 0
+        """The stream that message stream id 0 stands for; 0 while it stands for none."""
+        self._limit = limit
+        self._streams: dict[int, MessageStream] = {}
+
+    def __iter__(self) -> Iterator[MessageStream]:
+        return iter(self._streams.values())
+
+    def create(self) -> MessageStream:
+        """A new idle stream with the lowest free id. Raises ProtocolError at the limit."""
+        if len(self._streams) >= self._limit:
+            raise ProtocolError("too_many_streams", f"more than {self._limit} message streams")
+        # Not from 0: GStreamer refuses that, and takes the end of stream 1 for the end of its own.
+        stream_id = next(i for i in range(1, self._limit + 1) if i not in self._streams)
+        stream = self._streams[stream_id] = MessageStream(stream_id)
+        return stream
+
+    def delete(self, stream: MessageStream) -> None:
+        del self._streams[stream.id]
+        if self.for_zero == stream.id:
+            self.for_zero = 0
+
+    def find(self, stream_id: int, use: Use | None = None) -> MessageStream | None:
+        """The stream that ``stream_id`` means, if there is one and it is in ``use``."""
+        stream = self._streams.get(stream_id or self.for_zero)
+        return stream if stream is not None and use in (None, stream.use) else None
+
+    def for_request(self, stream_id: int) -> MessageStream:
+        """The stream that a publish or play on ``stream_id`` means. Raises ProtocolError.
+
+        Sloppy clients say publish and play on message stream 0, some of them without createStream: 0 then
+        stands for an idle stream, or for a new one, from here on.
+        """
+        stream = self.find(stream_id)
+        if stream is None:
+            if stream_id != 0:
+                raise ProtocolError("unknown_stream", f"message stream {stream_id} was never created")
+            idle = [candidate for candidate in self if candidate.use is Use.IDLE]
+            stream = idle[-1] if idle else self.create()
+            self.for_zero = stream.id
+        return stream
