@@ -9,14 +9,26 @@ RtmpdError
 │   ├── FlvError             not an FLV file, or one we refuse to read
 │   └── DeadlineExceeded     the peer did not do in time what it had to do
 ├── UsageError               our own code (or the library's user) called something out of turn
-└── Refused                  a request that is well formed but not granted; carries the status to send
-    ├── StreamBusy           the name has a publisher already
-    └── ResourceExhausted    a configured ceiling is reached
+├── Refused                  a request that is well formed but not granted; carries the status to send
+│   ├── StreamBusy           the name has a publisher already
+│   └── ResourceExhausted    a configured ceiling is reached
+└── ClientError              a server did not do what we asked of it; carries its status
+    ├── ConnectFailed        no TCP or TLS connection came about
+    ├── RequestTimeout       no answer in time; also a TimeoutError
+    ├── ConnectionClosed     the connection is over
+    │   └── ConnectionLost   it broke: a reset, a protocol violation
+    ├── StreamFailed         the server ended what it had let us publish or play
+    └── RequestRejected      the server said no
+        ├── ConnectRejected
+        │   └── AuthenticationFailed
+        ├── PublishRejected
+        ├── PlayRejected
+        └── CallFailed       a call, a pause or a seek
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class RtmpdError(Exception):
@@ -90,3 +102,63 @@ class StreamBusy(Refused):
 
 class ResourceExhausted(Refused):
     """A configured ceiling (streams, players, memory, waiting names) is reached."""
+
+
+class ClientError(RtmpdError):
+    """A server did not do what we, as its client, asked of it.
+
+    ``code`` and ``description`` are the server's own words, empty when it gave none; ``info`` is the whole
+    information object they came in. The message never holds a secret of ours.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "", description: str = "", info: Mapping[str, object] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.description = description
+        self.info = info or {}
+
+
+class ConnectFailed(ClientError):
+    """No connection came about: unknown host, nobody listening, or TLS that cannot be trusted."""
+
+
+class RequestTimeout(ClientError, TimeoutError):
+    """The server did not answer in time."""
+
+
+class ConnectionClosed(ClientError):
+    """The connection is over: we closed it, or the server did so in order."""
+
+
+class ConnectionLost(ConnectionClosed):
+    """The connection broke; ``__cause__`` tells how."""
+
+
+class StreamFailed(ClientError):
+    """The server ended a stream that it had let us publish or play."""
+
+
+class RequestRejected(ClientError):
+    """The server said no."""
+
+
+class ConnectRejected(RequestRejected):
+    """The server refused the connect command."""
+
+
+class AuthenticationFailed(ConnectRejected):
+    """The server wants a user and password, other ones, or by a scheme that is not supported."""
+
+
+class PublishRejected(RequestRejected):
+    """The server refused the publish."""
+
+
+class PlayRejected(RequestRejected):
+    """The server refused the play."""
+
+
+class CallFailed(RequestRejected):
+    """The server answered a call, a pause or a seek with an error."""

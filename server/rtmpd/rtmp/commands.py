@@ -50,7 +50,7 @@ class ConnectParams:
     ``repr()`` leaves out the fields that may hold secrets.
     """
 
-    app: str
+    app: str = ""
     """Without query, trailing slashes and the ``/_definst_`` instance."""
     app_query: str = field(default="", repr=False)
     """What followed the first ``?`` of the app, without it; may hold secrets."""
@@ -124,6 +124,62 @@ class ConnectParams:
         }
         properties.update({key: value for key, value in optional.items() if value})
         return Command("connect", transaction_id, properties, self.args)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """An information object (section 7.2.2) as a client receives it; empty strings for what is missing."""
+
+    level: str = ""
+    code: str = ""
+    description: str = ""
+    info: Mapping[str, AmfValue] = field(default_factory=dict)
+    """The whole object."""
+
+    @classmethod
+    def from_command(cls, command: Command) -> Status:
+        """The last object of all: servers put their own properties before it."""
+        objects = [value for value in (command.command_object, *command.args) if isinstance(value, dict)]
+        info = objects[-1] if objects else {}
+        return cls(_text(info, "level"), _text(info, "code"), _text(info, "description"), info)
+
+    @property
+    def is_error(self) -> bool:
+        return self.level == StatusLevel.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectResult:
+    """What a server says of itself when it accepts a connect (section 7.2.1.1 and Enhanced RTMP v2)."""
+
+    status: Status
+    fms_ver: str = ""
+    capabilities: int = 0
+    object_encoding: int = ObjectEncoding.AMF0
+    four_cc_list: tuple[str, ...] = ()
+    video_four_cc_info_map: Mapping[str, int] = field(default_factory=dict)
+    audio_four_cc_info_map: Mapping[str, int] = field(default_factory=dict)
+    caps_ex: int = 0
+    """Bits of ``CapsEx``."""
+    properties: Mapping[str, AmfValue] = field(default_factory=dict)
+    """The first object as it came, for whoever needs a property not named here."""
+
+    @classmethod
+    def from_command(cls, command: Command) -> ConnectResult:
+        """Read the ``_result`` of a connect; whatever is missing or odd counts as not said."""
+        properties = command.command_object if isinstance(command.command_object, dict) else {}
+        status = Status.from_command(command)
+        return cls(
+            status=status,
+            fms_ver=_text(properties, "fmsVer"),
+            capabilities=_whole(properties.get("capabilities")),
+            object_encoding=_object_encoding(status.info.get("objectEncoding")),
+            four_cc_list=_four_ccs(properties.get("fourCcList")),
+            video_four_cc_info_map=_masks(properties.get("videoFourCcInfoMap")),
+            audio_four_cc_info_map=_masks(properties.get("audioFourCcInfoMap")),
+            caps_ex=_whole(properties.get("capsEx")),
+            properties=properties,
+        )
 
 
 def parse_command(message: Message, limits: Limits) -> Command:

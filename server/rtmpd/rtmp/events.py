@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rtmpd.exceptions import ProtocolError
-from rtmpd.rtmp.commands import Command, ConnectParams
-from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.amf import AmfValue
+from rtmpd.rtmp.commands import Command, ConnectParams, ConnectResult, Status
+from rtmpd.rtmp.messages import Message, UserControl
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,96 @@ class ReceiveVideo:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectAccepted:
+    """Client side: streams may be created from now on."""
+
+    result: ConnectResult
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRefused:
+    """Client side: the server closes the connection, or leaves that to us."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCreated:
+    """Client side: the answer to ``create_stream``."""
+
+    transaction_id: int
+    stream_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallSucceeded:
+    """Client side: ``_result`` of a call."""
+
+    transaction_id: int
+    values: tuple[AmfValue, ...]
+    """What followed the command object."""
+    command_object: AmfValue = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallRefused:
+    """Client side: ``_error`` of a call or of ``create_stream``."""
+
+    transaction_id: int
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStarted:
+    """Client side: what was asked for on this stream, publish or play, begins."""
+
+    stream_id: int
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRefused:
+    """Client side: the publish or play is refused; the stream is idle again."""
+
+    stream_id: int
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnded:
+    """Client side: the server ended what the stream did; it is idle again."""
+
+    stream_id: int
+    status: Status
+    failed: bool
+    """False when a play came to its end or its publisher left."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReceived:
+    """Client side: every onStatus, also those that other events are made of."""
+
+    stream_id: int
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class UserControlReceived:
+    """Client side: StreamBegin, StreamEof and their like; pings have been answered already."""
+
+    event: UserControl
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectRequested:
+    """Client side: the server asks us to move (Enhanced RTMP v2); it goes on serving until we leave."""
+
+    tc_url: str
+    """Absolute; the one in use when the server names none. A hostile server could name any host."""
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommandReceived:
     """A command that nothing in the session answered."""
 
@@ -123,6 +214,17 @@ Event = (
     | SeekRequested
     | ReceiveAudio
     | ReceiveVideo
+    | ConnectAccepted
+    | ConnectRefused
+    | StreamCreated
+    | CallSucceeded
+    | CallRefused
+    | StreamStarted
+    | StreamRefused
+    | StreamEnded
+    | StatusReceived
+    | UserControlReceived
+    | ReconnectRequested
     | CommandReceived
     | SessionFailed
     | SessionClosed
