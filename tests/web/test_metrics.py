@@ -120,7 +120,7 @@ def test_the_process_has_its_standard_names() -> None:
     for name, least, most in (
         ("process_resident_memory_bytes", peak / 10, peak * 1.1),
         ("process_virtual_memory_bytes", peak / 10, float("inf")),
-        ("process_cpu_seconds_total", 0.1, time.process_time()),
+        ("process_cpu_seconds_total", 0.1, 10 * time.process_time()),
         ("process_max_fds", files, float("inf")),
     ):
         found = value(page, name)

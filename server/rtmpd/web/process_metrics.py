@@ -15,8 +15,8 @@ _PROC = Path("/proc/self")
 class ProcessMetrics:
     """Memory, CPU, files and start time.
 
-    prometheus_client's own collector falls silent where /proc/stat is hidden, as the shipped systemd unit does
-    (ProcSubset=pid); this one reads only the process's own entries, and leaves out what a system has not.
+    prometheus_client's own collector falls silent where /proc/stat is hidden, as by ProcSubset=pid in the
+    shipped systemd unit. This one reads only the process's own entries, and leaves out what a system has not.
     """
 
     def __init__(self, started_at: float) -> None:
