@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtmpd.exceptions import UsageError
-from rtmpd.rtmp.url import RtmpUrl, parse_query, redact, split_query, validate_name
+from rtmpd.rtmp.url import RtmpUrl, parse_query, redact, resolve, split_query, validate_name
 
 
 @pytest.mark.parametrize(
@@ -177,3 +177,20 @@ def test_any_text_is_a_url_or_a_usage_error(text: str) -> None:
             continue
         assert url.app
         assert RtmpUrl.parse(url.full).full == url.full
+
+
+@pytest.mark.parametrize(
+    ("reference", "absolute"),
+    [
+        ("rtmps://other:8443/app", "rtmps://other:8443/app"),
+        ("//other/app", "rtmp://other/app"),
+        ("/backup", "rtmp://host:1936/backup"),
+        ("backup", "rtmp://host:1936/live/backup"),
+    ],
+)
+def test_resolve(reference: str, absolute: str) -> None:
+    assert resolve("rtmp://host:1936/live/inst?token=a/b", reference) == absolute
+
+
+def test_resolve_beside_a_single_level() -> None:
+    assert resolve("rtmp://host/live", "backup") == "rtmp://host/backup"

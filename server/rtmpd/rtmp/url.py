@@ -96,6 +96,20 @@ def split_query(text: str) -> tuple[str, str]:
     return path, query
 
 
+def resolve(base: str, reference: str) -> str:
+    """``reference`` as an absolute URL, seen from ``base`` (RFC 3986, section 5, without dot segments)."""
+    if "://" in reference:
+        return reference
+    scheme, _, rest = base.partition("://")
+    authority, _, path = split_query(rest)[0].partition("/")
+    if reference.startswith("//"):
+        return f"{scheme}:{reference}"
+    if reference.startswith("/"):
+        return f"{scheme}://{authority}{reference}"
+    directory = path.rpartition("/")[0]
+    return f"{scheme}://{authority}/{directory + '/' if directory else ''}{reference}"
+
+
 def parse_query(query: str) -> dict[str, str]:
     """Fields of a query: ``+`` stays a plus, ``%xx`` is decoded, the last of equal names wins.
 

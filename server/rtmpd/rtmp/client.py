@@ -1,0 +1,508 @@
+"""The client's side of an RTMP connection: connect, createStream, publish, play and the calls around them.
+
+The mirror image of ``ServerSession``: methods ask, events tell what the server answered. What is asked for
+on a stream begins with ``StreamStarted``, or is refused with ``StreamRefused``; it ends with ``StreamEnded``
+when the server ends it, and silently when we do. Media of a playing stream is reported as the ``Message``
+itself; media of any other stream is dropped, because it may still be on its way when a play ends.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import partial
+from typing import Final
+
+from rtmpd.exceptions import UsageError
+from rtmpd.rtmp import commands
+from rtmpd.rtmp import messages as control
+from rtmpd.rtmp.amf import AmfValue
+from rtmpd.rtmp.chunks import encode_message
+from rtmpd.rtmp.commands import Command, ConnectParams, ConnectResult, Status
+from rtmpd.rtmp.constants import (
+    CSID_AUDIO,
+    CSID_DATA,
+    CSID_VIDEO,
+    DEFAULT_WINDOW_SIZE,
+    BandwidthLimit,
+    CapsEx,
+    MessageType,
+    StatusCode,
+)
+from rtmpd.rtmp.events import (
+    CallRefused,
+    CallSucceeded,
+    CommandReceived,
+    ConnectAccepted,
+    ConnectRefused,
+    ReconnectRequested,
+    StatusReceived,
+    StreamCreated,
+    StreamEnded,
+    StreamRefused,
+    StreamStarted,
+    UserControlReceived,
+)
+from rtmpd.rtmp.handshake import ClientHandshake
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.session import Session
+from rtmpd.rtmp.url import resolve
+
+FLASH_VER: Final = "FMLE/3.0 (compatible; rtmpd)"
+"""Some servers publish only for what calls itself FMLE."""
+FOUR_CCS: Final = (
+    "avc1",
+    "hvc1",
+    "vvc1",
+    "av01",
+    "vp09",
+    "vp08",
+    "mp4a",
+    ".mp3",
+    "Opus",
+    "fLaC",
+    "ac-3",
+    "ec-3",
+)
+"""Written out, because some servers look for each one and know no ``*``."""
+CLIENT_CAPS_EX: Final = int(
+    CapsEx.RECONNECT | CapsEx.MULTITRACK | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET
+)
+
+_CONNECT_OBJECT: Final[dict[str, AmfValue]] = {
+    "app": "",  # First, as every client has it.
+    "type": "nonprivate",
+    "fpad": False,
+    "capabilities": 15,
+    "audioCodecs": 4071,
+    "videoCodecs": 252,
+    "videoFunction": 1,
+}
+_NO_PINGS: Final = Limits(ping_interval=0)
+"""Not every server answers a ping, so silence proves nothing."""
+_CSIDS: Final = {8: CSID_AUDIO, 9: CSID_VIDEO, 18: CSID_DATA}
+_PLAY_BEGINS: Final = frozenset({StatusCode.PLAY_START, StatusCode.PLAY_PUBLISH_NOTIFY})
+_PLAY_ENDS: Final = frozenset(
+    {StatusCode.PLAY_STOP, StatusCode.PLAY_COMPLETE, StatusCode.PLAY_UNPUBLISH_NOTIFY}
+)
+_GOES_ON: Final = ("NetStream.Seek.", "NetStream.Pause.", "NetStream.Record.")
+"""Errors with these prefixes end neither a publish nor a play."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How the client speaks."""
+
+    digest: bool = False
+    """Offer the digest handshake: real FMS wants it before it plays H.264."""
+    verify: bool = False
+    """Check what the server answers in the handshake, at the cost of servers that answer carelessly."""
+    chunk_size: int = 65536
+    """Bytes; our direction."""
+    window_ack_size: int = DEFAULT_WINDOW_SIZE
+    """Bytes; how often the server is to acknowledge, unless it asks for another window."""
+
+
+class _Phase(Enum):
+    IDLE = "has not asked to connect"
+    CONNECTING = "waits for the answer to connect"
+    CONNECTED = "is connected"
+
+
+class _Use(Enum):
+    """What a message stream is used for."""
+
+    IDLE = "neither publishes nor plays"
+    PUBLISH_ASKED = "waits for the answer to publish"
+    PUBLISHING = "publishes"
+    PLAY_ASKED = "waits for the answer to play"
+    PLAYING = "plays"
+
+
+@dataclass(slots=True)
+class _MessageStream:
+    use: _Use = _Use.IDLE
+    name: str = ""
+    wants_pause: bool = False
+    """What we asked for last."""
+    paused: bool = False
+    """From the request on until the server says that it goes on: a StreamEOF marks it and ends nothing."""
+
+
+class ClientSession(Session):
+    """Our connection to a server. See ``Session`` for the way in and out.
+
+    ``random_bytes(n)`` gives the handshake its dice. ``connect`` may follow ``HandshakeCompleted``,
+    everything else ``ConnectAccepted``; calls out of turn raise ``UsageError``.
+    """
+
+    def __init__(
+        self,
+        *,
+        random_bytes: Callable[[int], bytes],
+        now: float,
+        limits: Limits | None = None,
+        settings: ClientSettings | None = None,
+    ) -> None:
+        self.settings = settings or ClientSettings()
+        now_ms = int(now * 1000)
+        handshake = ClientHandshake(
+            random_bytes, digest=self.settings.digest, verify=self.settings.verify, now_ms=now_ms
+        )
+        super().__init__(handshake, limits=limits or _NO_PINGS, now=now)
+        self._output.append(handshake.initial())
+        self._phase = _Phase.IDLE
+        self._tc_url = ""
+        self._streams: dict[int, _MessageStream] = {}
+        self._transaction_ids = itertools.count(1)
+        self._transactions: dict[float, Callable[[Command, bool], None]] = {}
+
+    # Connection
+
+    def connect(self, params: ConnectParams) -> int:
+        """Announce our chunk size and send connect; ``ConnectAccepted`` or ``ConnectRefused`` answers.
+
+        What ``params`` leaves open is filled in: who we are and what of Enhanced RTMP we can pass on.
+        """
+        if self._handshake is not None or self._phase is not _Phase.IDLE:
+            raise UsageError("connect comes once, after the handshake")
+        params = replace(
+            params,
+            flash_ver=params.flash_ver or FLASH_VER,
+            four_cc_list=params.four_cc_list or FOUR_CCS,
+            caps_ex=params.caps_ex or CLIENT_CAPS_EX,
+            connect_object={**_CONNECT_OBJECT, **params.connect_object},
+        )
+        self._phase = _Phase.CONNECTING
+        self._tc_url = params.tc_url
+        self.set_chunk_size(self.settings.chunk_size)
+        transaction_id = self._next_transaction(self._connect_answered)
+        self.send_command(params.to_command(transaction_id))
+        return transaction_id
+
+    def call(self, name: str, *args: AmfValue, stream_id: int = 0) -> int:
+        """Call a method of the server's; ``CallSucceeded`` or ``CallRefused`` answers the returned id."""
+        self._check_connected()
+        transaction_id = self._next_transaction(self._call_answered)
+        self.send_command(Command(name, transaction_id, None, args), stream_id)
+        return transaction_id
+
+    def forget(self, transaction_id: int) -> None:
+        """Ignore the answer to a call that nobody waits for any more."""
+        self._transactions.pop(transaction_id, None)
+
+    def notify(self, name: str, *args: AmfValue, stream_id: int = 0) -> None:
+        """Call a method of the server's that is not to answer (transaction id 0)."""
+        self._check_connected()
+        self.send_command(Command(name, 0, None, args), stream_id)
+
+    def set_chunk_size(self, chunk_size: int) -> None:
+        """Send in chunks of up to ``chunk_size`` bytes from now on, 1..2**31-1."""
+        self._send_control(control.set_chunk_size(chunk_size))
+
+    def set_window_ack_size(self, window: int) -> None:
+        """Ask for an Acknowledgement every ``window`` bytes that we send."""
+        self._send_window_ack_size(window)
+
+    def set_peer_bandwidth(self, window: int, limit: BandwidthLimit = BandwidthLimit.DYNAMIC) -> None:
+        """Ask the server to limit what it sends without an Acknowledgement to ``window`` bytes."""
+        self._send_control(control.set_peer_bandwidth(window, limit))
+
+    def set_buffer_length(self, stream_id: int, length_ms: int) -> None:
+        """Tell the server how much we buffer when we play; 0 is the stream id of the connection."""
+        self.send_user_control(control.SetBufferLength(stream_id, length_ms))
+
+    def reading_resumed(self, now: float) -> None:
+        """Nothing was read for a while: the server is not late with what it sent in the meantime."""
+        self._now = now
+        self._last_received = now
+
+    # Streams
+
+    def create_stream(self, publish_name: str = "") -> int:
+        """Ask for a message stream; ``StreamCreated`` or ``CallRefused`` answers the returned id.
+
+        With the name it is to publish, releaseStream and FCPublish go first, in the order of OBS and ffmpeg.
+        """
+        self._check_connected()
+        if publish_name:
+            self._announce_publish(publish_name)
+        transaction_id = self._next_transaction(self._stream_created)
+        self.send_command(Command("createStream", transaction_id))
+        return transaction_id
+
+    def publish(self, stream_id: int, name: str, mode: str = "live", *, announce: bool = True) -> None:
+        """Publish; ``name`` may end in ``?query``. ``announce`` sends releaseStream and FCPublish first.
+
+        ``mode`` is ``live``, ``record``, ``append`` or ``appendWithGap``.
+        """
+        stream = self._stream_in(stream_id, _Use.IDLE)
+        stream.use, stream.name = _Use.PUBLISH_ASKED, name
+        if announce:
+            self._announce_publish(name)
+        transaction_id = self._next_transaction(partial(self._publish_answered, stream_id))
+        self.send_command(Command("publish", transaction_id, None, (name, mode)), stream_id)
+
+    def play(
+        self,
+        stream_id: int,
+        name: str,
+        start: float = -2,
+        duration: float = -1,
+        reset: bool = True,
+        buffer_ms: int = 3000,
+    ) -> None:
+        """Play; again on a stream that plays already, to follow (``reset`` False) or replace what it plays.
+
+        ``start`` in seconds: -2 live or else recorded, -1 live only, from 0 on a place in a recording.
+        ``duration`` in seconds, -1 to the end.
+        """
+        stream = self._stream_in(stream_id, _Use.IDLE, _Use.PLAYING)
+        stream.use, stream.name = _Use.PLAY_ASKED, name
+        stream.wants_pause = stream.paused = False
+        self._media_streams.discard(stream_id)
+        # Milliseconds on the wire, whatever the specification says: Flash, ffmpeg and librtmp send them.
+        args: tuple[AmfValue, ...] = (name, round(start * 1000))
+        if duration >= 0 or not reset:
+            args += (round(duration * 1000), reset)
+        transaction_id = self._next_transaction(partial(self._play_answered, stream_id))
+        self.send_command(Command("play", transaction_id, None, args), stream_id)
+        self.set_buffer_length(stream_id, buffer_ms)
+
+    def pause(self, stream_id: int, paused: bool, position_ms: int = 0) -> None:
+        """Pause or resume; the status ``PAUSE_NOTIFY`` or ``UNPAUSE_NOTIFY`` answers."""
+        stream = self._stream_in(stream_id, _Use.PLAYING)
+        stream.wants_pause = paused
+        stream.paused = stream.paused or paused
+        self.notify("pause", paused, position_ms, stream_id=stream_id)
+
+    def seek(self, stream_id: int, position_ms: int) -> None:
+        """Go to another place; the status ``SEEK_NOTIFY`` answers. Live streams have but one place."""
+        self._stream_in(stream_id, _Use.PLAYING)
+        self.notify("seek", position_ms, stream_id=stream_id)
+
+    def receive_audio(self, stream_id: int, enabled: bool) -> None:
+        """Ask for audio, or for none."""
+        self._stream_in(stream_id, _Use.PLAYING)
+        self.notify("receiveAudio", enabled, stream_id=stream_id)
+
+    def receive_video(self, stream_id: int, enabled: bool) -> None:
+        """Ask for video, or for none; it comes back at a keyframe."""
+        self._stream_in(stream_id, _Use.PLAYING)
+        self.notify("receiveVideo", enabled, stream_id=stream_id)
+
+    def send_media(self, message_type: int, stream_id: int, timestamp: int, payload: bytes) -> None:
+        """Send audio (8), video (9) or data (18) of a publish; ``timestamp`` in ms is taken mod 2**32."""
+        stream = self._streams.get(stream_id)
+        csid = _CSIDS.get(message_type)
+        if stream is None or stream.use is not _Use.PUBLISHING or csid is None:
+            raise UsageError(f"no publish on message stream {stream_id} to send type {message_type} to")
+        chunk_size = self._writer.chunk_size
+        self._output.append(encode_message(message_type, timestamp, stream_id, payload, csid, chunk_size))
+
+    def delete_stream(self, stream_id: int) -> None:
+        """End whatever the stream does (FCUnpublish) and give it back (deleteStream). Nothing answers."""
+        stream = self._streams.pop(stream_id, None)
+        if stream is None:
+            raise UsageError(f"there is no message stream {stream_id}")
+        self._media_streams.discard(stream_id)
+        if stream.use in (_Use.PUBLISHING, _Use.PUBLISH_ASKED):
+            self.send_command(Command("FCUnpublish", next(self._transaction_ids), None, (stream.name,)))
+        self.send_command(Command("deleteStream", next(self._transaction_ids), None, (stream_id,)))
+
+    # Answers
+
+    def _connect_answered(self, command: Command, succeeded: bool) -> None:
+        result = ConnectResult.from_command(command)
+        if not succeeded or result.status.is_error:
+            self._refuse_connect(result.status)
+            return
+        self._phase = _Phase.CONNECTED
+        if not self._window_sent:  # Otherwise the server has asked for another one already.
+            self._send_window_ack_size(self.settings.window_ack_size)
+        self._events.append(ConnectAccepted(result))
+
+    def _refuse_connect(self, status: Status) -> None:
+        self.closing = True
+        self._events.append(ConnectRefused(status))
+
+    def _stream_created(self, command: Command, succeeded: bool) -> None:
+        transaction_id = int(command.transaction_id)
+        given = command.args[0] if command.args else None
+        stream_id = int(given) if isinstance(given, (int, float)) and 0 < given < 2**32 else 0
+        if not succeeded:
+            self._events.append(CallRefused(transaction_id, Status.from_command(command)))
+        elif not stream_id or stream_id in self._streams:
+            # quirk(srs, nginx-rtmp<=1.1): every createStream is answered with 1.
+            text = f"The server answered createStream with {given!r:.40}, which cannot be used."
+            self._events.append(CallRefused(transaction_id, Status(description=text)))
+        else:
+            self._streams[stream_id] = _MessageStream()
+            self._events.append(StreamCreated(transaction_id, stream_id))
+
+    def _publish_answered(self, stream_id: int, command: Command, succeeded: bool) -> None:
+        """The answer is an onStatus; a refusal by ``_error`` counts all the same."""
+        stream = self._streams.get(stream_id)
+        if not succeeded and stream is not None and stream.use is _Use.PUBLISH_ASKED:
+            self._refuse_stream(stream_id, stream, Status.from_command(command))
+
+    def _play_answered(self, stream_id: int, command: Command, succeeded: bool) -> None:
+        stream = self._streams.get(stream_id)
+        if not succeeded and stream is not None and stream.use is _Use.PLAY_ASKED:
+            self._refuse_stream(stream_id, stream, Status.from_command(command))
+
+    def _call_answered(self, command: Command, succeeded: bool) -> None:
+        transaction_id = int(command.transaction_id)
+        if succeeded:
+            event = CallSucceeded(transaction_id, command.args, command.command_object)
+            self._events.append(event)
+        else:
+            self._events.append(CallRefused(transaction_id, Status.from_command(command)))
+
+    # Commands
+
+    def _handle_command(self, message: Message) -> None:
+        command = commands.parse_command(message, self.limits)
+        handler = _COMMANDS.get(command.name)
+        if handler is not None:
+            handler(self, command, message.stream_id)
+            return
+        self._events.append(CommandReceived(message.stream_id, command))
+        if command.transaction_id:
+            text = f"The method {command.name[:64]!r} is not known here."
+            self.send_command(commands.error(command.transaction_id, StatusCode.CALL_FAILED, text))
+
+    def _on_result(self, command: Command, _stream_id: int) -> None:
+        self._answer(command, succeeded=True)
+
+    def _on_error(self, command: Command, _stream_id: int) -> None:
+        self._answer(command, succeeded=False)
+
+    def _answer(self, command: Command, *, succeeded: bool) -> None:
+        answered = self._transactions.pop(command.transaction_id, None)
+        if answered is not None:
+            answered(command, succeeded)
+
+    def _on_status(self, command: Command, stream_id: int) -> None:
+        status = Status.from_command(command)
+        if self._phase is _Phase.CONNECTING:
+            if status.is_error:  # quirk(srs): refuses connect with onStatus.
+                self._refuse_connect(status)
+            return
+        if status.code == StatusCode.CONNECT_RECONNECT_REQUEST:
+            target = status.info.get("tcUrl")
+            tc_url = resolve(self._tc_url, target) if isinstance(target, str) else self._tc_url
+            self._events.append(ReconnectRequested(tc_url, status.description))
+            return
+        stream_id = self._meant(stream_id)
+        self._events.append(StatusReceived(stream_id, status))
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            self._follow(stream_id, stream, status)
+
+    def _follow(self, stream_id: int, stream: _MessageStream, status: Status) -> None:
+        """Move a stream on by an onStatus (section 7.2.2)."""
+        code = status.code
+        if code == StatusCode.UNPAUSE_NOTIFY:
+            stream.paused = stream.wants_pause
+        fatal = status.is_error and not code.startswith(_GOES_ON)
+        match stream.use:
+            case _Use.PUBLISH_ASKED:
+                if fatal:
+                    self._refuse_stream(stream_id, stream, status)
+                elif code == StatusCode.PUBLISH_START:
+                    stream.use = _Use.PUBLISHING
+                    self._events.append(StreamStarted(stream_id, status))
+            case _Use.PLAY_ASKED:
+                if fatal:
+                    self._refuse_stream(stream_id, stream, status)
+                elif code in _PLAY_BEGINS:
+                    stream.use = _Use.PLAYING
+                    self._media_streams.add(stream_id)
+                    self._events.append(StreamStarted(stream_id, status))
+            case _Use.PUBLISHING:
+                if fatal or code == StatusCode.UNPUBLISH_SUCCESS:
+                    self._end_stream(stream_id, stream, status, failed=True)
+            case _Use.PLAYING:
+                if fatal or code in _PLAY_ENDS:
+                    self._end_stream(stream_id, stream, status, failed=fatal)
+            case _Use.IDLE:
+                pass
+
+    def _on_ignored(self, _command: Command, _stream_id: int) -> None:
+        """A notice that wants no answer."""
+
+    # Inside
+
+    def _handle_user_control(self, event: control.UserControl) -> None:
+        self._events.append(UserControlReceived(event))
+        if isinstance(event, control.StreamBegin):
+            stream = self._streams.get(event.stream_id)
+            if stream is not None:
+                stream.paused = stream.wants_pause
+        elif isinstance(event, control.StreamEof):
+            stream = self._streams.get(event.stream_id)
+            if stream is not None and stream.use is _Use.PLAYING and not stream.paused:
+                self._end_stream(event.stream_id, stream, Status(), failed=False)
+
+    def _handle_other_media(self, message: Message) -> bool:
+        if message.stream_id == 0:
+            stream_id = self._meant(0)
+            if stream_id in self._media_streams:
+                message.stream_id = stream_id
+                self._events.append(message)
+            elif message.type == MessageType.DATA_AMF0:
+                self._events.append(message)
+        return True
+
+    def _meant(self, stream_id: int) -> int:
+        """The only stream there is, when a server speaks about it on message stream 0."""
+        if stream_id == 0 and len(self._streams) == 1:
+            return next(iter(self._streams))
+        return stream_id
+
+    def _announce_publish(self, name: str) -> None:
+        # Nobody waits for these answers: nginx-rtmp and others send none.
+        for command in ("releaseStream", "FCPublish"):
+            self.send_command(Command(command, next(self._transaction_ids), None, (name,)))
+
+    def _refuse_stream(self, stream_id: int, stream: _MessageStream, status: Status) -> None:
+        stream.use = _Use.IDLE
+        self._events.append(StreamRefused(stream_id, status))
+
+    def _end_stream(self, stream_id: int, stream: _MessageStream, status: Status, *, failed: bool) -> None:
+        stream.use = _Use.IDLE
+        self._media_streams.discard(stream_id)
+        self._events.append(StreamEnded(stream_id, status, failed))
+
+    def _stream_in(self, stream_id: int, *uses: _Use) -> _MessageStream:
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            raise UsageError(f"there is no message stream {stream_id}")
+        if stream.use not in uses:
+            raise UsageError(f"message stream {stream_id} {stream.use.value}")
+        return stream
+
+    def _check_connected(self) -> None:
+        if self._phase is not _Phase.CONNECTED:
+            raise UsageError(f"this session {self._phase.value}")
+
+    def _next_transaction(self, answered: Callable[[Command, bool], None]) -> int:
+        transaction_id = next(self._transaction_ids)
+        self._transactions[transaction_id] = answered
+        return transaction_id
+
+
+_COMMANDS: dict[str, Callable[[ClientSession, Command, int], None]] = {
+    "_result": ClientSession._on_result,
+    "_error": ClientSession._on_error,
+    "onStatus": ClientSession._on_status,
+    "onBWDone": ClientSession._on_ignored,
+    "onFCPublish": ClientSession._on_ignored,
+    "onFCUnpublish": ClientSession._on_ignored,
+    "onFCSubscribe": ClientSession._on_ignored,
+    "onFCUnsubscribe": ClientSession._on_ignored,
+}

@@ -1,0 +1,573 @@
+"""The client's session: whole conversations with the server's, in memory, and what other servers answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtmpd.exceptions import UsageError
+from rtmpd.rtmp import commands
+from rtmpd.rtmp import messages as control
+from rtmpd.rtmp.amf import AmfValue, encode_values
+from rtmpd.rtmp.chunks import ChunkReader
+from rtmpd.rtmp.client import FOUR_CCS, ClientSession, ClientSettings
+from rtmpd.rtmp.commands import Command, ConnectParams, Status
+from rtmpd.rtmp.constants import BandwidthLimit, CapsEx, StatusCode, StatusLevel
+from rtmpd.rtmp.events import (
+    CallRefused,
+    CallSucceeded,
+    CommandReceived,
+    ConnectAccepted,
+    ConnectRefused,
+    ConnectRequested,
+    Event,
+    HandshakeCompleted,
+    PauseRequested,
+    PlayEnded,
+    PlayRequested,
+    PublishEnded,
+    PublishRequested,
+    ReceiveAudio,
+    ReceiveVideo,
+    ReconnectRequested,
+    SeekRequested,
+    SessionFailed,
+    StatusReceived,
+    StreamCreated,
+    StreamEnded,
+    StreamRefused,
+    StreamStarted,
+    UserControlReceived,
+)
+from rtmpd.rtmp.handshake import ServerHandshake
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.server import ServerSession
+
+PARAMS = ConnectParams(app="live", tc_url="rtmp://host/live")
+NOW = 100.0
+
+
+def counted(size: int) -> bytes:
+    return bytes((7 * i + 3) & 0xFF for i in range(size))
+
+
+class Wire:
+    """A client and a server joined by a wire that carries ``step`` bytes at a time."""
+
+    def __init__(self, settings: ClientSettings | None = None, step: int = 0) -> None:
+        self.client = ClientSession(random_bytes=counted, now=NOW, settings=settings)
+        self.server = ServerSession(random_bytes=counted, now=NOW)
+        self.step = step
+
+    def run(self) -> tuple[list[Event], list[Event]]:
+        """Carry everything both have to say; what the client and the server report."""
+        client: list[Event] = []
+        server: list[Event] = []
+        while True:
+            up = b"".join(self.client.data_to_send())
+            down = b"".join(self.server.data_to_send())
+            if not up and not down:
+                return client, server
+            self._carry(up, self.server, server)
+            self._carry(down, self.client, client)
+
+    def connect(self) -> None:
+        self.run()
+        self.client.connect(PARAMS)
+        self.run()
+        self.server.accept_connect(NOW)
+        self.run()
+
+    def stream(self) -> int:
+        self.client.create_stream()
+        created = next(event for event in self.run()[0] if isinstance(event, StreamCreated))
+        return created.stream_id
+
+    def published(self, name: str = "cam") -> int:
+        self.connect()
+        stream_id = self.stream()
+        self.client.publish(stream_id, name)
+        self.run()
+        self.server.accept_publish(stream_id, NOW)
+        self.run()
+        return stream_id
+
+    def played(self, name: str = "cam") -> int:
+        self.connect()
+        stream_id = self.stream()
+        self.client.play(stream_id, name)
+        self.run()
+        self.server.accept_play(stream_id, NOW)
+        self.run()
+        return stream_id
+
+    def _carry(self, data: bytes, to: ClientSession | ServerSession, events: list[Event]) -> None:
+        step = self.step or len(data) or 1
+        for start in range(0, len(data), step):
+            to.receive_data(data[start : start + step], NOW)
+            events += to.events_received()
+
+
+def only(events: list[Event], kind: type[Event]) -> list[Event]:
+    return [event for event in events if isinstance(event, kind)]
+
+
+def codes(events: list[Event]) -> list[str]:
+    return [event.status.code for event in events if isinstance(event, StatusReceived)]
+
+
+@pytest.mark.parametrize("step", [0, 1, 7])
+@pytest.mark.parametrize("digest", [False, True])
+def test_publish_conversation(digest: bool, step: int) -> None:
+    wire = Wire(ClientSettings(digest=digest, verify=True), step)
+    client, server = wire.client, wire.server
+    assert wire.run() == ([HandshakeCompleted(digest)], [HandshakeCompleted(digest)])
+
+    assert client.connect(PARAMS) == 1
+    _, [request] = wire.run()
+    assert isinstance(request, ConnectRequested)
+    assert (request.params.app, request.params.tc_url) == ("live", "rtmp://host/live")
+    assert request.params.four_cc_list == FOUR_CCS
+    assert request.params.caps_ex & CapsEx.RECONNECT
+    assert request.params.connect_object["type"] == "nonprivate"
+    assert next(iter(request.params.connect_object)) == "app"
+
+    server.accept_connect(NOW)
+    [accepted], _ = wire.run()
+    assert isinstance(accepted, ConnectAccepted)
+    assert accepted.result.status.code == StatusCode.CONNECT_SUCCESS
+    assert accepted.result.fms_ver == commands.FMS_VERSION
+    assert accepted.result.video_four_cc_info_map == {"*": 4}
+    assert accepted.result.four_cc_list == ("*",)
+    assert accepted.result.caps_ex & CapsEx.MULTITRACK
+
+    transaction_id = client.create_stream("cam?token=x")
+    assert wire.run()[0] == [StreamCreated(transaction_id, 1)]
+    client.publish(1, "cam?token=x", announce=False)
+    assert wire.run()[1] == [PublishRequested(1, "cam", "token=x", "live")]
+    server.accept_publish(1, NOW)
+    events, _ = wire.run()
+    assert [type(event) for event in events] == [UserControlReceived, StatusReceived, StreamStarted]
+
+    client.send_media(9, 1, 40, b"video" * 30000)
+    client.send_media(8, 1, 2**32 + 41, b"audio")
+    client.send_media(18, 1, 0, b"data")
+    assert wire.run()[1] == [
+        Message(9, 40, 1, b"video" * 30000),
+        Message(8, 41, 1, b"audio"),
+        Message(18, 0, 1, b"data"),
+    ]
+
+    client.delete_stream(1)
+    events, ended = wire.run()
+    assert ended == [PublishEnded(1)]
+    assert only(events, StreamEnded) == []
+    assert codes(events) == [StatusCode.UNPUBLISH_SUCCESS]
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_play_conversation(step: int) -> None:
+    wire = Wire(step=step)
+    wire.connect()
+    client, server = wire.client, wire.server
+    stream_id = wire.stream()
+    client.play(stream_id, "cam?k=v", start=2.5, duration=10, reset=False)
+    assert wire.run()[1] == [PlayRequested(1, "cam", "k=v", 2500.0, 10000.0, False)]
+    server.accept_play(1, NOW)
+    events, _ = wire.run()
+    assert codes(events) == [StatusCode.PLAY_RESET, StatusCode.PLAY_START]
+    [started] = only(events, StreamStarted)
+    [access] = only(events, Message)
+    assert isinstance(started, StreamStarted)
+    assert events.index(started) < events.index(access)
+
+    server.send_message(Message(9, 7, 1, b"video"), 6)
+    assert wire.run()[0] == [Message(9, 7, 1, b"video")]
+
+    client.seek(1, 1234)
+    client.receive_audio(1, False)
+    client.receive_video(1, True)
+    events, asked = wire.run()
+    assert asked == [SeekRequested(1, 1234), ReceiveAudio(1, False), ReceiveVideo(1, True)]
+    assert StatusCode.SEEK_NOTIFY in codes(events)
+
+    server.notify_unpublished(1)
+    events, _ = wire.run()
+    assert only(events, StreamEnded) == [StreamEnded(1, Status(), False)]
+    assert codes(events) == [StatusCode.PLAY_UNPUBLISH_NOTIFY]
+    server.send_message(Message(9, 8, 1, b"late"), 6)
+    assert wire.run()[0] == []
+
+    client.play(1, "cam")
+    assert wire.run()[1] == [PlayEnded(1), PlayRequested(1, "cam", "", -2.0, -1.0, False)]
+    server.accept_play(1, NOW)
+    wire.run()
+    client.delete_stream(1)
+    assert wire.run()[1] == [PlayEnded(1)]
+
+
+def test_a_pause_ends_nothing() -> None:
+    wire = Wire()
+    stream_id = wire.played()
+    client = wire.client
+    client.pause(stream_id, True, 99)
+    events, asked = wire.run()
+    assert asked == [PauseRequested(1, True)]
+    assert codes(events) == [StatusCode.PAUSE_NOTIFY]
+    assert only(events, UserControlReceived) == [UserControlReceived(control.StreamEof(1))]
+    assert only(events, StreamEnded) == []
+    client.pause(stream_id, False)
+    client.pause(stream_id, True)
+    assert only(wire.run()[0], StreamEnded) == []
+    client.pause(stream_id, False)
+    events, _ = wire.run()
+    assert codes(events) == [StatusCode.UNPAUSE_NOTIFY]
+    wire.server.send_user_control(control.StreamEof(1))
+    assert only(wire.run()[0], StreamEnded) == [StreamEnded(1, Status(), False)]
+
+
+def test_the_order_of_obs_and_ffmpeg() -> None:
+    wire = Wire()
+    wire.connect()
+    wire.client.create_stream("cam")
+    assert names(wire.client) == ["releaseStream", "FCPublish", "createStream"]
+
+
+def test_publish_announces_itself_when_create_stream_did_not() -> None:
+    wire = Wire()
+    wire.connect()
+    stream_id = wire.stream()
+    wire.client.publish(stream_id, "cam")
+    assert names(wire.client) == ["releaseStream", "FCPublish", "publish"]
+
+
+def names(session: ClientSession) -> list[str]:
+    reader = ChunkReader(Limits())
+    reader.chunk_size = session.settings.chunk_size
+    messages = reader.receive_data(b"".join(session.data_to_send()))
+    return [commands.parse_command(message, Limits()).name for message in messages]
+
+
+def test_refusals() -> None:
+    wire = Wire()
+    wire.run()
+    wire.client.connect(PARAMS)
+    wire.run()
+    wire.server.reject_connect(StatusCode.CONNECT_REJECTED, "no such application", NOW)
+    [refused], _ = wire.run()
+    assert isinstance(refused, ConnectRefused)
+    assert (refused.status.code, refused.status.description) == (
+        StatusCode.CONNECT_REJECTED,
+        "no such application",
+    )
+    assert wire.client.closing
+
+
+@pytest.mark.parametrize("what", ["publish", "play"])
+def test_refused_streams(what: str) -> None:
+    wire = Wire()
+    wire.connect()
+    stream_id = wire.stream()
+    if what == "publish":
+        wire.client.publish(stream_id, "cam")
+        wire.run()
+        wire.server.reject_publish(stream_id, StatusCode.PUBLISH_BAD_NAME, "taken", NOW)
+    else:
+        wire.client.play(stream_id, "cam")
+        wire.run()
+        wire.server.reject_play(stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, "taken", NOW)
+    [refused] = only(wire.run()[0], StreamRefused)
+    assert isinstance(refused, StreamRefused)
+    assert (refused.stream_id, refused.status.description) == (1, "taken")
+    with pytest.raises(UsageError):
+        wire.client.send_media(8, 1, 0, b"x")
+
+
+def test_the_server_ends_a_publish() -> None:
+    wire = Wire()
+    stream_id = wire.published()
+    wire.server.end_publish(stream_id, StatusCode.PUBLISH_FAILED, "replaced")
+    [ended] = only(wire.run()[0], StreamEnded)
+    assert isinstance(ended, StreamEnded)
+    assert (ended.failed, ended.status.description) == (True, "replaced")
+
+
+def test_the_server_ends_a_play() -> None:
+    wire = Wire()
+    stream_id = wire.played()
+    wire.server.end_play(stream_id, StatusCode.PLAY_FAILED, "over")
+    [ended] = only(wire.run()[0], StreamEnded)
+    assert isinstance(ended, StreamEnded)
+    assert (ended.failed, ended.status.code) == (True, StatusCode.PLAY_FAILED)
+
+
+def test_calls() -> None:
+    wire = Wire()
+    wire.connect()
+    length = wire.client.call("getStreamLength", "cam")
+    unknown = wire.client.call("nonsense", 1.0, [True])
+    forgotten = wire.client.call("getStreamLength", "cam")
+    wire.client.forget(forgotten)
+    wire.client.notify("nonsense")
+    events, asked = wire.run()
+    assert events[0] == CallSucceeded(length, (0.0,))
+    assert isinstance(events[1], CallRefused)
+    assert (events[1].transaction_id, events[1].status.code) == (unknown, StatusCode.CALL_FAILED)
+    assert len(events) == 2
+    assert [type(event) for event in asked] == [CommandReceived, CommandReceived]
+
+
+def test_own_misuse() -> None:
+    session = ClientSession(random_bytes=counted, now=NOW)
+    misuses: list[Callable[[], object]] = [
+        lambda: session.connect(PARAMS),
+        lambda: session.call("x"),
+        lambda: session.notify("x"),
+        session.create_stream,
+        lambda: session.publish(1, "cam"),
+        lambda: session.play(1, "cam"),
+        lambda: session.pause(1, True),
+        lambda: session.seek(1, 0),
+        lambda: session.delete_stream(1),
+        lambda: session.send_media(8, 1, 0, b""),
+    ]
+    for misuse in misuses:
+        with pytest.raises(UsageError):
+            misuse()
+    wire = Wire()
+    stream_id = wire.published()
+    for misuse in (
+        lambda: wire.client.connect(PARAMS),
+        lambda: wire.client.publish(stream_id, "cam"),
+        lambda: wire.client.play(stream_id, "cam"),
+        lambda: wire.client.pause(stream_id, True),
+        lambda: wire.client.send_media(20, stream_id, 0, b""),
+    ):
+        with pytest.raises(UsageError):
+            misuse()
+
+
+# A server scripted message by message
+
+
+class Scripted:
+    """A client that has shaken hands with a server that says what a test has it say."""
+
+    def __init__(self, *, connected: bool = True, streams: int = 0) -> None:
+        self.client = ClientSession(random_bytes=counted, now=NOW)
+        handshake = ServerHandshake(counted)
+        reply = handshake.receive_data(b"".join(self.client.data_to_send()))
+        self.client.receive_data(reply, NOW)
+        self.client.connect(PARAMS)
+        self.client.events_received()
+        if connected:
+            self.say(commands.connect_result(1, 0))
+        for number in range(streams):
+            transaction_id = self.client.create_stream()
+            self.say(commands.result(transaction_id, number + 1.0))
+        self.client.data_to_send()
+
+    def say(self, command: Command, stream_id: int = 0) -> list[Event]:
+        return self.send(Message(20, 0, stream_id, commands.serialize_command(command)))
+
+    def status(self, code: str, stream_id: int = 1, level: str = "status", **info: AmfValue) -> list[Event]:
+        return self.say(commands.on_status(level, code, "because", **info), stream_id)
+
+    def send(self, message: Message) -> list[Event]:
+        writer = ServerSession(random_bytes=counted, now=NOW)
+        writer.send_message(message, 3)
+        self.client.receive_data(b"".join(writer.data_to_send()), NOW)
+        return self.client.events_received()
+
+    def playing(self) -> Scripted:
+        self.client.play(1, "cam")
+        self.status(StatusCode.PLAY_START)
+        self.client.data_to_send()
+        return self
+
+
+def test_a_connect_refused_by_on_status() -> None:
+    server = Scripted(connected=False)
+    [refused] = server.status(StatusCode.CONNECT_REJECTED, 0, StatusLevel.ERROR)
+    assert isinstance(refused, ConnectRefused)
+    assert refused.status.description == "because"
+
+
+def test_a_connect_result_that_says_error() -> None:
+    server = Scripted(connected=False)
+    info = commands.status_object(StatusLevel.ERROR, StatusCode.CONNECT_FAILED, "because")
+    [refused] = server.say(Command("_result", 1, None, (info,)))
+    assert isinstance(refused, ConnectRefused)
+
+
+def test_a_connect_result_without_objects() -> None:
+    [accepted] = Scripted(connected=False).say(Command("_result", 1, None, ()))
+    assert isinstance(accepted, ConnectAccepted)
+    assert accepted.result.caps_ex == 0
+
+
+def test_a_redirect_is_kept_in_the_status() -> None:
+    target = "rtmp://other/live"
+    server = Scripted(connected=False)
+    command = commands.error(1, StatusCode.CONNECT_REJECTED, "x", ex={"code": 302.0, "redirect": target})
+    [refused] = server.say(command)
+    assert isinstance(refused, ConnectRefused)
+    assert refused.status.info["ex"] == {"code": 302.0, "redirect": target}
+
+
+def test_stream_ids_that_cannot_be_used() -> None:
+    server = Scripted(streams=1)
+    for given_id in (1.0, 0.0, -1.0, 2.0**32, "1", None):
+        transaction_id = server.client.create_stream()
+        [refused] = server.say(commands.result(transaction_id, given_id))
+        assert isinstance(refused, CallRefused)
+        assert "cannot be used" in refused.status.description
+    transaction_id = server.client.create_stream()
+    [refused] = server.say(commands.error(transaction_id, StatusCode.CALL_FAILED, "no more"))
+    assert isinstance(refused, CallRefused)
+    assert refused.status.description == "no more"
+
+
+def test_a_publish_refused_by_error() -> None:
+    server = Scripted(streams=1)
+    server.client.publish(1, "cam")
+    publish_id = 5  # connect, createStream, releaseStream, FCPublish, publish
+    [refused] = server.say(commands.error(publish_id, StatusCode.PUBLISH_DENIED, "no"))
+    assert isinstance(refused, StreamRefused)
+    assert refused.status.code == StatusCode.PUBLISH_DENIED
+
+
+def test_media_is_dropped_until_the_play_starts() -> None:
+    server = Scripted(streams=1)
+    server.client.play(1, "cam")
+    assert server.send(Message(9, 0, 1, b"early")) == []
+    server.status(StatusCode.PLAY_PUBLISH_NOTIFY)
+    assert server.send(Message(9, 0, 1, b"video")) == [Message(9, 0, 1, b"video")]
+
+
+def test_stray_media_never_ends_a_client() -> None:
+    server = Scripted(streams=1)
+    for _ in range(200):
+        assert server.send(Message(9, 0, 7, b"stray")) == []
+    assert not server.client.closing
+
+
+def test_a_server_that_forgets_the_stream_id() -> None:
+    server = Scripted(streams=1)
+    server.client.play(1, "cam")
+    events = server.status(StatusCode.PLAY_START, 0)
+    assert [type(event) for event in events] == [StatusReceived, StreamStarted]
+    assert server.send(Message(9, 3, 0, b"video")) == [Message(9, 3, 1, b"video")]
+
+
+def test_data_of_the_connection_itself() -> None:
+    data = Message(18, 0, 0, encode_values("onMetaData"))
+    assert Scripted().send(data) == [data]
+
+
+@pytest.mark.parametrize(
+    "code", [StatusCode.PLAY_STOP, StatusCode.PLAY_COMPLETE, StatusCode.PLAY_UNPUBLISH_NOTIFY]
+)
+def test_ends_of_a_play(code: str) -> None:
+    [_, ended] = Scripted(streams=1).playing().status(code)
+    assert isinstance(ended, StreamEnded)
+    assert (ended.status.code, ended.failed) == (code, False)
+
+
+@pytest.mark.parametrize("code", [StatusCode.SEEK_FAILED, StatusCode.SEEK_INVALID_TIME])
+def test_a_failed_seek_ends_nothing(code: str) -> None:
+    events = Scripted(streams=1).playing().status(code, level=StatusLevel.ERROR)
+    assert [type(event) for event in events] == [StatusReceived]
+
+
+def test_a_failed_recording_does_not_end_the_publish() -> None:
+    server = Scripted(streams=1)
+    server.client.publish(1, "cam")
+    server.status(StatusCode.PUBLISH_START)
+    events = server.status(StatusCode.RECORD_FAILED, level=StatusLevel.ERROR)
+    assert [type(event) for event in events] == [StatusReceived]
+    [_, ended] = server.status(StatusCode.UNPUBLISH_SUCCESS)
+    assert isinstance(ended, StreamEnded)
+    assert ended.failed
+
+
+@pytest.mark.parametrize(
+    ("tc_url", "absolute"),
+    [("/backup", "rtmp://host/backup"), (None, "rtmp://host/live"), ("rtmp://b/live", "rtmp://b/live")],
+)
+def test_reconnect_request(tc_url: str | None, absolute: str) -> None:
+    info = {} if tc_url is None else {"tcUrl": tc_url}
+    events = Scripted().status(StatusCode.CONNECT_RECONNECT_REQUEST, 0, **info)
+    assert events == [ReconnectRequested(absolute, "because")]
+
+
+def test_the_servers_own_calls_are_answered() -> None:
+    server = Scripted()
+    events = server.say(Command("onBWCheck", 9, None, ()))
+    assert [type(event) for event in events] == [CommandReceived]
+    assert names(server.client) == ["_error"]
+    assert server.say(Command("onBWDone", 0, None, (8192.0,))) == []
+    assert server.client.data_to_send() == []
+
+
+def test_controls_on_the_wire() -> None:
+    session = Scripted().client
+    session.set_buffer_length(1, 3000)
+    session.set_window_ack_size(1000)
+    session.set_peer_bandwidth(2000)
+    session.set_peer_bandwidth(2000, BandwidthLimit.HARD)
+    session.send_user_control(control.PingResponse(5))
+    session.set_chunk_size(4096)
+    reader = ChunkReader(Limits())
+    messages = reader.receive_data(b"".join(session.data_to_send()))
+    assert [(message.type, message.payload.hex()) for message in messages] == [
+        (4, "000300000001" + "00000bb8"),
+        (5, "000003e8"),
+        (6, "000007d002"),
+        (6, "000007d000"),
+        (4, "000700000005"),
+        (1, "00001000"),
+    ]
+
+
+def test_pings_are_answered_and_silence_is_not_punished() -> None:
+    session = Scripted().client
+    assert session.next_deadline() is None
+    writer = ServerSession(random_bytes=counted, now=NOW)
+    writer.send_user_control(control.PingRequest(77))
+    session.receive_data(b"".join(writer.data_to_send()), NOW)
+    [reply] = ChunkReader(Limits()).receive_data(b"".join(session.data_to_send()))
+    assert control.parse_user_control(reply.payload) == control.PingResponse(77)
+
+
+def test_what_was_not_read_is_not_late() -> None:
+    session = Scripted().client
+    session.receive_data(b"\x03\0\0\0\0\0\x09\x14\0\0\0\0abc", NOW)
+    deadline = session.next_deadline()
+    assert deadline is not None
+    session.reading_resumed(deadline + 1)
+    session.handle_timeout(deadline + 1)
+    assert not session.closing
+    session.handle_timeout(2 * deadline)
+    [failed] = session.events_received()
+    assert isinstance(failed, SessionFailed)
+    assert failed.error.reason == "partial_message_timeout"
+
+
+@given(st.binary(max_size=300))
+def test_hostile_bytes_never_raise(data: bytes) -> None:
+    server = Scripted(streams=1).playing()
+    server.client.receive_data(data, NOW)
+    server.client.events_received()
+
+
+@given(st.sampled_from(["_result", "_error", "onStatus"]), st.lists(st.none() | st.text() | st.floats()))
+def test_hostile_answers_never_raise(name: str, args: list[AmfValue]) -> None:
+    server = Scripted(streams=1).playing()
+    server.client.create_stream()
+    for transaction_id in range(8):
+        server.say(Command(name, transaction_id, None, tuple(args)), transaction_id % 2)
