@@ -1,0 +1,244 @@
+"""Whatever publishers and players do: no player sees what it cannot decode, or sees it twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine_kit import AAC_HEADER, AVC_HEADER, AVC_HEADER_2, KEY, House, disposable, inter, keyframe, sound
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.packet import AUDIO, VIDEO, Packet, RtmpWire
+from rtmpd.engine.publication import Publication
+from rtmpd.engine.registry import EngineLimits
+from rtmpd.engine.subscriber import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy, Subscription
+from rtmpd.exceptions import ResourceExhausted
+from rtmpd.rtmp.messages import Message
+
+POLICY = SlowPlayerPolicy(
+    max_backlog_bytes=600, max_backlog_seconds=3.0, resume_backlog_bytes=100, disconnect_after=20.0
+)
+
+
+@dataclass(frozen=True)
+class RecordingWire:
+    """Keeps the packets themselves: the image is their number in ``packets``."""
+
+    tag: int
+    packets: list[Packet] = field(default_factory=list, compare=False)
+
+    def encode(self, packet: Packet) -> bytes:
+        self.packets.append(packet)
+        return (len(self.packets) - 1).to_bytes(4, "big") + bytes(len(packet.payload))
+
+
+class CheckingSink:
+    """A player that follows what it gets and complains about what it could not decode."""
+
+    def __init__(self, wire_format: RecordingWire | RtmpWire) -> None:
+        self.wire_format = wire_format
+        self.unsent = 0
+        self.slow = False
+        self.closed = False
+        self.detached = False
+        self.mid_gop_allowed = False
+        self.headers: dict[int, bytes] = {}
+        self.last_frame = -1
+        self.last_audio = -1
+
+    def write(self, data: bytes) -> None:
+        assert not self.closed
+        assert not self.detached
+        assert isinstance(self.wire_format, RecordingWire)
+        if self.slow:
+            self.unsent += len(data)
+        while data:
+            packet = self.wire_format.packets[int.from_bytes(data[:4], "big")]
+            data = data[4 + len(packet.payload) :]
+            self.decode(packet)
+
+    def decode(self, packet: Packet) -> None:
+        payload = packet.payload
+        if payload in (AAC_HEADER, AVC_HEADER, AVC_HEADER_2):
+            self.headers[packet.kind] = payload
+            return
+        assert packet.kind in self.headers, "a frame before its header"
+        number = int(payload.split(b"#")[1])
+        if packet.kind == AUDIO:
+            assert number > self.last_audio, "audio out of order or twice"
+            self.last_audio = number
+            return
+        version, kind = payload[5:7].decode()
+        assert self.headers[VIDEO] == (AVC_HEADER if version == "1" else AVC_HEADER_2), "wrong header"
+        if kind == "K":
+            assert number >= self.last_frame, "keyframe out of order"
+        elif not (self.mid_gop_allowed and self.last_frame < 0):
+            depends_on = int(payload.split(b"#")[2])
+            assert self.last_frame >= depends_on, "in the middle of a GOP"
+            assert number > self.last_frame, "video out of order or twice"
+        if kind != "D":
+            self.last_frame = number
+
+    def backlog(self) -> int:
+        return self.unsent
+
+    def close(self, reason: CloseReason) -> None:
+        self.closed = True
+
+    def stream_started(self) -> None:
+        self.headers.clear()
+
+    def stream_ended(self) -> None:
+        pass
+
+
+class Engine(RuleBasedStateMachine):
+    @initialize()
+    def start(self) -> None:
+        limits = EngineLimits(
+            gop=GopLimits(max_bytes=6000, max_ms=400, max_packets=20, audio_ms=100), memory_bytes=70_000
+        )
+        self.house = House(limits)
+        self.wires = [RecordingWire(0), RecordingWire(1)]
+        self.publication: Publication | None = None
+        self.players: list[tuple[CheckingSink, Subscription]] = []
+        self.timestamp = 0
+        self.number = 0
+        self.reference = -1
+        self.version = ""
+
+    @precondition(lambda self: self.publication is None)
+    @rule()
+    def publish(self) -> None:
+        try:
+            self.publication = self.house.publish()
+        except ResourceExhausted:
+            return
+        self.timestamp = 0
+        self.reference = -1
+        self.version = ""
+
+    @precondition(lambda self: self.publication is not None)
+    @rule()
+    def unpublish(self) -> None:
+        assert self.publication is not None
+        self.publication.close(CloseReason.FINISHED)
+        self.publication = None
+
+    @precondition(lambda self: self.publication is not None)
+    @rule(kinds=st.lists(st.sampled_from("KPPPDaaaAVW"), min_size=1, max_size=6))
+    def media(self, kinds: list[str]) -> None:
+        for kind in kinds:
+            self.timestamp += 10
+            self.number += 1
+            self.receive(kind)
+
+    def receive(self, kind: str) -> None:
+        tail = f"#{self.number}#{self.reference}#"
+        if kind == "A":
+            payload = AAC_HEADER
+        elif kind in "VW":
+            payload = AVC_HEADER if kind == "V" else AVC_HEADER_2
+            version = "1" if kind == "V" else "2"
+            if self.version and version != self.version:
+                # An encoder goes on with a keyframe after a new header.
+                self.version = version
+                self.send(VIDEO, payload)
+                self.receive("K")
+                return
+            self.version = version
+        elif kind == "a":
+            payload = sound(tail)
+        elif not self.version:
+            payload = inter("1P" + tail)
+        elif kind == "K":
+            payload = keyframe(f"{self.version}K{tail}")
+            self.reference = self.number
+        elif kind == "P":
+            payload = inter(f"{self.version}P{tail}")
+            self.reference = self.number
+        else:
+            payload = disposable(f"{self.version}D{tail}")
+        self.send(AUDIO if kind in "aA" else VIDEO, payload)
+
+    def send(self, kind: int, payload: bytes) -> None:
+        assert self.publication is not None
+        self.publication.receive(Message(kind, self.timestamp, 1, payload), self.house.loop.now)
+
+    @rule(seconds=st.sampled_from([0.0, 0.05, 0.5, 4.0]))
+    def run(self, seconds: float) -> None:
+        self.house.loop.now += seconds
+        self.house.loop.run(self.house.loop.now)
+        self.house.registry.sample(self.house.loop.now)
+
+    @rule(start=st.sampled_from(StartPolicy), wire=st.integers(0, 1), audio=st.booleans(), slow=st.booleans())
+    def attach(self, start: StartPolicy, wire: int, audio: bool, slow: bool) -> None:
+        sink = CheckingSink(self.wires[wire])
+        sink.slow = slow
+        sink.mid_gop_allowed = start is StartPolicy.LIVE
+        options = PlayOptions(start=start, receive_audio=audio, policy=POLICY)
+        try:
+            subscription = self.house.registry.attach(KEY, sink, options, self.house.loop.now)
+        except ResourceExhausted:
+            return
+        self.players.append((sink, subscription))
+
+    @precondition(lambda self: self.players)
+    @rule(data=st.data())
+    def detach(self, data: st.DataObject) -> None:
+        sink, subscription = self.players.pop(data.draw(st.integers(0, len(self.players) - 1)))
+        subscription.detach()
+        sink.detached = True
+
+    @precondition(lambda self: self.players)
+    @rule(data=st.data(), unsent=st.sampled_from([0, 50, 300, 550, 700]), paused=st.booleans())
+    def flow(self, data: st.DataObject, unsent: int, paused: bool) -> None:
+        sink, subscription = data.draw(st.sampled_from(self.players))
+        sink.unsent = unsent
+        if paused:
+            subscription.pause_writing()
+        else:
+            subscription.resume_writing()
+
+    @precondition(lambda self: self.players)
+    @rule(data=st.data(), what=st.sampled_from(["pause", "audio", "video"]), on=st.booleans())
+    def control(self, data: st.DataObject, what: str, on: bool) -> None:
+        _, subscription = data.draw(st.sampled_from(self.players))
+        {
+            "pause": subscription.set_paused,
+            "audio": subscription.receive_audio,
+            "video": subscription.receive_video,
+        }[what](on)
+
+    @invariant()
+    def books_balance(self) -> None:
+        if not hasattr(self, "house"):
+            return
+        budget = self.house.registry.budget
+        attached = [subscription for _, subscription in self.players if subscription.attached]
+        assert self.house.stats.players == len(attached)
+        assert self.house.stats.publishers == (self.publication is not None)
+        assert budget.backlog_bytes == sum(subscription.backlog_bytes for subscription in attached)
+        assert budget.gop_bytes >= 0
+        assert budget.header_bytes >= 0
+        assert bool(self.house.registry.streams) == bool(attached or self.publication)
+        assert self.house.stats.sink_errors == 0
+
+    def teardown(self) -> None:
+        if not hasattr(self, "house"):
+            return
+        self.house.loop.run(self.house.loop.now)
+        for _, subscription in self.players:
+            subscription.detach()
+        if self.publication is not None:
+            self.publication.close(CloseReason.FINISHED)
+        self.house.loop.run(self.house.loop.now)
+        assert not self.house.registry.streams
+        assert self.house.registry.budget.used == 0
+        assert self.house.stats.sink_errors == 0
+
+
+TestEngine = Engine.TestCase
+TestEngine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)

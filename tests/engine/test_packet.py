@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, RtmpWire
+
+
+class CountingWire:
+    def __init__(self) -> None:
+        self.encoded = 0
+
+    def encode(self, packet: Packet) -> bytes:
+        self.encoded += 1
+        return packet.payload
+
+
+@pytest.mark.parametrize(("kind", "csid"), [(AUDIO, 4), (DATA, 5), (VIDEO, 6)])
+def test_an_rtmp_image_has_its_own_chunk_stream_for_each_kind(kind: int, csid: int) -> None:
+    image = RtmpWire(65536, 1).encode(Packet(kind, 0x010203, b"body", 0))
+    assert image == bytes.fromhex(f"{csid:02x}010203000004{kind:02x}01000000") + b"body"
+
+
+def test_a_payload_longer_than_the_chunk_size_is_continued() -> None:
+    image = RtmpWire(4, 1).encode(Packet(VIDEO, 0, b"abcdefgh", 0))
+    assert image[12:] == b"abcd\xc6efgh"
+
+
+@pytest.mark.parametrize("timestamp", [2**32 + 5, 5 - 2**32])
+def test_a_64_bit_timestamp_is_reduced_on_the_wire(timestamp: int) -> None:
+    wire = RtmpWire(65536, 1)
+    assert wire.encode(Packet(AUDIO, timestamp, b"x", 0)) == wire.encode(Packet(AUDIO, 5, b"x", 0))
+
+
+def test_the_image_of_the_last_format_is_kept() -> None:
+    first, second = CountingWire(), CountingWire()
+    packet = Packet(AUDIO, 0, b"x", 0)
+    for wire in (first, first, second, second):
+        assert packet.encoded(wire) == b"x"
+    assert (first.encoded, second.encoded) == (1, 1)
+
+
+def test_equal_formats_share_an_image() -> None:
+    packet = Packet(AUDIO, 0, b"x", 0)
+    assert packet.encoded(RtmpWire(128, 1)) is packet.encoded(RtmpWire(128, 1))
+    assert packet.encoded(RtmpWire(128, 1)) is not packet.encoded(RtmpWire(128, 2))
+
+
+def test_a_restamped_packet_leaves_the_original_alone() -> None:
+    packet = Packet(VIDEO, 7, b"x", 1)
+    again = packet.restamped(9)
+    assert (packet.timestamp, again.timestamp, again.payload, again.flags) == (7, 9, b"x", 1)

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import pytest
+from engine_kit import (
+    AAC_HEADER,
+    AVC_END,
+    AVC_HEADER,
+    AVC_HEADER_2,
+    FakeSink,
+    House,
+    inter,
+    keyframe,
+    metadata,
+    sound,
+)
+
+from rtmpd.engine.packet import RtmpWire
+from rtmpd.engine.subscriber import CloseReason
+from rtmpd.exceptions import UsageError
+from rtmpd.rtmp.messages import Message
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def unwrapped(house: House, *timestamps: int) -> list[int]:
+    """64-bit timestamps that a player sees for audio stamped ``timestamps``."""
+    sink, _ = house.play()
+    publication = house.publish()
+    house.send(publication, *[(at, b"\x2fmp3") for at in timestamps])
+    return [int(word.split("@")[1]) for word in sink.words]
+
+
+@pytest.mark.parametrize("first", [0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
+def test_the_first_timestamp_is_itself(house: House, first: int) -> None:
+    assert unwrapped(house, first) == [first]
+
+
+def test_time_goes_on_past_32_bits(house: House) -> None:
+    assert unwrapped(house, 0xFFFFFFF0, 0x10, 0xFFFFFFFF, 0x20) == [
+        0xFFFFFFF0,
+        0x100000010,
+        0xFFFFFFFF,
+        0x100000020,
+    ]
+
+
+def test_a_step_back_is_a_step_back_not_a_wrap(house: House) -> None:
+    assert unwrapped(house, 5000, 0, 40) == [5000, 0, 40]
+
+
+def test_obs_ends_its_sequence_at_0_and_time_does_not_follow(house: House) -> None:
+    # quirk(obs): SequenceEnd is stamped 0 (protocol 2.10).
+    far = 0x90000000
+    sink, _ = house.play()
+    publication = house.publish()
+    house.send_headers(publication, far)
+    house.send(publication, (far, keyframe()), (0, AVC_END), (far + 40, inter()))
+    assert sink.words[-3:] == [f"K@{far}", f"END@{2**32}", f"P@{far + 40}"]
+    assert publication.stream.stats.timestamp_regressions == 0
+    assert publication.stream.stats.video_timestamp == far + 40
+
+
+def test_jumps_are_counted_by_medium_and_passed_on(house: House) -> None:
+    publication = house.publish()
+    house.send_headers(publication)
+    stats = publication.stream.stats
+    house.send(publication, (100, keyframe()), (60, sound()), (140, inter()), (80, sound()))
+    assert (stats.timestamp_regressions, stats.timestamp_gaps) == (0, 0)
+    house.send(publication, (1140, inter()), (2141, inter()), (70, sound()))
+    assert (stats.timestamp_regressions, stats.timestamp_gaps) == (1, 1)
+    assert stats.skew_ms == 2141 - 70
+
+
+def test_ingest_is_counted_by_medium(house: House) -> None:
+    publication = house.publish()
+    house.loop.now = 7.0
+    house.send(publication, (0, metadata(width=1.0)), (0, AAC_HEADER), (0, AVC_HEADER))
+    house.send(publication, (0, keyframe()), (20, sound()), (40, inter()), (2000, keyframe()))
+    stats = publication.stream.stats
+    assert (stats.audio_messages_in, stats.video_messages_in, stats.data_messages_in) == (2, 4, 1)
+    assert stats.audio_bytes_in == len(AAC_HEADER) + len(sound())
+    assert stats.video_bytes_in == len(AVC_HEADER) + 3 * len(keyframe())
+    assert (stats.audio_headers, stats.video_headers, stats.keyframes) == (1, 1, 2)
+    assert (stats.keyframe_interval_ms, stats.keyframe_interval_max_ms) == (2000, 2000)
+    assert (stats.video_codec, stats.audio_codec, stats.audio_sample_rate) == ("avc1", "mp4a", 44100)
+    assert (stats.last_media_at, stats.keyframe_at) == (7.0, 7.0)
+
+
+def test_the_longest_keyframe_interval_is_remembered(house: House) -> None:
+    publication = house.publish()
+    house.send_headers(publication)
+    house.send(publication, *[(at, keyframe()) for at in (0, 2000, 7000, 8000)])
+    stats = publication.stream.stats
+    assert (stats.keyframe_interval_ms, stats.keyframe_interval_max_ms) == (1000, 5000)
+
+
+def test_sequence_headers_changed_and_repeated_are_counted(house: House) -> None:
+    publication = house.publish()
+    house.send(publication, *[(0, header) for header in (AVC_HEADER, AVC_HEADER, AVC_HEADER_2, AAC_HEADER)])
+    stats = publication.stream.stats
+    assert (stats.sequence_header_changes, stats.sequence_header_repeats) == (1, 1)
+
+
+def test_unknown_packets_are_counted_and_relayed(house: House) -> None:
+    sink = house.play()[0]
+    publication = house.publish()
+    house.send(publication, (0, b"\x9ehvc1what"), (0, b"\x9fOpus"))
+    assert publication.stream.stats.unknown_packets == 2
+    assert len(sink.words) == 2
+
+
+def test_codecs_without_headers_are_named_from_their_frames(house: House) -> None:
+    publication = house.publish()
+    house.send(publication, (0, b"\x12h263"))
+    publication.receive(Message(8, 0, 1, b"\x2fmp3"), 0.0)
+    stats = publication.stream.stats
+    assert (stats.video_codec, stats.audio_codec, stats.audio_sample_rate) == ("h263", ".mp3", 44100)
+
+
+def test_metadata_reaches_players_without_its_wrapper(house: House) -> None:
+    sink = house.play(sink=FakeSink(RtmpWire(65536, 1)))[0]
+    publication = house.publish()
+    house.send(publication, (5, metadata(width=640.0, duration=9.0)))
+    image = b"".join(sink.writes)
+    assert image[12:].startswith(b"\x02\x00\x0aonMetaData\x08")
+    assert b"width" in image
+    assert b"duration" not in image
+
+
+def test_other_data_messages_pass_as_they_are(house: House) -> None:
+    sink = house.play(sink=FakeSink(RtmpWire(65536, 1)))[0]
+    publication = house.publish()
+    cue = b"\x02\x00\x0aonCuePoint\x05"
+    house.send(publication, (5, cue))
+    publication.receive(Message(18, 6, 1, b"\x02\x00\x0d@setDataFrame" + cue), 0.0)
+    publication.receive(Message(15, 7, 1, b"\x00" + cue), 0.0)
+    house.loop.run()
+    header = "05 0000%02x 00000e 12 01000000"
+    assert b"".join(sink.writes) == b"".join(bytes.fromhex(header % at) + cue for at in (5, 6, 7))
+
+
+def test_metadata_that_cannot_be_read_or_is_too_large_is_dropped(house: House) -> None:
+    sink = house.play()[0]
+    publication = house.publish()
+    house.send(publication, (0, b"\x02\x00\x0aonMetaData\x08\xff"), (0, metadata() + bytes(70_000)))
+    assert sink.words == []
+    assert house.stats.drops == publication.stream.stats.drops == {"bad_metadata": 2}
+
+
+def test_control_messages_are_none_of_its_business(house: House) -> None:
+    with pytest.raises(UsageError, match="type 4"):
+        house.publish().receive(Message(4, 0, 0, b""), 0.0)
+
+
+def test_what_comes_after_the_end_is_ignored(house: House) -> None:
+    sink = house.play()[0]
+    publication = house.publish()
+    publication.close(CloseReason.FINISHED)
+    publication.close(CloseReason.KICKED)
+    house.send(publication, (0, b"\x2fmp3"))
+    assert sink.words == []
+    assert house.stats.publishes_ended == {"finished": 1}
+    assert house.stats.publishers == 0

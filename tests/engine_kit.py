@@ -1,0 +1,205 @@
+"""Stand-ins for the engine's neighbours: a loop with a manual clock, sinks that can be read, media."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, RtmpWire
+from rtmpd.engine.publication import Publication
+from rtmpd.engine.registry import EngineLimits, Registry
+from rtmpd.engine.stats import ServerStats
+from rtmpd.engine.stream import Stream, StreamKey
+from rtmpd.engine.subscriber import CloseReason, PlayOptions, Subscription
+from rtmpd.rtmp import amf
+from rtmpd.rtmp.messages import Message
+
+KEY = StreamKey("live", "cam")
+
+AVC_HEADER = bytes.fromhex("170000000001640028ff")
+AVC_HEADER_2 = bytes.fromhex("170000000001640033ff")
+AAC_HEADER = bytes.fromhex("af001210")
+AVC_END = bytes.fromhex("1702000000")
+HEVC_HEADER = b"\x90hvc1" + bytes(23)
+HDR = b"\x84hvc1" + bytes(6)
+
+
+def keyframe(body: str = "K") -> bytes:
+    return b"\x17\x01\x00\x00\x00" + body.encode()
+
+
+def inter(body: str = "P") -> bytes:
+    return b"\x27\x01\x00\x00\x00" + body.encode()
+
+
+def disposable(body: str = "D") -> bytes:
+    return b"\x37\x01\x00\x00\x00" + body.encode()
+
+
+def sound(body: str = "a") -> bytes:
+    return b"\xaf\x01" + body.encode()
+
+
+def metadata(**properties: float) -> bytes:
+    return amf.encode_values("@setDataFrame", "onMetaData", amf.EcmaArray(properties))
+
+
+def name_of(kind: int, payload: bytes) -> str:
+    """A short word for a payload, so that a transcript can be read."""
+    if kind == DATA:
+        return "meta" if b"onMetaData" in payload[:16] else "data"
+    if kind == AUDIO:
+        return "AAC" if payload == AAC_HEADER else payload[2:].decode(errors="replace")
+    fixed = {
+        AVC_HEADER: "AVC",
+        AVC_HEADER_2: "AVC2",
+        AVC_END: "END",
+        HEVC_HEADER: "HEVC",
+        HDR: "HDR",
+    }
+    return fixed.get(payload) or payload[5:].rstrip(b".").decode(errors="replace")
+
+
+@dataclass(frozen=True)
+class NamedWire:
+    """A wire format that can be read: ``name@timestamp`` and a space; pads to the payload's size."""
+
+    tag: str = ""
+
+    def encode(self, packet: Packet) -> bytes:
+        word = f"{self.tag}{name_of(packet.kind, packet.payload)}@{packet.timestamp}"
+        return word.encode().ljust(len(packet.payload), b".") + b" "
+
+
+class FakeSink:
+    """A sink that keeps what it is handed. ``stuck`` leaves everything unsent."""
+
+    def __init__(self, wire_format: NamedWire | RtmpWire | None = None) -> None:
+        self.wire_format = wire_format or NamedWire()
+        self.writes: list[bytes] = []
+        self.calls: list[str] = []
+        self.unsent = 0
+        self.stuck = False
+        self.on_write: Callable[[], None] | None = None
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+        if self.stuck:
+            self.unsent += len(data)
+        if self.on_write is not None:
+            self.on_write()
+
+    def backlog(self) -> int:
+        return self.unsent
+
+    def close(self, reason: CloseReason) -> None:
+        self.calls.append(f"close:{reason}")
+
+    def stream_started(self) -> None:
+        self.calls.append("started")
+
+    def stream_ended(self) -> None:
+        self.calls.append("ended")
+
+    @property
+    def words(self) -> list[str]:
+        """Every packet handed over so far, padding cut off."""
+        return [word.rstrip(".") for word in b"".join(self.writes).decode().split()]
+
+    def take(self) -> str:
+        """The words since the last ``take``, as one line."""
+        line = " ".join(self.words)
+        self.writes.clear()
+        return line
+
+
+class FakePublisher:
+    def __init__(self) -> None:
+        self.closed: CloseReason | None = None
+
+    def close(self, reason: CloseReason) -> None:
+        self.closed = reason
+
+
+class FakeLoop:
+    """``call_soon``, ``call_later`` and a clock that moves only when told."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.soon: list[Callable[[], None]] = []
+        self.later: list[tuple[float, Callable[[], None]]] = []
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.soon.append(callback)
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
+        self.later.append((self.now + delay, callback))
+
+    def clock(self) -> float:
+        return self.now
+
+    def turn(self) -> None:
+        """One turn of the loop: what was due at its start."""
+        due = [callback for when, callback in self.later if when <= self.now]
+        self.later = [(when, callback) for when, callback in self.later if when > self.now]
+        ready, self.soon = self.soon, []
+        for callback in ready + due:
+            callback()
+
+    def run(self, until: float | None = None) -> None:
+        """Turn until nothing is left to do, moving the clock to each timer, at most to ``until``."""
+        while self.soon or any(when <= self.now for when, _ in self.later):
+            self.turn()
+        while self.later and (until is None or min(when for when, _ in self.later) <= until):
+            self.now = max(self.now, min(when for when, _ in self.later))
+            self.turn()
+            while self.soon:
+                self.turn()
+        if until is not None:
+            self.now = max(self.now, until)
+
+
+@dataclass
+class House:
+    """A registry with its surroundings, and short verbs for transcripts."""
+
+    limits: EngineLimits = field(default_factory=EngineLimits)
+    loop: FakeLoop = field(default_factory=FakeLoop)
+    stats: ServerStats = field(default_factory=ServerStats)
+
+    def __post_init__(self) -> None:
+        flusher = Flusher(self.loop.call_soon, self.loop.call_later, self.loop.clock)
+        self.registry = Registry(flusher, self.stats, self.limits)
+
+    @property
+    def stream(self) -> Stream:
+        return self.registry.streams[KEY]
+
+    def publish(self, key: StreamKey = KEY) -> Publication:
+        return self.registry.claim(key, FakePublisher(), self.loop.now)
+
+    def play(
+        self,
+        options: PlayOptions | None = None,
+        sink: FakeSink | None = None,
+        key: StreamKey = KEY,
+    ) -> tuple[FakeSink, Subscription]:
+        sink = sink or FakeSink()
+        return sink, self.registry.attach(key, sink, options or PlayOptions(), self.loop.now)
+
+    def send(self, publication: Publication, *media: tuple[int, bytes]) -> None:
+        """Receive each (timestamp, payload), then let the loop run."""
+        for timestamp, payload in media:
+            publication.receive(message(timestamp, payload), self.loop.now)
+        self.loop.run(self.loop.now)
+
+    def send_headers(self, publication: Publication, timestamp: int = 0) -> None:
+        self.send(publication, (timestamp, AAC_HEADER), (timestamp, AVC_HEADER))
+
+
+def message(timestamp: int, payload: bytes) -> Message:
+    """A message whose type follows from its first byte, as far as the payloads of these tests go."""
+    first = payload[:1]
+    kind = DATA if first == b"\x02" else AUDIO if first.endswith((b"\x2f", b"\xaf", b"\x9f")) else VIDEO
+    return Message(kind, timestamp & 0xFFFFFFFF, 1, payload)
