@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rtmpd import __version__
-from rtmpd.daemon import logs, reference, settings
+from rtmpd.daemon import bench_command, logs, reference, settings
 from rtmpd.daemon.config import Config
 from rtmpd.exceptions import ConfigError
 
@@ -29,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(bench_command.app)
 
 ConfigPath = Annotated[
     Path | None,

@@ -1,0 +1,374 @@
+"""Many players in one process: a few that read every packet, and many whose bytes are only counted.
+
+A *parsed* player is woken for every arrival and takes the stream apart: it measures latency and missing
+packets. A *counted* player is parsed up to its first key frame; after that its socket is drained
+``1 / SWEEPS_PER_SECOND`` seconds apart and the bytes are thrown away by the kernel where it can, which costs
+about a microsecond, and lets one core hold thousands. The server cannot tell them from each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from rtmpd.exceptions import ProtocolError, UsageError
+from rtmpd.media.tags import KEYFRAME, video_flags
+from rtmpd.net.load import Dialled, Dialler, Distribution, dial_all, refusal, stream_name
+from rtmpd.net.load_media import read_stamp
+from rtmpd.net.tasks import TaskSet
+from rtmpd.rtmp import messages as control
+from rtmpd.rtmp.chunks import ChunkReader, encode_message
+from rtmpd.rtmp.constants import CSID_CONTROL, DEFAULT_WINDOW_SIZE, MessageType
+from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.url import RtmpUrl
+
+SWEEPS_PER_SECOND: Final = 20
+_SLICES: Final = 25
+"""A sweep is cut into so many turns of the loop, so that parsed players are not held up by it."""
+_ACKNOWLEDGE_EVERY: Final = DEFAULT_WINDOW_SIZE // 2
+_READ_BYTES: Final = 256 * 1024
+_BUFFER: Final = memoryview(bytearray(1024 * 1024))
+# On Linux a truncating read of a TCP socket drops the bytes without copying them.
+_DISCARD: Final = socket.MSG_TRUNC if sys.platform == "linux" else 0
+_AUDIO: Final = int(MessageType.AUDIO)
+_VIDEO: Final = int(MessageType.VIDEO)
+
+
+@dataclass(frozen=True, slots=True)
+class PlayLoad:
+    """What to do to the server. Times in seconds."""
+
+    players: int
+    duration: float
+    """Of the measurement, which begins when every player has a picture."""
+    warmup: float = 1.0
+    """Between the last picture and the measurement."""
+    patience: float = 15.0
+    """How long to wait for pictures after the last player connected."""
+    rate: float = 0.0
+    """Players that join in a second; 0 is as fast as they are answered."""
+    streams: int = 1
+    """Streams that the players are spread over, by the ``{i}`` in the name."""
+    parsed: int = 32
+    """Players that take their stream apart, spread evenly over all."""
+    stalled: int = 0
+    """Counted players that stop reading at their first key frame, spread evenly over the counted."""
+
+    def __post_init__(self) -> None:
+        if self.players < 1 or self.streams < 1 or self.duration <= 0:
+            raise UsageError("players, streams and duration are all more than 0")
+
+
+@dataclass(frozen=True, slots=True)
+class PlayReport:
+    """What the players saw. Bytes and times are of the measurement only, joining times of all."""
+
+    players: int
+    parsed: int
+    stalled: int
+    failures: dict[str, int]
+    """Players that could not connect or play, by reason."""
+    closed: int
+    """Players whose connection the server ended."""
+    without_picture: int
+    joining_seconds: float
+    """From the first connect to the last."""
+    connect_ms: Distribution
+    """From the first SYN to the answer to connect."""
+    first_frame_ms: Distribution
+    """From the first SYN to the first key frame."""
+    seconds: float
+    bytes: int
+    bits_per_second: Distribution
+    """Of each player that reads."""
+    longest_silence_ms: Distribution
+    """Of each player that reads: its longest time without a byte; 50 ms fine for the counted ones."""
+    latency_ms: Distribution
+    """Of each stamped packet at the parsed players; none when the publisher does not stamp."""
+    packets: int
+    """Stamped packets at the parsed players."""
+    missing: int
+    """Numbers that were skipped among them."""
+    cpu_seconds: float
+    """Of this process: at more than about 0.8 times ``seconds`` it measures itself."""
+    late_ms: Distribution
+    """How late this process ran what was due, which is in every latency above."""
+
+
+class _Player:
+    """One connection, from its first byte of media."""
+
+    __slots__ = (
+        "acknowledged",
+        "bytes",
+        "closed",
+        "first_frame_at",
+        "joined_ns",
+        "last_at",
+        "last_number",
+        "link",
+        "longest_silence",
+        "parsed",
+        "reader",
+        "recv_into",
+        "sock",
+        "stalled",
+    )
+
+    def __init__(self, link: Dialled, *, parsed: bool, stalled: bool, now: float) -> None:
+        self.link = link
+        self.sock = link.sock
+        self.recv_into = link.sock.recv_into
+        self.reader: ChunkReader = link.reader
+        self.parsed = parsed
+        self.stalled = stalled
+        self.bytes = 0
+        self.acknowledged = 0
+        self.last_at = now
+        self.longest_silence = 0.0
+        self.joined_ns = time.monotonic_ns()
+        self.first_frame_at = 0.0
+        self.last_number = -1
+        self.closed = False
+
+    def heard(self, size: int, now: float) -> None:
+        """Count an arrival."""
+        self.bytes += size
+        silence = now - self.last_at
+        self.last_at = now
+        if silence > self.longest_silence:
+            self.longest_silence = silence
+        if self.bytes - self.acknowledged >= _ACKNOWLEDGE_EVERY:
+            self.acknowledged = self.bytes
+            report = control.acknowledgement(self.bytes & 0xFFFFFFFF)
+            _send(self.sock, report)
+
+
+@dataclass(slots=True)
+class _Measured:
+    """What the parsed players add up, from the beginning of the measurement."""
+
+    latencies: list[float] = field(default_factory=list)
+    """Seconds."""
+    missing: int = 0
+    lateness: list[float] = field(default_factory=list)
+    """Seconds."""
+
+
+class PlayerCrowd:
+    """Runs one PlayLoad. ``on_phase`` is told ``joined``, ``measuring`` and ``measured`` as they come."""
+
+    def __init__(self, url: RtmpUrl, load: PlayLoad, on_phase: Callable[[str], None]) -> None:
+        self._url = url
+        self._load = load
+        self._on_phase = on_phase
+        self._loop = asyncio.get_running_loop()
+        self._players: list[_Player] = []
+        self._counted: list[_Player] = []
+        self._failures: dict[str, int] = {}
+        self._waiting = load.players
+        """Players that may still see their first picture."""
+        self._all_playing = asyncio.Event()
+        self._measured = _Measured()
+        self._tasks = TaskSet()
+        self._slice = 0
+
+    async def run(self) -> PlayReport:
+        """Join, wait for pictures, measure, leave. Raises ``UsageError`` and ``OSError`` for a bad URL."""
+        load = self._load
+        dialler = await Dialler.resolve(self._url, 4096)
+        self._tasks.start(self._sweep(), name="sweep")
+        try:
+            begin = self._loop.time()
+            await dial_all(load.players, load.rate, lambda i: self._join(dialler, i), self._failures)
+            joining = self._loop.time() - begin
+            self._waiting -= sum(self._failures.values())
+            await self._wait_for_pictures()
+            self._on_phase("joined")
+            await asyncio.sleep(load.warmup)
+            return await self._measure(joining)
+        finally:
+            self._tasks.cancel()
+            for player in self._players:
+                self._close(player)
+
+    # Joining
+
+    async def _join(self, dialler: Dialler, index: int) -> None:
+        load = self._load
+        parsed = _evenly(index, load.players, load.parsed)
+        stalled = not parsed and _evenly(index, load.players, load.stalled)
+        link = await dialler.play(stream_name(self._url.name, index, load.streams))
+        player = _Player(link, parsed=parsed, stalled=stalled, now=self._loop.time())
+        self._players.append(player)
+        self._loop.add_reader(link.sock, self._read, player)
+        self._take(player, link.early)
+
+    async def _wait_for_pictures(self) -> None:
+        with contextlib.suppress(TimeoutError):  # The report says how many are without.
+            async with asyncio.timeout(self._load.patience):
+                if self._waiting > 0:
+                    await self._all_playing.wait()
+
+    def _has_picture(self, player: _Player) -> None:
+        player.first_frame_at = self._loop.time()
+        self._waiting -= 1
+        if self._waiting <= 0:
+            self._all_playing.set()
+        if not player.parsed and not player.closed:
+            self._loop.remove_reader(player.sock)
+            if not player.stalled:
+                self._counted.append(player)
+
+    # Receiving
+
+    def _read(self, player: _Player) -> None:
+        """A parsed player's socket, or that of one without a picture, has something."""
+        try:
+            data = player.sock.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._close(player)
+            return
+        player.heard(len(data), self._loop.time())
+        try:
+            self._take(player, player.reader.receive_data(data))
+        except ProtocolError as error:
+            self._fail(player, str(error))
+
+    def _take(self, player: _Player, messages: list[Message]) -> None:
+        now_ns = time.monotonic_ns()
+        measured = self._measured
+        for message in messages:
+            kind = message.type
+            if kind != _VIDEO and kind != _AUDIO:
+                self._take_other(player, message)
+                continue
+            payload = message.payload
+            if not player.first_frame_at and kind == _VIDEO and video_flags(payload) & KEYFRAME:
+                self._has_picture(player)
+            stamp = read_stamp(payload)
+            # What is older than the player came out of a cache: that is no latency.
+            if stamp is None or stamp[0] < player.joined_ns:
+                continue
+            measured.latencies.append((now_ns - stamp[0]) / 1e9)
+            if player.last_number >= 0:
+                measured.missing += max(0, stamp[1] - player.last_number - 1)
+            player.last_number = stamp[1]
+
+    def _take_other(self, player: _Player, message: Message) -> None:
+        refused = refusal(message)
+        if refused is not None:
+            self._fail(player, str(refused))
+        elif message.type == MessageType.USER_CONTROL:
+            event = control.parse_user_control(message.payload)
+            if isinstance(event, control.PingRequest):
+                _send(player.sock, control.user_control(control.PingResponse(event.timestamp)))
+
+    async def _sweep(self) -> None:
+        """Drain the counted players, a slice at a time, for ever."""
+        loop = self._loop
+        step = 1.0 / SWEEPS_PER_SECOND / _SLICES
+        due = loop.time()
+        while True:
+            due = max(due + step, loop.time() - step)
+            await asyncio.sleep(due - loop.time())
+            now = loop.time()
+            self._measured.lateness.append(max(0.0, now - due))
+            self._slice = (self._slice + 1) % _SLICES
+            for player in self._counted[self._slice :: _SLICES]:
+                try:
+                    size = player.recv_into(_BUFFER, 0, _DISCARD)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    size = 0
+                if size:
+                    player.heard(size, now)
+                else:
+                    self._close(player)
+
+    # Leaving
+
+    def _fail(self, player: _Player, text: str) -> None:
+        self._failures[text] = self._failures.get(text, 0) + 1
+        self._close(player)
+
+    def _close(self, player: _Player) -> None:
+        if player.closed:
+            return
+        player.closed = True
+        if player in self._counted:
+            self._counted.remove(player)
+        else:
+            self._loop.remove_reader(player.sock)
+        player.sock.close()
+        if not player.first_frame_at:
+            self._waiting -= 1
+            if self._waiting <= 0:
+                self._all_playing.set()
+
+    # The measurement
+
+    async def _measure(self, joining: float) -> PlayReport:
+        readers = [player for player in self._players if not player.stalled and not player.closed]
+        started = self._loop.time()
+        for player in readers:
+            player.longest_silence = 0.0
+            player.last_at = started
+        before = [player.bytes for player in readers]
+        cpu_before = time.process_time()
+        measured = self._measured = _Measured()
+        self._on_phase("measuring")
+        await asyncio.sleep(self._load.duration)
+        ended = self._loop.time()
+        cpu = time.process_time() - cpu_before
+        received = [player.bytes - base for player, base in zip(readers, before, strict=True)]
+        silences = [max(player.longest_silence, ended - player.last_at) for player in readers]
+        closed = sum(player.closed for player in self._players)
+        self._on_phase("measured")
+        playing = [player for player in self._players if player.first_frame_at]
+        links = [player.link for player in self._players]
+        seconds = ended - started
+        return PlayReport(
+            players=self._load.players,
+            parsed=sum(player.parsed for player in playing),
+            stalled=sum(player.stalled for player in playing),
+            failures=self._failures,
+            closed=closed,
+            without_picture=self._load.players - len(playing),
+            joining_seconds=round(joining, 3),
+            connect_ms=Distribution.of([link.connected_at - link.started_at for link in links], 1e3),
+            first_frame_ms=Distribution.of(
+                [player.first_frame_at - player.link.started_at for player in playing], 1e3
+            ),
+            seconds=round(seconds, 3),
+            bytes=sum(received),
+            bits_per_second=Distribution.of([size * 8 / seconds for size in received]),
+            longest_silence_ms=Distribution.of(silences, 1e3),
+            latency_ms=Distribution.of(measured.latencies, 1e3),
+            packets=len(measured.latencies),
+            missing=measured.missing,
+            cpu_seconds=round(cpu, 3),
+            late_ms=Distribution.of(measured.lateness, 1e3),
+        )
+
+
+def _evenly(index: int, total: int, wanted: int) -> bool:
+    """Whether ``index`` is one of ``wanted`` numbers spread evenly over 0..``total``-1."""
+    return (index + 1) * wanted // total > index * wanted // total
+
+
+def _send(sock: socket.socket, message: Message) -> None:
+    """Say something small; a connection that cannot take it is found out when it is read."""
+    with contextlib.suppress(OSError):
+        sock.send(encode_message(message.type, 0, 0, message.payload, CSID_CONTROL, 4096))
