@@ -20,6 +20,7 @@ from pathlib import Path
 import imageio_ffmpeg
 
 MICROSECONDS = 1_000_000
+_MEDIA = ("-map", "0:v?", "-map", "0:a?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,26 +155,22 @@ class FFmpeg:
         *,
         rate: float | None = 1.0,
         loop: bool = False,
-        rtmp: tuple[str, ...] = (),
     ) -> contextlib.AbstractContextManager[Running]:
         """Publish a clip unchanged. ``rate`` is a multiple of real time, None for as fast as it goes."""
         pace = [] if rate is None else ["-readrate", str(rate)]
         repeat = ["-stream_loop", "-1"] if loop else []
         return start(
             *self.command(
-                *repeat, *pace, "-i", str(clip), "-map", "0", "-c", "copy",
-                "-copyts", "-f", "flv", *rtmp, url,
+                *repeat, *pace, "-i", str(clip), *_MEDIA, "-c", "copy",
+                "-copyts", "-f", "flv", url,
             )
         )  # fmt: skip
 
-    def pull(
-        self, url: str, output: Path, *, seconds: float | None = None, rtmp: tuple[str, ...] = ()
-    ) -> contextlib.AbstractContextManager[Running]:
-        """Play a stream into an FLV file without touching a byte, for ``seconds`` of media or to its end."""
-        limit = [] if seconds is None else ["-t", str(seconds)]
+    def pull(self, url: str, output: Path) -> contextlib.AbstractContextManager[Running]:
+        """Play a stream to its end into an FLV file, without touching a byte."""
         return start(
             *self.command(
-                *rtmp, "-rw_timeout", str(20 * MICROSECONDS), "-i", url, *limit, "-map", "0", "-c", "copy",
+                "-rw_timeout", str(20 * MICROSECONDS), "-i", url, *_MEDIA, "-c", "copy",
                 "-copyts", "-f", "flv", "-y", str(output),
             )
         )  # fmt: skip
@@ -199,7 +196,7 @@ class FFmpeg:
     def count_frames(self, path: Path) -> dict[str, int]:
         """Frames decoded per medium; any decoding error fails."""
         listing = self.run(
-            "-xerror", "-err_detect", "explode", "-i", str(path), "-map", "0", "-fps_mode", "passthrough",
+            "-xerror", "-err_detect", "explode", "-i", str(path), *_MEDIA, "-fps_mode", "passthrough",
             "-f", "framemd5", "-",
         )  # fmt: skip
         frames = parse_framemd5(listing)
@@ -224,6 +221,9 @@ def parse_framemd5(listing: str) -> Packets:
                     extradata[stream] = digest
             continue
         stream, dts, pts, _duration, size, md5 = (field.strip() for field in line.split(",")[:6])
+        if size == "0":
+            # The demuxer makes a packet of nothing out of an Enhanced RTMP audio sequence header.
+            continue
         unit = scale[stream]
         packets.append(Packet(media[stream], int(dts) * unit, int(pts) * unit, int(size), md5))
     return Packets(tuple(packets), {media[stream]: value for stream, value in extradata.items()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +69,11 @@ def make_clip(recipe: Recipe, directory: Path) -> Path:
     if recipe.audio:
         inputs += _TONE
         outputs += _AUDIO[recipe.audio]
-    handle, unfinished = tempfile.mkstemp(suffix=".flv", dir=directory)
-    os.close(handle)
-    bundled().run(*inputs, *outputs, "-f", "flv", "-flvflags", "no_duration_filesize", "-y", unfinished)
-    return Path(unfinished).replace(path)
+    with tempfile.TemporaryDirectory(dir=directory) as workshop:
+        encoded, copied = Path(workshop, "encoded.flv"), Path(workshop, "copied.flv")
+        flv = ("-f", "flv", "-flvflags", "no_duration_filesize")
+        bundled().run(*inputs, *outputs, *flv, str(encoded))
+        # Once more through the muxer, which completes some sequence headers (VP9's) when it copies: from here
+        # on a copy equals its source.
+        bundled().run("-i", str(encoded), "-map", "0", "-c", "copy", "-copyts", *flv, str(copied))
+        return copied.replace(path)

@@ -141,10 +141,10 @@ class RtmpdProcess:
         self.log.wait_for({"event": "play started", **stream_labels(url)}, count)
 
     def wait_for_frames(self, url: str, count: int) -> None:
-        """Until the publisher has sent that many video frames."""
+        """Until the publisher has sent that many video frames (and one sequence header)."""
         self.wait_for_metric(
             "rtmpd_stream_received_messages_total",
-            lambda value: value >= count,
+            lambda value: value >= count + 1,
             media="video",
             **stream_labels(url),
         )
