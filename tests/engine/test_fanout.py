@@ -5,7 +5,6 @@ from engine_kit import FakeSink, House
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtmpd.engine.fanout import Fanout
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.subscriber import PlayOptions, Subscription
 
@@ -16,9 +15,9 @@ class List:
     """A fast list of ``COUNT`` members, apart from the stream they are attached to."""
 
     def __init__(self) -> None:
-        self.fanout = Fanout(RtmpWire(65536, 1))
         house = House()
         house.play()
+        self.fanout = house.stream.fanout(RtmpWire(65536, 1))
         self.members = [
             Subscription(house.stream, FakeSink(RtmpWire(65536, 1)), PlayOptions(), 0.0) for _ in range(COUNT)
         ]
@@ -32,7 +31,7 @@ class List:
 
     def remove(self, *numbers: int) -> None:
         for number in numbers:
-            if self.members[number].fanout is not None:
+            if self.members[number].on_fast_list:
                 self.fanout.remove(self.members[number])
 
     def counts(self) -> list[int]:
@@ -51,7 +50,7 @@ def test_whoever_leaves_between_writes_the_others_get_each_image_once(
     expected = [0] * COUNT
     for leavers in (first, second, []):
         fast.fanout.write(b"image")
-        expected = [n + (fast.members[i].fanout is not None) for i, n in enumerate(expected)]
+        expected = [n + (fast.members[i].on_fast_list) for i, n in enumerate(expected)]
         fast.remove(*leavers)
         assert fast.counts() == expected
     assert len(fast.fanout) == COUNT - len({*first, *second})

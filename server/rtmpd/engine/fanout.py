@@ -18,21 +18,30 @@ _logger = logging.getLogger(__name__)
 class Segment:
     """A run of packets delivered together: headers that change something first, frames after them."""
 
-    __slots__ = ("_images", "packets", "payload_bytes", "version_before")
+    __slots__ = ("_images", "_payload_bytes", "packets", "version_before")
 
     def __init__(self, packets: list[Packet], version_before: int) -> None:
         self.packets = packets
         self.version_before = version_before
         """Version of the header cache before the first packet."""
-        self.payload_bytes = sum([len(packet.payload) for packet in packets])
-        self._images: dict[WireFormat, bytes] = {}
+        self._payload_bytes = -1
+        # By fast list and not by wire format: an object's own hash is a tenth of a dataclass's.
+        self._images: dict[Fanout, bytes] = {}
 
-    def image(self, wire_format: WireFormat) -> bytes:
-        """All packets encoded and joined; encoded when first asked for."""
-        image = self._images.get(wire_format)
+    @property
+    def payload_bytes(self) -> int:
+        """Of all packets together."""
+        if self._payload_bytes < 0:
+            self._payload_bytes = sum([len(packet.payload) for packet in self.packets])
+        return self._payload_bytes
+
+    def image(self, fanout: Fanout) -> bytes:
+        """All packets joined in the fast list's wire format; encoded when first asked for."""
+        image = self._images.get(fanout)
         if image is None:
+            wire_format = fanout.wire_format
             image = b"".join([packet.encoded(wire_format) for packet in self.packets])
-            self._images[wire_format] = image
+            self._images[fanout] = image
         return image
 
 
@@ -59,10 +68,9 @@ class Fanout:
 
     def add(self, subscription: Subscription) -> None:
         """Not while writing."""
-        subscription.fanout_position = len(self._members)
+        subscription.joined_fanout(len(self._members))
         self._members.append(subscription)
         self._writes.append(subscription.sink.write)
-        subscription.joined_fanout(self)
 
     def remove(self, subscription: Subscription) -> None:
         """At any time; no write follows."""

@@ -22,6 +22,7 @@ from rtmpd.media.tags import (
 
 _NEEDS_HEADER: Final = frozenset({"avc1", "hvc1", "vvc1", "mp4a", "fLaC"})
 """Codecs whose frames mean nothing to a decoder without the sequence header."""
+_RARE: Final = CACHED_HEADER | END_OF_SEQUENCE | KEYFRAME
 
 
 class Intake:
@@ -67,12 +68,12 @@ class Intake:
     def take_in(self, packet: Packet) -> bool:
         """Pass the gates and into the caches; False when the packet is dropped for everybody."""
         flags = packet.flags
-        if flags & CACHED_HEADER:
-            return self._take_in_header(packet)
-        if flags & END_OF_SEQUENCE:
-            return True
         kind = packet.kind
-        if flags & KEYFRAME:
+        if flags & _RARE:
+            if flags & CACHED_HEADER:
+                return self._take_in_header(packet)
+            if flags & END_OF_SEQUENCE:
+                return True
             if not self._pass_keyframe(packet):
                 return False
         elif kind == VIDEO:

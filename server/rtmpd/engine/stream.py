@@ -175,20 +175,26 @@ class Stream:
         if self._flushing:
             self._to_place.append(subscription)
         elif subscription.attached:
-            fanout = subscription.fanout
             if not subscription.fast:
-                if fanout is not None:
-                    fanout.remove(subscription)
+                if subscription.on_fast_list:
+                    subscription.fanout.remove(subscription)
                 self._watched[subscription] = None
-            elif fanout is None:
+            elif not subscription.on_fast_list:
                 self._watched.pop(subscription, None)
-                self._fanout(subscription.wire_format).add(subscription)
+                subscription.fanout.add(subscription)
+
+    def fanout(self, wire_format: WireFormat) -> Fanout:
+        """The fast list of a wire format."""
+        fanout = self._fanouts.get(wire_format)
+        if fanout is None:
+            fanout = self._fanouts[wire_format] = Fanout(wire_format)
+        return fanout
 
     def remove(self, subscription: Subscription) -> None:
         """Called by ``Subscription.detach``."""
         del self._subscriptions[subscription]
         self._watched.pop(subscription, None)
-        if subscription.fanout is not None:
+        if subscription.on_fast_list:
             subscription.fanout.remove(subscription)
         self.server_stats.players -= 1
         self._settle()
@@ -272,10 +278,11 @@ class Stream:
     def _deliver(self, segment: Segment) -> None:
         watched = list(self._watched)
         messages = len(segment.packets)
-        for fanout in self._fanouts.values():
+        # A copy: somebody may join with a new wire format from inside a write.
+        for fanout in list(self._fanouts.values()):
             members = len(fanout)
             if members:
-                image = segment.image(fanout.wire_format)
+                image = segment.image(fanout)
                 failed = fanout.write(image)
                 self.count_out(len(image) * members, messages * members)
                 for subscription in failed:
@@ -293,12 +300,6 @@ class Stream:
         self._to_place = []
         for subscription in moved:
             self.place(subscription)
-
-    def _fanout(self, wire_format: WireFormat) -> Fanout:
-        fanout = self._fanouts.get(wire_format)
-        if fanout is None:
-            fanout = self._fanouts[wire_format] = Fanout(wire_format)
-        return fanout
 
     # Ends
 

@@ -13,7 +13,7 @@ from rtmpd.engine.stats import DropReason
 from rtmpd.media.tags import DISPOSABLE, END_OF_SEQUENCE, KEYFRAME
 
 if TYPE_CHECKING:
-    from rtmpd.engine.fanout import Fanout, Segment
+    from rtmpd.engine.fanout import Segment
     from rtmpd.engine.stream import Stream
 
 _NO_BOUND: Final = 1 << 62
@@ -133,13 +133,13 @@ class Subscription:
         "sink",
         "stream",
         "synced",
-        "wire_format",
     )
 
     def __init__(self, stream: Stream, sink: Sink, options: PlayOptions, now: float) -> None:
         self.stream = stream
         self.sink = sink
-        self.wire_format = sink.wire_format
+        self.fanout = stream.fanout(sink.wire_format)
+        """The fast list of its wire format, which it is on or not."""
         self.attached = True
         self.attached_at = now
         """Clock reading."""
@@ -150,9 +150,8 @@ class Subscription:
         """Packets kept from this subscriber because it was behind or waited for a keyframe."""
         self.synced = False
         """Has had a keyframe and all video since, so that the next frame can be decoded."""
-        self.fanout: Fanout | None = None
-        """The fast list that it is on; owned by ``Stream`` and ``Fanout``, as is the position."""
         self.fanout_position = -1
+        """Where on the fast list; -1 while not on it."""
         self._fanout_base = 0
         self._bytes_out = 0
         self._policy = options.policy
@@ -175,8 +174,13 @@ class Subscription:
     @property
     def bytes_out(self) -> int:
         """Bytes handed to the sink so far."""
-        fanout = self.fanout
-        return self._bytes_out if fanout is None else self._bytes_out + fanout.bytes_each - self._fanout_base
+        if not self.on_fast_list:
+            return self._bytes_out
+        return self._bytes_out + self.fanout.bytes_each - self._fanout_base
+
+    @property
+    def on_fast_list(self) -> bool:
+        return self.fanout_position >= 0
 
     @property
     def fast(self) -> bool:
@@ -188,7 +192,7 @@ class Subscription:
             and not self.paused
             and self.receives_audio
             and self.receives_video
-            and (self.fanout is not None or self._version == self.stream.headers.version)
+            and (self.on_fast_list or self._version == self.stream.headers.version)
         )
 
     def detach(self) -> None:
@@ -247,15 +251,15 @@ class Subscription:
             self._requested_at = now
         self.sink.stream_started()
 
-    def joined_fanout(self, fanout: Fanout) -> None:
-        """Put on the fast list ``fanout``."""
-        self.fanout = fanout
-        self._fanout_base = fanout.bytes_each
+    def joined_fanout(self, position: int) -> None:
+        """Put on the fast list."""
+        self.fanout_position = position
+        self._fanout_base = self.fanout.bytes_each
 
     def left_fanout(self) -> None:
         """Taken off the fast list, up to date with everything the stream has delivered."""
         self._bytes_out = self.bytes_out
-        self.fanout = None
+        self.fanout_position = -1
         self._version = self.stream.headers.version
 
     def begin(self, packets: list[Packet], *, synced: bool, now: float) -> None:
@@ -263,7 +267,7 @@ class Subscription:
         self.synced = synced and self.receives_video
         self._version = self.stream.headers.version
         if packets:
-            self._write(b"".join([packet.encoded(self.wire_format) for packet in packets]), packets, now)
+            self._write(self._image(packets), packets, now)
 
     def deliver(self, segment: Segment, now: float) -> None:
         """The watched path: choose what of ``segment`` may go to this sink, and write it."""
@@ -278,11 +282,11 @@ class Subscription:
                 return
         if self._takes_all(segment, congestion):
             self._version = self.stream.headers.version
-            self._write(segment.image(self.wire_format), segment.packets, now)
+            self._write(segment.image(self.fanout), segment.packets, now)
         else:
             packets = self._choose(segment, congestion, now)
             if packets:
-                self._write(b"".join([packet.encoded(self.wire_format) for packet in packets]), packets, now)
+                self._write(self._image(packets), packets, now)
         if self.fast:
             self.stream.place(self)
 
@@ -298,6 +302,10 @@ class Subscription:
         if self._congestion is not None:
             self._congestion.end()
             self._congestion = None
+
+    def _image(self, packets: list[Packet]) -> bytes:
+        wire_format = self.fanout.wire_format
+        return b"".join([packet.encoded(wire_format) for packet in packets])
 
     def _write(self, image: bytes, packets: list[Packet], now: float) -> None:
         stream = self.stream
