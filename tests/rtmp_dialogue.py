@@ -6,7 +6,7 @@ from rtmpd.rtmp.amf import UNDEFINED, AmfValue, encode_values
 from rtmpd.rtmp.chunks import ChunkReader, ChunkWriter
 from rtmpd.rtmp.commands import Command, parse_command, parse_data, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, BandwidthLimit, MessageType
-from rtmpd.rtmp.events import Event, SessionFailed
+from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested, PublishRequested, SessionFailed
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message, parse_u32, parse_user_control
 from rtmpd.rtmp.server import ServerSession, ServerSettings
@@ -103,6 +103,15 @@ class Client:
             lines.append((f"{message.stream_id}: " if message.stream_id else "") + describe(message))
         return lines
 
+    def grant_everything(self) -> list[Event]:
+        """Accept each request until no more come; all that the session reported."""
+        seen: list[Event] = []
+        while events := self.session.events_received():
+            seen += events
+            for event in events:
+                grant(self.session, event, self.now)
+        return seen
+
     # Shortcuts to where most tests begin
 
     def connected(self) -> Client:
@@ -123,6 +132,18 @@ class Client:
         self.session.accept_play(1, self.now)
         self.hear()
         return self
+
+
+def grant(session: ServerSession, event: Event, now: float) -> None:
+    match event:
+        case ConnectRequested():
+            session.accept_connect(now)
+        case PublishRequested(stream_id=stream_id):
+            session.accept_publish(stream_id, now)
+        case PlayRequested(stream_id=stream_id):
+            session.accept_play(stream_id, now)
+        case _:
+            pass
 
 
 def check_envelope(data: bytes, message: Message) -> None:
@@ -156,7 +177,7 @@ def describe(message: Message) -> str:
 
 
 def describe_value(value: AmfValue) -> str:
-    """``level code`` of an information object, which must have a description: ffmpeg ignores errors without."""
+    """Of an information object, level and code; it must have a description: ffmpeg ignores errors without."""
     if isinstance(value, dict):
         assert value["description"]
         return " ".join(str(value[key]) for key in ("level", "code") if key in value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from golden_captures import load
 from rtmp_dialogue import Client, audio, command, connect, failure
 
 from rtmpd.exceptions import UsageError
@@ -34,6 +35,11 @@ def test_the_handshake_is_answered_in_one_piece_and_reported() -> None:
     assert len(answer) == 1 + 1536 + 1536
     assert answer[5:9] == bytes(4)  # FFmpeg and rtmpdump would look for a digest.
     assert client.write(bytes(1536)) == [HandshakeCompleted(digest=False)]
+
+
+def test_a_digest_handshake_is_reported_as_such() -> None:
+    client = Client(handshake=False)
+    assert client.write(load("ffmpeg51-pub").handshake) == [HandshakeCompleted(digest=True)]
 
 
 def test_connect_in_the_segment_of_c2() -> None:
