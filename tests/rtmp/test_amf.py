@@ -108,7 +108,7 @@ def test_a_value_used_twice_is_written_twice() -> None:
 @pytest.mark.parametrize(
     "value",
     [b"bytes", object(), {1: 2}, {"k" * 65536: 1}, "\ud800", {"\ud800": 1}, 10**400, {1, 2}, [object()]],
-    ids=repr,
+    ids=range(9),
 )
 def test_what_amf0_cannot_say_is_a_usage_error(value: AmfValue) -> None:
     with pytest.raises(UsageError):
