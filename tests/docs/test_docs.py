@@ -1,0 +1,210 @@
+"""The documentation says what is there: tests, links, metrics, log lines, settings and reasons by name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from metrics_sources import busy_server
+
+from rtmpd.daemon import reference
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.settings import walk
+from rtmpd.engine.stats import DropReason
+from rtmpd.engine.subscriber import CloseReason
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "server" / "rtmpd"
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+OPERATIONS = ROOT / "docs" / "operations.md"
+PROTOCOL = ROOT / "docs" / "protocol.md"
+
+LOG_METHODS = frozenset({"debug", "info", "warning", "error", "exception", "critical", "log"})
+
+
+def section(document: Path, heading: str) -> str:
+    """The text below a heading, up to the next one of its level or above."""
+    level = heading.split()[0]
+    _, found, rest = document.read_text().partition(f"\n{heading}\n")
+    assert found, f"{document.name} has no {heading!r}"
+    return re.split(rf"^#{{1,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def rows(text: str) -> list[list[str]]:
+    """Cells of every table row, headings and rulers left out."""
+    lines = re.findall(r"^\|(.+)\|$", text, re.MULTILINE)
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)] for line in lines]
+    return [row for row in cells if row[0].startswith("`")]
+
+
+def words(text: str) -> list[str]:
+    """Everything in backquotes."""
+    return re.findall(r"`([^`]+)`", text)
+
+
+def first_words(text: str) -> list[str]:
+    return [word for row in rows(text) for word in words(row[0])]
+
+
+# -- what the code has
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def is_constant(node: ast.expr | None, value: str) -> bool:
+    return isinstance(node, ast.Constant) and node.value == value
+
+
+def parameter_values(tree: ast.Module, function: ast.FunctionDef, name: str) -> Iterator[str]:
+    """Constants that a module's own calls pass to a function for its parameter ``name``."""
+    position = [argument.arg for argument in function.args.args if argument.arg != "self"].index(name)
+    for call in ast.walk(tree):
+        match call:
+            case ast.Call(func=ast.Attribute(attr=called) | ast.Name(id=called)) if called == function.name:
+                argument = call.args[position]
+                assert isinstance(argument, ast.Constant), f"{function.name}: {ast.unparse(call)}"
+                yield str(argument.value)
+
+
+def logged(tree: ast.Module) -> Iterator[str]:
+    """Messages of a module's log calls, with ``...`` for what is filled in."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            # A record made by hand, as logging.makeLogRecord wants it.
+            pairs = zip(node.keys, node.values, strict=True)
+            yield from (ast.literal_eval(value) for key, value in pairs if is_constant(key, "msg"))
+    for function in ast.walk(tree):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for node in ast.walk(function):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="logger" | "_logger"), attr=method)):
+                    if method not in LOG_METHODS:
+                        continue
+                    match node.args[1 if method == "log" else 0]:
+                        case ast.Constant(value=str(message)):
+                            yield re.sub(r"%\w", "...", message)
+                        case ast.Name(id=name) if isinstance(function, ast.FunctionDef):
+                            yield from parameter_values(tree, function, name)
+                        case other:
+                            raise AssertionError(f"a message that is no constant: {ast.unparse(other)}")
+
+
+def modules() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def functions_of(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+# -- links and tests
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_relative_links_resolve(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (document.parent / name).resolve() if name else document
+        assert path.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+            assert anchor in map(slug, headings), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_test_that_is_named_exists(document: Path) -> None:
+    for name in words(document.read_text()):
+        if match := re.fullmatch(r"(\w+/)?(test_\w+\.py)(?:::(\w+))?", name):
+            path = ROOT / "tests" / (match[1] or "") / match[2]
+            assert path.exists(), name
+            assert match[3] is None or match[3] in functions_of(path), name
+
+
+def test_what_the_protocol_table_claims_is_shown_by_a_test() -> None:
+    table = [
+        row
+        for row in re.findall(r"^\|(.+)\|$", PROTOCOL.read_text(), re.MULTILINE)
+        if re.search(r"\| (yes|partly) \|", row)
+    ]
+    assert len(table) > 50
+    for row in table:
+        assert "test_" in row, row
+
+
+# -- operations.md
+
+
+def test_every_metric_is_documented_with_its_labels() -> None:
+    documented = {
+        words(row[0])[0]: tuple(sorted(words(row[1]))) for row in rows(section(OPERATIONS, "## Metrics"))
+    }
+    exported = {}
+    for metric in busy_server().page().snapshot().collect():
+        name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+        labels = {label for sample in metric.samples for label in sample.labels} - {"le"}
+        if not metric.samples:
+            labels = set(getattr(metric, "_labelnames", ()))
+        exported[name] = tuple(sorted(labels))
+    assert documented == exported
+
+
+def test_every_log_message_is_documented_and_no_other() -> None:
+    written = {message for tree in modules().values() for message in logged(tree)}
+    assert len(written) > 15
+    assert set(first_words(section(OPERATIONS, "## Log"))) == written
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    defaults = Config()
+    documented = {words(row[0])[0]: words(row[1])[0] for row in rows(section(OPERATIONS, "## Limits"))}
+    settings = {key.name: reference.format_value(key, key.read(defaults)) for key in walk()}
+    assert documented == settings
+
+
+def test_reasons_of_drops_and_ends_are_documented() -> None:
+    drops = first_words(section(OPERATIONS, "### Reasons of drops"))
+    ends = first_words(section(OPERATIONS, "### Reasons of ends"))
+    assert sorted(drops) == sorted(DropReason)
+    assert sorted(ends) == sorted(CloseReason)
+
+
+def raised_reasons() -> set[str]:
+    """Constant reasons of every protocol error and refusal that the server's side raises."""
+    reasons = set()
+    for path, tree in modules().items():
+        if re.match(r"client|dial|load", path.stem):
+            continue  # The other side of the wire: nothing of it is in the server's metrics.
+        for node in ast.walk(tree):
+            match node:
+                case ast.Call(
+                    func=ast.Name(
+                        id="ProtocolError" | "HandshakeError" | "ChunkError" | "AmfError" | "DeadlineExceeded"
+                    ),
+                    args=[ast.Constant(value=str(reason)), *_],
+                ):
+                    reasons.add(reason)
+                case ast.Call(
+                    func=ast.Name(id="Refused" | "StreamBusy" | "ResourceExhausted"),
+                    args=[_, _, ast.Constant(value=str(reason))],
+                ):
+                    reasons.add(reason)
+    return reasons
+
+
+def test_reasons_of_failures_and_refusals_are_documented() -> None:
+    documented = set(first_words(section(OPERATIONS, "### Reasons of failures and refusals")))
+    assert raised_reasons() <= documented
+    source = "\n".join(path.read_text() for path in modules())
+    for reason in documented - raised_reasons():
+        # Made from a prefix or looked up in a table: at least its last word stands in the code.
+        assert re.search(rf'["}}_]{reason.rpartition("_")[2]}"', source), reason
