@@ -110,11 +110,6 @@ class Stream:
         """What the GOP cache costs the memory budget."""
         return self.intake.gop.charged_bytes
 
-    @property
-    def timestamp(self) -> int:
-        """Of the last frame delivered (64-bit ms)."""
-        return self.intake.timestamp
-
     # The publisher's side
 
     def begin(self, publisher: Publisher, now: float) -> Publication:
