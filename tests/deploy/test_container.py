@@ -1,0 +1,57 @@
+"""An image needs a container engine to be built; what can be read and run without one is tested here."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from rtmpd_process import rtmpd
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text().replace("\\\n", " ")
+
+
+def instruction(name: str) -> list[str]:
+    """The arguments of every such instruction of the last stage."""
+    stage = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[-1]
+    return re.findall(rf"^{name}\s+(.+)$", stage, re.MULTILINE)
+
+
+def test_python_itself_gets_the_signals() -> None:
+    """Exec form: a JSON list, no shell between the engine and the server."""
+    (entrypoint,), (command,) = instruction("ENTRYPOINT"), instruction("CMD")
+    assert json.loads(entrypoint) + json.loads(command) == ["rtmpd", "serve"]
+    assert instruction("STOPSIGNAL") == ["SIGTERM"]
+
+
+def test_the_user_is_a_number_and_not_root() -> None:
+    (user,) = instruction("USER")
+    assert all(int(number) > 0 for number in user.split(":"))
+
+
+def test_everything_that_is_copied_is_let_in() -> None:
+    allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    sources = {source.removeprefix("./") for line in copied for source in line.split()}
+    assert sources
+    assert sources == allowed
+    assert all((ROOT / source).exists() for source in sources)
+
+
+def test_the_health_check_tells_a_server_that_lives_from_one_that_does_not() -> None:
+    (arguments,) = (text.partition("CMD")[2] for text in instruction("HEALTHCHECK"))
+    command = json.loads(arguments)
+    assert command.pop(0) == "python"
+    with rtmpd() as server:
+        environment = {
+            "HEALTHCHECK_URL": f"http://127.0.0.1:{server.port('admin')}/healthz",
+            "http_proxy": "x",
+        }
+        check = [sys.executable, *command]
+        assert subprocess.run(check, env=environment, timeout=20, check=False).returncode == 0
+        server.terminate()
+        dead = subprocess.run(check, env=environment, capture_output=True, timeout=20, check=False)
+        assert dead.returncode != 0
