@@ -79,6 +79,9 @@ class Client:
         """Send messages in one piece; what the session reports of them."""
         return self.write(self.encode(*messages))
 
+    def call_connect(self, properties: dict[str, AmfValue]) -> list[Event]:
+        return self.say(command_message(Command("connect", 1, {"app": "live", **properties})))
+
     def encode(self, *messages: Message) -> bytes:
         return b"".join(self._writer.write(message, csid=4) for message in messages)
 

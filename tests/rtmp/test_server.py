@@ -149,8 +149,10 @@ def test_an_answer_without_a_connect_is_our_mistake(answer: str) -> None:
         getattr(client.session, answer)(*arguments, client.now)
     client.say(connect())
     client.session.accept_connect(client.now)
+    client.hear()
     with pytest.raises(UsageError):
         getattr(client.session, answer)(*arguments, client.now)
+    assert client.hear() == []
 
 
 # Calls

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rtmp_dialogue import Client
@@ -32,7 +34,7 @@ def test_any_bytes_instead_of_a_handshake(pieces: list[bytes]) -> None:
     assert client.session.closing
 
 
-STATES = {
+STATES: dict[str, Callable[[], Client]] = {
     "fresh": Client,
     "connected": lambda: Client().connected(),
     "publishing": lambda: Client().publishing(),

@@ -254,7 +254,7 @@ def test_a_query_that_is_too_long(name: str, code: str) -> None:
     ],
 )
 def test_a_connect_that_is_too_long(properties: dict[str, AmfValue], reason: str) -> None:
-    assert failure(Client().say(connect(**properties))) == reason
+    assert failure(Client().call_connect(properties)) == reason
 
 
 def test_a_connect_without_an_object() -> None:

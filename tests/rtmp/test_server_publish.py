@@ -234,6 +234,13 @@ def test_the_server_ends_a_publish() -> None:
     assert client.say(audio()) == []
 
 
+def test_the_end_of_a_publish_is_told_once() -> None:
+    client = Client().publishing()
+    client.session.end_publish(1, StatusCode.PUBLISH_FAILED, "Another encoder took over.")
+    client.session.end_publish(1, StatusCode.PUBLISH_FAILED, "The server is shutting down.")
+    assert len(client.hear()) == 1
+
+
 def test_the_server_ends_a_publish_that_the_encoder_has_just_ended() -> None:
     client = Client().publishing()
     client.call("deleteStream", 0, 1)

@@ -83,11 +83,12 @@ def test_a_window_of_0_changes_nothing() -> None:
     assert client.hear() == []
 
 
-def test_the_count_of_an_acknowledgement_wraps() -> None:
+@pytest.mark.parametrize("before", [2**31 - 10, 2**31, 2**32 - 50_000, 2**32 - 10])
+def test_the_count_of_an_acknowledgement_wraps(before: int) -> None:
     client = Client().publishing()
-    client.session.bytes_received = client.session._acknowledged = 2**32 - 10
+    client.session.bytes_received = client.session._acknowledged = before
     client.say(control.window_ack_size(64 * KIB), audio(bytes(40_000)))
-    assert client.hear() == [f"Acknowledgement {client.session.bytes_received - 2**32}"]
+    assert client.hear() == [f"Acknowledgement {client.session.bytes_received % 2**32}"]
 
 
 @pytest.mark.parametrize("total", [0, 1, 2**31, 2**32 - 1])
@@ -270,11 +271,12 @@ def test_nothing_is_processed_before_the_answer() -> None:
     client = Client()
     (request,) = client.say(connect(), control.user_control(PingRequest(1)))
     assert isinstance(request, ConnectRequested)
-    assert client.session.awaiting_answer
+    waiting = [client.session.awaiting_answer]
     assert client.say(control.user_control(PingRequest(2)), command("createStream", 2)) == []
     assert client.hear() == []
     client.session.accept_connect(client.now)
-    assert not client.session.awaiting_answer
+    waiting.append(client.session.awaiting_answer)
+    assert waiting == [True, False]
     assert client.hear()[-3:] == ["PingResponse 1", "PingResponse 2", "_result 2 1"]
 
 

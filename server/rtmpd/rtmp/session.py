@@ -154,7 +154,6 @@ class Session:
         """End the session; ``SessionFailed`` is the last event."""
         if not self.closing:
             self.closing = True
-            self._held.clear()
             self._events.append(SessionFailed(error))
 
     # For the two sides
@@ -292,7 +291,7 @@ class Session:
         """At most one Acknowledgement per call, every half window: some encoders stall after a whole one."""
         if self.bytes_received - self._acknowledged >= self._ack_window // 2:
             self._acknowledged = self.bytes_received
-            self._send_control(control.acknowledgement(self.bytes_received & 0xFFFFFFFF))
+            self._send_control(control.acknowledgement(self.bytes_received))
 
     def _count_stray_media(self) -> None:
         self._stray_media += 1
