@@ -1,0 +1,201 @@
+"""A client's TCP connection: an asyncio protocol around a ClientSession."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar, cast
+
+from rtmpd.exceptions import ClientError, ConnectionClosed, ConnectionLost, RequestTimeout
+from rtmpd.net.keepalive import set_keepalive
+from rtmpd.rtmp.client import ClientSession
+from rtmpd.rtmp.events import Event, SessionFailed
+
+T = TypeVar("T")
+
+_RECHECK: Final = 5.0
+"""Seconds between looks at the session's deadlines."""
+_YIELD_BYTES: Final = 256 * 1024
+"""Bytes after which a sender that never has to wait lets others run."""
+
+
+class Link(asyncio.Protocol):
+    """Moves bytes between a transport and a ``ClientSession``, and hands on what the session reports.
+
+    ``on_lost(error)`` is called once, after the last event, also when we closed the connection ourselves.
+    """
+
+    transport: asyncio.Transport
+
+    def __init__(
+        self,
+        session: ClientSession,
+        *,
+        send_buffer_bytes: int,
+        on_event: Callable[[Event], None],
+        on_lost: Callable[[ClientError], None],
+    ) -> None:
+        self.session = session
+        self.error: ClientError | None = None
+        """Why nothing can be sent any more."""
+        self._loop = asyncio.get_running_loop()
+        self._send_buffer_bytes = send_buffer_bytes
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._holders: set[int] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._unyielded = 0
+        self._finishing = False
+        self._lost = False
+
+    # Asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(self._send_buffer_bytes)
+        set_keepalive(transport.get_extra_info("socket"))
+        self._timer = self._loop.call_later(_RECHECK, self._on_timer)
+        self.flush()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._finishing:
+            self.session.receive_data(data, self._loop.time())
+            self._advance()
+
+    def eof_received(self) -> bool:
+        if not self._finishing:
+            self.session.receive_eof()
+            self._advance()
+        return False
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.error is None:
+            if exc is None:
+                self.error = ConnectionClosed("the server closed the connection")
+            else:
+                self.error = ConnectionLost(f"the connection broke: {getattr(exc, 'strerror', None) or exc}")
+                self.error.__cause__ = exc
+        self._writable.set()
+        self._on_lost(self.error)
+
+    # For the connection and its streams
+
+    def check(self) -> None:
+        """Raise what the connection ended with, if it has."""
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+
+    def flush(self) -> None:
+        """Write what the session has to say."""
+        output = self.session.data_to_send()
+        if output and not self._finishing and not self._lost:
+            data = output[0] if len(output) == 1 else b"".join(output)
+            self._unyielded += len(data)
+            self.transport.write(data)
+
+    async def writable(self) -> None:
+        """Wait until what was sent is under its bound; raises what the connection ended with."""
+        self.check()
+        while not self._writable.is_set():
+            await self._writable.wait()
+            self.check()
+        if self._unyielded >= _YIELD_BYTES:
+            self._unyielded = 0
+            await asyncio.sleep(0)
+            self.check()
+
+    def hold(self, owner: int) -> None:
+        """Stop reading for the sake of ``owner``."""
+        if not self._holders and not self._lost:
+            self.transport.pause_reading()
+        self._holders.add(owner)
+
+    def release(self, owner: int) -> None:
+        """Read on, unless somebody else wants us to wait."""
+        if owner in self._holders:
+            self._holders.remove(owner)
+            if not self._holders and not self._lost:
+                self.session.reading_resumed(self._loop.time())
+                self.transport.resume_reading()
+
+    async def finish(self, patience: float, linger: float) -> None:
+        """Send what is left for up to ``patience`` seconds, give the server ``linger`` to read it, close."""
+        try:
+            if not self._lost and not self._finishing:
+                self.flush()
+                self._finishing = True
+                self.error = self.error or ConnectionClosed("the connection is closed")
+                await self._drain(patience)
+                self._say_goodbye(linger)
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self, error: ClientError | None = None) -> None:
+        """Close at once; unsent bytes are lost."""
+        self.error = self.error or error or ConnectionClosed("the connection is closed")
+        self._finishing = True
+        if not self._lost and hasattr(self, "transport"):
+            self.transport.abort()
+
+    # Inside
+
+    async def _drain(self, patience: float) -> None:
+        self.transport.set_write_buffer_limits(0)
+        try:
+            async with asyncio.timeout(patience):
+                while not self._writable.is_set() and not self._lost:
+                    await self._writable.wait()
+        except TimeoutError:
+            self.abort()
+
+    def _say_goodbye(self, linger: float) -> None:
+        """Close our side only: a close with unread bytes would reset the connection, last words and all."""
+        if self._lost:
+            return
+        if self._holders:
+            self._holders.clear()
+            self.transport.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self._loop.call_later(linger, self.transport.abort)
+        else:
+            self.transport.close()
+
+    def _advance(self) -> None:
+        session = self.session
+        for event in session.events_received():
+            if isinstance(event, SessionFailed):
+                self.error = ConnectionLost(f"the server broke the protocol: {event.error}")
+                self.error.__cause__ = event.error
+            else:
+                self._on_event(event)
+        self.flush()
+        if self.error is not None:
+            self.abort()
+
+    def _on_timer(self) -> None:
+        self._timer = self._loop.call_later(_RECHECK, self._on_timer)
+        if not self._holders and not self._finishing:  # Whoever we do not listen to cannot be late.
+            self.session.handle_timeout(self._loop.time())
+            self._advance()
+
+
+async def answer_of(future: asyncio.Future[T], patience: float, request: str) -> T:
+    """The future's result; raises RequestTimeout, which names the ``request``, after ``patience`` seconds."""
+    try:
+        async with asyncio.timeout(patience):
+            return await future
+    except TimeoutError:
+        raise RequestTimeout(f"the server did not answer {request} within {patience:g} s") from None
