@@ -38,7 +38,7 @@ class Limits:
     max_calls: int = 100
     """Commands before the first publish or play."""
     max_control_messages: int = 100
-    """Control messages in a second."""
+    """Control messages, and commands after the first publish or play, in a second."""
     max_messages: int = 5000
     """Messages of any kind in a second, averaged over the burst window below."""
     max_messages_burst: int = 20000

@@ -90,7 +90,7 @@ class ServerSession(Session):
     def accept_connect(self, now: float) -> None:
         """Answer connect: window, bandwidth, chunk size, then ``_result`` (section 7.2.1.1).
 
-        The chunk size comes before the result: ffmpeg copies it, and OBS needs it by then.
+        The chunk size comes before the result, which is the first message that needs it; ffmpeg copies it.
         """
         transaction_id, params = self._take_connect()
         self._send_window_ack_size(self.settings.window_ack_size)
