@@ -1,11 +1,11 @@
 # make run     start the server on 1935 (no configuration needed)
 # make test    unit, golden and end-to-end tests, all from pip
-# make lint types interop bench   see the targets below
+# make lint types interop bench bench-gate   see the targets below
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint types format interop clean
+.PHONY: run test lint types format interop bench bench-gate clean
 .DEFAULT_GOAL := run
 
 $(VENV)/.runtime: pyproject.toml
@@ -30,6 +30,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+	MYPYPATH=server:bench $(BIN)/mypy --strict bench/*.py bench/regression/*.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -37,6 +38,16 @@ format: $(VENV)/.dev
 
 interop: $(VENV)/.dev
 	$(BIN)/python -m pytest -m interop
+
+BENCH := fanout latency ingest join small_streams slow_players
+
+# Takes an hour, and a machine with two cores and nothing else to do. BENCH_OPTIONS=--quick shows that it works.
+bench: $(VENV)/.dev
+	for name in $(BENCH); do $(BIN)/python bench/$$name.py $(BENCH_OPTIONS) || exit 1; done
+	$(BIN)/python bench/micro.py $(filter --quick,$(BENCH_OPTIONS))
+
+bench-gate: $(VENV)/.dev
+	$(BIN)/python bench/regression/gate.py
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

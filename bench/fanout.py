@@ -1,0 +1,69 @@
+"""Fan-out: what it costs to carry one stream to many players.
+
+CPU seconds of the server per gigabyte that the players received, and its memory, for one publisher of
+1.1 Mbit/s (30 frames and 43 audio packets a second).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+import common
+import typer
+from common import Bench, Row
+from servers import Variant
+
+
+def main(
+    players: Annotated[str, typer.Option(help="Numbers of players.")] = "100,500,1500,3000",
+    against: common.Against = common.DEFAULT_AGAINST,
+    quick: common.Quick = False,
+    repeat: common.Repeat = common.DEFAULT_REPEAT,
+    seconds: common.Seconds = common.DEFAULT_SECONDS,
+    server_core: common.ServerCore = 0,
+    load_core: common.LoadCore = 1,
+) -> None:
+    """Measure fan-out at merge windows of 0 and 350 ms and at the default, against other servers."""
+    variants = [common.RTMPD, common.RTMPD_AT_ONCE, common.RTMPD_50_MS, common.RTMPD_350_MS]
+    variants += common.others(against)
+    counts = [int(part) for part in players.split(",")]
+    if quick:
+        counts, repeat, seconds = [50], 1, 2.0
+    bench = Bench(common.named("fanout", quick), variants, seconds, repeat, server_core, load_core)
+    for number, count, variant in bench.rounds(counts):
+        bench.attempt(number, {"players": count}, variant, partial(_measure, bench, variant, count))
+    bench.finish(
+        ["players"],
+        {
+            "cpu_per_gb": "CPU-s/GB",
+            "user_per_gb": "user",
+            "system_per_gb": "system",
+            "cpu_share": "share of a core",
+            "latency_p99_ms": "p99 ms",
+            "rss_mb": "RSS MB",
+            "kb_per_player": "KB/player",
+            "mbit_per_second": "Mbit/s",
+            "failed": "failed",
+            "load_cpu_share": "load core",
+        },
+        ratio="cpu_per_gb",
+    )
+
+
+def _measure(bench: Bench, variant: Variant, players: int) -> Row:
+    with bench.server(variant) as server, bench.load("publish", "-d", 3600, server.url("cam")) as publisher:
+        publisher.wait_for("joined")
+        alone = server.usage()
+        with bench.load("play", "-n", players, "-d", bench.seconds, server.url("cam")) as load:
+            report, before, after = common.measured(server, load)
+    return {
+        **common.cpu_columns(before, after, report["bytes"] / report["seconds"]),
+        "kb_per_player": (after.rss_bytes - alone.rss_bytes) / players / 1000,
+        "latency_p99_ms": report["latency_ms"]["p99"],
+        **common.load_columns(report),
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,96 @@
+"""Joining: how soon a player sees its first key frame, and what a connection costs.
+
+``alone``     players join a running stream one after the other, in the middle of a GOP
+``together``  500 players join it in the same second
+``connect``   players connect as fast as they are answered, to a name that nobody publishes
+
+In ``connect`` the CPU that one connection costs the server says more than the rate, which is bounded by the
+load generator where the server is faster.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import common
+import typer
+from common import Bench, Row
+from servers import Variant
+
+_ALONE_RATE = 3.7
+"""Players a second: no multiple of the key frame rate, so that they join everywhere in the GOP."""
+
+
+def main(
+    against: common.Against = common.DEFAULT_AGAINST,
+    quick: common.Quick = False,
+    repeat: common.Repeat = common.DEFAULT_REPEAT,
+    server_core: common.ServerCore = 0,
+    load_core: common.LoadCore = 1,
+) -> None:
+    """Measure time to first frame and the cost of a connection, against other servers."""
+    alone, together, connects = (8, 30, 100) if quick else (40, 500, 2000)
+    if quick:
+        repeat = 1
+    variants = [common.RTMPD, *common.others(against)]
+    bench = Bench(common.named("join", quick), variants, 1.0, repeat, server_core, load_core)
+    cases = {
+        "alone": partial(_join, bench, players=alone, rate=_ALONE_RATE),
+        "together": partial(_join, bench, players=together, rate=float(together)),
+        "connect": partial(_connect, bench, players=connects),
+    }
+    for number, case, variant in bench.rounds(list(cases)):
+        bench.attempt(number, {"case": case}, variant, partial(cases[case], variant=variant))
+    bench.finish(
+        ["case"],
+        {
+            "first_frame_p50_ms": "first frame p50 ms",
+            "first_frame_p99_ms": "p99",
+            "connect_p50_ms": "connect p50 ms",
+            "connect_p99_ms": "p99",
+            "per_second": "connections/s",
+            "cpu_ms_each": "CPU ms each",
+            "without_picture": "without picture",
+            "failed": "failed",
+        },
+    )
+
+
+def _join(bench: Bench, variant: Variant, players: int, rate: float) -> Row:
+    with bench.server(variant) as server, bench.load("publish", "-d", 3600, server.url("cam")) as publisher:
+        publisher.wait_for("joined")
+        with bench.load("play", "-n", players, "--rate", rate, "-d", 1, server.url("cam")) as load:
+            report, _, _ = common.measured(server, load)
+    first_frame = report["first_frame_ms"]
+    return {
+        "first_frame_p50_ms": first_frame["p50"],
+        "first_frame_p99_ms": first_frame["p99"],
+        "without_picture": report["without_picture"],
+        **_connect_columns(report),
+    }
+
+
+def _connect(bench: Bench, variant: Variant, players: int) -> Row:
+    options = ("-n", players, "-d", 0.5, "--warmup", 0, "--patience", 0)
+    with bench.server(variant) as server:
+        before = server.usage()
+        with bench.load("play", *options, server.url("nobody")) as load:
+            load.wait_for("joined")
+            after = server.usage()
+            report = load.wait_for("report")
+    joined = players - sum(report["failures"].values())
+    return {
+        **_connect_columns(report),
+        "per_second": joined / report["joining_seconds"],
+        "cpu_ms_each": (after.cpu - before.cpu) * 1000 / max(1, joined),
+    }
+
+
+def _connect_columns(report: Row) -> Row:
+    connect = report["connect_ms"]
+    columns = {"connect_p50_ms": connect["p50"], "connect_p99_ms": connect["p99"]}
+    return {**columns, **common.load_columns(report)}
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,258 @@
+"""The servers under test: each pinned to one core, on 127.0.0.1, at its defaults but for connection caps."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import typer
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = Path(__file__).resolve().parent / ".cache"
+RTMPD = str(Path(sys.executable).with_name("rtmpd"))
+NODE_MEDIA_SERVER = "4.4.3"
+NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
+APP = "live"
+
+_START_TIMEOUT = 20.0
+_STOP_TIMEOUT = 10.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A server with settings, as a row of a table names it."""
+
+    label: str
+    kind: str
+    """``rtmpd``, ``nginx`` or ``nms``."""
+    settings: tuple[str, ...] = ()
+    """``key=value`` of rtmpd."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a process tree has used since it started, and holds now."""
+
+    at: float
+    """Monotonic seconds."""
+    user: float
+    """CPU seconds."""
+    system: float
+    rss_bytes: int
+
+    @property
+    def cpu(self) -> float:
+        return self.user + self.system
+
+
+class Server:
+    """A running server."""
+
+    def __init__(self, variant: Variant, process: subprocess.Popen[bytes], port: int) -> None:
+        self.variant = variant
+        self.port = port
+        self._process = process
+
+    def url(self, name: str) -> str:
+        return f"rtmp://127.0.0.1:{self.port}/{APP}/{name}"
+
+    def usage(self) -> Usage:
+        """Of the process and everything below it. Raises ``RuntimeError`` when the server is gone."""
+        if self._process.poll() is not None:
+            raise RuntimeError(f"{self.variant.label} ended with status {self._process.returncode}")
+        user = system = pages = 0
+        for fields in _tree(self._process.pid):
+            user += int(fields[11])
+            system += int(fields[12])
+            pages += int(fields[21])
+        return Usage(time.monotonic(), user / _TICKS, system / _TICKS, pages * _PAGE)
+
+
+@contextlib.contextmanager
+def running(variant: Variant, core: int) -> Iterator[Server]:
+    """Start a server on ``core``, end it by its process id. Raises ``RuntimeError`` if it does not start."""
+    with tempfile.TemporaryDirectory(prefix="rtmpd-bench-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)  # nginx's worker is another user.
+        port, other_port = _free_ports(2)
+        command = _COMMANDS[variant.kind](variant, directory, port, other_port)
+        with (directory / "log").open("wb") as log:
+            process = _start(command, core, log)
+            try:
+                _wait_until_listening(process, port, directory / "log")
+                yield Server(variant, process, port)
+            finally:
+                _end(process)
+
+
+def require(variants: Sequence[Variant]) -> None:
+    """Stop with what to install if a server is missing."""
+    kinds = {variant.kind for variant in variants}
+    if "nginx" in kinds and (shutil.which("nginx") is None or not NGINX_MODULE.exists()):
+        raise typer.BadParameter("nginx with its RTMP module is missing: apt-get install libnginx-mod-rtmp")
+    if "nms" in kinds:
+        if shutil.which("npm") is None:
+            raise typer.BadParameter("npm is missing: apt-get install nodejs npm")
+        _install_node_media_server()
+    if shutil.which("taskset") is None:
+        raise typer.BadParameter("taskset is missing: apt-get install util-linux")
+
+
+def versions(variants: Sequence[Variant]) -> dict[str, str]:
+    """Of rtmpd and of each server that is compared."""
+    kinds = {variant.kind for variant in variants}
+    found = {"rtmpd": _output([RTMPD, "--version"])}
+    if "nginx" in kinds:
+        module = _output(["dpkg-query", "--show", "libnginx-mod-rtmp"]).replace("\t", " ")
+        found["nginx"] = f"{_output(['nginx', '-v']).removeprefix('nginx version: ')}, {module}"
+    if "nms" in kinds:
+        found["nms"] = f"node-media-server {NODE_MEDIA_SERVER}, node {_output(['node', '--version'])}"
+    return found
+
+
+def _rtmpd_command(variant: Variant, _directory: Path, port: int, admin_port: int) -> list[str]:
+    settings = [
+        f"rtmp.listen=127.0.0.1:{port}",
+        f"admin.listen=127.0.0.1:{admin_port}",
+        "rtmp.limits.max_connections=20000",
+        "rtmp.limits.max_connections_per_address=20000",
+        "rtmp.limits.max_pending=20000",
+        "rtmp.limits.max_pending_per_address=20000",
+        "stream.max_streams=0",
+        *variant.settings,
+    ]
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    return [RTMPD, "serve", *arguments]
+
+
+def _nginx_command(_variant: Variant, directory: Path, port: int, _other: int) -> list[str]:
+    config = directory / "nginx.conf"
+    config.write_text(
+        f"""
+load_module {NGINX_MODULE};
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile 20000;
+pid {directory}/pid;
+error_log {directory}/error.log;
+events {{ worker_connections 20000; }}
+rtmp {{
+  access_log {directory}/access.log;
+  server {{
+    listen 127.0.0.1:{port};
+    application {APP} {{ live on; }}
+  }}
+}}
+"""
+    )
+    return ["nginx", "-c", str(config), "-p", str(directory), "-e", str(directory / "error.log")]
+
+
+def _node_media_server_command(_variant: Variant, directory: Path, port: int, http_port: int) -> list[str]:
+    config = directory / "config.json"
+    secrets = {"secret": "bench", "jwt": {"secret": "bench", "users": []}}
+    document = {
+        "bind": "127.0.0.1",
+        "notify": {"url": ""},
+        "store": {"path": str(directory / "data")},
+        "auth": {"play": False, "publish": False, **secrets},
+        "rtmp": {"port": port},
+        "http": {"port": http_port},
+        "webadmin": {"enable": False},
+    }
+    config.write_text(json.dumps(document))
+    return ["node", str(_node_media_server() / "bin" / "app.js"), "-c", str(config)]
+
+
+_COMMANDS = {"rtmpd": _rtmpd_command, "nginx": _nginx_command, "nms": _node_media_server_command}
+
+
+def _node_media_server() -> Path:
+    return CACHE / f"nms-{NODE_MEDIA_SERVER}" / "node_modules" / "node-media-server"
+
+
+def _install_node_media_server() -> None:
+    home = CACHE / f"nms-{NODE_MEDIA_SERVER}"
+    if (_node_media_server() / "package.json").exists():
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "package.json").write_text('{"private": true}\n')
+    package = f"node-media-server@{NODE_MEDIA_SERVER}"
+    subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", package], cwd=home, check=True)
+
+
+def _start(command: Sequence[str], core: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("RTMPD_")}
+    return subprocess.Popen(
+        ["taskset", "--cpu-list", str(core), *command],
+        env=environment,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    # The workers of nginx are told by their master, and only while it lives.
+    process.terminate()
+    try:
+        process.wait(_STOP_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(_STOP_TIMEOUT)
+
+
+def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
+            return
+        time.sleep(0.05)
+    text = log.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"the server did not start (status {process.poll()}):\n{text}")
+
+
+def _free_ports(number: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
+        return [int(sock.getsockname()[1]) for sock in sockets]
+
+
+def _tree(root: int) -> list[list[str]]:
+    """The fields of ``/proc/PID/stat`` from the state on, for ``root`` and everything below it."""
+    fields: dict[int, list[str]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            text = path.read_text()
+            fields[int(path.parent.name)] = re.sub(r"^.*\) ", "", text, flags=re.DOTALL).split()
+    family = {root}
+    grown = True
+    while grown:
+        children = {pid for pid, values in fields.items() if int(values[1]) in family}
+        grown = not children <= family
+        family |= children
+    return [fields[pid] for pid in family if pid in fields]
+
+
+def _output(command: Sequence[str]) -> str:
+    """What a program says of itself, on whichever stream."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    except OSError:
+        return "unknown"
+    return (done.stdout or done.stderr).strip()

@@ -1,0 +1,249 @@
+"""The work of the hot paths without sockets: ``micro.py`` times it, ``regression/gate.py`` counts it.
+
+Every workload is made of the same two seconds of a 1.1 Mbit/s stream: 146 packets, one key frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.packet import RtmpWire
+from rtmpd.engine.publication import Publication
+from rtmpd.engine.registry import EngineLimits, Registry
+from rtmpd.engine.stats import ServerStats
+from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.subscriber import CloseReason, PlayOptions
+from rtmpd.net.load import encode_command
+from rtmpd.net.load_media import MediaSpec, Programme
+from rtmpd.rtmp import amf
+from rtmpd.rtmp.chunks import ChunkReader, encode_message
+from rtmpd.rtmp.commands import Command, parse_command, serialize_command, status_object
+from rtmpd.rtmp.constants import CSID_VIDEO
+from rtmpd.rtmp.events import ConnectRequested, PublishRequested
+from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.messages import Message, set_chunk_size
+from rtmpd.rtmp.server import ServerSession
+
+GOP_SECONDS = 2.0
+SINKS = 100
+PACKETS_PER_FLUSH = 4
+"""What a server under some load merges."""
+_STREAM_ID = 1
+_NOW = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """``run`` does ``operations`` of ``unit`` on ``size`` bytes in all; every call does the same again."""
+
+    name: str
+    unit: str
+    operations: int
+    size: int
+    run: Callable[[], object]
+
+
+def all_workloads() -> list[Workload]:
+    """Every workload, ready to run."""
+    gop = _gop()
+    size = sum(len(message.payload) for message in gop)
+    count = len(gop)
+    return [
+        *(
+            Workload(f"chunk_reader_{chunk}", "message", count, size, _reader(gop, chunk))
+            for chunk in (128, 4096, 65536)
+        ),
+        *(
+            Workload(f"encode_message_{chunk}", "message", count, size, partial(_encode_all, gop, chunk))
+            for chunk in (128, 4096, 65536)
+        ),
+        *(
+            Workload(f"session_{chunk}", "message", count, size, _session(gop, chunk))
+            for chunk in (128, 4096)
+        ),
+        Workload("publish_unplayed", "message", count, size, _engine(gop, 0)),
+        Workload(f"publish_to_{SINKS}", "message", count, size, _engine(gop, SINKS)),
+        Workload("join_gop", "player", 1, size, _join(gop)),
+        Workload("handshake_simple", "handshake", 1, 3 * 1536, _handshake(digest=False)),
+        Workload("handshake_digest", "handshake", 1, 3 * 1536, _handshake(digest=True)),
+        *_amf_workloads(),
+    ]
+
+
+def _gop() -> list[Message]:
+    """Headers and two seconds of media."""
+    programme = Programme(MediaSpec(keyframe_interval=GOP_SECONDS))
+    messages = programme.headers(_STREAM_ID, 0)
+    while programme.due < GOP_SECONDS:
+        messages.append(programme.next_packet(_STREAM_ID, 0))
+    return messages
+
+
+def _copy(messages: list[Message]) -> list[Message]:
+    return [Message(m.type, m.timestamp, m.stream_id, m.payload) for m in messages]
+
+
+def _images(gop: list[Message], chunk_size: int) -> list[bytes]:
+    return [encode_message(m.type, m.timestamp, m.stream_id, m.payload, CSID_VIDEO, chunk_size) for m in gop]
+
+
+def _announce(chunk_size: int) -> bytes:
+    message = set_chunk_size(chunk_size)
+    return encode_message(message.type, 0, 0, message.payload, 2, 128)
+
+
+def _reader(gop: list[Message], chunk_size: int) -> Callable[[], object]:
+    """Every message arrives in a piece of its own, as encoders write them."""
+    reader = ChunkReader(Limits())
+    reader.receive_data(_announce(chunk_size))
+    images = _images(gop, chunk_size)
+
+    def run() -> None:
+        receive = reader.receive_data
+        for image in images:
+            receive(image)
+
+    return run
+
+
+def _encode_all(gop: list[Message], chunk_size: int) -> None:
+    for message in gop:
+        encode_message(
+            message.type, message.timestamp, message.stream_id, message.payload, CSID_VIDEO, chunk_size
+        )
+
+
+def _session(gop: list[Message], chunk_size: int) -> Callable[[], object]:
+    """A publisher's session, from received bytes to its events."""
+    unlimited = Limits(max_messages=1_000_000_000, max_messages_burst=1_000_000_000)
+    session = ServerSession(random_bytes=bytes, now=_NOW, limits=unlimited)
+    handshake = ClientHandshake(bytes)
+    session.receive_data(handshake.initial(), _NOW)
+    session.receive_data(bytes(1536) + _announce(chunk_size), _NOW)
+    ask = partial(encode_command, chunk_size=chunk_size)
+    session.receive_data(ask(Command("connect", 1, {"app": "live"}), 0), _NOW)
+    assert any(isinstance(event, ConnectRequested) for event in session.events_received())
+    session.accept_connect(_NOW)
+    session.receive_data(ask(Command("createStream", 2), 0), _NOW)
+    session.receive_data(ask(Command("publish", 3, None, ("cam", "live")), _STREAM_ID), _NOW)
+    assert any(isinstance(event, PublishRequested) for event in session.events_received())
+    session.accept_publish(_STREAM_ID, _NOW)
+    session.data_to_send()
+    images = _images(gop, chunk_size)
+
+    def run() -> None:
+        for image in images:
+            session.receive_data(image, _NOW)
+            session.events_received()
+            session.data_to_send()
+
+    return run
+
+
+class _NullSink:
+    """A player that is always ready."""
+
+    def __init__(self) -> None:
+        self.wire_format = RtmpWire(65536, _STREAM_ID)
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def backlog(self) -> int:
+        return 0
+
+    def stream_started(self) -> None:
+        pass
+
+    def stream_ended(self) -> None:
+        pass
+
+    def close(self, reason: CloseReason) -> None:
+        raise AssertionError(f"closed: {reason}")
+
+
+class _NullPublisher:
+    def close(self, reason: CloseReason) -> None:
+        raise AssertionError(f"closed: {reason}")
+
+
+def _publication() -> tuple[Registry, Flusher, Publication]:
+    flusher = Flusher(lambda _: None, lambda _, __: None, lambda: _NOW, 0.0)
+    registry = Registry(flusher, ServerStats(), EngineLimits())
+    return registry, flusher, registry.claim(StreamKey("live", "cam"), _NullPublisher(), _NOW)
+
+
+def _engine(gop: list[Message], players: int) -> Callable[[], object]:
+    """From a publisher's message to every player's write."""
+    registry, flusher, publication = _publication()
+    for _ in range(players):
+        registry.attach(StreamKey("live", "cam"), _NullSink(), PlayOptions(), _NOW)
+    messages = _copy(gop)
+
+    def run() -> None:
+        receive = publication.receive
+        for number, message in enumerate(messages):
+            receive(message, _NOW)
+            if number % PACKETS_PER_FLUSH == 0:
+                flusher.flush()
+        flusher.flush()
+
+    return run
+
+
+def _join(gop: list[Message]) -> Callable[[], object]:
+    """A player that gets a whole GOP out of the cache, and leaves."""
+    registry, _, publication = _publication()
+    for message in gop:
+        publication.receive(message, _NOW)
+    key = StreamKey("live", "cam")
+    sink = _NullSink()
+
+    def run() -> None:
+        registry.attach(key, sink, PlayOptions(), _NOW).detach()
+
+    return run
+
+
+def _handshake(*, digest: bool) -> Callable[[], object]:
+    """The server's side."""
+    client = ClientHandshake(bytes, digest=digest)
+    initial = client.initial()
+    c2 = client.receive_data(ServerHandshake(bytes).receive_data(initial))
+
+    def run() -> None:
+        server = ServerHandshake(bytes)
+        server.receive_data(initial)
+        server.receive_data(c2)
+        assert server.done
+
+    return run
+
+
+def _amf_workloads() -> list[Workload]:
+    connect = Command(
+        "connect",
+        1,
+        {
+            "app": "live",
+            "type": "nonprivate",
+            "flashVer": "FMLE/3.0 (compatible; FMSc/1.0)",
+            "swfUrl": "rtmp://127.0.0.1/live",
+            "tcUrl": "rtmp://127.0.0.1/live",
+        },
+    )
+    message = Message(20, 0, 0, serialize_command(connect))
+    status = Command("onStatus", 0, None, (status_object("status", "NetStream.Play.Start", "Started cam."),))
+    metadata = amf.encode_values("onMetaData", amf.EcmaArray({f"property{i}": float(i) for i in range(20)}))
+    limits = Limits()
+    return [
+        Workload("amf_connect", "command", 1, len(message.payload), partial(parse_command, message, limits)),
+        Workload("amf_metadata", "value", 1, len(metadata), partial(amf.decode_values, metadata)),
+        Workload(
+            "amf_status", "command", 1, len(serialize_command(status)), partial(serialize_command, status)
+        ),
+    ]
