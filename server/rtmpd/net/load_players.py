@@ -13,7 +13,7 @@ import contextlib
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -171,6 +171,9 @@ class PlayerCrowd:
         self._loop = asyncio.get_running_loop()
         self._players: list[_Player] = []
         self._counted: list[_Player] = []
+        self._parsed = set(_evenly(range(load.players), load.parsed))
+        others = [index for index in range(load.players) if index not in self._parsed]
+        self._stalled = set(_evenly(others, load.stalled))
         self._failures: dict[str, int] = {}
         self._waiting = load.players
         """Players that may still see their first picture."""
@@ -202,10 +205,10 @@ class PlayerCrowd:
 
     async def _join(self, dialler: Dialler, index: int) -> None:
         load = self._load
-        parsed = _evenly(index, load.players, load.parsed)
-        stalled = not parsed and _evenly(index, load.players, load.stalled)
         link = await dialler.play(stream_name(self._url.name, index, load.streams))
-        player = _Player(link, parsed=parsed, stalled=stalled, now=self._loop.time())
+        player = _Player(
+            link, parsed=index in self._parsed, stalled=index in self._stalled, now=self._loop.time()
+        )
         self._players.append(player)
         self._loop.add_reader(link.sock, self._read, player)
         self._take(player, link.early)
@@ -363,9 +366,10 @@ class PlayerCrowd:
         )
 
 
-def _evenly(index: int, total: int, wanted: int) -> bool:
-    """Whether ``index`` is one of ``wanted`` numbers spread evenly over 0..``total``-1."""
-    return (index + 1) * wanted // total > index * wanted // total
+def _evenly(values: Sequence[int], wanted: int) -> list[int]:
+    """``wanted`` of ``values``, or all if they are fewer, spread evenly over them."""
+    wanted = min(wanted, len(values))
+    return [values[len(values) * number // wanted] for number in range(wanted)]
 
 
 def _send(sock: socket.socket, message: Message) -> None:
