@@ -43,7 +43,7 @@ from rtmpd.rtmp.url import split_query
 
 _PUBLISH_MODES = ("live", "record", "append", "appendWithGap")
 _MAX_SHOWN_NAME = 64
-"""Characters of a command name that are quoted back or logged."""
+"""Characters of what a peer names that are quoted back or logged before the name is known to be one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class ServerSession(Session):
             self._end(stream)
 
     def _on_fc_subscribe(self, command: Command, stream_id: int) -> None:
-        text = f"Subscribed to {split_query(_text(command.args, 0))[0]}."
+        text = f"Subscribed to {split_query(_text(command.args, 0))[0][:_MAX_SHOWN_NAME]}."
         status = commands.status_object(StatusLevel.STATUS, StatusCode.PLAY_START, text)
         self.send_command(Command("onFCSubscribe", 0, None, (status,)), stream_id)
 
