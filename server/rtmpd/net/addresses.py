@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from rtmpd.exceptions import ConfigError
 
-_BACKLOG = 4096
+BACKLOG = 4096
+"""Connections that may wait to be accepted: all players of a popular stream come back at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Address:
     def parse(cls, text: str) -> Address:
         """Read ``:1935``, ``127.0.0.1:1935`` or ``[::1]:1935``; raises ``ConfigError``."""
         host, colon, port = text.rpartition(":")
-        if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
             problem = f"{text!r} is not an address: write host:port, such as 127.0.0.1:1935 or :1935 for all"
             raise ConfigError([problem])
         if host.startswith("[") and host.endswith("]"):
@@ -48,7 +49,7 @@ def open_listener(address: Address) -> socket.socket:
             family, _, _, _, where = socket.getaddrinfo(
                 address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
-            sock = socket.create_server(where[:2], family=family, backlog=_BACKLOG)
+            sock = socket.create_server(where[:2], family=family, backlog=BACKLOG)
         else:
             sock = _open_on_all(address.port)
     except OSError as error:
@@ -64,11 +65,15 @@ def open_listener(address: Address) -> socket.socket:
 
 def _open_on_all(port: int) -> socket.socket:
     if socket.has_dualstack_ipv6():
-        with contextlib.suppress(OSError):  # A kernel booted without IPv6 still says it has it.
+        try:
             return socket.create_server(
-                ("", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True
+                ("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
             )
-    return socket.create_server(("", port), backlog=_BACKLOG)
+        except OSError as error:
+            # A kernel booted without IPv6 still says it has it. Any other error would be the same without.
+            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                raise
+    return socket.create_server(("", port), backlog=BACKLOG)
 
 
 def bound_address(sock: socket.socket) -> Address:

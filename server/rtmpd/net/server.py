@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rtmpd.engine.stats import ServerStats, count
 from rtmpd.engine.subscriber import CloseReason
-from rtmpd.net.addresses import Address, bound_address
+from rtmpd.net.addresses import BACKLOG, Address, bound_address
 from rtmpd.net.connection import Connection
 from rtmpd.net.peer import ServerContext
 
@@ -42,13 +42,15 @@ class RtmpServer:
         self._by_network: Counter[str] = Counter()
         self._pending_by_network: Counter[str] = Counter()
         self._listeners: list[asyncio.Server] = []
+        self._closing = False
         self._empty = asyncio.Event()
         self._empty.set()
 
     async def listen(self, sock: socket.socket) -> Address:
         """Serve on a listening socket; returns the address it is bound to."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Connection(self._context, self), sock=sock)
+        # asyncio listens once more, with a backlog of its own unless told.
+        server = await loop.create_server(lambda: Connection(self._context, self), sock=sock, backlog=BACKLOG)
         self._listeners.append(server)
         return bound_address(sock)
 
@@ -60,6 +62,7 @@ class RtmpServer:
 
     async def close(self, grace: float) -> None:
         """Stop listening, end every connection in order, and cut off what is left after ``grace`` seconds."""
+        self._closing = True
         self.stop_listening()
         for connection in list(self._connections):
             connection.end(CloseReason.SHUTDOWN)
@@ -78,7 +81,9 @@ class RtmpServer:
         limits = self._limits
         network = connection.network
         refusal = None
-        if _reached(len(self._connections), limits.max_connections):
+        if self._closing:
+            refusal = "shutdown"  # Accepted by the kernel, and by the loop, while we closed.
+        elif _reached(len(self._connections), limits.max_connections):
             refusal = "max_connections"
         elif _reached(self._by_network[network], limits.max_connections_per_address):
             refusal = "max_connections_per_address"
