@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import socket
-from typing import Protocol, cast
+import struct
+from typing import Final, Protocol, cast
 
 from rtmpd.engine.stats import count
 from rtmpd.engine.subscriber import CloseReason
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
 from rtmpd.net.access import check_name
 from rtmpd.net.addresses import network_of, peer_ip
+from rtmpd.net.keepalive import set_keepalive, set_user_timeout
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.playing import Player, ask_to_play
 from rtmpd.net.publishing import Publisher, ask_to_publish
@@ -39,11 +42,12 @@ from rtmpd.rtmp.url import redact
 
 logger = logging.getLogger(__name__)
 
-_LINGER = 2.0
+_LINGER: Final = 2.0
 """Seconds that a peer has to read our last words and close its side."""
-_KEEPALIVE_IDLE, _KEEPALIVE_INTERVAL, _KEEPALIVE_COUNT = 30, 10, 3
-_RECHECK = 1.0
+_RECHECK: Final = 1.0
 """Seconds between looks at a session that has no deadline just now."""
+_BEYOND_POLICY: Final = 20.0
+"""Seconds that the kernel waits for a player longer than the slow-player policy, whose decision it is."""
 _numbers = itertools.count(1)
 
 
@@ -82,11 +86,14 @@ class Connection(asyncio.Protocol):
         self._publishers: dict[int, Publisher] = {}
         self._players: dict[int, Player] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._lingering = False
-        self._lost = False
+        """The session's next deadline; once we have said goodbye, the end of our patience."""
+        self._throttle: asyncio.TimerHandle | None = None
+        """Runs while the peer is made to wait because it sends too many messages."""
         self._entered = False
-        self._throttled = False
+        self._over = False
+        """We have said goodbye or the connection is lost: nothing is processed, nothing more is said."""
         self._reading = True
+        self._writing_paused = False
         self._since = 0.0
 
     # Asyncio
@@ -98,7 +105,7 @@ class Connection(asyncio.Protocol):
         refusal = self._gate.enter(self)
         if refusal is not None:
             logger.debug("connection refused", extra={"fields": {"client": self.address, "reason": refusal}})
-            self._lost = True
+            self._over = True
             self.transport.abort()
             return
         self._entered = True
@@ -109,11 +116,11 @@ class Connection(asyncio.Protocol):
         )
         self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
         self._socket = transport.get_extra_info("socket")
-        _keep_alive(self._socket)
+        set_keepalive(self._socket)
         self._arm_timer()
 
     def data_received(self, data: bytes) -> None:
-        if self._lingering or self._lost:
+        if self._over:
             return
         if self.state == "pending":
             _acknowledge_quickly(self._socket)
@@ -126,41 +133,44 @@ class Connection(asyncio.Protocol):
         self.advance()
 
     def eof_received(self) -> bool:
-        if not self._lost and not self._lingering:
+        if not self._over:
             self.session.receive_eof()
             self.advance()
         return False
 
     def pause_writing(self) -> None:
+        self._writing_paused = True
         for player in self._players.values():
             player.pause_writing()
 
     def resume_writing(self) -> None:
+        self._writing_paused = False
         for player in self._players.values():
             player.resume_writing()
+        if not self._over:
+            self._steer_reading()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self._lost = True
+        self._over = True
         if not self._entered:
             return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._release()
-        self._gate.leave(self)
-        self._log_end()
+        self.session.closing = True
+        self._cancel_timers()
+        try:
+            self._release()
+        finally:
+            self._gate.leave(self)
+            self._log_end()
 
     # For the publish and play flows
 
     def flush(self) -> None:
-        output = self.session.data_to_send()
-        if output and not self._lost and not self._lingering:
-            data = output[0] if len(output) == 1 else b"".join(output)
-            stats = self.context.stats
-            stats.bytes_out += len(data)
-            stats.messages_out += len(output)
-            self.transport.write(data)
+        if not self._over:
+            self._write_output()
 
     def advance(self) -> None:
+        if self._over:
+            return
         session = self.session
         publishers = self._publishers
         now = self.context.clock()
@@ -170,39 +180,25 @@ class Connection(asyncio.Protocol):
                     publisher = publishers.get(event.stream_id)
                     if publisher is not None:
                         publisher.receive(event, now)
-                else:
+                elif not self._over:  # The engine may have closed us for what it was given just now.
                     self._handle(event)
         self.flush()
         if session.closing:
             self.end(self._end_reason, self._end_detail)
-        elif session.awaiting_answer or session.throttle_delay:
-            self._pause_reading()
-        elif not self._reading and not self._throttled:
-            self._reading = True
-            self.transport.resume_reading()
+        elif session.awaiting_answer or session.throttle_delay or self._writing_paused or not self._reading:
+            self._steer_reading()
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
-        if self._lost or self._lingering:
-            return
-        self._end_reason, self._end_detail = reason, detail
-        self._release()
-        self.flush()
-        self.session.closing = True
-        self._lingering = True
-        # A close with unread bytes in the socket makes the kernel reset it, and our last words are lost: say
-        # that we are done, read on until the peer is too, then close.
-        if not self._reading:
-            self.transport.resume_reading()
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        asyncio.get_running_loop().call_later(_LINGER, self.transport.abort)
+        if not self._over:
+            self._begin_end(reason, detail)
+            self._write_output()
+            self._linger()
 
     def abort(self, reason: CloseReason) -> None:
-        if not self._lost:
-            self._end_reason = reason
-            self._lingering = True
-            self._release()
-            self.transport.abort()
+        if not self._over:
+            self._begin_end(reason, "")
+        _discard_unsent(self._socket)
+        self.transport.abort()
 
     # Events
 
@@ -210,10 +206,8 @@ class Connection(asyncio.Protocol):
         match event:
             case ConnectRequested():
                 self._connect(event)
-            case PublishRequested():
-                self._tasks.start(self._ask_to_publish(event), name=f"publish-{self.number}")
-            case PlayRequested():
-                self._tasks.start(self._ask_to_play(event), name=f"play-{self.number}")
+            case PublishRequested() | PlayRequested():
+                self._tasks.start(self._answer(event), name=f"request-{self.number}")
             case PublishEnded():
                 if (publisher := self._publishers.pop(event.stream_id, None)) is not None:
                     publisher.release(CloseReason.FINISHED)
@@ -250,27 +244,46 @@ class Connection(asyncio.Protocol):
         }
         logger.info("connected", extra={"fields": fields})
 
-    async def _ask_to_publish(self, event: PublishRequested) -> None:
+    async def _answer(self, event: PublishRequested | PlayRequested) -> None:
         try:
-            self._publishers[event.stream_id] = await ask_to_publish(self, event)
+            if isinstance(event, PublishRequested):
+                await self._answer_publish(event)
+            else:
+                await self._answer_play(event)
+            self.advance()
+        except Exception:
+            # Nobody may wait for an answer that never comes.
+            logger.exception("request failed", extra={"fields": self._fields()})
+            self.end(CloseReason.INTERNAL_ERROR)
+
+    async def _answer_publish(self, event: PublishRequested) -> None:
+        clock = self.context.clock
+        try:
+            publisher = await ask_to_publish(self, event)
         except Refused as refusal:
             self._refuse("publish refused", event.name, refusal)
-            self.session.reject_publish(
-                event.stream_id, refusal.code, refusal.description, self.context.clock()
-            )
+            self.session.reject_publish(event.stream_id, refusal.code, refusal.description, clock())
         else:
+            # Ours before anything is promised: whatever happens from here on, our end frees the name.
+            self._publishers[event.stream_id] = publisher
+            self.session.accept_publish(event.stream_id, clock())
             self._gate.identified(self, "publishing")
-        self.advance()
 
-    async def _ask_to_play(self, event: PlayRequested) -> None:
+    async def _answer_play(self, event: PlayRequested) -> None:
         try:
-            self._players[event.stream_id] = await ask_to_play(self, event)
+            player = await ask_to_play(self, event)
         except Refused as refusal:
             self._refuse("play refused", event.name, refusal)
             self.session.reject_play(event.stream_id, refusal.code, refusal.description, self.context.clock())
         else:
+            self._players[event.stream_id] = player
+            # By the first burst, or by another player of this connection.
+            if self._writing_paused:
+                player.pause_writing()
+            policy = self.context.play_options.policy
+            patience = policy.max_backlog_seconds + policy.disconnect_after + _BEYOND_POLICY
+            set_user_timeout(self._socket, patience)
             self._gate.identified(self, "playing")
-        self.advance()
 
     def _refuse(self, what: str, name: str, refusal: Refused) -> None:
         self._end_reason, self._end_detail = CloseReason.REFUSED, refusal.reason
@@ -291,9 +304,42 @@ class Connection(asyncio.Protocol):
         table = stats.handshake_failures if isinstance(error, HandshakeError) else stats.sessions_failed
         count(table, error.reason)
         fields = self._fields() | {"reason": error.reason, "detail": str(error)}
-        logger.warning("protocol error", extra={"fields": fields})
+        # Every port on the Internet is scanned all day.
+        level = logging.WARNING if hasattr(self, "connect_params") else logging.INFO
+        logger.log(level, "protocol error", extra={"fields": fields})
 
     # Inside
+
+    def _write_output(self) -> None:
+        output = self.session.data_to_send()
+        if output:
+            data = output[0] if len(output) == 1 else b"".join(output)
+            stats = self.context.stats
+            stats.bytes_out += len(data)
+            stats.messages_out += len(output)
+            self.transport.write(data)
+
+    def _begin_end(self, reason: CloseReason, detail: str) -> None:
+        self._over = True
+        self.session.closing = True
+        self._end_reason, self._end_detail = reason, detail
+        self._cancel_timers()
+        self._release()
+
+    def _linger(self) -> None:
+        """Say that we are done, read on until the peer is too, then close.
+
+        A close with unread bytes in the socket makes the kernel reset it, and our last words are lost.
+        """
+        transport = self.transport
+        transport.resume_reading()
+        if transport.can_write_eof():
+            # The peer may have reset the connection; asyncio lets that out, uvloop does not.
+            with contextlib.suppress(OSError):
+                transport.write_eof()
+        else:
+            transport.close()
+        self._timer = asyncio.get_running_loop().call_later(_LINGER, transport.abort)
 
     def _release(self) -> None:
         """Take everything this connection publishes and plays out of the engine."""
@@ -305,34 +351,48 @@ class Connection(asyncio.Protocol):
         for player in players.values():
             player.release(self._end_reason, self._end_detail)
 
-    def _pause_reading(self) -> None:
-        if self._reading:
-            self._reading = False
-            self.transport.pause_reading()
-        delay, self.session.throttle_delay = self.session.throttle_delay, 0.0
+    def _steer_reading(self) -> None:
+        """Read, unless a request is open, the peer sends too much, or it does not read our answers itself."""
+        session = self.session
+        delay, session.throttle_delay = session.throttle_delay, 0.0
         if delay:
-            self._throttled = True
-            asyncio.get_running_loop().call_later(delay, self._unthrottle)
+            if self._throttle is not None:
+                self._throttle.cancel()
+            self._throttle = asyncio.get_running_loop().call_later(delay, self._unthrottle)
+        # What a player leaves unread is up to the slow-player policy.
+        answers_unread = self._writing_paused and not self._players
+        reading = not (session.awaiting_answer or self._throttle is not None or answers_unread)
+        if reading != self._reading:
+            self._reading = reading
+            if reading:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
 
     def _unthrottle(self) -> None:
-        self._throttled = False
-        if not self._lost and not self._lingering:
-            self.advance()
+        self._throttle = None
+        self.advance()
 
     def _arm_timer(self) -> None:
         """One timer per connection: a deadline that moved later is found out when the old one is reached."""
         deadline = self.session.next_deadline()
-        delay = _RECHECK if deadline is None else max(deadline - self.context.clock(), 0.01)
+        if deadline is None or self._throttle is not None:
+            delay = _RECHECK
+        else:
+            delay = max(deadline - self.context.clock(), 0.01)
         self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
-        if self._lost or self._lingering:
-            return
-        if self._reading:  # Whoever we do not listen to cannot be late.
+        if self._throttle is None:  # Whoever is made to wait cannot be late.
             self.session.handle_timeout(self.context.clock())
             self.advance()
-        if not self._lost and not self._lingering:
+        if not self._over:
             self._arm_timer()
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._timer, self._throttle):
+            if timer is not None:
+                timer.cancel()
 
     def _log_end(self) -> None:
         fields = self._fields() | {
@@ -354,13 +414,11 @@ def _acknowledge_quickly(sock: socket.socket) -> None:
     for the delayed acknowledgement of the one before, 40 ms a time.
     """
     if hasattr(socket, "TCP_QUICKACK"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
-def _keep_alive(sock: socket.socket) -> None:
-    """Find out about dead peers even when nothing is sent to them."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_COUNT)
+def _discard_unsent(sock: socket.socket) -> None:
+    """Have the kernel drop what it holds for the peer when the socket closes: megabytes, for minutes."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,7 +1,8 @@
-"""TCP keepalive: finding out about dead peers even when nothing is sent to them."""
+"""Finding out about dead peers: keepalive while nothing is sent to them, a timeout while something is."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 _IDLE, _INTERVAL, _COUNT = 30, 10, 3
@@ -12,8 +13,19 @@ def set_keepalive(sock: socket.socket | None) -> None:
     """Probe an idle peer, and let the connection fail within a minute when it is dead."""
     if sock is None:
         return
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if hasattr(socket, "TCP_KEEPIDLE"):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _INTERVAL)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _COUNT)
+    with contextlib.suppress(OSError):  # macOS refuses options of a socket that the peer has reset already.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _INTERVAL)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _COUNT)
+
+
+def set_user_timeout(sock: socket.socket, timeout: float) -> None:
+    """Let the connection fail when the peer takes nothing of what we send for ``timeout`` seconds.
+
+    Nothing is probed while data is under way, and retransmission alone goes on for a quarter of an hour.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout * 1000))

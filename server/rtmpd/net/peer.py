@@ -32,6 +32,8 @@ class ServerContext:
     """Seconds a player may wait for a publisher; 0 is for ever."""
     high_water_bytes: int = 256 * 1024
     """Unsent bytes of a connection from which its players count as slow."""
+    authorization_timeout: float = 10.0
+    """Seconds the authorizer may take; a request that it leaves open is refused then."""
 
 
 class Peer(Protocol):
@@ -46,6 +48,11 @@ class Peer(Protocol):
     @property
     def address(self) -> str:
         """The client's IP address."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """Counts connections since the start."""
         ...
 
     @property

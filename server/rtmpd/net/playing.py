@@ -9,7 +9,8 @@ import logging
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.stream import StreamKey
 from rtmpd.engine.subscriber import CloseReason
-from rtmpd.net.access import AccessRequest, Action, check_name
+from rtmpd.net.access import Action
+from rtmpd.net.authorization import authorize
 from rtmpd.net.peer import Peer
 from rtmpd.net.publishing import codecs
 from rtmpd.rtmp.constants import StatusCode
@@ -19,23 +20,13 @@ logger = logging.getLogger(__name__)
 
 
 async def ask_to_play(peer: Peer, event: PlayRequested) -> Player:
-    """Check and authorize, let the play begin, then attach to the stream, which may still have no publisher.
+    """Authorize, let the play begin, then attach to the stream, which may still have no publisher.
 
     Raises ``Refused`` with nothing promised to the player yet.
     """
     context = peer.context
-    limits = context.limits
-    check_name(event.name, limits.max_name_bytes, code=StatusCode.PLAY_STREAM_NOT_FOUND, what="stream name")
     requested_at = context.clock()
-    request = AccessRequest(
-        action=Action.PLAY,
-        app=peer.connect_params.app,
-        name=event.name,
-        query=event.query,
-        address=peer.address,
-        connect=peer.connect_params,
-    )
-    grant = await context.authorizer.authorize(request)
+    grant = await authorize(peer, Action.PLAY, event)
     context.registry.check_attach(grant.key)
     peer.session.accept_play(event.stream_id, context.clock())
     peer.flush()
@@ -60,8 +51,6 @@ class Player:
         self._wait_timer: asyncio.TimerHandle | None = None
         options = dataclasses.replace(context.play_options, requested_at=requested_at)
         self._subscription = context.registry.attach(key, self, options, context.clock())
-        if self.backlog() > context.high_water_bytes:
-            self._subscription.pause_writing()
         if self._subscription.stream.publication is None:
             self._start_waiting()
         logger.info("play started", extra={"fields": self._fields()})
@@ -137,4 +126,5 @@ class Player:
         self._peer.end(CloseReason.IDLE, "no_publisher")
 
     def _fields(self) -> dict[str, object]:
-        return {"client": self._peer.address, "app": self._key.app, "stream": self._key.name}
+        peer, key = self._peer, self._key
+        return {"client": peer.address, "connection": peer.number, "app": key.app, "stream": key.name}

@@ -9,7 +9,8 @@ from rtmpd.engine.stats import StreamStats
 from rtmpd.engine.stream import StreamKey
 from rtmpd.engine.subscriber import CloseReason
 from rtmpd.exceptions import DeadlineExceeded
-from rtmpd.net.access import AccessRequest, Action, check_name
+from rtmpd.net.access import Action
+from rtmpd.net.authorization import authorize
 from rtmpd.net.peer import Peer
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PublishRequested
@@ -18,25 +19,9 @@ logger = logging.getLogger(__name__)
 
 
 async def ask_to_publish(peer: Peer, event: PublishRequested) -> Publisher:
-    """Check, authorize and claim the name, then let the publish begin.
-
-    Raises ``Refused`` with nothing promised to the encoder yet.
-    """
-    context = peer.context
-    limits = context.limits
-    check_name(event.name, limits.max_name_bytes, code=StatusCode.PUBLISH_BAD_NAME, what="stream key")
-    request = AccessRequest(
-        action=Action.PUBLISH,
-        app=peer.connect_params.app,
-        name=event.name,
-        query=event.query,
-        address=peer.address,
-        connect=peer.connect_params,
-    )
-    grant = await context.authorizer.authorize(request)
-    publisher = Publisher(peer, event.stream_id, grant.key)
-    peer.session.accept_publish(event.stream_id, context.clock())
-    return publisher
+    """Authorize and claim the name. Raises ``Refused``; nothing is promised to the encoder either way."""
+    grant = await authorize(peer, Action.PUBLISH, event)
+    return Publisher(peer, event.stream_id, grant.key)
 
 
 class Publisher:
@@ -85,12 +70,12 @@ class Publisher:
 
     def _fields(self) -> dict[str, object]:
         key = self._publication.stream.key
-        return {"client": self._peer.address, "app": key.app, "stream": key.name}
+        peer = self._peer
+        return {"client": peer.address, "connection": peer.number, "app": key.app, "stream": key.name}
 
 
 _CLOSE_TEXTS = {
     CloseReason.REPLACED: "Another encoder took over this stream.",
-    CloseReason.SHUTDOWN: "The server is shutting down.",
 }
 
 
