@@ -21,6 +21,10 @@ class FakeStream:
     publication: object | None = "somebody"
     subscriptions: list[object] = field(default_factory=list)
 
+    @property
+    def players(self) -> int:
+        return len(self.subscriptions)
+
 
 @dataclass
 class FakeServer:

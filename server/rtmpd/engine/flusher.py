@@ -37,7 +37,7 @@ class Flusher:
         clock: Callable[[], float],
         merge_window: float = 0.05,
     ) -> None:
-        self._call_soon = call_soon
+        self.call_soon = call_soon
         self._call_later = call_later
         self._clock = clock
         self._merge_window = merge_window
@@ -55,7 +55,7 @@ class Flusher:
             self._scheduled = True
             wait = self._started + self.interval - self._clock()
             if wait < _TIMER_RESOLUTION:
-                self._call_soon(self.flush)
+                self.call_soon(self.flush)
             else:
                 self._call_later(wait, self.flush)
 
@@ -72,7 +72,7 @@ class Flusher:
                 stream.flush(now)
             except Exception:
                 _logger.exception("flush of %r failed", stream)
-        self._call_soon(self._measure)
+        self.call_soon(self._measure)
 
     def _measure(self) -> None:
         # A turn of the loop later, because event loops write to the sockets after the callback has returned.

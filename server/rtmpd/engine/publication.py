@@ -45,13 +45,15 @@ class Publisher(Protocol):
 class Publication:
     """One publisher's time on a stream, returned by ``Registry.claim``."""
 
-    __slots__ = ("_reference", "closed", "publisher", "started_at", "stream")
+    __slots__ = ("_reference", "closed", "publisher", "started_at", "stream", "via")
 
-    def __init__(self, stream: Stream, publisher: Publisher, now: float) -> None:
+    def __init__(self, stream: Stream, publisher: Publisher, now: float, via: tuple[str, ...] = ()) -> None:
         self.stream = stream
         self.publisher = publisher
         self.started_at = now
         """Clock reading."""
+        self.via = via
+        """Servers that the stream came through on its way here, for whoever passes it on."""
         self.closed = False
         # From here every first u32 unwraps to itself.
         self._reference = 0x80000000

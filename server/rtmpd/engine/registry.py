@@ -9,6 +9,7 @@ from types import MappingProxyType
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.publication import Publication, Publisher
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream, StreamKey
@@ -42,12 +43,19 @@ class Registry:
         self.stats = stats
         self.budget = MemoryBudget(self.limits.memory_bytes, self._relieve)
         self._flusher = flusher
+        self._announcer = Announcer(flusher.call_soon)
         self._streams: dict[StreamKey, Stream] = {}
         self.streams: Mapping[StreamKey, Stream] = MappingProxyType(self._streams)
         """Live view of every entry, waiting ones included; copy it before anything that may end one."""
 
-    def claim(self, key: StreamKey, publisher: Publisher, now: float) -> Publication:
-        """Take the publisher's place of ``key``.
+    def observe(self, observer: StreamObserver) -> None:
+        """Tell ``observer`` of everybody who comes and goes from now on."""
+        self._announcer.observe(observer)
+
+    def claim(
+        self, key: StreamKey, publisher: Publisher, now: float, via: tuple[str, ...] = ()
+    ) -> Publication:
+        """Take the publisher's place of ``key``; ``via`` are the servers that the stream comes through.
 
         Raises ``StreamBusy`` when it is taken, ``ResourceExhausted`` at a ceiling.
         """
@@ -63,7 +71,7 @@ class Registry:
             raise ResourceExhausted(
                 StatusCode.PUBLISH_REJECTED, "This server is out of memory for media.", "memory"
             )
-        return self._stream(key).begin(publisher, now)
+        return self._stream(key).begin(publisher, now, via)
 
     def check_attach(self, key: StreamKey) -> None:
         """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows."""
@@ -76,7 +84,7 @@ class Registry:
             if limits.max_waiting_names and self._waiting_names() >= limits.max_waiting_names:
                 text = "Nobody publishes this stream, and too many players wait for others already."
                 raise ResourceExhausted(StatusCode.PLAY_STREAM_NOT_FOUND, text, "waiting_names")
-        elif limits.max_players_per_stream and len(stream.subscriptions) >= limits.max_players_per_stream:
+        elif limits.max_players_per_stream and stream.players >= limits.max_players_per_stream:
             text = f"This stream takes {limits.max_players_per_stream} players."
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, "players_per_stream")
         if self.budget.exhausted:
@@ -87,11 +95,13 @@ class Registry:
     def attach(self, key: StreamKey, sink: Sink, options: PlayOptions, now: float) -> Subscription:
         """Subscribe ``sink`` to ``key``: what is cached is written to it now, in one piece.
 
-        Without a publisher the subscription waits. Raises ``ResourceExhausted`` at a ceiling. ``sink.write``
-        is called before this returns: a sink whose flow control pauses meanwhile calls ``pause_writing``
-        right after; one that fails meanwhile gets a subscription that is no longer ``attached``.
+        Without a publisher the subscription waits. Raises ``ResourceExhausted`` at a ceiling; an audience only
+        has ceilings. ``sink.write`` is called before this returns: a sink whose flow control pauses meanwhile
+        calls ``pause_writing`` right after; one that fails meanwhile gets a subscription that is no longer
+        ``attached``.
         """
-        self.check_attach(key)
+        if options.audience:
+            self.check_attach(key)
         return self._stream(key).attach(sink, options, now)
 
     def sample(self, now: float) -> None:
@@ -102,7 +112,15 @@ class Registry:
     def _stream(self, key: StreamKey) -> Stream:
         stream = self._streams.get(key)
         if stream is None:
-            stream = Stream(key, self._flusher, self.budget, self.stats, self.limits.gop, self._release)
+            stream = Stream(
+                key,
+                self._flusher,
+                self.budget,
+                self.stats,
+                self.limits.gop,
+                self._release,
+                self._announcer.announce,
+            )
             self._streams[key] = stream
         return stream
 

@@ -13,6 +13,7 @@ from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.gop import GopCache, GopLimits
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.intake import Intake
+from rtmpd.engine.observer import Notice
 from rtmpd.engine.packet import CACHED_HEADER, Packet, WireFormat
 from rtmpd.engine.publication import Publication, Publisher
 from rtmpd.engine.stats import DropReason, ServerStats, StreamStats, count
@@ -41,6 +42,7 @@ class Stream:
     """
 
     __slots__ = (
+        "_announce",
         "_ended",
         "_fanouts",
         "_flusher",
@@ -57,6 +59,7 @@ class Stream:
         "intake",
         "key",
         "now",
+        "players",
         "publication",
         "server_stats",
         "stats",
@@ -70,10 +73,13 @@ class Stream:
         server_stats: ServerStats,
         gop_limits: GopLimits,
         release: Callable[[Stream], None],
+        announce: Callable[[Notice, StreamKey], None],
     ) -> None:
         self.key = key
         self.publication: Publication | None = None
         """None while nobody publishes."""
+        self.players = 0
+        """Subscriptions that are an audience."""
         self.stats = StreamStats()
         self.server_stats = server_stats
         self.budget = budget
@@ -85,6 +91,7 @@ class Stream:
         self.headers = self.intake.headers
         self._flusher = flusher
         self._release = release
+        self._announce = announce
         self._subscriptions: dict[Subscription, None] = {}
         self._watched: dict[Subscription, None] = {}
         self._fanouts: dict[WireFormat, Fanout] = {}
@@ -112,16 +119,17 @@ class Stream:
 
     # The publisher's side
 
-    def begin(self, publisher: Publisher, now: float) -> Publication:
+    def begin(self, publisher: Publisher, now: float, via: tuple[str, ...] = ()) -> Publication:
         """Start a publication. Raises ``UsageError`` when there is one."""
         if self.publication is not None:
             raise UsageError(f"{self.key} has a publisher")
-        publication = self.publication = Publication(self, publisher, now)
+        publication = self.publication = Publication(self, publisher, now, via)
         self.server_stats.publishers += 1
         self.server_stats.publishes_total += 1
         self.now = now
         self.stats.begin(now)
         self.intake.begin()
+        self._announce(Notice.PUBLISHED, self.key)
         for subscription in list(self._subscriptions):
             self._tell(subscription, partial(subscription.started, now))
         return publication
@@ -158,8 +166,8 @@ class Stream:
         subscription = Subscription(self, sink, options, now)
         self._subscriptions[subscription] = None
         self._queueing = True
-        self.server_stats.players += 1
-        self.server_stats.plays_total += 1
+        if subscription.audience:
+            self._count_in()
         packets, synced = self.intake.burst(options)
         subscription.begin(packets, synced=synced, now=now)
         self.place(subscription)
@@ -191,7 +199,8 @@ class Stream:
         self._watched.pop(subscription, None)
         if subscription.on_fast_list:
             subscription.fanout.remove(subscription)
-        self.server_stats.players -= 1
+        if subscription.audience:
+            self._count_out()
         self._settle()
 
     def fail(self, subscription: Subscription) -> None:
@@ -199,11 +208,12 @@ class Stream:
         self.server_stats.sink_errors += 1
         subscription.close(CloseReason.INTERNAL_ERROR)
 
-    def close_sink(self, sink: Sink, reason: CloseReason) -> None:
+    def close_sink(self, subscription: Subscription, reason: CloseReason) -> None:
         """Tell a detached subscription's sink to close."""
-        count(self.server_stats.players_closed, reason)
+        if subscription.audience:
+            count(self.server_stats.players_closed, reason)
         try:
-            sink.close(reason)
+            subscription.sink.close(reason)
         except Exception:
             _logger.exception("a sink of %s failed to close", self.key)
             self.server_stats.sink_errors += 1
@@ -304,6 +314,7 @@ class Stream:
         server_stats = self.server_stats
         server_stats.publishers -= 1
         count(server_stats.publishes_ended, reason)
+        self._announce(Notice.UNPUBLISHED, self.key)
         for subscription in list(self._subscriptions):
             self._tell(subscription, subscription.sink.stream_ended)
         self._settle()
@@ -315,6 +326,19 @@ class Stream:
             except Exception:
                 _logger.exception("a sink of %s failed", self.key)
                 self.fail(subscription)
+
+    def _count_in(self) -> None:
+        self.server_stats.players += 1
+        self.server_stats.plays_total += 1
+        self.players += 1
+        if self.players == 1:
+            self._announce(Notice.WANTED, self.key)
+
+    def _count_out(self) -> None:
+        self.server_stats.players -= 1
+        self.players -= 1
+        if not self.players:
+            self._announce(Notice.UNWANTED, self.key)
 
     def _settle(self) -> None:
         """Somebody left: stop queueing without subscribers, vanish without a publisher too."""

@@ -37,6 +37,8 @@ class CloseReason(StrEnum):
     """One of the players with the largest backlog while memory was short."""
     REPLACED = "replaced"
     KICKED = "kicked"
+    NOT_FOUND = "not_found"
+    """A player waited for a stream that no origin has."""
     SHUTDOWN = "shutdown"
     INTERNAL_ERROR = "internal_error"
     """The sink raised an exception: a bug on our side."""
@@ -77,6 +79,10 @@ class PlayOptions:
     policy: SlowPlayerPolicy = field(default_factory=SlowPlayerPolicy)
     requested_at: float | None = None
     """Clock reading from which time to first frame is counted; None counts from the attach."""
+    audience: bool = True
+    """Counts as a player, for ceilings, metrics and whether the stream is wanted; relays do not."""
+    via: tuple[str, ...] = ()
+    """Servers that the stream will have come through when it gets to whoever asks for it."""
 
 
 class Sink(Protocol):
@@ -124,6 +130,7 @@ class Subscription:
         "_version",
         "attached",
         "attached_at",
+        "audience",
         "dropped",
         "fanout",
         "fanout_position",
@@ -133,6 +140,7 @@ class Subscription:
         "sink",
         "stream",
         "synced",
+        "via",
     )
 
     def __init__(self, stream: Stream, sink: Sink, options: PlayOptions, now: float) -> None:
@@ -143,6 +151,8 @@ class Subscription:
         self.attached = True
         self.attached_at = now
         """Clock reading."""
+        self.audience = options.audience
+        self.via = options.via
         self.receives_audio = options.receive_audio
         self.receives_video = options.receive_video
         self.paused = False
@@ -206,7 +216,7 @@ class Subscription:
         """Detach and tell the sink to close (kick). Idempotent."""
         if self.attached:
             self.detach()
-            self.stream.close_sink(self.sink, reason)
+            self.stream.close_sink(self, reason)
 
     def pause_writing(self) -> None:
         """Flow control: the sink's buffer passed its high-water mark; the slow-player policy applies."""
@@ -315,7 +325,8 @@ class Subscription:
             self._congestion.wrote(now, len(image))
         if not self._started and any(not packet.flags & CACHED_HEADER for packet in packets):
             self._started = True
-            stream.server_stats.time_to_first_frame.observe(now - self._requested_at)
+            if self.audience:
+                stream.server_stats.time_to_first_frame.observe(now - self._requested_at)
         try:
             self.sink.write(image)
         except Exception:

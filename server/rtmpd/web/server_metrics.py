@@ -65,7 +65,7 @@ def _traffic(stats: ServerStats) -> Iterator[Family]:
 
 def _occupancy(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> Iterator[Family]:
     idle = [stream for stream in streams.values() if stream.publication is None]
-    waiting = sum(1 for stream in idle for _ in stream.subscriptions)
+    waiting = sum(stream.players for stream in idle)
     yield Family(
         "gauge",
         "rtmpd_streams",

@@ -29,7 +29,7 @@ class StreamView(Protocol):
     def publication(self) -> object | None: ...
 
     @property
-    def subscriptions(self) -> Iterable[object]: ...
+    def players(self) -> int: ...
 
 
 def _worst_skew(values: Iterable[float]) -> float:
@@ -74,7 +74,7 @@ _GAUGES: Final = (
     _Gauge(
         "rtmpd_stream_players",
         "Players attached to the stream.",
-        lambda stream, _: [((), float(sum(1 for _ in stream.subscriptions)))],
+        lambda stream, _: [((), float(stream.players))],
         sum,
     ),
     _Gauge(
