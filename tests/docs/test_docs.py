@@ -57,11 +57,17 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
 
 
-def is_constant(node: ast.expr | None, value: str) -> bool:
-    return isinstance(node, ast.Constant) and node.value == value
+FunctionDef = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def parameter_values(tree: ast.Module, function: ast.FunctionDef, name: str) -> Iterator[str]:
+def functions(tree: ast.AST, name: str | None = None) -> Iterator[FunctionDef]:
+    """All functions of a module or of a function, or those of one name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and name in (None, node.name):
+            yield node
+
+
+def parameter_values(tree: ast.Module, function: FunctionDef, name: str) -> Iterator[str]:
     """Constants that a module's own calls pass to a function for its parameter ``name``."""
     position = [argument.arg for argument in function.args.args if argument.arg != "self"].index(name)
     for call in ast.walk(tree):
@@ -72,26 +78,55 @@ def parameter_values(tree: ast.Module, function: ast.FunctionDef, name: str) -> 
                 yield str(argument.value)
 
 
-def logged(tree: ast.Module) -> Iterator[str]:
-    """Messages of a module's log calls, with ``...`` for what is filled in."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Dict):
-            # A record made by hand, as logging.makeLogRecord wants it.
-            pairs = zip(node.keys, node.values, strict=True)
-            yield from (ast.literal_eval(value) for key, value in pairs if is_constant(key, "msg"))
-    for function in ast.walk(tree):
-        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
+def keys(tree: ast.Module, function: FunctionDef, node: ast.expr) -> set[str]:
+    """Keys of a dict made of literals, ``|``, local names and methods of the same module."""
+    match node:
+        case ast.Dict():
+            return {ast.literal_eval(key) for key in node.keys if key is not None}
+        case ast.BinOp(op=ast.BitOr()):
+            return keys(tree, function, node.left) | keys(tree, function, node.right)
+        case ast.Name(id=name):
+            for assignment in ast.walk(function):
+                match assignment:
+                    case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
+                        return keys(tree, function, value)
+        case ast.Call(func=ast.Attribute(attr=name)):
+            (method,) = functions(tree, name)
+            (value,) = [n.value for n in ast.walk(method) if isinstance(n, ast.Return) and n.value]
+            return keys(tree, method, value)
+    raise AssertionError(f"fields that only a run can tell: {ast.unparse(node)}")
+
+
+def fields_of(tree: ast.Module, function: FunctionDef, call: ast.Call) -> set[str]:
+    """Fields of a log call."""
+    for keyword in call.keywords:
+        match keyword:
+            case ast.keyword(
+                arg="extra", value=ast.Dict(keys=[ast.Constant(value="fields")], values=[value])
+            ):
+                return keys(tree, function, value)
+    return set()
+
+
+def logged(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
+    """Messages of a module, with ``...`` for what is filled in, and their fields."""
+    for function in functions(tree):
         for node in ast.walk(function):
             match node:
+                case ast.Dict(keys=[*_, ast.Constant(value="msg"), ast.Constant(value="fields")]):
+                    # A record made by hand, as logging.makeLogRecord wants it.
+                    *_, message, fields = node.values
+                    yield ast.literal_eval(message), keys(tree, function, fields)
                 case ast.Call(func=ast.Attribute(value=ast.Name(id="logger" | "_logger"), attr=method)):
                     if method not in LOG_METHODS:
                         continue
+                    fields = fields_of(tree, function, node)
                     match node.args[1 if method == "log" else 0]:
                         case ast.Constant(value=str(message)):
-                            yield re.sub(r"%\w", "...", message)
-                        case ast.Name(id=name) if isinstance(function, ast.FunctionDef):
-                            yield from parameter_values(tree, function, name)
+                            yield re.sub(r"%\w", "...", message), fields
+                        case ast.Name(id=name):
+                            for message in parameter_values(tree, function, name):
+                                yield message, fields
                         case other:
                             raise AssertionError(f"a message that is no constant: {ast.unparse(other)}")
 
@@ -158,10 +193,21 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     assert documented == exported
 
 
-def test_every_log_message_is_documented_and_no_other() -> None:
-    written = {message for tree in modules().values() for message in logged(tree)}
+def test_every_alert_is_documented() -> None:
+    alerts = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
+    assert first_words(section(OPERATIONS, "### Alerts")) == re.findall(r"- alert: (\w+)", alerts)
+
+
+def test_every_log_message_is_documented_with_its_fields() -> None:
+    written: dict[str, set[str]] = {}
+    for tree in modules().values():
+        for message, fields in logged(tree):
+            assert written.setdefault(message, fields) == fields, message
     assert len(written) > 15
-    assert set(first_words(section(OPERATIONS, "## Log"))) == written
+    table = [row for row in rows(section(OPERATIONS, "## Log")) if len(row) == 4]
+    # What stands in parentheses explains a field.
+    documented = {words(row[0])[0]: set(words(re.sub(r"\([^)]*\)", "", row[2]))) for row in table}
+    assert documented == written
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
