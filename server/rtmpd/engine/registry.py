@@ -95,8 +95,8 @@ class Registry:
     def attach(self, key: StreamKey, sink: Sink, options: PlayOptions, now: float) -> Subscription:
         """Subscribe ``sink`` to ``key``: what is cached is written to it now, in one piece.
 
-        Without a publisher the subscription waits. Raises ``ResourceExhausted`` at a ceiling; an audience only
-        has ceilings. ``sink.write`` is called before this returns: a sink whose flow control pauses meanwhile
+        Without a publisher the subscription waits. Raises ``ResourceExhausted`` at a ceiling; only an
+        audience has ceilings. ``sink.write`` is called before this returns: a sink whose flow control pauses meanwhile
         calls ``pause_writing`` right after; one that fails meanwhile gets a subscription that is no longer
         ``attached``.
         """
