@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final, TypeVar, cast
 
@@ -107,10 +108,12 @@ class Link(asyncio.Protocol):
     async def writable(self) -> None:
         """Wait until what was sent is under its bound; raises what the connection ended with."""
         self.check()
-        while not self._writable.is_set():
-            await self._writable.wait()
-            self.check()
-        if self._unyielded >= _YIELD_BYTES:
+        while True:
+            while not self._writable.is_set():
+                await self._writable.wait()
+                self.check()
+            if self._unyielded < _YIELD_BYTES:
+                return
             self._unyielded = 0
             await asyncio.sleep(0)
             self.check()
@@ -152,7 +155,7 @@ class Link(asyncio.Protocol):
     # Inside
 
     async def _drain(self, patience: float) -> None:
-        self.transport.set_write_buffer_limits(0)
+        self.transport.set_write_buffer_limits(high=1, low=0)
         try:
             async with asyncio.timeout(patience):
                 while not self._writable.is_set() and not self._lost:
@@ -168,7 +171,8 @@ class Link(asyncio.Protocol):
             self._holders.clear()
             self.transport.resume_reading()
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            with contextlib.suppress(OSError):  # The server may have reset the connection just now.
+                self.transport.write_eof()
             self._loop.call_later(linger, self.transport.abort)
         else:
             self.transport.close()

@@ -76,7 +76,7 @@ def tls_failure(host: str, port: int, error: OSError) -> ConnectFailed:
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectFailed(f"{host} port {port} cannot be trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
-        word = (error.reason or "protocol error").replace("_", " ").lower()
+        word = (getattr(error, "reason", None) or "protocol error").replace("_", " ").lower()
         return ConnectFailed(f"{host} port {port} does not speak TLS as it should: {word}")
     return ConnectFailed(f"{host} port {port} broke off the TLS handshake: {error.strerror or error}")
 

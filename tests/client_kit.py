@@ -1,0 +1,152 @@
+"""Servers for the client's tests: the real one in this process, and one that answers as a test tells it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import cast
+
+from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.registry import Registry
+from rtmpd.engine.stats import ServerStats
+from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.subscriber import PlayOptions
+from rtmpd.net.access import AccessRequest, Grant
+from rtmpd.net.connection import Connection
+from rtmpd.net.peer import ServerContext
+from rtmpd.net.server import ConnectionLimits, RtmpServer
+from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested, PublishRequested
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.server import ServerSession, ServerSettings
+
+AVC_HEADER = bytes.fromhex("170000000001640028ff")
+AAC_HEADER = bytes.fromhex("af001210")
+
+
+def keyframe(body: bytes = b"K") -> bytes:
+    return b"\x17\x01\x00\x00\x00" + body
+
+
+class OpenDoor:
+    async def authorize(self, request: AccessRequest) -> Grant:
+        return Grant(StreamKey(request.app, request.name))
+
+
+@asynccontextmanager
+async def real_server(context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[int]:
+    """The real server on a port of its own."""
+    loop = asyncio.get_running_loop()
+    stats = ServerStats()
+    registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time, 0.0), stats)
+    server_context = ServerContext(
+        registry=registry,
+        authorizer=OpenDoor(),
+        stats=stats,
+        clock=loop.time,
+        random_bytes=os.urandom,
+        limits=Limits(),
+        settings=ServerSettings(),
+        play_options=PlayOptions(),
+    )
+    server = RtmpServer(server_context, ConnectionLimits())
+    listener = await loop.create_server(lambda: Connection(server_context, server), host, 0, ssl=context)
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+        await server.close(1.0)
+
+
+class Peer(asyncio.Protocol):
+    """One connection of a scripted server: what it has heard, and the session it answers with."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, script: Script) -> None:
+        self.session = ServerSession(random_bytes=os.urandom, now=0)
+        self.heard: list[Event] = []
+        self.closed = asyncio.Event()
+        self._script = script
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.session.receive_data(data, 0)
+        self.advance()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self.closed.set()
+
+    def advance(self) -> None:
+        while events := self.session.events_received():
+            for event in events:
+                self.heard.append(event)
+                self._script(self, event)
+        self.flush()
+        if self.session.closing:
+            self.transport.close()
+
+    def flush(self) -> None:
+        self.transport.write(b"".join(self.session.data_to_send()))
+
+
+Script = Callable[[Peer, Event], None]
+
+
+def accept(peer: Peer, event: Event) -> None:
+    """A script that grants everything."""
+    match event:
+        case ConnectRequested():
+            peer.session.accept_connect(0)
+        case PublishRequested():
+            peer.session.accept_publish(event.stream_id, 0)
+        case PlayRequested():
+            peer.session.accept_play(event.stream_id, 0)
+        case _:
+            pass
+
+
+class ScriptedServer:
+    def __init__(self) -> None:
+        self.port = 0
+        self.peers: list[Peer] = []
+        self._arrival = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        return f"rtmp://127.0.0.1:{self.port}/live"
+
+    async def peer(self, number: int = 0) -> Peer:
+        """The connection with this number, once it is there."""
+        while len(self.peers) <= number:
+            self._arrival.clear()
+            await self._arrival.wait()
+        return self.peers[number]
+
+    def arrived(self, peer: Peer) -> Peer:
+        self.peers.append(peer)
+        self._arrival.set()
+        return peer
+
+
+@asynccontextmanager
+async def scripted_server(script: Script = accept) -> AsyncIterator[ScriptedServer]:
+    server = ScriptedServer()
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(lambda: server.arrived(Peer(script)), "127.0.0.1", 0)
+    server.port = listener.sockets[0].getsockname()[1]
+    try:
+        yield server
+    finally:
+        listener.close()
+        for peer in server.peers:
+            peer.transport.abort()
+        for peer in server.peers:
+            await peer.closed.wait()
