@@ -9,6 +9,7 @@ from types import MappingProxyType
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.publication import Publication, Publisher
 from rtmpd.engine.stats import ServerStats
@@ -29,6 +30,7 @@ class EngineLimits:
     """Names that players wait for and nobody publishes."""
     memory_bytes: int = 1024 * 1024 * 1024
     """Media held: GOP caches, headers, backlogs of congested players."""
+    headers: HeaderLimits = field(default_factory=HeaderLimits)
     gop: GopLimits = field(default_factory=GopLimits)
 
 
@@ -95,8 +97,8 @@ class Registry:
     def attach(self, key: StreamKey, sink: Sink, options: PlayOptions, now: float) -> Subscription:
         """Subscribe ``sink`` to ``key``: what is cached is written to it now, in one piece.
 
-        Without a publisher the subscription waits. Raises ``ResourceExhausted`` at a ceiling; only an
-        audience has ceilings. ``sink.write`` is called before this returns: a sink whose flow control pauses meanwhile
+        Without a publisher the subscription waits. Raises ``ResourceExhausted`` at a ceiling of the audience.
+        ``sink.write`` is called before this returns: a sink whose flow control pauses meanwhile
         calls ``pause_writing`` right after; one that fails meanwhile gets a subscription that is no longer
         ``attached``.
         """
@@ -117,6 +119,7 @@ class Registry:
                 self._flusher,
                 self.budget,
                 self.stats,
+                self.limits.headers,
                 self.limits.gop,
                 self._release,
                 self._announcer.announce,
