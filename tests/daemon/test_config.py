@@ -13,6 +13,7 @@ from rtmpd.daemon.config import Config, GopConfig, LimitsConfig, PlayerConfig, R
 from rtmpd.daemon.reference import format_value
 from rtmpd.daemon.settings import load, walk
 from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.subscriber import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
@@ -92,6 +93,9 @@ def test_conversions_pass_every_value_on():
             "player.max_players_per_stream=3",
             "stream.max_waiting_names=4",
             "memory.max_bytes=32MiB",
+            "stream.headers.max_header_bytes=2000",
+            "stream.headers.max_tracks=9",
+            "stream.headers.max_total_bytes=3000",
             "stream.gop.max_bytes=70000",
             "stream.gop.max_ms=6",
             "stream.gop.max_packets=7",
@@ -99,7 +103,7 @@ def test_conversions_pass_every_value_on():
         ],
     ).config
     gop = GopLimits(max_bytes=70000, max_ms=6, max_packets=7, audio_ms=8)
-    assert config.to_engine_limits() == EngineLimits(1, 2, 3, 4, 32 * 2**20, gop)
+    assert config.to_engine_limits() == EngineLimits(1, 2, 3, 4, 32 * 2**20, HeaderLimits(2000, 9, 3000), gop)
 
 
 @pytest.mark.parametrize("changes", [{"enabled": False}, {"start": "keyframe"}, {"start": "live"}])

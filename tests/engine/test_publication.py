@@ -17,6 +17,7 @@ from engine_kit import (
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.subscriber import CloseReason
 from rtmpd.exceptions import UsageError
+from rtmpd.rtmp.amf import encode_values
 from rtmpd.rtmp.messages import Message
 
 
@@ -164,3 +165,21 @@ def test_what_comes_after_the_end_is_ignored(house: House) -> None:
     assert sink.words == []
     assert house.stats.publishes_ended == {"finished": 1}
     assert house.stats.publishers == 0
+
+
+def test_a_publisher_takes_its_metadata_back(house: House) -> None:
+    publication = house.publish()
+    house.send(publication, (0, metadata(width=1.0)))
+    assert house.play()[0].take() == "meta@0"
+    publication.receive(Message(18, 0, 1, encode_values("@clearDataFrame", "onMetaData")), 0.0)
+    house.loop.run()
+    assert house.play()[0].take() == ""
+    assert house.registry.budget.header_bytes == 0
+
+
+def test_what_a_publisher_says_of_sample_access_stays_here(house: House) -> None:
+    sink, _ = house.play()
+    publication = house.publish()
+    publication.receive(Message(18, 0, 1, encode_values("|RtmpSampleAccess", False, False)), 0.0)
+    house.loop.run()
+    assert sink.take() == ""

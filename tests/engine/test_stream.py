@@ -119,7 +119,7 @@ def test_a_late_joiner_gets_one_burst_and_then_live(house: House) -> None:
     house.send(publication, (1000, b"\x93hvc1k"), (1010, sound()), (1040, b"\xa3hvc1p"))
     sink, _ = house.play()
     assert len(sink.writes) == 1
-    assert sink.take() == "meta@1000 HDR@1000 AAC@1000 HEVC@1000 k@1000 a@1010 p@1040"
+    assert sink.take() == "meta@0 HDR@1000 AAC@1000 HEVC@1000 k@1000 a@1010 p@1040"
     house.send(publication, (1080, b"\xa3hvc1p"))
     assert sink.take() == "p@1080"
 

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from rtmpd.daemon.values import parse_count, parse_duration, parse_list, parse_milliseconds, parse_size
 from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.subscriber import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
@@ -35,6 +36,7 @@ from rtmpd.rtmp.server import ServerSettings
 _LIMITS: Final = Limits()
 _CONNECTIONS: Final = ConnectionLimits()
 _GOP: Final = GopLimits()
+_HEADERS: Final = HeaderLimits()
 _ENGINE: Final = EngineLimits()
 _SLOW: Final = SlowPlayerPolicy()
 _SETTINGS: Final = ServerSettings()
@@ -231,6 +233,27 @@ class GopConfig(Section):
         return GopLimits(self.max_bytes if used else 0, self.max_ms, self.max_packets, self.audio_ms)
 
 
+class HeadersConfig(Section):
+    """What decoders need before the first frame: sequence headers, codec metadata and onMetaData, kept for
+    every stream and sent first to whoever joins."""
+
+    max_header_bytes: Annotated[Size, Field(ge=1024)] = _HEADERS.max_header_bytes
+    """Largest one that is passed on."""
+    max_tracks: Positive = _HEADERS.max_tracks
+    """Audio tracks with headers of their own, and as many of video."""
+    max_total_bytes: Annotated[Size, Field(ge=1024)] = _HEADERS.max_total_bytes
+    """All headers of one stream together."""
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        _require_order(self, "stream.headers", "max_header_bytes", "max_total_bytes")
+        return self
+
+    def to_limits(self) -> HeaderLimits:
+        """The bounds of the cache."""
+        return HeaderLimits(self.max_header_bytes, self.max_tracks, self.max_total_bytes)
+
+
 class StreamConfig(Section):
     """What is kept for every stream, and how it is passed on."""
 
@@ -241,6 +264,7 @@ class StreamConfig(Section):
     """Streams with a publisher at a time; 0 is any number."""
     max_waiting_names: Positive = _ENGINE.max_waiting_names
     """Names without a publisher that players wait for, at a time."""
+    headers: HeadersConfig = HeadersConfig()
     gop: GopConfig = GopConfig()
 
 
@@ -356,5 +380,6 @@ class Config(Section):
             max_players_per_stream=self.player.max_players_per_stream,
             max_waiting_names=self.stream.max_waiting_names,
             memory_bytes=self.memory.max_bytes,
+            headers=self.stream.headers.to_limits(),
             gop=self.stream.gop.to_limits(),
         )

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.packet import AUDIO, STREAM_METADATA, VIDEO, Packet
 from rtmpd.media.tags import CODEC_METADATA, MIXED_CODECS, SEQUENCE_HEADER, CacheKey, cache_key
 
-MAX_HEADER_BYTES: Final = 64 * 1024
-"""Of one header, codec metadata or onMetaData message."""
-MAX_TRACKS: Final = 16
-"""Messages of one sort: sequence headers or codec metadata, of audio or of video."""
-MAX_TOTAL_BYTES: Final = 1024 * 1024
+
+@dataclass(frozen=True, slots=True)
+class HeaderLimits:
+    """What one stream's header cache may hold."""
+
+    max_header_bytes: int = 64 * 1024
+    """One sequence header, codec metadata or onMetaData message."""
+    max_tracks: int = 16
+    """Messages of one sort: sequence headers or codec metadata, of audio or of video."""
+    max_total_bytes: int = 1024 * 1024
+    """All of them together."""
 
 
 class Stored(Enum):
@@ -43,9 +50,10 @@ class HeaderCache:
     knows by one comparison whether it has seen all.
     """
 
-    __slots__ = ("_budget", "_bytes", "_metadata", "_sorts", "version")
+    __slots__ = ("_budget", "_bytes", "_metadata", "_sorts", "limits", "version")
 
-    def __init__(self, budget: MemoryBudget) -> None:
+    def __init__(self, limits: HeaderLimits, budget: MemoryBudget) -> None:
+        self.limits = limits
         self._budget = budget
         self._bytes = 0
         self._metadata: Packet | None = None
@@ -69,7 +77,7 @@ class HeaderCache:
         if held is not None and held.packet.payload == packet.payload:
             return Stored.REPEATED
         growth = len(packet.payload) - (len(held.packet.payload) if held else 0)
-        if not self._fits(packet, growth) or (held is None and len(sort) >= MAX_TRACKS):
+        if not self._fits(packet, growth) or (held is None and len(sort) >= self.limits.max_tracks):
             return Stored.REFUSED
         if held is not None and held.codec != key.codec:
             self._forget_codec(key, held.codec)
@@ -85,14 +93,22 @@ class HeaderCache:
                 sort.clear()
             self._changed(-self._bytes)
 
+    def forget_metadata(self) -> None:
+        """The publisher took its onMetaData back."""
+        if self._metadata is not None:
+            growth = -len(self._metadata.payload)
+            self._metadata = None
+            self._changed(growth)
+
     def has_header(self, kind: int, codec: str) -> bool:
         """Whether a sequence header for ``codec`` is held, on whatever track."""
         entries = self._sorts[kind, SEQUENCE_HEADER].values()
         return any(entry.codec in (codec, MIXED_CODECS) for entry in entries)
 
     def packets(self, timestamp: int, *, audio: bool = True, video: bool = True) -> list[Packet]:
-        """Everything a joiner needs before its first frame, stamped ``timestamp`` (ms), in order."""
-        found = [] if self._metadata is None else [self._metadata.restamped(timestamp)]
+        """Everything a joiner needs before its first frame, in order, headers stamped ``timestamp`` (ms)."""
+        # quirk(ffmpeg): onMetaData at any other time than 0 makes its demuxer invent a data stream.
+        found = [] if self._metadata is None else [self._metadata.restamped(0)]
         for (kind, _), sort in self._sorts.items():
             if video if kind == VIDEO else audio:
                 found += [entry.packet.restamped(timestamp) for entry in sort.values()]
@@ -110,7 +126,10 @@ class HeaderCache:
         return Stored.NEW if held is None else Stored.CHANGED
 
     def _fits(self, packet: Packet, growth: int) -> bool:
-        return len(packet.payload) <= MAX_HEADER_BYTES and self._bytes + growth <= MAX_TOTAL_BYTES
+        limits = self.limits
+        return (
+            len(packet.payload) <= limits.max_header_bytes and self._bytes + growth <= limits.max_total_bytes
+        )
 
     def _forget_codec(self, key: CacheKey, codec: str) -> None:
         """A track changes its codec: codec metadata of the old one (HDR of HEVC, say) no longer applies."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from rtmpd.engine.headers import MAX_HEADER_BYTES
 from rtmpd.engine.packet import AUDIO, DATA, STREAM_METADATA, VIDEO, Packet
 from rtmpd.engine.stats import DropReason
 from rtmpd.engine.subscriber import CloseReason
@@ -32,6 +31,8 @@ GAP_MS: Final = 1000
 _NOTEWORTHY: Final = KEYFRAME | SEQUENCE_HEADER | CODEC_METADATA | END_OF_SEQUENCE | UNKNOWN
 _NOT_A_FRAME: Final = SEQUENCE_HEADER | CODEC_METADATA | END_OF_SEQUENCE
 _SET_DATA_FRAME: Final = b"\x02\x00\x0d@setDataFrame"
+_CLEAR_DATA_FRAME: Final = b"\x02\x00\x0f@clearDataFrame"
+_SAMPLE_ACCESS: Final = b"\x02\x00\x11|RtmpSampleAccess"
 _ON_META_DATA: Final = b"\x02\x00\x0aonMetaData"
 
 
@@ -120,11 +121,17 @@ class Publication:
         if message.type == MessageType.DATA_AMF3:
             payload = payload.removeprefix(b"\x00")
         payload = payload.removeprefix(_SET_DATA_FRAME)
+        if payload.startswith(_CLEAR_DATA_FRAME):
+            self.stream.headers.forget_metadata()
+            return
+        if payload.startswith(_SAMPLE_ACCESS):
+            return  # What a player may do with the samples is for this server to say, at every play.
         if not payload.startswith(_ON_META_DATA):
             self._reference = timestamp
             self.stream.push(Packet(DATA, timestamp, payload, 0))
             return
-        metadata = live_metadata(message) if len(payload) <= MAX_HEADER_BYTES else None
+        limit = self.stream.headers.limits.max_header_bytes
+        metadata = live_metadata(message) if len(payload) <= limit else None
         if metadata is None:
             self.stream.drop(DropReason.BAD_METADATA)
         else:

@@ -11,7 +11,7 @@ from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.fanout import Fanout, Segment
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.gop import GopCache, GopLimits
-from rtmpd.engine.headers import HeaderCache
+from rtmpd.engine.headers import HeaderCache, HeaderLimits
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.observer import Notice
 from rtmpd.engine.packet import CACHED_HEADER, Packet, WireFormat
@@ -71,6 +71,7 @@ class Stream:
         flusher: Flusher,
         budget: MemoryBudget,
         server_stats: ServerStats,
+        header_limits: HeaderLimits,
         gop_limits: GopLimits,
         release: Callable[[Stream], None],
         announce: Callable[[Notice, StreamKey], None],
@@ -86,7 +87,10 @@ class Stream:
         self.now = 0.0
         """Clock reading of the last flush or attach."""
         self.intake = Intake(
-            HeaderCache(budget), GopCache(gop_limits, budget, self.stats, server_stats), self.stats, self.drop
+            HeaderCache(header_limits, budget),
+            GopCache(gop_limits, budget, self.stats, server_stats),
+            self.stats,
+            self.drop,
         )
         self.headers = self.intake.headers
         self._flusher = flusher
