@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Final, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 from rtmpd.exceptions import ClientError, ConnectionClosed, ConnectionLost, RequestTimeout
 from rtmpd.net.keepalive import set_keepalive
@@ -18,6 +18,19 @@ _RECHECK: Final = 5.0
 """Seconds between looks at the session's deadlines."""
 _YIELD_BYTES: Final = 256 * 1024
 """Bytes after which a sender that never has to wait lets others run."""
+
+
+class DirectWriter(Protocol):
+    """Writes encoded media to the link's transport by itself, and follows its flow control."""
+
+    def pause_writing(self) -> None:
+        """``send_buffer_bytes`` are unsent."""
+
+    def resume_writing(self) -> None:
+        """A quarter of that is left."""
+
+    def connection_lost(self) -> None:
+        """Nothing can be written any more."""
 
 
 class Link(asyncio.Protocol):
@@ -39,6 +52,7 @@ class Link(asyncio.Protocol):
         self.session = session
         self.error: ClientError | None = None
         """Why nothing can be sent any more."""
+        self.writer: DirectWriter | None = None
         self._loop = asyncio.get_running_loop()
         self._send_buffer_bytes = send_buffer_bytes
         self._on_event = on_event
@@ -73,12 +87,18 @@ class Link(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable.clear()
+        if self.writer is not None:
+            self.writer.pause_writing()
 
     def resume_writing(self) -> None:
         self._writable.set()
+        if self.writer is not None:
+            self.writer.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        if self.writer is not None:
+            self.writer.connection_lost()
         if self._timer is not None:
             self._timer.cancel()
         if self.error is None:

@@ -117,9 +117,9 @@ class Stream:
         ``timestamp`` in ms is taken modulo 2**32; left out, it is the time since the publish began. Raises
         StreamFailed when the server has ended the publish, ConnectionClosed when the connection is over.
         """
-        self._check()
+        self.check()
         await self._link.writable()
-        self._check()
+        self.check()
         if timestamp is None:
             timestamp = int((asyncio.get_running_loop().time() - self._began_at) * 1000)
         self._link.session.send_media(message_type, self.id, timestamp, payload)
@@ -195,6 +195,11 @@ class Stream:
         await self._link.writable()
         self._link.session.set_buffer_length(self.id, length_ms)
         self._link.flush()
+
+    def check(self) -> None:
+        """Raise StreamFailed if the server has ended what it had let us publish or play."""
+        if self._ended is not None:
+            raise self._ended.with_traceback(None)
 
     async def close(self) -> None:
         """End the publish or play (FCUnpublish, deleteStream). Iterations end; closing again does nothing."""
@@ -274,10 +279,6 @@ class Stream:
         self._ended = error
         if self._packets is not None:
             self._packets.finish(error)
-
-    def _check(self) -> None:
-        if self._ended is not None:
-            raise self._ended.with_traceback(None)
 
     def _rejection(self, status: Status) -> RequestRejected:
         kind = PublishRejected if self._verb == "publish" else PlayRejected

@@ -20,6 +20,7 @@ from rtmpd.net.peer import ServerContext
 from rtmpd.net.playing import Player, ask_to_play
 from rtmpd.net.publishing import Publisher, ask_to_publish
 from rtmpd.net.tasks import TaskSet
+from rtmpd.net.via import check_via, via_of
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import (
@@ -232,6 +233,7 @@ class Connection(asyncio.Protocol):
             check_name(
                 params.app, context.limits.max_app_bytes, code=StatusCode.CONNECT_REJECTED, what="application"
             )
+            check_via(via_of(params), context.instance_id)
         except Refused as refusal:
             self._refuse("connect refused", "", refusal)
             self.session.reject_connect(refusal.code, refusal.description, context.clock())

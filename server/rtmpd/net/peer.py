@@ -32,6 +32,8 @@ class ServerContext:
     """Seconds a player may wait for a publisher; 0 is for ever."""
     high_water_bytes: int = 256 * 1024
     """Unsent bytes of a connection from which its players count as slow."""
+    instance_id: str = ""
+    """Names this server to others, so that relays that go round in circles are found out."""
     authorization_timeout: float = 10.0
     """Seconds the authorizer may take; a request that it leaves open is refused then."""
 

@@ -13,6 +13,7 @@ from rtmpd.net.access import Action
 from rtmpd.net.authorization import authorize
 from rtmpd.net.peer import Peer
 from rtmpd.net.publishing import codecs
+from rtmpd.net.via import via_of
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PauseRequested, PlayRequested, ReceiveAudio, ReceiveVideo, SeekRequested
 
@@ -49,7 +50,8 @@ class Player:
         self._stream_id = stream_id
         self._since = requested_at
         self._wait_timer: asyncio.TimerHandle | None = None
-        options = dataclasses.replace(context.play_options, requested_at=requested_at)
+        via = via_of(peer.connect_params)
+        options = dataclasses.replace(context.play_options, requested_at=requested_at, via=via)
         self._subscription = context.registry.attach(key, self, options, context.clock())
         if self._subscription.stream.publication is None:
             self._start_waiting()
@@ -72,8 +74,10 @@ class Player:
         if reason in (CloseReason.SLOW, CloseReason.MEMORY, CloseReason.INTERNAL_ERROR):
             self._peer.abort(reason)
             return
-        text = f"The server ended this play: {reason}."
-        self._peer.session.end_play(self._stream_id, StatusCode.PLAY_FAILED, text)
+        code, text = StatusCode.PLAY_FAILED, f"The server ended this play: {reason}."
+        if reason is CloseReason.NOT_FOUND:
+            code, text = StatusCode.PLAY_STREAM_NOT_FOUND, f"No server that was asked has {self._key.name}."
+        self._peer.session.end_play(self._stream_id, code, text)
         self._peer.end(reason)
 
     # The connection

@@ -12,6 +12,7 @@ from rtmpd.exceptions import DeadlineExceeded
 from rtmpd.net.access import Action
 from rtmpd.net.authorization import authorize
 from rtmpd.net.peer import Peer
+from rtmpd.net.via import via_of
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PublishRequested
 
@@ -37,7 +38,7 @@ class Publisher:
         self._peer = peer
         self._stream_id = stream_id
         self._since = context.clock()
-        self._publication = context.registry.claim(key, self, self._since)
+        self._publication = context.registry.claim(key, self, self._since, via_of(peer.connect_params))
         self.receive = self._publication.receive
         timeout = context.limits.first_media_timeout
         self._media_timer = asyncio.get_running_loop().call_later(timeout, self._expect_media, timeout)

@@ -1,0 +1,196 @@
+"""What push and pull relays share: where they lead, how they connect, and what they tell of themselves."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final, Literal
+
+from rtmpd.engine.stream import StreamKey
+from rtmpd.exceptions import (
+    AuthenticationFailed,
+    ConnectFailed,
+    ConnectRejected,
+    PublishRejected,
+    RequestRejected,
+    StreamFailed,
+    UsageError,
+)
+from rtmpd.net.client import Connection, connect
+from rtmpd.net.via import via_params
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.url import REDACTED, RtmpUrl
+
+_PLACEHOLDER: Final = re.compile(r"\{\w*\}")
+_KNOWN: Final = frozenset({"{app}", "{name}"})
+_MAX_TEXT: Final = 200
+"""Characters of what a remote says that are kept."""
+SEND_BUFFER_BYTES: Final = 256 * 1024
+"""Unsent bytes of a relay from which it counts as slow, as for a player."""
+
+
+class RelayState(StrEnum):
+    IDLE = "idle"
+    """There is nothing to relay: nobody publishes, or nobody watches."""
+    CONNECTING = "connecting"
+    LIVE = "live"
+    STALLED = "stalled"
+    """Connected, but nothing gets through."""
+    BACKOFF = "backoff"
+    """Waits for the next attempt."""
+    FAILED = "failed"
+    """The remote said no in a way that another attempt will not change; it is asked again seldom."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayStatus:
+    """A relay at one moment. Nothing here is secret."""
+
+    kind: Literal["push", "pull"]
+    id: str
+    """Names the relay among those of its stream and kind."""
+    key: StreamKey
+    """The stream of this server."""
+    remote: str
+    """Scheme, host and app of the other server; never a stream key."""
+    state: RelayState
+    bytes: int
+    """Sent or received since the relay exists, chunk headers included in what is sent."""
+    retries: int
+    """Attempts after the first."""
+    lag_bytes: int
+    """Of a push: accepted and not sent yet."""
+    lag_seconds: float
+    """Of a push: how long the oldest of them has waited. Of a pull: how long nothing has come."""
+    status: str
+    """The last onStatus of the remote: code and description."""
+    reason: str
+    """Why it is not live; empty while it is."""
+    retry_in: float | None
+    """Seconds to the next attempt, when one is planned."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """When a relay that failed tries again. Seconds."""
+
+    initial: float = 1.0
+    maximum: float = 30.0
+    """Delays double from ``initial`` to this, each between half and the whole of itself."""
+    failed: float = 60.0
+    """After a refusal for good: somebody may have mended it."""
+    steady: float = 10.0
+    """Once live for this long, delays begin at ``initial`` again."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayTemplate:
+    """A URL in which ``{app}`` and ``{name}`` stand for those of the relayed stream."""
+
+    url: RtmpUrl
+
+    @classmethod
+    def parse(cls, text: str) -> RelayTemplate:
+        """Raises UsageError, whose text holds no secret."""
+        url = RtmpUrl.parse(text)
+        if not url.name:
+            raise UsageError("the URL names no stream: end it with /{name} or with a stream key")
+        if _PLACEHOLDER.search(url.host):
+            raise UsageError("{app} and {name} may stand in the path and query of the URL, not in its host")
+        if unknown := set(_PLACEHOLDER.findall(f"{url.app}/{url.name}")) - _KNOWN:
+            raise UsageError(f"{min(unknown)} in the URL is not known: only {{app}} and {{name}} are")
+        return cls(url)
+
+    def __str__(self) -> str:
+        """With the stream key hidden, unless it is the template's placeholder."""
+        url = self.url
+        return str(url if url.name == "{name}" else replace(url, name=REDACTED))
+
+    def expand(self, key: StreamKey) -> RelayTarget:
+        """Where the template leads for one stream."""
+
+        def fill(text: str) -> str:
+            return text.replace("{app}", key.app).replace("{name}", key.name)
+
+        url = self.url
+        path = replace(url, app=fill(url.app), name=fill(url.name), query=fill(url.query))
+        return RelayTarget(path, key)
+
+
+@dataclass(frozen=True, slots=True)
+class RelayTarget:
+    """The other side of one relay: an address to connect to, and a name to publish or play there."""
+
+    url: RtmpUrl = field(repr=False)
+    key: StreamKey
+
+    @property
+    def label(self) -> str:
+        """Fit for logs, metrics and strangers: scheme, host and app."""
+        return self.url.tc_url
+
+    @property
+    def address(self) -> RtmpUrl:
+        """What ``connect`` gets: without the stream, so that no error can name it."""
+        return replace(self.url, name="", query="")
+
+    @property
+    def stream(self) -> str:
+        """The stream's name on the other side with its query: a secret, most of the time."""
+        return f"{self.url.name}?{self.url.query}" if self.url.query else self.url.name
+
+    def scrub(self, text: str) -> str:
+        """What a remote said, on one short line, with our secrets taken out of it."""
+        url = self.url
+        for secret in (url.query, url.name, url.password):
+            if secret and secret not in (self.key.name, self.key.app):
+                text = text.replace(secret, REDACTED)
+        return " ".join(text.split())[:_MAX_TEXT]
+
+
+@dataclass(frozen=True, slots=True)
+class RelayDialer:
+    """Makes the connections of relays. Names are resolved with every attempt."""
+
+    instance_id: str
+    """Of this server: what others refuse when they meet it twice on one way."""
+    timeout: float = 10.0
+    """Seconds for everything up to the answer to connect, and then for each request."""
+    ca_file: str | None = None
+    """Authorities for rtmps instead of the system's."""
+
+    async def dial(self, target: RelayTarget, via: Iterable[str]) -> Connection:
+        """Connect for a stream that comes through ``via``. Raises ClientError or HandshakeError."""
+        url = target.address
+        return await connect(
+            url,
+            timeout=self.timeout,
+            params=via_params(via, self.instance_id),
+            ca_file=self.ca_file if url.scheme == "rtmps" else None,
+            send_buffer_bytes=SEND_BUFFER_BYTES,
+        )
+
+
+def explain(error: Exception, target: RelayTarget) -> str:
+    """Why an attempt failed, for logs and people, without a secret."""
+    if isinstance(error, RequestRejected | StreamFailed) and not isinstance(error, AuthenticationFailed):
+        what = "ended the stream" if isinstance(error, StreamFailed) else "refused"
+        said = error.description or error.code
+        return target.scrub(f"the server {what}: {said}" if said else f"the server {what}")
+    return target.scrub(str(error))
+
+
+def is_final(error: Exception) -> bool:
+    """Whether asking again soon is pointless: wrong credentials, an untrusted certificate, a plain no."""
+    match error:
+        case PublishRejected():
+            # Our own last connection may still hold the name.
+            return error.code != StatusCode.PUBLISH_BAD_NAME
+        case ConnectRejected():
+            return True
+        case ConnectFailed():
+            return isinstance(error.__cause__, ssl.SSLCertVerificationError)
+    return False
