@@ -101,9 +101,7 @@ class Stream:
         await self.send(_VIDEO, payload, timestamp)
 
     async def send_data(self, payload: bytes, timestamp: int | None = None) -> None:
-        """Send one data message, AMF0. A bare ``onMetaData``, as in FLV files, is set as the metadata."""
-        if payload.startswith(_METADATA):
-            payload = _SET_DATA_FRAME + payload
+        """Send one data message, AMF0: a handler's name and its arguments. See ``send``."""
         await self.send(_DATA, payload, timestamp)
 
     async def send_metadata(self, properties: Mapping[str, AmfValue], timestamp: int = 0) -> None:
@@ -112,14 +110,17 @@ class Stream:
         await self.send(_DATA, payload, timestamp)
 
     async def send(self, message_type: int, payload: bytes, timestamp: int | None = None) -> None:
-        """Send one message of type 8, 9 or 18; waits while too much is unsent.
+        """Send one message of type 8, 9 or 18, such as an FLV tag holds; waits while too much is unsent.
 
-        ``timestamp`` in ms is taken modulo 2**32; left out, it is the time since the publish began. Raises
-        StreamFailed when the server has ended the publish, ConnectionClosed when the connection is over.
+        ``timestamp`` in ms is taken modulo 2**32; left out, it is the time since the publish began. A bare
+        ``onMetaData``, as in FLV files, is sent as a server wants it (``@setDataFrame``). Raises StreamFailed
+        when the server has ended the publish, ConnectionClosed when the connection is over.
         """
         self.check()
         await self._link.writable()
         self.check()
+        if message_type == _DATA and payload.startswith(_METADATA):
+            payload = _SET_DATA_FRAME + payload
         if timestamp is None:
             timestamp = int((asyncio.get_running_loop().time() - self._began_at) * 1000)
         self._link.session.send_media(message_type, self.id, timestamp, payload)
