@@ -34,6 +34,14 @@ Repeat = Annotated[int, typer.Option("--repeat", min=1, help="Rounds; every serv
 Seconds = Annotated[float, typer.Option("--seconds", min=0.5, help="Length of each measurement.")]
 ServerCore = Annotated[int, typer.Option("--server-core", min=0, help="The core of the server.")]
 LoadCore = Annotated[int, typer.Option("--load-core", min=0, help="The core of players and publishers.")]
+DrainMs = Annotated[
+    float,
+    typer.Option(
+        "--drain-ms",
+        min=0,
+        help="Have most players read only so often; acknowledgements are late then, as from far away.",
+    ),
+]
 DEFAULT_AGAINST = "nginx,nms"
 DEFAULT_REPEAT = 3
 DEFAULT_SECONDS = 8.0

@@ -20,6 +20,7 @@ def main(
     quick: common.Quick = False,
     repeat: common.Repeat = common.DEFAULT_REPEAT,
     seconds: common.Seconds = common.DEFAULT_SECONDS,
+    drain_ms: common.DrainMs = 0.0,
     server_core: common.ServerCore = 0,
     load_core: common.LoadCore = 1,
 ) -> None:
@@ -30,9 +31,10 @@ def main(
         counts, repeat, seconds = [5], 1, 2.0
     bench = Bench(common.named("latency", quick), variants, seconds, repeat, server_core, load_core)
     for number, count, variant in bench.rounds(counts):
-        bench.attempt(number, {"players": count}, variant, partial(_measure, bench, variant, count))
+        case = {"players": count, "drain_ms": drain_ms}
+        bench.attempt(number, case, variant, partial(_measure, bench, variant, count, drain_ms))
     bench.finish(
-        ["players"],
+        ["players", "drain_ms"],
         {
             "p50_ms": "p50 ms",
             "p90_ms": "p90",
@@ -47,10 +49,11 @@ def main(
     )
 
 
-def _measure(bench: Bench, variant: Variant, players: int) -> Row:
+def _measure(bench: Bench, variant: Variant, players: int, drain_ms: float) -> Row:
     with bench.server(variant) as server, bench.load("publish", "-d", 3600, server.url("cam")) as publisher:
         publisher.wait_for("joined")
-        with bench.load("play", "-n", players, "-d", bench.seconds, server.url("cam")) as load:
+        options = ("-n", players, "-d", bench.seconds, "--drain-interval", drain_ms / 1000)
+        with bench.load("play", *options, server.url("cam")) as load:
             report, before, after = common.measured(server, load)
     latency = report["latency_ms"]
     return {

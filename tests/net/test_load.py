@@ -111,10 +111,19 @@ async def play(url: RtmpUrl, load: PlayLoad) -> tuple[PlayReport, list[str]]:
     return await PlayerCrowd(url, load, phases.append).run(), phases
 
 
-async def test_players_see_what_publishers_send(rtmp_url):
+@pytest.mark.parametrize("drain_interval", [0.0, 0.02])
+async def test_players_see_what_publishers_send(rtmp_url, drain_interval):
     source = PublishLoad(publishers=2, duration=30, warmup=0, chunk_size=200, media=FAST)
     async with publishing(rtmp_url, source):
-        load = PlayLoad(players=6, duration=0.3, warmup=0, streams=2, parsed=2, stalled=2)
+        load = PlayLoad(
+            players=6,
+            duration=0.3,
+            warmup=0,
+            streams=2,
+            parsed=2,
+            stalled=2,
+            drain_interval=drain_interval,
+        )
         report, phases = await play(rtmp_url, load)
     assert phases == ["joined", "measuring", "measured"]
     assert (report.failures, report.closed, report.without_picture) == ({}, 0, 0)

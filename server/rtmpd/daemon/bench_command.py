@@ -55,6 +55,10 @@ def play(
     stalled: Annotated[
         int, typer.Option("--stalled", min=0, help="Players that stop reading at their first key frame.")
     ] = 0,
+    drain_interval: Annotated[
+        float,
+        typer.Option("--drain-interval", min=0.0, help="Seconds between reads of the others; 0 at once."),
+    ] = 0.0,
     patience: Annotated[
         float, typer.Option("--patience", min=0.0, help="Seconds to wait for pictures.")
     ] = 15.0,
@@ -77,6 +81,7 @@ def play(
             streams=streams,
             parsed=parsed,
             stalled=stalled,
+            drain_interval=drain_interval,
         )
         return await PlayerCrowd(RtmpUrl.parse(url), load, _phase_printer(as_json)).run()
 

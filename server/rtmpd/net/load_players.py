@@ -1,15 +1,20 @@
 """Many players in one process: a few that read every packet, and many whose bytes are only counted.
 
-A *parsed* player is woken for every arrival and takes the stream apart: it measures latency and missing
-packets. A *counted* player is parsed up to its first key frame; after that its socket is drained
-``1 / SWEEPS_PER_SECOND`` seconds apart and the bytes are thrown away by the kernel where it can, which costs
-about a microsecond, and lets one core hold thousands. The server cannot tell them from each other.
+A *parsed* player takes the stream apart: it measures latency and missing packets. A *counted* player is
+parsed up to its first key frame; after that it reads as soon as something arrives, too, but the bytes are
+thrown away, by the kernel where it can, which costs about two microseconds, and lets one core hold thousands.
+The server cannot tell them from each other.
+
+With a ``drain_interval`` counted players read only so often. Their acknowledgements are then as late as those
+of players far away, which lets servers that leave Nagle's algorithm on send larger and cheaper pieces later.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import select
 import socket
 import sys
 import time
@@ -28,9 +33,10 @@ from rtmpd.rtmp.constants import CSID_CONTROL, DEFAULT_WINDOW_SIZE, MessageType
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import RtmpUrl
 
-SWEEPS_PER_SECOND: Final = 20
+_LATENESS_INTERVAL: Final = 0.002
 _SLICES: Final = 25
-"""A sweep is cut into so many turns of the loop, so that parsed players are not held up by it."""
+"""Players that read now and then do so in as many groups, so that parsed players are not held up by them."""
+_ARRIVALS_AT_ONCE: Final = 256
 _ACKNOWLEDGE_EVERY: Final = DEFAULT_WINDOW_SIZE // 2
 _READ_BYTES: Final = 256 * 1024
 _BUFFER: Final = memoryview(bytearray(1024 * 1024))
@@ -59,10 +65,14 @@ class PlayLoad:
     """Players that take their stream apart, spread evenly over all."""
     stalled: int = 0
     """Counted players that stop reading at their first key frame, spread evenly over the counted."""
+    drain_interval: float = 0.0
+    """Between two reads of a counted player; 0 reads at once."""
 
     def __post_init__(self) -> None:
         if self.players < 1 or self.streams < 1 or self.duration <= 0:
             raise UsageError("players, streams and duration are all more than 0")
+        if not self.drain_interval and not hasattr(select, "epoll"):
+            raise UsageError("players that read at once need Linux: give a drain interval, such as 0.05")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +98,7 @@ class PlayReport:
     bits_per_second: Distribution
     """Of each player that reads."""
     longest_silence_ms: Distribution
-    """Of each player that reads: its longest time without a byte; 50 ms fine for the counted ones."""
+    """Of each player that reads: its longest time without a byte."""
     latency_ms: Distribution
     """Of each stamped packet at the parsed players; none when the publisher does not stamp."""
     packets: int
@@ -164,13 +174,17 @@ class _Measured:
 class PlayerCrowd:
     """Runs one PlayLoad. ``on_phase`` is told ``joined``, ``measuring`` and ``measured`` as they come."""
 
+    _arrivals: select.epoll
+
     def __init__(self, url: RtmpUrl, load: PlayLoad, on_phase: Callable[[str], None]) -> None:
         self._url = url
         self._load = load
         self._on_phase = on_phase
         self._loop = asyncio.get_running_loop()
         self._players: list[_Player] = []
-        self._counted: list[_Player] = []
+        self._counted: dict[int, _Player] = {}
+        """By file descriptor; these are no business of the event loop."""
+        self._slices: list[list[_Player]] = [[] for _ in range(_SLICES)]
         self._parsed = set(_evenly(range(load.players), load.parsed))
         others = [index for index in range(load.players) if index not in self._parsed]
         self._stalled = set(_evenly(others, load.stalled))
@@ -180,13 +194,17 @@ class PlayerCrowd:
         self._all_playing = asyncio.Event()
         self._measured = _Measured()
         self._tasks = TaskSet()
-        self._slice = 0
 
     async def run(self) -> PlayReport:
         """Join, wait for pictures, measure, leave. Raises ``UsageError`` and ``OSError`` for a bad URL."""
         load = self._load
         dialler = await Dialler.resolve(self._url, 4096)
-        self._tasks.start(self._sweep(), name="sweep")
+        self._tasks.start(self._measure_lateness(), name="lateness")
+        if load.drain_interval:
+            self._tasks.start(self._drain_slices(load.drain_interval), name="drain")
+        else:
+            self._arrivals = select.epoll()
+            self._loop.add_reader(self._arrivals, self._drain_arrived)
         try:
             begin = self._loop.time()
             await dial_all(load.players, load.rate, lambda i: self._join(dialler, i), self._failures)
@@ -200,6 +218,9 @@ class PlayerCrowd:
             self._tasks.cancel()
             for player in self._players:
                 self._close(player)
+            if not load.drain_interval:
+                self._loop.remove_reader(self._arrivals)
+                self._arrivals.close()
 
     # Joining
 
@@ -227,7 +248,7 @@ class PlayerCrowd:
         if not player.parsed and not player.closed:
             self._loop.remove_reader(player.sock)
             if not player.stalled:
-                self._counted.append(player)
+                self._count_only(player)
 
     # Receiving
 
@@ -277,28 +298,49 @@ class PlayerCrowd:
             if isinstance(event, control.PingRequest):
                 _send(player.sock, control.user_control(control.PingResponse(event.timestamp)))
 
-    async def _sweep(self) -> None:
-        """Drain the counted players, a slice at a time, for ever."""
+    def _count_only(self, player: _Player) -> None:
+        number = player.sock.fileno()
+        self._counted[number] = player
+        if self._load.drain_interval:
+            self._slices[number % _SLICES].append(player)
+        else:
+            self._arrivals.register(number, select.EPOLLIN)
+
+    def _drain_arrived(self) -> None:
+        """Counted players' sockets have something."""
+        counted = self._counted
+        for number, _ in self._arrivals.poll(0, _ARRIVALS_AT_ONCE):
+            self._drain(counted[number])
+
+    async def _drain_slices(self, interval: float) -> None:
+        """Drain the counted players, one slice after the other, for ever."""
         loop = self._loop
-        step = 1.0 / SWEEPS_PER_SECOND / _SLICES
         due = loop.time()
-        while True:
-            due = max(due + step, loop.time() - step)
+        for members in itertools.cycle(self._slices):
+            due = max(due + interval / _SLICES, loop.time())
             await asyncio.sleep(due - loop.time())
-            now = loop.time()
-            self._measured.lateness.append(max(0.0, now - due))
-            self._slice = (self._slice + 1) % _SLICES
-            for player in self._counted[self._slice :: _SLICES]:
-                try:
-                    size = player.recv_into(_BUFFER, 0, _DISCARD)
-                except BlockingIOError:
-                    continue
-                except OSError:
-                    size = 0
-                if size:
-                    player.heard(size, now)
-                else:
-                    self._close(player)
+            for player in members:
+                if not player.closed:
+                    self._drain(player)
+
+    def _drain(self, player: _Player) -> None:
+        try:
+            size = player.recv_into(_BUFFER, 0, _DISCARD)
+        except BlockingIOError:
+            return
+        except OSError:
+            size = 0
+        if size:
+            player.heard(size, self._loop.time())
+        else:
+            self._close(player)
+
+    async def _measure_lateness(self) -> None:
+        loop = self._loop
+        while True:
+            due = loop.time() + _LATENESS_INTERVAL
+            await asyncio.sleep(_LATENESS_INTERVAL)
+            self._measured.lateness.append(max(0.0, loop.time() - due))
 
     # Leaving
 
@@ -310,9 +352,7 @@ class PlayerCrowd:
         if player.closed:
             return
         player.closed = True
-        if player in self._counted:
-            self._counted.remove(player)
-        else:
+        if self._counted.pop(player.sock.fileno(), None) is None:
             self._loop.remove_reader(player.sock)
         player.sock.close()
         if not player.first_frame_at:
