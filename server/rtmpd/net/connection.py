@@ -37,6 +37,7 @@ from rtmpd.rtmp.events import (
     SessionClosed,
     SessionFailed,
 )
+from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.rtmp.url import redact
@@ -45,8 +46,6 @@ logger = logging.getLogger(__name__)
 
 _LINGER: Final = 2.0
 """Seconds that a peer has to read our last words and close its side."""
-_RECHECK: Final = 1.0
-"""Seconds between looks at a session that has no deadline just now."""
 _BEYOND_POLICY: Final = 20.0
 """Seconds that the kernel waits for a player longer than the slow-player policy, whose decision it is."""
 _numbers = itertools.count(1)
@@ -96,6 +95,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._writing_paused = False
         self._since = 0.0
+        self._shortest_timeout = _shortest_timeout(context.limits)
 
     # Asyncio
 
@@ -376,12 +376,15 @@ class Connection(asyncio.Protocol):
         self.advance()
 
     def _arm_timer(self) -> None:
-        """One timer per connection: a deadline that moved later is found out when the old one is reached."""
+        """One timer per connection, not set anew whenever a deadline moves.
+
+        One that moves later is found out when the old one is reached. One that begins meanwhile is at least
+        the shortest timeout away, and we look again by then.
+        """
         deadline = self.session.next_deadline()
-        if deadline is None or self._throttle is not None:
-            delay = _RECHECK
-        else:
-            delay = max(deadline - self.context.clock(), 0.01)
+        delay = self._shortest_timeout
+        if deadline is not None and self._throttle is None:
+            delay = min(delay, max(deadline - self.context.clock(), 0.01))
         self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
@@ -407,6 +410,19 @@ class Connection(asyncio.Protocol):
 
     def _fields(self) -> dict[str, object]:
         return {"client": self.address, "connection": self.number}
+
+
+def _shortest_timeout(limits: Limits) -> float:
+    """How long every deadline of a session is away when it begins, at least."""
+    return min(
+        limits.handshake_timeout,
+        limits.request_timeout,
+        limits.first_media_timeout,
+        limits.idle_publisher_timeout,
+        limits.partial_message_timeout,
+        limits.ping_interval or limits.ping_timeout,
+        limits.ping_timeout,
+    )
 
 
 def _acknowledge_quickly(sock: socket.socket) -> None:
