@@ -1,0 +1,297 @@
+"""A server of real parts on a port of its own, and raw clients that say messages and hear lines."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+
+import rtmp_dialogue as dialogue
+from engine_kit import AAC_HEADER, AVC_HEADER, DATA, message, name_of
+from rtmp_dialogue import HANDSHAKE, command, connect
+
+from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.registry import EngineLimits, Registry
+from rtmpd.engine.stats import ServerStats
+from rtmpd.engine.stream import Stream, StreamKey
+from rtmpd.engine.subscriber import PlayOptions
+from rtmpd.net.access import AccessRequest, Grant
+from rtmpd.net.addresses import Address, open_listener
+from rtmpd.net.peer import ServerContext
+from rtmpd.net.server import ConnectionLimits, RtmpServer
+from rtmpd.rtmp.amf import AmfValue
+from rtmpd.rtmp.chunks import ChunkReader, ChunkWriter
+from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.server import ServerSettings
+
+PATIENCE = 5.0
+"""Seconds after which a test that waits has failed."""
+HEADERS = ((0, AVC_HEADER), (0, AAC_HEADER))
+_MEDIA = (MessageType.AUDIO, MessageType.VIDEO, MessageType.DATA_AMF0)
+_CHATTER = ("Acknowledgement", "WindowAckSize", "SetPeerBandwidth", "SetChunkSize", "|RtmpSampleAccess")
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Let the loop run until the condition holds."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.001)
+
+
+class OpenDoor:
+    async def authorize(self, request: AccessRequest) -> Grant:
+        return Grant(StreamKey(request.app, request.name))
+
+
+@dataclass
+class Doorman:
+    """An authorizer that a test answers: each request waits until ``grant`` or ``fail``."""
+
+    requests: list[AccessRequest] = field(default_factory=list)
+    cancelled: int = 0
+    swallow: bool = False
+    """Grants when it is cancelled, as a careless one would."""
+    _answers: list[asyncio.Future[None]] = field(default_factory=list)
+
+    async def authorize(self, request: AccessRequest) -> Grant:
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.requests.append(request)
+        self._answers.append(answer)
+        try:
+            await answer
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            if not self.swallow:
+                raise
+        return Grant(StreamKey(request.app, request.name))
+
+    def grant(self) -> None:
+        self._answers.pop(0).set_result(None)
+
+    def fail(self, error: Exception) -> None:
+        self._answers.pop(0).set_exception(error)
+
+
+class Client:
+    """A connection to the server under test. Nothing is read but in ``hear`` and what is built on it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self._in = ChunkReader(Limits(min_chunk_size=1, max_message_bytes=0xFFFFFF))
+        self._out = ChunkWriter()
+        self._heard: deque[Message] = deque()
+        self.bytes_said = self.bytes_heard = 0
+
+    async def handshake(self) -> Client:
+        self.writer.write(HANDSHAKE)
+        async with asyncio.timeout(PATIENCE):
+            await self.reader.readexactly(len(HANDSHAKE))
+        self.bytes_said = self.bytes_heard = len(HANDSHAKE)
+        return self
+
+    # Saying
+
+    def say(self, *messages: Message) -> None:
+        data = self.encode(*messages)
+        self.bytes_said += len(data)
+        self.writer.write(data)
+
+    def encode(self, *messages: Message) -> bytes:
+        return b"".join(self._out.write(message, csid=4) for message in messages)
+
+    def call(self, name: str, transaction_id: float = 0, *args: AmfValue, on: int = 0) -> None:
+        self.say(command(name, transaction_id, *args, on=on))
+
+    def send(self, *media: tuple[int, bytes], on: int = 1) -> None:
+        """Media of a publish, each with its timestamp."""
+        self.say(*media_messages(*media, on=on))
+
+    async def publish(self, name: str = "cam", *, on: int = 1) -> Client:
+        """From wherever this connection is to a publish on its next stream, which must be ``on``."""
+        self._prepare(on)
+        self.call("publish", 0, name, "live", on=on)
+        await self.until(f"{on}: onStatus 0 status NetStream.Publish.Start")
+        return self
+
+    async def play(self, name: str = "cam", *, on: int = 1) -> Client:
+        self._prepare(on)
+        self.call("play", 0, name, on=on)
+        await self.until(f"{on}: onStatus 0 status NetStream.Play.Start")
+        return self
+
+    def _prepare(self, on: int) -> None:
+        if on == 1:
+            self.say(connect())
+        self.call("createStream", 1 + on)
+
+    # Hearing
+
+    async def hear_message(self) -> Message:
+        """The next message; EOFError after an orderly close, ConnectionResetError after another one."""
+        async with asyncio.timeout(PATIENCE):
+            while not self._heard:
+                data = await self.reader.read(1 << 16)
+                if not data:
+                    raise EOFError
+                self.bytes_heard += len(data)
+                self._heard += self._in.receive_data(data)
+        return self._heard.popleft()
+
+    async def hear(self) -> str:
+        """The next message as a line, protocol control and the like left out."""
+        while True:
+            message = await self.hear_message()
+            if (line := describe(message)) is not None:
+                return f"{message.stream_id}: {line}" if message.stream_id else line
+
+    async def until(self, last: str) -> list[str]:
+        """The lines up to the one that is ``last``."""
+        lines = [await self.hear()]
+        while lines[-1] != last:
+            try:
+                lines.append(await self.hear())
+            except (EOFError, TimeoutError) as error:
+                raise AssertionError(f"{last!r} never came after {lines}") from error
+        return lines
+
+    async def rest(self) -> list[str]:
+        """The lines up to the orderly close."""
+        lines = []
+        while True:
+            try:
+                lines.append(await self.hear())
+            except EOFError:
+                return lines
+
+    async def closed(self) -> None:
+        """Wait for the end, orderly or not."""
+        with suppress(EOFError, ConnectionError):
+            while True:
+                await self.hear_message()
+
+    async def close(self) -> None:
+        self.writer.close()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+    def reset(self) -> None:
+        """Break the connection, as a crash of the machine in between would."""
+        sock = self.writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        self.writer.transport.abort()
+
+
+def describe(message: Message) -> str | None:
+    """A word for media, a line for a command, None for what every dialogue is full of."""
+    if message.type in (MessageType.AUDIO, MessageType.VIDEO):
+        return f"{name_of(message.type, message.payload)}@{message.timestamp}"
+    if message.type == MessageType.DATA_AMF0 and name_of(DATA, message.payload) == "meta":
+        return f"meta@{message.timestamp}"
+    line = dialogue.describe(message)
+    return None if line.startswith(_CHATTER) else line
+
+
+def media_messages(*media: tuple[int, bytes], on: int = 1) -> list[Message]:
+    return [replace(message(timestamp, payload), stream_id=on) for timestamp, payload in media]
+
+
+def is_media(message: Message) -> bool:
+    return message.type in _MEDIA
+
+
+@dataclass
+class House:
+    """The server under test with its surroundings."""
+
+    context: ServerContext
+    server: RtmpServer
+    port: int
+    clients: list[Client] = field(default_factory=list)
+
+    @property
+    def stats(self) -> ServerStats:
+        return self.context.stats
+
+    @property
+    def registry(self) -> Registry:
+        return self.context.registry
+
+    def stream(self, name: str = "cam") -> Stream:
+        return self.registry.streams[StreamKey("live", name)]
+
+    async def dial(self, receive_buffer: int = 0) -> Client:
+        """A connection that has said nothing yet."""
+        sock = socket.socket()
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", self.port))
+        client = Client(*await asyncio.open_connection(sock=sock, limit=1 << 14))
+        self.clients.append(client)
+        return client
+
+    async def client(self, receive_buffer: int = 0) -> Client:
+        """A connection that has done its handshake."""
+        return await (await self.dial(receive_buffer)).handshake()
+
+    @property
+    def open_connections(self) -> int:
+        return sum(self.stats.connections.values())
+
+
+@asynccontextmanager
+async def serve(
+    *,
+    connections: ConnectionLimits | None = None,
+    engine: EngineLimits | None = None,
+    send_buffer: int = 0,
+    **settings: object,
+) -> AsyncIterator[House]:
+    """Run a server; ``settings`` are fields of its ServerContext. It must leave nothing behind."""
+    loop = asyncio.get_running_loop()
+    before = asyncio.all_tasks()
+    stats = ServerStats()
+    registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time), stats, engine)
+    defaults = ServerContext(
+        registry=registry,
+        authorizer=OpenDoor(),
+        stats=stats,
+        clock=loop.time,
+        random_bytes=os.urandom,
+        limits=Limits(),
+        settings=ServerSettings(),
+        play_options=PlayOptions(),
+    )
+    context = replace(defaults, **settings)  # type: ignore[arg-type]
+    server = RtmpServer(context, connections or ConnectionLimits())
+    sock = open_listener(Address("127.0.0.1", 0))
+    if send_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+    address = await server.listen(sock)
+    house = House(context, server, address.port)
+    try:
+        yield house
+    finally:
+        for client in house.clients:
+            await client.close()
+        await server.close(PATIENCE)
+    await eventually(lambda: asyncio.all_tasks() == before)
+    assert dict(registry.streams) == {}
+    assert (house.open_connections, stats.publishers, stats.players) == (0, 0, 0)
+    assert registry.budget.used == 0
+    assert sock.fileno() == -1
+    assert pending_timers(loop) == []
+
+
+def pending_timers(loop: asyncio.AbstractEventLoop) -> list[asyncio.TimerHandle]:
+    """Timers that still run; of asyncio's own loop, as uvloop does not tell."""
+    return [timer for timer in getattr(loop, "_scheduled", []) if not timer.cancelled()]
