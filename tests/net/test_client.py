@@ -164,8 +164,6 @@ async def test_player_controls() -> None:
             await player.close()
             assert [packet async for packet in player] == []
             with pytest.raises(rtmpd.UsageError):
-                await player.pause()
-            with pytest.raises(rtmpd.UsageError):
                 await player.play("cam")
             await stream.send_video(keyframe(), 80)
 
@@ -704,6 +702,17 @@ async def test_the_server_ends_a_play() -> None:
         assert await anext(player) == Message(VIDEO, 5, 1, b"video")
         with pytest.raises(rtmpd.StreamFailed, match="too slow"):
             await anext(player)
+
+
+async def test_controls_after_the_end() -> None:
+    async with scripted_server() as server, await rtmpd.connect(server.url) as connection:
+        player = await connection.play("cam")
+        server.peers[0].session.notify_unpublished(1)
+        server.peers[0].flush()
+        assert [packet.type async for packet in player] == [DATA]
+        for control_after_the_end in (player.pause, player.resume, lambda: player.receive_audio(True)):
+            with pytest.raises(rtmpd.CallFailed, match="cam has ended"):
+                await control_after_the_end()
 
 
 async def test_a_refused_play() -> None:

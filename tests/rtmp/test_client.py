@@ -230,6 +230,17 @@ def test_a_pause_ends_nothing() -> None:
     assert only(wire.run()[0], StreamEnded) == [StreamEnded(1, Status(), False)]
 
 
+def test_a_seek_ends_nothing() -> None:
+    server = Scripted(streams=1).playing()
+    eof, begin = (control.user_control(event(1)) for event in (control.StreamEof, control.StreamBegin))
+    server.client.seek(1, 1000)
+    for message in (eof, begin):  # quirk(nginx-rtmp): marks a seek with both.
+        assert [type(event) for event in server.send(message)] == [UserControlReceived]
+    server.client.seek(1, 1000)
+    server.status(StatusCode.SEEK_NOTIFY)
+    assert only(server.send(eof), StreamEnded) == [StreamEnded(1, Status(), False)]
+
+
 def test_the_order_of_obs_and_ffmpeg() -> None:
     wire = Wire()
     wire.connect()

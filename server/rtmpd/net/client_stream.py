@@ -160,7 +160,7 @@ class Stream:
         return await self._packets.__anext__()
 
     async def pause(self, position_ms: int = 0) -> None:
-        """Stop the media; returns when the server has. Raises CallFailed when it will not."""
+        """Stop the media; returns when the server has. Raises CallFailed when it will not, or has no more."""
         await self._ask(StatusCode.PAUSE_NOTIFY, "pause", lambda s: s.pause(self.id, True, position_ms))
 
     async def resume(self, position_ms: int = 0) -> None:
@@ -172,14 +172,16 @@ class Stream:
         await self._ask(StatusCode.SEEK_NOTIFY, "seek", lambda s: s.seek(self.id, position_ms))
 
     async def receive_audio(self, enabled: bool) -> None:
-        """Ask for audio, or for none."""
+        """Ask for audio, or for none. Raises CallFailed after the end."""
         await self._link.writable()
+        self._check_goes_on()
         self._link.session.receive_audio(self.id, enabled)
         self._link.flush()
 
     async def receive_video(self, enabled: bool) -> None:
-        """Ask for video, or for none; it comes back at a keyframe."""
+        """Ask for video (it comes back at a keyframe), or for none. Raises CallFailed after the end."""
         await self._link.writable()
+        self._check_goes_on()
         self._link.session.receive_video(self.id, enabled)
         self._link.flush()
 
@@ -267,6 +269,7 @@ class Stream:
     async def _ask(self, code: str, request: str, send: Callable[[ClientSession], None]) -> None:
         """Send a request that a status with ``code`` answers."""
         await self._link.writable()
+        self._check_goes_on()
         send(self._link.session)
         self._link.flush()
         notice = (code, asyncio.get_running_loop().create_future())
@@ -280,6 +283,11 @@ class Stream:
         self._ended = error
         if self._packets is not None:
             self._packets.finish(error)
+
+    def _check_goes_on(self) -> None:
+        """The end of a play comes at any moment: a control that comes after it is nobody's mistake."""
+        if self._packets is not None and self._packets.finished:
+            raise CallFailed(f"{redact(self.name)} has ended")
 
     def _rejection(self, status: Status) -> RequestRejected:
         kind = PublishRejected if self._verb == "publish" else PlayRejected

@@ -49,6 +49,7 @@ from rtmpd.rtmp.handshake import ClientHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.session import Session
+from rtmpd.rtmp.stream_state import Outcome, StreamState, Use
 from rtmpd.rtmp.url import resolve
 
 FLASH_VER: Final = "FMLE/3.0 (compatible; rtmpd)"
@@ -84,12 +85,6 @@ _CONNECT_OBJECT: Final[dict[str, AmfValue]] = {
 _NO_PINGS: Final = Limits(ping_interval=0)
 """Not every server answers a ping, so silence proves nothing."""
 _CSIDS: Final = {8: CSID_AUDIO, 9: CSID_VIDEO, 18: CSID_DATA}
-_PLAY_BEGINS: Final = frozenset({StatusCode.PLAY_START, StatusCode.PLAY_PUBLISH_NOTIFY})
-_PLAY_ENDS: Final = frozenset(
-    {StatusCode.PLAY_STOP, StatusCode.PLAY_COMPLETE, StatusCode.PLAY_UNPUBLISH_NOTIFY}
-)
-_GOES_ON: Final = ("NetStream.Seek.", "NetStream.Pause.", "NetStream.Record.")
-"""Errors with these prefixes end neither a publish nor a play."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,26 +105,6 @@ class _Phase(Enum):
     IDLE = "has not asked to connect"
     CONNECTING = "waits for the answer to connect"
     CONNECTED = "is connected"
-
-
-class _Use(Enum):
-    """What a message stream is used for."""
-
-    IDLE = "neither publishes nor plays"
-    PUBLISH_ASKED = "waits for the answer to publish"
-    PUBLISHING = "publishes"
-    PLAY_ASKED = "waits for the answer to play"
-    PLAYING = "plays"
-
-
-@dataclass(slots=True)
-class _MessageStream:
-    use: _Use = _Use.IDLE
-    name: str = ""
-    wants_pause: bool = False
-    """What we asked for last."""
-    paused: bool = False
-    """From the request on until the server says that it goes on: a StreamEOF marks it and ends nothing."""
 
 
 class ClientSession(Session):
@@ -156,7 +131,7 @@ class ClientSession(Session):
         self._output.append(handshake.initial())
         self._phase = _Phase.IDLE
         self._tc_url = ""
-        self._streams: dict[int, _MessageStream] = {}
+        self._streams: dict[int, StreamState] = {}
         self._transaction_ids = itertools.count(1)
         self._transactions: dict[float, Callable[[Command, bool], None]] = {}
 
@@ -239,11 +214,11 @@ class ClientSession(Session):
 
         ``mode`` is ``live``, ``record``, ``append`` or ``appendWithGap``.
         """
-        stream = self._stream_in(stream_id, _Use.IDLE)
-        stream.use, stream.name = _Use.PUBLISH_ASKED, name
+        stream = self._stream_in(stream_id, Use.IDLE)
+        stream.ask(Use.PUBLISH_ASKED, name)
         if announce:
             self._announce_publish(name)
-        transaction_id = self._next_transaction(partial(self._publish_answered, stream_id))
+        transaction_id = self._next_transaction(partial(self._request_answered, stream_id))
         self.send_command(Command("publish", transaction_id, None, (name, mode)), stream_id)
 
     def play(
@@ -260,45 +235,42 @@ class ClientSession(Session):
         ``start`` in seconds: -2 live or else recorded, -1 live only, from 0 on a place in a recording.
         ``duration`` in seconds, -1 to the end.
         """
-        stream = self._stream_in(stream_id, _Use.IDLE, _Use.PLAYING)
-        stream.use, stream.name = _Use.PLAY_ASKED, name
-        stream.wants_pause = stream.paused = False
+        stream = self._stream_in(stream_id, Use.IDLE, Use.PLAYING)
+        stream.ask(Use.PLAY_ASKED, name)
         self._media_streams.discard(stream_id)
         # Milliseconds on the wire, whatever the specification says: Flash, ffmpeg and librtmp send them.
         args: tuple[AmfValue, ...] = (name, round(start * 1000))
         if duration >= 0 or not reset:
             args += (round(duration * 1000), reset)
-        transaction_id = self._next_transaction(partial(self._play_answered, stream_id))
+        transaction_id = self._next_transaction(partial(self._request_answered, stream_id))
         self.send_command(Command("play", transaction_id, None, args), stream_id)
         self.set_buffer_length(stream_id, buffer_ms)
 
     def pause(self, stream_id: int, paused: bool, position_ms: int = 0) -> None:
         """Pause or resume; the status ``PAUSE_NOTIFY`` or ``UNPAUSE_NOTIFY`` answers."""
-        stream = self._stream_in(stream_id, _Use.PLAYING)
-        stream.wants_pause = paused
-        stream.paused = stream.paused or paused
+        self._stream_in(stream_id, Use.PLAYING).pause(paused)
         self.notify("pause", paused, position_ms, stream_id=stream_id)
 
     def seek(self, stream_id: int, position_ms: int) -> None:
         """Go to another place; the status ``SEEK_NOTIFY`` answers. Live streams have but one place."""
-        self._stream_in(stream_id, _Use.PLAYING)
+        self._stream_in(stream_id, Use.PLAYING).seek()
         self.notify("seek", position_ms, stream_id=stream_id)
 
     def receive_audio(self, stream_id: int, enabled: bool) -> None:
         """Ask for audio, or for none."""
-        self._stream_in(stream_id, _Use.PLAYING)
+        self._stream_in(stream_id, Use.PLAYING)
         self.notify("receiveAudio", enabled, stream_id=stream_id)
 
     def receive_video(self, stream_id: int, enabled: bool) -> None:
         """Ask for video, or for none; it comes back at a keyframe."""
-        self._stream_in(stream_id, _Use.PLAYING)
+        self._stream_in(stream_id, Use.PLAYING)
         self.notify("receiveVideo", enabled, stream_id=stream_id)
 
     def send_media(self, message_type: int, stream_id: int, timestamp: int, payload: bytes) -> None:
         """Send audio (8), video (9) or data (18) of a publish; ``timestamp`` in ms is taken mod 2**32."""
         stream = self._streams.get(stream_id)
         csid = _CSIDS.get(message_type)
-        if stream is None or stream.use is not _Use.PUBLISHING or csid is None:
+        if stream is None or stream.use is not Use.PUBLISHING or csid is None:
             raise UsageError(f"no publish on message stream {stream_id} to send type {message_type} to")
         chunk_size = self._writer.chunk_size
         self._output.append(encode_message(message_type, timestamp, stream_id, payload, csid, chunk_size))
@@ -309,7 +281,7 @@ class ClientSession(Session):
         if stream is None:
             raise UsageError(f"there is no message stream {stream_id}")
         self._media_streams.discard(stream_id)
-        if stream.use in (_Use.PUBLISHING, _Use.PUBLISH_ASKED):
+        if stream.use in (Use.PUBLISHING, Use.PUBLISH_ASKED):
             self.send_command(Command("FCUnpublish", next(self._transaction_ids), None, (stream.name,)))
         self.send_command(Command("deleteStream", next(self._transaction_ids), None, (stream_id,)))
 
@@ -340,19 +312,14 @@ class ClientSession(Session):
             text = f"The server answered createStream with {given!r:.40}, which cannot be used."
             self._events.append(CallRefused(transaction_id, Status(description=text)))
         else:
-            self._streams[stream_id] = _MessageStream()
+            self._streams[stream_id] = StreamState()
             self._events.append(StreamCreated(transaction_id, stream_id))
 
-    def _publish_answered(self, stream_id: int, command: Command, succeeded: bool) -> None:
-        """The answer is an onStatus; a refusal by ``_error`` counts all the same."""
+    def _request_answered(self, stream_id: int, command: Command, succeeded: bool) -> None:
+        """Publish and play are answered by onStatus; a refusal by ``_error`` counts all the same."""
         stream = self._streams.get(stream_id)
-        if not succeeded and stream is not None and stream.use is _Use.PUBLISH_ASKED:
-            self._refuse_stream(stream_id, stream, Status.from_command(command))
-
-    def _play_answered(self, stream_id: int, command: Command, succeeded: bool) -> None:
-        stream = self._streams.get(stream_id)
-        if not succeeded and stream is not None and stream.use is _Use.PLAY_ASKED:
-            self._refuse_stream(stream_id, stream, Status.from_command(command))
+        if not succeeded and stream is not None:
+            self._report(stream_id, stream.refuse(), Status.from_command(command))
 
     def _call_answered(self, command: Command, succeeded: bool) -> None:
         transaction_id = int(command.transaction_id)
@@ -401,36 +368,7 @@ class ClientSession(Session):
         self._events.append(StatusReceived(stream_id, status))
         stream = self._streams.get(stream_id)
         if stream is not None:
-            self._follow(stream_id, stream, status)
-
-    def _follow(self, stream_id: int, stream: _MessageStream, status: Status) -> None:
-        """Move a stream on by an onStatus (section 7.2.2)."""
-        code = status.code
-        if code == StatusCode.UNPAUSE_NOTIFY:
-            stream.paused = stream.wants_pause
-        fatal = status.is_error and not code.startswith(_GOES_ON)
-        match stream.use:
-            case _Use.PUBLISH_ASKED:
-                if fatal:
-                    self._refuse_stream(stream_id, stream, status)
-                elif code == StatusCode.PUBLISH_START:
-                    stream.use = _Use.PUBLISHING
-                    self._events.append(StreamStarted(stream_id, status))
-            case _Use.PLAY_ASKED:
-                if fatal:
-                    self._refuse_stream(stream_id, stream, status)
-                elif code in _PLAY_BEGINS:
-                    stream.use = _Use.PLAYING
-                    self._media_streams.add(stream_id)
-                    self._events.append(StreamStarted(stream_id, status))
-            case _Use.PUBLISHING:
-                if fatal or code == StatusCode.UNPUBLISH_SUCCESS:
-                    self._end_stream(stream_id, stream, status, failed=True)
-            case _Use.PLAYING:
-                if fatal or code in _PLAY_ENDS:
-                    self._end_stream(stream_id, stream, status, failed=fatal)
-            case _Use.IDLE:
-                pass
+            self._report(stream_id, stream.follow(status), status)
 
     def _on_ignored(self, _command: Command, _stream_id: int) -> None:
         """A notice that wants no answer."""
@@ -439,14 +377,15 @@ class ClientSession(Session):
 
     def _handle_user_control(self, event: control.UserControl) -> None:
         self._events.append(UserControlReceived(event))
+        if not isinstance(event, control.StreamBegin | control.StreamEof):
+            return
+        stream = self._streams.get(event.stream_id)
+        if stream is None:
+            return
         if isinstance(event, control.StreamBegin):
-            stream = self._streams.get(event.stream_id)
-            if stream is not None:
-                stream.paused = stream.wants_pause
-        elif isinstance(event, control.StreamEof):
-            stream = self._streams.get(event.stream_id)
-            if stream is not None and stream.use is _Use.PLAYING and not stream.paused:
-                self._end_stream(event.stream_id, stream, Status(), failed=False)
+            stream.begin()
+        else:
+            self._report(event.stream_id, stream.eof(), Status())
 
     def _handle_other_media(self, message: Message) -> bool:
         if message.stream_id == 0:
@@ -469,16 +408,21 @@ class ClientSession(Session):
         for command in ("releaseStream", "FCPublish"):
             self.send_command(Command(command, next(self._transaction_ids), None, (name,)))
 
-    def _refuse_stream(self, stream_id: int, stream: _MessageStream, status: Status) -> None:
-        stream.use = _Use.IDLE
-        self._events.append(StreamRefused(stream_id, status))
+    def _report(self, stream_id: int, outcome: Outcome, status: Status) -> None:
+        match outcome:
+            case Outcome.STARTED:
+                if self._streams[stream_id].use is Use.PLAYING:
+                    self._media_streams.add(stream_id)
+                self._events.append(StreamStarted(stream_id, status))
+            case Outcome.REFUSED:
+                self._events.append(StreamRefused(stream_id, status))
+            case Outcome.ENDED | Outcome.FAILED:
+                self._media_streams.discard(stream_id)
+                self._events.append(StreamEnded(stream_id, status, outcome is Outcome.FAILED))
+            case Outcome.NOTHING:
+                pass
 
-    def _end_stream(self, stream_id: int, stream: _MessageStream, status: Status, *, failed: bool) -> None:
-        stream.use = _Use.IDLE
-        self._media_streams.discard(stream_id)
-        self._events.append(StreamEnded(stream_id, status, failed))
-
-    def _stream_in(self, stream_id: int, *uses: _Use) -> _MessageStream:
+    def _stream_in(self, stream_id: int, *uses: Use) -> StreamState:
         stream = self._streams.get(stream_id)
         if stream is None:
             raise UsageError(f"there is no message stream {stream_id}")
