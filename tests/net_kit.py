@@ -163,6 +163,13 @@ class Client:
                 raise AssertionError(f"{last!r} never came after {lines}") from error
         return lines
 
+    async def answer(self) -> str:
+        """The first status of the publish or play on message stream 1 that says how it went."""
+        while True:
+            line = await self.hear()
+            if line.startswith("1: onStatus") and not line.endswith("Play.Reset"):
+                return line
+
     async def rest(self) -> list[str]:
         """The lines up to the orderly close."""
         lines = []
@@ -214,6 +221,7 @@ class House:
 
     context: ServerContext
     server: RtmpServer
+    listener: socket.socket
     port: int
     clients: list[Client] = field(default_factory=list)
 
@@ -277,7 +285,7 @@ async def serve(
     if send_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     address = await server.listen(sock)
-    house = House(context, server, address.port)
+    house = House(context, server, sock, address.port)
     try:
         yield house
     finally:

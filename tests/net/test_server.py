@@ -1,0 +1,199 @@
+"""Who may come in, and how everybody leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+from net_kit import HEADERS, Client, Doorman, House, eventually, serve
+from rtmp_dialogue import command, connect
+
+import rtmpd.net.connection as connection_module
+from rtmpd.engine.subscriber import CloseReason
+from rtmpd.net.addresses import BACKLOG
+from rtmpd.net.server import ConnectionLimits, RtmpServer
+
+
+async def is_turned_away(client: Client) -> bool:
+    """Whether the server closes without a word."""
+    client.writer.write(b"\x03")
+    try:
+        return await client.rest() == []
+    except ConnectionResetError:
+        return True
+
+
+def port_of(listener: asyncio.Server) -> int:
+    return listener.sockets[0].getsockname()[1]
+
+
+# The door
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (ConnectionLimits(max_connections=2), "max_connections"),
+        (ConnectionLimits(max_connections_per_address=2), "max_connections_per_address"),
+        (ConnectionLimits(max_pending=2), "max_pending"),
+        (ConnectionLimits(max_pending_per_address=2), "max_pending_per_address"),
+    ],
+)
+async def test_a_cap(limits: ConnectionLimits, reason: str) -> None:
+    async with serve(connections=limits) as house:
+        first, second = [await house.client() for _ in range(2)]
+        assert await is_turned_away(await house.dial())
+        assert house.stats.refusals == {reason: 1}
+        assert house.stats.connections_total == 2
+        # A place is free again when somebody leaves.
+        await first.close()
+        await eventually(lambda: house.open_connections == 1)
+        await house.client()
+        assert await is_turned_away(await house.dial())
+        assert house.stats.refusals == {reason: 2}
+        await second.close()
+
+
+@pytest.mark.parametrize(
+    "limits", [ConnectionLimits(max_pending=1), ConnectionLimits(max_pending_per_address=1)]
+)
+async def test_who_publishes_or_plays_is_no_longer_pending(limits: ConnectionLimits) -> None:
+    async with serve(connections=limits) as house:
+        await (await house.client()).publish()
+        await (await house.client()).play()
+        stranger = await house.client()
+        assert house.stats.connections == {"pending": 1, "publishing": 1, "playing": 1}
+        assert await is_turned_away(await house.dial())
+        await stranger.close()
+        await eventually(lambda: house.stats.connections["pending"] == 0)
+        await house.client()
+
+
+async def test_without_limits_everybody_may_come() -> None:
+    limits = ConnectionLimits(0, 0, 0, 0)
+    async with serve(connections=limits) as house:
+        clients = await asyncio.gather(*[house.client() for _ in range(100)])
+        assert house.stats.connections == {"pending": len(clients)}
+        assert house.stats.refusals == {}
+
+
+async def test_nothing_is_kept_of_addresses_that_left() -> None:
+    async with serve() as house:
+        await (await house.client()).publish()
+        await house.client()
+        server = house.server
+        assert (server._by_network, server._pending_by_network) == ({"127.0.0.1": 2}, {"127.0.0.1": 1})
+    assert (server._by_network, server._pending_by_network, server._pending) == ({}, {}, 0)
+
+
+SOMAXCONN = Path("/proc/sys/net/core/somaxconn")
+SOMAXCONN_VALUE = int(SOMAXCONN.read_text()) if SOMAXCONN.exists() else 0
+
+
+@pytest.mark.skipif(not SOMAXCONN_VALUE, reason="asks the Linux kernel")
+async def test_the_listener_has_the_backlog_that_was_asked_for() -> None:
+    async with serve() as house:
+        info = house.listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 64)
+        tcpi_sacked = struct.unpack_from("6I", info, 8)[5]  # Of a listener: how many may wait.
+        assert tcpi_sacked == min(BACKLOG, SOMAXCONN_VALUE)
+
+
+# The close
+
+
+async def test_the_close_ends_everybody_at_once_and_in_order(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "rtmpd")
+    doorman = Doorman()
+    async with serve(wait_timeout=60.0) as house:
+        publisher = await (await house.client()).publish()
+        players = [await (await house.client()).play() for _ in range(3)]
+        waiting = await (await house.client()).play("nothing")
+        silent = await house.dial()
+        await eventually(lambda: house.open_connections == 6)
+        publisher.send(*HEADERS)
+        for player in players:
+            await player.until("1: AAC@0")
+        closing = asyncio.create_task(house.server.close(60.0))
+        assert await publisher.rest() == []
+        for client in (*players, waiting, silent):
+            lines = await client.rest()
+            assert "1: onStatus 0 status NetStream.Play.Stop" not in lines
+            await client.close()
+        await publisher.close()
+        await closing
+        assert house.stats.publishes_ended == {CloseReason.SHUTDOWN: 1}
+    assert doorman.requests == []
+    reasons = {record.fields["reason"] for record in caplog.records if record.message == "closed"}
+    assert reasons == {CloseReason.SHUTDOWN}
+    assert "connections cut off" not in caplog.messages
+
+
+async def test_who_does_not_leave_within_the_grace_is_cut_off(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "_LINGER", 60.0)
+    async with serve() as house:
+        await (await house.client()).publish()
+        await house.server.close(0.05)
+        assert house.open_connections == 0
+        (record,) = [record for record in caplog.records if record.message == "connections cut off"]
+        assert record.fields == {"connections": 1}
+
+
+async def test_a_request_that_is_being_authorized_ends_with_the_server() -> None:
+    doorman = Doorman()
+    async with serve(authorizer=doorman) as house:
+        client = await house.client()
+        client.say(connect(), command("createStream", 2), command("publish", 3, "cam", on=1))
+        await eventually(lambda: doorman.requests)
+        closing = asyncio.create_task(house.server.close(60.0))
+        await client.rest()
+        await client.close()
+        await closing
+        assert doorman.cancelled == 1
+
+
+async def test_nobody_new_comes_in_during_the_close() -> None:
+    async with serve() as house:
+        held = await house.client()
+        port = house.port
+        closing = asyncio.create_task(house.server.close(60.0))
+        await held.rest()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        await held.close()
+        await closing
+
+
+async def test_who_was_accepted_while_the_server_closed_is_turned_away() -> None:
+    async with serve() as house:
+        await house.server.close(60.0)
+        # As the loop does with what the kernel had accepted before the listener closed.
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: connection_module.Connection(house.context, house.server), "127.0.0.1", 0
+        )
+        late = House(house.context, house.server, house.listener, port_of(listener), house.clients)
+        assert await is_turned_away(await late.dial())
+        listener.close()
+        assert house.stats.refusals == {"shutdown": 1}
+        assert house.open_connections == 0
+
+
+async def test_a_server_may_close_that_never_listened() -> None:
+    async with serve() as house:
+        await RtmpServer(house.context, ConnectionLimits()).close(60.0)
+
+
+async def test_a_server_listens_on_more_than_one_socket() -> None:
+    async with serve() as house:
+        with socket.create_server(("127.0.0.1", 0)) as sock:
+            sock.setblocking(False)
+            address = await house.server.listen(sock)
+            other = House(house.context, house.server, sock, address.port, house.clients)
+            await (await other.client()).publish()
+            await (await house.client()).play()
+            assert house.stats.players == house.stats.publishers == 1
