@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, RtmpWire
+from rtmpd.engine.packet import AUDIO, DATA, STREAM_METADATA, VIDEO, Packet, PublishWire, RtmpWire
+from rtmpd.media.tags import KEYFRAME
 
 
 class CountingWire:
@@ -49,3 +50,12 @@ def test_a_restamped_packet_leaves_the_original_alone() -> None:
     packet = Packet(VIDEO, 7, b"x", 1)
     again = packet.restamped(9)
     assert (packet.timestamp, again.timestamp, again.payload, again.flags) == (7, 9, b"x", 1)
+
+
+def test_an_encoder_has_its_metadata_kept_by_the_server_and_sends_all_else_as_it_is() -> None:
+    wire, plain = PublishWire(65536, 1), RtmpWire(65536, 1)
+    video, data = Packet(VIDEO, 7, b"x", KEYFRAME), Packet(DATA, 7, b"\x02\x00\x05onCue", 0)
+    assert wire.encode(video) == plain.encode(video)
+    assert wire.encode(data) == plain.encode(data)
+    metadata = Packet(DATA, 0, b"\x02\x00\x0aonMetaData\x05", STREAM_METADATA)
+    assert wire.encode(metadata)[12:] == b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x05"

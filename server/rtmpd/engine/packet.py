@@ -61,6 +61,7 @@ class Packet:
         return Packet(self.kind, timestamp, self.payload, self.flags)
 
 
+_SET_DATA_FRAME: Final = b"\x02\x00\x0d@setDataFrame"
 _CSIDS: Final = {AUDIO: CSID_AUDIO, DATA: CSID_DATA, VIDEO: CSID_VIDEO}
 
 
@@ -76,4 +77,22 @@ class RtmpWire:
         kind = packet.kind
         return encode_message(
             kind, packet.timestamp, self.message_stream_id, packet.payload, _CSIDS[kind], self.chunk_size
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PublishWire:
+    """RTMP chunks as an encoder sends them: like ``RtmpWire``, but a server is told to keep the metadata."""
+
+    chunk_size: int
+    """Bytes; what the sink's owner has announced with Set Chunk Size."""
+    message_stream_id: int
+
+    def encode(self, packet: Packet) -> bytes:
+        kind = packet.kind
+        payload = packet.payload
+        if packet.flags & STREAM_METADATA:
+            payload = _SET_DATA_FRAME + payload
+        return encode_message(
+            kind, packet.timestamp, self.message_stream_id, payload, _CSIDS[kind], self.chunk_size
         )

@@ -12,6 +12,7 @@ from typing import Final, Literal
 from rtmpd.engine.stream import StreamKey
 from rtmpd.exceptions import (
     AuthenticationFailed,
+    ClientError,
     ConnectFailed,
     ConnectRejected,
     PublishRejected,
@@ -22,12 +23,14 @@ from rtmpd.exceptions import (
 from rtmpd.net.client import Connection, connect
 from rtmpd.net.via import via_params
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.url import REDACTED, RtmpUrl
+from rtmpd.rtmp.url import REDACTED, RtmpUrl, parse_query
 
 _PLACEHOLDER: Final = re.compile(r"\{\w*\}")
 _KNOWN: Final = frozenset({"{app}", "{name}"})
 _MAX_TEXT: Final = 200
 """Characters of what a remote says that are kept."""
+_MIN_SECRET: Final = 4
+"""Characters of a value in a query from which it may be a secret; shorter ones are numbers and flags."""
 SEND_BUFFER_BYTES: Final = 256 * 1024
 """Unsent bytes of a relay from which it counts as slow, as for a player."""
 
@@ -60,7 +63,7 @@ class RelayStatus:
     bytes: int
     """Sent or received since the relay exists, chunk headers included in what is sent."""
     retries: int
-    """Attempts after the first."""
+    """Attempts that failed."""
     lag_bytes: int
     """Of a push: accepted and not sent yet."""
     lag_seconds: float
@@ -145,7 +148,8 @@ class RelayTarget:
     def scrub(self, text: str) -> str:
         """What a remote said, on one short line, with our secrets taken out of it."""
         url = self.url
-        for secret in (url.query, url.name, url.password):
+        values = [value for value in parse_query(url.query).values() if len(value) >= _MIN_SECRET]
+        for secret in (url.query, url.name, url.password, *values):
             if secret and secret not in (self.key.name, self.key.app):
                 text = text.replace(secret, REDACTED)
         return " ".join(text.split())[:_MAX_TEXT]
@@ -172,6 +176,11 @@ class RelayDialer:
             ca_file=self.ca_file if url.scheme == "rtmps" else None,
             send_buffer_bytes=SEND_BUFFER_BYTES,
         )
+
+
+def last_words(error: Exception, target: RelayTarget) -> str:
+    """Code and description that the remote gave for what it did, if it gave any, without a secret."""
+    return target.scrub(f"{error.code} {error.description}") if isinstance(error, ClientError) else ""
 
 
 def explain(error: Exception, target: RelayTarget) -> str:

@@ -33,6 +33,11 @@ class TaskSet:
         for task in self._tasks:
             task.cancel()
 
+    async def drain(self, grace: float) -> None:
+        """Wait until all have ended by themselves, ``grace`` seconds at most."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+
     async def wait_closed(self) -> None:
         """Cancel every task and wait until all have ended."""
         self.cancel()

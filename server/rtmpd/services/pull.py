@@ -1,0 +1,390 @@
+"""Pull relays: streams fetched from other servers, always or when the first player asks for them.
+
+A name has one publisher. While a pull is live an encoder that publishes the name is refused, like any second
+publisher; while it is still connecting the encoder wins and the pull gives way until the name is free again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from rtmpd.engine.publication import Publication
+from rtmpd.engine.registry import Registry
+from rtmpd.engine.stream import Stream as EngineStream
+from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.subscriber import CloseReason
+from rtmpd.exceptions import ClientError, ConnectionClosed, RequestTimeout, RtmpdError, StreamBusy
+from rtmpd.net.backoff import Backoff
+from rtmpd.net.client import Connection
+from rtmpd.net.relay import (
+    RelayDialer,
+    RelayState,
+    RelayStatus,
+    RelayTarget,
+    RelayTemplate,
+    RetryPolicy,
+    explain,
+    is_final,
+    last_words,
+)
+from rtmpd.net.tasks import TaskSet
+from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.events import StatusReceived
+from rtmpd.rtmp.messages import Message
+
+logger = logging.getLogger(__name__)
+
+ANY_APP: Final = "*"
+"""Stands for every app in a configuration."""
+_DATA: Final = MessageType.DATA_AMF0
+_ON_STATUS: Final = b"\x02\x00\x08onStatus"
+_MAX_HELD: Final = 16
+"""Data messages kept from before the first audio or video."""
+_RENEWAL: Final = 1.0
+"""Seconds between renewals of the deadline for silence: it costs a timer, and messages are many."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullRule:
+    """Where the streams of an app come from. Times in seconds."""
+
+    origins: tuple[RelayTemplate, ...]
+    """Asked in this order."""
+    on_demand: bool = True
+    """Fetch when the first player comes; otherwise always."""
+    names: frozenset[str] | None = None
+    """Streams that may be pulled; None is any. A rule that is not on demand names each."""
+    linger: float = 10.0
+    """How long to go on after the last player has left."""
+    timeout: float = 10.0
+    """How long players wait for the first media before they are told that there is no such stream; each
+    origin has an equal share of it to answer in. Also the longest silence of an origin."""
+
+    def covers(self, name: str) -> bool:
+        return self.names is None or name in self.names
+
+
+class PullRelay:
+    """One stream's way here: asks the origins in order, publishes what comes, starts over when it ends."""
+
+    def __init__(self, relays: PullRelays, key: StreamKey, rule: PullRule) -> None:
+        self.key = key
+        self.rule = rule
+        self._relays = relays
+        self._clock = relays.clock
+        self._retry = relays.retry
+        self._backoff = Backoff(random.random, initial=self._retry.initial, maximum=self._retry.maximum)
+        self._targets = [origin.expand(key) for origin in rule.origins]
+        self._target = self._targets[0]
+        self._publication: Publication | None = None
+        self._connection: Connection | None = None
+        self._state = RelayState.CONNECTING
+        self._reason = ""
+        self._status = ""
+        self._bytes = 0
+        self._retries = 0
+        self._retry_at: float | None = None
+        self._live_at: float | None = None
+        self._last_media = 0.0
+        self._patience: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
+
+    @property
+    def publication(self) -> Publication | None:
+        """What it publishes now."""
+        return self._publication
+
+    @property
+    def status(self) -> RelayStatus:
+        """How it gets on now."""
+        now = self._clock()
+        live = self._publication is not None
+        return RelayStatus(
+            kind="pull",
+            id="pull",
+            key=self.key,
+            remote=self._target.label,
+            state=self._state,
+            bytes=self._bytes,
+            retries=self._retries,
+            lag_bytes=0,
+            lag_seconds=max(now - self._last_media, 0.0) if live else 0.0,
+            status=self._status,
+            reason=self._reason,
+            retry_in=None if self._retry_at is None else max(self._retry_at - now, 0.0),
+        )
+
+    def start(self, tasks: TaskSet) -> None:
+        """Begin to ask."""
+        self._task = tasks.start(self._run(), name=f"pull-{self.key}")
+
+    def stop(self) -> None:
+        """Nobody needs it any more, or somebody else publishes the name."""
+        self._stopped = True
+        self.keep()
+        if self._patience is not None:
+            self._patience.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def keep(self) -> None:
+        """Somebody watches again."""
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
+
+    def linger(self, then: Callable[[], None]) -> None:
+        """Nobody watches: call ``then`` when it has been so for long enough; at once if nothing came yet."""
+        if self._publication is None:
+            then()
+        elif self._lingering is None:
+            self._lingering = asyncio.get_running_loop().call_later(self.rule.linger, then)
+
+    def close(self, reason: CloseReason) -> None:
+        """The engine has ended the publication; the origin is asked again if it is still wanted."""
+        if self._connection is not None:
+            self._connection.link.abort(ConnectionClosed(f"this server ended the stream: {reason}"))
+
+    # Inside
+
+    async def _run(self) -> None:
+        self._expect_media()
+        try:
+            while True:
+                delay = await self._round()
+                self._retry_at = self._clock() + delay
+                await asyncio.sleep(delay)
+                self._retry_at = None
+        except StreamBusy:
+            # Somebody else publishes the name now; the registry tells when it is free again.
+            self._relays.forget(self)
+
+    async def _round(self) -> float:
+        """Ask every origin until one has been live; seconds to wait before the next round."""
+        final = True
+        for target in self._targets:
+            self._target = target
+            self._state = RelayState.CONNECTING
+            error = await self._attempt(target)
+            self._retries += 1
+            self._status = last_words(error, target) or self._status
+            self._reason = explain(error, target)
+            final = final and is_final(error)
+            fields = self._fields() | {"reason": self._reason}
+            if self._live_at is not None:
+                logger.warning("pull ended", extra={"fields": fields})
+                final = False
+                break
+            logger.warning("pull failed", extra={"fields": fields})
+        self._state = RelayState.FAILED if final else RelayState.BACKOFF
+        return self._retry.failed if final else self._backoff.next_delay()
+
+    async def _attempt(self, target: RelayTarget) -> Exception:
+        """Receive the stream from one origin until it ends; why it did."""
+        self._live_at = None
+        share = self.rule.timeout / len(self._targets)
+        silence = asyncio.timeout(share)
+        try:
+            async with silence:
+                connection = await self._relays.dialer.dial(target, self._via())
+                try:
+                    await self._receive(connection, target, silence)
+                except BaseException as error:
+                    # Who is told to stop says goodbye; who was let down does not.
+                    if not isinstance(error, asyncio.CancelledError) or silence.expired():
+                        connection.abort()
+                    raise
+                finally:
+                    await connection.close()
+        except StreamBusy:
+            raise
+        except (RtmpdError, OSError) as error:
+            if silence.expired():
+                waited = share if self._live_at is None else self.rule.timeout
+                return RequestTimeout(f"the origin sent no media for {waited:g} s")
+            return error
+        return ConnectionClosed("the origin ended the stream")
+
+    async def _receive(self, connection: Connection, target: RelayTarget, silence: asyncio.Timeout) -> None:
+        """Play, and publish what comes. Returns when the origin says that it is over."""
+        listener = asyncio.get_running_loop().create_task(self._listen(connection, target))
+        self._connection = connection
+        try:
+            await self._publish(connection, target, silence)
+        finally:
+            self._connection = None
+            self._end_publication()
+            listener.cancel()
+
+    async def _publish(self, connection: Connection, target: RelayTarget, silence: asyncio.Timeout) -> None:
+        stream = await connection.play(target.stream)
+        # It answers: if it is silent, it waits for a publisher as we do.
+        self._backoff.reset()
+        held: list[Message] = []
+        renew_at = 0.0
+        publication: Publication | None = None
+        async for message in stream:
+            now = self._clock()
+            if publication is None:
+                if message.type == _DATA:
+                    held = [*held[1 - _MAX_HELD :], message]
+                    continue
+                publication = self._begin(now)
+                for early in held:
+                    self._take(publication, early, now)
+            self._take(publication, message, now)
+            if now >= renew_at:
+                renew_at = now + _RENEWAL
+                silence.reschedule(now + self.rule.timeout)
+
+    def _take(self, publication: Publication, message: Message, now: float) -> None:
+        self._bytes += len(message.payload)
+        self._last_media = now
+        # What the origin says to its players about the play is not for ours.
+        if message.type != _DATA or not message.payload.startswith(_ON_STATUS):
+            publication.receive(message, now)
+
+    def _begin(self, now: float) -> Publication:
+        """The first media: take the name. Raises ``Refused``."""
+        publication = self._relays.registry.claim(self.key, self, now)
+        self._publication = publication
+        self._live_at = now
+        self._reason = ""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        self._state = RelayState.LIVE
+        logger.info("pull live", extra={"fields": self._fields()})
+        return publication
+
+    def _end_publication(self) -> None:
+        publication, self._publication = self._publication, None
+        if publication is not None:
+            publication.close(CloseReason.CONNECTION_LOST)
+            self._expect_media()
+
+    def _expect_media(self) -> None:
+        """Give waiting players the time that the rule allows."""
+        if self.rule.on_demand and not self._stopped:
+            self._patience = asyncio.get_running_loop().call_later(self.rule.timeout, self._disappoint)
+
+    def _disappoint(self) -> None:
+        """No origin had it in time: tell everybody who waits."""
+        stream = self._relays.stream(self.key)
+        if stream is not None and stream.publication is None:
+            for subscription in list(stream.subscriptions):
+                subscription.close(CloseReason.NOT_FOUND)
+        self._expect_media()
+
+    def _via(self) -> Iterable[str]:
+        """Servers that wait for this stream through us: none of them can be its origin."""
+        stream = self._relays.stream(self.key)
+        return [] if stream is None else [hop for each in stream.subscriptions for hop in each.via]
+
+    async def _listen(self, connection: Connection, target: RelayTarget) -> None:
+        """Note what the origin says."""
+        with contextlib.suppress(ClientError):
+            async for event in connection.events():
+                if isinstance(event, StatusReceived):
+                    self._status = target.scrub(f"{event.status.code} {event.status.description}")
+
+    def _fields(self) -> dict[str, object]:
+        return {"app": self.key.app, "stream": self.key.name, "origin": self._target.label}
+
+
+class PullRelays:
+    """All pull relays of the process; an observer of the registry.
+
+    ``rules`` has the rule of each app, and under ``*`` that of every app without one of its own.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        dialer: RelayDialer,
+        clock: Callable[[], float],
+        rules: Mapping[str, PullRule] | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self.registry = registry
+        self.dialer = dialer
+        self.clock = clock
+        self.retry = retry or RetryPolicy()
+        self._rules = rules or {}
+        self._relays: dict[StreamKey, PullRelay] = {}
+        self._tasks = TaskSet()
+        self._closing = False
+
+    def start(self) -> None:
+        """Fetch what is to be there always."""
+        for app, rule in self._rules.items():
+            if not rule.on_demand:
+                for name in sorted(rule.names or ()):
+                    self._reconsider(StreamKey(app, name))
+
+    def statuses(self) -> list[RelayStatus]:
+        """Every pull that is under way."""
+        return [relay.status for relay in self._relays.values()]
+
+    async def close(self) -> None:
+        """End everything."""
+        self._closing = True
+        for relay in self._relays.values():
+            relay.stop()
+        self._relays.clear()
+        await self._tasks.wait_closed()
+
+    # The registry's observer
+
+    def published(self, key: StreamKey) -> None:
+        self._reconsider(key)
+
+    def unpublished(self, key: StreamKey) -> None:
+        self._reconsider(key)
+
+    def wanted(self, key: StreamKey) -> None:
+        self._reconsider(key)
+
+    def unwanted(self, key: StreamKey) -> None:
+        self._reconsider(key)
+
+    # For the relays
+
+    def stream(self, key: StreamKey) -> EngineStream | None:
+        """The registry's entry, if there is one."""
+        return self.registry.streams.get(key)
+
+    def forget(self, relay: PullRelay) -> None:
+        """The relay has given way."""
+        if self._relays.get(relay.key) is relay:
+            relay.stop()
+            del self._relays[relay.key]
+
+    # Inside
+
+    def _reconsider(self, key: StreamKey) -> None:
+        """Start, keep or stop the pull of a stream, by what the registry says now."""
+        rule = self._rules.get(key.app, self._rules.get(ANY_APP))
+        if rule is None or not rule.covers(key.name) or self._closing:
+            return
+        stream = self.stream(key)
+        relay = self._relays.get(key)
+        publication = None if stream is None else stream.publication
+        if publication is not None and (relay is None or publication is not relay.publication):
+            if relay is not None:
+                self.forget(relay)
+        elif not rule.on_demand or (stream is not None and stream.players):
+            if relay is None:
+                relay = self._relays[key] = PullRelay(self, key, rule)
+                relay.start(self._tasks)
+            relay.keep()
+        elif relay is not None:
+            relay.linger(lambda: self.forget(relay))

@@ -1,0 +1,443 @@
+"""Push relays: every stream of an app, or one stream at run time, published on other servers too."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import random
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from rtmpd.engine.packet import PublishWire
+from rtmpd.engine.publication import Publication
+from rtmpd.engine.registry import Registry
+from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.subscriber import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy, Subscription
+from rtmpd.exceptions import ConnectionClosed, RtmpdError, UsageError
+from rtmpd.net.backoff import Backoff
+from rtmpd.net.client import Connection, Stream
+from rtmpd.net.relay import (
+    RelayDialer,
+    RelayState,
+    RelayStatus,
+    RelayTarget,
+    RelayTemplate,
+    RetryPolicy,
+    explain,
+    is_final,
+    last_words,
+)
+from rtmpd.net.tasks import TaskSet
+from rtmpd.rtmp.events import StatusReceived
+
+logger = logging.getLogger(__name__)
+
+ANY_APP: Final = "*"
+"""Stands for every app in a configuration."""
+MAX_TARGETS: Final = 16
+"""Targets of one stream."""
+MAX_ADDED: Final = 1000
+"""Targets added at run time, of all streams together."""
+_TICK: Final = 1.0
+"""Seconds between looks at how a push gets on."""
+_STALLED_AFTER: Final = 3.0
+"""Seconds without a byte sent, while some wait, that make a push stalled."""
+_POLICY: Final = SlowPlayerPolicy(disconnect_after=15.0)
+_OPTIONS: Final = PlayOptions(start=StartPolicy.GOP, policy=_POLICY, audience=False)
+
+
+class PushSink:
+    """One connection's place in the stream: the engine writes straight to the transport."""
+
+    def __init__(self, connection: Connection, stream: Stream) -> None:
+        self._link = connection.link
+        transport = self._link.transport
+        self.wire_format = PublishWire(self._link.session.settings.chunk_size, stream.id)
+        self.write = transport.write
+        self.backlog = transport.get_write_buffer_size
+        self.over: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
+        """Why there is nothing more to send."""
+        self._subscription: Subscription | None = None
+        self._paused = False
+
+    @property
+    def bytes_sent(self) -> int:
+        """Media handed over and taken by the network."""
+        subscription = self._subscription
+        return 0 if subscription is None else max(subscription.bytes_out - self.backlog(), 0)
+
+    def attach(self, registry: Registry, key: StreamKey, now: float) -> None:
+        """Begin: headers and the group of pictures so far are written at once."""
+        self._link.writer = self
+        self._subscription = registry.attach(key, self, _OPTIONS, now)
+        if self._paused:
+            self._subscription.pause_writing()
+
+    def detach(self) -> None:
+        """Write nothing more."""
+        self._link.writer = None
+        if self._subscription is not None:
+            self._subscription.detach()
+
+    # The engine's sink
+
+    def stream_started(self) -> None:
+        """Cannot happen: the first end is the end."""
+
+    def stream_ended(self) -> None:
+        self.close(CloseReason.FINISHED)
+
+    def close(self, reason: CloseReason) -> None:
+        self.detach()
+        if not self.over.done():
+            self.over.set_result(reason)
+
+    # The link's writer
+
+    def pause_writing(self) -> None:
+        self._paused = True
+        if self._subscription is not None:
+            self._subscription.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        if self._subscription is not None:
+            self._subscription.resume_writing()
+
+    def connection_lost(self) -> None:
+        self.close(CloseReason.CONNECTION_LOST)
+
+
+class _Progress:
+    """How far a push is behind, from looks at it about once a second."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[float, int]] = deque()
+        """(when, bytes handed over by then), oldest first, of what was not sent at the last look."""
+        self._sent = 0
+        self._moved_at: float | None = None
+
+    def look(self, now: float, sent: int, backlog: int) -> None:
+        waiting = self._waiting
+        while waiting and waiting[0][1] <= sent:
+            waiting.popleft()
+        if backlog:
+            waiting.append((now, sent + backlog))
+        if sent != self._sent or not backlog or self._moved_at is None:
+            self._sent = sent
+            self._moved_at = now
+
+    def lag(self, now: float) -> float:
+        """Seconds that the oldest unsent byte has waited, as far as was looked."""
+        return now - self._waiting[0][0] if self._waiting else 0.0
+
+    def stalled(self, now: float) -> bool:
+        return self._moved_at is not None and now - self._moved_at >= _STALLED_AFTER
+
+
+class PushTarget:
+    """One stream's relay to one address: connects, publishes, and comes back when it fails.
+
+    It never holds up the publisher, the players or another target: what the remote does not take is bounded
+    by a slow-player policy of its own, and everything else happens in its own task.
+    """
+
+    def __init__(self, relays: PushRelays, relay_id: str, target: RelayTarget, *, permanent: bool) -> None:
+        self.id = relay_id
+        self.target = target
+        self.permanent = permanent
+        """Added at run time: stays while nobody publishes."""
+        self._relays = relays
+        self._retry = relays.retry
+        self._clock = relays.clock
+        self._backoff = Backoff(random.random, initial=self._retry.initial, maximum=self._retry.maximum)
+        self._changed = asyncio.Event()
+        self._removed = False
+        self._state = RelayState.IDLE
+        self._reason = ""
+        self._status = ""
+        self._bytes_before = 0
+        self._retries = 0
+        self._task: asyncio.Task[None] | None = None
+        self._retry_at: float | None = None
+        self._sink: PushSink | None = None
+        self._progress = _Progress()
+
+    @property
+    def status(self) -> RelayStatus:
+        """How it gets on now."""
+        now = self._clock()
+        sink = self._sink
+        return RelayStatus(
+            kind="push",
+            id=self.id,
+            key=self.target.key,
+            remote=self.target.label,
+            state=self._state,
+            bytes=self._bytes_before + (sink.bytes_sent if sink is not None else 0),
+            retries=self._retries,
+            lag_bytes=sink.backlog() if sink is not None else 0,
+            lag_seconds=self._progress.lag(now) if sink is not None else 0.0,
+            status=self._status,
+            reason=self._reason,
+            retry_in=None if self._retry_at is None else max(self._retry_at - now, 0.0),
+        )
+
+    def wake(self) -> None:
+        """A publisher has come or left: look again."""
+        self._changed.set()
+
+    def remove(self) -> None:
+        """End in order and do not come back."""
+        self._removed = True
+        self._changed.set()
+        if self._sink is not None:
+            self._sink.close(CloseReason.KICKED)
+        elif self._state is RelayState.CONNECTING and self._task is not None:
+            self._task.cancel()
+
+    async def run(self) -> None:
+        """Until it is removed, or nobody publishes a stream that its app is pushed for."""
+        self._task = asyncio.current_task()
+        try:
+            while not self._removed:
+                self._changed.clear()
+                publication = self._relays.publication(self.target.key)
+                if publication is not None:
+                    delay = await self._attempt(publication.via)
+                    if delay is not None:
+                        await self._pause(delay, publication)
+                elif self.permanent:
+                    self._enter(RelayState.IDLE)
+                    await self._changed.wait()
+                else:
+                    break
+        finally:
+            self._relays.forget(self)
+
+    async def _attempt(self, via: tuple[str, ...]) -> float | None:
+        """Relay until it ends; seconds to wait before the next attempt, None when the stream is over."""
+        self._enter(RelayState.CONNECTING)
+        live_at: float | None = None
+        try:
+            connection = await self._relays.dialer.dial(self.target, via)
+            try:
+                stream = await connection.publish(self.target.stream)
+                live_at = self._clock()
+                await self._relay(connection, stream)
+            except BaseException:
+                connection.abort()
+                raise
+            await connection.close()
+        except (RtmpdError, OSError) as error:
+            if live_at is not None and self._clock() - live_at >= self._retry.steady:
+                self._backoff.reset()
+            return self._fail(error)
+        self._backoff.reset()
+        return None
+
+    async def _relay(self, connection: Connection, stream: Stream) -> None:
+        """Send the stream until it ends. Raises why it broke off."""
+        key = self.target.key
+        if self._removed or self._relays.publication(key) is None:
+            return
+        sink = PushSink(connection, stream)
+        reader = asyncio.get_running_loop().create_task(self._listen(connection, stream), name=f"push-{key}")
+        try:
+            self._sink, self._progress = sink, _Progress()
+            sink.attach(self._relays.registry, key, self._clock())
+            self._enter(RelayState.LIVE)
+            logger.info("push live", extra={"fields": self._fields()})
+            either: list[asyncio.Future[Any]] = [sink.over, reader]
+            while not any(future.done() for future in either):
+                await asyncio.wait(either, timeout=_TICK, return_when=asyncio.FIRST_COMPLETED)
+                self._look()
+            await self._settle(sink, reader)
+        finally:
+            sink.detach()
+            self._bytes_before += sink.bytes_sent
+            self._sink = None
+            self._enter(RelayState.IDLE)
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+            logger.info("push ended", extra={"fields": self._fields() | {"bytes": self._bytes_before}})
+
+    async def _settle(self, sink: PushSink, reader: asyncio.Task[None]) -> None:
+        """Tell ends that are meant from ends that are not."""
+        reason = sink.over.result() if sink.over.done() else CloseReason.CONNECTION_LOST
+        if reason in (CloseReason.FINISHED, CloseReason.KICKED):
+            return
+        if reason is CloseReason.CONNECTION_LOST:
+            await reader
+        raise ConnectionClosed(_ENDS.get(reason, f"the engine ended it: {reason}"))
+
+    async def _listen(self, connection: Connection, stream: Stream) -> None:
+        """Note what the remote says. Raises what it ends the stream or the connection with."""
+        async for event in connection.events():
+            if isinstance(event, StatusReceived):
+                status = event.status
+                self._status = self.target.scrub(f"{status.code} {status.description}")
+                stream.check()
+        stream.check()
+        raise ConnectionClosed("the server closed the connection")
+
+    def _look(self) -> None:
+        sink = self._sink
+        if sink is None or sink.over.done():
+            return
+        now = self._clock()
+        self._progress.look(now, sink.bytes_sent, sink.backlog())
+        stalled = self._progress.stalled(now)
+        if stalled and self._state is RelayState.LIVE:
+            self._enter(RelayState.STALLED, "the server takes nothing more")
+            logger.warning("push stalled", extra={"fields": self._fields() | {"backlog": sink.backlog()}})
+        elif not stalled and self._state is RelayState.STALLED:
+            self._enter(RelayState.LIVE)
+
+    def _fail(self, error: Exception) -> float:
+        """Note why an attempt failed; seconds to the next."""
+        self._retries += 1
+        self._status = last_words(error, self.target) or self._status
+        final = is_final(error)
+        delay = self._retry.failed if final else self._backoff.next_delay()
+        self._enter(RelayState.FAILED if final else RelayState.BACKOFF, explain(error, self.target))
+        fields = self._fields() | {"reason": self._reason, "retry_in": round(delay, 1)}
+        logger.warning("push failed", extra={"fields": fields})
+        return delay
+
+    async def _pause(self, delay: float, publication: Publication) -> None:
+        """Wait for the next attempt, or until it is about another publication, or none."""
+        self._retry_at = self._clock() + delay
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                while not self._removed and self._relays.publication(self.target.key) is publication:
+                    await self._changed.wait()
+                    self._changed.clear()
+        self._retry_at = None
+
+    def _enter(self, state: RelayState, reason: str = "") -> None:
+        self._state = state
+        if reason or state in (RelayState.IDLE, RelayState.LIVE):
+            self._reason = reason
+
+    def _fields(self) -> dict[str, object]:
+        key = self.target.key
+        return {"app": key.app, "stream": key.name, "target": self.target.label, "relay": self.id}
+
+
+_ENDS: Final = {
+    CloseReason.SLOW: "the server took too little for too long",
+    CloseReason.MEMORY: "memory was short, and this relay had much waiting",
+    CloseReason.CONNECTION_LOST: "the connection broke",
+}
+
+
+class PushRelays:
+    """All push relays of the process; an observer of the registry.
+
+    ``by_app`` has the templates of each app, and under ``*`` those of every app without an entry of its own.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        dialer: RelayDialer,
+        clock: Callable[[], float],
+        by_app: Mapping[str, Sequence[RelayTemplate]] | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self.registry = registry
+        self.dialer = dialer
+        self.clock = clock
+        self.retry = retry or RetryPolicy()
+        self._by_app = by_app or {}
+        self._targets: dict[StreamKey, dict[str, PushTarget]] = {}
+        self._numbers = itertools.count(1)
+        self._tasks = TaskSet()
+        self._closing = False
+
+    def statuses(self) -> list[RelayStatus]:
+        """Every target of every stream, in order of arrival."""
+        return [target.status for targets in self._targets.values() for target in targets.values()]
+
+    def add(self, key: StreamKey, url: str) -> RelayStatus:
+        """Push ``key`` to one more address, whenever it is published, until it is removed.
+
+        Raises UsageError, whose text holds no secret.
+        """
+        template = RelayTemplate.parse(url)
+        target = template.expand(key)
+        targets = self._targets.get(key, {})
+        if any(existing.target == target for existing in targets.values()):
+            raise UsageError("the stream is pushed there already")
+        if len(targets) >= MAX_TARGETS:
+            raise UsageError(f"a stream is pushed to {MAX_TARGETS} targets at most")
+        added = sum(target.permanent for each in self._targets.values() for target in each.values())
+        if added >= MAX_ADDED:
+            raise UsageError(f"{MAX_ADDED} targets can be added at most")
+        return self._start(f"api-{next(self._numbers)}", target, permanent=True).status
+
+    def remove(self, key: StreamKey, relay_id: str) -> bool:
+        """End a target; False when there is none. One of the configuration comes with the next publisher."""
+        target = self._targets.get(key, {}).get(relay_id)
+        if target is None:
+            return False
+        target.remove()
+        return True
+
+    async def close(self, grace: float) -> None:
+        """End everything: in order within ``grace`` seconds, then at once."""
+        self._closing = True
+        for targets in list(self._targets.values()):
+            for target in targets.values():
+                target.remove()
+        await self._tasks.drain(grace)
+        await self._tasks.wait_closed()
+
+    # The registry's observer
+
+    def published(self, key: StreamKey) -> None:
+        templates = self._by_app.get(key.app, self._by_app.get(ANY_APP, ()))
+        running = self._targets.get(key, {})
+        for number, template in enumerate(templates, 1):
+            if f"config-{number}" not in running:
+                self._start(f"config-{number}", template.expand(key), permanent=False)
+        self._wake(key)
+
+    def unpublished(self, key: StreamKey) -> None:
+        self._wake(key)
+
+    def wanted(self, key: StreamKey) -> None:
+        """Nothing to do: what is published is pushed, whether it has players or not."""
+
+    def unwanted(self, key: StreamKey) -> None:
+        """Nothing to do, as above."""
+
+    # For the targets
+
+    def publication(self, key: StreamKey) -> Publication | None:
+        """What is published under ``key`` now."""
+        stream = self.registry.streams.get(key)
+        return None if stream is None else stream.publication
+
+    def forget(self, target: PushTarget) -> None:
+        """The target has ended."""
+        key = target.target.key
+        targets = self._targets[key]
+        del targets[target.id]
+        if not targets:
+            del self._targets[key]
+
+    def _start(self, relay_id: str, target: RelayTarget, *, permanent: bool) -> PushTarget:
+        push = PushTarget(self, relay_id, target, permanent=permanent)
+        self._targets.setdefault(target.key, {})[relay_id] = push
+        if not self._closing:
+            self._tasks.start(push.run(), name=f"push-{target.key}-{relay_id}")
+        return push
+
+    def _wake(self, key: StreamKey) -> None:
+        for target in self._targets.get(key, {}).values():
+            target.wake()

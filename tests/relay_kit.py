@@ -1,0 +1,239 @@
+"""Real servers with relays on loopback ports, and clients to publish to them and watch them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from client_kit import OpenDoor
+
+import rtmpd
+from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.registry import Registry
+from rtmpd.engine.stats import ServerStats
+from rtmpd.engine.stream import Stream, StreamKey
+from rtmpd.engine.subscriber import PlayOptions
+from rtmpd.net.addresses import Address, open_listener
+from rtmpd.net.connection import Connection
+from rtmpd.net.peer import ServerContext
+from rtmpd.net.relay import RelayDialer, RelayStatus, RelayTemplate, RetryPolicy
+from rtmpd.net.server import ConnectionLimits, RtmpServer
+from rtmpd.rtmp.amf import EcmaArray, encode_values
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.server import ServerSettings
+from rtmpd.services.pull import PullRelays, PullRule
+from rtmpd.services.push import PushRelays
+
+PATIENCE = 5.0
+"""Seconds after which a test that waits has failed."""
+QUICK = RetryPolicy(initial=0.02, maximum=0.1, failed=0.1, steady=0.05)
+KEY = StreamKey("live", "cam")
+
+AUDIO, VIDEO, DATA = 8, 9, 18
+AVC_HEADER = bytes.fromhex("170000000001640028ff")
+AAC_HEADER = bytes.fromhex("af001210")
+HEVC_HEADER = b"\x90hvc1" + bytes(23)
+METADATA = encode_values("onMetaData", EcmaArray(width=1280.0, videocodecid="hvc1"))
+
+
+async def eventually(condition: Callable[[], object]) -> None:
+    """Let the loop run until the condition holds."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            if condition():
+                return
+            await asyncio.sleep(0.002)
+
+
+def keyframe(body: bytes) -> bytes:
+    return b"\x17\x01\x00\x00\x00" + body
+
+
+def inter(body: bytes) -> bytes:
+    return b"\x27\x01\x00\x00\x00" + body
+
+
+def sound(body: bytes) -> bytes:
+    return b"\xaf\x01" + body
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> str:
+    """Every line of this process's log, fields and all."""
+    return "\n".join(f"{record.getMessage()} {getattr(record, 'fields', {})}" for record in caplog.records)
+
+
+@dataclass
+class Server:
+    """One server of a chain."""
+
+    name: str
+    context: ServerContext
+    push: PushRelays
+    pull: PullRelays
+    port: int
+    rtmp: RtmpServer
+    listener: asyncio.Server
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def url(self, path: str = "live/{name}", host: str = "127.0.0.1", scheme: str = "rtmp") -> str:
+        return f"{scheme}://{host}:{self.port}/{path}"
+
+    @property
+    def registry(self) -> Registry:
+        return self.context.registry
+
+    @property
+    def stream(self) -> Stream:
+        return self.registry.streams[KEY]
+
+    @property
+    def live(self) -> bool:
+        stream = self.registry.streams.get(KEY)
+        return stream is not None and stream.publication is not None
+
+    def pushes(self) -> RelayStatus:
+        """The only push target."""
+        (status,) = self.push.statuses()
+        return status
+
+    def pulls(self) -> RelayStatus:
+        (status,) = self.pull.statuses()
+        return status
+
+    def push_is(self, state: str) -> Callable[[], bool]:
+        return lambda: [status.state for status in self.push.statuses()] == [state]
+
+    def pull_is(self, state: str) -> Callable[[], bool]:
+        return lambda: [status.state for status in self.pull.statuses()] == [state]
+
+    async def stop(self) -> None:
+        """As the daemon does it."""
+        self.listener.close()
+        await self.rtmp.close(1.0)
+        await self.push.close(1.0)
+        await self.pull.close()
+
+
+def templates(urls: Sequence[str]) -> tuple[RelayTemplate, ...]:
+    return tuple(map(RelayTemplate.parse, urls))
+
+
+def rule(*origins: str, **settings: object) -> PullRule:
+    defaults: dict[str, object] = {"linger": 0.1, "timeout": 2.0}
+    return PullRule(templates(origins), **{**defaults, **settings})  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def serve(
+    name: str = "a",
+    *,
+    port: int = 0,
+    push: Sequence[str] = (),
+    pull: PullRule | None = None,
+    retry: RetryPolicy = QUICK,
+    tls: ssl.SSLContext | None = None,
+    ca_file: str | None = None,
+) -> AsyncIterator[Server]:
+    """Run a server that pushes app ``live`` to ``push`` and pulls it by ``pull``."""
+    loop = asyncio.get_running_loop()
+    stats = ServerStats()
+    registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time, 0.0), stats)
+    context = ServerContext(
+        registry=registry,
+        authorizer=OpenDoor(),
+        stats=stats,
+        clock=loop.time,
+        random_bytes=os.urandom,
+        limits=Limits(),
+        settings=ServerSettings(),
+        play_options=PlayOptions(),
+        instance_id=name,
+    )
+    dialer = RelayDialer(name, PATIENCE, ca_file)
+    by_app: Mapping[str, Sequence[RelayTemplate]] = {"live": templates(push)}
+    pushes = PushRelays(registry, dialer, loop.time, by_app, retry)
+    pulls = PullRelays(registry, dialer, loop.time, {} if pull is None else {"live": pull}, retry)
+    registry.observe(pushes)
+    registry.observe(pulls)
+    rtmp = RtmpServer(context, ConnectionLimits())
+    sock = open_listener(Address("127.0.0.1", port))
+    listener = await loop.create_server(lambda: Connection(context, rtmp), sock=sock, ssl=tls)
+    server = Server(name, context, pushes, pulls, sock.getsockname()[1], rtmp, listener)
+    pulls.start()
+    sampler = loop.create_task(_sample(registry))
+    try:
+        yield server
+    finally:
+        sampler.cancel()
+        await server.stop()
+        assert dict(registry.streams) == {}
+        assert registry.budget.used == 0
+        assert (pushes.statuses(), pulls.statuses()) == ([], [])
+
+
+async def _sample(registry: Registry) -> None:
+    while True:
+        await asyncio.sleep(0.05)
+        registry.sample(asyncio.get_running_loop().time())
+
+
+@asynccontextmanager
+async def publishing(
+    server: Server, name: str = "cam", *, headers: bool = True
+) -> AsyncIterator[rtmpd.Stream]:
+    """An encoder that has sent metadata, headers and a keyframe."""
+    async with await rtmpd.connect(server.url("live")) as connection:
+        stream = await connection.publish(name)
+        if headers:
+            await stream.send(DATA, METADATA, 0)
+            await stream.send_audio(AAC_HEADER, 0)
+            await stream.send_video(AVC_HEADER, 0)
+            await stream.send_video(keyframe(b"K0"), 0)
+        yield stream
+
+
+class Viewer:
+    """A player that keeps what it gets."""
+
+    def __init__(self, connection: rtmpd.Connection, stream: rtmpd.Stream) -> None:
+        self.connection = connection
+        self.stream = stream
+        self.messages: list[Message] = []
+        self.over = False
+        self._task = asyncio.get_running_loop().create_task(self._watch())
+
+    async def _watch(self) -> None:
+        try:
+            async for message in self.stream:
+                if message.type != DATA or b"onMetaData" in message.payload[:16]:
+                    self.messages.append(message)
+        finally:
+            self.over = True
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [message.payload for message in self.messages]
+
+    def has(self, payload: bytes) -> Callable[[], bool]:
+        return lambda: payload in self.payloads
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await self.connection.close()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def watching(server: Server, name: str = "cam") -> AsyncIterator[Viewer]:
+    connection = await rtmpd.connect(server.url("live"))
+    viewer = Viewer(connection, await connection.play(name))
+    try:
+        yield viewer
+    finally:
+        await viewer.close()
