@@ -614,6 +614,24 @@ async def test_close_sends_what_was_sent() -> None:
         assert sum(isinstance(event, Message) for event in heard) == 100
 
 
+async def test_close_waits_for_a_slow_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtmpd.net.client_connection._LINGER", 0.01)
+    async with scripted_server() as server:
+        connection = await rtmpd.connect(server.url, send_buffer_bytes=30_000_000)
+        stream = await connection.publish("cam")
+        peer = server.peers[0]
+        peer.transport.pause_reading()
+        for number in range(400):
+            await stream.send_video(bytes(60_000), number)
+        closing = asyncio.create_task(connection.close())
+        await asyncio.wait([closing], timeout=0.05)
+        assert not closing.done()
+        peer.transport.resume_reading()
+        await closing
+        heard = await heard_until(peer, PublishEnded(1))
+        assert sum(isinstance(event, Message) for event in heard) == 400
+
+
 async def test_playing_stops_reading_when_nobody_takes_packets() -> None:
     async with (
         scripted_server() as server,
@@ -710,9 +728,10 @@ async def test_controls_after_the_end() -> None:
         server.peers[0].session.notify_unpublished(1)
         server.peers[0].flush()
         assert [packet.type async for packet in player] == [DATA]
-        for control_after_the_end in (player.pause, player.resume, lambda: player.receive_audio(True)):
-            with pytest.raises(rtmpd.CallFailed, match="cam has ended"):
-                await control_after_the_end()
+        with pytest.raises(rtmpd.CallFailed, match="cam has ended"):
+            await player.pause()
+        with pytest.raises(rtmpd.CallFailed, match="cam has ended"):
+            await player.receive_audio(True)
 
 
 async def test_a_refused_play() -> None:
@@ -798,6 +817,7 @@ async def test_cancelled_requests_leave_nothing_behind() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
                 await connection.call("getStreamLength")
+        assert len(connection.link.session._transactions) == 1  # createStream: its answer is still wanted.
         peer.transport.resume_reading()
         await connection.call("getStreamLength")
         # The stream that nobody waits for any more was given back: its id is free again.

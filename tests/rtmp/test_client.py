@@ -230,6 +230,28 @@ def test_a_pause_ends_nothing() -> None:
     assert only(wire.run()[0], StreamEnded) == [StreamEnded(1, Status(), False)]
 
 
+def test_a_resume_may_be_told_by_status_alone() -> None:
+    server = Scripted(streams=1).playing()
+    eof = control.user_control(control.StreamEof(1))
+    server.client.pause(1, True)
+    server.status(StatusCode.PAUSE_NOTIFY)
+    assert only(server.send(eof), StreamEnded) == []
+    server.client.pause(1, False)
+    server.status(StatusCode.UNPAUSE_NOTIFY)
+    assert only(server.send(eof), StreamEnded) == [StreamEnded(1, Status(), False)]
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(0, [2_500_000]), (900_000, [])])
+def test_the_server_chooses_the_window(asked: int, sent: list[int]) -> None:
+    server = Scripted(connected=False)
+    if asked:
+        server.send(control.set_peer_bandwidth(asked, BandwidthLimit.DYNAMIC))
+    server.client.data_to_send()
+    server.say(commands.connect_result(1, 0))
+    messages = ChunkReader(Limits()).receive_data(b"".join(server.client.data_to_send()))
+    assert [control.parse_u32(message.payload) for message in messages] == sent
+
+
 def test_a_seek_ends_nothing() -> None:
     server = Scripted(streams=1).playing()
     eof, begin = (control.user_control(event(1)) for event in (control.StreamEof, control.StreamBegin))
