@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from client_kit import Peer, accept, scripted_server
+from relay_kit import (
+    AAC_HEADER,
+    AVC_HEADER,
+    HEVC_HEADER,
+    KEY,
+    METADATA,
+    Viewer,
+    eventually,
+    inter,
+    keyframe,
+    logged,
+    publishing,
+    rule,
+    serve,
+    sound,
+    watching,
+)
+
+import rtmpd
+from rtmpd.engine.stream import StreamKey
+from rtmpd.rtmp.amf import encode_values
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested
+from rtmpd.rtmp.messages import Message
+
+
+async def ended(viewer: Viewer) -> str:
+    """The description of the last status that a viewer was sent, once its connection is over."""
+    statuses = [
+        event.status async for event in viewer.connection.events() if isinstance(event, rtmpd.StatusReceived)
+    ]
+    return f"{statuses[-1].code} {statuses[-1].description}"
+
+
+async def test_the_first_player_brings_the_stream_and_the_last_takes_it_away() -> None:
+    async with (
+        serve("b") as b,
+        serve("a", pull=rule(b.url("{app}/{name}"))) as a,
+        publishing(b, headers=False) as encoder,
+    ):
+        sent = [
+            (18, 0, METADATA),
+            (8, 0, AAC_HEADER),
+            (9, 0, HEVC_HEADER),
+            (9, 0, b"\x91hvc1\x00\x00\x00" + b"k" * 100_000),
+            (8, 20, sound(b"a")),
+            (9, 40, b"\xa3hvc1" + b"p"),
+        ]
+        for kind, timestamp, payload in sent:
+            await encoder.send(kind, payload, timestamp)
+        await eventually(lambda: b.live)
+        assert a.pull.statuses() == []
+        async with watching(a) as first, watching(a) as second:
+            await eventually(first.has(sent[-1][2]))
+            await eventually(second.has(sent[-1][2]))
+            got = [(message.type, message.timestamp, message.payload) for message in first.messages]
+            assert got == sent
+            assert b.context.stats.players == 1
+            status = a.pulls()
+            assert (status.state, status.remote) == ("live", b.url("live"))
+            assert status.bytes > 100_000
+            assert (status.retries, status.reason, status.retry_in) == (0, "", None)
+            assert status.status.startswith("NetStream.Play.Start")
+        # The rule lingers for 0.1 s.
+        assert a.pull_is("live")()
+        await eventually(lambda: a.pull.statuses() == [])
+        await eventually(lambda: b.context.stats.players == 0)
+
+
+async def test_a_player_that_comes_while_it_lingers_keeps_it() -> None:
+    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url(), linger=30.0)) as a:
+        for _ in range(3):
+            async with watching(a) as viewer:
+                await eventually(viewer.has(keyframe(b"K0")))
+        assert b.context.stats.plays_total == 1
+        assert a.pull_is("live")()
+
+
+async def test_players_wait_for_the_origin_and_are_told_in_the_end() -> None:
+    async with (
+        serve("a", pull=rule("rtmp://127.0.0.1:1/live/{name}", timeout=0.3)) as a,
+        watching(a) as viewer,
+    ):
+        await eventually(a.pull_is("backoff"))
+        assert "Connection refused" in a.pulls().reason
+        assert not viewer.over
+        assert await ended(viewer) == "NetStream.Play.StreamNotFound No server that was asked has cam."
+        await eventually(lambda: a.pull.statuses() == [])
+        assert a.context.stats.players_closed == {"not_found": 1}
+
+
+async def test_an_origin_without_the_stream_says_so() -> None:
+    async with serve("b") as b, serve("a", pull=rule(b.url(), timeout=0.2)) as a, watching(a) as viewer:
+        assert (await ended(viewer)).startswith("NetStream.Play.StreamNotFound")
+        await eventually(lambda: a.pull.statuses() == [])
+
+
+async def test_origins_are_asked_in_order() -> None:
+    asked: list[str] = []
+
+    def no(peer: Peer, event: Event) -> None:
+        if isinstance(event, PlayRequested):
+            asked.append(event.name)
+            peer.session.reject_play(event.stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, "No such stream.", 0)
+        else:
+            accept(peer, event)
+
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        silent = f"rtmp://127.0.0.1:{deaf.getsockname()[1]}/live/{{name}}"
+        async with (
+            scripted_server(no) as refusing,
+            serve("c") as c,
+            publishing(c),
+            serve("a", pull=rule(f"{refusing.url}/{{app}}_{{name}}", silent, c.url(), timeout=0.9)) as a,
+            watching(a) as viewer,
+        ):
+            await eventually(viewer.has(keyframe(b"K0")))
+            assert asked == ["live_cam"]
+            assert (a.pulls().remote, a.pulls().retries) == (c.url("live"), 2)
+
+
+async def test_an_origin_that_restarts_is_found_again_while_somebody_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serve("b") as b, publishing(b):
+        port = b.port
+        async with serve("a", pull=rule(b.url())) as a, watching(a) as viewer:
+            await eventually(viewer.has(keyframe(b"K0")))
+            await b.stop()
+            await eventually(a.pull_is("backoff"))
+            async with serve("b", port=port) as again, publishing(again) as encoder:
+                await eventually(a.pull_is("live"))
+                await encoder.send_video(inter(b"P1"), 40)
+                async with watching(a) as late:
+                    await eventually(late.has(inter(b"P1")))
+    assert "pull ended" in logged(caplog)
+
+
+async def test_an_origin_that_falls_silent_is_left() -> None:
+    async with (
+        serve("b") as b,
+        publishing(b),
+        serve("a", pull=rule(b.url(), timeout=0.2)) as a,
+        watching(a) as viewer,
+    ):
+        await eventually(viewer.has(keyframe(b"K0")))
+        await eventually(lambda: a.pull.statuses() and a.pulls().retries)
+        assert "sent no media for 0.2 s" in a.pulls().reason
+
+
+async def test_a_stream_that_is_always_fetched_needs_no_player() -> None:
+    always = {"on_demand": False, "names": frozenset({"cam"})}
+    async with serve("b") as b, serve("a", pull=rule(b.url(), **always)) as a:
+        await eventually(lambda: b.context.stats.players == 1)
+        async with publishing(b):
+            await eventually(a.pull_is("live"))
+            async with watching(a) as viewer:
+                await eventually(viewer.has(keyframe(b"K0")))
+        await eventually(lambda: not a.live)
+        async with publishing(b):
+            await eventually(a.pull_is("live"))
+
+
+async def test_only_names_of_the_rule_are_asked_for() -> None:
+    async with serve("b") as b, serve("a", pull=rule(b.url(), names=frozenset({"cam"}))) as a:
+        async with watching(a, "other") as viewer, watching(a) as wanted:
+            await eventually(lambda: b.context.stats.players == 1)
+            assert a.pulls().key == KEY
+            assert not viewer.over
+            assert not wanted.over
+        await eventually(lambda: a.pull.statuses() == [])
+
+
+# -- encoders of the same name
+
+
+async def test_an_encoder_is_refused_while_the_pull_is_live() -> None:
+    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url())) as a, watching(a) as viewer:
+        await eventually(viewer.has(keyframe(b"K0")))
+        async with await rtmpd.connect(a.url("live")) as connection:
+            with pytest.raises(rtmpd.PublishRejected, match="being published by somebody else"):
+                await connection.publish("cam")
+
+
+async def test_an_encoder_wins_while_the_pull_connects_and_the_pull_comes_back_after_it() -> None:
+    async with serve("b") as b, serve("a", pull=rule(b.url())) as a, watching(a) as viewer:
+        await eventually(lambda: b.context.stats.players == 1)
+        async with publishing(a):
+            await eventually(viewer.has(keyframe(b"K0")))
+            await eventually(lambda: a.pull.statuses() == [])
+            await eventually(lambda: b.context.stats.players == 0)
+        await eventually(lambda: b.context.stats.players == 1)
+
+
+async def test_the_encoder_that_comes_in_the_same_moment_wins() -> None:
+    async with serve("b") as b, serve("a", pull=rule(b.url())) as a, watching(a):
+        await eventually(lambda: b.context.stats.players == 1)
+        async with await rtmpd.connect(b.url("live")) as far, await rtmpd.connect(a.url("live")) as near:
+            source = await far.publish("cam")
+            await asyncio.gather(source.send_video(AVC_HEADER, 0), near.publish("cam"))
+            await source.send_video(keyframe(b"K"), 0)
+            await eventually(lambda: a.pull.statuses() == [])
+            assert a.live
+
+
+# -- what origins say beside media
+
+
+async def test_what_an_origin_says_to_its_players_goes_no_further() -> None:
+    def chatty(peer: Peer, event: Event) -> None:
+        accept(peer, event)
+        if isinstance(event, PlayRequested):
+            for kind, payload in [
+                (18, encode_values("|RtmpSampleAccess", True, True)),
+                (18, encode_values("onStatus", {"code": "NetStream.Data.Start"})),
+                (18, METADATA),
+                (18, encode_values("onTextData", "hello")),
+                (9, AVC_HEADER),
+                (9, keyframe(b"K0")),
+            ]:
+                peer.session.send_message(Message(kind, 0, event.stream_id, payload), 4)
+
+    async with scripted_server(chatty) as origin, serve("a", pull=rule(f"{origin.url}/cam")) as a:
+        async with await rtmpd.connect(a.url("live")) as connection:
+            got = []
+            async for message in await connection.play("cam"):
+                got.append(message.payload)
+                if message.payload == keyframe(b"K0"):
+                    break
+        own = encode_values("|RtmpSampleAccess", True, True)
+        text = encode_values("onTextData", "hello")
+        assert got == [own, METADATA, text, AVC_HEADER, keyframe(b"K0")]
+
+
+async def test_the_origin_hears_who_waits_for_the_stream() -> None:
+    seen: list[object] = []
+
+    def script(peer: Peer, event: Event) -> None:
+        if isinstance(event, ConnectRequested):
+            seen.append(event.params.connect_object["rtmpdVia"])
+        accept(peer, event)
+
+    async with (
+        scripted_server(script) as origin,
+        serve("b", pull=rule(f"{origin.url}/cam")) as b,
+        serve("a", pull=rule(b.url())) as a,
+        watching(a),
+    ):
+        await eventually(lambda: seen)
+    assert seen == [["a", "b"]]
+
+
+async def test_other_apps_are_not_pulled() -> None:
+    async with (
+        serve("b") as b,
+        serve("a", pull=rule(b.url())) as a,
+        await rtmpd.connect(a.url("other")) as connection,
+    ):
+        await connection.play("cam")
+        await eventually(lambda: StreamKey("other", "cam") in a.registry.streams)
+        await asyncio.sleep(0)
+        assert a.pull.statuses() == []
