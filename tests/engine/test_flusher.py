@@ -66,7 +66,7 @@ def test_streams_marked_together_are_flushed_together() -> None:
 def test_a_cheap_flush_does_not_widen_the_interval_to_a_timer() -> None:
     loop = FakeLoop()
     flusher = make(loop)
-    stream = Stream(loop, cost=0.0001)
+    stream = Stream(loop, cost=0.00002)
     load(loop, flusher, stream, 1.0)
     assert flusher.interval < 0.001
     loop.run()

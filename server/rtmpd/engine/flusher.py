@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, Protocol
 
-MAX_SHARE: Final = 0.2
+MAX_SHARE: Final = 0.05
 """Share of wall time that flushing may take before packets wait for each other."""
 _SMOOTHING: Final = 0.25
 _TIMER_RESOLUTION: Final = 0.001
