@@ -11,14 +11,9 @@ import uvloop
 Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
 _ASYNCIO: Factories = {"asyncio": asyncio.new_event_loop}
-_UVLOOP: Factories = {"uvloop": uvloop.new_event_loop}
-_LOOPS: Mapping[str, Factories] = {
-    "test_connection": {**_ASYNCIO, **_UVLOOP},
-    "test_server": _UVLOOP,
-    "test_publishing": _UVLOOP,
-    "test_playing": _UVLOOP,
-}
+_BOTH: Factories = {**_ASYNCIO, "uvloop": uvloop.new_event_loop}
+_ON_BOTH = ("test_connection", "test_server", "test_publishing", "test_playing")
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Factories:
-    return _LOOPS.get(item.path.stem, _ASYNCIO)
+    return _BOTH if item.path.stem in _ON_BOTH else _ASYNCIO

@@ -190,10 +190,10 @@ async def test_a_server_may_close_that_never_listened() -> None:
 
 async def test_a_server_listens_on_more_than_one_socket() -> None:
     async with serve() as house:
-        with socket.create_server(("127.0.0.1", 0)) as sock:
-            sock.setblocking(False)
-            address = await house.server.listen(sock)
-            other = House(house.context, house.server, sock, address.port, house.clients)
-            await (await other.client()).publish()
-            await (await house.client()).play()
-            assert house.stats.players == house.stats.publishers == 1
+        sock = socket.create_server(("127.0.0.1", 0))
+        sock.setblocking(False)
+        address = await house.server.listen(sock)
+        other = House(house.context, house.server, sock, address.port, house.clients)
+        await (await other.client()).publish()
+        await (await house.client()).play()
+        assert house.stats.players == house.stats.publishers == 1
