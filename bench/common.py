@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import queue
+import signal
 import statistics
 import subprocess
 import sys
@@ -131,6 +132,8 @@ class Bench:
     def __post_init__(self) -> None:
         servers.require(self.variants)
         os.sched_setaffinity(0, {self.load_core})
+        # Whoever ends this script ends its servers and its load.
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
     @contextlib.contextmanager
     def load(self, what: str, *arguments: object) -> Iterator[Load]:

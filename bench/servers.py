@@ -28,6 +28,8 @@ APP = "live"
 
 _START_TIMEOUT = 20.0
 _STOP_TIMEOUT = 10.0
+_LONGEST_RUN = "3600"
+"""Seconds after which a server ends that this process could not end."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -198,7 +200,7 @@ def _install_node_media_server() -> None:
 def _start(command: Sequence[str], core: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("RTMPD_")}
     return subprocess.Popen(
-        ["taskset", "--cpu-list", str(core), *command],
+        ["timeout", _LONGEST_RUN, "taskset", "--cpu-list", str(core), *command],
         env=environment,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -255,4 +257,4 @@ def _output(command: Sequence[str]) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     except OSError:
         return "unknown"
-    return (done.stdout or done.stderr).strip()
+    return (done.stdout or done.stderr).strip() if done.returncode == 0 else "unknown"
