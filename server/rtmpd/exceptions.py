@@ -18,6 +18,7 @@ RtmpdError
     ├── ConnectionClosed     the connection is over
     │   └── ConnectionLost   it broke: a reset, a protocol violation
     ├── StreamFailed         the server ended what it had let us publish or play
+    ├── ProbeFailed          what was published did not come back as it went
     └── RequestRejected      the server said no
         ├── ConnectRejected
         │   └── AuthenticationFailed
@@ -138,6 +139,10 @@ class ConnectionLost(ConnectionClosed):
 
 class StreamFailed(ClientError):
     """The server ended a stream that it had let us publish or play."""
+
+
+class ProbeFailed(ClientError):
+    """What was published did not come back as it went."""
 
 
 class RequestRejected(ClientError):

@@ -1,0 +1,291 @@
+"""Publishing FLV: paced by its timestamps, over as many connections as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import ssl
+import struct
+import sys
+import termios
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from rtmpd.engine.budget import MemoryBudget
+from rtmpd.engine.headers import HeaderCache, HeaderLimits, Stored
+from rtmpd.engine.packet import AUDIO, CACHED_HEADER, DATA, STREAM_METADATA, VIDEO, Packet
+from rtmpd.exceptions import AuthenticationFailed, ClientError, FlvError, RequestRejected
+from rtmpd.media.flv import FlvTag
+from rtmpd.media.metadata import HANDLER, read_metadata
+from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME, audio_flags, video_flags
+from rtmpd.media.timeline import Timeline
+from rtmpd.net.backoff import Backoff
+from rtmpd.net.client import Connection, Stream
+from rtmpd.net.flv_files import FlvSource
+from rtmpd.rtmp.amf import encode_values
+
+STEADY_SECONDS: Final = 10.0
+"""A publish that went on for this long was a success: counting failures starts over."""
+_METADATA: Final = encode_values(HANDLER)
+_UNBOUNDED: Final = HeaderLimits(max_header_bytes=sys.maxsize, max_tracks=256, max_total_bytes=sys.maxsize)
+
+
+class PublishState(StrEnum):
+    CONNECTING = "connecting"
+    LIVE = "live"
+    WAITING = "waiting"
+    """For the next attempt to connect."""
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPlan:
+    """How to publish."""
+
+    loop: bool = False
+    """Begin again at the end, for ever."""
+    fast: bool = False
+    """As fast as the server takes it, instead of as the timestamps say."""
+    retries: int = 5
+    """Failures in a row that are followed by another attempt."""
+
+
+@dataclass(slots=True)
+class PublishProgress:
+    """What there is to be shown. Times in seconds."""
+
+    state: PublishState = PublishState.CONNECTING
+    position: float = 0.0
+    """Of the frame sent last, all rounds together."""
+    duration: float = 0.0
+    """Of one round, as the file's metadata says; 0 if it says nothing."""
+    round: int = 1
+    bytes: int = 0
+    """Payload sent."""
+    packets: int = 0
+    late: float = 0.0
+    """How late the frame sent last was."""
+    reconnects: int = 0
+    jumps: int = 0
+    """Of timestamps in the file, which were joined."""
+
+
+class Pacer:
+    """When a frame is due on a monotonic clock, whose readings it is given."""
+
+    def __init__(self) -> None:
+        self._epoch: float | None = None
+
+    def start(self, time_ms: int, now: float) -> None:
+        """The frame of ``time_ms`` is due now."""
+        self._epoch = now - time_ms / 1000
+
+    def delay(self, time_ms: int, now: float) -> float:
+        """Seconds until the frame of ``time_ms`` is due; negative when it is late."""
+        if self._epoch is None:
+            self.start(time_ms, now)
+            return 0.0
+        return self._epoch + time_ms / 1000 - now
+
+
+class FilePublisher:
+    """Publishes one source to one address.
+
+    After a connection has broken it goes on with the next key frame of the source, behind the headers.
+    """
+
+    def __init__(
+        self,
+        source: FlvSource,
+        dial: Callable[[], Awaitable[Connection]],
+        plan: PublishPlan,
+        backoff: Backoff,
+        notice: Callable[[str], None],
+    ) -> None:
+        """``dial`` makes a connection; ``notice(text)`` is told what a person should know meanwhile."""
+        self.progress = PublishProgress()
+        self._source = source
+        self._dial = dial
+        self._plan = plan
+        self._backoff = backoff
+        self._notice = notice
+        self._connection: Connection | None = None
+        self._pacer = Pacer()
+        self._timeline = Timeline()
+        self._headers = HeaderCache(_UNBOUNDED, MemoryBudget(sys.maxsize, lambda: None))
+        self._failures = 0
+        self._live_since: float | None = None
+        self._was_live = False
+        self._has_video = False
+        self._frames = 0
+        """Read in this round."""
+        self._resuming = False
+        """After a reconnect, until the first frame that is sent again."""
+        self._restart_clock = False
+
+    async def run(self) -> None:
+        """Publish to the end of the source; cancelled, it ends the publish in order.
+
+        Raises FlvError for what is wrong with the source, and what the last attempt ended with: a
+        ClientError, or HandshakeError for a server that does not speak RTMP.
+        """
+        await self._source.open()
+        while True:
+            try:
+                await self._publish_once()
+            except ClientError as error:
+                await self._wait_after(error)
+            else:
+                self.progress.state = PublishState.DONE
+                return
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes that were sent and that the network has not taken, or the server not acknowledged, yet."""
+        connection = self._connection
+        if connection is None or connection.exception is not None:
+            return 0
+        waiting = connection.link.transport.get_write_buffer_size()
+        sock = connection.get_extra_info("socket")
+        try:
+            (queued,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))
+        except (OSError, ValueError):  # Not every system tells, and no closed socket.
+            queued = 0
+        return waiting + int(queued)
+
+    async def _publish_once(self) -> None:
+        self.progress.state = PublishState.CONNECTING
+        clock = asyncio.get_running_loop().time
+        async with await self._dial() as connection:
+            stream = await connection.publish()
+            self._connection = connection
+            self._live_since = clock()
+            if self._was_live:
+                self.progress.reconnects += 1
+            self._was_live = True
+            self.progress.state = PublishState.LIVE
+            while (tag := await self._next_tag()) is not None:
+                await self._send(tag, stream)
+            await stream.close()
+
+    async def _next_tag(self) -> FlvTag | None:
+        """The next tag of an endless source in a loop, None at the end of any other."""
+        while (tag := await self._source.next_tag()) is None:
+            if not self._frames:
+                raise FlvError("no_media", f"{self._source.name} holds no audio or video: nothing to publish")
+            if not self._plan.loop:
+                return None
+            self._source.rewind()
+            self._timeline.begin_again()
+            self._frames = 0
+            self.progress.round += 1
+        return tag
+
+    async def _send(self, tag: FlvTag, stream: Stream) -> None:
+        if tag.type not in (AUDIO, VIDEO, DATA):
+            return
+        packet = Packet(tag.type, tag.timestamp, tag.payload, _flags(tag))
+        is_frame = tag.type != DATA and not packet.flags & (CACHED_HEADER | END_OF_SEQUENCE)
+        if is_frame:
+            self._place(packet)
+        else:
+            packet.timestamp = self._timeline.place_other(tag.timestamp)
+            if not self._wanted(packet):
+                return
+        if self._resuming:
+            if not (is_frame and self._can_resume_at(packet)):
+                return
+            self._resuming = False
+            await self._pace(packet.timestamp)
+            for header in self._headers.packets(packet.timestamp):
+                await self._put(header, stream)
+        else:
+            await self._pace(packet.timestamp)
+        await self._put(packet, stream)
+        if is_frame:
+            self.progress.position = max(self.progress.position, packet.timestamp / 1000)
+
+    def _place(self, packet: Packet) -> None:
+        """Give a frame its time."""
+        self._frames += 1
+        self._has_video |= packet.kind == VIDEO
+        packet.timestamp = self._timeline.place_frame(packet.kind, packet.timestamp)
+        if self._timeline.jumps != self.progress.jumps:
+            self.progress.jumps = self._timeline.jumps
+            self._restart_clock = True
+
+    def _wanted(self, packet: Packet) -> bool:
+        """Keep a header for a reconnect; whether to send what is no frame."""
+        self._has_video |= packet.kind == VIDEO
+        repeated = False
+        if packet.flags & CACHED_HEADER:
+            repeated = self._headers.store(packet) is Stored.REPEATED
+            if packet.flags & STREAM_METADATA:
+                self._note_duration(packet)
+        if self._plan.loop:
+            # The end is not the end, and the next round needs no headers that the server has.
+            return not packet.flags & END_OF_SEQUENCE and not (repeated and self.progress.round > 1)
+        return True
+
+    def _note_duration(self, packet: Packet) -> None:
+        duration = read_metadata(packet.payload).get("duration")
+        if isinstance(duration, int | float) and 0 < duration < 10**9:
+            self.progress.duration = float(duration)
+
+    def _can_resume_at(self, packet: Packet) -> bool:
+        return not self._has_video or (packet.kind == VIDEO and bool(packet.flags & KEYFRAME))
+
+    async def _pace(self, time_ms: int) -> None:
+        if self._plan.fast:
+            return
+        now = asyncio.get_running_loop().time()
+        if self._restart_clock:
+            self._restart_clock = False
+            self._pacer.start(time_ms, now)
+        delay = self._pacer.delay(time_ms, now)
+        self.progress.late = max(0.0, -delay)
+        if delay > 0:
+            await asyncio.sleep(delay)
+
+    async def _put(self, packet: Packet, stream: Stream) -> None:
+        await stream.send(packet.kind, packet.payload, packet.timestamp)
+        self.progress.bytes += len(packet.payload)
+        self.progress.packets += 1
+
+    async def _wait_after(self, error: ClientError) -> None:
+        """Wait for the next attempt, or raise the error if there shall be none."""
+        loop = asyncio.get_running_loop()
+        self._connection = None
+        if self._live_since is not None:
+            # A file waits for us, so its clock does; what comes through a pipe may have its own.
+            self._restart_clock = self._source.can_rewind
+            self._resuming = True
+            if loop.time() - self._live_since >= STEADY_SECONDS:
+                self._failures = 0
+                self._backoff.reset()
+            self._live_since = None
+        self._failures += 1
+        if self._failures > self._plan.retries or not self._is_passing(error):
+            raise error
+        delay = self._backoff.next_delay()
+        self.progress.state = PublishState.WAITING
+        attempt = f"attempt {self._failures} of {self._plan.retries}"
+        self._notice(f"{error}; trying again in {delay:.1f} s ({attempt})")
+        await asyncio.sleep(delay)
+
+    def _is_passing(self, error: ClientError) -> bool:
+        """Whether another attempt may end better."""
+        if isinstance(error, RequestRejected):
+            # The server may still hold our name for the connection that broke.
+            return self._was_live and not isinstance(error, AuthenticationFailed)
+        return not isinstance(error.__cause__, ssl.SSLCertVerificationError)
+
+
+def _flags(tag: FlvTag) -> int:
+    if tag.type == VIDEO:
+        return video_flags(tag.payload)
+    if tag.type == AUDIO:
+        return audio_flags(tag.payload)
+    return STREAM_METADATA if tag.payload.startswith(_METADATA) else 0
