@@ -34,6 +34,7 @@ ONLY_IMPORTER = {
     "uvloop": "rtmpd.daemon.worker",
 }
 DYNAMIC = frozenset({"import_module", "__import__"})
+"""Hide what is imported. Only the package itself may: it names its imports for type checkers all the same."""
 
 
 def module_name(path: Path, source_root: Path) -> str:
@@ -55,7 +56,7 @@ def imports(path: Path, module: str) -> Iterator[tuple[int, str]]:
                 base = package[: len(package) - level + 1] if level else []
                 prefix = ".".join([*base, *([source] if source else [])])
                 yield from ((node.lineno, f"{prefix}.{alias.name}") for alias in names)
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in DYNAMIC:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in DYNAMIC and module != PACKAGE:
                 yield node.lineno, name
 
 
