@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
 from rtmpd.engine.stream import StreamKey
+from rtmpd.net.relay import RelayState, RelayStatus
 from rtmpd.web.metrics import MetricsPage, Sources
 
 Series = tuple[str, frozenset[tuple[str, str]]]
@@ -34,6 +36,7 @@ class FakeServer:
     streams: dict[StreamKey, FakeStream] = field(default_factory=dict)
     loop_lag: Histogram = field(default_factory=lambda: Histogram((0.001, 0.01, 0.1)))
     memory_held: int = 0
+    relays: list[RelayStatus] = field(default_factory=list)
     now: float = 1000.0
 
     def page(self, max_streams: int = 200) -> MetricsPage:
@@ -44,6 +47,7 @@ class FakeServer:
             memory_held=lambda: self.memory_held,
             memory_limit=1024,
             clock=lambda: self.now,
+            relays=lambda: self.relays,
         )
         return MetricsPage(sources, max_streams)
 
@@ -75,7 +79,26 @@ def busy_server() -> FakeServer:
     ingest.keyframe_interval_ms = ingest.keyframe_interval_max_ms = 2000
     ingest.drops["slow_video"] = 3
     ingest.sample(server.now + 1.0)
+    server.relays = [fake_relay("push"), fake_relay("pull")]
     return server
+
+
+def fake_relay(kind: Literal["push", "pull"], relay_id: str = "api-1") -> RelayStatus:
+    """A relay that is behind."""
+    return RelayStatus(
+        kind=kind,
+        id=relay_id,
+        key=StreamKey("live", "cam"),
+        remote="rtmp://elsewhere/live",
+        state=RelayState.STALLED,
+        bytes=5000,
+        retries=2,
+        lag_bytes=300,
+        lag_seconds=1.5,
+        status="NetStream.Publish.Start Go.",
+        reason="the server takes nothing more",
+        retry_in=None,
+    )
 
 
 def series(page: MetricsPage) -> dict[Series, float]:

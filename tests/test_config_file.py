@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
 from rtmpd.daemon import reference
+from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.settings import Key, load, walk
+from rtmpd.daemon.settings import Key, load, walk, walk_app
 
 CONFIG = Path(__file__).parent.parent / "config"
 REFERENCE = CONFIG / "rtmpd.toml"
@@ -60,8 +62,23 @@ def test_a_quantity_has_a_unit(key):
 @pytest.mark.parametrize("path", sorted((CONFIG / "examples").glob("*.toml")), ids=lambda path: path.stem)
 def test_examples_are_accepted_and_change_something(path):
     settings = load(path, {})
-    changed = {key.name for key in KEYS if key.read(settings.config) != key.read(Config())}
+    apps = settings.config.apps
+    defaults = Config(apps=dict.fromkeys(apps, AppConfig()))
+    keys = chain(KEYS, *map(walk_app, apps))
+    changed = {key.name for key in keys if key.read(settings.config) != key.read(defaults)}
     assert changed == set(settings.origins), "an example that repeats a default misleads"
+
+
+def test_what_an_app_can_have_is_accepted_once_it_is_no_comment():
+    text = REFERENCE.read_text()
+    lines = [line.removeprefix("# ") for line in text[text.index("# One app") :].splitlines()]
+    document = tomllib.loads("\n".join(line for line in lines if re.match(r"\[apps|\w+ = ", line)))
+    app = document["apps"]["NAME"]
+    named = {"push", *(f"pull.{name}" for name in app["pull"])}
+    assert {key.name for key in walk_app("NAME")} == {f"apps.NAME.{name}" for name in named}
+    config = Config.model_validate(document)
+    assert len(config.to_pushes()["NAME"]) == 2
+    assert config.to_pulls()["NAME"].on_demand
 
 
 def test_schema_accepts_the_types_that_the_reference_file_uses():

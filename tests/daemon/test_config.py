@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from rtmpd.daemon import values
 from rtmpd.daemon.config import Config, GopConfig, LimitsConfig, PlayerConfig, RtmpConfig, StreamConfig
-from rtmpd.daemon.reference import format_value
+from rtmpd.daemon.reference import format_value, rows
 from rtmpd.daemon.settings import load, walk
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
@@ -18,6 +18,7 @@ from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.subscriber import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
+from rtmpd.net.relay import RelayTemplate
 from rtmpd.net.server import ConnectionLimits
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
@@ -259,6 +260,103 @@ def test_what_kubernetes_adds_is_not_taken_for_settings():
         "RTMPD_CONFIG": "/etc/rtmpd.toml",
     }
     assert load(None, environ).origins == {}
+
+
+# -- apps
+
+
+def test_apps_are_named_by_people(write):
+    path = write(
+        """
+        [apps.live]
+        push = "rtmp://backup/{app}/{name}"
+        [apps."a.b/c".pull]
+        from = ["rtmp://one/live/{name}", "rtmps://two/live/{name}?token=x"]
+        linger = "1m"
+        [apps."*".pull]
+        from = "rtmp://any/{app}/{name}"
+        [apps.tv.pull]
+        from = "rtmp://any/{app}/{name}"
+        on_demand = false
+        names = ["news", "sport"]
+        """
+    )
+    settings = load(path, {})
+    config = settings.config
+    assert config.to_pushes()["live"] == (RelayTemplate.parse("rtmp://backup/{app}/{name}"),)
+    pulls = config.to_pulls()
+    assert list(pulls) == ["a.b/c", "*", "tv"]
+    assert (len(pulls["a.b/c"].origins), pulls["a.b/c"].linger, pulls["a.b/c"].timeout) == (2, 60.0, 10.0)
+    assert pulls["*"].names is None
+    assert (pulls["tv"].on_demand, pulls["tv"].names) == (False, {"news", "sport"})
+    assert settings.origins["apps.a.b/c.pull.linger"] == str(path)
+
+
+def test_apps_from_the_environment_and_the_command_line():
+    environ = {"RTMPD_APPS__LIVE__PUSH": "rtmp://a/b/c?x=1,2, rtmps://d/e/f"}
+    settings = load(None, environ, ['apps.Live.pull.from=["rtmp://o/live/{name}"]'])
+    assert settings.config.apps["live"].push == ("rtmp://a/b/c?x=1,2", "rtmps://d/e/f")
+    assert settings.config.apps["Live"].pull.origins == ("rtmp://o/live/{name}",)
+
+
+def test_stream_keys_of_an_app_are_not_shown():
+    settings = load(None, {}, ["apps.live.push=rtmp://u:pass@a/app/s3cret?k=s3cret,rtmp://b/{app}/{name}"])
+    shown = {name: value for name, value, _ in rows(settings)}
+    assert shown["apps.live.push"] == '["rtmp://u:***@a/app/***?***", "rtmp://b/{app}/{name}"]'
+    assert shown["apps.live.pull.from"] == "[]"
+
+
+_ADVICE = "; write it as rtmp://host/app/name"
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("apps.live.pus=x", "apps.live.pus: there is no such key; did you mean apps.live.push?"),
+        ("app.live.push=x", "app.live.push: there is no such key; did you mean apps.NAME.push?"),
+        ("apps.live=x", "apps.live is a section, not a key: set one of its keys, such as apps.live.push"),
+        ("apps=x", "apps is a section, not a key: set one of its keys, such as apps.NAME.push"),
+        (
+            "apps.live.push.x=1",
+            "apps.live.push.x: apps.live.push is a single value and has no keys below it",
+        ),
+        (
+            "apps.live.push=rtmp://host/s3cret",
+            f"apps.live.push: the URL names no stream: end it with /{{name}} or with a stream key{_ADVICE}",
+        ),
+        (
+            "apps.live.push=https://host/app/s3cret",
+            f"apps.live.push: an RTMP URL starts with rtmp:// or rtmps://{_ADVICE}",
+        ),
+        (
+            "apps.live.push=rtmp://h/a/{stream}",
+            f"apps.live.push: {{stream}} in the URL is not known: only {{app}} and {{name}} are{_ADVICE}",
+        ),
+        (
+            "apps.live.pull.linger=1s",
+            "apps.live.pull.from is missing: name the server that the streams come from",
+        ),
+        (
+            "apps.live.pull.timeout=0",
+            "apps.live.pull.timeout: '0' is out of range: it must be more than 0 seconds",
+        ),
+        (
+            "apps.a b.push=rtmp://h/a/b",
+            "apps.a b.push is for an app that cannot exist: write the name as in rtmp://host/NAME/stream",
+        ),
+    ],
+)
+def test_mistakes_about_apps(assignment, expected):
+    (problem,) = problems(assignments=[assignment])
+    assert problem.removeprefix("--set").lstrip(": ") == expected
+    assert "s3cret" not in problem
+
+
+@pytest.mark.parametrize("app", ["*", "live"])
+def test_what_is_fetched_always_has_a_name(app):
+    found = problems(assignments=[f"apps.{app}.pull.from=rtmp://h/a/b", f"apps.{app}.pull.on_demand=false"])
+    advice = "fetches streams always: name the app, and the streams in names"
+    assert found == (f"--set: apps.{app}.pull.on_demand = false {advice}",)
 
 
 # -- mistakes

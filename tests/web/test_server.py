@@ -7,7 +7,10 @@ import aiohttp
 import pytest
 
 from rtmpd import __version__
-from rtmpd.exceptions import ConfigError
+from rtmpd.engine.stream import StreamKey
+from rtmpd.exceptions import ConfigError, UsageError
+from rtmpd.net.relay import RelayStatus
+from rtmpd.web.relays import RelayApi
 from rtmpd.web.server import AdminServer
 
 
@@ -19,6 +22,14 @@ class FixedPage:
 
     def render(self, accept: str) -> tuple[str, bytes]:
         return "text/plain; version=0.0.4; charset=utf-8", f"# accept {accept}\n".encode()
+
+
+class NoPushes:
+    def add(self, key: StreamKey, url: str) -> RelayStatus:
+        raise UsageError("no")
+
+    def remove(self, key: StreamKey, relay_id: str) -> bool:
+        return False
 
 
 class Readiness:
@@ -36,7 +47,7 @@ def readiness() -> Readiness:
 
 @pytest.fixture
 async def client(readiness: Readiness) -> AsyncIterator[aiohttp.ClientSession]:
-    server = AdminServer(FixedPage(), readiness)
+    server = AdminServer(FixedPage(), readiness, RelayApi(NoPushes(), list), local=True)
     host, port = await server.start("127.0.0.1", 0)
     async with aiohttp.ClientSession(f"http://{host}:{port}") as session:
         yield session
@@ -71,7 +82,7 @@ async def test_metrics_passes_the_accept_header_and_the_content_type(client: aio
 async def test_index_names_every_page(client: aiohttp.ClientSession) -> None:
     async with client.get("/") as response:
         page = await response.text()
-    for path in ("/metrics", "/healthz", "/readyz", "/version"):
+    for path in ("/metrics", "/healthz", "/readyz", "/version", "/api/v1/relays"):
         assert f'href="{path}"' in page
         async with client.get(path) as response:
             assert response.status == 200
@@ -89,7 +100,7 @@ async def test_nothing_can_be_changed_over_http(client: aiohttp.ClientSession) -
 
 
 async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Readiness) -> None:
-    server = AdminServer(FixedPage(), readiness)
+    server = AdminServer(FixedPage(), readiness, RelayApi(NoPushes(), list), local=True)
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(ConfigError, match="is another server running there"),
@@ -102,7 +113,7 @@ async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Read
 
 
 async def test_several_addresses_serve_the_same_pages(readiness: Readiness) -> None:
-    server = AdminServer(FixedPage(), readiness)
+    server = AdminServer(FixedPage(), readiness, RelayApi(NoPushes(), list), local=True)
     addresses = [await server.start("127.0.0.1", 0), await server.start("127.0.0.1", 0)]
     assert addresses[0] != addresses[1]
     async with aiohttp.ClientSession() as session:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 
 from rtmpd import __version__
@@ -17,7 +16,7 @@ def banner(rtmp: Sequence[Address], admin: Sequence[Address]) -> str:
     shown = rtmp[0]
     server = f"rtmp://{_reachable(shown, DEFAULT_PORT)}/live"
     from_elsewhere = "" if shown.host else "  (from elsewhere: this machine's name or address)"
-    local = all(map(_is_loopback, rtmp))
+    local = all(address.is_loopback for address in rtmp)
     lines = [
         f"rtmpd {__version__}",
         f"  RTMP      {_names(rtmp)}",
@@ -28,7 +27,7 @@ def banner(rtmp: Sequence[Address], admin: Sequence[Address]) -> str:
         lines.append(f"  metrics   http://{_reachable(admin[0])}/metrics")
     who = "anyone on this machine" if local else "anyone who can reach the RTMP port"
     lines.append(f"  open      {who} may publish and watch: there is no password")
-    exposed = [address for address in admin if not _is_loopback(address)]
+    exposed = [address for address in admin if not address.is_loopback]
     if exposed:
         lines.append(f"  open      anyone who can reach {_names(exposed)} can read the metrics")
     return "\n".join(lines)
@@ -42,10 +41,3 @@ def _reachable(address: Address, default_port: int | None = None) -> str:
     """The address as this machine itself can use it in a URL."""
     named = Address("localhost" if address.host in _WILDCARDS else address.host, address.port)
     return str(named).removesuffix(f":{default_port}")
-
-
-def _is_loopback(address: Address) -> bool:
-    try:
-        return ipaddress.ip_address(address.host).is_loopback
-    except ValueError:
-        return address.host == "localhost"

@@ -6,31 +6,34 @@ daemon, settings travel as small frozen dataclasses, which the methods here buil
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from rtmpd.daemon.values import parse_count, parse_duration, parse_list, parse_milliseconds, parse_size
+from rtmpd.daemon.app_config import AppConfig
+from rtmpd.daemon.fields import (
+    Count,
+    ListenAddresses,
+    Milliseconds,
+    Positive,
+    Seconds,
+    Section,
+    Size,
+    Timeout,
+)
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.subscriber import PlayOptions, SlowPlayerPolicy, StartPolicy
-from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
+from rtmpd.net.relay import RelayTemplate
 from rtmpd.net.server import ConnectionLimits
 from rtmpd.rtmp.constants import MAX_CHUNK_SIZE, MAX_MESSAGE_LENGTH
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
+from rtmpd.services.pull import PullRule
 
 # The rooms below own their defaults.
 _LIMITS: Final = Limits()
@@ -43,45 +46,8 @@ _SETTINGS: Final = ServerSettings()
 _MIB: Final = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """What a number of the configuration counts, for documentation."""
-
-    name: str
-
-
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
-
-
-def _check_address(text: str) -> str:
-    try:
-        return str(Address.parse(text))
-    except ConfigError as error:
-        raise ValueError(str(error)) from error
-
-
-_SECONDS: Final = Unit("seconds")
-_BYTES: Final = Unit("bytes")
-
-# Editors that know the schema must accept "10s" as the parsers do.
-_NUMBER_OR_TEXT: Final = WithJsonSchema({"type": ["number", "string"], "minimum": 0})
-_LIST_OR_TEXT: Final = WithJsonSchema({"type": ["array", "string"], "items": {"type": "string"}})
-
-Seconds = Annotated[float, BeforeValidator(parse_duration), _SECONDS, _NUMBER_OR_TEXT]
-Timeout = Annotated[Seconds, Field(gt=0)]
-Milliseconds = Annotated[int, BeforeValidator(parse_milliseconds), Unit("milliseconds"), _NUMBER_OR_TEXT]
-Size = Annotated[int, BeforeValidator(parse_size), _BYTES, _NUMBER_OR_TEXT]
-Count = Annotated[int, BeforeValidator(parse_count)]
-Positive = Annotated[Count, Field(gt=0)]
-ListenAddress = Annotated[str, AfterValidator(_check_address)]
-ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(parse_list), _LIST_OR_TEXT]
-
-
-class Section(BaseModel):
-    """A table of the configuration: no unknown keys, no changes once read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 def _require_order(section: BaseModel, prefix: str, low: str, high: str) -> None:
@@ -338,6 +304,13 @@ class LogConfig(Section):
     """text for people, json (one object per line) for machines."""
 
 
+class RelayConfig(Section):
+    """Relays to and from other servers; which streams they carry is said for each app, below."""
+
+    ca_file: str = ""
+    """File with the authorities (PEM) that vouch for rtmps:// servers; empty means those of the system."""
+
+
 class ShutdownConfig(Section):
     """The end, after SIGTERM or SIGINT."""
 
@@ -355,7 +328,10 @@ class Config(Section):
     admin: AdminConfig = AdminConfig()
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
+    relay: RelayConfig = RelayConfig()
     shutdown: ShutdownConfig = ShutdownConfig()
+    apps: dict[str, AppConfig] = Field(default_factory=dict)
+    """What differs from app to app; ``*`` is every app without an entry of its own."""
 
     @model_validator(mode="after")
     def _check_addresses(self) -> Self:
@@ -367,6 +343,25 @@ class Config(Section):
                     {"low_key": "admin.listen", "high_key": "rtmp.listen", "address": address},
                 )
         return self
+
+    @model_validator(mode="after")
+    def _check_apps(self) -> Self:
+        for name, app in self.apps.items():
+            problem = app.find_problem(name)
+            if problem is not None:
+                key, text = problem
+                low_key = f"apps.{name}.{key}"
+                raise PydanticCustomError("conflict", "{low_key} " + text, {"low_key": low_key})
+        return self
+
+    def to_pushes(self) -> dict[str, tuple[RelayTemplate, ...]]:
+        """Where the streams of each app are pushed."""
+        return {name: app.to_push() for name, app in self.apps.items()}
+
+    def to_pulls(self) -> dict[str, PullRule]:
+        """Where the streams of each app come from."""
+        rules = {name: app.pull.to_rule() for name, app in self.apps.items()}
+        return {name: rule for name, rule in rules.items() if rule is not None}
 
     def to_play_options(self) -> PlayOptions:
         """How every player attaches to its stream."""

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
 
+from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.settings import Key, Settings, walk
+from rtmpd.daemon.settings import SOME_APP, Key, Settings, walk, walk_app
 from rtmpd.daemon.values import format_duration, format_size
 
 _WIDTH: Final = 100
+_EXAMPLES: Final = {
+    "push": '["rtmps://live.example.com/app/STREAM-KEY", "rtmp://backup.example.com/{app}/{name}"]',
+    "from": '["rtmp://origin.example.com/{app}/{name}"]',
+}
+"""For keys of an app whose default says little."""
 _INTRODUCTION: Final = """\
 Every setting of rtmpd, at its default: keep the lines that you change. A key can also come from the
 environment (RTMPD_RTMP__LISTEN=:1935) or the command line (--set rtmp.listen=:1935); the command line wins
@@ -37,10 +44,11 @@ def format_value(key: Key, value: object) -> str:
 
 
 def rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """Key, value and origin of every setting."""
-    for key in walk():
+    """Key, value and origin of every setting, without secrets."""
+    apps = map(walk_app, settings.config.apps)
+    for key in chain(walk(), *apps):
         origin = settings.origins.get(key.name, "default")
-        yield key.name, format_value(key, key.read(settings.config)), origin
+        yield key.name, format_value(key, key.show(key.read(settings.config))), origin
 
 
 def template() -> str:
@@ -55,7 +63,22 @@ def template() -> str:
         value = format_value(key, key.read(defaults))
         facts = "; ".join(filter(None, (key.unit, _range(key), f"default {value}")))
         lines += ["", *_comment(key.field.description or ""), *_comment(facts), f"{key.path[-1]} = {value}"]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_app_template()]) + "\n"
+
+
+def _app_template() -> Iterator[str]:
+    """The settings of an app, commented out: there is none until somebody names it."""
+    some = Config(apps={SOME_APP: AppConfig()})
+    section: tuple[str, ...] = ()
+    for key in walk_app(SOME_APP):
+        if key.path[:-1] != section:
+            section = key.path[:-1]
+            model = type(Key(section, key.field).read(some))
+            yield from ["", *_comment(model.__doc__ or ""), f"# [{'.'.join(section)}]"]
+        value = format_value(key, key.read(some))
+        facts = "; ".join(filter(None, (key.unit, _range(key), f"default {value}")))
+        yield from ["", *_comment(key.field.description or ""), *_comment(facts)]
+        yield f"# {key.path[-1]} = {_EXAMPLES.get(key.path[-1], value)}"
 
 
 def _section_model(path: tuple[str, ...]) -> type[BaseModel]:

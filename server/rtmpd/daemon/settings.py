@@ -19,7 +19,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from rtmpd.daemon.config import Config, Unit
+from rtmpd.daemon.app_config import AppConfig
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.fields import Shown, Unit
 from rtmpd.daemon.values import quote
 from rtmpd.exceptions import ConfigError
 
@@ -32,6 +34,13 @@ _KUBERNETES: Final = re.compile(
 """What Kubernetes and docker --link add to the environment next to a service named rtmpd."""
 
 KeyPath = tuple[str, ...]
+
+APPS: Final = "apps"
+"""The table whose keys are names that people choose: ``apps.NAME`` is an ``AppConfig``."""
+SOME_APP: Final = "NAME"
+"""Stands for the name of an app where no particular one is meant."""
+_ATTRIBUTES: Final = {"from": "origins"}
+"""Attributes of the models that cannot be named as their keys are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +63,13 @@ class Key:
         """The value of this setting in ``config``."""
         value: object = config
         for part in self.path:
-            value = getattr(value, part)
+            value = value[part] if isinstance(value, dict) else getattr(value, _ATTRIBUTES.get(part, part))
         return value
+
+    def show(self, value: object) -> object:
+        """``value`` as it may be shown to people: without secrets."""
+        shown = next((item for item in self.field.metadata if isinstance(item, Shown)), None)
+        return value if shown is None else shown.hide(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +89,26 @@ class _Given:
 
 
 def walk(model: type[BaseModel] = Config, path: KeyPath = ()) -> Iterator[Key]:
-    """Every setting, in the order of the models: the keys of a section before its subsections."""
+    """Every setting, in the order of the models: the keys of a section before its subsections.
+
+    Those of apps are left out: see ``walk_app``.
+    """
     sections = []
-    for name, field in model.model_fields.items():
+    for attribute, field in model.model_fields.items():
+        name = field.alias or attribute
+        if (*path, name) == (APPS,):
+            continue
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             sections.append((field.annotation, (*path, name)))
         else:
             yield Key((*path, name), field)
     for section, section_path in sections:
         yield from walk(section, section_path)
+
+
+def walk_app(name: str) -> Iterator[Key]:
+    """Every setting of one app."""
+    return walk(AppConfig, (APPS, name))
 
 
 def load(path: Path | None, environ: Mapping[str, str], assignments: Sequence[str] = ()) -> Settings:
@@ -93,10 +118,13 @@ def load(path: Path | None, environ: Mapping[str, str], assignments: Sequence[st
     """
     given: dict[KeyPath, _Given] = {}
     problems: list[str] = []
-    keys = {key.path: key for key in walk()}
-    sources = chain(
-        _read_file(path, problems), _read_environment(environ), _read_assignments(assignments, problems)
-    )
+    sources = [
+        *_read_file(path, problems),
+        *_read_environment(environ),
+        *_read_assignments(assignments, problems),
+    ]
+    apps = dict.fromkeys(key_path[1] for key_path, _ in sources if key_path[0] == APPS and len(key_path) > 1)
+    keys = {key.path: key for key in chain(walk(), *map(walk_app, apps))}
     for key_path, item in sources:
         if key_path in keys:
             given[key_path] = item
@@ -156,6 +184,7 @@ def _read_assignments(assignments: Sequence[str], problems: list[str]) -> Iterat
 def _explain_misplaced(path: KeyPath, origin: str, keys: Mapping[KeyPath, Key]) -> str:
     """What is wrong with the place of a value."""
     name = _printable(".".join(path))
+    keys = dict(keys) | {key.path: key for key in walk_app(SOME_APP)}
     below = [known for known in keys if known[: len(path)] == path]
     if below:
         return f"{name} is a section, not a key: set one of its keys, such as {_spell(below[0], origin)}"

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import resource
+import secrets
 import signal
 import socket
 import sys
@@ -26,10 +27,14 @@ from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address, open_listener
 from rtmpd.net.lag import LagMeter
 from rtmpd.net.peer import ServerContext
+from rtmpd.net.relay import RelayDialer, RelayStatus
 from rtmpd.net.server import RtmpServer
 from rtmpd.net.tasks import TaskSet
 from rtmpd.services.auth import OpenPolicy
+from rtmpd.services.pull import PullRelays
+from rtmpd.services.push import PushRelays
 from rtmpd.web.metrics import MetricsPage, Sources
+from rtmpd.web.relays import RelayApi
 from rtmpd.web.server import AdminServer
 
 logger = logging.getLogger(__name__)
@@ -60,6 +65,12 @@ class Worker:
         self._loop_lag = Histogram(_LAG_BOUNDS)
         flusher = Flusher(loop.call_soon, loop.call_later, loop.time, config.stream.merge_window_ms / 1000)
         self._registry = Registry(flusher, self._stats, config.to_engine_limits())
+        instance_id = secrets.token_hex(8)
+        dialer = RelayDialer(instance_id, ca_file=config.relay.ca_file or None)
+        self._pushes = PushRelays(self._registry, dialer, loop.time, config.to_pushes())
+        self._pulls = PullRelays(self._registry, dialer, loop.time, config.to_pulls())
+        self._registry.observe(self._pushes)
+        self._registry.observe(self._pulls)
         context = ServerContext(
             registry=self._registry,
             authorizer=OpenPolicy(),
@@ -70,6 +81,7 @@ class Worker:
             settings=config.rtmp.to_settings(),
             play_options=config.to_play_options(),
             wait_timeout=config.player.wait_timeout,
+            instance_id=instance_id,
         )
         self._server = RtmpServer(context, config.rtmp.limits.to_connection_limits())
         sources = Sources(
@@ -79,9 +91,14 @@ class Worker:
             memory_held=lambda: self._registry.budget.used,
             memory_limit=config.memory.max_bytes,
             clock=loop.time,
+            relays=self._relay_statuses,
         )
         page = MetricsPage(sources, config.metrics.max_streams)
-        self._admins = [(a, AdminServer(page, self._unready)) for a in config.admin.addresses()]
+        api = RelayApi(self._pushes, self._relay_statuses)
+        self._admins = [
+            (address, AdminServer(page, self._unready, api, local=address.is_loopback))
+            for address in config.admin.addresses()
+        ]
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._unready_reason: str | None = "starting"
         self._tasks = TaskSet()
@@ -118,6 +135,7 @@ class Worker:
             for address in addresses:
                 fields = {"protocol": protocol, "address": address.host or "*", "port": address.port}
                 logger.info("listening", extra={"fields": fields})
+        self._pulls.start()
         self._unready_reason = None
         self._notifier.ready(f"rtmpd {__version__} on {', '.join(map(str, rtmp))}")
 
@@ -126,12 +144,18 @@ class Worker:
         self._notifier.stopping("ending connections")
         logger.info("stopping")
         started = time.monotonic()
-        await self._server.close(self._config.shutdown.drain_timeout)
+        grace = self._config.shutdown.drain_timeout
+        await asyncio.gather(self._server.close(grace), self._pulls.close())
+        # Every publisher is gone, so what is left of the pushes is what is not sent yet.
+        await self._pushes.close(max(grace - (time.monotonic() - started), 0.0))
         for _, admin in self._admins:
             await admin.close()
         await self._tasks.wait_closed()
         self._notifier.close()
         logger.info("stopped", extra={"fields": {"duration": round(time.monotonic() - started, 3)}})
+
+    def _relay_statuses(self) -> list[RelayStatus]:
+        return [*self._pushes.statuses(), *self._pulls.statuses()]
 
     def _unready(self) -> str | None:
         return self._unready_reason

@@ -34,6 +34,14 @@ class Address:
             raise ConfigError([f"{text!r}: write an IPv6 address in brackets, such as [::1]:1935"])
         return cls(host, int(port))
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"

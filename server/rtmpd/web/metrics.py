@@ -13,8 +13,10 @@ from prometheus_client.registry import Collector
 
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.engine.stream import StreamKey
+from rtmpd.net.relay import RelayStatus
 from rtmpd.web.families import Family, HistogramFamily
 from rtmpd.web.process_metrics import ProcessMetrics
+from rtmpd.web.relay_metrics import collect_relays
 from rtmpd.web.server_metrics import collect_memory, collect_server
 from rtmpd.web.stream_metrics import StreamMetrics, StreamView
 
@@ -34,16 +36,20 @@ class Sources:
     """Bytes; 0 for none."""
     clock: Callable[[], float]
     """The clock that the streams' ``last_media_at`` was read from."""
+    relays: Callable[[], Sequence[RelayStatus]]
+    """Every push and pull relay."""
 
 
 class MetricsPage:
     """Everything known about this process.
 
-    At most ``max_streams`` streams have series of their own; the others share the label values ``_other``.
+    At most ``max_streams`` streams have series of their own; the others share the label values ``_other``. As
+    many relays have.
     """
 
     def __init__(self, sources: Sources, max_streams: int) -> None:
         self._sources = sources
+        self._max_streams = max_streams
         self._streams = StreamMetrics(sources.streams, max_streams, sources.clock)
         self._process = ProcessMetrics(started_at=time.time())
 
@@ -62,6 +68,7 @@ class MetricsPage:
                 "rtmpd_event_loop_lag_seconds", "How late the event loop ran its timers.", sources.loop_lag
             ),
             *self._streams.collect(),
+            *collect_relays(sources.relays(), self._max_streams),
         ]
         return Snapshot(families, self._process)
 

@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler
 from rtmpd import __version__
 from rtmpd.net.addresses import Address, bound_address, open_listener
 from rtmpd.web.health import Readiness, healthz, readyz
+from rtmpd.web.relays import RelayApi, add_routes
 
 _KEEPALIVE_TIMEOUT = 75.0
 _SHUTDOWN_TIMEOUT = 1.0
@@ -27,6 +28,7 @@ _INDEX = f"""<!doctype html>
 <li><a href="/healthz">/healthz</a> 200 while the process is alive
 <li><a href="/readyz">/readyz</a> 200 while it takes new connections, 503 and the reason otherwise
 <li><a href="/version">/version</a>
+<li><a href="/api/v1/relays">/api/v1/relays</a> what is pushed to other servers and pulled from them
 </ul>
 </html>
 """
@@ -47,15 +49,21 @@ class Exposition(Protocol):
 
 
 class AdminServer:
-    """``/metrics``, ``/healthz``, ``/readyz``, ``/version`` and an index of them on a few addresses."""
+    """``/metrics``, ``/healthz``, ``/readyz``, ``/version``, relays and an index of them on a few addresses.
 
-    def __init__(self, exposition: Exposition, readiness: Readiness) -> None:
+    ``local`` tells that only this machine reaches all of them: then relays can be changed too.
+    """
+
+    def __init__(
+        self, exposition: Exposition, readiness: Readiness, relays: RelayApi, *, local: bool
+    ) -> None:
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES)
         application.router.add_get("/", _index)
         application.router.add_get("/metrics", _metrics(exposition))
         application.router.add_get("/healthz", healthz)
         application.router.add_get("/readyz", readyz(readiness))
         application.router.add_get("/version", _version)
+        add_routes(application.router, relays, local=local)
         self._runner = web.AppRunner(
             application,
             access_log=None,

@@ -1,0 +1,103 @@
+"""The settings of one app: ``[apps.NAME]``."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from rtmpd.daemon.fields import LIST_OR_TEXT, Seconds, Section, Shown, Timeout
+from rtmpd.daemon.values import parse_list
+from rtmpd.exceptions import UsageError
+from rtmpd.net.relay import RelayTemplate
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.url import validate_name
+from rtmpd.services.pull import PullRule
+
+ANY: Final = "*"
+"""In place of a name: every name."""
+_BETWEEN_URLS: Final = re.compile(r"\s*,\s*(?=rtmps?://)", re.IGNORECASE)
+
+
+def _parse_urls(value: object) -> object:
+    """A list from a text: a JSON array, or URLs separated by commas, which may hold commas themselves."""
+    if not isinstance(value, str) or value.lstrip().startswith("["):
+        return parse_list(value)
+    return _BETWEEN_URLS.split(value.strip()) if value.strip() else []
+
+
+def _check_url(text: str) -> str:
+    try:
+        RelayTemplate.parse(text)
+    except UsageError as error:
+        raise ValueError(f"{error}; write it as rtmp://host/app/name") from None
+    return text
+
+
+def _hide_keys(urls: object) -> object:
+    return tuple(str(RelayTemplate.parse(url)) for url in urls) if isinstance(urls, tuple) else urls
+
+
+RelayUrls = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_url)], ...],
+    BeforeValidator(_parse_urls),
+    Shown(_hide_keys),
+    LIST_OR_TEXT,
+]
+Names = Annotated[tuple[str, ...], BeforeValidator(parse_list), LIST_OR_TEXT]
+
+
+class PullConfig(Section):
+    """Where the streams of the app come from when no encoder publishes them here."""
+
+    origins: RelayUrls = Field(default=(), alias="from")
+    """Servers to fetch a stream from, asked in this order. {app} and {name} stand for those of the stream
+    asked for here."""
+    on_demand: bool = True
+    """Fetch a stream when its first player comes. Otherwise the streams in names are fetched always."""
+    names: Names = (ANY,)
+    """Streams that may be fetched; "*" is any name that a player asks for."""
+    linger: Seconds = 10.0
+    """How long a stream fetched on demand stays after its last player has left."""
+    timeout: Timeout = 10.0
+    """How long players wait for a stream fetched on demand before they are told that it does not exist. Each
+    origin has an equal share of it to begin; one that is silent for this long later is left."""
+
+    def to_rule(self) -> PullRule | None:
+        """What the relays follow; None when nothing is fetched."""
+        if not self.origins:
+            return None
+        return PullRule(
+            origins=tuple(map(RelayTemplate.parse, self.origins)),
+            on_demand=self.on_demand,
+            names=None if ANY in self.names else frozenset(self.names),
+            linger=self.linger,
+            timeout=self.timeout,
+        )
+
+
+class AppConfig(Section):
+    """One app, the part of an address before the stream name. In place of NAME, "*" is every app that has no
+    table of its own; a name with dots or slashes is put in quotation marks. A variable of the environment
+    reads the name in lower case: RTMPD_APPS__LIVE__PUSH is for the app live."""
+
+    push: RelayUrls = ()
+    """Servers that every stream of the app is published on too. {app} and {name} stand for those of the
+    stream; a fixed stream key is meant for an app with one stream."""
+    pull: PullConfig = PullConfig()
+
+    def to_push(self) -> tuple[RelayTemplate, ...]:
+        """``push``, taken apart."""
+        return tuple(map(RelayTemplate.parse, self.push))
+
+    def find_problem(self, name: str) -> tuple[str, str] | None:
+        """A key of this app and what is wrong with it, if anything is."""
+        pull = self.pull
+        if name != ANY and validate_name(name, Limits().max_app_bytes) is not None:
+            return "push", "is for an app that cannot exist: write the name as in rtmp://host/NAME/stream"
+        if pull.model_fields_set and not pull.origins:
+            return "pull.from", "is missing: name the server that the streams come from"
+        if not pull.on_demand and (name == ANY or not pull.names or ANY in pull.names):
+            return "pull.on_demand", "= false fetches streams always: name the app, and the streams in names"
+        return None

@@ -1,0 +1,57 @@
+"""What the models of the configuration are made of: sections, and values with units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from rtmpd.daemon.values import parse_count, parse_duration, parse_list, parse_milliseconds, parse_size
+from rtmpd.exceptions import ConfigError
+from rtmpd.net.addresses import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a number of the configuration counts, for documentation."""
+
+    name: str
+
+
+def _check_address(text: str) -> str:
+    try:
+        return str(Address.parse(text))
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+_SECONDS: Final = Unit("seconds")
+_BYTES: Final = Unit("bytes")
+
+# Editors that know the schema must accept "10s" as the parsers do.
+_NUMBER_OR_TEXT: Final = WithJsonSchema({"type": ["number", "string"], "minimum": 0})
+LIST_OR_TEXT: Final = WithJsonSchema({"type": ["array", "string"], "items": {"type": "string"}})
+
+Seconds = Annotated[float, BeforeValidator(parse_duration), _SECONDS, _NUMBER_OR_TEXT]
+Timeout = Annotated[Seconds, Field(gt=0)]
+Milliseconds = Annotated[int, BeforeValidator(parse_milliseconds), Unit("milliseconds"), _NUMBER_OR_TEXT]
+Size = Annotated[int, BeforeValidator(parse_size), _BYTES, _NUMBER_OR_TEXT]
+Count = Annotated[int, BeforeValidator(parse_count)]
+Positive = Annotated[Count, Field(gt=0)]
+ListenAddress = Annotated[str, AfterValidator(_check_address)]
+ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(parse_list), LIST_OR_TEXT]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a value that holds secrets is shown to people."""
+
+    hide: Callable[[object], object]
+
+
+class Section(BaseModel):
+    """A table of the configuration: no unknown keys, no changes once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
