@@ -1,4 +1,4 @@
-"""The ``rtmpd`` command: serve, check, --version."""
+"""The ``rtmpd`` command: serve, check, --version, and the commands that talk to servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ from rich.table import Table
 from rich.text import Text
 
 from rtmpd import __version__
-from rtmpd.daemon import bench_command, logs, reference, settings
+from rtmpd.daemon import (
+    bench_command,
+    client_command,
+    logs,
+    play_command,
+    probe_command,
+    publish_command,
+    reference,
+    settings,
+)
 from rtmpd.daemon.config import Config
 from rtmpd.exceptions import ConfigError
 
@@ -29,7 +38,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(bench_command.app)
 
 ConfigPath = Annotated[
     Path | None,
@@ -99,6 +107,12 @@ def check(
     else:
         with _mistakes_told():
             _print_settings(settings.load(config, os.environ, assignments or ()))
+
+
+app.command(epilog=client_command.EXIT_CODES)(publish_command.publish)
+app.command(epilog=client_command.EXIT_CODES)(play_command.play)
+app.command(epilog=probe_command.EXIT_CODES)(probe_command.probe)
+app.add_typer(bench_command.app)
 
 
 @contextmanager

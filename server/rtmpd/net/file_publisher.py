@@ -102,15 +102,16 @@ class FilePublisher:
         dial: Callable[[], Awaitable[Connection]],
         plan: PublishPlan,
         backoff: Backoff,
-        notice: Callable[[str], None],
+        on_failure: Callable[[ClientError, float], None],
     ) -> None:
-        """``dial`` makes a connection; ``notice(text)`` is told what a person should know meanwhile."""
+        """``dial`` makes a connection; ``on_failure(error, delay)`` is told before the next attempt, which
+        is ``delay`` seconds later."""
         self.progress = PublishProgress()
         self._source = source
         self._dial = dial
         self._plan = plan
         self._backoff = backoff
-        self._notice = notice
+        self._on_failure = on_failure
         self._connection: Connection | None = None
         self._pacer = Pacer()
         self._timeline = Timeline()
@@ -271,8 +272,7 @@ class FilePublisher:
             raise error
         delay = self._backoff.next_delay()
         self.progress.state = PublishState.WAITING
-        attempt = f"attempt {self._failures} of {self._plan.retries}"
-        self._notice(f"{error}; trying again in {delay:.1f} s ({attempt})")
+        self._on_failure(error, delay)
         await asyncio.sleep(delay)
 
     def _is_passing(self, error: ClientError) -> bool:

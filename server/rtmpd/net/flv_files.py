@@ -120,25 +120,25 @@ class FlvSink:
     def __init__(self, path: str) -> None:
         self.name = "standard output" if path == STANDARD_STREAM else path
         self.left = False
-        self._path = path
+        self.path = path
         self._fd = -1
         self._written = b""
         self._blocking = True
 
     def check(self) -> None:
         """Raise OSError or UsageError for what can be told before there is anything to write."""
-        if self._path == STANDARD_STREAM:
+        if self.path == STANDARD_STREAM:
             if os.isatty(_STDOUT):
                 raise UsageError("standard output is a terminal: pipe it (-o - | ffplay -) or name a file")
             return
-        directory = Path(self._path).parent
-        target = Path(self._path)
+        directory = Path(self.path).parent
+        target = Path(self.path)
         if not directory.is_dir():
             raise FileNotFoundError(2, "No such directory", str(directory))
         if target.is_dir():
-            raise IsADirectoryError(21, "Is a directory", self._path)
+            raise IsADirectoryError(21, "Is a directory", self.path)
         if not os.access(target if target.exists() else directory, os.W_OK):
-            raise PermissionError(13, "Permission denied", self._path)
+            raise PermissionError(13, "Permission denied", self.path)
 
     async def write(self, data: bytes) -> None:
         """Write all of it; waits for a slow reader without holding up anything else."""
@@ -172,8 +172,8 @@ class FlvSink:
         self._fd = -1
 
     def _open(self) -> None:
-        if self._path != STANDARD_STREAM:
-            self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        if self.path != STANDARD_STREAM:
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
             return
         self._fd = _STDOUT
         self._blocking = os.get_blocking(_STDOUT)

@@ -1,0 +1,191 @@
+"""``rtmpd play``: what a stream is like, live, and a file of it if wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from rtmpd.daemon import client_command
+from rtmpd.daemon.client_command import CaFile, Timeout, Url, bytes_text, clock_text, rate_text
+from rtmpd.rtmp.url import RtmpUrl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rtmpd.media.meter import Figures, StreamMeter
+    from rtmpd.net.flv_files import FlvSink
+    from rtmpd.net.playback import Playback
+
+_TERMINAL_INTERVAL: Final = 0.25
+"""Seconds between two looks."""
+_LINE_INTERVAL: Final = 1.0
+
+
+def play(
+    url: Url,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write FLV there; - is standard output."),
+    ] = None,
+    duration: Annotated[
+        float | None,
+        typer.Option(
+            "--duration",
+            "-d",
+            parser=client_command.duration,
+            metavar="TIME",
+            help="End after this much of it.",
+        ),
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait",
+            parser=client_command.duration,
+            metavar="TIME",
+            help="For a stream to begin; else for ever.",
+        ),
+    ] = None,
+    timeout: Timeout = client_command.PATIENCE,
+    ca_file: CaFile = None,
+) -> None:
+    """Play a stream to its end: bitrate, frame rate, key frame interval, codecs, resolution.
+
+    "gaps" are frames stamped more than a second after the one before,
+    "backwards" those stamped earlier. With -o - the figures go to standard
+    error: rtmpd play URL -o - | ffplay -
+    """
+    from rtmpd.net.flv_files import FlvSink
+    from rtmpd.net.playback import Playback
+
+    playback = Playback(FlvSink(output) if output else None, duration, wait)
+    client_command.run("play", lambda: _play(url, playback, timeout, ca_file))
+
+
+async def _play(url: str, playback: Playback, patience: float, ca_file: Path | None) -> None:
+    from rtmpd.net.client import connect
+    from rtmpd.net.flv_files import STANDARD_STREAM
+
+    target = client_command.stream_url(url)
+    sink = playback.sink
+    if sink is not None:
+        sink.check()
+    display = _Display(target, playback.meter, to_stderr=sink is not None and sink.path == STANDARD_STREAM)
+    with display.shown(sink) as show:
+        async with await connect(
+            target, timeout=patience, ca_file=str(ca_file) if ca_file else None
+        ) as connection:
+            stream = await connection.play()
+            display.state = "waiting for the stream"
+            async with client_command.repeated(show, display.interval):
+                await playback.run(stream)
+            await stream.close()
+
+
+class _Display:
+    """A few lines that change on a terminal, a line a second anywhere else."""
+
+    def __init__(self, url: RtmpUrl, meter: StreamMeter, *, to_stderr: bool) -> None:
+        self.state = "connecting"
+        self._url = url
+        self._meter = meter
+        self._console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
+        self.interval = _TERMINAL_INTERVAL if self._console.is_terminal else _LINE_INTERVAL
+
+    @contextmanager
+    def shown(self, sink: FlvSink | None) -> Iterator[Callable[[], None]]:
+        """Show the figures, at each call of what is given, and at the end what has come."""
+        try:
+            if not self._console.is_terminal:
+                yield self._print_line
+            else:
+                with Live(self._table(), console=self._console, auto_refresh=False) as live:
+
+                    def show() -> None:
+                        live.update(self._table(), refresh=True)
+
+                    yield show
+                    show()
+        finally:
+            self._sum_up(sink)
+
+    def _print_line(self) -> None:
+        figures = self._look()
+        if not figures.frames:
+            self._print(self.state)
+            return
+        parts = [
+            clock_text(figures.media_ms / 1000),
+            rate_text(figures.bits_per_second),
+            f"{figures.frames_per_second:.1f} fps",
+            f"key frames {_interval_text(figures)}",
+            _video_text(figures),
+            _audio_text(figures),
+            f"gaps {figures.gaps}",
+            f"backwards {figures.regressions}",
+        ]
+        self._print("  ".join(part for part in parts if part))
+
+    def _table(self) -> Table:
+        figures = self._look()
+        table = Table.grid(padding=(0, 2))
+        rows = [
+            ("stream", str(self._url)),
+            ("state", "playing" if figures.frames else self.state),
+            ("time", f"{clock_text(figures.media_ms / 1000)}   {bytes_text(figures.bytes)}"),
+            ("bitrate", rate_text(figures.bits_per_second)),
+            ("video", _video_text(figures) or "none"),
+            ("frames", f"{figures.frames_per_second:.1f} a second, key frames {_interval_text(figures)}"),
+            ("audio", _audio_text(figures) or "none"),
+            ("timestamps", f"gaps {figures.gaps}, backwards {figures.regressions}"),
+        ]
+        for name, value in rows:
+            table.add_row(Text(name, style="dim"), Text(value))
+        return table
+
+    def _look(self) -> Figures:
+        return self._meter.look(asyncio.get_running_loop().time())
+
+    def _sum_up(self, sink: FlvSink | None) -> None:
+        figures = self._look()
+        if not figures.frames:
+            return
+        text = f"played {clock_text(figures.media_ms / 1000)} of {self._url}: {figures.frames} frames, "
+        text += f"{bytes_text(figures.bytes)}, gaps {figures.gaps}, backwards {figures.regressions}"
+        if sink is not None:
+            text += f"; {sink.name} left early" if sink.left else f"; written to {sink.name}"
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        # As Text: a codec's name or a URL may hold what looks like markup.
+        self._console.print(Text(text))
+
+
+def _interval_text(figures: Figures) -> str:
+    interval = figures.keyframe_interval_ms
+    return "not known yet" if interval is None else f"every {interval / 1000:.2f} s"
+
+
+def _video_text(figures: Figures) -> str:
+    video = figures.video
+    if video is None:
+        return ""
+    size = f"{video.width}x{video.height}" if video.width else ""
+    return " ".join(part for part in (video.codec, video.profile, video.level, size) if part)
+
+
+def _audio_text(figures: Figures) -> str:
+    audio = figures.audio
+    if audio is None:
+        return ""
+    rate = f"{audio.sample_rate} Hz" if audio.sample_rate else ""
+    channels = f"{audio.channels} ch" if audio.channels else ""
+    return " ".join(part for part in (audio.codec, audio.profile, rate, channels) if part)

@@ -1,0 +1,69 @@
+"""``rtmpd probe``: does a server work?"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from rtmpd.daemon import client_command
+from rtmpd.daemon.client_command import CaFile
+from rtmpd.exceptions import RtmpdError, UsageError
+from rtmpd.rtmp.url import RtmpUrl
+
+if TYPE_CHECKING:
+    from rtmpd.net.probe import ProbeReport
+
+EXIT_CODES: Final = "Exit codes: 0 it works, 1 it does not, 2 wrong usage, 130 interrupted."
+
+
+def probe(
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="URL",
+            help="rtmp:// or rtmps://host:port/app, or /app/name; without a name, a random one.",
+        ),
+    ],
+    play_only: Annotated[
+        bool, typer.Option("--play-only", help="Publish nothing: wait for a picture of the stream at URL.")
+    ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            parser=client_command.duration,
+            metavar="TIME",
+            help="For all of it; 5s if not given.",
+            show_default=False,
+        ),
+    ] = 5.0,
+    ca_file: CaFile = None,
+) -> None:
+    """Publish a second of synthetic video and audio, play it back and compare every byte.
+
+    One line tells the round trip in ms, or why it failed.
+    """
+
+    async def run() -> ProbeReport:
+        from rtmpd.net.client import connect
+        from rtmpd.net.probe import Probe
+
+        dial = partial(connect, timeout=timeout, ca_file=str(ca_file) if ca_file else None)
+        prober = Probe(RtmpUrl.parse(url), dial, timeout)
+        return await (prober.play_only() if play_only else prober.round_trip())
+
+    try:
+        report = asyncio.run(run())
+    except RtmpdError as error:
+        typer.echo(f"rtmpd probe: {client_command.one_line(error)}", err=True)
+        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from error
+    except KeyboardInterrupt as error:
+        raise typer.Exit(client_command.ExitStatus.INTERRUPTED) from error
+    what = (
+        f"{report.packets} packets came back unchanged" if report.packets else "there is a picture or sound"
+    )
+    typer.echo(
+        f"ok: {what}, round trip {report.round_trip * 1000:.1f} ms, {report.total * 1000:.0f} ms in all"
+    )

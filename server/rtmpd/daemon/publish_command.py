@@ -1,0 +1,172 @@
+"""``rtmpd publish``: an FLV file or pipe to a server, and how it gets on."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from rtmpd.daemon import client_command
+from rtmpd.daemon.client_command import CaFile, Timeout, Url, bytes_text, clock_text, rate_text
+from rtmpd.exceptions import ClientError, UsageError
+from rtmpd.rtmp.url import RtmpUrl
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rtmpd.net.file_publisher import FilePublisher, PublishPlan
+    from rtmpd.net.flv_files import FlvSource
+
+_TERMINAL_INTERVAL: Final = 0.25
+"""Seconds between two looks."""
+_LINE_INTERVAL: Final = 5.0
+_RATE_WINDOW: Final = 5.0
+"""Seconds that the bitrate is averaged over."""
+
+
+def publish(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="An FLV file, or - for standard input.")],
+    url: Url,
+    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end; timestamps go on.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="As fast as the server takes it, not as the timestamps say.")
+    ] = False,
+    retries: Annotated[
+        int, typer.Option("--retries", min=0, help="Further attempts after a failure; anew after 10 s live.")
+    ] = 5,
+    timeout: Timeout = client_command.PATIENCE,
+    ca_file: CaFile = None,
+) -> None:
+    """Publish an FLV file, or what comes through a pipe, in real time.
+
+    When the connection breaks it is made again, and publishing goes on at the
+    next key frame. "behind" is what the network has not taken yet, and how
+    late the last frame was.
+    """
+    from rtmpd.net.file_publisher import PublishPlan
+
+    plan = PublishPlan(loop=loop, fast=fast, retries=retries)
+    client_command.run("publish", lambda: _publish(file, url, plan, timeout, ca_file))
+
+
+async def _publish(file: str, url: str, plan: PublishPlan, patience: float, ca_file: Path | None) -> None:
+    from rtmpd.net.backoff import Backoff
+    from rtmpd.net.client import connect
+    from rtmpd.net.file_publisher import FilePublisher
+    from rtmpd.net.flv_files import STANDARD_STREAM, FlvSource
+
+    target = client_command.stream_url(url)
+    if plan.loop and file == STANDARD_STREAM:
+        raise UsageError("standard input cannot be read twice: --loop needs a file")
+    dial = partial(connect, target, timeout=patience, ca_file=str(ca_file) if ca_file else None)
+    source = FlvSource(file)
+    display = _Display(target)
+    publisher = FilePublisher(source, dial, plan, Backoff(random.random), display.tell_failure)
+    try:
+        with display.of(publisher, source) as show:
+            async with client_command.repeated(show, display.interval):
+                await publisher.run()
+    finally:
+        source.close()
+
+
+class _Display:
+    """A progress bar on a terminal, lines anywhere else."""
+
+    def __init__(self, url: RtmpUrl) -> None:
+        self._url = url
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                TextColumn("{task.fields[figures]}"),
+                console=self._console,
+                expand=True,
+                auto_refresh=False,
+            )
+        self.interval = _TERMINAL_INTERVAL if self._bar else _LINE_INTERVAL
+        self._samples: deque[tuple[float, int]] = deque([(time.monotonic(), 0)])
+
+    @contextmanager
+    def of(self, publisher: FilePublisher, source: FlvSource) -> Iterator[Callable[[], None]]:
+        """Show how it gets on, at each call of what is given, and at the end what has been done."""
+        bar = self._bar
+        if bar is None:
+            try:
+                yield lambda: self._print(self._line(publisher))
+            finally:
+                self._sum_up(publisher, source)
+            return
+        row = bar.add_task("", total=source.size, figures="")
+
+        def show() -> None:
+            bar.update(
+                row,
+                total=source.size,
+                completed=source.position,
+                description=str(publisher.progress.state),
+                figures=self._figures(publisher),
+            )
+            bar.refresh()
+
+        try:
+            with bar:
+                yield show
+                show()
+        finally:
+            self._sum_up(publisher, source)
+
+    def tell_failure(self, error: ClientError, delay: float) -> None:
+        self._print(f"{client_command.one_line(error)}; next attempt in {delay:.1f} s")
+
+    def _line(self, publisher: FilePublisher) -> str:
+        return f"{publisher.progress.state}  {self._figures(publisher)}"
+
+    def _figures(self, publisher: FilePublisher) -> str:
+        progress = publisher.progress
+        position = clock_text(progress.position)
+        if progress.duration and progress.round == 1:
+            position += f" / {clock_text(progress.duration)}"
+        if progress.round > 1:
+            position += f"  round {progress.round}"
+        rate = rate_text(self._bitrate(progress.bytes))
+        return f"{position}  {rate}  behind {bytes_text(publisher.unsent_bytes)}, {progress.late:.1f} s"
+
+    def _bitrate(self, total: int) -> float:
+        """Bit/s over the last seconds."""
+        samples = self._samples
+        now = time.monotonic()
+        samples.append((now, total))
+        while len(samples) > 2 and now - samples[1][0] >= _RATE_WINDOW:
+            samples.popleft()
+        elapsed = now - samples[0][0]
+        return (total - samples[0][1]) * 8 / elapsed if elapsed > 0 else 0.0
+
+    def _sum_up(self, publisher: FilePublisher, source: FlvSource) -> None:
+        progress = publisher.progress
+        if not progress.packets:
+            return
+        text = f"published {clock_text(progress.position)} to {self._url}: {progress.packets} packets, "
+        text += bytes_text(progress.bytes)
+        if progress.reconnects:
+            text += f", {progress.reconnects} reconnects"
+        if progress.jumps:
+            text += f", {progress.jumps} jumps of timestamps joined"
+        if source.truncated:
+            text += f"; {source.name} ends inside a tag, which was left out"
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        # As Text: a server's words and a file's name may hold what looks like markup.
+        self._console.print(Text(text))
