@@ -1,0 +1,91 @@
+"""nginx-rtmp as a neighbour: a server that nobody here wrote, to push to and to pull from."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from ffmpeg import Running
+
+_MODULES = (
+    Path("/usr/lib/nginx/modules"),
+    Path("/usr/share/nginx/modules"),
+    Path("/usr/lib64/nginx/modules"),
+)
+_START_TIMEOUT = 10.0
+_CONFIGURATION = """
+load_module {module};
+daemon off;
+master_process off;
+pid {directory}/nginx.pid;
+error_log stderr info;
+events {{}}
+rtmp {{
+    access_log off;
+    server {{
+        listen 127.0.0.1:{port};
+        application live {{ live on; publish_notify on; }}
+    }}
+}}
+"""
+
+
+def find_module() -> Path | None:
+    """The module of Debian's libnginx-mod-rtmp."""
+    paths = (directory / "ngx_rtmp_module.so" for directory in _MODULES)
+    return next((path for path in paths if path.exists()), None)
+
+
+class NginxRtmp:
+    """One nginx on a port that it keeps over restarts."""
+
+    def __init__(self, executable: str, module: Path, directory: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self._arguments = [executable, "-p", str(directory), "-c", str(directory / "nginx.conf")]
+        text = _CONFIGURATION.format(module=module, directory=directory, port=self.port)
+        (directory / "nginx.conf").write_text(text)
+        self._process: Running | None = None
+
+    def url(self, name: str) -> str:
+        return f"rtmp://127.0.0.1:{self.port}/live/{name}"
+
+    def start(self) -> None:
+        """Returns once it listens."""
+        self._process = Running(self._arguments)
+        deadline = time.monotonic() + _START_TIMEOUT
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0):
+                return
+            assert self._process.running(), str(self._process)
+        raise AssertionError(f"nginx does not listen: {self._process}")
+
+    def kill(self) -> None:
+        """As a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.close()
+            self._process = None
+
+    def wait_for_play(self, name: str) -> None:
+        """Until somebody has asked to play the stream."""
+        assert self._process is not None
+        tick = threading.Event()
+        deadline = time.monotonic() + _START_TIMEOUT
+        while f"play: name='{name}'" not in self._process.log():
+            assert time.monotonic() < deadline, str(self._process)
+            tick.wait(0.05)
+
+
+@contextlib.contextmanager
+def nginx_rtmp(executable: str, module: Path, directory: Path) -> Iterator[NginxRtmp]:
+    server = NginxRtmp(executable, module, directory)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
