@@ -161,7 +161,7 @@ class _Display:
         text = f"played {clock_text(figures.media_ms / 1000)} of {self._url}: {figures.frames} frames, "
         text += f"{bytes_text(figures.bytes)}, gaps {figures.gaps}, backwards {figures.regressions}"
         if sink is not None:
-            text += f"; {sink.name} left early" if sink.left else f"; written to {sink.name}"
+            text += f"; nobody reads {sink.name} any more" if sink.left else f"; written to {sink.name}"
         self._print(text)
 
     def _print(self, text: str) -> None:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
@@ -79,6 +79,21 @@ async def _publish(file: str, url: str, plan: PublishPlan, patience: float, ca_f
         source.close()
 
 
+class _Bar(Progress):
+    """Leaves room for the ^C that a terminal echoes: a full line would break there."""
+
+    def get_renderable(self) -> RenderableType:
+        return _Narrower(super().get_renderable())
+
+
+class _Narrower:
+    def __init__(self, renderable: RenderableType) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self._renderable, options.update_width(max(1, options.max_width - 4)))
+
+
 class _Display:
     """A progress bar on a terminal, lines anywhere else."""
 
@@ -87,7 +102,7 @@ class _Display:
         self._console = Console(highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
         if self._console.is_terminal:
-            self._bar = Progress(
+            self._bar = _Bar(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=None),
                 TextColumn("{task.fields[figures]}"),
@@ -160,9 +175,9 @@ class _Display:
         text = f"published {clock_text(progress.position)} to {self._url}: {progress.packets} packets, "
         text += bytes_text(progress.bytes)
         if progress.reconnects:
-            text += f", {progress.reconnects} reconnects"
+            text += f", reconnects: {progress.reconnects}"
         if progress.jumps:
-            text += f", {progress.jumps} jumps of timestamps joined"
+            text += f", jumps of timestamps joined: {progress.jumps}"
         if source.truncated:
             text += f"; {source.name} ends inside a tag, which was left out"
         self._print(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import ssl
 import struct
@@ -16,7 +17,7 @@ from typing import Final
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.headers import HeaderCache, HeaderLimits, Stored
 from rtmpd.engine.packet import AUDIO, CACHED_HEADER, DATA, STREAM_METADATA, VIDEO, Packet
-from rtmpd.exceptions import AuthenticationFailed, ClientError, FlvError, RequestRejected
+from rtmpd.exceptions import AuthenticationFailed, CallFailed, ClientError, FlvError, RequestRejected
 from rtmpd.media.flv import FlvTag
 from rtmpd.media.metadata import HANDLER, read_metadata
 from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME, audio_flags, video_flags
@@ -28,6 +29,9 @@ from rtmpd.rtmp.amf import encode_values
 
 STEADY_SECONDS: Final = 10.0
 """A publish that went on for this long was a success: counting failures starts over."""
+_CONFIRM_SECONDS: Final = 1.0
+_DRAIN_LOOK: Final = 0.2
+"""Seconds between two looks at what is unsent at the end: as long as it shrinks, the server reads."""
 _METADATA: Final = encode_values(HANDLER)
 _UNBOUNDED: Final = HeaderLimits(max_header_bytes=sys.maxsize, max_tracks=256, max_total_bytes=sys.maxsize)
 
@@ -122,6 +126,7 @@ class FilePublisher:
         self._has_video = False
         self._frames = 0
         """Read in this round."""
+        self._all_sent = False
         self._resuming = False
         """After a reconnect, until the first frame that is sent again."""
         self._restart_clock = False
@@ -169,7 +174,22 @@ class FilePublisher:
             self.progress.state = PublishState.LIVE
             while (tag := await self._next_tag()) is not None:
                 await self._send(tag, stream)
+            self._all_sent = True
+            await self._confirm(connection)
             await stream.close()
+
+    async def _confirm(self, connection: Connection) -> None:
+        """Wait until the server has read everything, which the answer to a harmless question shows.
+
+        Servers that answer none while somebody publishes are believed after a second.
+        """
+        last = sys.maxsize
+        while 0 < (unsent := self.unsent_bytes) < last:
+            last = unsent
+            await asyncio.sleep(_DRAIN_LOOK)
+        with contextlib.suppress(TimeoutError, CallFailed):
+            async with asyncio.timeout(_CONFIRM_SECONDS):
+                await connection.create_stream()
 
     async def _next_tag(self) -> FlvTag | None:
         """The next tag of an endless source in a loop, None at the end of any other."""
@@ -268,7 +288,7 @@ class FilePublisher:
                 self._backoff.reset()
             self._live_since = None
         self._failures += 1
-        if self._failures > self._plan.retries or not self._is_passing(error):
+        if self._all_sent or self._failures > self._plan.retries or not self._is_passing(error):
             raise error
         delay = self._backoff.next_delay()
         self.progress.state = PublishState.WAITING
