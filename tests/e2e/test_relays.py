@@ -1,0 +1,73 @@
+"""An encoder, a server that pushes, an origin, and an edge that pulls from it."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from pathlib import Path
+
+import pytest
+from ffmpeg import bundled
+from live_fixtures import ClipMaker
+from media_clips import AV1_OPUS, H264_AAC, Recipe
+from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
+
+
+def request(server: RtmpdProcess, method: str, path: str, body: object = None) -> object:
+    """What the admin port answers."""
+    address = f"http://127.0.0.1:{server.port('admin')}{path}"
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(address, data, {"Content-Type": "application/json"}, method=method)
+    with urllib.request.urlopen(asked, timeout=5) as response:
+        text = response.read()
+    return json.loads(text) if text else None
+
+
+@pytest.mark.parametrize("recipe", [H264_AAC, AV1_OPUS], ids=lambda recipe: recipe.name)
+def test_every_packet_passes_a_push_and_a_pull(clip: ClipMaker, tmp_path: Path, recipe: Recipe) -> None:
+    source, copy = clip(recipe), tmp_path / "copy.flv"
+    with (
+        rtmpd() as origin,
+        rtmpd(f"apps.live.push={origin.url('{name}', 'relayed')}") as first,
+        rtmpd(f"apps.*.pull.from={origin.url('{name}', 'relayed')}", "apps.*.pull.timeout=20s") as edge,
+    ):
+        with bundled().pull(edge.url("cam"), copy) as player:
+            origin.wait_for_plays(origin.url("cam", "relayed"))
+            with bundled().publish(source, first.url("cam")) as encoder:
+                edge.log.wait_for({"event": "pull live"})
+                encoder.succeed(timeout=20)
+            player.succeed(timeout=15)
+        for server in (edge, first, origin):
+            assert_clean_exit(server)
+    sent, received = bundled().packets(source), bundled().packets(copy)
+    assert received.extradata == sent.extradata
+    for media in ("video", "audio"):
+        assert received.payloads(media) == sent.payloads(media)
+
+
+def test_a_target_is_added_watched_and_removed_over_http(clip: ClipMaker) -> None:
+    with rtmpd() as origin, rtmpd() as server:
+        path = "/api/v1/streams/live/cam/push"
+        with bundled().publish(clip(H264_AAC), server.url("cam"), loop=True):
+            server.wait_for_live(server.url("cam"))
+            added = request(server, "POST", path, {"url": origin.url("s3cret")})
+            assert isinstance(added, dict)
+            origin.wait_for_live(origin.url("s3cret"))
+            server.wait_for_metric("rtmpd_relays", lambda value: value == 1, kind="push", state="live")
+            listed = request(server, "GET", "/api/v1/relays")
+            assert isinstance(listed, dict)
+            (relay,) = listed["relays"]
+            assert (relay["id"], relay["state"], relay["app"]) == (added["id"], "live", "live")
+            assert "s3cret" not in json.dumps(relay) + server.get("/metrics")
+            request(server, "DELETE", f"{path}/{relay['id']}")
+            origin.log.wait_for({"event": "publish ended", "reason": "finished"})
+        assert "s3cret" not in str(server.log)
+        assert_clean_exit(server)
+
+
+def test_a_server_that_ends_says_goodbye_to_its_targets(clip: ClipMaker) -> None:
+    with rtmpd() as origin, rtmpd(f"apps.live.push={origin.url('{name}')}") as server:
+        with bundled().publish(clip(H264_AAC), server.url("cam"), loop=True):
+            origin.wait_for_live(origin.url("cam"))
+            assert_clean_exit(server)
+        origin.log.wait_for({"event": "publish ended", "reason": "finished"})
