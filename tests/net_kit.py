@@ -185,8 +185,9 @@ class Client:
 
     async def close(self) -> None:
         self.writer.close()
-        with suppress(ConnectionError):
-            await self.writer.wait_closed()
+        async with asyncio.timeout(PATIENCE):
+            with suppress(ConnectionError):
+                await self.writer.wait_closed()
 
     def reset(self) -> None:
         """Break the connection, as a crash of the machine in between would."""

@@ -114,7 +114,8 @@ async def test_a_health_check_that_says_nothing_is_no_failure(caplog: pytest.Log
 # Last words
 
 
-async def test_a_refusal_is_read_by_a_peer_that_has_sent_megabytes() -> None:
+async def test_a_refusal_is_read_by_a_peer_that_has_sent_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "_LINGER", 60.0)
     async with serve() as house:
         await (await house.client()).publish()
         second = await house.client()
@@ -123,6 +124,9 @@ async def test_a_refusal_is_read_by_a_peer_that_has_sent_megabytes() -> None:
         lines = await second.rest()  # Raises ConnectionResetError when the close is not orderly.
         assert lines[-1] == "1: onStatus 0 error NetStream.Publish.BadName"
         assert house.stats.publishers == 1
+        # Reading was held for the answer; without reading on, the peer's close would not be noticed.
+        await second.close()
+        await eventually(lambda: house.open_connections == 1)
 
 
 async def test_a_peer_that_never_closes_its_side_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,9 +143,10 @@ async def test_a_peer_that_never_closes_its_side_is_cut_off(monkeypatch: pytest.
 async def test_the_end_of_a_connection_that_the_peer_has_reset_already() -> None:
     async with serve() as house:
         client = await (await house.client()).publish()
-        client.reset()
-        # The loop has had no chance to notice.
         (connection,) = house.server._connections
+        connection.transport.pause_reading()  # So that the loop does not notice.
+        client.reset()
+        await client.close()
         connection.end(CloseReason.KICKED)
         await eventually(lambda: house.open_connections == 0)
 
