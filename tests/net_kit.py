@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import rtmp_dialogue as dialogue
-from engine_kit import AAC_HEADER, AVC_HEADER, DATA, message, name_of
+from engine_kit import AAC_HEADER, AVC_HEADER, message, name_of
 from rtmp_dialogue import HANDSHAKE, command, connect
 
 from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.packet import DATA
 from rtmpd.engine.registry import EngineLimits, Registry
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream, StreamKey
