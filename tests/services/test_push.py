@@ -87,7 +87,7 @@ async def test_a_target_waits_for_the_stream_and_comes_back_with_it() -> None:
 async def test_removing_a_live_target_ends_it_in_order() -> None:
     async with serve("b") as b, serve("a") as a, publishing(a) as encoder:
         a.push.add(KEY, b.url())
-        await eventually(lambda: b.live)
+        await eventually(a.push_is("live"))
         a.push.remove(KEY, "api-1")
         await eventually(lambda: not b.live)
         await eventually(lambda: a.push.statuses() == [])
