@@ -67,14 +67,14 @@ class Timeline:
         return time
 
     def place_other(self, timestamp: int) -> int:
-        """Time of what is no frame: it keeps its own where that is plausible, and else comes now.
+        """Time of what is no frame: its own where that is plausible, and never before the latest frame's.
 
         Headers are often stamped 0, and so is OBS' end of sequence.
         """
         if self._reference is None:
             return self.position
         time = self._reference + _signed(timestamp - self._reference) + self._offset
-        return time if time >= 0 and abs(time - self.position) <= MAX_STEP_BACK_MS else self.position
+        return time if self.position <= time <= self.position + MAX_STEP_AHEAD_MS else self.position
 
 
 def _signed(step: int) -> int:
