@@ -56,7 +56,9 @@ def imports(path: Path, module: str) -> Iterator[tuple[int, str]]:
                 base = package[: len(package) - level + 1] if level else []
                 prefix = ".".join([*base, *([source] if source else [])])
                 yield from ((node.lineno, f"{prefix}.{alias.name}") for alias in names)
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in DYNAMIC and module != PACKAGE:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if (
+                name in DYNAMIC and module != PACKAGE
+            ):
                 yield node.lineno, name
 
 

@@ -244,7 +244,7 @@ async def test_a_deadline(reach, limits: dict[str, float], reason: str) -> None:
         client = await house.dial()
         await reach(client)
         await client.rest()
-        assert house.stats.sessions_failed == {reason: 1}
+        assert house.stats.sessions_failed | house.stats.handshake_failures == {reason: 1}
         assert house.stats.publishers == 0
         await client.close()
         await eventually(lambda: house.open_connections == 0)

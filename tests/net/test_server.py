@@ -118,11 +118,12 @@ async def test_the_close_ends_everybody_at_once_and_in_order(caplog: pytest.LogC
         for player in players:
             await player.until("1: AAC@0")
         closing = asyncio.create_task(house.server.close(60.0))
-        assert await publisher.rest() == []
-        for client in (*players, waiting, silent):
-            lines = await client.rest()
-            assert "1: onStatus 0 status NetStream.Play.Stop" not in lines
+        assert await publisher.rest() == ["1: onStatus 0 error NetStream.Publish.Failed"]
+        for client in (*players, waiting):
+            assert "1: onStatus 0 status NetStream.Play.UnpublishNotify" in await client.rest()
             await client.close()
+        assert await silent.rest() == []
+        await silent.close()
         await publisher.close()
         await closing
         assert house.stats.publishes_ended == {CloseReason.SHUTDOWN: 1}
@@ -197,3 +198,19 @@ async def test_a_server_listens_on_more_than_one_socket() -> None:
         await (await other.client()).publish()
         await (await house.client()).play()
         assert house.stats.players == house.stats.publishers == 1
+
+
+async def test_one_address_cannot_ask_to_publish_for_ever() -> None:
+    async with serve(connections=ConnectionLimits(max_publishes_per_minute=2)) as house:
+        clients = [await (await house.client()).publish(name) for name in ("one", "two")]
+        third = await house.client()
+        third._prepare(1)
+        third.call("publish", 0, "three", on=1)
+        lines = await third.rest()
+        assert lines[-1] == "1: onStatus 0 error NetStream.Publish.Rejected"
+        assert house.stats.refusals == {"publish_rate": 1}
+        house.server._minute_began -= 60.0
+        clients.append(await (await house.client()).publish("three"))
+        for client in (*clients, third):
+            await client.close()
+        await eventually(lambda: house.open_connections == 0)

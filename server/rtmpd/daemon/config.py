@@ -74,6 +74,8 @@ class LimitsConfig(Section):
     that arrives all at once, and a bound to what strangers can hold open."""
     max_pending_per_address: Positive = _CONNECTIONS.max_pending_per_address
     """The same from one address, so that one stranger cannot lock the others out."""
+    max_publishes_per_minute: Count = _CONNECTIONS.max_publishes_per_minute
+    """Publishes that one address may ask for, granted or not; 0 is any number."""
     handshake_timeout: Timeout = _LIMITS.handshake_timeout
     """From accept to a complete connect command; the handshake has no other deadline."""
     request_timeout: Timeout = _LIMITS.request_timeout
@@ -105,7 +107,7 @@ class LimitsConfig(Section):
     max_calls: Positive = _LIMITS.max_calls
     """Commands before the first publish or play."""
     max_control_messages: Positive = _LIMITS.max_control_messages
-    """Protocol control messages of one connection in a second."""
+    """Protocol control messages of one connection in a second; commands once it publishes or plays too."""
     max_messages: Positive = _LIMITS.max_messages
     """Messages of one connection in a second, on average; a faster one is read more slowly."""
     max_messages_burst: Positive = _LIMITS.max_messages_burst

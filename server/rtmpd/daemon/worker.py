@@ -44,7 +44,7 @@ _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5
 
 
 def run(config: Config) -> int:
-    """Serve until SIGTERM or SIGINT; the process's exit code.
+    """Serve until SIGTERM, SIGINT or SIGHUP; the process's exit code.
 
     Raises ConfigError when an address cannot be listened on.
     """
@@ -107,11 +107,15 @@ class Worker:
         """Serve on listening sockets until a signal asks to stop."""
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         lag = LagMeter(self._loop_lag.observe)
         try:
             await self._start(sockets)
+        except ConfigError:
+            await self._close(0.0)
+            raise
+        try:
             lag.start()
             self._tasks.start(self._sample(), name="sample")
             interval = watchdog_interval(os.environ, os.getpid())
@@ -144,7 +148,11 @@ class Worker:
         self._notifier.stopping("ending connections")
         logger.info("stopping")
         started = time.monotonic()
-        grace = self._config.shutdown.drain_timeout
+        await self._close(self._config.shutdown.drain_timeout)
+        logger.info("stopped", extra={"fields": {"duration": round(time.monotonic() - started, 3)}})
+
+    async def _close(self, grace: float) -> None:
+        started = time.monotonic()
         await asyncio.gather(self._server.close(grace), self._pulls.close())
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
         await self._pushes.close(max(grace - (time.monotonic() - started), 0.0))
@@ -152,7 +160,6 @@ class Worker:
             await admin.close()
         await self._tasks.wait_closed()
         self._notifier.close()
-        logger.info("stopped", extra={"fields": {"duration": round(time.monotonic() - started, 3)}})
 
     def _relay_statuses(self) -> list[RelayStatus]:
         return [*self._pushes.statuses(), *self._pulls.statuses()]

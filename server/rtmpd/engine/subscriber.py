@@ -35,7 +35,6 @@ class CloseReason(StrEnum):
     """A player beyond its bound for longer than ``SlowPlayerPolicy.disconnect_after``."""
     MEMORY = "memory"
     """One of the players with the largest backlog while memory was short."""
-    REPLACED = "replaced"
     KICKED = "kicked"
     NOT_FOUND = "not_found"
     """A player waited for a stream that no origin has."""

@@ -60,6 +60,10 @@ class Gate(Protocol):
 
     def leave(self, connection: Connection) -> None: ...
 
+    def check_publish(self, connection: Connection) -> None:
+        """Raise ``Refused`` if the connection's network has asked to publish too often of late."""
+        ...
+
     def identified(self, connection: Connection, state: str) -> None:
         """The connection has published or played: it is no longer a stranger."""
         ...
@@ -95,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._writing_paused = False
         self._since = 0.0
+        self._bytes_out = 0
         self._shortest_timeout = _shortest_timeout(context.limits)
 
     # Asyncio
@@ -193,7 +198,19 @@ class Connection(asyncio.Protocol):
         if not self._over:
             self._begin_end(reason, detail)
             self._write_output()
-            self._linger()
+            self._linger(_LINGER)
+
+    def shutdown(self) -> None:
+        """The server ends: say so. Who is still owed media gets it, until the server cuts the connection."""
+        if not self._over:
+            for stream_id in self._publishers:
+                text = "The server is shutting down."
+                self.session.end_publish(stream_id, StatusCode.PUBLISH_FAILED, text)
+            for stream_id in self._players:
+                self.session.notify_unpublished(stream_id)
+            self._begin_end(CloseReason.SHUTDOWN, "")
+            self._write_output()
+            self._linger(None if self.transport.get_write_buffer_size() else _LINGER)
 
     def abort(self, reason: CloseReason) -> None:
         if not self._over:
@@ -214,7 +231,7 @@ class Connection(asyncio.Protocol):
                     publisher.release(CloseReason.FINISHED)
             case PlayEnded():
                 if (player := self._players.pop(event.stream_id, None)) is not None:
-                    player.release(CloseReason.FINISHED)
+                    self._release_player(player, CloseReason.FINISHED)
             case PauseRequested() | SeekRequested() | ReceiveAudio() | ReceiveVideo():
                 if (player := self._players.get(event.stream_id)) is not None:
                     player.adjust(event)
@@ -261,6 +278,7 @@ class Connection(asyncio.Protocol):
     async def _answer_publish(self, event: PublishRequested) -> None:
         clock = self.context.clock
         try:
+            self._gate.check_publish(self)
             publisher = await ask_to_publish(self, event)
         except Refused as refusal:
             self._refuse("publish refused", event.name, refusal)
@@ -318,6 +336,7 @@ class Connection(asyncio.Protocol):
             data = output[0] if len(output) == 1 else b"".join(output)
             stats = self.context.stats
             stats.bytes_out += len(data)
+            self._bytes_out += len(data)
             stats.messages_out += len(output)
             self.transport.write(data)
 
@@ -328,8 +347,8 @@ class Connection(asyncio.Protocol):
         self._cancel_timers()
         self._release()
 
-    def _linger(self) -> None:
-        """Say that we are done, read on until the peer is too, then close.
+    def _linger(self, patience: float | None) -> None:
+        """Say that we are done, read on until the peer is too, then close; cut it after ``patience`` seconds.
 
         A close with unread bytes in the socket makes the kernel reset it, and our last words are lost.
         """
@@ -341,7 +360,8 @@ class Connection(asyncio.Protocol):
                 transport.write_eof()
         else:
             transport.close()
-        self._timer = asyncio.get_running_loop().call_later(_LINGER, transport.abort)
+        if patience is not None:
+            self._timer = asyncio.get_running_loop().call_later(patience, transport.abort)
 
     def _release(self) -> None:
         """Take everything this connection publishes and plays out of the engine."""
@@ -351,7 +371,11 @@ class Connection(asyncio.Protocol):
         for publisher in publishers.values():
             publisher.release(self._end_reason, self._end_detail)
         for player in players.values():
-            player.release(self._end_reason, self._end_detail)
+            self._release_player(player, self._end_reason, self._end_detail)
+
+    def _release_player(self, player: Player, reason: CloseReason, detail: str = "") -> None:
+        player.release(reason, detail)
+        self._bytes_out += player.bytes_out
 
     def _steer_reading(self) -> None:
         """Read, unless a request is open, the peer sends too much, or it does not read our answers itself."""
@@ -402,7 +426,9 @@ class Connection(asyncio.Protocol):
     def _log_end(self) -> None:
         fields = self._fields() | {
             "duration": round(self.context.clock() - self._since, 3),
+            "app": self.connect_params.app if hasattr(self, "connect_params") else None,
             "bytes_in": self.session.bytes_received,
+            "bytes_out": self._bytes_out,
             "reason": self._end_detail or self._end_reason,
         }
         level = logging.INFO if hasattr(self, "connect_params") else logging.DEBUG

@@ -82,6 +82,11 @@ class Player:
 
     # The connection
 
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of media written so far."""
+        return self._subscription.bytes_out
+
     def pause_writing(self) -> None:
         self._subscription.pause_writing()
 
@@ -106,7 +111,7 @@ class Player:
         self._subscription.detach()
         fields = self._fields() | {
             "duration": round(self._peer.context.clock() - self._since, 3),
-            "bytes": self._subscription.bytes_out,
+            "bytes": self.bytes_out,
             "dropped": self._subscription.dropped,
             "codecs": codecs(self._subscription.stream.stats),
             "reason": detail or reason,

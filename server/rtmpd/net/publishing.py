@@ -46,7 +46,7 @@ class Publisher:
 
     def close(self, reason: CloseReason) -> None:
         """The engine has ended the publication: tell the encoder, which only a closed connection stops."""
-        text = _CLOSE_TEXTS.get(reason, f"The server ended this stream: {reason}.")
+        text = f"The server ended this stream: {reason}."
         self._peer.session.end_publish(self._stream_id, StatusCode.PUBLISH_FAILED, text)
         self._peer.end(reason)
 
@@ -73,11 +73,6 @@ class Publisher:
         key = self._publication.stream.key
         peer = self._peer
         return {"client": peer.address, "connection": peer.number, "app": key.app, "stream": key.name}
-
-
-_CLOSE_TEXTS = {
-    CloseReason.REPLACED: "Another encoder took over this stream.",
-}
 
 
 def codecs(stats: StreamStats) -> str:

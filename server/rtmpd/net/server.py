@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from rtmpd.engine.stats import ServerStats, count
 from rtmpd.engine.subscriber import CloseReason
+from rtmpd.exceptions import Refused
 from rtmpd.net.addresses import BACKLOG, Address, bound_address
 from rtmpd.net.connection import Connection
 from rtmpd.net.peer import ServerContext
+from rtmpd.rtmp.constants import StatusCode
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ class ConnectionLimits:
     max_pending: int = 2_000
     """Connections that have not published or played yet."""
     max_pending_per_address: int = 200
+    max_publishes_per_minute: int = 120
+    """Publishes that one network may ask for, granted or not."""
 
 
 class RtmpServer:
@@ -41,6 +45,9 @@ class RtmpServer:
         self._pending = 0
         self._by_network: Counter[str] = Counter()
         self._pending_by_network: Counter[str] = Counter()
+        self._publishes_by_network: Counter[str] = Counter()
+        """Since the minute began."""
+        self._minute_began = context.clock()
         self._listeners: list[asyncio.Server] = []
         self._closing = False
         self._empty = asyncio.Event()
@@ -65,7 +72,7 @@ class RtmpServer:
         self._closing = True
         self.stop_listening()
         for connection in list(self._connections):
-            connection.end(CloseReason.SHUTDOWN)
+            connection.shutdown()
         try:
             async with asyncio.timeout(grace):
                 await self._empty.wait()
@@ -102,6 +109,17 @@ class RtmpServer:
         self._pending += 1
         self._empty.clear()
         return None
+
+    def check_publish(self, connection: Connection) -> None:
+        now = self._context.clock()
+        if now - self._minute_began >= 60.0:
+            self._minute_began = now
+            self._publishes_by_network.clear()
+        self._publishes_by_network[connection.network] += 1
+        limit = self._limits.max_publishes_per_minute
+        if limit and self._publishes_by_network[connection.network] > limit:
+            text = "Your address has asked to publish too often; wait a minute."
+            raise Refused(StatusCode.PUBLISH_REJECTED, text, "publish_rate")
 
     def identified(self, connection: Connection, state: str) -> None:
         if connection.state == _PENDING:

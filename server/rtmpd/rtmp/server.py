@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from rtmpd.exceptions import DeadlineExceeded, ProtocolError, UsageError
+from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, UsageError
 from rtmpd.rtmp import commands
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.amf import UNDEFINED, AmfValue
@@ -346,13 +346,14 @@ class ServerSession(Session):
             return True
         return False
 
-    def _deadlines(self) -> list[tuple[float, DeadlineExceeded]]:
+    def _deadlines(self) -> list[tuple[float, ProtocolError]]:
         limits = self.limits
         deadlines = super()._deadlines()
         if self._phase is _Phase.CONNECT:
             word = "handshake" if self._handshake is not None else "connect"
-            error = DeadlineExceeded(f"{word}_timeout", f"no {word} within {limits.handshake_timeout:g} s")
-            deadlines.append((self._accepted_at + limits.handshake_timeout, error))
+            kind = HandshakeError if self._handshake is not None else DeadlineExceeded
+            missed = kind(f"{word}_timeout", f"no {word} within {limits.handshake_timeout:g} s")
+            deadlines.append((self._accepted_at + limits.handshake_timeout, missed))
         elif self._phase is _Phase.REQUEST:
             text = f"neither publish nor play within {limits.request_timeout:g} s of connect"
             error = DeadlineExceeded("request_timeout", text)

@@ -171,9 +171,9 @@ class Session:
     def _handle_user_control(self, event: control.UserControl) -> None:
         """Act on an event that is not a ping."""
 
-    def _deadlines(self) -> list[tuple[float, DeadlineExceeded]]:
+    def _deadlines(self) -> list[tuple[float, ProtocolError]]:
         """Each running deadline with the error that missing it makes."""
-        deadlines = []
+        deadlines: list[tuple[float, ProtocolError]] = []
         if self._ping_sent_at is not None:
             error = DeadlineExceeded("idle", f"no answer to a ping for {self.limits.ping_timeout:g} s")
             deadlines.append((self._ping_sent_at + self.limits.ping_timeout, error))
