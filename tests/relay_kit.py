@@ -175,6 +175,14 @@ async def serve(
         assert dict(registry.streams) == {}
         assert registry.budget.used == 0
         assert (pushes.statuses(), pulls.statuses()) == ([], [])
+        owners = [getattr(callback, "__self__", None) for callback in pending_callbacks(loop)]
+        assert not any(getattr(owner, "_relays", None) is pulls for owner in owners)
+
+
+def pending_callbacks(loop: asyncio.AbstractEventLoop) -> list[object]:
+    """What asyncio's own loop has timers for."""
+    timers = getattr(loop, "_scheduled", [])
+    return [timer._callback for timer in timers if not timer.cancelled()]
 
 
 async def _sample(registry: Registry) -> None:

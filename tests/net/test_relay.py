@@ -67,6 +67,8 @@ def test_what_a_remote_says_is_kept_without_our_secrets() -> None:
     assert own.scrub("cam is being published") == "cam is being published"
     assert explain(StreamFailed("over"), own) == "the server ended the stream"
     assert last_words(ConnectionLost("gone"), own) == ""
+    denied = AuthenticationFailed("rtmp://host/studio wants a user", description="[ code=403 ]")
+    assert explain(denied, own) == "rtmp://host/studio wants a user"
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,19 @@ async def test_a_player_that_comes_while_it_lingers_keeps_it() -> None:
         assert a.pull_is("live")()
 
 
+async def test_a_player_that_stays_outlives_the_linger() -> None:
+    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url(), linger=0.1)) as a:
+        async with watching(a) as viewer:
+            await eventually(viewer.has(keyframe(b"K0")))
+        await eventually(lambda: a.context.stats.players == 0)
+        async with watching(a) as viewer:
+            clock = a.context.clock
+            end = clock() + 0.2
+            await eventually(lambda: clock() > end)
+            assert a.pull_is("live")()
+        assert b.context.stats.plays_total == 1
+
+
 async def test_players_wait_for_the_origin_and_are_told_in_the_end() -> None:
     async with (
         serve("a", pull=rule("rtmp://127.0.0.1:1/live/{name}", timeout=0.3)) as a,

@@ -258,6 +258,22 @@ async def test_a_slow_remote_loses_pictures_and_then_the_connection_but_holds_no
         assert a.pushes().retries == 0
 
 
+async def test_a_burst_that_the_remote_does_not_take_counts_as_slow_at_once() -> None:
+    def deaf(peer: Peer, event: Event) -> None:
+        accept(peer, event)
+        if isinstance(event, PublishRequested):
+            peer.transport.pause_reading()
+
+    async with scripted_server(deaf) as remote, serve("a") as a, publishing(a) as encoder:
+        for number in range(80):
+            await encoder.send_video(inter(b"x" * 150_000), number * 40)
+        await eventually(lambda: a.stream.stats.video_messages_in == 82)
+        a.push.add(KEY, f"{remote.url}/cam")
+        await eventually(a.push_is("live"))
+        (subscription,) = a.stream.subscriptions
+        assert subscription.congested
+
+
 async def test_a_remote_that_stays_slow_is_dropped(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
