@@ -38,7 +38,6 @@ from rtmpd.rtmp.events import (
     SessionFailed,
 )
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.rtmp.url import redact
 
@@ -136,7 +135,8 @@ class Connection(asyncio.Protocol):
         session.receive_data(data, self.context.clock())
         stats.bytes_in += len(data)
         stats.messages_in += session.messages_received - messages_before
-        self.advance()
+        if not session.quiet:
+            self.advance()
 
     def eof_received(self) -> bool:
         if not self._over:
@@ -178,15 +178,9 @@ class Connection(asyncio.Protocol):
         if self._over:
             return
         session = self.session
-        publishers = self._publishers
-        now = self.context.clock()
         while events := session.events_received():
             for event in events:
-                if type(event) is Message:
-                    publisher = publishers.get(event.stream_id)
-                    if publisher is not None:
-                        publisher.receive(event, now)
-                elif not self._over:  # The engine may have closed us for what it was given just now.
+                if not self._over:  # The engine may have closed us for what it was given just now.
                     self._handle(event)
         self.flush()
         if session.closing:
@@ -286,7 +280,7 @@ class Connection(asyncio.Protocol):
         else:
             # Ours before anything is promised: whatever happens from here on, our end frees the name.
             self._publishers[event.stream_id] = publisher
-            self.session.accept_publish(event.stream_id, clock())
+            self.session.accept_publish(event.stream_id, clock(), publisher.receive)
             self._gate.identified(self, "publishing")
 
     async def _answer_play(self, event: PlayRequested) -> None:

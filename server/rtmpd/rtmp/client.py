@@ -237,7 +237,7 @@ class ClientSession(Session):
         """
         stream = self._stream_in(stream_id, Use.IDLE, Use.PLAYING)
         stream.ask(Use.PLAY_ASKED, name)
-        self._media_streams.discard(stream_id)
+        self._media_streams.pop(stream_id, None)
         # Milliseconds on the wire, whatever the specification says: Flash, ffmpeg and librtmp send them.
         args: tuple[AmfValue, ...] = (name, round(start * 1000))
         if duration >= 0 or not reset:
@@ -280,7 +280,7 @@ class ClientSession(Session):
         stream = self._streams.pop(stream_id, None)
         if stream is None:
             raise UsageError(f"there is no message stream {stream_id}")
-        self._media_streams.discard(stream_id)
+        self._media_streams.pop(stream_id, None)
         if stream.use in (Use.PUBLISHING, Use.PUBLISH_ASKED):
             self.send_command(Command("FCUnpublish", next(self._transaction_ids), None, (stream.name,)))
         self.send_command(Command("deleteStream", next(self._transaction_ids), None, (stream_id,)))
@@ -412,12 +412,12 @@ class ClientSession(Session):
         match outcome:
             case Outcome.STARTED:
                 if self._streams[stream_id].use is Use.PLAYING:
-                    self._media_streams.add(stream_id)
+                    self._media_streams[stream_id] = self._report_media
                 self._events.append(StreamStarted(stream_id, status))
             case Outcome.REFUSED:
                 self._events.append(StreamRefused(stream_id, status))
             case Outcome.ENDED | Outcome.FAILED:
-                self._media_streams.discard(stream_id)
+                self._media_streams.pop(stream_id, None)
                 self._events.append(StreamEnded(stream_id, status, outcome is Outcome.FAILED))
             case Outcome.NOTHING:
                 pass

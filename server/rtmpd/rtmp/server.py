@@ -38,7 +38,7 @@ from rtmpd.rtmp.handshake import ServerHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.message_stream import MessageStream, MessageStreams, Use
 from rtmpd.rtmp.messages import Message
-from rtmpd.rtmp.session import Session
+from rtmpd.rtmp.session import MediaReceiver, Session
 from rtmpd.rtmp.url import split_query
 
 _PUBLISH_MODES = ("live", "record", "append", "appendWithGap")
@@ -107,10 +107,14 @@ class ServerSession(Session):
         self._reply(commands.error(transaction_id, code, description))
         self._refuse(now)
 
-    def accept_publish(self, stream_id: int, now: float) -> None:
-        """Let the publish begin; what the encoder sent behind its request is processed now."""
+    def accept_publish(self, stream_id: int, now: float, receive: MediaReceiver | None = None) -> None:
+        """Let the publish begin; what the encoder sent behind its request is processed now.
+
+        ``receive`` takes every media and data message of the stream as it is parsed; None has each reported
+        as an event of its own.
+        """
         self._asked(stream_id, Use.PUBLISH_ASKED).begin_publish(self)
-        self._media_streams.add(stream_id)
+        self._media_streams[stream_id] = receive or self._report_media
         self._phase = _Phase.SERVING
         self._accept(now)
 
@@ -320,7 +324,7 @@ class ServerSession(Session):
     def _end(self, stream: MessageStream) -> None:
         """Report the end of whatever a message stream does; it is idle afterwards."""
         if stream.use is Use.PUBLISHING:
-            self._media_streams.discard(stream.id)
+            self._media_streams.pop(stream.id, None)
             self._events.append(PublishEnded(stream.id))
         elif stream.use is Use.PLAYING:
             self._events.append(PlayEnded(stream.id))
@@ -340,11 +344,12 @@ class ServerSession(Session):
         return ProtocolError(reason, f"on message stream {stream.id}: {text}")
 
     def _handle_other_media(self, message: Message) -> bool:
-        if message.stream_id == 0 and self._streams.for_zero in self._media_streams:
-            message.stream_id = self._streams.for_zero
-            self._events.append(message)
-            return True
-        return False
+        receive = self._media_streams.get(self._streams.for_zero) if message.stream_id == 0 else None
+        if receive is None:
+            return False
+        message.stream_id = self._streams.for_zero
+        receive(message, self._now)
+        return True
 
     def _deadlines(self) -> list[tuple[float, ProtocolError]]:
         limits = self.limits

@@ -12,6 +12,8 @@ spoke RTMP.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, UsageError
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.chunks import ChunkReader, ChunkWriter
@@ -22,6 +24,9 @@ from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.rates import TokenBucket
+
+MediaReceiver = Callable[[Message, float], object]
+"""Takes one audio, video or data message of a stream, and the clock reading."""
 
 _AUDIO = int(MessageType.AUDIO)
 _DATA = int(MessageType.DATA_AMF0)
@@ -50,7 +55,7 @@ class Session:
         self._events: list[Event] = []
         self._output: list[bytes] = []
         self._held: list[Message] = []
-        self._media_streams: set[int] = set()
+        self._media_streams: dict[int, MediaReceiver] = {}
         self._now = now
         self._last_received = now
         self._ping_sent_at: float | None = None
@@ -115,6 +120,13 @@ class Session:
 
     # Out
 
+    @property
+    def quiet(self) -> bool:
+        """Nothing to act on: no event, nothing to send, nobody to make wait."""
+        return not (
+            self._events or self._output or self.closing or self.awaiting_answer or self.throttle_delay
+        )
+
     def events_received(self) -> list[Event]:
         """Everything that happened since the last call, in order."""
         events = self._events
@@ -164,6 +176,10 @@ class Session:
     def _handle_other_media(self, message: Message) -> bool:
         """Take a media message that is not of a stream in ``_media_streams``; False counts it as stray."""
         raise NotImplementedError
+
+    def _report_media(self, message: Message, _now: float) -> None:
+        """The receiver of streams that have no other: media becomes its own event."""
+        self._events.append(message)
 
     def _handshake_completed(self) -> None:
         """Queue what this side says first after the handshake."""
@@ -216,13 +232,13 @@ class Session:
         return handshake.leftover()
 
     def _process(self, messages: list[Message]) -> None:
-        """THE hot loop of a connection: media of an open stream goes straight out as its own event."""
-        events = self._events
+        """THE hot loop of a connection: media of an open stream goes straight to whoever takes it."""
         media_streams = self._media_streams
+        now = self._now
         for index, message in enumerate(messages):
-            type_ = message.type
-            if type_ in _MEDIA and message.stream_id in media_streams:
-                events.append(message)
+            receive = media_streams.get(message.stream_id)
+            if receive is not None and message.type in _MEDIA:
+                receive(message, now)
                 continue
             self._dispatch(message)
             if self.awaiting_answer:
