@@ -40,6 +40,7 @@ from rtmpd.web.server import AdminServer
 logger = logging.getLogger(__name__)
 
 _SAMPLE_INTERVAL = 1.0
+_GC_THRESHOLDS = (20_000, 20, 50)
 _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -124,6 +125,8 @@ class Worker:
             # What exists now lives as long as the process: the collector need not walk it again and again.
             gc.collect()
             gc.freeze()
+            # Packets make no cycles, and the collector would walk every cached one at its usual pace.
+            gc.set_threshold(*_GC_THRESHOLDS)
             await stop.wait()
         finally:
             lag.stop()

@@ -47,6 +47,7 @@ class GopCache:
         "_packets",
         "_server_stats",
         "_stats",
+        "_until",
         "has_keyframe",
         "whole",
     )
@@ -63,6 +64,8 @@ class GopCache:
         self._charged = 0
         self._mark = 0
         """Size at which ``append`` has to look closer: the next charge or the limit."""
+        self._until = 0
+        """Timestamp (ms) up to which a whole GOP may reach."""
         self.has_keyframe = False
         self.whole = False
         """Has a keyframe and everything after it."""
@@ -84,13 +87,14 @@ class GopCache:
         if packet.flags & KEYFRAME and packet.kind == VIDEO:
             self.clear()
             self.has_keyframe = self.whole = limits.max_bytes > 0
+            self._until = packet.timestamp + limits.max_ms
         if self.whole:
             packets.append(packet)
             self._bytes += len(packet.payload) + PACKET_OVERHEAD_BYTES
             if (
                 self._bytes > self._mark
                 or len(packets) > limits.max_packets
-                or packet.timestamp - packets[0].timestamp > limits.max_ms
+                or packet.timestamp > self._until
             ):
                 self._grow(packet)
         elif not self.has_keyframe and packet.kind == AUDIO and limits.max_bytes:
