@@ -14,7 +14,7 @@ def place(timeline: Timeline, *frames: tuple[int, int]) -> list[int]:
 
 def test_the_first_frame_is_at_0() -> None:
     timeline = Timeline()
-    assert timeline.place_other(0) == 0
+    assert timeline.place_other(VIDEO, 0) == 0
     assert place(timeline, (VIDEO, 5000), (AUDIO, 4990), (VIDEO, 5040)) == [0, 0, 40]
     assert timeline.position == 40
 
@@ -63,10 +63,12 @@ def test_timestamps_wrap() -> None:
 def test_what_is_no_frame_keeps_a_plausible_time_and_else_comes_now() -> None:
     timeline = Timeline()
     place(timeline, (VIDEO, 1000), (VIDEO, 9000))
-    times = [timeline.place_other(timestamp) for timestamp in (8990, 9100, 0, 2**31)]
-    assert times == [8000, 8100, 8000, 8000]
+    place(timeline, (AUDIO, 9050))
+    times = [timeline.place_other(VIDEO, timestamp) for timestamp in (8990, 9000, 9100, 0, 2**31)]
+    assert times == [8050, 8000, 8100, 8050, 8050]
+    assert [timeline.place_other(18, timestamp) for timestamp in (9010, 9100)] == [8050, 8100]
     timeline.begin_again()
-    assert timeline.place_other(0) == 8000
+    assert timeline.place_other(VIDEO, 0) == 8050
 
 
 @given(

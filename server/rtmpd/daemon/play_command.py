@@ -106,6 +106,7 @@ class _Display:
         try:
             if not self._console.is_terminal:
                 yield self._print_line
+                self._print_line()
             else:
                 with Live(self._table(), console=self._console, auto_refresh=False) as live:
 

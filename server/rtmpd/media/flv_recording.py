@@ -52,12 +52,12 @@ class FlvRecording:
         if kind == MessageType.DATA_AMF0:
             if payload.startswith(_SAMPLE_ACCESS):
                 return b""  # From the server to its player, no part of the stream.
-            time = self._timeline.place_other(message.timestamp)
+            time = self._timeline.place_other(kind, message.timestamp)
         else:
             video = kind == MessageType.VIDEO
             flags = video_flags(payload) if video else audio_flags(payload)
             if flags & _NO_FRAME:
-                time = self._timeline.place_other(message.timestamp)
+                time = self._timeline.place_other(kind, message.timestamp)
             else:
                 time = self._timeline.place_frame(kind, message.timestamp)
             self._video |= video

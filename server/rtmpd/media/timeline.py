@@ -66,15 +66,16 @@ class Timeline:
         self.position = max(self.position, time)
         return time
 
-    def place_other(self, timestamp: int) -> int:
-        """Time of what is no frame: its own where that is plausible, and never before the latest frame's.
+    def place_other(self, kind: int, timestamp: int) -> int:
+        """Time of what is no frame: its own where that is plausible, and never before frames of its kind.
 
-        Headers are often stamped 0, and so is OBS' end of sequence.
+        Headers are often stamped 0, and so is OBS' end of sequence: they come with the latest frame.
         """
         if self._reference is None:
             return self.position
         time = self._reference + _signed(timestamp - self._reference) + self._offset
-        return time if self.position <= time <= self.position + MAX_STEP_AHEAD_MS else self.position
+        earliest = self._latest.get(kind, self.position)
+        return time if earliest <= time <= self.position + MAX_STEP_AHEAD_MS else self.position
 
 
 def _signed(step: int) -> int:

@@ -212,7 +212,7 @@ class FilePublisher:
         if is_frame:
             self._place(packet)
         else:
-            packet.timestamp = self._timeline.place_other(tag.timestamp)
+            packet.timestamp = self._timeline.place_other(tag.type, tag.timestamp)
             if not self._wanted(packet):
                 return
         if self._resuming:

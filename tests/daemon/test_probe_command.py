@@ -1,0 +1,64 @@
+"""``rtmpd probe``: 0 or 1, and one line."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from command_kit import run, start
+from live_fixtures import ClipMaker
+from media_clips import H264_AAC
+from rtmpd_process import RtmpdProcess
+
+
+def probe(*arguments: str) -> tuple[int, str, str]:
+    done = run("probe", *arguments)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_a_running_server(server: RtmpdProcess) -> None:
+    began = time.monotonic()
+    status, said, errors = probe(server.url("").rstrip("/"))
+    assert (status, errors) == (0, "")
+    found = re.fullmatch(
+        r"ok: \d+ packets came back unchanged, round trip (\d+\.\d) ms, (\d+) ms in all\n", said
+    )
+    assert found, said
+    assert float(found[1]) <= int(found[2]) < 1000
+    assert time.monotonic() - began < 5, "a second on a machine that does nothing else"
+
+
+def test_play_only(server: RtmpdProcess, url: str, clip: ClipMaker) -> None:
+    with start("publish", "--loop", str(clip(H264_AAC)), url):
+        server.wait_for_live(url)
+        status, said, _ = probe("--play-only", url)
+    assert status == 0
+    assert said.startswith("ok: there is a picture or sound, round trip ")
+    assert probe("--play-only", "--timeout", "200ms", url)[::2] == (
+        1,
+        "rtmpd probe: no picture or sound within 0.2 s\n",
+    )
+
+
+def test_servers_that_do_not_work(
+    server: RtmpdProcess, url: str, clip: ClipMaker, unused_tcp_port: int
+) -> None:
+    with start("publish", "--loop", str(clip(H264_AAC)), url):
+        server.wait_for_live(url)
+        for target, words in (
+            (f"rtmp://127.0.0.1:{unused_tcp_port}/live", "Connection refused"),
+            (f"rtmp://127.0.0.1:{server.port('admin')}/live", "HTTP"),
+            (url, "the server refused to publish"),
+            (url.replace("rtmp://", "rtmps://"), "TLS"),
+        ):
+            status, said, errors = probe(target)
+            assert (status, said) == (1, "")
+            (line,) = errors.splitlines()
+            assert line.startswith("rtmpd probe: ")
+            assert words in line
+
+
+@pytest.mark.parametrize("arguments", [["http://127.0.0.1/"], ["--play-only", "rtmp://127.0.0.1/live"], []])
+def test_wrong_usage(arguments: list[str]) -> None:
+    assert probe(*arguments)[0] == 2
