@@ -1,0 +1,47 @@
+"""The commands against a server that nobody here wrote."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_kit import finish, run, start
+from ffmpeg import bundled
+from live_fixtures import ClipMaker
+from media_clips import H264_AAC
+from nginx_rtmp import NginxRtmp, find_module, nginx_rtmp
+from tools import find_tool
+
+pytestmark = pytest.mark.interop
+
+
+@pytest.fixture
+def nginx(tmp_path: Path) -> Iterator[NginxRtmp]:
+    module = find_module()
+    if module is None:
+        message = "libnginx-mod-rtmp is not installed; .ci/run installs it"
+        if os.environ.get("INTEROP_REQUIRED"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with nginx_rtmp(find_tool("nginx"), module, tmp_path) as server:
+        yield server
+
+
+def test_nginx_is_found_to_work(nginx: NginxRtmp) -> None:
+    done = run("probe", nginx.url("x").rpartition("/")[0])
+    assert done.returncode == 0, done
+    assert b"packets came back unchanged" in done.stdout
+
+
+def test_a_file_goes_through_nginx_unchanged(nginx: NginxRtmp, clip: ClipMaker, tmp_path: Path) -> None:
+    source, copy = clip(H264_AAC), tmp_path / "copy.flv"
+    with start("play", nginx.url("cam"), "-o", str(copy)) as player:
+        nginx.wait_for_play("cam")
+        published = run("publish", str(source), nginx.url("cam"))
+        status, _, errors = finish(player)
+    assert (published.returncode, status, errors) == (0, 0, "")
+    judge = bundled()
+    for medium in ("video", "audio"):
+        assert judge.packets(copy).payloads(medium) == judge.packets(source).payloads(medium)
