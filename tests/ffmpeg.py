@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import shutil
 import signal
 import subprocess
@@ -60,7 +61,7 @@ class Running:
 
     def __init__(self, arguments: list[str]) -> None:
         # The file outlives this method by design: it is read until the process has ended.
-        self._log = tempfile.TemporaryFile(mode="w+", errors="replace")  # noqa: SIM115
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT
         )
@@ -74,8 +75,9 @@ class Running:
         return self._process.poll() is None
 
     def log(self) -> str:
-        self._log.seek(0)
-        return self._log.read()
+        # Not by seeking: the child writes where the offset that it shares with us is.
+        file = self._log.fileno()
+        return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")
 
     def wait(self, timeout: float) -> int:
         """Exit status within ``timeout`` seconds; an AssertionError with the output when it does not end."""

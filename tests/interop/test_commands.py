@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,22 +9,9 @@ from command_kit import finish, run, start
 from ffmpeg import bundled
 from live_fixtures import ClipMaker
 from media_clips import H264_AAC
-from nginx_rtmp import NginxRtmp, find_module, nginx_rtmp
-from tools import find_tool
+from nginx_rtmp import NginxRtmp
 
 pytestmark = pytest.mark.interop
-
-
-@pytest.fixture
-def nginx(tmp_path: Path) -> Iterator[NginxRtmp]:
-    module = find_module()
-    if module is None:
-        message = "libnginx-mod-rtmp is not installed; .ci/run installs it"
-        if os.environ.get("INTEROP_REQUIRED"):
-            pytest.fail(message)
-        pytest.skip(message)
-    with nginx_rtmp(find_tool("nginx"), module, tmp_path) as server:
-        yield server
 
 
 def test_nginx_is_found_to_work(nginx: NginxRtmp) -> None:

@@ -11,26 +11,13 @@ import pytest
 from ffmpeg import FFmpeg, bundled, start
 from live_fixtures import ClipMaker
 from media_clips import H264_AAC
-from nginx_rtmp import NginxRtmp, find_module, nginx_rtmp
+from nginx_rtmp import NginxRtmp
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
 from tools import find_tool
 
 pytestmark = pytest.mark.interop
 
 LIVE = {"kind": "push", "state": "live"}
-
-
-@pytest.fixture
-def nginx(tmp_path: Path) -> Iterator[NginxRtmp]:
-    executable = find_tool("nginx")
-    module = find_module()
-    if module is None:
-        message = "nginx has no RTMP module; .ci/run installs it"
-        pytest.fail(message) if os.environ.get("INTEROP_REQUIRED") else pytest.skip(message)
-    directory = tmp_path / "nginx"
-    directory.mkdir()
-    with nginx_rtmp(executable, module, directory) as server:
-        yield server
 
 
 @pytest.fixture
