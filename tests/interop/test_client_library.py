@@ -210,7 +210,7 @@ async def test_nginx_has_one_stream_for_each_connection(nginx: NginxRtmp) -> Non
     """It answers every createStream with 1; nothing of the first stream may reach a second one."""
     async with await rtmpd.connect(nginx.url("cam")) as connection:
         stream = await connection.publish()
-        with pytest.raises(rtmpd.CallFailed, match=r"answered createStream with 1\.0"):
+        with pytest.raises(rtmpd.CallFailed, match="Use a connection for each stream"):
             await connection.create_stream()
         await stream.close()
         async with await connection.publish("another"):

@@ -459,6 +459,7 @@ def test_stream_ids_that_cannot_be_used() -> None:
         [refused] = server.say(commands.result(transaction_id, given_id))
         assert isinstance(refused, CallRefused)
         assert "cannot be used" in refused.status.description
+        assert ("a connection for each stream" in refused.status.description) == (given_id == 1.0)
     transaction_id = server.client.create_stream()
     [refused] = server.say(commands.error(transaction_id, StatusCode.CALL_FAILED, "no more"))
     assert isinstance(refused, CallRefused)

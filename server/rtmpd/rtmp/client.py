@@ -308,8 +308,9 @@ class ClientSession(Session):
         if not succeeded:
             self._events.append(CallRefused(transaction_id, Status.from_command(command)))
         elif not stream_id or stream_id in self._streams:
-            # quirk(srs, nginx-rtmp<=1.1): every createStream is answered with 1.
-            text = f"The server answered createStream with {given!r:.40}, which cannot be used."
+            # quirk(srs, nginx-rtmp<=1.2): every createStream is answered with 1.
+            text = f"The server answered createStream with {given!r:.40}, which cannot be used"
+            text += ": a stream has it already. Use a connection for each stream." if stream_id else "."
             self._events.append(CallRefused(transaction_id, Status(description=text)))
         else:
             self._streams[stream_id] = StreamState()
