@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import EngineLimits, Registry
+from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
-from rtmpd.engine.stream import StreamKey
-from rtmpd.engine.subscriber import CloseReason, PlayOptions
 from rtmpd.net.load import encode_command
 from rtmpd.net.load_media import MediaSpec, Programme
 from rtmpd.rtmp import amf

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
+from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
-from rtmpd.engine.stream import StreamKey
-from rtmpd.engine.subscriber import PlayOptions
 from rtmpd.net.access import AccessRequest, Grant
 from rtmpd.net.connection import Connection
 from rtmpd.net.peer import ServerContext

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, RtmpWire
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import EngineLimits, Registry
+from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
-from rtmpd.engine.stream import Stream, StreamKey
-from rtmpd.engine.subscriber import CloseReason, PlayOptions, Subscription
+from rtmpd.engine.stream import Stream
+from rtmpd.engine.subscriber import Subscription
 from rtmpd.rtmp import amf
 from rtmpd.rtmp.messages import Message
 

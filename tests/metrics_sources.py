@@ -7,8 +7,8 @@ from typing import Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
-from rtmpd.engine.stream import StreamKey
 from rtmpd.net.relay import RelayState, RelayStatus
 from rtmpd.web.metrics import MetricsPage, Sources
 

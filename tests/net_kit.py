@@ -15,11 +15,12 @@ from engine_kit import AAC_HEADER, AVC_HEADER, message, name_of
 from rtmp_dialogue import HANDSHAKE, command, connect
 
 from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import DATA
 from rtmpd.engine.registry import EngineLimits, Registry
+from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
-from rtmpd.engine.stream import Stream, StreamKey
-from rtmpd.engine.subscriber import PlayOptions
+from rtmpd.engine.stream import Stream
 from rtmpd.net.access import AccessRequest, Grant
 from rtmpd.net.addresses import Address, open_listener
 from rtmpd.net.peer import ServerContext

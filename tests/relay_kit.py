@@ -14,10 +14,11 @@ from client_kit import OpenDoor
 
 import rtmpd
 from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
+from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
-from rtmpd.engine.stream import Stream, StreamKey
-from rtmpd.engine.subscriber import PlayOptions
+from rtmpd.engine.stream import Stream
 from rtmpd.net.addresses import Address, open_listener
 from rtmpd.net.connection import Connection
 from rtmpd.net.peer import ServerContext

@@ -15,7 +15,7 @@ from rtmpd.daemon.settings import load, walk
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.registry import EngineLimits
-from rtmpd.engine.subscriber import PlayOptions, SlowPlayerPolicy, StartPolicy
+from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 from rtmpd.net.relay import RelayTemplate

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtmpd.daemon import logs
-from rtmpd.engine.subscriber import CloseReason
+from rtmpd.engine.sink import CloseReason
 
 logger = logging.getLogger("rtmpd.test_logs")
 

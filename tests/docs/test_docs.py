@@ -13,8 +13,8 @@ from metrics_sources import busy_server
 from rtmpd.daemon import reference
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.settings import walk
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import DropReason
-from rtmpd.engine.subscriber import CloseReason
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "server" / "rtmpd"

@@ -4,7 +4,7 @@ import pytest
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.congestion import Congestion
-from rtmpd.engine.subscriber import SlowPlayerPolicy
+from rtmpd.engine.sink import SlowPlayerPolicy
 
 POLICY = SlowPlayerPolicy(
     max_backlog_bytes=1000, max_backlog_seconds=10.0, resume_backlog_bytes=100, disconnect_after=30.0

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtmpd.engine.packet import RtmpWire
-from rtmpd.engine.subscriber import PlayOptions, Subscription
+from rtmpd.engine.sink import PlayOptions
+from rtmpd.engine.subscriber import Subscription
 
 COUNT = 6
 

@@ -13,7 +13,8 @@ from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.packet import AUDIO, VIDEO, Packet, RtmpWire
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import EngineLimits
-from rtmpd.engine.subscriber import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy, Subscription
+from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
+from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import ResourceExhausted
 from rtmpd.rtmp.messages import Message
 

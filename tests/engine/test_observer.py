@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from engine_kit import KEY, FakePublisher, FakeSink, House, inter, keyframe, message
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import EngineLimits
-from rtmpd.engine.stream import StreamKey
-from rtmpd.engine.subscriber import CloseReason, PlayOptions
+from rtmpd.engine.sink import CloseReason, PlayOptions
 
 
 class Witness:

@@ -15,7 +15,7 @@ from engine_kit import (
 )
 
 from rtmpd.engine.packet import RtmpWire
-from rtmpd.engine.subscriber import CloseReason
+from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.amf import encode_values
 from rtmpd.rtmp.messages import Message

@@ -7,9 +7,9 @@ import weakref
 import pytest
 from engine_kit import KEY, FakePublisher, FakeSink, House, inter, keyframe, message, sound
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import EngineLimits
-from rtmpd.engine.stream import StreamKey
-from rtmpd.engine.subscriber import CloseReason, PlayOptions
+from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 
 

@@ -23,7 +23,8 @@ from engine_kit import (
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.packet import VIDEO, Packet
 from rtmpd.engine.registry import EngineLimits
-from rtmpd.engine.subscriber import CloseReason, PlayOptions, StartPolicy, Subscription
+from rtmpd.engine.sink import CloseReason, PlayOptions, StartPolicy
+from rtmpd.engine.subscriber import Subscription
 from rtmpd.rtmp.messages import Message
 
 

@@ -17,7 +17,8 @@ from engine_kit import (
 )
 
 from rtmpd.engine.publication import Publication
-from rtmpd.engine.subscriber import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy, Subscription
+from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
+from rtmpd.engine.subscriber import Subscription
 
 POLICY = SlowPlayerPolicy(
     max_backlog_bytes=1000, max_backlog_seconds=10.0, resume_backlog_bytes=200, disconnect_after=30.0

@@ -12,8 +12,8 @@ from net_kit import HEADERS, Client, Doorman, eventually, serve
 from rtmp_dialogue import HANDSHAKE, command, connect
 
 import rtmpd.net.connection as connection_module
-from rtmpd.engine.stream import StreamKey
-from rtmpd.engine.subscriber import CloseReason
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.sink import CloseReason
 from rtmpd.net.access import AccessRequest, Grant
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.commands import ConnectParams, parse_command

@@ -15,7 +15,7 @@ from net_kit import HEADERS, Client, Doorman, House, describe, eventually, pendi
 from rtmp_dialogue import command, connect
 
 from rtmpd.engine.registry import EngineLimits
-from rtmpd.engine.subscriber import CloseReason, PlayOptions, SlowPlayerPolicy
+from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import Refused
 from rtmpd.net.access import Action
 from rtmpd.rtmp.constants import StatusCode

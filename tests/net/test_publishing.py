@@ -10,9 +10,9 @@ from engine_kit import keyframe
 from net_kit import HEADERS, Client, Doorman, House, eventually, media_messages, serve
 from rtmp_dialogue import command, connect
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import EngineLimits
-from rtmpd.engine.stream import StreamKey
-from rtmpd.engine.subscriber import CloseReason
+from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
 from rtmpd.net.access import AccessRequest, Action, Grant
 from rtmpd.rtmp.constants import StatusCode

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import (
     AuthenticationFailed,
     ConnectFailed,

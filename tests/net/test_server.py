@@ -13,7 +13,7 @@ from net_kit import HEADERS, Client, Doorman, House, eventually, serve
 from rtmp_dialogue import command, connect
 
 import rtmpd.net.connection as connection_module
-from rtmpd.engine.subscriber import CloseReason
+from rtmpd.engine.sink import CloseReason
 from rtmpd.net.addresses import BACKLOG
 from rtmpd.net.server import ConnectionLimits, RtmpServer
 

@@ -24,7 +24,7 @@ from relay_kit import (
 )
 
 import rtmpd
-from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.key import StreamKey
 from rtmpd.rtmp.amf import encode_values
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested

@@ -26,7 +26,7 @@ from relay_kit import (
     watching,
 )
 
-from rtmpd.engine.subscriber import PlayOptions, SlowPlayerPolicy
+from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PublishRequested

@@ -7,7 +7,7 @@ import pytest
 from metrics_sources import FakeServer, fake_relay, series, value
 from yarl import URL
 
-from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
 from rtmpd.net.relay import RelayState, RelayStatus
 from rtmpd.web.relays import RelayApi

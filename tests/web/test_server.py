@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from rtmpd import __version__
-from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import ConfigError, UsageError
 from rtmpd.net.relay import RelayStatus
 from rtmpd.web.relays import RelayApi

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from metrics_sources import FakeServer, busy_server, series, value
 
-from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.key import StreamKey
 from rtmpd.web.stream_metrics import StreamMetrics
 
 BYTES = "rtmpd_stream_sent_bytes_total"

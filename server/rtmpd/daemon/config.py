@@ -26,7 +26,7 @@ from rtmpd.daemon.fields import (
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.registry import EngineLimits
-from rtmpd.engine.subscriber import PlayOptions, SlowPlayerPolicy, StartPolicy
+from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.net.addresses import Address
 from rtmpd.net.relay import RelayTemplate
 from rtmpd.net.server import ConnectionLimits

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rtmpd.engine.budget import MemoryBudget
-
-if TYPE_CHECKING:
-    from rtmpd.engine.subscriber import SlowPlayerPolicy
+from rtmpd.engine.sink import SlowPlayerPolicy
 
 _RESOLUTION: Final = 0.1
 """Seconds; writes closer together than this are remembered as one, which bounds the memory of a backlog."""

@@ -8,8 +8,8 @@ from typing import Final
 from rtmpd.engine.gop import GopCache
 from rtmpd.engine.headers import HeaderCache, Stored
 from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet
+from rtmpd.engine.sink import PlayOptions, StartPolicy
 from rtmpd.engine.stats import DropReason, StreamStats
-from rtmpd.engine.subscriber import PlayOptions, StartPolicy
 from rtmpd.media.tags import (
     CODED_FRAME,
     END_OF_SEQUENCE,

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.key import StreamKey
 
 _logger = logging.getLogger(__name__)
 

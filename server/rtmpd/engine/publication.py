@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from rtmpd.engine.packet import AUDIO, DATA, STREAM_METADATA, VIDEO, Packet
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import DropReason
-from rtmpd.engine.subscriber import CloseReason
 from rtmpd.exceptions import UsageError
 from rtmpd.media.codecs import audio_info, video_info
 from rtmpd.media.metadata import live_metadata

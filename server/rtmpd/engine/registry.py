@@ -10,11 +10,13 @@ from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.publication import Publication, Publisher
+from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
 from rtmpd.engine.stats import ServerStats
-from rtmpd.engine.stream import Stream, StreamKey
-from rtmpd.engine.subscriber import CloseReason, PlayOptions, Sink, Subscription
+from rtmpd.engine.stream import Stream
+from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 from rtmpd.rtmp.constants import StatusCode
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import NamedTuple
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.fanout import Fanout, Segment
@@ -13,24 +12,16 @@ from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.gop import GopCache, GopLimits
 from rtmpd.engine.headers import HeaderCache, HeaderLimits
 from rtmpd.engine.intake import Intake
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import Notice
 from rtmpd.engine.packet import CACHED_HEADER, Packet, WireFormat
 from rtmpd.engine.publication import Publication, Publisher
+from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
 from rtmpd.engine.stats import DropReason, ServerStats, StreamStats, count
-from rtmpd.engine.subscriber import CloseReason, PlayOptions, Sink, Subscription
+from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import UsageError
 
 _logger = logging.getLogger(__name__)
-
-
-class StreamKey(NamedTuple):
-    """Names a stream in its process."""
-
-    app: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.app}/{self.name}"
 
 
 class Stream:

@@ -1,14 +1,13 @@
-"""The joint to whoever receives a stream: an RTMP player, an HTTP-FLV response, a recorder, a push relay."""
+"""A sink's place in a stream: what it is sent while it keeps up, and what it misses while it does not."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from rtmpd.engine.congestion import Congestion
-from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet, WireFormat
+from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet
+from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
 from rtmpd.engine.stats import DropReason
 from rtmpd.media.tags import DISPOSABLE, END_OF_SEQUENCE, KEYFRAME
 
@@ -19,96 +18,6 @@ if TYPE_CHECKING:
 _NO_BOUND: Final = 1 << 62
 
 _logger = logging.getLogger(__name__)
-
-
-class CloseReason(StrEnum):
-    """Why a publication or a subscription ended; a word for metrics, logs and hooks."""
-
-    FINISHED = "finished"
-    """The peer ended it in order."""
-    CONNECTION_LOST = "connection_lost"
-    IDLE = "idle"
-    REFUSED = "refused"
-    """A request on the same connection was not granted, and the connection ended with it."""
-    PROTOCOL_ERROR = "protocol_error"
-    SLOW = "slow"
-    """A player beyond its bound for longer than ``SlowPlayerPolicy.disconnect_after``."""
-    MEMORY = "memory"
-    """One of the players with the largest backlog while memory was short."""
-    KICKED = "kicked"
-    NOT_FOUND = "not_found"
-    """A player waited for a stream that no origin has."""
-    SHUTDOWN = "shutdown"
-    INTERNAL_ERROR = "internal_error"
-    """The sink raised an exception: a bug on our side."""
-
-
-class StartPolicy(StrEnum):
-    """Where a player that joins a live stream begins. Headers and metadata come first in every case."""
-
-    GOP = "gop"
-    """At the last keyframe, out of the cache: a picture at once, up to a GOP behind the publisher."""
-    KEYFRAME = "keyframe"
-    """Audio at once, video from the next keyframe."""
-    LIVE = "live"
-    """With the next packet, even in the middle of a GOP: for intra refresh encoders."""
-
-
-@dataclass(frozen=True, slots=True)
-class SlowPlayerPolicy:
-    """Bounds of a congested subscriber. Sizes in bytes, times in seconds."""
-
-    max_backlog_bytes: int = 8 * 1024 * 1024
-    """Beyond it video is dropped up to the next keyframe, then audio too."""
-    max_backlog_seconds: float = 10.0
-    """Age of the oldest unsent byte beyond which video is dropped."""
-    resume_backlog_bytes: int = 256 * 1024
-    """Video that was dropped comes back at a keyframe once the backlog is not larger than this."""
-    disconnect_after: float = 30.0
-    """Close a subscriber that has been beyond its bound for this long without coming back."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlayOptions:
-    """What a subscriber asks for when it attaches."""
-
-    start: StartPolicy = StartPolicy.GOP
-    receive_audio: bool = True
-    receive_video: bool = True
-    policy: SlowPlayerPolicy = field(default_factory=SlowPlayerPolicy)
-    requested_at: float | None = None
-    """Clock reading from which time to first frame is counted; None counts from the attach."""
-    audience: bool = True
-    """Counts as a player, for ceilings, metrics and whether the stream is wanted; relays do not."""
-    via: tuple[str, ...] = ()
-    """Servers that the stream will have come through when it gets to whoever asks for it."""
-
-
-class Sink(Protocol):
-    """Where a subscription's bytes go. No method may block.
-
-    The engine calls ``close`` at most once and after it has detached the subscription, so no call follows it.
-    An exception out of any method is logged and costs this subscriber its subscription, nobody else anything.
-    """
-
-    @property
-    def wire_format(self) -> WireFormat:
-        """Which encoding the engine hands over; read once, at attach."""
-
-    def write(self, data: bytes) -> None:
-        """Accept whole encoded packets. May call ``Subscription.pause_writing``, ``detach`` and the like."""
-
-    def backlog(self) -> int:
-        """Bytes accepted and not yet sent."""
-
-    def stream_started(self) -> None:
-        """A publisher has come to the stream that this sink is attached to; media will follow."""
-
-    def stream_ended(self) -> None:
-        """The publisher has left, everything it sent has been written. The subscription stays attached."""
-
-    def close(self, reason: CloseReason) -> None:
-        """The engine has ended the subscription: end the connection."""
 
 
 class Subscription:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import Refused
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.url import validate_name

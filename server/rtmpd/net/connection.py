@@ -10,8 +10,8 @@ import socket
 import struct
 from typing import Final, Protocol, cast
 
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
-from rtmpd.engine.subscriber import CloseReason
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
 from rtmpd.net.access import check_name
 from rtmpd.net.addresses import network_of, peer_ip

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rtmpd.engine.registry import Registry
+from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
-from rtmpd.engine.subscriber import CloseReason, PlayOptions
 from rtmpd.net.access import Authorizer
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.limits import Limits

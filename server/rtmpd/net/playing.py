@@ -6,9 +6,9 @@ import asyncio
 import dataclasses
 import logging
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import RtmpWire
-from rtmpd.engine.stream import StreamKey
-from rtmpd.engine.subscriber import CloseReason
+from rtmpd.engine.sink import CloseReason
 from rtmpd.net.access import Action
 from rtmpd.net.authorization import authorize
 from rtmpd.net.peer import Peer

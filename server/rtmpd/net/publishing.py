@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import StreamStats
-from rtmpd.engine.stream import StreamKey
-from rtmpd.engine.subscriber import CloseReason
 from rtmpd.exceptions import DeadlineExceeded
 from rtmpd.net.access import Action
 from rtmpd.net.authorization import authorize

@@ -8,8 +8,8 @@ import socket
 from collections import Counter
 from dataclasses import dataclass
 
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats, count
-from rtmpd.engine.subscriber import CloseReason
 from rtmpd.exceptions import Refused
 from rtmpd.net.addresses import BACKLOG, Address, bound_address
 from rtmpd.net.connection import Connection

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtmpd.engine.stream import StreamKey
+from rtmpd.engine.key import StreamKey
 from rtmpd.net.access import AccessRequest, Grant
 
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stream import Stream as EngineStream
-from rtmpd.engine.stream import StreamKey
-from rtmpd.engine.subscriber import CloseReason
 from rtmpd.exceptions import ClientError, ConnectionClosed, RequestTimeout, RtmpdError, StreamBusy
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.client import Connection

@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import PublishWire
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
-from rtmpd.engine.stream import StreamKey
-from rtmpd.engine.subscriber import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy, Subscription
+from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
+from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import ConnectionClosed, RtmpdError, UsageError
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.client import Connection, Stream

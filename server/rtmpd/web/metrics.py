@@ -11,8 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats
-from rtmpd.engine.stream import StreamKey
 from rtmpd.net.relay import RelayStatus
 from rtmpd.web.families import Family, HistogramFamily
 from rtmpd.web.process_metrics import ProcessMetrics

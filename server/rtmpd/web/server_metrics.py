@@ -6,8 +6,8 @@ import platform
 from collections.abc import Iterator, Mapping
 
 from rtmpd import __version__
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import DropReason, ServerStats
-from rtmpd.engine.stream import StreamKey
 from rtmpd.web.families import Family
 from rtmpd.web.stream_metrics import StreamView
 

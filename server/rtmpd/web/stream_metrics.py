@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import StreamStats
-from rtmpd.engine.stream import StreamKey
 from rtmpd.web.families import Family
 
 OTHER: Final = "_other"
