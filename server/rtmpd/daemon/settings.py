@@ -1,7 +1,7 @@
 """Where settings come from: defaults < TOML file < environment < ``--set``; every mistake is found and named.
 
-Written by hand rather than with pydantic-settings: that reports one mistake at a time, ignores a misspelt
-``RTMPD_`` variable and does not tell which source a value came from.
+Written by hand rather than with pydantic-settings, which does not tell the source of a value or of a mistake,
+ignores a variable whose section is misspelt, and stops at the first file or list that it cannot parse.
 """
 
 from __future__ import annotations
