@@ -47,8 +47,8 @@ class PlayRequested:
     name: str
     query: str
     start: float
-    """-2 (live or recorded) or -1 (live only), also for the -2000 and -1000 of ffmpeg and librtmp; from 0 on a
-    position as the client sent it: seconds by the specification, milliseconds from most clients."""
+    """-2 (live or recorded) or -1 (live only), also for the -2000 and -1000 of ffmpeg and librtmp; from 0 on
+    a position as the client sent it: seconds by the specification, milliseconds from most clients."""
     duration: float
     reset: bool
 
