@@ -31,7 +31,7 @@ class ConnectionLimits:
     max_pending: int = 2_000
     """Connections that have not published or played yet."""
     max_pending_per_address: int = 200
-    max_publishes_per_minute: int = 120
+    max_publishes_per_minute: int = 1_200
     """Publishes that one network may ask for, granted or not."""
 
 
