@@ -362,3 +362,13 @@ def test_parse_data() -> None:
 def test_data_without_a_name(body: bytes) -> None:
     with pytest.raises(AmfError):
         parse_data(message(body, MessageType.DATA_AMF0))
+
+
+def test_the_length_of_other_texts_is_a_setting() -> None:
+    limits = Limits(max_field_bytes=4)
+    connect = Command("connect", 1, {"app": "live", "flashVer": "four"})
+    assert ConnectParams.from_command(connect, limits).flash_ver == "four"
+    connect = Command("connect", 1, {"app": "live", "flashVer": "five5"})
+    with pytest.raises(ProtocolError, match="field") as caught:
+        ConnectParams.from_command(connect, limits)
+    assert caught.value.reason == "field_too_long"

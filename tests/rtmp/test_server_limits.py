@@ -310,6 +310,12 @@ def test_aggregates_that_are_none(payload: bytes) -> None:
     assert failure(client.say(Message(MessageType.AGGREGATE, 0, 1, payload))) == "bad_aggregate"
 
 
+def test_how_many_messages_an_aggregate_may_hold_is_a_setting() -> None:
+    client = Client(limits=Limits(max_aggregate_parts=2)).publishing()
+    assert len(client.say(aggregate(*[audio(b"")] * 2))) == 2
+    assert failure(client.say(aggregate(*[audio(b"")] * 3))) == "bad_aggregate"
+
+
 @pytest.mark.parametrize(
     "body",
     [

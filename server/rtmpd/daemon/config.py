@@ -118,6 +118,8 @@ class LimitsConfig(Section):
     """Smaller acknowledgement windows that a peer asks for are raised to this."""
     max_pings: Positive = _LIMITS.max_pings
     """Pings of one connection that are answered in a second; the others are ignored."""
+    max_aggregate_parts: Positive = _LIMITS.max_aggregate_parts
+    """Messages in one aggregate message."""
     max_amf_depth: Positive = _LIMITS.max_amf_depth
     """Nesting of the values in a command or data message."""
     max_amf_values: Positive = _LIMITS.max_amf_values
@@ -130,6 +132,8 @@ class LimitsConfig(Section):
     """Length of what follows the ? in an application or stream name."""
     max_tc_url_bytes: Positive = _LIMITS.max_tc_url_bytes
     """Length of the URL that a peer says it connects to."""
+    max_field_bytes: Positive = _LIMITS.max_field_bytes
+    """Length of each other text of a connect: flashVer, swfUrl and pageUrl."""
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:

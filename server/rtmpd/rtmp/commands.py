@@ -25,8 +25,6 @@ CAPABILITIES: Final = 31
 SERVER_CAPS_EX: Final = int(CapsEx.MULTITRACK | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET)
 
 _MAX_TRANSACTION_ID: Final = 2**53
-_MAX_TEXT_BYTES: Final = 4096
-"""Of flashVer, swfUrl and pageUrl each."""
 _MAX_FOUR_CCS: Final = 64
 
 
@@ -92,9 +90,9 @@ class ConnectParams:
             app=app,
             app_query=app_query,
             tc_url=tc_url or f"/{_join_query(app, app_query)}",
-            flash_ver=_short_text(properties, "flashVer"),
-            swf_url=_short_text(properties, "swfUrl"),
-            page_url=_short_text(properties, "pageUrl"),
+            flash_ver=_short_text(properties, "flashVer", limits),
+            swf_url=_short_text(properties, "swfUrl", limits),
+            page_url=_short_text(properties, "pageUrl", limits),
             object_encoding=_object_encoding(properties.get("objectEncoding")),
             four_cc_list=_four_ccs(properties.get("fourCcList")),
             video_four_cc_info_map=_masks(properties.get("videoFourCcInfoMap")),
@@ -289,9 +287,9 @@ def _text(properties: Mapping[str, AmfValue], key: str) -> str:
     return str(value) if isinstance(value, str) else ""
 
 
-def _short_text(properties: Mapping[str, AmfValue], key: str) -> str:
+def _short_text(properties: Mapping[str, AmfValue], key: str, limits: Limits) -> str:
     value = _text(properties, key)
-    _check_length("field", value, _MAX_TEXT_BYTES)
+    _check_length("field", value, limits.max_field_bytes)
     return value
 
 

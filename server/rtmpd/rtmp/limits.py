@@ -48,9 +48,13 @@ class Limits:
     """Smaller acknowledgement windows asked for by a peer are raised to this."""
     max_pings: int = 10
     """Ping Requests answered in a second; more are ignored."""
+    max_aggregate_parts: int = 1000
+    """Messages in one aggregate."""
     max_amf_depth: int = 16
     max_amf_values: int = 4096
     max_app_bytes: int = 128
     max_name_bytes: int = 256
     max_query_bytes: int = 2048
     max_tc_url_bytes: int = 1024
+    max_field_bytes: int = 4096
+    """flashVer, swfUrl and pageUrl, each."""

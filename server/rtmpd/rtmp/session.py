@@ -259,7 +259,7 @@ class Session:
             payload = message.payload[1:] if message.payload[:1] == b"\0" else message.payload
             self._process([Message(_DATA, message.timestamp, message.stream_id, payload)])
         elif type_ == MessageType.AGGREGATE:
-            parts = control.split_aggregate(message)
+            parts = control.split_aggregate(message, self.limits.max_aggregate_parts)
             self.throttle_delay = self._message_budget.take(len(parts), self._now)
             self._process(parts)
         elif type_ == MessageType.ACKNOWLEDGEMENT:
