@@ -31,6 +31,8 @@ _MAX_TEXT: Final = 200
 """Characters of what a remote says that are kept."""
 _MIN_SECRET: Final = 4
 """Characters of a value in a query from which it may be a secret; shorter ones are numbers and flags."""
+ANY_APP: Final = "*"
+"""Stands for every app in a configuration."""
 SEND_BUFFER_BYTES: Final = 256 * 1024
 """Unsent bytes of a relay from which it counts as slow, as for a player."""
 

@@ -1,7 +1,7 @@
 """What a Session reports. Frozen values, one per thing that happened on the wire.
 
 A media or data message of a stream that the peer publishes (server side) or that we play (client side) is
-reported as the ``Message`` itself, so that the hot path builds nothing more.
+reported as the ``Message`` itself, unless ``accept_publish`` was given a receiver, which takes it directly.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from rtmpd.exceptions import ClientError, ConnectionClosed, RequestTimeout, Rtmp
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.client import Connection
 from rtmpd.net.relay import (
+    ANY_APP,
     RelayDialer,
     RelayState,
     RelayStatus,
@@ -40,8 +41,6 @@ from rtmpd.rtmp.messages import Message
 
 logger = logging.getLogger(__name__)
 
-ANY_APP: Final = "*"
-"""Stands for every app in a configuration."""
 _DATA: Final = MessageType.DATA_AMF0
 _ON_STATUS: Final = b"\x02\x00\x08onStatus"
 _MAX_HELD: Final = 16

@@ -21,6 +21,7 @@ from rtmpd.exceptions import ConnectionClosed, RtmpdError, UsageError
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.client import Connection, Stream
 from rtmpd.net.relay import (
+    ANY_APP,
     RelayDialer,
     RelayState,
     RelayStatus,
@@ -36,8 +37,6 @@ from rtmpd.rtmp.events import StatusReceived
 
 logger = logging.getLogger(__name__)
 
-ANY_APP: Final = "*"
-"""Stands for every app in a configuration."""
 MAX_TARGETS: Final = 16
 """Targets of one stream."""
 MAX_ADDED: Final = 1000
