@@ -18,6 +18,7 @@ from rtmpd.net.access import AccessRequest, Grant
 from rtmpd.net.connection import Connection
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.server import ConnectionLimits, RtmpServer
+from rtmpd.net.sweeper import Sweeper
 from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested, PublishRequested
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
@@ -50,6 +51,7 @@ async def real_server(context: ssl.SSLContext | None = None, host: str = "127.0.
         limits=Limits(),
         settings=ServerSettings(),
         play_options=PlayOptions(),
+        sweeper=Sweeper(loop.call_later),
     )
     server = RtmpServer(server_context, ConnectionLimits())
     listener = await loop.create_server(lambda: Connection(server_context, server), host, 0, ssl=context)

@@ -25,6 +25,7 @@ from rtmpd.net.access import AccessRequest, Grant
 from rtmpd.net.addresses import Address, open_listener
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.server import ConnectionLimits, RtmpServer
+from rtmpd.net.sweeper import Sweeper
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.chunks import ChunkReader, ChunkWriter
 from rtmpd.rtmp.constants import MessageType
@@ -278,6 +279,7 @@ async def serve(
         limits=Limits(),
         settings=ServerSettings(),
         play_options=PlayOptions(),
+        sweeper=Sweeper(loop.call_later),
     )
     context = replace(defaults, **settings)  # type: ignore[arg-type]
     server = RtmpServer(context, connections or ConnectionLimits())

@@ -24,6 +24,7 @@ from rtmpd.net.connection import Connection
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.relay import RelayDialer, RelayStatus, RelayTemplate, RetryPolicy
 from rtmpd.net.server import ConnectionLimits, RtmpServer
+from rtmpd.net.sweeper import Sweeper
 from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
@@ -154,6 +155,7 @@ async def serve(
         limits=Limits(),
         settings=ServerSettings(),
         play_options=PlayOptions(),
+        sweeper=Sweeper(loop.call_later),
         instance_id=name,
     )
     dialer = RelayDialer(name, PATIENCE, ca_file)

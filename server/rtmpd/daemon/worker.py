@@ -29,6 +29,7 @@ from rtmpd.net.lag import LagMeter
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.relay import RelayDialer, RelayStatus
 from rtmpd.net.server import RtmpServer
+from rtmpd.net.sweeper import Sweeper
 from rtmpd.net.tasks import TaskSet
 from rtmpd.services.auth import OpenPolicy
 from rtmpd.services.pull import PullRelays
@@ -64,7 +65,8 @@ class Worker:
         self._config = config
         self._stats = ServerStats()
         self._loop_lag = Histogram(_LAG_BOUNDS)
-        flusher = Flusher(loop.call_soon, loop.call_later, loop.time, config.stream.merge_window_ms / 1000)
+        merge_window = config.stream.merge_window_ms / 1000
+        flusher = Flusher(loop.call_soon, loop.call_later, loop.time, merge_window)
         self._registry = Registry(flusher, self._stats, config.to_engine_limits())
         instance_id = secrets.token_hex(8)
         dialer = RelayDialer(instance_id, ca_file=config.relay.ca_file or None)
@@ -81,6 +83,7 @@ class Worker:
             limits=config.rtmp.limits.to_limits(),
             settings=config.rtmp.to_settings(),
             play_options=config.to_play_options(),
+            sweeper=Sweeper(loop.call_later, merge_window),
             wait_timeout=config.player.wait_timeout,
             instance_id=instance_id,
         )

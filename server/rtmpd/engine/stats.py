@@ -8,7 +8,20 @@ from enum import StrEnum
 from math import exp
 from typing import Final
 
-FIRST_FRAME_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+FIRST_FRAME_BOUNDS: Final[tuple[float, ...]] = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+)
 """Seconds; buckets of the time from a player's request to its first frame."""
 
 

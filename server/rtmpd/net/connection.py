@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import os
 import socket
 import struct
 from typing import Final, Protocol, cast
@@ -47,6 +48,9 @@ _LINGER: Final = 2.0
 """Seconds that a peer has to read our last words and close its side."""
 _BEYOND_POLICY: Final = 20.0
 """Seconds that the kernel waits for a player longer than the slow-player policy, whose decision it is."""
+_READ_SIZE: Final = 64 * 1024
+_MAX_READS: Final = 16
+"""Of one connection in one round of the sweeper, so that a fast one does not hold up the others."""
 _numbers = itertools.count(1)
 
 
@@ -95,7 +99,12 @@ class Connection(asyncio.Protocol):
         self._entered = False
         self._over = False
         """We have said goodbye or the connection is lost: nothing is processed, nothing more is said."""
+        self._fileno = -1
+        """What the sweeper may read from; -1 with TLS, whose bytes only the transport can make sense of."""
         self._reading = True
+        """We want what the peer sends; whether it is the transport that reads is ``_swept``'s to say."""
+        self._swept = False
+        """The sweeper reads our socket, the transport does not."""
         self._writing_paused = False
         self._since = 0.0
         self._bytes_out = 0
@@ -121,6 +130,8 @@ class Connection(asyncio.Protocol):
         )
         self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
         self._socket = transport.get_extra_info("socket")
+        if transport.get_extra_info("sslcontext") is None:
+            self._fileno = self._socket.fileno()
         set_keepalive(self._socket)
         self._arm_timer()
 
@@ -167,6 +178,40 @@ class Connection(asyncio.Protocol):
         finally:
             self._gate.leave(self)
             self._log_end()
+
+    # For the sweeper
+
+    @property
+    def watched(self) -> bool:
+        return any(publisher.watched for publisher in self._publishers.values())
+
+    def begin_sweeping(self) -> None:
+        self._swept = True
+        if self._reading:
+            self.transport.pause_reading()
+
+    def end_sweeping(self) -> None:
+        self._swept = False
+        if self._reading:
+            self.transport.resume_reading()
+
+    def sweep(self) -> None:
+        for _ in range(_MAX_READS):
+            if not self._reading:
+                return
+            try:
+                data = os.read(self._fileno, _READ_SIZE)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.transport.abort()
+                return
+            if not data:
+                self.context.sweeper.remove(self)  # The transport meets the end of the stream as well.
+                return
+            self.data_received(data)
+            if len(data) < _READ_SIZE:
+                return
 
     # For the publish and play flows
 
@@ -223,6 +268,8 @@ class Connection(asyncio.Protocol):
             case PublishEnded():
                 if (publisher := self._publishers.pop(event.stream_id, None)) is not None:
                     publisher.release(CloseReason.FINISHED)
+                    if not self._publishers:
+                        self.context.sweeper.remove(self)
             case PlayEnded():
                 if (player := self._players.pop(event.stream_id, None)) is not None:
                     self._release_player(player, CloseReason.FINISHED)
@@ -282,6 +329,8 @@ class Connection(asyncio.Protocol):
             self._publishers[event.stream_id] = publisher
             self.session.accept_publish(event.stream_id, clock(), publisher.receive)
             self._gate.identified(self, "publishing")
+            if self._fileno >= 0:
+                self.context.sweeper.add(self)
 
     async def _answer_play(self, event: PlayRequested) -> None:
         try:
@@ -360,6 +409,7 @@ class Connection(asyncio.Protocol):
     def _release(self) -> None:
         """Take everything this connection publishes and plays out of the engine."""
         self._tasks.cancel()
+        self.context.sweeper.remove(self)
         publishers, self._publishers = self._publishers, {}
         players, self._players = self._players, {}
         for publisher in publishers.values():
@@ -384,6 +434,8 @@ class Connection(asyncio.Protocol):
         reading = not (session.awaiting_answer or self._throttle is not None or answers_unread)
         if reading != self._reading:
             self._reading = reading
+            if self._swept:
+                return
             if reading:
                 self.transport.resume_reading()
             else:

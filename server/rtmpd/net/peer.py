@@ -11,6 +11,7 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.net.access import Authorizer
+from rtmpd.net.sweeper import Sweeper
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
@@ -28,6 +29,7 @@ class ServerContext:
     limits: Limits
     settings: ServerSettings
     play_options: PlayOptions
+    sweeper: Sweeper
     wait_timeout: float = 0.0
     """Seconds a player may wait for a publisher; 0 is for ever."""
     high_water_bytes: int = 256 * 1024

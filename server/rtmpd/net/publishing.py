@@ -44,6 +44,11 @@ class Publisher:
         self._media_timer = asyncio.get_running_loop().call_later(timeout, self._expect_media, timeout)
         logger.info("publish started", extra={"fields": self._fields()})
 
+    @property
+    def watched(self) -> bool:
+        """Somebody is given what is published: a player, a relay."""
+        return bool(self._publication.stream.subscriptions)
+
     def close(self, reason: CloseReason) -> None:
         """The engine has ended the publication: tell the encoder, which only a closed connection stops."""
         text = f"The server ended this stream: {reason}."
