@@ -13,6 +13,7 @@ Reasons of the ``ChunkError`` raised here:
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import Struct
 from typing import Final
 
@@ -376,8 +377,9 @@ def _cut_run(
     return pos + size, todo - len(run)
 
 
+@lru_cache(maxsize=8)
 def _max_lengths(limits: Limits) -> list[int]:
-    """The longest payload accepted, by message type id."""
+    """The longest payload accepted, by message type id; shared, because it takes two kilobytes."""
     lengths = [limits.max_command_bytes] * 256
     for message_type in (MessageType.AUDIO, MessageType.VIDEO, MessageType.AGGREGATE):
         lengths[message_type] = limits.max_message_bytes
