@@ -59,7 +59,8 @@ def test_version_names_what_matters_in_a_bug_report(run):
     result = run("--version")
     assert result.exit_code == 0
     assert re.fullmatch(
-        rf"rtmpd {re.escape(__version__)} \(CPython 3\.\d+\.\d+, uvloop [\d.]+\)\n", result.output
+        rf"rtmpd {re.escape(__version__)} \((compiled|pure Python), CPython 3\.\d+\.\d+, uvloop [\d.]+\)\n",
+        result.output,
     )
 
 

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rtmpd import __version__
 from rtmpd.engine.stats import DropReason
+from rtmpd.rtmp.form import form
 
 
 def families(server: FakeServer) -> dict[str, str]:
@@ -106,9 +107,8 @@ def test_memory_build_and_process() -> None:
     page = server.page()
     assert value(page, "rtmpd_memory_held_bytes") == 300
     assert value(page, "rtmpd_memory_limit_bytes") == 1024
-    assert any(
-        name == "rtmpd_build_info" and ("version", __version__) in labels for name, labels in series(page)
-    )
+    about = {("version", __version__), ("form", form())}
+    assert any(name == "rtmpd_build_info" and about <= set(labels) for name, labels in series(page))
 
 
 def test_the_process_has_its_standard_names() -> None:

@@ -10,6 +10,7 @@ from rtmpd import __version__
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import ConfigError, UsageError
 from rtmpd.net.relay import RelayStatus
+from rtmpd.rtmp.form import form
 from rtmpd.web.relays import RelayApi
 from rtmpd.web.server import AdminServer
 
@@ -90,7 +91,8 @@ async def test_index_names_every_page(client: aiohttp.ClientSession) -> None:
 
 async def test_version(client: aiohttp.ClientSession) -> None:
     async with client.get("/version") as response:
-        assert (await response.json())["rtmpd"] == __version__
+        told = await response.json()
+        assert (told["rtmpd"], told["form"]) == (__version__, form())
 
 
 async def test_nothing_can_be_changed_over_http(client: aiohttp.ClientSession) -> None:

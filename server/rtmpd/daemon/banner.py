@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rtmpd import __version__
 from rtmpd.net.addresses import Address
 from rtmpd.rtmp.constants import DEFAULT_PORT
+from rtmpd.rtmp.form import described
 
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
@@ -18,7 +19,7 @@ def banner(rtmp: Sequence[Address], admin: Sequence[Address]) -> str:
     from_elsewhere = "" if shown.host else "  (from elsewhere: this machine's name or address)"
     local = all(address.is_loopback for address in rtmp)
     lines = [
-        f"rtmpd {__version__}",
+        f"rtmpd {__version__} ({described()})",
         f"  RTMP      {_names(rtmp)}",
         f"  OBS       Settings > Stream > Custom: Server {server}   Stream Key test{from_elsewhere}",
         f"  watch     ffplay {server}/test",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from rtmpd.daemon import (
 )
 from rtmpd.daemon.config import Config
 from rtmpd.exceptions import ConfigError
+from rtmpd.rtmp.form import described
 
 app = typer.Typer(
     name="rtmpd",
@@ -60,8 +60,7 @@ def main() -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        python = f"{platform.python_implementation()} {platform.python_version()}"
-        typer.echo(f"rtmpd {__version__} ({python}, uvloop {metadata.version('uvloop')})")
+        typer.echo(f"rtmpd {__version__} ({described()}, uvloop {metadata.version('uvloop')})")
         raise typer.Exit
 
 

@@ -11,6 +11,7 @@ from aiohttp.typedefs import Handler
 
 from rtmpd import __version__
 from rtmpd.net.addresses import Address, bound_address, open_listener
+from rtmpd.rtmp.form import form
 from rtmpd.web.health import Readiness, healthz, readyz
 from rtmpd.web.relays import RelayApi, add_routes
 
@@ -108,4 +109,4 @@ async def _index(_request: web.Request) -> web.Response:
 
 
 async def _version(_request: web.Request) -> web.Response:
-    return web.json_response({"rtmpd": __version__, "python": platform.python_version()})
+    return web.json_response({"rtmpd": __version__, "form": form(), "python": platform.python_version()})

@@ -8,14 +8,15 @@ from collections.abc import Iterator, Mapping
 from rtmpd import __version__
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import DropReason, ServerStats
+from rtmpd.rtmp.form import form
 from rtmpd.web.families import Family
 from rtmpd.web.stream_metrics import StreamView
 
 
 def collect_server(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> Iterator[Family]:
     """Build, connections, traffic, publishers and players."""
-    build = Family("gauge", "rtmpd_build_info", "Always 1; what is running.", ("version", "python"))
-    build.add((__version__, platform.python_version()), 1)
+    build = Family("gauge", "rtmpd_build_info", "Always 1; what is running.", ("version", "form", "python"))
+    build.add((__version__, form(), platform.python_version()), 1)
     yield build
     yield from _connections(stats)
     yield from _traffic(stats)
