@@ -1,11 +1,16 @@
 # make run     start the server on 1935 (no configuration needed)
 # make test    unit, golden and end-to-end tests, all from pip
+# make wheel   dist/rtmpd-*.whl with the hot modules compiled; needs a C compiler and Python's headers
+# make test-compiled   the same tests as make test, against that wheel
 # make lint types interop bench bench-gate   see the targets below
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Where the wheel is installed: what is installed into $(VENV) are links to server/.
+COMPILED_VENV := .venv-compiled
+COMPILED_BIN := $(COMPILED_VENV)/bin
 
-.PHONY: run test lint types format interop bench bench-gate clean
+.PHONY: run wheel test test-compiled lint types format interop bench bench-gate clean
 .DEFAULT_GOAL := run
 
 $(VENV)/.runtime: pyproject.toml
@@ -21,8 +26,25 @@ $(VENV)/.dev: $(VENV)/.runtime
 run: $(VENV)/.runtime
 	exec $(BIN)/rtmpd serve
 
+dist/.built: $(VENV)/.runtime hatch_build.py pyproject.toml README.md LICENSE $(shell find server -name '*.py')
+	rm -f dist/*.whl
+	HATCH_BUILD_HOOKS_ENABLE=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	touch $@
+
+wheel: dist/.built
+
+$(COMPILED_VENV)/.dev: dist/.built
+	test -x $(COMPILED_BIN)/python || $(PYTHON) -m venv $(COMPILED_VENV)
+	$(COMPILED_BIN)/python -m pip install --quiet --disable-pip-version-check "$$(echo ./dist/*.whl)[dev]"
+	$(COMPILED_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
+	touch $@
+
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not interop" -n auto
+
+# The script and not python -m, which would put this directory on the path.
+test-compiled: $(COMPILED_VENV)/.dev
+	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o pythonpath=tests -m "not interop" -n auto
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -50,4 +72,4 @@ bench-gate: $(VENV)/.dev
 	$(BIN)/python bench/regression/gate.py
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED_VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,52 @@
+"""The hot modules run in the form that is wanted, compiled or not, and rtmpd says which."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tomllib
+from importlib import import_module
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+import pytest
+from command_kit import RTMPD, TIMEOUT
+from rtmpd_process import rtmpd
+
+import rtmpd as package
+from rtmpd.rtmp.form import form
+
+ROOT = Path(__file__).parent.parent
+WHEEL = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+HOT = WHEEL["hooks"]["custom"]["modules"]
+COMPILED = os.environ.get("EXPECT_COMPILED") == "1"
+"""Set by ``make test-compiled``, which runs the tests against the wheel."""
+EXPECTED = "compiled" if COMPILED else "pure Python"
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_every_hot_module_is_loaded_in_the_form_that_is_tested(name: str) -> None:
+    spec = import_module(name).__spec__
+    assert spec is not None
+    assert spec.origin is not None
+    assert spec.origin.endswith(tuple(EXTENSION_SUFFIXES) if COMPILED else ".py")
+    assert form() == EXPECTED
+
+
+def test_the_command_and_the_server_run_in_the_form_that_is_tested() -> None:
+    said = subprocess.run([RTMPD, "--version"], capture_output=True, text=True, timeout=TIMEOUT, check=True)
+    assert said.stdout.startswith(f"rtmpd {package.__version__} ({EXPECTED}, ")
+    with rtmpd() as server:
+        assert f'form="{EXPECTED}"' in server.get("/metrics")
+
+
+def test_the_wheel_is_pure_python_unless_it_is_asked_for_otherwise() -> None:
+    assert WHEEL["hooks"]["custom"]["enable-by-default"] is False
+    assert list((ROOT / "server").rglob("*.so")) == [], "it would shadow the source that is edited"
+
+
+def test_the_sources_are_installed_in_either_form() -> None:
+    """Tracebacks show their lines."""
+    for name in HOT:
+        origin = Path(str(import_module(name).__file__))
+        assert origin.with_name(f"{name.rpartition('.')[2]}.py").is_file(), name
