@@ -1,21 +1,31 @@
 """AMF0 and AMF3 values (Adobe AMF0 specification of 2007, AMF3 of 2013): the one place that imports pyamf.
 
-pyamf does the coding. It is caged: left alone it imports and instantiates classes named on the wire, parses
-XML, inflates byte arrays and leaks a dozen kinds of exception. So its class loader is replaced, and
-``amf_scan`` walks every body first, refusing what must not reach it.
+pyamf does the decoding, and all of AMF3. It is caged: left alone it imports and instantiates classes named on
+the wire, parses XML, inflates byte arrays and leaks a dozen kinds of exception. So its class loader is
+replaced, and ``amf_scan`` walks every body first, refusing what must not reach it. AMF0 is written without
+pyamf, because every player is told half a dozen things before its first frame.
 """
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from struct import Struct
 from typing import Any, Final, TypeAlias
 
 from rtmpd.exceptions import AmfError, UsageError
 from rtmpd.rtmp import amf_scan
-from rtmpd.rtmp.amf_scan import MAX_DEPTH, MAX_VALUES, ObjectLayout, Property, object_layout, skip_value
+from rtmpd.rtmp.amf_scan import (
+    MAX_DEPTH,
+    MAX_VALUES,
+    OBJECT_END,
+    ObjectLayout,
+    Property,
+    object_layout,
+    skip_value,
+)
 
 with warnings.catch_warnings():
     # pyamf's own doing, at import alone: pkg_resources and datetime.utcfromtimestamp are deprecated.
@@ -95,7 +105,16 @@ class Date:
 
 
 _MAX_ENCODE_DEPTH: Final = 64
-_MAX_KEY_BYTES: Final = 0xFFFF
+_TOO_DEEP: Final = f"AMF values nested deeper than {_MAX_ENCODE_DEPTH}, or inside themselves"
+_MAX_SHORT_BYTES: Final = 0xFFFF
+"""Of names, and of strings but for those that get a marker of their own."""
+
+# A marker and what follows it.
+_head_short = Struct(">BH").pack
+_head_long = Struct(">BI").pack
+_pack_boolean = Struct(">B?").pack
+_pack_number = Struct(">Bd").pack
+_pack_date = Struct(">Bdh").pack
 
 AmfValue: TypeAlias = (
     "bool | float | int | str | bytes | list[AmfValue] | dict[str, AmfValue] | Undefined | Date | None"
@@ -136,15 +155,26 @@ def decode_amf3(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MA
 
 def encode_values(*values: AmfValue) -> bytes:
     """Encode as AMF0. Raises UsageError for what AMF0 cannot say (byte arrays among it)."""
-    encoder = _Amf0Encoder()
-    return _write(encoder, values, amf3=False)
+    out = bytearray()
+    try:
+        for value in values:
+            _write_amf0(out, value, 0)
+    except (OverflowError, UnicodeError) as error:
+        raise UsageError(f"cannot be encoded as AMF: {error!r}") from error
+    return bytes(out)
 
 
 def encode_amf3(value: AmfValue) -> bytes:
     """Encode one AMF3 value, without the AMF0 marker 0x11 before it. Raises UsageError."""
     encoder = _Amf3Encoder()
     try:
-        return _write(encoder, (value,), amf3=True)
+        _check_amf3(value, 0)
+        encoder.writeElement(value)
+        return bytes(encoder.stream.getvalue())
+    except UsageError:
+        raise
+    except Exception as error:
+        raise UsageError(f"cannot be encoded as AMF: {error!r}") from error
     finally:
         # It would keep every integer ever encoded.
         pyamf.amf3.ENCODED_INT_CACHE.clear()
@@ -169,35 +199,79 @@ def _plain(value: Any) -> AmfValue:
     return EcmaArray(properties) if isinstance(value, pyamf.MixedArray) else properties
 
 
-def _write(encoder: Any, values: Sequence[AmfValue], *, amf3: bool) -> bytes:
-    try:
-        for value in values:
-            _check_encodable(value, 0, amf3)
-            encoder.writeElement(value)
-    except UsageError:
-        raise
-    except Exception as error:
-        raise UsageError(f"cannot be encoded as AMF: {error!r}") from error
-    return bytes(encoder.stream.getvalue())
-
-
-def _check_encodable(value: object, depth: int, amf3: bool) -> None:
+def _write_amf0(out: bytearray, value: AmfValue, depth: int) -> None:
+    """Append one value. References are never written: no RTMP client but Flash follows them."""
     if depth > _MAX_ENCODE_DEPTH:
-        raise UsageError(f"AMF values nested deeper than {_MAX_ENCODE_DEPTH}, or inside themselves")
+        raise UsageError(_TOO_DEEP)
+    if isinstance(value, str):
+        text = value.encode()
+        if isinstance(value, XmlText):
+            out += _head_long(amf_scan.XML_DOCUMENT, len(text))
+        elif len(text) > _MAX_SHORT_BYTES:
+            out += _head_long(amf_scan.LONG_STRING, len(text))
+        else:
+            out += _head_short(amf_scan.STRING, len(text))
+        out += text
+    elif value is None:
+        out.append(amf_scan.NULL)
+    elif isinstance(value, bool):
+        out += _pack_boolean(amf_scan.BOOLEAN, value)
+    elif isinstance(value, int | float):
+        out += _pack_number(amf_scan.NUMBER, float(value))
+    elif isinstance(value, dict):
+        _write_amf0_object(out, value, depth)
+    elif isinstance(value, list | tuple):
+        out += _head_long(amf_scan.STRICT_ARRAY, len(value))
+        for item in value:
+            _write_amf0(out, item, depth + 1)
+    elif isinstance(value, Undefined):
+        out.append(amf_scan.UNDEFINED)
+    elif isinstance(value, Date):
+        out += _pack_date(amf_scan.DATE, float(value.milliseconds), 0)
+    else:
+        raise UsageError(f"AMF0 cannot say a {type(value).__name__}")
+
+
+def _write_amf0_object(out: bytearray, properties: dict[str, AmfValue], depth: int) -> None:
+    if isinstance(properties, TypedObject):
+        out.append(amf_scan.TYPED_OBJECT)
+        out += _amf0_key(properties.alias)
+    elif isinstance(properties, EcmaArray):
+        out += _head_long(amf_scan.ECMA_ARRAY, len(properties))
+    else:
+        out.append(amf_scan.OBJECT)
+    for key, value in properties.items():
+        out += _amf0_key(key)
+        _write_amf0(out, value, depth + 1)
+    out += OBJECT_END
+
+
+def _amf0_key(key: str) -> bytes:
+    text = _key_bytes(key)
+    return len(text).to_bytes(2, "big") + text
+
+
+def _key_bytes(key: object) -> bytes:
+    if not isinstance(key, str) or len(text := key.encode()) > _MAX_SHORT_BYTES:
+        raise UsageError(f"not a property name in AMF: {key!r:.80}")
+    return text
+
+
+def _check_amf3(value: object, depth: int) -> None:
+    if depth > _MAX_ENCODE_DEPTH:
+        raise UsageError(_TOO_DEEP)
     if isinstance(value, dict):
         for key, item in value.items():
-            if not isinstance(key, str) or len(key.encode()) > _MAX_KEY_BYTES or (amf3 and not key):
-                raise UsageError(f"not a property name in AMF: {key!r:.80}")
-            _check_encodable(item, depth + 1, amf3)
+            if not _key_bytes(key):
+                raise UsageError("an empty name ends an object in AMF3")
+            _check_amf3(item, depth + 1)
         if isinstance(value, TypedObject):
-            _check_encodable({value.alias: None}, depth, amf3)
+            _check_amf3({value.alias: None}, depth)
     elif isinstance(value, list | tuple):
         for item in value:
-            _check_encodable(item, depth + 1, amf3)
-    elif not (value is None or isinstance(value, bool | int | float | str | Undefined | Date)) and not (
-        amf3 and isinstance(value, bytes)
-    ):
-        raise UsageError(f"AMF{3 if amf3 else 0} cannot say a {type(value).__name__}")
+            _check_amf3(item, depth + 1)
+    elif not (value is None or isinstance(value, bool | int | float | str | bytes | Undefined | Date)):
+        raise UsageError(f"AMF3 cannot say a {type(value).__name__}")
 
 
 def _text(data: bytes) -> str:
@@ -278,51 +352,6 @@ class _Amf3Decoder(pyamf.amf3.Decoder):
         value = read(header >> 1)
         self.context.addObject(value)
         return value
-
-
-class _Amf0Encoder(pyamf.amf0.Encoder):
-    """pyamf's encoder with our types, and without references: no RTMP client but Flash follows them."""
-
-    def getTypeFunc(self, data: Any) -> Any:
-        for type_, write in (
-            (XmlText, self.writeXML),
-            (Undefined, self.writeUndefined),
-            (Date, self.writeDate),
-            (EcmaArray, self.writeMixedArray),
-            (TypedObject, self.writeTypedObject),
-            (dict, self.writeObject),
-            (bool, self.writeBoolean),
-            (int, self.writeNumber),
-        ):
-            if isinstance(data, type_):
-                return write
-        return super().getTypeFunc(data)
-
-    def writeReference(self, _value: Any) -> int:
-        return -1
-
-    def writeMixedArray(self, o: EcmaArray) -> None:
-        self.writeType(pyamf.amf0.TYPE_MIXEDARRAY)
-        self.stream.write_ulong(len(o))
-        self._writeDict(o)
-        self._writeEndObject()
-
-    def writeTypedObject(self, o: TypedObject) -> None:
-        self.writeType(pyamf.amf0.TYPE_TYPEDOBJECT)
-        self.serialiseString(o.alias)
-        self._writeDict(o)
-        self._writeEndObject()
-
-    def writeDate(self, d: Date) -> None:
-        self.writeType(pyamf.amf0.TYPE_DATE)
-        self.stream.write_double(d.milliseconds)
-        self.stream.write_short(0)
-
-    def writeXML(self, e: XmlText) -> None:
-        text = e.encode()
-        self.writeType(pyamf.amf0.TYPE_XML)
-        self.stream.write_ulong(len(text))
-        self.stream.write(text)
 
 
 class _Amf3Encoder(pyamf.amf3.Encoder):
