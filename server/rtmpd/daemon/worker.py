@@ -41,6 +41,9 @@ from rtmpd.web.server import AdminServer
 logger = logging.getLogger(__name__)
 
 _SAMPLE_INTERVAL = 1.0
+# The loop's own clock in finer steps: uvloop's stands still for a turn and counts whole milliseconds, too
+# coarse for what a flush to a few players costs.
+_clock = time.monotonic
 _GC_THRESHOLDS = (20_000, 20, 50)
 _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -66,19 +69,19 @@ class Worker:
         self._stats = ServerStats()
         self._loop_lag = Histogram(_LAG_BOUNDS)
         merge_window = config.stream.merge_window_ms / 1000
-        flusher = Flusher(loop.call_soon, loop.call_later, loop.time, merge_window)
+        flusher = Flusher(loop.call_soon, loop.call_later, _clock, merge_window)
         self._registry = Registry(flusher, self._stats, config.to_engine_limits())
         instance_id = secrets.token_hex(8)
         dialer = RelayDialer(instance_id, ca_file=config.relay.ca_file or None)
-        self._pushes = PushRelays(self._registry, dialer, loop.time, config.to_pushes())
-        self._pulls = PullRelays(self._registry, dialer, loop.time, config.to_pulls())
+        self._pushes = PushRelays(self._registry, dialer, _clock, config.to_pushes())
+        self._pulls = PullRelays(self._registry, dialer, _clock, config.to_pulls())
         self._registry.observe(self._pushes)
         self._registry.observe(self._pulls)
         context = ServerContext(
             registry=self._registry,
             authorizer=OpenPolicy(),
             stats=self._stats,
-            clock=loop.time,
+            clock=_clock,
             random_bytes=os.urandom,
             limits=config.rtmp.limits.to_limits(),
             settings=config.rtmp.to_settings(),
@@ -94,7 +97,7 @@ class Worker:
             loop_lag=self._loop_lag,
             memory_held=lambda: self._registry.budget.used,
             memory_limit=config.memory.max_bytes,
-            clock=loop.time,
+            clock=_clock,
             relays=self._relay_statuses,
         )
         page = MetricsPage(sources, config.metrics.max_streams)
@@ -153,15 +156,15 @@ class Worker:
         self._unready_reason = "shutting down"
         self._notifier.stopping("ending connections")
         logger.info("stopping")
-        started = time.monotonic()
+        started = _clock()
         await self._close(self._config.shutdown.drain_timeout)
-        logger.info("stopped", extra={"fields": {"duration": round(time.monotonic() - started, 3)}})
+        logger.info("stopped", extra={"fields": {"duration": round(_clock() - started, 3)}})
 
     async def _close(self, grace: float) -> None:
-        started = time.monotonic()
+        started = _clock()
         await asyncio.gather(self._server.close(grace), self._pulls.close())
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
-        await self._pushes.close(max(grace - (time.monotonic() - started), 0.0))
+        await self._pushes.close(max(grace - (_clock() - started), 0.0))
         for _, admin in self._admins:
             await admin.close()
         await self._tasks.wait_closed()
@@ -176,7 +179,7 @@ class Worker:
     async def _sample(self) -> None:
         while True:
             await asyncio.sleep(_SAMPLE_INTERVAL)
-            self._registry.sample(asyncio.get_running_loop().time())
+            self._registry.sample(_clock())
 
     async def _feed_watchdog(self, interval: float) -> None:
         while True:
