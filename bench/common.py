@@ -34,6 +34,16 @@ Quick = Annotated[
 Repeat = Annotated[int, typer.Option("--repeat", min=1, help="Rounds; every server takes part in each.")]
 Seconds = Annotated[float, typer.Option("--seconds", min=0.5, help="Length of each measurement.")]
 ServerCore = Annotated[int, typer.Option("--server-core", min=0, help="The core of the server.")]
+Rtmpd = Annotated[
+    Path,
+    typer.Option(
+        "--rtmpd",
+        exists=True,
+        dir_okay=False,
+        show_default=False,
+        help="Another rtmpd to measure, such as .venv-compiled/bin/rtmpd.",
+    ),
+]
 LoadCore = Annotated[int, typer.Option("--load-core", min=0, help="The core of players and publishers.")]
 DrainMs = Annotated[
     float,
@@ -43,6 +53,7 @@ DrainMs = Annotated[
         help="Have most players read only so often; acknowledgements are late then, as from far away.",
     ),
 ]
+DEFAULT_RTMPD = servers.RTMPD
 DEFAULT_AGAINST = "nginx,nms"
 DEFAULT_REPEAT = 3
 DEFAULT_SECONDS = 8.0
@@ -78,7 +89,7 @@ class Load:
     """A ``rtmpd bench`` process, followed phase by phase."""
 
     def __init__(self, core: int, what: str, *arguments: str) -> None:
-        command = ["taskset", "--cpu-list", str(core), servers.RTMPD, "bench", what, "--json"]
+        command = ["taskset", "--cpu-list", str(core), str(servers.RTMPD), "bench", what, "--json"]
         self._process = subprocess.Popen(
             [*command, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         )
@@ -127,6 +138,7 @@ class Bench:
     repeat: int
     server_core: int
     load_core: int
+    rtmpd: Path = DEFAULT_RTMPD
     rows: list[Row] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -146,7 +158,7 @@ class Bench:
 
     @contextlib.contextmanager
     def server(self, variant: Variant) -> Iterator[Server]:
-        with servers.running(variant, self.server_core) as server:
+        with servers.running(variant, self.server_core, self.rtmpd.absolute()) as server:
             yield server
 
     def rounds(self, cases: Sequence[Any]) -> Iterator[tuple[int, Any, Variant]]:
@@ -177,7 +189,8 @@ class Bench:
         Rows are grouped by server and ``key``; ``columns`` maps a field to its title; ``ratio`` is the field
         that is put in relation to nginx-rtmp's in the same round.
         """
-        where = {**machine(), **servers.versions(self.variants), "command": " ".join(["python", *sys.argv])}
+        found = servers.versions(self.variants, self.rtmpd.absolute())
+        where = {**machine(), **found, "command": " ".join(["python", *sys.argv])}
         about = {
             "benchmark": self.name,
             "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

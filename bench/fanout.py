@@ -24,6 +24,7 @@ def main(
     drain_ms: common.DrainMs = 0.0,
     server_core: common.ServerCore = 0,
     load_core: common.LoadCore = 1,
+    rtmpd: common.Rtmpd = common.DEFAULT_RTMPD,
 ) -> None:
     """Measure fan-out at merge windows of 0 and 350 ms and at the default, against other servers."""
     variants = [common.RTMPD, common.RTMPD_AT_ONCE, common.RTMPD_50_MS, common.RTMPD_350_MS]
@@ -31,7 +32,7 @@ def main(
     counts = [int(part) for part in players.split(",")]
     if quick:
         counts, repeat, seconds = [50], 1, 2.0
-    bench = Bench(common.named("fanout", quick), variants, seconds, repeat, server_core, load_core)
+    bench = Bench(common.named("fanout", quick), variants, seconds, repeat, server_core, load_core, rtmpd)
     for number, count, variant in bench.rounds(counts):
         case = {"players": count, "drain_ms": drain_ms}
         bench.attempt(number, case, variant, partial(_measure, bench, variant, count, drain_ms))

@@ -25,6 +25,7 @@ def main(
     seconds: common.Seconds = common.DEFAULT_SECONDS,
     server_core: common.ServerCore = 0,
     load_core: common.LoadCore = 1,
+    rtmpd: common.Rtmpd = common.DEFAULT_RTMPD,
 ) -> None:
     """Measure ingest at several chunk sizes, against other servers."""
     variants = [common.RTMPD, *common.others(against)]
@@ -32,7 +33,7 @@ def main(
     sizes = [int(part) for part in chunk_sizes.split(",")]
     if quick:
         counts, sizes, repeat, seconds = [20], [128, 4096], 1, 2.0
-    bench = Bench(common.named("ingest", quick), variants, seconds, repeat, server_core, load_core)
+    bench = Bench(common.named("ingest", quick), variants, seconds, repeat, server_core, load_core, rtmpd)
     for number, (count, size), variant in bench.rounds(list(product(counts, sizes))):
         case = {"publishers": count, "chunk_size": size}
         bench.attempt(number, case, variant, partial(_measure, bench, variant, count, size))

@@ -27,13 +27,14 @@ def main(
     repeat: common.Repeat = common.DEFAULT_REPEAT,
     server_core: common.ServerCore = 0,
     load_core: common.LoadCore = 1,
+    rtmpd: common.Rtmpd = common.DEFAULT_RTMPD,
 ) -> None:
     """Measure time to first frame and the cost of a connection, against other servers."""
     alone, together, connects = (8, 30, 100) if quick else (40, 500, 2000)
     if quick:
         repeat = 1
     variants = [common.RTMPD, *common.others(against)]
-    bench = Bench(common.named("join", quick), variants, 1.0, repeat, server_core, load_core)
+    bench = Bench(common.named("join", quick), variants, 1.0, repeat, server_core, load_core, rtmpd)
     cases = {
         "alone": partial(_join, bench, players=alone, rate=_ALONE_RATE),
         "together": partial(_join, bench, players=together, rate=float(together)),

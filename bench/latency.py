@@ -23,13 +23,14 @@ def main(
     drain_ms: common.DrainMs = 0.0,
     server_core: common.ServerCore = 0,
     load_core: common.LoadCore = 1,
+    rtmpd: common.Rtmpd = common.DEFAULT_RTMPD,
 ) -> None:
     """Measure latency at the default merge window and at none, with the CPU that it costs."""
     variants = [common.RTMPD, common.RTMPD_AT_ONCE, *common.others(against)]
     counts = [int(part) for part in players.split(",")]
     if quick:
         counts, repeat, seconds = [5], 1, 2.0
-    bench = Bench(common.named("latency", quick), variants, seconds, repeat, server_core, load_core)
+    bench = Bench(common.named("latency", quick), variants, seconds, repeat, server_core, load_core, rtmpd)
     for number, count, variant in bench.rounds(counts):
         case = {"players": count, "drain_ms": drain_ms}
         bench.attempt(number, case, variant, partial(_measure, bench, variant, count, drain_ms))

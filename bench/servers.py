@@ -21,7 +21,8 @@ import typer
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path(__file__).resolve().parent / ".cache"
-RTMPD = str(Path(sys.executable).with_name("rtmpd"))
+RTMPD = Path(sys.executable).with_name("rtmpd")
+"""Of the environment that the benchmark runs in: the load generator, and the server unless told otherwise."""
 NODE_MEDIA_SERVER = "4.4.3"
 NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 APP = "live"
@@ -85,13 +86,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(variant: Variant, core: int) -> Iterator[Server]:
+def running(variant: Variant, core: int, rtmpd: Path = RTMPD) -> Iterator[Server]:
     """Start a server on ``core``, end it by its process id. Raises ``RuntimeError`` if it does not start."""
     with tempfile.TemporaryDirectory(prefix="rtmpd-bench-") as name:
         directory = Path(name)
         directory.chmod(0o755)  # nginx's worker is another user.
         port, other_port = _free_ports(2)
-        command = _COMMANDS[variant.kind](variant, directory, port, other_port)
+        if variant.kind == "rtmpd":
+            command = _rtmpd_command(rtmpd, variant, port, other_port)
+        else:
+            command = _OTHER_COMMANDS[variant.kind](directory, port, other_port)
         with (directory / "log").open("wb") as log:
             process = _start(command, core, log)
             try:
@@ -114,10 +118,10 @@ def require(variants: Sequence[Variant]) -> None:
         raise typer.BadParameter("taskset is missing: apt-get install util-linux")
 
 
-def versions(variants: Sequence[Variant]) -> dict[str, str]:
-    """Of rtmpd and of each server that is compared."""
+def versions(variants: Sequence[Variant], rtmpd: Path = RTMPD) -> dict[str, str]:
+    """Of rtmpd, which says whether it is compiled, and of each server that is compared."""
     kinds = {variant.kind for variant in variants}
-    found = {"rtmpd": _output([RTMPD, "--version"])}
+    found = {"rtmpd": _output([str(rtmpd), "--version"])}
     if "nginx" in kinds:
         module = _output(["dpkg-query", "--show", "libnginx-mod-rtmp"]).replace("\t", " ")
         found["nginx"] = f"{_output(['nginx', '-v']).removeprefix('nginx version: ')}, {module}"
@@ -126,7 +130,7 @@ def versions(variants: Sequence[Variant]) -> dict[str, str]:
     return found
 
 
-def _rtmpd_command(variant: Variant, _directory: Path, port: int, admin_port: int) -> list[str]:
+def _rtmpd_command(rtmpd: Path, variant: Variant, port: int, admin_port: int) -> list[str]:
     settings = [
         f"rtmp.listen=127.0.0.1:{port}",
         f"admin.listen=127.0.0.1:{admin_port}",
@@ -138,10 +142,10 @@ def _rtmpd_command(variant: Variant, _directory: Path, port: int, admin_port: in
         *variant.settings,
     ]
     arguments = [part for setting in settings for part in ("--set", setting)]
-    return [RTMPD, "serve", *arguments]
+    return [str(rtmpd), "serve", *arguments]
 
 
-def _nginx_command(_variant: Variant, directory: Path, port: int, _other: int) -> list[str]:
+def _nginx_command(directory: Path, port: int, _other: int) -> list[str]:
     config = directory / "nginx.conf"
     config.write_text(
         f"""
@@ -164,7 +168,7 @@ rtmp {{
     return ["nginx", "-c", str(config), "-p", str(directory), "-e", str(directory / "error.log")]
 
 
-def _node_media_server_command(_variant: Variant, directory: Path, port: int, http_port: int) -> list[str]:
+def _node_media_server_command(directory: Path, port: int, http_port: int) -> list[str]:
     config = directory / "config.json"
     secrets = {"secret": "bench", "jwt": {"secret": "bench", "users": []}}
     document = {
@@ -180,7 +184,7 @@ def _node_media_server_command(_variant: Variant, directory: Path, port: int, ht
     return ["node", str(_node_media_server() / "bin" / "app.js"), "-c", str(config)]
 
 
-_COMMANDS = {"rtmpd": _rtmpd_command, "nginx": _nginx_command, "nms": _node_media_server_command}
+_OTHER_COMMANDS = {"nginx": _nginx_command, "nms": _node_media_server_command}
 
 
 def _node_media_server() -> Path:

@@ -28,12 +28,15 @@ def main(
     seconds: common.Seconds = 60.0,
     server_core: common.ServerCore = 0,
     load_core: common.LoadCore = 1,
+    rtmpd: common.Rtmpd = common.DEFAULT_RTMPD,
 ) -> None:
     """Measure the others' latency and the server's memory, without and with slow players."""
     if quick:
         players, stalled, bitrate, repeat, seconds = 50, 10, 8_000_000, 1, 6.0
     variants = [common.RTMPD, *common.others(against)]
-    bench = Bench(common.named("slow_players", quick), variants, seconds, repeat, server_core, load_core)
+    bench = Bench(
+        common.named("slow_players", quick), variants, seconds, repeat, server_core, load_core, rtmpd
+    )
     for number, slow, variant in bench.rounds([0, stalled]):
         case = {"players": players, "stalled": slow}
         bench.attempt(number, case, variant, partial(_measure, bench, variant, players, slow, bitrate))

@@ -20,12 +20,15 @@ def main(
     seconds: common.Seconds = common.DEFAULT_SECONDS,
     server_core: common.ServerCore = 0,
     load_core: common.LoadCore = 1,
+    rtmpd: common.Rtmpd = common.DEFAULT_RTMPD,
 ) -> None:
     """Measure many streams with few players each, against other servers."""
     if quick:
         publishers, repeat, seconds = 10, 1, 2.0
     variants = [common.RTMPD, common.RTMPD_AT_ONCE, *common.others(against)]
-    bench = Bench(common.named("small_streams", quick), variants, seconds, repeat, server_core, load_core)
+    bench = Bench(
+        common.named("small_streams", quick), variants, seconds, repeat, server_core, load_core, rtmpd
+    )
     case = (publishers, players_each)
     for number, _, variant in bench.rounds([case]):
         row = {"publishers": publishers, "players_each": players_each}
