@@ -172,7 +172,7 @@ class _NullPublisher:
 
 
 def _publication() -> tuple[Registry, Flusher, Publication]:
-    flusher = Flusher(lambda _: None, lambda _, __: None, lambda: _NOW, 0.0)
+    flusher = Flusher(lambda _: None, lambda _, __: None, lambda: _NOW, lambda: _NOW, 0.0)
     registry = Registry(flusher, ServerStats(), EngineLimits())
     return registry, flusher, registry.claim(StreamKey("live", "cam"), _NullPublisher(), _NOW)
 

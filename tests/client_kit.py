@@ -41,7 +41,7 @@ async def real_server(context: ssl.SSLContext | None = None, host: str = "127.0.
     """The real server on a port of its own."""
     loop = asyncio.get_running_loop()
     stats = ServerStats()
-    registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time, 0.0), stats)
+    registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time, loop.time, 0.0), stats)
     server_context = ServerContext(
         registry=registry,
         authorizer=OpenDoor(),

@@ -171,7 +171,7 @@ class House:
     stats: ServerStats = field(default_factory=ServerStats)
 
     def __post_init__(self) -> None:
-        flusher = Flusher(self.loop.call_soon, self.loop.call_later, self.loop.clock)
+        flusher = Flusher(self.loop.call_soon, self.loop.call_later, self.loop.clock, self.loop.clock)
         self.registry = Registry(flusher, self.stats, self.limits)
 
     @property

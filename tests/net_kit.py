@@ -269,7 +269,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     before = asyncio.all_tasks()
     stats = ServerStats()
-    registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time), stats, engine)
+    registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time, loop.time), stats, engine)
     defaults = ServerContext(
         registry=registry,
         authorizer=OpenDoor(),
@@ -299,6 +299,7 @@ async def serve(
     assert (house.open_connections, stats.publishers, stats.players) == (0, 0, 0)
     assert registry.budget.used == 0
     assert sock.fileno() == -1
+    assert (context.sweeper._timer, context.sweeper._between, context.sweeper._members) == (None, None, {})
     # A last flush may still be due, within the merge window.
     assert [timer for timer in pending_timers(loop) if timer.when() > loop.time() + 0.1] == []
 

@@ -145,7 +145,7 @@ async def serve(
     """Run a server that pushes app ``live`` to ``push`` and pulls it by ``pull``."""
     loop = asyncio.get_running_loop()
     stats = ServerStats()
-    registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time, 0.0), stats)
+    registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time, loop.time, 0.0), stats)
     context = ServerContext(
         registry=registry,
         authorizer=OpenDoor(),

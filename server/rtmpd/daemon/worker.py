@@ -69,7 +69,7 @@ class Worker:
         self._stats = ServerStats()
         self._loop_lag = Histogram(_LAG_BOUNDS)
         merge_window = config.stream.merge_window_ms / 1000
-        flusher = Flusher(loop.call_soon, loop.call_later, _clock, merge_window)
+        flusher = Flusher(loop.call_soon, loop.call_later, _clock, time.thread_time, merge_window)
         self._registry = Registry(flusher, self._stats, config.to_engine_limits())
         instance_id = secrets.token_hex(8)
         dialer = RelayDialer(instance_id, ca_file=config.relay.ca_file or None)
