@@ -25,7 +25,7 @@ setup(name="rtmpd", ext_modules=mypycify({paths!r}, opt_level="3", multi_file=Tr
 
 
 class CompileHook(BuildHookInterface[Any]):
-    """Adds the compiled modules to a wheel, beside their sources, which tracebacks show."""
+    """Adds the compiled modules to a wheel, beside their sources, which tracebacks name by file and line."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it packs the wheel."""
@@ -49,7 +49,7 @@ class CompileHook(BuildHookInterface[Any]):
         """The directory with what has been compiled, laid out like the wheel."""
         sources, compiled = work / "sources", work / "compiled"
         shutil.copytree(Path(self.root, "server"), sources, ignore=shutil.ignore_patterns("__pycache__"))
-        # Named from the source root, so that tracebacks name them so and find their lines below sys.path.
+        # From the source root on: tracebacks name the files as they are named here.
         paths = [f"{module.replace('.', '/')}.py" for module in self.config["modules"]]
         options = ["--config-file", str(Path(self.root, "pyproject.toml"))]
         (work / "setup.py").write_text(_SETUP.format(paths=[*options, *paths]))

@@ -46,7 +46,7 @@ def test_the_wheel_is_pure_python_unless_it_is_asked_for_otherwise() -> None:
 
 
 def test_the_sources_are_installed_in_either_form() -> None:
-    """Tracebacks show their lines."""
+    """Tracebacks name them by file and line."""
     for name in HOT:
         origin = Path(str(import_module(name).__file__))
         assert origin.with_name(f"{name.rpartition('.')[2]}.py").is_file(), name
