@@ -50,7 +50,7 @@ _BEYOND_POLICY: Final = 20.0
 """Seconds that the kernel waits for a player longer than the slow-player policy, whose decision it is."""
 _READ_SIZE: Final = 64 * 1024
 _MAX_READS: Final = 16
-"""Of one connection in one round of the sweeper, so that a fast one does not hold up the others."""
+"""Of one connection before the sweeper goes on to others, so that a fast one does not hold them up."""
 _numbers = itertools.count(1)
 
 
@@ -195,23 +195,32 @@ class Connection(asyncio.Protocol):
         if self._reading:
             self.transport.resume_reading()
 
-    def sweep(self) -> None:
+    def sweep(self) -> bool:
         for _ in range(_MAX_READS):
-            if not self._reading:
-                return
+            # What was read last may have ended the publish, asked for something, or been too much.
+            if not (self._swept and self._reading):
+                return False
             try:
                 data = os.read(self._fileno, _READ_SIZE)
             except BlockingIOError:
-                return
+                return False
             except OSError:
+                # The kernel says it once: the transport would hear of an orderly end.
+                self.context.sweeper.remove(self)
                 self.transport.abort()
-                return
+                return False
             if not data:
                 self.context.sweeper.remove(self)  # The transport meets the end of the stream as well.
-                return
+                return False
             self.data_received(data)
             if len(data) < _READ_SIZE:
-                return
+                return False
+        return self._swept and self._reading
+
+    def sweep_failed(self, error: Exception) -> None:
+        logger.error("reading failed", exc_info=error, extra={"fields": self._fields()})
+        self._end_reason = CloseReason.INTERNAL_ERROR
+        self.transport.abort()
 
     # For the publish and play flows
 
@@ -329,7 +338,8 @@ class Connection(asyncio.Protocol):
             self._publishers[event.stream_id] = publisher
             self.session.accept_publish(event.stream_id, clock(), publisher.receive)
             self._gate.identified(self, "publishing")
-            if self._fileno >= 0:
+            # What came behind the request may have made the engine close us.
+            if self._fileno >= 0 and not self._over:
                 self.context.sweeper.add(self)
 
     async def _answer_play(self, event: PlayRequested) -> None:
@@ -408,8 +418,9 @@ class Connection(asyncio.Protocol):
 
     def _release(self) -> None:
         """Take everything this connection publishes and plays out of the engine."""
-        self._tasks.cancel()
+        # First of all: the next step may be that the file descriptor becomes another connection's.
         self.context.sweeper.remove(self)
+        self._tasks.cancel()
         publishers, self._publishers = self._publishers, {}
         players, self._players = self._players, {}
         for publisher in publishers.values():
@@ -459,6 +470,7 @@ class Connection(asyncio.Protocol):
 
     def _on_timer(self) -> None:
         if self._throttle is None:  # Whoever is made to wait cannot be late.
+            self.context.sweeper.read_now(self)  # Nor what waits for the next round.
             self.session.handle_timeout(self.context.clock())
             self.advance()
         if not self._over:
