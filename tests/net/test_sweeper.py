@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import ssl
@@ -93,8 +94,8 @@ class Member:
         self.moves += 1
 
     def sweep(self) -> bool:
-        assert self.swept
         self.reads += 1
+        assert self.swept
         return bool(self.on_sweep())
 
     def sweep_failed(self, error: Exception) -> None:
@@ -789,24 +790,24 @@ async def test_tls_is_left_to_its_transport(reads: Reads) -> None:
         listener = await asyncio.get_running_loop().create_server(
             lambda: Connection(house.context, house.server), "127.0.0.1", 0, ssl=ours
         )
-        encoders = await publishers(house)
-        port = listener.sockets[0].getsockname()[1]
-        link = await asyncio.open_connection("127.0.0.1", port, ssl=theirs, server_hostname="localhost")
-        client = Client(*link)
-        house.clients.append(client)
-        await (await client.handshake()).publish("secret")
-        players = [await (await house.client()).play(name) for name in ("secret", "cam0")]
-        for encoder in (client, encoders[0]):
-            encoder.send(*HEADERS, (0, keyframe("A")))
-        for player in players:
-            await player.until("1: A@0")
-        encrypted = connection_of(house, "secret")
-        assert swept(house) == ENOUGH
-        assert encrypted._socket.fileno() not in reads.of
-        assert connection_of(house)._fileno in reads.of
-        listener.close()
-        await client.close()
-        await eventually(lambda: house.stats.publishers == ENOUGH)
+        with contextlib.closing(listener):
+            encoders = await publishers(house)
+            port = listener.sockets[0].getsockname()[1]
+            link = await asyncio.open_connection("127.0.0.1", port, ssl=theirs, server_hostname="localhost")
+            client = Client(*link)
+            house.clients.append(client)
+            await (await client.handshake()).publish("secret")
+            players = [await (await house.client()).play(name) for name in ("secret", "cam0")]
+            for encoder in (client, encoders[0]):
+                encoder.send(*HEADERS, (0, keyframe("A")))
+            for player in players:
+                await player.until("1: A@0")
+            encrypted = connection_of(house, "secret")
+            assert swept(house) == ENOUGH
+            assert encrypted._socket.fileno() not in reads.of
+            assert connection_of(house)._fileno in reads.of
+            await client.close()
+            await eventually(lambda: house.stats.publishers == ENOUGH)
 
 
 class Breaks:

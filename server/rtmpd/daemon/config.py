@@ -231,7 +231,8 @@ class StreamConfig(Section):
 
     merge_window_ms: Annotated[Milliseconds, Field(le=1000)] = 50
     """A busy server gathers media for up to this long and writes it at once; an idle one does not wait.
-    0 never waits."""
+    One with many publishers also waits up to this long between one look at their sockets and the next, and
+    four times as long for those that nobody watches. 0 never waits."""
     max_streams: Count = 1_000
     """Streams with a publisher at a time; 0 is any number."""
     max_waiting_names: Positive = _ENGINE.max_waiting_names

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from time import perf_counter
+from time import thread_time
 from typing import Final, Protocol
 
 MAX_SHARE: Final = 0.02
-"""Share of wall time that reading may take before what arrives waits for the next round."""
+"""Share of the time that reading may take before what arrives waits for the next round."""
 ENOUGH: Final = 16
 """Connections from which rounds pay: with fewer, the event loop reads each as it has something."""
 UNWATCHED_EVERY: Final = 4
@@ -43,22 +43,23 @@ class Sweepable(Protocol):
 class Sweeper:
     """Reads many connections in rounds, one system call each, instead of a wake-up for every packet of each.
 
-    A wake-up costs more than the packet that it brings. The time from one round to the next follows their
-    measured cost so that they take ``MAX_SHARE`` of the time, and never exceeds ``window`` (seconds), which
-    is thus what rounds add to the latency at most; a window of 0 leaves every connection to the event loop.
-    What nobody watches is not late for anybody, and is read in every fourth round. Who sends more than is
-    read at once is read again before the next round, so that a wide interval costs it no throughput.
+    A wake-up costs more than the packet that it brings. The time from one round to the next follows what they
+    cost by ``cpu_clock()`` (seconds that this thread has worked), so that they take ``MAX_SHARE`` of the
+    time, and never exceeds ``window`` (seconds), which is thus what rounds add to the latency at most; a
+    window of 0 leaves every connection to the event loop. What nobody watches is not late for anybody, and is
+    read in every fourth round. Who sends more than is read at once is read again before the next round, so
+    that a wide interval costs it no throughput.
     """
 
     def __init__(
         self,
         call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
         window: float = 0.05,
-        clock: Callable[[], float] = perf_counter,
+        cpu_clock: Callable[[], float] = thread_time,
     ) -> None:
         self._call_later = call_later
         self._window = window
-        self._clock = clock
+        self._cpu_clock = cpu_clock
         self._members: dict[Sweepable, None] = {}
         self._unfinished: set[Sweepable] = set()
         """Members that had more to read than is read at once."""
@@ -124,7 +125,7 @@ class Sweeper:
         self._read(members)
 
     def _read(self, members: list[Sweepable]) -> None:
-        started = self._clock()
+        started = self._cpu_clock()
         for member in members:
             # Reading one may take others off the list, and end the rounds with that.
             if self._timer is not None and member in self._members:
@@ -134,6 +135,6 @@ class Sweeper:
                 except Exception as error:  # noqa: BLE001 - sweep_failed logs it
                     self.remove(member)
                     member.sweep_failed(error)
-        self._cost += self._clock() - started
+        self._cost += self._cpu_clock() - started
         if self._unfinished and self._between is None:
             self._between = self._call_later(SHORTEST, self._finish)
