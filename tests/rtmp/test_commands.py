@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from rtmpd.rtmp.commands import (
     on_status,
     parse_command,
     parse_data,
+    parse_request,
     result,
     serialize_command,
     status_object,
@@ -127,6 +129,49 @@ def test_any_bytes_give_a_command_or_an_amf_error(body: bytes, type_: int) -> No
         return
     assert command.name == "f"
     assert 0 <= command.transaction_id < 2**53
+
+
+# parse_request
+
+
+def command_or_reason(
+    parse: Callable[[Message, Limits], Command], body: bytes, type_: int, limits: Limits = LIMITS
+) -> Command | str:
+    try:
+        return parse(message(body, type_), limits)
+    except AmfError as error:
+        return error.reason
+
+
+@given(st.binary(max_size=80), st.sampled_from([17, 20]), st.sampled_from([b"", b"\x02\x00\x01f"]))
+def test_a_request_is_what_the_same_command_is_however_often_it_comes(
+    body: bytes, type_: int, prefix: bytes
+) -> None:
+    expected = repr(command_or_reason(parse_command, prefix + body, type_))
+    for _ in range(2):
+        assert repr(command_or_reason(parse_request, prefix + body, type_)) == expected
+
+
+def test_what_many_clients_say_is_decoded_once() -> None:
+    said = message(encode_values("connect", 1, {"app": "live"}))
+    again = message(encode_values("connect", 1, {"app": "live"}))
+    assert parse_request(said, LIMITS) is parse_request(again, LIMITS)
+    assert parse_request(said, LIMITS).amf3 is False
+    assert parse_request(message(said.payload, MessageType.COMMAND_AMF3), LIMITS).amf3 is True
+
+
+@pytest.mark.parametrize("argument", ["x" * 512, [None] * 64], ids=["long", "many values"])
+def test_what_is_not_small_is_not_remembered(argument: AmfValue) -> None:
+    said = message(encode_values("play", 1, None, argument))
+    assert parse_request(said, LIMITS) == parse_request(said, LIMITS) == parse_command(said, LIMITS)
+    assert parse_request(said, LIMITS) is not parse_request(said, LIMITS)
+
+
+def test_what_is_remembered_is_no_way_around_the_limits() -> None:
+    body = encode_values("f", 1, [[None]])
+    for limits in (LIMITS, replace(LIMITS, max_amf_depth=1), replace(LIMITS, max_amf_values=4)):
+        expected = command_or_reason(parse_command, body, 20, limits)
+        assert command_or_reason(parse_request, body, 20, limits) == expected
 
 
 # ConnectParams

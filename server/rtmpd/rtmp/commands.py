@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import Final, TypeGuard
 
@@ -63,8 +65,8 @@ class ConnectParams:
     audio_four_cc_info_map: dict[str, int] = field(default_factory=dict)
     caps_ex: int = 0
     """Bits of ``CapsEx``."""
-    connect_object: dict[str, AmfValue] = field(default_factory=dict, repr=False)
-    """The command object as it came, for whoever needs a property not named here."""
+    connect_object: Mapping[str, AmfValue] = field(default_factory=dict, repr=False)
+    """The command object as it came, for whoever needs a property not named here. Others may share it."""
     args: tuple[AmfValue, ...] = field(default=(), repr=False)
     """Optional user arguments after the command object."""
 
@@ -187,12 +189,36 @@ def parse_command(message: Message, limits: Limits) -> Command:
     nobody waits for the reply.
     """
     amf3 = message.type == MessageType.COMMAND_AMF3
-    values = _decode(message.payload, limits, skip_format=amf3)
+    return _parse_command(message.payload, amf3, limits.max_amf_depth, limits.max_amf_values)
+
+
+def parse_request(message: Message, limits: Limits) -> Command:
+    """``parse_command`` for servers: a thousand players that join say the same, byte for byte.
+
+    What is short is decoded once, for as long as it is remembered. The command and all that it holds then
+    belong to everybody who said it, so nobody may change them.
+    """
+    payload = message.payload
+    if len(payload) <= _SHORT_BYTES:
+        amf3 = message.type == MessageType.COMMAND_AMF3
+        with suppress(AmfError):  # Too many values to be remembered, or malformed: found out below.
+            return _remembered(payload, amf3, limits.max_amf_depth, min(limits.max_amf_values, _FEW_VALUES))
+    return parse_command(message, limits)
+
+
+def _parse_command(payload: bytes, amf3: bool, max_depth: int, max_values: int) -> Command:
+    values = _decode(payload, max_depth, max_values, skip_format=amf3)
     if not values or not isinstance(values[0], str):
         raise AmfError("bad_command", "a command message does not start with a name")
     transaction_id = _transaction_id(values[1]) if len(values) > 1 else 0.0
     command_object = values[2] if len(values) > 2 else None
     return Command(str(values[0]), transaction_id, command_object, tuple(values[3:]), amf3)
+
+
+_SHORT_BYTES: Final = 512
+_FEW_VALUES: Final = 64
+_remembered = lru_cache(maxsize=128)(_parse_command)
+"""Ten megabytes if somebody sets out to fill it, a few hundred kilobytes of what clients really say."""
 
 
 def serialize_command(command: Command) -> bytes:
@@ -203,7 +229,8 @@ def serialize_command(command: Command) -> bytes:
 def parse_data(message: Message, limits: Limits | None = None) -> tuple[str, list[AmfValue]]:
     """Handler name and arguments of a data message, type 18 or 15. Raises AmfError."""
     limits = limits or Limits()
-    values = _decode(message.payload, limits, skip_format=message.type == MessageType.DATA_AMF3)
+    amf3 = message.type == MessageType.DATA_AMF3
+    values = _decode(message.payload, limits.max_amf_depth, limits.max_amf_values, skip_format=amf3)
     if not values or not isinstance(values[0], str):
         raise AmfError("bad_data", "a data message does not start with a name")
     return str(values[0]), values[1:]
@@ -254,11 +281,11 @@ def connect_result(transaction_id: float, object_encoding: int, **extra: AmfValu
     return Command("_result", transaction_id, properties, (info,))
 
 
-def _decode(payload: bytes, limits: Limits, *, skip_format: bool) -> list[AmfValue]:
+def _decode(payload: bytes, max_depth: int, max_values: int, *, skip_format: bool) -> list[AmfValue]:
     # quirk(flash): types 15 and 17 start with a format selector, 0 in practice; some senders leave it out.
     if skip_format and payload[:1] == b"\x00":
         payload = payload[1:]
-    return amf.decode_values(payload, max_depth=limits.max_amf_depth, max_values=limits.max_amf_values)
+    return amf.decode_values(payload, max_depth=max_depth, max_values=max_values)
 
 
 def _transaction_id(value: AmfValue) -> float:

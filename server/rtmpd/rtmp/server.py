@@ -165,7 +165,7 @@ class ServerSession(Session):
     # Commands of the connection (section 7.2.1)
 
     def _handle_command(self, message: Message) -> None:
-        command = commands.parse_command(message, self.limits)
+        command = commands.parse_request(message, self.limits)
         shown_name = command.name[:_MAX_SHOWN_NAME]
         if self._phase is _Phase.CONNECT and command.name != "connect":
             raise ProtocolError("command_before_connect", f"{shown_name!r} came before connect")
