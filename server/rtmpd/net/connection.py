@@ -20,7 +20,6 @@ from rtmpd.net.keepalive import set_keepalive, set_user_timeout
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.playing import Player, ask_to_play
 from rtmpd.net.publishing import Publisher, ask_to_publish
-from rtmpd.net.tasks import TaskSet
 from rtmpd.net.via import check_via, via_of
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import StatusCode
@@ -89,7 +88,8 @@ class Connection(asyncio.Protocol):
         self._end_reason = CloseReason.CONNECTION_LOST
         self._end_detail = ""
         self._gate = gate
-        self._tasks = TaskSet()
+        self._request: asyncio.Task[None] | None = None
+        """Answers the publish or play that the session waits with."""
         self._publishers: dict[int, Publisher] = {}
         self._players: dict[int, Player] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -273,7 +273,8 @@ class Connection(asyncio.Protocol):
             case ConnectRequested():
                 self._connect(event)
             case PublishRequested() | PlayRequested():
-                self._tasks.start(self._answer(event), name=f"request-{self.number}")
+                answer = self._answer(event)
+                self._request = asyncio.get_running_loop().create_task(answer, name=f"request-{self.number}")
             case PublishEnded():
                 if (publisher := self._publishers.pop(event.stream_id, None)) is not None:
                     publisher.release(CloseReason.FINISHED)
@@ -319,6 +320,7 @@ class Connection(asyncio.Protocol):
                 await self._answer_publish(event)
             else:
                 await self._answer_play(event)
+            self._request = None  # What came behind it may be the next one.
             self.advance()
         except Exception:
             # Nobody may wait for an answer that never comes.
@@ -420,7 +422,8 @@ class Connection(asyncio.Protocol):
         """Take everything this connection publishes and plays out of the engine."""
         # First of all: the next step may be that the file descriptor becomes another connection's.
         self.context.sweeper.remove(self)
-        self._tasks.cancel()
+        if self._request is not None:
+            self._request.cancel()
         publishers, self._publishers = self._publishers, {}
         players, self._players = self._players, {}
         for publisher in publishers.values():
