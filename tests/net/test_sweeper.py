@@ -765,22 +765,28 @@ async def test_one_that_its_own_first_media_ended_is_not_read_in_rounds(
 
 async def test_a_deadline_waits_for_what_waits_for_its_round() -> None:
     rounds = Rounds()
-    async with serve(sweeper=rounds.sweeper) as house:
+    loop = asyncio.get_running_loop()
+    jump = 0.0
+    # The shortest of the limits says how often deadlines are looked at.
+    limits = Limits(ping_timeout=0.05)
+    async with serve(sweeper=rounds.sweeper, limits=limits, clock=lambda: loop.time() + jump) as house:
         encoders = await publishers(house)
-        for encoder in encoders[:2]:
+        connections = [connection_of(house, f"cam{n}") for n in range(ENOUGH)]
+        for encoder in encoders:
             encoder.send(*HEADERS)
-        late, silent = connection_of(house, "cam0"), connection_of(house, "cam1")
-        await eventually(lambda: unread(late) and unread(silent))
+        await eventually(lambda: all(unread(connection) for connection in connections))
         rounds.everybody()
-        encoders[0].send((40, sound()))
-        await eventually(lambda: unread(late))
-        for connection in (late, silent):
-            connection.session._last_received -= 1000.0
-            connection.session._accepted_at -= 1000.0
-            connection._timer.cancel()
-            connection._on_timer()
-        assert house.stats.sessions_failed == {"publisher_idle": 1}
-        assert house.stream("cam0").stats.audio_messages_in == 2
+        for encoder in encoders:
+            encoder.send((40, sound()))
+        await eventually(lambda: all(unread(connection) for connection in connections))
+        jump = 1000.0
+        await eventually(lambda: house.stats.sessions_failed or not any(map(unread, connections)))
+        assert house.stats.sessions_failed == {}
+        assert {house.stream(f"cam{n}").stats.audio_messages_in for n in range(ENOUGH)} == {2}
+        # And does strike who is silent.
+        jump = 2000.0
+        await eventually(lambda: house.stats.publishers == 0)
+        assert house.stats.sessions_failed == {"publisher_idle": ENOUGH}
 
 
 async def test_tls_is_left_to_its_transport(reads: Reads) -> None:
