@@ -16,6 +16,7 @@ import rtmpd.net.connection as connection_module
 from rtmpd.engine.sink import CloseReason
 from rtmpd.net.addresses import BACKLOG
 from rtmpd.net.server import ConnectionLimits, RtmpServer
+from rtmpd.rtmp.limits import Limits
 
 
 async def is_turned_away(client: Client) -> bool:
@@ -214,3 +215,24 @@ async def test_one_address_cannot_ask_to_publish_for_ever() -> None:
         for client in (*clients, third):
             await client.close()
         await eventually(lambda: house.open_connections == 0)
+
+
+async def test_a_bug_in_one_connection_s_deadlines_stops_nobody_else_s(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    look = connection_module.Connection.look
+
+    def broken_for_the_first(connection: connection_module.Connection, now: float) -> None:
+        if connection.number == first:
+            raise RuntimeError("bug")
+        look(connection, now)
+
+    monkeypatch.setattr(connection_module.Connection, "look", broken_for_the_first)
+    async with serve(limits=Limits(handshake_timeout=0.1)) as house:
+        await house.dial()
+        await eventually(lambda: house.open_connections == 1)
+        first = next(iter(house.server._connections)).number
+        await house.dial()
+        await eventually(lambda: house.open_connections == 0)
+        assert house.stats.handshake_failures == {"handshake_timeout": 1}
+    assert "bug" in caplog.text

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import os
 import socket
 import struct
@@ -37,7 +38,6 @@ from rtmpd.rtmp.events import (
     SessionClosed,
     SessionFailed,
 )
-from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.rtmp.url import redact
 
@@ -92,8 +92,10 @@ class Connection(asyncio.Protocol):
         """Answers the publish or play that the session waits with."""
         self._publishers: dict[int, Publisher] = {}
         self._players: dict[int, Player] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        """The session's next deadline; once we have said goodbye, the end of our patience."""
+        self.look_at = math.inf
+        """Clock reading at which ``look`` wants to be called."""
+        self._goodbye: asyncio.TimerHandle | None = None
+        """The end of our patience with a peer that we have said goodbye to."""
         self._throttle: asyncio.TimerHandle | None = None
         """Runs while the peer is made to wait because it sends too many messages."""
         self._entered = False
@@ -108,7 +110,6 @@ class Connection(asyncio.Protocol):
         self._writing_paused = False
         self._since = 0.0
         self._bytes_out = 0
-        self._shortest_timeout = _shortest_timeout(context.limits)
 
     # Asyncio
 
@@ -133,7 +134,7 @@ class Connection(asyncio.Protocol):
         if transport.get_extra_info("sslcontext") is None:
             self._fileno = self._socket.fileno()
         set_keepalive(self._socket)
-        self._arm_timer()
+        self._plan_look(now)
 
     def data_received(self, data: bytes) -> None:
         if self._over:
@@ -221,6 +222,17 @@ class Connection(asyncio.Protocol):
         logger.error("reading failed", exc_info=error, extra={"fields": self._fields()})
         self._end_reason = CloseReason.INTERNAL_ERROR
         self.transport.abort()
+
+    # For the server
+
+    def look(self, now: float) -> None:
+        """Act on every deadline that has passed; when ``look_at`` is reached."""
+        if self._throttle is None:  # Whoever is made to wait cannot be late.
+            self.context.sweeper.read_now(self)  # Nor what waits for the next round.
+            self.session.handle_timeout(now)
+            self.advance()
+        if not self._over:
+            self._plan_look(now)
 
     # For the publish and play flows
 
@@ -416,7 +428,7 @@ class Connection(asyncio.Protocol):
         else:
             transport.close()
         if patience is not None:
-            self._timer = asyncio.get_running_loop().call_later(patience, transport.abort)
+            self._goodbye = asyncio.get_running_loop().call_later(patience, transport.abort)
 
     def _release(self) -> None:
         """Take everything this connection publishes and plays out of the engine."""
@@ -459,28 +471,20 @@ class Connection(asyncio.Protocol):
         self._throttle = None
         self.advance()
 
-    def _arm_timer(self) -> None:
-        """One timer per connection, not set anew whenever a deadline moves.
+    def _plan_look(self, now: float) -> None:
+        """Not done anew whenever a deadline moves.
 
         One that moves later is found out when the old one is reached. One that begins meanwhile is at least
         the shortest timeout away, and we look again by then.
         """
+        self.look_at = now + self.context.limits.shortest_timeout
         deadline = self.session.next_deadline()
-        delay = self._shortest_timeout
         if deadline is not None and self._throttle is None:
-            delay = min(delay, max(deadline - self.context.clock(), 0.01))
-        self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
-
-    def _on_timer(self) -> None:
-        if self._throttle is None:  # Whoever is made to wait cannot be late.
-            self.context.sweeper.read_now(self)  # Nor what waits for the next round.
-            self.session.handle_timeout(self.context.clock())
-            self.advance()
-        if not self._over:
-            self._arm_timer()
+            self.look_at = min(self.look_at, deadline)
 
     def _cancel_timers(self) -> None:
-        for timer in (self._timer, self._throttle):
+        self.look_at = math.inf
+        for timer in (self._goodbye, self._throttle):
             if timer is not None:
                 timer.cancel()
 
@@ -497,19 +501,6 @@ class Connection(asyncio.Protocol):
 
     def _fields(self) -> dict[str, object]:
         return {"client": self.address, "connection": self.number}
-
-
-def _shortest_timeout(limits: Limits) -> float:
-    """How long every deadline of a session is away when it begins, at least."""
-    return min(
-        limits.handshake_timeout,
-        limits.request_timeout,
-        limits.first_media_timeout,
-        limits.idle_publisher_timeout,
-        limits.partial_message_timeout,
-        limits.ping_interval or limits.ping_timeout,
-        limits.ping_timeout,
-    )
 
 
 def _acknowledge_quickly(sock: socket.socket) -> None:

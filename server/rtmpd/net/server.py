@@ -19,6 +19,9 @@ from rtmpd.rtmp.constants import StatusCode
 logger = logging.getLogger(__name__)
 
 _PENDING = "pending"
+_LOOKS_A_TIMEOUT = 10
+"""How often deadlines are looked at within the shortest of them: so much later than due one is acted on."""
+_LONGEST_LOOK_INTERVAL = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class RtmpServer:
         self._minute_began = context.clock()
         self._listeners: list[asyncio.Server] = []
         self._closing = False
+        self._looking: asyncio.TimerHandle | None = None
+        """One timer for the deadlines of all connections: one each would take half a kilobyte."""
+        self._look_interval = min(context.limits.shortest_timeout / _LOOKS_A_TIMEOUT, _LONGEST_LOOK_INTERVAL)
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -108,6 +114,8 @@ class RtmpServer:
         self._pending_by_network[network] += 1
         self._pending += 1
         self._empty.clear()
+        if self._looking is None:
+            self._look_later()
         return None
 
     def check_publish(self, connection: Connection) -> None:
@@ -136,6 +144,26 @@ class RtmpServer:
         _take_one(self._by_network, connection.network)
         if not self._connections:
             self._empty.set()
+            if self._looking is not None:
+                self._looking.cancel()
+                self._looking = None
+
+    # Inside
+
+    def _look_later(self) -> None:
+        self._looking = asyncio.get_running_loop().call_later(self._look_interval, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        now = self._context.clock()
+        for connection in [each for each in self._connections if each.look_at <= now]:
+            try:
+                connection.look(now)
+            except Exception:
+                logger.exception("deadlines failed", extra={"fields": {"connection": connection.number}})
+                connection.abort(CloseReason.INTERNAL_ERROR)
+        if self._connections and self._looking is None:
+            self._look_later()
 
     def _no_longer_pending(self, connection: Connection) -> None:
         count(self._stats.connections, _PENDING, -1)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
+from types import MappingProxyType
 from typing import Final, TypeGuard
 
 from rtmpd.exceptions import AmfError, ProtocolError
@@ -28,6 +29,7 @@ SERVER_CAPS_EX: Final = int(CapsEx.MULTITRACK | CapsEx.MODEX | CapsEx.TIMESTAMP_
 
 _MAX_TRANSACTION_ID: Final = 2**53
 _MAX_FOUR_CCS: Final = 64
+_NO_MASKS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class ConnectParams:
     page_url: str = field(default="", repr=False)
     object_encoding: int = ObjectEncoding.AMF0
     four_cc_list: tuple[str, ...] = ()
-    video_four_cc_info_map: dict[str, int] = field(default_factory=dict)
-    audio_four_cc_info_map: dict[str, int] = field(default_factory=dict)
+    video_four_cc_info_map: Mapping[str, int] = field(default_factory=lambda: _NO_MASKS)
+    audio_four_cc_info_map: Mapping[str, int] = field(default_factory=lambda: _NO_MASKS)
     caps_ex: int = 0
     """Bits of ``CapsEx``."""
     connect_object: Mapping[str, AmfValue] = field(default_factory=dict, repr=False)
@@ -347,8 +349,8 @@ def _four_ccs(value: AmfValue) -> tuple[str, ...]:
     return tuple(islice(found, _MAX_FOUR_CCS))
 
 
-def _masks(value: AmfValue) -> dict[str, int]:
+def _masks(value: AmfValue) -> Mapping[str, int]:
     if not isinstance(value, dict):
-        return {}
+        return _NO_MASKS
     found = ((key, _whole(mask)) for key, mask in value.items() if 0 < len(key) <= 4)
     return dict(islice(found, _MAX_FOUR_CCS))

@@ -58,3 +58,16 @@ class Limits:
     max_tc_url_bytes: int = 1024
     max_field_bytes: int = 4096
     """flashVer, swfUrl and pageUrl, each."""
+
+    @property
+    def shortest_timeout(self) -> float:
+        """How long every deadline of a session is away when it begins, at least (seconds)."""
+        return min(
+            self.handshake_timeout,
+            self.request_timeout,
+            self.first_media_timeout,
+            self.idle_publisher_timeout,
+            self.partial_message_timeout,
+            self.ping_interval or self.ping_timeout,
+            self.ping_timeout,
+        )
