@@ -222,7 +222,7 @@ def test_every_split_point(name: str) -> None:
 
 
 @given(st.sampled_from(names()), st.lists(st.floats(0, 1, exclude_max=True), max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_split_points(name: str, places: list[float]) -> None:
     chunks = load(name).chunks
     assert feed(chunks, sorted(int(place * len(chunks)) for place in places)) == list(messages_of(name))

@@ -248,7 +248,7 @@ def test_every_split_point_behind_the_handshake(name: str) -> None:
 
 
 @given(st.sampled_from(names()), st.lists(st.floats(0, 1, exclude_max=True), max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_split_points(name: str, places: list[float]) -> None:
     capture = load(name)
     size = len(capture.handshake + capture.chunks)

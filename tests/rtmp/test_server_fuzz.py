@@ -25,7 +25,6 @@ def judge(client: Client) -> None:
 
 
 @given(st.lists(st.binary(max_size=200), max_size=10))
-@settings(deadline=None)
 def test_any_bytes_instead_of_a_handshake(pieces: list[bytes]) -> None:
     client = Client(handshake=False)
     for piece in pieces:
@@ -43,7 +42,7 @@ STATES: dict[str, Callable[[], Client]] = {
 
 
 @given(st.sampled_from(sorted(STATES)), st.lists(st.binary(max_size=300), max_size=12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_after_the_handshake(state: str, pieces: list[bytes]) -> None:
     client = STATES[state]()
     for piece in pieces:
@@ -100,7 +99,7 @@ OTHERS = st.builds(
     st.lists(st.one_of(COMMANDS, COMMANDS, OTHERS), max_size=25),
     st.booleans(),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_messages_in_any_order(state: str, messages: list[Message], pipelined: bool) -> None:
     client = STATES[state]()
     if pipelined:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rtmp_dialogue import HANDSHAKE, Client, aggregate, audio, command, connect, metadata, video
 
@@ -245,7 +245,6 @@ EXPECTED = [
 
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), max_size=12), st.booleans())
-@settings(deadline=None)
 def test_order_is_kept_wherever_the_data_is_cut_and_however_late_the_answers(
     places: list[float], late: bool
 ) -> None:
