@@ -388,6 +388,26 @@ async def test_a_pipelined_end_and_the_next_publish() -> None:
         assert set(house.registry.streams) == {StreamKey("live", "two")}
 
 
+async def test_what_gets_no_answer_is_acknowledged_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    acknowledged: list[object] = []
+    monkeypatch.setattr(connection_module, "_acknowledge_quickly", acknowledged.append)
+    async with serve() as house:
+        client = await house.dial()
+        await eventually(lambda: house.open_connections)
+        (connection,) = house.server._connections
+        said = 0
+        # Half of C1 is answered with nothing, the rest with S0 S1 S2, C2 with nothing.
+        for piece, total in ((HANDSHAKE[:800], 1), (HANDSHAKE[800:1537], 1), (HANDSHAKE[1537:], 2)):
+            client.writer.write(piece)
+            said += len(piece)
+            await eventually(lambda: connection.session.bytes_received == said)  # noqa: B023
+            assert len(acknowledged) == total
+        await client.reader.readexactly(len(HANDSHAKE))
+        client.say(connect())
+        await client.until("_result 1 status NetConnection.Connect.Success")
+        assert len(acknowledged) == 2
+
+
 async def test_a_request_behind_the_media_that_made_the_engine_close_us_is_not_begun() -> None:
     doorman = Doorman()
     async with serve(authorizer=doorman) as house:

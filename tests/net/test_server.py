@@ -35,6 +35,18 @@ def port_of(listener: asyncio.Server) -> int:
 # The door
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="this system has other options")
+async def test_who_comes_in_is_probed_while_silent() -> None:
+    async with serve() as house:
+        await house.client()
+        (connection,) = house.server._connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 10
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
+
+
 @pytest.mark.parametrize(
     ("limits", "reason"),
     [

@@ -17,7 +17,7 @@ from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
 from rtmpd.net.access import check_name
 from rtmpd.net.addresses import network_of, peer_ip
-from rtmpd.net.keepalive import set_keepalive, set_user_timeout
+from rtmpd.net.keepalive import set_user_timeout
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.playing import Player, ask_to_play
 from rtmpd.net.publishing import Publisher, ask_to_publish
@@ -133,15 +133,13 @@ class Connection(asyncio.Protocol):
         self._socket = transport.get_extra_info("socket")
         if transport.get_extra_info("sslcontext") is None:
             self._fileno = self._socket.fileno()
-        set_keepalive(self._socket)
         self._plan_look(now)
 
     def data_received(self, data: bytes) -> None:
         if self._over:
             return
-        if self.state == "pending":
-            _acknowledge_quickly(self._socket)
         session = self.session
+        bytes_out = self._bytes_out
         stats = self.context.stats
         messages_before = session.messages_received
         session.receive_data(data, self.context.clock())
@@ -149,6 +147,9 @@ class Connection(asyncio.Protocol):
         stats.messages_in += session.messages_received - messages_before
         if not session.quiet:
             self.advance()
+        # What we have said now takes the acknowledgement along.
+        if self.state == "pending" and self._bytes_out == bytes_out and not self._over:
+            _acknowledge_quickly(self._socket)
 
     def eof_received(self) -> bool:
         if not self._over:

@@ -13,6 +13,7 @@ from rtmpd.engine.stats import ServerStats, count
 from rtmpd.exceptions import Refused
 from rtmpd.net.addresses import BACKLOG, Address, bound_address
 from rtmpd.net.connection import Connection
+from rtmpd.net.keepalive import set_keepalive
 from rtmpd.net.peer import ServerContext
 from rtmpd.rtmp.constants import StatusCode
 
@@ -62,6 +63,7 @@ class RtmpServer:
     async def listen(self, sock: socket.socket) -> Address:
         """Serve on a listening socket; returns the address it is bound to."""
         loop = asyncio.get_running_loop()
+        set_keepalive(sock)  # What it accepts inherits that.
         # asyncio listens once more, with a backlog of its own unless told.
         server = await loop.create_server(lambda: Connection(self._context, self), sock=sock, backlog=BACKLOG)
         self._listeners.append(server)
