@@ -615,7 +615,7 @@ async def test_close_sends_what_was_sent() -> None:
 
 
 async def test_close_waits_for_a_slow_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtmpd.net.client_connection._LINGER", 0.01)
+    monkeypatch.setattr("rtmpd.net.client_connection._LINGER", 0.3)
     async with scripted_server() as server:
         connection = await rtmpd.connect(server.url, send_buffer_bytes=30_000_000)
         stream = await connection.publish("cam")
@@ -624,7 +624,7 @@ async def test_close_waits_for_a_slow_server(monkeypatch: pytest.MonkeyPatch) ->
         for number in range(400):
             await stream.send_video(bytes(60_000), number)
         closing = asyncio.create_task(connection.close())
-        await asyncio.wait([closing], timeout=0.05)
+        await asyncio.wait([closing], timeout=0.6)
         assert not closing.done()
         peer.transport.resume_reading()
         await closing
