@@ -65,7 +65,7 @@ RTMPD_50_MS = Variant("rtmpd, window 50 ms", "rtmpd", ("stream.merge_window_ms=5
 RTMPD_350_MS = Variant("rtmpd, window 350 ms", "rtmpd", ("stream.merge_window_ms=350",))
 OTHERS = {"nginx": Variant("nginx-rtmp", "nginx"), "nms": Variant("node-media-server", "nms")}
 
-_REPORT_TIMEOUT = 300.0
+_REPORT_TIMEOUT = 120.0
 _STOP_TIMEOUT = 5.0
 
 Row = dict[str, Any]

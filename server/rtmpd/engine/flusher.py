@@ -38,7 +38,7 @@ class Flusher:
         call_later: Callable[[float, Callable[[], None]], object],
         clock: Callable[[], float],
         cpu_clock: Callable[[], float],
-        merge_window: float = 0.05,
+        merge_window: float = 0.055,
     ) -> None:
         self.call_soon = call_soon
         self._call_later = call_later

@@ -54,7 +54,7 @@ class Sweeper:
     def __init__(
         self,
         call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
-        window: float = 0.05,
+        window: float = 0.055,
         cpu_clock: Callable[[], float] = thread_time,
     ) -> None:
         self._call_later = call_later
