@@ -274,18 +274,8 @@ def _check_amf3(value: object, depth: int) -> None:
         raise UsageError(f"AMF3 cannot say a {type(value).__name__}")
 
 
-# Every connect says them again, and every connection keeps what its connect said.
-_USUAL_TEXTS: Final = {
-    text.encode(): text
-    for text in (
-        *("app", "audioCodecs", "capabilities", "flashVer", "fourCcList", "fpad", "nonprivate"),
-        *("objectEncoding", "pageUrl", "swfUrl", "tcUrl", "type", "videoCodecs", "videoFunction"),
-    )
-}
-
-
 def _text(data: bytes) -> str:
-    return _USUAL_TEXTS.get(data) or data.decode("utf-8", "replace")
+    return data.decode("utf-8", "replace")
 
 
 class _Amf0Context(pyamf.amf0.Context):
