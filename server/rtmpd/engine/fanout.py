@@ -18,7 +18,7 @@ _logger = logging.getLogger(__name__)
 class Segment:
     """A run of packets delivered together: headers that change something first, frames after them."""
 
-    __slots__ = ("_images", "_payload_bytes", "packets", "version_before")
+    __slots__ = ("_images", "_parts", "_payload_bytes", "packets", "version_before")
 
     def __init__(self, packets: list[Packet], version_before: int) -> None:
         self.packets = packets
@@ -27,6 +27,8 @@ class Segment:
         self._payload_bytes = -1
         # By fast list and not by wire format: an object's own hash is a tenth of a dataclass's.
         self._images: dict[Fanout, bytes] = {}
+        self._parts: dict[tuple[Fanout, tuple[int, ...]], tuple[list[Packet], bytes]] = {}
+        """Images of a choice of packets, by their identities, which are theirs alone while they are held."""
 
     @property
     def payload_bytes(self) -> int:
@@ -39,10 +41,21 @@ class Segment:
         """All packets joined in the fast list's wire format; encoded when first asked for."""
         image = self._images.get(fanout)
         if image is None:
-            wire_format = fanout.wire_format
-            image = b"".join([packet.encoded(wire_format) for packet in self.packets])
-            self._images[fanout] = image
+            image = self._images[fanout] = fanout.image(self.packets)
         return image
+
+    def image_of(self, fanout: Fanout, packets: list[Packet]) -> bytes:
+        """What was chosen for one player, shared with others for whom the same was chosen.
+
+        Players that fall behind together wait with the same bytes then, and not with a copy each.
+        """
+        if packets == self.packets:
+            return self.image(fanout)
+        key = (fanout, tuple([id(packet) for packet in packets]))
+        part = self._parts.get(key)
+        if part is None:
+            part = self._parts[key] = (packets, fanout.image(packets))
+        return part[1]
 
 
 class Fanout:
@@ -65,6 +78,11 @@ class Fanout:
 
     def __len__(self) -> int:
         return len(self._members)
+
+    def image(self, packets: list[Packet]) -> bytes:
+        """``packets`` joined in this wire format."""
+        wire_format = self.wire_format
+        return b"".join([packet.encoded(wire_format) for packet in packets])
 
     def add(self, subscription: Subscription) -> None:
         """Not while writing."""

@@ -185,7 +185,7 @@ class Subscription:
         self.synced = synced and self.receives_video
         self._version = self.stream.headers.version
         if packets:
-            self._write(self._image(packets), packets, now)
+            self._write(self.fanout.image(packets), packets, now)
 
     def deliver(self, segment: Segment, now: float) -> None:
         """The watched path: choose what of ``segment`` may go to this sink, and write it."""
@@ -204,7 +204,7 @@ class Subscription:
         else:
             packets = self._choose(segment, congestion, now)
             if packets:
-                self._write(self._image(packets), packets, now)
+                self._write(segment.image_of(self.fanout, packets), packets, now)
         if self.fast:
             self.stream.place(self)
 
@@ -220,10 +220,6 @@ class Subscription:
         if self._congestion is not None:
             self._congestion.end()
             self._congestion = None
-
-    def _image(self, packets: list[Packet]) -> bytes:
-        wire_format = self.fanout.wire_format
-        return b"".join([packet.encoded(wire_format) for packet in packets])
 
     def _write(self, image: bytes, packets: list[Packet], now: float) -> None:
         stream = self.stream
