@@ -390,7 +390,7 @@ async def test_a_pipelined_end_and_the_next_publish() -> None:
 
 async def test_what_gets_no_answer_is_acknowledged_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     acknowledged: list[object] = []
-    monkeypatch.setattr(connection_module, "_acknowledge_quickly", acknowledged.append)
+    monkeypatch.setattr(connection_module, "acknowledge_quickly", acknowledged.append)
     async with serve() as house:
         client = await house.dial()
         await eventually(lambda: house.open_connections)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, TypeVar, cast
 
 from rtmpd.exceptions import ClientError, ConnectionClosed, ConnectionLost, RequestTimeout
-from rtmpd.net.keepalive import set_keepalive
+from rtmpd.net.socket_options import set_keepalive
 from rtmpd.rtmp.client import ClientSession
 from rtmpd.rtmp.events import Event, SessionFailed
 

@@ -9,7 +9,6 @@ import logging
 import math
 import os
 import socket
-import struct
 from typing import Final, Protocol, cast
 
 from rtmpd.engine.sink import CloseReason
@@ -17,10 +16,10 @@ from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
 from rtmpd.net.access import check_name
 from rtmpd.net.addresses import network_of, peer_ip
-from rtmpd.net.keepalive import set_user_timeout
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.playing import Player, ask_to_play
 from rtmpd.net.publishing import Publisher, ask_to_publish
+from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent, set_user_timeout
 from rtmpd.net.via import check_via, via_of
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import StatusCode
@@ -149,7 +148,7 @@ class Connection(asyncio.Protocol):
             self.advance()
         # What we have said now takes the acknowledgement along.
         if self.state == "pending" and self._bytes_out == bytes_out and not self._over:
-            _acknowledge_quickly(self._socket)
+            acknowledge_quickly(self._socket)
 
     def eof_received(self) -> bool:
         if not self._over:
@@ -276,7 +275,7 @@ class Connection(asyncio.Protocol):
     def abort(self, reason: CloseReason) -> None:
         if not self._over:
             self._begin_end(reason, "")
-        _discard_unsent(self._socket)
+        discard_unsent(self._socket)
         self.transport.abort()
 
     # Events
@@ -502,20 +501,3 @@ class Connection(asyncio.Protocol):
 
     def _fields(self) -> dict[str, object]:
         return {"client": self.address, "connection": self.number}
-
-
-def _acknowledge_quickly(sock: socket.socket) -> None:
-    """Have the kernel acknowledge what it holds now; it forgets this wish by itself.
-
-    Clients write connect, createStream and publish in small pieces with Nagle's algorithm on: each would wait
-    for the delayed acknowledgement of the one before, 40 ms a time.
-    """
-    if hasattr(socket, "TCP_QUICKACK"):
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-
-def _discard_unsent(sock: socket.socket) -> None:
-    """Have the kernel drop what it holds for the peer when the socket closes: megabytes, for minutes."""
-    with contextlib.suppress(OSError):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -13,8 +13,8 @@ from rtmpd.engine.stats import ServerStats, count
 from rtmpd.exceptions import Refused
 from rtmpd.net.addresses import BACKLOG, Address, bound_address
 from rtmpd.net.connection import Connection
-from rtmpd.net.keepalive import set_keepalive
 from rtmpd.net.peer import ServerContext
+from rtmpd.net.socket_options import set_keepalive
 from rtmpd.rtmp.constants import StatusCode
 
 logger = logging.getLogger(__name__)
