@@ -62,6 +62,18 @@ async def real_server(context: ssl.SSLContext | None = None, host: str = "127.0.
         await server.close(1.0)
 
 
+@asynccontextmanager
+async def stranger(answer: bytes) -> AsyncIterator[str]:
+    """The address of something that speaks no RTMP: it says ``answer`` and hangs up."""
+
+    def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        yield f"rtmp://127.0.0.1:{server.sockets[0].getsockname()[1]}/live"
+
+
 class Peer(asyncio.Protocol):
     """One connection of a scripted server: what it has heard, and the session it answers with."""
 

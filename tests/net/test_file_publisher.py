@@ -7,7 +7,17 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from client_kit import AAC_HEADER, AVC_HEADER, Peer, Script, ScriptedServer, accept, keyframe, scripted_server
+from client_kit import (
+    AAC_HEADER,
+    AVC_HEADER,
+    Peer,
+    Script,
+    ScriptedServer,
+    accept,
+    keyframe,
+    scripted_server,
+    stranger,
+)
 from net_kit import eventually
 
 from rtmpd.exceptions import (
@@ -277,13 +287,7 @@ async def test_a_name_still_held_by_our_broken_connection_is_asked_for_again(sav
 
 
 async def test_what_speaks_no_rtmp_is_not_asked_twice(save: Save) -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        url = f"rtmp://127.0.0.1:{server.sockets[0].getsockname()[1]}/live"
+    async with stranger(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
         desk = Desk(save([*HEADERS, *frames(5)]), url)
         with pytest.raises(HandshakeError, match="HTTP"):
             await desk.publisher(PublishPlan()).run()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from client_kit import AVC_HEADER, Peer, Script, accept, keyframe, real_server, scripted_server
+from client_kit import AVC_HEADER, Peer, Script, accept, keyframe, real_server, scripted_server, stranger
 
 from rtmpd.exceptions import (
     ConnectFailed,
@@ -177,23 +176,12 @@ async def test_a_port_that_says_nothing_or_hangs_up() -> None:
         url = f"rtmp://127.0.0.1:{silent.getsockname()[1]}/live"
         await fails(probe(url, 0.1).round_trip(), RequestTimeout, "within 0.1 s")
 
-    def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
-
-    rude = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    async with rude:
-        url = f"rtmp://127.0.0.1:{rude.sockets[0].getsockname()[1]}/live"
+    async with stranger(b"") as url:
         await fails(probe(url).round_trip(), ConnectionClosed, "closed|broke")
 
 
 async def test_an_http_port() -> None:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        url = f"rtmp://127.0.0.1:{server.sockets[0].getsockname()[1]}/live"
+    async with stranger(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
         await fails(probe(url).round_trip(), HandshakeError, "HTTP")
 
 

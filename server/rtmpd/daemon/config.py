@@ -23,6 +23,7 @@ from rtmpd.daemon.fields import (
     Size,
     Timeout,
 )
+from rtmpd.engine.flusher import MERGE_WINDOW
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.registry import EngineLimits
@@ -229,7 +230,7 @@ class HeadersConfig(Section):
 class StreamConfig(Section):
     """What is kept for every stream, and how it is passed on."""
 
-    merge_window_ms: Annotated[Milliseconds, Field(le=1000)] = 55
+    merge_window_ms: Annotated[Milliseconds, Field(le=1000)] = round(MERGE_WINDOW * 1000)
     """A busy server gathers media for up to this long and writes it at once; an idle one does not wait.
     One with many publishers also waits up to this long between one look at their sockets and the next, and
     four times as long for those that nobody watches. 0 never waits."""

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Final, Protocol
 
+MERGE_WINDOW: Final = 0.055
+"""Seconds that a busy server gathers media for, unless it is told otherwise."""
 MAX_SHARE: Final = 0.05
 """Share of the time that flushing may take before packets wait for each other."""
 _SAVED: Final = 0.02
@@ -38,7 +40,7 @@ class Flusher:
         call_later: Callable[[float, Callable[[], None]], object],
         clock: Callable[[], float],
         cpu_clock: Callable[[], float],
-        merge_window: float = 0.055,
+        merge_window: float = MERGE_WINDOW,
     ) -> None:
         self.call_soon = call_soon
         self._call_later = call_later

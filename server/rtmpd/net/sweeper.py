@@ -7,6 +7,8 @@ from collections.abc import Callable
 from time import thread_time
 from typing import Final, Protocol
 
+from rtmpd.engine.flusher import MERGE_WINDOW
+
 MAX_SHARE: Final = 0.02
 """Share of the time that reading may take before what arrives waits for the next round."""
 ENOUGH: Final = 16
@@ -54,7 +56,7 @@ class Sweeper:
     def __init__(
         self,
         call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
-        window: float = 0.055,
+        window: float = MERGE_WINDOW,
         cpu_clock: Callable[[], float] = thread_time,
     ) -> None:
         self._call_later = call_later
