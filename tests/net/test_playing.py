@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import socket
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -267,6 +268,32 @@ async def test_the_second_play_of_a_congested_connection_is_congested_from_the_s
         (second,) = house.stream("other").subscriptions
         assert second.congested
         player.reset()
+
+
+SO_MEMINFO, WMEM_QUEUED = 55, 5
+"""Linux: what a socket holds of the kernel's memory, and where in it the send queue is."""
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="asks the Linux kernel")
+async def test_the_kernel_holds_little_for_players_that_do_not_read() -> None:
+    count, sent = 20, 2 * 1024 * 1024
+    async with serve() as house:
+        encoder = await (await house.client()).publish()
+        encoder.send(*HEADERS, (0, keyframe()))
+        for _ in range(count):
+            await stuck_player(house)
+        for number in range(sent // FRAME):
+            encoder.send((40 * number, inter("." * FRAME)))
+        await eventually(lambda: house.stream().stats.video_bytes_in > sent - FRAME)
+        players = [c for c in house.server._connections if c.state == "playing"]
+        # Every one of them is known to be behind long before its kernel would have taken 4 MiB.
+        await eventually(lambda: all(player._writing_paused for player in players))
+        queued = [
+            struct.unpack("9I", player._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))[WMEM_QUEUED]
+            for player in players
+        ]
+        assert len(queued) == count
+        assert sum(queued) < 10 * 1024 * 1024
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="asks the Linux kernel")

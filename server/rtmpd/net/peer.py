@@ -11,6 +11,7 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.net.access import Authorizer
+from rtmpd.net.socket_options import UNSENT_BYTES
 from rtmpd.net.sweeper import Sweeper
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.limits import Limits
@@ -32,8 +33,8 @@ class ServerContext:
     sweeper: Sweeper
     wait_timeout: float = 0.0
     """Seconds a player may wait for a publisher; 0 is for ever."""
-    high_water_bytes: int = 256 * 1024
-    """Unsent bytes of a connection from which its players count as slow."""
+    high_water_bytes: int = UNSENT_BYTES
+    """Unsent bytes of a connection, beside those that the kernel holds, from which its players are slow."""
     instance_id: str = ""
     """Names this server to others, so that relays that go round in circles are found out."""
     authorization_timeout: float = 10.0

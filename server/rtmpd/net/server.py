@@ -14,7 +14,7 @@ from rtmpd.exceptions import Refused
 from rtmpd.net.addresses import BACKLOG, Address, bound_address
 from rtmpd.net.connection import Connection
 from rtmpd.net.peer import ServerContext
-from rtmpd.net.socket_options import set_keepalive
+from rtmpd.net.socket_options import limit_unsent, set_keepalive
 from rtmpd.rtmp.constants import StatusCode
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,9 @@ class RtmpServer:
     async def listen(self, sock: socket.socket) -> Address:
         """Serve on a listening socket; returns the address it is bound to."""
         loop = asyncio.get_running_loop()
-        set_keepalive(sock)  # What it accepts inherits that.
+        # What it accepts inherits both.
+        set_keepalive(sock)
+        limit_unsent(sock)
         # asyncio listens once more, with a backlog of its own unless told.
         server = await loop.create_server(lambda: Connection(self._context, self), sock=sock, backlog=BACKLOG)
         self._listeners.append(server)

@@ -1,11 +1,14 @@
-"""What is asked of the kernel for a connection: find out about dead peers, acknowledge now, forget."""
+"""What is asked of the kernel for a connection: hold little, find dead peers, acknowledge now, forget."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import struct
+from typing import Final
 
+UNSENT_BYTES: Final = 256 * 1024
+"""What the kernel may hold for a peer beyond what is on its way; more waits here, where it is counted."""
 _IDLE, _INTERVAL, _COUNT = 30, 10, 3
 """Seconds of silence before the first probe, seconds between probes, and how many may go unanswered."""
 
@@ -20,6 +23,18 @@ def set_keepalive(sock: socket.socket | None) -> None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _IDLE)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _INTERVAL)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _COUNT)
+
+
+def limit_unsent(sock: socket.socket | None) -> None:
+    """Have the kernel take no more for a peer than ``UNSENT_BYTES`` that it cannot put on the way.
+
+    It would queue megabytes for each peer that stops reading: in nobody's budget, half a minute of a stream
+    before anybody notices, and old when the peer comes back. What is on its way is not limited, so a long fat
+    path keeps its throughput. What a listener accepts inherits it.
+    """
+    if sock is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
 
 def set_user_timeout(sock: socket.socket, timeout: float) -> None:
