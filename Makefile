@@ -44,7 +44,7 @@ test: $(VENV)/.dev
 
 # The script and not python -m, which would put this directory on the path.
 test-compiled: $(COMPILED_VENV)/.dev
-	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o pythonpath=tests -m "not interop" -n auto
+	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o "pythonpath=tests bench" -m "not interop" -n auto
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
