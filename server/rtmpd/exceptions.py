@@ -25,11 +25,15 @@ RtmpdError
         ├── PublishRejected
         ├── PlayRejected
         └── CallFailed       a call, a pause or a seek
+
+Each can be copied and pickled: what it was made with is in its ``args`` or has a default.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 
 class RtmpdError(Exception):
@@ -43,20 +47,33 @@ class ConfigError(RtmpdError):
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
 
 
 class ProtocolError(RtmpdError):
     """The peer violated the protocol or one of our limits.
 
     ``reason`` is a short stable word (``snake_case``) fit for a metric label; the message is for people
-    and never holds a secret.
+    and never holds a secret. ``code`` is the status code that the peer should see before its connection ends
+    (see ``rtmp.constants.StatusCode``): that of the class unless one is given, empty where there is nobody
+    to tell or no way to.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
+    code = ""
+
+    def __init__(self, reason: str, message: str, *, code: str = "") -> None:
+        super().__init__(reason, message)
         self.reason = reason
+        self.message = message
+        if code:
+            self.code = code
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class HandshakeError(ProtocolError):
@@ -69,6 +86,8 @@ class ChunkError(ProtocolError):
 
 class AmfError(ProtocolError):
     """An AMF body is truncated, too deep, too large, or of a type never accepted from the wire."""
+
+    code = "NetConnection.Call.Failed"
 
 
 class FlvError(ProtocolError):
@@ -91,10 +110,13 @@ class Refused(RtmpdError):
     """
 
     def __init__(self, code: str, description: str, reason: str) -> None:
-        super().__init__(description)
+        super().__init__(code, description, reason)
         self.code = code
         self.description = description
         self.reason = reason
+
+    def __str__(self) -> str:
+        return self.description
 
 
 class StreamBusy(Refused):
@@ -119,6 +141,16 @@ class ClientError(RtmpdError):
         self.code = code
         self.description = description
         self.info = info or {}
+
+    def again(self) -> Self:
+        """The same failure, for one more who waits for it.
+
+        An exception that was raised holds the frames that it passed, and with them all that those held: what
+        keeps it must not be among them.
+        """
+        other = copy.copy(self)
+        other.__cause__ = self.__cause__
+        return other
 
 
 class ConnectFailed(ClientError):

@@ -1,0 +1,89 @@
+"""The tree of exceptions: each can be copied and sent to another process, and prints what people read."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+from rtmpd import exceptions
+from rtmpd.exceptions import (
+    AmfError,
+    ChunkError,
+    ClientError,
+    ConfigError,
+    ConnectionLost,
+    ProtocolError,
+    Refused,
+    RequestTimeout,
+    RtmpdError,
+    UsageError,
+)
+from rtmpd.rtmp.constants import StatusCode
+
+
+def classes(root: type[RtmpdError] = RtmpdError) -> list[type[RtmpdError]]:
+    return [root, *(found for child in root.__subclasses__() for found in classes(child))]
+
+
+def made(kind: type[RtmpdError]) -> RtmpdError:
+    """One of the kind, with all that it can carry."""
+    if issubclass(kind, ConfigError):
+        return kind(["rtmp.listen: a port is missing", "log.level: no such level"])
+    if issubclass(kind, ProtocolError):
+        return kind("bad_header", "what people read", code=StatusCode.CALL_FAILED)
+    if issubclass(kind, Refused):
+        return kind(StatusCode.PUBLISH_BAD_NAME, "what people read", "stream_busy")
+    if issubclass(kind, ClientError):
+        return kind("what people read", code="NetStream.Odd", description="odd", info={"level": "error"})
+    return kind("what people read")
+
+
+@pytest.mark.parametrize("kind", classes())
+@pytest.mark.parametrize(
+    "repeat", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))]
+)
+def test_copies_are_the_same(kind: type[RtmpdError], repeat) -> None:
+    error = made(kind)
+    other = repeat(error)
+    assert type(other) is kind
+    assert other.__dict__ == error.__dict__
+    assert (str(other), repr(other)) == (str(error), repr(error))
+
+
+@pytest.mark.parametrize("kind", classes())
+def test_what_people_read(kind: type[RtmpdError]) -> None:
+    if issubclass(kind, ConfigError):
+        assert str(made(kind)) == "rtmp.listen: a port is missing\nlog.level: no such level"
+    else:
+        assert str(made(kind)) == "what people read"
+
+
+def test_every_exception_is_in_the_picture() -> None:
+    assert exceptions.__doc__ is not None
+    drawn = [
+        line.split()[-1] if "──" not in line else line.split("── ")[1].split()[0]
+        for line in exceptions.__doc__.splitlines()[2:]
+        if "──" in line or line == "RtmpdError"
+    ]
+    assert sorted(drawn) == sorted(kind.__name__ for kind in classes())
+
+
+def test_the_status_is_the_classes_unless_one_is_given() -> None:
+    assert ChunkError("bad_header", "x").code == ""
+    assert AmfError("truncated", "x").code == StatusCode.CALL_FAILED
+    assert AmfError("truncated", "x", code=StatusCode.CONNECT_REJECTED).code == StatusCode.CONNECT_REJECTED
+
+
+def test_the_same_failure_again() -> None:
+    cause = ConnectionResetError("reset")
+    lost = ConnectionLost("it broke", code="x")
+    lost.__cause__ = cause
+    with pytest.raises(ConnectionLost):
+        raise lost
+    other = lost.again()
+    assert (type(other), str(other), other.code, other.__cause__) == (ConnectionLost, "it broke", "x", cause)
+    assert other.__traceback__ is None
+    assert isinstance(RequestTimeout("late").again(), TimeoutError)
+    assert str(UsageError("out of turn")) == "out of turn"
