@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +26,7 @@ from rtmpd.rtmp.url import RtmpUrl, parse_query, redact, resolve, split_query, v
         ("rtmp://h/live/k?a=1?b=2", RtmpUrl("rtmp", "h", 1935, "live", "k", "a=1?b=2")),
         ("rtmp://u:p%40s%2Fs@h/live/k", RtmpUrl("rtmp", "h", 1935, "live", "k", user="u", password="p@s/s")),
         ("rtmp://u:p@q@h/live/k", RtmpUrl("rtmp", "h", 1935, "live", "k", user="u", password="p@q")),
+        ("rtmp://h/live/my%20key", RtmpUrl("rtmp", "h", 1935, "live", "my%20key")),
         ("rtmp://u@h/live", RtmpUrl("rtmp", "h", 1935, "live", user="u")),
     ],
 )
@@ -185,12 +188,55 @@ def test_any_text_is_a_url_or_a_usage_error(text: str) -> None:
         ("rtmps://other:8443/app", "rtmps://other:8443/app"),
         ("//other/app", "rtmp://other/app"),
         ("/backup", "rtmp://host:1936/backup"),
+        ("/backup?origin=rtmp://a/b", "rtmp://host:1936/backup?origin=rtmp://a/b"),
+        ("/a://b", "rtmp://host:1936/a://b"),
         ("backup", "rtmp://host:1936/live/backup"),
+        ("backup?origin=rtmp://a/b", "rtmp://host:1936/live/backup?origin=rtmp://a/b"),
+        ("?token=x", "rtmp://host:1936/live/inst?token=x"),
+        ("?origin=rtmp://a/b", "rtmp://host:1936/live/inst?origin=rtmp://a/b"),
+        ("", "rtmp://host:1936/live/inst?token=a/b"),
     ],
 )
 def test_resolve(reference: str, absolute: str) -> None:
     assert resolve("rtmp://host:1936/live/inst?token=a/b", reference) == absolute
 
 
-def test_resolve_beside_a_single_level() -> None:
-    assert resolve("rtmp://host/live", "backup") == "rtmp://host/backup"
+@pytest.mark.parametrize(
+    ("base", "absolute"),
+    [("rtmp://host/live", "rtmp://host/backup"), ("rtmp://host", "rtmp://host/backup")],
+)
+def test_resolve_beside_few_levels(base: str, absolute: str) -> None:
+    assert resolve(base, "backup") == absolute
+
+
+@given(st.text(max_size=40))
+def test_whatever_is_resolved_is_absolute(reference: str) -> None:
+    assert re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", resolve("rtmp://host/live", reference))
+
+
+HOME = RtmpUrl("rtmp", "h", 1935, "live", "key", "token=x", "user", "secret")
+
+
+@pytest.mark.parametrize(
+    ("tc_url", "moved", "app_query"),
+    [
+        ("rtmp://h/b/c", RtmpUrl("rtmp", "h", 1935, "b/c", "key", "token=x", "user", "secret"), ""),
+        ("rtmp://h:1936/live", RtmpUrl("rtmp", "h", 1936, "live", "key", "token=x"), ""),
+        (
+            "rtmp://other/live/?t=rtmp://z",
+            RtmpUrl("rtmp", "other", 1935, "live", "key", "token=x"),
+            "t=rtmp://z",
+        ),
+        ("rtmp://evil:p@other/live", RtmpUrl("rtmp", "other", 1935, "live", "key", "token=x"), ""),
+    ],
+)
+def test_a_stream_moves_with_its_name(tc_url: str, moved: RtmpUrl, app_query: str) -> None:
+    assert HOME.moved_to(tc_url) == (moved, app_query)
+
+
+@pytest.mark.parametrize(
+    "tc_url", ["rtmps://h/live", "http://h/live", "rtmp://h", "rtmp://h/?x", "/live", ""]
+)
+def test_places_that_nobody_moves_to(tc_url: str) -> None:
+    with pytest.raises(UsageError):
+        HOME.moved_to(tc_url)

@@ -1,14 +1,15 @@
 """RTMP URLs, the queries that ride on app and stream names, and which names are accepted.
 
 The split of a path into app and name is a convention, not part of any specification: by default the last
-segment is the name and everything before it the app. Queries are kept as sent: Adobe's authentication puts
-bare base64 into them, which a form decoder would spoil.
+segment is the name and everything before it the app. Path and query are sent as they are written, as ffmpeg
+and OBS send them: ``my%20key`` names a stream with a percent sign in it, and Adobe's authentication puts bare
+base64 into queries, which a form decoder would spoil. Only user and password are decoded.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -18,6 +19,7 @@ from rtmpd.rtmp.constants import DEFAULT_PORT, DEFAULT_TLS_PORT
 REDACTED: Final = "***"
 
 _DEFAULT_PORTS: Final = {"rtmp": DEFAULT_PORT, "rtmps": DEFAULT_TLS_PORT}
+_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USERINFO: Final = re.compile(r"(://[^/?\s:@]*):[^/\s]*@")
 _QUERY: Final = re.compile(r"\?.+", re.DOTALL)
 _REFUSED_CHARACTERS: Final = frozenset(" \"'`\\<>|?\N{REPLACEMENT CHARACTER}")
@@ -66,6 +68,21 @@ class RtmpUrl:
         """``tcUrl`` of a connect: no credentials, no stream, no query."""
         return f"{self.scheme}://{self._host_port}/{self.app}"
 
+    def moved_to(self, tc_url: str) -> tuple[RtmpUrl, str]:
+        """This URL at the place that its server names instead, and the query of the application there.
+
+        ``tc_url`` is absolute. User and password do not go along to another host or port. Raises UsageError
+        for what is no URL of the same scheme: a server must not talk a client out of TLS.
+        """
+        _, _, path = split_query(tc_url.partition("://")[2])[0].partition("/")
+        there = RtmpUrl.parse(tc_url, app=path)
+        if there.scheme != self.scheme:
+            raise UsageError(f"a server of {self.scheme}:// may not move a client to {there.scheme}://")
+        moved = replace(self, host=there.host, port=there.port, app=there.app)
+        if (there.host, there.port) != (self.host, self.port):
+            moved = replace(moved, user="", password="")
+        return moved, there.query
+
     @property
     def full(self) -> str:
         """The whole URL, secrets and all."""
@@ -98,16 +115,20 @@ def split_query(text: str) -> tuple[str, str]:
 
 def resolve(base: str, reference: str) -> str:
     """``reference`` as an absolute URL, seen from ``base`` (RFC 3986, section 5, without dot segments)."""
-    if "://" in reference:
+    if _ABSOLUTE.match(reference):
         return reference
+    if not reference:
+        return base
     scheme, _, rest = base.partition("://")
-    authority, _, path = split_query(rest)[0].partition("/")
+    authority, slash, path = split_query(rest)[0].partition("/")
     if reference.startswith("//"):
         return f"{scheme}:{reference}"
     if reference.startswith("/"):
         return f"{scheme}://{authority}{reference}"
-    directory = path.rpartition("/")[0]
-    return f"{scheme}://{authority}/{directory + '/' if directory else ''}{reference}"
+    if not reference.startswith("?"):
+        path = path[: path.rfind("/") + 1]
+        slash = "/"
+    return f"{scheme}://{authority}{slash}{path}{reference}"
 
 
 def parse_query(query: str) -> dict[str, str]:
