@@ -83,6 +83,13 @@ GOLDEN: list[tuple[AmfValue, str]] = [
 ]
 
 
+def test_the_name_of_an_object_belongs_to_it() -> None:
+    named, same, other = TypedObject("A", {"x": 1}), TypedObject("A", {"x": 1}), TypedObject("B", {"x": 1})
+    assert (named == same, named != same) == (True, False)
+    for different in (other, {"x": 1}, TypedObject("A")):
+        assert (named == different, named != different) == (False, True)
+
+
 @pytest.mark.parametrize(("value", "wire"), GOLDEN, ids=[repr(value)[:40] for value, _ in GOLDEN])
 def test_golden_bytes_both_ways(value: AmfValue, wire: str) -> None:
     data = bytes.fromhex(wire)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -12,10 +13,17 @@ from rtmpd.exceptions import UsageError
 from rtmpd.rtmp import commands
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.amf import AmfValue, encode_values
-from rtmpd.rtmp.chunks import ChunkReader
-from rtmpd.rtmp.client import FOUR_CCS, ClientSession, ClientSettings
+from rtmpd.rtmp.chunks import ChunkReader, ChunkWriter
+from rtmpd.rtmp.client import AUDIO_FOUR_CCS, VIDEO_FOUR_CCS, ClientSession, ClientSettings
 from rtmpd.rtmp.commands import Command, ConnectParams, Status
-from rtmpd.rtmp.constants import BandwidthLimit, CapsEx, StatusCode, StatusLevel
+from rtmpd.rtmp.constants import (
+    BandwidthLimit,
+    CapsEx,
+    FourCcMask,
+    StatusCode,
+    StatusLevel,
+    VideoFunction,
+)
 from rtmpd.rtmp.events import (
     CallRefused,
     CallSucceeded,
@@ -131,8 +139,11 @@ def test_publish_conversation(digest: bool, step: int) -> None:
     _, [request] = wire.run()
     assert isinstance(request, ConnectRequested)
     assert (request.params.app, request.params.tc_url) == ("live", "rtmp://host/live")
-    assert request.params.four_cc_list == FOUR_CCS
-    assert request.params.caps_ex & CapsEx.RECONNECT
+    assert request.params.four_cc_list == VIDEO_FOUR_CCS + AUDIO_FOUR_CCS
+    assert request.params.video_four_cc_info_map == dict.fromkeys(VIDEO_FOUR_CCS, FourCcMask.CAN_FORWARD)
+    assert request.params.audio_four_cc_info_map == dict.fromkeys(AUDIO_FOUR_CCS, FourCcMask.CAN_FORWARD)
+    assert request.params.caps_ex == sum(CapsEx)
+    assert request.params.video_function == sum(VideoFunction) - VideoFunction.CLIENT_LARGE_SCALE_TILE
     assert request.params.connect_object["type"] == "nonprivate"
     assert next(iter(request.params.connect_object)) == "app"
 
@@ -278,11 +289,23 @@ def test_publish_announces_itself_when_create_stream_did_not() -> None:
     assert names(wire.client) == ["releaseStream", "FCPublish", "publish"]
 
 
-def names(session: ClientSession) -> list[str]:
+def sent(session: ClientSession) -> list[Command]:
     reader = ChunkReader(Limits())
     reader.chunk_size = session.settings.chunk_size
     messages = reader.receive_data(b"".join(session.data_to_send()))
-    return [commands.parse_command(message, Limits()).name for message in messages]
+    return [commands.parse_command(message, Limits()) for message in messages if message.type == 20]
+
+
+def names(session: ClientSession) -> list[str]:
+    return [command.name for command in sent(session)]
+
+
+def sent_ids(session: ClientSession) -> dict[str, int]:
+    return {command.name: int(command.transaction_id) for command in sent(session)}
+
+
+def commands_message(command: Command) -> Message:
+    return Message(20, 0, 0, commands.serialize_command(command))
 
 
 def test_refusals() -> None:
@@ -454,12 +477,12 @@ def test_a_redirect_is_kept_in_the_status() -> None:
 
 def test_stream_ids_that_cannot_be_used() -> None:
     server = Scripted(streams=1)
-    for given_id in (1.0, 0.0, -1.0, 2.0**32, "1", None):
+    for given_id in (1.0, 0.0, -1.0, 2.0**32, 1.5, 2.5, math.inf, math.nan, True, "1", None):
         transaction_id = server.client.create_stream()
         [refused] = server.say(commands.result(transaction_id, given_id))
         assert isinstance(refused, CallRefused)
         assert "cannot be used" in refused.status.description
-        assert ("a connection for each stream" in refused.status.description) == (given_id == 1.0)
+        assert ("a connection for each stream" in refused.status.description) == (repr(given_id) == "1.0")
     transaction_id = server.client.create_stream()
     [refused] = server.say(commands.error(transaction_id, StatusCode.CALL_FAILED, "no more"))
     assert isinstance(refused, CallRefused)
@@ -473,6 +496,103 @@ def test_a_publish_refused_by_error() -> None:
     [refused] = server.say(commands.error(publish_id, StatusCode.PUBLISH_DENIED, "no"))
     assert isinstance(refused, StreamRefused)
     assert refused.status.code == StatusCode.PUBLISH_DENIED
+
+
+def test_what_onstatus_has_answered_no_error_refuses() -> None:
+    server = Scripted(streams=1)
+    play_ids = []
+    for _ in range(200):
+        server.client.play(1, "cam")
+        play_ids.append(sent_ids(server.client)["play"])
+        server.status(StatusCode.PLAY_START)
+    server.client.play(1, "cam")
+    latest = sent_ids(server.client)["play"]
+    for play_id in (*play_ids, latest + 1, 0):
+        assert server.say(commands.error(play_id, StatusCode.PLAY_FAILED, "late")) == []
+    [refused] = server.say(commands.error(latest, StatusCode.PLAY_FAILED, "no"))
+    assert isinstance(refused, StreamRefused)
+    assert refused.status.description == "no"
+    server.client.publish(1, "cam")
+    assert server.say(commands.error(latest, StatusCode.PLAY_FAILED, "twice")) == []
+
+
+def test_an_error_refuses_the_request_that_it_names() -> None:
+    server = Scripted(streams=3)
+    server.client.publish(1, "one")
+    publish_id = sent_ids(server.client)["publish"]
+    server.client.play(2, "two")
+    play_id = sent_ids(server.client)["play"]
+    refused = server.say(commands.error(play_id, StatusCode.PLAY_FAILED, "no"))
+    refused += server.say(commands.error(publish_id, StatusCode.PUBLISH_DENIED, "no"))
+    assert [event.stream_id for event in refused if isinstance(event, StreamRefused)] == [2, 1]
+
+
+def test_an_answer_counts_once() -> None:
+    server = Scripted()
+    call_id = server.client.call("length")
+    assert len(server.say(commands.result(call_id, 1.0))) == 1
+    for late in (commands.result(call_id, 1.0), commands.error(call_id, StatusCode.CALL_FAILED, "late")):
+        assert server.say(late) == []
+
+
+def test_calls_that_a_server_does_not_answer_are_bounded() -> None:
+    server = Scripted()
+    calls = [server.client.call("length") for _ in range(64)]
+    for ask in (lambda: server.client.call("length"), server.client.create_stream):
+        with pytest.raises(UsageError, match="64 calls"):
+            ask()
+    server.client.forget(calls[0])
+    server.client.create_stream()
+
+
+def test_nothing_is_heard_behind_a_refusal() -> None:
+    """Not even in the same read: the session has ended."""
+    server = Scripted(connected=False)
+    writer = ChunkWriter()
+    refusal = commands.error(1, StatusCode.CONNECT_REJECTED, "no")
+    pieces = [commands_message(refusal), commands_message(commands.connect_result(1, 0))]
+    server.client.receive_data(b"".join(writer.write(piece, 3) for piece in pieces), NOW)
+    [refused] = server.client.events_received()
+    assert isinstance(refused, ConnectRefused)
+    with pytest.raises(UsageError):
+        server.client.call("x")
+
+
+def test_media_on_stream_0_is_for_the_only_stream() -> None:
+    server = Scripted(streams=2)
+    server.client.play(1, "cam")
+    assert [type(event) for event in server.status(StatusCode.PLAY_START, 0)] == [StatusReceived]
+    server.status(StatusCode.PLAY_START, 1)
+    assert server.send(Message(9, 3, 0, b"video")) == []
+    server.client.delete_stream(2)
+    assert server.send(Message(9, 3, 0, b"video")) == [Message(9, 3, 1, b"video")]
+
+
+def test_media_of_what_is_played_no_more_is_dropped() -> None:
+    server = Scripted(streams=1).playing()
+    late = Message(9, 3, 1, b"late")
+    server.client.play(1, "other")
+    assert server.send(late) == []
+    server.status(StatusCode.PLAY_START)
+    assert server.send(late) == [late]
+    server.client.delete_stream(1)
+    assert server.send(late) == []
+
+
+def test_a_publish_still_asked_for_is_taken_back() -> None:
+    server = Scripted(streams=2)
+    server.client.publish(1, "cam", announce=False)
+    server.client.data_to_send()
+    server.client.delete_stream(1)
+    server.client.delete_stream(2)
+    assert names(server.client) == ["FCUnpublish", "deleteStream", "deleteStream"]
+
+
+def test_a_play_to_the_end_has_no_duration() -> None:
+    wire = Wire()
+    wire.connect()
+    wire.client.play(wire.stream(), "cam", reset=False)
+    assert wire.run()[1] == [PlayRequested(1, "cam", "", -2.0, -1.0, False)]
 
 
 def test_media_is_dropped_until_the_play_starts() -> None:

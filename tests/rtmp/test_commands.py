@@ -24,7 +24,7 @@ from rtmpd.rtmp.commands import (
     serialize_command,
     status_object,
 )
-from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.constants import MessageType, VideoFunction
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 
@@ -271,11 +271,13 @@ def test_enhanced_fields() -> None:
         videoFourCcInfoMap={"*": 4.0, "hvc1": 7.0, "odd": math.nan},
         audioFourCcInfoMap=EcmaArray({"mp4a": "x"}),
         capsEx=15.0,
+        videoFunction=7.0,
         objectEncoding=3.0,
     )
     assert params.video_four_cc_info_map == {"*": 4, "hvc1": 7, "odd": 0}
     assert params.audio_four_cc_info_map == {"mp4a": 0}
     assert params.caps_ex == 15
+    assert params.video_function == sum(VideoFunction) - VideoFunction.CLIENT_LARGE_SCALE_TILE
     assert params.object_encoding == 3
 
 
@@ -338,6 +340,7 @@ def test_to_command_and_back() -> None:
         video_four_cc_info_map={"*": 4},
         audio_four_cc_info_map={"Opus": 7},
         caps_ex=14,
+        video_function=7,
         connect_object={"type": "nonprivate"},
         args=("extra",),
     )

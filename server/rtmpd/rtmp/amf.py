@@ -87,6 +87,10 @@ class TypedObject(dict[str, "AmfValue"]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TypedObject) and self.alias == other.alias and dict.__eq__(self, other)
 
+    def __ne__(self, other: object) -> bool:
+        # dict has one of its own, which knows nothing of names.
+        return not self == other
+
     def __repr__(self) -> str:
         return f"TypedObject({self.alias!r}, {dict.__repr__(self)})"
 

@@ -8,11 +8,9 @@ itself; media of any other stream is dropped, because it may still be on its way
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import partial
 from typing import Final
 
 from rtmpd.exceptions import UsageError
@@ -28,8 +26,10 @@ from rtmpd.rtmp.constants import (
     DEFAULT_WINDOW_SIZE,
     BandwidthLimit,
     CapsEx,
+    FourCcMask,
     MessageType,
     StatusCode,
+    VideoFunction,
 )
 from rtmpd.rtmp.events import (
     CallRefused,
@@ -50,27 +50,19 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.session import Session
 from rtmpd.rtmp.stream_state import Outcome, StreamState, Use
+from rtmpd.rtmp.transactions import Transactions
 from rtmpd.rtmp.url import resolve
 
 FLASH_VER: Final = "FMLE/3.0 (compatible; rtmpd)"
 """Some servers publish only for what calls itself FMLE."""
-FOUR_CCS: Final = (
-    "avc1",
-    "hvc1",
-    "vvc1",
-    "av01",
-    "vp09",
-    "vp08",
-    "mp4a",
-    ".mp3",
-    "Opus",
-    "fLaC",
-    "ac-3",
-    "ec-3",
-)
+VIDEO_FOUR_CCS: Final = ("avc1", "hvc1", "vvc1", "av01", "vp09", "vp08")
+AUDIO_FOUR_CCS: Final = ("mp4a", ".mp3", "Opus", "fLaC", "ac-3", "ec-3")
 """Written out, because some servers look for each one and know no ``*``."""
 CLIENT_CAPS_EX: Final = int(
     CapsEx.RECONNECT | CapsEx.MULTITRACK | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET
+)
+CLIENT_VIDEO_FUNCTION: Final = int(
+    VideoFunction.CLIENT_SEEK | VideoFunction.CLIENT_HDR | VideoFunction.CLIENT_PACKET_TYPE_METADATA
 )
 
 _CONNECT_OBJECT: Final[dict[str, AmfValue]] = {
@@ -80,10 +72,12 @@ _CONNECT_OBJECT: Final[dict[str, AmfValue]] = {
     "capabilities": 15,
     "audioCodecs": 4071,
     "videoCodecs": 252,
-    "videoFunction": 1,
 }
+_FORWARD: Final = int(FourCcMask.CAN_FORWARD)
 _NO_PINGS: Final = Limits(ping_interval=0)
 """Not every server answers a ping, so silence proves nothing."""
+_TO_THE_END: Final = -1
+"""A duration of no length, in seconds and in milliseconds."""
 _CSIDS: Final = {8: CSID_AUDIO, 9: CSID_VIDEO, 18: CSID_DATA}
 
 
@@ -132,8 +126,7 @@ class ClientSession(Session):
         self._phase = _Phase.IDLE
         self._tc_url = ""
         self._streams: dict[int, StreamState] = {}
-        self._transaction_ids = itertools.count(1)
-        self._transactions: dict[float, Callable[[Command, bool], None]] = {}
+        self._transactions: Transactions[_Reaction] = Transactions()
 
     # Connection
 
@@ -147,27 +140,33 @@ class ClientSession(Session):
         params = replace(
             params,
             flash_ver=params.flash_ver or FLASH_VER,
-            four_cc_list=params.four_cc_list or FOUR_CCS,
+            four_cc_list=params.four_cc_list or VIDEO_FOUR_CCS + AUDIO_FOUR_CCS,
+            video_four_cc_info_map=params.video_four_cc_info_map or dict.fromkeys(VIDEO_FOUR_CCS, _FORWARD),
+            audio_four_cc_info_map=params.audio_four_cc_info_map or dict.fromkeys(AUDIO_FOUR_CCS, _FORWARD),
             caps_ex=params.caps_ex or CLIENT_CAPS_EX,
+            video_function=params.video_function or CLIENT_VIDEO_FUNCTION,
             connect_object={**_CONNECT_OBJECT, **params.connect_object},
         )
         self._phase = _Phase.CONNECTING
         self._tc_url = params.tc_url
         self.set_chunk_size(self.settings.chunk_size)
-        transaction_id = self._next_transaction(self._connect_answered)
+        transaction_id = self._transactions.open(ClientSession._connect_answered)
         self.send_command(params.to_command(transaction_id))
         return transaction_id
 
     def call(self, name: str, *args: AmfValue, stream_id: int = 0) -> int:
-        """Call a method of the server's; ``CallSucceeded`` or ``CallRefused`` answers the returned id."""
+        """Call a method of the server's; ``CallSucceeded`` or ``CallRefused`` answers the returned id.
+
+        At most ``MAX_TRANSACTIONS`` calls wait at once: ``forget`` those that no answer comes to.
+        """
         self._check_connected()
-        transaction_id = self._next_transaction(self._call_answered)
+        transaction_id = self._transactions.open(ClientSession._call_answered)
         self.send_command(Command(name, transaction_id, None, args), stream_id)
         return transaction_id
 
     def forget(self, transaction_id: int) -> None:
         """Ignore the answer to a call that nobody waits for any more."""
-        self._transactions.pop(transaction_id, None)
+        self._transactions.take(transaction_id)
 
     def notify(self, name: str, *args: AmfValue, stream_id: int = 0) -> None:
         """Call a method of the server's that is not to answer (transaction id 0)."""
@@ -205,7 +204,7 @@ class ClientSession(Session):
         self._check_connected()
         if publish_name:
             self._announce_publish(publish_name)
-        transaction_id = self._next_transaction(self._stream_created)
+        transaction_id = self._transactions.open(ClientSession._stream_created)
         self.send_command(Command("createStream", transaction_id))
         return transaction_id
 
@@ -215,11 +214,11 @@ class ClientSession(Session):
         ``mode`` is ``live``, ``record``, ``append`` or ``appendWithGap``.
         """
         stream = self._stream_in(stream_id, Use.IDLE)
-        stream.ask(Use.PUBLISH_ASKED, name)
         if announce:
             self._announce_publish(name)
-        transaction_id = self._next_transaction(partial(self._request_answered, stream_id))
-        self.send_command(Command("publish", transaction_id, None, (name, mode)), stream_id)
+        request_id = self._transactions.number()
+        stream.ask(Use.PUBLISH_ASKED, name, request_id)
+        self.send_command(Command("publish", request_id, None, (name, mode)), stream_id)
 
     def play(
         self,
@@ -233,17 +232,19 @@ class ClientSession(Session):
         """Play; again on a stream that plays already, to follow (``reset`` False) or replace what it plays.
 
         ``start`` in seconds: -2 live or else recorded, -1 live only, from 0 on a place in a recording.
-        ``duration`` in seconds, -1 to the end.
+        ``duration`` in seconds, below 0 to the end.
         """
         stream = self._stream_in(stream_id, Use.IDLE, Use.PLAYING)
-        stream.ask(Use.PLAY_ASKED, name)
+        request_id = self._transactions.number()
+        stream.ask(Use.PLAY_ASKED, name, request_id)
         self._media_streams.pop(stream_id, None)
         # Milliseconds on the wire, whatever the specification says: Flash, ffmpeg and librtmp send them.
         args: tuple[AmfValue, ...] = (name, round(start * 1000))
-        if duration >= 0 or not reset:
+        if duration >= 0:
             args += (round(duration * 1000), reset)
-        transaction_id = self._next_transaction(partial(self._request_answered, stream_id))
-        self.send_command(Command("play", transaction_id, None, args), stream_id)
+        elif not reset:
+            args += (_TO_THE_END, reset)
+        self.send_command(Command("play", request_id, None, args), stream_id)
         self.set_buffer_length(stream_id, buffer_ms)
 
     def pause(self, stream_id: int, paused: bool, position_ms: int = 0) -> None:
@@ -282,8 +283,8 @@ class ClientSession(Session):
             raise UsageError(f"there is no message stream {stream_id}")
         self._media_streams.pop(stream_id, None)
         if stream.use in (Use.PUBLISHING, Use.PUBLISH_ASKED):
-            self.send_command(Command("FCUnpublish", next(self._transaction_ids), None, (stream.name,)))
-        self.send_command(Command("deleteStream", next(self._transaction_ids), None, (stream_id,)))
+            self.send_command(Command("FCUnpublish", self._transactions.number(), None, (stream.name,)))
+        self.send_command(Command("deleteStream", self._transactions.number(), None, (stream_id,)))
 
     # Answers
 
@@ -303,24 +304,18 @@ class ClientSession(Session):
 
     def _stream_created(self, command: Command, succeeded: bool) -> None:
         transaction_id = int(command.transaction_id)
-        given = command.args[0] if command.args else None
-        stream_id = int(given) if isinstance(given, (int, float)) and 0 < given < 2**32 else 0
+        stream_id = command.whole(0)
         if not succeeded:
             self._events.append(CallRefused(transaction_id, Status.from_command(command)))
         elif not stream_id or stream_id in self._streams:
             # quirk(srs, nginx-rtmp<=1.2): every createStream is answered with 1.
+            given = command.args[0] if command.args else None
             text = f"The server answered createStream with {given!r:.40}, which cannot be used"
             text += ": a stream has it already. Use a connection for each stream." if stream_id else "."
             self._events.append(CallRefused(transaction_id, Status(description=text)))
         else:
             self._streams[stream_id] = StreamState()
             self._events.append(StreamCreated(transaction_id, stream_id))
-
-    def _request_answered(self, stream_id: int, command: Command, succeeded: bool) -> None:
-        """Publish and play are answered by onStatus; a refusal by ``_error`` counts all the same."""
-        stream = self._streams.get(stream_id)
-        if not succeeded and stream is not None:
-            self._report(stream_id, stream.refuse(), Status.from_command(command))
 
     def _call_answered(self, command: Command, succeeded: bool) -> None:
         transaction_id = int(command.transaction_id)
@@ -350,9 +345,18 @@ class ClientSession(Session):
         self._answer(command, succeeded=False)
 
     def _answer(self, command: Command, *, succeeded: bool) -> None:
-        answered = self._transactions.pop(command.transaction_id, None)
-        if answered is not None:
-            answered(command, succeeded)
+        react = self._transactions.take(command.transaction_id)
+        if react is not None:
+            react(self, command, succeeded)
+        elif not succeeded:
+            self._refuse_request(command)
+
+    def _refuse_request(self, command: Command) -> None:
+        """Publish and play are answered by onStatus; a refusal by ``_error`` counts all the same."""
+        for stream_id, stream in self._streams.items():
+            if stream.request_id == command.transaction_id != 0:
+                self._report(stream_id, stream.refuse(), Status.from_command(command))
+                return
 
     def _on_status(self, command: Command, stream_id: int) -> None:
         status = Status.from_command(command)
@@ -407,7 +411,7 @@ class ClientSession(Session):
     def _announce_publish(self, name: str) -> None:
         # Nobody waits for these answers: nginx-rtmp and others send none.
         for command in ("releaseStream", "FCPublish"):
-            self.send_command(Command(command, next(self._transaction_ids), None, (name,)))
+            self.send_command(Command(command, self._transactions.number(), None, (name,)))
 
     def _report(self, stream_id: int, outcome: Outcome, status: Status) -> None:
         match outcome:
@@ -435,12 +439,9 @@ class ClientSession(Session):
         if self._phase is not _Phase.CONNECTED:
             raise UsageError(f"this session {self._phase.value}")
 
-    def _next_transaction(self, answered: Callable[[Command, bool], None]) -> int:
-        transaction_id = next(self._transaction_ids)
-        self._transactions[transaction_id] = answered
-        return transaction_id
 
-
+_Reaction = Callable[[ClientSession, Command, bool], None]
+"""What to do with an answer: the method, the answer, and whether it is a ``_result``."""
 _COMMANDS: dict[str, Callable[[ClientSession, Command, int], None]] = {
     "_result": ClientSession._on_result,
     "_error": ClientSession._on_error,

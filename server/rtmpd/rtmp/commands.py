@@ -44,6 +44,10 @@ class Command:
     amf3: bool = False
     """True when it came as type 17; replies go out as type 20 all the same."""
 
+    def whole(self, index: int) -> int:
+        """Argument ``index`` if it is a whole number of 32 bits; 0 when it is missing or anything else."""
+        return _whole(self.args[index]) if index < len(self.args) else 0
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectParams:
@@ -67,6 +71,8 @@ class ConnectParams:
     audio_four_cc_info_map: Mapping[str, int] = field(default_factory=lambda: _NO_MASKS)
     caps_ex: int = 0
     """Bits of ``CapsEx``."""
+    video_function: int = 0
+    """Bits of ``VideoFunction``: which special handling of video the client knows."""
     connect_object: Mapping[str, AmfValue] = field(default_factory=dict, repr=False)
     """The command object as it came, for whoever needs a property not named here. Others may share it."""
     args: tuple[AmfValue, ...] = field(default=(), repr=False)
@@ -102,6 +108,7 @@ class ConnectParams:
             video_four_cc_info_map=_masks(properties.get("videoFourCcInfoMap")),
             audio_four_cc_info_map=_masks(properties.get("audioFourCcInfoMap")),
             caps_ex=_whole(properties.get("capsEx")),
+            video_function=_whole(properties.get("videoFunction")),
             connect_object=properties,
             args=command.args,
         )
@@ -123,6 +130,7 @@ class ConnectParams:
             "videoFourCcInfoMap": dict(self.video_four_cc_info_map),
             "audioFourCcInfoMap": dict(self.audio_four_cc_info_map),
             "capsEx": self.caps_ex,
+            "videoFunction": self.video_function,
         }
         properties.update({key: value for key, value in optional.items() if value})
         return Command("connect", transaction_id, properties, self.args)

@@ -104,6 +104,15 @@ class FourCcMask(IntEnum):
     CAN_FORWARD = 0x04
 
 
+class VideoFunction(IntEnum):
+    """Bits of ``videoFunction`` in connect (section 7.2.1.1 and Enhanced RTMP v2)."""
+
+    CLIENT_SEEK = 0x01
+    CLIENT_HDR = 0x02
+    CLIENT_PACKET_TYPE_METADATA = 0x04
+    CLIENT_LARGE_SCALE_TILE = 0x08
+
+
 class StatusLevel(StrEnum):
     STATUS = "status"
     WARNING = "warning"

@@ -41,17 +41,19 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class StreamState:
-    """``use`` and ``name`` are set by who asks; the methods follow the server's answers (section 7.2.2)."""
+    """What was asked for, and how far the server has followed (section 7.2.2)."""
 
     use: Use = Use.IDLE
     name: str = ""
+    request_id: int = 0
+    """Transaction id of the publish or play that waits for its answer, else 0."""
     _wants_pause: bool = False
     _paused: bool = False
     _seeking: bool = False
 
-    def ask(self, use: Use, name: str) -> None:
-        """A publish or play has been asked for."""
-        self.use, self.name = use, name
+    def ask(self, use: Use, name: str, request_id: int) -> None:
+        """A publish or play has been asked for, ``use`` being ``PUBLISH_ASKED`` or ``PLAY_ASKED``."""
+        self.use, self.name, self.request_id = use, name, request_id
         self._wants_pause = self._paused = self._seeking = False
 
     def pause(self, paused: bool) -> None:
@@ -65,10 +67,9 @@ class StreamState:
 
     def refuse(self) -> Outcome:
         """The server refused what was asked for."""
-        if self.use not in (Use.PUBLISH_ASKED, Use.PLAY_ASKED):
+        if not self.request_id:
             return Outcome.NOTHING
-        self.use = Use.IDLE
-        return Outcome.REFUSED
+        return self._answered(Use.IDLE, Outcome.REFUSED)
 
     def follow(self, status: Status) -> Outcome:
         """The server sent an onStatus."""
@@ -80,9 +81,9 @@ class StreamState:
         fatal = status.is_error and not code.startswith(_GOES_ON)
         match self.use:
             case Use.PUBLISH_ASKED if code == StatusCode.PUBLISH_START:
-                return self._start(Use.PUBLISHING)
+                return self._answered(Use.PUBLISHING, Outcome.STARTED)
             case Use.PLAY_ASKED if code in _PLAY_BEGINS:
-                return self._start(Use.PLAYING)
+                return self._answered(Use.PLAYING, Outcome.STARTED)
             case Use.PUBLISH_ASKED | Use.PLAY_ASKED if fatal:
                 return self.refuse()
             case Use.PUBLISHING if fatal or code == StatusCode.UNPUBLISH_SUCCESS:
@@ -103,9 +104,10 @@ class StreamState:
             return Outcome.NOTHING
         return self._end(Outcome.ENDED)
 
-    def _start(self, use: Use) -> Outcome:
+    def _answered(self, use: Use, outcome: Outcome) -> Outcome:
         self.use = use
-        return Outcome.STARTED
+        self.request_id = 0
+        return outcome
 
     def _end(self, outcome: Outcome) -> Outcome:
         self.use = Use.IDLE

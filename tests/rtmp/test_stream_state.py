@@ -1,0 +1,171 @@
+"""What each thing that a server may say means for a stream in each of its states (section 7.2.2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtmpd.rtmp.commands import Status
+from rtmpd.rtmp.constants import StatusCode, StatusLevel
+from rtmpd.rtmp.stream_state import Outcome, StreamState, Use
+
+USES = {
+    "idle": Use.IDLE,
+    "asked to publish": Use.PUBLISH_ASKED,
+    "publishing": Use.PUBLISHING,
+    "asked to play": Use.PLAY_ASKED,
+    "playing": Use.PLAYING,
+}
+
+
+def said(code: str, level: StatusLevel = StatusLevel.STATUS) -> Status:
+    return Status(level, code)
+
+
+def error(code: str) -> Status:
+    return said(code, StatusLevel.ERROR)
+
+
+def stream_that_is(what: str) -> StreamState:
+    stream = StreamState()
+    match what:
+        case "asked to publish":
+            stream.ask(Use.PUBLISH_ASKED, "cam", 5)
+        case "publishing":
+            stream.ask(Use.PUBLISH_ASKED, "cam", 5)
+            stream.follow(said(StatusCode.PUBLISH_START))
+        case "asked to play":
+            stream.ask(Use.PLAY_ASKED, "cam", 5)
+        case "playing":
+            stream.ask(Use.PLAY_ASKED, "cam", 5)
+            stream.follow(said(StatusCode.PLAY_START))
+    return stream
+
+
+@pytest.mark.parametrize(("what", "use"), USES.items())
+def test_the_states_that_the_table_begins_in(what: str, use: Use) -> None:
+    stream = stream_that_is(what)
+    assert stream.use is use
+    assert stream.request_id == (5 if "asked" in what else 0)
+
+
+# What the server says, in which state, and what that means. All other pairs mean nothing.
+NOT_STARTED = {"asked to publish": Outcome.REFUSED, "asked to play": Outcome.REFUSED}
+FATAL = NOT_STARTED | {"publishing": Outcome.FAILED, "playing": Outcome.FAILED}
+ANSWERS: list[tuple[Status, dict[str, Outcome]]] = [
+    (said(StatusCode.PUBLISH_START), {"asked to publish": Outcome.STARTED}),
+    (said(StatusCode.PLAY_START), {"asked to play": Outcome.STARTED}),
+    (said(StatusCode.PLAY_PUBLISH_NOTIFY), {"asked to play": Outcome.STARTED}),
+    (said(StatusCode.PLAY_RESET), {}),
+    (said(StatusCode.PLAY_STOP), {"playing": Outcome.ENDED}),
+    (said(StatusCode.PLAY_COMPLETE), {"playing": Outcome.ENDED}),
+    (said(StatusCode.PLAY_UNPUBLISH_NOTIFY), {"playing": Outcome.ENDED}),
+    (said(StatusCode.UNPUBLISH_SUCCESS), {"publishing": Outcome.FAILED}),
+    (said(StatusCode.PAUSE_NOTIFY), {}),
+    (said(StatusCode.UNPAUSE_NOTIFY), {}),
+    (said(StatusCode.SEEK_NOTIFY), {}),
+    (said(StatusCode.PLAY_INSUFFICIENT_BANDWIDTH, StatusLevel.WARNING), {}),
+    (said("NetStream.Nobody.Knows"), {}),
+    (said(""), {}),
+    (error(StatusCode.PUBLISH_BAD_NAME), FATAL),
+    (error(StatusCode.PLAY_STREAM_NOT_FOUND), FATAL),
+    (error("NetStream.Nobody.Knows"), FATAL),
+    (error(""), FATAL),
+    (error(StatusCode.PLAY_STOP), FATAL),
+    (error(StatusCode.UNPUBLISH_SUCCESS), FATAL),
+    (error(StatusCode.SEEK_FAILED), {}),
+    (error(StatusCode.SEEK_INVALID_TIME), {}),
+    (error("NetStream.Pause.Failed"), {}),
+    (error(StatusCode.RECORD_FAILED), {}),
+    (error(StatusCode.RECORD_NO_ACCESS), {}),
+]
+
+
+@pytest.mark.parametrize("what", USES)
+@pytest.mark.parametrize(
+    ("status", "meanings"), ANSWERS, ids=[f"{status.level} {status.code or 'empty'}" for status, _ in ANSWERS]
+)
+def test_what_a_status_means(what: str, status: Status, meanings: dict[str, Outcome]) -> None:
+    stream = stream_that_is(what)
+    use, request_id = stream.use, stream.request_id
+    outcome = stream.follow(status)
+    assert outcome is meanings.get(what, Outcome.NOTHING)
+    match outcome:
+        case Outcome.NOTHING:
+            assert (stream.use, stream.request_id) == (use, request_id)
+        case Outcome.STARTED:
+            started = Use.PUBLISHING if use is Use.PUBLISH_ASKED else Use.PLAYING
+            assert (stream.use, stream.request_id) == (started, 0)
+        case _:
+            assert (stream.use, stream.request_id) == (Use.IDLE, 0)
+
+
+@pytest.mark.parametrize("what", USES)
+def test_what_an_error_to_the_request_means(what: str) -> None:
+    stream = stream_that_is(what)
+    use = stream.use
+    assert stream.refuse() is NOT_STARTED.get(what, Outcome.NOTHING)
+    assert stream.use is (Use.IDLE if what in NOT_STARTED else use)
+    assert stream.refuse() is Outcome.NOTHING
+
+
+@pytest.mark.parametrize("what", USES)
+def test_what_stream_eof_means(what: str) -> None:
+    stream = stream_that_is(what)
+    assert stream.eof() is (Outcome.ENDED if what == "playing" else Outcome.NOTHING)
+
+
+# Stories of a play: p and r ask for a pause and its end, s for a seek, A asks to play again; the server says
+# P and R (Pause.Notify, Unpause.Notify), S and F (Seek.Notify, Seek.Failed), B (StreamBegin). After it,
+# StreamEOF is the end, or only what goes with a pause or a seek.
+@pytest.mark.parametrize(
+    ("story", "is_the_end"),
+    [
+        ("", True),
+        ("p", False),
+        ("pP", False),
+        ("pPr", False),
+        ("pPrR", True),
+        ("pPrB", True),
+        ("pPB", False),
+        ("prp", False),
+        ("prpR", False),
+        ("prpRrR", True),
+        ("r", True),
+        ("R", True),
+        ("s", False),
+        ("sB", True),
+        ("sS", True),
+        ("sF", True),
+        ("pPs", False),
+        ("pPsS", False),
+        ("ps" + "B", False),
+        ("prsR", False),
+        ("prsRS", True),
+        ("pPA", True),
+        ("prpA", True),
+        ("sA", True),
+    ],
+)
+def test_when_stream_eof_is_the_end(story: str, is_the_end: bool) -> None:
+    stream = stream_that_is("playing")
+    for step in story:
+        match step:
+            case "p" | "r":
+                stream.pause(step == "p")
+            case "s":
+                stream.seek()
+            case "A":
+                stream.ask(Use.PLAY_ASKED, "cam", 9)
+                stream.follow(said(StatusCode.PLAY_START))
+            case "B":
+                stream.begin()
+            case "P":
+                stream.follow(said(StatusCode.PAUSE_NOTIFY))
+            case "R":
+                stream.follow(said(StatusCode.UNPAUSE_NOTIFY))
+            case "S":
+                stream.follow(said(StatusCode.SEEK_NOTIFY))
+            case "F":
+                stream.follow(error(StatusCode.SEEK_FAILED))
+    assert stream.use is Use.PLAYING
+    assert (stream.eof() is Outcome.ENDED) is is_the_end
