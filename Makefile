@@ -10,18 +10,32 @@ BIN := $(VENV)/bin
 COMPILED_VENV := .venv-compiled
 COMPILED_BIN := $(COMPILED_VENV)/bin
 
+# A venv that failed, as Debian's python3 without python3-venv makes it, has a python and no pip.
+define make_venv
+@$(1)/bin/python -m pip --version >/dev/null 2>&1 || { \
+  rm -rf $(1); \
+  $(PYTHON) -m venv $(1) || { \
+    rm -rf $(1); \
+    echo "No virtual environment. On Debian and Ubuntu: apt install python3-venv, then make again." >&2; \
+    exit 1; \
+  }; \
+}
+endef
+
 .PHONY: run wheel test test-compiled lint types format interop bench bench-gate clean
 .DEFAULT_GOAL := run
 
 $(VENV)/.runtime: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rtmpd needs Python 3.11 or newer; try: make PYTHON=python3.11 run")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rtmpd needs Python 3.11 or newer; try: make PYTHON=python3.11 run")'
+	$(call make_venv,$(VENV))
+	@echo "Installing rtmpd and what it needs into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	touch $@
+	@echo "Installing what the tests need into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
 
 run: $(VENV)/.runtime
 	exec $(BIN)/rtmpd serve
@@ -29,15 +43,15 @@ run: $(VENV)/.runtime
 dist/.built: $(VENV)/.runtime hatch_build.py pyproject.toml README.md LICENSE $(shell find server -name '*.py')
 	rm -f dist/*.whl
 	HATCH_BUILD_HOOKS_ENABLE=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
-	touch $@
+	@touch $@
 
 wheel: dist/.built
 
 $(COMPILED_VENV)/.dev: dist/.built
-	test -x $(COMPILED_BIN)/python || $(PYTHON) -m venv $(COMPILED_VENV)
+	$(call make_venv,$(COMPILED_VENV))
 	$(COMPILED_BIN)/python -m pip install --quiet --disable-pip-version-check "$$(echo ./dist/*.whl)[dev]"
 	$(COMPILED_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
-	touch $@
+	@touch $@
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not interop" -n auto
