@@ -15,6 +15,7 @@ from rtmpd.daemon.config import Config
 from rtmpd.daemon.settings import walk
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import DropReason
+from rtmpd.web import reasons as reasons_module
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "server" / "rtmpd"
@@ -247,9 +248,18 @@ def raised_reasons() -> set[str]:
     return reasons
 
 
-def test_reasons_of_failures_and_refusals_are_documented() -> None:
-    documented = set(first_words(section(OPERATIONS, "### Reasons of failures and refusals")))
+def test_reasons_of_failures_and_refusals_are_documented_and_have_series() -> None:
+    text = section(OPERATIONS, "### Reasons of failures and refusals")
+    documented = set(first_words(text))
     assert raised_reasons() <= documented
+    tables = re.split(r"^(?=In `rtmpd_|Only )", text, flags=re.MULTILINE)
+    for name, reasons in (
+        ("rtmpd_handshake_failures_total", reasons_module.HANDSHAKE_FAILURES),
+        ("rtmpd_session_failures_total", reasons_module.SESSION_FAILURES),
+        ("rtmpd_refusals_total", reasons_module.REFUSALS),
+    ):
+        (table,) = [part for part in tables if part.startswith(f"In `{name}`")]
+        assert sorted(first_words(table)) == list(reasons), f"add it to web/reasons.py: {name}"
     source = "\n".join(path.read_text() for path in modules())
     for reason in documented - raised_reasons():
         # Made from a prefix or looked up in a table: at least its last word stands in the code.

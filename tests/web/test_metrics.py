@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import resource
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from metrics_sources import FakeServer, busy_server, series, value
 from prometheus_client.parser import text_string_to_metric_families
 
 from rtmpd import __version__
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import DropReason
 from rtmpd.rtmp.form import form
+from rtmpd.web.reasons import HANDSHAKE_FAILURES, REFUSALS, SESSION_FAILURES
 
 
 def families(server: FakeServer) -> dict[str, str]:
@@ -53,8 +56,32 @@ def test_a_fresh_server_shows_its_totals_at_zero() -> None:
         "rtmpd_event_loop_lag_seconds_count",
     ):
         assert value(page, name) == 0, name
+
+
+@pytest.mark.parametrize(
+    ("name", "reasons"),
+    [
+        ("rtmpd_dropped_packets_total", DropReason),
+        ("rtmpd_publishes_ended_total", CloseReason),
+        ("rtmpd_players_closed_total", CloseReason),
+        ("rtmpd_handshake_failures_total", HANDSHAKE_FAILURES),
+        ("rtmpd_session_failures_total", SESSION_FAILURES),
+        ("rtmpd_refusals_total", REFUSALS),
+    ],
+)
+def test_every_reason_has_its_series_before_the_first_event(name: str, reasons: Iterable[str]) -> None:
+    """So that rate() sees the first one."""
+    page = FakeServer().page()
+    assert {reason: value(page, name, reason=str(reason)) for reason in reasons} == dict.fromkeys(reasons, 0)
+
+
+def test_a_stream_has_the_series_of_its_drops_before_the_first_one() -> None:
+    server = FakeServer()
+    server.publish("cam").stats.last_media_at = server.now
+    page = server.page()
     for reason in DropReason:
-        assert value(page, "rtmpd_dropped_packets_total", reason=reason.value) == 0
+        labels = {"app": "live", "stream": "cam", "reason": str(reason)}
+        assert value(page, "rtmpd_stream_dropped_packets_total", **labels) == 0
 
 
 def test_the_tables_of_the_server_are_labelled() -> None:

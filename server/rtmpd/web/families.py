@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -28,10 +28,14 @@ class Family:
         self.add((), value)
         return self
 
-    def with_table(self, table: Mapping[str, int]) -> Self:
-        """This family with a sample for each value of its only label, in a stable order."""
-        for label in sorted(table):
-            self.add((str(label),), table[label])
+    def with_table(self, table: Mapping[str, int], known: Iterable[str] = ()) -> Self:
+        """This family with a sample for each value of its only label, in a stable order.
+
+        The ``known`` values are there from the start, at 0: rate() cannot see a series come to be.
+        """
+        counts = dict.fromkeys(map(str, known), 0) | {str(label): number for label, number in table.items()}
+        for label in sorted(counts):
+            self.add((label,), counts[label])
         return self
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 
 from rtmpd import __version__
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import DropReason, ServerStats
 from rtmpd.rtmp.form import form
 from rtmpd.web.families import Family
+from rtmpd.web.reasons import HANDSHAKE_FAILURES, REFUSALS, SESSION_FAILURES
 from rtmpd.web.stream_metrics import StreamView
 
 
@@ -42,16 +44,16 @@ def _connections(stats: ServerStats) -> Iterator[Family]:
     )
     yield Family(
         "counter", "rtmpd_handshake_failures", "Connections closed before RTMP was spoken.", ("reason",)
-    ).with_table(stats.handshake_failures)
+    ).with_table(stats.handshake_failures, HANDSHAKE_FAILURES)
     yield Family(
         "counter",
         "rtmpd_session_failures",
         "Connections closed because the peer broke the protocol, a limit or a deadline.",
         ("reason",),
-    ).with_table(stats.sessions_failed)
+    ).with_table(stats.sessions_failed, SESSION_FAILURES)
     yield Family(
         "counter", "rtmpd_refusals", "Connects, publishes and plays not granted.", ("reason",)
-    ).with_table(stats.refusals)
+    ).with_table(stats.refusals, REFUSALS)
 
 
 def _traffic(stats: ServerStats) -> Iterator[Family]:
@@ -84,23 +86,21 @@ def _occupancy(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> I
 def _lives(stats: ServerStats) -> Iterator[Family]:
     yield Family("counter", "rtmpd_publishes", "Publishes granted.").with_value(stats.publishes_total)
     yield Family("counter", "rtmpd_publishes_ended", "Publishes that ended, by why.", ("reason",)).with_table(
-        stats.publishes_ended
+        stats.publishes_ended, CloseReason
     )
     yield Family("counter", "rtmpd_plays", "Plays granted.").with_value(stats.plays_total)
     yield Family(
         "counter", "rtmpd_players_closed", "Players that the server closed, by why.", ("reason",)
-    ).with_table(stats.players_closed)
+    ).with_table(stats.players_closed, CloseReason)
 
 
 def _losses(stats: ServerStats) -> Iterator[Family]:
-    # Every reason from the start: rate() cannot see the step from no series at all to the first drop.
-    drops = dict.fromkeys(map(str, DropReason), 0) | stats.drops
     yield Family(
         "counter",
         "rtmpd_dropped_packets",
         "Media packets that did not go out, one for each player that missed it.",
         ("reason",),
-    ).with_table(drops)
+    ).with_table(stats.drops, DropReason)
     yield Family(
         "counter",
         "rtmpd_gop_cache_overflows",

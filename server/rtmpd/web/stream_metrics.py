@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.stats import StreamStats
+from rtmpd.engine.stats import DropReason, StreamStats
 from rtmpd.web.families import Family
 
 OTHER: Final = "_other"
@@ -154,7 +154,7 @@ _COUNTERS: Final = (
     _Counter(
         "rtmpd_stream_dropped_packets",
         "Media packets that did not go out, one for each player that missed it.",
-        lambda stats: [((str(reason),), amount) for reason, amount in sorted(stats.drops.items())],
+        lambda stats: [((str(reason),), stats.drops.get(reason, 0)) for reason in DropReason],
         ("reason",),
     ),
     _Counter(
