@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -77,14 +77,22 @@ def stream_labels(url: str) -> dict[str, str]:
 class RtmpdProcess:
     """``rtmpd serve`` on free ports of 127.0.0.1."""
 
-    def __init__(self, *settings: str) -> None:
-        arguments = [str(Path(sys.executable).with_name("rtmpd")), "serve"]
+    def __init__(
+        self,
+        *settings: str,
+        launcher: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        """``launcher`` is a command that ends in running what follows it."""
+        arguments = [*launcher, str(Path(sys.executable).with_name("rtmpd")), "serve"]
         for setting in (*_SETTINGS, *settings):
             arguments += ["--set", setting]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("RTMPD_")}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("RTMPD_")}
         self._process = subprocess.Popen(
             arguments,
-            env=environment,
+            env=inherited | dict(environment or {}),
+            pass_fds=pass_fds,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -152,9 +160,16 @@ class RtmpdProcess:
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
+    def send_signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
     def terminate(self) -> int:
         """Exit status after SIGTERM, which must come within ``STOP_TIMEOUT`` seconds."""
-        self._process.send_signal(signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Exit status of a server that is about to end."""
         status = self._process.wait(STOP_TIMEOUT)
         self.log.join(STOP_TIMEOUT)
         return status
@@ -169,9 +184,14 @@ class RtmpdProcess:
 
 
 @contextlib.contextmanager
-def rtmpd(*settings: str) -> Iterator[RtmpdProcess]:
+def rtmpd(
+    *settings: str,
+    launcher: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[RtmpdProcess]:
     """A server that has announced both listeners, and is surely gone at the end of the block."""
-    process = RtmpdProcess(*settings)
+    process = RtmpdProcess(*settings, launcher=launcher, environment=environment, pass_fds=pass_fds)
     try:
         process.port("rtmp")
         process.port("admin")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 from types import ModuleType
@@ -92,7 +93,7 @@ def test_check_prints_a_table_on_a_terminal(run, monkeypatch):
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_every_mistake_is_printed_and_nothing_runs(run, bad, worker, command):
     result = run(command, "-c", str(bad))
-    assert result.exit_code == 1
+    assert result.exit_code == os.EX_CONFIG
     assert result.stdout == ""
     lines = result.stderr.splitlines()
     assert len(lines) == 3
@@ -103,7 +104,18 @@ def test_every_mistake_is_printed_and_nothing_runs(run, bad, worker, command):
 
 def test_the_file_can_be_named_by_the_environment(run, bad, monkeypatch):
     monkeypatch.setenv("RTMPD_CONFIG", str(bad))
-    assert run("check").exit_code == 1
+    assert run("check").exit_code == os.EX_CONFIG
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_file_that_cannot_be_read_is_a_mistake_like_others(run, tmp_path, worker, command):
+    secret = tmp_path / "secret.toml"
+    secret.touch(mode=0)
+    if os.access(secret, os.R_OK):  # As root everything can be read, but for a directory.
+        secret = tmp_path
+    result = run(command, "-c", str(secret))
+    assert (result.exit_code, len(result.stderr.splitlines())) == (os.EX_CONFIG, 1)
+    assert result.stderr.startswith(f"rtmpd: {secret}: cannot be read: ")
 
 
 def test_check_prints_schema_and_template(run):
@@ -129,7 +141,7 @@ def test_serve_sets_logging_up_around_the_worker(run, worker):
     assert logging.getLogger().level != logging.ERROR
 
 
-def test_a_port_in_use_is_told_without_a_traceback(run, worker):
+def test_a_port_in_use_is_told_without_a_traceback_and_may_be_tried_again(run, worker):
     def fail(config: Config) -> int:
         raise ConfigError(["cannot listen on 127.0.0.1:1935: address in use"])
 

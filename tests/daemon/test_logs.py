@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import sys
 import threading
 import unicodedata
@@ -58,6 +59,45 @@ def test_a_line_for_people():
         '2025-01-31T12:00:00.250Z INFO    publish started app=live name="my stream" client=192.0.2.1:5000 '
         "seconds=1.5 bytes=7 hevc=true key=-"
     )
+
+
+@pytest.mark.parametrize(
+    ("level", "prefix"),
+    [("DEBUG", "<7>"), ("INFO", "<6>"), ("WARNING", "<4>"), ("ERROR", "<3>"), ("CRITICAL", "<2>")],
+)
+def test_a_line_for_the_journal_has_its_priority_and_no_time(level, prefix):
+    formatter = logs.JournalFormatter(logs.TextFormatter(timed=False))
+    record = make_record(level=getattr(logging, level), app="live")
+    assert formatter.format(record) == f"{prefix}{level:7} publish started app=live"
+
+
+def test_every_line_of_a_traceback_has_the_priority(caught):
+    formatter = logs.JournalFormatter(logs.TextFormatter(timed=False))
+    lines = formatter.format(make_record(level=logging.ERROR, exc_info=caught)).splitlines()
+    assert len(lines) > 2
+    assert all(line.startswith("<3>") for line in lines)
+
+
+def test_only_the_stream_that_the_journal_made_is_the_journal(pipe):
+    _, writer = pipe
+    file = os.fstat(writer)
+    environ = {"JOURNAL_STREAM": f"{file.st_dev}:{file.st_ino}"}
+    assert logs.is_journal(environ, writer)
+    assert not logs.is_journal(environ, 0), "led elsewhere"
+    assert not logs.is_journal({}, writer)
+    assert not logs.is_journal(environ, 9999)
+
+
+def test_what_goes_to_the_journal_is_marked_even_that_lines_were_dropped(pipe):
+    reader, writer = pipe
+    with logs.configured("info", "text", journal=True, fd=writer, capacity=1):
+        for _ in range(3):
+            logger.warning("publish refused")
+    text = os.read(reader, 10_000).decode()
+    assert re.findall(r"^(<\d>\w+) +(\w+ \w+)", text, re.MULTILINE) == [
+        ("<4>WARNING", "publish refused"),
+        ("<4>WARNING", "log lines"),
+    ]
 
 
 def test_a_line_for_machines():

@@ -31,17 +31,14 @@ def test_states_reach_the_manager(manager):
     notifier = notify.Notifier(address)
     notifier.ready("listening on :1935\nMAINPID=1")
     notifier.watchdog()
-    notifier.status("3 streams")
-    notifier.status("")
-    notifier.stopping()
+    notifier.stopping("ending connections", within=12.5)
     notifier.close()
     notifier.watchdog()
-    received = [sock.recv(1000) for _ in range(4)]
+    received = [sock.recv(1000) for _ in range(3)]
     assert received == [
         b"READY=1\nSTATUS=listening on :1935 MAINPID=1",
         b"WATCHDOG=1",
-        b"STATUS=3 streams",
-        b"STOPPING=1",
+        b"STOPPING=1\nEXTEND_TIMEOUT_USEC=12500000\nSTATUS=ending connections",
     ]
     with pytest.raises(BlockingIOError):
         sock.recv(1000)

@@ -42,7 +42,13 @@ app = typer.Typer(
 ConfigPath = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", envvar=settings.CONFIG_VARIABLE, metavar="FILE", help="TOML file with the settings."
+        "--config",
+        "-c",
+        envvar=settings.CONFIG_VARIABLE,
+        metavar="FILE",
+        # Reading it tells what is wrong in the same way as for every other mistake.
+        readable=False,
+        help="TOML file with the settings.",
     ),
 ]
 Assignments = Annotated[
@@ -77,13 +83,15 @@ def _options(
 @app.command()
 def serve(config: ConfigPath = None, assignments: Assignments = None) -> None:
     """Run the server until SIGTERM or SIGINT."""
-    with _mistakes_told():
+    with _mistakes_told(os.EX_CONFIG):
         loaded = settings.load(config, os.environ, assignments or ()).config
-        # Here and not above: check and --version need neither the event loop nor the server.
-        from rtmpd.daemon import worker
+    # Here and not above: check and --version need neither the event loop nor the server.
+    from rtmpd.daemon import worker
 
-        with logs.configured(loaded.log.level, loaded.log.format):
-            code = worker.run(loaded)
+    # An address that cannot be had now may be free a second later: not a mistake that lasts.
+    journal = logs.is_journal(os.environ)
+    with _mistakes_told(1), logs.configured(loaded.log.level, loaded.log.format, journal=journal):
+        code = worker.run(loaded)
     raise typer.Exit(code)
 
 
@@ -98,13 +106,13 @@ def check(
         bool, typer.Option("--template", help="Print a file with every key explained instead.")
     ] = False,
 ) -> None:
-    """Show the effective settings and where each comes from; on mistakes name them all and exit 1."""
+    """Show the effective settings and where each comes from; on mistakes name them all and exit 78."""
     if schema:
         typer.echo(json.dumps(Config.model_json_schema(), indent=2))
     elif template:
         typer.echo(reference.template(), nl=False)
     else:
-        with _mistakes_told():
+        with _mistakes_told(os.EX_CONFIG):
             _print_settings(settings.load(config, os.environ, assignments or ()))
 
 
@@ -115,13 +123,14 @@ app.add_typer(bench_command.app)
 
 
 @contextmanager
-def _mistakes_told() -> Iterator[None]:
+def _mistakes_told(code: int) -> Iterator[None]:
+    """Every mistake on a line of standard error, and the end of the command with exit ``code``."""
     try:
         yield
     except ConfigError as error:
         for problem in error.problems:
             typer.echo(f"rtmpd: {problem}", err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(code) from error
 
 
 def _print_settings(loaded: settings.Settings) -> None:

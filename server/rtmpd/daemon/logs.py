@@ -29,6 +29,7 @@ _LINES_AT_ONCE: Final = 64
 _GATHERING: Final = 0.005
 """Seconds that the first line of many waits for the others."""
 _BARE: Final = re.compile(r"[\w.:/@+\-\[\]%,*]+")
+_PRIORITIES: Final = {"DEBUG": 7, "INFO": 6, "WARNING": 4, "ERROR": 3, "CRITICAL": 2}
 _RESERVED: Final = frozenset({"time", "level", "logger", "event", "exception"})
 
 Scalar = None | bool | int | float | str
@@ -89,8 +90,14 @@ def _time(record: logging.LogRecord) -> str:
 class TextFormatter(logging.Formatter):
     """``2025-01-31T12:00:00.000Z INFO    publish started app=live client=192.0.2.1:5000``."""
 
+    def __init__(self, *, timed: bool = True) -> None:
+        """``timed``: each line begins with its time."""
+        super().__init__()
+        self._timed = timed
+
     def format(self, record: logging.LogRecord) -> str:
-        words = [_time(record), f"{record.levelname:7}", escape(record.getMessage())]
+        words = [_time(record)] if self._timed else []
+        words += [f"{record.levelname:7}", escape(record.getMessage())]
         words += [f"{name}={_text(value)}" for name, value in _fields(record).items()]
         lines = [" ".join(words)]
         if record.exc_info:
@@ -113,6 +120,30 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, separators=(",", ":"))
+
+
+class JournalFormatter(logging.Formatter):
+    """Another formatter's lines with the priorities of sd-daemon(3), which the journal takes off again."""
+
+    def __init__(self, lines: logging.Formatter) -> None:
+        super().__init__()
+        self._lines = lines
+
+    def format(self, record: logging.LogRecord) -> str:
+        prefix = f"<{_PRIORITIES[record.levelname]}>"
+        return "\n".join(prefix + line for line in self._lines.format(record).splitlines())
+
+
+def is_journal(environ: Mapping[str, str], fd: int = 2) -> bool:
+    """Whether ``fd`` goes to systemd's journal, as JOURNAL_STREAM of systemd.exec(5) tells.
+
+    The variable alone says nothing: a child whose output was led elsewhere inherits it.
+    """
+    try:
+        file = os.fstat(fd)
+    except OSError:
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{file.st_dev}:{file.st_ino}"
 
 
 class BackgroundHandler(logging.Handler):
@@ -192,11 +223,20 @@ class BackgroundHandler(logging.Handler):
 
 @contextlib.contextmanager
 def configured(
-    level: str, style: Literal["text", "json"], *, fd: int = 2, capacity: int = _QUEUE_LINES
+    level: str,
+    style: Literal["text", "json"],
+    *,
+    journal: bool = False,
+    fd: int = 2,
+    capacity: int = _QUEUE_LINES,
 ) -> Iterator[None]:
-    """Everything logged inside goes to ``fd`` from ``level`` up; leaving waits briefly for the last lines."""
+    """Everything logged inside goes to ``fd`` from ``level`` up; leaving waits briefly for the last lines.
+
+    ``journal``: systemd's journal reads ``fd``, and knows the time of a line by itself.
+    """
     handler = BackgroundHandler(fd, capacity)
-    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
+    formatter = JsonFormatter() if style == "json" else TextFormatter(timed=not journal)
+    handler.setFormatter(JournalFormatter(formatter) if journal else formatter)
     root = logging.getLogger()
     previous = root.level
     root.setLevel(level.upper())

@@ -39,17 +39,13 @@ class Notifier:
         """Startup is finished."""
         self._send("READY=1", status)
 
-    def stopping(self, status: str = "") -> None:
-        """Shutdown has begun."""
-        self._send("STOPPING=1", status)
+    def stopping(self, status: str = "", *, within: float) -> None:
+        """Shutdown has begun; it is over in ``within`` seconds, whatever the manager allows."""
+        self._send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(within * 1_000_000)}", status)
 
     def watchdog(self) -> None:
         """Still alive; to be sent every ``watchdog_interval`` by what would stop if the server hung."""
         self._send("WATCHDOG=1")
-
-    def status(self, status: str) -> None:
-        """One line for ``systemctl status``."""
-        self._send("", status)
 
     def close(self) -> None:
         """Release the socket; later calls do nothing."""
@@ -58,11 +54,11 @@ class Notifier:
             self._socket = None
 
     def _send(self, state: str, status: str = "") -> None:
-        lines = [state] if state else []
+        lines = [state]
         if status:
             # A line feed would begin another assignment.
             lines.append("STATUS=" + " ".join(status.split()))
-        if self._socket is None or not lines:
+        if self._socket is None:
             return
         try:
             self._socket.send("\n".join(lines).encode(errors="replace"))

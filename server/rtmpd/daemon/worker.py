@@ -8,11 +8,11 @@ import logging
 import os
 import resource
 import secrets
-import signal
 import socket
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import uvloop
 
@@ -20,6 +20,7 @@ from rtmpd import __version__
 from rtmpd.daemon.banner import banner
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
+from rtmpd.daemon.stop_signals import StopSignals
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram, ServerStats
@@ -28,7 +29,7 @@ from rtmpd.net.addresses import Address, open_listener
 from rtmpd.net.lag import LagMeter
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.relay import RelayDialer, RelayStatus
-from rtmpd.net.server import RtmpServer
+from rtmpd.net.server import ConnectionLimits, RtmpServer
 from rtmpd.net.sweeper import Sweeper
 from rtmpd.net.tasks import TaskSet
 from rtmpd.services.auth import OpenPolicy
@@ -45,26 +46,33 @@ _SAMPLE_INTERVAL = 1.0
 # coarse for what a flush to a few players costs.
 _clock = time.monotonic
 _GC_THRESHOLDS = (20_000, 20, 50)
+_RESERVED_FILES = 64
+"""Of the limit of open files, what connections leave to admin port, relays and log."""
+_PATIENCE = 1.0
+"""Seconds of an orderly end after which somebody may wonder what is waited for."""
+_STOP_MARGIN = 5.0
+"""Seconds that the end takes at most beyond ``shutdown.drain_timeout``."""
 _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 def run(config: Config) -> int:
-    """Serve until SIGTERM, SIGINT or SIGHUP; the process's exit code.
+    """Serve until SIGTERM or SIGINT; the process's exit code.
 
     Raises ConfigError when an address cannot be listened on.
     """
-    _raise_file_limit()
+    files = _raise_file_limit()
     inherited = listen_fds(os.environ, os.getpid())
     sockets = inherited or [open_listener(address) for address in config.rtmp.addresses()]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Worker(config, runner.get_loop()).serve(sockets))
+        runner.run(Worker(config, runner.get_loop(), files).serve(sockets))
     return 0
 
 
 class Worker:
     """One process's server, from its first listener to its last connection."""
 
-    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, max_files: int) -> None:
+        """``max_files``: how many this process may have open."""
         self._config = config
         self._stats = ServerStats()
         self._loop_lag = Histogram(_LAG_BOUNDS)
@@ -90,7 +98,9 @@ class Worker:
             wait_timeout=config.player.wait_timeout,
             instance_id=instance_id,
         )
-        self._server = RtmpServer(context, config.rtmp.limits.to_connection_limits())
+        self._server = RtmpServer(
+            context, _fit_files(config.rtmp.limits.to_connection_limits(), max_files - _RESERVED_FILES)
+        )
         sources = Sources(
             stats=self._stats,
             streams=self._registry.streams,
@@ -112,15 +122,14 @@ class Worker:
 
     async def serve(self, sockets: Sequence[socket.socket]) -> None:
         """Serve on listening sockets until a signal asks to stop."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, stop.set)
+        signals = StopSignals()
+        signals.install(asyncio.get_running_loop())
         lag = LagMeter(self._loop_lag.observe)
         try:
             await self._start(sockets)
         except ConfigError:
-            await self._close(0.0)
+            await self._end_connections(0.0)
+            await self._close()
             raise
         try:
             lag.start()
@@ -133,10 +142,10 @@ class Worker:
             gc.freeze()
             # Packets make no cycles, and the collector would walk every cached one at its usual pace.
             gc.set_threshold(*_GC_THRESHOLDS)
-            await stop.wait()
+            await signals.asked.wait()
         finally:
             lag.stop()
-            await self._stop()
+            await self._stop(signals.insisted)
 
     async def _start(self, sockets: Sequence[socket.socket]) -> None:
         admin = [await _listen_admin(server, address) for address, server in self._admins]
@@ -152,19 +161,45 @@ class Worker:
         self._unready_reason = None
         self._notifier.ready(f"rtmpd {__version__} on {', '.join(map(str, rtmp))}")
 
-    async def _stop(self) -> None:
+    async def _stop(self, insisted: asyncio.Event) -> None:
+        grace = self._config.shutdown.drain_timeout
         self._unready_reason = "shutting down"
-        self._notifier.stopping("ending connections")
-        logger.info("stopping")
+        self._notifier.stopping("ending connections", within=grace + _STOP_MARGIN)
+        logger.info("stopping", extra={"fields": self._awaited()})
         started = _clock()
-        await self._close(self._config.shutdown.drain_timeout)
+        ending = asyncio.ensure_future(self._end_connections(grace))
+        impatience = asyncio.ensure_future(insisted.wait())
+        either = (ending, impatience)
+        await asyncio.wait(either, timeout=_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if not ending.done() and not insisted.is_set():
+            fields = self._awaited() | {"up_to": round(max(grace - _PATIENCE, 0.0), 3)}
+            logger.info("waiting; once more ends at once", extra={"fields": fields})
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not ending.done():
+            await self._end_connections(0.0)
+        impatience.cancel()
+        await ending
+        await self._close()
         logger.info("stopped", extra={"fields": {"duration": round(_clock() - started, 3)}})
 
-    async def _close(self, grace: float) -> None:
+    def _awaited(self) -> dict[str, int]:
+        """Whom the end has to wait for."""
+        open_now = self._stats.connections
+        return {
+            "publishers": open_now.get("publishing", 0),
+            "players": open_now.get("playing", 0),
+            "others": open_now.get("pending", 0),
+            "pushes": len(self._pushes.statuses()),
+        }
+
+    async def _end_connections(self, grace: float) -> None:
+        """In order within ``grace`` seconds, then at once. A second call beside the first shortens it."""
         started = _clock()
         await asyncio.gather(self._server.close(grace), self._pulls.close())
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
         await self._pushes.close(max(grace - (_clock() - started), 0.0))
+
+    async def _close(self) -> None:
         for _, admin in self._admins:
             await admin.close()
         await self._tasks.wait_closed()
@@ -179,7 +214,10 @@ class Worker:
     async def _sample(self) -> None:
         while True:
             await asyncio.sleep(_SAMPLE_INTERVAL)
-            self._registry.sample(_clock())
+            try:
+                self._registry.sample(_clock())
+            except Exception:  # Deadlines of slow players depend on the next round.
+                logger.exception("sampling failed")
 
     async def _feed_watchdog(self, interval: float) -> None:
         while True:
@@ -194,8 +232,22 @@ async def _listen_admin(server: AdminServer, address: Address) -> Address:
         raise ConfigError([f"admin.listen: cannot listen on {address}: {error.strerror or error}"]) from error
 
 
-def _raise_file_limit() -> None:
-    """Every connection is a file: take as many as the system lets this process have."""
+def _raise_file_limit() -> int:
+    """Every connection is a file: take as many as the system lets this process have, and say how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
+
+
+def _fit_files(limits: ConnectionLimits, files: int) -> ConnectionLimits:
+    """``limits`` with no more connections than there are ``files`` for.
+
+    At the kernel's limit connections are reset without a word or a count, those to the admin port too.
+    """
+    fitting = max(files, 1)
+    if limits.max_connections <= fitting:
+        return limits
+    fields = {"max_connections": fitting, "configured": limits.max_connections}
+    logger.warning("too few files for rtmp.limits.max_connections", extra={"fields": fields})
+    return replace(limits, max_connections=fitting)
