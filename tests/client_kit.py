@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from rtmpd.engine.flusher import Flusher
-from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
@@ -33,7 +32,7 @@ def keyframe(body: bytes = b"K") -> bytes:
 
 class OpenDoor:
     async def authorize(self, request: AccessRequest) -> Grant:
-        return Grant(StreamKey(request.app, request.name))
+        return Grant(request.key)
 
 
 @asynccontextmanager

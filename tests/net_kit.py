@@ -50,7 +50,7 @@ async def eventually(condition: Callable[[], object]) -> None:
 
 class OpenDoor:
     async def authorize(self, request: AccessRequest) -> Grant:
-        return Grant(StreamKey(request.app, request.name))
+        return Grant(request.key)
 
 
 @dataclass
@@ -73,7 +73,7 @@ class Doorman:
             self.cancelled += 1
             if not self.swallow:
                 raise
-        return Grant(StreamKey(request.app, request.name))
+        return Grant(request.key)
 
     def grant(self) -> None:
         self._answers.pop(0).set_result(None)

@@ -284,6 +284,7 @@ def test_apps_are_named_by_people(write):
     settings = load(path, {})
     config = settings.config
     assert config.to_pushes()["live"] == (RelayTemplate.parse("rtmp://backup/{app}/{name}"),)
+    assert config.app_names() == set(config.apps) - {"*"}
     pulls = config.to_pulls()
     assert list(pulls) == ["a.b/c", "*", "tv"]
     assert (len(pulls["a.b/c"].origins), pulls["a.b/c"].linger, pulls["a.b/c"].timeout) == (2, 60.0, 10.0)

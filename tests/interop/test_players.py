@@ -120,6 +120,31 @@ def test_a_player_that_joins_late_decodes_from_the_first_frame(
     assert bundled().count_frames(copy)["video"] == len(received) >= FRAME_RATE
 
 
+@pytest.mark.parametrize("sink", ["rtmp2sink", "rtmpsink"])
+def test_one_url_of_several_levels_is_one_stream(
+    server: RtmpdProcess,
+    url: str,
+    clip: ClipMaker,
+    tmp_path: Path,
+    gst_launch: str,
+    player: Player,
+    sink: str,
+) -> None:
+    """GStreamer calls all but the last level the app, ffmpeg the first two at most, rtmpdump the first."""
+    deep = f"{url}/room/cam"
+    copy = tmp_path / "copy.flv"
+    pipeline = (
+        f"filesrc location={clip(AUDIO_ONLY)} ! flvdemux name=demux flvmux name=mux streamable=true "
+        f"! {sink} location={deep} demux.audio ! queue ! aacparse ! mux.audio"
+    )
+    with player.play(deep, copy) as playing:
+        server.wait_for_plays(deep)
+        with start(gst_launch, "-e", *pipeline.split()) as encoder:
+            encoder.succeed(timeout=20)
+        player.finish(playing, server, deep)
+    assert len(bundled().packets(copy).of("audio")) > TAIL
+
+
 def test_gstreamer_decodes_while_it_plays(
     server: RtmpdProcess, url: str, clip: ClipMaker, gst_launch: str
 ) -> None:

@@ -15,6 +15,7 @@ from engine_kit import AAC_HEADER, AVC_HEADER, AVC_HEADER_2, inter, keyframe, me
 from net_kit import HEADERS, Client, Doorman, House, describe, eventually, pending_timers, serve
 from rtmp_dialogue import command, connect
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import Refused
@@ -124,6 +125,47 @@ async def test_pause_and_receive_audio() -> None:
         await player.until("1: onStatus 0 status NetStream.Seek.Notify")
         encoder.send((120, inter("D")), (160, keyframe("E")), (160, sound("s")), (200, inter("F")))
         assert (await player.until("1: F@200"))[-2:] == ["1: E@160", "1: F@200"]
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "published"),
+    [
+        ("mp4:cam", "cam"),
+        ("flv:cam", "cam"),
+        ("cam.flv", "cam"),
+        ("mp4:cam.mp4", "cam.mp4"),
+        ("mp4:cam.f4v", "cam"),
+        ("room/mp4:cam.mp4", "room/cam"),
+        ("mp4:cam.mp4", "mp4:cam.mp4"),
+    ],
+)
+async def test_the_kind_of_a_file_in_a_player_s_name(asked_for: str, published: str) -> None:
+    async with serve() as house:
+        encoder = await (await house.client()).publish(published)
+        encoder.send(*HEADERS, (0, keyframe("A")))
+        player = await (await house.client()).play(asked_for)
+        await player.until("1: A@0")
+        assert set(house.registry.streams) == {StreamKey("live", published)}
+
+
+async def test_the_literal_name_wins_over_what_it_may_stand_for() -> None:
+    async with serve() as house:
+        for name in ("cam", "cam.mp4"):
+            encoder = await (await house.client()).publish(name)
+            encoder.send(*HEADERS, (0, keyframe(name)))
+        player = await (await house.client()).play("cam.mp4")
+        await player.until("1: cam.mp4@0")
+        assert (house.stream("cam").players, house.stream("cam.mp4").players) == (0, 1)
+
+
+async def test_an_encoder_means_what_it_says() -> None:
+    async with serve() as house:
+        await (await house.client()).publish("cam")
+        await (await house.client()).publish("mp4:cam.mp4")
+        assert set(house.registry.streams) == {StreamKey("live", "cam"), StreamKey("live", "mp4:cam.mp4")}
 
 
 # Refusals

@@ -110,6 +110,8 @@ async def test_the_refusal_is_in_words_for_the_person_at_the_encoder(
         ("a b", "name_character"),
         ("a\x1b[31m", "name_character"),
         ("../etc", "name_level"),
+        ("cam@720p", "name_reserved"),
+        ("\0rest", "name_empty"),
     ],
 )
 async def test_a_name_that_nothing_may_have(name: str, reason: str) -> None:
@@ -118,6 +120,79 @@ async def test_a_name_that_nothing_may_have(name: str, reason: str) -> None:
         ask(client, name)
         assert (await client.rest())[-1] == "1: onStatus 0 error NetStream.Publish.BadName"
         assert house.stats.refusals == {reason: 1}
+
+
+async def test_an_empty_key_is_answered_with_what_to_write(caplog: pytest.LogCaptureFixture) -> None:
+    async with serve() as house:
+        client = await house.client()
+        ask(client, "")
+        await client.rest()
+    (record,) = caplog.records
+    assert (record.fields["app"], record.fields["stream"]) == ("live", "")
+    assert record.fields["told"] == (
+        "The stream key is empty: after the application goes a stream key, as in rtmp://host/live/KEY."
+    )
+
+
+@pytest.mark.parametrize("app", ["", "/", " ", "\0live"])
+async def test_an_empty_app_is_answered_with_what_to_write(
+    app: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve() as house:
+        client = await house.client()
+        client.say(connect(app))
+        assert await client.rest() == ["_error 1 error NetConnection.Connect.Rejected"]
+        assert house.stats.refusals == {"name_empty": 1}
+    (record,) = caplog.records
+    assert record.fields["told"] == (
+        "The URL names no application: write rtmp://host/live, and the stream key in its own field."
+    )
+
+
+# A stream is its path
+
+
+def cut(app: str, name: str) -> str:
+    return f"{app!r} + {name!r}"
+
+
+WAYS = [
+    ("live/room", "cam"),
+    ("live", "room/cam"),
+    ("live/room/cam", ""),
+    ("/live/room/", "/cam/"),
+    ("live", "room//cam\n"),
+    ("live\0", "room/cam\0garbage"),
+    ("live", " room/cam "),
+    ("live/_definst_", "room/cam?token=SECRET"),
+]
+
+
+@pytest.mark.parametrize(("app", "name"), WAYS, ids=[cut(*way) for way in WAYS])
+async def test_a_stream_is_its_path_however_the_client_cuts_it(
+    app: str, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rtmpd.net")
+    doorman = Doorman()
+    async with serve(authorizer=doorman) as house:
+        client = await house.client()
+        client.say(connect(app), command("createStream", 2), command("publish", 3, name, on=1))
+        await eventually(lambda: doorman.requests)
+        assert doorman.requests[0].key == StreamKey("live", "room/cam")
+        doorman.grant()
+        await client.until("1: onStatus 0 status NetStream.Publish.Start")
+        assert set(house.registry.streams) == {StreamKey("live", "room/cam")}
+    (started,) = [record.fields for record in caplog.records if record.message == "publish started"]
+    assert (started["app"], started["stream"]) == ("live", "room/cam")
+
+
+@pytest.mark.parametrize(("app", "name"), WAYS[:3], ids=[cut(*way) for way in WAYS[:3]])
+async def test_the_app_is_the_longest_leading_part_with_settings_of_its_own(app: str, name: str) -> None:
+    async with serve(apps=frozenset({"live", "live/room", "room"})) as house:
+        client = await house.client()
+        client.say(connect(app), command("createStream", 2), command("publish", 3, name, on=1))
+        await client.until("1: onStatus 0 status NetStream.Publish.Start")
+        assert set(house.registry.streams) == {StreamKey("live/room", "cam")}
 
 
 async def test_an_app_that_nothing_may_have() -> None:
@@ -146,7 +221,7 @@ async def test_the_authorizer_is_asked_once_and_with_everything() -> None:
         client = await asked(house, doorman, "a/cam?token=SECRET")
         (request,) = doorman.requests
         assert request == AccessRequest(
-            Action.PUBLISH, "live", "a/cam", "token=SECRET", "127.0.0.1", request.connect
+            Action.PUBLISH, StreamKey("live", "a/cam"), "token=SECRET", "127.0.0.1", request.connect
         )
         assert "SECRET" not in repr(request)
         doorman.grant()
@@ -247,7 +322,7 @@ async def test_an_encoder_that_is_gone_before_the_answer_claims_nothing(swallow:
 async def test_an_authorizer_may_lead_elsewhere() -> None:
     class Elsewhere:
         async def authorize(self, request: AccessRequest) -> Grant:
-            return Grant(StreamKey("apps", f"key-of-{request.name}"))
+            return Grant(StreamKey("apps", f"key-of-{request.key.name}"))
 
     async with serve(authorizer=Elsewhere()) as house:
         await (await house.client()).publish()

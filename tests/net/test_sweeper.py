@@ -709,7 +709,7 @@ class Hesitant(OpenDoor):
         self.doorman = Doorman()
 
     async def authorize(self, request: AccessRequest) -> Grant:
-        door = self.doorman if request.name == "late" else super()
+        door = self.doorman if request.key.name == "late" else super()
         return await door.authorize(request)
 
 

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtmpd.exceptions import UsageError
-from rtmpd.rtmp.url import RtmpUrl, parse_query, redact, resolve, split_query, validate_name
+from rtmpd.rtmp.url import (
+    RtmpUrl,
+    bare_names,
+    clean_path,
+    parse_query,
+    redact,
+    resolve,
+    split_query,
+    validate_name,
+)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +129,7 @@ def test_parse_query_keeps_bare_base64() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["live", "a/b", "a-b_c.d~e+f=g@h", "пример", "流", "..a", "a..b", "...", "x" * 128]
+    "name", ["live", "a/b", "a-b_c.d~e+f=g", "пример", "流", "..a", "a..b", "...", "x" * 128]
 )
 def test_good_names(name: str) -> None:
     assert validate_name(name, 128) is None
@@ -132,6 +141,7 @@ def test_good_names(name: str) -> None:
         ("", "name_empty"),
         ("x" * 129, "name_too_long"),
         ("é" * 65, "name_too_long"),
+        ("a@b", "name_reserved"),
         ("/a", "name_level"),
         ("a/", "name_level"),
         ("a//b", "name_level"),
@@ -156,6 +166,47 @@ def test_good_names(name: str) -> None:
 )
 def test_bad_names(name: str, reason: str) -> None:
     assert validate_name(name, 128) == reason
+
+
+@pytest.mark.parametrize(
+    ("parts", "path"),
+    [
+        (("live", "cam"), "live/cam"),
+        (("live", ""), "live"),
+        (("/live//", "//room///cam/"), "live/room/cam"),
+        (("live\0junk", "cam\0\0"), "live/cam"),
+        (("live ", "\tcam\r\n"), "live/cam"),
+        (("live", "room / cam"), "live/room/cam"),
+        (("live/_definst_", "cam"), "live/cam"),
+        (("live", "_definst_/cam"), "live/cam"),
+        (("live", "a b/.."), "live/a b/.."),
+        (("", "/ / \0x"), ""),
+    ],
+)
+def test_clean_path(parts: tuple[str, ...], path: str) -> None:
+    assert clean_path(*parts) == path
+
+
+@given(st.text("a/ .\0\n@", max_size=12), st.text("a/ .\0\n@", max_size=12))
+def test_a_clean_path_stays_as_it_is_wherever_it_is_cut(app: str, name: str) -> None:
+    path = clean_path(app, name)
+    assert clean_path(path) == path
+    for position in [i for i, character in enumerate(path) if character == "/"]:
+        assert clean_path(path[:position], path[position:]) == path
+
+
+@pytest.mark.parametrize(
+    ("name", "bare"),
+    [
+        ("cam", []),
+        ("mp4:cam", ["cam"]),
+        ("flv:cam.flv", ["cam.flv", "flv:cam", "cam"]),
+        ("a/mp4:b/cam.f4v", ["a/b/cam.f4v", "a/mp4:b/cam", "a/b/cam"]),
+        ("mp3:cam.264", []),
+    ],
+)
+def test_bare_names(name: str, bare: list[str]) -> None:
+    assert bare_names(name) == bare
 
 
 def test_a_lone_surrogate_is_refused_and_does_not_raise() -> None:

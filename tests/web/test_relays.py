@@ -95,7 +95,7 @@ async def test_names_with_slashes(client: aiohttp.ClientSession, pushes: FakePus
         url = URL(f"{base.scheme}://{base.authority}/api/v1/streams/{path}/push", encoded=True)
         async with client.post(url, json=BODY) as response:
             assert response.status == status
-    assert pushes.calls[-1] == ("add", StreamKey("a/b", "c/d"), BODY["url"])
+    assert pushes.calls[-1] == ("add", StreamKey("a", "b/c/d"), BODY["url"])
 
 
 @pytest.mark.parametrize(

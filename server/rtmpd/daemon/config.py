@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from rtmpd.daemon.app_config import AppConfig
+from rtmpd.daemon.app_config import ANY, AppConfig
 from rtmpd.daemon.fields import (
     Count,
     ListenAddresses,
@@ -361,6 +361,10 @@ class Config(Section):
                 low_key = f"apps.{name}.{key}"
                 raise PydanticCustomError("conflict", "{low_key} " + text, {"low_key": low_key})
         return self
+
+    def app_names(self) -> frozenset[str]:
+        """Apps with a table of their own: the longest that a stream's path begins with is the stream's."""
+        return frozenset(self.apps) - {ANY}
 
     def to_pushes(self) -> dict[str, tuple[RelayTemplate, ...]]:
         """Where the streams of each app are pushed."""

@@ -95,6 +95,7 @@ class Worker:
             settings=config.rtmp.to_settings(),
             play_options=config.to_play_options(),
             sweeper=Sweeper(loop.call_later, merge_window),
+            apps=config.app_names(),
             wait_timeout=config.player.wait_timeout,
             instance_id=instance_id,
         )
@@ -111,7 +112,7 @@ class Worker:
             relays=self._relay_statuses,
         )
         page = MetricsPage(sources, config.metrics.max_streams)
-        api = RelayApi(self._pushes, self._relay_statuses)
+        api = RelayApi(self._pushes, self._relay_statuses, config.app_names())
         self._admins = [
             (address, AdminServer(page, self._unready, api, local=address.is_loopback))
             for address in config.admin.addresses()

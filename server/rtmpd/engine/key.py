@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import NamedTuple
 
 
 class StreamKey(NamedTuple):
-    """Names a stream in its process."""
+    """Names a stream in its process: a path, of which the settings of ``app`` apply."""
 
     app: str
     name: str
+
+    @classmethod
+    def of_path(cls, path: str, tables: Container[str] = ()) -> StreamKey:
+        """The stream at ``path``, as ``rtmp.url.clean_path`` gives it; no other split of it is ever used.
+
+        ``app`` is the longest leading part that is in ``tables`` (apps with settings of their own), else the
+        first level; ``name`` is the rest, empty when there is none.
+        """
+        end = path.rfind("/")
+        while end > 0:
+            if path[:end] in tables:
+                return cls(path[:end], path[end + 1 :])
+            end = path.rfind("/", 0, end)
+        app, _, name = path.partition("/")
+        return cls(app, name)
 
     def __str__(self) -> str:
         return f"{self.app}/{self.name}"

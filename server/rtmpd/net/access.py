@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -9,7 +10,9 @@ from typing import Protocol
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import Refused
 from rtmpd.rtmp.commands import ConnectParams
-from rtmpd.rtmp.url import validate_name
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.url import clean_path, validate_name
 
 
 class Action(StrEnum):
@@ -19,11 +22,11 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """Who wants to do what. ``query`` and ``connect`` may hold secrets."""
+    """Who wants to do what with which stream. ``query`` and ``connect`` may hold secrets."""
 
     action: Action
-    app: str
-    name: str
+    key: StreamKey
+    """The stream that was named, however the client cut its URL."""
     query: str = field(repr=False)
     """What followed ``?`` in the stream name."""
     address: str
@@ -46,16 +49,42 @@ class Authorizer(Protocol):
         ...
 
 
-_NAME_PROBLEMS = {
-    "name_empty": "is empty",
+_PROBLEMS = {
     "name_too_long": "is too long",
     "name_character": "holds a character that is not allowed (blanks, quotes, backslashes and < > | are not)",
-    "name_level": "has an empty level, or one that is only dots",
+    "name_level": "has a level that is only dots",
+    "name_reserved": "holds an @, which is kept for names that the server makes up itself",
+}
+_ASKED = {
+    Action.PUBLISH: (StatusCode.PUBLISH_BAD_NAME, "stream key", "KEY"),
+    Action.PLAY: (StatusCode.PLAY_STREAM_NOT_FOUND, "stream name", "NAME"),
 }
 
 
-def check_name(text: str, max_bytes: int, *, code: str, what: str) -> None:
-    """Raise ``Refused`` with ``code`` unless ``text`` may name an application or a stream."""
+def check_app(app: str, limits: Limits) -> None:
+    """Raise ``Refused`` unless a stream may lie under what a connect calls its app."""
+    path = clean_path(app)
+    if not path:
+        text = "The URL names no application: write rtmp://host/live, and the stream key in its own field."
+        raise Refused(StatusCode.CONNECT_REJECTED, text, "name_empty")
+    # A client may count levels of the name to the app.
+    longest = limits.max_app_bytes + limits.max_name_bytes
+    _check(path, longest, StatusCode.CONNECT_REJECTED, "application")
+
+
+def name_stream(app: str, name: str, action: Action, tables: Container[str], limits: Limits) -> StreamKey:
+    """The stream that ``name`` means on a connection to ``app``; raises ``Refused`` when it can be none."""
+    code, what, example = _ASKED[action]
+    key = StreamKey.of_path(clean_path(app, name), tables)
+    if not key.name:
+        text = f"The {what} is empty: after the application goes a {what}, as in rtmp://host/live/{example}."
+        raise Refused(code, text, "name_empty")
+    _check(key.app, limits.max_app_bytes, code, "application")
+    _check(key.name, limits.max_name_bytes, code, what)
+    return key
+
+
+def _check(text: str, max_bytes: int, code: str, what: str) -> None:
     problem = validate_name(text, max_bytes)
     if problem is not None:
-        raise Refused(code, f"The {what} {_NAME_PROBLEMS[problem]}; choose another one.", problem)
+        raise Refused(code, f"The {what} {_PROBLEMS[problem]}; choose another one.", problem)

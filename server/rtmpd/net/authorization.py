@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.registry import Registry
 from rtmpd.exceptions import Refused
-from rtmpd.net.access import AccessRequest, Action, Grant, check_name
+from rtmpd.net.access import AccessRequest, Action, Grant, name_stream
 from rtmpd.net.peer import Peer
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PlayRequested, PublishRequested
+from rtmpd.rtmp.url import bare_names
 
 logger = logging.getLogger(__name__)
 
@@ -17,12 +20,12 @@ logger = logging.getLogger(__name__)
 async def authorize(peer: Peer, action: Action, event: PublishRequested | PlayRequested) -> Grant:
     """Check the name, then ask the authorizer. Raises ``Refused``, also when it fails or takes too long."""
     context = peer.context
-    code, what = _BAD_NAME[action]
-    check_name(event.name, context.limits.max_name_bytes, code=code, what=what)
+    key = name_stream(peer.connect_params.app, event.name, action, context.apps, context.limits)
+    if action is Action.PLAY:
+        key = _meant_by_player(key, context.registry)
     request = AccessRequest(
         action=action,
-        app=peer.connect_params.app,
-        name=event.name,
+        key=key,
         query=event.query,
         address=peer.address,
         connect=peer.connect_params,
@@ -44,9 +47,14 @@ async def authorize(peer: Peer, action: Action, event: PublishRequested | PlayRe
     return grant
 
 
-_BAD_NAME = {
-    Action.PUBLISH: (StatusCode.PUBLISH_BAD_NAME, "stream key"),
-    Action.PLAY: (StatusCode.PLAY_STREAM_NOT_FOUND, "stream name"),
-}
+def _meant_by_player(key: StreamKey, registry: Registry) -> StreamKey:
+    """``key``, unless nobody publishes it and somebody does what it may stand for."""
+    for name in (key.name, *bare_names(key.name)):
+        stream = registry.streams.get(StreamKey(key.app, name))
+        if stream is not None and stream.publication is not None:
+            return stream.key
+    return key
+
+
 # quirk(obs): shows Rejected to its user; Failed sends it into reconnecting.
 _FAILED = {Action.PUBLISH: StatusCode.PUBLISH_REJECTED, Action.PLAY: StatusCode.PLAY_FAILED}

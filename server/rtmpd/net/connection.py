@@ -11,10 +11,11 @@ import os
 import socket
 from typing import Final, Protocol, cast
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
-from rtmpd.net.access import check_name
+from rtmpd.net.access import check_app
 from rtmpd.net.addresses import network_of, peer_ip
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.playing import Player, ask_to_play
@@ -38,7 +39,7 @@ from rtmpd.rtmp.events import (
     SessionFailed,
 )
 from rtmpd.rtmp.server import ServerSession
-from rtmpd.rtmp.url import redact
+from rtmpd.rtmp.url import clean_path, redact
 
 logger = logging.getLogger(__name__)
 
@@ -310,9 +311,7 @@ class Connection(asyncio.Protocol):
         context = self.context
         params = self.connect_params = event.params
         try:
-            check_name(
-                params.app, context.limits.max_app_bytes, code=StatusCode.CONNECT_REJECTED, what="application"
-            )
+            check_app(params.app, context.limits)
             check_via(via_of(params), context.instance_id)
         except Refused as refusal:
             self._refuse("connect refused", "", refusal)
@@ -375,9 +374,10 @@ class Connection(asyncio.Protocol):
     def _refuse(self, what: str, name: str, refusal: Refused) -> None:
         self._end_reason, self._end_detail = CloseReason.REFUSED, refusal.reason
         count(self.context.stats.refusals, refusal.reason)
+        key = StreamKey.of_path(clean_path(self.connect_params.app, name), self.context.apps)
         fields = self._fields() | {
-            "app": self.connect_params.app,
-            "stream": name,
+            "app": key.app,
+            "stream": key.name,
             "reason": refusal.reason,
             "told": refusal.description,
         }

@@ -31,6 +31,8 @@ class ServerContext:
     settings: ServerSettings
     play_options: PlayOptions
     sweeper: Sweeper
+    apps: frozenset[str] = frozenset()
+    """Apps with settings of their own, which may have several levels."""
     wait_timeout: float = 0.0
     """Seconds a player may wait for a publisher; 0 is for ever."""
     high_water_bytes: int = UNSENT_BYTES

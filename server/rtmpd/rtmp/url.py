@@ -23,6 +23,11 @@ _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USERINFO: Final = re.compile(r"(://[^/?\s:@]*):[^/\s]*@")
 _QUERY: Final = re.compile(r"\?.+", re.DOTALL)
 _REFUSED_CHARACTERS: Final = frozenset(" \"'`\\<>|?\N{REPLACEMENT CHARACTER}")
+RESERVED: Final = "@"
+"""Marks names that the server makes up itself; no peer may have one."""
+_DEFAULT_INSTANCE: Final = "_definst_"
+_KIND: Final = re.compile(r"(^|/)(?:mp4|flv):")
+_ENDING: Final = re.compile(r"\.(?:flv|mp4|f4v)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +150,36 @@ def redact(text: str) -> str:
     return _QUERY.sub(f"?{REDACTED}", _USERINFO.sub(rf"\1:{REDACTED}@", text))
 
 
+def clean_path(*parts: str) -> str:
+    """What an app and a stream name mean together, as one path, whichever of them holds which part of it.
+
+    Left out is what clients add by mistake: what follows a NUL (the end of a C string sent along), slashes
+    too many, blanks and newlines at the ends of a level (a key that was pasted). Nor is the default instance
+    a level that anybody means. Queries are to be split off before.
+    """
+    # quirk(fmle): the default instance of an app is written out, as in live/_definst_/cam.
+    cut = [part.partition("\0")[0] for part in parts]
+    levels = [level.strip() for part in cut for level in part.split("/")]
+    return "/".join(level for level in levels if level not in ("", _DEFAULT_INSTANCE))
+
+
+def bare_names(name: str) -> list[str]:
+    """What else a player may mean that asks for ``name``, likeliest first: it without the kind of a file.
+
+    quirk(flash, ffmpeg): a player says mp4:cam.mp4, or mp4:cam, of what its URL calls cam.mp4 or cam.
+    """
+    plain = _KIND.sub(r"\1", name)
+    candidates = [plain, _ENDING.sub("", name), _ENDING.sub("", plain)]
+    return [candidate for candidate in dict.fromkeys(candidates) if candidate != name]
+
+
 def validate_name(text: str, max_bytes: int) -> str | None:
     """Why ``text`` (its query split off) is no app or stream name, as a metric word; None when it is one.
 
     A name is one or more levels separated by ``/``. A level is not empty, ``.`` or ``..`` and consists of
     printable characters of any alphabet, without blanks, quotes, backslashes, ``<>|?`` and the replacement
-    character that stands for bad UTF-8. Names that are too long are refused, not cut: cut ones collide.
+    character that stands for bad UTF-8. Names that are too long are refused, not cut: cut ones collide. So
+    are names with the character that marks our own.
     """
     if not text:
         return "name_empty"
@@ -158,6 +187,8 @@ def validate_name(text: str, max_bytes: int) -> str | None:
         return "name_too_long"
     if not text.isprintable() or not _REFUSED_CHARACTERS.isdisjoint(text):
         return "name_character"
+    if RESERVED in text:
+        return "name_reserved"
     if any(level in ("", ".", "..") for level in text.split("/")):
         return "name_level"
     return None

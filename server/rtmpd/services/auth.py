@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rtmpd.engine.key import StreamKey
 from rtmpd.net.access import AccessRequest, Grant
 
 
@@ -10,4 +9,4 @@ class OpenPolicy:
     """Everyone who reaches the port may publish and play everything."""
 
     async def authorize(self, request: AccessRequest) -> Grant:
-        return Grant(StreamKey(request.app, request.name))
+        return Grant(request.key)

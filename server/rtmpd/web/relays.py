@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
 from rtmpd.net.relay import RelayStatus
-from rtmpd.rtmp.url import validate_name
+from rtmpd.rtmp.url import clean_path, validate_name
 
 _MAX_NAME_BYTES = 256
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -39,6 +39,8 @@ class RelayApi:
 
     push: PushControl
     statuses: Callable[[], Sequence[RelayStatus]]
+    apps: frozenset[str] = frozenset()
+    """Apps with settings of their own: see ``StreamKey.of_path``."""
 
 
 def add_routes(router: web.UrlDispatcher, api: RelayApi, *, local: bool) -> None:
@@ -76,7 +78,7 @@ def _list(api: RelayApi) -> Handler:
 
 def _add(api: RelayApi) -> Handler:
     async def handler(request: web.Request) -> web.Response:
-        key = _key(request)
+        key = _key(request, api.apps)
         if key is None:
             return _error(400, "this cannot be the name of an app and a stream")
         if request.content_type != "application/json":
@@ -99,7 +101,7 @@ def _add(api: RelayApi) -> Handler:
 
 def _remove(api: RelayApi) -> Handler:
     async def handler(request: web.Request) -> web.Response:
-        key = _key(request)
+        key = _key(request, api.apps)
         if key is None or not api.push.remove(key, request.match_info["id"]):
             return _error(404, "there is no such push target")
         return web.Response(status=204, headers=_NO_STORE)
@@ -118,9 +120,9 @@ def _guarded(handler: Handler, *, local: bool) -> Handler:
     return guarded
 
 
-def _key(request: web.Request) -> StreamKey | None:
+def _key(request: web.Request, apps: frozenset[str]) -> StreamKey | None:
     """The stream that the path names; slashes in a name are written %2F."""
-    key = StreamKey(request.match_info["app"], request.match_info["name"])
+    key = StreamKey.of_path(clean_path(request.match_info["app"], request.match_info["name"]), apps)
     return key if all(validate_name(text, _MAX_NAME_BYTES) is None for text in key) else None
 
 
