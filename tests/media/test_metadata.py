@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtmpd.media.metadata import live_metadata, read_metadata
+from rtmpd.media.metadata import live_metadata, of_tracks, read_metadata, without_medium
+from rtmpd.media.tracks import ALL, DEFAULT, TrackChoice
 from rtmpd.rtmp.amf import (
     AmfValue,
     Date,
@@ -183,3 +184,62 @@ def test_truncation_at_every_byte_never_raises() -> None:
     for end in range(len(OBS29)):
         out = live(OBS29[:end])
         assert out is None or out.endswith(b"\x00\x00\x09")
+
+
+def told(payload: bytes) -> dict[str, AmfValue]:
+    """The properties, with their number in front as it stands in the array."""
+    assert int.from_bytes(payload[14:18], "big") == len(read_metadata(payload))
+    return read_metadata(payload)
+
+
+@pytest.mark.parametrize("body", [OBS29, FFMPEG90_HEVC, GST122])
+def test_a_medium_can_be_left_unsaid(body: bytes) -> None:
+    whole = live(body)
+    assert whole is not None
+    assert {"width", "videocodecid", "audiocodecid"} <= told(whole).keys()
+    silent = told(without_medium(whole, MessageType.AUDIO))
+    assert not [key for key in silent if key.startswith("audio")]
+    assert "stereo" not in silent
+    assert silent["videocodecid"] == told(whole)["videocodecid"]
+    blind = told(without_medium(whole, MessageType.VIDEO))
+    assert not [key for key in blind if key.startswith("video")]
+    assert blind.keys().isdisjoint({"width", "height", "framerate"})
+    assert blind["audiocodecid"] == told(whole)["audiocodecid"]
+
+
+def test_metadata_follows_the_track_that_was_chosen() -> None:
+    tracks = {"1": {"width": 426.0, "height": 240.0}, "2": {"width": 256.0}}
+    sent = EcmaArray(width=640.0, audiocodecid=10.0, encoder="x", videoTrackIdInfoMap=tracks)
+    whole = live(encode_values("onMetaData", sent))
+    assert whole is not None
+    assert of_tracks(whole, ALL) == whole
+    plain: dict[str, AmfValue] = {"width": 640.0, "audiocodecid": 10.0, "encoder": "x"}
+    assert told(of_tracks(whole, DEFAULT)) == plain
+    assert told(of_tracks(whole, TrackChoice(0))) == plain
+    assert told(of_tracks(whole, TrackChoice(1))) == plain | {"width": 426.0, "height": 240.0}
+    # Nothing is known of it: better no size than that of another track.
+    assert told(of_tracks(whole, TrackChoice(7))) == {"audiocodecid": 10.0, "encoder": "x"}
+    assert told(of_tracks(whole, TrackChoice(audio=1))) == {"width": 640.0, "encoder": "x"}
+
+
+@pytest.mark.parametrize("table", ["text", 5.0, None, {"1": "text"}, {"1": [1.0]}, {}, [1.0]])
+def test_a_table_of_tracks_that_is_none_says_nothing(table: AmfValue) -> None:
+    whole = live(encode_values("onMetaData", EcmaArray(width=640.0, videoTrackIdInfoMap=table)))
+    assert whole is not None
+    assert told(of_tracks(whole, TrackChoice(1))) == {}
+    assert told(of_tracks(whole, DEFAULT)) == {"width": 640.0}
+
+
+def test_metadata_without_tracks_stays_the_same_object() -> None:
+    whole = live(OBS29)
+    assert whole is not None
+    assert of_tracks(whole, DEFAULT) is whole
+
+
+def test_amf3_of_many_values_is_not_decoded() -> None:
+    def body(values: int) -> bytes:
+        properties: dict[str, AmfValue] = {f"k{number}": float(number) for number in range(values)}
+        return b"\x00" + encode_values("onMetaData") + b"\x11" + encode_amf3(properties)
+
+    assert live(body(500), MessageType.DATA_AMF3) is not None
+    assert live(body(520), MessageType.DATA_AMF3) is None

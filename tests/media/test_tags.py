@@ -291,6 +291,8 @@ def test_every_known_four_cc_is_known() -> None:
         (VIDEO, "17 00 00 00 00 01", CacheKey(9, (), "avc1", 0)),
         (VIDEO, "90 'hvc1 01", CacheKey(9, (), "hvc1", 0)),
         (VIDEO, "84 'hvc1 02", CacheKey(9, (), "hvc1", 4)),
+        (VIDEO, "84 'hvc1 02 00 09 'colorInfo 03 00 00 09", CacheKey(9, (), "hvc1", 4, b"colorInfo")),
+        (VIDEO, "84 'hvc1 02 00 09 'col", CacheKey(9, (), "hvc1", 4, b"col")),
         (VIDEO, "95 'av01 80", CacheKey(9, (), "av01", 5)),
         (VIDEO, "96 00 'hvc1 01 01", CacheKey(9, (1,), "hvc1", 0)),
         (VIDEO, "96 10 'hvc1 08 00 00 00 00 00 00 00", CacheKey(9, (0, 8), "hvc1", 0)),

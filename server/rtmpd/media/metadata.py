@@ -6,11 +6,14 @@ they came.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from rtmpd.exceptions import AmfError, UsageError
+from rtmpd.media.tracks import ALL_TRACKS, TrackChoice
 from rtmpd.rtmp import amf
-from rtmpd.rtmp.amf import AmfValue, EcmaArray
+from rtmpd.rtmp.amf import AmfValue, EcmaArray, Property
+from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.messages import Message
 
 HANDLER: Final = "onMetaData"
@@ -21,8 +24,17 @@ _NOT_LIVE: Final = frozenset({b"duration", b"filesize"})
 """In lower case: OBS writes fileSize."""
 _AVMPLUS: Final = b"\x11"
 _ECMA_ARRAY: Final = b"\x08"
+_OBJECTS: Final = frozenset((0x03, 0x08))
 _NUMBER: Final = 0x00
 _OBJECT_END: Final = b"\x00\x00\x09"
+_MAX_AMF3_VALUES: Final = 512
+"""AMF3 cannot be cut as it is: it is decoded, at a hundred times the cost."""
+_VIDEO_KEYS: Final = frozenset({b"width", b"height", b"framerate", b"hasvideo"})
+_AUDIO_KEYS: Final = frozenset({b"stereo", b"hasaudio"})
+"""In lower case, beside those that begin with the medium's name."""
+_VIDEO_TRACKS: Final = b"videoTrackIdInfoMap"
+_AUDIO_TRACKS: Final = b"audioTrackIdInfoMap"
+"""What a publisher says of the tracks beside the first, by track id (Enhanced RTMP v2)."""
 
 
 def live_metadata(message: Message) -> bytes | None:
@@ -46,7 +58,32 @@ def live_metadata(message: Message) -> bytes | None:
         for entry in layout.properties
         if entry.key.lower() not in _NOT_LIVE or payload[entry.value_start] != _NUMBER
     ]
-    return b"".join([_HANDLER_BYTES, _ECMA_ARRAY, len(kept).to_bytes(4, "big"), *kept, _OBJECT_END])
+    return _joined(kept)
+
+
+def without_medium(payload: bytes, kind: int) -> bytes:
+    """What ``live_metadata`` gave without a word of the audio (8) or the video (9)."""
+    return _joined(
+        payload[entry.start : entry.end] for entry in _properties(payload) if not _tells_of(kind, entry.key)
+    )
+
+
+def of_tracks(payload: bytes, tracks: TrackChoice) -> bytes:
+    """What ``live_metadata`` gave as the metadata of a stream of only these tracks.
+
+    What a publisher says without naming a track it says of its first one.
+    """
+    for kind, chosen, table in (
+        (MessageType.VIDEO, tracks.video, _VIDEO_TRACKS),
+        (MessageType.AUDIO, tracks.audio, _AUDIO_TRACKS),
+    ):
+        if chosen > 0:
+            payload = _of_track(payload, kind, chosen, table)
+        elif chosen != ALL_TRACKS and table in payload:
+            payload = _joined(
+                payload[entry.start : entry.end] for entry in _properties(payload) if entry.key != table
+            )
+    return payload
 
 
 def read_metadata(payload: bytes) -> dict[str, AmfValue]:
@@ -70,8 +107,37 @@ def _body(payload: bytes) -> bytes | None:
     return payload[len(_HANDLER_BYTES) :] if payload.startswith(_HANDLER_BYTES) else None
 
 
+def _of_track(payload: bytes, kind: int, track: int, table: bytes) -> bytes:
+    """The medium described by what ``table`` has for ``track``, and not at all if it has nothing."""
+    entries = _properties(payload)
+    kept = [payload[entry.start : entry.end] for entry in entries if not _tells_of(kind, entry.key)]
+    for entry in entries:
+        if entry.key == table and payload[entry.value_start] in _OBJECTS:
+            for each in amf.object_layout(payload, entry.value_start).properties:
+                if each.key == str(track).encode() and payload[each.value_start] in _OBJECTS:
+                    told = amf.object_layout(payload, each.value_start).properties
+                    kept += [payload[property_.start : property_.end] for property_ in told]
+    return _joined(kept)
+
+
+def _properties(payload: bytes) -> list[Property]:
+    return amf.object_layout(payload, len(_HANDLER_BYTES)).properties
+
+
+def _joined(properties: Iterable[bytes]) -> bytes:
+    kept = list(properties)
+    return b"".join([_HANDLER_BYTES, _ECMA_ARRAY, len(kept).to_bytes(4, "big"), *kept, _OBJECT_END])
+
+
+def _tells_of(kind: int, key: bytes) -> bool:
+    key = key.lower()
+    if kind == MessageType.VIDEO:
+        return key.startswith(b"video") or key in _VIDEO_KEYS
+    return key.startswith(b"audio") or key in _AUDIO_KEYS
+
+
 def _from_amf3(payload: bytes) -> bytes | None:
-    values = amf.decode_values(payload)
+    values = amf.decode_values(payload, max_values=_MAX_AMF3_VALUES)
     if not values or not isinstance(values[0], dict):
         return None
     properties = {

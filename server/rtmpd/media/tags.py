@@ -105,6 +105,7 @@ _LEGACY_AUDIO: Final = {
     14: ".mp3",
     15: "device",
 }
+_AMF_STRING: Final = b"\x02"
 _EX_AUDIO: Final = 9
 _AAC: Final = 10
 _WITH_COMPOSITION_TIME: Final = ("avc1", "hvc1", "vvc1")
@@ -173,6 +174,8 @@ class CacheKey(NamedTuple):
     track_ids: tuple[int, ...]
     codec: str
     packet_type: int
+    name: bytes = b""
+    """Of video metadata (``colorInfo``): each name is kept by itself."""
 
 
 class _MalformedError(Exception):
@@ -195,7 +198,9 @@ def video_flags(payload: bytes) -> int:
     if flags is None:
         flags = _VIDEO_HEADS.get(payload[:5])
         if flags is None:
-            flags = parse_video(payload).flags
+            flags = _one_track_flags(_VIDEO_HEADS, payload)
+            if flags is None:
+                flags = parse_video(payload).flags
     return flags
 
 
@@ -205,14 +210,20 @@ def audio_flags(payload: bytes) -> int:
     if flags is None:
         flags = _AUDIO_HEADS.get(payload[:5])
         if flags is None:
-            flags = parse_audio(payload).flags
+            flags = _one_track_flags(_AUDIO_HEADS, payload)
+            if flags is None:
+                flags = parse_audio(payload).flags
     return flags
 
 
 def cache_key(kind: int, payload: bytes) -> CacheKey:
     """Key under which a header or codec metadata payload of message type ``kind`` (8 or 9) is cached."""
     tag = parse_video(payload) if kind == MessageType.VIDEO else parse_audio(payload)
-    return CacheKey(int(kind), tuple(sorted(set(tag.track_ids))), tag.codec, tag.packet_type)
+    name = b""
+    if tag.flags & CODEC_METADATA and payload[tag.body_offset : tag.body_offset + 1] == _AMF_STRING:
+        start = tag.body_offset + 3
+        name = payload[start : start + int.from_bytes(payload[tag.body_offset + 1 : start], "big")]
+    return CacheKey(int(kind), tuple(sorted(set(tag.track_ids))), tag.codec, tag.packet_type, name)
 
 
 def parse_video(payload: bytes) -> VideoTag:
@@ -243,6 +254,11 @@ def parse_audio(payload: bytes) -> AudioTag:
         return _parse_enhanced_audio(payload)
     except (IndexError, _MalformedError):
         return AudioTag(ENHANCED | UNKNOWN, UNKNOWN_CODEC, payload[0] & 15)
+
+
+def _one_track_flags(heads: Mapping[bytes, int], payload: bytes) -> int | None:
+    """Flags of a OneTrack message without ModEx: its head is six bytes, and the track's id follows."""
+    return heads.get(payload[:6]) if len(payload) > 6 else None
 
 
 def _parse_legacy_video(payload: bytes) -> VideoTag:
@@ -278,7 +294,7 @@ def _parse_legacy_audio(payload: bytes) -> AudioTag:
 
 def _parse_enhanced_video(payload: bytes) -> VideoTag:
     frame_type = payload[0] >> 4 & 7
-    packet_type, offset, nanos = _skip_modex(payload)
+    packet_type, offset, nanos = skip_modex(payload)
     if frame_type == FrameType.COMMAND and packet_type != VideoPacketType.METADATA:
         # A seek command: one byte, neither FourCC nor body.
         return VideoTag(ENHANCED, frame_type, "", packet_type, (), 0, nanos, offset)
@@ -295,7 +311,7 @@ def _parse_enhanced_video(payload: bytes) -> VideoTag:
 
 
 def _parse_enhanced_audio(payload: bytes) -> AudioTag:
-    packet_type, offset, nanos = _skip_modex(payload)
+    packet_type, offset, nanos = skip_modex(payload)
     tracks = _read_tracks(payload, offset, packet_type, AudioPacketType.MULTITRACK, _AUDIO_NAMES)
     flags = ENHANCED | tracks.flags | _AUDIO_PACKET_FLAGS.get(tracks.packet_type, UNKNOWN)
     return AudioTag(flags, tracks.codec, tracks.packet_type, tracks.track_ids, nanos, tracks.body_offset)
@@ -308,8 +324,11 @@ def _frame_flags(frame_type: int, packet_type: int) -> int:
     return flags
 
 
-def _skip_modex(payload: bytes) -> tuple[int, int, int]:
-    """Packet type behind any ModEx prefixes, the offset after it, and the nanosecond offset."""
+def skip_modex(payload: bytes) -> tuple[int, int, int]:
+    """Packet type behind any ModEx prefixes, the offset after it, and the nanosecond offset.
+
+    For enhanced payloads that have been parsed before: it raises on others.
+    """
     packet_type = payload[0] & 15
     offset = 1
     nanos = 0
@@ -351,7 +370,7 @@ def _read_tracks(
         ids: tuple[int, ...] = (payload[offset],)
         body = offset + 1
     else:
-        tracks = list(_iter_tracks(payload, offset, shared, names))
+        tracks = list(iter_tracks(payload, offset, shared, names))
         if not tracks:
             raise _MalformedError
         codecs = {codec for _, codec, _ in tracks}
@@ -361,10 +380,13 @@ def _read_tracks(
     return _Tracks(packet_type, codecs.pop() if len(codecs) == 1 else MIXED_CODECS, ids, body, flags)
 
 
-def _iter_tracks(
+def iter_tracks(
     payload: bytes, offset: int, shared: str, names: Mapping[bytes, str]
 ) -> Iterator[tuple[int, str, int]]:
-    """Yield (track id, codec, body offset); each track has a FourCC of its own unless ``shared`` is given."""
+    """Yield (track id, codec, body offset); each track has a FourCC of its own unless ``shared`` is given.
+
+    For the tracks of ManyTracks messages that have been parsed before: it raises on others.
+    """
     end = len(payload)
     count = 0
     while offset < end:
@@ -397,7 +419,7 @@ def _si24(payload: bytes, offset: int) -> int:
 
 
 def _video_heads() -> dict[bytes, int]:
-    """Flags by the first two bytes (legacy) or five (enhanced) of every ordinary video payload."""
+    """Flags by the head of every ordinary video payload: 2 bytes (legacy), 5 (enhanced), 6 (OneTrack)."""
     legacy = [
         bytes((frame_type << 4 | codec_id, packet_type))
         for frame_type in range(8)
@@ -410,7 +432,15 @@ def _video_heads() -> dict[bytes, int]:
         for packet_type in _VIDEO_PACKET_FLAGS
         for four_cc in _VIDEO_NAMES
     ]
-    return {head: parse_video(head).flags for head in legacy + enhanced}
+    one_track = [
+        bytes((0x80 | frame_type << 4 | VideoPacketType.MULTITRACK, packet_type)) + four_cc
+        for frame_type in range(8)
+        if frame_type != FrameType.COMMAND
+        for packet_type in _VIDEO_PACKET_FLAGS
+        for four_cc in _VIDEO_NAMES
+    ]
+    flags = {head: parse_video(head).flags for head in legacy + enhanced}
+    return flags | {head: parse_video(head + b"\0").flags for head in one_track}
 
 
 def _audio_heads() -> dict[bytes, int]:
@@ -420,7 +450,13 @@ def _audio_heads() -> dict[bytes, int]:
         for packet_type in _AUDIO_PACKET_FLAGS
         for four_cc in _AUDIO_NAMES
     ]
-    return {head: parse_audio(head).flags for head in legacy + enhanced}
+    one_track = [
+        bytes((_EX_AUDIO << 4 | AudioPacketType.MULTITRACK, packet_type)) + four_cc
+        for packet_type in _AUDIO_PACKET_FLAGS
+        for four_cc in _AUDIO_NAMES
+    ]
+    flags = {head: parse_audio(head).flags for head in legacy + enhanced}
+    return flags | {head: parse_audio(head + b"\0").flags for head in one_track}
 
 
 _VIDEO_HEADS: Final = _video_heads()
