@@ -29,6 +29,16 @@ class FakeStream:
 
 
 @dataclass
+class FakeMemoryGroup:
+    """A container with a limit."""
+
+    limit: int = 4096
+
+    def used(self) -> int | None:
+        return 3000
+
+
+@dataclass
 class FakeServer:
     """Everything a metrics page reads, to be set by a test."""
 
@@ -46,6 +56,7 @@ class FakeServer:
             loop_lag=self.loop_lag,
             memory_held=lambda: self.memory_held,
             memory_limit=1024,
+            memory_group=FakeMemoryGroup(),
             clock=lambda: self.now,
             relays=lambda: self.relays,
         )

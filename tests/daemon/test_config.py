@@ -67,7 +67,7 @@ def test_conversions_hand_the_rooms_below_their_own_defaults():
     assert config.rtmp.limits.to_connection_limits() == ConnectionLimits()
     assert config.player.to_policy() == SlowPlayerPolicy()
     assert config.to_play_options() == PlayOptions()
-    assert config.to_engine_limits() == EngineLimits(max_publishers=1000)
+    assert config.to_engine_limits(2**30) == EngineLimits(max_publishers=1000)
 
 
 def test_conversions_pass_every_value_on():
@@ -104,7 +104,17 @@ def test_conversions_pass_every_value_on():
         ],
     ).config
     gop = GopLimits(max_bytes=70000, max_ms=6, max_packets=7, audio_ms=8)
-    assert config.to_engine_limits() == EngineLimits(1, 2, 3, 4, 32 * 2**20, HeaderLimits(2000, 9, 3000), gop)
+    ceiling = config.memory.ceiling(2**40)
+    assert config.to_engine_limits(ceiling) == EngineLimits(
+        1, 2, 3, 4, 32 * 2**20, HeaderLimits(2000, 9, 3000), gop
+    )
+
+
+@pytest.mark.parametrize(("available", "ceiling"), [(2**30, 2**29), (2**20, 16 * 2**20)])
+def test_the_ceiling_of_media_is_half_of_the_memory_unless_it_is_set(available, ceiling):
+    assert Config().memory.ceiling(available) == ceiling
+    assert load(None, {}, ["memory.max_bytes=AUTO"]).config.memory.ceiling(available) == ceiling
+    assert load(None, {}, ["memory.max_bytes=1GiB"]).config.memory.ceiling(available) == 2**30
 
 
 @pytest.mark.parametrize("changes", [{"enabled": False}, {"start": "keyframe"}, {"start": "live"}])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from rtmpd.daemon.app_config import ANY, AppConfig
@@ -21,6 +21,7 @@ from rtmpd.daemon.fields import (
     Seconds,
     Section,
     Size,
+    SizeOrAuto,
     Timeout,
 )
 from rtmpd.engine.flusher import MERGE_WINDOW
@@ -44,7 +45,7 @@ _HEADERS: Final = HeaderLimits()
 _ENGINE: Final = EngineLimits()
 _SLOW: Final = SlowPlayerPolicy()
 _SETTINGS: Final = ServerSettings()
-_MIB: Final = 1024 * 1024
+_LEAST_MEMORY: Final = 16 * 1024 * 1024
 
 
 def _lower(value: object) -> object:
@@ -277,12 +278,23 @@ class PlayerConfig(Section):
         )
 
 
+def _check_ceiling(value: int | str) -> int | str:
+    if isinstance(value, int) and value < _LEAST_MEMORY:
+        raise ValueError(f"{value} is out of range: it must be at least {_LEAST_MEMORY} bytes")
+    return value
+
+
 class MemoryConfig(Section):
     """The ceiling of what peers can make the server keep."""
 
-    max_bytes: Annotated[Size, Field(ge=16 * _MIB)] = _ENGINE.memory_bytes
-    """Media held: caches, headers, and what waits for slow players. Near the ceiling new streams and
-    players are refused and the players with the most waiting are closed."""
+    max_bytes: Annotated[SizeOrAuto, AfterValidator(_check_ceiling)] = "auto"
+    """Media held: caches, headers, and what waits for slow players; at least 16MiB. Near the ceiling new
+    streams and players are refused and the players with the most waiting are closed. "auto" is half of the
+    machine's memory, or of the limit of its container or systemd unit if that is less."""
+
+    def ceiling(self, available: int) -> int:
+        """``max_bytes`` where ``available`` bytes of memory are there."""
+        return max(available // 2, _LEAST_MEMORY) if self.max_bytes == "auto" else self.max_bytes
 
 
 class AdminConfig(Section):
@@ -379,14 +391,14 @@ class Config(Section):
         """How every player attaches to its stream."""
         return PlayOptions(start=StartPolicy(self.stream.gop.start), policy=self.player.to_policy())
 
-    def to_engine_limits(self) -> EngineLimits:
-        """The ceilings of the live graph."""
+    def to_engine_limits(self, memory_bytes: int) -> EngineLimits:
+        """The ceilings of the live graph, with ``MemoryConfig.ceiling``."""
         return EngineLimits(
             max_publishers=self.stream.max_streams,
             max_players=self.player.max_players,
             max_players_per_stream=self.player.max_players_per_stream,
             max_waiting_names=self.stream.max_waiting_names,
-            memory_bytes=self.memory.max_bytes,
+            memory_bytes=memory_bytes,
             headers=self.stream.headers.to_limits(),
             gop=self.stream.gop.to_limits(),
         )

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from rtmpd.daemon.values import parse_count, parse_duration, parse_list, parse_milliseconds, parse_size
+from rtmpd.daemon.values import (
+    parse_count,
+    parse_duration,
+    parse_list,
+    parse_milliseconds,
+    parse_size,
+    parse_size_or_auto,
+)
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 
@@ -38,6 +45,7 @@ Seconds = Annotated[float, BeforeValidator(parse_duration), _SECONDS, _NUMBER_OR
 Timeout = Annotated[Seconds, Field(gt=0)]
 Milliseconds = Annotated[int, BeforeValidator(parse_milliseconds), Unit("milliseconds"), _NUMBER_OR_TEXT]
 Size = Annotated[int, BeforeValidator(parse_size), _BYTES, _NUMBER_OR_TEXT]
+SizeOrAuto = Annotated[int | Literal["auto"], BeforeValidator(parse_size_or_auto), _BYTES, _NUMBER_OR_TEXT]
 Count = Annotated[int, BeforeValidator(parse_count)]
 Positive = Annotated[Count, Field(gt=0)]
 ListenAddress = Annotated[str, AfterValidator(_check_address)]

@@ -25,6 +25,9 @@ _BYTES: Final = {
 }
 _QUOTE_LENGTH: Final = 60
 
+AUTO: Final = "auto"
+"""In place of a size: one that fits the machine."""
+
 
 def quote(value: object) -> str:
     """What a person wrote, on one line, safe for a terminal and of bounded length."""
@@ -64,6 +67,16 @@ def parse_size(value: object) -> int:
         if size.is_integer():
             return int(size)
     raise ValueError(f'{quote(value)} is not a size: write bytes (65536) or "64KiB", "16MiB", "1GiB"')
+
+
+def parse_size_or_auto(value: object) -> int | str:
+    """What ``parse_size`` reads, or ``AUTO``."""
+    if isinstance(value, str) and value.strip().lower() == AUTO:
+        return AUTO
+    try:
+        return parse_size(value)
+    except ValueError as error:
+        raise ValueError(f'{error}, or "{AUTO}"') from None
 
 
 def parse_count(value: object, expected: str = "a whole number") -> int:

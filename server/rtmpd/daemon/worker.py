@@ -19,6 +19,7 @@ import uvloop
 from rtmpd import __version__
 from rtmpd.daemon.banner import banner
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.memory_group import MemoryGroup, machine_memory
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
 from rtmpd.daemon.stop_signals import StopSignals
 from rtmpd.engine.flusher import Flusher
@@ -78,7 +79,11 @@ class Worker:
         self._loop_lag = Histogram(_LAG_BOUNDS)
         merge_window = config.stream.merge_window_ms / 1000
         flusher = Flusher(loop.call_soon, loop.call_later, _clock, time.thread_time, merge_window)
-        self._registry = Registry(flusher, self._stats, config.to_engine_limits())
+        group = MemoryGroup.find()
+        available = machine_memory() if group is None else min(machine_memory(), group.limit)
+        ceiling = config.memory.ceiling(available)
+        logger.info("memory", extra={"fields": {"media_bytes": ceiling, "available_bytes": available}})
+        self._registry = Registry(flusher, self._stats, config.to_engine_limits(ceiling))
         instance_id = secrets.token_hex(8)
         dialer = RelayDialer(instance_id, ca_file=config.relay.ca_file or None)
         self._pushes = PushRelays(self._registry, dialer, _clock, config.to_pushes())
@@ -107,7 +112,8 @@ class Worker:
             streams=self._registry.streams,
             loop_lag=self._loop_lag,
             memory_held=lambda: self._registry.budget.used,
-            memory_limit=config.memory.max_bytes,
+            memory_limit=ceiling,
+            memory_group=group,
             clock=_clock,
             relays=self._relay_statuses,
         )

@@ -15,7 +15,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.net.relay import RelayStatus
 from rtmpd.web.families import Family, HistogramFamily
-from rtmpd.web.process_metrics import ProcessMetrics
+from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
 from rtmpd.web.relay_metrics import collect_relays
 from rtmpd.web.server_metrics import collect_memory, collect_server
 from rtmpd.web.stream_metrics import StreamMetrics, StreamView
@@ -34,6 +34,8 @@ class Sources:
     """Bytes of media in caches and queues now."""
     memory_limit: int
     """Bytes; 0 for none."""
+    memory_group: MemoryGroup | None
+    """What the kernel holds this process to; None for nothing."""
     clock: Callable[[], float]
     """The clock that the streams' ``last_media_at`` was read from."""
     relays: Callable[[], Sequence[RelayStatus]]
@@ -51,7 +53,7 @@ class MetricsPage:
         self._sources = sources
         self._max_streams = max_streams
         self._streams = StreamMetrics(sources.streams, max_streams, sources.clock)
-        self._process = ProcessMetrics(started_at=time.time())
+        self._process = ProcessMetrics(time.time(), sources.memory_group)
 
     def snapshot(self) -> Snapshot:
         """The numbers of this moment; call it where they are written, on the event loop."""
