@@ -10,6 +10,8 @@ from pathlib import Path
 
 from rtmpd_process import rtmpd
 
+from rtmpd.daemon.settings import load
+
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text().replace("\\\n", " ")
 
@@ -41,17 +43,19 @@ def test_everything_that_is_copied_is_let_in() -> None:
     assert all((ROOT / source).exists() for source in sources)
 
 
-def test_the_health_check_tells_a_server_that_lives_from_one_that_does_not() -> None:
+def test_the_health_check_follows_the_settings_of_the_server() -> None:
     (arguments,) = (text.partition("CMD")[2] for text in instruction("HEALTHCHECK"))
-    command = json.loads(arguments)
-    assert command.pop(0) == "python"
+    assert json.loads(arguments) == ["rtmpd", "health"]
     with rtmpd() as server:
-        environment = {
-            "HEALTHCHECK_URL": f"http://127.0.0.1:{server.port('admin')}/healthz",
-            "http_proxy": "x",
-        }
-        check = [sys.executable, *command]
+        environment = {"RTMPD_ADMIN__LISTEN": f"127.0.0.1:{server.port('admin')}"}
+        check = [str(Path(sys.executable).with_name("rtmpd")), "health"]
         assert subprocess.run(check, env=environment, timeout=20, check=False).returncode == 0
         server.terminate()
         dead = subprocess.run(check, env=environment, capture_output=True, timeout=20, check=False)
-        assert dead.returncode != 0
+        assert dead.returncode == 1
+
+
+def test_the_image_ends_before_docker_stop_kills_it() -> None:
+    environment = dict(re.findall(r"(\w+)=(\S+)", " ".join(instruction("ENV"))))
+    settings = {name: value for name, value in environment.items() if name.startswith("RTMPD_")}
+    assert load(None, settings).config.shutdown.drain_timeout < 10.0

@@ -20,6 +20,7 @@ from rtmpd import __version__
 from rtmpd.daemon import (
     bench_command,
     client_command,
+    health_command,
     logs,
     play_command,
     probe_command,
@@ -114,6 +115,18 @@ def check(
     else:
         with _mistakes_told(os.EX_CONFIG):
             _print_settings(settings.load(config, os.environ, assignments or ()))
+
+
+@app.command()
+def health(config: ConfigPath = None, assignments: Assignments = None) -> None:
+    """Ask the server that runs here with these settings whether it is alive: exit 0, or 1 and why."""
+    with _mistakes_told(os.EX_CONFIG):
+        loaded = settings.load(config, os.environ, assignments or ()).config
+    problem = health_command.find_problem(loaded)
+    if problem is not None:
+        typer.echo(f"rtmpd: {problem}", err=True)
+        raise typer.Exit(1)
+    typer.echo("ok")
 
 
 app.command(epilog=client_command.EXIT_CODES)(publish_command.publish)

@@ -1,0 +1,43 @@
+"""``rtmpd health``: does the server that runs with these settings answer?"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from typing import Final
+
+from rtmpd.daemon.config import Config
+from rtmpd.net.addresses import Address
+
+_TIMEOUT: Final = 4.0
+_LOCAL: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced, not bound
+
+
+def find_problem(config: Config) -> str | None:
+    """Why the server of ``config`` on this machine should be started again; None when it is well.
+
+    Asks /healthz on the first address of ``admin.listen``. Without any it only connects to ``rtmp.listen``: a
+    server that is full refuses, and must not be started again for it.
+    """
+    admin = config.admin.addresses()
+    address = (admin or config.rtmp.addresses())[0]
+    if address.port == 0:
+        return f"{address}: the port is chosen at the start of the server, so nobody can ask there"
+    local = Address(_LOCAL.get(address.host, address.host), address.port)
+    try:
+        if admin:
+            return _ask(local)
+        socket.create_connection((local.host, local.port), timeout=_TIMEOUT).close()
+    except (OSError, http.client.HTTPException) as error:
+        return f"{local} does not answer: {getattr(error, 'strerror', None) or error or 'no sensible answer'}"
+    return None
+
+
+def _ask(address: Address) -> str | None:
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=_TIMEOUT)
+    try:
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    return None if status == http.client.OK else f"{address} answers {status}"
