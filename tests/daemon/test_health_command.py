@@ -62,7 +62,7 @@ def test_a_server_that_is_gone_is_told(nobody):
 
 def test_another_server_at_the_address_is_told():
     class Silent(http.server.BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *args: object) -> None:
             pass
 
     with http.server.HTTPServer(("127.0.0.1", 0), Silent) as other:
