@@ -12,6 +12,7 @@ import pytest
 
 from rtmpd.exceptions import ConnectFailed
 from rtmpd.net.dial import open_socket, tls_failure
+from rtmpd.net.resolver import AddressInfo, Resolver
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
@@ -26,11 +27,14 @@ class Network:
         self.both_tried = asyncio.Event()
         self.released = asyncio.Event()
 
-    async def getaddrinfo(self, _host: str, port: int, **_options: object) -> list[object]:
+    def look_up(self, _host: str) -> list[AddressInfo]:
         return [
-            (V6 if ":" in address else V4, socket.SOCK_STREAM, 0, "", (address, port))
+            (V6 if ":" in address else V4, socket.SOCK_STREAM, 0, "", (address, 0))
             for address in self.addresses
         ]
+
+    async def open(self, stagger: float = 0.25) -> socket.socket:
+        return await open_socket("host", 1935, stagger=stagger, resolver=Resolver(self.look_up))
 
     async def sock_connect(self, sock: socket.socket, address: tuple[str, int]) -> None:
         self.tried.append(address[0])
@@ -54,7 +58,6 @@ class Network:
 async def network(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Network]:
     network = Network({})
     loop = asyncio.get_running_loop()
-    monkeypatch.setattr(loop, "getaddrinfo", network.getaddrinfo)
     monkeypatch.setattr(loop, "sock_connect", network.sock_connect)
     yield network
     for sock in network.sockets:
@@ -68,7 +71,7 @@ async def settled() -> None:
 
 async def test_the_first_address_answers(network: Network) -> None:
     network.addresses = {"::1": "answers", "::2": "answers", "10.0.0.1": "answers"}
-    sock = await open_socket("host", 1935)
+    sock = await network.open()
     assert network.tried == ["::1"]
     assert network.open_sockets() == [sock]
 
@@ -76,7 +79,7 @@ async def test_the_first_address_answers(network: Network) -> None:
 async def test_families_take_turns(network: Network) -> None:
     network.addresses = {"::1": "refuses", "::2": "refuses", "10.0.0.1": "refuses"}
     with pytest.raises(ConnectFailed, match="cannot connect to host port 1935: Connection refused") as caught:
-        await open_socket("host", 1935)
+        await network.open()
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
     assert network.tried == ["::1", "10.0.0.1", "::2"]
     assert network.open_sockets() == []
@@ -84,7 +87,7 @@ async def test_families_take_turns(network: Network) -> None:
 
 async def test_an_address_that_hangs_loses_the_race(network: Network) -> None:
     network.addresses = {"::1": "hangs", "10.0.0.1": "answers"}
-    sock = await open_socket("host", 1935, stagger=0.01)
+    sock = await network.open(stagger=0.01)
     assert network.tried == ["::1", "10.0.0.1"]
     await settled()
     assert network.open_sockets() == [sock]
@@ -92,7 +95,7 @@ async def test_an_address_that_hangs_loses_the_race(network: Network) -> None:
 
 async def test_a_slow_address_wins_when_nobody_else_does(network: Network) -> None:
     network.addresses = {"::1": "hangs", "10.0.0.1": "refuses"}
-    attempt = asyncio.create_task(open_socket("host", 1935, stagger=0.001))
+    attempt = asyncio.create_task(network.open(stagger=0.001))
     await network.both_tried.wait()
     network.released.set()
     sock = await attempt
@@ -101,7 +104,7 @@ async def test_a_slow_address_wins_when_nobody_else_does(network: Network) -> No
 
 async def test_two_that_answer_at_once(network: Network) -> None:
     network.addresses = {"::1": "hangs", "10.0.0.1": "hangs"}
-    attempt = asyncio.create_task(open_socket("host", 1935, stagger=0.001))
+    attempt = asyncio.create_task(network.open(stagger=0.001))
     await network.both_tried.wait()
     network.released.set()
     sock = await attempt
@@ -112,7 +115,7 @@ async def test_two_that_answer_at_once(network: Network) -> None:
 @pytest.mark.parametrize("just_answered", [False, True])
 async def test_cancelling_closes_everything(network: Network, just_answered: bool) -> None:
     network.addresses = {"::1": "hangs", "10.0.0.1": "hangs"}
-    attempt = asyncio.create_task(open_socket("host", 1935, stagger=0.001))
+    attempt = asyncio.create_task(network.open(stagger=0.001))
     await network.both_tried.wait()
     if just_answered:
         network.released.set()
@@ -139,6 +142,8 @@ async def test_a_local_address() -> None:
         (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "does not speak TLS"),
         (ConnectionResetError(errno.ECONNRESET, "reset"), "broke off the TLS handshake: reset"),
         (ConnectionAbortedError("too slow"), "broke off the TLS handshake: too slow"),
+        (ConnectionResetError(), "broke off the TLS handshake: it closed the connection"),
+        (ConnectionResetError(errno.ECONNRESET, ""), "broke off the TLS handshake: "),
     ],
 )
 def test_tls_failures(error: OSError, text: str) -> None:

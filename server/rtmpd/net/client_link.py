@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, Protocol, TypeVar, cast
 
 from rtmpd.exceptions import ClientError, ConnectionClosed, ConnectionLost, RequestTimeout
-from rtmpd.net.socket_options import set_keepalive
+from rtmpd.net.socket_options import limit_unsent, set_keepalive
 from rtmpd.rtmp.client import ClientSession
 from rtmpd.rtmp.events import Event, SessionFailed
 
@@ -70,7 +70,9 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(self._send_buffer_bytes)
-        set_keepalive(transport.get_extra_info("socket"))
+        sock = transport.get_extra_info("socket")
+        set_keepalive(sock)
+        limit_unsent(sock)
         self._timer = self._loop.call_later(_RECHECK, self._on_timer)
         self.flush()
 

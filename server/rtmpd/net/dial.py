@@ -8,16 +8,19 @@ import socket
 import ssl
 from collections.abc import Sequence
 from itertools import chain, zip_longest
-from typing import Any
 
 from rtmpd.exceptions import ConnectFailed, UsageError
+from rtmpd.net.resolver import RESOLVER, AddressInfo, Resolver
 from rtmpd.rtmp.url import RtmpUrl
-
-_AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 
 
 async def open_socket(
-    host: str, port: int, *, local_addr: tuple[str, int] | None = None, stagger: float = 0.25
+    host: str,
+    port: int,
+    *,
+    local_addr: tuple[str, int] | None = None,
+    stagger: float = 0.25,
+    resolver: Resolver = RESOLVER,
 ) -> socket.socket:
     """A connected TCP socket, of whichever address of ``host`` answers first (RFC 8305).
 
@@ -25,11 +28,7 @@ async def open_socket(
     ConnectFailed. This is done here because uvloop tries addresses one after another, each to its end.
     """
     loop = asyncio.get_running_loop()
-    try:
-        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        text = getattr(error, "strerror", None) or "not a host name"
-        raise ConnectFailed(f"cannot look up {host}: {text}") from error
+    infos = await resolver.resolve(host, port)
     attempts: list[asyncio.Task[socket.socket]] = []
     running: set[asyncio.Task[socket.socket]] = set()
     try:
@@ -78,17 +77,18 @@ def tls_failure(host: str, port: int, error: OSError) -> ConnectFailed:
     if isinstance(error, ssl.SSLError):
         word = (getattr(error, "reason", None) or "protocol error").replace("_", " ").lower()
         return ConnectFailed(f"{host} port {port} does not speak TLS as it should: {word}")
-    return ConnectFailed(f"{host} port {port} broke off the TLS handshake: {error.strerror or error}")
+    text = error.strerror or str(error) or "it closed the connection"
+    return ConnectFailed(f"{host} port {port} broke off the TLS handshake: {text}")
 
 
-def _alternate(infos: Sequence[_AddressInfo]) -> list[_AddressInfo]:
+def _alternate(infos: Sequence[AddressInfo]) -> list[AddressInfo]:
     """Addresses in the resolver's order of preference, but with the families taking turns."""
     first = [info for info in infos if info[0] == infos[0][0]]
     second = [info for info in infos if info[0] != infos[0][0]]
     return [info for info in chain.from_iterable(zip_longest(first, second)) if info is not None]
 
 
-async def _open_one(info: _AddressInfo, local_addr: tuple[str, int] | None) -> socket.socket:
+async def _open_one(info: AddressInfo, local_addr: tuple[str, int] | None) -> socket.socket:
     family, kind, protocol, _, address = info
     sock = socket.socket(family, kind, protocol)
     try:

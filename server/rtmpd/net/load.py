@@ -15,6 +15,7 @@ from struct import Struct
 from typing import Final
 
 from rtmpd.exceptions import ProtocolError, Refused, RtmpdError, UsageError
+from rtmpd.net.resolver import RESOLVER
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.chunks import ChunkReader, encode_message
@@ -80,7 +81,7 @@ class Dialled:
 class Dialler:
     """Opens connections to one server and application.
 
-    Raises ``UsageError`` for a URL that cannot be used, ``OSError`` for a host that cannot be found.
+    Raises ``UsageError`` for a URL that cannot be used, ``ConnectFailed`` for a host that cannot be found.
     """
 
     def __init__(self, url: RtmpUrl, address: tuple[str, int], family: int, chunk_size: int) -> None:
@@ -108,8 +109,7 @@ class Dialler:
             raise UsageError("bench speaks plain rtmp:// only")
         if not url.name:
             raise UsageError("the URL names no stream: rtmp://host/app/name is expected")
-        found = await asyncio.get_running_loop().getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
-        family, _, _, _, address = found[0]
+        family, _, _, _, address = (await RESOLVER.resolve(url.host, url.port))[0]
         return cls(url, (str(address[0]), int(address[1])), family, chunk_size)
 
     async def play(self, name: str) -> Dialled:
