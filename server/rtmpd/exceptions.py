@@ -39,6 +39,16 @@ from typing import Self
 class RtmpdError(Exception):
     """Root of the tree."""
 
+    def again(self) -> Self:
+        """The same failure, for one more who waits for it.
+
+        An exception that was raised holds the frames that it passed, and with them all that those held: what
+        keeps it must not be among them.
+        """
+        other = copy.copy(self)
+        other.__cause__ = self.__cause__
+        return other
+
 
 class ConfigError(RtmpdError):
     """A configuration that cannot be used.
@@ -141,16 +151,6 @@ class ClientError(RtmpdError):
         self.code = code
         self.description = description
         self.info = info or {}
-
-    def again(self) -> Self:
-        """The same failure, for one more who waits for it.
-
-        An exception that was raised holds the frames that it passed, and with them all that those held: what
-        keeps it must not be among them.
-        """
-        other = copy.copy(self)
-        other.__cause__ = self.__cause__
-        return other
 
 
 class ConnectFailed(ClientError):

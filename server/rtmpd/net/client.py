@@ -187,9 +187,8 @@ class _Negotiation:
                 await connection.open(self._connect_params())
             except ConnectRejected as rejection:
                 connection.abort()
-                if dialer.sock is not None:
+                if dialer.sock is not None or not self._react(rejection):
                     raise
-                self._react(rejection)
                 if self.target.host != connection.url.host:
                     dialer.server_hostname = None
             except ConnectionClosed as error:
@@ -207,15 +206,15 @@ class _Negotiation:
         tc_url = f"{url.tc_url}?{app_query}" if app_query else url.tc_url
         return replace(self._params, app=url.app, app_query=app_query, tc_url=tc_url)
 
-    def _react(self, rejection: ConnectRejected) -> None:
-        """Prepare the next attempt, or raise why there is none."""
+    def _react(self, rejection: ConnectRejected) -> bool:
+        """Prepare the next attempt; False when there is nothing to be done differently."""
         redirect = _redirect_of(rejection)
         if redirect is not None:
-            self._follow(redirect, rejection)
-        elif adobe_auth.authmod(rejection.description) is not None:
-            self._authenticate(rejection)
-        else:
-            raise rejection
+            return self._follow(redirect)
+        if adobe_auth.authmod(rejection.description) is None:
+            return False
+        self._authenticate(rejection)
+        return True
 
     def _authenticate(self, rejection: ConnectRejected) -> None:
         text = rejection.description
@@ -240,23 +239,20 @@ class _Negotiation:
         else:
             raise _auth_failure("asks for authentication in a way not understood", rejection, self.target)
 
-    def _follow(self, redirect: str, rejection: ConnectRejected) -> None:
+    def _follow(self, redirect: str) -> bool:
         if self._redirects_left <= 0:
-            raise rejection
+            return False
         self._redirects_left -= 1
-        path = redirect.partition("://")[2].partition("?")[0].partition("/")[2]
         try:
-            target = RtmpUrl.parse(redirect, app=path)
+            target, self._app_query = self.target.moved_to(redirect)
         except UsageError:
-            raise rejection from None
-        if target.scheme != self.target.scheme:
-            raise rejection
+            return False
         if (target.host, target.port) != (self.target.host, self.target.port):
             self._credentials = None  # They were not meant for that host.
-        self._app_query = target.query
         self._auth_query = ""
         self._answered_challenge = False
-        self.target = replace(self.target, host=target.host, port=target.port, app=target.app)
+        self.target = target
+        return True
 
 
 def _redirect_of(rejection: ConnectRejected) -> str | None:
@@ -280,5 +276,5 @@ def _auth_failure(what: str, rejection: ConnectRejected, target: RtmpUrl) -> Aut
 def _hung_up(error: ConnectionClosed, url: RtmpUrl, when: str) -> Exception:
     """Say when it was, or what was spoken instead of RTMP."""
     if isinstance(error.__cause__, HandshakeError):
-        return error.__cause__
+        return error.__cause__.again()
     return type(error)(f"{url} closed the connection {when}")

@@ -84,8 +84,8 @@ class Connection:
         self._info: ConnectResult | None = None
         self._streams: dict[int, Stream] = {}
         self._events: EventMailbox[ConnectionEvent] = EventMailbox(_EVENTS)
-        self._handshaken: asyncio.Future[None] = loop.create_future()
-        self._accepted: asyncio.Future[ConnectResult] = loop.create_future()
+        self._handshaken: asyncio.Future[None] | None = loop.create_future()
+        self._accepted: asyncio.Future[ConnectResult] | None = None
         self._created: dict[int, asyncio.Future[int]] = {}
         self._calls: dict[int, asyncio.Future[tuple[AmfValue, ...]]] = {}
         self._closed = asyncio.Event()
@@ -124,13 +124,22 @@ class Connection:
 
     async def handshake(self) -> None:
         """Wait for the handshake. Raises HandshakeError for a server that does not speak RTMP."""
-        await self._handshaken
+        try:
+            if self._handshaken is not None:
+                await self._handshaken
+        finally:
+            self._handshaken = None
 
     async def open(self, params: ConnectParams) -> ConnectResult:
         """Send connect. Raises ConnectRejected."""
+        self.link.check()
         self.link.session.connect(params)
+        self._accepted = asyncio.get_running_loop().create_future()
         self.link.flush()
-        self._info = await self._accepted
+        try:
+            self._info = await self._accepted
+        finally:
+            self._accepted = None
         return self._info
 
     # Streams and calls
@@ -166,9 +175,9 @@ class Connection:
         session = self.link.session
         transaction_id = session.call(name, *args)
         self.link.flush()
-        future = self._calls[transaction_id] = asyncio.get_running_loop().create_future()
+        self._calls[transaction_id] = asyncio.get_running_loop().create_future()
         try:
-            return await answer_of(future, self._timeout, name)
+            return await answer_of(self._calls[transaction_id], self._timeout, name)
         finally:
             session.forget(transaction_id)
             self._calls.pop(transaction_id, None)
@@ -249,6 +258,8 @@ class Connection:
             if future.done() and not future.cancelled() and future.exception() is None:
                 self.link.session.delete_stream(future.result())
             raise
+        finally:
+            del future  # See ``answer_of``.
         stream = Stream(
             self.link,
             stream_id,
@@ -309,16 +320,16 @@ class Connection:
                 pass
 
     def _handle_lost(self, error: ClientError) -> None:
-        for waiting in (self._handshaken, self._accepted):
-            _settle(waiting, error)
-            if waiting.done() and not waiting.cancelled():
-                waiting.exception()  # Perhaps nobody waits: that is no bug to be logged.
-        for future in self._created.values():
-            _settle(future, error)
+        if _settle(self._handshaken, error.again()) and self._handshaken is not None:
+            self._handshaken.exception()  # Perhaps nobody waits: that is no bug to be logged.
+        _settle(self._accepted, error.again())
+        for created in self._created.values():
+            _settle(created, error.again())
         for call in self._calls.values():
-            _settle(call, error)
-        for stream in list(self._streams.values()):
+            _settle(call, error.again())
+        for stream in self._streams.values():
             stream.lost(error)
+        self._streams.clear()  # They hold us.
         self._events.finish(error if isinstance(error, ConnectionLost) else None)
         self._closed.set()
 

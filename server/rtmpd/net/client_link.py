@@ -73,7 +73,7 @@ class Link(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         set_keepalive(sock)
         limit_unsent(sock)
-        self._timer = self._loop.call_later(_RECHECK, self._on_timer)
+        self._set_timer(_RECHECK, self._on_timer)
         self.flush()
 
     def data_received(self, data: bytes) -> None:
@@ -108,16 +108,19 @@ class Link(asyncio.Protocol):
                 self.error = ConnectionClosed("the server closed the connection")
             else:
                 self.error = ConnectionLost(f"the connection broke: {getattr(exc, 'strerror', None) or exc}")
-                self.error.__cause__ = exc
+                self.error.__cause__ = exc.with_traceback(None)
         self._writable.set()
         self._on_lost(self.error)
+        # What we hold holds us, and would do so until somebody collects cycles.
+        self._on_event = self._on_lost = _tell_nobody
+        self.session.close()
 
     # For the connection and its streams
 
     def check(self) -> None:
         """Raise what the connection ended with, if it has."""
         if self.error is not None:
-            raise self.error.with_traceback(None)
+            raise self.error.again()
 
     def flush(self) -> None:
         """Write what the session has to say."""
@@ -195,7 +198,7 @@ class Link(asyncio.Protocol):
         if self.transport.can_write_eof():
             with contextlib.suppress(OSError):  # The server may have reset the connection just now.
                 self.transport.write_eof()
-            self._loop.call_later(linger, self.transport.abort)
+            self._set_timer(linger, self.transport.abort)
         else:
             self.transport.close()
 
@@ -204,15 +207,20 @@ class Link(asyncio.Protocol):
         for event in session.events_received():
             if isinstance(event, SessionFailed):
                 self.error = ConnectionLost(f"the server broke the protocol: {event.error}")
-                self.error.__cause__ = event.error
+                self.error.__cause__ = event.error.with_traceback(None)
             else:
                 self._on_event(event)
         self.flush()
         if self.error is not None:
             self.abort()
 
+    def _set_timer(self, delay: float, callback: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(delay, callback)
+
     def _on_timer(self) -> None:
-        self._timer = self._loop.call_later(_RECHECK, self._on_timer)
+        self._set_timer(_RECHECK, self._on_timer)
         if not self._holders and not self._finishing:  # Whoever we do not listen to cannot be late.
             self.session.handle_timeout(self._loop.time())
             self._advance()
@@ -225,3 +233,10 @@ async def answer_of(future: asyncio.Future[T], patience: float, request: str) ->
             return await future
     except TimeoutError:
         raise RequestTimeout(f"the server did not answer {request} within {patience:g} s") from None
+    finally:
+        # An exception of its own would hold this frame, and so itself.
+        del future
+
+
+def _tell_nobody(_what: object) -> None:
+    """Who was told is gone."""

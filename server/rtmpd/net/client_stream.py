@@ -202,7 +202,7 @@ class Stream:
     def check(self) -> None:
         """Raise StreamFailed if the server has ended what it had let us publish or play."""
         if self._ended is not None:
-            raise self._ended.with_traceback(None)
+            raise self._ended.again()
 
     async def close(self) -> None:
         """End the publish or play (FCUnpublish, deleteStream). Iterations end; closing again does nothing."""
@@ -237,7 +237,7 @@ class Stream:
     def lost(self, error: ClientError) -> None:
         """The connection is over."""
         for future in (self._begun, *(notice for _, notice in self._notices)):
-            _settle(future, error)
+            _settle(future, error.again())
         self._end(error if isinstance(error, ConnectionLost) else None)
 
     def give_up(self) -> None:
@@ -278,6 +278,7 @@ class Stream:
             await answer_of(notice[1], self._timeout, request)
         finally:
             self._notices.remove(notice)
+            del notice  # See ``answer_of``.
 
     def _end(self, error: ClientError | None) -> None:
         self._ended = error

@@ -31,7 +31,7 @@ class Mailbox(Generic[T]):
     async def __anext__(self) -> T:
         while not self._items:
             if self._error is not None:
-                raise self._error.with_traceback(None)
+                raise self._error.again()
             if self.finished:
                 raise StopAsyncIteration
             if self._waiter is not None:

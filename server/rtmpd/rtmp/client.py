@@ -194,6 +194,11 @@ class ClientSession(Session):
         self._now = now
         self._last_received = now
 
+    def close(self) -> None:
+        """The connection is over, whoever ended it: nothing more is processed."""
+        self.closing = True
+        self._media_streams.clear()  # They hold the session.
+
     # Streams
 
     def create_stream(self, publish_name: str = "") -> int:
