@@ -70,6 +70,7 @@ REFUSALS: Final = (
     "name_character",
     "name_empty",
     "name_level",
+    "name_reserved",
     "name_too_long",
     "players",
     "players_per_stream",
