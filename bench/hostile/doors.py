@@ -53,7 +53,7 @@ async def waiting_names_lockout(scene: Scene) -> None:
     scene.expect("players before their encoder", served, least=_LEAST_SERVED)
 
 
-@attack(seconds=8, connections=125, most_growth_mb=40, quick=True)
+@attack(seconds=8, connections=125, most_growth_mb=40)
 async def streams_lockout(scene: Scene) -> None:
     """One address publishes 1,000 streams."""
     for _ in range(125):
@@ -65,7 +65,7 @@ async def streams_lockout(scene: Scene) -> None:
     scene.expect("encoders let in", served, least=_LEAST_SERVED)
 
 
-@attack(seconds=16, connections=0, most_growth_mb=30, quick=True)
+@attack(seconds=16, connections=0, most_growth_mb=30)
 async def admin_slow_headers(scene: Scene) -> None:
     """200 connections to the admin port send a header byte by byte, 400 nothing."""
     slow = [await _dial_admin(scene) for _ in range(200)]
@@ -81,7 +81,7 @@ async def admin_slow_headers(scene: Scene) -> None:
         each.leave()
 
 
-@attack(seconds=8, connections=0, files=256, quick=True)
+@attack(seconds=8, connections=0, files=256)
 async def admin_takes_files(scene: Scene) -> None:
     """400 idle connections to the admin port of a server that may open 256 files."""
     idle = []
@@ -174,7 +174,7 @@ async def play_and_delete(scene: Scene) -> None:
     _expect_few_lines(scene, before)
 
 
-@attack(seconds=8, connections=0, files=256, quick=True)
+@attack(seconds=8, connections=0, files=256)
 async def out_of_files(scene: Scene) -> None:
     """600 connections from 30 addresses to a server that may open 256 files."""
     addresses = [scene.crowd.address() for _ in range(30)]

@@ -67,16 +67,18 @@ class Verdict:
 class Judge:
     """Performs attacks on fresh servers and says what it thinks of them."""
 
-    def __init__(self, place: Place, load_core: int) -> None:
+    def __init__(self, place: Place, load_core: int, *, latency: bool = True) -> None:
+        """Without ``latency``, which wants a quiet machine, one calm run does for all attacks."""
         self._place = place
         self._load_core = load_core
+        self._latency = latency
         self._calm: dict[tuple[int, tuple[str, ...], int, float], Calm] = {}
 
     async def beside_canary(self, attack: Attack) -> Verdict:
         """Attack a server with a canary stream, compared with the same without the attack."""
         verdict = Verdict(attack.name, "beside", [], {})
         try:
-            calm = await self._calm_run(attack)
+            calm = await self._calm_run(attack if self._latency else _NO_ATTACK)
             await self._attacked_run(attack, calm, verdict)
         except (RuntimeError, OSError, TimeoutError) as error:
             verdict.error = str(error) or type(error).__name__
@@ -100,7 +102,7 @@ class Judge:
         except (RuntimeError, OSError, TimeoutError) as error:
             verdict.error = str(error) or type(error).__name__
         else:
-            verdict.findings = _compare(looks, held, series)
+            verdict.findings = compare(looks, held, series)
         verdict.figures = {
             "rss_mb": [look["rss_bytes"] / 1e6 for look in looks],
             "traced_mb": [look["traced_bytes"] / 1e6 for look in looks],
@@ -146,13 +148,10 @@ class Judge:
                         await watch
                 report = await asyncio.to_thread(load.wait_for, "report")
         peak = max(_peaks.pop(target.pid), rss_before)
-        latency = report["latency_ms"]
         verdict.figures = {"calm": asdict(calm), "report": report, "rss_before_mb": rss_before / 1e6}
         verdict.figures |= {"rss_peak_mb": peak / 1e6, "cpu_share": share}
         verdict.findings = [
-            Finding("p99 ms above calm", latency["p99"] - calm.p99_ms, most=_MORE_P99_MS),
-            Finding("max ms above calm", latency["max"] - calm.max_ms, most=_MORE_MAX_MS),
-            Finding("samples", report["packets"], least=_SAMPLES),
+            *(self._compare_latency(report, calm) if self._latency else ()),
             Finding("canaries lost", report["closed"] + sum(report["failures"].values()), most=0),
             Finding("packets missed", report["missing"], most=0),
             *(
@@ -162,6 +161,14 @@ class Judge:
             ),
             Finding("memory grew, MB", (peak - rss_before) / 1e6, most=attack.most_growth_mb),
             *verdict.findings,
+        ]
+
+    def _compare_latency(self, report: dict[str, Any], calm: Calm) -> list[Finding]:
+        latency = report["latency_ms"]
+        return [
+            Finding("p99 ms above calm", latency["p99"] - calm.p99_ms, most=_MORE_P99_MS),
+            Finding("max ms above calm", latency["max"] - calm.max_ms, most=_MORE_MAX_MS),
+            Finding("samples", report["packets"], least=_SAMPLES),
         ]
 
     @contextlib.asynccontextmanager
@@ -191,6 +198,11 @@ class Judge:
             publisher.stop()
 
 
+async def _nothing(_scene: Scene) -> None:
+    """Nobody attacks."""
+
+
+_NO_ATTACK: Final = Attack("calm", _nothing, 8.0, 0, (), 0, 0.0, None, 0.0, quick=False)
 _peaks: dict[int, int] = {}
 
 
@@ -211,7 +223,8 @@ async def _perform(attack: Attack, target: Target, seconds: float) -> list[Findi
     return scene.findings
 
 
-def _compare(looks: list[Inside], held: list[float], series: list[int]) -> list[Finding]:
+def compare(looks: list[Inside], held: list[float], series: list[int]) -> list[Finding]:
+    """What ten rounds have left, by what is inside the server, in its budget and on its page after each."""
     first, settled, last = looks[0], looks[_SETTLED - 1], looks[-1]
     rss_most = max(settled["rss_bytes"] * (1 + _RSS_SHARE), settled["rss_bytes"] + _RSS_BYTES)
     traced_most = max(first["traced_bytes"] * (1 + _TRACED_SHARE), first["traced_bytes"] + _TRACED_BYTES)

@@ -38,7 +38,7 @@ async def half_received(scene: Scene) -> None:
     scene.expect("closed of 60", scene.crowd.closed, least=60)
 
 
-@attack(seconds=8, connections=24, settings=("memory.max_bytes=67108864",), most_growth_mb=100, quick=True)
+@attack(seconds=8, connections=24, settings=("memory.max_bytes=67108864",), most_growth_mb=100)
 async def half_received_of_publishers(scene: Scene) -> None:
     """24 publishers leave 9 MB unfinished each, with memory for 64 MiB."""
     publishers = [await scene.crowd.join(scene.crowd.address()) for _ in range(24)]
@@ -79,7 +79,7 @@ async def cut_mid_frame(scene: Scene) -> None:
             player.leave()
 
 
-@attack(rounds=1.0, quick=True)
+@attack(rounds=1.0)
 async def players_come_and_go(scene: Scene) -> None:
     """100 players join a stream, watch it for a moment and leave."""
     name = await scene.publish_gop(1.0)
@@ -126,7 +126,7 @@ async def play_loop_read(scene: Scene) -> None:
     scene.expect("sent, MB", sent / 1e6, most=1000)
 
 
-@attack(seconds=8, connections=22, settings=("memory.max_bytes=134217728",), most_growth_mb=80, quick=True)
+@attack(seconds=8, connections=22, settings=("memory.max_bytes=134217728",), most_growth_mb=80)
 async def backlog_of_many_plays(scene: Scene) -> None:
     """20 connections play a GOP of 3 MB 8 times each and read nothing; memory is 128 MiB."""
     innocent = await scene.publish_gop(2.0, scene.crowd.address())
@@ -145,7 +145,7 @@ async def backlog_of_many_plays(scene: Scene) -> None:
     scene.expect("caches cut", await scene.metric("rtmpd_gop_cache_trims_total"), most=0)
 
 
-@attack(seconds=20, connections=20, most_growth_mb=30, quick=True)
+@attack(seconds=16, connections=20, most_growth_mb=30, quick=True)
 async def stuck_players(scene: Scene) -> None:
     """20 players of 10 Mbit/s stop reading: what the kernel holds for them, and when it is noticed."""
     publisher = await scene.crowd.join()

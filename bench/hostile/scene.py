@@ -14,7 +14,7 @@ from hostile.target import Target
 from rtmpd.rtmp.constants import MessageType
 
 _MEGABYTE: Final = 1_000_000
-_GOP_FRAMES: Final = 40
+_GOP_FRAMES: Final = 150
 _TRICKLE: Final = 0.2
 """Seconds between the frames that keep a stream alive."""
 _numbers = itertools.count(1)

@@ -56,6 +56,10 @@ class Target:
         fields = self._proc("stat").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
+    def loop_seconds(self) -> float:
+        """CPU of the thread that runs the loop, to the nanosecond."""
+        return int(self._proc("schedstat").split()[0]) / 1e9
+
     def rss_bytes(self) -> int:
         return int(self._proc("statm").split()[1]) * _PAGE
 
