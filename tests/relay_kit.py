@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -141,6 +141,7 @@ async def serve(
     retry: RetryPolicy = QUICK,
     tls: ssl.SSLContext | None = None,
     ca_file: str | None = None,
+    max_dials: int = 50,
 ) -> AsyncIterator[Server]:
     """Run a server that pushes app ``live`` to ``push`` and pulls it by ``pull``."""
     loop = asyncio.get_running_loop()
@@ -159,9 +160,11 @@ async def serve(
         instance_id=name,
     )
     dialer = RelayDialer(name, PATIENCE, ca_file)
-    by_app: Mapping[str, Sequence[RelayTemplate]] = {"live": templates(push)}
-    pushes = PushRelays(registry, dialer, loop.time, by_app, retry)
-    pulls = PullRelays(registry, dialer, loop.time, {} if pull is None else {"live": pull}, retry)
+    targets = templates(push)
+    pushes = PushRelays(registry, dialer, loop.time, lambda app: targets if app == "live" else (), retry)
+    rules = {} if pull is None else {"live": pull}
+    always = [] if pull is None or pull.on_demand else [StreamKey("live", name) for name in pull.names or ()]
+    pulls = PullRelays(registry, dialer, loop.time, rules.get, always, retry=retry, max_dials=max_dials)
     registry.observe(pushes)
     registry.observe(pulls)
     rtmp = RtmpServer(context, ConnectionLimits())

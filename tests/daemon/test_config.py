@@ -293,13 +293,13 @@ def test_apps_are_named_by_people(write):
     )
     settings = load(path, {})
     config = settings.config
-    assert config.to_pushes()["live"] == (RelayTemplate.parse("rtmp://backup/{app}/{name}"),)
+    assert config.app("live").templates == (RelayTemplate.parse("rtmp://backup/{app}/{name}"),)
     assert config.app_names() == set(config.apps) - {"*"}
-    pulls = config.to_pulls()
-    assert list(pulls) == ["a.b/c", "*", "tv"]
-    assert (len(pulls["a.b/c"].origins), pulls["a.b/c"].linger, pulls["a.b/c"].timeout) == (2, 60.0, 10.0)
-    assert pulls["*"].names is None
-    assert (pulls["tv"].on_demand, pulls["tv"].names) == (False, {"news", "sport"})
+    deep, other, tv = (config.app(name).pull.rule for name in ("a.b/c", "other", "tv"))
+    assert (deep.linger, deep.timeout, len(deep.origins)) == (60.0, 10.0, 2)
+    assert (other.names, len(other.origins)) == (None, 1)
+    assert (tv.on_demand, tv.names) == (False, {"news", "sport"})
+    assert config.pulled_always() == (("tv", "news"), ("tv", "sport"))
     assert settings.origins["apps.a.b/c.pull.linger"] == str(path)
 
 

@@ -6,6 +6,7 @@ from engine_kit import KEY, FakePublisher, FakeSink, House, inter, keyframe, mes
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.rtmp.via import Via
 
 
 class Witness:
@@ -104,9 +105,9 @@ def test_an_observer_may_act_on_what_it_is_told() -> None:
 
 def test_who_asks_and_what_comes_may_have_been_elsewhere_before() -> None:
     house = House()
-    _, subscription = house.play(PlayOptions(via=("b",)))
-    publication = house.registry.claim(KEY, FakePublisher(), 0.0, via=("c", "d"))
-    assert (subscription.via, publication.via) == (("b",), ("c", "d"))
+    _, subscription = house.play(PlayOptions(via=Via(("b",), 1)))
+    publication = house.registry.claim(KEY, FakePublisher(), 0.0, via=Via(("c", "d"), 2))
+    assert (subscription.via, publication.via) == (Via(("b",), 1), Via(("c", "d"), 2))
 
 
 @pytest.mark.parametrize("word", ["published", "unpublished", "wanted", "unwanted"])

@@ -14,6 +14,7 @@ from rtmpd.exceptions import (
     UsageError,
 )
 from rtmpd.net.relay import RelayTemplate, explain, is_final, last_words
+from rtmpd.rtmp.via import Via
 
 KEY = StreamKey("studio", "cam")
 
@@ -57,8 +58,8 @@ def test_urls_that_cannot_be_used(text: str) -> None:
 
 
 def test_what_a_remote_says_is_kept_without_our_secrets() -> None:
-    target = RelayTemplate.parse("rtmp://u:passw0rd@host/app/k3y?token=t0ken&n=1").expand(KEY)
-    said = "key k3y,\n token t0ken, password passw0rd, 1 " + "x" * 500
+    target = RelayTemplate.parse("rtmp://u:passw0rd@host/app/k3y5?token=t0ken&n=1").expand(KEY)
+    said = "key k3y5,\n token t0ken, password passw0rd, 1 " + "x" * 500
     error = PublishRejected("no", code="NetStream.Publish.Denied", description=said)
     assert explain(error, target).startswith("the server refused: key ***, token ***, password ***, 1 xxx")
     assert last_words(error, target).startswith("NetStream.Publish.Denied key ***,")
@@ -69,6 +70,55 @@ def test_what_a_remote_says_is_kept_without_our_secrets() -> None:
     assert last_words(ConnectionLost("gone"), own) == ""
     denied = AuthenticationFailed("rtmp://host/studio wants a user", description="[ code=403 ]")
     assert explain(denied, own) == "rtmp://host/studio wants a user"
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["abc%2Fdef%2B123", "abc%2fdef%2b123", "abc/def+123", "ABC/DEF+123", "abc%2Fdef+123", "%61bc/def%2B123"],
+)
+def test_a_secret_is_found_however_it_is_quoted(told: str) -> None:
+    for template in (
+        "rtmp://host/app/{name}?token=abc%2Fdef%2B123",
+        "rtmp://host/app/abc/def+123".replace("abc/def", "abc%2Fdef"),
+        "rtmp://user:abc%2Fdef+123@host/app/{name}",
+        "rtmp://host/app/{name}?auth=x?token=abc/def+123&token=last",
+    ):
+        target = RelayTemplate.parse(template).expand(KEY)
+        assert target.scrub(f"bad token {told}, go") == "bad token ***, go", template
+
+
+@pytest.mark.parametrize("template", ["rtmp://host/app/b", "rtmp://u:b@host/app/{name}"])
+def test_a_short_secret_is_not_told_by_its_gaps(template: str) -> None:
+    target = RelayTemplate.parse(template).expand(KEY)
+    assert target.scrub("wrong first byte") == "***"
+    assert target.scrub("wrong %62") == "***"
+    assert target.scrub("no such stream") == "no such stream"
+    # Our own sentences hold no secret.
+    assert explain(ConnectFailed("cannot connect to b port 1935"), target) == "cannot connect to b port 1935"
+
+
+def test_the_text_that_is_kept_is_cut_behind_the_secret() -> None:
+    target = RelayTemplate.parse("rtmp://host/app/" + "s3cret" * 100).expand(KEY)
+    assert target.scrub("x" * 190 + " " + "s3cret" * 100) == "x" * 190 + " ***"
+
+
+def test_names_add_nothing_to_a_query() -> None:
+    key = StreamKey("a?b=c", "cam&auth=evil%26/1")
+    target = RelayTemplate.parse("rtmp://host/app/{name}?auth=S&app={app}&stream={name}").expand(key)
+    assert target.url.query == "auth=S&app=a%3Fb%3Dc&stream=cam%26auth%3Devil%2526/1"
+    assert target.scrub("cam%26auth%3Devil%2526/1 is busy") == "cam%26auth%3Devil%2526/1 is busy"
+
+
+def test_a_bug_is_not_explained_in_its_own_words() -> None:
+    target = RelayTemplate.parse("rtmp://host/app/x").expand(KEY)
+    assert explain(KeyError("x"), target) == "a bug of this server: its log has the traceback"
+
+
+def test_who_is_refused_for_the_sake_of_others_may_be_let_in_without_them() -> None:
+    others = Via(("edge",), 1)
+    assert not is_final(ConnectRejected("a loop"), others)
+    assert is_final(AuthenticationFailed("no"), others)
+    assert is_final(PublishRejected("no", code="NetStream.Publish.Denied"), others)
 
 
 @pytest.mark.parametrize(

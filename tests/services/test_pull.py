@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from client_kit import Peer, accept, scripted_server
+from engine_kit import FakePublisher, FakeSink
 from relay_kit import (
     AAC_HEADER,
     AVC_HEADER,
     HEVC_HEADER,
     KEY,
     METADATA,
+    Server,
     Viewer,
     eventually,
     inter,
@@ -25,10 +31,13 @@ from relay_kit import (
 
 import rtmpd
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.publication import Publication
+from rtmpd.engine.sink import CloseReason
 from rtmpd.rtmp.amf import encode_values
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested
 from rtmpd.rtmp.messages import Message
+from rtmpd.services.pull import PullRelay
 
 
 async def ended(viewer: Viewer) -> str:
@@ -213,14 +222,29 @@ async def test_an_encoder_wins_while_the_pull_connects_and_the_pull_comes_back_a
 
 
 async def test_the_encoder_that_comes_in_the_same_moment_wins() -> None:
-    async with serve("b") as b, serve("a", pull=rule(b.url())) as a, watching(a):
+    """The name is taken just before the pull's first media, and the pull has not been told yet."""
+    async with serve("b") as b, serve("a", pull=rule(b.url())) as a, watching(a) as viewer:
         await eventually(lambda: b.context.stats.players == 1)
-        async with await rtmpd.connect(b.url("live")) as far, await rtmpd.connect(a.url("live")) as near:
-            source = await far.publish("cam")
-            await asyncio.gather(source.send_video(AVC_HEADER, 0), near.publish("cam"))
-            await source.send_video(keyframe(b"K"), 0)
+        async with publishing(b, headers=False) as source:
+            claim = a.registry.claim
+            encoder = FakePublisher()
+
+            def claim_second(*args: Any) -> Publication:
+                a.registry.claim = claim  # type: ignore[method-assign]
+                claim(KEY, encoder, 0.0)
+                return claim(*args)
+
+            a.registry.claim = claim_second  # type: ignore[method-assign]
+            await source.send_video(AVC_HEADER, 0)
             await eventually(lambda: a.pull.statuses() == [])
-            assert a.live
+            publication = a.stream.publication
+            assert publication is not None
+            assert publication.publisher is encoder
+            assert encoder.closed is None
+            assert not viewer.over
+            publication.close(CloseReason.FINISHED)
+            # It is asked again now, by whoever still waits.
+            await eventually(lambda: b.context.stats.plays_total == 2)
 
 
 # -- what origins say beside media
@@ -280,3 +304,106 @@ async def test_other_apps_are_not_pulled() -> None:
         await eventually(lambda: StreamKey("other", "cam") in a.registry.streams)
         await asyncio.sleep(0)
         assert a.pull.statuses() == []
+
+
+# -- patience
+
+
+async def test_players_who_come_after_the_end_of_a_live_pull_are_told_in_time_too() -> None:
+    async with serve("a", pull=rule("rtmp://127.0.0.1:1/live/cam", timeout=0.2)) as a:
+        for _ in range(2):
+            async with watching(a) as viewer:
+                assert (await ended(viewer)).startswith("NetStream.Play.StreamNotFound")
+    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url(), timeout=0.3, linger=30.0)) as a:
+        async with watching(a) as viewer:
+            await eventually(viewer.has(keyframe(b"K0")))
+        async with watching(a):
+            await b.stop()
+            # The one that was there waits as long as one that comes now.
+            async with watching(a) as late:
+                assert (await ended(late)).startswith("NetStream.Play.StreamNotFound")
+
+
+async def test_who_waits_for_a_stream_that_is_fetched_always_waits_on() -> None:
+    always = {"on_demand": False, "names": frozenset({"cam"}), "timeout": 0.1}
+    async with serve("a", pull=rule("rtmp://127.0.0.1:1/live/cam", **always)) as a, watching(a) as viewer:
+        await eventually(lambda: a.pulls().retries > 5)
+        assert not viewer.over
+
+
+# -- mistakes of ours
+
+
+async def test_a_bug_costs_an_attempt_and_nobody_else_anything(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    take = PullRelay._take
+    broken = [KEY]
+
+    def take_or_break(relay: PullRelay, publication: Publication, message: Message, now: float) -> None:
+        if relay.key in broken:
+            broken.remove(relay.key)
+            raise KeyError("a bug")
+        take(relay, publication, message, now)
+
+    monkeypatch.setattr(PullRelay, "_take", take_or_break)
+    async with (
+        serve("b") as b,
+        publishing(b),
+        publishing(b, "other"),
+        serve("a", pull=rule(b.url())) as a,
+        watching(a, "other") as other,
+        watching(a),
+    ):
+        await eventually(other.has(keyframe(b"K0")))
+        await eventually(lambda: broken == [] and a.live)
+        assert not other.over
+        async with watching(a) as late:
+            await eventually(late.has(keyframe(b"K0")))
+    assert [record.exc_info is not None for record in caplog.records if record.msg == "pull broke"] == [True]
+
+
+# -- turns
+
+
+async def test_players_of_one_address_have_their_streams_looked_for_a_few_at_a_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        silent = f"rtmp://127.0.0.1:{deaf.getsockname()[1]}/live/{{name}}"
+        async with serve("a", pull=rule(silent, timeout=0.4), max_dials=3) as a, AsyncExitStack() as stack:
+            viewers = [await stack.enter_async_context(watching(a, f"cam{number}")) for number in range(10)]
+            await eventually(lambda: len(a.pull.statuses()) == 10)
+            await eventually(lambda: states(a) == ["connecting"] * 3 + ["queued"] * 7)
+            for viewer in viewers:
+                assert (await ended(viewer)).startswith("NetStream.Play.StreamNotFound")
+            await eventually(lambda: a.pull.statuses() == [])
+            gc.collect()
+            assert list(a.pull._turns) == []
+
+
+async def test_a_stream_that_has_begun_gives_its_turn_to_the_next() -> None:
+    async with serve("b") as b, AsyncExitStack() as stack:
+        for number in range(5):
+            await stack.enter_async_context(publishing(b, f"cam{number}"))
+        async with serve("a", pull=rule(b.url()), max_dials=1) as a, AsyncExitStack() as viewers:
+            for number in range(5):
+                await viewers.enter_async_context(watching(a, f"cam{number}"))
+            await eventually(lambda: states(a) == ["live"] * 5)
+
+
+async def test_one_address_does_not_take_the_turns_of_another() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        silent = f"rtmp://127.0.0.1:{deaf.getsockname()[1]}/live/{{name}}"
+        async with (
+            serve("a", pull=rule(silent), max_dials=1) as a,
+            watching(a, "one"),
+            watching(a, "two"),
+        ):
+            await eventually(lambda: states(a) == ["connecting", "queued"])
+            other = replace(a.context.play_options, network="192.0.2.1")
+            subscription = a.registry.attach(KEY, FakeSink(), other, a.context.clock())
+            await eventually(lambda: states(a) == ["connecting", "connecting", "queued"])
+            subscription.detach()
+
+
+def states(server: Server) -> list[str]:
+    return sorted(status.state for status in server.pull.statuses())

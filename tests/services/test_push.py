@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,13 @@ from relay_kit import (
     watching,
 )
 
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PublishRequested
+from rtmpd.services.push import PushSink
 
 
 async def test_a_stream_is_pushed_byte_for_byte_with_its_headers_first() -> None:
@@ -381,3 +385,87 @@ async def test_the_connect_says_what_it_comes_through() -> None:
         async with publishing(a):
             await eventually(b.push_is("live"))
     assert seen == [["a", "b"]]
+
+
+# -- mistakes of ours
+
+
+async def test_a_bug_costs_one_target_an_attempt(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    attach = PushSink.attach
+    broken = ["cam_1", "cam_1"]
+
+    def attach_or_break(sink: PushSink, registry: Registry, key: StreamKey, now: float) -> None:
+        if broken:
+            broken.pop()
+            raise KeyError("a bug")
+        attach(sink, registry, key, now)
+
+    async with serve("b") as b, serve("a", push=[b.url("live/cam_1")]) as a:
+        monkeypatch.setattr(PushSink, "attach", attach_or_break)
+        async with publishing(a):
+            await eventually(a.push_is("backoff"))
+            assert a.pushes().reason == "a bug of this server: its log has the traceback"
+            await eventually(a.push_is("live"))
+            assert a.pushes().retries == 2
+            async with watching(b, "cam_1") as viewer:
+                await eventually(viewer.has(keyframe(b"K0")))
+        told = [record for record in caplog.records if record.msg == "push broke"]
+        assert [record.exc_info is not None for record in told] == [True, True]
+
+
+# -- what outlasts a connection
+
+
+async def test_bytes_are_counted_on_over_a_reconnect() -> None:
+    async with scripted_server() as remote, serve("a") as a, publishing(a) as encoder:
+        a.push.add(KEY, f"{remote.url}/cam")
+        await encoder.send_video(keyframe(b"x" * 50_000), 40)
+        await eventually(lambda: a.pushes().bytes > 50_000)
+        before = a.pushes().bytes
+        (await remote.peer()).transport.abort()
+        await eventually(a.push_is("backoff"))
+        assert a.pushes().bytes >= before
+        await eventually(a.push_is("live"))
+        # The group of pictures is sent once more.
+        await eventually(lambda: a.pushes().bytes > before + 50_000)
+
+
+@pytest.mark.parametrize(("steady", "expected"), [(0.0, 0.02), (60.0, 0.16)], ids=["steady", "flapping"])
+async def test_delays_begin_anew_once_a_push_was_steady(
+    monkeypatch: pytest.MonkeyPatch, steady: float, expected: float
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 1.0)
+    retry = replace(QUICK, maximum=10.0, steady=steady)
+    async with scripted_server() as remote, serve("a", retry=retry) as a, publishing(a):
+        a.push.add(KEY, f"{remote.url}/cam")
+        for number in range(4):
+            await eventually(a.push_is("live"))
+            (await remote.peer(number)).transport.abort()
+            await eventually(a.push_is("backoff"))
+            delay = a.pushes().retry_in
+            assert delay is not None
+        assert expected / 2 < delay <= expected
+
+
+async def test_delays_begin_anew_with_the_next_publish(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("random.random", lambda: 1.0)
+    retry = replace(QUICK, maximum=10.0, steady=60.0)
+    async with scripted_server() as remote, serve("a", retry=retry) as a:
+        a.push.add(KEY, f"{remote.url}/cam")
+        number = 0
+        for failures in (3, 0, 1):
+            async with publishing(a):
+                for _ in range(failures):
+                    await eventually(a.push_is("live"))
+                    (await remote.peer(number)).transport.abort()
+                    number += 1
+                    await eventually(a.push_is("backoff"))
+                    delay = a.pushes().retry_in
+                await eventually(a.push_is("live"))
+                await remote.peer(number)
+                number += 1
+            await eventually(a.push_is("idle"))
+        assert delay is not None
+        assert 0 < delay <= 0.02

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -64,7 +65,8 @@ class PullConfig(Section):
     """How long players wait for a stream fetched on demand before they are told that it does not exist. Each
     origin has an equal share of it to begin; one that is silent for this long later is left."""
 
-    def to_rule(self) -> PullRule | None:
+    @cached_property
+    def rule(self) -> PullRule | None:
         """What the relays follow; None when nothing is fetched."""
         if not self.origins:
             return None
@@ -87,7 +89,8 @@ class AppConfig(Section):
     stream; a fixed stream key is meant for an app with one stream."""
     pull: PullConfig = PullConfig()
 
-    def to_push(self) -> tuple[RelayTemplate, ...]:
+    @cached_property
+    def templates(self) -> tuple[RelayTemplate, ...]:
         """``push``, taken apart."""
         return tuple(map(RelayTemplate.parse, self.push))
 

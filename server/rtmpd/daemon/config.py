@@ -27,15 +27,15 @@ from rtmpd.daemon.fields import (
 from rtmpd.engine.flusher import MERGE_WINDOW
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.net.addresses import Address
-from rtmpd.net.relay import RelayTemplate
 from rtmpd.net.server import ConnectionLimits
 from rtmpd.rtmp.constants import MAX_CHUNK_SIZE, MAX_MESSAGE_LENGTH
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
-from rtmpd.services.pull import PullRule
+from rtmpd.services.pull import MAX_DIALS
 
 # The rooms below own their defaults.
 _LIMITS: Final = Limits()
@@ -46,6 +46,7 @@ _ENGINE: Final = EngineLimits()
 _SLOW: Final = SlowPlayerPolicy()
 _SETTINGS: Final = ServerSettings()
 _LEAST_MEMORY: Final = 16 * 1024 * 1024
+_NO_APP: Final = AppConfig()
 
 
 def _lower(value: object) -> object:
@@ -329,6 +330,9 @@ class RelayConfig(Section):
 
     ca_file: str = ""
     """File with the authorities (PEM) that vouch for rtmps:// servers; empty means those of the system."""
+    max_dials_per_address: Positive = MAX_DIALS
+    """Streams that are being looked for at their origins, for the players of one address (or IPv6 /64), at a
+    time. Further ones wait their turn; one that has begun counts no more."""
 
 
 class ShutdownConfig(Section):
@@ -378,14 +382,18 @@ class Config(Section):
         """Apps with a table of their own: the longest that a stream's path begins with is the stream's."""
         return frozenset(self.apps) - {ANY}
 
-    def to_pushes(self) -> dict[str, tuple[RelayTemplate, ...]]:
-        """Where the streams of each app are pushed."""
-        return {name: app.to_push() for name, app in self.apps.items()}
+    def app(self, name: str) -> AppConfig:
+        """What holds for an app: its own table, however little that says, or else that of ``*``."""
+        return self.apps.get(name) or self.apps.get(ANY) or _NO_APP
 
-    def to_pulls(self) -> dict[str, PullRule]:
-        """Where the streams of each app come from."""
-        rules = {name: app.pull.to_rule() for name, app in self.apps.items()}
-        return {name: rule for name, rule in rules.items() if rule is not None}
+    def pulled_always(self) -> tuple[StreamKey, ...]:
+        """Streams that are fetched whether somebody watches or not."""
+        return tuple(
+            StreamKey(name, stream)
+            for name, app in self.apps.items()
+            if app.pull.origins and not app.pull.on_demand
+            for stream in sorted(app.pull.names)
+        )
 
     def to_play_options(self) -> PlayOptions:
         """How every player attaches to its stream."""

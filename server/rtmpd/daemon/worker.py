@@ -86,8 +86,15 @@ class Worker:
         self._registry = Registry(flusher, self._stats, config.to_engine_limits(ceiling))
         instance_id = secrets.token_hex(8)
         dialer = RelayDialer(instance_id, ca_file=config.relay.ca_file or None)
-        self._pushes = PushRelays(self._registry, dialer, _clock, config.to_pushes())
-        self._pulls = PullRelays(self._registry, dialer, _clock, config.to_pulls())
+        self._pushes = PushRelays(self._registry, dialer, _clock, lambda app: config.app(app).templates)
+        self._pulls = PullRelays(
+            self._registry,
+            dialer,
+            _clock,
+            lambda app: config.app(app).pull.rule,
+            config.pulled_always(),
+            max_dials=config.relay.max_dials_per_address,
+        )
         self._registry.observe(self._pushes)
         self._registry.observe(self._pulls)
         context = ServerContext(

@@ -22,6 +22,7 @@ from rtmpd.media.tags import (
 )
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.via import NO_VIA, Via
 
 if TYPE_CHECKING:
     from rtmpd.engine.stream import Stream
@@ -48,7 +49,7 @@ class Publication:
 
     __slots__ = ("_reference", "closed", "publisher", "started_at", "stream", "via")
 
-    def __init__(self, stream: Stream, publisher: Publisher, now: float, via: tuple[str, ...] = ()) -> None:
+    def __init__(self, stream: Stream, publisher: Publisher, now: float, via: Via = NO_VIA) -> None:
         self.stream = stream
         self.publisher = publisher
         self.started_at = now

@@ -19,6 +19,7 @@ from rtmpd.engine.stream import Stream
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.via import NO_VIA, Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +57,7 @@ class Registry:
         """Tell ``observer`` of everybody who comes and goes from now on."""
         self._announcer.observe(observer)
 
-    def claim(
-        self, key: StreamKey, publisher: Publisher, now: float, via: tuple[str, ...] = ()
-    ) -> Publication:
+    def claim(self, key: StreamKey, publisher: Publisher, now: float, via: Via = NO_VIA) -> Publication:
         """Take the publisher's place of ``key``; ``via`` are the servers that the stream comes through.
 
         Raises ``StreamBusy`` when it is taken, ``ResourceExhausted`` at a ceiling.

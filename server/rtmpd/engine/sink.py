@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from rtmpd.engine.packet import WireFormat
+from rtmpd.rtmp.via import NO_VIA, Via
 
 
 class CloseReason(StrEnum):
@@ -68,8 +69,10 @@ class PlayOptions:
     """Clock reading from which time to first frame is counted; None counts from the attach."""
     audience: bool = True
     """Counts as a player, for ceilings, metrics and whether the stream is wanted; relays do not."""
-    via: tuple[str, ...] = ()
+    via: Via = NO_VIA
     """Servers that the stream will have come through when it gets to whoever asks for it."""
+    network: str = ""
+    """Whom to charge with what is done for this subscriber alone: its address, or the network of that."""
 
 
 class Sink(Protocol):

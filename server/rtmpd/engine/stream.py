@@ -20,6 +20,7 @@ from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
 from rtmpd.engine.stats import DropReason, ServerStats, StreamStats, count
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import UsageError
+from rtmpd.rtmp.via import NO_VIA, Via
 
 _logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ class Stream:
 
     # The publisher's side
 
-    def begin(self, publisher: Publisher, now: float, via: tuple[str, ...] = ()) -> Publication:
+    def begin(self, publisher: Publisher, now: float, via: Via = NO_VIA) -> Publication:
         """Start a publication. Raises ``UsageError`` when there is one."""
         if self.publication is not None:
             raise UsageError(f"{self.key} has a publisher")

@@ -42,6 +42,7 @@ class Subscription:
         "dropped",
         "fanout",
         "fanout_position",
+        "network",
         "paused",
         "receives_audio",
         "receives_video",
@@ -61,6 +62,7 @@ class Subscription:
         """Clock reading."""
         self.audience = options.audience
         self.via = options.via
+        self.network = options.network
         self.receives_audio = options.receive_audio
         self.receives_video = options.receive_video
         self.paused = False

@@ -21,7 +21,6 @@ from rtmpd.net.peer import ServerContext
 from rtmpd.net.playing import Player, ask_to_play
 from rtmpd.net.publishing import Publisher, ask_to_publish
 from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent, set_user_timeout
-from rtmpd.net.via import check_via, via_of
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import (
@@ -40,6 +39,7 @@ from rtmpd.rtmp.events import (
 )
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.rtmp.url import clean_path, redact
+from rtmpd.rtmp.via import check_connect, introduction, via_of
 
 logger = logging.getLogger(__name__)
 
@@ -312,12 +312,13 @@ class Connection(asyncio.Protocol):
         params = self.connect_params = event.params
         try:
             check_app(params.app, context.limits)
-            check_via(via_of(params), context.instance_id)
+            via = via_of(params.connect_object)
+            check_connect(via, context.instance_id)
         except Refused as refusal:
             self._refuse("connect refused", "", refusal)
             self.session.reject_connect(refusal.code, refusal.description, context.clock())
             return
-        self.session.accept_connect(context.clock())
+        self.session.accept_connect(context.clock(), **introduction(via, context.instance_id))
         fields = self._fields() | {
             "app": params.app,
             "agent": params.flash_ver,

@@ -10,12 +10,13 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.sink import CloseReason
 from rtmpd.net.access import Action
+from rtmpd.net.addresses import network_of
 from rtmpd.net.authorization import authorize
 from rtmpd.net.peer import Peer
 from rtmpd.net.publishing import codecs
-from rtmpd.net.via import via_of
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PauseRequested, PlayRequested, ReceiveAudio, ReceiveVideo, SeekRequested
+from rtmpd.rtmp.via import via_of
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +51,12 @@ class Player:
         self._stream_id = stream_id
         self._since = requested_at
         self._wait_timer: asyncio.TimerHandle | None = None
-        via = via_of(peer.connect_params)
-        options = dataclasses.replace(context.play_options, requested_at=requested_at, via=via)
+        options = dataclasses.replace(
+            context.play_options,
+            requested_at=requested_at,
+            via=via_of(peer.connect_params.connect_object),
+            network=network_of(peer.address),
+        )
         self._subscription = context.registry.attach(key, self, options, context.clock())
         if self._subscription.stream.publication is None:
             self._start_waiting()

@@ -12,9 +12,9 @@ from rtmpd.exceptions import DeadlineExceeded
 from rtmpd.net.access import Action
 from rtmpd.net.authorization import authorize
 from rtmpd.net.peer import Peer
-from rtmpd.net.via import via_of
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PublishRequested
+from rtmpd.rtmp.via import check_publish, via_of
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,9 @@ class Publisher:
         self._peer = peer
         self._stream_id = stream_id
         self._since = context.clock()
-        self._publication = context.registry.claim(key, self, self._since, via_of(peer.connect_params))
+        via = via_of(peer.connect_params.connect_object)
+        check_publish(via, context.instance_id)
+        self._publication = context.registry.claim(key, self, self._since, via)
         self.receive = self._publication.receive
         timeout = context.limits.first_media_timeout
         self._media_timer = asyncio.get_running_loop().call_later(timeout, self._expect_media, timeout)

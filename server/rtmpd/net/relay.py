@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import ssl
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Literal
+from urllib.parse import quote, unquote
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import (
@@ -15,31 +15,39 @@ from rtmpd.exceptions import (
     ClientError,
     ConnectFailed,
     ConnectRejected,
+    ProtocolError,
     PublishRejected,
+    Refused,
     RequestRejected,
     StreamFailed,
     UsageError,
 )
 from rtmpd.net.client import Connection, connect
-from rtmpd.net.via import via_params
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.url import REDACTED, RtmpUrl, parse_query
+from rtmpd.rtmp.url import REDACTED, RtmpUrl
+from rtmpd.rtmp.via import NO_VIA, Via
 
 _PLACEHOLDER: Final = re.compile(r"\{\w*\}")
 _KNOWN: Final = frozenset({"{app}", "{name}"})
 _MAX_TEXT: Final = 200
 """Characters of what a remote says that are kept."""
 _MIN_SECRET: Final = 4
-"""Characters of a value in a query from which it may be a secret; shorter ones are numbers and flags."""
-ANY_APP: Final = "*"
-"""Stands for every app in a configuration."""
+"""Characters from which a secret is cut out of a text. Shorter values of a query are numbers and flags."""
+_FIELDS: Final = re.compile("[&?]")
+"""What separates the fields of a query: authenticating encoders append theirs with a further ``?``."""
 SEND_BUFFER_BYTES: Final = 256 * 1024
 """Unsent bytes of a relay from which it counts as slow, as for a player."""
+
+
+EXPECTED: Final = (ClientError, ProtocolError, Refused, OSError)
+"""What may happen to a relay. Anything else is a bug on our side."""
 
 
 class RelayState(StrEnum):
     IDLE = "idle"
     """There is nothing to relay: nobody publishes, or nobody watches."""
+    QUEUED = "queued"
+    """A pull whose turn has not come: its players' address has enough attempts under way."""
     CONNECTING = "connecting"
     LIVE = "live"
     STALLED = "stalled"
@@ -115,14 +123,13 @@ class RelayTemplate:
         return str(url if url.name == "{name}" else replace(url, name=REDACTED))
 
     def expand(self, key: StreamKey) -> RelayTarget:
-        """Where the template leads for one stream."""
-
-        def fill(text: str) -> str:
-            return text.replace("{app}", key.app).replace("{name}", key.name)
-
+        """Where the template leads for one stream. What is filled into the query adds no fields to it."""
         url = self.url
-        path = replace(url, app=fill(url.app), name=fill(url.name), query=fill(url.query))
-        return RelayTarget(path, key)
+        quoted = StreamKey(quote(key.app), quote(key.name))
+        target = replace(
+            url, app=_fill(url.app, key), name=_fill(url.name, key), query=_fill(url.query, quoted)
+        )
+        return RelayTarget(target, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +155,48 @@ class RelayTarget:
         return f"{self.url.name}?{self.url.query}" if self.url.query else self.url.name
 
     def scrub(self, text: str) -> str:
-        """What a remote said, on one short line, with our secrets taken out of it."""
-        url = self.url
-        values = [value for value in parse_query(url.query).values() if len(value) >= _MIN_SECRET]
-        for secret in (url.query, url.name, url.password, *values):
-            if secret and secret not in (self.key.name, self.key.app):
-                text = text.replace(secret, REDACTED)
+        """What a remote said, on one short line, with our secrets taken out of it, however they are quoted.
+
+        A short secret may stand in any word, whose gap would tell it: then the whole text is hidden.
+        """
+        short = (secret for secret in self._secrets() if len(secret) < _MIN_SECRET)
+        return REDACTED if any(_spelled(secret).search(text) for secret in short) else self.redact(text)
+
+    def redact(self, text: str) -> str:
+        """A sentence of our own, which is told no secret, made as fit to be shown."""
+        for secret in self._secrets():
+            if len(secret) >= _MIN_SECRET:
+                text = _spelled(secret).sub(REDACTED, text)
         return " ".join(text.split())[:_MAX_TEXT]
+
+    def _secrets(self) -> list[str]:
+        """Everything that a remote must not make public, decoded, the longest first."""
+        url = self.url
+        fields = (part.partition("=")[2] or part for part in _FIELDS.split(url.query))
+        values = (value for value in fields if len(unquote(value)) >= _MIN_SECRET)
+        given = (url.query, url.name, url.password, *values)
+        public = ("", self.key.name, self.key.app)
+        secrets = {
+            form
+            for text in given
+            if text not in public and unquote(text) not in public
+            for form in (text, unquote(text))
+        }
+        return sorted(secrets, key=len, reverse=True)
+
+
+def _fill(text: str, key: StreamKey) -> str:
+    return text.replace("{app}", key.app).replace("{name}", key.name)
+
+
+def _spelled(secret: str) -> re.Pattern[str]:
+    """Matches ``secret`` with any of its characters quoted as in a URL, in any case."""
+    characters = []
+    for character in secret:
+        quoted = "".join(f"%{byte:02X}" for byte in character.encode(errors="replace"))
+        plus = r"|\+" if character == " " else ""
+        characters.append(f"(?:{re.escape(character)}|{quoted}{plus})")
+    return re.compile("".join(characters), re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,13 +210,13 @@ class RelayDialer:
     ca_file: str | None = None
     """Authorities for rtmps instead of the system's."""
 
-    async def dial(self, target: RelayTarget, via: Iterable[str]) -> Connection:
-        """Connect for a stream that comes through ``via``. Raises ClientError or HandshakeError."""
+    async def dial(self, target: RelayTarget, via: Via) -> Connection:
+        """Connect for a stream that comes here through ``via``. Raises ClientError or HandshakeError."""
         url = target.address
         return await connect(
             url,
             timeout=self.timeout,
-            params=via_params(via, self.instance_id),
+            params=via.through(self.instance_id).to_params(),
             ca_file=self.ca_file if url.scheme == "rtmps" else None,
             send_buffer_bytes=SEND_BUFFER_BYTES,
         )
@@ -191,17 +233,24 @@ def explain(error: Exception, target: RelayTarget) -> str:
         what = "ended the stream" if isinstance(error, StreamFailed) else "refused"
         said = error.description or error.code
         return target.scrub(f"the server {what}: {said}" if said else f"the server {what}")
-    return target.scrub(str(error))
+    if not isinstance(error, EXPECTED):
+        return "a bug of this server: its log has the traceback"
+    return target.redact(str(error))
 
 
-def is_final(error: Exception) -> bool:
-    """Whether asking again soon is pointless: wrong credentials, an untrusted certificate, a plain no."""
+def is_final(error: Exception, via: Via = NO_VIA) -> bool:
+    """Whether asking again soon is pointless: wrong credentials, an untrusted certificate, a plain no.
+
+    ``via`` are others that were asked for: who was refused for their sake may be let in without them.
+    """
     match error:
+        case AuthenticationFailed():
+            return True
         case PublishRejected():
             # Our own last connection may still hold the name.
             return error.code != StatusCode.PUBLISH_BAD_NAME
         case ConnectRejected():
-            return True
+            return not via.hops
         case ConnectFailed():
             return isinstance(error.__cause__, ssl.SSLCertVerificationError)
     return False

@@ -87,17 +87,18 @@ class ServerSession(Session):
 
     # Answers
 
-    def accept_connect(self, now: float) -> None:
+    def accept_connect(self, now: float, **extra: AmfValue) -> None:
         """Answer connect: window, bandwidth, chunk size, then ``_result`` (section 7.2.1.1).
 
         The chunk size comes before the result, which is the first message that needs it; ffmpeg copies it.
+        ``extra`` joins the result's information object.
         """
         transaction_id, params = self._take_connect()
         self._send_window_ack_size(self.settings.window_ack_size)
         bandwidth = control.set_peer_bandwidth(self.settings.window_ack_size, BandwidthLimit.DYNAMIC)
         self._send_control(bandwidth)
         self._send_control(control.set_chunk_size(self.settings.chunk_size))
-        self._reply(commands.connect_result(transaction_id, params.object_encoding))
+        self._reply(commands.connect_result(transaction_id, params.object_encoding, **extra))
         self._phase = _Phase.REQUEST
         self._accept(now)
 

@@ -10,20 +10,21 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
+from weakref import WeakValueDictionary
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stream import Stream as EngineStream
-from rtmpd.exceptions import ClientError, ConnectionClosed, RequestTimeout, RtmpdError, StreamBusy
+from rtmpd.exceptions import ClientError, ConnectionClosed, RequestTimeout, StreamBusy
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.client import Connection
 from rtmpd.net.relay import (
-    ANY_APP,
+    EXPECTED,
     RelayDialer,
     RelayState,
     RelayStatus,
@@ -38,6 +39,7 @@ from rtmpd.net.tasks import TaskSet
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.events import StatusReceived
 from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.via import MAX_HOPS, NO_VIA, Via, join, via_of
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,8 @@ _DATA: Final = MessageType.DATA_AMF0
 _ON_STATUS: Final = b"\x02\x00\x08onStatus"
 _MAX_HELD: Final = 16
 """Data messages kept from before the first audio or video."""
+MAX_DIALS: Final = 50
+"""Attempts under way for the players of one address."""
 _RENEWAL: Final = 1.0
 """Seconds between renewals of the deadline for silence: it costs a timer, and messages are many."""
 
@@ -94,6 +98,8 @@ class PullRelay:
         self._patience: asyncio.TimerHandle | None = None
         self._lingering: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+        self._turn: asyncio.Semaphore | None = None
+        """Taken for the attempt under way."""
         self._stopped = False
 
     @property
@@ -164,6 +170,8 @@ class PullRelay:
                 self._retry_at = None
         except StreamBusy:
             # Somebody else publishes the name now; the registry tells when it is free again.
+            pass
+        finally:
             self._relays.forget(self)
 
     async def _round(self) -> float:
@@ -171,12 +179,12 @@ class PullRelay:
         final = True
         for target in self._targets:
             self._target = target
-            self._state = RelayState.CONNECTING
-            error = await self._attempt(target)
+            via = self._ways()
+            error = await self._attempt(target, via)
             self._retries += 1
             self._status = last_words(error, target) or self._status
             self._reason = explain(error, target)
-            final = final and is_final(error)
+            final = final and is_final(error, via)
             fields = self._fields() | {"reason": self._reason}
             if self._live_at is not None:
                 logger.warning("pull ended", extra={"fields": fields})
@@ -186,14 +194,16 @@ class PullRelay:
         self._state = RelayState.FAILED if final else RelayState.BACKOFF
         return self._retry.failed if final else self._backoff.next_delay()
 
-    async def _attempt(self, target: RelayTarget) -> Exception:
+    async def _attempt(self, target: RelayTarget, via: Via) -> Exception:
         """Receive the stream from one origin until it ends; why it did."""
         self._live_at = None
+        await self._take_turn()
+        self._state = RelayState.CONNECTING
         share = self.rule.timeout / len(self._targets)
         silence = asyncio.timeout(share)
         try:
             async with silence:
-                connection = await self._relays.dialer.dial(target, self._via())
+                connection = await self._relays.dialer.dial(target, via)
                 try:
                     await self._receive(connection, target, silence)
                 except BaseException as error:
@@ -205,12 +215,31 @@ class PullRelay:
                     await connection.close()
         except StreamBusy:
             raise
-        except (RtmpdError, OSError) as error:
+        except Exception as error:
             if silence.expired():
                 waited = share if self._live_at is None else self.rule.timeout
                 return RequestTimeout(f"the origin sent no media for {waited:g} s")
+            if not isinstance(error, EXPECTED):
+                # It costs this pull an attempt, and nobody else anything.
+                logger.exception("pull broke", extra={"fields": self._fields()})
             return error
+        finally:
+            self._end_turn()
         return ConnectionClosed("the origin ended the stream")
+
+    async def _take_turn(self) -> None:
+        """Wait until few enough attempts are under way for the address that asked for this stream."""
+        turn = self._relays.turn(self.key) if self.rule.on_demand else None
+        if turn is not None:
+            if turn.locked():
+                self._state = RelayState.QUEUED
+            await turn.acquire()
+            self._turn = turn
+
+    def _end_turn(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.release()
 
     async def _receive(self, connection: Connection, target: RelayTarget, silence: asyncio.Timeout) -> None:
         """Play, and publish what comes. Returns when the origin says that it is over."""
@@ -236,7 +265,7 @@ class PullRelay:
                 if message.type == _DATA:
                     held = [*held[1 - _MAX_HELD :], message]
                     continue
-                publication = self._begin(now)
+                publication = self._begin(now, via_of(connection.info.status.info))
                 for early in held:
                     self._take(publication, early, now)
             self._take(publication, message, now)
@@ -251,9 +280,10 @@ class PullRelay:
         if message.type != _DATA or not message.payload.startswith(_ON_STATUS):
             publication.receive(message, now)
 
-    def _begin(self, now: float) -> Publication:
-        """The first media: take the name. Raises ``Refused``."""
-        publication = self._relays.registry.claim(self.key, self, now)
+    def _begin(self, now: float, via: Via) -> Publication:
+        """The first media, out of ``via``: take the name. Raises ``Refused``."""
+        publication = self._relays.registry.claim(self.key, self, now, via)
+        self._end_turn()
         self._publication = publication
         self._live_at = now
         self._reason = ""
@@ -277,16 +307,23 @@ class PullRelay:
 
     def _disappoint(self) -> None:
         """No origin had it in time: tell everybody who waits."""
+        self._expect_media()
         stream = self._relays.stream(self.key)
         if stream is not None and stream.publication is None:
             for subscription in list(stream.subscriptions):
                 subscription.close(CloseReason.NOT_FOUND)
-        self._expect_media()
 
-    def _via(self) -> Iterable[str]:
-        """Servers that wait for this stream through us: none of them can be its origin."""
+    def _ways(self) -> Via:
+        """Servers that wait for this stream through us: none of them can be its origin.
+
+        A way that can be no longer ends here, so that it spoils the others nothing.
+        """
         stream = self._relays.stream(self.key)
-        return [] if stream is None else [hop for each in stream.subscriptions for hop in each.via]
+        if stream is None:
+            return NO_VIA
+        for subscription in [each for each in stream.subscriptions if each.via.hops >= MAX_HOPS]:
+            subscription.close(CloseReason.NOT_FOUND)
+        return join(each.via for each in stream.subscriptions)
 
     async def _listen(self, connection: Connection, target: RelayTarget) -> None:
         """Note what the origin says."""
@@ -302,7 +339,9 @@ class PullRelay:
 class PullRelays:
     """All pull relays of the process; an observer of the registry.
 
-    ``rules`` has the rule of each app, and under ``*`` that of every app without one of its own.
+    ``rule_of(app)`` is asked whenever players come and go; ``always`` are the streams whose rule is not on
+    demand. ``max_dials`` is how many attempts may be under way for the players of one address, or network,
+    as far as they are not live: further streams wait for their turn.
     """
 
     def __init__(
@@ -310,24 +349,28 @@ class PullRelays:
         registry: Registry,
         dialer: RelayDialer,
         clock: Callable[[], float],
-        rules: Mapping[str, PullRule] | None = None,
+        rule_of: Callable[[str], PullRule | None],
+        always: Iterable[StreamKey] = (),
+        *,
+        max_dials: int = MAX_DIALS,
         retry: RetryPolicy | None = None,
     ) -> None:
         self.registry = registry
         self.dialer = dialer
         self.clock = clock
         self.retry = retry or RetryPolicy()
-        self._rules = rules or {}
+        self._rule_of = rule_of
+        self._always = tuple(always)
+        self._max_dials = max_dials
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._relays: dict[StreamKey, PullRelay] = {}
         self._tasks = TaskSet()
         self._closing = False
 
     def start(self) -> None:
         """Fetch what is to be there always."""
-        for app, rule in self._rules.items():
-            if not rule.on_demand:
-                for name in sorted(rule.names or ()):
-                    self._reconsider(StreamKey(app, name))
+        for key in self._always:
+            self._reconsider(key)
 
     def statuses(self) -> list[RelayStatus]:
         """Every pull that is under way."""
@@ -361,6 +404,18 @@ class PullRelays:
         """The registry's entry, if there is one."""
         return self.registry.streams.get(key)
 
+    def turn(self, key: StreamKey) -> asyncio.Semaphore | None:
+        """What to hold during an attempt to fetch ``key``; None when nobody waits for it."""
+        stream = self.stream(key)
+        waiting = () if stream is None else stream.subscriptions
+        network = next((each.network for each in waiting if each.audience), None)
+        if network is None:
+            return None
+        turn = self._turns.get(network)
+        if turn is None:
+            turn = self._turns[network] = asyncio.Semaphore(self._max_dials)
+        return turn
+
     def forget(self, relay: PullRelay) -> None:
         """The relay has given way."""
         if self._relays.get(relay.key) is relay:
@@ -371,7 +426,7 @@ class PullRelays:
 
     def _reconsider(self, key: StreamKey) -> None:
         """Start, keep or stop the pull of a stream, by what the registry says now."""
-        rule = self._rules.get(key.app, self._rules.get(ANY_APP))
+        rule = self._rule_of(key.app)
         if rule is None or not rule.covers(key.name) or self._closing:
             return
         stream = self.stream(key)

@@ -8,7 +8,7 @@ import itertools
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rtmpd.engine.key import StreamKey
@@ -17,11 +17,11 @@ from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.engine.subscriber import Subscription
-from rtmpd.exceptions import ConnectionClosed, RtmpdError, UsageError
+from rtmpd.exceptions import ConnectionClosed, UsageError
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.client import Connection, Stream
 from rtmpd.net.relay import (
-    ANY_APP,
+    EXPECTED,
     RelayDialer,
     RelayState,
     RelayStatus,
@@ -207,7 +207,7 @@ class PushTarget:
                 self._changed.clear()
                 publication = self._relays.publication(self.target.key)
                 if publication is not None:
-                    delay = await self._attempt(publication.via)
+                    delay = await self._attempt(publication)
                     if delay is not None:
                         await self._pause(delay, publication)
                 elif self.permanent:
@@ -218,12 +218,12 @@ class PushTarget:
         finally:
             self._relays.forget(self)
 
-    async def _attempt(self, via: tuple[str, ...]) -> float | None:
+    async def _attempt(self, publication: Publication) -> float | None:
         """Relay until it ends; seconds to wait before the next attempt, None when the stream is over."""
         self._enter(RelayState.CONNECTING)
         live_at: float | None = None
         try:
-            connection = await self._relays.dialer.dial(self.target, via)
+            connection = await self._relays.dialer.dial(self.target, publication.via)
             try:
                 stream = await connection.publish(self.target.stream)
                 live_at = self._clock()
@@ -232,7 +232,10 @@ class PushTarget:
                 connection.abort()
                 raise
             await connection.close()
-        except (RtmpdError, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, EXPECTED):
+                # It costs this target an attempt, and nobody else anything.
+                logger.exception("push broke", extra={"fields": self._fields()})
             if live_at is not None and self._clock() - live_at >= self._retry.steady:
                 self._backoff.reset()
             return self._fail(error)
@@ -338,7 +341,7 @@ _ENDS: Final = {
 class PushRelays:
     """All push relays of the process; an observer of the registry.
 
-    ``by_app`` has the templates of each app, and under ``*`` those of every app without an entry of its own.
+    ``templates_of(app)`` is asked with each publish where the app's streams go.
     """
 
     def __init__(
@@ -346,14 +349,14 @@ class PushRelays:
         registry: Registry,
         dialer: RelayDialer,
         clock: Callable[[], float],
-        by_app: Mapping[str, Sequence[RelayTemplate]] | None = None,
+        templates_of: Callable[[str], Sequence[RelayTemplate]],
         retry: RetryPolicy | None = None,
     ) -> None:
         self.registry = registry
         self.dialer = dialer
         self.clock = clock
         self.retry = retry or RetryPolicy()
-        self._by_app = by_app or {}
+        self._templates_of = templates_of
         self._targets: dict[StreamKey, dict[str, PushTarget]] = {}
         self._numbers = itertools.count(1)
         self._tasks = TaskSet()
@@ -400,9 +403,8 @@ class PushRelays:
     # The registry's observer
 
     def published(self, key: StreamKey) -> None:
-        templates = self._by_app.get(key.app, self._by_app.get(ANY_APP, ()))
         running = self._targets.get(key, {})
-        for number, template in enumerate(templates, 1):
+        for number, template in enumerate(self._templates_of(key.app), 1):
             if f"config-{number}" not in running:
                 self._start(f"config-{number}", template.expand(key), permanent=False)
         self._wake(key)
