@@ -2,7 +2,7 @@
 # make test    unit, golden and end-to-end tests, all from pip
 # make wheel   dist/rtmpd-*.whl with the hot modules compiled; needs a C compiler and Python's headers
 # make test-compiled   the same tests as make test, against that wheel
-# make lint types interop bench bench-gate   see the targets below
+# make lint types interop bench attacks bench-gate   see the targets below
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +22,7 @@ define make_venv
 }
 endef
 
-.PHONY: run wheel test test-compiled lint types format interop bench bench-gate clean
+.PHONY: run wheel test test-compiled lint types format interop bench attacks bench-gate clean
 .DEFAULT_GOAL := run
 
 $(VENV)/.runtime: pyproject.toml
@@ -66,7 +66,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
-	MYPYPATH=server:bench $(BIN)/mypy --strict bench/*.py bench/regression/*.py
+	MYPYPATH=server:bench $(BIN)/mypy --strict bench/*.py bench/hostile/*.py bench/regression/*.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -80,7 +80,11 @@ BENCH := fanout latency ingest join small_streams slow_players overload
 # Takes an hour, and a machine with two cores and nothing else to do. BENCH_OPTIONS=--quick shows that it works.
 bench: $(VENV)/.dev
 	for name in $(BENCH); do $(BIN)/python bench/$$name.py $(BENCH_OPTIONS) || exit 1; done
-	$(BIN)/python bench/micro.py $(filter --quick,$(BENCH_OPTIONS))
+	for name in unread_joins micro; do $(BIN)/python bench/$$name.py $(filter --quick,$(BENCH_OPTIONS)) || exit 1; done
+
+# A quarter of an hour; ATTACK_OPTIONS=--quick takes three minutes.
+attacks: $(VENV)/.dev
+	$(BIN)/python bench/attacks.py $(ATTACK_OPTIONS)
 
 bench-gate: $(VENV)/.dev
 	$(BIN)/python bench/regression/gate.py

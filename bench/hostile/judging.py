@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -223,7 +223,7 @@ async def _perform(attack: Attack, target: Target, seconds: float) -> list[Findi
     return scene.findings
 
 
-def compare(looks: list[Inside], held: list[float], series: list[int]) -> list[Finding]:
+def compare(looks: list[Inside], held: Sequence[float], series: Sequence[int]) -> list[Finding]:
     """What ten rounds have left, by what is inside the server, in its budget and on its page after each."""
     first, settled, last = looks[0], looks[_SETTLED - 1], looks[-1]
     rss_most = max(settled["rss_bytes"] * (1 + _RSS_SHARE), settled["rss_bytes"] + _RSS_BYTES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import attacks
@@ -27,10 +28,9 @@ def inside(rss: int = 60 * MB, traced: int = 20 * MB, files: int = 10, **objects
     return {"rss_bytes": rss, "traced_bytes": traced, "files": files, "objects": objects}
 
 
-def broken(
-    looks: list[Inside], held: list[float] | None = None, series: list[int] | None = None
-) -> list[str]:
-    findings = judging.compare(looks, held or [0.0] * len(looks), series or [70] * len(looks))
+def broken(looks: list[Inside], held: Sequence[float] = (0.0,), series: Sequence[int] = (70,)) -> list[str]:
+    """First words of what has not stayed as it was."""
+    findings = judging.compare(looks, held, series)
     return [finding.what.partition(" ")[0] for finding in findings if not finding.kept]
 
 
