@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -33,14 +34,16 @@ from rtmpd.exceptions import (
 from rtmpd.media import flv
 from rtmpd.net import file_publisher
 from rtmpd.net.backoff import Backoff
-from rtmpd.net.client import Connection, connect
+from rtmpd.net.client import connect
 from rtmpd.net.file_publisher import FilePublisher, Pacer, PublishPlan, PublishState
 from rtmpd.net.flv_files import FlvSource
+from rtmpd.net.route import Route
 from rtmpd.rtmp import commands
 from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.constants import StatusCode, StatusLevel
-from rtmpd.rtmp.events import Event, PublishEnded, PublishRequested
+from rtmpd.rtmp.events import ConnectRequested, Event, PublishEnded, PublishRequested
 from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.url import RtmpUrl
 
 AUDIO, VIDEO, DATA = 8, 9, 18
 SET_DATA_FRAME = encode_values("@setDataFrame")
@@ -83,17 +86,20 @@ def heard(peer: Peer) -> list[Tag]:
 class Desk:
     """Runs a publisher against a server and keeps what it was told."""
 
-    def __init__(
-        self, source: FlvSource, url: str, dial: Callable[[], Awaitable[Connection]] | None = None
-    ) -> None:
+    def __init__(self, source: FlvSource, url: str) -> None:
         self.failures: list[ClientError] = []
+        self.moves: list[str] = []
         self.source = source
-        self._dial = dial or (lambda: connect(f"{url}/cam", timeout=3.0))
+        self._route = Route(
+            RtmpUrl.parse(f"{url}/cam"),
+            partial(connect, timeout=3.0),
+            lambda url: self.moves.append(str(url)),
+        )
 
     def publisher(self, plan: PublishPlan) -> FilePublisher:
         backoff = Backoff(lambda: 0.0, initial=0.002, maximum=0.002)
         return FilePublisher(
-            self.source, self._dial, plan, backoff, lambda error, delay: self.failures.append(error)
+            self.source, self._route, plan, backoff, lambda error, delay: self.failures.append(error)
         )
 
 
@@ -112,6 +118,12 @@ def breaking(
                 how(peer)
 
     return script
+
+
+def ask_to_move(peer: Peer, tc_url: str) -> None:
+    code = StatusCode.CONNECT_RECONNECT_REQUEST
+    peer.session.send_command(commands.on_status(StatusLevel.STATUS, code, "", tcUrl=tc_url))
+    peer.flush()
 
 
 async def publish(
@@ -238,6 +250,45 @@ async def test_a_publish_that_the_server_ends_is_tried_again(save: Save) -> None
         await publish(desk, PublishPlan(fast=True), server, peer_number=1)
     assert [type(error) for error in desk.failures] == [StreamFailed]
     assert "kicked" in str(desk.failures[0])
+
+
+async def test_it_leaves_with_a_key_frame_when_its_server_wants_it_elsewhere(save: Save) -> None:
+    clip = [*HEADERS, *frames(200, size=50_000)]
+    async with scripted_server() as there:
+
+        def send_away(peer: Peer) -> None:
+            ask_to_move(peer, f"{there.url}?token=x")
+
+        async with scripted_server(breaking(at=3, how=send_away)) as here:
+            desk = Desk(save(clip), here.url)
+            publisher, first = await publish(desk, PublishPlan(fast=True), here)
+            second = await there.peer()
+            await second.closed.wait()
+    sent_here, sent_there = heard(first), heard(second)
+    assert sent_here == clip[: len(sent_here)]
+    assert {(kind, payload) for kind, _, payload in sent_there[: len(HEADERS)]} == {
+        (kind, payload) for kind, _, payload in HEADERS
+    }
+    assert sent_there[len(HEADERS) :] == clip[len(sent_here) :], "nothing is lost, and nothing sent twice"
+    assert sent_there[len(HEADERS)][2].startswith(b"\x17\x01")
+    assert PublishEnded(1) in first.heard
+    assert desk.moves == [f"{there.url}/cam"]
+    [asked] = [event for event in second.heard if isinstance(event, ConnectRequested)]
+    assert asked.params.app_query == "token=x"
+    assert (publisher.progress.moves, publisher.progress.reconnects, desk.failures) == (1, 0, [])
+
+
+async def test_where_it_is_sent_nobody_answers(save: Save, unused_tcp_port: int) -> None:
+    """Then it goes back to where it came from."""
+
+    def send_away(peer: Peer) -> None:
+        ask_to_move(peer, f"rtmp://127.0.0.1:{unused_tcp_port}/live")
+
+    async with scripted_server(breaking(at=3, how=send_away)) as server:
+        desk = Desk(save([*HEADERS, *frames(200, size=50_000)]), server.url)
+        _, second = await publish(desk, PublishPlan(fast=True), server, peer_number=1)
+    assert [type(failure) for failure in desk.failures] == [ConnectFailed]
+    assert heard(second)[-1][1] == 40 * 199 + 1
 
 
 async def test_it_gives_up_after_the_retries(save: Save, unused_tcp_port_factory: Callable[[], int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -15,18 +16,21 @@ from rich.text import Text
 
 from rtmpd.daemon import client_command
 from rtmpd.daemon.client_command import CaFile, Timeout, Url, bytes_text, clock_text, rate_text
+from rtmpd.rtmp.commands import ConnectParams
+from rtmpd.rtmp.constants import CapsEx
 from rtmpd.rtmp.url import RtmpUrl
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rtmpd.media.meter import Figures, StreamMeter
-    from rtmpd.net.flv_files import FlvSink
+    from rtmpd.media.meter import Figures
     from rtmpd.net.playback import Playback
 
 _TERMINAL_INTERVAL: Final = 0.25
 """Seconds between two looks."""
 _LINE_INTERVAL: Final = 1.0
+_CAPS_EX: Final = int(CapsEx.RECONNECT | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET)
+"""No multitrack: a server that can choose sends one track of each medium then, which every player knows."""
 
 
 def play(
@@ -73,35 +77,31 @@ def play(
 async def _play(url: str, playback: Playback, patience: float, ca_file: Path | None) -> None:
     from rtmpd.net.client import connect
     from rtmpd.net.flv_files import STANDARD_STREAM
+    from rtmpd.net.route import Route
 
     target = client_command.stream_url(url)
     sink = playback.sink
     if sink is not None:
         sink.check()
-    display = _Display(target, playback.meter, to_stderr=sink is not None and sink.path == STANDARD_STREAM)
-    with display.shown(sink) as show:
-        async with await connect(
-            target, timeout=patience, ca_file=str(ca_file) if ca_file else None
-        ) as connection:
-            stream = await connection.play()
-            display.state = "waiting for the stream"
-            async with client_command.repeated(show, display.interval):
-                await playback.run(stream)
-            await stream.close()
+    display = _Display(target, playback, to_stderr=sink is not None and sink.path == STANDARD_STREAM)
+    dial = partial(connect, timeout=patience, ca_file=str(ca_file) if ca_file else None)
+    route = Route(target, dial, display.tell_move, ConnectParams(caps_ex=_CAPS_EX))
+    with display.shown() as show:
+        async with client_command.repeated(show, display.interval):
+            await playback.run(route.plays())
 
 
 class _Display:
     """A few lines that change on a terminal, a line a second anywhere else."""
 
-    def __init__(self, url: RtmpUrl, meter: StreamMeter, *, to_stderr: bool) -> None:
-        self.state = "connecting"
+    def __init__(self, url: RtmpUrl, playback: Playback, *, to_stderr: bool) -> None:
         self._url = url
-        self._meter = meter
+        self._playback = playback
         self._console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
         self.interval = _TERMINAL_INTERVAL if self._console.is_terminal else _LINE_INTERVAL
 
     @contextmanager
-    def shown(self, sink: FlvSink | None) -> Iterator[Callable[[], None]]:
+    def shown(self) -> Iterator[Callable[[], None]]:
         """Show the figures, at each call of what is given, and at the end what has come."""
         try:
             if not self._console.is_terminal:
@@ -116,12 +116,19 @@ class _Display:
                     yield show
                     show()
         finally:
-            self._sum_up(sink)
+            self._sum_up()
+
+    def tell_move(self, url: RtmpUrl) -> None:
+        self._print(f"the server sends us to {url}")
+
+    @property
+    def _state(self) -> str:
+        return "waiting for the stream" if self._playback.connected else "connecting"
 
     def _print_line(self) -> None:
         figures = self._look()
         if not figures.frames:
-            self._print(self.state)
+            self._print(self._state)
             return
         parts = [
             clock_text(figures.media_ms / 1000),
@@ -140,7 +147,7 @@ class _Display:
         table = Table.grid(padding=(0, 2))
         rows = [
             ("stream", str(self._url)),
-            ("state", "playing" if figures.frames else self.state),
+            ("state", "playing" if figures.frames else self._state),
             ("time", f"{clock_text(figures.media_ms / 1000)}   {bytes_text(figures.bytes)}"),
             ("bitrate", rate_text(figures.bits_per_second)),
             ("video", _video_text(figures) or "none"),
@@ -153,9 +160,10 @@ class _Display:
         return table
 
     def _look(self) -> Figures:
-        return self._meter.look(asyncio.get_running_loop().time())
+        return self._playback.meter.look(asyncio.get_running_loop().time())
 
-    def _sum_up(self, sink: FlvSink | None) -> None:
+    def _sum_up(self) -> None:
+        sink = self._playback.sink
         figures = self._look()
         if not figures.frames:
             return

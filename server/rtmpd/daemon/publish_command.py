@@ -63,14 +63,16 @@ async def _publish(file: str, url: str, plan: PublishPlan, patience: float, ca_f
     from rtmpd.net.client import connect
     from rtmpd.net.file_publisher import FilePublisher
     from rtmpd.net.flv_files import STANDARD_STREAM, FlvSource
+    from rtmpd.net.route import Route
 
     target = client_command.stream_url(url)
     if plan.loop and file == STANDARD_STREAM:
         raise UsageError("standard input cannot be read twice: --loop needs a file")
-    dial = partial(connect, target, timeout=patience, ca_file=str(ca_file) if ca_file else None)
+    dial = partial(connect, timeout=patience, ca_file=str(ca_file) if ca_file else None)
     source = FlvSource(file)
     display = _Display(target)
-    publisher = FilePublisher(source, dial, plan, Backoff(random.random), display.tell_failure)
+    route = Route(target, dial, display.tell_move)
+    publisher = FilePublisher(source, route, plan, Backoff(random.random), display.tell_failure)
     try:
         with display.of(publisher, source) as show:
             async with client_command.repeated(show, display.interval):
@@ -145,6 +147,9 @@ class _Display:
     def tell_failure(self, error: ClientError, delay: float) -> None:
         self._print(f"{client_command.one_line(error)}; next attempt in {delay:.1f} s")
 
+    def tell_move(self, url: RtmpUrl) -> None:
+        self._print(f"the server sends us to {url}")
+
     def _line(self, publisher: FilePublisher) -> str:
         return f"{publisher.progress.state}  {self._figures(publisher)}"
 
@@ -176,6 +181,8 @@ class _Display:
         text += bytes_text(progress.bytes)
         if progress.reconnects:
             text += f", reconnects: {progress.reconnects}"
+        if progress.moves:
+            text += f", moves to other servers: {progress.moves}"
         if progress.jumps:
             text += f", jumps of timestamps joined: {progress.jumps}"
         if source.truncated:

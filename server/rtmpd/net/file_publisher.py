@@ -9,7 +9,7 @@ import ssl
 import struct
 import sys
 import termios
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -25,10 +25,9 @@ from rtmpd.media.timeline import Timeline
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.client import Connection, Stream
 from rtmpd.net.flv_files import FlvSource
+from rtmpd.net.route import STEADY_SECONDS, Route
 from rtmpd.rtmp.amf import encode_values
 
-STEADY_SECONDS: Final = 10.0
-"""A publish that went on for this long was a success: counting failures starts over."""
 _CONFIRM_SECONDS: Final = 1.0
 _DRAIN_LOOK: Final = 0.2
 """Seconds between two looks at what is unsent at the end: as long as it shrinks, the server reads."""
@@ -72,6 +71,8 @@ class PublishProgress:
     late: float = 0.0
     """How late the frame sent last was."""
     reconnects: int = 0
+    moves: int = 0
+    """To other servers, because one asked for it."""
     jumps: int = 0
     """Of timestamps in the file, which were joined."""
 
@@ -95,30 +96,32 @@ class Pacer:
 
 
 class FilePublisher:
-    """Publishes one source to one address.
+    """Publishes one source by one route.
 
-    After a connection has broken it goes on with the next key frame of the source, behind the headers.
+    After a connection has broken it goes on with the next key frame of the source, behind the headers. Where
+    a server wants it elsewhere, it leaves with a key frame, and nothing is lost.
     """
 
     def __init__(
         self,
         source: FlvSource,
-        dial: Callable[[], Awaitable[Connection]],
+        route: Route,
         plan: PublishPlan,
         backoff: Backoff,
         on_failure: Callable[[ClientError, float], None],
     ) -> None:
-        """``dial`` makes a connection; ``on_failure(error, delay)`` is told before the next attempt, which
-        is ``delay`` seconds later."""
+        """``on_failure(error, delay)`` is told before the next attempt, which is ``delay`` seconds later."""
         self.progress = PublishProgress()
         self._source = source
-        self._dial = dial
+        self._route = route
         self._plan = plan
         self._backoff = backoff
         self._on_failure = on_failure
         self._connection: Connection | None = None
         self._pacer = Pacer()
         self._timeline = Timeline()
+        self._carried: FlvTag | None = None
+        """Read, and to be sent first by the next connection."""
         self._headers = HeaderCache(_UNBOUNDED, MemoryBudget(sys.maxsize, lambda: None))
         self._failures = 0
         self._live_since: float | None = None
@@ -140,12 +143,13 @@ class FilePublisher:
         await self._source.open()
         while True:
             try:
-                await self._publish_once()
+                is_done = await self._publish_once()
             except ClientError as error:
                 await self._wait_after(error)
             else:
-                self.progress.state = PublishState.DONE
-                return
+                if is_done:
+                    self.progress.state = PublishState.DONE
+                    return
 
     @property
     def unsent_bytes(self) -> int:
@@ -161,22 +165,30 @@ class FilePublisher:
             queued = 0
         return waiting + int(queued)
 
-    async def _publish_once(self) -> None:
+    async def _publish_once(self) -> bool:
+        """Publish on one connection; False when the server wants the rest elsewhere."""
         self.progress.state = PublishState.CONNECTING
         clock = asyncio.get_running_loop().time
-        async with await self._dial() as connection:
+        async with self._route.connected() as connection:
             stream = await connection.publish()
             self._connection = connection
             self._live_since = clock()
-            if self._was_live:
+            if self._was_live and not self._carried:
                 self.progress.reconnects += 1
             self._was_live = True
             self.progress.state = PublishState.LIVE
             while (tag := await self._next_tag()) is not None:
+                if self._route.moving.is_set() and self._can_resume_at(tag.type, _flags(tag)):
+                    self._carried = tag
+                    self._resuming = True
+                    self.progress.moves += 1
+                    await stream.close()
+                    return False
                 await self._send(tag, stream)
             self._all_sent = True
             await self._confirm(connection)
             await stream.close()
+        return True
 
     async def _confirm(self, connection: Connection) -> None:
         """Wait until the server has read everything, which the answer to a harmless question shows.
@@ -193,6 +205,9 @@ class FilePublisher:
 
     async def _next_tag(self) -> FlvTag | None:
         """The next tag of an endless source in a loop, None at the end of any other."""
+        if self._carried is not None:
+            carried, self._carried = self._carried, None
+            return carried
         while (tag := await self._source.next_tag()) is None:
             if not self._frames:
                 raise FlvError("no_media", f"{self._source.name} holds no audio or video: nothing to publish")
@@ -208,7 +223,7 @@ class FilePublisher:
         if tag.type not in (AUDIO, VIDEO, DATA):
             return
         packet = Packet(tag.type, tag.timestamp, tag.payload, _flags(tag))
-        is_frame = tag.type != DATA and not packet.flags & (CACHED_HEADER | END_OF_SEQUENCE)
+        is_frame = _is_frame(tag.type, packet.flags)
         if is_frame:
             self._place(packet)
         else:
@@ -216,7 +231,7 @@ class FilePublisher:
             if not self._wanted(packet):
                 return
         if self._resuming:
-            if not (is_frame and self._can_resume_at(packet)):
+            if not self._can_resume_at(packet.kind, packet.flags):
                 return
             self._resuming = False
             await self._pace(packet.timestamp)
@@ -255,8 +270,11 @@ class FilePublisher:
         if isinstance(duration, int | float) and 0 < duration < 10**9:
             self.progress.duration = float(duration)
 
-    def _can_resume_at(self, packet: Packet) -> bool:
-        return not self._has_video or (packet.kind == VIDEO and bool(packet.flags & KEYFRAME))
+    def _can_resume_at(self, kind: int, flags: int) -> bool:
+        """Whether it is a frame that a decoder can begin with."""
+        if not _is_frame(kind, flags):
+            return False
+        return not self._has_video or (kind == VIDEO and bool(flags & KEYFRAME))
 
     async def _pace(self, time_ms: int) -> None:
         if self._plan.fast:
@@ -301,6 +319,10 @@ class FilePublisher:
             # The server may still hold our name for the connection that broke.
             return self._was_live and not isinstance(error, AuthenticationFailed)
         return not isinstance(error.__cause__, ssl.SSLCertVerificationError)
+
+
+def _is_frame(kind: int, flags: int) -> bool:
+    return kind in (AUDIO, VIDEO) and not flags & (CACHED_HEADER | END_OF_SEQUENCE)
 
 
 def _flags(tag: FlvTag) -> int:
