@@ -35,6 +35,9 @@ from hostile.scene import ATTACKS, Attack
 from hostile.target import Place
 from servers import ROOT
 
+_BUSY = 0.05
+"""Share of the time without a core, beyond which latency says more of the machine than of the server."""
+
 
 def main(
     only: Annotated[
@@ -97,6 +100,10 @@ def _ways(attacks: list[Attack], *, quick: bool) -> list[tuple[Attack, str]]:
 
 def _print(verdict: Verdict) -> None:
     print(f"{'ok  ' if verdict.passed else 'FAIL'} {verdict.attack} ({verdict.kind})", flush=True)
+    if (waited := verdict.figures.get("waited_share", 0.0)) > _BUSY:
+        print(
+            f"     the machine is busy: the server waited {waited:.0%} of the time for its core", flush=True
+        )
     if verdict.error:
         print(f"     {verdict.error}", flush=True)
     for finding in verdict.findings:

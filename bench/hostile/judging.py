@@ -134,6 +134,7 @@ class Judge:
         with running(self._place, attack.settings, files=attack.files) as target:
             async with self._canary(target, attack.seconds) as load:
                 before, rss_before = target.cpu_seconds(), target.rss_bytes()
+                waited = target.waited_seconds()
                 watch = asyncio.get_running_loop().create_task(_watch_memory(target))
                 measured = asyncio.get_running_loop().create_task(
                     asyncio.to_thread(load.wait_for, "measured")
@@ -142,6 +143,7 @@ class Judge:
                     verdict.findings = await _perform(attack, target, attack.seconds)
                     await measured
                     share = (target.cpu_seconds() - before) / attack.seconds - calm.cpu_share
+                    waited = (target.waited_seconds() - waited) / attack.seconds
                 finally:
                     watch.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
@@ -149,7 +151,7 @@ class Judge:
                 report = await asyncio.to_thread(load.wait_for, "report")
         peak = max(_peaks.pop(target.pid), rss_before)
         verdict.figures = {"calm": asdict(calm), "report": report, "rss_before_mb": rss_before / 1e6}
-        verdict.figures |= {"rss_peak_mb": peak / 1e6, "cpu_share": share}
+        verdict.figures |= {"rss_peak_mb": peak / 1e6, "cpu_share": share, "waited_share": waited}
         verdict.findings = [
             *(self._compare_latency(report, calm) if self._latency else ()),
             Finding("canaries lost", report["closed"] + sum(report["failures"].values()), most=0),

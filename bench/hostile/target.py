@@ -60,6 +60,10 @@ class Target:
         """CPU of the thread that runs the loop, to the nanosecond."""
         return int(self._proc("schedstat").split()[0]) / 1e9
 
+    def waited_seconds(self) -> float:
+        """How long that thread was ready and had no core: what other work on the machine cost it."""
+        return int(self._proc("schedstat").split()[1]) / 1e9
+
     def rss_bytes(self) -> int:
         return int(self._proc("statm").split()[1]) * _PAGE
 
