@@ -29,11 +29,11 @@ import common
 import hostile.cpu
 import hostile.doors
 import hostile.memory  # noqa: F401 - each enters its attacks into the list
+import servers
 import typer
 from hostile.judging import Judge, Verdict, lower_priority
 from hostile.scene import ATTACKS, Attack
 from hostile.target import Place
-from servers import ROOT
 
 _BUSY = 0.05
 """Share of the time without a core, beyond which latency says more of the machine than of the server."""
@@ -71,7 +71,7 @@ def main(
         verdict = asyncio.run(judged)
         verdicts.append(verdict)
         _print(verdict)
-    _finish(verdicts, common.named("attacks", quick))
+    _finish(verdicts, common.named("attacks", quick), servers.versions([common.RTMPD], rtmpd.absolute()))
     raise typer.Exit(0 if all(verdict.passed for verdict in verdicts) else 1)
 
 
@@ -101,16 +101,14 @@ def _ways(attacks: list[Attack], *, quick: bool) -> list[tuple[Attack, str]]:
 def _print(verdict: Verdict) -> None:
     print(f"{'ok  ' if verdict.passed else 'FAIL'} {verdict.attack} ({verdict.kind})", flush=True)
     if (waited := verdict.figures.get("waited_share", 0.0)) > _BUSY:
-        print(
-            f"     the machine is busy: the server waited {waited:.0%} of the time for its core", flush=True
-        )
+        print(f"     busy machine: the server waited {waited:.0%} of the time for its core", flush=True)
     if verdict.error:
         print(f"     {verdict.error}", flush=True)
     for finding in verdict.findings:
         print(f"     {finding}", flush=True)
 
 
-def _finish(verdicts: list[Verdict], name: str) -> None:
+def _finish(verdicts: list[Verdict], name: str, versions: dict[str, str]) -> None:
     print("\n| attack | | verdict | what failed |\n| --- | --- | --- | --- |")
     for verdict in verdicts:
         failed = [verdict.error.splitlines()[0]] if verdict.error else []
@@ -120,9 +118,9 @@ def _finish(verdicts: list[Verdict], name: str) -> None:
     common.RESULTS.mkdir(exist_ok=True)
     path = common.RESULTS / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}.json"
     rows = [verdict.as_row() for verdict in verdicts]
-    path.write_text(json.dumps({"where": common.machine(), "verdicts": rows}, indent=1) + "\n")
+    path.write_text(json.dumps({"where": common.machine() | versions, "verdicts": rows}, indent=1) + "\n")
     with contextlib.suppress(ValueError):
-        print(f"\nwritten to {path.relative_to(ROOT)}")
+        print(f"\nwritten to {path.relative_to(servers.ROOT)}")
 
 
 if __name__ == "__main__":

@@ -42,9 +42,9 @@ def draw(panels: dict[str, tuple[list[float], list[float]]]) -> str:
     """An SVG document; megabytes before and after, by attack and round."""
     rows = -(-len(panels) // _COLUMNS)
     width, height = _COLUMNS * _WIDTH, _HEAD + rows * _HEIGHT
+    box = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {box} font-family="sans-serif" font-size="11">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
         _text(12, 20, "Resident memory (MB) after each of ten rounds of an attack:", "black"),
         _text(400, 20, "before", _BEFORE),
@@ -67,8 +67,8 @@ def _panel(name: str, old: list[float], new: list[float]) -> list[str]:
         y = bottom - share * (bottom - _TOP)
         parts.append(f'<path d="M{_LEFT} {y:.1f}H{right}" stroke="#ddd"/>')
         parts.append(_text(_LEFT - 4, y + 4, f"{top * share:g}", "#555", anchor="end"))
-    for at in (1, len(new)):
-        parts.append(_text(_x(at - 1, len(new)), bottom + 14, str(at), "#555", anchor="middle"))
+    for index in (0, len(new) - 1):
+        parts += [_text(_x(index, len(new)), bottom + 14, str(index + 1), "#555", anchor="middle")]
     for values, color in ((old, _BEFORE), (new, _AFTER)):
         points = (
             f"{_x(index, len(values)):.1f},{bottom - value / top * (bottom - _TOP):.1f}"
