@@ -5,7 +5,7 @@ Every workload is made of the same two seconds of a 1.1 Mbit/s stream: 146 packe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -67,7 +67,8 @@ def all_workloads() -> list[Workload]:
         ),
         Workload("publish_unplayed", "message", count, size, _engine(gop, 0)),
         Workload(f"publish_to_{SINKS}", "message", count, size, _engine(gop, SINKS)),
-        Workload("join_gop", "player", 1, size, _join(gop)),
+        Workload("join_gop", "player", 1, size, _join(gop, watched=True)),
+        Workload("join_first", "player", 1, size, _join(gop, watched=False)),
         Workload("handshake_simple", "handshake", 1, 3 * 1536, _handshake(digest=False)),
         Workload("handshake_digest", "handshake", 1, 3 * 1536, _handshake(digest=True)),
         *_amf_workloads(),
@@ -153,6 +154,9 @@ class _NullSink:
     def write(self, data: bytes) -> None:
         pass
 
+    def write_all(self, images: Sequence[bytes]) -> None:
+        pass
+
     def backlog(self) -> int:
         return 0
 
@@ -181,7 +185,7 @@ def _engine(gop: list[Message], players: int) -> Callable[[], object]:
     """From a publisher's message to every player's write."""
     registry, flusher, publication = _publication()
     for _ in range(players):
-        registry.attach(StreamKey("live", "cam"), _NullSink(), PlayOptions(), _NOW)
+        registry.attach(StreamKey("live", "cam"), _NullSink(), PlayOptions(), _NOW).begin(_NOW)
     messages = _copy(gop)
 
     def run() -> None:
@@ -195,16 +199,23 @@ def _engine(gop: list[Message], players: int) -> Callable[[], object]:
     return run
 
 
-def _join(gop: list[Message]) -> Callable[[], object]:
-    """A player that gets a whole GOP out of the cache, and leaves."""
-    registry, _, publication = _publication()
-    for message in gop:
-        publication.receive(message, _NOW)
+def _join(gop: list[Message], *, watched: bool) -> Callable[[], object]:
+    """A player that gets a whole GOP out of the cache, and leaves; others stay if ``watched``."""
+    registry, flusher, publication = _publication()
     key = StreamKey("live", "cam")
+    if watched:
+        registry.attach(key, _NullSink(), PlayOptions(), _NOW).begin(_NOW)
+    for number, message in enumerate(gop):
+        publication.receive(message, _NOW)
+        if number % PACKETS_PER_FLUSH == 0:
+            flusher.flush()
+    flusher.flush()
     sink = _NullSink()
 
     def run() -> None:
-        registry.attach(key, sink, PlayOptions(), _NOW).detach()
+        subscription = registry.attach(key, sink, PlayOptions(), _NOW)
+        subscription.begin(_NOW)
+        subscription.detach()
 
     return run
 

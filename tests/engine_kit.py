@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rtmpd.engine.flusher import Flusher
@@ -69,6 +69,10 @@ class NamedWire:
 
     tag: str = ""
 
+    @property
+    def for_frames(self) -> NamedWire:
+        return self
+
     def encode(self, packet: Packet) -> bytes:
         word = f"{self.tag}{name_of(packet.kind, packet.payload)}@{packet.timestamp}"
         return word.encode().ljust(len(packet.payload), b".") + b" "
@@ -91,6 +95,9 @@ class FakeSink:
             self.unsent += len(data)
         if self.on_write is not None:
             self.on_write()
+
+    def write_all(self, images: Sequence[bytes]) -> None:
+        self.write(b"".join(images))
 
     def backlog(self) -> int:
         return self.unsent
@@ -188,7 +195,9 @@ class House:
         key: StreamKey = KEY,
     ) -> tuple[FakeSink, Subscription]:
         sink = sink or FakeSink()
-        return sink, self.registry.attach(key, sink, options or PlayOptions(), self.loop.now)
+        subscription = self.registry.attach(key, sink, options or PlayOptions(), self.loop.now)
+        subscription.begin(self.loop.now)
+        return sink, subscription
 
     def send(self, publication: Publication, *media: tuple[int, bytes]) -> None:
         """Receive each (timestamp, payload), then let the loop run."""

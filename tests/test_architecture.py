@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import pytest
@@ -104,6 +104,37 @@ def violations(source_root: Path) -> list[str]:
     return found
 
 
+def cycles(source_root: Path) -> list[str]:
+    """Modules that import each other, be it for type checkers alone, as ``a -> b -> a``."""
+    modules = {module_name(path, source_root): path for path in sorted((source_root / PACKAGE).rglob("*.py"))}
+    graph = {
+        module: sorted({target for _, name in imports(path, module) if (target := owner(name, modules))})
+        for module, path in modules.items()
+    }
+    found: list[str] = []
+    done: set[str] = set()
+
+    def visit(module: str, way: list[str]) -> None:
+        if module in way:
+            found.append(" -> ".join([*way[way.index(module) :], module]))
+        elif module not in done:
+            for target in graph[module]:
+                visit(target, [*way, module])
+            done.add(module)
+
+    for module in modules:
+        visit(module, [])
+    return found
+
+
+def owner(name: str, modules: Container[str]) -> str | None:
+    """The module that an imported dotted name is or lies in."""
+    for candidate in (name, name.rpartition(".")[0]):
+        if candidate in modules:
+            return candidate
+    return None
+
+
 def source_root_imports(root: Path) -> list[str]:
     """Files that import the package by the name of its source root, which would load it twice."""
     found = []
@@ -116,6 +147,10 @@ def source_root_imports(root: Path) -> list[str]:
 
 def test_every_room_keeps_to_its_neighbours():
     assert violations(ROOT / "server") == []
+
+
+def test_no_modules_import_each_other():
+    assert cycles(ROOT / "server") == []
 
 
 def test_nobody_imports_the_source_root():
@@ -197,6 +232,14 @@ def test_a_planted_violation_is_found(tmp_path, file, source, complaint):
 )
 def test_what_is_allowed_is_not_found(tmp_path, file, source):
     assert plant(tmp_path, f"rtmpd/{file}", source) == []
+
+
+def test_a_circle_is_found_even_if_only_type_checkers_walk_it(tmp_path):
+    plant(tmp_path, "rtmpd/engine/a.py", "from rtmpd.engine.b import B")
+    plant(tmp_path, "rtmpd/engine/b.py", "import rtmpd.engine.c")
+    assert cycles(tmp_path) == []
+    plant(tmp_path, "rtmpd/engine/c.py", "if TYPE_CHECKING:\n    from rtmpd.engine import a")
+    assert cycles(tmp_path) == ["rtmpd.engine.a -> rtmpd.engine.b -> rtmpd.engine.c -> rtmpd.engine.a"]
 
 
 @pytest.mark.parametrize(

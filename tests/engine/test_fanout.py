@@ -5,8 +5,9 @@ from engine_kit import FakeSink, House
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtmpd.engine.fanout import Fanout, Segment
-from rtmpd.engine.packet import AUDIO, Packet, RtmpWire
+from rtmpd.engine.fanout import Fanout
+from rtmpd.engine.packet import RtmpWire
+from rtmpd.engine.segment import Encoding
 from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.subscriber import Subscription
 
@@ -17,11 +18,11 @@ class List:
     """A fast list of ``COUNT`` members, apart from the stream they are attached to."""
 
     def __init__(self) -> None:
-        house = House()
-        house.play()
-        self.fanout = house.stream.fanout(RtmpWire(65536, 1))
+        self.fanout = Fanout(Encoding(RtmpWire(65536, 1)))
+        seat = House().play()[1].seat
         self.members = [
-            Subscription(house.stream, FakeSink(RtmpWire(65536, 1)), PlayOptions(), 0.0) for _ in range(COUNT)
+            Subscription(seat, self.fanout, FakeSink(RtmpWire(65536, 1)), PlayOptions(), 0.0)
+            for _ in range(COUNT)
         ]
         for member in self.members:
             self.fanout.add(member)
@@ -104,27 +105,3 @@ def test_members_are_counted_from_when_they_joined() -> None:
     fast.fanout.add(fast.members[0])
     fast.fanout.write(b"1")
     assert [fast.members[0].bytes_out, fast.members[1].bytes_out] == [6, 9]
-
-
-def packets_of(*payloads: bytes) -> list[Packet]:
-    return [Packet(AUDIO, 40, payload, 0) for payload in payloads]
-
-
-def test_the_same_choice_of_packets_is_the_same_bytes_for_everybody() -> None:
-    fanout, other = Fanout(RtmpWire(4096, 1)), Fanout(RtmpWire(4096, 2))
-    packets = packets_of(b"one", b"two", b"three")
-    segment = Segment(packets, 0)
-    image = segment.image_of(fanout, packets[1:])
-    assert image == b"".join(packet.encoded(fanout.wire_format) for packet in packets[1:])
-    assert segment.image_of(fanout, packets[1:]) is image
-    assert segment.image_of(fanout, packets[:2]) != image
-    assert segment.image_of(other, packets[1:]) != image
-    assert segment.image_of(fanout, list(packets)) is segment.image(fanout)
-
-
-def test_a_packet_made_for_one_player_is_not_mistaken_for_a_later_one() -> None:
-    fanout = Fanout(RtmpWire(4096, 1))
-    segment = Segment(packets_of(b"one"), 0)
-    # Made and let go in turn: without a hold on them they would follow each other in the same place.
-    images = [segment.image_of(fanout, packets_of(bytes([number]))) for number in range(50)]
-    assert len(set(images)) == 50

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.gop import PACKET_OVERHEAD_BYTES, GopCache, GopLimits
 from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet
+from rtmpd.engine.segment import Encoding, Segment
 from rtmpd.engine.stats import ServerStats, StreamStats
 from rtmpd.media.tags import CODED_FRAME, KEYFRAME
 
@@ -111,18 +114,154 @@ def test_memory_is_charged_ahead_and_given_back() -> None:
     cache = Cache()
     cache.feed(key(0, 100_000), frame(40, 50_000))
     assert cache.budget.gop_bytes == cache.gop.charged_bytes
-    assert 2 * 150_000 < cache.gop.charged_bytes < 2 * 150_000 + 2 * 17_000
+    assert 150_000 < cache.gop.charged_bytes < 150_000 + 17_000
     cache.gop.clear()
     assert cache.budget.used == 0
 
 
 def test_relief_may_trim_the_cache_that_asked() -> None:
-    budget = MemoryBudget(100_000, lambda: cache.trim())
+    budget = MemoryBudget(60_000, lambda: cache.trim())
     cache = GopCache(GopLimits(), budget, StreamStats(), ServerStats())
     cache.append(key(0, 1000))
-    cache.append(frame(40, 90_000))
+    cache.append(frame(40, 60_000))
     assert [packet.timestamp for packet in cache.packets] == [0]
-    assert budget.used < 100_000
+    assert budget.used < 60_000
+
+
+@dataclass(frozen=True)
+class Wire:
+    """One byte of a packet's kind and its payload; nothing of what is not for its group."""
+
+    tag: bytes = b""
+    empty_for: int = 0
+
+    @property
+    def for_frames(self) -> Wire:
+        return self
+
+    def encode(self, packet: Packet) -> bytes:
+        return b"" if packet.kind == self.empty_for else self.tag + packet.payload
+
+
+class Written:
+    """A wire format whose images are what a test says that live players were written."""
+
+    def __init__(self) -> None:
+        self.encoding = Encoding(self)
+        self.next = b""
+
+    @property
+    def for_frames(self) -> Written:
+        return self
+
+    def encode(self, packet: Packet) -> bytes:
+        return self.next
+
+    def live(self, cache: Cache, packet: Packet, image: bytes) -> None:
+        """``packet`` goes into the cache, ``image`` to the players."""
+        cache.feed(packet)
+        segment = Segment([packet], 0, cached=True)
+        self.next = image
+        segment.image(self.encoding)
+        cache.gop.keep(self.encoding, segment)
+
+
+def images(cache: Cache, encoding: Encoding, *, audio: bool = True, video: bool = True) -> list[bytes]:
+    return list(cache.gop.burst(encoding, audio=audio, video=video).images())
+
+
+def test_nothing_is_charged_for_images_before_somebody_needs_them() -> None:
+    cache = Cache()
+    cache.feed(key(0, 100_000), frame(40, 50_000))
+    before = cache.budget.gop_bytes
+    images(cache, Encoding(Wire()))
+    assert 150_000 <= cache.budget.gop_bytes - before < 150_000 + 17_000
+
+
+def test_what_live_players_were_written_is_what_joiners_are_written() -> None:
+    cache, wire = Cache(), Written()
+    for packet, image in ((key(0), b"one"), (frame(40), b"two"), (frame(80), b"three")):
+        wire.live(cache, packet, image)
+    assert images(cache, wire.encoding) == [b"one", b"two", b"three"]
+    assert cache.gop.burst(wire.encoding).messages == 3
+
+
+def test_what_was_missed_is_encoded_for_the_first_joiner_and_kept_for_the_next() -> None:
+    cache, wire = Cache(), Written()
+    cache.feed(key(0))
+    wire.live(cache, frame(40), b"of the frame alone")
+    wire.next = b"encoded"
+    assert images(cache, wire.encoding) == [b"encoded", b"encoded"]
+    wire.next = b"not again"
+    assert images(cache, wire.encoding) == [b"encoded", b"encoded"]
+    wire.live(cache, frame(80), b"live")
+    assert images(cache, wire.encoding) == [b"encoded", b"encoded", b"live"]
+
+
+def test_a_joiner_that_wants_one_medium_shares_with_those_like_it() -> None:
+    cache = Cache()
+    encoding = Encoding(Wire())
+    cache.feed(key(0, 100), audio(10, 5), frame(40, 100))
+    listener = cache.gop.burst(encoding, video=False)
+    assert (listener.messages, listener.timestamp, b"".join(listener.images())) == (1, 10, bytes(5))
+    assert cache.gop.burst(encoding, video=False) is listener
+    assert cache.gop.burst(encoding).messages == 3
+
+
+def test_every_encoding_has_images_of_its_own_which_go_with_it() -> None:
+    cache = Cache()
+    first, second = Encoding(Wire(b"1")), Encoding(Wire(b"2"))
+    cache.feed(key(0, 100_000))
+    alone = cache.budget.gop_bytes
+    kept = images(cache, first)
+    images(cache, second)
+    cache.gop.forget(second)
+    assert [id(image) for image in images(cache, first)] == [id(image) for image in kept]
+    cache.gop.forget(first)
+    assert cache.budget.gop_bytes == alone
+
+
+def test_packets_that_a_format_has_nothing_for_leave_no_image() -> None:
+    cache, wire = Cache(), Written()
+    wire.live(cache, key(0), b"key")
+    wire.live(cache, audio(10), b"")
+    assert images(cache, wire.encoding) == [b"key"]
+    encoding = Encoding(Wire(empty_for=AUDIO))
+    assert images(cache, encoding) == [bytes(10)]
+
+
+def test_audio_that_has_left_the_cache_is_not_sent() -> None:
+    cache = Cache(GopLimits(audio_ms=100))
+    encoding = Encoding(Wire())
+    cache.feed(*[audio(at, at) for at in range(20, 140, 20)])
+    assert [len(image) for image in images(cache, encoding)] == [20, 40, 60, 80, 100, 120]
+    cache.feed(audio(140, 140))
+    assert [len(image) for image in images(cache, encoding)] == [40, 60, 80, 100, 120, 140]
+
+
+def test_many_small_images_become_few_and_large_ones_stay_as_they_are() -> None:
+    cache, wire = Cache(GopLimits(max_ms=100_000)), Written()
+    large = bytes(100_000)
+    wire.live(cache, key(0), large)
+    expected = large
+    for number in range(1000):
+        image = number.to_bytes(2, "big") * 250
+        wire.live(cache, frame(number), image)
+        expected += image
+    burst = images(cache, wire.encoding)
+    assert burst[0] is large
+    assert len(burst) < 12
+    assert b"".join(burst) == expected
+    assert cache.gop.burst(wire.encoding).size == len(expected)
+
+
+def test_images_are_given_back_first() -> None:
+    cache = Cache()
+    cache.feed(key(0, 100_000), frame(40))
+    alone = cache.budget.gop_bytes
+    images(cache, Encoding(Wire()))
+    cache.gop.trim()
+    assert (cache.budget.gop_bytes, cache.gop.whole) == (alone, True)
 
 
 PACKETS = st.builds(

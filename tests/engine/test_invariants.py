@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engine_kit import AAC_HEADER, AVC_HEADER, AVC_HEADER_2, KEY, House, disposable, inter, keyframe, sound
@@ -29,6 +30,10 @@ class RecordingWire:
 
     tag: int
     packets: list[Packet] = field(default_factory=list, compare=False)
+
+    @property
+    def for_frames(self) -> RecordingWire:
+        return self
 
     def encode(self, packet: Packet) -> bytes:
         self.packets.append(packet)
@@ -81,6 +86,9 @@ class CheckingSink:
             assert number > self.last_frame, "video out of order or twice"
         if kind != "D":
             self.last_frame = number
+
+    def write_all(self, images: Sequence[bytes]) -> None:
+        self.write(b"".join(images))
 
     def backlog(self) -> int:
         return self.unsent
@@ -184,6 +192,7 @@ class Engine(RuleBasedStateMachine):
             subscription = self.house.registry.attach(KEY, sink, options, self.house.loop.now)
         except ResourceExhausted:
             return
+        subscription.begin(self.house.loop.now)
         self.players.append((sink, subscription))
 
     @precondition(lambda self: self.players)

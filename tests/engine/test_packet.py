@@ -6,15 +6,6 @@ from rtmpd.engine.packet import AUDIO, DATA, STREAM_METADATA, VIDEO, Packet, Pub
 from rtmpd.media.tags import KEYFRAME
 
 
-class CountingWire:
-    def __init__(self) -> None:
-        self.encoded = 0
-
-    def encode(self, packet: Packet) -> bytes:
-        self.encoded += 1
-        return packet.payload
-
-
 @pytest.mark.parametrize(("kind", "csid"), [(AUDIO, 4), (DATA, 5), (VIDEO, 6)])
 def test_an_rtmp_image_has_its_own_chunk_stream_for_each_kind(kind: int, csid: int) -> None:
     image = RtmpWire(65536, 1).encode(Packet(kind, 0x010203, b"body", 0))
@@ -32,18 +23,9 @@ def test_a_64_bit_timestamp_is_reduced_on_the_wire(timestamp: int) -> None:
     assert wire.encode(Packet(AUDIO, timestamp, b"x", 0)) == wire.encode(Packet(AUDIO, 5, b"x", 0))
 
 
-def test_the_image_of_the_last_format_is_kept() -> None:
-    first, second = CountingWire(), CountingWire()
-    packet = Packet(AUDIO, 0, b"x", 0)
-    for wire in (first, first, second, second):
-        assert packet.encoded(wire) == b"x"
-    assert (first.encoded, second.encoded) == (1, 1)
-
-
-def test_equal_formats_share_an_image() -> None:
-    packet = Packet(AUDIO, 0, b"x", 0)
-    assert packet.encoded(RtmpWire(128, 1)) is packet.encoded(RtmpWire(128, 1))
-    assert packet.encoded(RtmpWire(128, 1)) is not packet.encoded(RtmpWire(128, 2))
+def test_equal_formats_are_one() -> None:
+    assert RtmpWire(4096, 1) == RtmpWire(4096, 1)
+    assert len({RtmpWire(4096, 1), RtmpWire(4096, 1), RtmpWire(4096, 2), PublishWire(4096, 1)}) == 3
 
 
 def test_a_restamped_packet_leaves_the_original_alone() -> None:
@@ -57,5 +39,6 @@ def test_an_encoder_has_its_metadata_kept_by_the_server_and_sends_all_else_as_it
     video, data = Packet(VIDEO, 7, b"x", KEYFRAME), Packet(DATA, 7, b"\x02\x00\x05onCue", 0)
     assert wire.encode(video) == plain.encode(video)
     assert wire.encode(data) == plain.encode(data)
+    assert wire.for_frames == plain
     metadata = Packet(DATA, 0, b"\x02\x00\x0aonMetaData\x05", STREAM_METADATA)
     assert wire.encode(metadata)[12:] == b"\x02\x00\x0d@setDataFrame\x02\x00\x0aonMetaData\x05"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import pytest
 from engine_kit import (
     AAC_HEADER,
@@ -20,12 +23,20 @@ from engine_kit import (
     sound,
 )
 
+from rtmpd.engine.audience import Audience
 from rtmpd.engine.gop import GopLimits
-from rtmpd.engine.packet import VIDEO, Packet
+from rtmpd.engine.packet import VIDEO, Packet, PublishWire, RtmpWire
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, StartPolicy
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.rtmp.messages import Message
+
+
+class BurstSink(FakeSink):
+    """Keeps the images of a burst apart."""
+
+    def write_all(self, images: Sequence[bytes]) -> None:
+        self.writes += images
 
 
 @pytest.fixture
@@ -72,8 +83,85 @@ def test_every_wire_format_is_encoded_once(house: House) -> None:
     assert other.take() == "x:P@40"
 
 
+def test_a_push_is_written_the_players_images_but_for_the_metadata(house: House) -> None:
+    publication = house.publish()
+    players = [house.play(sink=FakeSink(RtmpWire(4096, 1)))[0] for _ in range(2)]
+    push, _ = house.play(sink=FakeSink(PublishWire(4096, 1)))
+    house.send(publication, (0, metadata(width=1.0)), (0, AAC_HEADER), (0, AVC_HEADER), (0, keyframe()))
+    house.send(publication, (40, inter()))
+    assert [b"@setDataFrame" in data for data in push.writes] == [True, False, False]
+    for player in players:
+        assert [ours is theirs for ours, theirs in zip(player.writes, push.writes, strict=True)] == [
+            False,
+            True,
+            True,
+        ]
+
+
+def test_a_packet_that_a_format_has_nothing_of_is_not_written(house: House) -> None:
+    @dataclass(frozen=True)
+    class VideoWire(NamedWire):
+        def encode(self, packet: Packet) -> bytes:
+            return super().encode(packet) if packet.kind == VIDEO else b""
+
+    publication = house.publish()
+    house.send_headers(publication)
+    house.send(publication, (0, keyframe()))
+    sink, subscription = house.play(sink=FakeSink(VideoWire()))
+    assert sink.take() == "AVC@0 K@0"
+    house.send(publication, (10, sound()))
+    house.send(publication, (40, inter()))
+    assert [bytes(data) for data in sink.writes] == [b"P@40.. "]
+    subscription.pause_writing()
+    house.send(publication, (50, sound()))
+    assert len(sink.writes) == 1
+
+
+def test_a_joiner_is_written_the_very_images_that_live_players_were(house: House) -> None:
+    early, _ = house.play()
+    publication = house.publish()
+    house.send_headers(publication)
+    house.send(publication, (0, keyframe()))
+    house.send(publication, (40, inter()))
+    late, _ = house.play(sink=BurstSink())
+    head, *images = late.writes
+    assert [word.rstrip(".") for word in head.decode().split()] == ["AAC@0", "AVC@0"]
+    assert [id(image) for image in images] == [id(image) for image in early.writes[-2:]]
+
+
+@pytest.mark.parametrize("wire", [RtmpWire, PublishWire])
+def test_a_wire_format_that_nobody_uses_any_more_leaves_nothing(
+    house: House, wire: type[RtmpWire | PublishWire]
+) -> None:
+    publication = house.publish()
+    house.send_headers(publication)
+    house.send(publication, (0, keyframe("K" * 50_000)), (40, inter()))
+    house.play()
+    held = house.registry.budget.used
+    for number in range(5000):
+        house.play(sink=FakeSink(wire(65536, number)))[1].detach()
+    seat = house.play()[1].seat
+    assert isinstance(seat, Audience)
+    assert [fanout.encoding.wire_format for fanout in seat.fanouts] == [NamedWire()]
+    assert house.registry.budget.used == held
+
+
+def test_nothing_is_written_before_a_subscription_begins(house: House) -> None:
+    publication = house.publish()
+    house.send_headers(publication)
+    house.send(publication, (0, keyframe()))
+    sink = FakeSink()
+    subscription = house.registry.attach(KEY, sink, PlayOptions(), 0.0)
+    house.send(publication, (40, inter()))
+    assert (sink.writes, house.stats.players) == ([], 1)
+    subscription.begin(0.0)
+    subscription.begin(0.0)
+    house.send(publication, (80, inter()))
+    assert sink.take() == "AAC@0 AVC@0 K@0 P@40 P@80"
+
+
 def test_nothing_is_encoded_without_players(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Packet, "encoded", lambda *_: pytest.fail("encoded"))
+    monkeypatch.setattr(NamedWire, "encode", lambda *_: pytest.fail("encoded"))
     publication = house.publish()
     house.send_headers(publication)
     house.send(publication, (0, keyframe()), (40, inter()))

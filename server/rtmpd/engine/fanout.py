@@ -5,57 +5,34 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from operator import length_hint
-from typing import TYPE_CHECKING
 
-from rtmpd.engine.packet import Packet, WireFormat
-
-if TYPE_CHECKING:
-    from rtmpd.engine.subscriber import Subscription
+from rtmpd.engine.segment import Encoding
+from rtmpd.engine.sink import Sink
 
 _logger = logging.getLogger(__name__)
 
 
-class Segment:
-    """A run of packets delivered together: headers that change something first, frames after them."""
+class Member:
+    """What a fast list knows of whom it has."""
 
-    __slots__ = ("_images", "_parts", "_payload_bytes", "packets", "version_before")
+    __slots__ = ("fanout_position", "sink")
 
-    def __init__(self, packets: list[Packet], version_before: int) -> None:
-        self.packets = packets
-        self.version_before = version_before
-        """Version of the header cache before the first packet."""
-        self._payload_bytes = -1
-        # By fast list and not by wire format: an object's own hash is a tenth of a dataclass's.
-        self._images: dict[Fanout, bytes] = {}
-        self._parts: dict[tuple[Fanout, tuple[int, ...]], tuple[list[Packet], bytes]] = {}
-        """Images of a choice of packets, by their identities, which are theirs alone while they are held."""
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.fanout_position = -1
+        """Where on the fast list; -1 while not on it."""
 
-    @property
-    def payload_bytes(self) -> int:
-        """Of all packets together."""
-        if self._payload_bytes < 0:
-            self._payload_bytes = sum([len(packet.payload) for packet in self.packets])
-        return self._payload_bytes
+    def joined_fanout(self, position: int) -> None:
+        """Put on the fast list."""
+        self.fanout_position = position
 
-    def image(self, fanout: Fanout) -> bytes:
-        """All packets joined in the fast list's wire format; encoded when first asked for."""
-        image = self._images.get(fanout)
-        if image is None:
-            image = self._images[fanout] = fanout.image(self.packets)
-        return image
+    def left_fanout(self) -> None:
+        """Taken off the fast list."""
+        self.fanout_position = -1
 
-    def image_of(self, fanout: Fanout, packets: list[Packet]) -> bytes:
-        """What was chosen for one player, shared with others for whom the same was chosen.
-
-        Players that fall behind together wait with the same bytes then, and not with a copy each.
-        """
-        if packets == self.packets:
-            return self.image(fanout)
-        key = (fanout, tuple([id(packet) for packet in packets]))
-        part = self._parts.get(key)
-        if part is None:
-            part = self._parts[key] = (packets, fanout.image(packets))
-        return part[1]
+    def sink_failed(self) -> None:
+        """The sink raised, which is logged already."""
+        raise NotImplementedError
 
 
 class Fanout:
@@ -65,13 +42,15 @@ class Fanout:
     write may detach anyone, itself included.
     """
 
-    __slots__ = ("_holes", "_members", "_writes", "_writing", "bytes_each", "wire_format")
+    __slots__ = ("_holes", "_members", "_writes", "_writing", "bytes_each", "encoding", "users")
 
-    def __init__(self, wire_format: WireFormat) -> None:
-        self.wire_format = wire_format
+    def __init__(self, encoding: Encoding) -> None:
+        self.encoding = encoding
+        self.users = 0
+        """Subscribers of the wire format, members or not, and other fast lists that share its images."""
         self.bytes_each = 0
         """Bytes that a member from the beginning would have been handed."""
-        self._members: list[Subscription | None] = []
+        self._members: list[Member | None] = []
         self._writes: list[Callable[[bytes], object]] = []
         self._holes: list[int] = []
         self._writing = False
@@ -79,21 +58,16 @@ class Fanout:
     def __len__(self) -> int:
         return len(self._members)
 
-    def image(self, packets: list[Packet]) -> bytes:
-        """``packets`` joined in this wire format."""
-        wire_format = self.wire_format
-        return b"".join([packet.encoded(wire_format) for packet in packets])
-
-    def add(self, subscription: Subscription) -> None:
+    def add(self, member: Member) -> None:
         """Not while writing."""
-        subscription.joined_fanout(len(self._members))
-        self._members.append(subscription)
-        self._writes.append(subscription.sink.write)
+        member.joined_fanout(len(self._members))
+        self._members.append(member)
+        self._writes.append(member.sink.write)
 
-    def remove(self, subscription: Subscription) -> None:
+    def remove(self, member: Member) -> None:
         """At any time; no write follows."""
-        position = subscription.fanout_position
-        subscription.left_fanout()
+        position = member.fanout_position
+        member.left_fanout()
         if self._writing:
             self._members[position] = None
             self._writes[position] = _discard
@@ -101,11 +75,11 @@ class Fanout:
         else:
             self._close_gap(position)
 
-    def write(self, image: bytes) -> list[Subscription]:
+    def write(self, image: bytes) -> list[Member]:
         """Write ``image`` to every member; returns those whose sink raised."""
         self.bytes_each += len(image)
         self._writing = True
-        failed: list[Subscription] = []
+        failed: list[Member] = []
         writes = self._writes
         queue = iter(writes)
         while True:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from rtmpd.engine.budget import MemoryBudget
+from rtmpd.engine.burst import Burst
 from rtmpd.engine.packet import AUDIO, VIDEO, Packet
+from rtmpd.engine.segment import Encoding, Segment
 from rtmpd.engine.stats import ServerStats, StreamStats
 from rtmpd.media.tags import KEYFRAME
 
@@ -36,12 +39,17 @@ class GopCache:
     It is in one of three states. *Whole*: begins with a keyframe and everything since is there. *Still*: a
     GOP that outgrew its limits or had to give memory back; its keyframe alone is left, as a picture to show
     until the next one. *Without keyframe*: the last ``audio_ms`` of audio and nothing else. Never half a GOP.
+
+    Beside the packets it keeps their images, as far as somebody was written them: see ``Burst``.
     """
 
     __slots__ = (
         "_budget",
+        "_bursts",
         "_bytes",
         "_charged",
+        "_image_bytes",
+        "_image_mark",
         "_limits",
         "_mark",
         "_packets",
@@ -61,6 +69,12 @@ class GopCache:
         self._server_stats = server_stats
         self._packets: deque[Packet] = deque()
         self._bytes = 0
+        self._bursts: dict[tuple[Encoding, bool, bool], Burst] = {}
+        """By encoding and whether audio and video are in it."""
+        self._image_bytes = 0
+        """Of all bursts together."""
+        self._image_mark = 0
+        """Size of the images at which they have to be charged."""
         self._charged = 0
         self._mark = 0
         """Size at which ``append`` has to look closer: the next charge or the limit."""
@@ -100,16 +114,59 @@ class GopCache:
         elif not self.has_keyframe and packet.kind == AUDIO and limits.max_bytes:
             self._append_audio(packet)
 
+    def keep(self, encoding: Encoding, segment: Segment) -> None:
+        """The newest of a whole GOP are ``segment``: what live players were written, joiners will be, too."""
+        image = segment.known_image(encoding)
+        if image is None:
+            return  # Nobody was written all of it.
+        before = len(self._packets) - len(segment.packets)
+        burst = self._bursts.get((encoding, True, True))
+        if burst is None:
+            if before:
+                return  # The first joiner has what is missing encoded.
+            burst = self._bursts[encoding, True, True] = Burst(encoding)
+        if burst.count == before:
+            burst.append(image, segment.packets)
+            self._image_bytes += len(image)
+            if self._image_bytes > self._image_mark:
+                self._recharge()
+
+    def burst(self, encoding: Encoding, *, audio: bool = True, video: bool = True) -> Burst:
+        """What a joiner is written that wants ``audio`` and ``video``."""
+        burst = self._bursts.get((encoding, audio, video))
+        if burst is None:
+            burst = self._bursts[encoding, audio, video] = Burst(encoding)
+        missing = len(self._packets) - burst.count
+        if missing:
+            size = burst.size
+            packets = islice(self._packets, burst.count, None)
+            wanted = [p for p in packets if (p.kind != AUDIO or audio) and (p.kind != VIDEO or video)]
+            burst.encode(wanted, missing)
+            self._image_bytes += burst.size - size
+            self._recharge()
+        return burst
+
+    def forget(self, encoding: Encoding) -> None:
+        """Nobody uses ``encoding`` any more."""
+        for key in [key for key in self._bursts if key[0] is encoding]:
+            self._image_bytes -= self._bursts.pop(key).size
+        self._recharge()
+
     def clear(self) -> None:
         """Empty the cache: a new publication, a new sequence header."""
         self._packets.clear()
         self._bytes = 0
+        self._forget_images()
         self.has_keyframe = self.whole = False
         self._recharge()
 
     def trim(self) -> None:
-        """Give memory back: a whole GOP becomes a still, a still or audio goes."""
+        """Give memory back: the images go first, then a whole GOP becomes a still, a still or audio goes."""
         if not self._packets:
+            return
+        if self._image_bytes:
+            self._forget_images()
+            self._recharge()
             return
         self._stats.gop_trims += 1
         self._server_stats.gop_trims += 1
@@ -147,21 +204,30 @@ class GopCache:
         packets = self._packets
         packets.append(packet)
         self._bytes += len(packet.payload) + PACKET_OVERHEAD_BYTES
+        first = packets[0]
         while packets and (
             not 0 <= packet.timestamp - packets[0].timestamp <= limits.audio_ms
             or len(packets) > limits.max_packets
             or self._bytes > limits.max_bytes
         ):
             self._bytes -= len(packets.popleft().payload) + PACKET_OVERHEAD_BYTES
-        if self._bytes > self._mark:
+        if self._bursts and (not packets or packets[0] is not first):
+            self._forget_images()
             self._recharge()
+        elif self._bytes > self._mark:
+            self._recharge()
+
+    def _forget_images(self) -> None:
+        self._bursts.clear()
+        self._image_bytes = 0
 
     def _recharge(self) -> None:
         """Bring the budget's charge in line. Last thing in every change: relief may trim this very cache."""
         steps = -(-self._bytes // _CHARGE_STEP_BYTES)
         self._mark = min(steps * _CHARGE_STEP_BYTES, self._limits.max_bytes)
-        # Twice: the payload, and the image that it is encoded into for the players.
-        charge = 2 * steps * _CHARGE_STEP_BYTES
+        image_steps = -(-self._image_bytes // _CHARGE_STEP_BYTES)
+        self._image_mark = image_steps * _CHARGE_STEP_BYTES
+        charge = (steps + image_steps) * _CHARGE_STEP_BYTES
         difference = charge - self._charged
         if difference:
             self._charged = charge

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
+from rtmpd.engine.books import Books
 from rtmpd.engine.gop import GopCache
 from rtmpd.engine.headers import HeaderCache, Stored
 from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet
-from rtmpd.engine.sink import PlayOptions, StartPolicy
-from rtmpd.engine.stats import DropReason, StreamStats
+from rtmpd.engine.segment import Encoding
+from rtmpd.engine.sink import StartPolicy
+from rtmpd.engine.stats import DropReason
 from rtmpd.media.tags import (
     CODED_FRAME,
     END_OF_SEQUENCE,
@@ -25,6 +27,18 @@ _NEEDS_HEADER: Final = frozenset({"avc1", "hvc1", "vvc1", "mp4a", "fLaC"})
 _RARE: Final = CACHED_HEADER | END_OF_SEQUENCE | KEYFRAME
 
 
+class Opening(NamedTuple):
+    """What a joiner is sent at once."""
+
+    headers: list[Packet]
+    frames: Sequence[bytes]
+    """Images; live, to be written at once."""
+    messages: int
+    """How many are in ``frames``."""
+    synced: bool
+    """Any video frame may follow."""
+
+
 class Intake:
     """The state of a publication as far as it has been delivered.
 
@@ -35,21 +49,17 @@ class Intake:
     __slots__ = (
         "_anchor_track",
         "_audio_open",
-        "_drop",
-        "_stats",
+        "_books",
         "_video_open",
         "gop",
         "headers",
         "timestamp",
     )
 
-    def __init__(
-        self, headers: HeaderCache, gop: GopCache, stats: StreamStats, drop: Callable[[DropReason], None]
-    ) -> None:
+    def __init__(self, headers: HeaderCache, gop: GopCache, books: Books) -> None:
         self.headers = headers
         self.gop = gop
-        self._stats = stats
-        self._drop = drop
+        self._books = books
         self.begin()
 
     def begin(self) -> None:
@@ -78,59 +88,58 @@ class Intake:
                 return False
         elif kind == VIDEO:
             if not self._video_open and flags & CODED_FRAME:
-                self._drop(DropReason.NO_KEYFRAME)
+                self._books.drop(DropReason.NO_KEYFRAME)
                 return False
         elif kind == AUDIO and not self._audio_open and flags & CODED_FRAME:
             codec = parse_audio(packet.payload).codec
             if codec in _NEEDS_HEADER and not self.headers.has_header(AUDIO, codec):
-                self._drop(DropReason.NO_HEADER)
+                self._books.drop(DropReason.NO_HEADER)
                 return False
             self._audio_open = True
         self.timestamp = packet.timestamp
         self.gop.append(packet)
         return True
 
-    def burst(self, options: PlayOptions) -> tuple[list[Packet], bool]:
-        """What a joiner is sent at once, and whether any video frame may follow it."""
+    def opening(self, encoding: Encoding, start: StartPolicy, *, audio: bool, video: bool) -> Opening:
+        """What a joiner is sent that wants ``audio`` and ``video``."""
         gop = self.gop
-        synced = not self._video_open or options.start is StartPolicy.LIVE
+        synced = not self._video_open or start is StartPolicy.LIVE
         timestamp = self.timestamp
-        cached: list[Packet] = []
-        if options.start is StartPolicy.GOP:
-            cached = [
-                packet
-                for packet in gop.packets
-                if (options.receive_audio or packet.kind != AUDIO)
-                and (options.receive_video or packet.kind != VIDEO)
-            ]
+        frames: Sequence[bytes] = ()
+        messages = 0
+        if start is StartPolicy.GOP:
             synced = synced or gop.whole
-            if gop.has_keyframe and not gop.whole:
+            if gop.whole or not gop.has_keyframe:
+                burst = gop.burst(encoding.for_frames, audio=audio, video=video)
+                frames, messages = burst.images(), burst.messages
+                if messages:
+                    timestamp = burst.timestamp
+            elif video:
                 # Stamped now, or the player would play the gap up to the live packets as a pause.
-                cached = [packet.restamped(timestamp) for packet in cached]
-            elif cached:
-                timestamp = cached[0].timestamp
-        headers = self.headers.packets(timestamp, audio=options.receive_audio, video=options.receive_video)
-        return headers + cached, synced
+                frames = [encoding.for_frames.image([p.restamped(timestamp) for p in gop.packets])]
+                messages = 1
+        headers = self.headers.packets(timestamp, audio=audio, video=video)
+        return Opening(headers, frames, messages, synced)
 
     def _take_in_header(self, packet: Packet) -> bool:
         stored = self.headers.store(packet)
         if stored is Stored.REFUSED:
-            self._drop(DropReason.HEADER_CAP)
+            self._books.drop(DropReason.HEADER_CAP)
             return False
         if packet.flags & SEQUENCE_HEADER:
             if stored is Stored.REPEATED:
-                self._stats.sequence_header_repeats += 1
+                self._books.stream.sequence_header_repeats += 1
             else:
                 # What is cached cannot be decoded with the new header.
                 self.gop.clear()
                 if stored is Stored.CHANGED:
-                    self._stats.sequence_header_changes += 1
+                    self._books.stream.sequence_header_changes += 1
         return True
 
     def _pass_keyframe(self, packet: Packet) -> bool:
         tag = parse_video(packet.payload)
         if tag.codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, tag.codec):
-            self._drop(DropReason.NO_HEADER)
+            self._books.drop(DropReason.NO_HEADER)
             return False
         if packet.flags & MULTITRACK:
             # A GOP begins at the keyframe of the track that was seen first; other tracks' come inside it.

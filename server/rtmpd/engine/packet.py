@@ -24,8 +24,12 @@ CACHED_HEADER: Final = SEQUENCE_HEADER | CODEC_METADATA | STREAM_METADATA
 class WireFormat(Protocol):
     """How a packet looks to one group of subscribers. Hashable; equal formats share their encoded images."""
 
+    @property
+    def for_frames(self) -> WireFormat:
+        """The format in which all but headers and metadata look the same; often this one."""
+
     def encode(self, packet: Packet) -> bytes:
-        """The whole packet as it is written to a sink."""
+        """The whole packet as it is written to a sink; empty when there is nothing in it for the group."""
 
 
 class Packet:
@@ -35,26 +39,16 @@ class Packet:
     cache, recorder and every player share the same packet: it is not changed once subscribers have seen it.
     """
 
-    __slots__ = ("_image", "_image_format", "flags", "kind", "payload", "timestamp")
+    __slots__ = ("flags", "kind", "payload", "timestamp")
 
     def __init__(self, kind: int, timestamp: int, payload: bytes, flags: int) -> None:
         self.kind = kind
         self.timestamp = timestamp
         self.payload = payload
         self.flags = flags
-        self._image_format: WireFormat | None = None
-        self._image = b""
 
     def __repr__(self) -> str:
         return f"Packet({self.kind}, {self.timestamp}, <{len(self.payload)} bytes>, {self.flags:#x})"
-
-    def encoded(self, wire_format: WireFormat) -> bytes:
-        """The packet in ``wire_format``; the image of the last format asked for is kept."""
-        held = self._image_format
-        if held is not wire_format and held != wire_format:
-            self._image = wire_format.encode(self)
-            self._image_format = wire_format
-        return self._image
 
     def restamped(self, timestamp: int) -> Packet:
         """The same payload at another time: for headers and stills sent to a late joiner."""
@@ -73,6 +67,10 @@ class RtmpWire:
     """Bytes; what the sink's owner has announced with Set Chunk Size."""
     message_stream_id: int
 
+    @property
+    def for_frames(self) -> WireFormat:
+        return self
+
     def encode(self, packet: Packet) -> bytes:
         kind = packet.kind
         return encode_message(
@@ -82,11 +80,15 @@ class RtmpWire:
 
 @dataclass(frozen=True, slots=True)
 class PublishWire:
-    """RTMP chunks as an encoder sends them: like ``RtmpWire``, but a server is told to keep the metadata."""
+    """RTMP chunks as an encoder sends them: ``RtmpWire``'s, but a server is told to keep the metadata."""
 
     chunk_size: int
     """Bytes; what the sink's owner has announced with Set Chunk Size."""
     message_stream_id: int
+
+    @property
+    def for_frames(self) -> WireFormat:
+        return RtmpWire(self.chunk_size, self.message_stream_id)
 
     def encode(self, packet: Packet) -> bytes:
         kind = packet.kind

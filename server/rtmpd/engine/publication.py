@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
+from rtmpd.engine.books import Books
+from rtmpd.engine.headers import HeaderCache
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import AUDIO, DATA, STREAM_METADATA, VIDEO, Packet
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import DropReason
@@ -24,9 +27,6 @@ from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.via import NO_VIA, Via
 
-if TYPE_CHECKING:
-    from rtmpd.engine.stream import Stream
-
 GAP_MS: Final = 1000
 """A longer step between two messages of one medium is counted as a gap."""
 _NOTEWORTHY: Final = KEYFRAME | SEQUENCE_HEADER | CODEC_METADATA | END_OF_SEQUENCE | UNKNOWN
@@ -44,14 +44,40 @@ class Publisher(Protocol):
         """The engine has ended the publication: end the connection."""
 
 
+class Channel:
+    """What a publication needs of its stream."""
+
+    __slots__ = ("books", "headers", "key", "stats")
+
+    def __init__(self, key: StreamKey, books: Books, headers: HeaderCache) -> None:
+        self.key = key
+        self.books = books
+        self.stats = books.stream
+        self.headers = headers
+
+    @property
+    def watched(self) -> bool:
+        """Somebody is given what is published: a player, a relay."""
+        raise NotImplementedError
+
+    def push(self, packet: Packet) -> None:
+        """Take a packet from the publication."""
+        raise NotImplementedError
+
+    def end(self, reason: CloseReason) -> None:
+        """The publication is closed: deliver what is pending, then tell the subscribers."""
+        raise NotImplementedError
+
+
 class Publication:
     """One publisher's time on a stream, returned by ``Registry.claim``."""
 
     __slots__ = ("_reference", "closed", "publisher", "started_at", "stream", "via")
 
-    def __init__(self, stream: Stream, publisher: Publisher, now: float, via: Via = NO_VIA) -> None:
+    def __init__(self, stream: Channel, publisher: Publisher, now: float, via: Via = NO_VIA) -> None:
         self.stream = stream
-        self.publisher = publisher
+        self.publisher: Publisher | None = publisher
+        """None once it is closed."""
         self.started_at = now
         """Clock reading."""
         self.via = via
@@ -110,6 +136,7 @@ class Publication:
         """End the publication: what is pending goes out, subscribers hear ``stream_ended``. Idempotent."""
         if not self.closed:
             self.closed = True
+            self.publisher = None
             self.stream.end(reason)
 
     def _receive_data(self, message: Message, timestamp: int) -> None:
@@ -134,7 +161,7 @@ class Publication:
         limit = self.stream.headers.limits.max_header_bytes
         metadata = live_metadata(message) if len(payload) <= limit else None
         if metadata is None:
-            self.stream.drop(DropReason.BAD_METADATA)
+            self.stream.books.drop(DropReason.BAD_METADATA)
         else:
             self.stream.push(Packet(DATA, timestamp, metadata, STREAM_METADATA))
 

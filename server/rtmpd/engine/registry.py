@@ -96,12 +96,10 @@ class Registry:
             )
 
     def attach(self, key: StreamKey, sink: Sink, options: PlayOptions, now: float) -> Subscription:
-        """Subscribe ``sink`` to ``key``: what is cached is written to it now, in one piece.
+        """Subscribe ``sink`` to ``key``. Nothing is written to it before ``Subscription.begin``.
 
-        Without a publisher the subscription waits. Raises ``ResourceExhausted`` at a ceiling of the audience.
-        ``sink.write`` is called before this returns: a sink whose flow control pauses meanwhile
-        calls ``pause_writing`` right after; one that fails meanwhile gets a subscription that is no longer
-        ``attached``.
+        So a peer can be promised what it has got for sure. Without a publisher the subscription waits.
+        Raises ``ResourceExhausted`` at a ceiling of the audience.
         """
         if options.audience:
             self.check_attach(key)
@@ -148,7 +146,7 @@ class Registry:
         budget = self.budget
         target = budget.target
         streams = sorted(self._streams.values(), key=lambda stream: stream.gop_charged_bytes, reverse=True)
-        for _ in range(2):
+        for _ in range(3):
             for stream in streams:
                 if budget.used <= target:
                     return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -88,6 +89,9 @@ class Sink(Protocol):
 
     def write(self, data: bytes) -> None:
         """Accept whole encoded packets. May call ``Subscription.pause_writing``, ``detach`` and the like."""
+
+    def write_all(self, images: Sequence[bytes]) -> None:
+        """The same with several images at once, which others are sent too: refer to them, copy nothing."""
 
     def backlog(self) -> int:
         """Bytes accepted and not yet sent."""

@@ -1,31 +1,36 @@
-"""One name: a publisher's place, N subscribers, and the loop that carries packets from one to the others."""
+"""One name: a publisher's place, an audience, and the loop that carries packets from one to the other."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection
-from functools import partial
+from typing import Final
 
+from rtmpd.engine.audience import Audience
+from rtmpd.engine.books import Books
 from rtmpd.engine.budget import MemoryBudget
-from rtmpd.engine.fanout import Fanout, Segment
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.gop import GopCache, GopLimits
 from rtmpd.engine.headers import HeaderCache, HeaderLimits
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import Notice
-from rtmpd.engine.packet import CACHED_HEADER, Packet, WireFormat
-from rtmpd.engine.publication import Publication, Publisher
+from rtmpd.engine.packet import CACHED_HEADER, Packet
+from rtmpd.engine.publication import Channel, Publication, Publisher
+from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
-from rtmpd.engine.stats import DropReason, ServerStats, StreamStats, count
+from rtmpd.engine.stats import ServerStats, StreamStats, count
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import UsageError
+from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME
 from rtmpd.rtmp.via import NO_VIA, Via
 
-_logger = logging.getLogger(__name__)
+_NOT_CACHED: Final = CACHED_HEADER | END_OF_SEQUENCE
+"""Packets that are in no GOP cache, and so in segments of their own."""
+_CUTS: Final = _NOT_CACHED | KEYFRAME
+"""Packets before which a segment may have to end."""
 
 
-class Stream:
+class Stream(Channel):
     """An entry of the registry, alive while it has a publisher or a subscriber.
 
     Packets are taken in (see ``Intake``) when they are delivered, not when they are received, so that a
@@ -35,26 +40,17 @@ class Stream:
 
     __slots__ = (
         "_announce",
+        "_audience",
         "_ended",
-        "_fanouts",
         "_flusher",
         "_flushing",
         "_marked",
         "_pending",
         "_queueing",
         "_release",
-        "_subscriptions",
-        "_to_place",
-        "_watched",
-        "budget",
-        "headers",
         "intake",
-        "key",
-        "now",
-        "players",
         "publication",
         "server_stats",
-        "stats",
     )
 
     def __init__(
@@ -68,30 +64,18 @@ class Stream:
         release: Callable[[Stream], None],
         announce: Callable[[Notice, StreamKey], None],
     ) -> None:
-        self.key = key
+        stats = StreamStats()
+        books = Books(stats, server_stats)
+        headers = HeaderCache(header_limits, budget)
+        super().__init__(key, books, headers)
         self.publication: Publication | None = None
         """None while nobody publishes."""
-        self.players = 0
-        """Subscriptions that are an audience."""
-        self.stats = StreamStats()
         self.server_stats = server_stats
-        self.budget = budget
-        self.now = 0.0
-        """Clock reading of the last flush or attach."""
-        self.intake = Intake(
-            HeaderCache(header_limits, budget),
-            GopCache(gop_limits, budget, self.stats, server_stats),
-            self.stats,
-            self.drop,
-        )
-        self.headers = self.intake.headers
+        self.intake = Intake(headers, GopCache(gop_limits, budget, stats, server_stats), books)
+        self._audience = Audience(key, self.intake, books, budget, announce, self._settle)
         self._flusher = flusher
         self._release = release
         self._announce = announce
-        self._subscriptions: dict[Subscription, None] = {}
-        self._watched: dict[Subscription, None] = {}
-        self._fanouts: dict[WireFormat, Fanout] = {}
-        self._to_place: list[Subscription] = []
         self._pending: list[Packet] = []
         self._queueing = False
         """Packets go to ``_pending``: there are subscribers, or packets before them that are pending."""
@@ -101,12 +85,21 @@ class Stream:
         """The publication was closed from inside a flush, which will finish it."""
 
     def __repr__(self) -> str:
-        return f"<Stream {self.key}: {len(self._subscriptions)} subscribers>"
+        return f"<Stream {self.key}: {len(self.subscriptions)} subscribers>"
+
+    @property
+    def players(self) -> int:
+        """Subscriptions that are an audience."""
+        return self._audience.players
 
     @property
     def subscriptions(self) -> Collection[Subscription]:
         """Everybody attached, in order of arrival; live, copy it before attaching or detaching."""
-        return self._subscriptions.keys()
+        return self._audience.members
+
+    @property
+    def watched(self) -> bool:
+        return bool(self._audience.members)
 
     @property
     def gop_charged_bytes(self) -> int:
@@ -122,16 +115,13 @@ class Stream:
         publication = self.publication = Publication(self, publisher, now, via)
         self.server_stats.publishers += 1
         self.server_stats.publishes_total += 1
-        self.now = now
         self.stats.begin(now)
         self.intake.begin()
         self._announce(Notice.PUBLISHED, self.key)
-        for subscription in list(self._subscriptions):
-            self._tell(subscription, partial(subscription.started, now))
+        self._audience.notify_started(now)
         return publication
 
     def push(self, packet: Packet) -> None:
-        """Take a packet from the publication."""
         if self._queueing:
             self._pending.append(packet)
             if not self._marked:
@@ -141,7 +131,6 @@ class Stream:
             self.intake.take_in(packet)
 
     def end(self, reason: CloseReason) -> None:
-        """Called by ``Publication.close``: deliver what is pending, then tell the subscribers."""
         if self._flushing:
             self._ended = reason
             return
@@ -151,91 +140,24 @@ class Stream:
     def flush(self, now: float) -> None:
         """Called by the Flusher: deliver what is pending."""
         self._marked = False
-        self.now = now
+        self._audience.now = now
         self._flush_pending()
 
     # The subscribers' side
 
     def attach(self, sink: Sink, options: PlayOptions, now: float) -> Subscription:
         """Add a subscriber; see ``Registry.attach``."""
-        self.now = now
-        subscription = Subscription(self, sink, options, now)
-        self._subscriptions[subscription] = None
         self._queueing = True
-        if subscription.audience:
-            self._count_in()
-        packets, synced = self.intake.burst(options)
-        subscription.begin(packets, synced=synced, now=now)
-        self.place(subscription)
-        return subscription
-
-    def place(self, subscription: Subscription) -> None:
-        """Put a subscription on the list that its state calls for; within a flush, after the segment."""
-        if self._flushing:
-            self._to_place.append(subscription)
-        elif subscription.attached:
-            if not subscription.fast:
-                if subscription.on_fast_list:
-                    subscription.fanout.remove(subscription)
-                self._watched[subscription] = None
-            elif not subscription.on_fast_list:
-                self._watched.pop(subscription, None)
-                subscription.fanout.add(subscription)
-
-    def fanout(self, wire_format: WireFormat) -> Fanout:
-        """The fast list of a wire format."""
-        fanout = self._fanouts.get(wire_format)
-        if fanout is None:
-            fanout = self._fanouts[wire_format] = Fanout(wire_format)
-        return fanout
-
-    def remove(self, subscription: Subscription) -> None:
-        """Called by ``Subscription.detach``."""
-        del self._subscriptions[subscription]
-        self._watched.pop(subscription, None)
-        if subscription.on_fast_list:
-            subscription.fanout.remove(subscription)
-        if subscription.audience:
-            self._count_out()
-        self._settle()
-
-    def fail(self, subscription: Subscription) -> None:
-        """The sink raised, which is logged already: end this subscription and no other."""
-        self.server_stats.sink_errors += 1
-        subscription.close(CloseReason.INTERNAL_ERROR)
-
-    def close_sink(self, subscription: Subscription, reason: CloseReason) -> None:
-        """Tell a detached subscription's sink to close."""
-        if subscription.audience:
-            count(self.server_stats.players_closed, reason)
-        try:
-            subscription.sink.close(reason)
-        except Exception:
-            _logger.exception("a sink of %s failed to close", self.key)
-            self.server_stats.sink_errors += 1
-
-    def drop(self, reason: DropReason) -> None:
-        """Count a packet that does not go where it was meant to go."""
-        count(self.stats.drops, reason)
-        count(self.server_stats.drops, reason)
-
-    def count_out(self, size: int, messages: int) -> None:
-        """Count what was handed to sinks."""
-        self.stats.bytes_out += size
-        self.stats.messages_out += messages
-        self.server_stats.bytes_out += size
-        self.server_stats.messages_out += messages
+        return self._audience.attach(sink, options, now)
 
     def sample(self, now: float) -> None:
         """Derive rates; apply the deadlines of congested subscribers."""
-        self.now = now
         if self.publication is not None:
             self.stats.sample(now)
-        for subscription in list(self._watched):
-            subscription.check(now)
+        self._audience.check(now)
 
     def trim(self) -> None:
-        """Memory is short: give back the GOP cache in two steps, to the keyframe and then all."""
+        """Memory is short: give back the GOP cache step by step, see ``GopCache.trim``."""
         self.intake.gop.trim()
 
     # Delivery
@@ -246,100 +168,53 @@ class Stream:
         batch = self._pending
         self._pending = []
         self._flushing = True
+        self._audience.hold()
         try:
             self._deliver_batch(batch)
         finally:
             self._flushing = False
-            self._place_all()
+            self._audience.release()
             self._settle()
         if self._ended is not None:
             reason, self._ended = self._ended, None
             self.end(reason)
 
     def _deliver_batch(self, batch: list[Packet]) -> None:
+        """Cut into segments: no header changes inside one, and a GOP begins with one of its own."""
+        take_in = self.intake.take_in
         version = self.headers.version
         segment: list[Packet] = []
-        only_headers = True
+        cached = True
         for packet in batch:
-            if packet.flags & CACHED_HEADER:
-                # Subscribers compare versions of the header cache, so no header changes inside a segment.
-                if not only_headers:
-                    self._deliver(Segment(segment, version))
+            flags = packet.flags
+            if flags & _CUTS or not cached:
+                apart = flags & _NOT_CACHED != 0
+                if segment and (apart is cached or flags & KEYFRAME):
+                    self._audience.deliver(Segment(segment, version, cached=cached))
                     version = self.headers.version
                     segment = []
-                    only_headers = True
-                if self.intake.take_in(packet):
-                    segment.append(packet)
-            elif self.intake.take_in(packet):
+                cached = not apart
+            if take_in(packet):
                 segment.append(packet)
-                only_headers = False
         if segment:
-            self._deliver(Segment(segment, version))
-
-    def _deliver(self, segment: Segment) -> None:
-        watched = list(self._watched)
-        messages = len(segment.packets)
-        # A copy: somebody may join with a new wire format from inside a write.
-        for fanout in list(self._fanouts.values()):
-            members = len(fanout)
-            if members:
-                image = segment.image(fanout)
-                failed = fanout.write(image)
-                self.count_out(len(image) * members, messages * members)
-                for subscription in failed:
-                    self.fail(subscription)
-        for subscription in watched:
-            if subscription.attached:
-                subscription.deliver(segment, self.now)
-        if self._to_place:
-            self._flushing = False
-            self._place_all()
-            self._flushing = True
-
-    def _place_all(self) -> None:
-        moved = self._to_place
-        self._to_place = []
-        for subscription in moved:
-            self.place(subscription)
+            self._audience.deliver(Segment(segment, version, cached=cached))
 
     # Ends
 
     def _end_now(self, reason: CloseReason) -> None:
         self.publication = None
         self.intake.clear()
-        server_stats = self.server_stats
-        server_stats.publishers -= 1
-        count(server_stats.publishes_ended, reason)
+        self.server_stats.publishers -= 1
+        count(self.server_stats.publishes_ended, reason)
         self._announce(Notice.UNPUBLISHED, self.key)
-        for subscription in list(self._subscriptions):
-            self._tell(subscription, subscription.sink.stream_ended)
+        self._audience.notify_ended()
         self._settle()
-
-    def _tell(self, subscription: Subscription, notify: Callable[[], None]) -> None:
-        if subscription.attached:
-            try:
-                notify()
-            except Exception:
-                _logger.exception("a sink of %s failed", self.key)
-                self.fail(subscription)
-
-    def _count_in(self) -> None:
-        self.server_stats.players += 1
-        self.server_stats.plays_total += 1
-        self.players += 1
-        if self.players == 1:
-            self._announce(Notice.WANTED, self.key)
-
-    def _count_out(self) -> None:
-        self.server_stats.players -= 1
-        self.players -= 1
-        if not self.players:
-            self._announce(Notice.UNWANTED, self.key)
 
     def _settle(self) -> None:
         """Somebody left: stop queueing without subscribers, vanish without a publisher too."""
-        if not self._subscriptions and not self._flushing:
+        if not self._flushing and not self.subscriptions:
             if not self._pending:
                 self._queueing = False
             if self.publication is None:
+                self._audience.disband()
                 self._release(self)

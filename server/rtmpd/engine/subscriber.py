@@ -3,63 +3,117 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
+from rtmpd.engine.books import Books
+from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.congestion import Congestion
-from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet
+from rtmpd.engine.fanout import Fanout, Member
+from rtmpd.engine.headers import HeaderCache
+from rtmpd.engine.intake import Intake
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet, RtmpWire, WireFormat
+from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
-from rtmpd.engine.stats import DropReason
+from rtmpd.engine.stats import DropReason, StreamStats
 from rtmpd.media.tags import DISPOSABLE, END_OF_SEQUENCE, KEYFRAME
-
-if TYPE_CHECKING:
-    from rtmpd.engine.fanout import Segment
-    from rtmpd.engine.stream import Stream
 
 _NO_BOUND: Final = 1 << 62
 
 _logger = logging.getLogger(__name__)
 
 
-class Subscription:
+class _Gone:
+    """The sink of whoever has left, so that what is held after it holds no connection."""
+
+    wire_format: Final[WireFormat] = RtmpWire(128, 0)
+
+    def write(self, data: bytes) -> None:
+        """Nobody is there."""
+
+    def write_all(self, images: Sequence[bytes]) -> None:
+        """Nobody is there."""
+
+    def backlog(self) -> int:
+        return 0
+
+    def stream_started(self) -> None:
+        """Nobody is there."""
+
+    def stream_ended(self) -> None:
+        """Nobody is there."""
+
+    def close(self, reason: CloseReason) -> None:
+        """Nobody is there."""
+
+
+_GONE: Final = _Gone()
+
+
+class Seat:
+    """What a subscription needs of the stream it is attached to."""
+
+    __slots__ = ("books", "budget", "headers", "intake", "key", "live", "now")
+
+    def __init__(self, key: StreamKey, intake: Intake, books: Books, budget: MemoryBudget) -> None:
+        self.key = key
+        self.intake = intake
+        self.headers: HeaderCache = intake.headers
+        self.books = books
+        self.budget = budget
+        self.live = False
+        """Somebody publishes."""
+        self.now = 0.0
+        """Clock reading of the last flush or attach."""
+
+    def place(self, subscription: Subscription) -> None:
+        """Put it on the list that its state calls for."""
+        raise NotImplementedError
+
+    def leave(self, subscription: Subscription) -> None:
+        """It is detached."""
+        raise NotImplementedError
+
+
+class Subscription(Member):
     """A sink's place in a stream, returned by ``Registry.attach``.
 
-    Every method may be called from inside ``Sink.write``. A subscription is either on the fast list of its
-    wire format, where it gets every batch without a look at it, or *watched*: while it waits for a stream or
-    a keyframe, is congested, or has asked for less than everything, each batch is chosen for it.
+    Nothing is written before ``begin``. Every method may be called from inside ``Sink.write``. A subscription
+    is either on the fast list of its wire format, where it gets every batch without a look at it, or
+    *watched*: while it waits for a stream or a keyframe, is congested, or has asked for less than everything,
+    each batch is chosen for it.
     """
 
     __slots__ = (
+        "_begun",
         "_bytes_out",
         "_congestion",
         "_fanout_base",
         "_policy",
         "_requested_at",
+        "_start",
         "_started",
         "_version",
         "attached",
-        "attached_at",
         "audience",
         "dropped",
         "fanout",
-        "fanout_position",
         "network",
         "paused",
         "receives_audio",
         "receives_video",
-        "sink",
-        "stream",
+        "seat",
         "synced",
         "via",
     )
 
-    def __init__(self, stream: Stream, sink: Sink, options: PlayOptions, now: float) -> None:
-        self.stream = stream
-        self.sink = sink
-        self.fanout = stream.fanout(sink.wire_format)
+    def __init__(self, seat: Seat, fanout: Fanout, sink: Sink, options: PlayOptions, now: float) -> None:
+        super().__init__(sink)
+        self.seat = seat
+        self.fanout = fanout
         """The fast list of its wire format, which it is on or not."""
         self.attached = True
-        self.attached_at = now
-        """Clock reading."""
         self.audience = options.audience
         self.via = options.via
         self.network = options.network
@@ -70,8 +124,8 @@ class Subscription:
         """Packets kept from this subscriber because it was behind or waited for a keyframe."""
         self.synced = False
         """Has had a keyframe and all video since, so that the next frame can be decoded."""
-        self.fanout_position = -1
-        """Where on the fast list; -1 while not on it."""
+        self._begun = False
+        self._start = options.start
         self._fanout_base = 0
         self._bytes_out = 0
         self._policy = options.policy
@@ -80,6 +134,16 @@ class Subscription:
         self._started = False
         self._version = -1
         """Version of the header cache that the sink has seen all of."""
+
+    @property
+    def live(self) -> bool:
+        """Somebody publishes what it waits for or is sent."""
+        return self.seat.live
+
+    @property
+    def stats(self) -> StreamStats:
+        """Of the stream."""
+        return self.seat.books.stream
 
     @property
     def congested(self) -> bool:
@@ -106,13 +170,14 @@ class Subscription:
     def fast(self) -> bool:
         """Whether it belongs on the fast list: every packet may go to it unseen."""
         return (
-            self._congestion is None
+            self._begun
+            and self._congestion is None
             and self.synced
             and self._started
             and not self.paused
             and self.receives_audio
             and self.receives_video
-            and (self.on_fast_list or self._version == self.stream.headers.version)
+            and (self.on_fast_list or self._version == self.seat.headers.version)
         )
 
     def detach(self) -> None:
@@ -120,40 +185,49 @@ class Subscription:
         if self.attached:
             self.attached = False
             self._uncongest()
-            self.stream.remove(self)
+            self.seat.leave(self)
+            self.sink = _GONE
 
     def close(self, reason: CloseReason) -> None:
         """Detach and tell the sink to close (kick). Idempotent."""
         if self.attached:
+            sink = self.sink
             self.detach()
-            self.stream.close_sink(self, reason)
+            books = self.seat.books
+            if self.audience:
+                books.count_closed(reason)
+            try:
+                sink.close(reason)
+            except Exception:
+                _logger.exception("a sink of %s failed to close", self.seat.key)
+                books.server.sink_errors += 1
 
     def pause_writing(self) -> None:
         """Flow control: the sink's buffer passed its high-water mark; the slow-player policy applies."""
         if self.attached and self._congestion is None:
-            stream = self.stream
-            self._congestion = Congestion(self._policy, stream.budget, self.sink.backlog(), stream.now)
-            stream.place(self)
+            seat = self.seat
+            self._congestion = Congestion(self._policy, seat.budget, self.sink.backlog(), seat.now)
+            seat.place(self)
 
     def resume_writing(self) -> None:
         """Flow control: the sink's buffer fell under its low-water mark."""
         if self._congestion is not None:
             self._uncongest()
-            self.stream.place(self)
+            self.seat.place(self)
 
     def set_paused(self, paused: bool) -> None:
         """The player's pause command: nothing is sent until it resumes, video at the next keyframe."""
         if self.attached and paused != self.paused:
             self.paused = paused
             self.synced = False
-            self.stream.place(self)
+            self.seat.place(self)
 
     def receive_audio(self, enabled: bool) -> None:
         """The player's receiveAudio command."""
         if self.attached and enabled != self.receives_audio:
             self.receives_audio = enabled
             self._version = -1
-            self.stream.place(self)
+            self.seat.place(self)
 
     def receive_video(self, enabled: bool) -> None:
         """The player's receiveVideo command; video comes back at the next keyframe."""
@@ -161,37 +235,65 @@ class Subscription:
             self.receives_video = enabled
             self.synced = False
             self._version = -1
-            self.stream.place(self)
+            self.seat.place(self)
 
-    # Below: called by Stream and Fanout.
+    def begin(self, now: float) -> None:
+        """Let it flow: headers and what is cached are written at once, by reference to shared images.
 
-    def started(self, now: float) -> None:
+        A sink that fails meanwhile leaves the subscription no longer ``attached``.
+        """
+        if self._begun or not self.attached:
+            return
+        self._begun = True
+        seat = self.seat
+        encoding = self.fanout.encoding
+        opening = seat.intake.opening(
+            encoding, self._start, audio=self.receives_audio, video=self.receives_video
+        )
+        self.synced = opening.synced and self.receives_video
+        self._version = seat.headers.version
+        head = encoding.image(opening.headers)
+        images = [head, *opening.frames] if head else list(opening.frames)
+        if images:
+            self._note_written(sum(map(len, images)), len(opening.headers) + opening.messages, now)
+            if opening.messages:
+                self._note_started(now)
+            try:
+                self.sink.write_all(images)
+            except Exception:
+                _logger.exception("a sink of %s failed", self.seat.key)
+                self.sink_failed()
+        seat.place(self)
+
+    # Below: called by Audience and Fanout.
+
+    def notify_started(self, now: float) -> None:
         """A publisher has come. Time to first frame does not count the time without one."""
         if not self._started:
             self._requested_at = now
-        self.sink.stream_started()
+        self._tell(self.sink.stream_started)
+
+    def notify_ended(self) -> None:
+        """The publisher has left."""
+        self._tell(self.sink.stream_ended)
+
+    def sink_failed(self) -> None:
+        self.seat.books.server.sink_errors += 1
+        self.close(CloseReason.INTERNAL_ERROR)
 
     def joined_fanout(self, position: int) -> None:
-        """Put on the fast list."""
         self.fanout_position = position
         self._fanout_base = self.fanout.bytes_each
 
     def left_fanout(self) -> None:
-        """Taken off the fast list, up to date with everything the stream has delivered."""
+        # Up to date with everything the stream has delivered.
         self._bytes_out = self.bytes_out
         self.fanout_position = -1
-        self._version = self.stream.headers.version
-
-    def begin(self, packets: list[Packet], *, synced: bool, now: float) -> None:
-        """The first burst: headers and cache. ``synced``: any video frame may follow."""
-        self.synced = synced and self.receives_video
-        self._version = self.stream.headers.version
-        if packets:
-            self._write(self.fanout.image(packets), packets, now)
+        self._version = self.seat.headers.version
 
     def deliver(self, segment: Segment, now: float) -> None:
         """The watched path: choose what of ``segment`` may go to this sink, and write it."""
-        if self.paused:
+        if self.paused or not self._begun:
             return
         congestion = self._congestion
         if congestion is not None:
@@ -201,14 +303,14 @@ class Subscription:
             if not self.attached:
                 return
         if self._takes_all(segment, congestion):
-            self._version = self.stream.headers.version
-            self._write(segment.image(self.fanout), segment.packets, now)
+            self._version = self.seat.headers.version
+            self._write(segment.image(self.fanout.encoding), segment.packets, now)
         else:
             packets = self._choose(segment, congestion, now)
             if packets:
-                self._write(segment.image_of(self.fanout, packets), packets, now)
+                self._write(segment.image_of(self.fanout.encoding, packets), packets, now)
         if self.fast:
-            self.stream.place(self)
+            self.seat.place(self)
 
     def check(self, now: float) -> None:
         """Apply the deadline of the policy even while nothing is published."""
@@ -224,20 +326,34 @@ class Subscription:
             self._congestion = None
 
     def _write(self, image: bytes, packets: list[Packet], now: float) -> None:
-        stream = self.stream
-        self._bytes_out += len(image)
-        stream.count_out(len(image), len(packets))
-        if self._congestion is not None:
-            self._congestion.wrote(now, len(image))
+        if not image:
+            return
+        self._note_written(len(image), len(packets), now)
         if not self._started and any(not packet.flags & CACHED_HEADER for packet in packets):
-            self._started = True
-            if self.audience:
-                stream.server_stats.time_to_first_frame.observe(now - self._requested_at)
+            self._note_started(now)
         try:
             self.sink.write(image)
         except Exception:
-            _logger.exception("a sink of %s failed", stream.key)
-            stream.fail(self)
+            _logger.exception("a sink of %s failed", self.seat.key)
+            self.sink_failed()
+
+    def _note_written(self, size: int, messages: int, now: float) -> None:
+        self._bytes_out += size
+        self.seat.books.count_out(size, messages)
+        if self._congestion is not None:
+            self._congestion.wrote(now, size)
+
+    def _note_started(self, now: float) -> None:
+        self._started = True
+        if self.audience:
+            self.seat.books.server.time_to_first_frame.observe(now - self._requested_at)
+
+    def _tell(self, notify: Callable[[], None]) -> None:
+        try:
+            notify()
+        except Exception:
+            _logger.exception("a sink of %s failed", self.seat.key)
+            self.sink_failed()
 
     def _takes_all(self, segment: Segment, congestion: Congestion | None) -> bool:
         return (
@@ -253,7 +369,7 @@ class Subscription:
 
     def _choose(self, segment: Segment, congestion: Congestion | None, now: float) -> list[Packet]:
         """Packets of ``segment`` for this sink, with headers it has missed put before the first frame."""
-        headers = self.stream.headers
+        headers = self.seat.headers
         current = self._version == segment.version_before
         room = _NO_BOUND if congestion is None else congestion.room
         chosen: list[Packet] = []
@@ -304,7 +420,7 @@ class Subscription:
         if reason is None:
             return True
         self.dropped += 1
-        self.stream.drop(reason)
+        self.seat.books.drop(reason)
         return False
 
     def _admit_video(

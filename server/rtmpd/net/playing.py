@@ -38,13 +38,15 @@ async def ask_to_play(peer: Peer, event: PlayRequested) -> Player:
 class Player:
     """An RTMP player as a sink of the engine.
 
-    ``write`` and ``backlog`` are the transport's own methods: the engine calls them for every batch.
+    ``write``, ``write_all`` and ``backlog`` are the transport's own methods: the engine calls them for every
+    batch.
     """
 
     def __init__(self, peer: Peer, stream_id: int, key: StreamKey, requested_at: float) -> None:
         context = peer.context
         self.wire_format = RtmpWire(context.settings.chunk_size, stream_id)
         self.write = peer.transport.write
+        self.write_all = peer.transport.writelines
         self.backlog = peer.transport.get_write_buffer_size
         self._peer = peer
         self._key = key
@@ -58,7 +60,8 @@ class Player:
             network=network_of(peer.address),
         )
         self._subscription = context.registry.attach(key, self, options, context.clock())
-        if self._subscription.stream.publication is None:
+        self._subscription.begin(context.clock())
+        if not self._subscription.live:
             self._start_waiting()
         logger.info("play started", extra={"fields": self._fields()})
 
@@ -118,7 +121,7 @@ class Player:
             "duration": round(self._peer.context.clock() - self._since, 3),
             "bytes": self.bytes_out,
             "dropped": self._subscription.dropped,
-            "codecs": codecs(self._subscription.stream.stats),
+            "codecs": codecs(self._subscription.stats),
             "reason": detail or reason,
         }
         logger.info("play ended", extra={"fields": fields})

@@ -49,7 +49,7 @@ class Publisher:
     @property
     def watched(self) -> bool:
         """Somebody is given what is published: a player, a relay."""
-        return bool(self._publication.stream.subscriptions)
+        return self._publication.stream.watched
 
     def close(self, reason: CloseReason) -> None:
         """The engine has ended the publication: tell the encoder, which only a closed connection stops."""

@@ -57,6 +57,7 @@ class PushSink:
         transport = self._link.transport
         self.wire_format = PublishWire(self._link.session.settings.chunk_size, stream.id)
         self.write = transport.write
+        self.write_all = transport.writelines
         self.backlog = transport.get_write_buffer_size
         self.over: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
         """Why there is nothing more to send."""
@@ -73,6 +74,7 @@ class PushSink:
         """Begin: headers and the group of pictures so far are written at once."""
         self._link.writer = self
         self._subscription = registry.attach(key, self, _OPTIONS, now)
+        self._subscription.begin(now)
         if self._paused:
             self._subscription.pause_writing()
 

@@ -1,0 +1,204 @@
+"""Everybody attached to a stream: who is written every batch unseen, and whom somebody looks at first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from rtmpd.engine.books import Books
+from rtmpd.engine.budget import MemoryBudget
+from rtmpd.engine.fanout import Fanout
+from rtmpd.engine.intake import Intake
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.observer import Notice
+from rtmpd.engine.packet import WireFormat
+from rtmpd.engine.segment import Encoding, Segment
+from rtmpd.engine.sink import PlayOptions, Sink
+from rtmpd.engine.subscriber import Seat, Subscription
+
+
+class Audience(Seat):
+    """The subscriptions of a stream, each on the fast list of its wire format or watched.
+
+    Between ``hold`` and ``release`` nobody changes lists but by leaving: what is delivered meanwhile finds
+    everybody where they were.
+    """
+
+    __slots__ = (
+        "_announce",
+        "_emptied",
+        "_fanouts",
+        "_held",
+        "_members",
+        "_to_place",
+        "_watched",
+        "players",
+    )
+
+    def __init__(
+        self,
+        key: StreamKey,
+        intake: Intake,
+        books: Books,
+        budget: MemoryBudget,
+        announce: Callable[[Notice, StreamKey], None],
+        emptied: Callable[[], None],
+    ) -> None:
+        super().__init__(key, intake, books, budget)
+        self.players = 0
+        """Subscriptions that are an audience; relays are not."""
+        self._announce = announce
+        self._emptied = emptied
+        self._members: dict[Subscription, None] = {}
+        self._watched: dict[Subscription, None] = {}
+        self._fanouts: dict[WireFormat, Fanout] = {}
+        self._to_place: list[Subscription] = []
+        self._held = False
+
+    @property
+    def members(self) -> Collection[Subscription]:
+        """Everybody attached, in order of arrival; live, copy it before attaching or detaching."""
+        return self._members.keys()
+
+    @property
+    def fanouts(self) -> Collection[Fanout]:
+        """The fast lists of all wire formats in use."""
+        return self._fanouts.values()
+
+    def attach(self, sink: Sink, options: PlayOptions, now: float) -> Subscription:
+        """Add a subscriber; it is written nothing before its ``begin``."""
+        self.now = now
+        subscription = Subscription(self, self._fanout(sink.wire_format), sink, options, now)
+        self._members[subscription] = None
+        if subscription.audience:
+            self._count_in()
+        self.place(subscription)
+        return subscription
+
+    def leave(self, subscription: Subscription) -> None:
+        del self._members[subscription]
+        self._watched.pop(subscription, None)
+        if subscription.on_fast_list:
+            subscription.fanout.remove(subscription)
+        self._let_go(subscription.fanout)
+        if subscription.audience:
+            self._count_out()
+        if not self._members:
+            self._emptied()
+
+    def disband(self) -> None:
+        """The stream has ended, and nobody is attached: nobody is told of anything any more."""
+        self._emptied = _ignore
+
+    # Delivery
+
+    def place(self, subscription: Subscription) -> None:
+        if self._held:
+            self._to_place.append(subscription)
+        else:
+            self._place_now(subscription)
+
+    def hold(self) -> None:
+        """Deliveries follow."""
+        self._held = True
+
+    def release(self) -> None:
+        """Everything is delivered."""
+        self._held = False
+        self._place_all()
+
+    def deliver(self, segment: Segment) -> None:
+        """Write ``segment`` to everybody who may have it, then move those whose state has changed."""
+        watched = list(self._watched)
+        messages = len(segment.packets)
+        # A copy: somebody may join with a new wire format from inside a write.
+        for fanout in list(self._fanouts.values()):
+            members = len(fanout)
+            if members:
+                image = segment.image(fanout.encoding)
+                if image:
+                    failed = fanout.write(image)
+                    self.books.count_out(len(image) * members, messages * members)
+                    for member in failed:
+                        member.sink_failed()
+        for subscription in watched:
+            if subscription.attached:
+                subscription.deliver(segment, self.now)
+        if segment.cached and self.intake.gop.whole:
+            for fanout in self._fanouts.values():
+                self.intake.gop.keep(fanout.encoding, segment)
+        if self._to_place:
+            self._place_all()
+
+    def check(self, now: float) -> None:
+        """Apply the deadlines of congested subscribers."""
+        self.now = now
+        for subscription in list(self._watched):
+            subscription.check(now)
+
+    def notify_started(self, now: float) -> None:
+        """A publisher has come."""
+        self.now = now
+        self.live = True
+        for subscription in list(self._members):
+            subscription.notify_started(now)
+
+    def notify_ended(self) -> None:
+        """The publisher has left."""
+        self.live = False
+        for subscription in list(self._members):
+            subscription.notify_ended()
+
+    # Lists
+
+    def _place_now(self, subscription: Subscription) -> None:
+        if not subscription.attached:
+            return
+        if not subscription.fast:
+            if subscription.on_fast_list:
+                subscription.fanout.remove(subscription)
+            self._watched[subscription] = None
+        elif not subscription.on_fast_list:
+            self._watched.pop(subscription, None)
+            subscription.fanout.add(subscription)
+
+    def _place_all(self) -> None:
+        moved = self._to_place
+        self._to_place = []
+        for subscription in moved:
+            self._place_now(subscription)
+
+    def _fanout(self, wire_format: WireFormat) -> Fanout:
+        """The fast list of a wire format, which has one user more."""
+        fanout = self._fanouts.get(wire_format)
+        if fanout is None:
+            shared = wire_format.for_frames
+            encoding = Encoding(wire_format, None if shared == wire_format else self._fanout(shared).encoding)
+            fanout = self._fanouts[wire_format] = Fanout(encoding)
+        fanout.users += 1
+        return fanout
+
+    def _let_go(self, fanout: Fanout) -> None:
+        fanout.users -= 1
+        if not fanout.users:
+            encoding = fanout.encoding
+            del self._fanouts[encoding.wire_format]
+            self.intake.gop.forget(encoding)
+            if encoding.for_frames is not encoding:
+                self._let_go(self._fanouts[encoding.for_frames.wire_format])
+
+    def _count_in(self) -> None:
+        self.books.server.players += 1
+        self.books.server.plays_total += 1
+        self.players += 1
+        if self.players == 1:
+            self._announce(Notice.WANTED, self.key)
+
+    def _count_out(self) -> None:
+        self.books.server.players -= 1
+        self.players -= 1
+        if not self.players:
+            self._announce(Notice.UNWANTED, self.key)
+
+
+def _ignore() -> None:
+    """Nobody minds."""

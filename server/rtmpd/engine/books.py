@@ -1,0 +1,32 @@
+"""Where what becomes of packets is counted: for their stream and for the server."""
+
+from __future__ import annotations
+
+from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.stats import DropReason, ServerStats, StreamStats, count
+
+
+class Books:
+    """A stream's counters and the server's."""
+
+    __slots__ = ("server", "stream")
+
+    def __init__(self, stream: StreamStats, server: ServerStats) -> None:
+        self.stream = stream
+        self.server = server
+
+    def drop(self, reason: DropReason) -> None:
+        """Count a packet that does not go where it was meant to go."""
+        count(self.stream.drops, reason)
+        count(self.server.drops, reason)
+
+    def count_out(self, size: int, messages: int) -> None:
+        """Count what was handed to sinks."""
+        self.stream.bytes_out += size
+        self.stream.messages_out += messages
+        self.server.bytes_out += size
+        self.server.messages_out += messages
+
+    def count_closed(self, reason: CloseReason) -> None:
+        """Count a player that the engine closes."""
+        count(self.server.players_closed, reason)

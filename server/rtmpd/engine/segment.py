@@ -1,0 +1,75 @@
+"""Runs of packets that are delivered together, and their bytes in each wire format that somebody asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rtmpd.engine.packet import Packet, WireFormat
+
+
+class Encoding:
+    """A wire format in use by one stream. Images are kept by encoding and not by wire format, because an
+    object's own hash is a tenth of a dataclass's.
+    """
+
+    __slots__ = ("for_frames", "wire_format")
+
+    def __init__(self, wire_format: WireFormat, for_frames: Encoding | None = None) -> None:
+        self.wire_format = wire_format
+        self.for_frames: Encoding = for_frames or self
+        """Whose images of frames are the same bytes; only headers differ. Often itself."""
+
+    def image(self, packets: Iterable[Packet]) -> bytes:
+        """``packets`` joined in this wire format."""
+        encode = self.wire_format.encode
+        return b"".join([encode(packet) for packet in packets])
+
+
+class Segment:
+    """A run of packets: either headers, or frames of which a keyframe can only be the first."""
+
+    __slots__ = ("_images", "_parts", "_payload_bytes", "cached", "packets", "version_before")
+
+    def __init__(self, packets: list[Packet], version_before: int, *, cached: bool) -> None:
+        self.packets = packets
+        self.version_before = version_before
+        """Version of the header cache before the first packet."""
+        self.cached = cached
+        """Frames, which the GOP cache took if it takes any; not headers and the like."""
+        self._payload_bytes = -1
+        self._images: dict[Encoding, bytes] = {}
+        self._parts: dict[tuple[Encoding, tuple[int, ...]], tuple[list[Packet], bytes]] = {}
+        """Images of a choice of packets, by their identities, which are theirs alone while they are held."""
+
+    @property
+    def payload_bytes(self) -> int:
+        """Of all packets together."""
+        if self._payload_bytes < 0:
+            self._payload_bytes = sum([len(packet.payload) for packet in self.packets])
+        return self._payload_bytes
+
+    def known_image(self, encoding: Encoding) -> bytes | None:
+        """All packets joined, if anybody has asked for it."""
+        return self._images.get(encoding)
+
+    def image(self, encoding: Encoding) -> bytes:
+        """All packets joined; encoded when first asked for."""
+        if self.cached:
+            encoding = encoding.for_frames
+        image = self._images.get(encoding)
+        if image is None:
+            image = self._images[encoding] = encoding.image(self.packets)
+        return image
+
+    def image_of(self, encoding: Encoding, packets: list[Packet]) -> bytes:
+        """What was chosen for one player, shared with others for whom the same was chosen.
+
+        Players that fall behind together wait with the same bytes then, and not with a copy each.
+        """
+        if packets == self.packets:
+            return self.image(encoding)
+        key = (encoding, tuple([id(packet) for packet in packets]))
+        part = self._parts.get(key)
+        if part is None:
+            part = self._parts[key] = (packets, encoding.image(packets))
+        return part[1]
