@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from rtmpd.daemon import values
+from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config, GopConfig, LimitsConfig, PlayerConfig, RtmpConfig, StreamConfig
 from rtmpd.daemon.reference import format_value, rows
 from rtmpd.daemon.settings import load, walk
@@ -300,7 +301,7 @@ def test_apps_are_named_by_people(write):
     assert (other.names, len(other.origins)) == (None, 1)
     assert (tv.on_demand, tv.names) == (False, {"news", "sport"})
     assert config.pulled_always() == (("tv", "news"), ("tv", "sport"))
-    assert settings.origins["apps.a.b/c.pull.linger"] == str(path)
+    assert settings.origins['apps."a.b/c".pull.linger'] == str(path)
 
 
 def test_apps_from_the_environment_and_the_command_line():
@@ -315,6 +316,88 @@ def test_stream_keys_of_an_app_are_not_shown():
     shown = {name: value for name, value, _ in rows(settings)}
     assert shown["apps.live.push"] == '["rtmp://u:***@a/app/***?***", "rtmp://b/{app}/{name}"]'
     assert shown["apps.live.pull.from"] == "[]"
+
+
+def test_an_app_with_a_table_of_its_own_takes_nothing_from_the_others(write):
+    settings = load(
+        write(
+            """
+            [apps."*"]
+            push = "rtmp://backup/{app}/{name}"
+            [apps."*".pull]
+            from = "rtmp://origin/{app}/{name}"
+            [apps.private]
+            [apps.studio]
+            push = "rtmp://studio/{app}/{name}"
+            [apps.edge.pull]
+            from = "rtmp://other/{app}/{name}"
+            """
+        ),
+        {},
+    )
+    hosts = {}
+    for name in ("anything", "private", "studio", "edge"):
+        app = settings.config.app(name)
+        pull = app.pull.rule
+        hosts[name] = (
+            [template.url.host for template in app.templates],
+            [template.url.host for template in pull.origins] if pull else [],
+        )
+    assert hosts == {
+        "anything": (["backup"], ["origin"]),
+        "private": ([], []),
+        "studio": (["studio"], []),
+        "edge": ([], ["other"]),
+    }
+    assert "apps.private" not in settings.origins
+    assert ("apps.private.push", "[]", "default") in rows(settings)
+
+
+def test_without_tables_an_app_has_nothing():
+    assert Config().app("live") == AppConfig()
+
+
+@pytest.mark.parametrize("assignment", ['apps."a.b".push', "apps.'a.b'.push", ' apps."a.b".push '])
+def test_a_name_with_dots_is_put_in_quotation_marks(assignment):
+    settings = load(None, {}, [f"{assignment} = rtmp://h/a/b?x=1"])
+    assert settings.config.app("a.b").push == ("rtmp://h/a/b?x=1",)
+    assert settings.origins == {'apps."a.b".push': "--set"}
+
+
+def test_a_name_with_dots_in_every_source(write):
+    path = write('[apps."a.b".pull]\nlinger = 5\n')
+    environ = {"RTMPD_APPS__a.b__PUSH": "rtmp://h/a/{name}"}
+    settings = load(path, environ, ['apps."a.b".pull.from=rtmp://h/a/{name}'])
+    app = settings.config.app("a.b")
+    assert (app.push, app.pull.linger, len(app.pull.origins)) == (("rtmp://h/a/{name}",), 5.0, 1)
+    assert {name: settings.origins[name] for name in sorted(settings.origins)} == {
+        'apps."a.b".pull.from': "--set",
+        'apps."a.b".pull.linger': str(path),
+        'apps."a.b".push': "RTMPD_APPS__a.b__PUSH",
+    }
+    # What is shown can be written.
+    shown = {name: value.strip('"') for name, value, _ in rows(settings)}
+    again = load(None, {}, [f"{name}={shown[name]}" for name in settings.origins])
+    assert again.config == settings.config
+
+
+def test_mistakes_about_a_name_with_dots_say_who_wrote_it(write):
+    path = write('[apps."a.b"]\npull.linger = 5\n')
+    assert problems(path) == (
+        f'{path}: apps."a.b".pull.from is missing: name the server that the streams come from',
+    )
+    assert problems(path, assignments=['apps."a.b".pull.on_demand=maybe']) == (
+        "--set: apps.\"a.b\".pull.on_demand: 'maybe' is neither true nor false",
+    )
+
+
+@pytest.mark.parametrize(
+    "words", ['["rtmp://a/b/c", "rtmp://a/s3cret", "x"]', "rtmp://a/b/c, rtmp://a/s3cret"]
+)
+def test_of_several_urls_the_bad_one_is_named_by_its_number(words):
+    found = problems(assignments=[f"apps.live.pull.from={words}"])
+    assert found[0].startswith("--set: apps.live.pull.from: number 2: the URL names no stream")
+    assert "s3cret" not in "".join(found)
 
 
 _ADVICE = "; write it as rtmp://host/app/name"
@@ -401,7 +484,7 @@ def test_all_mistakes_of_all_sources_are_named_at_once(write):
         ("rtmp = 3", "rtmp is a section, not a key: set one of its keys, such as rtmp.listen"),
         ("[log.level]\nx = 1", "log.level.x: log.level is a single value and has no keys below it"),
         ("[[log]]\nlevel = 1", "log is a section, not a key: set one of its keys, such as log.level"),
-        ("[rtmp]\nlisten = 1935", 'rtmp.listen: 1935 is not a list: write ["one", "two"]'),
+        ("[rtmp]\nlisten = 1935", 'rtmp.listen: 1935 is not a list: write [":1935"]'),
         ("[rtmp]\nlisten = [1935]", "rtmp.listen: 1935 is not a text: put it in quotation marks"),
         ("[stream.gop]\nenabled = 'maybe'", "stream.gop.enabled: 'maybe' is neither true nor false"),
         (
@@ -417,6 +500,12 @@ def test_all_mistakes_of_all_sources_are_named_at_once(write):
             "log.level: datetime.date(1979, 5, 27) is not one of 'debug', 'info', 'warning' or 'error'",
         ),
         ("[rtmp]\nlisten = []", "rtmp.listen is empty: name at least one address"),
+        ("[rtmp.limit]", "rtmp.limit: there is no such section; did you mean rtmp.limits?"),
+        ("[metric]", "metric: there is no such section; did you mean metrics?"),
+        ("[frobnicate]", "frobnicate: there is no such section; rtmpd check lists all keys"),
+        ("[apps.live.pul]", "apps.live.pul: there is no such section; did you mean apps.live.pull?"),
+        ("[log.level]", "log.level: {} is not one of 'debug', 'info', 'warning' or 'error'"),
+        ("[log.level.x]", "log.level.x: log.level is a single value and has no keys below it"),
     ],
 )
 def test_mistakes_of_a_file(write, text, expected):
@@ -429,6 +518,26 @@ def test_a_wrong_address_is_named(address):
     (problem,) = problems(assignments=[f'rtmp.listen=["{address}"]'])
     assert problem.startswith("--set: rtmp.listen: ")
     assert "write" in problem
+
+
+def test_a_mistake_that_another_source_overrides_is_named_too(write):
+    path = write('[log]\nlevel = "loud"\n[player]\nmax_backlog_bytes = "64KiB"\n')
+    environ = {"RTMPD_LOG__LEVEL": "louder"}
+    told = ["log.level=info", "player.max_backlog_bytes=1MiB", "log.level=debug"]
+    assert problems(path, environ, told) == (
+        f"{path}: log.level: 'loud' is not one of 'debug', 'info', 'warning' or 'error'",
+        "RTMPD_LOG__LEVEL: log.level: 'louder' is not one of 'debug', 'info', 'warning' or 'error'",
+    )
+
+
+def test_what_contradicts_a_value_that_is_overridden_is_none(write):
+    path = write('[player]\nmax_backlog_bytes = "64KiB"\n')
+    assert load(path, {}, ["player.max_backlog_bytes=1MiB"]).config.player.max_backlog_bytes == 2**20
+
+
+def test_sections_may_be_empty(write):
+    settings = load(write("[rtmp]\n[rtmp.limits]\n[log]\n[apps]\n"), {}, ["log.level=debug"])
+    assert settings.origins == {"log.level": "--set"}
 
 
 def test_values_that_contradict_each_other_name_both_sources():

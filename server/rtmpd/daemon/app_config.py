@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Final
 
@@ -16,9 +17,16 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.url import validate_name
 from rtmpd.services.pull import PullRule
 
+APPS: Final = "apps"
+"""The table whose keys are names that people choose: ``apps.NAME`` is an ``AppConfig``."""
 ANY: Final = "*"
 """In place of a name: every name."""
 _BETWEEN_URLS: Final = re.compile(r"\s*,\s*(?=rtmps?://)", re.IGNORECASE)
+
+
+def spell(path: Iterable[str]) -> str:
+    """The path of a key as it is written: names with dots stand in quotation marks."""
+    return ".".join(f'"{part}"' if "." in part else part for part in path)
 
 
 def _parse_urls(value: object) -> object:

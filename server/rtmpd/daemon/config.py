@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from rtmpd.daemon.app_config import ANY, AppConfig
+from rtmpd.daemon.app_config import ANY, APPS, AppConfig, spell
 from rtmpd.daemon.fields import (
     Count,
     ListenAddresses,
@@ -374,7 +374,7 @@ class Config(Section):
             problem = app.find_problem(name)
             if problem is not None:
                 key, text = problem
-                low_key = f"apps.{name}.{key}"
+                low_key = spell((APPS, name, *key.split(".")))
                 raise PydanticCustomError("conflict", "{low_key} " + text, {"low_key": low_key})
         return self
 

@@ -15,6 +15,7 @@ from rtmpd.daemon.values import (
     parse_milliseconds,
     parse_size,
     parse_size_or_auto,
+    quote,
 )
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
@@ -34,6 +35,13 @@ def _check_address(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _parse_addresses(value: object) -> object:
+    match value:
+        case int() if value is not True and value is not False:
+            raise ValueError(f'{quote(value)} is not a list: write [":{value}"]')
+    return parse_list(value)
+
+
 _SECONDS: Final = Unit("seconds")
 _BYTES: Final = Unit("bytes")
 
@@ -49,7 +57,7 @@ SizeOrAuto = Annotated[int | Literal["auto"], BeforeValidator(parse_size_or_auto
 Count = Annotated[int, BeforeValidator(parse_count)]
 Positive = Annotated[Count, Field(gt=0)]
 ListenAddress = Annotated[str, AfterValidator(_check_address)]
-ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(parse_list), LIST_OR_TEXT]
+ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(_parse_addresses), LIST_OR_TEXT]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,10 +19,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from rtmpd.daemon.app_config import AppConfig
+from rtmpd.daemon.app_config import APPS, AppConfig, spell
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Shown, Unit
-from rtmpd.daemon.values import quote
+from rtmpd.daemon.values import parse_list, quote
 from rtmpd.exceptions import ConfigError
 
 ENVIRONMENT_PREFIX: Final = "RTMPD_"
@@ -32,11 +32,11 @@ _KUBERNETES: Final = re.compile(
     r"RTMPD_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
 """What Kubernetes and docker --link add to the environment next to a service named rtmpd."""
+_PART: Final = r"""(?:"[^"]*"|'[^']*'|[^.=]*)"""
+_ASSIGNMENT: Final = re.compile(rf"(?P<key>{_PART}(?:\.{_PART})*)=(?P<value>.*)", re.DOTALL)
 
 KeyPath = tuple[str, ...]
 
-APPS: Final = "apps"
-"""The table whose keys are names that people choose: ``apps.NAME`` is an ``AppConfig``."""
 SOME_APP: Final = "NAME"
 """Stands for the name of an app where no particular one is meant."""
 _ATTRIBUTES: Final = {"from": "origins"}
@@ -52,7 +52,7 @@ class Key:
 
     @property
     def name(self) -> str:
-        return ".".join(self.path)
+        return spell(self.path)
 
     @property
     def unit(self) -> str:
@@ -114,9 +114,10 @@ def walk_app(name: str) -> Iterator[Key]:
 def load(path: Path | None, environ: Mapping[str, str], assignments: Sequence[str] = ()) -> Settings:
     """Read all sources; ``assignments`` are ``key=value`` texts of the command line.
 
-    Raises ConfigError with every mistake of every source.
+    Raises ConfigError with every mistake of every source, those that another source overrides among them.
     """
     given: dict[KeyPath, _Given] = {}
+    tables: list[KeyPath] = []
     problems: list[str] = []
     sources = [
         *_read_file(path, problems),
@@ -125,15 +126,20 @@ def load(path: Path | None, environ: Mapping[str, str], assignments: Sequence[st
     ]
     apps = dict.fromkeys(key_path[1] for key_path, _ in sources if key_path[0] == APPS and len(key_path) > 1)
     keys = {key.path: key for key in chain(walk(), *map(walk_app, apps))}
+    sections = {key_path[:length]: None for key_path in keys for length in range(1, len(key_path))}
     for key_path, item in sources:
         if key_path in keys:
+            if key_path in given:
+                problems.extend(_mistakes({key_path: given.pop(key_path)}, keys))
             given[key_path] = item
+        elif item.value == {} and (key_path in sections or key_path == (APPS,)):
+            tables.append(key_path)
         else:
-            problems.append(f"{item.origin}: {_explain_misplaced(key_path, item.origin, keys)}")
-    config = _validate(given, keys, problems)
+            problems.append(f"{item.origin}: {_explain_misplaced(key_path, item, keys)}")
+    config = _validate(given, tables, keys, problems)
     if config is None:
         raise ConfigError(problems)
-    return Settings(config, {".".join(key_path): item.origin for key_path, item in given.items()})
+    return Settings(config, {keys[key_path].name: item.origin for key_path, item in given.items()})
 
 
 def _read_file(path: Path | None, problems: list[str]) -> Iterator[tuple[KeyPath, _Given]]:
@@ -157,8 +163,9 @@ def _read_file(path: Path | None, problems: list[str]) -> Iterator[tuple[KeyPath
 
 
 def _flatten(table: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
+    """Values by their whole path; an empty table is one, for it may mean "not this one"."""
     for name, value in table.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from _flatten(value, (*path, name))
         else:
             yield (*path, name), value
@@ -174,36 +181,51 @@ def _read_environment(environ: Mapping[str, str]) -> Iterator[tuple[KeyPath, _Gi
 
 def _read_assignments(assignments: Sequence[str], problems: list[str]) -> Iterator[tuple[KeyPath, _Given]]:
     for text in assignments:
-        name, equals, value = text.partition("=")
-        if equals:
-            yield tuple(name.strip().split(".")), _Given(value.strip(), "--set")
+        assignment = _ASSIGNMENT.fullmatch(text.strip())
+        if assignment is not None:
+            yield _split_key(assignment["key"].strip()), _Given(assignment["value"].strip(), "--set")
         else:
             problems.append(f"--set: {quote(text)} has no value: write it as rtmp.listen=127.0.0.1:1935")
 
 
-def _explain_misplaced(path: KeyPath, origin: str, keys: Mapping[KeyPath, Key]) -> str:
+def _split_key(text: str) -> KeyPath:
+    """``apps."a.b".push`` in its parts."""
+    parts = []
+    end = -1
+    while end < len(text):
+        part = re.compile(rf"{_PART}(?=\.|\Z)").match(text, end + 1)
+        assert part is not None  # noqa: S101 - an assignment's key consists of such parts
+        end = part.end()
+        parts.append(part[0][1:-1] if part[0][:1] in ("'", '"') and part[0][:1] == part[0][-1:] else part[0])
+    return tuple(parts)
+
+
+def _explain_misplaced(path: KeyPath, item: _Given, keys: Mapping[KeyPath, Key]) -> str:
     """What is wrong with the place of a value."""
-    name = _printable(".".join(path))
+    origin = item.origin
+    name = _printable(spell(path))
     keys = dict(keys) | {key.path: key for key in walk_app(SOME_APP)}
     below = [known for known in keys if known[: len(path)] == path]
     if below:
         return f"{name} is a section, not a key: set one of its keys, such as {_spell(below[0], origin)}"
     for length in range(1, len(path)):
         if path[:length] in keys:
-            return f"{name}: {'.'.join(path[:length])} is a single value and has no keys below it"
-    meant = _suggest(path, keys)
+            return f"{name}: {spell(path[:length])} is a single value and has no keys below it"
+    kind = "section" if item.value == {} else "key"
+    known = {key[:-1] for key in keys if len(key) > 1} if kind == "section" else keys
+    meant = _suggest(path, known)
     advice = f"did you mean {_spell(meant, origin)}?" if meant else "rtmpd check lists all keys"
-    return f"{name}: there is no such key; {advice}"
+    return f"{name}: there is no such {kind}; {advice}"
 
 
 def _spell(path: KeyPath, origin: str) -> str:
     """A key as it is written in the source ``origin``."""
     if origin.startswith(ENVIRONMENT_PREFIX):
         return ENVIRONMENT_PREFIX + "__".join(path).upper()
-    return ".".join(path)
+    return spell(path)
 
 
-def _suggest(path: KeyPath, keys: Mapping[KeyPath, Key]) -> KeyPath | None:
+def _suggest(path: KeyPath, keys: Collection[KeyPath]) -> KeyPath | None:
     """The key that was probably meant: the same word in another section, else the most similar path."""
     moved = [known for known in keys if known[-1] == path[-1]]
     by_name = {".".join(known): known for known in moved or keys}
@@ -212,21 +234,45 @@ def _suggest(path: KeyPath, keys: Mapping[KeyPath, Key]) -> KeyPath | None:
 
 
 def _validate(
-    given: Mapping[KeyPath, _Given], keys: Mapping[KeyPath, Key], problems: list[str]
+    given: Mapping[KeyPath, _Given],
+    tables: Iterable[KeyPath],
+    keys: Mapping[KeyPath, Key],
+    problems: list[str],
 ) -> Config | None:
     """The configuration, or None with at least one entry in ``problems``."""
-    nested: dict[str, Any] = {}
-    for path, item in given.items():
-        table = nested
-        for part in path[:-1]:
-            table = table.setdefault(part, {})
-        table[path[-1]] = item.value
     try:
-        config = Config.model_validate(nested)
+        config = Config.model_validate(_nest(given, tables))
     except ValidationError as error:
         problems.extend(_explain(details, given, keys) for details in error.errors(include_url=False))
         return None
     return None if problems else config
+
+
+def _mistakes(given: Mapping[KeyPath, _Given], keys: Mapping[KeyPath, Key]) -> Iterator[str]:
+    """What is wrong with values that nothing else is to be compared with: others override them."""
+    try:
+        Config.model_validate(_nest(given, ()))
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            if details["type"] != "conflict":
+                yield _explain(details, given, keys)
+
+
+def _nest(given: Mapping[KeyPath, _Given], tables: Iterable[KeyPath]) -> dict[str, Any]:
+    """The document that says all this."""
+    nested: dict[str, Any] = {}
+
+    def table(path: KeyPath) -> dict[str, Any]:
+        found = nested
+        for part in path:
+            found = found.setdefault(part, {})
+        return found
+
+    for path in tables:
+        table(path)
+    for path, item in given.items():
+        table(path[:-1])[path[-1]] = item.value
+    return nested
 
 
 def _explain(details: ErrorDetails, given: Mapping[KeyPath, _Given], keys: Mapping[KeyPath, Key]) -> str:
@@ -234,11 +280,24 @@ def _explain(details: ErrorDetails, given: Mapping[KeyPath, _Given], keys: Mappi
     context = details.get("ctx", {})
     location = tuple(str(part) for part in details["loc"])
     if details["type"] == "conflict":
-        named = [tuple(str(context[name]).split(".")) for name in ("low_key", "high_key") if name in context]
-        origins = dict.fromkeys(given[path].origin for path in named if path in given)
-        return f"{', '.join(origins)}: {details['msg']}"
+        named = [str(context[name]) for name in ("low_key", "high_key") if name in context]
+        by_name = {spell(path): item.origin for path, item in given.items()}
+        said = [by_name[name] for name in named if name in by_name]
+        # What is missing was forgotten by whoever gave the rest of its section.
+        section = named[0].rpartition(".")[0] + "."
+        beside = [origin for name, origin in by_name.items() if name.startswith(section)]
+        return f"{', '.join(dict.fromkeys(said or beside))}: {details['msg']}"
     path = next(location[:end] for end in range(len(location), 0, -1) if location[:end] in keys)
-    return f"{given[path].origin}: {keys[path].name}: {_sentence(details, keys[path].unit)}"
+    item, key = given[path], keys[path]
+    return f"{item.origin}: {key.name}: {_number(details, path, item)}{_sentence(details, key.unit)}"
+
+
+def _number(details: ErrorDetails, path: KeyPath, item: _Given) -> str:
+    """Which of several values in a list is meant."""
+    values = parse_list(item.value)
+    several = isinstance(values, list) and len(values) > 1
+    index = details["loc"][len(path) :]
+    return f"number {index[0] + 1}: " if several and index and isinstance(index[0], int) else ""
 
 
 def _sentence(details: ErrorDetails, unit: str) -> str:
