@@ -12,7 +12,14 @@ Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
 _ASYNCIO: Factories = {"asyncio": asyncio.new_event_loop}
 _BOTH: Factories = {**_ASYNCIO, "uvloop": uvloop.new_event_loop}
-_ON_BOTH = ("test_connection", "test_server", "test_publishing", "test_playing", "test_sweeper")
+_ON_BOTH = (
+    "test_connection",
+    "test_server",
+    "test_publishing",
+    "test_playing",
+    "test_sweeper",
+    "test_freeing",
+)
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Factories:

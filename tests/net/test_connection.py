@@ -273,7 +273,7 @@ async def test_an_encoder_with_too_many_messages_is_read_later_and_loses_nothing
         frames = [(n, sound(str(n))) for n in range(120)]
         encoder.send((0, AAC_HEADER), *frames)
         await player.until("1: 119@119")
-        (throttled,) = [c for c in house.server._connections if not c._reading]
+        (throttled,) = [c for c in house.server._connections if not c.reader.reading]
         assert throttled.state == "publishing"
         # Not reading costs the encoder nothing: the deadlines wait for it.
         encoder.call("getStreamLength", 9)
@@ -285,10 +285,30 @@ async def test_a_connection_that_ends_while_it_is_throttled_leaves_no_timer() ->
     async with serve(limits=limits) as house:
         encoder = await (await house.client()).publish()
         encoder.send((0, AAC_HEADER), *[(n, sound()) for n in range(1000)])
-        await eventually(lambda: any(not c._reading for c in house.server._connections))
+        await eventually(lambda: any(not c.reader.reading for c in house.server._connections))
         (connection,) = house.server._connections
         connection.end(CloseReason.KICKED)
         assert await encoder.rest() == []
+
+
+@pytest.mark.parametrize(
+    ("reach", "limits", "reason"),
+    [
+        (until_connect, {"handshake_timeout": 0.2}, "connect_timeout"),
+        (until_request, {"request_timeout": 0.2}, "request_timeout"),
+    ],
+)
+async def test_who_is_made_to_wait_keeps_its_deadlines(reach, limits: dict[str, float], reason: str) -> None:
+    limits |= {"max_messages": 1, "max_messages_burst": 50, "max_control_messages": 10**9}
+    async with serve(limits=Limits(**limits)) as house:
+        client = await house.dial()
+        await reach(client)
+        (connection,) = house.server._connections
+        client.writer.write(client.encode(Message(3, 0, 0, bytes(4))) * 2000)
+        await eventually(lambda: connection.reader.held)
+        await eventually(lambda: house.stats.sessions_failed)
+        assert house.stats.sessions_failed == {reason: 1}
+        client.reset()
 
 
 async def test_who_does_not_read_our_answers_is_not_read() -> None:
@@ -298,13 +318,13 @@ async def test_who_does_not_read_our_answers_is_not_read() -> None:
         (connection,) = house.server._connections
         client.send((0, AAC_HEADER))
         flood = client.encode(*[command("getStreamLength", n, "cam") for n in range(1, 1000)])
-        while connection._reading:
+        while connection.reader.reading:
             client.writer.write(flood)
             await asyncio.sleep(0)
         assert connection.transport.get_write_buffer_size() < 1024 * 1024
         # As soon as it reads, everything goes on.
         heard = 0
-        while not connection._reading:
+        while not connection.reader.reading:
             await client.hear()
             heard += 1
         client.call("getStreamLength", 7777, "cam")

@@ -238,7 +238,7 @@ async def test_media_sent_while_the_authorizer_thinks_is_held_and_delivered_in_o
         encoder.send(*HEADERS, *frames)
         await eventually(lambda: doorman.requests)
         (connection,) = house.server._connections
-        await eventually(lambda: not connection._reading)
+        await eventually(lambda: not connection.reader.reading)
         assert house.stats.publishers == 0
         # A player meanwhile: the doorman answers in the order of the requests.
         player = await house.client()

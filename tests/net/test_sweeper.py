@@ -19,9 +19,11 @@ from net_kit import HEADERS, Client, Doorman, House, OpenDoor, eventually, media
 from rtmp_dialogue import command, connect
 
 import rtmpd.net.connection as connection_module
+import rtmpd.net.reading as reading_module
 from rtmpd.engine.sink import CloseReason
 from rtmpd.net.access import AccessRequest, Grant
 from rtmpd.net.connection import Connection
+from rtmpd.net.reading import SocketReader
 from rtmpd.net.sweeper import ENOUGH, MAX_SHARE, SHORTEST, UNWATCHED_EVERY, Sweeper
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
@@ -412,8 +414,8 @@ class Reads:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.of: Counter[int] = Counter()
-        self._read = connection_module.os.read
-        monkeypatch.setattr(connection_module.os, "read", self)
+        self._read = reading_module.os.read
+        monkeypatch.setattr(reading_module.os, "read", self)
 
     def __call__(self, fileno: int, size: int) -> bytes:
         self.of[fileno] += 1
@@ -448,13 +450,15 @@ def swept(house: House) -> int:
     """How many are read in rounds; of each, exactly one of rounds and transport may read."""
     publishing = [c for c in house.server._connections if c._publishers]
     for connection in publishing:
-        assert connection.transport.is_reading() == (connection._reading and not connection._swept)
-    return sum(connection._swept for connection in publishing)
+        assert connection.transport.is_reading() == (
+            connection.reader.reading and not connection.reader.swept
+        )
+    return sum(connection.reader.swept for connection in publishing)
 
 
 def unread(connection: Connection) -> int:
     """Bytes that wait in the socket."""
-    return struct.unpack("i", fcntl.ioctl(connection._fileno, termios.FIONREAD, bytes(4)))[0]
+    return struct.unpack("i", fcntl.ioctl(connection.reader.fileno, termios.FIONREAD, bytes(4)))[0]
 
 
 def frames(client: Client, number: int, size: int) -> bytes:
@@ -485,7 +489,7 @@ async def test_everything_arrives_in_order_and_complete(reads: Reads) -> None:
             ]  # fmt: skip
         await eventually(lambda: all(videos(house, f"cam{n}") == 31 for n in range(ENOUGH + 4)))
         assert swept(house) == ENOUGH + 4
-        assert set(reads.of) == {c._fileno for c in house.server._connections if c._publishers}
+        assert set(reads.of) == {c.reader.fileno for c in house.server._connections if c._publishers}
         assert house.stats.drops == {}
 
 
@@ -530,9 +534,9 @@ async def test_the_end_and_a_reset_are_met_in_a_round(unread_data: bool) -> None
         await encoders[1].close()
         # One look for what is unread, one for what comes after it.
         for _ in range(2 if unread_data else 1):
-            assert rounds.sweeper._members.keys() >= {ended, broken}
+            assert rounds.sweeper._members.keys() >= {ended.reader, broken.reader}
             rounds.everybody()
-        assert not rounds.sweeper._members.keys() & {ended, broken}
+        assert not rounds.sweeper._members.keys() & {ended.reader, broken.reader}
         await eventually(lambda: house.stats.publishers == ENOUGH - 2)
         assert house.stats.publishes_ended == {CloseReason.CONNECTION_LOST: 2}
 
@@ -546,14 +550,14 @@ async def test_the_file_of_one_who_left_is_not_read_when_it_is_another_s(reads: 
         gone[1].end(CloseReason.KICKED)
         gone[2].transport.abort()
         gone[3].transport.close()
-        assert not any(connection in rounds.sweeper._members for connection in gone[:2])
+        assert not any(connection.reader in rounds.sweeper._members for connection in gone[:2])
         for encoder in encoders[:4]:
             await encoder.closed()
             await encoder.close()
         await eventually(lambda: house.open_connections == ENOUGH)
-        freed = {connection._fileno for connection in gone}
+        freed = {connection.reader.fileno for connection in gone}
         others = [await house.client() for _ in range(8)]
-        assert freed & {connection._fileno for connection in house.server._connections}
+        assert freed & {connection.reader.fileno for connection in house.server._connections}
         rounds.everybody()
         assert not freed & set(reads.of)
         assert len(others) == 8
@@ -566,11 +570,11 @@ async def test_one_publishes_again_on_the_same_connection() -> None:
         connection = connection_of(house, "cam0")
         encoders[0].call("deleteStream", 0, 1)
         await eventually(lambda: house.stats.publishers == ENOUGH - 1)
-        assert not connection._swept
+        assert not connection.reader.swept
         assert connection.transport.is_reading()
         encoders[0].say(command("createStream", 8), command("publish", 9, "again", on=1))
         await encoders[0].until("1: onStatus 0 status NetStream.Publish.Start")
-        assert connection._swept
+        assert connection.reader.swept
         encoders[0].send(*HEADERS, (0, keyframe("A")))
         await player.until("1: A@0")
         # And without a pause, in one piece.
@@ -587,7 +591,7 @@ async def test_one_publishes_again_on_the_same_connection() -> None:
 async def test_what_follows_the_end_of_a_publish_is_left_to_the_transport(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection_module, "_READ_SIZE", 32)
+    monkeypatch.setattr(reading_module, "_READ_SIZE", 32)
     rounds = Rounds()
     async with serve(sweeper=rounds.sweeper) as house:
         encoders = await publishers(house)
@@ -598,7 +602,7 @@ async def test_what_follows_the_end_of_a_publish_is_left_to_the_transport(
         await eventually(lambda: unread(connection) == size)
         rounds.everybody()
         assert unread(connection) > 200
-        assert not connection._swept
+        assert not connection.reader.swept
         await encoders[0].until("_result 9 0")
 
 
@@ -644,17 +648,17 @@ async def test_a_fast_one_is_neither_lost_nor_does_it_hold_up_others(
     monkeypatch: pytest.MonkeyPatch, reads: Reads
 ) -> None:
     most = 0
-    sweep = Connection.sweep
+    sweep = SocketReader.sweep
 
-    def watch(connection: Connection) -> bool:
+    def watch(reader: SocketReader) -> bool:
         nonlocal most
-        before = reads.of[connection._fileno]
-        unfinished = sweep(connection)
-        most = max(most, reads.of[connection._fileno] - before)
+        before = reads.of[reader.fileno]
+        unfinished = sweep(reader)
+        most = max(most, reads.of[reader.fileno] - before)
         return unfinished
 
-    monkeypatch.setattr(Connection, "sweep", watch)
-    monkeypatch.setattr(connection_module, "_READ_SIZE", 2048)
+    monkeypatch.setattr(SocketReader, "sweep", watch)
+    monkeypatch.setattr(reading_module, "_READ_SIZE", 2048)
     async with serve() as house:
         encoders = await publishers(house)
         player = await (await house.client()).play("cam0")
@@ -663,13 +667,13 @@ async def test_a_fast_one_is_neither_lost_nor_does_it_hold_up_others(
         for n in range(40):
             await player.until(f"1: {n}@{40 * n}")
         assert (videos(house), videos(house, "cam1")) == (41, 11)
-        assert most == connection_module._MAX_READS
+        assert most == reading_module._MAX_READS
 
 
 async def test_a_fast_one_need_not_wait_for_rounds_that_are_far_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection_module, "_READ_SIZE", 256)
+    monkeypatch.setattr(reading_module, "_READ_SIZE", 256)
     sweeper = Sweeper(asyncio.get_running_loop().call_later, 0.2, Rounds().count)
     async with serve(sweeper=sweeper) as house:
         encoders = await publishers(house)
@@ -690,14 +694,14 @@ async def test_one_with_too_many_messages_is_read_later_and_loses_nothing(reads:
         await eventually(lambda: unread(connection))
         rounds.everybody()
         await player.until("1: 119@119")
-        assert not connection._reading
+        assert not connection.reader.reading
         encoders[0].send((120, sound("120")))
         await eventually(lambda: unread(connection))
         reads.of.clear()
         rounds.everybody()
-        assert reads.of[connection._fileno] == 0
+        assert reads.of[connection.reader.fileno] == 0
         assert swept(house) == ENOUGH
-        await eventually(lambda: connection._reading)
+        await eventually(lambda: connection.reader.reading)
         rounds.everybody()
         await player.until("1: 120@120")
 
@@ -727,7 +731,7 @@ async def test_nothing_is_read_while_a_request_waits_for_its_answer(reads: Reads
         await eventually(lambda: unread(connection))
         reads.of.clear()
         rounds.everybody()
-        assert (reads.of[connection._fileno], swept(house)) == (0, ENOUGH)
+        assert (reads.of[connection.reader.fileno], swept(house)) == (0, ENOUGH)
         door.doorman.grant()
         await encoders[0].until("2: onStatus 0 status NetStream.Publish.Start")
         rounds.everybody()
@@ -814,7 +818,7 @@ async def test_tls_is_left_to_its_transport(reads: Reads) -> None:
             encrypted = connection_of(house, "secret")
             assert swept(house) == ENOUGH
             assert encrypted._socket.fileno() not in reads.of
-            assert connection_of(house)._fileno in reads.of
+            assert connection_of(house).reader.fileno in reads.of
             await client.close()
             await eventually(lambda: house.stats.publishers == ENOUGH)
 

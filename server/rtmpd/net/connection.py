@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import logging
 import math
-import os
 import socket
 from typing import Final, Protocol, cast
 
@@ -17,9 +15,11 @@ from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
 from rtmpd.net.access import check_app
 from rtmpd.net.addresses import network_of, peer_ip
+from rtmpd.net.connection_log import ConnectionLog
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.playing import Player, ask_to_play
 from rtmpd.net.publishing import Publisher, ask_to_publish
+from rtmpd.net.reading import SocketReader
 from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent, set_user_timeout
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import StatusCode
@@ -38,18 +38,13 @@ from rtmpd.rtmp.events import (
     SessionFailed,
 )
 from rtmpd.rtmp.server import ServerSession
-from rtmpd.rtmp.url import clean_path, redact
+from rtmpd.rtmp.url import clean_path
 from rtmpd.rtmp.via import check_connect, introduction, via_of
-
-logger = logging.getLogger(__name__)
 
 _LINGER: Final = 2.0
 """Seconds that a peer has to read our last words and close its side."""
 _BEYOND_POLICY: Final = 20.0
 """Seconds that the kernel waits for a player longer than the slow-player policy, whose decision it is."""
-_READ_SIZE: Final = 64 * 1024
-_MAX_READS: Final = 16
-"""Of one connection before the sweeper goes on to others, so that a fast one does not hold them up."""
 _numbers = itertools.count(1)
 
 
@@ -77,6 +72,8 @@ class Connection(asyncio.Protocol):
     transport: asyncio.Transport
     session: ServerSession
     connect_params: ConnectParams
+    reader: SocketReader
+    _log: ConnectionLog
     _socket: socket.socket
 
     def __init__(self, context: ServerContext, gate: Gate) -> None:
@@ -96,17 +93,9 @@ class Connection(asyncio.Protocol):
         """Clock reading at which ``look`` wants to be called."""
         self._goodbye: asyncio.TimerHandle | None = None
         """The end of our patience with a peer that we have said goodbye to."""
-        self._throttle: asyncio.TimerHandle | None = None
-        """Runs while the peer is made to wait because it sends too many messages."""
         self._entered = False
         self._over = False
         """We have said goodbye or the connection is lost: nothing is processed, nothing more is said."""
-        self._fileno = -1
-        """What the sweeper may read from; -1 with TLS, whose bytes only the transport can make sense of."""
-        self._reading = True
-        """We want what the peer sends; whether it is the transport that reads is ``_swept``'s to say."""
-        self._swept = False
-        """The sweeper reads our socket, the transport does not."""
         self._writing_paused = False
         self._since = 0.0
         self._bytes_out = 0
@@ -117,9 +106,11 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.address = peer_ip(transport.get_extra_info("peername"))
         self.network = network_of(self.address)
+        self._log = ConnectionLog(self.address, self.number)
+        self._socket = transport.get_extra_info("socket")
         refusal = self._gate.enter(self)
         if refusal is not None:
-            logger.debug("connection refused", extra={"fields": {"client": self.address, "reason": refusal}})
+            self._log.turned_away(refusal)
             self._over = True
             self.transport.abort()
             return
@@ -130,9 +121,7 @@ class Connection(asyncio.Protocol):
             random_bytes=context.random_bytes, now=now, limits=context.limits, settings=context.settings
         )
         self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
-        self._socket = transport.get_extra_info("socket")
-        if transport.get_extra_info("sslcontext") is None:
-            self._fileno = self._socket.fileno()
+        self.reader = SocketReader(self, self.transport, context.sweeper)
         self._plan_look(now)
 
     def data_received(self, data: bytes) -> None:
@@ -174,53 +163,22 @@ class Connection(asyncio.Protocol):
         if not self._entered:
             return
         self.session.closing = True
-        self._cancel_timers()
         try:
             self._release()
         finally:
             self._gate.leave(self)
-            self._log_end()
+            duration = self.context.clock() - self._since
+            reason = self._end_detail or self._end_reason
+            self._log.closed(duration, self.session.bytes_received, self._bytes_out, reason)
 
-    # For the sweeper
+    # For the reader
 
     @property
     def watched(self) -> bool:
         return any(publisher.watched for publisher in self._publishers.values())
 
-    def begin_sweeping(self) -> None:
-        self._swept = True
-        if self._reading:
-            self.transport.pause_reading()
-
-    def end_sweeping(self) -> None:
-        self._swept = False
-        if self._reading:
-            self.transport.resume_reading()
-
-    def sweep(self) -> bool:
-        for _ in range(_MAX_READS):
-            # What was read last may have ended the publish, asked for something, or been too much.
-            if not (self._swept and self._reading):
-                return False
-            try:
-                data = os.read(self._fileno, _READ_SIZE)
-            except BlockingIOError:
-                return False
-            except OSError:
-                # The kernel says it once: the transport would hear of an orderly end.
-                self.context.sweeper.remove(self)
-                self.transport.abort()
-                return False
-            if not data:
-                self.context.sweeper.remove(self)  # The transport meets the end of the stream as well.
-                return False
-            self.data_received(data)
-            if len(data) < _READ_SIZE:
-                return False
-        return self._swept and self._reading
-
-    def sweep_failed(self, error: Exception) -> None:
-        logger.error("reading failed", exc_info=error, extra={"fields": self._fields()})
+    def reading_failed(self, error: Exception) -> None:
+        self._log.reading_failed(error)
         self._end_reason = CloseReason.INTERNAL_ERROR
         self.transport.abort()
 
@@ -228,10 +186,12 @@ class Connection(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """Act on every deadline that has passed; when ``look_at`` is reached."""
-        if self._throttle is None:  # Whoever is made to wait cannot be late.
-            self.context.sweeper.read_now(self)  # Nor what waits for the next round.
-            self.session.handle_timeout(now)
-            self.advance()
+        self.reader.read_now()  # What waits for the next round is not late.
+        if self.reader.held:
+            # Whoever is made to wait is not silent, yet has no longer for its handshake and its request.
+            self.session.reading_resumed(now)
+        self.session.handle_timeout(now)
+        self.advance()
         if not self._over:
             self._plan_look(now)
 
@@ -252,7 +212,7 @@ class Connection(asyncio.Protocol):
         self.flush()
         if session.closing:
             self.end(self._end_reason, self._end_detail)
-        elif session.awaiting_answer or session.throttle_delay or self._writing_paused or not self._reading:
+        elif self._writing_paused or not (session.quiet and self.reader.reading):
             self._steer_reading()
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
@@ -292,7 +252,7 @@ class Connection(asyncio.Protocol):
                 if (publisher := self._publishers.pop(event.stream_id, None)) is not None:
                     publisher.release(CloseReason.FINISHED)
                     if not self._publishers:
-                        self.context.sweeper.remove(self)
+                        self.reader.leave_rounds()
             case PlayEnded():
                 if (player := self._players.pop(event.stream_id, None)) is not None:
                     self._release_player(player, CloseReason.FINISHED)
@@ -310,21 +270,18 @@ class Connection(asyncio.Protocol):
     def _connect(self, event: ConnectRequested) -> None:
         context = self.context
         params = self.connect_params = event.params
+        self._log.asked(params.app)
         try:
             check_app(params.app, context.limits)
             via = via_of(params.connect_object)
             check_connect(via, context.instance_id)
         except Refused as refusal:
-            self._refuse("connect refused", "", refusal)
+            self._log.connect_refused(self._key(""), refusal)
+            self._count_refusal(refusal)
             self.session.reject_connect(refusal.code, refusal.description, context.clock())
             return
         self.session.accept_connect(context.clock(), **introduction(via, context.instance_id))
-        fields = self._fields() | {
-            "app": params.app,
-            "agent": params.flash_ver,
-            "tc_url": redact(params.tc_url),
-        }
-        logger.info("connected", extra={"fields": fields})
+        self._log.connected(params)
 
     async def _answer(self, event: PublishRequested | PlayRequested) -> None:
         try:
@@ -334,9 +291,8 @@ class Connection(asyncio.Protocol):
                 await self._answer_play(event)
             self._request = None  # What came behind it may be the next one.
             self.advance()
-        except Exception:
-            # Nobody may wait for an answer that never comes.
-            logger.exception("request failed", extra={"fields": self._fields()})
+        except Exception as error:  # noqa: BLE001 - logged; nobody may wait for an answer that never comes
+            self._log.request_failed(error)
             self.end(CloseReason.INTERNAL_ERROR)
 
     async def _answer_publish(self, event: PublishRequested) -> None:
@@ -345,7 +301,8 @@ class Connection(asyncio.Protocol):
             self._gate.check_publish(self)
             publisher = await ask_to_publish(self, event)
         except Refused as refusal:
-            self._refuse("publish refused", event.name, refusal)
+            self._log.publish_refused(self._key(event.name), refusal)
+            self._count_refusal(refusal)
             self.session.reject_publish(event.stream_id, refusal.code, refusal.description, clock())
         else:
             # Ours before anything is promised: whatever happens from here on, our end frees the name.
@@ -353,14 +310,15 @@ class Connection(asyncio.Protocol):
             self.session.accept_publish(event.stream_id, clock(), publisher.receive)
             self._gate.identified(self, "publishing")
             # What came behind the request may have made the engine close us.
-            if self._fileno >= 0 and not self._over:
-                self.context.sweeper.add(self)
+            if not self._over:
+                self.reader.join_rounds()
 
     async def _answer_play(self, event: PlayRequested) -> None:
         try:
             player = await ask_to_play(self, event)
         except Refused as refusal:
-            self._refuse("play refused", event.name, refusal)
+            self._log.play_refused(self._key(event.name), refusal)
+            self._count_refusal(refusal)
             self.session.reject_play(event.stream_id, refusal.code, refusal.description, self.context.clock())
         else:
             self._players[event.stream_id] = player
@@ -372,17 +330,13 @@ class Connection(asyncio.Protocol):
             set_user_timeout(self._socket, patience)
             self._gate.identified(self, "playing")
 
-    def _refuse(self, what: str, name: str, refusal: Refused) -> None:
+    def _key(self, name: str) -> StreamKey:
+        """The stream that the client calls ``name``."""
+        return StreamKey.of_path(clean_path(self.connect_params.app, name), self.context.apps)
+
+    def _count_refusal(self, refusal: Refused) -> None:
         self._end_reason, self._end_detail = CloseReason.REFUSED, refusal.reason
         count(self.context.stats.refusals, refusal.reason)
-        key = StreamKey.of_path(clean_path(self.connect_params.app, name), self.context.apps)
-        fields = self._fields() | {
-            "app": key.app,
-            "stream": key.name,
-            "reason": refusal.reason,
-            "told": refusal.description,
-        }
-        logger.warning(what, extra={"fields": fields})
 
     def _fail(self, error: ProtocolError) -> None:
         idle = isinstance(error, DeadlineExceeded)
@@ -391,10 +345,7 @@ class Connection(asyncio.Protocol):
         stats = self.context.stats
         table = stats.handshake_failures if isinstance(error, HandshakeError) else stats.sessions_failed
         count(table, error.reason)
-        fields = self._fields() | {"reason": error.reason, "detail": str(error)}
-        # Every port on the Internet is scanned all day.
-        level = logging.WARNING if hasattr(self, "connect_params") else logging.INFO
-        logger.log(level, "protocol error", extra={"fields": fields})
+        self._log.failed(error)
 
     # Inside
 
@@ -412,7 +363,6 @@ class Connection(asyncio.Protocol):
         self._over = True
         self.session.closing = True
         self._end_reason, self._end_detail = reason, detail
-        self._cancel_timers()
         self._release()
 
     def _linger(self, patience: float | None) -> None:
@@ -432,11 +382,14 @@ class Connection(asyncio.Protocol):
             self._goodbye = asyncio.get_running_loop().call_later(patience, transport.abort)
 
     def _release(self) -> None:
-        """Take everything this connection publishes and plays out of the engine."""
-        # First of all: the next step may be that the file descriptor becomes another connection's.
-        self.context.sweeper.remove(self)
+        """Take everything this connection publishes and plays out of the engine, and let go of it."""
+        self.look_at = math.inf
+        self.reader.close()
+        if self._goodbye is not None:
+            self._goodbye.cancel()
         if self._request is not None:
             self._request.cancel()
+            self._request = None
         publishers, self._publishers = self._publishers, {}
         players, self._players = self._players, {}
         for publisher in publishers.values():
@@ -451,26 +404,12 @@ class Connection(asyncio.Protocol):
     def _steer_reading(self) -> None:
         """Read, unless a request is open, the peer sends too much, or it does not read our answers itself."""
         session = self.session
-        delay, session.throttle_delay = session.throttle_delay, 0.0
-        if delay:
-            if self._throttle is not None:
-                self._throttle.cancel()
-            self._throttle = asyncio.get_running_loop().call_later(delay, self._unthrottle)
         # What a player leaves unread is up to the slow-player policy.
         answers_unread = self._writing_paused and not self._players
-        reading = not (session.awaiting_answer or self._throttle is not None or answers_unread)
-        if reading != self._reading:
-            self._reading = reading
-            if self._swept:
-                return
-            if reading:
-                self.transport.resume_reading()
-            else:
-                self.transport.pause_reading()
-
-    def _unthrottle(self) -> None:
-        self._throttle = None
-        self.advance()
+        self.reader.want(not (session.awaiting_answer or answers_unread))
+        delay, session.throttle_delay = session.throttle_delay, 0.0
+        if delay:
+            self.reader.hold(delay)
 
     def _plan_look(self, now: float) -> None:
         """Not done anew whenever a deadline moves.
@@ -480,25 +419,5 @@ class Connection(asyncio.Protocol):
         """
         self.look_at = now + self.context.limits.shortest_timeout
         deadline = self.session.next_deadline()
-        if deadline is not None and self._throttle is None:
+        if deadline is not None:
             self.look_at = min(self.look_at, deadline)
-
-    def _cancel_timers(self) -> None:
-        self.look_at = math.inf
-        for timer in (self._goodbye, self._throttle):
-            if timer is not None:
-                timer.cancel()
-
-    def _log_end(self) -> None:
-        fields = self._fields() | {
-            "duration": round(self.context.clock() - self._since, 3),
-            "app": self.connect_params.app if hasattr(self, "connect_params") else None,
-            "bytes_in": self.session.bytes_received,
-            "bytes_out": self._bytes_out,
-            "reason": self._end_detail or self._end_reason,
-        }
-        level = logging.INFO if hasattr(self, "connect_params") else logging.DEBUG
-        logger.log(level, "closed", extra={"fields": fields})
-
-    def _fields(self) -> dict[str, object]:
-        return {"client": self.address, "connection": self.number}

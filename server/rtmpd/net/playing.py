@@ -52,6 +52,8 @@ class Player:
         self._key = key
         self._stream_id = stream_id
         self._since = requested_at
+        self.bytes_out = 0
+        """Bytes of media written, once released."""
         self._wait_timer: asyncio.TimerHandle | None = None
         options = dataclasses.replace(
             context.play_options,
@@ -90,11 +92,6 @@ class Player:
 
     # The connection
 
-    @property
-    def bytes_out(self) -> int:
-        """Bytes of media written so far."""
-        return self._subscription.bytes_out
-
     def pause_writing(self) -> None:
         self._subscription.pause_writing()
 
@@ -114,9 +111,10 @@ class Player:
                 pass
 
     def release(self, reason: CloseReason, detail: str = "") -> None:
-        """The client ended the play, or its connection did. ``detail`` is for the log."""
+        """The client ended the play, or its connection did: the last call. ``detail`` is for the log."""
         self._stop_waiting()
         self._subscription.detach()
+        self.bytes_out = self._subscription.bytes_out
         fields = self._fields() | {
             "duration": round(self._peer.context.clock() - self._since, 3),
             "bytes": self.bytes_out,
@@ -125,6 +123,8 @@ class Player:
             "reason": detail or reason,
         }
         logger.info("play ended", extra={"fields": fields})
+        # Each has us, and we it: nobody would be free before the cyclic collector comes by.
+        del self._subscription, self._peer
 
     # Inside
 

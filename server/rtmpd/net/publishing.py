@@ -58,7 +58,10 @@ class Publisher:
         self._peer.end(reason)
 
     def release(self, reason: CloseReason, detail: str = "") -> None:
-        """The client or its connection ended the publication: free the name. ``detail`` is for the log."""
+        """The client or its connection ended the publication: free the name. The last call.
+
+        ``detail`` is for the log.
+        """
         self._media_timer.cancel()
         self._publication.close(reason)
         stats = self._publication.stream.stats
@@ -69,6 +72,8 @@ class Publisher:
             "reason": detail or reason,
         }
         logger.info("publish ended", extra={"fields": fields})
+        # Each has us, and we it: nobody would be free before the cyclic collector comes by.
+        del self.receive, self._publication, self._peer
 
     def _expect_media(self, timeout: float) -> None:
         if self._publication.stream.stats.last_media_at is None:

@@ -189,11 +189,6 @@ class ClientSession(Session):
         """Tell the server how much we buffer when we play; 0 is the stream id of the connection."""
         self.send_user_control(control.SetBufferLength(stream_id, length_ms))
 
-    def reading_resumed(self, now: float) -> None:
-        """Nothing was read for a while: the server is not late with what it sent in the meantime."""
-        self._now = now
-        self._last_received = now
-
     def close(self) -> None:
         """The connection is over, whoever ended it: nothing more is processed."""
         self.closing = True

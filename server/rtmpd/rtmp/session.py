@@ -104,6 +104,11 @@ class Session:
         self.closing = True
         self._events.append(SessionClosed())
 
+    def reading_resumed(self, now: float) -> None:
+        """Nothing was read for a while: the peer is not late with what it sent in the meantime."""
+        self._now = now
+        self._last_received = now
+
     def handle_timeout(self, now: float) -> None:
         """Act on every deadline that has passed; call it at ``next_deadline`` or later."""
         if self.closing or self.awaiting_answer:
