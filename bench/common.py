@@ -26,7 +26,11 @@ RESULTS = Path(__file__).resolve().parent / "results"
 GIGABYTE = 1e9
 
 Against = Annotated[
-    str, typer.Option("--against", help="Servers to compare with, of nginx and nms; empty for none.")
+    str,
+    typer.Option(
+        "--against",
+        help="Servers to compare with: nginx, nms, or the path of an earlier rtmpd; empty for none.",
+    ),
 ]
 Quick = Annotated[
     bool, typer.Option("--quick", help="Small and short: shows that it works, not how fast anything is.")
@@ -63,6 +67,7 @@ RTMPD = Variant("rtmpd", "rtmpd")
 RTMPD_AT_ONCE = Variant("rtmpd, window 0", "rtmpd", ("stream.merge_window_ms=0",))
 RTMPD_50_MS = Variant("rtmpd, window 50 ms", "rtmpd", ("stream.merge_window_ms=50",))
 RTMPD_350_MS = Variant("rtmpd, window 350 ms", "rtmpd", ("stream.merge_window_ms=350",))
+EARLIER = "rtmpd, earlier"
 OTHERS = {"nginx": Variant("nginx-rtmp", "nginx"), "nms": Variant("node-media-server", "nms")}
 
 _REPORT_TIMEOUT = 120.0
@@ -74,10 +79,15 @@ Row = dict[str, Any]
 def others(against: str) -> list[Variant]:
     """The variants named in ``--against``."""
     names = [name.strip() for name in against.split(",") if name.strip()]
-    unknown = [name for name in names if name not in OTHERS]
+    unknown = [name for name in names if name not in OTHERS and not Path(name).is_file()]
     if unknown:
-        raise typer.BadParameter(f"{', '.join(unknown)}: --against takes {' and '.join(OTHERS)}")
-    return [OTHERS[name] for name in names]
+        known = ", ".join(OTHERS)
+        raise typer.BadParameter(f"{', '.join(unknown)}: --against takes {known} and the path of an rtmpd")
+    return [OTHERS.get(name) or _earlier(Path(name)) for name in names]
+
+
+def _earlier(rtmpd: Path) -> Variant:
+    return Variant(EARLIER, "rtmpd", program=str(rtmpd.absolute()))
 
 
 def named(name: str, quick: bool) -> str:
@@ -187,8 +197,10 @@ class Bench:
         """Print the table and write the JSON.
 
         Rows are grouped by server and ``key``; ``columns`` maps a field to its title; ``ratio`` is the field
-        that is put in relation to nginx-rtmp's in the same round.
+        that is put in relation to an earlier rtmpd's in the same round, or else to nginx-rtmp's.
         """
+        labels = [variant.label for variant in self.variants]
+        reference = EARLIER if EARLIER in labels else OTHERS["nginx"].label
         found = servers.versions(self.variants, self.rtmpd.absolute())
         where = {**machine(), **found, "command": " ".join(["python", *sys.argv])}
         about = {
@@ -203,7 +215,7 @@ class Bench:
         for name, value in where.items():
             print(f"- {name}: {value}")
         print()
-        print("\n".join(_table(self.rows, key, columns, ratio)))
+        print("\n".join(_table(self.rows, key, columns, ratio, reference)))
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{self.name}-{time.strftime('%Y%m%d-%H%M%S')}.json"
         path.write_text(json.dumps({**about, "rows": self.rows}, indent=1) + "\n")
@@ -260,11 +272,11 @@ def machine() -> dict[str, str]:
 
 
 def _table(
-    rows: Sequence[Row], key: Sequence[str], columns: Mapping[str, str], ratio: str | None
+    rows: Sequence[Row], key: Sequence[str], columns: Mapping[str, str], ratio: str | None, reference: str
 ) -> list[str]:
     titles = [*key, "server", *columns.values()]
     if ratio:
-        titles.append("of nginx-rtmp")
+        titles.append(f"of {reference}")
     lines = ["| " + " | ".join(titles) + " |", "|" + " --- |" * len(titles)]
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
@@ -273,20 +285,15 @@ def _table(
         cells = [str(part) for part in group]
         cells += [_spread([row.get(name) for row in members]) for name in columns]
         if ratio:
-            cells.append(_spread([_ratio(row, rows, key, ratio) for row in members]))
+            cells.append(_spread([_ratio(row, rows, key, ratio, reference) for row in members]))
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
-def _ratio(row: Row, rows: Sequence[Row], key: Sequence[str], name: str) -> float | None:
+def _ratio(row: Row, rows: Sequence[Row], key: Sequence[str], name: str, reference: str) -> float | None:
     for other in rows:
         same = all(other[part] == row[part] for part in (*key, "round"))
-        if (
-            same
-            and other["server"] == OTHERS["nginx"].label
-            and other.get(name)
-            and row.get(name) is not None
-        ):
+        if same and other["server"] == reference and other.get(name) and row.get(name) is not None:
             return float(row[name] / other[name])
     return None
 

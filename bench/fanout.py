@@ -27,8 +27,11 @@ def main(
     rtmpd: common.Rtmpd = common.DEFAULT_RTMPD,
 ) -> None:
     """Measure fan-out at merge windows of 0 and 350 ms and at the default, against other servers."""
-    variants = [common.RTMPD, common.RTMPD_AT_ONCE, common.RTMPD_50_MS, common.RTMPD_350_MS]
-    variants += common.others(against)
+    others = common.others(against)
+    variants = [common.RTMPD]
+    if not any(other.program for other in others):  # How revisions compare is no question of windows.
+        variants += [common.RTMPD_AT_ONCE, common.RTMPD_50_MS, common.RTMPD_350_MS]
+    variants += others
     counts = [int(part) for part in players.split(",")]
     if quick:
         counts, repeat, seconds = [50], 1, 2.0

@@ -54,6 +54,7 @@ def main(
             "without_picture": "without picture",
             "failed": "failed",
         },
+        ratio="cpu_ms_each",
     )
 
 
