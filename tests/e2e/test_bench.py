@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 RTMPD = str(Path(sys.executable).with_name("rtmpd"))
 TIMEOUT = 30.0
@@ -60,16 +63,32 @@ def test_publishers_and_players_meet(server, url):
 def test_people_get_words_and_a_status(url):
     done = bench("publish", "-d", "0.2", "--warmup", "0", "--keyframe-interval", "0.1", url)
     assert done.returncode == 0
-    assert "connect ms            p50 " in done.stdout
+    for line in (
+        r"publishers +1",
+        r"failures +none",
+        r"time to connect +p50 [\d.]+ ms  p90 [\d.]+ ms  p99 [\d.]+ ms  max [\d.]+ ms",
+        r"measured for +0\.\d+ s",
+        r"bytes +[\d.]+ kB",
+    ):
+        assert re.search(rf"^{line}$", done.stdout, re.MULTILINE), line
     assert done.stderr.splitlines() == ["joined ...", "measuring ...", "measured ..."]
 
 
-def test_nothing_through_is_status_1():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    done = bench("play", "-n", "2", "-d", "0.1", "--warmup", "0", f"rtmp://127.0.0.1:{port}/live/cam")
-    assert done.returncode == 1
-    assert "2 x " in done.stdout
+@pytest.mark.parametrize("what", ["play", "publish"])
+def test_a_server_that_is_not_there_is_told_at_once(what, unused_tcp_port):
+    began = time.monotonic()
+    done = bench(
+        what, "-n", "2", "-d", "60", "--warmup", "60", f"rtmp://127.0.0.1:{unused_tcp_port}/live/cam"
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == "rtmpd bench: nothing came through: 2 x Connection refused"
+    assert time.monotonic() - began < 15, "a second on a machine that does nothing else"
+
+
+def test_a_stream_that_nobody_publishes_is_told(url):
+    done = bench("play", "-n", "2", "-d", "60", "--patience", "0.1", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("rtmpd bench: nothing came through: does anybody publish this stream?\n")
 
 
 def test_a_url_that_cannot_be_used_is_told_in_one_line():

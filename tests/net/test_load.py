@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
-from client_kit import real_server
+from client_kit import AAC_HEADER, real_server
 
 from rtmpd.exceptions import UsageError
+from rtmpd.net import load_players
+from rtmpd.net.client import connect
 from rtmpd.net.load import Distribution, refusal, stream_name
 from rtmpd.net.load_media import MediaSpec
 from rtmpd.net.load_players import PlayerCrowd, PlayLoad, PlayReport
@@ -73,14 +74,22 @@ async def test_urls_that_cannot_be_loaded(text):
         await crowd.run()
 
 
-async def test_a_dead_port_is_a_failure_of_every_player():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    url = RtmpUrl.parse(f"rtmp://127.0.0.1:{port}/live/cam")
-    load = PlayLoad(players=3, duration=0.01, warmup=0, patience=0)
-    report = await PlayerCrowd(url, load, lambda _: None).run()
-    assert sum(report.failures.values()) == 3
-    assert (report.bytes, report.without_picture) == (0, 3)
+async def test_a_dead_port_is_a_failure_of_every_player(unused_tcp_port):
+    url = RtmpUrl.parse(f"rtmp://127.0.0.1:{unused_tcp_port}/live/cam")
+    report, phases = await play(url, PlayLoad(players=3, duration=60, warmup=60))
+    assert report.failures == {"Connection refused": 3}
+    assert (report.seconds, report.bytes, report.without_picture) == (0.0, 0, 3)
+    assert phases == ["joined", "measured"]
+
+
+async def test_what_is_hopeless_is_not_gone_on_with(unused_tcp_port):
+    url = RtmpUrl.parse(f"rtmp://127.0.0.1:{unused_tcp_port}/live/cam")
+    report, _ = await play(url, PlayLoad(players=100_000, duration=60))
+    assert 10 <= sum(report.failures.values()) <= 100
+    publishers = PublishLoad(publishers=100_000, duration=60)
+    published = await PublisherCrowd(url, publishers, lambda _: None).run()
+    assert 10 <= sum(published.failures.values()) <= 100
+    assert (published.seconds, published.bytes) == (0.0, 0)
 
 
 @pytest.fixture
@@ -152,7 +161,17 @@ async def test_a_name_that_is_taken_is_told(rtmp_url):
     assert [text.split(":")[0] for text in report.failures] == ["NetStream.Publish.BadName"]
 
 
-async def test_players_wait_no_longer_than_their_patience(rtmp_url):
-    load = PlayLoad(players=2, duration=0.01, warmup=0, patience=0.01)
-    report, _ = await play(rtmp_url, load)
-    assert (report.without_picture, report.failures) == (2, {})
+async def test_a_stream_that_nobody_publishes_is_not_measured(rtmp_url, monkeypatch):
+    monkeypatch.setattr(load_players, "NO_MEDIA_SECONDS", 0.01)
+    report, phases = await play(rtmp_url, PlayLoad(players=2, duration=60, warmup=60, patience=60))
+    assert (report.without_picture, report.failures, report.closed) == (2, {}, 0)
+    assert phases == ["joined", "measured"]
+
+
+async def test_media_without_a_picture_is_waited_for(rtmp_url, monkeypatch):
+    monkeypatch.setattr(load_players, "NO_MEDIA_SECONDS", 5.0)
+    async with await connect(rtmp_url) as connection:
+        stream = await connection.publish()
+        await stream.send_audio(AAC_HEADER)
+        report, _ = await play(rtmp_url, PlayLoad(players=2, duration=60, patience=0.1))
+    assert report.without_picture == 2

@@ -8,10 +8,11 @@ import json
 import resource
 import sys
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from rtmpd.daemon.client_command import bytes_text, one_line, rate_text
 from rtmpd.exceptions import RtmpdError
 from rtmpd.rtmp.url import RtmpUrl
 
@@ -36,7 +37,27 @@ Rate = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object per line: each phase as it comes, then the report.")
 ]
-_PERCENTILES = ("p50", "p90", "p99", "max")
+_PERCENTILES: Final = ("p50", "p90", "p99", "max")
+_LABELS: Final = {
+    "parsed": "  that parse all",
+    "stalled": "  that stopped reading",
+    "closed": "closed by the server",
+    "without_picture": "without a picture",
+    "joining_seconds": "all joined within",
+    "connect_ms": "time to connect",
+    "first_frame_ms": "time to a key frame",
+    "seconds": "measured for",
+    "bits_per_second": "rate of each",
+    "longest_silence_ms": "longest silence of each",
+    "latency_ms": "latency of a packet",
+    "packets": "packets",
+    "missing": "  missing",
+    "dropped": "  dropped",
+    "stalls": "writes that had to wait",
+    "cpu_seconds": "CPU time of this bench",
+    "late_ms": "lateness of this bench",
+}
+"""How people read the fields of a report, where not by their names."""
 
 
 @app.command()
@@ -60,14 +81,18 @@ def play(
         typer.Option("--drain-interval", min=0.0, help="Seconds between reads of the others; 0 at once."),
     ] = 0.0,
     patience: Annotated[
-        float, typer.Option("--patience", min=0.0, help="Seconds to wait for pictures.")
+        float,
+        typer.Option(
+            "--patience", min=0.0, help="Seconds to wait for pictures; 3 while no media comes at all."
+        ),
     ] = 15.0,
     as_json: Json = False,
 ) -> None:
     """Play a stream many times over. This loads the server and the network for real.
 
     A few players parse what they get; of the others, after the first key frame, bytes are counted and thrown
-    away. Latency needs a publisher that stamps its packets, on the same machine: rtmpd bench publish.
+    away. Latency needs a publisher that stamps its packets, on the same machine: rtmpd bench publish. The
+    lateness of the bench itself, how long it took to get to what was due, is in every latency.
     """
     from rtmpd.net.load_players import PlayerCrowd, PlayLoad
 
@@ -136,17 +161,27 @@ def _report(run: Callable[[], Coroutine[Any, Any, PlayReport | PublishReport]], 
     try:
         report = asyncio.run(run())
     except (RtmpdError, OSError) as error:
-        typer.echo(f"rtmpd bench: {error}", err=True)
+        typer.echo(f"rtmpd bench: {one_line(error)}", err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
     fields = dataclasses.asdict(report)
     if as_json:
         typer.echo(json.dumps({"phase": "report", **fields}))
-    else:
+    elif report.seconds:
         for name, value in fields.items():
-            typer.echo(f"{name.replace('_', ' '):20}  {_text(value)}")
-    raise typer.Exit(0 if report.bytes else 1)
+            typer.echo(f"{_LABELS.get(name, name):24}  {_text(name, value)}")
+    if not report.bytes:
+        typer.echo(f"rtmpd bench: {_what_was_wrong(report)}", err=True)
+        raise typer.Exit(1)
+
+
+def _what_was_wrong(report: PlayReport | PublishReport) -> str:
+    if report.failures:
+        return f"nothing came through: {_counted(report.failures)}"
+    if report.closed:
+        return "nothing came through: the server closed the connections"
+    return "nothing came through: does anybody publish this stream?"
 
 
 def _phase_printer(as_json: bool) -> Callable[[str], None]:
@@ -157,11 +192,29 @@ def _phase_printer(as_json: bool) -> Callable[[str], None]:
     return show
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, dict):
-        return str(value)
-    if "p50" not in value:
-        return ", ".join(f"{count} x {reason}" for reason, count in value.items()) or "none"
+def _text(name: str, value: Any) -> str:
+    match name:
+        case "failures":
+            return _counted(value) or "none"
+        case "bytes":
+            return bytes_text(value)
+        case "latency_ms" if not value["count"]:
+            return "not known: rtmpd bench publish stamps its packets, this publisher does not"
+        case "bits_per_second":
+            return _distribution(value, rate_text)
+        case _ if name.endswith("_ms"):
+            return _distribution(value, lambda milliseconds: f"{milliseconds:,.1f} ms")
+        case _ if name.endswith("seconds"):
+            return f"{value:,.2f} s"
+        case _:
+            return f"{value:,}"
+
+
+def _distribution(value: dict[str, float], shown: Callable[[float], str]) -> str:
     if not value["count"]:
         return "none"
-    return "  ".join(f"{name} {value[name]:,.2f}" for name in _PERCENTILES) + f"  (of {value['count']})"
+    return "  ".join(f"{name} {shown(value[name])}" for name in _PERCENTILES)
+
+
+def _counted(failures: dict[str, int]) -> str:
+    return ", ".join(f"{count} x {reason}" for reason, count in failures.items())

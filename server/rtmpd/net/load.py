@@ -7,6 +7,7 @@ tired: requests are encoded once for all connections, and answers are recognized
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ NUMBER_FIELD: Final = "{i}"
 """Stands for the number of the stream in a stream name."""
 
 _DIALS_AT_ONCE: Final = 64
+_HOPELESS: Final = 10
+"""Failures without a success after which no more connections are tried."""
 _READ_BYTES: Final = 256 * 1024
 _CONNECT_ID: Final = 1
 _CREATE_STREAM_ID: Final = 2
@@ -153,17 +156,20 @@ async def dial_all(
 ) -> None:
     """Open connections 0..``number``-1, ``rate`` a second (0: as fast as they are answered).
 
-    ``failures`` counts what went wrong by its text.
+    ``failures`` counts what went wrong by its text. Where the first ten fail, the rest is not tried.
     """
     slots = asyncio.Semaphore(_DIALS_AT_ONCE)
     loop = asyncio.get_running_loop()
     begin = loop.time()
+    succeeded = 0
 
     async def open_counted(index: int) -> None:
+        nonlocal succeeded
         try:
             await open_one(index)
+            succeeded += 1
         except (OSError, RtmpdError) as error:
-            text = str(error) or type(error).__name__
+            text = _reason(error)
             failures[text] = failures.get(text, 0) + 1
         finally:
             slots.release()
@@ -173,7 +179,17 @@ async def dial_all(
             if rate:
                 await asyncio.sleep(begin + index / rate - loop.time())
             await slots.acquire()
+            if not succeeded and sum(failures.values()) >= _HOPELESS:
+                return
             group.create_task(open_counted(index))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError) and not error.errno:
+        return f"no answer within {DIAL_TIMEOUT:g} s"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error) or type(error).__name__
 
 
 def stream_name(pattern: str, index: int, streams: int) -> str:

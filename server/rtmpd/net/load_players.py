@@ -33,6 +33,8 @@ from rtmpd.rtmp.constants import CSID_CONTROL, DEFAULT_WINDOW_SIZE, MessageType
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import RtmpUrl
 
+NO_MEDIA_SECONDS: Final = 3.0
+"""Nobody publishes what not one player has got a byte of media of after this time."""
 _LATENESS_INTERVAL: Final = 0.002
 _SLICES: Final = 25
 """Players that read now and then do so in as many groups, so that parsed players are not held up by them."""
@@ -56,7 +58,8 @@ class PlayLoad:
     warmup: float = 1.0
     """Between the last picture and the measurement."""
     patience: float = 15.0
-    """How long to wait for pictures after the last player connected."""
+    """How long to wait for pictures after the last player connected; ``NO_MEDIA_SECONDS`` at most while no
+    media comes at all."""
     rate: float = 0.0
     """Players that join in a second; 0 is as fast as they are answered."""
     streams: int = 1
@@ -94,6 +97,7 @@ class PlayReport:
     first_frame_ms: Distribution
     """From the first SYN to the first key frame."""
     seconds: float
+    """0 when nobody had a picture, so that there was nothing to measure."""
     bytes: int
     bits_per_second: Distribution
     """Of each player that reads."""
@@ -192,11 +196,16 @@ class PlayerCrowd:
         self._waiting = load.players
         """Players that may still see their first picture."""
         self._all_playing = asyncio.Event()
+        """Or gone."""
+        self._any_media = asyncio.Event()
         self._measured = _Measured()
         self._tasks = TaskSet()
 
     async def run(self) -> PlayReport:
-        """Join, wait for pictures, measure, leave. Raises ``UsageError`` and ``OSError`` for a bad URL."""
+        """Join, wait for pictures, measure, leave; without a picture there is nothing to measure.
+
+        Raises ``UsageError`` for a bad URL, ``ConnectFailed`` for a host that cannot be found.
+        """
         load = self._load
         dialler = await Dialler.resolve(self._url, 4096)
         self._tasks.start(self._measure_lateness(), name="lateness")
@@ -212,8 +221,11 @@ class PlayerCrowd:
             self._waiting -= sum(self._failures.values())
             await self._wait_for_pictures()
             self._on_phase("joined")
-            await asyncio.sleep(load.warmup)
-            return await self._measure(joining)
+            if any(player.first_frame_at for player in self._players):
+                await asyncio.sleep(load.warmup)
+                self._on_phase("measuring")
+                return await self._measure(joining, load.duration)
+            return await self._measure(joining, 0.0)
         finally:
             self._tasks.cancel()
             for player in self._players:
@@ -235,16 +247,19 @@ class PlayerCrowd:
         self._take(player, link.early)
 
     async def _wait_for_pictures(self) -> None:
+        if self._waiting <= 0:
+            return
+        patience = self._load.patience
         with contextlib.suppress(TimeoutError):  # The report says how many are without.
-            async with asyncio.timeout(self._load.patience):
-                if self._waiting > 0:
-                    await self._all_playing.wait()
+            async with asyncio.timeout(min(patience, NO_MEDIA_SECONDS)) as deadline:
+                await self._any_media.wait()
+                deadline.reschedule(self._loop.time() + patience)
+                await self._all_playing.wait()
 
     def _has_picture(self, player: _Player) -> None:
         player.first_frame_at = self._loop.time()
         self._waiting -= 1
-        if self._waiting <= 0:
-            self._all_playing.set()
+        self._set_if_nobody_waits()
         if not player.parsed and not player.closed:
             self._loop.remove_reader(player.sock)
             if not player.stalled:
@@ -278,6 +293,7 @@ class PlayerCrowd:
                 self._take_other(player, message)
                 continue
             payload = message.payload
+            self._any_media.set()
             if not player.first_frame_at and kind == _VIDEO and video_flags(payload) & KEYFRAME:
                 self._has_picture(player)
             stamp = read_stamp(payload)
@@ -357,12 +373,16 @@ class PlayerCrowd:
         player.sock.close()
         if not player.first_frame_at:
             self._waiting -= 1
-            if self._waiting <= 0:
-                self._all_playing.set()
+            self._set_if_nobody_waits()
+
+    def _set_if_nobody_waits(self) -> None:
+        if self._waiting <= 0:
+            self._any_media.set()
+            self._all_playing.set()
 
     # The measurement
 
-    async def _measure(self, joining: float) -> PlayReport:
+    async def _measure(self, joining: float, duration: float) -> PlayReport:
         readers = [player for player in self._players if not player.stalled and not player.closed]
         started = self._loop.time()
         for player in readers:
@@ -371,8 +391,7 @@ class PlayerCrowd:
         before = [player.bytes for player in readers]
         cpu_before = time.process_time()
         measured = self._measured = _Measured()
-        self._on_phase("measuring")
-        await asyncio.sleep(self._load.duration)
+        await asyncio.sleep(duration)
         ended = self._loop.time()
         cpu = time.process_time() - cpu_before
         received = [player.bytes - base for player, base in zip(readers, before, strict=True)]
@@ -381,7 +400,7 @@ class PlayerCrowd:
         self._on_phase("measured")
         playing = [player for player in self._players if player.first_frame_at]
         links = [player.link for player in self._players]
-        seconds = ended - started
+        seconds = ended - started if duration else 0.0
         return PlayReport(
             players=self._load.players,
             parsed=sum(player.parsed for player in playing),
@@ -396,7 +415,7 @@ class PlayerCrowd:
             ),
             seconds=round(seconds, 3),
             bytes=sum(received),
-            bits_per_second=Distribution.of([size * 8 / seconds for size in received]),
+            bits_per_second=Distribution.of([size * 8 / seconds for size in received] if seconds else []),
             longest_silence_ms=Distribution.of(silences, 1e3),
             latency_ms=Distribution.of(measured.latencies, 1e3),
             packets=len(measured.latencies),

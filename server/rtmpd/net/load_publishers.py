@@ -127,7 +127,10 @@ class PublisherCrowd:
         self._tasks = TaskSet()
 
     async def run(self) -> PublishReport:
-        """Connect, publish, measure, leave. Raises ``UsageError`` and ``OSError`` for a bad URL."""
+        """Connect, publish, measure, leave; where nobody could publish there is nothing to measure.
+
+        Raises ``UsageError`` for a bad URL, ``ConnectFailed`` for a host that cannot be found.
+        """
         load = self._load
         dialler = await Dialler.resolve(self._url, load.chunk_size)
         groups = self._make_groups()
@@ -141,11 +144,15 @@ class PublisherCrowd:
                 self._failures,
             )
             joining = self._loop.time() - begin
+            if not self._publishers:
+                self._on_phase("joined")
+                return await self._measure(joining, 0.0)
             # Every group passes a key frame in this time, so that all are members.
             await asyncio.sleep(load.media.keyframe_interval)
             self._on_phase("joined")
             await asyncio.sleep(load.warmup)
-            return await self._measure(joining)
+            self._on_phase("measuring")
+            return await self._measure(joining, load.duration)
         finally:
             self._tasks.cancel()
             for publisher in self._publishers:
@@ -259,13 +266,12 @@ class PublisherCrowd:
             self._loop.remove_writer(publisher.sock)
             publisher.sock.close()
 
-    async def _measure(self, joining: float) -> PublishReport:
+    async def _measure(self, joining: float, duration: float) -> PublishReport:
         counts = self._counts = _Counts()
         started = self._loop.time()
         cpu_before = time.process_time()
-        self._on_phase("measuring")
-        await asyncio.sleep(self._load.duration)
-        seconds = self._loop.time() - started
+        await asyncio.sleep(duration)
+        seconds = self._loop.time() - started if duration else 0.0
         cpu = time.process_time() - cpu_before
         closed = sum(publisher.closed for publisher in self._publishers)
         self._on_phase("measured")
