@@ -15,6 +15,10 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from rtmpd.daemon import cli
+
 RTMPD = str(Path(sys.executable).with_name("rtmpd"))
 TIMEOUT = 30.0
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -24,6 +28,17 @@ def run(*arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProc
     """A command run to its end, its output captured."""
     source = {"input": stdin} if stdin is not None else {"stdin": subprocess.DEVNULL}
     return subprocess.run([RTMPD, *arguments], capture_output=True, timeout=TIMEOUT, check=False, **source)
+
+
+def run_here(*arguments: str) -> tuple[int, str, str]:
+    """Exit status, output and errors of a command that is run to its end in this process.
+
+    An interpreter for each mistake would take half a second of two cores.
+    """
+    result = CliRunner().invoke(cli.app, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
 
 
 @contextlib.contextmanager

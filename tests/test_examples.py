@@ -72,5 +72,12 @@ async def test_events(capsys: pytest.CaptureFixture[str]) -> None:
     assert "go to rtmp://b/live" in printed
 
 
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_without_arguments_they_say_how(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", [str(path)])
+    with pytest.raises(SystemExit, match=f": {path.name} "):
+        runpy.run_path(str(path), run_name="__main__")
+
+
 def test_every_example_is_run() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {"publish_and_play", "relay", "events"}

@@ -20,4 +20,6 @@ async def main(url: str, clip: bytes) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     asyncio.run(main(sys.argv[1], Path(sys.argv[2]).read_bytes()))

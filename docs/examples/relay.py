@@ -15,7 +15,9 @@ async def main(source_url: str, target_url: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     try:
-        asyncio.run(main(*sys.argv[1:3]))
+        asyncio.run(main(*sys.argv[1:]))
     except rtmpd.ClientError as error:
         sys.exit(f"{error} ({error.code or 'no status'})")

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from command_kit import finish, run, run_on_terminal, start
+from command_kit import finish, run, run_here, run_on_terminal, start
 from ffmpeg import bundled
 from live_fixtures import ClipMaker
 from media_clips import AUDIO_ONLY, AV1_OPUS, H264_AAC, HEVC_AAC, Recipe
@@ -98,10 +98,10 @@ def test_interrupted_it_ends_the_publish_in_order(
 
 def one_line(*arguments: str) -> tuple[int, str]:
     """Exit status and the only line that is said."""
-    done = run("publish", *arguments)
-    assert done.stdout == b""
-    (line,) = done.stderr.decode().splitlines()
-    return done.returncode, line
+    status, output, errors = run_here("publish", *arguments)
+    assert output == ""
+    (line,) = errors.splitlines()
+    return status, line
 
 
 def test_what_goes_wrong_is_told_in_one_line(
@@ -123,6 +123,7 @@ def test_what_goes_wrong_is_told_in_one_line(
     assert "names no stream" in line
     status, line = one_line("--loop", "-", url)
     assert status == 2
+    assert one_line(url, source) == (2, "rtmpd publish: FILE and URL are swapped: rtmpd publish FILE URL")
     status, line = one_line("--retries", "0", source, f"rtmp://127.0.0.1:{unused_tcp_port}/live/cam")
     assert (status, line.endswith("Connection refused")) == (1, True)
     status, line = one_line(source, f"rtmp://127.0.0.1:{server.port('admin')}/live/cam")
@@ -140,13 +141,13 @@ def test_a_refusal_has_a_status_of_its_own(server: RtmpdProcess, url: str, clip:
 
 
 def test_every_failed_attempt_is_told(clip: ClipMaker, unused_tcp_port: int) -> None:
-    done = run(
-        "publish", "--retries", "1", str(clip(H264_AAC)), f"rtmp://127.0.0.1:{unused_tcp_port}/live/cam"
-    )
-    assert done.returncode == 1
-    assert re.search(rb"Connection refused; next attempt in (0\.\d|1\.0) s\n$", done.stdout)
+    url = f"rtmp://127.0.0.1:{unused_tcp_port}/live/cam"
+    status, output, errors = run_here("publish", "--retries", "1", str(clip(H264_AAC)), url)
+    assert status == 1
+    assert re.search(r"Connection refused; next attempt in (0\.\d|1\.0) s\n$", output)
+    assert errors.startswith("rtmpd publish: cannot connect to 127.0.0.1")
 
 
 def test_help_names_the_exit_codes() -> None:
-    text = " ".join(run("publish", "--help").stdout.decode().split())
+    text = " ".join(run_here("publish", "--help")[1].split())
     assert "Exit codes: 0 done, 1 server unreachable" in text

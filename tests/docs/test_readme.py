@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 from pathlib import Path
 from typing import Any
 
 from client_kit import AAC_HEADER, AVC_HEADER, keyframe, real_server
-from command_kit import RTMPD, TIMEOUT
+from command_kit import run_here
 
 from rtmpd.media import flv
 
@@ -43,8 +42,7 @@ def test_every_command_exists_with_its_options() -> None:
     assert {"publish", "play", "probe", "bench", "serve", "check"} <= {command for command, *_ in shown}
     for command, *options in shown:
         arguments = [command, "play"] if command == "bench" else [command]
-        text = subprocess.run(
-            [RTMPD, *arguments, "--help"], capture_output=True, text=True, timeout=TIMEOUT, check=True
-        ).stdout
+        status, text, _ = run_here(*arguments, "--help")
+        assert status == 0
         for option in options:
             assert option in shlex.split(text.replace("'", "").replace('"', "").replace(",", " ")), option

@@ -65,6 +65,35 @@ def test_rates_are_over_the_last_two_seconds() -> None:
     assert (looks[5].frames, looks[5].bytes) == (105, 5250)
 
 
+def test_what_comes_at_once_to_a_joiner_counts_for_as_long_as_it_lasts() -> None:
+    """Eight seconds of cache in a moment, then live."""
+    meter = StreamMeter()
+    rates: list[tuple[float, float]] = []
+    for number in range(200):
+        take(meter, (0.001, VIDEO, 40 * number, INTER), (0.001, AUDIO, 40 * number, SOUND))
+    for second in range(4):
+        for number in range(25):
+            time = second + number * 0.04
+            take(meter, *((time, kind, 8000 + round(time * 1000), INTER[:50]) for kind in (VIDEO, AUDIO)))
+        look = meter.look(second + 1.0)
+        rates.append((look.frames_per_second, look.bits_per_second))
+    assert [rate for rate, _ in rates] == pytest.approx([25] * 4, rel=0.05)
+    assert [rate for _, rate in rates] == pytest.approx([2 * 25 * 50 * 8] * 4, rel=0.05)
+    assert (look.frames, look.video_frames) == (600, 300)
+
+
+def test_the_window_is_two_seconds() -> None:
+    """Bytes that came two seconds ago count no more, those a moment later do."""
+    meter = StreamMeter()
+    take(meter, (0.0, VIDEO, 0, KEYFRAME))
+    meter.look(0.5)
+    take(meter, (0.75, VIDEO, 0, KEYFRAME))
+    meter.look(1.0)
+    assert meter.look(2.5).bits_per_second == pytest.approx(100 * 8 / 2.0)
+    assert meter.look(2.999).bits_per_second == pytest.approx(100 * 8 / 2.499)
+    assert meter.look(3.0).bits_per_second == 0
+
+
 def test_nothing_yet() -> None:
     look = StreamMeter().look(5.0)
     assert (look.frames, look.bits_per_second, look.frames_per_second, look.video) == (0, 0, 0, None)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="bench",
-    help="Put load on a server: thousands of players, hundreds of publishers. Mind whose server it is.",
+    help="Put load on a server. Mind whose server it is.",
     no_args_is_help=True,
 )
 

@@ -61,8 +61,9 @@ def play(
     timeout: Timeout = client_command.PATIENCE,
     ca_file: CaFile = None,
 ) -> None:
-    """Play a stream to its end: bitrate, frame rate, key frame interval, codecs, resolution.
+    """Play a stream to its end, and tell what it is like.
 
+    That is bitrate, frame rate, key frame interval, codecs and resolution.
     "gaps" are frames stamped more than a second after the one before,
     "backwards" those stamped earlier. With -o - the figures go to standard
     error: rtmpd play URL -o - | ffplay -
@@ -167,8 +168,13 @@ class _Display:
         figures = self._look()
         if not figures.frames:
             return
-        text = f"played {clock_text(figures.media_ms / 1000)} of {self._url}: {figures.frames} frames, "
-        text += f"{bytes_text(figures.bytes)}, gaps {figures.gaps}, backwards {figures.regressions}"
+        seconds = figures.media_ms / 1000
+        of_video = figures.video_frames
+        frames = f"{of_video} video frames" if of_video else f"{figures.frames} audio frames"
+        text = f"played {clock_text(seconds)} of {self._url}: {frames}, {bytes_text(figures.bytes)}, "
+        if seconds:
+            text += f"{rate_text(figures.bytes * 8 / seconds)} on average, "
+        text += f"gaps {figures.gaps}, backwards {figures.regressions}"
         if sink is not None:
             text += f"; nobody reads {sink.name} any more" if sink.left else f"; written to {sink.name}"
         self._print(text)

@@ -41,8 +41,9 @@ def probe(
     ] = 5.0,
     ca_file: CaFile = None,
 ) -> None:
-    """Publish a second of synthetic video and audio, play it back and compare every byte.
+    """Publish a second of media, play it back, compare.
 
+    The media are synthetic, and every byte is compared.
     One line tells the round trip in ms, or why it failed.
     """
 

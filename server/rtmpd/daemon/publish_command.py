@@ -46,7 +46,7 @@ def publish(
     timeout: Timeout = client_command.PATIENCE,
     ca_file: CaFile = None,
 ) -> None:
-    """Publish an FLV file, or what comes through a pipe, in real time.
+    """Publish an FLV file or pipe in real time.
 
     When the connection breaks it is made again, and publishing goes on at the
     next key frame. "behind" is what the network has not taken yet, and how
@@ -65,6 +65,8 @@ async def _publish(file: str, url: str, plan: PublishPlan, patience: float, ca_f
     from rtmpd.net.flv_files import STANDARD_STREAM, FlvSource
     from rtmpd.net.route import Route
 
+    if "://" in file and "://" not in url:
+        raise UsageError("FILE and URL are swapped: rtmpd publish FILE URL")
     target = client_command.stream_url(url)
     if plan.loop and file == STANDARD_STREAM:
         raise UsageError("standard input cannot be read twice: --loop needs a file")

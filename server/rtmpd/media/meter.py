@@ -37,8 +37,11 @@ class Figures:
     bytes: int
     """Payload received, as are ``frames``."""
     frames: int
+    """Of audio and video."""
+    video_frames: int
     bits_per_second: float
-    """By arrival, over the last two seconds; so are ``frames_per_second``."""
+    """Over the last two seconds, as are ``frames_per_second``. What a server has kept for those who join
+    comes all at once: it counts for as long as its timestamps last."""
     frames_per_second: float
     """Of video."""
     keyframe_interval_ms: int | None
@@ -70,7 +73,8 @@ class StreamMeter:
         self._latest = 0
         self._keyframe: int | None = None
         self._keyframe_interval: int | None = None
-        self._samples: deque[tuple[float, int, int]] = deque()
+        self._samples: deque[tuple[float, int, int, int]] = deque()
+        """Of each look: time, and bytes, frames of video and ms of media until then."""
 
     def take(self, message: Message, now: float) -> bool:
         """Count a message of type 8, 9 or 18; whether it is a frame of audio or video."""
@@ -93,16 +97,17 @@ class StreamMeter:
         """The figures now. Rates are over the looks of the last two seconds, so look at least that often."""
         samples = self._samples
         if not samples and self.first_frame_at is not None:
-            samples.append((self.first_frame_at, 0, 0))
-        samples.append((now, self._bytes, self._video_frames))
+            samples.append((self.first_frame_at, 0, 0, 0))
+        samples.append((now, self._bytes, self._video_frames, self.media_ms))
         while len(samples) > 2 and now - samples[1][0] >= WINDOW_SECONDS:
             samples.popleft()
-        since, bytes_then, frames_then = samples[0]
-        elapsed = now - since
+        since, bytes_then, frames_then, media_then = samples[0]
+        elapsed = max(now - since, (self.media_ms - media_then) / 1000)
         return Figures(
             media_ms=self.media_ms,
             bytes=self._bytes,
             frames=self._frames,
+            video_frames=self._video_frames,
             bits_per_second=(self._bytes - bytes_then) * 8 / elapsed if elapsed > 0 else 0.0,
             frames_per_second=(self._video_frames - frames_then) / elapsed if elapsed > 0 else 0.0,
             keyframe_interval_ms=self._keyframe_interval,
