@@ -18,7 +18,7 @@ from rtmp_dialogue import command, connect
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
-from rtmpd.exceptions import Refused
+from rtmpd.exceptions import Refused, ResourceExhausted
 from rtmpd.net.access import Action
 from rtmpd.rtmp.constants import StatusCode
 
@@ -169,6 +169,22 @@ async def test_an_encoder_means_what_it_says() -> None:
 
 
 # Refusals
+
+
+async def test_a_play_that_cannot_be_attached_is_not_accepted_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve() as house:
+
+        def full(*_args: object) -> None:
+            raise ResourceExhausted(StatusCode.PLAY_FAILED, "Full just now.", "players")
+
+        monkeypatch.setattr(house.registry, "attach", full)
+        player = await house.client()
+        ask(player, "cam")
+        assert await player.rest() == [
+            "_result 1 status NetConnection.Connect.Success",
+            "_result 2 1",
+            "1: onStatus 0 error NetStream.Play.Failed",
+        ]
 
 
 async def test_a_denied_player_is_told_and_closed() -> None:

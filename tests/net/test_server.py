@@ -52,7 +52,6 @@ async def test_who_comes_in_is_probed_while_silent() -> None:
     [
         (ConnectionLimits(max_connections=2), "max_connections"),
         (ConnectionLimits(max_connections_per_address=2), "max_connections_per_address"),
-        (ConnectionLimits(max_pending=2), "max_pending"),
         (ConnectionLimits(max_pending_per_address=2), "max_pending_per_address"),
     ],
 )
@@ -71,9 +70,7 @@ async def test_a_cap(limits: ConnectionLimits, reason: str) -> None:
         await second.close()
 
 
-@pytest.mark.parametrize(
-    "limits", [ConnectionLimits(max_pending=1), ConnectionLimits(max_pending_per_address=1)]
-)
+@pytest.mark.parametrize("limits", [ConnectionLimits(max_pending_per_address=1)])
 async def test_who_publishes_or_plays_is_no_longer_pending(limits: ConnectionLimits) -> None:
     async with serve(connections=limits) as house:
         await (await house.client()).publish()
@@ -86,8 +83,65 @@ async def test_who_publishes_or_plays_is_no_longer_pending(limits: ConnectionLim
         await house.client()
 
 
+async def test_one_stranger_too_many_costs_the_oldest_of_the_greediest_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    networks = iter(["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.3", "192.0.2.3"])
+    monkeypatch.setattr(connection_module, "peer_ip", lambda _name: next(networks))
+    async with serve(connections=ConnectionLimits(max_pending=3)) as house:
+        only, oldest, newer, late = [await house.client() for _ in range(4)]
+        await oldest.closed()
+        assert house.stats.refusals == {"max_pending": 1}
+        await eventually(lambda: house.open_connections == 3)
+        # Now two networks have as many: one that is past its place in line loses nothing it has begun.
+        await late.publish()
+        await house.client()
+        assert house.stats.refusals == {"max_pending": 1}
+        for client in (only, newer):
+            client.say(connect())
+            await client.until("_result 1 status NetConnection.Connect.Success")
+
+
+async def test_ten_networks_of_strangers_lock_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = iter([f"192.0.2.{n % 10}" for n in range(60)] + ["198.51.100.7"])
+    monkeypatch.setattr(connection_module, "peer_ip", lambda _name: next(addresses))
+    async with serve(connections=ConnectionLimits(max_pending=50)) as house:
+        for _ in range(60):
+            await house.dial()
+        await eventually(lambda: house.stats.connections_total == 60)
+        await (await house.client()).publish()
+        assert house.stats.refusals == {"max_pending": 11}
+        assert (len(house.server._pending), house.stats.publishers) == (49, 1)
+
+
+async def test_the_last_files_are_not_for_connections(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve() as house:
+        await house.client()
+        (connection,) = house.server._connections
+        monkeypatch.setattr(house.server, "_max_files", connection.fileno + 1)
+        for _ in range(3):
+            assert await is_turned_away(await house.dial())
+        assert house.stats.refusals == {"files": 3}
+        (record,) = [record for record in caplog.records if record.message == "out of files"]
+        assert record.fields == {"connections": 1, "files": connection.fileno + 1}
+
+
+async def test_one_connection_cannot_ask_to_play_for_ever() -> None:
+    async with serve(connections=ConnectionLimits(max_plays_per_minute=18)) as house:
+        client = await house.client()
+        client.say(connect(), command("createStream", 2))
+        for name in ("one", "two", "three"):
+            client.call("play", 0, name, on=1)
+            await client.until("1: onStatus 0 status NetStream.Play.Start")
+        client.call("play", 0, "four", on=1)
+        assert await client.rest() == ["1: onStatus 0 error NetStream.Play.Failed"]
+        assert house.stats.refusals == {"play_rate": 1}
+
+
 async def test_without_limits_everybody_may_come() -> None:
-    limits = ConnectionLimits(0, 0, 0, 0)
+    limits = ConnectionLimits(0, 0, 0, 0, 0, 0)
     async with serve(connections=limits) as house:
         clients = await asyncio.gather(*[house.client() for _ in range(100)])
         assert house.stats.connections == {"pending": len(clients)}
@@ -99,8 +153,8 @@ async def test_nothing_is_kept_of_addresses_that_left() -> None:
         await (await house.client()).publish()
         await house.client()
         server = house.server
-        assert (server._by_network, server._pending_by_network) == ({"127.0.0.1": 2}, {"127.0.0.1": 1})
-    assert (server._by_network, server._pending_by_network, server._pending) == ({}, {}, 0)
+        assert (server._by_network, server._pending.of("127.0.0.1")) == ({"127.0.0.1": 2}, 1)
+    assert (server._by_network, server._pending._members, len(server._pending)) == ({}, {}, 0)
 
 
 SOMAXCONN = Path("/proc/sys/net/core/somaxconn")

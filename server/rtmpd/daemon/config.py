@@ -74,11 +74,14 @@ class LimitsConfig(Section):
     office or of a mobile network shares one address."""
     max_pending: Positive = _CONNECTIONS.max_pending
     """Connections that have not been granted a publish or a play yet, together: room for an audience
-    that arrives all at once, and a bound to what strangers can hold open."""
+    that arrives all at once, and a bound to what strangers can hold open. One more costs the address
+    that has most of them its oldest one."""
     max_pending_per_address: Positive = _CONNECTIONS.max_pending_per_address
     """The same from one address, so that one stranger cannot lock the others out."""
     max_publishes_per_minute: Count = _CONNECTIONS.max_publishes_per_minute
     """Publishes that one address may ask for, granted or not; 0 is any number."""
+    max_plays_per_minute: Count = _CONNECTIONS.max_plays_per_minute
+    """Plays that one connection may ask for on average, a sixth of them at once; 0 is any number."""
     handshake_timeout: Timeout = _LIMITS.handshake_timeout
     """From accept to a complete connect command; the handshake has no other deadline."""
     request_timeout: Timeout = _LIMITS.request_timeout

@@ -112,7 +112,10 @@ class Worker:
             instance_id=instance_id,
         )
         self._server = RtmpServer(
-            context, _fit_files(config.rtmp.limits.to_connection_limits(), max_files - _RESERVED_FILES)
+            context,
+            _fit_files(config.rtmp.limits.to_connection_limits(), max_files - _RESERVED_FILES),
+            # Half of the reserve is for what is open already.
+            max_files - _RESERVED_FILES // 2,
         )
         sources = Sources(
             stats=self._stats,

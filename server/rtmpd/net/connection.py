@@ -37,6 +37,7 @@ from rtmpd.rtmp.events import (
     SessionClosed,
     SessionFailed,
 )
+from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.rtmp.url import clean_path
 from rtmpd.rtmp.via import check_connect, introduction, via_of
@@ -59,6 +60,10 @@ class Gate(Protocol):
 
     def check_publish(self, connection: Connection) -> None:
         """Raise ``Refused`` if the connection's network has asked to publish too often of late."""
+        ...
+
+    def check_play(self, connection: Connection) -> None:
+        """Raise ``Refused`` if the connection asks to play too often."""
         ...
 
     def identified(self, connection: Connection, state: str) -> None:
@@ -84,6 +89,8 @@ class Connection(asyncio.Protocol):
         self.address = self.network = "unknown"
         self._end_reason = CloseReason.CONNECTION_LOST
         self._end_detail = ""
+        self.plays: TokenBucket | None = None
+        """How often it may ask to play; for the gate, from the first time on."""
         self._gate = gate
         self._request: asyncio.Task[None] | None = None
         """Answers the publish or play that the session waits with."""
@@ -184,6 +191,11 @@ class Connection(asyncio.Protocol):
 
     # For the server
 
+    @property
+    def fileno(self) -> int:
+        """The number of the socket's file."""
+        return self._socket.fileno()
+
     def look(self, now: float) -> None:
         """Act on every deadline that has passed; when ``look_at`` is reached."""
         self.reader.read_now()  # What waits for the next round is not late.
@@ -233,9 +245,9 @@ class Connection(asyncio.Protocol):
             self._write_output()
             self._linger(None if self.transport.get_write_buffer_size() else _LINGER)
 
-    def abort(self, reason: CloseReason) -> None:
+    def abort(self, reason: CloseReason, detail: str = "") -> None:
         if not self._over:
-            self._begin_end(reason, "")
+            self._begin_end(reason, detail)
         discard_unsent(self._socket)
         self.transport.abort()
 
@@ -315,16 +327,22 @@ class Connection(asyncio.Protocol):
 
     async def _answer_play(self, event: PlayRequested) -> None:
         try:
+            self._gate.check_play(self)
             player = await ask_to_play(self, event)
         except Refused as refusal:
             self._log.play_refused(self._key(event.name), refusal)
             self._count_refusal(refusal)
             self.session.reject_play(event.stream_id, refusal.code, refusal.description, self.context.clock())
         else:
+            # Ours before anything is promised, as a publish is.
             self._players[event.stream_id] = player
-            # By the first burst, or by another player of this connection.
-            if self._writing_paused:
+            if self._writing_paused:  # By another player of this connection.
                 player.pause_writing()
+            self.session.accept_play(event.stream_id, self.context.clock())
+            if self._over:  # Memory is short, or what came behind the request was not in order.
+                return
+            self.flush()
+            player.begin()
             policy = self.context.play_options.policy
             patience = policy.max_backlog_seconds + policy.disconnect_after + _BEYOND_POLICY
             set_user_timeout(self._socket, patience)

@@ -22,16 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 async def ask_to_play(peer: Peer, event: PlayRequested) -> Player:
-    """Authorize, let the play begin, then attach to the stream, which may still have no publisher.
+    """Authorize, then attach to the stream, which may still have no publisher.
 
-    Raises ``Refused`` with nothing promised to the player yet.
+    Raises ``Refused`` with nothing promised to the player yet. It is when this has returned; then ``begin``.
     """
     context = peer.context
     requested_at = context.clock()
     grant = await authorize(peer, Action.PLAY, event)
-    context.registry.check_attach(grant.key)
-    peer.session.accept_play(event.stream_id, context.clock())
-    peer.flush()
     return Player(peer, event.stream_id, grant.key, requested_at)
 
 
@@ -62,7 +59,10 @@ class Player:
             network=network_of(peer.address),
         )
         self._subscription = context.registry.attach(key, self, options, context.clock())
-        self._subscription.begin(context.clock())
+
+    def begin(self) -> None:
+        """The play is accepted: let media flow."""
+        self._subscription.begin(self._peer.context.clock())
         if not self._subscription.live:
             self._start_waiting()
         logger.info("play started", extra={"fields": self._fields()})

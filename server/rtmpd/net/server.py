@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 from collections import Counter
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from rtmpd.exceptions import Refused
 from rtmpd.net.addresses import BACKLOG, Address, bound_address
 from rtmpd.net.connection import Connection
 from rtmpd.net.peer import ServerContext
+from rtmpd.net.shares import Shares
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
 from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.rates import TokenBucket
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,8 @@ _PENDING = "pending"
 _LOOKS_A_TIMEOUT = 10
 """How often deadlines are looked at within the shortest of them: so much later than due one is acted on."""
 _LONGEST_LOOK_INTERVAL = 1.0
+_SAY_AGAIN = 10.0
+"""Seconds from one log line about the same want to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +38,30 @@ class ConnectionLimits:
     max_connections_per_address: int = 1_000
     """Connections of one IPv4 address or one IPv6 /64 network."""
     max_pending: int = 2_000
-    """Connections that have not published or played yet."""
+    """Connections that have not published or played yet; one more costs the greediest network its oldest."""
     max_pending_per_address: int = 200
     max_publishes_per_minute: int = 1_200
     """Publishes that one network may ask for, granted or not."""
+    max_plays_per_minute: int = 60
+    """Plays that one connection may ask for on average, a sixth of them at once."""
 
 
 class RtmpServer:
-    """Accepts connections on any number of listeners and ends them all at the close."""
+    """Accepts connections on any number of listeners and ends them all at the close.
 
-    def __init__(self, context: ServerContext, limits: ConnectionLimits) -> None:
+    ``max_files``: how many files the process may have open before connections leave the rest to others, such
+    as the admin port; 0 is no limit.
+    """
+
+    def __init__(self, context: ServerContext, limits: ConnectionLimits, max_files: int = 0) -> None:
         self._context = context
         self._limits = limits
+        self._max_files = max_files
+        self._out_of_files_at = -math.inf
+        """When it was last said that there are no files left."""
         self._connections: set[Connection] = set()
-        self._pending = 0
+        self._pending: Shares[Connection] = Shares()
         self._by_network: Counter[str] = Counter()
-        self._pending_by_network: Counter[str] = Counter()
         self._publishes_by_network: Counter[str] = Counter()
         """Since the minute began."""
         self._minute_began = context.clock()
@@ -100,23 +113,26 @@ class RtmpServer:
         refusal = None
         if self._closing:
             refusal = "shutdown"  # Accepted by the kernel, and by the loop, while we closed.
+        elif self._max_files and connection.fileno >= self._max_files:
+            # The lowest number that was free. At the kernel's limit, connections would be reset unseen.
+            refusal = "files"
+            self._say_out_of_files()
         elif _reached(len(self._connections), limits.max_connections):
             refusal = "max_connections"
         elif _reached(self._by_network[network], limits.max_connections_per_address):
             refusal = "max_connections_per_address"
-        elif _reached(self._pending, limits.max_pending):
-            refusal = "max_pending"
-        elif _reached(self._pending_by_network[network], limits.max_pending_per_address):
+        elif _reached(self._pending.of(network), limits.max_pending_per_address):
             refusal = "max_pending_per_address"
         if refusal is not None:
             count(self._stats.refusals, refusal)
             return refusal
+        if _reached(len(self._pending), limits.max_pending):
+            self._make_room()
         self._stats.connections_total += 1
         count(self._stats.connections, connection.state)
         self._connections.add(connection)
         self._by_network[network] += 1
-        self._pending_by_network[network] += 1
-        self._pending += 1
+        self._pending.add(network, connection)
         self._empty.clear()
         if self._looking is None:
             self._look_later()
@@ -133,17 +149,27 @@ class RtmpServer:
             text = "Your address has asked to publish too often; wait a minute."
             raise Refused(StatusCode.PUBLISH_REJECTED, text, "publish_rate")
 
+    def check_play(self, connection: Connection) -> None:
+        limit = self._limits.max_plays_per_minute
+        if not limit:
+            return
+        now = self._context.clock()
+        if connection.plays is None:
+            connection.plays = TokenBucket(limit / 60.0, max(limit / 6.0, 1.0), now)
+        if not connection.plays.allow(now):
+            text = "This connection has asked to play too often; wait a moment."
+            raise Refused(StatusCode.PLAY_FAILED, text, "play_rate")
+
     def identified(self, connection: Connection, state: str) -> None:
         if connection.state == _PENDING:
-            self._no_longer_pending(connection)
+            self._pending.remove(connection.network, connection)
+            count(self._stats.connections, connection.state, -1)
             connection.state = state
             count(self._stats.connections, state)
 
     def leave(self, connection: Connection) -> None:
-        if connection.state == _PENDING:
-            self._no_longer_pending(connection)
-        else:
-            count(self._stats.connections, connection.state, -1)
+        self._pending.remove(connection.network, connection)
+        count(self._stats.connections, connection.state, -1)
         self._connections.discard(connection)
         _take_one(self._by_network, connection.network)
         if not self._connections:
@@ -169,10 +195,20 @@ class RtmpServer:
         if self._connections and self._looking is None:
             self._look_later()
 
-    def _no_longer_pending(self, connection: Connection) -> None:
-        count(self._stats.connections, _PENDING, -1)
-        self._pending -= 1
-        _take_one(self._pending_by_network, connection.network)
+    def _make_room(self) -> None:
+        """Strangers fill all there is for strangers: the greediest network loses its oldest one."""
+        victim = self._pending.oldest_of_largest()
+        if victim is not None:
+            count(self._stats.refusals, "max_pending")
+            self._pending.remove(victim.network, victim)
+            victim.abort(CloseReason.REFUSED, "max_pending")
+
+    def _say_out_of_files(self) -> None:
+        now = self._context.clock()
+        if now - self._out_of_files_at >= _SAY_AGAIN:
+            self._out_of_files_at = now
+            fields = {"connections": len(self._connections), "files": self._max_files}
+            logger.warning("out of files", extra={"fields": fields})
 
     @property
     def _stats(self) -> ServerStats:

@@ -62,6 +62,7 @@ SESSION_FAILURES: Final = (
 
 REFUSALS: Final = (
     "authorizer_failed",
+    "files",
     "max_connections",
     "max_connections_per_address",
     "max_pending",
@@ -72,6 +73,7 @@ REFUSALS: Final = (
     "name_level",
     "name_reserved",
     "name_too_long",
+    "play_rate",
     "players",
     "players_per_stream",
     "publish_rate",
