@@ -9,6 +9,7 @@ from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, Bandwidt
 from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested, PublishRequested, SessionFailed
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message, parse_u32, parse_user_control
+from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.server import ServerSession, ServerSettings
 
 HANDSHAKE = b"\x03" + bytes(1536 + 1536)
@@ -60,10 +61,17 @@ class Client:
     """Says messages to a session of its own; hears the replies as lines. Time passes only in ``wait``."""
 
     def __init__(
-        self, *, limits: Limits = LIMITS, settings: ServerSettings | None = None, handshake: bool = True
+        self,
+        *,
+        limits: Limits = LIMITS,
+        settings: ServerSettings | None = None,
+        handshake: bool = True,
+        shared_cost: TokenBucket | None = None,
     ) -> None:
         self.now = 1000.0
-        self.session = ServerSession(random_bytes=bytes, now=self.now, limits=limits, settings=settings)
+        self.session = ServerSession(
+            random_bytes=bytes, now=self.now, limits=limits, settings=settings, shared_cost=shared_cost
+        )
         self._writer = ChunkWriter()
         self._reader = ChunkReader(Limits(min_chunk_size=1))
         if handshake:

@@ -312,7 +312,9 @@ async def test_who_is_made_to_wait_keeps_its_deadlines(reach, limits: dict[str, 
 
 
 async def test_who_does_not_read_our_answers_is_not_read() -> None:
-    limits = Limits(max_control_messages=10**9, max_messages=10**9, max_messages_burst=10**9)
+    limits = Limits(
+        max_control_messages=10**9, max_command_cost=10**9, max_messages=10**9, max_messages_burst=10**9
+    )
     async with serve(limits=limits, high_water_bytes=64 * 1024, send_buffer=4096) as house:
         client = await (await house.client(receive_buffer=4096)).publish()
         (connection,) = house.server._connections
@@ -333,7 +335,7 @@ async def test_who_does_not_read_our_answers_is_not_read() -> None:
 
 async def test_who_never_reads_our_answers_is_cut() -> None:
     limits = Limits(
-        max_control_messages=10**9, max_messages=10**9, max_messages_burst=10**9,
+        max_control_messages=10**9, max_command_cost=10**9, max_messages=10**9, max_messages_burst=10**9,
         first_media_timeout=0.1, idle_publisher_timeout=0.1,
     )  # fmt: skip
     async with serve(limits=limits, high_water_bytes=64 * 1024, send_buffer=4096) as house:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import builtins
+import gc
 import math
 import struct
 import sys
@@ -26,7 +27,7 @@ from rtmpd.rtmp.amf import (
     encode_amf3,
     encode_values,
     object_layout,
-    skip_value,
+    scan,
 )
 
 CLASS_NAMES = [
@@ -194,8 +195,18 @@ def test_last_object_without_its_end_marker(opening: str) -> None:
     assert decode_values(body)[1] == (TypedObject("x", {"a": True}) if opening[:2] == "10" else {"a": True})
 
 
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_the_last_objects_lack_their_end_markers_or_a_part_of_one(cut: int) -> None:
+    value: AmfValue = {"a": [None, {"b": EcmaArray({"c": True})}]}
+    whole = encode_values("x", value)
+    assert decode_values(whole[:-cut]) == ["x", value]
+    inner = encode_values("x", {"a": {"b": {"c": True}}})
+    for end in range(len(inner) - 9, len(inner)):
+        assert decode_values(inner[:end]) == ["x", {"a": {"b": {"c": True}}}]
+
+
 @pytest.mark.parametrize(
-    "body", ["03", "0800000000", "0300", "030000", "030001610101 00", "03000161 03000162 0101"]
+    "body", ["03", "0800000000", "0300", "030000", "030001610101 01", "0a00000002 03000161 0101"]
 )
 def test_other_missing_ends_are_errors(body: str) -> None:
     assert decode_or_reason(bytes.fromhex(body)) == "amf_truncated"
@@ -369,7 +380,7 @@ def test_truncation_at_every_byte_is_an_error() -> None:
     for value in SAMPLE:
         data = encode_values(value)
         for end in range(1, len(data)):
-            if isinstance(value, dict) and end == len(data) - 3:
+            if isinstance(value, dict) and end >= len(data) - 3:
                 assert decode_values(data[:end]) == [value]  # the tolerated missing end marker
                 continue
             try:
@@ -391,13 +402,47 @@ def test_truncation_of_amf3_at_every_byte_is_an_error() -> None:
             decode_amf3(data[:end])
 
 
+# Cost
+
+
+def test_member_names_of_traits_are_values() -> None:
+    # One that is sealed, without a class name, and 4096 members whose names are empty.
+    traits = b"\x0a" + bytes.fromhex("848003") + b"\x01"
+    assert decode_or_reason(b"\x11" + traits + b"\x01" * 4096) == "amf_values"
+    assert decode_or_reason(b"\x11" + traits + b"\x01" * 65506) == "amf_values"
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_what_a_body_decodes_to_is_counted_as_it_is_scanned(depth: int) -> None:
+    value: AmfValue = None
+    for _ in range(depth):
+        value = [value, {"a": value}]
+    data = encode_values("x", value)
+    assert scan(data).values == {1: 5, 3: 23}[depth]
+
+
+def test_nothing_is_left_for_the_cyclic_collector() -> None:
+    value: AmfValue = {"a": [{"b": TypedObject("c", {"d": 1})}, EcmaArray({"e": None})]}
+    bodies = [encode_values(value), b"\x11" + encode_amf3(value), b"\x0a\0\0\0\1\x11\x0a\x0b\1\3a\4\1\1"]
+    gc.collect()
+    gc.disable()
+    try:
+        for body in bodies:
+            for _ in range(10):
+                decode_values(body)
+        for _ in range(10):
+            decode_amf3(encode_amf3(value))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 # Layout
 
 
-def test_skip_value_and_object_layout() -> None:
+def test_object_layout() -> None:
+    start = len(encode_values("onMetaData"))
     body = encode_values("onMetaData", EcmaArray({"a": 1, "": {"b": None}}), None)
-    start = skip_value(body, 0)
-    assert start == 13
     layout = object_layout(body, start)
     assert [entry.key for entry in layout.properties] == [b"a", b""]
     assert [body[entry.value_start : entry.end] for entry in layout.properties] == [
@@ -405,7 +450,6 @@ def test_skip_value_and_object_layout() -> None:
         encode_values({"b": None}),
     ]
     assert body[layout.end :] == b"\x05"
-    assert skip_value(body, start) == layout.end
     with pytest.raises(AmfError):
         object_layout(body, 0)
 
@@ -450,10 +494,7 @@ def test_amf0_round_trip(values: list[AmfValue]) -> None:
     decoded = decode_values(data)
     assert decoded == values
     assert [type(value) for value in decoded] == [type(value) for value in values]
-    pos = 0
-    for _ in values:
-        pos = skip_value(data, pos)
-    assert pos == len(data)
+    assert scan(data).length == len(values)
 
 
 @given(amf3_values)

@@ -501,7 +501,7 @@ def test_a_publish_refused_by_error() -> None:
 def test_what_onstatus_has_answered_no_error_refuses() -> None:
     server = Scripted(streams=1)
     play_ids = []
-    for _ in range(200):
+    for _ in range(80):
         server.client.play(1, "cam")
         play_ids.append(sent_ids(server.client)["play"])
         server.status(StatusCode.PLAY_START)

@@ -19,8 +19,8 @@ from rtmpd.rtmp.commands import (
     on_status,
     parse_command,
     parse_data,
-    parse_request,
     result,
+    scan_request,
     serialize_command,
     status_object,
 )
@@ -113,7 +113,7 @@ def test_limits_reach_the_decoder() -> None:
     with pytest.raises(AmfError):
         parse_command(message(body), replace(LIMITS, max_amf_depth=1))
     with pytest.raises(AmfError):
-        parse_command(message(body), replace(LIMITS, max_amf_values=4))
+        parse_command(message(body), replace(LIMITS, max_command_values=4))
 
 
 def test_serialize_refuses_what_amf0_cannot_say() -> None:
@@ -131,7 +131,11 @@ def test_any_bytes_give_a_command_or_an_amf_error(body: bytes, type_: int) -> No
     assert 0 <= command.transaction_id < 2**53
 
 
-# parse_request
+# scan_request
+
+
+def parse_request(message: Message, limits: Limits) -> Command:
+    return scan_request(message, limits).decode()
 
 
 def command_or_reason(
@@ -169,7 +173,7 @@ def test_what_is_not_small_is_not_remembered(argument: AmfValue) -> None:
 
 def test_what_is_remembered_is_no_way_around_the_limits() -> None:
     body = encode_values("f", 1, [[None]])
-    for limits in (LIMITS, replace(LIMITS, max_amf_depth=1), replace(LIMITS, max_amf_values=4)):
+    for limits in (LIMITS, replace(LIMITS, max_amf_depth=1), replace(LIMITS, max_command_values=4)):
         expected = command_or_reason(parse_command, body, 20, limits)
         assert command_or_reason(parse_request, body, 20, limits) == expected
 

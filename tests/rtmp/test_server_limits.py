@@ -7,17 +7,20 @@ from collections.abc import Callable
 import pytest
 from rtmp_dialogue import HANDSHAKE, Client, aggregate, audio, command, connect, failure, metadata, video
 
+from rtmpd.rtmp import commands
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.amf import AmfValue, encode_values
 from rtmpd.rtmp.constants import BandwidthLimit, MessageType
 from rtmpd.rtmp.events import (
     Event,
     PlayRequested,
+    PublishEnded,
     PublishRequested,
     SessionFailed,
 )
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message, PingRequest
+from rtmpd.rtmp.rates import TokenBucket
 
 LIMITS = Limits()
 SECRET = "s3cret"
@@ -83,8 +86,10 @@ def test_a_publisher_has_more_time_for_its_first_frame() -> None:
 def test_a_publisher_lives_by_any_byte() -> None:
     client = Client().publishing()
     data = client.encode(video(bytes(50)))
-    for place in range(len(data) - 1):
-        client.write(data[place : place + 1])
+    for _ in range(10):
+        client.write(data[:1])
+        assert client.wait(9) == []
+        client.write(data[1:])
         assert client.wait(9) == []
 
 
@@ -195,18 +200,24 @@ def test_a_flood_of_empty_messages_is_slowed_down() -> None:
     client = Client(limits=Limits(max_messages=100, max_messages_burst=500)).publishing()
     start = client.encode(audio(b""))
     client.write(start + b"\xc4" * 490)
-    assert client.session.throttle_delay == 0
+    assert client.session.take_throttle() is None
     client.write(b"\xc4" * 50)
-    assert 0.4 < client.session.throttle_delay < 0.5
+    assert client.session.throttled
+    delay = client.session.take_throttle()
+    assert delay is not None
+    assert 0.4 < delay < 0.5
     client.wait(0.5)
+    client.session.resume(client.now)
     client.write(b"\xc4")
-    assert client.session.throttle_delay == 0
+    assert client.session.take_throttle() is None
 
 
 def test_parts_of_aggregates_count_as_messages() -> None:
     client = Client(limits=Limits(max_messages=100, max_messages_burst=500)).publishing()
     client.say(aggregate(*[audio(b"")] * 600))
-    assert 1 < client.session.throttle_delay < 1.1
+    delay = client.session.take_throttle()
+    assert delay is not None
+    assert 1 < delay < 1.1
 
 
 @pytest.mark.parametrize("make", [audio, video, metadata])
@@ -224,9 +235,172 @@ def test_media_before_connect_are_stray() -> None:
     assert failure(client.say(audio())) == "stray_media"
 
 
-@pytest.mark.parametrize("wrapped", [aggregate(*[audio()] * 101), aggregate(*[video()] * 1000)])
+@pytest.mark.parametrize("wrapped", [aggregate(*[audio()] * 101), aggregate(*[video()] * 150)])
 def test_stray_media_in_aggregates_count_one_by_one(wrapped: Message) -> None:
     assert failure(Client().connected().say(wrapped)) == "stray_media"
+
+
+# What decoding costs
+
+
+def fat_command(name: str, values: int, *, on: int = 1) -> Message:
+    return command(name, 0, [{}] * (values - 4), on=on)
+
+
+@pytest.mark.parametrize("state", ["connected", "publishing", "playing"])
+def test_what_is_decoded_is_paid_for(state: str) -> None:
+    client = {
+        "connected": lambda: Client().connected(),
+        "publishing": lambda: Client().publishing(),
+        "playing": lambda: Client().playing(),
+    }[state]()
+    client.wait(2)
+    # 1 for the command, 1 for the 512 bytes, 32 for the 256 values; 400 may be spent at once.
+    assert flood(client, lambda n: fat_command("_checkbw", 256), 11) == ""
+    assert flood(client, lambda n: fat_command("_checkbw", 256), 1) == "command_rate"
+
+
+def test_what_is_paid_for_comes_back() -> None:
+    client = Client().playing()
+    for _ in range(20):
+        client.wait(1)
+        assert flood(client, lambda n: fat_command("pause", 256), 5) == ""
+
+
+def test_long_commands_cost_by_their_size() -> None:
+    client = Client().playing()
+    client.wait(2)
+    assert flood(client, lambda n: command("pause", 0, "x" * 60_000, on=1), 3) == ""
+    assert flood(client, lambda n: command("pause", 0, "x" * 60_000, on=1), 1) == "command_rate"
+
+
+def test_a_command_that_is_remembered_costs_the_same() -> None:
+    client = Client().playing()
+    client.wait(2)
+    assert flood(client, lambda n: fat_command("pause", 40), 66) == ""
+    assert flood(client, lambda n: fat_command("pause", 40), 1) == "command_rate"
+
+
+def test_nobody_decodes_what_has_no_name_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client().playing()
+    monkeypatch.setattr(commands, "ScannedCommand", None)
+    assert flood(client, lambda n: fat_command("nonsense", 4000), 50) == ""
+    assert flood(client, lambda n: fat_command("onStatus", 4000), 50) == ""
+
+
+def test_a_command_of_too_many_values() -> None:
+    assert Client().connected().say(fat_command("FCPublish", 256)) == []
+    assert failure(Client().connected().say(fat_command("FCPublish", 257))) == "amf_values"
+
+
+def test_connections_of_one_place_wait_for_one_another() -> None:
+    place = TokenBucket(rate=10, burst=100, now=1000)
+    one, other = Client(shared_cost=place), Client(shared_cost=place)
+    for client in (one, other):
+        client.connected()
+        assert not client.session.throttled
+    flood(one, lambda n: fat_command("_checkbw", 200), 5)
+    assert one.session.take_throttle() is not None
+    assert other.call("_checkbw", 7) == []
+    delay = other.session.take_throttle()
+    assert delay is not None
+    assert 1 < delay < 9
+    other.call("_checkbw", 8)
+    assert other.hear() == []
+    other.session.resume(other.now)  # Too early: it waits on.
+    assert other.session.take_throttle() == pytest.approx(delay)
+    assert other.hear() == []
+    other.wait(delay + 1)
+    other.session.resume(other.now)
+    assert other.hear() == ["_result 7 undefined", "_result 8 undefined"]
+    assert other.session.take_throttle() is None
+
+
+# Turns
+
+
+def test_more_than_a_turn_of_messages_waits_for_the_next_one() -> None:
+    client = Client(limits=Limits(max_messages_per_turn=100)).publishing()
+    data = client.encode(audio(b"")) + b"\xc4" * 249 + client.encode(command("FCUnpublish", 9, "cam"))
+    assert len(client.write(data)) == 100
+    assert client.session.take_throttle() == 0
+    assert client.write(client.encode(command("_checkbw", 10))) == []
+    client.session.resume(client.now)
+    assert len(client.session.events_received()) == 100
+    assert client.session.take_throttle() == 0
+    client.session.resume(client.now)
+    assert client.session.events_received() == [audio(b"")] * 50 + [PublishEnded(1)]
+    assert client.session.take_throttle() is None
+    assert client.hear()[-1] == "_result 10 undefined"
+    client.session.resume(client.now)
+    assert client.session.events_received() == []
+
+
+# What is held
+
+
+def test_unfinished_and_waiting_messages_are_held_bytes() -> None:
+    client = Client()
+    assert client.session.partial_bytes == 0
+    client.say(connect())
+    waiting = client.encode(command("createStream", 2))
+    client.write(waiting)
+    assert client.session.partial_bytes == len(waiting)
+    client.session.accept_connect(client.now)
+    assert client.session.partial_bytes == 0
+    client.say(command("publish", 3, "cam", on=1), audio(bytes(1000)))
+    assert client.session.partial_bytes >= 1000
+    client.session.accept_publish(1, client.now)
+    assert client.session.partial_bytes == 0
+    client.write(client.encode(video(bytes(100_000)))[:50_000])
+    assert 45_000 < client.session.partial_bytes <= 50_000
+    client.session.close()
+    assert client.session.partial_bytes == 0
+
+
+def test_an_unfinished_message_ages_whatever_else_is_said() -> None:
+    client = Client().playing()
+    client.write(declared(9, 1000))
+    began = client.now
+    while client.now - began < 19:
+        client.say(control.acknowledgement(1))
+        assert client.wait(0.5) == []
+    assert failed_after(client, client.wait(5), began) == ("partial_message_timeout", 20)
+
+
+def test_an_unfinished_message_does_not_age_while_we_make_its_sender_wait() -> None:
+    client = Client().connected()
+    client.say(command("play", 3, "cam", on=1), audio(b"12"))
+    client.write(client.encode(audio(b"123"))[:-1])
+    client.wait(50)
+    client.session.accept_play(1, client.now)
+    assert client.wait(19.9) == []
+    assert failure(client.wait(5)) == "partial_message_timeout"
+
+
+# Media before there is a publish
+
+
+@pytest.mark.parametrize("piece", [1, 100, 10**6])
+def test_who_sends_media_before_the_answer_is_not_failed_for_being_early(piece: int) -> None:
+    client = Client().connected()
+    data = client.encode(command("publish", 3, "cam", on=1), audio(), video(bytes(9000)), audio(b"x"))
+    events: list[Event] = []
+    for start in range(0, len(data), piece):
+        events += client.write(data[start : start + piece])
+    assert [type(event) for event in events] == [PublishRequested]
+    client.session.accept_publish(1, client.now)
+    assert client.session.events_received() == [audio(), video(bytes(9000)), audio(b"x")]
+
+
+@pytest.mark.parametrize("piece", [1, 100, 10**6])
+def test_who_is_let_play_sends_no_media(piece: int) -> None:
+    client = Client().connected()
+    data = client.encode(command("play", 3, "cam", on=1), video(bytes(9000)))
+    for start in range(0, len(data), piece):
+        client.write(data[start : start + piece])
+    client.session.accept_play(1, client.now)
+    assert failure(client.session.events_received()) == "early_media"
 
 
 # Limits
@@ -274,8 +448,18 @@ def declared(message_type: int, size: int) -> bytes:
 
 @pytest.mark.parametrize(("message_type", "limit"), [(20, 65536), (17, 65536), (18, 2**20), (9, 10 * 2**20)])
 def test_a_length_is_refused_before_the_body_arrives(message_type: int, limit: int) -> None:
-    assert Client().connected().write(declared(message_type, limit)) == []
-    assert failure(Client().connected().write(declared(message_type, limit + 1))) == "message_too_long"
+    assert Client().publishing().write(declared(message_type, limit)) == []
+    assert failure(Client().publishing().write(declared(message_type, limit + 1))) == "message_too_long"
+
+
+@pytest.mark.parametrize("message_type", [8, 9, 15, 18, 22])
+@pytest.mark.parametrize("state", ["connected", "playing"])
+def test_media_of_who_publishes_nothing_are_small(state: str, message_type: int) -> None:
+    def client() -> Client:
+        return Client().connected() if state == "connected" else Client().playing()
+
+    assert client().write(declared(message_type, 4096)) == []
+    assert failure(client().write(declared(message_type, 4097))) == "early_media"
 
 
 @pytest.mark.parametrize("size", [0, 1, 127, 0x80000000, 0xFFFFFFFF])
@@ -354,8 +538,7 @@ def hostile_sessions() -> list[tuple[Client, list[Message]]]:
         (Client().publishing(name), [command("play", 5, name, on=1)]),
         (Client().connected(), [command("play", 5, name, on=9)]),
         (Client().connected(), [command(f"\x1b[31m\n{'x' * 70}", 5, name)] * 101),
-        (Client(), [Message(MessageType.COMMAND_AMF0, 0, 0, encode_values("connect", 1, SECRET) + b"\x04")]),
-        (Client(), [Message(MessageType.COMMAND_AMF0, 0, 0, encode_values(SECRET, 1) + b"\x02\xff\xff")]),
+        (Client(), [Message(MessageType.COMMAND_AMF0, 0, 0, encode_values("connect", SECRET) + b"\x02\xff")]),
         (Client().publishing(name), [metadata(on=3)] * 101),
     ]
 

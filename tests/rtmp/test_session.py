@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rtmp_dialogue import HANDSHAKE, Client, aggregate, audio, command, connect, metadata, video
 
-from rtmpd.exceptions import UsageError
+from rtmpd.exceptions import ProtocolError, UsageError
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.constants import BandwidthLimit, MessageType
 from rtmpd.rtmp.events import (
@@ -307,10 +307,12 @@ def test_an_answer_without_a_request_is_our_mistake() -> None:
 def test_a_late_answer_to_a_session_that_failed_meanwhile_changes_nothing() -> None:
     client = Client().connected()
     client.say(command("publish", 3, "cam", "live", on=1), audio())
-    (failed,) = client.write(b"\xff" * 20)
+    client.session.fail(ProtocolError("test", "it failed"))
+    (failed,) = client.session.events_received()
     assert isinstance(failed, SessionFailed)
     client.session.accept_publish(1, client.now)
     assert client.session.events_received() == []
+    assert client.hear() == []
     assert client.session.closing
     assert client.say(audio()) == []
 

@@ -91,7 +91,7 @@ class LimitsConfig(Section):
     idle_publisher_timeout: Timeout = _LIMITS.idle_publisher_timeout
     """Longest silence of a publisher; then it is closed and its name is free again."""
     partial_message_timeout: Timeout = _LIMITS.partial_message_timeout
-    """Longest time that a half-received message is kept while nothing more arrives."""
+    """From the first byte of a message to its last."""
     ping_interval: Seconds = _LIMITS.ping_interval
     """A peer that has been silent for this long is pinged; 0 pings nobody."""
     ping_timeout: Timeout = _LIMITS.ping_timeout
@@ -107,17 +107,25 @@ class LimitsConfig(Section):
     max_data_bytes: Annotated[Size, Field(ge=1024, le=MAX_MESSAGE_LENGTH)] = _LIMITS.max_data_bytes
     """Largest data message (onMetaData and the like)."""
     max_partial_bytes: Size = _LIMITS.max_partial_bytes
-    """All half-received messages of one connection together; at least max_message_bytes."""
+    """What half-received messages of one connection may say they are long, together; at least
+    max_message_bytes."""
+    max_early_media_bytes: Annotated[Size, Field(le=MAX_MESSAGE_LENGTH)] = _LIMITS.max_early_media_bytes
+    """Largest audio, video, data or aggregate message from who has not been allowed to publish."""
     max_message_streams: Positive = _LIMITS.max_message_streams
     """Message streams (publishes and plays) of one connection at a time."""
     max_calls: Positive = _LIMITS.max_calls
     """Commands before the first publish or play."""
     max_control_messages: Positive = _LIMITS.max_control_messages
     """Protocol control messages of one connection in a second; commands once it publishes or plays too."""
+    max_command_cost: Positive = _LIMITS.max_command_cost
+    """What the commands of one connection may cost in a second: each counts 1, and 1 more for every
+    512 bytes and for every 8 values in it. Twice as much may come at once."""
     max_messages: Positive = _LIMITS.max_messages
     """Messages of one connection in a second, on average; a faster one is read more slowly."""
     max_messages_burst: Positive = _LIMITS.max_messages_burst
     """Messages that a connection may send at once before that average counts."""
+    max_messages_per_turn: Positive = _LIMITS.max_messages_per_turn
+    """Messages of one connection that are taken at once before it is the others' turn."""
     max_stray_media: Count = _LIMITS.max_stray_media
     """Media messages outside a publish that are ignored before the connection is closed."""
     min_window_bytes: Size = _LIMITS.min_window_bytes
@@ -129,7 +137,9 @@ class LimitsConfig(Section):
     max_amf_depth: Positive = _LIMITS.max_amf_depth
     """Nesting of the values in a command or data message."""
     max_amf_values: Positive = _LIMITS.max_amf_values
-    """Values in one command or data message."""
+    """Values in one data message."""
+    max_command_values: Positive = _LIMITS.max_command_values
+    """Values in one command. A connect has less than 60."""
     max_app_bytes: Positive = _LIMITS.max_app_bytes
     """Length of an application name."""
     max_name_bytes: Positive = _LIMITS.max_name_bytes

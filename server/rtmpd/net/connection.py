@@ -106,6 +106,8 @@ class Connection(asyncio.Protocol):
         self._writing_paused = False
         self._since = 0.0
         self._bytes_out = 0
+        self._messages_in = 0
+        """Of the session's messages, those that the statistics have."""
 
     # Asyncio
 
@@ -137,10 +139,10 @@ class Connection(asyncio.Protocol):
         session = self.session
         bytes_out = self._bytes_out
         stats = self.context.stats
-        messages_before = session.messages_received
         session.receive_data(data, self.context.clock())
         stats.bytes_in += len(data)
-        stats.messages_in += session.messages_received - messages_before
+        stats.messages_in += session.messages_received - self._messages_in
+        self._messages_in = session.messages_received
         if not session.quiet:
             self.advance()
         # What we have said now takes the acknowledgement along.
@@ -169,7 +171,7 @@ class Connection(asyncio.Protocol):
         self._over = True
         if not self._entered:
             return
-        self.session.closing = True
+        self.session.close()
         try:
             self._release()
         finally:
@@ -183,6 +185,11 @@ class Connection(asyncio.Protocol):
     @property
     def watched(self) -> bool:
         return any(publisher.watched for publisher in self._publishers.values())
+
+    def resume(self) -> None:
+        if not self._over:
+            self.session.resume(self.context.clock())
+            self.advance()
 
     def reading_failed(self, error: Exception) -> None:
         self._log.reading_failed(error)
@@ -199,9 +206,6 @@ class Connection(asyncio.Protocol):
     def look(self, now: float) -> None:
         """Act on every deadline that has passed; when ``look_at`` is reached."""
         self.reader.read_now()  # What waits for the next round is not late.
-        if self.reader.held:
-            # Whoever is made to wait is not silent, yet has no longer for its handshake and its request.
-            self.session.reading_resumed(now)
         self.session.handle_timeout(now)
         self.advance()
         if not self._over:
@@ -379,7 +383,7 @@ class Connection(asyncio.Protocol):
 
     def _begin_end(self, reason: CloseReason, detail: str) -> None:
         self._over = True
-        self.session.closing = True
+        self.session.close()
         self._end_reason, self._end_detail = reason, detail
         self._release()
 
@@ -425,8 +429,8 @@ class Connection(asyncio.Protocol):
         # What a player leaves unread is up to the slow-player policy.
         answers_unread = self._writing_paused and not self._players
         self.reader.want(not (session.awaiting_answer or answers_unread))
-        delay, session.throttle_delay = session.throttle_delay, 0.0
-        if delay:
+        delay = session.take_throttle()
+        if delay is not None:
             self.reader.hold(delay)
 
     def _plan_look(self, now: float) -> None:

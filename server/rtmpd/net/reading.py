@@ -24,7 +24,7 @@ class Source(Protocol):
     def data_received(self, data: bytes) -> None:
         """What was read in a round."""
 
-    def advance(self) -> None:
+    def resume(self) -> None:
         """The time that ``SocketReader.hold`` was given is over."""
 
     def reading_failed(self, error: Exception) -> None:
@@ -150,4 +150,4 @@ class SocketReader:
         self._holding = None
         self._steer()
         if self._source is not None:
-            self._source.advance()
+            self._source.resume()

@@ -23,8 +23,9 @@ from rtmpd.rtmp.amf_scan import (
     OBJECT_END,
     ObjectLayout,
     Property,
+    Scan,
     object_layout,
-    skip_value,
+    scan,
 )
 
 with warnings.catch_warnings():
@@ -42,6 +43,7 @@ __all__ = [
     "EcmaArray",
     "ObjectLayout",
     "Property",
+    "Scan",
     "TypedObject",
     "Undefined",
     "XmlText",
@@ -50,7 +52,8 @@ __all__ = [
     "encode_amf3",
     "encode_values",
     "object_layout",
-    "skip_value",
+    "read_values",
+    "scan",
 ]
 
 
@@ -146,15 +149,27 @@ def decode_values(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = 
     AMF0 numbers come as floats, strings with bad UTF-8 get U+FFFD for it, a value met by reference comes
     as a copy.
     """
-    count, missing_end = amf_scan.scan(data, max_depth=max_depth, max_values=max_values)
-    decoder = _Amf0Decoder(data + missing_end)
-    return [_read(decoder) for _ in range(count)]
+    scanned = scan(data, max_depth=max_depth, max_values=max_values)
+    return read_values(scanned.body, scanned.length)
+
+
+def read_values(body: bytes, count: int) -> list[AmfValue]:
+    """Decode ``count`` AMF0 values of a ``body`` that ``scan`` gave. Raises AmfError."""
+    decoder = _Amf0Decoder(body)
+    try:
+        return [_read(decoder) for _ in range(count)]
+    finally:
+        _release(decoder)
 
 
 def decode_amf3(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> AmfValue:
     """Decode exactly one AMF3 value, without the AMF0 marker 0x11 before it. Raises AmfError."""
     amf_scan.scan_amf3(data, max_depth=max_depth, max_values=max_values)
-    return _read(_Amf3Decoder(data))
+    decoder = _Amf3Decoder(data)
+    try:
+        return _read(decoder)
+    finally:
+        _release(decoder)
 
 
 def encode_values(*values: AmfValue) -> bytes:
@@ -180,6 +195,7 @@ def encode_amf3(value: AmfValue) -> bytes:
     except Exception as error:
         raise UsageError(f"cannot be encoded as AMF: {error!r}") from error
     finally:
+        _release(encoder)
         # It would keep every integer ever encoded.
         pyamf.amf3.ENCODED_INT_CACHE.clear()
 
@@ -189,6 +205,15 @@ def _read(decoder: Any) -> AmfValue:
         return _plain(decoder.readElement())
     except Exception as error:
         raise AmfError("amf_malformed", f"AMF cannot be decoded: {type(error).__name__}") from error
+
+
+def _release(codec: Any) -> None:
+    """A codec of pyamf's refers to itself, so that the cyclic collector alone would free what it has read."""
+    codec._func_cache.clear()
+    inner = codec.context.extra.pop("amf3_decoder", None)
+    codec.context.clear()
+    if inner is not None:
+        _release(inner)
 
 
 def _plain(value: Any) -> AmfValue:

@@ -15,6 +15,7 @@ from rtmpd.exceptions import AmfError
 MAX_DEPTH: Final = 16
 """Objects and arrays inside one another; a scalar on its own has depth 0."""
 MAX_VALUES: Final = 4096
+_ALL: Final = 1 << 30
 OBJECT_END: Final = b"\x00\x00\x09"
 
 NUMBER: Final = 0x00
@@ -82,18 +83,46 @@ class _Traits:
     text_bytes: int
 
 
-def scan(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> tuple[int, bytes]:
-    """Walk a whole AMF0 body. Returns how many values it holds and the end marker it lacks, if any.
+class Scan(NamedTuple):
+    """What a walk over a whole body found."""
 
-    Raises AmfError (``amf_truncated``, ``amf_marker``, ``amf_depth``, ``amf_values``, ``amf_reference``,
-    ``amf_externalizable``).
+    body: bytes
+    """The bytes of ``length`` values, each whole."""
+    length: int
+    """Values that stand in no other."""
+    values: int
+    """All values, those reached by reference as if they were written out."""
+    missing_ends: int
+    """Object end markers that the body lacked."""
+    trailing: int
+    """Bytes after the last value that are not one."""
+
+
+def scan(
+    data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES, min_values: int = _ALL
+) -> Scan:
+    """Walk a whole AMF0 body.
+
+    After ``min_values`` values, bytes that are no value end the body and are left out: padding, and buffers
+    sent one byte too long. Raises AmfError (``amf_truncated``, ``amf_marker``, ``amf_depth``, ``amf_values``,
+    ``amf_reference``, ``amf_externalizable``).
     """
     scanner = _Scanner(data, max_depth, max_values)
     count = 0
-    while scanner.pos < len(data):
-        scanner.amf0_value(0)
+    end = len(data)
+    while scanner.pos < end:
+        start = scanner.pos
+        values = scanner.values
+        try:
+            scanner.amf0_value(0)
+        except AmfError as error:
+            if count < min_values or error.reason not in ("amf_truncated", "amf_marker"):
+                raise
+            return Scan(data[:start], count, values, 0, end - start)
         count += 1
-    return count, OBJECT_END if scanner.end_missing else b""
+    missing = scanner.missing_ends
+    body = data[: scanner.whole_to] + OBJECT_END * missing if missing else data
+    return Scan(body, count, scanner.values, missing, 0)
 
 
 def scan_amf3(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> None:
@@ -102,16 +131,6 @@ def scan_amf3(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_
     scanner.amf3_value(0)
     if scanner.pos != len(data):
         raise AmfError("amf_trailing", f"{len(data) - scanner.pos} bytes follow an AMF3 value")
-
-
-def skip_value(data: bytes, pos: int, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_VALUES) -> int:
-    """Position after the AMF0 value that starts at ``pos``. Raises AmfError.
-
-    References are counted from that value, so it must not refer to what stands before it.
-    """
-    scanner = _Scanner(data, max_depth, max_values, pos)
-    scanner.amf0_value(0)
-    return scanner.pos
 
 
 def object_layout(
@@ -123,6 +142,8 @@ def object_layout(
         raise AmfError("amf_marker", "an object is expected")
     scanner.layout = []
     scanner.amf0_value(0)
+    if scanner.missing_ends > 1:
+        raise AmfError("amf_truncated", "an object inside another lacks its end")
     return ObjectLayout(scanner.layout, scanner.pos)
 
 
@@ -132,12 +153,14 @@ class _Scanner:
     def __init__(self, data: bytes, max_depth: int, max_values: int, pos: int = 0) -> None:
         self.data = data
         self.pos = pos
-        self.end_missing = False
+        self.missing_ends = 0
+        self.whole_to = 0
+        """Where the bytes end that lack the missing ends."""
         self.layout: list[Property] | None = None
         """Filled with the properties of the outermost object when it is a list."""
         self._max_depth = max_depth
         self._max_values = max_values
-        self._values = 0
+        self.values = 0
         self._text_bytes = 0
         self._deepest = 0
         # Objects by reference index; None while an object is still open.
@@ -165,8 +188,8 @@ class _Scanner:
         return self._take(size)
 
     def _count_values(self, values: int) -> None:
-        self._values += values
-        if self._values > self._max_values:
+        self.values += values
+        if self.values > self._max_values:
             raise AmfError("amf_values", f"more than {self._max_values} values")
 
     def _check_depth(self, depth: int) -> None:
@@ -233,11 +256,16 @@ class _Scanner:
         data = self.data
         first = True
         while True:
-            # quirk(hardware encoders): the last object of a body lacks its end marker.
-            if self.pos == len(data) and depth == 1 and not first:
-                self.end_missing = True
-                return
             start = self.pos
+            # quirk(hardware encoders): the last object of a body lacks its end marker, or a part of it, and
+            # so do the objects that it is in.
+            left = len(data) - start
+            if left < 3 and data[start:] == OBJECT_END[:left] and not first:
+                if not self.missing_ends:
+                    self.whole_to = start
+                self.missing_ends += 1
+                self.pos = len(data)
+                return
             key_size = self._unsigned(2)
             key_start = self._text(key_size)
             # The end of an object is the marker 0x09 after a key, which is empty when the peer is sane.
@@ -256,14 +284,14 @@ class _Scanner:
     def _open(self, objects: list[_Cost | None], depth: int) -> tuple[int, int, int, int]:
         self._check_depth(depth)
         objects.append(None)
-        opened = (len(objects) - 1, self._values, self._text_bytes, self._deepest)
+        opened = (len(objects) - 1, self.values, self._text_bytes, self._deepest)
         self._deepest = depth
         return opened
 
     def _close(self, objects: list[_Cost | None], depth: int, opened: tuple[int, int, int, int]) -> None:
         index, values, text_bytes, deepest = opened
         height = self._deepest - depth + 1
-        objects[index] = _Cost(self._values - values, height, self._text_bytes - text_bytes)
+        objects[index] = _Cost(self.values - values, height, self._text_bytes - text_bytes)
         self._deepest = max(self._deepest, deepest)
 
     # AMF3
@@ -368,6 +396,7 @@ class _Scanner:
         members = header >> 3
         text_bytes = self._amf3_string()
         self._check_elements(members)
+        self._count_values(members)
         for _ in range(members):
             text_bytes += self._amf3_string()
         traits = _Traits(members, bool(header & 4), text_bytes)

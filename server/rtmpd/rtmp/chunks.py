@@ -5,16 +5,18 @@ Reasons of the ``ChunkError`` raised here:
 ``no_header``            a chunk that repeats a header on a chunk stream that never had one
 ``header_mid_message``   a new message header where the rest of a message was due
 ``message_too_long``     a declared length over the limit for its message type
+``early_media``          media over ``Limits.max_early_media_bytes`` from whoever publishes nothing
 ``chunk_streams``        more chunk streams than ``Limits.max_chunk_streams``
-``partial_bytes``        more bytes in incomplete messages than ``Limits.max_partial_bytes``
+``partial_bytes``        incomplete messages of several chunks declare more than ``Limits.max_partial_bytes``
 ``chunk_size``           a chunk size of zero, over 2**31-1, or under ``Limits.min_chunk_size``
-``bad_control``          a Set Chunk Size or Abort message of less than four bytes
+``bad_control``          a Set Chunk Size message of less than four bytes
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from struct import Struct
+from math import inf
+from struct import Struct, error
 from typing import Final
 
 from rtmpd.exceptions import ChunkError, UsageError
@@ -54,12 +56,25 @@ _NOT_REPEATED: Final = 2
 _MIN_RUN: Final = 4
 """Chunks in hand from which cutting the headers out of a run beats collecting slices."""
 
+_ALL: Final = 1 << 30
+_MEDIA: Final = frozenset(
+    {
+        MessageType.AUDIO,
+        MessageType.VIDEO,
+        MessageType.AGGREGATE,
+        MessageType.DATA_AMF0,
+        MessageType.DATA_AMF3,
+    }
+)
+
 
 class _ChunkStream:
     """The last header of a chunk stream, and the message being assembled on it."""
 
     __slots__ = (
+        "began",
         "continuation",
+        "declared",
         "delta",
         "extended",
         "length",
@@ -84,6 +99,10 @@ class _ChunkStream:
         self.todo: int = 0
         """Payload bytes of the message that no chunk has brought yet; 0 between messages."""
         self.parts: list[bytes] = []
+        self.began: float = inf
+        """When the message being assembled began; ``inf`` between messages."""
+        self.declared: int = 0
+        """Its length, if it takes several chunks."""
 
 
 class ChunkReader:
@@ -95,14 +114,21 @@ class ChunkReader:
         self.partial_bytes: int = 0
         """Payload bytes held of incomplete messages."""
         self.buffered: int = 0
-        """Bytes held of a chunk header whose chunk has not begun to arrive.
+        """Bytes held of a chunk header whose chunk has not begun to arrive, and of what ``more`` is about.
 
         A message is under way if and only if this or ``partial_bytes`` is not 0.
         """
+        self.more: bool = False
+        """``receive_data`` has stopped before the end of its data: call it again, without any if need be."""
         self._limits = limits
-        self._max_length: list[int] = _max_lengths(limits)
+        self._max_length: list[int] = _max_lengths(limits, True)
+        self._max_declared: int = limits.max_partial_bytes
+        self._declared: int = 0
         self._streams: dict[int, _ChunkStream] = {}
-        self._header: bytes = b""
+        self._rest: bytes = b""
+        self._rest_start: int = 0
+        self._rest_began: float = inf
+        self._error: ChunkError | None = None
         self._repeats_extended: int = _UNDECIDED
         # A chunk whose payload was cut by the end of the data is gathered here, so that a large chunk
         # that trickles in is neither joined again and again nor kept as a heap of small objects.
@@ -110,27 +136,82 @@ class ChunkReader:
         self._open_left: int = 0
         self._open_payload: bytearray = bytearray()
 
-    def receive_data(self, data: bytes) -> list[Message]:
-        """Every message that ``data`` completes, in order.
+    def expect_media(self, expected: bool) -> None:
+        """Whether the peer has reason to send media that is not tiny; it does unless this is called."""
+        self._max_length = _max_lengths(self._limits, expected)
+        limits = self._limits
+        self._max_declared = limits.max_partial_bytes if expected else 2 * limits.max_command_bytes
 
-        Set Chunk Size and Abort have taken effect when they are returned. Raises ``ChunkError``: nothing
-        after it can be parsed, and messages that the same data completed before it are lost.
+    def receive_data(self, data: bytes, now: float = 0.0, max_messages: int = _ALL) -> list[Message]:
+        """The next messages that ``data`` completes, in order, at most ``max_messages`` of them.
+
+        Set Chunk Size and Abort have taken effect when they are returned. In front of what breaks the chunk
+        stream, or is longer than it may be at present, the messages before it are returned and ``more`` is
+        set: the next call looks at it again, and raises ``ChunkError`` if it has not become acceptable.
+        After any other error nothing can be parsed.
         """
+        if self._error is not None:
+            raise self._error
         messages: list[Message] = []
+        try:
+            self._parse(data, now, max_messages, messages)
+        except ChunkError as found:
+            self._error = found
+            if not messages:
+                raise
+            self.more = True
+        return messages
+
+    def oldest(self) -> float:
+        """When the oldest message begun and not yet complete began (the clock of ``now``), or ``inf``."""
+        oldest = self._rest_began if self.buffered else inf
+        for stream in self._streams.values():
+            if stream.began < oldest:
+                oldest = stream.began
+        return oldest
+
+    def postpone(self, seconds: float) -> None:
+        """Nothing was read for so long: incomplete messages are so much younger."""
+        self._rest_began += seconds
+        for stream in self._streams.values():
+            stream.began += seconds
+
+    def clear(self) -> None:
+        """Let go of all that is held; nothing can be parsed any more."""
+        self._streams.clear()
+        self._open = None
+        self._open_payload = bytearray()
+        self._rest = b""
+        self.partial_bytes = self.buffered = 0
+        self.more = False
+
+    def _parse(self, data: bytes, now: float, max_messages: int, messages: list[Message]) -> None:
         pos = 0
+        rest_began = now
         if self._open is not None:
             pos = self._fill_open_chunk(self._open, data, messages)
-        elif self._header:
-            data = self._header + data
+        elif self._rest:
+            pos = self._rest_start
+            rest_began = self._rest_began
+            if data:
+                data = self._rest[pos:] + data
+                pos = 0
+            else:
+                data = self._rest
         end = len(data)
         streams = self._streams
         max_length = self._max_length
         chunk_size = self.chunk_size
-        start = pos
+        first = start = pos
+        more = False
         # One long loop, as a call per chunk would cost as much as the work. Whatever ``break`` leaves
-        # from ``start`` on is a header that is not whole, and nothing of it has been recorded.
+        # from ``start`` on is a header that is not whole or cannot be taken yet, and nothing of it has been
+        # recorded.
         while pos < end:
             start = pos
+            if len(messages) >= max_messages:
+                more = True
+                break
             basic = data[pos]
             csid = basic & 0x3F
             pos += 1
@@ -193,9 +274,10 @@ class ChunkReader:
                     length = shape >> 8
                     message_type = shape & 0xFF
                     if length > max_length[message_type]:
-                        raise ChunkError(
-                            "message_too_long", f"message of type {message_type} declares {length} bytes"
-                        )
+                        if messages:
+                            more = True
+                            break
+                        raise self._too_long(message_type, length)
                 else:
                     length = stream.length
                     message_type = stream.type
@@ -225,11 +307,32 @@ class ChunkReader:
                 messages.append(Message(message_type, timestamp, stream.stream_id, payload))
             else:
                 stream.todo = length
+                stream.began = now if start > first else rest_began
+                if length > chunk_size:
+                    self._declare(stream)
                 start = pos = self._take_chunks(stream, data, pos, messages)
                 chunk_size = self.chunk_size
-        self._header = data[start:]
+        self.more = more
         self.buffered = end - start
-        return messages
+        self._rest = data if more else data[start:]
+        self._rest_start = start if more else 0
+        self._rest_began = now if start > first else rest_began
+
+    def _too_long(self, message_type: int, length: int) -> ChunkError:
+        if length <= _max_lengths(self._limits, True)[message_type]:
+            text = f"message of type {message_type} declares {length} bytes before any publish"
+            return ChunkError("early_media", text)
+        return ChunkError("message_too_long", f"message of type {message_type} declares {length} bytes")
+
+    def _declare(self, stream: _ChunkStream) -> None:
+        """Charge a message of several chunks when it begins, so that no cut of the bytes matters.
+
+        Of those of one chunk only one can be incomplete at a time.
+        """
+        stream.declared = stream.length
+        self._declared += stream.length
+        if self._declared > self._max_declared:
+            raise ChunkError("partial_bytes", f"incomplete messages declare {self._declared} bytes")
 
     def _open_stream(self, csid: int, basic: int) -> _ChunkStream:
         if basic >= 0x80:
@@ -280,7 +383,7 @@ class ChunkReader:
             if todo < before:
                 if end - pos < header_size or data[pos] != continuation:
                     stream.todo = todo
-                    self._hold(before - todo)
+                    self.partial_bytes += before - todo
                     return pos
                 pos += header_size
             size = chunk_size
@@ -292,7 +395,7 @@ class ChunkReader:
                 self._open_left = stop - end
                 self._open_payload = bytearray(data[pos:])
                 stream.todo = todo - size
-                self._hold(before - todo + end - pos)
+                self.partial_bytes += before - todo + end - pos
                 return end
             parts.append(data[pos:stop])
             pos = stop
@@ -307,41 +410,43 @@ class ChunkReader:
         if len(data) < left:
             self._open_payload += data
             self._open_left = left - len(data)
-            self._hold(len(data))
+            self.partial_bytes += len(data)
             return len(data)
         self._open_payload += data[:left]
         stream.parts.append(bytes(self._open_payload))
         self._open = None
         self._open_payload = bytearray()
         if stream.todo:
-            self._hold(left)
+            self.partial_bytes += left
         else:
             self.partial_bytes -= stream.length - left
             self._complete(stream, messages)
         return left
 
-    def _hold(self, size: int) -> None:
-        self.partial_bytes += size
-        if self.partial_bytes > self._limits.max_partial_bytes:
-            raise ChunkError("partial_bytes", f"{self.partial_bytes} bytes in incomplete messages")
-
     def _complete(self, stream: _ChunkStream, messages: list[Message]) -> None:
         payload = b"".join(stream.parts)
-        stream.parts.clear()
-        stream.todo = 0
+        self._forget(stream)
         if stream.type <= 2:
             self._apply_control(stream.type, payload)
         messages.append(Message(stream.type, stream.timestamp, stream.stream_id, payload))
 
+    def _forget(self, stream: _ChunkStream) -> None:
+        """The message being assembled is complete or given up."""
+        self._declared -= stream.declared
+        stream.declared = stream.todo = 0
+        stream.began = inf
+        stream.parts.clear()
+
     def _apply_control(self, message_type: int, payload: bytes) -> None:
         if message_type == MessageType.SET_CHUNK_SIZE:
-            self._set_chunk_size(_control_value(payload))
-        elif message_type == MessageType.ABORT:
-            stream = self._streams.get(_control_value(payload))
+            if len(payload) < 4:
+                raise ChunkError("bad_control", f"Set Chunk Size of {len(payload)} bytes, 4 needed")
+            self._set_chunk_size(int.from_bytes(payload[:4], "big"))
+        elif message_type == MessageType.ABORT and len(payload) >= 4:
+            stream = self._streams.get(int.from_bytes(payload[:4], "big"))
             if stream is not None and stream.todo:
                 self.partial_bytes -= stream.length - stream.todo
-                stream.todo = 0
-                stream.parts.clear()
+                self._forget(stream)
 
     def _set_chunk_size(self, chunk_size: int) -> None:
         if not 1 <= chunk_size <= 0x7FFFFFFF:
@@ -378,20 +483,17 @@ def _cut_run(
 
 
 @lru_cache(maxsize=8)
-def _max_lengths(limits: Limits) -> list[int]:
+def _max_lengths(limits: Limits, media: bool) -> list[int]:
     """The longest payload accepted, by message type id; shared, because it takes two kilobytes."""
     lengths = [limits.max_command_bytes] * 256
     for message_type in (MessageType.AUDIO, MessageType.VIDEO, MessageType.AGGREGATE):
         lengths[message_type] = limits.max_message_bytes
     for message_type in (MessageType.DATA_AMF0, MessageType.DATA_AMF3):
         lengths[message_type] = limits.max_data_bytes
+    if not media:
+        for message_type in _MEDIA:
+            lengths[message_type] = min(lengths[message_type], limits.max_early_media_bytes)
     return lengths
-
-
-def _control_value(payload: bytes) -> int:
-    if len(payload) < 4:
-        raise ChunkError("bad_control", f"chunk stream control message of {len(payload)} bytes, 4 needed")
-    return int.from_bytes(payload[:4], "big")
 
 
 _write_full = Struct(">HBHBB4s").pack
@@ -403,7 +505,7 @@ def encode_message(
     """A whole message: a fmt 0 header, then fmt 3 continuations that repeat an extended timestamp.
 
     ``timestamp`` (ms) is taken modulo 2**32. Raises ``UsageError`` for a ``csid`` outside 2..65599, a payload
-    over 2**24-1 bytes or a chunk size under 1.
+    over 2**24-1 bytes, a chunk size under 1, a type over 255 or a message stream id over 2**32-1.
     """
     length = len(payload)
     if length > MAX_MESSAGE_LENGTH:
@@ -414,9 +516,18 @@ def encode_message(
     if timestamp >= EXTENDED_TIMESTAMP:
         field = EXTENDED_TIMESTAMP
         extension = timestamp.to_bytes(4, "big")
-    fields = _write_full(
-        field >> 8, field & 0xFF, length >> 8, length & 0xFF, message_type, stream_id.to_bytes(4, "little")
-    )
+    try:
+        fields = _write_full(
+            field >> 8,
+            field & 0xFF,
+            length >> 8,
+            length & 0xFF,
+            message_type,
+            stream_id.to_bytes(4, "little"),
+        )
+    except (OverflowError, error):
+        text = f"type {message_type} or message stream id {stream_id} does not fit its field"
+        raise UsageError(text) from None
     header = _basic_header(0x00, csid) + fields + extension
     if length <= chunk_size:
         return header + payload

@@ -189,11 +189,6 @@ class ClientSession(Session):
         """Tell the server how much we buffer when we play; 0 is the stream id of the connection."""
         self.send_user_control(control.SetBufferLength(stream_id, length_ms))
 
-    def close(self) -> None:
-        """The connection is over, whoever ended it: nothing more is processed."""
-        self.closing = True
-        self._media_streams.clear()  # They hold the session.
-
     # Streams
 
     def create_stream(self, publish_name: str = "") -> int:
@@ -299,7 +294,7 @@ class ClientSession(Session):
         self._events.append(ConnectAccepted(result))
 
     def _refuse_connect(self, status: Status) -> None:
-        self.closing = True
+        self.close()
         self._events.append(ConnectRefused(status))
 
     def _stream_created(self, command: Command, succeeded: bool) -> None:
@@ -328,7 +323,7 @@ class ClientSession(Session):
     # Commands
 
     def _handle_command(self, message: Message) -> None:
-        command = commands.parse_command(message, self.limits)
+        command = self._decode_command(message)
         handler = _COMMANDS.get(command.name)
         if handler is not None:
             handler(self, command, message.stream_id)

@@ -18,7 +18,7 @@ class Limits:
     idle_publisher_timeout: float = 10.0
     """Longest silence (no byte received) of a publisher."""
     partial_message_timeout: float = 20.0
-    """Longest time that an incomplete message may stay without any progress on the connection."""
+    """From the first byte of a message to its last."""
     ping_interval: float = 60.0
     """A peer silent for this long gets a Ping Request; 0 sends none."""
     ping_timeout: float = 30.0
@@ -33,15 +33,22 @@ class Limits:
     max_data_bytes: int = 1024 * 1024
     """Data messages (onMetaData and the like)."""
     max_partial_bytes: int = 12 * 1024 * 1024
-    """All incomplete messages of a connection together."""
+    """Declared lengths of all incomplete messages of several chunks together."""
+    max_early_media_bytes: int = 4096
+    """Audio, video, data and aggregate messages before the first publish is accepted."""
     max_message_streams: int = 8
     max_calls: int = 100
     """Commands before the first publish or play."""
     max_control_messages: int = 100
     """Control messages, and commands after the first publish or play, in a second."""
+    max_command_cost: int = 200
+    """What decoding the peer's commands may cost in a second: 1 each, 1 for 512 bytes, 1 for 8 values. Twice
+    as much may be spent at once."""
     max_messages: int = 5000
     """Messages of any kind in a second, averaged over the burst window below."""
     max_messages_burst: int = 20000
+    max_messages_per_turn: int = 1000
+    """Messages taken in one turn of the caller's loop; the others have to wait for the next."""
     max_stray_media: int = 100
     """Media messages outside a publish that are dropped before the connection is closed."""
     min_window_bytes: int = 64 * 1024
@@ -52,6 +59,9 @@ class Limits:
     """Messages in one aggregate."""
     max_amf_depth: int = 16
     max_amf_values: int = 4096
+    """Values in a data message."""
+    max_command_values: int = 256
+    """Values in a command; a connect of today has less than 60."""
     max_app_bytes: int = 128
     max_name_bytes: int = 256
     max_query_bytes: int = 2048

@@ -27,3 +27,7 @@ class TokenBucket:
         self._updated = now
         self._tokens = tokens - 1 if tokens >= 1 else tokens
         return tokens >= 1
+
+    def debt(self, now: float) -> float:
+        """The seconds until the balance is no longer negative (0: it is not)."""
+        return self.take(0, now)

@@ -38,6 +38,7 @@ from rtmpd.rtmp.handshake import ServerHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.message_stream import MessageStream, MessageStreams, Use
 from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.session import MediaReceiver, Session
 from rtmpd.rtmp.url import split_query
 
@@ -65,8 +66,10 @@ class _Phase(Enum):
 class ServerSession(Session):
     """One client's connection as the server sees it. See ``Session`` for the way in and out.
 
-    ``random_bytes(n)`` gives the handshake its dice. An ``accept_*`` or ``reject_*`` without its request
-    raises ``UsageError``; one that comes after the session has ended for another reason changes nothing.
+    ``random_bytes(n)`` gives the handshake its dice. ``shared_cost`` is what the commands of all connections
+    from one place may cost together (see ``Limits.max_command_cost``): while it is overdrawn, they wait. An
+    ``accept_*`` or ``reject_*`` without its request raises ``UsageError``; one that comes after the session
+    has ended for another reason changes nothing.
     """
 
     def __init__(
@@ -76,8 +79,12 @@ class ServerSession(Session):
         now: float,
         limits: Limits | None = None,
         settings: ServerSettings | None = None,
+        shared_cost: TokenBucket | None = None,
     ) -> None:
         super().__init__(ServerHandshake(random_bytes), limits=limits or Limits(), now=now)
+        self._turn = self.limits.max_messages_per_turn
+        self._reader.expect_media(False)
+        self._shared_cost = shared_cost
         self.settings = settings or ServerSettings()
         self._phase = _Phase.CONNECT
         self._accepted_at = now  # The connection itself; then the latest connect, publish or play.
@@ -93,6 +100,8 @@ class ServerSession(Session):
         The chunk size comes before the result, which is the first message that needs it; ffmpeg copies it.
         ``extra`` joins the result's information object.
         """
+        if self.closing:
+            return
         transaction_id, params = self._take_connect()
         self._send_window_ack_size(self.settings.window_ack_size)
         bandwidth = control.set_peer_bandwidth(self.settings.window_ack_size, BandwidthLimit.DYNAMIC)
@@ -104,6 +113,8 @@ class ServerSession(Session):
 
     def reject_connect(self, code: str, description: str, now: float) -> None:
         """Refuse connect with ``_error``; the connection ends when this has been sent."""
+        if self.closing:
+            return
         transaction_id, _ = self._take_connect()
         self._reply(commands.error(transaction_id, code, description))
         self._refuse(now)
@@ -114,24 +125,33 @@ class ServerSession(Session):
         ``receive`` takes every media and data message of the stream as it is parsed; None has each reported
         as an event of its own.
         """
+        if self.closing:
+            return
         self._asked(stream_id, Use.PUBLISH_ASKED).begin_publish(self)
+        self._reader.expect_media(True)
         self._media_streams[stream_id] = receive or self._report_media
         self._phase = _Phase.SERVING
         self._accept(now)
 
     def reject_publish(self, stream_id: int, code: str, description: str, now: float) -> None:
         """Refuse the publish with onStatus; the connection ends when this has been sent."""
+        if self.closing:
+            return
         self._asked(stream_id, Use.PUBLISH_ASKED).refuse(self, code, description)
         self._refuse(now)
 
     def accept_play(self, stream_id: int, now: float) -> None:
         """Let the play begin; media may follow, which ffmpeg and librtmp discard before this."""
+        if self.closing:
+            return
         self._asked(stream_id, Use.PLAY_ASKED).begin_play(self)
         self._phase = _Phase.SERVING
         self._accept(now)
 
     def reject_play(self, stream_id: int, code: str, description: str, now: float) -> None:
         """Refuse the play with onStatus; the connection ends when this has been sent."""
+        if self.closing:
+            return
         self._asked(stream_id, Use.PLAY_ASKED).refuse(self, code, description)
         self._refuse(now)
 
@@ -155,29 +175,42 @@ class ServerSession(Session):
         """
         if (stream := self._streams.find(stream_id, Use.PUBLISHING)) is not None:
             stream.refuse(self, code, description)
-        self.closing = True
+        self.close()
 
     def end_play(self, stream_id: int, code: str, description: str) -> None:
         """End a play from our side; the connection ends when this has been sent."""
         if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
             stream.refuse(self, code, description)
-        self.closing = True
+        self.close()
 
     # Commands of the connection (section 7.2.1)
 
     def _handle_command(self, message: Message) -> None:
-        command = commands.parse_request(message, self.limits)
-        shown_name = command.name[:_MAX_SHOWN_NAME]
-        if self._phase is _Phase.CONNECT and command.name != "connect":
+        head = commands.parse_head(message)
+        shown_name = head.name[:_MAX_SHOWN_NAME]
+        if self._phase is _Phase.CONNECT and head.name != "connect":
             raise ProtocolError("command_before_connect", f"{shown_name!r} came before connect")
-        self._count_call()
-        handler = _COMMANDS.get(command.name)
+        handler = _COMMANDS.get(head.name)
         if handler is not None:
-            handler(self, command, message.stream_id)
-        elif command.name not in _IGNORED_COMMANDS:
-            self._events.append(CommandReceived(message.stream_id, command))
+            if self._shared_cost is not None and (delay := self._shared_cost.debt(self._now)) > 0:
+                self._wait_for(message, delay)
+                return
+            self._count_call()
+            handler(self, self._decode_command(message), message.stream_id)
+            return
+        self._count_call()
+        if head.name not in _IGNORED_COMMANDS:
+            self._events.append(CommandReceived(message.stream_id, Command(head.name, head.transaction_id)))
             text = f"The method {shown_name!r} is not known here."
-            self._reply(commands.error(command.transaction_id, StatusCode.CALL_FAILED, text))
+            self._reply(commands.error(head.transaction_id, StatusCode.CALL_FAILED, text))
+
+    def _scan_command(self, message: Message) -> commands.ScannedCommand:
+        return commands.scan_request(message, self.limits)
+
+    def _charge(self, cost: int) -> None:
+        if self._shared_cost is not None:
+            self._shared_cost.take(cost, self._now)
+        super()._charge(cost)
 
     def _count_call(self) -> None:
         if self._phase is _Phase.SERVING:
@@ -352,25 +385,36 @@ class ServerSession(Session):
         receive(message, self._now)
         return True
 
-    def _deadlines(self) -> list[tuple[float, ProtocolError]]:
+    def _deadlines(self) -> list[tuple[float, str]]:
         limits = self.limits
         deadlines = super()._deadlines()
         if self._phase is _Phase.CONNECT:
-            word = "handshake" if self._handshake is not None else "connect"
-            kind = HandshakeError if self._handshake is not None else DeadlineExceeded
-            missed = kind(f"{word}_timeout", f"no {word} within {limits.handshake_timeout:g} s")
-            deadlines.append((self._accepted_at + limits.handshake_timeout, missed))
+            reason = "connect_timeout" if self._handshake is None else "handshake_timeout"
+            deadlines.append((self._accepted_at + limits.handshake_timeout, reason))
         elif self._phase is _Phase.REQUEST:
-            text = f"neither publish nor play within {limits.request_timeout:g} s of connect"
-            error = DeadlineExceeded("request_timeout", text)
-            deadlines.append((self._accepted_at + limits.request_timeout, error))
+            deadlines.append((self._accepted_at + limits.request_timeout, "request_timeout"))
         if self._media_streams:
-            silence = limits.idle_publisher_timeout
-            error = DeadlineExceeded("publisher_idle", f"the publisher sent nothing for {silence:g} s")
             # An encoder may take longer to its first frame than between two of them.
             first = self._accepted_at + limits.first_media_timeout
-            deadlines.append((max(first, self._last_received + silence), error))
+            silent = self._last_received + limits.idle_publisher_timeout
+            deadlines.append((max(first, silent), "publisher_idle"))
         return deadlines
+
+    def _missed(self, reason: str) -> ProtocolError:
+        limits = self.limits
+        match reason:
+            case "handshake_timeout":
+                return HandshakeError(reason, f"no handshake within {limits.handshake_timeout:g} s")
+            case "connect_timeout":
+                return DeadlineExceeded(reason, f"no connect within {limits.handshake_timeout:g} s")
+            case "request_timeout":
+                text = f"neither publish nor play within {limits.request_timeout:g} s of connect"
+                return DeadlineExceeded(reason, text)
+            case "publisher_idle":
+                silence = limits.idle_publisher_timeout
+                return DeadlineExceeded(reason, f"the publisher sent nothing for {silence:g} s")
+            case _:
+                return super()._missed(reason)
 
     def _take_connect(self) -> tuple[float, ConnectParams]:
         request = self._connect_asked
@@ -384,7 +428,7 @@ class ServerSession(Session):
         self._answered(now)
 
     def _refuse(self, now: float) -> None:
-        self.closing = True
+        self.close()
         self._answered(now)
 
     def _reply(self, reply: Command) -> None:

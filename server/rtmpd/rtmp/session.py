@@ -4,10 +4,13 @@ A Session owns no clock, socket or dice. Bytes and a clock reading go in with ``
 out of ``events_received`` and bytes of ``data_to_send``. Peer input never raises: a violation ends the
 session with a ``SessionFailed`` event. Calling a method out of turn is our own bug and raises ``UsageError``.
 
+What the same bytes mean does not depend on how they are cut: a message is processed before a later one is
+looked at, and an error counts when everything before it has been processed.
+
 Reasons of ``SessionFailed`` made here (others come from the parsers): ``control_rate`` too many control
-messages or commands a second, ``stray_media`` media outside any stream, ``idle`` no answer to a ping,
-``partial_message_timeout`` a message begun and never finished, ``eof_in_handshake`` the peer left before it
-spoke RTMP.
+messages or commands a second, ``command_rate`` commands that cost too much to decode, ``stray_media`` media
+outside any stream, ``idle`` no answer to a ping, ``partial_message_timeout`` a message begun and never
+finished, ``eof_in_handshake`` the peer left before it spoke RTMP.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from collections.abc import Callable
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, UsageError
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.chunks import ChunkReader, ChunkWriter
-from rtmpd.rtmp.commands import Command, serialize_command
+from rtmpd.rtmp.commands import Command, ScannedCommand, scan_command, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, DEFAULT_WINDOW_SIZE, MessageType
 from rtmpd.rtmp.events import Event, HandshakeCompleted, SessionClosed, SessionFailed
 from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
@@ -31,6 +34,11 @@ MediaReceiver = Callable[[Message, float], object]
 _AUDIO = int(MessageType.AUDIO)
 _DATA = int(MessageType.DATA_AMF0)
 _MEDIA = frozenset({_AUDIO, int(MessageType.VIDEO), _DATA})
+_ANY_NUMBER = 1 << 30
+_BYTES_A_TOKEN = 512
+_VALUES_A_TOKEN = 8
+_HELD_MESSAGE_BYTES = 128
+"""What a held message takes beside its payload."""
 
 
 class Session:
@@ -38,8 +46,8 @@ class Session:
 
     Attributes for the caller: ``bytes_received`` (handshake included), ``messages_received``, ``closing``
     (nothing more is processed; send what ``data_to_send`` gives, then close), ``awaiting_answer`` (a request
-    event is unanswered: stop reading from the socket until it is), ``throttle_delay`` (seconds to stop
-    reading for, because the peer sends more messages a second than it may).
+    event is unanswered: stop reading from the socket until it is). When ``take_throttle`` gives a delay, stop
+    reading, and go on with ``resume`` when it is over.
     """
 
     def __init__(self, handshake: ServerHandshake | ClientHandshake, *, limits: Limits, now: float) -> None:
@@ -48,13 +56,20 @@ class Session:
         self.messages_received = 0
         self.closing = False
         self.awaiting_answer = False
-        self.throttle_delay = 0.0
         self._handshake: ServerHandshake | ClientHandshake | None = handshake
         self._reader = ChunkReader(limits)
         self._writer = ChunkWriter()
         self._events: list[Event] = []
         self._output: list[bytes] = []
         self._held: list[Message] = []
+        """Parsed, and put off until a request is answered or ``resume`` is called."""
+        self._unread: list[bytes] = []
+        """Received while that lasts."""
+        self._throttle: float | None = None
+        self._put_off = False
+        self._turn = _ANY_NUMBER
+        """How many messages are taken in one turn."""
+        self._waits_since = now
         self._media_streams: dict[int, MediaReceiver] = {}
         self._now = now
         self._last_received = now
@@ -65,6 +80,7 @@ class Session:
         self._window_sent = 0
         self._message_budget = TokenBucket(limits.max_messages, limits.max_messages_burst, now)
         self._control_budget = TokenBucket(limits.max_control_messages, limits.max_control_messages, now)
+        self._command_budget = TokenBucket(limits.max_command_cost, 2 * limits.max_command_cost, now)
         self._ping_budget = TokenBucket(limits.max_pings, limits.max_pings, now)
 
     # In
@@ -78,20 +94,25 @@ class Session:
         self._ping_sent_at = None
         self.bytes_received += len(data)
         try:
-            if self._handshake is not None:
-                data = self._continue_handshake(self._handshake, data)
-            messages = self._reader.receive_data(data)
-            if messages:
-                self.messages_received += len(messages)
-                self.throttle_delay = self._message_budget.take(len(messages), now)
-                if self.awaiting_answer:
-                    self._held += messages
-                else:
-                    self._process(messages)
+            if self.awaiting_answer or self._put_off:
+                self._unread.append(data)
+            else:
+                if self._handshake is not None:
+                    data = self._continue_handshake(self._handshake, data)
+                self._read(data)
             # Also in the middle of a message: one may be longer than the window its sender waits for.
-            self._acknowledge()
+            if not self.closing:
+                self._acknowledge()
         except ProtocolError as error:
             self.fail(error)
+
+    def resume(self, now: float) -> None:
+        """Go on with what was put off; when the delay that ``take_throttle`` gave is over."""
+        if self.closing or not self._put_off:
+            return
+        self._now = now
+        self._put_off = False
+        self._go_on()
 
     def receive_eof(self) -> None:
         """The peer closed its side; one that never sent a byte (a health check) has done nothing wrong."""
@@ -101,12 +122,13 @@ class Session:
             error = HandshakeError("eof_in_handshake", "the peer left before the handshake was complete")
             self.fail(error)
             return
-        self.closing = True
+        self.close()
         self._events.append(SessionClosed())
 
     def reading_resumed(self, now: float) -> None:
         """Nothing was read for a while: the peer is not late with what it sent in the meantime."""
         self._now = now
+        self._reader.postpone(now - self._last_received)
         self._last_received = now
 
     def handle_timeout(self, now: float) -> None:
@@ -114,9 +136,9 @@ class Session:
         if self.closing or self.awaiting_answer:
             return
         self._now = now
-        for deadline, error in self._deadlines():
+        for deadline, reason in self._deadlines():
             if deadline <= now:
-                self.fail(error)
+                self.fail(self._missed(reason))
                 return
         ping_at = self._ping_at()
         if ping_at is not None and ping_at <= now:
@@ -129,8 +151,31 @@ class Session:
     def quiet(self) -> bool:
         """Nothing to act on: no event, nothing to send, nobody to make wait."""
         return not (
-            self._events or self._output or self.closing or self.awaiting_answer or self.throttle_delay
+            self._events or self._output or self.closing or self.awaiting_answer or self._throttle is not None
         )
+
+    @property
+    def throttled(self) -> bool:
+        """``take_throttle`` has a delay to give."""
+        return self._throttle is not None
+
+    def take_throttle(self) -> float | None:
+        """Seconds to stop reading for, then ``resume``; None unless a delay has begun since the last call.
+
+        The peer sends more than it may; or, with 0, its next messages wait for the next turn of the loop.
+        """
+        delay, self._throttle = self._throttle, None
+        return delay
+
+    @property
+    def partial_bytes(self) -> int:
+        """Bytes held of unfinished messages, and of all that waits for an answer or for ``resume``."""
+        reader = self._reader
+        size = reader.partial_bytes + reader.buffered
+        if self._held or self._unread:
+            size += sum(len(message.payload) + _HELD_MESSAGE_BYTES for message in self._held)
+            size += sum(map(len, self._unread))
+        return size
 
     def events_received(self) -> list[Event]:
         """Everything that happened since the last call, in order."""
@@ -170,8 +215,16 @@ class Session:
     def fail(self, error: ProtocolError) -> None:
         """End the session; ``SessionFailed`` is the last event."""
         if not self.closing:
-            self.closing = True
+            self.close()
             self._events.append(SessionFailed(error))
+
+    def close(self) -> None:
+        """Process nothing from here on, and let go of what is held; what is queued may still be sent."""
+        self.closing = True
+        self._media_streams.clear()  # The loop over the messages of a read may be in their midst.
+        self._held.clear()
+        self._unread.clear()
+        self._reader.clear()
 
     # For the two sides
 
@@ -186,26 +239,54 @@ class Session:
         """The receiver of streams that have no other: media becomes its own event."""
         self._events.append(message)
 
-    def _handshake_completed(self) -> None:
-        """Queue what this side says first after the handshake."""
+    def _handle_ignored(self, message: Message) -> None:
+        """A message of a type that means nothing here, or an empty one."""
+
+    def _decode_command(self, message: Message) -> Command:
+        """Decode a command message when its sender has paid for that. Raises ProtocolError."""
+        self._charge(1 + len(message.payload) // _BYTES_A_TOKEN)
+        scanned = self._scan_command(message)
+        self._charge(scanned.values // _VALUES_A_TOKEN)
+        return scanned.decode()
+
+    def _scan_command(self, message: Message) -> ScannedCommand:
+        return scan_command(message, self.limits)
+
+    def _charge(self, cost: int) -> None:
+        """Take ``cost`` from what the peer's commands may cost in a second."""
+        if self._command_budget.take(cost, self._now) > 0:
+            limit = self.limits.max_command_cost
+            raise ProtocolError("command_rate", f"commands that cost more than {limit} to decode in a second")
+
+    def _wait_for(self, message: Message, seconds: float) -> None:
+        """Process ``message``, and what follows it, when ``resume`` is called; not before ``seconds``."""
+        self._held.append(message)
+        self._slow_down(seconds)
+        self._put_off = True
 
     def _handle_user_control(self, event: control.UserControl) -> None:
         """Act on an event that is not a ping."""
 
-    def _deadlines(self) -> list[tuple[float, ProtocolError]]:
-        """Each running deadline with the error that missing it makes."""
-        deadlines: list[tuple[float, ProtocolError]] = []
+    def _deadlines(self) -> list[tuple[float, str]]:
+        """Each running deadline, and the reason of the failure to meet it."""
+        deadlines: list[tuple[float, str]] = []
         if self._ping_sent_at is not None:
-            error = DeadlineExceeded("idle", f"no answer to a ping for {self.limits.ping_timeout:g} s")
-            deadlines.append((self._ping_sent_at + self.limits.ping_timeout, error))
+            deadlines.append((self._ping_sent_at + self.limits.ping_timeout, "idle"))
         if self._reader.partial_bytes or self._reader.buffered:
-            error = DeadlineExceeded("partial_message_timeout", "a message was begun and never finished")
-            deadlines.append((self._last_received + self.limits.partial_message_timeout, error))
+            began = self._reader.oldest()
+            deadlines.append((began + self.limits.partial_message_timeout, "partial_message_timeout"))
         return deadlines
+
+    def _missed(self, reason: str) -> ProtocolError:
+        """The error for a deadline of ``_deadlines``."""
+        if reason == "idle":
+            return DeadlineExceeded(reason, f"no answer to a ping for {self.limits.ping_timeout:g} s")
+        return DeadlineExceeded(reason, "a message was begun and never finished")
 
     def _hold(self) -> None:
         """Stop processing until the request just reported is answered."""
         self.awaiting_answer = True
+        self._waits_since = self._now
 
     def _answered(self, now: float) -> None:
         """Go on with what arrived while a request waited for its answer."""
@@ -214,13 +295,9 @@ class Session:
         self.awaiting_answer = False
         self._now = now
         self._last_received = now  # The peer could not be heard while we made it wait.
-        held, self._held = self._held, []
-        if self.closing:
-            return
-        try:
-            self._process(held)
-        except ProtocolError as error:
-            self.fail(error)
+        self._reader.postpone(now - self._waits_since)
+        if not (self.closing or self._put_off):
+            self._go_on()
 
     # Inside
 
@@ -233,8 +310,39 @@ class Session:
             return b""
         self._handshake = None
         self._events.append(HandshakeCompleted(handshake.digest))
-        self._handshake_completed()
         return handshake.leftover()
+
+    def _read(self, data: bytes) -> None:
+        """Parse and process, until a request waits for its answer or it is another connection's turn."""
+        reader = self._reader
+        while True:
+            messages = reader.receive_data(data, self._now, self._turn)
+            count = len(messages)
+            if count:
+                self.messages_received += count
+                self._charge_messages(count)
+                self._process(messages)
+            if not reader.more or self.awaiting_answer or self.closing:
+                return
+            if count >= self._turn:
+                self._put_off = True
+                self._slow_down(0.0)
+            if self._put_off:
+                return
+            data = b""
+
+    def _go_on(self) -> None:
+        """Process what was put off, then what was received meanwhile."""
+        held, self._held = self._held, []
+        try:
+            self._process(held)
+            if not (self.awaiting_answer or self._put_off or self.closing):
+                data = b"".join(self._unread)
+                self._unread.clear()
+                if data or self._reader.more:
+                    self._read(data)
+        except ProtocolError as error:
+            self.fail(error)
 
     def _process(self, messages: list[Message]) -> None:
         """THE hot loop of a connection: media of an open stream goes straight to whoever takes it."""
@@ -245,11 +353,11 @@ class Session:
             if receive is not None and message.type in _MEDIA:
                 receive(message, now)
                 continue
-            self._dispatch(message)
-            if self.awaiting_answer:
-                self._held += messages[index + 1 :]
+            if self.closing:  # What took the last message may have ended the session.
                 return
-            if self.closing:
+            self._dispatch(message)
+            if self.awaiting_answer or self._put_off:
+                self._held += messages[index + 1 :]
                 return
 
     def _dispatch(self, message: Message) -> None:
@@ -265,13 +373,14 @@ class Session:
             self._process([Message(_DATA, message.timestamp, message.stream_id, payload)])
         elif type_ == MessageType.AGGREGATE:
             parts = control.split_aggregate(message, self.limits.max_aggregate_parts)
-            self.throttle_delay = self._message_budget.take(len(parts), self._now)
+            self._charge_messages(len(parts))
             self._process(parts)
         elif type_ == MessageType.ACKNOWLEDGEMENT:
             pass  # Nobody may stall our output by not acknowledging, nor speed it up by doing so.
         elif type_ < _AUDIO:
             self._handle_control(message)
-        # Shared objects and unknown types are ignored: closing on them breaks real encoders.
+        else:  # Shared objects and unknown types: closing on them breaks real encoders.
+            self._handle_ignored(message)
 
     def _handle_control(self, message: Message) -> None:
         self._count_control()
@@ -294,6 +403,15 @@ class Session:
             self._ack_window = window
         elif window != self._window_sent:
             self._send_window_ack_size(window)
+
+    def _charge_messages(self, count: int) -> None:
+        delay = self._message_budget.take(count, self._now)
+        if delay > 0:
+            self._slow_down(delay)
+
+    def _slow_down(self, seconds: float) -> None:
+        self._throttle = seconds if self._throttle is None else max(seconds, self._throttle)
+        self._last_received = max(self._last_received, self._now + seconds)  # It cannot be heard until then.
 
     def _count_control(self) -> None:
         """Charge one message that makes us work out of proportion to its size."""
