@@ -1,6 +1,6 @@
 """A player far away on a fast line: does it cost throughput that the kernel may hold little for a peer?
 
-The server and a publisher are at one end of a line of 200 Mbit/s and 50 ms each way, one player at the other
+The server and a publisher are at one end of a line of 100 Mbit/s and 50 ms each way, one player at the other
 end, behind more than a megabyte under way. The server runs as it is, and with the kernel's own limit
 (``TCP_NOTSENT_LOWAT`` unset), in turns. Needs root, for the line: see ``lossy_link.py``.
 """
@@ -33,8 +33,8 @@ _LAUNCH_UNLIMITED: Final = "from rtmpd.net import socket_options as o; o.UNSENT_
 
 def main(
     delay_ms: Annotated[float, typer.Option(min=0.0, help="One way.")] = 50.0,
-    rate: Annotated[float, typer.Option(min=1e6, help="Bit/s of the line.")] = 200e6,
-    bitrate: Annotated[int, typer.Option(min=1_000_000, help="Bit/s of the stream.")] = 120_000_000,
+    rate: Annotated[float, typer.Option(min=1e6, help="Bit/s of the line.")] = 100e6,
+    bitrate: Annotated[int, typer.Option(min=1_000_000, help="Bit/s of the stream.")] = 60_000_000,
     loss: Annotated[float, typer.Option(min=0.0, max=0.5, help="Share of packets that vanish.")] = 0.0,
     quick: common.Quick = False,
     repeat: common.Repeat = common.DEFAULT_REPEAT,
