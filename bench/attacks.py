@@ -31,7 +31,7 @@ import hostile.doors
 import hostile.memory  # noqa: F401 - each enters its attacks into the list
 import servers
 import typer
-from hostile.judging import Judge, Verdict, lower_priority
+from hostile.judging import Judge, Verdict
 from hostile.scene import ATTACKS, Attack
 from hostile.target import Place
 
@@ -43,6 +43,7 @@ def main(
     only: Annotated[
         list[str] | None, typer.Option("--only", help="Names of attacks; may be given more than once.")
     ] = None,
+    way: Annotated[str, typer.Option("--way", help="Only beside, or only rounds; empty for both.")] = "",
     show: Annotated[bool, typer.Option("--list", help="Show the attacks and what each does.")] = False,
     quick: Annotated[
         bool, typer.Option("--quick", help="A selection that takes three minutes, latency not judged.")
@@ -64,14 +65,17 @@ def main(
     ]
     _prepare(load_core)
     judge = Judge(Place(rtmpd.absolute(), server_core), load_core, latency=not quick)
-    verdicts = []
-    for attack, kind in _ways(chosen, quick=quick):
-        print(f"{attack.name}, {kind} ...", file=sys.stderr, flush=True)
-        judged = judge.in_rounds(attack) if kind == "rounds" else judge.beside_canary(attack)
-        verdict = asyncio.run(judged)
-        verdicts.append(verdict)
-        _print(verdict)
-    _finish(verdicts, common.named("attacks", quick), servers.versions([common.RTMPD], rtmpd.absolute()))
+    verdicts: list[Verdict] = []
+    try:
+        for attack, kind in _ways(chosen, quick=quick):
+            if way in ("", kind):
+                print(f"{attack.name}, {kind} ...", file=sys.stderr, flush=True)
+                judged = judge.in_rounds(attack) if kind == "rounds" else judge.beside_canary(attack)
+                verdicts.append(asyncio.run(judged))
+                _print(verdicts[-1])
+    finally:
+        versions = servers.versions([common.RTMPD], rtmpd.absolute())
+        _finish(verdicts, common.named("attacks", quick), versions)
     raise typer.Exit(0 if all(verdict.passed for verdict in verdicts) else 1)
 
 
@@ -87,7 +91,6 @@ def _prepare(load_core: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    lower_priority()
 
 
 def _ways(attacks: list[Attack], *, quick: bool) -> list[tuple[Attack, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
+import subprocess
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -27,6 +27,8 @@ _RSS_SHARE, _RSS_BYTES = 0.05, 5_000_000
 _TRACED_SHARE, _TRACED_BYTES = 0.02, 200_000
 _PATIENCE: Final = 90.0
 """Seconds beyond its own that an attack may take."""
+_TROUBLES: Final = (RuntimeError, OSError, TimeoutError, subprocess.SubprocessError)
+"""What ends an attack's performance, and is told as what became of it."""
 _RSS_INTERVAL: Final = 0.2
 _NAMED: Final = 5
 """Classes that a finding names, of those with more objects."""
@@ -80,7 +82,7 @@ class Judge:
         try:
             calm = await self._calm_run(attack if self._latency else _NO_ATTACK)
             await self._attacked_run(attack, calm, verdict)
-        except (RuntimeError, OSError, TimeoutError) as error:
+        except _TROUBLES as error:
             verdict.error = str(error) or type(error).__name__
         return verdict
 
@@ -99,7 +101,7 @@ class Judge:
                     series.append(len(page))
                     held.append(page["rtmpd_memory_held_bytes{}"])
                     looks.append(target.look_inside())
-        except (RuntimeError, OSError, TimeoutError) as error:
+        except _TROUBLES as error:
             verdict.error = str(error) or type(error).__name__
         else:
             verdict.findings = compare(looks, held, series)
@@ -242,8 +244,3 @@ def compare(looks: list[Inside], held: Sequence[float], series: Sequence[int]) -
         Finding("series", series[-1], most=series[0]),
         Finding(f"objects more ({worst or 'none'})", sum(grown.values()), most=0),
     ]
-
-
-def lower_priority() -> None:
-    """The attackers share a core with the canaries, whose latency is the measure."""
-    os.nice(5)

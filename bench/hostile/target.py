@@ -19,8 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from hostile.looked_into import Inside
 
 _WINDOW: Final = Path(__file__).with_name("looked_into.py")
-_START_TIMEOUT: Final = 20.0
-_STOP_TIMEOUT: Final = 10.0
+_START_TIMEOUT: Final = 60.0
+_STOP_TIMEOUT: Final = 60.0
+"""A gigabyte takes the kernel seconds to give back, on a busy machine."""
 _QUIET_TIMEOUT: Final = 12.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")

@@ -6,8 +6,10 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import attacks
+import memory_graph
 import pytest
 from hostile import judging
 from hostile.looked_into import Inside
@@ -57,6 +59,14 @@ class TestRounds:
         assert broken([*looks, inside(files=11, Stream=1)]) == ["files"]
         assert broken([*looks, inside(Stream=1)], held=[0.0] * 9 + [1.0]) == ["budget"]
         assert broken([*looks, inside(Stream=1)], series=[70] * 9 + [71]) == ["series"]
+
+
+def test_memory_is_drawn_before_and_after() -> None:
+    document = memory_graph.draw({"closed_mid_message": ([60.0, 400.0, 860.0], [60.0, 70.0, 70.0])})
+    root = ET.fromstring(document)
+    lines = root.findall(".//{http://www.w3.org/2000/svg}polyline")
+    assert [len(line.attrib["points"].split()) for line in lines] == [3, 3]
+    assert "closed mid message" in document
 
 
 class TestAttacks:
