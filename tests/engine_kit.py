@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, RtmpWire
+from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, RtmpWire, is_for
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import EngineLimits, Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.rtmp import amf
 from rtmpd.rtmp.messages import Message
 
@@ -68,12 +69,15 @@ class NamedWire:
     """A wire format that can be read: ``name@timestamp`` and a space; pads to the payload's size."""
 
     tag: str = ""
+    tracks: TrackChoice = DEFAULT
 
     @property
     def for_frames(self) -> NamedWire:
         return self
 
     def encode(self, packet: Packet) -> bytes:
+        if not is_for(packet, self.tracks):
+            return b""
         word = f"{self.tag}{name_of(packet.kind, packet.payload)}@{packet.timestamp}"
         return word.encode().ljust(len(packet.payload), b".") + b" "
 
@@ -212,5 +216,7 @@ class House:
 def message(timestamp: int, payload: bytes) -> Message:
     """A message whose type follows from its first byte, as far as the payloads of these tests go."""
     first = payload[:1]
-    kind = DATA if first == b"\x02" else AUDIO if first.endswith((b"\x2f", b"\xaf", b"\x9f")) else VIDEO
+    kind = (
+        DATA if first == b"\x02" else AUDIO if first.endswith((b"\x2f", b"\xaf", b"\x9f", b"\x95")) else VIDEO
+    )
     return Message(kind, timestamp & 0xFFFFFFFF, 1, payload)

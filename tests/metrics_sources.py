@@ -7,6 +7,7 @@ from typing import Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from rtmpd.engine.health import Health
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
 from rtmpd.net.relay import RelayState, RelayStatus
@@ -21,6 +22,7 @@ class FakeStream:
 
     stats: StreamStats = field(default_factory=StreamStats)
     publication: object | None = "somebody"
+    health: Health = field(default_factory=Health)
     subscriptions: list[object] = field(default_factory=list)
 
     @property

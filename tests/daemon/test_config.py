@@ -98,16 +98,17 @@ def test_conversions_pass_every_value_on():
             "stream.headers.max_header_bytes=2000",
             "stream.headers.max_tracks=9",
             "stream.headers.max_total_bytes=3000",
+            "stream.headers.max_updates=5",
+            "stream.headers.absent_after=12s",
+            "stream.max_track_choices=10",
             "stream.gop.max_bytes=70000",
-            "stream.gop.max_ms=6",
-            "stream.gop.max_packets=7",
             "stream.gop.audio_ms=8",
         ],
     ).config
-    gop = GopLimits(max_bytes=70000, max_ms=6, max_packets=7, audio_ms=8)
+    gop = GopLimits(max_bytes=70000, audio_ms=8)
     ceiling = config.memory.ceiling(2**40)
     assert config.to_engine_limits(ceiling) == EngineLimits(
-        1, 2, 3, 4, 32 * 2**20, HeaderLimits(2000, 9, 3000), gop
+        1, 2, 3, 4, 10, 32 * 2**20, HeaderLimits(2000, 9, 3000, 5, 12.0), gop
     )
 
 

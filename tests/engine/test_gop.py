@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet
 from rtmpd.engine.segment import Encoding, Segment
 from rtmpd.engine.stats import ServerStats, StreamStats
 from rtmpd.media.tags import CODED_FRAME, KEYFRAME
+from rtmpd.media.tracks import DEFAULT, TrackChoice
 
 
 def key(timestamp: int, size: int = 10) -> Packet:
@@ -67,17 +67,20 @@ def test_audio_that_jumps_back_starts_over() -> None:
     assert Cache().feed(audio(500), audio(520), audio(0), audio(20)) == [0, 20]
 
 
-@pytest.mark.parametrize(
-    "limits",
-    [
-        GopLimits(max_ms=100),
-        GopLimits(max_packets=3),
-        GopLimits(max_bytes=3 * (10 + PACKET_OVERHEAD_BYTES)),
-    ],
-    ids=["time", "packets", "bytes"],
-)
-def test_a_gop_too_long_falls_back_to_its_keyframe(limits: GopLimits) -> None:
-    cache = Cache(limits)
+def test_bytes_alone_bound_a_gop() -> None:
+    # A minute at 2 Mbit/s with audio at 128 kbit/s.
+    video, sound = 2_000_000 // 8 // 30, 128_000 // 8 // 47
+    cache = Cache()
+    cache.feed(key(0, 10 * video))
+    for second in range(60):
+        cache.feed(*[frame(second * 1000 + at * 33, video) for at in range(30)])
+        cache.feed(*[audio(second * 1000 + at * 21, sound) for at in range(47)])
+    assert cache.gop.whole
+    assert len(cache.gop.packets) == 1 + 60 * (30 + 47)
+
+
+def test_a_gop_too_large_falls_back_to_its_keyframe() -> None:
+    cache = Cache(GopLimits(max_bytes=3 * (10 + PACKET_OVERHEAD_BYTES)))
     assert cache.feed(key(0), frame(40), frame(80)) == [0, 40, 80]
     assert cache.feed(frame(120), audio(130), frame(160)) == [0]
     assert (cache.gop.has_keyframe, cache.gop.whole) == (True, False)
@@ -134,6 +137,7 @@ class Wire:
 
     tag: bytes = b""
     empty_for: int = 0
+    tracks: TrackChoice = DEFAULT
 
     @property
     def for_frames(self) -> Wire:
@@ -145,6 +149,8 @@ class Wire:
 
 class Written:
     """A wire format whose images are what a test says that live players were written."""
+
+    tracks: TrackChoice = DEFAULT
 
     def __init__(self) -> None:
         self.encoding = Encoding(self)
@@ -240,7 +246,7 @@ def test_audio_that_has_left_the_cache_is_not_sent() -> None:
 
 
 def test_many_small_images_become_few_and_large_ones_stay_as_they_are() -> None:
-    cache, wire = Cache(GopLimits(max_ms=100_000)), Written()
+    cache, wire = Cache(), Written()
     large = bytes(100_000)
     wire.live(cache, key(0), large)
     expected = large
@@ -274,7 +280,7 @@ PACKETS = st.builds(
 
 @given(st.lists(PACKETS, max_size=60))
 def test_whatever_comes_the_cache_holds_no_half_gop_and_keeps_its_limits(packets: list[Packet]) -> None:
-    limits = GopLimits(max_bytes=20_000, max_ms=200, max_packets=10, audio_ms=50)
+    limits = GopLimits(max_bytes=20_000, audio_ms=50)
     cache = Cache(limits)
     for packet in packets:
         cache.gop.append(packet)
@@ -283,7 +289,6 @@ def test_whatever_comes_the_cache_holds_no_half_gop_and_keeps_its_limits(packets
         assert not video or held[0].flags & KEYFRAME
         assert cache.gop.has_keyframe == bool(video)
         assert cache.gop.whole or len(video) <= 1
-        assert len(held) <= limits.max_packets
         assert sum(len(held_packet.payload) for held_packet in held) <= limits.max_bytes
         assert cache.gop.charged_bytes >= sum(len(held_packet.payload) for held_packet in held)
     cache.gop.clear()

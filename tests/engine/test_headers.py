@@ -105,3 +105,33 @@ def test_clearing_forgets_all_and_no_version_comes_twice(cache: HeaderCache, bud
     assert cache.packets(0) == []
     assert cache.version > version
     assert budget.used == 0
+
+
+def test_metadata_of_a_codec_is_kept_by_name(cache: HeaderCache) -> None:
+    def named(name: str, value: bytes = b"\x05") -> Packet:
+        return video(b"\x84hvc1\x02" + len(name).to_bytes(2, "big") + name.encode() + value)
+
+    cache.store(video(HEVC_HEADER))
+    assert cache.store(named("colorInfo")) is Stored.NEW
+    assert cache.store(named("other")) is Stored.NEW
+    assert cache.store(named("colorInfo", b"\x06")) is Stored.CHANGED
+    payloads = [packet.payload for packet in cache.packets(0)]
+    assert payloads == [named("colorInfo", b"\x06").payload, named("other").payload, HEVC_HEADER]
+
+
+def test_it_knows_what_would_change_nothing(cache: HeaderCache) -> None:
+    for packet in (audio(AAC_HEADER), metadata(b"m")):
+        assert not cache.holds(packet)
+        cache.store(packet)
+        assert cache.holds(packet)
+    assert not cache.holds(audio(AAC_HEADER + b"x"))
+
+
+def test_the_memory_of_what_is_forgotten_is_given_back(cache: HeaderCache, budget: MemoryBudget) -> None:
+    cache.store(video(AVC_HEADER))
+    cache.store(audio(AAC_HEADER))
+    cache.forget_track(VIDEO, 0, "avc1")
+    assert len(cache.packets(0)) == 2
+    cache.forget_track(VIDEO, 0, "h263")
+    assert [packet.payload for packet in cache.packets(0)] == [AAC_HEADER]
+    assert budget.header_bytes == len(AAC_HEADER)

@@ -17,6 +17,7 @@ from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import ResourceExhausted
+from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.rtmp.messages import Message
 
 POLICY = SlowPlayerPolicy(
@@ -30,6 +31,7 @@ class RecordingWire:
 
     tag: int
     packets: list[Packet] = field(default_factory=list, compare=False)
+    tracks: TrackChoice = DEFAULT
 
     @property
     def for_frames(self) -> RecordingWire:
@@ -106,9 +108,7 @@ class CheckingSink:
 class Engine(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
-        limits = EngineLimits(
-            gop=GopLimits(max_bytes=6000, max_ms=400, max_packets=20, audio_ms=100), memory_bytes=70_000
-        )
+        limits = EngineLimits(gop=GopLimits(max_bytes=6000, audio_ms=100), memory_bytes=70_000)
         self.house = House(limits)
         self.wires = [RecordingWire(0), RecordingWire(1)]
         self.publication: Publication | None = None

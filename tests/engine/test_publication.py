@@ -10,6 +10,7 @@ from engine_kit import (
     House,
     inter,
     keyframe,
+    message,
     metadata,
     sound,
 )
@@ -17,7 +18,7 @@ from engine_kit import (
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import UsageError
-from rtmpd.rtmp.amf import encode_values
+from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.messages import Message
 
 
@@ -53,13 +54,13 @@ def test_a_step_back_is_a_step_back_not_a_wrap(house: House) -> None:
 
 
 def test_obs_ends_its_sequence_at_0_and_time_does_not_follow(house: House) -> None:
-    # quirk(obs): SequenceEnd is stamped 0 (protocol 2.10).
+    # quirk(obs): SequenceEnd is stamped 0 (protocol 2.10); players are told the time of the last frame.
     far = 0x90000000
     sink, _ = house.play()
     publication = house.publish()
     house.send_headers(publication, far)
     house.send(publication, (far, keyframe()), (0, AVC_END), (far + 40, inter()))
-    assert sink.words[-3:] == [f"K@{far}", f"END@{2**32}", f"P@{far + 40}"]
+    assert sink.words[-3:] == [f"K@{far}", f"END@{far}", f"P@{far + 40}"]
     assert publication.stream.stats.timestamp_regressions == 0
     assert publication.stream.stats.video_timestamp == far + 40
 
@@ -183,3 +184,106 @@ def test_what_a_publisher_says_of_sample_access_stays_here(house: House) -> None
     publication.receive(Message(18, 0, 1, encode_values("|RtmpSampleAccess", False, False)), 0.0)
     house.loop.run()
     assert sink.take() == ""
+
+
+def test_clearing_metadata_does_not_overtake_it(house: House) -> None:
+    house.play()
+    publication = house.publish()
+    publication.receive(message(0, metadata(width=1.0)), 0.0)
+    publication.receive(Message(18, 0, 1, encode_values("@clearDataFrame", "onMetaData")), 0.0)
+    house.loop.run()
+    assert house.play()[0].take() == ""
+
+
+def test_metadata_has_a_rate(house: House) -> None:
+    publication = house.publish()
+    large = encode_values("onMetaData", EcmaArray(text="x" * 4066))
+    assert len(large) == 4096
+    for number in range(100):
+        house.loop.now = number / 50
+        house.send(publication, (0, large))
+    # A burst of eight, then four a second.
+    assert house.stats.drops == {"header_rate": 100 - 8 - 7}
+
+
+def test_small_metadata_may_come_often(house: House) -> None:
+    # quirk(gstreamer): 26 in two seconds.
+    publication = house.publish()
+    house.send(publication, *[(0, metadata(width=float(number))) for number in range(40)])
+    assert house.stats.drops == {}
+    house.send(publication, *[(0, metadata(width=float(number))) for number in range(40)])
+    assert house.stats.drops == {"header_rate": 80 - 57}
+
+
+def test_new_headers_have_a_rate_and_repeated_ones_have_none(house: House) -> None:
+    publication = house.publish()
+    house.send(publication, *[(0, AVC_HEADER + bytes((number,))) for number in range(100)])
+    assert house.stats.drops == {"header_rate": 100 - 4 - 4 * 16}
+    house.send(publication, (0, AVC_HEADER + bytes((67,))))
+    assert house.stats.drops == {"header_rate": 100 - 4 - 4 * 16}
+    house.loop.now = 1.0
+    house.send(publication, *[(0, AVC_HEADER + bytes((number,))) for number in range(5)])
+    assert house.stats.drops == {"header_rate": 100 - 4 - 4 * 16 + 1}
+
+
+def test_a_frame_of_another_codec_drops_the_header_that_describes_it_no_more(house: House) -> None:
+    sink = house.play()[0]
+    publication = house.publish()
+    house.send(publication, (0, AAC_HEADER), (0, sound()), (20, b"\x2f\xffmp3"))
+    assert house.stream.stats.audio_codec == ".mp3"
+    assert "AAC" not in house.play()[0].take()
+    assert sink.take().startswith("AAC@0 a@0 ")
+    house.send(publication, (40, AAC_HEADER), (40, sound()))
+    assert house.play()[0].take() == "AAC@40 a@40"
+    assert (house.stream.stats.audio_codec, house.stream.stats.audio_sample_rate) == ("mp4a", 44100)
+
+
+@pytest.mark.parametrize("frame", [b"\x12\0h263", b"\x91vp09\x82"], ids=["h263", "vp9"])
+def test_a_keyframe_of_another_codec_drops_the_header_too(house: House, frame: bytes) -> None:
+    publication = house.publish()
+    house.send(publication, (0, AVC_HEADER), (0, keyframe()), (40, frame))
+    assert "AVC" not in house.play()[0].take()
+    assert house.stream.stats.video_codec in ("h263", "vp09")
+    assert house.stream.stats.width is None
+
+
+@pytest.mark.parametrize("stray", [b"\xdf\xff", b"\x9f", b""], ids=["unknown", "malformed", "silence"])
+def test_what_is_not_understood_drops_no_header(house: House, stray: bytes) -> None:
+    publication = house.publish()
+    house.send(publication, (0, AAC_HEADER), (0, sound()))
+    publication.receive(Message(8, 20, 1, stray), 0.0)
+    house.loop.run()
+    assert house.play()[0].take().startswith("AAC@0 a@0")
+
+
+def test_codecs_that_share_their_first_byte_are_told_apart(house: House) -> None:
+    publication = house.publish()
+    publication.receive(Message(8, 0, 1, b"\x90OpusOpusHead\x01\x02"), 0.0)
+    publication.receive(Message(8, 0, 1, b"\x91Opus\xfc"), 0.0)
+    publication.receive(Message(8, 0, 1, b"\x91ac-3\x0b"), 0.0)
+    house.loop.run()
+    assert house.stream.stats.audio_codec == "ac-3"
+    assert not house.stream.headers.has_header(8, "Opus")
+
+
+def test_a_dead_stream_has_no_rates(house: House) -> None:
+    sink, _ = house.play()
+    publication = house.publish()
+    house.send_headers(publication)
+    house.send(publication, (0, keyframe()), (10, sound()))
+    stats = house.stream.stats
+    stats.sample(1.0)
+    assert stats.frame_rate.over_1s > 0
+    publication.close(CloseReason.FINISHED)
+    rates = (stats.frame_rate, stats.audio_byte_rate, stats.video_byte_rate)
+    assert [rate.over_1s + rate.over_10s for rate in rates] == [0.0, 0.0, 0.0]
+    assert stats.keyframes == 1
+    assert sink.calls == ["started", "ended"]
+
+
+def test_an_end_of_sequence_with_a_sane_time_keeps_it(house: House) -> None:
+    sink, _ = house.play()
+    publication = house.publish()
+    house.send_headers(publication, 1000)
+    house.send(publication, (1000, keyframe()), (1040, AVC_END), (5000, AVC_END), (900, AVC_END))
+    assert sink.words[-3:] == ["END@1040", "END@1000", "END@1000"]

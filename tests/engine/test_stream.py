@@ -29,6 +29,7 @@ from rtmpd.engine.packet import VIDEO, Packet, PublishWire, RtmpWire
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, StartPolicy
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.media.tracks import ALL
 from rtmpd.rtmp.messages import Message
 
 
@@ -247,7 +248,7 @@ def test_start_live_takes_the_next_packet(house: House) -> None:
 
 
 def test_joining_a_gop_that_outgrew_the_cache_shows_its_keyframe_until_the_next(house: House) -> None:
-    house = House(EngineLimits(gop=GopLimits(max_ms=1000)))
+    house = House(EngineLimits(gop=GopLimits(max_bytes=3000)))
     publication = house.publish()
     house.send_headers(publication)
     house.send(publication, *[(at, keyframe() if at == 0 else inter()) for at in range(0, 2000, 100)])
@@ -363,7 +364,7 @@ def test_tracks_beside_the_first_do_not_restart_the_gop(house: House) -> None:
     publication = house.publish()
     house.send(publication, (0, AVC_HEADER), (0, b"\x96\x00avc1\x01avcC"))
     house.send(publication, (0, keyframe("K0")), (0, b"\x96\x01avc1\x01\0\0\0k"), (40, inter("P0")))
-    words = house.play()[0].take().split()
+    words = house.play(sink=FakeSink(NamedWire(tracks=ALL)))[0].take().split()
     assert len(words) == 5
     assert words[2] == "K0@0"
     assert words[4] == "P0@40"
@@ -375,7 +376,7 @@ def test_a_stream_of_tracks_only_has_a_gop_too(house: House) -> None:
     for at in (0, 80):
         house.send(publication, (at, b"\x96\x01avc1\x02\0\0\0k"), (at, b"\x96\x01avc1\x03\0\0\0k"))
         house.send(publication, (at + 40, b"\xa6\x01avc1\x02\0\0\0p"))
-    words = house.play()[0].take().split()
+    words = house.play(sink=FakeSink(NamedWire(tracks=ALL)))[0].take().split()
     assert [word.split("@")[1] for word in words] == ["80"] * 4 + ["120"]
 
 
@@ -598,3 +599,36 @@ def test_a_stream_reads_as_its_key(house: House) -> None:
     house.play()
     assert str(KEY) == "live/cam"
     assert repr(house.stream) == "<Stream live/cam: 1 subscribers>"
+
+
+# Headers in the middle
+
+
+def test_an_audio_header_that_comes_late_takes_no_picture_away(house: House) -> None:
+    publication = house.publish()
+    house.send(publication, (0, AVC_HEADER), (0, keyframe()), (40, inter()))
+    house.send(publication, (2000, AAC_HEADER), (2000, sound()), (2040, inter()))
+    assert house.play()[0].take() == "AAC@0 AVC@0 K@0 P@40 a@2000 P@2040"
+
+
+def test_audio_that_the_new_header_does_not_describe_is_left_out(house: House) -> None:
+    publication = house.publish()
+    house.send_headers(publication)
+    house.send(publication, (0, keyframe()), (10, sound("a1")), (40, inter()))
+    house.play()
+    house.send(publication, (50, b"\xaf\x00\x11\x90"), (50, sound("a2")), (80, inter()))
+    assert house.play()[0].take().split()[2:] == ["K@0", "P@40", "a2@50", "P@80"]
+    listener, _ = house.play(PlayOptions(receive_video=False))
+    assert listener.take().split()[1:] == ["a2@50"]
+
+
+def test_a_header_that_was_dropped_by_its_codec_is_not_sent_to_who_missed_it(house: House) -> None:
+    publication = house.publish()
+    house.send(publication, (0, AAC_HEADER), (0, AVC_HEADER), (0, keyframe()))
+    sink, subscription = house.play()
+    subscription.receive_audio(False)
+    house.send(publication, (40, b"\x2f\xffmp3"))
+    sink.take()
+    subscription.receive_audio(True)
+    house.send(publication, (80, inter()))
+    assert sink.take() == "AVC@80 P@80"

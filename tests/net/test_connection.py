@@ -49,7 +49,8 @@ async def test_a_real_encoder_publishes_in_one_segment(name: str) -> None:
     (stream,) = [str(c.args[0]).partition("?")[0] for c in asked if c.name == "publish"]
     async with serve() as house:
         player = await house.client()
-        player.say(connect(app), command("createStream", 2), command("play", 3, stream, on=1))
+        play = f"{stream}?track=all"
+        player.say(connect(app), command("createStream", 2), command("play", 3, play, on=1))
         await player.until("1: onStatus 0 status NetStream.Play.Start")
         encoder = await house.dial()
         encoder.writer.write(capture.handshake + capture.chunks)

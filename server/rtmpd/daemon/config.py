@@ -48,6 +48,12 @@ _SETTINGS: Final = ServerSettings()
 _LEAST_MEMORY: Final = 16 * 1024 * 1024
 _NO_APP: Final = AppConfig()
 
+REMOVED_KEYS: Final = {
+    "stream.gop.max_ms": "stream.gop.max_bytes alone bounds the cache: take the line out",
+    "stream.gop.max_packets": "stream.gop.max_bytes alone bounds the cache: take the line out",
+}
+"""What to do about keys of earlier versions."""
+
 
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
@@ -207,18 +213,15 @@ class GopConfig(Section):
     """Where a player begins. gop: at the last key frame, out of the cache. keyframe: audio at once, video
     from the next key frame. live: with the next message, for encoders that send no key frames."""
     max_bytes: Annotated[Size, Field(ge=65536)] = _GOP.max_bytes
-    """Largest cache of one stream. Past any of the bounds here the cache starts again at a key frame."""
-    max_ms: Annotated[Milliseconds, Field(gt=0)] = _GOP.max_ms
-    """Longest cache of one stream, by its timestamps."""
-    max_packets: Positive = _GOP.max_packets
-    """Most messages in the cache of one stream, for streams whose timestamps stand still."""
+    """Largest cache of one stream, whatever its key frame interval: 60 seconds at 2 Mbit/s fit. Past it a
+    player that joins gets a still and audio up to the next key frame."""
     audio_ms: Milliseconds = _GOP.audio_ms
     """Cache of a stream without video."""
 
     def to_limits(self) -> GopLimits:
         """The bounds of the cache; none is kept if it is off or no player would begin in it."""
         used = self.enabled and self.start == "gop"
-        return GopLimits(self.max_bytes if used else 0, self.max_ms, self.max_packets, self.audio_ms)
+        return GopLimits(self.max_bytes if used else 0, self.audio_ms)
 
 
 class HeadersConfig(Section):
@@ -231,6 +234,12 @@ class HeadersConfig(Section):
     """Audio tracks with headers of their own, and as many of video."""
     max_total_bytes: Annotated[Size, Field(ge=1024)] = _HEADERS.max_total_bytes
     """All headers of one stream together."""
+    max_updates: Positive = _HEADERS.max_updates
+    """New sequence headers that one stream may send in a second, on average, and as many onMetaData of
+    4 KiB: more if they are smaller."""
+    absent_after: Seconds = _HEADERS.absent_after
+    """Audio without a frame for so long while video flows, or video while audio flows, is not announced to
+    a player that joins: it would wait for it. More for slide shows; 0 announces all that was announced."""
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -239,7 +248,13 @@ class HeadersConfig(Section):
 
     def to_limits(self) -> HeaderLimits:
         """The bounds of the cache."""
-        return HeaderLimits(self.max_header_bytes, self.max_tracks, self.max_total_bytes)
+        return HeaderLimits(
+            self.max_header_bytes,
+            self.max_tracks,
+            self.max_total_bytes,
+            self.max_updates,
+            self.absent_after,
+        )
 
 
 class StreamConfig(Section):
@@ -253,6 +268,9 @@ class StreamConfig(Section):
     """Streams with a publisher at a time; 0 is any number."""
     max_waiting_names: Positive = _ENGINE.max_waiting_names
     """Names without a publisher that players wait for, at a time."""
+    max_track_choices: Positive = _ENGINE.max_track_choices
+    """Different sets of tracks that the players of one stream may ask for (?track=1), at a time, beside the
+    default one."""
     headers: HeadersConfig = HeadersConfig()
     gop: GopConfig = GopConfig()
 
@@ -419,6 +437,7 @@ class Config(Section):
             max_players=self.player.max_players,
             max_players_per_stream=self.player.max_players_per_stream,
             max_waiting_names=self.stream.max_waiting_names,
+            max_track_choices=self.stream.max_track_choices,
             memory_bytes=memory_bytes,
             headers=self.stream.headers.to_limits(),
             gop=self.stream.gop.to_limits(),

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from rtmpd.daemon.app_config import APPS, AppConfig, spell
-from rtmpd.daemon.config import Config
+from rtmpd.daemon.config import REMOVED_KEYS, Config
 from rtmpd.daemon.fields import Shown, Unit
 from rtmpd.daemon.values import parse_list, quote
 from rtmpd.exceptions import ConfigError
@@ -211,6 +211,8 @@ def _explain_misplaced(path: KeyPath, item: _Given, keys: Mapping[KeyPath, Key])
     for length in range(1, len(path)):
         if path[:length] in keys:
             return f"{name}: {spell(path[:length])} is a single value and has no keys below it"
+    if name in REMOVED_KEYS:
+        return f"{name}: there is no such key any more; {REMOVED_KEYS[name]}"
     kind = "section" if item.value == {} else "key"
     known = {key[:-1] for key in keys if len(key) > 1} if kind == "section" else keys
     meant = _suggest(path, known)

@@ -20,15 +20,17 @@ class Burst:
     way the next joiner costs references.
     """
 
-    __slots__ = ("_encoding", "_images", "_loose", "count", "messages", "size", "timestamp")
+    __slots__ = ("_encoding", "_images", "_loose", "count", "messages", "size", "start", "timestamp")
 
-    def __init__(self, encoding: Encoding) -> None:
+    def __init__(self, encoding: Encoding, start: int) -> None:
         self._encoding = encoding
+        self.start = start
+        """Number of its first packet in the cache."""
         self._images: list[bytes] = []
         self._loose = 0
         """Where in ``_images`` those begin that were not looked at for being small."""
         self.count = 0
-        """Packets of the cache, from its beginning, whose images are here."""
+        """Packets of the cache, from ``start`` on, whose images are here."""
         self.messages = 0
         """Of these packets, those that are in it."""
         self.timestamp = 0

@@ -10,10 +10,11 @@ from typing import Final
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.burst import Burst
-from rtmpd.engine.packet import AUDIO, VIDEO, Packet
+from rtmpd.engine.packet import ASIDE, AUDIO, TRACK_SHIFT, TRACKED, VIDEO, Packet, track_id
 from rtmpd.engine.segment import Encoding, Segment
 from rtmpd.engine.stats import ServerStats, StreamStats
 from rtmpd.media.tags import KEYFRAME
+from rtmpd.media.tracks import ALL_TRACKS, DEFAULT_TRACK, TrackChoice
 
 PACKET_OVERHEAD_BYTES: Final = 256
 """Charged for each packet beside its payload: the objects around it."""
@@ -25,10 +26,8 @@ _CHARGE_STEP_BYTES: Final = 16 * 1024
 class GopLimits:
     """What one stream's GOP cache may hold; ``max_bytes`` 0 turns it off."""
 
-    max_bytes: int = 16 * 1024 * 1024
+    max_bytes: int = 20 * 1024 * 1024
     """Payload bytes, with ``PACKET_OVERHEAD_BYTES`` for each packet."""
-    max_ms: int = 20_000
-    max_packets: int = 2_500
     audio_ms: int = 1_000
     """Span of audio kept while there is no keyframe: an audio-only stream."""
 
@@ -40,22 +39,28 @@ class GopCache:
     GOP that outgrew its limits or had to give memory back; its keyframe alone is left, as a picture to show
     until the next one. *Without keyframe*: the last ``audio_ms`` of audio and nothing else. Never half a GOP.
 
+    Of a video with several tracks each has its own keyframes: a whole cache reaches back to the newest one of
+    every track that had one since the default track's last but one, and a joiner begins at that of its track.
+
     Beside the packets it keeps their images, as far as somebody was written them: see ``Burst``.
     """
 
     __slots__ = (
+        "_audio_from",
         "_budget",
         "_bursts",
         "_bytes",
         "_charged",
+        "_first",
         "_image_bytes",
         "_image_mark",
+        "_keyframes",
         "_limits",
         "_mark",
         "_packets",
         "_server_stats",
+        "_start",
         "_stats",
-        "_until",
         "has_keyframe",
         "whole",
     )
@@ -68,6 +73,15 @@ class GopCache:
         self._stats = stats
         self._server_stats = server_stats
         self._packets: deque[Packet] = deque()
+        # Packets are numbered in order of arrival, those that are gone included.
+        self._first = 0
+        """Number of the first packet held."""
+        self._start = 0
+        """Number of the default track's newest keyframe."""
+        self._keyframes: dict[int, int] = {}
+        """Number of the newest keyframe of each track; empty as long as there are no tracks."""
+        self._audio_from = 0
+        """Audio before this number cannot be decoded with the header that there is now."""
         self._bytes = 0
         self._bursts: dict[tuple[Encoding, bool, bool], Burst] = {}
         """By encoding and whether audio and video are in it."""
@@ -78,8 +92,6 @@ class GopCache:
         self._charged = 0
         self._mark = 0
         """Size at which ``append`` has to look closer: the next charge or the limit."""
-        self._until = 0
-        """Timestamp (ms) up to which a whole GOP may reach."""
         self.has_keyframe = False
         self.whole = False
         """Has a keyframe and everything after it."""
@@ -94,67 +106,37 @@ class GopCache:
         """What the budget is charged for this cache."""
         return self._charged
 
+    # What the publisher sends
+
     def append(self, packet: Packet) -> None:
         """Take in a frame or a data message; headers and metadata belong to the header cache."""
-        limits = self._limits
-        packets = self._packets
         if packet.flags & KEYFRAME and packet.kind == VIDEO:
-            self.clear()
-            self.has_keyframe = self.whole = limits.max_bytes > 0
-            self._until = packet.timestamp + limits.max_ms
+            self._begin(packet.flags)
         if self.whole:
-            packets.append(packet)
+            self._packets.append(packet)
             self._bytes += len(packet.payload) + PACKET_OVERHEAD_BYTES
-            if (
-                self._bytes > self._mark
-                or len(packets) > limits.max_packets
-                or packet.timestamp > self._until
-            ):
-                self._grow(packet)
-        elif not self.has_keyframe and packet.kind == AUDIO and limits.max_bytes:
+            if self._bytes > self._mark:
+                self._grow()
+        elif not self.has_keyframe and packet.kind == AUDIO and self._limits.max_bytes:
             self._append_audio(packet)
 
-    def keep(self, encoding: Encoding, segment: Segment) -> None:
-        """The newest of a whole GOP are ``segment``: what live players were written, joiners will be, too."""
-        image = segment.known_image(encoding)
-        if image is None:
-            return  # Nobody was written all of it.
-        before = len(self._packets) - len(segment.packets)
-        burst = self._bursts.get((encoding, True, True))
-        if burst is None:
-            if before:
-                return  # The first joiner has what is missing encoded.
-            burst = self._bursts[encoding, True, True] = Burst(encoding)
-        if burst.count == before:
-            burst.append(image, segment.packets)
-            self._image_bytes += len(image)
-            if self._image_bytes > self._image_mark:
-                self._recharge()
-
-    def burst(self, encoding: Encoding, *, audio: bool = True, video: bool = True) -> Burst:
-        """What a joiner is written that wants ``audio`` and ``video``."""
-        burst = self._bursts.get((encoding, audio, video))
-        if burst is None:
-            burst = self._bursts[encoding, audio, video] = Burst(encoding)
-        missing = len(self._packets) - burst.count
-        if missing:
-            size = burst.size
-            packets = islice(self._packets, burst.count, None)
-            wanted = [p for p in packets if (p.kind != AUDIO or audio) and (p.kind != VIDEO or video)]
-            burst.encode(wanted, missing)
-            self._image_bytes += burst.size - size
-            self._recharge()
-        return burst
-
-    def forget(self, encoding: Encoding) -> None:
-        """Nobody uses ``encoding`` any more."""
-        for key in [key for key in self._bursts if key[0] is encoding]:
-            self._image_bytes -= self._bursts.pop(key).size
+    def forget_audio(self) -> None:
+        """The audio so far cannot be decoded with the header that has come."""
+        self._audio_from = self._end
+        self._forget_images()
         self._recharge()
+
+    def forget_track(self, track: int) -> None:
+        """The same of the video of another track than the default one, up to its next keyframe."""
+        if self._keyframes.pop(track, None) is not None:
+            self._forget_images()
+            self._recharge()
 
     def clear(self) -> None:
         """Empty the cache: a new publication, a new sequence header."""
+        self._first = self._start = self._end
         self._packets.clear()
+        self._keyframes.clear()
         self._bytes = 0
         self._forget_images()
         self.has_keyframe = self.whole = False
@@ -175,14 +157,138 @@ class GopCache:
         else:
             self.clear()
 
-    def _grow(self, newest: Packet) -> None:
-        limits = self._limits
+    # What subscribers are sent
+
+    def begins(self, tracks: TrackChoice) -> bool:
+        """Whether a joiner's video can begin in the cache and go on with live packets."""
+        return self.whole and self._number(tracks) >= 0
+
+    def keep(self, encoding: Encoding, segment: Segment) -> None:
+        """The newest of a whole GOP are ``segment``: what live players were written, joiners will be, too."""
+        image = segment.known_image(encoding)
+        if image is None or (self._keyframes and encoding.tracks.video == ALL_TRACKS):
+            return  # Nobody was written all of it; or of all tracks a joiner may be sent only a part.
+        start = self._number(encoding.tracks)
+        before = self._end - len(segment.packets)
+        burst = self._burst(encoding, start, audio=True, video=True)
+        if burst is None:
+            if before != start or self._audio_from > start:
+                return  # The first joiner has what is missing encoded.
+            burst = self._bursts[encoding, True, True] = Burst(encoding, start)
+        if burst.start + burst.count == before:
+            burst.append(image, segment.packets)
+            self._image_bytes += len(image)
+            if self._image_bytes > self._image_mark:
+                self._recharge()
+
+    def burst(self, encoding: Encoding, *, audio: bool = True, video: bool = True) -> Burst:
+        """What a joiner is written that wants ``audio`` and ``video``, of the tracks of its encoding."""
+        start = self._number(encoding.tracks)
+        if start < 0:
+            # Nothing is held of the video it wants.
+            start, video = self._start, False
+        burst = self._burst(encoding, start, audio=audio, video=video)
+        if burst is None:
+            burst = self._bursts[encoding, audio, video] = Burst(encoding, start)
+        begun = burst.start + burst.count
+        missing = self._end - begun
+        if missing:
+            size = burst.size
+            packets = islice(self._packets, begun - self._first, None)
+            wanted = [
+                packet
+                for number, packet in enumerate(packets, begun)
+                if self._decodable(packet, number)
+                and (packet.kind != AUDIO or audio)
+                and (packet.kind != VIDEO or video)
+            ]
+            burst.encode(wanted, missing)
+            self._image_bytes += burst.size - size
+            self._recharge()
+        return burst
+
+    def recent_audio(self, timestamp: int) -> list[Packet]:
+        """The audio of the last ``audio_ms`` before ``timestamp``, whatever else is held."""
+        since = timestamp - self._limits.audio_ms
+        return [
+            packet
+            for number, packet in enumerate(self._packets, self._first)
+            if packet.kind == AUDIO and since <= packet.timestamp and number >= self._audio_from
+        ]
+
+    def forget(self, encoding: Encoding) -> None:
+        """Nobody uses ``encoding`` any more."""
+        for key in [key for key in self._bursts if key[0] is encoding]:
+            self._image_bytes -= self._bursts.pop(key).size
+        self._recharge()
+
+    # Inside
+
+    @property
+    def _end(self) -> int:
+        """Number of the next packet."""
+        return self._first + len(self._packets)
+
+    def _begin(self, flags: int) -> None:
+        """A keyframe comes next."""
+        if not self.whole or not flags & TRACKED or not self._keyframes:
+            if flags & ASIDE:
+                return
+            self.clear()
+            self.has_keyframe = self.whole = self._limits.max_bytes > 0
+        elif not flags & ASIDE:
+            keyframes = self._keyframes
+            for track in [track for track, number in keyframes.items() if number < self._start]:
+                del keyframes[track]
+            self._start = self._end
+        if self.whole and flags & TRACKED:
+            self._keyframes[flags >> TRACK_SHIFT] = self._end
+            self._cut(min(self._keyframes.values()))
+
+    def _cut(self, number: int) -> None:
+        """Forget the packets before ``number``."""
+        if number == self._first:
+            return
         packets = self._packets
-        if (
-            self._bytes > limits.max_bytes
-            or len(packets) > limits.max_packets
-            or newest.timestamp - packets[0].timestamp > limits.max_ms
-        ):
+        while packets and self._first < number:
+            self._bytes -= len(packets.popleft().payload) + PACKET_OVERHEAD_BYTES
+            self._first += 1
+        for key in [key for key, burst in self._bursts.items() if burst.start < number]:
+            self._image_bytes -= self._bursts.pop(key).size
+        self._recharge()
+
+    def _number(self, tracks: TrackChoice) -> int:
+        """Number of the packet that a joiner begins with; -1 if there is none."""
+        keyframes = self._keyframes
+        if not keyframes or tracks.video == ALL_TRACKS:
+            return self._first
+        return self._start if tracks.video == DEFAULT_TRACK else keyframes.get(tracks.video, -1)
+
+    def _decodable(self, packet: Packet, number: int) -> bool:
+        """Whether what a decoder needs before this packet is held too."""
+        if packet.kind == AUDIO:
+            return number >= self._audio_from
+        if packet.kind == VIDEO and self._keyframes:
+            keyframe = self._keyframes.get(track_id(packet))
+            return keyframe is not None and number >= keyframe
+        return True
+
+    def _burst(self, encoding: Encoding, start: int, *, audio: bool, video: bool) -> Burst | None:
+        """The burst that begins at ``start``; one that begins elsewhere is of an older GOP and goes."""
+        burst = self._bursts.get((encoding, audio, video))
+        if burst is not None and burst.start != start:
+            self._image_bytes -= self._bursts.pop((encoding, audio, video)).size
+            burst = None
+        return burst
+
+    def _grow(self) -> None:
+        if self._bytes > self._limits.max_bytes and self._first < self._start:
+            # Other tracks wait for their next keyframes.
+            self._keyframes = {
+                track: number for track, number in self._keyframes.items() if number >= self._start
+            }
+            self._cut(self._start)
+        if self._bytes > self._limits.max_bytes:
             self._stats.gop_overflows += 1
             self._server_stats.gop_overflows += 1
             self._keep_still()
@@ -190,7 +296,7 @@ class GopCache:
             self._recharge()
 
     def _keep_still(self) -> None:
-        keyframe = self._packets[0]
+        keyframe = self._packets[self._start - self._first]
         self.clear()
         size = len(keyframe.payload) + PACKET_OVERHEAD_BYTES
         if size <= self._limits.max_bytes:
@@ -204,14 +310,15 @@ class GopCache:
         packets = self._packets
         packets.append(packet)
         self._bytes += len(packet.payload) + PACKET_OVERHEAD_BYTES
-        first = packets[0]
+        first = self._first
         while packets and (
             not 0 <= packet.timestamp - packets[0].timestamp <= limits.audio_ms
-            or len(packets) > limits.max_packets
             or self._bytes > limits.max_bytes
         ):
             self._bytes -= len(packets.popleft().payload) + PACKET_OVERHEAD_BYTES
-        if self._bursts and (not packets or packets[0] is not first):
+            self._first += 1
+        self._start = self._first
+        if self._bursts and self._first != first:
             self._forget_images()
             self._recharge()
         elif self._bytes > self._mark:

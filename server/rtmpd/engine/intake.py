@@ -6,9 +6,22 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from rtmpd.engine.books import Books
+from rtmpd.engine.checkup import Checkup
 from rtmpd.engine.gop import GopCache
 from rtmpd.engine.headers import HeaderCache, Stored
-from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.packet import (
+    ASIDE,
+    AUDIO,
+    DATA,
+    ELECT,
+    ORDERS,
+    RELEASE,
+    TRACKED,
+    VIDEO,
+    Packet,
+    track_id,
+)
 from rtmpd.engine.segment import Encoding
 from rtmpd.engine.sink import StartPolicy
 from rtmpd.engine.stats import DropReason
@@ -16,15 +29,15 @@ from rtmpd.media.tags import (
     CODED_FRAME,
     END_OF_SEQUENCE,
     KEYFRAME,
-    MULTITRACK,
     SEQUENCE_HEADER,
+    UNKNOWN_CODEC,
     parse_audio,
     parse_video,
 )
 
 _NEEDS_HEADER: Final = frozenset({"avc1", "hvc1", "vvc1", "mp4a", "fLaC"})
 """Codecs whose frames mean nothing to a decoder without the sequence header."""
-_RARE: Final = CACHED_HEADER | END_OF_SEQUENCE | KEYFRAME
+_RARE: Final = END_OF_SEQUENCE | KEYFRAME | TRACKED
 
 
 class Opening(NamedTuple):
@@ -43,54 +56,66 @@ class Intake:
     """The state of a publication as far as it has been delivered.
 
     Two gates hold back for everybody what nobody can decode: frames before the header that their codec needs,
-    and video before the first keyframe.
+    and video before the first keyframe of its track.
     """
 
     __slots__ = (
-        "_anchor_track",
         "_audio_open",
         "_books",
+        "_open_tracks",
         "_video_open",
+        "checkup",
         "gop",
         "headers",
         "timestamp",
     )
 
-    def __init__(self, headers: HeaderCache, gop: GopCache, books: Books) -> None:
+    def __init__(self, key: StreamKey, headers: HeaderCache, gop: GopCache, books: Books) -> None:
         self.headers = headers
         self.gop = gop
         self._books = books
-        self.begin()
+        self.checkup = Checkup(key, books.stream, headers)
+        self.begin(0.0)
 
-    def begin(self) -> None:
+    def begin(self, now: float) -> None:
         """A new publication: the gates are closed."""
         self._video_open = False
         self._audio_open = False
-        self._anchor_track: int | None = None
+        self._open_tracks: set[int] = set()
+        """Tracks that have had a keyframe, of a video of several."""
         self.timestamp = 0
         """Of the last packet that was no header (64-bit ms)."""
+        self.checkup.begin(now)
 
     def clear(self) -> None:
         """The publication has ended."""
         self.headers.clear()
         self.gop.clear()
+        self.checkup.end()
+
+    def look(self, now: float) -> None:
+        """Note which media flow."""
+        self.checkup.look(now, video_open=self._video_open)
+
+    # What the publisher sends
 
     def take_in(self, packet: Packet) -> bool:
-        """Pass the gates and into the caches; False when the packet is dropped for everybody."""
+        """Pass a frame or data message through the gates and into the cache; False when it is dropped."""
         flags = packet.flags
         kind = packet.kind
         if flags & _RARE:
-            if flags & CACHED_HEADER:
-                return self._take_in_header(packet)
             if flags & END_OF_SEQUENCE:
                 return True
-            if not self._pass_keyframe(packet):
-                return False
-        elif kind == VIDEO:
-            if not self._video_open and flags & CODED_FRAME:
+            if flags & KEYFRAME:
+                if not self._pass_keyframe(packet):
+                    return False
+            elif kind == VIDEO and flags & CODED_FRAME and track_id(packet) not in self._open_tracks:
                 self._books.drop(DropReason.NO_KEYFRAME)
                 return False
-        elif kind == AUDIO and not self._audio_open and flags & CODED_FRAME:
+        elif kind == VIDEO and not self._video_open and flags & CODED_FRAME:
+            self._books.drop(DropReason.NO_KEYFRAME)
+            return False
+        if kind == AUDIO and not self._audio_open and flags & CODED_FRAME:
             codec = parse_audio(packet.payload).codec
             if codec in _NEEDS_HEADER and not self.headers.has_header(AUDIO, codec):
                 self._books.drop(DropReason.NO_HEADER)
@@ -100,54 +125,105 @@ class Intake:
         self.gop.append(packet)
         return True
 
-    def opening(self, encoding: Encoding, start: StartPolicy, *, audio: bool, video: bool) -> Opening:
+    def take_in_header(self, packet: Packet) -> list[Packet]:
+        """Store a header, codec metadata or onMetaData, or carry out an order; what is delivered of it."""
+        flags = packet.flags
+        if flags & ORDERS:
+            return self._follow(packet)
+        stored = self.headers.store(packet)
+        if stored is Stored.REFUSED:
+            self._books.drop(DropReason.HEADER_CAP)
+            return []
+        if flags & SEQUENCE_HEADER:
+            if stored is Stored.REPEATED:
+                self._books.stream.sequence_header_repeats += 1
+            else:
+                if stored is Stored.CHANGED:
+                    self._books.stream.sequence_header_changes += 1
+                self._outdate(packet)
+        return [packet]
+
+    def announced(self, batch: list[Packet]) -> list[Packet]:
+        """``batch`` with an order before the first frame of the medium that joiners were not promised."""
+        withheld = self.headers.withheld
+        for number, packet in enumerate(batch):
+            if packet.kind == withheld and packet.flags & CODED_FRAME and not packet.flags & ASIDE:
+                return [*batch[:number], Packet(withheld, packet.timestamp, b"", RELEASE), *batch[number:]]
+        return batch
+
+    # What subscribers are sent
+
+    def opening(
+        self, encoding: Encoding, start: StartPolicy, now: float, *, audio: bool, video: bool
+    ) -> Opening:
         """What a joiner is sent that wants ``audio`` and ``video``."""
+        self.look(now)
+        headers = self.headers
+        if not headers.withheld:
+            headers.withhold(self.checkup.absent(now))
         gop = self.gop
+        tracks = encoding.tracks
+        encoding_of_frames = encoding.for_frames
+        audio_flows = audio and headers.withheld != AUDIO
+        video_flows = video and headers.withheld != VIDEO
         synced = not self._video_open or start is StartPolicy.LIVE
         timestamp = self.timestamp
         frames: Sequence[bytes] = ()
         messages = 0
         if start is StartPolicy.GOP:
-            synced = synced or gop.whole
-            if gop.whole or not gop.has_keyframe:
-                burst = gop.burst(encoding.for_frames, audio=audio, video=video)
+            if headers.withheld == VIDEO:
+                recent = gop.recent_audio(timestamp) if audio else []
+                frames, messages = [encoding_of_frames.image(recent)], len(recent)
+                timestamp = recent[0].timestamp if recent else timestamp
+            elif gop.whole or not gop.has_keyframe:
+                synced = synced or gop.begins(tracks)
+                burst = gop.burst(encoding_of_frames, audio=audio_flows, video=video_flows)
                 frames, messages = burst.images(), burst.messages
                 if messages:
                     timestamp = burst.timestamp
-            elif video:
+            elif video_flows:
                 # Stamped now, or the player would play the gap up to the live packets as a pause.
-                frames = [encoding.for_frames.image([p.restamped(timestamp) for p in gop.packets])]
+                frames = [encoding_of_frames.image([p.restamped(timestamp) for p in gop.packets])]
                 messages = 1
-        headers = self.headers.packets(timestamp, audio=audio, video=video)
-        return Opening(headers, frames, messages, synced)
+        return Opening(headers.packets(timestamp, audio=audio, video=video), frames, messages, synced)
 
-    def _take_in_header(self, packet: Packet) -> bool:
-        stored = self.headers.store(packet)
-        if stored is Stored.REFUSED:
-            self._books.drop(DropReason.HEADER_CAP)
-            return False
-        if packet.flags & SEQUENCE_HEADER:
-            if stored is Stored.REPEATED:
-                self._books.stream.sequence_header_repeats += 1
-            else:
-                # What is cached cannot be decoded with the new header.
-                self.gop.clear()
-                if stored is Stored.CHANGED:
-                    self._books.stream.sequence_header_changes += 1
-        return True
+    # Inside
+
+    def _follow(self, order: Packet) -> list[Packet]:
+        headers = self.headers
+        flags, kind = order.flags, order.kind
+        if flags & ELECT:
+            if kind == VIDEO and self._video_open:
+                # What has flowed so far without being told apart.
+                self._open_tracks.add(track_id(order))
+            return headers.elect(kind, track_id(order), order.timestamp)
+        if flags & RELEASE:
+            return headers.release(order.timestamp)
+        if kind == DATA:
+            headers.forget_metadata()
+        else:
+            headers.forget_track(kind, track_id(order), order.payload.decode())
+            self._outdate(order)
+        return []
+
+    def _outdate(self, header: Packet) -> None:
+        """What is cached cannot be decoded with the header that has come."""
+        if header.kind == AUDIO:
+            self.gop.forget_audio()
+        elif header.flags & ASIDE:
+            self.gop.forget_track(track_id(header))
+        else:
+            self.gop.clear()
 
     def _pass_keyframe(self, packet: Packet) -> bool:
-        tag = parse_video(packet.payload)
-        if tag.codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, tag.codec):
+        codec = parse_video(packet.payload).codec
+        if codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, codec):
             self._books.drop(DropReason.NO_HEADER)
             return False
-        if packet.flags & MULTITRACK:
-            # A GOP begins at the keyframe of the track that was seen first; other tracks' come inside it.
-            if self._anchor_track is None and not self._video_open:
-                self._anchor_track = tag.track_ids[0]
-            if self._anchor_track not in tag.track_ids:
-                packet.flags &= ~KEYFRAME
-        else:
-            self._anchor_track = None
-        self._video_open = True
+        if codec != UNKNOWN_CODEC:
+            self.headers.forget_track(VIDEO, track_id(packet), codec)
+        if packet.flags & TRACKED:
+            self._open_tracks.add(track_id(packet))
+        if not packet.flags & ASIDE:
+            self._video_open = True
         return True

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from rtmpd.media.tags import CODEC_METADATA, SEQUENCE_HEADER
+from rtmpd.media.metadata import of_tracks
+from rtmpd.media.tags import CODEC_METADATA, MULTITRACK, SEQUENCE_HEADER
+from rtmpd.media.tracks import ALL_TRACKS, DEFAULT, DEFAULT_TRACK, TrackChoice, plain_track
 from rtmpd.rtmp.chunks import encode_message
 from rtmpd.rtmp.constants import CSID_AUDIO, CSID_DATA, CSID_VIDEO
 
@@ -17,8 +19,21 @@ DATA: Final = 18
 
 STREAM_METADATA: Final = 0x10000
 """A bit of ``Packet.flags`` beside those of ``media.tags``: a data message that is onMetaData."""
-CACHED_HEADER: Final = SEQUENCE_HEADER | CODEC_METADATA | STREAM_METADATA
+FORGET: Final = 0x20000
+ELECT: Final = 0x40000
+RELEASE: Final = 0x80000
+ORDERS: Final = FORGET | ELECT | RELEASE
+"""No message but an order to the header cache, carried out in its place among messages: forget metadata, or
+what is of another codec than the payload names; make a track the default; promise what was withheld."""
+CACHED_HEADER: Final = SEQUENCE_HEADER | CODEC_METADATA | STREAM_METADATA | ORDERS
 """Packets that go to the header cache rather than to the GOP, and that no player may miss."""
+TRACKED: Final = 0x100000
+"""Of a medium that has several tracks; which one, ``track_id`` says."""
+ASIDE: Final = 0x200000
+"""Of another track than the default one."""
+TRACK_SHIFT: Final = 24
+_DIFFERS: Final = TRACKED | STREAM_METADATA
+"""Packets that are not the same for everybody."""
 
 
 class WireFormat(Protocol):
@@ -27,6 +42,10 @@ class WireFormat(Protocol):
     @property
     def for_frames(self) -> WireFormat:
         """The format in which all but headers and metadata look the same; often this one."""
+
+    @property
+    def tracks(self) -> TrackChoice:
+        """Which tracks the group is sent."""
 
     def encode(self, packet: Packet) -> bytes:
         """The whole packet as it is written to a sink; empty when there is nothing in it for the group."""
@@ -55,6 +74,11 @@ class Packet:
         return Packet(self.kind, timestamp, self.payload, self.flags)
 
 
+def track_id(packet: Packet) -> int:
+    """Id of the packet's track; 0 where there is only one."""
+    return packet.flags >> TRACK_SHIFT
+
+
 _SET_DATA_FRAME: Final = b"\x02\x00\x0d@setDataFrame"
 _CSIDS: Final = {AUDIO: CSID_AUDIO, DATA: CSID_DATA, VIDEO: CSID_VIDEO}
 
@@ -66,6 +90,7 @@ class RtmpWire:
     chunk_size: int
     """Bytes; what the sink's owner has announced with Set Chunk Size."""
     message_stream_id: int
+    tracks: TrackChoice = DEFAULT
 
     @property
     def for_frames(self) -> WireFormat:
@@ -73,8 +98,14 @@ class RtmpWire:
 
     def encode(self, packet: Packet) -> bytes:
         kind = packet.kind
+        payload = packet.payload
+        if packet.flags & _DIFFERS:
+            differing = _of_tracks(packet, self.tracks)
+            if differing is None:
+                return b""
+            payload = differing
         return encode_message(
-            kind, packet.timestamp, self.message_stream_id, packet.payload, _CSIDS[kind], self.chunk_size
+            kind, packet.timestamp, self.message_stream_id, payload, _CSIDS[kind], self.chunk_size
         )
 
 
@@ -85,16 +116,48 @@ class PublishWire:
     chunk_size: int
     """Bytes; what the sink's owner has announced with Set Chunk Size."""
     message_stream_id: int
+    tracks: TrackChoice = DEFAULT
 
     @property
     def for_frames(self) -> WireFormat:
-        return RtmpWire(self.chunk_size, self.message_stream_id)
+        return RtmpWire(self.chunk_size, self.message_stream_id, self.tracks)
 
     def encode(self, packet: Packet) -> bytes:
         kind = packet.kind
         payload = packet.payload
-        if packet.flags & STREAM_METADATA:
-            payload = _SET_DATA_FRAME + payload
+        if packet.flags & _DIFFERS:
+            differing = _of_tracks(packet, self.tracks)
+            if differing is None:
+                return b""
+            payload = differing
+            if packet.flags & STREAM_METADATA:
+                payload = _SET_DATA_FRAME + payload
         return encode_message(
             kind, packet.timestamp, self.message_stream_id, payload, _CSIDS[kind], self.chunk_size
         )
+
+
+def is_for(packet: Packet, tracks: TrackChoice) -> bool:
+    """Whether somebody who chose ``tracks`` is sent this packet."""
+    flags = packet.flags
+    if not flags & TRACKED:
+        return True
+    chosen = tracks.video if packet.kind == VIDEO else tracks.audio
+    if chosen == DEFAULT_TRACK:
+        return not flags & ASIDE
+    return chosen in (ALL_TRACKS, flags >> TRACK_SHIFT)
+
+
+def _of_tracks(packet: Packet, tracks: TrackChoice) -> bytes | None:
+    """The payload for somebody who is sent these tracks, None if there is nothing in it for them.
+
+    One track alone is written as if there were no others.
+    """
+    if packet.flags & STREAM_METADATA:
+        return of_tracks(packet.payload, tracks)
+    if not is_for(packet, tracks):
+        return None
+    chosen = tracks.video if packet.kind == VIDEO else tracks.audio
+    if packet.flags & MULTITRACK and chosen != ALL_TRACKS:
+        return plain_track(packet.kind, packet.payload) or None
+    return packet.payload

@@ -5,32 +5,51 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from rtmpd.engine.books import Books
+from rtmpd.engine.figures import adopt_track, begin_tracks, note_audio, note_track, note_video
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.packet import AUDIO, DATA, STREAM_METADATA, VIDEO, Packet
+from rtmpd.engine.packet import (
+    ASIDE,
+    AUDIO,
+    CACHED_HEADER,
+    DATA,
+    ELECT,
+    FORGET,
+    STREAM_METADATA,
+    TRACK_SHIFT,
+    TRACKED,
+    VIDEO,
+    Packet,
+)
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import DropReason
+from rtmpd.engine.tracks import Election
 from rtmpd.exceptions import UsageError
-from rtmpd.media.codecs import audio_info, video_info
 from rtmpd.media.metadata import live_metadata
 from rtmpd.media.tags import (
     CODEC_METADATA,
+    CODED_FRAME,
     END_OF_SEQUENCE,
+    ENHANCED,
     KEYFRAME,
+    MULTITRACK,
     SEQUENCE_HEADER,
     UNKNOWN,
     audio_flags,
-    parse_video,
     video_flags,
 )
+from rtmpd.media.tracks import MANY_TRACKS, split_tracks, track_of
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.via import NO_VIA, Via
 
 GAP_MS: Final = 1000
 """A longer step between two messages of one medium is counted as a gap."""
-_NOTEWORTHY: Final = KEYFRAME | SEQUENCE_HEADER | CODEC_METADATA | END_OF_SEQUENCE | UNKNOWN
-_NOT_A_FRAME: Final = SEQUENCE_HEADER | CODEC_METADATA | END_OF_SEQUENCE
+_NOTEWORTHY: Final = KEYFRAME | SEQUENCE_HEADER | CODEC_METADATA | END_OF_SEQUENCE | UNKNOWN | MULTITRACK
+_METADATA_BYTES: Final = 4096
+"""Of onMetaData that count as one update, because reading it costs time by its size."""
+_LEAST_METADATA_BYTES: Final = 512
 _SET_DATA_FRAME: Final = b"\x02\x00\x0d@setDataFrame"
 _CLEAR_DATA_FRAME: Final = b"\x02\x00\x0f@clearDataFrame"
 _SAMPLE_ACCESS: Final = b"\x02\x00\x11|RtmpSampleAccess"
@@ -72,7 +91,18 @@ class Channel:
 class Publication:
     """One publisher's time on a stream, returned by ``Registry.claim``."""
 
-    __slots__ = ("_reference", "closed", "publisher", "started_at", "stream", "via")
+    __slots__ = (
+        "_elections",
+        "_header_rate",
+        "_metadata_rate",
+        "_reference",
+        "_sound",
+        "closed",
+        "publisher",
+        "started_at",
+        "stream",
+        "via",
+    )
 
     def __init__(self, stream: Channel, publisher: Publisher, now: float, via: Via = NO_VIA) -> None:
         self.stream = stream
@@ -85,6 +115,15 @@ class Publication:
         self.closed = False
         # From here every first u32 unwraps to itself.
         self._reference = 0x80000000
+        self._sound = b"?"
+        """How audio messages begin as long as their codec stays the same."""
+        self._elections: dict[int, Election] = {}
+        """By message type, of media with several tracks; usually empty."""
+        limits = stream.headers.limits
+        updates = limits.max_updates
+        self._metadata_rate = TokenBucket(updates, 2 * updates, now)
+        # All tracks may announce themselves at once, with a header and with codec metadata, in both media.
+        self._header_rate = TokenBucket(updates, updates + 4 * limits.max_tracks, now)
 
     def receive(self, message: Message, now: float) -> None:
         """Take in an audio, video or data message (types 8, 9, 18, 15). Never raises on what a peer sends.
@@ -103,34 +142,43 @@ class Publication:
         stats = stream.stats
         if kind == VIDEO:
             flags = video_flags(payload)
+            noteworthy = flags & _NOTEWORTHY
             stats.video_messages_in += 1
             stats.video_bytes_in += len(payload)
-            if flags & _NOTEWORTHY:
-                self._note_video(flags, timestamp, payload, now)
-            # quirk(obs): end of sequence comes stamped 0 at the end of a stream; it is no time of the media.
-            if not flags & END_OF_SEQUENCE:
+            if flags & END_OF_SEQUENCE:
+                timestamp = _end_time(timestamp, stats.video_timestamp)
+            else:
                 self._reference = timestamp
+                stats.last_media_at = now
                 last = stats.video_timestamp
                 stats.video_timestamp = timestamp
                 if last is not None and not 0 <= timestamp - last <= GAP_MS:
                     self._note_jump(timestamp - last)
         elif kind == AUDIO:
             flags = audio_flags(payload)
+            noteworthy = flags & _NOTEWORTHY
             stats.audio_messages_in += 1
             stats.audio_bytes_in += len(payload)
-            if flags & _NOTEWORTHY or stats.audio_messages_in == 1:
-                self._note_audio(flags, payload)
-            if not flags & END_OF_SEQUENCE:
+            if (payload[:5] if flags & ENHANCED else payload[:1]) != self._sound:
+                self._sound = payload[:5] if flags & ENHANCED else payload[:1]
+                noteworthy = 1
+            if flags & END_OF_SEQUENCE:
+                timestamp = _end_time(timestamp, stats.audio_timestamp)
+            else:
                 self._reference = timestamp
+                stats.last_media_at = now
                 last = stats.audio_timestamp
                 stats.audio_timestamp = timestamp
                 if last is not None and not 0 <= timestamp - last <= GAP_MS:
                     self._note_jump(timestamp - last)
         else:
-            self._receive_data(message, timestamp)
+            self._receive_data(message, timestamp, now)
             return
-        stats.last_media_at = now
-        stream.push(Packet(kind, timestamp, payload, flags))
+        packet = Packet(kind, timestamp, payload, flags)
+        if noteworthy or self._elections:
+            self._receive_noteworthy(packet, now)
+        else:
+            stream.push(packet)
 
     def close(self, reason: CloseReason) -> None:
         """End the publication: what is pending goes out, subscribers hear ``stream_ended``. Idempotent."""
@@ -139,10 +187,70 @@ class Publication:
             self.publisher = None
             self.stream.end(reason)
 
-    def _receive_data(self, message: Message, timestamp: int) -> None:
+    def _receive_noteworthy(self, packet: Packet, now: float) -> None:
+        kind, flags = packet.kind, packet.flags
+        stream = self.stream
+        if flags & CACHED_HEADER and not stream.headers.holds(packet) and not self._header_rate.allow(now):
+            self._note(packet, now)
+            stream.books.drop(DropReason.HEADER_RATE)
+        elif flags & MULTITRACK or kind in self._elections:
+            self._receive_tracks(packet, now)
+        else:
+            self._note(packet, now)
+            stream.push(packet)
+
+    def _receive_tracks(self, packet: Packet, now: float) -> None:
+        """A message of a medium with several tracks: one packet for each that is in it."""
+        kind, flags, payload = packet.kind, packet.flags, packet.payload
+        election = self._elections.get(kind)
+        if election is None:
+            election = self._begin_election(kind, packet.timestamp)
+        parts = [packet]
+        if flags & MULTITRACK and track_of(payload) == MANY_TRACKS:
+            parts = [Packet(kind, packet.timestamp, part, flags) for part in split_tracks(payload)]
+        for part in parts:
+            track = track_of(part.payload) if flags & MULTITRACK else 0
+            self._receive_track(election, part, track, now)
+        if kind == VIDEO and all(part.flags & ASIDE for part in parts):
+            self.stream.stats.video_messages_aside += 1
+
+    def _receive_track(self, election: Election, packet: Packet, track: int, now: float) -> None:
+        kind, flags, timestamp = packet.kind, packet.flags, packet.timestamp
+        stream = self.stream
+        if not election.admit(track):
+            packet.flags |= ASIDE
+            stream.books.drop(DropReason.TRACK_CAP)
+            return
+        figures = note_track(stream.stats, kind, track, flags, timestamp, packet.payload)
+        begins = bool(flags & KEYFRAME if kind == VIDEO else flags & CODED_FRAME)
+        if election.see(track, flags, timestamp, begins=begins):
+            self._elect(kind, track, timestamp)
+            adopt_track(stream.stats, kind, figures)
+        packet.flags |= TRACKED | track << TRACK_SHIFT
+        if track == election.default:
+            self._note(packet, now)
+        else:
+            packet.flags |= ASIDE
+        stream.push(packet)
+
+    def _begin_election(self, kind: int, timestamp: int) -> Election:
+        """A medium turns out to have several tracks. What came so far, if anything, was track 0."""
+        election = self._elections[kind] = Election(self.stream.headers.limits.max_tracks)
+        stats = self.stream.stats
+        if (stats.video_messages_in if kind == VIDEO else stats.audio_messages_in) > 1:
+            begin_tracks(stats, kind)
+            election.see(0, 0, timestamp, begins=False)
+            self._elect(kind, 0, timestamp)
+        return election
+
+    def _elect(self, kind: int, track: int, timestamp: int) -> None:
+        self.stream.push(Packet(kind, timestamp, b"", ELECT | track << TRACK_SHIFT))
+
+    def _receive_data(self, message: Message, timestamp: int, now: float) -> None:
         if message.type not in (MessageType.DATA_AMF0, MessageType.DATA_AMF3):
             raise UsageError(f"message type {message.type} is not media")
-        stats = self.stream.stats
+        stream = self.stream
+        stats = stream.stats
         stats.data_messages_in += 1
         stats.data_bytes_in += len(message.payload)
         payload = message.payload
@@ -150,55 +258,43 @@ class Publication:
             payload = payload.removeprefix(b"\x00")
         payload = payload.removeprefix(_SET_DATA_FRAME)
         if payload.startswith(_CLEAR_DATA_FRAME):
-            self.stream.headers.forget_metadata()
-            return
-        if payload.startswith(_SAMPLE_ACCESS):
-            return  # What a player may do with the samples is for this server to say, at every play.
-        if not payload.startswith(_ON_META_DATA):
-            self._reference = timestamp
-            self.stream.push(Packet(DATA, timestamp, payload, 0))
-            return
-        limit = self.stream.headers.limits.max_header_bytes
-        metadata = live_metadata(message) if len(payload) <= limit else None
-        if metadata is None:
-            self.stream.books.drop(DropReason.BAD_METADATA)
+            stream.push(Packet(DATA, timestamp, b"", FORGET))
+        elif payload.startswith(_SAMPLE_ACCESS):
+            pass  # What a player may do with the samples is for this server to say, at every play.
+        elif payload.startswith(_ON_META_DATA):
+            self._receive_metadata(message, timestamp, now)
         else:
-            self.stream.push(Packet(DATA, timestamp, metadata, STREAM_METADATA))
+            self._reference = timestamp
+            stream.push(Packet(DATA, timestamp, payload, 0))
 
-    def _note_video(self, flags: int, timestamp: int, payload: bytes, now: float) -> None:
-        stats = self.stream.stats
-        if flags & _NOT_A_FRAME:
-            stats.video_headers += 1
-        if flags & UNKNOWN:
-            stats.unknown_packets += 1
-        if flags & KEYFRAME:
-            if stats.keyframe_timestamp is not None:
-                interval = timestamp - stats.keyframe_timestamp
-                stats.keyframe_interval_ms = interval
-                stats.keyframe_interval_max_ms = max(interval, stats.keyframe_interval_max_ms or 0)
-            stats.keyframes += 1
-            stats.keyframe_timestamp = timestamp
-            stats.keyframe_at = now
-            if stats.video_codec is None:
-                stats.video_codec = parse_video(payload).codec
-        elif flags & SEQUENCE_HEADER:
-            info = video_info(payload)
-            if info is not None:
-                stats.video_codec = info.codec
-                stats.width = info.width or None
-                stats.height = info.height or None
+    def _receive_metadata(self, message: Message, timestamp: int, now: float) -> None:
+        stream = self.stream
+        if not self._metadata_rate.allow(now):
+            stream.books.drop(DropReason.HEADER_RATE)
+            return
+        # quirk(gstreamer): a dozen small ones in a second, each with a new bitrate.
+        cost = max(len(message.payload), _LEAST_METADATA_BYTES) / _METADATA_BYTES
+        self._metadata_rate.take(cost - 1.0, now)
+        fits = len(message.payload) <= stream.headers.limits.max_header_bytes
+        metadata = live_metadata(message) if fits else None
+        if metadata is None:
+            stream.books.drop(DropReason.BAD_METADATA)
+        else:
+            stream.push(Packet(DATA, timestamp, metadata, STREAM_METADATA))
 
-    def _note_audio(self, flags: int, payload: bytes) -> None:
+    def _note(self, packet: Packet, now: float) -> None:
+        """Figures of the medium, and of the audio whether its header still is."""
         stats = self.stream.stats
-        if flags & _NOT_A_FRAME:
-            stats.audio_headers += 1
-        if flags & UNKNOWN:
-            stats.unknown_packets += 1
-        info = audio_info(payload)
-        if info is not None:
-            stats.audio_codec = info.codec
-            stats.audio_sample_rate = info.sample_rate or None
-            stats.audio_channels = info.channels or None
+        if packet.kind == VIDEO:
+            note_video(stats, packet.flags, packet.timestamp, packet.payload, now)
+            return
+        before = stats.audio_codec
+        note_audio(stats, packet.flags, packet.payload)
+        codec = stats.audio_codec
+        if packet.flags & (CODED_FRAME | UNKNOWN) == CODED_FRAME and before != codec and codec is not None:
+            track = packet.flags >> TRACK_SHIFT
+            order = Packet(AUDIO, packet.timestamp, codec.encode(), FORGET | track << TRACK_SHIFT)
+            self.stream.push(order)
 
     def _note_jump(self, step: int) -> None:
         # Counted, never repaired: a relay that guesses at time breaks more players than it helps.
@@ -206,3 +302,11 @@ class Publication:
             self.stream.stats.timestamp_regressions += 1
         else:
             self.stream.stats.timestamp_gaps += 1
+
+
+def _end_time(timestamp: int, last: int | None) -> int:
+    """When an end of sequence is: just behind the ``last`` message of its medium.
+
+    quirk(obs): it comes stamped 0 at the end of a stream.
+    """
+    return timestamp if last is None or 0 <= timestamp - last <= GAP_MS else last

@@ -18,6 +18,7 @@ from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
+from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.via import NO_VIA, Via
 
@@ -31,6 +32,8 @@ class EngineLimits:
     max_players_per_stream: int = 0
     max_waiting_names: int = 1000
     """Names that players wait for and nobody publishes."""
+    max_track_choices: int = 8
+    """Choices of tracks that the players of one stream make together, beside the default one."""
     memory_bytes: int = 1024 * 1024 * 1024
     """Media held: GOP caches, headers, backlogs of congested players."""
     headers: HeaderLimits = field(default_factory=HeaderLimits)
@@ -76,7 +79,7 @@ class Registry:
             )
         return self._stream(key).begin(publisher, now, via)
 
-    def check_attach(self, key: StreamKey) -> None:
+    def check_attach(self, key: StreamKey, tracks: TrackChoice = DEFAULT) -> None:
         """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows."""
         limits = self.limits
         stream = self._streams.get(key)
@@ -90,6 +93,11 @@ class Registry:
         elif limits.max_players_per_stream and stream.players >= limits.max_players_per_stream:
             text = f"This stream takes {limits.max_players_per_stream} players."
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, "players_per_stream")
+        if stream is not None and not stream.has_room_for(tracks, limits.max_track_choices):
+            text = (
+                f"The players of this stream have chosen {limits.max_track_choices} sets of tracks already."
+            )
+            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, "track_choices")
         if self.budget.exhausted:
             raise ResourceExhausted(
                 StatusCode.PLAY_FAILED, "This server is out of memory for media.", "memory"
@@ -102,7 +110,7 @@ class Registry:
         Raises ``ResourceExhausted`` at a ceiling of the audience.
         """
         if options.audience:
-            self.check_attach(key)
+            self.check_attach(key, sink.wire_format.tracks)
         return self._stream(key).attach(sink, options, now)
 
     def sample(self, now: float) -> None:

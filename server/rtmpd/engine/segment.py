@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rtmpd.engine.packet import Packet, WireFormat
+from rtmpd.media.tracks import TrackChoice
 
 
 class Encoding:
@@ -12,10 +13,11 @@ class Encoding:
     object's own hash is a tenth of a dataclass's.
     """
 
-    __slots__ = ("for_frames", "wire_format")
+    __slots__ = ("for_frames", "tracks", "wire_format")
 
     def __init__(self, wire_format: WireFormat, for_frames: Encoding | None = None) -> None:
         self.wire_format = wire_format
+        self.tracks: TrackChoice = wire_format.tracks
         self.for_frames: Encoding = for_frames or self
         """Whose images of frames are the same bytes; only headers differ. Often itself."""
 

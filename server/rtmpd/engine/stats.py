@@ -34,6 +34,10 @@ class DropReason(StrEnum):
     """A video frame came before the publication's first keyframe; lost to everybody."""
     HEADER_CAP = "header_cap"
     """A sequence header or metadata larger, or of more tracks, than we keep; lost to everybody."""
+    HEADER_RATE = "header_rate"
+    """A new sequence header or onMetaData sooner than anybody needs one; lost to everybody."""
+    TRACK_CAP = "track_cap"
+    """A message of one track more than we tell apart; lost to everybody."""
     BAD_METADATA = "bad_metadata"
     """An onMetaData that cannot be decoded, or is too large; lost to everybody."""
     WAITING_KEYFRAME = "waiting_keyframe"
@@ -90,6 +94,54 @@ class Rate:
         self.over_1s += (rate - self.over_1s) * (1.0 - exp(-elapsed))
         self.over_10s += (rate - self.over_10s) * (1.0 - exp(-elapsed / 10.0))
 
+    def stop(self) -> None:
+        """Nothing flows any more."""
+        self.over_1s = self.over_10s = 0.0
+
+
+class TrackStats:
+    """What is known of one track of a stream that has several, since the publication began."""
+
+    __slots__ = (
+        "byte_rate",
+        "bytes_in",
+        "codec",
+        "frame_rate",
+        "frames",
+        "height",
+        "keyframe_interval_ms",
+        "keyframe_timestamp",
+        "width",
+    )
+
+    def __init__(self) -> None:
+        self.bytes_in = 0
+        self.frames = 0
+        self.codec: str | None = None
+        self.width: int | None = None
+        self.height: int | None = None
+        self.keyframe_timestamp: int | None = None
+        self.keyframe_interval_ms: int | None = None
+        self.byte_rate = Rate()
+        """Bytes per second."""
+        self.frame_rate = Rate()
+
+    def keyframe(self, timestamp: int) -> None:
+        """Note a keyframe at ``timestamp`` (ms)."""
+        if self.keyframe_timestamp is not None:
+            self.keyframe_interval_ms = timestamp - self.keyframe_timestamp
+        self.keyframe_timestamp = timestamp
+
+    def sample(self, elapsed: float) -> None:
+        """Derive the rates, ``elapsed`` seconds (> 0) after the sample before."""
+        self.byte_rate.sample(self.bytes_in, elapsed)
+        self.frame_rate.sample(self.frames, elapsed)
+
+    def stop(self) -> None:
+        """The publication has ended."""
+        self.byte_rate.stop()
+        self.frame_rate.stop()
+
 
 class ServerStats:
     """Totals of one process. ``net`` counts what concerns connections, the engine what concerns media."""
@@ -111,6 +163,7 @@ class ServerStats:
         "publishers",
         "publishes_ended",
         "publishes_total",
+        "publishes_without_media",
         "refusals",
         "sessions_failed",
         "sink_errors",
@@ -136,6 +189,8 @@ class ServerStats:
         self.publishes_total = 0
         self.publishes_ended: dict[str, int] = {}
         """By ``CloseReason``."""
+        self.publishes_without_media = 0
+        """Publications that ended without one audio or video message."""
         self.players = 0
         """Attached now, waiting ones included."""
         self.plays_total = 0
@@ -187,11 +242,13 @@ class StreamStats:
         "sequence_header_repeats",
         "timestamp_gaps",
         "timestamp_regressions",
+        "tracks",
         "unknown_packets",
         "video_byte_rate",
         "video_bytes_in",
         "video_codec",
         "video_headers",
+        "video_messages_aside",
         "video_messages_in",
         "video_timestamp",
         "width",
@@ -214,6 +271,8 @@ class StreamStats:
         self.video_messages_in = 0
         self.video_headers = 0
         """Video messages that are not frames."""
+        self.video_messages_aside = 0
+        """Video messages of tracks beside the default one."""
         self.data_bytes_in = 0
         self.data_messages_in = 0
         self.last_media_at: float | None = None
@@ -246,7 +305,16 @@ class StreamStats:
         """Bytes per second."""
         self.frame_rate = Rate()
         """Video frames per second."""
+        self.tracks: dict[tuple[int, int], TrackStats] = {}
+        """By message type (8, 9) and track id; empty as long as no medium has more than one. All else that is
+        said of a medium here is its default track's, but for messages, bytes and timestamps.
+        """
         self._sampled_at = now
+
+    @property
+    def video_frames(self) -> int:
+        """Of the default track."""
+        return self.video_messages_in - self.video_headers - self.video_messages_aside
 
     @property
     def skew_ms(self) -> int | None:
@@ -263,4 +331,13 @@ class StreamStats:
         self._sampled_at = now
         self.audio_byte_rate.sample(self.audio_bytes_in, elapsed)
         self.video_byte_rate.sample(self.video_bytes_in, elapsed)
-        self.frame_rate.sample(self.video_messages_in - self.video_headers, elapsed)
+        self.frame_rate.sample(self.video_frames, elapsed)
+        for track in self.tracks.values():
+            track.sample(elapsed)
+
+    def stop(self) -> None:
+        """The publication has ended: totals stay, nothing flows."""
+        for rate in (self.audio_byte_rate, self.video_byte_rate, self.frame_rate):
+            rate.stop()
+        for track in self.tracks.values():
+            track.stop()

@@ -11,6 +11,7 @@ from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.gop import GopCache, GopLimits
 from rtmpd.engine.headers import HeaderCache, HeaderLimits
+from rtmpd.engine.health import Health
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import Notice
@@ -22,6 +23,7 @@ from rtmpd.engine.stats import ServerStats, StreamStats, count
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import UsageError
 from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME
+from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.rtmp.via import NO_VIA, Via
 
 _NOT_CACHED: Final = CACHED_HEADER | END_OF_SEQUENCE
@@ -71,7 +73,7 @@ class Stream(Channel):
         self.publication: Publication | None = None
         """None while nobody publishes."""
         self.server_stats = server_stats
-        self.intake = Intake(headers, GopCache(gop_limits, budget, stats, server_stats), books)
+        self.intake = Intake(key, headers, GopCache(gop_limits, budget, stats, server_stats), books)
         self._audience = Audience(key, self.intake, books, budget, announce, self._settle)
         self._flusher = flusher
         self._release = release
@@ -101,6 +103,16 @@ class Stream(Channel):
     def watched(self) -> bool:
         return bool(self._audience.members)
 
+    def has_room_for(self, tracks: TrackChoice, choices: int) -> bool:
+        """Whether somebody may choose ``tracks`` where ``choices`` may be made beside the default."""
+        made = {fanout.encoding.tracks for fanout in self._audience.fanouts} | {DEFAULT}
+        return tracks in made or len(made) <= choices
+
+    @property
+    def health(self) -> Health:
+        """What is wrong with what is published."""
+        return self.intake.checkup.health
+
     @property
     def gop_charged_bytes(self) -> int:
         """What the GOP cache costs the memory budget."""
@@ -116,7 +128,7 @@ class Stream(Channel):
         self.server_stats.publishers += 1
         self.server_stats.publishes_total += 1
         self.stats.begin(now)
-        self.intake.begin()
+        self.intake.begin(now)
         self._announce(Notice.PUBLISHED, self.key)
         self._audience.notify_started(now)
         return publication
@@ -127,6 +139,8 @@ class Stream(Channel):
             if not self._marked:
                 self._marked = True
                 self._flusher.mark(self)
+        elif packet.flags & CACHED_HEADER:
+            self.intake.take_in_header(packet)
         else:
             self.intake.take_in(packet)
 
@@ -154,6 +168,8 @@ class Stream(Channel):
         """Derive rates; apply the deadlines of congested subscribers."""
         if self.publication is not None:
             self.stats.sample(now)
+            self.intake.look(now)
+            self.intake.checkup.judge(now)
         self._audience.check(now)
 
     def trim(self) -> None:
@@ -182,6 +198,8 @@ class Stream(Channel):
     def _deliver_batch(self, batch: list[Packet]) -> None:
         """Cut into segments: no header changes inside one, and a GOP begins with one of its own."""
         take_in = self.intake.take_in
+        if self.headers.withheld:
+            batch = self.intake.announced(batch)
         version = self.headers.version
         segment: list[Packet] = []
         cached = True
@@ -194,7 +212,9 @@ class Stream(Channel):
                     version = self.headers.version
                     segment = []
                 cached = not apart
-            if take_in(packet):
+            if flags & CACHED_HEADER:
+                segment += self.intake.take_in_header(packet)
+            elif take_in(packet):
                 segment.append(packet)
         if segment:
             self._audience.deliver(Segment(segment, version, cached=cached))
@@ -203,6 +223,9 @@ class Stream(Channel):
 
     def _end_now(self, reason: CloseReason) -> None:
         self.publication = None
+        self.stats.stop()
+        if self.stats.last_media_at is None:
+            self.server_stats.publishes_without_media += 1
         self.intake.clear()
         self.server_stats.publishers -= 1
         count(self.server_stats.publishes_ended, reason)
@@ -215,6 +238,8 @@ class Stream(Channel):
         if not self._flushing and not self.subscriptions:
             if not self._pending:
                 self._queueing = False
+                # Nobody is left who was promised less than there is.
+                self.headers.withhold(0)
             if self.publication is None:
                 self._audience.disband()
                 self._release(self)

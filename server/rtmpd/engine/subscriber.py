@@ -13,11 +13,21 @@ from rtmpd.engine.fanout import Fanout, Member
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet, RtmpWire, WireFormat
+from rtmpd.engine.packet import (
+    ASIDE,
+    AUDIO,
+    CACHED_HEADER,
+    VIDEO,
+    Packet,
+    RtmpWire,
+    WireFormat,
+    is_for,
+)
 from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
 from rtmpd.engine.stats import DropReason, StreamStats
 from rtmpd.media.tags import DISPOSABLE, END_OF_SEQUENCE, KEYFRAME
+from rtmpd.media.tracks import ALL_TRACKS
 
 _NO_BOUND: Final = 1 << 62
 
@@ -90,6 +100,7 @@ class Subscription(Member):
         "_bytes_out",
         "_congestion",
         "_fanout_base",
+        "_particular",
         "_policy",
         "_requested_at",
         "_start",
@@ -126,6 +137,9 @@ class Subscription(Member):
         """Has had a keyframe and all video since, so that the next frame can be decoded."""
         self._begun = False
         self._start = options.start
+        tracks = fanout.encoding.tracks
+        self._particular = tracks.video > 0 or tracks.audio > 0
+        """It has chosen a track other than the first."""
         self._fanout_base = 0
         self._bytes_out = 0
         self._policy = options.policy
@@ -248,7 +262,7 @@ class Subscription(Member):
         seat = self.seat
         encoding = self.fanout.encoding
         opening = seat.intake.opening(
-            encoding, self._start, audio=self.receives_audio, video=self.receives_video
+            encoding, self._start, now, audio=self.receives_audio, video=self.receives_video
         )
         self.synced = opening.synced and self.receives_video
         self._version = seat.headers.version
@@ -358,6 +372,7 @@ class Subscription(Member):
     def _takes_all(self, segment: Segment, congestion: Congestion | None) -> bool:
         return (
             self.synced
+            and (self._started or not self._particular)
             and self.receives_audio
             and self.receives_video
             and self._version == segment.version_before
@@ -373,12 +388,18 @@ class Subscription(Member):
         current = self._version == segment.version_before
         room = _NO_BOUND if congestion is None else congestion.room
         chosen: list[Packet] = []
+        tracks = self.fanout.encoding.tracks
         for packet in segment.packets:
+            if not is_for(packet, tracks):
+                continue
             if packet.flags & CACHED_HEADER:
                 # A sink that has missed a header gets all of them before its next frame, this one among them.
                 if not self._wants(packet.kind):
                     continue
-                current = current and len(packet.payload) <= room
+                # Whoever has chosen a track begins like that: of which track the first header is shows with
+                # the next ones.
+                waits = self._particular and not self._started
+                current = current and not waits and len(packet.payload) <= room
                 if current:
                     chosen.append(packet)
                     room -= len(packet.payload)
@@ -429,7 +450,11 @@ class Subscription(Member):
         flags = packet.flags
         fits = len(packet.payload) <= room
         if not self.synced:
-            if flags & KEYFRAME and fits and (congestion is None or congestion.may_resume):
+            # All tracks go on with the default one; who is sent only another is not shown its keyframes.
+            begins = flags & KEYFRAME and not (
+                flags & ASIDE and self.fanout.encoding.tracks.video == ALL_TRACKS
+            )
+            if begins and fits and (congestion is None or congestion.may_resume):
                 self.synced = True
                 return None
             return DropReason.WAITING_KEYFRAME

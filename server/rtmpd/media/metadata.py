@@ -68,6 +68,11 @@ def without_medium(payload: bytes, kind: int) -> bytes:
     )
 
 
+def announces(payload: bytes, kind: int) -> bool:
+    """Whether what ``live_metadata`` gave names a codec of the audio (8) or the video (9)."""
+    return (b"videocodecid" if kind == MessageType.VIDEO else b"audiocodecid") in payload
+
+
 def of_tracks(payload: bytes, tracks: TrackChoice) -> bytes:
     """What ``live_metadata`` gave as the metadata of a stream of only these tracks.
 

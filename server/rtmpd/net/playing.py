@@ -9,12 +9,13 @@ import logging
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.sink import CloseReason
+from rtmpd.media.tracks import TrackChoice
 from rtmpd.net.access import Action
 from rtmpd.net.addresses import network_of
 from rtmpd.net.authorization import authorize
 from rtmpd.net.peer import Peer
 from rtmpd.net.publishing import codecs
-from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.constants import CapsEx, StatusCode
 from rtmpd.rtmp.events import PauseRequested, PlayRequested, ReceiveAudio, ReceiveVideo, SeekRequested
 from rtmpd.rtmp.via import via_of
 
@@ -29,7 +30,9 @@ async def ask_to_play(peer: Peer, event: PlayRequested) -> Player:
     context = peer.context
     requested_at = context.clock()
     grant = await authorize(peer, Action.PLAY, event)
-    return Player(peer, event.stream_id, grant.key, requested_at)
+    knows_tracks = bool(peer.connect_params.caps_ex & CapsEx.MULTITRACK)
+    tracks = TrackChoice.parse(event.query, multitrack=knows_tracks)
+    return Player(peer, event.stream_id, grant.key, tracks, requested_at)
 
 
 class Player:
@@ -39,9 +42,11 @@ class Player:
     batch.
     """
 
-    def __init__(self, peer: Peer, stream_id: int, key: StreamKey, requested_at: float) -> None:
+    def __init__(
+        self, peer: Peer, stream_id: int, key: StreamKey, tracks: TrackChoice, requested_at: float
+    ) -> None:
         context = peer.context
-        self.wire_format = RtmpWire(context.settings.chunk_size, stream_id)
+        self.wire_format = RtmpWire(context.settings.chunk_size, stream_id, tracks)
         self.write = peer.transport.write
         self.write_all = peer.transport.writelines
         self.backlog = peer.transport.get_write_buffer_size

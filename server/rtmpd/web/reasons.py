@@ -84,5 +84,6 @@ REFUSALS: Final = (
     "relay_loop",
     "shutdown",
     "stream_busy",
+    "track_choices",
     "waiting_names",
 )

@@ -88,6 +88,11 @@ def _lives(stats: ServerStats) -> Iterator[Family]:
     yield Family("counter", "rtmpd_publishes_ended", "Publishes that ended, by why.", ("reason",)).with_table(
         stats.publishes_ended, CloseReason
     )
+    yield Family(
+        "counter",
+        "rtmpd_publishes_without_media",
+        "Publishes that ended without one audio or video message.",
+    ).with_value(stats.publishes_without_media)
     yield Family("counter", "rtmpd_plays", "Plays granted.").with_value(stats.plays_total)
     yield Family(
         "counter", "rtmpd_players_closed", "Players that the server closed, by why.", ("reason",)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from rtmpd.engine.health import Health
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.stats import DropReason, StreamStats
+from rtmpd.engine.packet import AUDIO
+from rtmpd.engine.stats import DropReason, StreamStats, TrackStats
 from rtmpd.web.families import Family
 
 OTHER: Final = "_other"
@@ -30,6 +32,9 @@ class StreamView(Protocol):
 
     @property
     def players(self) -> int: ...
+
+    @property
+    def health(self) -> Health: ...
 
 
 def _worst_skew(values: Iterable[float]) -> float:
@@ -57,6 +62,22 @@ class _Counter:
 
 def _seconds(milliseconds: int | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
+
+
+def _of_live(stream: StreamView, value: float | None) -> float | None:
+    """What is said of a publication, while there is one."""
+    return None if stream.publication is None else value
+
+
+def _tracks(
+    stream: StreamView, read: Callable[[TrackStats], float | None]
+) -> Iterable[tuple[Labels, float | None]]:
+    if stream.publication is None:
+        return []
+    return [
+        (("audio" if kind == AUDIO else "video", str(track)), read(figures))
+        for (kind, track), figures in stream.stats.tracks.items()
+    ]
 
 
 def _age(stream: StreamView, now: float) -> float | None:
@@ -96,19 +117,19 @@ _GAUGES: Final = (
     _Gauge(
         "rtmpd_stream_keyframe_interval_seconds",
         "Timestamp distance of the last two keyframes (the longest of several streams).",
-        lambda stream, _: [((), _seconds(stream.stats.keyframe_interval_ms))],
+        lambda stream, _: [((), _of_live(stream, _seconds(stream.stats.keyframe_interval_ms)))],
         max,
     ),
     _Gauge(
         "rtmpd_stream_keyframe_interval_max_seconds",
         "Longest distance of two keyframes since the publish began.",
-        lambda stream, _: [((), _seconds(stream.stats.keyframe_interval_max_ms))],
+        lambda stream, _: [((), _of_live(stream, _seconds(stream.stats.keyframe_interval_max_ms)))],
         max,
     ),
     _Gauge(
         "rtmpd_stream_av_skew_seconds",
         "Last video timestamp minus last audio timestamp (the farthest from 0 of several streams).",
-        lambda stream, _: [((), _seconds(stream.stats.skew_ms))],
+        lambda stream, _: [((), _of_live(stream, _seconds(stream.stats.skew_ms)))],
         _worst_skew,
     ),
     _Gauge(
@@ -116,6 +137,34 @@ _GAUGES: Final = (
         "Time since the last audio or video message (the longest of several streams).",
         lambda stream, now: [((), _age(stream, now))],
         max,
+    ),
+    _Gauge(
+        "rtmpd_stream_health",
+        "1 for each warning about the stream that holds.",
+        lambda stream, _: [((str(kind),), 1.0) for kind in stream.health.active],
+        sum,
+        ("kind",),
+    ),
+    _Gauge(
+        "rtmpd_stream_track_received_bytes_per_second",
+        "Bitrate of one track of a medium that has several, smoothed over 10 s.",
+        lambda stream, _: _tracks(stream, lambda track: track.byte_rate.over_10s),
+        sum,
+        ("media", "track"),
+    ),
+    _Gauge(
+        "rtmpd_stream_track_frames_per_second",
+        "Frame rate of one track of a medium that has several, smoothed over 1 s.",
+        lambda stream, _: _tracks(stream, lambda track: track.frame_rate.over_1s),
+        min,
+        ("media", "track"),
+    ),
+    _Gauge(
+        "rtmpd_stream_track_keyframe_interval_seconds",
+        "Timestamp distance of the last two keyframes of one track of a medium that has several.",
+        lambda stream, _: _tracks(stream, lambda track: _seconds(track.keyframe_interval_ms)),
+        max,
+        ("media", "track"),
     ),
 )
 
@@ -246,6 +295,7 @@ class StreamMetrics:
         others = {key: stream for key, stream in published.items() if key not in self._shown}
         self._overflow.update({key: stream.stats for key, stream in others.items()})
         yield _info(shown)
+        yield _track_info(shown)
         for gauge in _GAUGES:
             yield _collect_gauge(gauge, shown, list(others.values()), now)
         for counter in _COUNTERS:
@@ -271,9 +321,30 @@ def _info(shown: Mapping[StreamKey, StreamView]) -> Family:
     )
     for key, stream in shown.items():
         stats = stream.stats
-        size = f"{stats.width}x{stats.height}" if stats.width and stats.height else ""
-        family.add((*key, stats.video_codec or "", stats.audio_codec or "", size), 1)
+        if stream.publication is not None:
+            size = _resolution(stats.width, stats.height)
+            family.add((*key, stats.video_codec or "", stats.audio_codec or "", size), 1)
     return family
+
+
+def _track_info(shown: Mapping[StreamKey, StreamView]) -> Family:
+    family = Family(
+        "gauge",
+        "rtmpd_stream_track_info",
+        "Always 1; the tracks of media that have several.",
+        ("app", "stream", "media", "track", "codec", "resolution"),
+    )
+    for key, stream in shown.items():
+        if stream.publication is not None:
+            for (kind, track), figures in stream.stats.tracks.items():
+                media = "audio" if kind == AUDIO else "video"
+                size = _resolution(figures.width, figures.height)
+                family.add((*key, media, str(track), figures.codec or "", size), 1)
+    return family
+
+
+def _resolution(width: int | None, height: int | None) -> str:
+    return f"{width}x{height}" if width and height else ""
 
 
 def _collect_gauge(

@@ -1,0 +1,180 @@
+"""A look at a publication about once a second: which media flow, and what those who watch it suffer from."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from rtmpd.engine.headers import HeaderCache
+from rtmpd.engine.health import Health, HealthKind
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.packet import AUDIO, VIDEO
+from rtmpd.engine.stats import DropReason, StreamStats
+
+FLOWS_AFTER: Final = 3.0
+"""Seconds for which one medium has to have flowed before the other one is missed."""
+KEYFRAMES_RARE_AFTER: Final = 20.0
+NO_MEDIA_AFTER: Final = 5.0
+_SILENT_AFTER: Final = 5.0
+"""Seconds, for the warning, where joiners are promised everything."""
+_GROWTH_LASTS: Final = 10.0
+"""Seconds without another drop after which a warning about drops is over."""
+
+_GROWTHS: Final = (
+    (HealthKind.UPDATES_DROPPED, (DropReason.HEADER_RATE,)),
+    (HealthKind.HEADERS_REFUSED, (DropReason.HEADER_CAP, DropReason.TRACK_CAP)),
+)
+
+_logger = logging.getLogger(__name__)
+
+
+class MediumFlow:
+    """Whether frames of one medium come, as far as somebody looked."""
+
+    __slots__ = ("_frames", "seen_at", "since")
+
+    def __init__(self, now: float) -> None:
+        self._frames = 0
+        self.since: float | None = None
+        """When frames began to come without a break longer than ``FLOWS_AFTER``; None while none do."""
+        self.seen_at = now
+        """When the last one came, or the publication began."""
+
+    def look(self, frames: int, now: float) -> None:
+        """There have been ``frames`` frames by now."""
+        if frames != self._frames:
+            self._frames = frames
+            self.seen_at = now
+            if self.since is None:
+                self.since = now
+        elif now - self.seen_at > FLOWS_AFTER:
+            self.since = None
+
+    def flows(self, now: float) -> bool:
+        """Long enough for the other medium to be missed."""
+        return self.since is not None and now - self.since >= FLOWS_AFTER
+
+
+class Checkup:
+    """The flows and warnings of one stream's publications."""
+
+    __slots__ = (
+        "_absent_after",
+        "_audio",
+        "_began",
+        "_frames",
+        "_grown",
+        "_headers",
+        "_key",
+        "_logged",
+        "_overflowed",
+        "_overflows",
+        "_stats",
+        "_video",
+        "health",
+    )
+
+    def __init__(self, key: StreamKey, stats: StreamStats, headers: HeaderCache) -> None:
+        self.health = Health()
+        self._key = key
+        self._stats = stats
+        self._headers = headers
+        self._absent_after = headers.limits.absent_after
+        self.begin(0.0)
+
+    def begin(self, now: float) -> None:
+        """A new publication."""
+        self.health.clear_all()
+        self._began = now
+        self._audio = MediumFlow(now)
+        self._video = MediumFlow(now)
+        self._frames = 0
+        self._overflows = self._stats.gop_overflows
+        self._overflowed = 0
+        """Keyframes there were when the GOP cache overflowed last."""
+        self._grown: dict[HealthKind, tuple[int, float]] = {
+            kind: (self._dropped(reasons), 0.0) for kind, reasons in _GROWTHS
+        }
+        """Drops by the last look, and when they grew last."""
+        self._logged: set[HealthKind] = set()
+
+    def end(self) -> None:
+        """The publication has ended."""
+        self.health.clear_all()
+
+    def look(self, now: float, *, video_open: bool) -> None:
+        """Note what has come. Video flows once ``video_open``: before its first keyframe nobody gets any."""
+        stats = self._stats
+        self._audio.look(stats.audio_messages_in - stats.audio_headers, now)
+        self._video.look(stats.video_frames if video_open else 0, now)
+
+    def absent(self, now: float) -> int:
+        """The medium (8, 9) that who joins must not be promised, as of the last look; 0 if there is none."""
+        return self._silent(now, self._absent_after) if self._absent_after else 0
+
+    def judge(self, now: float) -> None:
+        """Raise and clear warnings, as of the last look."""
+        stats = self._stats
+        if stats.last_media_at is None:
+            if now - self._began > NO_MEDIA_AFTER:
+                self._warn(HealthKind.NO_MEDIA, now, seconds=now - self._began)
+            return
+        self.health.clear(HealthKind.NO_MEDIA)
+        silent = self._silent(now, self._absent_after or _SILENT_AFTER)
+        for medium, kind in ((AUDIO, HealthKind.AUDIO_SILENT), (VIDEO, HealthKind.VIDEO_SILENT)):
+            if medium == silent and self._headers.announces(medium):
+                self._warn(kind, now, seconds=now - self._flow(medium).seen_at)
+            else:
+                self.health.clear(kind)
+        self._judge_keyframes(now)
+        for kind, reasons in _GROWTHS:
+            self._judge_growth(kind, self._dropped(reasons), now)
+
+    def _judge_keyframes(self, now: float) -> None:
+        stats = self._stats
+        without = now - (self._began if stats.keyframe_at is None else stats.keyframe_at)
+        if stats.video_frames > self._frames and without > KEYFRAMES_RARE_AFTER:
+            self._warn(HealthKind.KEYFRAMES_RARE, now, seconds=without)
+        elif without <= KEYFRAMES_RARE_AFTER:
+            self.health.clear(HealthKind.KEYFRAMES_RARE)
+        self._frames = stats.video_frames
+        if stats.gop_overflows != self._overflows:
+            self._overflows = stats.gop_overflows
+            self._overflowed = stats.keyframes
+            self._warn(HealthKind.GOP_TOO_LONG, now, overflows=stats.gop_overflows)
+        elif stats.keyframes >= self._overflowed + 2:
+            self.health.clear(HealthKind.GOP_TOO_LONG)
+
+    def _judge_growth(self, kind: HealthKind, dropped: int, now: float) -> None:
+        before, grew_at = self._grown[kind]
+        if dropped != before:
+            self._grown[kind] = (dropped, now)
+            self._warn(kind, now, dropped=dropped)
+        elif now - grew_at > _GROWTH_LASTS:
+            self.health.clear(kind)
+
+    def _dropped(self, reasons: tuple[DropReason, ...]) -> int:
+        return sum([self._stats.drops.get(reason, 0) for reason in reasons])
+
+    def _flow(self, medium: int) -> MediumFlow:
+        return self._audio if medium == AUDIO else self._video
+
+    def _silent(self, now: float, after: float) -> int:
+        """The medium that has sent no frame for ``after`` seconds while the other one flows; 0 if none."""
+        if now - self._audio.seen_at >= after and self._video.flows(now):
+            return AUDIO
+        if now - self._video.seen_at >= after and self._audio.flows(now):
+            return VIDEO
+        return 0
+
+    def _warn(self, kind: HealthKind, now: float, **figures: float) -> None:
+        if self.health.raise_warning(kind, now, **figures) and kind not in self._logged:
+            # Once for each publication: a warning may come and go with every keyframe.
+            self._logged.add(kind)
+            fields = {
+                "app": self._key.app,
+                "stream": self._key.name,
+                "kind": str(kind),
+                "figures": " ".join(f"{name}={value:g}" for name, value in figures.items()),
+            }
+            _logger.warning("stream warning", extra={"fields": fields})
