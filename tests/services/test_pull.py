@@ -16,6 +16,7 @@ from relay_kit import (
     HEVC_HEADER,
     KEY,
     METADATA,
+    PATIENCE,
     Server,
     Viewer,
     eventually,
@@ -42,9 +43,12 @@ from rtmpd.services.pull import PullRelay
 
 async def ended(viewer: Viewer) -> str:
     """The description of the last status that a viewer was sent, once its connection is over."""
-    statuses = [
-        event.status async for event in viewer.connection.events() if isinstance(event, rtmpd.StatusReceived)
-    ]
+    async with asyncio.timeout(PATIENCE):
+        statuses = [
+            event.status
+            async for event in viewer.connection.events()
+            if isinstance(event, rtmpd.StatusReceived)
+        ]
     return f"{statuses[-1].code} {statuses[-1].description}"
 
 

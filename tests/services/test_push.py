@@ -4,6 +4,8 @@ import asyncio
 import logging
 import socket
 import ssl
+import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +33,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import UsageError
+from rtmpd.net.resolver import RESOLVER, AddressInfo
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PublishRequested
 from rtmpd.services.push import PushSink
@@ -469,3 +472,31 @@ async def test_delays_begin_anew_with_the_next_publish(monkeypatch: pytest.Monke
             await eventually(a.push_is("idle"))
         assert delay is not None
         assert 0 < delay <= 0.02
+
+
+# -- names of hosts
+
+
+async def test_names_that_nobody_answers_for_hold_up_no_other_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def look_up(host: str) -> Sequence[AddressInfo]:
+        if host.startswith("dead"):
+            answered.wait()
+            raise OSError(1, "nobody knows")
+        return socket.getaddrinfo("127.0.0.1", None, type=socket.SOCK_STREAM)
+
+    monkeypatch.setattr(RESOLVER, "_look_up", look_up)
+    try:
+        async with serve("b") as b, serve("a") as a, publishing(a):
+            for number in range(12):
+                a.push.add(KEY, f"rtmp://dead{number}.example/live/cam")
+            await eventually(lambda: {status.state for status in a.push.statuses()} == {"connecting"})
+            a.push.add(KEY, b.url(host="alive.example"))
+            await eventually(lambda: a.push.statuses()[-1].state == "live")
+            assert {status.state for status in a.push.statuses()[:-1]} == {"connecting"}
+            answered.set()
+            await eventually(lambda: all(status.reason for status in a.push.statuses()[:-1]))
+            assert a.push.statuses()[0].reason == "cannot look up dead0.example: nobody knows"
+    finally:
+        answered.set()
