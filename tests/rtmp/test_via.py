@@ -53,10 +53,16 @@ def test_what_does_not_fit_is_left_out_from_the_far_end_and_counted_all_the_same
     assert set(names(*range(45))) <= set(crowd.servers)
 
 
+def test_many_short_names_are_few_values_of_a_connect() -> None:
+    stranger = via_of({"rtmpdVia": [chr(0x100 + number) for number in range(4000)]})
+    assert len(stranger.servers) == 53
+
+
 @given(st.lists(st.builds(Via, st.lists(st.text(min_size=1, max_size=64)).map(tuple), st.integers(0, 99))))
 def test_names_are_bounded_whatever_is_said(ways: list[Via]) -> None:
     way = join(ways).through("me")
     assert sum(len(name.encode(errors="replace")) + 3 for name in way.servers) <= 1024
+    assert len(way.servers) <= 53
     assert way.servers[-1] == "me"
     assert len(set(way.servers)) == len(way.servers)
 

@@ -160,11 +160,14 @@ async def test_a_refusal_for_the_sake_of_another_edge_ends_when_that_has_left() 
 async def test_a_way_that_can_be_no_longer_costs_only_who_claims_it() -> None:
     async with serve("origin") as origin, serve("edge", pull=rule(origin.url())) as edge:
         params = rtmpd.ConnectParams(connect_object={"rtmpdVia": ["x"], "rtmpdHops": 16.0})
-        async with await rtmpd.connect(edge.url("live"), params=params) as stranger, watching(edge) as viewer:
+        async with await rtmpd.connect(edge.url("live"), params=params) as stranger:
             await stranger.play("cam")
-            await eventually(lambda: origin.context.stats.players == 1)
-            async with publishing(origin):
-                await eventually(viewer.has(keyframe(b"K0")))
+            await eventually(lambda: edge.context.stats.plays_total == 1)
+            async with watching(edge) as viewer:
+                await eventually(lambda: origin.context.stats.players == 1)
+                async with publishing(origin):
+                    await eventually(viewer.has(keyframe(b"K0")))
+        assert edge.context.stats.players_closed == {"not_found": 1}
         assert origin.context.stats.refusals == {}
 
 

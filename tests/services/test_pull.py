@@ -33,7 +33,7 @@ from relay_kit import (
 import rtmpd
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.publication import Publication
-from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.rtmp.amf import encode_values
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested
@@ -326,6 +326,18 @@ async def test_players_who_come_after_the_end_of_a_live_pull_are_told_in_time_to
             # The one that was there waits as long as one that comes now.
             async with watching(a) as late:
                 assert (await ended(late)).startswith("NetStream.Play.StreamNotFound")
+
+
+async def test_who_comes_in_the_moment_in_which_others_are_told_waits_as_long_as_they() -> None:
+    late = FakeSink()
+
+    class Replaced(FakeSink):
+        def close(self, reason: CloseReason) -> None:
+            a.registry.attach(KEY, late, PlayOptions(), a.context.clock())
+
+    async with serve("a", pull=rule("rtmp://127.0.0.1:1/live/cam", timeout=0.1)) as a:
+        a.registry.attach(KEY, Replaced(), PlayOptions(), a.context.clock())
+        await eventually(lambda: late.calls == ["close:not_found"])
 
 
 async def test_who_waits_for_a_stream_that_is_fetched_always_waits_on() -> None:

@@ -32,7 +32,9 @@ _MAX_NAME: Final = 64
 """Characters of a server's name."""
 _MAX_BYTES: Final = 1024
 """Of all names together, as they are encoded. Beyond it the farthest servers are not named."""
-_NAME_OVERHEAD: Final = 3
+_LEAST_BYTES: Final = 16
+"""That a name counts at least, so that their number is bounded too: servers count the values of a connect."""
+_OVERHEAD: Final = 3
 """Bytes of an AMF0 string beside its characters."""
 
 
@@ -118,7 +120,7 @@ def _nearest(names: Iterable[str]) -> tuple[str, ...]:
     room = _MAX_BYTES
     for name in names:
         if name not in kept:
-            room -= len(name.encode(errors="replace")) + _NAME_OVERHEAD
+            room -= max(len(name.encode(errors="replace")), _LEAST_BYTES) + _OVERHEAD
             if room < 0:
                 break
             kept[name] = None
