@@ -62,7 +62,7 @@ class PullConfig(Section):
 
     origins: RelayUrls = Field(default=(), alias="from")
     """Servers to fetch a stream from, asked in this order. {app} and {name} stand for those of the stream
-    asked for here."""
+    asked for here. from_file names a file with the same instead, one URL a line."""
     on_demand: bool = True
     """Fetch a stream when its first player comes. Otherwise the streams in names are fetched always."""
     names: Names = (ANY,)
@@ -94,7 +94,8 @@ class AppConfig(Section):
 
     push: RelayUrls = ()
     """Servers that every stream of the app is published on too. {app} and {name} stand for those of the
-    stream; a fixed stream key is meant for an app with one stream."""
+    stream; a fixed stream key is meant for an app with one stream. Keys are secrets: push_file names a file
+    with the same instead, one URL a line."""
     pull: PullConfig = PullConfig()
 
     @cached_property

@@ -6,13 +6,14 @@ import json
 import textwrap
 from collections.abc import Iterator
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
 
 from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.secret_files import SUFFIX
 from rtmpd.daemon.settings import SOME_APP, Key, Settings, walk, walk_app
 from rtmpd.daemon.values import format_duration, format_size
 
@@ -49,6 +50,18 @@ def rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
     for key in chain(walk(), *apps):
         origin = settings.origins.get(key.name, "default")
         yield key.name, format_value(key, key.show(key.read(settings.config))), origin
+
+
+def schema() -> dict[str, Any]:
+    """A JSON schema of the file, for editors."""
+    document = Config.model_json_schema()
+    for key in walk_app(SOME_APP):
+        if key.is_secret:
+            for definition in document["$defs"].values():
+                properties = definition["properties"]
+                if properties.get(key.path[-1], {}).get("description") == key.field.description:
+                    properties[key.path[-1] + SUFFIX] = {"type": "string"}
+    return document
 
 
 def template() -> str:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from rtmpd.daemon import secret_files
 from rtmpd.daemon.app_config import APPS, AppConfig, spell
 from rtmpd.daemon.config import REMOVED_KEYS, Config
 from rtmpd.daemon.fields import Shown, Unit
@@ -66,10 +67,18 @@ class Key:
             value = value[part] if isinstance(value, dict) else getattr(value, _ATTRIBUTES.get(part, part))
         return value
 
+    @property
+    def is_secret(self) -> bool:
+        """Whether values of this setting hold secrets."""
+        return self._shown is not None
+
     def show(self, value: object) -> object:
         """``value`` as it may be shown to people: without secrets."""
-        shown = next((item for item in self.field.metadata if isinstance(item, Shown)), None)
-        return value if shown is None else shown.hide(value)
+        return value if self._shown is None else self._shown.hide(value)
+
+    @property
+    def _shown(self) -> Shown | None:
+        return next((item for item in self.field.metadata if isinstance(item, Shown)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,7 @@ def load(path: Path | None, environ: Mapping[str, str], assignments: Sequence[st
     apps = dict.fromkeys(key_path[1] for key_path, _ in sources if key_path[0] == APPS and len(key_path) > 1)
     keys = {key.path: key for key in chain(walk(), *map(walk_app, apps))}
     sections = {key_path[:length]: None for key_path in keys for length in range(1, len(key_path))}
-    for key_path, item in sources:
+    for key_path, item in _with_secrets(sources, keys, environ, problems):
         if key_path in keys:
             if key_path in given:
                 problems.extend(_mistakes({key_path: given.pop(key_path)}, keys))
@@ -198,6 +207,24 @@ def _split_key(text: str) -> KeyPath:
         end = part.end()
         parts.append(part[0][1:-1] if part[0][:1] in ("'", '"') and part[0][:1] == part[0][-1:] else part[0])
     return tuple(parts)
+
+
+def _with_secrets(
+    sources: Iterable[tuple[KeyPath, _Given]],
+    keys: Mapping[KeyPath, Key],
+    environ: Mapping[str, str],
+    problems: list[str],
+) -> Iterator[tuple[KeyPath, _Given]]:
+    """``sources`` with what stands in the files of keys such as ``push_file`` in place of their names."""
+    for path, item in sources:
+        secret = (*path[:-1], path[-1].removesuffix(secret_files.SUFFIX))
+        if secret == path or secret not in keys or not keys[secret].is_secret:
+            yield path, item
+            continue
+        try:
+            yield secret, _Given(secret_files.read_lines(item.value, environ), item.origin)
+        except ValueError as error:
+            problems.append(f"{item.origin}: {spell(path)}: {error}")
 
 
 def _explain_misplaced(path: KeyPath, item: _Given, keys: Mapping[KeyPath, Key]) -> str:

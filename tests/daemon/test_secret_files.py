@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from rtmpd.daemon import reference
+from rtmpd.daemon.settings import load
+from rtmpd.exceptions import ConfigError
+
+PUSHES = ("rtmps://one.example.com/app/KEY-1", "rtmp://two.example.com/{app}/{name}")
+
+
+@pytest.fixture
+def keys(tmp_path):
+    path = tmp_path / "push-keys"
+    path.write_text(f"# the platforms\n{PUSHES[0]}\n\n  {PUSHES[1]}  \n")
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path):
+    path = tmp_path / "rtmpd.toml"
+
+    def write(text: str):
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_list_of_secrets_can_stand_in_a_file_of_its_own(keys, settings):
+    path = settings(f'[apps.live]\npush_file = "{keys}"\n[apps.edge.pull]\nfrom_file = "{keys}"\n')
+    loaded = load(path, {})
+    assert loaded.config.apps["live"].push == PUSHES
+    assert loaded.config.apps["edge"].pull.origins == PUSHES
+    assert loaded.origins["apps.live.push"] == str(path)
+    assert "KEY-1" not in str(list(reference.rows(loaded)))
+
+
+def test_what_systemd_hands_over_is_found_by_its_name(keys, settings):
+    path = settings('[apps.live]\npush_file = "push-keys"\n')
+    environ = {"CREDENTIALS_DIRECTORY": str(keys.parent)}
+    assert load(path, environ).config.apps["live"].push == PUSHES
+
+
+def test_the_environment_can_name_the_file_as_containers_do(keys):
+    environ = {"RTMPD_APPS__LIVE__PUSH_FILE": str(keys)}
+    assert load(None, environ).config.apps["live"].push == PUSHES
+
+
+def test_who_comes_later_wins_whichever_of_both_it_is(keys, settings):
+    file = settings(f'[apps.live]\npush = ["{PUSHES[1]}"]\n')
+    assert load(file, {}, [f"apps.live.push_file={keys}"]).config.apps["live"].push == PUSHES
+    file = settings(f'[apps.live]\npush_file = "{keys}"\n')
+    assert load(file, {}, [f"apps.live.push={PUSHES[1]}"]).config.apps["live"].push == PUSHES[1:]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('push_file = "nothing"', "nothing cannot be read: No such file or directory"),
+        ("push_file = 7", "is the name of a file"),
+        ('push_file = ""', "is the name of a file"),
+        ('pull_file = "x"', "there is no such key"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_mistake(settings, line, told):
+    with pytest.raises(ConfigError, match=told):
+        load(settings(f"[apps.live]\n{line}\n"), {})
+
+
+def test_only_secrets_have_files():
+    with pytest.raises(ConfigError, match="there is no such key"):
+        load(None, {}, ["rtmp.listen_file=/etc/hostname"])
+
+
+def test_editors_know_the_keys():
+    definitions = reference.schema()["$defs"]
+    assert definitions["AppConfig"]["properties"]["push_file"] == {"type": "string"}
+    assert definitions["PullConfig"]["properties"]["from_file"] == {"type": "string"}
