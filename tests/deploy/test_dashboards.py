@@ -17,6 +17,8 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yml"
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "rtmpd.json"
 
+RECORDED = sorted(Path(__file__).with_name("recorded").glob("*.yml"))
+
 SCRAPE_LABELS = {"job", "instance"}
 _SAMPLE_SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}
 _WORDS = {
@@ -40,7 +42,10 @@ Selector = tuple[str, list[tuple[str, str, str]]]
 
 def expressions() -> Iterator[str]:
     """Every PromQL expression and variable query that is shipped."""
-    yield from re.findall(r"^\s+expr: (.+)$", ALERTS.read_text(), re.MULTILINE)
+    for line, block in re.findall(
+        r"^ +expr: (?:([^|\n].*)|\|\n((?: {10,}.*\n)+))", ALERTS.read_text(), re.MULTILINE
+    ):
+        yield " ".join((line or block).split())
     dashboard = json.loads(DASHBOARD.read_text())
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
@@ -117,6 +122,13 @@ def test_the_dashboard_uses_the_data_source_that_is_provisioned() -> None:
     assert variables[0]["current"]["value"] == uid
 
 
+def test_every_alert_is_one_that_a_real_server_has_raised() -> None:
+    raised = {
+        name for path in RECORDED for name in re.findall(r'labels: .*alertname="(\w+)"', path.read_text())
+    }
+    assert raised == set(re.findall(r"- alert: (\w+)", ALERTS.read_text()))
+
+
 @pytest.mark.interop
 @pytest.mark.parametrize(
     "arguments",
@@ -124,8 +136,9 @@ def test_the_dashboard_uses_the_data_source_that_is_provisioned() -> None:
         ["check", "rules", str(ALERTS)],
         ["check", "config", str(DEPLOY / "prometheus" / "prometheus.yml")],
         ["test", "rules", str(Path(__file__).with_name("alerts_test.yml"))],
+        ["test", "rules", *map(str, RECORDED)],
     ],
-    ids=lambda arguments: "-".join(arguments[:2]),
+    ids=["rules", "config", "test-rules", "recorded-rules"],
 )
 def test_promtool_accepts_the_configuration(arguments: list[str]) -> None:
     judged = subprocess.run(

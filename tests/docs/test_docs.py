@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ PACKAGE = ROOT / "server" / "rtmpd"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 OPERATIONS = ROOT / "docs" / "operations.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 LOG_METHODS = frozenset({"debug", "info", "warning", "error", "exception", "critical", "log"})
 
@@ -196,7 +199,11 @@ def test_every_metric_is_documented_with_its_labels() -> None:
 
 def test_every_alert_is_documented() -> None:
     alerts = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
-    assert first_words(section(OPERATIONS, "### Alerts")) == re.findall(r"- alert: (\w+)", alerts)
+    names = re.findall(r"- alert: (\w+)", alerts)
+    assert re.findall(r"^#### (\w+)$", section(OPERATIONS, "### Alerts"), re.MULTILINE) == names
+    # Whoever is woken by one gets there with a click.
+    base = f"{PROJECT['urls']['Repository']}/blob/main/docs/operations.md"
+    assert re.findall(r'runbook_url: "(.+)"', alerts) == [f"{base}#{slug(name)}" for name in names]
 
 
 def test_every_log_message_is_documented_with_its_fields() -> None:

@@ -1,0 +1,497 @@
+"""Records what real servers in real trouble show, in recorded/*.yml; with these promtool proves the alerts.
+
+    .venv/bin/python tests/deploy/record_alerts.py [SCENARIO ...]
+
+runs every scenario at once, for eight minutes, and writes a file for each. ffmpeg must be installed, and the
+scenario of the control group needs root. EXPECTED says which alerts a scenario raises; any other that fires
+is a failure of the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from client_kit import AAC_HEADER, AVC_HEADER, keyframe
+from prometheus_client.parser import text_string_to_metric_families
+from rtmpd_process import RtmpdProcess
+
+import rtmpd
+
+HERE = Path(__file__).parent
+ALERTS = (HERE.parents[1] / "deploy" / "prometheus" / "alerts.yml").read_text()
+RTMPD = str(Path(sys.executable).with_name("rtmpd"))
+INTERVAL = 15
+SCRAPES = 33
+FRAME = b"\x27\x01\x00\x00\x00"
+"""An AVC inter frame's first bytes."""
+
+STARTING = threading.Lock()
+"""Twenty interpreters that start at once take longer than anybody waits for one."""
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Scenario:
+    """A server in some trouble, and what Prometheus would have scraped of it."""
+
+    def __init__(self, name: str, trouble: Callable[[Scenario], object], *settings: str, launcher=()) -> None:
+        self.name = name
+        self.settings = settings
+        self.launcher = launcher
+        self.over = threading.Event()
+        self.server: RtmpdProcess | None = None
+        self.series: dict[tuple[str, Labels], list[float | None]] = {}
+        self._trouble = trouble
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> RtmpdProcess:
+        with STARTING:
+            server = RtmpdProcess(*self.settings, launcher=self.launcher)
+            server.port("admin")
+        self.server = server
+        return server
+
+    def run(self, *command: str) -> subprocess.Popen[bytes]:
+        """A command that ends with the scenario."""
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        self._processes.append(process)
+        return process
+
+    def bench(self, kind: str, name: str, *options: str) -> subprocess.Popen[bytes]:
+        assert self.server is not None
+        length = str(10 * INTERVAL * SCRAPES)
+        return self.run(RTMPD, "bench", kind, "-d", length, "--warmup", "0", *options, self.server.url(name))
+
+    def play_for_ever(self) -> None:
+        self._trouble(self)
+
+    def scrape(self, number: int) -> None:
+        try:
+            assert self.server is not None
+            page = self.server.get("/metrics")
+        except OSError:
+            page = ""
+        found: dict[tuple[str, Labels], float] = {("up", (("job", "rtmpd"),)): float(bool(page))}
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                if re.search(rf"\b{sample.name}\b", ALERTS):
+                    # Everybody's own label, and those that Prometheus adds.
+                    found[sample.name, (*sample.labels.items(), ("job", "rtmpd"))] = sample.value
+        for key in found.keys() | self.series.keys():
+            values = self.series.setdefault(key, [None] * number)
+            values.append(found.get(key))
+
+    def close(self) -> None:
+        self.over.set()
+        for process in self._processes:
+            process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+        if self.server is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.server.pid, signal.SIGCONT)
+            self.server.close()
+
+    def yaml(self) -> Iterator[str]:
+        for (name, labels), values in sorted(self.series.items()):
+            if dict(labels).get("reason") and not any(values):
+                continue  # Each of many dozen reasons for which nothing happened.
+            shown = ", ".join(f'{label}="{text}"' for label, text in (*labels, ("instance", self.name)))
+            yield f"      - series: '{name}{{{shown}}}'"
+            yield f'        values: "{compress(values)}"'
+
+
+def compress(values: list[float | None]) -> str:
+    """As promtool writes series: ``5x3`` is four times 5."""
+    words = []
+    for value, group in itertools.groupby(values):
+        times = len(list(group))
+        text = "_" if value is None else f"{value:.12g}"
+        words.append(text if times == 1 else f"{text}x{times if value is None else times - 1}")
+    return " ".join(words)
+
+
+def publishing(
+    work: Callable[[Scenario, rtmpd.Stream], Awaitable[None]],
+) -> Callable[[Scenario], None]:
+    """A trouble that is made by an encoder of our own."""
+
+    async def publish(scenario: Scenario) -> None:
+        assert scenario.server is not None
+        async with await rtmpd.connect(scenario.server.url("cam")) as connection:
+            stream = await connection.publish()
+            await stream.send(9, AVC_HEADER, 0)
+            await work(scenario, stream)
+
+    return lambda scenario: asyncio.run(publish(scenario))
+
+
+# -- the troubles
+
+
+def healthy(scenario: Scenario) -> None:
+    """An encoder, viewers, an encoder that ends, viewers that leave, and a restart that was planned."""
+    server = scenario.start()
+    for _ in range(2):
+        scenario.bench("publish", "cam", "--bitrate", "2000000")
+        server.wait_for_live(server.url("cam"))
+        players = scenario.bench("play", "cam", "-n", "5")
+        scenario.over.wait(INTERVAL * SCRAPES / 4)
+        players.send_signal(signal.SIGINT)
+        scenario.over.wait(INTERVAL * SCRAPES / 4)
+        if not scenario.over.is_set():
+            server.terminate()
+            server = scenario.start()
+
+
+def lagging(scenario: Scenario) -> None:
+    server = scenario.start()
+    with contextlib.suppress(ProcessLookupError):
+        while not scenario.over.wait(0.6):
+            os.kill(server.pid, signal.SIGSTOP)
+            time.sleep(0.3)
+            os.kill(server.pid, signal.SIGCONT)
+
+
+def players_that_read(share: float) -> Callable[[Scenario], None]:
+    """Players that read only a share of a stream of 6 Mbit/s."""
+    rate = 750_000 * share
+
+    async def play(scenario: Scenario, url: str) -> None:
+        while not scenario.over.is_set():
+            async with await rtmpd.connect(url) as connection:
+                player = await connection.play()
+                if not share:
+                    # Until it has been closed, then it comes again.
+                    await asyncio.sleep(45.0)
+                    continue
+                with contextlib.suppress(rtmpd.RtmpdError):
+                    async for packet in player:
+                        await asyncio.sleep(len(packet.payload) / rate)
+                        if scenario.over.is_set():
+                            return
+
+    async def play_all(scenario: Scenario, url: str) -> None:
+        await asyncio.gather(*(play(scenario, url) for _ in range(5)))
+
+    def trouble(scenario: Scenario) -> None:
+        server = scenario.start()
+        scenario.bench("publish", "cam", "--bitrate", "6000000", "--keyframe-interval", "1")
+        server.wait_for_live(server.url("cam"))
+        asyncio.run(play_all(scenario, server.url("cam")))
+
+    return trouble
+
+
+def lost_streams(scenario: Scenario) -> None:
+    """One encoder hangs, one is gone."""
+    server = scenario.start()
+    encoders = [scenario.bench("publish", name, "--bitrate", "500000") for name in ("hung", "gone")]
+    for name in ("hung", "gone"):
+        server.wait_for_live(server.url(name))
+    scenario.over.wait(INTERVAL * 4)
+    encoders[0].send_signal(signal.SIGSTOP)
+    encoders[1].kill()
+
+
+def relay_down(scenario: Scenario) -> None:
+    server = scenario.start()
+    scenario.bench("publish", "cam", "--bitrate", "500000")
+    server.wait_for_live(server.url("cam"))
+
+
+def files(scenario: Scenario) -> None:
+    address = ("127.0.0.1", scenario.start().port("rtmp"))
+    connections = [socket.create_connection(address) for _ in range(90)]
+    scenario.over.wait()
+    for connection in connections:
+        connection.close()
+
+
+def fill(name: str, limit: str) -> Callable[[Scenario], None]:
+    """An encoder whose group of pictures takes nine tenths of a limit."""
+
+    async def grow(scenario: Scenario, stream: rtmpd.Stream) -> None:
+        server = scenario.server
+        assert server is not None
+        for number in range(1, 1_000_000):
+            values = [await asyncio.to_thread(server.metric, sample) for sample in (name, limit)]
+            full = values[0] / values[1] > 0.92
+            if number == 1:
+                await stream.send(9, keyframe(bytes(1000)), number)
+            else:
+                await stream.send(9, FRAME + bytes(1000 if full else 300_000), number * 40)
+            await asyncio.sleep(1.0 if full else 0.02)
+            if scenario.over.is_set():
+                return
+
+    def trouble(scenario: Scenario) -> None:
+        scenario.start()
+        publishing(grow)(scenario)
+
+    return trouble
+
+
+def control_group() -> tuple[str, ...]:
+    """A launcher into a group with 120 MiB."""
+    for root, limit in (
+        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
+        (Path("/sys/fs/cgroup"), "memory.max"),
+    ):
+        if root.is_dir():
+            group = root / "rtmpd-record-alerts"
+            group.mkdir(exist_ok=True)
+            (group / limit).write_text(str(120 * 2**20))
+            return ("/bin/bash", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "launcher")
+    raise RuntimeError("no control groups here")
+
+
+def restarting(scenario: Scenario) -> None:
+    for _ in range(4):
+        server = scenario.start()
+        if scenario.over.wait(INTERVAL * 4):
+            return
+        server.close()
+    scenario.start()
+
+
+def down(scenario: Scenario) -> None:
+    server = scenario.start()
+    scenario.over.wait(INTERVAL * 4)
+    server.close()
+
+
+def refusing(scenario: Scenario) -> None:
+    """An encoder in a loop, for a name that is taken."""
+    server = scenario.start()
+    scenario.bench("publish", "cam", "--bitrate", "500000")
+    server.wait_for_live(server.url("cam"))
+
+    async def ask() -> None:
+        while not scenario.over.is_set():
+            with contextlib.suppress(rtmpd.RtmpdError):
+                async with await rtmpd.connect(server.url("cam")) as connection:
+                    await connection.publish()
+            await asyncio.sleep(0.3)
+
+    asyncio.run(ask())
+
+
+def strangers(scenario: Scenario) -> None:
+    """Somebody who speaks HTTP to the RTMP port."""
+    address = ("127.0.0.1", scenario.start().port("rtmp"))
+    while not scenario.over.wait(0.1):
+        with socket.create_connection(address) as connection, contextlib.suppress(OSError):
+            connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            connection.recv(100)
+
+
+def late_pictures(scenario: Scenario) -> None:
+    """Players that wait for a key frame each time, as nothing is kept for them."""
+    server = scenario.start()
+    threading.Thread(
+        target=publishing(lambda *both: _frames(*both, lambda number: number * 40, 0, 100)), args=(scenario,)
+    ).start()
+    server.wait_for_live(server.url("cam"))
+
+    async def join() -> None:
+        while not scenario.over.is_set():
+            async with await rtmpd.connect(server.url("cam")) as connection:
+                player = await connection.play()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(6.0):
+                        async for packet in player:
+                            if packet.type == 9 and packet.payload[1] == 1:
+                                break
+            await asyncio.sleep(1.3)
+
+    asyncio.run(join())
+
+
+def rare_keyframes(scenario: Scenario) -> None:
+    server = scenario.start()
+    scenario.bench("publish", "cam", "--bitrate", "500000", "--keyframe-interval", "8.3")
+    server.wait_for_live(server.url("cam"))
+
+
+async def _frames(
+    scenario: Scenario, stream: rtmpd.Stream, stamp: Callable[[int], int], sound: int, interval: int = 50
+) -> None:
+    """25 frames a second, stamped by their number; sound for the first ``sound`` of them."""
+    if sound:
+        await stream.send(8, AAC_HEADER, 0)
+    began = time.monotonic()
+    for number in itertools.count():
+        picture = keyframe(bytes(500)) if number % interval == 0 else FRAME + bytes(500)
+        await stream.send(9, picture, stamp(number))
+        if number < sound:
+            await stream.send(8, b"\xaf\x01" + bytes(50), number * 40)
+        await asyncio.sleep(max(began + number * 0.04 - time.monotonic(), 0.0))
+        if scenario.over.is_set():
+            return
+
+
+def encoder(stamp: Callable[[int], int], sound: int) -> Callable[[Scenario], None]:
+    def trouble(scenario: Scenario) -> None:
+        scenario.start()
+        publishing(lambda *both: _frames(*both, stamp, sound))(scenario)
+
+    return trouble
+
+
+def many_streams(scenario: Scenario) -> None:
+    server = scenario.start()
+    for name in ("one", "two"):
+        scenario.bench("publish", name, "--bitrate", "300000")
+        server.wait_for_live(server.url(name))
+
+
+BROKEN = """
+import sys
+from rtmpd.daemon import cli
+from rtmpd.net import playing
+def stream_started(self): raise RuntimeError("a bug")
+playing.Player.stream_started = stream_started
+del sys.argv[1]
+cli.main()
+"""
+
+
+def bug(scenario: Scenario) -> None:
+    """A server whose players fail when the stream that they wait for begins."""
+    server = scenario.start()
+    scenario.run(RTMPD, "play", server.url("cam"))
+    server.wait_for_plays(server.url("cam"))
+    scenario.over.wait(INTERVAL * 3)
+    scenario.bench("publish", "cam", "--bitrate", "300000")
+
+
+EXPECTED: dict[str, tuple[str, ...]] = {
+    "healthy": (),
+    "lagging": ("RtmpdEventLoopLagging",),
+    "slow-players": ("RtmpdPlayersFallBehind",),
+    "stalled-players": ("RtmpdPlayersFallBehind", "RtmpdPlayersTooSlow"),
+    "lost-streams": ("RtmpdStreamLost", "RtmpdStreamLost"),
+    "relay-down": ("RtmpdRelayDown",),
+    "files": ("RtmpdFilesNearLimit",),
+    "memory": ("RtmpdMemoryNearCeiling",),
+    "control-group": ("RtmpdMemoryNearGroupLimit",),
+    "restarting": ("RtmpdRestarted",),
+    "down": ("RtmpdDown",),
+    "refusing": ("RtmpdManyRefusals",),
+    "strangers": ("RtmpdHandshakeFailures",),
+    "late-pictures": ("RtmpdFirstFrameSlow",),
+    "rare-keyframes": ("RtmpdKeyframesRare",),
+    "silent-audio": ("RtmpdAudioVideoSkew",),
+    "backwards": ("RtmpdTimestampsRegress",),
+    "many-streams": ("RtmpdStreamsWithoutSeries",),
+    "bug": ("RtmpdSinkErrors",),
+}
+
+
+def scenarios() -> list[Scenario]:
+    nowhere = 'apps.live.push=["rtmp://127.0.0.1:9/live/key"]'
+    return [
+        Scenario("healthy", healthy),
+        Scenario("lagging", lagging),
+        Scenario("slow-players", players_that_read(0.44)),
+        Scenario("stalled-players", players_that_read(0.0)),
+        Scenario("lost-streams", lost_streams),
+        Scenario("relay-down", relay_down, nowhere),
+        Scenario(
+            "files",
+            files,
+            "rtmp.limits.handshake_timeout=1h",
+            launcher=("/bin/bash", "-c", 'ulimit -n 150; exec "$@"', "launcher"),
+        ),
+        Scenario(
+            "memory", fill("rtmpd_memory_held_bytes", "rtmpd_memory_limit_bytes"), "memory.max_bytes=16MiB"
+        ),
+        Scenario(
+            "control-group",
+            fill("rtmpd_memory_group_used_bytes", "rtmpd_memory_group_limit_bytes"),
+            "memory.max_bytes=1GiB",
+            "stream.gop.max_bytes=512MiB",
+            launcher=control_group(),
+        ),
+        Scenario("restarting", restarting),
+        Scenario("down", down),
+        Scenario("refusing", refusing),
+        Scenario("strangers", strangers),
+        Scenario("late-pictures", late_pictures, "stream.gop.start=keyframe"),
+        Scenario("rare-keyframes", rare_keyframes),
+        Scenario("silent-audio", encoder(lambda number: number * 40, 100)),
+        Scenario("backwards", encoder(lambda number: number * 40 - (500 if number % 50 == 0 else 0), 0)),
+        Scenario("many-streams", many_streams, "metrics.max_streams=1"),
+        Scenario("bug", bug, launcher=(sys.executable, "-c", BROKEN)),
+    ]
+
+
+HEAD = """\
+# Written by tests/deploy/record_alerts.py from the metrics of a real server: do not edit.
+rule_files:
+  - ../../../deploy/prometheus/alerts.yml
+
+evaluation_interval: 15s
+
+tests:
+  - name: {name}
+    interval: 15s
+    input_series:
+"""
+
+
+def tail(alerts: Sequence[str]) -> Iterator[str]:
+    length = f"{INTERVAL * SCRAPES}s"
+    fired = f"max_over_time(ALERTS{{alertstate='firing'}}[{length}])"
+    yield "    promql_expr_test:"
+    yield f"      - expr: count by (alertname) ({fired})"
+    yield f"        eval_time: {length}"
+    if alerts:
+        yield "        exp_samples:"
+    for alert in sorted(set(alerts)):
+        yield f"          - labels: '{{alertname=\"{alert}\"}}'"
+        yield f"            value: {alerts.count(alert)}"
+
+
+def main() -> None:
+    wanted = sys.argv[1:]
+    running = [scenario for scenario in scenarios() if not wanted or scenario.name in wanted]
+    threads = [threading.Thread(target=each.play_for_ever, name=each.name, daemon=True) for each in running]
+    try:
+        for thread in threads:
+            thread.start()
+        while any(scenario.server is None for scenario in running):
+            time.sleep(0.1)
+        began = time.monotonic()
+        for number in range(SCRAPES):
+            for scenario in running:
+                scenario.scrape(number)
+            time.sleep(max(began + (number + 1) * INTERVAL - time.monotonic(), 0.0))
+    finally:
+        for scenario in running:
+            scenario.close()
+    for scenario in running:
+        lines = [*scenario.yaml(), *tail(EXPECTED[scenario.name])]
+        text = HEAD.format(name=scenario.name) + "\n".join(lines) + "\n"
+        (HERE / "recorded" / f"{scenario.name}.yml").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
