@@ -2,6 +2,7 @@
 # make test    unit, golden and end-to-end tests, all from pip
 # make wheel   dist/rtmpd-*.whl with the hot modules compiled; needs a C compiler and Python's headers
 # make test-compiled   the same tests as make test, against that wheel
+# make test-floors     some tests with the oldest dependencies that pyproject.toml allows
 # make lint types interop bench attacks bench-gate   see the targets below
 PYTHON ?= python3
 VENV := .venv
@@ -9,6 +10,7 @@ BIN := $(VENV)/bin
 # Where the wheel is installed: what is installed into $(VENV) are links to server/.
 COMPILED_VENV := .venv-compiled
 COMPILED_BIN := $(COMPILED_VENV)/bin
+FLOORS_VENV := .venv-floors
 
 # A venv that failed, as Debian's python3 without python3-venv makes it, has a python and no pip.
 define make_venv
@@ -22,7 +24,7 @@ define make_venv
 }
 endef
 
-.PHONY: run wheel test test-compiled lint types format interop bench attacks bench-gate clean
+.PHONY: run wheel test test-compiled test-floors lint types format interop bench attacks bench-gate clean
 .DEFAULT_GOAL := run
 
 $(VENV)/.runtime: pyproject.toml
@@ -60,6 +62,20 @@ test: $(VENV)/.dev
 test-compiled: $(COMPILED_VENV)/.dev
 	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o "pythonpath=tests bench" -m "not interop" -n auto
 
+# With every dependency at the lowest version that pyproject.toml allows.
+FLOORS := import sys, tomllib; \
+  print(*tomllib.load(sys.stdin.buffer)["project"]["dependencies"], sep="\n")
+$(FLOORS_VENV)/.dev: pyproject.toml
+	$(call make_venv,$(FLOORS_VENV))
+	@$(FLOORS_VENV)/bin/python -c '$(FLOORS)' < pyproject.toml | sed 's/>=/==/' > $(FLOORS_VENV)/floors.txt
+	@$(FLOORS_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint $(FLOORS_VENV)/floors.txt
+	@touch $@
+
+# Not the tests of the command line: they read its output through click, whose oldest version cannot tell errors apart.
+FLOORS_TESTS := tests/daemon/test_config.py tests/daemon/test_worker.py tests/web tests/e2e/test_operation.py tests/test_config_file.py
+test-floors: $(FLOORS_VENV)/.dev
+	$(FLOORS_VENV)/bin/python -m pytest -n auto $(FLOORS_TESTS)
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -90,4 +106,4 @@ bench-gate: $(VENV)/.dev
 	$(BIN)/python bench/regression/gate.py
 
 clean:
-	rm -rf $(VENV) $(COMPILED_VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED_VENV) $(FLOORS_VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,56 @@
+"""What is uploaded to PyPI: a source distribution with everything, a page whose links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+REPOSITORY = PROJECT["project"]["urls"]["Repository"]
+
+
+def test_the_source_distribution_has_all_that_is_in_the_repository() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    if listed.returncode != 0:
+        pytest.skip("no checkout")
+    tracked = {name.split("/")[0] for name in listed.stdout.splitlines()}
+    # hatchling adds these two by itself.
+    included = {
+        name.removeprefix("/") for name in PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    }
+    assert included | {"pyproject.toml", ".gitignore"} == tracked
+
+
+def test_the_links_of_the_page_on_pypi_lead_into_the_repository() -> None:
+    readme = (ROOT / "README.md").read_text()
+    page = readme
+    for each in PROJECT["tool"]["hatch"]["metadata"]["hooks"]["fancy-pypi-readme"]["substitutions"]:
+        page = re.sub(each["pattern"], each["replacement"], page)
+    before, after = (re.findall(r"\]\(([^)]+)\)", text) for text in (readme, page))
+    assert len(before) == len(after) > 10
+    for old, new in zip(before, after, strict=True):
+        relative = not old.startswith(("https:", "#"))
+        assert new == (f"{REPOSITORY}/blob/main/{old}" if relative else old)
+
+
+def test_every_url_of_the_project_is_in_its_repository() -> None:
+    for url in PROJECT["project"]["urls"].values():
+        path = url.removeprefix(REPOSITORY)
+        assert path != url or url == REPOSITORY
+        if path.startswith("/blob/main/"):
+            assert (ROOT / path.removeprefix("/blob/main/")).exists()
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rtmpd", "--version"], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert done.stdout.startswith("rtmpd ")
