@@ -4,7 +4,9 @@ import json
 import logging
 import os
 import re
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -172,19 +174,21 @@ def test_wrong_usage_exits_2(run, arguments):
 def test_banner_says_what_to_type_and_who_may():
     text = banner_module.banner([Address("", 1935)], [Address("127.0.0.1", 9935)])
     assert "every address, port 1935" in text
-    assert "Server rtmp://localhost/live " in text
-    assert "Stream Key" in text
+    assert "Server rtmp://localhost/live\n" in text
+    assert "Stream Key test" in text
+    assert "Keyframe Interval 2 s" in text
     assert "from elsewhere" in text
     assert "http://127.0.0.1:9935/metrics" in text
-    assert "anyone who can reach the RTMP port may publish" in text
-    assert "can read the metrics" not in text
+    assert "no password: anyone who can reach the RTMP port" in text
+    assert "for the metrics" not in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_banner_follows_the_bound_addresses():
     text = banner_module.banner([Address("127.0.0.1", 40001), Address("::1", 40001)], [])
     assert "127.0.0.1:40001, [::1]:40001" in text
     assert "rtmp://127.0.0.1:40001/live" in text
-    assert "anyone on this machine may publish" in text
+    assert "no password: anyone on this machine" in text
     assert "metrics" not in text
     assert "from elsewhere" not in text
 
@@ -193,4 +197,17 @@ def test_banner_warns_of_open_metrics():
     text = banner_module.banner([Address("192.0.2.1", 1935)], [Address("", 9935)])
     assert "rtmp://192.0.2.1/live" in text
     assert "http://localhost:9935/metrics" in text
-    assert "anyone who can reach every address, port 9935 can read the metrics" in text
+    assert "no password for the metrics either: anyone who can reach\n            port 9935" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+# -- completion
+
+
+def test_the_shell_completes_commands(monkeypatch):
+    for name, value in (("COMP_WORDS", "rtmpd s"), ("COMP_CWORD", "1"), ("_RTMPD_COMPLETE", "complete_bash")):
+        monkeypatch.setenv(name, value)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("rtmpd")], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.stdout.split() == ["serve"]

@@ -416,9 +416,7 @@ async def test_one_address_does_not_take_the_turns_of_another() -> None:
         ):
             await eventually(lambda: states(a) == ["connecting", "queued"])
             other = replace(a.context.play_options, network="192.0.2.1")
-            sink = FakeSink()
-            outlet = sink.connect(a.registry.outlets, a.context.clock)
-            subscription = a.registry.attach(KEY, sink, outlet, other, a.context.clock())
+            subscription = a.registry.attach(KEY, FakeSink(), other, a.context.clock())
             await eventually(lambda: states(a) == ["connecting", "connecting", "queued"])
             subscription.detach()
 

@@ -13,24 +13,34 @@ _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 
 def banner(rtmp: Sequence[Address], admin: Sequence[Address]) -> str:
-    """A few lines for a person, without a trailing line feed; the addresses are the ones really bound."""
+    """A few lines for a person, without a trailing line feed; the addresses are the ones really bound.
+
+    With names and addresses of usual length they fit into 80 columns.
+    """
     shown = rtmp[0]
     server = f"rtmp://{_reachable(shown, DEFAULT_PORT)}/live"
-    from_elsewhere = "" if shown.host else "  (from elsewhere: this machine's name or address)"
     local = all(address.is_loopback for address in rtmp)
     lines = [
         f"rtmpd {__version__} ({described()})",
         f"  RTMP      {_names(rtmp)}",
-        f"  OBS       Settings > Stream > Custom: Server {server}   Stream Key test{from_elsewhere}",
+        "  OBS       Settings > Stream: Service Custom..., Stream Key test,",
+        f"            Server {server}",
+        "            Settings > Output > Advanced: Keyframe Interval 2 s",
         f"  watch     ffplay {server}/test",
     ]
+    if not shown.host:
+        lines.append("            from elsewhere: this machine's name or address for localhost")
     if admin:
         lines.append(f"  metrics   http://{_reachable(admin[0])}/metrics")
     who = "anyone on this machine" if local else "anyone who can reach the RTMP port"
-    lines.append(f"  open      {who} may publish and watch: there is no password")
+    lines += [f"  open      no password: {who}", "            may publish and watch"]
     exposed = [address for address in admin if not address.is_loopback]
     if exposed:
-        lines.append(f"  open      anyone who can reach {_names(exposed)} can read the metrics")
+        ports = ", ".join(f"port {a.port}" if a.host in _WILDCARDS else str(a) for a in exposed)
+        lines += [
+            "  open      no password for the metrics either: anyone who can reach",
+            f"            {ports}",
+        ]
     return "\n".join(lines)
 
 

@@ -28,7 +28,6 @@ from rtmpd.daemon import (
     reference,
     settings,
 )
-from rtmpd.daemon.config import Config
 from rtmpd.exceptions import ConfigError
 from rtmpd.rtmp.form import described
 
@@ -36,7 +35,6 @@ app = typer.Typer(
     name="rtmpd",
     help="An RTMP live ingest server: encoders push, players pull, Prometheus scrapes.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -110,7 +108,7 @@ def check(
 ) -> None:
     """Show the effective settings and where each comes from; on mistakes name them all and exit 78."""
     if schema:
-        typer.echo(json.dumps(Config.model_json_schema(), indent=2))
+        typer.echo(json.dumps(reference.schema(), indent=2))
     elif template:
         typer.echo(reference.template(), nl=False)
     else:

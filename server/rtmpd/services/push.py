@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import PublishWire
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
@@ -53,11 +52,7 @@ _OPTIONS: Final = PlayOptions(start=StartPolicy.GOP, policy=_POLICY, audience=Fa
 class PushSink:
     """One connection's place in the stream: the engine writes straight to the transport."""
 
-    def __init__(
-        self, connection: Connection, stream: Stream, registry: Registry, clock: Callable[[], float]
-    ) -> None:
-        self._registry = registry
-        self._clock = clock
+    def __init__(self, connection: Connection, stream: Stream) -> None:
         self._link = connection.link
         transport = self._link.transport
         self.wire_format = PublishWire(self._link.session.settings.chunk_size, stream.id)
@@ -67,8 +62,7 @@ class PushSink:
         self.over: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
         """Why there is nothing more to send."""
         self._subscription: Subscription | None = None
-        encrypted = transport.get_extra_info("sslcontext") is not None
-        self._outlet = Outlet(registry.outlets, self.backlog, self.close, private=encrypted)
+        self._paused = False
 
     @property
     def bytes_sent(self) -> int:
@@ -76,17 +70,17 @@ class PushSink:
         subscription = self._subscription
         return 0 if subscription is None else max(subscription.bytes_out - self.backlog(), 0)
 
-    def attach(self, key: StreamKey) -> None:
+    def attach(self, registry: Registry, key: StreamKey, now: float) -> None:
         """Begin: headers and the group of pictures so far are written at once."""
         self._link.writer = self
-        now = self._clock()
-        self._subscription = self._registry.attach(key, self, self._outlet, _OPTIONS, now)
+        self._subscription = registry.attach(key, self, _OPTIONS, now)
         self._subscription.begin(now)
+        if self._paused:
+            self._subscription.pause_writing()
 
     def detach(self) -> None:
         """Write nothing more."""
         self._link.writer = None
-        self._outlet.close()
         if self._subscription is not None:
             self._subscription.detach()
 
@@ -106,10 +100,14 @@ class PushSink:
     # The link's writer
 
     def pause_writing(self) -> None:
-        self._outlet.pause_writing(self._clock())
+        self._paused = True
+        if self._subscription is not None:
+            self._subscription.pause_writing()
 
     def resume_writing(self) -> None:
-        self._outlet.resume_writing(self._clock())
+        self._paused = False
+        if self._subscription is not None:
+            self._subscription.resume_writing()
 
     def connection_lost(self) -> None:
         self.close(CloseReason.CONNECTION_LOST)
@@ -251,11 +249,11 @@ class PushTarget:
         key = self.target.key
         if self._removed or self._relays.publication(key) is None:
             return
-        sink = PushSink(connection, stream, self._relays.registry, self._clock)
+        sink = PushSink(connection, stream)
         reader = asyncio.get_running_loop().create_task(self._listen(connection, stream), name=f"push-{key}")
         try:
             self._sink, self._progress = sink, _Progress()
-            sink.attach(key)
+            sink.attach(self._relays.registry, key, self._clock())
             self._enter(RelayState.LIVE)
             logger.info("push live", extra={"fields": self._fields()})
             either: list[asyncio.Future[Any]] = [sink.over, reader]
