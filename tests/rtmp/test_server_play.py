@@ -69,6 +69,7 @@ def test_a_start_that_is_no_time_counts_as_none(start: float) -> None:
         (("cam", -2), -1, False),
         (("cam", -2, 10), 10, False),
         (("cam", -2, -1, True), -1, True),
+        (("cam", -2, -1000, True), -1, True),
         (("cam", -2, -1, 2), -1, True),
         (("cam", -2, -1, UNDEFINED), -1, False),
         (("cam", -2, -1, 1, "more", "still more"), -1, True),

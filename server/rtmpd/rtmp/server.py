@@ -315,7 +315,7 @@ class ServerSession(Session):
         seconds = _number(start, -2)
         if seconds <= -1000:
             seconds /= 1000  # quirk(ffmpeg, librtmp): -2000 and -1000 where the specification says -2 and -1.
-        length = _number(duration, -1)
+        length = max(_number(duration, -1), -1)
         self._events.append(PlayRequested(stream.id, stream.name, query, seconds, length, reset))
         self._hold()
 
