@@ -30,15 +30,18 @@ def _no_collector() -> Iterator[None]:
 
 
 class Watch:
-    """Holds weakly what belongs to a connection."""
+    """Holds weakly what belongs to a connection; a compiled session cannot be held so, but its link can."""
 
     def __init__(self) -> None:
         self._references: dict[str, weakref.ref[object]] = {}
 
     def see(self, connection: rtmpd.Connection, *streams: rtmpd.Stream) -> None:
-        things: list[object] = [connection, connection.link, connection.link.session, *streams]
+        self.hold(connection, connection.link, connection.link.session, *streams)
+
+    def hold(self, *things: object) -> None:
         for thing in things:
-            self._references[f"{type(thing).__name__} {len(self._references)}"] = weakref.ref(thing)
+            if type(thing).__weakrefoffset__:
+                self._references[f"{type(thing).__name__} {len(self._references)}"] = weakref.ref(thing)
 
     @property
     def left(self) -> list[str]:
@@ -156,8 +159,7 @@ async def test_a_connect_that_fails_leaves_nothing(reject: bool, monkeypatch: py
 
     def seen(link: rtmpd.net.client_link.Link, transport: asyncio.BaseTransport) -> None:
         attach(link, transport)
-        watch._references[f"Link {len(watch._references)}"] = weakref.ref(link)
-        watch._references[f"Session {len(watch._references)}"] = weakref.ref(link.session)
+        watch.hold(link, link.session)
 
     monkeypatch.setattr(rtmpd.net.client_link.Link, "connection_made", seen)
 
@@ -171,7 +173,7 @@ async def test_a_connect_that_fails_leaves_nothing(reject: bool, monkeypatch: py
     async with scripted_server(script) as server:
         with pytest.raises(rtmpd.ClientError):
             await rtmpd.connect(server.url)
-        assert len(watch._references) == 2
+        assert watch.left
         await all_gone(watch)
 
 

@@ -50,7 +50,7 @@ class PlayRequested:
     """-2 (live or recorded) or -1 (live only), also for the -2000 and -1000 of ffmpeg and librtmp; from 0 on
     a position as the client sent it: seconds by the specification, milliseconds from most clients."""
     duration: float
-    """-1 is to the end, also for other lengths below 0; else as the client sent it, in the unit of ``start``."""
+    """-1 is to the end, whatever length below 0 was sent; else as the client sent it, like ``start``."""
     reset: bool
 
 
