@@ -545,6 +545,29 @@ def test_calls_that_a_server_does_not_answer_are_bounded() -> None:
     server.client.create_stream()
 
 
+@pytest.mark.parametrize(
+    ("command", "heard"),
+    [
+        (commands.on_status(StatusLevel.STATUS, StatusCode.PLAY_RESET, "again"), 400),
+        (Command("onBWCheck", 9), 400),
+        (Command("onBWDone", 0, None, ("x" * 60_000,)), 3),
+        (commands.result(7, [0.0] * 200), 13),
+    ],
+    ids=["onStatus", "a call", "many bytes", "many values"],
+)
+def test_a_servers_commands_are_charged_as_a_clients_are(command: Command, heard: int) -> None:
+    server = Scripted(streams=1)
+    events: list[Event] = []
+    told = 0
+    while not server.client.closing:
+        events += server.say(command)
+        told += 1
+    last = events[-1]
+    assert isinstance(last, SessionFailed)
+    assert last.error.reason == "command_rate"
+    assert heard - 10 <= told - 1 <= heard + 1
+
+
 def test_nothing_is_heard_behind_a_refusal() -> None:
     """Not even in the same read: the session has ended."""
     server = Scripted(connected=False)
