@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
+from rtmpd.media.tracks import TrackChoice
 from rtmpd.net.addresses import Address
 from rtmpd.net.relay import RelayTemplate
 from rtmpd.net.server import ConnectionLimits
@@ -399,6 +401,39 @@ def test_of_several_urls_the_bad_one_is_named_by_its_number(words):
     found = problems(assignments=[f"apps.live.pull.from={words}"])
     assert found[0].startswith("--set: apps.live.pull.from: number 2: the URL names no stream")
     assert "s3cret" not in "".join(found)
+
+
+def test_tracks_of_a_target(write):
+    path = write(
+        """
+        [apps.live]
+        push = ["rtmp://a/b/{name}", {url = "rtmp://c/d/{name}", track = "all"}, {url = "rtmp://e/f/s3cret"}]
+        """
+    )
+    settings = load(path, {})
+    app = settings.config.app("live")
+    assert [template.tracks for template in app.templates] == [None, TrackChoice.parse("track=all"), None]
+    shown = {name: value for name, value, _ in rows(settings)}["apps.live.push"]
+    assert "s3cret" not in shown
+    assert load(write(f"[apps.live]\npush = {shown}\n"), {}).config.app("live").push[:2] == app.push[:2]
+    told = 'apps.live.push=["rtmp://a/b/{name}", {"url": "rtmp://c/d/{name}", "track": 2}]'
+    (_, second) = load(None, {}, [told]).config.app("live").templates
+    assert second.tracks == TrackChoice.parse("track=2")
+
+
+@pytest.mark.parametrize("track", ["2", "some", -1, 256, 1.5, True, []])
+def test_a_track_that_cannot_be(track):
+    targets = json.dumps(["rtmp://a/b/c", {"url": "rtmp://h/a/s3cret", "track": track}])
+    assert problems(assignments=[f"apps.live.push={targets}"]) == (
+        '--set: apps.live.push: number 2: a track is "all" or a number from 0 to 255',
+    )
+
+
+@pytest.mark.parametrize("target", [{}, {"url": 5}, {"ur": "rtmp://h/a/s3cret"}, 5, ["rtmp://h/a/s3cret"]])
+def test_a_target_that_is_none(target):
+    assert problems(assignments=[f"apps.live.push={json.dumps([target])}"]) == (
+        '--set: apps.live.push: a target is a URL, or {url = "rtmp://host/app/name", track = "all"}',
+    )
 
 
 _ADVICE = "; write it as rtmp://host/app/name"

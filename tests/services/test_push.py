@@ -36,6 +36,7 @@ from rtmpd.exceptions import UsageError
 from rtmpd.net.resolver import RESOLVER, AddressInfo
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PublishRequested
+from rtmpd.rtmp.messages import Message
 from rtmpd.services.push import PushSink
 
 
@@ -500,3 +501,61 @@ async def test_names_that_nobody_answers_for_hold_up_no_other_relay(monkeypatch:
             assert a.push.statuses()[0].reason == "cannot look up dead0.example: nobody knows"
     finally:
         answered.set()
+
+
+# -- tracks
+
+
+SECOND_HEADER = b"\x96\x00avc1\x01" + AVC_HEADER[5:]
+SECOND = b"\x96\x01avc1\x01" + bytes(3) + b"K1"
+
+
+async def test_another_rtmpd_is_sent_all_tracks() -> None:
+    async with serve("b") as b, serve("a", push=[b.url()]) as a, publishing(a) as encoder:
+        await encoder.send_video(SECOND_HEADER, 0)
+        await encoder.send_video(SECOND, 0)
+        async with watching(b) as viewer:
+            await eventually(viewer.has(SECOND))
+            assert SECOND_HEADER in viewer.payloads
+
+
+@pytest.mark.parametrize(
+    ("track", "expected"),
+    [
+        (None, [AVC_HEADER, keyframe(b"K0")]),
+        (0, [AVC_HEADER, keyframe(b"K0")]),
+        (1, [AVC_HEADER, keyframe(b"K1")]),
+        ("all", [AVC_HEADER, keyframe(b"K0"), SECOND, SECOND_HEADER]),
+    ],
+)
+async def test_another_server_is_sent_one_track_as_if_there_were_no_others(
+    track: object, expected: list[bytes]
+) -> None:
+    got: list[bytes] = []
+
+    def script(peer: Peer, event: Event) -> None:
+        if isinstance(event, PublishRequested):
+            peer.session.accept_publish(event.stream_id, 0, keep)
+        else:
+            accept(peer, event)
+
+    def keep(message: Message, _now: float) -> None:
+        if message.type == 9:
+            got.append(message.payload)
+
+    async with scripted_server(script) as remote, serve("a") as a, publishing(a, headers=False) as encoder:
+        for payload in (AVC_HEADER, SECOND_HEADER, keyframe(b"K0"), SECOND):
+            await encoder.send_video(payload, 0)
+        await eventually(lambda: a.live and a.stream.stats.video_messages_in == 4)
+        a.push.add(KEY, f"{remote.url}/cam", track)
+        await eventually(lambda: len(got) >= len(expected))
+        assert sorted(got) == sorted(expected)
+
+
+async def test_one_address_is_pushed_to_once_whatever_the_track() -> None:
+    async with serve("a") as a:
+        a.push.add(KEY, "rtmp://127.0.0.1:1/live/cam")
+        with pytest.raises(UsageError, match="already"):
+            a.push.add(KEY, "rtmp://127.0.0.1:1/live/cam", "all")
+        with pytest.raises(UsageError, match='"all" or a number from 0 to 255'):
+            a.push.add(KEY, "rtmp://127.0.0.1:1/live/other", "some")

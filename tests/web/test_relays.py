@@ -22,8 +22,8 @@ class FakePushes:
         self.calls: list[tuple[object, ...]] = []
         self.relays: list[RelayStatus] = []
 
-    def add(self, key: StreamKey, url: str) -> RelayStatus:
-        self.calls.append(("add", key, url))
+    def add(self, key: StreamKey, url: str, track: object = None) -> RelayStatus:
+        self.calls.append(("add", key, url, track))
         if "bad" in url:
             raise UsageError("that is no URL")
         self.relays.append(fake_relay("push"))
@@ -78,7 +78,13 @@ async def test_relays_are_listed_and_added(client: aiohttp.ClientSession, pushes
     async with client.get("/api/v1/relays") as response:
         assert await response.json() == {"relays": [added]}
         assert response.headers["Cache-Control"] == "no-store"
-    assert pushes.calls == [("add", StreamKey("live", "cam"), BODY["url"])]
+    assert pushes.calls == [("add", StreamKey("live", "cam"), BODY["url"], None)]
+
+
+async def test_tracks_are_chosen(client: aiohttp.ClientSession, pushes: FakePushes) -> None:
+    async with client.post(PUSH, json=BODY | {"track": "all"}) as response:
+        assert response.status == 201
+    assert pushes.calls == [("add", StreamKey("live", "cam"), BODY["url"], "all")]
 
 
 async def test_a_target_is_removed(client: aiohttp.ClientSession, pushes: FakePushes) -> None:
@@ -95,7 +101,7 @@ async def test_names_with_slashes(client: aiohttp.ClientSession, pushes: FakePus
         url = URL(f"{base.scheme}://{base.authority}/api/v1/streams/{path}/push", encoded=True)
         async with client.post(url, json=BODY) as response:
             assert response.status == status
-    assert pushes.calls[-1] == ("add", StreamKey("a", "b/c/d"), BODY["url"])
+    assert pushes.calls[-1] == ("add", StreamKey("a", "b/c/d"), BODY["url"], None)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from rtmpd.daemon.fields import LIST_OR_TEXT, Seconds, Section, Shown, Timeout
 from rtmpd.daemon.values import parse_list
@@ -44,6 +44,42 @@ def _check_url(text: str) -> str:
     return text
 
 
+class PushTo(Section):
+    """A push target of which more than its URL is said."""
+
+    url: Annotated[str, AfterValidator(_check_url)]
+    track: str | int | None = None
+
+    @property
+    def template(self) -> RelayTemplate:
+        return RelayTemplate.parse(self.url, self.track)
+
+
+def _check_target(item: object) -> object:
+    """A URL, or a table with one; the sentence about a wrong one holds no secret."""
+    if isinstance(item, str):
+        return _check_url(item)
+    if not isinstance(item, dict) or not isinstance(item.get("url"), str) or item.keys() - {"url", "track"}:
+        raise ValueError('a target is a URL, or {url = "rtmp://host/app/name", track = "all"}')
+    url = _check_url(item["url"])
+    try:
+        RelayTemplate.parse(url, item.get("track"))
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return item
+
+
+def _hide_target_keys(targets: object) -> object:
+    if not isinstance(targets, tuple):
+        return targets
+    return tuple(
+        {**target.model_dump(exclude_none=True), "url": str(target.template)}
+        if isinstance(target, PushTo)
+        else str(RelayTemplate.parse(target))
+        for target in targets
+    )
+
+
 def _hide_keys(urls: object) -> object:
     return tuple(str(RelayTemplate.parse(url)) for url in urls) if isinstance(urls, tuple) else urls
 
@@ -53,6 +89,18 @@ RelayUrls = Annotated[
     BeforeValidator(_parse_urls),
     Shown(_hide_keys),
     LIST_OR_TEXT,
+]
+_TARGET_SCHEMA: Final = {
+    "type": ["string", "object"],
+    "properties": {"url": {"type": "string"}, "track": {"type": ["string", "integer"]}},
+    "required": ["url"],
+    "additionalProperties": False,
+}
+PushTargets = Annotated[
+    tuple[Annotated[str | PushTo, BeforeValidator(_check_target)], ...],
+    BeforeValidator(_parse_urls),
+    Shown(_hide_target_keys),
+    WithJsonSchema({"type": ["array", "string"], "items": _TARGET_SCHEMA}),
 ]
 Names = Annotated[tuple[str, ...], BeforeValidator(parse_list), LIST_OR_TEXT]
 
@@ -92,16 +140,21 @@ class AppConfig(Section):
     table of its own; a name with dots or slashes is put in quotation marks. A variable of the environment
     reads the name in lower case: RTMPD_APPS__LIVE__PUSH is for the app live."""
 
-    push: RelayUrls = ()
+    push: PushTargets = ()
     """Servers that every stream of the app is published on too. {app} and {name} stand for those of the
-    stream; a fixed stream key is meant for an app with one stream. Keys are secrets: push_file names a file
-    with the same instead, one URL a line."""
+    stream; a fixed stream key is meant for an app with one stream. Of a stream with several tracks another
+    rtmpd gets all, other servers the first of each medium; {url = "rtmp://...", track = "all"} sends all,
+    track = 2 that one of the video. Keys are secrets: push_file names a file with the same instead, one URL
+    a line."""
     pull: PullConfig = PullConfig()
 
     @cached_property
     def templates(self) -> tuple[RelayTemplate, ...]:
         """``push``, taken apart."""
-        return tuple(map(RelayTemplate.parse, self.push))
+        return tuple(
+            target.template if isinstance(target, PushTo) else RelayTemplate.parse(target)
+            for target in self.push
+        )
 
     def find_problem(self, name: str) -> tuple[str, str] | None:
         """A key of this app and what is wrong with it, if anything is."""

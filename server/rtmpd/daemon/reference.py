@@ -36,12 +36,21 @@ def format_value(key: Key, value: object) -> str:
     """A value as TOML that reads back as the same value."""
     match value:
         case bool() | str() | tuple():
-            return json.dumps(value, ensure_ascii=False)
+            return _toml(value)
         case float() if key.unit == "seconds":
             return f'"{format_duration(value)}"'
         case int() if key.unit == "bytes" and not (text := format_size(value)).isdigit():
             return f'"{text}"'
     return str(value)
+
+
+def _toml(value: object) -> str:
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + "}"
+        case tuple():
+            return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def rows(settings: Settings) -> Iterator[tuple[str, str, str]]:

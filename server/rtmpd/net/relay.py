@@ -22,6 +22,8 @@ from rtmpd.exceptions import (
     StreamFailed,
     UsageError,
 )
+from rtmpd.media.tags import MAX_TRACKS
+from rtmpd.media.tracks import TrackChoice
 from rtmpd.net.client import Connection, connect
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.url import REDACTED, RtmpUrl
@@ -104,10 +106,15 @@ class RelayTemplate:
     """A URL in which ``{app}`` and ``{name}`` stand for those of the relayed stream."""
 
     url: RtmpUrl
+    tracks: TrackChoice | None = None
+    """Of a push: which tracks are sent. None sends all to another rtmpd, and else one of each medium."""
 
     @classmethod
-    def parse(cls, text: str) -> RelayTemplate:
-        """Raises UsageError, whose text holds no secret."""
+    def parse(cls, text: str, track: object = None) -> RelayTemplate:
+        """``track`` is ``"all"``, the number of a video track, or None.
+
+        Raises UsageError, whose text holds no secret.
+        """
         url = RtmpUrl.parse(text)
         if not url.name:
             raise UsageError("the URL names no stream: end it with /{name} or with a stream key")
@@ -115,7 +122,11 @@ class RelayTemplate:
             raise UsageError("{app} and {name} may stand in the path and query of the URL, not in its host")
         if unknown := set(_PLACEHOLDER.findall(f"{url.app}/{url.name}")) - _KNOWN:
             raise UsageError(f"{min(unknown)} in the URL is not known: only {{app}} and {{name}} are")
-        return cls(url)
+        if track is None:
+            return cls(url)
+        if track != "all" and not (type(track) is int and 0 <= track < MAX_TRACKS):
+            raise UsageError(f'a track is "all" or a number from 0 to {MAX_TRACKS - 1}')
+        return cls(url, TrackChoice.parse(f"track={track}"))
 
     def __str__(self) -> str:
         """With the stream key hidden, unless it is the template's placeholder."""
@@ -129,7 +140,7 @@ class RelayTemplate:
         target = replace(
             url, app=_fill(url.app, key), name=_fill(url.name, key), query=_fill(url.query, quoted)
         )
-        return RelayTarget(target, key)
+        return RelayTarget(target, key, self.tracks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +149,8 @@ class RelayTarget:
 
     url: RtmpUrl = field(repr=False)
     key: StreamKey
+    tracks: TrackChoice | None = None
+    """As ``RelayTemplate.tracks``."""
 
     @property
     def label(self) -> str:

@@ -18,6 +18,7 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import ConnectionClosed, UsageError
+from rtmpd.media.tracks import ALL, DEFAULT, TrackChoice
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.client import Connection, Stream
 from rtmpd.net.relay import (
@@ -34,6 +35,7 @@ from rtmpd.net.relay import (
 )
 from rtmpd.net.tasks import TaskSet
 from rtmpd.rtmp.events import StatusReceived
+from rtmpd.rtmp.via import via_of
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +54,10 @@ _OPTIONS: Final = PlayOptions(start=StartPolicy.GOP, policy=_POLICY, audience=Fa
 class PushSink:
     """One connection's place in the stream: the engine writes straight to the transport."""
 
-    def __init__(self, connection: Connection, stream: Stream) -> None:
+    def __init__(self, connection: Connection, stream: Stream, tracks: TrackChoice) -> None:
         self._link = connection.link
         transport = self._link.transport
-        self.wire_format = PublishWire(self._link.session.settings.chunk_size, stream.id)
+        self.wire_format = PublishWire(self._link.session.settings.chunk_size, stream.id, tracks)
         self.write = transport.write
         self.write_all = transport.writelines
         self.backlog = transport.get_write_buffer_size
@@ -249,7 +251,9 @@ class PushTarget:
         key = self.target.key
         if self._removed or self._relays.publication(key) is None:
             return
-        sink = PushSink(connection, stream)
+        # Another rtmpd introduces itself, and has players of its own who choose.
+        usual = ALL if via_of(connection.info.status.info).hops else DEFAULT
+        sink = PushSink(connection, stream, self.target.tracks or usual)
         reader = asyncio.get_running_loop().create_task(self._listen(connection, stream), name=f"push-{key}")
         try:
             self._sink, self._progress = sink, _Progress()
@@ -368,15 +372,14 @@ class PushRelays:
         """Every target of every stream, in order of arrival."""
         return [target.status for targets in self._targets.values() for target in targets.values()]
 
-    def add(self, key: StreamKey, url: str) -> RelayStatus:
+    def add(self, key: StreamKey, url: str, track: object = None) -> RelayStatus:
         """Push ``key`` to one more address, whenever it is published, until it is removed.
 
-        Raises UsageError, whose text holds no secret.
+        ``track`` is as in ``RelayTemplate.parse``. Raises UsageError, whose text holds no secret.
         """
-        template = RelayTemplate.parse(url)
-        target = template.expand(key)
+        target = RelayTemplate.parse(url, track).expand(key)
         targets = self._targets.get(key, {})
-        if any(existing.target == target for existing in targets.values()):
+        if any(existing.target.url == target.url for existing in targets.values()):
             raise UsageError("the stream is pushed there already")
         if len(targets) >= MAX_TARGETS:
             raise UsageError(f"a stream is pushed to {MAX_TARGETS} targets at most")

@@ -26,7 +26,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 class PushControl(Protocol):
     """Adds and removes targets; ``rtmpd.services.push.PushRelays`` is one."""
 
-    def add(self, key: StreamKey, url: str) -> RelayStatus:
+    def add(self, key: StreamKey, url: str, track: object = None) -> RelayStatus:
         """Raises UsageError, whose text holds no secret."""
 
     def remove(self, key: StreamKey, relay_id: str) -> bool:
@@ -87,11 +87,12 @@ def _add(api: RelayApi) -> Handler:
             body = await request.json()
         except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
             body = None
-        url = body.get("url") if isinstance(body, dict) and len(body) == 1 else None
+        known = isinstance(body, dict) and body.keys() <= {"url", "track"}
+        url = body.get("url") if known else None
         if not isinstance(url, str):
             return _error(400, 'send {"url": "rtmp://host/app/name"}')
         try:
-            status = api.push.add(key, url)
+            status = api.push.add(key, url, body.get("track"))
         except UsageError as error:
             return _error(400, str(error))
         return _answer(201, as_json(status))
