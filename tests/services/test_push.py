@@ -6,7 +6,6 @@ import socket
 import ssl
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +32,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import UsageError
+from rtmpd.net.relay import RetryPolicy
 from rtmpd.net.resolver import RESOLVER, AddressInfo
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PublishRequested
@@ -436,43 +436,44 @@ async def test_bytes_are_counted_on_over_a_reconnect() -> None:
         await eventually(lambda: a.pushes().bytes > before + 50_000)
 
 
-@pytest.mark.parametrize(("steady", "expected"), [(0.0, 0.02), (60.0, 0.16)], ids=["steady", "flapping"])
+def delays(caplog: pytest.LogCaptureFixture) -> list[float]:
+    """Seconds to the next attempt, of each that failed."""
+    return [record.__dict__["fields"]["retry_in"] for record in caplog.records if record.msg == "push failed"]
+
+
+@pytest.mark.parametrize(
+    ("steady", "expected"), [(0.0, [0.1, 0.1, 0.1]), (60.0, [0.1, 0.2, 0.4])], ids=["steady", "flapping"]
+)
 async def test_delays_begin_anew_once_a_push_was_steady(
-    monkeypatch: pytest.MonkeyPatch, steady: float, expected: float
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, steady: float, expected: list[float]
 ) -> None:
     monkeypatch.setattr("random.random", lambda: 1.0)
-    retry = replace(QUICK, maximum=10.0, steady=steady)
+    retry = RetryPolicy(initial=0.1, steady=steady)
     async with scripted_server() as remote, serve("a", retry=retry) as a, publishing(a):
         a.push.add(KEY, f"{remote.url}/cam")
-        for number in range(4):
+        for number in range(3):
             await eventually(a.push_is("live"))
             (await remote.peer(number)).transport.abort()
-            await eventually(a.push_is("backoff"))
-            delay = a.pushes().retry_in
-            assert delay is not None
-        assert expected / 2 < delay <= expected
+            await eventually(lambda: len(delays(caplog)) > number)  # noqa: B023 - awaited at once
+        assert delays(caplog) == expected
 
 
-async def test_delays_begin_anew_with_the_next_publish(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_delays_begin_anew_with_the_next_publish(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr("random.random", lambda: 1.0)
-    retry = replace(QUICK, maximum=10.0, steady=60.0)
+    retry = RetryPolicy(initial=0.1, steady=60.0)
     async with scripted_server() as remote, serve("a", retry=retry) as a:
         a.push.add(KEY, f"{remote.url}/cam")
-        number = 0
-        for failures in (3, 0, 1):
+        for first, last in ((0, 2), (3, 4)):
             async with publishing(a):
-                for _ in range(failures):
+                for number in range(first, last):
                     await eventually(a.push_is("live"))
                     (await remote.peer(number)).transport.abort()
-                    number += 1
                     await eventually(a.push_is("backoff"))
-                    delay = a.pushes().retry_in
                 await eventually(a.push_is("live"))
-                await remote.peer(number)
-                number += 1
             await eventually(a.push_is("idle"))
-        assert delay is not None
-        assert 0 < delay <= 0.02
+        assert delays(caplog) == [0.1, 0.2, 0.1]
 
 
 # -- names of hosts
