@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -10,6 +12,7 @@ from yarl import URL
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
 from rtmpd.net.relay import RelayState, RelayStatus
+from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi
 from rtmpd.web.server import AdminServer
 
@@ -41,7 +44,7 @@ def pushes() -> FakePushes:
 
 async def open_client(pushes: FakePushes, *, local: bool) -> tuple[AdminServer, aiohttp.ClientSession]:
     api = RelayApi(pushes, lambda: pushes.relays)
-    server = AdminServer(FakeServer().page(), lambda: None, api, local=local)
+    server = AdminServer(SharedPage(FakeServer().page(), 0.0, time.monotonic), lambda: None, api, local=local)
     host, port = await server.start("127.0.0.1", 0)
     return server, aiohttp.ClientSession(f"http://{host}:{port}")
 
@@ -113,6 +116,7 @@ async def test_names_with_slashes(client: aiohttp.ClientSession, pushes: FakePus
         (b"[" * 20_000, 400),
         (b"[]", 400),
         (b'{"url": 5}', 400),
+        pytest.param(b'{"url": ' + b"9" * 60_000 + b"}", 400, id="60,000 digits"),
         (b'{"url": "rtmp://a/b/c", "more": 1}', 400),
         (b'{"url": "bad"}', 400),
         (b'{"url": "' + b"x" * 70_000 + b'"}', 413),
@@ -123,6 +127,31 @@ async def test_bodies_that_are_refused(client: aiohttp.ClientSession, body: byte
         assert response.status == status
         if status == 400:
             assert set(await response.json()) == {"error"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/json; charset=nope"},
+        {"Content-Type": "application/json; charset=utf-16"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+        {"Content-Type": "application/json", "Content-Encoding": "deflate"},
+    ],
+    ids=lambda headers: "; ".join(headers.values()),
+)
+async def test_bodies_in_odd_encodings_are_refused(
+    client: aiohttp.ClientSession, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    # Sent by hand: this client would compress what it is told is compressed.
+    assert client._base_url is not None
+    reader, writer = await asyncio.open_connection(client._base_url.host, client._base_url.port)
+    lines = [f"POST {PUSH} HTTP/1.1", "Host: localhost", "Content-Length: 9"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    writer.write("\r\n".join([*lines, "", '{"url":1}']).encode())
+    status = await reader.readline()
+    writer.close()
+    assert status.startswith(b"HTTP/1.1 400 ")
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_web_pages_cannot_change_anything(client: aiohttp.ClientSession, pushes: FakePushes) -> None:

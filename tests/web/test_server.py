@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+import random
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 import pytest
@@ -11,6 +15,8 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import ConfigError, UsageError
 from rtmpd.net.relay import RelayStatus
 from rtmpd.rtmp.form import form
+from rtmpd.web.limits import AdminLimits
+from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi
 from rtmpd.web.server import AdminServer
 
@@ -41,6 +47,32 @@ class Readiness:
         return self.reason
 
 
+def admin(readiness: Readiness, limits: AdminLimits | None = None, *, local: bool = True) -> AdminServer:
+    page = SharedPage(FixedPage(), 0.0, time.monotonic)
+    return AdminServer(page, readiness, RelayApi(NoPushes(), list), limits, local=local)
+
+
+@asynccontextmanager
+async def listening(
+    limits: AdminLimits | None = None, *, local: bool = True
+) -> AsyncIterator[Callable[[bytes], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]]:
+    """An admin server, and a way to say something to it over a connection of its own."""
+    server = admin(Readiness(), limits, local=local)
+    host, port = await server.start("127.0.0.1", 0)
+    writers = []
+
+    async def say(data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(host, port)
+        writers.append(writer)
+        writer.write(data)
+        return reader, writer
+
+    yield say
+    for writer in writers:
+        writer.close()
+    await server.close()
+
+
 @pytest.fixture
 def readiness() -> Readiness:
     return Readiness()
@@ -48,7 +80,9 @@ def readiness() -> Readiness:
 
 @pytest.fixture
 async def client(readiness: Readiness) -> AsyncIterator[aiohttp.ClientSession]:
-    server = AdminServer(FixedPage(), readiness, RelayApi(NoPushes(), list), local=True)
+    server = AdminServer(
+        SharedPage(FixedPage(), 0.0, time.monotonic), readiness, RelayApi(NoPushes(), list), local=True
+    )
     host, port = await server.start("127.0.0.1", 0)
     async with aiohttp.ClientSession(f"http://{host}:{port}") as session:
         yield session
@@ -102,7 +136,9 @@ async def test_nothing_can_be_changed_over_http(client: aiohttp.ClientSession) -
 
 
 async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Readiness) -> None:
-    server = AdminServer(FixedPage(), readiness, RelayApi(NoPushes(), list), local=True)
+    server = AdminServer(
+        SharedPage(FixedPage(), 0.0, time.monotonic), readiness, RelayApi(NoPushes(), list), local=True
+    )
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(ConfigError, match="is another server running there"),
@@ -115,7 +151,9 @@ async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Read
 
 
 async def test_several_addresses_serve_the_same_pages(readiness: Readiness) -> None:
-    server = AdminServer(FixedPage(), readiness, RelayApi(NoPushes(), list), local=True)
+    server = AdminServer(
+        SharedPage(FixedPage(), 0.0, time.monotonic), readiness, RelayApi(NoPushes(), list), local=True
+    )
     addresses = [await server.start("127.0.0.1", 0), await server.start("127.0.0.1", 0)]
     assert addresses[0] != addresses[1]
     async with aiohttp.ClientSession() as session:
@@ -124,3 +162,128 @@ async def test_several_addresses_serve_the_same_pages(readiness: Readiness) -> N
                 assert response.status == 200
     await server.close()
     await server.close()
+
+
+# Who is listened to, and for how long
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+POST = (
+    b"POST /api/v1/streams/live/cam/push HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 100\r\n\r\n{"
+)
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", GET], ids=["nothing", "a byte", "headers without an end"])
+async def test_headers_have_a_deadline(begun: bytes) -> None:
+    async with listening(AdminLimits(request_timeout=0.2)) as say, asyncio.timeout(5.0):
+        reader, _ = await say(begun)
+        assert await reader.read() == b""
+
+
+async def test_headers_that_come_a_byte_at_a_time_have_the_same_deadline() -> None:
+    async with listening(AdminLimits(request_timeout=0.3)) as say, asyncio.timeout(5.0):
+        reader, writer = await say(GET)
+        while not reader.at_eof():
+            with suppress(ConnectionError):
+                writer.write(b"X: y\r\n")
+                await writer.drain()
+            with suppress(TimeoutError, ConnectionError):
+                async with asyncio.timeout(0.02):
+                    assert await reader.read() == b""
+
+
+async def test_the_rest_of_a_request_has_a_deadline() -> None:
+    async with listening(AdminLimits(request_timeout=0.2)) as say, asyncio.timeout(5.0):
+        reader, _ = await say(POST)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_idle_connections_keep_nobody_out() -> None:
+    async with listening(AdminLimits(max_connections=4)) as say, asyncio.timeout(5.0):
+        idle = [await say(GET) for _ in range(20)]
+        reader, _ = await say(GET + b"\r\n")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        for reader, _ in idle[:16]:
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        reader, writer = idle[-1]
+        writer.write(b"\r\n")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:9935", "127.0.0.1:1", "[::1]:9935", "x.localhost", ""]
+)
+async def test_names_of_this_machine_are_answered(host: str) -> None:
+    async with listening() as say, asyncio.timeout(5.0):
+        reader, _ = await say(b"GET /metrics HTTP/1.1\r\nHost: " + host.encode() + b"\r\n\r\n")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["rebound.example", "rebound.example:9935", "192.0.2.1", "localhost.example", "[::2]", "[", "127.1"],
+)
+async def test_a_name_that_anybody_could_point_here_is_refused_on_loopback(host: str) -> None:
+    request = b"GET /metrics HTTP/1.1\r\nHost: " + host.encode() + b"\r\n\r\n"
+    async with listening() as say, asyncio.timeout(5.0):
+        reader, _ = await say(request)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 421 ")
+    async with listening(local=False) as say, asyncio.timeout(5.0):
+        reader, _ = await say(request)
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+
+
+SCRAPE = (
+    b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: gzip\r\n"
+    b"Accept: application/openmetrics-text; version=x\r\n\r\n"
+)
+CHUNKED = (
+    b"POST /api/v1/streams/a/b/push HTTP/1.1\r\nHost: [::1]\r\nTransfer-Encoding: chunked\r\n"
+    b"Content-Type: application/json; charset=utf-7\r\nContent-Encoding: br\r\n\r\n3\r\n{}}\r\n0\r\n\r\n"
+)
+SEEDS = [
+    GET + b"\r\n",
+    SCRAPE,
+    b"GET /api/v1/relays?x=%00 HTTP/1.0\r\n\r\n",
+    POST + b'"url": "rtmp://user:pass@[::1]:1935/live/cam?x=1"' + b" " * 51 + b"}",
+    b"DELETE /api/v1/streams/a%2Fb/c%20d/push/api-1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    CHUNKED,
+]
+
+
+def mutated(dice: random.Random) -> bytes:
+    data = bytearray(dice.choice(SEEDS))
+    for _ in range(dice.randint(0, 6)):
+        at = dice.randrange(len(data))
+        match dice.randrange(4):
+            case 0:
+                data[at] = dice.randrange(256)
+            case 1:
+                del data[at : at + dice.randint(1, 8)]
+            case 2:
+                data[at:at] = dice.choice(
+                    [b"%", b"%C3", b"\xff", b"\r\n", b"\0", b"9" * 5000, b";", b"//", b".."]
+                )
+            case _:
+                other = dice.choice(SEEDS)
+                data[at:at] = other[dice.randrange(len(other)) :][: dice.randint(1, 40)]
+        data = data or bytearray(b"G")
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_no_request_is_an_error_of_ours(seed: int, caplog: pytest.LogCaptureFixture) -> None:
+    dice = random.Random(seed)
+    async with listening(AdminLimits(request_timeout=2.0), local=False) as say:
+        for _ in range(100):
+            data = mutated(dice)
+            reader, writer = await say(data)
+            writer.write_eof()
+            heard = b""
+            with suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(0.05):
+                    heard = await reader.readline()
+            writer.close()
+            assert not heard.startswith(b"HTTP/1.1 5"), data
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

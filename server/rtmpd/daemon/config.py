@@ -36,6 +36,7 @@ from rtmpd.rtmp.constants import MAX_CHUNK_SIZE, MAX_MESSAGE_LENGTH
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
 from rtmpd.services.pull import MAX_DIALS
+from rtmpd.web.limits import AdminLimits
 
 # The rooms below own their defaults.
 _LIMITS: Final = Limits()
@@ -45,6 +46,7 @@ _HEADERS: Final = HeaderLimits()
 _ENGINE: Final = EngineLimits()
 _SLOW: Final = SlowPlayerPolicy()
 _SETTINGS: Final = ServerSettings()
+_ADMIN: Final = AdminLimits()
 _LEAST_MEMORY: Final = 16 * 1024 * 1024
 _NO_APP: Final = AppConfig()
 
@@ -333,7 +335,18 @@ class AdminConfig(Section):
     """The HTTP side: /metrics, /healthz and /readyz. Nobody is asked for a password: keep it private."""
 
     listen: ListenAddresses = ("127.0.0.1:9935",)
-    """Where to listen; an empty list opens no HTTP port."""
+    """Where to listen; an empty list opens no HTTP port. On a loopback address only requests that name
+    localhost or such an address are answered: any web page could have a browser here ask under its own
+    name."""
+    max_connections: Positive = _ADMIN.max_connections
+    """Connections to each address at a time; one more costs the oldest one."""
+    request_timeout: Timeout = _ADMIN.request_timeout
+    """How long the headers of a request may take, the rest of it as long again, and the pause between two
+    requests of a connection."""
+
+    def to_limits(self) -> AdminLimits:
+        """What strangers may cost this port."""
+        return AdminLimits(self.max_connections, self.request_timeout)
 
     def addresses(self) -> tuple[Address, ...]:
         """``listen``, taken apart."""
@@ -345,6 +358,9 @@ class MetricsConfig(Section):
 
     max_streams: Count = 200
     """Streams with series of their own; the others are added up as stream="_other"."""
+    max_age: Seconds = 1.0
+    """A page that is not older is handed out again, so that it is written once however many ask; 0 writes
+    one for everybody."""
 
 
 class LogConfig(Section):

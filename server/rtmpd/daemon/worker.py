@@ -37,6 +37,7 @@ from rtmpd.services.auth import OpenPolicy
 from rtmpd.services.pull import PullRelays
 from rtmpd.services.push import PushRelays
 from rtmpd.web.metrics import MetricsPage, Sources
+from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi
 from rtmpd.web.server import AdminServer
 
@@ -127,10 +128,11 @@ class Worker:
             clock=_clock,
             relays=self._relay_statuses,
         )
-        page = MetricsPage(sources, config.metrics.max_streams)
+        page = SharedPage(MetricsPage(sources, config.metrics.max_streams), config.metrics.max_age, _clock)
+        limits = config.admin.to_limits()
         api = RelayApi(self._pushes, self._relay_statuses, config.app_names())
         self._admins = [
-            (address, AdminServer(page, self._unready, api, local=address.is_loopback))
+            (address, AdminServer(page, self._unready, api, limits, local=address.is_loopback))
             for address in config.admin.addresses()
         ]
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))

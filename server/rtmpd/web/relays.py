@@ -6,7 +6,6 @@ not from browsers, in which any page could ask for them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -85,7 +84,8 @@ def _add(api: RelayApi) -> Handler:
             return _error(415, 'send {"url": "rtmp://host/app/name"} as application/json')
         try:
             body = await request.json()
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        except (ValueError, LookupError, RecursionError):
+            # No JSON, a number of thousands of digits, an unknown charset, arrays in arrays.
             body = None
         known = isinstance(body, dict) and body.keys() <= {"url", "track"}
         url = body.get("url") if known else None

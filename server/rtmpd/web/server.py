@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from typing import Protocol
+from typing import cast
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from rtmpd import __version__
 from rtmpd.net.addresses import Address, bound_address, open_listener
 from rtmpd.rtmp.form import form
+from rtmpd.web.door import http_logger, local_names_only, make_room, within
 from rtmpd.web.health import Readiness, healthz, readyz
+from rtmpd.web.limits import AdminLimits
+from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi, add_routes
 
-_KEEPALIVE_TIMEOUT = 75.0
 _SHUTDOWN_TIMEOUT = 1.0
 _MAX_REQUEST_BYTES = 64 * 1024
 
@@ -35,20 +36,6 @@ _INDEX = f"""<!doctype html>
 """
 
 
-class Snapshot(Protocol):
-    """``rtmpd.web.metrics.Snapshot`` is one."""
-
-    def render(self, accept: str) -> tuple[str, bytes]:
-        """Content type and body in the best format that an ``Accept`` header asks for; called in a thread."""
-
-
-class Exposition(Protocol):
-    """``rtmpd.web.metrics.MetricsPage`` is one."""
-
-    def snapshot(self) -> Snapshot:
-        """The numbers of this moment; called on the event loop."""
-
-
 class AdminServer:
     """``/metrics``, ``/healthz``, ``/readyz``, ``/version``, relays and an index of them on a few addresses.
 
@@ -56,20 +43,33 @@ class AdminServer:
     """
 
     def __init__(
-        self, exposition: Exposition, readiness: Readiness, relays: RelayApi, *, local: bool
+        self,
+        page: SharedPage,
+        readiness: Readiness,
+        relays: RelayApi,
+        limits: AdminLimits | None = None,
+        *,
+        local: bool,
     ) -> None:
-        application = web.Application(client_max_size=_MAX_REQUEST_BYTES)
+        self._limits = limits or AdminLimits()
+        timeout = self._limits.request_timeout
+        middlewares = [local_names_only, within(timeout)] if local else [within(timeout)]
+        application = web.Application(client_max_size=_MAX_REQUEST_BYTES, middlewares=middlewares)
         application.router.add_get("/", _index)
-        application.router.add_get("/metrics", _metrics(exposition))
+        application.router.add_get("/metrics", page.handle)
         application.router.add_get("/healthz", healthz)
         application.router.add_get("/readyz", readyz(readiness))
         application.router.add_get("/version", _version)
         add_routes(application.router, relays, local=local)
+        self._listeners: list[asyncio.Server] = []
         self._runner = web.AppRunner(
             application,
             access_log=None,
+            logger=http_logger(),
             handle_signals=False,
-            keepalive_timeout=_KEEPALIVE_TIMEOUT,
+            # Counted from the connection's beginning as well: the only deadline that headers have.
+            keepalive_timeout=timeout,
+            auto_decompress=False,  # Nobody need pack what we read, and what is packed may be broken.
             shutdown_timeout=_SHUTDOWN_TIMEOUT,
         )
 
@@ -82,7 +82,9 @@ class AdminServer:
         try:
             if self._runner.server is None:
                 await self._runner.setup()
-            await web.SockSite(self._runner, sock).start()
+            http = cast("web.Server", self._runner.server)
+            loop = asyncio.get_running_loop()
+            self._listeners.append(await loop.create_server(lambda: self._admit(http), sock=sock))
         except BaseException:
             sock.close()
             raise
@@ -91,17 +93,14 @@ class AdminServer:
 
     async def close(self) -> None:
         """Stop listening and end open requests within about a second; may be called more than once."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
         await self._runner.cleanup()
 
-
-def _metrics(exposition: Exposition) -> Handler:
-    async def handler(request: web.Request) -> web.Response:
-        snapshot = exposition.snapshot()
-        # With hundreds of streams this takes long enough for players to notice.
-        content_type, body = await asyncio.to_thread(snapshot.render, request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
-
-    return handler
+    def _admit(self, http: web.Server) -> web.RequestHandler:
+        make_room(http, self._limits.max_connections)
+        return http()
 
 
 async def _index(_request: web.Request) -> web.Response:

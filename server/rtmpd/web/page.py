@@ -1,0 +1,79 @@
+"""The metrics page as it is handed out: written once for all who ask within a second, and compressed."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from aiohttp import web
+
+TEXT: Final = "text/plain"
+OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
+_COMPRESSION: Final = 5
+
+
+class Snapshot(Protocol):
+    """``rtmpd.web.metrics.Snapshot`` is one."""
+
+    def render(self, accept: str) -> tuple[str, bytes]:
+        """Content type and body of the format that ``accept`` asks for; called in a thread."""
+
+
+class Exposition(Protocol):
+    """``rtmpd.web.metrics.MetricsPage`` is one."""
+
+    def snapshot(self) -> Snapshot:
+        """The numbers of this moment; called on the event loop."""
+
+
+class SharedPage:
+    """The page in each format, none older than ``max_age`` seconds by ``clock``.
+
+    With hundreds of streams it takes tens of milliseconds to write: nobody may have that done as often as
+    they like. It is done in a thread, and whoever asks meanwhile waits for the same one.
+    """
+
+    def __init__(self, exposition: Exposition, max_age: float, clock: Callable[[], float]) -> None:
+        self._exposition = exposition
+        self._max_age = max_age
+        self._clock = clock
+        self._pages: dict[str, _Page] = {}
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer a request; of what its ``Accept`` says only the name of a format counts."""
+        accept = OPENMETRICS if "application/openmetrics-text" in request.headers.get("Accept", "") else TEXT
+        page = self._page(accept)
+        headers = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding"}
+        content_type, body = await page.written()
+        if "gzip" in request.headers.get("Accept-Encoding", "").lower():
+            body = await page.compressed()
+            headers["Content-Encoding"] = "gzip"
+        return web.Response(body=body, headers=headers | {"Content-Type": content_type})
+
+    def _page(self, accept: str) -> _Page:
+        now = self._clock()
+        page = self._pages.get(accept)
+        if page is None or now - page.made_at >= self._max_age:
+            page = self._pages[accept] = _Page(self._exposition.snapshot(), accept, now)
+        return page
+
+
+class _Page:
+    def __init__(self, snapshot: Snapshot, accept: str, now: float) -> None:
+        self.made_at = now
+        loop = asyncio.get_running_loop()
+        self._written = loop.create_task(asyncio.to_thread(snapshot.render, accept), name="metrics-page")
+        self._compressed: asyncio.Task[bytes] | None = None
+
+    async def written(self) -> tuple[str, bytes]:
+        # Shielded, as who asked may be gone before the others who wait.
+        return await asyncio.shield(self._written)
+
+    async def compressed(self) -> bytes:
+        if self._compressed is None:
+            _, body = await self.written()
+            compress = asyncio.to_thread(gzip.compress, body, _COMPRESSION)
+            self._compressed = asyncio.get_running_loop().create_task(compress, name="metrics-page-gzip")
+        return await asyncio.shield(self._compressed)
