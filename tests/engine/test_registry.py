@@ -10,6 +10,7 @@ from engine_kit import KEY, FakePublisher, FakeSink, House, inter, keyframe, mes
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.engine.stream import Stream
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 
 
@@ -197,3 +198,23 @@ def test_sampling_derives_rates_of_live_streams() -> None:
     house.registry.sample(1.0)
     assert house.stream.stats.frame_rate.over_1s == pytest.approx(25 * 0.632, rel=0.01)
     house.send(publication, (1000, sound()))
+
+
+def test_a_stream_that_cannot_be_sampled_costs_no_other_its_deadlines(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House()
+    sampled = []
+
+    def sample(stream: Stream, now: float) -> None:
+        if stream.key == KEY:
+            raise KeyError("a bug")
+        sampled.append(stream.key)
+
+    monkeypatch.setattr(Stream, "sample", sample)
+    other = StreamKey("live", "other")
+    for key in (KEY, other):
+        house.registry.claim(key, FakePublisher(), 0.0)
+    house.registry.sample(1.0)
+    assert sampled == [other]
+    assert [record.message for record in caplog.records] == ["sampling of live/cam failed"]

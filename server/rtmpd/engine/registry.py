@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -21,6 +22,8 @@ from rtmpd.exceptions import ResourceExhausted, StreamBusy
 from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.via import NO_VIA, Via
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,10 @@ class Registry:
     def sample(self, now: float) -> None:
         """Derive rates and enforce the deadlines of slow players; call it about once a second."""
         for stream in list(self._streams.values()):
-            stream.sample(now)
+            try:
+                stream.sample(now)
+            except Exception:  # It costs this stream its figures, and nobody else anything.
+                _logger.exception("sampling of %s failed", stream.key)
 
     def _stream(self, key: StreamKey) -> Stream:
         stream = self._streams.get(key)
