@@ -98,7 +98,10 @@ class Peer(asyncio.Protocol):
         self.closed.set()
 
     def advance(self) -> None:
-        while events := self.session.events_received():
+        session = self.session
+        while (events := session.events_received()) or session.take_throttle() is not None:
+            if not events:
+                session.resume(0)  # A test waits for nobody's turn.
             for event in events:
                 self.heard.append(event)
                 self._script(self, event)

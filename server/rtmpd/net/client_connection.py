@@ -170,7 +170,10 @@ class Connection:
             raise
 
     async def call(self, name: str, *args: AmfValue) -> tuple[AmfValue, ...]:
-        """Call a method of the server's; the values of its ``_result``. Raises CallFailed for ``_error``."""
+        """Call a method of the server's; the values of its ``_result``. Raises CallFailed for ``_error``.
+
+        At most 64 requests of a connection may wait for their answers at once.
+        """
         await self.link.writable()
         session = self.link.session
         transaction_id = session.call(name, *args)

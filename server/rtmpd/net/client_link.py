@@ -207,7 +207,7 @@ class Link(asyncio.Protocol):
         for event in session.events_received():
             if isinstance(event, SessionFailed):
                 self.error = ConnectionLost(f"the server broke the protocol: {event.error}")
-                self.error.__cause__ = event.error.with_traceback(None)
+                self.error.__cause__ = event.error
             else:
                 self._on_event(event)
         self.flush()

@@ -156,7 +156,7 @@ class ChunkReader:
         try:
             self._parse(data, now, max_messages, messages)
         except ChunkError as found:
-            self._error = found
+            self._error = found.with_traceback(None)  # The frames that it passed hold whoever reads.
             if not messages:
                 raise
             self.more = True

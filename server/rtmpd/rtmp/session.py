@@ -216,7 +216,8 @@ class Session:
         """End the session; ``SessionFailed`` is the last event."""
         if not self.closing:
             self.close()
-            self._events.append(SessionFailed(error))
+            # The frames that it passed hold the session, and so itself; nobody shows them of a peer's error.
+            self._events.append(SessionFailed(error.with_traceback(None)))
 
     def close(self) -> None:
         """Process nothing from here on, and let go of what is held; what is queued may still be sent."""
