@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Final
 
@@ -55,10 +56,11 @@ async def half_received_of_publishers(scene: Scene) -> None:
 @attack(rounds=1.0, quick=True)
 async def closed_mid_message(scene: Scene) -> None:
     """40 publishers leave 4 MB unfinished and their connection."""
-    publishers = [await scene.crowd.join(scene.crowd.address()) for _ in range(40)]
-    for publisher in publishers:
-        await publisher.publish(scene.name("cut"))
-        await publisher.send(unfinished(MessageType.VIDEO, 4_000_000, 8))
+    for _ in range(40):
+        with contextlib.suppress(OSError):  # Thrown out, perhaps.
+            publisher = await scene.crowd.join(scene.crowd.address())
+            await publisher.publish(scene.name("cut"))
+            await publisher.send(unfinished(MessageType.VIDEO, 4_000_000, 8))
     await asyncio.sleep(0.5)
 
 
@@ -66,17 +68,17 @@ async def closed_mid_message(scene: Scene) -> None:
 async def cut_mid_frame(scene: Scene) -> None:
     """30 encoders lose their line inside a key frame of 900 kB while 60 players come and go."""
     for _ in range(30):
-        publisher = await scene.crowd.join(scene.crowd.address())
-        name = scene.name("frame")
-        await publisher.publish(name)
-        await publisher.send(message(MessageType.VIDEO, AVC_HEADER) + keyframe(100_000))
-        players = [await scene.crowd.join() for _ in range(2)]
-        for player in players:
-            await player.play(name)
-        await publisher.send(keyframe(900_000, 40)[:-100_000])
-        publisher.leave()
-        for player in players:
-            player.leave()
+        with contextlib.suppress(OSError):
+            publisher = await scene.crowd.join(scene.crowd.address())
+            name = scene.name("frame")
+            await publisher.publish(name)
+            await publisher.send(message(MessageType.VIDEO, AVC_HEADER) + keyframe(100_000))
+            players = [await scene.crowd.join() for _ in range(2)]
+            for player in players:
+                await player.play(name)
+            await publisher.send(keyframe(900_000, 40)[:-100_000])
+            for each in (publisher, *players):
+                each.leave()
 
 
 @attack(rounds=1.0)
