@@ -41,6 +41,7 @@ async def one_byte_messages(scene: Scene) -> None:
     seconds=12,
     connections=190,
     settings=("rtmp.limits.handshake_timeout=3", "rtmp.limits.request_timeout=3"),
+    most_growth_mb=30,
     quick=True,
 )
 async def throttled_strangers(scene: Scene) -> None:
