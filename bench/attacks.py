@@ -6,7 +6,7 @@ Each attack runs on a fresh server on 127.0.0.1, in one or both of two ways:
             25 ms and its maximum within 150 ms above the same without the attack, at 2,000 samples or more;
             none is lost; the attack costs at most a fifth of a core; memory grows by no more than its bound
 ``rounds``  ten times, each from connect to the last close: after round 10, resident memory is at most 5 % or
-            5 MB above round 3, and what Python has allocated, the budget, descriptors and series are what they
+            5 MB above round 3; what Python has allocated, the budget, descriptors and series are what they
             were after round 1, the objects of ours what they were after round 5
 
 Exit status 1 if any attack is not withstood. Latency wants a quiet machine with two cores; ``--quick`` leaves

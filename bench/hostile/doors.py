@@ -13,6 +13,7 @@ from hostile.stranger import HANDSHAKE, Stranger, greeting, request
 _MOST_LINES: Final = 100
 """Log lines a second that one address may cause, with all that it does."""
 _LEAST_SERVED: Final = 0.9
+_LEAST_TRIES: Final = 5
 _BAD_REQUESTS: Final = (
     ("a number of 60,000 digits", "127.0.0.1", "application/json", b'{"url": ' + b"9" * 60_000 + b"}"),
     ("no such charset", "127.0.0.1", "application/json; charset=nope", b'{"url": "x"}'),
@@ -208,10 +209,10 @@ def _expect_few_lines(scene: Scene, before: int) -> None:
 
 
 async def _try_again(scene: Scene, attempt: Callable[[], Awaitable[bool]], after: float = 1.0) -> float:
-    """The share of attempts, one every 0.3 s from ``after`` on, that succeed before the end."""
+    """The share of attempts, one every 0.3 s from ``after`` on, that succeed up to the end."""
     await asyncio.sleep(after)
     tried = succeeded = 0
-    while scene.goes_on or not tried:
+    while scene.goes_on or tried < _LEAST_TRIES:
         tried += 1
         with contextlib.suppress(OSError, TimeoutError):
             succeeded += await attempt()
