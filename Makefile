@@ -24,7 +24,7 @@ define make_venv
 }
 endef
 
-.PHONY: run wheel test test-compiled test-floors lint types format interop bench attacks bench-gate clean
+.PHONY: run wheel test test-compiled test-floors lint types format interop fuzz bench attacks bench-gate clean
 .DEFAULT_GOAL := run
 
 $(VENV)/.runtime: pyproject.toml
@@ -56,11 +56,11 @@ $(COMPILED_VENV)/.dev: dist/.built
 	@touch $@
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not interop" -n auto
+	$(BIN)/python -m pytest -m "not interop and not fuzz" -n auto
 
 # The script and not python -m, which would put this directory on the path.
 test-compiled: $(COMPILED_VENV)/.dev
-	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o "pythonpath=tests bench" -m "not interop" -n auto
+	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o "pythonpath=tests bench" -m "not interop and not fuzz" -n auto
 
 # With every dependency at the lowest version that pyproject.toml allows.
 FLOORS := import sys, tomllib; \
@@ -87,6 +87,10 @@ types: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# 20,000 spoilt recordings, each cut in four ways.
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m pytest -m fuzz -n auto
 
 interop: $(VENV)/.dev
 	$(BIN)/python -m pytest -m interop

@@ -216,6 +216,7 @@ def test_play_conversation(step: int) -> None:
     client.play(1, "cam")
     assert wire.run()[1] == [PlayEnded(1), PlayRequested(1, "cam", "", -2.0, -1.0, False)]
     server.accept_play(1, NOW)
+    assert server.events_received() == [ReceiveAudio(1, False)]  # It holds for the stream.
     wire.run()
     client.delete_stream(1)
     assert wire.run()[1] == [PlayEnded(1)]

@@ -343,7 +343,7 @@ def test_to_command_and_back() -> None:
         four_cc_list=("hvc1", "*"),
         video_four_cc_info_map={"*": 4},
         audio_four_cc_info_map={"Opus": 7},
-        caps_ex=14,
+        caps_ex=15,
         video_function=7,
         connect_object={"type": "nonprivate"},
         args=("extra",),
@@ -379,7 +379,7 @@ def test_connect_result_layout() -> None:
         "fourCcList": ["*"],
         "videoFourCcInfoMap": {"*": 4.0},
         "audioFourCcInfoMap": {"*": 4.0},
-        "capsEx": 14.0,
+        "capsEx": 15.0,
     }
     assert values[3] == {
         "level": "status",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rtmpd.exceptions import ProtocolError
+from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.message_stream import MessageStreams, Use
 
 
@@ -34,10 +35,28 @@ def test_a_stream_is_found_by_id_and_use() -> None:
     assert streams.find(2) is None
 
 
-def test_a_request_on_a_stream_never_created_is_an_error() -> None:
+def test_a_request_on_a_stream_never_created_creates_it() -> None:
+    streams = MessageStreams(limit=2)
+    second = streams.for_request(2)
+    assert second.id == 2
+    assert streams.find(2) is second
+    assert streams.create().id == 1
+    assert streams.for_zero == 0
+
+
+def test_a_request_on_a_stream_over_the_limit_is_an_error() -> None:
     with pytest.raises(ProtocolError) as caught:
-        MessageStreams(limit=2).for_request(1)
+        MessageStreams(limit=2).for_request(3)
     assert caught.value.reason == "unknown_stream"
+    assert caught.value.code == StatusCode.CALL_FAILED
+
+
+def test_0_stands_for_the_idle_stream_created_last() -> None:
+    streams = MessageStreams(limit=4)
+    streams.create()
+    second, third = streams.create(), streams.create()
+    third.use = Use.PLAYING
+    assert streams.for_request(0) is second
 
 
 def test_0_means_nothing_until_a_request_comes_on_it() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import struct
+
 import pytest
 from golden_captures import load
 from rtmp_dialogue import Client, audio, command, connect, failure
@@ -13,6 +16,7 @@ from rtmpd.rtmp.constants import MessageType, StatusCode
 from rtmpd.rtmp.events import CommandReceived, ConnectRequested, HandshakeCompleted, PublishRequested
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.quirks import Quirk
 from rtmpd.rtmp.server import ServerSettings
 
 
@@ -101,7 +105,7 @@ def test_enhanced_rtmp_is_offered_in_the_first_object_of_the_result() -> None:
     assert isinstance(server, dict)
     assert server["fourCcList"] == ["*"]
     assert server["videoFourCcInfoMap"] == server["audioFourCcInfoMap"] == {"*": 4.0}
-    assert server["capsEx"] == 2 | 4 | 8
+    assert server["capsEx"] == 1 | 2 | 4 | 8
 
 
 def test_a_rejected_connect_gets_an_error_with_its_id_and_the_session_is_over() -> None:
@@ -229,12 +233,37 @@ def test_a_transaction_id_that_is_none_gets_no_reply(transaction_id: AmfValue) -
     assert client.hear() == []
 
 
-def test_a_connect_and_its_refusals_with_transaction_id_0_get_no_reply() -> None:
+@pytest.mark.parametrize("given", [0, -1, 1.5, math.nan, math.inf, 2.0**60], ids=str)
+def test_a_connect_is_answered_whatever_its_transaction_id(given: float) -> None:
+    def answer(*, accept: bool) -> float:
+        client = Client()
+        payload = encode_values("connect", given, {"app": "live"})
+        client.say(Message(MessageType.COMMAND_AMF0, 0, 0, payload))
+        assert client.session.take_tolerated() == {Quirk.CONNECT_ID: 1}
+        if accept:
+            client.session.accept_connect(client.now)
+        else:
+            client.session.reject_connect(StatusCode.CONNECT_REJECTED, "No.", client.now)
+        said = client.session.data_to_send()[-1]
+        assert said[12:].startswith(encode_values("_result" if accept else "_error"))
+        return said_id(said)
+
+    for accept in (True, False):
+        assert str(answer(accept=accept)) == str(float(given))
+
+
+def said_id(reply: bytes) -> float:
+    """The transaction id of a ``_result`` or ``_error``."""
+    start = 12 + 3 + int.from_bytes(reply[13:15], "big") + 1
+    return float(struct.unpack_from(">d", reply, start)[0])
+
+
+@pytest.mark.parametrize("given", ["1", None, True, [1.0]], ids=str)
+def test_a_connect_whose_transaction_id_is_no_number_gets_the_usual_one(given: AmfValue) -> None:
     client = Client()
-    client.say(connect(transaction_id=0))
+    client.say(Message(MessageType.COMMAND_AMF0, 0, 0, encode_values("connect", given, {"app": "live"})))
     client.session.accept_connect(client.now)
-    client.say(connect(transaction_id=0))
-    assert [line for line in client.hear() if line.startswith("_")] == []
+    assert client.hear()[-1].startswith("_result 1 ")
 
 
 def test_an_undecodable_command_is_the_end() -> None:

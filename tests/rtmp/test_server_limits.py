@@ -93,10 +93,15 @@ def test_a_publisher_lives_by_any_byte() -> None:
         assert client.wait(9) == []
 
 
-def test_a_publisher_that_ended_its_publish_may_be_silent() -> None:
-    client = Client().publishing()
-    client.call("FCUnpublish", 6, "cam")
-    assert client.wait(59) == []
+@pytest.mark.parametrize("state", ["publishing", "playing"])
+def test_somebody_whose_last_stream_has_ended_has_to_ask_for_another(state: str) -> None:
+    client = Client().publishing() if state == "publishing" else Client().playing()
+    client.wait(5)
+    ended = client.now
+    client.call("deleteStream", 6, 1)
+    assert client.wait(15) == []
+    client.say(control.acknowledgement(1))
+    assert failed_after(client, client.wait(60), ended) == ("request_timeout", 20)
 
 
 @pytest.mark.parametrize("held", [1, 5, 12, 500])
@@ -194,6 +199,7 @@ def test_message_streams_are_numbered() -> None:
     assert flood(client, lambda n: command("createStream", n + 3), LIMITS.max_message_streams - 1) == ""
     assert len(client.hear()) == LIMITS.max_message_streams - 1
     assert failure(client.call("createStream", 99)) == "too_many_streams"
+    assert client.hear() == ["_error 99 error NetConnection.Call.Failed"]
 
 
 def test_a_flood_of_empty_messages_is_slowed_down() -> None:
@@ -223,16 +229,58 @@ def test_parts_of_aggregates_count_as_messages() -> None:
 @pytest.mark.parametrize("make", [audio, video, metadata])
 @pytest.mark.parametrize("on", [0, 2, 2**32 - 1])
 def test_media_outside_a_publish_are_dropped_and_counted(make: Callable[..., Message], on: int) -> None:
-    client = Client().publishing()
+    client = Client().connected()
+    client.call("createStream", 3)
     assert flood(client, lambda n: make(on=on), LIMITS.max_stray_media) == ""
-    assert client.say(audio()) == [audio()]
     assert failure(client.say(make(on=on))) == "stray_media"
 
 
-def test_media_before_connect_are_stray() -> None:
+@pytest.mark.parametrize("make", [audio, video, metadata])
+def test_media_on_another_stream_than_the_one_that_publishes_are_stray(make: Callable[..., Message]) -> None:
+    client = Client().publishing()
+    client.call("createStream", 3)
+    assert flood(client, lambda n: make(on=2), LIMITS.max_stray_media) == ""
+    assert client.say(audio()) == [audio()]
+    assert failure(client.say(make(on=2))) == "stray_media"
+
+
+@pytest.mark.parametrize("on", [0, 7])
+def test_media_that_could_be_of_two_publishes_are_stray(on: int) -> None:
+    client = Client().publishing()
+    client.call("publish", 4, "other", on=2)
+    client.session.accept_publish(2, client.now)
+    assert flood(client, lambda n: audio(on=on), LIMITS.max_stray_media) == ""
+    assert failure(client.say(audio(on=on))) == "stray_media"
+
+
+BEFORE_CONNECT = {
+    "audio": audio(),
+    "data": metadata(),
+    "aggregate": aggregate(audio()),
+    "empty aggregate": Message(MessageType.AGGREGATE, 0, 0, b""),
+    "data of type 15": Message(MessageType.DATA_AMF3, 0, 0, b""),
+    "shared object": Message(MessageType.SHARED_OBJECT_AMF0, 0, 0, b"x"),
+    "unknown type": Message(99, 0, 0, b"x"),
+    "empty acknowledgement": Message(MessageType.ACKNOWLEDGEMENT, 0, 0, b""),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_CONNECT)
+def test_before_connect_there_is_only_control(name: str) -> None:
     client = Client()
-    assert flood(client, lambda n: audio(), LIMITS.max_stray_media) == ""
-    assert failure(client.say(audio())) == "stray_media"
+    assert client.say(control.acknowledgement(9), control.window_ack_size(1 << 20)) == []
+    assert failure(client.say(BEFORE_CONNECT[name])) == "message_before_connect"
+
+
+@pytest.mark.parametrize("message_type", [3, 10, 16, 19, 22, 99, 255])
+def test_what_means_nothing_is_stray_unless_something_is_published(message_type: int) -> None:
+    nothing = Message(message_type, 0, 0, b"")
+    client = Client().playing()
+    assert flood(client, lambda n: nothing, LIMITS.max_stray_media) == ""
+    assert failure(client.say(nothing)) == "stray_media"
+    client = Client().publishing()
+    assert flood(client, lambda n: nothing, 2 * LIMITS.max_stray_media) == ""
+    assert client.say(audio()) == [audio()]
 
 
 @pytest.mark.parametrize("wrapped", [aggregate(*[audio()] * 101), aggregate(*[video()] * 150)])
@@ -479,19 +527,9 @@ def test_a_header_repeated_that_never_was() -> None:
     assert failure(Client().write(b"\xc7")) == "no_header"
 
 
-@pytest.mark.parametrize(
-    "payload",
-    [
-        aggregate(Message(MessageType.AGGREGATE, 0, 1, b"")).payload,
-        aggregate(command("publish", 1, "x")).payload,
-        aggregate(*[audio(b"")] * 1001).payload,
-        b"\x08\xff\xff\xff" + bytes(7) + b"short",
-        b"\x08\x00",
-    ],
-)
-def test_aggregates_that_are_none(payload: bytes) -> None:
+def test_an_aggregate_of_too_many_messages() -> None:
     client = Client().publishing()
-    assert failure(client.say(Message(MessageType.AGGREGATE, 0, 1, payload))) == "bad_aggregate"
+    assert failure(client.say(aggregate(*[audio(b"")] * 1001))) == "bad_aggregate"
 
 
 def test_how_many_messages_an_aggregate_may_hold_is_a_setting() -> None:
@@ -500,52 +538,54 @@ def test_how_many_messages_an_aggregate_may_hold_is_a_setting() -> None:
     assert failure(client.say(aggregate(*[audio(b"")] * 3))) == "bad_aggregate"
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"\x0a\x00\x00\x00\x01" * 5000,
-        b"\x0a\xff\xff\xff\xff",
-        b"\x03\x00\x01a" * 2000,
-        b"\x0f\x00\x00\x00\x04<a/>",
-        b"\x11\x0c\x05abc",
-        b"\x04",
-        b"\x0c\xff\xff\xff\xff",
-    ],
-)
-def test_amf_bombs_in_connect(body: bytes) -> None:
-    client = Client()
-    payload = encode_values("connect", 1) + body
-    assert failure(client.say(Message(MessageType.COMMAND_AMF0, 0, 0, payload)))
-
-
 # What is said of a failure
 
 
-def hostile_sessions() -> list[tuple[Client, list[Message]]]:
-    name = f"cam?key={SECRET}"
-    url = f"rtmp://u:{SECRET}@host/live?key={SECRET}"
-    long_url = f"rtmp://u:{SECRET}@{'x' * 2000}"
-    return [
-        (Client(), [command("publish", 5, name, on=1)]),
-        (Client(), [connect(f"live?key={SECRET}" + "x" * 3000, tcUrl=url)]),
-        (Client(), [connect("live", tcUrl=long_url)]),
-        (Client(), [connect("live" + "x" * 200, tcUrl=url, swfUrl=url)]),
-        (Client(), [connect("live", flashVer=SECRET * 1000)]),
-        (Client().connected(), [connect(f"live?key={SECRET}", tcUrl=url)]),
-        (Client().connected(), [command("publish", 5, name + "x" * 3000, on=1)]),
-        (Client().connected(), [command("publish", 5, name, on=7)]),
-        (Client().publishing(name), [command("publish", 5, name, on=1)]),
-        (Client().publishing(name), [command("play", 5, name, on=1)]),
-        (Client().connected(), [command("play", 5, name, on=9)]),
-        (Client().connected(), [command(f"\x1b[31m\n{'x' * 70}", 5, name)] * 101),
-        (Client(), [Message(MessageType.COMMAND_AMF0, 0, 0, encode_values("connect", SECRET) + b"\x02\xff")]),
-        (Client().publishing(name), [metadata(on=3)] * 101),
-    ]
+NAME = f"cam?key={SECRET}"
+URL = f"rtmp://u:{SECRET}@host/live?key={SECRET}"
 
 
-@pytest.mark.parametrize("number", range(len(hostile_sessions())))
-def test_a_failure_is_told_in_one_short_printable_line_without_secrets(number: int) -> None:
-    client, messages = hostile_sessions()[number]
+def new() -> Client:
+    return Client()
+
+
+def connected() -> Client:
+    return Client().connected()
+
+
+def publishing() -> Client:
+    return Client().publishing(NAME)
+
+
+def first_bytes(body: bytes) -> Message:
+    return Message(MessageType.COMMAND_AMF0, 0, 0, body)
+
+
+HOSTILE: dict[str, tuple[Callable[[], Client], list[Message]]] = {
+    "publish before connect": (new, [command("publish", 5, NAME, on=1)]),
+    "app and query too long": (new, [connect(f"live?key={SECRET}" + "x" * 3000, tcUrl=URL)]),
+    "tcUrl too long": (new, [connect("live", tcUrl=f"rtmp://u:{SECRET}@{'x' * 2000}")]),
+    "app too long": (new, [connect("live" + "x" * 200, tcUrl=URL, swfUrl=URL)]),
+    "flashVer too long": (new, [connect("live", flashVer=SECRET * 1000)]),
+    "connect without an object": (new, [first_bytes(encode_values("connect", 1, SECRET) + b"\x04")]),
+    "connect cut short": (new, [first_bytes(encode_values("connect", SECRET) + b"\x02\xff")]),
+    "connect twice": (connected, [connect(f"live?key={SECRET}", tcUrl=URL)]),
+    "query too long": (connected, [command("publish", 5, NAME + "x" * 3000, on=1)]),
+    "publish on no stream": (connected, [command("publish", 5, NAME, on=9)]),
+    "play on no stream": (connected, [command("play", 5, NAME, on=9)]),
+    "too many calls": (connected, [command(f"\x1b[31m\n{'x' * 70}", 5, NAME)] * 101),
+    "stray media": (connected, [metadata(on=3)] * 101),
+    "two publishes on a stream": (publishing, [command("publish", 5, f"x{NAME}", on=1)]),
+    "play on a publish": (publishing, [command("play", 5, NAME, on=1)]),
+    "media too early": (connected, [video(SECRET.encode() * 1000)]),
+    "commands that cost too much": (publishing, [command("seek", 5, SECRET * 10_000)] * 9),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_failure_is_told_in_one_short_printable_line_without_secrets(name: str) -> None:
+    make, messages = HOSTILE[name]
+    client = make()
     (failed,) = [event for event in client.say(*messages) if isinstance(event, SessionFailed)]
     text = str(failed.error)
     assert SECRET not in text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rtmp_dialogue import HANDSHAKE, Client, aggregate, audio, command, connect, metadata, video
+from rtmp_dialogue import HANDSHAKE, Client, aggregate, audio, command, connect, failure, metadata, video
 
 from rtmpd.exceptions import ProtocolError, UsageError
 from rtmpd.rtmp import messages as control
@@ -22,6 +22,7 @@ from rtmpd.rtmp.events import (
 )
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message, PingRequest, SetBufferLength
+from rtmpd.rtmp.quirks import Quirk
 
 WINDOW = 2_500_000
 KIB = 1024
@@ -187,11 +188,19 @@ def test_shared_objects_and_unknown_types_are_ignored(message_type: int) -> None
     assert client.say(Message(message_type, 0, 1, b"anything"), audio()) == [audio()]
 
 
-@pytest.mark.parametrize("message_type", [5, 6])
-def test_a_window_cut_short_is_the_end(message_type: int) -> None:
-    (failed,) = Client().connected().say(Message(message_type, 0, 0, b"\0\0\1"))
-    assert isinstance(failed, SessionFailed)
-    assert failed.error.reason == "bad_control"
+@pytest.mark.parametrize("message_type", [2, 4, 5, 6])
+def test_control_messages_that_are_cut_short_mean_nothing(message_type: int) -> None:
+    client = Client().publishing()
+    assert client.say(Message(message_type, 0, 0, b""), Message(message_type, 0, 0, b"\1")) == []
+    assert client.session.take_tolerated() == {Quirk.SHORT_CONTROL: 2}
+    assert client.session.take_tolerated() == {}
+    assert client.hear() == []
+    assert client.say(audio()) == [audio()]
+
+
+def test_a_chunk_size_cut_short_is_the_end() -> None:
+    said = b"\x04" + bytes(3) + b"\0\0\3\1" + bytes(4) + b"\0\0\1"
+    assert failure(Client().publishing().write(said)) == "bad_control"
 
 
 def test_control_on_any_chunk_stream_and_message_stream() -> None:

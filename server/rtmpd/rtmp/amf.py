@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any, Final, TypeAlias
@@ -255,6 +255,8 @@ def _write_amf0(out: bytearray, value: AmfValue, depth: int) -> None:
             _write_amf0(out, item, depth + 1)
     elif isinstance(value, Undefined):
         out.append(amf_scan.UNDEFINED)
+    elif isinstance(value, Mapping):  # A read-only view of what was decoded.
+        _write_amf0_object(out, dict(value), depth)
     elif isinstance(value, Date):
         out += _pack_date(amf_scan.DATE, float(value.milliseconds), 0)
     else:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import islice
 from struct import Struct
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from rtmpd.exceptions import AmfError, ProtocolError
 from rtmpd.rtmp import amf, amf_scan
@@ -26,7 +26,9 @@ FMS_VERSION: Final = "FMS/3,5,3,888"
 """What we call ourselves: encoders compare nothing, but Flash players switch features on it."""
 CAPABILITIES: Final = 31
 """``capabilities`` of a connect result, as FMS and every compatible server sends it."""
-SERVER_CAPS_EX: Final = int(CapsEx.MULTITRACK | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET)
+SERVER_CAPS_EX: Final = int(
+    CapsEx.RECONNECT | CapsEx.MULTITRACK | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET
+)
 
 _MAX_TRANSACTION_ID: Final = 2**53
 _MAX_FOUR_CCS: Final = 64
@@ -76,7 +78,8 @@ class ConnectParams:
     video_function: int = 0
     """Bits of ``VideoFunction``: which special handling of video the client knows."""
     connect_object: Mapping[str, AmfValue] = field(default_factory=dict, repr=False)
-    """The command object as it came, for whoever needs a property not named here. Others may share it."""
+    """The command object as it came, for whoever needs a property not named here; from the wire it is
+    read-only, also inside."""
     args: tuple[AmfValue, ...] = field(default=(), repr=False)
     """Optional user arguments after the command object."""
 
@@ -89,12 +92,14 @@ class ConnectParams:
         """
         properties = command.command_object
         if not isinstance(properties, dict):
-            raise ProtocolError("bad_connect", "connect carries no command object")
-        app, app_query = _split_app(_text(properties, "app"))
-        _check_length("app", app, limits.max_app_bytes)
-        _check_length("query", app_query, limits.max_query_bytes)
+            text = "connect carries no command object"
+            raise ProtocolError("bad_connect", text, code=StatusCode.CONNECT_REJECTED)
         # quirk(librtmp tools and scripts): the property is spelled tcurl, or the URL comes in single quotes.
         tc_url = (_text(properties, "tcUrl") or _text(properties, "tcurl")).strip("'")
+        # quirk(scripts): the application is named in tcUrl alone.
+        app, app_query = _split_app(_text(properties, "app") or _path_of(tc_url))
+        _check_length("app", app, limits.max_app_bytes)
+        _check_length("query", app_query, limits.max_query_bytes)
         tc_url_path, _, tc_url_query = tc_url.partition("?")
         _check_length("tc_url", tc_url_path, limits.max_tc_url_bytes)
         _check_length("query", tc_url_query, limits.max_query_bytes)
@@ -111,8 +116,8 @@ class ConnectParams:
             audio_four_cc_info_map=_masks(properties.get("audioFourCcInfoMap")),
             caps_ex=_whole(properties.get("capsEx")),
             video_function=_whole(properties.get("videoFunction")),
-            connect_object=properties,
-            args=command.args,
+            connect_object=_frozen(properties),
+            args=tuple(map(_frozen, command.args)),
         )
 
     def to_command(self, transaction_id: int = 1) -> Command:
@@ -202,6 +207,8 @@ class CommandHead(NamedTuple):
     """As in ``Command``."""
     given_id: float
     """The transaction id as it came; 1 for one that is not a number."""
+    end: int
+    """Where the name ends in the payload."""
 
 
 def parse_head(message: Message) -> CommandHead:
@@ -220,8 +227,19 @@ def parse_head(message: Message) -> CommandHead:
     given = 1.0
     if len(payload) >= end + 9 and payload[end] == amf_scan.NUMBER:
         given = float(_read_double(payload, end + 1)[0])
-        return CommandHead(name, _transaction_id(given), given)
-    return CommandHead(name, 0.0, given)
+        return CommandHead(name, _transaction_id(given), given, end)
+    return CommandHead(name, 0.0, given, end)
+
+
+def data_of_command(message: Message, head: CommandHead) -> bytes:
+    """The payload of the data message that was said as a command: without transaction id and null object."""
+    payload = message.payload
+    rest = head.end
+    if payload[rest : rest + 1] == bytes((amf_scan.NUMBER,)):
+        rest += 9
+    if payload[rest : rest + 1] in (bytes((amf_scan.NULL,)), bytes((amf_scan.UNDEFINED,))):
+        rest += 1
+    return amf.encode_values(head.name) + payload[rest:]
 
 
 class ScannedCommand:
@@ -402,13 +420,28 @@ def _short_text(properties: Mapping[str, AmfValue], key: str, limits: Limits) ->
 def _check_length(what: str, text: str, limit: int) -> None:
     size = len(text.encode())
     if size > limit:
-        raise ProtocolError(f"{what}_too_long", f"connect: {what} of {size} bytes, the limit is {limit}")
+        text = f"connect: {what} of {size} bytes, the limit is {limit}"
+        raise ProtocolError(f"{what}_too_long", text, code=StatusCode.CONNECT_REJECTED)
 
 
 def _split_app(text: str) -> tuple[str, str]:
     app, _, query = text.partition("?")
     # quirk(fmle): the default instance is written out. quirk(obs): a slash is left behind.
     return app.strip("/").removesuffix("/_definst_").rstrip("/"), query
+
+
+def _path_of(url: str) -> str:
+    """What follows the host of a URL, with its query."""
+    return url.partition("://")[2].partition("/")[2]
+
+
+def _frozen(value: Any) -> Any:
+    """A read-only view of a decoded value, all the way down: what is remembered belongs to strangers."""
+    if isinstance(value, list):
+        return tuple(map(_frozen, value))
+    if isinstance(value, dict):
+        return MappingProxyType({key: _frozen(item) for key, item in value.items()})
+    return value
 
 
 def _join_query(path: str, query: str) -> str:
@@ -430,4 +463,4 @@ def _masks(value: AmfValue) -> Mapping[str, int]:
     if not isinstance(value, dict):
         return _NO_MASKS
     found = ((key, _whole(mask)) for key, mask in value.items() if 0 < len(key) <= 4)
-    return dict(islice(found, _MAX_FOUR_CCS))
+    return MappingProxyType(dict(islice(found, _MAX_FOUR_CCS)))

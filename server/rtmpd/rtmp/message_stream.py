@@ -42,7 +42,7 @@ class Use(Enum):
 class MessageStream:
     """One message stream. The session decides what may happen; this keeps the state and does the talking."""
 
-    __slots__ = ("id", "name", "use")
+    __slots__ = ("id", "name", "receive_audio", "receive_video", "use")
 
     def __init__(self, stream_id: int) -> None:
         self.id = stream_id
@@ -50,6 +50,9 @@ class MessageStream:
         self.use = Use.IDLE
         self.name = ""
         """Of the last publish or play, without its query."""
+        self.receive_audio = True
+        """What the client said last, before its play or in it (section 7.2.2.4)."""
+        self.receive_video = True
 
     # Publish (section 7.2.2.6)
 
@@ -59,7 +62,11 @@ class MessageStream:
         text = f"{self.name} is now published."
         out.send_user_control(control.StreamBegin(self.id))
         self._say(out, "onFCPublish", {"code": StatusCode.PUBLISH_START.value, "description": text})
-        self._status(out, StatusCode.PUBLISH_START, text)
+        self.say_published(out)
+
+    def say_published(self, out: Outlet) -> None:
+        """``NetStream.Publish.Start``."""
+        self._status(out, StatusCode.PUBLISH_START, f"{self.name} is now published.")
 
     def say_unpublishing(self, out: Outlet) -> None:
         """onFCUnpublish, the first answer to FCUnpublish; its result and ``say_unpublished`` follow."""
@@ -80,6 +87,10 @@ class MessageStream:
         self._status(out, StatusCode.PLAY_START, f"Started playing {self.name}.")
         access = encode_values("|RtmpSampleAccess", True, True)
         out.send_message(Message(int(MessageType.DATA_AMF0), 0, self.id, access), CSID_DATA)
+
+    def say_stopped(self, out: Outlet) -> None:
+        """``NetStream.Play.Stop``."""
+        self._status(out, StatusCode.PLAY_STOP, f"Stopped playing {self.name}.")
 
     def pause(self, out: Outlet) -> None:
         self._status(out, StatusCode.PAUSE_NOTIFY, f"Paused {self.name}.")
@@ -136,11 +147,10 @@ class MessageStreams:
     def create(self) -> MessageStream:
         """A new idle stream with the lowest free id. Raises ProtocolError at the limit."""
         if len(self._streams) >= self._limit:
-            raise ProtocolError("too_many_streams", f"more than {self._limit} message streams")
+            text = f"more than {self._limit} message streams"
+            raise ProtocolError("too_many_streams", text, code=StatusCode.CALL_FAILED)
         # Not from 0: GStreamer refuses that, and takes the end of stream 1 for the end of its own.
-        stream_id = next(i for i in range(1, self._limit + 1) if i not in self._streams)
-        stream = self._streams[stream_id] = MessageStream(stream_id)
-        return stream
+        return self._add(next(i for i in range(1, self._limit + 1) if i not in self._streams))
 
     def delete(self, stream: MessageStream) -> None:
         del self._streams[stream.id]
@@ -156,13 +166,21 @@ class MessageStreams:
         """The stream that a publish or play on ``stream_id`` means. Raises ProtocolError.
 
         Sloppy clients say publish and play on message stream 0, some of them without createStream: 0 then
-        stands for an idle stream, or for a new one, from here on.
+        stands for an idle stream, or for a new one, from here on. Others are sure of the id that they would
+        get, and do not ask for it.
         """
         stream = self.find(stream_id)
         if stream is None:
+            if 0 < stream_id <= self._limit:
+                return self._add(stream_id)
             if stream_id != 0:
-                raise ProtocolError("unknown_stream", f"message stream {stream_id} was never created")
+                text = f"message stream {stream_id} was never created"
+                raise ProtocolError("unknown_stream", text, code=StatusCode.CALL_FAILED)
             idle = [candidate for candidate in self if candidate.use is Use.IDLE]
             stream = idle[-1] if idle else self.create()
             self.for_zero = stream.id
+        return stream
+
+    def _add(self, stream_id: int) -> MessageStream:
+        stream = self._streams[stream_id] = MessageStream(stream_id)
         return stream

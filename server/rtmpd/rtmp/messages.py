@@ -1,7 +1,7 @@
 """RTMP messages: the record every layer passes on, control message bodies, aggregates (RTMP 1.0, 5.4, 7.1).
 
 Reasons of the ``ProtocolError`` raised here: ``bad_control`` (a control body is too short) and
-``bad_aggregate`` (an aggregate that is not a sequence of FLV tags).
+``bad_aggregate`` (an aggregate of too many messages).
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from rtmpd.rtmp.constants import BandwidthLimit, MessageType, UserControlType
 _U32_MAX: Final = 0xFFFFFFFF
 _FLV_TAG_HEADER_BYTES: Final = 11
 _FLV_BACK_POINTER_BYTES: Final = 4
-_FLV_TAG_TYPES: Final = frozenset({MessageType.AUDIO, MessageType.VIDEO, MessageType.DATA_AMF0})
+_FLV_TAG_TYPES: Final = frozenset(
+    {MessageType.AUDIO, MessageType.VIDEO, MessageType.DATA_AMF0, MessageType.DATA_AMF3}
+)
 
 
 @dataclass(slots=True)
@@ -235,12 +237,13 @@ def parse_user_control(payload: bytes) -> UserControl:
     return UnknownUserControl(event_type, body)
 
 
-def split_aggregate(message: Message, max_parts: int = 1000) -> list[Message]:
-    """The audio, video and data messages inside an Aggregate message (section 7.1.6).
+def split_aggregate(message: Message, max_parts: int = 1000) -> tuple[list[Message], bool]:
+    """The audio, video and data messages inside an Aggregate message (section 7.1.6); whether that is all.
 
     Their times keep their distances and start at the aggregate's own timestamp; its stream id replaces
-    theirs. The last back pointer may be missing. Raises ``ProtocolError`` (``bad_aggregate``) when the
-    body is cut short, holds anything but FLV tags (so nothing nests), or has over ``max_parts`` of them.
+    theirs. From the first thing on that is no whole FLV tag of such a message the rest is left out: padding,
+    a tag cut short, another type (so nothing nests). The last back pointer may be missing. Raises
+    ``ProtocolError`` (``bad_aggregate``) when there are over ``max_parts``.
     """
     payload = message.payload
     end = len(payload)
@@ -248,23 +251,19 @@ def split_aggregate(message: Message, max_parts: int = 1000) -> list[Message]:
     offset = 0
     parts: list[Message] = []
     while pos < end:
-        if len(parts) == max_parts:
-            raise ProtocolError("bad_aggregate", f"aggregate of more than {max_parts} messages")
         body = pos + _FLV_TAG_HEADER_BYTES
         if body > end:
-            raise ProtocolError("bad_aggregate", f"aggregate ends inside a tag header, at byte {end}")
+            return parts, False
         tag_type = payload[pos]
-        if tag_type not in _FLV_TAG_TYPES:
-            raise ProtocolError("bad_aggregate", f"message type {tag_type} inside an aggregate")
         size = int.from_bytes(payload[pos + 1 : pos + 4], "big")
-        if size > end - body:
-            raise ProtocolError("bad_aggregate", f"tag of {size} bytes, {end - body} left in the aggregate")
+        if tag_type not in _FLV_TAG_TYPES or size > end - body:
+            return parts, False
+        if len(parts) == max_parts:
+            raise ProtocolError("bad_aggregate", f"aggregate of more than {max_parts} messages")
         time = int.from_bytes(payload[pos + 4 : pos + 7], "big") | payload[pos + 7] << 24
         if not parts:
             offset = message.timestamp - time
         data = payload[body : body + size]
         parts.append(Message(tag_type, (time + offset) & _U32_MAX, message.stream_id, data))
-        pos = body + size
-        if pos < end:
-            pos += _FLV_BACK_POINTER_BYTES
-    return parts
+        pos = body + size + _FLV_BACK_POINTER_BYTES
+    return parts, True

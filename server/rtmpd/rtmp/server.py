@@ -16,12 +16,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, UsageError
+from rtmpd.exceptions import AmfError, DeadlineExceeded, HandshakeError, ProtocolError, UsageError
 from rtmpd.rtmp import commands
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.amf import UNDEFINED, AmfValue
-from rtmpd.rtmp.commands import Command, ConnectParams
-from rtmpd.rtmp.constants import DEFAULT_WINDOW_SIZE, BandwidthLimit, StatusCode, StatusLevel
+from rtmpd.rtmp.commands import Command, CommandHead, ConnectParams
+from rtmpd.rtmp.constants import (
+    DEFAULT_WINDOW_SIZE,
+    BandwidthLimit,
+    CapsEx,
+    MessageType,
+    StatusCode,
+    StatusLevel,
+)
 from rtmpd.rtmp.events import (
     CommandReceived,
     ConnectRequested,
@@ -38,6 +45,7 @@ from rtmpd.rtmp.handshake import ServerHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.message_stream import MessageStream, MessageStreams, Use
 from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.quirks import Quirk
 from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.session import MediaReceiver, Session
 from rtmpd.rtmp.url import split_query
@@ -88,7 +96,12 @@ class ServerSession(Session):
         self.settings = settings or ServerSettings()
         self._phase = _Phase.CONNECT
         self._accepted_at = now  # The connection itself; then the latest connect, publish or play.
-        self._connect_asked: tuple[float, ConnectParams] | None = None
+        self._connect_asked: ConnectParams | None = None
+        self._connect_id = 1.0
+        """Transaction id of the latest connect, as it came."""
+        self._caps_ex = 0
+        self._idle_since = now
+        """When the last message stream in use ended."""
         self._streams = MessageStreams(self.limits.max_message_streams)
         self._calls = 0
 
@@ -102,12 +115,14 @@ class ServerSession(Session):
         """
         if self.closing:
             return
-        transaction_id, params = self._take_connect()
+        params = self._take_connect()
+        self._caps_ex = params.caps_ex
         self._send_window_ack_size(self.settings.window_ack_size)
         bandwidth = control.set_peer_bandwidth(self.settings.window_ack_size, BandwidthLimit.DYNAMIC)
         self._send_control(bandwidth)
         self._send_control(control.set_chunk_size(self.settings.chunk_size))
-        self._reply(commands.connect_result(transaction_id, params.object_encoding, **extra))
+        # Whatever its transaction id is: nobody goes on without the answer.
+        self.send_command(commands.connect_result(self._connect_id, params.object_encoding, **extra))
         self._phase = _Phase.REQUEST
         self._accept(now)
 
@@ -115,8 +130,8 @@ class ServerSession(Session):
         """Refuse connect with ``_error``; the connection ends when this has been sent."""
         if self.closing:
             return
-        transaction_id, _ = self._take_connect()
-        self._reply(commands.error(transaction_id, code, description))
+        self._take_connect()
+        self.send_command(commands.error(self._connect_id, code, description))
         self._refuse(now)
 
     def accept_publish(self, stream_id: int, now: float, receive: MediaReceiver | None = None) -> None:
@@ -144,7 +159,12 @@ class ServerSession(Session):
         """Let the play begin; media may follow, which ffmpeg and librtmp discard before this."""
         if self.closing:
             return
-        self._asked(stream_id, Use.PLAY_ASKED).begin_play(self)
+        stream = self._asked(stream_id, Use.PLAY_ASKED)
+        stream.begin_play(self)
+        if not stream.receive_audio:
+            self._events.append(ReceiveAudio(stream_id, False))
+        if not stream.receive_video:
+            self._events.append(ReceiveVideo(stream_id, False))
         self._phase = _Phase.SERVING
         self._accept(now)
 
@@ -183,10 +203,28 @@ class ServerSession(Session):
             stream.refuse(self, code, description)
         self.close()
 
+    def request_reconnect(self, tc_url: str = "", description: str = "") -> bool:
+        """Ask the client to move to ``tc_url``, or to connect here again (Enhanced RTMP v2).
+
+        Only those that said in connect that they know how are asked; False for the others. The client is
+        served until it leaves.
+        """
+        if self.closing or not self._caps_ex & CapsEx.RECONNECT:
+            return False
+        where: dict[str, AmfValue] = {"tcUrl": tc_url} if tc_url else {}
+        code, text = StatusCode.CONNECT_RECONNECT_REQUEST, description or "The server asks you to reconnect."
+        self.send_command(commands.on_status(StatusLevel.STATUS, code, text, **where))
+        return True
+
     # Commands of the connection (section 7.2.1)
 
     def _handle_command(self, message: Message) -> None:
-        head = commands.parse_head(message)
+        try:
+            head = commands.parse_head(message)
+        except AmfError as error:
+            self._count_call()
+            self._survive(error)
+            return
         shown_name = head.name[:_MAX_SHOWN_NAME]
         if self._phase is _Phase.CONNECT and head.name != "connect":
             raise ProtocolError("command_before_connect", f"{shown_name!r} came before connect")
@@ -196,13 +234,47 @@ class ServerSession(Session):
                 self._wait_for(message, delay)
                 return
             self._count_call()
-            handler(self, self._decode_command(message), message.stream_id)
+            self._call(handler, head, message)
             return
         self._count_call()
-        if head.name not in _IGNORED_COMMANDS:
+        if head.name in _DATA_COMMANDS:
+            self._tolerate(Quirk.DATA_AS_COMMAND)
+            body = commands.data_of_command(message, head)
+            self._process([Message(int(MessageType.DATA_AMF0), message.timestamp, message.stream_id, body)])
+        elif head.name not in _IGNORED_COMMANDS:
             self._events.append(CommandReceived(message.stream_id, Command(head.name, head.transaction_id)))
             text = f"The method {shown_name!r} is not known here."
             self._reply(commands.error(head.transaction_id, StatusCode.CALL_FAILED, text))
+
+    def _call(self, handler: _Handler, head: CommandHead, message: Message) -> None:
+        """Run a command; who sent one that fails is told why, and goes on with what it does beside it."""
+        if head.name == "connect":
+            self._connect_id = head.given_id
+            if not head.transaction_id:
+                self._tolerate(Quirk.CONNECT_ID)
+        try:
+            handler(self, self._decode_command(message), message.stream_id)
+        except ProtocolError as error:
+            if error.code:
+                self._answer_failed(head, message.stream_id, error)
+            self._survive(error)
+
+    def _answer_failed(self, head: CommandHead, stream_id: int, error: ProtocolError) -> None:
+        """``_error``, or onStatus where the client looks for nothing else."""
+        stream = self._streams.find(stream_id)
+        code = _REQUESTS.get(head.name)
+        if code is not None and (stream is None or stream.use is Use.IDLE):
+            self.send_command(commands.on_status(StatusLevel.ERROR, code, str(error)), stream_id)
+        elif head.name == "connect":
+            self.send_command(commands.error(self._connect_id, StatusCode.CONNECT_REJECTED, str(error)))
+        else:
+            self._reply(commands.error(head.transaction_id, error.code, str(error)))
+
+    def _survive(self, error: ProtocolError) -> None:
+        """Raise ``error``, unless the peer could be told of it and something live would end with it."""
+        if not error.code or all(stream.use not in _LIVE for stream in self._streams):
+            raise error
+        self._tolerate(Quirk.REFUSED_CALL)
 
     def _scan_command(self, message: Message) -> commands.ScannedCommand:
         return commands.scan_request(message, self.limits)
@@ -223,10 +295,13 @@ class ServerSession(Session):
     def _on_connect(self, command: Command, _stream_id: int) -> None:
         if self._phase is not _Phase.CONNECT:
             text = "This connection is connected already."
-            self._reply(commands.error(command.transaction_id, StatusCode.CONNECT_REJECTED, text))
+            self.send_command(commands.error(self._connect_id, StatusCode.CONNECT_REJECTED, text))
             raise ProtocolError("connect_twice", "a second connect on the same connection")
         params = ConnectParams.from_command(command, self.limits)
-        self._connect_asked = (command.transaction_id, params)
+        named = params.connect_object.get("app")
+        if params.app and not (isinstance(named, str) and named):
+            self._tolerate(Quirk.APP_IN_TC_URL)
+        self._connect_asked = params
         self._events.append(ConnectRequested(params))
         self._hold()
 
@@ -235,7 +310,9 @@ class ServerSession(Session):
 
     def _on_delete_stream(self, command: Command, _stream_id: int) -> None:
         target = command.args[0] if command.args else None
-        if isinstance(target, (int, float)):
+        if isinstance(target, bool):
+            ended = []
+        elif isinstance(target, (int, float)):
             ended = [stream for stream in self._streams if stream.id == target]
         else:
             # quirk(gstreamer<=1.22): the argument is the stream's name, not its id.
@@ -277,10 +354,21 @@ class ServerSession(Session):
             self._end(stream)
 
     def _on_publish(self, command: Command, stream_id: int) -> None:
-        stream = self._streams.for_request(stream_id)
+        if command.args and command.args[0] is False:
+            self._tolerate(Quirk.STOPPED_BY_FALSE)
+            if (ended := self._streams.find(stream_id, Use.PUBLISHING)) is not None:
+                ended.say_unpublished(self)
+                self._end(ended)
+            return
+        stream = self._stream_for_request(stream_id)
+        name, query = self._name_and_query(_text(command.args, 0))
+        if stream.use is Use.PUBLISHING and stream.name == name:
+            self._tolerate(Quirk.PUBLISH_AGAIN)
+            stream.say_published(self)
+            return
         if stream.use is not Use.IDLE:
             raise self._refused(stream, StatusCode.PUBLISH_BAD_NAME, "publish_twice", _IN_USE)
-        stream.name, query = self._name_and_query(stream, StatusCode.PUBLISH_BAD_NAME, _text(command.args, 0))
+        stream.name = name
         mode = _text(command.args, 1)
         stream.use = Use.PUBLISH_ASKED
         mode = mode if mode in _PUBLISH_MODES else _PUBLISH_MODES[0]
@@ -289,6 +377,12 @@ class ServerSession(Session):
 
     def _on_play(self, command: Command, stream_id: int) -> None:
         name, start, duration, reset = (*command.args, None, None, None, None)[:4]
+        if name is False:
+            self._tolerate(Quirk.STOPPED_BY_FALSE)
+            if (ended := self._streams.find(stream_id, Use.PLAYING)) is not None:
+                ended.say_stopped(self)
+                self._end(ended)
+            return
         self._ask_to_play(stream_id, name, start, duration, bool(reset))
 
     def _on_play2(self, command: Command, stream_id: int) -> None:
@@ -304,13 +398,13 @@ class ServerSession(Session):
     def _ask_to_play(
         self, stream_id: int, name: AmfValue, start: AmfValue, duration: AmfValue, reset: bool
     ) -> None:
-        stream = self._streams.for_request(stream_id)
+        stream = self._stream_for_request(stream_id)
+        text, query = self._name_and_query(name if isinstance(name, str) else "")
         if stream.use is Use.PLAYING:
             self._end(stream)
         if stream.use is not Use.IDLE:
             raise self._refused(stream, StatusCode.PLAY_FAILED, "play_on_publish", _IN_USE)
-        text = name if isinstance(name, str) else ""
-        stream.name, query = self._name_and_query(stream, StatusCode.PLAY_FAILED, text)
+        stream.name = text
         stream.use = Use.PLAY_ASKED
         seconds = _number(start, -2)
         if seconds <= -1000:
@@ -335,17 +429,20 @@ class ServerSession(Session):
             self._events.append(SeekRequested(stream.id, int(position)))
 
     def _on_receive_audio(self, command: Command, stream_id: int) -> None:
-        self._receive(ReceiveAudio, command, stream_id)
+        if (stream := self._streams.find(stream_id)) is not None:
+            stream.receive_audio = _flag(command)
+            self._receive(stream, ReceiveAudio(stream.id, stream.receive_audio))
 
     def _on_receive_video(self, command: Command, stream_id: int) -> None:
-        self._receive(ReceiveVideo, command, stream_id)
+        if (stream := self._streams.find(stream_id)) is not None:
+            stream.receive_video = _flag(command)
+            self._receive(stream, ReceiveVideo(stream.id, stream.receive_video))
 
-    def _receive(self, event: type[ReceiveAudio | ReceiveVideo], command: Command, stream_id: int) -> None:
-        if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
-            enabled = _flag(command)
-            if enabled:
+    def _receive(self, stream: MessageStream, event: ReceiveAudio | ReceiveVideo) -> None:
+        if stream.use is Use.PLAYING:
+            if event.enabled:
                 stream.resume(self)
-            self._events.append(event(stream.id, enabled))
+            self._events.append(event)
 
     # Inside
 
@@ -363,13 +460,20 @@ class ServerSession(Session):
         elif stream.use is Use.PLAYING:
             self._events.append(PlayEnded(stream.id))
         stream.use = Use.IDLE
+        self._idle_since = self._now
 
-    def _name_and_query(self, stream: MessageStream, code: str, text: str) -> tuple[str, str]:
+    def _stream_for_request(self, stream_id: int) -> MessageStream:
+        if self._streams.find(stream_id) is None:
+            self._tolerate(Quirk.NO_CREATE_STREAM)
+        return self._streams.for_request(stream_id)
+
+    def _name_and_query(self, text: str) -> tuple[str, str]:
         """Split what a publish or play names; whether the name may be used is for who answers to say."""
         name, query = split_query(text)
         limit = self.limits.max_query_bytes
         if len(query.encode(errors="replace")) > limit:
-            raise self._refused(stream, code, "query_too_long", f"The query is longer than {limit} bytes.")
+            text = f"The query is longer than {limit} bytes."
+            raise ProtocolError("query_too_long", text, code=StatusCode.CALL_FAILED)
         return name, query
 
     def _refused(self, stream: MessageStream, code: str, reason: str, text: str) -> ProtocolError:
@@ -378,12 +482,29 @@ class ServerSession(Session):
         return ProtocolError(reason, f"on message stream {stream.id}: {text}")
 
     def _handle_other_media(self, message: Message) -> bool:
-        receive = self._media_streams.get(self._streams.for_zero) if message.stream_id == 0 else None
-        if receive is None:
-            return False
-        message.stream_id = self._streams.for_zero
-        receive(message, self._now)
+        self._check_connected(message)
+        streams = self._media_streams
+        target = message.stream_id or self._streams.for_zero
+        if target not in streams:
+            # quirk(encoders that count on their own, that open a chunk stream with fmt 1): the id is none
+            # that we gave, and there is but one publish that can be meant.
+            if len(streams) != 1 or (message.stream_id and self._streams.find(message.stream_id) is not None):
+                return False
+            self._tolerate(Quirk.MEDIA_STREAM_ID)
+            target = next(iter(streams))
+        message.stream_id = target
+        streams[target](message, self._now)
         return True
+
+    def _handle_ignored(self, message: Message) -> None:
+        self._check_connected(message)
+        if not self._media_streams:
+            self._count_stray_media()
+
+    def _check_connected(self, message: Message) -> None:
+        if self._phase is _Phase.CONNECT:
+            text = f"a message of type {message.type} came before connect"
+            raise ProtocolError("message_before_connect", text)
 
     def _deadlines(self) -> list[tuple[float, str]]:
         limits = self.limits
@@ -393,6 +514,8 @@ class ServerSession(Session):
             deadlines.append((self._accepted_at + limits.handshake_timeout, reason))
         elif self._phase is _Phase.REQUEST:
             deadlines.append((self._accepted_at + limits.request_timeout, "request_timeout"))
+        elif all(stream.use is Use.IDLE for stream in self._streams):
+            deadlines.append((self._idle_since + limits.request_timeout, "request_timeout"))
         if self._media_streams:
             # An encoder may take longer to its first frame than between two of them.
             first = self._accepted_at + limits.first_media_timeout
@@ -416,7 +539,7 @@ class ServerSession(Session):
             case _:
                 return super()._missed(reason)
 
-    def _take_connect(self) -> tuple[float, ConnectParams]:
+    def _take_connect(self) -> ConnectParams:
         request = self._connect_asked
         if request is None:
             raise UsageError("no connect is waiting for an answer")
@@ -446,14 +569,26 @@ def _text(args: tuple[AmfValue, ...], index: int) -> str:
 
 
 def _number(value: AmfValue, default: float) -> float:
-    return float(value) if isinstance(value, (int, float)) and -1e15 < value < 1e15 else default
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return default
+    return float(value) if -1e15 < value < 1e15 else default
 
 
 def _flag(command: Command) -> bool:
     return bool(command.args[0]) if command.args else False
 
 
-_COMMANDS: dict[str, Callable[[ServerSession, Command, int], None]] = {
+_LIVE = frozenset({Use.PUBLISHING, Use.PLAYING})
+_REQUESTS = {
+    "publish": StatusCode.PUBLISH_BAD_NAME,
+    "play": StatusCode.PLAY_FAILED,
+    "play2": StatusCode.PLAY_FAILED,
+}
+"""What fails on a message stream, and the status that says so."""
+_DATA_COMMANDS = frozenset({"@setDataFrame", "@clearDataFrame"})
+"""quirk(haishinkit): data messages, said as commands."""
+_Handler = Callable[[ServerSession, Command, int], None]
+_COMMANDS: dict[str, _Handler] = {
     "connect": ServerSession._on_connect,
     "createStream": ServerSession._on_create_stream,
     "deleteStream": ServerSession._on_delete_stream,

@@ -26,6 +26,7 @@ from rtmpd.rtmp.events import Event, HandshakeCompleted, SessionClosed, SessionF
 from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.quirks import Quirk
 from rtmpd.rtmp.rates import TokenBucket
 
 MediaReceiver = Callable[[Message, float], object]
@@ -34,6 +35,13 @@ MediaReceiver = Callable[[Message, float], object]
 _AUDIO = int(MessageType.AUDIO)
 _DATA = int(MessageType.DATA_AMF0)
 _MEDIA = frozenset({_AUDIO, int(MessageType.VIDEO), _DATA})
+_CONTROL_BYTES = {
+    int(MessageType.ABORT): 4,
+    int(MessageType.USER_CONTROL): 2,
+    int(MessageType.WINDOW_ACK_SIZE): 4,
+    int(MessageType.SET_PEER_BANDWIDTH): 4,
+}
+"""What a control message must have to mean anything; encoders send shorter ones."""
 _ANY_NUMBER = 1 << 30
 _BYTES_A_TOKEN = 512
 _VALUES_A_TOKEN = 8
@@ -59,6 +67,7 @@ class Session:
         self._handshake: ServerHandshake | ClientHandshake | None = handshake
         self._reader = ChunkReader(limits)
         self._writer = ChunkWriter()
+        self._tolerated: dict[Quirk, int] = {}
         self._events: list[Event] = []
         self._output: list[bytes] = []
         self._held: list[Message] = []
@@ -167,6 +176,11 @@ class Session:
         delay, self._throttle = self._throttle, None
         return delay
 
+    def take_tolerated(self) -> dict[Quirk, int]:
+        """What the peer did against the specification and was served all the same, since the last call."""
+        tolerated, self._tolerated = self._tolerated, {}
+        return tolerated
+
     @property
     def partial_bytes(self) -> int:
         """Bytes held of unfinished messages, and of all that waits for an answer or for ``resume``."""
@@ -248,6 +262,10 @@ class Session:
         self._charge(1 + len(message.payload) // _BYTES_A_TOKEN)
         scanned = self._scan_command(message)
         self._charge(scanned.values // _VALUES_A_TOKEN)
+        if scanned.trailing:
+            self._tolerate(Quirk.TRAILING_BYTES)
+        if scanned.repaired:
+            self._tolerate(Quirk.OBJECT_END)
         return scanned.decode()
 
     def _scan_command(self, message: Message) -> ScannedCommand:
@@ -258,6 +276,9 @@ class Session:
         if self._command_budget.take(cost, self._now) > 0:
             limit = self.limits.max_command_cost
             raise ProtocolError("command_rate", f"commands that cost more than {limit} to decode in a second")
+
+    def _tolerate(self, quirk: Quirk) -> None:
+        self._tolerated[quirk] = self._tolerated.get(quirk, 0) + 1
 
     def _wait_for(self, message: Message, seconds: float) -> None:
         """Process ``message``, and what follows it, when ``resume`` is called; not before ``seconds``."""
@@ -373,11 +394,17 @@ class Session:
             payload = message.payload[1:] if message.payload[:1] == b"\0" else message.payload
             self._process([Message(_DATA, message.timestamp, message.stream_id, payload)])
         elif type_ == MessageType.AGGREGATE:
-            parts = control.split_aggregate(message, self.limits.max_aggregate_parts)
+            parts, whole = control.split_aggregate(message, self.limits.max_aggregate_parts)
+            if not whole:
+                self._tolerate(Quirk.AGGREGATE_REST)
+            if not parts:
+                self._handle_ignored(message)
             self._charge_messages(len(parts))
             self._process(parts)
         elif type_ == MessageType.ACKNOWLEDGEMENT:
-            pass  # Nobody may stall our output by not acknowledging, nor speed it up by doing so.
+            # Nobody may stall our output by not acknowledging, nor speed it up by doing so.
+            if not message.payload:
+                self._handle_ignored(message)
         elif type_ < _AUDIO:
             self._handle_control(message)
         else:  # Shared objects and unknown types: closing on them breaks real encoders.
@@ -386,7 +413,10 @@ class Session:
     def _handle_control(self, message: Message) -> None:
         self._count_control()
         type_ = message.type
-        if type_ == MessageType.USER_CONTROL:
+        needed = _CONTROL_BYTES.get(type_, 0)
+        if len(message.payload) < needed:
+            self._tolerate(Quirk.SHORT_CONTROL)
+        elif type_ == MessageType.USER_CONTROL:
             event = control.parse_user_control(message.payload)
             if not isinstance(event, control.PingRequest):
                 self._handle_user_control(event)

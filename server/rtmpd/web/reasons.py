@@ -46,6 +46,7 @@ SESSION_FAILURES: Final = (
     "handshake_timeout",
     "header_mid_message",
     "idle",
+    "message_before_connect",
     "message_too_long",
     "no_header",
     "partial_bytes",
