@@ -21,7 +21,13 @@ STOP_TIMEOUT = 15.0
 LOG_TIMEOUT = 15.0
 METRIC_TIMEOUT = 15.0
 _POLL_INTERVAL = 0.05
-_SETTINGS = ("rtmp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "log.format=json", "metrics.max_age=0")
+_SETTINGS = (
+    "rtmp.listen=127.0.0.1:0",
+    "admin.listen=127.0.0.1:0",
+    "log.format=json",
+    "log.max_repeats=0",
+    "metrics.max_age=0",
+)
 
 LogLine = dict[str, object]
 

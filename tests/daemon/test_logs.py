@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import threading
+import time
 import unicodedata
 
 import pytest
@@ -258,3 +259,24 @@ def test_a_closed_pipe_stops_nobody(pipe):
     with logs.configured("info", "text", fd=writer):
         logger.info("into the void")
     os.close(writer)
+
+
+def test_lines_of_one_address_are_folded_and_told_when_it_is_quiet(tmp_path):
+    path = tmp_path / "log"
+    with path.open("w") as file, logs.configured("info", "text", fd=file.fileno(), max_repeats=2):
+        for number in range(5):
+            logging.getLogger("a").info("closed", extra={"fields": {"client": "192.0.2.1", "n": number}})
+        deadline = time.monotonic() + 5.0
+        while "folded" not in path.read_text() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    *written, folded = [line.split(maxsplit=2)[2] for line in path.read_text().splitlines()]
+    assert written == ["closed client=192.0.2.1 n=0", "closed client=192.0.2.1 n=1"]
+    assert folded == "log lines folded client=192.0.2.1 repeated=closed lines=3"
+
+
+def test_what_was_folded_is_told_at_the_end(tmp_path):
+    path = tmp_path / "log"
+    with path.open("w") as file, logs.configured("info", "text", fd=file.fileno(), max_repeats=1):
+        for _ in range(3):
+            logging.getLogger("a").info("closed", extra={"fields": {"client": "192.0.2.1"}})
+    assert path.read_text().endswith("log lines folded client=192.0.2.1 repeated=closed lines=2\n")

@@ -302,3 +302,22 @@ async def test_a_bug_in_one_connection_s_deadlines_stops_nobody_else_s(
         await eventually(lambda: house.open_connections == 0)
         assert house.stats.handshake_failures == {"handshake_timeout": 1}
     assert "bug" in caplog.text
+
+
+async def test_the_commands_of_one_address_cost_it_together() -> None:
+    async with serve(connections=ConnectionLimits(max_command_cost_per_address=40)) as house:
+        one, other = await house.client(), await house.client()
+        first, second = [connection.session for connection in house.server._connections]
+        assert first._shared_cost is second._shared_cost is not None
+        for client in (one, other):
+            client.say(connect(), *[command("getStreamLength", n, "x" * 600) for n in range(2, 22)])
+        # 2 each, 40 in a second: neither is closed, and both have to wait.
+        for client in (one, other):
+            await client.until("_result 21 0")
+        assert house.stats.sessions_failed == {}
+        await one.close()
+        await eventually(lambda: house.open_connections == 1)
+        assert set(house.server._costs) == {"127.0.0.1"}
+        await other.close()
+        await eventually(lambda: house.open_connections == 0)
+        assert house.server._costs == {}

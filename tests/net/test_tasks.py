@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -78,7 +79,7 @@ async def test_lag_is_how_late_the_loop_is() -> None:
         seen.append(lag)
         measured.set()
 
-    meter = LagMeter(observe)
+    meter = LagMeter(observe, time.monotonic)
     meter.start()
     due = loop.time() + 0.25
     while loop.time() < due + 0.05:

@@ -90,7 +90,11 @@ def serve(config: ConfigPath = None, assignments: Assignments = None) -> None:
 
     # An address that cannot be had now may be free a second later: not a mistake that lasts.
     journal = logs.is_journal(os.environ)
-    with _mistakes_told(1), logs.configured(loaded.log.level, loaded.log.format, journal=journal):
+    log = loaded.log
+    with (
+        _mistakes_told(1),
+        logs.configured(log.level, log.format, journal=journal, max_repeats=log.max_repeats),
+    ):
         code = worker.run(loaded)
     raise typer.Exit(code)
 

@@ -128,6 +128,9 @@ class LimitsConfig(Section):
     max_command_cost: Positive = _LIMITS.max_command_cost
     """What the commands of one connection may cost in a second: each counts 1, and 1 more for every
     512 bytes and for every 8 values in it. Twice as much may come at once."""
+    max_command_cost_per_address: Count = _CONNECTIONS.max_command_cost_per_address
+    """The same for all connections from one address together, which wait for each other when it is spent; 0
+    is any cost."""
     max_messages: Positive = _LIMITS.max_messages
     """Messages of one connection in a second, on average; a faster one is read more slowly."""
     max_messages_burst: Positive = _LIMITS.max_messages_burst
@@ -370,6 +373,9 @@ class LogConfig(Section):
     """Least important level that is written."""
     format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
     """text for people, json (one object per line) for machines."""
+    max_repeats: Count = 10
+    """Lines that are written of one kind of event and one address in a second; one line more says how many
+    others there were. 0 writes all."""
 
 
 class RelayConfig(Section):

@@ -22,6 +22,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final, Literal
 
+from rtmpd.daemon.log_folding import WINDOW, Folding
+
 MAX_TEXT: Final = 200
 """Characters of a field's value that are kept."""
 _QUEUE_LINES: Final = 10_000
@@ -150,11 +152,13 @@ class BackgroundHandler(logging.Handler):
     """Formats in the calling thread, writes in its own.
 
     A log reader that stops reading (a stuck pipe, a paused terminal) costs log lines, never the event loop:
-    past a bounded queue lines are dropped, and the next line that gets through says how many.
+    past a bounded queue lines are dropped, and the next line that gets through says how many. ``max_repeats``
+    bounds what one address can have written, see ``Folding``.
     """
 
-    def __init__(self, fd: int, capacity: int = _QUEUE_LINES) -> None:
+    def __init__(self, fd: int, capacity: int = _QUEUE_LINES, max_repeats: int = 0) -> None:
         super().__init__()
+        self._folding = Folding(max_repeats)
         self._fd = fd
         self._capacity = capacity
         self._dropped = 0
@@ -167,6 +171,14 @@ class BackgroundHandler(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
+        records = self._folding.admit(record)
+        for each in records:
+            self._queue(each)
+        # Also to have it waited for that the window ends.
+        if (records or self._folding.pending) and not self._ready.is_set():
+            self._ready.set()
+
+    def _queue(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
         except Exception:  # noqa: BLE001 - logging's contract: emit never raises, handleError tells
@@ -176,8 +188,6 @@ class BackgroundHandler(logging.Handler):
             self._dropped += 1
             return
         self._lines.append(line)
-        if not self._ready.is_set():
-            self._ready.set()
 
     def close(self, timeout: float = 2.0) -> None:
         """Write what is queued, for at most ``timeout`` seconds."""
@@ -189,11 +199,12 @@ class BackgroundHandler(logging.Handler):
     def _write_lines(self) -> None:
         ended = False
         while not ended:
-            self._ready.wait()
+            self._ready.wait(WINDOW if self._folding.pending else None)
             # Whenever it wakes up, this thread takes the interpreter from the event loop: not for each line.
             time.sleep(_GATHERING)
             self._ready.clear()
             ended = self._ended
+            self._report_folded(math.inf if ended else time.time())
             while self._lines:
                 count = min(len(self._lines), _LINES_AT_ONCE)
                 text = "".join([self._lines.popleft() + "\n" for _ in range(count)])
@@ -202,6 +213,13 @@ class BackgroundHandler(logging.Handler):
                     self._write(text)
                     if self._dropped:
                         self._report_dropped()
+
+    def _report_folded(self, now: float) -> None:
+        if self._folding.pending:
+            self.acquire()
+            for record in self._folding.finish(now):
+                self._queue(record)
+            self.release()
 
     def _report_dropped(self) -> None:
         self.acquire()
@@ -229,12 +247,14 @@ def configured(
     journal: bool = False,
     fd: int = 2,
     capacity: int = _QUEUE_LINES,
+    max_repeats: int = 0,
 ) -> Iterator[None]:
     """Everything logged inside goes to ``fd`` from ``level`` up; leaving waits briefly for the last lines.
 
-    ``journal``: systemd's journal reads ``fd``, and knows the time of a line by itself.
+    ``journal``: systemd's journal reads ``fd``, and knows the time of a line by itself. ``max_repeats``: see
+    ``Folding``.
     """
-    handler = BackgroundHandler(fd, capacity)
+    handler = BackgroundHandler(fd, capacity, max_repeats)
     formatter = JsonFormatter() if style == "json" else TextFormatter(timed=not journal)
     handler.setFormatter(JournalFormatter(formatter) if journal else formatter)
     root = logging.getLogger()

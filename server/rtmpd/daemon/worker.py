@@ -27,6 +27,7 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address, open_listener
+from rtmpd.net.clock import LoopClock
 from rtmpd.net.lag import LagMeter
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.relay import RelayDialer, RelayStatus
@@ -46,7 +47,7 @@ logger = logging.getLogger(__name__)
 _SAMPLE_INTERVAL = 1.0
 # The loop's own clock in finer steps: uvloop's stands still for a turn and counts whole milliseconds, too
 # coarse for what a flush to a few players costs.
-_clock = time.monotonic
+_clock = LoopClock(time.monotonic)
 _GC_THRESHOLDS = (20_000, 20, 50)
 _RESERVED_FILES = 64
 """Of the limit of open files, what connections leave to admin port, relays and log."""
@@ -143,7 +144,7 @@ class Worker:
         """Serve on listening sockets until a signal asks to stop."""
         signals = StopSignals()
         signals.install(asyncio.get_running_loop())
-        lag = LagMeter(self._loop_lag.observe)
+        lag = LagMeter(self._loop_lag.observe, _clock)
         try:
             await self._start(sockets)
         except ConfigError:

@@ -58,6 +58,10 @@ class Gate(Protocol):
 
     def leave(self, connection: Connection) -> None: ...
 
+    def shared_cost(self, connection: Connection) -> TokenBucket | None:
+        """What the commands of the connection's network may cost together; None is any cost."""
+        ...
+
     def check_publish(self, connection: Connection) -> None:
         """Raise ``Refused`` if the connection's network has asked to publish too often of late."""
         ...
@@ -127,7 +131,11 @@ class Connection(asyncio.Protocol):
         context = self.context
         self._since = now = context.clock()
         self.session = ServerSession(
-            random_bytes=context.random_bytes, now=now, limits=context.limits, settings=context.settings
+            random_bytes=context.random_bytes,
+            now=now,
+            limits=context.limits,
+            settings=context.settings,
+            shared_cost=self._gate.shared_cost(self),
         )
         self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
         self.reader = SocketReader(self, self.transport, context.sweeper)

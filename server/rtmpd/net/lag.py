@@ -9,10 +9,14 @@ _INTERVAL = 0.25
 
 
 class LagMeter:
-    """Calls ``observe(seconds)`` four times a second with how late that call came."""
+    """Calls ``observe(seconds)`` four times a second with how late that call came.
 
-    def __init__(self, observe: Callable[[float], None]) -> None:
+    ``clock`` is read as often, which keeps a ``LoopClock`` going while nothing else happens.
+    """
+
+    def __init__(self, observe: Callable[[float], None], clock: Callable[[], float]) -> None:
         self._observe = observe
+        self._clock = clock
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -27,5 +31,6 @@ class LagMeter:
             self._timer.cancel()
 
     def _tick(self) -> None:
+        self._clock()
         self._observe(max(0.0, asyncio.get_running_loop().time() - self._due))
         self.start()

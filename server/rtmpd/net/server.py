@@ -42,6 +42,8 @@ class ConnectionLimits:
     max_pending_per_address: int = 200
     max_publishes_per_minute: int = 1_200
     """Publishes that one network may ask for, granted or not."""
+    max_command_cost_per_address: int = 5_000
+    """What the commands of one network may cost in a second, see ``Limits.max_command_cost``."""
     max_plays_per_minute: int = 60
     """Plays that one connection may ask for on average, a sixth of them at once."""
 
@@ -62,6 +64,8 @@ class RtmpServer:
         self._connections: set[Connection] = set()
         self._pending: Shares[Connection] = Shares()
         self._by_network: Counter[str] = Counter()
+        self._costs: dict[str, TokenBucket] = {}
+        """Of the commands of each network that has a connection."""
         self._publishes_by_network: Counter[str] = Counter()
         """Since the minute began."""
         self._minute_began = context.clock()
@@ -138,6 +142,16 @@ class RtmpServer:
             self._look_later()
         return None
 
+    def shared_cost(self, connection: Connection) -> TokenBucket | None:
+        limit = self._limits.max_command_cost_per_address
+        if not limit:
+            return None
+        network = connection.network
+        cost = self._costs.get(network)
+        if cost is None:
+            cost = self._costs[network] = TokenBucket(limit, limit, self._context.clock())
+        return cost
+
     def check_publish(self, connection: Connection) -> None:
         now = self._context.clock()
         if now - self._minute_began >= 60.0:
@@ -172,6 +186,8 @@ class RtmpServer:
         count(self._stats.connections, connection.state, -1)
         self._connections.discard(connection)
         _take_one(self._by_network, connection.network)
+        if connection.network not in self._by_network:
+            self._costs.pop(connection.network, None)
         if not self._connections:
             self._empty.set()
             if self._looking is not None:

@@ -1,0 +1,77 @@
+"""The same event of the same address, again and again: a few lines a second, and how many more there were."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from rtmpd.net.addresses import network_of
+
+WINDOW: Final = 1.0
+"""Seconds."""
+_MAX_EVENTS: Final = 1000
+"""Told apart in a window; what comes then from further addresses counts as one address's."""
+_OTHERS: Final = "others"
+
+
+@dataclass(slots=True)
+class _Event:
+    level: str
+    lines: int = 0
+
+
+class Folding:
+    """Decides which records are written: ``limit`` of each event and address in a window; 0 is all of them.
+
+    An event is a record's message, an address the field ``client``; records without one are always written,
+    and so are errors, which are ours.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._events: dict[tuple[str, str], _Event] = {}
+        self._ends_at = 0.0
+        self.pending = False
+        """Something was left out and is not told yet."""
+
+    def admit(self, record: logging.LogRecord) -> list[logging.LogRecord]:
+        """What to write now that there is ``record``: often that alone."""
+        fields = getattr(record, "fields", None)
+        client = fields.get("client") if isinstance(fields, dict) else None
+        if not self._limit or client is None or record.levelno >= logging.ERROR:
+            return [record]
+        records = self.finish(record.created) if record.created >= self._ends_at else []
+        if not self._events:
+            self._ends_at = record.created + WINDOW
+        address = str(client)
+        event = self._event((network_of(address) if ":" in address else address, record.msg), record)
+        event.lines += 1
+        if event.lines <= self._limit:
+            records.append(record)
+        else:
+            self.pending = True
+        return records
+
+    def finish(self, now: float) -> list[logging.LogRecord]:
+        """End the window, if ``now`` (as in ``LogRecord.created``) is not within it: what it left out."""
+        if now < self._ends_at:
+            return []
+        left_out = [(key, event) for key, event in self._events.items() if event.lines > self._limit]
+        self._events = {}
+        self.pending = False
+        return [self._summary(key, event) for key, event in left_out]
+
+    def _event(self, key: tuple[str, str], record: logging.LogRecord) -> _Event:
+        event = self._events.get(key)
+        if event is None:
+            if len(self._events) >= _MAX_EVENTS:
+                key = (_OTHERS, record.msg)
+            event = self._events.setdefault(key, _Event(record.levelname))
+        return event
+
+    def _summary(self, key: tuple[str, str], event: _Event) -> logging.LogRecord:
+        client, message = key
+        fields = {"client": client, "repeated": message, "lines": event.lines - self._limit}
+        record = {"name": __name__, "levelname": event.level, "msg": "log lines folded", "fields": fields}
+        return logging.makeLogRecord(record)
