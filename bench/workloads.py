@@ -11,11 +11,13 @@ from functools import partial
 
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import EngineLimits, Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
+from rtmpd.engine.subscriber import Subscription
 from rtmpd.net.load import encode_command
 from rtmpd.net.load_media import MediaSpec, Programme
 from rtmpd.rtmp import amf
@@ -157,9 +159,6 @@ class _NullSink:
     def write_all(self, images: Sequence[bytes]) -> None:
         pass
 
-    def backlog(self) -> int:
-        return 0
-
     def stream_started(self) -> None:
         pass
 
@@ -181,11 +180,17 @@ def _publication() -> tuple[Registry, Flusher, Publication]:
     return registry, flusher, registry.claim(StreamKey("live", "cam"), _NullPublisher(), _NOW)
 
 
+def _attach(registry: Registry) -> Subscription:
+    """One more player."""
+    outlet = Outlet(registry.outlets, lambda: 0, lambda _: None)
+    return registry.attach(StreamKey("live", "cam"), _NullSink(), outlet, PlayOptions(), _NOW)
+
+
 def _engine(gop: list[Message], players: int) -> Callable[[], object]:
     """From a publisher's message to every player's write."""
     registry, flusher, publication = _publication()
     for _ in range(players):
-        registry.attach(StreamKey("live", "cam"), _NullSink(), PlayOptions(), _NOW).begin(_NOW)
+        _attach(registry).begin(_NOW)
     messages = _copy(gop)
 
     def run() -> None:
@@ -202,18 +207,16 @@ def _engine(gop: list[Message], players: int) -> Callable[[], object]:
 def _join(gop: list[Message], *, watched: bool) -> Callable[[], object]:
     """A player that gets a whole GOP out of the cache, and leaves; others stay if ``watched``."""
     registry, flusher, publication = _publication()
-    key = StreamKey("live", "cam")
     if watched:
-        registry.attach(key, _NullSink(), PlayOptions(), _NOW).begin(_NOW)
+        _attach(registry).begin(_NOW)
     for number, message in enumerate(gop):
         publication.receive(message, _NOW)
         if number % PACKETS_PER_FLUSH == 0:
             flusher.flush()
     flusher.flush()
-    sink = _NullSink()
 
     def run() -> None:
-        subscription = registry.attach(key, sink, PlayOptions(), _NOW)
+        subscription = _attach(registry)
         subscription.begin(_NOW)
         subscription.detach()
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, RtmpWire, is_for
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import EngineLimits, Registry
@@ -91,6 +92,8 @@ class FakeSink:
         self.calls: list[str] = []
         self.unsent = 0
         self.stuck = False
+        self.outlet: Outlet | None = None
+        self.clock: Callable[[], float]
         self.on_write: Callable[[], None] | None = None
 
     def write(self, data: bytes) -> None:
@@ -103,8 +106,25 @@ class FakeSink:
     def write_all(self, images: Sequence[bytes]) -> None:
         self.write(b"".join(images))
 
-    def backlog(self) -> int:
-        return self.unsent
+    def connect(self, outlets: Outlets, clock: Callable[[], float]) -> Outlet:
+        """Its transport, made when first asked for."""
+        if self.outlet is None:
+            self.outlet = Outlet(outlets, lambda: self.unsent, self.abort)
+            self.clock = clock
+        return self.outlet
+
+    def pause(self) -> None:
+        """What has been written passes the transport's high-water mark."""
+        assert self.outlet is not None
+        self.outlet.pause_writing(self.clock())
+
+    def resume(self) -> None:
+        """It has drained."""
+        assert self.outlet is not None
+        self.outlet.resume_writing(self.clock())
+
+    def abort(self, reason: CloseReason) -> None:
+        self.calls.append(f"abort:{reason}")
 
     def close(self, reason: CloseReason) -> None:
         self.calls.append(f"close:{reason}")
@@ -199,7 +219,8 @@ class House:
         key: StreamKey = KEY,
     ) -> tuple[FakeSink, Subscription]:
         sink = sink or FakeSink()
-        subscription = self.registry.attach(key, sink, options or PlayOptions(), self.loop.now)
+        outlet = sink.connect(self.registry.outlets, self.loop.clock)
+        subscription = self.registry.attach(key, sink, outlet, options or PlayOptions(), self.loop.now)
         subscription.begin(self.loop.now)
         return sink, subscription
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtmpd.engine.fanout import Fanout
+from rtmpd.engine.outlet import Backlog
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.segment import Encoding
 from rtmpd.engine.sink import PlayOptions
@@ -18,11 +19,14 @@ class List:
     """A fast list of ``COUNT`` members, apart from the stream they are attached to."""
 
     def __init__(self) -> None:
-        self.fanout = Fanout(Encoding(RtmpWire(65536, 1)))
-        seat = House().play()[1].seat
+        house = House()
+        seat = house.play()[1].seat
+        self.fanout = Fanout(Encoding(RtmpWire(65536, 1)), Backlog(house.registry.budget))
+        sinks = [FakeSink(RtmpWire(65536, 1)) for _ in range(COUNT)]
+        outlets = house.registry.outlets
         self.members = [
-            Subscription(seat, self.fanout, FakeSink(RtmpWire(65536, 1)), PlayOptions(), 0.0)
-            for _ in range(COUNT)
+            Subscription(seat, self.fanout, sink, sink.connect(outlets, house.loop.clock), PlayOptions(), 0.0)
+            for sink in sinks
         ]
         for member in self.members:
             self.fanout.add(member)

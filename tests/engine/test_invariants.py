@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import AUDIO, VIDEO, Packet, RtmpWire
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import EngineLimits
@@ -49,6 +50,7 @@ class CheckingSink:
         self.wire_format = wire_format
         self.unsent = 0
         self.slow = False
+        self.outlet: Outlet
         self.closed = False
         self.detached = False
         self.mid_gop_allowed = False
@@ -92,8 +94,9 @@ class CheckingSink:
     def write_all(self, images: Sequence[bytes]) -> None:
         self.write(b"".join(images))
 
-    def backlog(self) -> int:
-        return self.unsent
+    def connect(self, house: House) -> Outlet:
+        self.outlet = Outlet(house.registry.outlets, lambda: self.unsent, self.close)
+        return self.outlet
 
     def close(self, reason: CloseReason) -> None:
         self.closed = True
@@ -188,8 +191,9 @@ class Engine(RuleBasedStateMachine):
         sink.slow = slow
         sink.mid_gop_allowed = start is StartPolicy.LIVE
         options = PlayOptions(start=start, receive_audio=audio, policy=POLICY)
+        outlet = sink.connect(self.house)
         try:
-            subscription = self.house.registry.attach(KEY, sink, options, self.house.loop.now)
+            subscription = self.house.registry.attach(KEY, sink, outlet, options, self.house.loop.now)
         except ResourceExhausted:
             return
         subscription.begin(self.house.loop.now)
@@ -201,16 +205,17 @@ class Engine(RuleBasedStateMachine):
         sink, subscription = self.players.pop(data.draw(st.integers(0, len(self.players) - 1)))
         subscription.detach()
         sink.detached = True
+        sink.outlet.close()
 
     @precondition(lambda self: self.players)
     @rule(data=st.data(), unsent=st.sampled_from([0, 50, 300, 550, 700]), paused=st.booleans())
     def flow(self, data: st.DataObject, unsent: int, paused: bool) -> None:
-        sink, subscription = data.draw(st.sampled_from(self.players))
+        sink, _ = data.draw(st.sampled_from(self.players))
         sink.unsent = unsent
         if paused:
-            subscription.pause_writing()
+            sink.outlet.pause_writing(self.house.loop.now)
         else:
-            subscription.resume_writing()
+            sink.outlet.resume_writing(self.house.loop.now)
 
     @precondition(lambda self: self.players)
     @rule(data=st.data(), what=st.sampled_from(["pause", "audio", "video"]), on=st.booleans())
@@ -227,10 +232,12 @@ class Engine(RuleBasedStateMachine):
         if not hasattr(self, "house"):
             return
         budget = self.house.registry.budget
+        self.house.registry.sample(self.house.loop.now)
         attached = [subscription for _, subscription in self.players if subscription.attached]
         assert self.house.stats.players == len(attached)
         assert self.house.stats.publishers == (self.publication is not None)
-        assert budget.backlog_bytes == sum(subscription.backlog_bytes for subscription in attached)
+        unsent = [subscription.outlet.unsent_bytes for _, subscription in self.players]
+        assert max(unsent, default=0) <= budget.backlog_bytes <= sum(unsent) == self.house.stats.unsent_bytes
         assert budget.gop_bytes >= 0
         assert budget.header_bytes >= 0
         assert bool(self.house.registry.streams) == bool(attached or self.publication)
@@ -242,6 +249,7 @@ class Engine(RuleBasedStateMachine):
         self.house.loop.run(self.house.loop.now)
         for _, subscription in self.players:
             subscription.detach()
+            subscription.outlet.close()
         if self.publication is not None:
             self.publication.close(CloseReason.FINISHED)
         self.house.loop.run(self.house.loop.now)

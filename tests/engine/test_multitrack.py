@@ -372,13 +372,13 @@ def test_a_slow_player_of_a_track_comes_back_at_that_tracks_keyframe(house: Hous
     house.send(publication, (0, head(0)), (0, head(1)), (0, key(0)), (0, key(1)))
     sink = FakeSink(TrackWire(tracks=TrackChoice(1)))
     policy = SlowPlayerPolicy(max_backlog_bytes=10, resume_backlog_bytes=5)
-    _, subscription = house.play(PlayOptions(policy=policy), sink=sink)
+    house.play(PlayOptions(policy=policy), sink=sink)
     sink.take()
     sink.unsent = 100
-    subscription.pause_writing()
+    sink.pause()
     house.send(publication, (40, p(0)), (40, p(1)))
     sink.unsent = 0
-    subscription.resume_writing()
+    sink.resume()
     house.send(publication, (80, p(1)), (100, key(0)), (120, p(1)), (140, key(1)), (150, p(1)))
     assert sink.take() == "k1@140 p1@150"
 

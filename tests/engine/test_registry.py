@@ -5,11 +5,11 @@ import random
 import weakref
 
 import pytest
-from engine_kit import KEY, FakePublisher, FakeSink, House, inter, keyframe, message, sound
+from engine_kit import KEY, FakePublisher, FakeSink, House, NamedWire, inter, keyframe, message, sound
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import EngineLimits
-from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.engine.stream import Stream
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 
@@ -81,17 +81,19 @@ def test_random_names_leave_nothing_behind() -> None:
         key = StreamKey("live", f"name{number}")
         sink = Referable()
         streams.append(weakref.ref(sink))
-        subscription = house.registry.attach(key, sink, PlayOptions(), 0.0)
+        outlet = sink.connect(house.registry.outlets, house.loop.clock)
+        subscription = house.registry.attach(key, sink, outlet, PlayOptions(), 0.0)
         subscription.begin(0.0)
         if dice.random() < 0.5:
             publication = house.publish(key)
             house.send_headers(publication)
             house.send(publication, (0, keyframe()), (40, inter()))
             if dice.random() < 0.5:
-                subscription.pause_writing()
+                sink.pause()
             publication.close(CloseReason.FINISHED)
         subscription.detach()
-    del sink, subscription, publication
+        outlet.close()
+    del sink, subscription, publication, outlet
     gc.collect()
     assert not house.registry.streams
     assert house.registry.budget.used == 0
@@ -148,32 +150,89 @@ def test_over_the_ceiling_the_largest_caches_shrink_to_their_keyframes() -> None
     assert house.registry.budget.used <= 450_000
 
 
-def test_keyframes_go_too_before_any_player_does() -> None:
+def test_what_was_encoded_for_joiners_goes_before_any_packet_does() -> None:
+    house = House(EngineLimits(memory_bytes=700_000))
+    big_gop(house, "cam", 300_000)
+    sink, _ = house.play()
+    assert len(sink.words) == 4
+    big_gop(house, "other", 200_000)
+    assert house.stats.gop_trims == 0
+    assert house.play()[0].words == sink.words
+
+
+def test_players_within_their_bound_go_after_every_cache() -> None:
     house = House(EngineLimits(memory_bytes=1_000_000))
     publication = house.publish()
     house.send_headers(publication)
     house.send(publication, (0, keyframe("k" * 300_000)), (40, inter()))
     sink, subscription = house.play()
     sink.unsent = 600_000
-    subscription.pause_writing()
+    sink.pause()
     assert subscription.attached
-    assert house.stats.gop_trims == 2
-    assert house.registry.budget.gop_bytes == 0
-
-
-def test_when_caches_are_not_enough_the_players_furthest_behind_go() -> None:
-    house = House(EngineLimits(memory_bytes=1_000_000))
-    big_gop(house, "cam", 200_000)
-    players = [house.play() for _ in range(3)]
-    for (sink, subscription), unsent in zip(players, (300_000, 350_000, 200_000), strict=True):
-        sink.unsent = unsent
-        subscription.pause_writing()
-    # The caches gave way first, then the player with 350,000 bytes.
-    players[2][0].unsent = 500_000
+    sink.unsent = 890_000
     house.registry.sample(1.0)
-    assert [sink.calls for sink, _ in players] == [[], [], ["close:memory"]]
-    assert house.stats.players_closed == {"memory": 1}
+    assert subscription.attached
+    assert house.registry.budget.gop_bytes == 0
+    sink.unsent = 1_000_001
+    house.registry.sample(2.0)
+    assert sink.calls == ["close:memory"]
     assert house.registry.budget.used <= 900_000
+
+
+POLICY = SlowPlayerPolicy(max_backlog_bytes=100_000)
+
+
+def test_whoever_is_behind_goes_before_anybodys_cache_is_touched() -> None:
+    house = House(EngineLimits(memory_bytes=800_000))
+    big_gop(house, "cam", 20_000)
+    players = [
+        house.play(PlayOptions(policy=POLICY), FakeSink(NamedWire(str(number))), StreamKey("live", "cam"))
+        for number in range(3)
+    ]
+    for number, (sink, _) in enumerate(players):
+        sink.unsent = 90_000 + number
+        sink.pause()
+    big_gop(house, "innocent", 500_000)
+    assert [sink.calls for sink, _ in players] == [[], ["close:memory"], ["close:memory"]]
+    assert house.stats.players_closed == {"memory": 2}
+    assert house.stats.gop_trims == 0
+    assert house.registry.budget.used <= 720_000
+
+
+def test_what_others_have_charged_is_given_back_after_the_slow_and_before_caches() -> None:
+    house = House(EngineLimits(memory_bytes=1_000_000))
+    big_gop(house, "cam", 300_000)
+    told: list[int] = []
+
+    def relieve() -> None:
+        told.append(house.registry.budget.partial_bytes)
+        house.registry.budget.charge_partials(-500_000)
+
+    house.registry.add_reliever(relieve)
+    house.registry.budget.charge_partials(700_000)
+    assert told == [700_000]
+    assert house.stats.gop_trims == 0
+    assert house.registry.budget.partial_bytes == 200_000
+
+
+def test_players_that_stall_together_cost_what_one_of_them_does() -> None:
+    house = House(EngineLimits(memory_bytes=30_000_000))
+    publication = house.publish()
+    house.send_headers(publication)
+    house.send(publication, (0, keyframe()))
+    players = [house.play() for _ in range(200)]
+    for sink, _ in players:
+        sink.stuck = True
+        sink.pause()
+    for at in range(1000, 9000, 1000):
+        house.loop.now += 1.0
+        house.send(publication, (at, inter("x" * 1_000_000)))
+    house.registry.sample(house.loop.now)
+    held = players[0][0].unsent
+    assert held > 7_000_000
+    assert held <= house.registry.budget.backlog_bytes <= held + 10_000
+    assert house.stats.unsent_bytes == sum(sink.unsent for sink, _ in players)
+    assert house.stats.players_closed == {}
 
 
 def test_when_nothing_can_be_given_back_newcomers_are_refused() -> None:

@@ -12,19 +12,22 @@ def test_the_same_choice_of_packets_is_the_same_bytes_for_everybody() -> None:
     encoding, other = Encoding(RtmpWire(4096, 1)), Encoding(RtmpWire(4096, 2))
     packets = packets_of(b"one", b"two", b"three")
     segment = Segment(packets, 0, cached=True)
-    image = segment.image_of(encoding, packets[1:])
+    image, alone = segment.part(encoding, packets[1:])
+    assert alone
     assert image == b"".join(encoding.wire_format.encode(packet) for packet in packets[1:])
-    assert segment.image_of(encoding, packets[1:]) is image
-    assert segment.image_of(encoding, packets[:2]) != image
-    assert segment.image_of(other, packets[1:]) != image
-    assert segment.image_of(encoding, list(packets)) is segment.image(encoding)
+    again, alone = segment.part(encoding, packets[1:])
+    assert again is image
+    assert not alone
+    assert segment.part(encoding, packets[:2])[0] != image
+    assert segment.part(other, packets[1:])[0] != image
+    assert segment.part(encoding, list(packets)) == (segment.image(encoding), False)
 
 
 def test_a_packet_made_for_one_player_is_not_mistaken_for_a_later_one() -> None:
     encoding = Encoding(RtmpWire(4096, 1))
     segment = Segment(packets_of(b"one"), 0, cached=True)
     # Made and let go in turn: without a hold on them they would follow each other in the same place.
-    images = [segment.image_of(encoding, packets_of(bytes([number]))) for number in range(50)]
+    images = [segment.part(encoding, packets_of(bytes([number])))[0] for number in range(50)]
     assert len(set(images)) == 50
 
 

@@ -108,12 +108,12 @@ def test_a_packet_that_a_format_has_nothing_of_is_not_written(house: House) -> N
     publication = house.publish()
     house.send_headers(publication)
     house.send(publication, (0, keyframe()))
-    sink, subscription = house.play(sink=FakeSink(VideoWire()))
+    sink, _ = house.play(sink=FakeSink(VideoWire()))
     assert sink.take() == "AVC@0 K@0"
     house.send(publication, (10, sound()))
     house.send(publication, (40, inter()))
     assert [bytes(data) for data in sink.writes] == [b"P@40.. "]
-    subscription.pause_writing()
+    sink.pause()
     house.send(publication, (50, sound()))
     assert len(sink.writes) == 1
 
@@ -152,7 +152,8 @@ def test_nothing_is_written_before_a_subscription_begins(house: House) -> None:
     house.send_headers(publication)
     house.send(publication, (0, keyframe()))
     sink = FakeSink()
-    subscription = house.registry.attach(KEY, sink, PlayOptions(), 0.0)
+    outlet = sink.connect(house.registry.outlets, house.loop.clock)
+    subscription = house.registry.attach(KEY, sink, outlet, PlayOptions(), 0.0)
     house.send(publication, (40, inter()))
     assert (sink.writes, house.stats.players) == ([], 1)
     subscription.begin(0.0)
@@ -492,8 +493,8 @@ def test_a_player_paused_by_anybodys_write_still_gets_each_batch_once(house: Hou
     players = joined(house, 3)
 
     def pause_all() -> None:
-        for _, subscription in players:
-            subscription.pause_writing()
+        for sink, _ in players:
+            sink.pause()
 
     players[pauser][0].on_write = pause_all
     house.send(house.stream.publication, (40, inter("P1")))
@@ -567,7 +568,7 @@ def test_a_sink_that_raises_at_its_first_burst_is_never_attached(house: House) -
 
 def test_a_watched_sink_that_raises_is_closed(house: House) -> None:
     players = joined(house, 2)
-    players[0][1].pause_writing()
+    players[0][0].pause()
     players[0][0].on_write = fail
     house.send(house.stream.publication, (40, inter()))
     assert players[0][0].calls == ["close:internal_error"]

@@ -43,7 +43,7 @@ class Scene:
 
     def congest(self, unsent: int) -> None:
         self.sink.unsent = unsent
-        self.subscription.pause_writing()
+        self.sink.pause()
 
     @property
     def drops(self) -> dict[str, int]:
@@ -60,7 +60,7 @@ def test_a_congested_player_within_its_bound_gets_everything(scene: Scene) -> No
     assert not scene.subscription.fast
     scene.send((40, inter()), (50, sound()), (80, disposable()))
     assert scene.sink.take() == "P@40 a@50 D@80"
-    scene.subscription.resume_writing()
+    scene.sink.resume()
     assert scene.subscription.fast
     scene.send((120, inter()))
     assert scene.sink.take() == "P@120"
@@ -92,7 +92,7 @@ def test_when_flow_resumes_it_still_waits_for_a_keyframe(scene: Scene) -> None:
     scene.congest(1001)
     scene.send((40, inter()))
     scene.sink.unsent = 0
-    scene.subscription.resume_writing()
+    scene.sink.resume()
     assert not scene.subscription.fast
     scene.send((80, inter()), (90, sound()), (120, keyframe()), (160, inter()))
     assert scene.sink.take() == "a@90 K@120 P@160"
@@ -217,21 +217,30 @@ def test_a_new_publication_reaches_a_player_that_was_behind_with_its_headers(sce
 def test_backlogs_of_congested_players_are_charged_and_given_back(scene: Scene) -> None:
     budget = scene.house.registry.budget
     scene.congest(700)
-    assert (budget.backlog_bytes, scene.subscription.backlog_bytes) == (700, 700)
+    assert (budget.backlog_bytes, scene.house.stats.unsent_bytes) == (700, 700)
     scene.sink.unsent = 300
-    scene.send((40, inter()))
+    scene.house.registry.sample(0.0)
     assert budget.backlog_bytes == 300
-    scene.subscription.resume_writing()
-    assert (budget.backlog_bytes, scene.subscription.congested) == (0, False)
+    scene.sink.resume()
+    assert (budget.backlog_bytes, scene.house.stats.unsent_bytes) == (0, 0)
+
+
+def test_what_a_player_that_left_does_not_read_stays_charged_until_its_connection_is_lost(
+    scene: Scene,
+) -> None:
+    budget = scene.house.registry.budget
     scene.congest(500)
     scene.subscription.detach()
-    assert budget.backlog_bytes == 0
+    assert budget.backlog_bytes == 500
+    outlet = scene.subscription.outlet
+    outlet.close()
+    assert (budget.backlog_bytes, scene.house.stats.unsent_bytes) == (0, 0)
 
 
 def test_flow_control_after_leaving_changes_nothing(scene: Scene) -> None:
     scene.subscription.detach()
     scene.congest(500)
-    scene.subscription.resume_writing()
+    scene.sink.resume()
     scene.subscription.set_paused(True)
     scene.subscription.receive_audio(False)
     scene.subscription.receive_video(False)

@@ -311,7 +311,7 @@ async def test_the_second_play_of_a_congested_connection_is_congested_from_the_s
         encoder.send(*HEADERS, (0, keyframe()))
         player = await stuck_player(house)
         (connection,) = [c for c in house.server._connections if c.state == "playing"]
-        while not connection._writing_paused:
+        while not connection.outlet.congestion:
             encoder.send((40, inter("." * FRAME)))
             await encoder.writer.drain()
             await asyncio.sleep(0)
@@ -319,12 +319,13 @@ async def test_the_second_play_of_a_congested_connection_is_congested_from_the_s
         while connection.transport.get_write_buffer_size() >= high:
             await player.reader.read(4096)
             await asyncio.sleep(0)
-        assert connection._writing_paused
+        assert connection.outlet.congestion
         player.call("createStream", 4)
         player.call("play", 0, "other", on=2)
         await eventually(lambda: house.stats.players == 2)
         (second,) = house.stream("other").subscriptions
-        assert second.congested
+        assert second.outlet is connection.outlet
+        assert not second.begun
         player.reset()
 
 
@@ -345,7 +346,7 @@ async def test_the_kernel_holds_little_for_players_that_do_not_read() -> None:
         await eventually(lambda: house.stream().stats.video_bytes_in > sent - FRAME)
         players = [c for c in house.server._connections if c.state == "playing"]
         # Every one of them is known to be behind long before its kernel would have taken 4 MiB.
-        await eventually(lambda: all(player._writing_paused for player in players))
+        await eventually(lambda: all(player.outlet.congestion for player in players))
         queued = [
             struct.unpack("9I", player._socket.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))[WMEM_QUEUED]
             for player in players

@@ -333,10 +333,14 @@ async def test_who_comes_in_the_moment_in_which_others_are_told_waits_as_long_as
 
     class Replaced(FakeSink):
         def close(self, reason: CloseReason) -> None:
-            a.registry.attach(KEY, late, PlayOptions(), a.context.clock())
+            attach(late)
+
+    def attach(sink: FakeSink) -> None:
+        outlet = sink.connect(a.registry.outlets, a.context.clock)
+        a.registry.attach(KEY, sink, outlet, PlayOptions(), a.context.clock())
 
     async with serve("a", pull=rule("rtmp://127.0.0.1:1/live/cam", timeout=0.1)) as a:
-        a.registry.attach(KEY, Replaced(), PlayOptions(), a.context.clock())
+        attach(Replaced())
         await eventually(lambda: late.calls == ["close:not_found"])
 
 
@@ -416,7 +420,9 @@ async def test_one_address_does_not_take_the_turns_of_another() -> None:
         ):
             await eventually(lambda: states(a) == ["connecting", "queued"])
             other = replace(a.context.play_options, network="192.0.2.1")
-            subscription = a.registry.attach(KEY, FakeSink(), other, a.context.clock())
+            sink = FakeSink()
+            outlet = sink.connect(a.registry.outlets, a.context.clock)
+            subscription = a.registry.attach(KEY, sink, outlet, other, a.context.clock())
             await eventually(lambda: states(a) == ["connecting", "connecting", "queued"])
             subscription.detach()
 

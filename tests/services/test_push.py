@@ -29,7 +29,6 @@ from relay_kit import (
 )
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import UsageError
 from rtmpd.net.relay import RetryPolicy
@@ -279,7 +278,7 @@ async def test_a_burst_that_the_remote_does_not_take_counts_as_slow_at_once() ->
         a.push.add(KEY, f"{remote.url}/cam")
         await eventually(a.push_is("live"))
         (subscription,) = a.stream.subscriptions
-        assert subscription.congested
+        assert subscription.outlet.congestion is not None
 
 
 async def test_a_remote_that_stays_slow_is_dropped(
@@ -400,11 +399,11 @@ async def test_a_bug_costs_one_target_an_attempt(
     attach = PushSink.attach
     broken = ["cam_1", "cam_1"]
 
-    def attach_or_break(sink: PushSink, registry: Registry, key: StreamKey, now: float) -> None:
+    def attach_or_break(sink: PushSink, key: StreamKey) -> None:
         if broken:
             broken.pop()
             raise KeyError("a bug")
-        attach(sink, registry, key, now)
+        attach(sink, key)
 
     async with serve("b") as b, serve("a", push=[b.url("live/cam_1")]) as a:
         monkeypatch.setattr(PushSink, "attach", attach_or_break)

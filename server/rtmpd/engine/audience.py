@@ -10,6 +10,7 @@ from rtmpd.engine.fanout import Fanout
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import Notice
+from rtmpd.engine.outlet import Backlog, Outlet
 from rtmpd.engine.packet import WireFormat
 from rtmpd.engine.segment import Encoding, Segment
 from rtmpd.engine.sink import PlayOptions, Sink
@@ -25,6 +26,7 @@ class Audience(Seat):
 
     __slots__ = (
         "_announce",
+        "_budget",
         "_emptied",
         "_fanouts",
         "_held",
@@ -43,9 +45,10 @@ class Audience(Seat):
         announce: Callable[[Notice, StreamKey], None],
         emptied: Callable[[], None],
     ) -> None:
-        super().__init__(key, intake, books, budget)
+        super().__init__(key, intake, books)
         self.players = 0
         """Subscriptions that are an audience; relays are not."""
+        self._budget = budget
         self._announce = announce
         self._emptied = emptied
         self._members: dict[Subscription, None] = {}
@@ -64,10 +67,10 @@ class Audience(Seat):
         """The fast lists of all wire formats in use."""
         return self._fanouts.values()
 
-    def attach(self, sink: Sink, options: PlayOptions, now: float) -> Subscription:
+    def attach(self, sink: Sink, outlet: Outlet, options: PlayOptions, now: float) -> Subscription:
         """Add a subscriber; it is written nothing before its ``begin``."""
         self.now = now
-        subscription = Subscription(self, self._fanout(sink.wire_format), sink, options, now)
+        subscription = Subscription(self, self._fanout(sink.wire_format), sink, outlet, options, now)
         self._members[subscription] = None
         if subscription.audience:
             self._count_in()
@@ -124,16 +127,11 @@ class Audience(Seat):
             if subscription.attached:
                 subscription.deliver(segment, self.now)
         if segment.cached and self.intake.gop.whole:
-            for fanout in self._fanouts.values():
-                self.intake.gop.keep(fanout.encoding, segment)
+            for fanout in list(self._fanouts.values()):
+                if fanout.users:  # What is kept may be too much, and cost somebody the play.
+                    self.intake.gop.keep(fanout.encoding, segment)
         if self._to_place:
             self._place_all()
-
-    def check(self, now: float) -> None:
-        """Apply the deadlines of congested subscribers."""
-        self.now = now
-        for subscription in list(self._watched):
-            subscription.check(now)
 
     def notify_started(self, now: float) -> None:
         """A publisher has come."""
@@ -171,9 +169,12 @@ class Audience(Seat):
         """The fast list of a wire format, which has one user more."""
         fanout = self._fanouts.get(wire_format)
         if fanout is None:
-            shared = wire_format.for_frames
-            encoding = Encoding(wire_format, None if shared == wire_format else self._fanout(shared).encoding)
-            fanout = self._fanouts[wire_format] = Fanout(encoding)
+            if wire_format.for_frames == wire_format:
+                fanout = Fanout(Encoding(wire_format), Backlog(self._budget))
+            else:
+                shared = self._fanout(wire_format.for_frames)
+                fanout = Fanout(Encoding(wire_format, shared.encoding), shared.backlog)
+            self._fanouts[wire_format] = fanout
         fanout.users += 1
         return fanout
 

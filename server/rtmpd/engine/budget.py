@@ -11,10 +11,18 @@ class MemoryBudget:
     """Bytes held by kind, and a ceiling on their sum.
 
     ``relieve`` is called, never re-entrantly, when a charge passes the ceiling; it gives memory back by
-    trimming caches and closing slow players until ``used`` is not above ``target``.
+    closing who is behind and trimming caches until ``used`` is not above ``target``.
     """
 
-    __slots__ = ("_relieve", "_relieving", "backlog_bytes", "ceiling_bytes", "gop_bytes", "header_bytes")
+    __slots__ = (
+        "_relieve",
+        "_relieving",
+        "backlog_bytes",
+        "ceiling_bytes",
+        "gop_bytes",
+        "header_bytes",
+        "partial_bytes",
+    )
 
     def __init__(self, ceiling_bytes: int, relieve: Callable[[], None]) -> None:
         if ceiling_bytes <= 0:
@@ -25,13 +33,17 @@ class MemoryBudget:
         self.header_bytes = 0
         """Sequence headers, codec metadata and onMetaData."""
         self.backlog_bytes = 0
-        """Accepted by congested sinks and not sent; below their high-water marks sinks are not watched."""
+        """Accepted by congested transports and not sent; what several of them refer to is counted once. Below
+        their high-water marks transports are not watched.
+        """
+        self.partial_bytes = 0
+        """Of messages that have not come whole yet, or that wait for an answer."""
         self._relieve = relieve
         self._relieving = False
 
     @property
     def used(self) -> int:
-        return self.gop_bytes + self.header_bytes + self.backlog_bytes
+        return self.gop_bytes + self.header_bytes + self.backlog_bytes + self.partial_bytes
 
     @property
     def target(self) -> int:
@@ -56,6 +68,11 @@ class MemoryBudget:
 
     def charge_backlog(self, amount: int) -> None:
         self.backlog_bytes += amount
+        if amount > 0:
+            self._check()
+
+    def charge_partials(self, amount: int) -> None:
+        self.partial_bytes += amount
         if amount > 0:
             self._check()
 

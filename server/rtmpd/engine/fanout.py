@@ -6,18 +6,20 @@ import logging
 from collections.abc import Callable
 from operator import length_hint
 
+from rtmpd.engine.outlet import Backlog, Feed
 from rtmpd.engine.segment import Encoding
 from rtmpd.engine.sink import Sink
 
 _logger = logging.getLogger(__name__)
 
 
-class Member:
+class Member(Feed):
     """What a fast list knows of whom it has."""
 
     __slots__ = ("fanout_position", "sink")
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, backlog: Backlog) -> None:
+        super().__init__(backlog)
         self.sink = sink
         self.fanout_position = -1
         """Where on the fast list; -1 while not on it."""
@@ -42,10 +44,12 @@ class Fanout:
     write may detach anyone, itself included.
     """
 
-    __slots__ = ("_holes", "_members", "_writes", "_writing", "bytes_each", "encoding", "users")
+    __slots__ = ("_holes", "_members", "_writes", "_writing", "backlog", "bytes_each", "encoding", "users")
 
-    def __init__(self, encoding: Encoding) -> None:
+    def __init__(self, encoding: Encoding, backlog: Backlog) -> None:
         self.encoding = encoding
+        self.backlog = backlog
+        """What its members hold unsent."""
         self.users = 0
         """Subscribers of the wire format, members or not, and other fast lists that share its images."""
         self.bytes_each = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -13,8 +13,9 @@ from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import Announcer, StreamObserver
+from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.publication import Publication, Publisher
-from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
+from rtmpd.engine.sink import PlayOptions, Sink
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream
 from rtmpd.engine.subscriber import Subscription
@@ -53,6 +54,9 @@ class Registry:
         self.limits = limits or EngineLimits()
         self.stats = stats
         self.budget = MemoryBudget(self.limits.memory_bytes, self._relieve)
+        self.outlets = Outlets(self.budget, stats)
+        """Every transport that the engine writes to belongs to it."""
+        self._relievers: list[Callable[[], None]] = []
         self._flusher = flusher
         self._announcer = Announcer(flusher.call_soon)
         self._streams: dict[StreamKey, Stream] = {}
@@ -62,6 +66,12 @@ class Registry:
     def observe(self, observer: StreamObserver) -> None:
         """Tell ``observer`` of everybody who comes and goes from now on."""
         self._announcer.observe(observer)
+
+    def add_reliever(self, relieve: Callable[[], None]) -> None:
+        """Have ``relieve`` called when memory is short, before any cache is cut: close who holds most of what
+        was charged from outside, until ``budget.used`` is not above ``budget.target``.
+        """
+        self._relievers.append(relieve)
 
     def claim(self, key: StreamKey, publisher: Publisher, now: float, via: Via = NO_VIA) -> Publication:
         """Take the publisher's place of ``key``; ``via`` are the servers that the stream comes through.
@@ -106,15 +116,18 @@ class Registry:
                 StatusCode.PLAY_FAILED, "This server is out of memory for media.", "memory"
             )
 
-    def attach(self, key: StreamKey, sink: Sink, options: PlayOptions, now: float) -> Subscription:
-        """Subscribe ``sink`` to ``key``. Nothing is written to it before ``Subscription.begin``.
+    def attach(
+        self, key: StreamKey, sink: Sink, outlet: Outlet, options: PlayOptions, now: float
+    ) -> Subscription:
+        """Subscribe ``sink``, which writes to ``outlet``, to ``key``.
 
-        So a peer can be promised what it has got for sure. Without a publisher the subscription waits.
-        Raises ``ResourceExhausted`` at a ceiling of the audience.
+        Nothing is written before ``Subscription.begin``, so that a peer is only promised what it has got for
+        sure. Without a publisher the subscription waits. Raises ``ResourceExhausted`` at a ceiling of the
+        audience.
         """
         if options.audience:
             self.check_attach(key, sink.wire_format.tracks)
-        return self._stream(key).attach(sink, options, now)
+        return self._stream(key).attach(sink, outlet, options, now)
 
     def sample(self, now: float) -> None:
         """Derive rates and enforce the deadlines of slow players; call it about once a second."""
@@ -123,6 +136,7 @@ class Registry:
                 stream.sample(now)
             except Exception:  # It costs this stream its figures, and nobody else anything.
                 _logger.exception("sampling of %s failed", stream.key)
+        self.outlets.sample(now)
 
     def _stream(self, key: StreamKey) -> Stream:
         stream = self._streams.get(key)
@@ -156,23 +170,15 @@ class Registry:
             del self._streams[stream.key]
 
     def _relieve(self) -> None:
-        """Memory is short: trim GOP caches, the largest first, then close the players furthest behind."""
+        """Memory is short: whoever is behind goes first, then who holds half a message, then caches."""
         budget = self.budget
-        target = budget.target
+        self.outlets.relieve(strained=True)
+        for relieve in self._relievers:
+            relieve()
         streams = sorted(self._streams.values(), key=lambda stream: stream.gop_charged_bytes, reverse=True)
         for _ in range(3):
             for stream in streams:
-                if budget.used <= target:
+                if budget.used <= budget.target:
                     return
                 stream.trim()
-        behind = [
-            subscription
-            for stream in streams
-            for subscription in stream.subscriptions
-            if subscription.backlog_bytes
-        ]
-        behind.sort(key=lambda subscription: subscription.backlog_bytes, reverse=True)
-        for subscription in behind:
-            if budget.used <= target:
-                return
-            subscription.close(CloseReason.MEMORY)
+        self.outlets.relieve(strained=False)

@@ -63,15 +63,18 @@ class Segment:
             image = self._images[encoding] = encoding.image(self.packets)
         return image
 
-    def image_of(self, encoding: Encoding, packets: list[Packet]) -> bytes:
-        """What was chosen for one player, shared with others for whom the same was chosen.
+    def part(self, encoding: Encoding, packets: list[Packet]) -> tuple[bytes, bool]:
+        """What was chosen for one player, and whether nobody before it was written the same.
 
-        Players that fall behind together wait with the same bytes then, and not with a copy each.
+        Others for whom the same is chosen share it: players that fall behind together wait with the same
+        bytes, and not with a copy each.
         """
         if packets == self.packets:
-            return self.image(encoding)
+            return self.image(encoding), False
         key = (encoding, tuple([id(packet) for packet in packets]))
         part = self._parts.get(key)
-        if part is None:
-            part = self._parts[key] = (packets, encoding.image(packets))
-        return part[1]
+        if part is not None:
+            return part[1], False
+        image = encoding.image(packets)
+        self._parts[key] = (packets, image)
+        return image, True

@@ -49,7 +49,7 @@ class SlowPlayerPolicy:
     """Bounds of a congested subscriber. Sizes in bytes, times in seconds."""
 
     max_backlog_bytes: int = 8 * 1024 * 1024
-    """Beyond it video is dropped up to the next keyframe, then audio too."""
+    """Beyond it video is dropped up to the next keyframe, then audio too. A joiner's burst is not counted."""
     max_backlog_seconds: float = 10.0
     """Age of the oldest unsent byte beyond which video is dropped."""
     resume_backlog_bytes: int = 256 * 1024
@@ -88,13 +88,10 @@ class Sink(Protocol):
         """Which encoding the engine hands over; read once, at attach."""
 
     def write(self, data: bytes) -> None:
-        """Accept whole encoded packets. May call ``Subscription.pause_writing``, ``detach`` and the like."""
+        """Accept whole encoded packets. May call ``Outlet.pause_writing`` or ``Subscription.detach``."""
 
     def write_all(self, images: Sequence[bytes]) -> None:
         """The same with several images at once, which others are sent too: refer to them, copy nothing."""
-
-    def backlog(self) -> int:
-        """Bytes accepted and not yet sent."""
 
     def stream_started(self) -> None:
         """A publisher has come to the stream that this sink is attached to; media will follow."""

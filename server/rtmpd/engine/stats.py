@@ -168,6 +168,7 @@ class ServerStats:
         "sessions_failed",
         "sink_errors",
         "time_to_first_frame",
+        "unsent_bytes",
     )
 
     def __init__(self) -> None:
@@ -204,6 +205,8 @@ class ServerStats:
         """GOP caches cut or emptied because memory ran short."""
         self.sink_errors = 0
         """Exceptions out of sinks: bugs on our side."""
+        self.unsent_bytes = 0
+        """What congested transports have accepted and not sent, now; the same bytes count for each."""
         self.time_to_first_frame = Histogram(FIRST_FRAME_BOUNDS)
 
 

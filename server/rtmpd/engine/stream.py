@@ -15,6 +15,7 @@ from rtmpd.engine.health import Health
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import Notice
+from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import CACHED_HEADER, Packet
 from rtmpd.engine.publication import Channel, Publication, Publisher
 from rtmpd.engine.segment import Segment
@@ -159,18 +160,17 @@ class Stream(Channel):
 
     # The subscribers' side
 
-    def attach(self, sink: Sink, options: PlayOptions, now: float) -> Subscription:
+    def attach(self, sink: Sink, outlet: Outlet, options: PlayOptions, now: float) -> Subscription:
         """Add a subscriber; see ``Registry.attach``."""
         self._queueing = True
-        return self._audience.attach(sink, options, now)
+        return self._audience.attach(sink, outlet, options, now)
 
     def sample(self, now: float) -> None:
-        """Derive rates; apply the deadlines of congested subscribers."""
+        """Derive rates; call it about once a second."""
         if self.publication is not None:
             self.stats.sample(now)
             self.intake.look(now)
             self.intake.checkup.judge(now)
-        self._audience.check(now)
 
     def trim(self) -> None:
         """Memory is short: give back the GOP cache step by step, see ``GopCache.trim``."""

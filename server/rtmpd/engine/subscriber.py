@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from rtmpd.engine.books import Books
-from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.congestion import Congestion
 from rtmpd.engine.fanout import Fanout, Member
 from rtmpd.engine.headers import HeaderCache
-from rtmpd.engine.intake import Intake
+from rtmpd.engine.intake import Intake, Opening
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import (
     ASIDE,
     AUDIO,
@@ -45,9 +45,6 @@ class _Gone:
     def write_all(self, images: Sequence[bytes]) -> None:
         """Nobody is there."""
 
-    def backlog(self) -> int:
-        return 0
-
     def stream_started(self) -> None:
         """Nobody is there."""
 
@@ -64,14 +61,13 @@ _GONE: Final = _Gone()
 class Seat:
     """What a subscription needs of the stream it is attached to."""
 
-    __slots__ = ("books", "budget", "headers", "intake", "key", "live", "now")
+    __slots__ = ("books", "headers", "intake", "key", "live", "now")
 
-    def __init__(self, key: StreamKey, intake: Intake, books: Books, budget: MemoryBudget) -> None:
+    def __init__(self, key: StreamKey, intake: Intake, books: Books) -> None:
         self.key = key
         self.intake = intake
         self.headers: HeaderCache = intake.headers
         self.books = books
-        self.budget = budget
         self.live = False
         """Somebody publishes."""
         self.now = 0.0
@@ -96,21 +92,20 @@ class Subscription(Member):
     """
 
     __slots__ = (
-        "_begun",
         "_bytes_out",
-        "_congestion",
         "_fanout_base",
         "_particular",
-        "_policy",
         "_requested_at",
         "_start",
         "_started",
         "_version",
+        "_waits_for_room",
         "attached",
         "audience",
         "dropped",
         "fanout",
         "network",
+        "outlet",
         "paused",
         "receives_audio",
         "receives_video",
@@ -119,11 +114,15 @@ class Subscription(Member):
         "via",
     )
 
-    def __init__(self, seat: Seat, fanout: Fanout, sink: Sink, options: PlayOptions, now: float) -> None:
-        super().__init__(sink)
+    def __init__(
+        self, seat: Seat, fanout: Fanout, sink: Sink, outlet: Outlet, options: PlayOptions, now: float
+    ) -> None:
+        super().__init__(sink, fanout.backlog)
         self.seat = seat
         self.fanout = fanout
         """The fast list of its wire format, which it is on or not."""
+        self.outlet = outlet
+        """The transport of its sink, which other plays of the same connection may share."""
         self.attached = True
         self.audience = options.audience
         self.via = options.via
@@ -135,19 +134,19 @@ class Subscription(Member):
         """Packets kept from this subscriber because it was behind or waited for a keyframe."""
         self.synced = False
         """Has had a keyframe and all video since, so that the next frame can be decoded."""
-        self._begun = False
+        self._waits_for_room = False
+        """Begins once the outlet has drained."""
         self._start = options.start
         tracks = fanout.encoding.tracks
         self._particular = tracks.video > 0 or tracks.audio > 0
         """It has chosen a track other than the first."""
         self._fanout_base = 0
         self._bytes_out = 0
-        self._policy = options.policy
-        self._congestion: Congestion | None = None
         self._requested_at = now if options.requested_at is None else options.requested_at
         self._started = False
         self._version = -1
         """Version of the header cache that the sink has seen all of."""
+        outlet.attach(self, options.policy)
 
     @property
     def live(self) -> bool:
@@ -158,16 +157,6 @@ class Subscription(Member):
     def stats(self) -> StreamStats:
         """Of the stream."""
         return self.seat.books.stream
-
-    @property
-    def congested(self) -> bool:
-        """Between ``pause_writing`` and ``resume_writing``."""
-        return self._congestion is not None
-
-    @property
-    def backlog_bytes(self) -> int:
-        """Of a congested subscriber, as last measured; else 0."""
-        return 0 if self._congestion is None else self._congestion.backlog
 
     @property
     def bytes_out(self) -> int:
@@ -184,8 +173,8 @@ class Subscription(Member):
     def fast(self) -> bool:
         """Whether it belongs on the fast list: every packet may go to it unseen."""
         return (
-            self._begun
-            and self._congestion is None
+            self.begun
+            and self.outlet.congestion is None
             and self.synced
             and self._started
             and not self.paused
@@ -198,7 +187,7 @@ class Subscription(Member):
         """Leave the stream: no further call on the sink. Idempotent."""
         if self.attached:
             self.attached = False
-            self._uncongest()
+            self.outlet.detach(self)
             self.seat.leave(self)
             self.sink = _GONE
 
@@ -215,19 +204,6 @@ class Subscription(Member):
             except Exception:
                 _logger.exception("a sink of %s failed to close", self.seat.key)
                 books.server.sink_errors += 1
-
-    def pause_writing(self) -> None:
-        """Flow control: the sink's buffer passed its high-water mark; the slow-player policy applies."""
-        if self.attached and self._congestion is None:
-            seat = self.seat
-            self._congestion = Congestion(self._policy, seat.budget, self.sink.backlog(), seat.now)
-            seat.place(self)
-
-    def resume_writing(self) -> None:
-        """Flow control: the sink's buffer fell under its low-water mark."""
-        if self._congestion is not None:
-            self._uncongest()
-            self.seat.place(self)
 
     def set_paused(self, paused: bool) -> None:
         """The player's pause command: nothing is sent until it resumes, video at the next keyframe."""
@@ -254,11 +230,16 @@ class Subscription(Member):
     def begin(self, now: float) -> None:
         """Let it flow: headers and what is cached are written at once, by reference to shared images.
 
-        A sink that fails meanwhile leaves the subscription no longer ``attached``.
+        If the outlet is congested, this happens when it has drained: whoever does not read what it has been
+        sent already is sent nothing more. A sink that fails meanwhile leaves the subscription no longer
+        ``attached``.
         """
-        if self._begun or not self.attached:
+        if self.begun or not self.attached:
             return
-        self._begun = True
+        if self.outlet.congestion is not None:
+            self._waits_for_room = True
+            return
+        self.begun = True
         seat = self.seat
         encoding = self.fanout.encoding
         opening = seat.intake.opening(
@@ -269,17 +250,17 @@ class Subscription(Member):
         head = encoding.image(opening.headers)
         images = [head, *opening.frames] if head else list(opening.frames)
         if images:
-            self._note_written(sum(map(len, images)), len(opening.headers) + opening.messages, now)
-            if opening.messages:
-                self._note_started(now)
-            try:
-                self.sink.write_all(images)
-            except Exception:
-                _logger.exception("a sink of %s failed", self.seat.key)
-                self.sink_failed()
+            self._write_burst(images, opening, now)
         seat.place(self)
 
-    # Below: called by Audience and Fanout.
+    # Below: called by Audience, Fanout and Outlet.
+
+    def flow_changed(self, now: float) -> None:
+        if not self._waits_for_room:
+            self.seat.place(self)
+        elif self.outlet.congestion is None:
+            self._waits_for_room = False
+            self.begin(now)
 
     def notify_started(self, now: float) -> None:
         """A publisher has come. Time to first frame does not count the time without one."""
@@ -307,42 +288,47 @@ class Subscription(Member):
 
     def deliver(self, segment: Segment, now: float) -> None:
         """The watched path: choose what of ``segment`` may go to this sink, and write it."""
-        if self.paused or not self._begun:
+        if self.paused or not self.begun:
             return
-        congestion = self._congestion
+        outlet = self.outlet
+        congestion = outlet.congestion
         if congestion is not None:
-            congestion.measure(now, self.sink.backlog())
-            if congestion.overdue(now):
-                self.close(CloseReason.SLOW)
+            outlet.measure(now)
+            outlet.judge(now)
             if not self.attached:
                 return
         if self._takes_all(segment, congestion):
             self._version = self.seat.headers.version
-            self._write(segment.image(self.fanout.encoding), segment.packets, now)
+            self._write(segment.image(self.fanout.encoding), segment.packets, now, alone=False)
         else:
             packets = self._choose(segment, congestion, now)
             if packets:
-                self._write(segment.image_of(self.fanout.encoding, packets), packets, now)
+                image, alone = segment.part(self.fanout.encoding, packets)
+                self._write(image, packets, now, alone=alone)
         if self.fast:
             self.seat.place(self)
 
-    def check(self, now: float) -> None:
-        """Apply the deadline of the policy even while nothing is published."""
-        congestion = self._congestion
-        if congestion is not None:
-            congestion.measure(now, self.sink.backlog())
-            if congestion.overdue(now):
-                self.close(CloseReason.SLOW)
+    def _write_burst(self, images: list[bytes], opening: Opening, now: float) -> None:
+        size = sum([len(image) for image in images])
+        self._note_written(size, len(opening.headers) + opening.messages)
+        if opening.messages:
+            self._note_started(now)
+        # An outlet that pauses meanwhile pauses for what we owed, not for what the player is behind with.
+        self.outlet.burst_bytes = size
+        try:
+            self.sink.write_all(images)
+        except Exception:
+            _logger.exception("a sink of %s failed", self.seat.key)
+            self.sink_failed()
+        finally:
+            self.outlet.burst_bytes = 0
 
-    def _uncongest(self) -> None:
-        if self._congestion is not None:
-            self._congestion.end()
-            self._congestion = None
-
-    def _write(self, image: bytes, packets: list[Packet], now: float) -> None:
+    def _write(self, image: bytes, packets: list[Packet], now: float, *, alone: bool) -> None:
         if not image:
             return
-        self._note_written(len(image), len(packets), now)
+        size = len(image)
+        self._note_written(size, len(packets))
+        self.outlet.wrote(now, size, size if alone else 0)
         if not self._started and any(not packet.flags & CACHED_HEADER for packet in packets):
             self._note_started(now)
         try:
@@ -351,11 +337,9 @@ class Subscription(Member):
             _logger.exception("a sink of %s failed", self.seat.key)
             self.sink_failed()
 
-    def _note_written(self, size: int, messages: int, now: float) -> None:
+    def _note_written(self, size: int, messages: int) -> None:
         self._bytes_out += size
         self.seat.books.count_out(size, messages)
-        if self._congestion is not None:
-            self._congestion.wrote(now, size)
 
     def _note_started(self, now: float) -> None:
         self._started = True

@@ -10,6 +10,7 @@ import socket
 from typing import Final, Protocol, cast
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
@@ -107,7 +108,6 @@ class Connection(asyncio.Protocol):
         self._entered = False
         self._over = False
         """We have said goodbye or the connection is lost: nothing is processed, nothing more is said."""
-        self._writing_paused = False
         self._since = 0.0
         self._bytes_out = 0
         self._messages_in = 0
@@ -138,6 +138,12 @@ class Connection(asyncio.Protocol):
             shared_cost=self._gate.shared_cost(self),
         )
         self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
+        self.outlet = Outlet(
+            context.registry.outlets,
+            self.transport.get_write_buffer_size,
+            self.abort,
+            private=transport.get_extra_info("sslcontext") is not None,
+        )
         self.reader = SocketReader(self, self.transport, context.sweeper)
         self._plan_look(now)
 
@@ -164,14 +170,10 @@ class Connection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        self._writing_paused = True
-        for player in self._players.values():
-            player.pause_writing()
+        self.outlet.pause_writing(self.context.clock())
 
     def resume_writing(self) -> None:
-        self._writing_paused = False
-        for player in self._players.values():
-            player.resume_writing()
+        self.outlet.resume_writing(self.context.clock())
         if not self._over:
             self._steer_reading()
 
@@ -180,6 +182,7 @@ class Connection(asyncio.Protocol):
         if not self._entered:
             return
         self.session.close()
+        self.outlet.close()
         try:
             self._release()
         finally:
@@ -236,7 +239,7 @@ class Connection(asyncio.Protocol):
         self.flush()
         if session.closing:
             self.end(self._end_reason, self._end_detail)
-        elif self._writing_paused or not (session.quiet and self.reader.reading):
+        elif self.outlet.congestion is not None or not (session.quiet and self.reader.reading):
             self._steer_reading()
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
@@ -348,8 +351,6 @@ class Connection(asyncio.Protocol):
         else:
             # Ours before anything is promised, as a publish is.
             self._players[event.stream_id] = player
-            if self._writing_paused:  # By another player of this connection.
-                player.pause_writing()
             self.session.accept_play(event.stream_id, self.context.clock())
             if self._over:  # Memory is short, or what came behind the request was not in order.
                 return
@@ -435,7 +436,7 @@ class Connection(asyncio.Protocol):
         """Read, unless a request is open, the peer sends too much, or it does not read our answers itself."""
         session = self.session
         # What a player leaves unread is up to the slow-player policy.
-        answers_unread = self._writing_paused and not self._players
+        answers_unread = self.outlet.congestion is not None and not self._players
         self.reader.want(not (session.awaiting_answer or answers_unread))
         delay = session.take_throttle()
         if delay is not None:

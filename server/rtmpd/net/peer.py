@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
@@ -52,6 +53,11 @@ class Peer(Protocol):
     def session(self) -> ServerSession: ...
     @property
     def transport(self) -> asyncio.Transport: ...
+    @property
+    def outlet(self) -> Outlet:
+        """The transport, as far as the engine minds."""
+        ...
+
     @property
     def address(self) -> str:
         """The client's IP address."""

@@ -38,8 +38,7 @@ async def ask_to_play(peer: Peer, event: PlayRequested) -> Player:
 class Player:
     """An RTMP player as a sink of the engine.
 
-    ``write``, ``write_all`` and ``backlog`` are the transport's own methods: the engine calls them for every
-    batch.
+    ``write`` and ``write_all`` are the transport's own methods: the engine calls them for every batch.
     """
 
     def __init__(
@@ -49,7 +48,6 @@ class Player:
         self.wire_format = RtmpWire(context.settings.chunk_size, stream_id, tracks)
         self.write = peer.transport.write
         self.write_all = peer.transport.writelines
-        self.backlog = peer.transport.get_write_buffer_size
         self._peer = peer
         self._key = key
         self._stream_id = stream_id
@@ -63,7 +61,7 @@ class Player:
             via=via_of(peer.connect_params.connect_object),
             network=network_of(peer.address),
         )
-        self._subscription = context.registry.attach(key, self, options, context.clock())
+        self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
     def begin(self) -> None:
         """The play is accepted: let media flow."""
@@ -96,12 +94,6 @@ class Player:
         self._peer.end(reason)
 
     # The connection
-
-    def pause_writing(self) -> None:
-        self._subscription.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._subscription.resume_writing()
 
     def adjust(self, event: PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo) -> None:
         """Follow the player's own controls; a live stream has one position, so a seek changes nothing."""

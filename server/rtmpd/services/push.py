@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import PublishWire
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
@@ -54,7 +55,16 @@ _OPTIONS: Final = PlayOptions(start=StartPolicy.GOP, policy=_POLICY, audience=Fa
 class PushSink:
     """One connection's place in the stream: the engine writes straight to the transport."""
 
-    def __init__(self, connection: Connection, stream: Stream, tracks: TrackChoice) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        stream: Stream,
+        tracks: TrackChoice,
+        registry: Registry,
+        clock: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
         self._link = connection.link
         transport = self._link.transport
         self.wire_format = PublishWire(self._link.session.settings.chunk_size, stream.id, tracks)
@@ -64,7 +74,8 @@ class PushSink:
         self.over: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
         """Why there is nothing more to send."""
         self._subscription: Subscription | None = None
-        self._paused = False
+        encrypted = transport.get_extra_info("sslcontext") is not None
+        self._outlet = Outlet(registry.outlets, self.backlog, self.close, private=encrypted)
 
     @property
     def bytes_sent(self) -> int:
@@ -72,17 +83,17 @@ class PushSink:
         subscription = self._subscription
         return 0 if subscription is None else max(subscription.bytes_out - self.backlog(), 0)
 
-    def attach(self, registry: Registry, key: StreamKey, now: float) -> None:
+    def attach(self, key: StreamKey) -> None:
         """Begin: headers and the group of pictures so far are written at once."""
         self._link.writer = self
-        self._subscription = registry.attach(key, self, _OPTIONS, now)
+        now = self._clock()
+        self._subscription = self._registry.attach(key, self, self._outlet, _OPTIONS, now)
         self._subscription.begin(now)
-        if self._paused:
-            self._subscription.pause_writing()
 
     def detach(self) -> None:
         """Write nothing more."""
         self._link.writer = None
+        self._outlet.close()
         if self._subscription is not None:
             self._subscription.detach()
 
@@ -102,14 +113,10 @@ class PushSink:
     # The link's writer
 
     def pause_writing(self) -> None:
-        self._paused = True
-        if self._subscription is not None:
-            self._subscription.pause_writing()
+        self._outlet.pause_writing(self._clock())
 
     def resume_writing(self) -> None:
-        self._paused = False
-        if self._subscription is not None:
-            self._subscription.resume_writing()
+        self._outlet.resume_writing(self._clock())
 
     def connection_lost(self) -> None:
         self.close(CloseReason.CONNECTION_LOST)
@@ -253,11 +260,11 @@ class PushTarget:
             return
         # Another rtmpd introduces itself, and has players of its own who choose.
         usual = ALL if via_of(connection.info.status.info).hops else DEFAULT
-        sink = PushSink(connection, stream, self.target.tracks or usual)
+        sink = PushSink(connection, stream, self.target.tracks or usual, self._relays.registry, self._clock)
         reader = asyncio.get_running_loop().create_task(self._listen(connection, stream), name=f"push-{key}")
         try:
             self._sink, self._progress = sink, _Progress()
-            sink.attach(self._relays.registry, key, self._clock())
+            sink.attach(key)
             self._enter(RelayState.LIVE)
             logger.info("push live", extra={"fields": self._fields()})
             either: list[asyncio.Future[Any]] = [sink.over, reader]

@@ -115,5 +115,10 @@ def _losses(stats: ServerStats) -> Iterator[Family]:
         stats.gop_trims
     )
     yield Family(
+        "gauge",
+        "rtmpd_unsent_bytes",
+        "Accepted by players that are behind and not sent; bytes that several wait with count for each.",
+    ).with_value(stats.unsent_bytes)
+    yield Family(
         "counter", "rtmpd_sink_errors", "Exceptions out of players' connections: bugs of rtmpd."
     ).with_value(stats.sink_errors)
