@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtmpd.exceptions import AmfError, ProtocolError, UsageError
-from rtmpd.rtmp.amf import AmfValue, EcmaArray, decode_values, encode_values
+from rtmpd.rtmp.amf import AmfValue, EcmaArray, TypedObject, decode_values, encode_values
 from rtmpd.rtmp.commands import (
     Command,
     ConnectParams,
@@ -19,6 +19,7 @@ from rtmpd.rtmp.commands import (
     on_status,
     parse_command,
     parse_data,
+    parse_head,
     result,
     scan_request,
     serialize_command,
@@ -162,6 +163,67 @@ def test_what_many_clients_say_is_decoded_once() -> None:
     assert parse_request(said, LIMITS) is parse_request(again, LIMITS)
     assert parse_request(said, LIMITS).amf3 is False
     assert parse_request(message(said.payload, MessageType.COMMAND_AMF3), LIMITS).amf3 is True
+
+
+def changed(value: object) -> list[str]:
+    """The places of ``value`` that let themselves be changed."""
+    if isinstance(value, Mapping):
+        try:
+            value["x"] = 1  # type: ignore[index]
+        except TypeError:
+            return [place for item in value.values() for place in changed(item)]
+        return [repr(value)]
+    if isinstance(value, list):
+        return [repr(value)]
+    return [place for item in value for place in changed(item)] if isinstance(value, tuple) else []
+
+
+def test_what_is_decoded_once_cannot_be_changed_anywhere() -> None:
+    inner: AmfValue = {"a": [{"b": EcmaArray({"c": [1]})}], "t": TypedObject("x", {"y": {}})}
+    said = message(
+        encode_values("connect", 1, {"app": "live", "videoFourCcInfoMap": {"avc1": 4}, **inner}, inner)
+    )
+    params = ConnectParams.from_command(parse_request(said, LIMITS), LIMITS)
+    again = ConnectParams.from_command(parse_request(said, LIMITS), LIMITS)
+    for held in (params.connect_object, params.args, params.video_four_cc_info_map):
+        assert changed(held) == []
+    assert params == again
+    assert params.connect_object["a"] == ({"b": {"c": (1.0,)}},)
+    # It can be said again all the same.
+    sent = encode_values(dict(params.connect_object), *params.args)
+    assert decode_values(sent)[1] == {"a": [{"b": {"c": [1.0]}}], "t": {"y": {}}}
+
+
+@pytest.mark.parametrize("cut", ["connect", "publish", "call"])
+def test_the_head_of_a_command_is_read_without_the_rest(cut: str) -> None:
+    body = encode_values(cut, 7)
+    assert parse_head(message(body + b"\x0a\xff\xff\xff\xff")) == (cut, 7, 7, len(cut) + 3)
+    assert parse_head(message(encode_values(cut))) == (cut, 0, 1, len(cut) + 3)
+    assert parse_head(message(encode_values(cut) + b"\0\0")) == (cut, 0, 1, len(cut) + 3)
+    typed = parse_head(message(b"\0" + body, MessageType.COMMAND_AMF3))
+    assert typed == (cut, 7, 7, len(cut) + 4)
+
+
+@pytest.mark.parametrize("body", [b"", b"\0", b"\x02", b"\x02\0", b"\x02\0\5abcd", b"\x05", b"\x03\0\0\x09"])
+def test_what_has_no_head_is_no_command(body: bytes) -> None:
+    for type_ in (17, 20):
+        with pytest.raises(AmfError) as caught:
+            parse_head(message(body, type_))
+        assert caught.value.reason in ("bad_command", "amf_truncated")
+
+
+@given(st.text(max_size=20), st.floats(), st.booleans())
+def test_the_head_is_what_the_whole_command_says(name: str, transaction_id: float, amf3: bool) -> None:
+    body = encode_values(name.encode("utf-8", "replace").decode(), transaction_id, None)
+    said = message(body, 17 if amf3 else 20)
+    head, whole = parse_head(said), parse_command(said, LIMITS)
+    assert (head.name, head.transaction_id) == (whole.name, whole.transaction_id)
+
+
+@pytest.mark.parametrize("count", [64, 65, 1000])
+def test_maps_of_codecs_are_cut(count: int) -> None:
+    params = connect(videoFourCcInfoMap={f"{n:04}": 1.0 for n in range(count)})
+    assert len(params.video_four_cc_info_map) == 64
 
 
 @pytest.mark.parametrize("argument", ["x" * 512, [None] * 64], ids=["long", "many values"])

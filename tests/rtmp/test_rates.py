@@ -25,6 +25,14 @@ def test_tokens_are_saved_up_to_the_burst_and_no_further() -> None:
     assert [bucket.allow(3600) for _ in range(4)] == [True, True, True, False]
 
 
+def test_a_debt_is_told_and_costs_nothing() -> None:
+    bucket = TokenBucket(rate=10, burst=3, now=0)
+    assert bucket.debt(0) == 0
+    bucket.take(8, 0)
+    assert bucket.debt(0) == bucket.debt(0) == 0.5
+    assert bucket.debt(0.5) == 0
+
+
 def test_taking_more_than_there_is_tells_how_long_to_wait() -> None:
     bucket = TokenBucket(rate=10, burst=3, now=0)
     assert bucket.take(3, 0) == 0

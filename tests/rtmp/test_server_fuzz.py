@@ -6,31 +6,48 @@ from collections.abc import Callable
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rtmp_dialogue import Client
+from rtmp_dialogue import HANDSHAKE, Client, failure
 
 from rtmpd.rtmp.amf import AmfValue, encode_values
 from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.events import SessionClosed, SessionFailed
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import _COMMANDS
 
 
 def judge(client: Client) -> None:
-    """The session is still consistent: it can be ended, and its replies are whole messages."""
+    """The session is still consistent: its replies are whole messages; once over it says no more."""
     client.grant_everything()
     client.hear()
     client.wait(200)
     client.grant_everything()
+    client.hear()
+    over = client.session.closing
     client.session.receive_eof()
-    assert client.session.closing
+    last = client.session.events_received()
+    # It ends once, in order.
+    assert last == ([] if over else [SessionClosed()])
+    assert client.session.partial_bytes == 0
+    assert client.session.next_deadline() is None
+    client.write(HANDSHAKE)
+    client.wait(1000)
+    assert client.session.events_received() == []
+    assert client.session.data_to_send() == []
 
 
 @given(st.lists(st.binary(max_size=200), max_size=10))
 def test_any_bytes_instead_of_a_handshake(pieces: list[bytes]) -> None:
     client = Client(handshake=False)
-    for piece in pieces:
-        client.session.receive_data(piece, client.now)
-    client.session.receive_eof()
-    assert client.session.closing
+    events = [event for piece in pieces for event in client.write(piece)]
+    said = b"".join(pieces)
+    if said and said[0] != HANDSHAKE[0]:
+        assert failure(events)
+        assert client.session.data_to_send() == []
+    elif len(said) < 1537:
+        assert events == []
+        client.session.receive_eof()
+        (end,) = client.session.events_received()
+        assert isinstance(end, SessionFailed if said else SessionClosed)
 
 
 STATES: dict[str, Callable[[], Client]] = {

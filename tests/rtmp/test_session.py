@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +27,7 @@ from rtmpd.rtmp.events import (
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message, PingRequest, SetBufferLength
 from rtmpd.rtmp.quirks import Quirk
+from rtmpd.rtmp.server import ServerSession
 
 WINDOW = 2_500_000
 KIB = 1024
@@ -313,17 +318,112 @@ def test_an_answer_without_a_request_is_our_mistake() -> None:
         Client().session._answered(0)
 
 
-def test_a_late_answer_to_a_session_that_failed_meanwhile_changes_nothing() -> None:
-    client = Client().connected()
-    client.say(command("publish", 3, "cam", "live", on=1), audio())
-    client.session.fail(ProtocolError("test", "it failed"))
-    (failed,) = client.session.events_received()
-    assert isinstance(failed, SessionFailed)
-    client.session.accept_publish(1, client.now)
+LATE: dict[str, tuple[Message, Callable[[ServerSession, float], None]]] = {
+    "accept connect": (connect(), lambda session, now: session.accept_connect(now)),
+    "reject connect": (connect(), lambda session, now: session.reject_connect("code", "no", now)),
+    "accept publish": (
+        command("publish", 3, "cam", on=1),
+        lambda session, now: session.accept_publish(1, now),
+    ),
+    "reject publish": (
+        command("publish", 3, "cam", on=1),
+        lambda session, now: session.reject_publish(1, "code", "no", now),
+    ),
+    "accept play": (command("play", 3, "cam", on=1), lambda session, now: session.accept_play(1, now)),
+    "reject play": (
+        command("play", 3, "cam", on=1),
+        lambda session, now: session.reject_play(1, "code", "no", now),
+    ),
+}
+
+
+@pytest.mark.parametrize("answer", LATE)
+@pytest.mark.parametrize("end", ["failed", "left", "closed"])
+def test_a_late_answer_to_a_session_that_is_over_changes_nothing(end: str, answer: str) -> None:
+    request, give = LATE[answer]
+    client = Client() if "connect" in answer else Client().connected()
+    client.say(request, audio())
+    match end:
+        case "failed":
+            client.session.fail(ProtocolError("test", "it failed"))
+        case "left":
+            client.session.receive_eof()
+        case _:
+            client.session.close()
+    client.session.events_received()
+    give(client.session, client.now)
     assert client.session.events_received() == []
-    assert client.hear() == []
+    assert client.session.data_to_send() == []
     assert client.session.closing
+    assert client.session.partial_bytes == 0
     assert client.say(audio()) == []
+
+
+# Whoever takes the media ends the session
+
+
+@pytest.mark.parametrize("piece", [1, 10**6], ids=["byte by byte", "whole"])
+@pytest.mark.parametrize("wrapped", [False, True], ids=["messages", "an aggregate"])
+@pytest.mark.parametrize("end", ["end_publish", "fail", "close"])
+def test_a_receiver_that_ends_the_session_gets_nothing_more(end: str, wrapped: bool, piece: int) -> None:
+    client = Client().connected()
+    client.call("publish", 3, "cam", on=1)
+    got: list[int] = []
+
+    def receive(message: Message, _now: float) -> None:
+        got.append(message.timestamp)
+        match end:
+            case "end_publish":
+                client.session.end_publish(1, "NetStream.Publish.Failed", "Enough.")
+            case "fail":
+                client.session.fail(ProtocolError("test", "it failed"))
+            case _:
+                client.session.close()
+
+    client.session.accept_publish(1, client.now, receive)
+    client.hear()
+    said = [audio(timestamp=time) for time in range(5)]
+    data = client.encode(aggregate(*said)) if wrapped else client.encode(*said)
+    data += client.encode(command("createStream", 9), Message(99, 0, 0, b"x"))
+    for start in range(0, len(data), piece):
+        client.write(data[start : start + piece])
+    assert got == [0]
+    assert client.hear() == (["1: onStatus 0 error NetStream.Publish.Failed"] if end == "end_publish" else [])
+
+
+def test_a_session_that_is_over_holds_nobody() -> None:
+    class Receiver:
+        def take(self, _message: Message, _now: float) -> None:
+            pass
+
+    client = Client().connected()
+    client.call("publish", 3, "cam", on=1)
+    receiver = Receiver()
+    client.session.accept_publish(1, client.now, receiver.take)
+    gone = weakref.ref(receiver)
+    gc.disable()
+    try:
+        client.session.close()
+        del receiver
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_no_ping_comes_in_the_midst_of_a_handshake() -> None:
+    client = Client(handshake=False, limits=Limits(ping_interval=1, handshake_timeout=10))
+    client.write(HANDSHAKE[:100])
+    assert client.wait(9) == []
+    assert client.session.data_to_send() == []
+
+
+def test_time_goes_on_while_a_request_waits() -> None:
+    client = Client().connected()
+    client.say(command("publish", 3, "cam", on=1), audio())
+    times: list[float] = []
+    client.wait(7)
+    client.session.accept_publish(1, client.now, lambda _message, now: times.append(now))
+    assert times == [client.now]
 
 
 # Ends

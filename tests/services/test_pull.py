@@ -295,7 +295,7 @@ async def test_the_origin_hears_who_waits_for_the_stream() -> None:
         watching(a),
     ):
         await eventually(lambda: seen)
-    assert seen == [["a", "b"]]
+    assert seen == [("a", "b")]
 
 
 async def test_other_apps_are_not_pulled() -> None:

@@ -387,7 +387,7 @@ async def test_the_connect_says_what_it_comes_through() -> None:
         b.push.add(KEY, f"{remote.url}/cam")
         async with publishing(a):
             await eventually(b.push_is("live"))
-    assert seen == [["a", "b"]]
+    assert seen == [("a", "b")]
 
 
 # -- mistakes of ours

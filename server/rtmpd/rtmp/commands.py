@@ -79,7 +79,7 @@ class ConnectParams:
     """Bits of ``VideoFunction``: which special handling of video the client knows."""
     connect_object: Mapping[str, AmfValue] = field(default_factory=dict, repr=False)
     """The command object as it came, for whoever needs a property not named here; from the wire it is
-    read-only, also inside."""
+    read-only, also inside, where arrays are tuples."""
     args: tuple[AmfValue, ...] = field(default=(), repr=False)
     """Optional user arguments after the command object."""
 

@@ -66,7 +66,7 @@ def via_of(properties: Mapping[str, AmfValue]) -> Via:
     Who names servers and no depth, as older relays do, is taken to be the only one.
     """
     given = properties.get(VIA)
-    names = given if isinstance(given, list) else []
+    names = given if isinstance(given, (list, tuple)) else []
     servers = [name for name in names if isinstance(name, str) and 0 < len(name) <= _MAX_NAME]
     hops = properties.get(HOPS)
     if not isinstance(hops, int | float) or isinstance(hops, bool) or not hops >= 1:
