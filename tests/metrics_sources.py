@@ -7,7 +7,7 @@ from typing import Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from rtmpd.engine.health import Health
+from rtmpd.engine.health import Health, HealthKind
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
 from rtmpd.net.relay import RelayState, RelayStatus
@@ -92,6 +92,7 @@ def busy_server() -> FakeServer:
     ingest.keyframe_interval_ms = ingest.keyframe_interval_max_ms = 2000
     ingest.drops["slow_video"] = 3
     ingest.sample(server.now + 1.0)
+    stream.health.raise_warning(HealthKind.AUDIO_SILENT, server.now)
     server.relays = [fake_relay("push"), fake_relay("pull")]
     return server
 

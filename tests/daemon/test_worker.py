@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.error
 
 import pytest
 from client_kit import AVC_HEADER, keyframe
@@ -122,6 +123,8 @@ async def test_the_end_says_whom_it_waits_for_and_a_second_signal_is_the_end_at_
             server.log.wait_for({"event": "stopping", "publishers": 1, "players": 1})
             line = server.log.wait_for({"event": "waiting; once more ends at once", "players": 1})
             assert line["up_to"] == 299.0
+            with pytest.raises(urllib.error.HTTPError, match="503"):
+                server.get("/readyz")
             server.send_signal(signal.SIGINT)
             assert server.wait() == 0
             assert server.log.find({"event": "connections cut off"})

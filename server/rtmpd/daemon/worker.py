@@ -6,20 +6,18 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import secrets
 import socket
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import uvloop
 
 from rtmpd import __version__
 from rtmpd.daemon.banner import banner
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.memory_group import MemoryGroup, machine_memory
+from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
 from rtmpd.daemon.stop_signals import StopSignals
 from rtmpd.engine.flusher import Flusher
@@ -31,7 +29,7 @@ from rtmpd.net.clock import LoopClock
 from rtmpd.net.lag import LagMeter
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.relay import RelayDialer, RelayStatus
-from rtmpd.net.server import ConnectionLimits, RtmpServer
+from rtmpd.net.server import RtmpServer
 from rtmpd.net.sweeper import Sweeper
 from rtmpd.net.tasks import TaskSet
 from rtmpd.services.auth import OpenPolicy
@@ -49,8 +47,6 @@ _SAMPLE_INTERVAL = 1.0
 # coarse for what a flush to a few players costs.
 _clock = LoopClock(time.monotonic)
 _GC_THRESHOLDS = (20_000, 20, 50)
-_RESERVED_FILES = 64
-"""Of the limit of open files, what connections leave to admin port, relays and log."""
 _PATIENCE = 1.0
 """Seconds of an orderly end after which somebody may wonder what is waited for."""
 _STOP_MARGIN = 5.0
@@ -63,28 +59,26 @@ def run(config: Config) -> int:
 
     Raises ConfigError when an address cannot be listened on.
     """
-    files = _raise_file_limit()
+    machine = Machine.survey()
     inherited = listen_fds(os.environ, os.getpid())
     sockets = inherited or [open_listener(address) for address in config.rtmp.addresses()]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Worker(config, runner.get_loop(), files).serve(sockets))
+        runner.run(Worker(config, runner.get_loop(), machine).serve(sockets))
     return 0
 
 
 class Worker:
     """One process's server, from its first listener to its last connection."""
 
-    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, max_files: int) -> None:
-        """``max_files``: how many this process may have open."""
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, machine: Machine) -> None:
         self._config = config
+        self._machine = machine
         self._stats = ServerStats()
         self._loop_lag = Histogram(_LAG_BOUNDS)
         merge_window = config.stream.merge_window_ms / 1000
         flusher = Flusher(loop.call_soon, loop.call_later, _clock, time.thread_time, merge_window)
-        group = MemoryGroup.find()
-        available = machine_memory() if group is None else min(machine_memory(), group.limit)
-        ceiling = config.memory.ceiling(available)
-        logger.info("memory", extra={"fields": {"media_bytes": ceiling, "available_bytes": available}})
+        ceiling = config.memory.ceiling(machine.memory)
+        logger.info("memory", extra={"fields": {"media_bytes": ceiling, "available_bytes": machine.memory}})
         self._registry = Registry(flusher, self._stats, config.to_engine_limits(ceiling))
         instance_id = secrets.token_hex(8)
         dialer = RelayDialer(instance_id, ca_file=config.relay.ca_file or None)
@@ -99,7 +93,19 @@ class Worker:
         )
         self._registry.observe(self._pushes)
         self._registry.observe(self._pulls)
-        context = ServerContext(
+        self._server = RtmpServer(
+            self._context(Sweeper(loop.call_later, merge_window), instance_id),
+            machine.fit(config.rtmp.limits.to_connection_limits()),
+            machine.max_descriptor,
+        )
+        self._unready_reason: str | None = "starting"
+        self._admins = self._build_admins(ceiling)
+        self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
+        self._tasks = TaskSet()
+
+    def _context(self, sweeper: Sweeper, instance_id: str) -> ServerContext:
+        config = self._config
+        return ServerContext(
             registry=self._registry,
             authorizer=OpenPolicy(),
             stats=self._stats,
@@ -108,37 +114,31 @@ class Worker:
             limits=config.rtmp.limits.to_limits(),
             settings=config.rtmp.to_settings(),
             play_options=config.to_play_options(),
-            sweeper=Sweeper(loop.call_later, merge_window),
+            sweeper=sweeper,
             apps=config.app_names(),
             wait_timeout=config.player.wait_timeout,
             instance_id=instance_id,
         )
-        self._server = RtmpServer(
-            context,
-            _fit_files(config.rtmp.limits.to_connection_limits(), max_files - _RESERVED_FILES),
-            # Half of the reserve is for what is open already.
-            max_files - _RESERVED_FILES // 2,
-        )
+
+    def _build_admins(self, ceiling: int) -> list[tuple[Address, AdminServer]]:
+        config = self._config
         sources = Sources(
             stats=self._stats,
             streams=self._registry.streams,
             loop_lag=self._loop_lag,
             memory_held=lambda: self._registry.budget.used,
             memory_limit=ceiling,
-            memory_group=group,
+            memory_group=self._machine.group,
             clock=_clock,
             relays=self._relay_statuses,
         )
         page = SharedPage(MetricsPage(sources, config.metrics.max_streams), config.metrics.max_age, _clock)
         limits = config.admin.to_limits()
         api = RelayApi(self._pushes, self._relay_statuses, config.app_names())
-        self._admins = [
+        return [
             (address, AdminServer(page, self._unready, api, limits, local=address.is_loopback))
             for address in config.admin.addresses()
         ]
-        self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
-        self._unready_reason: str | None = "starting"
-        self._tasks = TaskSet()
 
     async def serve(self, sockets: Sequence[socket.socket]) -> None:
         """Serve on listening sockets until a signal asks to stop."""
@@ -250,24 +250,3 @@ async def _listen_admin(server: AdminServer, address: Address) -> Address:
         return Address(*await server.start(address.host, address.port))
     except OSError as error:
         raise ConfigError([f"admin.listen: cannot listen on {address}: {error.strerror or error}"]) from error
-
-
-def _raise_file_limit() -> int:
-    """Every connection is a file: take as many as the system lets this process have, and say how many."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
-
-
-def _fit_files(limits: ConnectionLimits, files: int) -> ConnectionLimits:
-    """``limits`` with no more connections than there are ``files`` for.
-
-    At the kernel's limit connections are reset without a word or a count, those to the admin port too.
-    """
-    fitting = max(files, 1)
-    if limits.max_connections <= fitting:
-        return limits
-    fields = {"max_connections": fitting, "configured": limits.max_connections}
-    logger.warning("too few files for rtmp.limits.max_connections", extra={"fields": fields})
-    return replace(limits, max_connections=fitting)
