@@ -79,6 +79,21 @@ def test_a_socket_that_is_handed_over_is_served_instead_of_the_configured_addres
             assert_clean_exit(server)
 
 
+def test_streams_that_are_always_fetched_are_fetched_from_the_start():
+    with socket.create_server(("127.0.0.1", 0)) as origin:
+        origin.settimeout(TIMEOUT)
+        port = origin.getsockname()[1]
+        settings = [
+            f'apps.live.pull.from=["rtmp://127.0.0.1:{port}/live/cam"]',
+            "apps.live.pull.on_demand=false",
+            'apps.live.pull.names=["cam"]',
+        ]
+        with rtmpd(*settings) as server:
+            connection, _ = origin.accept()
+            connection.close()
+            assert_clean_exit(server)
+
+
 # -- signals
 
 

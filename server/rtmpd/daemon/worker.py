@@ -164,8 +164,9 @@ class Worker:
             gc.set_threshold(*_GC_THRESHOLDS)
             await signals.asked.wait()
         finally:
-            lag.stop()
             await self._stop(signals.insisted)
+            # Not before: it reads the clock, which stands still when nobody does.
+            lag.stop()
 
     async def _start(self, sockets: Sequence[socket.socket]) -> None:
         admin = [await _listen_admin(server, address) for address, server in self._admins]
