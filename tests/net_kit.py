@@ -257,15 +257,25 @@ class House:
         return sum(self.stats.connections.values())
 
 
+async def _sample(house: House, interval: float) -> None:
+    while True:
+        await asyncio.sleep(interval)
+        house.registry.sample(house.context.clock())
+
+
 @asynccontextmanager
 async def serve(
     *,
     connections: ConnectionLimits | None = None,
     engine: EngineLimits | None = None,
     send_buffer: int = 0,
+    sample_every: float = 0.0,
     **settings: object,
 ) -> AsyncIterator[House]:
-    """Run a server; ``settings`` are fields of its ServerContext. It must leave nothing behind."""
+    """Run a server; ``settings`` are fields of its ServerContext. It must leave nothing behind.
+
+    ``sample_every``: seconds from one ``Registry.sample`` to the next, 0 is never.
+    """
     loop = asyncio.get_running_loop()
     before = asyncio.all_tasks()
     stats = ServerStats()
@@ -288,9 +298,12 @@ async def serve(
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     address = await server.listen(sock)
     house = House(context, server, sock, address.port)
+    sampling = loop.create_task(_sample(house, sample_every)) if sample_every else None
     try:
         yield house
     finally:
+        if sampling is not None:
+            sampling.cancel()
         for client in house.clients:
             await client.close()
         await server.close(PATIENCE)

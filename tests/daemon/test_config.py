@@ -96,6 +96,8 @@ def test_conversions_pass_every_value_on():
             "player.max_players=2",
             "player.max_players_per_stream=3",
             "stream.max_waiting_names=4",
+            "rtmp.limits.first_media_timeout=7s",
+            "rtmp.limits.idle_publisher_timeout=8s",
             "memory.max_bytes=32MiB",
             "stream.headers.max_header_bytes=2000",
             "stream.headers.max_tracks=9",
@@ -110,7 +112,7 @@ def test_conversions_pass_every_value_on():
     gop = GopLimits(max_bytes=70000, audio_ms=8)
     ceiling = config.memory.ceiling(2**40)
     assert config.to_engine_limits(ceiling) == EngineLimits(
-        1, 2, 3, 4, 10, 32 * 2**20, HeaderLimits(2000, 9, 3000, 5, 12.0), gop
+        1, 2, 3, 4, 10, 7.0, 8.0, 32 * 2**20, HeaderLimits(2000, 9, 3000, 5, 12.0), gop
     )
 
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from net_kit import HEADERS, eventually, serve
 
+from rtmpd.engine.registry import EngineLimits
 from rtmpd.net.clock import LONGEST_STEP, LoopClock
 from rtmpd.rtmp.limits import Limits
 
@@ -49,8 +50,9 @@ def test_it_never_goes_backwards(steps: list[float]) -> None:
 
 async def test_nobody_is_silent_while_the_server_is_stopped() -> None:
     hands = Hands()
-    limits = Limits(idle_publisher_timeout=2.0, first_media_timeout=2.0, ping_interval=2.0, ping_timeout=2.0)
-    async with serve(clock=LoopClock(hands), limits=limits) as house:
+    engine = EngineLimits(first_media_timeout=2.0, idle_publisher_timeout=2.0)
+    limits = Limits(ping_interval=2.0, ping_timeout=2.0)
+    async with serve(clock=LoopClock(hands), limits=limits, engine=engine, sample_every=0.05) as house:
         encoder = await (await house.client()).publish()
         encoder.send(*HEADERS)
         await (await house.client()).play()

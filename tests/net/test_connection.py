@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 import pytest
 from engine_kit import AAC_HEADER, AVC_HEADER, keyframe, sound
@@ -13,6 +14,7 @@ from rtmp_dialogue import HANDSHAKE, command, connect
 
 import rtmpd.net.connection as connection_module
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason
 from rtmpd.net.access import AccessRequest, Grant
 from rtmpd.rtmp.chunks import ChunkReader
@@ -234,9 +236,6 @@ async def until_play(client: Client) -> None:
         (until_half_a_handshake, {"handshake_timeout": 0.1}, "handshake_timeout"),
         (until_connect, {"handshake_timeout": 0.1}, "connect_timeout"),
         (until_request, {"request_timeout": 0.1}, "request_timeout"),
-        (until_publish, {"first_media_timeout": 0.1}, "first_media_timeout"),
-        (until_metadata, {"first_media_timeout": 0.1}, "first_media_timeout"),
-        (until_media, {"first_media_timeout": 0.1, "idle_publisher_timeout": 0.1}, "publisher_idle"),
         (until_half_a_message, {"partial_message_timeout": 0.1}, "partial_message_timeout"),
         (until_play, {"ping_interval": 0.05, "ping_timeout": 0.05}, "idle"),
     ],
@@ -252,6 +251,32 @@ async def test_a_deadline(reach, limits: dict[str, float], reason: str) -> None:
         await eventually(lambda: house.open_connections == 0)
 
 
+@pytest.mark.parametrize(
+    ("reach", "limits", "reason"),
+    [
+        (until_publish, {"first_media_timeout": 0.1}, "first_media_timeout"),
+        (until_metadata, {"first_media_timeout": 0.1}, "first_media_timeout"),
+        (until_media, {"idle_publisher_timeout": 0.1}, "publisher_idle"),
+    ],
+)
+async def test_a_publisher_without_media_loses_its_name_whatever_else_it_says(
+    reach, limits: dict[str, float], reason: str
+) -> None:
+    async with serve(engine=EngineLimits(**limits), sample_every=0.02) as house:
+        client = await house.dial()
+        await reach(client)
+        with suppress(ConnectionError):
+            for number in range(100):
+                client.call("getStreamLength", number + 10, "cam")
+                await asyncio.sleep(0.02)
+                if not house.stats.publishers:
+                    break
+        assert house.stats.sessions_failed == {reason: 1}
+        assert house.stats.publishes_ended == {CloseReason.IDLE: 1}
+        await client.closed()
+        await (await house.client()).publish()
+
+
 async def test_who_answers_pings_stays() -> None:
     async with serve(limits=Limits(ping_interval=0.02, ping_timeout=0.5)) as house:
         player = await (await house.client()).play()
@@ -265,9 +290,7 @@ async def test_who_answers_pings_stays() -> None:
 
 
 async def test_an_encoder_with_too_many_messages_is_read_later_and_loses_nothing() -> None:
-    limits = Limits(
-        max_messages=400, max_messages_burst=50, first_media_timeout=0.1, idle_publisher_timeout=0.1
-    )
+    limits = Limits(max_messages=400, max_messages_burst=50)
     async with serve(limits=limits) as house:
         player = await (await house.client()).play()
         encoder = await (await house.client()).publish()
@@ -337,9 +360,11 @@ async def test_who_does_not_read_our_answers_is_not_read() -> None:
 async def test_who_never_reads_our_answers_is_cut() -> None:
     limits = Limits(
         max_control_messages=10**9, max_command_cost=10**9, max_messages=10**9, max_messages_burst=10**9,
-        first_media_timeout=0.1, idle_publisher_timeout=0.1,
     )  # fmt: skip
-    async with serve(limits=limits, high_water_bytes=64 * 1024, send_buffer=4096) as house:
+    engine = EngineLimits(idle_publisher_timeout=0.1)
+    async with serve(
+        limits=limits, engine=engine, sample_every=0.02, high_water_bytes=64 * 1024, send_buffer=4096
+    ) as house:
         client = await (await house.client(receive_buffer=4096)).publish()
         flood = client.encode(command("getStreamLength", 9, "cam"))
         client.send((0, AAC_HEADER))

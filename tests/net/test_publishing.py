@@ -16,7 +16,6 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
 from rtmpd.net.access import AccessRequest, Action, Grant
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.limits import Limits
 
 START = "1: onStatus 0 status NetStream.Publish.Start"
 
@@ -86,7 +85,7 @@ async def test_the_refusal_is_in_words_for_the_person_at_the_encoder(
         second = await house.client()
         ask(second)
         await second.rest()
-    (record,) = caplog.records
+    (record,) = [record for record in caplog.records if record.message == "publish refused"]
     number = record.fields.pop("connection")
     assert number > 0
     assert (record.message, record.fields) == (
@@ -366,7 +365,8 @@ async def test_one_connection_publishes_again_and_again() -> None:
 
 async def test_a_publish_that_ended_in_time_has_no_deadline_left() -> None:
     limits_of_media = 0.3
-    async with serve(limits=Limits(first_media_timeout=limits_of_media)) as house:
+    limits = EngineLimits(first_media_timeout=limits_of_media)
+    async with serve(engine=limits, sample_every=0.02) as house:
         encoder = await (await house.client()).publish()
         encoder.call("closeStream", 0, on=1)
         await eventually(lambda: house.stats.publishers == 0)
@@ -374,6 +374,20 @@ async def test_a_publish_that_ended_in_time_has_no_deadline_left() -> None:
         await eventually(lambda: asyncio.get_running_loop().time() > ended + limits_of_media)
         assert house.stats.sessions_failed == {}
         await encoder.publish("other", on=2)
+
+
+async def test_a_publish_that_nobody_ever_saw_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    async with serve() as house:
+        for name in ("empty", "cam"):
+            encoder = await (await house.client()).publish(name)
+            if name == "cam":
+                encoder.send(*HEADERS)
+                await eventually(lambda: house.stream().stats.audio_messages_in)
+            encoder.call("closeStream", 0, on=1)
+        await eventually(lambda: house.stats.publishers == 0)
+        assert house.stats.publishes_without_media == 1
+    (record,) = [record for record in caplog.records if record.message == "published without media"]
+    assert (record.fields["app"], record.fields["stream"]) == ("live", "empty")
 
 
 async def test_the_reason_of_the_end_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -790,7 +790,7 @@ async def test_a_deadline_waits_for_what_waits_for_its_round() -> None:
         # And does strike who is silent.
         jump = 2000.0
         await eventually(lambda: house.stats.publishers == 0)
-        assert house.stats.sessions_failed == {"publisher_idle": ENOUGH}
+        assert house.stats.sessions_failed == {"idle": ENOUGH}
 
 
 async def test_tls_is_left_to_its_transport(reads: Reads) -> None:

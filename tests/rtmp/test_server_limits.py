@@ -68,31 +68,6 @@ def test_somebody_connected_has_to_publish_or_play() -> None:
     assert failed_after(client, client.wait(60), began) == ("request_timeout", 20)
 
 
-def test_a_silent_publisher_is_gone() -> None:
-    client = Client().publishing()
-    client.wait(15)
-    client.say(audio())
-    spoke = client.now
-    assert client.wait(9.9) == []
-    assert failed_after(client, client.wait(60), spoke) == ("publisher_idle", 10)
-
-
-def test_a_publisher_has_more_time_for_its_first_frame() -> None:
-    client = Client().publishing()
-    began = client.now
-    assert failed_after(client, client.wait(60), began) == ("publisher_idle", 20)
-
-
-def test_a_publisher_lives_by_any_byte() -> None:
-    client = Client().publishing()
-    data = client.encode(video(bytes(50)))
-    for _ in range(10):
-        client.write(data[:1])
-        assert client.wait(9) == []
-        client.write(data[1:])
-        assert client.wait(9) == []
-
-
 @pytest.mark.parametrize("state", ["publishing", "playing"])
 def test_somebody_whose_last_stream_has_ended_has_to_ask_for_another(state: str) -> None:
     client = Client().publishing() if state == "publishing" else Client().playing()

@@ -94,10 +94,11 @@ class LimitsConfig(Section):
     """From accept to a complete connect command; the handshake has no other deadline."""
     request_timeout: Timeout = _LIMITS.request_timeout
     """From connect to the first publish or play."""
-    first_media_timeout: Timeout = _LIMITS.first_media_timeout
+    first_media_timeout: Timeout = _ENGINE.first_media_timeout
     """From the permission to publish to the first audio or video."""
-    idle_publisher_timeout: Timeout = _LIMITS.idle_publisher_timeout
-    """Longest silence of a publisher; then it is closed and its name is free again."""
+    idle_publisher_timeout: Timeout = _ENGINE.idle_publisher_timeout
+    """Longest time without audio and video of a publisher, once there was some; then it is closed and its
+    name is free again."""
     partial_message_timeout: Timeout = _LIMITS.partial_message_timeout
     """From the first byte of a message to its last."""
     ping_interval: Seconds = _LIMITS.ping_interval
@@ -460,6 +461,8 @@ class Config(Section):
             max_players_per_stream=self.player.max_players_per_stream,
             max_waiting_names=self.stream.max_waiting_names,
             max_track_choices=self.stream.max_track_choices,
+            first_media_timeout=self.rtmp.limits.first_media_timeout,
+            idle_publisher_timeout=self.rtmp.limits.idle_publisher_timeout,
             memory_bytes=memory_bytes,
             headers=self.stream.headers.to_limits(),
             gop=self.stream.gop.to_limits(),

@@ -180,6 +180,18 @@ class Publication:
         else:
             stream.push(packet)
 
+    def silent_for(self, now: float) -> float:
+        """Seconds since its last audio or video, or since it began if there was none."""
+        last = self.stream.stats.last_media_at
+        return now - (self.started_at if last is None else last)
+
+    def expire(self, reason: CloseReason) -> None:
+        """Close it from the engine's side: its publisher is told."""
+        publisher = self.publisher
+        if publisher is not None:
+            publisher.close(reason)
+            self.close(reason)
+
     def close(self, reason: CloseReason) -> None:
         """End the publication: what is pending goes out, subscribers hear ``stream_ended``. Idempotent."""
         if not self.closed:

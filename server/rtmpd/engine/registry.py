@@ -15,7 +15,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.publication import Publication, Publisher
-from rtmpd.engine.sink import PlayOptions, Sink
+from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream
 from rtmpd.engine.subscriber import Subscription
@@ -38,6 +38,10 @@ class EngineLimits:
     """Names that players wait for and nobody publishes."""
     max_track_choices: int = 8
     """Choices of tracks that the players of one stream make together, beside the default one."""
+    first_media_timeout: float = 20.0
+    """Seconds from the beginning of a publication to its first audio or video."""
+    idle_publisher_timeout: float = 10.0
+    """Seconds without audio and video after which a publication ends, once there was some."""
     memory_bytes: int = 1024 * 1024 * 1024
     """Media held: GOP caches, headers, backlogs of congested players."""
     headers: HeaderLimits = field(default_factory=HeaderLimits)
@@ -130,13 +134,24 @@ class Registry:
         return self._stream(key).attach(sink, outlet, options, now)
 
     def sample(self, now: float) -> None:
-        """Derive rates and enforce the deadlines of slow players; call it about once a second."""
+        """Derive rates, enforce deadlines of publishers and slow players; call it about once a second."""
         for stream in list(self._streams.values()):
             try:
                 stream.sample(now)
+                self._expect_media(stream, now)
             except Exception:  # It costs this stream its figures, and nobody else anything.
                 _logger.exception("sampling of %s failed", stream.key)
         self.outlets.sample(now)
+
+    def _expect_media(self, stream: Stream, now: float) -> None:
+        """End a publication that sends nothing: pings alone do not keep a name."""
+        publication = stream.publication
+        if publication is not None:
+            limits = self.limits
+            begun = stream.stats.last_media_at is not None
+            patience = limits.idle_publisher_timeout if begun else limits.first_media_timeout
+            if publication.silent_for(now) >= patience:
+                publication.expire(CloseReason.IDLE)
 
     def _stream(self, key: StreamKey) -> Stream:
         stream = self._streams.get(key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 from rtmpd.engine.key import StreamKey
@@ -42,8 +41,6 @@ class Publisher:
         check_publish(via, context.instance_id)
         self._publication = context.registry.claim(key, self, self._since, via)
         self.receive = self._publication.receive
-        timeout = context.limits.first_media_timeout
-        self._media_timer = asyncio.get_running_loop().call_later(timeout, self._expect_media, timeout)
         logger.info("publish started", extra={"fields": self._fields()})
 
     @property
@@ -53,6 +50,9 @@ class Publisher:
 
     def close(self, reason: CloseReason) -> None:
         """The engine has ended the publication: tell the encoder, which only a closed connection stops."""
+        if reason is CloseReason.IDLE:
+            self._fail_silent()
+            return
         text = f"The server ended this stream: {reason}."
         self._peer.session.end_publish(self._stream_id, StatusCode.PUBLISH_FAILED, text)
         self._peer.end(reason)
@@ -62,7 +62,6 @@ class Publisher:
 
         ``detail`` is for the log.
         """
-        self._media_timer.cancel()
         self._publication.close(reason)
         stats = self._publication.stream.stats
         fields = self._fields() | {
@@ -71,15 +70,20 @@ class Publisher:
             "codecs": codecs(stats),
             "reason": detail or reason,
         }
+        if stats.last_media_at is None:
+            # Never seen by anybody, and the person at the encoder may think it was.
+            logger.warning("published without media", extra={"fields": self._fields()})
         logger.info("publish ended", extra={"fields": fields})
         # Each has us, and we it: nobody would be free before the cyclic collector comes by.
         del self.receive, self._publication, self._peer
 
-    def _expect_media(self, timeout: float) -> None:
+    def _fail_silent(self) -> None:
         if self._publication.stream.stats.last_media_at is None:
-            text = f"published, then sent no media for {timeout:g} s"
-            self._peer.session.fail(DeadlineExceeded("first_media_timeout", text))
-            self._peer.advance()
+            error = DeadlineExceeded("first_media_timeout", "published, then sent no audio and no video")
+        else:
+            error = DeadlineExceeded("publisher_idle", "the publisher sends neither audio nor video any more")
+        self._peer.session.fail(error)
+        self._peer.advance()
 
     def _fields(self) -> dict[str, object]:
         key = self._publication.stream.key

@@ -13,10 +13,6 @@ class Limits:
     """From accept to a complete connect command: handshake and connect share one deadline."""
     request_timeout: float = 20.0
     """From connect to the first publish or play."""
-    first_media_timeout: float = 20.0
-    """From Publish.Start to the first media message."""
-    idle_publisher_timeout: float = 10.0
-    """Longest silence (no byte received) of a publisher."""
     partial_message_timeout: float = 20.0
     """From the first byte of a message to its last."""
     ping_interval: float = 60.0
@@ -75,8 +71,6 @@ class Limits:
         return min(
             self.handshake_timeout,
             self.request_timeout,
-            self.first_media_timeout,
-            self.idle_publisher_timeout,
             self.partial_message_timeout,
             self.ping_interval or self.ping_timeout,
             self.ping_timeout,

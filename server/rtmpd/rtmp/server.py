@@ -6,8 +6,8 @@ is processed until ``accept_*`` or ``reject_*`` answers it. So every check comes
 turned away later. A call with transaction id 0 gets no reply (section 7.1.1).
 
 Reasons of ``SessionFailed`` made here: ``command_before_connect``, ``connect_twice``, ``too_many_calls``,
-``publish_twice``, ``play_on_publish``, ``query_too_long``, ``publisher_idle``, ``request_timeout``,
-``connect_timeout``, ``handshake_timeout``.
+``publish_twice``, ``play_on_publish``, ``query_too_long``, ``request_timeout``, ``connect_timeout``,
+``handshake_timeout``.
 """
 
 from __future__ import annotations
@@ -516,11 +516,6 @@ class ServerSession(Session):
             deadlines.append((self._accepted_at + limits.request_timeout, "request_timeout"))
         elif all(stream.use is Use.IDLE for stream in self._streams):
             deadlines.append((self._idle_since + limits.request_timeout, "request_timeout"))
-        if self._media_streams:
-            # An encoder may take longer to its first frame than between two of them.
-            first = self._accepted_at + limits.first_media_timeout
-            silent = self._last_received + limits.idle_publisher_timeout
-            deadlines.append((max(first, silent), "publisher_idle"))
         return deadlines
 
     def _missed(self, reason: str) -> ProtocolError:
@@ -533,9 +528,6 @@ class ServerSession(Session):
             case "request_timeout":
                 text = f"neither publish nor play within {limits.request_timeout:g} s of connect"
                 return DeadlineExceeded(reason, text)
-            case "publisher_idle":
-                silence = limits.idle_publisher_timeout
-                return DeadlineExceeded(reason, f"the publisher sent nothing for {silence:g} s")
             case _:
                 return super()._missed(reason)
 
