@@ -78,12 +78,17 @@ class Histogram:
 
 
 class Rate:
-    """Per-second rate of a growing total, smoothed exponentially over 1 s and 10 s."""
+    """Per-second rate of a growing total, smoothed exponentially over 1 s and 10 s.
 
-    __slots__ = ("_total", "over_1s", "over_10s")
+    In the beginning it is the average so far: the seconds before there was anything do not count.
+    """
+
+    __slots__ = ("_total", "_weight_1s", "_weight_10s", "over_1s", "over_10s")
 
     def __init__(self) -> None:
         self._total = 0
+        self._weight_1s = 0.0
+        self._weight_10s = 0.0
         self.over_1s = 0.0
         self.over_10s = 0.0
 
@@ -91,8 +96,11 @@ class Rate:
         """Take in the total ``elapsed`` seconds (> 0) after the sample before."""
         rate = (total - self._total) / elapsed
         self._total = total
-        self.over_1s += (rate - self.over_1s) * (1.0 - exp(-elapsed))
-        self.over_10s += (rate - self.over_10s) * (1.0 - exp(-elapsed / 10.0))
+        gain_1s, gain_10s = 1.0 - exp(-elapsed), 1.0 - exp(-elapsed / 10.0)
+        self._weight_1s += (1.0 - self._weight_1s) * gain_1s
+        self._weight_10s += (1.0 - self._weight_10s) * gain_10s
+        self.over_1s += (rate - self.over_1s) * gain_1s / self._weight_1s
+        self.over_10s += (rate - self.over_10s) * gain_10s / self._weight_10s
 
     def stop(self) -> None:
         """Nothing flows any more."""
