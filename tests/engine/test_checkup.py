@@ -316,3 +316,40 @@ def test_a_warning_has_held_since_it_was_raised_first() -> None:
     health.clear(HealthKind.NO_MEDIA)
     health.clear(HealthKind.NO_MEDIA)
     assert health.active == {}
+
+
+# What is withheld, looked at closely
+
+
+def test_old_sounds_in_the_cache_are_withheld_too(house: House) -> None:
+    running = Show(house)
+    running.say(BOTH, AAC_HEADER, AVC_HEADER, keyframe("K1"))
+    running.run(4, lambda step: [inter(), sound()])
+    running.run(7, lambda step: [inter()])
+    words = house.play()[0].take().split()
+    assert words[:3] == ["meta@0", "AVC@0", "K1@0"]
+    assert not [word for word in words if word.startswith("a@")]
+
+
+def test_who_could_not_be_told_then_is_told_later(house: House) -> None:
+    running = Show(house)
+    running.say(BOTH, AAC_HEADER, AVC_HEADER)
+    running.run(7, picture)
+    sink, subscription = house.play()
+    subscription.set_paused(True)
+    running.run(1, show)
+    sink.take()
+    subscription.set_paused(False)
+    running.say(sound("a1"))
+    assert sink.take() == "meta@0 AAC@8000 AVC@8000 a1@8000"
+
+
+def test_frames_of_another_track_are_not_the_medium_coming_back(house: House) -> None:
+    other = b"\xa6\x03avc1\x01p1"
+    running = Show(house)
+    running.say(BOTH, AAC_HEADER, AVC_HEADER, b"\x96\x00avc1\x01avcC", keyframe(), b"\x96\x03avc1\x01k1")
+    running.run(7, lambda step: [other, sound()])
+    sink, _ = house.play()
+    sink.take()
+    running.say(other, sound("a1"))
+    assert sink.take() == "a1@7000"

@@ -9,7 +9,9 @@ import pytest
 from engine_kit import AAC_HEADER, AVC_HEADER, FakeSink, House, NamedWire, inter, keyframe, sound
 from golden_captures import load
 
+from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.packet import AUDIO, VIDEO, PublishWire, RtmpWire
+from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ResourceExhausted
 from rtmpd.media.codecs import video_info
@@ -393,3 +395,66 @@ def test_an_audio_track_can_take_over(house: House) -> None:
     assert second.take() == "H@0 a1@0 a1@20"
     house.send(publication, (3000, track), (3021, track))
     assert first.take() == "H@3021 a1@3021"
+
+
+def test_a_new_header_of_another_track_outdates_its_frames_only(house: House) -> None:
+    publication = house.publish()
+    house.send(publication, (0, head(0)), (0, head(1)), (0, key(0)), (0, key(1)), (40, p(1)), (40, p(0)))
+    house.send(publication, (80, head(1) + b"2"), (80, p(1)), (80, p(0)))
+    assert viewer(house).take() == "H@0 k0@0 p0@40 p0@80"
+    assert viewer(house, TrackChoice(1)).take() == "H@80"
+    house.send(publication, (120, key(1)))
+    assert viewer(house, TrackChoice(1)).take() == "H@120 k1@120"
+
+
+def test_who_joins_all_tracks_is_not_written_what_live_players_could_decode(house: House) -> None:
+    publication = house.publish()
+    live = viewer(house, ALL)
+    house.send(publication, (0, head(0)), (0, head(1)), (0, key(0)), (0, key(1)), (40, p(0)), (40, p(1)))
+    house.send(publication, (1000, key(0)), (1040, p(1)), (1500, key(1)), (1540, p(1)), (2000, key(0)))
+    house.send(publication, (2040, p(1)), (2080, p(0)))
+    assert live.take().endswith("k0@2000 p1@2040 p0@2080")
+    assert viewer(house, ALL).take() == "H@1500 H@1500 k1@1500 p1@1540 k0@2000 p1@2040 p0@2080"
+    assert viewer(house, ALL).take() == "H@1500 H@1500 k1@1500 p1@1540 k0@2000 p1@2040 p0@2080"
+
+
+def test_a_cache_that_grows_too_large_gives_up_other_tracks_first() -> None:
+    house = House(EngineLimits(gop=GopLimits(max_bytes=2300)))
+    publication = house.publish()
+    house.send(publication, (0, head(0)), (0, head(1)), (0, key(0)), (0, key(1)))
+    house.send(
+        publication, *[(at, p(1)) for at in range(40, 240, 40)], (240, key(0)), (280, p(0)), (280, p(1))
+    )
+    assert viewer(house, TrackChoice(1)).take() == "H@280"
+    assert viewer(house).take() == "H@240 k0@240 p0@280"
+    assert house.stats.gop_overflows == 0
+
+
+def test_who_gets_all_tracks_begins_with_the_default_one(house: House) -> None:
+    publication = house.publish()
+    house.send(publication, (0, head(0)), (0, head(1)), (0, key(0)), (0, key(1)))
+    watching = viewer(house, ALL, StartPolicy.KEYFRAME)
+    watching.take()
+    house.send(publication, (40, key(1)), (40, p(0)), (80, key(0)), (80, key(1)))
+    assert watching.take() == "k0@80 k1@80"
+
+
+def test_what_a_plain_stream_has_no_message_for_is_left_out(house: House) -> None:
+    publication = house.publish()
+    watching = viewer(house)
+    house.send(publication, (0, head(0)), (0, key(0)), (40, b"\x86\x04avc1\x00\x02\x00\x09colorInfo"))
+    assert watching.take() == "H@0 k0@0"
+
+
+def test_intervals_are_of_one_track_and_rates_end(house: House) -> None:
+    house.play()
+    publication = house.publish()
+    house.send(publication, (0, head(0)), (0, head(1)), (0, key(0)), (0, key(1)), (4000, key(1)))
+    stats = house.stream.stats
+    assert stats.keyframe_interval_ms is None
+    house.send(publication, (5000, key(1)))
+    assert stats.keyframe_interval_ms == 1000
+    stats.sample(1.0)
+    assert stats.tracks[VIDEO, 1].frame_rate.over_1s > 0
+    publication.close(CloseReason.FINISHED)
+    assert stats.tracks[VIDEO, 1].frame_rate.over_1s == 0

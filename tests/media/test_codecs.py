@@ -227,3 +227,17 @@ def test_damaged_headers_never_raise(header: tuple[bytes, VideoInfo], position: 
     assert info is not None
     assert 0 <= info.width <= 0xFFFF
     assert 0 <= info.height <= 0xFFFF
+
+
+def test_an_av1_level_may_be_the_maximum_which_has_no_number() -> None:
+    record = bytes((AV1[5], AV1[6] & 0xE0 | 31)) + AV1[7:]
+    assert video_info(AV1[:5] + record) == VideoInfo("av01", profile="Main", level="")
+
+
+def test_separate_colour_planes_are_cropped_like_monochrome() -> None:
+    # chroma_format_idc 3 with separate_colour_plane_flag counts as 0: cropping in units of one sample.
+    start = ue(0) + ue(3) + "1" + ue(0) + ue(0) + "0" + "0"
+    picture = ue(0) + ue(2) + ue(1) + "0" + ue(19) + ue(14) + "1" + "1" + "1" + ue(1) + ue(2) + ue(3) + ue(4)
+    info = video_info(avc_header(244, 30, start + picture + "0"))
+    assert info is not None
+    assert (info.width, info.height) == (320 - 3, 240 - 7)

@@ -88,3 +88,16 @@ def test_what_the_server_says_to_its_player_is_left_out() -> None:
         (DATA, 40, encode_values("onTextData", {})),
     )
     assert [kind for kind, _, _ in tags(b"".join(pieces))] == [VIDEO, AUDIO, DATA]
+
+
+def test_a_header_stamped_0_in_the_middle_does_not_throw_time_back() -> None:
+    pieces, _ = record(
+        (VIDEO, 5000, AVC_HEADER),
+        (AUDIO, 5000, AAC_HEADER),
+        (VIDEO, 5000, KEYFRAME),
+        (VIDEO, 6000, KEYFRAME),
+        (VIDEO, 0, AVC_HEADER),
+        (AUDIO, 0, b"\xaf\x00\x11\x90"),
+        (VIDEO, 6040, KEYFRAME),
+    )
+    assert [timestamp for _, timestamp, _ in tags(b"".join(pieces))] == [0, 0, 0, 1000, 1000, 1000, 1040]

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from metrics_sources import FakeServer, busy_server, series, value
 
+from rtmpd.engine.health import HealthKind
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.stats import TrackStats
 from rtmpd.web.stream_metrics import StreamMetrics
 
 BYTES = "rtmpd_stream_sent_bytes_total"
@@ -195,3 +197,84 @@ def test_the_overflow_counters_never_go_backwards(
         now = samples.get(("rtmpd_stream_received_bytes", ("_other", "_other", "video")), 0.0)
         assert now >= last
         last = now
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 1000), st.integers(0, 3)), max_size=30),
+    ended=st.integers(0, 4),
+)
+def test_the_overflow_counters_count_everything_once(steps: list[tuple[int, int, int]], ended: int) -> None:
+    server = FakeServer()
+    metrics = StreamMetrics(server.streams, 0, lambda: server.now)
+    for number in range(5):
+        server.publish(str(number))
+    total = 0
+    for number, amount, scrapes in steps:
+        server.streams[StreamKey("live", str(number))].stats.video_bytes_in += amount
+        total += amount
+        for _ in range(scrapes):
+            list(metrics.collect())
+    list(metrics.collect())
+    del server.streams[StreamKey("live", str(ended))]
+    for _ in range(2):
+        samples = {
+            (family.name, labels): value for family in metrics.collect() for labels, value in family.samples
+        }
+    assert samples["rtmpd_stream_received_bytes", ("_other", "_other", "video")] == total
+
+
+def test_a_dead_stream_is_not_described() -> None:
+    server = FakeServer()
+    stream = server.publish("one")
+    stats = stream.stats
+    stats.video_codec, stats.width, stats.height, stats.last_media_at = "avc1", 640, 360, server.now
+    stats.keyframe_interval_ms = stats.keyframe_interval_max_ms = 2000
+    stats.video_timestamp = stats.audio_timestamp = 1
+    stats.tracks[9, 1] = TrackStats()
+    described = {
+        "rtmpd_stream_info",
+        "rtmpd_stream_keyframe_interval_seconds",
+        "rtmpd_stream_keyframe_interval_max_seconds",
+        "rtmpd_stream_av_skew_seconds",
+        "rtmpd_stream_track_info",
+        "rtmpd_stream_track_frames_per_second",
+    }
+    assert {name for name, _ in series(server.page())} >= described
+    stream.publication = None
+    left = {name for name, labels in series(server.page()) if ("stream", "one") in labels}
+    assert not left & described
+    assert "rtmpd_stream_live" in left
+
+
+def test_tracks_have_series_of_their_own() -> None:
+    server = FakeServer()
+    stats = server.publish("one").stats
+    stats.last_media_at = server.now
+    for track, width in ((0, 640), (1, 426)):
+        figures = stats.tracks[9, track] = TrackStats()
+        figures.codec, figures.width, figures.height = "avc1", width, 240
+        figures.frames, figures.bytes_in = 300 * (track + 1), 1000
+        figures.keyframe(0)
+        figures.keyframe(2000)
+    stats.tracks[8, 1] = TrackStats()
+    stats.sample(server.now + 60.0)
+    page = server.page()
+    labels = {"app": "live", "stream": "one", "media": "video", "track": "1"}
+    assert value(page, "rtmpd_stream_track_info", codec="avc1", resolution="426x240", **labels) == 1
+    assert value(page, "rtmpd_stream_track_frames_per_second", **labels) == pytest.approx(10, rel=0.01)
+    assert value(page, "rtmpd_stream_track_keyframe_interval_seconds", **labels) == 2
+    audio = labels | {"media": "audio"}
+    assert value(page, "rtmpd_stream_track_received_bytes_per_second", **audio) == 0
+
+
+def test_warnings_are_shown_while_they_hold() -> None:
+    server = FakeServer()
+    stream = server.publish("one")
+    labels = {"app": "live", "stream": "one", "kind": "audio_silent"}
+    assert value(server.page(), "rtmpd_stream_health", **labels) is None
+    stream.health.raise_warning(HealthKind.AUDIO_SILENT, 1.0, seconds=5.0)
+    assert value(server.page(), "rtmpd_stream_health", **labels) == 1
+    server.publish("two").health.raise_warning(HealthKind.AUDIO_SILENT, 1.0, seconds=5.0)
+    assert value(server.page(max_streams=0), "rtmpd_stream_health", kind="audio_silent", **OTHER) == 2
+    stream.health.clear(HealthKind.AUDIO_SILENT)
+    assert value(server.page(), "rtmpd_stream_health", **labels) is None

@@ -172,7 +172,7 @@ class GopCache:
         before = self._end - len(segment.packets)
         burst = self._burst(encoding, start, audio=True, video=True)
         if burst is None:
-            if before != start or self._audio_from > start:
+            if before != start:
                 return  # The first joiner has what is missing encoded.
             burst = self._bursts[encoding, True, True] = Burst(encoding, start)
         if burst.start + burst.count == before:
