@@ -142,6 +142,7 @@ def _rtmpd_command(rtmpd: str, variant: Variant, port: int, admin_port: int) -> 
         "rtmp.limits.max_pending=20000",
         "rtmp.limits.max_pending_per_address=20000",
         "stream.max_streams=0",
+        "stream.max_streams_per_address=0",
         *variant.settings,
     ]
     arguments = [part for setting in settings for part in ("--set", setting)]

@@ -11,10 +11,11 @@ from functools import partial
 
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.publication import Publication
-from rtmpd.engine.registry import EngineLimits, Registry
+from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.subscriber import Subscription

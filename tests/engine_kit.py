@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, RtmpWire, is_for
 from rtmpd.engine.publication import Publication
-from rtmpd.engine.registry import EngineLimits, Registry
+from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream

@@ -16,8 +16,9 @@ from rtmp_dialogue import HANDSHAKE, command, connect
 
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.packet import DATA
-from rtmpd.engine.registry import EngineLimits, Registry
+from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream

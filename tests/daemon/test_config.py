@@ -16,7 +16,7 @@ from rtmpd.daemon.reference import format_value, rows
 from rtmpd.daemon.settings import load, walk
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
-from rtmpd.engine.registry import EngineLimits
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
 from rtmpd.media.tracks import TrackChoice
@@ -70,7 +70,7 @@ def test_conversions_hand_the_rooms_below_their_own_defaults():
     assert config.rtmp.limits.to_connection_limits() == ConnectionLimits()
     assert config.player.to_policy() == SlowPlayerPolicy()
     assert config.to_play_options() == PlayOptions()
-    assert config.to_engine_limits(2**30) == EngineLimits(max_publishers=1000)
+    assert config.to_engine_limits(2**30) == EngineLimits(max_publishers=1000, max_publishers_per_network=500)
 
 
 def test_conversions_pass_every_value_on():
@@ -93,11 +93,13 @@ def test_conversions_pass_every_value_on():
         {},
         [
             "stream.max_streams=1",
+            "stream.max_streams_per_address=11",
             "player.max_players=2",
             "player.max_players_per_stream=3",
             "stream.max_waiting_names=4",
             "rtmp.limits.first_media_timeout=7s",
             "rtmp.limits.idle_publisher_timeout=8s",
+            "stream.max_waiting_names_per_address=12",
             "memory.max_bytes=32MiB",
             "stream.headers.max_header_bytes=2000",
             "stream.headers.max_tracks=9",
@@ -107,12 +109,26 @@ def test_conversions_pass_every_value_on():
             "stream.max_track_choices=10",
             "stream.gop.max_bytes=70000",
             "stream.gop.audio_ms=8",
+            "stream.gop.keyframe_timeout=13s",
         ],
     ).config
     gop = GopLimits(max_bytes=70000, audio_ms=8)
     ceiling = config.memory.ceiling(2**40)
     assert config.to_engine_limits(ceiling) == EngineLimits(
-        1, 2, 3, 4, 10, 7.0, 8.0, 32 * 2**20, HeaderLimits(2000, 9, 3000, 5, 12.0), gop
+        1,
+        11,
+        2,
+        3,
+        4,
+        12,
+        10,
+        7.0,
+        8.0,
+        32 * 2**20,
+        StartPolicy.GOP,
+        13.0,
+        HeaderLimits(2000, 9, 3000, 5, 12.0),
+        gop,
     )
 
 

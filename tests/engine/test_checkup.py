@@ -20,9 +20,9 @@ from engine_kit import (
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.health import Health, HealthKind
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.publication import Publication
-from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, StartPolicy
 
 BOTH = metadata(videocodecid=7.0, width=640.0, audiocodecid=10.0, stereo=1.0)

@@ -147,6 +147,23 @@ def test_after_a_pause_the_first_packet_does_not_wait() -> None:
     assert stream.flushed_at[-1] == loop.now - 0.01
 
 
+def test_what_comes_before_a_flush_is_measured_waits_as_if_it_cost_as_much_as_the_last_one() -> None:
+    loop = FakeLoop()
+    flusher = make(loop)
+    stream = Stream(loop, cost=0.002)
+    flusher.mark(stream)
+    loop.run()
+    loop.now = 1.0
+    flusher.mark(stream)
+    loop.turn()
+    # Flushed, and its cost unknown until the loop has written, a turn later.
+    flusher.mark(stream)
+    loop.soon.pop()
+    assert not loop.soon
+    ((due, _),) = loop.later
+    assert due == pytest.approx(1.0 - 0.02 + 0.002 / MAX_SHARE)
+
+
 def test_a_window_of_nothing_flushes_every_turn() -> None:
     loop = FakeLoop()
     flusher = make(loop, merge_window=0.0)

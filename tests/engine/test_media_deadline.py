@@ -5,7 +5,8 @@ from engine_kit import AAC_HEADER, sound
 
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.registry import EngineLimits, Registry
+from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats
 from rtmpd.rtmp.messages import Message

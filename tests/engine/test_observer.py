@@ -4,7 +4,7 @@ import pytest
 from engine_kit import KEY, FakePublisher, FakeSink, House, inter, keyframe, message
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.registry import EngineLimits
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.rtmp.via import Via
 

@@ -8,9 +8,9 @@ import pytest
 from engine_kit import FakeSink, House, NamedWire, inter, keyframe, sound
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.publication import Publication
-from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.engine.subscriber import Subscription
 

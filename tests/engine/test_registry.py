@@ -8,7 +8,8 @@ import pytest
 from engine_kit import KEY, FakePublisher, FakeSink, House, NamedWire, inter, keyframe, message, sound
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.registry import EngineLimits
+from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.engine.stream import Stream
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
@@ -127,6 +128,103 @@ def test_publishers_and_players_are_limited() -> None:
     with pytest.raises(ResourceExhausted, match="This server takes 3 players"):
         house.registry.check_attach(StreamKey("live", "c"))
     assert house.stats.players == house.stats.plays_total == 3
+
+
+def test_one_address_leaves_room_for_others_who_wait() -> None:
+    house = House(EngineLimits(max_waiting_names=10, max_waiting_names_per_network=3))
+    greedy, other = PlayOptions(network="192.0.2.1"), PlayOptions(network="192.0.2.2")
+    for number in range(3):
+        house.play(greedy, key=StreamKey("live", str(number)))
+    with pytest.raises(ResourceExhausted) as refused:
+        house.play(greedy, key=StreamKey("live", "3"))
+    assert refused.value.code == "NetStream.Play.StreamNotFound"
+    assert refused.value.reason == "waiting_names_per_address"
+    assert refused.value.description == (
+        "Nobody publishes this stream, and your address waits for too many others already."
+    )
+    house.play(other, key=StreamKey("live", "3"))
+    # What it waits for already, what is live, and what nobody answers for are no names more.
+    house.play(greedy, key=StreamKey("live", "0"))
+    house.play(greedy, key=StreamKey("live", "3"))
+    house.publish(StreamKey("live", "4"))
+    house.play(greedy, key=StreamKey("live", "4"))
+    house.play(key=StreamKey("live", "5"))
+    house.publish(StreamKey("live", "0"))
+    house.play(greedy, key=StreamKey("live", "6"))
+
+
+def test_one_address_leaves_room_for_others_who_publish() -> None:
+    house = House(EngineLimits(max_publishers=10, max_publishers_per_network=2))
+
+    def publish(name: str, network: str) -> Publication:
+        return house.registry.claim(StreamKey("live", name), FakePublisher(), 0.0, network=network)
+
+    first = publish("a", "192.0.2.1")
+    publish("b", "192.0.2.1")
+    with pytest.raises(ResourceExhausted) as refused:
+        publish("c", "192.0.2.1")
+    assert (refused.value.code, refused.value.reason) == (
+        "NetStream.Publish.Rejected",
+        "publishers_per_address",
+    )
+    publish("c", "192.0.2.2")
+    for name in ("d", "e", "f"):
+        publish(name, "")
+    first.close(CloseReason.FINISHED)
+    publish("g", "192.0.2.1")
+
+
+# One bug costs one
+
+
+def test_a_transport_that_cannot_be_judged_costs_no_other_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    house = House()
+    (bad, _), (slow, _) = house.play(), house.play()
+    for sink in (bad, slow):
+        sink.unsent = 9_000_000
+        sink.pause()
+    del bad.unsent
+    house.registry.sample(30.0)
+    assert slow.calls == ["close:slow"]
+    assert "a transport could not be judged" in caplog.text
+
+
+# What is over holds nobody
+
+
+def count_streams() -> int:
+    return sum(isinstance(thing, Stream) for thing in gc.get_objects())
+
+
+def test_what_has_ended_is_freed_without_the_cyclic_collector() -> None:
+    class Referable(FakeSink):
+        pass
+
+    class ReferablePublisher(FakePublisher):
+        pass
+
+    house = House()
+    gc.disable()
+    try:
+        sink, publisher = Referable(), ReferablePublisher()
+        held = [weakref.ref(sink), weakref.ref(publisher)]
+        publication = house.registry.claim(KEY, publisher, 0.0)
+        house.send_headers(publication)
+        house.send(publication, (0, keyframe("k" * 100_000)), (40, inter()))
+        subscription = house.play(sink=sink)[1]
+        sink.pause()
+        house.send(publication, (80, inter()))
+        streams = count_streams()
+        subscription.detach()
+        subscription.outlet.close()
+        publication.close(CloseReason.FINISHED)
+        # Whoever keeps the handles keeps no connection with them.
+        del sink, publisher
+        assert [reference() for reference in held] == [None, None]
+        del subscription, publication
+        assert count_streams() == streams - 1
+    finally:
+        gc.enable()
 
 
 # Memory

@@ -25,8 +25,8 @@ from engine_kit import (
 
 from rtmpd.engine.audience import Audience
 from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.packet import VIDEO, Packet, PublishWire, RtmpWire
-from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, StartPolicy
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.tracks import ALL

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from net_kit import HEADERS, eventually, serve
 
-from rtmpd.engine.registry import EngineLimits
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.net.clock import LONGEST_STEP, LoopClock
 from rtmpd.rtmp.limits import Limits
 

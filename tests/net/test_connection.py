@@ -14,7 +14,7 @@ from rtmp_dialogue import HANDSHAKE, command, connect
 
 import rtmpd.net.connection as connection_module
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.registry import EngineLimits
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import CloseReason
 from rtmpd.net.access import AccessRequest, Grant
 from rtmpd.rtmp.chunks import ChunkReader

@@ -16,7 +16,7 @@ from net_kit import HEADERS, Client, Doorman, House, describe, eventually, pendi
 from rtmp_dialogue import command, connect
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.registry import EngineLimits
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import Refused, ResourceExhausted
 from rtmpd.net.access import Action
@@ -213,6 +213,7 @@ async def test_an_authorizer_that_fails_lets_nobody_look() -> None:
         ("cam", {"max_players": 1}, "Failed", "players"),
         ("first", {"max_players_per_stream": 1}, "Failed", "players_per_stream"),
         ("cam", {"max_waiting_names": 1}, "StreamNotFound", "waiting_names"),
+        ("cam", {"max_waiting_names_per_network": 1}, "StreamNotFound", "waiting_names_per_address"),
     ],
 )
 async def test_a_play_that_cannot_be(name: str, limits: dict[str, int], code: str, reason: str) -> None:

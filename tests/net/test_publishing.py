@@ -11,7 +11,7 @@ from net_kit import HEADERS, Client, Doorman, House, eventually, media_messages,
 from rtmp_dialogue import command, connect
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.registry import EngineLimits
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
 from rtmpd.net.access import AccessRequest, Action, Grant

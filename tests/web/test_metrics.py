@@ -51,6 +51,7 @@ def test_a_fresh_server_shows_its_totals_at_zero() -> None:
         "rtmpd_plays_total",
         "rtmpd_gop_cache_overflows_total",
         "rtmpd_gop_cache_trims_total",
+        "rtmpd_keyframe_timeouts_total",
         "rtmpd_unsent_bytes",
         "rtmpd_sink_errors_total",
         "rtmpd_time_to_first_frame_seconds_count",

@@ -28,7 +28,7 @@ from rtmpd.engine.flusher import MERGE_WINDOW
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.registry import EngineLimits
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.net.addresses import Address
 from rtmpd.net.server import ConnectionLimits
@@ -217,7 +217,11 @@ class GopConfig(Section):
     once; without it the player waits for the next key frame."""
     start: Literal["gop", "keyframe", "live"] = "gop"
     """Where a player begins. gop: at the last key frame, out of the cache. keyframe: audio at once, video
-    from the next key frame. live: with the next message, for encoders that send no key frames."""
+    from the next key frame. live: with the next message, for encoders that send no key frames; so does who
+    has paused or fallen behind go on."""
+    keyframe_timeout: Seconds = _ENGINE.keyframe_timeout
+    """Longest wait of a player, or of a whole stream, for a key frame; then its video goes on with whatever
+    frame comes. 0 waits for ever."""
     max_bytes: Annotated[Size, Field(ge=65536)] = _GOP.max_bytes
     """Largest cache of one stream, whatever its key frame interval: 60 seconds at 2 Mbit/s fit. Past it a
     player that joins gets a still and audio up to the next key frame."""
@@ -272,8 +276,12 @@ class StreamConfig(Section):
     four times as long for those that nobody watches. 0 never waits."""
     max_streams: Count = 1_000
     """Streams with a publisher at a time; 0 is any number."""
+    max_streams_per_address: Count = 500
+    """Of them, those published from one IPv4 address or one IPv6 /64 network; 0 is any number."""
     max_waiting_names: Positive = _ENGINE.max_waiting_names
     """Names without a publisher that players wait for, at a time."""
+    max_waiting_names_per_address: Count = _ENGINE.max_waiting_names_per_network
+    """Of them, those that players of one address or network were the first to ask for; 0 is any number."""
     max_track_choices: Positive = _ENGINE.max_track_choices
     """Different sets of tracks that the players of one stream may ask for (?track=1), at a time, beside the
     default one."""
@@ -457,13 +465,17 @@ class Config(Section):
         """The ceilings of the live graph, with ``MemoryConfig.ceiling``."""
         return EngineLimits(
             max_publishers=self.stream.max_streams,
+            max_publishers_per_network=self.stream.max_streams_per_address,
             max_players=self.player.max_players,
             max_players_per_stream=self.player.max_players_per_stream,
             max_waiting_names=self.stream.max_waiting_names,
+            max_waiting_names_per_network=self.stream.max_waiting_names_per_address,
             max_track_choices=self.stream.max_track_choices,
             first_media_timeout=self.rtmp.limits.first_media_timeout,
             idle_publisher_timeout=self.rtmp.limits.idle_publisher_timeout,
             memory_bytes=memory_bytes,
+            start=StartPolicy(self.stream.gop.start),
+            keyframe_timeout=self.stream.gop.keyframe_timeout,
             headers=self.stream.headers.to_limits(),
             gop=self.stream.gop.to_limits(),
         )

@@ -56,21 +56,38 @@ class Intake:
     """The state of a publication as far as it has been delivered.
 
     Two gates hold back for everybody what nobody can decode: frames before the header that their codec needs,
-    and video before the first keyframe of its track.
+    and video before the first keyframe of its track. The second is open from the start where players begin
+    ``LIVE``, and opens when no keyframe has come for ``keyframe_timeout`` seconds.
     """
 
     __slots__ = (
+        "_any_frame",
         "_audio_open",
         "_books",
+        "_held",
+        "_held_since",
         "_open_tracks",
+        "_start",
         "_video_open",
         "checkup",
         "gop",
         "headers",
+        "keyframe_timeout",
         "timestamp",
     )
 
-    def __init__(self, key: StreamKey, headers: HeaderCache, gop: GopCache, books: Books) -> None:
+    def __init__(
+        self,
+        key: StreamKey,
+        headers: HeaderCache,
+        gop: GopCache,
+        books: Books,
+        start: StartPolicy,
+        keyframe_timeout: float,
+    ) -> None:
+        self._start = start
+        self.keyframe_timeout = keyframe_timeout
+        """Seconds that anybody's video waits for a keyframe; 0 is for ever."""
         self.headers = headers
         self.gop = gop
         self._books = books
@@ -81,6 +98,12 @@ class Intake:
         """A new publication: the gates are closed."""
         self._video_open = False
         self._audio_open = False
+        self._any_frame = self._start is StartPolicy.LIVE
+        """Video need not begin with a keyframe."""
+        self._held = False
+        """A frame was held back, and no keyframe has come since."""
+        self._held_since: float | None = None
+        """Clock reading of the first look after that."""
         self._open_tracks: set[int] = set()
         """Tracks that have had a keyframe, of a video of several."""
         self.timestamp = 0
@@ -94,8 +117,14 @@ class Intake:
         self.checkup.end()
 
     def look(self, now: float) -> None:
-        """Note which media flow."""
-        self.checkup.look(now, video_open=self._video_open)
+        """Note which media flow; let those go on that have waited for a keyframe for too long."""
+        if self._held and not self._any_frame:
+            if self._held_since is None:
+                self._held_since = now
+            elif self.keyframe_timeout and now - self._held_since >= self.keyframe_timeout:
+                self._any_frame = True
+                self._books.server.keyframe_timeouts += 1
+        self.checkup.look(now, video_open=self._video_open or self._any_frame)
 
     # What the publisher sends
 
@@ -109,11 +138,14 @@ class Intake:
             if flags & KEYFRAME:
                 if not self._pass_keyframe(packet):
                     return False
-            elif kind == VIDEO and flags & CODED_FRAME and track_id(packet) not in self._open_tracks:
-                self._books.drop(DropReason.NO_KEYFRAME)
+            elif (
+                kind == VIDEO
+                and flags & CODED_FRAME
+                and track_id(packet) not in self._open_tracks
+                and not self._pass_frame(packet)
+            ):
                 return False
-        elif kind == VIDEO and not self._video_open and flags & CODED_FRAME:
-            self._books.drop(DropReason.NO_KEYFRAME)
+        elif kind == VIDEO and not self._video_open and flags & CODED_FRAME and not self._pass_frame(packet):
             return False
         if kind == AUDIO and not self._audio_open and flags & CODED_FRAME:
             codec = parse_audio(packet.payload).codec
@@ -215,6 +247,18 @@ class Intake:
         else:
             self.gop.clear()
 
+    def _pass_frame(self, packet: Packet) -> bool:
+        """A frame before the first keyframe of its track."""
+        if not self._any_frame:
+            self._held = True
+            self._books.drop(DropReason.NO_KEYFRAME)
+            return False
+        codec = parse_video(packet.payload).codec
+        if codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, codec):
+            self._books.drop(DropReason.NO_HEADER)
+            return False
+        return True
+
     def _pass_keyframe(self, packet: Packet) -> bool:
         codec = parse_video(packet.payload).codec
         if codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, codec):
@@ -226,4 +270,6 @@ class Intake:
             self._open_tracks.add(track_id(packet))
         if not packet.flags & ASIDE:
             self._video_open = True
+        self._held = False
+        self._held_since = None
         return True

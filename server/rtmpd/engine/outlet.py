@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.congestion import Congestion
 from rtmpd.engine.sink import CloseReason, SlowPlayerPolicy
 from rtmpd.engine.stats import ServerStats
+
+_logger = logging.getLogger(__name__)
 
 
 class Feed:
@@ -51,9 +54,11 @@ class Outlets:
     def sample(self, now: float) -> None:
         """Look at all of them: bring the budget in line, give up on who is behind for too long."""
         for outlet in list(self._congested):
-            if outlet.congestion is not None:
+            try:
                 outlet.measure(now)
                 outlet.judge(now)
+            except Exception:
+                _logger.exception("a transport could not be judged")
         for backlog in {outlet.backlog for outlet in self._congested}:
             if backlog is not None:
                 backlog.settle()

@@ -98,13 +98,16 @@ class Publication:
         "_reference",
         "_sound",
         "closed",
+        "network",
         "publisher",
         "started_at",
         "stream",
         "via",
     )
 
-    def __init__(self, stream: Channel, publisher: Publisher, now: float, via: Via = NO_VIA) -> None:
+    def __init__(
+        self, stream: Channel, publisher: Publisher, now: float, via: Via = NO_VIA, network: str = ""
+    ) -> None:
         self.stream = stream
         self.publisher: Publisher | None = publisher
         """None once it is closed."""
@@ -112,6 +115,8 @@ class Publication:
         """Clock reading."""
         self.via = via
         """Servers that the stream came through on its way here, for whoever passes it on."""
+        self.network = network
+        """Whose share of the ceilings it takes."""
         self.closed = False
         # From here every first u32 unwraps to itself.
         self._reference = 0x80000000

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.flusher import Flusher
-from rtmpd.engine.gop import GopLimits
-from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.publication import Publication, Publisher
@@ -25,27 +23,6 @@ from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.via import NO_VIA, Via
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class EngineLimits:
-    """Ceilings of one process; a count of 0 means none."""
-
-    max_publishers: int = 0
-    max_players: int = 0
-    max_players_per_stream: int = 0
-    max_waiting_names: int = 1000
-    """Names that players wait for and nobody publishes."""
-    max_track_choices: int = 8
-    """Choices of tracks that the players of one stream make together, beside the default one."""
-    first_media_timeout: float = 20.0
-    """Seconds from the beginning of a publication to its first audio or video."""
-    idle_publisher_timeout: float = 10.0
-    """Seconds without audio and video after which a publication ends, once there was some."""
-    memory_bytes: int = 1024 * 1024 * 1024
-    """Media held: GOP caches, headers, backlogs of congested players."""
-    headers: HeaderLimits = field(default_factory=HeaderLimits)
-    gop: GopLimits = field(default_factory=GopLimits)
 
 
 class Registry:
@@ -77,10 +54,13 @@ class Registry:
         """
         self._relievers.append(relieve)
 
-    def claim(self, key: StreamKey, publisher: Publisher, now: float, via: Via = NO_VIA) -> Publication:
+    def claim(
+        self, key: StreamKey, publisher: Publisher, now: float, via: Via = NO_VIA, network: str = ""
+    ) -> Publication:
         """Take the publisher's place of ``key``; ``via`` are the servers that the stream comes through.
 
-        Raises ``StreamBusy`` when it is taken, ``ResourceExhausted`` at a ceiling.
+        ``network`` is whose share of the ceilings it takes; nobody's if it is empty. Raises ``StreamBusy``
+        when the place is taken, ``ResourceExhausted`` at a ceiling.
         """
         stream = self._streams.get(key)
         if stream is not None and stream.publication is not None:
@@ -90,13 +70,17 @@ class Registry:
             raise ResourceExhausted(
                 StatusCode.PUBLISH_REJECTED, f"This server takes {limit} publishers.", "publishers"
             )
+        share = self.limits.max_publishers_per_network
+        if share and network and self._published_by(network) >= share:
+            text = f"This server takes {share} publishers from one address."
+            raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, "publishers_per_address")
         if self.budget.exhausted:
             raise ResourceExhausted(
                 StatusCode.PUBLISH_REJECTED, "This server is out of memory for media.", "memory"
             )
-        return self._stream(key).begin(publisher, now, via)
+        return self._stream(key).begin(publisher, now, via, network)
 
-    def check_attach(self, key: StreamKey, tracks: TrackChoice = DEFAULT) -> None:
+    def check_attach(self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "") -> None:
         """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows."""
         limits = self.limits
         stream = self._streams.get(key)
@@ -104,9 +88,7 @@ class Registry:
             text = f"This server takes {limits.max_players} players."
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, "players")
         if stream is None:
-            if limits.max_waiting_names and self._waiting_names() >= limits.max_waiting_names:
-                text = "Nobody publishes this stream, and too many players wait for others already."
-                raise ResourceExhausted(StatusCode.PLAY_STREAM_NOT_FOUND, text, "waiting_names")
+            self._check_waiting(network)
         elif limits.max_players_per_stream and stream.players >= limits.max_players_per_stream:
             text = f"This stream takes {limits.max_players_per_stream} players."
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, "players_per_stream")
@@ -130,7 +112,7 @@ class Registry:
         audience.
         """
         if options.audience:
-            self.check_attach(key, sink.wire_format.tracks)
+            self.check_attach(key, sink.wire_format.tracks, options.network)
         return self._stream(key).attach(sink, outlet, options, now)
 
     def sample(self, now: float) -> None:
@@ -161,8 +143,7 @@ class Registry:
                 self._flusher,
                 self.budget,
                 self.stats,
-                self.limits.headers,
-                self.limits.gop,
+                self.limits,
                 self._release,
                 self._announcer.announce,
             )
@@ -177,8 +158,29 @@ class Registry:
             "stream_busy",
         )
 
-    def _waiting_names(self) -> int:
-        return len(self._streams) - self.stats.publishers
+    def _check_waiting(self, network: str) -> None:
+        """Raise ``ResourceExhausted`` if nobody, or nobody of ``network``, may wait for one name more."""
+        limits = self.limits
+        text = ""
+        waiting = len(self._streams) - self.stats.publishers
+        share = limits.max_waiting_names_per_network
+        if limits.max_waiting_names and waiting >= limits.max_waiting_names:
+            text, reason = "too many players wait for others already", "waiting_names"
+        # Counted only when there are as many as that.
+        elif share and network and waiting >= share and self._awaited_by(network) >= share:
+            text, reason = "your address waits for too many others already", "waiting_names_per_address"
+        if text:
+            text = f"Nobody publishes this stream, and {text}."
+            raise ResourceExhausted(StatusCode.PLAY_STREAM_NOT_FOUND, text, reason)
+
+    def _published_by(self, network: str) -> int:
+        publications = [stream.publication for stream in self._streams.values()]
+        return sum(publication is not None and publication.network == network for publication in publications)
+
+    def _awaited_by(self, network: str) -> int:
+        """Names without a publisher whose first player is of ``network``."""
+        waiting = [stream.subscriptions for stream in self._streams.values() if stream.publication is None]
+        return sum(next(iter(players)).network == network for players in waiting if players)
 
     def _release(self, stream: Stream) -> None:
         if self._streams.get(stream.key) is stream:

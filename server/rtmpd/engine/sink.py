@@ -41,7 +41,7 @@ class StartPolicy(StrEnum):
     KEYFRAME = "keyframe"
     """Audio at once, video from the next keyframe."""
     LIVE = "live"
-    """With the next packet, even in the middle of a GOP: for intra refresh encoders."""
+    """With the next packet, even in the middle of a GOP, after a pause too: for intra refresh encoders."""
 
 
 @dataclass(frozen=True, slots=True)

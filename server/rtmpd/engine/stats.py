@@ -41,11 +41,11 @@ class DropReason(StrEnum):
     BAD_METADATA = "bad_metadata"
     """An onMetaData that cannot be decoded, or is too large; lost to everybody."""
     WAITING_KEYFRAME = "waiting_keyframe"
-    """One player cannot use the frame yet: it joined, resumed or fell behind since the last keyframe."""
+    """One player cannot use the frame yet: it joined or resumed since the last keyframe."""
     SLOW_DISPOSABLE = "slow_disposable"
     """One player is behind; a frame nothing refers to was left out."""
     SLOW_VIDEO = "slow_video"
-    """One player passed its bound: the frame with which it lost the rest of the GOP."""
+    """One player passed its bound: every frame up to the keyframe with which it comes back."""
     SLOW_AUDIO = "slow_audio"
     """One player passed its bound so far that not even audio fits."""
     SLOW_DATA = "slow_data"
@@ -163,6 +163,7 @@ class ServerStats:
         "gop_overflows",
         "gop_trims",
         "handshake_failures",
+        "keyframe_timeouts",
         "messages_in",
         "messages_out",
         "players",
@@ -211,6 +212,8 @@ class ServerStats:
         """GOPs longer than the cache may hold: late joiners got its keyframe only."""
         self.gop_trims = 0
         """GOP caches cut or emptied because memory ran short."""
+        self.keyframe_timeouts = 0
+        """Players, and whole streams, whose video went on without a keyframe that never came."""
         self.sink_errors = 0
         """Exceptions out of sinks: bugs on our side."""
         self.unsent_bytes = 0

@@ -9,11 +9,12 @@ from rtmpd.engine.audience import Audience
 from rtmpd.engine.books import Books
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.flusher import Flusher
-from rtmpd.engine.gop import GopCache, GopLimits
-from rtmpd.engine.headers import HeaderCache, HeaderLimits
+from rtmpd.engine.gop import GopCache
+from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.health import Health
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import Notice
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import CACHED_HEADER, Packet
@@ -62,19 +63,19 @@ class Stream(Channel):
         flusher: Flusher,
         budget: MemoryBudget,
         server_stats: ServerStats,
-        header_limits: HeaderLimits,
-        gop_limits: GopLimits,
+        limits: EngineLimits,
         release: Callable[[Stream], None],
         announce: Callable[[Notice, StreamKey], None],
     ) -> None:
         stats = StreamStats()
         books = Books(stats, server_stats)
-        headers = HeaderCache(header_limits, budget)
+        headers = HeaderCache(limits.headers, budget)
         super().__init__(key, books, headers)
         self.publication: Publication | None = None
         """None while nobody publishes."""
         self.server_stats = server_stats
-        self.intake = Intake(key, headers, GopCache(gop_limits, budget, stats, server_stats), books)
+        gop = GopCache(limits.gop, budget, stats, server_stats)
+        self.intake = Intake(key, headers, gop, books, limits.start, limits.keyframe_timeout)
         self._audience = Audience(key, self.intake, books, budget, announce, self._settle)
         self._flusher = flusher
         self._release = release
@@ -121,11 +122,11 @@ class Stream(Channel):
 
     # The publisher's side
 
-    def begin(self, publisher: Publisher, now: float, via: Via = NO_VIA) -> Publication:
+    def begin(self, publisher: Publisher, now: float, via: Via = NO_VIA, network: str = "") -> Publication:
         """Start a publication. Raises ``UsageError`` when there is one."""
         if self.publication is not None:
             raise UsageError(f"{self.key} has a publisher")
-        publication = self.publication = Publication(self, publisher, now, via)
+        publication = self.publication = Publication(self, publisher, now, via, network)
         self.server_stats.publishers += 1
         self.server_stats.publishes_total += 1
         self.stats.begin(now)

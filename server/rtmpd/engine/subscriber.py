@@ -24,9 +24,9 @@ from rtmpd.engine.packet import (
     is_for,
 )
 from rtmpd.engine.segment import Segment
-from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
+from rtmpd.engine.sink import CloseReason, PlayOptions, Sink, StartPolicy
 from rtmpd.engine.stats import DropReason, StreamStats
-from rtmpd.media.tags import DISPOSABLE, END_OF_SEQUENCE, KEYFRAME
+from rtmpd.media.tags import CODED_FRAME, DISPOSABLE, END_OF_SEQUENCE, KEYFRAME
 from rtmpd.media.tracks import ALL_TRACKS
 
 _NO_BOUND: Final = 1 << 62
@@ -94,11 +94,13 @@ class Subscription(Member):
     __slots__ = (
         "_bytes_out",
         "_fanout_base",
+        "_fell_behind",
         "_particular",
         "_requested_at",
         "_start",
         "_started",
         "_version",
+        "_waiting_since",
         "_waits_for_room",
         "attached",
         "audience",
@@ -134,6 +136,10 @@ class Subscription(Member):
         """Packets kept from this subscriber because it was behind or waited for a keyframe."""
         self.synced = False
         """Has had a keyframe and all video since, so that the next frame can be decoded."""
+        self._fell_behind = False
+        """Lost sync because it was too slow, and not because it joined or paused."""
+        self._waiting_since: float | None = None
+        """When the first frame came that it could have had but for want of a keyframe."""
         self._waits_for_room = False
         """Begins once the outlet has drained."""
         self._start = options.start
@@ -206,7 +212,10 @@ class Subscription(Member):
                 books.server.sink_errors += 1
 
     def set_paused(self, paused: bool) -> None:
-        """The player's pause command: nothing is sent until it resumes, video at the next keyframe."""
+        """The player's pause command: nothing is sent until it resumes, video at the next keyframe.
+
+        At any frame, if it has started ``LIVE``.
+        """
         if self.attached and paused != self.paused:
             self.paused = paused
             self.synced = False
@@ -220,7 +229,7 @@ class Subscription(Member):
             self.seat.place(self)
 
     def receive_video(self, enabled: bool) -> None:
-        """The player's receiveVideo command; video comes back at the next keyframe."""
+        """The player's receiveVideo command; video comes back as after a pause."""
         if self.attached and enabled != self.receives_video:
             self.receives_video = enabled
             self.synced = False
@@ -434,20 +443,38 @@ class Subscription(Member):
         flags = packet.flags
         fits = len(packet.payload) <= room
         if not self.synced:
-            # All tracks go on with the default one; who is sent only another is not shown its keyframes.
-            begins = flags & KEYFRAME and not (
-                flags & ASIDE and self.fanout.encoding.tracks.video == ALL_TRACKS
-            )
-            if begins and fits and (congestion is None or congestion.may_resume):
-                self.synced = True
-                return None
-            return DropReason.WAITING_KEYFRAME
+            if not self._may_sync(flags, now, ready=fits and (congestion is None or congestion.may_resume)):
+                return DropReason.SLOW_VIDEO if self._fell_behind else DropReason.WAITING_KEYFRAME
+            self.synced = True
+            self._fell_behind = False
+            self._waiting_since = None
+            return None
         if congestion is None or flags & END_OF_SEQUENCE:
             return None
         if congestion.past or not fits:
             self.synced = False
+            self._fell_behind = True
             congestion.fall_behind(now)
             return DropReason.SLOW_VIDEO
         if flags & DISPOSABLE and congestion.strained:
             return DropReason.SLOW_DISPOSABLE
         return None
+
+    def _may_sync(self, flags: int, now: float, *, ready: bool) -> bool:
+        """Whether video may begin with this frame; ``ready`` is who is not too far behind for it."""
+        # All tracks go on with the default one; who is sent only another is not shown its keyframes.
+        aside = flags & ASIDE and self.fanout.encoding.tracks.video == ALL_TRACKS
+        if not ready:
+            self._fell_behind = self._fell_behind or (flags & KEYFRAME != 0 and not aside)
+            return False
+        if aside or not flags & (CODED_FRAME | KEYFRAME):
+            return False
+        if flags & KEYFRAME or self._start is StartPolicy.LIVE:
+            return True
+        if self._waiting_since is None:
+            self._waiting_since = now
+        timeout = self.seat.intake.keyframe_timeout
+        if not timeout or now - self._waiting_since < timeout:
+            return False
+        self.seat.books.server.keyframe_timeouts += 1
+        return True

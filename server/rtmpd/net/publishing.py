@@ -9,6 +9,7 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import StreamStats
 from rtmpd.exceptions import DeadlineExceeded
 from rtmpd.net.access import Action
+from rtmpd.net.addresses import network_of
 from rtmpd.net.authorization import authorize
 from rtmpd.net.peer import Peer
 from rtmpd.rtmp.constants import StatusCode
@@ -39,7 +40,8 @@ class Publisher:
         self._since = context.clock()
         via = via_of(peer.connect_params.connect_object)
         check_publish(via, context.instance_id)
-        self._publication = context.registry.claim(key, self, self._since, via)
+        network = network_of(peer.address)
+        self._publication = context.registry.claim(key, self, self._since, via, network)
         self.receive = self._publication.receive
         logger.info("publish started", extra={"fields": self._fields()})
 

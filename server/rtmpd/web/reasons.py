@@ -81,10 +81,12 @@ REFUSALS: Final = (
     "players_per_stream",
     "publish_rate",
     "publishers",
+    "publishers_per_address",
     "relay_hops",
     "relay_loop",
     "shutdown",
     "stream_busy",
     "track_choices",
     "waiting_names",
+    "waiting_names_per_address",
 )

@@ -115,6 +115,11 @@ def _losses(stats: ServerStats) -> Iterator[Family]:
         stats.gop_trims
     )
     yield Family(
+        "counter",
+        "rtmpd_keyframe_timeouts",
+        "Players, and whole streams, whose video went on without the key frame that it waited for.",
+    ).with_value(stats.keyframe_timeouts)
+    yield Family(
         "gauge",
         "rtmpd_unsent_bytes",
         "Accepted by players that are behind and not sent; bytes that several wait with count for each.",

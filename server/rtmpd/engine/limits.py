@@ -1,0 +1,38 @@
+"""Ceilings of the live graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.headers import HeaderLimits
+from rtmpd.engine.sink import StartPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """Ceilings of one process; a count of 0 means none."""
+
+    max_publishers: int = 0
+    max_publishers_per_network: int = 0
+    """Of them, those from one address, or from the network that stands for it."""
+    max_players: int = 0
+    max_players_per_stream: int = 0
+    max_waiting_names: int = 1000
+    """Names that players wait for and nobody publishes."""
+    max_waiting_names_per_network: int = 200
+    """Of them, those that one network was the first to wait for."""
+    max_track_choices: int = 8
+    """Choices of tracks that the players of one stream make together, beside the default one."""
+    first_media_timeout: float = 20.0
+    """Seconds from the beginning of a publication to its first audio or video."""
+    idle_publisher_timeout: float = 10.0
+    """Seconds without audio and video after which a publication ends, once there was some."""
+    memory_bytes: int = 1024 * 1024 * 1024
+    """Media held: GOP caches, headers, unfinished messages, backlogs of congested players."""
+    start: StartPolicy = StartPolicy.GOP
+    """Where players begin; with ``LIVE`` video that begins without a keyframe is delivered, too."""
+    keyframe_timeout: float = 30.0
+    """Seconds that video waits for a keyframe, a player's or everybody's; then it goes on with any frame."""
+    headers: HeaderLimits = field(default_factory=HeaderLimits)
+    gop: GopLimits = field(default_factory=GopLimits)
