@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from client_kit import scripted_server
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import (
@@ -13,8 +14,10 @@ from rtmpd.exceptions import (
     StreamFailed,
     UsageError,
 )
-from rtmpd.net.relay import RelayTemplate, explain, is_final, last_words
-from rtmpd.rtmp.via import Via
+from rtmpd.net.relay import RelayDialer, RelayTemplate, explain, is_final, last_words
+from rtmpd.rtmp.constants import CapsEx
+from rtmpd.rtmp.events import ConnectRequested
+from rtmpd.rtmp.via import NO_VIA, Via
 
 KEY = StreamKey("studio", "cam")
 
@@ -137,3 +140,12 @@ def test_who_is_refused_for_the_sake_of_others_may_be_let_in_without_them() -> N
 )
 def test_refusals_for_good_are_told_from_accidents(error: Exception, final: bool) -> None:
     assert is_final(error) is final
+
+
+async def test_a_relay_does_not_offer_to_follow_a_remote_elsewhere() -> None:
+    async with scripted_server() as server:
+        target = RelayTemplate.parse(f"{server.url}/{{name}}").expand(KEY)
+        async with await RelayDialer("here").dial(target, NO_VIA):
+            peer = await server.peer()
+    offered = [event.params.caps_ex for event in peer.heard if isinstance(event, ConnectRequested)]
+    assert offered == [CapsEx.MULTITRACK | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET]

@@ -25,7 +25,8 @@ from rtmpd.exceptions import (
 from rtmpd.media.tags import MAX_TRACKS
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.net.client import Connection, connect
-from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.client import CLIENT_CAPS_EX
+from rtmpd.rtmp.constants import CapsEx, StatusCode
 from rtmpd.rtmp.url import REDACTED, RtmpUrl
 from rtmpd.rtmp.via import NO_VIA, Via
 
@@ -37,6 +38,8 @@ _MIN_SECRET: Final = 4
 """Characters from which a secret is cut out of a text. Shorter values of a query are numbers and flags."""
 _FIELDS: Final = re.compile("[&?]")
 """What separates the fields of a query: authenticating encoders append theirs with a further ``?``."""
+_CAPS_EX: Final = CLIENT_CAPS_EX & ~CapsEx.RECONNECT
+"""A relay goes where its settings say, and nowhere else that a remote may name."""
 SEND_BUFFER_BYTES: Final = 256 * 1024
 """Unsent bytes of a relay from which it counts as slow, as for a player."""
 
@@ -229,7 +232,7 @@ class RelayDialer:
         return await connect(
             url,
             timeout=self.timeout,
-            params=via.through(self.instance_id).to_params(),
+            params=replace(via.through(self.instance_id).to_params(), caps_ex=_CAPS_EX),
             ca_file=self.ca_file if url.scheme == "rtmps" else None,
             send_buffer_bytes=SEND_BUFFER_BYTES,
         )
