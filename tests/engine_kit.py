@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ from rtmpd.rtmp import amf
 from rtmpd.rtmp.messages import Message
 
 KEY = StreamKey("live", "cam")
+_FOR_EVER = 1e9
 
 AVC_HEADER = bytes.fromhex("170000000001640028ff")
 AVC_HEADER_2 = bytes.fromhex("170000000001640033ff")
@@ -204,7 +206,11 @@ class House:
 
     def __post_init__(self) -> None:
         flusher = Flusher(self.loop.call_soon, self.loop.call_later, self.loop.clock, self.loop.clock)
-        self.registry = Registry(flusher, self.stats, self.limits)
+        # Publishers of these tests may be silent: what becomes of that has tests of its own.
+        limits = dataclasses.replace(
+            self.limits, first_media_timeout=_FOR_EVER, idle_publisher_timeout=_FOR_EVER
+        )
+        self.registry = Registry(flusher, self.stats, limits)
 
     @property
     def stream(self) -> Stream:
