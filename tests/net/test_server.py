@@ -13,10 +13,13 @@ from net_kit import HEADERS, Client, Doorman, House, eventually, serve
 from rtmp_dialogue import command, connect
 
 import rtmpd.net.connection as connection_module
+from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason
 from rtmpd.net.addresses import BACKLOG
 from rtmpd.net.server import ConnectionLimits, RtmpServer
 from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.quirks import Quirk
 
 
 async def is_turned_away(client: Client) -> bool:
@@ -321,3 +324,67 @@ async def test_the_commands_of_one_address_cost_it_together() -> None:
         await other.close()
         await eventually(lambda: house.open_connections == 0)
         assert house.server._costs == {}
+
+
+# Memory
+
+
+def unfinished(client: Client, size: int) -> tuple[bytes, bytes]:
+    """A command of ``size`` bytes in two parts, the second a short one."""
+    data = client.encode(Message(20, 0, 0, b"\x02\x00\x04none" + bytes(size - 7)))
+    return data[:-100], data[-100:]
+
+
+async def test_what_is_half_received_is_in_the_memory_budget_until_it_is_gone() -> None:
+    async with serve() as house:
+        budget = house.registry.budget
+        client = await (await house.client()).play()
+        first, last = unfinished(client, 50_000)
+        client.writer.write(first)
+        await eventually(lambda: 49_000 < budget.partial_bytes < 52_000)
+        client.writer.write(last)
+        await eventually(lambda: budget.partial_bytes == 0)
+        client.writer.write(unfinished(client, 50_000)[0])
+        await eventually(lambda: budget.partial_bytes > 49_000)
+        client.reset()
+        await eventually(lambda: budget.partial_bytes == 0)
+
+
+async def test_when_memory_is_short_who_holds_most_half_received_goes_first() -> None:
+    engine = EngineLimits(memory_bytes=100_000)
+    async with serve(engine=engine) as house:
+        clients = [await (await house.client()).play(f"cam{n}") for n in range(3)]
+        for client, size in zip(clients, (20_000, 50_000, 40_000), strict=True):
+            client.writer.write(unfinished(client, size)[0])
+        await clients[1].closed()
+        await eventually(lambda: house.stats.players == 2)
+        assert house.registry.budget.partial_bytes < 65_000
+        assert house.open_connections == 2
+
+
+# Reconnecting
+
+
+async def test_those_who_know_how_are_asked_to_reconnect() -> None:
+    async with serve() as house:
+        able, other = await house.client(), await house.client()
+        able.say(connect(capsEx=1.0))
+        other.say(connect())
+        for client in (able, other):
+            await client.until("_result 1 status NetConnection.Connect.Success")
+        assert house.server.request_reconnect("rtmp://other/live") == 1
+        assert await able.hear() == "onStatus 0 status NetConnection.Connect.ReconnectRequest"
+        # Both are served as before.
+        for client in (able, other):
+            client.call("createStream", 5)
+            assert await client.hear() == "_result 5 1"
+
+
+async def test_what_is_tolerated_is_counted() -> None:
+    async with serve() as house:
+        client = await house.client()
+        client.say(connect(), Message(4, 0, 0, b"\0"))
+        await client.until("_result 1 status NetConnection.Connect.Success")
+        await client.close()
+        await eventually(lambda: house.open_connections == 0)
+        assert house.stats.tolerated == {Quirk.SHORT_CONTROL: 1}

@@ -177,6 +177,7 @@ class ServerStats:
         "sessions_failed",
         "sink_errors",
         "time_to_first_frame",
+        "tolerated",
         "unsent_bytes",
     )
 
@@ -216,6 +217,8 @@ class ServerStats:
         """Players, and whole streams, whose video went on without a keyframe that never came."""
         self.sink_errors = 0
         """Exceptions out of sinks: bugs on our side."""
+        self.tolerated: dict[str, int] = {}
+        """What peers did against the specification and were served all the same, by ``rtmp.quirks.Quirk``."""
         self.unsent_bytes = 0
         """What congested transports have accepted and not sent, now; the same bytes count for each."""
         self.time_to_first_frame = Histogram(FIRST_FRAME_BOUNDS)

@@ -110,6 +110,8 @@ class Connection(asyncio.Protocol):
         """We have said goodbye or the connection is lost: nothing is processed, nothing more is said."""
         self._since = 0.0
         self._bytes_out = 0
+        self.partial_bytes = 0
+        """What of the session's is charged to the memory budget."""
         self._messages_in = 0
         """Of the session's messages, those that the statistics have."""
 
@@ -159,6 +161,8 @@ class Connection(asyncio.Protocol):
         self._messages_in = session.messages_received
         if not session.quiet:
             self.advance()
+        if session.partial_bytes != self.partial_bytes:
+            self._charge_partials()
         # What we have said now takes the acknowledgement along.
         if self.state == "pending" and self._bytes_out == bytes_out and not self._over:
             acknowledge_quickly(self._socket)
@@ -181,6 +185,7 @@ class Connection(asyncio.Protocol):
         self._over = True
         if not self._entered:
             return
+        self._count_tolerated()
         self.session.close()
         self.outlet.close()
         try:
@@ -201,6 +206,7 @@ class Connection(asyncio.Protocol):
         if not self._over:
             self.session.resume(self.context.clock())
             self.advance()
+            self._charge_partials()
 
     def reading_failed(self, error: Exception) -> None:
         self._log.reading_failed(error)
@@ -214,11 +220,22 @@ class Connection(asyncio.Protocol):
         """The number of the socket's file."""
         return self._socket.fileno()
 
+    @property
+    def publishes(self) -> bool:
+        return bool(self._publishers)
+
+    def request_reconnect(self, tc_url: str = "", description: str = "") -> bool:
+        """Ask the client to connect anew, there if somewhere is given; False if it does not know how."""
+        asked = not self._over and self.session.request_reconnect(tc_url, description)
+        self.flush()
+        return asked
+
     def look(self, now: float) -> None:
         """Act on every deadline that has passed; when ``look_at`` is reached."""
         self.reader.read_now()  # What waits for the next round is not late.
         self.session.handle_timeout(now)
         self.advance()
+        self._count_tolerated()
         if not self._over:
             self._plan_look(now)
 
@@ -318,6 +335,7 @@ class Connection(asyncio.Protocol):
                 await self._answer_play(event)
             self._request = None  # What came behind it may be the next one.
             self.advance()
+            self._charge_partials()
         except Exception as error:  # noqa: BLE001 - logged; nobody may wait for an answer that never comes
             self._log.request_failed(error)
             self.end(CloseReason.INTERNAL_ERROR)
@@ -416,6 +434,7 @@ class Connection(asyncio.Protocol):
         """Take everything this connection publishes and plays out of the engine, and let go of it."""
         self.look_at = math.inf
         self.reader.close()
+        self._charge_partials()
         if self._goodbye is not None:
             self._goodbye.cancel()
         if self._request is not None:
@@ -427,6 +446,20 @@ class Connection(asyncio.Protocol):
             publisher.release(self._end_reason, self._end_detail)
         for player in players.values():
             self._release_player(player, self._end_reason, self._end_detail)
+
+    def _charge_partials(self) -> None:
+        """Have the budget know what the session holds: unfinished messages, and what waits for an answer.
+
+        Memory may be so short that this closes connections, this one perhaps.
+        """
+        held = self.session.partial_bytes
+        difference = held - self.partial_bytes
+        self.partial_bytes = held
+        self.context.registry.budget.charge_partials(difference)
+
+    def _count_tolerated(self) -> None:
+        for quirk, number in self.session.take_tolerated().items():
+            count(self.context.stats.tolerated, quirk, number)
 
     def _release_player(self, player: Player, reason: CloseReason, detail: str = "") -> None:
         player.release(reason, detail)

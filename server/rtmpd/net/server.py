@@ -76,6 +76,7 @@ class RtmpServer:
         self._look_interval = min(context.limits.shortest_timeout / _LOOKS_A_TIMEOUT, _LONGEST_LOOK_INTERVAL)
         self._empty = asyncio.Event()
         self._empty.set()
+        context.registry.add_reliever(self._relieve)
 
     async def listen(self, sock: socket.socket) -> Address:
         """Serve on a listening socket; returns the address it is bound to."""
@@ -87,6 +88,13 @@ class RtmpServer:
         server = await loop.create_server(lambda: Connection(self._context, self), sock=sock, backlog=BACKLOG)
         self._listeners.append(server)
         return bound_address(sock)
+
+    def request_reconnect(self, tc_url: str = "", description: str = "") -> int:
+        """Ask every client that knows how to connect anew (Enhanced RTMP); how many were asked.
+
+        With ``tc_url`` they are asked to do so there. All of them are served until they leave.
+        """
+        return sum(each.request_reconnect(tc_url, description) for each in list(self._connections))
 
     def stop_listening(self) -> None:
         """Let nobody new in."""
@@ -210,6 +218,16 @@ class RtmpServer:
                 connection.abort(CloseReason.INTERNAL_ERROR)
         if self._connections and self._looking is None:
             self._look_later()
+
+    def _relieve(self) -> None:
+        """Memory is short: close strangers and players with most that is half received or waits."""
+        budget = self._context.registry.budget
+        holders = [each for each in self._connections if each.partial_bytes and not each.publishes]
+        holders.sort(key=lambda connection: connection.partial_bytes, reverse=True)
+        for connection in holders:
+            if budget.used <= budget.target:
+                return
+            connection.abort(CloseReason.MEMORY)
 
     def _make_room(self) -> None:
         """Strangers fill all there is for strangers: the greediest network loses its oldest one."""

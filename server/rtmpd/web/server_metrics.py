@@ -10,6 +10,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import DropReason, ServerStats
 from rtmpd.rtmp.form import form
+from rtmpd.rtmp.quirks import Quirk
 from rtmpd.web.families import Family
 from rtmpd.web.reasons import HANDSHAKE_FAILURES, REFUSALS, SESSION_FAILURES
 from rtmpd.web.stream_metrics import StreamView
@@ -54,6 +55,12 @@ def _connections(stats: ServerStats) -> Iterator[Family]:
     yield Family(
         "counter", "rtmpd_refusals", "Connects, publishes and plays not granted.", ("reason",)
     ).with_table(stats.refusals, REFUSALS)
+    yield Family(
+        "counter",
+        "rtmpd_tolerated",
+        "What peers did against the specification and were served all the same.",
+        ("quirk",),
+    ).with_table(stats.tolerated, Quirk)
 
 
 def _traffic(stats: ServerStats) -> Iterator[Family]:
