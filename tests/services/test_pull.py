@@ -235,7 +235,7 @@ async def test_the_encoder_that_comes_in_the_same_moment_wins() -> None:
 
             def claim_second(*args: Any) -> Publication:
                 a.registry.claim = claim  # type: ignore[method-assign]
-                claim(KEY, encoder, 0.0)
+                claim(KEY, encoder, a.context.clock())
                 return claim(*args)
 
             a.registry.claim = claim_second  # type: ignore[method-assign]
