@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import inf
-from struct import Struct, error
+from struct import Struct
+from struct import error as struct_error
 from typing import Final
 
 from rtmpd.exceptions import ChunkError, UsageError
@@ -57,6 +58,8 @@ _MIN_RUN: Final = 4
 """Chunks in hand from which cutting the headers out of a run beats collecting slices."""
 
 _ALL: Final = 1 << 30
+_SHORT_BYTES: Final = 16
+"""Messages shorter than this cost more than their bytes."""
 _MEDIA: Final = frozenset(
     {
         MessageType.AUDIO,
@@ -143,23 +146,161 @@ class ChunkReader:
         self._max_declared = limits.max_partial_bytes if expected else 2 * limits.max_command_bytes
 
     def receive_data(self, data: bytes, now: float = 0.0, max_messages: int = _ALL) -> list[Message]:
-        """The next messages that ``data`` completes, in order, at most ``max_messages`` of them.
+        """The next messages that ``data`` completes, in order.
 
-        Set Chunk Size and Abort have taken effect when they are returned. In front of what breaks the chunk
-        stream, or is longer than it may be at present, the messages before it are returned and ``more`` is
-        set: the next call looks at it again, and raises ``ChunkError`` if it has not become acceptable.
-        After any other error nothing can be parsed.
+        Set Chunk Size and Abort have taken effect when they are returned. With ``max_messages`` in hand it
+        stops behind a short one: long ones are bounded by ``data``. In front of what breaks the chunk stream,
+        or is longer than it may be at present, the messages before it are returned and ``more`` is set: the
+        next call looks at it again, and raises ``ChunkError`` if it has not become acceptable. After any
+        other error nothing can be parsed.
         """
-        if self._error is not None:
+        if self.more and self._error is not None:
             raise self._error
         messages: list[Message] = []
+        pos = 0
+        rest_began = now
+        more = False
         try:
-            self._parse(data, now, max_messages, messages)
-        except ChunkError as found:
-            self._error = found.with_traceback(None)  # The frames that it passed hold whoever reads.
+            if self._open is not None:
+                pos = self._fill_open_chunk(self._open, data, messages)
+            elif self.buffered:
+                pos = self._rest_start
+                rest_began = self._rest_began
+                if data:
+                    data = self._rest[pos:] + data
+                    pos = 0
+                else:
+                    data = self._rest
+            end = len(data)
+            streams = self._streams
+            max_length = self._max_length
+            chunk_size = self.chunk_size
+            first = start = pos
+            # One long loop, as a call per chunk would cost as much as the work. Whatever ``break`` leaves
+            # from ``start`` on is not whole or cannot be taken yet, and nothing of it has been recorded.
+            while pos < end:
+                start = pos
+                basic = data[pos]
+                csid = basic & 0x3F
+                pos += 1
+                if csid < 2:
+                    pos += csid + 1
+                    if pos > end:
+                        break
+                    csid = 64 + data[start + 1] + (data[start + 2] << 8 if csid else 0)
+                stream = streams.get(csid)
+                if basic >= 0xC0:
+                    if stream is None:
+                        raise self._no_header(3, csid)
+                    if stream.extended >= 0:
+                        pos = self._skip_extended(stream, data, pos)
+                        if pos < 0:
+                            break
+                    if stream.todo:
+                        pos = self._take_chunks(stream, data, pos, messages)
+                        chunk_size = self.chunk_size
+                        start = pos
+                        continue
+                    length = stream.length
+                    if pos == end and length:
+                        break
+                    message_type = stream.type
+                    timestamp = (stream.timestamp + stream.delta) & _TIMESTAMP_MASK
+                else:
+                    shape = 0
+                    reversed_stream_id = 0
+                    if basic < 0x40:
+                        if end - pos < 11:
+                            break
+                        field, shape, reversed_stream_id = _read_full(data, pos - 1)
+                        pos += 11
+                    elif basic < 0x80:
+                        if end - pos < 7:
+                            break
+                        field, shape = _read_same_stream(data, pos - 1)
+                        pos += 7
+                    else:
+                        if end - pos < 3:
+                            break
+                        field = _read_u32(data, pos - 1)[0]
+                        pos += 3
+                    field &= 0xFFFFFF
+                    extended = -1
+                    if field == EXTENDED_TIMESTAMP:
+                        if end - pos < 4:
+                            break
+                        field = extended = _read_u32(data, pos)[0]
+                        pos += 4
+                    if stream is None:
+                        stream = self._open_stream(csid, basic)
+                    elif stream.todo:
+                        raise self._mid_message(stream, basic)
+                    if basic < 0x80:
+                        length = shape >> 8
+                        message_type = shape & 0xFF
+                        if length > max_length[message_type]:
+                            if not messages:
+                                raise self._too_long(message_type, length)
+                            more = True
+                            break
+                    else:
+                        length = stream.length
+                        message_type = stream.type
+                    if pos == end and length:
+                        break
+                    if basic < 0x40:
+                        timestamp = field
+                        stream.delta = field if field <= MAX_FULL_HEADER_DELTA_MS else 0
+                        if reversed_stream_id & 0xFFFFFF:
+                            stream.stream_id = int.from_bytes(reversed_stream_id.to_bytes(4, "little"), "big")
+                        else:
+                            stream.stream_id = reversed_stream_id >> 24
+                    else:
+                        timestamp = (stream.timestamp + field) & _TIMESTAMP_MASK
+                        stream.delta = field
+                    stream.extended = extended
+                    stream.type = message_type
+                    stream.length = length
+                stream.timestamp = timestamp
+                stop = pos + length
+                if length <= chunk_size and stop <= end:
+                    payload = data[pos:stop]
+                    start = pos = stop
+                    if message_type <= 2:
+                        self._apply_control(message_type, payload)
+                        chunk_size = self.chunk_size
+                    messages.append(Message(message_type, timestamp, stream.stream_id, payload))
+                    if length < _SHORT_BYTES and len(messages) >= max_messages and pos < end:
+                        more = True
+                        break
+                else:
+                    stream.todo = length
+                    stream.began = now if start > first else rest_began
+                    if length > chunk_size:
+                        # Charged when it begins, so that no cut of the bytes matters. Of messages of one
+                        # chunk only one can be incomplete at a time.
+                        stream.declared = length
+                        self._declared += length
+                        if self._declared > self._max_declared:
+                            raise self._too_much()
+                    start = pos = self._take_chunks(stream, data, pos, messages)
+                    chunk_size = self.chunk_size
+        except ChunkError as error:
+            self._error = error
+            self.more = True
             if not messages:
                 raise
-            self.more = True
+            return messages
+        if start < end:
+            self._rest = data if more else data[start:]
+            self._rest_start = start if more else 0
+            self._rest_began = now if start > first else rest_began
+            self.buffered = end - start
+            self.more = more
+        elif self.buffered:
+            self._rest = b""
+            self.buffered = 0
+            self.more = False
         return messages
 
     def oldest(self) -> float:
@@ -185,138 +326,12 @@ class ChunkReader:
         self.partial_bytes = self.buffered = 0
         self.more = False
 
-    def _parse(self, data: bytes, now: float, max_messages: int, messages: list[Message]) -> None:
-        pos = 0
-        rest_began = now
-        if self._open is not None:
-            pos = self._fill_open_chunk(self._open, data, messages)
-        elif self._rest:
-            pos = self._rest_start
-            rest_began = self._rest_began
-            if data:
-                data = self._rest[pos:] + data
-                pos = 0
-            else:
-                data = self._rest
-        end = len(data)
-        streams = self._streams
-        max_length = self._max_length
-        chunk_size = self.chunk_size
-        first = start = pos
-        more = False
-        # One long loop, as a call per chunk would cost as much as the work. Whatever ``break`` leaves
-        # from ``start`` on is a header that is not whole or cannot be taken yet, and nothing of it has been
-        # recorded.
-        while pos < end:
-            start = pos
-            if len(messages) >= max_messages:
-                more = True
-                break
-            basic = data[pos]
-            csid = basic & 0x3F
-            pos += 1
-            if csid < 2:
-                pos += csid + 1
-                if pos > end:
-                    break
-                csid = 64 + data[start + 1] + (data[start + 2] << 8 if csid else 0)
-            stream = streams.get(csid)
-            if basic >= 0xC0:
-                if stream is None:
-                    raise ChunkError("no_header", f"fmt 3 on chunk stream {csid}, which has had no header")
-                if stream.extended >= 0:
-                    pos = self._skip_extended(stream, data, pos)
-                    if pos < 0:
-                        break
-                if stream.todo:
-                    pos = self._take_chunks(stream, data, pos, messages)
-                    chunk_size = self.chunk_size
-                    start = pos
-                    continue
-                length = stream.length
-                if pos == end and length:
-                    break
-                message_type = stream.type
-                timestamp = (stream.timestamp + stream.delta) & _TIMESTAMP_MASK
-            else:
-                shape = 0
-                reversed_stream_id = 0
-                if basic < 0x40:
-                    if end - pos < 11:
-                        break
-                    field, shape, reversed_stream_id = _read_full(data, pos - 1)
-                    pos += 11
-                elif basic < 0x80:
-                    if end - pos < 7:
-                        break
-                    field, shape = _read_same_stream(data, pos - 1)
-                    pos += 7
-                else:
-                    if end - pos < 3:
-                        break
-                    field = _read_u32(data, pos - 1)[0]
-                    pos += 3
-                field &= 0xFFFFFF
-                extended = -1
-                if field == EXTENDED_TIMESTAMP:
-                    if end - pos < 4:
-                        break
-                    field = extended = _read_u32(data, pos)[0]
-                    pos += 4
-                if stream is None:
-                    stream = self._open_stream(csid, basic)
-                elif stream.todo:
-                    raise ChunkError(
-                        "header_mid_message",
-                        f"fmt {basic >> 6} on chunk stream {csid}, {stream.todo} bytes of a message due",
-                    )
-                if basic < 0x80:
-                    length = shape >> 8
-                    message_type = shape & 0xFF
-                    if length > max_length[message_type]:
-                        if messages:
-                            more = True
-                            break
-                        raise self._too_long(message_type, length)
-                else:
-                    length = stream.length
-                    message_type = stream.type
-                if pos == end and length:
-                    break
-                if basic < 0x40:
-                    timestamp = field
-                    stream.delta = field if field <= MAX_FULL_HEADER_DELTA_MS else 0
-                    if reversed_stream_id & 0xFFFFFF:
-                        stream.stream_id = int.from_bytes(reversed_stream_id.to_bytes(4, "little"), "big")
-                    else:
-                        stream.stream_id = reversed_stream_id >> 24
-                else:
-                    timestamp = (stream.timestamp + field) & _TIMESTAMP_MASK
-                    stream.delta = field
-                stream.extended = extended
-                stream.type = message_type
-                stream.length = length
-            stream.timestamp = timestamp
-            stop = pos + length
-            if length <= chunk_size and stop <= end:
-                payload = data[pos:stop]
-                start = pos = stop
-                if message_type <= 2:
-                    self._apply_control(message_type, payload)
-                    chunk_size = self.chunk_size
-                messages.append(Message(message_type, timestamp, stream.stream_id, payload))
-            else:
-                stream.todo = length
-                stream.began = now if start > first else rest_began
-                if length > chunk_size:
-                    self._declare(stream)
-                start = pos = self._take_chunks(stream, data, pos, messages)
-                chunk_size = self.chunk_size
-        self.more = more
-        self.buffered = end - start
-        self._rest = data if more else data[start:]
-        self._rest_start = start if more else 0
-        self._rest_began = now if start > first else rest_began
+    def _no_header(self, fmt: int, csid: int) -> ChunkError:
+        return ChunkError("no_header", f"fmt {fmt} on chunk stream {csid}, which has had no header")
+
+    def _mid_message(self, stream: _ChunkStream, basic: int) -> ChunkError:
+        text = f"fmt {basic >> 6} in the midst of a message, {stream.todo} bytes due"
+        return ChunkError("header_mid_message", text)
 
     def _too_long(self, message_type: int, length: int) -> ChunkError:
         if length <= _max_lengths(self._limits, True)[message_type]:
@@ -324,19 +339,12 @@ class ChunkReader:
             return ChunkError("early_media", text)
         return ChunkError("message_too_long", f"message of type {message_type} declares {length} bytes")
 
-    def _declare(self, stream: _ChunkStream) -> None:
-        """Charge a message of several chunks when it begins, so that no cut of the bytes matters.
-
-        Of those of one chunk only one can be incomplete at a time.
-        """
-        stream.declared = stream.length
-        self._declared += stream.length
-        if self._declared > self._max_declared:
-            raise ChunkError("partial_bytes", f"incomplete messages declare {self._declared} bytes")
+    def _too_much(self) -> ChunkError:
+        return ChunkError("partial_bytes", f"incomplete messages declare {self._declared} bytes")
 
     def _open_stream(self, csid: int, basic: int) -> _ChunkStream:
         if basic >= 0x80:
-            raise ChunkError("no_header", f"fmt 2 on chunk stream {csid}, which has had no header")
+            raise self._no_header(2, csid)
         # quirk(librtmp): opens chunk stream 2 with fmt 1; the missing stream id and base time are 0
         if len(self._streams) >= self._limits.max_chunk_streams:
             raise ChunkError("chunk_streams", f"more than {len(self._streams)} chunk streams")
@@ -425,17 +433,13 @@ class ChunkReader:
 
     def _complete(self, stream: _ChunkStream, messages: list[Message]) -> None:
         payload = b"".join(stream.parts)
-        self._forget(stream)
+        stream.parts.clear()
+        stream.began = inf
+        self._declared -= stream.declared
+        stream.declared = stream.todo = 0
         if stream.type <= 2:
             self._apply_control(stream.type, payload)
         messages.append(Message(stream.type, stream.timestamp, stream.stream_id, payload))
-
-    def _forget(self, stream: _ChunkStream) -> None:
-        """The message being assembled is complete or given up."""
-        self._declared -= stream.declared
-        stream.declared = stream.todo = 0
-        stream.began = inf
-        stream.parts.clear()
 
     def _apply_control(self, message_type: int, payload: bytes) -> None:
         if message_type == MessageType.SET_CHUNK_SIZE:
@@ -446,7 +450,10 @@ class ChunkReader:
             stream = self._streams.get(int.from_bytes(payload[:4], "big"))
             if stream is not None and stream.todo:
                 self.partial_bytes -= stream.length - stream.todo
-                self._forget(stream)
+                self._declared -= stream.declared
+                stream.declared = stream.todo = 0
+                stream.began = inf
+                stream.parts.clear()
 
     def _set_chunk_size(self, chunk_size: int) -> None:
         if not 1 <= chunk_size <= 0x7FFFFFFF:
@@ -525,7 +532,7 @@ def encode_message(
             message_type,
             stream_id.to_bytes(4, "little"),
         )
-    except (OverflowError, error):
+    except (OverflowError, struct_error):
         text = f"type {message_type} or message stream id {stream_id} does not fit its field"
         raise UsageError(text) from None
     header = _basic_header(0x00, csid) + fields + extension

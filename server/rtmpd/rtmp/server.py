@@ -80,6 +80,19 @@ class ServerSession(Session):
     has ended for another reason changes nothing.
     """
 
+    __slots__ = (
+        "_accepted_at",
+        "_calls",
+        "_caps_ex",
+        "_connect_asked",
+        "_connect_id",
+        "_idle_since",
+        "_phase",
+        "_shared_cost",
+        "_streams",
+        "settings",
+    )
+
     def __init__(
         self,
         *,

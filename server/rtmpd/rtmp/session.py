@@ -58,6 +58,40 @@ class Session:
     reading, and go on with ``resume`` when it is over.
     """
 
+    # With more than thirty attributes in a dictionary CPython finds each of them more slowly.
+    __slots__ = (
+        "__weakref__",
+        "_ack_window",
+        "_acknowledged",
+        "_command_budget",
+        "_control_budget",
+        "_events",
+        "_handshake",
+        "_held",
+        "_last_received",
+        "_media_streams",
+        "_message_budget",
+        "_now",
+        "_output",
+        "_ping_budget",
+        "_ping_sent_at",
+        "_put_off",
+        "_reader",
+        "_stray_media",
+        "_throttle",
+        "_tolerated",
+        "_turn",
+        "_unread",
+        "_waits_since",
+        "_window_sent",
+        "_writer",
+        "awaiting_answer",
+        "bytes_received",
+        "closing",
+        "limits",
+        "messages_received",
+    )
+
     def __init__(self, handshake: ServerHandshake | ClientHandshake, *, limits: Limits, now: float) -> None:
         self.limits = limits
         self.bytes_received = 0
@@ -108,9 +142,14 @@ class Session:
             else:
                 if self._handshake is not None:
                     data = self._continue_handshake(self._handshake, data)
-                self._read(data)
+                reader = self._reader
+                messages = reader.receive_data(data, now, self._turn)
+                if messages:
+                    self._take(messages)
+                if reader.more:
+                    self._read_on()
             # Also in the middle of a message: one may be longer than the window its sender waits for.
-            if not self.closing:
+            if self.bytes_received - self._acknowledged >= self._ack_window // 2:
                 self._acknowledge()
         except ProtocolError as error:
             self.fail(error)
@@ -334,22 +373,34 @@ class Session:
         self._events.append(HandshakeCompleted(handshake.digest))
         return handshake.leftover()
 
-    def _read(self, data: bytes) -> None:
-        """Parse and process, until a request waits for its answer or it is another connection's turn."""
+    def _take(self, messages: list[Message]) -> None:
+        """Process what one read has completed, or as much of it as is taken in one turn."""
+        count = len(messages)
+        self.messages_received += count
+        delay = self._message_budget.take(count, self._now)
+        if delay > 0:
+            self._slow_down(delay)
+        if count < self._turn:
+            self._process(messages)
+        else:
+            self._take_turn(messages)
+
+    def _take_turn(self, messages: list[Message]) -> None:
+        """Process as many of ``messages`` as are taken in one turn, and leave the others for the next."""
+        self._process(messages[: self._turn])
+        self._held += messages[self._turn :]
+        if not (self.awaiting_answer or self.closing):
+            self._put_off = True
+            self._slow_down(0.0)
+
+    def _read_on(self, data: bytes = b"") -> None:
+        """Parse and process until a request waits for its answer, or it is another connection's turn."""
         reader = self._reader
-        while True:
+        while not (self.awaiting_answer or self._put_off or self.closing):
             messages = reader.receive_data(data, self._now, self._turn)
-            count = len(messages)
-            if count:
-                self.messages_received += count
-                self._charge_messages(count)
-                self._process(messages)
-            if not reader.more or self.awaiting_answer or self.closing:
-                return
-            if count >= self._turn:
-                self._put_off = True
-                self._slow_down(0.0)
-            if self._put_off:
+            if messages:
+                self._take(messages)
+            if not reader.more:
                 return
             data = b""
 
@@ -357,12 +408,15 @@ class Session:
         """Process what was put off, then what was received meanwhile."""
         held, self._held = self._held, []
         try:
-            self._process(held)
+            if len(held) < self._turn:
+                self._process(held)
+            else:
+                self._take_turn(held)
             if not (self.awaiting_answer or self._put_off or self.closing):
                 data = b"".join(self._unread)
                 self._unread.clear()
                 if data or self._reader.more:
-                    self._read(data)
+                    self._read_on(data)
         except ProtocolError as error:
             self.fail(error)
 
@@ -459,7 +513,7 @@ class Session:
 
     def _acknowledge(self) -> None:
         """At most one Acknowledgement per call, every half window: some encoders stall after a whole one."""
-        if self.bytes_received - self._acknowledged >= self._ack_window // 2:
+        if not self.closing:
             self._acknowledged = self.bytes_received
             self._send_control(control.acknowledgement(self.bytes_received))
 
