@@ -306,6 +306,9 @@ def test_a_track_whose_keyframes_are_rare_does_not_make_the_cache_grow(house: Ho
         house.send(publication, (at, key(0)), (at, p(1)), (at + 40, p(0)), (at + 40, p(1)))
     assert len(house.stream.intake.gop.packets) == 4
     assert viewer(house, TrackChoice(1)).take() == "H@8040"
+    viewer(house, ALL)
+    house.send(publication, (9000, key(0)), (9000, p(1)), (9040, p(0)))
+    assert viewer(house, ALL).take() == "H@9000 H@9000 k0@9000 p0@9040"
 
 
 def test_a_choice_of_no_such_track_gets_the_rest(house: House) -> None:
