@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 import urllib.error
 from pathlib import Path
 
@@ -51,6 +53,26 @@ def test_sessions_are_counted_and_leave_nothing_behind(clip: ClipMaker, tmp_path
         joins = server.metric("rtmpd_time_to_first_frame_seconds_count")
         assert joins == 3
         assert_clean_exit(server)
+
+
+def test_a_server_that_was_stopped_throws_nobody_out(clip: ClipMaker, tmp_path: Path) -> None:
+    settings = (
+        "rtmp.limits.idle_publisher_timeout=1s",
+        "rtmp.limits.ping_interval=1s",
+        "rtmp.limits.ping_timeout=1s",
+    )
+    with rtmpd(*settings) as server:
+        url = server.url("show")
+        with bundled().publish(clip(H264_AAC), url, loop=True), bundled().pull(url, tmp_path / "copy.flv"):
+            server.wait_for_plays(url)
+            server.wait_for_frames(url, FRAME_RATE)
+            server.send_signal(signal.SIGSTOP)
+            time.sleep(2.5)
+            server.send_signal(signal.SIGCONT)
+            server.wait_for_frames(url, 4 * FRAME_RATE)
+            assert server.metric("rtmpd_publishes_total") == 1
+            assert server.metric("rtmpd_players", state="playing") == 1
+            assert server.metric("rtmpd_session_failures_total", reason="publisher_idle") == 0
 
 
 def test_a_live_stream_is_measured(clip: ClipMaker) -> None:
