@@ -181,9 +181,13 @@ def _publication() -> tuple[Registry, Flusher, Publication]:
     return registry, flusher, registry.claim(StreamKey("live", "cam"), _NullPublisher(), _NOW)
 
 
-def _attach(registry: Registry) -> Subscription:
+def _outlet(registry: Registry) -> Outlet:
+    """A transport that is never full."""
+    return Outlet(registry.outlets, lambda: 0, lambda _: None)
+
+
+def _attach(registry: Registry, outlet: Outlet) -> Subscription:
     """One more player."""
-    outlet = Outlet(registry.outlets, lambda: 0, lambda _: None)
     return registry.attach(StreamKey("live", "cam"), _NullSink(), outlet, PlayOptions(), _NOW)
 
 
@@ -191,7 +195,7 @@ def _engine(gop: list[Message], players: int) -> Callable[[], object]:
     """From a publisher's message to every player's write."""
     registry, flusher, publication = _publication()
     for _ in range(players):
-        _attach(registry).begin(_NOW)
+        _attach(registry, _outlet(registry)).begin(_NOW)
     messages = _copy(gop)
 
     def run() -> None:
@@ -209,15 +213,16 @@ def _join(gop: list[Message], *, watched: bool) -> Callable[[], object]:
     """A player that gets a whole GOP out of the cache, and leaves; others stay if ``watched``."""
     registry, flusher, publication = _publication()
     if watched:
-        _attach(registry).begin(_NOW)
+        _attach(registry, _outlet(registry)).begin(_NOW)
     for number, message in enumerate(gop):
         publication.receive(message, _NOW)
         if number % PACKETS_PER_FLUSH == 0:
             flusher.flush()
     flusher.flush()
+    outlet = _outlet(registry)
 
     def run() -> None:
-        subscription = _attach(registry)
+        subscription = _attach(registry, outlet)
         subscription.begin(_NOW)
         subscription.detach()
 

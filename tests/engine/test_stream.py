@@ -128,6 +128,10 @@ def test_a_joiner_is_written_the_very_images_that_live_players_were(house: House
     head, *images = late.writes
     assert [word.rstrip(".") for word in head.decode().split()] == ["AAC@0", "AVC@0"]
     assert [id(image) for image in images] == [id(image) for image in early.writes[-2:]]
+    assert house.play(sink=BurstSink())[0].writes[0] is head
+    house.send(publication, (80, metadata(width=1.0)))
+    again, _ = house.play(sink=BurstSink())
+    assert [word.rstrip(".") for word in again.writes[0].decode().split()] == ["meta@0", "AAC@0", "AVC@0"]
 
 
 @pytest.mark.parametrize("wire", [RtmpWire, PublishWire])

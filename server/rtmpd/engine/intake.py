@@ -43,7 +43,10 @@ _RARE: Final = END_OF_SEQUENCE | KEYFRAME | TRACKED
 class Opening(NamedTuple):
     """What a joiner is sent at once."""
 
-    headers: list[Packet]
+    head: bytes
+    """Headers and metadata; empty if there are none."""
+    head_messages: int
+    """How many are in ``head``."""
     frames: Sequence[bytes]
     """Images; live, to be written at once."""
     messages: int
@@ -217,7 +220,8 @@ class Intake:
                 # Stamped now, or the player would play the gap up to the live packets as a pause.
                 frames = [encoding_of_frames.image([p.restamped(timestamp) for p in gop.packets])]
                 messages = 1
-        return Opening(headers.packets(timestamp, audio=audio, video=video), frames, messages, synced)
+        head, head_messages = encoding.head(headers, timestamp, audio=audio, video=video)
+        return Opening(head, head_messages, frames, messages, synced)
 
     # Inside
 

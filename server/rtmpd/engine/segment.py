@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.packet import Packet, WireFormat
 from rtmpd.media.tracks import TrackChoice
+
+HeadKey = tuple[int, int, int, bool, bool]
+"""Version of the header cache, what it withholds, timestamp, and whether audio and video are wanted."""
 
 
 class Encoding:
@@ -13,18 +17,34 @@ class Encoding:
     object's own hash is a tenth of a dataclass's.
     """
 
-    __slots__ = ("for_frames", "tracks", "wire_format")
+    __slots__ = ("_head", "_head_key", "_head_messages", "for_frames", "tracks", "wire_format")
 
     def __init__(self, wire_format: WireFormat, for_frames: Encoding | None = None) -> None:
         self.wire_format = wire_format
         self.tracks: TrackChoice = wire_format.tracks
         self.for_frames: Encoding = for_frames or self
         """Whose images of frames are the same bytes; only headers differ. Often itself."""
+        self._head_key: HeadKey | None = None
+        self._head = b""
+        self._head_messages = 0
 
     def image(self, packets: Iterable[Packet]) -> bytes:
         """``packets`` joined in this wire format."""
         encode = self.wire_format.encode
         return b"".join([encode(packet) for packet in packets])
+
+    def head(self, headers: HeaderCache, timestamp: int, *, audio: bool, video: bool) -> tuple[bytes, int]:
+        """The image of what a joiner needs before its first frame, and how many messages that is.
+
+        The last one is kept: all who join in the same GOP get the same.
+        """
+        key = (headers.version, headers.withheld, timestamp, audio, video)
+        if key != self._head_key:
+            packets = headers.packets(timestamp, audio=audio, video=video)
+            self._head = self.image(packets)
+            self._head_messages = len(packets)
+            self._head_key = key
+        return self._head, self._head_messages
 
 
 class Segment:

@@ -256,8 +256,7 @@ class Subscription(Member):
         )
         self.synced = opening.synced and self.receives_video
         self._version = seat.headers.version
-        head = encoding.image(opening.headers)
-        images = [head, *opening.frames] if head else list(opening.frames)
+        images = [opening.head, *opening.frames] if opening.head else list(opening.frames)
         if images:
             self._write_burst(images, opening, now)
         seat.place(self)
@@ -319,7 +318,7 @@ class Subscription(Member):
 
     def _write_burst(self, images: list[bytes], opening: Opening, now: float) -> None:
         size = sum([len(image) for image in images])
-        self._note_written(size, len(opening.headers) + opening.messages)
+        self._note_written(size, opening.head_messages + opening.messages)
         if opening.messages:
             self._note_started(now)
         # An outlet that pauses meanwhile pauses for what we owed, not for what the player is behind with.
