@@ -22,7 +22,8 @@ from rtmpd.engine.subscriber import Subscription
 from rtmpd.net.load import encode_command
 from rtmpd.net.load_media import MediaSpec, Programme
 from rtmpd.rtmp import amf
-from rtmpd.rtmp.chunks import ChunkReader, encode_message
+from rtmpd.rtmp.chunk_writer import encode_message
+from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.commands import Command, parse_command, serialize_command, status_object
 from rtmpd.rtmp.constants import CSID_VIDEO
 from rtmpd.rtmp.events import ConnectRequested, PublishRequested

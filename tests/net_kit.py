@@ -28,7 +28,8 @@ from rtmpd.net.peer import ServerContext
 from rtmpd.net.server import ConnectionLimits, RtmpServer
 from rtmpd.net.sweeper import Sweeper
 from rtmpd.rtmp.amf import AmfValue
-from rtmpd.rtmp.chunks import ChunkReader, ChunkWriter
+from rtmpd.rtmp.chunk_writer import ChunkWriter
+from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message

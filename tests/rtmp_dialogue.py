@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from rtmpd.rtmp.amf import UNDEFINED, AmfValue, encode_values
-from rtmpd.rtmp.chunks import ChunkReader, ChunkWriter
+from rtmpd.rtmp.chunk_writer import ChunkWriter
+from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.commands import Command, parse_command, parse_data, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, BandwidthLimit, MessageType
 from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested, PublishRequested, SessionFailed

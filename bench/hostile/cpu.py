@@ -8,7 +8,7 @@ from typing import Final
 from hostile.scene import Scene, attack
 from hostile.stranger import HANDSHAKE, Stranger, frame, greeting, keyframe, message, request
 from rtmpd.rtmp.amf import encode_values
-from rtmpd.rtmp.chunks import encode_message
+from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.constants import MessageType
 
 _IGNORED_TYPE: Final = 10

@@ -9,7 +9,7 @@ from typing import Final
 
 from hostile.scene import Scene, attack
 from hostile.stranger import AVC_HEADER, Stranger, frame, greeting, keyframe, message, request, unfinished
-from rtmpd.rtmp.chunks import encode_message
+from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.constants import MessageType
 
 _MIB: Final = 1024 * 1024

@@ -10,7 +10,7 @@ from typing import Final, Self, cast
 
 from rtmpd.net.load import encode_command
 from rtmpd.rtmp import messages as control
-from rtmpd.rtmp.chunks import encode_message
+from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.commands import Command
 from rtmpd.rtmp.constants import DEFAULT_CHUNK_SIZE, MessageType
 

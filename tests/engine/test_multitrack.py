@@ -27,7 +27,8 @@ from rtmpd.media.tags import (
     video_flags,
 )
 from rtmpd.media.tracks import ALL, DEFAULT, TrackChoice, plain_track, track_of
-from rtmpd.rtmp.chunks import ChunkReader, encode_message
+from rtmpd.rtmp.chunk_writer import encode_message
+from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message

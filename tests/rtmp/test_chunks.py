@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtmpd.exceptions import ChunkError, UsageError
-from rtmpd.rtmp.chunks import MAX_FULL_HEADER_DELTA_MS, ChunkReader, ChunkWriter, encode_message
+from rtmpd.rtmp.chunk_writer import ChunkWriter, encode_message
+from rtmpd.rtmp.chunks import MAX_FULL_HEADER_DELTA_MS, ChunkReader
 from rtmpd.rtmp.constants import BandwidthLimit
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import (

@@ -13,7 +13,8 @@ from rtmpd.exceptions import UsageError
 from rtmpd.rtmp import commands
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.amf import AmfValue, encode_values
-from rtmpd.rtmp.chunks import ChunkReader, ChunkWriter
+from rtmpd.rtmp.chunk_writer import ChunkWriter
+from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.client import AUDIO_FOUR_CCS, VIDEO_FOUR_CCS, ClientSession, ClientSettings
 from rtmpd.rtmp.commands import Command, ConnectParams, Status
 from rtmpd.rtmp.constants import (

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from rtmpd.media.metadata import of_tracks
 from rtmpd.media.tags import CODEC_METADATA, MULTITRACK, SEQUENCE_HEADER
 from rtmpd.media.tracks import ALL_TRACKS, DEFAULT, DEFAULT_TRACK, TrackChoice, plain_track
-from rtmpd.rtmp.chunks import encode_message
+from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.constants import CSID_AUDIO, CSID_DATA, CSID_VIDEO
 
 AUDIO: Final = 8

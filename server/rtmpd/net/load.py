@@ -19,7 +19,8 @@ from rtmpd.exceptions import ProtocolError, Refused, RtmpdError, UsageError
 from rtmpd.net.resolver import RESOLVER
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.amf import AmfValue
-from rtmpd.rtmp.chunks import ChunkReader, encode_message
+from rtmpd.rtmp.chunk_writer import encode_message
+from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.commands import Command, Status, parse_command, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, DEFAULT_CHUNK_SIZE, MessageType
 from rtmpd.rtmp.handshake import ClientHandshake

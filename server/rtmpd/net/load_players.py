@@ -28,7 +28,8 @@ from rtmpd.net.load import Dialled, Dialler, Distribution, dial_all, refusal, st
 from rtmpd.net.load_media import read_stamp
 from rtmpd.net.tasks import TaskSet
 from rtmpd.rtmp import messages as control
-from rtmpd.rtmp.chunks import ChunkReader, encode_message
+from rtmpd.rtmp.chunk_writer import encode_message
+from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.constants import CSID_CONTROL, DEFAULT_WINDOW_SIZE, MessageType
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import RtmpUrl

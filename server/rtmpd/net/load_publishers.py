@@ -17,7 +17,7 @@ from rtmpd.exceptions import UsageError
 from rtmpd.net.load import Dialled, Dialler, Distribution, dial_all, stream_name
 from rtmpd.net.load_media import MediaSpec, Programme
 from rtmpd.net.tasks import TaskSet
-from rtmpd.rtmp.chunks import encode_message
+from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.constants import CSID_AUDIO, CSID_DATA, CSID_VIDEO, MessageType
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import RtmpUrl

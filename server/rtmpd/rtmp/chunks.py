@@ -1,4 +1,4 @@
-"""The chunk stream: messages to and from bytes (RTMP 1.0, section 5.3).
+"""The chunk stream, read: messages from bytes (RTMP 1.0, section 5.3).
 
 Reasons of the ``ChunkError`` raised here:
 
@@ -14,24 +14,19 @@ Reasons of the ``ChunkError`` raised here:
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import inf
 from struct import Struct
-from struct import error as struct_error
 from typing import Final
 
-from rtmpd.exceptions import ChunkError, UsageError
+from rtmpd.exceptions import ChunkError
 from rtmpd.rtmp.constants import (
     DEFAULT_CHUNK_SIZE,
     EXTENDED_TIMESTAMP,
     MAX_CHUNK_SIZE,
-    MAX_CSID,
-    MAX_MESSAGE_LENGTH,
-    MIN_CSID,
     MessageType,
 )
-from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message, parse_u32
+from rtmpd.rtmp.limits import Limits, message_lengths
+from rtmpd.rtmp.messages import Message
 
 MAX_FULL_HEADER_DELTA_MS: Final = 10_000
 """Longest fmt 0 timestamp that a following fmt 3 message adds again.
@@ -60,15 +55,6 @@ _MIN_RUN: Final = 4
 _ALL: Final = 1 << 30
 _SHORT_BYTES: Final = 16
 """Messages shorter than this cost more than their bytes."""
-_MEDIA: Final = frozenset(
-    {
-        MessageType.AUDIO,
-        MessageType.VIDEO,
-        MessageType.AGGREGATE,
-        MessageType.DATA_AMF0,
-        MessageType.DATA_AMF3,
-    }
-)
 
 
 class _ChunkStream:
@@ -124,7 +110,7 @@ class ChunkReader:
         self.more: bool = False
         """``receive_data`` has stopped before the end of its data: call it again, without any if need be."""
         self._limits = limits
-        self._max_length: list[int] = _max_lengths(limits, True)
+        self._max_length: list[int] = message_lengths(limits, True)
         self._max_declared: int = limits.max_partial_bytes
         self._declared: int = 0
         self._streams: dict[int, _ChunkStream] = {}
@@ -141,7 +127,7 @@ class ChunkReader:
 
     def expect_media(self, expected: bool) -> None:
         """Whether the peer has reason to send media that is not tiny; it does unless this is called."""
-        self._max_length = _max_lengths(self._limits, expected)
+        self._max_length = message_lengths(self._limits, expected)
         limits = self._limits
         self._max_declared = limits.max_partial_bytes if expected else 2 * limits.max_command_bytes
 
@@ -334,7 +320,7 @@ class ChunkReader:
         return ChunkError("header_mid_message", text)
 
     def _too_long(self, message_type: int, length: int) -> ChunkError:
-        if length <= _max_lengths(self._limits, True)[message_type]:
+        if length <= message_lengths(self._limits, True)[message_type]:
             text = f"message of type {message_type} declares {length} bytes before any publish"
             return ChunkError("early_media", text)
         return ChunkError("message_too_long", f"message of type {message_type} declares {length} bytes")
@@ -487,87 +473,3 @@ def _cut_run(
         del run[chunk_size::width]
     parts.append(bytes(run))
     return pos + size, todo - len(run)
-
-
-@lru_cache(maxsize=8)
-def _max_lengths(limits: Limits, media: bool) -> list[int]:
-    """The longest payload accepted, by message type id; shared, because it takes two kilobytes."""
-    lengths = [limits.max_command_bytes] * 256
-    for message_type in (MessageType.AUDIO, MessageType.VIDEO, MessageType.AGGREGATE):
-        lengths[message_type] = limits.max_message_bytes
-    for message_type in (MessageType.DATA_AMF0, MessageType.DATA_AMF3):
-        lengths[message_type] = limits.max_data_bytes
-    if not media:
-        for message_type in _MEDIA:
-            lengths[message_type] = min(lengths[message_type], limits.max_early_media_bytes)
-    return lengths
-
-
-_write_full = Struct(">HBHBB4s").pack
-
-
-def encode_message(
-    message_type: int, timestamp: int, stream_id: int, payload: bytes, csid: int, chunk_size: int
-) -> bytes:
-    """A whole message: a fmt 0 header, then fmt 3 continuations that repeat an extended timestamp.
-
-    ``timestamp`` (ms) is taken modulo 2**32. Raises ``UsageError`` for a ``csid`` outside 2..65599, a payload
-    over 2**24-1 bytes, a chunk size under 1, a type over 255 or a message stream id over 2**32-1.
-    """
-    length = len(payload)
-    if length > MAX_MESSAGE_LENGTH:
-        raise UsageError(f"message of {length} bytes, the protocol ends at {MAX_MESSAGE_LENGTH}")
-    timestamp &= _TIMESTAMP_MASK
-    field = timestamp
-    extension = b""
-    if timestamp >= EXTENDED_TIMESTAMP:
-        field = EXTENDED_TIMESTAMP
-        extension = timestamp.to_bytes(4, "big")
-    try:
-        fields = _write_full(
-            field >> 8,
-            field & 0xFF,
-            length >> 8,
-            length & 0xFF,
-            message_type,
-            stream_id.to_bytes(4, "little"),
-        )
-    except (OverflowError, struct_error):
-        text = f"type {message_type} or message stream id {stream_id} does not fit its field"
-        raise UsageError(text) from None
-    header = _basic_header(0x00, csid) + fields + extension
-    if length <= chunk_size:
-        return header + payload
-    if chunk_size < 1:
-        raise UsageError(f"chunk size {chunk_size} is under 1")
-    continuation = _basic_header(0xC0, csid) + extension
-    chunks = [payload[pos : pos + chunk_size] for pos in range(0, length, chunk_size)]
-    return header + continuation.join(chunks)
-
-
-def _basic_header(fmt_bits: int, csid: int) -> bytes:
-    """The shortest form for ``csid`` (section 5.3.1.1); ``fmt_bits`` are the top two bits in place."""
-    if not MIN_CSID <= csid <= MAX_CSID:
-        raise UsageError(f"chunk stream id {csid} is not in {MIN_CSID}..{MAX_CSID}")
-    if csid < 64:
-        return bytes((fmt_bits | csid,))
-    if csid < 320:
-        return bytes((fmt_bits, csid - 64))
-    return bytes((fmt_bits | 1,)) + (csid - 64).to_bytes(2, "little")
-
-
-class ChunkWriter:
-    """Turns messages into bytes. One per connection; keeps our own chunk size."""
-
-    def __init__(self) -> None:
-        self.chunk_size: int = DEFAULT_CHUNK_SIZE
-        """Bytes; as the Set Chunk Size messages written so far say."""
-
-    def write(self, message: Message, csid: int) -> bytes:
-        """The bytes of ``message``; a Set Chunk Size takes effect right after. Raises ``UsageError``."""
-        data = encode_message(
-            message.type, message.timestamp, message.stream_id, message.payload, csid, self.chunk_size
-        )
-        if message.type == MessageType.SET_CHUNK_SIZE:
-            self.chunk_size = parse_u32(message.payload)
-        return data

@@ -17,7 +17,7 @@ from rtmpd.exceptions import UsageError
 from rtmpd.rtmp import commands
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.amf import AmfValue
-from rtmpd.rtmp.chunks import encode_message
+from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.commands import Command, ConnectParams, ConnectResult, Status
 from rtmpd.rtmp.constants import (
     CSID_AUDIO,

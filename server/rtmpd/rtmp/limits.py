@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from rtmpd.rtmp.constants import MessageType
+
+_MEDIA: Final = frozenset(
+    {
+        MessageType.AUDIO,
+        MessageType.VIDEO,
+        MessageType.AGGREGATE,
+        MessageType.DATA_AMF0,
+        MessageType.DATA_AMF3,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +89,17 @@ class Limits:
             self.ping_interval or self.ping_timeout,
             self.ping_timeout,
         )
+
+
+@lru_cache(maxsize=8)
+def message_lengths(limits: Limits, media: bool) -> list[int]:
+    """The longest payload accepted, by message type id; shared, because it takes two kilobytes."""
+    lengths = [limits.max_command_bytes] * 256
+    for message_type in (MessageType.AUDIO, MessageType.VIDEO, MessageType.AGGREGATE):
+        lengths[message_type] = limits.max_message_bytes
+    for message_type in (MessageType.DATA_AMF0, MessageType.DATA_AMF3):
+        lengths[message_type] = limits.max_data_bytes
+    if not media:
+        for message_type in _MEDIA:
+            lengths[message_type] = min(lengths[message_type], limits.max_early_media_bytes)
+    return lengths

@@ -19,7 +19,8 @@ from collections.abc import Callable
 
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, UsageError
 from rtmpd.rtmp import messages as control
-from rtmpd.rtmp.chunks import ChunkReader, ChunkWriter
+from rtmpd.rtmp.chunk_writer import ChunkWriter
+from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.commands import Command, ScannedCommand, scan_command, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, DEFAULT_WINDOW_SIZE, MessageType
 from rtmpd.rtmp.events import Event, HandshakeCompleted, SessionClosed, SessionFailed
