@@ -18,6 +18,8 @@ from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi, add_routes
 
 _SHUTDOWN_TIMEOUT = 1.0
+_BACKLOG = 16
+"""Connections that may wait to be accepted: all of them are, in one turn, before the oldest are cut."""
 _MAX_REQUEST_BYTES = 64 * 1024
 
 _INDEX = f"""<!doctype html>
@@ -84,7 +86,9 @@ class AdminServer:
                 await self._runner.setup()
             http = cast("web.Server", self._runner.server)
             loop = asyncio.get_running_loop()
-            self._listeners.append(await loop.create_server(lambda: self._admit(http), sock=sock))
+            self._listeners.append(
+                await loop.create_server(lambda: self._admit(http), sock=sock, backlog=_BACKLOG)
+            )
         except BaseException:
             sock.close()
             raise
