@@ -71,6 +71,8 @@ class Stranger(asyncio.Protocol):
         self.received = 0
         self._reads = reads
         self._tail = b""
+        self._wanted = b""
+        """What ``hear`` waits for, until it has come."""
         self._heard = asyncio.Event()
         self._may_write = asyncio.Event()
         self._may_write.set()
@@ -102,7 +104,11 @@ class Stranger(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received += len(data)
-        self._tail = (self._tail + data)[-_TAIL:] if len(data) < _TAIL else data[-_TAIL:]
+        window = self._tail + data
+        # Before it is cut: a burst of media may come in the same piece.
+        if self._wanted and self._wanted in window:
+            self._wanted = b""
+        self._tail = window[-_TAIL:]
         self._heard.set()
 
     def pause_writing(self) -> None:
@@ -132,12 +138,13 @@ class Stranger(asyncio.Protocol):
 
     async def hear(self, text: bytes, patience: float = _TIMEOUT) -> bool:
         """Until the server has said that; False if it does not, or closes."""
+        self._wanted = b"" if text in self._tail else text
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                while text not in self._tail and not self.closed.is_set():
+                while self._wanted and not self.closed.is_set():
                     self._heard.clear()
                     await self._heard.wait()
-        return text in self._tail
+        return not self._wanted
 
     async def hear_line(self) -> bytes:
         """The first line that the server says, empty if it closes or takes too long."""
