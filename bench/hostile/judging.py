@@ -25,6 +25,8 @@ _SETTLED: Final = 3
 """The round after which memory may not grow any more."""
 _FILLED: Final = 5
 """The round by which caches of a fixed number of entries, of parsed commands for instance, are full."""
+_COME_AND_GO: Final = frozenset({"_Event"})
+"""Classes of bounded tables that the next log line empties: how many there are says nothing."""
 _RSS_SHARE, _RSS_BYTES = 0.05, 5_000_000
 _TRACED_SHARE, _TRACED_BYTES = 0.02, 200_000
 _PATIENCE: Final = 90.0
@@ -235,7 +237,7 @@ def compare(looks: list[Inside], held: Sequence[float], series: Sequence[int]) -
     rss_most = max(settled["rss_bytes"] * (1 + _RSS_SHARE), settled["rss_bytes"] + _RSS_BYTES)
     traced_most = max(first["traced_bytes"] * (1 + _TRACED_SHARE), first["traced_bytes"] + _TRACED_BYTES)
     filled = looks[_FILLED - 1]
-    kinds = filled["objects"].keys() | last["objects"].keys()
+    kinds = (filled["objects"].keys() | last["objects"].keys()) - _COME_AND_GO
     more = {kind: last["objects"].get(kind, 0) - filled["objects"].get(kind, 0) for kind in sorted(kinds)}
     grown = {kind: number for kind, number in more.items() if number > 0}
     worst = ", ".join(f"{grown[kind]} {kind}" for kind in sorted(grown, key=grown.__getitem__)[-_NAMED:])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+
 from rtmpd.engine.packet import AUDIO, DATA, STREAM_METADATA, Packet, PublishWire, RtmpWire
 from rtmpd.engine.segment import Encoding, Segment
 
@@ -40,3 +42,13 @@ def test_a_push_shares_the_players_images_of_frames_and_only_those() -> None:
     metadata = Segment([Packet(DATA, 0, b"\x02\x00\x0aonMetaData\x05", STREAM_METADATA)], 0, cached=False)
     assert b"@setDataFrame" in metadata.image(push)
     assert b"@setDataFrame" not in metadata.image(players)
+
+
+def test_an_encoding_that_is_let_go_leaves_nothing_to_the_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        Encoding(RtmpWire(4096, 1))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

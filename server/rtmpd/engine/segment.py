@@ -17,16 +17,21 @@ class Encoding:
     object's own hash is a tenth of a dataclass's.
     """
 
-    __slots__ = ("_head", "_head_key", "_head_messages", "for_frames", "tracks", "wire_format")
+    __slots__ = ("_for_frames", "_head", "_head_key", "_head_messages", "tracks", "wire_format")
 
     def __init__(self, wire_format: WireFormat, for_frames: Encoding | None = None) -> None:
         self.wire_format = wire_format
         self.tracks: TrackChoice = wire_format.tracks
-        self.for_frames: Encoding = for_frames or self
-        """Whose images of frames are the same bytes; only headers differ. Often itself."""
+        self._for_frames = for_frames
+        """None for itself: a cycle would wait for the collector with every stream that ends."""
         self._head_key: HeadKey | None = None
         self._head = b""
         self._head_messages = 0
+
+    @property
+    def for_frames(self) -> Encoding:
+        """Whose images of frames are the same bytes; only headers differ. Often itself."""
+        return self if self._for_frames is None else self._for_frames
 
     def image(self, packets: Iterable[Packet]) -> bytes:
         """``packets`` joined in this wire format."""
