@@ -25,15 +25,16 @@ Rounds = dict[str, list[float]]
 
 
 def main(
-    before: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
     after: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
+    before: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False)],
     output: Annotated[Path, typer.Option("--output", "-o", dir_okay=False)] = _OUTPUT,
 ) -> None:
-    """Write a graph with a panel for each attack that both results have."""
-    old, new = _read(before), _read(after)
+    """Write a graph with a panel for each attack that was performed in rounds before and after."""
+    new = _read(after)
+    old = {name: rounds for path in before for name, rounds in _read(path).items()}
     names = [name for name in old if name in new]
     if not names:
-        raise typer.BadParameter("the two results have no attack in rounds in common")
+        raise typer.BadParameter("the results have no attack in rounds in common")
     output.write_text(draw({name: (old[name], new[name]) for name in names}))
     print(f"written to {output}")
 
