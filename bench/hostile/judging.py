@@ -26,7 +26,7 @@ _SETTLED: Final = 3
 _FILLED: Final = 5
 """The round by which caches of a fixed number of entries, of parsed commands for instance, are full."""
 _COME_AND_GO: Final = frozenset({"Command", "ScannedCommand", "_Event"})
-"""Classes of entries in caches and tables with a bound, which fill slowly or are emptied by the next log line."""
+"""Classes of entries in bounded caches and tables, which fill slowly or are emptied by the next log line."""
 _RSS_SHARE, _RSS_BYTES = 0.05, 5_000_000
 _TRACED_SHARE, _TRACED_BYTES = 0.02, 200_000
 _PATIENCE: Final = 90.0
