@@ -53,9 +53,9 @@ class TestRounds:
         assert broken([*warm, *[inside(rss=86 * MB)] * 7]) == ["RSS"]
 
     def test_objects_may_grow_until_the_fifth_round(self) -> None:
-        growing = [inside(Command=40 * number) for number in (1, 2, 3, 3, 3)]
-        assert broken([*growing, *[inside(Command=120)] * 5]) == []
-        assert broken([*growing, *[inside(Command=121)] * 5]) == ["objects"]
+        growing = [inside(Stream=40 * number) for number in (1, 2, 3, 3, 3)]
+        assert broken([*growing, *[inside(Stream=120)] * 5]) == []
+        assert broken([*growing, *[inside(Stream=121)] * 5]) == ["objects"]
 
     def test_everything_else_is_held_to_the_first_round(self) -> None:
         looks = [inside(Stream=1)] * 9
