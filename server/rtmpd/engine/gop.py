@@ -195,13 +195,16 @@ class GopCache:
         if missing:
             size = burst.size
             packets = islice(self._packets, begun - self._first, None)
-            wanted = [
-                packet
-                for number, packet in enumerate(packets, begun)
-                if self._decodable(packet, number)
-                and (packet.kind != AUDIO or audio)
-                and (packet.kind != VIDEO or video)
-            ]
+            if audio and video and not self._keyframes and self._audio_from <= begun:
+                wanted = list(packets)
+            else:
+                wanted = [
+                    packet
+                    for number, packet in enumerate(packets, begun)
+                    if self._decodable(packet, number)
+                    and (packet.kind != AUDIO or audio)
+                    and (packet.kind != VIDEO or video)
+                ]
             burst.encode(wanted, missing)
             self._image_bytes += burst.size - size
             self._recharge()
