@@ -38,6 +38,7 @@ from rtmpd.rtmp.amf import encode_values
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested
 from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.via import Via
 from rtmpd.services.pull import PullRelay
 
 
@@ -380,6 +381,25 @@ async def test_a_bug_costs_an_attempt_and_nobody_else_anything(
         assert not other.over
         async with watching(a) as late:
             await eventually(late.has(keyframe(b"K0")))
+    assert [record.exc_info is not None for record in caplog.records if record.msg == "pull broke"] == [True]
+
+
+async def test_a_bug_before_an_attempt_is_tried_again_for_who_waits(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ways = PullRelay._ways
+    bugs = [KeyError("a bug")]
+
+    def ways_or_break(relay: PullRelay) -> Via:
+        if bugs:
+            raise bugs.pop()
+        return ways(relay)
+
+    monkeypatch.setattr(PullRelay, "_ways", ways_or_break)
+    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url())) as a:
+        async with watching(a) as viewer:
+            await eventually(viewer.has(keyframe(b"K0")))
+            assert a.pulls().retries == 1
     assert [record.exc_info is not None for record in caplog.records if record.msg == "pull broke"] == [True]
 
 

@@ -93,7 +93,8 @@ class PullRelay:
         self._bytes = 0
         self._retries = 0
         self._retry_at: float | None = None
-        self._live_at: float | None = None
+        self._was_live = False
+        """In the round under way."""
         self._last_media = 0.0
         self._patience: asyncio.TimerHandle | None = None
         self._lingering: asyncio.TimerHandle | None = None
@@ -164,6 +165,7 @@ class PullRelay:
         self._expect_media()
         try:
             while True:
+                self._was_live = False
                 delay = await self._round()
                 self._retry_at = self._clock() + delay
                 await asyncio.sleep(delay)
@@ -178,25 +180,38 @@ class PullRelay:
         """Ask every origin until one has been live; seconds to wait before the next round."""
         final = True
         for target in self._targets:
-            self._target = target
-            via = self._ways()
-            error = await self._attempt(target, via)
+            self._target, self._live_at = target, None
+            try:
+                final = await self._ask(target) and final
+            except StreamBusy:
+                raise
+            except Exception as error:
+                # It costs this pull an attempt, and nobody else anything.
+                logger.exception("pull broke", extra={"fields": self._fields()})
+                self._reason = explain(error, target)
+                final = False
             self._retries += 1
-            self._status = last_words(error, target) or self._status
-            self._reason = explain(error, target)
-            final = final and is_final(error, via)
-            fields = self._fields() | {"reason": self._reason}
-            if self._live_at is not None:
-                logger.warning("pull ended", extra={"fields": fields})
+            if self._was_live:
                 final = False
                 break
-            logger.warning("pull failed", extra={"fields": fields})
         self._state = RelayState.FAILED if final else RelayState.BACKOFF
         return self._retry.failed if final else self._backoff.next_delay()
 
+    async def _ask(self, target: RelayTarget) -> bool:
+        """Attempt one origin and note how that ended; whether it is pointless to ask it again soon."""
+        via = self._ways()
+        error = await self._attempt(target, via)
+        self._status = last_words(error, target) or self._status
+        self._reason = explain(error, target)
+        fields = self._fields() | {"reason": self._reason}
+        if self._was_live:
+            logger.warning("pull ended", extra={"fields": fields})
+        else:
+            logger.warning("pull failed", extra={"fields": fields})
+        return is_final(error, via)
+
     async def _attempt(self, target: RelayTarget, via: Via) -> Exception:
         """Receive the stream from one origin until it ends; why it did."""
-        self._live_at = None
         await self._take_turn()
         self._state = RelayState.CONNECTING
         share = self.rule.timeout / len(self._targets)
@@ -215,13 +230,10 @@ class PullRelay:
                     await connection.close()
         except StreamBusy:
             raise
-        except Exception as error:
+        except EXPECTED as error:
             if silence.expired():
-                waited = share if self._live_at is None else self.rule.timeout
+                waited = self.rule.timeout if self._was_live else share
                 return RequestTimeout(f"the origin sent no media for {waited:g} s")
-            if not isinstance(error, EXPECTED):
-                # It costs this pull an attempt, and nobody else anything.
-                logger.exception("pull broke", extra={"fields": self._fields()})
             return error
         finally:
             self._end_turn()
@@ -285,7 +297,7 @@ class PullRelay:
         publication = self._relays.registry.claim(self.key, self, now, via)
         self._end_turn()
         self._publication = publication
-        self._live_at = now
+        self._was_live = True
         self._reason = ""
         if self._patience is not None:
             self._patience.cancel()
