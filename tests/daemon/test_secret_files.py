@@ -5,6 +5,7 @@ import pytest
 from rtmpd.daemon import reference
 from rtmpd.daemon.settings import load
 from rtmpd.exceptions import ConfigError
+from rtmpd.media.tracks import TrackChoice
 
 PUSHES = ("rtmps://one.example.com/app/KEY-1", "rtmp://two.example.com/{app}/{name}")
 
@@ -52,6 +53,36 @@ def test_who_comes_later_wins_whichever_of_both_it_is(keys, settings):
     assert load(file, {}, [f"apps.live.push_file={keys}"]).config.apps["live"].push == PUSHES
     file = settings(f'[apps.live]\npush_file = "{keys}"\n')
     assert load(file, {}, [f"apps.live.push={PUSHES[1]}"]).config.apps["live"].push == PUSHES[1:]
+
+
+def test_a_file_and_a_list_in_one_place_are_a_mistake(keys, settings):
+    file = settings(f'[apps.live]\npush_file = "{keys}"\npush = ["{PUSHES[1]}"]\n')
+    told = "apps.live.push_file and apps.live.push say the same: give one of them"
+    with pytest.raises(ConfigError, match=told):
+        load(file, {})
+    environ = {"RTMPD_APPS__LIVE__PUSH_FILE": str(keys), "RTMPD_APPS__LIVE__PUSH": PUSHES[1]}
+    with pytest.raises(ConfigError, match=told):
+        load(None, environ)
+
+
+def test_a_line_in_braces_says_more_of_a_target(tmp_path, settings):
+    file = tmp_path / "push-keys"
+    file.write_text(f'{{url = "{PUSHES[0]}", track = 2}}\n{PUSHES[1]}\n')
+    loaded = load(settings(f'[apps.live]\npush_file = "{file}"\n'), {})
+    first, second = loaded.config.apps["live"].templates
+    assert (first.tracks, second.tracks) == (TrackChoice.parse("track=2"), None)
+    assert "KEY-1" not in str(list(reference.rows(loaded)))
+    file.write_text(f"\n{{url: {PUSHES[0]}}}\n")
+    with pytest.raises(ConfigError, match="push-keys: line 2: is no table") as mistake:
+        load(settings(f'[apps.live]\npush_file = "{file}"\n'), {})
+    assert "KEY-1" not in str(mistake.value)
+
+
+@pytest.mark.parametrize("key", ["push", "pull.from"])
+def test_a_mistake_in_a_target_tells_no_secret(key):
+    with pytest.raises(ConfigError) as mistake:
+        load(None, {}, [f'apps.live.{key}=[{{"url": "{PUSHES[0]}", "tracks": 1}}]'])
+    assert "KEY-1" not in str(mistake.value)
 
 
 @pytest.mark.parametrize(

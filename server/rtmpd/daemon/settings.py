@@ -129,14 +129,15 @@ def load(path: Path | None, environ: Mapping[str, str], assignments: Sequence[st
     tables: list[KeyPath] = []
     problems: list[str] = []
     sources = [
-        *_read_file(path, problems),
-        *_read_environment(environ),
-        *_read_assignments(assignments, problems),
+        list(_read_file(path, problems)),
+        list(_read_environment(environ)),
+        list(_read_assignments(assignments, problems)),
     ]
-    apps = dict.fromkeys(key_path[1] for key_path, _ in sources if key_path[0] == APPS and len(key_path) > 1)
+    paths = [key_path for source in sources for key_path, _ in source]
+    apps = dict.fromkeys(key_path[1] for key_path in paths if key_path[0] == APPS and len(key_path) > 1)
     keys = {key.path: key for key in chain(walk(), *map(walk_app, apps))}
     sections = {key_path[:length]: None for key_path in keys for length in range(1, len(key_path))}
-    for key_path, item in _with_secrets(sources, keys, environ, problems):
+    for key_path, item in chain(*(_with_secrets(source, keys, environ, problems) for source in sources)):
         if key_path in keys:
             if key_path in given:
                 problems.extend(_mistakes({key_path: given.pop(key_path)}, keys))
@@ -210,16 +211,21 @@ def _split_key(text: str) -> KeyPath:
 
 
 def _with_secrets(
-    sources: Iterable[tuple[KeyPath, _Given]],
+    source: Collection[tuple[KeyPath, _Given]],
     keys: Mapping[KeyPath, Key],
     environ: Mapping[str, str],
     problems: list[str],
 ) -> Iterator[tuple[KeyPath, _Given]]:
-    """``sources`` with what stands in the files of keys such as ``push_file`` in place of their names."""
-    for path, item in sources:
+    """``source`` with what stands in the files of keys such as ``push_file`` in place of their names."""
+    plain = {path for path, _ in source}
+    for path, item in source:
         secret = (*path[:-1], path[-1].removesuffix(secret_files.SUFFIX))
         if secret == path or secret not in keys or not keys[secret].is_secret:
             yield path, item
+            continue
+        if secret in plain:
+            both = f"{spell(path)} and {spell(secret)} say the same: give one of them"
+            problems.append(f"{item.origin}: {both}")
             continue
         try:
             yield secret, _Given(secret_files.read_lines(item.value, environ), item.origin)
@@ -318,7 +324,7 @@ def _explain(details: ErrorDetails, given: Mapping[KeyPath, _Given], keys: Mappi
         return f"{', '.join(dict.fromkeys(said or beside))}: {details['msg']}"
     path = next(location[:end] for end in range(len(location), 0, -1) if location[:end] in keys)
     item, key = given[path], keys[path]
-    return f"{item.origin}: {key.name}: {_number(details, path, item)}{_sentence(details, key.unit)}"
+    return f"{item.origin}: {key.name}: {_number(details, path, item)}{_sentence(details, key)}"
 
 
 def _number(details: ErrorDetails, path: KeyPath, item: _Given) -> str:
@@ -329,9 +335,9 @@ def _number(details: ErrorDetails, path: KeyPath, item: _Given) -> str:
     return f"number {index[0] + 1}: " if several and index and isinstance(index[0], int) else ""
 
 
-def _sentence(details: ErrorDetails, unit: str) -> str:
+def _sentence(details: ErrorDetails, key: Key) -> str:
     context = details.get("ctx", {})
-    value = quote(details["input"])
+    value = "what is given" if key.is_secret else quote(details["input"])
     bounds = {
         "greater_than": ("gt", "must be more than"),
         "greater_than_equal": ("ge", "must be at least"),
@@ -350,7 +356,7 @@ def _sentence(details: ErrorDetails, unit: str) -> str:
             return f'{value} is not a list: write ["one", "two"]'
         case kind if kind in bounds:
             name, words = bounds[kind]
-            return f"{value} is out of range: it {words} {context[name]:g} {unit}".rstrip()
+            return f"{value} is out of range: it {words} {context[name]:g} {key.unit}".rstrip()
         case _:
             return f"{value}: {details['msg']}"
 
