@@ -15,6 +15,7 @@ from live_fixtures import ClipMaker
 from media_clips import H264_AAC
 from rtmpd_process import RtmpdProcess
 
+from rtmpd.daemon import play_command
 from rtmpd.media.flv import FlvReader
 
 
@@ -109,6 +110,12 @@ def test_interrupted_it_leaves_a_whole_file(server: RtmpdProcess, live: str, tmp
     reader = FlvReader()
     assert reader.receive_data(path.read_bytes())
     assert not reader.incomplete
+
+
+def test_it_is_told_once_what_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(play_command, "_LINE_INTERVAL", 0.01)
+    _, output, _ = run_here("play", url, "--wait", "100ms")
+    assert output.removeprefix("connecting\n") == "waiting for the stream\n"
 
 
 def test_what_goes_wrong_is_told_in_one_line(server: RtmpdProcess, url: str, unused_tcp_port: int) -> None:

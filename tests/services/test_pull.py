@@ -396,10 +396,9 @@ async def test_a_bug_before_an_attempt_is_tried_again_for_who_waits(
         return ways(relay)
 
     monkeypatch.setattr(PullRelay, "_ways", ways_or_break)
-    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url())) as a:
-        async with watching(a) as viewer:
-            await eventually(viewer.has(keyframe(b"K0")))
-            assert a.pulls().retries == 1
+    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url())) as a, watching(a) as viewer:
+        await eventually(viewer.has(keyframe(b"K0")))
+        assert a.pulls().retries == 1
     assert [record.exc_info is not None for record in caplog.records if record.msg == "pull broke"] == [True]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import json
 import resource
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from rtmpd.daemon.client_command import bytes_text, one_line, rate_text
-from rtmpd.exceptions import RtmpdError
+from rtmpd.daemon import client_command
+from rtmpd.daemon.client_command import ExitStatus, bytes_text, rate_text
 from rtmpd.rtmp.url import RtmpUrl
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ _LABELS: Final = {
 """How people read the fields of a report, where not by their names."""
 
 
-@app.command()
+@app.command(epilog=client_command.TRIAL_EXIT_CODES)
 def play(
     url: Url,
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Players.")] = 100,
@@ -113,7 +112,7 @@ def play(
     _report(run, as_json)
 
 
-@app.command()
+@app.command(epilog=client_command.TRIAL_EXIT_CODES)
 def publish(
     url: Url,
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Publishers: name0, name1, ...")] = 1,
@@ -158,13 +157,7 @@ def _report(run: Callable[[], Coroutine[Any, Any, PlayReport | PublishReport]], 
     """Run a crowd and print what it reports; exit 1 when nothing came through."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    try:
-        report = asyncio.run(run())
-    except (RtmpdError, OSError) as error:
-        typer.echo(f"rtmpd bench: {one_line(error)}", err=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt as error:
-        raise typer.Exit(130) from error
+    report = client_command.run("bench", run, client_command.status_of_trial)
     fields = dataclasses.asdict(report)
     if as_json:
         typer.echo(json.dumps({"phase": "report", **fields}))
@@ -173,7 +166,7 @@ def _report(run: Callable[[], Coroutine[Any, Any, PlayReport | PublishReport]], 
             typer.echo(f"{_LABELS.get(name, name):24}  {_text(name, value)}")
     if not report.bytes:
         typer.echo(f"rtmpd bench: {_what_was_wrong(report)}", err=True)
-        raise typer.Exit(1)
+        raise typer.Exit(ExitStatus.FAILED)
 
 
 def _what_was_wrong(report: PlayReport | PublishReport) -> str:

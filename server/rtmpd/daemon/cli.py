@@ -134,7 +134,7 @@ def health(config: ConfigPath = None, assignments: Assignments = None) -> None:
 
 app.command(epilog=client_command.EXIT_CODES)(publish_command.publish)
 app.command(epilog=client_command.EXIT_CODES)(play_command.play)
-app.command(epilog=probe_command.EXIT_CODES)(probe_command.probe)
+app.command(epilog=client_command.TRIAL_EXIT_CODES)(probe_command.probe)
 app.add_typer(bench_command.app)
 
 

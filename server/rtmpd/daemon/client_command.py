@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 class ExitStatus(IntEnum):
-    """Exit codes of publish and play; docs/operations.md lists them."""
+    """Exit codes of the commands that talk to servers; docs/operations.md lists them."""
 
     FAILED = 1
-    """The server cannot be reached, does not speak RTMP, or the connection broke."""
+    """The server cannot be reached, does not speak RTMP, or the connection broke; or a trial failed."""
     USAGE = 2
     FILE = 3
     """The file cannot be read or written, or is no FLV."""
@@ -36,6 +36,9 @@ class ExitStatus(IntEnum):
 EXIT_CODES: Final = (
     "Exit codes: 0 done, 1 server unreachable or connection lost, 2 wrong usage, 3 file cannot be read or "
     "written, 4 refused by the server, 130 interrupted, 143 terminated."
+)
+TRIAL_EXIT_CODES: Final = (
+    "Exit codes: 0 it works, 1 it does not, 2 wrong usage, 130 interrupted, 143 terminated."
 )
 
 
@@ -76,7 +79,31 @@ def stream_url(text: str) -> RtmpUrl:
     return url
 
 
-def run(command: str, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def status_of_transfer(error: Exception) -> ExitStatus:
+    """What publish and play exit with: it tells a server's fault from a file's."""
+    match error:
+        case UsageError():
+            return ExitStatus.USAGE
+        case RequestRejected():
+            return ExitStatus.REFUSED
+        case FlvError():
+            return ExitStatus.FILE
+        case RtmpdError():
+            return ExitStatus.FAILED
+        case _:
+            return ExitStatus.FILE
+
+
+def status_of_trial(error: Exception) -> ExitStatus:
+    """What probe and bench exit with: all that matters is whether it worked."""
+    return ExitStatus.USAGE if isinstance(error, UsageError) else ExitStatus.FAILED
+
+
+def run(
+    command: str,
+    main: Callable[[], Coroutine[Any, Any, T]],
+    status_of: Callable[[Exception], int] = status_of_transfer,
+) -> T:
     """Run a command to its end; whatever it fails with becomes one line on standard error and an exit code.
 
     SIGINT and SIGTERM cancel it, so that it can end in order; another SIGINT ends it at once.
@@ -105,7 +132,7 @@ def run(command: str, main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         raise typer.Exit(ExitStatus.TERMINATED) from error
     except (RtmpdError, OSError) as error:
         typer.echo(f"rtmpd {command}: {one_line(error)}", err=True)
-        raise typer.Exit(_status(error)) from error
+        raise typer.Exit(status_of(error)) from error
 
 
 @asynccontextmanager
@@ -153,17 +180,3 @@ def one_line(error: Exception) -> str:
         name = f"{error.filename}: " if error.filename else ""
         text = f"{name}{error.strerror or error}"
     return "".join(character if character.isprintable() else " " for character in text)
-
-
-def _status(error: Exception) -> ExitStatus:
-    match error:
-        case UsageError():
-            return ExitStatus.USAGE
-        case RequestRejected():
-            return ExitStatus.REFUSED
-        case FlvError():
-            return ExitStatus.FILE
-        case RtmpdError():
-            return ExitStatus.FAILED
-        case _:
-            return ExitStatus.FILE

@@ -93,13 +93,15 @@ async def _play(url: str, playback: Playback, patience: float, ca_file: Path | N
 
 
 class _Display:
-    """A few lines that change on a terminal, a line a second anywhere else."""
+    """A few lines that change on a terminal, anywhere else a line a second as long as something comes."""
 
     def __init__(self, url: RtmpUrl, playback: Playback, *, to_stderr: bool) -> None:
         self._url = url
         self._playback = playback
         self._console = Console(stderr=to_stderr, highlight=False, soft_wrap=True)
         self.interval = _TERMINAL_INTERVAL if self._console.is_terminal else _LINE_INTERVAL
+        self._told = ""
+        """The state that was printed last."""
 
     @contextmanager
     def shown(self) -> Iterator[Callable[[], None]]:
@@ -129,7 +131,9 @@ class _Display:
     def _print_line(self) -> None:
         figures = self._look()
         if not figures.frames:
-            self._print(self._state)
+            if self._told != self._state:
+                self._told = self._state
+                self._print(self._told)
             return
         parts = [
             clock_text(figures.media_ms / 1000),

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rtmpd.daemon import client_command
 from rtmpd.daemon.client_command import CaFile
-from rtmpd.exceptions import RtmpdError, UsageError
 from rtmpd.rtmp.url import RtmpUrl
 
 if TYPE_CHECKING:
     from rtmpd.net.probe import ProbeReport
-
-EXIT_CODES: Final = "Exit codes: 0 it works, 1 it does not, 2 wrong usage, 130 interrupted."
 
 
 def probe(
@@ -55,13 +51,7 @@ def probe(
         prober = Probe(RtmpUrl.parse(url), dial, timeout)
         return await (prober.play_only() if play_only else prober.round_trip())
 
-    try:
-        report = asyncio.run(run())
-    except RtmpdError as error:
-        typer.echo(f"rtmpd probe: {client_command.one_line(error)}", err=True)
-        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from error
-    except KeyboardInterrupt as error:
-        raise typer.Exit(client_command.ExitStatus.INTERRUPTED) from error
+    report = client_command.run("probe", run, client_command.status_of_trial)
     what = (
         f"{report.packets} packets came back unchanged" if report.packets else "there is a picture or sound"
     )

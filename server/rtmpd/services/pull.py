@@ -180,7 +180,7 @@ class PullRelay:
         """Ask every origin until one has been live; seconds to wait before the next round."""
         final = True
         for target in self._targets:
-            self._target, self._live_at = target, None
+            self._target = target
             try:
                 final = await self._ask(target) and final
             except StreamBusy:
@@ -199,6 +199,7 @@ class PullRelay:
 
     async def _ask(self, target: RelayTarget) -> bool:
         """Attempt one origin and note how that ended; whether it is pointless to ask it again soon."""
+        self._live_at = None
         via = self._ways()
         error = await self._attempt(target, via)
         self._status = last_words(error, target) or self._status
