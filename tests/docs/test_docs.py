@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import tomllib
 from collections.abc import Iterator
@@ -135,10 +136,12 @@ def logged(tree: ast.Module) -> Iterator[tuple[str, set[str]]]:
                             raise AssertionError(f"a message that is no constant: {ast.unparse(other)}")
 
 
+@functools.cache
 def modules() -> dict[Path, ast.Module]:
     return {path: ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
+@functools.cache
 def functions_of(path: Path) -> set[str]:
     nodes = ast.walk(ast.parse(path.read_text()))
     return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
@@ -232,6 +235,7 @@ def test_reasons_of_drops_and_ends_are_documented() -> None:
     assert sorted(ends) == sorted(CloseReason)
 
 
+@functools.cache
 def raised_reasons() -> set[str]:
     """Constant reasons of every protocol error and refusal that the server's side raises."""
     reasons = set()
