@@ -145,6 +145,22 @@ async def test_players_see_what_publishers_send(rtmp_url, drain_interval):
     assert 0 < report.latency_ms.p50 < 1000
 
 
+@pytest.mark.parametrize(
+    ("stalled", "parsed"),
+    [
+        pytest.param(3, 0, id="all"),
+        pytest.param(1, 2, id="some"),
+        pytest.param(9, 0, id="more-than-there-are"),
+    ],
+)
+async def test_players_that_shall_stop_reading_do_however_few_there_are(rtmp_url, stalled, parsed):
+    async with publishing(rtmp_url, PublishLoad(publishers=1, duration=30, warmup=0, media=FAST)):
+        report, _ = await play(rtmp_url, PlayLoad(players=3, duration=0.1, warmup=0, stalled=stalled))
+    assert (report.stalled, report.parsed) == (min(stalled, 3), parsed)
+    assert report.bits_per_second.count == parsed
+    assert not report.empty
+
+
 async def test_publishers_count_what_they_send(rtmp_url):
     load = PublishLoad(publishers=3, duration=0.3, warmup=0, media=FAST)
     report = await PublisherCrowd(rtmp_url, load, lambda _: None).run()
@@ -165,6 +181,7 @@ async def test_a_stream_that_nobody_publishes_is_not_measured(rtmp_url, monkeypa
     monkeypatch.setattr(load_players, "NO_MEDIA_SECONDS", 0.01)
     report, phases = await play(rtmp_url, PlayLoad(players=2, duration=60, warmup=60, patience=60))
     assert (report.without_picture, report.failures, report.closed) == (2, {}, 0)
+    assert report.empty
     assert phases == ["joined", "measured"]
 
 

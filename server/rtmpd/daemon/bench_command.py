@@ -70,7 +70,10 @@ def play(
         int, typer.Option("--streams", min=1, help="Spread the players over name0, name1, ... ({i} in URL).")
     ] = 1,
     parsed: Annotated[
-        int, typer.Option("--parsed", min=0, help="Players that take their stream apart: latency and gaps.")
+        int,
+        typer.Option(
+            "--parsed", min=0, help="Of those that read, who take their stream apart: latency, gaps."
+        ),
     ] = 32,
     stalled: Annotated[
         int, typer.Option("--stalled", min=0, help="Players that stop reading at their first key frame.")
@@ -164,7 +167,7 @@ def _report(run: Callable[[], Coroutine[Any, Any, PlayReport | PublishReport]], 
     elif report.seconds:
         for name, value in fields.items():
             typer.echo(f"{_LABELS.get(name, name):24}  {_text(name, value)}")
-    if not report.bytes:
+    if report.empty:
         typer.echo(f"rtmpd bench: {_what_was_wrong(report)}", err=True)
         raise typer.Exit(ExitStatus.FAILED)
 

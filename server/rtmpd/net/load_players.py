@@ -66,9 +66,9 @@ class PlayLoad:
     streams: int = 1
     """Streams that the players are spread over, by the ``{i}`` in the name."""
     parsed: int = 32
-    """Players that take their stream apart, spread evenly over all."""
+    """Players that take their stream apart, spread evenly over those that do not stall."""
     stalled: int = 0
-    """Counted players that stop reading at their first key frame, spread evenly over the counted."""
+    """Players that stop reading at their first key frame, spread evenly over all."""
     drain_interval: float = 0.0
     """Between two reads of a counted player; 0 reads at once."""
 
@@ -114,6 +114,11 @@ class PlayReport:
     """Of this process: at more than about 0.8 times ``seconds`` it measures itself."""
     late_ms: Distribution
     """How late this process ran what was due, which is in every latency above."""
+
+    @property
+    def empty(self) -> bool:
+        """Nothing came through. Players that all stop reading on purpose have their pictures only."""
+        return not self.bytes and self.stalled < self.players
 
 
 class _Player:
@@ -190,9 +195,9 @@ class PlayerCrowd:
         self._counted: dict[int, _Player] = {}
         """By file descriptor; these are no business of the event loop."""
         self._slices: list[list[_Player]] = [[] for _ in range(_SLICES)]
-        self._parsed = set(_evenly(range(load.players), load.parsed))
-        others = [index for index in range(load.players) if index not in self._parsed]
-        self._stalled = set(_evenly(others, load.stalled))
+        self._stalled = set(_evenly(range(load.players), load.stalled))
+        others = [index for index in range(load.players) if index not in self._stalled]
+        self._parsed = set(_evenly(others, load.parsed))
         self._failures: dict[str, int] = {}
         self._waiting = load.players
         """Players that may still see their first picture."""

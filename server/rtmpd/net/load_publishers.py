@@ -78,6 +78,11 @@ class PublishReport:
     late_ms: Distribution
     """How late packets were made."""
 
+    @property
+    def empty(self) -> bool:
+        """Nothing went out."""
+        return not self.bytes
+
 
 @dataclass(slots=True)
 class _Counts:
