@@ -18,6 +18,10 @@ _RECHECK: Final = 5.0
 """Seconds between looks at the session's deadlines."""
 _YIELD_BYTES: Final = 256 * 1024
 """Bytes after which a sender that never has to wait lets others run."""
+_MAX_UNREAD_ANSWERS: Final = 64 * 1024
+"""Bytes of answers to a server that reads nothing: one that asks on without reading is after our memory."""
+_PACE: Final = 0
+"""Holds reading while the server sends more than it may; streams have numbers from 1 on."""
 
 
 class DirectWriter(Protocol):
@@ -61,7 +65,9 @@ class Link(asyncio.Protocol):
         self._writable.set()
         self._holders: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | None = None
         self._unyielded = 0
+        self._unread_answers = 0
         self._finishing = False
         self._lost = False
 
@@ -94,6 +100,7 @@ class Link(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writable.set()
+        self._unread_answers = 0
         if self.writer is not None:
             self.writer.resume_writing()
 
@@ -101,8 +108,9 @@ class Link(asyncio.Protocol):
         self._lost = True
         if self.writer is not None:
             self.writer.connection_lost()
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._pause):
+            if timer is not None:
+                timer.cancel()
         if self.error is None:
             if exc is None:
                 self.error = ConnectionClosed("the server closed the connection")
@@ -122,13 +130,15 @@ class Link(asyncio.Protocol):
         if self.error is not None:
             raise self.error.again()
 
-    def flush(self) -> None:
-        """Write what the session has to say."""
+    def flush(self) -> int:
+        """Write what the session has to say; how many bytes that were."""
         output = self.session.data_to_send()
-        if output and not self._finishing and not self._lost:
-            data = output[0] if len(output) == 1 else b"".join(output)
-            self._unyielded += len(data)
-            self.transport.write(data)
+        if not output or self._finishing or self._lost:
+            return 0
+        data = output[0] if len(output) == 1 else b"".join(output)
+        self._unyielded += len(data)
+        self.transport.write(data)
+        return len(data)
 
     async def writable(self) -> None:
         """Wait until what was sent is under its bound; raises what the connection ended with."""
@@ -210,9 +220,32 @@ class Link(asyncio.Protocol):
                 self.error.__cause__ = event.error
             else:
                 self._on_event(event)
-        self.flush()
+        self._answer()
         if self.error is not None:
             self.abort()
+        elif (delay := session.take_throttle()) is not None:
+            self._slow_down(delay)
+
+    def _answer(self) -> None:
+        written = self.flush()
+        if not self._writable.is_set():
+            self._unread_answers += written
+            if self._unread_answers > _MAX_UNREAD_ANSWERS and self.error is None:
+                self.error = ConnectionLost("the server does not read the answers that it asks for")
+
+    def _slow_down(self, delay: float) -> None:
+        """Read nothing for ``delay`` seconds: what a server sends costs us, and all whom we pass it on to."""
+        if self._pause is not None:
+            self._pause.cancel()
+        self.hold(_PACE)
+        self._pause = self._loop.call_later(delay, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        if not self._finishing:
+            self.release(_PACE)
+            self.session.resume(self._loop.time())
+            self._advance()
 
     def _set_timer(self, delay: float, callback: Callable[[], None]) -> None:
         if self._timer is not None:

@@ -74,7 +74,6 @@ class ServerSession(StreamSession):
         shared_cost: TokenBucket | None = None,
     ) -> None:
         super().__init__(ServerHandshake(random_bytes), limits=limits or Limits(), now=now)
-        self._turn = self.limits.max_messages_per_turn
         self._shared_cost = shared_cost
         self.settings = settings or ServerSettings()
         self._connect_asked: ConnectParams | None = None

@@ -43,7 +43,6 @@ _CONTROL_BYTES = {
     int(MessageType.SET_PEER_BANDWIDTH): 4,
 }
 """What a control message must have to mean anything; encoders send shorter ones."""
-_ANY_NUMBER = 1 << 30
 _BYTES_A_TOKEN = 512
 _VALUES_A_TOKEN = 8
 _HELD_MESSAGE_BYTES = 128
@@ -111,7 +110,7 @@ class Session:
         """Received while that lasts."""
         self._throttle: float | None = None
         self._put_off = False
-        self._turn = _ANY_NUMBER
+        self._turn = limits.max_messages_per_turn
         """How many messages are taken in one turn."""
         self._waits_since = now
         self._media_streams: dict[int, MediaReceiver] = {}
