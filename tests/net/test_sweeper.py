@@ -18,8 +18,8 @@ from engine_kit import AAC_HEADER, keyframe, sound
 from net_kit import HEADERS, Client, Doorman, House, OpenDoor, eventually, media_messages, serve
 from rtmp_dialogue import command, connect
 
-import rtmpd.net.connection as connection_module
 import rtmpd.net.reading as reading_module
+import rtmpd.net.requests as requests_module
 from rtmpd.engine.sink import CloseReason
 from rtmpd.net.access import AccessRequest, Grant
 from rtmpd.net.connection import Connection
@@ -440,7 +440,7 @@ def connection_of(house: House, name: str = "cam0") -> Connection:
     (found,) = [
         connection
         for connection in house.server._connections
-        for publisher in connection._publishers.values()
+        for publisher in connection.requests.publishers.values()
         if publisher._publication.stream.key.name == name
     ]
     return found
@@ -448,7 +448,7 @@ def connection_of(house: House, name: str = "cam0") -> Connection:
 
 def swept(house: House) -> int:
     """How many are read in rounds; of each, exactly one of rounds and transport may read."""
-    publishing = [c for c in house.server._connections if c._publishers]
+    publishing = [c for c in house.server._connections if c.publishes]
     for connection in publishing:
         assert connection.transport.is_reading() == (
             connection.reader.reading and not connection.reader.swept
@@ -489,7 +489,7 @@ async def test_everything_arrives_in_order_and_complete(reads: Reads) -> None:
             ]  # fmt: skip
         await eventually(lambda: all(videos(house, f"cam{n}") == 31 for n in range(ENOUGH + 4)))
         assert swept(house) == ENOUGH + 4
-        assert set(reads.of) == {c.reader.fileno for c in house.server._connections if c._publishers}
+        assert set(reads.of) == {c.reader.fileno for c in house.server._connections if c.publishes}
         assert house.stats.drops == {}
 
 
@@ -746,7 +746,7 @@ async def test_nothing_is_read_while_a_request_waits_for_its_answer(reads: Reads
 async def test_one_that_its_own_first_media_ended_is_not_read_in_rounds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ask = connection_module.ask_to_publish
+    ask = requests_module.ask_to_publish
 
     async def ask_for_trouble(*args):
         publisher = await ask(*args)
@@ -754,7 +754,7 @@ async def test_one_that_its_own_first_media_ended_is_not_read_in_rounds(
             publisher.receive = lambda message, now: publisher.close(CloseReason.KICKED)
         return publisher
 
-    monkeypatch.setattr(connection_module, "ask_to_publish", ask_for_trouble)
+    monkeypatch.setattr(requests_module, "ask_to_publish", ask_for_trouble)
     door = Hesitant()
     async with serve(authorizer=door) as house:
         await publishers(house)
@@ -870,7 +870,7 @@ async def test_the_server_closes_in_order_while_rounds_go_on() -> None:
 
 
 async def test_who_is_cut_off_leaves_no_rounds_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_module, "_LINGER", 60.0)
+    monkeypatch.setattr("rtmpd.net.connection._LINGER", 60.0)
     async with serve() as house:
         await publishers(house)
         await house.server.close(0.05)

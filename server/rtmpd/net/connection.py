@@ -9,21 +9,18 @@ import math
 import socket
 from typing import Final, Protocol, cast
 
-from rtmpd.engine.key import StreamKey
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
-from rtmpd.net.access import check_app
+from rtmpd.net.access import Action
 from rtmpd.net.addresses import network_of, peer_ip
 from rtmpd.net.connection_log import ConnectionLog
 from rtmpd.net.peer import ServerContext
-from rtmpd.net.playing import Player, ask_to_play
-from rtmpd.net.publishing import Publisher, ask_to_publish
 from rtmpd.net.reading import SocketReader
-from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent, set_user_timeout
+from rtmpd.net.requests import Requests
+from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent
 from rtmpd.rtmp.commands import ConnectParams
-from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import (
     ConnectRequested,
     Event,
@@ -40,13 +37,9 @@ from rtmpd.rtmp.events import (
 )
 from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.server import ServerSession
-from rtmpd.rtmp.url import clean_path
-from rtmpd.rtmp.via import check_connect, introduction, via_of
 
 _LINGER: Final = 2.0
 """Seconds that a peer has to read our last words and close its side."""
-_BEYOND_POLICY: Final = 20.0
-"""Seconds that the kernel waits for a player longer than the slow-player policy, whose decision it is."""
 _numbers = itertools.count(1)
 
 
@@ -81,9 +74,8 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
     session: ServerSession
-    connect_params: ConnectParams
     reader: SocketReader
-    _log: ConnectionLog
+    log: ConnectionLog
     _socket: socket.socket
 
     def __init__(self, context: ServerContext, gate: Gate) -> None:
@@ -97,16 +89,13 @@ class Connection(asyncio.Protocol):
         self.plays: TokenBucket | None = None
         """How often it may ask to play; for the gate, from the first time on."""
         self._gate = gate
-        self._request: asyncio.Task[None] | None = None
-        """Answers the publish or play that the session waits with."""
-        self._publishers: dict[int, Publisher] = {}
-        self._players: dict[int, Player] = {}
+        self.requests = Requests()
         self.look_at = math.inf
         """Clock reading at which ``look`` wants to be called."""
         self._goodbye: asyncio.TimerHandle | None = None
         """The end of our patience with a peer that we have said goodbye to."""
         self._entered = False
-        self._over = False
+        self.over = False
         """We have said goodbye or the connection is lost: nothing is processed, nothing more is said."""
         self._since = 0.0
         self._bytes_out = 0
@@ -121,12 +110,12 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.address = peer_ip(transport.get_extra_info("peername"))
         self.network = network_of(self.address)
-        self._log = ConnectionLog(self.address, self.number)
+        self.log = ConnectionLog(self.address, self.number)
         self._socket = transport.get_extra_info("socket")
         refusal = self._gate.enter(self)
         if refusal is not None:
-            self._log.turned_away(refusal)
-            self._over = True
+            self.log.turned_away(refusal)
+            self.over = True
             self.transport.abort()
             return
         self._entered = True
@@ -150,7 +139,7 @@ class Connection(asyncio.Protocol):
         self._plan_look(now)
 
     def data_received(self, data: bytes) -> None:
-        if self._over:
+        if self.over:
             return
         session = self.session
         bytes_out = self._bytes_out
@@ -164,11 +153,11 @@ class Connection(asyncio.Protocol):
         if session.partial_bytes != self.partial_bytes:
             self._charge_partials()
         # What we have said now takes the acknowledgement along.
-        if self.state == "pending" and self._bytes_out == bytes_out and not self._over:
+        if self.state == "pending" and self._bytes_out == bytes_out and not self.over:
             acknowledge_quickly(self._socket)
 
     def eof_received(self) -> bool:
-        if not self._over:
+        if not self.over:
             self.session.receive_eof()
             self.advance()
         return False
@@ -178,11 +167,11 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.outlet.resume_writing(self.context.clock())
-        if not self._over:
+        if not self.over:
             self._steer_reading()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self._over = True
+        self.over = True
         if not self._entered:
             return
         self._count_tolerated()
@@ -194,22 +183,23 @@ class Connection(asyncio.Protocol):
             self._gate.leave(self)
             duration = self.context.clock() - self._since
             reason = self._end_detail or self._end_reason
-            self._log.closed(duration, self.session.bytes_received, self._bytes_out, reason)
+            bytes_out = self._bytes_out + self.requests.bytes_out
+            self.log.closed(duration, self.session.bytes_received, bytes_out, reason)
 
     # For the reader
 
     @property
     def watched(self) -> bool:
-        return any(publisher.watched for publisher in self._publishers.values())
+        return any(publisher.watched for publisher in self.requests.publishers.values())
 
     def resume(self) -> None:
-        if not self._over:
+        if not self.over:
             self.session.resume(self.context.clock())
             self.advance()
             self._charge_partials()
 
     def reading_failed(self, error: Exception) -> None:
-        self._log.reading_failed(error)
+        self.log.reading_failed(error)
         self._end_reason = CloseReason.INTERNAL_ERROR
         self.transport.abort()
 
@@ -222,11 +212,11 @@ class Connection(asyncio.Protocol):
 
     @property
     def publishes(self) -> bool:
-        return bool(self._publishers)
+        return bool(self.requests.publishers)
 
     def request_reconnect(self, tc_url: str = "", description: str = "") -> bool:
         """Ask the client to connect anew, there if somewhere is given; False if it does not know how."""
-        asked = not self._over and self.session.request_reconnect(tc_url, description)
+        asked = not self.over and self.session.request_reconnect(tc_url, description)
         self.flush()
         return asked
 
@@ -236,22 +226,43 @@ class Connection(asyncio.Protocol):
         self.session.handle_timeout(now)
         self.advance()
         self._count_tolerated()
-        if not self._over:
+        if not self.over:
             self._plan_look(now)
 
-    # For the publish and play flows
+    # For the requests, the publishes and the plays
+
+    @property
+    def connect_params(self) -> ConnectParams:
+        return self.requests.connect_params
+
+    def check(self, action: Action) -> None:
+        if action is Action.PUBLISH:
+            self._gate.check_publish(self)
+        else:
+            self._gate.check_play(self)
+
+    def identified(self, state: str) -> None:
+        self._gate.identified(self, state)
+
+    def refused(self, refusal: Refused) -> None:
+        self._end_reason, self._end_detail = CloseReason.REFUSED, refusal.reason
+        count(self.context.stats.refusals, refusal.reason)
+
+    def answered(self) -> None:
+        self.advance()
+        self._charge_partials()
 
     def flush(self) -> None:
-        if not self._over:
+        if not self.over:
             self._write_output()
 
     def advance(self) -> None:
-        if self._over:
+        if self.over:
             return
         session = self.session
         while events := session.events_received():
             for event in events:
-                if not self._over:  # The engine may have closed us for what it was given just now.
+                if not self.over:  # The engine may have closed us for what it was given just now.
                     self._handle(event)
         self.flush()
         if session.closing:
@@ -260,25 +271,21 @@ class Connection(asyncio.Protocol):
             self._steer_reading()
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
-        if not self._over:
+        if not self.over:
             self._begin_end(reason, detail)
             self._write_output()
             self._linger(_LINGER)
 
     def shutdown(self) -> None:
         """The server ends: say so. Who is still owed media gets it, until the server cuts the connection."""
-        if not self._over:
-            for stream_id in self._publishers:
-                text = "The server is shutting down."
-                self.session.end_publish(stream_id, StatusCode.PUBLISH_FAILED, text)
-            for stream_id in self._players:
-                self.session.notify_unpublished(stream_id)
+        if not self.over:
+            self.requests.announce_shutdown(self.session)
             self._begin_end(CloseReason.SHUTDOWN, "")
             self._write_output()
             self._linger(None if self.transport.get_write_buffer_size() else _LINGER)
 
     def abort(self, reason: CloseReason, detail: str = "") -> None:
-        if not self._over:
+        if not self.over:
             self._begin_end(reason, detail)
         discard_unsent(self._socket)
         self.transport.abort()
@@ -288,104 +295,24 @@ class Connection(asyncio.Protocol):
     def _handle(self, event: Event) -> None:
         match event:
             case ConnectRequested():
-                self._connect(event)
+                self.requests.connect(self, event)
             case PublishRequested() | PlayRequested():
-                answer = self._answer(event)
-                self._request = asyncio.get_running_loop().create_task(answer, name=f"request-{self.number}")
+                self.requests.begin(self, event)
             case PublishEnded():
-                if (publisher := self._publishers.pop(event.stream_id, None)) is not None:
-                    publisher.release(CloseReason.FINISHED)
-                    if not self._publishers:
-                        self.reader.leave_rounds()
+                self.requests.end_publish(event.stream_id)
+                if not self.publishes:
+                    self.reader.leave_rounds()
             case PlayEnded():
-                if (player := self._players.pop(event.stream_id, None)) is not None:
-                    self._release_player(player, CloseReason.FINISHED)
+                self.requests.end_play(event.stream_id)
             case PauseRequested() | SeekRequested() | ReceiveAudio() | ReceiveVideo():
-                if (player := self._players.get(event.stream_id)) is not None:
-                    player.adjust(event)
+                self.requests.adjust(event)
             case SessionFailed():
                 self._fail(event.error)
             case SessionClosed():
                 # The kernel of a crashed encoder says goodbye as politely as an encoder that is done.
-                self._end_reason = CloseReason.CONNECTION_LOST if self._publishers else CloseReason.FINISHED
+                self._end_reason = CloseReason.CONNECTION_LOST if self.publishes else CloseReason.FINISHED
             case _:
                 pass
-
-    def _connect(self, event: ConnectRequested) -> None:
-        context = self.context
-        params = self.connect_params = event.params
-        self._log.asked(params.app)
-        try:
-            check_app(params.app, context.limits)
-            via = via_of(params.connect_object)
-            check_connect(via, context.instance_id)
-        except Refused as refusal:
-            self._log.connect_refused(self._key(""), refusal)
-            self._count_refusal(refusal)
-            self.session.reject_connect(refusal.code, refusal.description, context.clock())
-            return
-        self.session.accept_connect(context.clock(), **introduction(via, context.instance_id))
-        self._log.connected(params)
-
-    async def _answer(self, event: PublishRequested | PlayRequested) -> None:
-        try:
-            if isinstance(event, PublishRequested):
-                await self._answer_publish(event)
-            else:
-                await self._answer_play(event)
-            self._request = None  # What came behind it may be the next one.
-            self.advance()
-            self._charge_partials()
-        except Exception as error:  # noqa: BLE001 - logged; nobody may wait for an answer that never comes
-            self._log.request_failed(error)
-            self.end(CloseReason.INTERNAL_ERROR)
-
-    async def _answer_publish(self, event: PublishRequested) -> None:
-        clock = self.context.clock
-        try:
-            self._gate.check_publish(self)
-            publisher = await ask_to_publish(self, event)
-        except Refused as refusal:
-            self._log.publish_refused(self._key(event.name), refusal)
-            self._count_refusal(refusal)
-            self.session.reject_publish(event.stream_id, refusal.code, refusal.description, clock())
-        else:
-            # Ours before anything is promised: whatever happens from here on, our end frees the name.
-            self._publishers[event.stream_id] = publisher
-            self.session.accept_publish(event.stream_id, clock(), publisher.receive)
-            self._gate.identified(self, "publishing")
-            # What came behind the request may have made the engine close us.
-            if not self._over:
-                self.reader.join_rounds()
-
-    async def _answer_play(self, event: PlayRequested) -> None:
-        try:
-            self._gate.check_play(self)
-            player = await ask_to_play(self, event)
-        except Refused as refusal:
-            self._log.play_refused(self._key(event.name), refusal)
-            self._count_refusal(refusal)
-            self.session.reject_play(event.stream_id, refusal.code, refusal.description, self.context.clock())
-        else:
-            # Ours before anything is promised, as a publish is.
-            self._players[event.stream_id] = player
-            self.session.accept_play(event.stream_id, self.context.clock())
-            if self._over:  # Memory is short, or what came behind the request was not in order.
-                return
-            self.flush()
-            player.begin()
-            policy = self.context.play_options.policy
-            patience = policy.max_backlog_seconds + policy.disconnect_after + _BEYOND_POLICY
-            set_user_timeout(self._socket, patience)
-            self._gate.identified(self, "playing")
-
-    def _key(self, name: str) -> StreamKey:
-        """The stream that the client calls ``name``."""
-        return StreamKey.of_path(clean_path(self.connect_params.app, name), self.context.apps)
-
-    def _count_refusal(self, refusal: Refused) -> None:
-        self._end_reason, self._end_detail = CloseReason.REFUSED, refusal.reason
-        count(self.context.stats.refusals, refusal.reason)
 
     def _fail(self, error: ProtocolError) -> None:
         idle = isinstance(error, DeadlineExceeded)
@@ -394,7 +321,7 @@ class Connection(asyncio.Protocol):
         stats = self.context.stats
         table = stats.handshake_failures if isinstance(error, HandshakeError) else stats.sessions_failed
         count(table, error.reason)
-        self._log.failed(error)
+        self.log.failed(error)
 
     # Inside
 
@@ -409,7 +336,7 @@ class Connection(asyncio.Protocol):
             self.transport.write(data)
 
     def _begin_end(self, reason: CloseReason, detail: str) -> None:
-        self._over = True
+        self.over = True
         self.session.close()
         self._end_reason, self._end_detail = reason, detail
         self._release()
@@ -437,15 +364,7 @@ class Connection(asyncio.Protocol):
         self._charge_partials()
         if self._goodbye is not None:
             self._goodbye.cancel()
-        if self._request is not None:
-            self._request.cancel()
-            self._request = None
-        publishers, self._publishers = self._publishers, {}
-        players, self._players = self._players, {}
-        for publisher in publishers.values():
-            publisher.release(self._end_reason, self._end_detail)
-        for player in players.values():
-            self._release_player(player, self._end_reason, self._end_detail)
+        self.requests.release(self._end_reason, self._end_detail)
 
     def _charge_partials(self) -> None:
         """Have the budget know what the session holds: unfinished messages, and what waits for an answer.
@@ -461,15 +380,11 @@ class Connection(asyncio.Protocol):
         for quirk, number in self.session.take_tolerated().items():
             count(self.context.stats.tolerated, quirk, number)
 
-    def _release_player(self, player: Player, reason: CloseReason, detail: str = "") -> None:
-        player.release(reason, detail)
-        self._bytes_out += player.bytes_out
-
     def _steer_reading(self) -> None:
         """Read, unless a request is open, the peer sends too much, or it does not read our answers itself."""
         session = self.session
         # What a player leaves unread is up to the slow-player policy.
-        answers_unread = self.outlet.congestion is not None and not self._players
+        answers_unread = self.outlet.congestion is not None and not self.requests.players
         self.reader.want(not (session.awaiting_answer or answers_unread))
         delay = session.take_throttle()
         if delay is not None:

@@ -1,0 +1,203 @@
+"""What a client asks for: the answers to its connect, publishes and plays, and what it was granted."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Final, Protocol
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.sink import CloseReason
+from rtmpd.exceptions import Refused
+from rtmpd.net.access import Action, check_app
+from rtmpd.net.connection_log import ConnectionLog
+from rtmpd.net.peer import Peer
+from rtmpd.net.playing import Player, ask_to_play
+from rtmpd.net.publishing import Publisher, ask_to_publish
+from rtmpd.net.reading import SocketReader
+from rtmpd.net.socket_options import set_user_timeout
+from rtmpd.rtmp.commands import ConnectParams
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.events import (
+    ConnectRequested,
+    PauseRequested,
+    PlayRequested,
+    PublishRequested,
+    ReceiveAudio,
+    ReceiveVideo,
+    SeekRequested,
+)
+from rtmpd.rtmp.server import ServerSession
+from rtmpd.rtmp.url import clean_path
+from rtmpd.rtmp.via import check_connect, introduction, via_of
+
+_BEYOND_POLICY: Final = 20.0
+"""Seconds that the kernel waits for a player longer than the slow-player policy, whose decision it is."""
+
+
+class Client(Peer, Protocol):
+    """The connection that asks."""
+
+    @property
+    def over(self) -> bool:
+        """Nothing is processed and nothing is said any more."""
+        ...
+
+    @property
+    def log(self) -> ConnectionLog: ...
+    @property
+    def reader(self) -> SocketReader: ...
+
+    def check(self, action: Action) -> None:
+        """Raise ``Refused`` if it has asked for that too often."""
+        ...
+
+    def refused(self, refusal: Refused) -> None:
+        """It was refused something; that is why it ends, if it does."""
+        ...
+
+    def identified(self, state: str) -> None:
+        """It was granted something, and is no stranger any more."""
+        ...
+
+    def answered(self) -> None:
+        """The request that the session waited with has its answer; what came behind it may be the next."""
+        ...
+
+
+class Requests:
+    """Answers one client, and keeps what it publishes and plays by message stream.
+
+    Publishes and plays are answered by tasks of their own, one at a time, as the session reports them.
+    """
+
+    __slots__ = ("_answering", "bytes_out", "connect_params", "players", "publishers")
+
+    connect_params: ConnectParams
+    """Of the connect; there is none before."""
+
+    def __init__(self) -> None:
+        self._answering: asyncio.Task[None] | None = None
+        self.publishers: dict[int, Publisher] = {}
+        self.players: dict[int, Player] = {}
+        self.bytes_out = 0
+        """Bytes of media written to plays that are over."""
+
+    def connect(self, client: Client, event: ConnectRequested) -> None:
+        """Accept or reject the connect."""
+        context = client.context
+        params = self.connect_params = event.params
+        client.log.asked(params.app)
+        try:
+            check_app(params.app, context.limits)
+            via = via_of(params.connect_object)
+            check_connect(via, context.instance_id)
+        except Refused as refusal:
+            client.log.connect_refused(self._key(client, ""), refusal)
+            client.refused(refusal)
+            client.session.reject_connect(refusal.code, refusal.description, context.clock())
+            return
+        client.session.accept_connect(context.clock(), **introduction(via, context.instance_id))
+        client.log.connected(params)
+
+    def begin(self, client: Client, event: PublishRequested | PlayRequested) -> None:
+        """Ask whoever decides, and answer when they have."""
+        answer = self._answer(client, event)
+        self._answering = asyncio.get_running_loop().create_task(answer, name=f"request-{client.number}")
+
+    def adjust(self, event: PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo) -> None:
+        """Have a play follow the player's controls."""
+        if (player := self.players.get(event.stream_id)) is not None:
+            player.adjust(event)
+
+    def end_publish(self, stream_id: int) -> None:
+        """The client has ended a publish."""
+        if (publisher := self.publishers.pop(stream_id, None)) is not None:
+            publisher.release(CloseReason.FINISHED)
+
+    def end_play(self, stream_id: int) -> None:
+        """The client has ended a play."""
+        if (player := self.players.pop(stream_id, None)) is not None:
+            self._release_player(player, CloseReason.FINISHED)
+
+    def announce_shutdown(self, session: ServerSession) -> None:
+        """Have ``session`` say that the server ends what is published and played."""
+        for stream_id in self.publishers:
+            session.end_publish(stream_id, StatusCode.PUBLISH_FAILED, "The server is shutting down.")
+        for stream_id in self.players:
+            session.notify_unpublished(stream_id)
+
+    def release(self, reason: CloseReason, detail: str = "") -> None:
+        """Take everything out of the engine, and answer nothing more."""
+        if self._answering is not None:
+            self._answering.cancel()
+            self._answering = None
+        publishers, self.publishers = self.publishers, {}
+        players, self.players = self.players, {}
+        for publisher in publishers.values():
+            publisher.release(reason, detail)
+        for player in players.values():
+            self._release_player(player, reason, detail)
+
+    # Inside
+
+    async def _answer(self, client: Client, event: PublishRequested | PlayRequested) -> None:
+        try:
+            if isinstance(event, PublishRequested):
+                await self._answer_publish(client, event)
+            else:
+                await self._answer_play(client, event)
+            self._answering = None
+            client.answered()
+        except Exception as error:  # noqa: BLE001 - logged; nobody may wait for an answer that never comes
+            client.log.request_failed(error)
+            client.end(CloseReason.INTERNAL_ERROR)
+
+    async def _answer_publish(self, client: Client, event: PublishRequested) -> None:
+        clock, session = client.context.clock, client.session
+        try:
+            client.check(Action.PUBLISH)
+            publisher = await ask_to_publish(client, event)
+        except Refused as refusal:
+            client.log.publish_refused(self._key(client, event.name), refusal)
+            client.refused(refusal)
+            session.reject_publish(event.stream_id, refusal.code, refusal.description, clock())
+        else:
+            # Ours before anything is promised: whatever happens from here on, our end frees the name.
+            self.publishers[event.stream_id] = publisher
+            session.accept_publish(event.stream_id, clock(), publisher.receive)
+            client.identified("publishing")
+            # What came behind the request may have made the engine close us.
+            if not client.over:
+                client.reader.join_rounds()
+
+    async def _answer_play(self, client: Client, event: PlayRequested) -> None:
+        clock, session = client.context.clock, client.session
+        try:
+            client.check(Action.PLAY)
+            player = await ask_to_play(client, event)
+        except Refused as refusal:
+            client.log.play_refused(self._key(client, event.name), refusal)
+            client.refused(refusal)
+            session.reject_play(event.stream_id, refusal.code, refusal.description, clock())
+        else:
+            # Ours before anything is promised, as a publish is.
+            self.players[event.stream_id] = player
+            session.accept_play(event.stream_id, clock())
+            if client.over:  # Memory is short, or what came behind the request was not in order.
+                return
+            client.flush()
+            player.begin()
+            policy = client.context.play_options.policy
+            patience = policy.max_backlog_seconds + policy.disconnect_after + _BEYOND_POLICY
+            sock: socket.socket = client.transport.get_extra_info("socket")
+            set_user_timeout(sock, patience)
+            client.identified("playing")
+
+    def _key(self, client: Client, name: str) -> StreamKey:
+        """The stream that the client calls ``name``."""
+        return StreamKey.of_path(clean_path(self.connect_params.app, name), client.context.apps)
+
+    def _release_player(self, player: Player, reason: CloseReason, detail: str = "") -> None:
+        player.release(reason, detail)
+        self.bytes_out += player.bytes_out
