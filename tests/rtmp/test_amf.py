@@ -412,6 +412,34 @@ def test_member_names_of_traits_are_values() -> None:
     assert decode_or_reason(b"\x11" + traits + b"\x01" * 65506) == "amf_values"
 
 
+def u29(value: int) -> bytes:
+    assert value < 1 << 21
+    return bytes((value >> 14 | 0x80, value >> 7 & 0x7F | 0x80, value & 0x7F))
+
+
+def test_text_that_object_references_add_is_bounded() -> None:
+    text = b"x" * 20_000
+    arrays = b"\x09\x03\x01" + b"\x06" + u29(len(text) << 1 | 1) + text
+    for count, expected in ((40, ""), (60, "amf_reference")):
+        body = b"\x09" + u29((count + 1) << 1 | 1) + b"\x01" + arrays + b"\x09\x02" * count
+        found = decode_or_reason(b"\x11" + body)
+        assert found == expected if expected else not isinstance(found, str)
+
+
+def test_text_that_trait_references_add_is_bounded() -> None:
+    name = b"x" * 20_000
+    first = b"\x0a\x13\x01" + u29(len(name) << 1 | 1) + name + b"\x01"
+    for count, expected in ((40, ""), (60, "amf_reference")):
+        body = b"\x09" + u29((count + 1) << 1 | 1) + b"\x01" + first + b"\x0a\x01\x01" * count
+        found = decode_or_reason(b"\x11" + body)
+        assert found == expected if expected else not isinstance(found, str)
+
+
+def test_integers_are_not_kept_once_they_are_encoded() -> None:
+    encode_amf3([1 << 20, 12345])
+    assert not pyamf.amf3.ENCODED_INT_CACHE
+
+
 @pytest.mark.parametrize("depth", [1, 3])
 def test_what_a_body_decodes_to_is_counted_as_it_is_scanned(depth: int) -> None:
     value: AmfValue = None
