@@ -391,10 +391,24 @@ def test_an_unfinished_message_ages_whatever_else_is_said() -> None:
     assert failed_after(client, client.wait(5), began) == ("partial_message_timeout", 20)
 
 
+@pytest.mark.parametrize("size", [1, 5])
+def test_a_header_that_comes_in_drops_ages_from_its_first_byte(size: int) -> None:
+    client = Client().playing()
+    began = client.now
+    data = declared(9, 1000)
+    for place in range(0, len(data), size):
+        client.write(data[place : place + size])
+        if events := client.wait(19 / 4):
+            break
+    else:
+        events = client.wait(20)
+    assert failed_after(client, events, began) == ("partial_message_timeout", 20)
+
+
 def test_an_unfinished_message_does_not_age_while_we_make_its_sender_wait() -> None:
     client = Client().connected()
-    client.say(command("play", 3, "cam", on=1), audio(b"12"))
-    client.write(client.encode(audio(b"123"))[:-1])
+    request = client.encode(command("play", 3, "cam", on=1)).replace(b"\x04", b"\x05", 1)
+    client.write(client.encode(audio(bytes(200)))[:140] + request)
     client.wait(50)
     client.session.accept_play(1, client.now)
     assert client.wait(19.9) == []

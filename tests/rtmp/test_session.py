@@ -391,6 +391,16 @@ def test_a_receiver_that_ends_the_session_gets_nothing_more(end: str, wrapped: b
     assert client.hear() == (["1: onStatus 0 error NetStream.Publish.Failed"] if end == "end_publish" else [])
 
 
+def test_what_ends_the_session_is_not_acknowledged() -> None:
+    client = Client().connected()
+    client.call("publish", 3, "cam", on=1)
+    client.session.accept_publish(1, client.now, lambda _message, _now: client.session.close())
+    client.say(control.window_ack_size(64 * KIB))
+    client.hear()
+    client.say(audio(bytes(60 * KIB)))
+    assert client.session.data_to_send() == []
+
+
 def test_a_session_that_is_over_holds_nobody() -> None:
     class Receiver:
         def take(self, _message: Message, _now: float) -> None:

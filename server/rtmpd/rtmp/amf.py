@@ -211,7 +211,6 @@ def _release(codec: Any) -> None:
     """A codec of pyamf's refers to itself, so that the cyclic collector alone would free what it has read."""
     codec._func_cache.clear()
     inner = codec.context.extra.pop("amf3_decoder", None)
-    codec.context.clear()
     if inner is not None:
         _release(inner)
 
