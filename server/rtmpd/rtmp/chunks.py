@@ -309,6 +309,7 @@ class ChunkReader:
         self._open = None
         self._open_payload = bytearray()
         self._rest = b""
+        self._error = None
         self.partial_bytes = self.buffered = 0
         self.more = False
 
