@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Iterable
 
 import pytest
@@ -491,6 +493,26 @@ def test_declared_length_allocates_nothing() -> None:
     reader.receive_data(ChunkWriter().write(set_chunk_size(0xFFFFFF), 2))
     reader.receive_data(fmt0(6, 0, 10 * 1024 * 1024, VIDEO) + b"x")
     assert reader.partial_bytes == 1
+
+
+def test_an_error_behind_whole_messages_holds_nobody_who_read_them() -> None:
+    class Caller:
+        pass
+
+    def read() -> weakref.ref[Caller]:
+        caller = Caller()
+        data = fmt0(4, 0, 5) + pattern(5) + basic(3, 50) + bytes(200)
+        assert len(reader.receive_data(data, 0.0)) == 1
+        return weakref.ref(caller)
+
+    reader = ChunkReader(Limits())
+    gc.disable()
+    try:
+        assert read()() is None
+    finally:
+        gc.enable()
+    with pytest.raises(ChunkError):
+        reader.receive_data(b"", 0.0)
 
 
 def test_empty_data() -> None:

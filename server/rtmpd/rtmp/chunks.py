@@ -272,7 +272,8 @@ class ChunkReader:
                     start = pos = self._take_chunks(stream, data, pos, messages)
                     chunk_size = self.chunk_size
         except ChunkError as error:
-            self._error = error
+            # The frames that it passed hold whoever reads here; it may never be raised again, and so dropped.
+            self._error = error.with_traceback(None)
             self.more = True
             if not messages:
                 raise
