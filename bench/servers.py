@@ -139,6 +139,7 @@ def _rtmpd_command(rtmpd: str, variant: Variant, port: int, admin_port: int) -> 
         f"admin.listen=127.0.0.1:{admin_port}",
         "rtmp.limits.max_connections=20000",
         "rtmp.limits.max_connections_per_address=20000",
+        "rtmp.limits.max_connects_per_minute=0",
         "rtmp.limits.max_pending=20000",
         "rtmp.limits.max_pending_per_address=20000",
         "stream.max_streams=0",

@@ -20,6 +20,7 @@ from rtmpd.net.server import ConnectionLimits, RtmpServer
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.quirks import Quirk
+from rtmpd.rtmp.server import ServerSession
 
 
 async def is_turned_away(client: Client) -> bool:
@@ -71,6 +72,39 @@ async def test_a_cap(limits: ConnectionLimits, reason: str) -> None:
         assert await is_turned_away(await house.dial())
         assert house.stats.refusals == {reason: 2}
         await second.close()
+
+
+class Time:
+    """A clock that can be put forward."""
+
+    skipped = 0.0
+
+    def __call__(self) -> float:
+        return asyncio.get_running_loop().time() + self.skipped
+
+
+async def test_one_address_cannot_connect_and_leave_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = iter(["192.0.2.1"] * 4 + ["192.0.2.2", "192.0.2.1", "192.0.2.1"])
+    monkeypatch.setattr(connection_module, "peer_ip", lambda _name: next(addresses))
+    built: list[object] = []
+
+    def build(**given: object) -> ServerSession:
+        built.append(given)
+        return ServerSession(**given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(connection_module, "ServerSession", build)
+    time = Time()
+    async with serve(connections=ConnectionLimits(max_connects_per_minute=4), clock=time) as house:
+        for _ in range(2):
+            await (await house.client()).close()
+        for _ in range(2):
+            assert await is_turned_away(await house.dial())
+        await house.client()  # Another address has a rate of its own.
+        time.skipped += 15.0
+        await house.client()
+        assert await is_turned_away(await house.dial())
+        assert house.stats.refusals == {"connect_rate": 3}
+        assert len(built) == house.stats.connections_total == 4
 
 
 @pytest.mark.parametrize("limits", [ConnectionLimits(max_pending_per_address=1)])
@@ -271,7 +305,8 @@ async def test_a_server_listens_on_more_than_one_socket() -> None:
 
 
 async def test_one_address_cannot_ask_to_publish_for_ever() -> None:
-    async with serve(connections=ConnectionLimits(max_publishes_per_minute=2)) as house:
+    time = Time()
+    async with serve(connections=ConnectionLimits(max_publishes_per_minute=2), clock=time) as house:
         clients = [await (await house.client()).publish(name) for name in ("one", "two")]
         third = await house.client()
         third._prepare(1)
@@ -279,7 +314,7 @@ async def test_one_address_cannot_ask_to_publish_for_ever() -> None:
         lines = await third.rest()
         assert lines[-1] == "1: onStatus 0 error NetStream.Publish.Rejected"
         assert house.stats.refusals == {"publish_rate": 1}
-        house.server._minute_began -= 60.0
+        time.skipped += 30.0
         clients.append(await (await house.client()).publish("three"))
         for client in (*clients, third):
             await client.close()

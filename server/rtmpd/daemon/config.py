@@ -86,8 +86,12 @@ class LimitsConfig(Section):
     that has most of them its oldest one."""
     max_pending_per_address: Positive = _CONNECTIONS.max_pending_per_address
     """The same from one address, so that one stranger cannot lock the others out."""
+    max_connects_per_minute: Count = _CONNECTIONS.max_connects_per_minute
+    """Connections that one address may open on average, half of them at once: room for an audience
+    behind one address that comes back all at once; 0 is any number."""
     max_publishes_per_minute: Count = _CONNECTIONS.max_publishes_per_minute
-    """Publishes that one address may ask for, granted or not; 0 is any number."""
+    """Publishes that one address may ask for on average, all of them at once; granted or not; 0 is any
+    number."""
     max_plays_per_minute: Count = _CONNECTIONS.max_plays_per_minute
     """Plays that one connection may ask for on average, a sixth of them at once; 0 is any number."""
     handshake_timeout: Timeout = _LIMITS.handshake_timeout

@@ -14,6 +14,7 @@ from rtmpd.engine.stats import ServerStats, count
 from rtmpd.exceptions import Refused
 from rtmpd.net.addresses import BACKLOG, Address, bound_address
 from rtmpd.net.connection import Connection
+from rtmpd.net.network_rates import NetworkRates
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.shares import Shares
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
@@ -40,8 +41,10 @@ class ConnectionLimits:
     max_pending: int = 2_000
     """Connections that have not published or played yet; one more costs the greediest network its oldest."""
     max_pending_per_address: int = 200
+    max_connects_per_minute: int = 3_000
+    """Connections that one network may open on average, half of them at once."""
     max_publishes_per_minute: int = 1_200
-    """Publishes that one network may ask for, granted or not."""
+    """Publishes that one network may ask for on average, all of them at once; granted or not."""
     max_command_cost_per_address: int = 5_000
     """What the commands of one network may cost in a second, see ``Limits.max_command_cost``."""
     max_plays_per_minute: int = 60
@@ -66,9 +69,9 @@ class RtmpServer:
         self._by_network: Counter[str] = Counter()
         self._costs: dict[str, TokenBucket] = {}
         """Of the commands of each network that has a connection."""
-        self._publishes_by_network: Counter[str] = Counter()
-        """Since the minute began."""
-        self._minute_began = context.clock()
+        connects, publishes = limits.max_connects_per_minute, limits.max_publishes_per_minute
+        self._connects = NetworkRates(connects, at_once=connects / 2.0)
+        self._publishes = NetworkRates(publishes, at_once=publishes)
         self._listeners: list[asyncio.Server] = []
         self._closing = False
         self._looking: asyncio.TimerHandle | None = None
@@ -135,6 +138,8 @@ class RtmpServer:
             refusal = "max_connections_per_address"
         elif _reached(self._pending.of(network), limits.max_pending_per_address):
             refusal = "max_pending_per_address"
+        elif not self._connects.allow(network, self._context.clock()):
+            refusal = "connect_rate"
         if refusal is not None:
             count(self._stats.refusals, refusal)
             return refusal
@@ -161,14 +166,8 @@ class RtmpServer:
         return cost
 
     def check_publish(self, connection: Connection) -> None:
-        now = self._context.clock()
-        if now - self._minute_began >= 60.0:
-            self._minute_began = now
-            self._publishes_by_network.clear()
-        self._publishes_by_network[connection.network] += 1
-        limit = self._limits.max_publishes_per_minute
-        if limit and self._publishes_by_network[connection.network] > limit:
-            text = "Your address has asked to publish too often; wait a minute."
+        if not self._publishes.allow(connection.network, self._context.clock()):
+            text = "Your address has asked to publish too often; wait a moment."
             raise Refused(StatusCode.PUBLISH_REJECTED, text, "publish_rate")
 
     def check_play(self, connection: Connection) -> None:

@@ -65,6 +65,7 @@ SESSION_FAILURES: Final = (
 
 REFUSALS: Final = (
     "authorizer_failed",
+    "connect_rate",
     "files",
     "max_connections",
     "max_connections_per_address",
