@@ -71,6 +71,8 @@ def test_an_app_that_does_not_fit(app: str) -> None:
         ("rtmp://h:0/live", "port"),
         ("rtmp://h:65536/live", "port"),
         ("rtmp://h:99999999999/live", "port"),
+        ("rtmp://h:000001999999/live", "port"),
+        (f"rtmp://h:000001{'9' * 5000}/live", "port"),
         ("rtmp://h:x/live", "port"),
         ("rtmp://h:²/live", "port"),
         ("rtmp://::1/live", "brackets"),

@@ -19,6 +19,7 @@ from rtmpd.rtmp.constants import DEFAULT_PORT, DEFAULT_TLS_PORT
 REDACTED: Final = "***"
 
 _DEFAULT_PORTS: Final = {"rtmp": DEFAULT_PORT, "rtmps": DEFAULT_TLS_PORT}
+_MAX_PORT_DIGITS: Final = 5
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USERINFO: Final = re.compile(r"(://[^/?\s:@]*):[^/\s]*@")
 _QUERY: Final = re.compile(r"\?.+", re.DOTALL)
@@ -208,7 +209,8 @@ def _split_host(text: str, default_port: int) -> tuple[str, int]:
         raise UsageError("the URL names no host")
     if not port_text:
         return host, default_port
-    if not (port_text.isascii() and port_text.isdigit() and 0 < int(port_text[:6]) <= 65535):
+    plain = port_text.isascii() and port_text.isdigit() and len(port_text) <= _MAX_PORT_DIGITS
+    if not (plain and 0 < int(port_text) <= 65535):
         raise UsageError("the port of a URL is a number from 1 to 65535")
     return host, int(port_text)
 
