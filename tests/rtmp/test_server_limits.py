@@ -68,6 +68,25 @@ def test_somebody_connected_has_to_publish_or_play() -> None:
     assert failed_after(client, client.wait(60), began) == ("request_timeout", 20)
 
 
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [command("closeStream", on=1)],
+        [command("createStream"), command("deleteStream", 0, 2)],
+        [command("FCUnpublish", 0, "cam")],
+    ],
+    ids=["closeStream", "deleteStream", "FCUnpublish"],
+)
+def test_to_end_what_has_ended_puts_no_deadline_off(calls: list[Message]) -> None:
+    client = Client().playing()
+    client.call("closeStream", 0, on=1)
+    ended = client.now
+    for _ in range(19):
+        assert client.wait(1) == []
+        client.say(*calls)
+    assert failed_after(client, client.wait(60), ended) == ("request_timeout", 20)
+
+
 @pytest.mark.parametrize("state", ["publishing", "playing"])
 def test_somebody_whose_last_stream_has_ended_has_to_ask_for_another(state: str) -> None:
     client = Client().publishing() if state == "publishing" else Client().playing()

@@ -276,6 +276,8 @@ class StreamSession(Session):
             self._events.append(PublishEnded(stream.id))
         elif stream.use is Use.PLAYING:
             self._events.append(PlayEnded(stream.id))
+        else:
+            return  # What has ended already puts no deadline off.
         stream.use = Use.IDLE
         self._idle_since = self._now
 
