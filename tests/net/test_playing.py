@@ -21,6 +21,7 @@ from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import Refused, ResourceExhausted
 from rtmpd.net.access import Action
 from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.messages import Message
 
 STARTED = "1: onStatus 0 status NetStream.Play.Start"
 CAME = ["StreamBegin 1", "1: onStatus 0 status NetStream.Play.PublishNotify"]
@@ -452,3 +453,43 @@ async def life_heard_by(player: Client) -> list[str]:
         elif (line := describe(message)) is not None:
             heard.append(line)
     return heard
+
+
+# Memory gives out in the middle of a call
+
+
+async def test_a_joiner_that_costs_itself_the_last_memory_is_closed_quietly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its burst is encoded, memory is short, and what it has half sent makes it the one to go."""
+    async with serve(engine=EngineLimits(memory_bytes=200_000)) as house:
+        encoder = await (await house.client()).publish()
+        encoder.send(*HEADERS, (0, keyframe("K" * 90_000)))
+        await eventually(lambda: house.stream().stats.video_messages_in == 2)
+        player = await house.client()
+        half = player.encode(
+            connect(),
+            command("createStream", 2),
+            command("play", 3, "cam", on=1),
+            Message(20, 0, 0, bytes(60_000)),
+        )
+        player.writer.write(half[:-100])
+        await player.closed()
+        await eventually(lambda: house.open_connections == 1)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_a_farewell_that_costs_the_last_memory_is_said_quietly(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(wait_timeout=5.0) as house:
+        encoder = await (await house.client()).publish()
+        encoder.send(*HEADERS, (0, keyframe()))
+        player = await (await house.client()).play()
+        (connection,) = [each for each in house.server._connections if each.state == "playing"]
+        # As when the farewell fills the transport and the budget.
+        monkeypatch.setattr(connection, "flush", lambda: connection.abort(CloseReason.MEMORY))
+        encoder.call("FCUnpublish", 6, "cam")
+        await player.closed()
+        await eventually(lambda: house.open_connections == 1)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

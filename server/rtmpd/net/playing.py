@@ -65,10 +65,12 @@ class Player:
 
     def begin(self) -> None:
         """The play is accepted: let media flow."""
-        self._subscription.begin(self._peer.context.clock())
-        if not self._subscription.live:
-            self._start_waiting()
         logger.info("play started", extra={"fields": self._fields()})
+        subscription = self._subscription
+        subscription.begin(self._peer.context.clock())
+        # Its burst may have cost the last memory, and us the connection.
+        if subscription.attached and not subscription.live:
+            self._start_waiting()
 
     # The engine's sink
 
@@ -78,9 +80,9 @@ class Player:
         self._peer.flush()
 
     def stream_ended(self) -> None:
-        self._peer.session.notify_unpublished(self._stream_id)
-        self._peer.flush()
         self._start_waiting()
+        self._peer.session.notify_unpublished(self._stream_id)
+        self._peer.flush()  # May release us, when memory is short.
 
     def close(self, reason: CloseReason) -> None:
         """The engine has ended the subscription. A slow player could not read a farewell anyway."""
