@@ -169,7 +169,7 @@ class Written:
         segment = Segment([packet], 0, cached=True)
         self.next = image
         segment.image(self.encoding)
-        cache.gop.keep(self.encoding, segment)
+        cache.gop.keep(segment)
 
 
 def images(cache: Cache, encoding: Encoding, *, audio: bool = True, video: bool = True) -> list[bytes]:
@@ -197,11 +197,11 @@ def test_what_was_missed_is_encoded_for_the_first_joiner_and_kept_for_the_next()
     cache.feed(key(0))
     wire.live(cache, frame(40), b"of the frame alone")
     wire.next = b"encoded"
-    assert images(cache, wire.encoding) == [b"encoded", b"encoded"]
+    assert images(cache, wire.encoding) == [b"encoded", b"of the frame alone"]
     wire.next = b"not again"
-    assert images(cache, wire.encoding) == [b"encoded", b"encoded"]
+    assert images(cache, wire.encoding) == [b"encoded", b"of the frame alone"]
     wire.live(cache, frame(80), b"live")
-    assert images(cache, wire.encoding) == [b"encoded", b"encoded", b"live"]
+    assert images(cache, wire.encoding) == [b"encoded", b"of the frame alone", b"live"]
 
 
 def test_a_joiner_that_wants_one_medium_shares_with_those_like_it() -> None:
@@ -212,6 +212,16 @@ def test_a_joiner_that_wants_one_medium_shares_with_those_like_it() -> None:
     assert (listener.messages, listener.timestamp, b"".join(listener.images())) == (1, 10, bytes(5))
     assert cache.gop.burst(encoding, video=False) is listener
     assert cache.gop.burst(encoding).messages == 3
+
+
+def test_what_was_written_and_nobody_joined_with_goes_with_its_encoding() -> None:
+    cache, wire = Cache(), Written()
+    cache.feed(key(0))
+    before = cache.budget.gop_bytes
+    wire.live(cache, frame(40), bytes(100_000))
+    assert cache.budget.gop_bytes >= before + 100_000
+    cache.gop.forget(wire.encoding)
+    assert cache.budget.gop_bytes == before
 
 
 def test_every_encoding_has_images_of_its_own_which_go_with_it() -> None:

@@ -256,6 +256,13 @@ def test_what_is_not_understood_drops_no_header(house: House, stray: bytes) -> N
     assert house.play()[0].take().startswith("AAC@0 a@0")
 
 
+@pytest.mark.parametrize("head", [0x00, 0x3E, 0x3F], ids=hex)
+def test_the_first_audio_names_its_codec_whatever_its_first_byte(house: House, head: int) -> None:
+    publication = house.publish()
+    publication.receive(Message(8, 0, 1, bytes((head,)) + b"samples"), 0.0)
+    assert house.stream.stats.audio_codec == "pcm"
+
+
 def test_codecs_that_share_their_first_byte_are_told_apart(house: House) -> None:
     publication = house.publish()
     publication.receive(Message(8, 0, 1, b"\x90OpusOpusHead\x01\x02"), 0.0)

@@ -18,11 +18,11 @@ from rtmpd.media.tags import (
     SEQUENCE_HEADER,
     UNKNOWN,
     VIDEO_FOUR_CCS,
-    CacheKey,
+    audio_codec,
     audio_flags,
-    cache_key,
     parse_audio,
     parse_video,
+    video_codec,
     video_flags,
 )
 
@@ -184,6 +184,7 @@ def test_video(text: str, flags: int, codec: str) -> None:
     tag = parse_video(payload)
     assert (tag.flags, tag.codec) == (flags, codec)
     assert video_flags(payload) == flags
+    assert video_codec(payload) == codec
     assert tag.track_ids == ()
 
 
@@ -206,6 +207,7 @@ def test_audio(text: str, flags: int, codec: str) -> None:
     tag = parse_audio(payload)
     assert (tag.flags, tag.codec) == (flags, codec)
     assert audio_flags(payload) == flags
+    assert audio_codec(payload) == codec
 
 
 def test_the_same_first_bytes_mean_different_things_by_message_type() -> None:
@@ -285,29 +287,6 @@ def test_every_known_four_cc_is_known() -> None:
         assert parse_audio(b"\x91" + four_cc.encode()).codec == four_cc
 
 
-@pytest.mark.parametrize(
-    ("kind", "text", "key"),
-    [
-        (VIDEO, "17 00 00 00 00 01", CacheKey(9, (), "avc1", 0)),
-        (VIDEO, "90 'hvc1 01", CacheKey(9, (), "hvc1", 0)),
-        (VIDEO, "84 'hvc1 02", CacheKey(9, (), "hvc1", 4)),
-        (VIDEO, "84 'hvc1 02 00 09 'colorInfo 03 00 00 09", CacheKey(9, (), "hvc1", 4, b"colorInfo")),
-        (VIDEO, "84 'hvc1 02 00 09 'col", CacheKey(9, (), "hvc1", 4, b"col")),
-        (VIDEO, "95 'av01 80", CacheKey(9, (), "av01", 5)),
-        (VIDEO, "96 00 'hvc1 01 01", CacheKey(9, (1,), "hvc1", 0)),
-        (VIDEO, "96 10 'hvc1 08 00 00 00 00 00 00 00", CacheKey(9, (0, 8), "hvc1", 0)),
-        (VIDEO, "96 10 'hvc1 00 00 00 00 08 00 00 00", CacheKey(9, (0, 8), "hvc1", 0)),
-        (VIDEO, "96 10 'hvc1 01 00 00 00 01 00 00 00", CacheKey(9, (1,), "hvc1", 0)),
-        (AUDIO, "af 00 12 10", CacheKey(8, (), "mp4a", 0)),
-        (AUDIO, "90 'mp4a 12 10", CacheKey(8, (), "mp4a", 0)),
-        (AUDIO, "94 'mp4a 01", CacheKey(8, (), "mp4a", 4)),
-        (AUDIO, "95 00 'mp4a 01 12", CacheKey(8, (1,), "mp4a", 0)),
-    ],
-)
-def test_cache_key(kind: int, text: str, key: CacheKey) -> None:
-    assert cache_key(kind, packed(text)) == key
-
-
 FOUR_CCS = st.one_of(
     st.sampled_from([name.encode() for name in VIDEO_FOUR_CCS + AUDIO_FOUR_CCS]), st.binary(max_size=5)
 )
@@ -332,8 +311,8 @@ def test_any_bytes_classify_alike_by_both_ways(payload: bytes) -> None:
     assert not video.flags & KEYFRAME or video.flags & CODED_FRAME
     assert not (video.flags & SEQUENCE_HEADER and video.flags & CODED_FRAME)
     assert not audio.flags & (KEYFRAME | DISPOSABLE)
-    assert len(cache_key(VIDEO, payload).track_ids) <= 256
-    assert cache_key(AUDIO, payload).kind == AUDIO
+    assert video_codec(payload) == video.codec
+    assert audio_codec(payload) == audio.codec
 
 
 def test_every_two_first_bytes_classify_alike_by_both_ways() -> None:
@@ -341,3 +320,5 @@ def test_every_two_first_bytes_classify_alike_by_both_ways() -> None:
         payload = head.to_bytes(2, "big") + b"\0\0\0\0\0\0"
         assert video_flags(payload) == parse_video(payload).flags
         assert audio_flags(payload) == parse_audio(payload).flags
+        assert video_codec(payload) == parse_video(payload).codec
+        assert audio_codec(payload) == parse_audio(payload).codec

@@ -127,9 +127,7 @@ class Audience(Seat):
             if subscription.attached:
                 subscription.deliver(segment, self.now)
         if segment.cached and self.intake.gop.whole:
-            for fanout in list(self._fanouts.values()):
-                if fanout.users:  # What is kept may be too much, and cost somebody the play.
-                    self.intake.gop.keep(fanout.encoding, segment)
+            self.intake.gop.keep(segment)
         if self._to_place:
             self._place_all()
 

@@ -22,6 +22,7 @@ class MemoryBudget:
         "gop_bytes",
         "header_bytes",
         "partial_bytes",
+        "used",
     )
 
     def __init__(self, ceiling_bytes: int, relieve: Callable[[], None]) -> None:
@@ -38,12 +39,10 @@ class MemoryBudget:
         """
         self.partial_bytes = 0
         """Of messages that have not come whole yet, or that wait for an answer."""
+        self.used = 0
+        """All of them together."""
         self._relieve = relieve
         self._relieving = False
-
-    @property
-    def used(self) -> int:
-        return self.gop_bytes + self.header_bytes + self.backlog_bytes + self.partial_bytes
 
     @property
     def target(self) -> int:
@@ -58,26 +57,30 @@ class MemoryBudget:
     def charge_gop(self, amount: int) -> None:
         """Add ``amount`` bytes, negative to give back; the same for the other kinds."""
         self.gop_bytes += amount
-        if amount > 0:
-            self._check()
+        self.used += amount
+        if amount > 0 and self.used > self.ceiling_bytes:
+            self._pass_ceiling()
 
     def charge_headers(self, amount: int) -> None:
         self.header_bytes += amount
-        if amount > 0:
-            self._check()
+        self.used += amount
+        if amount > 0 and self.used > self.ceiling_bytes:
+            self._pass_ceiling()
 
     def charge_backlog(self, amount: int) -> None:
         self.backlog_bytes += amount
-        if amount > 0:
-            self._check()
+        self.used += amount
+        if amount > 0 and self.used > self.ceiling_bytes:
+            self._pass_ceiling()
 
     def charge_partials(self, amount: int) -> None:
         self.partial_bytes += amount
-        if amount > 0:
-            self._check()
+        self.used += amount
+        if amount > 0 and self.used > self.ceiling_bytes:
+            self._pass_ceiling()
 
-    def _check(self) -> None:
-        if self.used > self.ceiling_bytes and not self._relieving:
+    def _pass_ceiling(self) -> None:
+        if not self._relieving:
             self._relieving = True
             try:
                 self._relieve()

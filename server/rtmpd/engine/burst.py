@@ -20,10 +20,10 @@ class Burst:
     way the next joiner costs references.
     """
 
-    __slots__ = ("_encoding", "_images", "_loose", "count", "messages", "size", "start", "timestamp")
+    __slots__ = ("_images", "_loose", "count", "encoding", "messages", "size", "start", "timestamp")
 
     def __init__(self, encoding: Encoding, start: int) -> None:
-        self._encoding = encoding
+        self.encoding = encoding
         self.start = start
         """Number of its first packet in the cache."""
         self._images: list[bytes] = []
@@ -55,7 +55,7 @@ class Burst:
             self.timestamp = wanted[0].timestamp
         self.messages += len(wanted)
         self.count += count
-        encode = self._encoding.wire_format.encode
+        encode = self.encoding.wire_format.encode
         images = [image for packet in wanted if (image := encode(packet))]
         self._images += images
         self.size += sum([len(image) for image in images])

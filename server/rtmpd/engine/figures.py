@@ -14,8 +14,8 @@ from rtmpd.media.tags import (
     KEYFRAME,
     SEQUENCE_HEADER,
     UNKNOWN,
-    parse_audio,
-    parse_video,
+    audio_codec,
+    video_codec,
 )
 
 _NOT_A_FRAME: Final = SEQUENCE_HEADER | CODEC_METADATA | END_OF_SEQUENCE
@@ -35,7 +35,7 @@ def note_video(stats: StreamStats, flags: int, timestamp: int, payload: bytes, n
         stats.keyframes += 1
         stats.keyframe_timestamp = timestamp
         stats.keyframe_at = now
-        codec = parse_video(payload).codec
+        codec = video_codec(payload)
         if codec != stats.video_codec:
             stats.video_codec, stats.width, stats.height = codec, None, None
     elif flags & SEQUENCE_HEADER:
@@ -58,7 +58,7 @@ def note_audio(stats: StreamStats, flags: int, payload: bytes) -> None:
         stats.audio_sample_rate = info.sample_rate or None
         stats.audio_channels = info.channels or None
     elif flags & CODED_FRAME:
-        codec = parse_audio(payload).codec
+        codec = audio_codec(payload)
         if codec != stats.audio_codec:
             stats.audio_codec, stats.audio_sample_rate, stats.audio_channels = codec, None, None
 
@@ -76,7 +76,7 @@ def note_track(
         if flags & KEYFRAME:
             figures.keyframe(timestamp)
         if figures.codec is None:
-            figures.codec = (parse_video(payload) if kind == VIDEO else parse_audio(payload)).codec
+            figures.codec = video_codec(payload) if kind == VIDEO else audio_codec(payload)
     elif flags & SEQUENCE_HEADER:
         _describe(figures, kind, payload)
     return figures

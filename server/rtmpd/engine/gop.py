@@ -61,6 +61,7 @@ class GopCache:
         "_server_stats",
         "_start",
         "_stats",
+        "_written",
         "has_keyframe",
         "whole",
     )
@@ -85,8 +86,11 @@ class GopCache:
         self._bytes = 0
         self._bursts: dict[tuple[Encoding, bool, bool], Burst] = {}
         """By encoding and whether audio and video are in it."""
+        self._written: deque[tuple[int, list[Packet], dict[Encoding, bytes]]] = deque()
+        """What live players were written of a whole GOP: number of the first packet, packets, and those of
+        their images that no burst has taken."""
         self._image_bytes = 0
-        """Of all bursts together."""
+        """Of all bursts and of what else was written."""
         self._image_mark = 0
         """Size of the images at which they have to be charged."""
         self._charged = 0
@@ -163,21 +167,19 @@ class GopCache:
         """Whether a joiner's video can begin in the cache and go on with live packets."""
         return self.whole and self._number(tracks) >= 0
 
-    def keep(self, encoding: Encoding, segment: Segment) -> None:
-        """The newest of a whole GOP are ``segment``: what live players were written, joiners will be, too."""
-        image = segment.known_image(encoding)
-        if image is None or (self._keyframes and encoding.tracks.video == ALL_TRACKS):
-            return  # Nobody was written all of it; or of all tracks a joiner may be sent only a part.
-        start = self._number(encoding.tracks)
-        before = self._end - len(segment.packets)
-        burst = self._burst(encoding, start, audio=True, video=True)
-        if burst is None:
-            if before != start:
-                return  # The first joiner has what is missing encoded.
-            burst = self._bursts[encoding, True, True] = Burst(encoding, start)
-        if burst.start + burst.count == before:
-            burst.append(image, segment.packets)
-            self._image_bytes += len(image)
+    def keep(self, segment: Segment) -> None:
+        """The newest of a whole GOP are ``segment``: joiners are written what live players were written."""
+        images = segment.images
+        if self._keyframes:
+            # Of all tracks a joiner may be sent only a part.
+            images = {
+                encoding: image for encoding, image in images.items() if encoding.tracks.video != ALL_TRACKS
+            }
+        if images:
+            packets = segment.packets
+            self._written.append((self._end - len(packets), packets, images))
+            for image in images.values():
+                self._image_bytes += len(image)
             if self._image_bytes > self._image_mark:
                 self._recharge()
 
@@ -190,23 +192,11 @@ class GopCache:
         burst = self._burst(encoding, start, audio=audio, video=video)
         if burst is None:
             burst = self._bursts[encoding, audio, video] = Burst(encoding, start)
-        begun = burst.start + burst.count
-        missing = self._end - begun
-        if missing:
-            size = burst.size
-            packets = islice(self._packets, begun - self._first, None)
-            if audio and video and not self._keyframes and self._audio_from <= begun:
-                wanted = list(packets)
-            else:
-                wanted = [
-                    packet
-                    for number, packet in enumerate(packets, begun)
-                    if self._decodable(packet, number)
-                    and (packet.kind != AUDIO or audio)
-                    and (packet.kind != VIDEO or video)
-                ]
-            burst.encode(wanted, missing)
-            self._image_bytes += burst.size - size
+        size = self._image_bytes
+        if audio and video:
+            self._take_written(burst)
+        self._encode(burst, self._end, audio=audio, video=video)
+        if self._image_bytes != size:
             self._recharge()
         return burst
 
@@ -223,6 +213,8 @@ class GopCache:
         """Nobody uses ``encoding`` any more."""
         for key in [key for key in self._bursts if key[0] is encoding]:
             self._image_bytes -= self._bursts.pop(key).size
+        for _, _, images in self._written:
+            self._image_bytes -= len(images.pop(encoding, b""))
         self._recharge()
 
     # Inside
@@ -258,6 +250,8 @@ class GopCache:
             self._first += 1
         for key in [key for key, burst in self._bursts.items() if burst.start < number]:
             self._image_bytes -= self._bursts.pop(key).size
+        while self._written and self._written[0][0] < number:
+            self._image_bytes -= sum(map(len, self._written.popleft()[2].values()))
         self._recharge()
 
     def _number(self, tracks: TrackChoice) -> int:
@@ -283,6 +277,40 @@ class GopCache:
             self._image_bytes -= self._bursts.pop((encoding, audio, video)).size
             burst = None
         return burst
+
+    def _take_written(self, burst: Burst) -> None:
+        """Add to a burst of everything what live players were written since it was added to last."""
+        begun = burst.start + burst.count
+        found = []
+        for number, packets, images in reversed(self._written):
+            if number < begun:
+                break
+            image = images.pop(burst.encoding, None)
+            if image is not None:
+                found.append((number, packets, image))
+        for number, packets, image in reversed(found):
+            self._encode(burst, number, audio=True, video=True)
+            burst.append(image, packets)
+
+    def _encode(self, burst: Burst, stop: int, *, audio: bool, video: bool) -> None:
+        """Add to a burst what there is of packets before the number ``stop``."""
+        begun = burst.start + burst.count
+        if begun == stop:
+            return
+        packets = islice(self._packets, begun - self._first, stop - self._first)
+        if audio and video and not self._keyframes and self._audio_from <= begun:
+            wanted = list(packets)
+        else:
+            wanted = [
+                packet
+                for number, packet in enumerate(packets, begun)
+                if self._decodable(packet, number)
+                and (packet.kind != AUDIO or audio)
+                and (packet.kind != VIDEO or video)
+            ]
+        size = burst.size
+        burst.encode(wanted, stop - begun)
+        self._image_bytes += burst.size - size
 
     def _grow(self) -> None:
         if self._bytes > self._limits.max_bytes and self._first < self._start:
@@ -329,6 +357,7 @@ class GopCache:
 
     def _forget_images(self) -> None:
         self._bursts.clear()
+        self._written.clear()
         self._image_bytes = 0
 
     def _recharge(self) -> None:

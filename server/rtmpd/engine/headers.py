@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.packet import ASIDE, AUDIO, STREAM_METADATA, TRACKED, VIDEO, Packet, track_id
+from rtmpd.media.cache_key import cache_key
 from rtmpd.media.metadata import announces, without_medium
-from rtmpd.media.tags import CODEC_METADATA, MIXED_CODECS, SEQUENCE_HEADER, cache_key
+from rtmpd.media.tags import CODEC_METADATA, MIXED_CODECS, SEQUENCE_HEADER
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,12 @@ class HeaderCache:
 
     def store(self, packet: Packet) -> Stored:
         """Take in a packet flagged as header, codec metadata or stream metadata."""
+        if self.holds(packet):
+            return Stored.REPEATED
         if packet.flags & STREAM_METADATA:
             return self._store_metadata(packet)
         sort, slot, codec = self._place(packet)
         held = sort.get(slot)
-        if held is not None and held.packet.payload == packet.payload:
-            return Stored.REPEATED
         growth = len(packet.payload) - (len(held.packet.payload) if held else 0)
         if not self._fits(packet, growth) or (held is None and len(sort) >= self.limits.max_tracks):
             return Stored.REFUSED
@@ -99,11 +100,11 @@ class HeaderCache:
 
     def holds(self, packet: Packet) -> bool:
         """Whether the same bytes are held already, so that ``store`` would change nothing."""
+        payload = packet.payload
         if packet.flags & STREAM_METADATA:
-            return self._metadata is not None and self._metadata.payload == packet.payload
-        sort, slot, _ = self._place(packet)
-        held = sort.get(slot)
-        return held is not None and held.packet.payload == packet.payload
+            return self._metadata is not None and self._metadata.payload == payload
+        # Codec and tracks are in the bytes: there is no need to look where they would be held.
+        return any(entry.packet.payload == payload for entry in self._sort(packet).values())
 
     def clear(self) -> None:
         """Forget all: the publication has ended."""
@@ -125,13 +126,10 @@ class HeaderCache:
         """A track has frames of ``codec`` now: what is held of another codec describes nothing any more."""
         for (sort_kind, _), sort in self._sorts.items():
             if sort_kind == kind:
-                stale = [
-                    slot
-                    for slot, entry in sort.items()
-                    if track_id(entry.packet) == track and entry.codec not in (codec, MIXED_CODECS)
-                ]
-                for slot in stale:
-                    self._changed(-len(sort.pop(slot).packet.payload))
+                for slot, (held_codec, packet) in list(sort.items()):
+                    if held_codec != codec and held_codec != MIXED_CODECS and track_id(packet) == track:
+                        del sort[slot]
+                        self._changed(-len(packet.payload))
 
     def elect(self, kind: int, track: int, timestamp: int) -> list[Packet]:
         """``track`` stands for its medium from now on; returns its headers if they went to nobody as such."""
@@ -187,16 +185,16 @@ class HeaderCache:
 
     # Inside
 
+    def _sort(self, packet: Packet) -> _Sort:
+        return self._sorts[packet.kind, packet.flags & (SEQUENCE_HEADER | CODEC_METADATA)]
+
     def _place(self, packet: Packet) -> tuple[_Sort, _Slot, str]:
         """Where a header or codec metadata is held, and its codec."""
         key = cache_key(packet.kind, packet.payload)
-        sort = self._sorts[packet.kind, packet.flags & (SEQUENCE_HEADER | CODEC_METADATA)]
-        return sort, (key.track_ids, key.packet_type, key.name), key.codec
+        return self._sort(packet), (key.track_ids, key.packet_type, key.name), key.codec
 
     def _store_metadata(self, packet: Packet) -> Stored:
         held = self._metadata
-        if held is not None and held.payload == packet.payload:
-            return Stored.REPEATED
         growth = len(packet.payload) - (len(held.payload) if held else 0)
         if not self._fits(packet, growth):
             return Stored.REFUSED

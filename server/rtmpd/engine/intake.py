@@ -31,8 +31,8 @@ from rtmpd.media.tags import (
     KEYFRAME,
     SEQUENCE_HEADER,
     UNKNOWN_CODEC,
-    parse_audio,
-    parse_video,
+    audio_codec,
+    video_codec,
 )
 
 _NEEDS_HEADER: Final = frozenset({"avc1", "hvc1", "vvc1", "mp4a", "fLaC"})
@@ -151,7 +151,7 @@ class Intake:
         elif kind == VIDEO and not self._video_open and flags & CODED_FRAME and not self._pass_frame(packet):
             return False
         if kind == AUDIO and not self._audio_open and flags & CODED_FRAME:
-            codec = parse_audio(packet.payload).codec
+            codec = audio_codec(packet.payload)
             if codec in _NEEDS_HEADER and not self.headers.has_header(AUDIO, codec):
                 self._books.drop(DropReason.NO_HEADER)
                 return False
@@ -257,14 +257,14 @@ class Intake:
             self._held = True
             self._books.drop(DropReason.NO_KEYFRAME)
             return False
-        codec = parse_video(packet.payload).codec
+        codec = video_codec(packet.payload)
         if codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, codec):
             self._books.drop(DropReason.NO_HEADER)
             return False
         return True
 
     def _pass_keyframe(self, packet: Packet) -> bool:
-        codec = parse_video(packet.payload).codec
+        codec = video_codec(packet.payload)
         if codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, codec):
             self._books.drop(DropReason.NO_HEADER)
             return False

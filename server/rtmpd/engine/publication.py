@@ -120,7 +120,7 @@ class Publication:
         self.closed = False
         # From here every first u32 unwraps to itself.
         self._reference = 0x80000000
-        self._sound = b"?"
+        self._sound = b""
         """How audio messages begin as long as their codec stays the same."""
         self._elections: dict[int, Election] = {}
         """By message type, of media with several tracks; usually empty."""

@@ -55,7 +55,7 @@ class Encoding:
 class Segment:
     """A run of packets: either headers, or frames of which a keyframe can only be the first."""
 
-    __slots__ = ("_images", "_parts", "_payload_bytes", "cached", "packets", "version_before")
+    __slots__ = ("_parts", "_payload_bytes", "cached", "images", "packets", "version_before")
 
     def __init__(self, packets: list[Packet], version_before: int, *, cached: bool) -> None:
         self.packets = packets
@@ -64,7 +64,8 @@ class Segment:
         self.cached = cached
         """Frames, which the GOP cache took if it takes any; not headers and the like."""
         self._payload_bytes = -1
-        self._images: dict[Encoding, bytes] = {}
+        self.images: dict[Encoding, bytes] = {}
+        """All packets joined, as far as anybody has asked for it."""
         self._parts: dict[tuple[Encoding, tuple[int, ...]], tuple[list[Packet], bytes]] = {}
         """Images of a choice of packets, by their identities, which are theirs alone while they are held."""
 
@@ -75,17 +76,13 @@ class Segment:
             self._payload_bytes = sum([len(packet.payload) for packet in self.packets])
         return self._payload_bytes
 
-    def known_image(self, encoding: Encoding) -> bytes | None:
-        """All packets joined, if anybody has asked for it."""
-        return self._images.get(encoding)
-
     def image(self, encoding: Encoding) -> bytes:
         """All packets joined; encoded when first asked for."""
         if self.cached:
             encoding = encoding.for_frames
-        image = self._images.get(encoding)
+        image = self.images.get(encoding)
         if image is None:
-            image = self._images[encoding] = encoding.image(self.packets)
+            image = self.images[encoding] = encoding.image(self.packets)
         return image
 
     def part(self, encoding: Encoding, packets: list[Packet]) -> tuple[bytes, bool]:

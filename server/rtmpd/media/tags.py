@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from rtmpd.rtmp.constants import MessageType
-
 KEYFRAME: Final = 0x001
 """A coded frame that decoding can start at. Never set on a header."""
 SEQUENCE_HEADER: Final = 0x002
@@ -105,7 +103,6 @@ _LEGACY_AUDIO: Final = {
     14: ".mp3",
     15: "device",
 }
-_AMF_STRING: Final = b"\x02"
 _EX_AUDIO: Final = 9
 _AAC: Final = 10
 _WITH_COMPOSITION_TIME: Final = ("avc1", "hvc1", "vvc1")
@@ -163,21 +160,6 @@ class AudioTag:
     body_offset: int = 0
 
 
-class CacheKey(NamedTuple):
-    """Identity of a header or codec metadata message: a new one replaces the cached one with an equal key.
-
-    A change of codec on the same tracks differs in ``codec`` only. Peers choose the tracks: bound the cache.
-    """
-
-    kind: int
-    """Message type: 8 audio, 9 video."""
-    track_ids: tuple[int, ...]
-    codec: str
-    packet_type: int
-    name: bytes = b""
-    """Of video metadata (``colorInfo``): each name is kept by itself."""
-
-
 class _MalformedError(Exception):
     """Internal: the header breaks the grammar. Never leaves this module."""
 
@@ -216,14 +198,16 @@ def audio_flags(payload: bytes) -> int:
     return flags
 
 
-def cache_key(kind: int, payload: bytes) -> CacheKey:
-    """Key under which a header or codec metadata payload of message type ``kind`` (8 or 9) is cached."""
-    tag = parse_video(payload) if kind == MessageType.VIDEO else parse_audio(payload)
-    name = b""
-    if tag.flags & CODEC_METADATA and payload[tag.body_offset : tag.body_offset + 1] == _AMF_STRING:
-        start = tag.body_offset + 3
-        name = payload[start : start + int.from_bytes(payload[tag.body_offset + 1 : start], "big")]
-    return CacheKey(int(kind), tuple(sorted(set(tag.track_ids))), tag.codec, tag.packet_type, name)
+def video_codec(payload: bytes) -> str:
+    """Codec of a video payload, as ``parse_video`` says; for all ordinary ones without parsing."""
+    codec = _VIDEO_CODECS.get(payload[:2]) or _VIDEO_CODECS.get(payload[:5])
+    return codec or parse_video(payload).codec
+
+
+def audio_codec(payload: bytes) -> str:
+    """The same of an audio payload."""
+    codec = _AUDIO_CODECS.get(payload[:2]) or _AUDIO_CODECS.get(payload[:5])
+    return codec or parse_audio(payload).codec
 
 
 def parse_video(payload: bytes) -> VideoTag:
@@ -461,3 +445,5 @@ def _audio_heads() -> dict[bytes, int]:
 
 _VIDEO_HEADS: Final = _video_heads()
 _AUDIO_HEADS: Final = _audio_heads()
+_VIDEO_CODECS: Final = {head: parse_video(head).codec for head in _VIDEO_HEADS if len(head) < 6}
+_AUDIO_CODECS: Final = {head: parse_audio(head).codec for head in _AUDIO_HEADS if len(head) < 6}
