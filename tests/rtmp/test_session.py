@@ -420,6 +420,37 @@ def test_a_session_that_is_over_holds_nobody() -> None:
         gc.enable()
 
 
+GARBAGE: dict[str, tuple[Callable[[], Client], bytes]] = {
+    "in the handshake": (lambda: Client(handshake=False), b"GET / HTTP/1.1"),
+    "at once": (lambda: Client().connected(), b"\xff" * 9),
+    "behind a message": (lambda: Client().publishing(), Client().encode(audio()) + b"\xff" * 9),
+    "behind a request": (
+        lambda: Client().connected(),
+        Client().encode(command("publish", 3, "cam", on=1)) + b"\xff" * 9,
+    ),
+    "in a command": (lambda: Client().connected(), Client().encode(Message(20, 0, 0, b"\5"))),
+}
+
+
+@pytest.mark.parametrize("answered", [True, False])
+@pytest.mark.parametrize("name", GARBAGE)
+def test_a_session_that_failed_is_freed_with_its_last_reference(name: str, answered: bool) -> None:
+    make, data = GARBAGE[name]
+    client = make()
+    gc.collect()
+    gc.disable()
+    try:
+        client.write(data)
+        if answered and client.session.awaiting_answer:
+            client.session.accept_publish(1, client.now)
+        client.session.close()
+        client.session.events_received()
+        del client
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 def test_no_ping_comes_in_the_midst_of_a_handshake() -> None:
     client = Client(handshake=False, limits=Limits(ping_interval=1, handshake_timeout=10))
     client.write(HANDSHAKE[:100])

@@ -141,7 +141,7 @@ class ChunkReader:
         other error nothing can be parsed.
         """
         if self.more and self._error is not None:
-            raise self._error
+            raise self._error.again()
         messages: list[Message] = []
         pos = 0
         rest_began = now
@@ -272,8 +272,8 @@ class ChunkReader:
                     start = pos = self._take_chunks(stream, data, pos, messages)
                     chunk_size = self.chunk_size
         except ChunkError as error:
-            # The frames that it passed hold whoever reads here; it may never be raised again, and so dropped.
-            self._error = error.with_traceback(None)
+            # The frames that it passes hold whoever reads here.
+            self._error = error.again()
             self.more = True
             if not messages:
                 raise
