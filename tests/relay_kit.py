@@ -29,8 +29,9 @@ from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSettings
-from rtmpd.services.pull import PullRelays, PullRule
-from rtmpd.services.push import PushRelays
+from rtmpd.services.pull.relays import PullRelays
+from rtmpd.services.pull.rule import PullRule
+from rtmpd.services.push.relays import PushRelays
 
 PATIENCE = 5.0
 """Seconds after which a test that waits has failed."""

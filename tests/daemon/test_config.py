@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from rtmpd.daemon import values
 from rtmpd.daemon.app_config import AppConfig
-from rtmpd.daemon.config import Config, GopConfig, LimitsConfig, PlayerConfig, RtmpConfig, StreamConfig
+from rtmpd.daemon.config import Config, GopConfig, PlayerConfig, RtmpConfig, StreamConfig
+from rtmpd.daemon.limits_config import LimitsConfig
 from rtmpd.daemon.reference import format_value, rows
 from rtmpd.daemon.settings import load, walk
 from rtmpd.engine.gop import GopLimits

@@ -39,7 +39,7 @@ from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.via import Via
-from rtmpd.services.pull import PullRelay
+from rtmpd.services.pull.relays import PullRelay
 
 
 async def ended(viewer: Viewer) -> str:

@@ -36,7 +36,7 @@ from rtmpd.net.resolver import RESOLVER, AddressInfo
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PublishRequested
 from rtmpd.rtmp.messages import Message
-from rtmpd.services.push import PushSink
+from rtmpd.services.push.sink import PushSink
 
 
 async def test_a_stream_is_pushed_byte_for_byte_with_its_headers_first() -> None:
@@ -234,8 +234,8 @@ async def test_no_rtmp_at_the_other_end() -> None:
 async def test_a_slow_remote_loses_pictures_and_then_the_connection_but_holds_nobody_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rtmpd.services.push._TICK", 0.05)
-    monkeypatch.setattr("rtmpd.services.push._STALLED_AFTER", 0.2)
+    monkeypatch.setattr("rtmpd.services.push.relays._TICK", 0.05)
+    monkeypatch.setattr("rtmpd.services.push.sink._STALLED_AFTER", 0.2)
 
     def deaf(peer: Peer, event: Event) -> None:
         accept(peer, event)
@@ -285,7 +285,7 @@ async def test_a_remote_that_stays_slow_is_dropped(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     policy = SlowPlayerPolicy(max_backlog_seconds=0.05, disconnect_after=0.1)
-    monkeypatch.setattr("rtmpd.services.push._OPTIONS", PlayOptions(policy=policy, audience=False))
+    monkeypatch.setattr("rtmpd.services.push.sink._OPTIONS", PlayOptions(policy=policy, audience=False))
 
     def deaf(peer: Peer, event: Event) -> None:
         accept(peer, event)

@@ -15,7 +15,7 @@ from rtmpd.exceptions import UsageError
 from rtmpd.net.relay import RelayTemplate
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.url import validate_name
-from rtmpd.services.pull import PullRule
+from rtmpd.services.pull.rule import PullRule
 
 APPS: Final = "apps"
 """The table whose keys are names that people choose: ``apps.NAME`` is an ``AppConfig``."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from rtmpd.daemon.values import (
     parse_count,
@@ -71,3 +72,14 @@ class Section(BaseModel):
     """A table of the configuration: no unknown keys, no changes once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def require_order(section: BaseModel, prefix: str, low: str, high: str) -> None:
+    """Raise unless the value of key ``low`` is at most that of key ``high``."""
+    least, most = getattr(section, low), getattr(section, high)
+    if least > most:
+        raise PydanticCustomError(
+            "conflict",
+            "{low_key} = {least} is more than {high_key} = {most}: lower the first or raise the second",
+            {"low_key": f"{prefix}.{low}", "high_key": f"{prefix}.{high}", "least": least, "most": most},
+        )

@@ -33,8 +33,8 @@ from rtmpd.net.server import RtmpServer
 from rtmpd.net.sweeper import Sweeper
 from rtmpd.net.tasks import TaskSet
 from rtmpd.services.auth import OpenPolicy
-from rtmpd.services.pull import PullRelays
-from rtmpd.services.push import PushRelays
+from rtmpd.services.pull.relays import PullRelays
+from rtmpd.services.push.relays import PushRelays
 from rtmpd.web.metrics import MetricsPage, Sources
 from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi

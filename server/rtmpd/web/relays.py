@@ -23,7 +23,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 
 class PushControl(Protocol):
-    """Adds and removes targets; ``rtmpd.services.push.PushRelays`` is one."""
+    """Adds and removes targets; ``rtmpd.services.push.relays.PushRelays`` is one."""
 
     def add(self, key: StreamKey, url: str, track: object = None) -> RelayStatus:
         """Raises UsageError, whose text holds no secret."""

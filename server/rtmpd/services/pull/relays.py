@@ -11,7 +11,6 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -29,7 +28,6 @@ from rtmpd.net.relay import (
     RelayState,
     RelayStatus,
     RelayTarget,
-    RelayTemplate,
     RetryPolicy,
     explain,
     is_final,
@@ -40,6 +38,7 @@ from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.events import StatusReceived
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.via import MAX_HOPS, NO_VIA, Via, join, via_of
+from rtmpd.services.pull.rule import PullRule
 
 logger = logging.getLogger(__name__)
 
@@ -51,26 +50,6 @@ MAX_DIALS: Final = 50
 """Attempts under way for the players of one address."""
 _RENEWAL: Final = 1.0
 """Seconds between renewals of the deadline for silence: it costs a timer, and messages are many."""
-
-
-@dataclass(frozen=True, slots=True)
-class PullRule:
-    """Where the streams of an app come from. Times in seconds."""
-
-    origins: tuple[RelayTemplate, ...]
-    """Asked in this order."""
-    on_demand: bool = True
-    """Fetch when the first player comes; otherwise always."""
-    names: frozenset[str] | None = None
-    """Streams that may be pulled; None is any. A rule that is not on demand names each."""
-    linger: float = 10.0
-    """How long to go on after the last player has left."""
-    timeout: float = 10.0
-    """How long players wait for the first media before they are told that there is no such stream; each
-    origin has an equal share of it to answer in. Also the longest silence of an origin."""
-
-    def covers(self, name: str) -> bool:
-        return self.names is None or name in self.names
 
 
 class PullRelay:

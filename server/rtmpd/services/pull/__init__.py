@@ -1,0 +1,1 @@
+"""Streams fetched from other servers."""

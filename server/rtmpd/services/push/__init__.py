@@ -1,0 +1,1 @@
+"""Streams published on other servers too."""
