@@ -315,6 +315,21 @@ async def test_a_connection_that_ends_while_it_is_throttled_leaves_no_timer() ->
         assert await encoder.rest() == []
 
 
+async def test_a_short_wait_does_not_end_a_long_one() -> None:
+    """An answer may let a connection go on that is held for seconds, and run into the next reason to wait."""
+    async with serve() as house:
+        client = await house.client()
+        (connection,) = house.server._connections
+        connection.reader.hold(0.2)
+        connection.reader.hold(0.0)
+        client.say(connect())
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+            assert connection.reader.held
+        await client.until("_result 1 status NetConnection.Connect.Success")
+        assert not connection.reader.held
+
+
 @pytest.mark.parametrize(
     ("reach", "limits", "reason"),
     [

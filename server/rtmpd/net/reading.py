@@ -63,10 +63,13 @@ class SocketReader:
         self._steer()
 
     def hold(self, delay: float) -> None:
-        """Read nothing for ``delay`` seconds."""
+        """Read nothing for ``delay`` seconds, or for what is left of a longer delay."""
+        loop = asyncio.get_running_loop()
         if self._holding is not None:
+            if self._holding.when() >= loop.time() + delay:
+                return
             self._holding.cancel()
-        self._holding = asyncio.get_running_loop().call_later(delay, self._go_on)
+        self._holding = loop.call_later(delay, self._go_on)
         self._steer()
 
     def join_rounds(self) -> None:
