@@ -33,6 +33,14 @@ def test_a_debt_is_told_and_costs_nothing() -> None:
     assert bucket.debt(0.5) == 0
 
 
+def test_a_bucket_is_full_again_when_all_is_paid() -> None:
+    bucket = TokenBucket(rate=10, burst=3, now=0)
+    assert bucket.full(0)
+    bucket.take(8, 0)
+    assert not bucket.full(0.75)
+    assert bucket.full(0.875)
+
+
 def test_taking_more_than_there_is_tells_how_long_to_wait() -> None:
     bucket = TokenBucket(rate=10, burst=3, now=0)
     assert bucket.take(3, 0) == 0

@@ -68,7 +68,9 @@ class RtmpServer:
         self._pending: Shares[Connection] = Shares()
         self._by_network: Counter[str] = Counter()
         self._costs: dict[str, TokenBucket] = {}
-        """Of the commands of each network that has a connection."""
+        """Of the commands of each network that has a connection, or had one a moment ago and has not paid for
+        its commands yet: to leave and come again must not be cheaper than to wait.
+        """
         connects, publishes = limits.max_connects_per_minute, limits.max_publishes_per_minute
         self._connects = NetworkRates(connects, at_once=connects / 2.0)
         self._publishes = NetworkRates(publishes, at_once=publishes)
@@ -193,9 +195,8 @@ class RtmpServer:
         count(self._stats.connections, connection.state, -1)
         self._connections.discard(connection)
         _take_one(self._by_network, connection.network)
-        if connection.network not in self._by_network:
-            self._costs.pop(connection.network, None)
         if not self._connections:
+            self._forget_costs(self._context.clock())
             self._empty.set()
             if self._looking is not None:
                 self._looking.cancel()
@@ -215,8 +216,15 @@ class RtmpServer:
             except Exception:
                 logger.exception("deadlines failed", extra={"fields": {"connection": connection.number}})
                 connection.abort(CloseReason.INTERNAL_ERROR)
+        self._forget_costs(now)
         if self._connections and self._looking is None:
             self._look_later()
+
+    def _forget_costs(self, now: float) -> None:
+        """Of networks that have left and are as good as new."""
+        left = self._costs.keys() - self._by_network.keys()
+        for network in [each for each in left if self._costs[each].full(now)]:
+            del self._costs[network]
 
     def _relieve(self) -> None:
         """Memory is short: close strangers and players with most that is half received or waits."""

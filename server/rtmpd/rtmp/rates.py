@@ -28,6 +28,11 @@ class TokenBucket:
         self._tokens = tokens - 1 if tokens >= 1 else tokens
         return tokens >= 1
 
+    def full(self, now: float) -> bool:
+        """As many tokens as can be saved up, as in a new one."""
+        self.take(0, now)
+        return self._tokens >= self._burst
+
     def debt(self, now: float) -> float:
         """The seconds until the balance is no longer negative (0: it is not)."""
         return self.take(0, now)
