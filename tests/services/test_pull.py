@@ -34,6 +34,7 @@ import rtmpd
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.net.relay import RetryPolicy
 from rtmpd.rtmp.amf import encode_values
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested
@@ -168,6 +169,16 @@ async def test_an_origin_that_restarts_is_found_again_while_somebody_waits(
                 async with watching(a) as late:
                     await eventually(late.has(inter(b"P1")))
     assert "pull ended" in logged(caplog)
+
+
+async def test_however_long_the_delays_an_origin_is_found_while_those_who_wait_still_do() -> None:
+    patient = RetryPolicy(initial=60.0, maximum=60.0)
+    async with serve("b") as b:
+        await b.stop()
+    async with serve("a", pull=rule(b.url()), retry=patient) as a, watching(a) as viewer:
+        await eventually(a.pull_is("backoff"))
+        async with serve("b", port=b.port) as again, publishing(again):
+            await eventually(viewer.has(keyframe(b"K0")))
 
 
 async def test_an_origin_that_falls_silent_is_left() -> None:

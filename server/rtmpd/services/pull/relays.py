@@ -50,6 +50,8 @@ MAX_DIALS: Final = 50
 """Attempts under way for the players of one address."""
 _RENEWAL: Final = 1.0
 """Seconds between renewals of the deadline for silence: it costs a timer, and messages are many."""
+_ATTEMPTS = 4
+"""At least so many fit into the time for which players wait."""
 
 
 class PullRelay:
@@ -61,7 +63,12 @@ class PullRelay:
         self._relays = relays
         self._clock = relays.clock
         self._retry = relays.retry
-        self._backoff = Backoff(random.random, initial=self._retry.initial, maximum=self._retry.maximum)
+        longest = self._retry.maximum
+        if rule.on_demand:
+            # An origin that is back is found while those who wait still do.
+            longest = min(longest, rule.timeout / _ATTEMPTS)
+        initial = min(self._retry.initial, longest)
+        self._backoff = Backoff(random.random, initial=initial, maximum=longest)
         self._targets = [origin.expand(key) for origin in rule.origins]
         self._target = self._targets[0]
         self._publication: Publication | None = None
