@@ -152,6 +152,27 @@ async def test_the_kind_of_a_file_in_a_player_s_name(asked_for: str, published: 
         assert set(house.registry.streams) == {StreamKey("live", published)}
 
 
+@pytest.mark.parametrize(
+    ("asked_for", "published"),
+    [
+        ("mp4:cam", "cam"),
+        ("flv:room/flv:cam", "room/cam"),
+        ("cam.flv", "cam.flv"),
+        ("mp4:cam.mp4", "mp4:cam.mp4"),
+    ],
+)
+async def test_a_player_that_comes_first_waits_for_what_encoders_publish(
+    asked_for: str, published: str
+) -> None:
+    async with serve() as house:
+        player = await (await house.client()).play(asked_for)
+        await eventually(lambda: house.stats.players)
+        encoder = await (await house.client()).publish(published)
+        encoder.send(*HEADERS, (0, keyframe("A")))
+        await player.until("1: A@0")
+        assert set(house.registry.streams) == {StreamKey("live", published)}
+
+
 async def test_the_literal_name_wins_over_what_it_may_stand_for() -> None:
     async with serve() as house:
         for name in ("cam", "cam.mp4"):

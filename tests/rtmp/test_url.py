@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.url import (
     RtmpUrl,
+    awaited_name,
     bare_names,
     clean_path,
     parse_query,
@@ -205,10 +206,30 @@ def test_a_clean_path_stays_as_it_is_wherever_it_is_cut(app: str, name: str) -> 
         ("flv:cam.flv", ["cam.flv", "flv:cam", "cam"]),
         ("a/mp4:b/cam.f4v", ["a/b/cam.f4v", "a/mp4:b/cam", "a/b/cam"]),
         ("mp3:cam.264", []),
+        ("mp4:", []),
+        ("flv:../mp4:/x", []),
     ],
 )
 def test_bare_names(name: str, bare: list[str]) -> None:
     assert bare_names(name) == bare
+
+
+@pytest.mark.parametrize(
+    ("name", "awaited"),
+    [
+        ("cam", "cam"),
+        ("mp4:cam", "cam"),
+        ("flv:cam.flv", "cam.flv"),
+        ("room/flv:cam", "room/cam"),
+        ("cam.flv", "cam.flv"),
+        ("mp4:cam.mp4", "mp4:cam.mp4"),
+        ("mp4:cam.f4v", "mp4:cam.f4v"),
+        ("flv:", "flv:"),
+        ("room/mp4:..", "room/mp4:.."),
+    ],
+)
+def test_what_a_player_waits_for(name: str, awaited: str) -> None:
+    assert awaited_name(name) == awaited
 
 
 def test_a_lone_surrogate_is_refused_and_does_not_raise() -> None:

@@ -12,7 +12,7 @@ from rtmpd.net.access import AccessRequest, Action, Grant, name_stream
 from rtmpd.net.peer import Peer
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PlayRequested, PublishRequested
-from rtmpd.rtmp.url import bare_names
+from rtmpd.rtmp.url import awaited_name, bare_names
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +48,12 @@ async def authorize(peer: Peer, action: Action, event: PublishRequested | PlayRe
 
 
 def _meant_by_player(key: StreamKey, registry: Registry) -> StreamKey:
-    """``key``, unless nobody publishes it and somebody does what it may stand for."""
+    """What is published of ``key`` and what that may stand for, else what a player is to wait for."""
     for name in (key.name, *bare_names(key.name)):
         stream = registry.streams.get(StreamKey(key.app, name))
         if stream is not None and stream.publication is not None:
             return stream.key
-    return key
+    return StreamKey(key.app, awaited_name(key.name))
 
 
 # quirk(obs): shows Rejected to its user; Failed sends it into reconnecting.

@@ -27,8 +27,10 @@ _REFUSED_CHARACTERS: Final = frozenset(" \"'`\\<>|?\N{REPLACEMENT CHARACTER}")
 RESERVED: Final = "@"
 """Marks names that the server makes up itself; no peer may have one."""
 _DEFAULT_INSTANCE: Final = "_definst_"
-_KIND: Final = re.compile(r"(^|/)(?:mp4|flv):")
+_KIND: Final = re.compile(r"(^|/)(?:mp4|flv):(?!\.{0,2}(?:/|$))")
+"""Before a level that is one without it, too."""
 _ENDING: Final = re.compile(r"\.(?:flv|mp4|f4v)$")
+_MP4_ENDINGS: Final = (".mp4", ".f4v")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,17 @@ def bare_names(name: str) -> list[str]:
     plain = _KIND.sub(r"\1", name)
     candidates = [plain, _ENDING.sub("", name), _ENDING.sub("", plain)]
     return [candidate for candidate in dict.fromkeys(candidates) if candidate != name]
+
+
+def awaited_name(name: str) -> str:
+    """What a player that asks for ``name`` waits for when neither that nor a bare name is published.
+
+    It is the name without ``mp4:`` and ``flv:``, which only players say, but for one case. An ending stays,
+    because nobody adds one by himself: it is what both sides were told.
+    """
+    plain = _KIND.sub(r"\1", name)
+    # quirk(ffmpeg): publishes mp4:cam.mp4, too, when its URL ends in cam.mp4.
+    return name if plain.endswith(_MP4_ENDINGS) else plain
 
 
 def validate_name(text: str, max_bytes: int) -> str | None:
