@@ -194,12 +194,38 @@ async def test_the_app_is_the_longest_leading_part_with_settings_of_its_own(app:
         assert set(house.registry.streams) == {StreamKey("live/room", "cam")}
 
 
-async def test_an_app_that_nothing_may_have() -> None:
+@pytest.mark.parametrize(
+    ("app", "name"),
+    [
+        ("live/" + "x" * 250, "cam"),
+        ("live/" + "x" * 252 + "/cam", ""),
+        ("x" * 128 + "/" + "y" * 256, ""),
+        ("x" * 128, "y" * 256),
+    ],
+    ids=["all but the last level", "all levels", "all levels at the limit", "the first level at the limit"],
+)
+async def test_levels_of_the_name_in_the_app_are_not_held_to_the_app_s_limit(app: str, name: str) -> None:
     async with serve() as house:
         client = await house.client()
-        client.say(connect("../live"))
+        client.say(connect(app), command("createStream", 2), command("publish", 3, name, on=1))
+        await client.until("1: onStatus 0 status NetStream.Publish.Start")
+
+
+@pytest.mark.parametrize(
+    ("app", "reason"),
+    [
+        ("../live", "name_level"),
+        ("x" * 129, "name_too_long"),
+        ("x" * 129 + "/cam", "name_too_long"),
+    ],
+    ids=["dots", "too long", "too long, with a name"],
+)
+async def test_an_app_that_nothing_may_have(app: str, reason: str) -> None:
+    async with serve() as house:
+        client = await house.client()
+        client.say(connect(app))
         assert await client.rest() == ["_error 1 error NetConnection.Connect.Rejected"]
-        assert house.stats.refusals == {"name_level": 1}
+        assert house.stats.refusals == {reason: 1}
 
 
 async def test_a_ceiling_of_the_engine() -> None:

@@ -363,7 +363,7 @@ def test_unknown_object_encodings_are_amf0(encoding: AmfValue) -> None:
 @pytest.mark.parametrize(
     ("key", "limit", "reason"),
     [
-        ("app", LIMITS.max_app_bytes, "app_too_long"),
+        ("app", LIMITS.max_path_bytes, "app_too_long"),
         ("tcUrl", LIMITS.max_tc_url_bytes, "tc_url_too_long"),
         ("flashVer", 4096, "field_too_long"),
         ("swfUrl", 4096, "field_too_long"),

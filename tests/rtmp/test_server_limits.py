@@ -477,7 +477,7 @@ def test_a_query_that_is_too_long(name: str, code: str) -> None:
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
-        ({"app": "x" * 129}, "app_too_long"),
+        ({"app": "x" * (LIMITS.max_path_bytes + 1)}, "app_too_long"),
         ({"app": "live?" + "x" * 2049}, "query_too_long"),
         ({"tcUrl": "rtmp://" + "x" * 1024}, "tc_url_too_long"),
         ({"flashVer": "x" * 4097}, "field_too_long"),
@@ -573,7 +573,7 @@ HOSTILE: dict[str, tuple[Callable[[], Client], list[Message]]] = {
     "publish before connect": (new, [command("publish", 5, NAME, on=1)]),
     "app and query too long": (new, [connect(f"live?key={SECRET}" + "x" * 3000, tcUrl=URL)]),
     "tcUrl too long": (new, [connect("live", tcUrl=f"rtmp://u:{SECRET}@{'x' * 2000}")]),
-    "app too long": (new, [connect("live" + "x" * 200, tcUrl=URL, swfUrl=URL)]),
+    "app too long": (new, [connect("live" + "x" * 400, tcUrl=URL, swfUrl=URL)]),
     "flashVer too long": (new, [connect("live", flashVer=SECRET * 1000)]),
     "connect without an object": (new, [first_bytes(encode_values("connect", 1, SECRET) + b"\x04")]),
     "connect cut short": (new, [first_bytes(encode_values("connect", SECRET) + b"\x02\xff")]),

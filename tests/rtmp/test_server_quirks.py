@@ -103,7 +103,7 @@ def test_bombs_instead_of_the_object_of_a_connect(name: str) -> None:
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
-        ({"app": "x" * 129}, "app_too_long"),
+        ({"app": "x" * 386}, "app_too_long"),
         ({"app": "live", "tcUrl": "rtmp://h/" + "x" * 1024}, "tc_url_too_long"),
         ({"app": "live?" + "x" * 2049}, "query_too_long"),
         ({"app": "live", "flashVer": "x" * 4097}, "field_too_long"),

@@ -67,9 +67,9 @@ def check_app(app: str, limits: Limits) -> None:
     if not path:
         text = "The URL names no application: write rtmp://host/live, and the stream key in its own field."
         raise Refused(StatusCode.CONNECT_REJECTED, text, "name_empty")
-    # A client may count levels of the name to the app.
-    longest = limits.max_app_bytes + limits.max_name_bytes
-    _check(path, longest, StatusCode.CONNECT_REJECTED, "application")
+    _check(path, limits.max_path_bytes, StatusCode.CONNECT_REJECTED, "application")
+    # Whichever levels behind it belong to the name, this one does not.
+    _check(path.partition("/")[0], limits.max_app_bytes, StatusCode.CONNECT_REJECTED, "application")
 
 
 def name_stream(app: str, name: str, action: Action, tables: Container[str], limits: Limits) -> StreamKey:

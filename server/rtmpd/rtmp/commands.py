@@ -98,7 +98,7 @@ class ConnectParams:
         tc_url = (_text(properties, "tcUrl") or _text(properties, "tcurl")).strip("'")
         # quirk(scripts): the application is named in tcUrl alone.
         app, app_query = _split_app(_text(properties, "app") or _path_of(tc_url))
-        _check_length("app", app, limits.max_app_bytes)
+        _check_length("app", app, limits.max_path_bytes)
         _check_length("query", app_query, limits.max_query_bytes)
         tc_url_path, _, tc_url_query = tc_url.partition("?")
         _check_length("tc_url", tc_url_path, limits.max_tc_url_bytes)

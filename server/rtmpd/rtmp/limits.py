@@ -80,6 +80,14 @@ class Limits:
     """flashVer, swfUrl and pageUrl, each."""
 
     @property
+    def max_path_bytes(self) -> int:
+        """Of an app and a name together, with the slash between them: what a client may call its app.
+
+        Some count all levels but the last to the app, and some the last as well.
+        """
+        return self.max_app_bytes + 1 + self.max_name_bytes
+
+    @property
     def shortest_timeout(self) -> float:
         """How long every deadline of a session is away when it begins, at least (seconds)."""
         return min(
