@@ -198,6 +198,14 @@ async def test_the_rest_of_a_request_has_a_deadline() -> None:
         assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
 
 
+async def test_nobody_is_cut_while_there_is_room() -> None:
+    async with listening(AdminLimits(max_connections=4)) as say, asyncio.timeout(5.0):
+        everybody = [await say(GET) for _ in range(4)]
+        for reader, writer in everybody:
+            writer.write(b"\r\n")
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+
+
 async def test_idle_connections_keep_nobody_out() -> None:
     async with listening(AdminLimits(max_connections=4)) as say, asyncio.timeout(5.0):
         idle = [await say(GET) for _ in range(20)]

@@ -26,7 +26,7 @@ def make_room(server: web.Server, max_connections: int) -> None:
     """Cut the oldest connections until one more is allowed. A request takes milliseconds: they only wait."""
     transports = [handler.transport for handler in server.connections]
     open_now = [each for each in transports if each is not None and not each.is_closing()]
-    for transport in open_now[: len(open_now) - max_connections + 1]:
+    for transport in open_now[: max(len(open_now) - max_connections + 1, 0)]:
         transport.abort()
 
 
