@@ -52,6 +52,16 @@ def test_everything_is_written_if_told_so() -> None:
     assert [lines(folding.admit(record("closed"))) for _ in range(50)] == [[("closed", None)]] * 50
 
 
+def test_a_wall_clock_that_is_set_back_silences_nobody() -> None:
+    folding = Folding(1)
+    for _ in range(4):
+        folding.admit(record("closed", at=7200.0))
+    assert lines(folding.admit(record("closed", at=3600.0))) == [("log lines folded", 3), ("closed", None)]
+    for _ in range(2):
+        folding.admit(record("closed", at=3600.0))
+    assert lines(folding.finish(10.0)) == [("log lines folded", 2)]
+
+
 def test_the_end_of_a_window_tells_without_a_further_line() -> None:
     folding = Folding(1)
     for _ in range(4):

@@ -41,7 +41,7 @@ class Folding:
         client = fields.get("client") if isinstance(fields, dict) else None
         if not self._limit or client is None or record.levelno >= logging.ERROR:
             return [record]
-        records = self.finish(record.created) if record.created >= self._ends_at else []
+        records = self.finish(record.created)
         if not self._events:
             self._ends_at = record.created + WINDOW
         address = str(client)
@@ -54,8 +54,11 @@ class Folding:
         return records
 
     def finish(self, now: float) -> list[logging.LogRecord]:
-        """End the window, if ``now`` (as in ``LogRecord.created``) is not within it: what it left out."""
-        if now < self._ends_at:
+        """End the window, if ``now`` (as in ``LogRecord.created``) is not within it: what it left out.
+
+        Before its beginning is not within either: the wall clock was set back. Threads may be a bit behind.
+        """
+        if 0 < self._ends_at - now <= 2 * WINDOW or not self._events:
             return []
         left_out = [(key, event) for key, event in self._events.items() if event.lines > self._limit]
         self._events = {}
