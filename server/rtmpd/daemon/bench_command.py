@@ -76,7 +76,12 @@ def play(
         ),
     ] = 32,
     stalled: Annotated[
-        int, typer.Option("--stalled", min=0, help="Players that stop reading at their first key frame.")
+        int,
+        typer.Option(
+            "--stalled",
+            min=0,
+            help="Players that stop reading at their first key frame, and so notice no end.",
+        ),
     ] = 0,
     drain_interval: Annotated[
         float,

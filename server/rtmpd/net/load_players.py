@@ -89,7 +89,7 @@ class PlayReport:
     failures: dict[str, int]
     """Players that could not connect or play, by reason."""
     closed: int
-    """Players whose connection the server ended."""
+    """Players whose connection the server ended; those that stopped reading do not notice it."""
     without_picture: int
     joining_seconds: float
     """From the first connect to the last."""
