@@ -255,6 +255,23 @@ def house() -> House:
     return House()
 
 
+def test_who_joins_with_a_track_is_not_shown_what_came_before_there_were_tracks(house: House) -> None:
+    publication = house.publish()
+    house.send(publication, (0, AVC_HEADER), (0, keyframe()), (40, inter()), (80, head(1)), (80, inter()))
+    early, all_tracks, first = Viewer(TrackChoice(1)), Viewer(ALL), Viewer()
+    for sink in (early, all_tracks, first):
+        house.play(sink=sink)
+    house.send(publication, (120, key(1)), (120, inter()), (160, p(1)))
+    late = Viewer(TrackChoice(1))
+    house.play(sink=late)
+    frames = [plain_track(VIDEO, frame) for frame in (key(1), p(1))]
+    assert early.of(VIDEO)[-2:] == late.of(VIDEO)[-2:] == frames
+    for sink in (early, late):
+        assert not [frame for frame in sink.of(VIDEO) if frame in (keyframe(), inter())]
+    assert first.of(VIDEO) == [AVC_HEADER, keyframe(), inter(), inter(), inter()]
+    assert all_tracks.of(VIDEO)[-6:] == [keyframe(), inter(), inter(), key(1), inter(), p(1)]
+
+
 def test_the_lowest_track_stands_in_when_the_first_one_has_gone(house: House) -> None:
     publication = house.publish()
     watching = viewer(house)
@@ -334,7 +351,7 @@ def test_plain_messages_are_track_0_once_there_are_tracks(house: House) -> None:
     )
     assert first.take() == "H@0 k0@0 p0@40 p0@80 k0@120"
     assert second.take().endswith("H@80 k1@100")
-    assert viewer(house, TrackChoice(1)).take() == "H@120"
+    assert viewer(house, TrackChoice(1)).take() == "H@100 k1@100"
     assert viewer(house).take() == "H@120 k0@120"
 
 

@@ -124,6 +124,11 @@ class GopCache:
         elif not self.has_keyframe and packet.kind == AUDIO and self._limits.max_bytes:
             self._append_audio(packet)
 
+    def begin_tracks(self) -> None:
+        """The video turns out to have several tracks; what came so far was track 0."""
+        if self.whole and not self._keyframes:
+            self._keyframes[0] = self._start
+
     def forget_audio(self) -> None:
         """The audio so far cannot be decoded with the header that has come."""
         self._audio_from = self._end

@@ -208,8 +208,9 @@ class Intake:
         if start is StartPolicy.GOP:
             if headers.withheld == VIDEO:
                 recent = gop.recent_audio(timestamp) if audio else []
-                frames, messages = [encoding_of_frames.image(recent)], len(recent)
-                timestamp = recent[0].timestamp if recent else timestamp
+                if recent:
+                    frames, messages = [encoding_of_frames.image(recent)], len(recent)
+                    timestamp = recent[0].timestamp
             elif gop.whole or not gop.has_keyframe:
                 synced = synced or gop.begins(tracks)
                 burst = gop.burst(encoding_of_frames, audio=audio_flows, video=video_flows)
@@ -232,6 +233,7 @@ class Intake:
             if kind == VIDEO and self._video_open:
                 # What has flowed so far without being told apart.
                 self._open_tracks.add(track_id(order))
+                self.gop.begin_tracks()
             return headers.elect(kind, track_id(order), order.timestamp)
         if flags & RELEASE:
             return headers.release(order.timestamp)
