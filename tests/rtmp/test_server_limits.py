@@ -601,3 +601,12 @@ def test_a_failure_is_told_in_one_short_printable_line_without_secrets(name: str
     assert 10 < len(text) < 200
     assert failed.error.reason.replace("_", "").isalpha()
     assert SECRET.encode() not in b"".join(client.session.data_to_send())
+
+
+def test_what_is_closed_in_the_midst_of_a_turn_holds_nothing() -> None:
+    client = Client(limits=Limits(max_messages_per_turn=100)).connected()
+    client.say(command("publish", 3, "cam", on=1))
+    client.session.accept_publish(1, client.now, lambda _message, _now: client.session.close())
+    client.write(client.encode(audio(bytes(20))) * 250)
+    assert client.session.closing
+    assert client.session.partial_bytes == 0

@@ -388,8 +388,10 @@ class Session:
     def _take_turn(self, messages: list[Message]) -> None:
         """Process as many of ``messages`` as are taken in one turn, and leave the others for the next."""
         self._process(messages[: self._turn])
+        if self.closing:
+            return
         self._held += messages[self._turn :]
-        if not (self.awaiting_answer or self.closing):
+        if not self.awaiting_answer:
             self._put_off = True
             self._slow_down(0.0)
 
