@@ -261,15 +261,17 @@ class ChunkReader:
                         break
                 else:
                     stream.todo = length
-                    stream.began = now if start > first else rest_began
-                    if length > chunk_size:
-                        # Charged when it begins, so that no cut of the bytes matters. Of messages of one
-                        # chunk only one can be incomplete at a time.
-                        stream.declared = length
-                        self._declared += length
-                        if self._declared > self._max_declared:
-                            raise self._too_much()
+                    if length > chunk_size and self._declared + length > self._max_declared:
+                        # Looked at when it begins, so that no cut of the bytes matters.
+                        raise self._too_much(length)
+                    begins = start
                     start = pos = self._take_chunks(stream, data, pos, messages)
+                    if stream.todo or self._open is not None:
+                        stream.began = now if begins > first else rest_began
+                        if length > chunk_size:
+                            # Of messages of one chunk only one can be incomplete at a time.
+                            stream.declared = length
+                            self._declared += length
                     chunk_size = self.chunk_size
         except ChunkError as error:
             # The frames that it passes hold whoever reads here.
@@ -327,8 +329,8 @@ class ChunkReader:
             return ChunkError("early_media", text)
         return ChunkError("message_too_long", f"message of type {message_type} declares {length} bytes")
 
-    def _too_much(self) -> ChunkError:
-        return ChunkError("partial_bytes", f"incomplete messages declare {self._declared} bytes")
+    def _too_much(self, length: int) -> ChunkError:
+        return ChunkError("partial_bytes", f"incomplete messages declare {self._declared + length} bytes")
 
     def _open_stream(self, csid: int, basic: int) -> _ChunkStream:
         if basic >= 0x80:
@@ -422,9 +424,11 @@ class ChunkReader:
     def _complete(self, stream: _ChunkStream, messages: list[Message]) -> None:
         payload = b"".join(stream.parts)
         stream.parts.clear()
-        stream.began = inf
-        self._declared -= stream.declared
-        stream.declared = stream.todo = 0
+        stream.todo = 0
+        if stream.began != inf:
+            stream.began = inf
+            self._declared -= stream.declared
+            stream.declared = 0
         if stream.type <= 2:
             self._apply_control(stream.type, payload)
         messages.append(Message(stream.type, stream.timestamp, stream.stream_id, payload))
