@@ -414,6 +414,17 @@ async def test_when_memory_is_short_who_holds_most_half_received_goes_first() ->
         assert house.open_connections == 2
 
 
+async def test_when_nothing_else_helps_a_publisher_that_leaves_most_unfinished_goes() -> None:
+    async with serve(engine=EngineLimits(memory_bytes=3_000_000)) as house:
+        publishers = [await (await house.client()).publish(f"cam{n}") for n in range(3)]
+        for publisher, size in zip(publishers, (600_000, 1_500_000, 1_100_000), strict=True):
+            publisher.writer.write(publisher.encode(Message(9, 0, 1, bytes(size)))[:-100])
+        await publishers[1].closed()
+        await eventually(lambda: house.stats.publishers == 2)
+        assert house.stats.publishes_ended == {"memory": 1}
+        assert house.registry.budget.partial_bytes < 1_800_000
+
+
 # Reconnecting
 
 

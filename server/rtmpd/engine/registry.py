@@ -38,6 +38,7 @@ class Registry:
         self.outlets = Outlets(self.budget, stats)
         """Every transport that the engine writes to belongs to it."""
         self._relievers: list[Callable[[], None]] = []
+        self._last_relievers: list[Callable[[], None]] = []
         self._flusher = flusher
         self._announcer = Announcer(flusher.call_soon)
         self._streams: dict[StreamKey, Stream] = {}
@@ -48,11 +49,13 @@ class Registry:
         """Tell ``observer`` of everybody who comes and goes from now on."""
         self._announcer.observe(observer)
 
-    def add_reliever(self, relieve: Callable[[], None]) -> None:
-        """Have ``relieve`` called when memory is short, before any cache is cut: close who holds most of what
-        was charged from outside, until ``budget.used`` is not above ``budget.target``.
+    def add_reliever(self, relieve: Callable[[], None], *, last: bool = False) -> None:
+        """Have ``relieve`` called when memory is short: close who holds most of what was charged from
+        outside, until ``budget.used`` is not above ``budget.target``.
+
+        That is before any cache is cut or, with ``last``, when nothing else has helped.
         """
-        self._relievers.append(relieve)
+        (self._last_relievers if last else self._relievers).append(relieve)
 
     def claim(
         self, key: StreamKey, publisher: Publisher, now: float, via: Via = NO_VIA, network: str = ""
@@ -187,7 +190,9 @@ class Registry:
             del self._streams[stream.key]
 
     def _relieve(self) -> None:
-        """Memory is short: whoever is behind goes first, then who holds half a message, then caches."""
+        """Memory is short: whoever is behind goes first, then who holds half a message and publishes nothing,
+        then caches, and at last publishers with half a message.
+        """
         budget = self.budget
         self.outlets.relieve(strained=True)
         for relieve in self._relievers:
@@ -199,3 +204,5 @@ class Registry:
                     return
                 stream.trim()
         self.outlets.relieve(strained=False)
+        for relieve in self._last_relievers:
+            relieve()

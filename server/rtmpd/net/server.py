@@ -8,6 +8,7 @@ import math
 import socket
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats, count
@@ -81,7 +82,8 @@ class RtmpServer:
         self._look_interval = min(context.limits.shortest_timeout / _LOOKS_A_TIMEOUT, _LONGEST_LOOK_INTERVAL)
         self._empty = asyncio.Event()
         self._empty.set()
-        context.registry.add_reliever(self._relieve)
+        context.registry.add_reliever(partial(self._relieve, publishers=False))
+        context.registry.add_reliever(partial(self._relieve, publishers=True), last=True)
 
     async def listen(self, sock: socket.socket) -> Address:
         """Serve on a listening socket; returns the address it is bound to."""
@@ -226,10 +228,10 @@ class RtmpServer:
         for network in [each for each in left if self._costs[each].full(now)]:
             del self._costs[network]
 
-    def _relieve(self) -> None:
-        """Memory is short: close strangers and players with most that is half received or waits."""
+    def _relieve(self, *, publishers: bool) -> None:
+        """Memory is short: close who has most that is half received or waits, of publishers or the others."""
         budget = self._context.registry.budget
-        holders = [each for each in self._connections if each.partial_bytes and not each.publishes]
+        holders = [each for each in self._connections if each.partial_bytes and each.publishes is publishers]
         holders.sort(key=lambda connection: connection.partial_bytes, reverse=True)
         for connection in holders:
             if budget.used <= budget.target:
