@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from command_kit import run, run_here, start
@@ -17,7 +16,6 @@ def probe(*arguments: str) -> tuple[int, str, str]:
 
 
 def test_a_running_server(server: RtmpdProcess) -> None:
-    began = time.monotonic()
     done = run("probe", server.url("").rstrip("/"))
     said = done.stdout.decode()
     assert (done.returncode, done.stderr) == (0, b"")
@@ -25,8 +23,7 @@ def test_a_running_server(server: RtmpdProcess) -> None:
         r"ok: \d+ packets came back unchanged, round trip (\d+\.\d) ms, (\d+) ms in all\n", said
     )
     assert found, said
-    assert float(found[1]) <= int(found[2]) < 1000
-    assert time.monotonic() - began < 5, "a second on a machine that does nothing else"
+    assert float(found[1]) <= int(found[2])
 
 
 def test_play_only(server: RtmpdProcess, url: str, clip: ClipMaker) -> None:

@@ -419,10 +419,17 @@ async def test_a_bug_before_an_attempt_is_tried_again_for_who_waits(
 async def test_players_of_one_address_have_their_streams_looked_for_a_few_at_a_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         silent = f"rtmp://127.0.0.1:{deaf.getsockname()[1]}/live/{{name}}"
+        async with serve("a", pull=rule(silent), max_dials=3) as a, AsyncExitStack() as stack:
+            for number in range(10):
+                await stack.enter_async_context(watching(a, f"cam{number}"))
+            await eventually(lambda: states(a) == ["connecting"] * 3 + ["queued"] * 7)
+
+
+async def test_who_waits_for_a_turn_is_told_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        silent = f"rtmp://127.0.0.1:{deaf.getsockname()[1]}/live/{{name}}"
         async with serve("a", pull=rule(silent, timeout=0.4), max_dials=3) as a, AsyncExitStack() as stack:
             viewers = [await stack.enter_async_context(watching(a, f"cam{number}")) for number in range(10)]
-            await eventually(lambda: len(a.pull.statuses()) == 10)
-            await eventually(lambda: states(a) == ["connecting"] * 3 + ["queued"] * 7)
             for viewer in viewers:
                 assert (await ended(viewer)).startswith("NetStream.Play.StreamNotFound")
             await eventually(lambda: a.pull.statuses() == [])
