@@ -479,3 +479,17 @@ def test_intervals_are_of_one_track_and_rates_end(house: House) -> None:
     assert stats.tracks[VIDEO, 1].frame_rate.over_1s > 0
     publication.close(CloseReason.FINISHED)
     assert stats.tracks[VIDEO, 1].frame_rate.over_1s == 0
+
+
+def test_a_publisher_that_is_closed_for_one_track_leaves_nothing_of_the_others() -> None:
+    """The second one costs the last memory, and itself the name."""
+    house = House(EngineLimits(memory_bytes=100_000))
+    budget = house.registry.budget
+    budget.charge_partials(60_000)
+    publication = house.publish()
+    house.registry.add_reliever(lambda: publication.close(CloseReason.MEMORY))
+    body = b"".join(bytes((track,)) + (30_000).to_bytes(3, "big") + bytes(30_000) for track in range(3))
+    house.send(publication, (0, b"\x95\x11Opus" + body))
+    assert publication.closed
+    assert dict(house.registry.streams) == {}
+    assert budget.used == 60_000

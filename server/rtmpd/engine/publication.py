@@ -228,6 +228,8 @@ class Publication:
         for part in parts:
             track = track_of(part.payload) if flags & MULTITRACK else 0
             self._receive_track(election, part, track, now)
+            if self.closed:  # What it cost was the last memory: nobody would give back more.
+                return
         if kind == VIDEO and all(part.flags & ASIDE for part in parts):
             self.stream.stats.video_messages_aside += 1
 
