@@ -97,6 +97,21 @@ async def test_the_patience_of_a_player_begins_anew_when_its_publisher_leaves() 
         assert await player.rest() == [*LEFT, "1: onStatus 0 error NetStream.Play.StreamNotFound"]
 
 
+async def test_a_player_that_costs_its_publisher_the_last_memory_waits_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serve(engine=EngineLimits(memory_bytes=150_000), wait_timeout=0.1) as house:
+        encoder = await (await house.client()).publish()
+        encoder.send(*HEADERS, (0, keyframe("K" * 90_000)))
+        await eventually(lambda: house.stream().stats.video_messages_in == 2)
+        (publisher,) = house.server._connections
+        house.registry.add_reliever(lambda: publisher.abort(CloseReason.MEMORY))
+        player = await (await house.client()).play()
+        await player.close()
+        await asyncio.sleep(0.15)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 async def test_the_patience_of_a_player_ends_when_a_publisher_comes() -> None:
     async with serve(wait_timeout=0.1) as house:
         player = await (await house.client()).play()

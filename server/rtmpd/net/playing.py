@@ -128,6 +128,7 @@ class Player:
     # Inside
 
     def _start_waiting(self) -> None:
+        self._stop_waiting()  # The publisher may have left before we began.
         timeout = self._peer.context.wait_timeout
         if timeout:
             self._wait_timer = asyncio.get_running_loop().call_later(timeout, self._give_up, timeout)
