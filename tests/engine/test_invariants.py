@@ -132,6 +132,7 @@ class Engine(RuleBasedStateMachine):
         self.timestamp = 0
         self.number = 0
         self.reference = -1
+        self.has_keyframe = False
         self.version = ""
 
     @precondition(lambda self: self.publication is None)
@@ -143,6 +144,7 @@ class Engine(RuleBasedStateMachine):
             return
         self.timestamp = 0
         self.reference = -1
+        self.has_keyframe = False
         self.version = ""
 
     @precondition(lambda self: self.publication is not None)
@@ -181,6 +183,7 @@ class Engine(RuleBasedStateMachine):
         elif kind == "K":
             payload = keyframe(f"{self.version}K{tail}")
             self.reference = self.number
+            self.has_keyframe = True
         elif kind == "P":
             payload = inter(f"{self.version}P{tail}")
             self.reference = self.number
@@ -257,7 +260,7 @@ class Engine(RuleBasedStateMachine):
         self.timestamp += 10
         self.number += 1
         # A stream that has had no keyframe yet gives nobody anything.
-        anywhere = live and self.reference >= 0
+        anywhere = live and self.has_keyframe
         self.receive("P" if anywhere else "K")
         self.house.loop.run(self.house.loop.now)
         for sink, subscription in players:
