@@ -175,6 +175,6 @@ class Checkup:
                 "app": self._key.app,
                 "stream": self._key.name,
                 "kind": str(kind),
-                "figures": " ".join(f"{name}={value:g}" for name, value in figures.items()),
+                "figures": " ".join(f"{name}={round(value, 1):.12g}" for name, value in figures.items()),
             }
             _logger.warning("stream warning", extra={"fields": fields})
