@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import ipaddress
 import socket
 from typing import Final
 
@@ -10,7 +12,6 @@ from rtmpd.daemon.config import Config
 from rtmpd.net.addresses import Address
 
 _TIMEOUT: Final = 4.0
-_LOCAL: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - replaced, not bound
 
 
 def find_problem(config: Config) -> str | None:
@@ -23,7 +24,7 @@ def find_problem(config: Config) -> str | None:
     address = (admin or config.rtmp.addresses())[0]
     if address.port == 0:
         return f"{address}: the port is chosen at the start of the server, so nobody can ask there"
-    local = Address(_LOCAL.get(address.host, address.host), address.port)
+    local = _from_here(address)
     try:
         if admin:
             return _ask(local)
@@ -31,6 +32,17 @@ def find_problem(config: Config) -> str | None:
     except (OSError, http.client.HTTPException) as error:
         return f"{local} does not answer: {getattr(error, 'strerror', None) or error or 'no sensible answer'}"
     return None
+
+
+def _from_here(address: Address) -> Address:
+    """Where this machine reaches what listens on ``address``."""
+    if not address.host:
+        return Address("127.0.0.1", address.port)
+    with contextlib.suppress(ValueError):
+        ip = ipaddress.ip_address(address.host)
+        if ip.is_unspecified:
+            return Address("127.0.0.1" if ip.version == 4 else "::1", address.port)
+    return address
 
 
 def _ask(address: Address) -> str | None:

@@ -200,14 +200,8 @@ def _read_assignments(assignments: Sequence[str], problems: list[str]) -> Iterat
 
 def _split_key(text: str) -> KeyPath:
     """``apps."a.b".push`` in its parts."""
-    parts = []
-    end = -1
-    while end < len(text):
-        part = re.compile(rf"{_PART}(?=\.|\Z)").match(text, end + 1)
-        assert part is not None  # noqa: S101 - an assignment's key consists of such parts
-        end = part.end()
-        parts.append(part[0][1:-1] if part[0][:1] in ("'", '"') and part[0][:1] == part[0][-1:] else part[0])
-    return tuple(parts)
+    parts = re.findall(rf"(?:\A|(?<=\.))({_PART})(?=\.|\Z)", text)
+    return tuple([part[1:-1] if part[:1] in ("'", '"') and part[:1] == part[-1:] else part for part in parts])
 
 
 def _with_secrets(

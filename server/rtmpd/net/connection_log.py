@@ -54,7 +54,7 @@ class ConnectionLog:
         level = logging.INFO if self._app is None else logging.WARNING
         _logger.log(level, "protocol error", extra={"fields": fields})
 
-    def request_failed(self, error: Exception) -> None:
+    def request_failed(self, error: BaseException) -> None:
         """A bug of ours, as the next one."""
         _logger.error("request failed", exc_info=error, extra={"fields": self._fields()})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from typing import Final, Protocol
 
 from rtmpd.engine.key import StreamKey
@@ -103,7 +104,9 @@ class Requests:
     def begin(self, client: Client, event: PublishRequested | PlayRequested) -> None:
         """Ask whoever decides, and answer when they have."""
         answer = self._answer(client, event)
-        self._answering = asyncio.get_running_loop().create_task(answer, name=f"request-{client.number}")
+        task = asyncio.get_running_loop().create_task(answer, name=f"request-{client.number}")
+        task.add_done_callback(partial(_end_if_broken, client))
+        self._answering = task
 
     def adjust(self, event: PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo) -> None:
         """Have a play follow the player's controls."""
@@ -142,16 +145,12 @@ class Requests:
     # Inside
 
     async def _answer(self, client: Client, event: PublishRequested | PlayRequested) -> None:
-        try:
-            if isinstance(event, PublishRequested):
-                await self._answer_publish(client, event)
-            else:
-                await self._answer_play(client, event)
-            self._answering = None
-            client.answered()
-        except Exception as error:  # noqa: BLE001 - logged; nobody may wait for an answer that never comes
-            client.log.request_failed(error)
-            client.end(CloseReason.INTERNAL_ERROR)
+        if isinstance(event, PublishRequested):
+            await self._answer_publish(client, event)
+        else:
+            await self._answer_play(client, event)
+        self._answering = None
+        client.answered()
 
     async def _answer_publish(self, client: Client, event: PublishRequested) -> None:
         clock, session = client.context.clock, client.session
@@ -201,3 +200,11 @@ class Requests:
     def _release_player(self, player: Player, reason: CloseReason, detail: str = "") -> None:
         player.release(reason, detail)
         self.bytes_out += player.bytes_out
+
+
+def _end_if_broken(client: Client, task: asyncio.Task[None]) -> None:
+    """Nobody may wait for an answer that never comes."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        client.log.request_failed(error)
+        client.end(CloseReason.INTERNAL_ERROR)
