@@ -11,6 +11,7 @@ load generator where the server is faster.
 from __future__ import annotations
 
 from functools import partial
+from typing import Annotated
 
 import common
 import typer
@@ -22,6 +23,7 @@ _ALONE_RATE = 3.7
 
 
 def main(
+    only: Annotated[str, typer.Option("--only", help="Cases, of alone, together and connect.")] = "",
     against: common.Against = common.DEFAULT_AGAINST,
     quick: common.Quick = False,
     repeat: common.Repeat = common.DEFAULT_REPEAT,
@@ -40,7 +42,10 @@ def main(
         "together": partial(_join, bench, players=together, rate=float(together)),
         "connect": partial(_connect, bench, players=connects),
     }
-    for number, case, variant in bench.rounds(list(cases)):
+    if unknown := set(only.split(",")) - {"", *cases}:
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: --only takes {', '.join(cases)}")
+    chosen = [case for case in cases if not only or case in only.split(",")]
+    for number, case, variant in bench.rounds(chosen):
         bench.attempt(number, {"case": case}, variant, partial(cases[case], variant=variant))
     bench.finish(
         ["case"],
