@@ -192,6 +192,15 @@ async def test_headers_that_come_a_byte_at_a_time_have_the_same_deadline() -> No
                     assert await reader.read() == b""
 
 
+async def test_headers_of_a_second_request_have_a_deadline_too() -> None:
+    async with listening(AdminLimits(request_timeout=0.3)) as say, asyncio.timeout(5.0):
+        reader, writer = await say(GET + b"\r\n")
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        writer.write(GET)
+        answer = await reader.read()
+        assert b"HTTP/1.1 200 OK" not in answer
+
+
 async def test_the_rest_of_a_request_has_a_deadline() -> None:
     async with listening(AdminLimits(request_timeout=0.2)) as say, asyncio.timeout(5.0):
         reader, _ = await say(POST)

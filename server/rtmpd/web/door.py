@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import math
+from typing import Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -28,6 +30,48 @@ def make_room(server: web.Server, max_connections: int) -> None:
     open_now = [each for each in transports if each is not None and not each.is_closing()]
     for transport in open_now[: max(len(open_now) - max_connections + 1, 0)]:
         transport.abort()
+
+
+_LOOKS: Final = 8
+"""How often a deadline is looked at within its time."""
+
+
+class HeaderDeadline:
+    """Cuts connections whose first request has no end of its headers within ``timeout`` seconds.
+
+    From then on it is aiohttp's ``keepalive_timeout`` that sees to it; older versions begin only there.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._seen: dict[web.RequestHandler, float] = {}
+        """When a connection was first seen, or infinity once it has asked for something."""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, server: web.Server) -> None:
+        """Begin on the running loop; once."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._seen = {handler: self._seen.get(handler, now) for handler in server.connections}
+        for handler, seen_at in self._seen.items():
+            if now - seen_at >= self._timeout and handler.transport is not None:
+                handler.transport.abort()
+        self._timer = loop.call_later(self._timeout / _LOOKS, self.watch, server)
+
+    def stop(self) -> None:
+        """Cut nobody any more. Idempotent."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def heard(self) -> Middleware:
+        """Notes who has asked for something."""
+
+        @web.middleware
+        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._seen[request.protocol] = math.inf
+            return await handler(request)
+
+        return middleware
 
 
 def within(timeout: float) -> Middleware:

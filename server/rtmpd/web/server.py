@@ -11,7 +11,7 @@ from aiohttp import web
 from rtmpd import __version__
 from rtmpd.net.addresses import Address, bound_address, open_listener
 from rtmpd.rtmp.form import form
-from rtmpd.web.door import http_logger, local_names_only, make_room, within
+from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
 from rtmpd.web.health import Readiness, healthz, readyz
 from rtmpd.web.limits import AdminLimits
 from rtmpd.web.page import SharedPage
@@ -55,7 +55,10 @@ class AdminServer:
     ) -> None:
         self._limits = limits or AdminLimits()
         timeout = self._limits.request_timeout
-        middlewares = [local_names_only, within(timeout)] if local else [within(timeout)]
+        self._header_deadline = HeaderDeadline(timeout)
+        middlewares = [self._header_deadline.heard(), within(timeout)]
+        if local:
+            middlewares.append(local_names_only)
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES, middlewares=middlewares)
         application.router.add_get("/", _index)
         application.router.add_get("/metrics", page.handle)
@@ -69,7 +72,6 @@ class AdminServer:
             access_log=None,
             logger=http_logger(),
             handle_signals=False,
-            # Counted from the connection's beginning as well: the only deadline that headers have.
             keepalive_timeout=timeout,
             auto_decompress=False,  # Nobody need pack what we read, and what is packed may be broken.
             shutdown_timeout=_SHUTDOWN_TIMEOUT,
@@ -84,6 +86,7 @@ class AdminServer:
         try:
             if self._runner.server is None:
                 await self._runner.setup()
+                self._header_deadline.watch(cast("web.Server", self._runner.server))
             http = cast("web.Server", self._runner.server)
             loop = asyncio.get_running_loop()
             self._listeners.append(
@@ -100,6 +103,7 @@ class AdminServer:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
+        self._header_deadline.stop()
         await self._runner.cleanup()
 
     def _admit(self, http: web.Server) -> web.RequestHandler:
