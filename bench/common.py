@@ -83,11 +83,7 @@ def others(against: str) -> list[Variant]:
     if unknown:
         known = ", ".join(OTHERS)
         raise typer.BadParameter(f"{', '.join(unknown)}: --against takes {known} and the path of an rtmpd")
-    return [OTHERS.get(name) or _earlier(Path(name)) for name in names]
-
-
-def _earlier(rtmpd: Path) -> Variant:
-    return Variant(EARLIER, "rtmpd", program=str(rtmpd.absolute()))
+    return [OTHERS.get(name) or Variant(EARLIER, "rtmpd", program=name) for name in names]
 
 
 def named(name: str, quick: bool) -> str:

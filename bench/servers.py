@@ -45,7 +45,7 @@ class Variant:
     settings: tuple[str, ...] = ()
     """``key=value`` of rtmpd."""
     program: str = ""
-    """Another rtmpd than the one that is measured."""
+    """Another rtmpd than the one that is measured; its path, from where the benchmark was started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,8 @@ def running(variant: Variant, core: int, rtmpd: Path = RTMPD) -> Iterator[Server
         directory.chmod(0o755)  # nginx's worker is another user.
         port, other_port = _free_ports(2)
         if variant.kind == "rtmpd":
-            command = _rtmpd_command(variant.program or str(rtmpd), variant, port, other_port)
+            program = Path(variant.program).absolute() if variant.program else rtmpd
+            command = _rtmpd_command(program, variant, port, other_port)
         else:
             command = _OTHER_COMMANDS[variant.kind](directory, port, other_port)
         with (directory / "log").open("wb") as log:
@@ -124,7 +125,9 @@ def versions(variants: Sequence[Variant], rtmpd: Path = RTMPD) -> dict[str, str]
     """Of rtmpd, which says whether it is compiled, and of each server that is compared."""
     kinds = {variant.kind for variant in variants}
     found = {"rtmpd": _output([str(rtmpd), "--version"])}
-    found |= {each.label: _output([each.program, "--version"]) for each in variants if each.program}
+    for each in variants:
+        if each.program:
+            found[each.label] = _output([str(Path(each.program).absolute()), "--version"])
     if "nginx" in kinds:
         module = _output(["dpkg-query", "--show", "libnginx-mod-rtmp"]).replace("\t", " ")
         found["nginx"] = f"{_output(['nginx', '-v']).removeprefix('nginx version: ')}, {module}"
@@ -133,7 +136,7 @@ def versions(variants: Sequence[Variant], rtmpd: Path = RTMPD) -> dict[str, str]
     return found
 
 
-def _rtmpd_command(rtmpd: str, variant: Variant, port: int, admin_port: int) -> list[str]:
+def _rtmpd_command(rtmpd: Path, variant: Variant, port: int, admin_port: int) -> list[str]:
     settings = [
         f"rtmp.listen=127.0.0.1:{port}",
         f"admin.listen=127.0.0.1:{admin_port}",
@@ -147,7 +150,7 @@ def _rtmpd_command(rtmpd: str, variant: Variant, port: int, admin_port: int) -> 
         *variant.settings,
     ]
     arguments = [part for setting in settings for part in ("--set", setting)]
-    return [rtmpd, "serve", *arguments]
+    return [str(rtmpd), "serve", *arguments]
 
 
 def _nginx_command(directory: Path, port: int, _other: int) -> list[str]:
