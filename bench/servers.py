@@ -149,8 +149,15 @@ def _rtmpd_command(rtmpd: Path, variant: Variant, port: int, admin_port: int) ->
         "stream.max_streams_per_address=0",
         *variant.settings,
     ]
-    arguments = [part for setting in settings for part in ("--set", setting)]
+    # An earlier rtmpd may not know all of them.
+    template = _output([str(rtmpd), "check", "--template"])
+    known = [setting for setting in settings if _last_key(setting) in template]
+    arguments = [part for setting in known for part in ("--set", setting)]
     return [str(rtmpd), "serve", *arguments]
+
+
+def _last_key(setting: str) -> str:
+    return f"{setting.partition('=')[0].rpartition('.')[2]} ="
 
 
 def _nginx_command(directory: Path, port: int, _other: int) -> list[str]:
