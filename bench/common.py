@@ -243,10 +243,11 @@ def cpu_columns(before: Usage, after: Usage, bytes_per_second: float) -> Row:
 
 def load_columns(report: Row) -> Row:
     """What tells whether the load generator was in order."""
+    seconds = report["seconds"]  # 0 when no media came, so that there was nothing to measure.
     return {
-        "load_cpu_share": report["cpu_seconds"] / report["seconds"],
+        "load_cpu_share": report["cpu_seconds"] / seconds if seconds else None,
         "load_late_p99_ms": report["late_ms"]["p99"],
-        "mbit_per_second": report["bytes"] * 8 / 1e6 / report["seconds"],
+        "mbit_per_second": report["bytes"] * 8 / 1e6 / seconds if seconds else None,
         "failed": sum(report["failures"].values()) + report["closed"],
         "report": report,
     }
