@@ -202,11 +202,6 @@ class Session:
             self._events or self._output or self.closing or self.awaiting_answer or self._throttle is not None
         )
 
-    @property
-    def throttled(self) -> bool:
-        """``take_throttle`` has a delay to give."""
-        return self._throttle is not None
-
     def take_throttle(self) -> float | None:
         """Seconds to stop reading for, then ``resume``; None unless a delay has begun since the last call.
 
