@@ -11,7 +11,7 @@ from command_kit import finish, run, run_here, run_on_terminal, start
 from ffmpeg import bundled
 from live_fixtures import ClipMaker
 from media_clips import AUDIO_ONLY, AV1_OPUS, H264_AAC, HEVC_AAC, Recipe
-from rtmpd_process import RtmpdProcess
+from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
 
 from rtmpd.media.flv import FlvReader
 
@@ -129,6 +129,17 @@ def test_what_goes_wrong_is_told_in_one_line(
     status, line = one_line(source, f"rtmp://127.0.0.1:{server.port('admin')}/live/cam")
     assert status == 1
     assert "HTTP" in line
+
+
+def test_what_the_server_says_at_its_end_is_told(clip: ClipMaker) -> None:
+    with rtmpd() as server:
+        url = server.url("cam")
+        with start("publish", "--loop", "--retries", "0", str(clip(H264_AAC)), url) as publisher:
+            server.wait_for_frames(url, 5)
+            assert_clean_exit(server)
+            status, _, errors = finish(publisher)
+    assert status == 1
+    assert errors == "rtmpd publish: the server ended cam: The server is shutting down.\n"
 
 
 def test_a_refusal_has_a_status_of_its_own(server: RtmpdProcess, url: str, clip: ClipMaker) -> None:

@@ -709,6 +709,40 @@ async def test_the_server_ends_a_publish() -> None:
         assert caught.value.code == StatusCode.PUBLISH_FAILED
 
 
+async def test_the_server_ends_a_publish_and_closes_the_connection() -> None:
+    async with scripted_server() as server, await rtmpd.connect(server.url) as connection:
+        stream = await connection.publish("cam")
+        peer = server.peers[0]
+        peer.session.end_publish(1, StatusCode.PUBLISH_FAILED, "shutting down")
+        peer.advance()
+        await connection.wait_closed()
+        with pytest.raises(rtmpd.StreamFailed, match="the server ended cam: shutting down"):
+            await stream.send_audio(b"a")
+
+
+async def test_the_server_ends_a_publish_that_waits_for_room() -> None:
+    async with (
+        scripted_server() as server,
+        await rtmpd.connect(server.url, send_buffer_bytes=1) as connection,
+    ):
+        stream = await connection.publish("cam")
+        peer = server.peers[0]
+        peer.transport.pause_reading()
+
+        async def send_for_ever() -> None:
+            while True:
+                await stream.send_video(keyframe(bytes(100_000)), 0)
+
+        sending = asyncio.create_task(send_for_ever())
+        await until(lambda: not connection.link._writable.is_set())
+        peer.session.end_publish(1, StatusCode.PUBLISH_FAILED, "shutting down")
+        peer.flush()
+        await until(lambda: stream._ended)
+        connection.abort()
+        with pytest.raises(rtmpd.StreamFailed, match="shutting down"):
+            await sending
+
+
 async def test_the_server_ends_a_play() -> None:
     async with scripted_server() as server, await rtmpd.connect(server.url) as connection:
         player = await connection.play("cam")

@@ -361,6 +361,18 @@ async def test_what_the_server_never_read_is_not_published(save: Save) -> None:
     assert publisher.progress.state is not PublishState.DONE
 
 
+async def test_a_server_that_ends_while_it_is_asked_says_why(save: Save) -> None:
+    def script(peer: Peer, event: Event) -> None:
+        accept(peer, event)
+        if isinstance(event, Message) and event.type == DATA:
+            peer.session.end_publish(1, StatusCode.PUBLISH_FAILED, "shutting down")
+
+    async with scripted_server(script) as server:
+        publisher = Desk(save([*HEADERS, *frames(5)]), server.url).publisher(PublishPlan(fast=True))
+        with pytest.raises(StreamFailed, match="shutting down"):
+            await publisher.run()
+
+
 async def test_a_server_that_answers_nothing_meanwhile_is_believed(
     save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Final, Self, TypeVar
 from rtmpd.exceptions import (
     CallFailed,
     ClientError,
+    ConnectionClosed,
     ConnectionLost,
     PlayRejected,
     PublishRejected,
@@ -117,7 +118,11 @@ class Stream:
         when the server has ended the publish, ConnectionClosed when the connection is over.
         """
         self.check()
-        await self._link.writable()
+        try:
+            await self._link.writable()
+        except ConnectionClosed:
+            self.check()  # A server that ends a publish says why, and then closes the connection.
+            raise
         self.check()
         if message_type == _DATA and payload.startswith(_METADATA):
             payload = _SET_DATA_FRAME + payload
@@ -238,7 +243,8 @@ class Stream:
         """The connection is over."""
         for future in (self._begun, *(notice for _, notice in self._notices)):
             _settle(future, error.again())
-        self._end(error if isinstance(error, ConnectionLost) else None)
+        if self._ended is None:
+            self._end(error if isinstance(error, ConnectionLost) else None)
 
     def give_up(self) -> None:
         """Close without writing yet."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import ssl
 import struct
@@ -17,7 +16,14 @@ from typing import Final
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.headers import HeaderCache, HeaderLimits, Stored
 from rtmpd.engine.packet import AUDIO, CACHED_HEADER, DATA, STREAM_METADATA, VIDEO, Packet
-from rtmpd.exceptions import AuthenticationFailed, CallFailed, ClientError, FlvError, RequestRejected
+from rtmpd.exceptions import (
+    AuthenticationFailed,
+    CallFailed,
+    ClientError,
+    ConnectionClosed,
+    FlvError,
+    RequestRejected,
+)
 from rtmpd.media.flv import FlvTag
 from rtmpd.media.metadata import HANDLER, read_metadata
 from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME, audio_flags, video_flags
@@ -186,11 +192,11 @@ class FilePublisher:
                     return False
                 await self._send(tag, stream)
             self._all_sent = True
-            await self._confirm(connection)
+            await self._confirm(connection, stream)
             await stream.close()
         return True
 
-    async def _confirm(self, connection: Connection) -> None:
+    async def _confirm(self, connection: Connection, stream: Stream) -> None:
         """Wait until the server has read everything, which the answer to a harmless question shows.
 
         Servers that answer none while somebody publishes are believed after a second.
@@ -199,9 +205,14 @@ class FilePublisher:
         while 0 < (unsent := self.unsent_bytes) < last:
             last = unsent
             await asyncio.sleep(_DRAIN_LOOK)
-        with contextlib.suppress(TimeoutError, CallFailed):
+        try:
             async with asyncio.timeout(_CONFIRM_SECONDS):
                 await connection.create_stream()
+        except (TimeoutError, CallFailed):
+            pass
+        except ConnectionClosed:
+            stream.check()
+            raise
 
     async def _next_tag(self) -> FlvTag | None:
         """The next tag of an endless source in a loop, None at the end of any other."""
