@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +24,6 @@ DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 OPERATIONS = ROOT / "docs" / "operations.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 LOG_METHODS = frozenset({"debug", "info", "warning", "error", "exception", "critical", "log"})
 
@@ -200,13 +198,27 @@ def test_every_metric_is_documented_with_its_labels() -> None:
     assert documented == exported
 
 
+def test_nobody_is_sent_where_there_is_nothing() -> None:
+    """There is neither a repository on the network nor a package in an index."""
+    places = [
+        *(ROOT / "deploy").rglob("*"),
+        *(ROOT / "systemd").iterdir(),
+        *DOCUMENTS,
+        ROOT / "pyproject.toml",
+    ]
+    for place in places:
+        if place.is_file():
+            found = re.findall(r"github\.com/rtmpd|pip install[^`\n#&]* rtmpd\b", place.read_text())
+            assert found == [], place
+
+
 def test_every_alert_is_documented() -> None:
     alerts = (ROOT / "deploy" / "prometheus" / "alerts.yml").read_text()
     names = re.findall(r"- alert: (\w+)", alerts)
     assert re.findall(r"^#### (\w+)$", section(OPERATIONS, "### Alerts"), re.MULTILINE) == names
-    # Whoever is woken by one gets there with a click.
-    base = f"{PROJECT['urls']['Repository']}/blob/main/docs/operations.md"
-    assert re.findall(r'runbook_url: "(.+)"', alerts) == [f"{base}#{slug(name)}" for name in names]
+    # Whoever is woken by one is told where to read on.
+    runbooks = [f"docs/operations.md#{slug(name)}" for name in names]
+    assert re.findall(r'runbook: "(.+)"', alerts) == runbooks
 
 
 def test_every_log_message_is_documented_with_its_fields() -> None:
