@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from rtmpd.exceptions import ConfigError
-from rtmpd.net.addresses import Address, bound_address, network_of, open_listener, peer_ip
+from rtmpd.net.addresses import Address, bound_address, network_of, open_listener, peer_ip, site_of
 
 HAS_IPV6 = socket.has_dualstack_ipv6()
 
@@ -110,12 +110,14 @@ def test_the_address_of_a_peer(name: object, address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "network"),
+    ("address", "network", "site"),
     [
-        ("192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("unknown", "unknown"),
+        ("192.0.2.1", "192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("::1", "::/64", "::/48"),
+        ("unknown", "unknown", "unknown"),
     ],
 )
-def test_an_ipv6_subscriber_is_one_client(address: str, network: str) -> None:
+def test_an_ipv6_subscriber_is_one_client_of_a_site(address: str, network: str, site: str) -> None:
     assert network_of(address) == network
+    assert site_of(network) == site

@@ -151,6 +151,19 @@ async def test_ten_networks_of_strangers_lock_nobody_out(monkeypatch: pytest.Mon
         assert (len(house.server._pending), house.stats.publishers) == (49, 1)
 
 
+async def test_a_stranger_with_many_networks_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = "2001:db8:a::1"
+    addresses = iter([honest, *(f"2001:db8:bad:{n:x}::1" for n in range(40))])
+    monkeypatch.setattr(connection_module, "peer_ip", lambda _name: next(addresses))
+    async with serve(connections=ConnectionLimits(max_pending=20)) as house:
+        client = await house.client()
+        for _ in range(40):
+            await house.dial()
+        await eventually(lambda: house.stats.connections_total == 41)
+        assert house.stats.refusals == {"max_pending": 21}
+        await client.publish()
+
+
 async def test_the_last_files_are_not_for_connections(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -30,7 +30,8 @@ class LimitsConfig(Section):
     max_pending: Positive = _CONNECTIONS.max_pending
     """Connections that have not been granted a publish or a play yet, together: room for an audience
     that arrives all at once, and a bound to what strangers can hold open. One more costs the address
-    that has most of them its oldest one."""
+    that has most of them its oldest one; of the addresses of an IPv6 /48, which count together, if
+    those have most."""
     max_pending_per_address: Positive = _CONNECTIONS.max_pending_per_address
     """The same from one address, so that one stranger cannot lock the others out."""
     max_connects_per_minute: Count = _CONNECTIONS.max_connects_per_minute

@@ -108,3 +108,13 @@ def network_of(address: str) -> str:
         if ip.version == 6:
             return str(ipaddress.ip_network((ip, 64), strict=False))
     return address
+
+
+def site_of(network: str) -> str:
+    """Who may have given a client its ``network_of``, and many more: the /48 that an IPv6 site has.
+
+    An IPv4 address is a site of its own.
+    """
+    if ":" not in network:
+        return network
+    return str(ipaddress.ip_network(network).supernet(new_prefix=48))

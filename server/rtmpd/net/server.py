@@ -40,7 +40,8 @@ class ConnectionLimits:
     max_connections_per_address: int = 1_000
     """Connections of one IPv4 address or one IPv6 /64 network."""
     max_pending: int = 2_000
-    """Connections that have not published or played yet; one more costs the greediest network its oldest."""
+    """Connections that have not published or played yet; one more costs the greediest network of the
+    greediest site its oldest."""
     max_pending_per_address: int = 200
     max_connects_per_minute: int = 3_000
     """Connections that one network may open on average, half of them at once."""
@@ -239,7 +240,7 @@ class RtmpServer:
             connection.abort(CloseReason.MEMORY)
 
     def _make_room(self) -> None:
-        """Strangers fill all there is for strangers: the greediest network loses its oldest one."""
+        """Strangers fill all there is for strangers: the greediest loses its oldest one."""
         victim = self._pending.oldest_of_largest()
         if victim is not None:
             count(self._stats.refusals, "max_pending")

@@ -4,21 +4,61 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
+from rtmpd.net.addresses import site_of
+
 Member = TypeVar("Member")
 
 
-class Shares(Generic[Member]):
-    """Members of a bounded whole by network, so that the greediest network is found at once.
+class Ranking:
+    """Names by how often they are counted, so that the one counted most is found at once."""
 
-    Every method takes the same time however many members and networks there are.
+    __slots__ = ("_counts", "_most", "_peers")
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._peers: dict[int, dict[str, None]] = {}
+        """By count, those that have had it for longest first."""
+        self._most = 0
+
+    def __len__(self) -> int:
+        """How many names there are."""
+        return len(self._counts)
+
+    def count(self, name: str, change: int) -> None:
+        """Count ``name`` once more (1) or once less (-1)."""
+        before = self._counts.get(name, 0)
+        after = before + change
+        if before:
+            peers = self._peers[before]
+            del peers[name]
+            if not peers:
+                del self._peers[before]
+        if after:
+            self._counts[name] = after
+            self._peers.setdefault(after, {})[name] = None
+        else:
+            del self._counts[name]  # Names come from the peers.
+        if after > self._most or (self._most == before and before not in self._peers):
+            self._most = after
+
+    def most(self) -> str | None:
+        """The name counted most, for longest among equals; None when there is none."""
+        return next(iter(self._peers.get(self._most, ())), None)
+
+
+class Shares(Generic[Member]):
+    """Members of a bounded whole by network, so that the greediest is found at once.
+
+    That is the network with most members of the site with most: whoever has many networks gains nothing by
+    coming from each of them once. Every method takes the same time however many there are.
     """
 
     def __init__(self) -> None:
         self._members: dict[str, dict[Member, None]] = {}
         """By network, the oldest first."""
-        self._networks: dict[int, dict[str, None]] = {}
-        """By number of members, those that have had it for longest first."""
-        self._most = 0
+        self._sites = Ranking()
+        self._networks: dict[str, Ranking] = {}
+        """By site."""
         self._total = 0
 
     def __len__(self) -> int:
@@ -30,9 +70,10 @@ class Shares(Generic[Member]):
 
     def add(self, network: str, member: Member) -> None:
         """Count a new member in."""
-        members = self._members.setdefault(network, {})
-        self._move(network, len(members), len(members) + 1)
-        members[member] = None
+        self._members.setdefault(network, {})[member] = None
+        site = site_of(network)
+        self._sites.count(site, 1)
+        self._networks.setdefault(site, Ranking()).count(network, 1)
         self._total += 1
 
     def remove(self, network: str, member: Member) -> bool:
@@ -41,25 +82,19 @@ class Shares(Generic[Member]):
         if members is None or member not in members:
             return False
         del members[member]
-        self._move(network, len(members) + 1, len(members))
-        self._total -= 1
         if not members:
-            del self._members[network]  # Networks come from the peers.
+            del self._members[network]
+        site = site_of(network)
+        networks = self._networks[site]
+        networks.count(network, -1)
+        if not networks:
+            del self._networks[site]
+        self._sites.count(site, -1)
+        self._total -= 1
         return True
 
     def oldest_of_largest(self) -> Member | None:
-        """The oldest member of the network that has most; None when there is no member."""
-        for network in self._networks.get(self._most, ()):
-            return next(iter(self._members[network]))
-        return None
-
-    def _move(self, network: str, before: int, after: int) -> None:
-        if before:
-            peers = self._networks[before]
-            del peers[network]
-            if not peers:
-                del self._networks[before]
-        if after:
-            self._networks.setdefault(after, {})[network] = None
-        if after > self._most or (self._most == before and before not in self._networks):
-            self._most = after
+        """The oldest member of the greediest network; None when there is no member."""
+        site = self._sites.most()
+        network = None if site is None else self._networks[site].most()
+        return None if network is None else next(iter(self._members[network]))
