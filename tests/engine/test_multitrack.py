@@ -487,7 +487,7 @@ def test_a_publisher_that_is_closed_for_one_track_leaves_nothing_of_the_others()
     budget = house.registry.budget
     budget.charge_partials(60_000)
     publication = house.publish()
-    house.registry.add_reliever(lambda: publication.close(CloseReason.MEMORY))
+    house.registry.add_reliever(lambda _: publication.close(CloseReason.MEMORY))
     body = b"".join(bytes((track,)) + (30_000).to_bytes(3, "big") + bytes(30_000) for track in range(3))
     house.send(publication, (0, b"\x95\x11Opus" + body))
     assert publication.closed

@@ -7,6 +7,7 @@ import weakref
 import pytest
 from engine_kit import KEY, FakePublisher, FakeSink, House, NamedWire, inter, keyframe, message, sound
 
+from rtmpd.engine.budget import Unfinished
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.publication import Publication
@@ -297,20 +298,28 @@ def test_whoever_is_behind_goes_before_anybodys_cache_is_touched() -> None:
     assert house.registry.budget.used <= 720_000
 
 
-def test_what_others_have_charged_is_given_back_after_the_slow_and_before_caches() -> None:
-    house = House(EngineLimits(memory_bytes=1_000_000))
+@pytest.mark.parametrize("whose", Unfinished)
+def test_unfinished_messages_are_given_up_in_their_order(whose: Unfinished) -> None:
+    """Those that somebody sits on before any player, those of strangers before any cache, others at last."""
+    house = House(EngineLimits(memory_bytes=2_000_000))
     big_gop(house, "cam", 300_000)
-    told: list[int] = []
+    strained = house.play(PlayOptions(policy=POLICY), FakeSink(NamedWire("a")), StreamKey("live", "cam"))[0]
+    slow = house.play(sink=FakeSink(NamedWire("b")), key=StreamKey("live", "cam"))[0]
+    strained.unsent, slow.unsent = 90_000, 300_000
+    strained.pause()
+    slow.pause()
+    assert house.registry.budget.backlog_bytes == 390_000
 
-    def relieve() -> None:
-        told.append(house.registry.budget.partial_bytes)
-        house.registry.budget.charge_partials(-500_000)
+    def relieve(unfinished: Unfinished) -> None:
+        if unfinished is whose:
+            house.registry.budget.charge_partials(-2_000_000)
 
     house.registry.add_reliever(relieve)
-    house.registry.budget.charge_partials(700_000)
-    assert told == [700_000]
-    assert house.stats.gop_trims == 0
-    assert house.registry.budget.partial_bytes == 200_000
+    house.registry.budget.charge_partials(2_000_000)
+    assert strained.calls == ([] if whose is Unfinished.STUCK else ["close:memory"])
+    assert slow.calls == (["close:memory"] if whose is Unfinished.ALL else [])
+    assert (house.stats.gop_trims > 0) is (whose is Unfinished.ALL)
+    assert house.registry.budget.partial_bytes == 0
 
 
 def test_players_that_stall_together_cost_what_one_of_them_does() -> None:

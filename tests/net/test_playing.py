@@ -105,7 +105,7 @@ async def test_a_player_that_costs_its_publisher_the_last_memory_waits_once(
         encoder.send(*HEADERS, (0, keyframe("K" * 90_000)))
         await eventually(lambda: house.stream().stats.video_messages_in == 2)
         (publisher,) = house.server._connections
-        house.registry.add_reliever(lambda: publisher.abort(CloseReason.MEMORY))
+        house.registry.add_reliever(lambda _: publisher.abort(CloseReason.MEMORY))
         player = await (await house.client()).play()
         await player.close()
         await asyncio.sleep(0.15)

@@ -438,6 +438,27 @@ async def test_when_nothing_else_helps_a_publisher_that_leaves_most_unfinished_g
         assert house.registry.budget.partial_bytes < 1_800_000
 
 
+async def test_who_sits_on_much_of_a_message_goes_before_anybody_else() -> None:
+    """Not so a publisher that began one just now, nor one that holds less."""
+    time = Time()
+    async with serve(engine=EngineLimits(memory_bytes=5_000_000), clock=time) as house:
+        budget = house.registry.budget
+        publishers = [await (await house.client()).publish(f"cam{n}") for n in range(3)]
+        for publisher, size in zip(publishers[:2], (900_000, 1_500_000), strict=True):
+            publisher.writer.write(publisher.encode(Message(9, 0, 1, bytes(size)))[:-100])
+        await eventually(lambda: budget.partial_bytes > 2_399_000)
+        time.skipped += 5.0
+        publishers[2].writer.write(publishers[2].encode(Message(9, 0, 1, bytes(2_000_000)))[:-100])
+        await eventually(lambda: budget.partial_bytes > 4_399_000)
+        left: list[int] = []
+        house.registry.add_reliever(lambda unfinished: left.append(budget.partial_bytes))
+        budget.charge_backlog(700_000)
+        assert 2_800_000 < left[0] < 2_950_000
+        budget.charge_backlog(-700_000)
+        await publishers[1].closed()
+        assert house.stats.publishes_ended == {"memory": 1}
+
+
 # Reconnecting
 
 

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 
 from rtmpd.exceptions import UsageError
+
+
+class Unfinished(Enum):
+    """Whose unfinished messages are given up when memory is short, in this order."""
+
+    STUCK = "much of one, for seconds"
+    STRANGERS = "who publishes nothing"
+    ALL = "everybody"
 
 
 class MemoryBudget:

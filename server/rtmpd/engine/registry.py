@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from rtmpd.engine.budget import MemoryBudget
+from rtmpd.engine.budget import MemoryBudget, Unfinished
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
@@ -37,8 +37,7 @@ class Registry:
         self.budget = MemoryBudget(self.limits.memory_bytes, self._relieve)
         self.outlets = Outlets(self.budget, stats)
         """Every transport that the engine writes to belongs to it."""
-        self._relievers: list[Callable[[], None]] = []
-        self._last_relievers: list[Callable[[], None]] = []
+        self._relievers: list[Callable[[Unfinished], None]] = []
         self._flusher = flusher
         self._announcer = Announcer(flusher.call_soon)
         self._streams: dict[StreamKey, Stream] = {}
@@ -49,13 +48,11 @@ class Registry:
         """Tell ``observer`` of everybody who comes and goes from now on."""
         self._announcer.observe(observer)
 
-    def add_reliever(self, relieve: Callable[[], None], *, last: bool = False) -> None:
-        """Have ``relieve`` called when memory is short: close who holds most of what was charged from
-        outside, until ``budget.used`` is not above ``budget.target``.
-
-        That is before any cache is cut or, with ``last``, when nothing else has helped.
+    def add_reliever(self, relieve: Callable[[Unfinished], None]) -> None:
+        """Have ``relieve`` called when memory is short: close who holds most of an unfinished message, of
+        those that it is told, until ``budget.used`` is not above ``budget.target``.
         """
-        (self._last_relievers if last else self._relievers).append(relieve)
+        self._relievers.append(relieve)
 
     def claim(
         self, key: StreamKey, publisher: Publisher, now: float, via: Via = NO_VIA, network: str = ""
@@ -190,13 +187,13 @@ class Registry:
             del self._streams[stream.key]
 
     def _relieve(self) -> None:
-        """Memory is short: whoever is behind goes first, then who holds half a message and publishes nothing,
-        then caches, and at last publishers with half a message.
+        """Memory is short: who sits on much of a message goes first, then whoever is behind, then who holds
+        half a message and publishes nothing, then caches, and at last everybody with half a message.
         """
         budget = self.budget
+        self._give_up(Unfinished.STUCK)
         self.outlets.relieve(strained=True)
-        for relieve in self._relievers:
-            relieve()
+        self._give_up(Unfinished.STRANGERS)
         streams = sorted(self._streams.values(), key=lambda stream: stream.gop_charged_bytes, reverse=True)
         for _ in range(3):
             for stream in streams:
@@ -204,5 +201,8 @@ class Registry:
                     return
                 stream.trim()
         self.outlets.relieve(strained=False)
-        for relieve in self._last_relievers:
-            relieve()
+        self._give_up(Unfinished.ALL)
+
+    def _give_up(self, unfinished: Unfinished) -> None:
+        for relieve in self._relievers:
+            relieve(unfinished)

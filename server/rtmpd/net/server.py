@@ -8,8 +8,8 @@ import math
 import socket
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 
+from rtmpd.engine.budget import Unfinished
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats, count
 from rtmpd.exceptions import Refused
@@ -28,6 +28,9 @@ _PENDING = "pending"
 _LOOKS_A_TIMEOUT = 10
 """How often deadlines are looked at within the shortest of them: so much later than due one is acted on."""
 _LONGEST_LOOK_INTERVAL = 1.0
+_STUCK_SECONDS = 5.0
+_STUCK_BYTES = 1024 * 1024
+"""An encoder on any link that its stream fits through has sent the largest key frame sooner."""
 _SAY_AGAIN = 10.0
 """Seconds from one log line about the same want to the next."""
 
@@ -83,8 +86,7 @@ class RtmpServer:
         self._look_interval = min(context.limits.shortest_timeout / _LOOKS_A_TIMEOUT, _LONGEST_LOOK_INTERVAL)
         self._empty = asyncio.Event()
         self._empty.set()
-        context.registry.add_reliever(partial(self._relieve, publishers=False))
-        context.registry.add_reliever(partial(self._relieve, publishers=True), last=True)
+        context.registry.add_reliever(self._relieve)
 
     async def listen(self, sock: socket.socket) -> Address:
         """Serve on a listening socket; returns the address it is bound to."""
@@ -229,15 +231,22 @@ class RtmpServer:
         for network in [each for each in left if self._costs[each].full(now)]:
             del self._costs[network]
 
-    def _relieve(self, *, publishers: bool) -> None:
-        """Memory is short: close who has most that is half received or waits, of publishers or the others."""
+    def _relieve(self, unfinished: Unfinished) -> None:
+        """Memory is short: close who has most that is half received or waits."""
         budget = self._context.registry.budget
-        holders = [each for each in self._connections if each.partial_bytes and each.publishes is publishers]
+        holders = [each for each in self._connections if each.partial_bytes and self._among(unfinished, each)]
         holders.sort(key=lambda connection: connection.partial_bytes, reverse=True)
         for connection in holders:
             if budget.used <= budget.target:
                 return
             connection.abort(CloseReason.MEMORY)
+
+    def _among(self, unfinished: Unfinished, connection: Connection) -> bool:
+        if unfinished is Unfinished.STUCK:
+            since = connection.session.unfinished_since
+            stuck = self._context.clock() - since >= _STUCK_SECONDS
+            return stuck and connection.partial_bytes >= _STUCK_BYTES
+        return unfinished is Unfinished.ALL or not connection.publishes
 
     def _make_room(self) -> None:
         """Strangers fill all there is for strangers: the greediest loses its oldest one."""

@@ -225,6 +225,11 @@ class Session:
             size += sum(map(len, self._unread))
         return size
 
+    @property
+    def unfinished_since(self) -> float:
+        """When the oldest message that is not whole began (the clock of ``now``); ``inf`` if all are."""
+        return self._reader.oldest()
+
     def events_received(self) -> list[Event]:
         """Everything that happened since the last call, in order."""
         events = self._events
