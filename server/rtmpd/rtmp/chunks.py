@@ -25,7 +25,7 @@ from rtmpd.rtmp.constants import (
     MAX_CHUNK_SIZE,
     MessageType,
 )
-from rtmpd.rtmp.limits import Limits, message_lengths
+from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 
 MAX_FULL_HEADER_DELTA_MS: Final = 10_000
@@ -52,6 +52,8 @@ _NOT_REPEATED: Final = 2
 _MIN_RUN: Final = 4
 """Chunks in hand from which cutting the headers out of a run beats collecting slices."""
 
+_NO_PARTS: Final[list[bytes]] = []
+"""Of all chunk streams between messages; never changed."""
 _ALL: Final = 1 << 30
 _SHORT_BYTES: Final = 16
 """Messages shorter than this cost more than their bytes."""
@@ -87,11 +89,28 @@ class _ChunkStream:
         self.length: int = 0
         self.todo: int = 0
         """Payload bytes of the message that no chunk has brought yet; 0 between messages."""
-        self.parts: list[bytes] = []
+        self.parts: list[bytes] = _NO_PARTS
+        """What has come of the message being assembled."""
         self.began: float = inf
         """When the message being assembled began; ``inf`` between messages."""
         self.declared: int = 0
         """Its length, if it takes several chunks."""
+
+
+class _OpenChunk:
+    """A chunk whose payload was cut by the end of the data.
+
+    It is gathered, so that a large chunk that trickles in is neither joined again and again nor kept as a
+    heap of small objects.
+    """
+
+    __slots__ = ("left", "payload", "stream")
+
+    def __init__(self, stream: _ChunkStream, payload: bytes, left: int) -> None:
+        self.stream = stream
+        self.payload = bytearray(payload)
+        self.left: int = left
+        """Bytes that are still to come."""
 
 
 class ChunkReader:
@@ -110,7 +129,7 @@ class ChunkReader:
         self.more: bool = False
         """``receive_data`` has stopped before the end of its data: call it again, without any if need be."""
         self._limits = limits
-        self._max_length: list[int] = message_lengths(limits, True)
+        self._max_length: list[int] = limits.message_lengths
         self._max_declared: int = limits.max_partial_bytes
         self._declared: int = 0
         self._streams: dict[int, _ChunkStream] = {}
@@ -119,16 +138,12 @@ class ChunkReader:
         self._rest_began: float = inf
         self._error: ChunkError | None = None
         self._repeats_extended: int = _UNDECIDED
-        # A chunk whose payload was cut by the end of the data is gathered here, so that a large chunk
-        # that trickles in is neither joined again and again nor kept as a heap of small objects.
-        self._open: _ChunkStream | None = None
-        self._open_left: int = 0
-        self._open_payload: bytearray = bytearray()
+        self._open: _OpenChunk | None = None
 
     def expect_media(self, expected: bool) -> None:
         """Whether the peer has reason to send media that is not tiny; it does unless this is called."""
-        self._max_length = message_lengths(self._limits, expected)
         limits = self._limits
+        self._max_length = limits.message_lengths if expected else limits.early_message_lengths
         self._max_declared = limits.max_partial_bytes if expected else 2 * limits.max_command_bytes
 
     def receive_data(self, data: bytes, now: float = 0.0, max_messages: int = _ALL) -> list[Message]:
@@ -261,6 +276,7 @@ class ChunkReader:
                         break
                 else:
                     stream.todo = length
+                    stream.parts = []
                     if length > chunk_size and self._declared + length > self._max_declared:
                         # Looked at when it begins, so that no cut of the bytes matters.
                         raise self._too_much(length)
@@ -310,7 +326,6 @@ class ChunkReader:
         """Let go of all that is held; nothing can be parsed any more."""
         self._streams.clear()
         self._open = None
-        self._open_payload = bytearray()
         self._rest = b""
         self._error = None
         self.partial_bytes = self.buffered = 0
@@ -324,7 +339,7 @@ class ChunkReader:
         return ChunkError("header_mid_message", text)
 
     def _too_long(self, message_type: int, length: int) -> ChunkError:
-        if length <= message_lengths(self._limits, True)[message_type]:
+        if length <= self._limits.message_lengths[message_type]:
             text = f"message of type {message_type} declares {length} bytes before any publish"
             return ChunkError("early_media", text)
         return ChunkError("message_too_long", f"message of type {message_type} declares {length} bytes")
@@ -389,9 +404,7 @@ class ChunkReader:
                 size = todo
             stop = pos + size
             if stop > end:
-                self._open = stream
-                self._open_left = stop - end
-                self._open_payload = bytearray(data[pos:])
+                self._open = _OpenChunk(stream, data[pos:], stop - end)
                 stream.todo = todo - size
                 self.partial_bytes += before - todo + end - pos
                 return end
@@ -402,18 +415,18 @@ class ChunkReader:
         self._complete(stream, messages)
         return pos
 
-    def _fill_open_chunk(self, stream: _ChunkStream, data: bytes, messages: list[Message]) -> int:
+    def _fill_open_chunk(self, chunk: _OpenChunk, data: bytes, messages: list[Message]) -> int:
         """Go on with the chunk that the last data ended in; the position after it."""
-        left = self._open_left
+        left = chunk.left
         if len(data) < left:
-            self._open_payload += data
-            self._open_left = left - len(data)
+            chunk.payload += data
+            chunk.left = left - len(data)
             self.partial_bytes += len(data)
             return len(data)
-        self._open_payload += data[:left]
-        stream.parts.append(bytes(self._open_payload))
+        chunk.payload += data[:left]
         self._open = None
-        self._open_payload = bytearray()
+        stream = chunk.stream
+        stream.parts.append(bytes(chunk.payload))
         if stream.todo:
             self.partial_bytes += left
         else:
@@ -423,7 +436,7 @@ class ChunkReader:
 
     def _complete(self, stream: _ChunkStream, messages: list[Message]) -> None:
         payload = b"".join(stream.parts)
-        stream.parts.clear()
+        stream.parts = _NO_PARTS
         stream.todo = 0
         if stream.began != inf:
             stream.began = inf
@@ -445,7 +458,7 @@ class ChunkReader:
                 self._declared -= stream.declared
                 stream.declared = stream.todo = 0
                 stream.began = inf
-                stream.parts.clear()
+                stream.parts = _NO_PARTS
 
     def _set_chunk_size(self, chunk_size: int) -> None:
         if not 1 <= chunk_size <= 0x7FFFFFFF:

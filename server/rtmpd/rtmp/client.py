@@ -122,7 +122,7 @@ class ClientSession(Session):
             random_bytes, digest=self.settings.digest, verify=self.settings.verify, now_ms=now_ms
         )
         super().__init__(handshake, limits=limits or _NO_PINGS, now=now)
-        self._output.append(handshake.initial())
+        self._queue(handshake.initial())
         self._phase = _Phase.IDLE
         self._tc_url = ""
         self._streams: dict[int, StreamState] = {}
@@ -232,7 +232,7 @@ class ClientSession(Session):
         stream = self._stream_in(stream_id, Use.IDLE, Use.PLAYING)
         request_id = self._transactions.number()
         stream.ask(Use.PLAY_ASKED, name, request_id)
-        self._media_streams.pop(stream_id, None)
+        self._end_media(stream_id)
         # Milliseconds on the wire, whatever the specification says: Flash, ffmpeg and librtmp send them.
         args: tuple[AmfValue, ...] = (name, round(start * 1000))
         if duration >= 0:
@@ -269,14 +269,14 @@ class ClientSession(Session):
         if stream is None or stream.use is not Use.PUBLISHING or csid is None:
             raise UsageError(f"no publish on message stream {stream_id} to send type {message_type} to")
         chunk_size = self._writer.chunk_size
-        self._output.append(encode_message(message_type, timestamp, stream_id, payload, csid, chunk_size))
+        self._queue(encode_message(message_type, timestamp, stream_id, payload, csid, chunk_size))
 
     def delete_stream(self, stream_id: int) -> None:
         """End whatever the stream does (FCUnpublish) and give it back (deleteStream). Nothing answers."""
         stream = self._streams.pop(stream_id, None)
         if stream is None:
             raise UsageError(f"there is no message stream {stream_id}")
-        self._media_streams.pop(stream_id, None)
+        self._end_media(stream_id)
         if stream.use in (Use.PUBLISHING, Use.PUBLISH_ASKED):
             self.send_command(Command("FCUnpublish", self._transactions.number(), None, (stream.name,)))
         self.send_command(Command("deleteStream", self._transactions.number(), None, (stream_id,)))
@@ -291,34 +291,34 @@ class ClientSession(Session):
         self._phase = _Phase.CONNECTED
         if not self._window_sent:  # Otherwise the server has asked for another one already.
             self._send_window_ack_size(self.settings.window_ack_size)
-        self._events.append(ConnectAccepted(result))
+        self._tell(ConnectAccepted(result))
 
     def _refuse_connect(self, status: Status) -> None:
         self.close()
-        self._events.append(ConnectRefused(status))
+        self._tell(ConnectRefused(status))
 
     def _stream_created(self, command: Command, succeeded: bool) -> None:
         transaction_id = int(command.transaction_id)
         stream_id = command.whole(0)
         if not succeeded:
-            self._events.append(CallRefused(transaction_id, Status.from_command(command)))
+            self._tell(CallRefused(transaction_id, Status.from_command(command)))
         elif not stream_id or stream_id in self._streams:
             # quirk(srs, nginx-rtmp<=1.2): every createStream is answered with 1.
             given = command.args[0] if command.args else None
             text = f"The server answered createStream with {given!r:.40}, which cannot be used"
             text += ": a stream has it already. Use a connection for each stream." if stream_id else "."
-            self._events.append(CallRefused(transaction_id, Status(description=text)))
+            self._tell(CallRefused(transaction_id, Status(description=text)))
         else:
             self._streams[stream_id] = StreamState()
-            self._events.append(StreamCreated(transaction_id, stream_id))
+            self._tell(StreamCreated(transaction_id, stream_id))
 
     def _call_answered(self, command: Command, succeeded: bool) -> None:
         transaction_id = int(command.transaction_id)
         if succeeded:
             event = CallSucceeded(transaction_id, command.args, command.command_object)
-            self._events.append(event)
+            self._tell(event)
         else:
-            self._events.append(CallRefused(transaction_id, Status.from_command(command)))
+            self._tell(CallRefused(transaction_id, Status.from_command(command)))
 
     # Commands
 
@@ -328,7 +328,7 @@ class ClientSession(Session):
         if handler is not None:
             handler(self, command, message.stream_id)
             return
-        self._events.append(CommandReceived(message.stream_id, command))
+        self._tell(CommandReceived(message.stream_id, command))
         if command.transaction_id:
             text = f"The method {command.name[:64]!r} is not known here."
             self.send_command(commands.error(command.transaction_id, StatusCode.CALL_FAILED, text))
@@ -362,10 +362,10 @@ class ClientSession(Session):
         if status.code == StatusCode.CONNECT_RECONNECT_REQUEST:
             target = status.info.get("tcUrl")
             tc_url = resolve(self._tc_url, target) if isinstance(target, str) else self._tc_url
-            self._events.append(ReconnectRequested(tc_url, status.description))
+            self._tell(ReconnectRequested(tc_url, status.description))
             return
         stream_id = self._meant(stream_id)
-        self._events.append(StatusReceived(stream_id, status))
+        self._tell(StatusReceived(stream_id, status))
         stream = self._streams.get(stream_id)
         if stream is not None:
             self._report(stream_id, stream.follow(status), status)
@@ -376,7 +376,7 @@ class ClientSession(Session):
     # Inside
 
     def _handle_user_control(self, event: control.UserControl) -> None:
-        self._events.append(UserControlReceived(event))
+        self._tell(UserControlReceived(event))
         if not isinstance(event, control.StreamBegin | control.StreamEof):
             return
         stream = self._streams.get(event.stream_id)
@@ -392,9 +392,9 @@ class ClientSession(Session):
             stream_id = self._meant(0)
             if stream_id in self._media_streams:
                 message.stream_id = stream_id
-                self._events.append(message)
+                self._tell(message)
             elif message.type == MessageType.DATA_AMF0:
-                self._events.append(message)
+                self._tell(message)
         return True
 
     def _meant(self, stream_id: int) -> int:
@@ -412,13 +412,13 @@ class ClientSession(Session):
         match outcome:
             case Outcome.STARTED:
                 if self._streams[stream_id].use is Use.PLAYING:
-                    self._media_streams[stream_id] = self._report_media
-                self._events.append(StreamStarted(stream_id, status))
+                    self._open_media(stream_id, self._report_media)
+                self._tell(StreamStarted(stream_id, status))
             case Outcome.REFUSED:
-                self._events.append(StreamRefused(stream_id, status))
+                self._tell(StreamRefused(stream_id, status))
             case Outcome.ENDED | Outcome.FAILED:
-                self._media_streams.pop(stream_id, None)
-                self._events.append(StreamEnded(stream_id, status, outcome is Outcome.FAILED))
+                self._end_media(stream_id)
+                self._tell(StreamEnded(stream_id, status, outcome is Outcome.FAILED))
             case Outcome.NOTHING:
                 pass
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from typing import Final
 
 from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.rates import Rate
 
 _MEDIA: Final = frozenset(
     {
@@ -19,9 +20,12 @@ _MEDIA: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
-    """Limits of one connection (sizes in bytes, timeouts in seconds, rates per second)."""
+    """Limits of one connection (sizes in bytes, timeouts in seconds, rates per second).
+
+    What follows from them is made once and shared by all connections: tables and rates.
+    """
 
     handshake_timeout: float = 10.0
     """From accept to a complete connect command: handshake and connect share one deadline."""
@@ -98,16 +102,40 @@ class Limits:
             self.ping_timeout,
         )
 
+    @cached_property
+    def message_lengths(self) -> list[int]:
+        """The longest payload accepted, by message type id."""
+        lengths = [self.max_command_bytes] * 256
+        for message_type in (MessageType.AUDIO, MessageType.VIDEO, MessageType.AGGREGATE):
+            lengths[message_type] = self.max_message_bytes
+        for message_type in (MessageType.DATA_AMF0, MessageType.DATA_AMF3):
+            lengths[message_type] = self.max_data_bytes
+        return lengths
 
-@lru_cache(maxsize=8)
-def message_lengths(limits: Limits, media: bool) -> list[int]:
-    """The longest payload accepted, by message type id; shared, because it takes two kilobytes."""
-    lengths = [limits.max_command_bytes] * 256
-    for message_type in (MessageType.AUDIO, MessageType.VIDEO, MessageType.AGGREGATE):
-        lengths[message_type] = limits.max_message_bytes
-    for message_type in (MessageType.DATA_AMF0, MessageType.DATA_AMF3):
-        lengths[message_type] = limits.max_data_bytes
-    if not media:
+    @cached_property
+    def early_message_lengths(self) -> list[int]:
+        """The same of whoever has no reason to send media yet."""
+        lengths = self.message_lengths.copy()
         for message_type in _MEDIA:
-            lengths[message_type] = min(lengths[message_type], limits.max_early_media_bytes)
-    return lengths
+            lengths[message_type] = min(lengths[message_type], self.max_early_media_bytes)
+        return lengths
+
+    @cached_property
+    def message_rate(self) -> Rate:
+        """Messages of any kind."""
+        return Rate(self.max_messages, self.max_messages_burst)
+
+    @cached_property
+    def control_rate(self) -> Rate:
+        """Control messages, and commands once something is served."""
+        return Rate(self.max_control_messages, self.max_control_messages)
+
+    @cached_property
+    def command_rate(self) -> Rate:
+        """What commands cost."""
+        return Rate(self.max_command_cost, 2 * self.max_command_cost)
+
+    @cached_property
+    def ping_rate(self) -> Rate:
+        """Ping Requests that are answered."""
+        return Rate(self.max_pings, self.max_pings)

@@ -1,38 +1,62 @@
-"""A token bucket: how often a peer may make us do something."""
+"""Rates: how often a peer may make us do something."""
 
 from __future__ import annotations
 
+from typing import Final
+
+_ROUNDING: Final = 1e-6
+"""Seconds of debt that are none: sums of floats must not cost anybody a token."""
+
+
+class Rate:
+    """``per_second`` tokens a second, saved up to ``burst``: what all may do who are bounded alike.
+
+    What somebody has spent of it is one number that they keep: the clock reading at which all of it is saved
+    up again, at first any that has passed.
+    """
+
+    __slots__ = ("_burst_seconds", "_per_second")
+
+    def __init__(self, per_second: float, burst: float) -> None:
+        self._per_second: float = float(per_second)
+        self._burst_seconds: float = burst / per_second
+
+    def spend(self, full_at: float, amount: float, now: float) -> float:
+        """``full_at`` when ``amount`` tokens more are taken, whether they are there or not."""
+        return (max(now, full_at)) + amount / self._per_second
+
+    def debt(self, full_at: float, now: float) -> float:
+        """The seconds until the balance is no longer negative (0: it is not)."""
+        debt = full_at - now - self._burst_seconds
+        return debt if debt > _ROUNDING else 0.0
+
 
 class TokenBucket:
-    """``rate`` tokens a second, saved up to ``burst``; may go into debt when the caller takes anyway."""
+    """Somebody's place in a ``Rate`` of their own; may go into debt when the caller takes anyway."""
 
-    __slots__ = ("_burst", "_rate", "_tokens", "_updated")
+    __slots__ = ("_full_at", "_rate")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._tokens = burst
-        self._updated = now
+        self._rate = Rate(rate, burst)
+        self._full_at = now
 
     def take(self, amount: float, now: float) -> float:
         """Take ``amount`` tokens; return the seconds until the balance is no longer negative (0: at once)."""
-        tokens = min(self._burst, self._tokens + (now - self._updated) * self._rate) - amount
-        self._updated = now
-        self._tokens = tokens
-        return 0.0 if tokens >= 0 else -tokens / self._rate
+        self._full_at = self._rate.spend(self._full_at, amount, now)
+        return self.debt(now)
 
     def allow(self, now: float) -> bool:
         """Take one token if there is one; False leaves the balance as it is."""
-        tokens = min(self._burst, self._tokens + (now - self._updated) * self._rate)
-        self._updated = now
-        self._tokens = tokens - 1 if tokens >= 1 else tokens
-        return tokens >= 1
+        full_at = self._rate.spend(self._full_at, 1, now)
+        if self._rate.debt(full_at, now):
+            return False
+        self._full_at = full_at
+        return True
 
     def full(self, now: float) -> bool:
         """As many tokens as can be saved up, as in a new one."""
-        self.take(0, now)
-        return self._tokens >= self._burst
+        return self._full_at <= now
 
     def debt(self, now: float) -> float:
         """The seconds until the balance is no longer negative (0: it is not)."""
-        return self.take(0, now)
+        return self._rate.debt(self._full_at, now)

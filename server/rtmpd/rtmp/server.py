@@ -150,7 +150,7 @@ class ServerSession(StreamSession):
             body = commands.data_of_command(message, head)
             self._process([Message(int(MessageType.DATA_AMF0), message.timestamp, message.stream_id, body)])
         elif head.name not in _IGNORED_COMMANDS:
-            self._events.append(CommandReceived(message.stream_id, Command(head.name, head.transaction_id)))
+            self._tell(CommandReceived(message.stream_id, Command(head.name, head.transaction_id)))
             text = f"The method {shown_name!r} is not known here."
             self._reply(commands.error(head.transaction_id, StatusCode.CALL_FAILED, text))
 
@@ -210,7 +210,7 @@ class ServerSession(StreamSession):
         if params.app and not (isinstance(named, str) and named):
             self._tolerate(Quirk.APP_IN_TC_URL)
         self._connect_asked = params
-        self._events.append(ConnectRequested(params))
+        self._tell(ConnectRequested(params))
         self._hold()
 
     def _on_fc_subscribe(self, command: Command, stream_id: int) -> None:

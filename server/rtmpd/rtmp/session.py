@@ -16,9 +16,11 @@ finished, ``eof_in_handshake`` the peer left before it spoke RTMP.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, UsageError
 from rtmpd.rtmp import messages as control
+from rtmpd.rtmp.backlog import Backlog
 from rtmpd.rtmp.chunk_writer import ChunkWriter
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.commands import Command, ScannedCommand, scan_command, serialize_command
@@ -28,7 +30,6 @@ from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.quirks import Quirk
-from rtmpd.rtmp.rates import TokenBucket
 
 MediaReceiver = Callable[[Message, float], object]
 """Takes one audio, video or data message of a stream, and the clock reading."""
@@ -43,10 +44,9 @@ _CONTROL_BYTES = {
     int(MessageType.SET_PEER_BANDWIDTH): 4,
 }
 """What a control message must have to mean anything; encoders send shorter ones."""
+_NO_MEDIA: Final[dict[int, MediaReceiver]] = {}
 _BYTES_A_TOKEN = 512
 _VALUES_A_TOKEN = 8
-_HELD_MESSAGE_BYTES = 128
-"""What a held message takes beside its payload."""
 
 
 class Session:
@@ -63,25 +63,24 @@ class Session:
         "__weakref__",
         "_ack_window",
         "_acknowledged",
-        "_command_budget",
-        "_control_budget",
+        "_backlog",
+        "_commands_paid_at",
+        "_controls_paid_at",
         "_events",
         "_handshake",
-        "_held",
         "_last_received",
         "_media_streams",
-        "_message_budget",
+        "_messages_paid_at",
         "_now",
         "_output",
-        "_ping_budget",
         "_ping_sent_at",
+        "_pings_paid_at",
         "_put_off",
         "_reader",
         "_stray_media",
         "_throttle",
         "_tolerated",
         "_turn",
-        "_unread",
         "_waits_since",
         "_window_sent",
         "_writer",
@@ -101,19 +100,19 @@ class Session:
         self._handshake: ServerHandshake | ClientHandshake | None = handshake
         self._reader = ChunkReader(limits)
         self._writer = ChunkWriter()
-        self._tolerated: dict[Quirk, int] = {}
-        self._events: list[Event] = []
-        self._output: list[bytes] = []
-        self._held: list[Message] = []
-        """Parsed, and put off until a request is answered or ``resume`` is called."""
-        self._unread: list[bytes] = []
-        """Received while that lasts."""
+        # Made when there is something to hold: most connections hold nothing most of the time.
+        self._tolerated: dict[Quirk, int] | None = None
+        self._events: list[Event] | None = None
+        self._output: list[bytes] | None = None
+        self._backlog: Backlog | None = None
+        """What is put off until a request is answered or ``resume`` is called."""
         self._throttle: float | None = None
         self._put_off = False
         self._turn = limits.max_messages_per_turn
         """How many messages are taken in one turn."""
         self._waits_since = now
-        self._media_streams: dict[int, MediaReceiver] = {}
+        self._media_streams: dict[int, MediaReceiver] = _NO_MEDIA
+        """Never changed but replaced: those who publish nothing share one."""
         self._now = now
         self._last_received = now
         self._ping_sent_at: float | None = None
@@ -121,10 +120,11 @@ class Session:
         self._ack_window = DEFAULT_WINDOW_SIZE
         self._acknowledged = 0
         self._window_sent = 0
-        self._message_budget = TokenBucket(limits.max_messages, limits.max_messages_burst, now)
-        self._control_budget = TokenBucket(limits.max_control_messages, limits.max_control_messages, now)
-        self._command_budget = TokenBucket(limits.max_command_cost, 2 * limits.max_command_cost, now)
-        self._ping_budget = TokenBucket(limits.max_pings, limits.max_pings, now)
+        # When what it has spent of each rate is saved up again.
+        self._messages_paid_at = now
+        self._controls_paid_at = now
+        self._commands_paid_at = now
+        self._pings_paid_at = now
 
     # In
 
@@ -138,7 +138,7 @@ class Session:
         self.bytes_received += len(data)
         try:
             if self.awaiting_answer or self._put_off:
-                self._unread.append(data)
+                self._put_by().data.append(data)
             else:
                 if self._handshake is not None:
                     data = self._continue_handshake(self._handshake, data)
@@ -171,7 +171,7 @@ class Session:
             self.fail(error)
             return
         self.close()
-        self._events.append(SessionClosed())
+        self._tell(SessionClosed())
 
     def reading_resumed(self, now: float) -> None:
         """Nothing was read for a while: the peer is not late with what it sent in the meantime."""
@@ -212,18 +212,15 @@ class Session:
 
     def take_tolerated(self) -> dict[Quirk, int]:
         """What the peer did against the specification and was served all the same, since the last call."""
-        tolerated, self._tolerated = self._tolerated, {}
-        return tolerated
+        tolerated, self._tolerated = self._tolerated, None
+        return tolerated or {}
 
     @property
     def partial_bytes(self) -> int:
         """Bytes held of unfinished messages, and of all that waits for an answer or for ``resume``."""
         reader = self._reader
         size = reader.partial_bytes + reader.buffered
-        if self._held or self._unread:
-            size += sum(len(message.payload) + _HELD_MESSAGE_BYTES for message in self._held)
-            size += sum(map(len, self._unread))
-        return size
+        return size if self._backlog is None else size + self._backlog.size
 
     @property
     def unfinished_since(self) -> float:
@@ -232,15 +229,13 @@ class Session:
 
     def events_received(self) -> list[Event]:
         """Everything that happened since the last call, in order."""
-        events = self._events
-        self._events = []
-        return events
+        events, self._events = self._events, None
+        return events or []
 
     def data_to_send(self) -> list[bytes]:
         """Everything to write since the last call, in order."""
-        output = self._output
-        self._output = []
-        return output
+        output, self._output = self._output, None
+        return output or []
 
     def next_deadline(self) -> float | None:
         """When ``handle_timeout`` wants to be called (same clock as ``now``); it may move later."""
@@ -254,7 +249,7 @@ class Session:
 
     def send_message(self, message: Message, csid: int) -> None:
         """Queue one message; a Set Chunk Size takes effect for what follows it."""
-        self._output.append(self._writer.write(message, csid))
+        self._queue(self._writer.write(message, csid))
 
     def send_command(self, command: Command, stream_id: int = 0) -> None:
         """Queue an AMF0 command (type 20) on chunk stream 3 (connection) or 5 (stream)."""
@@ -270,17 +265,35 @@ class Session:
         if not self.closing:
             self.close()
             # The frames that it passed hold the session, and so itself; nobody shows them of a peer's error.
-            self._events.append(SessionFailed(error.with_traceback(None)))
+            self._tell(SessionFailed(error.with_traceback(None)))
 
     def close(self) -> None:
         """Process nothing from here on, and let go of what is held; what is queued may still be sent."""
         self.closing = True
-        self._media_streams.clear()  # The loop over the messages of a read may be in their midst.
-        self._held.clear()
-        self._unread.clear()
+        self._media_streams = _NO_MEDIA
+        self._backlog = None
         self._reader.clear()
 
     # For the two sides
+
+    def _tell(self, event: Event) -> None:
+        if self._events is None:
+            self._events = []
+        self._events.append(event)
+
+    def _queue(self, data: bytes) -> None:
+        if self._output is None:
+            self._output = []
+        self._output.append(data)
+
+    def _open_media(self, stream_id: int, receive: MediaReceiver) -> None:
+        """Give what comes on this message stream to ``receive``."""
+        self._media_streams = {**self._media_streams, stream_id: receive}
+
+    def _end_media(self, stream_id: int) -> None:
+        """Nobody takes what comes there any more."""
+        left = {number: receive for number, receive in self._media_streams.items() if number != stream_id}
+        self._media_streams = left or _NO_MEDIA
 
     def _handle_command(self, message: Message) -> None:
         raise NotImplementedError
@@ -291,7 +304,7 @@ class Session:
 
     def _report_media(self, message: Message, _now: float) -> None:
         """The receiver of streams that have no other: media becomes its own event."""
-        self._events.append(message)
+        self._tell(message)
 
     def _handle_ignored(self, message: Message) -> None:
         """A message of a type that means nothing here, or an empty one."""
@@ -312,16 +325,25 @@ class Session:
 
     def _charge(self, cost: int) -> None:
         """Take ``cost`` from what the peer's commands may cost in a second."""
-        if self._command_budget.take(cost, self._now) > 0:
+        rate = self.limits.command_rate
+        self._commands_paid_at = rate.spend(self._commands_paid_at, cost, self._now)
+        if rate.debt(self._commands_paid_at, self._now):
             limit = self.limits.max_command_cost
             raise ProtocolError("command_rate", f"commands that cost more than {limit} to decode in a second")
 
     def _tolerate(self, quirk: Quirk) -> None:
+        if self._tolerated is None:
+            self._tolerated = {}
         self._tolerated[quirk] = self._tolerated.get(quirk, 0) + 1
+
+    def _put_by(self) -> Backlog:
+        if self._backlog is None:
+            self._backlog = Backlog()
+        return self._backlog
 
     def _wait_for(self, message: Message, seconds: float) -> None:
         """Process ``message``, and what follows it, when ``resume`` is called; not before ``seconds``."""
-        self._held.append(message)
+        self._put_by().messages.append(message)
         self._slow_down(seconds)
         self._put_off = True
 
@@ -366,20 +388,18 @@ class Session:
         """Feed the handshake; return the bytes that follow it."""
         reply = handshake.receive_data(data)
         if reply:
-            self._output.append(reply)
+            self._queue(reply)
         if not handshake.done:
             return b""
         self._handshake = None
-        self._events.append(HandshakeCompleted(handshake.digest))
+        self._tell(HandshakeCompleted(handshake.digest))
         return handshake.leftover()
 
     def _take(self, messages: list[Message]) -> None:
         """Process what one read has completed, or as much of it as is taken in one turn."""
         count = len(messages)
         self.messages_received += count
-        delay = self._message_budget.take(count, self._now)
-        if delay > 0:
-            self._slow_down(delay)
+        self._charge_messages(count)
         if count < self._turn:
             self._process(messages)
         else:
@@ -390,7 +410,7 @@ class Session:
         self._process(messages[: self._turn])
         if self.closing:
             return
-        self._held += messages[self._turn :]
+        self._put_by().messages += messages[self._turn :]
         if not self.awaiting_answer:
             self._put_off = True
             self._slow_down(0.0)
@@ -408,26 +428,29 @@ class Session:
 
     def _go_on(self) -> None:
         """Process what was put off, then what was received meanwhile."""
-        held, self._held = self._held, []
+        data = b""
         try:
-            if len(held) < self._turn:
-                self._process(held)
-            else:
-                self._take_turn(held)
-            if not (self.awaiting_answer or self._put_off or self.closing):
-                data = b"".join(self._unread)
-                self._unread.clear()
-                if data or self._reader.more:
-                    self._read_on(data)
+            backlog = self._backlog
+            if backlog is not None:
+                messages, backlog.messages = backlog.messages, []
+                if len(messages) < self._turn:
+                    self._process(messages)
+                else:
+                    self._take_turn(messages)
+                if self.awaiting_answer or self._put_off or self.closing:
+                    return
+                self._backlog = None
+                data = b"".join(backlog.data)
+            if data or self._reader.more:
+                self._read_on(data)
         except ProtocolError as error:
             self.fail(error)
 
     def _process(self, messages: list[Message]) -> None:
         """THE hot loop of a connection: media of an open stream goes straight to whoever takes it."""
-        media_streams = self._media_streams
         now = self._now
         for index, message in enumerate(messages):
-            receive = media_streams.get(message.stream_id)
+            receive = self._media_streams.get(message.stream_id)
             if receive is not None and message.type in _MEDIA:
                 receive(message, now)
                 continue
@@ -435,7 +458,8 @@ class Session:
                 return
             self._dispatch(message)
             if self.awaiting_answer or self._put_off:
-                self._held += messages[index + 1 :]
+                if rest := messages[index + 1 :]:
+                    self._put_by().messages += rest
                 return
 
     def _dispatch(self, message: Message) -> None:
@@ -476,10 +500,19 @@ class Session:
             event = control.parse_user_control(message.payload)
             if not isinstance(event, control.PingRequest):
                 self._handle_user_control(event)
-            elif self._ping_budget.allow(self._now):
+            elif self._may_ping():
                 self._send_control(control.user_control(control.PingResponse(event.timestamp)))
         elif type_ == MessageType.WINDOW_ACK_SIZE or type_ == MessageType.SET_PEER_BANDWIDTH:
             self._handle_window(type_, control.parse_u32(message.payload))
+
+    def _may_ping(self) -> bool:
+        """Whether one Ping Request more is answered."""
+        rate = self.limits.ping_rate
+        paid_at = rate.spend(self._pings_paid_at, 1, self._now)
+        if rate.debt(paid_at, self._now):
+            return False
+        self._pings_paid_at = paid_at
+        return True
 
     def _handle_window(self, message_type: int, window: int) -> None:
         """A window of 0 bytes asks for nothing that could be meant; small ones are raised to the limit."""
@@ -492,7 +525,9 @@ class Session:
             self._send_window_ack_size(window)
 
     def _charge_messages(self, count: int) -> None:
-        delay = self._message_budget.take(count, self._now)
+        rate = self.limits.message_rate
+        self._messages_paid_at = rate.spend(self._messages_paid_at, count, self._now)
+        delay = rate.debt(self._messages_paid_at, self._now)
         if delay > 0:
             self._slow_down(delay)
 
@@ -502,7 +537,9 @@ class Session:
 
     def _count_control(self) -> None:
         """Charge one message that makes us work out of proportion to its size."""
-        if not self._control_budget.allow(self._now):
+        rate = self.limits.control_rate
+        self._controls_paid_at = rate.spend(self._controls_paid_at, 1, self._now)
+        if rate.debt(self._controls_paid_at, self._now):
             limit = self.limits.max_control_messages
             raise ProtocolError("control_rate", f"more than {limit} control messages a second")
 

@@ -71,7 +71,7 @@ class StreamSession(Session):
             return
         self._asked(stream_id, Use.PUBLISH_ASKED).begin_publish(self)
         self._reader.expect_media(True)
-        self._media_streams[stream_id] = receive or self._report_media
+        self._open_media(stream_id, receive or self._report_media)
         self._phase = Phase.SERVING
         self._accept(now)
 
@@ -89,9 +89,9 @@ class StreamSession(Session):
         stream = self._asked(stream_id, Use.PLAY_ASKED)
         stream.begin_play(self)
         if not stream.receive_audio:
-            self._events.append(ReceiveAudio(stream_id, False))
+            self._tell(ReceiveAudio(stream_id, False))
         if not stream.receive_video:
-            self._events.append(ReceiveVideo(stream_id, False))
+            self._tell(ReceiveVideo(stream_id, False))
         self._phase = Phase.SERVING
         self._accept(now)
 
@@ -189,7 +189,7 @@ class StreamSession(Session):
         mode = text_of(command.args, 1)
         stream.use = Use.PUBLISH_ASKED
         mode = mode if mode in _PUBLISH_MODES else _PUBLISH_MODES[0]
-        self._events.append(PublishRequested(stream.id, stream.name, query, mode))
+        self._tell(PublishRequested(stream.id, stream.name, query, mode))
         self._hold()
 
     def _on_play(self, command: Command, stream_id: int) -> None:
@@ -227,7 +227,7 @@ class StreamSession(Session):
         if seconds <= -1000:
             seconds /= 1000  # quirk(ffmpeg, librtmp): -2000 and -1000 where the specification says -2 and -1.
         length = max(_number(duration, -1), -1)
-        self._events.append(PlayRequested(stream.id, stream.name, query, seconds, length, reset))
+        self._tell(PlayRequested(stream.id, stream.name, query, seconds, length, reset))
         self._hold()
 
     def _on_pause(self, command: Command, stream_id: int) -> None:
@@ -237,13 +237,13 @@ class StreamSession(Session):
                 stream.pause(self)
             else:
                 stream.unpause(self)
-            self._events.append(PauseRequested(stream.id, paused))
+            self._tell(PauseRequested(stream.id, paused))
 
     def _on_seek(self, command: Command, stream_id: int) -> None:
         if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
             stream.resume(self)
             position = _number(command.args[0] if command.args else None, 0)
-            self._events.append(SeekRequested(stream.id, int(position)))
+            self._tell(SeekRequested(stream.id, int(position)))
 
     def _on_receive_audio(self, command: Command, stream_id: int) -> None:
         if (stream := self._streams.find(stream_id)) is not None:
@@ -259,7 +259,7 @@ class StreamSession(Session):
         if stream.use is Use.PLAYING:
             if event.enabled:
                 stream.resume(self)
-            self._events.append(event)
+            self._tell(event)
 
     # Inside
 
@@ -272,10 +272,10 @@ class StreamSession(Session):
     def _end(self, stream: MessageStream) -> None:
         """Report the end of whatever a message stream does; it is idle afterwards."""
         if stream.use is Use.PUBLISHING:
-            self._media_streams.pop(stream.id, None)
-            self._events.append(PublishEnded(stream.id))
+            self._end_media(stream.id)
+            self._tell(PublishEnded(stream.id))
         elif stream.use is Use.PLAYING:
-            self._events.append(PlayEnded(stream.id))
+            self._tell(PlayEnded(stream.id))
         else:
             return  # What has ended already puts no deadline off.
         stream.use = Use.IDLE
