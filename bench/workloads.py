@@ -171,6 +171,16 @@ class _NullSink:
         raise AssertionError(f"closed: {reason}")
 
 
+class _EmptyTransport:
+    """One that is never full."""
+
+    def backlog(self) -> int:
+        return 0
+
+    def abort(self, reason: CloseReason) -> None:
+        raise AssertionError(f"aborted: {reason}")
+
+
 class _NullPublisher:
     def close(self, reason: CloseReason) -> None:
         raise AssertionError(f"closed: {reason}")
@@ -184,7 +194,7 @@ def _publication() -> tuple[Registry, Flusher, Publication]:
 
 def _outlet(registry: Registry) -> Outlet:
     """A transport that is never full."""
-    return Outlet(registry.outlets, lambda: 0, lambda _: None)
+    return Outlet(registry.outlets, _EmptyTransport())
 
 
 def _attach(registry: Registry, outlet: Outlet) -> Subscription:

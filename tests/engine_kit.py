@@ -112,7 +112,7 @@ class FakeSink:
     def connect(self, outlets: Outlets, clock: Callable[[], float]) -> Outlet:
         """Its transport, made when first asked for."""
         if self.outlet is None:
-            self.outlet = Outlet(outlets, lambda: self.unsent, self.abort)
+            self.outlet = Outlet(outlets, self)
             self.clock = clock
         return self.outlet
 
@@ -125,6 +125,9 @@ class FakeSink:
         """It has drained."""
         assert self.outlet is not None
         self.outlet.resume_writing(self.clock())
+
+    def backlog(self) -> int:
+        return self.unsent
 
     def abort(self, reason: CloseReason) -> None:
         self.calls.append(f"abort:{reason}")

@@ -98,8 +98,14 @@ class CheckingSink:
         self.write(b"".join(images))
 
     def connect(self, house: House) -> Outlet:
-        self.outlet = Outlet(house.registry.outlets, lambda: self.unsent, self.close)
+        self.outlet = Outlet(house.registry.outlets, self)
         return self.outlet
+
+    def backlog(self) -> int:
+        return self.unsent
+
+    def abort(self, reason: CloseReason) -> None:
+        self.close(reason)
 
     def close(self, reason: CloseReason) -> None:
         self.closed = True

@@ -27,7 +27,10 @@ class Transport:
         self.high_water = high_water
         self.unsent = 0
         self.aborted: list[CloseReason] = []
-        self.outlet = Outlet(house.registry.outlets, lambda: self.unsent, self.abort, private=private)
+        self.outlet = Outlet(house.registry.outlets, self, private=private)
+
+    def backlog(self) -> int:
+        return self.unsent
 
     def abort(self, reason: CloseReason) -> None:
         self.aborted.append(reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from typing import Final, Protocol
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.congestion import Congestion
@@ -11,6 +11,32 @@ from rtmpd.engine.sink import CloseReason, SlowPlayerPolicy
 from rtmpd.engine.stats import ServerStats
 
 _logger = logging.getLogger(__name__)
+
+
+_DEFAULT_POLICY: Final = SlowPlayerPolicy()
+
+
+class Transport(Protocol):
+    """What an outlet is the account of."""
+
+    def backlog(self) -> int:
+        """Bytes that it has accepted and not sent."""
+
+    def abort(self, reason: CloseReason) -> None:
+        """End it at once."""
+
+
+class _Lost:
+    """The transport of an outlet that is closed."""
+
+    def backlog(self) -> int:
+        return 0
+
+    def abort(self, reason: CloseReason) -> None:
+        """It needs no end."""
+
+
+_LOST: Final = _Lost()
 
 
 class Feed:
@@ -120,39 +146,29 @@ class Backlog:
 class Outlet:
     """One transport, however many plays it has: what it has not sent, and since when it is behind.
 
-    ``backlog()`` are the bytes that it has accepted and not sent, ``abort(reason)`` ends it at once. With
-    ``private`` it holds bytes of its own, as TLS does, and no references to what others are sent.
+    With ``private`` it holds bytes of its own, as TLS does, and no references to what others are sent.
     Whoever owns the transport calls ``pause_writing``, ``resume_writing`` and, when it is lost, ``close``.
     """
 
     __slots__ = (
-        "_abort",
-        "_backlog",
         "_feeds",
         "_outlets",
         "_policy",
         "_private",
         "_private_bytes",
+        "_transport",
         "backlog",
         "burst_bytes",
         "congestion",
         "unsent_bytes",
     )
 
-    def __init__(
-        self,
-        outlets: Outlets,
-        backlog: Callable[[], int],
-        abort: Callable[[CloseReason], None],
-        *,
-        private: bool = False,
-    ) -> None:
+    def __init__(self, outlets: Outlets, transport: Transport, *, private: bool = False) -> None:
         self._outlets = outlets
-        self._backlog = backlog
-        self._abort = abort
+        self._transport = transport
         self._private = private
-        self._feeds: dict[Feed, None] = {}
-        self._policy = SlowPlayerPolicy()
+        self._feeds: tuple[Feed, ...] = ()
+        self._policy = _DEFAULT_POLICY
         self.backlog: Backlog | None = None
         """What it has a share of while congested: its only feed's, or one of its own."""
         self._private_bytes = 0
@@ -166,19 +182,19 @@ class Outlet:
 
     def attach(self, feed: Feed, policy: SlowPlayerPolicy) -> None:
         """One more writes to it. The bounds are those of whoever came last."""
-        self._feeds[feed] = None
+        self._feeds = (*self._feeds, feed)
         self._policy = policy
         if self.congestion is not None:
             self.congestion.policy = policy
 
     def detach(self, feed: Feed) -> None:
         """It writes no more; what it has written may still be unsent."""
-        self._feeds.pop(feed, None)
+        self._feeds = tuple([each for each in self._feeds if each is not feed])
 
     def pause_writing(self, now: float) -> None:
         """Flow control: the transport passed its high-water mark; the slow-player policy applies."""
         if self.congestion is None:
-            size = self._backlog()
+            size = self._transport.backlog()
             begun = [feed for feed in self._feeds if feed.begun]
             shared = len(begun) == 1 and not self._private
             self.backlog = begun[0].backlog if shared else Backlog(self._outlets.budget)
@@ -197,8 +213,7 @@ class Outlet:
         """The transport is lost; refer to its owner no more."""
         if self.congestion is not None:
             self._uncongest()
-        self._backlog = _nothing
-        self._abort = _nobody
+        self._transport = _LOST
 
     def wrote(self, now: float, size: int, private: int) -> None:
         """A feed handed over ``size`` bytes more, ``private`` of them to nobody else."""
@@ -209,7 +224,7 @@ class Outlet:
         """Look again how far behind it is. The budget may close feeds meanwhile, any of them."""
         congestion = self.congestion
         if congestion is not None:
-            size = self._backlog()
+            size = self._transport.backlog()
             congestion.measure(now, size)
             self._charge(size, min(congestion.private_bytes, size))
 
@@ -220,11 +235,11 @@ class Outlet:
 
     def close_all(self, reason: CloseReason) -> None:
         """End every feed, and the transport with what it holds."""
-        feeds = list(self._feeds)
+        feeds = self._feeds
         for feed in feeds:
             feed.close(reason)
         if not feeds:
-            self._abort(reason)
+            self._transport.abort(reason)
         if self.congestion is not None:
             self._uncongest()
 
@@ -248,14 +263,5 @@ class Outlet:
             self.backlog = None
 
     def _tell(self, now: float) -> None:
-        for feed in list(self._feeds):
+        for feed in self._feeds:
             feed.flow_changed(now)
-
-
-def _nothing() -> int:
-    """The backlog of a lost transport."""
-    return 0
-
-
-def _nobody(reason: CloseReason) -> None:
-    """A lost transport needs no end."""

@@ -129,12 +129,8 @@ class Connection(asyncio.Protocol):
             shared_cost=self._gate.shared_cost(self),
         )
         self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
-        self.outlet = Outlet(
-            context.registry.outlets,
-            self.transport.get_write_buffer_size,
-            self.abort,
-            private=transport.get_extra_info("sslcontext") is not None,
-        )
+        encrypted = transport.get_extra_info("sslcontext") is not None
+        self.outlet = Outlet(context.registry.outlets, self, private=encrypted)
         self.reader = SocketReader(self, self.transport, context.sweeper)
         self._plan_look(now)
 
@@ -269,6 +265,9 @@ class Connection(asyncio.Protocol):
             self.end(self._end_reason, self._end_detail)
         elif self.outlet.congestion is not None or not (session.quiet and self.reader.reading):
             self._steer_reading()
+
+    def backlog(self) -> int:
+        return self.transport.get_write_buffer_size()
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
         if not self.over:

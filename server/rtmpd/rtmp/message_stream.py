@@ -135,14 +135,16 @@ class MessageStream:
 class MessageStreams:
     """The message streams of one connection, by id: at most ``limit``, the first of them 1."""
 
+    __slots__ = ("_limit", "_streams", "for_zero")
+
     def __init__(self, limit: int) -> None:
         self.for_zero = 0
         """The stream that message stream id 0 stands for; 0 while it stands for none."""
         self._limit = limit
-        self._streams: dict[int, MessageStream] = {}
+        self._streams: tuple[MessageStream, ...] = ()
 
     def __iter__(self) -> Iterator[MessageStream]:
-        return iter(self._streams.values())
+        return iter(self._streams)
 
     def create(self) -> MessageStream:
         """A new idle stream with the lowest free id. Raises ProtocolError at the limit."""
@@ -150,16 +152,16 @@ class MessageStreams:
             text = f"more than {self._limit} message streams"
             raise ProtocolError("too_many_streams", text, code=StatusCode.CALL_FAILED)
         # Not from 0: GStreamer refuses that, and takes the end of stream 1 for the end of its own.
-        return self._add(next(i for i in range(1, self._limit + 1) if i not in self._streams))
+        return self._add(next(i for i in range(1, self._limit + 1) if self._get(i) is None))
 
     def delete(self, stream: MessageStream) -> None:
-        del self._streams[stream.id]
+        self._streams = tuple([each for each in self._streams if each is not stream])
         if self.for_zero == stream.id:
             self.for_zero = 0
 
     def find(self, stream_id: int, use: Use | None = None) -> MessageStream | None:
         """The stream that ``stream_id`` means, if there is one and it is in ``use``."""
-        stream = self._streams.get(stream_id or self.for_zero)
+        stream = self._get(stream_id or self.for_zero)
         return stream if stream is not None and use in (None, stream.use) else None
 
     def for_request(self, stream_id: int) -> MessageStream:
@@ -182,5 +184,12 @@ class MessageStreams:
         return stream
 
     def _add(self, stream_id: int) -> MessageStream:
-        stream = self._streams[stream_id] = MessageStream(stream_id)
+        stream = MessageStream(stream_id)
+        self._streams = (*self._streams, stream)
         return stream
+
+    def _get(self, stream_id: int) -> MessageStream | None:
+        for stream in self._streams:
+            if stream.id == stream_id:
+                return stream
+        return None

@@ -40,12 +40,11 @@ class PushSink:
         self.wire_format = PublishWire(self._link.session.settings.chunk_size, stream.id, tracks)
         self.write = transport.write
         self.write_all = transport.writelines
-        self.backlog = transport.get_write_buffer_size
         self.over: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
         """Why there is nothing more to send."""
         self._subscription: Subscription | None = None
         encrypted = transport.get_extra_info("sslcontext") is not None
-        self._outlet = Outlet(registry.outlets, self.backlog, self.close, private=encrypted)
+        self._outlet = Outlet(registry.outlets, self, private=encrypted)
 
     @property
     def bytes_sent(self) -> int:
@@ -79,6 +78,14 @@ class PushSink:
         self.detach()
         if not self.over.done():
             self.over.set_result(reason)
+
+    # The outlet's transport
+
+    def backlog(self) -> int:
+        return self._link.transport.get_write_buffer_size()
+
+    def abort(self, reason: CloseReason) -> None:
+        self.close(reason)
 
     # The link's writer
 
