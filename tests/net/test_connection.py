@@ -481,7 +481,7 @@ async def test_a_request_behind_the_media_that_made_the_engine_close_us_is_not_b
         doorman.grant()
         await client.until("1: onStatus 0 status NetStream.Publish.Start")
         (connection,) = house.server._connections
-        publisher = connection.requests.publishers[1]
+        (publisher,) = connection.requests.publishers
         connection.session._media_streams = {1: lambda message, now: publisher.close(CloseReason.KICKED)}
         client.writer.write(client.encode(Message(8, 0, 1, AAC_HEADER), command("publish", 5, "other", on=2)))
         await client.rest()

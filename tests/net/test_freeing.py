@@ -93,7 +93,7 @@ async def is_freed(house: House, client: Client, before: set[Connection], end: E
     parts = []
     if connection is not None:
         parts = [weakref.ref(connection)]
-        for part in (*connection.requests.players.values(), *connection.requests.publishers.values()):
+        for part in (*connection.requests.players, *connection.requests.publishers):
             parts.append(weakref.ref(part))
         end(client, connection)
     del connection
@@ -139,11 +139,11 @@ async def test_a_play_that_ended_is_freed_while_its_connection_goes_on() -> None
     async with serve() as house:
         client = await (await house.client()).play("one")
         (connection,) = house.server._connections
-        player = weakref.ref(connection.requests.players[1])
+        player = weakref.ref(connection.requests.players[0])
         client.call("deleteStream", 0, 1)
         await eventually(lambda: player() is None)
         client.say(command("createStream", 3), command("publish", 4, "two", on=1))
         await client.until("1: onStatus 0 status NetStream.Publish.Start")
-        publisher = weakref.ref(connection.requests.publishers[1])
+        publisher = weakref.ref(connection.requests.publishers[0])
         client.call("FCUnpublish", 6, "two")
         await eventually(lambda: publisher() is None)

@@ -440,7 +440,7 @@ def connection_of(house: House, name: str = "cam0") -> Connection:
     (found,) = [
         connection
         for connection in house.server._connections
-        for publisher in connection.requests.publishers.values()
+        for publisher in connection.requests.publishers
         if publisher._publication.stream.key.name == name
     ]
     return found

@@ -8,7 +8,7 @@ Payloads are those that ``media.tags`` flags ``MULTITRACK``; whether one is well
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 from urllib.parse import parse_qsl
 
 from rtmpd.media.tags import (
@@ -43,18 +43,17 @@ class TrackChoice:
     audio: int = DEFAULT_TRACK
 
     @classmethod
-    def parse(cls, query: str, *, multitrack: bool = False) -> Self:
+    def parse(cls, query: str, *, multitrack: bool = False) -> TrackChoice:
         """Of a stream name's query: ``track=2``, ``track=all``, ``audio=1``; the rest is not ours to read.
 
         ``multitrack`` says that the peer has announced to understand all tracks, which it then gets unless
         it names one. A value that is no track id counts as none.
         """
-        fallback = ALL_TRACKS if multitrack else DEFAULT_TRACK
         named = dict(parse_qsl(query))
         video = _track_named(named.get("track"))
         audio = _track_named(named.get("audio"))
         if video is None and audio is None:
-            return cls(fallback, fallback)
+            return ALL if multitrack else DEFAULT
         if audio is None:
             audio = ALL_TRACKS if video == ALL_TRACKS else DEFAULT_TRACK
         return cls(DEFAULT_TRACK if video is None else video, audio)

@@ -95,6 +95,8 @@ def peer_ip(name: object) -> str:
     if not isinstance(name, tuple) or not name:
         return "unknown"
     host = str(name[0]).partition("%")[0]
+    if ":" not in host:
+        return host
     with contextlib.suppress(ValueError):
         mapped = getattr(ipaddress.ip_address(host), "ipv4_mapped", None)
         return str(mapped or host)
@@ -103,11 +105,9 @@ def peer_ip(name: object) -> str:
 
 def network_of(address: str) -> str:
     """What counts as one client for limits: an IPv4 address, or the /64 that one IPv6 subscriber has."""
-    with contextlib.suppress(ValueError):
-        ip = ipaddress.ip_address(address)
-        if ip.version == 6:
-            return str(ipaddress.ip_network((ip, 64), strict=False))
-    return address
+    if ":" not in address:
+        return address
+    return str(ipaddress.ip_network((address, 64), strict=False))
 
 
 def site_of(network: str) -> str:

@@ -13,9 +13,9 @@ from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
+from rtmpd.net import connection_log as log
 from rtmpd.net.access import Action
 from rtmpd.net.addresses import network_of, peer_ip
-from rtmpd.net.connection_log import ConnectionLog
 from rtmpd.net.peer import ServerContext
 from rtmpd.net.reading import SocketReader
 from rtmpd.net.requests import Requests
@@ -72,10 +72,36 @@ class Gate(Protocol):
 class Connection(asyncio.Protocol):
     """Moves bytes between a transport and a ``ServerSession``, and acts on the session's events."""
 
+    __slots__ = (
+        "__weakref__",
+        "_bytes_out",
+        "_end_detail",
+        "_end_reason",
+        "_entered",
+        "_gate",
+        "_goodbye",
+        "_messages_in",
+        "_since",
+        "_socket",
+        "address",
+        "context",
+        "look_at",
+        "network",
+        "number",
+        "outlet",
+        "over",
+        "partial_bytes",
+        "plays_paid_at",
+        "reader",
+        "requests",
+        "session",
+        "state",
+        "transport",
+    )
     transport: asyncio.Transport
     session: ServerSession
+    outlet: Outlet
     reader: SocketReader
-    log: ConnectionLog
     _socket: socket.socket
 
     def __init__(self, context: ServerContext, gate: Gate) -> None:
@@ -86,8 +112,8 @@ class Connection(asyncio.Protocol):
         self.address = self.network = "unknown"
         self._end_reason = CloseReason.CONNECTION_LOST
         self._end_detail = ""
-        self.plays: TokenBucket | None = None
-        """How often it may ask to play; for the gate, from the first time on."""
+        self.plays_paid_at = -math.inf
+        """When what it has spent of the rate of plays is saved up again; for the gate."""
         self._gate = gate
         self.requests = Requests()
         self.look_at = math.inf
@@ -110,11 +136,10 @@ class Connection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.address = peer_ip(transport.get_extra_info("peername"))
         self.network = network_of(self.address)
-        self.log = ConnectionLog(self.address, self.number)
         self._socket = transport.get_extra_info("socket")
         refusal = self._gate.enter(self)
         if refusal is not None:
-            self.log.turned_away(refusal)
+            log.turned_away(self, refusal)
             self.over = True
             self.transport.abort()
             return
@@ -180,13 +205,13 @@ class Connection(asyncio.Protocol):
             duration = self.context.clock() - self._since
             reason = self._end_detail or self._end_reason
             bytes_out = self._bytes_out + self.requests.bytes_out
-            self.log.closed(duration, self.session.bytes_received, bytes_out, reason)
+            log.closed(self, duration, self.session.bytes_received, bytes_out, reason)
 
     # For the reader
 
     @property
     def watched(self) -> bool:
-        return any(publisher.watched for publisher in self.requests.publishers.values())
+        return any(publisher.watched for publisher in self.requests.publishers)
 
     def resume(self) -> None:
         if not self.over:
@@ -195,7 +220,7 @@ class Connection(asyncio.Protocol):
             self._charge_partials()
 
     def reading_failed(self, error: Exception) -> None:
-        self.log.reading_failed(error)
+        log.reading_failed(self, error)
         self._end_reason = CloseReason.INTERNAL_ERROR
         self.transport.abort()
 
@@ -226,6 +251,10 @@ class Connection(asyncio.Protocol):
             self._plan_look(now)
 
     # For the requests, the publishes and the plays
+
+    @property
+    def introduced(self) -> bool:
+        return self.requests.begun
 
     @property
     def connect_params(self) -> ConnectParams:
@@ -320,7 +349,7 @@ class Connection(asyncio.Protocol):
         stats = self.context.stats
         table = stats.handshake_failures if isinstance(error, HandshakeError) else stats.sessions_failed
         count(table, error.reason)
-        self.log.failed(error)
+        log.failed(self, error)
 
     # Inside
 

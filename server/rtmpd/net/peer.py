@@ -69,7 +69,19 @@ class Peer(Protocol):
         ...
 
     @property
-    def connect_params(self) -> ConnectParams: ...
+    def introduced(self) -> bool:
+        """It has asked to connect, whatever the answer was."""
+        ...
+
+    @property
+    def connect_params(self) -> ConnectParams:
+        """What it has asked for then; nothing before."""
+        ...
+
+    @property
+    def network(self) -> str:
+        """Whom to charge with what it costs: the client's address, or the network of that."""
+        ...
 
     def flush(self) -> None:
         """Write what the session has to say."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+from collections.abc import Sequence
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.sink import CloseReason
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.net.access import Action
-from rtmpd.net.addresses import network_of
 from rtmpd.net.authorization import authorize
 from rtmpd.net.peer import Peer
 from rtmpd.net.publishing import codecs
@@ -38,19 +38,31 @@ async def ask_to_play(peer: Peer, event: PlayRequested) -> Player:
 class Player:
     """An RTMP player as a sink of the engine.
 
-    ``write`` and ``write_all`` are the transport's own methods: the engine calls them for every batch.
+    ``write`` is the transport's own method: the engine calls it for every batch.
     """
+
+    __slots__ = (
+        "__weakref__",
+        "_key",
+        "_peer",
+        "_since",
+        "_subscription",
+        "_tracks",
+        "_wait_timer",
+        "bytes_out",
+        "stream_id",
+        "write",
+    )
 
     def __init__(
         self, peer: Peer, stream_id: int, key: StreamKey, tracks: TrackChoice, requested_at: float
     ) -> None:
         context = peer.context
-        self.wire_format = RtmpWire(context.settings.chunk_size, stream_id, tracks)
+        self._tracks = tracks
         self.write = peer.transport.write
-        self.write_all = peer.transport.writelines
         self._peer = peer
         self._key = key
-        self._stream_id = stream_id
+        self.stream_id = stream_id
         self._since = requested_at
         self.bytes_out = 0
         """Bytes of media written, once released."""
@@ -59,7 +71,7 @@ class Player:
             context.play_options,
             requested_at=requested_at,
             via=via_of(peer.connect_params.connect_object),
-            network=network_of(peer.address),
+            network=peer.network,
         )
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
@@ -74,14 +86,21 @@ class Player:
 
     # The engine's sink
 
+    @property
+    def wire_format(self) -> RtmpWire:
+        return RtmpWire(self._peer.context.settings.chunk_size, self.stream_id, self._tracks)
+
+    def write_all(self, images: Sequence[bytes]) -> None:
+        self._peer.transport.writelines(images)
+
     def stream_started(self) -> None:
         self._stop_waiting()
-        self._peer.session.notify_published(self._stream_id)
+        self._peer.session.notify_published(self.stream_id)
         self._peer.flush()
 
     def stream_ended(self) -> None:
         self._start_waiting()
-        self._peer.session.notify_unpublished(self._stream_id)
+        self._peer.session.notify_unpublished(self.stream_id)
         self._peer.flush()  # May release us, when memory is short.
 
     def close(self, reason: CloseReason) -> None:
@@ -92,7 +111,7 @@ class Player:
         code, text = StatusCode.PLAY_FAILED, f"The server ended this play: {reason}."
         if reason is CloseReason.NOT_FOUND:
             code, text = StatusCode.PLAY_STREAM_NOT_FOUND, f"No server that was asked has {self._key.name}."
-        self._peer.session.end_play(self._stream_id, code, text)
+        self._peer.session.end_play(self.stream_id, code, text)
         self._peer.end(reason)
 
     # The connection
@@ -139,7 +158,7 @@ class Player:
 
     def _give_up(self, timeout: float) -> None:
         text = f"Nobody published {self._key.name} within {timeout:g} s."
-        self._peer.session.end_play(self._stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, text)
+        self._peer.session.end_play(self.stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, text)
         self._peer.end(CloseReason.IDLE, "no_publisher")
 
     def _fields(self) -> dict[str, object]:

@@ -9,7 +9,6 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import StreamStats
 from rtmpd.exceptions import DeadlineExceeded
 from rtmpd.net.access import Action
-from rtmpd.net.addresses import network_of
 from rtmpd.net.authorization import authorize
 from rtmpd.net.peer import Peer
 from rtmpd.rtmp.constants import StatusCode
@@ -32,16 +31,17 @@ class Publisher:
     through it.
     """
 
+    __slots__ = ("__weakref__", "_peer", "_publication", "_since", "receive", "stream_id")
+
     def __init__(self, peer: Peer, stream_id: int, key: StreamKey) -> None:
         """Claim ``key``; raises ``Refused`` when it may not be had."""
         context = peer.context
         self._peer = peer
-        self._stream_id = stream_id
+        self.stream_id = stream_id
         self._since = context.clock()
         via = via_of(peer.connect_params.connect_object)
         check_publish(via, context.instance_id)
-        network = network_of(peer.address)
-        self._publication = context.registry.claim(key, self, self._since, via, network)
+        self._publication = context.registry.claim(key, self, self._since, via, peer.network)
         self.receive = self._publication.receive
         logger.info("publish started", extra={"fields": self._fields()})
 
@@ -56,7 +56,7 @@ class Publisher:
             self._fail_silent()
             return
         text = f"The server ended this stream: {reason}."
-        self._peer.session.end_publish(self._stream_id, StatusCode.PUBLISH_FAILED, text)
+        self._peer.session.end_publish(self.stream_id, StatusCode.PUBLISH_FAILED, text)
         self._peer.end(reason)
 
     def release(self, reason: CloseReason, detail: str = "") -> None:

@@ -10,8 +10,8 @@ from typing import Final, Protocol
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
+from rtmpd.net import connection_log as log
 from rtmpd.net.access import Action, check_app
-from rtmpd.net.connection_log import ConnectionLog
 from rtmpd.net.peer import Peer
 from rtmpd.net.playing import Player, ask_to_play
 from rtmpd.net.publishing import Publisher, ask_to_publish
@@ -34,6 +34,7 @@ from rtmpd.rtmp.via import check_connect, introduction, via_of
 
 _BEYOND_POLICY: Final = 20.0
 """Seconds that the kernel waits for a player longer than the slow-player policy, whose decision it is."""
+_NO_PARAMS: Final = ConnectParams()
 
 
 class Client(Peer, Protocol):
@@ -44,8 +45,6 @@ class Client(Peer, Protocol):
         """Nothing is processed and nothing is said any more."""
         ...
 
-    @property
-    def log(self) -> ConnectionLog: ...
     @property
     def reader(self) -> SocketReader: ...
 
@@ -67,39 +66,42 @@ class Client(Peer, Protocol):
 
 
 class Requests:
-    """Answers one client, and keeps what it publishes and plays by message stream.
+    """Answers one client, and keeps what it publishes and plays: at most one on a message stream.
 
     Publishes and plays are answered by tasks of their own, one at a time, as the session reports them.
     """
 
     __slots__ = ("_answering", "bytes_out", "connect_params", "players", "publishers")
 
-    connect_params: ConnectParams
-    """Of the connect; there is none before."""
-
     def __init__(self) -> None:
         self._answering: asyncio.Task[None] | None = None
-        self.publishers: dict[int, Publisher] = {}
-        self.players: dict[int, Player] = {}
+        self.connect_params = _NO_PARAMS
+        """Of the connect."""
+        self.publishers: tuple[Publisher, ...] = ()
+        self.players: tuple[Player, ...] = ()
         self.bytes_out = 0
         """Bytes of media written to plays that are over."""
+
+    @property
+    def begun(self) -> bool:
+        """The client has asked to connect."""
+        return self.connect_params is not _NO_PARAMS
 
     def connect(self, client: Client, event: ConnectRequested) -> None:
         """Accept or reject the connect."""
         context = client.context
         params = self.connect_params = event.params
-        client.log.asked(params.app)
         try:
             check_app(params.app, context.limits)
             via = via_of(params.connect_object)
             check_connect(via, context.instance_id)
         except Refused as refusal:
-            client.log.connect_refused(self._key(client, ""), refusal)
+            log.connect_refused(client, self._key(client, ""), refusal)
             client.refused(refusal)
             client.session.reject_connect(refusal.code, refusal.description, context.clock())
             return
         client.session.accept_connect(context.clock(), **introduction(via, context.instance_id))
-        client.log.connected(params)
+        log.connected(client)
 
     def begin(self, client: Client, event: PublishRequested | PlayRequested) -> None:
         """Ask whoever decides, and answer when they have."""
@@ -110,36 +112,43 @@ class Requests:
 
     def adjust(self, event: PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo) -> None:
         """Have a play follow the player's controls."""
-        if (player := self.players.get(event.stream_id)) is not None:
-            player.adjust(event)
+        for player in self.players:
+            if player.stream_id == event.stream_id:
+                player.adjust(event)
 
     def end_publish(self, stream_id: int) -> None:
         """The client has ended a publish."""
-        if (publisher := self.publishers.pop(stream_id, None)) is not None:
+        ended = [each for each in self.publishers if each.stream_id == stream_id]
+        self.publishers = tuple(each for each in self.publishers if each.stream_id != stream_id)
+        for publisher in ended:
             publisher.release(CloseReason.FINISHED)
 
     def end_play(self, stream_id: int) -> None:
         """The client has ended a play."""
-        if (player := self.players.pop(stream_id, None)) is not None:
+        ended = [each for each in self.players if each.stream_id == stream_id]
+        self.players = tuple(each for each in self.players if each.stream_id != stream_id)
+        for player in ended:
             self._release_player(player, CloseReason.FINISHED)
 
     def announce_shutdown(self, session: ServerSession) -> None:
         """Have ``session`` say that the server ends what is published and played."""
-        for stream_id in self.publishers:
-            session.end_publish(stream_id, StatusCode.PUBLISH_FAILED, "The server is shutting down.")
-        for stream_id in self.players:
-            session.notify_unpublished(stream_id)
+        for publisher in self.publishers:
+            session.end_publish(
+                publisher.stream_id, StatusCode.PUBLISH_FAILED, "The server is shutting down."
+            )
+        for player in self.players:
+            session.notify_unpublished(player.stream_id)
 
     def release(self, reason: CloseReason, detail: str = "") -> None:
         """Take everything out of the engine, and answer nothing more."""
         if self._answering is not None:
             self._answering.cancel()
             self._answering = None
-        publishers, self.publishers = self.publishers, {}
-        players, self.players = self.players, {}
-        for publisher in publishers.values():
+        publishers, self.publishers = self.publishers, ()
+        players, self.players = self.players, ()
+        for publisher in publishers:
             publisher.release(reason, detail)
-        for player in players.values():
+        for player in players:
             self._release_player(player, reason, detail)
 
     # Inside
@@ -158,12 +167,12 @@ class Requests:
             client.check(Action.PUBLISH)
             publisher = await ask_to_publish(client, event)
         except Refused as refusal:
-            client.log.publish_refused(self._key(client, event.name), refusal)
+            log.publish_refused(client, self._key(client, event.name), refusal)
             client.refused(refusal)
             session.reject_publish(event.stream_id, refusal.code, refusal.description, clock())
         else:
             # Ours before anything is promised: whatever happens from here on, our end frees the name.
-            self.publishers[event.stream_id] = publisher
+            self.publishers = (*self.publishers, publisher)
             session.accept_publish(event.stream_id, clock(), publisher.receive)
             client.identified("publishing")
             # What came behind the request may have made the engine close us.
@@ -176,12 +185,12 @@ class Requests:
             client.check(Action.PLAY)
             player = await ask_to_play(client, event)
         except Refused as refusal:
-            client.log.play_refused(self._key(client, event.name), refusal)
+            log.play_refused(client, self._key(client, event.name), refusal)
             client.refused(refusal)
             session.reject_play(event.stream_id, refusal.code, refusal.description, clock())
         else:
             # Ours before anything is promised, as a publish is.
-            self.players[event.stream_id] = player
+            self.players = (*self.players, player)
             session.accept_play(event.stream_id, clock())
             if client.over:  # Memory is short, or what came behind the request was not in order.
                 return
@@ -206,5 +215,5 @@ def _end_if_broken(client: Client, task: asyncio.Task[None]) -> None:
     """Nobody may wait for an answer that never comes."""
     error = None if task.cancelled() else task.exception()
     if error is not None:
-        client.log.request_failed(error)
+        log.request_failed(client, error)
         client.end(CloseReason.INTERNAL_ERROR)

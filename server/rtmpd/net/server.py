@@ -20,7 +20,7 @@ from rtmpd.net.peer import ServerContext
 from rtmpd.net.shares import Shares
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.rates import TokenBucket
+from rtmpd.rtmp.rates import Rate, TokenBucket
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +79,9 @@ class RtmpServer:
         connects, publishes = limits.max_connects_per_minute, limits.max_publishes_per_minute
         self._connects = NetworkRates(connects, at_once=connects / 2.0)
         self._publishes = NetworkRates(publishes, at_once=publishes)
+        plays = limits.max_plays_per_minute
+        self._plays = Rate(plays / 60.0, max(plays / 6.0, 1.0)) if plays else None
+        """Of every connection."""
         self._listeners: list[asyncio.Server] = []
         self._closing = False
         self._looking: asyncio.TimerHandle | None = None
@@ -178,15 +181,14 @@ class RtmpServer:
             raise Refused(StatusCode.PUBLISH_REJECTED, text, "publish_rate")
 
     def check_play(self, connection: Connection) -> None:
-        limit = self._limits.max_plays_per_minute
-        if not limit:
+        if self._plays is None:
             return
         now = self._context.clock()
-        if connection.plays is None:
-            connection.plays = TokenBucket(limit / 60.0, max(limit / 6.0, 1.0), now)
-        if not connection.plays.allow(now):
+        paid_at = self._plays.spend(connection.plays_paid_at, 1, now)
+        if self._plays.debt(paid_at, now):
             text = "This connection has asked to play too often; wait a moment."
             raise Refused(StatusCode.PLAY_FAILED, text, "play_rate")
+        connection.plays_paid_at = paid_at
 
     def identified(self, connection: Connection, state: str) -> None:
         if connection.state == _PENDING:

@@ -75,6 +75,8 @@ def _basic_header(fmt_bits: int, csid: int) -> bytes:
 class ChunkWriter:
     """Turns messages into bytes. One per connection; keeps our own chunk size."""
 
+    __slots__ = ("chunk_size",)
+
     def __init__(self) -> None:
         self.chunk_size: int = DEFAULT_CHUNK_SIZE
         """Bytes; as the Set Chunk Size messages written so far say."""

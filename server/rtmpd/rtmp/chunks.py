@@ -116,6 +116,24 @@ class _OpenChunk:
 class ChunkReader:
     """Turns received bytes into messages. One per connection."""
 
+    __slots__ = (
+        "_declared",
+        "_error",
+        "_limits",
+        "_max_declared",
+        "_max_length",
+        "_open",
+        "_repeats_extended",
+        "_rest",
+        "_rest_began",
+        "_rest_start",
+        "_streams",
+        "buffered",
+        "chunk_size",
+        "more",
+        "partial_bytes",
+    )
+
     def __init__(self, limits: Limits) -> None:
         self.chunk_size: int = DEFAULT_CHUNK_SIZE
         """Bytes; the peer's, as its Set Chunk Size messages say."""

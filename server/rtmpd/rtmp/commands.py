@@ -47,10 +47,22 @@ class Command:
     args: tuple[AmfValue, ...] = ()
     amf3: bool = False
     """True when it came as type 17; replies go out as type 20 all the same."""
+    _connect: tuple[Limits, ConnectParams] | None = field(default=None, init=False, repr=False, compare=False)
 
     def whole(self, index: int) -> int:
         """Argument ``index`` if it is a whole number of 32 bits; 0 when it is missing or anything else."""
         return _whole(self.args[index]) if index < len(self.args) else 0
+
+    def connect_params(self, limits: Limits) -> ConnectParams:
+        """What it asks for if it is a connect, the same each time: players that say the same are one command.
+
+        Raises what ``ConnectParams.from_command`` does.
+        """
+        kept = self._connect
+        if kept is None or kept[0] is not limits:
+            kept = limits, ConnectParams.from_command(self, limits)
+            object.__setattr__(self, "_connect", kept)
+        return kept[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,6 +350,12 @@ def status_object(level: str, code: str, description: str, **extra: AmfValue) ->
     return {"level": str(level), "code": str(code), "description": description, **extra}
 
 
+@lru_cache(maxsize=128)
+def status_payload(code: str, description: str) -> bytes:
+    """The payload of an ``onStatus`` that is no error: a thousand players of a stream are told the same."""
+    return serialize_command(on_status(StatusLevel.STATUS, code, description))
+
+
 def on_status(level: str, code: str, description: str, **extra: AmfValue) -> Command:
     """``onStatus`` of a stream; send it on that stream's message stream id."""
     return Command("onStatus", 0, None, (status_object(level, code, description, **extra),))
@@ -376,6 +394,18 @@ def connect_result(transaction_id: float, object_encoding: int, **extra: AmfValu
         **extra,
     )
     return Command("_result", transaction_id, properties, (info,))
+
+
+def connect_payload(transaction_id: float, object_encoding: int, **extra: AmfValue) -> bytes:
+    """The payload of ``connect_result``; made once for all who are told nothing ``extra``."""
+    if extra:
+        return serialize_command(connect_result(transaction_id, object_encoding, **extra))
+    return _plain_connect_payload(transaction_id, object_encoding)
+
+
+@lru_cache(maxsize=16)
+def _plain_connect_payload(transaction_id: float, object_encoding: int) -> bytes:
+    return serialize_command(connect_result(transaction_id, object_encoding))
 
 
 def _decode(payload: bytes, max_depth: int, max_values: int, *, skip_format: bool) -> list[AmfValue]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from rtmpd.exceptions import ProtocolError
 from rtmpd.rtmp import commands
@@ -20,12 +20,15 @@ from rtmpd.rtmp.commands import Command
 from rtmpd.rtmp.constants import CSID_DATA, MessageType, StatusCode, StatusLevel
 from rtmpd.rtmp.messages import Message, UserControl
 
+_SAMPLE_ACCESS: Final = encode_values("|RtmpSampleAccess", True, True)
+
 
 class Outlet(Protocol):
     """The session, as far as a message stream needs it: its way out."""
 
     def send_message(self, message: Message, csid: int) -> None: ...
     def send_command(self, command: Command, stream_id: int = 0) -> None: ...
+    def send_payload(self, payload: bytes, stream_id: int = 0) -> None: ...
     def send_user_control(self, event: UserControl) -> None: ...
 
 
@@ -85,8 +88,7 @@ class MessageStream:
         out.send_user_control(control.StreamBegin(self.id))
         self._status(out, StatusCode.PLAY_RESET, f"Playing and resetting {self.name}.")
         self._status(out, StatusCode.PLAY_START, f"Started playing {self.name}.")
-        access = encode_values("|RtmpSampleAccess", True, True)
-        out.send_message(Message(int(MessageType.DATA_AMF0), 0, self.id, access), CSID_DATA)
+        out.send_message(Message(int(MessageType.DATA_AMF0), 0, self.id, _SAMPLE_ACCESS), CSID_DATA)
 
     def say_stopped(self, out: Outlet) -> None:
         """``NetStream.Play.Stop``."""
@@ -126,7 +128,7 @@ class MessageStream:
         out.send_command(commands.on_status(StatusLevel.ERROR, code, description), self.id)
 
     def _status(self, out: Outlet, code: StatusCode, description: str) -> None:
-        out.send_command(commands.on_status(StatusLevel.STATUS, code, description), self.id)
+        out.send_payload(commands.status_payload(code, description), self.id)
 
     def _say(self, out: Outlet, name: str, info: dict[str, AmfValue]) -> None:
         out.send_command(Command(name, 0, None, (info,)), self.id)

@@ -99,7 +99,7 @@ class ServerSession(StreamSession):
         self._send_control(bandwidth)
         self._send_control(control.set_chunk_size(self.settings.chunk_size))
         # Whatever its transaction id is: nobody goes on without the answer.
-        self.send_command(commands.connect_result(self._connect_id, params.object_encoding, **extra))
+        self.send_payload(commands.connect_payload(self._connect_id, params.object_encoding, **extra))
         self._phase = Phase.REQUEST
         self._accept(now)
 
@@ -205,7 +205,7 @@ class ServerSession(StreamSession):
             text = "This connection is connected already."
             self.send_command(commands.error(self._connect_id, StatusCode.CONNECT_REJECTED, text))
             raise ProtocolError("connect_twice", "a second connect on the same connection")
-        params = ConnectParams.from_command(command, self.limits)
+        params = command.connect_params(self.limits)
         named = params.connect_object.get("app")
         if params.app and not (isinstance(named, str) and named):
             self._tolerate(Quirk.APP_IN_TC_URL)

@@ -253,7 +253,11 @@ class Session:
 
     def send_command(self, command: Command, stream_id: int = 0) -> None:
         """Queue an AMF0 command (type 20) on chunk stream 3 (connection) or 5 (stream)."""
-        message = Message(int(MessageType.COMMAND_AMF0), 0, stream_id, serialize_command(command))
+        self.send_payload(serialize_command(command), stream_id)
+
+    def send_payload(self, payload: bytes, stream_id: int = 0) -> None:
+        """Queue an AMF0 command that is encoded already."""
+        message = Message(int(MessageType.COMMAND_AMF0), 0, stream_id, payload)
         self.send_message(message, CSID_COMMAND if stream_id == 0 else CSID_DATA)
 
     def send_user_control(self, event: control.UserControl) -> None:
