@@ -20,6 +20,7 @@ from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import Refused, ResourceExhausted
 from rtmpd.net.access import Action
+from rtmpd.net.connection import Connection
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.messages import Message
 
@@ -524,7 +525,12 @@ async def test_a_farewell_that_costs_the_last_memory_is_said_quietly(
         player = await (await house.client()).play()
         (connection,) = [each for each in house.server._connections if each.state == "playing"]
         # As when the farewell fills the transport and the budget.
-        monkeypatch.setattr(connection, "flush", lambda: connection.abort(CloseReason.MEMORY))
+        flush = Connection.flush
+        monkeypatch.setattr(
+            Connection,
+            "flush",
+            lambda each: each.abort(CloseReason.MEMORY) if each is connection else flush(each),
+        )
         encoder.call("FCUnpublish", 6, "cam")
         await player.closed()
         await eventually(lambda: house.open_connections == 1)
