@@ -15,11 +15,12 @@ class Rate:
     up again, at first any that has passed.
     """
 
-    __slots__ = ("_burst_seconds", "_per_second")
+    __slots__ = ("_per_second", "leeway")
 
     def __init__(self, per_second: float, burst: float) -> None:
         self._per_second: float = float(per_second)
-        self._burst_seconds: float = burst / per_second
+        self.leeway: float = burst / per_second + _ROUNDING
+        """Seconds that ``full_at`` may be away before there is a debt."""
 
     def spend(self, full_at: float, amount: float, now: float) -> float:
         """``full_at`` when ``amount`` tokens more are taken, whether they are there or not."""
@@ -27,8 +28,8 @@ class Rate:
 
     def debt(self, full_at: float, now: float) -> float:
         """The seconds until the balance is no longer negative (0: it is not)."""
-        debt = full_at - now - self._burst_seconds
-        return debt if debt > _ROUNDING else 0.0
+        debt = full_at - now - self.leeway
+        return debt + _ROUNDING if debt > 0 else 0.0
 
 
 class TokenBucket:

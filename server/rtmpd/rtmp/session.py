@@ -403,7 +403,11 @@ class Session:
         """Process what one read has completed, or as much of it as is taken in one turn."""
         count = len(messages)
         self.messages_received += count
-        self._charge_messages(count)
+        # As in _charge_messages: a call would be a fiftieth of what a message costs here.
+        rate = self.limits.message_rate
+        paid_at = self._messages_paid_at = rate.spend(self._messages_paid_at, count, self._now)
+        if paid_at - self._now > rate.leeway:
+            self._slow_down(rate.debt(paid_at, self._now))
         if count < self._turn:
             self._process(messages)
         else:
@@ -531,8 +535,7 @@ class Session:
     def _charge_messages(self, count: int) -> None:
         rate = self.limits.message_rate
         self._messages_paid_at = rate.spend(self._messages_paid_at, count, self._now)
-        delay = rate.debt(self._messages_paid_at, self._now)
-        if delay > 0:
+        if delay := rate.debt(self._messages_paid_at, self._now):
             self._slow_down(delay)
 
     def _slow_down(self, seconds: float) -> None:
