@@ -14,6 +14,7 @@ from rtmpd.rtmp.amf import AmfValue, EcmaArray, TypedObject, decode_values, enco
 from rtmpd.rtmp.commands import (
     Command,
     ConnectParams,
+    connect_payload,
     connect_result,
     error,
     on_status,
@@ -24,8 +25,9 @@ from rtmpd.rtmp.commands import (
     scan_request,
     serialize_command,
     status_object,
+    status_payload,
 )
-from rtmpd.rtmp.constants import MessageType, VideoFunction
+from rtmpd.rtmp.constants import MessageType, StatusCode, VideoFunction
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 
@@ -243,6 +245,15 @@ def test_what_is_remembered_is_no_way_around_the_limits() -> None:
 # ConnectParams
 
 
+def test_what_a_connect_asks_for_is_found_out_once_for_each_set_of_limits() -> None:
+    said = message(encode_values("connect", 1, {"app": "live"}))
+    params = parse_request(said, LIMITS).connect_params(LIMITS)
+    assert parse_request(said, LIMITS).connect_params(LIMITS) is params
+    assert params == ConnectParams.from_command(parse_command(said, LIMITS), LIMITS)
+    with pytest.raises(ProtocolError, match="app of 4 bytes"):
+        parse_request(said, LIMITS).connect_params(replace(LIMITS, max_app_bytes=1, max_name_bytes=1))
+
+
 def test_connect_of_obs() -> None:
     command = parse_command(message(OBS29), LIMITS)
     params = ConnectParams.from_command(command, LIMITS)
@@ -427,6 +438,18 @@ def test_repr_tells_no_secret() -> None:
 
 
 # Replies
+
+
+def test_what_many_are_told_is_what_each_would_be_told() -> None:
+    for _ in range(2):
+        for transaction_id, encoding in ((1, 0), (2, 0), (1, 3)):
+            alone = serialize_command(connect_result(transaction_id, encoding))
+            assert connect_payload(transaction_id, encoding) == alone
+        extra = serialize_command(connect_result(1, 0, via=["here"]))
+        assert connect_payload(1, 0, via=["here"]) == extra
+        for name in ("cam", "dock"):
+            alone = serialize_command(on_status("status", StatusCode.PLAY_START, name))
+            assert status_payload(StatusCode.PLAY_START, name) == alone
 
 
 def test_connect_result_layout() -> None:

@@ -24,7 +24,7 @@ class Rate:
 
     def spend(self, full_at: float, amount: float, now: float) -> float:
         """``full_at`` when ``amount`` tokens more are taken, whether they are there or not."""
-        return (max(now, full_at)) + amount / self._per_second
+        return max(now, full_at) + amount / self._per_second
 
     def debt(self, full_at: float, now: float) -> float:
         """The seconds until the balance is no longer negative (0: it is not)."""
