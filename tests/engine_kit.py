@@ -161,37 +161,53 @@ class FakePublisher:
         self.closed = reason
 
 
+@dataclass(eq=False)
+class FakeHandle:
+    """A callback that has yet to run, in one of the loop's lists."""
+
+    loop: FakeLoop
+    callback: Callable[[], None]
+    when: float
+
+    def cancel(self) -> None:
+        for waiting in (self.loop.soon, self.loop.later):
+            if self in waiting:
+                waiting.remove(self)
+
+
 class FakeLoop:
     """``call_soon``, ``call_later`` and a clock that moves only when told."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.soon: list[Callable[[], None]] = []
-        self.later: list[tuple[float, Callable[[], None]]] = []
+        self.soon: list[FakeHandle] = []
+        self.later: list[FakeHandle] = []
 
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        self.soon.append(callback)
+    def call_soon(self, callback: Callable[[], None]) -> FakeHandle:
+        self.soon.append(FakeHandle(self, callback, self.now))
+        return self.soon[-1]
 
-    def call_later(self, delay: float, callback: Callable[[], None]) -> None:
-        self.later.append((self.now + delay, callback))
+    def call_later(self, delay: float, callback: Callable[[], None]) -> FakeHandle:
+        self.later.append(FakeHandle(self, callback, self.now + delay))
+        return self.later[-1]
 
     def clock(self) -> float:
         return self.now
 
     def turn(self) -> None:
         """One turn of the loop: what was due at its start."""
-        due = [callback for when, callback in self.later if when <= self.now]
-        self.later = [(when, callback) for when, callback in self.later if when > self.now]
+        due = [handle for handle in self.later if handle.when <= self.now]
+        self.later = [handle for handle in self.later if handle.when > self.now]
         ready, self.soon = self.soon, []
-        for callback in ready + due:
-            callback()
+        for handle in ready + due:
+            handle.callback()
 
     def run(self, until: float | None = None) -> None:
         """Turn until nothing is left to do, moving the clock to each timer, at most to ``until``."""
-        while self.soon or any(when <= self.now for when, _ in self.later):
+        while self.soon or any(handle.when <= self.now for handle in self.later):
             self.turn()
-        while self.later and (until is None or min(when for when, _ in self.later) <= until):
-            self.now = max(self.now, min(when for when, _ in self.later))
+        while self.later and (until is None or min(handle.when for handle in self.later) <= until):
+            self.now = max(self.now, min(handle.when for handle in self.later))
             self.turn()
             while self.soon:
                 self.turn()

@@ -314,7 +314,8 @@ async def serve(
     assert (house.open_connections, stats.publishers, stats.players) == (0, 0, 0)
     assert registry.budget.used == 0
     assert sock.fileno() == -1
-    assert (context.sweeper._timer, context.sweeper._between, context.sweeper._members) == (None, None, {})
+    for rounds in (context.sweeper.watched, context.sweeper.unwatched):
+        assert (rounds._timer, rounds._between, rounds.members) == (None, None, {})
     # A last flush may still be due, within the merge window.
     assert [timer for timer in pending_timers(loop) if timer.when() > loop.time() + 0.1] == []
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -9,19 +10,25 @@ from rtmpd.engine.flusher import MAX_SHARE, Flusher
 
 
 class Stream:
-    """Takes ``cost`` seconds to flush, ``later`` more when the loop writes."""
+    """Takes ``cost`` seconds to flush to ``players``, ``later`` more when the loop writes."""
 
-    def __init__(self, loop: FakeLoop, cost: float = 0.0, later: float = 0.0) -> None:
+    def __init__(self, loop: FakeLoop, cost: float = 0.0, later: float = 0.0, players: int = 1) -> None:
         self.loop = loop
         self.cost = cost
         self.later = later
+        self.players = players
+        self.flush_due = 0.0
+        self.flush_period = 0
+        self.pending = False
         self.flushed_at: list[float] = []
 
-    def flush(self, now: float) -> None:
+    def flush(self, now: float) -> int:
+        self.pending = False
         self.flushed_at.append(now)
         self.loop.now += self.cost
         if self.later:
             self.loop.call_soon(self.write_out)
+        return self.players
 
     def write_out(self) -> None:
         self.loop.now += self.later
@@ -31,17 +38,17 @@ def make(loop: FakeLoop, merge_window: float = 0.05) -> Flusher:
     return Flusher(loop.call_soon, loop.call_later, loop.clock, loop.clock, merge_window)
 
 
-def load(loop: FakeLoop, flusher: Flusher, stream: Stream, seconds: float, every: float = 0.01) -> None:
-    """Mark the stream every so often."""
+def load(
+    loop: FakeLoop, flusher: Flusher, streams: Sequence[Stream], seconds: float, every: float = 0.01
+) -> None:
+    """Have packets for all streams every so often."""
     end = loop.now + seconds
-    marked = len(stream.flushed_at)
-    flusher.mark(stream)
     while loop.now < end:
-        before = loop.now
-        loop.run(before + every)
-        if len(stream.flushed_at) > marked:
-            marked = len(stream.flushed_at)
-            flusher.mark(stream)
+        for stream in streams:
+            if not stream.pending:
+                stream.pending = True
+                flusher.mark(stream)
+        loop.run(loop.now + every)
 
 
 def steps(stream: Stream, last: int = 20) -> list[float]:
@@ -74,7 +81,7 @@ def test_what_takes_less_than_its_share_never_waits() -> None:
     loop = FakeLoop()
     flusher = make(loop)
     stream = Stream(loop, cost=0.01 * MAX_SHARE * 0.8)
-    load(loop, flusher, stream, 1.0)
+    load(loop, flusher, [stream], 1.0)
     assert not loop.later
     assert max(steps(stream)) == pytest.approx(0.01, rel=0.1)
 
@@ -101,7 +108,7 @@ def test_flushes_take_their_share_of_the_time_writing_included() -> None:
     loop = FakeLoop()
     flusher = make(loop)
     stream = Stream(loop, cost=0.001, later=0.001)
-    load(loop, flusher, stream, 5.0, every=0.001)
+    load(loop, flusher, [stream], 5.0, every=0.001)
     assert sum(steps(stream)) / len(steps(stream)) == pytest.approx(0.002 / MAX_SHARE, rel=0.03)
 
 
@@ -109,7 +116,7 @@ def test_the_interval_never_passes_the_merge_window() -> None:
     loop = FakeLoop()
     flusher = make(loop, merge_window=0.02)
     stream = Stream(loop, cost=0.015)
-    load(loop, flusher, stream, 5.0, every=0.001)
+    load(loop, flusher, [stream], 5.0, every=0.001)
     assert min(steps(stream)) == pytest.approx(0.02)
     assert max(steps(stream)) < 0.025
 
@@ -118,10 +125,10 @@ def test_the_interval_narrows_again_when_the_load_goes() -> None:
     loop = FakeLoop()
     flusher = make(loop)
     stream = Stream(loop, cost=0.01)
-    load(loop, flusher, stream, 2.0)
+    load(loop, flusher, [stream], 2.0)
     assert min(steps(stream)) > 0.02
     stream.cost = 0.0
-    load(loop, flusher, stream, 1.0)
+    load(loop, flusher, [stream], 1.0)
     assert max(steps(stream)) == pytest.approx(0.01)
 
 
@@ -130,7 +137,7 @@ def test_time_that_another_process_took_is_not_charged() -> None:
     worked = [0.0]
     flusher = Flusher(loop.call_soon, loop.call_later, loop.clock, lambda: worked[0])
     stream = Stream(loop, cost=0.01)
-    load(loop, flusher, stream, 1.0)
+    load(loop, flusher, [stream], 1.0)
     assert not loop.later
     assert max(steps(stream)) == pytest.approx(0.01)
 
@@ -139,7 +146,7 @@ def test_after_a_pause_the_first_packet_does_not_wait() -> None:
     loop = FakeLoop()
     flusher = make(loop)
     stream = Stream(loop, cost=0.01)
-    load(loop, flusher, stream, 2.0)
+    load(loop, flusher, [stream], 2.0)
     loop.run()
     loop.now += 1.0
     flusher.mark(stream)
@@ -147,41 +154,81 @@ def test_after_a_pause_the_first_packet_does_not_wait() -> None:
     assert stream.flushed_at[-1] == loop.now - 0.01
 
 
-def test_what_comes_before_a_flush_is_measured_waits_as_if_it_cost_as_much_as_the_last_one() -> None:
+def test_what_else_the_loop_did_after_a_flush_is_not_charged() -> None:
     loop = FakeLoop()
     flusher = make(loop)
-    stream = Stream(loop, cost=0.002)
-    flusher.mark(stream)
+    stream = Stream(loop, later=0.01 * MAX_SHARE * 0.5)
+    for number in range(200):
+        loop.run(number * 0.01)
+        flusher.mark(stream)
+        if number % 4:
+            loop.call_soon(lambda: setattr(loop, "now", loop.now + 0.005))
     loop.run()
-    loop.now = 1.0
-    flusher.mark(stream)
-    loop.turn()
-    # Flushed, and its cost unknown until the loop has written, a turn later.
-    flusher.mark(stream)
-    loop.soon.pop()
-    assert not loop.soon
-    ((due, _),) = loop.later
-    assert due == pytest.approx(1.0 - 0.02 + 0.002 / MAX_SHARE)
+    assert len(stream.flushed_at) == 200
+    assert max(steps(stream, 100)) == pytest.approx(0.01)
+
+
+def test_writing_that_becomes_dearer_is_believed_in_time() -> None:
+    loop = FakeLoop()
+    flusher = make(loop)
+    stream = Stream(loop, later=0.000_1)
+    load(loop, flusher, [stream], 1.0)
+    assert max(steps(stream)) == pytest.approx(0.01)
+    stream.later = 0.002
+    load(loop, flusher, [stream], 2.0)
+    assert sum(steps(stream)) / len(steps(stream)) == pytest.approx(0.002 / MAX_SHARE, rel=0.03)
+
+
+def test_a_stream_that_costs_little_does_not_wait_for_one_that_costs_much() -> None:
+    loop = FakeLoop()
+    flusher = make(loop)
+    small = Stream(loop, cost=0.000_01)
+    large = Stream(loop, cost=0.01, players=1000)
+    load(loop, flusher, [small, large], 2.0)
+    assert max(steps(small)) < 0.025  # The flush of the large one itself takes 10 ms.
+    assert max(steps(large)) == pytest.approx(0.05, abs=0.011)
+    assert len(loop.later) <= 1
+
+
+def test_streams_that_cost_alike_wait_alike_and_together() -> None:
+    loop = FakeLoop()
+    flusher = make(loop)
+    streams = [Stream(loop, cost=0.000_1, players=10) for _ in range(50)]
+    load(loop, flusher, streams, 2.0, every=0.001)
+    assert all(stream.flushed_at == streams[0].flushed_at for stream in streams)
+    assert min(steps(streams[0])) > 0.04
+
+
+def test_the_share_is_divided_among_those_that_are_left() -> None:
+    loop = FakeLoop()
+    flusher = make(loop)
+    small = Stream(loop, cost=0.000_05, players=5)
+    large = Stream(loop, cost=0.005, players=500)
+    others = [Stream(loop, cost=0.000_05, players=5) for _ in range(50)]
+    load(loop, flusher, [small, large, *others], 1.0)
+    assert max(steps(small)) > 0.04
+    load(loop, flusher, [small, large], 1.0)
+    assert max(steps(small)) < 0.02
 
 
 def test_a_window_of_nothing_flushes_every_turn() -> None:
     loop = FakeLoop()
     flusher = make(loop, merge_window=0.0)
     stream = Stream(loop, cost=0.01)
-    load(loop, flusher, stream, 1.0)
+    load(loop, flusher, [stream], 1.0)
     assert not loop.later
     assert max(steps(stream)) == pytest.approx(0.01)
 
 
 def test_a_stream_that_fails_costs_the_others_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    class Broken:
-        def flush(self, now: float) -> None:
+    class Broken(Stream):
+        def flush(self, now: float) -> int:
             raise RuntimeError("bug")
 
     loop = FakeLoop()
     flusher = make(loop)
     stream = Stream(loop)
-    flusher.mark(Broken())
+    flusher.mark(Broken(loop))
     flusher.mark(stream)
     loop.turn()
     assert stream.flushed_at == [0.0]

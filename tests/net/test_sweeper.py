@@ -24,7 +24,7 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.net.access import AccessRequest, Grant
 from rtmpd.net.connection import Connection
 from rtmpd.net.reading import SocketReader
-from rtmpd.net.sweeper import ENOUGH, MAX_SHARE, SHORTEST, UNWATCHED_EVERY, Sweeper
+from rtmpd.net.sweeper import ENOUGH, MAX_SHARE, SHORTEST, UNWATCHED_WINDOWS, Sweepable, Sweeper
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
@@ -117,6 +117,10 @@ def crowd(sweeper: Sweeper, number: int = ENOUGH, *, watched: bool = True) -> li
     for member in members:
         sweeper.add(member)
     return members
+
+
+def members_of(sweeper: Sweeper) -> set[Sweepable]:
+    return {*sweeper.watched.members, *sweeper.unwatched.members}
 
 
 def costing(timers: Timers, seconds: float) -> Callable[[], object]:
@@ -217,12 +221,12 @@ def test_the_interval_follows_the_cost() -> None:
     for member in members:
         member.on_sweep = costing(timers, 0.0005 / ENOUGH)
     timers.run(1.0)
-    assert sweeper.interval == pytest.approx(0.0005 / MAX_SHARE)
-    assert timers.waiting[0].when - timers.now <= sweeper.interval
+    assert sweeper.watched.interval == pytest.approx(0.0005 / MAX_SHARE)
+    assert timers.waiting[0].when - timers.now <= sweeper.watched.interval
     for member in members:
         member.on_sweep = costing(timers, 0.0)
     timers.run(1.0)
-    assert sweeper.interval == SHORTEST
+    assert sweeper.watched.interval == SHORTEST
 
 
 def test_the_interval_never_passes_the_window() -> None:
@@ -232,7 +236,7 @@ def test_the_interval_never_passes_the_window() -> None:
     for member in members:
         member.on_sweep = costing(timers, 0.001)
     timers.run(1.0)
-    assert sweeper.interval == 0.02
+    assert sweeper.watched.interval == 0.02
     before = timers.now = timers.waiting[0].when
     timers.turn()
     assert timers.waiting[0].when == pytest.approx(before + ENOUGH * 0.001 + 0.02)
@@ -246,28 +250,58 @@ def test_rounds_that_cost_nothing_leave_the_loop_its_sleep() -> None:
     assert members[0].reads == pytest.approx(1.0 / SHORTEST, abs=1)
 
 
-def test_what_nobody_watches_is_read_in_every_fourth_round() -> None:
-    timers = Timers()
-    sweeper = make(timers)
-    watched = crowd(sweeper)
-    unwatched = crowd(sweeper, watched=False)
-    for _ in range(3 * UNWATCHED_EVERY):
-        timers.turn()
-    assert {member.reads for member in watched} == {3 * UNWATCHED_EVERY}
-    assert {member.reads for member in unwatched} == {3}
-    # As soon as somebody watches, it is read like the others.
-    unwatched[0].watched = True
-    timers.turn()
-    assert [member.reads for member in unwatched[:2]] == [4, 3]
-
-
-def test_the_cost_of_a_round_is_the_mean_of_four() -> None:
+def test_what_nobody_watches_may_wait_for_longer() -> None:
     timers = Timers()
     sweeper = make(timers)
     for member in crowd(sweeper, watched=False):
-        member.on_sweep = costing(timers, 0.002 / ENOUGH)
+        member.on_sweep = costing(timers, 0.01)
     timers.run(1.0)
-    assert sweeper.interval == pytest.approx(0.002 / UNWATCHED_EVERY / MAX_SHARE)
+    assert sweeper.unwatched.interval == pytest.approx(0.05 * UNWATCHED_WINDOWS)
+
+
+def test_what_nobody_watches_makes_nobody_wait() -> None:
+    timers = Timers()
+    sweeper = make(timers)
+    watched = crowd(sweeper)
+    for member in crowd(sweeper, 10 * ENOUGH, watched=False):
+        member.on_sweep = costing(timers, 0.000_1)
+    timers.run(1.0)
+    assert sweeper.watched.interval == SHORTEST
+    # Few that are watched are not read in rounds at all, however many others there are.
+    for member in watched[1:]:
+        sweeper.remove(member)
+    assert not watched[0].swept
+
+
+def test_one_is_placed_anew_when_somebody_watches_and_when_nobody_does_any_more() -> None:
+    timers = Timers()
+    sweeper = make(timers)
+    members = crowd(sweeper, 2 * ENOUGH, watched=False)
+    for member in members[:ENOUGH]:
+        member.watched = True
+    timers.turn()
+    assert set(sweeper.watched.members) == set(members[:ENOUGH])
+    assert all(member.swept for member in members)
+    for member in members[:ENOUGH]:
+        member.watched = False
+    timers.run(1.0)
+    assert not sweeper.watched.members
+    assert all(member.swept for member in members)
+
+
+def test_few_that_are_read_by_the_event_loop_are_placed_anew_too() -> None:
+    timers = Timers()
+    sweeper = make(timers)
+    members = crowd(sweeper, ENOUGH - 1)
+    for member in members:
+        member.watched = False
+    crowd(sweeper, 1, watched=False)
+    assert len(sweeper.unwatched.members) == ENOUGH
+    # While there are rounds, they see to it.
+    (late,) = crowd(sweeper, 1)
+    late.watched = False
+    timers.turn()
+    assert late.swept
 
 
 def test_who_has_more_than_is_read_at_once_need_not_wait_for_its_turn() -> None:
@@ -404,9 +438,8 @@ class Rounds(Timers):
         return float(self._counted)
 
     def everybody(self) -> None:
-        """As many as it takes to read everybody once."""
-        for _ in range(UNWATCHED_EVERY):
-            self.turn()
+        """As many as it takes to read everybody, what is watched or not."""
+        self.run(0.05 * UNWATCHED_WINDOWS)
 
 
 class Reads:
@@ -427,10 +460,12 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
     return Reads(monkeypatch)
 
 
-async def publishers(house: House, number: int = ENOUGH) -> list[Client]:
-    """Publishers of cam0, cam1 and so on."""
+async def publishers(house: House, number: int = ENOUGH, *, watched: bool = False) -> list[Client]:
+    """Publishers of cam0, cam1 and so on, with a player each if they are to be watched."""
 
     async def publish(name: str) -> Client:
+        if watched:
+            await (await house.client()).play(name)
         return await (await house.client()).publish(name)
 
     return await asyncio.gather(*[publish(f"cam{n}") for n in range(number)])
@@ -475,8 +510,8 @@ async def test_everything_arrives_in_order_and_complete(reads: Reads) -> None:
     async with serve() as house:
         players = [await house.client() for _ in range(ENOUGH)]
         await asyncio.gather(*[player.play(f"cam{n}") for n, player in enumerate(players)])
-        encoders = await publishers(house, ENOUGH + 4)  # The last four have nobody who watches.
-        assert swept(house) == ENOUGH + 4
+        encoders = await publishers(house, 2 * ENOUGH)  # Half of them have nobody who watches.
+        assert swept(house) == 2 * ENOUGH
         data = frames(encoders[0], 30, 3000)
         for start in range(0, len(data), 7919):
             for encoder in encoders:
@@ -487,8 +522,8 @@ async def test_everything_arrives_in_order_and_complete(reads: Reads) -> None:
             assert [line for line in heard if "@" in line] == [
                 "1: AVC@0", "1: AAC@0", *[f"1: {n}@{40 * n}" for n in range(30)]
             ]  # fmt: skip
-        await eventually(lambda: all(videos(house, f"cam{n}") == 31 for n in range(ENOUGH + 4)))
-        assert swept(house) == ENOUGH + 4
+        await eventually(lambda: all(videos(house, f"cam{n}") == 31 for n in range(2 * ENOUGH)))
+        assert swept(house) == 2 * ENOUGH
         assert set(reads.of) == {c.reader.fileno for c in house.server._connections if c.publishes}
         assert house.stats.drops == {}
 
@@ -534,9 +569,9 @@ async def test_the_end_and_a_reset_are_met_in_a_round(unread_data: bool) -> None
         await encoders[1].close()
         # One look for what is unread, one for what comes after it.
         for _ in range(2 if unread_data else 1):
-            assert rounds.sweeper._members.keys() >= {ended.reader, broken.reader}
+            assert members_of(rounds.sweeper) >= {ended.reader, broken.reader}
             rounds.everybody()
-        assert not rounds.sweeper._members.keys() & {ended.reader, broken.reader}
+        assert not members_of(rounds.sweeper) & {ended.reader, broken.reader}
         await eventually(lambda: house.stats.publishers == ENOUGH - 2)
         assert house.stats.publishes_ended == {CloseReason.CONNECTION_LOST: 2}
 
@@ -550,7 +585,7 @@ async def test_the_file_of_one_who_left_is_not_read_when_it_is_another_s(reads: 
         gone[1].end(CloseReason.KICKED)
         gone[2].transport.abort()
         gone[3].transport.close()
-        assert not any(connection.reader in rounds.sweeper._members for connection in gone[:2])
+        assert not any(connection.reader in members_of(rounds.sweeper) for connection in gone[:2])
         for encoder in encoders[:4]:
             await encoder.closed()
             await encoder.close()
@@ -565,7 +600,7 @@ async def test_the_file_of_one_who_left_is_not_read_when_it_is_another_s(reads: 
 
 async def test_one_publishes_again_on_the_same_connection() -> None:
     async with serve() as house:
-        encoders = await publishers(house)
+        encoders = await publishers(house, watched=True)
         player = await (await house.client()).play("again")
         connection = connection_of(house, "cam0")
         encoders[0].call("deleteStream", 0, 1)
@@ -608,7 +643,7 @@ async def test_what_follows_the_end_of_a_publish_is_left_to_the_transport(
 
 async def test_below_the_threshold_the_event_loop_reads_again(reads: Reads) -> None:
     async with serve() as house:
-        encoders = await publishers(house)
+        encoders = await publishers(house, watched=True)
         player = await (await house.client()).play("cam0")
         encoders[0].send(*HEADERS, (0, keyframe("A")))
         await player.until("1: A@0")
@@ -620,15 +655,16 @@ async def test_below_the_threshold_the_event_loop_reads_again(reads: Reads) -> N
         reads.of.clear()
         encoders[0].send((40, keyframe("B")))
         await player.until("1: B@40")
-        await eventually(lambda: house.open_connections == ENOUGH // 2 + 1)
+        await eventually(lambda: house.open_connections == ENOUGH // 2 + 1 + ENOUGH)
         assert reads.of == {}
 
 
 async def test_what_lay_in_the_socket_survives_both_handovers() -> None:
     rounds = Rounds()
     async with serve(sweeper=rounds.sweeper) as house:
-        encoders = await publishers(house, ENOUGH - 1)
+        encoders = await publishers(house, ENOUGH - 1, watched=True)
         player = await (await house.client()).play("cam0")
+        await (await house.client()).play("last")
         data = frames(encoders[0], 6, 10)
         third = len(data) // 3
         connection = connection_of(house)
@@ -660,7 +696,7 @@ async def test_a_fast_one_is_neither_lost_nor_does_it_hold_up_others(
     monkeypatch.setattr(SocketReader, "sweep", watch)
     monkeypatch.setattr(reading_module, "_READ_SIZE", 2048)
     async with serve() as house:
-        encoders = await publishers(house)
+        encoders = await publishers(house, watched=True)
         player = await (await house.client()).play("cam0")
         encoders[0].writer.write(frames(encoders[0], 40, 100_000))
         encoders[1].writer.write(frames(encoders[1], 10, 100))
@@ -677,7 +713,7 @@ async def test_a_fast_one_need_not_wait_for_rounds_that_are_far_apart(
     sweeper = Sweeper(asyncio.get_running_loop().call_later, 0.2, Rounds().count)
     async with serve(sweeper=sweeper) as house:
         encoders = await publishers(house)
-        await eventually(lambda: sweeper.interval == 0.2)
+        await eventually(lambda: sweeper.unwatched.interval == 0.2 * UNWATCHED_WINDOWS)
         # Thirteen looks, and as nobody watches, 0.8 seconds from one to the next.
         encoders[0].writer.write(frames(encoders[0], 50, 1000))
         await eventually(lambda: videos(house) == 51)
@@ -687,7 +723,7 @@ async def test_one_with_too_many_messages_is_read_later_and_loses_nothing(reads:
     rounds = Rounds()
     limits = Limits(max_messages=400, max_messages_burst=50)
     async with serve(sweeper=rounds.sweeper, limits=limits) as house:
-        encoders = await publishers(house)
+        encoders = await publishers(house, watched=True)
         player = await (await house.client()).play("cam0")
         connection = connection_of(house)
         encoders[0].send((0, AAC_HEADER), *[(n, sound(str(n))) for n in range(120)])
@@ -764,7 +800,7 @@ async def test_one_that_its_own_first_media_ended_is_not_read_in_rounds(
         await eventually(lambda: door.doorman.requests)
         door.doorman.grant()
         await client.rest()
-        assert len(house.context.sweeper._members) == ENOUGH
+        assert len(members_of(house.context.sweeper)) == ENOUGH
 
 
 async def test_a_deadline_waits_for_what_waits_for_its_round() -> None:
@@ -804,7 +840,7 @@ async def test_tls_is_left_to_its_transport(reads: Reads) -> None:
             lambda: Connection(house.context, house.server), "127.0.0.1", 0, ssl=ours
         )
         with contextlib.closing(listener):
-            encoders = await publishers(house)
+            encoders = await publishers(house, watched=True)
             port = listener.sockets[0].getsockname()[1]
             link = await asyncio.open_connection("127.0.0.1", port, ssl=theirs, server_hostname="localhost")
             client = Client(*link)
@@ -839,7 +875,7 @@ async def test_a_bug_closes_one_connection_and_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serve() as house:
-        encoders = await publishers(house)
+        encoders = await publishers(house, watched=True)
         player = await (await house.client()).play("cam0")
         broken = connection_of(house, "cam1")
         monkeypatch.setattr(broken, "session", Breaks(broken.session))
@@ -866,7 +902,7 @@ async def test_the_server_closes_in_order_while_rounds_go_on() -> None:
             await encoder.close()
         await closing
         assert house.stats.publishes_ended == {CloseReason.SHUTDOWN: 2 * ENOUGH}
-        assert house.context.sweeper._timer is None
+        assert not house.context.sweeper.unwatched.running
 
 
 async def test_who_is_cut_off_leaves_no_rounds_behind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -875,4 +911,4 @@ async def test_who_is_cut_off_leaves_no_rounds_behind(monkeypatch: pytest.Monkey
         await publishers(house)
         await house.server.close(0.05)
         assert house.open_connections == 0
-        assert house.context.sweeper._timer is None
+        assert not house.context.sweeper.unwatched.running

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -12,6 +13,11 @@ MAX_SHARE: Final = 0.05
 """Share of the time that flushing may take before packets wait for each other."""
 _SAVED: Final = 0.02
 """Seconds whose share may be saved up: what few players cost now and then makes nobody wait."""
+_PERIOD: Final = 0.25
+"""Seconds over which the streams are counted that divide the share among them."""
+_RISE_FACTOR: Final = 1.1
+_RISE: Final = 0.000_001
+"""What a write is taken to cost rises from one flush to the next by a tenth and so many seconds at most."""
 _TIMER_RESOLUTION: Final = 0.001
 """Seconds; event loops round shorter delays up, so a shorter wait is not worth a timer."""
 
@@ -19,10 +25,22 @@ _logger = logging.getLogger(__name__)
 
 
 class Flushable(Protocol):
-    """What can be marked: a stream."""
+    """What can be marked: a stream. Its attributes are for the flusher alone, and 0 at first."""
 
-    def flush(self, now: float) -> None:
-        """Write what is pending."""
+    flush_due: float
+    """Clock reading from which it may be flushed whatever the others cost."""
+    flush_period: int
+    """The last period in which it was."""
+
+    def flush(self, now: float) -> int:
+        """Write what is pending; returns to how many subscribers, at the most."""
+
+
+class Handle(Protocol):
+    """A callback that is yet to run."""
+
+    def cancel(self) -> None:
+        """Do not run it."""
 
 
 class Flusher:
@@ -31,13 +49,18 @@ class Flusher:
     ``call_soon(callback)`` runs a callback in the next turn of the event loop, ``call_later(delay,
     callback)`` after ``delay`` seconds, ``clock()`` reads seconds and ``cpu_clock()`` those that this thread
     has worked. A flush that takes more than ``MAX_SHARE`` of the time since the one before puts the next one
-    off until it is the share again, by ``merge_window`` (seconds) at most.
+    off until it is the share again, by ``merge_window`` (seconds) at most. A stream that keeps to its part of
+    the share, as many parts as there are streams, does not wait for what the others cost.
+
+    The loop writes to the sockets after a flush has returned, and does other things before that can be
+    measured. A flush is charged with what writes take when little else is done, so that whoever keeps the
+    loop busy otherwise makes no player wait.
     """
 
     def __init__(
         self,
-        call_soon: Callable[[Callable[[], None]], object],
-        call_later: Callable[[float, Callable[[], None]], object],
+        call_soon: Callable[[Callable[[], None]], Handle],
+        call_later: Callable[[float, Callable[[], None]], Handle],
         clock: Callable[[], float],
         cpu_clock: Callable[[], float],
         merge_window: float = MERGE_WINDOW,
@@ -48,44 +71,94 @@ class Flusher:
         self._cpu_clock = cpu_clock
         self._merge_window = merge_window
         self._dirty: list[Flushable] = []
-        self._scheduled = False
-        self._started = self._due = self._base = clock()
-        self._cpu_started = 0.0
-        self._cost = 0.0
+        self._planned: Handle | None = None
+        """The next flush."""
+        self._planned_for = math.inf
+        self._due = clock()
+        """Clock reading from which everybody may be flushed."""
+        self._write_cost = 0.0
+        self._writes = 0
+        self._flushed = 0.0
+        """Reading of the CPU clock after the last flush."""
+        self._period = 1
+        self._period_ends = 0.0
+        self._streams = 0
+        """Streams flushed in this period so far."""
+        self._parts = 1
+        """Of the share: the streams of this period or the last, whichever are more."""
 
     def mark(self, stream: Flushable) -> None:
         """Have ``stream.flush`` called soon. A stream marks itself once until it is flushed."""
         self._dirty.append(stream)
-        if not self._scheduled:
-            self._scheduled = True
-            wait = self._due - self._clock()
-            if wait < _TIMER_RESOLUTION:
-                self.call_soon(self.flush)
-            else:
-                self._call_later(wait, self.flush)
+        self._plan(min(stream.flush_due, self._due))
 
     def flush(self) -> None:
         """Flush everything that is marked, now."""
-        self._scheduled = False
+        dirty, self._dirty = self._dirty, []
+        self._flush(dirty, self._clock())
+
+    def _plan(self, due: float) -> None:
+        if due >= self._planned_for:
+            return
+        if self._planned is not None:
+            self._planned.cancel()
+        self._planned_for = due
+        wait = due - self._clock()
+        if wait < _TIMER_RESOLUTION:
+            self._planned = self.call_soon(self._flush_due)
+        else:
+            self._planned = self._call_later(wait, self._flush_due)
+
+    def _flush_due(self) -> None:
+        self._planned = None
+        self._planned_for = math.inf
+        now = self._clock()
+        latest = now + _TIMER_RESOLUTION
         dirty = self._dirty
+        if self._due < latest:
+            self._dirty = []
+        else:
+            self._dirty = [stream for stream in dirty if stream.flush_due >= latest]
+            dirty = [stream for stream in dirty if stream.flush_due < latest]
+        self._flush(dirty, now)
+        if self._dirty:
+            self._plan(min(self._due, *[stream.flush_due for stream in self._dirty]))
+
+    def _flush(self, dirty: list[Flushable], now: float) -> None:
         if not dirty:
             return
-        self._dirty = []
-        now = self._started = self._clock()
-        self._cpu_started = self._cpu_clock()
-        self._base = max(self._due, now - _SAVED)
-        self._charge(self._cost)  # As much as the last one, until it is known.
+        if now >= self._period_ends:
+            self._period_ends = now + _PERIOD
+            self._period += 1
+            self._parts, self._streams = max(self._streams, 1), 0
+        writes: list[int] = []
+        started = self._cpu_clock()
         for stream in dirty:
             try:
-                stream.flush(now)
+                writes.append(stream.flush(now))
             except Exception:
                 _logger.exception("flush of %r failed", stream)
-        self.call_soon(self._measure)
+                writes.append(0)
+        self._flushed = self._cpu_clock()
+        if total := sum(writes):
+            self._writes = total
+            self._charge(dirty, writes, now, (self._flushed - started) / total + self._write_cost)
+            self.call_soon(self._measure)
+
+    def _charge(self, streams: list[Flushable], writes: list[int], now: float, cost: float) -> None:
+        """Put the next flush off for what this one took: ``cost`` seconds a write."""
+        earliest, latest = now - _SAVED, now + self._merge_window
+        self._due = min(max(self._due, earliest) + self._writes * cost / MAX_SHARE, latest)
+        for stream in streams:
+            if stream.flush_period != self._period:
+                stream.flush_period = self._period
+                self._streams += 1
+        self._parts = max(self._parts, self._streams)
+        part = MAX_SHARE / self._parts
+        for stream, number in zip(streams, writes, strict=True):
+            stream.flush_due = min(max(stream.flush_due, earliest) + number * cost / part, latest)
 
     def _measure(self) -> None:
-        # A turn of the loop later, because event loops write to the sockets after the callback has returned.
-        self._cost = self._cpu_clock() - self._cpu_started
-        self._charge(self._cost)
-
-    def _charge(self, cost: float) -> None:
-        self._due = min(self._base + cost / MAX_SHARE, self._started + self._merge_window)
+        """A turn of the loop after a flush: what was flushed is written."""
+        taken = (self._cpu_clock() - self._flushed) / self._writes
+        self._write_cost = min(taken, self._write_cost * _RISE_FACTOR + _RISE)

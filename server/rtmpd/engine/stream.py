@@ -52,6 +52,8 @@ class Stream(Channel):
         "_pending",
         "_queueing",
         "_release",
+        "flush_due",
+        "flush_period",
         "intake",
         "publication",
         "server_stats",
@@ -78,6 +80,8 @@ class Stream(Channel):
         self.intake = Intake(key, headers, gop, books, limits.start, limits.keyframe_timeout)
         self._audience = Audience(key, self.intake, books, budget, announce, self._settle)
         self._flusher = flusher
+        self.flush_due = 0.0
+        self.flush_period = 0
         self._release = release
         self._announce = announce
         self._pending: list[Packet] = []
@@ -153,11 +157,13 @@ class Stream(Channel):
         self._flush_pending()
         self._end_now(reason)
 
-    def flush(self, now: float) -> None:
-        """Called by the Flusher: deliver what is pending."""
+    def flush(self, now: float) -> int:
+        """Called by the Flusher: deliver what is pending; returns to how many."""
         self._marked = False
         self._audience.now = now
+        members = len(self._audience.members)
         self._flush_pending()
+        return members
 
     # The subscribers' side
 

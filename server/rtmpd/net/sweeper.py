@@ -13,8 +13,8 @@ MAX_SHARE: Final = 0.02
 """Share of the time that reading may take before what arrives waits for the next round."""
 ENOUGH: Final = 16
 """Connections from which rounds pay: with fewer, the event loop reads each as it has something."""
-UNWATCHED_EVERY: Final = 4
-"""Rounds from one look at a connection that nobody watches to the next."""
+UNWATCHED_WINDOWS: Final = 4
+"""Windows that what nobody watches may wait for its round."""
 SHORTEST: Final = 0.001
 """Seconds from one round to the next at least: uvloop takes less for nothing, and would never sleep."""
 
@@ -42,95 +42,75 @@ class Sweepable(Protocol):
         """``sweep`` raised, a bug of ours: log it, and close this connection, which is off the list."""
 
 
-class Sweeper:
-    """Reads many connections in rounds, one system call each, instead of a wake-up for every packet of each.
+class Rounds:
+    """Reads its members in rounds, one system call each, once there are ``ENOUGH``.
 
-    A wake-up costs more than the packet that it brings. The time from one round to the next follows what they
-    cost by ``cpu_clock()`` (seconds that this thread has worked), so that they take ``MAX_SHARE`` of the
-    time, and never exceeds ``window`` (seconds), which is thus what rounds add to the latency at most; a
-    window of 0 leaves every connection to the event loop. What nobody watches is not late for anybody, and is
-    read in every fourth round. Who sends more than is read at once is read again before the next round, so
-    that a wide interval costs it no throughput.
+    The time from one round to the next follows what they cost by ``cpu_clock()`` (seconds that this thread
+    has worked), so that they take ``MAX_SHARE`` of the time, and never exceeds ``window`` (seconds); a window
+    of 0 leaves every connection to the event loop. Who sends more than is read at once is read again before
+    the next round, so that a wide interval costs it no throughput. ``sort(rounds)`` is called before each
+    round, and may add and remove members.
     """
 
     def __init__(
         self,
         call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
-        window: float = MERGE_WINDOW,
-        cpu_clock: Callable[[], float] = thread_time,
+        window: float,
+        cpu_clock: Callable[[], float],
+        sort: Callable[[Rounds], None],
     ) -> None:
+        self.members: dict[Sweepable, None] = {}
+        self.interval = min(SHORTEST, window)
+        """Seconds from the end of a round to the next, now."""
         self._call_later = call_later
         self._window = window
         self._cpu_clock = cpu_clock
-        self._members: dict[Sweepable, None] = {}
+        self._sort = sort
         self._unfinished: set[Sweepable] = set()
         """Members that had more to read than is read at once."""
         self._timer: asyncio.TimerHandle | None = None
-        """Of the next round; runs while connections are read in rounds."""
+        """Of the next round."""
         self._between: asyncio.TimerHandle | None = None
         """Runs while somebody is unfinished."""
-        self._round = 0
         self._cost = 0.0
-        """Of all reading since everybody was read."""
-        self.interval = min(SHORTEST, window)
-        """Seconds from the end of a round to the next, now."""
+        """Of all reading since the last round but one."""
+
+    @property
+    def running(self) -> bool:
+        """Members are read in rounds, and not by the event loop."""
+        return self._timer is not None
 
     def add(self, member: Sweepable) -> None:
-        """Read ``member`` in rounds once there are ``ENOUGH``."""
-        if member in self._members:
-            return
-        self._members[member] = None
-        if self._timer is not None:
+        self.members[member] = None
+        if self.running:
             member.begin_sweeping()
-        elif len(self._members) >= ENOUGH and self._window:
-            for each in self._members:
+        elif len(self.members) >= ENOUGH and self._window:
+            for each in self.members:
                 each.begin_sweeping()
             self._timer = self._call_later(self.interval, self._sweep)
 
     def remove(self, member: Sweepable) -> None:
-        """Leave ``member`` to its transport again. Nothing of it is read by us when this has returned."""
-        if member not in self._members:
-            return
-        del self._members[member]
+        del self.members[member]
         self._unfinished.discard(member)
         if self._timer is not None:
             member.end_sweeping()
             # Well below what it takes to begin, so that nobody is moved to and fro.
-            if len(self._members) <= ENOUGH // 2:
+            if len(self.members) <= ENOUGH // 2:
                 self._timer.cancel()
                 self._timer = None
-                for each in self._members:
+                for each in self.members:
                     each.end_sweeping()
                 self._unfinished.clear()
         if not self._unfinished and self._between is not None:
             self._between.cancel()
             self._between = None
 
-    def read_now(self, member: Sweepable) -> None:
-        """Read ``member`` out of its turn, unless its transport reads it as soon as anything comes."""
-        self._read([member])
-
-    def _sweep(self) -> None:
-        timer = self._timer
-        self._round = (self._round + 1) % UNWATCHED_EVERY
-        everybody = self._round == 0
-        self._read([member for member in self._members if everybody or member.watched])
-        if everybody:
-            self.interval = min(max(self._cost / UNWATCHED_EVERY / MAX_SHARE, SHORTEST), self._window)
-            self._cost = 0.0
-        if self._timer is timer:  # Neither have rounds ended meanwhile, nor begun anew.
-            self._timer = self._call_later(self.interval, self._sweep)
-
-    def _finish(self) -> None:
-        self._between = None
-        members, self._unfinished = list(self._unfinished), set()
-        self._read(members)
-
-    def _read(self, members: list[Sweepable]) -> None:
+    def read(self, members: list[Sweepable]) -> None:
+        """Read those of ``members`` that are members, and not left to the event loop."""
         started = self._cpu_clock()
         for member in members:
             # Reading one may take others off the list, and end the rounds with that.
-            if self._timer is not None and member in self._members:
+            if self.running and member in self.members:
                 try:
                     if member.sweep():
                         self._unfinished.add(member)
@@ -140,3 +120,69 @@ class Sweeper:
         self._cost += self._cpu_clock() - started
         if self._unfinished and self._between is None:
             self._between = self._call_later(SHORTEST, self._finish)
+
+    def _sweep(self) -> None:
+        timer = self._timer
+        self._sort(self)
+        self.read(list(self.members))
+        self.interval = min(max(self._cost / MAX_SHARE, SHORTEST), self._window)
+        self._cost = 0.0
+        if self._timer is timer:  # Neither have rounds ended meanwhile, nor begun anew.
+            self._timer = self._call_later(self.interval, self._sweep)
+
+    def _finish(self) -> None:
+        self._between = None
+        members, self._unfinished = list(self._unfinished), set()
+        self.read(members)
+
+
+class Sweeper:
+    """Reads many connections in rounds, instead of a wake-up for every packet of each.
+
+    A wake-up costs more than the packet that it brings. What somebody watches and what nobody watches is read
+    in rounds of its own: whoever sends much to nobody makes no player wait, and what is not late for anybody
+    is read less often. ``window`` (seconds) is what rounds add to the latency at most; see ``Rounds``.
+    """
+
+    def __init__(
+        self,
+        call_later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
+        window: float = MERGE_WINDOW,
+        cpu_clock: Callable[[], float] = thread_time,
+    ) -> None:
+        self.watched = Rounds(call_later, window, cpu_clock, self._sort)
+        self.unwatched = Rounds(call_later, window * UNWATCHED_WINDOWS, cpu_clock, self._sort)
+
+    def add(self, member: Sweepable) -> None:
+        """Read ``member`` in rounds once there are ``ENOUGH`` like it."""
+        if self._rounds_of(member) is None:
+            self._sort()
+            self._place(member)
+
+    def remove(self, member: Sweepable) -> None:
+        """Leave ``member`` to its transport again. Nothing of it is read by us when this has returned."""
+        if (rounds := self._rounds_of(member)) is not None:
+            rounds.remove(member)
+
+    def read_now(self, member: Sweepable) -> None:
+        """Read ``member`` out of its turn, unless its transport reads it as soon as anything comes."""
+        if (rounds := self._rounds_of(member)) is not None:
+            rounds.read([member])
+
+    def _rounds_of(self, member: Sweepable) -> Rounds | None:
+        for rounds in (self.watched, self.unwatched):
+            if member in rounds.members:
+                return rounds
+        return None
+
+    def _place(self, member: Sweepable) -> None:
+        (self.watched if member.watched else self.unwatched).add(member)
+
+    def _sort(self, due: Rounds | None = None) -> None:
+        """Place anew whom somebody watches now or nobody any more, in ``due`` and where no rounds are."""
+        for rounds in (self.watched, self.unwatched):
+            if rounds is due or not rounds.running:
+                for member in list(rounds.members):
+                    if member.watched is not (rounds is self.watched):
+                        rounds.remove(member)
+                        self._place(member)
