@@ -82,7 +82,7 @@ def parameter_values(tree: ast.Module, function: FunctionDef, name: str) -> Iter
 
 
 def keys(tree: ast.Module, function: FunctionDef, node: ast.expr) -> set[str]:
-    """Keys of a dict made of literals, ``|``, local names and methods of the same module."""
+    """Keys of a dict made of literals, ``|``, local names, functions and methods of the same module."""
     match node:
         case ast.Dict():
             return {ast.literal_eval(key) for key in node.keys if key is not None}
@@ -93,7 +93,7 @@ def keys(tree: ast.Module, function: FunctionDef, node: ast.expr) -> set[str]:
                 match assignment:
                     case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
                         return keys(tree, function, value)
-        case ast.Call(func=ast.Attribute(attr=name)):
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
             (method,) = functions(tree, name)
             (value,) = [n.value for n in ast.walk(method) if isinstance(n, ast.Return) and n.value]
             return keys(tree, method, value)
