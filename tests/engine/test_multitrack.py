@@ -460,6 +460,90 @@ def test_who_gets_all_tracks_begins_with_the_default_one(house: House) -> None:
     assert watching.take() == "k0@80 k1@80"
 
 
+def stalled_and_back(house: House, *tracks: int) -> FakeSink:
+    """A viewer of all tracks that had keyframes of these, lost what came next, and has drained since."""
+    sink = FakeSink(TrackWire(tracks=ALL))
+    policy = SlowPlayerPolicy(max_backlog_bytes=10, resume_backlog_bytes=5)
+    house.play(PlayOptions(policy=policy), sink=sink)
+    publication = house.stream.publication
+    assert publication is not None
+    house.send(publication, *[(0, head(t)) for t in tracks], *[(0, key(t)) for t in tracks])
+    sink.unsent = 100
+    sink.pause()
+    house.send(publication, *[(40, p(track)) for track in tracks])
+    sink.unsent = 0
+    sink.resume()
+    sink.take()
+    return sink
+
+
+def test_who_gets_all_tracks_goes_on_with_a_keyframe_of_each(house: House) -> None:
+    publication = house.publish()
+    sink = stalled_and_back(house, 0, 1, 2)
+    (fanout,) = house.stream._audience.fanouts
+    house.send(publication, (80, key(0)), (80, p(1)), (120, p(0)), (160, key(1)), (200, p(1)), (200, p(2)))
+    assert sink.take() == "k0@80 p0@120 k1@160 p1@200"
+    assert len(fanout) == 0
+    house.send(publication, (240, key(2)), (280, p(2)), (280, p(1)))
+    assert sink.take() == "k2@240 p2@280 p1@280"
+    assert len(fanout) == 1
+    assert house.stream.stats.drops == {"slow_video": 5}
+
+
+def test_who_falls_behind_again_meanwhile_waits_for_each_anew(house: House) -> None:
+    publication = house.publish()
+    sink = stalled_and_back(house, 0, 1)
+    house.send(publication, (80, key(0)))
+    sink.unsent = 100
+    sink.pause()
+    house.send(publication, (120, p(0)))
+    sink.unsent = 0
+    sink.resume()
+    house.send(publication, (160, key(1)), (160, p(0)), (200, key(0)), (240, p(1)))
+    house.send(publication, (280, key(1)), (280, p(0)))
+    assert sink.take() == "k0@80 k0@200 k1@280 p0@280"
+
+
+def test_a_pause_holds_each_track_of_all_for_its_keyframe(house: House) -> None:
+    publication = house.publish()
+    sink, subscription = house.play(sink=FakeSink(TrackWire(tracks=ALL)))
+    house.send(publication, (0, head(0)), (0, head(1)), (0, key(0)), (0, key(1)))
+    subscription.set_paused(True)
+    subscription.set_paused(False)
+    sink.take()
+    house.send(publication, (40, key(0)), (40, p(1)), (80, key(1)), (80, p(1)))
+    assert sink.take() == "k0@40 k1@80 p1@80"
+
+
+def test_a_joiner_of_all_waits_for_the_track_that_the_cache_has_no_keyframe_of(house: House) -> None:
+    publication = house.publish()
+    house.send(publication, (0, head(0)), (0, head(1)), (0, key(0)), (0, key(1)))
+    for at in (1000, 2000, 3000):
+        house.send(publication, (at, key(0)), (at, p(1)))
+    sink = viewer(house, ALL)
+    house.send(publication, (3040, p(0)), (3040, p(1)), (4000, key(1)), (4040, p(1)))
+    assert sink.take() == "H@3000 H@3000 k0@3000 p0@3040 k1@4000 p1@4040"
+
+
+def test_a_joiner_before_the_default_track_begins_waits_for_the_keyframes_of_others(house: House) -> None:
+    publication = house.publish()
+    house.send(publication, (0, head(0)), (0, head(1)), (0, key(1)))
+    second, whole = viewer(house, TrackChoice(1)), viewer(house, ALL)
+    house.send(publication, (40, p(1)), (80, key(0)), (80, p(1)), (120, key(1)), (120, p(1)))
+    assert second.take() == "H@0 k1@120 p1@120"
+    assert whole.take() == "H@0 H@0 k0@80 k1@120 p1@120"
+
+
+def test_a_track_that_a_new_publisher_does_not_have_is_not_waited_for(house: House) -> None:
+    publication = house.publish()
+    sink = stalled_and_back(house, 0, 1)
+    (fanout,) = house.stream._audience.fanouts
+    publication.close(CloseReason.FINISHED)
+    house.send(house.publish(), (0, head(0)), (0, key(0)), (40, p(0)))
+    assert sink.take() == "H@0 k0@0 p0@40"
+    assert len(fanout) == 1
+
+
 def test_what_a_plain_stream_has_no_message_for_is_left_out(house: House) -> None:
     publication = house.publish()
     watching = viewer(house)

@@ -172,6 +172,11 @@ class GopCache:
         """Whether a joiner's video can begin in the cache and go on with live packets."""
         return self.whole and self._number(tracks) >= 0
 
+    @property
+    def tracks_begun(self) -> frozenset[int]:
+        """Of a video with several tracks, those that a joiner of all is sent from a keyframe on."""
+        return frozenset(self._keyframes)
+
     def keep(self, segment: Segment) -> None:
         """The newest of a whole GOP are ``segment``: joiners are written what live players were written."""
         images = segment.images

@@ -34,9 +34,11 @@ from rtmpd.media.tags import (
     audio_codec,
     video_codec,
 )
+from rtmpd.media.tracks import ALL_TRACKS, DEFAULT_TRACK, TrackChoice
 
 _NEEDS_HEADER: Final = frozenset({"avc1", "hvc1", "vvc1", "mp4a", "fLaC"})
 """Codecs whose frames mean nothing to a decoder without the sequence header."""
+NO_TRACKS: Final[frozenset[int]] = frozenset()
 _RARE: Final = END_OF_SEQUENCE | KEYFRAME | TRACKED
 
 
@@ -53,6 +55,8 @@ class Opening(NamedTuple):
     """How many are in ``frames``."""
     synced: bool
     """Any video frame may follow."""
+    begun: frozenset[int]
+    """If not, the tracks whose frames may follow all the same, for who is sent all of them."""
 
 
 class Intake:
@@ -69,13 +73,13 @@ class Intake:
         "_books",
         "_held",
         "_held_since",
-        "_open_tracks",
         "_start",
         "_video_open",
         "checkup",
         "gop",
         "headers",
         "keyframe_timeout",
+        "open_tracks",
         "timestamp",
     )
 
@@ -107,7 +111,7 @@ class Intake:
         """A frame was held back, and no keyframe has come since."""
         self._held_since: float | None = None
         """Clock reading of the first look after that."""
-        self._open_tracks: set[int] = set()
+        self.open_tracks: set[int] = set()
         """Tracks that have had a keyframe, of a video of several."""
         self.timestamp = 0
         """Of the last packet that was no header (64-bit ms)."""
@@ -124,10 +128,16 @@ class Intake:
         if self._held and not self._any_frame:
             if self._held_since is None:
                 self._held_since = now
-            elif self.keyframe_timeout and now - self._held_since >= self.keyframe_timeout:
+            elif self.has_waited(self._held_since, now):
                 self._any_frame = True
-                self._books.server.keyframe_timeouts += 1
         self.checkup.look(now, video_open=self._video_open or self._any_frame)
+
+    def has_waited(self, since: float, now: float) -> bool:
+        """Whether who has waited for a keyframe since then goes on without one, which is counted."""
+        if not self.keyframe_timeout or now - since < self.keyframe_timeout:
+            return False
+        self._books.server.keyframe_timeouts += 1
+        return True
 
     # What the publisher sends
 
@@ -144,7 +154,7 @@ class Intake:
             elif (
                 kind == VIDEO
                 and flags & CODED_FRAME
-                and track_id(packet) not in self._open_tracks
+                and track_id(packet) not in self.open_tracks
                 and not self._pass_frame(packet)
             ):
                 return False
@@ -197,11 +207,9 @@ class Intake:
         if not headers.withheld:
             headers.withhold(self.checkup.absent(now))
         gop = self.gop
-        tracks = encoding.tracks
         encoding_of_frames = encoding.for_frames
         audio_flows = audio and headers.withheld != AUDIO
         video_flows = video and headers.withheld != VIDEO
-        synced = not self._video_open or start is StartPolicy.LIVE
         timestamp = self.timestamp
         frames: Sequence[bytes] = ()
         messages = 0
@@ -212,7 +220,6 @@ class Intake:
                     frames, messages = [encoding_of_frames.image(recent)], len(recent)
                     timestamp = recent[0].timestamp
             elif gop.whole or not gop.has_keyframe:
-                synced = synced or gop.begins(tracks)
                 burst = gop.burst(encoding_of_frames, audio=audio_flows, video=video_flows)
                 frames, messages = burst.images(), burst.messages
                 if messages:
@@ -222,9 +229,22 @@ class Intake:
                 frames = [encoding_of_frames.image([p.restamped(timestamp) for p in gop.packets])]
                 messages = 1
         head, head_messages = encoding.head(headers, timestamp, audio=audio, video=video)
-        return Opening(head, head_messages, frames, messages, synced)
+        synced, begun = self._sync(encoding.tracks, start)
+        return Opening(head, head_messages, frames, messages, synced, begun)
 
     # Inside
+
+    def _sync(self, tracks: TrackChoice, start: StartPolicy) -> tuple[bool, frozenset[int]]:
+        """``synced`` and ``begun`` of an opening."""
+        if start is StartPolicy.LIVE:
+            return True, NO_TRACKS
+        cached = start is StartPolicy.GOP and self.headers.withheld != VIDEO
+        opened = self.open_tracks
+        if opened and tracks.video == ALL_TRACKS:
+            begun = self.gop.tracks_begun if cached else NO_TRACKS
+            return opened <= begun, begun
+        flows = tracks.video in opened if opened and tracks.video != DEFAULT_TRACK else self._video_open
+        return not flows or (cached and self.gop.begins(tracks)), NO_TRACKS
 
     def _follow(self, order: Packet) -> list[Packet]:
         headers = self.headers
@@ -232,7 +252,7 @@ class Intake:
         if flags & ELECT:
             if kind == VIDEO and self._video_open:
                 # What has flowed so far without being told apart.
-                self._open_tracks.add(track_id(order))
+                self.open_tracks.add(track_id(order))
                 self.gop.begin_tracks()
             return headers.elect(kind, track_id(order), order.timestamp)
         if flags & RELEASE:
@@ -273,7 +293,7 @@ class Intake:
         if codec != UNKNOWN_CODEC:
             self.headers.forget_track(VIDEO, track_id(packet), codec)
         if packet.flags & TRACKED:
-            self._open_tracks.add(track_id(packet))
+            self.open_tracks.add(track_id(packet))
         if not packet.flags & ASIDE:
             self._video_open = True
         self._held = False

@@ -14,7 +14,6 @@ from rtmpd.engine.intake import Intake, Opening
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import (
-    ASIDE,
     AUDIO,
     CACHED_HEADER,
     VIDEO,
@@ -24,10 +23,9 @@ from rtmpd.engine.packet import (
     is_for,
 )
 from rtmpd.engine.segment import Segment
-from rtmpd.engine.sink import CloseReason, PlayOptions, Sink, StartPolicy
+from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
 from rtmpd.engine.stats import DropReason, StreamStats
-from rtmpd.media.tags import CODED_FRAME, DISPOSABLE, END_OF_SEQUENCE, KEYFRAME
-from rtmpd.media.tracks import ALL_TRACKS
+from rtmpd.engine.sync import VideoSync
 
 _NO_BOUND: Final = 1 << 62
 
@@ -94,13 +92,11 @@ class Subscription(Member):
     __slots__ = (
         "_bytes_out",
         "_fanout_base",
-        "_fell_behind",
         "_particular",
         "_requested_at",
-        "_start",
         "_started",
+        "_sync",
         "_version",
-        "_waiting_since",
         "_waits_for_room",
         "attached",
         "audience",
@@ -112,7 +108,6 @@ class Subscription(Member):
         "receives_audio",
         "receives_video",
         "seat",
-        "synced",
         "via",
     )
 
@@ -134,16 +129,10 @@ class Subscription(Member):
         self.paused = False
         self.dropped = 0
         """Packets kept from this subscriber because it was behind or waited for a keyframe."""
-        self.synced = False
-        """Has had a keyframe and all video since, so that the next frame can be decoded."""
-        self._fell_behind = False
-        """Lost sync because it was too slow, and not because it joined or paused."""
-        self._waiting_since: float | None = None
-        """When the first frame came that it could have had but for want of a keyframe."""
         self._waits_for_room = False
         """Begins once the outlet has drained."""
-        self._start = options.start
         tracks = fanout.encoding.tracks
+        self._sync = VideoSync(seat.intake, options.start, tracks.video)
         self._particular = tracks.video > 0 or tracks.audio > 0
         """It has chosen a track other than the first."""
         self._fanout_base = 0
@@ -181,7 +170,7 @@ class Subscription(Member):
         return (
             self.begun
             and self.outlet.congestion is None
-            and self.synced
+            and self._sync.synced
             and self._started
             and not self.paused
             and self.receives_audio
@@ -218,7 +207,7 @@ class Subscription(Member):
         """
         if self.attached and paused != self.paused:
             self.paused = paused
-            self.synced = False
+            self._sync.lose()
             self.seat.place(self)
 
     def receive_audio(self, enabled: bool) -> None:
@@ -232,7 +221,7 @@ class Subscription(Member):
         """The player's receiveVideo command; video comes back as after a pause."""
         if self.attached and enabled != self.receives_video:
             self.receives_video = enabled
-            self.synced = False
+            self._sync.lose()
             self._version = -1
             self.seat.place(self)
 
@@ -252,9 +241,10 @@ class Subscription(Member):
         seat = self.seat
         encoding = self.fanout.encoding
         opening = seat.intake.opening(
-            encoding, self._start, now, audio=self.receives_audio, video=self.receives_video
+            encoding, self._sync.start, now, audio=self.receives_audio, video=self.receives_video
         )
-        self.synced = opening.synced and self.receives_video
+        if self.receives_video:
+            self._sync.open(opening)
         self._version = seat.headers.version
         images = [opening.head, *opening.frames] if opening.head else list(opening.frames)
         if images:
@@ -363,7 +353,7 @@ class Subscription(Member):
 
     def _takes_all(self, segment: Segment, congestion: Congestion | None) -> bool:
         return (
-            self.synced
+            self._sync.synced
             and (self._started or not self._particular)
             and self.receives_audio
             and self.receives_video
@@ -423,7 +413,7 @@ class Subscription(Member):
         if not self._wants(kind):
             return False
         if kind == VIDEO:
-            reason = self._admit_video(packet, congestion, room, now)
+            reason = self._sync.admit(packet, congestion, room, now)
         elif len(packet.payload) <= room:
             reason = None
         else:
@@ -435,45 +425,3 @@ class Subscription(Member):
         self.dropped += 1
         self.seat.books.drop(reason)
         return False
-
-    def _admit_video(
-        self, packet: Packet, congestion: Congestion | None, room: int, now: float
-    ) -> DropReason | None:
-        flags = packet.flags
-        fits = len(packet.payload) <= room
-        if not self.synced:
-            if not self._may_sync(flags, now, ready=fits and (congestion is None or congestion.may_resume)):
-                return DropReason.SLOW_VIDEO if self._fell_behind else DropReason.WAITING_KEYFRAME
-            self.synced = True
-            self._fell_behind = False
-            self._waiting_since = None
-            return None
-        if congestion is None or flags & END_OF_SEQUENCE:
-            return None
-        if congestion.past or not fits:
-            self.synced = False
-            self._fell_behind = True
-            congestion.fall_behind(now)
-            return DropReason.SLOW_VIDEO
-        if flags & DISPOSABLE and congestion.strained:
-            return DropReason.SLOW_DISPOSABLE
-        return None
-
-    def _may_sync(self, flags: int, now: float, *, ready: bool) -> bool:
-        """Whether video may begin with this frame; ``ready`` is who is not too far behind for it."""
-        # All tracks go on with the default one; who is sent only another is not shown its keyframes.
-        aside = flags & ASIDE and self.fanout.encoding.tracks.video == ALL_TRACKS
-        if not ready:
-            self._fell_behind = self._fell_behind or (flags & KEYFRAME != 0 and not aside)
-            return False
-        if aside or not flags & (CODED_FRAME | KEYFRAME):
-            return False
-        if flags & KEYFRAME or self._start is StartPolicy.LIVE:
-            return True
-        if self._waiting_since is None:
-            self._waiting_since = now
-        timeout = self.seat.intake.keyframe_timeout
-        if not timeout or now - self._waiting_since < timeout:
-            return False
-        self.seat.books.server.keyframe_timeouts += 1
-        return True
