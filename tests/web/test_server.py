@@ -183,7 +183,8 @@ async def test_headers_have_a_deadline(begun: bytes) -> None:
 async def test_headers_that_come_a_byte_at_a_time_have_the_same_deadline() -> None:
     async with listening(AdminLimits(request_timeout=0.3)) as say, asyncio.timeout(5.0):
         reader, writer = await say(GET)
-        while not reader.at_eof():
+        # A connection that is reset never comes to its end, and nothing more waits for anything there.
+        while not reader.at_eof() and reader.exception() is None:
             with suppress(ConnectionError):
                 writer.write(b"X: y\r\n")
                 await writer.drain()
