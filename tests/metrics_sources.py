@@ -109,6 +109,7 @@ def fake_relay(kind: Literal["push", "pull"], relay_id: str = "api-1") -> RelayS
         retries=2,
         lag_bytes=300,
         lag_seconds=1.5,
+        unannounced=("av01",),
         status="NetStream.Publish.Start Go.",
         reason="the server takes nothing more",
         retry_in=None,

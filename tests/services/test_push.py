@@ -6,7 +6,9 @@ import socket
 import ssl
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -33,6 +35,7 @@ from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import UsageError
 from rtmpd.net.relay import RetryPolicy
 from rtmpd.net.resolver import RESOLVER, AddressInfo
+from rtmpd.rtmp import commands
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, Event, PublishRequested
 from rtmpd.rtmp.messages import Message
@@ -501,6 +504,68 @@ async def test_names_that_nobody_answers_for_hold_up_no_other_relay(monkeypatch:
             assert a.push.statuses()[0].reason == "cannot look up dead0.example: nobody knows"
     finally:
         answered.set()
+
+
+# -- codecs
+
+
+def announcing(monkeypatch: pytest.MonkeyPatch, **said: object) -> None:
+    """Servers of this process say this of Enhanced RTMP in their answer to connect, and no more."""
+    whole = commands.connect_result
+
+    def connect_result(*given: Any, **extra: Any) -> commands.Command:
+        result = whole(*given, **extra)
+        assert isinstance(result.command_object, dict)
+        rest = {name: result.command_object[name] for name in ("fmsVer", "capabilities")}
+        return replace(result, command_object=rest | said)
+
+    monkeypatch.setattr(commands, "connect_result", connect_result)
+
+
+AV1 = b"\x91av01K0"
+OPUS = b"\x91Opusa"
+
+
+@pytest.mark.parametrize(
+    ("said", "unannounced"),
+    [
+        ({}, ("av01", "Opus")),
+        ({"fourCcList": ["hvc1", "av01"]}, ("Opus",)),
+        ({"videoFourCcInfoMap": {"av01": 4.0}, "audioFourCcInfoMap": {"*": 4.0}}, ()),
+        ({"fourCcList": ["*"]}, ()),
+    ],
+)
+async def test_codecs_that_the_remote_does_not_announce_are_told_once(
+    said: dict[str, object],
+    unannounced: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    announcing(monkeypatch, **said)
+    async with serve("a", retry=QUICK) as a, publishing(a, headers=False) as encoder:
+        await encoder.send_video(AV1, 0)
+        await encoder.send_audio(OPUS, 0)
+        await eventually(lambda: a.live and a.stream.stats.audio_codec)
+        async with serve("b") as b, watching(b) as viewer:
+            a.push.add(KEY, b.url())
+            # They are sent all the same.
+            await eventually(viewer.has(AV1))
+            assert a.pushes().unannounced == unannounced
+            port = b.port
+        async with serve("b", port=port) as b:
+            await eventually(a.push_is("live"))
+            assert a.pushes().unannounced == unannounced
+    warnings = [r for r in caplog.records if r.getMessage() == "push codecs not announced"]
+    assert [record.fields["codecs"] for record in warnings] == (
+        ["+".join(unannounced)] if unannounced else []
+    )
+
+
+async def test_what_rtmp_has_always_had_need_not_be_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    announcing(monkeypatch)
+    async with serve("b") as b, serve("a", push=[b.url()]) as a, publishing(a), watching(b) as viewer:
+        await eventually(viewer.has(keyframe(b"K0")))
+        assert a.pushes().unannounced == ()
 
 
 # -- tracks

@@ -74,6 +74,7 @@ async def test_relays_are_listed_and_added(client: aiohttp.ClientSession, pushes
         "retries": 2,
         "lag_bytes": 300,
         "lag_seconds": 1.5,
+        "unannounced": ["av01"],
         "status": "NetStream.Publish.Start Go.",
         "reason": "the server takes nothing more",
         "retry_in": None,
@@ -194,6 +195,7 @@ def test_every_relay_has_series() -> None:
         assert value(page, "rtmpd_relay_retries_total", kind=kind, **labels) == 2
         assert value(page, "rtmpd_relay_lag_bytes", kind=kind, **labels) == 300
         assert value(page, "rtmpd_relay_lag_seconds", kind=kind, **labels) == 1.5
+        assert value(page, "rtmpd_relay_unannounced_codecs", kind=kind, **labels) == 1
         states = {
             state: value(page, "rtmpd_relay_state", kind=kind, state=state, **labels) for state in RelayState
         }

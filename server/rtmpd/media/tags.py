@@ -73,6 +73,8 @@ MIXED_CODECS: Final = "mixed"
 
 VIDEO_FOUR_CCS: Final = ("vp08", "vp09", "av01", "avc1", "hvc1", "vvc1")
 AUDIO_FOUR_CCS: Final = ("ac-3", "ec-3", "Opus", ".mp3", "fLaC", "mp4a")
+ENHANCED_CODECS: Final = frozenset((*VIDEO_FOUR_CCS, *AUDIO_FOUR_CCS)) - {"avc1", "mp4a", ".mp3"}
+"""Those that RTMP has had only since Enhanced RTMP."""
 
 _VIDEO_NAMES: Final = {name.encode(): name for name in VIDEO_FOUR_CCS}
 _AUDIO_NAMES: Final = {name.encode(): name for name in AUDIO_FOUR_CCS}

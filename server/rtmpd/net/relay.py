@@ -83,6 +83,8 @@ class RelayStatus:
     """Of a push: accepted and not sent yet."""
     lag_seconds: float
     """Of a push: how long the oldest of them has waited. Of a pull: how long nothing has come."""
+    unannounced: tuple[str, ...]
+    """Of a push: codecs that it sends and the remote has not said it knows. It may, or drop them unsaid."""
     status: str
     """The last onStatus of the remote: code and description."""
     reason: str

@@ -210,6 +210,14 @@ class ConnectResult:
             properties=properties,
         )
 
+    def announces(self, four_cc: str) -> bool:
+        """Whether the server has said that it knows this codec of Enhanced RTMP.
+
+        Only v2 has it say so: one that does not may know it all the same.
+        """
+        said = (self.four_cc_list, self.video_four_cc_info_map, self.audio_four_cc_info_map)
+        return any(four_cc in names or "*" in names for names in said)
+
 
 class CommandHead(NamedTuple):
     """What a command message begins with, read without a look at what follows."""

@@ -33,6 +33,12 @@ def collect_relays(relays: Sequence[RelayStatus], max_relays: int) -> Iterator[F
         "Age of the oldest media not sent yet (push), or time since the last media (pull).",
         _LABELS,
     )
+    unannounced = Family(
+        "gauge",
+        "rtmpd_relay_unannounced_codecs",
+        "Codecs that a push sends and its remote has not said it knows.",
+        _LABELS,
+    )
     for relay in relays[:max_relays]:
         labels = (relay.kind, *relay.key, relay.remote, relay.id)
         for state in RelayState:
@@ -41,4 +47,5 @@ def collect_relays(relays: Sequence[RelayStatus], max_relays: int) -> Iterator[F
         retries.add(labels, relay.retries)
         lag_bytes.add(labels, relay.lag_bytes)
         lag_seconds.add(labels, relay.lag_seconds)
-    yield from (state_of, passed, retries, lag_bytes, lag_seconds)
+        unannounced.add(labels, len(relay.unannounced))
+    yield from (state_of, passed, retries, lag_bytes, lag_seconds, unannounced)

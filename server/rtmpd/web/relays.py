@@ -62,6 +62,7 @@ def as_json(status: RelayStatus) -> dict[str, object]:
         "retries": status.retries,
         "lag_bytes": status.lag_bytes,
         "lag_seconds": round(status.lag_seconds, 3),
+        "unannounced": list(status.unannounced),
         "status": status.status,
         "reason": status.reason,
         "retry_in": None if status.retry_in is None else round(status.retry_in, 3),

@@ -109,6 +109,7 @@ class PullRelay:
             retries=self._retries,
             lag_bytes=0,
             lag_seconds=max(now - self._last_media, 0.0) if live else 0.0,
+            unannounced=(),
             status=self._status,
             reason=self._reason,
             retry_in=None if self._retry_at is None else max(self._retry_at - now, 0.0),

@@ -15,6 +15,7 @@ from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import ConnectionClosed, UsageError
+from rtmpd.media.tags import ENHANCED_CODECS
 from rtmpd.media.tracks import ALL, DEFAULT
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.client import Connection, Stream
@@ -31,6 +32,7 @@ from rtmpd.net.relay import (
     last_words,
 )
 from rtmpd.net.tasks import TaskSet
+from rtmpd.rtmp.commands import ConnectResult
 from rtmpd.rtmp.events import StatusReceived
 from rtmpd.rtmp.via import via_of
 from rtmpd.services.push.sink import Progress, PushSink
@@ -66,6 +68,7 @@ class PushTarget:
         self._state = RelayState.IDLE
         self._reason = ""
         self._status = ""
+        self._unannounced: tuple[str, ...] = ()
         self._bytes_before = 0
         self._retries = 0
         self._task: asyncio.Task[None] | None = None
@@ -88,6 +91,7 @@ class PushTarget:
             retries=self._retries,
             lag_bytes=sink.backlog() if sink is not None else 0,
             lag_seconds=self._progress.lag(now) if sink is not None else 0.0,
+            unannounced=self._unannounced,
             status=self._status,
             reason=self._reason,
             retry_in=None if self._retry_at is None else max(self._retry_at - now, 0.0),
@@ -165,6 +169,7 @@ class PushTarget:
             logger.info("push live", extra={"fields": self._fields()})
             either: list[asyncio.Future[Any]] = [sink.over, reader]
             while not any(future.done() for future in either):
+                self._compare_codecs(connection.info)
                 await asyncio.wait(either, timeout=_TICK, return_when=asyncio.FIRST_COMPLETED)
                 self._look()
             await self._settle(sink, reader)
@@ -195,6 +200,20 @@ class PushTarget:
                 stream.check()
         stream.check()
         raise ConnectionClosed("the server closed the connection")
+
+    def _compare_codecs(self, remote: ConnectResult) -> None:
+        """Tell of codecs that the remote may drop without a word, as servers do that are older than those."""
+        stream = self._relays.registry.streams.get(self.target.key)
+        if stream is None:
+            return
+        sent = (stream.stats.video_codec, stream.stats.audio_codec)
+        unannounced = tuple(
+            codec for codec in sent if codec in ENHANCED_CODECS and not remote.announces(codec)
+        )
+        if not set(unannounced) <= set(self._unannounced):
+            fields = self._fields() | {"codecs": "+".join(unannounced)}
+            logger.warning("push codecs not announced", extra={"fields": fields})
+        self._unannounced = unannounced
 
     def _look(self) -> None:
         sink = self._sink
