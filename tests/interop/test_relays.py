@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ffmpeg import FFmpeg, bundled, start
 from live_fixtures import ClipMaker
-from media_clips import H264_AAC
+from media_clips import AV1_OPUS, H264_AAC
 from nginx_rtmp import NginxRtmp
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
 from tools import find_tool
@@ -123,3 +123,11 @@ def test_a_pull_finds_nginx_again(nginx: NginxRtmp, pulling: RtmpdProcess, clip:
             nginx.start()
             with bundled().publish(source, nginx.url("cam"), loop=True):
                 pulling.log.wait_for({"event": "pull live"}, 2)
+
+
+def test_a_push_says_that_nginx_has_not_announced_its_codecs(
+    nginx: NginxRtmp, pushing: RtmpdProcess, clip: ClipMaker
+) -> None:
+    with bundled().publish(clip(AV1_OPUS), pushing.url("cam"), loop=True):
+        line = pushing.log.wait_for({"event": "push codecs not announced"})
+        assert line["codecs"] == "av01+Opus"
