@@ -147,7 +147,8 @@ class _Display:
             self._sum_up(publisher, source)
 
     def tell_failure(self, error: ClientError, delay: float) -> None:
-        self._print(f"{client_command.one_line(error)}; next attempt in {delay:.1f} s")
+        said = client_command.one_line(error).rstrip(".")  # Servers end their sentences, and ours goes on.
+        self._print(f"{said}; next attempt in {delay:.1f} s")
 
     def tell_move(self, url: RtmpUrl) -> None:
         self._print(f"the server sends us to {url}")
