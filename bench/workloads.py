@@ -186,8 +186,15 @@ class _NullPublisher:
         raise AssertionError(f"closed: {reason}")
 
 
+class _Unplanned:
+    """A flush that nobody runs: the workloads flush when they mean to."""
+
+    def cancel(self) -> None:
+        pass
+
+
 def _publication() -> tuple[Registry, Flusher, Publication]:
-    flusher = Flusher(lambda _: None, lambda _, __: None, lambda: _NOW, lambda: _NOW, 0.0)
+    flusher = Flusher(lambda _: _Unplanned(), lambda _, __: _Unplanned(), lambda: _NOW, lambda: _NOW, 0.0)
     registry = Registry(flusher, ServerStats(), EngineLimits())
     return registry, flusher, registry.claim(StreamKey("live", "cam"), _NullPublisher(), _NOW)
 
