@@ -17,7 +17,7 @@ _PERIOD: Final = 0.25
 """Seconds over which the streams are counted that divide the share among them."""
 _RISE_FACTOR: Final = 1.1
 _RISE: Final = 0.000_001
-"""What a write is taken to cost rises from one flush to the next by a tenth and so many seconds at most."""
+"""What a write costs is taken to rise by a tenth and so many seconds at most from one flush to the next."""
 _TIMER_RESOLUTION: Final = 0.001
 """Seconds; event loops round shorter delays up, so a shorter wait is not worth a timer."""
 
@@ -77,9 +77,11 @@ class Flusher:
         self._due = clock()
         """Clock reading from which everybody may be flushed."""
         self._write_cost = 0.0
+        """Seconds that a flush takes for each subscriber, what the loop does later included."""
         self._writes = 0
-        self._flushed = 0.0
-        """Reading of the CPU clock after the last flush."""
+        """Subscribers of the last flush."""
+        self._started = 0.0
+        """Reading of the CPU clock before it."""
         self._period = 1
         self._period_ends = 0.0
         self._streams = 0
@@ -125,40 +127,35 @@ class Flusher:
             self._plan(min(self._due, *[stream.flush_due for stream in self._dirty]))
 
     def _flush(self, dirty: list[Flushable], now: float) -> None:
-        if not dirty:
-            return
         if now >= self._period_ends:
-            self._period_ends = now + _PERIOD
-            self._period += 1
-            self._parts, self._streams = max(self._streams, 1), 0
-        writes: list[int] = []
-        started = self._cpu_clock()
+            self._begin_period(now)
+        earliest, latest = now - _SAVED, now + self._merge_window
+        self._started = self._cpu_clock()
+        total = 0
         for stream in dirty:
             try:
-                writes.append(stream.flush(now))
+                writes = stream.flush(now)
             except Exception:
                 _logger.exception("flush of %r failed", stream)
-                writes.append(0)
-        self._flushed = self._cpu_clock()
-        if total := sum(writes):
-            self._writes = total
-            self._charge(dirty, writes, now, (self._flushed - started) / total + self._write_cost)
-            self.call_soon(self._measure)
-
-    def _charge(self, streams: list[Flushable], writes: list[int], now: float, cost: float) -> None:
-        """Put the next flush off for what this one took: ``cost`` seconds a write."""
-        earliest, latest = now - _SAVED, now + self._merge_window
-        self._due = min(max(self._due, earliest) + self._writes * cost / MAX_SHARE, latest)
-        for stream in streams:
+                continue
             if stream.flush_period != self._period:
                 stream.flush_period = self._period
                 self._streams += 1
-        self._parts = max(self._parts, self._streams)
-        part = MAX_SHARE / self._parts
-        for stream, number in zip(streams, writes, strict=True):
-            stream.flush_due = min(max(stream.flush_due, earliest) + number * cost / part, latest)
+                self._parts = max(self._parts, self._streams)
+            total += writes
+            cost = writes * self._write_cost
+            stream.flush_due = min(max(stream.flush_due, earliest) + cost * self._parts / MAX_SHARE, latest)
+        if total:
+            self._due = min(max(self._due, earliest) + total * self._write_cost / MAX_SHARE, latest)
+            self._writes = total
+            self.call_soon(self._measure)
+
+    def _begin_period(self, now: float) -> None:
+        self._period_ends = now + _PERIOD
+        self._period += 1
+        self._parts, self._streams = max(self._streams, 1), 0
 
     def _measure(self) -> None:
         """A turn of the loop after a flush: what was flushed is written."""
-        taken = (self._cpu_clock() - self._flushed) / self._writes
+        taken = (self._cpu_clock() - self._started) / self._writes
         self._write_cost = min(taken, self._write_cost * _RISE_FACTOR + _RISE)
