@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Final
 
 from hostile.scene import Scene, attack
@@ -29,8 +30,8 @@ async def one_byte_messages(scene: Scene) -> None:
             stranger = await scene.crowd.join()
             await stranger.send(HANDSHAKE + _EMPTY_HEADER)
             while scene.goes_on and not stranger.closed.is_set():
-                stranger.say(_EMPTY_MESSAGES)
-                await asyncio.wait({asyncio.ensure_future(_flushed(stranger))}, timeout=1.0)
+                with contextlib.suppress(TimeoutError, OSError):
+                    await asyncio.wait_for(stranger.send(_EMPTY_MESSAGES), 1.0)
             stranger.leave()
             await asyncio.sleep(0.05)
 
@@ -121,7 +122,3 @@ def _metadata(number: int) -> bytes:
     count = 4001 << 1 | 1
     array = b"\x09" + bytes((0x80 | count >> 7 & 0x7F, count & 0x7F)) + b"\x01" + values
     return b"\x00" + encode_values("@setDataFrame", "onMetaData") + b"\x11" + array
-
-
-async def _flushed(stranger: Stranger) -> None:
-    await stranger.send(b"")

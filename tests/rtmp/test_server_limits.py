@@ -377,6 +377,17 @@ def test_more_than_a_turn_of_messages_waits_for_the_next_one() -> None:
     assert client.session.events_received() == []
 
 
+def test_who_has_published_nothing_has_shorter_turns() -> None:
+    limits = Limits(max_stray_media=10**9)
+    taken = []
+    for client in (Client(limits=limits).connected(), Client(limits=limits).publishing()):
+        before = client.session.messages_received
+        nothing = client.encode(Message(10, 0, 0, b""))
+        client.write(nothing + bytes((nothing[0] | 0xC0,)) * 499)  # Each like the one before.
+        taken.append((client.session.messages_received - before, client.session.take_throttle()))
+    assert taken == [(128, 0), (500, None)]
+
+
 # What is held
 
 

@@ -12,6 +12,7 @@ Reasons of ``SessionFailed`` made here: ``message_before_connect``, ``publish_tw
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from rtmpd.exceptions import ProtocolError, UsageError
 from rtmpd.rtmp import commands
@@ -38,6 +39,9 @@ from rtmpd.rtmp.url import split_query
 
 _PUBLISH_MODES = ("live", "record", "append", "appendWithGap")
 
+_EARLY_TURN: Final = 128
+"""Messages that are taken in one turn from whoever has published nothing."""
+
 
 class Phase(Enum):
     CONNECT = "waiting for connect"
@@ -53,6 +57,7 @@ class StreamSession(Session):
     def __init__(self, handshake: ServerHandshake, *, limits: Limits, now: float) -> None:
         super().__init__(handshake, limits=limits, now=now)
         self._reader.expect_media(False)
+        self._turn = min(self._turn, _EARLY_TURN)
         self._phase = Phase.CONNECT
         self._accepted_at = now  # The connection itself; then the latest connect, publish or play.
         self._idle_since = now
@@ -71,6 +76,7 @@ class StreamSession(Session):
             return
         self._asked(stream_id, Use.PUBLISH_ASKED).begin_publish(self)
         self._reader.expect_media(True)
+        self._turn = self.limits.max_messages_per_turn
         self._open_media(stream_id, receive or self._report_media)
         self._phase = Phase.SERVING
         self._accept(now)
