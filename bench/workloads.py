@@ -19,8 +19,6 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.subscriber import Subscription
-from rtmpd.net.load import encode_command
-from rtmpd.net.load_media import MediaSpec, Programme
 from rtmpd.rtmp import amf
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.chunks import ChunkReader
@@ -31,6 +29,8 @@ from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message, set_chunk_size
 from rtmpd.rtmp.server import ServerSession
+from rtmpd.tools.load.common import encode_command
+from rtmpd.tools.load.media import MediaSpec, Programme
 
 GOP_SECONDS = 2.0
 SINKS = 100

@@ -13,14 +13,14 @@ from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
-from rtmpd.net.access import AccessRequest, Grant
-from rtmpd.net.connection import Connection
-from rtmpd.net.peer import ServerContext
-from rtmpd.net.server import ConnectionLimits, RtmpServer
-from rtmpd.net.sweeper import Sweeper
 from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested, PublishRequested
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
+from rtmpd.serving.access import AccessRequest, Grant
+from rtmpd.serving.connection import Connection
+from rtmpd.serving.peer import ServerContext
+from rtmpd.serving.server import ConnectionLimits, RtmpServer
+from rtmpd.serving.sweeper import Sweeper
 
 AVC_HEADER = bytes.fromhex("170000000001640028ff")
 AAC_HEADER = bytes.fromhex("af001210")

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from rtmpd.engine.health import Health, HealthKind
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
-from rtmpd.net.relay import RelayState, RelayStatus
+from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.web.metrics import MetricsPage, Sources
 
 Series = tuple[str, frozenset[tuple[str, str]]]

@@ -22,11 +22,7 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream
-from rtmpd.net.access import AccessRequest, Grant
 from rtmpd.net.addresses import Address, open_listener
-from rtmpd.net.peer import ServerContext
-from rtmpd.net.server import ConnectionLimits, RtmpServer
-from rtmpd.net.sweeper import Sweeper
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.chunk_writer import ChunkWriter
 from rtmpd.rtmp.chunks import ChunkReader
@@ -34,6 +30,10 @@ from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSettings
+from rtmpd.serving.access import AccessRequest, Grant
+from rtmpd.serving.peer import ServerContext
+from rtmpd.serving.server import ConnectionLimits, RtmpServer
+from rtmpd.serving.sweeper import Sweeper
 
 PATIENCE = 5.0
 """Seconds after which a test that waits has failed."""

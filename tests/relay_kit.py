@@ -20,18 +20,20 @@ from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream
 from rtmpd.net.addresses import Address, open_listener
-from rtmpd.net.connection import Connection
-from rtmpd.net.peer import ServerContext
-from rtmpd.net.relay import RelayDialer, RelayStatus, RelayTemplate, RetryPolicy
-from rtmpd.net.server import ConnectionLimits, RtmpServer
-from rtmpd.net.sweeper import Sweeper
+from rtmpd.relay.dialer import RelayDialer, RetryPolicy
+from rtmpd.relay.pull.relays import PullRelays
+from rtmpd.relay.pull.rule import PullRule
+from rtmpd.relay.push.relays import PushRelays
+from rtmpd.relay.status import RelayStatus
+from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSettings
-from rtmpd.services.pull.relays import PullRelays
-from rtmpd.services.pull.rule import PullRule
-from rtmpd.services.push.relays import PushRelays
+from rtmpd.serving.connection import Connection
+from rtmpd.serving.peer import ServerContext
+from rtmpd.serving.server import ConnectionLimits, RtmpServer
+from rtmpd.serving.sweeper import Sweeper
 
 PATIENCE = 5.0
 """Seconds after which a test that waits has failed."""

@@ -11,10 +11,29 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = "rtmpd"
 
-RANKS = {"exceptions": 0, "rtmp": 1, "media": 2, "engine": 3, "net": 4, "services": 5, "web": 5, "daemon": 6}
-"""A room imports rooms of lower rank. Services and web are equals, and so strangers."""
+FLOORS = (
+    ("exceptions",),
+    ("rtmp",),
+    ("media", "net"),
+    ("engine", "client"),
+    ("serving", "relay", "tools"),
+    ("access", "web"),
+    ("daemon",),
+)
+RANKS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+"""A room imports rooms of lower rank. Those on one floor are strangers."""
+STRANGERS = {
+    "engine": frozenset({"net"}),
+    "client": frozenset({"media"}),
+    "tools": frozenset({"engine"}),
+    "web": frozenset({"serving", "client", "tools", "media"}),
+    "access": frozenset({"relay", "client", "tools"}),
+}
+"""Rooms on lower floors that a room has no business with."""
+APART = frozenset({"push", "pull"})
+"""Packages of ``relay`` that never import each other."""
 
-TOP_LEVEL = {"": 6, "__main__": 7}
+TOP_LEVEL = {"": RANKS["daemon"], "__main__": RANKS["daemon"] + 1}
 """The package itself, which may offer what lies below the daemon, and ``python -m``."""
 
 SANS_IO = frozenset(
@@ -27,6 +46,10 @@ FORBIDDEN = {
     "media": SANS_IO | FRAMEWORKS,
     "engine": SANS_IO | FRAMEWORKS,
     "net": FRAMEWORKS,
+    "client": FRAMEWORKS,
+    "serving": FRAMEWORKS,
+    "relay": FRAMEWORKS,
+    "tools": FRAMEWORKS,
 }
 ONLY_IMPORTER = {
     "pyamf": "rtmpd.rtmp.amf",
@@ -84,10 +107,10 @@ def complain(module: str, imported: str) -> Iterator[str]:
             yield f"{imported} belongs to no room"
         return
     if room == target:
-        siblings = [name.split(".")[2] for name in (module, imported) if name.count(".") >= 2]
-        if room == "services" and len(set(siblings)) == 2:
-            yield f"services never import each other ({imported})"
-    elif RANKS[target] >= (RANKS | TOP_LEVEL)[room]:
+        packages = {name.split(".")[2] for name in (module, imported) if name.count(".") >= 2}
+        if room == "relay" and packages == APART:
+            yield f"push and pull never import each other ({imported})"
+    elif RANKS[target] >= (RANKS | TOP_LEVEL)[room] or target in STRANGERS.get(room, ()):
         yield f"{room} must not import {target}"
 
 
@@ -179,21 +202,33 @@ def plant(root: Path, file: str, source: str) -> list[str]:
     [
         ("rtmp/x.py", "from rtmpd.media import tags", "rtmp must not import media"),
         ("rtmp/x.py", "from rtmpd import engine", "rtmp must not import engine"),
-        ("rtmp/x.py", "from ..net import server", "rtmp must not import net"),
+        ("rtmp/x.py", "from ..net import tasks", "rtmp must not import net"),
         ("rtmp/__init__.py", "from ..media import tags", "rtmp must not import media"),
         ("rtmp/x.py", "def f():\n    import asyncio.events", "rtmp must not know asyncio"),
         ("media/x.py", "from time import monotonic", "media must not know time"),
-        ("engine/x.py", "if TYPE_CHECKING:\n    from rtmpd.net import peer", "engine must not import net"),
+        ("media/x.py", "from rtmpd.net import tasks", "media must not import net"),
+        (
+            "engine/x.py",
+            "if TYPE_CHECKING:\n    from rtmpd.serving import peer",
+            "engine must not import serving",
+        ),
+        ("engine/x.py", "from rtmpd.net import tasks", "engine must not import net"),
         ("engine/x.py", "import random as dice", "engine must not know random"),
         ("exceptions.py", "import rtmpd.rtmp.limits", "exceptions must not import rtmp"),
         ("net/x.py", "import pydantic", "net must not know pydantic"),
-        ("net/x.py", "from rtmpd.web.server import a", "net must not import web"),
-        ("web/x.py", "from rtmpd.services import auth", "web must not import services"),
-        ("services/x.py", "from rtmpd.web import api", "services must not import web"),
-        ("services/auth.py", "from rtmpd.services.hooks import a", "services never import each other"),
-        ("services/auth.py", "from . import hooks", "services never import each other"),
-        ("services/push/x.py", "from ..pull import a", "services never import each other"),
-        ("services/x.py", "from rtmpd.daemon.config import Config", "services must not import daemon"),
+        ("net/x.py", "from rtmpd.engine import registry", "net must not import engine"),
+        ("client/x.py", "from rtmpd.engine import registry", "client must not import engine"),
+        ("client/x.py", "from rtmpd.media import tags", "client must not import media"),
+        ("serving/x.py", "from rtmpd.relay import status", "serving must not import relay"),
+        ("serving/x.py", "from rtmpd.web.server import a", "serving must not import web"),
+        ("relay/x.py", "from rtmpd.serving import connection", "relay must not import serving"),
+        ("relay/push/x.py", "from ..pull import a", "push and pull never import each other"),
+        ("relay/pull/x.py", "from rtmpd.relay.push.relays import a", "push and pull never import each other"),
+        ("tools/x.py", "from rtmpd.engine import headers", "tools must not import engine"),
+        ("web/x.py", "from rtmpd.access import open_policy", "web must not import access"),
+        ("web/x.py", "from rtmpd.serving import connection", "web must not import serving"),
+        ("access/x.py", "from rtmpd.web import server", "access must not import web"),
+        ("access/x.py", "from rtmpd.daemon.config import Config", "access must not import daemon"),
         ("rtmp/commands.py", "import pyamf.amf0", "only rtmpd.rtmp.amf imports pyamf"),
         ("web/api.py", "import prometheus_client", "only rtmpd.web.metrics imports prometheus_client"),
         ("daemon/cli.py", "import uvloop", "only rtmpd.daemon.worker imports uvloop"),
@@ -217,16 +252,21 @@ def test_a_planted_violation_is_found(tmp_path, file, source, complaint):
         ),
         ("rtmp/amf.py", "import pyamf"),
         ("engine/x.py", "from rtmpd.media import tags\nfrom rtmpd.rtmp.constants import MessageType"),
-        ("net/x.py", "import asyncio, socket\nfrom rtmpd.engine import registry"),
+        ("net/x.py", "import asyncio, socket\nfrom rtmpd.rtmp import url"),
+        ("serving/x.py", "from rtmpd.engine import registry\nfrom rtmpd.net import tasks"),
         (
-            "services/push/x.py",
-            "from . import y\nfrom rtmpd.services.push import z\nfrom rtmpd.net import client",
+            "relay/push/x.py",
+            "from . import y\nfrom rtmpd.relay.push import z\nfrom rtmpd.client import connect",
         ),
-        ("services/auth.py", "import pydantic"),
+        ("relay/pull/x.py", "from rtmpd.relay import status"),
+        ("access/x.py", "import pydantic\nfrom rtmpd.serving.access import Grant"),
         ("web/metrics.py", "import prometheus_client"),
         ("web/api.py", "import pydantic, aiohttp"),
-        ("daemon/worker.py", "import uvloop\nfrom rtmpd import __version__\nfrom rtmpd.services import auth"),
-        ("__init__.py", "from rtmpd.net import client"),
+        (
+            "daemon/worker.py",
+            "import uvloop\nfrom rtmpd import __version__\nfrom rtmpd.access import open_policy",
+        ),
+        ("__init__.py", "from rtmpd.client import connect"),
         ("__main__.py", "from rtmpd.daemon.cli import main"),
     ],
 )

@@ -8,11 +8,11 @@ import itertools
 import socket
 from typing import Final, Self, cast
 
-from rtmpd.net.load import encode_command
 from rtmpd.rtmp import messages as control
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.commands import Command
 from rtmpd.rtmp.constants import DEFAULT_CHUNK_SIZE, MessageType
+from rtmpd.tools.load.common import encode_command
 
 CHUNK_SIZE: Final = 65536
 HANDSHAKE: Final = b"\x03" + bytes(1536 + 1536)

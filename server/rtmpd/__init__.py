@@ -36,7 +36,7 @@ from rtmpd.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from rtmpd.net.client import Connection, ConnectionEvent, ConnectionState, Stream, connect
+    from rtmpd.client.connect import Connection, ConnectionEvent, ConnectionState, Stream, connect
     from rtmpd.rtmp.amf import AmfValue, EcmaArray
     from rtmpd.rtmp.commands import Command, ConnectParams, ConnectResult, Status
     from rtmpd.rtmp.constants import BandwidthLimit, CapsEx, MessageType, ObjectEncoding, StatusCode
@@ -93,7 +93,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "rtmpd.net.client": ("Connection", "ConnectionEvent", "ConnectionState", "Stream", "connect"),
+    "rtmpd.client.connect": ("Connection", "ConnectionEvent", "ConnectionState", "Stream", "connect"),
     "rtmpd.rtmp.amf": ("AmfValue", "EcmaArray"),
     "rtmpd.rtmp.commands": ("Command", "ConnectParams", "ConnectResult", "Status"),
     "rtmpd.rtmp.constants": ("BandwidthLimit", "CapsEx", "MessageType", "ObjectEncoding", "StatusCode"),

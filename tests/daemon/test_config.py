@@ -22,10 +22,10 @@ from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.net.addresses import Address
-from rtmpd.net.relay import RelayTemplate
-from rtmpd.net.server import ConnectionLimits
+from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
+from rtmpd.serving.server import ConnectionLimits
 
 DURATION_ADVICE = '\'soon\' is not a duration: write seconds (10) or "10s", "500ms", "2m"'
 

@@ -365,7 +365,7 @@ def many_streams(scenario: Scenario) -> None:
 BROKEN = """
 import sys
 from rtmpd.daemon import cli
-from rtmpd.net import playing
+from rtmpd.serving import playing
 def stream_started(self): raise RuntimeError("a bug")
 playing.Player.stream_started = stream_started
 del sys.argv[1]

@@ -11,7 +11,7 @@ from yarl import URL
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
-from rtmpd.net.relay import RelayState, RelayStatus
+from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi
 from rtmpd.web.server import AdminServer

@@ -13,7 +13,7 @@ import pytest
 from rtmpd import __version__
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import ConfigError, UsageError
-from rtmpd.net.relay import RelayStatus
+from rtmpd.relay.status import RelayStatus
 from rtmpd.rtmp.form import form
 from rtmpd.web.limits import AdminLimits
 from rtmpd.web.page import SharedPage

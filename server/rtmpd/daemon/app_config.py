@@ -12,10 +12,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from rtmpd.daemon.fields import LIST_OR_TEXT, Seconds, Section, Shown, Timeout
 from rtmpd.daemon.values import parse_list
 from rtmpd.exceptions import UsageError
-from rtmpd.net.relay import RelayTemplate
+from rtmpd.relay.pull.rule import PullRule
+from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.url import validate_name
-from rtmpd.services.pull.rule import PullRule
 
 APPS: Final = "apps"
 """The table whose keys are names that people choose: ``apps.NAME`` is an ``AppConfig``."""

@@ -16,8 +16,8 @@ from rtmpd.daemon.client_command import ExitStatus, bytes_text, rate_text
 from rtmpd.rtmp.url import RtmpUrl
 
 if TYPE_CHECKING:
-    from rtmpd.net.load_players import PlayReport
-    from rtmpd.net.load_publishers import PublishReport
+    from rtmpd.tools.load.players import PlayReport
+    from rtmpd.tools.load.publishers import PublishReport
 
 app = typer.Typer(
     name="bench",
@@ -101,7 +101,7 @@ def play(
     away. Latency needs a publisher that stamps its packets, on the same machine: rtmpd bench publish. The
     lateness of the bench itself, how long it took to get to what was due, is in every latency.
     """
-    from rtmpd.net.load_players import PlayerCrowd, PlayLoad
+    from rtmpd.tools.load.players import PlayerCrowd, PlayLoad
 
     async def run() -> PlayReport:
         load = PlayLoad(
@@ -144,8 +144,8 @@ def publish(
 
     Headers are valid H.264 and AAC; the frames are filler of the right size that no decoder should see.
     """
-    from rtmpd.net.load_media import MediaSpec
-    from rtmpd.net.load_publishers import PublisherCrowd, PublishLoad
+    from rtmpd.tools.load.media import MediaSpec
+    from rtmpd.tools.load.publishers import PublisherCrowd, PublishLoad
 
     async def run() -> PublishReport:
         load = PublishLoad(

@@ -32,9 +32,9 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.net.addresses import Address
+from rtmpd.relay.pull.relays import MAX_DIALS
 from rtmpd.rtmp.constants import MAX_CHUNK_SIZE
 from rtmpd.rtmp.server import ServerSettings
-from rtmpd.services.pull.relays import MAX_DIALS
 from rtmpd.web.limits import AdminLimits
 
 # The rooms below own their defaults.

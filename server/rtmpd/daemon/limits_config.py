@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 
 from rtmpd.daemon.fields import Count, Positive, Seconds, Section, Size, Timeout, require_order
 from rtmpd.engine.limits import EngineLimits
-from rtmpd.net.server import ConnectionLimits
 from rtmpd.rtmp.constants import MAX_MESSAGE_LENGTH
 from rtmpd.rtmp.limits import Limits
+from rtmpd.serving.server import ConnectionLimits
 
 # The rooms below own their defaults.
 _LIMITS: Final = Limits()

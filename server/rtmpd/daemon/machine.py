@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from rtmpd.daemon.memory_group import MemoryGroup, machine_memory
-from rtmpd.net.server import ConnectionLimits
+from rtmpd.serving.server import ConnectionLimits
 
 logger = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtmpd.media.meter import Figures
-    from rtmpd.net.playback import Playback
+    from rtmpd.tools.playback import Playback
 
 _TERMINAL_INTERVAL: Final = 0.25
 """Seconds between two looks."""
@@ -68,17 +68,17 @@ def play(
     "backwards" those stamped earlier. With -o - the figures go to standard
     error: rtmpd play URL -o - | ffplay -
     """
-    from rtmpd.net.flv_files import FlvSink
-    from rtmpd.net.playback import Playback
+    from rtmpd.tools.flv_files import FlvSink
+    from rtmpd.tools.playback import Playback
 
     playback = Playback(FlvSink(output) if output else None, duration, wait)
     client_command.run("play", lambda: _play(url, playback, timeout, ca_file))
 
 
 async def _play(url: str, playback: Playback, patience: float, ca_file: Path | None) -> None:
-    from rtmpd.net.client import connect
-    from rtmpd.net.flv_files import STANDARD_STREAM
-    from rtmpd.net.route import Route
+    from rtmpd.client.connect import connect
+    from rtmpd.tools.flv_files import STANDARD_STREAM
+    from rtmpd.tools.route import Route
 
     target = client_command.stream_url(url)
     sink = playback.sink

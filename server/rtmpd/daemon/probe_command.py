@@ -12,7 +12,7 @@ from rtmpd.daemon.client_command import CaFile
 from rtmpd.rtmp.url import RtmpUrl
 
 if TYPE_CHECKING:
-    from rtmpd.net.probe import ProbeReport
+    from rtmpd.tools.probe import ProbeReport
 
 
 def probe(
@@ -44,8 +44,8 @@ def probe(
     """
 
     async def run() -> ProbeReport:
-        from rtmpd.net.client import connect
-        from rtmpd.net.probe import Probe
+        from rtmpd.client.connect import connect
+        from rtmpd.tools.probe import Probe
 
         dial = partial(connect, timeout=timeout, ca_file=str(ca_file) if ca_file else None)
         prober = Probe(RtmpUrl.parse(url), dial, timeout)

@@ -23,8 +23,8 @@ from rtmpd.rtmp.url import RtmpUrl
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rtmpd.net.file_publisher import FilePublisher, PublishPlan
-    from rtmpd.net.flv_files import FlvSource
+    from rtmpd.tools.file_publisher import FilePublisher, PublishPlan
+    from rtmpd.tools.flv_files import FlvSource
 
 _TERMINAL_INTERVAL: Final = 0.25
 """Seconds between two looks."""
@@ -52,18 +52,18 @@ def publish(
     next key frame. "behind" is what the network has not taken yet, and how
     late the last frame was.
     """
-    from rtmpd.net.file_publisher import PublishPlan
+    from rtmpd.tools.file_publisher import PublishPlan
 
     plan = PublishPlan(loop=loop, fast=fast, retries=retries)
     client_command.run("publish", lambda: _publish(file, url, plan, timeout, ca_file))
 
 
 async def _publish(file: str, url: str, plan: PublishPlan, patience: float, ca_file: Path | None) -> None:
+    from rtmpd.client.connect import connect
     from rtmpd.net.backoff import Backoff
-    from rtmpd.net.client import connect
-    from rtmpd.net.file_publisher import FilePublisher
-    from rtmpd.net.flv_files import STANDARD_STREAM, FlvSource
-    from rtmpd.net.route import Route
+    from rtmpd.tools.file_publisher import FilePublisher
+    from rtmpd.tools.flv_files import STANDARD_STREAM, FlvSource
+    from rtmpd.tools.route import Route
 
     if "://" in file and "://" not in url:
         raise UsageError("FILE and URL are swapped: rtmpd publish FILE URL")

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import uvloop
 
 from rtmpd import __version__
+from rtmpd.access.open_policy import OpenPolicy
 from rtmpd.daemon.banner import banner
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.machine import Machine
@@ -27,14 +28,14 @@ from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address, open_listener
 from rtmpd.net.clock import LoopClock
 from rtmpd.net.lag import LagMeter
-from rtmpd.net.peer import ServerContext
-from rtmpd.net.relay import RelayDialer, RelayStatus
-from rtmpd.net.server import RtmpServer
-from rtmpd.net.sweeper import Sweeper
 from rtmpd.net.tasks import TaskSet
-from rtmpd.services.auth import OpenPolicy
-from rtmpd.services.pull.relays import PullRelays
-from rtmpd.services.push.relays import PushRelays
+from rtmpd.relay.dialer import RelayDialer
+from rtmpd.relay.pull.relays import PullRelays
+from rtmpd.relay.push.relays import PushRelays
+from rtmpd.relay.status import RelayStatus
+from rtmpd.serving.peer import ServerContext
+from rtmpd.serving.server import RtmpServer
+from rtmpd.serving.sweeper import Sweeper
 from rtmpd.web.metrics import MetricsPage, Sources
 from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats
-from rtmpd.net.relay import RelayStatus
+from rtmpd.relay.status import RelayStatus
 from rtmpd.web.families import Family, HistogramFamily
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
 from rtmpd.web.relay_metrics import collect_relays

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from rtmpd.net.relay import RelayState, RelayStatus
+from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.web.families import Family
 
 _LABELS: Final = ("kind", "app", "stream", "remote", "relay")

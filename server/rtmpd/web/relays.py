@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
-from rtmpd.net.relay import RelayStatus
+from rtmpd.relay.status import RelayStatus
 from rtmpd.rtmp.url import clean_path, validate_name
 
 _MAX_NAME_BYTES = 256
@@ -23,7 +23,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 
 class PushControl(Protocol):
-    """Adds and removes targets; ``rtmpd.services.push.relays.PushRelays`` is one."""
+    """Adds and removes targets; ``rtmpd.relay.push.relays.PushRelays`` is one."""
 
     def add(self, key: StreamKey, url: str, track: object = None) -> RelayStatus:
         """Raises UsageError, whose text holds no secret."""

@@ -1,0 +1,12 @@
+"""Access policies."""
+
+from __future__ import annotations
+
+from rtmpd.serving.access import AccessRequest, Grant
+
+
+class OpenPolicy:
+    """Everyone who reaches the port may publish and play everything."""
+
+    async def authorize(self, request: AccessRequest) -> Grant:
+        return Grant(request.key)

@@ -1,0 +1,1 @@
+"""The client library: what ``rtmpd.connect`` returns, on asyncio."""

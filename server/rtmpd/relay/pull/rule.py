@@ -1,0 +1,27 @@
+"""What is fetched from where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtmpd.relay.template import RelayTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class PullRule:
+    """Where the streams of an app come from. Times in seconds."""
+
+    origins: tuple[RelayTemplate, ...]
+    """Asked in this order."""
+    on_demand: bool = True
+    """Fetch when the first player comes; otherwise always."""
+    names: frozenset[str] | None = None
+    """Streams that may be pulled; None is any. A rule that is not on demand names each."""
+    linger: float = 10.0
+    """How long to go on after the last player has left."""
+    timeout: float = 10.0
+    """How long players wait for the first media before they are told that there is no such stream; each
+    origin has an equal share of it to answer in. Also the longest silence of an origin."""
+
+    def covers(self, name: str) -> bool:
+        return self.names is None or name in self.names

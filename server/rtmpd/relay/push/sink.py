@@ -1,0 +1,126 @@
+"""What a push sends and how far it is behind: its place in the stream."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from rtmpd.client.connect import Connection, Stream
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.outlet import Outlet
+from rtmpd.engine.packet import PublishWire
+from rtmpd.engine.registry import Registry
+from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
+from rtmpd.engine.subscriber import Subscription
+from rtmpd.media.tracks import TrackChoice
+
+_STALLED_AFTER: Final = 3.0
+"""Seconds without a byte sent, while some wait, that make a push stalled."""
+_POLICY: Final = SlowPlayerPolicy(disconnect_after=15.0)
+_OPTIONS: Final = PlayOptions(start=StartPolicy.GOP, policy=_POLICY, audience=False)
+
+
+class PushSink:
+    """One connection's place in the stream: the engine writes straight to the transport."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: Stream,
+        tracks: TrackChoice,
+        registry: Registry,
+        clock: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._link = connection.link
+        transport = self._link.transport
+        self.wire_format = PublishWire(self._link.session.settings.chunk_size, stream.id, tracks)
+        self.write = transport.write
+        self.write_all = transport.writelines
+        self.over: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
+        """Why there is nothing more to send."""
+        self._subscription: Subscription | None = None
+        encrypted = transport.get_extra_info("sslcontext") is not None
+        self._outlet = Outlet(registry.outlets, self, private=encrypted)
+
+    @property
+    def bytes_sent(self) -> int:
+        """Media handed over and taken by the network."""
+        subscription = self._subscription
+        return 0 if subscription is None else max(subscription.bytes_out - self.backlog(), 0)
+
+    def attach(self, key: StreamKey) -> None:
+        """Begin: headers and the group of pictures so far are written at once."""
+        self._link.writer = self
+        now = self._clock()
+        self._subscription = self._registry.attach(key, self, self._outlet, _OPTIONS, now)
+        self._subscription.begin(now)
+
+    def detach(self) -> None:
+        """Write nothing more."""
+        self._link.writer = None
+        self._outlet.close()
+        if self._subscription is not None:
+            self._subscription.detach()
+
+    # The engine's sink
+
+    def stream_started(self) -> None:
+        """Cannot happen: the first end is the end."""
+
+    def stream_ended(self) -> None:
+        self.close(CloseReason.FINISHED)
+
+    def close(self, reason: CloseReason) -> None:
+        self.detach()
+        if not self.over.done():
+            self.over.set_result(reason)
+
+    # The outlet's transport
+
+    def backlog(self) -> int:
+        return self._link.transport.get_write_buffer_size()
+
+    def abort(self, reason: CloseReason) -> None:
+        self.close(reason)
+
+    # The link's writer
+
+    def pause_writing(self) -> None:
+        self._outlet.pause_writing(self._clock())
+
+    def resume_writing(self) -> None:
+        self._outlet.resume_writing(self._clock())
+
+    def connection_lost(self) -> None:
+        self.close(CloseReason.CONNECTION_LOST)
+
+
+class Progress:
+    """How far a push is behind, from looks at it about once a second."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[float, int]] = deque()
+        """(when, bytes handed over by then), oldest first, of what was not sent at the last look."""
+        self._sent = 0
+        self._moved_at: float | None = None
+
+    def look(self, now: float, sent: int, backlog: int) -> None:
+        waiting = self._waiting
+        while waiting and waiting[0][1] <= sent:
+            waiting.popleft()
+        if backlog:
+            waiting.append((now, sent + backlog))
+        if sent != self._sent or not backlog or self._moved_at is None:
+            self._sent = sent
+            self._moved_at = now
+
+    def lag(self, now: float) -> float:
+        """Seconds that the oldest unsent byte has waited, as far as was looked."""
+        return now - self._waiting[0][0] if self._waiting else 0.0
+
+    def stalled(self, now: float) -> bool:
+        return self._moved_at is not None and now - self._moved_at >= _STALLED_AFTER

@@ -1,0 +1,134 @@
+"""Where relays lead: URLs with placeholders, what they become for one stream, and the secrets in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Final
+from urllib.parse import quote, unquote
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.exceptions import UsageError
+from rtmpd.media.tags import MAX_TRACKS
+from rtmpd.media.tracks import TrackChoice
+from rtmpd.rtmp.url import REDACTED, RtmpUrl
+
+_PLACEHOLDER: Final = re.compile(r"\{\w*\}")
+_KNOWN: Final = frozenset({"{app}", "{name}"})
+_MAX_TEXT: Final = 200
+"""Characters of what a remote says that are kept."""
+_MIN_SECRET: Final = 4
+"""Characters from which a secret is cut out of a text. Shorter values of a query are numbers and flags."""
+_FIELDS: Final = re.compile("[&?]")
+"""What separates the fields of a query: authenticating encoders append theirs with a further ``?``."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayTemplate:
+    """A URL in which ``{app}`` and ``{name}`` stand for those of the relayed stream."""
+
+    url: RtmpUrl
+    tracks: TrackChoice | None = None
+    """Of a push: which tracks are sent. None sends all to another rtmpd, and else one of each medium."""
+
+    @classmethod
+    def parse(cls, text: str, track: object = None) -> RelayTemplate:
+        """``track`` is ``"all"``, the number of a video track, or None.
+
+        Raises UsageError, whose text holds no secret.
+        """
+        url = RtmpUrl.parse(text)
+        if not url.name:
+            raise UsageError("the URL names no stream: end it with /{name} or with a stream key")
+        if _PLACEHOLDER.search(url.host):
+            raise UsageError("{app} and {name} may stand in the path and query of the URL, not in its host")
+        if unknown := set(_PLACEHOLDER.findall(f"{url.app}/{url.name}")) - _KNOWN:
+            raise UsageError(f"{min(unknown)} in the URL is not known: only {{app}} and {{name}} are")
+        if track is None:
+            return cls(url)
+        if track != "all" and not (type(track) is int and 0 <= track < MAX_TRACKS):
+            raise UsageError(f'a track is "all" or a number from 0 to {MAX_TRACKS - 1}')
+        return cls(url, TrackChoice.parse(f"track={track}"))
+
+    def __str__(self) -> str:
+        """With the stream key hidden, unless it is the template's placeholder."""
+        url = self.url
+        return str(url if url.name == "{name}" else replace(url, name=REDACTED))
+
+    def expand(self, key: StreamKey) -> RelayTarget:
+        """Where the template leads for one stream. What is filled into the query adds no fields to it."""
+        url = self.url
+        quoted = StreamKey(quote(key.app), quote(key.name))
+        target = replace(
+            url, app=_fill(url.app, key), name=_fill(url.name, key), query=_fill(url.query, quoted)
+        )
+        return RelayTarget(target, key, self.tracks)
+
+
+@dataclass(frozen=True, slots=True)
+class RelayTarget:
+    """The other side of one relay: an address to connect to, and a name to publish or play there."""
+
+    url: RtmpUrl = field(repr=False)
+    key: StreamKey
+    tracks: TrackChoice | None = None
+    """As ``RelayTemplate.tracks``."""
+
+    @property
+    def label(self) -> str:
+        """Fit for logs, metrics and strangers: scheme, host and app."""
+        return self.url.tc_url
+
+    @property
+    def address(self) -> RtmpUrl:
+        """What ``connect`` gets: without the stream, so that no error can name it."""
+        return replace(self.url, name="", query="")
+
+    @property
+    def stream(self) -> str:
+        """The stream's name on the other side with its query: a secret, most of the time."""
+        return f"{self.url.name}?{self.url.query}" if self.url.query else self.url.name
+
+    def scrub(self, text: str) -> str:
+        """What a remote said, on one short line, with our secrets taken out of it, however they are quoted.
+
+        A short secret may stand in any word, whose gap would tell it: then the whole text is hidden.
+        """
+        short = (secret for secret in self._secrets() if len(secret) < _MIN_SECRET)
+        return REDACTED if any(_spelled(secret).search(text) for secret in short) else self.redact(text)
+
+    def redact(self, text: str) -> str:
+        """A sentence of our own, which is told no secret, made as fit to be shown."""
+        for secret in self._secrets():
+            if len(secret) >= _MIN_SECRET:
+                text = _spelled(secret).sub(REDACTED, text)
+        return " ".join(text.split())[:_MAX_TEXT]
+
+    def _secrets(self) -> list[str]:
+        """Everything that a remote must not make public, decoded, the longest first."""
+        url = self.url
+        fields = (part.partition("=")[2] or part for part in _FIELDS.split(url.query))
+        values = (value for value in fields if len(unquote(value)) >= _MIN_SECRET)
+        given = (url.query, url.name, url.password, *values)
+        public = ("", self.key.name, self.key.app)
+        secrets = {
+            form
+            for text in given
+            if text not in public and unquote(text) not in public
+            for form in (text, unquote(text))
+        }
+        return sorted(secrets, key=len, reverse=True)
+
+
+def _fill(text: str, key: StreamKey) -> str:
+    return text.replace("{app}", key.app).replace("{name}", key.name)
+
+
+def _spelled(secret: str) -> re.Pattern[str]:
+    """Matches ``secret`` with any of its characters quoted as in a URL, in any case."""
+    characters = []
+    for character in secret:
+        quoted = "".join(f"%{byte:02X}" for byte in character.encode(errors="replace"))
+        plus = r"|\+" if character == " " else ""
+        characters.append(f"(?:{re.escape(character)}|{quoted}{plus})")
+    return re.compile("".join(characters), re.IGNORECASE)

@@ -1,1 +1,0 @@
-"""Independent services around the server: access policy, relays. They never import each other."""

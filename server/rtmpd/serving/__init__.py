@@ -1,0 +1,1 @@
+"""Clients that come to us: listeners, connections, and the answers to what they ask."""

@@ -1,0 +1,430 @@
+"""One client's TCP connection: an asyncio protocol around a ServerSession."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import math
+import socket
+from typing import Final, Protocol, cast
+
+from rtmpd.engine.outlet import Outlet
+from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.stats import count
+from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
+from rtmpd.net.addresses import network_of, peer_ip
+from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent
+from rtmpd.rtmp.commands import ConnectParams
+from rtmpd.rtmp.events import (
+    ConnectRequested,
+    Event,
+    PauseRequested,
+    PlayEnded,
+    PlayRequested,
+    PublishEnded,
+    PublishRequested,
+    ReceiveAudio,
+    ReceiveVideo,
+    SeekRequested,
+    SessionClosed,
+    SessionFailed,
+)
+from rtmpd.rtmp.rates import TokenBucket
+from rtmpd.rtmp.server import ServerSession
+from rtmpd.serving import connection_log as log
+from rtmpd.serving.access import Action
+from rtmpd.serving.peer import ServerContext
+from rtmpd.serving.reading import SocketReader
+from rtmpd.serving.requests import Requests
+
+_LINGER: Final = 2.0
+"""Seconds that a peer has to read our last words and close its side."""
+_numbers = itertools.count(1)
+
+
+class Gate(Protocol):
+    """Who may come in: the server's connection counts."""
+
+    def enter(self, connection: Connection) -> str | None:
+        """Count the connection in, or return the reason why it is turned away."""
+        ...
+
+    def leave(self, connection: Connection) -> None: ...
+
+    def shared_cost(self, connection: Connection) -> TokenBucket | None:
+        """What the commands of the connection's network may cost together; None is any cost."""
+        ...
+
+    def check_publish(self, connection: Connection) -> None:
+        """Raise ``Refused`` if the connection's network has asked to publish too often of late."""
+        ...
+
+    def check_play(self, connection: Connection) -> None:
+        """Raise ``Refused`` if the connection asks to play too often."""
+        ...
+
+    def identified(self, connection: Connection, state: str) -> None:
+        """The connection has published or played: it is no longer a stranger."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """Moves bytes between a transport and a ``ServerSession``, and acts on the session's events."""
+
+    __slots__ = (
+        "__weakref__",
+        "_bytes_out",
+        "_end_detail",
+        "_end_reason",
+        "_entered",
+        "_gate",
+        "_goodbye",
+        "_messages_in",
+        "_since",
+        "_socket",
+        "address",
+        "context",
+        "look_at",
+        "network",
+        "number",
+        "outlet",
+        "over",
+        "partial_bytes",
+        "plays_paid_at",
+        "reader",
+        "requests",
+        "session",
+        "state",
+        "transport",
+    )
+    transport: asyncio.Transport
+    session: ServerSession
+    outlet: Outlet
+    reader: SocketReader
+    _socket: socket.socket
+
+    def __init__(self, context: ServerContext, gate: Gate) -> None:
+        self.context = context
+        self.number = next(_numbers)
+        self.state = "pending"
+        """``pending``, then ``publishing`` or ``playing`` by what it did first."""
+        self.address = self.network = "unknown"
+        self._end_reason = CloseReason.CONNECTION_LOST
+        self._end_detail = ""
+        self.plays_paid_at = -math.inf
+        """When what it has spent of the rate of plays is saved up again; for the gate."""
+        self._gate = gate
+        self.requests = Requests()
+        self.look_at = math.inf
+        """Clock reading at which ``look`` wants to be called."""
+        self._goodbye: asyncio.TimerHandle | None = None
+        """The end of our patience with a peer that we have said goodbye to."""
+        self._entered = False
+        self.over = False
+        """We have said goodbye or the connection is lost: nothing is processed, nothing more is said."""
+        self._since = 0.0
+        self._bytes_out = 0
+        self.partial_bytes = 0
+        """What of the session's is charged to the memory budget."""
+        self._messages_in = 0
+        """Of the session's messages, those that the statistics have."""
+
+    # Asyncio
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.address = peer_ip(transport.get_extra_info("peername"))
+        self.network = network_of(self.address)
+        self._socket = transport.get_extra_info("socket")
+        refusal = self._gate.enter(self)
+        if refusal is not None:
+            log.turned_away(self, refusal)
+            self.over = True
+            self.transport.abort()
+            return
+        self._entered = True
+        context = self.context
+        self._since = now = context.clock()
+        self.session = ServerSession(
+            random_bytes=context.random_bytes,
+            now=now,
+            limits=context.limits,
+            settings=context.settings,
+            shared_cost=self._gate.shared_cost(self),
+        )
+        self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
+        encrypted = transport.get_extra_info("sslcontext") is not None
+        self.outlet = Outlet(context.registry.outlets, self, private=encrypted)
+        self.reader = SocketReader(self, self.transport, context.sweeper)
+        self._plan_look(now)
+
+    def data_received(self, data: bytes) -> None:
+        if self.over:
+            return
+        session = self.session
+        bytes_out = self._bytes_out
+        stats = self.context.stats
+        session.receive_data(data, self.context.clock())
+        stats.bytes_in += len(data)
+        stats.messages_in += session.messages_received - self._messages_in
+        self._messages_in = session.messages_received
+        if not session.quiet:
+            self.advance()
+        if session.partial_bytes != self.partial_bytes:
+            self._charge_partials()
+        # What we have said now takes the acknowledgement along.
+        if self.state == "pending" and self._bytes_out == bytes_out and not self.over:
+            acknowledge_quickly(self._socket)
+
+    def eof_received(self) -> bool:
+        if not self.over:
+            self.session.receive_eof()
+            self.advance()
+        return False
+
+    def pause_writing(self) -> None:
+        self.outlet.pause_writing(self.context.clock())
+
+    def resume_writing(self) -> None:
+        self.outlet.resume_writing(self.context.clock())
+        if not self.over:
+            self._steer_reading()
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self.over = True
+        if not self._entered:
+            return
+        self._count_tolerated()
+        self.session.close()
+        self.outlet.close()
+        try:
+            self._release()
+        finally:
+            self._gate.leave(self)
+            duration = self.context.clock() - self._since
+            reason = self._end_detail or self._end_reason
+            bytes_out = self._bytes_out + self.requests.bytes_out
+            log.closed(self, duration, self.session.bytes_received, bytes_out, reason)
+
+    # For the reader
+
+    @property
+    def watched(self) -> bool:
+        return any(publisher.watched for publisher in self.requests.publishers)
+
+    def resume(self) -> None:
+        if not self.over:
+            self.session.resume(self.context.clock())
+            self.advance()
+            self._charge_partials()
+
+    def reading_failed(self, error: Exception) -> None:
+        log.reading_failed(self, error)
+        self._end_reason = CloseReason.INTERNAL_ERROR
+        self.transport.abort()
+
+    # For the server
+
+    @property
+    def fileno(self) -> int:
+        """The number of the socket's file."""
+        return self._socket.fileno()
+
+    @property
+    def publishes(self) -> bool:
+        return bool(self.requests.publishers)
+
+    def request_reconnect(self, tc_url: str = "", description: str = "") -> bool:
+        """Ask the client to connect anew, there if somewhere is given; False if it does not know how."""
+        asked = not self.over and self.session.request_reconnect(tc_url, description)
+        self.flush()
+        return asked
+
+    def look(self, now: float) -> None:
+        """Act on every deadline that has passed; when ``look_at`` is reached."""
+        self.reader.read_now()  # What waits for the next round is not late.
+        self.session.handle_timeout(now)
+        self.advance()
+        self._count_tolerated()
+        if not self.over:
+            self._plan_look(now)
+
+    # For the requests, the publishes and the plays
+
+    @property
+    def introduced(self) -> bool:
+        return self.requests.begun
+
+    @property
+    def connect_params(self) -> ConnectParams:
+        return self.requests.connect_params
+
+    def check(self, action: Action) -> None:
+        if action is Action.PUBLISH:
+            self._gate.check_publish(self)
+        else:
+            self._gate.check_play(self)
+
+    def identified(self, state: str) -> None:
+        self._gate.identified(self, state)
+
+    def refused(self, refusal: Refused) -> None:
+        self._end_reason, self._end_detail = CloseReason.REFUSED, refusal.reason
+        count(self.context.stats.refusals, refusal.reason)
+
+    def answered(self) -> None:
+        self.advance()
+        self._charge_partials()
+
+    def flush(self) -> None:
+        if not self.over:
+            self._write_output()
+
+    def advance(self) -> None:
+        if self.over:
+            return
+        session = self.session
+        while events := session.events_received():
+            for event in events:
+                if not self.over:  # The engine may have closed us for what it was given just now.
+                    self._handle(event)
+        self.flush()
+        if session.closing:
+            self.end(self._end_reason, self._end_detail)
+        elif self.outlet.congestion is not None or not (session.quiet and self.reader.reading):
+            self._steer_reading()
+
+    def backlog(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        if not self.over:
+            self._begin_end(reason, detail)
+            self._write_output()
+            self._linger(_LINGER)
+
+    def shutdown(self) -> None:
+        """The server ends: say so. Who is still owed media gets it, until the server cuts the connection."""
+        if not self.over:
+            self.requests.announce_shutdown(self.session)
+            self._begin_end(CloseReason.SHUTDOWN, "")
+            self._write_output()
+            self._linger(None if self.transport.get_write_buffer_size() else _LINGER)
+
+    def abort(self, reason: CloseReason, detail: str = "") -> None:
+        if not self.over:
+            self._begin_end(reason, detail)
+        discard_unsent(self._socket)
+        self.transport.abort()
+
+    # Events
+
+    def _handle(self, event: Event) -> None:
+        match event:
+            case ConnectRequested():
+                self.requests.connect(self, event)
+            case PublishRequested() | PlayRequested():
+                self.requests.begin(self, event)
+            case PublishEnded():
+                self.requests.end_publish(event.stream_id)
+                if not self.publishes:
+                    self.reader.leave_rounds()
+            case PlayEnded():
+                self.requests.end_play(event.stream_id)
+            case PauseRequested() | SeekRequested() | ReceiveAudio() | ReceiveVideo():
+                self.requests.adjust(event)
+            case SessionFailed():
+                self._fail(event.error)
+            case SessionClosed():
+                # The kernel of a crashed encoder says goodbye as politely as an encoder that is done.
+                self._end_reason = CloseReason.CONNECTION_LOST if self.publishes else CloseReason.FINISHED
+            case _:
+                pass
+
+    def _fail(self, error: ProtocolError) -> None:
+        idle = isinstance(error, DeadlineExceeded)
+        self._end_reason = CloseReason.IDLE if idle else CloseReason.PROTOCOL_ERROR
+        self._end_detail = error.reason
+        stats = self.context.stats
+        table = stats.handshake_failures if isinstance(error, HandshakeError) else stats.sessions_failed
+        count(table, error.reason)
+        log.failed(self, error)
+
+    # Inside
+
+    def _write_output(self) -> None:
+        output = self.session.data_to_send()
+        if output:
+            data = output[0] if len(output) == 1 else b"".join(output)
+            stats = self.context.stats
+            stats.bytes_out += len(data)
+            self._bytes_out += len(data)
+            stats.messages_out += len(output)
+            self.transport.write(data)
+
+    def _begin_end(self, reason: CloseReason, detail: str) -> None:
+        self.over = True
+        self.session.close()
+        self._end_reason, self._end_detail = reason, detail
+        self._release()
+
+    def _linger(self, patience: float | None) -> None:
+        """Say that we are done, read on until the peer is too, then close; cut it after ``patience`` seconds.
+
+        A close with unread bytes in the socket makes the kernel reset it, and our last words are lost.
+        """
+        transport = self.transport
+        transport.resume_reading()
+        if transport.can_write_eof():
+            # The peer may have reset the connection; asyncio lets that out, uvloop does not.
+            with contextlib.suppress(OSError):
+                transport.write_eof()
+        else:
+            transport.close()
+        if patience is not None:
+            self._goodbye = asyncio.get_running_loop().call_later(patience, transport.abort)
+
+    def _release(self) -> None:
+        """Take everything this connection publishes and plays out of the engine, and let go of it."""
+        self.look_at = math.inf
+        self.reader.close()
+        self._charge_partials()
+        if self._goodbye is not None:
+            self._goodbye.cancel()
+        self.requests.release(self._end_reason, self._end_detail)
+
+    def _charge_partials(self) -> None:
+        """Have the budget know what the session holds: unfinished messages, and what waits for an answer.
+
+        Memory may be so short that this closes connections, this one perhaps.
+        """
+        held = self.session.partial_bytes
+        difference = held - self.partial_bytes
+        self.partial_bytes = held
+        self.context.registry.budget.charge_partials(difference)
+
+    def _count_tolerated(self) -> None:
+        for quirk, number in self.session.take_tolerated().items():
+            count(self.context.stats.tolerated, quirk, number)
+
+    def _steer_reading(self) -> None:
+        """Read, unless a request is open, the peer sends too much, or it does not read our answers itself."""
+        session = self.session
+        # What a player leaves unread is up to the slow-player policy.
+        answers_unread = self.outlet.congestion is not None and not self.requests.players
+        self.reader.want(not (session.awaiting_answer or answers_unread))
+        delay = session.take_throttle()
+        if delay is not None:
+            self.reader.hold(delay)
+
+    def _plan_look(self, now: float) -> None:
+        """Not done anew whenever a deadline moves.
+
+        One that moves later is found out when the old one is reached. One that begins meanwhile is at least
+        the shortest timeout away, and we look again by then.
+        """
+        self.look_at = now + self.context.limits.shortest_timeout
+        deadline = self.session.next_deadline()
+        if deadline is not None:
+            self.look_at = min(self.look_at, deadline)

@@ -1,0 +1,80 @@
+"""What is logged of a connection, and which of it at which level.
+
+The lines of its publishes and plays are their own.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.exceptions import ProtocolError, Refused
+from rtmpd.rtmp.url import redact
+from rtmpd.serving.peer import Peer
+
+_logger = logging.getLogger(__name__)
+
+
+def turned_away(peer: Peer, reason: str) -> None:
+    fields = {"client": peer.address, "reason": reason}
+    _logger.debug("connection refused", extra={"fields": fields})
+
+
+def connected(peer: Peer) -> None:
+    params = peer.connect_params
+    fields = _fields(peer) | {"app": params.app, "agent": params.flash_ver, "tc_url": redact(params.tc_url)}
+    _logger.info("connected", extra={"fields": fields})
+
+
+def connect_refused(peer: Peer, key: StreamKey, refusal: Refused) -> None:
+    _refused("connect refused", peer, key, refusal)
+
+
+def publish_refused(peer: Peer, key: StreamKey, refusal: Refused) -> None:
+    _refused("publish refused", peer, key, refusal)
+
+
+def play_refused(peer: Peer, key: StreamKey, refusal: Refused) -> None:
+    _refused("play refused", peer, key, refusal)
+
+
+def failed(peer: Peer, error: ProtocolError) -> None:
+    fields = _fields(peer) | {"reason": error.reason, "detail": str(error)}
+    # Every port on the Internet is scanned all day; a peer that has asked to connect is no scanner.
+    level = logging.WARNING if peer.introduced else logging.INFO
+    _logger.log(level, "protocol error", extra={"fields": fields})
+
+
+def request_failed(peer: Peer, error: BaseException) -> None:
+    """A bug of ours, as the next one."""
+    _logger.error("request failed", exc_info=error, extra={"fields": _fields(peer)})
+
+
+def reading_failed(peer: Peer, error: Exception) -> None:
+    _logger.error("reading failed", exc_info=error, extra={"fields": _fields(peer)})
+
+
+def closed(peer: Peer, duration: float, bytes_in: int, bytes_out: int, reason: str) -> None:
+    fields = _fields(peer) | {
+        "duration": round(duration, 3),
+        "app": peer.connect_params.app if peer.introduced else None,
+        "bytes_in": bytes_in,
+        "bytes_out": bytes_out,
+        "reason": reason,
+    }
+    level = logging.INFO if peer.introduced else logging.DEBUG
+    _logger.log(level, "closed", extra={"fields": fields})
+
+
+def _refused(message: str, peer: Peer, key: StreamKey, refusal: Refused) -> None:
+    fields = _fields(peer) | {
+        "app": key.app,
+        "stream": key.name,
+        "reason": refusal.reason,
+        "told": refusal.description,
+    }
+    _logger.warning(message, extra={"fields": fields})
+
+
+def _fields(peer: Peer) -> dict[str, object]:
+    return {"client": peer.address, "connection": peer.number}

@@ -1,0 +1,100 @@
+"""What the publish and play flows may ask of the connection they belong to, and what they share with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from rtmpd.engine.outlet import Outlet
+from rtmpd.engine.registry import Registry
+from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.engine.stats import ServerStats
+from rtmpd.net.socket_options import UNSENT_BYTES
+from rtmpd.rtmp.commands import ConnectParams
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.server import ServerSession, ServerSettings
+from rtmpd.serving.access import Authorizer
+from rtmpd.serving.sweeper import Sweeper
+
+
+@dataclass(frozen=True, slots=True)
+class ServerContext:
+    """What every connection of a server works with."""
+
+    registry: Registry
+    authorizer: Authorizer
+    stats: ServerStats
+    clock: Callable[[], float]
+    random_bytes: Callable[[int], bytes]
+    limits: Limits
+    settings: ServerSettings
+    play_options: PlayOptions
+    sweeper: Sweeper
+    apps: frozenset[str] = frozenset()
+    """Apps with settings of their own, which may have several levels."""
+    wait_timeout: float = 0.0
+    """Seconds a player may wait for a publisher; 0 is for ever."""
+    high_water_bytes: int = UNSENT_BYTES
+    """Unsent bytes of a connection, beside those that the kernel holds, from which its players are slow."""
+    instance_id: str = ""
+    """Names this server to others, so that relays that go round in circles are found out."""
+    authorization_timeout: float = 10.0
+    """Seconds the authorizer may take; a request that it leaves open is refused then."""
+
+
+class Peer(Protocol):
+    """A client's connection, as its publish and play flows see it."""
+
+    @property
+    def context(self) -> ServerContext: ...
+    @property
+    def session(self) -> ServerSession: ...
+    @property
+    def transport(self) -> asyncio.Transport: ...
+    @property
+    def outlet(self) -> Outlet:
+        """The transport, as far as the engine minds."""
+        ...
+
+    @property
+    def address(self) -> str:
+        """The client's IP address."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """Counts connections since the start."""
+        ...
+
+    @property
+    def introduced(self) -> bool:
+        """It has asked to connect, whatever the answer was."""
+        ...
+
+    @property
+    def connect_params(self) -> ConnectParams:
+        """What it has asked for then; nothing before."""
+        ...
+
+    @property
+    def network(self) -> str:
+        """Whom to charge with what it costs: the client's address, or the network of that."""
+        ...
+
+    def flush(self) -> None:
+        """Write what the session has to say."""
+        ...
+
+    def advance(self) -> None:
+        """Act on what the session reports after it was given an answer, and write what it has to say."""
+        ...
+
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        """Write what the session has to say, then close in order. ``detail`` is for the log."""
+        ...
+
+    def abort(self, reason: CloseReason) -> None:
+        """Close the connection at once; unsent bytes are lost."""
+        ...

@@ -1,0 +1,98 @@
+"""From a client's publish to a live stream, and back."""
+
+from __future__ import annotations
+
+import logging
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.stats import StreamStats
+from rtmpd.exceptions import DeadlineExceeded
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.events import PublishRequested
+from rtmpd.rtmp.via import check_publish, via_of
+from rtmpd.serving.access import Action
+from rtmpd.serving.authorization import authorize
+from rtmpd.serving.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+
+async def ask_to_publish(peer: Peer, event: PublishRequested) -> Publisher:
+    """Authorize and claim the name. Raises ``Refused``; nothing is promised to the encoder either way."""
+    grant = await authorize(peer, Action.PUBLISH, event)
+    return Publisher(peer, event.stream_id, grant.key)
+
+
+class Publisher:
+    """A connection's publication: the engine ends it through ``close``, the connection through ``release``.
+
+    ``receive(message, now)`` is the publication's own method, because every message of the stream goes
+    through it.
+    """
+
+    __slots__ = ("__weakref__", "_peer", "_publication", "_since", "receive", "stream_id")
+
+    def __init__(self, peer: Peer, stream_id: int, key: StreamKey) -> None:
+        """Claim ``key``; raises ``Refused`` when it may not be had."""
+        context = peer.context
+        self._peer = peer
+        self.stream_id = stream_id
+        self._since = context.clock()
+        via = via_of(peer.connect_params.connect_object)
+        check_publish(via, context.instance_id)
+        self._publication = context.registry.claim(key, self, self._since, via, peer.network)
+        self.receive = self._publication.receive
+        logger.info("publish started", extra={"fields": self._fields()})
+
+    @property
+    def watched(self) -> bool:
+        """Somebody is given what is published: a player, a relay."""
+        return self._publication.stream.watched
+
+    def close(self, reason: CloseReason) -> None:
+        """The engine has ended the publication: tell the encoder, which only a closed connection stops."""
+        if reason is CloseReason.IDLE:
+            self._fail_silent()
+            return
+        text = f"The server ended this stream: {reason}."
+        self._peer.session.end_publish(self.stream_id, StatusCode.PUBLISH_FAILED, text)
+        self._peer.end(reason)
+
+    def release(self, reason: CloseReason, detail: str = "") -> None:
+        """The client or its connection ended the publication: free the name. The last call.
+
+        ``detail`` is for the log.
+        """
+        self._publication.close(reason)
+        stats = self._publication.stream.stats
+        fields = self._fields() | {
+            "duration": round(self._peer.context.clock() - self._since, 3),
+            "bytes": stats.audio_bytes_in + stats.video_bytes_in + stats.data_bytes_in,
+            "codecs": codecs(stats),
+            "reason": detail or reason,
+        }
+        if stats.last_media_at is None:
+            # Never seen by anybody, and the person at the encoder may think it was.
+            logger.warning("published without media", extra={"fields": self._fields()})
+        logger.info("publish ended", extra={"fields": fields})
+        # Each has us, and we it: nobody would be free before the cyclic collector comes by.
+        del self.receive, self._publication, self._peer
+
+    def _fail_silent(self) -> None:
+        if self._publication.stream.stats.last_media_at is None:
+            error = DeadlineExceeded("first_media_timeout", "published, then sent no audio and no video")
+        else:
+            error = DeadlineExceeded("publisher_idle", "the publisher sends neither audio nor video any more")
+        self._peer.session.fail(error)
+        self._peer.advance()
+
+    def _fields(self) -> dict[str, object]:
+        key = self._publication.stream.key
+        peer = self._peer
+        return {"client": peer.address, "connection": peer.number, "app": key.app, "stream": key.name}
+
+
+def codecs(stats: StreamStats) -> str:
+    """The codecs of a stream for a log line, such as ``avc1+mp4a``."""
+    return "+".join(codec for codec in (stats.video_codec, stats.audio_codec) if codec) or "none"

@@ -1,0 +1,281 @@
+"""The listening side: who may come in, the listeners, and the way out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import socket
+from collections import Counter
+from dataclasses import dataclass
+
+from rtmpd.engine.budget import Unfinished
+from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.stats import ServerStats, count
+from rtmpd.exceptions import Refused
+from rtmpd.net.addresses import BACKLOG, Address, bound_address
+from rtmpd.net.socket_options import limit_unsent, set_keepalive
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.rates import Rate, TokenBucket
+from rtmpd.serving.connection import Connection
+from rtmpd.serving.network_rates import NetworkRates
+from rtmpd.serving.peer import ServerContext
+from rtmpd.serving.shares import Shares
+
+logger = logging.getLogger(__name__)
+
+_PENDING = "pending"
+_LOOKS_A_TIMEOUT = 10
+"""How often deadlines are looked at within the shortest of them: so much later than due one is acted on."""
+_LONGEST_LOOK_INTERVAL = 1.0
+_STUCK_SECONDS = 5.0
+_STUCK_BYTES = 1024 * 1024
+"""An encoder on any link that its stream fits through has sent the largest key frame sooner."""
+_SAY_AGAIN = 10.0
+"""Seconds from one log line about the same want to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """How many connections there may be; 0 is no limit."""
+
+    max_connections: int = 10_000
+    max_connections_per_address: int = 1_000
+    """Connections of one IPv4 address or one IPv6 /64 network."""
+    max_pending: int = 2_000
+    """Connections that have not published or played yet; one more costs the greediest network of the
+    greediest site its oldest."""
+    max_pending_per_address: int = 200
+    max_connects_per_minute: int = 3_000
+    """Connections that one network may open on average, half of them at once."""
+    max_publishes_per_minute: int = 1_200
+    """Publishes that one network may ask for on average, all of them at once; granted or not."""
+    max_command_cost_per_address: int = 5_000
+    """What the commands of one network may cost in a second, see ``Limits.max_command_cost``."""
+    max_plays_per_minute: int = 60
+    """Plays that one connection may ask for on average, a sixth of them at once."""
+
+
+class RtmpServer:
+    """Accepts connections on any number of listeners and ends them all at the close.
+
+    ``max_files``: how many files the process may have open before connections leave the rest to others, such
+    as the admin port; 0 is no limit.
+    """
+
+    def __init__(self, context: ServerContext, limits: ConnectionLimits, max_files: int = 0) -> None:
+        self._context = context
+        self._limits = limits
+        self._max_files = max_files
+        self._out_of_files_at = -math.inf
+        """When it was last said that there are no files left."""
+        self._connections: set[Connection] = set()
+        self._pending: Shares[Connection] = Shares()
+        self._by_network: Counter[str] = Counter()
+        self._costs: dict[str, TokenBucket] = {}
+        """Of the commands of each network that has a connection, or had one a moment ago and has not paid for
+        its commands yet: to leave and come again must not be cheaper than to wait.
+        """
+        connects, publishes = limits.max_connects_per_minute, limits.max_publishes_per_minute
+        self._connects = NetworkRates(connects, at_once=connects / 2.0)
+        self._publishes = NetworkRates(publishes, at_once=publishes)
+        plays = limits.max_plays_per_minute
+        self._plays = Rate(plays / 60.0, max(plays / 6.0, 1.0)) if plays else None
+        """Of every connection."""
+        self._listeners: list[asyncio.Server] = []
+        self._closing = False
+        self._looking: asyncio.TimerHandle | None = None
+        """One timer for the deadlines of all connections: one each would take half a kilobyte."""
+        self._look_interval = min(context.limits.shortest_timeout / _LOOKS_A_TIMEOUT, _LONGEST_LOOK_INTERVAL)
+        self._empty = asyncio.Event()
+        self._empty.set()
+        context.registry.add_reliever(self._relieve)
+
+    async def listen(self, sock: socket.socket) -> Address:
+        """Serve on a listening socket; returns the address it is bound to."""
+        loop = asyncio.get_running_loop()
+        # What it accepts inherits both.
+        set_keepalive(sock)
+        limit_unsent(sock)
+        # asyncio listens once more, with a backlog of its own unless told.
+        server = await loop.create_server(lambda: Connection(self._context, self), sock=sock, backlog=BACKLOG)
+        self._listeners.append(server)
+        return bound_address(sock)
+
+    def request_reconnect(self, tc_url: str = "", description: str = "") -> int:
+        """Ask every client that knows how to connect anew (Enhanced RTMP); how many were asked.
+
+        With ``tc_url`` they are asked to do so there. All of them are served until they leave.
+        """
+        return sum(each.request_reconnect(tc_url, description) for each in list(self._connections))
+
+    def stop_listening(self) -> None:
+        """Let nobody new in."""
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+
+    async def close(self, grace: float) -> None:
+        """Stop listening, end every connection in order, and cut off what is left after ``grace`` seconds."""
+        self._closing = True
+        self.stop_listening()
+        for connection in list(self._connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(grace):
+                await self._empty.wait()
+        except TimeoutError:
+            logger.warning("connections cut off", extra={"fields": {"connections": len(self._connections)}})
+            for connection in list(self._connections):
+                connection.abort(CloseReason.SHUTDOWN)
+            await self._empty.wait()
+
+    # The gate of the connections
+
+    def enter(self, connection: Connection) -> str | None:
+        limits = self._limits
+        network = connection.network
+        refusal = None
+        if self._closing:
+            refusal = "shutdown"  # Accepted by the kernel, and by the loop, while we closed.
+        elif self._max_files and connection.fileno >= self._max_files:
+            # The lowest number that was free. At the kernel's limit, connections would be reset unseen.
+            refusal = "files"
+            self._say_out_of_files()
+        elif _reached(len(self._connections), limits.max_connections):
+            refusal = "max_connections"
+        elif _reached(self._by_network[network], limits.max_connections_per_address):
+            refusal = "max_connections_per_address"
+        elif _reached(self._pending.of(network), limits.max_pending_per_address):
+            refusal = "max_pending_per_address"
+        elif not self._connects.allow(network, self._context.clock()):
+            refusal = "connect_rate"
+        if refusal is not None:
+            count(self._stats.refusals, refusal)
+            return refusal
+        if _reached(len(self._pending), limits.max_pending):
+            self._make_room()
+        self._stats.connections_total += 1
+        count(self._stats.connections, connection.state)
+        self._connections.add(connection)
+        self._by_network[network] += 1
+        self._pending.add(network, connection)
+        self._empty.clear()
+        if self._looking is None:
+            self._look_later()
+        return None
+
+    def shared_cost(self, connection: Connection) -> TokenBucket | None:
+        limit = self._limits.max_command_cost_per_address
+        if not limit:
+            return None
+        network = connection.network
+        cost = self._costs.get(network)
+        if cost is None:
+            cost = self._costs[network] = TokenBucket(limit, limit, self._context.clock())
+        return cost
+
+    def check_publish(self, connection: Connection) -> None:
+        if not self._publishes.allow(connection.network, self._context.clock()):
+            text = "Your address has asked to publish too often; wait a moment."
+            raise Refused(StatusCode.PUBLISH_REJECTED, text, "publish_rate")
+
+    def check_play(self, connection: Connection) -> None:
+        if self._plays is None:
+            return
+        now = self._context.clock()
+        paid_at = self._plays.spend(connection.plays_paid_at, 1, now)
+        if self._plays.debt(paid_at, now):
+            text = "This connection has asked to play too often; wait a moment."
+            raise Refused(StatusCode.PLAY_FAILED, text, "play_rate")
+        connection.plays_paid_at = paid_at
+
+    def identified(self, connection: Connection, state: str) -> None:
+        if connection.state == _PENDING:
+            self._pending.remove(connection.network, connection)
+            count(self._stats.connections, connection.state, -1)
+            connection.state = state
+            count(self._stats.connections, state)
+
+    def leave(self, connection: Connection) -> None:
+        self._pending.remove(connection.network, connection)
+        count(self._stats.connections, connection.state, -1)
+        self._connections.discard(connection)
+        _take_one(self._by_network, connection.network)
+        if not self._connections:
+            self._forget_costs(self._context.clock())
+            self._empty.set()
+            if self._looking is not None:
+                self._looking.cancel()
+                self._looking = None
+
+    # Inside
+
+    def _look_later(self) -> None:
+        self._looking = asyncio.get_running_loop().call_later(self._look_interval, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        now = self._context.clock()
+        for connection in [each for each in self._connections if each.look_at <= now]:
+            try:
+                connection.look(now)
+            except Exception:
+                logger.exception("deadlines failed", extra={"fields": {"connection": connection.number}})
+                connection.abort(CloseReason.INTERNAL_ERROR)
+        self._forget_costs(now)
+        if self._connections and self._looking is None:
+            self._look_later()
+
+    def _forget_costs(self, now: float) -> None:
+        """Of networks that have left and are as good as new."""
+        left = self._costs.keys() - self._by_network.keys()
+        for network in [each for each in left if self._costs[each].full(now)]:
+            del self._costs[network]
+
+    def _relieve(self, unfinished: Unfinished) -> None:
+        """Memory is short: close who has most that is half received or waits."""
+        budget = self._context.registry.budget
+        holders = [each for each in self._connections if each.partial_bytes and self._among(unfinished, each)]
+        holders.sort(key=lambda connection: connection.partial_bytes, reverse=True)
+        for connection in holders:
+            if budget.used <= budget.target:
+                return
+            connection.abort(CloseReason.MEMORY)
+
+    def _among(self, unfinished: Unfinished, connection: Connection) -> bool:
+        if unfinished is Unfinished.STUCK:
+            since = connection.session.unfinished_since
+            stuck = self._context.clock() - since >= _STUCK_SECONDS
+            return stuck and connection.partial_bytes >= _STUCK_BYTES
+        return unfinished is Unfinished.ALL or not connection.publishes
+
+    def _make_room(self) -> None:
+        """Strangers fill all there is for strangers: the greediest loses its oldest one."""
+        victim = self._pending.oldest_of_largest()
+        if victim is not None:
+            count(self._stats.refusals, "max_pending")
+            self._pending.remove(victim.network, victim)
+            victim.abort(CloseReason.REFUSED, "max_pending")
+
+    def _say_out_of_files(self) -> None:
+        now = self._context.clock()
+        if now - self._out_of_files_at >= _SAY_AGAIN:
+            self._out_of_files_at = now
+            fields = {"connections": len(self._connections), "files": self._max_files}
+            logger.warning("out of files", extra={"fields": fields})
+
+    @property
+    def _stats(self) -> ServerStats:
+        return self._context.stats
+
+
+def _reached(number: int, limit: int) -> bool:
+    return limit > 0 and number >= limit
+
+
+def _take_one(counter: Counter[str], key: str) -> None:
+    """Count one less, and forget names that are back at zero: they come from the peers."""
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

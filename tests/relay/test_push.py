@@ -1,0 +1,626 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from client_kit import Peer, Script, accept, scripted_server
+from relay_kit import (
+    AAC_HEADER,
+    AVC_HEADER,
+    HEVC_HEADER,
+    KEY,
+    METADATA,
+    QUICK,
+    eventually,
+    inter,
+    keyframe,
+    logged,
+    publishing,
+    serve,
+    sound,
+    watching,
+)
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy
+from rtmpd.exceptions import UsageError
+from rtmpd.net.resolver import RESOLVER, AddressInfo
+from rtmpd.relay.dialer import RetryPolicy
+from rtmpd.relay.push.sink import PushSink
+from rtmpd.rtmp import commands
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.events import ConnectRequested, Event, PublishRequested
+from rtmpd.rtmp.messages import Message
+
+
+async def test_a_stream_is_pushed_byte_for_byte_with_its_headers_first() -> None:
+    async with serve("b") as b, serve("a", push=[b.url("{app}/{name}")]) as a:
+        async with publishing(a, headers=False) as encoder, watching(b) as viewer:
+            sent = [
+                (18, 0, METADATA),
+                (8, 0, AAC_HEADER),
+                (9, 0, HEVC_HEADER),
+                (9, 0, b"\x91hvc1\x00\x00\x00" + b"k" * 100_000),
+                (8, 20, sound(b"a")),
+                (9, 40, b"\xa3hvc1" + b"p"),
+            ]
+            for kind, timestamp, payload in sent:
+                await encoder.send(kind, payload, timestamp)
+            await eventually(viewer.has(sent[-1][2]))
+            got = [(message.type, message.timestamp, message.payload) for message in viewer.messages]
+            assert got == sent
+            status = a.pushes()
+            assert (status.state, status.remote, status.id) == ("live", b.url("live"), "config-1")
+            assert status.bytes > 100_000
+            assert (status.retries, status.lag_bytes, status.lag_seconds, status.reason) == (0, 0, 0.0, "")
+            assert status.status.startswith("NetStream.Publish.Start")
+            assert a.context.stats.players == 0
+        await eventually(lambda: not b.live)
+        await eventually(lambda: a.push.statuses() == [])
+
+
+async def test_a_target_added_late_begins_at_the_keyframe() -> None:
+    async with serve("b") as b, serve("a") as a, watching(b) as viewer, publishing(a) as encoder:
+        await encoder.send_video(inter(b"P1"), 40)
+        await encoder.send_video(keyframe(b"K2"), 80)
+        await encoder.send_video(inter(b"P3"), 120)
+        await eventually(lambda: a.stream.stats.video_messages_in == 5)
+        added = a.push.add(KEY, b.url("live/cam"))
+        assert (added.id, added.state) == ("api-1", "idle")
+        await eventually(viewer.has(inter(b"P3")))
+        assert viewer.payloads == [METADATA, AAC_HEADER, AVC_HEADER, keyframe(b"K2"), inter(b"P3")]
+
+
+async def test_a_target_waits_for_the_stream_and_comes_back_with_it() -> None:
+    async with serve("b") as b, serve("a") as a:
+        a.push.add(KEY, b.url())
+        for _ in range(2):
+            async with publishing(a), watching(b) as viewer:
+                await eventually(viewer.has(keyframe(b"K0")))
+            await eventually(lambda: not b.live)
+            await eventually(a.push_is("idle"))
+        assert a.pushes().retries == 0
+        assert a.push.remove(KEY, "api-1")
+        await eventually(lambda: a.push.statuses() == [])
+        assert not a.push.remove(KEY, "api-1")
+
+
+async def test_removing_a_live_target_ends_it_in_order() -> None:
+    async with serve("b") as b, serve("a") as a, publishing(a) as encoder:
+        a.push.add(KEY, b.url())
+        await eventually(a.push_is("live"))
+        a.push.remove(KEY, "api-1")
+        await eventually(lambda: not b.live)
+        await eventually(lambda: a.push.statuses() == [])
+        assert b.context.stats.publishes_ended == {"finished": 1}
+        encoder.check()
+
+
+async def test_one_bad_target_hurts_nobody_else() -> None:
+    async with serve("b") as b, serve("a") as a, watching(a) as viewer, watching(b) as far:
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            # Accepts in the kernel and never says a word.
+            a.push.add(KEY, f"rtmp://127.0.0.1:{deaf.getsockname()[1]}/live/cam")
+            a.push.add(KEY, "rtmp://127.0.0.1:1/live/cam")
+            a.push.add(KEY, "rtmp://no-such-host.invalid/live/cam")
+            a.push.add(KEY, b.url())
+            async with publishing(a) as encoder:
+                await encoder.send_video(inter(b"P1"), 40)
+                await eventually(viewer.has(inter(b"P1")))
+                await eventually(far.has(inter(b"P1")))
+                await eventually(lambda: a.push.statuses()[1].retries > 1)
+                await eventually(lambda: a.push.statuses()[2].reason)
+                states = [status.state for status in a.push.statuses()]
+                assert (states[0], states[3]) == ("connecting", "live")
+                assert "Connection refused" in a.push.statuses()[1].reason
+                assert "cannot look up no-such-host.invalid" in a.push.statuses()[2].reason
+            assert viewer.payloads == far.payloads
+
+
+async def test_a_remote_that_goes_away_is_found_again_and_players_never_notice() -> None:
+    async with serve("a") as a, watching(a) as viewer, publishing(a) as encoder:
+        async with serve("b") as b:
+            a.push.add(KEY, b.url())
+            await eventually(lambda: b.live)
+            port = b.port
+        await eventually(a.push_is("backoff"))
+        status = a.pushes()
+        assert status.reason
+        assert status.retry_in is not None
+        async with serve("b", port=port) as b, watching(b) as far:
+            await encoder.send_video(keyframe(b"K1"), 40)
+            await eventually(far.has(keyframe(b"K1")))
+            assert far.payloads[:3] == [METADATA, AAC_HEADER, AVC_HEADER]
+            assert a.push_is("live")()
+            assert a.pushes().reason == ""
+        await eventually(viewer.has(keyframe(b"K1")))
+        assert not viewer.over
+
+
+# -- remotes that misbehave
+
+
+def refusing(code: str, text: str, times: int) -> Script:
+    """A script that refuses publishes."""
+    left = [times]
+
+    def script(peer: Peer, event: Event) -> None:
+        if isinstance(event, PublishRequested) and left[0]:
+            left[0] -= 1
+            peer.session.reject_publish(event.stream_id, code, text, 0)
+        else:
+            accept(peer, event)
+
+    return script
+
+
+async def test_a_refusal_for_good_is_failed_asked_again_seldom_and_told_in_the_remotes_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    script = refusing(StatusCode.PUBLISH_DENIED, "Key s3cret of live_7 has expired.", times=2)
+    async with scripted_server(script) as remote, serve("a", retry=QUICK) as a:
+        with caplog.at_level(logging.INFO):
+            a.push.add(KEY, f"{remote.url}/live_7?token=s3cret")
+            async with publishing(a):
+                await eventually(a.push_is("failed"))
+                status = a.pushes()
+                assert status.reason == "the server refused: Key *** of *** has expired."
+                assert status.status.startswith("NetStream.Publish.Denied Key")
+                assert status.retry_in is not None
+                assert 0 < status.retry_in <= QUICK.failed
+                await eventually(a.push_is("live"))
+                assert a.pushes().retries == 2
+        assert "s3cret" not in logged(caplog)
+        assert "live_7" not in logged(caplog)
+
+
+async def test_a_name_that_is_busy_is_tried_again_soon() -> None:
+    script = refusing(StatusCode.PUBLISH_BAD_NAME, "busy", times=3)
+    async with scripted_server(script) as remote, serve("a") as a, publishing(a):
+        a.push.add(KEY, f"{remote.url}/cam")
+        await eventually(a.push_is("live"))
+        assert a.pushes().retries == 3
+
+
+async def test_a_remote_that_ends_the_stream_is_asked_again() -> None:
+    async with scripted_server() as remote, serve("a") as a, publishing(a):
+        a.push.add(KEY, f"{remote.url}/cam")
+        await eventually(a.push_is("live"))
+        peer = await remote.peer()
+        peer.session.end_publish(1, StatusCode.PUBLISH_FAILED, "Too many streams.")
+        peer.advance()
+        await remote.peer(1)
+        await eventually(a.push_is("live"))
+        assert a.pushes().retries == 1
+
+
+@pytest.mark.parametrize("damage", ["close", "garbage", "http"])
+async def test_a_remote_that_breaks_off_is_asked_again(damage: str) -> None:
+    async with scripted_server() as remote, serve("a") as a, publishing(a):
+        a.push.add(KEY, f"{remote.url}/cam")
+        await eventually(a.push_is("live"))
+        peer = await remote.peer()
+        if damage == "close":
+            peer.transport.abort()
+        else:
+            peer.transport.write(
+                b"\xff" * 5000 if damage == "garbage" else b"HTTP/1.1 400 Bad Request\r\n\r\n"
+            )
+            await eventually(peer.closed.is_set)
+        await remote.peer(1)
+        await eventually(a.push_is("live"))
+
+
+async def test_no_rtmp_at_the_other_end() -> None:
+    async def hello(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n" + bytes(3100))
+        await writer.drain()
+        writer.close()
+
+    web = await asyncio.start_server(hello, "127.0.0.1", 0)
+    async with web, serve("a") as a, publishing(a):
+        a.push.add(KEY, f"rtmp://127.0.0.1:{web.sockets[0].getsockname()[1]}/live/cam")
+        await eventually(lambda: a.pushes().retries)
+        assert a.pushes().state in ("backoff", "connecting")
+        assert "HTTP" in a.pushes().reason
+
+
+async def test_a_slow_remote_loses_pictures_and_then_the_connection_but_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rtmpd.relay.push.relays._TICK", 0.05)
+    monkeypatch.setattr("rtmpd.relay.push.sink._STALLED_AFTER", 0.2)
+
+    def deaf(peer: Peer, event: Event) -> None:
+        accept(peer, event)
+        if isinstance(event, PublishRequested):
+            peer.transport.pause_reading()
+
+    async with (
+        scripted_server(deaf) as remote,
+        serve("a") as a,
+        watching(a) as viewer,
+        publishing(a) as encoder,
+    ):
+        a.push.add(KEY, f"{remote.url}/cam")
+        await eventually(a.push_is("live"))
+        big = b"x" * 200_000
+        for number in range(100):
+            await encoder.send_video(keyframe(b"%03d" % number + big), number * 40)
+        await eventually(viewer.has(keyframe(b"099" + big)))
+        assert len(viewer.messages) >= 103
+        await eventually(a.push_is("stalled"))
+        status = a.pushes()
+        assert 0 < status.lag_bytes <= 9 * 1024 * 1024
+        assert status.lag_seconds > 0
+        assert status.reason == "the server takes nothing more"
+        (await remote.peer()).transport.resume_reading()
+        await eventually(a.push_is("live"))
+        assert a.pushes().retries == 0
+
+
+async def test_a_burst_that_the_remote_does_not_take_counts_as_slow_at_once() -> None:
+    def deaf(peer: Peer, event: Event) -> None:
+        accept(peer, event)
+        if isinstance(event, PublishRequested):
+            peer.transport.pause_reading()
+
+    async with scripted_server(deaf) as remote, serve("a") as a, publishing(a) as encoder:
+        for number in range(80):
+            await encoder.send_video(inter(b"x" * 150_000), number * 40)
+        await eventually(lambda: a.stream.stats.video_messages_in == 82)
+        a.push.add(KEY, f"{remote.url}/cam")
+        await eventually(a.push_is("live"))
+        (subscription,) = a.stream.subscriptions
+        assert subscription.outlet.congestion is not None
+
+
+async def test_a_remote_that_stays_slow_is_dropped(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    policy = SlowPlayerPolicy(max_backlog_seconds=0.05, disconnect_after=0.1)
+    monkeypatch.setattr("rtmpd.relay.push.sink._OPTIONS", PlayOptions(policy=policy, audience=False))
+
+    def deaf(peer: Peer, event: Event) -> None:
+        accept(peer, event)
+        if isinstance(event, PublishRequested):
+            peer.transport.pause_reading()
+
+    async with scripted_server(deaf) as remote, serve("a") as a, publishing(a) as encoder:
+        a.push.add(KEY, f"{remote.url}/cam")
+        await eventually(a.push_is("live"))
+        for number in range(40):
+            await encoder.send_video(keyframe(b"x" * 400_000), number * 40)
+        await eventually(lambda: a.pushes().retries)
+        encoder.check()
+    assert "the server took too little for too long" in logged(caplog)
+
+
+# -- TLS
+
+
+def tls_of(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
+    path = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+async def test_rtmps_against_a_private_authority(authority: trustme.CA, ca_file: str) -> None:
+    async with serve("b", tls=tls_of(authority, "localhost")) as b, serve("a", ca_file=ca_file) as a:
+        a.push.add(KEY, b.url("live/cam", host="localhost", scheme="rtmps"))
+        async with publishing(a) as encoder:
+            await eventually(lambda: b.live)
+            await encoder.send_video(inter(b"x" * 300_000), 40)
+            await eventually(lambda: b.stream.stats.video_messages_in == 3)
+            assert a.pushes().remote == f"rtmps://localhost:{b.port}/live"
+
+
+async def test_rtmps_is_refused_when_the_name_does_not_match(
+    authority: trustme.CA, ca_file: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve("b", tls=tls_of(authority, "example.org")) as b, serve("a", ca_file=ca_file) as a:
+        a.push.add(KEY, b.url("live/cam", host="localhost", scheme="rtmps"))
+        async with publishing(a):
+            await eventually(a.push_is("failed"))
+            reason = a.pushes().reason
+    assert "cannot be trusted" in reason
+    assert "localhost" in reason
+    assert "push failed" in logged(caplog)
+
+
+async def test_rtmps_is_refused_when_the_authority_is_unknown(authority: trustme.CA) -> None:
+    async with serve("b", tls=tls_of(authority, "localhost")) as b, serve("a") as a, publishing(a):
+        a.push.add(KEY, b.url("live/cam", host="localhost", scheme="rtmps"))
+        await eventually(a.push_is("failed"))
+        assert "cannot be trusted" in a.pushes().reason
+
+
+# -- asking for targets
+
+
+async def test_targets_that_cannot_be_had() -> None:
+    async with serve("a") as a:
+        a.push.add(KEY, "rtmp://127.0.0.1:1/live/{name}")
+        for url, words in [
+            ("rtmp://127.0.0.1:1/live/cam", "already"),
+            ("http://127.0.0.1/live/cam", "rtmp://"),
+            ("rtmp://127.0.0.1/live", "names no stream"),
+            ("rtmp://{app}/live/cam", "host"),
+            ("rtmp://127.0.0.1/{stream}/cam", "{stream}"),
+        ]:
+            with pytest.raises(UsageError, match=words):
+                a.push.add(KEY, url)
+        for number in range(15):
+            a.push.add(KEY, f"rtmp://127.0.0.1:1/live/other{number}")
+        with pytest.raises(UsageError, match="16 targets"):
+            a.push.add(KEY, "rtmp://127.0.0.1:1/live/last")
+
+
+async def test_the_connect_says_what_it_comes_through() -> None:
+    seen: list[object] = []
+
+    def script(peer: Peer, event: Event) -> None:
+        if isinstance(event, ConnectRequested):
+            seen.append(event.params.connect_object["rtmpdVia"])
+        accept(peer, event)
+
+    async with scripted_server(script) as remote, serve("b") as b, serve("a") as a:
+        a.push.add(KEY, b.url())
+        b.push.add(KEY, f"{remote.url}/cam")
+        async with publishing(a):
+            await eventually(b.push_is("live"))
+    assert seen == [("a", "b")]
+
+
+# -- mistakes of ours
+
+
+async def test_a_bug_costs_one_target_an_attempt(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    attach = PushSink.attach
+    broken = ["cam_1", "cam_1"]
+
+    def attach_or_break(sink: PushSink, key: StreamKey) -> None:
+        if broken:
+            broken.pop()
+            raise KeyError("a bug")
+        attach(sink, key)
+
+    async with serve("b") as b, serve("a", push=[b.url("live/cam_1")]) as a:
+        monkeypatch.setattr(PushSink, "attach", attach_or_break)
+        async with publishing(a):
+            await eventually(a.push_is("backoff"))
+            assert a.pushes().reason == "a bug of this server: its log has the traceback"
+            await eventually(a.push_is("live"))
+            assert a.pushes().retries == 2
+            async with watching(b, "cam_1") as viewer:
+                await eventually(viewer.has(keyframe(b"K0")))
+        told = [record for record in caplog.records if record.msg == "push broke"]
+        assert [record.exc_info is not None for record in told] == [True, True]
+
+
+# -- what outlasts a connection
+
+
+async def test_bytes_are_counted_on_over_a_reconnect() -> None:
+    async with scripted_server() as remote, serve("a") as a, publishing(a) as encoder:
+        a.push.add(KEY, f"{remote.url}/cam")
+        await encoder.send_video(keyframe(b"x" * 50_000), 40)
+        await eventually(lambda: a.pushes().bytes > 50_000)
+        before = a.pushes().bytes
+        (await remote.peer()).transport.abort()
+        await eventually(a.push_is("backoff"))
+        assert a.pushes().bytes >= before
+        await eventually(a.push_is("live"))
+        # The group of pictures is sent once more.
+        await eventually(lambda: a.pushes().bytes > before + 50_000)
+
+
+def delays(caplog: pytest.LogCaptureFixture) -> list[float]:
+    """Seconds to the next attempt, of each that failed."""
+    return [record.__dict__["fields"]["retry_in"] for record in caplog.records if record.msg == "push failed"]
+
+
+@pytest.mark.parametrize(
+    ("steady", "expected"), [(0.0, [0.1, 0.1, 0.1]), (60.0, [0.1, 0.2, 0.4])], ids=["steady", "flapping"]
+)
+async def test_delays_begin_anew_once_a_push_was_steady(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, steady: float, expected: list[float]
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 1.0)
+    retry = RetryPolicy(initial=0.1, steady=steady)
+    async with scripted_server() as remote, serve("a", retry=retry) as a, publishing(a):
+        a.push.add(KEY, f"{remote.url}/cam")
+        for number in range(3):
+            await eventually(a.push_is("live"))
+            (await remote.peer(number)).transport.abort()
+            await eventually(lambda: len(delays(caplog)) > number)  # noqa: B023 - awaited at once
+        assert delays(caplog) == expected
+
+
+async def test_delays_begin_anew_with_the_next_publish(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 1.0)
+    retry = RetryPolicy(initial=0.1, steady=60.0)
+    async with scripted_server() as remote, serve("a", retry=retry) as a:
+        a.push.add(KEY, f"{remote.url}/cam")
+        for first, last in ((0, 2), (3, 4)):
+            async with publishing(a):
+                for number in range(first, last):
+                    await eventually(a.push_is("live"))
+                    (await remote.peer(number)).transport.abort()
+                    await eventually(a.push_is("backoff"))
+                await eventually(a.push_is("live"))
+            await eventually(a.push_is("idle"))
+        assert delays(caplog) == [0.1, 0.2, 0.1]
+
+
+# -- names of hosts
+
+
+async def test_names_that_nobody_answers_for_hold_up_no_other_relay(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    def look_up(host: str) -> Sequence[AddressInfo]:
+        if host.startswith("dead"):
+            answered.wait()
+            raise OSError(1, "nobody knows")
+        return socket.getaddrinfo("127.0.0.1", None, type=socket.SOCK_STREAM)
+
+    monkeypatch.setattr(RESOLVER, "_look_up", look_up)
+    try:
+        async with serve("b") as b, serve("a") as a, publishing(a):
+            for number in range(12):
+                a.push.add(KEY, f"rtmp://dead{number}.example/live/cam")
+            await eventually(lambda: {status.state for status in a.push.statuses()} == {"connecting"})
+            a.push.add(KEY, b.url(host="alive.example"))
+            await eventually(lambda: a.push.statuses()[-1].state == "live")
+            assert {status.state for status in a.push.statuses()[:-1]} == {"connecting"}
+            answered.set()
+            await eventually(lambda: all(status.reason for status in a.push.statuses()[:-1]))
+            assert a.push.statuses()[0].reason == "cannot look up dead0.example: nobody knows"
+    finally:
+        answered.set()
+
+
+# -- codecs
+
+
+def announcing(monkeypatch: pytest.MonkeyPatch, **said: object) -> None:
+    """Servers of this process say this of Enhanced RTMP in their answer to connect, and no more."""
+    whole = commands.connect_result
+
+    def connect_result(*given: Any, **extra: Any) -> commands.Command:
+        result = whole(*given, **extra)
+        assert isinstance(result.command_object, dict)
+        rest = {name: result.command_object[name] for name in ("fmsVer", "capabilities")}
+        return replace(result, command_object=rest | said)
+
+    monkeypatch.setattr(commands, "connect_result", connect_result)
+
+
+AV1 = b"\x91av01K0"
+OPUS = b"\x91Opusa"
+
+
+@pytest.mark.parametrize(
+    ("said", "unannounced"),
+    [
+        ({}, ("av01", "Opus")),
+        ({"fourCcList": ["hvc1", "av01"]}, ("Opus",)),
+        ({"videoFourCcInfoMap": {"av01": 4.0}, "audioFourCcInfoMap": {"*": 4.0}}, ()),
+        ({"fourCcList": ["*"]}, ()),
+    ],
+)
+async def test_codecs_that_the_remote_does_not_announce_are_told_once(
+    said: dict[str, object],
+    unannounced: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    announcing(monkeypatch, **said)
+    async with serve("a", retry=QUICK) as a, publishing(a, headers=False) as encoder:
+        await encoder.send_video(AV1, 0)
+        await encoder.send_audio(OPUS, 0)
+        await eventually(lambda: a.live and a.stream.stats.audio_codec)
+        async with serve("b") as b, watching(b) as viewer:
+            a.push.add(KEY, b.url())
+            # They are sent all the same.
+            await eventually(viewer.has(AV1))
+            assert a.pushes().unannounced == unannounced
+            port = b.port
+        async with serve("b", port=port) as b:
+            await eventually(a.push_is("live"))
+            assert a.pushes().unannounced == unannounced
+    warnings = [r for r in caplog.records if r.getMessage() == "push codecs not announced"]
+    assert [record.fields["codecs"] for record in warnings] == (
+        ["+".join(unannounced)] if unannounced else []
+    )
+
+
+async def test_what_rtmp_has_always_had_need_not_be_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    announcing(monkeypatch)
+    async with serve("b") as b, serve("a", push=[b.url()]) as a, publishing(a), watching(b) as viewer:
+        await eventually(viewer.has(keyframe(b"K0")))
+        assert a.pushes().unannounced == ()
+
+
+# -- tracks
+
+
+SECOND_HEADER = b"\x96\x00avc1\x01" + AVC_HEADER[5:]
+SECOND = b"\x96\x01avc1\x01" + bytes(3) + b"K1"
+
+
+async def test_another_rtmpd_is_sent_all_tracks() -> None:
+    async with serve("b") as b, serve("a", push=[b.url()]) as a, publishing(a) as encoder:
+        await encoder.send_video(SECOND_HEADER, 0)
+        await encoder.send_video(SECOND, 0)
+        async with watching(b) as viewer:
+            await eventually(viewer.has(SECOND))
+            assert SECOND_HEADER in viewer.payloads
+
+
+@pytest.mark.parametrize(
+    ("track", "expected"),
+    [
+        (None, [AVC_HEADER, keyframe(b"K0")]),
+        (0, [AVC_HEADER, keyframe(b"K0")]),
+        (1, [AVC_HEADER, keyframe(b"K1")]),
+        ("all", [AVC_HEADER, keyframe(b"K0"), SECOND, SECOND_HEADER]),
+    ],
+)
+async def test_another_server_is_sent_one_track_as_if_there_were_no_others(
+    track: object, expected: list[bytes]
+) -> None:
+    got: list[bytes] = []
+
+    def script(peer: Peer, event: Event) -> None:
+        if isinstance(event, PublishRequested):
+            peer.session.accept_publish(event.stream_id, 0, keep)
+        else:
+            accept(peer, event)
+
+    def keep(message: Message, _now: float) -> None:
+        if message.type == 9:
+            got.append(message.payload)
+
+    async with scripted_server(script) as remote, serve("a") as a, publishing(a, headers=False) as encoder:
+        for payload in (AVC_HEADER, SECOND_HEADER, keyframe(b"K0"), SECOND):
+            await encoder.send_video(payload, 0)
+        await eventually(lambda: a.live and a.stream.stats.video_messages_in == 4)
+        a.push.add(KEY, f"{remote.url}/cam", track)
+        await eventually(lambda: len(got) >= len(expected))
+        assert sorted(got) == sorted(expected)
+
+
+async def test_one_address_is_pushed_to_once_whatever_the_track() -> None:
+    async with serve("a") as a:
+        a.push.add(KEY, "rtmp://127.0.0.1:1/live/cam")
+        with pytest.raises(UsageError, match="already"):
+            a.push.add(KEY, "rtmp://127.0.0.1:1/live/cam", "all")
+        with pytest.raises(UsageError, match='"all" or a number from 0 to 255'):
+            a.push.add(KEY, "rtmp://127.0.0.1:1/live/other", "some")
