@@ -252,7 +252,7 @@ def raised_reasons() -> set[str]:
     """Constant reasons of every protocol error and refusal that the server's side raises."""
     reasons = set()
     for path, tree in modules().items():
-        if re.match(r"client|dial|load", path.stem):
+        if path.stem == "client" or path.relative_to(PACKAGE).parts[0] in ("client", "tools"):
             continue  # The other side of the wire: nothing of it is in the server's metrics.
         for node in ast.walk(tree):
             match node:

@@ -171,7 +171,7 @@ WAYS = [
 async def test_a_stream_is_its_path_however_the_client_cuts_it(
     app: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "rtmpd.net")
+    caplog.set_level(logging.INFO, "rtmpd.serving")
     doorman = Doorman()
     async with serve(authorizer=doorman) as house:
         client = await house.client()
