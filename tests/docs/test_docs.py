@@ -218,7 +218,7 @@ def test_every_alert_is_documented() -> None:
     assert re.findall(r"^#### (\w+)$", section(OPERATIONS, "### Alerts"), re.MULTILINE) == names
     # Whoever is woken by one is told where to read on.
     runbooks = [f"docs/operations.md#{slug(name)}" for name in names]
-    assert re.findall(r'runbook: "(.+)"', alerts) == runbooks
+    assert re.findall(r'runbook_url: "(.+)"', alerts) == runbooks
 
 
 def test_every_log_message_is_documented_with_its_fields() -> None:
