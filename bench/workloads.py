@@ -12,6 +12,7 @@ from functools import partial
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.origin import NOBODY
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.publication import Publication
@@ -196,7 +197,7 @@ class _Unplanned:
 def _publication() -> tuple[Registry, Flusher, Publication]:
     flusher = Flusher(lambda _: _Unplanned(), lambda _, __: _Unplanned(), lambda: _NOW, lambda: _NOW, 0.0)
     registry = Registry(flusher, ServerStats(), EngineLimits())
-    return registry, flusher, registry.claim(StreamKey("live", "cam"), _NullPublisher(), _NOW)
+    return registry, flusher, registry.claim(StreamKey("live", "cam"), _NullPublisher(), NOBODY, _NOW)
 
 
 def _outlet(registry: Registry) -> Outlet:

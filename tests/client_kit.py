@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import cast
 
 from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
@@ -47,6 +49,7 @@ async def real_server(context: ssl.SSLContext | None = None, host: str = "127.0.
         stats=stats,
         clock=loop.time,
         random_bytes=os.urandom,
+        new_session=SessionIds(time.time, os.urandom),
         limits=Limits(),
         settings=ServerSettings(),
         play_options=PlayOptions(),

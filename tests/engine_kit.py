@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, RtmpWire, is_for
 from rtmpd.engine.publication import Publication
@@ -235,8 +236,8 @@ class House:
     def stream(self) -> Stream:
         return self.registry.streams[KEY]
 
-    def publish(self, key: StreamKey = KEY) -> Publication:
-        return self.registry.claim(key, FakePublisher(), self.loop.now)
+    def publish(self, key: StreamKey = KEY, origin: Origin = NOBODY) -> Publication:
+        return self.registry.claim(key, FakePublisher(), origin, self.loop.now)
 
     def play(
         self,

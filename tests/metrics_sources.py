@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rtmpd.engine.health import Health, HealthKind
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.web.metrics import MetricsPage, Sources
@@ -17,11 +18,16 @@ Series = tuple[str, frozenset[tuple[str, str]]]
 
 
 @dataclass
+class FakePublication:
+    origin: Origin = NOBODY
+
+
+@dataclass
 class FakeStream:
     """A stream with a publisher, unless ``publication`` is None."""
 
     stats: StreamStats = field(default_factory=StreamStats)
-    publication: object | None = "somebody"
+    publication: FakePublication | None = field(default_factory=FakePublication)
     health: Health = field(default_factory=Health)
     subscriptions: list[object] = field(default_factory=list)
 

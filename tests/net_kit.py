@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +18,7 @@ from rtmp_dialogue import HANDSHAKE, command, connect
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.packet import DATA
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions
@@ -288,6 +290,7 @@ async def serve(
         stats=stats,
         clock=loop.time,
         random_bytes=os.urandom,
+        new_session=SessionIds(time.time, os.urandom),
         limits=Limits(),
         settings=ServerSettings(),
         play_options=PlayOptions(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from client_kit import OpenDoor
 import rtmpd
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
@@ -156,13 +158,14 @@ async def serve(
         stats=stats,
         clock=loop.time,
         random_bytes=os.urandom,
+        new_session=SessionIds(time.time, os.urandom),
         limits=Limits(),
         settings=ServerSettings(),
         play_options=PlayOptions(),
         sweeper=Sweeper(loop.call_later),
         instance_id=name,
     )
-    dialer = RelayDialer(name, PATIENCE, ca_file)
+    dialer = RelayDialer(name, context.new_session, PATIENCE, ca_file)
     targets = templates(push)
     pushes = PushRelays(registry, dialer, loop.time, lambda app: targets if app == "live" else (), retry)
     rules = {} if pull is None else {"live": pull}

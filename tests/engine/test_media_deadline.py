@@ -6,6 +6,7 @@ from engine_kit import AAC_HEADER, sound
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.origin import NOBODY
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats
@@ -31,7 +32,7 @@ def registry() -> Registry:
 
 def test_the_first_media_may_take_longer_than_what_follows(registry: Registry) -> None:
     publisher = Publisher()
-    publication = registry.claim(KEY, publisher, 100.0)
+    publication = registry.claim(KEY, publisher, NOBODY, 100.0)
     registry.sample(119.9)
     publication.receive(Message(8, 0, 1, AAC_HEADER), 119.9)
     assert publication.silent_for(121.0) == pytest.approx(1.1)
@@ -43,7 +44,7 @@ def test_the_first_media_may_take_longer_than_what_follows(registry: Registry) -
 
 def test_data_is_no_media(registry: Registry) -> None:
     publisher = Publisher()
-    publication = registry.claim(KEY, publisher, 100.0)
+    publication = registry.claim(KEY, publisher, NOBODY, 100.0)
     publication.receive(Message(18, 0, 1, b"\x02\0\x04text"), 119.0)
     registry.sample(120.0)
     assert publisher.closed == [CloseReason.IDLE]
@@ -51,7 +52,7 @@ def test_data_is_no_media(registry: Registry) -> None:
 
 def test_who_sends_stays(registry: Registry) -> None:
     publisher = Publisher()
-    publication = registry.claim(KEY, publisher, 100.0)
+    publication = registry.claim(KEY, publisher, NOBODY, 100.0)
     for second in range(100, 200, 9):
         publication.receive(Message(8, second, 1, sound()), float(second))
         registry.sample(second + 8.9)

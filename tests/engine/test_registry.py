@@ -10,6 +10,7 @@ from engine_kit import KEY, FakePublisher, FakeSink, House, NamedWire, inter, ke
 from rtmpd.engine.budget import Unfinished
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.engine.stream import Stream
@@ -39,7 +40,7 @@ def test_names_are_of_their_app() -> None:
 def test_a_publication_knows_who_made_it_and_when() -> None:
     house = House()
     publisher = FakePublisher()
-    publication = house.registry.claim(KEY, publisher, 12.5)
+    publication = house.registry.claim(KEY, publisher, NOBODY, 12.5)
     assert (publication.publisher, publication.started_at, publication.closed) == (publisher, 12.5, False)
     assert house.stream.publication is publication
 
@@ -133,7 +134,7 @@ def test_publishers_and_players_are_limited() -> None:
 
 def test_one_address_leaves_room_for_others_who_wait() -> None:
     house = House(EngineLimits(max_waiting_names=10, max_waiting_names_per_network=3))
-    greedy, other = PlayOptions(network="192.0.2.1"), PlayOptions(network="192.0.2.2")
+    greedy, other = (PlayOptions(origin=Origin(network=f"192.0.2.{n}")) for n in (1, 2))
     for number in range(3):
         house.play(greedy, key=StreamKey("live", str(number)))
     with pytest.raises(ResourceExhausted) as refused:
@@ -158,7 +159,7 @@ def test_one_address_leaves_room_for_others_who_publish() -> None:
     house = House(EngineLimits(max_publishers=10, max_publishers_per_network=2))
 
     def publish(name: str, network: str) -> Publication:
-        return house.registry.claim(StreamKey("live", name), FakePublisher(), 0.0, network=network)
+        return house.publish(StreamKey("live", name), Origin(network=network))
 
     first = publish("a", "192.0.2.1")
     publish("b", "192.0.2.1")
@@ -209,7 +210,7 @@ def test_what_has_ended_is_freed_without_the_cyclic_collector() -> None:
     try:
         sink, publisher = Referable(), ReferablePublisher()
         held = [weakref.ref(sink), weakref.ref(publisher)]
-        publication = house.registry.claim(KEY, publisher, 0.0)
+        publication = house.registry.claim(KEY, publisher, NOBODY, 0.0)
         house.send_headers(publication)
         house.send(publication, (0, keyframe("k" * 100_000)), (40, inter()))
         subscription = house.play(sink=sink)[1]
@@ -380,7 +381,7 @@ def test_a_stream_that_cannot_be_sampled_costs_no_other_its_deadlines(
     monkeypatch.setattr(Stream, "sample", sample)
     other = StreamKey("live", "other")
     for key in (KEY, other):
-        house.registry.claim(key, FakePublisher(), 0.0)
+        house.publish(key)
     house.registry.sample(1.0)
     assert sampled == [other]
     assert [record.message for record in caplog.records] == ["sampling of live/cam failed"]

@@ -110,7 +110,7 @@ async def test_an_odd_list_counts_as_none(odd: rtmpd.AmfValue) -> None:
         async with await rtmpd.connect(a.url("live"), params=params) as connection:
             await connection.publish("cam")
             assert a.stream.publication is not None
-            assert a.stream.publication.via == NO_VIA
+            assert a.stream.publication.origin.via == NO_VIA
 
 
 # -- many behind one
@@ -135,8 +135,8 @@ async def test_forty_edges_behind_one_pull_survive_a_restart_of_the_origin() -> 
             await eventually(lambda: all(edge.live for edge in edges))
             assert origin.context.stats.refusals == {}
             (waiting,) = origin.stream.subscriptions
-            assert waiting.via.hops == 2
-            assert len(waiting.via.servers) == 41
+            assert waiting.origin.via.hops == 2
+            assert len(waiting.origin.via.servers) == 41
         assert hub.context.stats.players_closed == {}
 
 

@@ -32,6 +32,7 @@ from relay_kit import (
 
 import rtmpd
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.relay.dialer import RetryPolicy
@@ -247,7 +248,7 @@ async def test_the_encoder_that_comes_in_the_same_moment_wins() -> None:
 
             def claim_second(*args: Any) -> Publication:
                 a.registry.claim = claim  # type: ignore[method-assign]
-                claim(KEY, encoder, a.context.clock())
+                claim(KEY, encoder, NOBODY, a.context.clock())
                 return claim(*args)
 
             a.registry.claim = claim_second  # type: ignore[method-assign]
@@ -456,7 +457,7 @@ async def test_one_address_does_not_take_the_turns_of_another() -> None:
             watching(a, "two"),
         ):
             await eventually(lambda: states(a) == ["connecting", "queued"])
-            other = replace(a.context.play_options, network="192.0.2.1")
+            other = replace(a.context.play_options, origin=Origin(network="192.0.2.1"))
             sink = FakeSink()
             outlet = sink.connect(a.registry.outlets, a.context.clock)
             subscription = a.registry.attach(KEY, sink, outlet, other, a.context.clock())

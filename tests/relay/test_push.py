@@ -31,6 +31,7 @@ from relay_kit import (
 )
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import UsageError
 from rtmpd.net.resolver import RESOLVER, AddressInfo
@@ -402,11 +403,11 @@ async def test_a_bug_costs_one_target_an_attempt(
     attach = PushSink.attach
     broken = ["cam_1", "cam_1"]
 
-    def attach_or_break(sink: PushSink, key: StreamKey) -> None:
+    def attach_or_break(sink: PushSink, key: StreamKey, origin: Origin) -> None:
         if broken:
             broken.pop()
             raise KeyError("a bug")
-        attach(sink, key)
+        attach(sink, key, origin)
 
     async with serve("b") as b, serve("a", push=[b.url("live/cam_1")]) as a:
         monkeypatch.setattr(PushSink, "attach", attach_or_break)

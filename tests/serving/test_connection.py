@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from contextlib import suppress
 
 import pytest
@@ -566,14 +567,18 @@ async def test_every_step_is_logged_once_and_no_secret(caplog: pytest.LogCapture
     }  # fmt: skip
     sizes = len(AVC_HEADER) + len(AAC_HEADER) + len(keyframe("A"))
     assert 0 <= published.pop("duration") < 5
+    session = published["session"]
+    assert uuid.UUID(session).version == 7
     assert published == {
-        "client": "127.0.0.1", "connection": number, "app": "live", "stream": "cam", "bytes": sizes,
+        "client": "127.0.0.1", "connection": number, "session": session,
+        "app": "live", "stream": "cam", "bytes": sizes,
         "codecs": "avc1+mp4a", "reason": "publish_twice",
     }  # fmt: skip
     assert 0 <= played.pop("duration") < 5
     assert played.pop("bytes") > sizes
     assert played == {
-        "client": "127.0.0.1", "connection": number, "app": "live", "stream": "cam", "dropped": 0,
+        "client": "127.0.0.1", "connection": number, "session": session,
+        "app": "live", "stream": "cam", "dropped": 0,
         "codecs": "avc1+mp4a", "reason": "publish_twice",
     }  # fmt: skip
     assert (closed["reason"], closed["connection"]) == ("publish_twice", number)

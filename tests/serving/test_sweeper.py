@@ -476,7 +476,7 @@ def connection_of(house: House, name: str = "cam0") -> Connection:
         connection
         for connection in house.server._connections
         for publisher in connection.requests.publishers
-        if publisher._publication.stream.key.name == name
+        if publisher._publication.key.name == name
     ]
     return found
 
@@ -786,7 +786,7 @@ async def test_one_that_its_own_first_media_ended_is_not_read_in_rounds(
 
     async def ask_for_trouble(*args):
         publisher = await ask(*args)
-        if publisher._publication.stream.key.name == "late":
+        if publisher._publication.key.name == "late":
             publisher.receive = lambda message, now: publisher.close(CloseReason.KICKED)
         return publisher
 

@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from metrics_sources import FakeServer, busy_server, series, value
+from metrics_sources import FakePublication, FakeServer, busy_server, series, value
 
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.stats import TrackStats
 from rtmpd.web.stream_metrics import StreamMetrics
 
@@ -69,8 +70,11 @@ def test_what_is_not_known_yet_has_no_series() -> None:
 
 
 def test_codecs_and_resolution_are_told() -> None:
-    page = busy_server().page()
-    (labels,) = (dict(labels) for name, labels in series(page) if name == "rtmpd_stream_info")
+    server = busy_server()
+    for stream in server.streams.values():
+        stream.publication = FakePublication(Origin(protocol="pull"))
+    (labels,) = (dict(labels) for name, labels in series(server.page()) if name == "rtmpd_stream_info")
+    assert labels["protocol"] == "pull"
     assert labels["video_codec"] == "avc1"
     assert labels["audio_codec"] == "mp4a"
     assert labels["resolution"] == "1280x720"

@@ -22,6 +22,7 @@ from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
 from rtmpd.daemon.stop_signals import StopSignals
 from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.exceptions import ConfigError
@@ -82,7 +83,8 @@ class Worker:
         logger.info("memory", extra={"fields": {"media_bytes": ceiling, "available_bytes": machine.memory}})
         self._registry = Registry(flusher, self._stats, config.to_engine_limits(ceiling))
         instance_id = secrets.token_hex(8)
-        dialer = RelayDialer(instance_id, ca_file=config.relay.ca_file or None)
+        self._new_session = SessionIds(time.time, os.urandom)
+        dialer = RelayDialer(instance_id, self._new_session, ca_file=config.relay.ca_file or None)
         self._pushes = PushRelays(self._registry, dialer, _clock, lambda app: config.app(app).templates)
         self._pulls = PullRelays(
             self._registry,
@@ -112,6 +114,7 @@ class Worker:
             stats=self._stats,
             clock=_clock,
             random_bytes=os.urandom,
+            new_session=self._new_session,
             limits=config.rtmp.limits.to_limits(),
             settings=config.rtmp.to_settings(),
             play_options=config.to_play_options(),

@@ -9,7 +9,7 @@ from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.fanout import Fanout
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.observer import Notice
+from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.outlet import Backlog, Outlet
 from rtmpd.engine.packet import WireFormat
 from rtmpd.engine.segment import Encoding, Segment
@@ -25,12 +25,12 @@ class Audience(Seat):
     """
 
     __slots__ = (
-        "_announce",
         "_budget",
         "_emptied",
         "_fanouts",
         "_held",
         "_members",
+        "_observer",
         "_to_place",
         "_watched",
         "players",
@@ -42,14 +42,14 @@ class Audience(Seat):
         intake: Intake,
         books: Books,
         budget: MemoryBudget,
-        announce: Callable[[Notice, StreamKey], None],
+        observer: StreamObserver,
         emptied: Callable[[], None],
     ) -> None:
         super().__init__(key, intake, books)
         self.players = 0
         """Subscriptions that are an audience; relays are not."""
         self._budget = budget
-        self._announce = announce
+        self._observer = observer
         self._emptied = emptied
         self._members: dict[Subscription, None] = {}
         self._watched: dict[Subscription, None] = {}
@@ -72,6 +72,7 @@ class Audience(Seat):
         self.now = now
         subscription = Subscription(self, self._fanout(sink.wire_format), sink, outlet, options, now)
         self._members[subscription] = None
+        self._observer.play_started(subscription)
         if subscription.audience:
             self._count_in()
         self.place(subscription)
@@ -83,6 +84,7 @@ class Audience(Seat):
         if subscription.on_fast_list:
             subscription.fanout.remove(subscription)
         self._let_go(subscription.fanout)
+        self._observer.play_ended(subscription)
         if subscription.audience:
             self._count_out()
         if not self._members:
@@ -190,13 +192,13 @@ class Audience(Seat):
         self.books.server.plays_total += 1
         self.players += 1
         if self.players == 1:
-            self._announce(Notice.WANTED, self.key)
+            self._observer.wanted(self.key)
 
     def _count_out(self) -> None:
         self.books.server.players -= 1
         self.players -= 1
         if not self.players:
-            self._announce(Notice.UNWANTED, self.key)
+            self._observer.unwanted(self.key)
 
 
 def _ignore() -> None:

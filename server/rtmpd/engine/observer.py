@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from enum import Enum
-from typing import Protocol
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.publication import Publication
+from rtmpd.engine.subscriber import Subscription
 
 _logger = logging.getLogger(__name__)
 
 
-class StreamObserver(Protocol):
+class StreamObserver:
     """Is told what happens to streams, in order, a turn of the event loop after it happened.
 
     So every method may attach, claim, detach and close; but by then the stream may have changed again: who
-    decides something looks at the registry. An exception is logged and costs nobody else anything.
+    decides something looks at the registry. Whatever was said to begin is said to end, be it in the same
+    turn; the objects know their ``origin`` and, once they have ended, their ``ending``. An exception is
+    logged and costs nobody else anything. What is not overridden does nothing.
     """
 
-    def published(self, key: StreamKey) -> None:
+    def published(self, publication: Publication) -> None:
         """A publisher has come."""
 
-    def unpublished(self, key: StreamKey) -> None:
+    def unpublished(self, publication: Publication) -> None:
         """The publisher has left."""
+
+    def play_started(self, subscription: Subscription) -> None:
+        """Somebody has attached, a relay perhaps, whether there is a publisher or not."""
+
+    def play_ended(self, subscription: Subscription) -> None:
+        """It has left."""
 
     def wanted(self, key: StreamKey) -> None:
         """The first player has come, whether there is a publisher or not."""
@@ -32,17 +40,8 @@ class StreamObserver(Protocol):
         """The last player has left, whether there is a publisher or not."""
 
 
-class Notice(Enum):
-    """What an observer can be told."""
-
-    PUBLISHED = "published"
-    UNPUBLISHED = "unpublished"
-    WANTED = "wanted"
-    UNWANTED = "unwanted"
-
-
-class Announcer:
-    """Tells every observer, from outside of whatever the engine is doing.
+class Announcer(StreamObserver):
+    """Passes on what it is told to every observer, from outside of whatever the engine is doing.
 
     ``call_soon(callback)`` runs a callback in the next turn of the event loop.
     """
@@ -50,36 +49,41 @@ class Announcer:
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self._observers: list[StreamObserver] = []
-        self._pending: list[tuple[Notice, StreamKey]] = []
+        self._pending: list[tuple[StreamKey, Callable[[StreamObserver], None]]] = []
 
     def observe(self, observer: StreamObserver) -> None:
         """Tell ``observer`` what happens from now on."""
         self._observers.append(observer)
 
-    def announce(self, notice: Notice, key: StreamKey) -> None:
-        """Have every observer told soon."""
+    def published(self, publication: Publication) -> None:
+        self._announce(publication.key, lambda observer: observer.published(publication))
+
+    def unpublished(self, publication: Publication) -> None:
+        self._announce(publication.key, lambda observer: observer.unpublished(publication))
+
+    def play_started(self, subscription: Subscription) -> None:
+        self._announce(subscription.key, lambda observer: observer.play_started(subscription))
+
+    def play_ended(self, subscription: Subscription) -> None:
+        self._announce(subscription.key, lambda observer: observer.play_ended(subscription))
+
+    def wanted(self, key: StreamKey) -> None:
+        self._announce(key, lambda observer: observer.wanted(key))
+
+    def unwanted(self, key: StreamKey) -> None:
+        self._announce(key, lambda observer: observer.unwanted(key))
+
+    def _announce(self, key: StreamKey, tell: Callable[[StreamObserver], None]) -> None:
         if self._observers:
             if not self._pending:
                 self._call_soon(self._tell_all)
-            self._pending.append((notice, key))
+            self._pending.append((key, tell))
 
     def _tell_all(self) -> None:
         pending, self._pending = self._pending, []
-        for notice, key in pending:
+        for key, tell in pending:
             for observer in self._observers:
                 try:
-                    _tell(observer, notice, key)
+                    tell(observer)
                 except Exception:
                     _logger.exception("an observer of %s failed", key)
-
-
-def _tell(observer: StreamObserver, notice: Notice, key: StreamKey) -> None:
-    match notice:
-        case Notice.PUBLISHED:
-            observer.published(key)
-        case Notice.UNPUBLISHED:
-            observer.unpublished(key)
-        case Notice.WANTED:
-            observer.wanted(key)
-        case Notice.UNWANTED:
-            observer.unwanted(key)

@@ -8,6 +8,7 @@ from rtmpd.engine.books import Books
 from rtmpd.engine.figures import adopt_track, begin_tracks, note_audio, note_track, note_video
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import (
     ASIDE,
     AUDIO,
@@ -21,8 +22,8 @@ from rtmpd.engine.packet import (
     VIDEO,
     Packet,
 )
-from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.stats import DropReason
+from rtmpd.engine.sink import CloseReason, Ending
+from rtmpd.engine.stats import DropReason, StreamStats
 from rtmpd.engine.tracks import Election
 from rtmpd.exceptions import UsageError
 from rtmpd.media.metadata import live_metadata
@@ -42,7 +43,6 @@ from rtmpd.media.tracks import MANY_TRACKS, split_tracks, track_of
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.rates import TokenBucket
-from rtmpd.rtmp.via import NO_VIA, Via
 
 GAP_MS: Final = 1000
 """A longer step between two messages of one medium is counted as a gap."""
@@ -83,8 +83,8 @@ class Channel:
         """Take a packet from the publication."""
         raise NotImplementedError
 
-    def end(self, reason: CloseReason) -> None:
-        """The publication is closed: deliver what is pending, then tell the subscribers."""
+    def end(self, publication: Publication) -> None:
+        """It is closed: deliver what is pending, then tell the subscribers."""
         raise NotImplementedError
 
 
@@ -98,25 +98,22 @@ class Publication:
         "_reference",
         "_sound",
         "closed",
-        "network",
+        "ending",
+        "origin",
         "publisher",
         "started_at",
         "stream",
-        "via",
     )
 
-    def __init__(
-        self, stream: Channel, publisher: Publisher, now: float, via: Via = NO_VIA, network: str = ""
-    ) -> None:
+    def __init__(self, stream: Channel, publisher: Publisher, origin: Origin, now: float) -> None:
         self.stream = stream
         self.publisher: Publisher | None = publisher
         """None once it is closed."""
         self.started_at = now
         """Clock reading."""
-        self.via = via
-        """Servers that the stream came through on its way here, for whoever passes it on."""
-        self.network = network
-        """Whose share of the ceilings it takes."""
+        self.origin = origin
+        self.ending: Ending | None = None
+        """None before its end is decided."""
         self.closed = False
         # From here every first u32 unwraps to itself.
         self._reference = 0x80000000
@@ -185,15 +182,32 @@ class Publication:
         else:
             stream.push(packet)
 
+    @property
+    def key(self) -> StreamKey:
+        """Of the stream."""
+        return self.stream.key
+
+    @property
+    def stats(self) -> StreamStats:
+        """What is known of it."""
+        return self.stream.stats
+
+    @property
+    def watched(self) -> bool:
+        """Somebody is given what is published: a player, a relay."""
+        return self.stream.watched
+
     def silent_for(self, now: float) -> float:
         """Seconds since its last audio or video, or since it began if there was none."""
         last = self.stream.stats.last_media_at
         return now - (self.started_at if last is None else last)
 
-    def expire(self, reason: CloseReason) -> None:
-        """Close it from the engine's side: its publisher is told."""
+    def expire(self, reason: CloseReason, by: Origin | None = None) -> None:
+        """Close it from the engine's side, because ``by`` wants it so: its publisher is told."""
         publisher = self.publisher
         if publisher is not None:
+            # Before the publisher hears of it, whose last call comes back here with less to tell.
+            self.ending = Ending(reason, by)
             publisher.close(reason)
             self.close(reason)
 
@@ -202,7 +216,9 @@ class Publication:
         if not self.closed:
             self.closed = True
             self.publisher = None
-            self.stream.end(reason)
+            if self.ending is None:
+                self.ending = Ending(reason)
+            self.stream.end(self)
 
     def _receive_noteworthy(self, packet: Packet, now: float) -> None:
         kind, flags = packet.kind, packet.flags

@@ -11,6 +11,7 @@ from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import Announcer, StreamObserver
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.publication import Publication, Publisher
 from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
@@ -20,7 +21,6 @@ from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.via import NO_VIA, Via
 
 _logger = logging.getLogger(__name__)
 
@@ -54,13 +54,10 @@ class Registry:
         """
         self._relievers.append(relieve)
 
-    def claim(
-        self, key: StreamKey, publisher: Publisher, now: float, via: Via = NO_VIA, network: str = ""
-    ) -> Publication:
-        """Take the publisher's place of ``key``; ``via`` are the servers that the stream comes through.
+    def claim(self, key: StreamKey, publisher: Publisher, origin: Origin, now: float) -> Publication:
+        """Take the publisher's place of ``key``.
 
-        ``network`` is whose share of the ceilings it takes; nobody's if it is empty. Raises ``StreamBusy``
-        when the place is taken, ``ResourceExhausted`` at a ceiling.
+        Raises ``StreamBusy`` when the place is taken, ``ResourceExhausted`` at a ceiling.
         """
         stream = self._streams.get(key)
         if stream is not None and stream.publication is not None:
@@ -70,7 +67,7 @@ class Registry:
             raise ResourceExhausted(
                 StatusCode.PUBLISH_REJECTED, f"This server takes {limit} publishers.", "publishers"
             )
-        share = self.limits.max_publishers_per_network
+        share, network = self.limits.max_publishers_per_network, origin.network
         if share and network and self._published_by(network) >= share:
             text = f"This server takes {share} publishers from one address."
             raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, "publishers_per_address")
@@ -78,7 +75,7 @@ class Registry:
             raise ResourceExhausted(
                 StatusCode.PUBLISH_REJECTED, "This server is out of memory for media.", "memory"
             )
-        return self._stream(key).begin(publisher, now, via, network)
+        return self._stream(key).begin(publisher, origin, now)
 
     def check_attach(self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "") -> None:
         """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows."""
@@ -112,7 +109,7 @@ class Registry:
         audience.
         """
         if options.audience:
-            self.check_attach(key, sink.wire_format.tracks, options.network)
+            self.check_attach(key, sink.wire_format.tracks, options.origin.network)
         return self._stream(key).attach(sink, outlet, options, now)
 
     def sample(self, now: float) -> None:
@@ -145,7 +142,7 @@ class Registry:
                 self.stats,
                 self.limits,
                 self._release,
-                self._announcer.announce,
+                self._announcer,
             )
             self._streams[key] = stream
         return stream
@@ -175,12 +172,12 @@ class Registry:
 
     def _published_by(self, network: str) -> int:
         publications = [stream.publication for stream in self._streams.values()]
-        return sum(publication is not None and publication.network == network for publication in publications)
+        return sum(each is not None and each.origin.network == network for each in publications)
 
     def _awaited_by(self, network: str) -> int:
         """Names without a publisher whose first player is of ``network``."""
         waiting = [stream.subscriptions for stream in self._streams.values() if stream.publication is None]
-        return sum(next(iter(players)).network == network for players in waiting if players)
+        return sum(next(iter(players)).origin.network == network for players in waiting if players)
 
     def _release(self, stream: Stream) -> None:
         if self._streams.get(stream.key) is stream:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.packet import WireFormat
-from rtmpd.rtmp.via import NO_VIA, Via
 
 
 class CloseReason(StrEnum):
@@ -31,6 +31,15 @@ class CloseReason(StrEnum):
     SHUTDOWN = "shutdown"
     INTERNAL_ERROR = "internal_error"
     """The sink raised an exception: a bug on our side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a publication or a subscription ended."""
+
+    reason: CloseReason
+    by: Origin | None = None
+    """Who wanted it so; None is the peer itself, or a rule of ours."""
 
 
 class StartPolicy(StrEnum):
@@ -70,10 +79,8 @@ class PlayOptions:
     """Clock reading from which time to first frame is counted; None counts from the attach."""
     audience: bool = True
     """Counts as a player, for ceilings, metrics and whether the stream is wanted; relays do not."""
-    via: Via = NO_VIA
-    """Servers that the stream will have come through when it gets to whoever asks for it."""
-    network: str = ""
-    """Whom to charge with what is done for this subscriber alone: its address, or the network of that."""
+    origin: Origin = NOBODY
+    """Who asks; its network is charged with what is done for this subscriber alone."""
 
 
 class Sink(Protocol):

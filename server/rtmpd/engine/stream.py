@@ -15,18 +15,18 @@ from rtmpd.engine.health import Health
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
-from rtmpd.engine.observer import Notice
+from rtmpd.engine.observer import StreamObserver
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import CACHED_HEADER, Packet
 from rtmpd.engine.publication import Channel, Publication, Publisher
 from rtmpd.engine.segment import Segment
-from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
+from rtmpd.engine.sink import PlayOptions, Sink
 from rtmpd.engine.stats import ServerStats, StreamStats, count
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import UsageError
 from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME
 from rtmpd.media.tracks import DEFAULT, TrackChoice
-from rtmpd.rtmp.via import NO_VIA, Via
 
 _NOT_CACHED: Final = CACHED_HEADER | END_OF_SEQUENCE
 """Packets that are in no GOP cache, and so in segments of their own."""
@@ -43,12 +43,12 @@ class Stream(Channel):
     """
 
     __slots__ = (
-        "_announce",
         "_audience",
         "_ended",
         "_flusher",
         "_flushing",
         "_marked",
+        "_observer",
         "_pending",
         "_queueing",
         "_release",
@@ -67,7 +67,7 @@ class Stream(Channel):
         server_stats: ServerStats,
         limits: EngineLimits,
         release: Callable[[Stream], None],
-        announce: Callable[[Notice, StreamKey], None],
+        observer: StreamObserver,
     ) -> None:
         stats = StreamStats()
         books = Books(stats, server_stats)
@@ -78,19 +78,19 @@ class Stream(Channel):
         self.server_stats = server_stats
         gop = GopCache(limits.gop, budget, stats, server_stats)
         self.intake = Intake(key, headers, gop, books, limits.start, limits.keyframe_timeout)
-        self._audience = Audience(key, self.intake, books, budget, announce, self._settle)
+        self._audience = Audience(key, self.intake, books, budget, observer, self._settle)
         self._flusher = flusher
         self.flush_due = 0.0
         self.flush_period = 0
         self._release = release
-        self._announce = announce
+        self._observer = observer
         self._pending: list[Packet] = []
         self._queueing = False
         """Packets go to ``_pending``: there are subscribers, or packets before them that are pending."""
         self._marked = False
         self._flushing = False
-        self._ended: CloseReason | None = None
-        """The publication was closed from inside a flush, which will finish it."""
+        self._ended: Publication | None = None
+        """It was closed from inside a flush, which will finish it."""
 
     def __repr__(self) -> str:
         return f"<Stream {self.key}: {len(self.subscriptions)} subscribers>"
@@ -126,16 +126,16 @@ class Stream(Channel):
 
     # The publisher's side
 
-    def begin(self, publisher: Publisher, now: float, via: Via = NO_VIA, network: str = "") -> Publication:
+    def begin(self, publisher: Publisher, origin: Origin, now: float) -> Publication:
         """Start a publication. Raises ``UsageError`` when there is one."""
         if self.publication is not None:
             raise UsageError(f"{self.key} has a publisher")
-        publication = self.publication = Publication(self, publisher, now, via, network)
+        publication = self.publication = Publication(self, publisher, origin, now)
         self.server_stats.publishers += 1
         self.server_stats.publishes_total += 1
         self.stats.begin(now)
         self.intake.begin(now)
-        self._announce(Notice.PUBLISHED, self.key)
+        self._observer.published(publication)
         self._audience.notify_started(now)
         return publication
 
@@ -150,12 +150,12 @@ class Stream(Channel):
         else:
             self.intake.take_in(packet)
 
-    def end(self, reason: CloseReason) -> None:
+    def end(self, publication: Publication) -> None:
         if self._flushing:
-            self._ended = reason
+            self._ended = publication
             return
         self._flush_pending()
-        self._end_now(reason)
+        self._end_now(publication)
 
     def flush(self, now: float) -> int:
         """Called by the Flusher: deliver what is pending; returns to how many."""
@@ -199,8 +199,8 @@ class Stream(Channel):
             self._audience.release()
             self._settle()
         if self._ended is not None:
-            reason, self._ended = self._ended, None
-            self.end(reason)
+            publication, self._ended = self._ended, None
+            self.end(publication)
 
     def _deliver_batch(self, batch: list[Packet]) -> None:
         """Cut into segments: no header changes inside one, and a GOP begins with one of its own."""
@@ -228,15 +228,16 @@ class Stream(Channel):
 
     # Ends
 
-    def _end_now(self, reason: CloseReason) -> None:
+    def _end_now(self, publication: Publication) -> None:
         self.publication = None
         self.stats.stop()
         if self.stats.last_media_at is None:
             self.server_stats.publishes_without_media += 1
         self.intake.clear()
         self.server_stats.publishers -= 1
-        count(self.server_stats.publishes_ended, reason)
-        self._announce(Notice.UNPUBLISHED, self.key)
+        if publication.ending is not None:
+            count(self.server_stats.publishes_ended, publication.ending.reason)
+        self._observer.unpublished(publication)
         self._audience.notify_ended()
         self._settle()
 

@@ -12,6 +12,7 @@ from rtmpd.engine.fanout import Fanout, Member
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.intake import Intake, Opening
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import (
     AUDIO,
@@ -23,7 +24,7 @@ from rtmpd.engine.packet import (
     is_for,
 )
 from rtmpd.engine.segment import Segment
-from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
+from rtmpd.engine.sink import CloseReason, Ending, PlayOptions, Sink
 from rtmpd.engine.stats import DropReason, StreamStats
 from rtmpd.engine.sync import VideoSync
 
@@ -101,14 +102,14 @@ class Subscription(Member):
         "attached",
         "audience",
         "dropped",
+        "ending",
         "fanout",
-        "network",
+        "origin",
         "outlet",
         "paused",
         "receives_audio",
         "receives_video",
         "seat",
-        "via",
     )
 
     def __init__(
@@ -122,8 +123,9 @@ class Subscription(Member):
         """The transport of its sink, which other plays of the same connection may share."""
         self.attached = True
         self.audience = options.audience
-        self.via = options.via
-        self.network = options.network
+        self.origin: Origin = options.origin
+        self.ending: Ending | None = None
+        """None while it is attached."""
         self.receives_audio = options.receive_audio
         self.receives_video = options.receive_video
         self.paused = False
@@ -147,6 +149,11 @@ class Subscription(Member):
     def live(self) -> bool:
         """Somebody publishes what it waits for or is sent."""
         return self.seat.live
+
+    @property
+    def key(self) -> StreamKey:
+        """Of the stream."""
+        return self.seat.key
 
     @property
     def stats(self) -> StreamStats:
@@ -178,19 +185,20 @@ class Subscription(Member):
             and (self.on_fast_list or self._version == self.seat.headers.version)
         )
 
-    def detach(self) -> None:
+    def detach(self, reason: CloseReason = CloseReason.FINISHED, by: Origin | None = None) -> None:
         """Leave the stream: no further call on the sink. Idempotent."""
         if self.attached:
             self.attached = False
+            self.ending = Ending(reason, by)
             self.outlet.detach(self)
             self.seat.leave(self)
             self.sink = _GONE
 
-    def close(self, reason: CloseReason) -> None:
-        """Detach and tell the sink to close (kick). Idempotent."""
+    def close(self, reason: CloseReason, by: Origin | None = None) -> None:
+        """Detach and tell the sink to close (kick), because ``by`` wants it so. Idempotent."""
         if self.attached:
             sink = self.sink
-            self.detach()
+            self.detach(reason, by)
             books = self.seat.books
             if self.audience:
                 books.count_closed(reason)

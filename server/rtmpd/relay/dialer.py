@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from rtmpd.client.connect import Connection, connect
+from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import (
     AuthenticationFailed,
     ClientError,
@@ -50,6 +52,8 @@ class RelayDialer:
 
     instance_id: str
     """Of this server: what others refuse when they meet it twice on one way."""
+    new_session: Callable[[], int]
+    """Numbers the sessions: ``engine.origin.SessionIds``."""
     timeout: float = 10.0
     """Seconds for everything up to the answer to connect, and then for each request."""
     ca_file: str | None = None
@@ -64,6 +68,17 @@ class RelayDialer:
             params=replace(via.through(self.instance_id).to_params(), caps_ex=_CAPS_EX),
             ca_file=self.ca_file if url.scheme == "rtmps" else None,
             send_buffer_bytes=SEND_BUFFER_BYTES,
+        )
+
+    def origin(self, protocol: str, target: RelayTarget, connection: Connection, via: Via = NO_VIA) -> Origin:
+        """The other side of a relay that is connected; ``protocol`` is ``pull`` or ``push``."""
+        return Origin(
+            session=self.new_session(),
+            protocol=protocol,
+            address=target.url.host,
+            tls=target.url.scheme == "rtmps",
+            agent=connection.info.fms_ver,
+            via=via,
         )
 
 

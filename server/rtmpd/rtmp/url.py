@@ -23,6 +23,8 @@ _MAX_PORT_DIGITS: Final = 5
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USERINFO: Final = re.compile(r"(://[^/?\s:@]*):[^/\s]*@")
 _QUERY: Final = re.compile(r"\?.+", re.DOTALL)
+_PUBLIC: Final = re.compile(r"(?:track|audio)=(?:all|[0-9]{1,3})")
+"""A field that says which tracks are wanted; a key may stand under any other name."""
 _REFUSED_CHARACTERS: Final = frozenset(" \"'`\\<>|?\N{REPLACEMENT CHARACTER}")
 RESERVED: Final = "@"
 """Marks names that the server makes up itself; no peer may have one."""
@@ -146,6 +148,11 @@ def parse_query(query: str) -> dict[str, str]:
     """
     fields = (part.partition("=") for part in re.split(r"[&?]", query) if part)
     return {unquote(key): unquote(value) for key, _, value in fields}
+
+
+def public_query(query: str) -> str:
+    """Those fields of a stream name's query that cannot be secrets: the choice of tracks."""
+    return "&".join(field for field in re.split(r"[&?]", query) if _PUBLIC.fullmatch(field))
 
 
 def redact(text: str) -> str:

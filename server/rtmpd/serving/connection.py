@@ -9,6 +9,7 @@ import math
 import socket
 from typing import Final, Protocol, cast
 
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
@@ -85,6 +86,7 @@ class Connection(asyncio.Protocol):
         "_socket",
         "address",
         "context",
+        "listener",
         "look_at",
         "network",
         "number",
@@ -104,8 +106,10 @@ class Connection(asyncio.Protocol):
     reader: SocketReader
     _socket: socket.socket
 
-    def __init__(self, context: ServerContext, gate: Gate) -> None:
+    def __init__(self, context: ServerContext, gate: Gate, listener: str = "") -> None:
         self.context = context
+        self.listener = listener
+        """Where it came in."""
         self.number = next(_numbers)
         self.state = "pending"
         """``pending``, then ``publishing`` or ``playing`` by what it did first."""
@@ -255,6 +259,10 @@ class Connection(asyncio.Protocol):
     @property
     def introduced(self) -> bool:
         return self.requests.begun
+
+    @property
+    def origin(self) -> Origin:
+        return self.requests.origin
 
     @property
     def connect_params(self) -> ConnectParams:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions
@@ -28,6 +29,8 @@ class ServerContext:
     stats: ServerStats
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]
+    new_session: Callable[[], int]
+    """Numbers the sessions: ``engine.origin.SessionIds``."""
     limits: Limits
     settings: ServerSettings
     play_options: PlayOptions
@@ -66,6 +69,11 @@ class Peer(Protocol):
     @property
     def number(self) -> int:
         """Counts connections since the start."""
+        ...
+
+    @property
+    def origin(self) -> Origin:
+        """Who the client is, once it has asked to connect."""
         ...
 
     @property

@@ -8,12 +8,12 @@ import logging
 from collections.abc import Sequence
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.sink import CloseReason
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.rtmp.constants import CapsEx, StatusCode
 from rtmpd.rtmp.events import PauseRequested, PlayRequested, ReceiveAudio, ReceiveVideo, SeekRequested
-from rtmpd.rtmp.via import via_of
 from rtmpd.serving.access import Action
 from rtmpd.serving.authorization import authorize
 from rtmpd.serving.peer import Peer
@@ -32,7 +32,8 @@ async def ask_to_play(peer: Peer, event: PlayRequested) -> Player:
     grant = await authorize(peer, Action.PLAY, event)
     knows_tracks = bool(peer.connect_params.caps_ex & CapsEx.MULTITRACK)
     tracks = TrackChoice.parse(event.query, multitrack=knows_tracks)
-    return Player(peer, event.stream_id, grant.key, tracks, requested_at)
+    origin = peer.origin.asking(event.query)
+    return Player(peer, event.stream_id, grant.key, origin, tracks, requested_at)
 
 
 class Player:
@@ -43,7 +44,6 @@ class Player:
 
     __slots__ = (
         "__weakref__",
-        "_key",
         "_peer",
         "_since",
         "_subscription",
@@ -55,24 +55,24 @@ class Player:
     )
 
     def __init__(
-        self, peer: Peer, stream_id: int, key: StreamKey, tracks: TrackChoice, requested_at: float
+        self,
+        peer: Peer,
+        stream_id: int,
+        key: StreamKey,
+        origin: Origin,
+        tracks: TrackChoice,
+        requested_at: float,
     ) -> None:
         context = peer.context
         self._tracks = tracks
         self.write = peer.transport.write
         self._peer = peer
-        self._key = key
         self.stream_id = stream_id
         self._since = requested_at
         self.bytes_out = 0
         """Bytes of media written, once released."""
         self._wait_timer: asyncio.TimerHandle | None = None
-        options = dataclasses.replace(
-            context.play_options,
-            requested_at=requested_at,
-            via=via_of(peer.connect_params.connect_object),
-            network=peer.network,
-        )
+        options = dataclasses.replace(context.play_options, requested_at=requested_at, origin=origin)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
     def begin(self) -> None:
@@ -110,7 +110,10 @@ class Player:
             return
         code, text = StatusCode.PLAY_FAILED, f"The server ended this play: {reason}."
         if reason is CloseReason.NOT_FOUND:
-            code, text = StatusCode.PLAY_STREAM_NOT_FOUND, f"No server that was asked has {self._key.name}."
+            code, text = (
+                StatusCode.PLAY_STREAM_NOT_FOUND,
+                f"No server that was asked has {self._subscription.key.name}.",
+            )
         self._peer.session.end_play(self.stream_id, code, text)
         self._peer.end(reason)
 
@@ -131,7 +134,7 @@ class Player:
     def release(self, reason: CloseReason, detail: str = "") -> None:
         """The client ended the play, or its connection did: the last call. ``detail`` is for the log."""
         self._stop_waiting()
-        self._subscription.detach()
+        self._subscription.detach(reason)
         self.bytes_out = self._subscription.bytes_out
         fields = self._fields() | {
             "duration": round(self._peer.context.clock() - self._since, 3),
@@ -157,10 +160,16 @@ class Player:
             self._wait_timer.cancel()
 
     def _give_up(self, timeout: float) -> None:
-        text = f"Nobody published {self._key.name} within {timeout:g} s."
+        text = f"Nobody published {self._subscription.key.name} within {timeout:g} s."
         self._peer.session.end_play(self.stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, text)
         self._peer.end(CloseReason.IDLE, "no_publisher")
 
     def _fields(self) -> dict[str, object]:
-        peer, key = self._peer, self._key
-        return {"client": peer.address, "connection": peer.number, "app": key.app, "stream": key.name}
+        origin, key = self._subscription.origin, self._subscription.key
+        return {
+            "client": origin.address,
+            "connection": origin.connection,
+            "session": origin.session_id,
+            "app": key.app,
+            "stream": key.name,
+        }

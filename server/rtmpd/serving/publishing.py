@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import StreamStats
 from rtmpd.exceptions import DeadlineExceeded
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PublishRequested
-from rtmpd.rtmp.via import check_publish, via_of
+from rtmpd.rtmp.via import check_publish
 from rtmpd.serving.access import Action
 from rtmpd.serving.authorization import authorize
 from rtmpd.serving.peer import Peer
@@ -21,7 +22,7 @@ logger = logging.getLogger(__name__)
 async def ask_to_publish(peer: Peer, event: PublishRequested) -> Publisher:
     """Authorize and claim the name. Raises ``Refused``; nothing is promised to the encoder either way."""
     grant = await authorize(peer, Action.PUBLISH, event)
-    return Publisher(peer, event.stream_id, grant.key)
+    return Publisher(peer, event.stream_id, grant.key, peer.origin.asking(event.query))
 
 
 class Publisher:
@@ -33,22 +34,21 @@ class Publisher:
 
     __slots__ = ("__weakref__", "_peer", "_publication", "_since", "receive", "stream_id")
 
-    def __init__(self, peer: Peer, stream_id: int, key: StreamKey) -> None:
+    def __init__(self, peer: Peer, stream_id: int, key: StreamKey, origin: Origin) -> None:
         """Claim ``key``; raises ``Refused`` when it may not be had."""
         context = peer.context
         self._peer = peer
         self.stream_id = stream_id
         self._since = context.clock()
-        via = via_of(peer.connect_params.connect_object)
-        check_publish(via, context.instance_id)
-        self._publication = context.registry.claim(key, self, self._since, via, peer.network)
+        check_publish(origin.via, context.instance_id)
+        self._publication = context.registry.claim(key, self, origin, self._since)
         self.receive = self._publication.receive
         logger.info("publish started", extra={"fields": self._fields()})
 
     @property
     def watched(self) -> bool:
         """Somebody is given what is published: a player, a relay."""
-        return self._publication.stream.watched
+        return self._publication.watched
 
     def close(self, reason: CloseReason) -> None:
         """The engine has ended the publication: tell the encoder, which only a closed connection stops."""
@@ -65,7 +65,7 @@ class Publisher:
         ``detail`` is for the log.
         """
         self._publication.close(reason)
-        stats = self._publication.stream.stats
+        stats = self._publication.stats
         fields = self._fields() | {
             "duration": round(self._peer.context.clock() - self._since, 3),
             "bytes": stats.audio_bytes_in + stats.video_bytes_in + stats.data_bytes_in,
@@ -80,7 +80,7 @@ class Publisher:
         del self.receive, self._publication, self._peer
 
     def _fail_silent(self) -> None:
-        if self._publication.stream.stats.last_media_at is None:
+        if self._publication.stats.last_media_at is None:
             error = DeadlineExceeded("first_media_timeout", "published, then sent no audio and no video")
         else:
             error = DeadlineExceeded("publisher_idle", "the publisher sends neither audio nor video any more")
@@ -88,9 +88,14 @@ class Publisher:
         self._peer.advance()
 
     def _fields(self) -> dict[str, object]:
-        key = self._publication.stream.key
-        peer = self._peer
-        return {"client": peer.address, "connection": peer.number, "app": key.app, "stream": key.name}
+        origin, key = self._publication.origin, self._publication.key
+        return {
+            "client": origin.address,
+            "connection": origin.connection,
+            "session": origin.session_id,
+            "app": key.app,
+            "stream": key.name,
+        }
 
 
 def codecs(stats: StreamStats) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
 from rtmpd.net.socket_options import set_user_timeout
@@ -24,7 +25,7 @@ from rtmpd.rtmp.events import (
 )
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.rtmp.url import clean_path
-from rtmpd.rtmp.via import check_connect, introduction, via_of
+from rtmpd.rtmp.via import Via, check_connect, introduction, via_of
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Action, check_app
 from rtmpd.serving.peer import Peer
@@ -47,6 +48,11 @@ class Client(Peer, Protocol):
 
     @property
     def reader(self) -> SocketReader: ...
+
+    @property
+    def listener(self) -> str:
+        """Where it came in."""
+        ...
 
     def check(self, action: Action) -> None:
         """Raise ``Refused`` if it has asked for that too often."""
@@ -71,12 +77,14 @@ class Requests:
     Publishes and plays are answered by tasks of their own, one at a time, as the session reports them.
     """
 
-    __slots__ = ("_answering", "bytes_out", "connect_params", "players", "publishers")
+    __slots__ = ("_answering", "bytes_out", "connect_params", "origin", "players", "publishers")
 
     def __init__(self) -> None:
         self._answering: asyncio.Task[None] | None = None
         self.connect_params = _NO_PARAMS
         """Of the connect."""
+        self.origin = NOBODY
+        """Who the client is, as of the connect."""
         self.publishers: tuple[Publisher, ...] = ()
         self.players: tuple[Player, ...] = ()
         self.bytes_out = 0
@@ -100,6 +108,7 @@ class Requests:
             client.refused(refusal)
             client.session.reject_connect(refusal.code, refusal.description, context.clock())
             return
+        self.origin = _describe(client, params, via)
         client.session.accept_connect(context.clock(), **introduction(via, context.instance_id))
         log.connected(client)
 
@@ -209,6 +218,19 @@ class Requests:
     def _release_player(self, player: Player, reason: CloseReason, detail: str = "") -> None:
         player.release(reason, detail)
         self.bytes_out += player.bytes_out
+
+
+def _describe(client: Client, params: ConnectParams, via: Via) -> Origin:
+    return Origin(
+        session=client.context.new_session(),
+        address=client.address,
+        network=client.network,
+        connection=client.number,
+        listener=client.listener,
+        tls=client.transport.get_extra_info("sslcontext") is not None,
+        agent=params.flash_ver,
+        via=via,
+    )
 
 
 def _end_if_broken(client: Client, task: asyncio.Task[None]) -> None:

@@ -97,10 +97,14 @@ class RtmpServer:
         # What it accepts inherits both.
         set_keepalive(sock)
         limit_unsent(sock)
+        address = bound_address(sock)
+        name = str(address)
         # asyncio listens once more, with a backlog of its own unless told.
-        server = await loop.create_server(lambda: Connection(self._context, self), sock=sock, backlog=BACKLOG)
+        server = await loop.create_server(
+            lambda: Connection(self._context, self, name), sock=sock, backlog=BACKLOG
+        )
         self._listeners.append(server)
-        return bound_address(sock)
+        return address
 
     def request_reconnect(self, tc_url: str = "", description: str = "") -> int:
         """Ask every client that knows how to connect anew (Enhanced RTMP); how many were asked.

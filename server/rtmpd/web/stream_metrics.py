@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from rtmpd.engine.health import Health
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import AUDIO
 from rtmpd.engine.stats import DropReason, StreamStats, TrackStats
 from rtmpd.web.families import Family
@@ -21,6 +22,13 @@ Labels = tuple[str, ...]
 """Values of a metric's labels after app and stream."""
 
 
+class PublicationView(Protocol):
+    """What is read of a publication; ``rtmpd.engine.publication.Publication`` is one."""
+
+    @property
+    def origin(self) -> Origin: ...
+
+
 class StreamView(Protocol):
     """What is read of a stream; ``rtmpd.engine.stream.Stream`` is one."""
 
@@ -28,7 +36,7 @@ class StreamView(Protocol):
     def stats(self) -> StreamStats: ...
 
     @property
-    def publication(self) -> object | None: ...
+    def publication(self) -> PublicationView | None: ...
 
     @property
     def players(self) -> int: ...
@@ -316,14 +324,15 @@ def _info(shown: Mapping[StreamKey, StreamView]) -> Family:
     family = Family(
         "gauge",
         "rtmpd_stream_info",
-        "Always 1; what the publisher sends.",
-        ("app", "stream", "video_codec", "audio_codec", "resolution"),
+        "Always 1; how the publisher came and what it sends.",
+        ("app", "stream", "protocol", "video_codec", "audio_codec", "resolution"),
     )
     for key, stream in shown.items():
         stats = stream.stats
         if stream.publication is not None:
+            protocol = stream.publication.origin.protocol
             size = _resolution(stats.width, stats.height)
-            family.add((*key, stats.video_codec or "", stats.audio_codec or "", size), 1)
+            family.add((*key, protocol, stats.video_codec or "", stats.audio_codec or "", size), 1)
     return family
 
 

@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from rtmpd.client.connect import Connection
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
@@ -257,7 +258,7 @@ class PullRelay:
                 if message.type == _DATA:
                     held = [*held[1 - _MAX_HELD :], message]
                     continue
-                publication = self._begin(now, via_of(connection.info.status.info))
+                publication = self._begin(now, connection, target)
                 for early in held:
                     self._take(publication, early, now)
             self._take(publication, message, now)
@@ -272,9 +273,11 @@ class PullRelay:
         if message.type != _DATA or not message.payload.startswith(_ON_STATUS):
             publication.receive(message, now)
 
-    def _begin(self, now: float, via: Via) -> Publication:
-        """The first media, out of ``via``: take the name. Raises ``Refused``."""
-        publication = self._relays.registry.claim(self.key, self, now, via)
+    def _begin(self, now: float, connection: Connection, target: RelayTarget) -> Publication:
+        """The first media: take the name. Raises ``Refused``."""
+        via = via_of(connection.info.status.info)
+        origin = self._relays.dialer.origin("pull", target, connection, via)
+        publication = self._relays.registry.claim(self.key, self, origin, now)
         self._end_turn()
         self._publication = publication
         self._was_live = True
@@ -283,7 +286,7 @@ class PullRelay:
             self._patience.cancel()
             self._patience = None
         self._state = RelayState.LIVE
-        logger.info("pull live", extra={"fields": self._fields()})
+        logger.info("pull live", extra={"fields": self._fields() | {"session": origin.session_id}})
         return publication
 
     def _end_publication(self) -> None:
@@ -313,9 +316,9 @@ class PullRelay:
         stream = self._relays.stream(self.key)
         if stream is None:
             return NO_VIA
-        for subscription in [each for each in stream.subscriptions if each.via.hops >= MAX_HOPS]:
+        for subscription in [each for each in stream.subscriptions if each.origin.via.hops >= MAX_HOPS]:
             subscription.close(CloseReason.NOT_FOUND)
-        return join(each.via for each in stream.subscriptions)
+        return join(each.origin.via for each in stream.subscriptions)
 
     async def _listen(self, connection: Connection, target: RelayTarget) -> None:
         """Note what the origin says."""
@@ -328,7 +331,7 @@ class PullRelay:
         return {"app": self.key.app, "stream": self.key.name, "origin": self._target.label}
 
 
-class PullRelays:
+class PullRelays(StreamObserver):
     """All pull relays of the process; an observer of the registry.
 
     ``rule_of(app)`` is asked whenever players come and go; ``always`` are the streams whose rule is not on
@@ -378,11 +381,11 @@ class PullRelays:
 
     # The registry's observer
 
-    def published(self, key: StreamKey) -> None:
-        self._reconsider(key)
+    def published(self, publication: Publication) -> None:
+        self._reconsider(publication.key)
 
-    def unpublished(self, key: StreamKey) -> None:
-        self._reconsider(key)
+    def unpublished(self, publication: Publication) -> None:
+        self._reconsider(publication.key)
 
     def wanted(self, key: StreamKey) -> None:
         self._reconsider(key)
@@ -400,7 +403,7 @@ class PullRelays:
         """What to hold during an attempt to fetch ``key``; None when nobody waits for it."""
         stream = self.stream(key)
         waiting = () if stream is None else stream.subscriptions
-        network = next((each.network for each in waiting if each.audience), None)
+        network = next((each.origin.network for each in waiting if each.audience), None)
         if network is None:
             return None
         turn = self._turns.get(network)

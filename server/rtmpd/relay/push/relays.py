@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rtmpd.client.connect import Connection, Stream
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
@@ -125,7 +126,7 @@ class PushTarget:
         self._enter(RelayState.CONNECTING)
         live_at: float | None = None
         try:
-            connection = await self._relays.dialer.dial(self.target, publication.via)
+            connection = await self._relays.dialer.dial(self.target, publication.origin.via)
             try:
                 stream = await connection.publish(self.target.stream)
                 live_at = self._clock()
@@ -155,9 +156,10 @@ class PushTarget:
         reader = asyncio.get_running_loop().create_task(self._listen(connection, stream), name=f"push-{key}")
         try:
             self._sink, self._progress = sink, Progress()
-            sink.attach(key)
+            origin = self._relays.dialer.origin("push", self.target, connection)
+            sink.attach(key, origin)
             self._enter(RelayState.LIVE)
-            logger.info("push live", extra={"fields": self._fields()})
+            logger.info("push live", extra={"fields": self._fields() | {"session": origin.session_id}})
             either: list[asyncio.Future[Any]] = [sink.over, reader]
             while not any(future.done() for future in either):
                 self._compare_codecs(connection.info)
@@ -257,7 +259,7 @@ _ENDS: Final = {
 }
 
 
-class PushRelays:
+class PushRelays(StreamObserver):
     """All push relays of the process; an observer of the registry.
 
     ``templates_of(app)`` is asked with each publish where the app's streams go.
@@ -320,21 +322,16 @@ class PushRelays:
 
     # The registry's observer
 
-    def published(self, key: StreamKey) -> None:
+    def published(self, publication: Publication) -> None:
+        key = publication.key
         running = self._targets.get(key, {})
         for number, template in enumerate(self._templates_of(key.app), 1):
             if f"config-{number}" not in running:
                 self._start(f"config-{number}", template.expand(key), permanent=False)
         self._wake(key)
 
-    def unpublished(self, key: StreamKey) -> None:
-        self._wake(key)
-
-    def wanted(self, key: StreamKey) -> None:
-        """Nothing to do: what is published is pushed, whether it has players or not."""
-
-    def unwanted(self, key: StreamKey) -> None:
-        """Nothing to do, as above."""
+    def unpublished(self, publication: Publication) -> None:
+        self._wake(publication.key)
 
     # For the targets
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from rtmpd.client.connect import Connection, Stream
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import PublishWire
 from rtmpd.engine.registry import Registry
@@ -52,19 +54,20 @@ class PushSink:
         subscription = self._subscription
         return 0 if subscription is None else max(subscription.bytes_out - self.backlog(), 0)
 
-    def attach(self, key: StreamKey) -> None:
+    def attach(self, key: StreamKey, origin: Origin) -> None:
         """Begin: headers and the group of pictures so far are written at once."""
         self._link.writer = self
         now = self._clock()
-        self._subscription = self._registry.attach(key, self, self._outlet, _OPTIONS, now)
+        options = replace(_OPTIONS, origin=origin)
+        self._subscription = self._registry.attach(key, self, self._outlet, options, now)
         self._subscription.begin(now)
 
-    def detach(self) -> None:
+    def detach(self, reason: CloseReason = CloseReason.FINISHED) -> None:
         """Write nothing more."""
         self._link.writer = None
         self._outlet.close()
         if self._subscription is not None:
-            self._subscription.detach()
+            self._subscription.detach(reason)
 
     # The engine's sink
 
@@ -75,7 +78,7 @@ class PushSink:
         self.close(CloseReason.FINISHED)
 
     def close(self, reason: CloseReason) -> None:
-        self.detach()
+        self.detach(reason)
         if not self.over.done():
             self.over.set_result(reason)
 

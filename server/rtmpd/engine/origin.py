@@ -1,0 +1,79 @@
+"""Who publishes or plays: what is known of the other side, for decisions, observers, logs and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from rtmpd.rtmp.url import public_query
+from rtmpd.rtmp.via import NO_VIA, Via
+
+_TICKS: Final = 4096
+"""Of a millisecond: what the twelve bits behind it count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The other side of a publication or subscription; one for all that a connection publishes and plays.
+
+    There is nothing in it that may not be shown.
+    """
+
+    session: int = 0
+    """Of ``SessionIds``; 0 is nobody's."""
+    protocol: str = "rtmp"
+    """``rtmp``, or ``pull`` and ``push``: connections that this server made."""
+    address: str = ""
+    """IP address; the host of the other server for a relay."""
+    network: str = ""
+    """Whose share of the ceilings it takes: the address, or the network of that; nobody's if it is empty."""
+    connection: int = 0
+    """Counts connections since the start; 0 for a relay."""
+    listener: str = ""
+    """``host:port`` that it came in by; empty for a relay."""
+    tls: bool = False
+    """As far as it is ended here, and not in a proxy."""
+    agent: str = ""
+    """What it calls itself: flashVer, or fmsVer of a server."""
+    account: str = ""
+    """Whom it was found to be; empty as long as nobody is asked."""
+    query: str = ""
+    """Of the stream name, what of it is known to be no secret."""
+    via: Via = NO_VIA
+    """Servers that the stream came through on its way here, or will have come through behind it."""
+
+    @property
+    def session_id(self) -> str:
+        """The session as text: a UUID (RFC 9562, version 7), which sorts by time as the number does."""
+        digits = f"{self.session:032x}"
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+    def asking(self, query: str) -> Origin:
+        """The same, as far as ``query`` of a stream name may be shown."""
+        public = public_query(query)
+        return replace(self, query=public) if public else self
+
+
+NOBODY: Final = Origin()
+"""Where nothing is known."""
+
+
+class SessionIds:
+    """Numbers of sessions, never the same twice on whatever server, rising with time.
+
+    They are UUIDs of version 7 whose first random bits count parts of a millisecond (RFC 9562, section 6.2,
+    method 3). Those of one server rise always, also within one part, and when the clock is set back.
+    ``wall_clock()`` is seconds since 1970, ``random_bytes(n)`` are dice.
+    """
+
+    def __init__(self, wall_clock: Callable[[], float], random_bytes: Callable[[int], bytes]) -> None:
+        self._wall_clock = wall_clock
+        self._random_bytes = random_bytes
+        self._last = 0
+
+    def __call__(self) -> int:
+        self._last = max(int(self._wall_clock() * 1000 * _TICKS), self._last + 1)
+        milliseconds, part = divmod(self._last, _TICKS)
+        dice = int.from_bytes(self._random_bytes(8), "big") >> 2
+        return milliseconds << 80 | 0x7 << 76 | part << 64 | 0b10 << 62 | dice
