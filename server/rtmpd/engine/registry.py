@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from rtmpd.engine.budget import MemoryBudget, Unfinished
+from rtmpd.engine.claim import REFUSE, Claim, ClaimPolicy
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
@@ -54,27 +55,24 @@ class Registry:
         """
         self._relievers.append(relieve)
 
-    def claim(self, key: StreamKey, publisher: Publisher, origin: Origin, now: float) -> Publication:
-        """Take the publisher's place of ``key``.
+    def claim(
+        self,
+        key: StreamKey,
+        publisher: Publisher,
+        origin: Origin,
+        now: float,
+        policy: ClaimPolicy = REFUSE,
+    ) -> Publication:
+        """Take the publisher's place of ``key``; when somebody has it, ``policy`` decides.
 
-        Raises ``StreamBusy`` when the place is taken, ``ResourceExhausted`` at a ceiling.
+        Raises ``StreamBusy`` when the place is taken and stays so, ``ResourceExhausted`` at a ceiling.
         """
         stream = self._streams.get(key)
-        if stream is not None and stream.publication is not None:
-            self._settle_duplicate(stream)
-        limit = self.limits.max_publishers
-        if limit and self.stats.publishers >= limit:
-            raise ResourceExhausted(
-                StatusCode.PUBLISH_REJECTED, f"This server takes {limit} publishers.", "publishers"
-            )
-        share, network = self.limits.max_publishers_per_network, origin.network
-        if share and network and self._published_by(network) >= share:
-            text = f"This server takes {share} publishers from one address."
-            raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, "publishers_per_address")
-        if self.budget.exhausted:
-            raise ResourceExhausted(
-                StatusCode.PUBLISH_REJECTED, "This server is out of memory for media.", "memory"
-            )
+        holder = None if stream is None else stream.publication
+        reason = None if holder is None else _decide(policy, holder, origin, now)
+        self._check_claim(origin, holder)
+        if holder is not None and reason is not None:
+            holder.expire(reason, by=origin)
         return self._stream(key).begin(publisher, origin, now)
 
     def check_attach(self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "") -> None:
@@ -147,13 +145,21 @@ class Registry:
             self._streams[key] = stream
         return stream
 
-    def _settle_duplicate(self, stream: Stream) -> None:
-        """The one place where a second claim on a live name is decided: the first keeps it."""
-        raise StreamBusy(
-            StatusCode.PUBLISH_BAD_NAME,
-            f"{stream.key.name} is being published by somebody else. If that was you, try again in a moment.",
-            "stream_busy",
-        )
+    def _check_claim(self, origin: Origin, holder: Publication | None) -> None:
+        """Raise ``ResourceExhausted`` if there may be no publication more in the place of ``holder``'s."""
+        limit, network = self.limits.max_publishers, origin.network
+        if limit and self.stats.publishers - (holder is not None) >= limit:
+            text = f"This server takes {limit} publishers."
+            raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, "publishers")
+        share = self.limits.max_publishers_per_network
+        if share and network:
+            replaced = holder is not None and holder.origin.network == network
+            if self._published_by(network) - replaced >= share:
+                text = f"This server takes {share} publishers from one address."
+                raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, "publishers_per_address")
+        if self.budget.exhausted:
+            text = "This server is out of memory for media."
+            raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, "memory")
 
     def _check_waiting(self, network: str) -> None:
         """Raise ``ResourceExhausted`` if nobody, or nobody of ``network``, may wait for one name more."""
@@ -203,3 +209,15 @@ class Registry:
     def _give_up(self, unfinished: Unfinished) -> None:
         for relieve in self._relievers:
             relieve(unfinished)
+
+
+def _decide(policy: ClaimPolicy, holder: Publication, claimant: Origin, now: float) -> CloseReason:
+    """The one place where a second claim on a name is decided. Raises ``StreamBusy`` if it is refused."""
+    reason = policy.supersede(Claim(holder.key, claimant, holder.origin, holder.silent_for(now)))
+    if reason is None:
+        raise StreamBusy(
+            StatusCode.PUBLISH_BAD_NAME,
+            f"{holder.key.name} is being published by somebody else. If that was you, try again in a moment.",
+            "stream_busy",
+        )
+    return reason

@@ -1,0 +1,33 @@
+"""Who has a name that two want to publish, and how long it is kept for whoever comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
+from rtmpd.engine.sink import CloseReason
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Somebody wants to publish a name that another publishes: what there is to decide by."""
+
+    key: StreamKey
+    claimant: Origin
+    holder: Origin
+    silent_for: float
+    """Seconds since the holder's last audio or video, or since it began if there was none."""
+
+
+class ClaimPolicy:
+    """What a claimant may do. This one is the first come, first served."""
+
+    def supersede(self, _claim: Claim, /) -> CloseReason | None:
+        """Why the holder's publication ends for the claimant's; None refuses the claimant."""
+        return None
+
+
+REFUSE: Final = ClaimPolicy()
+"""The first keeps the name."""
