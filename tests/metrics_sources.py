@@ -96,7 +96,7 @@ def busy_server() -> FakeServer:
     ingest.audio_messages_in, ingest.audio_bytes_in = 40, 400
     ingest.video_timestamp, ingest.audio_timestamp = 1000, 1040
     ingest.keyframe_interval_ms = ingest.keyframe_interval_max_ms = 2000
-    ingest.drops["slow_video"] = 3
+    ingest.totals.drops["slow_video"] = 3
     ingest.sample(server.now + 1.0)
     stream.health.raise_warning(HealthKind.AUDIO_SILENT, server.now)
     server.relays = [fake_relay("push"), fake_relay("pull")]

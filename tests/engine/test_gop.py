@@ -84,7 +84,7 @@ def test_a_gop_too_large_falls_back_to_its_keyframe() -> None:
     assert cache.feed(key(0), frame(40), frame(80)) == [0, 40, 80]
     assert cache.feed(frame(120), audio(130), frame(160)) == [0]
     assert (cache.gop.has_keyframe, cache.gop.whole) == (True, False)
-    assert (cache.stats.gop_overflows, cache.server_stats.gop_overflows) == (1, 1)
+    assert (cache.stats.totals.gop_overflows, cache.server_stats.gop_overflows) == (1, 1)
     assert cache.feed(key(200), frame(240)) == [200, 240]
     assert cache.gop.whole
 
@@ -93,13 +93,13 @@ def test_a_keyframe_over_the_limit_is_not_kept_but_counted() -> None:
     cache = Cache(GopLimits(max_bytes=1000))
     assert cache.feed(key(0, 2000)) == []
     assert not cache.gop.has_keyframe
-    assert cache.stats.gop_overflows == 1
+    assert cache.stats.totals.gop_overflows == 1
 
 
 def test_a_cache_of_no_bytes_is_off_and_counts_nothing() -> None:
     cache = Cache(GopLimits(max_bytes=0))
     assert cache.feed(key(0), frame(40), audio(50)) == []
-    assert cache.stats.gop_overflows == 0
+    assert cache.stats.totals.gop_overflows == 0
 
 
 def test_trimming_leaves_the_keyframe_then_nothing() -> None:
@@ -110,7 +110,7 @@ def test_trimming_leaves_the_keyframe_then_nothing() -> None:
     cache.gop.trim()
     assert cache.feed() == []
     cache.gop.trim()
-    assert (cache.stats.gop_trims, cache.server_stats.gop_trims) == (2, 2)
+    assert (cache.stats.totals.gop_trims, cache.server_stats.gop_trims) == (2, 2)
 
 
 def test_memory_is_charged_ahead_and_given_back() -> None:

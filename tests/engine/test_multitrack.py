@@ -6,10 +6,21 @@ from dataclasses import dataclass
 from functools import cache
 
 import pytest
-from engine_kit import AAC_HEADER, AVC_HEADER, FakeSink, House, NamedWire, inter, keyframe, sound
+from engine_kit import (
+    AAC_HEADER,
+    AVC_HEADER,
+    FakePublisher,
+    FakeSink,
+    House,
+    NamedWire,
+    inter,
+    keyframe,
+    sound,
+)
 from golden_captures import load
 
 from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.origin import NOBODY
 from rtmpd.engine.packet import AUDIO, VIDEO, PublishWire, RtmpWire
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
@@ -288,6 +299,21 @@ def test_the_lowest_track_stands_in_when_the_first_one_has_gone(house: House) ->
     assert house.stats.drops.get("no_header") is None
 
 
+def test_of_a_publication_that_goes_on_every_track_begins_anew(house: House) -> None:
+    both = ((0, head(0)), (0, head(1)), (0, key(0)), (0, key(1)))
+    house.send(house.publish(), *both)
+    one, every = viewer(house), viewer(house, ALL)
+    second = house.stream.begin(FakePublisher(), NOBODY, house.loop.now)
+    house.send(second, *both, (40, p(0)), (40, p(1)))
+    house.stream.switch(second)
+    one.take()
+    every.take()
+    house.send(second, (80, key(1)), (80, key(0)), (80, p(1)), (120, p(0)), (120, p(1)), (160, key(1)))
+    house.send(second, (200, p(0)), (200, p(1)))
+    assert one.take() == "k0@1 p0@41 p0@121"
+    assert every.take() == "k0@1 p0@41 k1@81 p0@121 p1@121"
+
+
 def test_a_watched_player_follows_the_default_track_too(house: House) -> None:
     publication = house.publish()
     house.send(publication, (0, head(0)), (0, head(1)), (0, key(0)), (0, key(1)))
@@ -296,7 +322,7 @@ def test_a_watched_player_follows_the_default_track_too(house: House) -> None:
     house.send(publication, (100, p(0)), (2000, key(1)), (2040, p(1)), (4000, key(1)), (4040, p(1)))
     assert watching.take() == "H@4000 k1@4000 p1@4040"
     # Frames of a track that it is not sent are no loss.
-    assert house.stream.stats.drops == {"waiting_keyframe": 1}
+    assert house.stream.stats.totals.drops == {"waiting_keyframe": 1}
 
 
 def test_a_track_begins_at_its_own_keyframe(house: House) -> None:
@@ -306,7 +332,7 @@ def test_a_track_begins_at_its_own_keyframe(house: House) -> None:
     house.send(publication, (0, p(1)), (40, p(0)), (80, p(1)), (500, key(1)), (540, p(1)), (540, p(0)))
     assert second.take() == "H@0 k1@500 p1@540"
     assert whole.take() == "H@0 H@0 k0@0 p0@40 k1@500 p1@540 p0@540"
-    assert house.stream.stats.drops == {"no_keyframe": 2}
+    assert house.stream.stats.totals.drops == {"no_keyframe": 2}
     # Who joins begins each track where it can be decoded.
     house.send(publication, (1000, key(0)), (1040, p(1)), (1040, p(0)))
     assert viewer(house).take() == "H@1000 k0@1000 p0@1040"
@@ -487,7 +513,7 @@ def test_who_gets_all_tracks_goes_on_with_a_keyframe_of_each(house: House) -> No
     house.send(publication, (240, key(2)), (280, p(2)), (280, p(1)))
     assert sink.take() == "k2@240 p2@280 p1@280"
     assert len(fanout) == 1
-    assert house.stream.stats.drops == {"slow_video": 5}
+    assert house.stream.stats.totals.drops == {"slow_video": 5}
 
 
 def test_who_falls_behind_again_meanwhile_waits_for_each_anew(house: House) -> None:

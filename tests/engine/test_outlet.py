@@ -200,7 +200,7 @@ def test_a_burst_larger_than_the_bound_costs_a_player_that_reads_nothing(house: 
         house.loop.now += 0.04
         transport.unsent -= 400
         house.send(publication, (at, inter("x" * 50)))
-    assert house.stream.stats.drops == {}
+    assert house.stream.stats.totals.drops == {}
     assert len(sink.words) == 3 + 10
     assert subscription.attached
 

@@ -61,14 +61,14 @@ def test_obs_ends_its_sequence_at_0_and_time_does_not_follow(house: House) -> No
     house.send_headers(publication, far)
     house.send(publication, (far, keyframe()), (0, AVC_END), (far + 40, inter()))
     assert sink.words[-3:] == [f"K@{far}", f"END@{far}", f"P@{far + 40}"]
-    assert publication.stream.stats.timestamp_regressions == 0
-    assert publication.stream.stats.video_timestamp == far + 40
+    assert publication.stats.timestamp_regressions == 0
+    assert publication.stats.video_timestamp == far + 40
 
 
 def test_jumps_are_counted_by_medium_and_passed_on(house: House) -> None:
     publication = house.publish()
     house.send_headers(publication)
-    stats = publication.stream.stats
+    stats = publication.stats
     house.send(publication, (100, keyframe()), (60, sound()), (140, inter()), (80, sound()))
     assert (stats.timestamp_regressions, stats.timestamp_gaps) == (0, 0)
     house.send(publication, (1140, inter()), (2141, inter()), (70, sound()))
@@ -81,7 +81,7 @@ def test_ingest_is_counted_by_medium(house: House) -> None:
     house.loop.now = 7.0
     house.send(publication, (0, metadata(width=1.0)), (0, AAC_HEADER), (0, AVC_HEADER))
     house.send(publication, (0, keyframe()), (20, sound()), (40, inter()), (2000, keyframe()))
-    stats = publication.stream.stats
+    stats = publication.stats
     assert (stats.audio_messages_in, stats.video_messages_in, stats.data_messages_in) == (2, 4, 1)
     assert stats.audio_bytes_in == len(AAC_HEADER) + len(sound())
     assert stats.video_bytes_in == len(AVC_HEADER) + 3 * len(keyframe())
@@ -95,14 +95,14 @@ def test_the_longest_keyframe_interval_is_remembered(house: House) -> None:
     publication = house.publish()
     house.send_headers(publication)
     house.send(publication, *[(at, keyframe()) for at in (0, 2000, 7000, 8000)])
-    stats = publication.stream.stats
+    stats = publication.stats
     assert (stats.keyframe_interval_ms, stats.keyframe_interval_max_ms) == (1000, 5000)
 
 
 def test_sequence_headers_changed_and_repeated_are_counted(house: House) -> None:
     publication = house.publish()
     house.send(publication, *[(0, header) for header in (AVC_HEADER, AVC_HEADER, AVC_HEADER_2, AAC_HEADER)])
-    stats = publication.stream.stats
+    stats = publication.stats
     assert (stats.sequence_header_changes, stats.sequence_header_repeats) == (1, 1)
 
 
@@ -110,7 +110,7 @@ def test_unknown_packets_are_counted_and_relayed(house: House) -> None:
     sink = house.play()[0]
     publication = house.publish()
     house.send(publication, (0, b"\x9ehvc1what"), (0, b"\x9fOpus"))
-    assert publication.stream.stats.unknown_packets == 2
+    assert publication.stats.unknown_packets == 2
     assert len(sink.words) == 2
 
 
@@ -118,7 +118,7 @@ def test_codecs_without_headers_are_named_from_their_frames(house: House) -> Non
     publication = house.publish()
     house.send(publication, (0, b"\x12h263"))
     publication.receive(Message(8, 0, 1, b"\x2fmp3"), 0.0)
-    stats = publication.stream.stats
+    stats = publication.stats
     assert (stats.video_codec, stats.audio_codec, stats.audio_sample_rate) == ("h263", ".mp3", 44100)
 
 
@@ -149,7 +149,7 @@ def test_metadata_that_cannot_be_read_or_is_too_large_is_dropped(house: House) -
     publication = house.publish()
     house.send(publication, (0, b"\x02\x00\x0aonMetaData\x08\xff"), (0, metadata() + bytes(70_000)))
     assert sink.words == []
-    assert house.stats.drops == publication.stream.stats.drops == {"bad_metadata": 2}
+    assert house.stats.drops == publication.stats.totals.drops == {"bad_metadata": 2}
 
 
 def test_control_messages_are_none_of_its_business(house: House) -> None:

@@ -182,8 +182,8 @@ def test_output_is_counted(house: House) -> None:
     players = [house.play() for _ in range(2)]
     house.send(publication, (40, inter()), (50, sound()))
     written = sum(len(data) for sink, _ in players for data in sink.writes)
-    assert house.stream.stats.bytes_out == house.stats.bytes_out == written
-    assert house.stream.stats.messages_out == house.stats.messages_out == 2 * (3 + 2)
+    assert house.stream.stats.totals.bytes_out == house.stats.bytes_out == written
+    assert house.stream.stats.totals.messages_out == house.stats.messages_out == 2 * (3 + 2)
     for sink, subscription in players:
         assert subscription.bytes_out == sum(len(data) for data in sink.writes)
         subscription.detach()
@@ -240,7 +240,7 @@ def test_start_keyframe_gives_audio_at_once_and_video_from_the_next_keyframe(hou
     assert sink.take() == "AAC@40 AVC@40"
     house.send(publication, (50, sound()), (80, inter()), (120, keyframe()), (160, inter()))
     assert sink.take() == "a@50 K@120 P@160"
-    assert house.stream.stats.drops == {"waiting_keyframe": 1}
+    assert house.stream.stats.totals.drops == {"waiting_keyframe": 1}
 
 
 def test_start_live_takes_the_next_packet(house: House) -> None:
@@ -261,7 +261,7 @@ def test_joining_a_gop_that_outgrew_the_cache_shows_its_keyframe_until_the_next(
     assert sink.take() == "AAC@1900 AVC@1900 K@1900"
     house.send(publication, (1910, sound()), (2000, inter()), (2100, keyframe()), (2200, inter()))
     assert sink.take() == "a@1910 K@2100 P@2200"
-    assert house.stream.stats.gop_overflows == 1
+    assert house.stream.stats.totals.gop_overflows == 1
 
 
 def test_an_audio_stream_starts_with_its_last_second(house: House) -> None:
@@ -301,7 +301,7 @@ def test_frames_wait_for_the_header_of_their_codec(house: House) -> None:
     house.send_headers(publication, 50)
     house.send(publication, (60, sound()), (80, inter()), (120, keyframe()), (160, inter()))
     assert sink.take() == "AAC@50 AVC@50 a@60 K@120 P@160"
-    assert house.stream.stats.drops == {"no_header": 2, "no_keyframe": 2}
+    assert house.stream.stats.totals.drops == {"no_header": 2, "no_keyframe": 2}
 
 
 def test_codecs_without_headers_flow_at_once(house: House) -> None:
@@ -325,7 +325,7 @@ def test_headers_over_the_cap_open_nothing(house: House) -> None:
     publication = house.publish()
     house.send(publication, (0, AVC_HEADER + bytes(70_000)), (0, keyframe()))
     assert sink.words == []
-    assert house.stream.stats.drops == {"header_cap": 1, "no_header": 1}
+    assert house.stream.stats.totals.drops == {"header_cap": 1, "no_header": 1}
 
 
 # Header changes
@@ -412,7 +412,7 @@ def test_players_that_stayed_get_the_next_publication_from_its_headers_on(house:
     house.send(second, (0, AVC_HEADER_2), (0, inter("lost")), (40, keyframe("K2")), (80, inter("P2")))
     assert sink.take() == "AVC2@0 K2@40 P2@80"
     assert sink.calls == ["started", "ended", "started"]
-    assert house.stream.stats.drops == {"no_keyframe": 1}
+    assert house.stream.stats.totals.drops == {"no_keyframe": 1}
 
 
 def test_the_caches_of_an_ended_publication_are_not_for_joiners(house: House) -> None:
@@ -433,7 +433,7 @@ def test_the_ingest_statistics_start_over_and_the_output_goes_on(house: House) -
     house.send_headers(second)
     stats = house.stream.stats
     assert (stats.video_messages_in, stats.timestamp_regressions) == (1, 0)
-    assert stats.drops == {"no_header": 2}
+    assert stats.totals.drops == {"no_header": 2}
 
 
 # Re-entrancy: what a sink does inside write

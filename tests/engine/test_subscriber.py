@@ -48,7 +48,7 @@ class Scene:
 
     @property
     def drops(self) -> dict[str, int]:
-        return self.house.stream.stats.drops
+        return self.house.stream.stats.totals.drops
 
 
 @pytest.fixture
@@ -363,7 +363,7 @@ def test_start_live_needs_no_keyframe_ever() -> None:
     late, _ = house.play(PlayOptions(start=StartPolicy.LIVE))
     house.send(publication, (80, inter("P2")))
     assert late.take() == "AAC@40 AVC@40 P2@80"
-    assert house.stream.stats.drops == {}
+    assert house.stream.stats.totals.drops == {}
 
 
 def test_start_live_goes_on_with_any_frame_after_a_stall_a_pause_and_receive_video() -> None:
@@ -386,7 +386,7 @@ def test_start_live_goes_on_with_any_frame_after_a_stall_a_pause_and_receive_vid
     subscription.receive_video(True)
     house.send(publication, (240, inter("P6")))
     assert sink.take() == "AAC@240 AVC@240 P6@240"
-    assert house.stream.stats.drops == {"slow_video": 1}
+    assert house.stream.stats.totals.drops == {"slow_video": 1}
 
 
 def test_frames_before_the_header_wait_for_it_even_if_players_start_live() -> None:
@@ -395,7 +395,7 @@ def test_frames_before_the_header_wait_for_it_even_if_players_start_live() -> No
     publication = house.publish()
     house.send(publication, (0, inter("lost")), (40, AVC_HEADER), (40, inter()))
     assert sink.take() == "AVC@40 P@40"
-    assert house.stream.stats.drops == {"no_header": 1}
+    assert house.stream.stats.totals.drops == {"no_header": 1}
 
 
 def test_a_wait_for_a_keyframe_that_does_not_come_ends(scene: Scene) -> None:

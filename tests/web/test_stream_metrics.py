@@ -31,7 +31,7 @@ def test_the_health_of_an_ingest() -> None:
     stats.keyframe_interval_ms, stats.keyframe_interval_max_ms = 2000, 4000
     stats.video_messages_in, stats.video_bytes_in, stats.audio_bytes_in = 30, 100_000, 8_000
     stats.timestamp_regressions, stats.timestamp_gaps, stats.unknown_packets = 1, 2, 3
-    stats.drops["slow_audio"] = 4
+    stats.totals.drops["slow_audio"] = 4
     stats.sample(server.now + 60.0)
     page = server.page()
 
@@ -106,7 +106,7 @@ def test_streams_beyond_the_cap_are_added_up_and_the_worst_of_them_is_shown() ->
     for number in range(1, 5):
         stream = server.publish(f"s{number}")
         stream.subscriptions = [object()] * number
-        stream.stats.bytes_out = 10**number
+        stream.stats.totals.bytes_out = 10**number
         stream.stats.video_timestamp, stream.stats.audio_timestamp = 0, 100 * number
         stream.stats.keyframe_interval_ms = 1000 * number
         stream.stats.last_media_at = server.now - number
@@ -140,7 +140,7 @@ def test_a_stream_named_like_the_overflow_series_does_not_collide_with_it() -> N
 def test_a_freed_place_goes_to_the_next_stream() -> None:
     server = FakeServer()
     server.publish("one")
-    server.publish("two").stats.bytes_out = 5
+    server.publish("two").stats.totals.bytes_out = 5
     page = server.page(max_streams=1)
     assert value(page, BYTES, app="live", stream="two") is None
     del server.streams[StreamKey("live", "one")]
@@ -151,10 +151,10 @@ def test_a_freed_place_goes_to_the_next_stream() -> None:
 def test_the_overflow_counter_keeps_what_ended_streams_counted() -> None:
     server = FakeServer()
     page = server.page(max_streams=0)
-    server.publish("one").stats.bytes_out = 100
+    server.publish("one").stats.totals.bytes_out = 100
     assert value(page, BYTES, **OTHER) == 100
     server.streams.clear()
-    server.publish("two").stats.bytes_out = 7
+    server.publish("two").stats.totals.bytes_out = 7
     assert value(page, BYTES, **OTHER) == 107
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from rtmpd.engine.books import Books
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.fanout import Fanout
 from rtmpd.engine.intake import Intake
@@ -40,12 +39,11 @@ class Audience(Seat):
         self,
         key: StreamKey,
         intake: Intake,
-        books: Books,
         budget: MemoryBudget,
         observer: StreamObserver,
         emptied: Callable[[], None],
     ) -> None:
-        super().__init__(key, intake, books)
+        super().__init__(key, intake)
         self.players = 0
         """Subscriptions that are an audience; relays are not."""
         self._budget = budget
@@ -132,6 +130,14 @@ class Audience(Seat):
             self.intake.gop.keep(segment)
         if self._to_place:
             self._place_all()
+
+    def tune(self, intake: Intake) -> None:
+        """What is delivered from now on is of another publication."""
+        self.intake = intake
+        self.headers = intake.headers
+        self.books = intake.books
+        for subscription in self._members:
+            subscription.tune(intake)
 
     def notify_started(self, now: float) -> None:
         """A publisher has come."""

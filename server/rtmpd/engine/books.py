@@ -7,23 +7,25 @@ from rtmpd.engine.stats import DropReason, ServerStats, StreamStats, count
 
 
 class Books:
-    """A stream's counters and the server's."""
+    """A publication's counters, with the totals of its stream, and the server's."""
 
-    __slots__ = ("server", "stream")
+    __slots__ = ("server", "stream", "totals")
 
     def __init__(self, stream: StreamStats, server: ServerStats) -> None:
         self.stream = stream
+        self.totals = stream.totals
         self.server = server
 
     def drop(self, reason: DropReason) -> None:
         """Count a packet that does not go where it was meant to go."""
-        count(self.stream.drops, reason)
+        count(self.totals.drops, reason)
         count(self.server.drops, reason)
 
     def count_out(self, size: int, messages: int) -> None:
         """Count what was handed to sinks."""
-        self.stream.bytes_out += size
-        self.stream.messages_out += messages
+        totals = self.totals
+        totals.bytes_out += size
+        totals.messages_out += messages
         self.server.bytes_out += size
         self.server.messages_out += messages
 

@@ -89,7 +89,7 @@ class Checkup:
         self._audio = MediumFlow(now)
         self._video = MediumFlow(now)
         self._frames = 0
-        self._overflows = self._stats.gop_overflows
+        self._overflows = self._stats.totals.gop_overflows
         self._overflowed = 0
         """Keyframes there were when the GOP cache overflowed last."""
         self._grown: dict[HealthKind, tuple[int, float]] = {
@@ -138,10 +138,10 @@ class Checkup:
         elif without <= KEYFRAMES_RARE_AFTER:
             self.health.clear(HealthKind.KEYFRAMES_RARE)
         self._frames = stats.video_frames
-        if stats.gop_overflows != self._overflows:
-            self._overflows = stats.gop_overflows
+        if stats.totals.gop_overflows != self._overflows:
+            self._overflows = stats.totals.gop_overflows
             self._overflowed = stats.keyframes
-            self._warn(HealthKind.GOP_TOO_LONG, now, overflows=stats.gop_overflows)
+            self._warn(HealthKind.GOP_TOO_LONG, now, overflows=stats.totals.gop_overflows)
         elif stats.keyframes >= self._overflowed + 2:
             self.health.clear(HealthKind.GOP_TOO_LONG)
 
@@ -154,7 +154,7 @@ class Checkup:
             self.health.clear(kind)
 
     def _dropped(self, reasons: tuple[DropReason, ...]) -> int:
-        return sum([self._stats.drops.get(reason, 0) for reason in reasons])
+        return sum([self._stats.totals.drops.get(reason, 0) for reason in reasons])
 
     def _flow(self, medium: int) -> MediumFlow:
         return self._audio if medium == AUDIO else self._video

@@ -7,7 +7,7 @@ from typing import Final
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
-from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.sink import CloseReason, Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,10 @@ class ClaimPolicy:
         """Why the holder's publication ends for the claimant's; None refuses the claimant."""
         return None
 
+    def hold(self, _ending: Ending, /) -> float:
+        """Seconds for which the audience of its publication is kept after such an end, for another one."""
+        return 0.0
+
 
 REFUSE: Final = ClaimPolicy()
-"""The first keeps the name."""
+"""The first keeps the name, and the audience is told at once when it goes."""

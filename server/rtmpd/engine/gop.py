@@ -132,14 +132,12 @@ class GopCache:
     def forget_audio(self) -> None:
         """The audio so far cannot be decoded with the header that has come."""
         self._audio_from = self._end
-        self._forget_images()
-        self._recharge()
+        self.forget_images()
 
     def forget_track(self, track: int) -> None:
         """The same of the video of another track than the default one, up to its next keyframe."""
         if self._keyframes.pop(track, None) is not None:
-            self._forget_images()
-            self._recharge()
+            self.forget_images()
 
     def clear(self) -> None:
         """Empty the cache: a new publication, a new sequence header."""
@@ -156,10 +154,9 @@ class GopCache:
         if not self._packets:
             return
         if self._image_bytes:
-            self._forget_images()
-            self._recharge()
+            self.forget_images()
             return
-        self._stats.gop_trims += 1
+        self._stats.totals.gop_trims += 1
         self._server_stats.gop_trims += 1
         if self.whole and len(self._packets) > 1:
             self._keep_still()
@@ -218,6 +215,11 @@ class GopCache:
             for number, packet in enumerate(self._packets, self._first)
             if packet.kind == AUDIO and since <= packet.timestamp and number >= self._audio_from
         ]
+
+    def forget_images(self) -> None:
+        """Nobody is sent what is held for now."""
+        self._forget_images()
+        self._recharge()
 
     def forget(self, encoding: Encoding) -> None:
         """Nobody uses ``encoding`` any more."""
@@ -330,7 +332,7 @@ class GopCache:
             }
             self._cut(self._start)
         if self._bytes > self._limits.max_bytes:
-            self._stats.gop_overflows += 1
+            self._stats.totals.gop_overflows += 1
             self._server_stats.gop_overflows += 1
             self._keep_still()
         else:
@@ -360,8 +362,7 @@ class GopCache:
             self._first += 1
         self._start = self._first
         if self._bursts and self._first != first:
-            self._forget_images()
-            self._recharge()
+            self.forget_images()
         elif self._bytes > self._mark:
             self._recharge()
 

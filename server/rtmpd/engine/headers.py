@@ -147,12 +147,25 @@ class HeaderCache:
         self.version += 1
         return found
 
+    def succeed(self, before: HeaderCache) -> None:
+        """Goes on air behind another one: whoever has seen all of that has seen all of this."""
+        self.version = before.version
+
+    def switch(self) -> None:
+        """Whoever has seen all before misses something now."""
+        self.version += 1
+
     # What subscribers are sent
 
     def has_header(self, kind: int, codec: str) -> bool:
         """Whether a sequence header for ``codec`` is held, on whatever track."""
         entries = self._sorts[kind, SEQUENCE_HEADER].values()
         return any(entry.codec in (codec, MIXED_CODECS) for entry in entries)
+
+    def told(self, packet: Packet) -> bool:
+        """Whether everybody who has seen all has been sent the same bytes."""
+        kind = self.withheld
+        return self.holds(packet) and not (kind and (packet.kind == kind or packet.flags & STREAM_METADATA))
 
     def announces(self, kind: int) -> bool:
         """Whether a joiner that gets all would expect this medium, by its headers or by the metadata."""

@@ -17,6 +17,7 @@ from rtmpd.engine.packet import (
     ELECT,
     ORDERS,
     RELEASE,
+    SWITCH,
     TRACKED,
     VIDEO,
     Packet,
@@ -70,11 +71,11 @@ class Intake:
     __slots__ = (
         "_any_frame",
         "_audio_open",
-        "_books",
         "_held",
         "_held_since",
         "_start",
         "_video_open",
+        "books",
         "checkup",
         "gop",
         "headers",
@@ -97,7 +98,7 @@ class Intake:
         """Seconds that anybody's video waits for a keyframe; 0 is for ever."""
         self.headers = headers
         self.gop = gop
-        self._books = books
+        self.books = books
         self.checkup = Checkup(key, books.stream, headers)
         self.begin(0.0)
 
@@ -116,6 +117,18 @@ class Intake:
         self.timestamp = 0
         """Of the last packet that was no header (64-bit ms)."""
         self.checkup.begin(now)
+
+    def reopen(self, timestamp: int) -> None:
+        """The publication goes on air at ``timestamp`` (ms): video begins anew, with what it goes on with."""
+        self._video_open = False
+        self.open_tracks = set()
+        self.timestamp = timestamp
+        self.gop.clear()
+
+    def pause(self) -> None:
+        """The publication has ended, and its audience waits for the next: headers stay."""
+        self.gop.clear()
+        self.checkup.end()
 
     def clear(self) -> None:
         """The publication has ended."""
@@ -136,10 +149,23 @@ class Intake:
         """Whether who has waited for a keyframe since then goes on without one, which is counted."""
         if not self.keyframe_timeout or now - since < self.keyframe_timeout:
             return False
-        self._books.server.keyframe_timeouts += 1
+        self.books.server.keyframe_timeouts += 1
         return True
 
     # What the publisher sends
+
+    def may_begin(self, packet: Packet) -> bool:
+        """Whether somebody who has had nothing of the publication can begin with this frame."""
+        flags, kind = packet.flags, packet.kind
+        if not flags & (KEYFRAME | CODED_FRAME) or flags & ASIDE:
+            return False
+        if kind == VIDEO:
+            codec = video_codec(packet.payload)
+            ready = flags & KEYFRAME != 0 or self._any_frame
+        else:
+            codec = audio_codec(packet.payload)
+            ready = not self.books.stream.video_messages_in and not self.headers.announces(VIDEO)
+        return ready and (codec not in _NEEDS_HEADER or self.headers.has_header(kind, codec))
 
     def take_in(self, packet: Packet) -> bool:
         """Pass a frame or data message through the gates and into the cache; False when it is dropped."""
@@ -163,7 +189,7 @@ class Intake:
         if kind == AUDIO and not self._audio_open and flags & CODED_FRAME:
             codec = audio_codec(packet.payload)
             if codec in _NEEDS_HEADER and not self.headers.has_header(AUDIO, codec):
-                self._books.drop(DropReason.NO_HEADER)
+                self.books.drop(DropReason.NO_HEADER)
                 return False
             self._audio_open = True
         self.timestamp = packet.timestamp
@@ -177,14 +203,14 @@ class Intake:
             return self._follow(packet)
         stored = self.headers.store(packet)
         if stored is Stored.REFUSED:
-            self._books.drop(DropReason.HEADER_CAP)
+            self.books.drop(DropReason.HEADER_CAP)
             return []
         if flags & SEQUENCE_HEADER:
             if stored is Stored.REPEATED:
-                self._books.stream.sequence_header_repeats += 1
+                self.books.stream.sequence_header_repeats += 1
             else:
                 if stored is Stored.CHANGED:
-                    self._books.stream.sequence_header_changes += 1
+                    self.books.stream.sequence_header_changes += 1
                 self._outdate(packet)
         return [packet]
 
@@ -257,6 +283,9 @@ class Intake:
             return headers.elect(kind, track_id(order), order.timestamp)
         if flags & RELEASE:
             return headers.release(order.timestamp)
+        if flags & SWITCH:
+            headers.switch()
+            return []
         if kind == DATA:
             headers.forget_metadata()
         else:
@@ -277,18 +306,18 @@ class Intake:
         """A frame before the first keyframe of its track."""
         if not self._any_frame:
             self._held = True
-            self._books.drop(DropReason.NO_KEYFRAME)
+            self.books.drop(DropReason.NO_KEYFRAME)
             return False
         codec = video_codec(packet.payload)
         if codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, codec):
-            self._books.drop(DropReason.NO_HEADER)
+            self.books.drop(DropReason.NO_HEADER)
             return False
         return True
 
     def _pass_keyframe(self, packet: Packet) -> bool:
         codec = video_codec(packet.payload)
         if codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, codec):
-            self._books.drop(DropReason.NO_HEADER)
+            self.books.drop(DropReason.NO_HEADER)
             return False
         if codec != UNKNOWN_CODEC:
             self.headers.forget_track(VIDEO, track_id(packet), codec)

@@ -22,9 +22,11 @@ STREAM_METADATA: Final = 0x10000
 FORGET: Final = 0x20000
 ELECT: Final = 0x40000
 RELEASE: Final = 0x80000
-ORDERS: Final = FORGET | ELECT | RELEASE
+SWITCH: Final = 0x400000
+ORDERS: Final = FORGET | ELECT | RELEASE | SWITCH
 """No message but an order to the header cache, carried out in its place among messages: forget metadata, or
-what is of another codec than the payload names; make a track the default; promise what was withheld."""
+what is of another codec than the payload names; make a track the default; promise what was withheld; take the
+headers that follow for new ones, because another publication goes on."""
 CACHED_HEADER: Final = SEQUENCE_HEADER | CODEC_METADATA | STREAM_METADATA | ORDERS
 """Packets that go to the header cache rather than to the GOP, and that no player may miss."""
 TRACKED: Final = 0x100000

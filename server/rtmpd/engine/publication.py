@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from rtmpd.engine.books import Books
+from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.figures import adopt_track, begin_tracks, note_audio, note_track, note_video
-from rtmpd.engine.headers import HeaderCache
+from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import (
@@ -23,7 +23,7 @@ from rtmpd.engine.packet import (
     Packet,
 )
 from rtmpd.engine.sink import CloseReason, Ending
-from rtmpd.engine.stats import DropReason, StreamStats
+from rtmpd.engine.stats import DropReason
 from rtmpd.engine.tracks import Election
 from rtmpd.exceptions import UsageError
 from rtmpd.media.metadata import live_metadata
@@ -64,23 +64,30 @@ class Publisher(Protocol):
 
 
 class Channel:
-    """What a publication needs of its stream."""
+    """Where the packets of a publication go."""
 
-    __slots__ = ("books", "headers", "key", "stats")
+    __slots__ = ()
 
-    def __init__(self, key: StreamKey, books: Books, headers: HeaderCache) -> None:
+    def push(self, packet: Packet) -> None:
+        """Take a packet from the publication."""
+        raise NotImplementedError
+
+
+class Home(Channel):
+    """What a publication needs of its stream, which takes the packets of the one on air itself."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: StreamKey) -> None:
         self.key = key
-        self.books = books
-        self.stats = books.stream
-        self.headers = headers
 
     @property
     def watched(self) -> bool:
         """Somebody is given what is published: a player, a relay."""
         raise NotImplementedError
 
-    def push(self, packet: Packet) -> None:
-        """Take a packet from the publication."""
+    def switched(self, intake: Intake, packet: Packet) -> bool:
+        """Whether the publication of ``intake`` has gone on air with this frame, which is taken then."""
         raise NotImplementedError
 
     def end(self, publication: Publication) -> None:
@@ -89,24 +96,48 @@ class Channel:
 
 
 class Publication:
-    """One publisher's time on a stream, returned by ``Registry.claim``."""
+    """One publisher's time on a stream, returned by ``Registry.claim``. It may be on air or not."""
 
     __slots__ = (
+        "_books",
         "_elections",
         "_header_rate",
+        "_headers",
         "_metadata_rate",
         "_reference",
         "_sound",
+        "channel",
         "closed",
         "ending",
+        "intake",
+        "offset",
         "origin",
+        "policy",
         "publisher",
         "started_at",
+        "stats",
         "stream",
     )
 
-    def __init__(self, stream: Channel, publisher: Publisher, origin: Origin, now: float) -> None:
+    def __init__(
+        self,
+        stream: Home,
+        intake: Intake,
+        publisher: Publisher,
+        origin: Origin,
+        policy: ClaimPolicy,
+        now: float,
+    ) -> None:
         self.stream = stream
+        self.intake = intake
+        self.channel: Channel = stream
+        """Where its packets go; for the stream to change."""
+        self.offset = 0
+        """What its time is put forward by on air (ms)."""
+        self.policy = policy
+        self.stats = intake.books.stream
+        self._books = intake.books
+        self._headers = intake.headers
         self.publisher: Publisher | None = publisher
         """None once it is closed."""
         self.started_at = now
@@ -121,7 +152,7 @@ class Publication:
         """How audio messages begin as long as their codec stays the same."""
         self._elections: dict[int, Election] = {}
         """By message type, of media with several tracks; usually empty."""
-        limits = stream.headers.limits
+        limits = intake.headers.limits
         updates = limits.max_updates
         self._metadata_rate = TokenBucket(updates, 2 * updates, now)
         # All tracks may announce themselves at once, with a header and with codec metadata, in both media.
@@ -140,8 +171,7 @@ class Publication:
         reference = self._reference
         step = (message.timestamp - reference) & 0xFFFFFFFF
         timestamp = reference + step if step < 0x80000000 else reference + step - 0x100000000
-        stream = self.stream
-        stats = stream.stats
+        stats = self.stats
         if kind == VIDEO:
             flags = video_flags(payload)
             noteworthy = flags & _NOTEWORTHY
@@ -180,7 +210,7 @@ class Publication:
         if noteworthy or self._elections:
             self._receive_noteworthy(packet, now)
         else:
-            stream.push(packet)
+            self.channel.push(packet)
 
     @property
     def key(self) -> StreamKey:
@@ -188,18 +218,22 @@ class Publication:
         return self.stream.key
 
     @property
-    def stats(self) -> StreamStats:
-        """What is known of it."""
-        return self.stream.stats
-
-    @property
     def watched(self) -> bool:
         """Somebody is given what is published: a player, a relay."""
         return self.stream.watched
 
+    @property
+    def latest(self) -> tuple[int, float] | None:
+        """Time on air of its newest audio or video (64-bit ms), and the clock reading when it came."""
+        stats = self.stats
+        times = [time for time in (stats.audio_timestamp, stats.video_timestamp) if time is not None]
+        if stats.last_media_at is None or not times:
+            return None
+        return max(times) + self.offset, stats.last_media_at
+
     def silent_for(self, now: float) -> float:
         """Seconds since its last audio or video, or since it began if there was none."""
-        last = self.stream.stats.last_media_at
+        last = self.stats.last_media_at
         return now - (self.started_at if last is None else last)
 
     def expire(self, reason: CloseReason, by: Origin | None = None) -> None:
@@ -222,15 +256,14 @@ class Publication:
 
     def _receive_noteworthy(self, packet: Packet, now: float) -> None:
         kind, flags = packet.kind, packet.flags
-        stream = self.stream
-        if flags & CACHED_HEADER and not stream.headers.holds(packet) and not self._header_rate.allow(now):
+        if flags & CACHED_HEADER and not self._headers.holds(packet) and not self._header_rate.allow(now):
             self._note(packet, now)
-            stream.books.drop(DropReason.HEADER_RATE)
+            self._books.drop(DropReason.HEADER_RATE)
         elif flags & MULTITRACK or kind in self._elections:
             self._receive_tracks(packet, now)
         else:
             self._note(packet, now)
-            stream.push(packet)
+            self.channel.push(packet)
 
     def _receive_tracks(self, packet: Packet, now: float) -> None:
         """A message of a medium with several tracks: one packet for each that is in it."""
@@ -247,31 +280,30 @@ class Publication:
             if self.closed:  # What it cost was the last memory: nobody would give back more.
                 return
         if kind == VIDEO and all(part.flags & ASIDE for part in parts):
-            self.stream.stats.video_messages_aside += 1
+            self.stats.video_messages_aside += 1
 
     def _receive_track(self, election: Election, packet: Packet, track: int, now: float) -> None:
         kind, flags, timestamp = packet.kind, packet.flags, packet.timestamp
-        stream = self.stream
         if not election.admit(track):
             packet.flags |= ASIDE
-            stream.books.drop(DropReason.TRACK_CAP)
+            self._books.drop(DropReason.TRACK_CAP)
             return
-        figures = note_track(stream.stats, kind, track, flags, timestamp, packet.payload)
+        figures = note_track(self.stats, kind, track, flags, timestamp, packet.payload)
         begins = bool(flags & KEYFRAME if kind == VIDEO else flags & CODED_FRAME)
         if election.see(track, flags, timestamp, begins=begins):
             self._elect(kind, track, timestamp)
-            adopt_track(stream.stats, kind, figures)
+            adopt_track(self.stats, kind, figures)
         packet.flags |= TRACKED | track << TRACK_SHIFT
         if track == election.default:
             self._note(packet, now)
         else:
             packet.flags |= ASIDE
-        stream.push(packet)
+        self.channel.push(packet)
 
     def _begin_election(self, kind: int, timestamp: int) -> Election:
         """A medium turns out to have several tracks. What came so far, if anything, was track 0."""
-        election = self._elections[kind] = Election(self.stream.headers.limits.max_tracks)
-        stats = self.stream.stats
+        election = self._elections[kind] = Election(self._headers.limits.max_tracks)
+        stats = self.stats
         if (stats.video_messages_in if kind == VIDEO else stats.audio_messages_in) > 1:
             begin_tracks(stats, kind)
             election.see(0, 0, timestamp, begins=False)
@@ -279,13 +311,12 @@ class Publication:
         return election
 
     def _elect(self, kind: int, track: int, timestamp: int) -> None:
-        self.stream.push(Packet(kind, timestamp, b"", ELECT | track << TRACK_SHIFT))
+        self.channel.push(Packet(kind, timestamp, b"", ELECT | track << TRACK_SHIFT))
 
     def _receive_data(self, message: Message, timestamp: int, now: float) -> None:
         if message.type not in (MessageType.DATA_AMF0, MessageType.DATA_AMF3):
             raise UsageError(f"message type {message.type} is not media")
-        stream = self.stream
-        stats = stream.stats
+        stats = self.stats
         stats.data_messages_in += 1
         stats.data_bytes_in += len(message.payload)
         payload = message.payload
@@ -293,33 +324,32 @@ class Publication:
             payload = payload.removeprefix(b"\x00")
         payload = payload.removeprefix(_SET_DATA_FRAME)
         if payload.startswith(_CLEAR_DATA_FRAME):
-            stream.push(Packet(DATA, timestamp, b"", FORGET))
+            self.channel.push(Packet(DATA, timestamp, b"", FORGET))
         elif payload.startswith(_SAMPLE_ACCESS):
             pass  # What a player may do with the samples is for this server to say, at every play.
         elif payload.startswith(_ON_META_DATA):
             self._receive_metadata(message, timestamp, now)
         else:
             self._reference = timestamp
-            stream.push(Packet(DATA, timestamp, payload, 0))
+            self.channel.push(Packet(DATA, timestamp, payload, 0))
 
     def _receive_metadata(self, message: Message, timestamp: int, now: float) -> None:
-        stream = self.stream
         if not self._metadata_rate.allow(now):
-            stream.books.drop(DropReason.HEADER_RATE)
+            self._books.drop(DropReason.HEADER_RATE)
             return
         # quirk(gstreamer): a dozen small ones in a second, each with a new bitrate.
         cost = max(len(message.payload), _LEAST_METADATA_BYTES) / _METADATA_BYTES
         self._metadata_rate.take(cost - 1.0, now)
-        fits = len(message.payload) <= stream.headers.limits.max_header_bytes
+        fits = len(message.payload) <= self._headers.limits.max_header_bytes
         metadata = live_metadata(message) if fits else None
         if metadata is None:
-            stream.books.drop(DropReason.BAD_METADATA)
+            self._books.drop(DropReason.BAD_METADATA)
         else:
-            stream.push(Packet(DATA, timestamp, metadata, STREAM_METADATA))
+            self.channel.push(Packet(DATA, timestamp, metadata, STREAM_METADATA))
 
     def _note(self, packet: Packet, now: float) -> None:
         """Figures of the medium, and of the audio whether its header still is."""
-        stats = self.stream.stats
+        stats = self.stats
         if packet.kind == VIDEO:
             note_video(stats, packet.flags, packet.timestamp, packet.payload, now)
             return
@@ -329,14 +359,14 @@ class Publication:
         if packet.flags & (CODED_FRAME | UNKNOWN) == CODED_FRAME and before != codec and codec is not None:
             track = packet.flags >> TRACK_SHIFT
             order = Packet(AUDIO, packet.timestamp, codec.encode(), FORGET | track << TRACK_SHIFT)
-            self.stream.push(order)
+            self.channel.push(order)
 
     def _note_jump(self, step: int) -> None:
         # Counted, never repaired: a relay that guesses at time breaks more players than it helps.
         if step < 0:
-            self.stream.stats.timestamp_regressions += 1
+            self.stats.timestamp_regressions += 1
         else:
-            self.stream.stats.timestamp_gaps += 1
+            self.stats.timestamp_gaps += 1
 
 
 def _end_time(timestamp: int, last: int | None) -> int:

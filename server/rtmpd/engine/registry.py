@@ -68,12 +68,16 @@ class Registry:
         Raises ``StreamBusy`` when the place is taken and stays so, ``ResourceExhausted`` at a ceiling.
         """
         stream = self._streams.get(key)
-        holder = None if stream is None else stream.publication
+        holder = None if stream is None else stream.holder
         reason = None if holder is None else _decide(policy, holder, origin, now)
         self._check_claim(origin, holder)
+        stream = self._stream(key)
+        publication = stream.begin(publisher, origin, now, policy)
         if holder is not None and reason is not None:
+            # First, so that the audience waits for it.
+            stream.switch(publication)
             holder.expire(reason, by=origin)
-        return self._stream(key).begin(publisher, origin, now)
+        return publication
 
     def check_attach(self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "") -> None:
         """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows."""
@@ -115,20 +119,19 @@ class Registry:
         for stream in list(self._streams.values()):
             try:
                 stream.sample(now)
-                self._expect_media(stream, now)
+                for publication in stream.publications:
+                    self._expect_media(publication, now)
             except Exception:  # It costs this stream its figures, and nobody else anything.
                 _logger.exception("sampling of %s failed", stream.key)
         self.outlets.sample(now)
 
-    def _expect_media(self, stream: Stream, now: float) -> None:
+    def _expect_media(self, publication: Publication, now: float) -> None:
         """End a publication that sends nothing: pings alone do not keep a name."""
-        publication = stream.publication
-        if publication is not None:
-            limits = self.limits
-            begun = stream.stats.last_media_at is not None
-            patience = limits.idle_publisher_timeout if begun else limits.first_media_timeout
-            if publication.silent_for(now) >= patience:
-                publication.expire(CloseReason.IDLE)
+        limits = self.limits
+        begun = publication.stats.last_media_at is not None
+        patience = limits.idle_publisher_timeout if begun else limits.first_media_timeout
+        if publication.silent_for(now) >= patience:
+            publication.expire(CloseReason.IDLE)
 
     def _stream(self, key: StreamKey) -> Stream:
         stream = self._streams.get(key)
@@ -165,7 +168,7 @@ class Registry:
         """Raise ``ResourceExhausted`` if nobody, or nobody of ``network``, may wait for one name more."""
         limits = self.limits
         text = ""
-        waiting = len(self._streams) - self.stats.publishers
+        waiting = len(self._streams) - self.stats.published_streams
         share = limits.max_waiting_names_per_network
         if limits.max_waiting_names and waiting >= limits.max_waiting_names:
             text, reason = "too many players wait for others already", "waiting_names"
@@ -177,12 +180,12 @@ class Registry:
             raise ResourceExhausted(StatusCode.PLAY_STREAM_NOT_FOUND, text, reason)
 
     def _published_by(self, network: str) -> int:
-        publications = [stream.publication for stream in self._streams.values()]
-        return sum(each is not None and each.origin.network == network for each in publications)
+        streams = self._streams.values()
+        return sum(each.origin.network == network for stream in streams for each in stream.publications)
 
     def _awaited_by(self, network: str) -> int:
         """Names without a publisher whose first player is of ``network``."""
-        waiting = [stream.subscriptions for stream in self._streams.values() if stream.publication is None]
+        waiting = [stream.subscriptions for stream in self._streams.values() if not stream.publications]
         return sum(next(iter(players)).origin.network == network for players in waiting if players)
 
     def _release(self, stream: Stream) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.packet import WireFormat
@@ -33,8 +33,7 @@ class CloseReason(StrEnum):
     """The sink raised an exception: a bug on our side."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a publication or a subscription ended."""
 
     reason: CloseReason

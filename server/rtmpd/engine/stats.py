@@ -38,6 +38,8 @@ class DropReason(StrEnum):
     """A new sequence header or onMetaData sooner than anybody needs one; lost to everybody."""
     TRACK_CAP = "track_cap"
     """A message of one track more than we tell apart; lost to everybody."""
+    BEFORE_SWITCH = "before_switch"
+    """A frame stamped earlier than the keyframe with which its publication went on air; lost to everybody."""
     BAD_METADATA = "bad_metadata"
     """An onMetaData that cannot be decoded, or is too large; lost to everybody."""
     WAITING_KEYFRAME = "waiting_keyframe"
@@ -169,6 +171,7 @@ class ServerStats:
         "players",
         "players_closed",
         "plays_total",
+        "published_streams",
         "publishers",
         "publishes_ended",
         "publishes_total",
@@ -196,7 +199,9 @@ class ServerStats:
         """The engine adds media handed to sinks, net all else it sends."""
         self.messages_out = 0
         self.publishers = 0
-        """Live now."""
+        """Publications there are, on air or not."""
+        self.published_streams = 0
+        """Streams that have one."""
         self.publishes_total = 0
         self.publishes_ended: dict[str, int] = {}
         """By ``CloseReason``."""
@@ -224,10 +229,24 @@ class ServerStats:
         self.time_to_first_frame = Histogram(FIRST_FRAME_BOUNDS)
 
 
-class StreamStats:
-    """What is known of one stream: of ingest since the publication began, of output since the entry did.
+class StreamTotals:
+    """What adds up over all publications of a stream, since the entry began. Sizes are wire bytes."""
 
-    Sizes are payload bytes for input and wire bytes for output. Timestamps are 64-bit milliseconds.
+    __slots__ = ("bytes_out", "drops", "gop_overflows", "gop_trims", "messages_out")
+
+    def __init__(self) -> None:
+        self.bytes_out = 0
+        self.messages_out = 0
+        self.drops: dict[str, int] = {}
+        """Packets by ``DropReason``."""
+        self.gop_overflows = 0
+        self.gop_trims = 0
+
+
+class StreamStats:
+    """What is known of one publication, and the ``totals`` of its stream.
+
+    Sizes are payload bytes. Timestamps are 64-bit milliseconds, the publisher's own.
     """
 
     __slots__ = (
@@ -240,13 +259,9 @@ class StreamStats:
         "audio_messages_in",
         "audio_sample_rate",
         "audio_timestamp",
-        "bytes_out",
         "data_bytes_in",
         "data_messages_in",
-        "drops",
         "frame_rate",
-        "gop_overflows",
-        "gop_trims",
         "height",
         "keyframe_at",
         "keyframe_interval_max_ms",
@@ -254,11 +269,11 @@ class StreamStats:
         "keyframe_timestamp",
         "keyframes",
         "last_media_at",
-        "messages_out",
         "sequence_header_changes",
         "sequence_header_repeats",
         "timestamp_gaps",
         "timestamp_regressions",
+        "totals",
         "tracks",
         "unknown_packets",
         "video_byte_rate",
@@ -271,16 +286,12 @@ class StreamStats:
         "width",
     )
 
-    def __init__(self) -> None:
-        self.bytes_out = 0
-        self.messages_out = 0
-        self.drops: dict[str, int] = {}
-        self.gop_overflows = 0
-        self.gop_trims = 0
+    def __init__(self, totals: StreamTotals | None = None) -> None:
+        self.totals = totals or StreamTotals()
         self.begin(0.0)
 
     def begin(self, now: float) -> None:
-        """A new publication: everything about the ingest starts over."""
+        """The publication begins: nothing has come."""
         self.audio_bytes_in = 0
         self.audio_messages_in = 0
         self.audio_headers = 0

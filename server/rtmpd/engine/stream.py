@@ -1,4 +1,4 @@
-"""One name: a publisher's place, an audience, and the loop that carries packets from one to the other."""
+"""One name: publications, one of them on air, an audience, and the loop that carries packets to it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 from rtmpd.engine.audience import Audience
 from rtmpd.engine.books import Books
 from rtmpd.engine.budget import MemoryBudget
+from rtmpd.engine.claim import REFUSE, ClaimPolicy
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.gop import GopCache
 from rtmpd.engine.headers import HeaderCache
@@ -18,13 +19,13 @@ from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
-from rtmpd.engine.packet import CACHED_HEADER, Packet
-from rtmpd.engine.publication import Channel, Publication, Publisher
+from rtmpd.engine.packet import CACHED_HEADER, DATA, SWITCH, Packet
+from rtmpd.engine.publication import Home, Publication, Publisher
 from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import PlayOptions, Sink
-from rtmpd.engine.stats import ServerStats, StreamStats, count
+from rtmpd.engine.sources import Life, Rebased, Sources, Standby
+from rtmpd.engine.stats import ServerStats, StreamStats, StreamTotals, count
 from rtmpd.engine.subscriber import Subscription
-from rtmpd.exceptions import UsageError
 from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME
 from rtmpd.media.tracks import DEFAULT, TrackChoice
 
@@ -34,29 +35,38 @@ _CUTS: Final = _NOT_CACHED | KEYFRAME
 """Packets before which a segment may have to end."""
 
 
-class Stream(Channel):
+class Stream(Home):
     """An entry of the registry, alive while it has a publisher or a subscriber.
 
     Packets are taken in (see ``Intake``) when they are delivered, not when they are received, so that a
     joiner finds in the caches exactly what everybody else has been sent, and the pending rest reaches it with
     the next flush. Without subscribers nothing is pending and packets are taken in at once.
+
+    A publication that begins while another one is on air, or while the audience is held for one, stands by
+    with caches of its own. It goes on air with a frame that somebody can begin with, and the audience is sent
+    the headers that differ, then that frame, and nothing more of the other one. Time goes on as the clock.
     """
 
     __slots__ = (
         "_audience",
+        "_budget",
         "_ended",
         "_flusher",
         "_flushing",
+        "_limits",
         "_marked",
         "_observer",
         "_pending",
         "_queueing",
         "_release",
+        "_sources",
+        "_totals",
         "flush_due",
         "flush_period",
+        "headers",
         "intake",
-        "publication",
         "server_stats",
+        "stats",
     )
 
     def __init__(
@@ -69,16 +79,18 @@ class Stream(Channel):
         release: Callable[[Stream], None],
         observer: StreamObserver,
     ) -> None:
-        stats = StreamStats()
-        books = Books(stats, server_stats)
-        headers = HeaderCache(limits.headers, budget)
-        super().__init__(key, books, headers)
-        self.publication: Publication | None = None
-        """None while nobody publishes."""
+        super().__init__(key)
+        self._sources = Sources()
         self.server_stats = server_stats
-        gop = GopCache(limits.gop, budget, stats, server_stats)
-        self.intake = Intake(key, headers, gop, books, limits.start, limits.keyframe_timeout)
-        self._audience = Audience(key, self.intake, books, budget, observer, self._settle)
+        self._totals = StreamTotals()
+        self._budget = budget
+        self._limits = limits
+        intake = self._new_intake(0.0)
+        self.intake = intake
+        """Of the publication on air, or the last that was."""
+        self.headers = intake.headers
+        self.stats = intake.books.stream
+        self._audience = Audience(key, intake, budget, observer, self._settle)
         self._flusher = flusher
         self.flush_due = 0.0
         self.flush_period = 0
@@ -89,11 +101,31 @@ class Stream(Channel):
         """Packets go to ``_pending``: there are subscribers, or packets before them that are pending."""
         self._marked = False
         self._flushing = False
-        self._ended: Publication | None = None
-        """It was closed from inside a flush, which will finish it."""
+        self._ended: list[Publication] = []
+        """They were closed from inside a flush, which will finish them."""
 
     def __repr__(self) -> str:
         return f"<Stream {self.key}: {len(self.subscriptions)} subscribers>"
+
+    @property
+    def life(self) -> Life:
+        """What the audience has."""
+        return self._sources.life
+
+    @property
+    def publication(self) -> Publication | None:
+        """The one on air."""
+        return self._sources.on_air
+
+    @property
+    def publications(self) -> tuple[Publication, ...]:
+        """All there are, in order of arrival."""
+        return self._sources.publications
+
+    @property
+    def holder(self) -> Publication | None:
+        """Whose the name is: the publication that is due to go on air, or else the one that is."""
+        return self._sources.heir or self._sources.on_air
 
     @property
     def players(self) -> int:
@@ -121,23 +153,46 @@ class Stream(Channel):
 
     @property
     def gop_charged_bytes(self) -> int:
-        """What the GOP cache costs the memory budget."""
-        return self.intake.gop.charged_bytes
+        """What the GOP caches cost the memory budget."""
+        return sum([each.intake.gop.charged_bytes for each in self.publications])
 
-    # The publisher's side
+    # The publishers' side
 
-    def begin(self, publisher: Publisher, origin: Origin, now: float) -> Publication:
-        """Start a publication. Raises ``UsageError`` when there is one."""
-        if self.publication is not None:
-            raise UsageError(f"{self.key} has a publisher")
-        publication = self.publication = Publication(self, publisher, origin, now)
-        self.server_stats.publishers += 1
-        self.server_stats.publishes_total += 1
-        self.stats.begin(now)
-        self.intake.begin(now)
+    def begin(
+        self, publisher: Publisher, origin: Origin, now: float, policy: ClaimPolicy = REFUSE
+    ) -> Publication:
+        """Start a publication. On a stream that is idle it is on air at once, else it stands by."""
+        intake = self._new_intake(now)
+        publication = Publication(self, intake, publisher, origin, policy, now)
+        server = self.server_stats
+        server.publishers += 1
+        server.publishes_total += 1
+        if not self.publications:
+            server.published_streams += 1
+        on_air = self._sources.add(publication)
         self._observer.published(publication)
-        self._audience.notify_started(now)
+        if on_air:
+            self._put_on_air(publication)
+            self._audience.notify_started(now)
+        else:
+            publication.channel = Standby(self, intake)
         return publication
+
+    def switch(self, to: Publication) -> None:
+        """Have ``to`` go on air with its next keyframe; the one on air goes on until then, if it does.
+
+        With any frame where players begin ``LIVE``, and with audio where no video is announced.
+        """
+        self._sources.heir = None if to is self.publication or to.closed else to
+
+    def switched(self, intake: Intake, packet: Packet) -> bool:
+        heir = self._sources.heir
+        if heir is None or heir.intake is not intake or self._flushing or not intake.may_begin(packet):
+            return False
+        self._flush_pending()
+        if self._sources.heir is heir:  # Nothing that was written just now has ended it.
+            self._go_on(heir, packet)
+        return True
 
     def push(self, packet: Packet) -> None:
         if self._queueing:
@@ -152,7 +207,7 @@ class Stream(Channel):
 
     def end(self, publication: Publication) -> None:
         if self._flushing:
-            self._ended = publication
+            self._ended.append(publication)
             return
         self._flush_pending()
         self._end_now(publication)
@@ -173,15 +228,18 @@ class Stream(Channel):
         return self._audience.attach(sink, outlet, options, now)
 
     def sample(self, now: float) -> None:
-        """Derive rates; call it about once a second."""
-        if self.publication is not None:
-            self.stats.sample(now)
-            self.intake.look(now)
-            self.intake.checkup.judge(now)
+        """Derive rates, and hold nobody for longer than is meant; call it about once a second."""
+        for publication in self.publications:
+            publication.stats.sample(now)
+            publication.intake.look(now)
+            publication.intake.checkup.judge(now)
+        if self._sources.overdue(now):
+            self._let_go()
 
     def trim(self) -> None:
-        """Memory is short: give back the GOP cache step by step, see ``GopCache.trim``."""
-        self.intake.gop.trim()
+        """Memory is short: give back the GOP caches step by step, see ``GopCache.trim``."""
+        for publication in self.publications:
+            publication.intake.gop.trim()
 
     # Delivery
 
@@ -198,9 +256,8 @@ class Stream(Channel):
             self._flushing = False
             self._audience.release()
             self._settle()
-        if self._ended is not None:
-            publication, self._ended = self._ended, None
-            self.end(publication)
+        while self._ended:
+            self.end(self._ended.pop(0))
 
     def _deliver_batch(self, batch: list[Packet]) -> None:
         """Cut into segments: no header changes inside one, and a GOP begins with one of its own."""
@@ -226,28 +283,91 @@ class Stream(Channel):
         if segment:
             self._audience.deliver(Segment(segment, version, cached=cached))
 
+    # On air and off
+
+    def _new_intake(self, now: float) -> Intake:
+        limits, budget = self._limits, self._budget
+        stats = StreamStats(self._totals)
+        stats.begin(now)
+        headers = HeaderCache(limits.headers, budget)
+        gop = GopCache(limits.gop, budget, stats, self.server_stats)
+        books = Books(stats, self.server_stats)
+        intake = Intake(self.key, headers, gop, books, limits.start, limits.keyframe_timeout)
+        intake.begin(now)
+        return intake
+
+    def _put_on_air(self, publication: Publication) -> None:
+        """Nothing of another one is pending."""
+        intake = publication.intake
+        intake.headers.succeed(self.headers)
+        self._sources.put_on_air(publication)
+        self.intake = intake
+        self.headers = intake.headers
+        self.stats = intake.books.stream
+        self._audience.tune(intake)
+
+    def _go_on(self, heir: Publication, packet: Packet) -> None:
+        """Go on with ``packet`` of another publication than the last one's."""
+        before, told, idle = self.publication, self.headers, self.life is Life.IDLE
+        now = heir.started_at if heir.stats.last_media_at is None else heir.stats.last_media_at
+        since = self._sources.time_on_air(packet, now)
+        heir.offset = since - packet.timestamp
+        heir.channel = Rebased(self, heir.intake, heir.offset, since) if heir.offset else self
+        if before is not None:
+            before.channel = Standby(self, before.intake)
+            before.intake.gop.forget_images()
+        headers = heir.intake.headers.packets(since)
+        changed = [header.restamped(since) for header in headers if not told.told(header)]
+        heir.intake.reopen(since)
+        self._put_on_air(heir)
+        if idle:
+            self._audience.notify_started(now)
+        if changed and self._queueing:
+            self._pending += [Packet(DATA, since, b"", SWITCH), *changed]
+            self._flush_pending()
+        heir.channel.push(packet)
+
     # Ends
 
     def _end_now(self, publication: Publication) -> None:
-        self.publication = None
-        self.stats.stop()
-        if self.stats.last_media_at is None:
-            self.server_stats.publishes_without_media += 1
-        self.intake.clear()
-        self.server_stats.publishers -= 1
-        if publication.ending is not None:
-            count(self.server_stats.publishes_ended, publication.ending.reason)
+        was_on_air = self._sources.remove(publication)
+        server = self.server_stats
+        server.publishers -= 1
+        if not self.publications:
+            server.published_streams -= 1
+        publication.stats.stop()
+        if publication.stats.last_media_at is None:
+            server.publishes_without_media += 1
+        ending = publication.ending
+        if ending is not None:
+            count(server.publishes_ended, ending.reason)
         self._observer.unpublished(publication)
+        if not was_on_air:
+            publication.intake.clear()
+        elif self.watched and self._sources.hold(0.0 if ending is None else publication.policy.hold(ending)):
+            self.intake.pause()
+        else:
+            self._let_go()
+        self._settle()
+
+    def _let_go(self) -> None:
+        """The audience has nothing to wait for."""
+        self._sources.let_go()
+        self.intake.clear()
         self._audience.notify_ended()
         self._settle()
 
     def _settle(self) -> None:
         """Somebody left: stop queueing without subscribers, vanish without a publisher too."""
-        if not self._flushing and not self.subscriptions:
-            if not self._pending:
-                self._queueing = False
-                # Nobody is left who was promised less than there is.
-                self.headers.withhold(0)
-            if self.publication is None:
-                self._audience.disband()
-                self._release(self)
+        if self._flushing or self.subscriptions:
+            return
+        if self._sources.holding:
+            self._let_go()
+            return
+        if not self._pending:
+            self._queueing = False
+            # Nobody is left who was promised less than there is.
+            self.headers.withhold(0)
+        if not self.publications:
+            self._audience.disband()
+            self._release(self)

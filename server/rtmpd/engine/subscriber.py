@@ -62,11 +62,12 @@ class Seat:
 
     __slots__ = ("books", "headers", "intake", "key", "live", "now")
 
-    def __init__(self, key: StreamKey, intake: Intake, books: Books) -> None:
+    def __init__(self, key: StreamKey, intake: Intake) -> None:
         self.key = key
         self.intake = intake
+        """Of the publication on air, or the last that was."""
         self.headers: HeaderCache = intake.headers
-        self.books = books
+        self.books: Books = intake.books
         self.live = False
         """Somebody publishes."""
         self.now = 0.0
@@ -157,7 +158,7 @@ class Subscription(Member):
 
     @property
     def stats(self) -> StreamStats:
-        """Of the stream."""
+        """Of the publication on air, or the last that was."""
         return self.seat.books.stream
 
     @property
@@ -267,6 +268,10 @@ class Subscription(Member):
         elif self.outlet.congestion is None:
             self._waits_for_room = False
             self.begin(now)
+
+    def tune(self, intake: Intake) -> None:
+        """Another publication goes on air."""
+        self._sync.intake = intake
 
     def notify_started(self, now: float) -> None:
         """A publisher has come. Time to first frame does not count the time without one."""

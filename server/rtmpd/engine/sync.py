@@ -17,14 +17,15 @@ class VideoSync:
     Of all tracks the default one goes on first, and each other with its own next keyframe.
     """
 
-    __slots__ = ("_begun", "_every_track", "_fell_behind", "_intake", "_waiting_since", "start", "synced")
+    __slots__ = ("_begun", "_every_track", "_fell_behind", "_waiting_since", "intake", "start", "synced")
 
     def __init__(self, intake: Intake, start: StartPolicy, video_track: int) -> None:
         self.start = start
         """Where it begins; who begins ``LIVE`` never waits for a keyframe."""
         self.synced = False
         """Has had a keyframe and all video since, of every track that it is sent: any frame may follow."""
-        self._intake = intake
+        self.intake = intake
+        """Of the publication on air."""
         self._every_track = video_track == ALL_TRACKS
         self._begun = NO_TRACKS
         """Not synced, and sent all tracks: those that have gone on."""
@@ -79,12 +80,12 @@ class VideoSync:
             return True
         if self._waiting_since is None:
             self._waiting_since = now
-        return self._intake.has_waited(self._waiting_since, now)
+        return self.intake.has_waited(self._waiting_since, now)
 
     def _begin(self, packet: Packet) -> None:
         if self._every_track and packet.flags & TRACKED:
             self._begun |= {track_id(packet)}
-            if not self._intake.open_tracks <= self._begun:
+            if not self.intake.open_tracks <= self._begun:
                 return
         self.synced = True
         self._begun = NO_TRACKS

@@ -7,6 +7,7 @@ import logging
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
+from rtmpd.engine.sources import Life
 from rtmpd.exceptions import Refused
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PlayRequested, PublishRequested
@@ -51,7 +52,7 @@ def _meant_by_player(key: StreamKey, registry: Registry) -> StreamKey:
     """What is published of ``key`` and what that may stand for, else what a player is to wait for."""
     for name in (key.name, *bare_names(key.name)):
         stream = registry.streams.get(StreamKey(key.app, name))
-        if stream is not None and stream.publication is not None:
+        if stream is not None and stream.life is not Life.IDLE:
             return stream.key
     return StreamKey(key.app, awaited_name(key.name))
 

@@ -200,18 +200,18 @@ _COUNTERS: Final = (
     _Counter(
         "rtmpd_stream_sent_bytes",
         "Bytes handed to the stream's players, chunk headers included.",
-        lambda stats: [((), stats.bytes_out)],
+        lambda stats: [((), stats.totals.bytes_out)],
     ),
     _Counter(
         "rtmpd_stream_sent_messages",
         "Messages handed to the stream's players.",
-        lambda stats: [((), stats.messages_out)],
+        lambda stats: [((), stats.totals.messages_out)],
     ),
     _Counter("rtmpd_stream_keyframes", "Video keyframes received.", lambda stats: [((), stats.keyframes)]),
     _Counter(
         "rtmpd_stream_dropped_packets",
         "Media packets that did not go out, one for each player that missed it.",
-        lambda stats: [((str(reason),), stats.drops.get(reason, 0)) for reason in DropReason],
+        lambda stats: [((str(reason),), stats.totals.drops.get(reason, 0)) for reason in DropReason],
         ("reason",),
     ),
     _Counter(
@@ -237,7 +237,7 @@ _COUNTERS: Final = (
     _Counter(
         "rtmpd_stream_gop_cache_overflows",
         "GOPs longer than the cache may hold.",
-        lambda stats: [((), stats.gop_overflows)],
+        lambda stats: [((), stats.totals.gop_overflows)],
     ),
 )
 

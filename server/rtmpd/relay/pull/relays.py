@@ -304,7 +304,7 @@ class PullRelay:
         """No origin had it in time: tell everybody who waits."""
         self._expect_media()
         stream = self._relays.stream(self.key)
-        if stream is not None and stream.publication is None:
+        if stream is not None and stream.holder is None:
             for subscription in list(stream.subscriptions):
                 subscription.close(CloseReason.NOT_FOUND)
 
@@ -426,7 +426,7 @@ class PullRelays(StreamObserver):
             return
         stream = self.stream(key)
         relay = self._relays.get(key)
-        publication = None if stream is None else stream.publication
+        publication = None if stream is None else stream.holder
         if publication is not None and (relay is None or publication is not relay.publication):
             if relay is not None:
                 self.forget(relay)

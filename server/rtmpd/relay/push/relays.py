@@ -336,9 +336,9 @@ class PushRelays(StreamObserver):
     # For the targets
 
     def publication(self, key: StreamKey) -> Publication | None:
-        """What is published under ``key`` now."""
+        """What is published under ``key`` now, or is about to go on air."""
         stream = self.registry.streams.get(key)
-        return None if stream is None else stream.publication
+        return None if stream is None else stream.holder
 
     def forget(self, target: PushTarget) -> None:
         """The target has ended."""

@@ -1,0 +1,141 @@
+"""The publications of a stream: which is on air, which goes on next, and where the packets of others go."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from rtmpd.engine.intake import Intake
+from rtmpd.engine.packet import CACHED_HEADER, Packet
+from rtmpd.engine.publication import GAP_MS, Channel, Home, Publication
+from rtmpd.engine.stats import DropReason
+
+
+class Life(StrEnum):
+    """What the audience of a stream has."""
+
+    IDLE = "idle"
+    """Nothing, and knows it."""
+    LIVE = "live"
+    """A publication is on air."""
+    HOLDING = "holding"
+    """The last one has ended, and nobody was told: another may go on."""
+
+
+class Sources:
+    """All publications of a stream. At most one is on air; who stands by and is due to follow is the heir."""
+
+    __slots__ = ("_hold", "_latest", "_until", "heir", "holding", "on_air", "publications")
+
+    def __init__(self) -> None:
+        self.publications: tuple[Publication, ...] = ()
+        """In order of arrival."""
+        self.on_air: Publication | None = None
+        self.heir: Publication | None = None
+        """Goes on air as soon as it can."""
+        self.holding = False
+        """The audience waits for one to go on."""
+        self._hold = 0.0
+        """Seconds for which it does without an heir."""
+        self._until: float | None = None
+        """Clock reading at which that ends; None until somebody has looked."""
+        self._latest: tuple[int, float] | None = None
+        """``Publication.latest`` of the last one on air."""
+
+    @property
+    def life(self) -> Life:
+        if self.on_air is not None:
+            return Life.LIVE
+        return Life.HOLDING if self.holding else Life.IDLE
+
+    def add(self, publication: Publication) -> bool:
+        """One more; whether it goes on air at once. If not it stands by."""
+        idle = not self.publications and not self.holding
+        self.publications = (*self.publications, publication)
+        if not idle and self.on_air is None:
+            self.heir = publication
+        return idle
+
+    def remove(self, publication: Publication) -> bool:
+        """It has ended; whether it was on air. If others stand by, the newest is to go on."""
+        self.publications = tuple([each for each in self.publications if each is not publication])
+        if self.heir is publication:
+            self.heir = None
+        if self.on_air is not publication:
+            return False
+        self.on_air = None
+        self._latest = publication.latest
+        if self.heir is None and self.publications:
+            self.heir = self.publications[-1]
+        return True
+
+    def put_on_air(self, publication: Publication) -> None:
+        """Instead of who is."""
+        self.on_air = publication
+        self.heir = None
+        self.holding = False
+
+    def hold(self, seconds: float) -> bool:
+        """Have the audience wait for the heir, or ``seconds`` if there is none; False if for neither."""
+        self.holding = self.heir is not None or seconds > 0.0
+        self._hold = seconds
+        self._until = None
+        return self.holding
+
+    def overdue(self, now: float) -> bool:
+        """Whether the audience has waited for long enough; to be asked about once a second."""
+        if not self.holding:
+            return False
+        if self._until is None:
+            self._until = now + self._hold
+        return now >= self._until and self.heir is None
+
+    def let_go(self) -> None:
+        """The audience waits no more: what comes next begins in its own time."""
+        self.holding = False
+        self._latest = None
+
+    def time_on_air(self, packet: Packet, now: float) -> int:
+        """When a packet is (64-bit ms) that comes ``now``, behind all that was on air."""
+        latest = self._latest if self.on_air is None else self.on_air.latest
+        if latest is None:
+            return packet.timestamp
+        time, at = latest
+        return time + max(round((now - at) * 1000.0), 1)
+
+
+class Standby(Channel):
+    """Off air: packets go into the publication's own caches, until it may go on."""
+
+    __slots__ = ("_intake", "_stream")
+
+    def __init__(self, stream: Home, intake: Intake) -> None:
+        self._stream = stream
+        self._intake = intake
+
+    def push(self, packet: Packet) -> None:
+        if packet.flags & CACHED_HEADER:
+            self._intake.take_in_header(packet)
+        elif not self._stream.switched(self._intake, packet):
+            self._intake.take_in(packet)
+
+
+class Rebased(Channel):
+    """On air behind another publication, in its time."""
+
+    __slots__ = ("_intake", "_offset", "_since", "_stream")
+
+    def __init__(self, stream: Home, intake: Intake, offset: int, since: int) -> None:
+        self._stream = stream
+        self._intake = intake
+        self._offset = offset
+        """What the publication's own time is put forward by (ms)."""
+        self._since = since
+        """Time on air of its first frame there (64-bit ms)."""
+
+    def push(self, packet: Packet) -> None:
+        packet.timestamp += self._offset
+        # Of two media that are sent together one lags. A larger step back is the publisher's own.
+        if 0 < self._since - packet.timestamp <= GAP_MS and not packet.flags & CACHED_HEADER:
+            self._intake.books.drop(DropReason.BEFORE_SWITCH)
+        else:
+            self._stream.push(packet)
