@@ -43,6 +43,8 @@ def look() -> Inside:
     counts: Counter[str] = Counter()
     for thing in gc.get_objects():
         kind = type(thing)
+        if kind.__name__ == "TimerHandle" and thing.cancelled():
+            continue  # No timer any more; who cancelled it has a reference for a while.
         if kind.__module__.startswith("rtmpd.") or kind.__name__ in _LOOP_TYPES:
             counts[kind.__qualname__] += 1
     pages = int(Path("/proc/self/statm").read_text().split()[1])
