@@ -28,13 +28,20 @@ from rtmpd.rtmp.amf_scan import (
     scan,
 )
 
+_modules: dict[str, Any] = sys.modules
 with warnings.catch_warnings():
-    # pyamf's own doing, at import alone: pkg_resources and datetime.utcfromtimestamp are deprecated.
+    # pyamf's own doing, at import alone: datetime.utcfromtimestamp is deprecated.
     warnings.simplefilter("ignore")
+    # It asks pkg_resources for its own directory, which costs as much time and memory as all of our protocol,
+    # and looks for itself where there is none.
+    _modules.setdefault("pkg_resources", None)
     import pyamf
     import pyamf.amf0
     import pyamf.amf3
     import pyamf.util.imports
+
+    if _modules["pkg_resources"] is None:
+        del _modules["pkg_resources"]
 
 __all__ = [
     "UNDEFINED",
