@@ -197,8 +197,7 @@ import gc, os, signal, sys, threading, time
 from rtmpd.daemon import cli
 
 def watch():
-    before = gc.get_threshold()
-    while gc.get_threshold() == before:
+    while not gc.get_freeze_count():
         time.sleep(0.01)
     print(gc.get_threshold()[0], gc.get_freeze_count())
     os.kill(os.getpid(), signal.SIGTERM)

@@ -1,35 +1,31 @@
-"""The ``rtmpd`` command: serve, check, --version, and the commands that talk to servers."""
+"""The ``rtmpd`` command: serve, check, --version, and the commands that talk to servers.
+
+What a command needs beyond its options it imports when it runs: nobody who serves waits for the commands that
+talk to servers, and ``--version`` waits for nothing.
+"""
 
 from __future__ import annotations
 
-import json
+import gc
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from rtmpd import __version__
-from rtmpd.daemon import (
-    bench_command,
-    client_command,
-    health_command,
-    logs,
-    play_command,
-    probe_command,
-    publish_command,
-    reference,
-    settings,
-)
+from rtmpd.daemon import bench_command, client_command, play_command, probe_command, publish_command
+from rtmpd.daemon.environment import CONFIG_VARIABLE
 from rtmpd.exceptions import ConfigError
 from rtmpd.rtmp.form import described
+
+if TYPE_CHECKING:
+    from rtmpd.daemon.settings import Settings
+
+_GC_THRESHOLDS: Final = (20_000, 20, 50)
 
 app = typer.Typer(
     name="rtmpd",
@@ -44,7 +40,7 @@ ConfigPath = Annotated[
     typer.Option(
         "--config",
         "-c",
-        envvar=settings.CONFIG_VARIABLE,
+        envvar=CONFIG_VARIABLE,
         metavar="FILE",
         # Reading it tells what is wrong in the same way as for every other mistake.
         readable=False,
@@ -61,11 +57,16 @@ Assignments = Annotated[
 
 def main() -> None:
     """Entry point of the ``rtmpd`` script."""
+    # At its usual pace the collector would walk all that is imported again and again, and later every cached
+    # packet, and packets make no cycles.
+    gc.set_threshold(*_GC_THRESHOLDS)
     app()
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib import metadata
+
         typer.echo(f"rtmpd {__version__} ({described()}, uvloop {metadata.version('uvloop')})")
         raise typer.Exit
 
@@ -83,9 +84,11 @@ def _options(
 @app.command()
 def serve(config: ConfigPath = None, assignments: Assignments = None) -> None:
     """Run the server until SIGTERM or SIGINT."""
+    from rtmpd.daemon import logs, settings
+
     with _mistakes_told(os.EX_CONFIG):
         loaded = settings.load(config, os.environ, assignments or ()).config
-    # Here and not above: check and --version need neither the event loop nor the server.
+    # Only now: settings with a mistake in them need no server.
     from rtmpd.daemon import worker
 
     # An address that cannot be had now may be free a second later: not a mistake that lasts.
@@ -111,6 +114,10 @@ def check(
     ] = False,
 ) -> None:
     """Show the effective settings and where each comes from; on mistakes name them all and exit 78."""
+    import json
+
+    from rtmpd.daemon import reference, settings
+
     if schema:
         typer.echo(json.dumps(reference.schema(), indent=2))
     elif template:
@@ -123,6 +130,8 @@ def check(
 @app.command()
 def health(config: ConfigPath = None, assignments: Assignments = None) -> None:
     """Ask the server that runs here with these settings whether it is alive: exit 0, or 1 and why."""
+    from rtmpd.daemon import health_command, settings
+
     with _mistakes_told(os.EX_CONFIG):
         loaded = settings.load(config, os.environ, assignments or ()).config
     problem = health_command.find_problem(loaded)
@@ -149,13 +158,19 @@ def _mistakes_told(code: int) -> Iterator[None]:
         raise typer.Exit(code) from error
 
 
-def _print_settings(loaded: settings.Settings) -> None:
+def _print_settings(loaded: Settings) -> None:
+    from rtmpd.daemon import reference
+
     rows = list(reference.rows(loaded))
     if not _stdout_is_terminal():
         widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
         for name, value, origin in rows:
             typer.echo(f"{name:{widths[0]}}  {value:{widths[1]}}  {origin}")
         return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("key", "value", "from", box=None, header_style="bold")
     for name, value, origin in rows:
         style = "dim" if origin == "default" else "bold"

@@ -1,8 +1,11 @@
-"""What the commands that talk to a server share: options, exit codes, errors in one line, figures."""
+"""What the commands that talk to a server share: options, exit codes, errors in one line, figures.
+
+Every start of ``rtmpd`` imports this and the commands, for their options. What one of them needs to run,
+asyncio included, it imports when it runs.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -108,6 +111,8 @@ def run(
 
     SIGINT and SIGTERM cancel it, so that it can end in order; another SIGINT ends it at once.
     """
+    import asyncio
+
     terminated = False
 
     async def supervised() -> T:
@@ -138,6 +143,7 @@ def run(
 @asynccontextmanager
 async def repeated(show: Callable[[], None], interval: float) -> AsyncIterator[None]:
     """Call ``show`` every ``interval`` seconds while the block runs."""
+    import asyncio
 
     async def repeat() -> None:
         while True:

@@ -22,13 +22,11 @@ from pydantic_core import ErrorDetails
 from rtmpd.daemon import secret_files
 from rtmpd.daemon.app_config import APPS, AppConfig, spell
 from rtmpd.daemon.config import REMOVED_KEYS, Config
+from rtmpd.daemon.environment import CONFIG_VARIABLE, ENVIRONMENT_PREFIX
 from rtmpd.daemon.fields import Shown, Unit
 from rtmpd.daemon.values import parse_list, quote
 from rtmpd.exceptions import ConfigError
 
-ENVIRONMENT_PREFIX: Final = "RTMPD_"
-CONFIG_VARIABLE: Final = "RTMPD_CONFIG"
-"""Names the file to read when the command line names none."""
 _KUBERNETES: Final = re.compile(
     r"RTMPD_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )

@@ -48,7 +48,6 @@ _SAMPLE_INTERVAL = 1.0
 # The loop's own clock in finer steps: uvloop's stands still for a turn and counts whole milliseconds, too
 # coarse for what a flush to a few players costs.
 _clock = LoopClock(time.monotonic)
-_GC_THRESHOLDS = (20_000, 20, 50)
 _PATIENCE = 1.0
 """Seconds of an orderly end after which somebody may wonder what is waited for."""
 _STOP_MARGIN = 5.0
@@ -164,8 +163,6 @@ class Worker:
             # What exists now lives as long as the process: the collector need not walk it again and again.
             gc.collect()
             gc.freeze()
-            # Packets make no cycles, and the collector would walk every cached one at its usual pace.
-            gc.set_threshold(*_GC_THRESHOLDS)
             await signals.asked.wait()
         finally:
             await self._stop(signals.insisted)

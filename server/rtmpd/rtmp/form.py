@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import platform
 from importlib.machinery import EXTENSION_SUFFIXES
-
-from rtmpd.rtmp import chunks
+from importlib.util import find_spec
 
 
 def form() -> str:
-    """``compiled`` or ``pure Python``, by what the module that every byte goes through was loaded from."""
-    return "compiled" if (chunks.__file__ or "").endswith(tuple(EXTENSION_SUFFIXES)) else "pure Python"
+    """``compiled`` or ``pure Python``, by what the module that every byte goes through is loaded from."""
+    spec = find_spec("rtmpd.rtmp.chunks")
+    origin = spec.origin if spec else None
+    return "compiled" if (origin or "").endswith(tuple(EXTENSION_SUFFIXES)) else "pure Python"
 
 
 def described() -> str:

@@ -1,0 +1,9 @@
+"""Which variables of the environment say something about settings."""
+
+from __future__ import annotations
+
+from typing import Final
+
+ENVIRONMENT_PREFIX: Final = "RTMPD_"
+CONFIG_VARIABLE: Final = "RTMPD_CONFIG"
+"""Names the file to read when the command line names none."""
