@@ -8,9 +8,7 @@ import logging
 import math
 from typing import Final
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.typedefs import Handler, Middleware
+from rtmpd.web.http import Handler, HttpProcessingError, Middleware, web
 
 
 def http_logger() -> logging.Logger:

@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from aiohttp import web
+from rtmpd.web.http import web
 
 TEXT: Final = "text/plain"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"

@@ -10,13 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from aiohttp import web
-from aiohttp.typedefs import Handler
-
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
 from rtmpd.relay.status import RelayStatus
 from rtmpd.rtmp.url import clean_path, validate_name
+from rtmpd.web.http import Handler, web
 
 _MAX_NAME_BYTES = 256
 _NO_STORE = {"Cache-Control": "no-store"}

@@ -6,13 +6,12 @@ import asyncio
 import platform
 from typing import cast
 
-from aiohttp import web
-
 from rtmpd import __version__
 from rtmpd.net.addresses import Address, bound_address, open_listener
 from rtmpd.rtmp.form import form
 from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
 from rtmpd.web.health import Readiness, healthz, readyz
+from rtmpd.web.http import web
 from rtmpd.web.limits import AdminLimits
 from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi, add_routes
