@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
+import subprocess
+import sys
 from collections.abc import Container, Iterator
 from pathlib import Path
 
@@ -52,10 +55,26 @@ FORBIDDEN = {
     "tools": FRAMEWORKS,
 }
 ONLY_IMPORTER = {
+    "aiohttp": "rtmpd.web.http",
     "pyamf": "rtmpd.rtmp.amf",
     "prometheus_client": "rtmpd.web.metrics",
     "uvloop": "rtmpd.daemon.worker",
 }
+HEAVY = frozenset({"aiohttp", "prometheus_client", "pyamf", "pydantic", "rich", "typer", "uvloop"})
+"""Packages that cost a start most, in time and in memory, or that not everybody has a use for."""
+ROOMS = frozenset(f"{PACKAGE}.{room}" for room in RANKS) - {f"{PACKAGE}.exceptions"}
+SPARED = {
+    "the package": HEAVY | ROOMS | {"asyncio", "dataclasses", "ssl"},
+    "the client": (HEAVY - {"pyamf"}) | (ROOMS - {"rtmpd.client", "rtmpd.net", "rtmpd.rtmp"}),
+    "--version": (HEAVY - {"typer"})
+    | (ROOMS - {"rtmpd.daemon", "rtmpd.rtmp"})
+    | {"asyncio", "ssl", "rtmpd.daemon.config", "rtmpd.rtmp.amf", "rtmpd.rtmp.session"},
+    "serve without admin": frozenset(
+        {"aiohttp", "prometheus_client", "pkg_resources", "rich", "rtmpd.tools", "rtmpd.web.http"}
+    ),
+    "serve": frozenset({"pkg_resources", "rich", "rtmpd.tools"}),
+}
+"""What is not loaded where nothing needs it."""
 DYNAMIC = frozenset({"import_module", "__import__"})
 """Hide what is imported. Only the package itself may: it names its imports for type checkers all the same."""
 
@@ -187,6 +206,52 @@ def test_the_package_is_looked_at():
     assert sum(within(name, PACKAGE) for name in names) > 20
 
 
+# -- what is loaded, in processes of their own
+
+
+def loaded_by(program: str, *arguments: str) -> frozenset[str]:
+    """The modules that a Python program has loaded at its end. A server is ended once it listens."""
+    tell = f"import json, sys\ntry:\n    {program}\nfinally:\n    print(json.dumps([*sys.modules]))"
+    with subprocess.Popen(
+        [sys.executable, "-c", tell, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stderr:
+            if '"event":"listening"' in line:
+                process.terminate()
+        (*_, names) = process.stdout
+    assert process.returncode == 0
+    return frozenset(json.loads(names))
+
+
+COMMAND = "from rtmpd.daemon.cli import main; main()"
+SERVE = ("serve", "--set", "rtmp.listen=127.0.0.1:0", "--set", "log.format=json", "--set")
+
+
+@pytest.mark.parametrize(
+    ("who", "program", "arguments"),
+    [
+        ("the package", "import rtmpd", ()),
+        ("the client", "import rtmpd; rtmpd.connect", ()),
+        ("--version", COMMAND, ("--version",)),
+        ("serve without admin", COMMAND, (*SERVE, "admin.listen=[]")),
+        ("serve", COMMAND, (*SERVE, "admin.listen=127.0.0.1:0")),
+    ],
+)
+def test_nobody_loads_what_he_has_no_use_for(who: str, program: str, arguments: tuple[str, ...]):
+    loaded = loaded_by(program, *arguments)
+    assert PACKAGE in loaded
+    assert loaded & SPARED[who] == set()
+
+
+def test_a_load_is_seen():
+    assert {"rtmpd.daemon.worker", "uvloop", "aiohttp"} <= loaded_by(
+        COMMAND, *SERVE, "admin.listen=127.0.0.1:0"
+    )
+    assert "rich" in loaded_by("import rich, rtmpd")
+
+
 # -- the checker itself, on small trees
 
 
@@ -231,6 +296,7 @@ def plant(root: Path, file: str, source: str) -> list[str]:
         ("access/x.py", "from rtmpd.daemon.config import Config", "access must not import daemon"),
         ("rtmp/commands.py", "import pyamf.amf0", "only rtmpd.rtmp.amf imports pyamf"),
         ("web/api.py", "import prometheus_client", "only rtmpd.web.metrics imports prometheus_client"),
+        ("web/api.py", "from aiohttp import web", "only rtmpd.web.http imports aiohttp"),
         ("daemon/cli.py", "import uvloop", "only rtmpd.daemon.worker imports uvloop"),
         ("utils/x.py", "", "belongs to no room"),
         ("rtmp/x.py", "from rtmpd.helpers import a", "belongs to no room"),
@@ -261,7 +327,8 @@ def test_a_planted_violation_is_found(tmp_path, file, source, complaint):
         ("relay/pull/x.py", "from rtmpd.relay import status"),
         ("access/x.py", "import pydantic\nfrom rtmpd.serving.access import Grant"),
         ("web/metrics.py", "import prometheus_client"),
-        ("web/api.py", "import pydantic, aiohttp"),
+        ("web/http.py", "from aiohttp import web"),
+        ("web/api.py", "import pydantic"),
         (
             "daemon/worker.py",
             "import uvloop\nfrom rtmpd import __version__\nfrom rtmpd.access import open_policy",
