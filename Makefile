@@ -95,7 +95,7 @@ fuzz: $(VENV)/.dev
 interop: $(VENV)/.dev
 	$(BIN)/python -m pytest -m interop
 
-BENCH := fanout latency ingest join small_streams slow_players overload
+BENCH := startup fanout latency ingest join small_streams slow_players overload
 
 # Takes an hour, and a machine with two cores and nothing else to do. BENCH_OPTIONS=--quick shows that it works.
 bench: $(VENV)/.dev

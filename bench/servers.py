@@ -28,6 +28,7 @@ NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 APP = "live"
 
 _START_TIMEOUT = 20.0
+_POLL_INTERVAL = 0.002
 _STOP_TIMEOUT = 10.0
 _LONGEST_RUN = "3600"
 """Seconds after which a server ends that this process could not end."""
@@ -67,16 +68,20 @@ class Usage:
 class Server:
     """A running server."""
 
-    def __init__(self, variant: Variant, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(
+        self, variant: Variant, process: subprocess.Popen[bytes], port: int, started_at: float
+    ) -> None:
         self.variant = variant
         self.port = port
+        self.started_at = started_at
+        """Monotonic seconds."""
         self._process = process
 
     def url(self, name: str) -> str:
         return f"rtmp://127.0.0.1:{self.port}/{APP}/{name}"
 
     def usage(self) -> Usage:
-        """Of the process and everything below it. Raises ``RuntimeError`` when the server is gone."""
+        """Of all its processes. Raises ``RuntimeError`` when the server is gone."""
         if self._process.poll() is not None:
             raise RuntimeError(f"{self.variant.label} ended with status {self._process.returncode}")
         user = system = pages = 0
@@ -95,15 +100,15 @@ def running(variant: Variant, core: int, rtmpd: Path = RTMPD) -> Iterator[Server
         directory.chmod(0o755)  # nginx's worker is another user.
         port, other_port = _free_ports(2)
         if variant.kind == "rtmpd":
-            program = Path(variant.program).absolute() if variant.program else rtmpd
-            command = _rtmpd_command(program, variant, port, other_port)
+            command = _rtmpd_command(_program(variant, rtmpd), variant, port, other_port)
         else:
             command = _OTHER_COMMANDS[variant.kind](directory, port, other_port)
         with (directory / "log").open("wb") as log:
+            started_at = time.monotonic()
             process = _start(command, core, log)
             try:
                 _wait_until_listening(process, port, directory / "log")
-                yield Server(variant, process, port)
+                yield Server(variant, process, port, started_at)
             finally:
                 _end(process)
 
@@ -127,13 +132,23 @@ def versions(variants: Sequence[Variant], rtmpd: Path = RTMPD) -> dict[str, str]
     found = {"rtmpd": _output([str(rtmpd), "--version"])}
     for each in variants:
         if each.program:
-            found[each.label] = _output([str(Path(each.program).absolute()), "--version"])
+            found[each.label] = _output(version_command(each))
     if "nginx" in kinds:
         module = _output(["dpkg-query", "--show", "libnginx-mod-rtmp"]).replace("\t", " ")
         found["nginx"] = f"{_output(['nginx', '-v']).removeprefix('nginx version: ')}, {module}"
     if "nms" in kinds:
         found["nms"] = f"node-media-server {NODE_MEDIA_SERVER}, node {_output(['node', '--version'])}"
     return found
+
+
+def version_command(variant: Variant, rtmpd: Path = RTMPD) -> list[str]:
+    """What says which version it is of a server, or of what runs it."""
+    commands = {"nginx": ["nginx", "-v"], "nms": ["node", "--version"]}
+    return commands.get(variant.kind) or [str(_program(variant, rtmpd)), "--version"]
+
+
+def _program(variant: Variant, rtmpd: Path) -> Path:
+    return Path(variant.program).absolute() if variant.program else rtmpd
 
 
 def _rtmpd_command(rtmpd: Path, variant: Variant, port: int, admin_port: int) -> list[str]:
@@ -243,7 +258,7 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
             return
-        time.sleep(0.05)
+        time.sleep(_POLL_INTERVAL)
     text = log.read_text(errors="replace")[-2000:]
     raise RuntimeError(f"the server did not start (status {process.poll()}):\n{text}")
 
@@ -255,7 +270,7 @@ def _free_ports(number: int) -> list[int]:
 
 
 def _tree(root: int) -> list[list[str]]:
-    """The fields of ``/proc/PID/stat`` from the state on, for ``root`` and everything below it."""
+    """The fields of ``/proc/PID/stat`` from the state on, for everything below ``root``."""
     fields: dict[int, list[str]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -267,7 +282,7 @@ def _tree(root: int) -> list[list[str]]:
         children = {pid for pid, values in fields.items() if int(values[1]) in family}
         grown = not children <= family
         family |= children
-    return [fields[pid] for pid in family if pid in fields]
+    return [fields[pid] for pid in family - {root}]
 
 
 def _output(command: Sequence[str]) -> str:
