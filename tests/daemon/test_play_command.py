@@ -15,7 +15,7 @@ from live_fixtures import ClipMaker
 from media_clips import H264_AAC
 from rtmpd_process import RtmpdProcess
 
-from rtmpd.daemon import play_command
+from rtmpd.daemon import play_display
 from rtmpd.media.flv import FlvReader
 
 
@@ -113,7 +113,7 @@ def test_interrupted_it_leaves_a_whole_file(server: RtmpdProcess, live: str, tmp
 
 
 def test_it_is_told_once_what_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(play_command, "_LINE_INTERVAL", 0.01)
+    monkeypatch.setattr(play_display, "_LINE_INTERVAL", 0.01)
     _, output, _ = run_here("play", url, "--wait", "100ms")
     assert output.removeprefix("connecting\n") == "waiting for the stream\n"
 

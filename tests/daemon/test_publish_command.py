@@ -13,7 +13,7 @@ from live_fixtures import ClipMaker
 from media_clips import AUDIO_ONLY, AV1_OPUS, H264_AAC, HEVC_AAC, Recipe
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
 
-from rtmpd.daemon import publish_command
+from rtmpd.daemon.publish_display import PublishDisplay
 from rtmpd.exceptions import StreamFailed
 from rtmpd.media.flv import FlvReader
 from rtmpd.rtmp.url import RtmpUrl
@@ -135,7 +135,7 @@ def test_what_goes_wrong_is_told_in_one_line(
 
 
 def test_a_servers_sentence_is_gone_on_with(capsys: pytest.CaptureFixture[str]) -> None:
-    display = publish_command._Display(RtmpUrl.parse("rtmp://localhost/live/cam"))
+    display = PublishDisplay(RtmpUrl.parse("rtmp://localhost/live/cam"))
     display.tell_failure(StreamFailed("the server ended cam: It is shutting down."), 0.71)
     assert capsys.readouterr().out == "the server ended cam: It is shutting down; next attempt in 0.7 s\n"
 
