@@ -148,6 +148,7 @@ class Outlet:
 
     With ``private`` it holds bytes of its own, as TLS does, and no references to what others are sent.
     Whoever owns the transport calls ``pause_writing``, ``resume_writing`` and, when it is lost, ``close``.
+    Who is not told when to do so has a ``PolledOutlet``.
     """
 
     __slots__ = (
