@@ -12,12 +12,14 @@ from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, RtmpWire, is_for
+from rtmpd.engine.packet_queue import Item, Mark
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
-from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.engine.sink import CloseReason, PlayOptions, TapOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.engine.tap import Tap
 from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.rtmp import amf
 from rtmpd.rtmp.messages import Message
@@ -154,6 +156,41 @@ class FakeSink:
         return line
 
 
+class FakePacketSink:
+    """A packet sink that keeps what it takes: at once, or while ``busy`` only when told."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.calls: list[str] = []
+        self.busy = False
+        self.tap: Tap
+
+    def ready(self) -> None:
+        self.calls.append("ready")
+        if not self.busy:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        while items := self.tap.take():
+            self.items += items
+
+    def close(self, reason: CloseReason) -> None:
+        self.calls.append(f"close:{reason}")
+
+    def take(self) -> str:
+        """What has come since the last ``take``, as one line."""
+        line = " ".join(map(word_of, self.items))
+        self.items.clear()
+        return line
+
+
+def word_of(item: Item) -> str:
+    """A packet's name and time, or the mark."""
+    if isinstance(item, Mark):
+        return f"<{item.value}>"
+    return f"{name_of(item.kind, item.payload)}@{item.timestamp}"
+
+
 class FakePublisher:
     def __init__(self) -> None:
         self.closed: CloseReason | None = None
@@ -250,6 +287,18 @@ class House:
         subscription = self.registry.attach(key, sink, outlet, options or PlayOptions(), self.loop.now)
         subscription.begin(self.loop.now)
         return sink, subscription
+
+    def tap(
+        self,
+        options: TapOptions | None = None,
+        sink: FakePacketSink | None = None,
+        key: StreamKey = KEY,
+    ) -> tuple[FakePacketSink, Tap]:
+        sink = sink or FakePacketSink()
+        sink.tap = self.registry.tap(key, sink, options or TapOptions(), self.loop.now)
+        if not sink.busy:
+            sink.catch_up()
+        return sink, sink.tap
 
     def send(self, publication: Publication, *media: tuple[int, bytes]) -> None:
         """Receive each (timestamp, payload), then let the loop run."""

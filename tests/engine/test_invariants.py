@@ -1,4 +1,4 @@
-"""Whatever publishers and players do: no player sees what it cannot decode, or sees it twice."""
+"""Whatever publishers, players and packet sinks do: nobody gets what it cannot decode, or gets it twice."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from rtmpd.engine.gop import PACKET_OVERHEAD_BYTES, GopLimits
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import AUDIO, VIDEO, Packet, RtmpWire
+from rtmpd.engine.packet_queue import Mark
+from rtmpd.engine.polled import PolledOutlet, PolledSink
 from rtmpd.engine.publication import Publication
-from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
+from rtmpd.engine.sink import CloseReason, PlayOptions, Sink, SlowPlayerPolicy, StartPolicy, TapOptions
 from rtmpd.engine.stream import Stream
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.engine.tap import Tap
 from rtmpd.exceptions import ResourceExhausted
 from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.rtmp.messages import Message
@@ -44,31 +47,14 @@ class RecordingWire:
         return (len(self.packets) - 1).to_bytes(4, "big") + bytes(len(packet.payload))
 
 
-class CheckingSink:
-    """A player that follows what it gets and complains about what it could not decode."""
+class Decoder:
+    """Follows what it gets and complains about what it could not decode."""
 
-    def __init__(self, wire_format: RecordingWire | RtmpWire) -> None:
-        self.wire_format = wire_format
-        self.unsent = 0
-        self.slow = False
-        self.outlet: Outlet
-        self.closed = False
-        self.detached = False
+    def __init__(self) -> None:
         self.mid_gop_allowed = False
         self.headers: dict[int, bytes] = {}
         self.last_frame = -1
         self.last_audio = -1
-
-    def write(self, data: bytes) -> None:
-        assert not self.closed
-        assert not self.detached
-        assert isinstance(self.wire_format, RecordingWire)
-        if self.slow:
-            self.unsent += len(data)
-        while data:
-            packet = self.wire_format.packets[int.from_bytes(data[:4], "big")]
-            data = data[4 + len(packet.payload) :]
-            self.decode(packet)
 
     def decode(self, packet: Packet) -> None:
         payload = packet.payload
@@ -94,12 +80,43 @@ class CheckingSink:
         if kind != "D":
             self.last_frame = number
 
+
+class CheckingSink(Decoder):
+    """A player."""
+
+    def __init__(self, wire_format: RecordingWire | RtmpWire) -> None:
+        super().__init__()
+        self.wire_format = wire_format
+        self.unsent = 0
+        self.slow = False
+        self.polled = False
+        self.outlet: Outlet
+        self.closed = False
+        self.detached = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.closed
+        assert not self.detached
+        assert isinstance(self.wire_format, RecordingWire)
+        if self.slow:
+            self.unsent += len(data)
+        while data:
+            packet = self.wire_format.packets[int.from_bytes(data[:4], "big")]
+            data = data[4 + len(packet.payload) :]
+            self.decode(packet)
+
     def write_all(self, images: Sequence[bytes]) -> None:
         self.write(b"".join(images))
 
-    def connect(self, house: House) -> Outlet:
-        self.outlet = Outlet(house.registry.outlets, self)
-        return self.outlet
+    def connect(self, house: House, *, polled: bool) -> Sink:
+        """What is to be attached."""
+        outlets = house.registry.outlets
+        if polled:
+            self.polled = True
+            self.outlet = outlet = PolledOutlet(outlets, self, house.loop.clock, 100)
+            return PolledSink(self, outlet)
+        self.outlet = Outlet(outlets, self)
+        return self
 
     def backlog(self) -> int:
         return self.unsent
@@ -115,6 +132,49 @@ class CheckingSink:
 
     def stream_ended(self) -> None:
         pass
+
+
+class CheckingTaker(Decoder):
+    """A packet sink, which takes everything at once while ``eager``."""
+
+    def __init__(self, start: StartPolicy) -> None:
+        super().__init__()
+        self.mid_gop_allowed = start is StartPolicy.LIVE
+        self.tap: Tap
+        self.eager = False
+        self.detached = False
+        self.asleep = False
+        self.live = False
+
+    def ready(self) -> None:
+        assert self.asleep
+        assert not self.detached
+        self.asleep = False
+        if self.eager:
+            self.catch_up()
+
+    def close(self, reason: CloseReason) -> None:
+        raise AssertionError(reason)
+
+    def catch_up(self) -> None:
+        while self.take():
+            pass
+
+    def take(self) -> bool:
+        """Take and follow a batch."""
+        items = self.tap.take()
+        self.asleep = not items
+        for item in items:
+            if isinstance(item, Packet):
+                assert self.live
+                self.decode(item)
+            elif item is Mark.GAP:
+                assert self.live
+            else:
+                assert self.live == (item is Mark.ENDED)
+                self.live = item is Mark.STARTED
+                self.headers.clear()
+        return bool(items)
 
 
 def held_by_cache(stream: Stream) -> int:
@@ -135,6 +195,7 @@ class Engine(RuleBasedStateMachine):
         self.wires = [RecordingWire(0), RecordingWire(1)]
         self.publication: Publication | None = None
         self.players: list[tuple[CheckingSink, Subscription]] = []
+        self.takers: list[CheckingTaker] = []
         self.timestamp = 0
         self.number = 0
         self.reference = -1
@@ -207,15 +268,23 @@ class Engine(RuleBasedStateMachine):
         self.house.loop.run(self.house.loop.now)
         self.house.registry.sample(self.house.loop.now)
 
-    @rule(start=st.sampled_from(StartPolicy), wire=st.integers(0, 1), audio=st.booleans(), slow=st.booleans())
-    def attach(self, start: StartPolicy, wire: int, audio: bool, slow: bool) -> None:
+    @rule(
+        start=st.sampled_from(StartPolicy),
+        wire=st.integers(0, 1),
+        audio=st.booleans(),
+        slow=st.booleans(),
+        polled=st.booleans(),
+    )
+    def attach(self, start: StartPolicy, wire: int, audio: bool, slow: bool, polled: bool) -> None:
         sink = CheckingSink(self.wires[wire])
         sink.slow = slow
         sink.mid_gop_allowed = start is StartPolicy.LIVE
         options = PlayOptions(start=start, receive_audio=audio, policy=POLICY)
-        outlet = sink.connect(self.house)
+        attached = sink.connect(self.house, polled=polled)
         try:
-            subscription = self.house.registry.attach(KEY, sink, outlet, options, self.house.loop.now)
+            subscription = self.house.registry.attach(
+                KEY, attached, sink.outlet, options, self.house.loop.now
+            )
         except ResourceExhausted:
             return
         subscription.begin(self.house.loop.now)
@@ -229,10 +298,36 @@ class Engine(RuleBasedStateMachine):
         sink.detached = True
         sink.outlet.close()
 
+    @rule(start=st.sampled_from(StartPolicy), max_bytes=st.sampled_from([2000, 5000, 100_000]))
+    def tap(self, start: StartPolicy, max_bytes: int) -> None:
+        taker = CheckingTaker(start)
+        options = TapOptions(start=start, max_bytes=max_bytes, max_seconds=3.0)
+        taker.tap = self.house.registry.tap(KEY, taker, options, self.house.loop.now)
+        self.takers.append(taker)
+
+    @precondition(lambda self: self.takers)
+    @rule(data=st.data(), how=st.sampled_from(["one batch", "all", "always", "never", "leave"]))
+    def take(self, data: st.DataObject, how: str) -> None:
+        taker = data.draw(st.sampled_from(self.takers))
+        if how == "leave":
+            self.takers.remove(taker)
+            taker.tap.detach()
+            taker.detached = True
+            return
+        taker.eager = how == "always"
+        if how == "one batch":
+            taker.take()
+        elif how != "never":
+            taker.catch_up()
+
     @precondition(lambda self: self.players)
     @rule(data=st.data(), unsent=st.sampled_from([0, 50, 300, 550, 700]), paused=st.booleans())
     def flow(self, data: st.DataObject, unsent: int, paused: bool) -> None:
         sink, _ = data.draw(st.sampled_from(self.players))
+        if sink.polled:
+            # It grows by what is written to it, and nobody says anything.
+            sink.unsent = min(unsent, sink.unsent)
+            return
         sink.unsent = unsent
         if paused:
             sink.outlet.pause_writing(self.house.loop.now)
@@ -254,10 +349,15 @@ class Engine(RuleBasedStateMachine):
     def whoever_keeps_up_gets_video_again(self, live: bool, pause: bool) -> None:
         """From the next keyframe on whatever it did before; with the next frame if it started live."""
         players = [(sink, subscription) for sink, subscription in self.players if subscription.attached]
+        for taker in self.takers:
+            taker.eager = True
+            taker.catch_up()
+        given_back = self.house.stats.drops.get("sink_memory", 0)
         for sink, subscription in players:
             sink.slow = False
             sink.unsent = 0
-            sink.outlet.resume_writing(self.house.loop.now)
+            if not sink.polled:
+                sink.outlet.resume_writing(self.house.loop.now)
             subscription.set_paused(pause)
             subscription.set_paused(False)
             subscription.receive_video(True)
@@ -272,6 +372,10 @@ class Engine(RuleBasedStateMachine):
         for sink, subscription in players:
             if subscription.attached and (sink.mid_gop_allowed or not anywhere):
                 assert sink.last_frame == self.number, "no video for a player that keeps up"
+        drops = self.house.stats.drops
+        for taker in self.takers:
+            if (taker.mid_gop_allowed or not anywhere) and given_back == drops.get("sink_memory", 0):
+                assert taker.last_frame == self.number, "no video for a packet sink that keeps up"
 
     @invariant()
     def books_balance(self) -> None:
@@ -288,7 +392,8 @@ class Engine(RuleBasedStateMachine):
         assert budget.gop_bytes == sum(held_by_cache(stream) for stream in streams)
         headers = [packet for stream in streams for packet in stream.headers.packets(0)]
         assert budget.header_bytes == sum(len(packet.payload) for packet in headers)
-        assert bool(self.house.registry.streams) == bool(attached or self.publication)
+        assert budget.queue_bytes == sum(taker.tap.held_bytes for taker in self.takers)
+        assert bool(self.house.registry.streams) == bool(attached or self.takers or self.publication)
         assert self.house.stats.sink_errors == 0
 
     def teardown(self) -> None:
@@ -298,6 +403,10 @@ class Engine(RuleBasedStateMachine):
         for _, subscription in self.players:
             subscription.detach()
             subscription.outlet.close()
+        for taker in self.takers:
+            taker.catch_up()
+            assert taker.live == (self.publication is not None)
+            taker.tap.detach()
         if self.publication is not None:
             self.publication.close(CloseReason.FINISHED)
         self.house.loop.run(self.house.loop.now)

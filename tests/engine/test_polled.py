@@ -25,13 +25,15 @@ HIGH_WATER = 400
 class Response:
     """What an HTTP handler has: a place to write to, whose backlog can be asked for and nothing else."""
 
-    def __init__(self, house: House, *, stalled: bool = False) -> None:
+    def __init__(self, house: House, *, stalled: bool = False, private: bool = False) -> None:
         self.wire_format = NamedWire()
         self.written = b""
         self.unsent = 0
         self.stalled = stalled
         self.calls: list[str] = []
-        self.outlet = PolledOutlet(house.registry.outlets, self, house.loop.clock, HIGH_WATER)
+        self.outlet = PolledOutlet(
+            house.registry.outlets, self, house.loop.clock, HIGH_WATER, private=private
+        )
         options, now = PlayOptions(policy=POLICY), house.loop.now
         self.subscription = house.registry.attach(
             KEY, PolledSink(self, self.outlet), self.outlet, options, now
@@ -104,7 +106,7 @@ def test_one_that_stalls_falls_behind_and_recovers(house: House) -> None:
     assert house.stats.unsent_bytes == house.registry.budget.backlog_bytes == unsent
     house.send(publication, (120, inter(frame("P"))), (130, sound("a")), (160, inter(frame("P"))))
     assert response.take() == "AAC@0 AVC@0 K0@0 P@40 P@80 P@120 a@130"
-    assert house.stream.stats.drops == {"slow_video": 1}
+    assert house.stream.stats.totals.drops == {"slow_video": 1}
     house.registry.sample(0.0)
     assert house.registry.budget.backlog_bytes == response.unsent
     response.unsent = 150
@@ -160,7 +162,7 @@ def test_the_burst_is_owed_by_us(house: House) -> None:
     assert response.take() == "AAC@0 AVC@0 K0@0 P@40"
     house.registry.sample(9.0)
     assert house.registry.budget.backlog_bytes == response.unsent
-    assert house.stream.stats.drops == {}
+    assert house.stream.stats.totals.drops == {}
 
 
 def test_it_shares_what_it_holds_with_the_others_of_its_format(house: House) -> None:
@@ -169,6 +171,13 @@ def test_it_shares_what_it_holds_with_the_others_of_its_format(house: House) -> 
     house.send(publication, (40, inter(frame("P", 500))))
     assert house.registry.budget.backlog_bytes == responses[0].unsent
     assert house.stats.unsent_bytes == 5 * responses[0].unsent
+
+
+def test_what_it_encrypts_is_its_own(house: House) -> None:
+    publication = live(house)
+    responses = [Response(house, stalled=True, private=True) for _ in range(2)]
+    house.send(publication, (40, inter(frame("P", 500))))
+    assert house.registry.budget.backlog_bytes == 2 * responses[0].unsent
 
 
 def test_it_goes_when_memory_is_short() -> None:
@@ -233,7 +242,7 @@ async def stall_and_recover(
     loop = asyncio.get_running_loop()
     received = b""
     time = 0
-    while not house.stream.stats.drops:
+    while not house.stream.stats.totals.drops:
         time += 40
         house.send(publication, (time, inter(frame("P", 300))))
         # Whatever the kernel takes it has.
@@ -248,12 +257,12 @@ async def stall_and_recover(
     assert play.subscription.on_fast_list
     while b"K1@" not in received:
         received += await loop.sock_recv(client, 65536)
-    assert house.stream.stats.drops == {"slow_video": 1}
+    assert house.stream.stats.totals.drops == {"slow_video": 1}
 
 
 async def stall_for_ever(house: House, play: HttpPlay, publication: Publication) -> None:
     time = 1_000_000
-    while house.stream.stats.drops == {"slow_video": 1}:
+    while house.stream.stats.totals.drops == {"slow_video": 1}:
         time += 40
         house.send(publication, (time, inter(frame("P", 300))))
         await asyncio.sleep(0)

@@ -11,16 +11,19 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.outlet import Backlog, Outlet
 from rtmpd.engine.packet import WireFormat
+from rtmpd.engine.packet_queue import Mark
 from rtmpd.engine.segment import Encoding, Segment
-from rtmpd.engine.sink import PlayOptions, Sink
+from rtmpd.engine.sink import PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.subscriber import Seat, Subscription
+from rtmpd.engine.tap import Tap
 
 
 class Audience(Seat):
-    """The subscriptions of a stream, each on the fast list of its wire format or watched.
+    """The subscriptions of a stream, each on the fast list of its wire format or watched; and its taps, which
+    are always watched.
 
-    Between ``hold`` and ``release`` nobody changes lists but by leaving: what is delivered meanwhile finds
-    everybody where they were.
+    Between ``hold`` and ``release`` no subscription changes lists but by leaving: what is delivered meanwhile
+    finds everybody where they were.
     """
 
     __slots__ = (
@@ -30,6 +33,7 @@ class Audience(Seat):
         "_held",
         "_members",
         "_observer",
+        "_taps",
         "_to_place",
         "_watched",
         "players",
@@ -50,15 +54,26 @@ class Audience(Seat):
         self._observer = observer
         self._emptied = emptied
         self._members: dict[Subscription, None] = {}
-        self._watched: dict[Subscription, None] = {}
+        self._taps: dict[Tap, None] = {}
+        self._watched: dict[Subscription | Tap, None] = {}
         self._fanouts: dict[WireFormat, Fanout] = {}
         self._to_place: list[Subscription] = []
         self._held = False
 
     @property
     def members(self) -> Collection[Subscription]:
-        """Everybody attached, in order of arrival; live, copy it before attaching or detaching."""
+        """Every subscription, in order of arrival; live, copy it before attaching or detaching."""
         return self._members.keys()
+
+    @property
+    def taps(self) -> Collection[Tap]:
+        """Those who take packets; live like ``members``."""
+        return self._taps.keys()
+
+    @property
+    def attended(self) -> bool:
+        """There is a subscription or a tap."""
+        return bool(self._members) or bool(self._taps)
 
     @property
     def fanouts(self) -> Collection[Fanout]:
@@ -75,6 +90,14 @@ class Audience(Seat):
             self._count_in()
         self.place(subscription)
         return subscription
+
+    def tap(self, sink: PacketSink, options: TapOptions, now: float) -> Tap:
+        """Add a packet sink; what a joiner is given waits in its queue."""
+        self.now = now
+        tap = Tap(self, sink, options, self._budget, self._untap)
+        self._taps[tap] = self._watched[tap] = None
+        tap.begin(now)
+        return tap
 
     def leave(self, subscription: Subscription) -> None:
         del self._members[subscription]
@@ -138,21 +161,34 @@ class Audience(Seat):
         self.books = intake.books
         for subscription in self._members:
             subscription.tune(intake)
+        for tap in self._taps:
+            tap.tune(intake)
 
     def notify_started(self, now: float) -> None:
         """A publisher has come."""
         self.now = now
         self.live = True
+        # Who comes meanwhile finds it live.
+        taps = list(self._taps)
         for subscription in list(self._members):
             subscription.notify_started(now)
+        for tap in taps:
+            tap.notify(Mark.STARTED)
 
     def notify_ended(self) -> None:
         """The publisher has left."""
         self.live = False
+        taps = list(self._taps)
         for subscription in list(self._members):
             subscription.notify_ended()
+        for tap in taps:
+            tap.notify(Mark.ENDED)
 
     # Lists
+
+    def _untap(self, tap: Tap) -> None:
+        del self._taps[tap], self._watched[tap]
+        self._emptied()
 
     def _place_now(self, subscription: Subscription) -> None:
         if not subscription.attached:

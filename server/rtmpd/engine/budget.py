@@ -31,6 +31,7 @@ class MemoryBudget:
         "gop_bytes",
         "header_bytes",
         "partial_bytes",
+        "queue_bytes",
         "used",
     )
 
@@ -48,6 +49,8 @@ class MemoryBudget:
         """
         self.partial_bytes = 0
         """Of messages that have not come whole yet, or that wait for an answer."""
+        self.queue_bytes = 0
+        """Packets that packet sinks have not done with; each is charged all that it holds."""
         self.used = 0
         """All of them together."""
         self._relieve = relieve
@@ -84,6 +87,12 @@ class MemoryBudget:
 
     def charge_partials(self, amount: int) -> None:
         self.partial_bytes += amount
+        self.used += amount
+        if amount > 0 and self.used > self.ceiling_bytes:
+            self._pass_ceiling()
+
+    def charge_queues(self, amount: int) -> None:
+        self.queue_bytes += amount
         self.used += amount
         if amount > 0 and self.used > self.ceiling_bytes:
             self._pass_ceiling()

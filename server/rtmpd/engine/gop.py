@@ -207,6 +207,10 @@ class GopCache:
             self._recharge()
         return burst
 
+    def decodable(self) -> list[Packet]:
+        """What a joiner of every track can decode of it."""
+        return [p for number, p in enumerate(self._packets, self._first) if self._decodable(p, number)]
+
     def recent_audio(self, timestamp: int) -> list[Packet]:
         """The audio of the last ``audio_ms`` before ``timestamp``, whatever else is held."""
         since = timestamp - self._limits.audio_ms

@@ -35,7 +35,7 @@ from rtmpd.media.tags import (
     audio_codec,
     video_codec,
 )
-from rtmpd.media.tracks import ALL_TRACKS, DEFAULT_TRACK, TrackChoice
+from rtmpd.media.tracks import ALL, ALL_TRACKS, DEFAULT_TRACK, TrackChoice
 
 _NEEDS_HEADER: Final = frozenset({"avc1", "hvc1", "vvc1", "mp4a", "fLaC"})
 """Codecs whose frames mean nothing to a decoder without the sequence header."""
@@ -58,6 +58,15 @@ class Opening(NamedTuple):
     """Any video frame may follow."""
     begun: frozenset[int]
     """If not, the tracks whose frames may follow all the same, for who is sent all of them."""
+
+
+class PacketOpening(NamedTuple):
+    """The same for who takes packets, of every track."""
+
+    packets: list[Packet]
+    """Headers and metadata, then frames."""
+    synced: bool
+    begun: frozenset[int]
 
 
 class Intake:
@@ -257,6 +266,20 @@ class Intake:
         head, head_messages = encoding.head(headers, timestamp, audio=audio, video=video)
         synced, begun = self._sync(encoding.tracks, start)
         return Opening(head, head_messages, frames, messages, synced, begun)
+
+    def opening_packets(self, start: StartPolicy) -> PacketOpening:
+        """What a joiner is given that takes packets, in order."""
+        headers, gop = self.headers, self.gop
+        withheld = headers.withheld
+        frames: list[Packet] = []
+        if start is StartPolicy.GOP:
+            if withheld == VIDEO:
+                frames = gop.recent_audio(self.timestamp)
+            elif gop.whole or not gop.has_keyframe:
+                frames = [packet for packet in gop.decodable() if packet.kind != withheld]
+        timestamp = frames[0].timestamp if frames else self.timestamp
+        synced, begun = self._sync(ALL, start)
+        return PacketOpening([*headers.packets(timestamp), *frames], synced, begun)
 
     # Inside
 

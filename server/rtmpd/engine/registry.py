@@ -15,10 +15,11 @@ from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.publication import Publication, Publisher
-from rtmpd.engine.sink import CloseReason, PlayOptions, Sink
+from rtmpd.engine.sink import CloseReason, PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.engine.tap import Tap
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.rtmp.constants import StatusCode
@@ -114,6 +115,14 @@ class Registry:
             self.check_attach(key, sink.wire_format.tracks, options.origin.network)
         return self._stream(key).attach(sink, outlet, options, now)
 
+    def tap(self, key: StreamKey, sink: PacketSink, options: TapOptions, now: float) -> Tap:
+        """Give ``sink`` the packets of ``key``, through a bounded queue; it takes from it when it likes.
+
+        What a joiner gets waits there already. Without a publisher the tap waits; it keeps the stream's entry
+        as a subscription does, and is no audience: no ceiling holds for it, and it makes no stream wanted.
+        """
+        return self._stream(key).tap(sink, options, now)
+
     def sample(self, now: float) -> None:
         """Derive rates, enforce deadlines of publishers and slow players; call it about once a second."""
         for stream in list(self._streams.values()):
@@ -194,7 +203,8 @@ class Registry:
 
     def _relieve(self) -> None:
         """Memory is short: who sits on much of a message goes first, then whoever is behind, then who holds
-        half a message and publishes nothing, then caches, and at last everybody with half a message.
+        half a message and publishes nothing, then caches, then what waits for packet sinks, and at last
+        everybody with half a message.
         """
         budget = self.budget
         self._give_up(Unfinished.STUCK)
@@ -206,6 +216,12 @@ class Registry:
                 if budget.used <= budget.target:
                     return
                 stream.trim()
+        taps = [tap for stream in streams for tap in stream.taps]
+        taps.sort(key=lambda tap: tap.held_bytes, reverse=True)
+        for tap in taps:
+            if budget.used <= budget.target:
+                return
+            tap.give_back()
         self.outlets.relieve(strained=False)
         self._give_up(Unfinished.ALL)
 

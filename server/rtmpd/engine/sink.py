@@ -1,4 +1,4 @@
-"""The joint to whoever receives a stream: an RTMP player, an HTTP-FLV response, a recorder, a push relay."""
+"""The joints to whoever receives a stream: as bytes (a player, a push relay), or as packets (a recorder)."""
 
 from __future__ import annotations
 
@@ -107,3 +107,30 @@ class Sink(Protocol):
 
     def close(self, reason: CloseReason) -> None:
         """The engine has ended the subscription: end the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class TapOptions:
+    """What a packet sink asks for, and how far it may be behind. Sizes in bytes, times in seconds."""
+
+    start: StartPolicy = StartPolicy.GOP
+    """Where it begins in a live stream. A GOP larger than ``max_bytes`` is left out."""
+    max_bytes: int = 32 * 1024 * 1024
+    """Payloads, with ``PACKET_OVERHEAD_BYTES`` for each packet, that wait or that it is at work on. Headers
+    that it has missed come on top.
+    """
+    max_seconds: float = 10.0
+    """How long a packet may wait."""
+
+
+class PacketSink(Protocol):
+    """Whoever takes a stream's packets out of the queue of a ``Tap``, in its own time: a recorder, a muxer.
+
+    An exception out of either method is logged and costs this sink its tap, nobody else anything.
+    """
+
+    def ready(self) -> None:
+        """There is something to take again, since ``Tap.take`` returned nothing. May take at once."""
+
+    def close(self, reason: CloseReason) -> None:
+        """The engine has ended the tap; no call follows."""

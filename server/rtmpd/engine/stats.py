@@ -52,6 +52,10 @@ class DropReason(StrEnum):
     """One player passed its bound so far that not even audio fits."""
     SLOW_DATA = "slow_data"
     """The same for a data message that is not metadata."""
+    SINK_BEHIND = "sink_behind"
+    """One packet sink passed its bound: everything until it catches up, and video up to the next keyframe."""
+    SINK_MEMORY = "sink_memory"
+    """Memory was short: what waited for one packet sink, and what it misses until it goes on as above."""
 
 
 def count(table: dict[str, int], reason: str, amount: int = 1) -> None:

@@ -22,10 +22,11 @@ from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import CACHED_HEADER, DATA, SWITCH, Packet
 from rtmpd.engine.publication import Home, Publication, Publisher
 from rtmpd.engine.segment import Segment
-from rtmpd.engine.sink import PlayOptions, Sink
+from rtmpd.engine.sink import PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.sources import Life, Rebased, Sources, Standby
 from rtmpd.engine.stats import ServerStats, StreamStats, StreamTotals, count
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.engine.tap import Tap
 from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME
 from rtmpd.media.tracks import DEFAULT, TrackChoice
 
@@ -134,12 +135,17 @@ class Stream(Home):
 
     @property
     def subscriptions(self) -> Collection[Subscription]:
-        """Everybody attached, in order of arrival; live, copy it before attaching or detaching."""
+        """Every subscription, in order of arrival; live, copy it before attaching or detaching."""
         return self._audience.members
 
     @property
+    def taps(self) -> Collection[Tap]:
+        """Those who take packets; live like ``subscriptions``."""
+        return self._audience.taps
+
+    @property
     def watched(self) -> bool:
-        return bool(self._audience.members)
+        return self._audience.attended
 
     def has_room_for(self, tracks: TrackChoice, choices: int) -> bool:
         """Whether somebody may choose ``tracks`` where ``choices`` may be made beside the default."""
@@ -226,6 +232,11 @@ class Stream(Home):
         """Add a subscriber; see ``Registry.attach``."""
         self._queueing = True
         return self._audience.attach(sink, outlet, options, now)
+
+    def tap(self, sink: PacketSink, options: TapOptions, now: float) -> Tap:
+        """Add a packet sink; see ``Registry.tap``."""
+        self._queueing = True
+        return self._audience.tap(sink, options, now)
 
     def sample(self, now: float) -> None:
         """Derive rates, and hold nobody for longer than is meant; call it about once a second."""
@@ -359,7 +370,7 @@ class Stream(Home):
 
     def _settle(self) -> None:
         """Somebody left: stop queueing without subscribers, vanish without a publisher too."""
-        if self._flushing or self.subscriptions:
+        if self._flushing or self._audience.attended:
             return
         if self._sources.holding:
             self._let_go()

@@ -253,7 +253,7 @@ class Subscription(Member):
             encoding, self._sync.start, now, audio=self.receives_audio, video=self.receives_video
         )
         if self.receives_video:
-            self._sync.open(opening)
+            self._sync.open(opening.synced, opening.begun)
         self._version = seat.headers.version
         images = [opening.head, *opening.frames] if opening.head else list(opening.frames)
         if images:

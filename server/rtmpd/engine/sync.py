@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rtmpd.engine.congestion import Congestion
-from rtmpd.engine.intake import NO_TRACKS, Intake, Opening
+from rtmpd.engine.intake import NO_TRACKS, Intake
 from rtmpd.engine.packet import ASIDE, TRACKED, Packet, track_id
 from rtmpd.engine.sink import StartPolicy
 from rtmpd.engine.stats import DropReason
@@ -34,10 +34,10 @@ class VideoSync:
         self._waiting_since: float | None = None
         """When the first frame came that it could have had but for want of a keyframe."""
 
-    def open(self, opening: Opening) -> None:
-        """It is sent this before anything else."""
-        self.synced = opening.synced
-        self._begun = opening.begun
+    def open(self, synced: bool, begun: frozenset[int]) -> None:
+        """What its opening leaves: any frame may follow, or any of some tracks."""
+        self.synced = synced
+        self._begun = begun
 
     def lose(self) -> None:
         """It misses video from here on."""
