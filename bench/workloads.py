@@ -25,10 +25,11 @@ from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.commands import Command, parse_command, serialize_command, status_object
 from rtmpd.rtmp.constants import CSID_VIDEO
+from rtmpd.rtmp.control import set_chunk_size
 from rtmpd.rtmp.events import ConnectRequested, PublishRequested
 from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message, set_chunk_size
+from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.tools.load.common import encode_command
 from rtmpd.tools.load.media import MediaSpec, Programme

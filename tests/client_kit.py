@@ -15,7 +15,7 @@ from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
-from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested, PublishRequested
+from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, ServerEvent
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
 from rtmpd.serving.access import AccessRequest, Grant
@@ -83,7 +83,7 @@ class Peer(asyncio.Protocol):
 
     def __init__(self, script: Script) -> None:
         self.session = ServerSession(random_bytes=os.urandom, now=0)
-        self.heard: list[Event] = []
+        self.heard: list[ServerEvent] = []
         self.closed = asyncio.Event()
         self._script = script
 
@@ -116,10 +116,10 @@ class Peer(asyncio.Protocol):
         self.transport.write(b"".join(self.session.data_to_send()))
 
 
-Script = Callable[[Peer, Event], None]
+Script = Callable[[Peer, ServerEvent], None]
 
 
-def accept(peer: Peer, event: Event) -> None:
+def accept(peer: Peer, event: ServerEvent) -> None:
     """A script that grants everything."""
     match event:
         case ConnectRequested():

@@ -7,9 +7,10 @@ from rtmpd.rtmp.chunk_writer import ChunkWriter
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.commands import Command, parse_command, parse_data, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, BandwidthLimit, MessageType
-from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested, PublishRequested, SessionFailed
+from rtmpd.rtmp.control import parse_u32, parse_user_control
+from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, ServerEvent, SessionFailed
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message, parse_u32, parse_user_control
+from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.server import ServerSession, ServerSettings
 
@@ -79,25 +80,25 @@ class Client:
             self.write(HANDSHAKE)
             self.session.data_to_send()
 
-    def write(self, data: bytes) -> list[Event]:
+    def write(self, data: bytes) -> list[ServerEvent]:
         """Send raw bytes; what the session reports of them."""
         self.session.receive_data(data, self.now)
         return self.session.events_received()
 
-    def say(self, *messages: Message) -> list[Event]:
+    def say(self, *messages: Message) -> list[ServerEvent]:
         """Send messages in one piece; what the session reports of them."""
         return self.write(self.encode(*messages))
 
-    def call_connect(self, properties: dict[str, AmfValue]) -> list[Event]:
+    def call_connect(self, properties: dict[str, AmfValue]) -> list[ServerEvent]:
         return self.say(command_message(Command("connect", 1, {"app": "live", **properties})))
 
     def encode(self, *messages: Message) -> bytes:
         return b"".join(self._writer.write(message, csid=4) for message in messages)
 
-    def call(self, name: str, transaction_id: float = 0, *args: AmfValue, on: int = 0) -> list[Event]:
+    def call(self, name: str, transaction_id: float = 0, *args: AmfValue, on: int = 0) -> list[ServerEvent]:
         return self.say(command(name, transaction_id, *args, on=on))
 
-    def wait(self, seconds: float) -> list[Event]:
+    def wait(self, seconds: float) -> list[ServerEvent]:
         """Let time pass, with a call of ``handle_timeout`` at every deadline on the way."""
         end = self.now + seconds
         while (deadline := self.session.next_deadline()) is not None and deadline <= end:
@@ -115,9 +116,9 @@ class Client:
             lines.append((f"{message.stream_id}: " if message.stream_id else "") + describe(message))
         return lines
 
-    def grant_everything(self) -> list[Event]:
+    def grant_everything(self) -> list[ServerEvent]:
         """Accept each request until no more come; all that the session reported."""
-        seen: list[Event] = []
+        seen: list[ServerEvent] = []
         while events := self.session.events_received():
             seen += events
             for event in events:
@@ -146,7 +147,7 @@ class Client:
         return self
 
 
-def grant(session: ServerSession, event: Event, now: float) -> None:
+def grant(session: ServerSession, event: ServerEvent, now: float) -> None:
     match event:
         case ConnectRequested():
             session.accept_connect(now)
@@ -198,7 +199,7 @@ def describe_value(value: AmfValue) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def failure(events: list[Event]) -> str:
+def failure(events: list[ServerEvent]) -> str:
     """The reason of the SessionFailed that ends ``events``."""
     last = events[-1]
     assert isinstance(last, SessionFailed)

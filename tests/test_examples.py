@@ -15,7 +15,7 @@ from rtmpd.media import flv
 from rtmpd.rtmp import commands
 from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.constants import StatusCode, StatusLevel
-from rtmpd.rtmp.events import ConnectRequested, Event
+from rtmpd.rtmp.events import ConnectRequested, ServerEvent
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"
 
@@ -58,7 +58,7 @@ async def test_relay() -> None:
 
 
 async def test_events(capsys: pytest.CaptureFixture[str]) -> None:
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, ConnectRequested):
             code = StatusCode.CONNECT_RECONNECT_REQUEST

@@ -8,7 +8,7 @@ import itertools
 import socket
 from typing import Final, Self, cast
 
-from rtmpd.rtmp import messages as control
+from rtmpd.rtmp import control
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.commands import Command
 from rtmpd.rtmp.constants import DEFAULT_CHUNK_SIZE, MessageType

@@ -19,8 +19,8 @@ from hostile.target import Place, running
 
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.control import set_chunk_size
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import set_chunk_size
 
 HERE = Place(Path(sys.executable).with_name("rtmpd"), 0)
 MB = 1_000_000

@@ -16,19 +16,18 @@ from client_kit import AAC_HEADER, AVC_HEADER, Peer, accept, keyframe, real_serv
 
 import rtmpd
 from rtmpd.exceptions import ChunkError
-from rtmpd.rtmp import adobe_auth, commands
-from rtmpd.rtmp import messages as control
+from rtmpd.rtmp import adobe_auth, commands, control
 from rtmpd.rtmp.amf import AmfValue, EcmaArray, encode_values
 from rtmpd.rtmp.constants import StatusCode, StatusLevel
 from rtmpd.rtmp.events import (
     ConnectRequested,
-    Event,
     PauseRequested,
     PlayRequested,
     PublishEnded,
     PublishRequested,
     ReceiveAudio,
     ReceiveVideo,
+    ServerEvent,
 )
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import parse_query
@@ -347,7 +346,7 @@ async def test_a_port_that_hangs_up() -> None:
 
 
 async def test_a_server_that_hangs_up_at_connect() -> None:
-    def hang_up(peer: Peer, event: Event) -> None:
+    def hang_up(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, ConnectRequested):
             peer.transport.close()
 
@@ -364,7 +363,7 @@ async def test_a_server_that_does_not_answer_connect() -> None:
 
 
 async def test_connect_is_refused() -> None:
-    def refuse(peer: Peer, event: Event) -> None:
+    def refuse(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, ConnectRequested):
             peer.session.reject_connect(StatusCode.CONNECT_INVALID_APP, "no such app", 0)
 
@@ -399,7 +398,7 @@ SECRET = bytes(32)
 USERS = {"user": "pass", "o'neil&co": "p@ss"}
 
 
-def guarded(peer: Peer, event: Event) -> None:
+def guarded(peer: Peer, event: ServerEvent) -> None:
     """A server that wants Adobe's authentication; it keeps nothing between connections."""
     if not isinstance(event, ConnectRequested):
         return
@@ -456,7 +455,7 @@ async def test_authentication_fails(user: str, password: str, text: str) -> None
 
 @pytest.mark.parametrize("text", ["[ code=403 need auth; authmod=llnw ]", "authmod=adobe code=999"])
 async def test_unknown_authentication(text: str) -> None:
-    def refuse(peer: Peer, event: Event) -> None:
+    def refuse(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, ConnectRequested):
             peer.session.reject_connect(StatusCode.CONNECT_REJECTED, text, 0)
 
@@ -467,7 +466,7 @@ async def test_unknown_authentication(text: str) -> None:
 
 
 async def test_a_challenge_without_end() -> None:
-    def challenge(peer: Peer, event: Event) -> None:
+    def challenge(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, ConnectRequested):
             text = adobe_auth.challenge_text(adobe_auth.Challenge("user", "s", "c", "o"))
             peer.session.reject_connect(StatusCode.CONNECT_REJECTED, text, 0)
@@ -478,8 +477,8 @@ async def test_a_challenge_without_end() -> None:
         assert len(server.peers) == 2
 
 
-def redirect_to(target: Callable[[], str]) -> Callable[[Peer, Event], None]:
-    def script(peer: Peer, event: Event) -> None:
+def redirect_to(target: Callable[[], str]) -> Callable[[Peer, ServerEvent], None]:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, ConnectRequested):
             ex: dict[str, AmfValue] = {"code": 302.0, "redirect": target()}
             refusal = commands.error(1, StatusCode.CONNECT_REJECTED, "elsewhere", ex=ex)
@@ -545,7 +544,7 @@ async def until(condition: Callable[[], object]) -> None:
             await turns(1)
 
 
-async def heard_until(peer: Peer, last: Event) -> list[Event]:
+async def heard_until(peer: Peer, last: ServerEvent) -> list[ServerEvent]:
     await until(lambda: last in peer.heard)
     return peer.heard
 
@@ -769,7 +768,7 @@ async def test_controls_after_the_end() -> None:
 
 
 async def test_a_refused_play() -> None:
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, PlayRequested):
             peer.session.reject_play(event.stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, "no cam", 0)
         else:
@@ -829,7 +828,7 @@ async def test_a_protocol_violation_is_the_cause() -> None:
 
 
 async def test_a_request_without_answer() -> None:
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if not isinstance(event, PublishRequested):
             accept(peer, event)
 

@@ -18,7 +18,7 @@ from client_kit import AVC_HEADER, Peer, accept, keyframe, real_server, scripted
 import rtmpd
 from rtmpd.net.socket_options import UNSENT_BYTES
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested
+from rtmpd.rtmp.events import ConnectRequested, PlayRequested, ServerEvent
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +102,7 @@ async def _take(source: AsyncIterator[object]) -> None:
 
 
 async def refused(watch: Watch) -> None:
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, PlayRequested):
             peer.session.reject_play(event.stream_id, StatusCode.PLAY_FAILED, "no", 0)
         else:
@@ -163,7 +163,7 @@ async def test_a_connect_that_fails_leaves_nothing(reject: bool, monkeypatch: py
 
     monkeypatch.setattr(rtmpd.client.link.Link, "connection_made", seen)
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, ConnectRequested):
             if reject:
                 peer.session.reject_connect(StatusCode.CONNECT_REJECTED, "no", 0)

@@ -39,7 +39,7 @@ from rtmpd.relay.dialer import RetryPolicy
 from rtmpd.relay.pull.relays import PullRelay
 from rtmpd.rtmp.amf import encode_values
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested
+from rtmpd.rtmp.events import ConnectRequested, PlayRequested, ServerEvent
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.via import Via
 
@@ -134,7 +134,7 @@ async def test_an_origin_without_the_stream_says_so() -> None:
 async def test_origins_are_asked_in_order() -> None:
     asked: list[str] = []
 
-    def no(peer: Peer, event: Event) -> None:
+    def no(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, PlayRequested):
             asked.append(event.name)
             peer.session.reject_play(event.stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, "No such stream.", 0)
@@ -268,7 +268,7 @@ async def test_the_encoder_that_comes_in_the_same_moment_wins() -> None:
 
 
 async def test_what_an_origin_says_to_its_players_goes_no_further() -> None:
-    def chatty(peer: Peer, event: Event) -> None:
+    def chatty(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, PlayRequested):
             for kind, payload in [
@@ -296,7 +296,7 @@ async def test_what_an_origin_says_to_its_players_goes_no_further() -> None:
 async def test_the_origin_hears_who_waits_for_the_stream() -> None:
     seen: list[object] = []
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, ConnectRequested):
             seen.append(event.params.connect_object["rtmpdVia"])
         accept(peer, event)

@@ -39,7 +39,7 @@ from rtmpd.relay.dialer import RetryPolicy
 from rtmpd.relay.push.sink import PushSink
 from rtmpd.rtmp import commands
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.events import ConnectRequested, Event, PublishRequested
+from rtmpd.rtmp.events import ConnectRequested, PublishRequested, ServerEvent
 from rtmpd.rtmp.messages import Message
 
 
@@ -154,7 +154,7 @@ def refusing(code: str, text: str, times: int) -> Script:
     """A script that refuses publishes."""
     left = [times]
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, PublishRequested) and left[0]:
             left[0] -= 1
             peer.session.reject_publish(event.stream_id, code, text, 0)
@@ -241,7 +241,7 @@ async def test_a_slow_remote_loses_pictures_and_then_the_connection_but_holds_no
     monkeypatch.setattr("rtmpd.relay.push.relays._TICK", 0.05)
     monkeypatch.setattr("rtmpd.relay.push.sink._STALLED_AFTER", 0.2)
 
-    def deaf(peer: Peer, event: Event) -> None:
+    def deaf(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, PublishRequested):
             peer.transport.pause_reading()
@@ -270,7 +270,7 @@ async def test_a_slow_remote_loses_pictures_and_then_the_connection_but_holds_no
 
 
 async def test_a_burst_that_the_remote_does_not_take_counts_as_slow_at_once() -> None:
-    def deaf(peer: Peer, event: Event) -> None:
+    def deaf(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, PublishRequested):
             peer.transport.pause_reading()
@@ -291,7 +291,7 @@ async def test_a_remote_that_stays_slow_is_dropped(
     policy = SlowPlayerPolicy(max_backlog_seconds=0.05, disconnect_after=0.1)
     monkeypatch.setattr("rtmpd.relay.push.sink._OPTIONS", PlayOptions(policy=policy, audience=False))
 
-    def deaf(peer: Peer, event: Event) -> None:
+    def deaf(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, PublishRequested):
             peer.transport.pause_reading()
@@ -381,7 +381,7 @@ async def test_targets_that_cannot_be_had() -> None:
 async def test_the_connect_says_what_it_comes_through() -> None:
     seen: list[object] = []
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, ConnectRequested):
             seen.append(event.params.connect_object["rtmpdVia"])
         accept(peer, event)
@@ -599,7 +599,7 @@ async def test_another_server_is_sent_one_track_as_if_there_were_no_others(
 ) -> None:
     got: list[bytes] = []
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, PublishRequested):
             peer.session.accept_publish(event.stream_id, 0, keep)
         else:

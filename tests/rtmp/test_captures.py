@@ -33,8 +33,9 @@ from rtmpd.media.tags import (
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.commands import Command, ConnectParams, parse_command, parse_data
 from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.control import SetBufferLength, StreamBegin, parse_u32, parse_user_control
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message, SetBufferLength, StreamBegin, parse_u32, parse_user_control
+from rtmpd.rtmp.messages import Message
 
 LIMITS = Limits()
 TRANSCRIPTS = transcripts()

@@ -14,9 +14,7 @@ from rtmpd.exceptions import ChunkError, UsageError
 from rtmpd.rtmp.chunk_writer import ChunkWriter, encode_message
 from rtmpd.rtmp.chunks import MAX_FULL_HEADER_DELTA_MS, ChunkReader
 from rtmpd.rtmp.constants import BandwidthLimit
-from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import (
-    Message,
+from rtmpd.rtmp.control import (
     StreamBegin,
     abort,
     set_chunk_size,
@@ -24,6 +22,8 @@ from rtmpd.rtmp.messages import (
     user_control,
     window_ack_size,
 )
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.messages import Message
 
 AUDIO, VIDEO, DATA, COMMAND = 8, 9, 18, 20
 

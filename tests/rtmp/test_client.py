@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtmpd.exceptions import UsageError
-from rtmpd.rtmp import commands
-from rtmpd.rtmp import messages as control
+from rtmpd.rtmp import commands, control
 from rtmpd.rtmp.amf import AmfValue, encode_values
 from rtmpd.rtmp.chunk_writer import ChunkWriter
 from rtmpd.rtmp.chunks import ChunkReader
@@ -28,11 +27,11 @@ from rtmpd.rtmp.constants import (
 from rtmpd.rtmp.events import (
     CallRefused,
     CallSucceeded,
+    ClientEvent,
     CommandReceived,
     ConnectAccepted,
     ConnectRefused,
     ConnectRequested,
-    Event,
     HandshakeCompleted,
     PauseRequested,
     PlayEnded,
@@ -43,6 +42,7 @@ from rtmpd.rtmp.events import (
     ReceiveVideo,
     ReconnectRequested,
     SeekRequested,
+    ServerEvent,
     SessionFailed,
     StatusReceived,
     StreamCreated,
@@ -72,10 +72,10 @@ class Wire:
         self.server = ServerSession(random_bytes=counted, now=NOW)
         self.step = step
 
-    def run(self) -> tuple[list[Event], list[Event]]:
+    def run(self) -> tuple[list[ClientEvent], list[ClientEvent]]:
         """Carry everything both have to say; what the client and the server report."""
-        client: list[Event] = []
-        server: list[Event] = []
+        client: list[ClientEvent] = []
+        server: list[ServerEvent] = []
         while True:
             up = b"".join(self.client.data_to_send())
             down = b"".join(self.server.data_to_send())
@@ -114,18 +114,18 @@ class Wire:
         self.run()
         return stream_id
 
-    def _carry(self, data: bytes, to: ClientSession | ServerSession, events: list[Event]) -> None:
+    def _carry(self, data: bytes, to: ClientSession | ServerSession, events: list[ClientEvent]) -> None:
         step = self.step or len(data) or 1
         for start in range(0, len(data), step):
             to.receive_data(data[start : start + step], NOW)
             events += to.events_received()
 
 
-def only(events: list[Event], kind: type[Event]) -> list[Event]:
+def only(events: list[ClientEvent], kind: type[ClientEvent]) -> list[ClientEvent]:
     return [event for event in events if isinstance(event, kind)]
 
 
-def codes(events: list[Event]) -> list[str]:
+def codes(events: list[ClientEvent]) -> list[str]:
     return [event.status.code for event in events if isinstance(event, StatusReceived)]
 
 
@@ -429,13 +429,15 @@ class Scripted:
             self.say(commands.result(transaction_id, number + 1.0))
         self.client.data_to_send()
 
-    def say(self, command: Command, stream_id: int = 0) -> list[Event]:
+    def say(self, command: Command, stream_id: int = 0) -> list[ClientEvent]:
         return self.send(Message(20, 0, stream_id, commands.serialize_command(command)))
 
-    def status(self, code: str, stream_id: int = 1, level: str = "status", **info: AmfValue) -> list[Event]:
+    def status(
+        self, code: str, stream_id: int = 1, level: str = "status", **info: AmfValue
+    ) -> list[ClientEvent]:
         return self.say(commands.on_status(level, code, "because", **info), stream_id)
 
-    def send(self, message: Message) -> list[Event]:
+    def send(self, message: Message) -> list[ClientEvent]:
         writer = ServerSession(random_bytes=counted, now=NOW)
         writer.send_message(message, 3)
         self.client.receive_data(b"".join(writer.data_to_send()), NOW)
@@ -559,7 +561,7 @@ def test_calls_that_a_server_does_not_answer_are_bounded() -> None:
 )
 def test_a_servers_commands_are_charged_as_a_clients_are(command: Command, heard: int) -> None:
     server = Scripted(streams=1)
-    events: list[Event] = []
+    events: list[ClientEvent] = []
     told = 0
     while not server.client.closing:
         events += server.say(command)

@@ -10,7 +10,7 @@ from golden_captures import load, names
 from rtmp_dialogue import grant
 
 from rtmpd.rtmp.constants import MessageType
-from rtmpd.rtmp.events import Event, SessionFailed
+from rtmpd.rtmp.events import ServerEvent, SessionFailed
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession
 
@@ -72,8 +72,8 @@ def outcome(
 ) -> tuple[list[object], list[bytes]]:
     """What a session that grants everything reports of them and answers; some answers come late."""
     session = ServerSession(random_bytes=bytes, now=NOW, limits=LIMITS)
-    events: list[Event] = []
-    asked: list[Event] = []
+    events: list[ServerEvent] = []
+    asked: list[ServerEvent] = []
 
     def advance(*, late: bool) -> None:
         while True:
@@ -103,7 +103,7 @@ def outcome(
     return [comparable(event) for event in events], replies
 
 
-def comparable(event: Event) -> object:
+def comparable(event: ServerEvent) -> object:
     return (event.error.reason, str(event.error)) if isinstance(event, SessionFailed) else event
 
 

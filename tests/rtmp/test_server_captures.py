@@ -16,12 +16,12 @@ from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.events import (
     ConnectRequested,
-    Event,
     HandshakeCompleted,
     PlayEnded,
     PlayRequested,
     PublishEnded,
     PublishRequested,
+    ServerEvent,
 )
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
@@ -51,7 +51,7 @@ PLAYED = [
 class Recital:
     """What a session made of a recording."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[ServerEvent] = field(default_factory=list)
     replies: list[bytes] = field(default_factory=list)
 
     @property
@@ -83,7 +83,7 @@ class Recital:
         return lines
 
 
-def in_words(event: Event) -> str:
+def in_words(event: ServerEvent) -> str:
     match event:
         case HandshakeCompleted(digest=digest):
             return "digest handshake" if digest else "plain handshake"

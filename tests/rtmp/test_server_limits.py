@@ -7,26 +7,26 @@ from collections.abc import Callable
 import pytest
 from rtmp_dialogue import HANDSHAKE, Client, aggregate, audio, command, connect, failure, metadata, video
 
-from rtmpd.rtmp import commands
-from rtmpd.rtmp import messages as control
+from rtmpd.rtmp import commands, control
 from rtmpd.rtmp.amf import AmfValue, encode_values
 from rtmpd.rtmp.constants import BandwidthLimit, MessageType
+from rtmpd.rtmp.control import PingRequest
 from rtmpd.rtmp.events import (
-    Event,
     PlayRequested,
     PublishEnded,
     PublishRequested,
+    ServerEvent,
     SessionFailed,
 )
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message, PingRequest
+from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.rates import TokenBucket
 
 LIMITS = Limits()
 SECRET = "s3cret"
 
 
-def failed_after(client: Client, events: list[Event], since: float) -> tuple[str, float]:
+def failed_after(client: Client, events: list[ServerEvent], since: float) -> tuple[str, float]:
     return failure(events), client.session._now - since
 
 
@@ -451,7 +451,7 @@ def test_an_unfinished_message_does_not_age_while_we_make_its_sender_wait() -> N
 def test_who_sends_media_before_the_answer_is_not_failed_for_being_early(piece: int) -> None:
     client = Client().connected()
     data = client.encode(command("publish", 3, "cam", on=1), audio(), video(bytes(9000)), audio(b"x"))
-    events: list[Event] = []
+    events: list[ServerEvent] = []
     for start in range(0, len(data), piece):
         events += client.write(data[start : start + piece])
     assert [type(event) for event in events] == [PublishRequested]

@@ -9,7 +9,6 @@ from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.amf import UNDEFINED, AmfValue
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import (
-    Event,
     PauseRequested,
     PlayEnded,
     PlayRequested,
@@ -17,6 +16,7 @@ from rtmpd.rtmp.events import (
     ReceiveAudio,
     ReceiveVideo,
     SeekRequested,
+    ServerEvent,
 )
 
 STARTED = [
@@ -28,7 +28,7 @@ STARTED = [
 RESUMED = ["1: onStatus 0 status NetStream.Seek.Notify", "1: onStatus 0 status NetStream.Play.Start"]
 
 
-def play_requested(events: list[Event]) -> PlayRequested:
+def play_requested(events: list[ServerEvent]) -> PlayRequested:
     (request,) = events
     assert isinstance(request, PlayRequested)
     return request

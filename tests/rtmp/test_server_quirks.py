@@ -11,13 +11,13 @@ from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.constants import CapsEx, MessageType
 from rtmpd.rtmp.events import (
     ConnectRequested,
-    Event,
     PlayEnded,
     PlayRequested,
     PublishEnded,
     PublishRequested,
     ReceiveAudio,
     ReceiveVideo,
+    ServerEvent,
 )
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
@@ -323,7 +323,7 @@ def test_one_stream_too_many_ends_nothing_that_is_live() -> None:
 
 def test_failing_calls_have_a_rate() -> None:
     client = Client().publishing()
-    events: list[Event] = []
+    events: list[ServerEvent] = []
     for _ in range(101):
         events += client.say(FAILING["no command at all"][0])
     assert failure(events) == "control_rate"

@@ -12,20 +12,21 @@ from hypothesis import strategies as st
 from rtmp_dialogue import HANDSHAKE, Client, aggregate, audio, command, connect, failure, metadata, video
 
 from rtmpd.exceptions import ProtocolError, UsageError
-from rtmpd.rtmp import messages as control
+from rtmpd.rtmp import control
 from rtmpd.rtmp.constants import BandwidthLimit, MessageType
+from rtmpd.rtmp.control import PingRequest, SetBufferLength
 from rtmpd.rtmp.events import (
     ConnectRequested,
-    Event,
     HandshakeCompleted,
     PlayRequested,
     PublishEnded,
     PublishRequested,
+    ServerEvent,
     SessionClosed,
     SessionFailed,
 )
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message, PingRequest, SetBufferLength
+from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.rtmp.server import ServerSession
 
@@ -265,7 +266,7 @@ def test_order_is_kept_wherever_the_data_is_cut_and_however_late_the_answers(
     client = Client()
     data = client.encode(*pipelined())
     cuts = sorted(int(place * len(data)) for place in places)
-    seen: list[Event] = []
+    seen: list[ServerEvent] = []
     for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True):
         client.session.receive_data(data[start:stop], client.now)
         if not late:

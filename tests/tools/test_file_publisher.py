@@ -37,7 +37,7 @@ from rtmpd.net.backoff import Backoff
 from rtmpd.rtmp import commands
 from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.constants import StatusCode, StatusLevel
-from rtmpd.rtmp.events import ConnectRequested, Event, PublishEnded, PublishRequested
+from rtmpd.rtmp.events import ConnectRequested, PublishEnded, PublishRequested, ServerEvent
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import RtmpUrl
 from rtmpd.tools import file_publisher
@@ -109,7 +109,7 @@ def breaking(
     """Grants everything, but ends the first connections in their ``at``-th frame of video."""
     broken: list[Peer] = []
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, Message) and event.type == VIDEO and peer not in broken:
             seen = sum(isinstance(event, Message) and event.type == VIDEO for event in peer.heard)
@@ -228,7 +228,7 @@ async def test_after_a_break_it_resumes_at_a_key_frame_behind_the_headers(save: 
 async def test_sound_alone_resumes_at_once(save: Save) -> None:
     clip = [(AUDIO, 0, AAC_HEADER), *((AUDIO, 20 * n, b"\xaf\x01" + bytes(100_000)) for n in range(200))]
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, Message) and len(heard(peer)) == 5 and peer is server.peers[0]:
             peer.transport.abort()
@@ -309,7 +309,7 @@ async def test_failures_count_from_the_last_steady_time(save: Save, monkeypatch:
 
 
 async def test_a_refusal_is_final_at_first(save: Save) -> None:
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, PublishRequested):
             peer.session.reject_publish(event.stream_id, StatusCode.PUBLISH_BAD_NAME, "no such key", 0)
         else:
@@ -325,7 +325,7 @@ async def test_a_refusal_is_final_at_first(save: Save) -> None:
 async def test_a_name_still_held_by_our_broken_connection_is_asked_for_again(save: Save) -> None:
     broken = breaking(at=3)
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, PublishRequested) and len(server.peers) == 2:
             peer.session.reject_publish(event.stream_id, StatusCode.PUBLISH_BAD_NAME, "busy", 0)
         else:
@@ -348,7 +348,7 @@ async def test_what_speaks_no_rtmp_is_not_asked_twice(save: Save) -> None:
 async def test_what_the_server_never_read_is_not_published(save: Save) -> None:
     """The connection breaks when all has been sent: nothing could be sent again, so it is a failure."""
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, Message) and event.type == DATA:
             peer.transport.abort()
@@ -362,7 +362,7 @@ async def test_what_the_server_never_read_is_not_published(save: Save) -> None:
 
 
 async def test_a_server_that_ends_while_it_is_asked_says_why(save: Save) -> None:
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, Message) and event.type == DATA:
             peer.session.end_publish(1, StatusCode.PUBLISH_FAILED, "shutting down")
@@ -379,7 +379,7 @@ async def test_a_server_that_answers_nothing_meanwhile_is_believed(
     monkeypatch.setattr(file_publisher, "_CONFIRM_SECONDS", 0.05)
     muted: list[Peer] = []
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, Message) and event.type == VIDEO and peer not in muted:
             muted.append(peer)

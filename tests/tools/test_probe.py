@@ -24,7 +24,7 @@ from rtmpd.exceptions import (
     UsageError,
 )
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.events import ConnectRequested, Event, PlayRequested, PublishRequested
+from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, ServerEvent
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import RtmpUrl
 from rtmpd.tools.probe import Probe, ProbeReport
@@ -46,7 +46,7 @@ async def test_a_server_that_works() -> None:
 async def test_every_probe_has_a_name_of_its_own() -> None:
     names: list[str] = []
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, PublishRequested):
             names.append(event.name)
             peer.session.reject_publish(event.stream_id, StatusCode.PUBLISH_BAD_NAME, "seen", 0)
@@ -67,7 +67,7 @@ async def test_every_probe_has_a_name_of_its_own() -> None:
 async def test_a_query_of_the_url_goes_with_the_app_or_with_the_name() -> None:
     heard: list[tuple[str, str]] = []
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         match event:
             case ConnectRequested():
                 heard.append(("app", event.params.app_query))
@@ -99,7 +99,7 @@ class Mirror:
         self._held: list[Message] = []
         self._player: Peer | None = None
 
-    def __call__(self, peer: Peer, event: Event) -> None:
+    def __call__(self, peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, PlayRequested):
             self._player = peer
@@ -236,7 +236,7 @@ async def test_play_only_needs_a_name_and_a_stream_that_goes_on() -> None:
     with pytest.raises(UsageError, match="names no stream"):
         await probe("rtmp://127.0.0.1/live").play_only()
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, PlayRequested):
             peer.flush()

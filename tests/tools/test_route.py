@@ -13,16 +13,16 @@ from rtmpd.client.connect import Connection, connect
 from rtmpd.exceptions import CallFailed, ConnectFailed, ConnectionLost
 from rtmpd.rtmp import commands
 from rtmpd.rtmp.constants import StatusCode, StatusLevel
-from rtmpd.rtmp.events import ConnectRequested, Event
+from rtmpd.rtmp.events import ConnectRequested, ServerEvent
 from rtmpd.rtmp.url import RtmpUrl
 from rtmpd.tools import route as route_module
 from rtmpd.tools.route import MAX_MOVES, Route
 
 
-def sends_to(target: Callable[[], str]) -> Callable[[Peer, Event], None]:
+def sends_to(target: Callable[[], str]) -> Callable[[Peer, ServerEvent], None]:
     """A script that grants everything, and asks everybody to go elsewhere."""
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
         if isinstance(event, ConnectRequested):
             code = StatusCode.CONNECT_RECONNECT_REQUEST

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, assert_never
 
 from rtmpd.client.link import Link, answer_of
 from rtmpd.client.mailbox import EventMailbox
@@ -15,15 +15,18 @@ from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.client import ClientSession, ClientSettings
 from rtmpd.rtmp.commands import ConnectParams, ConnectResult
 from rtmpd.rtmp.constants import BandwidthLimit
+from rtmpd.rtmp.control import UserControl
 from rtmpd.rtmp.events import (
     CallRefused,
     CallSucceeded,
+    ClientEvent,
     CommandReceived,
     ConnectAccepted,
     ConnectRefused,
-    Event,
     HandshakeCompleted,
     ReconnectRequested,
+    SessionClosed,
+    SessionFailed,
     StatusReceived,
     StreamCreated,
     StreamEnded,
@@ -32,12 +35,13 @@ from rtmpd.rtmp.events import (
     UserControlReceived,
 )
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message, UserControl
+from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import RtmpUrl
 
 ConnectionEvent = StatusReceived | UserControlReceived | ReconnectRequested | CommandReceived | Message
 """What ``Connection.events`` gives; a ``Message`` is data that belongs to no stream."""
 
+_Answer = HandshakeCompleted | ConnectAccepted | ConnectRefused | StreamCreated | CallSucceeded | CallRefused
 _EVENTS = 256
 """Events kept for a user who does not look."""
 _LINGER = 2.0
@@ -278,7 +282,7 @@ class Connection:
     def _forget(self, stream: Stream) -> None:
         self._streams.pop(stream.id, None)
 
-    def _handle_event(self, event: Event) -> None:
+    def _handle_event(self, event: ClientEvent) -> None:
         match event:
             case Message():
                 stream = self._streams.get(event.stream_id)
@@ -293,6 +297,8 @@ class Connection:
                 self._tell_stream(event)
             case UserControlReceived() | ReconnectRequested() | CommandReceived():
                 self._events.put(event)
+            case SessionFailed() | SessionClosed():
+                pass  # The link ends, and says so: ``_handle_lost``.
             case _:
                 self._handle_answer(event)
 
@@ -301,7 +307,7 @@ class Connection:
         if stream is not None:
             stream.react(event)
 
-    def _handle_answer(self, event: Event) -> None:
+    def _handle_answer(self, event: _Answer) -> None:
         match event:
             case HandshakeCompleted():
                 _settle(self._handshaken, None)
@@ -320,7 +326,7 @@ class Connection:
                 _settle(self._created.pop(event.transaction_id, None), error)
                 _settle(self._calls.get(event.transaction_id), error)
             case _:
-                pass
+                assert_never(event)
 
     def _handle_lost(self, error: ClientError) -> None:
         if _settle(self._handshaken, error.again()) and self._handshaken is not None:

@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeVar, cast
 from rtmpd.exceptions import ClientError, ConnectionClosed, ConnectionLost, RequestTimeout
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
 from rtmpd.rtmp.client import ClientSession
-from rtmpd.rtmp.events import Event, SessionFailed
+from rtmpd.rtmp.events import ClientEvent, SessionFailed
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class Link(asyncio.Protocol):
         session: ClientSession,
         *,
         send_buffer_bytes: int,
-        on_event: Callable[[Event], None],
+        on_event: Callable[[ClientEvent], None],
         on_lost: Callable[[ClientError], None],
     ) -> None:
         self.session = session
@@ -218,8 +218,7 @@ class Link(asyncio.Protocol):
             if isinstance(event, SessionFailed):
                 self.error = ConnectionLost(f"the server broke the protocol: {event.error}")
                 self.error.__cause__ = event.error
-            else:
-                self._on_event(event)
+            self._on_event(event)
         self._answer()
         if self.error is not None:
             self.abort()

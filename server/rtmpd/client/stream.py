@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TypeVar, assert_never
 
 from rtmpd.client.link import Link, answer_of
 from rtmpd.client.mailbox import PacketMailbox
@@ -238,6 +238,8 @@ class Stream:
                         _settle(notice, status)
                     elif status.is_error:
                         _settle(notice, with_status(CallFailed, "the server refused", status))
+            case _:
+                assert_never(event)
 
     def lost(self, error: ClientError) -> None:
         """The connection is over."""

@@ -15,7 +15,8 @@ from rtmpd.rtmp.constants import (
     MIN_CSID,
     MessageType,
 )
-from rtmpd.rtmp.messages import Message, parse_u32
+from rtmpd.rtmp.control import parse_u32
+from rtmpd.rtmp.messages import Message
 
 _TIMESTAMP_MASK: Final = 0xFFFFFFFF
 

@@ -14,8 +14,7 @@ from enum import Enum
 from typing import Final
 
 from rtmpd.exceptions import UsageError
-from rtmpd.rtmp import commands
-from rtmpd.rtmp import messages as control
+from rtmpd.rtmp import commands, control
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.commands import Command, ConnectParams, ConnectResult, Status
@@ -34,6 +33,7 @@ from rtmpd.rtmp.constants import (
 from rtmpd.rtmp.events import (
     CallRefused,
     CallSucceeded,
+    ClientEvent,
     CommandReceived,
     ConnectAccepted,
     ConnectRefused,
@@ -101,7 +101,7 @@ class _Phase(Enum):
     CONNECTED = "is connected"
 
 
-class ClientSession(Session):
+class ClientSession(Session[ClientEvent]):
     """Our connection to a server. See ``Session`` for the way in and out.
 
     ``random_bytes(n)`` gives the handshake its dice. ``connect`` may follow ``HandshakeCompleted``,

@@ -11,13 +11,39 @@ from dataclasses import dataclass
 from rtmpd.exceptions import ProtocolError
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.commands import Command, ConnectParams, ConnectResult, Status
-from rtmpd.rtmp.messages import Message, UserControl
+from rtmpd.rtmp.control import UserControl
+from rtmpd.rtmp.messages import Message
+
+# Of both
 
 
 @dataclass(frozen=True, slots=True)
 class HandshakeCompleted:
     digest: bool
     """True when the peer used the digest handshake."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandReceived:
+    """A command that nothing in the session answered."""
+
+    stream_id: int
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFailed:
+    """The last event: send what is queued, then close the connection."""
+
+    error: ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    """The last event after the peer closed its side in order."""
+
+
+# Of a server's session
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +120,26 @@ class ReceiveVideo:
     enabled: bool
 
 
+# Of a client's session
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectAccepted:
-    """Client side: streams may be created from now on."""
+    """Streams may be created from now on."""
 
     result: ConnectResult
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectRefused:
-    """Client side: the server closes the connection, or leaves that to us."""
+    """The server closes the connection, or leaves that to us."""
 
     status: Status
 
 
 @dataclass(frozen=True, slots=True)
 class StreamCreated:
-    """Client side: the answer to ``create_stream``."""
+    """The answer to ``create_stream``."""
 
     transaction_id: int
     stream_id: int
@@ -118,7 +147,7 @@ class StreamCreated:
 
 @dataclass(frozen=True, slots=True)
 class CallSucceeded:
-    """Client side: ``_result`` of a call."""
+    """``_result`` of a call."""
 
     transaction_id: int
     values: tuple[AmfValue, ...]
@@ -128,7 +157,7 @@ class CallSucceeded:
 
 @dataclass(frozen=True, slots=True)
 class CallRefused:
-    """Client side: ``_error`` of a call or of ``create_stream``."""
+    """``_error`` of a call or of ``create_stream``."""
 
     transaction_id: int
     status: Status
@@ -136,7 +165,7 @@ class CallRefused:
 
 @dataclass(frozen=True, slots=True)
 class StreamStarted:
-    """Client side: what was asked for on this stream, publish or play, begins."""
+    """What was asked for on this stream, publish or play, begins."""
 
     stream_id: int
     status: Status
@@ -144,7 +173,7 @@ class StreamStarted:
 
 @dataclass(frozen=True, slots=True)
 class StreamRefused:
-    """Client side: the publish or play is refused; the stream is idle again."""
+    """The publish or play is refused; the stream is idle again."""
 
     stream_id: int
     status: Status
@@ -152,7 +181,7 @@ class StreamRefused:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnded:
-    """Client side: the server ended what the stream did; it is idle again."""
+    """The server ended what the stream did; it is idle again."""
 
     stream_id: int
     status: Status
@@ -162,7 +191,7 @@ class StreamEnded:
 
 @dataclass(frozen=True, slots=True)
 class StatusReceived:
-    """Client side: every onStatus, also those that other events are made of."""
+    """Every onStatus, also those that other events are made of."""
 
     stream_id: int
     status: Status
@@ -170,43 +199,25 @@ class StatusReceived:
 
 @dataclass(frozen=True, slots=True)
 class UserControlReceived:
-    """Client side: StreamBegin, StreamEof and their like; pings have been answered already."""
+    """StreamBegin, StreamEof and their like; pings have been answered already."""
 
     event: UserControl
 
 
 @dataclass(frozen=True, slots=True)
 class ReconnectRequested:
-    """Client side: the server asks us to move (Enhanced RTMP v2); it goes on serving until we leave."""
+    """The server asks us to move (Enhanced RTMP v2); it goes on serving until we leave."""
 
     tc_url: str
     """Absolute; the one in use when the server names none. A hostile server could name any host."""
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class CommandReceived:
-    """A command that nothing in the session answered."""
+SessionEvent = Message | HandshakeCompleted | CommandReceived | SessionFailed | SessionClosed
+"""What either side reports."""
 
-    stream_id: int
-    command: Command
-
-
-@dataclass(frozen=True, slots=True)
-class SessionFailed:
-    """The last event: send what is queued, then close the connection."""
-
-    error: ProtocolError
-
-
-@dataclass(frozen=True, slots=True)
-class SessionClosed:
-    """The last event after the peer closed its side in order."""
-
-
-Event = (
-    Message
-    | HandshakeCompleted
+ServerEvent = (
+    SessionEvent
     | ConnectRequested
     | PublishRequested
     | PlayRequested
@@ -216,6 +227,11 @@ Event = (
     | SeekRequested
     | ReceiveAudio
     | ReceiveVideo
+)
+"""What a ``ServerSession`` reports."""
+
+ClientEvent = (
+    SessionEvent
     | ConnectAccepted
     | ConnectRefused
     | StreamCreated
@@ -227,7 +243,5 @@ Event = (
     | StatusReceived
     | UserControlReceived
     | ReconnectRequested
-    | CommandReceived
-    | SessionFailed
-    | SessionClosed
 )
+"""What a ``ClientSession`` reports."""

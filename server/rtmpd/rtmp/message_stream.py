@@ -13,12 +13,12 @@ from enum import Enum
 from typing import Final, Protocol
 
 from rtmpd.exceptions import ProtocolError
-from rtmpd.rtmp import commands
-from rtmpd.rtmp import messages as control
+from rtmpd.rtmp import commands, control
 from rtmpd.rtmp.amf import AmfValue, encode_values
 from rtmpd.rtmp.commands import Command
 from rtmpd.rtmp.constants import CSID_DATA, MessageType, StatusCode, StatusLevel
-from rtmpd.rtmp.messages import Message, UserControl
+from rtmpd.rtmp.control import UserControl
+from rtmpd.rtmp.messages import Message
 
 _SAMPLE_ACCESS: Final = encode_values("|RtmpSampleAccess", True, True)
 

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rtmpd.exceptions import AmfError, DeadlineExceeded, HandshakeError, ProtocolError, UsageError
-from rtmpd.rtmp import commands
-from rtmpd.rtmp import messages as control
+from rtmpd.rtmp import commands, control
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.commands import Command, CommandHead, ConnectParams
 from rtmpd.rtmp.constants import (

@@ -16,20 +16,22 @@ finished, ``eof_in_handshake`` the peer left before it spoke RTMP.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, UsageError
-from rtmpd.rtmp import messages as control
+from rtmpd.rtmp import control
 from rtmpd.rtmp.backlog import Backlog
 from rtmpd.rtmp.chunk_writer import ChunkWriter
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.commands import Command, ScannedCommand, scan_command, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, DEFAULT_WINDOW_SIZE, MessageType
-from rtmpd.rtmp.events import Event, HandshakeCompleted, SessionClosed, SessionFailed
+from rtmpd.rtmp.events import HandshakeCompleted, SessionClosed, SessionEvent, SessionFailed
 from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.messages import Message, split_aggregate
 from rtmpd.rtmp.quirks import Quirk
+
+E = TypeVar("E")
 
 MediaReceiver = Callable[[Message, float], object]
 """Takes one audio, video or data message of a stream, and the clock reading."""
@@ -49,8 +51,8 @@ _BYTES_A_TOKEN = 512
 _VALUES_A_TOKEN = 8
 
 
-class Session:
-    """One side of one RTMP connection, without I/O. Subclasses answer commands.
+class Session(Generic[E]):
+    """One side of one RTMP connection, without I/O. Subclasses answer commands, and report ``E`` besides.
 
     Attributes for the caller: ``bytes_received`` (handshake included), ``messages_received``, ``closing``
     (nothing more is processed; send what ``data_to_send`` gives, then close), ``awaiting_answer`` (a request
@@ -102,7 +104,7 @@ class Session:
         self._writer = ChunkWriter()
         # Made when there is something to hold: most connections hold nothing most of the time.
         self._tolerated: dict[Quirk, int] | None = None
-        self._events: list[Event] | None = None
+        self._events: list[SessionEvent | E] | None = None
         self._output: list[bytes] | None = None
         self._backlog: Backlog | None = None
         """What is put off until a request is answered or ``resume`` is called."""
@@ -227,7 +229,7 @@ class Session:
         """When the oldest message that is not whole began (the clock of ``now``); ``inf`` if all are."""
         return self._reader.oldest()
 
-    def events_received(self) -> list[Event]:
+    def events_received(self) -> list[SessionEvent | E]:
         """Everything that happened since the last call, in order."""
         events, self._events = self._events, None
         return events or []
@@ -280,7 +282,7 @@ class Session:
 
     # For the two sides
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: SessionEvent | E) -> None:
         if self._events is None:
             self._events = []
         self._events.append(event)
@@ -482,7 +484,7 @@ class Session:
             payload = message.payload[1:] if message.payload[:1] == b"\0" else message.payload
             self._process([Message(_DATA, message.timestamp, message.stream_id, payload)])
         elif type_ == MessageType.AGGREGATE:
-            parts, whole = control.split_aggregate(message, self.limits.max_aggregate_parts)
+            parts, whole = split_aggregate(message, self.limits.max_aggregate_parts)
             if not whole:
                 self._tolerate(Quirk.AGGREGATE_REST)
             if not parts:

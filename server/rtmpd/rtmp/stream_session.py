@@ -28,6 +28,7 @@ from rtmpd.rtmp.events import (
     ReceiveAudio,
     ReceiveVideo,
     SeekRequested,
+    ServerEvent,
 )
 from rtmpd.rtmp.handshake import ServerHandshake
 from rtmpd.rtmp.limits import Limits
@@ -49,7 +50,7 @@ class Phase(Enum):
     SERVING = "has published or played"
 
 
-class StreamSession(Session):
+class StreamSession(Session[ServerEvent]):
     """A ``ServerSession`` as far as message streams go; it adds the connection itself."""
 
     __slots__ = ("_accepted_at", "_idle_since", "_phase", "_streams")

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import math
 import socket
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, assert_never, cast
 
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
@@ -18,8 +18,9 @@ from rtmpd.net.addresses import network_of, peer_ip
 from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.events import (
+    CommandReceived,
     ConnectRequested,
-    Event,
+    HandshakeCompleted,
     PauseRequested,
     PlayEnded,
     PlayRequested,
@@ -28,9 +29,11 @@ from rtmpd.rtmp.events import (
     ReceiveAudio,
     ReceiveVideo,
     SeekRequested,
+    ServerEvent,
     SessionClosed,
     SessionFailed,
 )
+from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.serving import connection_log as log
@@ -328,7 +331,7 @@ class Connection(asyncio.Protocol):
 
     # Events
 
-    def _handle(self, event: Event) -> None:
+    def _handle(self, event: ServerEvent) -> None:
         match event:
             case ConnectRequested():
                 self.requests.connect(self, event)
@@ -347,8 +350,10 @@ class Connection(asyncio.Protocol):
             case SessionClosed():
                 # The kernel of a crashed encoder says goodbye as politely as an encoder that is done.
                 self._end_reason = CloseReason.CONNECTION_LOST if self.publishes else CloseReason.FINISHED
+            case HandshakeCompleted() | CommandReceived() | Message():
+                pass  # The session has answered; media goes to its publisher directly.
             case _:
-                pass
+                assert_never(event)
 
     def _fail(self, error: ProtocolError) -> None:
         idle = isinstance(error, DeadlineExceeded)

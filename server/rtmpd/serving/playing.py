@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Sequence
+from typing import assert_never
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
@@ -130,6 +131,8 @@ class Player:
                 self._subscription.receive_video(enabled)
             case SeekRequested():
                 pass
+            case _:
+                assert_never(event)
 
     def release(self, reason: CloseReason, detail: str = "") -> None:
         """The client ended the play, or its connection did: the last call. ``detail`` is for the log."""

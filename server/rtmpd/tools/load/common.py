@@ -17,7 +17,7 @@ from typing import Final
 
 from rtmpd.exceptions import ProtocolError, Refused, RtmpdError, UsageError
 from rtmpd.net.resolver import RESOLVER
-from rtmpd.rtmp import messages as control
+from rtmpd.rtmp import control
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.chunks import ChunkReader

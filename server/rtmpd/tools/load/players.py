@@ -25,7 +25,7 @@ from typing import Final
 from rtmpd.exceptions import ProtocolError, UsageError
 from rtmpd.media.tags import KEYFRAME, video_flags
 from rtmpd.net.tasks import TaskSet
-from rtmpd.rtmp import messages as control
+from rtmpd.rtmp import control
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.constants import CSID_CONTROL, DEFAULT_WINDOW_SIZE, MessageType
