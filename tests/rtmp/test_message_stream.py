@@ -6,7 +6,8 @@ import pytest
 
 from rtmpd.exceptions import ProtocolError
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.message_stream import MessageStreams, Use
+from rtmpd.rtmp.message_stream import MessageStreams
+from rtmpd.rtmp.states import Use
 
 
 def test_the_first_stream_is_1_and_a_freed_id_is_given_again() -> None:

@@ -12,7 +12,7 @@ from rtmpd.rtmp.amf import AmfValue, encode_values
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.events import SessionClosed, SessionFailed
 from rtmpd.rtmp.messages import Message
-from rtmpd.rtmp.server import _COMMANDS
+from rtmpd.rtmp.states import CALLS
 
 
 def judge(client: Client) -> None:
@@ -89,7 +89,7 @@ VALUES: st.SearchStrategy[AmfValue] = st.recursive(
     ),
     max_leaves=6,
 )
-NAMES = [*_COMMANDS, "_result", "nonsense"]
+NAMES = [*sorted({name for row in CALLS.rows for name in row.names}), "nonsense"]
 COMMANDS = st.builds(
     lambda name, values, on, prefix: Message(
         MessageType.COMMAND_AMF3 if prefix else MessageType.COMMAND_AMF0,

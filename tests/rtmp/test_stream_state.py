@@ -6,7 +6,8 @@ import pytest
 
 from rtmpd.rtmp.commands import Status
 from rtmpd.rtmp.constants import StatusCode, StatusLevel
-from rtmpd.rtmp.stream_state import Outcome, StreamState, Use
+from rtmpd.rtmp.states import Step, Use
+from rtmpd.rtmp.stream_state import StreamState
 
 USES = {
     "idle": Use.IDLE,
@@ -29,14 +30,14 @@ def stream_that_is(what: str) -> StreamState:
     stream = StreamState()
     match what:
         case "asked to publish":
-            stream.ask(Use.PUBLISH_ASKED, "cam", 5)
+            stream.ask(Step.PUBLISH, "cam", 5)
         case "publishing":
-            stream.ask(Use.PUBLISH_ASKED, "cam", 5)
+            stream.ask(Step.PUBLISH, "cam", 5)
             stream.follow(said(StatusCode.PUBLISH_START))
         case "asked to play":
-            stream.ask(Use.PLAY_ASKED, "cam", 5)
+            stream.ask(Step.PLAY, "cam", 5)
         case "playing":
-            stream.ask(Use.PLAY_ASKED, "cam", 5)
+            stream.ask(Step.PLAY, "cam", 5)
             stream.follow(said(StatusCode.PLAY_START))
     return stream
 
@@ -49,17 +50,17 @@ def test_the_states_that_the_table_begins_in(what: str, use: Use) -> None:
 
 
 # What the server says, in which state, and what that means. All other pairs mean nothing.
-NOT_STARTED = {"asked to publish": Outcome.REFUSED, "asked to play": Outcome.REFUSED}
-FATAL = NOT_STARTED | {"publishing": Outcome.FAILED, "playing": Outcome.FAILED}
-ANSWERS: list[tuple[Status, dict[str, Outcome]]] = [
-    (said(StatusCode.PUBLISH_START), {"asked to publish": Outcome.STARTED}),
-    (said(StatusCode.PLAY_START), {"asked to play": Outcome.STARTED}),
-    (said(StatusCode.PLAY_PUBLISH_NOTIFY), {"asked to play": Outcome.STARTED}),
+NOT_STARTED = {"asked to publish": Step.REFUSE, "asked to play": Step.REFUSE}
+FATAL = NOT_STARTED | {"publishing": Step.FAIL, "playing": Step.FAIL}
+ANSWERS: list[tuple[Status, dict[str, Step]]] = [
+    (said(StatusCode.PUBLISH_START), {"asked to publish": Step.ACCEPT}),
+    (said(StatusCode.PLAY_START), {"asked to play": Step.ACCEPT}),
+    (said(StatusCode.PLAY_PUBLISH_NOTIFY), {"asked to play": Step.ACCEPT}),
     (said(StatusCode.PLAY_RESET), {}),
-    (said(StatusCode.PLAY_STOP), {"playing": Outcome.ENDED}),
-    (said(StatusCode.PLAY_COMPLETE), {"playing": Outcome.ENDED}),
-    (said(StatusCode.PLAY_UNPUBLISH_NOTIFY), {"playing": Outcome.ENDED}),
-    (said(StatusCode.UNPUBLISH_SUCCESS), {"publishing": Outcome.FAILED}),
+    (said(StatusCode.PLAY_STOP), {"playing": Step.END}),
+    (said(StatusCode.PLAY_COMPLETE), {"playing": Step.END}),
+    (said(StatusCode.PLAY_UNPUBLISH_NOTIFY), {"playing": Step.END}),
+    (said(StatusCode.UNPUBLISH_SUCCESS), {"publishing": Step.FAIL}),
     (said(StatusCode.PAUSE_NOTIFY), {}),
     (said(StatusCode.UNPAUSE_NOTIFY), {}),
     (said(StatusCode.SEEK_NOTIFY), {}),
@@ -84,15 +85,15 @@ ANSWERS: list[tuple[Status, dict[str, Outcome]]] = [
 @pytest.mark.parametrize(
     ("status", "meanings"), ANSWERS, ids=[f"{status.level} {status.code or 'empty'}" for status, _ in ANSWERS]
 )
-def test_what_a_status_means(what: str, status: Status, meanings: dict[str, Outcome]) -> None:
+def test_what_a_status_means(what: str, status: Status, meanings: dict[str, Step]) -> None:
     stream = stream_that_is(what)
     use, request_id = stream.use, stream.request_id
-    outcome = stream.follow(status)
-    assert outcome is meanings.get(what, Outcome.NOTHING)
-    match outcome:
-        case Outcome.NOTHING:
+    step = stream.follow(status)
+    assert step is meanings.get(what)
+    match step:
+        case None:
             assert (stream.use, stream.request_id) == (use, request_id)
-        case Outcome.STARTED:
+        case Step.ACCEPT:
             started = Use.PUBLISHING if use is Use.PUBLISH_ASKED else Use.PLAYING
             assert (stream.use, stream.request_id) == (started, 0)
         case _:
@@ -103,15 +104,15 @@ def test_what_a_status_means(what: str, status: Status, meanings: dict[str, Outc
 def test_what_an_error_to_the_request_means(what: str) -> None:
     stream = stream_that_is(what)
     use = stream.use
-    assert stream.refuse() is NOT_STARTED.get(what, Outcome.NOTHING)
+    assert stream.refuse() is NOT_STARTED.get(what)
     assert stream.use is (Use.IDLE if what in NOT_STARTED else use)
-    assert stream.refuse() is Outcome.NOTHING
+    assert stream.refuse() is None
 
 
 @pytest.mark.parametrize("what", USES)
 def test_what_stream_eof_means(what: str) -> None:
     stream = stream_that_is(what)
-    assert stream.eof() is (Outcome.ENDED if what == "playing" else Outcome.NOTHING)
+    assert stream.stream_eof() is (Step.END if what == "playing" else None)
 
 
 # Stories of a play: p and r ask for a pause and its end, s for a seek, A asks to play again; the server says
@@ -155,10 +156,10 @@ def test_when_stream_eof_is_the_end(story: str, is_the_end: bool) -> None:
             case "s":
                 stream.seek()
             case "A":
-                stream.ask(Use.PLAY_ASKED, "cam", 9)
+                stream.ask(Step.PLAY, "cam", 9)
                 stream.follow(said(StatusCode.PLAY_START))
             case "B":
-                stream.begin()
+                stream.stream_begin()
             case "P":
                 stream.follow(said(StatusCode.PAUSE_NOTIFY))
             case "R":
@@ -168,4 +169,4 @@ def test_when_stream_eof_is_the_end(story: str, is_the_end: bool) -> None:
             case "F":
                 stream.follow(error(StatusCode.SEEK_FAILED))
     assert stream.use is Use.PLAYING
-    assert (stream.eof() is Outcome.ENDED) is is_the_end
+    assert (stream.stream_eof() is Step.END) is is_the_end

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import Enum
-from typing import Final
+from typing import Final, assert_never
 
 from rtmpd.exceptions import UsageError
 from rtmpd.rtmp import commands, control
@@ -49,7 +48,8 @@ from rtmpd.rtmp.handshake import ClientHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.session import Session
-from rtmpd.rtmp.stream_state import Outcome, StreamState, Use
+from rtmpd.rtmp.states import REPLIES, Phase, Reply, Step, Use
+from rtmpd.rtmp.stream_state import StreamState
 from rtmpd.rtmp.transactions import Transactions
 from rtmpd.rtmp.url import resolve
 
@@ -95,12 +95,6 @@ class ClientSettings:
     """Bytes; how often the server is to acknowledge, unless it asks for another window."""
 
 
-class _Phase(Enum):
-    IDLE = "has not asked to connect"
-    CONNECTING = "waits for the answer to connect"
-    CONNECTED = "is connected"
-
-
 class ClientSession(Session[ClientEvent]):
     """Our connection to a server. See ``Session`` for the way in and out.
 
@@ -123,7 +117,7 @@ class ClientSession(Session[ClientEvent]):
         )
         super().__init__(handshake, limits=limits or _NO_PINGS, now=now)
         self._queue(handshake.initial())
-        self._phase = _Phase.IDLE
+        self._phase = Phase.IDLE
         self._tc_url = ""
         self._streams: dict[int, StreamState] = {}
         self._transactions: Transactions[_Reaction] = Transactions()
@@ -135,8 +129,9 @@ class ClientSession(Session[ClientEvent]):
 
         What ``params`` leaves open is filled in: who we are and what of Enhanced RTMP we can pass on.
         """
-        if self._handshake is not None or self._phase is not _Phase.IDLE:
-            raise UsageError("connect comes once, after the handshake")
+        if self._handshake is not None:
+            raise UsageError("connect comes after the handshake")
+        self._phase = self._phase.after(Step.CONNECT)
         params = replace(
             params,
             flash_ver=params.flash_ver or FLASH_VER,
@@ -147,7 +142,6 @@ class ClientSession(Session[ClientEvent]):
             video_function=params.video_function or CLIENT_VIDEO_FUNCTION,
             connect_object={**_CONNECT_OBJECT, **params.connect_object},
         )
-        self._phase = _Phase.CONNECTING
         self._tc_url = params.tc_url
         self.set_chunk_size(self.settings.chunk_size)
         transaction_id = self._transactions.open(ClientSession._connect_answered)
@@ -212,7 +206,7 @@ class ClientSession(Session[ClientEvent]):
         if announce:
             self._announce_publish(name)
         request_id = self._transactions.number()
-        stream.ask(Use.PUBLISH_ASKED, name, request_id)
+        stream.ask(Step.PUBLISH, name, request_id)
         self.send_command(Command("publish", request_id, None, (name, mode)), stream_id)
 
     def play(
@@ -231,7 +225,7 @@ class ClientSession(Session[ClientEvent]):
         """
         stream = self._stream_in(stream_id, Use.IDLE, Use.PLAYING)
         request_id = self._transactions.number()
-        stream.ask(Use.PLAY_ASKED, name, request_id)
+        stream.ask(Step.PLAY, name, request_id)
         self._end_media(stream_id)
         # Milliseconds on the wire, whatever the specification says: Flash, ffmpeg and librtmp send them.
         args: tuple[AmfValue, ...] = (name, round(start * 1000))
@@ -288,7 +282,7 @@ class ClientSession(Session[ClientEvent]):
         if not succeeded or result.status.is_error:
             self._refuse_connect(result.status)
             return
-        self._phase = _Phase.CONNECTED
+        self._phase = self._phase.after(Step.ACCEPT)
         if not self._window_sent:  # Otherwise the server has asked for another one already.
             self._send_window_ack_size(self.settings.window_ack_size)
         self._tell(ConnectAccepted(result))
@@ -324,20 +318,22 @@ class ClientSession(Session[ClientEvent]):
 
     def _handle_command(self, message: Message) -> None:
         command = self._decode_command(message)
-        handler = _COMMANDS.get(command.name)
-        if handler is not None:
-            handler(self, command, message.stream_id)
-            return
-        self._tell(CommandReceived(message.stream_id, command))
-        if command.transaction_id:
-            text = f"The method {command.name[:64]!r} is not known here."
-            self.send_command(commands.error(command.transaction_id, StatusCode.CALL_FAILED, text))
-
-    def _on_result(self, command: Command, _stream_id: int) -> None:
-        self._answer(command, succeeded=True)
-
-    def _on_error(self, command: Command, _stream_id: int) -> None:
-        self._answer(command, succeeded=False)
+        reply = REPLIES.find(self._phase, command.name).handler
+        match reply:
+            case Reply.RESULT:
+                self._answer(command, succeeded=True)
+            case Reply.ERROR:
+                self._answer(command, succeeded=False)
+            case Reply.STATUS:
+                self._on_status(Status.from_command(command), message.stream_id)
+            case Reply.CONNECT_STATUS:
+                self._on_connect_status(Status.from_command(command))
+            case Reply.NOTICE:
+                pass
+            case Reply.UNKNOWN:
+                self._on_unknown(command, message.stream_id)
+            case _:
+                assert_never(reply)
 
     def _answer(self, command: Command, *, succeeded: bool) -> None:
         react = self._transactions.take(command.transaction_id)
@@ -353,12 +349,11 @@ class ClientSession(Session[ClientEvent]):
                 self._report(stream_id, stream.refuse(), Status.from_command(command))
                 return
 
-    def _on_status(self, command: Command, stream_id: int) -> None:
-        status = Status.from_command(command)
-        if self._phase is _Phase.CONNECTING:
-            if status.is_error:  # quirk(srs): refuses connect with onStatus.
-                self._refuse_connect(status)
-            return
+    def _on_connect_status(self, status: Status) -> None:
+        if status.is_error:
+            self._refuse_connect(status)
+
+    def _on_status(self, status: Status, stream_id: int) -> None:
         if status.code == StatusCode.CONNECT_RECONNECT_REQUEST:
             target = status.info.get("tcUrl")
             tc_url = resolve(self._tc_url, target) if isinstance(target, str) else self._tc_url
@@ -370,8 +365,11 @@ class ClientSession(Session[ClientEvent]):
         if stream is not None:
             self._report(stream_id, stream.follow(status), status)
 
-    def _on_ignored(self, _command: Command, _stream_id: int) -> None:
-        """A notice that wants no answer."""
+    def _on_unknown(self, command: Command, stream_id: int) -> None:
+        self._tell(CommandReceived(stream_id, command))
+        if command.transaction_id:
+            text = f"The method {command.name[:64]!r} is not known here."
+            self.send_command(commands.error(command.transaction_id, StatusCode.CALL_FAILED, text))
 
     # Inside
 
@@ -383,9 +381,9 @@ class ClientSession(Session[ClientEvent]):
         if stream is None:
             return
         if isinstance(event, control.StreamBegin):
-            stream.begin()
+            stream.stream_begin()
         else:
-            self._report(event.stream_id, stream.eof(), Status())
+            self._report(event.stream_id, stream.stream_eof(), Status())
 
     def _handle_other_media(self, message: Message) -> bool:
         if message.stream_id == 0:
@@ -408,19 +406,17 @@ class ClientSession(Session[ClientEvent]):
         for command in ("releaseStream", "FCPublish"):
             self.send_command(Command(command, self._transactions.number(), None, (name,)))
 
-    def _report(self, stream_id: int, outcome: Outcome, status: Status) -> None:
-        match outcome:
-            case Outcome.STARTED:
+    def _report(self, stream_id: int, step: Step | None, status: Status) -> None:
+        match step:
+            case Step.ACCEPT:
                 if self._streams[stream_id].use is Use.PLAYING:
                     self._open_media(stream_id, self._report_media)
                 self._tell(StreamStarted(stream_id, status))
-            case Outcome.REFUSED:
+            case Step.REFUSE:
                 self._tell(StreamRefused(stream_id, status))
-            case Outcome.ENDED | Outcome.FAILED:
+            case Step.END | Step.FAIL:
                 self._end_media(stream_id)
-                self._tell(StreamEnded(stream_id, status, outcome is Outcome.FAILED))
-            case Outcome.NOTHING:
-                pass
+                self._tell(StreamEnded(stream_id, status, step is Step.FAIL))
 
     def _stream_in(self, stream_id: int, *uses: Use) -> StreamState:
         stream = self._streams.get(stream_id)
@@ -431,19 +427,9 @@ class ClientSession(Session[ClientEvent]):
         return stream
 
     def _check_connected(self) -> None:
-        if self._phase is not _Phase.CONNECTED:
+        if self._phase is not Phase.CONNECTED:
             raise UsageError(f"this session {self._phase.value}")
 
 
 _Reaction = Callable[[ClientSession, Command, bool], None]
 """What to do with an answer: the method, the answer, and whether it is a ``_result``."""
-_COMMANDS: dict[str, Callable[[ClientSession, Command, int], None]] = {
-    "_result": ClientSession._on_result,
-    "_error": ClientSession._on_error,
-    "onStatus": ClientSession._on_status,
-    "onBWDone": ClientSession._on_ignored,
-    "onFCPublish": ClientSession._on_ignored,
-    "onFCUnpublish": ClientSession._on_ignored,
-    "onFCSubscribe": ClientSession._on_ignored,
-    "onFCUnsubscribe": ClientSession._on_ignored,
-}

@@ -9,7 +9,6 @@ Reasons of the ``ProtocolError`` raised here: ``too_many_streams``, ``unknown_st
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Enum
 from typing import Final, Protocol
 
 from rtmpd.exceptions import ProtocolError
@@ -19,6 +18,7 @@ from rtmpd.rtmp.commands import Command
 from rtmpd.rtmp.constants import CSID_DATA, MessageType, StatusCode, StatusLevel
 from rtmpd.rtmp.control import UserControl
 from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.states import Step, Use
 
 _SAMPLE_ACCESS: Final = encode_values("|RtmpSampleAccess", True, True)
 
@@ -30,16 +30,6 @@ class Outlet(Protocol):
     def send_command(self, command: Command, stream_id: int = 0) -> None: ...
     def send_payload(self, payload: bytes, stream_id: int = 0) -> None: ...
     def send_user_control(self, event: UserControl) -> None: ...
-
-
-class Use(Enum):
-    """What a message stream is used for; ``*_ASKED`` until the request is answered."""
-
-    IDLE = "idle"
-    PUBLISH_ASKED = "publish asked"
-    PUBLISHING = "publishing"
-    PLAY_ASKED = "play asked"
-    PLAYING = "playing"
 
 
 class MessageStream:
@@ -57,11 +47,16 @@ class MessageStream:
         """What the client said last, before its play or in it (section 7.2.2.4)."""
         self.receive_video = True
 
+    def ask(self, step: Step, name: str) -> None:
+        """The client has asked to ``PUBLISH`` or to ``PLAY``; nothing is said until the answer."""
+        self.use = self.use.after(step)
+        self.name = name
+
     # Publish (section 7.2.2.6)
 
-    def begin_publish(self, out: Outlet) -> None:
+    def accept_publish(self, out: Outlet) -> None:
         """StreamBegin, onFCPublish (FMLE waits for it), ``NetStream.Publish.Start``."""
-        self.use = Use.PUBLISHING
+        self.use = self.use.after(Step.ACCEPT)
         text = f"{self.name} is now published."
         out.send_user_control(control.StreamBegin(self.id))
         self._say(out, "onFCPublish", {"code": StatusCode.PUBLISH_START.value, "description": text})
@@ -82,9 +77,9 @@ class MessageStream:
 
     # Play (section 7.2.2.1)
 
-    def begin_play(self, out: Outlet) -> None:
+    def accept_play(self, out: Outlet) -> None:
         """StreamBegin, ``NetStream.Play.Reset``, ``NetStream.Play.Start``, |RtmpSampleAccess."""
-        self.use = Use.PLAYING
+        self.use = self.use.after(Step.ACCEPT)
         out.send_user_control(control.StreamBegin(self.id))
         self._status(out, StatusCode.PLAY_RESET, f"Playing and resetting {self.name}.")
         self._status(out, StatusCode.PLAY_START, f"Started playing {self.name}.")
@@ -123,8 +118,19 @@ class MessageStream:
     # Either
 
     def refuse(self, out: Outlet, code: str, description: str) -> None:
-        """An onStatus of level error: the end of what was asked for or under way."""
-        self.use = Use.IDLE
+        """An onStatus of level error: the end of what was asked for."""
+        self._end_with_error(out, Step.REFUSE, code, description)
+
+    def fail(self, out: Outlet, code: str, description: str) -> None:
+        """An onStatus of level error: the end of what is under way."""
+        self._end_with_error(out, Step.FAIL, code, description)
+
+    def end(self) -> None:
+        """The client has ended what it did."""
+        self.use = self.use.after(Step.END)
+
+    def _end_with_error(self, out: Outlet, step: Step, code: str, description: str) -> None:
+        self.use = self.use.after(step)
         out.send_command(commands.on_status(StatusLevel.ERROR, code, description), self.id)
 
     def _status(self, out: Outlet, code: StatusCode, description: str) -> None:

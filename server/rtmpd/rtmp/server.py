@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, assert_never
 
-from rtmpd.exceptions import AmfError, DeadlineExceeded, HandshakeError, ProtocolError, UsageError
+from rtmpd.exceptions import AmfError, DeadlineExceeded, HandshakeError, ProtocolError
 from rtmpd.rtmp import commands, control
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.commands import Command, CommandHead, ConnectParams
@@ -21,7 +22,6 @@ from rtmpd.rtmp.constants import (
     DEFAULT_WINDOW_SIZE,
     BandwidthLimit,
     CapsEx,
-    MessageType,
     StatusCode,
     StatusLevel,
 )
@@ -31,13 +31,15 @@ from rtmpd.rtmp.events import (
 )
 from rtmpd.rtmp.handshake import ServerHandshake
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.message_stream import Use
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.rtmp.rates import TokenBucket
-from rtmpd.rtmp.stream_session import Phase, StreamSession, text_of
+from rtmpd.rtmp.states import CALLS, ConnectionCall, Cost, Phase, Row, Step, StreamCall, Use
+from rtmpd.rtmp.stream_session import StreamSession, text_of
 from rtmpd.rtmp.url import split_query
 
+_Row = Row[ConnectionCall | StreamCall]
+_NO_PARAMS: Final = ConnectParams()
 _MAX_SHOWN_NAME = 64
 """Characters of what a peer names that are quoted back or logged before the name is known to be one."""
 
@@ -61,7 +63,7 @@ class ServerSession(StreamSession):
     has ended for another reason changes nothing.
     """
 
-    __slots__ = ("_calls", "_caps_ex", "_connect_asked", "_connect_id", "_shared_cost", "settings")
+    __slots__ = ("_calls", "_connect_id", "_params", "_shared_cost", "settings")
 
     def __init__(
         self,
@@ -75,10 +77,10 @@ class ServerSession(StreamSession):
         super().__init__(ServerHandshake(random_bytes), limits=limits or Limits(), now=now)
         self._shared_cost = shared_cost
         self.settings = settings or ServerSettings()
-        self._connect_asked: ConnectParams | None = None
+        self._params = _NO_PARAMS
+        """Of the connect."""
         self._connect_id = 1.0
-        """Transaction id of the latest connect, as it came."""
-        self._caps_ex = 0
+        """Its transaction id, as it came."""
         self._calls = 0
 
     # Answers
@@ -91,24 +93,24 @@ class ServerSession(StreamSession):
         """
         if self.closing:
             return
-        params = self._take_connect()
-        self._caps_ex = params.caps_ex
+        self._phase = self._phase.after(Step.ACCEPT)
         self._send_window_ack_size(self.settings.window_ack_size)
         bandwidth = control.set_peer_bandwidth(self.settings.window_ack_size, BandwidthLimit.DYNAMIC)
         self._send_control(bandwidth)
         self._send_control(control.set_chunk_size(self.settings.chunk_size))
         # Whatever its transaction id is: nobody goes on without the answer.
-        self.send_payload(commands.connect_payload(self._connect_id, params.object_encoding, **extra))
-        self._phase = Phase.REQUEST
-        self._accept(now)
+        self.send_payload(commands.connect_payload(self._connect_id, self._params.object_encoding, **extra))
+        self._idle_since = now
+        self._answered(now)
 
     def reject_connect(self, code: str, description: str, now: float) -> None:
         """Refuse connect with ``_error``; the connection ends when this has been sent."""
         if self.closing:
             return
-        self._take_connect()
+        self._phase = self._phase.after(Step.REFUSE)
         self.send_command(commands.error(self._connect_id, code, description))
-        self._refuse(now)
+        self._now = now
+        self.close()
 
     def request_reconnect(self, tc_url: str = "", description: str = "") -> bool:
         """Ask the client to move to ``tc_url``, or to connect here again (Enhanced RTMP v2).
@@ -116,7 +118,8 @@ class ServerSession(StreamSession):
         Only those that said in connect that they know how are asked; False for the others. The client is
         served until it leaves.
         """
-        if self.closing or not self._caps_ex & CapsEx.RECONNECT:
+        connected = self._phase in (Phase.CONNECTED, Phase.SERVING)
+        if self.closing or not connected or not self._params.caps_ex & CapsEx.RECONNECT:
             return False
         where: dict[str, AmfValue] = {"tcUrl": tc_url} if tc_url else {}
         code, text = StatusCode.CONNECT_RECONNECT_REQUEST, description or "The server asks you to reconnect."
@@ -132,50 +135,69 @@ class ServerSession(StreamSession):
             self._count_call()
             self._survive(error)
             return
-        shown_name = head.name[:_MAX_SHOWN_NAME]
-        if self._phase is Phase.CONNECT and head.name != "connect":
-            raise ProtocolError("command_before_connect", f"{shown_name!r} came before connect")
-        handler = _COMMANDS.get(head.name)
-        if handler is not None:
-            if self._shared_cost is not None and (delay := self._shared_cost.debt(self._now)) > 0:
-                self._wait_for(message, delay)
-                return
-            self._count_call()
-            self._call(handler, head, message)
+        row = CALLS.find(self._phase, head.name)
+        if row.cost is Cost.VALUES and (delay := self._shared_debt()) > 0:
+            self._wait_for(message, delay)
             return
         self._count_call()
-        if head.name in _DATA_COMMANDS:
-            self._tolerate(Quirk.DATA_AS_COMMAND)
-            body = commands.data_of_command(message, head)
-            self._process([Message(int(MessageType.DATA_AMF0), message.timestamp, message.stream_id, body)])
-        elif head.name not in _IGNORED_COMMANDS:
-            self._tell(CommandReceived(message.stream_id, Command(head.name, head.transaction_id)))
-            text = f"The method {shown_name!r} is not known here."
-            self._reply(commands.error(head.transaction_id, StatusCode.CALL_FAILED, text))
-
-    def _call(self, handler: _Handler, head: CommandHead, message: Message) -> None:
-        """Run a command; who sent one that fails is told why, and goes on with what it does beside it."""
-        if head.name == "connect":
-            self._connect_id = head.given_id
-            if not head.transaction_id:
-                self._tolerate(Quirk.CONNECT_ID)
         try:
-            handler(self, self._decode_command(message), message.stream_id)
+            self._call(row, head, message)
         except ProtocolError as error:
+            # Who sent it is told why, and goes on with what it does beside it.
             if error.code:
-                self._answer_failed(head, message.stream_id, error)
+                self._answer_failed(row, head, message.stream_id, error)
             self._survive(error)
 
-    def _answer_failed(self, head: CommandHead, stream_id: int, error: ProtocolError) -> None:
-        """``_error``, or onStatus where the client looks for nothing else."""
-        stream = self._streams.find(stream_id)
-        code = _REQUESTS.get(head.name)
-        if code is not None and (stream is None or stream.use is Use.IDLE):
-            self.send_command(commands.on_status(StatusLevel.ERROR, code, str(error)), stream_id)
-        elif head.name == "connect":
-            self.send_command(commands.error(self._connect_id, StatusCode.CONNECT_REJECTED, str(error)))
+    def _shared_debt(self) -> float:
+        """Seconds that commands wait for what others from the same place have spent."""
+        return 0.0 if self._shared_cost is None else self._shared_cost.debt(self._now)
+
+    def _call(self, row: _Row, head: CommandHead, message: Message) -> None:
+        if row.cost is Cost.VALUES:
+            command = self._decode_command(message)
         else:
-            self._reply(commands.error(head.transaction_id, error.code, str(error)))
+            command = Command(head.name, head.transaction_id)
+        if isinstance(row.handler, StreamCall):
+            self._on_stream_call(row.handler, command, message)
+        else:
+            self._on_connection_call(row.handler, command, head, message.stream_id)
+
+    def _on_connection_call(
+        self, call: ConnectionCall, command: Command, head: CommandHead, stream_id: int
+    ) -> None:
+        match call:
+            case ConnectionCall.CONNECT:
+                self._on_connect(command, head)
+            case ConnectionCall.CONNECT_AGAIN:
+                self._on_connect_again(head)
+            case ConnectionCall.CREATE_STREAM:
+                self._on_create_stream(command)
+            case ConnectionCall.GET_STREAM_LENGTH:
+                self._reply(commands.result(command.transaction_id, 0))
+            case ConnectionCall.FC_SUBSCRIBE:
+                self._on_fc_subscribe(command, stream_id)
+            case ConnectionCall.NOTICE:
+                self._on_notice(command)
+            case ConnectionCall.IGNORED:
+                pass
+            case ConnectionCall.UNKNOWN:
+                self._on_unknown(command, stream_id)
+            case ConnectionCall.TOO_EARLY:
+                text = f"{head.name[:_MAX_SHOWN_NAME]!r} came before connect"
+                raise ProtocolError("command_before_connect", text)
+            case _:
+                assert_never(call)
+
+    def _answer_failed(self, row: _Row, head: CommandHead, stream_id: int, error: ProtocolError) -> None:
+        """``_error``, or onStatus where the client looks for nothing else."""
+        code, text = row.failure, str(error)
+        stream = self._streams.find(stream_id)
+        if code is not None and isinstance(row.handler, ConnectionCall):
+            self.send_command(commands.error(head.given_id, code, text))
+        elif code is not None and (stream is None or stream.use is Use.IDLE):
+            self.send_command(commands.on_status(StatusLevel.ERROR, code, text), stream_id)
+        else:
+            self._reply(commands.error(head.transaction_id, error.code, text))
 
     def _survive(self, error: ProtocolError) -> None:
         """Raise ``error``, unless the peer could be told of it and something live would end with it."""
@@ -199,37 +221,42 @@ class ServerSession(StreamSession):
         if self._calls > self.limits.max_calls:
             raise ProtocolError("too_many_calls", f"{self._calls} calls and still no publish or play")
 
-    def _on_connect(self, command: Command, _stream_id: int) -> None:
-        if self._phase is not Phase.CONNECT:
-            text = "This connection is connected already."
-            self.send_command(commands.error(self._connect_id, StatusCode.CONNECT_REJECTED, text))
-            raise ProtocolError("connect_twice", "a second connect on the same connection")
+    def _on_connect(self, command: Command, head: CommandHead) -> None:
+        self._connect_id = head.given_id
+        if not head.transaction_id:
+            self._tolerate(Quirk.CONNECT_ID)
         params = command.connect_params(self.limits)
         named = params.connect_object.get("app")
         if params.app and not (isinstance(named, str) and named):
             self._tolerate(Quirk.APP_IN_TC_URL)
-        self._connect_asked = params
+        self._params = params
+        self._phase = self._phase.after(Step.CONNECT)
         self._tell(ConnectRequested(params))
         self._hold()
+
+    def _on_connect_again(self, head: CommandHead) -> None:
+        text = "This connection is connected already."
+        self.send_command(commands.error(head.given_id, StatusCode.CONNECT_REJECTED, text))
+        raise ProtocolError("connect_twice", "a second connect on the same connection")
+
+    def _on_unknown(self, command: Command, stream_id: int) -> None:
+        self._tell(CommandReceived(stream_id, command))
+        text = f"The method {command.name[:_MAX_SHOWN_NAME]!r} is not known here."
+        self._reply(commands.error(command.transaction_id, StatusCode.CALL_FAILED, text))
 
     def _on_fc_subscribe(self, command: Command, stream_id: int) -> None:
         text = f"Subscribed to {split_query(text_of(command.args, 0))[0][:_MAX_SHOWN_NAME]}."
         status = commands.status_object(StatusLevel.STATUS, StatusCode.PLAY_START, text)
         self.send_command(Command("onFCSubscribe", 0, None, (status,)), stream_id)
 
-    def _on_get_stream_length(self, command: Command, _stream_id: int) -> None:
-        self._reply(commands.result(command.transaction_id, 0))
-
     # Inside
 
     def _deadlines(self) -> list[tuple[float, str]]:
         limits = self.limits
         deadlines = super()._deadlines()
-        if self._phase is Phase.CONNECT:
+        if self._phase is Phase.IDLE:
             reason = "connect_timeout" if self._handshake is None else "handshake_timeout"
-            deadlines.append((self._accepted_at + limits.handshake_timeout, reason))
-        elif self._phase is Phase.REQUEST:
-            deadlines.append((self._accepted_at + limits.request_timeout, "request_timeout"))
+            deadlines.append((self._idle_since + limits.handshake_timeout, reason))
         elif all(stream.use is Use.IDLE for stream in self._streams):
             deadlines.append((self._idle_since + limits.request_timeout, "request_timeout"))
         return deadlines
@@ -247,46 +274,5 @@ class ServerSession(StreamSession):
             case _:
                 return super()._missed(reason)
 
-    def _take_connect(self) -> ConnectParams:
-        request = self._connect_asked
-        if request is None:
-            raise UsageError("no connect is waiting for an answer")
-        self._connect_asked = None
-        return request
-
 
 _LIVE = frozenset({Use.PUBLISHING, Use.PLAYING})
-_REQUESTS = {
-    "publish": StatusCode.PUBLISH_BAD_NAME,
-    "play": StatusCode.PLAY_FAILED,
-    "play2": StatusCode.PLAY_FAILED,
-}
-"""What fails on a message stream, and the status that says so."""
-_DATA_COMMANDS = frozenset({"@setDataFrame", "@clearDataFrame"})
-"""quirk(haishinkit): data messages, said as commands."""
-_Handler = Callable[[ServerSession, Command, int], None]
-_COMMANDS: dict[str, _Handler] = {
-    "connect": ServerSession._on_connect,
-    "createStream": ServerSession._on_create_stream,
-    "deleteStream": ServerSession._on_delete_stream,
-    "closeStream": ServerSession._on_close_stream,
-    "releaseStream": ServerSession._on_notice,
-    "FCPublish": ServerSession._on_notice,
-    "FCUnpublish": ServerSession._on_fc_unpublish,
-    "publish": ServerSession._on_publish,
-    "play": ServerSession._on_play,
-    "play2": ServerSession._on_play2,
-    "pause": ServerSession._on_pause,
-    "pauseRaw": ServerSession._on_pause,
-    "pauseraw": ServerSession._on_pause,
-    "seek": ServerSession._on_seek,
-    "receiveAudio": ServerSession._on_receive_audio,
-    "receiveVideo": ServerSession._on_receive_video,
-    "FCSubscribe": ServerSession._on_fc_subscribe,
-    "getStreamLength": ServerSession._on_get_stream_length,
-    "_checkbw": ServerSession._on_notice,
-}
-_IGNORED_COMMANDS = frozenset(
-    {"_result", "_error", "onStatus", "FCUnsubscribe", "close", "ping", "onTimeCoordInfo"}
-)
-"""Answers to what we never asked, and notices that want no answer."""

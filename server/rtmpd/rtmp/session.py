@@ -30,6 +30,7 @@ from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message, split_aggregate
 from rtmpd.rtmp.quirks import Quirk
+from rtmpd.rtmp.states import Halt
 
 E = TypeVar("E")
 
@@ -46,6 +47,7 @@ _CONTROL_BYTES = {
     int(MessageType.SET_PEER_BANDWIDTH): 4,
 }
 """What a control message must have to mean anything; encoders send shorter ones."""
+_END: Final = Halt.END
 _NO_MEDIA: Final[dict[int, MediaReceiver]] = {}
 _BYTES_A_TOKEN = 512
 _VALUES_A_TOKEN = 8
@@ -54,10 +56,8 @@ _VALUES_A_TOKEN = 8
 class Session(Generic[E]):
     """One side of one RTMP connection, without I/O. Subclasses answer commands, and report ``E`` besides.
 
-    Attributes for the caller: ``bytes_received`` (handshake included), ``messages_received``, ``closing``
-    (nothing more is processed; send what ``data_to_send`` gives, then close), ``awaiting_answer`` (a request
-    event is unanswered: stop reading from the socket until it is). When ``take_throttle`` gives a delay, stop
-    reading, and go on with ``resume`` when it is over.
+    Attributes for the caller: ``bytes_received`` (handshake included), ``messages_received``. When
+    ``take_throttle`` gives a delay, stop reading, and go on with ``resume`` when it is over.
     """
 
     # With more than thirty attributes in a dictionary CPython finds each of them more slowly.
@@ -69,6 +69,7 @@ class Session(Generic[E]):
         "_commands_paid_at",
         "_controls_paid_at",
         "_events",
+        "_halt",
         "_handshake",
         "_last_received",
         "_media_streams",
@@ -77,7 +78,6 @@ class Session(Generic[E]):
         "_output",
         "_ping_sent_at",
         "_pings_paid_at",
-        "_put_off",
         "_reader",
         "_stray_media",
         "_throttle",
@@ -86,9 +86,7 @@ class Session(Generic[E]):
         "_waits_since",
         "_window_sent",
         "_writer",
-        "awaiting_answer",
         "bytes_received",
-        "closing",
         "limits",
         "messages_received",
     )
@@ -97,8 +95,8 @@ class Session(Generic[E]):
         self.limits = limits
         self.bytes_received = 0
         self.messages_received = 0
-        self.closing = False
-        self.awaiting_answer = False
+        self._halt: Halt | None = None
+        """Why nothing is processed; None while everything is."""
         self._handshake: ServerHandshake | ClientHandshake | None = handshake
         self._reader = ChunkReader(limits)
         self._writer = ChunkWriter()
@@ -109,7 +107,6 @@ class Session(Generic[E]):
         self._backlog: Backlog | None = None
         """What is put off until a request is answered or ``resume`` is called."""
         self._throttle: float | None = None
-        self._put_off = False
         self._turn = limits.max_messages_per_turn
         """How many messages are taken in one turn."""
         self._waits_since = now
@@ -132,16 +129,15 @@ class Session(Generic[E]):
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take bytes from the peer; never raises on what they hold."""
-        if self.closing:
+        halt = self._halt
+        if halt is _END:
             return
         self._now = now
         self._last_received = now
         self._ping_sent_at = None
         self.bytes_received += len(data)
         try:
-            if self.awaiting_answer or self._put_off:
-                self._put_by().data.append(data)
-            else:
+            if halt is None:
                 if self._handshake is not None:
                     data = self._continue_handshake(self._handshake, data)
                 reader = self._reader
@@ -150,6 +146,8 @@ class Session(Generic[E]):
                     self._take(messages)
                 if reader.more:
                     self._read_on()
+            else:
+                self._put_by().data.append(data)
             # Also in the middle of a message: one may be longer than the window its sender waits for.
             if self.bytes_received - self._acknowledged >= self._ack_window // 2:
                 self._acknowledge()
@@ -158,11 +156,10 @@ class Session(Generic[E]):
 
     def resume(self, now: float) -> None:
         """Go on with what was put off; when the delay that ``take_throttle`` gave is over."""
-        if self.closing or not self._put_off:
-            return
-        self._now = now
-        self._put_off = False
-        self._go_on()
+        if self._halt is Halt.TURN:
+            self._now = now
+            self._halt = None
+            self._go_on()
 
     def receive_eof(self) -> None:
         """The peer closed its side; one that never sent a byte (a health check) has done nothing wrong."""
@@ -183,7 +180,7 @@ class Session(Generic[E]):
 
     def handle_timeout(self, now: float) -> None:
         """Act on every deadline that has passed; call it at ``next_deadline`` or later."""
-        if self.closing or self.awaiting_answer:
+        if self._timeless:
             return
         self._now = now
         for deadline, reason in self._deadlines():
@@ -198,11 +195,19 @@ class Session(Generic[E]):
     # Out
 
     @property
+    def closing(self) -> bool:
+        """Nothing more is processed: send what ``data_to_send`` gives, then close."""
+        return self._halt is Halt.END
+
+    @property
+    def awaiting_answer(self) -> bool:
+        """A request event is unanswered: stop reading from the socket until it is."""
+        return self._halt is Halt.ANSWER
+
+    @property
     def quiet(self) -> bool:
         """Nothing to act on: no event, nothing to send, nobody to make wait."""
-        return not (
-            self._events or self._output or self.closing or self.awaiting_answer or self._throttle is not None
-        )
+        return self._halt is None and not (self._events or self._output or self._throttle is not None)
 
     def take_throttle(self) -> float | None:
         """Seconds to stop reading for, then ``resume``; None unless a delay has begun since the last call.
@@ -241,7 +246,7 @@ class Session(Generic[E]):
 
     def next_deadline(self) -> float | None:
         """When ``handle_timeout`` wants to be called (same clock as ``now``); it may move later."""
-        if self.closing or self.awaiting_answer:
+        if self._timeless:
             return None
         candidates = [deadline for deadline, _ in self._deadlines()]
         ping_at = self._ping_at()
@@ -275,7 +280,7 @@ class Session(Generic[E]):
 
     def close(self) -> None:
         """Process nothing from here on, and let go of what is held; what is queued may still be sent."""
-        self.closing = True
+        self._halt = Halt.END
         self._media_streams = _NO_MEDIA
         self._backlog = None
         self._reader.clear()
@@ -342,6 +347,11 @@ class Session(Generic[E]):
             self._tolerated = {}
         self._tolerated[quirk] = self._tolerated.get(quirk, 0) + 1
 
+    def _put_off(self, messages: list[Message]) -> None:
+        """Keep ``messages`` for later, if there is one."""
+        if messages and self._halt is not Halt.END:
+            self._put_by().messages += messages
+
     def _put_by(self) -> Backlog:
         if self._backlog is None:
             self._backlog = Backlog()
@@ -351,10 +361,15 @@ class Session(Generic[E]):
         """Process ``message``, and what follows it, when ``resume`` is called; not before ``seconds``."""
         self._put_by().messages.append(message)
         self._slow_down(seconds)
-        self._put_off = True
+        self._halt = Halt.TURN
 
     def _handle_user_control(self, event: control.UserControl) -> None:
         """Act on an event that is not a ping."""
+
+    @property
+    def _timeless(self) -> bool:
+        """No deadline runs: it has ended, or it is we who let the peer wait."""
+        return self._halt is Halt.END or self._halt is Halt.ANSWER
 
     def _deadlines(self) -> list[tuple[float, str]]:
         """Each running deadline, and the reason of the failure to meet it."""
@@ -374,19 +389,18 @@ class Session(Generic[E]):
 
     def _hold(self) -> None:
         """Stop processing until the request just reported is answered."""
-        self.awaiting_answer = True
+        self._halt = Halt.ANSWER
         self._waits_since = self._now
 
     def _answered(self, now: float) -> None:
         """Go on with what arrived while a request waited for its answer."""
-        if not self.awaiting_answer:
+        if self._halt is not Halt.ANSWER:
             raise UsageError("no request is waiting for an answer")
-        self.awaiting_answer = False
+        self._halt = None
         self._now = now
         self._last_received = now  # The peer could not be heard while we made it wait.
         self._reader.postpone(now - self._waits_since)
-        if not (self.closing or self._put_off):
-            self._go_on()
+        self._go_on()
 
     # Inside
 
@@ -418,17 +432,15 @@ class Session(Generic[E]):
     def _take_turn(self, messages: list[Message]) -> None:
         """Process as many of ``messages`` as are taken in one turn, and leave the others for the next."""
         self._process(messages[: self._turn])
-        if self.closing:
-            return
-        self._put_by().messages += messages[self._turn :]
-        if not self.awaiting_answer:
-            self._put_off = True
+        self._put_off(messages[self._turn :])
+        if self._halt is None:
+            self._halt = Halt.TURN
             self._slow_down(0.0)
 
     def _read_on(self, data: bytes = b"") -> None:
         """Parse and process until a request waits for its answer, or it is another connection's turn."""
         reader = self._reader
-        while not (self.awaiting_answer or self._put_off or self.closing):
+        while self._halt is None:
             messages = reader.receive_data(data, self._now, self._turn)
             if messages:
                 self._take(messages)
@@ -447,7 +459,7 @@ class Session(Generic[E]):
                     self._process(messages)
                 else:
                     self._take_turn(messages)
-                if self.awaiting_answer or self._put_off or self.closing:
+                if self._halt is not None:
                     return
                 self._backlog = None
                 data = b"".join(backlog.data)
@@ -464,12 +476,10 @@ class Session(Generic[E]):
             if receive is not None and message.type in _MEDIA:
                 receive(message, now)
                 continue
-            if self.closing:  # What took the last message may have ended the session.
-                return
-            self._dispatch(message)
-            if self.awaiting_answer or self._put_off:
-                if rest := messages[index + 1 :]:
-                    self._put_by().messages += rest
+            if self._halt is None:  # What took the last message may have ended the session.
+                self._dispatch(message)
+            if self._halt is not None:
+                self._put_off(messages[index + 1 :])
                 return
 
     def _dispatch(self, message: Message) -> None:
@@ -561,7 +571,7 @@ class Session(Generic[E]):
 
     def _acknowledge(self) -> None:
         """At most one Acknowledgement per call, every half window: some encoders stall after a whole one."""
-        if not self.closing:
+        if self._halt is not Halt.END:
             self._acknowledged = self.bytes_received
             self._send_control(control.acknowledgement(self.bytes_received))
 

@@ -11,14 +11,13 @@ Reasons of ``SessionFailed`` made here: ``message_before_connect``, ``publish_tw
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Final
+from typing import Final, assert_never
 
 from rtmpd.exceptions import ProtocolError, UsageError
 from rtmpd.rtmp import commands
 from rtmpd.rtmp.amf import UNDEFINED, AmfValue
 from rtmpd.rtmp.commands import Command
-from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.constants import MessageType, StatusCode
 from rtmpd.rtmp.events import (
     PauseRequested,
     PlayEnded,
@@ -32,10 +31,11 @@ from rtmpd.rtmp.events import (
 )
 from rtmpd.rtmp.handshake import ServerHandshake
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.message_stream import MessageStream, MessageStreams, Use
+from rtmpd.rtmp.message_stream import MessageStream, MessageStreams
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.rtmp.session import MediaReceiver, Session
+from rtmpd.rtmp.states import Phase, Step, StreamCall, Use
 from rtmpd.rtmp.url import split_query
 
 _PUBLISH_MODES = ("live", "record", "append", "appendWithGap")
@@ -44,25 +44,18 @@ _EARLY_TURN: Final = 128
 """Messages that are taken in one turn from whoever has published nothing."""
 
 
-class Phase(Enum):
-    CONNECT = "waiting for connect"
-    REQUEST = "waiting for publish or play"
-    SERVING = "has published or played"
-
-
 class StreamSession(Session[ServerEvent]):
     """A ``ServerSession`` as far as message streams go; it adds the connection itself."""
 
-    __slots__ = ("_accepted_at", "_idle_since", "_phase", "_streams")
+    __slots__ = ("_idle_since", "_phase", "_streams")
 
     def __init__(self, handshake: ServerHandshake, *, limits: Limits, now: float) -> None:
         super().__init__(handshake, limits=limits, now=now)
         self._reader.expect_media(False)
         self._turn = min(self._turn, _EARLY_TURN)
-        self._phase = Phase.CONNECT
-        self._accepted_at = now  # The connection itself; then the latest connect, publish or play.
+        self._phase = Phase.IDLE
         self._idle_since = now
-        """When the last message stream in use ended."""
+        """When the last message stream in use ended; before the first, when the connection was accepted."""
         self._streams = MessageStreams(limits.max_message_streams)
 
     # Answers
@@ -75,39 +68,41 @@ class StreamSession(Session[ServerEvent]):
         """
         if self.closing:
             return
-        self._asked(stream_id, Use.PUBLISH_ASKED).begin_publish(self)
+        self._asked(stream_id, Use.PUBLISH_ASKED).accept_publish(self)
         self._reader.expect_media(True)
         self._turn = self.limits.max_messages_per_turn
         self._open_media(stream_id, receive or self._report_media)
-        self._phase = Phase.SERVING
-        self._accept(now)
+        self._phase = self._phase.after(Step.SERVE)
+        self._answered(now)
 
     def reject_publish(self, stream_id: int, code: str, description: str, now: float) -> None:
         """Refuse the publish with onStatus; the connection ends when this has been sent."""
         if self.closing:
             return
         self._asked(stream_id, Use.PUBLISH_ASKED).refuse(self, code, description)
-        self._refuse(now)
+        self._now = now
+        self.close()
 
     def accept_play(self, stream_id: int, now: float) -> None:
         """Let the play begin; media may follow, which ffmpeg and librtmp discard before this."""
         if self.closing:
             return
         stream = self._asked(stream_id, Use.PLAY_ASKED)
-        stream.begin_play(self)
+        stream.accept_play(self)
         if not stream.receive_audio:
             self._tell(ReceiveAudio(stream_id, False))
         if not stream.receive_video:
             self._tell(ReceiveVideo(stream_id, False))
-        self._phase = Phase.SERVING
-        self._accept(now)
+        self._phase = self._phase.after(Step.SERVE)
+        self._answered(now)
 
     def reject_play(self, stream_id: int, code: str, description: str, now: float) -> None:
         """Refuse the play with onStatus; the connection ends when this has been sent."""
         if self.closing:
             return
         self._asked(stream_id, Use.PLAY_ASKED).refuse(self, code, description)
-        self._refuse(now)
+        self._now = now
+        self.close()
 
     # What the server says unasked. The peer may have ended the stream in bytes that are processed but whose
     # events are still to be read: then there is nobody left to tell.
@@ -128,21 +123,49 @@ class StreamSession(Session[ServerEvent]):
         OBS reads nothing while it streams, so only the close of the connection stops it.
         """
         if (stream := self._streams.find(stream_id, Use.PUBLISHING)) is not None:
-            stream.refuse(self, code, description)
+            stream.fail(self, code, description)
         self.close()
 
     def end_play(self, stream_id: int, code: str, description: str) -> None:
         """End a play from our side; the connection ends when this has been sent."""
         if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
-            stream.refuse(self, code, description)
+            stream.fail(self, code, description)
         self.close()
 
     # Commands (section 7.2.2, and those of the connection that concern streams)
 
-    def _on_create_stream(self, command: Command, _stream_id: int) -> None:
+    def _on_stream_call(self, call: StreamCall, command: Command, message: Message) -> None:
+        stream_id = message.stream_id
+        match call:
+            case StreamCall.PUBLISH:
+                self._on_publish(command, stream_id)
+            case StreamCall.FC_UNPUBLISH:
+                self._on_fc_unpublish(command)
+            case StreamCall.PLAY:
+                self._on_play(command, stream_id)
+            case StreamCall.PLAY2:
+                self._on_play2(command, stream_id)
+            case StreamCall.PAUSE:
+                self._on_pause(command, stream_id)
+            case StreamCall.SEEK:
+                self._on_seek(command, stream_id)
+            case StreamCall.RECEIVE_AUDIO:
+                self._on_receive_audio(command, stream_id)
+            case StreamCall.RECEIVE_VIDEO:
+                self._on_receive_video(command, stream_id)
+            case StreamCall.CLOSE_STREAM:
+                self._on_close_stream(stream_id)
+            case StreamCall.DELETE_STREAM:
+                self._on_delete_stream(command)
+            case StreamCall.DATA:
+                self._on_data(message)
+            case _:
+                assert_never(call)
+
+    def _on_create_stream(self, command: Command) -> None:
         self._reply(commands.result(command.transaction_id, self._streams.create().id))
 
-    def _on_delete_stream(self, command: Command, _stream_id: int) -> None:
+    def _on_delete_stream(self, command: Command) -> None:
         target = command.args[0] if command.args else None
         if isinstance(target, bool):
             ended = []
@@ -155,25 +178,25 @@ class StreamSession(Session[ServerEvent]):
             self._end(stream)
             self._streams.delete(stream)
 
-    def _on_fc_unpublish(self, command: Command, _stream_id: int) -> None:
+    def _on_fc_unpublish(self, command: Command) -> None:
         # Encoders whose key carries a query repeat it here, or leave it out.
         name, _ = split_query(text_of(command.args, 0))
         ended = [stream for stream in self._streams if stream.use is Use.PUBLISHING and stream.name == name]
         for stream in ended:
             stream.say_unpublishing(self)
-        self._on_notice(command, 0)
+        self._on_notice(command)
         for stream in ended:
             stream.say_unpublished(self)
             self._end(stream)
 
-    def _on_notice(self, command: Command, _stream_id: int) -> None:
+    def _on_notice(self, command: Command) -> None:
         """A call that changes nothing, but whose sender may wait for a result.
 
         ``_checkbw`` is never answered with onBWDone: ffmpeg answers every one of those with another _checkbw.
         """
         self._reply(commands.result(command.transaction_id, UNDEFINED))
 
-    def _on_close_stream(self, _command: Command, stream_id: int) -> None:
+    def _on_close_stream(self, stream_id: int) -> None:
         if (stream := self._streams.find(stream_id)) is not None:
             self._end(stream)
 
@@ -192,9 +215,8 @@ class StreamSession(Session[ServerEvent]):
             return
         if stream.use is not Use.IDLE:
             raise self._refused(stream, StatusCode.PUBLISH_BAD_NAME, "publish_twice", _IN_USE)
-        stream.name = name
+        stream.ask(Step.PUBLISH, name)
         mode = text_of(command.args, 1)
-        stream.use = Use.PUBLISH_ASKED
         mode = mode if mode in _PUBLISH_MODES else _PUBLISH_MODES[0]
         self._tell(PublishRequested(stream.id, stream.name, query, mode))
         self._hold()
@@ -228,14 +250,18 @@ class StreamSession(Session[ServerEvent]):
             self._end(stream)
         if stream.use is not Use.IDLE:
             raise self._refused(stream, StatusCode.PLAY_FAILED, "play_on_publish", _IN_USE)
-        stream.name = text
-        stream.use = Use.PLAY_ASKED
+        stream.ask(Step.PLAY, text)
         seconds = _number(start, -2)
         if seconds <= -1000:
             seconds /= 1000  # quirk(ffmpeg, librtmp): -2000 and -1000 where the specification says -2 and -1.
         length = max(_number(duration, -1), -1)
         self._tell(PlayRequested(stream.id, stream.name, query, seconds, length, reset))
         self._hold()
+
+    def _on_data(self, message: Message) -> None:
+        self._tolerate(Quirk.DATA_AS_COMMAND)
+        body = commands.data_of_command(message, commands.parse_head(message))
+        self._process([Message(int(MessageType.DATA_AMF0), message.timestamp, message.stream_id, body)])
 
     def _on_pause(self, command: Command, stream_id: int) -> None:
         if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
@@ -285,7 +311,7 @@ class StreamSession(Session[ServerEvent]):
             self._tell(PlayEnded(stream.id))
         else:
             return  # What has ended already puts no deadline off.
-        stream.use = Use.IDLE
+        stream.end()
         self._idle_since = self._now
 
     def _stream_for_request(self, stream_id: int) -> MessageStream:
@@ -304,7 +330,7 @@ class StreamSession(Session[ServerEvent]):
 
     def _refused(self, stream: MessageStream, code: str, reason: str, text: str) -> ProtocolError:
         """Tell the client why its request on ``stream`` ends the session; returns the error to raise."""
-        stream.refuse(self, code, text)
+        stream.fail(self, code, text)
         return ProtocolError(reason, f"on message stream {stream.id}: {text}")
 
     def _handle_other_media(self, message: Message) -> bool:
@@ -328,17 +354,9 @@ class StreamSession(Session[ServerEvent]):
             self._count_stray_media()
 
     def _check_connected(self, message: Message) -> None:
-        if self._phase is Phase.CONNECT:
+        if self._phase is Phase.IDLE:
             text = f"a message of type {message.type} came before connect"
             raise ProtocolError("message_before_connect", text)
-
-    def _accept(self, now: float) -> None:
-        self._accepted_at = now
-        self._answered(now)
-
-    def _refuse(self, now: float) -> None:
-        self.close()
-        self._answered(now)
 
     def _reply(self, reply: Command) -> None:
         """Send a ``_result`` or ``_error``, unless the call asked for none."""
