@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import uuid
 from contextlib import suppress
 
 import pytest
 from engine_kit import AAC_HEADER, AVC_HEADER, keyframe, sound
 from golden_captures import HANDSHAKE_BYTES, load, names
-from net_kit import HEADERS, Client, Doorman, eventually, serve
+from net_kit import HEADERS, Client, Doorman, eventually, pending_timers, serve
 from rtmp_dialogue import HANDSHAKE, command, connect
 
 import rtmpd.serving.connection as connection_module
@@ -24,6 +25,7 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.serving.access import AccessRequest, Grant
+from rtmpd.serving.connection import End
 
 
 def lines_of(caplog: pytest.LogCaptureFixture) -> list[tuple[str, dict[str, object]]]:
@@ -166,6 +168,29 @@ async def test_nothing_is_said_after_the_last_words() -> None:
         connection.advance()
         client.call("getStreamLength", 9, "cam")
         assert await client.rest() == []
+
+
+async def test_no_deadline_of_a_connection_has_a_timer_of_its_own() -> None:
+    async with serve(wait_timeout=60.0) as house:
+        clients = [await (await house.client()).play() for _ in range(3)]
+        ended, *waiting = house.server._connections
+        ended.end(CloseReason.KICKED)
+        assert min(ended.look_at, *[each.look_at for each in waiting]) < math.inf
+        loop = asyncio.get_running_loop()
+        assert len([timer for timer in pending_timers(loop) if timer.when() > loop.time() + 0.1]) <= 1
+        assert len(clients) == 3
+
+
+async def test_why_it_has_ended_does_not_change() -> None:
+    async with serve() as house:
+        client = await (await house.client()).publish()
+        (connection,) = house.server._connections
+        assert connection.ended is None
+        connection.end(CloseReason.KICKED, "by hand")
+        connection.abort(CloseReason.SHUTDOWN)
+        assert connection.ended == End(CloseReason.KICKED, "by hand")
+        assert house.stats.publishes_ended == {CloseReason.KICKED: 1}
+        client.reset()
 
 
 # How encoders leave

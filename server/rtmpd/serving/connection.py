@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import math
 import socket
+from dataclasses import dataclass
 from typing import Final, Protocol, assert_never, cast
 
 from rtmpd.engine.origin import Origin
@@ -44,6 +45,8 @@ from rtmpd.serving.requests import Requests
 
 _LINGER: Final = 2.0
 """Seconds that a peer has to read our last words and close its side."""
+_NOBODY: Final = asyncio.Protocol()
+"""Whom a transport reports to that is of no interest to us."""
 _numbers = itertools.count(1)
 
 
@@ -73,28 +76,33 @@ class Gate(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a connection is over."""
+
+    reason: CloseReason
+    detail: str = ""
+    """For the log, where more is known."""
+
+
 class Connection(asyncio.Protocol):
     """Moves bytes between a transport and a ``ServerSession``, and acts on the session's events."""
 
     __slots__ = (
         "__weakref__",
         "_bytes_out",
-        "_end_detail",
-        "_end_reason",
-        "_entered",
         "_gate",
-        "_goodbye",
         "_messages_in",
         "_since",
         "_socket",
         "address",
         "context",
+        "ended",
         "listener",
         "look_at",
         "network",
         "number",
         "outlet",
-        "over",
         "partial_bytes",
         "plays_paid_at",
         "reader",
@@ -117,19 +125,14 @@ class Connection(asyncio.Protocol):
         self.state = "pending"
         """``pending``, then ``publishing`` or ``playing`` by what it did first."""
         self.address = self.network = "unknown"
-        self._end_reason = CloseReason.CONNECTION_LOST
-        self._end_detail = ""
+        self.ended: End | None = None
+        """None while it is open; then nothing is processed and nothing more is said."""
         self.plays_paid_at = -math.inf
         """When what it has spent of the rate of plays is saved up again; for the gate."""
         self._gate = gate
         self.requests = Requests()
         self.look_at = math.inf
         """Clock reading at which ``look`` wants to be called."""
-        self._goodbye: asyncio.TimerHandle | None = None
-        """The end of our patience with a peer that we have said goodbye to."""
-        self._entered = False
-        self.over = False
-        """We have said goodbye or the connection is lost: nothing is processed, nothing more is said."""
         self._since = 0.0
         self._bytes_out = 0
         self.partial_bytes = 0
@@ -147,10 +150,9 @@ class Connection(asyncio.Protocol):
         refusal = self._gate.enter(self)
         if refusal is not None:
             log.turned_away(self, refusal)
-            self.over = True
+            self.transport.set_protocol(_NOBODY)
             self.transport.abort()
             return
-        self._entered = True
         context = self.context
         self._since = now = context.clock()
         self.session = ServerSession(
@@ -167,7 +169,7 @@ class Connection(asyncio.Protocol):
         self._plan_look(now)
 
     def data_received(self, data: bytes) -> None:
-        if self.over:
+        if self.ended is not None:
             return
         session = self.session
         bytes_out = self._bytes_out
@@ -181,7 +183,7 @@ class Connection(asyncio.Protocol):
         if session.partial_bytes != self.partial_bytes:
             self._charge_partials()
         # What we have said now takes the acknowledgement along.
-        if self.state == "pending" and self._bytes_out == bytes_out and not self.over:
+        if self.state == "pending" and self._bytes_out == bytes_out and self.ended is None:
             acknowledge_quickly(self._socket)
 
     def eof_received(self) -> bool:
@@ -199,18 +201,16 @@ class Connection(asyncio.Protocol):
             self._steer_reading()
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self.over = True
-        if not self._entered:
-            return
+        ended = self.ended = self.ended or End(CloseReason.CONNECTION_LOST)
         self._count_tolerated()
         self.session.close()
         self.outlet.close()
         try:
-            self._release()
+            self._release(ended)
         finally:
             self._gate.leave(self)
             duration = self.context.clock() - self._since
-            reason = self._end_detail or self._end_reason
+            reason = ended.detail or ended.reason
             bytes_out = self._bytes_out + self.requests.bytes_out
             log.closed(self, duration, self.session.bytes_received, bytes_out, reason)
 
@@ -228,8 +228,7 @@ class Connection(asyncio.Protocol):
 
     def reading_failed(self, error: Exception) -> None:
         log.reading_failed(self, error)
-        self._end_reason = CloseReason.INTERNAL_ERROR
-        self.transport.abort()
+        self.abort(CloseReason.INTERNAL_ERROR)
 
     # For the server
 
@@ -250,14 +249,26 @@ class Connection(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """Act on every deadline that has passed; when ``look_at`` is reached."""
+        if self.over:
+            self.look_at = math.inf
+            self.transport.abort()  # Enough time to read our last words.
+            return
         self.reader.read_now()  # What waits for the next round is not late.
         self.session.handle_timeout(now)
         self.advance()
+        self.requests.look(now)
         self._count_tolerated()
         if not self.over:
             self._plan_look(now)
 
     # For the requests, the publishes and the plays
+
+    @property
+    def over(self) -> bool:
+        return self.ended is not None
+
+    def look_by(self, deadline: float) -> None:
+        self.look_at = min(self.look_at, deadline)
 
     @property
     def introduced(self) -> bool:
@@ -281,8 +292,8 @@ class Connection(asyncio.Protocol):
         self._gate.identified(self, state)
 
     def refused(self, refusal: Refused) -> None:
-        self._end_reason, self._end_detail = CloseReason.REFUSED, refusal.reason
         count(self.context.stats.refusals, refusal.reason)
+        self.end(CloseReason.REFUSED, refusal.reason)
 
     def answered(self) -> None:
         self.advance()
@@ -293,17 +304,15 @@ class Connection(asyncio.Protocol):
             self._write_output()
 
     def advance(self) -> None:
-        if self.over:
-            return
         session = self.session
         while events := session.events_received():
             for event in events:
-                if not self.over:  # The engine may have closed us for what it was given just now.
+                if self.ended is None:  # What one leads to, or the engine, may end us.
                     self._handle(event)
-        self.flush()
-        if session.closing:
-            self.end(self._end_reason, self._end_detail)
-        elif self.outlet.congestion is not None or not (session.quiet and self.reader.reading):
+        if self.ended is not None:
+            return
+        self._write_output()
+        if self.outlet.congestion is not None or not (session.quiet and self.reader.reading):
             self._steer_reading()
 
     def backlog(self) -> int:
@@ -311,7 +320,7 @@ class Connection(asyncio.Protocol):
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
         if not self.over:
-            self._begin_end(reason, detail)
+            self._stop(End(reason, detail))
             self._write_output()
             self._linger(_LINGER)
 
@@ -319,13 +328,14 @@ class Connection(asyncio.Protocol):
         """The server ends: say so. Who is still owed media gets it, until the server cuts the connection."""
         if not self.over:
             self.requests.announce_shutdown(self.session)
-            self._begin_end(CloseReason.SHUTDOWN, "")
+            self._stop(End(CloseReason.SHUTDOWN))
             self._write_output()
-            self._linger(None if self.transport.get_write_buffer_size() else _LINGER)
+            self._linger(math.inf if self.transport.get_write_buffer_size() else _LINGER)
 
     def abort(self, reason: CloseReason, detail: str = "") -> None:
         if not self.over:
-            self._begin_end(reason, detail)
+            self._stop(End(reason, detail))
+        self.look_at = math.inf
         discard_unsent(self._socket)
         self.transport.abort()
 
@@ -349,20 +359,19 @@ class Connection(asyncio.Protocol):
                 self._fail(event.error)
             case SessionClosed():
                 # The kernel of a crashed encoder says goodbye as politely as an encoder that is done.
-                self._end_reason = CloseReason.CONNECTION_LOST if self.publishes else CloseReason.FINISHED
+                self.end(CloseReason.CONNECTION_LOST if self.publishes else CloseReason.FINISHED)
             case HandshakeCompleted() | CommandReceived() | Message():
                 pass  # The session has answered; media goes to its publisher directly.
             case _:
                 assert_never(event)
 
     def _fail(self, error: ProtocolError) -> None:
-        idle = isinstance(error, DeadlineExceeded)
-        self._end_reason = CloseReason.IDLE if idle else CloseReason.PROTOCOL_ERROR
-        self._end_detail = error.reason
         stats = self.context.stats
         table = stats.handshake_failures if isinstance(error, HandshakeError) else stats.sessions_failed
         count(table, error.reason)
         log.failed(self, error)
+        idle = isinstance(error, DeadlineExceeded)
+        self.end(CloseReason.IDLE if idle else CloseReason.PROTOCOL_ERROR, error.reason)
 
     # Inside
 
@@ -376,13 +385,13 @@ class Connection(asyncio.Protocol):
             stats.messages_out += len(output)
             self.transport.write(data)
 
-    def _begin_end(self, reason: CloseReason, detail: str) -> None:
-        self.over = True
+    def _stop(self, end: End) -> None:
+        """Process nothing more, and say nothing but what is queued."""
+        self.ended = end
         self.session.close()
-        self._end_reason, self._end_detail = reason, detail
-        self._release()
+        self._release(end)
 
-    def _linger(self, patience: float | None) -> None:
+    def _linger(self, patience: float) -> None:
         """Say that we are done, read on until the peer is too, then close; cut it after ``patience`` seconds.
 
         A close with unread bytes in the socket makes the kernel reset it, and our last words are lost.
@@ -395,17 +404,13 @@ class Connection(asyncio.Protocol):
                 transport.write_eof()
         else:
             transport.close()
-        if patience is not None:
-            self._goodbye = asyncio.get_running_loop().call_later(patience, transport.abort)
+        self.look_at = self.context.clock() + patience
 
-    def _release(self) -> None:
+    def _release(self, end: End) -> None:
         """Take everything this connection publishes and plays out of the engine, and let go of it."""
-        self.look_at = math.inf
         self.reader.close()
         self._charge_partials()
-        if self._goodbye is not None:
-            self._goodbye.cancel()
-        self.requests.release(self._end_reason, self._end_detail)
+        self.requests.release(end.reason, end.detail)
 
     def _charge_partials(self) -> None:
         """Have the budget know what the session holds: unfinished messages, and what waits for an answer.
@@ -438,6 +443,6 @@ class Connection(asyncio.Protocol):
         the shortest timeout away, and we look again by then.
         """
         self.look_at = now + self.context.limits.shortest_timeout
-        deadline = self.session.next_deadline()
-        if deadline is not None:
-            self.look_at = min(self.look_at, deadline)
+        for deadline in (self.session.next_deadline(), self.requests.next_deadline()):
+            if deadline is not None:
+                self.look_by(deadline)

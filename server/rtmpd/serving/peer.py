@@ -99,6 +99,10 @@ class Peer(Protocol):
         """Act on what the session reports after it was given an answer, and write what it has to say."""
         ...
 
+    def look_by(self, deadline: float) -> None:
+        """Have ``look`` called when the clock reads ``deadline``, if not sooner."""
+        ...
+
     def end(self, reason: CloseReason, detail: str = "") -> None:
         """Write what the session has to say, then close in order. ``detail`` is for the log."""
         ...

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
+import math
 from collections.abc import Sequence
 from typing import assert_never
 
@@ -49,9 +49,9 @@ class Player:
         "_since",
         "_subscription",
         "_tracks",
-        "_wait_timer",
         "bytes_out",
         "stream_id",
+        "waits_until",
         "write",
     )
 
@@ -72,7 +72,8 @@ class Player:
         self._since = requested_at
         self.bytes_out = 0
         """Bytes of media written, once released."""
-        self._wait_timer: asyncio.TimerHandle | None = None
+        self.waits_until = math.inf
+        """Clock reading at which it gives up waiting for a publisher; ``inf`` while it does not wait."""
         options = dataclasses.replace(context.play_options, requested_at=requested_at, origin=origin)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
@@ -95,7 +96,7 @@ class Player:
         self._peer.transport.writelines(images)
 
     def stream_started(self) -> None:
-        self._stop_waiting()
+        self.waits_until = math.inf
         self._peer.session.notify_published(self.stream_id)
         self._peer.flush()
 
@@ -134,9 +135,14 @@ class Player:
             case _:
                 assert_never(event)
 
+    def look(self, now: float) -> None:
+        """Act on the deadline, if it has passed."""
+        if self.waits_until <= now:
+            self._give_up()
+
     def release(self, reason: CloseReason, detail: str = "") -> None:
         """The client ended the play, or its connection did: the last call. ``detail`` is for the log."""
-        self._stop_waiting()
+        self.waits_until = math.inf
         self._subscription.detach(reason)
         self.bytes_out = self._subscription.bytes_out
         fields = self._fields() | {
@@ -153,17 +159,13 @@ class Player:
     # Inside
 
     def _start_waiting(self) -> None:
-        self._stop_waiting()  # The publisher may have left before we began.
-        timeout = self._peer.context.wait_timeout
-        if timeout:
-            self._wait_timer = asyncio.get_running_loop().call_later(timeout, self._give_up, timeout)
+        context = self._peer.context
+        if context.wait_timeout:
+            self.waits_until = context.clock() + context.wait_timeout
+            self._peer.look_by(self.waits_until)
 
-    def _stop_waiting(self) -> None:
-        if self._wait_timer is not None:
-            self._wait_timer.cancel()
-
-    def _give_up(self, timeout: float) -> None:
-        text = f"Nobody published {self._subscription.key.name} within {timeout:g} s."
+    def _give_up(self) -> None:
+        text = f"Nobody published {self._subscription.key.name} within {self._peer.context.wait_timeout:g} s."
         self._peer.session.end_play(self.stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, text)
         self._peer.end(CloseReason.IDLE, "no_publisher")
 

@@ -59,7 +59,7 @@ class Client(Peer, Protocol):
         ...
 
     def refused(self, refusal: Refused) -> None:
-        """It was refused something; that is why it ends, if it does."""
+        """It was refused something and has been told so: it ends."""
         ...
 
     def identified(self, state: str) -> None:
@@ -105,8 +105,8 @@ class Requests:
             check_connect(via, context.instance_id)
         except Refused as refusal:
             log.connect_refused(client, self._key(client, ""), refusal)
-            client.refused(refusal)
             client.session.reject_connect(refusal.code, refusal.description, context.clock())
+            client.refused(refusal)
             return
         self.origin = _describe(client, params, via)
         client.session.accept_connect(context.clock(), **introduction(via, context.instance_id))
@@ -148,6 +148,15 @@ class Requests:
         for player in self.players:
             session.notify_unpublished(player.stream_id)
 
+    def next_deadline(self) -> float | None:
+        """When ``look`` wants to be called."""
+        return min([player.waits_until for player in self.players], default=None)
+
+    def look(self, now: float) -> None:
+        """End plays that have waited for a publisher long enough."""
+        for player in self.players:
+            player.look(now)
+
     def release(self, reason: CloseReason, detail: str = "") -> None:
         """Take everything out of the engine, and answer nothing more."""
         if self._answering is not None:
@@ -177,8 +186,9 @@ class Requests:
             publisher = await ask_to_publish(client, event)
         except Refused as refusal:
             log.publish_refused(client, self._key(client, event.name), refusal)
-            client.refused(refusal)
             session.reject_publish(event.stream_id, refusal.code, refusal.description, clock())
+            self._answering = None  # It is us, who are not to be cancelled.
+            client.refused(refusal)
         else:
             # Ours before anything is promised: whatever happens from here on, our end frees the name.
             self.publishers = (*self.publishers, publisher)
@@ -195,8 +205,9 @@ class Requests:
             player = await ask_to_play(client, event)
         except Refused as refusal:
             log.play_refused(client, self._key(client, event.name), refusal)
-            client.refused(refusal)
             session.reject_play(event.stream_id, refusal.code, refusal.description, clock())
+            self._answering = None  # As above.
+            client.refused(refusal)
         else:
             # Ours before anything is promised, as a publish is.
             self.players = (*self.players, player)
