@@ -4,9 +4,6 @@ A Session owns no clock, socket or dice. Bytes and a clock reading go in with ``
 out of ``events_received`` and bytes of ``data_to_send``. Peer input never raises: a violation ends the
 session with a ``SessionFailed`` event. Calling a method out of turn is our own bug and raises ``UsageError``.
 
-What the same bytes mean does not depend on how they are cut: a message is processed before a later one is
-looked at, and an error counts when everything before it has been processed.
-
 Reasons of ``SessionFailed`` made here (others come from the parsers): ``control_rate`` too many control
 messages or commands a second, ``command_rate`` commands that cost too much to decode, ``stray_media`` media
 outside any stream, ``idle`` no answer to a ping, ``partial_message_timeout`` a message begun and never
@@ -15,18 +12,16 @@ finished, ``eof_in_handshake`` the peer left before it spoke RTMP.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, UsageError
+from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError
 from rtmpd.rtmp import control
-from rtmpd.rtmp.backlog import Backlog
 from rtmpd.rtmp.chunk_writer import ChunkWriter
-from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.commands import Command, ScannedCommand, scan_command, serialize_command
-from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, DEFAULT_WINDOW_SIZE, MessageType
+from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, MessageType
 from rtmpd.rtmp.events import HandshakeCompleted, SessionClosed, SessionEvent, SessionFailed
 from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
+from rtmpd.rtmp.inlet import MEDIA, Inlet
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message, split_aggregate
 from rtmpd.rtmp.quirks import Quirk
@@ -34,12 +29,8 @@ from rtmpd.rtmp.states import Halt
 
 E = TypeVar("E")
 
-MediaReceiver = Callable[[Message, float], object]
-"""Takes one audio, video or data message of a stream, and the clock reading."""
-
-_AUDIO = int(MessageType.AUDIO)
-_DATA = int(MessageType.DATA_AMF0)
-_MEDIA = frozenset({_AUDIO, int(MessageType.VIDEO), _DATA})
+_AUDIO: Final = int(MessageType.AUDIO)
+_DATA: Final = int(MessageType.DATA_AMF0)
 _CONTROL_BYTES = {
     int(MessageType.ABORT): 4,
     int(MessageType.USER_CONTROL): 2,
@@ -47,119 +38,40 @@ _CONTROL_BYTES = {
     int(MessageType.SET_PEER_BANDWIDTH): 4,
 }
 """What a control message must have to mean anything; encoders send shorter ones."""
-_END: Final = Halt.END
-_NO_MEDIA: Final[dict[int, MediaReceiver]] = {}
-_BYTES_A_TOKEN = 512
-_VALUES_A_TOKEN = 8
+_BYTES_A_TOKEN: Final = 512
+_VALUES_A_TOKEN: Final = 8
 
 
-class Session(Generic[E]):
-    """One side of one RTMP connection, without I/O. Subclasses answer commands, and report ``E`` besides.
+class Session(Inlet, Generic[E]):
+    """One side of one RTMP connection, without I/O. Subclasses answer commands, and report ``E`` besides."""
 
-    Attributes for the caller: ``bytes_received`` (handshake included), ``messages_received``. When
-    ``take_throttle`` gives a delay, stop reading, and go on with ``resume`` when it is over.
-    """
-
-    # With more than thirty attributes in a dictionary CPython finds each of them more slowly.
     __slots__ = (
-        "__weakref__",
-        "_ack_window",
-        "_acknowledged",
-        "_backlog",
         "_commands_paid_at",
         "_controls_paid_at",
         "_events",
-        "_halt",
-        "_handshake",
-        "_last_received",
-        "_media_streams",
-        "_messages_paid_at",
-        "_now",
         "_output",
-        "_ping_sent_at",
         "_pings_paid_at",
-        "_reader",
         "_stray_media",
-        "_throttle",
         "_tolerated",
-        "_turn",
-        "_waits_since",
         "_window_sent",
         "_writer",
-        "bytes_received",
-        "limits",
-        "messages_received",
     )
 
     def __init__(self, handshake: ServerHandshake | ClientHandshake, *, limits: Limits, now: float) -> None:
-        self.limits = limits
-        self.bytes_received = 0
-        self.messages_received = 0
-        self._halt: Halt | None = None
-        """Why nothing is processed; None while everything is."""
-        self._handshake: ServerHandshake | ClientHandshake | None = handshake
-        self._reader = ChunkReader(limits)
+        super().__init__(handshake, limits=limits, now=now)
         self._writer = ChunkWriter()
-        # Made when there is something to hold: most connections hold nothing most of the time.
+        # Made when there is something to hold, as the backlog is.
         self._tolerated: dict[Quirk, int] | None = None
         self._events: list[SessionEvent | E] | None = None
         self._output: list[bytes] | None = None
-        self._backlog: Backlog | None = None
-        """What is put off until a request is answered or ``resume`` is called."""
-        self._throttle: float | None = None
-        self._turn = limits.max_messages_per_turn
-        """How many messages are taken in one turn."""
-        self._waits_since = now
-        self._media_streams: dict[int, MediaReceiver] = _NO_MEDIA
-        """Never changed but replaced: those who publish nothing share one."""
-        self._now = now
-        self._last_received = now
-        self._ping_sent_at: float | None = None
         self._stray_media = 0
-        self._ack_window = DEFAULT_WINDOW_SIZE
-        self._acknowledged = 0
         self._window_sent = 0
         # When what it has spent of each rate is saved up again.
-        self._messages_paid_at = now
         self._controls_paid_at = now
         self._commands_paid_at = now
         self._pings_paid_at = now
 
     # In
-
-    def receive_data(self, data: bytes, now: float) -> None:
-        """Take bytes from the peer; never raises on what they hold."""
-        halt = self._halt
-        if halt is _END:
-            return
-        self._now = now
-        self._last_received = now
-        self._ping_sent_at = None
-        self.bytes_received += len(data)
-        try:
-            if halt is None:
-                if self._handshake is not None:
-                    data = self._continue_handshake(self._handshake, data)
-                reader = self._reader
-                messages = reader.receive_data(data, now, self._turn)
-                if messages:
-                    self._take(messages)
-                if reader.more:
-                    self._read_on()
-            else:
-                self._put_by().data.append(data)
-            # Also in the middle of a message: one may be longer than the window its sender waits for.
-            if self.bytes_received - self._acknowledged >= self._ack_window // 2:
-                self._acknowledge()
-        except ProtocolError as error:
-            self.fail(error)
-
-    def resume(self, now: float) -> None:
-        """Go on with what was put off; when the delay that ``take_throttle`` gave is over."""
-        if self._halt is Halt.TURN:
-            self._now = now
-            self._halt = None
-            self._go_on()
 
     def receive_eof(self) -> None:
         """The peer closed its side; one that never sent a byte (a health check) has done nothing wrong."""
@@ -171,12 +83,6 @@ class Session(Generic[E]):
             return
         self.close()
         self._tell(SessionClosed())
-
-    def reading_resumed(self, now: float) -> None:
-        """Nothing was read for a while: the peer is not late with what it sent in the meantime."""
-        self._now = now
-        self._reader.postpone(now - self._last_received)
-        self._last_received = now
 
     def handle_timeout(self, now: float) -> None:
         """Act on every deadline that has passed; call it at ``next_deadline`` or later."""
@@ -195,44 +101,14 @@ class Session(Generic[E]):
     # Out
 
     @property
-    def closing(self) -> bool:
-        """Nothing more is processed: send what ``data_to_send`` gives, then close."""
-        return self._halt is Halt.END
-
-    @property
-    def awaiting_answer(self) -> bool:
-        """A request event is unanswered: stop reading from the socket until it is."""
-        return self._halt is Halt.ANSWER
-
-    @property
     def quiet(self) -> bool:
         """Nothing to act on: no event, nothing to send, nobody to make wait."""
         return self._halt is None and not (self._events or self._output or self._throttle is not None)
-
-    def take_throttle(self) -> float | None:
-        """Seconds to stop reading for, then ``resume``; None unless a delay has begun since the last call.
-
-        The peer sends more than it may; or, with 0, its next messages wait for the next turn of the loop.
-        """
-        delay, self._throttle = self._throttle, None
-        return delay
 
     def take_tolerated(self) -> dict[Quirk, int]:
         """What the peer did against the specification and was served all the same, since the last call."""
         tolerated, self._tolerated = self._tolerated, None
         return tolerated or {}
-
-    @property
-    def partial_bytes(self) -> int:
-        """Bytes held of unfinished messages, and of all that waits for an answer or for ``resume``."""
-        reader = self._reader
-        size = reader.partial_bytes + reader.buffered
-        return size if self._backlog is None else size + self._backlog.size
-
-    @property
-    def unfinished_since(self) -> float:
-        """When the oldest message that is not whole began (the clock of ``now``); ``inf`` if all are."""
-        return self._reader.oldest()
 
     def events_received(self) -> list[SessionEvent | E]:
         """Everything that happened since the last call, in order."""
@@ -278,13 +154,6 @@ class Session(Generic[E]):
             # The frames that it passed hold the session, and so itself; nobody shows them of a peer's error.
             self._tell(SessionFailed(error.with_traceback(None)))
 
-    def close(self) -> None:
-        """Process nothing from here on, and let go of what is held; what is queued may still be sent."""
-        self._halt = Halt.END
-        self._media_streams = _NO_MEDIA
-        self._backlog = None
-        self._reader.clear()
-
     # For the two sides
 
     def _tell(self, event: SessionEvent | E) -> None:
@@ -296,15 +165,6 @@ class Session(Generic[E]):
         if self._output is None:
             self._output = []
         self._output.append(data)
-
-    def _open_media(self, stream_id: int, receive: MediaReceiver) -> None:
-        """Give what comes on this message stream to ``receive``."""
-        self._media_streams = {**self._media_streams, stream_id: receive}
-
-    def _end_media(self, stream_id: int) -> None:
-        """Nobody takes what comes there any more."""
-        left = {number: receive for number, receive in self._media_streams.items() if number != stream_id}
-        self._media_streams = left or _NO_MEDIA
 
     def _handle_command(self, message: Message) -> None:
         raise NotImplementedError
@@ -347,22 +207,6 @@ class Session(Generic[E]):
             self._tolerated = {}
         self._tolerated[quirk] = self._tolerated.get(quirk, 0) + 1
 
-    def _put_off(self, messages: list[Message]) -> None:
-        """Keep ``messages`` for later, if there is one."""
-        if messages and self._halt is not Halt.END:
-            self._put_by().messages += messages
-
-    def _put_by(self) -> Backlog:
-        if self._backlog is None:
-            self._backlog = Backlog()
-        return self._backlog
-
-    def _wait_for(self, message: Message, seconds: float) -> None:
-        """Process ``message``, and what follows it, when ``resume`` is called; not before ``seconds``."""
-        self._put_by().messages.append(message)
-        self._slow_down(seconds)
-        self._halt = Halt.TURN
-
     def _handle_user_control(self, event: control.UserControl) -> None:
         """Act on an event that is not a ping."""
 
@@ -387,21 +231,6 @@ class Session(Generic[E]):
             return DeadlineExceeded(reason, f"no answer to a ping for {self.limits.ping_timeout:g} s")
         return DeadlineExceeded(reason, "a message was begun and never finished")
 
-    def _hold(self) -> None:
-        """Stop processing until the request just reported is answered."""
-        self._halt = Halt.ANSWER
-        self._waits_since = self._now
-
-    def _answered(self, now: float) -> None:
-        """Go on with what arrived while a request waited for its answer."""
-        if self._halt is not Halt.ANSWER:
-            raise UsageError("no request is waiting for an answer")
-        self._halt = None
-        self._now = now
-        self._last_received = now  # The peer could not be heard while we made it wait.
-        self._reader.postpone(now - self._waits_since)
-        self._go_on()
-
     # Inside
 
     def _continue_handshake(self, handshake: ServerHandshake | ClientHandshake, data: bytes) -> bytes:
@@ -415,78 +244,11 @@ class Session(Generic[E]):
         self._tell(HandshakeCompleted(handshake.digest))
         return handshake.leftover()
 
-    def _take(self, messages: list[Message]) -> None:
-        """Process what one read has completed, or as much of it as is taken in one turn."""
-        count = len(messages)
-        self.messages_received += count
-        # As in _charge_messages: a call would be a fiftieth of what a message costs here.
-        rate = self.limits.message_rate
-        paid_at = self._messages_paid_at = rate.spend(self._messages_paid_at, count, self._now)
-        if paid_at - self._now > rate.leeway:
-            self._slow_down(rate.debt(paid_at, self._now))
-        if count < self._turn:
-            self._process(messages)
-        else:
-            self._take_turn(messages)
-
-    def _take_turn(self, messages: list[Message]) -> None:
-        """Process as many of ``messages`` as are taken in one turn, and leave the others for the next."""
-        self._process(messages[: self._turn])
-        self._put_off(messages[self._turn :])
-        if self._halt is None:
-            self._halt = Halt.TURN
-            self._slow_down(0.0)
-
-    def _read_on(self, data: bytes = b"") -> None:
-        """Parse and process until a request waits for its answer, or it is another connection's turn."""
-        reader = self._reader
-        while self._halt is None:
-            messages = reader.receive_data(data, self._now, self._turn)
-            if messages:
-                self._take(messages)
-            if not reader.more:
-                return
-            data = b""
-
-    def _go_on(self) -> None:
-        """Process what was put off, then what was received meanwhile."""
-        data = b""
-        try:
-            backlog = self._backlog
-            if backlog is not None:
-                messages, backlog.messages = backlog.messages, []
-                if len(messages) < self._turn:
-                    self._process(messages)
-                else:
-                    self._take_turn(messages)
-                if self._halt is not None:
-                    return
-                self._backlog = None
-                data = b"".join(backlog.data)
-            if data or self._reader.more:
-                self._read_on(data)
-        except ProtocolError as error:
-            self.fail(error)
-
-    def _process(self, messages: list[Message]) -> None:
-        """THE hot loop of a connection: media of an open stream goes straight to whoever takes it."""
-        now = self._now
-        for index, message in enumerate(messages):
-            receive = self._media_streams.get(message.stream_id)
-            if receive is not None and message.type in _MEDIA:
-                receive(message, now)
-                continue
-            if self._halt is None:  # What took the last message may have ended the session.
-                self._dispatch(message)
-            if self._halt is not None:
-                self._put_off(messages[index + 1 :])
-                return
-
     def _dispatch(self, message: Message) -> None:
         type_ = message.type
         if type_ == MessageType.COMMAND_AMF0 or type_ == MessageType.COMMAND_AMF3:
             self._handle_command(message)
-        elif type_ in _MEDIA:
+        elif type_ in MEDIA:
             if not self._handle_other_media(message):
                 self._count_stray_media()
         elif type_ == MessageType.DATA_AMF3:
@@ -543,16 +305,6 @@ class Session(Generic[E]):
             self._ack_window = window
         elif window != self._window_sent:
             self._send_window_ack_size(window)
-
-    def _charge_messages(self, count: int) -> None:
-        rate = self.limits.message_rate
-        self._messages_paid_at = rate.spend(self._messages_paid_at, count, self._now)
-        if delay := rate.debt(self._messages_paid_at, self._now):
-            self._slow_down(delay)
-
-    def _slow_down(self, seconds: float) -> None:
-        self._throttle = seconds if self._throttle is None else max(seconds, self._throttle)
-        self._last_received = max(self._last_received, self._now + seconds)  # It cannot be heard until then.
 
     def _count_control(self) -> None:
         """Charge one message that makes us work out of proportion to its size."""

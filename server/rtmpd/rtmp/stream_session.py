@@ -30,11 +30,12 @@ from rtmpd.rtmp.events import (
     ServerEvent,
 )
 from rtmpd.rtmp.handshake import ServerHandshake
+from rtmpd.rtmp.inlet import MediaReceiver
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.message_stream import MessageStream, MessageStreams
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.quirks import Quirk
-from rtmpd.rtmp.session import MediaReceiver, Session
+from rtmpd.rtmp.session import Session
 from rtmpd.rtmp.states import Phase, Step, StreamCall, Use
 from rtmpd.rtmp.url import split_query
 

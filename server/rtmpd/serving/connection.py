@@ -272,7 +272,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def introduced(self) -> bool:
-        return self.requests.begun
+        return self.requests.introduced
 
     @property
     def origin(self) -> Origin:
@@ -346,7 +346,7 @@ class Connection(asyncio.Protocol):
             case ConnectRequested():
                 self.requests.connect(self, event)
             case PublishRequested() | PlayRequested():
-                self.requests.begin(self, event)
+                self.requests.answer(self, event)
             case PublishEnded():
                 self.requests.end_publish(event.stream_id)
                 if not self.publishes:

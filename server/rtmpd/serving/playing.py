@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 async def ask_to_play(peer: Peer, event: PlayRequested) -> Player:
     """Authorize, then attach to the stream, which may still have no publisher.
 
-    Raises ``Refused`` with nothing promised to the player yet. It is when this has returned; then ``begin``.
+    Raises ``Refused`` with nothing promised to the player yet. It is when this has returned; then ``start``.
     """
     context = peer.context
     requested_at = context.clock()
@@ -77,7 +77,7 @@ class Player:
         options = dataclasses.replace(context.play_options, requested_at=requested_at, origin=origin)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """The play is accepted: let media flow."""
         logger.info("play started", extra={"fields": self._fields()})
         subscription = self._subscription

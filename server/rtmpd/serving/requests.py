@@ -91,7 +91,7 @@ class Requests:
         """Bytes of media written to plays that are over."""
 
     @property
-    def begun(self) -> bool:
+    def introduced(self) -> bool:
         """The client has asked to connect."""
         return self.connect_params is not _NO_PARAMS
 
@@ -112,7 +112,7 @@ class Requests:
         client.session.accept_connect(context.clock(), **introduction(via, context.instance_id))
         log.connected(client)
 
-    def begin(self, client: Client, event: PublishRequested | PlayRequested) -> None:
+    def answer(self, client: Client, event: PublishRequested | PlayRequested) -> None:
         """Ask whoever decides, and answer when they have."""
         answer = self._answer(client, event)
         task = asyncio.get_running_loop().create_task(answer, name=f"request-{client.number}")
@@ -215,7 +215,7 @@ class Requests:
             if client.over:  # Memory is short, or what came behind the request was not in order.
                 return
             client.flush()
-            player.begin()
+            player.start()
             policy = client.context.play_options.policy
             patience = policy.max_backlog_seconds + policy.disconnect_after + _BEYOND_POLICY
             sock: socket.socket = client.transport.get_extra_info("socket")
