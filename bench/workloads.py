@@ -23,7 +23,8 @@ from rtmpd.engine.subscriber import Subscription
 from rtmpd.rtmp import amf
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.chunks import ChunkReader
-from rtmpd.rtmp.commands import Command, parse_command, serialize_command, status_object
+from rtmpd.rtmp.command_scan import parse_command
+from rtmpd.rtmp.commands import Command, serialize_command, status_object
 from rtmpd.rtmp.constants import CSID_VIDEO
 from rtmpd.rtmp.control import set_chunk_size
 from rtmpd.rtmp.events import ConnectRequested, PublishRequested

@@ -5,7 +5,8 @@ from __future__ import annotations
 from rtmpd.rtmp.amf import UNDEFINED, AmfValue, encode_values
 from rtmpd.rtmp.chunk_writer import ChunkWriter
 from rtmpd.rtmp.chunks import ChunkReader
-from rtmpd.rtmp.commands import Command, parse_command, parse_data, serialize_command
+from rtmpd.rtmp.command_scan import parse_command, parse_data
+from rtmpd.rtmp.commands import Command, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, BandwidthLimit, MessageType
 from rtmpd.rtmp.control import parse_u32, parse_user_control
 from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, ServerEvent, SessionFailed

@@ -31,7 +31,8 @@ from rtmpd.media.tags import (
     video_flags,
 )
 from rtmpd.rtmp.chunks import ChunkReader
-from rtmpd.rtmp.commands import Command, ConnectParams, parse_command, parse_data
+from rtmpd.rtmp.command_scan import parse_command, parse_data
+from rtmpd.rtmp.commands import Command, ConnectParams
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.control import SetBufferLength, StreamBegin, parse_u32, parse_user_control
 from rtmpd.rtmp.limits import Limits

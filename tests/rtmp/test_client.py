@@ -15,6 +15,7 @@ from rtmpd.rtmp.amf import AmfValue, encode_values
 from rtmpd.rtmp.chunk_writer import ChunkWriter
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.client import AUDIO_FOUR_CCS, VIDEO_FOUR_CCS, ClientSession, ClientSettings
+from rtmpd.rtmp.command_scan import parse_command
 from rtmpd.rtmp.commands import Command, ConnectParams, Status
 from rtmpd.rtmp.constants import (
     BandwidthLimit,
@@ -295,7 +296,7 @@ def sent(session: ClientSession) -> list[Command]:
     reader = ChunkReader(Limits())
     reader.chunk_size = session.settings.chunk_size
     messages = reader.receive_data(b"".join(session.data_to_send()))
-    return [commands.parse_command(message, Limits()) for message in messages if message.type == 20]
+    return [parse_command(message, Limits()) for message in messages if message.type == 20]
 
 
 def names(session: ClientSession) -> list[str]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rtmpd.exceptions import AmfError, ProtocolError, UsageError
 from rtmpd.rtmp.amf import AmfValue, EcmaArray, TypedObject, decode_values, encode_values
+from rtmpd.rtmp.command_scan import parse_command, parse_data, parse_head, scan_request
 from rtmpd.rtmp.commands import (
     Command,
     ConnectParams,
@@ -18,11 +19,7 @@ from rtmpd.rtmp.commands import (
     connect_result,
     error,
     on_status,
-    parse_command,
-    parse_data,
-    parse_head,
     result,
-    scan_request,
     serialize_command,
     status_object,
     status_payload,

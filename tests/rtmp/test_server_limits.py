@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from rtmp_dialogue import HANDSHAKE, Client, aggregate, audio, command, connect, failure, metadata, video
 
-from rtmpd.rtmp import commands, control
+from rtmpd.rtmp import command_scan, control
 from rtmpd.rtmp.amf import AmfValue, encode_values
 from rtmpd.rtmp.constants import BandwidthLimit, MessageType
 from rtmpd.rtmp.control import PingRequest
@@ -324,7 +324,7 @@ def test_a_command_that_is_remembered_costs_the_same() -> None:
 
 def test_nobody_decodes_what_has_no_name_here(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client().playing()
-    monkeypatch.setattr(commands, "ScannedCommand", None)
+    monkeypatch.setattr(command_scan, "ScannedCommand", None)
     assert flood(client, lambda n: fat_command("nonsense", 4000), 50) == ""
     assert flood(client, lambda n: fat_command("onStatus", 4000), 50) == ""
 

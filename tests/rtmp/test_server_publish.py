@@ -7,7 +7,8 @@ from rtmp_dialogue import Client, aggregate, audio, command, connect, failure, m
 
 from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.amf import AmfValue, encode_values
-from rtmpd.rtmp.commands import Command, parse_command
+from rtmpd.rtmp.command_scan import parse_command
+from rtmpd.rtmp.commands import Command
 from rtmpd.rtmp.constants import MessageType, StatusCode
 from rtmpd.rtmp.events import PublishEnded, PublishRequested
 from rtmpd.rtmp.limits import Limits

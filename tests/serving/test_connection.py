@@ -19,7 +19,8 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import CloseReason
 from rtmpd.rtmp.chunks import ChunkReader
-from rtmpd.rtmp.commands import ConnectParams, parse_command
+from rtmpd.rtmp.command_scan import parse_command
+from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message

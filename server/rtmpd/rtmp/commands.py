@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
-from struct import Struct
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, TypeGuard
 
-from rtmpd.exceptions import AmfError, ProtocolError
-from rtmpd.rtmp import amf, amf_scan
+from rtmpd.exceptions import ProtocolError
+from rtmpd.rtmp import amf
 from rtmpd.rtmp.amf import AmfValue
-from rtmpd.rtmp.constants import CapsEx, FourCcMask, MessageType, ObjectEncoding, StatusCode, StatusLevel
+from rtmpd.rtmp.constants import CapsEx, FourCcMask, ObjectEncoding, StatusCode, StatusLevel
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message
 
 FMS_VERSION: Final = "FMS/3,5,3,888"
 """What we call ourselves: encoders compare nothing, but Flash players switch features on it."""
@@ -30,9 +27,7 @@ SERVER_CAPS_EX: Final = int(
     CapsEx.RECONNECT | CapsEx.MULTITRACK | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET
 )
 
-_MAX_TRANSACTION_ID: Final = 2**53
 _MAX_FOUR_CCS: Final = 64
-_read_double = Struct(">d").unpack_from
 _NO_MASKS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
@@ -219,138 +214,9 @@ class ConnectResult:
         return any(four_cc in names or "*" in names for names in said)
 
 
-class CommandHead(NamedTuple):
-    """What a command message begins with, read without a look at what follows."""
-
-    name: str
-    transaction_id: float
-    """As in ``Command``."""
-    given_id: float
-    """The transaction id as it came; 1 for one that is not a number."""
-    end: int
-    """Where the name ends in the payload."""
-
-
-def parse_head(message: Message) -> CommandHead:
-    """Name and transaction id of a message of type 20 or 17. Raises AmfError when it has no name."""
-    payload = message.payload
-    # quirk(flash): type 17 starts with a format selector, 0 in practice; some senders leave it out.
-    start = 1 if message.type == MessageType.COMMAND_AMF3 and payload[:1] == b"\x00" else 0
-    marker = payload[start] if len(payload) > start else -1
-    if marker not in (amf_scan.STRING, amf_scan.LONG_STRING):
-        raise AmfError("bad_command", "a command message does not start with a name")
-    name_at = start + (3 if marker == amf_scan.STRING else 5)
-    end = name_at + int.from_bytes(payload[start + 1 : name_at], "big")
-    if end > len(payload):
-        raise AmfError("amf_truncated", f"a name of {end - name_at} bytes, {len(payload) - name_at} left")
-    name = payload[name_at:end].decode("utf-8", "replace")
-    given = 1.0
-    if len(payload) >= end + 9 and payload[end] == amf_scan.NUMBER:
-        given = float(_read_double(payload, end + 1)[0])
-        return CommandHead(name, _transaction_id(given), given, end)
-    return CommandHead(name, 0.0, given, end)
-
-
-def data_of_command(message: Message, head: CommandHead) -> bytes:
-    """The payload of the data message that was said as a command: without transaction id and null object."""
-    payload = message.payload
-    rest = head.end
-    if payload[rest : rest + 1] == bytes((amf_scan.NUMBER,)):
-        rest += 9
-    if payload[rest : rest + 1] in (bytes((amf_scan.NULL,)), bytes((amf_scan.UNDEFINED,))):
-        rest += 1
-    return amf.encode_values(head.name) + payload[rest:]
-
-
-class ScannedCommand:
-    """A command message that has been walked over but not decoded: what it holds, before it is paid for.
-
-    Raises AmfError when it cannot be decoded or holds more than it may.
-    """
-
-    __slots__ = ("_amf3", "_body", "_command", "_count", "repaired", "trailing", "values")
-
-    def __init__(self, payload: bytes, amf3: bool, max_depth: int, max_values: int) -> None:
-        # quirk(flash): see parse_head.
-        if amf3 and payload[:1] == b"\x00":
-            payload = payload[1:]
-        scanned = amf.scan(payload, max_depth=max_depth, max_values=max_values, min_values=_MIN_VALUES)
-        self._amf3 = amf3
-        self._body = scanned.body
-        self._count = scanned.length
-        self._command: Command | None = None
-        self.values: int = scanned.values
-        """How many values decoding it makes, those inside others included."""
-        self.trailing: bool = scanned.trailing > 0
-        """Bytes that are no value follow the last one."""
-        self.repaired: bool = scanned.missing_ends > 0
-        """The end of an object was missing."""
-
-    def decode(self) -> Command:
-        """The command, the same each time."""
-        if self._command is None:
-            values = amf.read_values(self._body, self._count)
-            if not values or not isinstance(values[0], str):
-                raise AmfError("bad_command", "a command message does not start with a name")
-            transaction_id = _transaction_id(values[1]) if len(values) > 1 else 0.0
-            command_object = values[2] if len(values) > 2 else None
-            name = str(values[0])
-            self._command = Command(name, transaction_id, command_object, tuple(values[3:]), self._amf3)
-            self._body = b""
-        return self._command
-
-
-def scan_command(message: Message, limits: Limits) -> ScannedCommand:
-    """Walk over a command message of type 20 or 17. Raises AmfError when it is not one."""
-    amf3 = message.type == MessageType.COMMAND_AMF3
-    return ScannedCommand(message.payload, amf3, limits.max_amf_depth, limits.max_command_values)
-
-
-def scan_request(message: Message, limits: Limits) -> ScannedCommand:
-    """``scan_command`` for servers: a thousand players that join say the same, byte for byte.
-
-    What is short is walked over and decoded once, for as long as it is remembered. The command and all that
-    it holds then belong to everybody who said it, so nobody may change them.
-    """
-    payload = message.payload
-    if len(payload) <= _SHORT_BYTES:
-        amf3 = message.type == MessageType.COMMAND_AMF3
-        max_values = min(limits.max_command_values, _FEW_VALUES)
-        with suppress(AmfError):  # Too many values to be remembered, or malformed: found out below.
-            return _remembered(payload, amf3, limits.max_amf_depth, max_values)
-    return scan_command(message, limits)
-
-
-def parse_command(message: Message, limits: Limits) -> Command:
-    """Decode a command message of type 20 or 17 at once. Raises AmfError when it is not one.
-
-    A transaction id that is missing, not a number or not one that a client may use counts as 0:
-    nobody waits for the reply.
-    """
-    return scan_command(message, limits).decode()
-
-
-_MIN_VALUES: Final = 3
-"""Name, transaction id and command object: what follows them and is no value may be left out."""
-_SHORT_BYTES: Final = 512
-_FEW_VALUES: Final = 64
-_remembered = lru_cache(maxsize=128)(ScannedCommand)
-"""Ten megabytes if somebody sets out to fill it, a few hundred kilobytes of what clients really say."""
-
-
 def serialize_command(command: Command) -> bytes:
     """Payload of a type 20 message. Raises UsageError for a value that AMF0 cannot say."""
     return amf.encode_values(command.name, command.transaction_id, command.command_object, *command.args)
-
-
-def parse_data(message: Message, limits: Limits | None = None) -> tuple[str, list[AmfValue]]:
-    """Handler name and arguments of a data message, type 18 or 15. Raises AmfError."""
-    limits = limits or Limits()
-    amf3 = message.type == MessageType.DATA_AMF3
-    values = _decode(message.payload, limits.max_amf_depth, limits.max_amf_values, skip_format=amf3)
-    if not values or not isinstance(values[0], str):
-        raise AmfError("bad_data", "a data message does not start with a name")
-    return str(values[0]), values[1:]
 
 
 def status_object(level: str, code: str, description: str, **extra: AmfValue) -> dict[str, AmfValue]:
@@ -416,26 +282,14 @@ def _plain_connect_payload(transaction_id: float, object_encoding: int) -> bytes
     return serialize_command(connect_result(transaction_id, object_encoding))
 
 
-def _decode(payload: bytes, max_depth: int, max_values: int, *, skip_format: bool) -> list[AmfValue]:
-    # quirk(flash): types 15 and 17 start with a format selector, 0 in practice; some senders leave it out.
-    if skip_format and payload[:1] == b"\x00":
-        payload = payload[1:]
-    return amf.decode_values(payload, max_depth=max_depth, max_values=max_values)
-
-
-def _transaction_id(value: AmfValue) -> float:
-    if not _is_number(value) or not math.isfinite(value):
-        return 0.0
-    return float(value) if 0 <= value < _MAX_TRANSACTION_ID and value == math.floor(value) else 0.0
-
-
-def _is_number(value: AmfValue) -> TypeGuard[float]:
+def is_number(value: AmfValue) -> TypeGuard[float]:
+    """A bool is none, whatever Python says."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _whole(value: AmfValue) -> int:
     """The number as an int, or 0 for anything that is not a whole number of 32 bits."""
-    if not _is_number(value) or not 0 <= value <= 0xFFFFFFFF or value != math.floor(value):
+    if not is_number(value) or not 0 <= value <= 0xFFFFFFFF or value != math.floor(value):
         return 0
     return int(value)
 

@@ -17,7 +17,8 @@ from typing import Final, assert_never
 from rtmpd.exceptions import AmfError, DeadlineExceeded, HandshakeError, ProtocolError
 from rtmpd.rtmp import commands, control
 from rtmpd.rtmp.amf import AmfValue
-from rtmpd.rtmp.commands import Command, CommandHead, ConnectParams
+from rtmpd.rtmp.command_scan import CommandHead, ScannedCommand, parse_head, scan_request
+from rtmpd.rtmp.commands import Command, ConnectParams
 from rtmpd.rtmp.constants import (
     DEFAULT_WINDOW_SIZE,
     BandwidthLimit,
@@ -130,7 +131,7 @@ class ServerSession(StreamSession):
 
     def _handle_command(self, message: Message) -> None:
         try:
-            head = commands.parse_head(message)
+            head = parse_head(message)
         except AmfError as error:
             self._count_call()
             self._survive(error)
@@ -205,8 +206,8 @@ class ServerSession(StreamSession):
             raise error
         self._tolerate(Quirk.REFUSED_CALL)
 
-    def _scan_command(self, message: Message) -> commands.ScannedCommand:
-        return commands.scan_request(message, self.limits)
+    def _scan_command(self, message: Message) -> ScannedCommand:
+        return scan_request(message, self.limits)
 
     def _charge(self, cost: int) -> None:
         if self._shared_cost is not None:

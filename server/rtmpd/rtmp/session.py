@@ -17,7 +17,8 @@ from typing import Final, Generic, TypeVar
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError
 from rtmpd.rtmp import control
 from rtmpd.rtmp.chunk_writer import ChunkWriter
-from rtmpd.rtmp.commands import Command, ScannedCommand, scan_command, serialize_command
+from rtmpd.rtmp.command_scan import ScannedCommand, scan_command
+from rtmpd.rtmp.commands import Command, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, MessageType
 from rtmpd.rtmp.events import HandshakeCompleted, SessionClosed, SessionEvent, SessionFailed
 from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake

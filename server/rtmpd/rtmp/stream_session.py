@@ -16,6 +16,7 @@ from typing import Final, assert_never
 from rtmpd.exceptions import ProtocolError, UsageError
 from rtmpd.rtmp import commands
 from rtmpd.rtmp.amf import UNDEFINED, AmfValue
+from rtmpd.rtmp.command_scan import data_of_command, parse_head
 from rtmpd.rtmp.commands import Command
 from rtmpd.rtmp.constants import MessageType, StatusCode
 from rtmpd.rtmp.events import (
@@ -261,7 +262,7 @@ class StreamSession(Session[ServerEvent]):
 
     def _on_data(self, message: Message) -> None:
         self._tolerate(Quirk.DATA_AS_COMMAND)
-        body = commands.data_of_command(message, commands.parse_head(message))
+        body = data_of_command(message, parse_head(message))
         self._process([Message(int(MessageType.DATA_AMF0), message.timestamp, message.stream_id, body)])
 
     def _on_pause(self, command: Command, stream_id: int) -> None:

@@ -187,9 +187,8 @@ class Connection(asyncio.Protocol):
             acknowledge_quickly(self._socket)
 
     def eof_received(self) -> bool:
-        if not self.over:
-            self.session.receive_eof()
-            self.advance()
+        self.session.receive_eof()
+        self.advance()
         return False
 
     def pause_writing(self) -> None:
@@ -221,10 +220,9 @@ class Connection(asyncio.Protocol):
         return any(publisher.watched for publisher in self.requests.publishers)
 
     def resume(self) -> None:
-        if not self.over:
-            self.session.resume(self.context.clock())
-            self.advance()
-            self._charge_partials()
+        self.session.resume(self.context.clock())
+        self.advance()
+        self._charge_partials()
 
     def reading_failed(self, error: Exception) -> None:
         log.reading_failed(self, error)
@@ -243,7 +241,7 @@ class Connection(asyncio.Protocol):
 
     def request_reconnect(self, tc_url: str = "", description: str = "") -> bool:
         """Ask the client to connect anew, there if somewhere is given; False if it does not know how."""
-        asked = not self.over and self.session.request_reconnect(tc_url, description)
+        asked = self.session.request_reconnect(tc_url, description)
         self.flush()
         return asked
 

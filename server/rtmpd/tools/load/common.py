@@ -21,7 +21,8 @@ from rtmpd.rtmp import control
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.chunks import ChunkReader
-from rtmpd.rtmp.commands import Command, Status, parse_command, serialize_command
+from rtmpd.rtmp.command_scan import parse_command
+from rtmpd.rtmp.commands import Command, Status, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, DEFAULT_CHUNK_SIZE, MessageType
 from rtmpd.rtmp.handshake import ClientHandshake
 from rtmpd.rtmp.limits import Limits
