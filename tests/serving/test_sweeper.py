@@ -805,11 +805,10 @@ async def test_one_that_its_own_first_media_ended_is_not_read_in_rounds(
 
 async def test_a_deadline_waits_for_what_waits_for_its_round() -> None:
     rounds = Rounds()
-    loop = asyncio.get_running_loop()
-    jump = 0.0
+    now = 0.0
     # The shortest of the limits says how often deadlines are looked at.
     limits = Limits(ping_timeout=0.05)
-    async with serve(sweeper=rounds.sweeper, limits=limits, clock=lambda: loop.time() + jump) as house:
+    async with serve(sweeper=rounds.sweeper, limits=limits, clock=lambda: now) as house:
         encoders = await publishers(house)
         connections = [connection_of(house, f"cam{n}") for n in range(ENOUGH)]
         for encoder in encoders:
@@ -819,12 +818,15 @@ async def test_a_deadline_waits_for_what_waits_for_its_round() -> None:
         for encoder in encoders:
             encoder.send((40, sound()))
         await eventually(lambda: all(unread(connection) for connection in connections))
-        jump = 1000.0
+        now = 1000.0
         await eventually(lambda: house.stats.sessions_failed or not any(map(unread, connections)))
         assert house.stats.sessions_failed == {}
         assert {house.stream(f"cam{n}").stats.audio_messages_in for n in range(ENOUGH)} == {2}
-        # And does strike who is silent.
-        jump = 2000.0
+        # And does strike who is silent, and does not answer a ping.
+        now = 2000.0
+        await eventually(lambda: all(connection.look_at > now for connection in connections))
+        assert house.stats.publishers == ENOUGH
+        now = 3000.0
         await eventually(lambda: house.stats.publishers == 0)
         assert house.stats.sessions_failed == {"idle": ENOUGH}
 
