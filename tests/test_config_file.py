@@ -12,7 +12,8 @@ import pytest
 from rtmpd.daemon import reference
 from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.settings import Key, load, walk, walk_app
+from rtmpd.daemon.keys import Key, walk, walk_app
+from rtmpd.daemon.settings import load
 
 CONFIG = Path(__file__).parent.parent / "config"
 REFERENCE = CONFIG / "rtmpd.toml"
@@ -32,7 +33,7 @@ def test_reference_file_is_what_the_models_say():
 
 
 def test_reference_file_sets_every_key_to_its_default():
-    settings = load(REFERENCE, {})
+    settings = load([REFERENCE], {})
     assert settings.config == Config()
     assert set(settings.origins) == {key.name for key in KEYS}
 
@@ -61,7 +62,7 @@ def test_a_quantity_has_a_unit(key):
 
 @pytest.mark.parametrize("path", sorted((CONFIG / "examples").glob("*.toml")), ids=lambda path: path.stem)
 def test_examples_are_accepted_and_change_something(path):
-    settings = load(path, {})
+    settings = load([path], {})
     apps = settings.config.apps
     defaults = Config(apps=dict.fromkeys(apps, AppConfig()))
     keys = chain(KEYS, *map(walk_app, apps))

@@ -16,7 +16,7 @@ from rtmpd import __version__
 from rtmpd.daemon import banner as banner_module
 from rtmpd.daemon import cli, reference
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.settings import walk
+from rtmpd.daemon.keys import walk
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 
@@ -76,7 +76,7 @@ def test_check_prints_every_key_aligned_with_its_origin(run, tmp_path, monkeypat
     lines = result.stdout.splitlines()
     table = {name: (value, origin) for name, value, origin in (re.split(r"  +", line) for line in lines)}
     assert list(table) == [key.name for key in walk()]
-    assert table["metrics.max_streams"] == ("7", str(path))
+    assert table["metrics.max_streams"] == ("7", f"{path}:2")
     assert table["log.level"] == ('"debug"', "RTMPD_LOG__LEVEL")
     assert table["rtmp.listen"] == ('["127.0.0.1:0"]', "--set")
     assert table["log.format"] == ('"text"', "default")
@@ -99,22 +99,42 @@ def test_every_mistake_is_printed_and_nothing_runs(run, bad, worker, command):
     assert result.stdout == ""
     lines = result.stderr.splitlines()
     assert len(lines) == 3
-    assert all(line.startswith(f"rtmpd: {bad}: ") for line in lines)
+    assert all(line.startswith(f"rtmpd: {bad}:") for line in lines)
     assert "did you mean rtmp.listen?" in result.stderr
     assert worker.seen is None
 
 
-def test_the_file_can_be_named_by_the_environment(run, bad, monkeypatch):
+def test_files_can_be_named_by_the_environment(run, bad, tmp_path, monkeypatch):
     monkeypatch.setenv("RTMPD_CONFIG", str(bad))
     assert run("check").exit_code == os.EX_CONFIG
+    first, second = tmp_path / "a first.toml", tmp_path / "second.toml"
+    first.write_text("[metrics]\nmax_streams = 7\n")
+    second.write_text('[log]\nlevel = "debug"\n')
+    monkeypatch.setenv("RTMPD_CONFIG", f"{first}:{second}")
+    printed = run("check").stdout
+    assert f"{first}:2" in printed
+    assert f"{second}:2" in printed
+
+
+def test_several_files_and_the_last_wins(run, tmp_path):
+    first, second = tmp_path / "1.toml", tmp_path / "2.toml"
+    first.write_text("[metrics]\nmax_streams = 7\n")
+    second.write_text("[metrics]\nmax_streams = 8\n")
+    assert re.search(
+        r"max_streams +8 +\S+2\.toml:2", run("check", "-c", str(first), "-c", str(second)).stdout
+    )
+    assert re.search(
+        r"max_streams +7 +\S+1\.toml:2", run("check", "-c", str(second), "-c", str(first)).stdout
+    )
+    assert re.search(r"max_streams +8 +\S+2\.toml:2", run("check", "-c", str(tmp_path)).stdout)
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_a_file_that_cannot_be_read_is_a_mistake_like_others(run, tmp_path, worker, command):
     secret = tmp_path / "secret.toml"
     secret.touch(mode=0)
-    if os.access(secret, os.R_OK):  # As root everything can be read, but for a directory.
-        secret = tmp_path
+    if os.access(secret, os.R_OK):  # As root everything can be read, but for what is below a file.
+        secret /= "below"
     result = run(command, "-c", str(secret))
     assert (result.exit_code, len(result.stderr.splitlines())) == (os.EX_CONFIG, 1)
     assert result.stderr.startswith(f"rtmpd: {secret}: cannot be read: ")

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from rtmpd.daemon import values
 from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config, GopConfig, PlayerConfig, RtmpConfig, StreamConfig
+from rtmpd.daemon.keys import walk
 from rtmpd.daemon.limits_config import LimitsConfig
 from rtmpd.daemon.reference import format_value, rows
-from rtmpd.daemon.settings import load, walk
+from rtmpd.daemon.settings import load
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.limits import EngineLimits
@@ -42,9 +43,9 @@ def write(tmp_path):
     return write
 
 
-def problems(path=None, environ=None, assignments=()) -> tuple[str, ...]:
+def problems(*paths, environ=None, assignments=()) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
-        load(path, environ or {}, assignments)
+        load(paths, environ or {}, assignments)
     return caught.value.problems
 
 
@@ -52,7 +53,7 @@ def problems(path=None, environ=None, assignments=()) -> tuple[str, ...]:
 
 
 def test_defaults_need_no_source():
-    settings = load(None, {})
+    settings = load((), {})
     assert settings.config == Config()
     assert settings.origins == {}
     assert settings.config.rtmp.addresses() == (Address("", 1935),)
@@ -90,7 +91,7 @@ def test_conversions_pass_every_value_on():
     live = Config(stream=StreamConfig(gop=GopConfig(start="live")), player=player)
     assert live.to_play_options() == PlayOptions(start=StartPolicy.LIVE, policy=player.to_policy())
     config = load(
-        None,
+        (),
         {},
         [
             "stream.max_streams=1",
@@ -136,8 +137,8 @@ def test_conversions_pass_every_value_on():
 @pytest.mark.parametrize(("available", "ceiling"), [(2**30, 2**29), (2**20, 16 * 2**20)])
 def test_the_ceiling_of_media_is_half_of_the_memory_unless_it_is_set(available, ceiling):
     assert Config().memory.ceiling(available) == ceiling
-    assert load(None, {}, ["memory.max_bytes=AUTO"]).config.memory.ceiling(available) == ceiling
-    assert load(None, {}, ["memory.max_bytes=1GiB"]).config.memory.ceiling(available) == 2**30
+    assert load((), {}, ["memory.max_bytes=AUTO"]).config.memory.ceiling(available) == ceiling
+    assert load((), {}, ["memory.max_bytes=1GiB"]).config.memory.ceiling(available) == 2**30
 
 
 @pytest.mark.parametrize("changes", [{"enabled": False}, {"start": "keyframe"}, {"start": "live"}])
@@ -256,15 +257,15 @@ def test_each_source_overrides_the_one_before(write):
         '[rtmp]\nlisten = ":1"\nchunk_size = 4096\n[log]\nlevel = "error"\n[metrics]\nmax_streams = 1\n'
     )
     environ = {"RTMPD_RTMP__LISTEN": "127.0.0.1:2,[::1]:2", "RTMPD_LOG__LEVEL": "WARNING", "PATH": "/bin"}
-    settings = load(path, environ, ["log.level=debug"])
+    settings = load([path], environ, ["log.level=debug"])
     assert settings.config.rtmp.listen == ("127.0.0.1:2", "[::1]:2")
     assert settings.config.rtmp.chunk_size == 4096
     assert settings.config.log.level == "debug"
     assert settings.origins == {
         "rtmp.listen": "RTMPD_RTMP__LISTEN",
-        "rtmp.chunk_size": str(path),
+        "rtmp.chunk_size": f"{path}:3",
         "log.level": "--set",
-        "metrics.max_streams": str(path),
+        "metrics.max_streams": f"{path}:7",
     }
 
 
@@ -275,9 +276,9 @@ def test_every_key_comes_from_every_source(key, write):
     plain = text.strip('"')
     name = "RTMPD_" + "__".join(key.path).upper()
     for settings in (
-        load(write(f"[{'.'.join(key.path[:-1])}]\n{key.path[-1]} = {text}\n"), {}),
-        load(None, {name: plain}),
-        load(None, {}, [f"{key.name}={plain}"]),
+        load([write(f"[{'.'.join(key.path[:-1])}]\n{key.path[-1]} = {text}\n")], {}),
+        load((), {name: plain}),
+        load((), {}, [f"{key.name}={plain}"]),
     ):
         assert key.read(settings.config) == default
         assert list(settings.origins) == [key.name]
@@ -292,7 +293,7 @@ def test_what_kubernetes_adds_is_not_taken_for_settings():
         "RTMPD_PORT_1935_TCP_ADDR": "10.0.0.1",
         "RTMPD_CONFIG": "/etc/rtmpd.toml",
     }
-    assert load(None, environ).origins == {}
+    assert load((), environ).origins == {}
 
 
 # -- apps
@@ -314,7 +315,7 @@ def test_apps_are_named_by_people(write):
         names = ["news", "sport"]
         """
     )
-    settings = load(path, {})
+    settings = load([path], {})
     config = settings.config
     assert config.app("live").templates == (RelayTemplate.parse("rtmp://backup/{app}/{name}"),)
     assert config.app_names() == set(config.apps) - {"*"}
@@ -323,18 +324,18 @@ def test_apps_are_named_by_people(write):
     assert (other.names, len(other.origins)) == (None, 1)
     assert (tv.on_demand, tv.names) == (False, {"news", "sport"})
     assert config.pulled_always() == (("tv", "news"), ("tv", "sport"))
-    assert settings.origins['apps."a.b/c".pull.linger'] == str(path)
+    assert settings.origins['apps."a.b/c".pull.linger'] == f"{path}:6"
 
 
 def test_apps_from_the_environment_and_the_command_line():
     environ = {"RTMPD_APPS__LIVE__PUSH": "rtmp://a/b/c?x=1,2, rtmps://d/e/f"}
-    settings = load(None, environ, ['apps.Live.pull.from=["rtmp://o/live/{name}"]'])
+    settings = load((), environ, ['apps.Live.pull.from=["rtmp://o/live/{name}"]'])
     assert settings.config.apps["live"].push == ("rtmp://a/b/c?x=1,2", "rtmps://d/e/f")
     assert settings.config.apps["Live"].pull.origins == ("rtmp://o/live/{name}",)
 
 
 def test_stream_keys_of_an_app_are_not_shown():
-    settings = load(None, {}, ["apps.live.push=rtmp://u:pass@a/app/s3cret?k=s3cret,rtmp://b/{app}/{name}"])
+    settings = load((), {}, ["apps.live.push=rtmp://u:pass@a/app/s3cret?k=s3cret,rtmp://b/{app}/{name}"])
     shown = {name: value for name, value, _ in rows(settings)}
     assert shown["apps.live.push"] == '["rtmp://u:***@a/app/***?***", "rtmp://b/{app}/{name}"]'
     assert shown["apps.live.pull.from"] == "[]"
@@ -342,8 +343,9 @@ def test_stream_keys_of_an_app_are_not_shown():
 
 def test_an_app_with_a_table_of_its_own_takes_nothing_from_the_others(write):
     settings = load(
-        write(
-            """
+        [
+            write(
+                """
             [apps."*"]
             push = "rtmp://backup/{app}/{name}"
             [apps."*".pull]
@@ -354,7 +356,8 @@ def test_an_app_with_a_table_of_its_own_takes_nothing_from_the_others(write):
             [apps.edge.pull]
             from = "rtmp://other/{app}/{name}"
             """
-        ),
+            )
+        ],
         {},
     )
     hosts = {}
@@ -381,7 +384,7 @@ def test_without_tables_an_app_has_nothing():
 
 @pytest.mark.parametrize("assignment", ['apps."a.b".push', "apps.'a.b'.push", ' apps."a.b".push '])
 def test_a_name_with_dots_is_put_in_quotation_marks(assignment):
-    settings = load(None, {}, [f"{assignment} = rtmp://h/a/b?x=1"])
+    settings = load((), {}, [f"{assignment} = rtmp://h/a/b?x=1"])
     assert settings.config.app("a.b").push == ("rtmp://h/a/b?x=1",)
     assert settings.origins == {'apps."a.b".push': "--set"}
 
@@ -389,24 +392,24 @@ def test_a_name_with_dots_is_put_in_quotation_marks(assignment):
 def test_a_name_with_dots_in_every_source(write):
     path = write('[apps."a.b".pull]\nlinger = 5\n')
     environ = {"RTMPD_APPS__a.b__PUSH": "rtmp://h/a/{name}"}
-    settings = load(path, environ, ['apps."a.b".pull.from=rtmp://h/a/{name}'])
+    settings = load([path], environ, ['apps."a.b".pull.from=rtmp://h/a/{name}'])
     app = settings.config.app("a.b")
     assert (app.push, app.pull.linger, len(app.pull.origins)) == (("rtmp://h/a/{name}",), 5.0, 1)
     assert {name: settings.origins[name] for name in sorted(settings.origins)} == {
         'apps."a.b".pull.from': "--set",
-        'apps."a.b".pull.linger': str(path),
+        'apps."a.b".pull.linger': f"{path}:2",
         'apps."a.b".push': "RTMPD_APPS__a.b__PUSH",
     }
     # What is shown can be written.
     shown = {name: value.strip('"') for name, value, _ in rows(settings)}
-    again = load(None, {}, [f"{name}={shown[name]}" for name in settings.origins])
+    again = load((), {}, [f"{name}={shown[name]}" for name in settings.origins])
     assert again.config == settings.config
 
 
 def test_mistakes_about_a_name_with_dots_say_who_wrote_it(write):
     path = write('[apps."a.b"]\npull.linger = 5\n')
     assert problems(path) == (
-        f'{path}: apps."a.b".pull.from is missing: name the server that the streams come from',
+        f'{path}:2: apps."a.b".pull.from is missing: name the server that the streams come from',
     )
     assert problems(path, assignments=['apps."a.b".pull.on_demand=maybe']) == (
         "--set: apps.\"a.b\".pull.on_demand: 'maybe' is neither true nor false",
@@ -429,14 +432,14 @@ def test_tracks_of_a_target(write):
         push = ["rtmp://a/b/{name}", {url = "rtmp://c/d/{name}", track = "all"}, {url = "rtmp://e/f/s3cret"}]
         """
     )
-    settings = load(path, {})
+    settings = load([path], {})
     app = settings.config.app("live")
     assert [template.tracks for template in app.templates] == [None, TrackChoice.parse("track=all"), None]
     shown = {name: value for name, value, _ in rows(settings)}["apps.live.push"]
     assert "s3cret" not in shown
-    assert load(write(f"[apps.live]\npush = {shown}\n"), {}).config.app("live").push[:2] == app.push[:2]
+    assert load([write(f"[apps.live]\npush = {shown}\n")], {}).config.app("live").push[:2] == app.push[:2]
     told = 'apps.live.push=["rtmp://a/b/{name}", {"url": "rtmp://c/d/{name}", "track": 2}]'
-    (_, second) = load(None, {}, [told]).config.app("live").templates
+    (_, second) = load((), {}, [told]).config.app("live").templates
     assert second.tracks == TrackChoice.parse("track=2")
 
 
@@ -513,12 +516,13 @@ def test_what_is_fetched_always_has_a_name(app):
 
 def test_all_mistakes_of_all_sources_are_named_at_once(write):
     path = write('[rtmp]\nlisen = ":1"\nchunk_size = 5\n[log]\nformat = "xml"\n')
-    found = problems(path, {"RTMPD_LOG__LEVL": "info"}, ["player.disconnect_after=soon", "memory"])
+    told = ["player.disconnect_after=soon", "memory"]
+    found = problems(path, environ={"RTMPD_LOG__LEVL": "info"}, assignments=told)
     assert sorted(found) == sorted(
         [
-            f"{path}: rtmp.lisen: there is no such key; did you mean rtmp.listen?",
-            f"{path}: rtmp.chunk_size: 5 is out of range: it must be at least 128 bytes",
-            f"{path}: log.format: 'xml' is not one of 'text' or 'json'",
+            f"{path}:2: rtmp.lisen: there is no such key; did you mean rtmp.listen?",
+            f"{path}:3: rtmp.chunk_size: 5 is out of range: it must be at least 128 bytes",
+            f"{path}:5: log.format: 'xml' is not one of 'text' or 'json'",
             "RTMPD_LOG__LEVL: log.levl: there is no such key; did you mean RTMPD_LOG__LEVEL?",
             f"--set: player.disconnect_after: {DURATION_ADVICE}",
             "--set: 'memory' has no value: write it as rtmp.listen=127.0.0.1:1935",
@@ -565,7 +569,8 @@ def test_all_mistakes_of_all_sources_are_named_at_once(write):
 )
 def test_mistakes_of_a_file(write, text, expected):
     path = write(text)
-    assert problems(path) == (f"{path}: {expected}",)
+    line = 1 if text.startswith("[[") else text.count("\n") + 1
+    assert problems(path) == (f"{path}:{line}: {expected}",)
 
 
 @pytest.mark.parametrize("address", ["1935", "localhost", "::1:1935", "a:70000", ":x", ":²"])
@@ -579,25 +584,26 @@ def test_a_mistake_that_another_source_overrides_is_named_too(write):
     path = write('[log]\nlevel = "loud"\n[player]\nmax_backlog_bytes = "64KiB"\n')
     environ = {"RTMPD_LOG__LEVEL": "louder"}
     told = ["log.level=info", "player.max_backlog_bytes=1MiB", "log.level=debug"]
-    assert problems(path, environ, told) == (
-        f"{path}: log.level: 'loud' is not one of 'debug', 'info', 'warning' or 'error'",
+    assert problems(path, environ=environ, assignments=told) == (
+        f"{path}:2: log.level: 'loud' is not one of 'debug', 'info', 'warning' or 'error'",
         "RTMPD_LOG__LEVEL: log.level: 'louder' is not one of 'debug', 'info', 'warning' or 'error'",
     )
 
 
 def test_what_contradicts_a_value_that_is_overridden_is_none(write):
     path = write('[player]\nmax_backlog_bytes = "64KiB"\n')
-    assert load(path, {}, ["player.max_backlog_bytes=1MiB"]).config.player.max_backlog_bytes == 2**20
+    assert load([path], {}, ["player.max_backlog_bytes=1MiB"]).config.player.max_backlog_bytes == 2**20
 
 
 def test_sections_may_be_empty(write):
-    settings = load(write("[rtmp]\n[rtmp.limits]\n[log]\n[apps]\n"), {}, ["log.level=debug"])
+    settings = load([write("[rtmp]\n[rtmp.limits]\n[log]\n[apps]\n")], {}, ["log.level=debug"])
     assert settings.origins == {"log.level": "--set"}
 
 
 def test_values_that_contradict_each_other_name_both_sources():
     found = problems(
-        None, {"RTMPD_RTMP__LIMITS__MAX_MESSAGE_BYTES": "8MiB"}, ["rtmp.limits.max_partial_bytes=1MiB"]
+        environ={"RTMPD_RTMP__LIMITS__MAX_MESSAGE_BYTES": "8MiB"},
+        assignments=["rtmp.limits.max_partial_bytes=1MiB"],
     )
     (problem,) = found
     assert problem == (
@@ -610,14 +616,90 @@ def test_values_that_contradict_each_other_name_both_sources():
 def test_two_servers_on_one_address():
     found = problems(assignments=["admin.listen=127.0.0.1:1", "rtmp.listen=127.0.0.1:1"])
     assert found == ("--set: admin.listen and rtmp.listen both name 127.0.0.1:1: give one another port",)
-    assert load(None, {}, ["admin.listen=127.0.0.1:0", "rtmp.listen=127.0.0.1:0"])
+    assert load((), {}, ["admin.listen=127.0.0.1:0", "rtmp.listen=127.0.0.1:0"])
 
 
 def test_broken_toml_is_placed(write):
     path = write('[rtmp]\nlisten = ":1935\n')
     (problem,) = problems(path)
-    assert problem.startswith(f"{path}: line 2, column ")
-    assert ": not valid TOML: " in problem
+    assert problem.startswith(f"{path}:2:16: not valid TOML: ")
+    path = write("[rtmp]\nlisten = [")
+    (problem,) = problems(path)
+    assert problem.startswith(f"{path}: not valid TOML: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[log]\nlevel = 1\n\nlevel = 2\n", "4: log.level stands in line 2 too"),
+        ("[log]\n[rtmp]\n[log]\n", "3: log stands in line 1 too"),
+        ('[log]\nlevel = """\na""" # b\n"level" = 2\n', "4: log.level stands in line 2 too"),
+        ('apps."a.b".push = [\n]\napps."a.b".push = 1\n', '3: apps."a.b".push stands in line 1 too'),
+    ],
+)
+def test_what_a_file_says_twice_is_named_with_both_places(write, text, expected):
+    path = write(text)
+    assert problems(path) == (f"{path}:{expected}: keep one of them",)
+
+
+def test_what_the_environment_says_twice_is_named_with_both_variables():
+    environ = {"RTMPD_LOG__LEVEL": "debug", "RTMPD_log__level": "info", "RTMPD_LOG__FORMAT": "json"}
+    told = "RTMPD_LOG__LEVEL, RTMPD_log__level: log.level is set twice: keep one of them"
+    assert problems(environ=environ) == (told,)
+
+
+def test_every_value_knows_its_line(write):
+    path = write(
+        """
+        # Not this: [rtmp]
+        [log] # nor this: [memory]
+        level = "info" # level = "debug"
+        [rtmp]
+        listen = [
+          ":1", # one
+          ":2",
+        ]
+        limits.max_calls = 3
+        [apps.live]
+        pull = {from = ["rtmp://h/a/{name}"], linger = 5}
+        [[apps."a.b".push]]
+        url = "rtmp://h/a/b#c"
+        [[apps."a.b".push]]
+        url = 'rtmp://h/a/{name}'
+        """
+    )
+    assert {name: int(origin.rpartition(":")[2]) for name, origin in load([path], {}).origins.items()} == {
+        "log.level": 4,
+        "rtmp.listen": 6,
+        "rtmp.limits.max_calls": 10,
+        "apps.live.pull.from": 12,
+        "apps.live.pull.linger": 12,
+        'apps."a.b".push': 13,
+    }
+
+
+def test_a_later_file_wins_key_by_key_and_a_directory_is_its_files(tmp_path):
+    main, directory = tmp_path / "rtmpd.toml", tmp_path / "conf.d"
+    directory.mkdir()
+    main.write_text('[log]\nlevel = "error"\nformat = "json"\n[rtmp]\nchunk_size = 4096\n')
+    (directory / "20-late.toml").write_text('[log]\nlevel = "debug"\n')
+    early = directory / "10-early.toml"
+    early.write_text('[log]\nlevel = "info"\n[metrics]\nmax_streams = 3\n')
+    (directory / "notes.txt").write_text("no TOML")
+    settings = load([main, directory], {})
+    assert (settings.config.log.level, settings.config.log.format) == ("debug", "json")
+    assert settings.origins == {
+        "log.level": f"{directory / '20-late.toml'}:2",
+        "log.format": f"{main}:3",
+        "rtmp.chunk_size": f"{main}:5",
+        "metrics.max_streams": f"{early}:4",
+    }
+    assert load([directory, main], {}).config.log.level == "error"
+    early.write_text('[log]\nlevel = "loud"\nlevl = 1\n')
+    assert sorted(problems(main, directory)) == [
+        f"{early}:2: log.level: 'loud' is not one of 'debug', 'info', 'warning' or 'error'",
+        f"{early}:3: log.levl: there is no such key; did you mean log.level?",
+    ]
 
 
 def test_files_that_cannot_be_read(tmp_path):
@@ -625,7 +707,10 @@ def test_files_that_cannot_be_read(tmp_path):
     assert problems(missing) == (
         f"{missing}: there is no such file; check the path given with -c or RTMPD_CONFIG",
     )
-    assert problems(tmp_path) == (f"{tmp_path}: cannot be read: Is a directory",)
+    assert problems(missing / "x") == (
+        f"{missing / 'x'}: there is no such file; check the path given with -c or RTMPD_CONFIG",
+    )
+    assert load([tmp_path], {}).origins == {}
     latin = tmp_path / "latin.toml"
     latin.write_bytes(b"# caf\xe9\n")
     assert problems(latin) == (f"{latin}: byte 5 is not UTF-8; save the file as UTF-8",)

@@ -30,58 +30,58 @@ def settings(tmp_path):
 
 def test_a_list_of_secrets_can_stand_in_a_file_of_its_own(keys, settings):
     path = settings(f'[apps.live]\npush_file = "{keys}"\n[apps.edge.pull]\nfrom_file = "{keys}"\n')
-    loaded = load(path, {})
+    loaded = load([path], {})
     assert loaded.config.apps["live"].push == PUSHES
     assert loaded.config.apps["edge"].pull.origins == PUSHES
-    assert loaded.origins["apps.live.push"] == str(path)
+    assert loaded.origins["apps.live.push"] == f"{path}:2"
     assert "KEY-1" not in str(list(reference.rows(loaded)))
 
 
 def test_what_systemd_hands_over_is_found_by_its_name(keys, settings):
     path = settings('[apps.live]\npush_file = "push-keys"\n')
     environ = {"CREDENTIALS_DIRECTORY": str(keys.parent)}
-    assert load(path, environ).config.apps["live"].push == PUSHES
+    assert load([path], environ).config.apps["live"].push == PUSHES
 
 
 def test_the_environment_can_name_the_file_as_containers_do(keys):
     environ = {"RTMPD_APPS__LIVE__PUSH_FILE": str(keys)}
-    assert load(None, environ).config.apps["live"].push == PUSHES
+    assert load((), environ).config.apps["live"].push == PUSHES
 
 
 def test_who_comes_later_wins_whichever_of_both_it_is(keys, settings):
     file = settings(f'[apps.live]\npush = ["{PUSHES[1]}"]\n')
-    assert load(file, {}, [f"apps.live.push_file={keys}"]).config.apps["live"].push == PUSHES
+    assert load([file], {}, [f"apps.live.push_file={keys}"]).config.apps["live"].push == PUSHES
     file = settings(f'[apps.live]\npush_file = "{keys}"\n')
-    assert load(file, {}, [f"apps.live.push={PUSHES[1]}"]).config.apps["live"].push == PUSHES[1:]
+    assert load([file], {}, [f"apps.live.push={PUSHES[1]}"]).config.apps["live"].push == PUSHES[1:]
 
 
 def test_a_file_and_a_list_in_one_place_are_a_mistake(keys, settings):
     file = settings(f'[apps.live]\npush_file = "{keys}"\npush = ["{PUSHES[1]}"]\n')
     told = "apps.live.push_file and apps.live.push say the same: give one of them"
     with pytest.raises(ConfigError, match=told):
-        load(file, {})
+        load([file], {})
     environ = {"RTMPD_APPS__LIVE__PUSH_FILE": str(keys), "RTMPD_APPS__LIVE__PUSH": PUSHES[1]}
     with pytest.raises(ConfigError, match=told):
-        load(None, environ)
+        load((), environ)
 
 
 def test_a_line_in_braces_says_more_of_a_target(tmp_path, settings):
     file = tmp_path / "push-keys"
     file.write_text(f'{{url = "{PUSHES[0]}", track = 2}}\n{PUSHES[1]}\n')
-    loaded = load(settings(f'[apps.live]\npush_file = "{file}"\n'), {})
+    loaded = load([settings(f'[apps.live]\npush_file = "{file}"\n')], {})
     first, second = loaded.config.apps["live"].templates
     assert (first.tracks, second.tracks) == (TrackChoice.parse("track=2"), None)
     assert "KEY-1" not in str(list(reference.rows(loaded)))
     file.write_text(f"\n{{url: {PUSHES[0]}}}\n")
     with pytest.raises(ConfigError, match="push-keys: line 2: is no table") as mistake:
-        load(settings(f'[apps.live]\npush_file = "{file}"\n'), {})
+        load([settings(f'[apps.live]\npush_file = "{file}"\n')], {})
     assert "KEY-1" not in str(mistake.value)
 
 
 @pytest.mark.parametrize("key", ["push", "pull.from"])
 def test_a_mistake_in_a_target_tells_no_secret(key):
     with pytest.raises(ConfigError) as mistake:
-        load(None, {}, [f'apps.live.{key}=[{{"url": "{PUSHES[0]}", "tracks": 1}}]'])
+        load((), {}, [f'apps.live.{key}=[{{"url": "{PUSHES[0]}", "tracks": 1}}]'])
     assert "KEY-1" not in str(mistake.value)
 
 
@@ -96,12 +96,12 @@ def test_a_mistake_in_a_target_tells_no_secret(key):
 )
 def test_a_file_that_cannot_be_read_is_a_mistake(settings, line, told):
     with pytest.raises(ConfigError, match=told):
-        load(settings(f"[apps.live]\n{line}\n"), {})
+        load([settings(f"[apps.live]\n{line}\n")], {})
 
 
 def test_only_secrets_have_files():
     with pytest.raises(ConfigError, match="there is no such key"):
-        load(None, {}, ["rtmp.listen_file=/etc/hostname"])
+        load((), {}, ["rtmp.listen_file=/etc/hostname"])
 
 
 def test_editors_know_the_keys():

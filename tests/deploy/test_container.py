@@ -58,4 +58,4 @@ def test_the_health_check_follows_the_settings_of_the_server() -> None:
 def test_the_image_ends_before_docker_stop_kills_it() -> None:
     environment = dict(re.findall(r"(\w+)=(\S+)", " ".join(instruction("ENV"))))
     settings = {name: value for name, value in environment.items() if name.startswith("RTMPD_")}
-    assert load(None, settings).config.shutdown.drain_timeout < 10.0
+    assert load((), settings).config.shutdown.drain_timeout < 10.0

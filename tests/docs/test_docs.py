@@ -13,7 +13,7 @@ from metrics_sources import busy_server
 
 from rtmpd.daemon import reference
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.settings import walk
+from rtmpd.daemon.keys import walk
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import DropReason
 from rtmpd.web import reasons as reasons_module

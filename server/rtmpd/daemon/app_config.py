@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Final
 
@@ -22,11 +21,6 @@ APPS: Final = "apps"
 ANY: Final = "*"
 """In place of a name: every name."""
 _BETWEEN_URLS: Final = re.compile(r"\s*,\s*(?=rtmps?://)", re.IGNORECASE)
-
-
-def spell(path: Iterable[str]) -> str:
-    """The path of a key as it is written: names with dots stand in quotation marks."""
-    return ".".join(f'"{part}"' if "." in part else part for part in path)
 
 
 def _parse_urls(value: object) -> object:

@@ -35,8 +35,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ConfigPath = Annotated[
-    Path | None,
+ConfigPaths = Annotated[
+    list[Path] | None,
     typer.Option(
         "--config",
         "-c",
@@ -44,7 +44,7 @@ ConfigPath = Annotated[
         metavar="FILE",
         # Reading it tells what is wrong in the same way as for every other mistake.
         readable=False,
-        help="TOML file with the settings.",
+        help="TOML file with settings, or a directory of them; can be repeated, the last one wins.",
     ),
 ]
 Assignments = Annotated[
@@ -82,12 +82,12 @@ def _options(
 
 
 @app.command()
-def serve(config: ConfigPath = None, assignments: Assignments = None) -> None:
+def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     """Run the server until SIGTERM or SIGINT."""
     from rtmpd.daemon import logs, settings
 
     with _mistakes_told(os.EX_CONFIG):
-        loaded = settings.load(config, os.environ, assignments or ()).config
+        loaded = settings.load(config or (), os.environ, assignments or ()).config
     # Only now: settings with a mistake in them need no server.
     from rtmpd.daemon import worker
 
@@ -104,7 +104,7 @@ def serve(config: ConfigPath = None, assignments: Assignments = None) -> None:
 
 @app.command()
 def check(
-    config: ConfigPath = None,
+    config: ConfigPaths = None,
     assignments: Assignments = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print a JSON schema for editors instead.")
@@ -124,16 +124,16 @@ def check(
         typer.echo(reference.template(), nl=False)
     else:
         with _mistakes_told(os.EX_CONFIG):
-            _print_settings(settings.load(config, os.environ, assignments or ()))
+            _print_settings(settings.load(config or (), os.environ, assignments or ()))
 
 
 @app.command()
-def health(config: ConfigPath = None, assignments: Assignments = None) -> None:
+def health(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     """Ask the server that runs here with these settings whether it is alive: exit 0, or 1 and why."""
     from rtmpd.daemon import health_command, settings
 
     with _mistakes_told(os.EX_CONFIG):
-        loaded = settings.load(config, os.environ, assignments or ()).config
+        loaded = settings.load(config or (), os.environ, assignments or ()).config
     problem = health_command.find_problem(loaded)
     if problem is not None:
         typer.echo(f"rtmpd: {problem}", err=True)

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from rtmpd.daemon.app_config import ANY, APPS, AppConfig, spell
+from rtmpd.daemon.app_config import ANY, APPS, AppConfig
 from rtmpd.daemon.fields import (
     Count,
     ListenAddresses,
@@ -25,6 +25,7 @@ from rtmpd.daemon.fields import (
     require_order,
 )
 from rtmpd.daemon.limits_config import LimitsConfig
+from rtmpd.daemon.values import spell
 from rtmpd.engine.flusher import MERGE_WINDOW
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits

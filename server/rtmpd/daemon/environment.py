@@ -6,4 +6,4 @@ from typing import Final
 
 ENVIRONMENT_PREFIX: Final = "RTMPD_"
 CONFIG_VARIABLE: Final = "RTMPD_CONFIG"
-"""Names the file to read when the command line names none."""
+"""Names what to read when the command line names nothing; several with colons between them."""

@@ -13,8 +13,9 @@ from pydantic import BaseModel
 
 from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.keys import SOME_APP, Key, walk, walk_app
 from rtmpd.daemon.secret_files import SUFFIX
-from rtmpd.daemon.settings import SOME_APP, Key, Settings, walk, walk_app
+from rtmpd.daemon.settings import Settings
 from rtmpd.daemon.values import format_duration, format_size
 
 _WIDTH: Final = 100

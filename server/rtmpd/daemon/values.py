@@ -1,4 +1,4 @@
-"""How values are written in a configuration: durations, sizes, counts, lists.
+"""How keys and values are written in a configuration: durations, sizes, counts, lists.
 
 Every ``parse_*`` takes what a TOML file, an environment variable or ``--set`` can hold and raises ValueError
 with a sentence that says what to write instead.
@@ -9,7 +9,11 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from typing import Final
+
+KeyPath = tuple[str, ...]
+"""A key with the names of its sections before it."""
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|h)?", re.IGNORECASE)
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -27,6 +31,11 @@ _QUOTE_LENGTH: Final = 60
 
 AUTO: Final = "auto"
 """In place of a size: one that fits the machine."""
+
+
+def spell(path: Iterable[str]) -> str:
+    """The path of a key as it is written: names with dots stand in quotation marks."""
+    return ".".join(f'"{part}"' if "." in part else part for part in path)
 
 
 def quote(value: object) -> str:

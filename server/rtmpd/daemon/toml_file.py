@@ -1,0 +1,138 @@
+"""A TOML file as somebody wrote it: its values by their whole path, each with the line that it stands in.
+
+tomllib reads the values and tells no lines; what is read here besides is only where keys and tables begin.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from rtmpd.daemon.values import KeyPath, spell
+from rtmpd.exceptions import ConfigError
+
+_PIECE: Final = re.compile(
+    r'"""(?:[^\\]|\\.)*?"{3,5}'
+    r"|'''.*?'{3,5}"
+    r'|"(?:[^"\\\n]|\\.)*"'
+    r"|'[^'\n]*'"
+    r"|\#[^\n]*"
+    r"""|[^"'#\n\[\]{}]+"""
+    r"|.",
+    re.DOTALL,
+)
+"""Strings and comments whole, every bracket and newline by itself, and what is between them."""
+_KEY: Final = re.compile(r"""((?:"(?:[^"\\]|\\.)*"|'[^']*'|[^"'=])+)=""")
+_PLACE: Final = re.compile(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)")
+"""How tomllib says where something is wrong, unless it is at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A table's header, or a key with its value."""
+
+    path: KeyPath
+    """Of an array of tables with the line as its last part: it may come again."""
+    first: int
+    """Line that it begins in, from 1."""
+    last: int
+    comments: tuple[str, ...]
+    """Those in it and behind it, in its lines."""
+    is_header: bool
+
+
+def read(text: str, name: str) -> list[tuple[KeyPath, object, int]]:
+    """Path, value and line of every value; an empty table is one, for it may mean "not this one".
+
+    Raises ConfigError, whose problems begin with ``name`` and the line.
+    """
+    found = list(statements(text))
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        repeated = list(_repeated(found))
+        problems = [f"{name}:{line}: {sentence}" for line, sentence in repeated]
+        raise ConfigError([*problems, *_broken(error, name, {line for line, _ in repeated})]) from None
+    lines: dict[KeyPath, int] = {}
+    for statement in found:
+        for length in range(1, len(statement.path) + 1):
+            lines.setdefault(statement.path[:length], statement.first)
+    return [(path, value, _line(path, lines)) for path, value in _flatten(document)]
+
+
+def statements(text: str) -> Iterator[Statement]:
+    """Every header and key, in order. Of a text that is no TOML, as far as it can be made out."""
+    table: KeyPath = ()
+    for first, last, bare, comments in _split(text):
+        is_header = bare.startswith("[")
+        key = _KEY.match(bare)
+        path = _path(bare.strip("[]")) if is_header else _path(key[1] if key else "")
+        if path and is_header:
+            table = (*path, str(first)) if bare.startswith("[[") else path
+            yield Statement(table, first, last, comments, is_header=True)
+        elif path:
+            yield Statement((*table, *path), first, last, comments, is_header=False)
+
+
+def _split(text: str) -> Iterator[tuple[int, int, str, tuple[str, ...]]]:
+    """(first line, last line, text, comments) of everything that begins on a line of its own."""
+    line = first = 1
+    depth = 0
+    words: list[str] = []
+    comments: list[str] = []
+    for piece in _PIECE.findall(f"{text}\n"):
+        if piece == "\n" and depth == 0:
+            yield first, line, "".join(words).strip(), tuple(comments)
+            words, comments = [], []
+            first = line + 1
+        else:
+            (comments if piece[0] == "#" else words).append(piece)
+        depth = max(depth + (piece in ("[", "{")) - (piece in ("]", "}")), 0)
+        line += piece.count("\n")
+
+
+def _path(key: str) -> KeyPath:
+    """A dotted key in its parts; empty if it is none."""
+    try:
+        table: object = tomllib.loads(f"{key} = 0")
+    except tomllib.TOMLDecodeError:
+        return ()
+    path = []
+    while isinstance(table, dict):
+        ((name, table),) = table.items()
+        path.append(name)
+    return tuple(path)
+
+
+def _flatten(table: Mapping[str, object], path: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
+    for name, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from _flatten(value, (*path, name))
+        else:
+            yield (*path, name), value
+
+
+def _line(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
+    """Where a value, or the table written in one line that it is in, begins."""
+    return next(lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines)
+
+
+def _repeated(found: list[Statement]) -> Iterator[tuple[int, str]]:
+    """Lines of keys and tables that were there before, of which tomllib does not say where."""
+    firsts: dict[KeyPath, int] = {}
+    for statement in found:
+        first = firsts.setdefault(statement.path, statement.first)
+        if first != statement.first:
+            yield statement.first, f"{spell(statement.path)} stands in line {first} too: keep one of them"
+
+
+def _broken(error: tomllib.TOMLDecodeError, name: str, repeated: Container[int]) -> Iterator[str]:
+    """What tomllib says, with the place first, as compilers and editors have it."""
+    told = _PLACE.fullmatch(str(error))
+    if told is None:
+        yield f"{name}: not valid TOML: {error}"
+    elif int(told["line"]) not in repeated:
+        yield f"{name}:{told['line']}:{told['column']}: not valid TOML: {told['what']}"
