@@ -167,10 +167,18 @@ async def serve(
     )
     dialer = RelayDialer(name, context.new_session, PATIENCE, ca_file)
     targets = templates(push)
-    pushes = PushRelays(registry, dialer, loop.time, lambda app: targets if app == "live" else (), retry)
+    pushes = PushRelays(registry, dialer, loop.time, lambda key: targets if key.app == "live" else (), retry)
     rules = {} if pull is None else {"live": pull}
     always = [] if pull is None or pull.on_demand else [StreamKey("live", name) for name in pull.names or ()]
-    pulls = PullRelays(registry, dialer, loop.time, rules.get, always, retry=retry, max_dials=max_dials)
+    pulls = PullRelays(
+        registry,
+        dialer,
+        loop.time,
+        lambda key: rules.get(key.app),
+        always,
+        retry=retry,
+        max_dials=max_dials,
+    )
     registry.observe(pushes)
     registry.observe(pulls)
     rtmp = RtmpServer(context, ConnectionLimits())

@@ -78,8 +78,8 @@ def test_what_an_app_can_have_is_accepted_once_it_is_no_comment():
     named = {"push", *(f"pull.{name}" for name in app["pull"])}
     assert {key.name for key in walk_app("NAME")} == {f"apps.NAME.{name}" for name in named}
     config = Config.model_validate(document)
-    assert len(config.app("NAME").templates) == 2
-    assert config.app("NAME").pull.rule is not None
+    assert len(config.at("NAME").templates) == 2
+    assert config.at("NAME").pull.rule is not None
 
 
 def test_schema_accepts_the_types_that_the_reference_file_uses():

@@ -83,6 +83,29 @@ def test_check_prints_every_key_aligned_with_its_origin(run, tmp_path, monkeypat
     assert len({line.index(table[line.split()[0]][1], len(line.split()[0])) for line in lines}) == 1
 
 
+def test_check_says_what_holds_for_a_stream_and_which_key_says_it(run, tmp_path, monkeypatch):
+    path = tmp_path / "c.toml"
+    path.write_text(
+        '[apps."*"]\npush = ["rtmp://h/a/{name}"]\n[apps."live/church-7".pull]\nfrom = "rtmp://o/a/b"\n'
+    )
+    monkeypatch.setenv("RTMPD_APPS__LIVE__PULL__LINGER", "1m")
+    result = run("check", "/live//church-7", "-c", str(path), "--set", "apps.live.pull.timeout=3")
+    assert result.exit_code == 0
+    assert [re.split(r"  +", line) for line in result.stdout.splitlines()] == [
+        ["apps.*.push", '["rtmp://h/a/{name}"]', f"{path}:2"],
+        ["apps.live/church-7.pull.from", '["rtmp://o/a/***"]', f"{path}:4"],
+        ["apps.live/church-7.pull.on_demand", "true", "default"],
+        ["apps.live/church-7.pull.names", '["*"]', "default"],
+        ["apps.live.pull.linger", '"60s"', "RTMPD_APPS__LIVE__PULL__LINGER"],
+        ["apps.live.pull.timeout", '"3s"', "--set"],
+    ]
+
+
+@pytest.mark.parametrize("path", ["", "live/a b", "live/..", "@live"])
+def test_what_cannot_be_a_path_is_wrong_usage(run, path):
+    assert run("check", path).exit_code == 2
+
+
 def test_check_prints_a_table_on_a_terminal(run, monkeypatch):
     monkeypatch.setattr("rich.console.Console.is_terminal", property(lambda console: True))
     monkeypatch.setattr(cli, "_stdout_is_terminal", lambda: True)

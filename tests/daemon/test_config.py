@@ -14,7 +14,7 @@ from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config, GopConfig, PlayerConfig, RtmpConfig, StreamConfig
 from rtmpd.daemon.keys import walk
 from rtmpd.daemon.limits_config import LimitsConfig
-from rtmpd.daemon.reference import format_value, rows
+from rtmpd.daemon.reference import format_value, rows, rows_at
 from rtmpd.daemon.settings import load
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
@@ -317,9 +317,9 @@ def test_apps_are_named_by_people(write):
     )
     settings = load([path], {})
     config = settings.config
-    assert config.app("live").templates == (RelayTemplate.parse("rtmp://backup/{app}/{name}"),)
+    assert config.at("live").templates == (RelayTemplate.parse("rtmp://backup/{app}/{name}"),)
     assert config.app_names() == set(config.apps) - {"*"}
-    deep, other, tv = (config.app(name).pull.rule for name in ("a.b/c", "other", "tv"))
+    deep, other, tv = (config.at(name).pull.rule for name in ("a.b/c", "other", "tv"))
     assert (deep.linger, deep.timeout, len(deep.origins)) == (60.0, 10.0, 2)
     assert (other.names, len(other.origins)) == (None, 1)
     assert (tv.on_demand, tv.names) == (False, {"news", "sport"})
@@ -341,51 +341,106 @@ def test_stream_keys_of_an_app_are_not_shown():
     assert shown["apps.live.pull.from"] == "[]"
 
 
-def test_an_app_with_a_table_of_its_own_takes_nothing_from_the_others(write):
-    settings = load(
-        [
-            write(
-                """
-            [apps."*"]
-            push = "rtmp://backup/{app}/{name}"
-            [apps."*".pull]
-            from = "rtmp://origin/{app}/{name}"
-            [apps.private]
-            [apps.studio]
-            push = "rtmp://studio/{app}/{name}"
-            [apps.edge.pull]
-            from = "rtmp://other/{app}/{name}"
-            """
-            )
-        ],
-        {},
-    )
-    hosts = {}
-    for name in ("anything", "private", "studio", "edge"):
-        app = settings.config.app(name)
+PATHS = """
+[apps."*"]
+push = "rtmp://backup/{app}/{name}"
+[apps."*".pull]
+from = "rtmp://origin/{app}/{name}"
+linger = "1m"
+[apps.private]
+push = []
+pull.from = []
+[apps.studio]
+push = "rtmp://studio/{app}/{name}"
+[apps.live.pull]
+linger = "2m"
+[apps."live/church-7".pull]
+timeout = "3s"
+from = "rtmp://other/{app}/{name}"
+[apps.empty]
+"""
+
+
+def test_the_longest_table_of_a_path_wins_key_by_key(write):
+    config = load([write(PATHS)], {}).config
+    held = {}
+    for path in ("any/thing", "private/x", "studio/x", "live/x", "live/church-7", "live/church-7/x", "empty"):
+        app = config.at(path)
         pull = app.pull.rule
-        hosts[name] = (
+        held[path] = (
             [template.url.host for template in app.templates],
-            [template.url.host for template in pull.origins] if pull else [],
+            (pull.origins[0].url.host, pull.linger, pull.timeout) if pull else None,
         )
-    assert hosts == {
-        "anything": (["backup"], ["origin"]),
-        "private": ([], []),
-        "studio": (["studio"], []),
-        "edge": ([], ["other"]),
+    assert held == {
+        "any/thing": (["backup"], ("origin", 60.0, 10.0)),
+        "private/x": ([], None),
+        "studio/x": (["studio"], ("origin", 60.0, 10.0)),
+        "live/x": (["backup"], ("origin", 120.0, 10.0)),
+        "live/church-7": (["backup"], ("other", 120.0, 3.0)),
+        "live/church-7/x": (["backup"], ("other", 120.0, 3.0)),
+        "empty": (["backup"], ("origin", 60.0, 10.0)),
     }
+    assert config.at("live/church-70") == config.at("live/x")
+    assert config.at("") == config.at("*") == config.at("any/thing")
+
+
+def test_who_says_what_holds_for_a_path(write):
+    path = write(PATHS)
+    settings = load([path], {}, ["apps.live.pull.linger=7s"])
+    assert list(rows_at(settings, "live/church-7")) == [
+        ("apps.*.push", '["rtmp://backup/{app}/{name}"]', f"{path}:3"),
+        ("apps.live/church-7.pull.from", '["rtmp://other/{app}/{name}"]', f"{path}:16"),
+        ("apps.live/church-7.pull.on_demand", "true", "default"),
+        ("apps.live/church-7.pull.names", '["*"]', "default"),
+        ("apps.live.pull.linger", '"7s"', "--set"),
+        ("apps.live/church-7.pull.timeout", '"3s"', f"{path}:15"),
+    ]
+    assert ("apps.*.pull.on_demand", "true", "default") in rows_at(settings, "any/thing")
+    (first, *_) = rows_at(load((), {}), "live")
+    assert first == ("apps.live.push", "[]", "default")
+
+
+def test_what_is_always_fetched_is_named_by_the_table_that_says_so(write):
+    path = write(
+        """
+        [apps.tv.pull]
+        from = "rtmp://origin/{app}/{name}"
+        on_demand = false
+        names = ["news"]
+        [apps."tv/late"]
+        push = "rtmp://backup/{app}/{name}"
+        [apps."tv/early".pull]
+        names = ["weather"]
+        """
+    )
+    assert load([path], {}).config.pulled_always() == (("tv", "news"), ("tv/early", "weather"))
+
+
+def test_a_key_may_wait_for_the_longer_tables_that_use_it(write):
+    used = (
+        '[apps."*".pull]\nlinger = 1\n[apps."a/b".pull]\nfrom = "rtmp://h/a/b"\n[apps.a.pull]\ntimeout = 1\n'
+    )
+    assert load([write(used)], {}).config.at("a/b/c").pull.linger == 1.0
+    path = write(used + "[apps.ab.pull]\nlinger = 2\n[apps.c.pull]\non_demand = false\n")
+    missing = "pull.from is missing: name the server that the streams come from"
+    assert problems(path) == (f"{path}:8: apps.ab.{missing}", f"{path}:10: apps.c.{missing}")
+
+
+def test_every_app_takes_what_is_said_for_all(write):
+    settings = load([write('[apps."*"]\npush = "rtmp://h/a/{name}"\n[apps.private]\n')], {})
     assert "apps.private" not in settings.origins
     assert ("apps.private.push", "[]", "default") in rows(settings)
+    assert len(settings.config.at("private/x").templates) == 1
 
 
 def test_without_tables_an_app_has_nothing():
-    assert Config().app("live") == AppConfig()
+    assert Config().at("live") == AppConfig()
 
 
 @pytest.mark.parametrize("assignment", ['apps."a.b".push', "apps.'a.b'.push", ' apps."a.b".push '])
 def test_a_name_with_dots_is_put_in_quotation_marks(assignment):
     settings = load((), {}, [f"{assignment} = rtmp://h/a/b?x=1"])
-    assert settings.config.app("a.b").push == ("rtmp://h/a/b?x=1",)
+    assert settings.config.at("a.b").push == ("rtmp://h/a/b?x=1",)
     assert settings.origins == {'apps."a.b".push': "--set"}
 
 
@@ -393,7 +448,7 @@ def test_a_name_with_dots_in_every_source(write):
     path = write('[apps."a.b".pull]\nlinger = 5\n')
     environ = {"RTMPD_APPS__a.b__PUSH": "rtmp://h/a/{name}"}
     settings = load([path], environ, ['apps."a.b".pull.from=rtmp://h/a/{name}'])
-    app = settings.config.app("a.b")
+    app = settings.config.at("a.b")
     assert (app.push, app.pull.linger, len(app.pull.origins)) == (("rtmp://h/a/{name}",), 5.0, 1)
     assert {name: settings.origins[name] for name in sorted(settings.origins)} == {
         'apps."a.b".pull.from': "--set",
@@ -433,13 +488,13 @@ def test_tracks_of_a_target(write):
         """
     )
     settings = load([path], {})
-    app = settings.config.app("live")
+    app = settings.config.at("live")
     assert [template.tracks for template in app.templates] == [None, TrackChoice.parse("track=all"), None]
     shown = {name: value for name, value, _ in rows(settings)}["apps.live.push"]
     assert "s3cret" not in shown
-    assert load([write(f"[apps.live]\npush = {shown}\n")], {}).config.app("live").push[:2] == app.push[:2]
+    assert load([write(f"[apps.live]\npush = {shown}\n")], {}).config.at("live").push[:2] == app.push[:2]
     told = 'apps.live.push=["rtmp://a/b/{name}", {"url": "rtmp://c/d/{name}", "track": 2}]'
-    (_, second) = load((), {}, [told]).config.app("live").templates
+    (_, second) = load((), {}, [told]).config.at("live").templates
     assert second.tracks == TrackChoice.parse("track=2")
 
 

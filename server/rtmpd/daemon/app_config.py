@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from rtmpd.daemon.fields import LIST_OR_TEXT, Seconds, Section, Shown, Timeout
-from rtmpd.daemon.values import parse_list
+from rtmpd.daemon.values import KeyPath, parse_list
 from rtmpd.exceptions import UsageError
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.template import RelayTemplate
@@ -115,6 +116,16 @@ class PullConfig(Section):
     """How long players wait for a stream fetched on demand before they are told that it does not exist. Each
     origin has an equal share of it to begin; one that is silent for this long later is left."""
 
+    @property
+    def always(self) -> bool:
+        """Streams are fetched whether somebody watches or not."""
+        return bool(self.origins) and not self.on_demand
+
+    @property
+    def names_streams(self) -> bool:
+        """This very table says which streams, or when; of what it takes from others those say it."""
+        return not self.model_fields_set.isdisjoint({"on_demand", "names"})
+
     @cached_property
     def rule(self) -> PullRule | None:
         """What the relays follow; None when nothing is fetched."""
@@ -130,9 +141,11 @@ class PullConfig(Section):
 
 
 class AppConfig(Section):
-    """One app, the part of an address before the stream name. In place of NAME, "*" is every app that has no
-    table of its own; a name with dots or slashes is put in quotation marks. A variable of the environment
-    reads the name in lower case: RTMPD_APPS__LIVE__PUSH is for the app live."""
+    """One app, the part of an address before the stream name, or one stream: [apps."live/church-7"]. In place
+    of NAME, "*" is every app. Of all tables that a stream's path begins with, the longest wins, key by key:
+    a key that it does not have comes from the next shorter one, and at last from "*". A name with dots or
+    slashes is put in quotation marks. A variable of the environment reads the name in lower case:
+    RTMPD_APPS__LIVE__PUSH is for the app live."""
 
     push: PushTargets = ()
     """Servers that every stream of the app is published on too. {app} and {name} stand for those of the
@@ -150,13 +163,19 @@ class AppConfig(Section):
             for target in self.push
         )
 
-    def find_problem(self, name: str) -> tuple[str, str] | None:
-        """A key of this app and what is wrong with it, if anything is."""
-        pull = self.pull
+    def find_problems(
+        self, name: str, outcome: AppConfig, below: Iterable[AppConfig]
+    ) -> Iterator[tuple[KeyPath, str]]:
+        """Keys of the table ``name`` and what is wrong with them.
+
+        ``outcome`` is the table with what shorter ones say besides, ``below`` what it becomes in longer ones.
+        """
         if name != ANY and validate_name(name, Limits().max_app_bytes) is not None:
-            return "push", "is for an app that cannot exist: write the name as in rtmp://host/NAME/stream"
-        if pull.model_fields_set and not pull.origins:
-            return "pull.from", "is missing: name the server that the streams come from"
-        if not pull.on_demand and (name == ANY or not pull.names or ANY in pull.names):
-            return "pull.on_demand", "= false fetches streams always: name the app, and the streams in names"
-        return None
+            yield ("push",), "is for an app that cannot exist: write the name as in rtmp://host/NAME/stream"
+        said = self.pull.model_fields_set
+        if said and "origins" not in said and not any(app.pull.origins for app in below):
+            yield ("pull", "from"), "is missing: name the server that the streams come from"
+        nameless = name == ANY or not outcome.pull.names or ANY in outcome.pull.names
+        if self.pull.names_streams and outcome.pull.always and nameless:
+            what = "= false fetches streams always: name the app, and the streams in names"
+            yield ("pull", "on_demand"), what

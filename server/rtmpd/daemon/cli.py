@@ -9,10 +9,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -21,9 +21,7 @@ from rtmpd.daemon import bench_command, client_command, play_command, probe_comm
 from rtmpd.daemon.environment import CONFIG_VARIABLE
 from rtmpd.exceptions import ConfigError
 from rtmpd.rtmp.form import described
-
-if TYPE_CHECKING:
-    from rtmpd.daemon.settings import Settings
+from rtmpd.rtmp.url import clean_path, validate_name
 
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
 
@@ -102,8 +100,24 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     raise typer.Exit(code)
 
 
+def _parse_path(text: str) -> str:
+    path = clean_path(text)
+    if problem := validate_name(path, len(path.encode())):
+        raise typer.BadParameter(f"this cannot be the path of an app or a stream: {problem}")
+    return path
+
+
 @app.command()
 def check(
+    path: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[APP[/STREAM]]",
+            parser=_parse_path,
+            show_default=False,
+            help="Show what holds for this app or stream instead of all settings.",
+        ),
+    ] = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
     schema: Annotated[
@@ -113,7 +127,7 @@ def check(
         bool, typer.Option("--template", help="Print a file with every key explained instead.")
     ] = False,
 ) -> None:
-    """Show the effective settings and where each comes from; on mistakes name them all and exit 78."""
+    """Show the settings in effect and where each comes from; on mistakes name them all and exit 78."""
     import json
 
     from rtmpd.daemon import reference, settings
@@ -124,7 +138,8 @@ def check(
         typer.echo(reference.template(), nl=False)
     else:
         with _mistakes_told(os.EX_CONFIG):
-            _print_settings(settings.load(config or (), os.environ, assignments or ()))
+            loaded = settings.load(config or (), os.environ, assignments or ())
+        _print_rows(list(reference.rows(loaded) if path is None else reference.rows_at(loaded, path)))
 
 
 @app.command()
@@ -158,10 +173,7 @@ def _mistakes_told(code: int) -> Iterator[None]:
         raise typer.Exit(code) from error
 
 
-def _print_settings(loaded: Settings) -> None:
-    from rtmpd.daemon import reference
-
-    rows = list(reference.rows(loaded))
+def _print_rows(rows: Sequence[tuple[str, str, str]]) -> None:
     if not _stdout_is_terminal():
         widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
         for name, value, origin in rows:

@@ -6,6 +6,8 @@ daemon, settings travel as small frozen dataclasses, which the methods here buil
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property, reduce
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -22,10 +24,11 @@ from rtmpd.daemon.fields import (
     Size,
     SizeOrAuto,
     Timeout,
+    overlay,
     require_order,
 )
 from rtmpd.daemon.limits_config import LimitsConfig
-from rtmpd.daemon.values import spell
+from rtmpd.daemon.values import KeyPath
 from rtmpd.engine.flusher import MERGE_WINDOW
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
@@ -296,7 +299,7 @@ class Config(Section):
     relay: RelayConfig = RelayConfig()
     shutdown: ShutdownConfig = ShutdownConfig()
     apps: dict[str, AppConfig] = Field(default_factory=dict)
-    """What differs from app to app; ``*`` is every app without an entry of its own."""
+    """What differs from app to app and from stream to stream, by path; ``*`` is for every one."""
 
     @model_validator(mode="after")
     def _check_addresses(self) -> Self:
@@ -309,31 +312,43 @@ class Config(Section):
                 )
         return self
 
-    @model_validator(mode="after")
-    def _check_apps(self) -> Self:
-        for name, app in self.apps.items():
-            problem = app.find_problem(name)
-            if problem is not None:
-                key, text = problem
-                low_key = spell((APPS, name, *key.split(".")))
-                raise PydanticCustomError("conflict", "{low_key} " + text, {"low_key": low_key})
-        return self
-
     def app_names(self) -> frozenset[str]:
-        """Apps with a table of their own: the longest that a stream's path begins with is the stream's."""
+        """Names of all tables but that of all: the longest that a stream's path begins with is its app."""
         return frozenset(self.apps) - {ANY}
 
-    def app(self, name: str) -> AppConfig:
-        """What holds for an app: its own table, however little that says, or else that of ``*``."""
-        return self.apps.get(name) or self.apps.get(ANY) or _NO_APP
+    def tables(self, path: str) -> list[str]:
+        """Names of the tables that hold for an app or a stream, from the one for all to the longest."""
+        levels = path.split("/")
+        names = [ANY, *("/".join(levels[:length]) for length in range(1, len(levels) + 1))]
+        return [name for name in dict.fromkeys(names) if name in self.apps]
+
+    def at(self, path: str) -> AppConfig:
+        """What holds for an app or a stream: what its tables say, key by key, the longest path first."""
+        tables = self.tables(path)
+        return self._outcomes[tables[-1]] if tables else _NO_APP
+
+    @cached_property
+    def _outcomes(self) -> dict[str, AppConfig]:
+        """Every table with what shorter ones say besides."""
+        return {
+            name: reduce(overlay, (self.apps[table] for table in self.tables(name)), _NO_APP)
+            for name in self.apps
+        }
+
+    def app_problems(self) -> Iterator[tuple[KeyPath, str]]:
+        """Keys of apps that cannot be used where they stand, each with what is wrong."""
+        for name, app in self.apps.items():
+            below = (self.at(other) for other in self.apps if name in self.tables(other))
+            for key, text in app.find_problems(name, self.at(name), below):
+                yield (APPS, name, *key), text
 
     def pulled_always(self) -> tuple[StreamKey, ...]:
         """Streams that are fetched whether somebody watches or not."""
         return tuple(
             StreamKey(name, stream)
             for name, app in self.apps.items()
-            if app.pull.origins and not app.pull.on_demand
-            for stream in sorted(app.pull.names)
+            if app.pull.names_streams and self.at(name).pull.always
+            for stream in sorted(self.at(name).pull.names)
         )
 
     def to_play_options(self) -> PlayOptions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -72,6 +72,18 @@ class Section(BaseModel):
     """A table of the configuration: no unknown keys, no changes once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def overlay(under: S, over: Section) -> S:
+    """``under`` with what ``over`` says, key by key; what ``over`` does not mention stays."""
+    changes: dict[str, object] = {}
+    for name in over.model_fields_set:
+        value, below = getattr(over, name), getattr(under, name)
+        changes[name] = overlay(below, value) if isinstance(value, Section) else value
+    return under.model_copy(update=changes)
 
 
 def require_order(section: BaseModel, prefix: str, low: str, high: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from pydantic_core import ErrorDetails
 
@@ -55,15 +55,20 @@ def explain(details: ErrorDetails, given: Mapping[KeyPath, Given], keys: Mapping
     location = tuple(str(part) for part in details["loc"])
     if details["type"] == "conflict":
         named = [str(context[name]) for name in ("low_key", "high_key") if name in context]
-        by_name = {spell(path): item.origin for path, item in given.items()}
-        said = [by_name[name] for name in named if name in by_name]
-        # What is missing was forgotten by whoever gave the rest of its section.
-        section = named[0].rpartition(".")[0] + "."
-        beside = [origin for name, origin in by_name.items() if name.startswith(section)]
-        return f"{', '.join(dict.fromkeys(said or beside))}: {details['msg']}"
+        return explain_conflict(named, details["msg"], given)
     path = next(location[:end] for end in range(len(location), 0, -1) if location[:end] in keys)
     item, key = given[path], keys[path]
     return f"{item.origin}: {key.name}: {_number(details, path, item)}{_sentence(details, key)}"
+
+
+def explain_conflict(named: Sequence[str], text: str, given: Mapping[KeyPath, Given]) -> str:
+    """What is wrong with keys that are right by themselves: who wrote them, and ``text``."""
+    by_name = {spell(path): item.origin for path, item in given.items()}
+    said = [by_name[name] for name in named if name in by_name]
+    # What is missing was forgotten by whoever gave the rest of its section.
+    section = named[0].rpartition(".")[0] + "."
+    beside = [origin for name, origin in by_name.items() if name.startswith(section)]
+    return f"{', '.join(dict.fromkeys(said or beside))}: {text}"
 
 
 def _number(details: ErrorDetails, path: KeyPath, item: Given) -> str:

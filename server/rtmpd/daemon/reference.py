@@ -11,12 +11,12 @@ from typing import Any, Final
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
 
-from rtmpd.daemon.app_config import AppConfig
+from rtmpd.daemon.app_config import APPS, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.keys import SOME_APP, Key, walk, walk_app
 from rtmpd.daemon.secret_files import SUFFIX
 from rtmpd.daemon.settings import Settings
-from rtmpd.daemon.values import format_duration, format_size
+from rtmpd.daemon.values import format_duration, format_size, spell
 
 _WIDTH: Final = 100
 _EXAMPLES: Final = {
@@ -60,6 +60,21 @@ def rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
     for key in chain(walk(), *apps):
         origin = settings.origins.get(key.name, "default")
         yield key.name, format_value(key, key.show(key.read(settings.config))), origin
+
+
+def rows_at(settings: Settings, path: str) -> Iterator[tuple[str, str, str]]:
+    """The same of what holds for one app or stream: the very keys that say it.
+
+    What nobody says has the key that would be the first to say it.
+    """
+    config = settings.config
+    tables = config.tables(path)[::-1] or [path]
+    outcome = Config.model_construct(apps={path: config.at(path)})
+    for key in walk_app(path):
+        names = [spell((APPS, table, *key.path[2:])) for table in tables]
+        said = next((name for name in names if name in settings.origins), names[0])
+        value = format_value(key, key.show(key.read(outcome)))
+        yield said, value, settings.origins.get(said, "default")
 
 
 def schema() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from rtmpd.daemon import secret_files
 from rtmpd.daemon.app_config import APPS
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.keys import Key, walk, walk_app
-from rtmpd.daemon.mistakes import explain, explain_misplaced
+from rtmpd.daemon.mistakes import explain, explain_conflict, explain_misplaced
 from rtmpd.daemon.sources import Given, Layer, read_layers
 from rtmpd.daemon.values import KeyPath, spell
 from rtmpd.exceptions import ConfigError
@@ -93,6 +93,8 @@ def _validate(
     except ValidationError as error:
         problems.extend(explain(details, given, keys) for details in error.errors(include_url=False))
         return None
+    for path, text in config.app_problems():
+        problems.append(explain_conflict([spell(path)], f"{spell(path)} {text}", given))
     return None if problems else config
 
 

@@ -334,7 +334,7 @@ class PullRelay:
 class PullRelays(StreamObserver):
     """All pull relays of the process; an observer of the registry.
 
-    ``rule_of(app)`` is asked whenever players come and go; ``always`` are the streams whose rule is not on
+    ``rule_of(key)`` is asked whenever players come and go; ``always`` are the streams whose rule is not on
     demand. ``max_dials`` is how many attempts may be under way for the players of one address, or network,
     as far as they are not live: further streams wait for their turn.
     """
@@ -344,7 +344,7 @@ class PullRelays(StreamObserver):
         registry: Registry,
         dialer: RelayDialer,
         clock: Callable[[], float],
-        rule_of: Callable[[str], PullRule | None],
+        rule_of: Callable[[StreamKey], PullRule | None],
         always: Iterable[StreamKey] = (),
         *,
         max_dials: int = MAX_DIALS,
@@ -421,7 +421,7 @@ class PullRelays(StreamObserver):
 
     def _reconsider(self, key: StreamKey) -> None:
         """Start, keep or stop the pull of a stream, by what the registry says now."""
-        rule = self._rule_of(key.app)
+        rule = self._rule_of(key)
         if rule is None or not rule.covers(key.name) or self._closing:
             return
         stream = self.stream(key)

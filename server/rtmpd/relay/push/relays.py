@@ -262,7 +262,7 @@ _ENDS: Final = {
 class PushRelays(StreamObserver):
     """All push relays of the process; an observer of the registry.
 
-    ``templates_of(app)`` is asked with each publish where the app's streams go.
+    ``templates_of(key)`` is asked with each publish where the stream goes.
     """
 
     def __init__(
@@ -270,7 +270,7 @@ class PushRelays(StreamObserver):
         registry: Registry,
         dialer: RelayDialer,
         clock: Callable[[], float],
-        templates_of: Callable[[str], Sequence[RelayTemplate]],
+        templates_of: Callable[[StreamKey], Sequence[RelayTemplate]],
         retry: RetryPolicy | None = None,
     ) -> None:
         self.registry = registry
@@ -325,7 +325,7 @@ class PushRelays(StreamObserver):
     def published(self, publication: Publication) -> None:
         key = publication.key
         running = self._targets.get(key, {})
-        for number, template in enumerate(self._templates_of(key.app), 1):
+        for number, template in enumerate(self._templates_of(key), 1):
             if f"config-{number}" not in running:
                 self._start(f"config-{number}", template.expand(key), permanent=False)
         self._wake(key)
