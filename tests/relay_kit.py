@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -141,7 +141,7 @@ async def serve(
     name: str = "a",
     *,
     port: int = 0,
-    push: Sequence[str] = (),
+    push: Sequence[str] | Mapping[str, RelayTemplate] = (),
     pull: PullRule | None = None,
     retry: RetryPolicy = QUICK,
     tls: ssl.SSLContext | None = None,
@@ -166,8 +166,10 @@ async def serve(
         instance_id=name,
     )
     dialer = RelayDialer(name, context.new_session, PATIENCE, ca_file)
-    targets = templates(push)
-    pushes = PushRelays(registry, dialer, loop.time, lambda key: targets if key.app == "live" else (), retry)
+    numbered = enumerate(push if isinstance(push, Sequence) else (), 1)
+    named = {f"config-{number}": RelayTemplate.parse(url) for number, url in numbered}
+    targets = push if isinstance(push, Mapping) else named
+    pushes = PushRelays(registry, dialer, loop.time, lambda key: targets if key.app == "live" else {}, retry)
     rules = {} if pull is None else {"live": pull}
     always = [] if pull is None or pull.on_demand else [StreamKey("live", name) for name in pull.names or ()]
     pulls = PullRelays(

@@ -13,6 +13,7 @@ from rtmpd.daemon import reference
 from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.keys import Key, walk, walk_app
+from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.settings import load
 
 CONFIG = Path(__file__).parent.parent / "config"
@@ -64,22 +65,24 @@ def test_a_quantity_has_a_unit(key):
 def test_examples_are_accepted_and_change_something(path):
     settings = load([path], {})
     apps = settings.config.apps
-    defaults = Config(apps=dict.fromkeys(apps, AppConfig()))
-    keys = chain(KEYS, *map(walk_app, apps))
+    named = {name: AppConfig(targets=dict.fromkeys(app.targets, PushConfig())) for name, app in apps.items()}
+    defaults = Config(apps=named)
+    keys = chain(KEYS, *(walk_app(name, app.targets) for name, app in apps.items()))
     changed = {key.name for key in keys if key.read(settings.config) != key.read(defaults)}
     assert changed == set(settings.origins), "an example that repeats a default misleads"
 
 
-def test_what_an_app_can_have_is_accepted_once_it_is_no_comment():
+def test_what_an_app_can_have_is_accepted_once_it_is_no_comment(tmp_path):
     text = REFERENCE.read_text()
     lines = [line.removeprefix("# ") for line in text[text.index("# One app") :].splitlines()]
-    document = tomllib.loads("\n".join(line for line in lines if re.match(r"\[apps|\w+ = ", line)))
-    app = document["apps"]["NAME"]
-    named = {"push", *(f"pull.{name}" for name in app["pull"])}
-    assert {key.name for key in walk_app("NAME")} == {f"apps.NAME.{name}" for name in named}
-    config = Config.model_validate(document)
-    assert len(config.at("NAME").templates) == 2
-    assert config.at("NAME").pull.rule is not None
+    path = tmp_path / "apps.toml"
+    path.write_text("\n".join(line for line in lines if re.match(r"\[apps|\w+ = ", line)))
+    settings = load([path], {})
+    # The list of targets cannot stand beside their tables.
+    assert {key.name for key in walk_app("NAME", ["TARGET"])} - {"apps.NAME.push"} == set(settings.origins)
+    app = settings.config.at("NAME")
+    assert app.pushes("x")["TARGET"].url.name == "STREAM-KEY"
+    assert app.pull.rule is not None
 
 
 def test_schema_accepts_the_types_that_the_reference_file_uses():

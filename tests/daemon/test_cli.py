@@ -169,6 +169,17 @@ def test_check_prints_schema_and_template(run):
     assert run("check", "--template").stdout == reference.template()
 
 
+def test_check_prints_a_file_as_it_is_to_be_written_now(run, tmp_path):
+    path = tmp_path / "c.toml"
+    path.write_text('[apps.live]\npush = ["rtmp://h/a/b"]\n')
+    assert (
+        run("check", "--migrate", "-c", str(path)).stdout
+        == '[apps.live]\npush.config-1.url = "rtmp://h/a/b"\n'
+    )
+    result = run("check", "--migrate")
+    assert (result.exit_code, result.stdout) == (os.EX_CONFIG, "")
+
+
 def test_serve_hands_the_configuration_to_the_worker_and_exits_as_it_says(run, worker):
     assert run("serve", "--set", "log.level=error", "--set", "metrics.max_streams=3").exit_code == 0
     assert worker.seen.log.level == "error"

@@ -21,7 +21,7 @@ from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
-from rtmpd.media.tracks import TrackChoice
+from rtmpd.media.tracks import ALL_TRACKS, TrackChoice
 from rtmpd.net.addresses import Address
 from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.limits import Limits
@@ -317,7 +317,7 @@ def test_apps_are_named_by_people(write):
     )
     settings = load([path], {})
     config = settings.config
-    assert config.at("live").templates == (RelayTemplate.parse("rtmp://backup/{app}/{name}"),)
+    assert config.at("live").pushes("x") == {"config-1": RelayTemplate.parse("rtmp://backup/{app}/{name}")}
     assert config.app_names() == set(config.apps) - {"*"}
     deep, other, tv = (config.at(name).pull.rule for name in ("a.b/c", "other", "tv"))
     assert (deep.linger, deep.timeout, len(deep.origins)) == (60.0, 10.0, 2)
@@ -368,7 +368,7 @@ def test_the_longest_table_of_a_path_wins_key_by_key(write):
         app = config.at(path)
         pull = app.pull.rule
         held[path] = (
-            [template.url.host for template in app.templates],
+            [template.url.host for template in app.pushes("x").values()],
             (pull.origins[0].url.host, pull.linger, pull.timeout) if pull else None,
         )
     assert held == {
@@ -426,11 +426,20 @@ def test_a_key_may_wait_for_the_longer_tables_that_use_it(write):
     assert problems(path) == (f"{path}:8: apps.ab.{missing}", f"{path}:10: apps.c.{missing}")
 
 
+def test_what_was_asked_before_is_not_what_holds_now(write):
+    nothing = Config().at("live")
+    assert (nothing.pull.rule, nothing.push_targets) == (None, {})
+    app = load([write(NAMED + '[apps."*".pull]\nfrom = "rtmp://h/a/b"\n')], {}).config.at("live/main")
+    assert app.pull.rule is not None
+    assert list(app.push_targets) == ["archive", "twitch"]
+
+
 def test_every_app_takes_what_is_said_for_all(write):
-    settings = load([write('[apps."*"]\npush = "rtmp://h/a/{name}"\n[apps.private]\n')], {})
+    path = write('[apps."*"]\npush = "rtmp://h/a/{name}"\n[apps.private]\n')
+    settings = load([path], {})
     assert "apps.private" not in settings.origins
-    assert ("apps.private.push", "[]", "default") in rows(settings)
-    assert len(settings.config.at("private/x").templates) == 1
+    assert ("apps.private.push", '["rtmp://h/a/{name}"]', f"{path}:2") in rows(settings)
+    assert len(settings.config.at("private/x").pushes("x")) == 1
 
 
 def test_without_tables_an_app_has_nothing():
@@ -489,12 +498,16 @@ def test_tracks_of_a_target(write):
     )
     settings = load([path], {})
     app = settings.config.at("live")
-    assert [template.tracks for template in app.templates] == [None, TrackChoice.parse("track=all"), None]
+    assert [template.tracks for template in app.pushes("x").values()] == [
+        None,
+        TrackChoice.parse("track=all"),
+        None,
+    ]
     shown = {name: value for name, value, _ in rows(settings)}["apps.live.push"]
     assert "s3cret" not in shown
     assert load([write(f"[apps.live]\npush = {shown}\n")], {}).config.at("live").push[:2] == app.push[:2]
     told = 'apps.live.push=["rtmp://a/b/{name}", {"url": "rtmp://c/d/{name}", "track": 2}]'
-    (_, second) = load((), {}, [told]).config.at("live").templates
+    (_, second) = load((), {}, [told]).config.at("live").pushes("x").values()
     assert second.tracks == TrackChoice.parse("track=2")
 
 
@@ -513,6 +526,135 @@ def test_a_target_that_is_none(target):
     )
 
 
+NAMED = """
+[apps."*".push.archive]
+url = "rtmp://archive/{app}/{name}"
+[apps.live.push.twitch]
+url = "rtmps://live.example.com/app/"
+key = "s3cret?k=v4lue"
+track = 1
+audio = "all"
+ca_file = "/etc/ssl/twitch.pem"
+streams = ["main", "second"]
+[apps."live/main".push]
+archive.enabled = false
+twitch.track = "all"
+"""
+
+
+def test_named_targets(write):
+    path = write(NAMED)
+    settings = load([path], {"RTMPD_APPS__LIVE__PUSH__TWITCH__AUDIO": "2"})
+    config = settings.config
+    archive = RelayTemplate.parse("rtmp://archive/{app}/{name}")
+    assert config.at("live/other").pushes("other") == {"archive": archive}
+    second = config.at("live/second").pushes("second")
+    twitch = second["twitch"]
+    assert second == {"archive": archive, "twitch": twitch}
+    assert twitch.url.full == "rtmps://live.example.com/app/s3cret?k=v4lue"
+    assert (twitch.tracks, twitch.ca_file) == (TrackChoice(1, 2), "/etc/ssl/twitch.pem")
+    main = config.at("live/main").pushes("main")
+    assert list(main) == ["twitch"]
+    assert main["twitch"].tracks == TrackChoice(ALL_TRACKS, 2)
+    shown = {name: (value, origin) for name, value, origin in rows(settings)}
+    assert shown["apps.live.push.twitch.key"] == ('"***"', f"{path}:6")
+    assert shown["apps.live.push.twitch.audio"] == ("2", "RTMPD_APPS__LIVE__PUSH__TWITCH__AUDIO")
+    assert "s3cret" not in str(shown)
+    held = list(rows_at(settings, "live/main"))
+    assert ("apps.live/main.push.twitch.track", '"all"', f"{path}:13") in held
+    assert ("apps.*.push.archive.url", '"rtmp://archive/{app}/{name}"', f"{path}:3") in held
+    assert ("apps.live/main.push.archive.enabled", "false", f"{path}:12") in held
+    assert ("apps.live/main.push.archive.key", '""', "default") in held
+
+
+def test_a_list_is_one_key_and_targets_others(write):
+    path = write(
+        """
+        [apps."*"]
+        push = ["rtmp://h/a/1", {url = "rtmp://h/a/2", track = 2}]
+        [apps.live.push.twitch]
+        url = "rtmps://live.example.com/app/s3cret"
+        track = 1
+        """
+    )
+    told = ["apps.live.push.config-2.track=3", "apps.live.push=rtmp://g/a/1, rtmp://g/a/2"]
+    config = load([path], {}, told[:1]).config
+    held = config.at("live").pushes("main")
+    assert [(name, template.url.name) for name, template in held.items()] == [
+        ("config-1", "1"),
+        ("config-2", "2"),
+        ("twitch", "s3cret"),
+    ]
+    assert [template.tracks and template.tracks.video for template in held.values()] == [None, 3, 1]
+    held = load([path], {}, told).config.at("live").pushes("main")
+    assert [template.url.host for template in held.values()] == ["g", "g", "live.example.com"]
+
+
+@pytest.mark.parametrize(
+    ("assignments", "expected"),
+    [
+        (
+            ["twitch=x"],
+            ".twitch is a section, not a key: set one of its keys, such as apps.live.push.twitch.url",
+        ),
+        (["twitch.ulr=x"], ".twitch.ulr: there is no such key; did you mean apps.live.push.twitch.url?"),
+        (["twitch.key=s3cret"], ".twitch.url is missing: name the server that is pushed to"),
+        (["twitch.url=http://h/a/s3cret"], ".twitch.url: an RTMP URL starts with rtmp:// or rtmps://"),
+        (
+            ["twitch.url=rtmp://h/s3cret"],
+            ".twitch.url: the URL names no stream: end it with /{name} or with a stream key",
+        ),
+        (
+            ["twitch.url=rtmp://h/{x}/s3cret"],
+            ".twitch.url: {x} in the URL is not known: only {app} and {name} are",
+        ),
+        (
+            ["twitch.url=rtmp://h/a?s3cret", "twitch.key=s3cret"],
+            ".twitch.url: the URL beside a key ends with the app: what follows a ? belongs to the key",
+        ),
+        (
+            ["api-1.url=rtmp://h/a/s3cret"],
+            ".api-1.url: the name of a target is of letters, digits, - and _, and does not begin with api-",
+        ),
+        (
+            ["a b.url=rtmp://h/a/s3cret"],
+            ".a b.url: the name of a target is of letters, digits, - and _, and does not begin with api-",
+        ),
+        (["x.track=256"], '.x.track: a track is "all" or a number from 0 to 255'),
+        (["x.audio=some"], '.x.audio: a track is "all" or a number from 0 to 255'),
+        (["x.enabled=maybe"], ".x.enabled: 'maybe' is neither true nor false"),
+    ],
+)
+def test_mistakes_about_named_targets(assignments, expected):
+    (problem,) = problems(assignments=[f"apps.live.push.{assignment}" for assignment in assignments])
+    assert problem.removeprefix("--set: ") == f"apps.live.push{expected}"
+    assert "s3cret" not in problem
+
+
+def test_all_mistakes_about_apps_are_named_at_once(write):
+    path = write(
+        """
+        [apps."*".push.x]
+        key = "s3cret"
+        [apps.live.push.y]
+        url = "rtmp://h/a"
+        [apps.tv.pull]
+        linger = 1
+        """
+    )
+    advice = ": end it with /{name} or with a stream key"
+    assert problems(path) == (
+        f"{path}:3: apps.*.push.x.url is missing: name the server that is pushed to",
+        f"{path}:5: apps.live.push.y.url: the URL names no stream{advice}",
+        f"{path}:7: apps.tv.pull.from is missing: name the server that the streams come from",
+    )
+
+
+def test_a_target_without_a_word_is_a_mistake_and_a_table_of_none_is_not(write):
+    assert load([write("[apps.live.push]\n")], {}).config.at("live").pushes("x") == {}
+    assert "apps.live.push.x.url is missing" in problems(write("[apps.live.push.x]\n"))[0]
+
+
 _ADVICE = "; write it as rtmp://host/app/name"
 
 
@@ -525,7 +667,11 @@ _ADVICE = "; write it as rtmp://host/app/name"
         ("apps=x", "apps is a section, not a key: set one of its keys, such as apps.NAME.push"),
         (
             "apps.live.push.x=1",
-            "apps.live.push.x: apps.live.push is a single value and has no keys below it",
+            "apps.live.push.x is a section, not a key: set one of its keys, such as apps.live.push.x.url",
+        ),
+        (
+            "apps.live.pull.from.x=1",
+            "apps.live.pull.from.x: apps.live.pull.from is a single value and has no keys below it",
         ),
         (
             "apps.live.push=rtmp://host/s3cret",

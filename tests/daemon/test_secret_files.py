@@ -65,15 +65,34 @@ def test_a_file_and_a_list_in_one_place_are_a_mistake(keys, settings):
         load((), environ)
 
 
+def test_the_key_of_a_target_can_stand_in_a_file_of_its_own(tmp_path, settings):
+    file = tmp_path / "twitch"
+    file.write_text("# of the channel\n{KEY-1}?x=1\n")
+    path = settings('[apps.live.push.twitch]\nurl = "rtmp://one.example.com/app"\nkey_file = "twitch"\n')
+    loaded = load([path], {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    (target,) = loaded.config.at("live").push_targets.values()
+    assert target.key == "{KEY-1}?x=1"
+    assert "KEY-1" not in str(list(reference.rows(loaded)))
+    environ = {"RTMPD_APPS__LIVE__PUSH__TWITCH__URL_FILE": str(file)}
+    file.write_text(PUSHES[0])
+    assert load((), environ).config.at("live").pushes("x")["twitch"].url.name == "KEY-1"
+    file.write_text(PUSHES[0] * 2 + "\n" + PUSHES[1])
+    with pytest.raises(ConfigError, match="twitch has 2 lines and not one") as mistake:
+        load((), environ)
+    assert "KEY-1" not in str(mistake.value)
+    with pytest.raises(ConfigError, match=r"URL_FILE, RTMPD_APPS__LIVE__PUSH__TWITCH__URL: .* say the same"):
+        load((), environ | {"RTMPD_APPS__LIVE__PUSH__TWITCH__URL": PUSHES[0]})
+
+
 def test_a_line_in_braces_says_more_of_a_target(tmp_path, settings):
     file = tmp_path / "push-keys"
     file.write_text(f'{{url = "{PUSHES[0]}", track = 2}}\n{PUSHES[1]}\n')
     loaded = load([settings(f'[apps.live]\npush_file = "{file}"\n')], {})
-    first, second = loaded.config.apps["live"].templates
+    first, second = loaded.config.apps["live"].pushes("x").values()
     assert (first.tracks, second.tracks) == (TrackChoice.parse("track=2"), None)
     assert "KEY-1" not in str(list(reference.rows(loaded)))
     file.write_text(f"\n{{url: {PUSHES[0]}}}\n")
-    with pytest.raises(ConfigError, match="push-keys: line 2: is no table") as mistake:
+    with pytest.raises(ConfigError, match="push-keys:2: is no table") as mistake:
         load([settings(f'[apps.live]\npush_file = "{file}"\n')], {})
     assert "KEY-1" not in str(mistake.value)
 
@@ -107,4 +126,5 @@ def test_only_secrets_have_files():
 def test_editors_know_the_keys():
     definitions = reference.schema()["$defs"]
     assert definitions["AppConfig"]["properties"]["push_file"] == {"type": "string"}
+    assert {"url_file", "key_file"} <= definitions["PushConfig"]["properties"].keys()
     assert definitions["PullConfig"]["properties"]["from_file"] == {"type": "string"}

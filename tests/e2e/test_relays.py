@@ -65,6 +65,52 @@ def test_a_target_is_added_watched_and_removed_over_http(clip: ClipMaker) -> Non
         assert_clean_exit(server)
 
 
+def test_targets_go_by_their_names_and_take_the_streams_they_are_for(clip: ClipMaker, tmp_path: Path) -> None:
+    with rtmpd() as origin:
+        settings = tmp_path / "push.toml"
+        settings.write_text(
+            f"""
+            [apps."*".push.copy]
+            url = "{origin.url("{name}", "copy")}"
+            [apps.live.push.platform]
+            url = "rtmp://127.0.0.1:{origin.port("rtmp")}/platform"
+            key_file = "{tmp_path / "key"}"
+            streams = ["cam"]
+            [apps.live.push.off]
+            url = "rtmp://127.0.0.1:{origin.port("rtmp")}/off/{{name}}"
+            enabled = false
+            [apps."live/other".push]
+            copy.enabled = false
+            """
+        )
+        (tmp_path / "key").write_text("s3cret\n")
+        with rtmpd(environment={"RTMPD_CONFIG": str(settings)}) as server:
+            with (
+                bundled().publish(clip(H264_AAC), server.url("cam"), loop=True),
+                bundled().publish(clip(H264_AAC), server.url("other"), loop=True),
+            ):
+                server.wait_for_live(server.url("other"))
+                server.wait_for_metric("rtmpd_relays", lambda value: value == 2, kind="push", state="live")
+                origin.wait_for_live(origin.url("s3cret", "platform"))
+                origin.wait_for_live(origin.url("cam", "copy"))
+                listed = request(server, "GET", "/api/v1/relays")
+                assert isinstance(listed, dict)
+                relays = {(relay["name"], relay["id"], relay["state"]) for relay in listed["relays"]}
+                assert relays == {("cam", "copy", "live"), ("cam", "platform", "live")}
+                labels = {
+                    "kind": "push",
+                    "app": "live",
+                    "stream": "cam",
+                    "relay": "platform",
+                    "state": "live",
+                }
+                remote = f"rtmp://127.0.0.1:{origin.port('rtmp')}/platform"
+                assert server.metric("rtmpd_relay_state", remote=remote, **labels) == 1
+            server.log.wait_for({"event": "push ended", "relay": "platform"})
+            assert "s3cret" not in str(server.log) + server.get("/metrics")
+            assert_clean_exit(server)
+
+
 def test_a_server_that_ends_says_goodbye_to_its_targets(clip: ClipMaker) -> None:
     with rtmpd() as origin, rtmpd(f"apps.live.push={origin.url('{name}')}") as server:
         with bundled().publish(clip(H264_AAC), server.url("cam"), loop=True):

@@ -37,6 +37,7 @@ from rtmpd.exceptions import UsageError
 from rtmpd.net.resolver import RESOLVER, AddressInfo
 from rtmpd.relay.dialer import RetryPolicy
 from rtmpd.relay.push.sink import PushSink
+from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp import commands
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, PublishRequested, ServerEvent
@@ -67,6 +68,19 @@ async def test_a_stream_is_pushed_byte_for_byte_with_its_headers_first() -> None
             assert a.context.stats.players == 0
         await eventually(lambda: not b.live)
         await eventually(lambda: a.push.statuses() == [])
+
+
+async def test_a_target_of_the_settings_goes_by_its_name(caplog: pytest.LogCaptureFixture) -> None:
+    async with serve("b") as b:
+        target = RelayTemplate.parse(b.url("live/"), name="s3cret-{name}?k=v4lue")
+        with caplog.at_level(logging.INFO):
+            async with serve("a", push={"twitch": target}) as a, publishing(a):
+                await eventually(a.push_is("live"))
+                assert (a.pushes().id, a.pushes().remote) == ("twitch", b.url("live"))
+                assert b.registry.streams.keys() == {("live", "s3cret-cam")}
+        pushed = [line for line in logged(caplog).splitlines() if line.startswith("push ")]
+        assert len(pushed) == 2
+        assert all("'relay': 'twitch'" in line and "s3cret" not in line for line in pushed)
 
 
 async def test_a_target_added_late_begins_at_the_keyframe() -> None:
@@ -335,6 +349,16 @@ async def test_rtmps_against_a_private_authority(authority: trustme.CA, ca_file:
             await encoder.send_video(inter(b"x" * 300_000), 40)
             await eventually(lambda: b.stream.stats.video_messages_in == 3)
             assert a.pushes().remote == f"rtmps://localhost:{b.port}/live"
+
+
+async def test_a_target_has_authorities_of_its_own(authority: trustme.CA, ca_file: str) -> None:
+    async with serve("b", tls=tls_of(authority, "localhost")) as b:
+        url = b.url("live", host="localhost", scheme="rtmps")
+        known = RelayTemplate.parse(url, name="known", ca_file=ca_file)
+        strange = RelayTemplate.parse(url, name="strange")
+        async with serve("a", push={"known": known, "strange": strange}) as a, publishing(a):
+            await eventually(lambda: b.registry.streams.keys() == {("live", "known")})
+            await eventually(lambda: [each.state for each in a.push.statuses()] == ["live", "failed"])
 
 
 async def test_rtmps_is_refused_when_the_name_does_not_match(
@@ -616,6 +640,25 @@ async def test_another_server_is_sent_one_track_as_if_there_were_no_others(
         a.push.add(KEY, f"{remote.url}/cam", track)
         await eventually(lambda: len(got) >= len(expected))
         assert sorted(got) == sorted(expected)
+
+
+async def test_an_audio_track_is_chosen_as_one_of_video_is() -> None:
+    got: list[bytes] = []
+
+    def script(peer: Peer, event: Event) -> None:
+        if isinstance(event, PublishRequested):
+            peer.session.accept_publish(event.stream_id, 0, lambda message, _now: got.append(message.payload))
+        else:
+            accept(peer, event)
+
+    async with scripted_server(script) as remote:
+        target = RelayTemplate.parse(remote.url, audio=1, name="cam")
+        async with serve("a", push={"second": target}) as a, publishing(a, headers=False) as encoder:
+            for payload in (AAC_HEADER, b"\x95\x00mp4a\x01" + AAC_HEADER[2:], sound(b"first")):
+                await encoder.send_audio(payload, 0)
+            await encoder.send_audio(b"\x95\x01mp4a\x01second", 0)
+            await eventually(lambda: sound(b"second") in got)
+            assert got == [AAC_HEADER, sound(b"second")]
 
 
 async def test_one_address_is_pushed_to_once_whatever_the_track() -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
-from functools import cached_property
-from typing import Annotated, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
-from rtmpd.daemon.fields import LIST_OR_TEXT, Seconds, Section, Shown, Timeout
-from rtmpd.daemon.values import KeyPath, parse_list
-from rtmpd.exceptions import UsageError
+from rtmpd.daemon.fields import Seconds, Section, Timeout, overlay
+from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
+from rtmpd.daemon.values import KeyPath
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.limits import Limits
@@ -19,85 +17,8 @@ from rtmpd.rtmp.url import validate_name
 
 APPS: Final = "apps"
 """The table whose keys are names that people choose: ``apps.NAME`` is an ``AppConfig``."""
-ANY: Final = "*"
-"""In place of a name: every name."""
-_BETWEEN_URLS: Final = re.compile(r"\s*,\s*(?=rtmps?://)", re.IGNORECASE)
-
-
-def _parse_urls(value: object) -> object:
-    """A list from a text: a JSON array, or URLs separated by commas, which may hold commas themselves."""
-    if not isinstance(value, str) or value.lstrip().startswith("["):
-        return parse_list(value)
-    return _BETWEEN_URLS.split(value.strip()) if value.strip() else []
-
-
-def _check_url(text: str) -> str:
-    try:
-        RelayTemplate.parse(text)
-    except UsageError as error:
-        raise ValueError(f"{error}; write it as rtmp://host/app/name") from None
-    return text
-
-
-class PushTo(Section):
-    """A push target of which more than its URL is said."""
-
-    url: Annotated[str, AfterValidator(_check_url)]
-    track: str | int | None = None
-
-    @property
-    def template(self) -> RelayTemplate:
-        return RelayTemplate.parse(self.url, self.track)
-
-
-def _check_target(item: object) -> object:
-    """A URL, or a table with one; the sentence about a wrong one holds no secret."""
-    if isinstance(item, str):
-        return _check_url(item)
-    if not isinstance(item, dict) or not isinstance(item.get("url"), str) or item.keys() - {"url", "track"}:
-        raise ValueError('a target is a URL, or {url = "rtmp://host/app/name", track = "all"}')
-    url = _check_url(item["url"])
-    try:
-        RelayTemplate.parse(url, item.get("track"))
-    except UsageError as error:
-        raise ValueError(str(error)) from None
-    return item
-
-
-def _hide_target_keys(targets: object) -> object:
-    if not isinstance(targets, tuple):
-        return targets
-    return tuple(
-        {**target.model_dump(exclude_none=True), "url": str(target.template)}
-        if isinstance(target, PushTo)
-        else str(RelayTemplate.parse(target))
-        for target in targets
-    )
-
-
-def _hide_keys(urls: object) -> object:
-    return tuple(str(RelayTemplate.parse(url)) for url in urls) if isinstance(urls, tuple) else urls
-
-
-RelayUrls = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_url)], ...],
-    BeforeValidator(_parse_urls),
-    Shown(_hide_keys),
-    LIST_OR_TEXT,
-]
-_TARGET_SCHEMA: Final = {
-    "type": ["string", "object"],
-    "properties": {"url": {"type": "string"}, "track": {"type": ["string", "integer"]}},
-    "required": ["url"],
-    "additionalProperties": False,
-}
-PushTargets = Annotated[
-    tuple[Annotated[str | PushTo, BeforeValidator(_check_target)], ...],
-    BeforeValidator(_parse_urls),
-    Shown(_hide_target_keys),
-    WithJsonSchema({"type": ["array", "string"], "items": _TARGET_SCHEMA}),
-]
-Names = Annotated[tuple[str, ...], BeforeValidator(parse_list), LIST_OR_TEXT]
+PUSH: Final = "push"
+"""The table of an app whose keys people choose: ``apps.NAME.push.TARGET`` is a ``PushConfig``."""
 
 
 class PullConfig(Section):
@@ -126,7 +47,7 @@ class PullConfig(Section):
         """This very table says which streams, or when; of what it takes from others those say it."""
         return not self.model_fields_set.isdisjoint({"on_demand", "names"})
 
-    @cached_property
+    @property
     def rule(self) -> PullRule | None:
         """What the relays follow; None when nothing is fetched."""
         if not self.origins:
@@ -147,35 +68,53 @@ class AppConfig(Section):
     slashes is put in quotation marks. A variable of the environment reads the name in lower case:
     RTMPD_APPS__LIVE__PUSH is for the app live."""
 
-    push: PushTargets = ()
-    """Servers that every stream of the app is published on too. {app} and {name} stand for those of the
-    stream; a fixed stream key is meant for an app with one stream. Of a stream with several tracks another
-    rtmpd gets all, other servers the first of each medium; {url = "rtmp://...", track = "all"} sends all,
-    track = 2 that one of the video. Keys are secrets: push_file names a file with the same instead, one URL
-    a line."""
+    push: PushList = ()
+    """The short form of tables [apps.NAME.push.TARGET], in place of them."""
+    targets: dict[str, PushConfig] = Field(default_factory=dict)
+    """What those tables say."""
     pull: PullConfig = PullConfig()
 
-    @cached_property
-    def templates(self) -> tuple[RelayTemplate, ...]:
-        """``push``, taken apart."""
-        return tuple(
-            target.template if isinstance(target, PushTo) else RelayTemplate.parse(target)
-            for target in self.push
-        )
+    @property
+    def push_targets(self) -> dict[str, PushConfig]:
+        """All targets by their names."""
+        targets = dict(listed(self.push))
+        for name, target in self.targets.items():
+            targets[name] = overlay(targets[name], target) if name in targets else target
+        return targets
+
+    def pushes(self, stream: str) -> dict[str, RelayTemplate]:
+        """Where one of the app's streams is pushed, by the name of the target."""
+        return {
+            name: target.to_template()
+            for name, target in self.push_targets.items()
+            if target.enabled and target.url and (ANY in target.streams or stream in target.streams)
+        }
 
     def find_problems(
-        self, name: str, outcome: AppConfig, below: Iterable[AppConfig]
+        self, name: str, outcome: AppConfig, below: Sequence[AppConfig]
     ) -> Iterator[tuple[KeyPath, str]]:
         """Keys of the table ``name`` and what is wrong with them.
 
         ``outcome`` is the table with what shorter ones say besides, ``below`` what it becomes in longer ones.
         """
         if name != ANY and validate_name(name, Limits().max_app_bytes) is not None:
-            yield ("push",), "is for an app that cannot exist: write the name as in rtmp://host/NAME/stream"
+            yield (PUSH,), " is for an app that cannot exist: write the name as in rtmp://host/NAME/stream"
+        yield from self._find_push_problems(outcome, below)
         said = self.pull.model_fields_set
         if said and "origins" not in said and not any(app.pull.origins for app in below):
-            yield ("pull", "from"), "is missing: name the server that the streams come from"
+            yield ("pull", "from"), " is missing: name the server that the streams come from"
         nameless = name == ANY or not outcome.pull.names or ANY in outcome.pull.names
         if self.pull.names_streams and outcome.pull.always and nameless:
-            what = "= false fetches streams always: name the app, and the streams in names"
+            what = " = false fetches streams always: name the app, and the streams in names"
             yield ("pull", "on_demand"), what
+
+    def _find_push_problems(
+        self, outcome: AppConfig, below: Sequence[AppConfig]
+    ) -> Iterator[tuple[KeyPath, str]]:
+        for name in self.targets:
+            key = (PUSH, name, "url")
+            target = outcome.push_targets[name]
+            if not any(app.push_targets[name].url for app in below):
+                yield key, " is missing: name the server that is pushed to"
+            elif target.url and (problem := find_problem(name, target)):
+                yield key, problem

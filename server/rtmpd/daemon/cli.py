@@ -123,6 +123,9 @@ def check(
     schema: Annotated[
         bool, typer.Option("--schema", help="Print a JSON schema for editors instead.")
     ] = False,
+    migrate: Annotated[
+        bool, typer.Option("--migrate", help="Print the file as this version would have it written instead.")
+    ] = False,
     template: Annotated[
         bool, typer.Option("--template", help="Print a file with every key explained instead.")
     ] = False,
@@ -130,12 +133,15 @@ def check(
     """Show the settings in effect and where each comes from; on mistakes name them all and exit 78."""
     import json
 
-    from rtmpd.daemon import reference, settings
+    from rtmpd.daemon import migration, reference, settings
 
     if schema:
         typer.echo(json.dumps(reference.schema(), indent=2))
     elif template:
         typer.echo(reference.template(), nl=False)
+    elif migrate:
+        with _mistakes_told(os.EX_CONFIG):
+            typer.echo(migration.migrate_file(config or ()), nl=False)
     else:
         with _mistakes_told(os.EX_CONFIG):
             loaded = settings.load(config or (), os.environ, assignments or ())

@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from rtmpd.daemon.app_config import ANY, APPS, AppConfig
+from rtmpd.daemon.app_config import APPS, AppConfig
 from rtmpd.daemon.fields import (
     Count,
     ListenAddresses,
@@ -28,6 +28,7 @@ from rtmpd.daemon.fields import (
     require_order,
 )
 from rtmpd.daemon.limits_config import LimitsConfig
+from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.values import KeyPath
 from rtmpd.engine.flusher import MERGE_WINDOW
 from rtmpd.engine.gop import GopLimits
@@ -338,7 +339,7 @@ class Config(Section):
     def app_problems(self) -> Iterator[tuple[KeyPath, str]]:
         """Keys of apps that cannot be used where they stand, each with what is wrong."""
         for name, app in self.apps.items():
-            below = (self.at(other) for other in self.apps if name in self.tables(other))
+            below = [self.at(other) for other in self.apps if name in self.tables(other)]
             for key, text in app.find_problems(name, self.at(name), below):
                 yield (APPS, name, *key), text
 

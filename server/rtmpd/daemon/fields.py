@@ -79,11 +79,17 @@ S = TypeVar("S", bound=Section)
 
 def overlay(under: S, over: Section) -> S:
     """``under`` with what ``over`` says, key by key; what ``over`` does not mention stays."""
-    changes: dict[str, object] = {}
-    for name in over.model_fields_set:
-        value, below = getattr(over, name), getattr(under, name)
-        changes[name] = overlay(below, value) if isinstance(value, Section) else value
+    changes = {name: _overlay(getattr(under, name), getattr(over, name)) for name in over.model_fields_set}
     return under.model_copy(update=changes)
+
+
+def _overlay(under: object, over: object) -> object:
+    match under, over:
+        case Section(), Section():
+            return overlay(under, over)
+        case dict(), dict():
+            return under | {name: _overlay(under.get(name), value) for name, value in over.items()}
+    return over
 
 
 def require_order(section: BaseModel, prefix: str, low: str, high: str) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from rtmpd.daemon.app_config import APPS, AppConfig
+from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Shown, Unit
+from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.values import KeyPath, spell
 
+TARGETS: Final = "targets"
+"""Where the models are given what people write below ``PUSH``."""
 SOME_APP: Final = "NAME"
 """Stands for the name of an app where no particular one is meant."""
+SOME_TARGET: Final = "TARGET"
+"""The same for the name of a push target."""
 _ATTRIBUTES: Final = {"from": "origins"}
 """Attributes of the models that cannot be named as their keys are."""
 
@@ -26,6 +31,8 @@ class Key:
 
     path: KeyPath
     field: FieldInfo
+    place: KeyPath
+    """Where the models are given it; the same as ``path``, but for push targets."""
 
     @property
     def name(self) -> str:
@@ -39,9 +46,14 @@ class Key:
     def read(self, config: Config) -> object:
         """The value of this setting in ``config``."""
         value: object = config
-        for part in self.path:
+        for part in self.place:
             value = value[part] if isinstance(value, dict) else getattr(value, _ATTRIBUTES.get(part, part))
         return value
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list; a single value otherwise."""
+        return get_origin(self.field.annotation) is tuple
 
     @property
     def is_secret(self) -> bool:
@@ -57,24 +69,40 @@ class Key:
         return next((item for item in self.field.metadata if isinstance(item, Shown)), None)
 
 
-def walk(model: type[BaseModel] = Config, path: KeyPath = ()) -> Iterator[Key]:
+def walk(model: type[BaseModel] = Config, path: KeyPath = (), place: KeyPath | None = None) -> Iterator[Key]:
     """Every setting, in the order of the models: the keys of a section before its subsections.
 
-    Those of apps are left out: see ``walk_app``.
+    Tables that people name are left out: see ``walk_app``.
     """
+    place = path if place is None else place
     sections = []
     for attribute, field in model.model_fields.items():
         name = field.alias or attribute
-        if (*path, name) == (APPS,):
+        if get_origin(field.annotation) is dict:
             continue
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            sections.append((field.annotation, (*path, name)))
+            sections.append((field.annotation, name))
         else:
-            yield Key((*path, name), field)
-    for section, section_path in sections:
-        yield from walk(section, section_path)
+            yield Key((*path, name), field, (*place, name))
+    for section, name in sections:
+        yield from walk(section, (*path, name), (*place, name))
 
 
-def walk_app(name: str) -> Iterator[Key]:
-    """Every setting of one app."""
-    return walk(AppConfig, (APPS, name))
+def walk_app(name: str, targets: Iterable[str] = ()) -> Iterator[Key]:
+    """Every setting of one app, those of the push targets with these names included."""
+    yield from walk(AppConfig, (APPS, name))
+    for target in targets:
+        yield from walk(PushConfig, (APPS, name, PUSH, target), (APPS, name, TARGETS, target))
+
+
+def walk_written(paths: Iterable[KeyPath]) -> Iterator[Key]:
+    """Every setting, with those of the apps and targets that ``paths`` name."""
+    targets: dict[str, dict[str, None]] = {}
+    for path in paths:
+        if path[0] == APPS and len(path) > 1:
+            named = targets.setdefault(path[1], {})
+            if path[2:3] == (PUSH,) and len(path) > 3:
+                named[path[3]] = None
+    yield from walk()
+    for name, named in targets.items():
+        yield from walk_app(name, named)

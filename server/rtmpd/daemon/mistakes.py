@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from rtmpd.daemon.config import REMOVED_KEYS
 from rtmpd.daemon.environment import ENVIRONMENT_PREFIX
-from rtmpd.daemon.keys import SOME_APP, Key, walk_app
+from rtmpd.daemon.keys import SOME_APP, SOME_TARGET, Key, walk_app
 from rtmpd.daemon.sources import Given
 from rtmpd.daemon.values import KeyPath, parse_list, quote, spell
 
@@ -18,12 +18,12 @@ def explain_misplaced(path: KeyPath, item: Given, keys: Mapping[KeyPath, Key]) -
     """What is wrong with the place of a value."""
     origin = item.origin
     name = _printable(spell(path))
-    keys = dict(keys) | {key.path: key for key in walk_app(SOME_APP)}
+    keys = dict(keys) | {key.path: key for key in walk_app(SOME_APP, [SOME_TARGET])}
     below = [known for known in keys if known[: len(path)] == path]
     if below:
         return f"{name} is a section, not a key: set one of its keys, such as {_spell(below[0], origin)}"
     for length in range(1, len(path)):
-        if path[:length] in keys:
+        if path[:length] in keys and not any(known[:length] == path[:length] != known for known in keys):
             return f"{name}: {spell(path[:length])} is a single value and has no keys below it"
     if name in REMOVED_KEYS:
         return f"{name}: there is no such key any more; {REMOVED_KEYS[name]}"
@@ -56,9 +56,11 @@ def explain(details: ErrorDetails, given: Mapping[KeyPath, Given], keys: Mapping
     if details["type"] == "conflict":
         named = [str(context[name]) for name in ("low_key", "high_key") if name in context]
         return explain_conflict(named, details["msg"], given)
-    path = next(location[:end] for end in range(len(location), 0, -1) if location[:end] in keys)
-    item, key = given[path], keys[path]
-    return f"{item.origin}: {key.name}: {_number(details, path, item)}{_sentence(details, key)}"
+    places = {keys[path].place: keys[path] for path in given}
+    place = next(location[:end] for end in range(len(location), 0, -1) if location[:end] in places)
+    key = places[place]
+    item = given[key.path]
+    return f"{item.origin}: {key.name}: {_number(details, place, item)}{_sentence(details, key)}"
 
 
 def explain_conflict(named: Sequence[str], text: str, given: Mapping[KeyPath, Given]) -> str:
@@ -71,11 +73,11 @@ def explain_conflict(named: Sequence[str], text: str, given: Mapping[KeyPath, Gi
     return f"{', '.join(dict.fromkeys(said or beside))}: {text}"
 
 
-def _number(details: ErrorDetails, path: KeyPath, item: Given) -> str:
+def _number(details: ErrorDetails, place: KeyPath, item: Given) -> str:
     """Which of several values in a list is meant."""
     values = parse_list(item.value)
     several = isinstance(values, list) and len(values) > 1
-    index = details["loc"][len(path) :]
+    index = details["loc"][len(place) :]
     return f"number {index[0] + 1}: " if several and index and isinstance(index[0], int) else ""
 
 

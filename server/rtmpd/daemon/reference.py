@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterator
-from itertools import chain
 from typing import Any, Final
 
 from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel
 
-from rtmpd.daemon.app_config import APPS, AppConfig
+from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.keys import SOME_APP, Key, walk, walk_app
+from rtmpd.daemon.keys import SOME_APP, SOME_TARGET, TARGETS, Key, walk, walk_app
+from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.secret_files import SUFFIX
 from rtmpd.daemon.settings import Settings
 from rtmpd.daemon.values import format_duration, format_size, spell
 
 _WIDTH: Final = 100
 _EXAMPLES: Final = {
-    "push": '["rtmps://live.example.com/app/STREAM-KEY", "rtmp://backup.example.com/{app}/{name}"]',
+    "url": '"rtmps://live.example.com/app"',
+    "key": '"STREAM-KEY"',
     "from": '["rtmp://origin.example.com/{app}/{name}"]',
 }
 """For keys of an app whose default says little."""
@@ -55,11 +56,13 @@ def _toml(value: object) -> str:
 
 
 def rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """Key, value and origin of every setting, without secrets."""
-    apps = map(walk_app, settings.config.apps)
-    for key in chain(walk(), *apps):
+    """Key, value and origin of every setting, without secrets; of apps what holds for them."""
+    for key in walk():
         origin = settings.origins.get(key.name, "default")
         yield key.name, format_value(key, key.show(key.read(settings.config))), origin
+    for name in settings.config.apps:
+        for key, _, value, origin in _held(settings, name):
+            yield key.name, value, origin
 
 
 def rows_at(settings: Settings, path: str) -> Iterator[tuple[str, str, str]]:
@@ -67,25 +70,33 @@ def rows_at(settings: Settings, path: str) -> Iterator[tuple[str, str, str]]:
 
     What nobody says has the key that would be the first to say it.
     """
-    config = settings.config
-    tables = config.tables(path)[::-1] or [path]
-    outcome = Config.model_construct(apps={path: config.at(path)})
-    for key in walk_app(path):
+    for _, said, value, origin in _held(settings, path):
+        yield said, value, origin
+
+
+def _held(settings: Settings, path: str) -> Iterator[tuple[Key, str, str, str]]:
+    """Every key of an app or stream, the name of the one that is followed, its value and its origin."""
+    app = settings.config.at(path)
+    outcome = Config.model_construct(apps={path: app})
+    tables = settings.config.tables(path)[::-1] or [path]
+    for key in walk_app(path, app.targets):
         names = [spell((APPS, table, *key.path[2:])) for table in tables]
         said = next((name for name in names if name in settings.origins), names[0])
         value = format_value(key, key.show(key.read(outcome)))
-        yield said, value, settings.origins.get(said, "default")
+        yield key, said, value, settings.origins.get(said, "default")
 
 
 def schema() -> dict[str, Any]:
     """A JSON schema of the file, for editors."""
     document = Config.model_json_schema()
-    for key in walk_app(SOME_APP):
+    for key in walk_app(SOME_APP, [SOME_TARGET]):
         if key.is_secret:
             for definition in document["$defs"].values():
                 properties = definition["properties"]
                 if properties.get(key.path[-1], {}).get("description") == key.field.description:
                     properties[key.path[-1] + SUFFIX] = {"type": "string"}
+    app = document["$defs"]["AppConfig"]["properties"]
+    app[PUSH] = {"anyOf": [app[PUSH], app.pop(TARGETS)]}
     return document
 
 
@@ -106,13 +117,15 @@ def template() -> str:
 
 def _app_template() -> Iterator[str]:
     """The settings of an app, commented out: there is none until somebody names it."""
-    some = Config(apps={SOME_APP: AppConfig()})
+    some = Config(apps={SOME_APP: AppConfig(targets={SOME_TARGET: PushConfig()})})
     section: tuple[str, ...] = ()
-    for key in walk_app(SOME_APP):
+    for key in walk_app(SOME_APP, [SOME_TARGET]):
         if key.path[:-1] != section:
             section = key.path[:-1]
-            model = type(Key(section, key.field).read(some))
+            model = type(Key(section, key.field, key.place[:-1]).read(some))
             yield from ["", *_comment(model.__doc__ or ""), f"# [{'.'.join(section)}]"]
+        if key.path[-1] == PUSH:
+            continue  # In the same file the tables below cannot stand beside it.
         value = format_value(key, key.read(some))
         facts = "; ".join(filter(None, (key.unit, _range(key), f"default {value}")))
         yield from ["", *_comment(key.field.description or ""), *_comment(facts)]

@@ -17,12 +17,27 @@ _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 
 
 def read_lines(name: object, environ: Mapping[str, str]) -> list[object]:
-    """The lines of a file, without blank ones and those that begin with ``#``.
+    """What the lines of a file say; see ``_read``.
 
-    A line in braces is an inline table of TOML, any other is a text as it stands.
+    A line in braces is an inline table of TOML, any other is a text as it stands. Raises ValueError with a
+    sentence, without a secret.
+    """
+    return [_value(line, place) for place, line in _read(name, environ)]
+
+
+def read_line(name: object, environ: Mapping[str, str]) -> str:
+    """The only line of a file; see ``_read``. Raises ValueError with a sentence, without a secret."""
+    lines = _read(name, environ)
+    if len(lines) != 1:
+        raise ValueError(f"{name} has {len(lines)} lines and not one")
+    return lines[0][1]
+
+
+def _read(name: object, environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The lines of a file, each with its place, without blank ones and those that begin with ``#``.
 
     A relative name is looked for where systemd puts credentials (systemd.exec(5)), or else in the working
-    directory. Raises ValueError with a sentence, without a secret, when the file cannot be read.
+    directory.
     """
     if not isinstance(name, str) or not name:
         raise ValueError("is the name of a file: put it in quotation marks")
@@ -34,7 +49,7 @@ def read_lines(name: object, environ: Mapping[str, str]) -> list[object]:
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8") from None
     lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
-    return [_value(line, f"{path}: line {number}") for number, line in lines if line and line[0] != "#"]
+    return [(f"{path}:{number}", line) for number, line in lines if line and line[0] != "#"]
 
 
 def _value(line: str, place: str) -> object:

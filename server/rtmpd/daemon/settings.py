@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from rtmpd.daemon import secret_files
-from rtmpd.daemon.app_config import APPS
+from rtmpd.daemon.app_config import APPS, PUSH
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.keys import Key, walk, walk_app
+from rtmpd.daemon.keys import TARGETS, Key, walk_written
 from rtmpd.daemon.mistakes import explain, explain_conflict, explain_misplaced
 from rtmpd.daemon.sources import Given, Layer, read_layers
 from rtmpd.daemon.values import KeyPath, spell
@@ -42,17 +42,18 @@ def load(paths: Sequence[Path], environ: Mapping[str, str], assignments: Sequenc
     tables: list[KeyPath] = []
     problems: list[str] = []
     layers = list(read_layers(paths, environ, assignments, problems))
-    written = [key_path for layer in layers for key_path, _ in layer]
-    apps = dict.fromkeys(key_path[1] for key_path in written if key_path[0] == APPS and len(key_path) > 1)
-    keys = {key.path: key for key in chain(walk(), *map(walk_app, apps))}
-    sections = {key_path[:length]: None for key_path in keys for length in range(1, len(key_path))}
+    keys = {key.path: key for key in walk_written(path for layer in layers for path, _ in layer)}
+    sections = {(APPS,): (APPS,)} | {
+        key.path[:length]: key.place[:length] for key in keys.values() for length in range(1, len(key.path))
+    }
+    sections |= {path: (*path[:-1], TARGETS) for path in keys if path[0] == APPS and path[2:] == (PUSH,)}
     for key_path, item in chain(*(_with_secrets(layer, keys, environ, problems) for layer in layers)):
-        if key_path in keys:
+        if item.value == {} and key_path in sections:
+            tables.append(sections[key_path])
+        elif key_path in keys:
             if key_path in given:
                 problems.extend(_mistakes({key_path: given.pop(key_path)}, keys))
             given[key_path] = item
-        elif item.value == {} and (key_path in sections or key_path == (APPS,)):
-            tables.append(key_path)
         else:
             problems.append(f"{item.origin}: {explain_misplaced(key_path, item, keys)}")
     config = _validate(given, tables, keys, problems)
@@ -75,8 +76,9 @@ def _with_secrets(
             both = f"{spell(path)} and {spell(secret)} say the same: give one of them"
             problems.append(f"{item.origin}, {plain[secret].origin}: {both}")
             continue
+        read = secret_files.read_lines if keys[secret].is_list else secret_files.read_line
         try:
-            yield secret, Given(secret_files.read_lines(item.value, environ), item.origin)
+            yield secret, Given(read(item.value, environ), item.origin)
         except ValueError as error:
             problems.append(f"{item.origin}: {spell(path)}: {error}")
 
@@ -89,37 +91,40 @@ def _validate(
 ) -> Config | None:
     """The configuration, or None with at least one entry in ``problems``."""
     try:
-        config = Config.model_validate(_nest(given, tables))
+        config = Config.model_validate(_nest(given, tables, keys))
     except ValidationError as error:
         problems.extend(explain(details, given, keys) for details in error.errors(include_url=False))
         return None
     for path, text in config.app_problems():
-        problems.append(explain_conflict([spell(path)], f"{spell(path)} {text}", given))
+        problems.append(explain_conflict([spell(path)], f"{spell(path)}{text}", given))
     return None if problems else config
 
 
 def _mistakes(given: Mapping[KeyPath, Given], keys: Mapping[KeyPath, Key]) -> Iterator[str]:
     """What is wrong with values that nothing else is to be compared with: others override them."""
     try:
-        Config.model_validate(_nest(given, ()))
+        Config.model_validate(_nest(given, (), keys))
     except ValidationError as error:
         for details in error.errors(include_url=False):
             if details["type"] != "conflict":
                 yield explain(details, given, keys)
 
 
-def _nest(given: Mapping[KeyPath, Given], tables: Iterable[KeyPath]) -> dict[str, Any]:
-    """The document that says all this."""
+def _nest(
+    given: Mapping[KeyPath, Given], tables: Iterable[KeyPath], keys: Mapping[KeyPath, Key]
+) -> dict[str, Any]:
+    """The document that says all this, as the models are given it; ``tables`` are places."""
     nested: dict[str, Any] = {}
 
-    def table(path: KeyPath) -> dict[str, Any]:
+    def table(place: KeyPath) -> dict[str, Any]:
         found = nested
-        for part in path:
+        for part in place:
             found = found.setdefault(part, {})
         return found
 
-    for path in tables:
-        table(path)
+    for place in tables:
+        table(place)
     for path, item in given.items():
-        table(path[:-1])[path[-1]] = item.value
+        place = keys[path].place
+        table(place[:-1])[place[-1]] = item.value
     return nested

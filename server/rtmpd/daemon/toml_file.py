@@ -41,7 +41,12 @@ class Statement:
     last: int
     comments: tuple[str, ...]
     """Those in it and behind it, in its lines."""
-    is_header: bool
+    key: str
+    """The key as it is written, or what stands in the brackets of a header."""
+    is_table: bool
+    """A header."""
+    is_array: bool
+    """The header of one table of an array."""
 
 
 def read(text: str, name: str) -> list[tuple[KeyPath, object, int]]:
@@ -67,14 +72,17 @@ def statements(text: str) -> Iterator[Statement]:
     """Every header and key, in order. Of a text that is no TOML, as far as it can be made out."""
     table: KeyPath = ()
     for first, last, bare, comments in _split(text):
-        is_header = bare.startswith("[")
-        key = _KEY.match(bare)
-        path = _path(bare.strip("[]")) if is_header else _path(key[1] if key else "")
-        if path and is_header:
-            table = (*path, str(first)) if bare.startswith("[[") else path
-            yield Statement(table, first, last, comments, is_header=True)
-        elif path:
-            yield Statement((*table, *path), first, last, comments, is_header=False)
+        is_table, is_array = bare.startswith("["), bare.startswith("[[")
+        match = _KEY.match(bare)
+        key = bare.strip("[]") if is_table else match[1].strip() if match else ""
+        path = _path(key)
+        if not path:
+            continue
+        if is_table:
+            table = path = (*path, str(first)) if is_array else path
+        else:
+            path = (*table, *path)
+        yield Statement(path, first, last, comments, key, is_table, is_array)
 
 
 def _split(text: str) -> Iterator[tuple[int, int, str, tuple[str, ...]]]:

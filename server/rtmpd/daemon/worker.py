@@ -84,7 +84,9 @@ class Worker:
         instance_id = secrets.token_hex(8)
         self._new_session = SessionIds(time.time, os.urandom)
         dialer = RelayDialer(instance_id, self._new_session, ca_file=config.relay.ca_file or None)
-        self._pushes = PushRelays(self._registry, dialer, _clock, lambda key: config.at(str(key)).templates)
+        self._pushes = PushRelays(
+            self._registry, dialer, _clock, lambda key: config.at(str(key)).pushes(key.name)
+        )
         self._pulls = PullRelays(
             self._registry,
             dialer,

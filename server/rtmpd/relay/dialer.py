@@ -57,7 +57,7 @@ class RelayDialer:
     timeout: float = 10.0
     """Seconds for everything up to the answer to connect, and then for each request."""
     ca_file: str | None = None
-    """Authorities for rtmps instead of the system's."""
+    """Authorities for rtmps instead of the system's, unless the target has its own."""
 
     async def dial(self, target: RelayTarget, via: Via) -> Connection:
         """Connect for a stream that comes here through ``via``. Raises ClientError or HandshakeError."""
@@ -66,7 +66,7 @@ class RelayDialer:
             url,
             timeout=self.timeout,
             params=replace(via.through(self.instance_id).to_params(), caps_ex=_CAPS_EX),
-            ca_file=self.ca_file if url.scheme == "rtmps" else None,
+            ca_file=(target.ca_file or self.ca_file) if url.scheme == "rtmps" else None,
             send_buffer_bytes=SEND_BUFFER_BYTES,
         )
 

@@ -30,7 +30,7 @@ class RelayStatus:
 
     kind: Literal["push", "pull"]
     id: str
-    """Names the relay among those of its stream and kind."""
+    """Names the relay among those of its stream and kind: of a push the name of its target."""
     key: StreamKey
     """The stream of this server."""
     remote: str

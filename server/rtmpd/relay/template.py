@@ -30,25 +30,30 @@ class RelayTemplate:
     url: RtmpUrl
     tracks: TrackChoice | None = None
     """Of a push: which tracks are sent. None sends all to another rtmpd, and else one of each medium."""
+    ca_file: str = ""
+    """Authorities for rtmps instead of the dialer's; empty means those."""
 
     @classmethod
-    def parse(cls, text: str, track: object = None) -> RelayTemplate:
-        """``track`` is ``"all"``, the number of a video track, or None.
+    def parse(
+        cls, text: str, track: object = None, *, audio: object = None, name: str = "", ca_file: str = ""
+    ) -> RelayTemplate:
+        """``name`` is the stream there with its query, if ``text`` ends with the app.
 
-        Raises UsageError, whose text holds no secret.
+        ``track`` and ``audio`` are ``"all"``, the number of a track of video or audio, or None. Raises
+        UsageError, whose text holds no secret.
         """
-        url = RtmpUrl.parse(text)
+        url = _join(text, name) if name else RtmpUrl.parse(text)
         if not url.name:
             raise UsageError("the URL names no stream: end it with /{name} or with a stream key")
         if _PLACEHOLDER.search(url.host):
             raise UsageError("{app} and {name} may stand in the path and query of the URL, not in its host")
         if unknown := set(_PLACEHOLDER.findall(f"{url.app}/{url.name}")) - _KNOWN:
             raise UsageError(f"{min(unknown)} in the URL is not known: only {{app}} and {{name}} are")
-        if track is None:
-            return cls(url)
-        if track != "all" and not (type(track) is int and 0 <= track < MAX_TRACKS):
-            raise UsageError(f'a track is "all" or a number from 0 to {MAX_TRACKS - 1}')
-        return cls(url, TrackChoice.parse(f"track={track}"))
+        chosen = {"track": track, "audio": audio}
+        query = "&".join(
+            f"{medium}={check_track(each)}" for medium, each in chosen.items() if each is not None
+        )
+        return cls(url, TrackChoice.parse(query) if query else None, ca_file)
 
     def __str__(self) -> str:
         """With the stream key hidden, unless it is the template's placeholder."""
@@ -62,7 +67,7 @@ class RelayTemplate:
         target = replace(
             url, app=_fill(url.app, key), name=_fill(url.name, key), query=_fill(url.query, quoted)
         )
-        return RelayTarget(target, key, self.tracks)
+        return RelayTarget(target, key, self.tracks, self.ca_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class RelayTarget:
     key: StreamKey
     tracks: TrackChoice | None = None
     """As ``RelayTemplate.tracks``."""
+    ca_file: str = ""
+    """As ``RelayTemplate.ca_file``."""
 
     @property
     def label(self) -> str:
@@ -118,6 +125,20 @@ class RelayTarget:
             for form in (text, unquote(text))
         }
         return sorted(secrets, key=len, reverse=True)
+
+
+def check_track(track: object) -> str | int:
+    """``track`` if it is one: ``"all"`` or a number. Raises UsageError."""
+    if track == "all" or (type(track) is int and 0 <= track < MAX_TRACKS):
+        return track
+    raise UsageError(f'a track is "all" or a number from 0 to {MAX_TRACKS - 1}')
+
+
+def _join(server: str, name: str) -> RtmpUrl:
+    if "?" in server:
+        raise UsageError("the URL beside a key ends with the app: what follows a ? belongs to the key")
+    app = server.partition("://")[2].partition("/")[2]
+    return RtmpUrl.parse(f"{server.rstrip('/')}/{name}", app=app)
 
 
 def _fill(text: str, key: StreamKey) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from rtmpd.client.connect import Connection, Stream
@@ -35,6 +35,8 @@ MAX_TARGETS: Final = 16
 """Targets of one stream."""
 MAX_ADDED: Final = 1000
 """Targets added at run time, of all streams together."""
+ADDED: Final = "api-"
+"""Begins the names of those; no other target may have one."""
 _TICK: Final = 1.0
 """Seconds between looks at how a push gets on."""
 
@@ -262,7 +264,7 @@ _ENDS: Final = {
 class PushRelays(StreamObserver):
     """All push relays of the process; an observer of the registry.
 
-    ``templates_of(key)`` is asked with each publish where the stream goes.
+    ``templates_of(key)`` is asked with each publish where the stream goes: templates by the names of targets.
     """
 
     def __init__(
@@ -270,7 +272,7 @@ class PushRelays(StreamObserver):
         registry: Registry,
         dialer: RelayDialer,
         clock: Callable[[], float],
-        templates_of: Callable[[StreamKey], Sequence[RelayTemplate]],
+        templates_of: Callable[[StreamKey], Mapping[str, RelayTemplate]],
         retry: RetryPolicy | None = None,
     ) -> None:
         self.registry = registry
@@ -301,7 +303,7 @@ class PushRelays(StreamObserver):
         added = sum(target.permanent for each in self._targets.values() for target in each.values())
         if added >= MAX_ADDED:
             raise UsageError(f"{MAX_ADDED} targets can be added at most")
-        return self._start(f"api-{next(self._numbers)}", target, permanent=True).status
+        return self._start(f"{ADDED}{next(self._numbers)}", target, permanent=True).status
 
     def remove(self, key: StreamKey, relay_id: str) -> bool:
         """End a target; False when there is none. One of the configuration comes with the next publisher."""
@@ -325,9 +327,9 @@ class PushRelays(StreamObserver):
     def published(self, publication: Publication) -> None:
         key = publication.key
         running = self._targets.get(key, {})
-        for number, template in enumerate(self._templates_of(key), 1):
-            if f"config-{number}" not in running:
-                self._start(f"config-{number}", template.expand(key), permanent=False)
+        for name, template in self._templates_of(key).items():
+            if name not in running:
+                self._start(name, template.expand(key), permanent=False)
         self._wake(key)
 
     def unpublished(self, publication: Publication) -> None:

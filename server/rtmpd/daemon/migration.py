@@ -1,0 +1,72 @@
+"""A file with settings as this version would have it written: ``rtmpd check --migrate``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+
+from rtmpd.daemon import toml_file
+from rtmpd.daemon.app_config import APPS, PUSH
+from rtmpd.daemon.config import REMOVED_KEYS
+from rtmpd.daemon.environment import CONFIG_VARIABLE
+from rtmpd.daemon.push_config import parse_urls
+from rtmpd.daemon.toml_file import Statement
+from rtmpd.daemon.values import KeyPath, spell
+from rtmpd.exceptions import ConfigError
+
+
+def migrate_file(paths: Sequence[Path]) -> str:
+    """The only one of ``paths``, migrated. Raises ConfigError if it cannot be read."""
+    if len(paths) != 1 or paths[0].is_dir():
+        raise ConfigError([f"--migrate: name one file with -c or {CONFIG_VARIABLE}"])
+    (path,) = paths
+    try:
+        return migrate(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: cannot be read: {error}"]) from None
+
+
+def migrate(text: str, name: str) -> str:
+    """``text``, the file ``name``, with tables for lists of push targets and without keys that are gone.
+
+    Targets keep the names that they have had, and everything else stays as it is, comments included. Raises
+    ConfigError if it is no TOML.
+    """
+    values = {path: value for path, value, _ in toml_file.read(text, name)}
+    numbers: dict[KeyPath, Iterator[int]] = {}
+    lines = text.splitlines()
+    written: list[str] = []
+    done = 0
+    for statement in toml_file.statements(text):
+        new = _rewrite(statement, values.get(statement.path), numbers)
+        if new is not None:
+            first = lines[statement.first - 1]
+            indent = first[: len(first) - len(first.lstrip())]
+            written += lines[done : statement.first - 1]
+            written += [f"{indent}{line}" for line in (*statement.comments, *new)]
+            done = statement.last
+    return "\n".join([*written, *lines[done:]]) + "\n"
+
+
+def _rewrite(statement: Statement, value: object, numbers: dict[KeyPath, Iterator[int]]) -> list[str] | None:
+    """What is written in place of a statement; None if it may stay."""
+    path = statement.path
+    if path[:1] == (APPS,) and path[2:3] == (PUSH,):
+        if statement.is_array:
+            number = next(numbers.setdefault(path[:3], count(1)))
+            return [f"[{statement.key}.config-{number}]"]
+        if len(path) == 3 and not statement.is_table and value:
+            return list(_name_targets(statement.key, value))
+    if spell(path) in REMOVED_KEYS:
+        return []
+    return None
+
+
+def _name_targets(key: str, targets: object) -> Iterator[str]:
+    parsed = parse_urls(targets)
+    for number, target in enumerate(parsed if isinstance(parsed, list) else [], 1):
+        table = target if isinstance(target, dict) else {"url": target}
+        for name, value in table.items():
+            yield f"{key}.config-{number}.{name} = {json.dumps(value, ensure_ascii=False)}"
