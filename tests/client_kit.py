@@ -13,14 +13,13 @@ from typing import cast
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
-from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, ServerEvent
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
 from rtmpd.serving.access import AccessRequest, Grant
 from rtmpd.serving.connection import Connection
-from rtmpd.serving.peer import ServerContext
+from rtmpd.serving.peer import PlayRules, ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
 
@@ -52,7 +51,7 @@ async def real_server(context: ssl.SSLContext | None = None, host: str = "127.0.
         new_session=SessionIds(time.time, os.urandom),
         limits=Limits(),
         settings=ServerSettings(),
-        play_options=PlayOptions(),
+        play_rules=lambda _key: PlayRules(),
         sweeper=Sweeper(loop.call_later),
     )
     server = RtmpServer(server_context, ConnectionLimits())

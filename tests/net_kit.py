@@ -33,7 +33,7 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSettings
 from rtmpd.serving.access import AccessRequest, Grant
-from rtmpd.serving.peer import ServerContext
+from rtmpd.serving.peer import PlayRules, ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
 
@@ -272,6 +272,8 @@ async def serve(
     *,
     connections: ConnectionLimits | None = None,
     engine: EngineLimits | None = None,
+    play_options: PlayOptions | None = None,
+    wait_timeout: float = 0.0,
     send_buffer: int = 0,
     sample_every: float = 0.0,
     **settings: object,
@@ -293,7 +295,7 @@ async def serve(
         new_session=SessionIds(time.time, os.urandom),
         limits=Limits(),
         settings=ServerSettings(),
-        play_options=PlayOptions(),
+        play_rules=lambda _key: PlayRules(play_options or PlayOptions(), wait_timeout),
         sweeper=Sweeper(loop.call_later),
     )
     context = replace(defaults, **settings)  # type: ignore[arg-type]

@@ -18,7 +18,6 @@ from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
-from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream
 from rtmpd.net.addresses import Address, open_listener
@@ -33,7 +32,7 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSettings
 from rtmpd.serving.connection import Connection
-from rtmpd.serving.peer import ServerContext
+from rtmpd.serving.peer import PlayRules, ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
 
@@ -161,7 +160,7 @@ async def serve(
         new_session=SessionIds(time.time, os.urandom),
         limits=Limits(),
         settings=ServerSettings(),
-        play_options=PlayOptions(),
+        play_rules=lambda _key: PlayRules(),
         sweeper=Sweeper(loop.call_later),
         instance_id=name,
     )

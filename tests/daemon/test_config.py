@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from rtmpd.daemon import values
 from rtmpd.daemon.app_config import AppConfig
-from rtmpd.daemon.config import Config, GopConfig, PlayerConfig, RtmpConfig, StreamConfig
+from rtmpd.daemon.config import Config, RtmpConfig, StreamConfig
 from rtmpd.daemon.keys import walk
 from rtmpd.daemon.limits_config import LimitsConfig
 from rtmpd.daemon.reference import format_value, rows, rows_at
 from rtmpd.daemon.settings import load
+from rtmpd.daemon.stream_config import GopConfig, PlayerConfig
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.limits import EngineLimits
@@ -26,6 +27,7 @@ from rtmpd.net.addresses import Address
 from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
+from rtmpd.serving.peer import PlayRules
 from rtmpd.serving.server import ConnectionLimits
 
 DURATION_ADVICE = '\'soon\' is not a duration: write seconds (10) or "10s", "500ms", "2m"'
@@ -71,7 +73,8 @@ def test_conversions_hand_the_rooms_below_their_own_defaults():
     assert config.rtmp.to_settings() == ServerSettings()
     assert config.rtmp.limits.to_connection_limits() == ConnectionLimits()
     assert config.player.to_policy() == SlowPlayerPolicy()
-    assert config.to_play_options() == PlayOptions()
+    assert config.play_rules("live/x") == PlayRules(PlayOptions())
+    assert config.limits_of("live/x", EngineLimits()) == EngineLimits()
     assert config.to_engine_limits(2**30) == EngineLimits(max_publishers=1000, max_publishers_per_network=500)
 
 
@@ -89,7 +92,8 @@ def test_conversions_pass_every_value_on():
     settings = RtmpConfig(chunk_size=4096, window_ack_size=70_000).to_settings()
     assert settings == ServerSettings(chunk_size=4096, window_ack_size=70_000)
     live = Config(stream=StreamConfig(gop=GopConfig(start="live")), player=player)
-    assert live.to_play_options() == PlayOptions(start=StartPolicy.LIVE, policy=player.to_policy())
+    options = PlayOptions(start=StartPolicy.LIVE, policy=player.to_policy())
+    assert live.play_rules("live/x") == PlayRules(options, 0.0)
     config = load(
         (),
         {},
@@ -387,7 +391,7 @@ def test_the_longest_table_of_a_path_wins_key_by_key(write):
 def test_who_says_what_holds_for_a_path(write):
     path = write(PATHS)
     settings = load([path], {}, ["apps.live.pull.linger=7s"])
-    assert list(rows_at(settings, "live/church-7")) == [
+    assert list(rows_at(settings, "live/church-7"))[:6] == [
         ("apps.*.push", '["rtmp://backup/{app}/{name}"]', f"{path}:3"),
         ("apps.live/church-7.pull.from", '["rtmp://other/{app}/{name}"]', f"{path}:16"),
         ("apps.live/church-7.pull.on_demand", "true", "default"),
@@ -398,6 +402,61 @@ def test_who_says_what_holds_for_a_path(write):
     assert ("apps.*.pull.on_demand", "true", "default") in rows_at(settings, "any/thing")
     (first, *_) = rows_at(load((), {}), "live")
     assert first == ("apps.live.push", "[]", "default")
+
+
+def test_what_holds_for_all_streams_holds_where_no_table_says_otherwise(write):
+    path = write(
+        """
+        [stream.gop]
+        start = "keyframe"
+        max_bytes = "1MiB"
+        [player]
+        wait_timeout = 5
+        max_players_per_stream = 7
+        [apps."*".gop]
+        keyframe_timeout = "8s"
+        [apps.live]
+        gop.max_bytes = "2MiB"
+        gop.start = "gop"
+        player.disconnect_after = 3
+        [apps."live/vip".player]
+        max_players_per_stream = 0
+        """
+    )
+    settings = load([path], {})
+    config = settings.config
+    every = config.to_engine_limits(2**30)
+    other, live, vip = (config.limits_of(name, every) for name in ("other/x", "live/x", "live/vip"))
+    assert (other.start, other.gop.max_bytes, other.keyframe_timeout) == (StartPolicy.KEYFRAME, 0, 8.0)
+    assert (live.start, live.gop.max_bytes, live.keyframe_timeout) == (StartPolicy.GOP, 2**21, 8.0)
+    assert [limits.max_players_per_stream for limits in (every, other, live, vip)] == [7, 7, 7, 0]
+    rules = config.play_rules("live/x")
+    assert (rules.options.start, rules.options.policy.disconnect_after) == (StartPolicy.GOP, 3.0)
+    assert rules.wait_timeout == 5.0
+    held = {name: (value, origin) for name, value, origin in rows_at(settings, "live/vip")}
+    assert held["apps.live.gop.max_bytes"] == ('"2MiB"', f"{path}:11")
+    assert held["apps.*.gop.keyframe_timeout"] == ('"8s"', f"{path}:9")
+    assert held["player.wait_timeout"] == ('"5s"', f"{path}:6")
+    assert held["apps.live/vip.gop.audio_ms"] == ("1000", "default")
+
+
+def test_bounds_of_players_are_in_order_for_every_app(write):
+    path = write(
+        """
+        [apps."*".player]
+        resume_backlog_bytes = "90KiB"
+        [apps.live.player]
+        max_backlog_bytes = "80KiB"
+        [apps.other.player]
+        max_backlog_bytes = "70KiB"
+        resume_backlog_bytes = "10KiB"
+        """
+    )
+    (problem,) = problems(path)
+    assert problem == (
+        f"{path}:5: apps.live.player.resume_backlog_bytes = 92160 is more than max_backlog_bytes = 81920: "
+        "lower the first or raise the second"
+    )
 
 
 def test_what_is_always_fetched_is_named_by_the_table_that_says_so(write):
@@ -443,7 +502,8 @@ def test_every_app_takes_what_is_said_for_all(write):
 
 
 def test_without_tables_an_app_has_nothing():
-    assert Config().at("live") == AppConfig()
+    config = Config()
+    assert config.at("live") == AppConfig(gop=config.stream.gop, player=config.player)
 
 
 @pytest.mark.parametrize("assignment", ['apps."a.b".push', "apps.'a.b'.push", ' apps."a.b".push '])

@@ -102,6 +102,35 @@ def test_a_cache_of_no_bytes_is_off_and_counts_nothing() -> None:
     assert cache.stats.totals.gop_overflows == 0
 
 
+def test_other_limits_hold_for_what_is_held() -> None:
+    cache = Cache()
+    gop = [key(0, 1000), *[frame(at, 1000) for at in range(40, 400, 40)]]
+    assert len(cache.feed(*gop)) == 10
+    cache.gop.apply(GopLimits(max_bytes=20_000))
+    assert cache.gop.whole
+    assert cache.stats.totals.gop_overflows == 0
+    cache.gop.apply(GopLimits(max_bytes=5_000))
+    assert cache.feed(frame(400)) == [0]
+    assert (cache.gop.whole, cache.stats.totals.gop_overflows) == (False, 1)
+    cache.gop.apply(GopLimits(max_bytes=20_000))
+    assert cache.feed(frame(440)) == [0]
+    cache.gop.apply(GopLimits(max_bytes=0))
+    assert cache.feed(key(480), frame(520)) == []
+    assert cache.budget.used == 0
+    cache.gop.apply(GopLimits())
+    assert cache.feed(frame(560), key(600), frame(640)) == [600, 640]
+
+
+def test_other_limits_for_audio_alone() -> None:
+    cache = Cache()
+    cache.feed(*[audio(at) for at in range(0, 300, 20)])
+    cache.gop.apply(GopLimits(audio_ms=100))
+    assert cache.feed(audio(300)) == [200, 220, 240, 260, 280, 300]
+    cache.gop.apply(GopLimits(max_bytes=100))
+    assert cache.feed() == []
+    assert cache.budget.used == 0
+
+
 def test_trimming_leaves_the_keyframe_then_nothing() -> None:
     cache = Cache()
     cache.feed(key(0), frame(40))

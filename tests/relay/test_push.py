@@ -20,6 +20,7 @@ from relay_kit import (
     KEY,
     METADATA,
     QUICK,
+    Server,
     eventually,
     inter,
     keyframe,
@@ -81,6 +82,35 @@ async def test_a_target_of_the_settings_goes_by_its_name(caplog: pytest.LogCaptu
         pushed = [line for line in logged(caplog).splitlines() if line.startswith("push ")]
         assert len(pushed) == 2
         assert all("'relay': 'twitch'" in line and "s3cret" not in line for line in pushed)
+
+
+async def test_targets_follow_the_settings_while_their_stream_is_live() -> None:
+    async with serve("b") as b:
+        stays, goes = RelayTemplate.parse(b.url("live/stays")), RelayTemplate.parse(b.url("live/goes"))
+        before, after = RelayTemplate.parse(b.url("live/before")), RelayTemplate.parse(b.url("live/after"))
+        comes = RelayTemplate.parse(b.url("live/comes"))
+        targets = {"stays": stays, "goes": goes, "moves": before}
+        async with serve("a", push=targets) as a, publishing(a) as encoder:
+            a.push.add(KEY, b.url("live/added"))
+            await eventually(lambda: live_names(b) == {"stays", "goes", "before", "added"})
+            stayed = b.registry.streams[StreamKey("live", "stays")].publication
+            del targets["goes"]
+            targets |= {"moves": after, "comes": comes}
+            a.push.apply()
+            await eventually(lambda: live_names(b) == {"stays", "after", "comes", "added"})
+            assert b.registry.streams[StreamKey("live", "stays")].publication is stayed
+            await eventually(lambda: {each.state for each in a.push.statuses()} == {"live"})
+            assert [each.id for each in a.push.statuses()] == ["stays", "api-1", "moves", "comes"]
+            assert b.context.stats.publishes_ended == {"finished": 2}
+            encoder.check()
+            targets.clear()
+            a.push.apply()
+            await eventually(lambda: live_names(b) == {"added"})
+
+
+def live_names(server: Server) -> set[str]:
+    streams = server.registry.streams.values()
+    return {stream.key.name for stream in streams if stream.publication is not None}
 
 
 async def test_a_target_added_late_begins_at_the_keyframe() -> None:
@@ -645,7 +675,7 @@ async def test_another_server_is_sent_one_track_as_if_there_were_no_others(
 async def test_an_audio_track_is_chosen_as_one_of_video_is() -> None:
     got: list[bytes] = []
 
-    def script(peer: Peer, event: Event) -> None:
+    def script(peer: Peer, event: ServerEvent) -> None:
         if isinstance(event, PublishRequested):
             peer.session.accept_publish(event.stream_id, 0, lambda message, _now: got.append(message.payload))
         else:

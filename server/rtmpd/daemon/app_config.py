@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rtmpd.daemon.fields import Seconds, Section, Timeout, overlay
 from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
+from rtmpd.daemon.stream_config import GopConfig, PlayConfig
 from rtmpd.daemon.values import KeyPath
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.template import RelayTemplate
@@ -73,6 +74,8 @@ class AppConfig(Section):
     targets: dict[str, PushConfig] = Field(default_factory=dict)
     """What those tables say."""
     pull: PullConfig = PullConfig()
+    gop: GopConfig = GopConfig()
+    player: PlayConfig = PlayConfig()
 
     @property
     def push_targets(self) -> dict[str, PushConfig]:
@@ -107,6 +110,11 @@ class AppConfig(Section):
         if self.pull.names_streams and outcome.pull.always and nameless:
             what = " = false fetches streams always: name the app, and the streams in names"
             yield ("pull", "on_demand"), what
+        player = outcome.player
+        least, most = player.resume_backlog_bytes, player.max_backlog_bytes
+        if least > most and self.player.model_fields_set & {"resume_backlog_bytes", "max_backlog_bytes"}:
+            what = f" = {least} is more than max_backlog_bytes = {most}: lower the first or raise the second"
+            yield ("player", "resume_backlog_bytes"), what
 
     def _find_push_problems(
         self, outcome: AppConfig, below: Sequence[AppConfig]

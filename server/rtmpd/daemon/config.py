@@ -7,6 +7,7 @@ daemon, settings travel as small frozen dataclasses, which the methods here buil
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property, reduce
 from typing import Annotated, Final, Literal, Self
 
@@ -29,28 +30,26 @@ from rtmpd.daemon.fields import (
 )
 from rtmpd.daemon.limits_config import LimitsConfig
 from rtmpd.daemon.push_config import ANY
+from rtmpd.daemon.stream_config import GopConfig, PlayerConfig
 from rtmpd.daemon.values import KeyPath
 from rtmpd.engine.flusher import MERGE_WINDOW
-from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
-from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
+from rtmpd.engine.sink import PlayOptions, StartPolicy
 from rtmpd.net.addresses import Address
 from rtmpd.relay.pull.relays import MAX_DIALS
 from rtmpd.rtmp.constants import MAX_CHUNK_SIZE
 from rtmpd.rtmp.server import ServerSettings
+from rtmpd.serving.peer import PlayRules
 from rtmpd.web.limits import AdminLimits
 
 # The rooms below own their defaults.
-_GOP: Final = GopLimits()
 _HEADERS: Final = HeaderLimits()
 _ENGINE: Final = EngineLimits()
-_SLOW: Final = SlowPlayerPolicy()
 _SETTINGS: Final = ServerSettings()
 _ADMIN: Final = AdminLimits()
 _LEAST_MEMORY: Final = 16 * 1024 * 1024
-_NO_APP: Final = AppConfig()
 
 REMOVED_KEYS: Final = {
     "stream.gop.max_ms": "stream.gop.max_bytes alone bounds the cache: take the line out",
@@ -90,31 +89,6 @@ class RtmpConfig(Section):
     def addresses(self) -> tuple[Address, ...]:
         """``listen``, taken apart."""
         return tuple(map(Address.parse, self.listen))
-
-
-class GopConfig(Section):
-    """What a player that joins a running stream gets first."""
-
-    enabled: bool = True
-    """Keep the newest group of pictures of every stream, so that a player that joins has a picture at
-    once; without it the player waits for the next key frame."""
-    start: Literal["gop", "keyframe", "live"] = "gop"
-    """Where a player begins. gop: at the last key frame, out of the cache. keyframe: audio at once, video
-    from the next key frame. live: with the next message, for encoders that send no key frames; so does who
-    has paused or fallen behind go on."""
-    keyframe_timeout: Seconds = _ENGINE.keyframe_timeout
-    """Longest wait of a player, or of a whole stream, for a key frame; then its video goes on with whatever
-    frame comes. 0 waits for ever."""
-    max_bytes: Annotated[Size, Field(ge=65536)] = _GOP.max_bytes
-    """Largest cache of one stream, whatever its key frame interval: 60 seconds at 2 Mbit/s fit. Past it a
-    player that joins gets a still and audio up to the next key frame."""
-    audio_ms: Milliseconds = _GOP.audio_ms
-    """Cache of a stream without video."""
-
-    def to_limits(self) -> GopLimits:
-        """The bounds of the cache; none is kept if it is off or no player would begin in it."""
-        used = self.enabled and self.start == "gop"
-        return GopLimits(self.max_bytes if used else 0, self.audio_ms)
 
 
 class HeadersConfig(Section):
@@ -170,41 +144,6 @@ class StreamConfig(Section):
     default one."""
     headers: HeadersConfig = HeadersConfig()
     gop: GopConfig = GopConfig()
-
-
-class PlayerConfig(Section):
-    """Players, and what happens to one that is too slow for its stream."""
-
-    max_players: Count = _ENGINE.max_players
-    """Players of all streams together; 0 is any number."""
-    max_players_per_stream: Count = _ENGINE.max_players_per_stream
-    """Players of one stream; 0 is any number."""
-    max_backlog_bytes: Annotated[Size, Field(ge=65536)] = _SLOW.max_backlog_bytes
-    """What may wait for a player that reads too slowly. Past it the player misses video up to a key
-    frame, then audio too."""
-    max_backlog_seconds: Timeout = _SLOW.max_backlog_seconds
-    """The same, by the time that the oldest of it has waited."""
-    resume_backlog_bytes: Size = _SLOW.resume_backlog_bytes
-    """Video comes back at the first key frame that finds no more than this waiting."""
-    disconnect_after: Timeout = _SLOW.disconnect_after
-    """A player that has been past a bound for this long without coming back is closed."""
-    wait_timeout: Seconds = 0.0
-    """How long a player may wait for a publisher before it is told that there is no such stream; 0 waits
-    for as long as the player does."""
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Self:
-        require_order(self, "player", "resume_backlog_bytes", "max_backlog_bytes")
-        return self
-
-    def to_policy(self) -> SlowPlayerPolicy:
-        """The part that every subscription follows."""
-        return SlowPlayerPolicy(
-            max_backlog_bytes=self.max_backlog_bytes,
-            max_backlog_seconds=self.max_backlog_seconds,
-            resume_backlog_bytes=self.resume_backlog_bytes,
-            disconnect_after=self.disconnect_after,
-        )
 
 
 def _check_ceiling(value: int | str) -> int | str:
@@ -326,13 +265,14 @@ class Config(Section):
     def at(self, path: str) -> AppConfig:
         """What holds for an app or a stream: what its tables say, key by key, the longest path first."""
         tables = self.tables(path)
-        return self._outcomes[tables[-1]] if tables else _NO_APP
+        return self._outcomes[tables[-1] if tables else ""]
 
     @cached_property
     def _outcomes(self) -> dict[str, AppConfig]:
-        """Every table with what shorter ones say besides."""
-        return {
-            name: reduce(overlay, (self.apps[table] for table in self.tables(name)), _NO_APP)
+        """Every table with what shorter ones say besides; by "" what holds without any."""
+        least = AppConfig(gop=self.stream.gop, player=self.player)
+        return {"": least} | {
+            name: reduce(overlay, (self.apps[table] for table in self.tables(name)), least)
             for name in self.apps
         }
 
@@ -352,9 +292,22 @@ class Config(Section):
             for stream in sorted(self.at(name).pull.names)
         )
 
-    def to_play_options(self) -> PlayOptions:
-        """How every player attaches to its stream."""
-        return PlayOptions(start=StartPolicy(self.stream.gop.start), policy=self.player.to_policy())
+    def play_rules(self, path: str) -> PlayRules:
+        """How a stream is played."""
+        app = self.at(path)
+        options = PlayOptions(start=StartPolicy(app.gop.start), policy=app.player.to_policy())
+        return PlayRules(options, app.player.wait_timeout)
+
+    def limits_of(self, path: str, limits: EngineLimits) -> EngineLimits:
+        """``limits``, those of all, as they hold for one stream."""
+        app = self.at(path)
+        return replace(
+            limits,
+            max_players_per_stream=app.player.max_players_per_stream,
+            start=StartPolicy(app.gop.start),
+            keyframe_timeout=app.gop.keyframe_timeout,
+            gop=app.gop.to_limits(),
+        )
 
     def to_engine_limits(self, memory_bytes: int) -> EngineLimits:
         """The ceilings of the live graph, with ``MemoryConfig.ceiling``."""

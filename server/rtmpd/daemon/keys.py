@@ -17,6 +17,8 @@ from rtmpd.daemon.values import KeyPath, spell
 
 TARGETS: Final = "targets"
 """Where the models are given what people write below ``PUSH``."""
+FALLBACKS: Final[dict[str, KeyPath]] = {"gop": ("stream", "gop"), "player": ("player",)}
+"""Sections that say what holds where no table of an app does."""
 SOME_APP: Final = "NAME"
 """Stands for the name of an app where no particular one is meant."""
 SOME_TARGET: Final = "TARGET"

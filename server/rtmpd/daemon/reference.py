@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.keys import SOME_APP, SOME_TARGET, TARGETS, Key, walk, walk_app
+from rtmpd.daemon.keys import FALLBACKS, SOME_APP, SOME_TARGET, TARGETS, Key, walk, walk_app
 from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.secret_files import SUFFIX
 from rtmpd.daemon.settings import Settings
@@ -80,7 +80,9 @@ def _held(settings: Settings, path: str) -> Iterator[tuple[Key, str, str, str]]:
     outcome = Config.model_construct(apps={path: app})
     tables = settings.config.tables(path)[::-1] or [path]
     for key in walk_app(path, app.targets):
-        names = [spell((APPS, table, *key.path[2:])) for table in tables]
+        section, *rest = key.path[2:]
+        names = [spell((APPS, table, section, *rest)) for table in tables]
+        names += [spell((*FALLBACKS[section], *rest))] if section in FALLBACKS else []
         said = next((name for name in names if name in settings.origins), names[0])
         value = format_value(key, key.show(key.read(outcome)))
         yield key, said, value, settings.origins.get(said, "default")

@@ -80,18 +80,23 @@ class Worker:
         flusher = Flusher(loop.call_soon, loop.call_later, _clock, time.thread_time, merge_window)
         ceiling = config.memory.ceiling(machine.memory)
         logger.info("memory", extra={"fields": {"media_bytes": ceiling, "available_bytes": machine.memory}})
-        self._registry = Registry(flusher, self._stats, config.to_engine_limits(ceiling))
+        self._registry = Registry(
+            flusher,
+            self._stats,
+            config.to_engine_limits(ceiling),
+            lambda key, limits: self._config.limits_of(str(key), limits),
+        )
         instance_id = secrets.token_hex(8)
         self._new_session = SessionIds(time.time, os.urandom)
         dialer = RelayDialer(instance_id, self._new_session, ca_file=config.relay.ca_file or None)
         self._pushes = PushRelays(
-            self._registry, dialer, _clock, lambda key: config.at(str(key)).pushes(key.name)
+            self._registry, dialer, _clock, lambda key: self._config.at(str(key)).pushes(key.name)
         )
         self._pulls = PullRelays(
             self._registry,
             dialer,
             _clock,
-            lambda key: config.at(str(key)).pull.rule,
+            lambda key: self._config.at(str(key)).pull.rule,
             config.pulled_always(),
             max_dials=config.relay.max_dials_per_address,
         )
@@ -118,10 +123,9 @@ class Worker:
             new_session=self._new_session,
             limits=config.rtmp.limits.to_limits(),
             settings=config.rtmp.to_settings(),
-            play_options=config.to_play_options(),
+            play_rules=lambda key: self._config.play_rules(str(key)),
             sweeper=sweeper,
             apps=config.app_names(),
-            wait_timeout=config.player.wait_timeout,
             instance_id=instance_id,
         )
 
@@ -153,6 +157,17 @@ class Worker:
             (address, AdminServer(page, self._unready, api, limits, local=address.is_loopback))
             for address in addresses
         ]
+
+    def apply(self, config: Config) -> None:
+        """Follow other settings, as far as they can change while the server runs.
+
+        At once: the ceilings of ``[stream]``, ``[player]`` and ``[memory]``, GOP caches of live streams, push
+        targets. For those who come from now on: what an app or stream says of players and pulls. All else
+        stays as it was at the start, so does which tables make an app of several levels.
+        """
+        self._config = config
+        self._registry.apply(config.to_engine_limits(config.memory.ceiling(self._machine.memory)))
+        self._pushes.apply()
 
     async def serve(self, sockets: Sequence[socket.socket]) -> None:
         """Serve on listening sockets until a signal asks to stop."""

@@ -149,6 +149,16 @@ class GopCache:
         self.has_keyframe = self.whole = False
         self._recharge()
 
+    def apply(self, limits: GopLimits) -> None:
+        """Other bounds from now on; what is held beyond them goes as if it had just come."""
+        self._limits = limits
+        if self.whole:
+            self._grow()
+        elif self._bytes > limits.max_bytes:
+            self.clear()
+        else:
+            self._recharge()
+
     def trim(self) -> None:
         """Give memory back: the images go first, then a whole GOP becomes a still, a still or audio goes."""
         if not self._packets:

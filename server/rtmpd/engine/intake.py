@@ -10,6 +10,7 @@ from rtmpd.engine.checkup import Checkup
 from rtmpd.engine.gop import GopCache
 from rtmpd.engine.headers import HeaderCache, Stored
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.packet import (
     ASIDE,
     AUDIO,
@@ -126,6 +127,13 @@ class Intake:
         self.timestamp = 0
         """Of the last packet that was no header (64-bit ms)."""
         self.checkup.begin(now)
+
+    def apply(self, limits: EngineLimits) -> None:
+        """Other limits from now on; a gate that is open stays open."""
+        self._start = limits.start
+        self._any_frame = self._any_frame or limits.start is StartPolicy.LIVE
+        self.keyframe_timeout = limits.keyframe_timeout
+        self.gop.apply(limits.gop)
 
     def reopen(self, timestamp: int) -> None:
         """The publication goes on air at ``timestamp`` (ms): video begins anew, with what it goes on with."""

@@ -30,11 +30,19 @@ _logger = logging.getLogger(__name__)
 class Registry:
     """StreamKey -> Stream. An entry exists while it has a publisher or a subscriber.
 
-    What it refuses it raises as ``Refused``; counting refusals is up to who answers the peer.
+    What it refuses it raises as ``Refused``; counting refusals is up to who answers the peer. ``limits_of``
+    says what holds for one stream instead of the limits of all.
     """
 
-    def __init__(self, flusher: Flusher, stats: ServerStats, limits: EngineLimits | None = None) -> None:
+    def __init__(
+        self,
+        flusher: Flusher,
+        stats: ServerStats,
+        limits: EngineLimits | None = None,
+        limits_of: Callable[[StreamKey, EngineLimits], EngineLimits] | None = None,
+    ) -> None:
         self.limits = limits or EngineLimits()
+        self._limits_of = limits_of or (lambda _key, limits: limits)
         self.stats = stats
         self.budget = MemoryBudget(self.limits.memory_bytes, self._relieve)
         self.outlets = Outlets(self.budget, stats)
@@ -45,6 +53,16 @@ class Registry:
         self._streams: dict[StreamKey, Stream] = {}
         self.streams: Mapping[StreamKey, Stream] = MappingProxyType(self._streams)
         """Live view of every entry, waiting ones included; copy it before anything that may end one."""
+
+    def apply(self, limits: EngineLimits) -> None:
+        """``limits`` hold from now on, and for each stream what ``limits_of`` makes of them now.
+
+        Whoever is there already stays; what a stream's caches hold beyond its limits goes.
+        """
+        self.limits = limits
+        self.budget.ceiling_bytes = limits.memory_bytes
+        for stream in list(self._streams.values()):
+            stream.apply(self._limits_of(stream.key, limits))
 
     def observe(self, observer: StreamObserver) -> None:
         """Tell ``observer`` of everybody who comes and goes from now on."""
@@ -82,7 +100,7 @@ class Registry:
 
     def check_attach(self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "") -> None:
         """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows."""
-        limits = self.limits
+        limits = self._limits_of(key, self.limits)
         stream = self._streams.get(key)
         if limits.max_players and self.stats.players >= limits.max_players:
             text = f"This server takes {limits.max_players} players."
@@ -150,7 +168,7 @@ class Registry:
                 self._flusher,
                 self.budget,
                 self.stats,
-                self.limits,
+                self._limits_of(key, self.limits),
                 self._release,
                 self._announcer,
             )

@@ -247,6 +247,12 @@ class Stream(Home):
         if self._sources.overdue(now):
             self._let_go()
 
+    def apply(self, limits: EngineLimits) -> None:
+        """Other limits from now on."""
+        self._limits = limits
+        for intake in dict.fromkeys((self.intake, *(each.intake for each in self.publications))):
+            intake.apply(limits)
+
     def trim(self) -> None:
         """Memory is short: give back the GOP caches step by step, see ``GopCache.trim``."""
         for publication in self.publications:

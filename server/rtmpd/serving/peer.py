@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.registry import Registry
@@ -18,6 +19,15 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
 from rtmpd.serving.access import Authorizer
 from rtmpd.serving.sweeper import Sweeper
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRules:
+    """What holds for those who play one stream."""
+
+    options: PlayOptions = field(default_factory=PlayOptions)
+    wait_timeout: float = 0.0
+    """Seconds a player may wait for a publisher, and up to one more until that is noticed; 0 is for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +43,11 @@ class ServerContext:
     """Numbers the sessions: ``engine.origin.SessionIds``."""
     limits: Limits
     settings: ServerSettings
-    play_options: PlayOptions
+    play_rules: Callable[[StreamKey], PlayRules]
+    """How a stream is played, as its settings are now."""
     sweeper: Sweeper
     apps: frozenset[str] = frozenset()
     """Apps with settings of their own, which may have several levels."""
-    wait_timeout: float = 0.0
-    """Seconds a player may wait for a publisher; 0 is for ever."""
     high_water_bytes: int = UNSENT_BYTES
     """Unsent bytes of a connection, beside those that the kernel holds, from which its players are slow."""
     instance_id: str = ""

@@ -11,7 +11,7 @@ from typing import assert_never
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import RtmpWire
-from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.sink import CloseReason, SlowPlayerPolicy
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.rtmp.constants import CapsEx, StatusCode
 from rtmpd.rtmp.events import PauseRequested, PlayRequested, ReceiveAudio, ReceiveVideo, SeekRequested
@@ -46,6 +46,7 @@ class Player:
     __slots__ = (
         "__weakref__",
         "_peer",
+        "_rules",
         "_since",
         "_subscription",
         "_tracks",
@@ -74,7 +75,8 @@ class Player:
         """Bytes of media written, once released."""
         self.waits_until = math.inf
         """Clock reading at which it gives up waiting for a publisher; ``inf`` while it does not wait."""
-        options = dataclasses.replace(context.play_options, requested_at=requested_at, origin=origin)
+        self._rules = context.play_rules(key)
+        options = dataclasses.replace(self._rules.options, requested_at=requested_at, origin=origin)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
     def start(self) -> None:
@@ -85,6 +87,11 @@ class Player:
         # Its burst may have cost the last memory, and us the connection.
         if subscription.attached and not subscription.live:
             self._start_waiting()
+
+    @property
+    def policy(self) -> SlowPlayerPolicy:
+        """What happens while it is too slow."""
+        return self._rules.options.policy
 
     # The engine's sink
 
@@ -159,13 +166,13 @@ class Player:
     # Inside
 
     def _start_waiting(self) -> None:
-        context = self._peer.context
-        if context.wait_timeout:
-            self.waits_until = context.clock() + context.wait_timeout
+        timeout = self._rules.wait_timeout
+        if timeout:
+            self.waits_until = self._peer.context.clock() + timeout
             self._peer.look_by(self.waits_until)
 
     def _give_up(self) -> None:
-        text = f"Nobody published {self._subscription.key.name} within {self._peer.context.wait_timeout:g} s."
+        text = f"Nobody published {self._subscription.key.name} within {self._rules.wait_timeout:g} s."
         self._peer.session.end_play(self.stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, text)
         self._peer.end(CloseReason.IDLE, "no_publisher")
 

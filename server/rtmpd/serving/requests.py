@@ -216,7 +216,7 @@ class Requests:
                 return
             client.flush()
             player.start()
-            policy = client.context.play_options.policy
+            policy = player.policy
             patience = policy.max_backlog_seconds + policy.disconnect_after + _BEYOND_POLICY
             sock: socket.socket = client.transport.get_extra_info("socket")
             set_user_timeout(sock, patience)

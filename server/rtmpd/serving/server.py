@@ -86,7 +86,7 @@ class RtmpServer:
         self._closing = False
         self._looking: asyncio.TimerHandle | None = None
         """One timer for the deadlines of all connections: one each would take half a kilobyte."""
-        shortest = min(context.limits.shortest_timeout, context.wait_timeout or math.inf)
+        shortest = context.limits.shortest_timeout
         self._look_interval = min(shortest / _LOOKS_A_TIMEOUT, _LONGEST_LOOK_INTERVAL)
         self._empty = asyncio.Event()
         self._empty.set()

@@ -313,6 +313,20 @@ class PushRelays(StreamObserver):
         target.remove()
         return True
 
+    def apply(self) -> None:
+        """Follow what ``templates_of`` says now of what is published: targets come, go and change."""
+        for key in self.registry.streams:
+            publication = self.publication(key)
+            if publication is None:
+                continue
+            templates = self._templates_of(key)
+            for target in list(self._targets.get(key, {}).values()):
+                template = templates.get(target.id)
+                if not target.permanent and (template is None or template.expand(key) != target.target):
+                    target.remove()
+                    self.forget(target)
+            self.published(publication)
+
     async def close(self, grace: float) -> None:
         """End everything: in order within ``grace`` seconds, then at once."""
         self._closing = True
@@ -345,10 +359,12 @@ class PushRelays(StreamObserver):
     def forget(self, target: PushTarget) -> None:
         """The target has ended."""
         key = target.target.key
-        targets = self._targets[key]
-        del targets[target.id]
-        if not targets:
-            del self._targets[key]
+        targets = self._targets.get(key, {})
+        # Another may have its name by now.
+        if targets.get(target.id) is target:
+            del targets[target.id]
+            if not targets:
+                del self._targets[key]
 
     def _start(self, relay_id: str, target: RelayTarget, *, permanent: bool) -> PushTarget:
         push = PushTarget(self, relay_id, target, permanent=permanent)

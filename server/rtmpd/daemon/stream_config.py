@@ -1,0 +1,82 @@
+"""What may differ from stream to stream: ``[stream.gop]`` and ``[player]``, and what an app says instead."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rtmpd.daemon.fields import Count, Milliseconds, Seconds, Section, Size, Timeout, require_order
+from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.sink import SlowPlayerPolicy
+
+# The rooms below own their defaults.
+_GOP: Final = GopLimits()
+_ENGINE: Final = EngineLimits()
+_SLOW: Final = SlowPlayerPolicy()
+
+
+class GopConfig(Section):
+    """What a player that joins a running stream gets first."""
+
+    enabled: bool = True
+    """Keep the newest group of pictures of every stream, so that a player that joins has a picture at
+    once; without it the player waits for the next key frame."""
+    start: Literal["gop", "keyframe", "live"] = "gop"
+    """Where a player begins. gop: at the last key frame, out of the cache. keyframe: audio at once, video
+    from the next key frame. live: with the next message, for encoders that send no key frames; so does who
+    has paused or fallen behind go on."""
+    keyframe_timeout: Seconds = _ENGINE.keyframe_timeout
+    """Longest wait of a player, or of a whole stream, for a key frame; then its video goes on with whatever
+    frame comes. 0 waits for ever."""
+    max_bytes: Annotated[Size, Field(ge=65536)] = _GOP.max_bytes
+    """Largest cache of one stream, whatever its key frame interval: 60 seconds at 2 Mbit/s fit. Past it a
+    player that joins gets a still and audio up to the next key frame."""
+    audio_ms: Milliseconds = _GOP.audio_ms
+    """Cache of a stream without video."""
+
+    def to_limits(self) -> GopLimits:
+        """The bounds of the cache; none is kept if it is off or no player would begin in it."""
+        used = self.enabled and self.start == "gop"
+        return GopLimits(self.max_bytes if used else 0, self.audio_ms)
+
+
+class PlayConfig(Section):
+    """The players of the app's streams, instead of [player]."""
+
+    max_players_per_stream: Count = _ENGINE.max_players_per_stream
+    """Players of one stream; 0 is any number."""
+    max_backlog_bytes: Annotated[Size, Field(ge=65536)] = _SLOW.max_backlog_bytes
+    """What may wait for a player that reads too slowly. Past it the player misses video up to a key
+    frame, then audio too."""
+    max_backlog_seconds: Timeout = _SLOW.max_backlog_seconds
+    """The same, by the time that the oldest of it has waited."""
+    resume_backlog_bytes: Size = _SLOW.resume_backlog_bytes
+    """Video comes back at the first key frame that finds no more than this waiting."""
+    disconnect_after: Timeout = _SLOW.disconnect_after
+    """A player that has been past a bound for this long without coming back is closed."""
+    wait_timeout: Seconds = 0.0
+    """How long a player may wait for a publisher before it is told that there is no such stream; 0 waits
+    for as long as the player does."""
+
+    def to_policy(self) -> SlowPlayerPolicy:
+        """The part that every subscription follows."""
+        return SlowPlayerPolicy(
+            max_backlog_bytes=self.max_backlog_bytes,
+            max_backlog_seconds=self.max_backlog_seconds,
+            resume_backlog_bytes=self.resume_backlog_bytes,
+            disconnect_after=self.disconnect_after,
+        )
+
+
+class PlayerConfig(PlayConfig):
+    """Players, and what happens to one that is too slow for its stream."""
+
+    max_players: Count = _ENGINE.max_players
+    """Players of all streams together; 0 is any number."""
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        require_order(self, "player", "resume_backlog_bytes", "max_backlog_bytes")
+        return self
