@@ -18,6 +18,8 @@ from engine_kit import (
     metadata,
     sound,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rtmpd.engine.claim import Claim, ClaimPolicy
 from rtmpd.engine.key import StreamKey
@@ -458,3 +460,52 @@ def test_memory_is_given_back_by_every_cache() -> None:
     for _ in range(3):
         stream.trim()
     assert stream.gop_charged_bytes == 0
+
+
+# -- whatever two encoders and their director do
+
+STEPS = st.sampled_from(["aK", "aP", "as", "bK", "bP", "bs", "to a", "to b", "run", "join"])
+
+
+def check(words: list[str]) -> None:
+    """No player sees a frame without its header, out of time, or of another than the last keyframe."""
+    header, encoder, last = "", "", -1
+    for word in words:
+        name, _, time = word.partition("@")
+        if name in ("AVC", "AVC2"):
+            header = {"AVC": "a", "AVC2": "b"}[name]
+        elif name != "AAC":
+            if name == "A0" or name[1] == "K":
+                encoder = name[0].lower()
+                assert header == encoder, words
+            assert name[0].lower() == encoder or not encoder, words
+            assert int(time) > last, words
+            last = int(time)
+
+
+@given(st.lists(STEPS, max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_nobody_sees_more_than_one_of_them_at_a_time(steps: list[str]) -> None:
+    studio = Studio()
+    loop = studio.house.loop
+    started = loop.now
+    encoders = {"a": (studio.a, 0), "b": (studio.standby(), FAR)}
+    sinks = [studio.house.play()[0]]
+    for number, step in enumerate(steps):
+        loop.now += 0.01
+        match step.split():
+            case ["run"]:
+                loop.run(loop.now)
+            case ["join"]:
+                sinks.append(studio.house.play()[0])
+            case ["to", to]:
+                studio.house.stream.switch(encoders[to][0])
+            case _:
+                publication, base = encoders[step[0]]
+                make = {"K": keyframe, "P": inter, "s": sound}[step[1]]
+                timestamp = base + 100 + round((loop.now - started) * 1000)
+                publication.receive(message(timestamp, make(f"{step}{number}")), loop.now)
+    loop.run(loop.now)
+    for sink in sinks:
+        check(sink.words)
+        assert sink.calls == []

@@ -159,10 +159,6 @@ class Audience(Seat):
         self.intake = intake
         self.headers = intake.headers
         self.books = intake.books
-        for subscription in self._members:
-            subscription.tune(intake)
-        for tap in self._taps:
-            tap.tune(intake)
 
     def notify_started(self, now: float) -> None:
         """A publisher has come."""

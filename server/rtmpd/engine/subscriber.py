@@ -100,7 +100,6 @@ class Subscription(Member):
         "_sync",
         "_version",
         "_waits_for_room",
-        "attached",
         "audience",
         "dropped",
         "ending",
@@ -122,7 +121,6 @@ class Subscription(Member):
         """The fast list of its wire format, which it is on or not."""
         self.outlet = outlet
         """The transport of its sink, which other plays of the same connection may share."""
-        self.attached = True
         self.audience = options.audience
         self.origin: Origin = options.origin
         self.ending: Ending | None = None
@@ -135,7 +133,7 @@ class Subscription(Member):
         self._waits_for_room = False
         """Begins once the outlet has drained."""
         tracks = fanout.encoding.tracks
-        self._sync = VideoSync(seat.intake, options.start, tracks.video)
+        self._sync = VideoSync(options.start, tracks.video)
         self._particular = tracks.video > 0 or tracks.audio > 0
         """It has chosen a track other than the first."""
         self._fanout_base = 0
@@ -145,6 +143,11 @@ class Subscription(Member):
         self._version = -1
         """Version of the header cache that the sink has seen all of."""
         outlet.attach(self, options.policy)
+
+    @property
+    def attached(self) -> bool:
+        """It has not left."""
+        return self.ending is None
 
     @property
     def live(self) -> bool:
@@ -189,7 +192,6 @@ class Subscription(Member):
     def detach(self, reason: CloseReason = CloseReason.FINISHED, by: Origin | None = None) -> None:
         """Leave the stream: no further call on the sink. Idempotent."""
         if self.attached:
-            self.attached = False
             self.ending = Ending(reason, by)
             self.outlet.detach(self)
             self.seat.leave(self)
@@ -268,10 +270,6 @@ class Subscription(Member):
         elif self.outlet.congestion is None:
             self._waits_for_room = False
             self.begin(now)
-
-    def tune(self, intake: Intake) -> None:
-        """Another publication goes on air."""
-        self._sync.intake = intake
 
     def notify_started(self, now: float) -> None:
         """A publisher has come. Time to first frame does not count the time without one."""
@@ -426,7 +424,7 @@ class Subscription(Member):
         if not self._wants(kind):
             return False
         if kind == VIDEO:
-            reason = self._sync.admit(packet, congestion, room, now)
+            reason = self._sync.admit(packet, self.seat.intake, congestion, room, now)
         elif len(packet.payload) <= room:
             reason = None
         else:

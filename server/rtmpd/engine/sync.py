@@ -17,15 +17,13 @@ class VideoSync:
     Of all tracks the default one goes on first, and each other with its own next keyframe.
     """
 
-    __slots__ = ("_begun", "_every_track", "_fell_behind", "_waiting_since", "intake", "start", "synced")
+    __slots__ = ("_begun", "_every_track", "_fell_behind", "_waiting_since", "start", "synced")
 
-    def __init__(self, intake: Intake, start: StartPolicy, video_track: int) -> None:
+    def __init__(self, start: StartPolicy, video_track: int) -> None:
         self.start = start
         """Where it begins; who begins ``LIVE`` never waits for a keyframe."""
         self.synced = False
         """Has had a keyframe and all video since, of every track that it is sent: any frame may follow."""
-        self.intake = intake
-        """Of the publication on air."""
         self._every_track = video_track == ALL_TRACKS
         self._begun = NO_TRACKS
         """Not synced, and sent all tracks: those that have gone on."""
@@ -45,16 +43,19 @@ class VideoSync:
         self._begun = NO_TRACKS
 
     def admit(
-        self, packet: Packet, congestion: Congestion | None, room: int, now: float
+        self, packet: Packet, intake: Intake, congestion: Congestion | None, room: int, now: float
     ) -> DropReason | None:
-        """Why a video packet that is no header may not be sent; None if it may, and then it has to be."""
+        """Why a video packet that is no header may not be sent; None if it may, and then it has to be.
+
+        ``intake`` is that of the publication on air.
+        """
         flags = packet.flags
         fits = len(packet.payload) <= room
         if not self.synced and track_id(packet) not in self._begun:
             ready = fits and (congestion is None or congestion.may_resume)
-            if not self._may_begin(flags, now, ready=ready):
+            if not self._may_begin(flags, intake, now, ready=ready):
                 return DropReason.SLOW_VIDEO if self._fell_behind else DropReason.WAITING_KEYFRAME
-            self._begin(packet)
+            self._begin(packet, intake)
             return None
         if congestion is None or flags & END_OF_SEQUENCE:
             return None
@@ -67,7 +68,7 @@ class VideoSync:
             return DropReason.SLOW_DISPOSABLE
         return None
 
-    def _may_begin(self, flags: int, now: float, *, ready: bool) -> bool:
+    def _may_begin(self, flags: int, intake: Intake, now: float, *, ready: bool) -> bool:
         """Whether a track may go on with this frame; ``ready`` is who is not too far behind for it."""
         # Who is sent only another track than the default one is not shown the default one's keyframes.
         early = flags & ASIDE and self._every_track and not self._begun
@@ -80,12 +81,12 @@ class VideoSync:
             return True
         if self._waiting_since is None:
             self._waiting_since = now
-        return self.intake.has_waited(self._waiting_since, now)
+        return intake.has_waited(self._waiting_since, now)
 
-    def _begin(self, packet: Packet) -> None:
+    def _begin(self, packet: Packet, intake: Intake) -> None:
         if self._every_track and packet.flags & TRACKED:
             self._begun |= {track_id(packet)}
-            if not self.intake.open_tracks <= self._begun:
+            if not intake.open_tracks <= self._begun:
                 return
         self.synced = True
         self._begun = NO_TRACKS

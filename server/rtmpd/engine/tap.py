@@ -8,7 +8,6 @@ from typing import Final
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.gop import PACKET_OVERHEAD_BYTES
-from rtmpd.engine.intake import Intake
 from rtmpd.engine.packet import CACHED_HEADER, VIDEO, Packet
 from rtmpd.engine.packet_queue import Item, Mark, PacketQueue, queue_bytes
 from rtmpd.engine.segment import Segment
@@ -75,7 +74,7 @@ class Tap:
         self.attached = True
         self.dropped = 0
         """Packets kept from this sink because it was behind, memory was short or a keyframe had to come."""
-        self._sync = VideoSync(seat.intake, options.start, ALL_TRACKS)
+        self._sync = VideoSync(options.start, ALL_TRACKS)
         self._lost_to = DropReason.WAITING_KEYFRAME
         """Why video has to begin with a keyframe."""
         self._headers_missed = False
@@ -131,10 +130,6 @@ class Tap:
         self._sync.open(opening.synced, opening.begun)
         self._queue.put(opening.packets, size, now)
 
-    def tune(self, intake: Intake) -> None:
-        """Another publication goes on air."""
-        self._sync.intake = intake
-
     def notify(self, mark: Mark) -> None:
         """A publisher has come or left."""
         if self.attached:
@@ -167,7 +162,7 @@ class Tap:
             if packet.flags & CACHED_HEADER:
                 if not self._headers_missed:
                     chosen.append(packet)
-            elif packet.kind == VIDEO and self._sync.admit(packet, None, _NO_BOUND, now) is not None:
+            elif packet.kind == VIDEO and not self._admits(packet, now):
                 self._drop(self._lost_to)
             else:
                 if self._headers_missed:
@@ -175,6 +170,9 @@ class Tap:
                     chosen += self._seat.headers.packets(packet.timestamp)
                 chosen.append(packet)
         return chosen
+
+    def _admits(self, packet: Packet, now: float) -> bool:
+        return self._sync.admit(packet, self._seat.intake, None, _NO_BOUND, now) is None
 
     def _miss(self, packets: list[Packet], reason: DropReason) -> None:
         """None of these is queued, or no longer."""
