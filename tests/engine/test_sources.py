@@ -292,6 +292,32 @@ def test_a_switch_can_be_called_off() -> None:
     assert studio.sink.take() == ""
 
 
+def test_who_was_not_promised_a_medium_is_told_of_it() -> None:
+    studio = Studio()
+    house = studio.house
+    for second in range(1, 9):
+        studio.sample(1.0)
+        studio.send(studio.a, (second * 1000, keyframe(f"A{second}")))
+    late, _ = house.play()
+    assert late.take() == "AVC@8000 A8@8000"
+    b = studio.begin()
+    studio.send(b, (FAR, AAC_HEADER), (FAR, AVC_HEADER))
+    house.stream.switch(b)
+    studio.send(b, (FAR, keyframe("B0")), (FAR + 10, sound("b0")))
+    assert late.take() == "AAC@8001 B0@8001 b0@8011"
+
+
+def test_images_are_kept_of_the_one_on_air_only() -> None:
+    studio = Studio()
+    gop = studio.a.intake.gop
+    studio.send(studio.a, (40, keyframe("k" * 200_000)))
+    assert gop.charged_bytes > 400_000
+    b = studio.standby()
+    studio.house.stream.switch(b)
+    studio.send(b, (FAR + 80, keyframe("B2")))
+    assert 200_000 < gop.charged_bytes < 250_000
+
+
 # -- takeover, and holding
 
 
@@ -395,6 +421,17 @@ def test_without_an_audience_too() -> None:
     studio.send(b, (FAR + 80, keyframe("B2")))
     assert sink.calls == ["started"]
     assert sink.take() == f"AAC@{FAR + 80} AVC2@{FAR + 80} B2@{FAR + 80}"
+
+
+def test_an_heir_can_be_superseded_too() -> None:
+    studio = Studio(Grace())
+    b = studio.begin()
+    studio.house.stream.switch(b)
+    c = studio.claim()
+    assert (studio.a.closed, b.closed) == (False, True)
+    studio.send(studio.a, (40, inter("A1")))
+    studio.send(c, (FAR, AVC_HEADER_2), (FAR, keyframe("C0")))
+    assert studio.sink.take() == "A1@40 AVC2@41 C0@41"
 
 
 def test_a_name_that_has_an_heir_is_his() -> None:
