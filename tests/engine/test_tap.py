@@ -29,7 +29,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import NOBODY
-from rtmpd.engine.packet import CACHED_HEADER, Packet
+from rtmpd.engine.packet import CACHED_HEADER, Packet, track_id
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, Ending, StartPolicy, TapOptions
 from rtmpd.engine.subscriber import Subscription
@@ -45,6 +45,11 @@ WHOLE = "<started> meta@0 AAC@0 AVC@0 K0@0 a@20 P@40"
 
 def large(word: str, size: int = 700) -> str:
     return word.ljust(size, ".")
+
+
+def on_track(track: int, frame_type: int, packet_type: int = 1) -> bytes:
+    """Video of one track: frame type 1 is a keyframe, packet type 0 a header."""
+    return bytes((0x80 | frame_type << 4 | 6, packet_type)) + b"avc1" + bytes((track, 0, 0, 0, 0))
 
 
 def live(house: House) -> Publication:
@@ -210,6 +215,30 @@ def test_it_goes_on_where_another_publication_does(house: House) -> None:
     for second in range(3, 9):
         house.registry.sample(float(second))
     assert sink.take() == "<ended>"
+
+
+def test_the_tracks_are_those_of_the_publication_that_went_on(house: House) -> None:
+    sink, _ = house.tap(TapOptions(max_seconds=1.0))
+    live(house)
+    stream = house.stream
+    publication = stream.begin(FakePublisher(), NOBODY, house.loop.now)
+    stream.switch(publication)
+    house.send(publication, (0, on_track(0, 1, 0)), (0, on_track(1, 1, 0)))
+    house.send(publication, (0, on_track(0, 1)), (0, on_track(1, 1)), (20, on_track(1, 2)))
+    assert stream.publication is publication
+    sink.busy = True
+    house.send(publication, (40, on_track(0, 2)))
+    house.loop.now = 2.0
+    house.send(publication, (60, on_track(1, 2)))
+    sink.catch_up()
+    sink.items.clear()
+    house.send(publication, (80, on_track(0, 1)), (100, on_track(1, 2)), (120, on_track(1, 1)))
+    sink.catch_up()
+    packets = [item for item in sink.items if isinstance(item, Packet)]
+    assert [(track_id(packet), packet.flags & KEYFRAME) for packet in packets] == [
+        (0, KEYFRAME),
+        (1, KEYFRAME),
+    ]
 
 
 def test_it_is_no_audience_and_keeps_the_entry(house: House) -> None:
@@ -498,10 +527,14 @@ def test_the_one_that_holds_most_gives_first() -> None:
 
 def test_what_was_given_back_after_a_gap_is_a_gap_too() -> None:
     house = House(EngineLimits(memory_bytes=20_000, gop=GopLimits(max_bytes=0)))
-    _, sink = fill(house)
+    publication, sink = fill(house)
+    sink.catch_up()
+    sink.take()
+    for time, payload in enumerate([keyframe(large("K1")), *[inter(large("P"))] * 5], 60):
+        house.send(publication, (time, payload))
     squeeze(house, 20_000)
     sink.catch_up()
-    assert sink.take() == "<started> <gap>"
+    assert sink.take() == "<gap>"
 
 
 def test_the_marks_of_what_was_given_back_do_not_pile_up_either() -> None:
