@@ -75,6 +75,20 @@ def test_a_reader_that_leaves_is_an_end(live: str) -> None:
     assert "nobody reads standard output any more" in said
 
 
+def test_a_trace(live: str) -> None:
+    """It goes to standard error, where it disturbs neither figures nor a file."""
+    status, output, errors = run_here("play", f"{live}?token=SECRET", "--trace", "--duration", "200ms")
+    lines = errors.splitlines()
+    assert status == 0
+    assert re.fullmatch(r"0\.\d\d\d > handshake C0 C1, simple", lines[0])
+    assert any(" < c3 s0 _result 1 {fmsVer: " in line for line in lines)
+    assert any(line.endswith(" play 3 null *** -2000") for line in lines)
+    assert any(" < c6 s1 video avc1 key frame, " in line for line in lines)
+    assert "SECRET" not in output + errors
+    assert live.rpartition("/")[2] not in errors
+    assert " > c" not in output
+
+
 def test_on_a_terminal(live: str) -> None:
     status, shown = run_on_terminal("play", live, "--duration", "2s")
     assert status == 0

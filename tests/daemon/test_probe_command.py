@@ -26,6 +26,14 @@ def test_a_running_server(server: RtmpdProcess) -> None:
     assert float(found[1]) <= int(found[2])
 
 
+def test_a_trace(server: RtmpdProcess) -> None:
+    status, output, errors = probe("--trace", server.url("cam"))
+    assert (status, output[:4]) == (0, "ok: ")
+    lines = [line.split(" ", 1)[1] for line in errors.splitlines()]
+    assert lines.count("> handshake C2") == 2
+    assert [line for line in lines if " publish " in line] == ["> c5 s1 publish 5 null *** 'live'"]
+
+
 def test_play_only(server: RtmpdProcess, url: str, clip: ClipMaker) -> None:
     with start("publish", "--loop", str(clip(H264_AAC)), url):
         server.wait_for_live(url)

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import socket
 import ssl as tls
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -24,6 +25,7 @@ from rtmpd.exceptions import (
     UsageError,
 )
 from rtmpd.net.dial import open_socket, tls_context, tls_failure
+from rtmpd.net.wire_tap import WireTap
 from rtmpd.rtmp import adobe_auth
 from rtmpd.rtmp.client import ClientSettings
 from rtmpd.rtmp.commands import ConnectParams
@@ -57,6 +59,7 @@ async def connect(
     limits: Limits | None = None,
     local_addr: tuple[str, int] | None = None,
     sock: socket.socket | None = None,
+    tap: Callable[[], WireTap] | None = None,
 ) -> Connection:
     """Connect to ``rtmp://`` or ``rtmps://host[:port]/app[/name]``.
 
@@ -70,7 +73,8 @@ async def connect(
     ``max_redirects`` times, to the same scheme only, and take no password to another host.
 
     ``send_buffer_bytes`` bounds what is sent and not yet taken by the network, ``receive_buffer_bytes`` what
-    each playing stream holds for its reader. ``sock`` is a connected TCP socket to use.
+    each playing stream holds for its reader. ``sock`` is a connected TCP socket to use. ``tap``
+    makes who listens in on a connection, anew for each attempt: see ``rtmp.transcript``.
 
     Raises ConnectFailed, HandshakeError, ConnectRejected, AuthenticationFailed, RequestTimeout, or
     ConnectionClosed when the server hangs up instead of answering. A bad URL raises UsageError.
@@ -88,6 +92,7 @@ async def connect(
         receive_buffer_bytes=receive_buffer_bytes,
         local_addr=local_addr,
         sock=sock,
+        tap=tap,
     )
     credentials = _Credentials(
         target.user if user is None else user, target.password if password is None else password
@@ -114,6 +119,7 @@ class _Dialer:
     receive_buffer_bytes: int
     local_addr: tuple[str, int] | None
     sock: socket.socket | None
+    tap: Callable[[], WireTap] | None
     stage: str = "connection"
     """What a deadline would miss now."""
 
@@ -127,6 +133,7 @@ class _Dialer:
             limits=self.limits,
             send_buffer_bytes=self.send_buffer_bytes,
             receive_buffer_bytes=self.receive_buffer_bytes,
+            tap=self.tap() if self.tap else None,
         )
         try:
             await self._attach(connection, url, sock)

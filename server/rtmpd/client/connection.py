@@ -11,6 +11,7 @@ from rtmpd.client.link import Link, answer_of
 from rtmpd.client.mailbox import EventMailbox
 from rtmpd.client.stream import Stream, with_status
 from rtmpd.exceptions import CallFailed, ClientError, ConnectionLost, ConnectRejected, UsageError
+from rtmpd.net.wire_tap import WireTap
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.client import ClientSession, ClientSettings
 from rtmpd.rtmp.commands import ConnectParams, ConnectResult
@@ -70,6 +71,7 @@ class Connection:
         limits: Limits | None,
         send_buffer_bytes: int,
         receive_buffer_bytes: int,
+        tap: WireTap | None,
     ) -> None:
         """For ``connect``, which is what makes connections."""
         loop = asyncio.get_running_loop()
@@ -81,6 +83,7 @@ class Connection:
             send_buffer_bytes=send_buffer_bytes,
             on_event=self._handle_event,
             on_lost=self._handle_lost,
+            tap=tap,
         )
         """The transport's protocol."""
         self._timeout = timeout

@@ -9,6 +9,7 @@ from typing import Final, Protocol, TypeVar, cast
 
 from rtmpd.exceptions import ClientError, ConnectionClosed, ConnectionLost, RequestTimeout
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
+from rtmpd.net.wire_tap import WireTap
 from rtmpd.rtmp.client import ClientSession
 from rtmpd.rtmp.events import ClientEvent, SessionFailed
 
@@ -52,11 +53,13 @@ class Link(asyncio.Protocol):
         send_buffer_bytes: int,
         on_event: Callable[[ClientEvent], None],
         on_lost: Callable[[ClientError], None],
+        tap: WireTap | None = None,
     ) -> None:
-        self.session = session
+        self.session = session if tap is None else tap.on_session(session)
         self.error: ClientError | None = None
         """Why nothing can be sent any more."""
         self.writer: DirectWriter | None = None
+        self._tap = tap
         self._loop = asyncio.get_running_loop()
         self._send_buffer_bytes = send_buffer_bytes
         self._on_event = on_event
@@ -75,6 +78,8 @@ class Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        if self._tap is not None:
+            self.transport = self._tap.on_transport(self.transport)
         self.transport.set_write_buffer_limits(self._send_buffer_bytes)
         sock = transport.get_extra_info("socket")
         set_keepalive(sock)

@@ -7,17 +7,23 @@ asyncio included, it imports when it runs.
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from enum import IntEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
 from rtmpd.daemon.values import parse_duration
 from rtmpd.exceptions import FlvError, RequestRejected, RtmpdError, UsageError
 from rtmpd.rtmp.url import RtmpUrl
+
+if TYPE_CHECKING:
+    from rtmpd.client.connection import Connection
+    from rtmpd.net.wire_tap import WireTap
 
 T = TypeVar("T")
 
@@ -72,6 +78,27 @@ CaFile = Annotated[
     Path | None,
     typer.Option("--ca-file", metavar="FILE", help="rtmps: trust these authorities, not the system's."),
 ]
+Trace = Annotated[
+    bool,
+    typer.Option("--trace", help="Write the dialogue with the server to standard error, secrets cut out."),
+]
+
+
+def dialer(patience: float, ca_file: Path | None, trace: bool) -> partial[Coroutine[Any, Any, Connection]]:
+    """``rtmpd.connect`` with what the command line says."""
+    from rtmpd.client.connect import connect
+
+    tap = _tap if trace else None
+    return partial(connect, timeout=patience, ca_file=str(ca_file) if ca_file else None, tap=tap)
+
+
+def _tap() -> WireTap:
+    from rtmpd.media.summary import summary
+    from rtmpd.net.wire_tap import WireTap
+    from rtmpd.rtmp.transcript import Transcript
+
+    transcript = Transcript(partial(typer.echo, err=True), time.monotonic, summary)
+    return WireTap(received=transcript.server_says, sent=transcript.client_says)
 
 
 def stream_url(text: str) -> RtmpUrl:

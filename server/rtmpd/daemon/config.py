@@ -19,6 +19,7 @@ from rtmpd.daemon.fields import (
     Count,
     ListenAddresses,
     Milliseconds,
+    NetworkOrNone,
     Positive,
     Seconds,
     Section,
@@ -207,6 +208,9 @@ class LogConfig(Section):
     max_repeats: Count = 10
     """Lines that are written of one kind of event and one address in a second; one line more says how many
     others there were. 0 writes all."""
+    trace: NetworkOrNone = ""
+    """An address such as 192.0.2.1, or a network such as 192.0.2.0/24, whose dialogues with the server are
+    written down message by message, secrets cut out. Empty: nobody's."""
 
 
 class RelayConfig(Section):

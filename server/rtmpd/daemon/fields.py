@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeVar
@@ -36,6 +37,13 @@ def _check_address(text: str) -> str:
         raise ValueError(str(error)) from error
 
 
+def _check_network(text: str) -> str:
+    try:
+        return text and str(ipaddress.ip_network(text, strict=False))
+    except ValueError as error:
+        raise ValueError(f"{quote(text)} is no address and no network") from error
+
+
 def _parse_addresses(value: object) -> object:
     match value:
         case int() if value is not True and value is not False:
@@ -59,6 +67,7 @@ Count = Annotated[int, BeforeValidator(parse_count)]
 Positive = Annotated[Count, Field(gt=0)]
 ListenAddress = Annotated[str, AfterValidator(_check_address)]
 ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(_parse_addresses), LIST_OR_TEXT]
+NetworkOrNone = Annotated[str, AfterValidator(_check_network)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from rtmpd.daemon import client_command
-from rtmpd.daemon.client_command import CaFile, Timeout, Url
+from rtmpd.daemon.client_command import CaFile, Timeout, Trace, Url
 from rtmpd.rtmp.constants import CapsEx
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rtmpd.tools.playback import Playback
+    from rtmpd.tools.route import Connect
 
 _CAPS_EX: Final = int(CapsEx.RECONNECT | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET)
 """No multitrack: a server that can choose sends one track of each medium then, which every player knows."""
@@ -47,6 +45,7 @@ def play(
     ] = None,
     timeout: Timeout = client_command.PATIENCE,
     ca_file: CaFile = None,
+    trace: Trace = False,
 ) -> None:
     """Play a stream to its end, and tell what it is like.
 
@@ -59,11 +58,11 @@ def play(
     from rtmpd.tools.playback import Playback
 
     playback = Playback(FlvSink(output) if output else None, duration, wait)
-    client_command.run("play", lambda: _play(url, playback, timeout, ca_file))
+    dial = client_command.dialer(timeout, ca_file, trace)
+    client_command.run("play", lambda: _play(url, playback, dial))
 
 
-async def _play(url: str, playback: Playback, patience: float, ca_file: Path | None) -> None:
-    from rtmpd.client.connect import connect
+async def _play(url: str, playback: Playback, dial: Connect) -> None:
     from rtmpd.daemon.play_display import PlayDisplay
     from rtmpd.rtmp.commands import ConnectParams
     from rtmpd.tools.flv_files import STANDARD_STREAM
@@ -74,7 +73,6 @@ async def _play(url: str, playback: Playback, patience: float, ca_file: Path | N
     if sink is not None:
         sink.check()
     display = PlayDisplay(target, playback, to_stderr=sink is not None and sink.path == STANDARD_STREAM)
-    dial = partial(connect, timeout=patience, ca_file=str(ca_file) if ca_file else None)
     route = Route(target, dial, display.tell_move, ConnectParams(caps_ex=_CAPS_EX))
     with display.shown() as show:
         async with client_command.repeated(show, display.interval):

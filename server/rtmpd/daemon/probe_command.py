@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rtmpd.daemon import client_command
-from rtmpd.daemon.client_command import CaFile
+from rtmpd.daemon.client_command import CaFile, Trace
 from rtmpd.rtmp.url import RtmpUrl
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ def probe(
         ),
     ] = 5.0,
     ca_file: CaFile = None,
+    trace: Trace = False,
 ) -> None:
     """Publish a second of media, play it back, compare.
 
@@ -44,11 +44,9 @@ def probe(
     """
 
     async def run() -> ProbeReport:
-        from rtmpd.client.connect import connect
         from rtmpd.tools.probe import Probe
 
-        dial = partial(connect, timeout=timeout, ca_file=str(ca_file) if ca_file else None)
-        prober = Probe(RtmpUrl.parse(url), dial, timeout)
+        prober = Probe(RtmpUrl.parse(url), client_command.dialer(timeout, ca_file, trace), timeout)
         return await (prober.play_only() if play_only else prober.round_trip())
 
     report = client_command.run("probe", run, client_command.status_of_trial)

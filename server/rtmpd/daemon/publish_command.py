@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rtmpd.daemon import client_command
-from rtmpd.daemon.client_command import CaFile, Timeout, Url
+from rtmpd.daemon.client_command import CaFile, Timeout, Trace, Url
 from rtmpd.exceptions import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rtmpd.tools.file_publisher import PublishPlan
+    from rtmpd.tools.route import Connect
 
 
 def publish(
@@ -29,6 +27,7 @@ def publish(
     ] = 5,
     timeout: Timeout = client_command.PATIENCE,
     ca_file: CaFile = None,
+    trace: Trace = False,
 ) -> None:
     """Publish an FLV file or pipe in real time.
 
@@ -39,13 +38,13 @@ def publish(
     from rtmpd.tools.file_publisher import PublishPlan
 
     plan = PublishPlan(loop=loop, fast=fast, retries=retries)
-    client_command.run("publish", lambda: _publish(file, url, plan, timeout, ca_file))
+    dial = client_command.dialer(timeout, ca_file, trace)
+    client_command.run("publish", lambda: _publish(file, url, plan, dial))
 
 
-async def _publish(file: str, url: str, plan: PublishPlan, patience: float, ca_file: Path | None) -> None:
+async def _publish(file: str, url: str, plan: PublishPlan, dial: Connect) -> None:
     import random
 
-    from rtmpd.client.connect import connect
     from rtmpd.daemon.publish_display import PublishDisplay
     from rtmpd.net.backoff import Backoff
     from rtmpd.tools.file_publisher import FilePublisher
@@ -57,7 +56,6 @@ async def _publish(file: str, url: str, plan: PublishPlan, patience: float, ca_f
     target = client_command.stream_url(url)
     if plan.loop and file == STANDARD_STREAM:
         raise UsageError("standard input cannot be read twice: --loop needs a file")
-    dial = partial(connect, timeout=patience, ca_file=str(ca_file) if ca_file else None)
     source = FlvSource(file)
     display = PublishDisplay(target)
     route = Route(target, dial, display.tell_move)

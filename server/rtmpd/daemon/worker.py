@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -38,6 +39,7 @@ from rtmpd.relay.status import RelayStatus
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.server import RtmpServer
 from rtmpd.serving.sweeper import Sweeper
+from rtmpd.serving.tracing import Tracer
 
 if TYPE_CHECKING:
     from rtmpd.web.server import AdminServer
@@ -127,6 +129,7 @@ class Worker:
             sweeper=sweeper,
             apps=config.app_names(),
             instance_id=instance_id,
+            tracer=Tracer(ip_network(config.log.trace), _clock) if config.log.trace else None,
         )
 
     def _build_admins(self, ceiling: int) -> list[tuple[Address, AdminServer]]:

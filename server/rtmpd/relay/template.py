@@ -5,22 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from typing import Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
 from rtmpd.media.tags import MAX_TRACKS
 from rtmpd.media.tracks import TrackChoice
+from rtmpd.rtmp.scrubbing import Scrubber, secrets_of
 from rtmpd.rtmp.url import REDACTED, RtmpUrl
 
 _PLACEHOLDER: Final = re.compile(r"\{\w*\}")
 _KNOWN: Final = frozenset({"{app}", "{name}"})
 _MAX_TEXT: Final = 200
 """Characters of what a remote says that are kept."""
-_MIN_SECRET: Final = 4
-"""Characters from which a secret is cut out of a text. Shorter values of a query are numbers and flags."""
-_FIELDS: Final = re.compile("[&?]")
-"""What separates the fields of a query: authenticating encoders append theirs with a further ``?``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +98,18 @@ class RelayTarget:
 
         A short secret may stand in any word, whose gap would tell it: then the whole text is hidden.
         """
-        short = (secret for secret in self._secrets() if len(secret) < _MIN_SECRET)
-        return REDACTED if any(_spelled(secret).search(text) for secret in short) else self.redact(text)
+        return _short_line(self._scrubber.scrub(text))
 
     def redact(self, text: str) -> str:
         """A sentence of our own, which is told no secret, made as fit to be shown."""
-        for secret in self._secrets():
-            if len(secret) >= _MIN_SECRET:
-                text = _spelled(secret).sub(REDACTED, text)
-        return " ".join(text.split())[:_MAX_TEXT]
+        return _short_line(self._scrubber.redact(text))
 
-    def _secrets(self) -> list[str]:
-        """Everything that a remote must not make public, decoded, the longest first."""
+    @property
+    def _scrubber(self) -> Scrubber:
+        """For everything that a remote must not make public."""
         url = self.url
-        fields = (part.partition("=")[2] or part for part in _FIELDS.split(url.query))
-        values = (value for value in fields if len(unquote(value)) >= _MIN_SECRET)
-        given = (url.query, url.name, url.password, *values)
-        public = ("", self.key.name, self.key.app)
-        secrets = {
-            form
-            for text in given
-            if text not in public and unquote(text) not in public
-            for form in (text, unquote(text))
-        }
-        return sorted(secrets, key=len, reverse=True)
+        secrets = (url.name, url.password, *secrets_of(url.query))
+        return Scrubber(secrets, public=(self.key.name, self.key.app))
 
 
 def check_track(track: object) -> str | int:
@@ -145,11 +130,5 @@ def _fill(text: str, key: StreamKey) -> str:
     return text.replace("{app}", key.app).replace("{name}", key.name)
 
 
-def _spelled(secret: str) -> re.Pattern[str]:
-    """Matches ``secret`` with any of its characters quoted as in a URL, in any case."""
-    characters = []
-    for character in secret:
-        quoted = "".join(f"%{byte:02X}" for byte in character.encode(errors="replace"))
-        plus = r"|\+" if character == " " else ""
-        characters.append(f"(?:{re.escape(character)}|{quoted}{plus})")
-    return re.compile("".join(characters), re.IGNORECASE)
+def _short_line(text: str) -> str:
+    return " ".join(text.split())[:_MAX_TEXT]

@@ -162,6 +162,9 @@ class Connection(asyncio.Protocol):
             settings=context.settings,
             shared_cost=self._gate.shared_cost(self),
         )
+        tap = context.tracer.tap(self.address, self.number) if context.tracer else None
+        if tap is not None:
+            self.session, self.transport = tap.on_session(self.session), tap.on_transport(self.transport)
         self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
         encrypted = transport.get_extra_info("sslcontext") is not None
         self.outlet = Outlet(context.registry.outlets, self, private=encrypted)

@@ -19,6 +19,7 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
 from rtmpd.serving.access import Authorizer
 from rtmpd.serving.sweeper import Sweeper
+from rtmpd.serving.tracing import Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ class ServerContext:
     """Names this server to others, so that relays that go round in circles are found out."""
     authorization_timeout: float = 10.0
     """Seconds the authorizer may take; a request that it leaves open is refused then."""
+    tracer: Tracer | None = None
+    """Whoever is to be listened in on."""
 
 
 class Peer(Protocol):

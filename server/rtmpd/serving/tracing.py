@@ -1,0 +1,68 @@
+"""The dialogue with one address as lines of the log: to look for what goes wrong with an encoder."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import textwrap
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+from weakref import WeakSet
+
+from rtmpd.media.summary import summary
+from rtmpd.net.wire_tap import WireTap
+from rtmpd.rtmp.rates import TokenBucket
+from rtmpd.rtmp.transcript import Transcript
+
+logger = logging.getLogger(__name__)
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_MAX_CONNECTIONS: Final = 16
+"""Traced at a time: a transcript holds the beginning of what has not come whole yet."""
+_MAX_LINES: Final = 200
+"""A second of all of them; twice as many without a pause before them."""
+_WIDTH: Final = 190
+"""Characters of a line; the log cuts its fields a little later."""
+
+
+class Tracer:
+    """Writes transcripts of the connections of ``network``, some of them and so many lines a second."""
+
+    def __init__(self, network: Network, clock: Callable[[], float]) -> None:
+        self._network = network
+        self._clock = clock
+        self._transcripts: WeakSet[Transcript] = WeakSet()
+        self._allowance = TokenBucket(_MAX_LINES, 2 * _MAX_LINES, clock())
+        self._left_out = 0
+
+    def tap(self, address: str, number: int) -> WireTap | None:
+        """For a connection that has just come; None if it is not to be traced."""
+        if not self._covers(address):
+            return None
+        if len(self._transcripts) >= _MAX_CONNECTIONS:
+            fields = {"client": address, "connection": number, "traced": len(self._transcripts)}
+            logger.info("not traced", extra={"fields": fields})
+            return None
+        transcript = Transcript(partial(self._write, number), self._clock, summary)
+        self._transcripts.add(transcript)
+        return WireTap(received=transcript.client_says, sent=transcript.server_says)
+
+    def _covers(self, address: str) -> bool:
+        try:
+            return ipaddress.ip_address(address) in self._network
+        except ValueError:  # A peer that has no address.
+            return False
+
+    def _write(self, number: int, line: str) -> None:
+        for part in textwrap.wrap(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False):
+            if not self._allowance.allow(self._clock()):
+                self._left_out += 1
+                continue
+            if self._left_out:
+                fields = {"lines": self._left_out}
+                logger.info("trace lines left out", extra={"fields": fields})
+                self._left_out = 0
+            # Without the address, by which lines of the log are folded.
+            logger.info("trace", extra={"fields": {"connection": number, "line": part}})
