@@ -72,7 +72,7 @@ $(FLOORS_VENV)/.dev: pyproject.toml
 	@touch $@
 
 # Not the tests of the command line: they read its output through click, whose oldest version cannot tell errors apart.
-FLOORS_TESTS := tests/daemon/test_config.py tests/daemon/test_worker.py tests/web tests/e2e/test_operation.py tests/test_config_file.py
+FLOORS_TESTS := tests/net/test_dial.py tests/daemon/test_config.py tests/daemon/test_worker.py tests/web tests/e2e/test_operation.py tests/test_config_file.py
 test-floors: $(FLOORS_VENV)/.dev
 	$(FLOORS_VENV)/bin/python -m pytest -n auto $(FLOORS_TESTS)
 

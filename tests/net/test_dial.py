@@ -18,7 +18,7 @@ V4, V6 = socket.AF_INET, socket.AF_INET6
 
 
 class Network:
-    """Addresses by what they do: ``answers``, ``refuses``, or a number of seconds until it answers."""
+    """Addresses by what they do when somebody connects."""
 
     def __init__(self, addresses: dict[str, str]) -> None:
         self.addresses = addresses
@@ -44,6 +44,10 @@ class Network:
         match self.addresses[address[0]]:
             case "refuses":
                 raise OSError(errno.ECONNREFUSED, "refused")
+            case "is far":
+                raise OSError(errno.ENETUNREACH, "far")
+            case "breaks":
+                raise RuntimeError("unable to perform operation")
             case "hangs":
                 await self.released.wait()
                 await asyncio.sleep(0)
@@ -82,6 +86,16 @@ async def test_families_take_turns(network: Network) -> None:
         await network.open()
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
     assert network.tried == ["::1", "10.0.0.1", "::2"]
+    assert network.open_sockets() == []
+
+
+async def test_addresses_that_fail_each_in_its_way(network: Network) -> None:
+    network.addresses = {"::1": "is far", "10.0.0.1": "refuses"}
+    with pytest.raises(ConnectFailed, match=r"port 1935: \[Errno \d+\] far, \[Errno \d+\] refused$"):
+        await network.open()
+    network.addresses = {"10.0.0.1": "breaks"}
+    with pytest.raises(ConnectFailed, match=r"port 1935: unable to perform operation$"):
+        await network.open()
     assert network.open_sockets() == []
 
 
