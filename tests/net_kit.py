@@ -24,7 +24,8 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream
-from rtmpd.net.addresses import Address, open_listener
+from rtmpd.net.addresses import Address
+from rtmpd.net.listeners import open_listener
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.chunk_writer import ChunkWriter
 from rtmpd.rtmp.chunks import ChunkReader

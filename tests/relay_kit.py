@@ -20,7 +20,8 @@ from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import Stream
-from rtmpd.net.addresses import Address, open_listener
+from rtmpd.net.addresses import Address
+from rtmpd.net.listeners import open_listener
 from rtmpd.relay.dialer import RelayDialer, RetryPolicy
 from rtmpd.relay.pull.relays import PullRelays
 from rtmpd.relay.pull.rule import PullRule

@@ -255,6 +255,19 @@ def test_banner_warns_of_open_metrics():
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_banner_names_unix_sockets():
+    sockets = Address("", 0, "/run/rtmpd/rtmp"), Address("", 0, "/run/rtmpd/http")
+    text = banner_module.banner([sockets[0]], [sockets[1]])
+    assert "RTMP      unix:/run/rtmpd/rtmp\n" in text
+    assert "OBS" not in text
+    assert "curl --unix-socket /run/rtmpd/http http://localhost/metrics" in text
+    assert "no password: anyone on this machine" in text
+    assert "for the metrics" not in text
+    text = banner_module.banner([sockets[0], Address("", 1935)], [])
+    assert "unix:/run/rtmpd/rtmp, every address, port 1935" in text
+    assert "Server rtmp://localhost/live\n" in text
+
+
 # -- completion
 
 

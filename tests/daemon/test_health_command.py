@@ -50,6 +50,25 @@ def test_without_an_admin_port_it_is_enough_that_somebody_lets_us_in():
         assert_clean_exit(server)
 
 
+def test_unix_sockets_are_asked_too(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("u")
+    admin, rtmp = f"unix:{folder}/admin", f"unix:{folder}/rtmp"
+    with rtmpd(
+        f'admin.listen=["127.0.0.1:0", "{admin}"]', f'rtmp.listen=["127.0.0.1:0", "{rtmp}"]'
+    ) as server:
+        server.log.wait_for({"event": "listening", "protocol": "admin", "address": admin})
+        assert health(f"admin.listen={admin}").output == "ok\n"
+        assert health("admin.listen=[]", f"rtmp.listen={rtmp}").exit_code == 0
+        server.wait_for_metric("rtmpd_connections_accepted_total", lambda value: value == 1)
+        assert_clean_exit(server)
+    assert list(folder.iterdir()) == []
+    told = health(f"admin.listen={admin}")
+    assert (told.exit_code, told.stderr) == (
+        1,
+        f"rtmpd: {admin} does not answer: No such file or directory\n",
+    )
+
+
 def test_a_server_that_is_gone_is_told(nobody):
     for settings in (
         [f"admin.listen=127.0.0.1:{nobody}"],

@@ -1,14 +1,9 @@
 from __future__ import annotations
 
-import errno
-import socket
-
 import pytest
 
 from rtmpd.exceptions import ConfigError
-from rtmpd.net.addresses import Address, bound_address, network_of, open_listener, peer_ip, site_of
-
-HAS_IPV6 = socket.has_dualstack_ipv6()
+from rtmpd.net.addresses import UNIX, Address, network_of, peer_ip, site_of
 
 
 @pytest.mark.parametrize(
@@ -18,6 +13,8 @@ HAS_IPV6 = socket.has_dualstack_ipv6()
         ("127.0.0.1:0", Address("127.0.0.1", 0)),
         ("[::1]:1935", Address("::1", 1935)),
         ("example.org:65535", Address("example.org", 65535)),
+        ("unix:1935", Address("unix", 1935)),
+        ("unix:/run/rtmpd/rtmp.sock", Address("", 0, "/run/rtmpd/rtmp.sock")),
     ],
 )
 def test_an_address_is_read_and_written_back(text: str, address: Address) -> None:
@@ -33,65 +30,15 @@ def test_what_is_no_address(text: str) -> None:
         Address.parse(text)
 
 
+@pytest.mark.parametrize("path", ["/" + "x" * 103, "/run/\0", "/run/\n"])
+def test_what_is_no_path_of_a_unix_socket(path: str) -> None:
+    with pytest.raises(ConfigError, match="is no path for a Unix socket"):
+        Address.parse(f"unix:{path}")
+
+
 def test_an_ipv6_address_wants_brackets() -> None:
     with pytest.raises(ConfigError, match="in brackets"):
         Address.parse("::1:1935")
-
-
-def test_a_listener_is_bound_and_does_not_block() -> None:
-    with open_listener(Address("127.0.0.1", 0)) as sock:
-        assert sock.getblocking() is False
-        address = bound_address(sock)
-        assert address.host == "127.0.0.1"
-        assert address.port > 0
-
-
-def test_a_listener_without_a_host_takes_both_families() -> None:
-    with open_listener(Address("", 0)) as sock:
-        address = bound_address(sock)
-        assert address.host == ""
-        for host in ("127.0.0.1", "::1") if HAS_IPV6 else ("127.0.0.1",):
-            with socket.create_connection((host, address.port), timeout=5) as client:
-                peer, name = sock.accept()
-                with peer:
-                    assert peer_ip(name) == host == client.getsockname()[0]
-
-
-def test_a_taken_port_is_named_with_what_to_do() -> None:
-    with open_listener(Address("127.0.0.1", 0)) as sock:
-        taken = bound_address(sock)
-        with pytest.raises(
-            ConfigError, match=rf"cannot listen on {taken}: .*is another server running there\?"
-        ):
-            open_listener(taken)
-
-
-@pytest.mark.skipif(not HAS_IPV6, reason="needs IPv6")
-def test_a_port_taken_on_ipv6_alone_is_not_silently_listened_on_with_ipv4() -> None:
-    with (
-        socket.create_server(("::", 0), family=socket.AF_INET6) as sock,
-        pytest.raises(ConfigError, match="is another server running there"),
-    ):
-        open_listener(Address("", sock.getsockname()[1]))
-
-
-def test_a_kernel_without_ipv6_is_listened_on_with_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
-    create_server = socket.create_server
-
-    def no_ipv6(*args, family=socket.AF_INET, **options):
-        if family == socket.AF_INET6:
-            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
-        return create_server(*args, family=family, **options)
-
-    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: True)
-    monkeypatch.setattr(socket, "create_server", no_ipv6)
-    with open_listener(Address("", 0)) as sock:
-        assert sock.family == socket.AF_INET
-
-
-def test_an_unknown_host_is_a_mistake_in_the_configuration() -> None:
-    with pytest.raises(ConfigError, match=r"cannot listen on 203\.0\.113\.1:1935: .*check the address"):
-        open_listener(Address("203.0.113.1", 1935))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +48,9 @@ def test_an_unknown_host_is_a_mistake_in_the_configuration() -> None:
         (("::ffff:192.0.2.1", 5000, 0, 0), "192.0.2.1"),
         (("fe80::1%eth0", 5000, 0, 2), "fe80::1"),
         (None, "unknown"),
-        ("/run/socket", "unknown"),
+        ("", UNIX),
+        (b"\0abstract", UNIX),
+        ("/run/socket", UNIX),
         ((), "unknown"),
     ],
 )
@@ -115,6 +64,7 @@ def test_the_address_of_a_peer(name: object, address: str) -> None:
         ("192.0.2.1", "192.0.2.1", "192.0.2.1"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", "2001:db8:1::/48"),
         ("::1", "::/64", "::/48"),
+        ("unix-7", "unix-7", "unix-7"),
         ("unknown", "unknown", "unknown"),
     ],
 )

@@ -19,6 +19,8 @@ _ON_BOTH = (
     "test_playing",
     "test_sweeper",
     "test_freeing",
+    "test_listeners",
+    "test_tracing",
 )
 
 

@@ -15,7 +15,7 @@ from rtmp_dialogue import command, connect
 import rtmpd.serving.connection as connection_module
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason
-from rtmpd.net.addresses import BACKLOG
+from rtmpd.net.listeners import BACKLOG
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.quirks import Quirk

@@ -13,6 +13,7 @@ import pytest
 from rtmpd import __version__
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import ConfigError, UsageError
+from rtmpd.net.addresses import Address
 from rtmpd.relay.status import RelayStatus
 from rtmpd.rtmp.form import form
 from rtmpd.web.limits import AdminLimits
@@ -58,11 +59,11 @@ async def listening(
 ) -> AsyncIterator[Callable[[bytes], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]]:
     """An admin server, and a way to say something to it over a connection of its own."""
     server = admin(Readiness(), limits, local=local)
-    host, port = await server.start("127.0.0.1", 0)
+    address = await server.start(Address("127.0.0.1", 0))
     writers = []
 
     async def say(data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection(host, port)
+        reader, writer = await asyncio.open_connection(address.host, address.port)
         writers.append(writer)
         writer.write(data)
         return reader, writer
@@ -83,8 +84,8 @@ async def client(readiness: Readiness) -> AsyncIterator[aiohttp.ClientSession]:
     server = AdminServer(
         SharedPage(FixedPage(), 0.0, time.monotonic), readiness, RelayApi(NoPushes(), list), local=True
     )
-    host, port = await server.start("127.0.0.1", 0)
-    async with aiohttp.ClientSession(f"http://{host}:{port}") as session:
+    address = await server.start(Address("127.0.0.1", 0))
+    async with aiohttp.ClientSession(f"http://{address}") as session:
         yield session
     await server.close()
 
@@ -143,22 +144,22 @@ async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Read
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(ConfigError, match="is another server running there"),
     ):
-        await server.start("127.0.0.1", taken.getsockname()[1])
-    address = await server.start("127.0.0.1", 0)
+        await server.start(Address("127.0.0.1", taken.getsockname()[1]))
+    address = await server.start(Address("127.0.0.1", 0))
     await server.close()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(address)
+        socket.create_connection((address.host, address.port))
 
 
 async def test_several_addresses_serve_the_same_pages(readiness: Readiness) -> None:
     server = AdminServer(
         SharedPage(FixedPage(), 0.0, time.monotonic), readiness, RelayApi(NoPushes(), list), local=True
     )
-    addresses = [await server.start("127.0.0.1", 0), await server.start("127.0.0.1", 0)]
+    addresses = [await server.start(Address("127.0.0.1", 0)), await server.start(Address("127.0.0.1", 0))]
     assert addresses[0] != addresses[1]
     async with aiohttp.ClientSession() as session:
-        for host, port in addresses:
-            async with session.get(f"http://{host}:{port}/healthz") as response:
+        for address in addresses:
+            async with session.get(f"http://{address}/healthz") as response:
                 assert response.status == 200
     await server.close()
     await server.close()

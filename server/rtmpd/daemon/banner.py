@@ -17,21 +17,11 @@ def banner(rtmp: Sequence[Address], admin: Sequence[Address]) -> str:
 
     With names and addresses of usual length they fit into 80 columns.
     """
-    shown = rtmp[0]
-    server = f"rtmp://{_reachable(shown, DEFAULT_PORT)}/live"
     local = all(address.is_loopback for address in rtmp)
-    lines = [
-        f"rtmpd {__version__} ({described()})",
-        f"  RTMP      {_names(rtmp)}",
-        "  OBS       Settings > Stream: Service Custom..., Stream Key test,",
-        f"            Server {server}",
-        "            Settings > Output > Advanced: Keyframe Interval 2 s",
-        f"  watch     ffplay {server}/test",
-    ]
-    if not shown.host:
-        lines.append("            from elsewhere: this machine's name or address for localhost")
+    lines = [f"rtmpd {__version__} ({described()})", f"  RTMP      {_names(rtmp)}"]
+    lines += next((_advice(address) for address in rtmp if not address.path), [])
     if admin:
-        lines.append(f"  metrics   http://{_reachable(admin[0])}/metrics")
+        lines.append(f"  metrics   {_metrics(admin[0])}")
     who = "anyone on this machine" if local else "anyone who can reach the RTMP port"
     lines += [f"  open      no password: {who}", "            may publish and watch"]
     exposed = [address for address in admin if not address.is_loopback]
@@ -44,8 +34,31 @@ def banner(rtmp: Sequence[Address], admin: Sequence[Address]) -> str:
     return "\n".join(lines)
 
 
+def _advice(address: Address) -> list[str]:
+    server = f"rtmp://{_reachable(address, DEFAULT_PORT)}/live"
+    lines = [
+        "  OBS       Settings > Stream: Service Custom..., Stream Key test,",
+        f"            Server {server}",
+        "            Settings > Output > Advanced: Keyframe Interval 2 s",
+        f"  watch     ffplay {server}/test",
+    ]
+    if not address.host:
+        lines.append("            from elsewhere: this machine's name or address for localhost")
+    return lines
+
+
+def _metrics(address: Address) -> str:
+    if address.path:
+        return f"curl --unix-socket {address.path} http://localhost/metrics"
+    return f"http://{_reachable(address)}/metrics"
+
+
 def _names(addresses: Sequence[Address]) -> str:
-    return ", ".join(f"every address, port {a.port}" if a.host in _WILDCARDS else str(a) for a in addresses)
+    return ", ".join(f"every address, port {a.port}" if _is_wildcard(a) else str(a) for a in addresses)
+
+
+def _is_wildcard(address: Address) -> bool:
+    return address.host in _WILDCARDS and not address.path
 
 
 def _reachable(address: Address, default_port: int | None = None) -> str:

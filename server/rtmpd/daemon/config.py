@@ -68,7 +68,8 @@ class RtmpConfig(Section):
 
     listen: ListenAddresses = (":1935",)
     """Where to listen: ":1935" is every IPv4 and IPv6 address of this machine, "127.0.0.1:1935" only
-    this machine itself. Not used when systemd hands the sockets over."""
+    this machine itself, "unix:/run/rtmpd/rtmp.sock" whoever may open that file. Not used when systemd hands
+    the sockets over."""
     chunk_size: Annotated[Size, Field(ge=128, le=MAX_CHUNK_SIZE)] = _SETTINGS.chunk_size
     """Chunk size that the server sends with; ffmpeg takes it over for its own direction."""
     window_ack_size: Annotated[Size, Field(ge=65536, le=0x7FFFFFFF)] = _SETTINGS.window_ack_size
@@ -170,9 +171,9 @@ class AdminConfig(Section):
     """The HTTP side: /metrics, /healthz and /readyz. Nobody is asked for a password: keep it private."""
 
     listen: ListenAddresses = ("127.0.0.1:9935",)
-    """Where to listen; an empty list opens no HTTP port. On a loopback address only requests that name
-    localhost or such an address are answered: any web page could have a browser here ask under its own
-    name."""
+    """Where to listen, as for RTMP; an empty list opens no HTTP port. On a loopback address only requests
+    that name localhost or such an address are answered: any web page could have a browser here ask under
+    its own name."""
     max_connections: Positive = _ADMIN.max_connections
     """Connections to each address at a time; one more costs the oldest one."""
     request_timeout: Timeout = _ADMIN.request_timeout

@@ -22,13 +22,13 @@ def find_problem(config: Config) -> str | None:
     """
     admin = config.admin.addresses()
     address = (admin or config.rtmp.addresses())[0]
-    if address.port == 0:
+    if address.port == 0 and not address.path:
         return f"{address}: the port is chosen at the start of the server, so nobody can ask there"
     local = _from_here(address)
     try:
         if admin:
             return _ask(local)
-        socket.create_connection((local.host, local.port), timeout=_TIMEOUT).close()
+        _connect(local).close()
     except (OSError, http.client.HTTPException) as error:
         return f"{local} does not answer: {getattr(error, 'strerror', None) or error or 'no sensible answer'}"
     return None
@@ -36,6 +36,8 @@ def find_problem(config: Config) -> str | None:
 
 def _from_here(address: Address) -> Address:
     """Where this machine reaches what listens on ``address``."""
+    if address.path:
+        return address
     if not address.host:
         return Address("127.0.0.1", address.port)
     with contextlib.suppress(ValueError):
@@ -45,9 +47,23 @@ def _from_here(address: Address) -> Address:
     return address
 
 
-def _ask(address: Address) -> str | None:
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=_TIMEOUT)
+def _connect(address: Address) -> socket.socket:
+    if not address.path:
+        return socket.create_connection((address.host, address.port), timeout=_TIMEOUT)
+    sock = socket.socket(socket.AF_UNIX)
     try:
+        sock.settimeout(_TIMEOUT)
+        sock.connect(address.path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _ask(address: Address) -> str | None:
+    connection = http.client.HTTPConnection(address.host or "localhost", address.port)
+    try:
+        connection.sock = _connect(address)
         connection.request("GET", "/healthz")
         status = connection.getresponse().status
     finally:

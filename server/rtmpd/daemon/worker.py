@@ -28,9 +28,10 @@ from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.exceptions import ConfigError
-from rtmpd.net.addresses import Address, open_listener
+from rtmpd.net.addresses import Address
 from rtmpd.net.clock import LoopClock
 from rtmpd.net.lag import LagMeter
+from rtmpd.net.listeners import open_listener
 from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import RelayDialer
 from rtmpd.relay.pull.relays import PullRelays
@@ -207,6 +208,8 @@ class Worker:
         for protocol, addresses in (("rtmp", rtmp), ("admin", admin)):
             for address in addresses:
                 fields = {"protocol": protocol, "address": address.host or "*", "port": address.port}
+                if address.path:
+                    fields = {"protocol": protocol, "address": address}
                 logger.info("listening", extra={"fields": fields})
         self._pulls.start()
         self._unready_reason = None
@@ -278,6 +281,6 @@ class Worker:
 
 async def _listen_admin(server: AdminServer, address: Address) -> Address:
     try:
-        return Address(*await server.start(address.host, address.port))
+        return await server.start(address)
     except OSError as error:
         raise ConfigError([f"admin.listen: cannot listen on {address}: {error.strerror or error}"]) from error

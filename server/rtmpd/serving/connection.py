@@ -15,7 +15,7 @@ from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
-from rtmpd.net.addresses import network_of, peer_ip
+from rtmpd.net.addresses import UNIX, network_of, peer_ip
 from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.events import (
@@ -145,7 +145,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.address = peer_ip(transport.get_extra_info("peername"))
-        self.network = network_of(self.address)
+        # Whom we are forwarded through a Unix socket, its other end knows: no two need be the same.
+        self.network = f"{UNIX}-{self.number}" if self.address == UNIX else network_of(self.address)
         self._socket = transport.get_extra_info("socket")
         refusal = self._gate.enter(self)
         if refusal is not None:

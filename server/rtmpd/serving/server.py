@@ -13,7 +13,8 @@ from rtmpd.engine.budget import Unfinished
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats, count
 from rtmpd.exceptions import Refused
-from rtmpd.net.addresses import BACKLOG, Address, bound_address
+from rtmpd.net.addresses import Address
+from rtmpd.net.listeners import Listener, bound_address
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.rates import Rate, TokenBucket
@@ -82,7 +83,8 @@ class RtmpServer:
         plays = limits.max_plays_per_minute
         self._plays = Rate(plays / 60.0, max(plays / 6.0, 1.0)) if plays else None
         """Of every connection."""
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: dict[Address, list[Listener]] = {}
+        """By the address that they are bound to, which IPv4 and IPv6 may share."""
         self._closing = False
         self._looking: asyncio.TimerHandle | None = None
         """One timer for the deadlines of all connections: one each would take half a kilobyte."""
@@ -94,18 +96,13 @@ class RtmpServer:
 
     async def listen(self, sock: socket.socket) -> Address:
         """Serve on a listening socket; returns the address it is bound to."""
-        loop = asyncio.get_running_loop()
         # What it accepts inherits both.
         set_keepalive(sock)
         limit_unsent(sock)
-        address = bound_address(sock)
-        name = str(address)
-        # asyncio listens once more, with a backlog of its own unless told.
-        server = await loop.create_server(
-            lambda: Connection(self._context, self, name), sock=sock, backlog=BACKLOG
-        )
-        self._listeners.append(server)
-        return address
+        name = str(bound_address(sock))
+        listener = await Listener.start(sock, lambda: Connection(self._context, self, name))
+        self._listeners.setdefault(listener.address, []).append(listener)
+        return listener.address
 
     def request_reconnect(self, tc_url: str = "", description: str = "") -> int:
         """Ask every client that knows how to connect anew (Enhanced RTMP); how many were asked.
@@ -114,16 +111,21 @@ class RtmpServer:
         """
         return sum(each.request_reconnect(tc_url, description) for each in list(self._connections))
 
-    def stop_listening(self) -> None:
-        """Let nobody new in."""
-        for listener in self._listeners:
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it listens."""
+        return list(self._listeners)
+
+    def stop_listening(self, address: Address) -> None:
+        """Let nobody new in there; who has come in stays."""
+        for listener in self._listeners.pop(address, ()):
             listener.close()
-        self._listeners.clear()
 
     async def close(self, grace: float) -> None:
         """Stop listening, end every connection in order, and cut off what is left after ``grace`` seconds."""
         self._closing = True
-        self.stop_listening()
+        for address in self.addresses:
+            self.stop_listening(address)
         for connection in list(self._connections):
             connection.shutdown()
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 from typing import cast
 
 from rtmpd import __version__
-from rtmpd.net.addresses import Address, bound_address, open_listener
+from rtmpd.net.addresses import Address
+from rtmpd.net.listeners import Listener, open_listener
 from rtmpd.rtmp.form import form
 from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
 from rtmpd.web.health import Readiness, healthz, readyz
@@ -65,7 +65,7 @@ class AdminServer:
         application.router.add_get("/readyz", readyz(readiness))
         application.router.add_get("/version", _version)
         add_routes(application.router, relays, local=local)
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -76,26 +76,23 @@ class AdminServer:
             shutdown_timeout=_SHUTDOWN_TIMEOUT,
         )
 
-    async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen on one more address, and return it as it is bound: port 0 picks a free one, host "" is all.
+    async def start(self, address: Address) -> Address:
+        """Listen on one more address, and return it as it is bound: port 0 picks a free one.
 
         Raises ``ConfigError`` with what to do about an address that cannot be had.
         """
-        sock = open_listener(Address(host, port))
+        sock = open_listener(address)
         try:
             if self._runner.server is None:
                 await self._runner.setup()
                 self._header_deadline.watch(cast("web.Server", self._runner.server))
             http = cast("web.Server", self._runner.server)
-            loop = asyncio.get_running_loop()
-            self._listeners.append(
-                await loop.create_server(lambda: self._admit(http), sock=sock, backlog=_BACKLOG)
-            )
+            listener = await Listener.start(sock, lambda: self._admit(http), _BACKLOG)
         except BaseException:
             sock.close()
             raise
-        bound = bound_address(sock)
-        return bound.host, bound.port
+        self._listeners.append(listener)
+        return listener.address
 
     async def close(self) -> None:
         """Stop listening and end open requests within about a second; may be called more than once."""

@@ -1,0 +1,153 @@
+"""Listening sockets: how they are opened, served and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from rtmpd.exceptions import ConfigError
+from rtmpd.net.addresses import Address
+
+BACKLOG: Final = 4096
+"""Connections that may wait to be accepted: all players of a popular stream come back at once."""
+UNIX_MODE: Final = 0o660
+"""Of the file of a Unix socket: its user and its group may connect."""
+
+
+def open_listener(address: Address) -> socket.socket:
+    """A non-blocking listening socket; raises ``ConfigError`` with what to do about it.
+
+    An empty host gives one socket for IPv6 and IPv4 where the machine has both. The file that a Unix socket
+    was, and nobody listens on any more, is replaced; nothing else is.
+    """
+    try:
+        sock = _open(address)
+    except OSError as error:
+        hint = (
+            "is another server running there?"
+            if error.errno == errno.EADDRINUSE
+            else "check the address and your rights"
+        )
+        raise ConfigError([f"cannot listen on {address}: {error.strerror or error}; {hint}"]) from error
+    sock.setblocking(False)
+    return sock
+
+
+def bound_address(sock: socket.socket) -> Address:
+    """Where a listening socket really listens (port 0 resolved, all addresses as an empty host)."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return Address("", 0, name)
+    host, port = name[:2]
+    return Address("" if host in ("::", "0.0.0.0") else host, port)  # noqa: S104 - compared, not bound
+
+
+class Listener:
+    """A listening socket that the event loop serves. The file of a Unix socket goes with it."""
+
+    def __init__(self, server: asyncio.Server, address: Address) -> None:
+        self.address = address
+        """Where it is bound."""
+        self._server = server
+        self._file = _identity(address.path)
+
+    @classmethod
+    async def start(
+        cls, sock: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], backlog: int = BACKLOG
+    ) -> Listener:
+        """Have ``protocol`` serve each connection of ``sock``, which belongs to the listener from now on."""
+        loop = asyncio.get_running_loop()
+        create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
+        # asyncio listens once more, with a backlog of its own unless told.
+        server = await create(protocol, sock=sock, backlog=backlog)
+        return cls(server, bound_address(sock))
+
+    def close(self) -> None:
+        """Let nobody new in. Idempotent."""
+        path, self._file = self._file, None
+        if path is not None and path == _identity(self.address.path):
+            with contextlib.suppress(OSError):
+                Path(self.address.path).unlink()
+        self._server.close()
+
+
+def _open(address: Address) -> socket.socket:
+    if address.path:
+        return _open_unix(address.path)
+    if not address.host:
+        return _open_on_all(address.port)
+    family, _, _, _, where = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    return socket.create_server(where[:2], family=family, backlog=BACKLOG)
+
+
+def _open_on_all(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+            )
+        except OSError as error:
+            # A kernel booted without IPv6 still says it has it. Any other error would be the same without.
+            if error.errno not in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL):
+                raise
+    return socket.create_server(("", port), backlog=BACKLOG)
+
+
+def _open_unix(path: str) -> socket.socket:
+    folder = os.open(Path(path).parent, os.O_RDONLY | os.O_CLOEXEC)
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        # Of two servers that start at once and find the file of a third, one must not take the other's.
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        _remove_stale(path)
+        sock.bind(path)
+        # Before anybody can connect.
+        Path(path).chmod(UNIX_MODE)
+        sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    finally:
+        os.close(folder)
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Remove the file of a Unix socket that nobody listens on; raises OSError for anything else there."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise FileExistsError(errno.EEXIST, "there is a file that is no socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            Path(path).unlink()
+            return
+        except BlockingIOError:  # So many wait there already.
+            pass
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Tells the file there from one that takes its place later; None without a file."""
+    if not path:
+        return None
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,164 @@
+"""Listening sockets: bound where they should be, and what is in their way."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from pathlib import Path
+
+import pytest
+
+from rtmpd.exceptions import ConfigError
+from rtmpd.net.addresses import Address, peer_ip
+from rtmpd.net.listeners import UNIX_MODE, Listener, bound_address, open_listener
+
+HAS_IPV6 = socket.has_dualstack_ipv6()
+
+
+def test_a_listener_is_bound_and_does_not_block() -> None:
+    with open_listener(Address("127.0.0.1", 0)) as sock:
+        assert sock.getblocking() is False
+        address = bound_address(sock)
+        assert address.host == "127.0.0.1"
+        assert address.port > 0
+
+
+def test_a_listener_without_a_host_takes_both_families() -> None:
+    with open_listener(Address("", 0)) as sock:
+        address = bound_address(sock)
+        assert address.host == ""
+        for host in ("127.0.0.1", "::1") if HAS_IPV6 else ("127.0.0.1",):
+            with socket.create_connection((host, address.port), timeout=5) as client:
+                peer, name = sock.accept()
+                with peer:
+                    assert peer_ip(name) == host == client.getsockname()[0]
+
+
+def test_a_taken_port_is_named_with_what_to_do() -> None:
+    with open_listener(Address("127.0.0.1", 0)) as sock:
+        taken = bound_address(sock)
+        with pytest.raises(
+            ConfigError, match=rf"cannot listen on {taken}: .*is another server running there\?"
+        ):
+            open_listener(taken)
+
+
+@pytest.mark.skipif(not HAS_IPV6, reason="needs IPv6")
+def test_a_port_taken_on_ipv6_alone_is_not_silently_listened_on_with_ipv4() -> None:
+    with (
+        socket.create_server(("::", 0), family=socket.AF_INET6) as sock,
+        pytest.raises(ConfigError, match="is another server running there"),
+    ):
+        open_listener(Address("", sock.getsockname()[1]))
+
+
+def test_a_kernel_without_ipv6_is_listened_on_with_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    create_server = socket.create_server
+
+    def no_ipv6(*args, family=socket.AF_INET, **options):
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return create_server(*args, family=family, **options)
+
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: True)
+    monkeypatch.setattr(socket, "create_server", no_ipv6)
+    with open_listener(Address("", 0)) as sock:
+        assert sock.family == socket.AF_INET
+
+
+def test_an_unknown_host_is_a_mistake_in_the_configuration() -> None:
+    with pytest.raises(ConfigError, match=r"cannot listen on 203\.0\.113\.1:1935: .*check the address"):
+        open_listener(Address("203.0.113.1", 1935))
+
+
+# -- Unix sockets
+
+
+@pytest.fixture
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a Unix socket: short, as some folders of tests are too deep."""
+    folder = tmp_path_factory.mktemp("u")
+    return folder / "rtmp.sock"
+
+
+def at(path: Path) -> Address:
+    return Address("", 0, str(path))
+
+
+def test_a_unix_socket_is_for_its_user_and_group(path: Path) -> None:
+    with open_listener(at(path)) as sock:
+        assert path.stat().st_mode & 0o777 == UNIX_MODE == 0o660
+        assert (sock.getblocking(), bound_address(sock)) == (False, at(path))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            peer, name = sock.accept()
+            peer.close()
+            assert peer_ip(name) == "unix"
+
+
+def test_what_a_server_that_was_killed_has_left_is_replaced(path: Path) -> None:
+    open_listener(at(path)).close()
+    assert path.is_socket()
+    with open_listener(at(path)), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+
+
+def test_a_server_that_lives_keeps_its_socket(path: Path) -> None:
+    with open_listener(at(path)) as sock:
+        with pytest.raises(ConfigError, match=rf"cannot listen on unix:{path}: .*is another server running"):
+            open_listener(at(path))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            sock.accept()[0].close()  # Of the one that asked.
+            sock.accept()[0].close()
+
+
+def test_a_server_that_is_too_busy_to_accept_keeps_its_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as sock, socket.socket(socket.AF_UNIX) as first:
+        sock.bind(str(path))
+        sock.listen(0)
+        first.connect(str(path))
+        with pytest.raises(ConfigError, match="is another server running"):
+            open_listener(at(path))
+        assert path.is_socket()
+
+
+def test_a_file_that_is_no_socket_stays(path: Path) -> None:
+    path.write_text("a diary")
+    with pytest.raises(ConfigError, match="there is a file that is no socket; check the address"):
+        open_listener(at(path))
+    assert path.read_text() == "a diary"
+
+
+def test_a_link_to_a_socket_is_not_followed(path: Path) -> None:
+    open_listener(at(path)).close()
+    link = path.with_name("link")
+    link.symlink_to(path)
+    with pytest.raises(ConfigError, match="no socket"):
+        open_listener(at(link))
+
+
+def test_no_folder(path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file or directory; check the address and your rights"):
+        open_listener(at(path.parent / "none" / "x"))
+
+
+def serve(path: Path) -> Listener:
+    return asyncio.run(Listener.start(open_listener(at(path)), asyncio.Protocol))
+
+
+def test_the_file_goes_with_the_listener(path: Path) -> None:
+    listener = serve(path)
+    assert path.is_socket()
+    listener.close()
+    listener.close()
+    assert not path.exists()
+
+
+def test_the_file_of_a_successor_stays(path: Path) -> None:
+    listener = serve(path)
+    path.rename(path.with_name("old"))
+    with open_listener(at(path)):
+        listener.close()
+        assert path.is_socket()
