@@ -20,6 +20,9 @@ from rtmpd.rtmp.messages import Message
 
 _TIMESTAMP_MASK: Final = 0xFFFFFFFF
 
+_LARGE_CHUNK: Final = 1024
+"""Bytes."""
+
 _write_full = Struct(">HBHBB4s").pack
 
 
@@ -58,8 +61,13 @@ def encode_message(
     if chunk_size < 1:
         raise UsageError(f"chunk size {chunk_size} is under 1")
     continuation = _basic_header(0xC0, csid) + extension
-    chunks = [payload[pos : pos + chunk_size] for pos in range(0, length, chunk_size)]
-    return header + continuation.join(chunks)
+    # A small piece is cheaper copied twice than referred to.
+    source = memoryview(payload) if chunk_size >= _LARGE_CHUNK else payload
+    parts: list[bytes | memoryview] = [header, source[:chunk_size]]
+    for pos in range(chunk_size, length, chunk_size):
+        parts.append(continuation)
+        parts.append(source[pos : pos + chunk_size])
+    return b"".join(parts)
 
 
 def _basic_header(fmt_bits: int, csid: int) -> bytes:
