@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
-from engine_kit import FakeLoop
+from engine_kit import FakeHandle, FakeLoop
 
 from rtmpd.engine.flusher import MAX_SHARE, Flusher
 
@@ -169,6 +169,39 @@ def test_what_else_the_loop_did_after_a_flush_is_not_charged() -> None:
     loop.run()
     assert len(stream.flushed_at) == 200
     assert max(steps(stream, 100)) == pytest.approx(0.01)
+
+
+def test_few_players_are_flushed_in_one_turn() -> None:
+    loop = FakeLoop()
+    turns: list[Callable[[], None]] = []
+
+    def call_soon(callback: Callable[[], None]) -> FakeHandle:
+        turns.append(callback)
+        return loop.call_soon(callback)
+
+    flusher = Flusher(call_soon, loop.call_later, loop.clock, loop.clock)
+    stream = Stream(loop, later=0.000_1, players=10)
+    load(loop, flusher, [stream], 2.0)
+    assert len(stream.flushed_at) == 200
+    assert len(turns) < 240
+
+
+def test_few_players_never_wait_whoever_keeps_the_loop_busy() -> None:
+    loop = FakeLoop()
+    flusher = make(loop)
+    stream = Stream(loop, later=0.000_1, players=10)
+    flushes = 0
+    for number in range(200):
+        loop.run(number * 0.04)
+        for _ in range(4):
+            flusher.mark(stream)
+            flushes += 1
+            if flushes % 8:
+                loop.call_soon(lambda: setattr(loop, "now", loop.now + 0.002))
+            loop.turn()
+            loop.turn()
+    assert not loop.later
+    assert len(stream.flushed_at) == flushes
 
 
 def test_writing_that_becomes_dearer_is_believed_in_time() -> None:

@@ -13,6 +13,8 @@ MAX_SHARE: Final = 0.05
 """Share of the time that flushing may take before packets wait for each other."""
 _SAVED: Final = 0.02
 """Seconds whose share may be saved up: what few players cost now and then makes nobody wait."""
+_UNNOTICED: Final = _SAVED / 4
+"""Of that: what little a flush may cost is not looked at, as looking takes the loop a turn of its own."""
 _PERIOD: Final = 0.25
 """Seconds over which the streams are counted that divide the share among them."""
 _RISE_FACTOR: Final = 1.1
@@ -54,7 +56,8 @@ class Flusher:
 
     The loop writes to the sockets after a flush has returned, and does other things before that can be
     measured. A flush is charged with what writes take when little else is done, so that whoever keeps the
-    loop busy otherwise makes no player wait.
+    loop busy otherwise makes no player wait. While they cost too little to matter they are not measured, only
+    taken to become dearer, until it would matter.
     """
 
     def __init__(
@@ -147,8 +150,10 @@ class Flusher:
             stream.flush_due = min(max(stream.flush_due, earliest) + cost * self._parts / MAX_SHARE, latest)
         if total:
             self._due = min(max(self._due, earliest) + total * self._write_cost / MAX_SHARE, latest)
+            self._write_cost = self._write_cost * _RISE_FACTOR + _RISE
             self._writes = total
-            self.call_soon(self._measure)
+            if self._due > earliest + _UNNOTICED:
+                self.call_soon(self._measure)
 
     def _begin_period(self, now: float) -> None:
         self._period_ends = now + _PERIOD
@@ -158,4 +163,4 @@ class Flusher:
     def _measure(self) -> None:
         """A turn of the loop after a flush: what was flushed is written."""
         taken = (self._cpu_clock() - self._started) / self._writes
-        self._write_cost = min(taken, self._write_cost * _RISE_FACTOR + _RISE)
+        self._write_cost = min(taken, self._write_cost)
