@@ -2,10 +2,12 @@
 
 ``alone``     players join a running stream one after the other, in the middle of a GOP
 ``together``  500 players join it in the same second
+``picture``   1,000 players join a small stream as fast as they are answered: CPU from TCP to the first frame
 ``connect``   players connect as fast as they are answered, to a name that nobody publishes
 
-In ``connect`` the CPU that one connection costs the server says more than the rate, which is bounded by the
-load generator where the server is faster.
+In the last two the CPU that one connection costs the server says more than the rate, which is bounded by the
+load generator where the server is faster. Of ``picture`` what it costs to carry the stream meanwhile is taken
+off; a server that has players wait for a key frame carries it longer, which is not.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ _ALONE_RATE = 3.7
 
 
 def main(
-    only: Annotated[str, typer.Option("--only", help="Cases, of alone, together and connect.")] = "",
+    only: Annotated[str, typer.Option("--only", help="Cases, of alone, together, picture and connect.")] = "",
     against: common.Against = common.DEFAULT_AGAINST,
     quick: common.Quick = False,
     repeat: common.Repeat = common.DEFAULT_REPEAT,
@@ -40,6 +42,7 @@ def main(
     cases = {
         "alone": partial(_join, bench, players=alone, rate=_ALONE_RATE),
         "together": partial(_join, bench, players=together, rate=float(together)),
+        "picture": partial(_picture, bench, players=2 * together),
         "connect": partial(_connect, bench, players=connects),
     }
     if unknown := set(only.split(",")) - {"", *cases}:
@@ -73,6 +76,30 @@ def _join(bench: Bench, variant: Variant, players: int, rate: float) -> Row:
         "first_frame_p50_ms": first_frame["p50"],
         "first_frame_p99_ms": first_frame["p99"],
         "without_picture": report["without_picture"],
+        **_connect_columns(report),
+    }
+
+
+def _picture(bench: Bench, variant: Variant, players: int) -> Row:
+    small = ("--bitrate", 100_000, "--fps", 1, "--keyframe-interval", 1)
+    with (
+        bench.server(variant) as server,
+        bench.load("publish", *small, "-d", 3600, server.url("cam")) as publisher,
+    ):
+        publisher.wait_for("joined")
+        before = server.usage()
+        with bench.load("play", "-n", players, "-d", 1, "--warmup", 0, server.url("cam")) as load:
+            report, joined, after = common.measured(server, load)
+    carrying = (after.cpu - joined.cpu) / (after.at - joined.at)
+    # They come one after the other, so half of them are there on average.
+    joining = joined.cpu - before.cpu - carrying * report["joining_seconds"] / 2
+    first_frame = report["first_frame_ms"]
+    return {
+        "first_frame_p50_ms": first_frame["p50"],
+        "first_frame_p99_ms": first_frame["p99"],
+        "without_picture": report["without_picture"],
+        "per_second": players / report["joining_seconds"],
+        "cpu_ms_each": joining * 1000 / players,
         **_connect_columns(report),
     }
 
