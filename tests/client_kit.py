@@ -32,7 +32,7 @@ def keyframe(body: bytes = b"K") -> bytes:
 
 
 class OpenDoor:
-    async def authorize(self, request: AccessRequest) -> Grant:
+    def authorize(self, request: AccessRequest) -> Grant:
         return Grant(request.key)
 
 

@@ -54,7 +54,7 @@ async def eventually(condition: Callable[[], object]) -> None:
 
 
 class OpenDoor:
-    async def authorize(self, request: AccessRequest) -> Grant:
+    def authorize(self, request: AccessRequest) -> Grant:
         return Grant(request.key)
 
 

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import math
 import uuid
+from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from engine_kit import AAC_HEADER, AVC_HEADER, keyframe, sound
 from golden_captures import HANDSHAKE_BYTES, load, names
-from net_kit import HEADERS, Client, Doorman, eventually, pending_timers, serve
+from net_kit import HEADERS, Client, Doorman, OpenDoor, eventually, pending_timers, serve
 from rtmp_dialogue import HANDSHAKE, command, connect
 
 import rtmpd.serving.connection as connection_module
@@ -25,8 +27,9 @@ from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
-from rtmpd.serving.access import AccessRequest, Grant
+from rtmpd.serving.access import AccessRequest, Authorizer, Grant
 from rtmpd.serving.connection import End
+from rtmpd.serving.server import ConnectionLimits
 
 
 def lines_of(caplog: pytest.LogCaptureFixture) -> list[tuple[str, dict[str, object]]]:
@@ -514,6 +517,47 @@ async def test_a_request_behind_the_media_that_made_the_engine_close_us_is_not_b
         await client.rest()
         assert len(doorman.requests) == 1
         assert house.stats.publishers == 0
+
+
+class Asking:
+    """An authorizer that asks somebody first."""
+
+    async def authorize(self, request: AccessRequest) -> Grant:
+        await asyncio.sleep(0)
+        return Grant(request.key)
+
+
+@pytest.mark.parametrize(("authorizer", "tasks"), [(OpenDoor(), 0), (Asking(), 2)])
+async def test_only_an_answer_that_is_waited_for_takes_a_task(authorizer: Authorizer, tasks: int) -> None:
+    made: list[asyncio.Task[Any]] = []
+
+    def make(
+        loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **options: Any
+    ) -> asyncio.Task[Any]:
+        made.append(asyncio.Task(work, loop=loop, **options))
+        return made[-1]
+
+    async with serve(authorizer=authorizer) as house:
+        asyncio.get_running_loop().set_task_factory(make)
+        encoder = await (await house.client()).publish()
+        encoder.send(*HEADERS, (0, keyframe("A")))
+        await (await (await house.client()).play()).until("1: A@0")
+        asyncio.get_running_loop().set_task_factory(None)
+    assert len([task for task in made if task.get_name().startswith("request")]) == tasks
+
+
+async def test_requests_that_come_together_are_answered_one_after_the_other() -> None:
+    plays = 500
+    limits = Limits(max_command_cost=1_000_000, max_control_messages=1_000_000)
+    connections = ConnectionLimits(max_plays_per_minute=0, max_command_cost_per_address=0)
+    async with serve(connections=connections, limits=limits) as house:
+        client = await house.client()
+        client.say(connect(), command("createStream", 2))
+        for _ in range(plays):
+            client.say(command("play", 0, "cam", on=1), command("closeStream", 0, on=1))
+        client.call("play", 0, "last", on=1)
+        await eventually(lambda: house.stats.plays_total == plays + 1)
+        assert set(house.registry.streams) == {StreamKey("live", "last")}
 
 
 # Our own bugs

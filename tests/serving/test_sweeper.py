@@ -10,7 +10,8 @@ import ssl
 import struct
 import termios
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 import trustme
@@ -748,9 +749,9 @@ class Hesitant(OpenDoor):
     def __init__(self) -> None:
         self.doorman = Doorman()
 
-    async def authorize(self, request: AccessRequest) -> Grant:
+    def authorize(self, request: AccessRequest) -> Grant | Coroutine[Any, Any, Grant]:
         door = self.doorman if request.key.name == "late" else super()
-        return await door.authorize(request)
+        return door.authorize(request)
 
 
 async def test_nothing_is_read_while_a_request_waits_for_its_answer(reads: Reads) -> None:

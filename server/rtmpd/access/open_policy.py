@@ -8,5 +8,5 @@ from rtmpd.serving.access import AccessRequest, Grant
 class OpenPolicy:
     """Everyone who reaches the port may publish and play everything."""
 
-    async def authorize(self, request: AccessRequest) -> Grant:
+    def authorize(self, request: AccessRequest) -> Grant:
         return Grant(request.key)

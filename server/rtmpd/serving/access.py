@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import Refused
@@ -44,8 +44,11 @@ class Grant:
 class Authorizer(Protocol):
     """Decides who may publish and play what."""
 
-    async def authorize(self, request: AccessRequest) -> Grant:
-        """Grant the request or raise ``Refused`` with the status that the client is to see."""
+    def authorize(self, request: AccessRequest) -> Grant | Coroutine[Any, Any, Grant]:
+        """Grant the request or raise ``Refused`` with the status that the client is to see.
+
+        Who has to ask somebody else first is ``async`` and runs in a task; who has not answers at once.
+        """
         ...
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Coroutine
+from typing import Any
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
@@ -32,8 +35,8 @@ async def authorize(peer: Peer, action: Action, event: PublishRequested | PlayRe
         connect=peer.connect_params,
     )
     try:
-        async with asyncio.timeout(context.authorization_timeout):
-            grant = await context.authorizer.authorize(request)
+        answer = context.authorizer.authorize(request)
+        return answer if isinstance(answer, Grant) else await _awaited(peer, answer)
     except Refused:
         raise
     except Exception as error:
@@ -41,6 +44,13 @@ async def authorize(peer: Peer, action: Action, event: PublishRequested | PlayRe
         logger.exception("authorizer failed", extra={"fields": fields})
         text = f"The server could not find out whether you may {action} this stream; try again later."
         raise Refused(_FAILED[action], text, "authorizer_failed") from error
+
+
+async def _awaited(peer: Peer, answer: Coroutine[Any, Any, Grant]) -> Grant:
+    with contextlib.closing(answer):
+        await asyncio.sleep(0)
+        async with asyncio.timeout(peer.context.authorization_timeout):
+            grant = await answer
     if peer.session.closing:
         # The connection has ended and cancelled us, and the authorizer swallowed it: wait_for of Python 3.11
         # does. Nobody would ever free what is claimed now.

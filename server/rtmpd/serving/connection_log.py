@@ -45,12 +45,8 @@ def failed(peer: Peer, error: ProtocolError) -> None:
     _logger.log(level, "protocol error", extra={"fields": fields})
 
 
-def request_failed(peer: Peer, error: BaseException) -> None:
-    """A bug of ours, as the next one."""
-    _logger.error("request failed", exc_info=error, extra={"fields": _fields(peer)})
-
-
 def reading_failed(peer: Peer, error: Exception) -> None:
+    """A bug of ours."""
     _logger.error("reading failed", exc_info=error, extra={"fields": _fields(peer)})
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from functools import partial
 from typing import Final, Protocol
 
 from rtmpd.engine.key import StreamKey
@@ -36,6 +36,8 @@ from rtmpd.serving.reading import SocketReader
 _BEYOND_POLICY: Final = 20.0
 """Seconds that the kernel waits for a player longer than the slow-player policy, whose decision it is."""
 _NO_PARAMS: Final = ConnectParams()
+
+logger = logging.getLogger(__name__)
 
 
 class Client(Peer, Protocol):
@@ -74,7 +76,7 @@ class Client(Peer, Protocol):
 class Requests:
     """Answers one client, and keeps what it publishes and plays: at most one on a message stream.
 
-    Publishes and plays are answered by tasks of their own, one at a time, as the session reports them.
+    Publishes and plays are answered one at a time, as the session reports them.
     """
 
     __slots__ = ("_answering", "bytes_out", "connect_params", "origin", "players", "publishers")
@@ -113,11 +115,16 @@ class Requests:
         log.connected(client)
 
     def answer(self, client: Client, event: PublishRequested | PlayRequested) -> None:
-        """Ask whoever decides, and answer when they have."""
+        """Ask whoever decides, and answer: now if they do, else a task waits for them.
+
+        What waits does so with ``asyncio.sleep(0)`` first, and finds itself in the task behind it.
+        """
         answer = self._answer(client, event)
-        task = asyncio.get_running_loop().create_task(answer, name=f"request-{client.number}")
-        task.add_done_callback(partial(_end_if_broken, client))
-        self._answering = task
+        try:
+            answer.send(None)
+        except StopIteration:
+            return
+        self._answering = asyncio.get_running_loop().create_task(answer, name=f"request-{client.number}")
 
     def adjust(self, event: PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo) -> None:
         """Have a play follow the player's controls."""
@@ -172,12 +179,19 @@ class Requests:
     # Inside
 
     async def _answer(self, client: Client, event: PublishRequested | PlayRequested) -> None:
-        if isinstance(event, PublishRequested):
-            await self._answer_publish(client, event)
-        else:
-            await self._answer_play(client, event)
-        self._answering = None
-        client.answered()
+        try:
+            if isinstance(event, PublishRequested):
+                await self._answer_publish(client, event)
+            else:
+                await self._answer_play(client, event)
+        except Exception:
+            # Nobody may wait for an answer that never comes.
+            fields = {"client": client.address, "connection": client.number}
+            logger.exception("request failed", extra={"fields": fields})
+            client.end(CloseReason.INTERNAL_ERROR)
+        if self._answering is not None:
+            self._answering = None
+            client.answered()
 
     async def _answer_publish(self, client: Client, event: PublishRequested) -> None:
         clock, session = client.context.clock, client.session
@@ -242,11 +256,3 @@ def _describe(client: Client, params: ConnectParams, via: Via) -> Origin:
         agent=params.flash_ver,
         via=via,
     )
-
-
-def _end_if_broken(client: Client, task: asyncio.Task[None]) -> None:
-    """Nobody may wait for an answer that never comes."""
-    error = None if task.cancelled() else task.exception()
-    if error is not None:
-        log.request_failed(client, error)
-        client.end(CloseReason.INTERNAL_ERROR)
