@@ -25,6 +25,7 @@ _SETTINGS = (
     "rtmp.listen=127.0.0.1:0",
     "admin.listen=127.0.0.1:0",
     "log.format=json",
+    "log.level=debug",
     "log.max_repeats=0",
     "metrics.max_age=0",
 )

@@ -629,7 +629,7 @@ async def test_every_step_is_logged_once_and_no_secret(caplog: pytest.LogCapture
         "publish ended", "play ended", "closed",
     ]  # fmt: skip
     assert "SECRET" not in caplog.text + str(lines)
-    connected, _, _, _, published, played, closed = [fields for _, fields in lines]
+    connected, started, _, _, published, played, closed = [fields for _, fields in lines]
     number = connected["connection"]
     assert connected == {
         "client": "127.0.0.1", "connection": number, "app": "live", "agent": "FMLE/3.0\x1b",
@@ -639,19 +639,42 @@ async def test_every_step_is_logged_once_and_no_secret(caplog: pytest.LogCapture
     assert 0 <= published.pop("duration") < 5
     session = published["session"]
     assert uuid.UUID(session).version == 7
+    assert started == {
+        "client": "127.0.0.1", "connection": number, "session": session,
+        "app": "live", "stream": "cam", "agent": "FMLE/3.0\x1b",
+    }  # fmt: skip
     assert published == {
         "client": "127.0.0.1", "connection": number, "session": session,
         "app": "live", "stream": "cam", "bytes": sizes,
-        "codecs": "avc1+mp4a", "reason": "publish_twice",
+        "codecs": "avc1+mp4a", "agent": "FMLE/3.0\x1b", "reason": "publish_twice",
     }  # fmt: skip
     assert 0 <= played.pop("duration") < 5
     assert played.pop("bytes") > sizes
     assert played == {
         "client": "127.0.0.1", "connection": number, "session": session,
         "app": "live", "stream": "cam", "dropped": 0,
-        "codecs": "avc1+mp4a", "reason": "publish_twice",
+        "codecs": "avc1+mp4a", "agent": "FMLE/3.0\x1b", "reason": "publish_twice",
     }  # fmt: skip
     assert (closed["reason"], closed["connection"]) == ("publish_twice", number)
+
+
+async def test_at_info_a_player_is_one_line_and_an_encoder_two(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "rtmpd")
+    async with serve() as house:
+        encoder = await (await house.client()).publish()
+        encoder.send(*HEADERS, (0, keyframe("A")))
+        player = await (await house.client()).play()
+        await player.until("1: A@0")
+        visitor = await house.client()
+        visitor.say(connect())
+        await visitor.until("_result 1 status NetConnection.Connect.Success")
+        for client in (player, encoder, visitor):
+            before = house.open_connections
+            await client.close()
+            await eventually(lambda before=before: house.open_connections < before)
+    assert [message for message, _ in lines_of(caplog)] == [
+        "publish started", "play ended", "publish ended", "closed",
+    ]  # fmt: skip
 
 
 async def test_bytes_and_messages_are_counted() -> None:

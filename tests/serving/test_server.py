@@ -223,7 +223,7 @@ async def test_the_listener_has_the_backlog_that_was_asked_for() -> None:
 
 
 async def test_the_close_ends_everybody_at_once_and_in_order(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "rtmpd")
+    caplog.set_level(logging.DEBUG, "rtmpd")
     doorman = Doorman()
     async with serve(wait_timeout=60.0) as house:
         publisher = await (await house.client()).publish()

@@ -21,9 +21,11 @@ def turned_away(peer: Peer, reason: str) -> None:
 
 
 def connected(peer: Peer) -> None:
+    if not _logger.isEnabledFor(logging.DEBUG):
+        return  # To find out what is told costs more than to tell it.
     params = peer.connect_params
     fields = _fields(peer) | {"app": params.app, "agent": params.flash_ver, "tc_url": redact(params.tc_url)}
-    _logger.info("connected", extra={"fields": fields})
+    _logger.debug("connected", extra={"fields": fields})
 
 
 def connect_refused(peer: Peer, key: StreamKey, refusal: Refused) -> None:
@@ -58,7 +60,8 @@ def closed(peer: Peer, duration: float, bytes_in: int, bytes_out: int, reason: s
         "bytes_out": bytes_out,
         "reason": reason,
     }
-    level = logging.INFO if peer.introduced else logging.DEBUG
+    # Who has published or played has a line of that.
+    level = logging.INFO if peer.introduced and peer.state == "pending" else logging.DEBUG
     _logger.log(level, "closed", extra={"fields": fields})
 
 

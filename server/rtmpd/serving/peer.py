@@ -89,6 +89,11 @@ class Peer(Protocol):
         ...
 
     @property
+    def state(self) -> str:
+        """``pending``, then ``publishing`` or ``playing`` by what it did first."""
+        ...
+
+    @property
     def introduced(self) -> bool:
         """It has asked to connect, whatever the answer was."""
         ...

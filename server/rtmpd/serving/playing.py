@@ -81,7 +81,7 @@ class Player:
 
     def start(self) -> None:
         """The play is accepted: let media flow."""
-        logger.info("play started", extra={"fields": self._fields()})
+        logger.debug("play started", extra={"fields": self._fields()})
         subscription = self._subscription
         subscription.begin(self._peer.context.clock())
         # Its burst may have cost the last memory, and us the connection.
@@ -157,6 +157,7 @@ class Player:
             "bytes": self.bytes_out,
             "dropped": self._subscription.dropped,
             "codecs": codecs(self._subscription.stats),
+            "agent": self._subscription.origin.agent,
             "reason": detail or reason,
         }
         logger.info("play ended", extra={"fields": fields})

@@ -43,7 +43,8 @@ class Publisher:
         check_publish(origin.via, context.instance_id)
         self._publication = context.registry.claim(key, self, origin, self._since)
         self.receive = self._publication.receive
-        logger.info("publish started", extra={"fields": self._fields()})
+        fields = self._fields() | {"agent": origin.agent}
+        logger.info("publish started", extra={"fields": fields})
 
     @property
     def watched(self) -> bool:
@@ -70,6 +71,7 @@ class Publisher:
             "duration": round(self._peer.context.clock() - self._since, 3),
             "bytes": stats.audio_bytes_in + stats.video_bytes_in + stats.data_bytes_in,
             "codecs": codecs(stats),
+            "agent": self._publication.origin.agent,
             "reason": detail or reason,
         }
         if stats.last_media_at is None:
