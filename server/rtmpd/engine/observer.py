@@ -56,28 +56,33 @@ class Announcer(StreamObserver):
         self._observers.append(observer)
 
     def published(self, publication: Publication) -> None:
-        self._announce(publication.key, lambda observer: observer.published(publication))
+        if self._observers:
+            self._announce(publication.key, lambda observer: observer.published(publication))
 
     def unpublished(self, publication: Publication) -> None:
-        self._announce(publication.key, lambda observer: observer.unpublished(publication))
+        if self._observers:
+            self._announce(publication.key, lambda observer: observer.unpublished(publication))
 
     def play_started(self, subscription: Subscription) -> None:
-        self._announce(subscription.key, lambda observer: observer.play_started(subscription))
+        if self._observers:
+            self._announce(subscription.key, lambda observer: observer.play_started(subscription))
 
     def play_ended(self, subscription: Subscription) -> None:
-        self._announce(subscription.key, lambda observer: observer.play_ended(subscription))
+        if self._observers:
+            self._announce(subscription.key, lambda observer: observer.play_ended(subscription))
 
     def wanted(self, key: StreamKey) -> None:
-        self._announce(key, lambda observer: observer.wanted(key))
+        if self._observers:
+            self._announce(key, lambda observer: observer.wanted(key))
 
     def unwanted(self, key: StreamKey) -> None:
-        self._announce(key, lambda observer: observer.unwanted(key))
+        if self._observers:
+            self._announce(key, lambda observer: observer.unwanted(key))
 
     def _announce(self, key: StreamKey, tell: Callable[[StreamObserver], None]) -> None:
-        if self._observers:
-            if not self._pending:
-                self._call_soon(self._tell_all)
-            self._pending.append((key, tell))
+        if not self._pending:
+            self._call_soon(self._tell_all)
+        self._pending.append((key, tell))
 
     def _tell_all(self) -> None:
         pending, self._pending = self._pending, []

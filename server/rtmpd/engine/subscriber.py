@@ -100,6 +100,7 @@ class Subscription(Member):
         "_sync",
         "_version",
         "_waits_for_room",
+        "attached",
         "audience",
         "dropped",
         "ending",
@@ -123,6 +124,7 @@ class Subscription(Member):
         """The transport of its sink, which other plays of the same connection may share."""
         self.audience = options.audience
         self.origin: Origin = options.origin
+        self.attached = True
         self.ending: Ending | None = None
         """None while it is attached."""
         self.receives_audio = options.receive_audio
@@ -143,11 +145,6 @@ class Subscription(Member):
         self._version = -1
         """Version of the header cache that the sink has seen all of."""
         outlet.attach(self, options.policy)
-
-    @property
-    def attached(self) -> bool:
-        """It has not left."""
-        return self.ending is None
 
     @property
     def live(self) -> bool:
@@ -192,6 +189,7 @@ class Subscription(Member):
     def detach(self, reason: CloseReason = CloseReason.FINISHED, by: Origin | None = None) -> None:
         """Leave the stream: no further call on the sink. Idempotent."""
         if self.attached:
+            self.attached = False
             self.ending = Ending(reason, by)
             self.outlet.detach(self)
             self.seat.leave(self)
