@@ -87,7 +87,7 @@ def test_ingest_is_counted_by_medium(house: House) -> None:
     assert stats.video_bytes_in == len(AVC_HEADER) + 3 * len(keyframe())
     assert (stats.audio_headers, stats.video_headers, stats.keyframes) == (1, 1, 2)
     assert (stats.keyframe_interval_ms, stats.keyframe_interval_max_ms) == (2000, 2000)
-    assert (stats.video_codec, stats.audio_codec, stats.audio_sample_rate) == ("avc1", "mp4a", 44100)
+    assert (stats.video_codec, stats.audio_codec) == ("avc1", "mp4a")
     assert (stats.last_media_at, stats.keyframe_at) == (7.0, 7.0)
 
 
@@ -103,7 +103,7 @@ def test_sequence_headers_changed_and_repeated_are_counted(house: House) -> None
     publication = house.publish()
     house.send(publication, *[(0, header) for header in (AVC_HEADER, AVC_HEADER, AVC_HEADER_2, AAC_HEADER)])
     stats = publication.stats
-    assert (stats.sequence_header_changes, stats.sequence_header_repeats) == (1, 1)
+    assert stats.sequence_header_changes == 1
 
 
 def test_unknown_packets_are_counted_and_relayed(house: House) -> None:
@@ -119,7 +119,7 @@ def test_codecs_without_headers_are_named_from_their_frames(house: House) -> Non
     house.send(publication, (0, b"\x12h263"))
     publication.receive(Message(8, 0, 1, b"\x2fmp3"), 0.0)
     stats = publication.stats
-    assert (stats.video_codec, stats.audio_codec, stats.audio_sample_rate) == ("h263", ".mp3", 44100)
+    assert (stats.video_codec, stats.audio_codec) == ("h263", ".mp3")
 
 
 def test_metadata_reaches_players_without_its_wrapper(house: House) -> None:
@@ -235,7 +235,7 @@ def test_a_frame_of_another_codec_drops_the_header_that_describes_it_no_more(hou
     assert sink.take().startswith("AAC@0 a@0 ")
     house.send(publication, (40, AAC_HEADER), (40, sound()))
     assert house.play()[0].take() == "AAC@40 a@40"
-    assert (house.stream.stats.audio_codec, house.stream.stats.audio_sample_rate) == ("mp4a", 44100)
+    assert house.stream.stats.audio_codec == "mp4a"
 
 
 @pytest.mark.parametrize("frame", [b"\x12\0h263", b"\x91vp09\x82"], ids=["h263", "vp9"])

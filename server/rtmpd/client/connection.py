@@ -7,7 +7,7 @@ import os
 from enum import StrEnum
 from typing import Any, Self, assert_never
 
-from rtmpd.client.link import Link, answer_of
+from rtmpd.client.link import Link, answer_of, settle
 from rtmpd.client.mailbox import EventMailbox
 from rtmpd.client.stream import Stream, with_status
 from rtmpd.exceptions import CallFailed, ClientError, ConnectionLost, ConnectRejected, UsageError
@@ -313,45 +313,34 @@ class Connection:
     def _handle_answer(self, event: _Answer) -> None:
         match event:
             case HandshakeCompleted():
-                _settle(self._handshaken, None)
+                settle(self._handshaken, None)
             case ConnectAccepted():
-                _settle(self._accepted, event.result)
+                settle(self._accepted, event.result)
             case ConnectRefused():
                 text = f"{self.url} refused the connection"
-                _settle(self._accepted, with_status(ConnectRejected, text, event.status))
+                settle(self._accepted, with_status(ConnectRejected, text, event.status))
             case StreamCreated():
-                if not _settle(self._created.pop(event.transaction_id), event.stream_id):
+                if not settle(self._created.pop(event.transaction_id), event.stream_id):
                     self.link.session.delete_stream(event.stream_id)
             case CallSucceeded():
-                _settle(self._calls.get(event.transaction_id), event.values)
+                settle(self._calls.get(event.transaction_id), event.values)
             case CallRefused():
                 error = with_status(CallFailed, "the server refused the call", event.status)
-                _settle(self._created.pop(event.transaction_id, None), error)
-                _settle(self._calls.get(event.transaction_id), error)
+                settle(self._created.pop(event.transaction_id, None), error)
+                settle(self._calls.get(event.transaction_id), error)
             case _:
                 assert_never(event)
 
     def _handle_lost(self, error: ClientError) -> None:
-        if _settle(self._handshaken, error.again()) and self._handshaken is not None:
+        if settle(self._handshaken, error.again()) and self._handshaken is not None:
             self._handshaken.exception()  # Perhaps nobody waits: that is no bug to be logged.
-        _settle(self._accepted, error.again())
+        settle(self._accepted, error.again())
         for created in self._created.values():
-            _settle(created, error.again())
+            settle(created, error.again())
         for call in self._calls.values():
-            _settle(call, error.again())
+            settle(call, error.again())
         for stream in self._streams.values():
             stream.lost(error)
         self._streams.clear()  # They hold us.
         self._events.finish(error if isinstance(error, ConnectionLost) else None)
         self._closed.set()
-
-
-def _settle(future: asyncio.Future[Any] | None, outcome: object) -> bool:
-    """Give a waiting request its result or exception; False when nobody waits any more."""
-    if future is None or future.done():
-        return False
-    if isinstance(outcome, ClientError):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)
-    return True

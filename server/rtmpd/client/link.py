@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
-from typing import Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from rtmpd.exceptions import ClientError, ConnectionClosed, ConnectionLost, RequestTimeout
+from rtmpd.net.closing import close_our_side
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
 from rtmpd.net.wire_tap import WireTap
 from rtmpd.rtmp.client import ClientSession
@@ -204,18 +204,14 @@ class Link(asyncio.Protocol):
             self.abort()
 
     def _say_goodbye(self, linger: float) -> None:
-        """Close our side only: a close with unread bytes would reset the connection, last words and all."""
+        """Close our side only, if there are sides; then wait ``linger`` seconds for the server's."""
         if self._lost:
             return
         if self._holders:
             self._holders.clear()
             self.transport.resume_reading()
-        if self.transport.can_write_eof():
-            with contextlib.suppress(OSError):  # The server may have reset the connection just now.
-                self.transport.write_eof()
+        if close_our_side(self.transport):
             self._set_timer(linger, self.transport.abort)
-        else:
-            self.transport.close()
 
     def _advance(self) -> None:
         session = self.session
@@ -273,6 +269,17 @@ async def answer_of(future: asyncio.Future[T], patience: float, request: str) ->
     finally:
         # An exception of its own would hold this frame, and so itself.
         del future
+
+
+def settle(future: asyncio.Future[Any] | None, outcome: object) -> bool:
+    """Give a waiting request its result or exception; False when nobody waits any more."""
+    if future is None or future.done():
+        return False
+    if isinstance(outcome, ClientError):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+    return True
 
 
 def _tell_nobody(_what: object) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final, Self, TypeVar, assert_never
+from typing import Self, TypeVar, assert_never
 
-from rtmpd.client.link import Link, answer_of
+from rtmpd.client.link import Link, answer_of, settle
 from rtmpd.client.mailbox import PacketMailbox
 from rtmpd.exceptions import (
     CallFailed,
@@ -22,14 +22,12 @@ from rtmpd.exceptions import (
 from rtmpd.rtmp.amf import AmfValue, EcmaArray, encode_values
 from rtmpd.rtmp.client import ClientSession
 from rtmpd.rtmp.commands import Status
-from rtmpd.rtmp.constants import MessageType, StatusCode
+from rtmpd.rtmp.constants import ON_META_DATA, SET_DATA_FRAME, MessageType, StatusCode
 from rtmpd.rtmp.events import StatusReceived, StreamEnded, StreamRefused, StreamStarted
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import redact
 
 _AUDIO, _VIDEO, _DATA = int(MessageType.AUDIO), int(MessageType.VIDEO), int(MessageType.DATA_AMF0)
-_METADATA: Final = encode_values("onMetaData")
-_SET_DATA_FRAME: Final = encode_values("@setDataFrame")
 
 E = TypeVar("E", bound=ClientError)
 
@@ -124,8 +122,8 @@ class Stream:
             self.check()  # A server that ends a publish says why, and then closes the connection.
             raise
         self.check()
-        if message_type == _DATA and payload.startswith(_METADATA):
-            payload = _SET_DATA_FRAME + payload
+        if message_type == _DATA and payload.startswith(ON_META_DATA):
+            payload = SET_DATA_FRAME + payload
         if timestamp is None:
             timestamp = int((asyncio.get_running_loop().time() - self._began_at) * 1000)
         self._link.session.send_media(message_type, self.id, timestamp, payload)
@@ -226,25 +224,25 @@ class Stream:
         status = event.status
         match event:
             case StreamStarted():
-                _settle(self._begun, status)
+                settle(self._begun, status)
             case StreamRefused():
-                _settle(self._begun, self._rejection(status))
+                settle(self._begun, self._rejection(status))
             case StreamEnded(failed=failed):
                 text = f"the server ended {redact(self.name)}"
                 self._end(with_status(StreamFailed, text, status) if failed else None)
             case StatusReceived():
                 for code, notice in self._notices:
                     if status.code == code:
-                        _settle(notice, status)
+                        settle(notice, status)
                     elif status.is_error:
-                        _settle(notice, with_status(CallFailed, "the server refused", status))
+                        settle(notice, with_status(CallFailed, "the server refused", status))
             case _:
                 assert_never(event)
 
     def lost(self, error: ClientError) -> None:
         """The connection is over."""
         for future in (self._begun, *(notice for _, notice in self._notices)):
-            _settle(future, error.again())
+            settle(future, error.again())
         if self._ended is None:
             self._end(error if isinstance(error, ConnectionLost) else None)
 
@@ -255,7 +253,7 @@ class Stream:
         self._closed = True
         if self._link.error is None:
             self._link.session.delete_stream(self.id)
-        _settle(self._begun, StreamFailed("the stream was closed meanwhile"))
+        settle(self._begun, StreamFailed("the stream was closed meanwhile"))
         self._end(None)
         if self._packets is not None:
             self._packets.clear()
@@ -325,11 +323,3 @@ def with_status(kind: type[E], text: str, status: Status) -> E:
     """The exception for what the server said."""
     said = ": ".join(part for part in (text, status.description or status.code) if part)
     return kind(said, code=status.code, description=status.description, info=status.info)
-
-
-def _settle(future: asyncio.Future[Status] | None, outcome: Status | ClientError) -> None:
-    if future is not None and not future.done():
-        if isinstance(outcome, ClientError):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)

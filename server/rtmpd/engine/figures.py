@@ -55,12 +55,8 @@ def note_audio(stats: StreamStats, flags: int, payload: bytes) -> None:
     info = audio_info(payload)
     if info is not None:
         stats.audio_codec = info.codec
-        stats.audio_sample_rate = info.sample_rate or None
-        stats.audio_channels = info.channels or None
     elif flags & CODED_FRAME:
-        codec = audio_codec(payload)
-        if codec != stats.audio_codec:
-            stats.audio_codec, stats.audio_sample_rate, stats.audio_channels = codec, None, None
+        stats.audio_codec = audio_codec(payload)
 
 
 def note_track(
@@ -96,7 +92,6 @@ def adopt_track(stats: StreamStats, kind: int, figures: TrackStats) -> None:
     """This track is the default from now on: what is said of the medium is said of it."""
     if kind == AUDIO:
         stats.audio_codec = figures.codec
-        stats.audio_sample_rate = stats.audio_channels = None
     else:
         stats.video_codec, stats.width, stats.height = figures.codec, figures.width, figures.height
         stats.keyframe_timestamp = None

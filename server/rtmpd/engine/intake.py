@@ -222,13 +222,10 @@ class Intake:
         if stored is Stored.REFUSED:
             self.books.drop(DropReason.HEADER_CAP)
             return []
-        if flags & SEQUENCE_HEADER:
-            if stored is Stored.REPEATED:
-                self.books.stream.sequence_header_repeats += 1
-            else:
-                if stored is Stored.CHANGED:
-                    self.books.stream.sequence_header_changes += 1
-                self._outdate(packet)
+        if flags & SEQUENCE_HEADER and stored is not Stored.REPEATED:
+            if stored is Stored.CHANGED:
+                self.books.stream.sequence_header_changes += 1
+            self._outdate(packet)
         return [packet]
 
     def announced(self, batch: list[Packet]) -> list[Packet]:

@@ -9,7 +9,7 @@ from rtmpd.media.metadata import of_tracks
 from rtmpd.media.tags import CODEC_METADATA, MULTITRACK, SEQUENCE_HEADER
 from rtmpd.media.tracks import ALL_TRACKS, DEFAULT, DEFAULT_TRACK, TrackChoice, plain_track
 from rtmpd.rtmp.chunk_writer import encode_message
-from rtmpd.rtmp.constants import CSID_AUDIO, CSID_DATA, CSID_VIDEO
+from rtmpd.rtmp.constants import CSID_AUDIO, CSID_DATA, CSID_VIDEO, SET_DATA_FRAME
 
 AUDIO: Final = 8
 VIDEO: Final = 9
@@ -81,7 +81,6 @@ def track_id(packet: Packet) -> int:
     return packet.flags >> TRACK_SHIFT
 
 
-_SET_DATA_FRAME: Final = b"\x02\x00\x0d@setDataFrame"
 _CSIDS: Final = {AUDIO: CSID_AUDIO, DATA: CSID_DATA, VIDEO: CSID_VIDEO}
 
 
@@ -125,18 +124,11 @@ class PublishWire:
         return RtmpWire(self.chunk_size, self.message_stream_id, self.tracks)
 
     def encode(self, packet: Packet) -> bytes:
-        kind = packet.kind
-        payload = packet.payload
-        if packet.flags & _DIFFERS:
-            differing = _of_tracks(packet, self.tracks)
-            if differing is None:
-                return b""
-            payload = differing
-            if packet.flags & STREAM_METADATA:
-                payload = _SET_DATA_FRAME + payload
-        return encode_message(
-            kind, packet.timestamp, self.message_stream_id, payload, _CSIDS[kind], self.chunk_size
-        )
+        if not packet.flags & STREAM_METADATA:
+            return self.for_frames.encode(packet)
+        payload = SET_DATA_FRAME + of_tracks(packet.payload, self.tracks)
+        stream_id = self.message_stream_id
+        return encode_message(DATA, packet.timestamp, stream_id, payload, CSID_DATA, self.chunk_size)
 
 
 def is_for(packet: Packet, tracks: TrackChoice) -> bool:

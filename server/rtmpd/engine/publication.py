@@ -40,8 +40,14 @@ from rtmpd.media.tags import (
     video_flags,
 )
 from rtmpd.media.tracks import MANY_TRACKS, split_tracks, track_of
-from rtmpd.rtmp.constants import MessageType
-from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.constants import (
+    CLEAR_DATA_FRAME,
+    ON_META_DATA,
+    SAMPLE_ACCESS,
+    SET_DATA_FRAME,
+    MessageType,
+)
+from rtmpd.rtmp.messages import Message, amf0_payload
 from rtmpd.rtmp.rates import TokenBucket
 
 GAP_MS: Final = 1000
@@ -50,10 +56,6 @@ _NOTEWORTHY: Final = KEYFRAME | SEQUENCE_HEADER | CODEC_METADATA | END_OF_SEQUEN
 _METADATA_BYTES: Final = 4096
 """Of onMetaData that count as one update, because reading it costs time by its size."""
 _LEAST_METADATA_BYTES: Final = 512
-_SET_DATA_FRAME: Final = b"\x02\x00\x0d@setDataFrame"
-_CLEAR_DATA_FRAME: Final = b"\x02\x00\x0f@clearDataFrame"
-_SAMPLE_ACCESS: Final = b"\x02\x00\x11|RtmpSampleAccess"
-_ON_META_DATA: Final = b"\x02\x00\x0aonMetaData"
 
 
 class Publisher(Protocol):
@@ -319,15 +321,12 @@ class Publication:
         stats = self.stats
         stats.data_messages_in += 1
         stats.data_bytes_in += len(message.payload)
-        payload = message.payload
-        if message.type == MessageType.DATA_AMF3:
-            payload = payload.removeprefix(b"\x00")
-        payload = payload.removeprefix(_SET_DATA_FRAME)
-        if payload.startswith(_CLEAR_DATA_FRAME):
+        payload = amf0_payload(message).removeprefix(SET_DATA_FRAME)
+        if payload.startswith(CLEAR_DATA_FRAME):
             self.channel.push(Packet(DATA, timestamp, b"", FORGET))
-        elif payload.startswith(_SAMPLE_ACCESS):
+        elif payload.startswith(SAMPLE_ACCESS):
             pass  # What a player may do with the samples is for this server to say, at every play.
-        elif payload.startswith(_ON_META_DATA):
+        elif payload.startswith(ON_META_DATA):
             self._receive_metadata(message, timestamp, now)
         else:
             self._reference = timestamp

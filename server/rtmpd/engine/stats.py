@@ -257,11 +257,9 @@ class StreamStats:
         "_sampled_at",
         "audio_byte_rate",
         "audio_bytes_in",
-        "audio_channels",
         "audio_codec",
         "audio_headers",
         "audio_messages_in",
-        "audio_sample_rate",
         "audio_timestamp",
         "data_bytes_in",
         "data_messages_in",
@@ -274,7 +272,6 @@ class StreamStats:
         "keyframes",
         "last_media_at",
         "sequence_header_changes",
-        "sequence_header_repeats",
         "timestamp_gaps",
         "timestamp_regressions",
         "totals",
@@ -322,15 +319,12 @@ class StreamStats:
         """Messages stamped more than a second after the one before of their medium."""
         self.sequence_header_changes = 0
         """Sequence headers that replaced a different one; the first of each track is no change."""
-        self.sequence_header_repeats = 0
         self.unknown_packets = 0
         self.video_codec: str | None = None
         """FourCC or its legacy equivalent, as ``media.tags`` names it."""
         self.audio_codec: str | None = None
         self.width: int | None = None
         self.height: int | None = None
-        self.audio_sample_rate: int | None = None
-        self.audio_channels: int | None = None
         self.audio_byte_rate = Rate()
         """Bytes per second."""
         self.video_byte_rate = Rate()

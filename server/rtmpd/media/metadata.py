@@ -11,22 +11,16 @@ from typing import Final
 
 from rtmpd.exceptions import AmfError, UsageError
 from rtmpd.media.tracks import ALL_TRACKS, TrackChoice
-from rtmpd.rtmp import amf
+from rtmpd.rtmp import amf, amf_scan
 from rtmpd.rtmp.amf import AmfValue, EcmaArray, Property
-from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.constants import ON_META_DATA, SET_DATA_FRAME, MessageType
 from rtmpd.rtmp.messages import Message
 
 HANDLER: Final = "onMetaData"
 
-_HANDLER_BYTES: Final = amf.encode_values(HANDLER)
-_SET_DATA_FRAME: Final = amf.encode_values("@setDataFrame")
 _NOT_LIVE: Final = frozenset({b"duration", b"filesize"})
 """In lower case: OBS writes fileSize."""
-_AVMPLUS: Final = b"\x11"
-_ECMA_ARRAY: Final = b"\x08"
-_OBJECTS: Final = frozenset((0x03, 0x08))
-_NUMBER: Final = 0x00
-_OBJECT_END: Final = b"\x00\x00\x09"
+_OBJECTS: Final = frozenset((amf_scan.OBJECT, amf_scan.ECMA_ARRAY))
 _MAX_AMF3_VALUES: Final = 512
 """AMF3 cannot be cut as it is: it is decoded, at a hundred times the cost."""
 _VIDEO_KEYS: Final = frozenset({b"width", b"height", b"framerate", b"hasvideo"})
@@ -48,7 +42,7 @@ def live_metadata(message: Message) -> bytes | None:
     if payload is None:
         return None
     try:
-        if payload[:1] == _AVMPLUS:
+        if payload[:1] == bytes((amf_scan.AVMPLUS,)):
             return _from_amf3(payload)
         layout = amf.object_layout(payload, 0)
     except (AmfError, UsageError):
@@ -56,7 +50,7 @@ def live_metadata(message: Message) -> bytes | None:
     kept = [
         payload[entry.start : entry.end]
         for entry in layout.properties
-        if entry.key.lower() not in _NOT_LIVE or payload[entry.value_start] != _NUMBER
+        if entry.key.lower() not in _NOT_LIVE or payload[entry.value_start] != amf_scan.NUMBER
     ]
     return _joined(kept)
 
@@ -108,8 +102,8 @@ def _body(payload: bytes) -> bytes | None:
     # A type 15 body has a format byte before its first string; no type 18 body starts with 0.
     if payload[:1] == b"\x00":
         payload = payload[1:]
-    payload = payload.removeprefix(_SET_DATA_FRAME)
-    return payload[len(_HANDLER_BYTES) :] if payload.startswith(_HANDLER_BYTES) else None
+    payload = payload.removeprefix(SET_DATA_FRAME)
+    return payload[len(ON_META_DATA) :] if payload.startswith(ON_META_DATA) else None
 
 
 def _of_track(payload: bytes, kind: int, track: int, table: bytes) -> bytes:
@@ -126,12 +120,13 @@ def _of_track(payload: bytes, kind: int, track: int, table: bytes) -> bytes:
 
 
 def _properties(payload: bytes) -> list[Property]:
-    return amf.object_layout(payload, len(_HANDLER_BYTES)).properties
+    return amf.object_layout(payload, len(ON_META_DATA)).properties
 
 
 def _joined(properties: Iterable[bytes]) -> bytes:
     kept = list(properties)
-    return b"".join([_HANDLER_BYTES, _ECMA_ARRAY, len(kept).to_bytes(4, "big"), *kept, _OBJECT_END])
+    head = ON_META_DATA + bytes((amf_scan.ECMA_ARRAY,)) + len(kept).to_bytes(4, "big")
+    return b"".join([head, *kept, amf_scan.OBJECT_END])
 
 
 def _tells_of(kind: int, key: bytes) -> bool:

@@ -17,7 +17,7 @@ from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.commands import Command, is_number
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message
+from rtmpd.rtmp.messages import Message, amf0_payload
 
 _MAX_TRANSACTION_ID: Final = 2**53
 _read_double = Struct(">d").unpack_from
@@ -75,9 +75,6 @@ class ScannedCommand:
     __slots__ = ("_amf3", "_body", "_command", "_count", "repaired", "trailing", "values")
 
     def __init__(self, payload: bytes, amf3: bool, max_depth: int, max_values: int) -> None:
-        # quirk(flash): see parse_head.
-        if amf3 and payload[:1] == b"\x00":
-            payload = payload[1:]
         scanned = amf.scan(payload, max_depth=max_depth, max_values=max_values, min_values=_MIN_VALUES)
         self._amf3 = amf3
         self._body = scanned.body
@@ -107,7 +104,7 @@ class ScannedCommand:
 def scan_command(message: Message, limits: Limits) -> ScannedCommand:
     """Walk over a command message of type 20 or 17. Raises AmfError when it is not one."""
     amf3 = message.type == MessageType.COMMAND_AMF3
-    return ScannedCommand(message.payload, amf3, limits.max_amf_depth, limits.max_command_values)
+    return ScannedCommand(amf0_payload(message), amf3, limits.max_amf_depth, limits.max_command_values)
 
 
 def scan_request(message: Message, limits: Limits) -> ScannedCommand:
@@ -116,12 +113,11 @@ def scan_request(message: Message, limits: Limits) -> ScannedCommand:
     What is short is walked over and decoded once, for as long as it is remembered. The command and all that
     it holds then belong to everybody who said it, so nobody may change them.
     """
-    payload = message.payload
-    if len(payload) <= _SHORT_BYTES:
+    if len(message.payload) <= _SHORT_BYTES:
         amf3 = message.type == MessageType.COMMAND_AMF3
         max_values = min(limits.max_command_values, _FEW_VALUES)
         with suppress(AmfError):  # Too many values to be remembered, or malformed: found out below.
-            return _remembered(payload, amf3, limits.max_amf_depth, max_values)
+            return _remembered(amf0_payload(message), amf3, limits.max_amf_depth, max_values)
     return scan_command(message, limits)
 
 
@@ -137,8 +133,8 @@ def parse_command(message: Message, limits: Limits) -> Command:
 def parse_data(message: Message, limits: Limits | None = None) -> tuple[str, list[AmfValue]]:
     """Handler name and arguments of a data message, type 18 or 15. Raises AmfError."""
     limits = limits or Limits()
-    amf3 = message.type == MessageType.DATA_AMF3
-    values = _decode(message.payload, limits.max_amf_depth, limits.max_amf_values, skip_format=amf3)
+    payload = amf0_payload(message)
+    values = amf.decode_values(payload, max_depth=limits.max_amf_depth, max_values=limits.max_amf_values)
     if not values or not isinstance(values[0], str):
         raise AmfError("bad_data", "a data message does not start with a name")
     return str(values[0]), values[1:]
@@ -150,13 +146,6 @@ _SHORT_BYTES: Final = 512
 _FEW_VALUES: Final = 64
 _remembered = lru_cache(maxsize=128)(ScannedCommand)
 """Ten megabytes if somebody sets out to fill it, a few hundred kilobytes of what clients really say."""
-
-
-def _decode(payload: bytes, max_depth: int, max_values: int, *, skip_format: bool) -> list[AmfValue]:
-    # quirk(flash): types 15 and 17 start with a format selector, 0 in practice; some senders leave it out.
-    if skip_format and payload[:1] == b"\x00":
-        payload = payload[1:]
-    return amf.decode_values(payload, max_depth=max_depth, max_values=max_values)
 
 
 def _transaction_id(value: AmfValue) -> float:

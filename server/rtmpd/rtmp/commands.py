@@ -18,6 +18,7 @@ from rtmpd.rtmp import amf
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.constants import CapsEx, FourCcMask, ObjectEncoding, StatusCode, StatusLevel
 from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.url import split_query
 
 FMS_VERSION: Final = "FMS/3,5,3,888"
 """What we call ourselves: encoders compare nothing, but Flash players switch features on it."""
@@ -107,7 +108,7 @@ class ConnectParams:
         app, app_query = _split_app(_text(properties, "app") or _path_of(tc_url))
         _check_length("app", app, limits.max_path_bytes)
         _check_length("query", app_query, limits.max_query_bytes)
-        tc_url_path, _, tc_url_query = tc_url.partition("?")
+        tc_url_path, tc_url_query = split_query(tc_url)
         _check_length("tc_url", tc_url_path, limits.max_tc_url_bytes)
         _check_length("query", tc_url_query, limits.max_query_bytes)
         return cls(
@@ -317,7 +318,7 @@ def _check_length(what: str, text: str, limit: int) -> None:
 
 
 def _split_app(text: str) -> tuple[str, str]:
-    app, _, query = text.partition("?")
+    app, query = split_query(text)
     # quirk(fmle): the default instance is written out. quirk(obs): a slash is left behind.
     return app.strip("/").removesuffix("/_definst_").rstrip("/"), query
 

@@ -17,6 +17,12 @@ DEFAULT_WINDOW_SIZE: Final = 2_500_000
 EXTENDED_TIMESTAMP: Final = 0xFFFFFF
 """Value of the 24-bit timestamp field that announces a 32-bit one (section 5.3.1.3)."""
 
+# How data messages begin: with the name of their handler, in AMF0.
+SET_DATA_FRAME: Final = b"\x02\x00\x0d@setDataFrame"
+CLEAR_DATA_FRAME: Final = b"\x02\x00\x0f@clearDataFrame"
+ON_META_DATA: Final = b"\x02\x00\x0aonMetaData"
+SAMPLE_ACCESS: Final = b"\x02\x00\x11|RtmpSampleAccess"
+
 CSID_CONTROL: Final = 2
 CSID_COMMAND: Final = 3
 CSID_AUDIO: Final = 4

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from rtmpd.rtmp.amf_scan import MAX_DEPTH, MAX_VALUES
 from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.messages import MAX_AGGREGATE_PARTS
 from rtmpd.rtmp.rates import Rate
 
 _MEDIA: Final = frozenset(
@@ -69,10 +71,10 @@ class Limits:
     """Smaller acknowledgement windows asked for by a peer are raised to this."""
     max_pings: int = 10
     """Ping Requests answered in a second; more are ignored."""
-    max_aggregate_parts: int = 1000
+    max_aggregate_parts: int = MAX_AGGREGATE_PARTS
     """Messages in one aggregate."""
-    max_amf_depth: int = 16
-    max_amf_values: int = 4096
+    max_amf_depth: int = MAX_DEPTH
+    max_amf_values: int = MAX_VALUES
     """Values in a data message."""
     max_command_values: int = 256
     """Values in a command; a connect of today has less than 60."""

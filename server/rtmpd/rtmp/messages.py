@@ -11,12 +11,14 @@ from typing import Final
 from rtmpd.exceptions import ProtocolError
 from rtmpd.rtmp.constants import MessageType
 
+MAX_AGGREGATE_PARTS: Final = 1000
 _U32_MAX: Final = 0xFFFFFFFF
 _FLV_TAG_HEADER_BYTES: Final = 11
 _FLV_BACK_POINTER_BYTES: Final = 4
 _FLV_TAG_TYPES: Final = frozenset(
     {MessageType.AUDIO, MessageType.VIDEO, MessageType.DATA_AMF0, MessageType.DATA_AMF3}
 )
+_AMF3_TYPES: Final = frozenset({int(MessageType.COMMAND_AMF3), int(MessageType.DATA_AMF3)})
 
 
 @dataclass(slots=True)
@@ -32,7 +34,15 @@ class Message:
     payload: bytes
 
 
-def split_aggregate(message: Message, max_parts: int = 1000) -> tuple[list[Message], bool]:
+def amf0_payload(message: Message) -> bytes:
+    """The AMF0 values of a command or data message, be it one of those that say they are AMF3."""
+    # quirk(flash): types 15 and 17 start with a format selector, 0 in practice; some senders leave it out.
+    if message.type in _AMF3_TYPES and message.payload[:1] == b"\0":
+        return message.payload[1:]
+    return message.payload
+
+
+def split_aggregate(message: Message, max_parts: int = MAX_AGGREGATE_PARTS) -> tuple[list[Message], bool]:
     """The audio, video and data messages inside an Aggregate message (section 7.1.6); whether that is all.
 
     Their times keep their distances and start at the aggregate's own timestamp; its stream id replaces

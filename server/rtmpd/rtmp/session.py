@@ -24,7 +24,7 @@ from rtmpd.rtmp.events import HandshakeCompleted, SessionClosed, SessionEvent, S
 from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
 from rtmpd.rtmp.inlet import MEDIA, Inlet
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message, split_aggregate
+from rtmpd.rtmp.messages import Message, amf0_payload, split_aggregate
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.rtmp.states import Halt
 
@@ -253,8 +253,8 @@ class Session(Inlet, Generic[E]):
             if not self._handle_other_media(message):
                 self._count_stray_media()
         elif type_ == MessageType.DATA_AMF3:
-            # A format selector byte, 0 in practice, then AMF0: players are sent the plain form.
-            payload = message.payload[1:] if message.payload[:1] == b"\0" else message.payload
+            # Players are sent the plain form.
+            payload = amf0_payload(message)
             self._process([Message(_DATA, message.timestamp, message.stream_id, payload)])
         elif type_ == MessageType.AGGREGATE:
             parts, whole = split_aggregate(message, self.limits.max_aggregate_parts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import math
 import socket
@@ -16,6 +15,7 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
 from rtmpd.net.addresses import UNIX, network_of, peer_ip
+from rtmpd.net.closing import close_our_side
 from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.events import (
@@ -394,18 +394,9 @@ class Connection(asyncio.Protocol):
         self._release(end)
 
     def _linger(self, patience: float) -> None:
-        """Say that we are done, read on until the peer is too, then close; cut it after ``patience`` seconds.
-
-        A close with unread bytes in the socket makes the kernel reset it, and our last words are lost.
-        """
-        transport = self.transport
-        transport.resume_reading()
-        if transport.can_write_eof():
-            # The peer may have reset the connection; asyncio lets that out, uvloop does not.
-            with contextlib.suppress(OSError):
-                transport.write_eof()
-        else:
-            transport.close()
+        """Say that we are done, and read on until the peer is too; cut it after ``patience`` seconds."""
+        self.transport.resume_reading()
+        close_our_side(self.transport)
         self.look_at = self.context.clock() + patience
 
     def _release(self, end: End) -> None:

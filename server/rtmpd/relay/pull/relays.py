@@ -179,7 +179,6 @@ class PullRelay:
 
     async def _ask(self, target: RelayTarget) -> bool:
         """Attempt one origin and note how that ended; whether it is pointless to ask it again soon."""
-        self._live_at = None
         via = self._ways()
         error = await self._attempt(target, via)
         self._status = last_words(error, target) or self._status
