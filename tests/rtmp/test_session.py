@@ -314,6 +314,10 @@ def test_nothing_is_late_while_a_request_waits() -> None:
     assert client.session.next_deadline() == client.now + 20
 
 
+def test_a_session_has_no_dictionary_in_either_form() -> None:
+    assert ServerSession.__dictoffset__ == 0
+
+
 def test_an_answer_without_a_request_is_our_mistake() -> None:
     with pytest.raises(UsageError):
         Client().session._answered(0)

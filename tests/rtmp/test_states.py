@@ -9,7 +9,7 @@ import pytest
 from rtmp_dialogue import Client, command, failure
 
 from rtmpd.exceptions import UsageError
-from rtmpd.rtmp.server import ServerSession
+from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.states import (
     CALLS,
     ERRORS,
@@ -107,13 +107,13 @@ def test_nothing_but_connect_comes_before_connect(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted({name for row in CALLS.rows for name in row.names} - {"connect"}))
-def test_who_pays_for_the_values_of_a_command(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = Client().connected()
-    charged: list[int] = []
-    monkeypatch.setattr(ServerSession, "_charge", lambda _self, cost: charged.append(cost))
+def test_who_pays_for_the_values_of_a_command(name: str) -> None:
+    place = TokenBucket(rate=1, burst=10**6, now=1000.0)
+    client = Client(shared_cost=place).connected()
+    client.now += 1000
+    assert place.full(client.now)
     client.say(command(name, 4, "cam", on=1))
-    decoded = CALLS.find(Phase.CONNECTED, name).cost is Cost.VALUES
-    assert bool(charged) is decoded
+    assert place.full(client.now) is (CALLS.find(Phase.CONNECTED, name).cost is Cost.NAME)
 
 
 @pytest.mark.parametrize("name", ["publish", "play", "play2"])

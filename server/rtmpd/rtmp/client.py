@@ -95,7 +95,7 @@ class ClientSettings:
     """Bytes; how often the server is to acknowledge, unless it asks for another window."""
 
 
-class ClientSession(Session[ClientEvent]):
+class ClientSession(Session):
     """Our connection to a server. See ``Session`` for the way in and out.
 
     ``random_bytes(n)`` gives the handshake its dice. ``connect`` may follow ``HandshakeCompleted``,
@@ -121,6 +121,10 @@ class ClientSession(Session[ClientEvent]):
         self._tc_url = ""
         self._streams: dict[int, StreamState] = {}
         self._transactions: Transactions[_Reaction] = Transactions()
+
+    def events_received(self) -> list[ClientEvent]:
+        """Everything that happened since the last call, in order."""
+        return super().events_received()
 
     # Connection
 
@@ -372,6 +376,9 @@ class ClientSession(Session[ClientEvent]):
             self.send_command(commands.error(command.transaction_id, StatusCode.CALL_FAILED, text))
 
     # Inside
+
+    def _tell(self, event: ClientEvent) -> None:
+        self._add_event(event)
 
     def _handle_user_control(self, event: control.UserControl) -> None:
         self._tell(UserControlReceived(event))

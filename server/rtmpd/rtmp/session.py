@@ -12,7 +12,7 @@ finished, ``eof_in_handshake`` the peer left before it spoke RTMP.
 
 from __future__ import annotations
 
-from typing import Final, Generic, TypeVar
+from typing import Any, Final
 
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError
 from rtmpd.rtmp import control
@@ -28,8 +28,6 @@ from rtmpd.rtmp.messages import Message, amf0_payload, split_aggregate
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.rtmp.states import Halt
 
-E = TypeVar("E")
-
 _AUDIO: Final = int(MessageType.AUDIO)
 _DATA: Final = int(MessageType.DATA_AMF0)
 _CONTROL_BYTES = {
@@ -43,8 +41,12 @@ _BYTES_A_TOKEN: Final = 512
 _VALUES_A_TOKEN: Final = 8
 
 
-class Session(Inlet, Generic[E]):
-    """One side of one RTMP connection, without I/O. Subclasses answer commands, and report ``E`` besides."""
+class Session(Inlet):
+    """One side of one RTMP connection, without I/O. Subclasses answer commands, and have events of their own.
+
+    They are no parameter of a generic class: compiled, its sessions would each have a dictionary, and weak
+    references that nobody clears.
+    """
 
     __slots__ = (
         "_commands_paid_at",
@@ -63,7 +65,7 @@ class Session(Inlet, Generic[E]):
         self._writer = ChunkWriter()
         # Made when there is something to hold, as the backlog is.
         self._tolerated: dict[Quirk, int] | None = None
-        self._events: list[SessionEvent | E] | None = None
+        self._events: list[Any] | None = None
         self._output: list[bytes] | None = None
         self._stray_media = 0
         self._window_sent = 0
@@ -111,8 +113,8 @@ class Session(Inlet, Generic[E]):
         tolerated, self._tolerated = self._tolerated, None
         return tolerated or {}
 
-    def events_received(self) -> list[SessionEvent | E]:
-        """Everything that happened since the last call, in order."""
+    def events_received(self) -> list[Any]:
+        """Everything that happened since the last call, in order; each side says of what union they are."""
         events, self._events = self._events, None
         return events or []
 
@@ -157,7 +159,10 @@ class Session(Inlet, Generic[E]):
 
     # For the two sides
 
-    def _tell(self, event: SessionEvent | E) -> None:
+    def _tell(self, event: SessionEvent) -> None:
+        raise NotImplementedError
+
+    def _add_event(self, event: object) -> None:
         if self._events is None:
             self._events = []
         self._events.append(event)

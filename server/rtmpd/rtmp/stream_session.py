@@ -46,7 +46,7 @@ _EARLY_TURN: Final = 128
 """Messages that are taken in one turn from whoever has published nothing."""
 
 
-class StreamSession(Session[ServerEvent]):
+class StreamSession(Session):
     """A ``ServerSession`` as far as message streams go; it adds the connection itself."""
 
     __slots__ = ("_idle_since", "_phase", "_streams")
@@ -59,6 +59,10 @@ class StreamSession(Session[ServerEvent]):
         self._idle_since = now
         """When the last message stream in use ended; before the first, when the connection was accepted."""
         self._streams = MessageStreams(limits.max_message_streams)
+
+    def events_received(self) -> list[ServerEvent]:
+        """Everything that happened since the last call, in order."""
+        return super().events_received()
 
     # Answers
 
@@ -297,6 +301,9 @@ class StreamSession(Session[ServerEvent]):
             self._tell(event)
 
     # Inside
+
+    def _tell(self, event: ServerEvent) -> None:
+        self._add_event(event)
 
     def _asked(self, stream_id: int, use: Use) -> MessageStream:
         stream = self._streams.find(stream_id, use)
