@@ -17,7 +17,8 @@ from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.settings import load
 from rtmpd.daemon.worker import Worker
 from rtmpd.exceptions import PlayRejected, StreamFailed
-from rtmpd.net.addresses import Address, open_listener
+from rtmpd.net.addresses import Address
+from rtmpd.net.listeners import open_listener
 
 PATIENCE = 5.0
 VIDEO = 9
