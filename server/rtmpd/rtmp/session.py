@@ -181,7 +181,7 @@ class Session(Inlet):
 
     def _report_media(self, message: Message, _now: float) -> None:
         """The receiver of streams that have no other: media becomes its own event."""
-        self._tell(message)
+        self._add_event(message)
 
     def _handle_ignored(self, message: Message) -> None:
         """A message of a type that means nothing here, or an empty one."""
