@@ -48,7 +48,7 @@ class Traced:
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, dict[str, object]]]:
     """Messages of the tracer with their fields."""
     records = [each for each in caplog.records if each.name == "rtmpd.serving.tracing"]
-    return [(each.getMessage(), dict(getattr(each, "fields"))) for each in records]  # noqa: B009
+    return [(each.getMessage(), dict(vars(each)["fields"])) for each in records]
 
 
 @pytest.fixture
