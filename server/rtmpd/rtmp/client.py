@@ -124,7 +124,8 @@ class ClientSession(Session):
 
     def events_received(self) -> list[ClientEvent]:
         """Everything that happened since the last call, in order."""
-        return super().events_received()
+        events, self._events = self._events, None
+        return events or []
 
     # Connection
 

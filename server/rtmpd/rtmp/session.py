@@ -115,8 +115,7 @@ class Session(Inlet):
 
     def events_received(self) -> list[Any]:
         """Everything that happened since the last call, in order; each side says of what union they are."""
-        events, self._events = self._events, None
-        return events or []
+        raise NotImplementedError
 
     def data_to_send(self) -> list[bytes]:
         """Everything to write since the last call, in order."""

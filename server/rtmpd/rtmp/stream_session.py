@@ -62,7 +62,8 @@ class StreamSession(Session):
 
     def events_received(self) -> list[ServerEvent]:
         """Everything that happened since the last call, in order."""
-        return super().events_received()
+        events, self._events = self._events, None
+        return events or []
 
     # Answers
 
