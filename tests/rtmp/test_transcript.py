@@ -131,10 +131,19 @@ def test_what_is_said_of_a_secret_later(scribe: Scribe) -> None:
 
 
 def test_more_secrets_than_are_remembered(scribe: Scribe) -> None:
-    for number in range(100):
+    for number in range(1000):
         scribe.say(command("releaseStream", 0, f"key-{number}"))
+    assert not scribe.transcript._secrets  # However many more come.
     assert scribe.say(command("onStatus", 0, {"code": "a.b", "description": "key-1 is live"})) == [
         "onStatus 0 null {code: 'a.b', description: ***}"
+    ]
+
+
+def test_a_secret_that_is_too_long_to_be_looked_for(scribe: Scribe) -> None:
+    scribe.say(command("publish", 0, "k" * 1025))
+    assert not scribe.transcript._secrets
+    assert scribe.say(command("onStatus", 0, {"description": "k is live"})) == [
+        "onStatus 0 null {description: ***}"
     ]
 
 

@@ -139,3 +139,11 @@ def test_so_many_connections_at_a_time(traced: Traced) -> None:
     assert traced.lines() == [("not traced", {"client": "192.0.2.1", "connection": 16, "traced": 16})]
     taps.pop()
     assert traced.tap(number=17) is not None
+
+
+def test_so_many_connections_one_after_the_other(traced: Traced) -> None:
+    assert all(traced.tap(number=number) for number in range(32))
+    assert traced.tap(number=32) is None
+    assert traced.lines() == [("not traced", {"client": "192.0.2.1", "connection": 32, "traced": 0})]
+    traced.clock.now = 0.5
+    assert traced.tap(number=33) is not None

@@ -35,8 +35,10 @@ MAX_LINE: Final = 1000
 """Characters of a line; the rest is cut off."""
 _MAX_TEXT: Final = 100
 """Characters of one text."""
-_MAX_SECRETS: Final = 64
-"""Of one connection that are looked for; with more, nothing that might quote one is shown."""
+_MAX_SECRET_CHARS: Final = 1024
+"""Of all secrets of a connection together: to look for them takes time by their length. With more they are
+forgotten, and nothing that might quote one is shown.
+"""
 _LIMITS: Final = Limits()
 
 _KEY: Final = "key"
@@ -105,6 +107,8 @@ class Transcript:
         self._client: ChunkListener | None = ChunkListener()
         self._server: ChunkListener | None = ChunkListener()
         self._secrets: set[str] = set()
+        self._too_many = False
+        """Secrets, to be looked for."""
         self._scrubber = Scrubber(())
 
     def client_says(self, data: bytes) -> None:
@@ -203,9 +207,12 @@ class Transcript:
             if isinstance(value, str) and kind == _KEY:
                 name, query = split_query(value)
                 secrets.update([name], secrets_of(query))
-        if not secrets <= self._secrets:
+        if not (self._too_many or secrets <= self._secrets):
             self._secrets |= secrets
-            self._scrubber = Scrubber(self._secrets if len(self._secrets) <= _MAX_SECRETS else ())
+            self._too_many = sum(map(len, self._secrets)) > _MAX_SECRET_CHARS
+            if self._too_many:
+                self._secrets.clear()
+            self._scrubber = Scrubber(self._secrets)
 
     def _show_all(self, values: Iterable[AmfValue], kinds: Iterable[str]) -> str:
         return " ".join(
@@ -234,7 +241,7 @@ class Transcript:
                 return type(value).__name__
 
     def _show_text(self, text: str, kind: str) -> str:
-        if kind in _QUOTES and len(self._secrets) <= _MAX_SECRETS:
+        if kind in _QUOTES and not self._too_many:
             text = self._scrubber.scrub(text)
         elif kind in _HARMLESS:
             text = self._scrubber.redact(text)

@@ -21,6 +21,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAX_CONNECTIONS: Final = 16
 """Traced at a time: a transcript holds the beginning of what has not come whole yet."""
+_NEW_CONNECTIONS: Final = 2
+"""A second; sixteen times as many without a pause before them."""
 _MAX_LINES: Final = 200
 """A second of all of them; twice as many without a pause before them."""
 _WIDTH: Final = 190
@@ -34,6 +36,7 @@ class Tracer:
         self._network = network
         self._clock = clock
         self._transcripts: WeakSet[Transcript] = WeakSet()
+        self._newcomers = TokenBucket(_NEW_CONNECTIONS, 16 * _NEW_CONNECTIONS, clock())
         self._allowance = TokenBucket(_MAX_LINES, 2 * _MAX_LINES, clock())
         self._left_out = 0
 
@@ -41,7 +44,8 @@ class Tracer:
         """For a connection that has just come; None if it is not to be traced."""
         if not self._covers(address):
             return None
-        if len(self._transcripts) >= _MAX_CONNECTIONS:
+        full = len(self._transcripts) >= _MAX_CONNECTIONS
+        if full or not self._newcomers.allow(self._clock()):
             fields = {"client": address, "connection": number, "traced": len(self._transcripts)}
             logger.info("not traced", extra={"fields": fields})
             return None
