@@ -440,6 +440,13 @@ def test_what_holds_for_all_streams_holds_where_no_table_says_otherwise(write):
     assert held["apps.live/vip.gop.audio_ms"] == ("1000", "default")
 
 
+def test_players_that_one_table_holds_for_share_their_rules(write):
+    config = load([write('[apps.live.player]\nwait_timeout = "3s"\n')], {}).config
+    assert config.play_rules("live/x").wait_timeout == 3
+    assert config.play_rules("live/x") is config.play_rules("live/y")
+    assert config.play_rules("other/x") is config.play_rules("another/x")
+
+
 def test_bounds_of_players_are_in_order_for_every_app(write):
     path = write(
         """

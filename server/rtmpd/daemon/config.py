@@ -269,8 +269,11 @@ class Config(Section):
 
     def at(self, path: str) -> AppConfig:
         """What holds for an app or a stream: what its tables say, key by key, the longest path first."""
-        tables = self.tables(path)
-        return self._outcomes[tables[-1] if tables else ""]
+        return self._outcomes[self._table(path)]
+
+    def _table(self, path: str) -> str:
+        """The longest table that holds for an app or a stream; "" is none."""
+        return next(reversed(self.tables(path)), "")
 
     @cached_property
     def _outcomes(self) -> dict[str, AppConfig]:
@@ -298,10 +301,16 @@ class Config(Section):
         )
 
     def play_rules(self, path: str) -> PlayRules:
-        """How a stream is played."""
-        app = self.at(path)
-        options = PlayOptions(start=StartPolicy(app.gop.start), policy=app.player.to_policy())
-        return PlayRules(options, app.player.wait_timeout)
+        """How a stream is played; the same object for all that one table holds for."""
+        return self._play_rules[self._table(path)]
+
+    @cached_property
+    def _play_rules(self) -> dict[str, PlayRules]:
+        rules: dict[str, PlayRules] = {}
+        for name, app in self._outcomes.items():
+            options = PlayOptions(start=StartPolicy(app.gop.start), policy=app.player.to_policy())
+            rules[name] = PlayRules(options, app.player.wait_timeout)
+        return rules
 
     def limits_of(self, path: str, limits: EngineLimits) -> EngineLimits:
         """``limits``, those of all, as they hold for one stream."""
