@@ -216,7 +216,7 @@ def _engine(gop: list[Message], players: int) -> Callable[[], object]:
     """From a publisher's message to every player's write."""
     registry, flusher, publication = _publication()
     for _ in range(players):
-        _attach(registry, _outlet(registry)).begin(_NOW)
+        _attach(registry, _outlet(registry)).join(_NOW)
     messages = _copy(gop)
 
     def run() -> None:
@@ -234,7 +234,7 @@ def _join(gop: list[Message], *, watched: bool) -> Callable[[], object]:
     """A player that gets a whole GOP out of the cache, and leaves; others stay if ``watched``."""
     registry, flusher, publication = _publication()
     if watched:
-        _attach(registry, _outlet(registry)).begin(_NOW)
+        _attach(registry, _outlet(registry)).join(_NOW)
     for number, message in enumerate(gop):
         publication.receive(message, _NOW)
         if number % PACKETS_PER_FLUSH == 0:
@@ -244,7 +244,7 @@ def _join(gop: list[Message], *, watched: bool) -> Callable[[], object]:
 
     def run() -> None:
         subscription = _attach(registry, outlet)
-        subscription.begin(_NOW)
+        subscription.join(_NOW)
         subscription.detach()
 
     return run

@@ -18,7 +18,7 @@ from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested,
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
 from rtmpd.serving.access import AccessRequest, Grant
-from rtmpd.serving.connection import Connection
+from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.peer import PlayRules, ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
@@ -55,7 +55,9 @@ async def real_server(context: ssl.SSLContext | None = None, host: str = "127.0.
         sweeper=Sweeper(loop.call_later),
     )
     server = RtmpServer(server_context, ConnectionLimits())
-    listener = await loop.create_server(lambda: Connection(server_context, server), host, 0, ssl=context)
+    listener = await loop.create_server(
+        lambda: ServerConnection(server_context, server), host, 0, ssl=context
+    )
     try:
         yield listener.sockets[0].getsockname()[1]
     finally:

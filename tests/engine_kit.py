@@ -17,7 +17,7 @@ from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions, TapOptions
 from rtmpd.engine.stats import ServerStats
-from rtmpd.engine.stream import Stream
+from rtmpd.engine.stream import LiveStream
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.engine.tap import Tap
 from rtmpd.media.tracks import DEFAULT, TrackChoice
@@ -270,7 +270,7 @@ class House:
         self.registry = Registry(flusher, self.stats, limits)
 
     @property
-    def stream(self) -> Stream:
+    def stream(self) -> LiveStream:
         return self.registry.streams[KEY]
 
     def publish(self, key: StreamKey = KEY, origin: Origin = NOBODY) -> Publication:
@@ -285,7 +285,7 @@ class House:
         sink = sink or FakeSink()
         outlet = sink.connect(self.registry.outlets, self.loop.clock)
         subscription = self.registry.attach(key, sink, outlet, options or PlayOptions(), self.loop.now)
-        subscription.begin(self.loop.now)
+        subscription.join(self.loop.now)
         return sink, subscription
 
     def tap(

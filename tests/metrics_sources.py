@@ -72,7 +72,7 @@ class FakeServer:
 
     def publish(self, name: str, app: str = "live") -> FakeStream:
         stream = FakeStream()
-        stream.stats.begin(self.now)
+        stream.stats.restart(self.now)
         self.streams[StreamKey(app, name)] = stream
         return stream
 

@@ -23,7 +23,7 @@ from rtmpd.engine.packet import DATA
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import PlayOptions
 from rtmpd.engine.stats import ServerStats
-from rtmpd.engine.stream import Stream
+from rtmpd.engine.stream import LiveStream
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
 from rtmpd.rtmp.amf import AmfValue
@@ -239,7 +239,7 @@ class House:
     def registry(self) -> Registry:
         return self.context.registry
 
-    def stream(self, name: str = "cam") -> Stream:
+    def stream(self, name: str = "cam") -> LiveStream:
         return self.registry.streams[StreamKey("live", name)]
 
     async def dial(self, receive_buffer: int = 0) -> Client:

@@ -19,7 +19,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
-from rtmpd.engine.stream import Stream
+from rtmpd.engine.stream import LiveStream
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
 from rtmpd.relay.dialer import RelayDialer, RetryPolicy
@@ -32,7 +32,7 @@ from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSettings
-from rtmpd.serving.connection import Connection
+from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.peer import PlayRules, ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
@@ -96,7 +96,7 @@ class Server:
         return self.context.registry
 
     @property
-    def stream(self) -> Stream:
+    def stream(self) -> LiveStream:
         return self.registry.streams[KEY]
 
     @property
@@ -185,7 +185,7 @@ async def serve(
     registry.observe(pulls)
     rtmp = RtmpServer(context, ConnectionLimits())
     sock = open_listener(Address("127.0.0.1", port))
-    listener = await loop.create_server(lambda: Connection(context, rtmp), sock=sock, ssl=tls)
+    listener = await loop.create_server(lambda: ServerConnection(context, rtmp), sock=sock, ssl=tls)
     server = Server(name, context, pushes, pulls, sock.getsockname()[1], rtmp, listener)
     pulls.start()
     sampler = loop.create_task(_sample(registry))

@@ -109,6 +109,6 @@ def test_a_server_is_looked_into_while_a_stranger_is_there_and_after() -> None:
         assert target.log_lines() > 2
         assert target.cpu_seconds() > 0
     assert closed == 0
-    assert during["objects"]["Connection"] == 1
+    assert during["objects"]["ServerConnection"] == 1
     assert during["files"] == after["files"] + 1
     assert 0 < after["traced_bytes"] < after["rss_bytes"]

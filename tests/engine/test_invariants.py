@@ -18,7 +18,7 @@ from rtmpd.engine.packet_queue import Mark
 from rtmpd.engine.polled import PolledOutlet, PolledSink
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions, Sink, SlowPlayerPolicy, StartPolicy, TapOptions
-from rtmpd.engine.stream import Stream
+from rtmpd.engine.stream import LiveStream
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.engine.tap import Tap
 from rtmpd.exceptions import ResourceExhausted
@@ -177,7 +177,7 @@ class CheckingTaker(Decoder):
         return bool(items)
 
 
-def held_by_cache(stream: Stream) -> int:
+def held_by_cache(stream: LiveStream) -> int:
     """Packets and images of a GOP cache, each rounded up to what is charged at a time."""
     step = 16 * 1024
     gop = stream.intake.gop
@@ -287,7 +287,7 @@ class Engine(RuleBasedStateMachine):
             )
         except ResourceExhausted:
             return
-        subscription.begin(self.house.loop.now)
+        subscription.join(self.house.loop.now)
         self.players.append((sink, subscription))
 
     @precondition(lambda self: self.players)

@@ -303,7 +303,7 @@ def test_of_a_publication_that_goes_on_every_track_begins_anew(house: House) -> 
     both = ((0, head(0)), (0, head(1)), (0, key(0)), (0, key(1)))
     house.send(house.publish(), *both)
     one, every = viewer(house), viewer(house, ALL)
-    second = house.stream.begin(FakePublisher(), NOBODY, house.loop.now)
+    second = house.stream.add_publication(FakePublisher(), NOBODY, house.loop.now)
     house.send(second, *both, (40, p(0)), (40, p(1)))
     house.stream.switch(second)
     one.take()

@@ -38,7 +38,7 @@ class Response:
         self.subscription = house.registry.attach(
             KEY, PolledSink(self, self.outlet), self.outlet, options, now
         )
-        self.subscription.begin(now)
+        self.subscription.join(now)
 
     def write(self, data: bytes) -> None:
         self.written += data

@@ -13,7 +13,7 @@ from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
-from rtmpd.engine.stream import Stream
+from rtmpd.engine.stream import LiveStream
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 
 
@@ -41,7 +41,7 @@ def test_a_publication_knows_who_made_it_and_when() -> None:
     house = House()
     publisher = FakePublisher()
     publication = house.registry.claim(KEY, publisher, NOBODY, 12.5)
-    assert (publication.publisher, publication.started_at, publication.closed) == (publisher, 12.5, False)
+    assert (publication.owner, publication.started_at, publication.closed) == (publisher, 12.5, False)
     assert house.stream.publication is publication
 
 
@@ -86,7 +86,7 @@ def test_random_names_leave_nothing_behind() -> None:
         streams.append(weakref.ref(sink))
         outlet = sink.connect(house.registry.outlets, house.loop.clock)
         subscription = house.registry.attach(key, sink, outlet, PlayOptions(), 0.0)
-        subscription.begin(0.0)
+        subscription.join(0.0)
         if dice.random() < 0.5:
             publication = house.publish(key)
             house.send_headers(publication)
@@ -195,7 +195,7 @@ def test_a_transport_that_cannot_be_judged_costs_no_other_its_end(caplog: pytest
 
 
 def count_streams() -> int:
-    return sum(isinstance(thing, Stream) for thing in gc.get_objects())
+    return sum(isinstance(thing, LiveStream) for thing in gc.get_objects())
 
 
 def test_what_has_ended_is_freed_without_the_cyclic_collector() -> None:
@@ -373,12 +373,12 @@ def test_a_stream_that_cannot_be_sampled_costs_no_other_its_deadlines(
     house = House()
     sampled = []
 
-    def sample(stream: Stream, now: float) -> None:
+    def sample(stream: LiveStream, now: float) -> None:
         if stream.key == KEY:
             raise KeyError("a bug")
         sampled.append(stream.key)
 
-    monkeypatch.setattr(Stream, "sample", sample)
+    monkeypatch.setattr(LiveStream, "sample", sample)
     other = StreamKey("live", "other")
     for key in (KEY, other):
         house.publish(key)

@@ -51,15 +51,15 @@ class Studio:
         self.house = House(limits or EngineLimits())
         self.house.loop.now = 100.0
         self.policy = policy or ClaimPolicy()
-        self.a = self.begin()
+        self.a = self.publish()
         self.send(self.a, (0, AAC_HEADER), (0, AVC_HEADER), (0, keyframe("A0")))
         self.sink, self.subscription = self.house.play()
         self.sink.take()
 
-    def begin(self, origin: Origin = NOBODY) -> Publication:
+    def publish(self, origin: Origin = NOBODY) -> Publication:
         """Beside whatever is there."""
         now = self.house.loop.now
-        return self.house.registry._stream(KEY).begin(FakePublisher(), origin, now, self.policy)
+        return self.house.registry._stream(KEY).add_publication(FakePublisher(), origin, now, self.policy)
 
     def claim(self, origin: Origin = NOBODY) -> Publication:
         registry, now = self.house.registry, self.house.loop.now
@@ -79,7 +79,7 @@ class Studio:
 
     def standby(self) -> Publication:
         """A second encoder with another picture and the same sound, which has sent a picture."""
-        b = self.begin()
+        b = self.publish()
         self.send(b, (FAR, AAC_HEADER), (FAR, AVC_HEADER_2), (FAR, keyframe("B0")), (FAR + 40, inter("B1")))
         return b
 
@@ -134,7 +134,7 @@ def test_what_is_pending_of_the_other_one_goes_out_before() -> None:
 def test_only_what_differs_is_sent_of_the_headers() -> None:
     studio = Studio()
     studio.send(studio.a, (0, metadata(width=640)))
-    b = studio.begin()
+    b = studio.publish()
     studio.send(b, (FAR, metadata(width=640)), (FAR, AAC_HEADER), (FAR, AVC_HEADER))
     studio.house.stream.switch(b)
     studio.sink.take()
@@ -237,7 +237,7 @@ def test_sound_that_lags_behind_the_keyframe_is_left_out() -> None:
 
 def test_it_needs_a_keyframe_that_can_be_decoded() -> None:
     studio = Studio()
-    b = studio.begin()
+    b = studio.publish()
     studio.house.stream.switch(b)
     studio.send(b, (FAR, keyframe("B0")), (FAR + 10, inter("B1")))
     assert studio.sink.take() == ""
@@ -247,7 +247,7 @@ def test_it_needs_a_keyframe_that_can_be_decoded() -> None:
 
 def test_a_publication_of_sound_alone_begins_with_sound() -> None:
     studio = Studio()
-    b = studio.begin()
+    b = studio.publish()
     studio.house.stream.switch(b)
     studio.send(b, (FAR, sound("b0")))
     assert studio.sink.take() == ""
@@ -257,7 +257,7 @@ def test_a_publication_of_sound_alone_begins_with_sound() -> None:
 
 def test_one_that_announces_video_does_not_begin_with_sound() -> None:
     studio = Studio()
-    b = studio.begin()
+    b = studio.publish()
     studio.house.stream.switch(b)
     studio.send(b, (FAR, AAC_HEADER), (FAR, AVC_HEADER_2), (FAR, sound("b0")), (FAR + 10, inter("B0")))
     assert studio.sink.take() == ""
@@ -267,7 +267,7 @@ def test_one_that_announces_video_does_not_begin_with_sound() -> None:
 
 def test_where_players_begin_live_any_frame_will_do() -> None:
     studio = Studio(limits=EngineLimits(start=StartPolicy.LIVE))
-    b = studio.begin()
+    b = studio.publish()
     studio.house.stream.switch(b)
     studio.send(b, (FAR, AVC_HEADER_2), (FAR, inter("B0")), (FAR + 40, disposable("B1")))
     assert studio.sink.take() == "AVC2@1 B0@1 B1@41"
@@ -301,7 +301,7 @@ def test_who_was_not_promised_a_medium_is_told_of_it() -> None:
         studio.send(studio.a, (second * 1000, keyframe(f"A{second}")))
     late, _ = house.play()
     assert late.take() == "AVC@8000 A8@8000"
-    b = studio.begin()
+    b = studio.publish()
     studio.send(b, (FAR, AAC_HEADER), (FAR, AVC_HEADER))
     house.stream.switch(b)
     studio.send(b, (FAR, keyframe("B0")), (FAR + 10, sound("b0")))
@@ -426,7 +426,7 @@ def test_without_an_audience_too() -> None:
 
 def test_an_heir_can_be_superseded_too() -> None:
     studio = Studio(Grace())
-    b = studio.begin()
+    b = studio.publish()
     studio.house.stream.switch(b)
     c = studio.claim()
     assert (studio.a.closed, b.closed) == (False, True)
@@ -471,7 +471,7 @@ def test_all_that_was_held_is_given_back() -> None:
 
 def test_a_second_publication_makes_no_room_for_names_that_are_waited_for() -> None:
     studio = Studio(limits=EngineLimits(max_waiting_names=1))
-    studio.begin()
+    studio.publish()
     studio.house.play(key=StreamKey("live", "one"))
     with pytest.raises(ResourceExhausted):
         studio.house.play(key=StreamKey("live", "two"))
@@ -479,7 +479,7 @@ def test_a_second_publication_makes_no_room_for_names_that_are_waited_for() -> N
 
 def test_ceilings_count_every_publication() -> None:
     studio = Studio(limits=EngineLimits(max_publishers=2, max_publishers_per_network=1))
-    studio.begin(Origin(network="192.0.2.1"))
+    studio.publish(Origin(network="192.0.2.1"))
     with pytest.raises(ResourceExhausted) as refused:
         studio.house.publish(StreamKey("live", "other"))
     assert refused.value.reason == "publishers"
@@ -491,7 +491,7 @@ def test_ceilings_count_every_publication() -> None:
 
 def test_memory_is_given_back_by_every_cache() -> None:
     studio = Studio()
-    b = studio.begin()
+    b = studio.publish()
     studio.send(b, (FAR, AVC_HEADER_2), (FAR, keyframe("k" * 100_000)), (FAR + 40, inter("p" * 100_000)))
     stream = studio.house.stream
     assert stream.gop_charged_bytes > 200_000

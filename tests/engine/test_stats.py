@@ -45,7 +45,7 @@ def test_a_rate_does_not_depend_on_how_often_it_is_sampled() -> None:
 
 def test_a_stream_samples_its_rates_from_its_totals() -> None:
     stats = StreamStats()
-    stats.begin(100.0)
+    stats.restart(100.0)
     for second in range(1, 100):
         stats.video_bytes_in += 50_000
         stats.video_messages_in += 31

@@ -160,8 +160,8 @@ def test_nothing_is_written_before_a_subscription_begins(house: House) -> None:
     subscription = house.registry.attach(KEY, sink, outlet, PlayOptions(), 0.0)
     house.send(publication, (40, inter()))
     assert (sink.writes, house.stats.players) == ([], 1)
-    subscription.begin(0.0)
-    subscription.begin(0.0)
+    subscription.join(0.0)
+    subscription.join(0.0)
     house.send(publication, (80, inter()))
     assert sink.take() == "AAC@0 AVC@0 K@0 P@40 P@80"
 
@@ -603,7 +603,7 @@ def test_sinks_that_raise_at_start_end_or_close_cost_nobody_else(house: House) -
 def test_a_stream_reads_as_its_key(house: House) -> None:
     house.play()
     assert str(KEY) == "live/cam"
-    assert repr(house.stream) == "<Stream live/cam: 1 subscribers>"
+    assert repr(house.stream) == "<LiveStream live/cam: 1 subscribers>"
 
 
 # Headers in the middle

@@ -221,7 +221,7 @@ def test_the_tracks_are_those_of_the_publication_that_went_on(house: House) -> N
     sink, _ = house.tap(TapOptions(max_seconds=1.0))
     live(house)
     stream = house.stream
-    publication = stream.begin(FakePublisher(), NOBODY, house.loop.now)
+    publication = stream.add_publication(FakePublisher(), NOBODY, house.loop.now)
     stream.switch(publication)
     house.send(publication, (0, on_track(0, 1, 0)), (0, on_track(1, 1, 0)))
     house.send(publication, (0, on_track(0, 1)), (0, on_track(1, 1)), (20, on_track(1, 2)))

@@ -256,7 +256,7 @@ async def test_the_encoder_that_comes_in_the_same_moment_wins() -> None:
             await eventually(lambda: a.pull.statuses() == [])
             publication = a.stream.publication
             assert publication is not None
-            assert publication.publisher is encoder
+            assert publication.owner is encoder
             assert encoder.closed is None
             assert not viewer.over
             publication.close(CloseReason.FINISHED)

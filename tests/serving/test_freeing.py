@@ -15,10 +15,10 @@ from rtmp_dialogue import command, connect
 
 from rtmpd.engine.sink import CloseReason
 from rtmpd.serving.access import AccessRequest, Grant
-from rtmpd.serving.connection import Connection
+from rtmpd.serving.connection import ServerConnection
 
 Life = Callable[[Client], Awaitable[object]]
-End = Callable[[Client, Connection], object]
+End = Callable[[Client, ServerConnection], object]
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ ENDS: dict[str, End] = {
 }
 
 
-async def is_freed(house: House, client: Client, before: set[Connection], end: End) -> None:
+async def is_freed(house: House, client: Client, before: set[ServerConnection], end: End) -> None:
     (connection,) = house.server._connections - before or {None}
     parts = []
     if connection is not None:

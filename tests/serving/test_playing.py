@@ -22,7 +22,7 @@ from rtmpd.exceptions import Refused, ResourceExhausted
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.messages import Message
 from rtmpd.serving.access import Action
-from rtmpd.serving.connection import Connection
+from rtmpd.serving.connection import ServerConnection
 
 STARTED = "1: onStatus 0 status NetStream.Play.Start"
 CAME = ["StreamBegin 1", "1: onStatus 0 status NetStream.Play.PublishNotify"]
@@ -525,9 +525,9 @@ async def test_a_farewell_that_costs_the_last_memory_is_said_quietly(
         player = await (await house.client()).play()
         (connection,) = [each for each in house.server._connections if each.state == "playing"]
         # As when the farewell fills the transport and the budget.
-        flush = Connection.flush
+        flush = ServerConnection.flush
         monkeypatch.setattr(
-            Connection,
+            ServerConnection,
             "flush",
             lambda each: each.abort(CloseReason.MEMORY) if each is connection else flush(each),
         )

@@ -373,7 +373,7 @@ async def test_the_engine_ends_a_publish() -> None:
         encoder = await (await house.client()).publish()
         publication = house.stream().publication
         assert publication is not None
-        publication.publisher.close(CloseReason.KICKED)
+        publication.owner.close(CloseReason.KICKED)
         assert await encoder.rest() == ["1: onStatus 0 error NetStream.Publish.Failed"]
         assert house.stats.publishes_ended == {CloseReason.KICKED: 1}
 

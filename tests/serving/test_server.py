@@ -292,7 +292,7 @@ async def test_who_was_accepted_while_the_server_closed_is_turned_away() -> None
         await house.server.close(60.0)
         # As the loop does with what the kernel had accepted before the listener closed.
         listener = await asyncio.get_running_loop().create_server(
-            lambda: connection_module.Connection(house.context, house.server), "127.0.0.1", 0
+            lambda: connection_module.ServerConnection(house.context, house.server), "127.0.0.1", 0
         )
         late = House(house.context, house.server, house.listener, port_of(listener), house.clients)
         assert await is_turned_away(await late.dial())
@@ -337,14 +337,14 @@ async def test_one_address_cannot_ask_to_publish_for_ever() -> None:
 async def test_a_bug_in_one_connection_s_deadlines_stops_nobody_else_s(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    look = connection_module.Connection.look
+    look = connection_module.ServerConnection.look
 
-    def broken_for_the_first(connection: connection_module.Connection, now: float) -> None:
+    def broken_for_the_first(connection: connection_module.ServerConnection, now: float) -> None:
         if connection.number == first:
             raise RuntimeError("bug")
         look(connection, now)
 
-    monkeypatch.setattr(connection_module.Connection, "look", broken_for_the_first)
+    monkeypatch.setattr(connection_module.ServerConnection, "look", broken_for_the_first)
     async with serve(limits=Limits(handshake_timeout=0.1)) as house:
         await house.dial()
         await eventually(lambda: house.open_connections == 1)

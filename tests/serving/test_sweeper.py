@@ -26,7 +26,7 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.serving.access import AccessRequest, Grant
-from rtmpd.serving.connection import Connection
+from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.reading import SocketReader
 from rtmpd.serving.sweeper import ENOUGH, MAX_SHARE, SHORTEST, UNWATCHED_WINDOWS, Sweepable, Sweeper
 
@@ -472,7 +472,7 @@ async def publishers(house: House, number: int = ENOUGH, *, watched: bool = Fals
     return await asyncio.gather(*[publish(f"cam{n}") for n in range(number)])
 
 
-def connection_of(house: House, name: str = "cam0") -> Connection:
+def connection_of(house: House, name: str = "cam0") -> ServerConnection:
     (found,) = [
         connection
         for connection in house.server._connections
@@ -492,7 +492,7 @@ def swept(house: House) -> int:
     return sum(connection.reader.swept for connection in publishing)
 
 
-def unread(connection: Connection) -> int:
+def unread(connection: ServerConnection) -> int:
     """Bytes that wait in the socket."""
     return struct.unpack("i", fcntl.ioctl(connection.reader.fileno, termios.FIONREAD, bytes(4)))[0]
 
@@ -840,7 +840,7 @@ async def test_tls_is_left_to_its_transport(reads: Reads) -> None:
     authority.configure_trust(theirs)
     async with serve() as house:
         listener = await asyncio.get_running_loop().create_server(
-            lambda: Connection(house.context, house.server), "127.0.0.1", 0, ssl=ours
+            lambda: ServerConnection(house.context, house.server), "127.0.0.1", 0, ssl=ours
         )
         with contextlib.closing(listener):
             encoders = await publishers(house, watched=True)

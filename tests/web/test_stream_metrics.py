@@ -165,7 +165,7 @@ def test_a_publish_that_starts_over_adds_to_the_overflow_counter() -> None:
     stream = server.publish("one")
     stream.stats.video_bytes_in = 100
     assert value(page, name, media="video", **OTHER) == 100
-    stream.stats.begin(server.now)
+    stream.stats.restart(server.now)
     stream.stats.video_bytes_in = 30
     assert value(page, name, media="video", **OTHER) == 130
 

@@ -81,7 +81,7 @@ class Audience(Seat):
         return self._fanouts.values()
 
     def attach(self, sink: Sink, outlet: Outlet, options: PlayOptions, now: float) -> Subscription:
-        """Add a subscriber; it is written nothing before its ``begin``."""
+        """Add a subscriber; it is written nothing before its ``join``."""
         self.now = now
         subscription = Subscription(self, self._fanout(sink.wire_format), sink, outlet, options, now)
         self._members[subscription] = None
@@ -96,7 +96,7 @@ class Audience(Seat):
         self.now = now
         tap = Tap(self, sink, options, self._budget, self._untap)
         self._taps[tap] = self._watched[tap] = None
-        tap.begin(now)
+        tap.join(now)
         return tap
 
     def leave(self, subscription: Subscription) -> None:

@@ -80,9 +80,9 @@ class Checkup:
         self._stats = stats
         self._headers = headers
         self._absent_after = headers.limits.absent_after
-        self.begin(0.0)
+        self.restart(0.0)
 
-    def begin(self, now: float) -> None:
+    def restart(self, now: float) -> None:
         """A new publication."""
         self.health.clear_all()
         self._began = now

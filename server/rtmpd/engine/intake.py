@@ -110,9 +110,9 @@ class Intake:
         self.gop = gop
         self.books = books
         self.checkup = Checkup(key, books.stream, headers)
-        self.begin(0.0)
+        self.restart(0.0)
 
-    def begin(self, now: float) -> None:
+    def restart(self, now: float) -> None:
         """A new publication: the gates are closed."""
         self._video_open = False
         self._audio_open = False
@@ -126,7 +126,7 @@ class Intake:
         """Tracks that have had a keyframe, of a video of several."""
         self.timestamp = 0
         """Of the last packet that was no header (64-bit ms)."""
-        self.checkup.begin(now)
+        self.checkup.restart(now)
 
     def apply(self, limits: EngineLimits) -> None:
         """Other limits from now on; a gate that is open stays open."""

@@ -58,7 +58,7 @@ _METADATA_BYTES: Final = 4096
 _LEAST_METADATA_BYTES: Final = 512
 
 
-class Publisher(Protocol):
+class PublicationOwner(Protocol):
     """Joint to whoever publishes: a connection, a pull relay."""
 
     def close(self, reason: CloseReason) -> None:
@@ -114,8 +114,8 @@ class Publication:
         "intake",
         "offset",
         "origin",
+        "owner",
         "policy",
-        "publisher",
         "started_at",
         "stats",
         "stream",
@@ -125,7 +125,7 @@ class Publication:
         self,
         stream: Home,
         intake: Intake,
-        publisher: Publisher,
+        owner: PublicationOwner,
         origin: Origin,
         policy: ClaimPolicy,
         now: float,
@@ -140,7 +140,7 @@ class Publication:
         self.stats = intake.books.stream
         self._books = intake.books
         self._headers = intake.headers
-        self.publisher: Publisher | None = publisher
+        self.owner: PublicationOwner | None = owner
         """None once it is closed."""
         self.started_at = now
         """Clock reading."""
@@ -239,19 +239,19 @@ class Publication:
         return now - (self.started_at if last is None else last)
 
     def expire(self, reason: CloseReason, by: Origin | None = None) -> None:
-        """Close it from the engine's side, because ``by`` wants it so: its publisher is told."""
-        publisher = self.publisher
-        if publisher is not None:
-            # Before the publisher hears of it, whose last call comes back here with less to tell.
+        """Close it from the engine's side, because ``by`` wants it so: its owner is told."""
+        owner = self.owner
+        if owner is not None:
+            # Before the owner hears of it, whose last call comes back here with less to tell.
             self.ending = Ending(reason, by)
-            publisher.close(reason)
+            owner.close(reason)
             self.close(reason)
 
     def close(self, reason: CloseReason) -> None:
         """End the publication: what is pending goes out, subscribers hear ``stream_ended``. Idempotent."""
         if not self.closed:
             self.closed = True
-            self.publisher = None
+            self.owner = None
             if self.ending is None:
                 self.ending = Ending(reason)
             self.stream.end(self)

@@ -14,10 +14,10 @@ from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet, Outlets
-from rtmpd.engine.publication import Publication, Publisher
+from rtmpd.engine.publication import Publication, PublicationOwner
 from rtmpd.engine.sink import CloseReason, PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.stats import ServerStats
-from rtmpd.engine.stream import Stream
+from rtmpd.engine.stream import LiveStream
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.engine.tap import Tap
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
@@ -28,7 +28,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Registry:
-    """StreamKey -> Stream. An entry exists while it has a publisher or a subscriber.
+    """StreamKey -> LiveStream. An entry exists while it has a publisher or a subscriber.
 
     What it refuses it raises as ``Refused``; counting refusals is up to who answers the peer. ``limits_of``
     says what holds for one stream instead of the limits of all.
@@ -50,8 +50,8 @@ class Registry:
         self._relievers: list[Callable[[Unfinished], None]] = []
         self._flusher = flusher
         self._announcer = Announcer(flusher.call_soon)
-        self._streams: dict[StreamKey, Stream] = {}
-        self.streams: Mapping[StreamKey, Stream] = MappingProxyType(self._streams)
+        self._streams: dict[StreamKey, LiveStream] = {}
+        self.streams: Mapping[StreamKey, LiveStream] = MappingProxyType(self._streams)
         """Live view of every entry, waiting ones included; copy it before anything that may end one."""
 
     def apply(self, limits: EngineLimits) -> None:
@@ -77,7 +77,7 @@ class Registry:
     def claim(
         self,
         key: StreamKey,
-        publisher: Publisher,
+        owner: PublicationOwner,
         origin: Origin,
         now: float,
         policy: ClaimPolicy = REFUSE,
@@ -91,7 +91,7 @@ class Registry:
         reason = None if holder is None else _decide(policy, holder, origin, now)
         self._check_claim(origin, holder)
         stream = self._stream(key)
-        publication = stream.begin(publisher, origin, now, policy)
+        publication = stream.add_publication(owner, origin, now, policy)
         if holder is not None and reason is not None:
             # First, so that the audience waits for it.
             stream.switch(publication)
@@ -125,7 +125,7 @@ class Registry:
     ) -> Subscription:
         """Subscribe ``sink``, which writes to ``outlet``, to ``key``.
 
-        Nothing is written before ``Subscription.begin``, so that a peer is only promised what it has got for
+        Nothing is written before ``Subscription.join``, so that a peer is only promised what it has got for
         sure. Without a publisher the subscription waits. Raises ``ResourceExhausted`` at a ceiling of the
         audience.
         """
@@ -160,10 +160,10 @@ class Registry:
         if publication.silent_for(now) >= patience:
             publication.expire(CloseReason.IDLE)
 
-    def _stream(self, key: StreamKey) -> Stream:
+    def _stream(self, key: StreamKey) -> LiveStream:
         stream = self._streams.get(key)
         if stream is None:
-            stream = Stream(
+            stream = LiveStream(
                 key,
                 self._flusher,
                 self.budget,
@@ -215,7 +215,7 @@ class Registry:
         waiting = [stream.subscriptions for stream in self._streams.values() if not stream.publications]
         return sum(next(iter(players)).origin.network == network for players in waiting if players)
 
-    def _release(self, stream: Stream) -> None:
+    def _release(self, stream: LiveStream) -> None:
         if self._streams.get(stream.key) is stream:
             del self._streams[stream.key]
 

@@ -289,9 +289,9 @@ class StreamStats:
 
     def __init__(self, totals: StreamTotals | None = None) -> None:
         self.totals = totals or StreamTotals()
-        self.begin(0.0)
+        self.restart(0.0)
 
-    def begin(self, now: float) -> None:
+    def restart(self, now: float) -> None:
         """The publication begins: nothing has come."""
         self.audio_bytes_in = 0
         self.audio_messages_in = 0

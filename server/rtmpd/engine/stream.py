@@ -20,7 +20,7 @@ from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import CACHED_HEADER, DATA, SWITCH, Packet
-from rtmpd.engine.publication import Home, Publication, Publisher
+from rtmpd.engine.publication import Home, Publication, PublicationOwner
 from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.sources import Life, Rebased, Sources, Standby
@@ -36,7 +36,7 @@ _CUTS: Final = _NOT_CACHED | KEYFRAME
 """Packets before which a segment may have to end."""
 
 
-class Stream(Home):
+class LiveStream(Home):
     """An entry of the registry, alive while it has a publisher or a subscriber.
 
     Packets are taken in (see ``Intake``) when they are delivered, not when they are received, so that a
@@ -77,7 +77,7 @@ class Stream(Home):
         budget: MemoryBudget,
         server_stats: ServerStats,
         limits: EngineLimits,
-        release: Callable[[Stream], None],
+        release: Callable[[LiveStream], None],
         observer: StreamObserver,
     ) -> None:
         super().__init__(key)
@@ -106,7 +106,7 @@ class Stream(Home):
         """They were closed from inside a flush, which will finish them."""
 
     def __repr__(self) -> str:
-        return f"<Stream {self.key}: {len(self.subscriptions)} subscribers>"
+        return f"<LiveStream {self.key}: {len(self.subscriptions)} subscribers>"
 
     @property
     def life(self) -> Life:
@@ -164,12 +164,12 @@ class Stream(Home):
 
     # The publishers' side
 
-    def begin(
-        self, publisher: Publisher, origin: Origin, now: float, policy: ClaimPolicy = REFUSE
+    def add_publication(
+        self, owner: PublicationOwner, origin: Origin, now: float, policy: ClaimPolicy = REFUSE
     ) -> Publication:
         """Start a publication. On a stream that is idle it is on air at once, else it stands by."""
         intake = self._new_intake(now)
-        publication = Publication(self, intake, publisher, origin, policy, now)
+        publication = Publication(self, intake, owner, origin, policy, now)
         server = self.server_stats
         server.publishers += 1
         server.publishes_total += 1
@@ -305,12 +305,12 @@ class Stream(Home):
     def _new_intake(self, now: float) -> Intake:
         limits, budget = self._limits, self._budget
         stats = StreamStats(self._totals)
-        stats.begin(now)
+        stats.restart(now)
         headers = HeaderCache(limits.headers, budget)
         gop = GopCache(limits.gop, budget, stats, self.server_stats)
         books = Books(stats, self.server_stats)
         intake = Intake(self.key, headers, gop, books, limits.start, limits.keyframe_timeout)
-        intake.begin(now)
+        intake.restart(now)
         return intake
 
     def _put_on_air(self, publication: Publication) -> None:

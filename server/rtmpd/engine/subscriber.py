@@ -85,7 +85,7 @@ class Seat:
 class Subscription(Member):
     """A sink's place in a stream, returned by ``Registry.attach``.
 
-    Nothing is written before ``begin``. Every method may be called from inside ``Sink.write``. A subscription
+    Nothing is written before ``join``. Every method may be called from inside ``Sink.write``. A subscription
     is either on the fast list of its wire format, where it gets every batch without a look at it, or
     *watched*: while it waits for a stream or a keyframe, is congested, or has asked for less than everything,
     each batch is chosen for it.
@@ -234,7 +234,7 @@ class Subscription(Member):
             self._version = -1
             self.seat.place(self)
 
-    def begin(self, now: float) -> None:
+    def join(self, now: float) -> None:
         """Let it flow: headers and what is cached are written at once, by reference to shared images.
 
         If the outlet is congested, this happens when it has drained: whoever does not read what it has been
@@ -267,7 +267,7 @@ class Subscription(Member):
             self.seat.place(self)
         elif self.outlet.congestion is None:
             self._waits_for_room = False
-            self.begin(now)
+            self.join(now)
 
     def notify_started(self, now: float) -> None:
         """A publisher has come. Time to first frame does not count the time without one."""

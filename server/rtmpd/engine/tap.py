@@ -117,7 +117,7 @@ class Tap:
 
     # Below: called by Audience and Registry.
 
-    def begin(self, now: float) -> None:
+    def join(self, now: float) -> None:
         """Queue what a joiner is given. The sink looks for itself."""
         seat = self._seat
         if seat.live:

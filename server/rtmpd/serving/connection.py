@@ -53,25 +53,25 @@ _numbers = itertools.count(1)
 class Gate(Protocol):
     """Who may come in: the server's connection counts."""
 
-    def enter(self, connection: Connection) -> str | None:
+    def enter(self, connection: ServerConnection) -> str | None:
         """Count the connection in, or return the reason why it is turned away."""
         ...
 
-    def leave(self, connection: Connection) -> None: ...
+    def leave(self, connection: ServerConnection) -> None: ...
 
-    def shared_cost(self, connection: Connection) -> TokenBucket | None:
+    def shared_cost(self, connection: ServerConnection) -> TokenBucket | None:
         """What the commands of the connection's network may cost together; None is any cost."""
         ...
 
-    def check_publish(self, connection: Connection) -> None:
+    def check_publish(self, connection: ServerConnection) -> None:
         """Raise ``Refused`` if the connection's network has asked to publish too often of late."""
         ...
 
-    def check_play(self, connection: Connection) -> None:
+    def check_play(self, connection: ServerConnection) -> None:
         """Raise ``Refused`` if the connection asks to play too often."""
         ...
 
-    def identified(self, connection: Connection, state: str) -> None:
+    def identified(self, connection: ServerConnection, state: str) -> None:
         """The connection has published or played: it is no longer a stranger."""
         ...
 
@@ -85,7 +85,7 @@ class End:
     """For the log, where more is known."""
 
 
-class Connection(asyncio.Protocol):
+class ServerConnection(asyncio.Protocol):
     """Moves bytes between a transport and a ``ServerSession``, and acts on the session's events."""
 
     __slots__ = (

@@ -83,7 +83,7 @@ class Player:
         """The play is accepted: let media flow."""
         logger.debug("play started", extra={"fields": self._fields()})
         subscription = self._subscription
-        subscription.begin(self._peer.context.clock())
+        subscription.join(self._peer.context.clock())
         # Its burst may have cost the last memory, and us the connection.
         if subscription.attached and not subscription.live:
             self._start_waiting()

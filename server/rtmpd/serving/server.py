@@ -18,7 +18,7 @@ from rtmpd.net.listeners import Listener, bound_address
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.rates import Rate, TokenBucket
-from rtmpd.serving.connection import Connection
+from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.network_rates import NetworkRates
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.shares import Shares
@@ -70,8 +70,8 @@ class RtmpServer:
         self._max_files = max_files
         self._out_of_files_at = -math.inf
         """When it was last said that there are no files left."""
-        self._connections: set[Connection] = set()
-        self._pending: Shares[Connection] = Shares()
+        self._connections: set[ServerConnection] = set()
+        self._pending: Shares[ServerConnection] = Shares()
         self._by_network: Counter[str] = Counter()
         self._costs: dict[str, TokenBucket] = {}
         """Of the commands of each network that has a connection, or had one a moment ago and has not paid for
@@ -100,7 +100,7 @@ class RtmpServer:
         set_keepalive(sock)
         limit_unsent(sock)
         name = str(bound_address(sock))
-        listener = await Listener.start(sock, lambda: Connection(self._context, self, name))
+        listener = await Listener.start(sock, lambda: ServerConnection(self._context, self, name))
         self._listeners.setdefault(listener.address, []).append(listener)
         return listener.address
 
@@ -139,7 +139,7 @@ class RtmpServer:
 
     # The gate of the connections
 
-    def enter(self, connection: Connection) -> str | None:
+    def enter(self, connection: ServerConnection) -> str | None:
         limits = self._limits
         network = connection.network
         refusal = None
@@ -172,7 +172,7 @@ class RtmpServer:
             self._look_later()
         return None
 
-    def shared_cost(self, connection: Connection) -> TokenBucket | None:
+    def shared_cost(self, connection: ServerConnection) -> TokenBucket | None:
         limit = self._limits.max_command_cost_per_address
         if not limit:
             return None
@@ -182,12 +182,12 @@ class RtmpServer:
             cost = self._costs[network] = TokenBucket(limit, limit, self._context.clock())
         return cost
 
-    def check_publish(self, connection: Connection) -> None:
+    def check_publish(self, connection: ServerConnection) -> None:
         if not self._publishes.allow(connection.network, self._context.clock()):
             text = "Your address has asked to publish too often; wait a moment."
             raise Refused(StatusCode.PUBLISH_REJECTED, text, "publish_rate")
 
-    def check_play(self, connection: Connection) -> None:
+    def check_play(self, connection: ServerConnection) -> None:
         if self._plays is None:
             return
         now = self._context.clock()
@@ -197,14 +197,14 @@ class RtmpServer:
             raise Refused(StatusCode.PLAY_FAILED, text, "play_rate")
         connection.plays_paid_at = paid_at
 
-    def identified(self, connection: Connection, state: str) -> None:
+    def identified(self, connection: ServerConnection, state: str) -> None:
         if connection.state == _PENDING:
             self._pending.remove(connection.network, connection)
             count(self._stats.connections, connection.state, -1)
             connection.state = state
             count(self._stats.connections, state)
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection: ServerConnection) -> None:
         self._pending.remove(connection.network, connection)
         count(self._stats.connections, connection.state, -1)
         self._connections.discard(connection)
@@ -250,7 +250,7 @@ class RtmpServer:
                 return
             connection.abort(CloseReason.MEMORY)
 
-    def _among(self, unfinished: Unfinished, connection: Connection) -> bool:
+    def _among(self, unfinished: Unfinished, connection: ServerConnection) -> bool:
         if unfinished is Unfinished.STUCK:
             since = connection.session.unfinished_since
             stuck = self._context.clock() - since >= _STUCK_SECONDS

@@ -30,7 +30,7 @@ class PublicationView(Protocol):
 
 
 class StreamView(Protocol):
-    """What is read of a stream; ``rtmpd.engine.stream.Stream`` is one."""
+    """What is read of a stream; ``rtmpd.engine.stream.LiveStream`` is one."""
 
     @property
     def stats(self) -> StreamStats: ...

@@ -20,7 +20,7 @@ from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.stream import Stream as EngineStream
+from rtmpd.engine.stream import LiveStream
 from rtmpd.exceptions import ClientError, ConnectionClosed, RequestTimeout, StreamBusy
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.tasks import TaskSet
@@ -394,7 +394,7 @@ class PullRelays(StreamObserver):
 
     # For the relays
 
-    def stream(self, key: StreamKey) -> EngineStream | None:
+    def stream(self, key: StreamKey) -> LiveStream | None:
         """The registry's entry, if there is one."""
         return self.registry.streams.get(key)
 

@@ -60,7 +60,7 @@ class PushSink:
         now = self._clock()
         options = replace(_OPTIONS, origin=origin)
         self._subscription = self._registry.attach(key, self, self._outlet, options, now)
-        self._subscription.begin(now)
+        self._subscription.join(now)
 
     def detach(self, reason: CloseReason = CloseReason.FINISHED) -> None:
         """Write nothing more."""
