@@ -102,17 +102,36 @@ def test_inherited_sockets_are_taken_over():
             assert not inherited.get_inheritable()
 
 
-def test_what_does_not_listen_for_tcp_is_refused(tmp_path):
+@pytest.fixture
+def path(tmp_path_factory):
+    """Of a Unix socket: short, as some folders of tests are too deep."""
+    return tmp_path_factory.mktemp("u") / "rtmp.sock"
+
+
+def test_inherited_unix_sockets_are_taken_over(path):
+    environ = {"LISTEN_FDS": "1", "LISTEN_PID": str(PID)}
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        (inherited,) = notify.listen_fds(environ, PID, first=os.dup(listener.fileno()))
+    with inherited:
+        assert inherited.getsockname() == str(path)
+        assert not inherited.getblocking()
+
+
+def test_what_does_not_listen_where_peers_come_is_refused(path):
     environ = {"LISTEN_FDS": "1", "LISTEN_PID": str(PID)}
     with socket.socket() as client, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         for sock in (client, udp):
-            with pytest.raises(ConfigError, match="does not listen for TCP"):
+            with pytest.raises(ConfigError, match="does not listen for TCP or on a path"):
                 notify.listen_fds(environ, PID, first=os.dup(sock.fileno()))
-    with socket.socket(socket.AF_UNIX) as local:
-        local.bind(str(tmp_path / "local"))
-        local.listen()
-        with pytest.raises(ConfigError, match="does not listen for TCP"):
-            notify.listen_fds(environ, PID, first=os.dup(local.fileno()))
+    with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_UNIX) as abstract:
+        silent.bind(str(path))
+        abstract.bind(f"\0{path}")
+        abstract.listen()
+        for sock in (silent, abstract):
+            with pytest.raises(ConfigError, match="does not listen for TCP or on a path"):
+                notify.listen_fds(environ, PID, first=os.dup(sock.fileno()))
     fd = os.open(os.devnull, os.O_RDONLY)
     with pytest.raises(ConfigError, match="Socket operation on non-socket"):
         notify.listen_fds(environ, PID, first=fd)

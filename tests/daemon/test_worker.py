@@ -79,6 +79,27 @@ def test_a_socket_that_is_handed_over_is_served_instead_of_the_configured_addres
             assert_clean_exit(server)
 
 
+def test_a_unix_socket_that_is_handed_over_is_served_and_its_file_left(tmp_path_factory):
+    path = tmp_path_factory.mktemp("u") / "rtmp.sock"
+    with socket.create_server(("127.0.0.1", 0)) as port, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        numbers = [port.fileno(), listener.fileno()]
+        # To where neither is in the other's way.
+        high = "exec 50<&{} 51<&{}; exec 3<&50 4<&51".format(*numbers)
+        launcher = shell(f"export LISTEN_PID=$$ LISTEN_FDS=2; {high}")
+        with rtmpd(launcher=launcher, pass_fds=numbers) as server:
+            server.log.wait_for({"event": "listening", "protocol": "rtmp", "address": f"unix:{path}"})
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.settimeout(TIMEOUT)
+                peer.connect(str(path))
+                peer.sendall(b"no handshake")
+                server.log.wait_for({"event": "protocol error", "client": "unix"})
+                assert peer.recv(1) == b""
+            assert_clean_exit(server)
+    assert path.is_socket()
+
+
 def test_streams_that_are_always_fetched_are_fetched_from_the_start():
     with socket.create_server(("127.0.0.1", 0)) as origin:
         origin.settimeout(TIMEOUT)

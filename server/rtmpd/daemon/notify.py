@@ -81,7 +81,7 @@ def listen_fds(
 ) -> list[socket.socket]:
     """The listening sockets that the manager opened for process ``pid``, non-blocking; often none.
 
-    Raises ConfigError if what was handed over is not a listening TCP socket.
+    Raises ConfigError if what was handed over is no listening socket of TCP, or of Unix and a path.
     """
     count = environ.get("LISTEN_FDS", "")
     if environ.get("LISTEN_PID") != str(pid) or not count.isdecimal():
@@ -97,8 +97,15 @@ def _inherit(fd: int) -> socket.socket:
         listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
     except OSError as error:
         raise ConfigError([f"inherited descriptor {fd}: {error.strerror}; {advice}"]) from error
-    if sock.family not in (socket.AF_INET, socket.AF_INET6) or sock.type != socket.SOCK_STREAM or not listens:
+    # What has no path, or one that no setting could name, nobody could be told of.
+    known = sock.family in (socket.AF_INET, socket.AF_INET6) or _has_path(sock)
+    if not known or sock.type != socket.SOCK_STREAM or not listens:
         sock.close()
-        raise ConfigError([f"inherited descriptor {fd} does not listen for TCP; {advice}"])
+        raise ConfigError([f"inherited descriptor {fd} does not listen for TCP or on a path; {advice}"])
     sock.setblocking(False)
     return sock
+
+
+def _has_path(sock: socket.socket) -> bool:
+    name = sock.getsockname()
+    return sock.family == socket.AF_UNIX and isinstance(name, str) and name.startswith("/")

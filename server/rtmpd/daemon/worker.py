@@ -67,7 +67,7 @@ def run(config: Config) -> int:
     inherited = listen_fds(os.environ, os.getpid())
     sockets = inherited or [open_listener(address) for address in config.rtmp.addresses()]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Worker(config, runner.get_loop(), machine).serve(sockets))
+        runner.run(Worker(config, runner.get_loop(), machine).serve(sockets, inherited=bool(inherited)))
     return 0
 
 
@@ -173,13 +173,13 @@ class Worker:
         self._registry.apply(config.to_engine_limits(config.memory.ceiling(self._machine.memory)))
         self._pushes.apply()
 
-    async def serve(self, sockets: Sequence[socket.socket]) -> None:
-        """Serve on listening sockets until a signal asks to stop."""
+    async def serve(self, sockets: Sequence[socket.socket], *, inherited: bool = False) -> None:
+        """Serve on listening sockets until a signal asks to stop; ``inherited``: others opened them."""
         signals = StopSignals()
         signals.install(asyncio.get_running_loop())
         lag = LagMeter(self._loop_lag.observe, _clock)
         try:
-            await self._start(sockets)
+            await self._start(sockets, inherited=inherited)
         except ConfigError:
             await self._end_connections(0.0)
             await self._close()
@@ -199,9 +199,9 @@ class Worker:
             # Not before: it reads the clock, which stands still when nobody does.
             lag.stop()
 
-    async def _start(self, sockets: Sequence[socket.socket]) -> None:
+    async def _start(self, sockets: Sequence[socket.socket], *, inherited: bool) -> None:
         admin = [await _listen_admin(server, address) for address, server in self._admins]
-        rtmp = [await self._server.listen(sock) for sock in sockets]
+        rtmp = [await self._server.listen(sock, inherited=inherited) for sock in sockets]
         if self._config.log.format == "text":
             sys.stdout.write(banner(rtmp, admin) + "\n")
             sys.stdout.flush()

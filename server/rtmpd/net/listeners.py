@@ -9,6 +9,7 @@ import fcntl
 import os
 import socket
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -51,24 +52,30 @@ def bound_address(sock: socket.socket) -> Address:
 
 
 class Listener:
-    """A listening socket that the event loop serves. The file of a Unix socket goes with it."""
+    """A listening socket that the event loop serves. Of a Unix socket that is ours the file goes with it."""
 
-    def __init__(self, server: asyncio.Server, address: Address) -> None:
+    def __init__(self, server: asyncio.Server, address: Address, file: tuple[int, int] | None) -> None:
         self.address = address
         """Where it is bound."""
         self._server = server
-        self._file = _identity(address.path)
+        self._file = file
 
     @classmethod
     async def start(
-        cls, sock: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], backlog: int = BACKLOG
+        cls,
+        sock: socket.socket,
+        protocol: Callable[[], asyncio.BaseProtocol],
+        backlog: int = BACKLOG,
+        *,
+        inherited: bool = False,
     ) -> Listener:
-        """Have ``protocol`` serve each connection of ``sock``, which belongs to the listener from now on."""
-        loop = asyncio.get_running_loop()
-        create = loop.create_unix_server if sock.family == socket.AF_UNIX else loop.create_server
-        # asyncio listens once more, with a backlog of its own unless told.
-        server = await create(protocol, sock=sock, backlog=backlog)
-        return cls(server, bound_address(sock))
+        """Have ``protocol`` serve each connection of ``sock``, which belongs to the listener from now on.
+
+        ``inherited``: somebody else has bound it, whose file stays.
+        """
+        server = await _serve(sock, protocol, backlog)
+        address = bound_address(sock)
+        return cls(server, address, None if inherited else _identity(address.path))
 
     def close(self) -> None:
         """Let nobody new in. Idempotent."""
@@ -77,6 +84,18 @@ class Listener:
             with contextlib.suppress(OSError):
                 Path(self.address.path).unlink()
         self._server.close()
+
+
+async def _serve(
+    sock: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], backlog: int
+) -> asyncio.Server:
+    # asyncio listens once more, with a backlog of its own unless told.
+    loop = asyncio.get_running_loop()
+    if sock.family != socket.AF_UNIX:
+        return await loop.create_server(protocol, sock=sock, backlog=backlog)
+    if sys.version_info >= (3, 13):  # From there on the loop would remove the file, ours or not.
+        return await loop.create_unix_server(protocol, sock=sock, backlog=backlog, cleanup_socket=False)
+    return await loop.create_unix_server(protocol, sock=sock, backlog=backlog)
 
 
 def _open(address: Address) -> socket.socket:

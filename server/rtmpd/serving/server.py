@@ -94,13 +94,18 @@ class RtmpServer:
         self._empty.set()
         context.registry.add_reliever(self._relieve)
 
-    async def listen(self, sock: socket.socket) -> Address:
-        """Serve on a listening socket; returns the address it is bound to."""
+    async def listen(self, sock: socket.socket, *, inherited: bool = False) -> Address:
+        """Serve on a listening socket; returns the address it is bound to.
+
+        The file of a Unix socket goes with its listener, unless it is ``inherited`` from who bound it.
+        """
         # What it accepts inherits both.
         set_keepalive(sock)
         limit_unsent(sock)
         name = str(bound_address(sock))
-        listener = await Listener.start(sock, lambda: ServerConnection(self._context, self, name))
+        listener = await Listener.start(
+            sock, lambda: ServerConnection(self._context, self, name), inherited=inherited
+        )
         self._listeners.setdefault(listener.address, []).append(listener)
         return listener.address
 
