@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -332,6 +333,78 @@ async def test_one_address_cannot_ask_to_publish_for_ever() -> None:
         for client in (*clients, third):
             await client.close()
         await eventually(lambda: house.open_connections == 0)
+
+
+# Deadlines
+
+
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When the server looks at its connections from now on, by the loop's clock."""
+    times: list[float] = []
+    look = RtmpServer._look
+
+    def counted(server: RtmpServer) -> None:
+        times.append(asyncio.get_running_loop().time())
+        look(server)
+
+    monkeypatch.setattr(RtmpServer, "_look", counted)
+    return times
+
+
+async def test_who_asks_for_a_look_has_it_in_time() -> None:
+    """Nobody else has a deadline of less than 10 s, so otherwise the server looks once a second."""
+    loop = asyncio.get_running_loop()
+    async with serve(wait_timeout=0.1) as house:
+        late: list[float] = []
+        for name in ("one", "two"):
+            player = await (await house.client()).play(name)
+            asked = loop.time()
+            await player.rest()
+            late.append(loop.time() - asked - 0.1)
+        assert min(late) < 0.4
+
+
+async def test_a_peer_that_reads_our_last_words_for_ever_is_cut_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection_module, "_LINGER", 0.1)
+    loop = asyncio.get_running_loop()
+    async with serve() as house:
+        client = await (await house.client()).play()
+        (connection,) = house.server._connections
+        connection.end(CloseReason.KICKED)
+        ended = loop.time()
+        await client.rest()
+        await eventually(lambda: house.open_connections == 0)
+        assert loop.time() - ended < 0.5
+
+
+async def test_a_crowd_that_asks_for_looks_makes_no_storm_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = looks(monkeypatch)
+    async with serve() as house:
+        await house.client()
+        (connection,) = house.server._connections
+        clock = house.context.clock
+        asked = clock()
+        for n in range(200, 0, -1):  # Each is sooner than all before.
+            connection.look_by(asked + n / 1000)
+        await eventually(lambda: times)
+        for _ in range(100):
+            connection.look_by(clock())
+            await asyncio.sleep(0.002)
+    assert len(times) >= 4
+    assert min(later - sooner for sooner, later in pairwise(times)) > 0.045  # uvloop counts milliseconds.
+
+
+async def test_who_asks_for_none_is_looked_at_when_everybody_is() -> None:
+    now = 100.25
+    async with serve(clock=lambda: now) as house:
+        for _ in range(4):
+            await house.client()
+            now += 0.5
+        connections = sorted(house.server._connections, key=lambda connection: connection.number)
+        # 10 s is the shortest of the timeouts, and the server looks once a second.
+        assert [connection.look_at for connection in connections] == [111.0, 111.0, 112.0, 112.0]
 
 
 async def test_a_bug_in_one_connection_s_deadlines_stops_nobody_else_s(

@@ -75,6 +75,14 @@ class Gate(Protocol):
         """The connection has published or played: it is no longer a stranger."""
         ...
 
+    def look_by(self, deadline: float) -> None:
+        """Look at the connections by then, and not only when it is time anyway."""
+        ...
+
+    def regular_look(self, deadline: float) -> float:
+        """When they are looked at anyway, from ``deadline`` on: the same reading for many."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -170,7 +178,7 @@ class ServerConnection(asyncio.Protocol):
         encrypted = transport.get_extra_info("sslcontext") is not None
         self.outlet = Outlet(context.registry.outlets, self, private=encrypted)
         self.reader = SocketReader(self, self.transport, context.sweeper)
-        self._plan_look(now)
+        self.look_at = self._gate.regular_look(now + context.limits.shortest_timeout)
 
     def data_received(self, data: bytes) -> None:
         if self.ended is not None:
@@ -271,6 +279,7 @@ class ServerConnection(asyncio.Protocol):
 
     def look_by(self, deadline: float) -> None:
         self.look_at = min(self.look_at, deadline)
+        self._gate.look_by(deadline)
 
     @property
     def introduced(self) -> bool:
@@ -398,6 +407,7 @@ class ServerConnection(asyncio.Protocol):
         self.transport.resume_reading()
         close_our_side(self.transport)
         self.look_at = self.context.clock() + patience
+        self._gate.look_by(self.look_at)
 
     def _release(self, end: End) -> None:
         """Take everything this connection publishes and plays out of the engine, and let go of it."""
@@ -430,12 +440,12 @@ class ServerConnection(asyncio.Protocol):
             self.reader.hold(delay)
 
     def _plan_look(self, now: float) -> None:
-        """Not done anew whenever a deadline moves.
+        """Not done anew whenever a deadline of the session moves.
 
         One that moves later is found out when the old one is reached. One that begins meanwhile is at least
         the shortest timeout away, and we look again by then.
         """
-        self.look_at = now + self.context.limits.shortest_timeout
-        for deadline in (self.session.next_deadline(), self.requests.next_deadline()):
-            if deadline is not None:
-                self.look_by(deadline)
+        soonest = now + self.context.limits.shortest_timeout
+        deadline = self.session.next_deadline()
+        regular = self._gate.regular_look(soonest if deadline is None else min(soonest, deadline))
+        self.look_at = min(regular, self.requests.next_deadline())

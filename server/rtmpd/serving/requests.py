@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 from typing import Final, Protocol
 
@@ -155,9 +156,9 @@ class Requests:
         for player in self.players:
             session.notify_unpublished(player.stream_id)
 
-    def next_deadline(self) -> float | None:
-        """When ``look`` wants to be called."""
-        return min([player.waits_until for player in self.players], default=None)
+    def next_deadline(self) -> float:
+        """When ``look`` wants to be called; ``inf`` while nothing waits."""
+        return min([player.waits_until for player in self.players], default=math.inf)
 
     def look(self, now: float) -> None:
         """End plays that have waited for a publisher long enough."""

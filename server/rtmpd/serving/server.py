@@ -29,6 +29,8 @@ _PENDING = "pending"
 _LOOKS_A_TIMEOUT = 10
 """How often deadlines are looked at within the shortest of them: so much later than due one is acted on."""
 _LONGEST_LOOK_INTERVAL = 1.0
+_SHORTEST_LOOK_INTERVAL = 0.05
+"""Between looks for those who asked for one, however many they are."""
 _STUCK_SECONDS = 5.0
 _STUCK_BYTES = 1024 * 1024
 """An encoder on any link that its stream fits through has sent the largest key frame sooner."""
@@ -90,6 +92,9 @@ class RtmpServer:
         """One timer for the deadlines of all connections: one each would take half a kilobyte."""
         shortest = context.limits.shortest_timeout
         self._look_interval = min(shortest / _LOOKS_A_TIMEOUT, _LONGEST_LOOK_INTERVAL)
+        self._looked_at = -math.inf
+        self._looks_at = math.inf
+        """Clock readings of the last look and of the next."""
         self._empty = asyncio.Event()
         self._empty.set()
         context.registry.add_reliever(self._relieve)
@@ -174,7 +179,7 @@ class RtmpServer:
         self._pending.add(network, connection)
         self._empty.clear()
         if self._looking is None:
-            self._look_later()
+            self._look_later(self._context.clock() + self._look_interval)
         return None
 
     def shared_cost(self, connection: ServerConnection) -> TokenBucket | None:
@@ -209,6 +214,13 @@ class RtmpServer:
             connection.state = state
             count(self._stats.connections, state)
 
+    def look_by(self, deadline: float) -> None:
+        if deadline < self._looks_at:
+            self._look_later(deadline)
+
+    def regular_look(self, deadline: float) -> float:
+        return math.ceil(deadline / self._look_interval) * self._look_interval
+
     def leave(self, connection: ServerConnection) -> None:
         self._pending.remove(connection.network, connection)
         count(self._stats.connections, connection.state, -1)
@@ -223,12 +235,17 @@ class RtmpServer:
 
     # Inside
 
-    def _look_later(self) -> None:
-        self._looking = asyncio.get_running_loop().call_later(self._look_interval, self._look)
+    def _look_later(self, deadline: float) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+        gap = min(_SHORTEST_LOOK_INTERVAL, self._look_interval)
+        self._looks_at = max(deadline, self._looked_at + gap)
+        delay = self._looks_at - self._context.clock()
+        self._looking = asyncio.get_running_loop().call_later(delay, self._look)
 
     def _look(self) -> None:
         self._looking = None
-        now = self._context.clock()
+        now = self._looked_at = self._context.clock()
         for connection in [each for each in self._connections if each.look_at <= now]:
             try:
                 connection.look(now)
@@ -236,8 +253,9 @@ class RtmpServer:
                 logger.exception("deadlines failed", extra={"fields": {"connection": connection.number}})
                 connection.abort(CloseReason.INTERNAL_ERROR)
         self._forget_costs(now)
-        if self._connections and self._looking is None:
-            self._look_later()
+        if self._connections:
+            soonest = min([each.look_at for each in self._connections])
+            self._look_later(min(soonest, now + self._look_interval))
 
     def _forget_costs(self, now: float) -> None:
         """Of networks that have left and are as good as new."""
