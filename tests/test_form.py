@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import tomllib
@@ -31,6 +32,15 @@ def test_every_hot_module_is_loaded_in_the_form_that_is_tested(name: str) -> Non
     assert spec.origin is not None
     assert spec.origin.endswith(tuple(EXTENSION_SUFFIXES) if COMPILED else ".py")
     assert form() == EXPECTED
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_no_class_of_a_hot_module_is_generic(name: str) -> None:
+    """Compiled, its instances would have weak references that nobody clears."""
+    tree = ast.parse((ROOT / "server" / f"{name.replace('.', '/')}.py").read_text())
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    of_a_type = [node.name for node in classes if any(isinstance(base, ast.Subscript) for base in node.bases)]
+    assert of_a_type == []
 
 
 def test_the_command_and_the_server_run_in_the_form_that_is_tested() -> None:

@@ -48,7 +48,7 @@ from rtmpd.rtmp.handshake import ClientHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.session import Session
-from rtmpd.rtmp.states import REPLIES, Phase, Reply, Step, Use
+from rtmpd.rtmp.states import REPLIES, Awaited, Phase, Reply, Step, Use
 from rtmpd.rtmp.stream_state import StreamState
 from rtmpd.rtmp.transactions import Transactions
 from rtmpd.rtmp.url import resolve
@@ -120,7 +120,7 @@ class ClientSession(Session):
         self._phase = Phase.IDLE
         self._tc_url = ""
         self._streams: dict[int, StreamState] = {}
-        self._transactions: Transactions[_Reaction] = Transactions()
+        self._transactions = Transactions()
 
     def events_received(self) -> list[ClientEvent]:
         """Everything that happened since the last call, in order."""
@@ -149,7 +149,7 @@ class ClientSession(Session):
         )
         self._tc_url = params.tc_url
         self.set_chunk_size(self.settings.chunk_size)
-        transaction_id = self._transactions.open(ClientSession._connect_answered)
+        transaction_id = self._transactions.open(Awaited.CONNECT)
         self.send_command(params.to_command(transaction_id))
         return transaction_id
 
@@ -159,7 +159,7 @@ class ClientSession(Session):
         At most ``MAX_TRANSACTIONS`` calls wait at once: ``forget`` those that no answer comes to.
         """
         self._check_connected()
-        transaction_id = self._transactions.open(ClientSession._call_answered)
+        transaction_id = self._transactions.open(Awaited.CALL)
         self.send_command(Command(name, transaction_id, None, args), stream_id)
         return transaction_id
 
@@ -198,7 +198,7 @@ class ClientSession(Session):
         self._check_connected()
         if publish_name:
             self._announce_publish(publish_name)
-        transaction_id = self._transactions.open(ClientSession._stream_created)
+        transaction_id = self._transactions.open(Awaited.STREAM)
         self.send_command(Command("createStream", transaction_id))
         return transaction_id
 
@@ -341,11 +341,19 @@ class ClientSession(Session):
                 assert_never(reply)
 
     def _answer(self, command: Command, *, succeeded: bool) -> None:
-        react = self._transactions.take(command.transaction_id)
-        if react is not None:
-            react(self, command, succeeded)
-        elif not succeeded:
-            self._refuse_request(command)
+        awaited = self._transactions.take(command.transaction_id)
+        match awaited:
+            case Awaited.CONNECT:
+                self._connect_answered(command, succeeded)
+            case Awaited.STREAM:
+                self._stream_created(command, succeeded)
+            case Awaited.CALL:
+                self._call_answered(command, succeeded)
+            case None:
+                if not succeeded:
+                    self._refuse_request(command)
+            case _:
+                assert_never(awaited)
 
     def _refuse_request(self, command: Command) -> None:
         """Publish and play are answered by onStatus; a refusal by ``_error`` counts all the same."""
@@ -437,7 +445,3 @@ class ClientSession(Session):
     def _check_connected(self) -> None:
         if self._phase is not Phase.CONNECTED:
             raise UsageError(f"this session {self._phase.value}")
-
-
-_Reaction = Callable[[ClientSession, Command, bool], None]
-"""What to do with an answer: the method, the answer, and whether it is a ``_result``."""

@@ -167,6 +167,14 @@ class Reply(Enum):
     UNKNOWN = "no method of ours"
 
 
+class Awaited(Enum):
+    """What a ``_result`` or ``_error`` answers (section 7.2.1.2); the session has a method for each."""
+
+    CONNECT = "connect"
+    STREAM = "createStream"
+    CALL = "any other method"
+
+
 class Cost(Enum):
     """What a command costs its sender, beside counting as one."""
 

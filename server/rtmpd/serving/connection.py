@@ -80,7 +80,7 @@ class Gate(Protocol):
         ...
 
     def regular_look(self, deadline: float) -> float:
-        """When they are looked at anyway, from ``deadline`` on: the same reading for many."""
+        """When they are looked at anyway, from ``deadline`` on."""
         ...
 
 
@@ -440,10 +440,8 @@ class ServerConnection(asyncio.Protocol):
             self.reader.hold(delay)
 
     def _plan_look(self, now: float) -> None:
-        """Not done anew whenever a deadline of the session moves.
-
-        One that moves later is found out when the old one is reached. One that begins meanwhile is at least
-        the shortest timeout away, and we look again by then.
+        """Not done anew whenever a deadline moves: a later one is found out when the old one is reached, and
+        one that begins meanwhile is at least the shortest timeout away, by when we look again.
         """
         soonest = now + self.context.limits.shortest_timeout
         deadline = self.session.next_deadline()
