@@ -3,6 +3,7 @@
 # make wheel   dist/rtmpd-*.whl with the hot modules compiled; needs a C compiler and Python's headers
 # make test-compiled   the same tests as make test, against that wheel
 # make test-floors     some tests with the oldest dependencies that pyproject.toml allows
+# make docs    write the tables of docs/operations.md that are made from the code
 # make lint types interop bench attacks bench-gate   see the targets below
 PYTHON ?= python3
 VENV := .venv
@@ -24,7 +25,7 @@ define make_venv
 }
 endef
 
-.PHONY: run wheel test test-compiled test-floors lint types format interop fuzz bench attacks bench-gate clean
+.PHONY: run wheel test test-compiled test-floors docs lint types format interop fuzz bench attacks bench-gate clean
 .DEFAULT_GOAL := run
 
 $(VENV)/.runtime: pyproject.toml
@@ -76,13 +77,16 @@ FLOORS_TESTS := tests/net/test_dial.py tests/daemon/test_config.py tests/daemon/
 test-floors: $(FLOORS_VENV)/.dev
 	$(FLOORS_VENV)/bin/python -m pytest -n auto $(FLOORS_TESTS)
 
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
-	MYPYPATH=server:bench $(BIN)/mypy --strict bench/*.py bench/hostile/*.py bench/regression/*.py
+	MYPYPATH=server:bench $(BIN)/mypy --strict bench/*.py bench/hostile/*.py bench/regression/*.py docs/generate.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "rtmpd"
 
 FLOORS = (
+    ("reasons",),
     ("exceptions",),
     ("rtmp",),
     ("media", "net"),
@@ -44,6 +45,7 @@ SANS_IO = frozenset(
 )
 FRAMEWORKS = frozenset({"pydantic", "prometheus_client"})
 FORBIDDEN = {
+    "reasons": SANS_IO | FRAMEWORKS,
     "exceptions": SANS_IO | FRAMEWORKS,
     "rtmp": SANS_IO | FRAMEWORKS,
     "media": SANS_IO | FRAMEWORKS,
@@ -62,7 +64,7 @@ ONLY_IMPORTER = {
 }
 HEAVY = frozenset({"aiohttp", "prometheus_client", "pyamf", "pydantic", "rich", "typer", "uvloop"})
 """Packages that cost a start most, in time and in memory, or that not everybody has a use for."""
-ROOMS = frozenset(f"{PACKAGE}.{room}" for room in RANKS) - {f"{PACKAGE}.exceptions"}
+ROOMS = frozenset(f"{PACKAGE}.{room}" for room in RANKS) - {f"{PACKAGE}.exceptions", f"{PACKAGE}.reasons"}
 SPARED = {
     "the package": HEAVY | ROOMS | {"asyncio", "dataclasses", "ssl"},
     "the client": (HEAVY - {"pyamf"}) | (ROOMS - {"rtmpd.client", "rtmpd.net", "rtmpd.rtmp"}),

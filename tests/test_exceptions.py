@@ -20,6 +20,7 @@ from rtmpd.exceptions import (
     RtmpdError,
     UsageError,
 )
+from rtmpd.reasons import Refusal, SessionFailure
 from rtmpd.rtmp.constants import StatusCode
 
 
@@ -32,9 +33,9 @@ def made(kind: type[RtmpdError]) -> RtmpdError:
     if issubclass(kind, ConfigError):
         return kind(["rtmp.listen: a port is missing", "log.level: no such level"])
     if issubclass(kind, ProtocolError):
-        return kind("bad_header", "what people read", code=StatusCode.CALL_FAILED)
+        return kind(SessionFailure.NO_HEADER, "what people read", code=StatusCode.CALL_FAILED)
     if issubclass(kind, Refused):
-        return kind(StatusCode.PUBLISH_BAD_NAME, "what people read", "stream_busy")
+        return kind(StatusCode.PUBLISH_BAD_NAME, "what people read", Refusal.STREAM_BUSY)
     if issubclass(kind, ClientError):
         return kind("what people read", code="NetStream.Odd", description="odd", info={"level": "error"})
     return kind("what people read")
@@ -49,6 +50,7 @@ def test_copies_are_the_same(kind: type[RtmpdError], repeat) -> None:
     other = repeat(error)
     assert type(other) is kind
     assert other.__dict__ == error.__dict__
+    assert [*map(type, other.__dict__.values())] == [*map(type, error.__dict__.values())]
     assert (str(other), repr(other)) == (str(error), repr(error))
 
 
@@ -71,9 +73,10 @@ def test_every_exception_is_in_the_picture() -> None:
 
 
 def test_the_status_is_the_classes_unless_one_is_given() -> None:
-    assert ChunkError("bad_header", "x").code == ""
-    assert AmfError("truncated", "x").code == StatusCode.CALL_FAILED
-    assert AmfError("truncated", "x", code=StatusCode.CONNECT_REJECTED).code == StatusCode.CONNECT_REJECTED
+    assert ChunkError(SessionFailure.NO_HEADER, "x").code == ""
+    assert AmfError(SessionFailure.AMF_DEPTH, "x").code == StatusCode.CALL_FAILED
+    error = AmfError(SessionFailure.AMF_DEPTH, "x", code=StatusCode.CONNECT_REJECTED)
+    assert error.code == StatusCode.CONNECT_REJECTED
 
 
 def test_the_same_failure_again() -> None:

@@ -35,6 +35,8 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+from rtmpd.reasons import Failure, Refusal
+
 
 class RtmpdError(Exception):
     """Root of the tree."""
@@ -67,15 +69,14 @@ class ConfigError(RtmpdError):
 class ProtocolError(RtmpdError):
     """The peer violated the protocol or one of our limits.
 
-    ``reason`` is a short stable word (``snake_case``) fit for a metric label; the message is for people
-    and never holds a secret. ``code`` is the status code that the peer should see before its connection ends
-    (see ``rtmp.constants.StatusCode``): that of the class unless one is given, empty where there is nobody
-    to tell or no way to.
+    ``reason`` is for metrics and logs; the message is for people and never holds a secret. ``code`` is the
+    status code that the peer should see before its connection ends (see ``rtmp.constants.StatusCode``): that
+    of the class unless one is given, empty where there is nobody to tell or no way to.
     """
 
     code = ""
 
-    def __init__(self, reason: str, message: str, *, code: str = "") -> None:
+    def __init__(self, reason: Failure, message: str, *, code: str = "") -> None:
         super().__init__(reason, message)
         self.reason = reason
         self.message = message
@@ -116,10 +117,10 @@ class Refused(RtmpdError):
     """A request that is not granted.
 
     ``code`` is the status code to send (see ``rtmp.constants.StatusCode``), ``description`` the sentence the
-    person at the encoder reads, ``reason`` a short stable word for metrics and logs.
+    person at the encoder reads, ``reason`` is for metrics and logs.
     """
 
-    def __init__(self, code: str, description: str, reason: str) -> None:
+    def __init__(self, code: str, description: str, reason: Refusal) -> None:
         super().__init__(code, description, reason)
         self.code = code
         self.description = description

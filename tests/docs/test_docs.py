@@ -1,4 +1,4 @@
-"""The documentation says what is there: tests, links, metrics, log lines, settings and reasons by name."""
+"""The documentation says what is there: tests, links, metrics, log lines and settings by name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from metrics_sources import busy_server
 from rtmpd.daemon import reference
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.keys import walk
-from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.stats import DropReason
-from rtmpd.web import reasons as reasons_module
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "server" / "rtmpd"
@@ -238,52 +235,3 @@ def test_every_setting_is_documented_with_its_default() -> None:
     documented = {words(row[0])[0]: words(row[1])[0] for row in rows(section(OPERATIONS, "## Limits"))}
     settings = {key.name: reference.format_value(key, key.read(defaults)) for key in walk()}
     assert documented == settings
-
-
-def test_reasons_of_drops_and_ends_are_documented() -> None:
-    drops = first_words(section(OPERATIONS, "### Reasons of drops"))
-    ends = first_words(section(OPERATIONS, "### Reasons of ends"))
-    assert sorted(drops) == sorted(DropReason)
-    assert sorted(ends) == sorted(CloseReason)
-
-
-@functools.cache
-def raised_reasons() -> set[str]:
-    """Constant reasons of every protocol error and refusal that the server's side raises."""
-    reasons = set()
-    for path, tree in modules().items():
-        if path.stem == "client" or path.relative_to(PACKAGE).parts[0] in ("client", "tools"):
-            continue  # The other side of the wire: nothing of it is in the server's metrics.
-        for node in ast.walk(tree):
-            match node:
-                case ast.Call(
-                    func=ast.Name(
-                        id="ProtocolError" | "HandshakeError" | "ChunkError" | "AmfError" | "DeadlineExceeded"
-                    ),
-                    args=[ast.Constant(value=str(reason)), *_],
-                ):
-                    reasons.add(reason)
-                case ast.Call(
-                    func=ast.Name(id="Refused" | "StreamBusy" | "ResourceExhausted"),
-                    args=[_, _, ast.Constant(value=str(reason))],
-                ):
-                    reasons.add(reason)
-    return reasons
-
-
-def test_reasons_of_failures_and_refusals_are_documented_and_have_series() -> None:
-    text = section(OPERATIONS, "### Reasons of failures and refusals")
-    documented = set(first_words(text))
-    assert raised_reasons() <= documented
-    tables = re.split(r"^(?=In `rtmpd_|Only )", text, flags=re.MULTILINE)
-    for name, reasons in (
-        ("rtmpd_handshake_failures_total", reasons_module.HANDSHAKE_FAILURES),
-        ("rtmpd_session_failures_total", reasons_module.SESSION_FAILURES),
-        ("rtmpd_refusals_total", reasons_module.REFUSALS),
-    ):
-        (table,) = [part for part in tables if part.startswith(f"In `{name}`")]
-        assert sorted(first_words(table)) == list(reasons), f"add it to web/reasons.py: {name}"
-    source = "\n".join(path.read_text() for path in modules())
-    for reason in documented - raised_reasons():
-        # Made from a prefix or looked up in a table: at least its last word stands in the code.
-        assert re.search(rf'["}}_]{reason.rpartition("_")[2]}"', source), reason

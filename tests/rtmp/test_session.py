@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rtmp_dialogue import HANDSHAKE, Client, aggregate, audio, command, connect, failure, metadata, video
 
 from rtmpd.exceptions import ProtocolError, UsageError
+from rtmpd.reasons import SessionFailure
 from rtmpd.rtmp import control
 from rtmpd.rtmp.constants import BandwidthLimit, MessageType
 from rtmpd.rtmp.control import PingRequest, SetBufferLength
@@ -350,7 +351,7 @@ def test_a_late_answer_to_a_session_that_is_over_changes_nothing(end: str, answe
     client.say(request, audio())
     match end:
         case "failed":
-            client.session.fail(ProtocolError("test", "it failed"))
+            client.session.fail(ProtocolError(SessionFailure.BAD_DATA, "it failed"))
         case "left":
             client.session.receive_eof()
         case _:
@@ -381,7 +382,7 @@ def test_a_receiver_that_ends_the_session_gets_nothing_more(end: str, wrapped: b
             case "end_publish":
                 client.session.end_publish(1, "NetStream.Publish.Failed", "Enough.")
             case "fail":
-                client.session.fail(ProtocolError("test", "it failed"))
+                client.session.fail(ProtocolError(SessionFailure.BAD_DATA, "it failed"))
             case _:
                 client.session.close()
 

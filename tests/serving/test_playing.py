@@ -19,6 +19,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import Refused, ResourceExhausted
+from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.messages import Message
 from rtmpd.serving.access import Action
@@ -213,7 +214,7 @@ async def test_a_play_that_cannot_be_attached_is_not_accepted_first(monkeypatch:
     async with serve() as house:
 
         def full(*_args: object) -> None:
-            raise ResourceExhausted(StatusCode.PLAY_FAILED, "Full just now.", "players")
+            raise ResourceExhausted(StatusCode.PLAY_FAILED, "Full just now.", Refusal.PLAYERS)
 
         monkeypatch.setattr(house.registry, "attach", full)
         player = await house.client()

@@ -11,10 +11,11 @@ from metrics_sources import FakeServer, busy_server, series, value
 from prometheus_client.parser import text_string_to_metric_families
 
 from rtmpd import __version__
+from rtmpd.engine.drops import DropReason
 from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.stats import DropReason
+from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
 from rtmpd.rtmp.form import form
-from rtmpd.web.reasons import HANDSHAKE_FAILURES, REFUSALS, SESSION_FAILURES
+from rtmpd.rtmp.quirks import Quirk
 
 
 def families(server: FakeServer) -> dict[str, str]:
@@ -66,15 +67,20 @@ def test_a_fresh_server_shows_its_totals_at_zero() -> None:
         ("rtmpd_dropped_packets_total", DropReason),
         ("rtmpd_publishes_ended_total", CloseReason),
         ("rtmpd_players_closed_total", CloseReason),
-        ("rtmpd_handshake_failures_total", HANDSHAKE_FAILURES),
-        ("rtmpd_session_failures_total", SESSION_FAILURES),
-        ("rtmpd_refusals_total", REFUSALS),
+        ("rtmpd_handshake_failures_total", HandshakeFailure),
+        ("rtmpd_session_failures_total", SessionFailure),
+        ("rtmpd_refusals_total", Refusal),
     ],
 )
 def test_every_reason_has_its_series_before_the_first_event(name: str, reasons: Iterable[str]) -> None:
     """So that rate() sees the first one."""
     page = FakeServer().page()
     assert {reason: value(page, name, reason=str(reason)) for reason in reasons} == dict.fromkeys(reasons, 0)
+
+
+def test_every_quirk_has_its_series_before_the_first_event() -> None:
+    page = FakeServer().page()
+    assert {value(page, "rtmpd_tolerated_total", quirk=str(quirk)) for quirk in Quirk} == {0}
 
 
 def test_a_stream_has_the_series_of_its_drops_before_the_first_one() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rtmpd.engine.drops import DropReason
 from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.stats import DropReason, ServerStats, StreamStats, count
+from rtmpd.engine.stats import ServerStats, StreamStats, count
 
 
 class Books:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from rtmpd.engine.drops import DropReason
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.health import Health, HealthKind
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import AUDIO, VIDEO
-from rtmpd.engine.stats import DropReason, StreamStats
+from rtmpd.engine.stats import StreamStats
 
 FLOWS_AFTER: Final = 3.0
 """Seconds for which one medium has to have flowed before the other one is missed."""

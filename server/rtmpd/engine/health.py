@@ -4,26 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+
+from rtmpd.reasons import Word
 
 
-class HealthKind(StrEnum):
+class HealthKind(Word):
     """Kinds of warnings; words for metrics, logs and the API."""
 
-    GOP_TOO_LONG = "gop_too_long"
-    """A group of pictures outgrew the cache: who joins gets a still until the next keyframe."""
-    KEYFRAMES_RARE = "keyframes_rare"
-    """Video comes, and no keyframe for long: nobody can join, nobody who lost a frame goes on."""
-    AUDIO_SILENT = "audio_silent"
-    """Audio was announced and does not flow, while video does: joiners are not promised it."""
-    VIDEO_SILENT = "video_silent"
-    """The same the other way round."""
-    NO_MEDIA = "no_media"
-    """Published, and not one audio or video message since."""
-    UPDATES_DROPPED = "updates_dropped"
-    """Sequence headers or onMetaData change so often that some are dropped."""
-    HEADERS_REFUSED = "headers_refused"
-    """Headers too large, or more tracks than are told apart."""
+    remedy: str
+    """What to do about it, in Markdown."""
+
+    def __init__(self, word: str, meaning: str, remedy: str) -> None:
+        super().__init__(word, meaning)
+        self.remedy = remedy
+
+    GOP_TOO_LONG = (
+        "gop_too_long",
+        "a group of pictures outgrew `stream.gop.max_bytes`; until two have fitted",
+        "players that join see a still, or nothing, up to the next key frame: set its interval to 2 s",
+    )
+    KEYFRAMES_RARE = (
+        "keyframes_rare",
+        "video comes, and no key frame for 20 seconds",
+        "the same; for intra refresh see `stream.gop.start`",
+    )
+    AUDIO_SILENT = (
+        "audio_silent",
+        "audio was announced, and none flows for `stream.headers.absent_after` (5 s if 0) while video does",
+        "a microphone or bridge that has stopped",
+    )
+    VIDEO_SILENT = (
+        "video_silent",
+        "the same the other way round",
+        "a camera or bridge that has stopped",
+    )
+    NO_MEDIA = (
+        "no_media",
+        "published 5 seconds ago, and not one audio or video message since",
+        "restart the encoder's output: OBS sometimes gets stuck at the start",
+    )
+    UPDATES_DROPPED = (
+        "updates_dropped",
+        "`header_rate` drops in the last 10 seconds",
+        "an encoder that changes its headers all the time",
+    )
+    HEADERS_REFUSED = (
+        "headers_refused",
+        "`header_cap` or `track_cap` drops in the last 10 seconds",
+        "raise `stream.headers.max_tracks` or `max_header_bytes`, or send less",
+    )
 
 
 @dataclass(slots=True)

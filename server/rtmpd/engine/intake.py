@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from rtmpd.engine.books import Books
 from rtmpd.engine.checkup import Checkup
+from rtmpd.engine.drops import DropReason
 from rtmpd.engine.gop import GopCache
 from rtmpd.engine.headers import HeaderCache, Stored
 from rtmpd.engine.key import StreamKey
@@ -26,7 +27,6 @@ from rtmpd.engine.packet import (
 )
 from rtmpd.engine.segment import Encoding
 from rtmpd.engine.sink import StartPolicy
-from rtmpd.engine.stats import DropReason
 from rtmpd.media.tags import (
     CODED_FRAME,
     END_OF_SEQUENCE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from rtmpd.engine.claim import ClaimPolicy
+from rtmpd.engine.drops import DropReason
 from rtmpd.engine.figures import adopt_track, begin_tracks, note_audio, note_track, note_video
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
@@ -23,7 +24,6 @@ from rtmpd.engine.packet import (
     Packet,
 )
 from rtmpd.engine.sink import CloseReason, Ending
-from rtmpd.engine.stats import DropReason
 from rtmpd.engine.tracks import Election
 from rtmpd.exceptions import UsageError
 from rtmpd.media.metadata import live_metadata

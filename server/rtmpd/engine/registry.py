@@ -22,6 +22,7 @@ from rtmpd.engine.subscriber import Subscription
 from rtmpd.engine.tap import Tap
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 from rtmpd.media.tracks import DEFAULT, TrackChoice
+from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 
 _logger = logging.getLogger(__name__)
@@ -104,20 +105,20 @@ class Registry:
         stream = self._streams.get(key)
         if limits.max_players and self.stats.players >= limits.max_players:
             text = f"This server takes {limits.max_players} players."
-            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, "players")
+            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS)
         if stream is None:
             self._check_waiting(network)
         elif limits.max_players_per_stream and stream.players >= limits.max_players_per_stream:
             text = f"This stream takes {limits.max_players_per_stream} players."
-            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, "players_per_stream")
+            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_STREAM)
         if stream is not None and not stream.has_room_for(tracks, limits.max_track_choices):
             text = (
                 f"The players of this stream have chosen {limits.max_track_choices} sets of tracks already."
             )
-            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, "track_choices")
+            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.TRACK_CHOICES)
         if self.budget.exhausted:
             raise ResourceExhausted(
-                StatusCode.PLAY_FAILED, "This server is out of memory for media.", "memory"
+                StatusCode.PLAY_FAILED, "This server is out of memory for media.", Refusal.MEMORY
             )
 
     def attach(
@@ -180,16 +181,16 @@ class Registry:
         limit, network = self.limits.max_publishers, origin.network
         if limit and self.stats.publishers - (holder is not None) >= limit:
             text = f"This server takes {limit} publishers."
-            raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, "publishers")
+            raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISHERS)
         share = self.limits.max_publishers_per_network
         if share and network:
             replaced = holder is not None and holder.origin.network == network
             if self._published_by(network) - replaced >= share:
                 text = f"This server takes {share} publishers from one address."
-                raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, "publishers_per_address")
+                raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISHERS_PER_ADDRESS)
         if self.budget.exhausted:
             text = "This server is out of memory for media."
-            raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, "memory")
+            raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.MEMORY)
 
     def _check_waiting(self, network: str) -> None:
         """Raise ``ResourceExhausted`` if nobody, or nobody of ``network``, may wait for one name more."""
@@ -198,10 +199,10 @@ class Registry:
         waiting = len(self._streams) - self.stats.published_streams
         share = limits.max_waiting_names_per_network
         if limits.max_waiting_names and waiting >= limits.max_waiting_names:
-            text, reason = "too many players wait for others already", "waiting_names"
+            text, reason = "too many players wait for others already", Refusal.WAITING_NAMES
         # Counted only when there are as many as that.
         elif share and network and waiting >= share and self._awaited_by(network) >= share:
-            text, reason = "your address waits for too many others already", "waiting_names_per_address"
+            text, reason = "your address waits for too many others already", Refusal.WAITING_NAMES_PER_ADDRESS
         if text:
             text = f"Nobody publishes this stream, and {text}."
             raise ResourceExhausted(StatusCode.PLAY_STREAM_NOT_FOUND, text, reason)
@@ -255,6 +256,6 @@ def _decide(policy: ClaimPolicy, holder: Publication, claimant: Origin, now: flo
         raise StreamBusy(
             StatusCode.PUBLISH_BAD_NAME,
             f"{holder.key.name} is being published by somebody else. If that was you, try again in a moment.",
-            "stream_busy",
+            Refusal.STREAM_BUSY,
         )
     return reason

@@ -9,28 +9,29 @@ from typing import NamedTuple, Protocol
 
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.packet import WireFormat
+from rtmpd.reasons import Word
 
 
-class CloseReason(StrEnum):
+class CloseReason(Word):
     """Why a publication or a subscription ended; a word for metrics, logs and hooks."""
 
-    FINISHED = "finished"
-    """The peer ended it in order."""
-    CONNECTION_LOST = "connection_lost"
-    IDLE = "idle"
-    REFUSED = "refused"
-    """A request on the same connection was not granted, and the connection ended with it."""
-    PROTOCOL_ERROR = "protocol_error"
-    SLOW = "slow"
-    """A player beyond its bound for longer than ``SlowPlayerPolicy.disconnect_after``."""
-    MEMORY = "memory"
-    """One of the players with the largest backlog while memory was short."""
-    KICKED = "kicked"
-    NOT_FOUND = "not_found"
-    """A player waited for a stream that no origin has."""
-    SHUTDOWN = "shutdown"
-    INTERNAL_ERROR = "internal_error"
-    """The sink raised an exception: a bug on our side."""
+    FINISHED = "finished", "the peer ended it in order"
+    CONNECTION_LOST = "connection_lost", "the connection broke, or an encoder left without saying so"
+    IDLE = "idle", "a deadline"
+    REFUSED = (
+        "refused",
+        "another request on the same connection was refused, and the connection ended with it",
+    )
+    PROTOCOL_ERROR = "protocol_error", "the peer broke the protocol or a limit"
+    SLOW = "slow", "a player was too far behind for `player.disconnect_after`"
+    MEMORY = (
+        "memory",
+        "memory was short (`memory.max_bytes`), and it had most waiting, or most of an unfinished message",
+    )
+    KICKED = "kicked", "a push target was removed at run time"
+    NOT_FOUND = "not_found", "a player waited for a stream that no origin has; see [relays](#relays)"
+    SHUTDOWN = "shutdown", "the server ended"
+    INTERNAL_ERROR = "internal_error", "a bug of rtmpd; the log has its traceback"
 
 
 class Ending(NamedTuple):

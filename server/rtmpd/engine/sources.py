@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from rtmpd.engine.drops import DropReason
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.packet import CACHED_HEADER, Packet
 from rtmpd.engine.publication import GAP_MS, Channel, Home, Publication
-from rtmpd.engine.stats import DropReason
 
 
 class Life(StrEnum):

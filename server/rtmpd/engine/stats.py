@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from enum import StrEnum
 from math import exp
-from typing import Final
+from typing import Final, TypeVar
+
+from rtmpd.engine.drops import DropReason
+from rtmpd.engine.sink import CloseReason
+from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
+from rtmpd.rtmp.quirks import Quirk
+
+Key = TypeVar("Key", bound=str)
 
 FIRST_FRAME_BOUNDS: Final[tuple[float, ...]] = (
     0.005,
@@ -25,42 +31,9 @@ FIRST_FRAME_BOUNDS: Final[tuple[float, ...]] = (
 """Seconds; buckets of the time from a player's request to its first frame."""
 
 
-class DropReason(StrEnum):
-    """Why a packet did not go where it was meant to go."""
-
-    NO_HEADER = "no_header"
-    """A frame came before the sequence header its codec needs; lost to everybody."""
-    NO_KEYFRAME = "no_keyframe"
-    """A video frame came before the publication's first keyframe; lost to everybody."""
-    HEADER_CAP = "header_cap"
-    """A sequence header or metadata larger, or of more tracks, than we keep; lost to everybody."""
-    HEADER_RATE = "header_rate"
-    """A new sequence header or onMetaData sooner than anybody needs one; lost to everybody."""
-    TRACK_CAP = "track_cap"
-    """A message of one track more than we tell apart; lost to everybody."""
-    BEFORE_SWITCH = "before_switch"
-    """A frame stamped earlier than the keyframe with which its publication went on air; lost to everybody."""
-    BAD_METADATA = "bad_metadata"
-    """An onMetaData that cannot be decoded, or is too large; lost to everybody."""
-    WAITING_KEYFRAME = "waiting_keyframe"
-    """One player cannot use the frame yet: it joined or resumed since the last keyframe."""
-    SLOW_DISPOSABLE = "slow_disposable"
-    """One player is behind; a frame nothing refers to was left out."""
-    SLOW_VIDEO = "slow_video"
-    """One player passed its bound: every frame up to the keyframe with which it comes back."""
-    SLOW_AUDIO = "slow_audio"
-    """One player passed its bound so far that not even audio fits."""
-    SLOW_DATA = "slow_data"
-    """The same for a data message that is not metadata."""
-    SINK_BEHIND = "sink_behind"
-    """One packet sink passed its bound: everything until it catches up, and video up to the next keyframe."""
-    SINK_MEMORY = "sink_memory"
-    """Memory was short: what waited for one packet sink, and what it misses until it goes on as above."""
-
-
-def count(table: dict[str, int], reason: str, amount: int = 1) -> None:
-    """Add ``amount`` to the counter of ``reason``. Keys must come from a closed set, never from a peer."""
-    table[reason] = table.get(reason, 0) + amount
+def count(table: dict[Key, int], key: Key, amount: int = 1) -> None:
+    """Add ``amount`` to the counter of ``key``. Keys must come from a closed set, never from a peer."""
+    table[key] = table.get(key, 0) + amount
 
 
 class Histogram:
@@ -192,9 +165,9 @@ class ServerStats:
         self.connections: dict[str, int] = {}
         """Open now, by state. Written by net."""
         self.connections_total = 0
-        self.handshake_failures: dict[str, int] = {}
-        self.sessions_failed: dict[str, int] = {}
-        self.refusals: dict[str, int] = {}
+        self.handshake_failures: dict[HandshakeFailure, int] = {}
+        self.sessions_failed: dict[SessionFailure, int] = {}
+        self.refusals: dict[Refusal, int] = {}
         """Requests not granted, by ``Refused.reason``; counted where the peer is answered."""
         self.bytes_in = 0
         """Written by net, as are ``messages_in``."""
@@ -207,16 +180,15 @@ class ServerStats:
         self.published_streams = 0
         """Streams that have one."""
         self.publishes_total = 0
-        self.publishes_ended: dict[str, int] = {}
-        """By ``CloseReason``."""
+        self.publishes_ended: dict[CloseReason, int] = {}
         self.publishes_without_media = 0
         """Publications that ended without one audio or video message."""
         self.players = 0
         """Attached now, waiting ones included."""
         self.plays_total = 0
-        self.players_closed: dict[str, int] = {}
+        self.players_closed: dict[CloseReason, int] = {}
         """Players that the engine closed, by ``CloseReason``."""
-        self.drops: dict[str, int] = {}
+        self.drops: dict[DropReason, int] = {}
         """Packets by ``DropReason``, all streams that ever were; one count per player that missed it."""
         self.gop_overflows = 0
         """GOPs longer than the cache may hold: late joiners got its keyframe only."""
@@ -226,7 +198,7 @@ class ServerStats:
         """Players, and whole streams, whose video went on without a keyframe that never came."""
         self.sink_errors = 0
         """Exceptions out of sinks: bugs on our side."""
-        self.tolerated: dict[str, int] = {}
+        self.tolerated: dict[Quirk, int] = {}
         """What peers did against the specification and were served all the same, by ``rtmp.quirks.Quirk``."""
         self.unsent_bytes = 0
         """What congested transports have accepted and not sent, now; the same bytes count for each."""
@@ -241,7 +213,7 @@ class StreamTotals:
     def __init__(self) -> None:
         self.bytes_out = 0
         self.messages_out = 0
-        self.drops: dict[str, int] = {}
+        self.drops: dict[DropReason, int] = {}
         """Packets by ``DropReason``."""
         self.gop_overflows = 0
         self.gop_trims = 0

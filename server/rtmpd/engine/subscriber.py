@@ -8,6 +8,7 @@ from typing import Final
 
 from rtmpd.engine.books import Books
 from rtmpd.engine.congestion import Congestion
+from rtmpd.engine.drops import DropReason
 from rtmpd.engine.fanout import Fanout, Member
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.intake import Intake, Opening
@@ -25,7 +26,7 @@ from rtmpd.engine.packet import (
 )
 from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import CloseReason, Ending, PlayOptions, Sink
-from rtmpd.engine.stats import DropReason, StreamStats
+from rtmpd.engine.stats import StreamStats
 from rtmpd.engine.sync import VideoSync
 
 _NO_BOUND: Final = 1 << 62

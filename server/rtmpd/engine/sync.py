@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from rtmpd.engine.congestion import Congestion
+from rtmpd.engine.drops import DropReason
 from rtmpd.engine.intake import NO_TRACKS, Intake
 from rtmpd.engine.packet import ASIDE, TRACKED, Packet, track_id
 from rtmpd.engine.sink import StartPolicy
-from rtmpd.engine.stats import DropReason
 from rtmpd.media.tags import CODED_FRAME, DISPOSABLE, END_OF_SEQUENCE, KEYFRAME
 from rtmpd.media.tracks import ALL_TRACKS
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Final
 
 from rtmpd.engine.budget import MemoryBudget
+from rtmpd.engine.drops import DropReason
 from rtmpd.engine.gop import PACKET_OVERHEAD_BYTES
 from rtmpd.engine.packet import CACHED_HEADER, VIDEO, Packet
 from rtmpd.engine.packet_queue import Item, Mark, PacketQueue, queue_bytes
 from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import CloseReason, PacketSink, StartPolicy, TapOptions
-from rtmpd.engine.stats import DropReason
 from rtmpd.engine.subscriber import Seat
 from rtmpd.engine.sync import VideoSync
 from rtmpd.media.tracks import ALL_TRACKS

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rtmpd.exceptions import FlvError, UsageError
+from rtmpd.reasons import FlvFailure
 
 FILE_HEADER_BYTES: Final = 9
 TAG_HEADER_BYTES: Final = 11
@@ -83,12 +84,12 @@ class FlvReader:
     def _parse_header(self, buffer: bytearray) -> int:
         """Read the file header; returns the offset behind it, 0 when more bytes are needed."""
         if not _SIGNATURE.startswith(bytes(buffer[:3])) or (len(buffer) > 3 and buffer[3] != _VERSION):
-            raise FlvError("not_flv", f"not an FLV file: it begins with {bytes(buffer[:4])!r}")
+            raise FlvError(FlvFailure.NOT_FLV, f"not an FLV file: it begins with {bytes(buffer[:4])!r}")
         if len(buffer) < FILE_HEADER_BYTES:
             return 0
         size = int.from_bytes(buffer[5:9], "big")
         if not FILE_HEADER_BYTES <= size <= _MAX_HEADER_BYTES:
-            raise FlvError("not_flv", f"the FLV header claims to be {size} bytes long")
+            raise FlvError(FlvFailure.NOT_FLV, f"the FLV header claims to be {size} bytes long")
         if len(buffer) < size:
             return 0
         self.has_audio = bool(buffer[4] & _HAS_AUDIO)
@@ -99,10 +100,12 @@ class FlvReader:
     def _check_tag(self, buffer: bytearray, start: int) -> int:
         """Payload size of the tag whose header is at ``start``."""
         if buffer[start] & _FILTERED:
-            raise FlvError("encrypted_tag", "the FLV file has an encrypted tag")
+            raise FlvError(FlvFailure.ENCRYPTED_TAG, "the FLV file has an encrypted tag")
         size = int.from_bytes(buffer[start + 1 : start + 4], "big")
         if size > self._max_tag_bytes:
-            raise FlvError("tag_too_large", f"an FLV tag of {size} bytes; the limit is {self._max_tag_bytes}")
+            raise FlvError(
+                FlvFailure.TAG_TOO_LARGE, f"an FLV tag of {size} bytes; the limit is {self._max_tag_bytes}"
+            )
         return size
 
 

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Literal
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.reasons import Word
 
 
-class RelayState(StrEnum):
-    IDLE = "idle"
-    """There is nothing to relay: nobody publishes, or nobody watches."""
-    QUEUED = "queued"
-    """A pull whose turn has not come: its players' address has enough attempts under way."""
-    CONNECTING = "connecting"
-    LIVE = "live"
-    STALLED = "stalled"
-    """Connected, but nothing gets through."""
-    BACKOFF = "backoff"
-    """Waits for the next attempt."""
-    FAILED = "failed"
-    """The remote said no in a way that another attempt will not change; it is asked again seldom."""
+class RelayState(Word):
+    IDLE = (
+        "idle",
+        "a target added at run time whose stream nobody publishes; or the last bytes are on their way",
+    )
+    QUEUED = (
+        "queued",
+        "pull: the address of its first player has `relay.max_dials_per_address` `connecting` already",
+    )
+    CONNECTING = "connecting", "up to the permission to publish, or to the first media of a pull"
+    LIVE = "live", "media flows"
+    STALLED = "stalled", "push: connected, some media waits, and nothing was sent for 3 seconds"
+    BACKOFF = (
+        "backoff",
+        (
+            "failed; waits between half and the whole of 1, 2, 4 ... 30 seconds. For a push the delay starts "
+            "over after 10 seconds live, for a pull when an origin grants the play. A pull on demand never "
+            "waits longer than a quarter of its `timeout`"
+        ),
+    )
+    FAILED = (
+        "failed",
+        (
+            "refused for good: credentials, certificate, a plain no. Asked again after 60 seconds; a push "
+            "also at once when the stream is published anew"
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from struct import Struct
 from typing import Any, Final, TypeAlias
 
 from rtmpd.exceptions import AmfError, UsageError
+from rtmpd.reasons import SessionFailure
 from rtmpd.rtmp import amf_scan
 from rtmpd.rtmp.amf_scan import (
     MAX_DEPTH,
@@ -211,7 +212,9 @@ def _read(decoder: Any) -> AmfValue:
     try:
         return _plain(decoder.readElement())
     except Exception as error:
-        raise AmfError("amf_malformed", f"AMF cannot be decoded: {type(error).__name__}") from error
+        raise AmfError(
+            SessionFailure.AMF_MALFORMED, f"AMF cannot be decoded: {type(error).__name__}"
+        ) from error
 
 
 def _release(codec: Any) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from rtmpd.exceptions import AmfError
+from rtmpd.reasons import SessionFailure
 
 MAX_DEPTH: Final = 16
 """Objects and arrays inside one another; a scalar on its own has depth 0."""
@@ -83,6 +84,10 @@ class _Traits:
     text_bytes: int
 
 
+_NO_VALUE: Final = frozenset({SessionFailure.AMF_TRUNCATED, SessionFailure.AMF_MARKER})
+"""Why bytes can be read as no value at all."""
+
+
 class Scan(NamedTuple):
     """What a walk over a whole body found."""
 
@@ -116,7 +121,7 @@ def scan(
         try:
             scanner.amf0_value(0)
         except AmfError as error:
-            if count < min_values or error.reason not in ("amf_truncated", "amf_marker"):
+            if count < min_values or error.reason not in _NO_VALUE:
                 raise
             return Scan(data[:start], count, values, 0, end - start)
         count += 1
@@ -130,7 +135,7 @@ def scan_amf3(data: bytes, *, max_depth: int = MAX_DEPTH, max_values: int = MAX_
     scanner = _Scanner(data, max_depth, max_values)
     scanner.amf3_value(0)
     if scanner.pos != len(data):
-        raise AmfError("amf_trailing", f"{len(data) - scanner.pos} bytes follow an AMF3 value")
+        raise AmfError(SessionFailure.AMF_TRAILING, f"{len(data) - scanner.pos} bytes follow an AMF3 value")
 
 
 def object_layout(
@@ -139,11 +144,11 @@ def object_layout(
     """Layout of the AMF0 object, typed object or ECMA array whose marker is at ``pos``. Raises AmfError."""
     scanner = _Scanner(data, max_depth, max_values, pos)
     if data[pos : pos + 1] not in (b"\x03", b"\x08", b"\x10"):
-        raise AmfError("amf_marker", "an object is expected")
+        raise AmfError(SessionFailure.AMF_MARKER, "an object is expected")
     scanner.layout = []
     scanner.amf0_value(0)
     if scanner.missing_ends > 1:
-        raise AmfError("amf_truncated", "an object inside another lacks its end")
+        raise AmfError(SessionFailure.AMF_TRUNCATED, "an object inside another lacks its end")
     return ObjectLayout(scanner.layout, scanner.pos)
 
 
@@ -175,7 +180,9 @@ class _Scanner:
         """Claim ``size`` bytes and return where they start."""
         start = self.pos
         if size > len(self.data) - start:
-            raise AmfError("amf_truncated", f"{size} bytes declared, {len(self.data) - start} left")
+            raise AmfError(
+                SessionFailure.AMF_TRUNCATED, f"{size} bytes declared, {len(self.data) - start} left"
+            )
         self.pos = start + size
         return start
 
@@ -190,25 +197,26 @@ class _Scanner:
     def _count_values(self, values: int) -> None:
         self.values += values
         if self.values > self._max_values:
-            raise AmfError("amf_values", f"more than {self._max_values} values")
+            raise AmfError(SessionFailure.AMF_VALUES, f"more than {self._max_values} values")
 
     def _check_depth(self, depth: int) -> None:
         if depth > self._max_depth:
-            raise AmfError("amf_depth", f"nested deeper than {self._max_depth}")
+            raise AmfError(SessionFailure.AMF_DEPTH, f"nested deeper than {self._max_depth}")
         self._deepest = max(self._deepest, depth)
 
     def _check_elements(self, count: int) -> None:
         if count > len(self.data) - self.pos:
             raise AmfError(
-                "amf_truncated", f"{count} elements declared, {len(self.data) - self.pos} bytes left"
+                SessionFailure.AMF_TRUNCATED,
+                f"{count} elements declared, {len(self.data) - self.pos} bytes left",
             )
 
     def _refer(self, objects: list[_Cost | None], index: int, depth: int) -> None:
         if index >= len(objects):
-            raise AmfError("amf_reference", f"reference {index} of {len(objects)} objects")
+            raise AmfError(SessionFailure.AMF_REFERENCE, f"reference {index} of {len(objects)} objects")
         cost = objects[index]
         if cost is None:
-            raise AmfError("amf_reference", "an object refers to itself")
+            raise AmfError(SessionFailure.AMF_REFERENCE, "an object refers to itself")
         self._count_values(cost.values)
         self._check_depth(depth + cost.height)
         self._text_bytes += cost.text_bytes
@@ -216,7 +224,7 @@ class _Scanner:
 
     def _check_expansion(self) -> None:
         if self._text_bytes > len(self.data) + _MAX_EXPANSION_BYTES:
-            raise AmfError("amf_reference", "references expand to too much text")
+            raise AmfError(SessionFailure.AMF_REFERENCE, "references expand to too much text")
 
     # AMF0
 
@@ -235,7 +243,7 @@ class _Scanner:
         elif marker in (OBJECT, ECMA_ARRAY, STRICT_ARRAY, TYPED_OBJECT):
             self._amf0_complex(marker, depth + 1)
         else:
-            raise AmfError("amf_marker", f"AMF0 marker {marker:#04x}")
+            raise AmfError(SessionFailure.AMF_MARKER, f"AMF0 marker {marker:#04x}")
 
     def _amf0_complex(self, marker: int, depth: int) -> None:
         opened = self._open(self._amf0_objects, depth)
@@ -271,7 +279,7 @@ class _Scanner:
             # The end of an object is the marker 0x09 after a key, which is empty when the peer is sane.
             if data[self.pos : self.pos + 1] == OBJECT_END[2:]:
                 if key_size:
-                    raise AmfError("amf_marker", "an object ends after a key")
+                    raise AmfError(SessionFailure.AMF_MARKER, "an object ends after a key")
                 self.pos += 1
                 return
             value_start = self.pos
@@ -315,7 +323,7 @@ class _Scanner:
         elif marker == _AMF3_OBJECT:
             self._amf3_object(depth)
         else:
-            raise AmfError("amf_marker", f"AMF3 marker {marker:#04x}")
+            raise AmfError(SessionFailure.AMF_MARKER, f"AMF3 marker {marker:#04x}")
 
     def _u29(self) -> int:
         value = 0
@@ -332,7 +340,8 @@ class _Scanner:
         if not header & 1:
             if header >> 1 >= len(self._amf3_strings):
                 raise AmfError(
-                    "amf_reference", f"reference {header >> 1} of {len(self._amf3_strings)} strings"
+                    SessionFailure.AMF_REFERENCE,
+                    f"reference {header >> 1} of {len(self._amf3_strings)} strings",
                 )
             size = self._amf3_strings[header >> 1]
             self._text_bytes += size
@@ -389,10 +398,13 @@ class _Scanner:
     def _amf3_read_traits(self, header: int) -> _Traits:
         if not header & 1:
             if header >> 1 >= len(self._amf3_traits):
-                raise AmfError("amf_reference", f"reference {header >> 1} of {len(self._amf3_traits)} traits")
+                raise AmfError(
+                    SessionFailure.AMF_REFERENCE,
+                    f"reference {header >> 1} of {len(self._amf3_traits)} traits",
+                )
             return self._amf3_traits[header >> 1]
         if header & 2:
-            raise AmfError("amf_externalizable", "externalizable objects are not accepted")
+            raise AmfError(SessionFailure.AMF_EXTERNALIZABLE, "externalizable objects are not accepted")
         members = header >> 3
         text_bytes = self._amf3_string()
         self._check_elements(members)

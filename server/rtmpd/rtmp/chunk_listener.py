@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from rtmpd.exceptions import ChunkError
+from rtmpd.reasons import SessionFailure
 from rtmpd.rtmp.chunks import MAX_FULL_HEADER_DELTA_MS
 from rtmpd.rtmp.constants import (
     DEFAULT_CHUNK_SIZE,
@@ -90,10 +91,12 @@ class ChunkListener:
         stream = self._streams.get(csid)
         if stream is None:
             if fmt > ChunkFormat.SAME_STREAM or len(self._streams) >= _MAX_STREAMS:
-                raise ChunkError("no_header", f"fmt {fmt} on chunk stream {csid}, which has had no header")
+                raise ChunkError(
+                    SessionFailure.NO_HEADER, f"fmt {fmt} on chunk stream {csid}, which has had no header"
+                )
             stream = _ChunkStream()
         elif stream.todo and fmt != ChunkFormat.CONTINUATION:
-            raise ChunkError("header_mid_message", f"fmt {fmt} in the midst of a message")
+            raise ChunkError(SessionFailure.HEADER_MID_MESSAGE, f"fmt {fmt} in the midst of a message")
         end = _read_header(stream, fmt, data, pos)
         if end is None:
             return None

@@ -1,16 +1,4 @@
-"""The chunk stream, read: messages from bytes (RTMP 1.0, section 5.3).
-
-Reasons of the ``ChunkError`` raised here:
-
-``no_header``            a chunk that repeats a header on a chunk stream that never had one
-``header_mid_message``   a new message header where the rest of a message was due
-``message_too_long``     a declared length over the limit for its message type
-``early_media``          media over ``Limits.max_early_media_bytes`` from whoever publishes nothing
-``chunk_streams``        more chunk streams than ``Limits.max_chunk_streams``
-``partial_bytes``        incomplete messages of several chunks declare more than ``Limits.max_partial_bytes``
-``chunk_size``           a chunk size of zero, over 2**31-1, or under ``Limits.min_chunk_size``
-``bad_control``          a Set Chunk Size message of less than four bytes
-"""
+"""The chunk stream, read: messages from bytes (RTMP 1.0, section 5.3)."""
 
 from __future__ import annotations
 
@@ -18,6 +6,7 @@ from math import inf
 from typing import Final
 
 from rtmpd.exceptions import ChunkError
+from rtmpd.reasons import SessionFailure
 from rtmpd.rtmp.constants import (
     DEFAULT_CHUNK_SIZE,
     EXTENDED_TIMESTAMP,
@@ -329,27 +318,33 @@ class ChunkReader:
         self.more = False
 
     def _no_header(self, fmt: int, csid: int) -> ChunkError:
-        return ChunkError("no_header", f"fmt {fmt} on chunk stream {csid}, which has had no header")
+        return ChunkError(
+            SessionFailure.NO_HEADER, f"fmt {fmt} on chunk stream {csid}, which has had no header"
+        )
 
     def _mid_message(self, stream: _ChunkStream, basic: int) -> ChunkError:
         text = f"fmt {basic >> 6} in the midst of a message, {stream.todo} bytes due"
-        return ChunkError("header_mid_message", text)
+        return ChunkError(SessionFailure.HEADER_MID_MESSAGE, text)
 
     def _too_long(self, message_type: int, length: int) -> ChunkError:
         if length <= self._limits.message_lengths[message_type]:
             text = f"message of type {message_type} declares {length} bytes before any publish"
-            return ChunkError("early_media", text)
-        return ChunkError("message_too_long", f"message of type {message_type} declares {length} bytes")
+            return ChunkError(SessionFailure.EARLY_MEDIA, text)
+        return ChunkError(
+            SessionFailure.MESSAGE_TOO_LONG, f"message of type {message_type} declares {length} bytes"
+        )
 
     def _too_much(self, length: int) -> ChunkError:
-        return ChunkError("partial_bytes", f"incomplete messages declare {self._declared + length} bytes")
+        return ChunkError(
+            SessionFailure.PARTIAL_BYTES, f"incomplete messages declare {self._declared + length} bytes"
+        )
 
     def _open_stream(self, csid: int, basic: int) -> _ChunkStream:
         if basic >= 0x80:
             raise self._no_header(2, csid)
         # quirk(librtmp): opens chunk stream 2 with fmt 1; the missing stream id and base time are 0
         if len(self._streams) >= self._limits.max_chunk_streams:
-            raise ChunkError("chunk_streams", f"more than {len(self._streams)} chunk streams")
+            raise ChunkError(SessionFailure.CHUNK_STREAMS, f"more than {len(self._streams)} chunk streams")
         stream = self._streams[csid] = _ChunkStream(csid)
         return stream
 
@@ -446,7 +441,9 @@ class ChunkReader:
     def _apply_control(self, message_type: int, payload: bytes) -> None:
         if message_type == MessageType.SET_CHUNK_SIZE:
             if len(payload) < 4:
-                raise ChunkError("bad_control", f"Set Chunk Size of {len(payload)} bytes, 4 needed")
+                raise ChunkError(
+                    SessionFailure.BAD_CONTROL, f"Set Chunk Size of {len(payload)} bytes, 4 needed"
+                )
             self._set_chunk_size(int.from_bytes(payload[:4], "big"))
         elif message_type == MessageType.ABORT and len(payload) >= 4:
             stream = self._streams.get(int.from_bytes(payload[:4], "big"))
@@ -459,10 +456,11 @@ class ChunkReader:
 
     def _set_chunk_size(self, chunk_size: int) -> None:
         if not 1 <= chunk_size <= 0x7FFFFFFF:
-            raise ChunkError("chunk_size", f"chunk size {chunk_size:#x} is not in 1..2**31-1")
+            raise ChunkError(SessionFailure.CHUNK_SIZE, f"chunk size {chunk_size:#x} is not in 1..2**31-1")
         if chunk_size < self._limits.min_chunk_size:
             raise ChunkError(
-                "chunk_size", f"chunk size {chunk_size} is under the minimum, {self._limits.min_chunk_size}"
+                SessionFailure.CHUNK_SIZE,
+                f"chunk size {chunk_size} is under the minimum, {self._limits.min_chunk_size}",
             )
         self.chunk_size = min(chunk_size, MAX_CHUNK_SIZE)
 

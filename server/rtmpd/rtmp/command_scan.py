@@ -1,7 +1,4 @@
-"""Command and data messages, read: first over, to know what decoding them takes, and then decoded.
-
-Reasons of the ``AmfError`` raised here (others come from ``amf``): ``bad_command``, ``bad_data``.
-"""
+"""Command and data messages, read: first over, to know what decoding them takes, and then decoded."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from rtmpd.exceptions import AmfError
+from rtmpd.reasons import SessionFailure
 from rtmpd.rtmp import amf, amf_scan
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.commands import Command, is_number
@@ -42,11 +40,13 @@ def parse_head(message: Message) -> CommandHead:
     start = 1 if message.type == MessageType.COMMAND_AMF3 and payload[:1] == b"\x00" else 0
     marker = payload[start] if len(payload) > start else -1
     if marker not in (amf_scan.STRING, amf_scan.LONG_STRING):
-        raise AmfError("bad_command", "a command message does not start with a name")
+        raise AmfError(SessionFailure.BAD_COMMAND, "a command message does not start with a name")
     name_at = start + (3 if marker == amf_scan.STRING else 5)
     end = name_at + int.from_bytes(payload[start + 1 : name_at], "big")
     if end > len(payload):
-        raise AmfError("amf_truncated", f"a name of {end - name_at} bytes, {len(payload) - name_at} left")
+        raise AmfError(
+            SessionFailure.AMF_TRUNCATED, f"a name of {end - name_at} bytes, {len(payload) - name_at} left"
+        )
     name = payload[name_at:end].decode("utf-8", "replace")
     given = 1.0
     if len(payload) >= end + 9 and payload[end] == amf_scan.NUMBER:
@@ -92,7 +92,7 @@ class ScannedCommand:
         if self._command is None:
             values = amf.read_values(self._body, self._count)
             if not values or not isinstance(values[0], str):
-                raise AmfError("bad_command", "a command message does not start with a name")
+                raise AmfError(SessionFailure.BAD_COMMAND, "a command message does not start with a name")
             transaction_id = _transaction_id(values[1]) if len(values) > 1 else 0.0
             command_object = values[2] if len(values) > 2 else None
             name = str(values[0])
@@ -136,7 +136,7 @@ def parse_data(message: Message, limits: Limits | None = None) -> tuple[str, lis
     payload = amf0_payload(message)
     values = amf.decode_values(payload, max_depth=limits.max_amf_depth, max_values=limits.max_amf_values)
     if not values or not isinstance(values[0], str):
-        raise AmfError("bad_data", "a data message does not start with a name")
+        raise AmfError(SessionFailure.BAD_DATA, "a data message does not start with a name")
     return str(values[0]), values[1:]
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeGuard
 
 from rtmpd.exceptions import ProtocolError
+from rtmpd.reasons import SessionFailure
 from rtmpd.rtmp import amf
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.constants import CapsEx, FourCcMask, ObjectEncoding, StatusCode, StatusLevel
@@ -101,16 +102,16 @@ class ConnectParams:
         properties = command.command_object
         if not isinstance(properties, dict):
             text = "connect carries no command object"
-            raise ProtocolError("bad_connect", text, code=StatusCode.CONNECT_REJECTED)
+            raise ProtocolError(SessionFailure.BAD_CONNECT, text, code=StatusCode.CONNECT_REJECTED)
         # quirk(librtmp tools and scripts): the property is spelled tcurl, or the URL comes in single quotes.
         tc_url = (_text(properties, "tcUrl") or _text(properties, "tcurl")).strip("'")
         # quirk(scripts): the application is named in tcUrl alone.
         app, app_query = _split_app(_text(properties, "app") or _path_of(tc_url))
-        _check_length("app", app, limits.max_path_bytes)
-        _check_length("query", app_query, limits.max_query_bytes)
+        _check_length(SessionFailure.APP_TOO_LONG, app, limits.max_path_bytes)
+        _check_length(SessionFailure.QUERY_TOO_LONG, app_query, limits.max_query_bytes)
         tc_url_path, tc_url_query = split_query(tc_url)
-        _check_length("tc_url", tc_url_path, limits.max_tc_url_bytes)
-        _check_length("query", tc_url_query, limits.max_query_bytes)
+        _check_length(SessionFailure.TC_URL_TOO_LONG, tc_url_path, limits.max_tc_url_bytes)
+        _check_length(SessionFailure.QUERY_TOO_LONG, tc_url_query, limits.max_query_bytes)
         return cls(
             app=app,
             app_query=app_query,
@@ -306,15 +307,16 @@ def _text(properties: Mapping[str, AmfValue], key: str) -> str:
 
 def _short_text(properties: Mapping[str, AmfValue], key: str, limits: Limits) -> str:
     value = _text(properties, key)
-    _check_length("field", value, limits.max_field_bytes)
+    _check_length(SessionFailure.FIELD_TOO_LONG, value, limits.max_field_bytes)
     return value
 
 
-def _check_length(what: str, text: str, limit: int) -> None:
+def _check_length(reason: SessionFailure, text: str, limit: int) -> None:
     size = len(text.encode())
     if size > limit:
+        what = reason.removesuffix("_too_long")
         text = f"connect: {what} of {size} bytes, the limit is {limit}"
-        raise ProtocolError(f"{what}_too_long", text, code=StatusCode.CONNECT_REJECTED)
+        raise ProtocolError(reason, text, code=StatusCode.CONNECT_REJECTED)
 
 
 def _split_app(text: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from rtmpd.exceptions import ProtocolError, UsageError
+from rtmpd.reasons import SessionFailure
 from rtmpd.rtmp.constants import BandwidthLimit, MessageType, UserControlType
 from rtmpd.rtmp.messages import Message
 
@@ -192,7 +193,7 @@ def parse_u32(payload: bytes) -> int:
     Raises ``ProtocolError`` (``bad_control``) when there are less than four bytes; more are ignored.
     """
     if len(payload) < 4:
-        raise ProtocolError("bad_control", f"control message of {len(payload)} bytes, 4 needed")
+        raise ProtocolError(SessionFailure.BAD_CONTROL, f"control message of {len(payload)} bytes, 4 needed")
     return int.from_bytes(payload[:4], "big")
 
 
@@ -202,7 +203,9 @@ def parse_user_control(payload: bytes) -> UserControl:
     Raises ``ProtocolError`` (``bad_control``) when not even an event type is there.
     """
     if len(payload) < 2:
-        raise ProtocolError("bad_control", f"user control message of {len(payload)} bytes, 2 needed")
+        raise ProtocolError(
+            SessionFailure.BAD_CONTROL, f"user control message of {len(payload)} bytes, 2 needed"
+        )
     event_type = int.from_bytes(payload[:2], "big")
     body = payload[2:]
     of_one_u32 = _EVENTS_OF_ONE_U32.get(event_type)

@@ -1,12 +1,7 @@
 """The handshake, both sides: simple (RTMP 1.0, section 5.2) and with digests, as Flash Player does it.
 
 A digest decides only the shape of the answer: nobody is refused for one, and nothing that a peer echoes
-is compared unless a client asks for it (``verify``). Reasons of the ``HandshakeError`` raised here:
-
-``http`` ``tls`` ``rtmpe`` ``proxy``   the first byte is of that protocol instead
-``version``                            an RTMP version that nobody speaks
-``not_rtmp``                           anything else
-``digest`` ``signature`` ``echo``      a verifying client found the server's answer wrong
+is compared unless a client asks for it (``verify``).
 """
 
 from __future__ import annotations
@@ -17,6 +12,7 @@ from enum import Enum
 from typing import Final
 
 from rtmpd.exceptions import HandshakeError, UsageError
+from rtmpd.reasons import HandshakeFailure, VerificationFailure
 
 VERSION: Final = 3
 BLOCK_BYTES: Final = 1536
@@ -197,11 +193,12 @@ class ClientHandshake:
             if self._verify:
                 if found is None:
                     raise HandshakeError(
-                        "digest", "the server's S1 names a version but holds no valid digest"
+                        VerificationFailure.DIGEST,
+                        "the server's S1 names a version but holds no valid digest",
                     )
                 self._check_signature(s2)
         elif self._verify and s2[_HEADER_BYTES:] != self._c1[_HEADER_BYTES:]:
-            raise HandshakeError("echo", "the server's S2 does not echo our C1")
+            raise HandshakeError(VerificationFailure.ECHO, "the server's S2 does not echo our C1")
         if found is None:
             return s1
         self.digest = True
@@ -211,7 +208,7 @@ class ClientHandshake:
         start = digest_offset(self._c1, Layout.A)
         c1_digest = self._c1[start : start + DIGEST_BYTES]
         if not hmac.compare_digest(s2, sign(s2[:SIGNED_BYTES], c1_digest, SERVER_SIGNATURE_KEY)):
-            raise HandshakeError("signature", "the server's S2 is not signed for our C1")
+            raise HandshakeError(VerificationFailure.SIGNATURE, "the server's S2 is not signed for our C1")
 
 
 def _check_version(data: bytes) -> None:
@@ -220,15 +217,23 @@ def _check_version(data: bytes) -> None:
         return
     first = data[0]
     if first in (0x15, 0x16):
-        raise HandshakeError("tls", f"TLS record (first byte {first:#04x}) where plain RTMP was expected")
+        raise HandshakeError(
+            HandshakeFailure.TLS, f"TLS record (first byte {first:#04x}) where plain RTMP was expected"
+        )
     if first in (6, 8, 9):
-        raise HandshakeError("rtmpe", f"RTMPE (version {first}), which is not supported: use RTMPS")
+        raise HandshakeError(
+            HandshakeFailure.RTMPE, f"RTMPE (version {first}), which is not supported: use RTMPS"
+        )
     if first == 0xF3:
-        raise HandshakeError("proxy", "SRS proxy header (first byte 0xf3) where RTMP was expected")
+        raise HandshakeError(
+            HandshakeFailure.PROXY, "SRS proxy header (first byte 0xf3) where RTMP was expected"
+        )
     if first == 0x0D or data.startswith(b"PROXY"):
-        raise HandshakeError("proxy", "PROXY protocol header where RTMP was expected")
+        raise HandshakeError(HandshakeFailure.PROXY, "PROXY protocol header where RTMP was expected")
     if first in b"CDGHOPT":
-        raise HandshakeError("http", f"HTTP request or answer (first byte {chr(first)!r}) instead of RTMP")
+        raise HandshakeError(
+            HandshakeFailure.HTTP, f"HTTP request or answer (first byte {chr(first)!r}) instead of RTMP"
+        )
     if first < 0x20:
-        raise HandshakeError("version", f"RTMP version {first}, only {VERSION} is supported")
-    raise HandshakeError("not_rtmp", f"not RTMP: first byte {first:#04x}")
+        raise HandshakeError(HandshakeFailure.VERSION, f"RTMP version {first}, only {VERSION} is supported")
+    raise HandshakeError(HandshakeFailure.NOT_RTMP, f"not RTMP: first byte {first:#04x}")

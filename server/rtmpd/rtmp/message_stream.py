@@ -2,8 +2,6 @@
 
 Everything goes out on the stream's own id: GStreamer takes an onStatus on no other. The order of the replies
 is one that OBS, ffmpeg, VLC, librtmp, GStreamer and FMLE all accept.
-
-Reasons of the ``ProtocolError`` raised here: ``too_many_streams``, ``unknown_stream``.
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol
 
 from rtmpd.exceptions import ProtocolError
+from rtmpd.reasons import SessionFailure
 from rtmpd.rtmp import commands, control
 from rtmpd.rtmp.amf import AmfValue, encode_values
 from rtmpd.rtmp.commands import Command
@@ -158,7 +157,7 @@ class MessageStreams:
         """A new idle stream with the lowest free id. Raises ProtocolError at the limit."""
         if len(self._streams) >= self._limit:
             text = f"more than {self._limit} message streams"
-            raise ProtocolError("too_many_streams", text, code=StatusCode.CALL_FAILED)
+            raise ProtocolError(SessionFailure.TOO_MANY_STREAMS, text, code=StatusCode.CALL_FAILED)
         # Not from 0: GStreamer refuses that, and takes the end of stream 1 for the end of its own.
         return self._add(next(i for i in range(1, self._limit + 1) if self._get(i) is None))
 
@@ -185,7 +184,7 @@ class MessageStreams:
                 return self._add(stream_id)
             if stream_id != 0:
                 text = f"message stream {stream_id} was never created"
-                raise ProtocolError("unknown_stream", text, code=StatusCode.CALL_FAILED)
+                raise ProtocolError(SessionFailure.UNKNOWN_STREAM, text, code=StatusCode.CALL_FAILED)
             idle = [candidate for candidate in self if candidate.use is Use.IDLE]
             stream = idle[-1] if idle else self.create()
             self.for_zero = stream.id

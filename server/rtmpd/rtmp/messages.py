@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rtmpd.exceptions import ProtocolError
+from rtmpd.reasons import SessionFailure
 from rtmpd.rtmp.constants import MessageType
 
 MAX_AGGREGATE_PARTS: Final = 1000
@@ -64,7 +65,7 @@ def split_aggregate(message: Message, max_parts: int = MAX_AGGREGATE_PARTS) -> t
         if tag_type not in _FLV_TAG_TYPES or size > end - body:
             return parts, False
         if len(parts) == max_parts:
-            raise ProtocolError("bad_aggregate", f"aggregate of more than {max_parts} messages")
+            raise ProtocolError(SessionFailure.BAD_AGGREGATE, f"aggregate of more than {max_parts} messages")
         time = int.from_bytes(payload[pos + 4 : pos + 7], "big") | payload[pos + 7] << 24
         if not parts:
             offset = message.timestamp - time

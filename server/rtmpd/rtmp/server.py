@@ -3,9 +3,6 @@
 Message streams are ``StreamSession``'s. A call with transaction id 0 gets no reply (section 7.1.1); a connect
 always gets one. A call that fails is answered with its status; it ends the session unless something is
 published or played, which goes on.
-
-Reasons of ``SessionFailed`` made here: ``command_before_connect``, ``connect_twice``, ``too_many_calls``,
-``request_timeout``, ``connect_timeout``, ``handshake_timeout``.
 """
 
 from __future__ import annotations
@@ -15,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from rtmpd.exceptions import AmfError, DeadlineExceeded, HandshakeError, ProtocolError
+from rtmpd.reasons import Failure, HandshakeFailure, SessionFailure
 from rtmpd.rtmp import commands, control
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.command_scan import CommandHead, ScannedCommand, parse_head, scan_request
@@ -185,7 +183,7 @@ class ServerSession(StreamSession):
                 self._on_unknown(command, stream_id)
             case ConnectionCall.TOO_EARLY:
                 text = f"{head.name[:_MAX_SHOWN_NAME]!r} came before connect"
-                raise ProtocolError("command_before_connect", text)
+                raise ProtocolError(SessionFailure.COMMAND_BEFORE_CONNECT, text)
             case _:
                 assert_never(call)
 
@@ -220,7 +218,9 @@ class ServerSession(StreamSession):
             return
         self._calls += 1
         if self._calls > self.limits.max_calls:
-            raise ProtocolError("too_many_calls", f"{self._calls} calls and still no publish or play")
+            raise ProtocolError(
+                SessionFailure.TOO_MANY_CALLS, f"{self._calls} calls and still no publish or play"
+            )
 
     def _on_connect(self, command: Command, head: CommandHead) -> None:
         self._connect_id = head.given_id
@@ -238,7 +238,7 @@ class ServerSession(StreamSession):
     def _on_connect_again(self, head: CommandHead) -> None:
         text = "This connection is connected already."
         self.send_command(commands.error(head.given_id, StatusCode.CONNECT_REJECTED, text))
-        raise ProtocolError("connect_twice", "a second connect on the same connection")
+        raise ProtocolError(SessionFailure.CONNECT_TWICE, "a second connect on the same connection")
 
     def _on_unknown(self, command: Command, stream_id: int) -> None:
         self._tell(CommandReceived(stream_id, command))
@@ -252,24 +252,25 @@ class ServerSession(StreamSession):
 
     # Inside
 
-    def _deadlines(self) -> list[tuple[float, str]]:
+    def _deadlines(self) -> list[tuple[float, Failure]]:
         limits = self.limits
         deadlines = super()._deadlines()
         if self._phase is Phase.IDLE:
-            reason = "connect_timeout" if self._handshake is None else "handshake_timeout"
+            shaken = self._handshake is None
+            reason = SessionFailure.CONNECT_TIMEOUT if shaken else HandshakeFailure.TIMEOUT
             deadlines.append((self._idle_since + limits.handshake_timeout, reason))
         elif all(stream.use is Use.IDLE for stream in self._streams):
-            deadlines.append((self._idle_since + limits.request_timeout, "request_timeout"))
+            deadlines.append((self._idle_since + limits.request_timeout, SessionFailure.REQUEST_TIMEOUT))
         return deadlines
 
-    def _missed(self, reason: str) -> ProtocolError:
+    def _missed(self, reason: Failure) -> ProtocolError:
         limits = self.limits
         match reason:
-            case "handshake_timeout":
+            case HandshakeFailure.TIMEOUT:
                 return HandshakeError(reason, f"no handshake within {limits.handshake_timeout:g} s")
-            case "connect_timeout":
+            case SessionFailure.CONNECT_TIMEOUT:
                 return DeadlineExceeded(reason, f"no connect within {limits.handshake_timeout:g} s")
-            case "request_timeout":
+            case SessionFailure.REQUEST_TIMEOUT:
                 text = f"neither a publish nor a play for {limits.request_timeout:g} s"
                 return DeadlineExceeded(reason, text)
             case _:

@@ -3,11 +3,6 @@
 A Session owns no clock, socket or dice. Bytes and a clock reading go in with ``receive_data``; events come
 out of ``events_received`` and bytes of ``data_to_send``. Peer input never raises: a violation ends the
 session with a ``SessionFailed`` event. Calling a method out of turn is our own bug and raises ``UsageError``.
-
-Reasons of ``SessionFailed`` made here (others come from the parsers): ``control_rate`` too many control
-messages or commands a second, ``command_rate`` commands that cost too much to decode, ``stray_media`` media
-outside any stream, ``idle`` no answer to a ping, ``partial_message_timeout`` a message begun and never
-finished, ``eof_in_handshake`` the peer left before it spoke RTMP.
 """
 
 from __future__ import annotations
@@ -15,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError
+from rtmpd.reasons import Failure, HandshakeFailure, SessionFailure
 from rtmpd.rtmp import control
 from rtmpd.rtmp.chunk_writer import ChunkWriter
 from rtmpd.rtmp.command_scan import ScannedCommand, scan_command
@@ -81,7 +77,7 @@ class Session(Inlet):
         if self.closing:
             return
         if self._handshake is not None and self.bytes_received:
-            error = HandshakeError("eof_in_handshake", "the peer left before the handshake was complete")
+            error = HandshakeError(HandshakeFailure.EOF, "the peer left before the handshake was complete")
             self.fail(error)
             return
         self.close()
@@ -205,7 +201,9 @@ class Session(Inlet):
         self._commands_paid_at = rate.spend(self._commands_paid_at, cost, self._now)
         if rate.debt(self._commands_paid_at, self._now):
             limit = self.limits.max_command_cost
-            raise ProtocolError("command_rate", f"commands that cost more than {limit} to decode in a second")
+            raise ProtocolError(
+                SessionFailure.COMMAND_RATE, f"commands that cost more than {limit} to decode in a second"
+            )
 
     def _tolerate(self, quirk: Quirk) -> None:
         if self._tolerated is None:
@@ -220,19 +218,21 @@ class Session(Inlet):
         """No deadline runs: it has ended, or it is we who let the peer wait."""
         return self._halt is Halt.END or self._halt is Halt.ANSWER
 
-    def _deadlines(self) -> list[tuple[float, str]]:
+    def _deadlines(self) -> list[tuple[float, Failure]]:
         """Each running deadline, and the reason of the failure to meet it."""
-        deadlines: list[tuple[float, str]] = []
+        deadlines: list[tuple[float, Failure]] = []
         if self._ping_sent_at is not None:
-            deadlines.append((self._ping_sent_at + self.limits.ping_timeout, "idle"))
+            deadlines.append((self._ping_sent_at + self.limits.ping_timeout, SessionFailure.IDLE))
         if self._reader.partial_bytes or self._reader.buffered:
             began = self._reader.oldest()
-            deadlines.append((began + self.limits.partial_message_timeout, "partial_message_timeout"))
+            deadlines.append(
+                (began + self.limits.partial_message_timeout, SessionFailure.PARTIAL_MESSAGE_TIMEOUT)
+            )
         return deadlines
 
-    def _missed(self, reason: str) -> ProtocolError:
+    def _missed(self, reason: Failure) -> ProtocolError:
         """The error for a deadline of ``_deadlines``."""
-        if reason == "idle":
+        if reason is SessionFailure.IDLE:
             return DeadlineExceeded(reason, f"no answer to a ping for {self.limits.ping_timeout:g} s")
         return DeadlineExceeded(reason, "a message was begun and never finished")
 
@@ -317,7 +317,7 @@ class Session(Inlet):
         self._controls_paid_at = rate.spend(self._controls_paid_at, 1, self._now)
         if rate.debt(self._controls_paid_at, self._now):
             limit = self.limits.max_control_messages
-            raise ProtocolError("control_rate", f"more than {limit} control messages a second")
+            raise ProtocolError(SessionFailure.CONTROL_RATE, f"more than {limit} control messages a second")
 
     def _send_control(self, message: Message) -> None:
         self.send_message(message, CSID_CONTROL)
@@ -335,7 +335,9 @@ class Session(Inlet):
     def _count_stray_media(self) -> None:
         self._stray_media += 1
         if self._stray_media > self.limits.max_stray_media:
-            raise ProtocolError("stray_media", "media messages outside any stream this connection publishes")
+            raise ProtocolError(
+                SessionFailure.STRAY_MEDIA, "media messages outside any stream this connection publishes"
+            )
 
     def _ping_at(self) -> float | None:
         if not self.limits.ping_interval or self._handshake is not None or self._ping_sent_at is not None:

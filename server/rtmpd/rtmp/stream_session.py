@@ -4,9 +4,6 @@ Every request that needs a decision (publish, play) becomes an event; nothing fu
 processed until ``accept_*`` or ``reject_*`` answers it. So every check comes before
 ``NetStream.Publish.Start``: OBS shows an error to its user only then, and reconnects for ever when it is
 turned away later.
-
-Reasons of ``SessionFailed`` made here: ``message_before_connect``, ``publish_twice``, ``play_on_publish``,
-``query_too_long``.
 """
 
 from __future__ import annotations
@@ -14,6 +11,7 @@ from __future__ import annotations
 from typing import Final, assert_never
 
 from rtmpd.exceptions import ProtocolError, UsageError
+from rtmpd.reasons import SessionFailure
 from rtmpd.rtmp import commands
 from rtmpd.rtmp.amf import UNDEFINED, AmfValue
 from rtmpd.rtmp.command_scan import data_of_command, parse_head
@@ -221,7 +219,7 @@ class StreamSession(Session):
             stream.say_published(self)
             return
         if stream.use is not Use.IDLE:
-            raise self._refused(stream, StatusCode.PUBLISH_BAD_NAME, "publish_twice", _IN_USE)
+            raise self._refused(stream, StatusCode.PUBLISH_BAD_NAME, SessionFailure.PUBLISH_TWICE, _IN_USE)
         stream.ask(Step.PUBLISH, name)
         mode = text_of(command.args, 1)
         mode = mode if mode in _PUBLISH_MODES else _PUBLISH_MODES[0]
@@ -256,7 +254,7 @@ class StreamSession(Session):
         if stream.use is Use.PLAYING:
             self._end(stream)
         if stream.use is not Use.IDLE:
-            raise self._refused(stream, StatusCode.PLAY_FAILED, "play_on_publish", _IN_USE)
+            raise self._refused(stream, StatusCode.PLAY_FAILED, SessionFailure.PLAY_ON_PUBLISH, _IN_USE)
         stream.ask(Step.PLAY, text)
         seconds = _number(start, -2)
         if seconds <= -1000:
@@ -335,10 +333,10 @@ class StreamSession(Session):
         limit = self.limits.max_query_bytes
         if len(query.encode(errors="replace")) > limit:
             text = f"The query is longer than {limit} bytes."
-            raise ProtocolError("query_too_long", text, code=StatusCode.CALL_FAILED)
+            raise ProtocolError(SessionFailure.QUERY_TOO_LONG, text, code=StatusCode.CALL_FAILED)
         return name, query
 
-    def _refused(self, stream: MessageStream, code: str, reason: str, text: str) -> ProtocolError:
+    def _refused(self, stream: MessageStream, code: str, reason: SessionFailure, text: str) -> ProtocolError:
         """Tell the client why its request on ``stream`` ends the session; returns the error to raise."""
         stream.fail(self, code, text)
         return ProtocolError(reason, f"on message stream {stream.id}: {text}")
@@ -366,7 +364,7 @@ class StreamSession(Session):
     def _check_connected(self, message: Message) -> None:
         if self._phase is Phase.IDLE:
             text = f"a message of type {message.type} came before connect"
-            raise ProtocolError("message_before_connect", text)
+            raise ProtocolError(SessionFailure.MESSAGE_BEFORE_CONNECT, text)
 
     def _reply(self, reply: Command) -> None:
         """Send a ``_result`` or ``_error``, unless the call asked for none."""

@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from rtmpd.exceptions import UsageError
+from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import DEFAULT_PORT, DEFAULT_TLS_PORT
 
 REDACTED: Final = "***"
@@ -194,8 +195,8 @@ def awaited_name(name: str) -> str:
     return name if plain.endswith(_MP4_ENDINGS) else plain
 
 
-def validate_name(text: str, max_bytes: int) -> str | None:
-    """Why ``text`` (its query split off) is no app or stream name, as a metric word; None when it is one.
+def validate_name(text: str, max_bytes: int) -> Refusal | None:
+    """Why ``text`` (its query split off) is no app or stream name; None when it is one.
 
     A name is one or more levels separated by ``/``. A level is not empty, ``.`` or ``..`` and consists of
     printable characters of any alphabet, without blanks, quotes, backslashes, ``<>|?`` and the replacement
@@ -203,15 +204,15 @@ def validate_name(text: str, max_bytes: int) -> str | None:
     are names with the character that marks our own.
     """
     if not text:
-        return "name_empty"
+        return Refusal.NAME_EMPTY
     if len(text.encode(errors="replace")) > max_bytes:
-        return "name_too_long"
+        return Refusal.NAME_TOO_LONG
     if not text.isprintable() or not _REFUSED_CHARACTERS.isdisjoint(text):
-        return "name_character"
+        return Refusal.NAME_CHARACTER
     if RESERVED in text:
-        return "name_reserved"
+        return Refusal.NAME_RESERVED
     if any(level in ("", ".", "..") for level in text.split("/")):
-        return "name_level"
+        return Refusal.NAME_LEVEL
     return None
 
 

@@ -18,6 +18,7 @@ from itertools import zip_longest
 from typing import Final
 
 from rtmpd.exceptions import Refused
+from rtmpd.reasons import Refusal
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import StatusCode
@@ -95,7 +96,7 @@ def check_connect(via: Via, instance_id: str) -> None:
         raise _loop(StatusCode.CONNECT_REJECTED)
     if via.hops > MAX_HOPS:
         text = f"This relay has come through more than {MAX_HOPS} servers."
-        raise Refused(StatusCode.CONNECT_REJECTED, text, "relay_hops")
+        raise Refused(StatusCode.CONNECT_REJECTED, text, Refusal.RELAY_HOPS)
 
 
 def check_publish(via: Via, instance_id: str) -> None:
@@ -111,7 +112,7 @@ def _origin_name(instance_id: str) -> str:
 
 def _loop(code: str) -> Refused:
     text = "This relay is a loop: the stream would come back to a server that it has come through."
-    return Refused(code, text, "relay_loop")
+    return Refused(code, text, Refusal.RELAY_LOOP)
 
 
 def _nearest(names: Iterable[str]) -> tuple[str, ...]:

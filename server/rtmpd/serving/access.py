@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import Refused
+from rtmpd.reasons import Refusal
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.limits import Limits
@@ -53,10 +54,12 @@ class Authorizer(Protocol):
 
 
 _PROBLEMS = {
-    "name_too_long": "is too long",
-    "name_character": "holds a character that is not allowed (blanks, quotes, backslashes and < > | are not)",
-    "name_level": "has a level that is only dots",
-    "name_reserved": "holds an @, which is kept for names that the server makes up itself",
+    Refusal.NAME_TOO_LONG: "is too long",
+    Refusal.NAME_CHARACTER: (
+        "holds a character that is not allowed (blanks, quotes, backslashes and < > | are not)"
+    ),
+    Refusal.NAME_LEVEL: "has a level that is only dots",
+    Refusal.NAME_RESERVED: "holds an @, which is kept for names that the server makes up itself",
 }
 _ASKED = {
     Action.PUBLISH: (StatusCode.PUBLISH_BAD_NAME, "stream key", "KEY"),
@@ -69,7 +72,7 @@ def check_app(app: str, limits: Limits) -> None:
     path = clean_path(app)
     if not path:
         text = "The URL names no application: write rtmp://host/live, and the stream key in its own field."
-        raise Refused(StatusCode.CONNECT_REJECTED, text, "name_empty")
+        raise Refused(StatusCode.CONNECT_REJECTED, text, Refusal.NAME_EMPTY)
     _check(path, limits.max_path_bytes, StatusCode.CONNECT_REJECTED, "application")
     # Whichever levels behind it belong to the name, this one does not.
     _check(path.partition("/")[0], limits.max_app_bytes, StatusCode.CONNECT_REJECTED, "application")
@@ -81,7 +84,7 @@ def name_stream(app: str, name: str, action: Action, tables: Container[str], lim
     key = StreamKey.of_path(clean_path(app, name), tables)
     if not key.name:
         text = f"The {what} is empty: after the application goes a {what}, as in rtmp://host/live/{example}."
-        raise Refused(code, text, "name_empty")
+        raise Refused(code, text, Refusal.NAME_EMPTY)
     _check(key.app, limits.max_app_bytes, code, "application")
     _check(key.name, limits.max_name_bytes, code, what)
     return key

@@ -12,6 +12,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sources import Life
 from rtmpd.exceptions import Refused
+from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PlayRequested, PublishRequested
 from rtmpd.rtmp.url import awaited_name, bare_names
@@ -43,7 +44,7 @@ async def authorize(peer: Peer, action: Action, event: PublishRequested | PlayRe
         fields = {"client": peer.address, "connection": peer.number, "action": action}
         logger.exception("authorizer failed", extra={"fields": fields})
         text = f"The server could not find out whether you may {action} this stream; try again later."
-        raise Refused(_FAILED[action], text, "authorizer_failed") from error
+        raise Refused(_FAILED[action], text, Refusal.AUTHORIZER_FAILED) from error
 
 
 async def _awaited(peer: Peer, answer: Coroutine[Any, Any, Grant]) -> Grant:

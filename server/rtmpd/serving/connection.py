@@ -13,10 +13,11 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
-from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError, Refused
+from rtmpd.exceptions import DeadlineExceeded, ProtocolError, Refused
 from rtmpd.net.addresses import UNIX, network_of, peer_ip
 from rtmpd.net.closing import close_our_side
 from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent
+from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure, Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.events import (
     CommandReceived,
@@ -53,7 +54,7 @@ _numbers = itertools.count(1)
 class Gate(Protocol):
     """Who may come in: the server's connection counts."""
 
-    def enter(self, connection: ServerConnection) -> str | None:
+    def enter(self, connection: ServerConnection) -> Refusal | None:
         """Count the connection in, or return the reason why it is turned away."""
         ...
 
@@ -89,7 +90,7 @@ class End:
     """Why a connection is over."""
 
     reason: CloseReason
-    detail: str = ""
+    detail: Word | None = None
     """For the log, where more is known."""
 
 
@@ -329,7 +330,7 @@ class ServerConnection(asyncio.Protocol):
     def backlog(self) -> int:
         return self.transport.get_write_buffer_size()
 
-    def end(self, reason: CloseReason, detail: str = "") -> None:
+    def end(self, reason: CloseReason, detail: Word | None = None) -> None:
         if not self.over:
             self._stop(End(reason, detail))
             self._write_output()
@@ -343,7 +344,7 @@ class ServerConnection(asyncio.Protocol):
             self._write_output()
             self._linger(math.inf if self.transport.get_write_buffer_size() else _LINGER)
 
-    def abort(self, reason: CloseReason, detail: str = "") -> None:
+    def abort(self, reason: CloseReason, detail: Word | None = None) -> None:
         if not self.over:
             self._stop(End(reason, detail))
         self.look_at = math.inf
@@ -378,8 +379,11 @@ class ServerConnection(asyncio.Protocol):
 
     def _fail(self, error: ProtocolError) -> None:
         stats = self.context.stats
-        table = stats.handshake_failures if isinstance(error, HandshakeError) else stats.sessions_failed
-        count(table, error.reason)
+        match error.reason:
+            case HandshakeFailure() as reason:
+                count(stats.handshake_failures, reason)
+            case SessionFailure() as reason:
+                count(stats.sessions_failed, reason)
         log.failed(self, error)
         idle = isinstance(error, DeadlineExceeded)
         self.end(CloseReason.IDLE if idle else CloseReason.PROTOCOL_ERROR, error.reason)

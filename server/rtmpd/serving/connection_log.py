@@ -9,13 +9,14 @@ import logging
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import ProtocolError, Refused
+from rtmpd.reasons import Word
 from rtmpd.rtmp.url import redact
 from rtmpd.serving.peer import Peer
 
 _logger = logging.getLogger(__name__)
 
 
-def turned_away(peer: Peer, reason: str) -> None:
+def turned_away(peer: Peer, reason: Word) -> None:
     fields = {"client": peer.address, "reason": reason}
     _logger.debug("connection refused", extra={"fields": fields})
 
@@ -52,7 +53,7 @@ def reading_failed(peer: Peer, error: Exception) -> None:
     _logger.error("reading failed", exc_info=error, extra={"fields": _fields(peer)})
 
 
-def closed(peer: Peer, duration: float, bytes_in: int, bytes_out: int, reason: str) -> None:
+def closed(peer: Peer, duration: float, bytes_in: int, bytes_out: int, reason: Word) -> None:
     fields = _fields(peer) | {
         "duration": round(duration, 3),
         "app": peer.connect_params.app if peer.introduced else None,

@@ -14,6 +14,7 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.net.socket_options import UNSENT_BYTES
+from rtmpd.reasons import Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
@@ -120,7 +121,7 @@ class Peer(Protocol):
         """Have ``look`` called when the clock reads ``deadline``, if not sooner."""
         ...
 
-    def end(self, reason: CloseReason, detail: str = "") -> None:
+    def end(self, reason: CloseReason, detail: Word | None = None) -> None:
         """Write what the session has to say, then close in order. ``detail`` is for the log."""
         ...
 

@@ -13,6 +13,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.sink import CloseReason, SlowPlayerPolicy
 from rtmpd.media.tracks import TrackChoice
+from rtmpd.reasons import Word
 from rtmpd.rtmp.constants import CapsEx, StatusCode
 from rtmpd.rtmp.events import PauseRequested, PlayRequested, ReceiveAudio, ReceiveVideo, SeekRequested
 from rtmpd.serving.access import Action
@@ -35,6 +36,12 @@ async def ask_to_play(peer: Peer, event: PlayRequested) -> Player:
     tracks = TrackChoice.parse(event.query, multitrack=knows_tracks)
     origin = peer.origin.asking(event.query)
     return Player(peer, event.stream_id, grant.key, origin, tracks, requested_at)
+
+
+class PlayEnd(Word):
+    """Why a play ended, where ``CloseReason`` says less; for the log."""
+
+    NO_PUBLISHER = "no_publisher", "nobody published the stream within `player.wait_timeout`"
 
 
 class Player:
@@ -147,7 +154,7 @@ class Player:
         if self.waits_until <= now:
             self._give_up()
 
-    def release(self, reason: CloseReason, detail: str = "") -> None:
+    def release(self, reason: CloseReason, detail: Word | None = None) -> None:
         """The client ended the play, or its connection did: the last call. ``detail`` is for the log."""
         self.waits_until = math.inf
         self._subscription.detach(reason)
@@ -175,7 +182,7 @@ class Player:
     def _give_up(self) -> None:
         text = f"Nobody published {self._subscription.key.name} within {self._rules.wait_timeout:g} s."
         self._peer.session.end_play(self.stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, text)
-        self._peer.end(CloseReason.IDLE, "no_publisher")
+        self._peer.end(CloseReason.IDLE, PlayEnd.NO_PUBLISHER)
 
     def _fields(self) -> dict[str, object]:
         origin, key = self._subscription.origin, self._subscription.key

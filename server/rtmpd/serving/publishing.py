@@ -9,6 +9,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import StreamStats
 from rtmpd.exceptions import DeadlineExceeded
+from rtmpd.reasons import SessionFailure, Word
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PublishRequested
 from rtmpd.rtmp.via import check_publish
@@ -60,7 +61,7 @@ class Publisher:
         self._peer.session.end_publish(self.stream_id, StatusCode.PUBLISH_FAILED, text)
         self._peer.end(reason)
 
-    def release(self, reason: CloseReason, detail: str = "") -> None:
+    def release(self, reason: CloseReason, detail: Word | None = None) -> None:
         """The client or its connection ended the publication: free the name. The last call.
 
         ``detail`` is for the log.
@@ -83,9 +84,13 @@ class Publisher:
 
     def _fail_silent(self) -> None:
         if self._publication.stats.last_media_at is None:
-            error = DeadlineExceeded("first_media_timeout", "published, then sent no audio and no video")
+            error = DeadlineExceeded(
+                SessionFailure.FIRST_MEDIA_TIMEOUT, "published, then sent no audio and no video"
+            )
         else:
-            error = DeadlineExceeded("publisher_idle", "the publisher sends neither audio nor video any more")
+            error = DeadlineExceeded(
+                SessionFailure.PUBLISHER_IDLE, "the publisher sends neither audio nor video any more"
+            )
         self._peer.session.fail(error)
         self._peer.advance()
 

@@ -13,6 +13,7 @@ from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
 from rtmpd.net.socket_options import set_user_timeout
+from rtmpd.reasons import Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import (
@@ -165,7 +166,7 @@ class Requests:
         for player in self.players:
             player.look(now)
 
-    def release(self, reason: CloseReason, detail: str = "") -> None:
+    def release(self, reason: CloseReason, detail: Word | None = None) -> None:
         """Take everything out of the engine, and answer nothing more."""
         if self._answering is not None:
             self._answering.cancel()
@@ -241,7 +242,7 @@ class Requests:
         """The stream that the client calls ``name``."""
         return StreamKey.of_path(clean_path(self.connect_params.app, name), client.context.apps)
 
-    def _release_player(self, player: Player, reason: CloseReason, detail: str = "") -> None:
+    def _release_player(self, player: Player, reason: CloseReason, detail: Word | None = None) -> None:
         player.release(reason, detail)
         self.bytes_out += player.bytes_out
 

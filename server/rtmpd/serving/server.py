@@ -16,6 +16,7 @@ from rtmpd.exceptions import Refused
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import Listener, bound_address
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
+from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.rates import Rate, TokenBucket
 from rtmpd.serving.connection import ServerConnection
@@ -149,24 +150,24 @@ class RtmpServer:
 
     # The gate of the connections
 
-    def enter(self, connection: ServerConnection) -> str | None:
+    def enter(self, connection: ServerConnection) -> Refusal | None:
         limits = self._limits
         network = connection.network
         refusal = None
         if self._closing:
-            refusal = "shutdown"  # Accepted by the kernel, and by the loop, while we closed.
+            refusal = Refusal.SHUTDOWN  # Accepted by the kernel, and by the loop, while we closed.
         elif self._max_files and connection.fileno >= self._max_files:
             # The lowest number that was free. At the kernel's limit, connections would be reset unseen.
-            refusal = "files"
+            refusal = Refusal.FILES
             self._say_out_of_files()
         elif _reached(len(self._connections), limits.max_connections):
-            refusal = "max_connections"
+            refusal = Refusal.MAX_CONNECTIONS
         elif _reached(self._by_network[network], limits.max_connections_per_address):
-            refusal = "max_connections_per_address"
+            refusal = Refusal.MAX_CONNECTIONS_PER_ADDRESS
         elif _reached(self._pending.of(network), limits.max_pending_per_address):
-            refusal = "max_pending_per_address"
+            refusal = Refusal.MAX_PENDING_PER_ADDRESS
         elif not self._connects.allow(network, self._context.clock()):
-            refusal = "connect_rate"
+            refusal = Refusal.CONNECT_RATE
         if refusal is not None:
             count(self._stats.refusals, refusal)
             return refusal
@@ -195,7 +196,7 @@ class RtmpServer:
     def check_publish(self, connection: ServerConnection) -> None:
         if not self._publishes.allow(connection.network, self._context.clock()):
             text = "Your address has asked to publish too often; wait a moment."
-            raise Refused(StatusCode.PUBLISH_REJECTED, text, "publish_rate")
+            raise Refused(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISH_RATE)
 
     def check_play(self, connection: ServerConnection) -> None:
         if self._plays is None:
@@ -204,7 +205,7 @@ class RtmpServer:
         paid_at = self._plays.spend(connection.plays_paid_at, 1, now)
         if self._plays.debt(paid_at, now):
             text = "This connection has asked to play too often; wait a moment."
-            raise Refused(StatusCode.PLAY_FAILED, text, "play_rate")
+            raise Refused(StatusCode.PLAY_FAILED, text, Refusal.PLAY_RATE)
         connection.plays_paid_at = paid_at
 
     def identified(self, connection: ServerConnection, state: str) -> None:
@@ -284,9 +285,9 @@ class RtmpServer:
         """Strangers fill all there is for strangers: the greediest loses its oldest one."""
         victim = self._pending.oldest_of_largest()
         if victim is not None:
-            count(self._stats.refusals, "max_pending")
+            count(self._stats.refusals, Refusal.MAX_PENDING)
             self._pending.remove(victim.network, victim)
-            victim.abort(CloseReason.REFUSED, "max_pending")
+            victim.abort(CloseReason.REFUSED, Refusal.MAX_PENDING)
 
     def _say_out_of_files(self) -> None:
         now = self._context.clock()

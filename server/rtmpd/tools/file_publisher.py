@@ -34,6 +34,7 @@ from rtmpd.media.tags import (
 )
 from rtmpd.media.timeline import Timeline
 from rtmpd.net.backoff import Backoff
+from rtmpd.reasons import FlvFailure
 from rtmpd.rtmp.amf import encode_values
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.tools.flv_files import FlvSource
@@ -230,7 +231,9 @@ class FilePublisher:
             return carried
         while (tag := await self._source.next_tag()) is None:
             if not self._frames:
-                raise FlvError("no_media", f"{self._source.name} holds no audio or video: nothing to publish")
+                raise FlvError(
+                    FlvFailure.NO_MEDIA, f"{self._source.name} holds no audio or video: nothing to publish"
+                )
             if not self._plan.loop:
                 return None
             self._source.rewind()

@@ -13,6 +13,7 @@ from typing import Final
 
 from rtmpd.exceptions import FlvError, UsageError
 from rtmpd.media.flv import FlvReader, FlvTag
+from rtmpd.reasons import FlvFailure
 
 STANDARD_STREAM: Final = "-"
 """Names standard input or output."""
@@ -46,7 +47,9 @@ class FlvSource:
         try:
             self._fd = _STDIN if self._path == STANDARD_STREAM else os.open(self._path, os.O_RDONLY)
             if os.isatty(self._fd):
-                raise FlvError("unreadable", f"{self.name} is a terminal: pipe an FLV stream into it")
+                raise FlvError(
+                    FlvFailure.UNREADABLE, f"{self.name} is a terminal: pipe an FLV stream into it"
+                )
             status = os.fstat(self._fd)
         except OSError as error:
             raise self._unreadable(error) from error
@@ -55,7 +58,7 @@ class FlvSource:
             self.size = status.st_size
         await self._fill()
         if not self._tags:
-            raise FlvError("no_media", f"{self.name} holds no audio or video: nothing to publish")
+            raise FlvError(FlvFailure.NO_MEDIA, f"{self.name} holds no audio or video: nothing to publish")
 
     @property
     def can_rewind(self) -> bool:
@@ -104,11 +107,11 @@ class FlvSource:
     def _finish(self) -> None:
         if not self._reader.header_parsed:
             state = "cut short" if self.position else "empty"
-            raise FlvError("not_flv", f"{self.name} is {state}: not an FLV file")
+            raise FlvError(FlvFailure.NOT_FLV, f"{self.name} is {state}: not an FLV file")
         self.truncated = self._reader.incomplete
 
     def _unreadable(self, error: OSError) -> FlvError:
-        return FlvError("unreadable", f"cannot read {self.name}: {error.strerror or error}")
+        return FlvError(FlvFailure.UNREADABLE, f"cannot read {self.name}: {error.strerror or error}")
 
 
 class FlvSink:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar
 
 from rtmpd.engine.stats import Histogram
+
+Label = TypeVar("Label", bound=str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Family:
         self.add((), value)
         return self
 
-    def with_table(self, table: Mapping[str, int], known: Iterable[str] = ()) -> Self:
+    def with_table(self, table: Mapping[Label, int], known: Iterable[Label] = ()) -> Self:
         """This family with a sample for each value of its only label, in a stable order.
 
         The ``known`` values are there from the start, at 0: rate() cannot see a series come to be.

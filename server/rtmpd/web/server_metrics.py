@@ -6,13 +6,14 @@ import platform
 from collections.abc import Iterator, Mapping
 
 from rtmpd import __version__
+from rtmpd.engine.drops import DropReason
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.stats import DropReason, ServerStats
+from rtmpd.engine.stats import ServerStats
+from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
 from rtmpd.rtmp.form import form
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.web.families import Family
-from rtmpd.web.reasons import HANDSHAKE_FAILURES, REFUSALS, SESSION_FAILURES
 from rtmpd.web.stream_metrics import StreamView
 
 
@@ -45,16 +46,16 @@ def _connections(stats: ServerStats) -> Iterator[Family]:
     )
     yield Family(
         "counter", "rtmpd_handshake_failures", "Connections closed before RTMP was spoken.", ("reason",)
-    ).with_table(stats.handshake_failures, HANDSHAKE_FAILURES)
+    ).with_table(stats.handshake_failures, HandshakeFailure)
     yield Family(
         "counter",
         "rtmpd_session_failures",
         "Connections closed because the peer broke the protocol, a limit or a deadline.",
         ("reason",),
-    ).with_table(stats.sessions_failed, SESSION_FAILURES)
+    ).with_table(stats.sessions_failed, SessionFailure)
     yield Family(
         "counter", "rtmpd_refusals", "Connects, publishes and plays not granted.", ("reason",)
-    ).with_table(stats.refusals, REFUSALS)
+    ).with_table(stats.refusals, Refusal)
     yield Family(
         "counter",
         "rtmpd_tolerated",

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import Health
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import AUDIO
-from rtmpd.engine.stats import DropReason, StreamStats, TrackStats
+from rtmpd.engine.stats import StreamStats, TrackStats
 from rtmpd.web.families import Family
 
 OTHER: Final = "_other"

@@ -15,7 +15,7 @@ from functools import lru_cache
 from struct import Struct
 from typing import Final
 
-from rtmpd.exceptions import ProtocolError, Refused, RtmpdError, UsageError
+from rtmpd.exceptions import ConnectionClosed, RequestRejected, RtmpdError, UsageError
 from rtmpd.net.resolver import RESOLVER
 from rtmpd.rtmp import control
 from rtmpd.rtmp.amf import AmfValue
@@ -120,7 +120,7 @@ class Dialler:
     async def play(self, name: str) -> Dialled:
         """Connect and send play; the answer to it is left to the reader of the media.
 
-        Raises ``OSError``, ``ProtocolError``, ``Refused`` or ``TimeoutError``.
+        Raises ``OSError``, ``ProtocolError``, ``ClientError`` or ``TimeoutError``.
         """
         return await self._dial(("play", name + self._query, -2))
 
@@ -201,12 +201,13 @@ def stream_name(pattern: str, index: int, streams: int) -> str:
     return pattern if streams == 1 else f"{pattern}{index % streams}"
 
 
-def refusal(message: Message) -> Refused | None:
+def refusal(message: Message) -> RequestRejected | None:
     """What the server says in a command, if it is an error."""
     if message.type not in _COMMANDS or _ERROR_LEVEL not in message.payload:
         return None
     status = Status.from_command(parse_command(message, _LIMITS))
-    return Refused(status.code, f"{status.code}: {status.description}", "refused")
+    text = f"{status.code}: {status.description}"
+    return RequestRejected(text, code=status.code, description=status.description)
 
 
 def encode_command(command: Command, stream_id: int, chunk_size: int) -> bytes:
@@ -274,5 +275,5 @@ class _Talk:
     async def _receive(self) -> bytes:
         data = await self._loop.sock_recv(self._sock, _READ_BYTES)
         if not data:
-            raise ProtocolError("closed", "the server closed the connection")
+            raise ConnectionClosed("the server closed the connection")
         return data

@@ -1,0 +1,63 @@
+"""Writes the tables of docs/operations.md that say what the words of metrics, log and API mean.
+
+The words and their meanings are the code's, subclasses of ``rtmpd.reasons.Word``. Each table stands between
+two comments that name its class. ``make docs`` runs this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from rtmpd.engine.drops import DropReason
+from rtmpd.engine.health import HealthKind
+from rtmpd.engine.sink import CloseReason
+from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure, VerificationFailure, Word
+from rtmpd.relay.status import RelayState
+from rtmpd.rtmp.quirks import Quirk
+from rtmpd.serving.playing import PlayEnd
+
+OPERATIONS: Final = Path(__file__).parent / "operations.md"
+
+_REASON: Final = {"reason": "value", "what": "meaning"}
+TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
+    HealthKind: {"kind": "value", "when": "meaning", "what to do": "remedy"},
+    HandshakeFailure: _REASON,
+    SessionFailure: _REASON,
+    Refusal: _REASON,
+    VerificationFailure: _REASON,
+    CloseReason: _REASON,
+    PlayEnd: _REASON,
+    DropReason: {"reason": "value", "lost to": "lost_to", "what": "meaning"},
+    Quirk: {"quirk": "value", "what": "meaning"},
+    RelayState: {"state": "value", "what": "meaning"},
+}
+"""Titles of the columns, and what of each word stands in them."""
+
+
+def table(words: type[Word]) -> str:
+    """What stands between the two comments of ``words``, lines of Markdown."""
+    columns = TABLES[words]
+    lines = [columns, ["---"] * len(columns)]
+    for word in words:
+        name, *texts = (getattr(word, attribute) for attribute in columns.values())
+        lines.append([f"`{name}`", *texts])
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def regenerated(text: str) -> str:
+    """``text`` with the tables that the code has now. Raises LookupError if one has no place in it."""
+    for words in TABLES:
+        name = words.__name__
+        begin, end = f"<!-- {name}: make docs -->\n", f"<!-- end of {name} -->\n"
+        before, begun, rest = text.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not (begun and ended):
+            raise LookupError(f"write where the table of {name} belongs:\n{begin}{end}")
+        text = f"{before}{begin}\n{table(words)}\n{end}{after}"
+    return text
+
+
+if __name__ == "__main__":
+    OPERATIONS.write_text(regenerated(OPERATIONS.read_text()))

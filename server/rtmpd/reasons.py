@@ -1,0 +1,234 @@
+"""Why something failed or was refused: closed lists of words for metrics and logs, each with what it means.
+
+What a word means is printed in docs/operations.md: ``make docs`` writes its tables from these lists and from
+those that stand elsewhere, each where it is known. Words are stable: dashboards and alerts are made of them.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self, TypeAlias
+
+
+class Word(StrEnum):
+    """One of a closed list of words: a metric label, a field of the log or of the API."""
+
+    meaning: str
+    """What is printed of it, in Markdown: no sentence, but a phrase."""
+
+    def __new__(cls, word: str, *_texts: str) -> Self:
+        member = str.__new__(cls, word)
+        member._value_ = word
+        return member
+
+    def __init__(self, _word: str, meaning: str) -> None:
+        self.meaning = meaning
+
+
+class HandshakeFailure(Word):
+    """The peer did not begin as an RTMP client, or server, does."""
+
+    HTTP = "http", "the first bytes are HTTP: a browser, a scanner or a health check"
+    TLS = "tls", "the first bytes are TLS: an encoder set to `rtmps://`, which a [proxy](#tls) has to unwrap"
+    RTMPE = "rtmpe", "the first byte asks for RTMPE, an old encryption that is not supported: use RTMPS"
+    PROXY = (
+        "proxy",
+        "the first bytes are a PROXY header, of PROXY protocol or SRS: turn it off in the load balancer",
+    )
+    VERSION = "version", "the first byte asks for another version of RTMP"
+    NOT_RTMP = "not_rtmp", "the first byte is nothing known"
+    TIMEOUT = "handshake_timeout", "no whole handshake within `rtmp.limits.handshake_timeout`"
+    EOF = (
+        "eof_in_handshake",
+        "it left in the middle. A peer that connects and leaves without a byte is no failure",
+    )
+
+
+class VerificationFailure(Word):
+    """A client that was told to verify found the server's handshake wrong; never in a server's metrics."""
+
+    DIGEST = "digest", "the server names a version in its S1, but S1 holds no valid digest"
+    SIGNATURE = "signature", "its S2 is not signed for what the client sent"
+    ECHO = "echo", "its S2 does not repeat what the client sent"
+
+
+class SessionFailure(Word):
+    """The peer missed a deadline, passed a limit or broke the protocol."""
+
+    # Deadlines
+    CONNECT_TIMEOUT = (
+        "connect_timeout",
+        "no connect within `rtmp.limits.handshake_timeout`, handshake included",
+    )
+    REQUEST_TIMEOUT = "request_timeout", "neither a publish nor a play for `rtmp.limits.request_timeout`"
+    FIRST_MEDIA_TIMEOUT = (
+        "first_media_timeout",
+        "a publish that sent no audio and no video within `rtmp.limits.first_media_timeout`",
+    )
+    PUBLISHER_IDLE = (
+        "publisher_idle",
+        "a publish that sent no audio and no video any more for `rtmp.limits.idle_publisher_timeout`",
+    )
+    PARTIAL_MESSAGE_TIMEOUT = (
+        "partial_message_timeout",
+        "a message that was begun and not finished within `rtmp.limits.partial_message_timeout`",
+    )
+    IDLE = "idle", "no byte for `rtmp.limits.ping_interval`, and none for `ping_timeout` after a ping"
+    # The chunk stream
+    NO_HEADER = "no_header", "a chunk that refers to a header which its chunk stream has not had"
+    HEADER_MID_MESSAGE = "header_mid_message", "a chunk with a header in the midst of a message"
+    CHUNK_SIZE = "chunk_size", "a chunk size that is none, or is under `rtmp.limits.min_chunk_size`"
+    CHUNK_STREAMS = "chunk_streams", "more than `rtmp.limits.max_chunk_streams`"
+    MESSAGE_TOO_LONG = (
+        "message_too_long",
+        "a message beyond `rtmp.limits.max_message_bytes`, `max_command_bytes` or `max_data_bytes`",
+    )
+    EARLY_MEDIA = (
+        "early_media",
+        "media of more than `rtmp.limits.max_early_media_bytes` before a publish is granted",
+    )
+    PARTIAL_BYTES = (
+        "partial_bytes",
+        "incomplete messages that declare more than `rtmp.limits.max_partial_bytes` together",
+    )
+    # Messages
+    BAD_CONTROL = "bad_control", "a control message that cannot be read"
+    BAD_AGGREGATE = "bad_aggregate", "an aggregate of more than `rtmp.limits.max_aggregate_parts` messages"
+    BAD_COMMAND = "bad_command", "a command without a name"
+    BAD_CONNECT = "bad_connect", "a connect without its object"
+    BAD_DATA = "bad_data", "a data message without a name"
+    CONTROL_RATE = (
+        "control_rate",
+        "more control messages in a second than `rtmp.limits.max_control_messages`",
+    )
+    COMMAND_RATE = (
+        "command_rate",
+        "commands that cost more to decode in a second than `rtmp.limits.max_command_cost`",
+    )
+    STRAY_MEDIA = (
+        "stray_media",
+        "more media outside any publish, or messages that mean nothing, than `rtmp.limits.max_stray_media`",
+    )
+    # Texts
+    APP_TOO_LONG = (
+        "app_too_long",
+        "an app of more than `rtmp.limits.max_app_bytes` and `max_name_bytes` together",
+    )
+    QUERY_TOO_LONG = "query_too_long", "a query of more than `rtmp.limits.max_query_bytes`"
+    TC_URL_TOO_LONG = "tc_url_too_long", "a tcUrl of more than `rtmp.limits.max_tc_url_bytes`"
+    FIELD_TOO_LONG = (
+        "field_too_long",
+        "a flashVer, swfUrl or pageUrl of more than `rtmp.limits.max_field_bytes`",
+    )
+    # AMF
+    AMF_TRUNCATED = "amf_truncated", "AMF that ends in the middle of a value"
+    AMF_MARKER = "amf_marker", "AMF with a value of a type that does not exist, or is never accepted"
+    AMF_DEPTH = "amf_depth", "AMF nested more deeply than `rtmp.limits.max_amf_depth`"
+    AMF_VALUES = (
+        "amf_values",
+        "AMF of more values than `rtmp.limits.max_command_values`, of data `max_amf_values`",
+    )
+    AMF_REFERENCE = "amf_reference", "AMF that refers to what is not there, to itself, or to too much"
+    AMF_EXTERNALIZABLE = "amf_externalizable", "AMF3 with an object in a form of its own"
+    AMF_TRAILING = "amf_trailing", "bytes behind an AMF3 value"
+    AMF_MALFORMED = "amf_malformed", "AMF that is whole and cannot be decoded all the same"
+    # Commands out of turn
+    COMMAND_BEFORE_CONNECT = "command_before_connect", "a command that means nothing before connect"
+    MESSAGE_BEFORE_CONNECT = "message_before_connect", "a message of another kind before connect"
+    CONNECT_TWICE = "connect_twice", "a second connect"
+    TOO_MANY_CALLS = (
+        "too_many_calls",
+        "more commands than `rtmp.limits.max_calls` without a publish or play",
+    )
+    TOO_MANY_STREAMS = "too_many_streams", "more message streams than `rtmp.limits.max_message_streams`"
+    PUBLISH_TWICE = "publish_twice", "a publish on a message stream that publishes or plays already"
+    PLAY_ON_PUBLISH = "play_on_publish", "a play on a message stream that publishes"
+    UNKNOWN_STREAM = (
+        "unknown_stream",
+        "a publish or play on a message stream never created, beyond `rtmp.limits.max_message_streams`",
+    )
+
+
+class FlvFailure(Word):
+    """A file is no FLV file that can be published; for whoever calls, and nowhere else."""
+
+    NOT_FLV = "not_flv", "it does not begin as an FLV file does"
+    ENCRYPTED_TAG = "encrypted_tag", "it has a tag that is encrypted"
+    TAG_TOO_LARGE = "tag_too_large", "it has a tag beyond the limit"
+    NO_MEDIA = "no_media", "it holds no audio and no video"
+    UNREADABLE = "unreadable", "it cannot be read"
+
+
+Failure: TypeAlias = HandshakeFailure | VerificationFailure | SessionFailure | FlvFailure
+"""What a ``ProtocolError`` may have for a reason."""
+
+
+class Refusal(Word):
+    """A well-formed request that is not granted."""
+
+    # At the door
+    MAX_CONNECTIONS = "max_connections", "there are `rtmp.limits.max_connections` already"
+    MAX_CONNECTIONS_PER_ADDRESS = (
+        "max_connections_per_address",
+        "the address has `rtmp.limits.max_connections_per_address` already",
+    )
+    MAX_PENDING = (
+        "max_pending",
+        "there were `rtmp.limits.max_pending` that publish and play nothing yet, and it had to make room",
+    )
+    MAX_PENDING_PER_ADDRESS = (
+        "max_pending_per_address",
+        "the address has `rtmp.limits.max_pending_per_address` that publish and play nothing yet",
+    )
+    CONNECT_RATE = (
+        "connect_rate",
+        "the address opens connections more often than `rtmp.limits.max_connects_per_minute`",
+    )
+    FILES = (
+        "files",
+        "the process may open no more files, but for a reserve that the admin port, relays and the log have",
+    )
+    SHUTDOWN = "shutdown", "the server is about to end"
+    # The name
+    NAME_EMPTY = "name_empty", "an app or stream name that is empty"
+    NAME_TOO_LONG = (
+        "name_too_long",
+        "an app of more than `rtmp.limits.max_app_bytes`, or a stream name of more than `max_name_bytes`",
+    )
+    NAME_CHARACTER = "name_character", "a name with a character that [none may have](#names-of-streams)"
+    NAME_LEVEL = "name_level", "a name with a level that is empty, `.` or `..`"
+    NAME_RESERVED = (
+        "name_reserved",
+        "a name with an `@`, which marks names that the server makes up itself",
+    )
+    STREAM_BUSY = "stream_busy", "the name has a publisher, an encoder or a pull relay"
+    # Relays
+    RELAY_LOOP = "relay_loop", "a relay whose stream has come through this server before"
+    RELAY_HOPS = "relay_hops", "a relay whose stream has come through more than 16 servers on one way"
+    # Rates and ceilings
+    PUBLISH_RATE = (
+        "publish_rate",
+        "the address asks to publish more often than `rtmp.limits.max_publishes_per_minute`",
+    )
+    PLAY_RATE = "play_rate", "the connection asks to play more often than `rtmp.limits.max_plays_per_minute`"
+    PUBLISHERS = "publishers", "there are `stream.max_streams` publishers already"
+    PUBLISHERS_PER_ADDRESS = (
+        "publishers_per_address",
+        "the address has `stream.max_streams_per_address` publishers already",
+    )
+    PLAYERS = "players", "there are `player.max_players` already"
+    PLAYERS_PER_STREAM = "players_per_stream", "the stream has `player.max_players_per_stream` already"
+    TRACK_CHOICES = (
+        "track_choices",
+        "the players of the stream have chosen `stream.max_track_choices` sets of tracks already",
+    )
+    WAITING_NAMES = (
+        "waiting_names",
+        "nobody publishes the stream, and players wait for `stream.max_waiting_names` others already",
+    )
+    WAITING_NAMES_PER_ADDRESS = (
+        "waiting_names_per_address",
+        "the same, and the address waits for `stream.max_waiting_names_per_address` already",
+    )
+    MEMORY = "memory", "as much is held as `memory.max_bytes` allows, and nothing is left to give back"
+    AUTHORIZER_FAILED = "authorizer_failed", "whoever decides failed, or took longer than 10 seconds"

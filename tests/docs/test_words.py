@@ -1,0 +1,69 @@
+"""The words of metrics, log and API: each is used, and says in docs/operations.md what it means."""
+
+from __future__ import annotations
+
+import ast
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rtmpd.daemon.keys import walk
+from rtmpd.reasons import FlvFailure, Word
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGE = ROOT / "server" / "rtmpd"
+OPERATIONS = ROOT / "docs" / "operations.md"
+SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+LISTS: list[type[Word]] = [*SCRIPT["TABLES"], FlvFailure]
+"""All there are; what is wrong with a file is told to whoever gave it, in a sentence."""
+MODULES = [ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))]
+
+each_list = pytest.mark.parametrize("words", LISTS, ids=lambda words: words.__name__)
+
+
+def test_the_tables_are_made_from_the_code() -> None:
+    text = OPERATIONS.read_text()
+    assert SCRIPT["regenerated"](text) == text, "make docs writes them anew"
+
+
+def test_a_table_without_a_place_is_missed() -> None:
+    text = OPERATIONS.read_text().replace("<!-- end of Refusal -->", "")
+    with pytest.raises(LookupError, match="write where the table of Refusal belongs"):
+        SCRIPT["regenerated"](text)
+
+
+def test_every_list_has_a_table() -> None:
+    defined = {
+        node.name
+        for module in MODULES
+        for node in ast.walk(module)
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Word" for base in node.bases)
+    }
+    assert defined == {words.__name__ for words in LISTS}
+
+
+@each_list
+def test_every_word_is_used(words: type[Word]) -> None:
+    used = {
+        node.attr
+        for module in MODULES
+        for node in ast.walk(module)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == words.__name__
+    }
+    assert set(words.__members__) - used == set()
+
+
+@each_list
+def test_no_two_names_mean_the_same_word(words: type[Word]) -> None:
+    assert [name for name, word in words.__members__.items() if word.name != name] == []
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", word) for word in words)
+
+
+@each_list
+def test_the_settings_that_a_meaning_names_exist(words: type[Word]) -> None:
+    settings = {key.name for key in walk()}
+    named = {name for word in words for name in re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", word.meaning)}
+    assert named - settings == set()
