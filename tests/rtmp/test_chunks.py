@@ -178,6 +178,11 @@ def test_message_stream_id_is_little_endian() -> None:
     assert read(data) == [Message(AUDIO, 0, 0x01020304, b"x")]
 
 
+@pytest.mark.parametrize("stream_id", [0, 1, 0xFF, 0x100, 0x10000, 0x1000000, 0xFFFFFFFF])
+def test_every_byte_of_a_message_stream_id_counts(stream_id: int) -> None:
+    assert read(fmt0(4, 0, 1, AUDIO, stream_id) + b"x") == [Message(AUDIO, 0, stream_id, b"x")]
+
+
 # Message headers
 
 
@@ -533,6 +538,17 @@ def test_writer_applies_its_own_chunk_size() -> None:
     writer.write(set_chunk_size(65536), 2)
     assert writer.chunk_size == 65536
     assert writer.write(Message(AUDIO, 0, 1, bytes(65536)), 4).count(b"\xc4") == 0
+
+
+@pytest.mark.parametrize("chunk_size", [1, 128, 1023, 1024, 4096])
+@pytest.mark.parametrize("time", [5, 0x1000000])
+def test_messages_are_cut_where_chunks_are_full(chunk_size: int, time: int) -> None:
+    _, extended = time_field(time)
+    for length in (chunk_size + 1, 2 * chunk_size, 2 * chunk_size + 1):
+        payload = pattern(length)
+        chunks = [payload[pos : pos + chunk_size] for pos in range(0, length, chunk_size)]
+        data = fmt0(6, time, length, VIDEO) + (fmt3(6) + extended).join(chunks)
+        assert encode_message(VIDEO, time, 1, payload, 6, chunk_size) == data
 
 
 def test_timestamps_are_sent_modulo_2_to_the_32() -> None:

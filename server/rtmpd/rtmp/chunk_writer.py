@@ -60,13 +60,22 @@ def encode_message(
         return header + payload
     if chunk_size < 1:
         raise UsageError(f"chunk size {chunk_size} is under 1")
-    continuation = _basic_header(0xC0, csid) + extension
-    # A small piece is cheaper copied twice than referred to.
-    source = memoryview(payload) if chunk_size >= _LARGE_CHUNK else payload
-    parts: list[bytes | memoryview] = [header, source[:chunk_size]]
+    return _join_chunks(header, _basic_header(0xC0, csid) + extension, payload, chunk_size)
+
+
+def _join_chunks(header: bytes, continuation: bytes, payload: bytes, chunk_size: int) -> bytes:
+    """A message of several chunks."""
+    length = len(payload)
+    if chunk_size < _LARGE_CHUNK:
+        # A small piece is cheaper copied twice than referred to.
+        pieces = [payload[pos : pos + chunk_size] for pos in range(0, length, chunk_size)]
+        pieces[0] = header + pieces[0]
+        return continuation.join(pieces)
+    view = memoryview(payload)
+    parts: list[bytes | memoryview] = [header, view[:chunk_size]]
     for pos in range(chunk_size, length, chunk_size):
         parts.append(continuation)
-        parts.append(source[pos : pos + chunk_size])
+        parts.append(view[pos : pos + chunk_size])
     return b"".join(parts)
 
 

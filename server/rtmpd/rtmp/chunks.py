@@ -208,12 +208,13 @@ class ChunkReader:
                     message_type = stream.type
                     timestamp = (stream.timestamp + stream.delta) & _TIMESTAMP_MASK
                 else:
-                    # Byte by byte: compiled, that is a third faster than struct with its tuples.
+                    # Byte by byte: compiled, that is a third faster than struct with its tuples. Products and
+                    # sums, not shifts and ors, which are slower in pure Python.
                     header = pos
                     pos += 3 if basic >= 0x80 else 7 if basic >= 0x40 else 11
                     if pos > end:
                         break
-                    field = data[header] << 16 | data[header + 1] << 8 | data[header + 2]
+                    field = data[header] * 65536 + data[header + 1] * 256 + data[header + 2]
                     extended = -1
                     if field == EXTENDED_TIMESTAMP:
                         if end - pos < 4:
@@ -225,7 +226,7 @@ class ChunkReader:
                     elif stream.todo:
                         raise self._mid_message(stream, basic)
                     if basic < 0x80:
-                        length = data[header + 3] << 16 | data[header + 4] << 8 | data[header + 5]
+                        length = data[header + 3] * 65536 + data[header + 4] * 256 + data[header + 5]
                         message_type = data[header + 6]
                         if length > max_length[message_type]:
                             if not messages:
@@ -240,8 +241,10 @@ class ChunkReader:
                     if basic < 0x40:
                         timestamp = field
                         stream.delta = field if field <= MAX_FULL_HEADER_DELTA_MS else 0
-                        stream_id = data[header + 7] | data[header + 8] << 8 | data[header + 9] << 16
-                        stream.stream_id = stream_id | data[header + 10] << 24
+                        stream_id = data[header + 7]
+                        if data[header + 8] or data[header + 9] or data[header + 10]:
+                            stream_id = int.from_bytes(data[header + 7 : header + 11], "little")
+                        stream.stream_id = stream_id
                     else:
                         timestamp = (stream.timestamp + field) & _TIMESTAMP_MASK
                         stream.delta = field
