@@ -63,7 +63,7 @@ class FakeServer:
             streams=self.streams,
             loop_lag=self.loop_lag,
             memory_held=lambda: self.memory_held,
-            memory_limit=1024,
+            memory_limit=lambda: 1024,
             memory_group=FakeMemoryGroup(),
             clock=lambda: self.now,
             relays=lambda: self.relays,

@@ -304,8 +304,8 @@ async def serve(
     sock = open_listener(Address("127.0.0.1", 0))
     if send_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-    address = await server.listen(sock)
-    house = House(context, server, sock, address.port)
+    listener = await server.listen(sock)
+    house = House(context, server, sock, listener.address.port)
     sampling = loop.create_task(_sample(house, sample_every)) if sample_every else None
     try:
         yield house

@@ -86,6 +86,8 @@ class Server:
     port: int
     rtmp: RtmpServer
     listener: asyncio.Server
+    rules: dict[str, PullRule]
+    """By app, as they are now."""
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def url(self, path: str = "live/{name}", host: str = "127.0.0.1", scheme: str = "rtmp") -> str:
@@ -177,17 +179,15 @@ async def serve(
         dialer,
         loop.time,
         lambda key: rules.get(key.app),
-        always,
-        retry=retry,
-        max_dials=max_dials,
+        retry,
     )
     registry.observe(pushes)
     registry.observe(pulls)
     rtmp = RtmpServer(context, ConnectionLimits())
     sock = open_listener(Address("127.0.0.1", port))
     listener = await loop.create_server(lambda: ServerConnection(context, rtmp), sock=sock, ssl=tls)
-    server = Server(name, context, pushes, pulls, sock.getsockname()[1], rtmp, listener)
-    pulls.start()
+    server = Server(name, context, pushes, pulls, sock.getsockname()[1], rtmp, listener, rules)
+    pulls.apply(always, max_dials)
     sampler = loop.create_task(_sample(registry))
     try:
         yield server

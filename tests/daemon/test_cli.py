@@ -17,6 +17,7 @@ from rtmpd.daemon import banner as banner_module
 from rtmpd.daemon import cli, reference
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.keys import walk
+from rtmpd.daemon.logs import LogOutput
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 
@@ -48,7 +49,7 @@ def worker(monkeypatch):
     module = ModuleType("rtmpd.daemon.worker")
     module.seen = None
 
-    def run(config: Config) -> int:
+    def run(config: Config, log: LogOutput) -> int:
         module.seen = config
         return 0
 
@@ -184,12 +185,12 @@ def test_serve_hands_the_configuration_to_the_worker_and_exits_as_it_says(run, w
     assert run("serve", "--set", "log.level=error", "--set", "metrics.max_streams=3").exit_code == 0
     assert worker.seen.log.level == "error"
     assert worker.seen.metrics.max_streams == 3
-    worker.run = lambda config: 4
+    worker.run = lambda config, log: 4
     assert run("serve").exit_code == 4
 
 
 def test_serve_sets_logging_up_around_the_worker(run, worker):
-    def look(config: Config) -> int:
+    def look(config: Config, log: LogOutput) -> int:
         return logging.getLogger().level
 
     worker.run = look
@@ -198,7 +199,7 @@ def test_serve_sets_logging_up_around_the_worker(run, worker):
 
 
 def test_a_port_in_use_is_told_without_a_traceback_and_may_be_tried_again(run, worker):
-    def fail(config: Config) -> int:
+    def fail(config: Config, log: LogOutput) -> int:
         raise ConfigError(["cannot listen on 127.0.0.1:1935: address in use"])
 
     worker.run = fail
@@ -210,7 +211,7 @@ def test_a_port_in_use_is_told_without_a_traceback_and_may_be_tried_again(run, w
 
 
 def test_a_bug_is_not_hidden(run, worker):
-    def fail(config: Config) -> int:
+    def fail(config: Config, log: LogOutput) -> int:
         raise ZeroDivisionError
 
     worker.run = fail

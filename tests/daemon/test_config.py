@@ -19,6 +19,7 @@ from rtmpd.daemon.settings import load
 from rtmpd.daemon.stream_config import GopConfig, PlayerConfig
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
@@ -327,7 +328,7 @@ def test_apps_are_named_by_people(write):
     assert (deep.linger, deep.timeout, len(deep.origins)) == (60.0, 10.0, 2)
     assert (other.names, len(other.origins)) == (None, 1)
     assert (tv.on_demand, tv.names) == (False, {"news", "sport"})
-    assert config.pulled_always() == (("tv", "news"), ("tv", "sport"))
+    assert config.pulled_always() == (StreamKey("tv", "news"), StreamKey("tv", "sport"))
     assert settings.origins['apps."a.b/c".pull.linger'] == f"{path}:6"
 
 
@@ -479,7 +480,8 @@ def test_what_is_always_fetched_is_named_by_the_table_that_says_so(write):
         names = ["weather"]
         """
     )
-    assert load([path], {}).config.pulled_always() == (("tv", "news"), ("tv/early", "weather"))
+    always = (StreamKey("tv", "news"), StreamKey("tv/early", "weather"))
+    assert load([path], {}).config.pulled_always() == always
 
 
 def test_a_key_may_wait_for_the_longer_tables_that_use_it(write):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from rtmpd.daemon.log_folding import WINDOW, Folding
 
@@ -28,6 +29,15 @@ def test_a_few_lines_of_an_event_and_then_how_many_more() -> None:
     assert summary.fields == {"client": "192.0.2.1", "repeated": "connected", "lines": 8}
     assert line.msg == "connected"
     assert not folding.pending
+
+
+def test_lines_left_out_are_told_whatever_the_limit_is_then() -> None:
+    for limit in (0, 1, 5):
+        folding = Folding(2)
+        for _ in range(4):
+            folding.admit(record("connected"))
+        folding.limit = limit
+        assert lines(folding.finish(math.inf)) == [("log lines folded", 2)]
 
 
 def test_other_events_and_other_addresses_are_counted_apart() -> None:

@@ -3,50 +3,140 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import re
 import signal
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from client_kit import AVC_HEADER, keyframe
+from pydantic import BaseModel
 
 import rtmpd
+from rtmpd.daemon import logs
 from rtmpd.daemon import worker as worker_module
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.fields import Effect
+from rtmpd.daemon.keys import Key, walk
+from rtmpd.daemon.logs import LogOutput
 from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.settings import load
 from rtmpd.daemon.worker import Worker
-from rtmpd.exceptions import PlayRejected, StreamFailed
+from rtmpd.exceptions import ConfigError, PlayRejected, PublishRejected, StreamFailed
 from rtmpd.net.addresses import Address
-from rtmpd.net.listeners import open_listener
 
 PATIENCE = 5.0
 VIDEO = 9
 FRAMES = [b"\x27\x01\x00\x00\x00" + bytes(1000) + bytes((number,)) for number in range(100)]
 GOP = [AVC_HEADER, keyframe(), *FRAMES]
 NEXT = keyframe()[:-1] + b"next"
+ALWAYS = ("rtmp.listen=127.0.0.1:0", "admin.listen=[]", "log.level=debug", "shutdown.drain_timeout=1s")
 
 
 def configured(*assignments: str) -> Config:
-    always = ["admin.listen=[]", "log.format=json", "shutdown.drain_timeout=1s"]
-    return load((), {}, [*always, *assignments]).config
+    return load((), {}, [*ALWAYS, *assignments]).config
+
+
+class Ear(logging.Handler):
+    """Hears where the worker listens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[tuple[str, str, str]] = []
+        """What, of which protocol, and where."""
+        self.listening = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = getattr(record, "fields", {})
+        if "protocol" in fields:
+            where = f"{fields['address']}:{fields['port']}" if "port" in fields else str(fields["address"])
+            self.heard.append((record.getMessage(), fields["protocol"], where))
+            self.listening.set()
+
+
+class House:
+    """A worker that serves, and what it has told."""
+
+    def __init__(self, worker: Worker, ear: Ear) -> None:
+        self.worker = worker
+        self._ear = ear
+
+    async def apply(self, *assignments: str) -> dict[Effect, list[str]]:
+        return await self.worker.apply(configured(*assignments))
+
+    def told(self, what: str, protocol: str) -> list[str]:
+        """Where it has begun to listen, or stopped to."""
+        return [where for *event, where in self._ear.heard if event == [what, protocol]]
+
+    def url(self, app: str = "live", listener: int = 0) -> str:
+        return f"rtmp://{self.told('listening', 'rtmp')[listener]}/{app}"
+
+
+@asynccontextmanager
+async def serving(
+    log: LogOutput, *assignments: str, inherited: Sequence[socket.socket] = ()
+) -> AsyncIterator[House]:
+    """A worker, which a signal ends."""
+    worker = Worker(configured(*assignments), asyncio.get_running_loop(), Machine.survey(), log)
+    ear = Ear()
+    worker_module.logger.addHandler(ear)
+    serves = asyncio.create_task(worker.serve(inherited))
+    house = House(worker, ear)
+    async with asyncio.timeout(PATIENCE):
+        await ear.listening.wait()
+    # A connection is answered once the signals are ours, too.
+    async with await rtmpd.connect(house.url()):
+        yield house
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(PATIENCE):
+        await serves
+    worker_module.logger.removeHandler(ear)
 
 
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Worker, str]]:
-    """The worker, which a signal ends, and the URL of an application there without its name."""
+def log() -> Iterator[LogOutput]:
+    with Path(os.devnull).open("w") as file, logs.configured("debug", "json", fd=file.fileno()) as log:
+        yield log
+
+
+@pytest.fixture(autouse=True)
+def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector of this process stays as it is."""
     monkeypatch.setattr(worker_module.gc, "freeze", lambda: None)
     monkeypatch.setattr(worker_module.gc, "set_threshold", lambda *numbers: None)
-    sock = open_listener(Address("127.0.0.1", 0))
-    worker = Worker(configured(), asyncio.get_running_loop(), Machine.survey())
-    serving = asyncio.create_task(worker.serve([sock]))
-    # A connection is answered once the signals are ours, too.
-    url = f"rtmp://127.0.0.1:{sock.getsockname()[1]}/"
-    async with await rtmpd.connect(f"{url}live"):
-        yield worker, url
-    os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(PATIENCE):
-        await serving
+
+
+@pytest.fixture
+async def server(log: LogOutput) -> AsyncIterator[House]:
+    async with serving(log) as house:
+        yield house
+
+
+@pytest.fixture
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a Unix socket: short, as some folders of tests are too deep."""
+    return tmp_path_factory.mktemp("u") / "rtmp.sock"
+
+
+def is_there(path: Path) -> bool:
+    return path.exists()
+
+
+def takes(address: tuple[str, int] | str) -> bool:
+    """Whether anybody listens there."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as sock:
+        sock.settimeout(PATIENCE)
+        return sock.connect_ex(address) == 0
+
+
+def place(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
 
 
 async def publish(connection: rtmpd.Connection) -> rtmpd.Stream:
@@ -72,33 +162,337 @@ async def joined(connection: rtmpd.Connection, encoder: rtmpd.Stream) -> list[by
     return got
 
 
-async def test_the_cache_of_one_app_is_cut_while_its_stream_is_live(server: tuple[Worker, str]) -> None:
-    worker, url = server
+async def test_the_cache_of_one_app_is_cut_while_its_stream_is_live(server: House) -> None:
     async with (
-        await rtmpd.connect(f"{url}live") as live,
-        await rtmpd.connect(f"{url}other") as other,
-        await rtmpd.connect(f"{url}live") as viewer_of_live,
-        await rtmpd.connect(f"{url}other") as viewer_of_other,
+        await rtmpd.connect(server.url()) as live,
+        await rtmpd.connect(server.url("other")) as other,
+        await rtmpd.connect(server.url()) as viewer_of_live,
+        await rtmpd.connect(server.url("other")) as viewer_of_other,
     ):
         cut, whole = await publish(live), await publish(other)
-        worker.apply(configured("apps.live.gop.max_bytes=64KiB"))
+        await server.apply("apps.live.gop.max_bytes=64KiB")
         assert await joined(viewer_of_other, whole) == GOP
         assert await joined(viewer_of_live, cut) == GOP[:2]
 
 
-async def test_players_of_one_app_get_other_rules_with_their_next_play(server: tuple[Worker, str]) -> None:
-    worker, url = server
-    worker.apply(
-        configured('apps."live/soon".player.wait_timeout=50ms', "apps.other.player.max_players_per_stream=1")
+async def test_players_of_one_app_get_other_rules_with_their_next_play(server: House) -> None:
+    await server.apply(
+        'apps."live/soon".player.wait_timeout=50ms', "apps.other.player.max_players_per_stream=1"
     )
-    async with await rtmpd.connect(f"{url}live") as patient, await rtmpd.connect(f"{url}live") as hasty:
+    async with await rtmpd.connect(server.url()) as patient, await rtmpd.connect(server.url()) as hasty:
         waiting, refused = await patient.play("later"), await hasty.play("soon")
         async with asyncio.timeout(PATIENCE):
             with pytest.raises(StreamFailed, match=r"within 0\.05 s"):
                 async for _ in refused:
                     pass
         waiting.check()
-    async with await rtmpd.connect(f"{url}other") as first, await rtmpd.connect(f"{url}other") as second:
+    async with (
+        await rtmpd.connect(server.url("other")) as first,
+        await rtmpd.connect(server.url("other")) as second,
+    ):
         await first.play("cam")
         with pytest.raises(PlayRejected, match="This stream takes 1 players"):
             await second.play("cam")
+
+
+# -- listeners
+
+
+async def test_listeners_come_and_go_and_who_is_connected_stays(server: House, path: Path) -> None:
+    kept = server.url()
+    async with await rtmpd.connect(kept) as before:
+        changes = await server.apply(f'rtmp.listen=["127.0.0.1:0", "unix:{path}", "localhost:0"]')
+        assert changes == {Effect.AT_ONCE: ["rtmp.listen"]}
+        assert takes(str(path))
+        async with await rtmpd.connect(server.url(listener=2)) as newcomer:
+            await server.apply(f'rtmp.listen=["unix:{path}"]')
+            assert set(server.told("listening no more", "rtmp")) == {
+                server.told("listening", "rtmp")[0],
+                server.told("listening", "rtmp")[2],
+            }
+            assert not takes(place(kept.split("/")[2]))
+            await before.publish("cam")
+            await newcomer.play("cam")
+        await server.apply()
+        assert not is_there(path)
+        async with await rtmpd.connect(server.url(listener=3)) as again:
+            await again.play("cam")
+
+
+async def test_an_address_that_cannot_be_had_changes_nothing(server: House, path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError) as told:
+            await server.apply(
+                f'rtmp.listen=["unix:{path}", "127.0.0.1:{port}"]',
+                'admin.listen=["127.0.0.1:0", "203.0.113.1:9935"]',
+                "stream.max_streams=1",
+            )
+    used, strange = told.value.problems
+    assert re.fullmatch(rf"cannot listen on 127\.0\.0\.1:{port}: .*; is another server running there\?", used)
+    assert strange.startswith("cannot listen on 203.0.113.1:9935: ")
+    assert not is_there(path)
+    assert server.told("listening", "admin") == server.told("listening no more", "rtmp") == []
+    async with await rtmpd.connect(server.url()) as one, await rtmpd.connect(server.url()) as other:
+        await one.publish("cam")
+        await other.publish("desk")
+
+
+async def test_a_port_of_ours_is_not_given_up_for_another_address_on_it(server: House) -> None:
+    (old,) = server.told("listening", "rtmp")
+    port = place(old)[1]
+    with pytest.raises(ConfigError) as told:
+        await server.apply(f"rtmp.listen=:{port}")
+    text = f"cannot listen on :{port} while this server listens on {old}: use another port, or restart"
+    assert told.value.problems == (text,)
+    assert takes(place(old))
+
+
+async def test_sockets_that_were_handed_over_stay_whatever_the_settings_say(
+    log: LogOutput, path: Path
+) -> None:
+    sock = socket.create_server(("127.0.0.1", 0))
+    sock.setblocking(False)
+    async with serving(log, inherited=[sock]) as house:
+        await house.apply(f"rtmp.listen=unix:{path}", "admin.listen=127.0.0.1:0")
+        assert len(house.told("listening", "rtmp")) == len(house.told("listening", "admin")) == 1
+        assert house.told("listening no more", "rtmp") == []
+        assert not is_there(path)
+        async with await rtmpd.connect(house.url()):
+            pass
+
+
+async def ask(place: str, request: str = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n") -> str:
+    """What the admin server answers until it has nothing more to say."""
+    host, _, port = place.rpartition(":")
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request.encode())
+        answer = await reader.read()
+        writer.close()
+    return answer.decode()
+
+
+async def test_http_comes_goes_and_follows(server: House) -> None:
+    closing = "GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    await server.apply("admin.listen=127.0.0.1:0", "metrics.max_age=60s", "memory.max_bytes=64MiB")
+    (where,) = server.told("listening", "admin")
+    assert "\nrtmpd_memory_limit_bytes 6.7108864e+07\n" in await ask(where, closing.format("/metrics"))
+    await server.apply("admin.listen=127.0.0.1:0", "memory.max_bytes=32MiB", "metrics.max_age=0")
+    assert "\nrtmpd_memory_limit_bytes 3.3554432e+07\n" in await ask(where, closing.format("/metrics"))
+    await server.apply("admin.listen=127.0.0.1:0", "admin.request_timeout=50ms")
+    # Half a request is waited for as long as is said now, and so is the next one on the same connection.
+    assert await ask(where, "GET / HTTP/1.1\r\n") == ""
+    assert (await ask(where)).startswith("HTTP/1.1 200")
+    await server.apply()
+    assert server.told("listening no more", "admin") == [where]
+    assert not takes(place(where))
+
+
+# -- everything else
+
+
+async def test_what_a_session_is_told_changes_for_those_who_connect(server: House) -> None:
+    async with await rtmpd.connect(server.url()) as before:
+        changes = await server.apply("rtmp.chunk_size=4096", "rtmp.limits.max_name_bytes=4")
+        assert changes == {Effect.CONNECTIONS: ["rtmp.chunk_size", "rtmp.limits.max_name_bytes"]}
+        await before.publish("long-name")
+    async with await rtmpd.connect(server.url()) as after:
+        with pytest.raises(PublishRejected):
+            await after.publish("long-name")
+
+
+async def test_a_stream_is_found_by_its_path_when_an_app_of_several_levels_comes(server: House) -> None:
+    async with await rtmpd.connect(server.url()) as encoder, await rtmpd.connect(server.url()) as viewer:
+        stream = await encoder.publish("room/cam")
+        await stream.send_video(AVC_HEADER, 0)
+        changes = await server.apply('apps."live/room".player.wait_timeout=50ms')
+        assert changes == {
+            Effect.PLAYS: ["apps.live/room.player.wait_timeout"],
+            Effect.CONNECTIONS: ["apps.live/room"],
+        }
+        async with await rtmpd.connect(server.url()) as other:
+            for connection in (viewer, other):
+                playing = await connection.play("room/cam")
+                await stream.send_video(keyframe(), 0)
+                async with asyncio.timeout(PATIENCE):
+                    async for message in playing:
+                        if message.payload == keyframe():
+                            break
+            with pytest.raises(PublishRejected, match="published by somebody else"):
+                await other.publish("room/cam")
+
+
+async def test_the_log_follows(server: House, tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("w") as file, logs.configured("info", "text", fd=file.fileno()) as log:
+        server.worker._log = log
+        logging.getLogger("rtmpd").info("one")
+        await server.apply("log.level=warning", "log.format=json")
+        logging.getLogger("rtmpd").info("two")
+        logging.getLogger("rtmpd").warning("three")
+    first, *others = path.read_text().splitlines()
+    assert first.endswith("INFO    one")
+    assert [line.partition('"event":')[2] for line in others] == ['"three"}']
+
+
+async def test_a_dialogue_is_written_down_for_whom_it_is_said_now(
+    server: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    def traced() -> int:
+        return sum(each.getMessage() == "trace" for each in caplog.records)
+
+    changes = await server.apply("log.trace=127.0.0.1")
+    assert changes == {Effect.CONNECTIONS: ["log.trace"]}
+    async with await rtmpd.connect(server.url()) as connection:
+        before = traced()
+        assert before
+        await server.apply()
+        await connection.call("getStreamLength", "cam")
+        assert traced() == before
+
+
+async def test_a_stream_that_is_always_fetched_comes_and_goes(server: House) -> None:
+    async with await rtmpd.connect(server.url("origin")) as encoder:
+        await publish(encoder)
+        pull = [
+            f'apps.live.pull.from=["{server.url("origin")}/cam"]',
+            "apps.live.pull.on_demand=false",
+            'apps.live.pull.names=["cam"]',
+        ]
+        await server.apply(*pull)
+        async with await rtmpd.connect(server.url()) as viewer, asyncio.timeout(PATIENCE):
+            async for _ in await viewer.play("cam"):
+                break
+        await server.apply()
+        async with await rtmpd.connect(server.url()) as other, asyncio.timeout(PATIENCE):
+            while True:  # The pull lets go of the name a moment later.
+                try:
+                    await other.publish("cam")
+                except PublishRejected:
+                    continue
+                break
+
+
+async def test_nothing_changes_before_the_start_or_after_the_end(log: LogOutput) -> None:
+    idle = Worker(configured(), asyncio.get_running_loop(), Machine.survey(), log)
+    with pytest.raises(ConfigError, match="the server is starting: nothing was changed"):
+        await idle.apply(configured())
+    async with serving(log) as house:
+        pass
+    with pytest.raises(ConfigError, match="the server is shutting down: nothing was changed"):
+        await house.apply()
+
+
+# -- every key
+
+_LISTENERS = {"rtmp.listen", "admin.listen"}
+"""For which see above."""
+_LOOKED_UP = {
+    "player.max_backlog_bytes",
+    "player.max_backlog_seconds",
+    "player.resume_backlog_bytes",
+    "player.disconnect_after",
+    "player.wait_timeout",
+    "shutdown.drain_timeout",
+}
+"""Nobody keeps these: they are read from the settings whenever they are needed."""
+_OTHERS = {
+    "log.level": "error",
+    "log.format": "json",
+    "stream.gop.start": "live",
+    "log.trace": "192.0.2.1",
+}
+_PLAIN = (bool, int, float, str, bytes, type(None))
+
+
+def another(key: Key) -> object:
+    """A value of a setting that is not its default."""
+    match key.read(Config()):
+        case bool(value):
+            return not value
+        case int(value):
+            return value + 1
+        case float(value):
+            return value + 1.0
+        case "auto":
+            return 64 << 20
+        case value:
+            return _OTHERS.get(key.name, f"{value}x")
+
+
+def kept(worker: Worker) -> dict[str, object]:
+    """Every plain value that a worker's own objects hold, but its settings, by the way to it."""
+    found: dict[str, object] = {"level": logging.getLogger().level}
+    waiting: list[tuple[str, object]] = [("", worker)]
+    seen: set[int] = set()
+    while waiting:
+        way, value = waiting.pop()
+        if isinstance(value, _PLAIN):
+            found[way] = value
+        elif id(value) not in seen and not isinstance(value, BaseModel):
+            seen.add(id(value))
+            found[way] = type(value).__name__
+            if isinstance(value, Mapping):
+                waiting += [(f"{way}[{number}]", each) for number, each in enumerate(value.values())]
+            elif isinstance(value, list | tuple | set | frozenset):
+                waiting += [(f"{way}[{number}]", each) for number, each in enumerate(value)]
+            elif type(value).__module__.startswith("rtmpd") or isinstance(value, logging.Formatter):
+                waiting += [(f"{way}.{name}", each) for name, each in attributes(value)]
+    return found
+
+
+def attributes(value: object) -> Iterator[tuple[str, object]]:
+    """Those of any object, with slots, without, or compiled."""
+    names = dict.fromkeys(getattr(value, "__dict__", ()))
+    for base in type(value).__mro__:
+        slots = getattr(base, "__slots__", ())
+        names |= dict.fromkeys((slots,) if isinstance(slots, str) else slots)
+        names |= dict.fromkeys(getattr(base, "__mypyc_attrs__", ()))
+    for name in names:
+        if not name.startswith("__") and hasattr(value, name):
+            yield name, getattr(value, name)
+
+
+class Shop:
+    """Makes workers that hold what settings say, and looks at them."""
+
+    def __init__(self, log: LogOutput) -> None:
+        self._log = log
+
+    async def look(self, *configs: Config) -> dict[str, object]:
+        """What a worker keeps that starts with the first of them and then follows the others."""
+        worker = Worker(configs[0], asyncio.get_running_loop(), Machine.survey(), self._log)
+        await worker._admin.open(Address("127.0.0.1", 0))
+        for config in configs:
+            worker._follow(config)
+            worker._pulls.apply(config.pulled_always(), config.relay.max_dials_per_address)
+        found = kept(worker)
+        await worker._admin.wait_closed()
+        return found
+
+
+@pytest.mark.parametrize(
+    "key", [key for key in walk() if key.name not in _LISTENERS], ids=lambda key: key.name
+)
+async def test_who_follows_a_change_is_as_one_who_starts_with_it(log: LogOutput, key: Key) -> None:
+    shop, default = Shop(log), configured("log.level=info")
+    changed = load((), {}, [*ALWAYS, "log.level=info", f"{key.name}={another(key)}"]).config
+    before, again = await shop.look(default), await shop.look(default)
+    fickle = {way for way, value in before.items() if again.get(way) != value}
+    fresh, followed = await shop.look(changed), await shop.look(default, changed)
+    for each in (before, fresh, followed):
+        for way in fickle:
+            each.pop(way, None)
+    assert followed == fresh
+    assert (fresh != before) is (key.name not in _LOOKED_UP)
+
+
+async def test_who_reads_and_who_writes_follow_the_same_window(log: LogOutput) -> None:
+    shop = Shop(log)
+    before, after = await shop.look(configured()), await shop.look(configured("stream.merge_window_ms=99"))
+    changed = [way.rpartition(".")[2] for way, value in after.items() if before.get(way) != value]
+    windows = sorted(name for name in changed if name.endswith("window"))
+    assert windows == ["_merge_window", "_window", "_window"], (
+        "of the flusher, and of watched and others' rounds"
+    )

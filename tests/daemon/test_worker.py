@@ -19,7 +19,7 @@ from client_kit import AVC_HEADER, keyframe
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
 
 import rtmpd as client
-from rtmpd.daemon import worker
+from rtmpd.daemon import logs, worker
 from rtmpd.daemon.config import Config
 from rtmpd.engine.registry import Registry
 
@@ -264,7 +264,8 @@ def test_a_sampler_that_fails_once_goes_on(monkeypatch, caplog):
     rescue = threading.Timer(TIMEOUT, os.kill, (os.getpid(), signal.SIGTERM))
     rescue.start()
     try:
-        assert worker.run(config) == 0
+        with logs.configured("info", "json") as log:
+            assert worker.run(config, log) == 0
     finally:
         rescue.cancel()
     assert len(rounds) >= 2

@@ -6,6 +6,7 @@ import ast
 import functools
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ from metrics_sources import busy_server
 
 from rtmpd.daemon import reference
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.keys import walk
+from rtmpd.daemon.fields import Effect
+from rtmpd.daemon.keys import SOME_APP, SOME_TARGET, walk, walk_app
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "server" / "rtmpd"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 OPERATIONS = ROOT / "docs" / "operations.md"
+DESIGN = ROOT / "docs" / "design.md"
 PROTOCOL = ROOT / "docs" / "protocol.md"
 
 
@@ -235,3 +238,11 @@ def test_every_setting_is_documented_with_its_default() -> None:
     documented = {words(row[0])[0]: words(row[1])[0] for row in rows(section(OPERATIONS, "## Limits"))}
     settings = {key.name: reference.format_value(key, key.read(defaults)) for key in walk()}
     assert documented == settings
+
+
+def test_for_whom_another_value_of_a_setting_holds_is_documented() -> None:
+    table = rows(section(DESIGN, "## Rooms"))[-len(Effect) :]
+    patterns = {pattern: row[0].strip("`") for row in table for pattern in words(row[1])}
+    for key in (*walk(), *walk_app(SOME_APP, [SOME_TARGET])):
+        fitting = [pattern for pattern in patterns if fnmatchcase(key.name, pattern)]
+        assert patterns[max(fitting, key=len)] == key.effect, key.name

@@ -124,6 +124,16 @@ def test_the_interval_never_passes_the_merge_window() -> None:
     assert max(steps(stream)) < 0.025
 
 
+def test_another_merge_window_holds_from_the_next_flush_on() -> None:
+    loop = FakeLoop()
+    flusher = make(loop, merge_window=0.02)
+    stream = Stream(loop, cost=0.015)
+    load(loop, flusher, [stream], 1.0, every=0.001)
+    flusher.apply(0.1)
+    load(loop, flusher, [stream], 5.0, every=0.001)
+    assert steps(stream)[-1] == pytest.approx(0.1, rel=0.1)
+
+
 def test_the_interval_narrows_again_when_the_load_goes() -> None:
     loop = FakeLoop()
     flusher = make(loop)

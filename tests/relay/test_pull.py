@@ -414,6 +414,55 @@ async def test_a_bug_before_an_attempt_is_tried_again_for_who_waits(
     assert [record.exc_info is not None for record in caplog.records if record.msg == "pull broke"] == [True]
 
 
+# -- other rules while it runs
+
+
+async def test_streams_that_are_always_fetched_come_and_go() -> None:
+    always = {"on_demand": False, "names": frozenset({"cam", "desk"})}
+    async with serve("b") as b, publishing(b), publishing(b, "desk"), serve("a") as a:
+        a.rules["live"] = rule(b.url(), **always)
+        a.pull.apply([KEY, StreamKey("live", "desk")], 50)
+        await eventually(lambda: states(a) == ["live"] * 2)
+        a.rules["live"] = rule(b.url(), on_demand=False, names=frozenset({"cam"}))
+        a.pull.apply([KEY], 50)
+        await eventually(lambda: states(a) == ["live"] and set(a.registry.streams) == {KEY})
+        a.rules.clear()
+        a.pull.apply([], 50)
+        await eventually(lambda: not a.registry.streams)
+
+
+async def test_players_who_wait_already_are_served_by_a_rule_that_comes() -> None:
+    async with serve("b") as b, publishing(b), serve("a") as a, watching(a) as viewer:
+        await eventually(lambda: a.context.stats.players == 1)
+        a.rules["live"] = rule(b.url())
+        a.pull.apply([], 50)
+        await eventually(viewer.has(keyframe(b"K0")))
+
+
+async def test_a_live_pull_goes_on_while_its_origin_stays_one_and_begins_anew_when_not() -> None:
+    async with serve("b") as b, serve("c") as c, publishing(b), publishing(c):
+        async with serve("a", pull=rule(b.url())) as a, watching(a):
+            await eventually(a.pull_is("live"))
+            before = a.stream.publication
+            a.rules["live"] = rule(c.url(), b.url(), linger=5.0)
+            a.pull.apply([], 50)
+            assert a.stream.publication is before
+            a.rules["live"] = rule(c.url())
+            a.pull.apply([], 50)
+            await eventually(lambda: a.live and a.stream.publication is not before)
+            assert a.pulls().remote == f"rtmp://127.0.0.1:{c.port}/live"
+        assert b.context.stats.players == c.context.stats.players == 0
+
+
+async def test_another_linger_holds_for_a_pull_that_is_live() -> None:
+    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url(), linger=60.0)) as a:
+        async with watching(a):
+            await eventually(a.pull_is("live"))
+            a.rules["live"] = rule(b.url(), linger=0.0)
+            a.pull.apply([], 50)
+        await eventually(lambda: a.pull.statuses() == [])
+
+
 # -- turns
 
 

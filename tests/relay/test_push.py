@@ -78,7 +78,7 @@ async def test_a_target_of_the_settings_goes_by_its_name(caplog: pytest.LogCaptu
             async with serve("a", push={"twitch": target}) as a, publishing(a):
                 await eventually(a.push_is("live"))
                 assert (a.pushes().id, a.pushes().remote) == ("twitch", b.url("live"))
-                assert b.registry.streams.keys() == {("live", "s3cret-cam")}
+                assert b.registry.streams.keys() == {StreamKey("live", "s3cret-cam")}
         pushed = [line for line in logged(caplog).splitlines() if line.startswith("push ")]
         assert len(pushed) == 2
         assert all("'relay': 'twitch'" in line and "s3cret" not in line for line in pushed)
@@ -387,7 +387,7 @@ async def test_a_target_has_authorities_of_its_own(authority: trustme.CA, ca_fil
         known = RelayTemplate.parse(url, name="known", ca_file=ca_file)
         strange = RelayTemplate.parse(url, name="strange")
         async with serve("a", push={"known": known, "strange": strange}) as a, publishing(a):
-            await eventually(lambda: b.registry.streams.keys() == {("live", "known")})
+            await eventually(lambda: b.registry.streams.keys() == {StreamKey("live", "known")})
             await eventually(lambda: [each.state for each in a.push.statuses()] == ["live", "failed"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ async def test_peers_of_a_unix_socket_are_strangers_to_each_other(
     """No limit of an address counts them together, and the log does not call them unknown."""
     caplog.set_level("INFO", "rtmpd")
     async with serve(connections=ONE_EACH) as house:
-        assert await house.server.listen(open_listener(address)) == address
+        await house.server.listen(open_listener(address))
         publishers = [await dial(house, address) for _ in range(3)]
         for number, client in enumerate(publishers):
             await client.publish(f"cam{number}")
@@ -89,21 +90,34 @@ async def test_all_pending_ones_together_are_bounded(address: Address) -> None:
 async def test_listeners_open_and_close_one_by_one(address: Address) -> None:
     async with serve() as house:
         first = Address("127.0.0.1", house.port)
-        second = await house.server.listen(open_listener(Address("127.0.0.1", 0)))
-        await house.server.listen(open_listener(address))
-        assert house.server.addresses == [first, second, address]
-        staying = await dial(house, second)
-        for closed in (second, address):
-            house.server.stop_listening(closed)
+        port = await house.server.listen(open_listener(Address("127.0.0.1", 0)))
+        file = await house.server.listen(open_listener(address))
+        assert file.address == address
+        staying = await dial(house, port.address)
+        for listener in (port, file):
+            house.server.stop_listening(listener)
             with pytest.raises(OSError, match=r"."):
-                await dial(house, closed)
-        assert house.server.addresses == [first]
+                await dial(house, listener.address)
         assert not file_of(address)
         await staying.publish()
         await (await dial(house, first)).play()
-        assert await house.server.listen(open_listener(second)) == second
-        assert await house.server.listen(open_listener(address)) == address
-        for opened in (second, address):
-            await dial(house, opened)
+        for closed in (port.address, address):
+            opened = await house.server.listen(open_listener(closed))
+            assert opened.address == closed
+            await dial(house, closed)
         await eventually(lambda: house.open_connections == 4)
-        house.server.stop_listening(Address("127.0.0.1", 1))  # Nobody listens there: nothing to do.
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+async def test_of_two_listeners_on_one_port_each_closes_alone() -> None:
+    """Every IPv4 address and every IPv6 address are bound to the same, as far as names tell."""
+    async with serve() as house:
+        four = await house.server.listen(open_listener(Address("0.0.0.0", 0)))
+        six_only = socket.create_server(("::", four.address.port), family=socket.AF_INET6)
+        six_only.setblocking(False)
+        six = await house.server.listen(six_only)
+        assert four.address == six.address
+        house.server.stop_listening(six)
+        await dial(house, Address("127.0.0.1", four.address.port))
+        with pytest.raises(OSError, match=r"."):
+            await dial(house, Address("::1", four.address.port))

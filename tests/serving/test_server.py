@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import struct
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -311,8 +312,8 @@ async def test_a_server_listens_on_more_than_one_socket() -> None:
     async with serve() as house:
         sock = socket.create_server(("127.0.0.1", 0))
         sock.setblocking(False)
-        address = await house.server.listen(sock)
-        other = House(house.context, house.server, sock, address.port, house.clients)
+        listener = await house.server.listen(sock)
+        other = House(house.context, house.server, sock, listener.address.port, house.clients)
         await (await other.client()).publish()
         await (await house.client()).play()
         assert house.stats.players == house.stats.publishers == 1
@@ -558,3 +559,41 @@ async def test_what_is_tolerated_is_counted() -> None:
         await client.close()
         await eventually(lambda: house.open_connections == 0)
         assert house.stats.tolerated == {Quirk.SHORT_CONTROL: 1}
+
+
+# -- other settings while it runs
+
+
+async def test_other_limits_hold_at_once_and_end_nobody() -> None:
+    async with serve() as house:
+        staying = [await house.client() for _ in range(2)]
+        house.server.apply(house.context, ConnectionLimits(max_connections=2))
+        turned_away = await house.dial()
+        await turned_away.closed()
+        assert house.stats.refusals == {"max_connections": 1}
+        await staying[0].publish()
+        await staying[1].play()
+        house.server.apply(house.context, ConnectionLimits(max_connections=3))
+        await (await house.client()).play()
+
+
+async def test_rates_begin_anew_with_other_limits_and_only_then() -> None:
+    limits = ConnectionLimits(max_connects_per_minute=2)
+    async with serve(connections=limits, clock=Time()) as house:
+        await house.client()
+        house.server.apply(house.context, replace(limits, max_publishes_per_minute=5))
+        await house.client()
+        house.server.apply(house.context, replace(limits, max_publishes_per_minute=5))
+        await (await house.dial()).closed()
+        assert house.stats.refusals == {"connect_rate": 1}
+
+
+async def test_what_a_session_is_bounded_by_changes_for_those_who_come() -> None:
+    async with serve() as house:
+        before = await house.client()
+        limits = replace(house.context.limits, max_name_bytes=4)
+        house.server.apply(replace(house.context, limits=limits), ConnectionLimits())
+        await (await before.publish("long-name")).play("cam", on=2)
+        after = await house.client()
+        after.say(connect(), command("createStream", 2), command("publish", 3, "long-name", on=1))
+        assert (await after.rest())[-1] == "1: onStatus 0 error NetStream.Publish.BadName"

@@ -212,6 +212,26 @@ def test_a_window_of_nothing_leaves_everybody_to_the_event_loop() -> None:
     assert timers.waiting == []
 
 
+def test_another_window_begins_rounds_and_ends_them() -> None:
+    timers = Timers()
+    sweeper = make(timers, window=0.0)
+    members = crowd(sweeper, watched=True) + crowd(sweeper, watched=False)
+    sweeper.apply(0.02)
+    assert all(member.swept for member in members)
+    for member in members:
+        member.on_sweep = costing(timers, 0.01)
+    timers.run(5.0)
+    assert (sweeper.watched.interval, sweeper.unwatched.interval) == (0.02, 0.02 * UNWATCHED_WINDOWS)
+    members[0].on_sweep = lambda: True
+    timers.run(1.0)
+    sweeper.apply(0.0)
+    assert not any(member.swept for member in members)
+    assert timers.waiting == []
+    sweeper.apply(0.02)
+    timers.run(1.0)
+    assert all(member.swept and not member.errors for member in members)
+
+
 # How often
 
 

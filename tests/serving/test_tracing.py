@@ -106,6 +106,21 @@ def test_only_the_network_that_is_asked_for(traced: Traced) -> None:
         assert traced.tap(address) is None
 
 
+def test_another_network_is_for_those_who_come_and_ends_what_is_written_of_others(traced: Traced) -> None:
+    tap = traced.tap()
+    assert tap is not None
+    traced.tracer.apply(ipaddress.ip_network("192.0.3.0/24"))
+    tap.received(HANDSHAKE)
+    assert traced.tap() is None
+    assert traced.lines() == []
+    other = traced.tap("192.0.3.1")
+    assert other is not None
+    other.received(HANDSHAKE)
+    assert traced.lines()
+    traced.tracer.apply(None)
+    assert traced.tap("192.0.3.1") is None
+
+
 def test_long_lines_are_broken(traced: Traced) -> None:
     tap = traced.tap()
     assert tap is not None

@@ -57,6 +57,13 @@ async def test_without_an_age_everybody_gets_a_page_of_their_own() -> None:
     assert [(await shared.handle(ask())).body for _ in range(2)] == [b"page 1", b"page 2"]
 
 
+async def test_another_age_holds_for_the_page_that_is_there() -> None:
+    shared = SharedPage(CountedPages(), 60.0, lambda: 0.0)
+    assert (await shared.handle(ask())).body == b"page 1"
+    shared.apply(0.0)
+    assert (await shared.handle(ask())).body == b"page 2"
+
+
 @pytest.mark.parametrize(
     ("accept", "asked_for"),
     [

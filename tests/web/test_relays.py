@@ -46,7 +46,7 @@ def pushes() -> FakePushes:
 async def open_client(pushes: FakePushes, *, local: bool) -> tuple[AdminServer, aiohttp.ClientSession]:
     api = RelayApi(pushes, lambda: pushes.relays)
     server = AdminServer(SharedPage(FakeServer().page(), 0.0, time.monotonic), lambda: None, api, local=local)
-    address = await server.start(Address("127.0.0.1", 0))
+    address = (await server.start(Address("127.0.0.1", 0))).address
     return server, aiohttp.ClientSession(f"http://{address}")
 
 

@@ -59,7 +59,7 @@ async def listening(
 ) -> AsyncIterator[Callable[[bytes], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]]:
     """An admin server, and a way to say something to it over a connection of its own."""
     server = admin(Readiness(), limits, local=local)
-    address = await server.start(Address("127.0.0.1", 0))
+    address = (await server.start(Address("127.0.0.1", 0))).address
     writers = []
 
     async def say(data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -84,7 +84,7 @@ async def client(readiness: Readiness) -> AsyncIterator[aiohttp.ClientSession]:
     server = AdminServer(
         SharedPage(FixedPage(), 0.0, time.monotonic), readiness, RelayApi(NoPushes(), list), local=True
     )
-    address = await server.start(Address("127.0.0.1", 0))
+    address = (await server.start(Address("127.0.0.1", 0))).address
     async with aiohttp.ClientSession(f"http://{address}") as session:
         yield session
     await server.close()
@@ -145,7 +145,7 @@ async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Read
         pytest.raises(ConfigError, match="is another server running there"),
     ):
         await server.start(Address("127.0.0.1", taken.getsockname()[1]))
-    address = await server.start(Address("127.0.0.1", 0))
+    address = (await server.start(Address("127.0.0.1", 0))).address
     await server.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((address.host, address.port))
@@ -155,7 +155,7 @@ async def test_several_addresses_serve_the_same_pages(readiness: Readiness) -> N
     server = AdminServer(
         SharedPage(FixedPage(), 0.0, time.monotonic), readiness, RelayApi(NoPushes(), list), local=True
     )
-    addresses = [await server.start(Address("127.0.0.1", 0)), await server.start(Address("127.0.0.1", 0))]
+    addresses = [(await server.start(Address("127.0.0.1", 0))).address for _ in range(2)]
     assert addresses[0] != addresses[1]
     async with aiohttp.ClientSession() as session:
         for address in addresses:

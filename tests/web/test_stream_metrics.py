@@ -185,7 +185,7 @@ def test_the_overflow_counters_never_go_backwards(
     steps: list[tuple[str, int, int]], max_streams: int
 ) -> None:
     server = FakeServer()
-    metrics = StreamMetrics(server.streams, max_streams, lambda: server.now)
+    metrics = StreamMetrics(server.streams, lambda: server.now)
     last = 0.0
     for action, number, amount in steps:
         key = StreamKey("live", str(number))
@@ -196,7 +196,9 @@ def test_the_overflow_counters_never_go_backwards(
         elif key in server.streams:
             server.streams[key].stats.video_bytes_in += amount
         samples = {
-            (family.name, labels): value for family in metrics.collect() for labels, value in family.samples
+            (family.name, labels): value
+            for family in metrics.collect(max_streams)
+            for labels, value in family.samples
         }
         now = samples.get(("rtmpd_stream_received_bytes", ("_other", "_other", "video")), 0.0)
         assert now >= last
@@ -209,7 +211,7 @@ def test_the_overflow_counters_never_go_backwards(
 )
 def test_the_overflow_counters_count_everything_once(steps: list[tuple[int, int, int]], ended: int) -> None:
     server = FakeServer()
-    metrics = StreamMetrics(server.streams, 0, lambda: server.now)
+    metrics = StreamMetrics(server.streams, lambda: server.now)
     for number in range(5):
         server.publish(str(number))
     total = 0
@@ -217,12 +219,12 @@ def test_the_overflow_counters_count_everything_once(steps: list[tuple[int, int,
         server.streams[StreamKey("live", str(number))].stats.video_bytes_in += amount
         total += amount
         for _ in range(scrapes):
-            list(metrics.collect())
-    list(metrics.collect())
+            list(metrics.collect(0))
+    list(metrics.collect(0))
     del server.streams[StreamKey("live", str(ended))]
     for _ in range(2):
         samples = {
-            (family.name, labels): value for family in metrics.collect() for labels, value in family.samples
+            (family.name, labels): value for family in metrics.collect(0) for labels, value in family.samples
         }
     assert samples["rtmpd_stream_received_bytes", ("_other", "_other", "video")] == total
 

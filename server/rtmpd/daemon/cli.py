@@ -94,9 +94,9 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     log = loaded.log
     with (
         _mistakes_told(1),
-        logs.configured(log.level, log.format, journal=journal, max_repeats=log.max_repeats),
+        logs.configured(log.level, log.format, journal=journal, max_repeats=log.max_repeats) as output,
     ):
-        code = worker.run(loaded)
+        code = worker.run(loaded, output)
     raise typer.Exit(code)
 
 

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from rtmpd.daemon.app_config import APPS, AppConfig
 from rtmpd.daemon.fields import (
     Count,
+    Effect,
     ListenAddresses,
     Milliseconds,
     NetworkOrNone,
@@ -51,6 +52,7 @@ _ENGINE: Final = EngineLimits()
 _SETTINGS: Final = ServerSettings()
 _ADMIN: Final = AdminLimits()
 _LEAST_MEMORY: Final = 16 * 1024 * 1024
+_SessionSize = Annotated[Size, Effect.CONNECTIONS]
 
 REMOVED_KEYS: Final = {
     "stream.gop.max_ms": "stream.gop.max_bytes alone bounds the cache: take the line out",
@@ -70,9 +72,9 @@ class RtmpConfig(Section):
     """Where to listen: ":1935" is every IPv4 and IPv6 address of this machine, "127.0.0.1:1935" only
     this machine itself, "unix:/run/rtmpd/rtmp.sock" whoever may open that file. Not used when systemd hands
     the sockets over."""
-    chunk_size: Annotated[Size, Field(ge=128, le=MAX_CHUNK_SIZE)] = _SETTINGS.chunk_size
+    chunk_size: Annotated[_SessionSize, Field(ge=128, le=MAX_CHUNK_SIZE)] = _SETTINGS.chunk_size
     """Chunk size that the server sends with; ffmpeg takes it over for its own direction."""
-    window_ack_size: Annotated[Size, Field(ge=65536, le=0x7FFFFFFF)] = _SETTINGS.window_ack_size
+    window_ack_size: Annotated[_SessionSize, Field(ge=65536, le=0x7FFFFFFF)] = _SETTINGS.window_ack_size
     """Peers are asked to acknowledge every so many bytes."""
     limits: LimitsConfig = LimitsConfig()
 
@@ -97,6 +99,7 @@ class HeadersConfig(Section):
     """What decoders need before the first frame: sequence headers, codec metadata and onMetaData, kept for
     every stream and sent first to whoever joins."""
 
+    effect = Effect.PUBLISHES
     max_header_bytes: Annotated[Size, Field(ge=1024)] = _HEADERS.max_header_bytes
     """Largest one that is passed on."""
     max_tracks: Positive = _HEADERS.max_tracks
@@ -176,7 +179,7 @@ class AdminConfig(Section):
     its own name."""
     max_connections: Positive = _ADMIN.max_connections
     """Connections to each address at a time; one more costs the oldest one."""
-    request_timeout: Timeout = _ADMIN.request_timeout
+    request_timeout: Annotated[Timeout, Effect.CONNECTIONS] = _ADMIN.request_timeout
     """How long the headers of a request may take, the rest of it as long again, and the pause between two
     requests of a connection."""
 
@@ -192,7 +195,7 @@ class AdminConfig(Section):
 class MetricsConfig(Section):
     """What Prometheus sees."""
 
-    max_streams: Count = 200
+    max_streams: Annotated[Count, Effect.PUBLISHES] = 200
     """Streams with series of their own; the others are added up as stream="_other"."""
     max_age: Seconds = 1.0
     """A page that is not older is handed out again, so that it is written once however many ask; 0 writes
@@ -209,7 +212,7 @@ class LogConfig(Section):
     max_repeats: Count = 10
     """Lines that are written of one kind of event and one address in a second; one line more says how many
     others there were. 0 writes all."""
-    trace: NetworkOrNone = ""
+    trace: Annotated[NetworkOrNone, Effect.CONNECTIONS] = ""
     """An address such as 192.0.2.1, or a network such as 192.0.2.0/24, whose dialogues with the server are
     written down message by message, secrets cut out. Empty: nobody's."""
 
@@ -217,6 +220,7 @@ class LogConfig(Section):
 class RelayConfig(Section):
     """Relays to and from other servers; which streams they carry is said for each app, below."""
 
+    effect = Effect.ATTEMPTS
     ca_file: str = ""
     """File with the authorities (PEM) that vouch for rtmps:// servers; empty means those of the system."""
     max_dials_per_address: Positive = MAX_DIALS

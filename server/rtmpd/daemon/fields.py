@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, TypeVar
+from enum import StrEnum
+from typing import Annotated, ClassVar, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -77,9 +78,21 @@ class Shown:
     hide: Callable[[object], object]
 
 
+class Effect(StrEnum):
+    """For whom another value holds that comes while the server runs."""
+
+    AT_ONCE = "everybody, at once"
+    CONNECTIONS = "new connections"
+    PUBLISHES = "new publishes"
+    PLAYS = "new plays"
+    ATTEMPTS = "new attempts of relays"
+
+
 class Section(BaseModel):
     """A table of the configuration: no unknown keys, no changes once read."""
 
+    effect: ClassVar[Effect] = Effect.AT_ONCE
+    """Of its keys, but those that are annotated with another."""
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 

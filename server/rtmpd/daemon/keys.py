@@ -6,12 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, get_origin
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.fields import Shown, Unit
+from rtmpd.daemon.fields import Effect, Section, Shown, Unit
 from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.values import KeyPath, spell
 
@@ -23,6 +22,8 @@ SOME_APP: Final = "NAME"
 """Stands for the name of an app where no particular one is meant."""
 SOME_TARGET: Final = "TARGET"
 """The same for the name of a push target."""
+UNSAID: Final = object()
+"""In place of a value that nobody gave."""
 _ATTRIBUTES: Final = {"from": "origins"}
 """Attributes of the models that cannot be named as their keys are."""
 
@@ -35,6 +36,8 @@ class Key:
     field: FieldInfo
     place: KeyPath
     """Where the models are given it; the same as ``path``, but for push targets."""
+    model: type[Section]
+    """The section that it stands in."""
 
     @property
     def name(self) -> str:
@@ -51,6 +54,22 @@ class Key:
         for part in self.place:
             value = value[part] if isinstance(value, dict) else getattr(value, _ATTRIBUTES.get(part, part))
         return value
+
+    def said(self, config: Config) -> object:
+        """The value that somebody gave it in ``config``, or ``UNSAID``."""
+        value: object = config
+        for part in self.place:
+            name = _ATTRIBUTES.get(part, part)
+            if isinstance(value, Section):
+                value = getattr(value, name) if name in value.model_fields_set else UNSAID
+            else:
+                value = value.get(part, UNSAID) if isinstance(value, dict) else UNSAID
+        return value
+
+    @property
+    def effect(self) -> Effect:
+        """For whom another value holds that comes while the server runs."""
+        return next((item for item in self.field.metadata if isinstance(item, Effect)), self.model.effect)
 
     @property
     def is_list(self) -> bool:
@@ -71,7 +90,7 @@ class Key:
         return next((item for item in self.field.metadata if isinstance(item, Shown)), None)
 
 
-def walk(model: type[BaseModel] = Config, path: KeyPath = (), place: KeyPath | None = None) -> Iterator[Key]:
+def walk(model: type[Section] = Config, path: KeyPath = (), place: KeyPath | None = None) -> Iterator[Key]:
     """Every setting, in the order of the models: the keys of a section before its subsections.
 
     Tables that people name are left out: see ``walk_app``.
@@ -82,10 +101,10 @@ def walk(model: type[BaseModel] = Config, path: KeyPath = (), place: KeyPath | N
         name = field.alias or attribute
         if get_origin(field.annotation) is dict:
             continue
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             sections.append((field.annotation, name))
         else:
-            yield Key((*path, name), field, (*place, name))
+            yield Key((*path, name), field, (*place, name), model)
     for section, name in sections:
         yield from walk(section, (*path, name), (*place, name))
 

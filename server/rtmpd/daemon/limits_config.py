@@ -7,7 +7,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
-from rtmpd.daemon.fields import Count, Positive, Seconds, Section, Size, Timeout, require_order
+from rtmpd.daemon.fields import Count, Effect, Positive, Seconds, Section, Size, Timeout, require_order
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.rtmp.constants import MAX_MESSAGE_LENGTH
 from rtmpd.rtmp.limits import Limits
@@ -18,37 +18,43 @@ _LIMITS: Final = Limits()
 _CONNECTIONS: Final = ConnectionLimits()
 _ENGINE: Final = EngineLimits()
 
+# The server looks at these whenever somebody comes or asks; the others are a session's for its life.
+_PositiveAtOnce = Annotated[Positive, Effect.AT_ONCE]
+_CountAtOnce = Annotated[Count, Effect.AT_ONCE]
+_TimeoutAtOnce = Annotated[Timeout, Effect.AT_ONCE]
+
 
 class LimitsConfig(Section):
     """What one connection, one address and all connections together may cost the server."""
 
-    max_connections: Positive = _CONNECTIONS.max_connections
+    effect = Effect.CONNECTIONS
+    max_connections: _PositiveAtOnce = _CONNECTIONS.max_connections
     """RTMP connections of all kinds together."""
-    max_connections_per_address: Positive = _CONNECTIONS.max_connections_per_address
+    max_connections_per_address: _PositiveAtOnce = _CONNECTIONS.max_connections_per_address
     """RTMP connections from one IPv4 address or one IPv6 /64 network. High, because the audience of an
     office or of a mobile network shares one address."""
-    max_pending: Positive = _CONNECTIONS.max_pending
+    max_pending: _PositiveAtOnce = _CONNECTIONS.max_pending
     """Connections that have not been granted a publish or a play yet, together: room for an audience
     that arrives all at once, and a bound to what strangers can hold open. One more costs the address
     that has most of them its oldest one; of the addresses of an IPv6 /48, which count together, if
     those have most."""
-    max_pending_per_address: Positive = _CONNECTIONS.max_pending_per_address
+    max_pending_per_address: _PositiveAtOnce = _CONNECTIONS.max_pending_per_address
     """The same from one address, so that one stranger cannot lock the others out."""
-    max_connects_per_minute: Count = _CONNECTIONS.max_connects_per_minute
+    max_connects_per_minute: _CountAtOnce = _CONNECTIONS.max_connects_per_minute
     """Connections that one address may open on average, half of them at once: room for an audience
     behind one address that comes back all at once; 0 is any number."""
-    max_publishes_per_minute: Count = _CONNECTIONS.max_publishes_per_minute
+    max_publishes_per_minute: _CountAtOnce = _CONNECTIONS.max_publishes_per_minute
     """Publishes that one address may ask for on average, all of them at once; granted or not; 0 is any
     number."""
-    max_plays_per_minute: Count = _CONNECTIONS.max_plays_per_minute
+    max_plays_per_minute: _CountAtOnce = _CONNECTIONS.max_plays_per_minute
     """Plays that one connection may ask for on average, a sixth of them at once; 0 is any number."""
     handshake_timeout: Timeout = _LIMITS.handshake_timeout
     """From accept to a complete connect command; the handshake has no other deadline."""
     request_timeout: Timeout = _LIMITS.request_timeout
     """From connect to the first publish or play."""
-    first_media_timeout: Timeout = _ENGINE.first_media_timeout
+    first_media_timeout: _TimeoutAtOnce = _ENGINE.first_media_timeout
     """From the permission to publish to the first audio or video."""
-    idle_publisher_timeout: Timeout = _ENGINE.idle_publisher_timeout
+    idle_publisher_timeout: _TimeoutAtOnce = _ENGINE.idle_publisher_timeout
     """Longest time without audio and video of a publisher, once there was some; then it is closed and its
     name is free again."""
     partial_message_timeout: Timeout = _LIMITS.partial_message_timeout

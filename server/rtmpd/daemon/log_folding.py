@@ -19,6 +19,7 @@ _OTHERS: Final = "others"
 class _Event:
     level: str
     lines: int = 0
+    left_out: int = 0
 
 
 class Folding:
@@ -29,7 +30,8 @@ class Folding:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
+        """May change at any time."""
         self._events: dict[tuple[str, str], _Event] = {}
         self._ends_at = 0.0
         self.pending = False
@@ -39,7 +41,7 @@ class Folding:
         """What to write now that there is ``record``: often that alone."""
         fields = getattr(record, "fields", None)
         client = fields.get("client") if isinstance(fields, dict) else None
-        if not self._limit or client is None or record.levelno >= logging.ERROR:
+        if not self.limit or client is None or record.levelno >= logging.ERROR:
             return [record]
         records = self.finish(record.created)
         if not self._events:
@@ -47,9 +49,10 @@ class Folding:
         address = str(client)
         event = self._event((network_of(address) if ":" in address else address, record.msg), record)
         event.lines += 1
-        if event.lines <= self._limit:
+        if event.lines <= self.limit:
             records.append(record)
         else:
+            event.left_out += 1
             self.pending = True
         return records
 
@@ -60,7 +63,7 @@ class Folding:
         """
         if 0 < self._ends_at - now <= 2 * WINDOW or not self._events:
             return []
-        left_out = [(key, event) for key, event in self._events.items() if event.lines > self._limit]
+        left_out = [(key, event) for key, event in self._events.items() if event.left_out]
         self._events = {}
         self.pending = False
         return [self._summary(key, event) for key, event in left_out]
@@ -75,6 +78,6 @@ class Folding:
 
     def _summary(self, key: tuple[str, str], event: _Event) -> logging.LogRecord:
         client, message = key
-        fields = {"client": client, "repeated": message, "lines": event.lines - self._limit}
+        fields = {"client": client, "repeated": message, "lines": event.left_out}
         record = {"name": __name__, "levelname": event.level, "msg": "log lines folded", "fields": fields}
         return logging.makeLogRecord(record)

@@ -152,13 +152,12 @@ class BackgroundHandler(logging.Handler):
     """Formats in the calling thread, writes in its own.
 
     A log reader that stops reading (a stuck pipe, a paused terminal) costs log lines, never the event loop:
-    past a bounded queue lines are dropped, and the next line that gets through says how many. ``max_repeats``
-    bounds what one address can have written, see ``Folding``.
+    past a bounded queue lines are dropped, and the next line that gets through says how many.
     """
 
-    def __init__(self, fd: int, capacity: int = _QUEUE_LINES, max_repeats: int = 0) -> None:
+    def __init__(self, fd: int, capacity: int = _QUEUE_LINES) -> None:
         super().__init__()
-        self._folding = Folding(max_repeats)
+        self._folding = Folding(0)
         self._fd = fd
         self._capacity = capacity
         self._dropped = 0
@@ -169,6 +168,12 @@ class BackgroundHandler(logging.Handler):
         # A daemon thread: a reader that never reads again must not keep the process alive.
         self._thread = threading.Thread(target=self._write_lines, name="log-writer", daemon=True)
         self._thread.start()
+
+    def fold(self, max_repeats: int) -> None:
+        """Bound what one address can have written, see ``Folding``."""
+        self.acquire()
+        self._folding.limit = max_repeats
+        self.release()
 
     def emit(self, record: logging.LogRecord) -> None:
         records = self._folding.admit(record)
@@ -239,6 +244,21 @@ class BackgroundHandler(logging.Handler):
                 select.select([], [self._fd], [])
 
 
+class LogOutput:
+    """What is logged, and how it is written: both may change while it is."""
+
+    def __init__(self, handler: BackgroundHandler, *, journal: bool) -> None:
+        self._handler = handler
+        self._journal = journal
+
+    def apply(self, level: str, style: Literal["text", "json"], max_repeats: int = 0) -> None:
+        """Write what is logged from ``level`` up in ``style``; of repetitions see ``Folding``."""
+        formatter = JsonFormatter() if style == "json" else TextFormatter(timed=not self._journal)
+        self._handler.setFormatter(JournalFormatter(formatter) if self._journal else formatter)
+        self._handler.fold(max_repeats)
+        logging.getLogger().setLevel(level.upper())
+
+
 @contextlib.contextmanager
 def configured(
     level: str,
@@ -248,21 +268,20 @@ def configured(
     fd: int = 2,
     capacity: int = _QUEUE_LINES,
     max_repeats: int = 0,
-) -> Iterator[None]:
+) -> Iterator[LogOutput]:
     """Everything logged inside goes to ``fd`` from ``level`` up; leaving waits briefly for the last lines.
 
     ``journal``: systemd's journal reads ``fd``, and knows the time of a line by itself. ``max_repeats``: see
     ``Folding``.
     """
-    handler = BackgroundHandler(fd, capacity, max_repeats)
-    formatter = JsonFormatter() if style == "json" else TextFormatter(timed=not journal)
-    handler.setFormatter(JournalFormatter(formatter) if journal else formatter)
+    handler = BackgroundHandler(fd, capacity)
     root = logging.getLogger()
     previous = root.level
-    root.setLevel(level.upper())
+    output = LogOutput(handler, journal=journal)
+    output.apply(level, style, max_repeats)
     root.addHandler(handler)
     try:
-        yield
+        yield output
     finally:
         root.removeHandler(handler)
         root.setLevel(previous)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from annotated_types import Ge, Gt, Le
-from pydantic import BaseModel
 
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
@@ -110,7 +109,7 @@ def template() -> str:
     for key in walk():
         if key.path[:-1] != section:
             section = key.path[:-1]
-            lines += ["", *_comment(_section_model(section).__doc__ or ""), f"[{'.'.join(section)}]"]
+            lines += ["", *_comment(key.model.__doc__ or ""), f"[{'.'.join(section)}]"]
         value = format_value(key, key.read(defaults))
         facts = "; ".join(filter(None, (key.unit, _range(key), f"default {value}")))
         lines += ["", *_comment(key.field.description or ""), *_comment(facts), f"{key.path[-1]} = {value}"]
@@ -124,23 +123,13 @@ def _app_template() -> Iterator[str]:
     for key in walk_app(SOME_APP, [SOME_TARGET]):
         if key.path[:-1] != section:
             section = key.path[:-1]
-            model = type(Key(section, key.field, key.place[:-1]).read(some))
-            yield from ["", *_comment(model.__doc__ or ""), f"# [{'.'.join(section)}]"]
+            yield from ["", *_comment(key.model.__doc__ or ""), f"# [{'.'.join(section)}]"]
         if key.path[-1] == PUSH:
             continue  # In the same file the tables below cannot stand beside it.
         value = format_value(key, key.read(some))
         facts = "; ".join(filter(None, (key.unit, _range(key), f"default {value}")))
         yield from ["", *_comment(key.field.description or ""), *_comment(facts)]
         yield f"# {key.path[-1]} = {_EXAMPLES.get(key.path[-1], value)}"
-
-
-def _section_model(path: tuple[str, ...]) -> type[BaseModel]:
-    model: type[BaseModel] = Config
-    for name in path:
-        annotation = model.model_fields[name].annotation
-        assert isinstance(annotation, type)  # noqa: S101 - walk() only descends into models
-        model = annotation
-    return model
 
 
 def _range(key: Key) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rtmpd.daemon.fields import Count, Milliseconds, Seconds, Section, Size, Timeout, require_order
+from rtmpd.daemon.fields import Count, Effect, Milliseconds, Seconds, Section, Size, Timeout, require_order
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import SlowPlayerPolicy
@@ -23,7 +23,7 @@ class GopConfig(Section):
     enabled: bool = True
     """Keep the newest group of pictures of every stream, so that a player that joins has a picture at
     once; without it the player waits for the next key frame."""
-    start: Literal["gop", "keyframe", "live"] = "gop"
+    start: Annotated[Literal["gop", "keyframe", "live"], Effect.PLAYS] = "gop"
     """Where a player begins. gop: at the last key frame, out of the cache. keyframe: audio at once, video
     from the next key frame. live: with the next message, for encoders that send no key frames; so does who
     has paused or fallen behind go on."""
@@ -45,7 +45,8 @@ class GopConfig(Section):
 class PlayConfig(Section):
     """The players of the app's streams, instead of [player]."""
 
-    max_players_per_stream: Count = _ENGINE.max_players_per_stream
+    effect = Effect.PLAYS
+    max_players_per_stream: Annotated[Count, Effect.AT_ONCE] = _ENGINE.max_players_per_stream
     """Players of one stream; 0 is any number."""
     max_backlog_bytes: Annotated[Size, Field(ge=65536)] = _SLOW.max_backlog_bytes
     """What may wait for a player that reads too slowly. Past it the player misses video up to a key
@@ -73,7 +74,7 @@ class PlayConfig(Section):
 class PlayerConfig(PlayConfig):
     """Players, and what happens to one that is too slow for its stream."""
 
-    max_players: Count = _ENGINE.max_players
+    max_players: Annotated[Count, Effect.AT_ONCE] = _ENGINE.max_players
     """Players of all streams together; 0 is any number."""
 
     @model_validator(mode="after")

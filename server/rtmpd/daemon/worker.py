@@ -10,16 +10,21 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import uvloop
 
 from rtmpd import __version__
 from rtmpd.access.open_policy import OpenPolicy
+from rtmpd.daemon.admin_side import AdminSide, Inside
 from rtmpd.daemon.banner import banner
+from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.doors import Door, Doors, Names
+from rtmpd.daemon.logs import LogOutput
 from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
 from rtmpd.daemon.stop_signals import StopSignals
@@ -31,19 +36,18 @@ from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 from rtmpd.net.clock import LoopClock
 from rtmpd.net.lag import LagMeter
-from rtmpd.net.listeners import open_listener
+from rtmpd.net.listeners import Listener, open_listener
 from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import RelayDialer
 from rtmpd.relay.pull.relays import PullRelays
 from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.server import ServerSettings
 from rtmpd.serving.peer import ServerContext
-from rtmpd.serving.server import RtmpServer
+from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
 from rtmpd.serving.tracing import Tracer
-
-if TYPE_CHECKING:
-    from rtmpd.web.server import AdminServer
 
 logger = logging.getLogger(__name__)
 
@@ -58,128 +62,153 @@ _STOP_MARGIN = 5.0
 _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
-def run(config: Config) -> int:
+def run(config: Config, log: LogOutput) -> int:
     """Serve until SIGTERM or SIGINT; the process's exit code.
 
     Raises ConfigError when an address cannot be listened on.
     """
     machine = Machine.survey()
     inherited = listen_fds(os.environ, os.getpid())
-    sockets = inherited or [open_listener(address) for address in config.rtmp.addresses()]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Worker(config, runner.get_loop(), machine).serve(sockets, inherited=bool(inherited)))
+        runner.run(Worker(config, runner.get_loop(), machine, log).serve(inherited))
     return 0
 
 
 class Worker:
-    """One process's server, from its first listener to its last connection."""
+    """One process's server, from its first listener to its last connection.
 
-    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, machine: Machine) -> None:
+    What is made from settings follows them from the start as it does later: see ``_follow``.
+    """
+
+    def __init__(
+        self, config: Config, loop: asyncio.AbstractEventLoop, machine: Machine, log: LogOutput
+    ) -> None:
         self._config = config
         self._machine = machine
+        self._log = log
         self._stats = ServerStats()
         self._loop_lag = Histogram(_LAG_BOUNDS)
-        merge_window = config.stream.merge_window_ms / 1000
-        flusher = Flusher(loop.call_soon, loop.call_later, _clock, time.thread_time, merge_window)
-        ceiling = config.memory.ceiling(machine.memory)
-        logger.info("memory", extra={"fields": {"media_bytes": ceiling, "available_bytes": machine.memory}})
+        self._flusher = Flusher(loop.call_soon, loop.call_later, _clock, time.thread_time)
+        self._sweeper = Sweeper(loop.call_later)
+        self._tracer = Tracer(None, _clock)
         self._registry = Registry(
-            flusher,
+            self._flusher,
             self._stats,
-            config.to_engine_limits(ceiling),
-            lambda key, limits: self._config.limits_of(str(key), limits),
+            limits_of=lambda key, limits: self._config.limits_of(str(key), limits),
         )
         instance_id = secrets.token_hex(8)
-        self._new_session = SessionIds(time.time, os.urandom)
-        dialer = RelayDialer(instance_id, self._new_session, ca_file=config.relay.ca_file or None)
+        new_session = SessionIds(time.time, os.urandom)
+        self._dialer = RelayDialer(instance_id, new_session)
         self._pushes = PushRelays(
-            self._registry, dialer, _clock, lambda key: self._config.at(str(key)).pushes(key.name)
+            self._registry, self._dialer, _clock, lambda key: self._config.at(str(key)).pushes(key.name)
         )
         self._pulls = PullRelays(
-            self._registry,
-            dialer,
-            _clock,
-            lambda key: self._config.at(str(key)).pull.rule,
-            config.pulled_always(),
-            max_dials=config.relay.max_dials_per_address,
+            self._registry, self._dialer, _clock, lambda key: self._config.at(str(key)).pull.rule
         )
         self._registry.observe(self._pushes)
         self._registry.observe(self._pulls)
-        self._server = RtmpServer(
-            self._context(Sweeper(loop.call_later, merge_window), instance_id),
-            machine.fit(config.rtmp.limits.to_connection_limits()),
-            machine.max_descriptor,
-        )
+        context = self._context(new_session, instance_id)
+        self._server = RtmpServer(context, ConnectionLimits(), machine.max_descriptor)
         self._unready_reason: str | None = "starting"
-        self._admins = self._build_admins(ceiling)
+        self._admin = AdminSide(config, self._inside())
+        admin = Door(self._admin.open, self._admin.close)
+        self._doors = Doors({"rtmp": Door(self._open_rtmp, self._server.stop_listening), "admin": admin})
+        self._inherits = False
+        """RTMP is served on listeners that somebody else opened, and not on ``rtmp.listen``."""
+        self._changing = asyncio.Lock()
+        """Held while settings are put in place."""
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._tasks = TaskSet()
 
-    def _context(self, sweeper: Sweeper, instance_id: str) -> ServerContext:
-        config = self._config
+    def _context(self, new_session: SessionIds, instance_id: str) -> ServerContext:
         return ServerContext(
             registry=self._registry,
             authorizer=OpenPolicy(),
             stats=self._stats,
             clock=_clock,
             random_bytes=os.urandom,
-            new_session=self._new_session,
-            limits=config.rtmp.limits.to_limits(),
-            settings=config.rtmp.to_settings(),
+            new_session=new_session,
+            limits=Limits(),
+            settings=ServerSettings(),
             play_rules=lambda key: self._config.play_rules(str(key)),
-            sweeper=sweeper,
-            apps=config.app_names(),
+            sweeper=self._sweeper,
             instance_id=instance_id,
-            tracer=Tracer(ip_network(config.log.trace), _clock) if config.log.trace else None,
+            tracer=self._tracer,
         )
 
-    def _build_admins(self, ceiling: int) -> list[tuple[Address, AdminServer]]:
-        config = self._config
-        addresses = config.admin.addresses()
-        if not addresses:
-            return []
-        # Only now: what speaks HTTP takes a quarter of the time and of the memory of a start.
-        from rtmpd.web.metrics import MetricsPage, Sources
-        from rtmpd.web.page import SharedPage
-        from rtmpd.web.relays import RelayApi
-        from rtmpd.web.server import AdminServer
-
-        sources = Sources(
-            stats=self._stats,
-            streams=self._registry.streams,
+    def _inside(self) -> Inside:
+        return Inside(
+            registry=self._registry,
             loop_lag=self._loop_lag,
-            memory_held=lambda: self._registry.budget.used,
-            memory_limit=ceiling,
             memory_group=self._machine.group,
             clock=_clock,
+            pushes=self._pushes,
             relays=self._relay_statuses,
+            readiness=self._unready,
         )
-        page = SharedPage(MetricsPage(sources, config.metrics.max_streams), config.metrics.max_age, _clock)
-        limits = config.admin.to_limits()
-        api = RelayApi(self._pushes, self._relay_statuses, config.app_names())
-        return [
-            (address, AdminServer(page, self._unready, api, limits, local=address.is_loopback))
-            for address in addresses
-        ]
 
-    def apply(self, config: Config) -> None:
-        """Follow other settings, as far as they can change while the server runs.
+    async def apply(self, config: Config) -> Changes:
+        """Put other settings in place while the server runs; what they change, and for whom.
 
-        At once: the ceilings of ``[stream]``, ``[player]`` and ``[memory]``, GOP caches of live streams, push
-        targets. For those who come from now on: what an app or stream says of players and pulls. All else
-        stays as it was at the start, so does which tables make an app of several levels.
+        All of them or none: raises ConfigError when an address cannot be listened on, and nothing changes.
+        A listener whose address stays is never closed; who came through one that goes stays. ``Effect`` says
+        of each key for whom it holds. Not to be called before ``serve`` has opened its listeners.
+        """
+        async with self._changing:
+            if self._unready_reason is not None:
+                raise ConfigError([f"the server is {self._unready_reason}: nothing was changed"])
+            changes = compare(self._config, config)
+            opened = await self._doors.open(self._addresses(config))
+            self._follow(config)
+            self._pulls.apply(config.pulled_always(), config.relay.max_dials_per_address)
+            closed = self._doors.keep(self._addresses(config))
+        _tell("listening", opened)
+        _tell("listening no more", closed)
+        return changes
+
+    def _follow(self, config: Config) -> None:
+        """Have everything that is made from settings follow ``config``; nothing here may fail.
+
+        Only pulls wait until all listeners are open: they begin to connect.
         """
         self._config = config
+        self._log.apply(config.log.level, config.log.format, config.log.max_repeats)
+        self._tracer.apply(ip_network(config.log.trace) if config.log.trace else None)
+        merge_window = config.stream.merge_window_ms / 1000
+        self._flusher.apply(merge_window)
+        self._sweeper.apply(merge_window)
         self._registry.apply(config.to_engine_limits(config.memory.ceiling(self._machine.memory)))
+        self._dialer.ca_file = config.relay.ca_file or None
         self._pushes.apply()
+        limits = config.rtmp.limits
+        context = replace(
+            self._server.context,
+            limits=limits.to_limits(),
+            settings=config.rtmp.to_settings(),
+            apps=config.app_names(),
+        )
+        self._server.apply(context, self._machine.fit(limits.to_connection_limits()))
+        self._admin.apply(config)
 
-    async def serve(self, sockets: Sequence[socket.socket], *, inherited: bool = False) -> None:
-        """Serve on listening sockets until a signal asks to stop; ``inherited``: others opened them."""
+    def _addresses(self, config: Config) -> Names:
+        rtmp = () if self._inherits else config.rtmp.addresses()
+        return {"rtmp": rtmp, "admin": config.admin.addresses()}
+
+    async def _open_rtmp(self, address: Address) -> Listener:
+        sock = open_listener(address)
+        try:
+            return await self._server.listen(sock)
+        except BaseException:
+            sock.close()
+            raise
+
+    async def serve(self, inherited: Sequence[socket.socket] = ()) -> None:
+        """Serve until a signal asks to stop: RTMP on ``inherited`` listening sockets, if there are any."""
         signals = StopSignals()
         signals.install(asyncio.get_running_loop())
         lag = LagMeter(self._loop_lag.observe, _clock)
         try:
-            await self._start(sockets, inherited=inherited)
+            await self._start(inherited)
         except ConfigError:
             await self._end_connections(0.0)
             await self._close()
@@ -199,25 +228,28 @@ class Worker:
             # Not before: it reads the clock, which stands still when nobody does.
             lag.stop()
 
-    async def _start(self, sockets: Sequence[socket.socket], *, inherited: bool) -> None:
-        admin = [await _listen_admin(server, address) for address, server in self._admins]
-        rtmp = [await self._server.listen(sock, inherited=inherited) for sock in sockets]
-        if self._config.log.format == "text":
+    async def _start(self, inherited: Sequence[socket.socket]) -> None:
+        config = self._config
+        ceiling = config.memory.ceiling(self._machine.memory)
+        fields = {"media_bytes": ceiling, "available_bytes": self._machine.memory}
+        logger.info("memory", extra={"fields": fields})
+        self._follow(config)
+        self._inherits = bool(inherited)
+        opened = [("rtmp", (await self._server.listen(sock, inherited=True)).address) for sock in inherited]
+        opened += await self._doors.open(self._addresses(config))
+        rtmp, admin = ([each for name, each in opened if name == wanted] for wanted in ("rtmp", "admin"))
+        if config.log.format == "text":
             sys.stdout.write(banner(rtmp, admin) + "\n")
             sys.stdout.flush()
-        for protocol, addresses in (("rtmp", rtmp), ("admin", admin)):
-            for address in addresses:
-                fields = {"protocol": protocol, "address": address.host or "*", "port": address.port}
-                if address.path:
-                    fields = {"protocol": protocol, "address": address}
-                logger.info("listening", extra={"fields": fields})
-        self._pulls.start()
+        _tell("listening", opened)
+        self._pulls.apply(config.pulled_always(), config.relay.max_dials_per_address)
         self._unready_reason = None
         self._notifier.ready(f"rtmpd {__version__} on {', '.join(map(str, rtmp))}")
 
     async def _stop(self, insisted: asyncio.Event) -> None:
-        grace = self._config.shutdown.drain_timeout
         self._unready_reason = "shutting down"
+        async with self._changing:  # What opens meanwhile is to be closed too.
+            grace = self._config.shutdown.drain_timeout
         self._notifier.stopping("ending connections", within=grace + _STOP_MARGIN)
         logger.info("stopping", extra={"fields": self._awaited()})
         started = _clock()
@@ -254,8 +286,7 @@ class Worker:
         await self._pushes.close(max(grace - (_clock() - started), 0.0))
 
     async def _close(self) -> None:
-        for _, admin in self._admins:
-            await admin.close()
+        await self._admin.wait_closed()
         await self._tasks.wait_closed()
         self._notifier.close()
 
@@ -279,8 +310,9 @@ class Worker:
             await asyncio.sleep(interval)
 
 
-async def _listen_admin(server: AdminServer, address: Address) -> Address:
-    try:
-        return await server.start(address)
-    except OSError as error:
-        raise ConfigError([f"admin.listen: cannot listen on {address}: {error.strerror or error}"]) from error
+def _tell(what: Literal["listening", "listening no more"], where: Iterable[tuple[str, Address]]) -> None:
+    for protocol, address in where:
+        fields = {"protocol": protocol, "address": address.host or "*", "port": address.port}
+        if address.path:
+            fields = {"protocol": protocol, "address": address}
+        logger.info(what, extra={"fields": fields})

@@ -92,6 +92,10 @@ class Flusher:
         self._parts = 1
         """Of the share: the streams of this period or the last, whichever are more."""
 
+    def apply(self, merge_window: float) -> None:
+        """Another longest wait (seconds), from the next flush on."""
+        self._merge_window = merge_window
+
     def mark(self, stream: Flushable) -> None:
         """Have ``stream.flush`` called soon. A stream marks itself once until it is flushed."""
         self._dirty.append(stream)

@@ -46,7 +46,7 @@ class RetryPolicy:
     """Once live for this long, delays begin at ``initial`` again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RelayDialer:
     """Makes the connections of relays. Names are resolved with every attempt."""
 
@@ -57,7 +57,7 @@ class RelayDialer:
     timeout: float = 10.0
     """Seconds for everything up to the answer to connect, and then for each request."""
     ca_file: str | None = None
-    """Authorities for rtmps instead of the system's, unless the target has its own."""
+    """Authorities for rtmps instead of the system's, unless the target has its own. It may change."""
 
     async def dial(self, target: RelayTarget, via: Via) -> Connection:
         """Connect for a stream that comes here through ``via``. Raises ClientError or HandshakeError."""

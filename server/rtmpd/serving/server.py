@@ -13,7 +13,6 @@ from rtmpd.engine.budget import Unfinished
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats, count
 from rtmpd.exceptions import Refused
-from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import Listener, bound_address
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
 from rtmpd.reasons import Refusal
@@ -69,39 +68,42 @@ class RtmpServer:
 
     def __init__(self, context: ServerContext, limits: ConnectionLimits, max_files: int = 0) -> None:
         self._context = context
-        self._limits = limits
         self._max_files = max_files
         self._out_of_files_at = -math.inf
         """When it was last said that there are no files left."""
         self._connections: set[ServerConnection] = set()
         self._pending: Shares[ServerConnection] = Shares()
         self._by_network: Counter[str] = Counter()
-        self._costs: dict[str, TokenBucket] = {}
-        """Of the commands of each network that has a connection, or had one a moment ago and has not paid for
-        its commands yet: to leave and come again must not be cheaper than to wait.
-        """
-        connects, publishes = limits.max_connects_per_minute, limits.max_publishes_per_minute
-        self._connects = NetworkRates(connects, at_once=connects / 2.0)
-        self._publishes = NetworkRates(publishes, at_once=publishes)
-        plays = limits.max_plays_per_minute
-        self._plays = Rate(plays / 60.0, max(plays / 6.0, 1.0)) if plays else None
-        """Of every connection."""
-        self._listeners: dict[Address, list[Listener]] = {}
-        """By the address that they are bound to, which IPv4 and IPv6 may share."""
+        self._listeners: list[Listener] = []
         self._closing = False
         self._looking: asyncio.TimerHandle | None = None
         """One timer for the deadlines of all connections: one each would take half a kilobyte."""
-        shortest = context.limits.shortest_timeout
-        self._look_interval = min(shortest / _LOOKS_A_TIMEOUT, _LONGEST_LOOK_INTERVAL)
+        self._look_interval = _look_interval(context)
         self._looked_at = -math.inf
         self._looks_at = math.inf
         """Clock readings of the last look and of the next."""
         self._empty = asyncio.Event()
         self._empty.set()
         context.registry.add_reliever(self._relieve)
+        self._limit(limits)
 
-    async def listen(self, sock: socket.socket, *, inherited: bool = False) -> Address:
-        """Serve on a listening socket; returns the address it is bound to.
+    @property
+    def context(self) -> ServerContext:
+        """What those work with who come from now on."""
+        return self._context
+
+    def apply(self, context: ServerContext, limits: ConnectionLimits) -> None:
+        """``context`` is for those who come from now on, ``limits`` hold for all of them at once.
+
+        Whoever is here already stays. Rates begin anew with limits that differ from the last.
+        """
+        self._context = context
+        self._look_interval = _look_interval(context)
+        if limits != self._limits:
+            self._limit(limits)
+
+    async def listen(self, sock: socket.socket, *, inherited: bool = False) -> Listener:
+        """Serve on a listening socket.
 
         The file of a Unix socket goes with its listener, unless it is ``inherited`` from who bound it.
         """
@@ -112,8 +114,8 @@ class RtmpServer:
         listener = await Listener.start(
             sock, lambda: ServerConnection(self._context, self, name), inherited=inherited
         )
-        self._listeners.setdefault(listener.address, []).append(listener)
-        return listener.address
+        self._listeners.append(listener)
+        return listener
 
     def request_reconnect(self, tc_url: str = "", description: str = "") -> int:
         """Ask every client that knows how to connect anew (Enhanced RTMP); how many were asked.
@@ -122,21 +124,16 @@ class RtmpServer:
         """
         return sum(each.request_reconnect(tc_url, description) for each in list(self._connections))
 
-    @property
-    def addresses(self) -> list[Address]:
-        """Where it listens."""
-        return list(self._listeners)
-
-    def stop_listening(self, address: Address) -> None:
+    def stop_listening(self, listener: Listener) -> None:
         """Let nobody new in there; who has come in stays."""
-        for listener in self._listeners.pop(address, ()):
-            listener.close()
+        self._listeners.remove(listener)
+        listener.close()
 
     async def close(self, grace: float) -> None:
         """Stop listening, end every connection in order, and cut off what is left after ``grace`` seconds."""
         self._closing = True
-        for address in self.addresses:
-            self.stop_listening(address)
+        for listener in list(self._listeners):
+            self.stop_listening(listener)
         for connection in list(self._connections):
             connection.shutdown()
         try:
@@ -236,6 +233,19 @@ class RtmpServer:
 
     # Inside
 
+    def _limit(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
+        self._costs: dict[str, TokenBucket] = {}
+        """Of the commands of each network that has a connection, or had one a moment ago and has not paid for
+        its commands yet: to leave and come again must not be cheaper than to wait.
+        """
+        connects, publishes = limits.max_connects_per_minute, limits.max_publishes_per_minute
+        self._connects = NetworkRates(connects, at_once=connects / 2.0)
+        self._publishes = NetworkRates(publishes, at_once=publishes)
+        plays = limits.max_plays_per_minute
+        self._plays = Rate(plays / 60.0, max(plays / 6.0, 1.0)) if plays else None
+        """Of every connection."""
+
     def _look_later(self, deadline: float) -> None:
         if self._looking is not None:
             self._looking.cancel()
@@ -299,6 +309,10 @@ class RtmpServer:
     @property
     def _stats(self) -> ServerStats:
         return self._context.stats
+
+
+def _look_interval(context: ServerContext) -> float:
+    return min(context.limits.shortest_timeout / _LOOKS_A_TIMEOUT, _LONGEST_LOOK_INTERVAL)
 
 
 def _reached(number: int, limit: int) -> bool:

@@ -84,26 +84,28 @@ class Rounds:
         self.members[member] = None
         if self.running:
             member.begin_sweeping()
-        elif len(self.members) >= ENOUGH and self._window:
-            for each in self.members:
-                each.begin_sweeping()
-            self._timer = self._call_later(self.interval, self._sweep)
+        else:
+            self._begin_if_they_pay()
 
     def remove(self, member: Sweepable) -> None:
         del self.members[member]
         self._unfinished.discard(member)
-        if self._timer is not None:
+        if self.running:
             member.end_sweeping()
             # Well below what it takes to begin, so that nobody is moved to and fro.
             if len(self.members) <= ENOUGH // 2:
-                self._timer.cancel()
-                self._timer = None
-                for each in self.members:
-                    each.end_sweeping()
-                self._unfinished.clear()
-        if not self._unfinished and self._between is not None:
-            self._between.cancel()
-            self._between = None
+                self._end()
+        self._rest()
+
+    def apply(self, window: float) -> None:
+        """Another ``window``: rounds that are under way go on, unless it is 0."""
+        self._window = window
+        self.interval = min(max(self.interval, SHORTEST), window)
+        if not self.running:
+            self._begin_if_they_pay()
+        elif not window:
+            self._end()
+            self._rest()
 
     def read(self, members: list[Sweepable]) -> None:
         """Read those of ``members`` that are members, and not left to the event loop."""
@@ -120,6 +122,25 @@ class Rounds:
         self._cost += self._cpu_clock() - started
         if self._unfinished and self._between is None:
             self._between = self._call_later(SHORTEST, self._finish)
+
+    def _begin_if_they_pay(self) -> None:
+        if len(self.members) >= ENOUGH and self._window:
+            for each in self.members:
+                each.begin_sweeping()
+            self._timer = self._call_later(self.interval, self._sweep)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for each in self.members:
+            each.end_sweeping()
+        self._unfinished.clear()
+
+    def _rest(self) -> None:
+        if not self._unfinished and self._between is not None:
+            self._between.cancel()
+            self._between = None
 
     def _sweep(self) -> None:
         timer = self._timer
@@ -152,6 +173,11 @@ class Sweeper:
     ) -> None:
         self.watched = Rounds(call_later, window, cpu_clock, self._sort)
         self.unwatched = Rounds(call_later, window * UNWATCHED_WINDOWS, cpu_clock, self._sort)
+
+    def apply(self, window: float) -> None:
+        """Another ``window`` from now on."""
+        self.watched.apply(window)
+        self.unwatched.apply(window * UNWATCHED_WINDOWS)
 
     def add(self, member: Sweepable) -> None:
         """Read ``member`` in rounds once there are ``ENOUGH`` like it."""

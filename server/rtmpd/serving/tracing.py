@@ -30,15 +30,22 @@ _WIDTH: Final = 190
 
 
 class Tracer:
-    """Writes transcripts of the connections of ``network``, some of them and so many lines a second."""
+    """Writes transcripts of the connections of ``network``, some of them and so many lines a second.
 
-    def __init__(self, network: Network, clock: Callable[[], float]) -> None:
+    None is nobody's.
+    """
+
+    def __init__(self, network: Network | None, clock: Callable[[], float]) -> None:
         self._network = network
         self._clock = clock
         self._transcripts: WeakSet[Transcript] = WeakSet()
         self._newcomers = TokenBucket(_NEW_CONNECTIONS, 16 * _NEW_CONNECTIONS, clock())
         self._allowance = TokenBucket(_MAX_LINES, 2 * _MAX_LINES, clock())
         self._left_out = 0
+
+    def apply(self, network: Network | None) -> None:
+        """Trace those of ``network`` who come from now on; of others not a line more is written."""
+        self._network = network
 
     def tap(self, address: str, number: int) -> WireTap | None:
         """For a connection that has just come; None if it is not to be traced."""
@@ -49,17 +56,21 @@ class Tracer:
             fields = {"client": address, "connection": number, "traced": len(self._transcripts)}
             logger.info("not traced", extra={"fields": fields})
             return None
-        transcript = Transcript(partial(self._write, number), self._clock, summary)
+        transcript = Transcript(partial(self._write, address, number), self._clock, summary)
         self._transcripts.add(transcript)
         return WireTap(received=transcript.client_says, sent=transcript.server_says)
 
     def _covers(self, address: str) -> bool:
+        if self._network is None:
+            return False
         try:
             return ipaddress.ip_address(address) in self._network
         except ValueError:  # A peer that has no address.
             return False
 
-    def _write(self, number: int, line: str) -> None:
+    def _write(self, address: str, number: int, line: str) -> None:
+        if not self._covers(address):
+            return
         for part in textwrap.wrap(line, _WIDTH, subsequent_indent="  ", break_on_hyphens=False):
             if not self._allowance.allow(self._clock()):
                 self._left_out += 1

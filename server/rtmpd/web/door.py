@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import logging
 import math
+from collections.abc import Callable
 from typing import Final
 
 from rtmpd.web.http import Handler, HttpProcessingError, Middleware, web
@@ -41,7 +42,7 @@ class HeaderDeadline:
     """
 
     def __init__(self, timeout: float) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
         self._seen: dict[web.RequestHandler, float] = {}
         """When a connection was first seen, or infinity once it has asked for something."""
         self._timer: asyncio.TimerHandle | None = None
@@ -52,9 +53,9 @@ class HeaderDeadline:
         now = loop.time()
         self._seen = {handler: self._seen.get(handler, now) for handler in server.connections}
         for handler, seen_at in self._seen.items():
-            if now - seen_at >= self._timeout and handler.transport is not None:
+            if now - seen_at >= self.timeout and handler.transport is not None:
                 handler.transport.abort()
-        self._timer = loop.call_later(self._timeout / _LOOKS, self.watch, server)
+        self._timer = loop.call_later(self.timeout / _LOOKS, self.watch, server)
 
     def stop(self) -> None:
         """Cut nobody any more. Idempotent."""
@@ -72,13 +73,13 @@ class HeaderDeadline:
         return middleware
 
 
-def within(timeout: float) -> Middleware:
+def within(timeout: Callable[[], float]) -> Middleware:
     """A deadline for everything behind the headers."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout()):
                 return await handler(request)
         except TimeoutError:
             raise web.HTTPRequestTimeout from None

@@ -32,8 +32,8 @@ class Sources:
     """Seconds by which the event loop ran its timers late."""
     memory_held: Callable[[], int]
     """Bytes of media in caches and queues now."""
-    memory_limit: int
-    """Bytes; 0 for none."""
+    memory_limit: Callable[[], int]
+    """Bytes that they may be; 0 for any number."""
     memory_group: MemoryGroup | None
     """What the kernel holds this process to; None for nothing."""
     clock: Callable[[], float]
@@ -52,15 +52,19 @@ class MetricsPage:
     def __init__(self, sources: Sources, max_streams: int) -> None:
         self._sources = sources
         self._max_streams = max_streams
-        self._streams = StreamMetrics(sources.streams, max_streams, sources.clock)
+        self._streams = StreamMetrics(sources.streams, sources.clock)
         self._process = ProcessMetrics(time.time(), sources.memory_group)
+
+    def apply(self, max_streams: int) -> None:
+        """Another ``max_streams``; a stream that has series keeps them while it lives."""
+        self._max_streams = max_streams
 
     def snapshot(self) -> Snapshot:
         """The numbers of this moment; call it where they are written, on the event loop."""
         sources = self._sources
         families: list[Family | HistogramFamily] = [
             *collect_server(sources.stats, sources.streams),
-            *collect_memory(sources.memory_held(), sources.memory_limit),
+            *collect_memory(sources.memory_held(), sources.memory_limit()),
             HistogramFamily.of(
                 "rtmpd_time_to_first_frame_seconds",
                 "From a player's request, or the publisher's start if later, to its first frame.",
@@ -69,7 +73,7 @@ class MetricsPage:
             HistogramFamily.of(
                 "rtmpd_event_loop_lag_seconds", "How late the event loop ran its timers.", sources.loop_lag
             ),
-            *self._streams.collect(),
+            *self._streams.collect(self._max_streams),
             *collect_relays(sources.relays(), self._max_streams),
         ]
         return Snapshot(families, self._process)

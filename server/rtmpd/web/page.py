@@ -41,6 +41,10 @@ class SharedPage:
         self._clock = clock
         self._pages: dict[str, _Page] = {}
 
+    def apply(self, max_age: float) -> None:
+        """Another ``max_age``, for the page that is there too."""
+        self._max_age = max_age
+
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request; of what its ``Accept`` says only the name of a format counts."""
         accept = OPENMETRICS if "application/openmetrics-text" in request.headers.get("Accept", "") else TEXT

@@ -6,7 +6,7 @@ not from browsers, in which any page could ask for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,8 +36,8 @@ class RelayApi:
 
     push: PushControl
     statuses: Callable[[], Sequence[RelayStatus]]
-    apps: frozenset[str] = frozenset()
-    """Apps with settings of their own: see ``StreamKey.of_path``."""
+    apps: Callable[[], Container[str]] = frozenset
+    """Apps with settings of their own, now: see ``StreamKey.of_path``."""
 
 
 def add_routes(router: web.UrlDispatcher, api: RelayApi, *, local: bool) -> None:
@@ -76,7 +76,7 @@ def _list(api: RelayApi) -> Handler:
 
 def _add(api: RelayApi) -> Handler:
     async def handler(request: web.Request) -> web.Response:
-        key = _key(request, api.apps)
+        key = _key(request, api.apps())
         if key is None:
             return _error(400, "this cannot be the name of an app and a stream")
         if request.content_type != "application/json":
@@ -101,7 +101,7 @@ def _add(api: RelayApi) -> Handler:
 
 def _remove(api: RelayApi) -> Handler:
     async def handler(request: web.Request) -> web.Response:
-        key = _key(request, api.apps)
+        key = _key(request, api.apps())
         if key is None or not api.push.remove(key, request.match_info["id"]):
             return _error(404, "there is no such push target")
         return web.Response(status=204, headers=_NO_STORE)
@@ -120,7 +120,7 @@ def _guarded(handler: Handler, *, local: bool) -> Handler:
     return guarded
 
 
-def _key(request: web.Request, apps: frozenset[str]) -> StreamKey | None:
+def _key(request: web.Request, apps: Container[str]) -> StreamKey | None:
     """The stream that the path names; slashes in a name are written %2F."""
     key = StreamKey.of_path(clean_path(request.match_info["app"], request.match_info["name"]), apps)
     return key if all(validate_name(text, _MAX_NAME_BYTES) is None for text in key) else None

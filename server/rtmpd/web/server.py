@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
-from typing import cast
+from typing import Any, cast
 
 from rtmpd import __version__
 from rtmpd.net.addresses import Address
@@ -53,9 +54,8 @@ class AdminServer:
         local: bool,
     ) -> None:
         self._limits = limits or AdminLimits()
-        timeout = self._limits.request_timeout
-        self._header_deadline = HeaderDeadline(timeout)
-        middlewares = [self._header_deadline.heard(), within(timeout)]
+        self._header_deadline = HeaderDeadline(self._limits.request_timeout)
+        middlewares = [self._header_deadline.heard(), within(lambda: self._limits.request_timeout)]
         if local:
             middlewares.append(local_names_only)
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES, middlewares=middlewares)
@@ -66,18 +66,21 @@ class AdminServer:
         application.router.add_get("/version", _version)
         add_routes(application.router, relays, local=local)
         self._listeners: list[Listener] = []
-        self._runner = web.AppRunner(
-            application,
-            access_log=None,
-            logger=http_logger(),
-            handle_signals=False,
-            keepalive_timeout=timeout,
-            auto_decompress=False,  # Nobody need pack what we read, and what is packed may be broken.
-            shutdown_timeout=_SHUTDOWN_TIMEOUT,
-        )
+        # Nobody need pack what we read, and what is packed may be broken.
+        self._handling: dict[str, Any] = {
+            "access_log": None,
+            "logger": http_logger(),
+            "auto_decompress": False,
+        }
+        self._runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=_SHUTDOWN_TIMEOUT)
 
-    async def start(self, address: Address) -> Address:
-        """Listen on one more address, and return it as it is bound: port 0 picks a free one.
+    def apply(self, limits: AdminLimits) -> None:
+        """Other limits for those who come from now on."""
+        self._limits = limits
+        self._header_deadline.timeout = limits.request_timeout
+
+    async def start(self, address: Address) -> Listener:
+        """Listen on one more address: port 0 picks a free one.
 
         Raises ``ConfigError`` with what to do about an address that cannot be had.
         """
@@ -92,7 +95,7 @@ class AdminServer:
             sock.close()
             raise
         self._listeners.append(listener)
-        return listener.address
+        return listener
 
     async def close(self) -> None:
         """Stop listening and end open requests within about a second; may be called more than once."""
@@ -104,7 +107,13 @@ class AdminServer:
 
     def _admit(self, http: web.Server) -> web.RequestHandler:
         make_room(http, self._limits.max_connections)
-        return http()
+        # What the server would make, but with the limits of now.
+        return web.RequestHandler(
+            http,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=self._limits.request_timeout,
+            **self._handling,
+        )
 
 
 async def _index(_request: web.Request) -> web.Response:

@@ -271,23 +271,23 @@ class _Overflow:
 
 
 class StreamMetrics:
-    """Series labelled app and stream for up to ``max_streams`` streams, first come, first served.
+    """Series labelled app and stream for so many streams, first come, first served.
 
     The label values of a name that was never published come from strangers, so names that players only wait
     for get no series.
     """
 
-    def __init__(
-        self, streams: Mapping[StreamKey, StreamView], max_streams: int, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, streams: Mapping[StreamKey, StreamView], clock: Callable[[], float]) -> None:
         self._streams = streams
-        self._max_streams = max_streams
         self._clock = clock
         self._shown: set[StreamKey] = set()
         self._overflow = _Overflow()
 
-    def collect(self) -> Iterator[Family]:
-        """All families; the samples of every stream are from the same moment."""
+    def collect(self, max_streams: int) -> Iterator[Family]:
+        """All families; the samples of every stream are from the same moment.
+
+        A stream gets no series while ``max_streams`` have some; what it has it keeps while it lives.
+        """
         now = self._clock()
         published = {
             key: stream
@@ -296,7 +296,7 @@ class StreamMetrics:
         }
         self._shown &= published.keys()
         for key in published:
-            if len(self._shown) >= self._max_streams:
+            if len(self._shown) >= max_streams:
                 break
             if key != _OTHER_KEY:
                 self._shown.add(key)

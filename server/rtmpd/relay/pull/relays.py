@@ -52,17 +52,10 @@ class PullRelay:
 
     def __init__(self, relays: PullRelays, key: StreamKey, rule: PullRule) -> None:
         self.key = key
-        self.rule = rule
         self._relays = relays
         self._clock = relays.clock
         self._retry = relays.retry
-        longest = self._retry.maximum
-        if rule.on_demand:
-            # An origin that is back is found while those who wait still do.
-            longest = min(longest, rule.timeout / _ATTEMPTS)
-        initial = min(self._retry.initial, longest)
-        self._backoff = Backoff(random.random, initial=initial, maximum=longest)
-        self._targets = [origin.expand(key) for origin in rule.origins]
+        self.follow(rule)
         self._target = self._targets[0]
         self._publication: Publication | None = None
         self._connection: Connection | None = None
@@ -120,6 +113,22 @@ class PullRelay:
             self._patience.cancel()
         if self._task is not None:
             self._task.cancel()
+
+    def follow(self, rule: PullRule) -> None:
+        """Fetch by ``rule`` from now on; what is under way goes on as it began."""
+        self.rule = rule
+        longest = self._retry.maximum
+        if rule.on_demand:
+            # An origin that is back is found while those who wait still do.
+            longest = min(longest, rule.timeout / _ATTEMPTS)
+        initial = min(self._retry.initial, longest)
+        self._backoff = Backoff(random.random, initial=initial, maximum=longest)
+        self._targets = [origin.expand(self.key) for origin in rule.origins]
+
+    @property
+    def misled(self) -> bool:
+        """Where it asks, or gets the stream from, is no origin any more."""
+        return self._target not in self._targets
 
     def keep(self) -> None:
         """Somebody watches again."""
@@ -333,9 +342,7 @@ class PullRelay:
 class PullRelays(StreamObserver):
     """All pull relays of the process; an observer of the registry.
 
-    ``rule_of(key)`` is asked whenever players come and go; ``always`` are the streams whose rule is not on
-    demand. ``max_dials`` is how many attempts may be under way for the players of one address, or network,
-    as far as they are not live: further streams wait for their turn.
+    ``rule_of(key)`` is asked whenever players come and go.
     """
 
     def __init__(
@@ -344,9 +351,6 @@ class PullRelays(StreamObserver):
         dialer: RelayDialer,
         clock: Callable[[], float],
         rule_of: Callable[[StreamKey], PullRule | None],
-        always: Iterable[StreamKey] = (),
-        *,
-        max_dials: int = MAX_DIALS,
         retry: RetryPolicy | None = None,
     ) -> None:
         self.registry = registry
@@ -354,16 +358,29 @@ class PullRelays(StreamObserver):
         self.clock = clock
         self.retry = retry or RetryPolicy()
         self._rule_of = rule_of
-        self._always = tuple(always)
-        self._max_dials = max_dials
+        self._max_dials = MAX_DIALS
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._relays: dict[StreamKey, PullRelay] = {}
         self._tasks = TaskSet()
         self._closing = False
 
-    def start(self) -> None:
-        """Fetch what is to be there always."""
-        for key in self._always:
+    def apply(self, always: Iterable[StreamKey], max_dials: int) -> None:
+        """Follow ``rule_of`` as it is now: pulls come and go.
+
+        One from an origin that is none any more begins anew, every other goes on. ``always`` are the
+        streams whose rule is not on demand. ``max_dials`` is how many attempts may be under way for the
+        players of one address, or network, as far as they are not live: further streams wait for their turn.
+        """
+        self._max_dials = max_dials
+        for relay in list(self._relays.values()):
+            rule = self._rule_of(relay.key)
+            if rule is None or not rule.covers(relay.key.name):
+                self.forget(relay)
+            elif rule != relay.rule:
+                relay.follow(rule)
+                if relay.misled:
+                    self.forget(relay)
+        for key in dict.fromkeys((*always, *self._relays, *self.registry.streams)):
             self._reconsider(key)
 
     def statuses(self) -> list[RelayStatus]:

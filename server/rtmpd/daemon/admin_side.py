@@ -1,0 +1,112 @@
+"""The HTTP side of the daemon, built when there is an address for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.memory_group import MemoryGroup
+from rtmpd.engine.registry import Registry
+from rtmpd.engine.stats import Histogram
+from rtmpd.net.addresses import Address
+from rtmpd.net.listeners import Listener
+from rtmpd.net.tasks import TaskSet
+from rtmpd.relay.push.relays import PushRelays
+from rtmpd.relay.status import RelayStatus
+
+if TYPE_CHECKING:
+    from rtmpd.web.metrics import MetricsPage
+    from rtmpd.web.page import SharedPage
+    from rtmpd.web.server import AdminServer
+
+_PATIENCE: Final = 5.0
+"""Seconds until who does not end is left to the end of the process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What HTTP shows of the server, and changes there."""
+
+    registry: Registry
+    loop_lag: Histogram
+    memory_group: MemoryGroup | None
+    clock: Callable[[], float]
+    pushes: PushRelays
+    relays: Callable[[], Sequence[RelayStatus]]
+    readiness: Callable[[], str | None]
+
+
+class AdminSide:
+    """A server for each address, and one page of metrics for all of them.
+
+    What speaks HTTP takes a quarter of the time and of the memory of a start, so it is imported with the
+    first address. While the server runs that stops the event loop for a moment, once: in a thread it would
+    meet others who look for the system's authorities, which are hidden meanwhile (``rtmpd.web.http``).
+    """
+
+    def __init__(self, config: Config, inside: Inside) -> None:
+        self._config = config
+        self._inside = inside
+        self._metrics: MetricsPage | None = None
+        self._page: SharedPage | None = None
+        self._servers: dict[Listener, AdminServer] = {}
+        self._ending = TaskSet()
+
+    async def open(self, address: Address) -> Listener:
+        """Serve on one more address. Raises ConfigError or OSError if it cannot be had."""
+        from rtmpd.web.relays import RelayApi
+        from rtmpd.web.server import AdminServer
+
+        inside, page = self._inside, self._page or self._build_page()
+        api = RelayApi(inside.pushes, inside.relays, lambda: self._config.app_names())
+        limits = self._config.admin.to_limits()
+        server = AdminServer(page, inside.readiness, api, limits, local=address.is_loopback)
+        try:
+            listener = await server.start(address)
+        except BaseException:
+            await server.close()
+            raise
+        self._servers[listener] = server
+        return listener
+
+    def close(self, listener: Listener) -> None:
+        """Let nobody new in there; open requests have about a second."""
+        listener.close()
+        self._ending.start(self._servers.pop(listener).close(), name="admin-close")
+
+    def apply(self, config: Config) -> None:
+        """Follow other settings, but for the addresses."""
+        self._config = config
+        for server in self._servers.values():
+            server.apply(config.admin.to_limits())
+        if self._metrics is not None and self._page is not None:
+            self._metrics.apply(config.metrics.max_streams)
+            self._page.apply(config.metrics.max_age)
+
+    async def wait_closed(self) -> None:
+        """Close what is open; open requests have about a second."""
+        for listener in list(self._servers):
+            self.close(listener)
+        await self._ending.drain(_PATIENCE)
+
+    def _build_page(self) -> SharedPage:
+        from rtmpd.web.metrics import MetricsPage, Sources
+        from rtmpd.web.page import SharedPage
+
+        inside, settings = self._inside, self._config.metrics
+        budget = inside.registry.budget
+        sources = Sources(
+            stats=inside.registry.stats,
+            streams=inside.registry.streams,
+            loop_lag=inside.loop_lag,
+            memory_held=lambda: budget.used,
+            memory_limit=lambda: budget.ceiling_bytes,
+            memory_group=inside.memory_group,
+            clock=inside.clock,
+            relays=inside.relays,
+        )
+        self._metrics = MetricsPage(sources, settings.max_streams)
+        self._page = SharedPage(self._metrics, settings.max_age, inside.clock)
+        return self._page
