@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import ssl
 import time
@@ -71,8 +72,13 @@ def sound(body: bytes) -> bytes:
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> str:
-    """Every line of this process's log, fields and all."""
-    return "\n".join(f"{record.getMessage()} {getattr(record, 'fields', {})}" for record in caplog.records)
+    """Every line of this process's log, fields and all; of an enum its value, as the log writes it."""
+    return "\n".join(f"{record.getMessage()} {_fields(record)}" for record in caplog.records)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    fields: dict[str, object] = getattr(record, "fields", {})
+    return {name: str(value) if isinstance(value, str) else value for name, value in fields.items()}
 
 
 @dataclass
