@@ -235,6 +235,15 @@ def test_sound_that_lags_behind_the_keyframe_is_left_out() -> None:
     assert studio.sink.words[-1] == "B3@-60019"
 
 
+def test_a_header_that_lags_behind_the_keyframe_is_not() -> None:
+    studio = Studio()
+    b = studio.standby()
+    studio.house.stream.switch(b)
+    studio.send(b, (FAR + 80, keyframe("B2")), (FAR + 60, AVC_HEADER), (FAR + 90, keyframe("B3")))
+    assert [word.partition("@")[0] for word in studio.sink.words] == ["AVC2", "B2", "AVC", "B3"]
+    assert studio.house.stream.stats.totals.drops == {}
+
+
 def test_it_needs_a_keyframe_that_can_be_decoded() -> None:
     studio = Studio()
     b = studio.publish()
@@ -367,6 +376,19 @@ def test_an_audience_is_held_as_long_as_it_was_said_and_no_longer() -> None:
     assert studio.sink.take() == "AVC@0 B0@0"
 
 
+def test_an_audience_is_held_as_long_every_time() -> None:
+    studio = Studio(Grace())
+    studio.a.close(CloseReason.CONNECTION_LOST)
+    studio.sample(4.0)
+    b = studio.claim()
+    studio.send(b, (0, AVC_HEADER), (0, keyframe("B0")))
+    b.close(CloseReason.CONNECTION_LOST)
+    studio.sample(5.0)
+    assert studio.sink.calls == []
+    studio.sample(1.0)
+    assert studio.sink.calls == ["ended"]
+
+
 def test_an_audience_is_held_for_who_has_come_already() -> None:
     studio = Studio(Grace())
     b = studio.claim()
@@ -409,6 +431,17 @@ def test_one_that_stands_by_goes_on_when_the_other_ends() -> None:
     studio.send(b, (FAR + 80, keyframe("B2")))
     assert studio.sink.take() == "AVC2@1000 B2@1000"
     assert studio.sink.calls == []
+
+
+def test_the_newest_of_those_that_stand_by_goes_on() -> None:
+    studio = Studio()
+    b, c = studio.standby(), studio.standby()
+    studio.a.close(CloseReason.FINISHED)
+    studio.send(b, (FAR + 80, keyframe("B2")))
+    assert studio.sink.take() == ""
+    studio.send(c, (FAR + 80, keyframe("C2")))
+    assert studio.sink.take() == "AVC2@1 C2@1"
+    assert studio.house.stream.publication is c
 
 
 def test_without_an_audience_too() -> None:

@@ -692,7 +692,14 @@ def test_the_servers_own_calls_are_answered() -> None:
     events = server.say(Command("onBWCheck", 9, None, ()))
     assert [type(event) for event in events] == [CommandReceived]
     assert names(server.client) == ["_error"]
-    assert server.say(Command("onBWDone", 0, None, (8192.0,))) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["onBWDone", "onFCPublish", "onFCUnpublish", "onFCSubscribe", "onFCUnsubscribe"]
+)
+def test_what_servers_call_without_a_wish_for_an_answer(name: str) -> None:
+    server = Scripted()
+    assert server.say(Command(name, 9, None, (8192.0,))) == []
     assert server.client.data_to_send() == []
 
 

@@ -125,6 +125,12 @@ def test_a_second_connect_is_told_whatever_its_id() -> None:
     assert client.hear() == ["_error 0 error NetConnection.Connect.Rejected"]
 
 
+def test_a_second_connect_that_cannot_be_decoded_is_told_as_one() -> None:
+    client = Client().publishing()
+    client.say(command_with(b"\x03\0\x03app", "connect", 4))
+    assert client.hear() == ["_error 4 error NetConnection.Connect.Rejected"]
+
+
 # The application
 
 
