@@ -130,6 +130,35 @@ def test_what_is_said_of_a_secret_later(scribe: Scribe) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["publish", "releaseStream", "FCPublish", "FCUnpublish", "play", "FCSubscribe", "getStreamLength"],
+)
+def test_whoever_names_a_stream_tells_a_secret(scribe: Scribe, name: str) -> None:
+    scribe.say(command(name, 3, "my-key?token=hush-hush"))
+    assert scribe.say(command("onStatus", 0, {"code": "of my-key", "description": "hush-hush my-key"})) == [
+        "onStatus 0 null {code: 'of ***', description: '*** ***'}"
+    ]
+
+
+def test_passwords_and_queries_of_any_url_are_cut_out(scribe: Scribe) -> None:
+    properties: dict[str, AmfValue] = {
+        "tcUrl": "rtmp://me:pass@h/live",
+        "pageUrl": "https://h/page?session=5",
+    }
+    assert scribe.say(command_message(Command("connect", 1, properties))) == [
+        "connect 1 {tcUrl: 'rtmp://me:***@h/live', pageUrl: 'https://h/page?***'}"
+    ]
+
+
+@pytest.mark.parametrize("where", ["app", "tcUrl"])
+def test_the_queries_of_a_connect_are_secrets(scribe: Scribe, where: str) -> None:
+    scribe.say(command_message(Command("connect", 1, {where: "rtmp://h/live?token=hush-hush"})))
+    assert scribe.say(command("_error", 1, {"description": "no hush-hush here"})) == [
+        "_error 1 null {description: 'no *** here'}"
+    ]
+
+
 def test_more_secrets_than_are_remembered(scribe: Scribe) -> None:
     for number in range(1000):
         scribe.say(command("releaseStream", 0, f"key-{number}"))
