@@ -151,6 +151,11 @@ def test_passwords_and_queries_of_any_url_are_cut_out(scribe: Scribe) -> None:
     ]
 
 
+def test_a_password_that_is_longer_than_what_is_shown(scribe: Scribe) -> None:
+    (said,) = scribe.say(command("connect", 1, {"tcUrl": f"rtmp://me:{'p' * 200}@h/live"}))
+    assert said == "connect 1 null {tcUrl: 'rtmp://me:***@h/live'}"
+
+
 @pytest.mark.parametrize("where", ["app", "tcUrl"])
 def test_the_queries_of_a_connect_are_secrets(scribe: Scribe, where: str) -> None:
     scribe.say(command_message(Command("connect", 1, {where: "rtmp://h/live?token=hush-hush"})))
@@ -226,6 +231,14 @@ def test_what_is_no_rtmp_is_said_once() -> None:
     scribe.transcript.client_says(b"Host: localhost\r\n\r\n")
     (line,) = scribe.lines
     assert line.startswith("0.000 > cannot be followed any further: HTTP request")
+
+
+def test_a_server_that_speaks_no_rtmp_is_not_followed_either() -> None:
+    scribe = Scribe()
+    for _ in range(3):
+        scribe.transcript.server_says(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    (line,) = scribe.lines
+    assert line.startswith("0.000 < cannot be followed any further: ")
 
 
 def test_what_is_no_chunk_stream_ends_one_side_only(scribe: Scribe) -> None:
