@@ -225,6 +225,11 @@ def test_a_line_has_an_end_and_moves_no_cursor(scribe: Scribe) -> None:
     assert r"connect\x1b[2J 1" in scribe.lines[-1]
 
 
+def test_a_text_has_an_end(scribe: Scribe) -> None:
+    (said,) = scribe.say(command("onStatus", 0, {"code": "x" * 300}))
+    assert said == f"onStatus 0 null {{code: '{'x' * 100}...'}}"
+
+
 def test_what_is_no_rtmp_is_said_once() -> None:
     scribe = Scribe()
     scribe.transcript.client_says(b"GET / HTTP/1.1\r\n")
