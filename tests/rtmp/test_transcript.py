@@ -196,6 +196,7 @@ def test_every_kind_of_value(scribe: Scribe) -> None:
         (control.acknowledgement(7), "Acknowledgement 7"),
         (control.abort(4), "Abort 4"),
         (control.set_peer_bandwidth(8, BandwidthLimit.SOFT), "SetPeerBandwidth 8 soft"),
+        (Message(MessageType.SET_PEER_BANDWIDTH, 0, 0, bytes(4) + b"\x09"), "SetPeerBandwidth 0 unlimited"),
         (control.user_control(control.PingRequest(9)), "PingRequest 9"),
         (control.user_control(control.SwfVerifyResponse(b"x" * 42)), "SwfVerifyResponse"),
         (Message(MessageType.USER_CONTROL, 0, 0, b"\0\x63abc"), "UnknownUserControl 99"),
@@ -223,6 +224,9 @@ def test_a_line_has_an_end_and_moves_no_cursor(scribe: Scribe) -> None:
     scribe.say(command("connect\x1b[2J", 1, many))
     assert len(scribe.lines[-1]) == MAX_LINE + len("...")
     assert r"connect\x1b[2J 1" in scribe.lines[-1]
+    assert scribe.say(command("x\x1b[2J", 0, {"\x1b[2J": 1})) == [r"x\x1b[2J 0 null {\x1b[2J: 1}"]
+    (said,) = scribe.say(command("x\x1b[2J", 0, "y" * 5000))
+    assert said == r"x\x1b[2J of 5021 bytes"
 
 
 def test_a_text_has_an_end(scribe: Scribe) -> None:

@@ -146,6 +146,8 @@ def test_so_many_lines_a_second_and_the_others_are_counted(traced: Traced) -> No
         ("trace lines left out", {"lines": 602}),
         ("trace", {"connection": 1, "line": "1.000 > c4 s1 audio mp4a frame, 2 bytes at 0 ms"}),
     ]
+    tap.received(message)
+    assert [name for name, _ in traced.lines()[402:]] == ["trace"], "they are counted once"
 
 
 def test_so_many_connections_at_a_time(traced: Traced) -> None:
