@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 
 import pytest
 
@@ -39,6 +40,19 @@ def made(kind: type[RtmpdError]) -> RtmpdError:
     if issubclass(kind, ClientError):
         return kind("what people read", code="NetStream.Odd", description="odd", info={"level": "error"})
     return kind("what people read")
+
+
+def test_the_module_draws_the_tree_as_it_is() -> None:
+    assert exceptions.__doc__ is not None
+    drawn: dict[str, list[str]] = {}
+    path: list[str] = []
+    for branch, name in re.findall(r"^([│├└─ ]*)([A-Z]\w+)(?: {2,}.+)?$", exceptions.__doc__, re.MULTILINE):
+        path[len(branch) // 4 :] = [name]
+        drawn[name] = path[:-1]
+    for kind in classes():
+        parents = drawn.pop(kind.__name__)
+        assert parents == [each.__name__ for each in kind.__mro__[:0:-1] if issubclass(each, RtmpdError)]
+    assert drawn == {}
 
 
 @pytest.mark.parametrize("kind", classes())

@@ -9,15 +9,18 @@ import pytest
 from rtmp_dialogue import Client, command, failure
 
 from rtmpd.exceptions import UsageError
+from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.states import (
     CALLS,
     ERRORS,
+    MESSAGES,
     REPLIES,
     STATUSES,
     Commands,
     ConnectionCall,
     Cost,
+    Handling,
     Phase,
     Reply,
     Step,
@@ -26,6 +29,7 @@ from rtmpd.rtmp.states import (
 )
 
 PROTOCOL = Path(__file__).parents[2] / "docs/protocol.md"
+SECTIONS = set(re.findall(r"\d+(?:\.\d+)+", PROTOCOL.read_text()))
 TABLES = {"calls": CALLS, "replies": REPLIES}
 
 
@@ -43,14 +47,20 @@ def test_every_pair_has_one_row(table: Commands[Reply]) -> None:
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_the_sections_are_covered_by_the_document(table: Commands[Reply]) -> None:
-    covered = set(re.findall(r"\d+(?:\.\d+)+", PROTOCOL.read_text()))
     sections = {row.section for row in table.rows if row.section}
     assert sections
     for section in sections:
-        assert any(f"{each}.".startswith(f"{section}.") for each in covered)
+        assert any(f"{each}.".startswith(f"{section}.") for each in SECTIONS)
+
+
+def test_every_type_of_message_has_a_row() -> None:
+    assert set(MESSAGES) == {*range(8), *MessageType}
+    for message_type in MessageType:
+        assert MESSAGES[message_type].section in SECTIONS, message_type
 
 
 def test_every_handler_has_a_row() -> None:
+    assert {kind.handling for kind in MESSAGES.values()} == {*Handling}
     assert {row.handler for row in CALLS.rows} == {*ConnectionCall, *StreamCall}
     assert {row.handler for row in REPLIES.rows} == {*Reply}
 
@@ -70,7 +80,7 @@ def test_the_steps_of_a_message_stream(use: Use, steps: dict[Step, Use]) -> None
         if step in steps:
             assert use.after(step) is steps[step]
         else:
-            with pytest.raises(UsageError, match=f"no {step.value} now: this use {use.value}"):
+            with pytest.raises(UsageError, match=f"no {step.value} now: this message stream {use.value}"):
                 use.after(step)
 
 
@@ -88,7 +98,7 @@ def test_the_steps_of_a_connection(phase: Phase, steps: dict[Step, Phase]) -> No
         if step in steps:
             assert phase.after(step) is steps[step]
         else:
-            with pytest.raises(UsageError):
+            with pytest.raises(UsageError, match=f"no {step.value} now: this connection {phase.value}"):
                 phase.after(step)
 
 

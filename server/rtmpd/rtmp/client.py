@@ -48,7 +48,7 @@ from rtmpd.rtmp.handshake import ClientHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.session import Session
-from rtmpd.rtmp.states import REPLIES, Awaited, Phase, Reply, Step, Use
+from rtmpd.rtmp.states import REPLIES, Awaited, Phase, Reply, Step, Use, Verdict
 from rtmpd.rtmp.stream_state import StreamState
 from rtmpd.rtmp.transactions import Transactions
 from rtmpd.rtmp.url import resolve
@@ -207,7 +207,7 @@ class ClientSession(Session):
 
         ``mode`` is ``live``, ``record``, ``append`` or ``appendWithGap``.
         """
-        stream = self._stream_in(stream_id, Use.IDLE)
+        stream = self._stream_that_may(Step.PUBLISH, stream_id)
         if announce:
             self._announce_publish(name)
         request_id = self._transactions.number()
@@ -228,7 +228,7 @@ class ClientSession(Session):
         ``start`` in seconds: -2 live or else recorded, -1 live only, from 0 on a place in a recording.
         ``duration`` in seconds, below 0 to the end.
         """
-        stream = self._stream_in(stream_id, Use.IDLE, Use.PLAYING)
+        stream = self._stream_that_may(Step.PLAY, stream_id)
         request_id = self._transactions.number()
         stream.ask(Step.PLAY, name, request_id)
         self._end_media(stream_id)
@@ -243,22 +243,22 @@ class ClientSession(Session):
 
     def pause(self, stream_id: int, paused: bool, position_ms: int = 0) -> None:
         """Pause or resume; the status ``PAUSE_NOTIFY`` or ``UNPAUSE_NOTIFY`` answers."""
-        self._stream_in(stream_id, Use.PLAYING).pause(paused)
+        self._playing_stream(stream_id).pause(paused)
         self.notify("pause", paused, position_ms, stream_id=stream_id)
 
     def seek(self, stream_id: int, position_ms: int) -> None:
         """Go to another place; the status ``SEEK_NOTIFY`` answers. Live streams have but one place."""
-        self._stream_in(stream_id, Use.PLAYING).seek()
+        self._playing_stream(stream_id).seek()
         self.notify("seek", position_ms, stream_id=stream_id)
 
     def receive_audio(self, stream_id: int, enabled: bool) -> None:
         """Ask for audio, or for none."""
-        self._stream_in(stream_id, Use.PLAYING)
+        self._playing_stream(stream_id)
         self.notify("receiveAudio", enabled, stream_id=stream_id)
 
     def receive_video(self, stream_id: int, enabled: bool) -> None:
         """Ask for video, or for none; it comes back at a keyframe."""
-        self._stream_in(stream_id, Use.PLAYING)
+        self._playing_stream(stream_id)
         self.notify("receiveVideo", enabled, stream_id=stream_id)
 
     def send_media(self, message_type: int, stream_id: int, timestamp: int, payload: bytes) -> None:
@@ -272,9 +272,8 @@ class ClientSession(Session):
 
     def delete_stream(self, stream_id: int) -> None:
         """End whatever the stream does (FCUnpublish) and give it back (deleteStream). Nothing answers."""
-        stream = self._streams.pop(stream_id, None)
-        if stream is None:
-            raise UsageError(f"there is no message stream {stream_id}")
+        stream = self._stream(stream_id)
+        del self._streams[stream_id]
         self._end_media(stream_id)
         if stream.use in (Use.PUBLISHING, Use.PUBLISH_ASKED):
             self.send_command(Command("FCUnpublish", self._transactions.number(), None, (stream.name,)))
@@ -422,8 +421,10 @@ class ClientSession(Session):
         for command in ("releaseStream", "FCPublish"):
             self.send_command(Command(command, self._transactions.number(), None, (name,)))
 
-    def _report(self, stream_id: int, step: Step | None, status: Status) -> None:
-        match step:
+    def _report(self, stream_id: int, verdict: Verdict | None, status: Status) -> None:
+        match verdict:
+            case None:
+                pass
             case Step.ACCEPT:
                 if self._streams[stream_id].use is Use.PLAYING:
                     self._open_media(stream_id, self._report_media)
@@ -432,13 +433,25 @@ class ClientSession(Session):
                 self._tell(StreamRefused(stream_id, status))
             case Step.END | Step.FAIL:
                 self._end_media(stream_id)
-                self._tell(StreamEnded(stream_id, status, step is Step.FAIL))
+                self._tell(StreamEnded(stream_id, status, verdict is Step.FAIL))
+            case _:
+                assert_never(verdict)
 
-    def _stream_in(self, stream_id: int, *uses: Use) -> StreamState:
+    def _stream(self, stream_id: int) -> StreamState:
         stream = self._streams.get(stream_id)
         if stream is None:
             raise UsageError(f"there is no message stream {stream_id}")
-        if stream.use not in uses:
+        return stream
+
+    def _stream_that_may(self, step: Step, stream_id: int) -> StreamState:
+        """Raises UsageError before anything is said of ``step``."""
+        stream = self._stream(stream_id)
+        stream.use.after(step)
+        return stream
+
+    def _playing_stream(self, stream_id: int) -> StreamState:
+        stream = self._stream(stream_id)
+        if stream.use is not Use.PLAYING:
             raise UsageError(f"message stream {stream_id} {stream.use.value}")
         return stream
 

@@ -12,16 +12,16 @@ from typing import Final
 from rtmpd.exceptions import ProtocolError, UsageError
 from rtmpd.rtmp.backlog import Backlog
 from rtmpd.rtmp.chunks import ChunkReader
-from rtmpd.rtmp.constants import DEFAULT_WINDOW_SIZE, MessageType
+from rtmpd.rtmp.constants import DEFAULT_WINDOW_SIZE
 from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
-from rtmpd.rtmp.states import Halt
+from rtmpd.rtmp.states import MESSAGES, Halt, Handling
 
 MediaReceiver = Callable[[Message, float], object]
 """Takes one audio, video or data message of a stream, and the clock reading."""
 
-MEDIA: Final = frozenset({int(MessageType.AUDIO), int(MessageType.VIDEO), int(MessageType.DATA_AMF0)})
+MEDIA: Final = frozenset(int(each) for each, kind in MESSAGES.items() if kind.handling is Handling.MEDIA)
 """Types of the messages that a stream is made of."""
 _END: Final = Halt.END
 _NO_MEDIA: Final[dict[int, MediaReceiver]] = {}

@@ -7,7 +7,7 @@ session with a ``SessionFailed`` event. Calling a method out of turn is our own 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from rtmpd.exceptions import DeadlineExceeded, HandshakeError, ProtocolError
 from rtmpd.reasons import Failure, HandshakeFailure, SessionFailure
@@ -18,21 +18,13 @@ from rtmpd.rtmp.commands import Command, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, MessageType
 from rtmpd.rtmp.events import HandshakeCompleted, SessionClosed, SessionEvent, SessionFailed
 from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
-from rtmpd.rtmp.inlet import MEDIA, Inlet
+from rtmpd.rtmp.inlet import Inlet
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message, amf0_payload, split_aggregate
 from rtmpd.rtmp.quirks import Quirk
-from rtmpd.rtmp.states import Halt
+from rtmpd.rtmp.states import MESSAGES, OTHER_MESSAGES, Halt, Handling
 
-_AUDIO: Final = int(MessageType.AUDIO)
 _DATA: Final = int(MessageType.DATA_AMF0)
-_CONTROL_BYTES = {
-    int(MessageType.ABORT): 4,
-    int(MessageType.USER_CONTROL): 2,
-    int(MessageType.WINDOW_ACK_SIZE): 4,
-    int(MessageType.SET_PEER_BANDWIDTH): 4,
-}
-"""What a control message must have to mean anything; encoders send shorter ones."""
 _BYTES_A_TOKEN: Final = 512
 _VALUES_A_TOKEN: Final = 8
 
@@ -250,47 +242,54 @@ class Session(Inlet):
         return handshake.leftover()
 
     def _dispatch(self, message: Message) -> None:
-        type_ = message.type
-        if type_ == MessageType.COMMAND_AMF0 or type_ == MessageType.COMMAND_AMF3:
-            self._handle_command(message)
-        elif type_ in MEDIA:
-            if not self._handle_other_media(message):
-                self._count_stray_media()
-        elif type_ == MessageType.DATA_AMF3:
-            # Players are sent the plain form.
-            payload = amf0_payload(message)
-            self._process([Message(_DATA, message.timestamp, message.stream_id, payload)])
-        elif type_ == MessageType.AGGREGATE:
-            parts, whole = split_aggregate(message, self.limits.max_aggregate_parts)
-            if not whole:
-                self._tolerate(Quirk.AGGREGATE_REST)
-            if not parts:
-                self._handle_ignored(message)
-            self._charge_messages(len(parts))
-            self._process(parts)
-        elif type_ == MessageType.ACKNOWLEDGEMENT:
-            # Nobody may stall our output by not acknowledging, nor speed it up by doing so.
-            if not message.payload:
-                self._handle_ignored(message)
-        elif type_ < _AUDIO:
-            self._handle_control(message)
-        else:  # Shared objects and unknown types: closing on them breaks real encoders.
-            self._handle_ignored(message)
-
-    def _handle_control(self, message: Message) -> None:
-        self._count_control()
-        type_ = message.type
-        needed = _CONTROL_BYTES.get(type_, 0)
-        if len(message.payload) < needed:
+        kind = MESSAGES.get(message.type, OTHER_MESSAGES)
+        if kind.counts:
+            self._count_control()
+        if len(message.payload) < kind.needs:
             self._tolerate(Quirk.SHORT_CONTROL)
-        elif type_ == MessageType.USER_CONTROL:
-            event = control.parse_user_control(message.payload)
-            if not isinstance(event, control.PingRequest):
-                self._handle_user_control(event)
-            elif self._may_ping():
-                self._send_control(control.user_control(control.PingResponse(event.timestamp)))
-        elif type_ == MessageType.WINDOW_ACK_SIZE or type_ == MessageType.SET_PEER_BANDWIDTH:
-            self._handle_window(type_, control.parse_u32(message.payload))
+            return
+        handling = kind.handling
+        match handling:
+            case Handling.COMMAND:
+                self._handle_command(message)
+            case Handling.MEDIA:
+                if not self._handle_other_media(message):
+                    self._count_stray_media()
+            case Handling.DATA_AMF3:
+                # Players are sent the plain form.
+                payload = amf0_payload(message)
+                self._process([Message(_DATA, message.timestamp, message.stream_id, payload)])
+            case Handling.AGGREGATE:
+                self._take_apart(message)
+            case Handling.ACKNOWLEDGEMENT:
+                # Nobody may stall our output by not acknowledging, nor speed it up by doing so.
+                if not message.payload:
+                    self._handle_ignored(message)
+            case Handling.USER_CONTROL:
+                self._on_user_control(control.parse_user_control(message.payload))
+            case Handling.WINDOW:
+                self._on_window(message.type, control.parse_u32(message.payload))
+            case Handling.READ:
+                pass
+            case Handling.IGNORED:
+                self._handle_ignored(message)
+            case _:
+                assert_never(handling)
+
+    def _take_apart(self, message: Message) -> None:
+        parts, whole = split_aggregate(message, self.limits.max_aggregate_parts)
+        if not whole:
+            self._tolerate(Quirk.AGGREGATE_REST)
+        if not parts:
+            self._handle_ignored(message)
+        self._charge_messages(len(parts))
+        self._process(parts)
+
+    def _on_user_control(self, event: control.UserControl) -> None:
+        if not isinstance(event, control.PingRequest):
+            self._handle_user_control(event)
+        elif self._may_ping():
+            self._send_control(control.user_control(control.PingResponse(event.timestamp)))
 
     def _may_ping(self) -> bool:
         """Whether one Ping Request more is answered."""
@@ -301,7 +300,7 @@ class Session(Inlet):
         self._pings_paid_at = paid_at
         return True
 
-    def _handle_window(self, message_type: int, window: int) -> None:
+    def _on_window(self, message_type: int, window: int) -> None:
         """A window of 0 bytes asks for nothing that could be meant; small ones are raised to the limit."""
         if window == 0:
             return

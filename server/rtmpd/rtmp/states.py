@@ -1,9 +1,9 @@
 """The state machines of a session, as tables: who may say what when, and what comes of it.
 
 A connection goes through phases, a message stream through uses, the same on both sides; a step that a state
-does not allow is a bug of ours and raises ``UsageError``. What a peer says is looked up by phase and name, in
-``CALLS`` by a server and in ``REPLIES`` by a client: every pair has a row, because each phase has one for all
-names that have none.
+does not allow is a bug of ours and raises ``UsageError``. A message is looked up by its type in
+``MESSAGES``, a command by phase and name, in ``CALLS`` by a server and in ``REPLIES`` by a client: every
+pair has a row, because each phase has one for all names that have none.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
 from rtmpd.exceptions import UsageError
-from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.constants import MessageType, StatusCode
 
 H = TypeVar("H", bound=Enum)
 S = TypeVar("S", bound=Enum)
@@ -57,7 +57,7 @@ class Phase(Enum):
 
     def after(self, step: Step) -> Phase:
         """The phase that ``step`` leads to. Raises UsageError when it comes out of turn."""
-        return _after(_PHASES, self, step)
+        return _after(_PHASES, "connection", self, step)
 
 
 class Use(Enum):
@@ -71,7 +71,7 @@ class Use(Enum):
 
     def after(self, step: Step) -> Use:
         """The use that ``step`` leads to. Raises UsageError when it comes out of turn."""
-        return _after(_USES, self, step)
+        return _after(_USES, "message stream", self, step)
 
 
 _PHASES: Final[Mapping[tuple[Phase, Step], Phase]] = {
@@ -96,16 +96,18 @@ _USES: Final[Mapping[tuple[Use, Step], Use]] = {
 }
 
 
-def _after(table: Mapping[tuple[S, Step], S], state: S, step: Step) -> S:
+def _after(table: Mapping[tuple[S, Step], S], what: str, state: S, step: Step) -> S:
     after = table.get((state, step))
     if after is None:
-        raise UsageError(f"no {step.value} now: this {type(state).__name__.lower()} {state.value}")
+        raise UsageError(f"no {step.value} now: this {what} {state.value}")
     return after
 
 
 # What a status means for a message stream (section 7.2.2). All other pairs mean nothing.
 
-STATUSES: Final[Mapping[tuple[Use, str], Step]] = {
+Verdict = Literal[Step.ACCEPT, Step.REFUSE, Step.END, Step.FAIL]
+"""What a server may make of a message stream."""
+STATUSES: Final[Mapping[tuple[Use, str], Verdict]] = {
     (Use.PUBLISH_ASKED, StatusCode.PUBLISH_START): Step.ACCEPT,
     (Use.PUBLISHING, StatusCode.UNPUBLISH_SUCCESS): Step.FAIL,
     (Use.PLAY_ASKED, StatusCode.PLAY_START): Step.ACCEPT,
@@ -114,7 +116,7 @@ STATUSES: Final[Mapping[tuple[Use, str], Step]] = {
     (Use.PLAYING, StatusCode.PLAY_COMPLETE): Step.END,
     (Use.PLAYING, StatusCode.PLAY_UNPUBLISH_NOTIFY): Step.END,
 }
-ERRORS: Final[Mapping[Use, Step]] = {
+ERRORS: Final[Mapping[Use, Verdict]] = {
     Use.PUBLISH_ASKED: Step.REFUSE,
     Use.PUBLISHING: Step.FAIL,
     Use.PLAY_ASKED: Step.REFUSE,
@@ -123,7 +125,60 @@ ERRORS: Final[Mapping[Use, Step]] = {
 """A status of level error, whatever its code."""
 
 
-# What peers say
+# What messages are, by their types, on either side and in every phase
+
+
+class Handling(Enum):
+    """What becomes of a message; a session has a branch for each."""
+
+    MEDIA = "goes to who receives its message stream, or is stray"
+    COMMAND = "is looked up by its name, below"
+    DATA_AMF3 = "is media, once it is put plainly"
+    AGGREGATE = "is taken apart"
+    ACKNOWLEDGEMENT = "is believed or not, and changes nothing"
+    USER_CONTROL = "is an event"
+    WINDOW = "says how often to acknowledge"
+    READ = "asks nothing of a session: what it says is for the chunk reader"
+    IGNORED = "means nothing here; closing on it breaks real encoders"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Messages of one type."""
+
+    handling: Handling
+    section: str = ""
+    """Of RTMP 1.0; empty for what is in no specification."""
+    needs: int = 0
+    """Bytes of payload without which it means nothing; encoders send shorter ones."""
+    counts: bool = False
+    """It is small and makes us work: ``Limits.max_control_messages`` is for it."""
+
+
+MESSAGES: Final[Mapping[int, Kind]] = {
+    0: Kind(Handling.READ, counts=True),
+    MessageType.SET_CHUNK_SIZE: Kind(Handling.READ, "5.4.1", counts=True),
+    MessageType.ABORT: Kind(Handling.READ, "5.4.2", needs=4, counts=True),
+    MessageType.ACKNOWLEDGEMENT: Kind(Handling.ACKNOWLEDGEMENT, "5.4.3"),
+    MessageType.USER_CONTROL: Kind(Handling.USER_CONTROL, "7.1.7", needs=2, counts=True),
+    MessageType.WINDOW_ACK_SIZE: Kind(Handling.WINDOW, "5.4.4", needs=4, counts=True),
+    MessageType.SET_PEER_BANDWIDTH: Kind(Handling.WINDOW, "5.4.5", needs=4, counts=True),
+    7: Kind(Handling.READ, counts=True),
+    MessageType.AUDIO: Kind(Handling.MEDIA, "7.1.4"),
+    MessageType.VIDEO: Kind(Handling.MEDIA, "7.1.5"),
+    MessageType.DATA_AMF3: Kind(Handling.DATA_AMF3, "7.1.2"),
+    MessageType.SHARED_OBJECT_AMF3: Kind(Handling.IGNORED, "7.1.3"),
+    MessageType.COMMAND_AMF3: Kind(Handling.COMMAND, "7.1.1"),
+    MessageType.DATA_AMF0: Kind(Handling.MEDIA, "7.1.2"),
+    MessageType.SHARED_OBJECT_AMF0: Kind(Handling.IGNORED, "7.1.3"),
+    MessageType.COMMAND_AMF0: Kind(Handling.COMMAND, "7.1.1"),
+    MessageType.AGGREGATE: Kind(Handling.AGGREGATE, "7.1.6"),
+}
+OTHER_MESSAGES: Final = Kind(Handling.IGNORED)
+"""Of any type that ``MESSAGES`` has not."""
+
+
+# What peers say in commands
 
 
 class ConnectionCall(Enum):

@@ -7,7 +7,7 @@ from typing import Final
 
 from rtmpd.rtmp.commands import Status
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.states import ERRORS, STATUSES, Step, Use
+from rtmpd.rtmp.states import ERRORS, STATUSES, Step, Use, Verdict
 
 _GOES_ON: Final = ("NetStream.Seek.", "NetStream.Pause.", "NetStream.Record.")
 """Errors with these prefixes end neither a publish nor a play."""
@@ -42,11 +42,11 @@ class StreamState:
         """A seek has been asked for."""
         self._seeking = True
 
-    def refuse(self) -> Step | None:
+    def refuse(self) -> Verdict | None:
         """The server refused what was asked for."""
         return self._take(Step.REFUSE) if self.request_id else None
 
-    def follow(self, status: Status) -> Step | None:
+    def follow(self, status: Status) -> Verdict | None:
         """The server sent an onStatus."""
         code = status.code
         if code == StatusCode.UNPAUSE_NOTIFY:
@@ -63,13 +63,13 @@ class StreamState:
         self._paused = self._wants_pause
         self._seeking = False
 
-    def stream_eof(self) -> Step | None:
+    def stream_eof(self) -> Verdict | None:
         """The server sent StreamEOF: the end, but for pauses and (nginx-rtmp) seeks, which it marks too."""
         if self.use is not Use.PLAYING or self._paused or self._seeking:
             return None
         return self._take(Step.END)
 
-    def _take(self, step: Step) -> Step:
+    def _take(self, step: Verdict) -> Verdict:
         self.use = self.use.after(step)
         self.request_id = 0
         return step
