@@ -341,6 +341,10 @@ class ClientSession(Session):
 
     def _answer(self, command: Command, *, succeeded: bool) -> None:
         awaited = self._transactions.take(command.transaction_id)
+        if awaited is None:
+            if not succeeded:
+                self._refuse_request(command)
+            return
         match awaited:
             case Awaited.CONNECT:
                 self._connect_answered(command, succeeded)
@@ -348,9 +352,6 @@ class ClientSession(Session):
                 self._stream_created(command, succeeded)
             case Awaited.CALL:
                 self._call_answered(command, succeeded)
-            case None:
-                if not succeeded:
-                    self._refuse_request(command)
             case _:
                 assert_never(awaited)
 
