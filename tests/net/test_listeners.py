@@ -72,6 +72,12 @@ def test_an_unknown_host_is_a_mistake_in_the_configuration() -> None:
         open_listener(Address("203.0.113.1", 1935))
 
 
+@pytest.mark.parametrize("host", ["a" * 64, f"{'a' * 64}.invalid", ".invalid"])
+def test_a_host_that_cannot_exist_is_one_too(host: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot listen on {host}:1935: .*check the address"):
+        open_listener(Address(host, 1935))
+
+
 # -- Unix sockets
 
 

@@ -103,8 +103,13 @@ def _open(address: Address) -> socket.socket:
         return _open_unix(address.path)
     if not address.host:
         return _open_on_all(address.port)
+    host = address.host
+    # As bytes: of a text Python wants to know what it is called in other alphabets, which loads a lot.
     family, _, _, _, where = socket.getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        host.encode() if host.isascii() else host,
+        address.port,
+        type=socket.SOCK_STREAM,
+        flags=socket.AI_PASSIVE,
     )[0]
     return socket.create_server(where[:2], family=family, backlog=BACKLOG)
 
