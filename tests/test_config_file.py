@@ -12,12 +12,14 @@ import pytest
 from rtmpd.daemon import reference
 from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.descriptions import describe
 from rtmpd.daemon.keys import Key, walk, walk_app
 from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.settings import load
 
 CONFIG = Path(__file__).parent.parent / "config"
 REFERENCE = CONFIG / "rtmpd.toml"
+describe(Config)
 KEYS = list(walk())
 
 

@@ -93,7 +93,7 @@ class Section(BaseModel):
 
     effect: ClassVar[Effect] = Effect.AT_ONCE
     """Of its keys, but those that are annotated with another."""
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 S = TypeVar("S", bound=Section)

@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Le
 
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.descriptions import describe
 from rtmpd.daemon.keys import FALLBACKS, SOME_APP, SOME_TARGET, TARGETS, Key, walk, walk_app
 from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.secret_files import SUFFIX
@@ -89,6 +90,7 @@ def _held(settings: Settings, path: str) -> Iterator[tuple[Key, str, str, str]]:
 
 def schema() -> dict[str, Any]:
     """A JSON schema of the file, for editors."""
+    describe(Config)
     document = Config.model_json_schema()
     for key in walk_app(SOME_APP, [SOME_TARGET]):
         if key.is_secret:
@@ -103,6 +105,7 @@ def schema() -> dict[str, Any]:
 
 def template() -> str:
     """A TOML file with every key at its default, described, with unit, range and default."""
+    describe(Config)
     defaults = Config()
     lines = _comment(_INTRODUCTION)
     section: tuple[str, ...] = ()
