@@ -65,16 +65,26 @@ ONLY_IMPORTER = {
 HEAVY = frozenset({"aiohttp", "prometheus_client", "pyamf", "pydantic", "rich", "typer", "uvloop"})
 """Packages that cost a start most, in time and in memory, or that not everybody has a use for."""
 ROOMS = frozenset(f"{PACKAGE}.{room}" for room in RANKS) - {f"{PACKAGE}.exceptions", f"{PACKAGE}.reasons"}
+UNUSED_BY_SERVERS = frozenset(
+    {
+        "encodings.idna",
+        "pkg_resources",
+        "rich",
+        "rtmpd.client",
+        "rtmpd.daemon.descriptions",
+        "rtmpd.rtmp.client",
+        "rtmpd.tools",
+    }
+)
+"""What a server without relays has no use for."""
 SPARED = {
     "the package": HEAVY | ROOMS | {"asyncio", "dataclasses", "ssl"},
     "the client": (HEAVY - {"pyamf"}) | (ROOMS - {"rtmpd.client", "rtmpd.net", "rtmpd.rtmp"}),
     "--version": (HEAVY - {"typer"})
     | (ROOMS - {"rtmpd.daemon", "rtmpd.rtmp"})
     | {"asyncio", "ssl", "rtmpd.daemon.config", "rtmpd.rtmp.amf", "rtmpd.rtmp.session"},
-    "serve without admin": frozenset(
-        {"aiohttp", "prometheus_client", "pkg_resources", "rich", "rtmpd.tools", "rtmpd.web.http"}
-    ),
-    "serve": frozenset({"pkg_resources", "rich", "rtmpd.tools"}),
+    "serve without admin": UNUSED_BY_SERVERS | {"aiohttp", "prometheus_client", "rtmpd.web.http"},
+    "serve": UNUSED_BY_SERVERS,
 }
 """What is not loaded where nothing needs it."""
 DYNAMIC = frozenset({"import_module", "__import__"})

@@ -5,9 +5,8 @@ from __future__ import annotations
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rtmpd.client.connect import Connection, connect
 from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import (
     AuthenticationFailed,
@@ -21,12 +20,12 @@ from rtmpd.exceptions import (
     StreamFailed,
 )
 from rtmpd.relay.template import RelayTarget
-from rtmpd.rtmp.client import CLIENT_CAPS_EX
 from rtmpd.rtmp.constants import CapsEx, StatusCode
 from rtmpd.rtmp.via import NO_VIA, Via
 
-_CAPS_EX: Final = CLIENT_CAPS_EX & ~CapsEx.RECONNECT
-"""A relay goes where its settings say, and nowhere else that a remote may name."""
+if TYPE_CHECKING:
+    from rtmpd.client.connect import Connection
+
 SEND_BUFFER_BYTES: Final = 256 * 1024
 """Unsent bytes of a relay from which it counts as slow, as for a player."""
 EXPECTED: Final = (ClientError, ProtocolError, Refused, OSError)
@@ -61,11 +60,18 @@ class RelayDialer:
 
     async def dial(self, target: RelayTarget, via: Via) -> Connection:
         """Connect for a stream that comes here through ``via``. Raises ClientError or HandshakeError."""
+        # Only now: most servers have no relays.
+        from rtmpd.client.connect import connect
+        from rtmpd.rtmp.client import CLIENT_CAPS_EX
+
         url = target.address
         return await connect(
             url,
             timeout=self.timeout,
-            params=replace(via.through(self.instance_id).to_params(), caps_ex=_CAPS_EX),
+            # A relay goes where its settings say, and nowhere else that a remote may name.
+            params=replace(
+                via.through(self.instance_id).to_params(), caps_ex=CLIENT_CAPS_EX & ~CapsEx.RECONNECT
+            ),
             ca_file=(target.ca_file or self.ca_file) if url.scheme == "rtmps" else None,
             send_buffer_bytes=SEND_BUFFER_BYTES,
         )

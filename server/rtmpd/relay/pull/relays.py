@@ -11,10 +11,9 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-from rtmpd.client.connect import Connection
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.publication import Publication
@@ -32,6 +31,9 @@ from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.events import StatusReceived
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.via import MAX_HOPS, NO_VIA, Via, join, via_of
+
+if TYPE_CHECKING:
+    from rtmpd.client.connect import Connection
 
 logger = logging.getLogger(__name__)
 

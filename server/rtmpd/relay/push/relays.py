@@ -8,9 +8,8 @@ import itertools
 import logging
 import random
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from rtmpd.client.connect import Connection, Stream
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.publication import Publication
@@ -28,6 +27,9 @@ from rtmpd.relay.template import RelayTarget, RelayTemplate
 from rtmpd.rtmp.commands import ConnectResult
 from rtmpd.rtmp.events import StatusReceived
 from rtmpd.rtmp.via import via_of
+
+if TYPE_CHECKING:
+    from rtmpd.client.connect import Connection, Stream
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from rtmpd.client.connect import Connection, Stream
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
@@ -17,6 +16,9 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.tracks import TrackChoice
+
+if TYPE_CHECKING:
+    from rtmpd.client.connect import Connection, Stream
 
 _STALLED_AFTER: Final = 3.0
 """Seconds without a byte sent, while some wait, that make a push stalled."""
