@@ -181,22 +181,17 @@ class Connection:
 
         At most 64 requests of a connection may wait for their answers at once.
         """
-        await self.link.writable()
-        session = self.link.session
-        transaction_id = session.call(name, *args)
-        self.link.flush()
+        transaction_id = await self.link.say(lambda session: session.call(name, *args))
         self._calls[transaction_id] = asyncio.get_running_loop().create_future()
         try:
             return await answer_of(self._calls[transaction_id], self._timeout, name)
         finally:
-            session.forget(transaction_id)
+            self.link.session.forget(transaction_id)
             self._calls.pop(transaction_id, None)
 
     async def notify(self, name: str, *args: AmfValue) -> None:
         """Call a method of the server's without an answer."""
-        await self.link.writable()
-        self.link.session.notify(name, *args)
-        self.link.flush()
+        await self.link.say(lambda session: session.notify(name, *args))
 
     def events(self) -> EventMailbox[ConnectionEvent]:
         """What the server says unasked: iterate with ``async for``. The newest 256 are kept until taken.
@@ -210,27 +205,19 @@ class Connection:
 
     async def set_chunk_size(self, chunk_size: int) -> None:
         """Send in chunks of up to ``chunk_size`` bytes from now on."""
-        await self.link.writable()
-        self.link.session.set_chunk_size(chunk_size)
-        self.link.flush()
+        await self.link.say(lambda session: session.set_chunk_size(chunk_size))
 
     async def set_window_ack_size(self, window: int) -> None:
         """Ask for an Acknowledgement every ``window`` bytes."""
-        await self.link.writable()
-        self.link.session.set_window_ack_size(window)
-        self.link.flush()
+        await self.link.say(lambda session: session.set_window_ack_size(window))
 
     async def set_peer_bandwidth(self, window: int, limit: BandwidthLimit = BandwidthLimit.DYNAMIC) -> None:
         """Ask the server to limit what it sends unacknowledged to ``window`` bytes."""
-        await self.link.writable()
-        self.link.session.set_peer_bandwidth(window, limit)
-        self.link.flush()
+        await self.link.say(lambda session: session.set_peer_bandwidth(window, limit))
 
     async def send_user_control(self, event: UserControl) -> None:
         """Send a User Control message."""
-        await self.link.writable()
-        self.link.session.send_user_control(event)
-        self.link.flush()
+        await self.link.say(lambda session: session.send_user_control(event))
 
     # The end
 
@@ -257,9 +244,7 @@ class Connection:
         return f"{url.name}?{url.query}" if url.name and url.query else url.name
 
     async def _create_stream(self, publish_name: str) -> Stream:
-        await self.link.writable()
-        transaction_id = self.link.session.create_stream(publish_name)
-        self.link.flush()
+        transaction_id = await self.link.say(lambda session: session.create_stream(publish_name))
         future = self._created[transaction_id] = asyncio.get_running_loop().create_future()
         try:
             stream_id = await answer_of(future, self._timeout, "createStream")

@@ -158,6 +158,13 @@ class Link(asyncio.Protocol):
             await asyncio.sleep(0)
             self.check()
 
+    async def say(self, ask: Callable[[ClientSession], T]) -> T:
+        """Have ``ask`` make the session say something as soon as there is room for it, and send that."""
+        await self.writable()
+        said = ask(self.session)
+        self.flush()
+        return said
+
     def hold(self, owner: int) -> None:
         """Stop reading for the sake of ``owner``."""
         if not self._holders and not self._lost:

@@ -176,31 +176,21 @@ class Stream:
 
     async def receive_audio(self, enabled: bool) -> None:
         """Ask for audio, or for none. Raises CallFailed after the end."""
-        await self._link.writable()
-        self._check_goes_on()
-        self._link.session.receive_audio(self.id, enabled)
-        self._link.flush()
+        await self._adjust(lambda session: session.receive_audio(self.id, enabled))
 
     async def receive_video(self, enabled: bool) -> None:
         """Ask for video (it comes back at a keyframe), or for none. Raises CallFailed after the end."""
-        await self._link.writable()
-        self._check_goes_on()
-        self._link.session.receive_video(self.id, enabled)
-        self._link.flush()
+        await self._adjust(lambda session: session.receive_video(self.id, enabled))
 
     # Both
 
     async def notify(self, name: str, *args: AmfValue) -> None:
         """Call a method of the server's on this stream, without an answer."""
-        await self._link.writable()
-        self._link.session.notify(name, *args, stream_id=self.id)
-        self._link.flush()
+        await self._link.say(lambda session: session.notify(name, *args, stream_id=self.id))
 
     async def set_buffer_length(self, length_ms: int) -> None:
         """Tell the server how much we buffer."""
-        await self._link.writable()
-        self._link.session.set_buffer_length(self.id, length_ms)
-        self._link.flush()
+        await self._link.say(lambda session: session.set_buffer_length(self.id, length_ms))
 
     def check(self) -> None:
         """Raise StreamFailed if the server has ended what it had let us publish or play."""
@@ -274,10 +264,7 @@ class Stream:
 
     async def _ask(self, code: str, request: str, send: Callable[[ClientSession], None]) -> None:
         """Send a request that a status with ``code`` answers."""
-        await self._link.writable()
-        self._check_goes_on()
-        send(self._link.session)
-        self._link.flush()
+        await self._adjust(send)
         notice = (code, asyncio.get_running_loop().create_future())
         self._notices.append(notice)
         try:
@@ -286,15 +273,20 @@ class Stream:
             self._notices.remove(notice)
             del notice  # See ``answer_of``.
 
+    async def _adjust(self, send: Callable[[ClientSession], None]) -> None:
+        """Send a control of a play. That may end at any moment: who has missed it has made no mistake."""
+
+        def ask(session: ClientSession) -> None:
+            if self._packets is not None and self._packets.finished:
+                raise CallFailed(f"{redact(self.name)} has ended")
+            send(session)
+
+        await self._link.say(ask)
+
     def _end(self, error: ClientError | None) -> None:
         self._ended = error
         if self._packets is not None:
             self._packets.finish(error)
-
-    def _check_goes_on(self) -> None:
-        """The end of a play comes at any moment: a control that comes after it is nobody's mistake."""
-        if self._packets is not None and self._packets.finished:
-            raise CallFailed(f"{redact(self.name)} has ended")
 
     def _rejection(self, status: Status) -> RequestRejected:
         kind = PublishRejected if self._verb == "publish" else PlayRejected

@@ -46,6 +46,8 @@ _AMF3_ARRAY: Final = 0x09
 _AMF3_OBJECT: Final = 0x0A
 _AMF3_BLOBS: Final = frozenset({0x07, 0x0B, 0x0C})
 """XMLDocument, XML and ByteArray: a length and that many bytes."""
+_AMF3_REFERABLE: Final = _AMF3_BLOBS | {_AMF3_DATE, _AMF3_ARRAY, _AMF3_OBJECT}
+"""What may be written once and referred to from then on."""
 _MAX_EXPANSION_BYTES: Final = 1024 * 1024
 """Text and blobs that references may add to what is written out."""
 
@@ -316,12 +318,8 @@ class _Scanner:
             self._take(8)
         elif marker == _AMF3_STRING:
             self._amf3_string()
-        elif marker == _AMF3_DATE or marker in _AMF3_BLOBS:
-            self._amf3_leaf(marker, depth)
-        elif marker == _AMF3_ARRAY:
-            self._amf3_array(depth)
-        elif marker == _AMF3_OBJECT:
-            self._amf3_object(depth)
+        elif marker in _AMF3_REFERABLE:
+            self._amf3_referable(marker, depth)
         else:
             raise AmfError(SessionFailure.AMF_MARKER, f"AMF3 marker {marker:#04x}")
 
@@ -353,47 +351,41 @@ class _Scanner:
             self._amf3_strings.append(size)
         return size
 
-    def _amf3_leaf(self, marker: int, depth: int) -> None:
+    def _amf3_referable(self, marker: int, depth: int) -> None:
         header = self._u29()
         if not header & 1:
             self._refer(self._amf3_objects, header >> 1, depth)
-            return
-        if marker == _AMF3_DATE:
+        elif marker == _AMF3_ARRAY:
+            self._amf3_array(header >> 1, depth + 1)
+        elif marker == _AMF3_OBJECT:
+            self._amf3_object(header >> 1, depth + 1)
+        elif marker == _AMF3_DATE:
             self._take(8)
-            size = 0
+            self._amf3_objects.append(_Cost(0, 0, 0))
         else:
-            size = header >> 1
-            self._text(size)
-        self._amf3_objects.append(_Cost(0, 0, size))
+            self._text(header >> 1)
+            self._amf3_objects.append(_Cost(0, 0, header >> 1))
 
-    def _amf3_array(self, depth: int) -> None:
-        header = self._u29()
-        if not header & 1:
-            self._refer(self._amf3_objects, header >> 1, depth)
-            return
-        opened = self._open(self._amf3_objects, depth + 1)
+    def _amf3_array(self, count: int, depth: int) -> None:
+        opened = self._open(self._amf3_objects, depth)
         while self._amf3_string():
-            self.amf3_value(depth + 1)
-        self._check_elements(header >> 1)
-        for _ in range(header >> 1):
-            self.amf3_value(depth + 1)
-        self._close(self._amf3_objects, depth + 1, opened)
+            self.amf3_value(depth)
+        self._check_elements(count)
+        for _ in range(count):
+            self.amf3_value(depth)
+        self._close(self._amf3_objects, depth, opened)
 
-    def _amf3_object(self, depth: int) -> None:
-        header = self._u29()
-        if not header & 1:
-            self._refer(self._amf3_objects, header >> 1, depth)
-            return
-        traits = self._amf3_read_traits(header >> 1)
-        opened = self._open(self._amf3_objects, depth + 1)
+    def _amf3_object(self, header: int, depth: int) -> None:
+        traits = self._amf3_read_traits(header)
+        opened = self._open(self._amf3_objects, depth)
         self._text_bytes += traits.text_bytes
         self._check_expansion()
         self._check_elements(traits.members)
         for _ in range(traits.members):
-            self.amf3_value(depth + 1)
+            self.amf3_value(depth)
         while traits.dynamic and self._amf3_string():
-            self.amf3_value(depth + 1)
-        self._close(self._amf3_objects, depth + 1, opened)
+            self.amf3_value(depth)
+        self._close(self._amf3_objects, depth, opened)
 
     def _amf3_read_traits(self, header: int) -> _Traits:
         if not header & 1:

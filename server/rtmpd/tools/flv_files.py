@@ -211,6 +211,6 @@ def _stop_writing(fd: int) -> None:
 
 
 def _advice(error: FlvError) -> str:
-    if error.reason == "not_flv":
+    if error.reason is FlvFailure.NOT_FLV:
         return "; make one with ffmpeg -i INPUT -c copy -f flv OUTPUT.flv"
     return ""
