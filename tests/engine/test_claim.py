@@ -98,3 +98,15 @@ def test_who_may_have_the_name_and_not_publish_leaves_the_holder_alone() -> None
         scene.claim(AGAIN)
     assert refused.value.reason == "memory"
     assert scene.encoder.closed is None
+
+
+def test_what_was_kept_of_who_gave_way_is_given_back() -> None:
+    scene = Scene()
+    scene.house.play(sink=FakeSink())
+    scene.house.loop.now = 12.0
+    again = scene.claim(AGAIN)
+    scene.house.send_headers(again)
+    scene.house.send(again, (0, keyframe()))
+    assert scene.house.stream.publication is again
+    again.close(CloseReason.FINISHED)
+    assert scene.house.registry.budget.used == 0

@@ -337,6 +337,8 @@ class LiveStream(Home):
         changed = [header.restamped(since) for header in headers if not told.told(header)]
         heir.intake.reopen(since)
         self._put_on_air(heir)
+        if before is None:
+            told.clear()  # It was kept for this comparison.
         if idle:
             self._audience.notify_started(now)
         if changed and self._queueing:
