@@ -17,9 +17,9 @@ from rtmpd.engine.stats import ServerStats
 from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, ServerEvent
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
-from rtmpd.serving.access import AccessRequest, Grant
+from rtmpd.serving.access import AccessRequest, Grant, PlayRules
 from rtmpd.serving.connection import ServerConnection
-from rtmpd.serving.peer import PlayRules, ServerContext
+from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
 

@@ -33,8 +33,9 @@ from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSettings
+from rtmpd.serving.access import PlayRules
 from rtmpd.serving.connection import ServerConnection
-from rtmpd.serving.peer import PlayRules, ServerContext
+from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
 

@@ -28,7 +28,7 @@ from rtmpd.net.addresses import Address
 from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
-from rtmpd.serving.peer import PlayRules
+from rtmpd.serving.access import PlayRules
 from rtmpd.serving.server import ConnectionLimits
 
 DURATION_ADVICE = '\'soon\' is not a duration: write seconds (10) or "10s", "500ms", "2m"'

@@ -81,8 +81,41 @@ def parameter_values(tree: ast.Module, function: FunctionDef, name: str) -> Iter
                 yield str(argument.value)
 
 
+def imports_of(tree: ast.Module) -> dict[str, tuple[str, str]]:
+    """What a module calls things of ours that it imports: the module they are from, and their name."""
+    return {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("rtmpd")
+        for alias in node.names
+    }
+
+
+def called_function(tree: ast.Module, called: ast.expr) -> tuple[ast.Module, FunctionDef]:
+    """The one function or method that a module calls like this, and the module that it stands in."""
+    imported = imports_of(tree)
+    match called:
+        case ast.Attribute(value=ast.Name(id=alias), attr=name) if alias in imported:
+            package, module = imported[alias]
+            tree = module_named(f"{package}.{module}")
+        case ast.Name(id=alias) if alias in imported:
+            module, name = imported[alias]
+            tree = module_named(module)
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            pass
+        case _:
+            raise AssertionError(f"a call that only a run can tell: {ast.unparse(called)}")
+    (function,) = functions(tree, name)
+    return tree, function
+
+
+def module_named(name: str) -> ast.Module:
+    """A module of ours by its dotted name."""
+    return modules()[PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py")]
+
+
 def keys(tree: ast.Module, function: FunctionDef, node: ast.expr) -> set[str]:
-    """Keys of a dict made of literals, ``|``, local names, functions and methods of the same module."""
+    """Keys of a dict made of literals, ``|``, local names, and what functions and methods return."""
     match node:
         case ast.Dict():
             return {ast.literal_eval(key) for key in node.keys if key is not None}
@@ -93,10 +126,10 @@ def keys(tree: ast.Module, function: FunctionDef, node: ast.expr) -> set[str]:
                 match assignment:
                     case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
                         return keys(tree, function, value)
-        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)):
-            (method,) = functions(tree, name)
+        case ast.Call(func=called):
+            home, method = called_function(tree, called)
             (value,) = [n.value for n in ast.walk(method) if isinstance(n, ast.Return) and n.value]
-            return keys(tree, method, value)
+            return keys(home, method, value)
     raise AssertionError(f"fields that only a run can tell: {ast.unparse(node)}")
 
 

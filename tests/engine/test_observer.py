@@ -165,7 +165,7 @@ def test_an_observer_is_told_who_it_was_and_how_it_ended() -> None:
     house.send(publication, (0, keyframe()))
     house.loop.run()
     assert list(records.open.values()) == ["192.0.2.1 publishes live/cam", "192.0.2.2 plays live/cam"]
-    publication.expire(CloseReason.IDLE)
+    publication.dismiss(CloseReason.IDLE)
     subscription.close(CloseReason.KICKED, by=ADMIN)
     house.loop.run()
     assert records.open == {}

@@ -32,7 +32,6 @@ from relay_kit import (
 )
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import UsageError
 from rtmpd.net.resolver import RESOLVER, AddressInfo
@@ -457,11 +456,11 @@ async def test_a_bug_costs_one_target_an_attempt(
     attach = PushSink.attach
     broken = ["cam_1", "cam_1"]
 
-    def attach_or_break(sink: PushSink, key: StreamKey, origin: Origin) -> None:
+    def attach_or_break(sink: PushSink, key: StreamKey) -> None:
         if broken:
             broken.pop()
             raise KeyError("a bug")
-        attach(sink, key, origin)
+        attach(sink, key)
 
     async with serve("b") as b, serve("a", push=[b.url("live/cam_1")]) as a:
         monkeypatch.setattr(PushSink, "attach", attach_or_break)

@@ -13,6 +13,8 @@ Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 _ASYNCIO: Factories = {"asyncio": asyncio.new_event_loop}
 _BOTH: Factories = {**_ASYNCIO, "uvloop": uvloop.new_event_loop}
 _ON_BOTH = (
+    "test_access",
+    "test_sessions",
     "test_connection",
     "test_server",
     "test_publishing",

@@ -154,7 +154,7 @@ async def test_a_peer_that_never_closes_its_side_is_cut_off(monkeypatch: pytest.
 async def test_the_end_of_a_connection_that_the_peer_has_reset_already() -> None:
     async with serve() as house:
         client = await (await house.client()).publish()
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         connection.transport.pause_reading()  # So that the loop does not notice.
         client.reset()
         await client.close()
@@ -165,7 +165,7 @@ async def test_the_end_of_a_connection_that_the_peer_has_reset_already() -> None
 async def test_nothing_is_said_after_the_last_words() -> None:
     async with serve() as house:
         client = await (await house.client()).play()
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         connection.end(CloseReason.KICKED)
         connection.end(CloseReason.SHUTDOWN)
         connection.flush()
@@ -177,7 +177,7 @@ async def test_nothing_is_said_after_the_last_words() -> None:
 async def test_no_deadline_of_a_connection_has_a_timer_of_its_own() -> None:
     async with serve(wait_timeout=60.0) as house:
         clients = [await (await house.client()).play() for _ in range(3)]
-        ended, *waiting = house.server._connections
+        ended, *waiting = house.connections
         ended.end(CloseReason.KICKED)
         assert min(ended.look_at, *[each.look_at for each in waiting]) < math.inf
         loop = asyncio.get_running_loop()
@@ -188,7 +188,7 @@ async def test_no_deadline_of_a_connection_has_a_timer_of_its_own() -> None:
 async def test_why_it_has_ended_does_not_change() -> None:
     async with serve() as house:
         client = await (await house.client()).publish()
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         assert connection.ended is None
         connection.end(CloseReason.KICKED, "by hand")
         connection.abort(CloseReason.SHUTDOWN)
@@ -327,7 +327,7 @@ async def test_an_encoder_with_too_many_messages_is_read_later_and_loses_nothing
         frames = [(n, sound(str(n))) for n in range(120)]
         encoder.send((0, AAC_HEADER), *frames)
         await player.until("1: 119@119")
-        (throttled,) = [c for c in house.server._connections if not c.reader.reading]
+        (throttled,) = [c for c in house.connections if not c.reader.reading]
         assert throttled.state == "publishing"
         # Not reading costs the encoder nothing: the deadlines wait for it.
         encoder.call("getStreamLength", 9)
@@ -339,8 +339,8 @@ async def test_a_connection_that_ends_while_it_is_throttled_leaves_no_timer() ->
     async with serve(limits=limits) as house:
         encoder = await (await house.client()).publish()
         encoder.send((0, AAC_HEADER), *[(n, sound()) for n in range(1000)])
-        await eventually(lambda: any(not c.reader.reading for c in house.server._connections))
-        (connection,) = house.server._connections
+        await eventually(lambda: any(not c.reader.reading for c in house.connections))
+        (connection,) = house.connections
         connection.end(CloseReason.KICKED)
         assert await encoder.rest() == []
 
@@ -349,7 +349,7 @@ async def test_a_short_wait_does_not_end_a_long_one() -> None:
     """An answer may let a connection go on that is held for seconds, and run into the next reason to wait."""
     async with serve() as house:
         client = await house.client()
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         connection.reader.hold(0.2)
         connection.reader.hold(0.0)
         client.say(connect())
@@ -372,7 +372,7 @@ async def test_who_is_made_to_wait_keeps_its_deadlines(reach, limits: dict[str, 
     async with serve(limits=Limits(**limits)) as house:
         client = await house.dial()
         await reach(client)
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         client.writer.write(client.encode(Message(3, 0, 0, bytes(4))) * 2000)
         await eventually(lambda: connection.reader.held)
         await eventually(lambda: house.stats.sessions_failed)
@@ -386,7 +386,7 @@ async def test_who_does_not_read_our_answers_is_not_read() -> None:
     )
     async with serve(limits=limits, high_water_bytes=64 * 1024, send_buffer=4096) as house:
         client = await (await house.client(receive_buffer=4096)).publish()
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         client.send((0, AAC_HEADER))
         flood = client.encode(*[command("getStreamLength", n, "cam") for n in range(1, 1000)])
         while connection.reader.reading:
@@ -487,7 +487,7 @@ async def test_what_gets_no_answer_is_acknowledged_at_once(monkeypatch: pytest.M
     async with serve() as house:
         client = await house.dial()
         await eventually(lambda: house.open_connections)
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         said = 0
         # Half of C1 is answered with nothing, the rest with S0 S1 S2, C2 with nothing.
         for piece, total in ((HANDSHAKE[:800], 1), (HANDSHAKE[800:1537], 1), (HANDSHAKE[1537:], 2)):
@@ -510,7 +510,7 @@ async def test_a_request_behind_the_media_that_made_the_engine_close_us_is_not_b
         await eventually(lambda: doorman.requests)
         doorman.grant()
         await client.until("1: onStatus 0 status NetStream.Publish.Start")
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         (publisher,) = connection.requests.publishers
         connection.session._media_streams = {1: lambda message, now: publisher.close(CloseReason.KICKED)}
         client.writer.write(client.encode(Message(8, 0, 1, AAC_HEADER), command("publish", 5, "other", on=2)))
@@ -527,7 +527,7 @@ class Asking:
         return Grant(request.key)
 
 
-@pytest.mark.parametrize(("authorizer", "tasks"), [(OpenDoor(), 0), (Asking(), 2)])
+@pytest.mark.parametrize(("authorizer", "tasks"), [(OpenDoor(), 0), (Asking(), 4)])
 async def test_only_an_answer_that_is_waited_for_takes_a_task(authorizer: Authorizer, tasks: int) -> None:
     made: list[asyncio.Task[Any]] = []
 
@@ -596,7 +596,7 @@ async def test_a_publish_that_breaks_after_the_claim_frees_the_name(monkeypatch:
         client = await house.client()
         client.say(connect(), command("createStream", 2))
         await client.until("_result 2 1")
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         monkeypatch.setattr(connection, "session", BreaksAtAccept(connection.session))
         client.call("publish", 3, "cam", on=1)
         await client.rest()
@@ -646,14 +646,14 @@ async def test_every_step_is_logged_once_and_no_secret(caplog: pytest.LogCapture
     assert published == {
         "client": "127.0.0.1", "connection": number, "session": session,
         "app": "live", "stream": "cam", "bytes": sizes,
-        "codecs": "avc1+mp4a", "agent": "FMLE/3.0\x1b", "reason": "publish_twice",
+        "codecs": "avc1+mp4a", "agent": "FMLE/3.0\x1b", "reason": "publish_twice", "by": None,
     }  # fmt: skip
     assert 0 <= played.pop("duration") < 5
     assert played.pop("bytes") > sizes
     assert played == {
         "client": "127.0.0.1", "connection": number, "session": session,
         "app": "live", "stream": "cam", "dropped": 0,
-        "codecs": "avc1+mp4a", "agent": "FMLE/3.0\x1b", "reason": "publish_twice",
+        "codecs": "avc1+mp4a", "agent": "FMLE/3.0\x1b", "reason": "publish_twice", "by": None,
     }  # fmt: skip
     assert (closed["reason"], closed["connection"]) == ("publish_twice", number)
 

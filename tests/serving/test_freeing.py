@@ -10,11 +10,11 @@ from contextlib import suppress
 
 import pytest
 from engine_kit import keyframe
-from net_kit import HEADERS, PATIENCE, Client, House, eventually, serve
+from net_kit import HEADERS, PATIENCE, Client, Doorman, House, eventually, serve
 from rtmp_dialogue import command, connect
 
 from rtmpd.engine.sink import CloseReason
-from rtmpd.serving.access import AccessRequest, Grant
+from rtmpd.serving.access import AccessRequest, Action, Grant
 from rtmpd.serving.connection import ServerConnection
 
 Life = Callable[[Client], Awaitable[object]]
@@ -89,7 +89,7 @@ ENDS: dict[str, End] = {
 
 
 async def is_freed(house: House, client: Client, before: set[ServerConnection], end: End) -> None:
-    (connection,) = house.server._connections - before or {None}
+    (connection,) = house.connections - before or {None}
     parts = []
     if connection is not None:
         parts = [weakref.ref(connection)]
@@ -103,7 +103,7 @@ async def is_freed(house: House, client: Client, before: set[ServerConnection], 
             while await client.reader.read(1 << 16):
                 pass
     await client.close()
-    await eventually(lambda: house.server._connections == before)
+    await eventually(lambda: house.connections == before)
     await eventually(lambda: [part for part in parts if part() is not None] == [])
 
 
@@ -114,31 +114,36 @@ async def test_everything_of_a_connection_is_freed(life: Life, end: End) -> None
         encoder = await (await house.client()).publish()
         encoder.send(*HEADERS, (0, keyframe("A")))
         await eventually(lambda: house.stream().stats.keyframes)
-        before = set(house.server._connections)
+        before = set(house.connections)
         client = await house.dial()
-        await eventually(lambda: len(house.server._connections) == 2)
+        await eventually(lambda: len(house.connections) == 2)
         await life(client)
         await is_freed(house, client, before, end)
 
 
-class Undecided:
-    async def authorize(self, request: AccessRequest) -> Grant:
+class Undecided(Doorman):
+    """Thinks for ever, and keeps nothing of what it is asked."""
+
+    async def _ask(self, request: AccessRequest) -> Grant:
         await asyncio.sleep(3600)
         raise AssertionError(request)
 
 
-async def test_a_connection_whose_request_nobody_answered_is_freed() -> None:
-    async with serve(authorizer=Undecided()) as house:
+@pytest.mark.parametrize("action", [Action.CONNECT, Action.PUBLISH, Action.PLAY])
+async def test_a_connection_whose_request_nobody_answered_is_freed(action: Action) -> None:
+    async with serve(authorizer=Undecided({action})) as house:
         client = await house.client()
-        client.say(connect(), command("createStream", 2), command("play", 3, "cam", on=1))
-        await client.until("_result 2 1")
+        client.say(connect(), command("createStream", 2))
+        if action is not Action.CONNECT:
+            client.call(action, 3, "cam", on=1)
+        await eventually(lambda: any(each.requests._answering for each in house.connections))
         await is_freed(house, client, set(), ENDS["aborted"])
 
 
 async def test_a_play_that_ended_is_freed_while_its_connection_goes_on() -> None:
     async with serve() as house:
         client = await (await house.client()).play("one")
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         player = weakref.ref(connection.requests.players[0])
         client.call("deleteStream", 0, 1)
         await eventually(lambda: player() is None)

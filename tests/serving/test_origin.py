@@ -57,12 +57,12 @@ async def test_an_origin_tells_who_came_and_where_and_no_secret() -> None:
         await both(await house.client())
         await eventually(lambda: len(book.came) == 2)
         (what, publisher), (also, player) = book.came
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         assert (what, also) == ("publish", "play")
         assert replace(publisher, session=0) == Origin(
             address="127.0.0.1",
             network="127.0.0.1",
-            connection=connection.number,
+            connection=connection.origin.connection,
             listener=f"127.0.0.1:{house.port}",
             agent="FMLE/3.0",
         )

@@ -106,7 +106,7 @@ async def test_a_player_that_costs_its_publisher_the_last_memory_waits_once(
         encoder = await (await house.client()).publish()
         encoder.send(*HEADERS, (0, keyframe("K" * 90_000)))
         await eventually(lambda: house.stream().stats.video_messages_in == 2)
-        (publisher,) = house.server._connections
+        (publisher,) = house.connections
         house.registry.add_reliever(lambda _: publisher.abort(CloseReason.MEMORY))
         player = await (await house.client()).play()
         await player.close()
@@ -272,7 +272,7 @@ async def test_a_player_that_is_gone_before_the_answer_is_not_attached() -> None
     doorman = Doorman(swallow=True)
     async with serve(authorizer=doorman) as house:
         await asked(house, doorman)
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         connection.abort(CloseReason.KICKED)
         await eventually(lambda: doorman.cancelled and house.open_connections == 0)
         assert house.stats.plays_total == 0
@@ -350,7 +350,7 @@ async def test_the_second_play_of_a_congested_connection_is_congested_from_the_s
         encoder = await (await house.client()).publish()
         encoder.send(*HEADERS, (0, keyframe()))
         player = await stuck_player(house)
-        (connection,) = [c for c in house.server._connections if c.state == "playing"]
+        (connection,) = [c for c in house.connections if c.state == "playing"]
         while not connection.outlet.congestion:
             encoder.send((40, inter("." * FRAME)))
             await encoder.writer.drain()
@@ -384,7 +384,7 @@ async def test_the_kernel_holds_little_for_players_that_do_not_read() -> None:
         for number in range(sent // FRAME):
             encoder.send((40 * number, inter("." * FRAME)))
         await eventually(lambda: house.stream().stats.video_bytes_in > sent - FRAME)
-        players = [c for c in house.server._connections if c.state == "playing"]
+        players = [c for c in house.connections if c.state == "playing"]
         # Every one of them is known to be behind long before its kernel would have taken 4 MiB.
         await eventually(lambda: all(player.outlet.congestion for player in players))
         queued = [
@@ -403,7 +403,7 @@ async def test_a_player_that_vanished_is_found_dead_by_the_kernel() -> None:
         await (await house.client()).play()
         timeouts = {
             connection.state: connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
-            for connection in house.server._connections
+            for connection in house.connections
         }
         # Later than the slow-player policy would decide; an encoder that never reads is none of its business.
         assert timeouts == {"playing": 60_000, "publishing": 0}
@@ -414,7 +414,7 @@ async def test_a_connection_that_the_kernel_gave_up_ends_quietly(caplog: pytest.
     async with serve(send_buffer=4096) as house:
         encoder = await (await house.client()).publish()
         await stuck_player(house)
-        (connection,) = [c for c in house.server._connections if c.state == "playing"]
+        (connection,) = [c for c in house.connections if c.state == "playing"]
         connection._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 100)
         encoder.send(*HEADERS, (0, keyframe("." * 300_000)))
         await eventually(lambda: house.stats.connections["playing"] == 0)
@@ -452,7 +452,7 @@ async def test_twenty_restarts_of_a_publisher_under_ten_players() -> None:
     restarts, count = 20, 10
     async with serve() as house:
         players = [await (await house.client()).play() for _ in range(count)]
-        connections = set(house.server._connections)
+        connections = set(house.connections)
         tasks = asyncio.all_tasks()
         listeners = [asyncio.create_task(lives_heard_by(player, restarts + 1)) for player in players]
         await session_of(house, 0, crash=False)
@@ -460,7 +460,7 @@ async def test_twenty_restarts_of_a_publisher_under_ten_players() -> None:
         files = open_files()
         for number in range(1, restarts + 1):
             await session_of(house, number, crash=bool(number % 2))
-            assert set(house.server._connections) == connections
+            assert set(house.connections) == connections
             assert len(house.registry.streams) == 1
             assert house.registry.budget.used == 0
         for heard in await asyncio.gather(*listeners):
@@ -524,7 +524,7 @@ async def test_a_farewell_that_costs_the_last_memory_is_said_quietly(
         encoder = await (await house.client()).publish()
         encoder.send(*HEADERS, (0, keyframe()))
         player = await (await house.client()).play()
-        (connection,) = [each for each in house.server._connections if each.state == "playing"]
+        (connection,) = [each for each in house.connections if each.state == "playing"]
         # As when the farewell fills the transport and the budget.
         flush = ServerConnection.flush
         monkeypatch.setattr(

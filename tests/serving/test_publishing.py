@@ -245,8 +245,14 @@ async def test_the_authorizer_is_asked_once_and_with_everything() -> None:
     async with serve(authorizer=doorman) as house:
         client = await asked(house, doorman, "a/cam?token=SECRET")
         (request,) = doorman.requests
+        (connection,) = house.connections
         assert request == AccessRequest(
-            Action.PUBLISH, StreamKey("live", "a/cam"), "token=SECRET", "127.0.0.1", request.connect
+            Action.PUBLISH,
+            StreamKey("live", "a/cam"),
+            connection.origin,
+            connection.connect_params,
+            "token=SECRET",
+            "live",
         )
         assert "SECRET" not in repr(request)
         doorman.grant()
@@ -262,7 +268,7 @@ async def test_media_sent_while_the_authorizer_thinks_is_held_and_delivered_in_o
         ask(encoder, "cam")
         encoder.send(*HEADERS, *frames)
         await eventually(lambda: doorman.requests)
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         await eventually(lambda: not connection.reader.reading)
         assert house.stats.publishers == 0
         # A player meanwhile: the doorman answers in the order of the requests.
@@ -336,7 +342,7 @@ async def test_an_encoder_that_is_gone_before_the_answer_claims_nothing(swallow:
     doorman = Doorman(swallow=swallow)
     async with serve(authorizer=doorman) as house:
         await asked(house, doorman)
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         connection.abort(CloseReason.KICKED)
         await eventually(lambda: doorman.cancelled)
         await eventually(lambda: house.open_connections == 0)

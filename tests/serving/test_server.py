@@ -45,7 +45,7 @@ def port_of(listener: asyncio.Server) -> int:
 async def test_who_comes_in_is_probed_while_silent() -> None:
     async with serve() as house:
         await house.client()
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         accepted = connection.transport.get_extra_info("socket")
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
@@ -171,13 +171,13 @@ async def test_the_last_files_are_not_for_connections(
 ) -> None:
     async with serve() as house:
         await house.client()
-        (connection,) = house.server._connections
-        monkeypatch.setattr(house.server, "_max_files", connection.fileno + 1)
+        (connection,) = house.connections
+        monkeypatch.setattr(house.server, "_max_files", connection.reader.fileno + 1)
         for _ in range(3):
             assert await is_turned_away(await house.dial())
         assert house.stats.refusals == {"files": 3}
         (record,) = [record for record in caplog.records if record.message == "out of files"]
-        assert record.fields == {"connections": 1, "files": connection.fileno + 1}
+        assert record.fields == {"connections": 1, "files": connection.reader.fileno + 1}
 
 
 async def test_one_connection_cannot_ask_to_play_for_ever() -> None:
@@ -372,7 +372,7 @@ async def test_a_peer_that_reads_our_last_words_for_ever_is_cut_in_time(
     loop = asyncio.get_running_loop()
     async with serve() as house:
         client = await (await house.client()).play()
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         connection.end(CloseReason.KICKED)
         ended = loop.time()
         await client.rest()
@@ -384,7 +384,7 @@ async def test_a_crowd_that_asks_for_looks_makes_no_storm_of_them(monkeypatch: p
     times = looks(monkeypatch)
     async with serve() as house:
         await house.client()
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         clock = house.context.clock
         asked = clock()
         for n in range(200, 0, -1):  # Each is sooner than all before.
@@ -403,7 +403,7 @@ async def test_who_asks_for_none_is_looked_at_when_everybody_is() -> None:
         for _ in range(4):
             await house.client()
             now += 0.5
-        connections = sorted(house.server._connections, key=lambda connection: connection.number)
+        connections = sorted(house.connections, key=lambda each: each.origin.connection)
         # 10 s is the shortest of the timeouts, and the server looks once a second.
         assert [connection.look_at for connection in connections] == [111.0, 111.0, 112.0, 112.0]
 
@@ -414,7 +414,7 @@ async def test_a_bug_in_one_connection_s_deadlines_stops_nobody_else_s(
     look = connection_module.ServerConnection.look
 
     def broken_for_the_first(connection: connection_module.ServerConnection, now: float) -> None:
-        if connection.number == first:
+        if connection.origin.connection == first:
             raise RuntimeError("bug")
         look(connection, now)
 
@@ -422,7 +422,7 @@ async def test_a_bug_in_one_connection_s_deadlines_stops_nobody_else_s(
     async with serve(limits=Limits(handshake_timeout=0.1)) as house:
         await house.dial()
         await eventually(lambda: house.open_connections == 1)
-        first = next(iter(house.server._connections)).number
+        first = next(iter(house.connections)).origin.connection
         await house.dial()
         await eventually(lambda: house.open_connections == 0)
         assert house.stats.handshake_failures == {"handshake_timeout": 1}
@@ -432,7 +432,7 @@ async def test_a_bug_in_one_connection_s_deadlines_stops_nobody_else_s(
 async def test_the_commands_of_one_address_cost_it_together() -> None:
     async with serve(connections=ConnectionLimits(max_command_cost_per_address=40)) as house:
         one, other = await house.client(), await house.client()
-        first, second = [connection.session for connection in house.server._connections]
+        first, second = [connection.session for connection in house.connections]
         assert first._shared_cost is second._shared_cost is not None
         for client in (one, other):
             client.say(connect(), *[command("getStreamLength", n, "x" * 600) for n in range(2, 22)])
@@ -445,7 +445,7 @@ async def test_the_commands_of_one_address_cost_it_together() -> None:
         await eventually(lambda: house.open_connections == 0)
         # To leave and to come again is no way around it.
         await house.client()
-        (connection,) = house.server._connections
+        (connection,) = house.connections
         assert connection.session._shared_cost is first._shared_cost
 
 

@@ -27,6 +27,7 @@ from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.serving.access import AccessRequest, Grant
 from rtmpd.serving.connection import ServerConnection
+from rtmpd.serving.publishing import Publisher
 from rtmpd.serving.reading import SocketReader
 from rtmpd.serving.sweeper import ENOUGH, MAX_SHARE, SHORTEST, UNWATCHED_WINDOWS, Sweepable, Sweeper
 
@@ -495,7 +496,7 @@ async def publishers(house: House, number: int = ENOUGH, *, watched: bool = Fals
 def connection_of(house: House, name: str = "cam0") -> ServerConnection:
     (found,) = [
         connection
-        for connection in house.server._connections
+        for connection in house.connections
         for publisher in connection.requests.publishers
         if publisher._publication.key.name == name
     ]
@@ -504,7 +505,7 @@ def connection_of(house: House, name: str = "cam0") -> ServerConnection:
 
 def swept(house: House) -> int:
     """How many are read in rounds; of each, exactly one of rounds and transport may read."""
-    publishing = [c for c in house.server._connections if c.publishes]
+    publishing = [c for c in house.connections if c.publishes]
     for connection in publishing:
         assert connection.transport.is_reading() == (
             connection.reader.reading and not connection.reader.swept
@@ -545,7 +546,7 @@ async def test_everything_arrives_in_order_and_complete(reads: Reads) -> None:
             ]  # fmt: skip
         await eventually(lambda: all(videos(house, f"cam{n}") == 31 for n in range(2 * ENOUGH)))
         assert swept(house) == 2 * ENOUGH
-        assert set(reads.of) == {c.reader.fileno for c in house.server._connections if c.publishes}
+        assert set(reads.of) == {c.reader.fileno for c in house.connections if c.publishes}
         assert house.stats.drops == {}
 
 
@@ -613,7 +614,7 @@ async def test_the_file_of_one_who_left_is_not_read_when_it_is_another_s(reads: 
         await eventually(lambda: house.open_connections == ENOUGH)
         freed = {connection.reader.fileno for connection in gone}
         others = [await house.client() for _ in range(8)]
-        assert freed & {connection.reader.fileno for connection in house.server._connections}
+        assert freed & {connection.reader.fileno for connection in house.connections}
         rounds.everybody()
         assert not freed & set(reads.of)
         assert len(others) == 8
@@ -803,15 +804,13 @@ async def test_nothing_is_read_while_a_request_waits_for_its_answer(reads: Reads
 async def test_one_that_its_own_first_media_ended_is_not_read_in_rounds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    ask = requests_module.ask_to_publish
+    class Trouble(Publisher):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            if self._publication.key.name == "late":
+                self.receive = lambda message, now: self.close(CloseReason.KICKED)
 
-    async def ask_for_trouble(*args):
-        publisher = await ask(*args)
-        if publisher._publication.key.name == "late":
-            publisher.receive = lambda message, now: publisher.close(CloseReason.KICKED)
-        return publisher
-
-    monkeypatch.setattr(requests_module, "ask_to_publish", ask_for_trouble)
+    monkeypatch.setattr(requests_module, "Publisher", Trouble)
     door = Hesitant()
     async with serve(authorizer=door) as house:
         await publishers(house)
@@ -908,7 +907,7 @@ async def test_a_bug_closes_one_connection_and_is_logged(
         assert swept(house) == ENOUGH - 1
         encoders[0].send(*HEADERS, (0, keyframe("A")))
         await player.until("1: A@0")
-        number = broken.number
+        number = broken.origin.connection
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert (record.message, record.exc_info is not None) == ("reading failed", True)
     assert record.fields == {"client": "127.0.0.1", "connection": number}

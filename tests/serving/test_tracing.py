@@ -94,7 +94,7 @@ async def test_others_have_their_own_transport_and_session(caplog: pytest.LogCap
     async with serve(tracer=Tracer(ipaddress.ip_network("192.0.2.1"), Clock())) as house:
         client = await house.client()
         await client.publish()
-        (open_connection,) = house.server._connections
+        (open_connection,) = house.connections
         assert type(open_connection.session) is ServerSession
         assert "Transport" in type(open_connection.transport).__name__
     assert logged(caplog) == []

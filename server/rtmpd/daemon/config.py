@@ -43,7 +43,7 @@ from rtmpd.net.addresses import Address
 from rtmpd.relay.pull.relays import MAX_DIALS
 from rtmpd.rtmp.constants import MAX_CHUNK_SIZE
 from rtmpd.rtmp.server import ServerSettings
-from rtmpd.serving.peer import PlayRules
+from rtmpd.serving.access import PlayRules
 from rtmpd.web.limits import AdminLimits
 
 # The rooms below own their defaults.

@@ -21,7 +21,7 @@ class Origin:
     """
 
     session: int = 0
-    """Of ``SessionIds``; 0 is nobody's."""
+    """Of ``SessionIds``; 0 is nobody's. By it the session is found in ``engine.sessions``."""
     protocol: str = "rtmp"
     """``rtmp``, or ``pull`` and ``push``: connections that this server made."""
     address: str = ""
@@ -44,10 +44,23 @@ class Origin:
     """Servers that the stream came through on its way here, or will have come through behind it."""
 
     @property
+    def who(self) -> str:
+        """Whom to name for what it has done: the account, else the address, else the protocol."""
+        return self.account or self.address or self.protocol
+
+    @property
     def session_id(self) -> str:
         """The session as text: a UUID (RFC 9562, version 7), which sorts by time as the number does."""
         digits = f"{self.session:032x}"
         return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+    def introduced(self, agent: str, via: Via) -> Origin:
+        """The same, with what it says of itself when it connects."""
+        return replace(self, agent=agent, via=via)
+
+    def found_to_be(self, account: str) -> Origin:
+        """The same, once it is known whom it is; nobody new if ``account`` is empty."""
+        return replace(self, account=account) if account else self
 
     def asking(self, query: str) -> Origin:
         """The same, as far as ``query`` of a stream name may be shown."""

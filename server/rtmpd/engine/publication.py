@@ -112,6 +112,7 @@ class Publication:
         "closed",
         "ending",
         "intake",
+        "max_players",
         "offset",
         "origin",
         "owner",
@@ -128,6 +129,7 @@ class Publication:
         owner: PublicationOwner,
         origin: Origin,
         policy: ClaimPolicy,
+        max_players: int | None,
         now: float,
     ) -> None:
         self.stream = stream
@@ -137,6 +139,8 @@ class Publication:
         self.offset = 0
         """What its time is put forward by on air (ms)."""
         self.policy = policy
+        self.max_players = max_players
+        """Players of the stream while it is on air; None is as many as are configured."""
         self.stats = intake.books.stream
         self._books = intake.books
         self._headers = intake.headers
@@ -238,8 +242,8 @@ class Publication:
         last = self.stats.last_media_at
         return now - (self.started_at if last is None else last)
 
-    def expire(self, reason: CloseReason, by: Origin | None = None) -> None:
-        """Close it from the engine's side, because ``by`` wants it so: its owner is told."""
+    def dismiss(self, reason: CloseReason, by: Origin | None = None) -> None:
+        """Close it from the engine's side, because ``by`` wants it so: its owner is told. Idempotent."""
         owner = self.owner
         if owner is not None:
             # Before the owner hears of it, whose last call comes back here with less to tell.

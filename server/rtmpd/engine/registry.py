@@ -15,6 +15,7 @@ from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.publication import Publication, PublicationOwner
+from rtmpd.engine.sessions import SessionTable
 from rtmpd.engine.sink import CloseReason, PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import LiveStream
@@ -48,6 +49,8 @@ class Registry:
         self.budget = MemoryBudget(self.limits.memory_bytes, self._relieve)
         self.outlets = Outlets(self.budget, stats)
         """Every transport that the engine writes to belongs to it."""
+        self.sessions = SessionTable()
+        """Everybody who is connected; each protocol puts its own in."""
         self._relievers: list[Callable[[Unfinished], None]] = []
         self._flusher = flusher
         self._announcer = Announcer(flusher.call_soon)
@@ -82,8 +85,11 @@ class Registry:
         origin: Origin,
         now: float,
         policy: ClaimPolicy = REFUSE,
+        max_players: int | None = None,
     ) -> Publication:
         """Take the publisher's place of ``key``; when somebody has it, ``policy`` decides.
+
+        ``max_players`` holds while it is on air instead of ``EngineLimits.max_players_per_stream``.
 
         Raises ``StreamBusy`` when the place is taken and stays so, ``ResourceExhausted`` at a ceiling.
         """
@@ -92,11 +98,11 @@ class Registry:
         reason = None if holder is None else _decide(policy, holder, origin, now)
         self._check_claim(origin, holder)
         stream = self._stream(key)
-        publication = stream.add_publication(owner, origin, now, policy)
+        publication = stream.add_publication(owner, origin, now, policy, max_players)
         if holder is not None and reason is not None:
             # First, so that the audience waits for it.
             stream.switch(publication)
-            holder.expire(reason, by=origin)
+            holder.dismiss(reason, by=origin)
         return publication
 
     def check_attach(self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "") -> None:
@@ -108,8 +114,8 @@ class Registry:
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS)
         if stream is None:
             self._check_waiting(network)
-        elif limits.max_players_per_stream and stream.players >= limits.max_players_per_stream:
-            text = f"This stream takes {limits.max_players_per_stream} players."
+        elif (most := _max_players(stream, limits)) and stream.players >= most:
+            text = f"This stream takes {most} players."
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_STREAM)
         if stream is not None and not stream.has_room_for(tracks, limits.max_track_choices):
             text = (
@@ -159,7 +165,7 @@ class Registry:
         begun = publication.stats.last_media_at is not None
         patience = limits.idle_publisher_timeout if begun else limits.first_media_timeout
         if publication.silent_for(now) >= patience:
-            publication.expire(CloseReason.IDLE)
+            publication.dismiss(CloseReason.IDLE)
 
     def _stream(self, key: StreamKey) -> LiveStream:
         stream = self._streams.get(key)
@@ -247,6 +253,13 @@ class Registry:
     def _give_up(self, unfinished: Unfinished) -> None:
         for relieve in self._relievers:
             relieve(unfinished)
+
+
+def _max_players(stream: LiveStream, limits: EngineLimits) -> int:
+    """What the publication on air was granted, or else what holds for the stream."""
+    on_air = stream.publication
+    granted = None if on_air is None else on_air.max_players
+    return limits.max_players_per_stream if granted is None else granted
 
 
 def _decide(policy: ClaimPolicy, holder: Publication, claimant: Origin, now: float) -> CloseReason:

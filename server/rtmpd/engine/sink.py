@@ -28,7 +28,11 @@ class CloseReason(Word):
         "memory",
         "memory was short (`memory.max_bytes`), and it had most waiting, or most of an unfinished message",
     )
-    KICKED = "kicked", "a push target was removed at run time"
+    KICKED = (
+        "kicked",
+        "somebody ended it from outside, whom the field `by` names; or a push target was removed at run time",
+    )
+    EXPIRED = "expired", "what it was granted held for a while, which is over"
     NOT_FOUND = "not_found", "a player waited for a stream that no origin has; see [relays](#relays)"
     SHUTDOWN = "shutdown", "the server ended"
     INTERNAL_ERROR = "internal_error", "a bug of rtmpd; the log has its traceback"
@@ -40,6 +44,9 @@ class Ending(NamedTuple):
     reason: CloseReason
     by: Origin | None = None
     """Who wanted it so; None is the peer itself, or a rule of ours."""
+
+    def __str__(self) -> str:
+        return self.reason if self.by is None else f"{self.reason} by {self.by.who}"
 
 
 class StartPolicy(StrEnum):

@@ -165,11 +165,16 @@ class LiveStream(Home):
     # The publishers' side
 
     def add_publication(
-        self, owner: PublicationOwner, origin: Origin, now: float, policy: ClaimPolicy = REFUSE
+        self,
+        owner: PublicationOwner,
+        origin: Origin,
+        now: float,
+        policy: ClaimPolicy = REFUSE,
+        max_players: int | None = None,
     ) -> Publication:
         """Start a publication. On a stream that is idle it is on air at once, else it stands by."""
         intake = self._new_intake(now)
-        publication = Publication(self, intake, owner, origin, policy, now)
+        publication = Publication(self, intake, owner, origin, policy, max_players, now)
         server = self.server_stats
         server.publishers += 1
         server.publishes_total += 1

@@ -216,18 +216,13 @@ class ReconnectRequested:
 SessionEvent = Message | HandshakeCompleted | CommandReceived | SessionFailed | SessionClosed
 """What either side reports."""
 
-ServerEvent = (
-    SessionEvent
-    | ConnectRequested
-    | PublishRequested
-    | PlayRequested
-    | PublishEnded
-    | PlayEnded
-    | PauseRequested
-    | SeekRequested
-    | ReceiveAudio
-    | ReceiveVideo
-)
+Request = ConnectRequested | PublishRequested | PlayRequested
+"""What waits for an answer."""
+
+ClientWish = Request | PublishEnded | PlayEnded | PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo
+"""What a client wants."""
+
+ServerEvent = SessionEvent | ClientWish
 """What a ``ServerSession`` reports."""
 
 ClientEvent = (

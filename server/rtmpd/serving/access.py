@@ -1,13 +1,17 @@
-"""The question asked before every publish and play, and its answer."""
+"""The question asked before every connect, publish and play, and its answer."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from rtmpd.engine.claim import REFUSE, ClaimPolicy
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
+from rtmpd.engine.sink import PlayOptions
 from rtmpd.exceptions import Refused
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.commands import ConnectParams
@@ -17,6 +21,7 @@ from rtmpd.rtmp.url import clean_path, validate_name
 
 
 class Action(StrEnum):
+    CONNECT = "connect"
     PUBLISH = "publish"
     PLAY = "play"
 
@@ -27,23 +32,49 @@ class AccessRequest:
 
     action: Action
     key: StreamKey
-    """The stream that was named, however the client cut its URL."""
-    query: str = field(repr=False)
-    """What followed ``?`` in the stream name."""
-    address: str
-    """The client's IP address."""
+    """The stream that was named, however the client cut its URL. A connect has named as much of it as its URL
+    holds: the app, and often no name.
+    """
+    origin: Origin
+    """Who asks; from the answer to the connect on with the account that that named."""
     connect: ConnectParams = field(repr=False)
+    query: str = field(default="", repr=False)
+    """What followed ``?`` in the stream name, or in the app of a connect."""
+    mode: str = ""
+    """Of a publish: ``live``, ``record``, ``append`` or ``appendWithGap``."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRules:
+    """What holds for those who play one stream."""
+
+    options: PlayOptions = field(default_factory=PlayOptions)
+    wait_timeout: float = 0.0
+    """Seconds a player may wait for a publisher, and up to one more until that is noticed; 0 is for ever."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Permission; ``key`` is the stream that the request is led to."""
+    """Permission, and what it is bound to. What is not named stays as it is configured."""
 
     key: StreamKey
+    """The stream that a publish or play is led to. A connect is led nowhere."""
+    account: str = ""
+    """Whom the client was found to be: on a connect for all that it does, else for this publish or play."""
+    valid_for: float = math.inf
+    """Seconds from now after which the session ends, with all that it does. The shortest that it was granted
+    holds.
+    """
+    claim: ClaimPolicy = REFUSE
+    """Of a publish: whether it may have a name that another has, and for how long it keeps its own."""
+    max_players: int | None = None
+    """Of a publish: players of the stream while this is on air; 0 is any number."""
+    play: PlayRules | None = None
+    """Of a play: how it is served."""
 
 
 class Authorizer(Protocol):
-    """Decides who may publish and play what."""
+    """Decides who may connect, publish and play what."""
 
     def authorize(self, request: AccessRequest) -> Grant | Coroutine[Any, Any, Grant]:
         """Grant the request or raise ``Refused`` with the status that the client is to see.

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, assert_never
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
@@ -14,37 +14,49 @@ from rtmpd.engine.sources import Life
 from rtmpd.exceptions import Refused
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.rtmp.events import PlayRequested, PublishRequested
-from rtmpd.rtmp.url import awaited_name, bare_names
-from rtmpd.serving.access import AccessRequest, Action, Grant, name_stream
+from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, Request
+from rtmpd.rtmp.url import awaited_name, bare_names, clean_path
+from rtmpd.serving.access import AccessRequest, Action, Grant, check_app, name_stream
 from rtmpd.serving.peer import Peer
 
 logger = logging.getLogger(__name__)
 
 
-async def authorize(peer: Peer, action: Action, event: PublishRequested | PlayRequested) -> Grant:
+async def authorize(peer: Peer, event: Request) -> Grant:
     """Check the name, then ask the authorizer. Raises ``Refused``, also when it fails or takes too long."""
-    context = peer.context
-    key = name_stream(peer.connect_params.app, event.name, action, context.apps, context.limits)
-    if action is Action.PLAY:
-        key = _meant_by_player(key, context.registry)
-    request = AccessRequest(
-        action=action,
-        key=key,
-        query=event.query,
-        address=peer.address,
-        connect=peer.connect_params,
-    )
+    request = _request(peer, event)
     try:
-        answer = context.authorizer.authorize(request)
+        answer = peer.context.authorizer.authorize(request)
         return answer if isinstance(answer, Grant) else await _awaited(peer, answer)
     except Refused:
         raise
     except Exception as error:
-        fields = {"client": peer.address, "connection": peer.number, "action": action}
+        action, origin = request.action, peer.origin
+        fields = {"client": origin.address, "connection": origin.connection, "action": action}
         logger.exception("authorizer failed", extra={"fields": fields})
-        text = f"The server could not find out whether you may {action} this stream; try again later."
-        raise Refused(_FAILED[action], text, Refusal.AUTHORIZER_FAILED) from error
+        code, what = _FAILED[action]
+        text = f"The server could not find out whether you may {what}; try again later."
+        raise Refused(code, text, Refusal.AUTHORIZER_FAILED) from error
+
+
+def _request(peer: Peer, event: Request) -> AccessRequest:
+    """What there is to decide. Raises ``Refused`` when it is no name that anything can have."""
+    context, connect = peer.context, peer.connect_params
+    apps, limits = context.apps, context.limits
+    match event:
+        case ConnectRequested():
+            check_app(connect.app, limits)
+            key = StreamKey.of_path(clean_path(connect.app), apps)
+            return AccessRequest(Action.CONNECT, key, peer.origin, connect, connect.app_query)
+        case PublishRequested():
+            key = name_stream(connect.app, event.name, Action.PUBLISH, apps, limits)
+            return AccessRequest(Action.PUBLISH, key, peer.origin, connect, event.query, event.mode)
+        case PlayRequested():
+            key = name_stream(connect.app, event.name, Action.PLAY, apps, limits)
+            key = _meant_by_player(key, context.registry)
+            return AccessRequest(Action.PLAY, key, peer.origin, connect, event.query)
+        case _:
+            assert_never(event)
 
 
 async def _awaited(peer: Peer, answer: Coroutine[Any, Any, Grant]) -> Grant:
@@ -69,4 +81,8 @@ def _meant_by_player(key: StreamKey, registry: Registry) -> StreamKey:
 
 
 # quirk(obs): shows Rejected to its user; Failed sends it into reconnecting.
-_FAILED = {Action.PUBLISH: StatusCode.PUBLISH_REJECTED, Action.PLAY: StatusCode.PLAY_FAILED}
+_FAILED = {
+    Action.CONNECT: (StatusCode.CONNECT_REJECTED, "connect"),
+    Action.PUBLISH: (StatusCode.PUBLISH_REJECTED, "publish this stream"),
+    Action.PLAY: (StatusCode.PLAY_FAILED, "play this stream"),
+}

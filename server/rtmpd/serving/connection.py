@@ -7,7 +7,7 @@ import itertools
 import math
 import socket
 from dataclasses import dataclass
-from typing import Final, Protocol, assert_never, cast
+from typing import Final, Protocol, cast
 
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
@@ -21,16 +21,7 @@ from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure, Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.events import (
     CommandReceived,
-    ConnectRequested,
     HandshakeCompleted,
-    PauseRequested,
-    PlayEnded,
-    PlayRequested,
-    PublishEnded,
-    PublishRequested,
-    ReceiveAudio,
-    ReceiveVideo,
-    SeekRequested,
     ServerEvent,
     SessionClosed,
     SessionFailed,
@@ -54,7 +45,7 @@ _numbers = itertools.count(1)
 class Gate(Protocol):
     """Who may come in: the server's connection counts."""
 
-    def enter(self, connection: ServerConnection) -> Refusal | None:
+    def enter(self, connection: ServerConnection, fileno: int) -> Refusal | None:
         """Count the connection in, or return the reason why it is turned away."""
         ...
 
@@ -92,6 +83,8 @@ class End:
     reason: CloseReason
     detail: Word | None = None
     """For the log, where more is known."""
+    by: Origin | None = None
+    """Who wanted it so, if it was somebody else."""
 
 
 class ServerConnection(asyncio.Protocol):
@@ -101,16 +94,13 @@ class ServerConnection(asyncio.Protocol):
         "__weakref__",
         "_bytes_out",
         "_gate",
+        "_listener",
         "_messages_in",
         "_since",
         "_socket",
-        "address",
         "context",
         "ended",
-        "listener",
         "look_at",
-        "network",
-        "number",
         "outlet",
         "partial_bytes",
         "plays_paid_at",
@@ -124,22 +114,19 @@ class ServerConnection(asyncio.Protocol):
     session: ServerSession
     outlet: Outlet
     reader: SocketReader
+    requests: Requests
     _socket: socket.socket
 
     def __init__(self, context: ServerContext, gate: Gate, listener: str = "") -> None:
         self.context = context
-        self.listener = listener
-        """Where it came in."""
-        self.number = next(_numbers)
+        self._listener = listener
         self.state = "pending"
         """``pending``, then ``publishing`` or ``playing`` by what it did first."""
-        self.address = self.network = "unknown"
         self.ended: End | None = None
         """None while it is open; then nothing is processed and nothing more is said."""
         self.plays_paid_at = -math.inf
         """When what it has spent of the rate of plays is saved up again; for the gate."""
         self._gate = gate
-        self.requests = Requests()
         self.look_at = math.inf
         """Clock reading at which ``look`` wants to be called."""
         self._since = 0.0
@@ -153,17 +140,16 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self.address = peer_ip(transport.get_extra_info("peername"))
-        # Whom we are forwarded through a Unix socket, its other end knows: no two need be the same.
-        self.network = f"{UNIX}-{self.number}" if self.address == UNIX else network_of(self.address)
         self._socket = transport.get_extra_info("socket")
-        refusal = self._gate.enter(self)
+        context = self.context
+        origin = _describe(transport, self._listener, context.new_session())
+        self.requests = Requests(origin)
+        refusal = self._gate.enter(self, self._socket.fileno())
         if refusal is not None:
             log.turned_away(self, refusal)
             self.transport.set_protocol(_NOBODY)
             self.transport.abort()
             return
-        context = self.context
         self._since = now = context.clock()
         self.session = ServerSession(
             random_bytes=context.random_bytes,
@@ -172,12 +158,11 @@ class ServerConnection(asyncio.Protocol):
             settings=context.settings,
             shared_cost=self._gate.shared_cost(self),
         )
-        tap = context.tracer.tap(self.address, self.number) if context.tracer else None
+        tap = context.tracer.tap(origin.address, origin.connection) if context.tracer else None
         if tap is not None:
             self.session, self.transport = tap.on_session(self.session), tap.on_transport(self.transport)
         self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
-        encrypted = transport.get_extra_info("sslcontext") is not None
-        self.outlet = Outlet(context.registry.outlets, self, private=encrypted)
+        self.outlet = Outlet(context.registry.outlets, self, private=origin.tls)
         self.reader = SocketReader(self, self.transport, context.sweeper)
         self.look_at = self._gate.regular_look(now + context.limits.shortest_timeout)
 
@@ -224,7 +209,7 @@ class ServerConnection(asyncio.Protocol):
             duration = self.context.clock() - self._since
             reason = ended.detail or ended.reason
             bytes_out = self._bytes_out + self.requests.bytes_out
-            log.closed(self, duration, self.session.bytes_received, bytes_out, reason)
+            log.closed(self, duration, self.session.bytes_received, bytes_out, reason, ended.by)
 
     # For the reader
 
@@ -242,11 +227,6 @@ class ServerConnection(asyncio.Protocol):
         self.abort(CloseReason.INTERNAL_ERROR)
 
     # For the server
-
-    @property
-    def fileno(self) -> int:
-        """The number of the socket's file."""
-        return self._socket.fileno()
 
     @property
     def publishes(self) -> bool:
@@ -268,6 +248,8 @@ class ServerConnection(asyncio.Protocol):
         self.session.handle_timeout(now)
         self.advance()
         self.requests.look(now)
+        if self.requests.valid_until <= now:
+            self.dismiss(CloseReason.EXPIRED)
         self._count_tolerated()
         if not self.over:
             self._plan_look(now)
@@ -332,9 +314,15 @@ class ServerConnection(asyncio.Protocol):
 
     def end(self, reason: CloseReason, detail: Word | None = None) -> None:
         if not self.over:
-            self._stop(End(reason, detail))
-            self._write_output()
-            self._linger(_LINGER)
+            self._finish(End(reason, detail))
+
+    def dismiss(self, reason: CloseReason, by: Origin | None = None) -> None:
+        """End it in order, because ``by`` wants it so: whoever publishes or plays is told."""
+        if not self.over:
+            # Over first: what the engine ends of it need not end it once more.
+            self.ended = End(reason, by=by)
+            self.requests.dismiss(reason, by)
+            self._finish(self.ended)
 
     def shutdown(self) -> None:
         """The server ends: say so. Who is still owed media gets it, until the server cuts the connection."""
@@ -355,18 +343,6 @@ class ServerConnection(asyncio.Protocol):
 
     def _handle(self, event: ServerEvent) -> None:
         match event:
-            case ConnectRequested():
-                self.requests.connect(self, event)
-            case PublishRequested() | PlayRequested():
-                self.requests.answer(self, event)
-            case PublishEnded():
-                self.requests.end_publish(event.stream_id)
-                if not self.publishes:
-                    self.reader.leave_rounds()
-            case PlayEnded():
-                self.requests.end_play(event.stream_id)
-            case PauseRequested() | SeekRequested() | ReceiveAudio() | ReceiveVideo():
-                self.requests.adjust(event)
             case SessionFailed():
                 self._fail(event.error)
             case SessionClosed():
@@ -375,7 +351,7 @@ class ServerConnection(asyncio.Protocol):
             case HandshakeCompleted() | CommandReceived() | Message():
                 pass  # The session has answered; media goes to its publisher directly.
             case _:
-                assert_never(event)
+                self.requests.handle(self, event)
 
     def _fail(self, error: ProtocolError) -> None:
         stats = self.context.stats
@@ -399,6 +375,11 @@ class ServerConnection(asyncio.Protocol):
             self._bytes_out += len(data)
             stats.messages_out += len(output)
             self.transport.write(data)
+
+    def _finish(self, end: End) -> None:
+        self._stop(end)
+        self._write_output()
+        self._linger(_LINGER)
 
     def _stop(self, end: End) -> None:
         """Process nothing more, and say nothing but what is queued."""
@@ -451,3 +432,17 @@ class ServerConnection(asyncio.Protocol):
         deadline = self.session.next_deadline()
         regular = self._gate.regular_look(soonest if deadline is None else min(soonest, deadline))
         self.look_at = min(regular, self.requests.next_deadline())
+
+
+def _describe(transport: asyncio.BaseTransport, listener: str, session: int) -> Origin:
+    """Who has come, as far as the transport knows."""
+    address, number = peer_ip(transport.get_extra_info("peername")), next(_numbers)
+    return Origin(
+        session=session,
+        address=address,
+        # Whom we are forwarded through a Unix socket, its other end knows: no two need be the same.
+        network=f"{UNIX}-{number}" if address == UNIX else network_of(address),
+        connection=number,
+        listener=listener,
+        tls=transport.get_extra_info("sslcontext") is not None,
+    )

@@ -1,6 +1,6 @@
 """What is logged of a connection, and which of it at which level.
 
-The lines of its publishes and plays are their own.
+The lines of its publishes and plays are their own; what they have in common is here.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
+from rtmpd.engine.sink import Ending
 from rtmpd.exceptions import ProtocolError, Refused
 from rtmpd.reasons import Word
 from rtmpd.rtmp.url import redact
@@ -17,7 +19,7 @@ _logger = logging.getLogger(__name__)
 
 
 def turned_away(peer: Peer, reason: Word) -> None:
-    fields = {"client": peer.address, "reason": reason}
+    fields = {"client": peer.origin.address, "reason": reason}
     _logger.debug("connection refused", extra={"fields": fields})
 
 
@@ -53,17 +55,36 @@ def reading_failed(peer: Peer, error: Exception) -> None:
     _logger.error("reading failed", exc_info=error, extra={"fields": _fields(peer)})
 
 
-def closed(peer: Peer, duration: float, bytes_in: int, bytes_out: int, reason: Word) -> None:
+def closed(
+    peer: Peer, duration: float, bytes_in: int, bytes_out: int, reason: Word, by: Origin | None
+) -> None:
     fields = _fields(peer) | {
         "duration": round(duration, 3),
         "app": peer.connect_params.app if peer.introduced else None,
         "bytes_in": bytes_in,
         "bytes_out": bytes_out,
         "reason": reason,
+        "by": by.who if by is not None else None,
     }
     # Who has published or played has a line of that.
     level = logging.INFO if peer.introduced and peer.state == "pending" else logging.DEBUG
     _logger.log(level, "closed", extra={"fields": fields})
+
+
+def of_stream(origin: Origin, key: StreamKey) -> dict[str, object]:
+    """What every line of a publish or a play begins with."""
+    return {
+        "client": origin.address,
+        "connection": origin.connection,
+        "session": origin.session_id,
+        "app": key.app,
+        "stream": key.name,
+    }
+
+
+def who(ending: Ending | None) -> str | None:
+    """Who wanted it so, if it was somebody else."""
+    return ending.by.who if ending is not None and ending.by is not None else None
 
 
 def _refused(message: str, peer: Peer, key: StreamKey, refusal: Refused) -> None:
@@ -77,4 +98,4 @@ def _refused(message: str, peer: Peer, key: StreamKey, refusal: Refused) -> None
 
 
 def _fields(peer: Peer) -> dict[str, object]:
-    return {"client": peer.address, "connection": peer.number}
+    return {"client": peer.origin.address, "connection": peer.origin.connection}

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.registry import Registry
-from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats
 from rtmpd.net.socket_options import UNSENT_BYTES
 from rtmpd.reasons import Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
-from rtmpd.serving.access import Authorizer
+from rtmpd.serving.access import Authorizer, PlayRules
 from rtmpd.serving.sweeper import Sweeper
 from rtmpd.serving.tracing import Tracer
-
-
-@dataclass(frozen=True, slots=True)
-class PlayRules:
-    """What holds for those who play one stream."""
-
-    options: PlayOptions = field(default_factory=PlayOptions)
-    wait_timeout: float = 0.0
-    """Seconds a player may wait for a publisher, and up to one more until that is noticed; 0 is for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +66,8 @@ class Peer(Protocol):
         ...
 
     @property
-    def address(self) -> str:
-        """The client's IP address."""
-        ...
-
-    @property
-    def number(self) -> int:
-        """Counts connections since the start."""
-        ...
-
-    @property
     def origin(self) -> Origin:
-        """Who the client is, once it has asked to connect."""
+        """Who the client is, as far as it has said so."""
         ...
 
     @property
@@ -102,11 +83,6 @@ class Peer(Protocol):
     @property
     def connect_params(self) -> ConnectParams:
         """What it has asked for then; nothing before."""
-        ...
-
-    @property
-    def network(self) -> str:
-        """Whom to charge with what it costs: the client's address, or the network of that."""
         ...
 
     def flush(self) -> None:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from typing import assert_never
 
-from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.sink import CloseReason, SlowPlayerPolicy
@@ -16,26 +15,12 @@ from rtmpd.media.tracks import TrackChoice
 from rtmpd.reasons import Word
 from rtmpd.rtmp.constants import CapsEx, StatusCode
 from rtmpd.rtmp.events import PauseRequested, PlayRequested, ReceiveAudio, ReceiveVideo, SeekRequested
-from rtmpd.serving.access import Action
-from rtmpd.serving.authorization import authorize
+from rtmpd.serving import connection_log as log
+from rtmpd.serving.access import Grant
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.publishing import codecs
 
 logger = logging.getLogger(__name__)
-
-
-async def ask_to_play(peer: Peer, event: PlayRequested) -> Player:
-    """Authorize, then attach to the stream, which may still have no publisher.
-
-    Raises ``Refused`` with nothing promised to the player yet. It is when this has returned; then ``start``.
-    """
-    context = peer.context
-    requested_at = context.clock()
-    grant = await authorize(peer, Action.PLAY, event)
-    knows_tracks = bool(peer.connect_params.caps_ex & CapsEx.MULTITRACK)
-    tracks = TrackChoice.parse(event.query, multitrack=knows_tracks)
-    origin = peer.origin.asking(event.query)
-    return Player(peer, event.stream_id, grant.key, origin, tracks, requested_at)
 
 
 class PlayEnd(Word):
@@ -66,30 +51,36 @@ class Player:
     def __init__(
         self,
         peer: Peer,
-        stream_id: int,
-        key: StreamKey,
-        origin: Origin,
-        tracks: TrackChoice,
+        event: PlayRequested,
+        grant: Grant,
         requested_at: float,
     ) -> None:
-        context = peer.context
-        self._tracks = tracks
+        """Attach to the stream, which may still have no publisher. Raises ``Refused``.
+
+        Nothing is promised to the player yet. It is when this has returned; then ``start``.
+        """
+        context, key = peer.context, grant.key
+        knows_tracks = bool(peer.connect_params.caps_ex & CapsEx.MULTITRACK)
+        self._tracks = TrackChoice.parse(event.query, multitrack=knows_tracks)
         self.write = peer.transport.write
         self._peer = peer
-        self.stream_id = stream_id
+        self.stream_id = event.stream_id
         self._since = requested_at
         self.bytes_out = 0
         """Bytes of media written, once released."""
         self.waits_until = math.inf
         """Clock reading at which it gives up waiting for a publisher; ``inf`` while it does not wait."""
-        self._rules = context.play_rules(key)
+        self._rules = grant.play or context.play_rules(key)
+        origin = peer.origin.asking(event.query).found_to_be(grant.account)
         options = dataclasses.replace(self._rules.options, requested_at=requested_at, origin=origin)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
     def start(self) -> None:
         """The play is accepted: let media flow."""
-        logger.debug("play started", extra={"fields": self._fields()})
         subscription = self._subscription
+        if logger.isEnabledFor(logging.DEBUG):  # To find out what is told costs more than to tell it.
+            fields = log.of_stream(subscription.origin, subscription.key)
+            logger.debug("play started", extra={"fields": fields})
         subscription.join(self._peer.context.clock())
         # Its burst may have cost the last memory, and us the connection.
         if subscription.attached and not subscription.live:
@@ -154,18 +145,24 @@ class Player:
         if self.waits_until <= now:
             self._give_up()
 
+    def dismiss(self, reason: CloseReason, by: Origin | None) -> None:
+        """End the subscription, because ``by`` wants it so: the engine tells the player through ``close``."""
+        self._subscription.close(reason, by)
+
     def release(self, reason: CloseReason, detail: Word | None = None) -> None:
         """The client ended the play, or its connection did: the last call. ``detail`` is for the log."""
         self.waits_until = math.inf
-        self._subscription.detach(reason)
-        self.bytes_out = self._subscription.bytes_out
-        fields = self._fields() | {
+        subscription = self._subscription
+        subscription.detach(reason)
+        self.bytes_out = subscription.bytes_out
+        fields = log.of_stream(subscription.origin, subscription.key) | {
             "duration": round(self._peer.context.clock() - self._since, 3),
             "bytes": self.bytes_out,
-            "dropped": self._subscription.dropped,
-            "codecs": codecs(self._subscription.stats),
-            "agent": self._subscription.origin.agent,
+            "dropped": subscription.dropped,
+            "codecs": codecs(subscription.stats),
+            "agent": subscription.origin.agent,
             "reason": detail or reason,
+            "by": log.who(subscription.ending),
         }
         logger.info("play ended", extra={"fields": fields})
         # Each has us, and we it: nobody would be free before the cyclic collector comes by.
@@ -183,13 +180,3 @@ class Player:
         text = f"Nobody published {self._subscription.key.name} within {self._rules.wait_timeout:g} s."
         self._peer.session.end_play(self.stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, text)
         self._peer.end(CloseReason.IDLE, PlayEnd.NO_PUBLISHER)
-
-    def _fields(self) -> dict[str, object]:
-        origin, key = self._subscription.origin, self._subscription.key
-        return {
-            "client": origin.address,
-            "connection": origin.connection,
-            "session": origin.session_id,
-            "app": key.app,
-            "stream": key.name,
-        }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import StreamStats
@@ -13,17 +12,11 @@ from rtmpd.reasons import SessionFailure, Word
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PublishRequested
 from rtmpd.rtmp.via import check_publish
-from rtmpd.serving.access import Action
-from rtmpd.serving.authorization import authorize
+from rtmpd.serving import connection_log as log
+from rtmpd.serving.access import Grant
 from rtmpd.serving.peer import Peer
 
 logger = logging.getLogger(__name__)
-
-
-async def ask_to_publish(peer: Peer, event: PublishRequested) -> Publisher:
-    """Authorize and claim the name. Raises ``Refused``; nothing is promised to the encoder either way."""
-    grant = await authorize(peer, Action.PUBLISH, event)
-    return Publisher(peer, event.stream_id, grant.key, peer.origin.asking(event.query))
 
 
 class Publisher:
@@ -35,16 +28,22 @@ class Publisher:
 
     __slots__ = ("__weakref__", "_peer", "_publication", "_since", "receive", "stream_id")
 
-    def __init__(self, peer: Peer, stream_id: int, key: StreamKey, origin: Origin) -> None:
-        """Claim ``key``; raises ``Refused`` when it may not be had."""
+    def __init__(self, peer: Peer, event: PublishRequested, grant: Grant) -> None:
+        """Claim what was granted; raises ``Refused`` when it may not be had.
+
+        Nothing is promised to the encoder either way.
+        """
         context = peer.context
+        origin = peer.origin.asking(event.query).found_to_be(grant.account)
         self._peer = peer
-        self.stream_id = stream_id
+        self.stream_id = event.stream_id
         self._since = context.clock()
         check_publish(origin.via, context.instance_id)
-        self._publication = context.registry.claim(key, self, origin, self._since)
+        self._publication = context.registry.claim(
+            grant.key, self, origin, self._since, grant.claim, grant.max_players
+        )
         self.receive = self._publication.receive
-        fields = self._fields() | {"agent": origin.agent}
+        fields = log.of_stream(origin, grant.key) | {"agent": origin.agent}
         logger.info("publish started", extra={"fields": fields})
 
     @property
@@ -61,23 +60,30 @@ class Publisher:
         self._peer.session.end_publish(self.stream_id, StatusCode.PUBLISH_FAILED, text)
         self._peer.end(reason)
 
+    def dismiss(self, reason: CloseReason, by: Origin | None) -> None:
+        """End the publication, because ``by`` wants it so: the engine tells the encoder through ``close``."""
+        self._publication.dismiss(reason, by)
+
     def release(self, reason: CloseReason, detail: Word | None = None) -> None:
         """The client or its connection ended the publication: free the name. The last call.
 
         ``detail`` is for the log.
         """
-        self._publication.close(reason)
-        stats = self._publication.stats
-        fields = self._fields() | {
-            "duration": round(self._peer.context.clock() - self._since, 3),
+        publication, context = self._publication, self._peer.context
+        publication.close(reason)
+        stats, origin = publication.stats, publication.origin
+        of_stream = log.of_stream(origin, publication.key)
+        fields = of_stream | {
+            "duration": round(context.clock() - self._since, 3),
             "bytes": stats.audio_bytes_in + stats.video_bytes_in + stats.data_bytes_in,
             "codecs": codecs(stats),
-            "agent": self._publication.origin.agent,
+            "agent": origin.agent,
             "reason": detail or reason,
+            "by": log.who(publication.ending),
         }
         if stats.last_media_at is None:
             # Never seen by anybody, and the person at the encoder may think it was.
-            logger.warning("published without media", extra={"fields": self._fields()})
+            logger.warning("published without media", extra={"fields": of_stream})
         logger.info("publish ended", extra={"fields": fields})
         # Each has us, and we it: nobody would be free before the cyclic collector comes by.
         del self.receive, self._publication, self._peer
@@ -93,16 +99,6 @@ class Publisher:
             )
         self._peer.session.fail(error)
         self._peer.advance()
-
-    def _fields(self) -> dict[str, object]:
-        origin, key = self._publication.origin, self._publication.key
-        return {
-            "client": origin.address,
-            "connection": origin.connection,
-            "session": origin.session_id,
-            "app": key.app,
-            "stream": key.name,
-        }
 
 
 def codecs(stats: StreamStats) -> str:

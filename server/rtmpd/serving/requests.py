@@ -6,10 +6,10 @@ import asyncio
 import logging
 import math
 import socket
-from typing import Final, Protocol
+from typing import Final, Protocol, assert_never
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.origin import NOBODY, Origin
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
 from rtmpd.net.socket_options import set_user_timeout
@@ -17,22 +17,27 @@ from rtmpd.reasons import Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import (
+    ClientWish,
     ConnectRequested,
     PauseRequested,
+    PlayEnded,
     PlayRequested,
+    PublishEnded,
     PublishRequested,
     ReceiveAudio,
     ReceiveVideo,
+    Request,
     SeekRequested,
 )
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.rtmp.url import clean_path
-from rtmpd.rtmp.via import Via, check_connect, introduction, via_of
+from rtmpd.rtmp.via import check_connect, introduction, via_of
 from rtmpd.serving import connection_log as log
-from rtmpd.serving.access import Action, check_app
+from rtmpd.serving.access import Action, Grant
+from rtmpd.serving.authorization import authorize
 from rtmpd.serving.peer import Peer
-from rtmpd.serving.playing import Player, ask_to_play
-from rtmpd.serving.publishing import Publisher, ask_to_publish
+from rtmpd.serving.playing import Player
+from rtmpd.serving.publishing import Publisher
 from rtmpd.serving.reading import SocketReader
 
 _BEYOND_POLICY: Final = 20.0
@@ -52,11 +57,6 @@ class Client(Peer, Protocol):
 
     @property
     def reader(self) -> SocketReader: ...
-
-    @property
-    def listener(self) -> str:
-        """Where it came in."""
-        ...
 
     def check(self, action: Action) -> None:
         """Raise ``Refused`` if it has asked for that too often."""
@@ -78,75 +78,52 @@ class Client(Peer, Protocol):
 class Requests:
     """Answers one client, and keeps what it publishes and plays: at most one on a message stream.
 
-    Publishes and plays are answered one at a time, as the session reports them.
+    Its requests are answered one at a time, as the session reports them.
     """
 
-    __slots__ = ("_answering", "bytes_out", "connect_params", "origin", "players", "publishers")
+    __slots__ = (
+        "_answering",
+        "bytes_out",
+        "connect_params",
+        "origin",
+        "players",
+        "publishers",
+        "valid_until",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, origin: Origin) -> None:
         self._answering: asyncio.Task[None] | None = None
         self.connect_params = _NO_PARAMS
         """Of the connect."""
-        self.origin = NOBODY
-        """Who the client is, as of the connect."""
+        self.origin = origin
+        """Who the client is, as far as it has said so."""
         self.publishers: tuple[Publisher, ...] = ()
         self.players: tuple[Player, ...] = ()
         self.bytes_out = 0
         """Bytes of media written to plays that are over."""
+        self.valid_until = math.inf
+        """Clock reading at which the first of what it was granted runs out."""
 
     @property
     def introduced(self) -> bool:
         """The client has asked to connect."""
         return self.connect_params is not _NO_PARAMS
 
-    def connect(self, client: Client, event: ConnectRequested) -> None:
-        """Accept or reject the connect."""
-        context = client.context
-        params = self.connect_params = event.params
-        try:
-            check_app(params.app, context.limits)
-            via = via_of(params.connect_object)
-            check_connect(via, context.instance_id)
-        except Refused as refusal:
-            log.connect_refused(client, self._key(client, ""), refusal)
-            client.session.reject_connect(refusal.code, refusal.description, context.clock())
-            client.refused(refusal)
-            return
-        self.origin = _describe(client, params, via)
-        client.session.accept_connect(context.clock(), **introduction(via, context.instance_id))
-        log.connected(client)
-
-    def answer(self, client: Client, event: PublishRequested | PlayRequested) -> None:
-        """Ask whoever decides, and answer: now if they do, else a task waits for them.
-
-        What waits does so with ``asyncio.sleep(0)`` first, and finds itself in the task behind it.
-        """
-        answer = self._answer(client, event)
-        try:
-            answer.send(None)
-        except StopIteration:
-            return
-        self._answering = asyncio.get_running_loop().create_task(answer, name=f"request-{client.number}")
-
-    def adjust(self, event: PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo) -> None:
-        """Have a play follow the player's controls."""
-        for player in self.players:
-            if player.stream_id == event.stream_id:
-                player.adjust(event)
-
-    def end_publish(self, stream_id: int) -> None:
-        """The client has ended a publish."""
-        ended = [each for each in self.publishers if each.stream_id == stream_id]
-        self.publishers = tuple(each for each in self.publishers if each.stream_id != stream_id)
-        for publisher in ended:
-            publisher.release(CloseReason.FINISHED)
-
-    def end_play(self, stream_id: int) -> None:
-        """The client has ended a play."""
-        ended = [each for each in self.players if each.stream_id == stream_id]
-        self.players = tuple(each for each in self.players if each.stream_id != stream_id)
-        for player in ended:
-            self._release_player(player, CloseReason.FINISHED)
+    def handle(self, client: Client, event: ClientWish) -> None:
+        """Act on what the client wants, as its session reports it."""
+        match event:
+            case ConnectRequested() | PublishRequested() | PlayRequested():
+                self._begin(client, event)
+            case PublishEnded():
+                self._end_publish(event.stream_id)
+                if not self.publishers:
+                    client.reader.leave_rounds()
+            case PlayEnded():
+                self._end_play(event.stream_id)
+            case PauseRequested() | SeekRequested() | ReceiveAudio() | ReceiveVideo():
+                self._adjust(event)
+            case _:
+                assert_never(event)
 
     def announce_shutdown(self, session: ServerSession) -> None:
         """Have ``session`` say that the server ends what is published and played."""
@@ -158,13 +135,20 @@ class Requests:
             session.notify_unpublished(player.stream_id)
 
     def next_deadline(self) -> float:
-        """When ``look`` wants to be called; ``inf`` while nothing waits."""
-        return min([player.waits_until for player in self.players], default=math.inf)
+        """When there is something to end; ``inf`` while nothing waits or runs out."""
+        return min([self.valid_until, *[player.waits_until for player in self.players]])
 
     def look(self, now: float) -> None:
         """End plays that have waited for a publisher long enough."""
         for player in self.players:
             player.look(now)
+
+    def dismiss(self, reason: CloseReason, by: Origin | None) -> None:
+        """End what is published and played, because ``by`` wants it so: the client is told of each."""
+        for player in self.players:
+            player.dismiss(reason, by)
+        for publisher in self.publishers:
+            publisher.dismiss(reason, by)
 
     def release(self, reason: CloseReason, detail: Word | None = None) -> None:
         """Take everything out of the engine, and answer nothing more."""
@@ -180,34 +164,73 @@ class Requests:
 
     # Inside
 
-    async def _answer(self, client: Client, event: PublishRequested | PlayRequested) -> None:
+    def _begin(self, client: Client, event: Request) -> None:
+        """Ask whoever decides, and answer: now if they do, else a task waits for them.
+
+        What waits does so with ``asyncio.sleep(0)`` first, and finds itself in the task behind it.
+        """
+        answer = self._answer(client, event)
         try:
-            if isinstance(event, PublishRequested):
-                await self._answer_publish(client, event)
-            else:
-                await self._answer_play(client, event)
+            answer.send(None)
+        except StopIteration:
+            return
+        name = f"request-{self.origin.connection}"
+        self._answering = asyncio.get_running_loop().create_task(answer, name=name)
+
+    async def _answer(self, client: Client, event: Request) -> None:
+        try:
+            match event:
+                case ConnectRequested():
+                    await self._answer_connect(client, event)
+                case PublishRequested():
+                    await self._answer_publish(client, event)
+                case PlayRequested():
+                    await self._answer_play(client, event)
+                case _:
+                    assert_never(event)
         except Exception:
             # Nobody may wait for an answer that never comes.
-            fields = {"client": client.address, "connection": client.number}
+            fields = {"client": self.origin.address, "connection": self.origin.connection}
             logger.exception("request failed", extra={"fields": fields})
             client.end(CloseReason.INTERNAL_ERROR)
         if self._answering is not None:
             self._answering = None
             client.answered()
 
+    async def _answer_connect(self, client: Client, event: ConnectRequested) -> None:
+        context, session = client.context, client.session
+        params = self.connect_params = event.params
+        try:
+            via = via_of(params.connect_object)
+            self.origin = self.origin.introduced(params.flash_ver, via)
+            check_connect(via, context.instance_id)
+            grant = await authorize(client, event)
+        except Refused as refusal:
+            log.connect_refused(client, self._key(client, ""), refusal)
+            session.reject_connect(refusal.code, refusal.description, context.clock())
+            self._answering = None  # It is us, who are not to be cancelled.
+            client.refused(refusal)
+        else:
+            self.origin = self.origin.found_to_be(grant.account)
+            self._limit(client, grant)
+            session.accept_connect(context.clock(), **introduction(via, context.instance_id))
+            log.connected(client)
+
     async def _answer_publish(self, client: Client, event: PublishRequested) -> None:
         clock, session = client.context.clock, client.session
         try:
             client.check(Action.PUBLISH)
-            publisher = await ask_to_publish(client, event)
+            grant = await authorize(client, event)
+            publisher = Publisher(client, event, grant)
         except Refused as refusal:
             log.publish_refused(client, self._key(client, event.name), refusal)
             session.reject_publish(event.stream_id, refusal.code, refusal.description, clock())
-            self._answering = None  # It is us, who are not to be cancelled.
+            self._answering = None  # As above.
             client.refused(refusal)
         else:
             # Ours before anything is promised: whatever happens from here on, our end frees the name.
             self.publishers = (*self.publishers, publisher)
+            self._limit(client, grant)
             session.accept_publish(event.stream_id, clock(), publisher.receive)
             client.identified("publishing")
             # What came behind the request may have made the engine close us.
@@ -216,9 +239,11 @@ class Requests:
 
     async def _answer_play(self, client: Client, event: PlayRequested) -> None:
         clock, session = client.context.clock, client.session
+        requested_at = clock()
         try:
             client.check(Action.PLAY)
-            player = await ask_to_play(client, event)
+            grant = await authorize(client, event)
+            player = Player(client, event, grant, requested_at)
         except Refused as refusal:
             log.play_refused(client, self._key(client, event.name), refusal)
             session.reject_play(event.stream_id, refusal.code, refusal.description, clock())
@@ -227,6 +252,7 @@ class Requests:
         else:
             # Ours before anything is promised, as a publish is.
             self.players = (*self.players, player)
+            self._limit(client, grant)
             session.accept_play(event.stream_id, clock())
             if client.over:  # Memory is short, or what came behind the request was not in order.
                 return
@@ -238,6 +264,32 @@ class Requests:
             set_user_timeout(sock, patience)
             client.identified("playing")
 
+    def _adjust(self, event: PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo) -> None:
+        """Have a play follow the player's controls."""
+        for player in self.players:
+            if player.stream_id == event.stream_id:
+                player.adjust(event)
+
+    def _end_publish(self, stream_id: int) -> None:
+        """The client has ended a publish."""
+        ended = [each for each in self.publishers if each.stream_id == stream_id]
+        self.publishers = tuple(each for each in self.publishers if each.stream_id != stream_id)
+        for publisher in ended:
+            publisher.release(CloseReason.FINISHED)
+
+    def _end_play(self, stream_id: int) -> None:
+        """The client has ended a play."""
+        ended = [each for each in self.players if each.stream_id == stream_id]
+        self.players = tuple(each for each in self.players if each.stream_id != stream_id)
+        for player in ended:
+            self._release_player(player, CloseReason.FINISHED)
+
+    def _limit(self, client: Client, grant: Grant) -> None:
+        """Have the session end when ``grant`` does."""
+        if grant.valid_for < math.inf:
+            self.valid_until = min(self.valid_until, client.context.clock() + grant.valid_for)
+            client.look_by(self.valid_until)
+
     def _key(self, client: Client, name: str) -> StreamKey:
         """The stream that the client calls ``name``."""
         return StreamKey.of_path(clean_path(self.connect_params.app, name), client.context.apps)
@@ -245,16 +297,3 @@ class Requests:
     def _release_player(self, player: Player, reason: CloseReason, detail: Word | None = None) -> None:
         player.release(reason, detail)
         self.bytes_out += player.bytes_out
-
-
-def _describe(client: Client, params: ConnectParams, via: Via) -> Origin:
-    return Origin(
-        session=client.context.new_session(),
-        address=client.address,
-        network=client.network,
-        connection=client.number,
-        listener=client.listener,
-        tls=client.transport.get_extra_info("sslcontext") is not None,
-        agent=params.flash_ver,
-        via=via,
-    )

@@ -71,7 +71,9 @@ class RtmpServer:
         self._max_files = max_files
         self._out_of_files_at = -math.inf
         """When it was last said that there are no files left."""
-        self._connections: set[ServerConnection] = set()
+        self._connections: dict[int, ServerConnection] = {}
+        """By session."""
+        context.registry.sessions.add_shelf(self._connections)
         self._pending: Shares[ServerConnection] = Shares()
         self._by_network: Counter[str] = Counter()
         self._listeners: list[Listener] = []
@@ -122,7 +124,7 @@ class RtmpServer:
 
         With ``tc_url`` they are asked to do so there. All of them are served until they leave.
         """
-        return sum(each.request_reconnect(tc_url, description) for each in list(self._connections))
+        return sum(each.request_reconnect(tc_url, description) for each in list(self._connections.values()))
 
     def stop_listening(self, listener: Listener) -> None:
         """Let nobody new in there; who has come in stays."""
@@ -134,26 +136,26 @@ class RtmpServer:
         self._closing = True
         for listener in list(self._listeners):
             self.stop_listening(listener)
-        for connection in list(self._connections):
+        for connection in list(self._connections.values()):
             connection.shutdown()
         try:
             async with asyncio.timeout(grace):
                 await self._empty.wait()
         except TimeoutError:
             logger.warning("connections cut off", extra={"fields": {"connections": len(self._connections)}})
-            for connection in list(self._connections):
+            for connection in list(self._connections.values()):
                 connection.abort(CloseReason.SHUTDOWN)
             await self._empty.wait()
 
     # The gate of the connections
 
-    def enter(self, connection: ServerConnection) -> Refusal | None:
-        limits = self._limits
-        network = connection.network
+    def enter(self, connection: ServerConnection, fileno: int) -> Refusal | None:
+        limits, origin = self._limits, connection.origin
+        network = origin.network
         refusal = None
         if self._closing:
             refusal = Refusal.SHUTDOWN  # Accepted by the kernel, and by the loop, while we closed.
-        elif self._max_files and connection.fileno >= self._max_files:
+        elif self._max_files and fileno >= self._max_files:
             # The lowest number that was free. At the kernel's limit, connections would be reset unseen.
             refusal = Refusal.FILES
             self._say_out_of_files()
@@ -172,7 +174,7 @@ class RtmpServer:
             self._make_room()
         self._stats.connections_total += 1
         count(self._stats.connections, connection.state)
-        self._connections.add(connection)
+        self._connections[origin.session] = connection
         self._by_network[network] += 1
         self._pending.add(network, connection)
         self._empty.clear()
@@ -184,14 +186,14 @@ class RtmpServer:
         limit = self._limits.max_command_cost_per_address
         if not limit:
             return None
-        network = connection.network
+        network = connection.origin.network
         cost = self._costs.get(network)
         if cost is None:
             cost = self._costs[network] = TokenBucket(limit, limit, self._context.clock())
         return cost
 
     def check_publish(self, connection: ServerConnection) -> None:
-        if not self._publishes.allow(connection.network, self._context.clock()):
+        if not self._publishes.allow(connection.origin.network, self._context.clock()):
             text = "Your address has asked to publish too often; wait a moment."
             raise Refused(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISH_RATE)
 
@@ -207,7 +209,7 @@ class RtmpServer:
 
     def identified(self, connection: ServerConnection, state: str) -> None:
         if connection.state == _PENDING:
-            self._pending.remove(connection.network, connection)
+            self._pending.remove(connection.origin.network, connection)
             count(self._stats.connections, connection.state, -1)
             connection.state = state
             count(self._stats.connections, state)
@@ -220,10 +222,10 @@ class RtmpServer:
         return math.ceil(deadline / self._look_interval) * self._look_interval
 
     def leave(self, connection: ServerConnection) -> None:
-        self._pending.remove(connection.network, connection)
+        self._pending.remove(connection.origin.network, connection)
         count(self._stats.connections, connection.state, -1)
-        self._connections.discard(connection)
-        _take_one(self._by_network, connection.network)
+        self._connections.pop(connection.origin.session, None)
+        _take_one(self._by_network, connection.origin.network)
         if not self._connections:
             self._forget_costs(self._context.clock())
             self._empty.set()
@@ -257,15 +259,16 @@ class RtmpServer:
     def _look(self) -> None:
         self._looking = None
         now = self._looked_at = self._context.clock()
-        for connection in [each for each in self._connections if each.look_at <= now]:
+        for connection in [each for each in self._connections.values() if each.look_at <= now]:
             try:
                 connection.look(now)
             except Exception:
-                logger.exception("deadlines failed", extra={"fields": {"connection": connection.number}})
+                fields = {"connection": connection.origin.connection}
+                logger.exception("deadlines failed", extra={"fields": fields})
                 connection.abort(CloseReason.INTERNAL_ERROR)
         self._forget_costs(now)
         if self._connections:
-            soonest = min([each.look_at for each in self._connections])
+            soonest = min([each.look_at for each in self._connections.values()])
             self._look_later(min(soonest, now + self._look_interval))
 
     def _forget_costs(self, now: float) -> None:
@@ -277,7 +280,11 @@ class RtmpServer:
     def _relieve(self, unfinished: Unfinished) -> None:
         """Memory is short: close who has most that is half received or waits."""
         budget = self._context.registry.budget
-        holders = [each for each in self._connections if each.partial_bytes and self._among(unfinished, each)]
+        holders = [
+            each
+            for each in self._connections.values()
+            if each.partial_bytes and self._among(unfinished, each)
+        ]
         holders.sort(key=lambda connection: connection.partial_bytes, reverse=True)
         for connection in holders:
             if budget.used <= budget.target:
@@ -296,7 +303,7 @@ class RtmpServer:
         victim = self._pending.oldest_of_largest()
         if victim is not None:
             count(self._stats.refusals, Refusal.MAX_PENDING)
-            self._pending.remove(victim.network, victim)
+            self._pending.remove(victim.origin.network, victim)
             victim.abort(CloseReason.REFUSED, Refusal.MAX_PENDING)
 
     def _say_out_of_files(self) -> None:

@@ -275,6 +275,8 @@ class PullRelay:
             if now >= renew_at:
                 renew_at = now + _RENEWAL
                 silence.reschedule(now + self.rule.timeout)
+        if publication is not None and publication.closed:
+            raise ConnectionClosed(f"this server ended the stream: {publication.ending}")
 
     def _take(self, publication: Publication, message: Message, now: float) -> None:
         self._bytes += len(message.payload)
@@ -290,6 +292,7 @@ class PullRelay:
         publication = self._relays.registry.claim(self.key, self, origin, now)
         self._end_turn()
         self._publication = publication
+        self._relays.sessions[origin.session] = publication
         self._was_live = True
         self._reason = ""
         if self._patience is not None:
@@ -302,6 +305,7 @@ class PullRelay:
     def _end_publication(self) -> None:
         publication, self._publication = self._publication, None
         if publication is not None:
+            del self._relays.sessions[publication.origin.session]
             publication.close(CloseReason.CONNECTION_LOST)
             self._expect_media()
 
@@ -365,6 +369,9 @@ class PullRelays(StreamObserver):
         self._relays: dict[StreamKey, PullRelay] = {}
         self._tasks = TaskSet()
         self._closing = False
+        self.sessions: dict[int, Publication] = {}
+        """Connections that are live, as what they publish."""
+        registry.sessions.add_shelf(self.sessions)
 
     def apply(self, always: Iterable[StreamKey], max_dials: int) -> None:
         """Follow ``rule_of`` as it is now: pulls come and go.

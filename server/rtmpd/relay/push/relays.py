@@ -156,12 +156,14 @@ class PushTarget:
             return
         # Another rtmpd introduces itself, and has players of its own who choose.
         usual = ALL if via_of(connection.info.status.info).hops else DEFAULT
-        sink = PushSink(connection, stream, self.target.tracks or usual, self._relays.registry, self._clock)
+        origin = self._relays.dialer.origin("push", self.target, connection)
+        tracks = self.target.tracks or usual
+        sink = PushSink(connection, stream, tracks, origin, self._relays.registry, self._clock)
         reader = asyncio.get_running_loop().create_task(self._listen(connection, stream), name=f"push-{key}")
         try:
             self._sink, self._progress = sink, Progress()
-            origin = self._relays.dialer.origin("push", self.target, connection)
-            sink.attach(key, origin)
+            sink.attach(key)
+            self._relays.sessions[origin.session] = sink
             self._enter(RelayState.LIVE)
             logger.info("push live", extra={"fields": self._fields() | {"session": origin.session_id}})
             either: list[asyncio.Future[Any]] = [sink.over, reader]
@@ -171,6 +173,7 @@ class PushTarget:
                 self._look()
             await self._settle(sink, reader)
         finally:
+            self._relays.sessions.pop(origin.session, None)
             sink.detach()
             self._bytes_before += sink.bytes_sent
             self._sink = None
@@ -182,11 +185,11 @@ class PushTarget:
     async def _settle(self, sink: PushSink, reader: asyncio.Task[None]) -> None:
         """Tell ends that are meant from ends that are not."""
         reason = sink.over.result() if sink.over.done() else CloseReason.CONNECTION_LOST
-        if reason in (CloseReason.FINISHED, CloseReason.KICKED):
+        if reason is CloseReason.FINISHED or (reason is CloseReason.KICKED and self._removed):
             return
         if reason is CloseReason.CONNECTION_LOST:
             await reader
-        raise ConnectionClosed(_ENDS.get(reason, f"the engine ended it: {reason}"))
+        raise ConnectionClosed(_ENDS.get(reason, f"this server ended it: {sink.ending or reason}"))
 
     async def _listen(self, connection: Connection, stream: Stream) -> None:
         """Note what the remote says. Raises what it ends the stream or the connection with."""
@@ -286,6 +289,9 @@ class PushRelays(StreamObserver):
         self._numbers = itertools.count(1)
         self._tasks = TaskSet()
         self._closing = False
+        self.sessions: dict[int, PushSink] = {}
+        """Connections that are live."""
+        registry.sessions.add_shelf(self.sessions)
 
     def statuses(self) -> list[RelayStatus]:
         """Every target of every stream, in order of arrival."""

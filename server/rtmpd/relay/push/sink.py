@@ -13,7 +13,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import PublishWire
 from rtmpd.engine.registry import Registry
-from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
+from rtmpd.engine.sink import CloseReason, Ending, PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.tracks import TrackChoice
 
@@ -34,9 +34,12 @@ class PushSink:
         connection: Connection,
         stream: Stream,
         tracks: TrackChoice,
+        origin: Origin,
         registry: Registry,
         clock: Callable[[], float],
     ) -> None:
+        self.origin = origin
+        """The server on the other side."""
         self._registry = registry
         self._clock = clock
         self._link = connection.link
@@ -56,13 +59,23 @@ class PushSink:
         subscription = self._subscription
         return 0 if subscription is None else max(subscription.bytes_out - self.backlog(), 0)
 
-    def attach(self, key: StreamKey, origin: Origin) -> None:
+    def attach(self, key: StreamKey) -> None:
         """Begin: headers and the group of pictures so far are written at once."""
         self._link.writer = self
         now = self._clock()
-        options = replace(_OPTIONS, origin=origin)
+        options = replace(_OPTIONS, origin=self.origin)
         self._subscription = self._registry.attach(key, self, self._outlet, options, now)
         self._subscription.join(now)
+
+    @property
+    def ending(self) -> Ending | None:
+        """How its place in the stream ended; None while it has it."""
+        return None if self._subscription is None else self._subscription.ending
+
+    def dismiss(self, reason: CloseReason, by: Origin | None = None) -> None:
+        """End this connection, because ``by`` wants it so; the push tries again as after a failure."""
+        if self._subscription is not None:
+            self._subscription.close(reason, by)
 
     def detach(self, reason: CloseReason = CloseReason.FINISHED) -> None:
         """Write nothing more."""
