@@ -7,6 +7,7 @@ from typing import Final
 
 from rtmpd.exceptions import ChunkError
 from rtmpd.reasons import SessionFailure
+from rtmpd.rtmp.chunk_stream import MIN_RUN, NO_PARTS, ChunkStream, OpenChunk, cut_run
 from rtmpd.rtmp.constants import (
     DEFAULT_CHUNK_SIZE,
     EXTENDED_TIMESTAMP,
@@ -31,68 +32,9 @@ _UNDECIDED: Final = 0
 _REPEATED: Final = 1
 _NOT_REPEATED: Final = 2
 
-_MIN_RUN: Final = 4
-"""Chunks in hand from which cutting the headers out of a run beats collecting slices."""
-
-_NO_PARTS: Final[list[bytes]] = []
-"""Of all chunk streams between messages; never changed."""
 _ALL: Final = 1 << 30
 _SHORT_BYTES: Final = 16
 """Messages shorter than this cost more than their bytes."""
-
-
-class _ChunkStream:
-    """The last header of a chunk stream, and the message being assembled on it."""
-
-    __slots__ = (
-        "began",
-        "continuation",
-        "declared",
-        "delta",
-        "extended",
-        "length",
-        "parts",
-        "stream_id",
-        "timestamp",
-        "todo",
-        "type",
-    )
-
-    def __init__(self, csid: int) -> None:
-        self.continuation: int = 0xC0 | csid if csid < 64 else -1
-        """The one-byte fmt 3 basic header, or -1 where it takes more bytes."""
-        self.type: int = 0
-        self.timestamp: int = 0
-        self.delta: int = 0
-        """What a fmt 3 header adds to start a message."""
-        self.extended: int = -1
-        """The extended timestamp field of the last header that had any, -1 if it was not extended."""
-        self.stream_id: int = 0
-        self.length: int = 0
-        self.todo: int = 0
-        """Payload bytes of the message that no chunk has brought yet; 0 between messages."""
-        self.parts: list[bytes] = _NO_PARTS
-        """What has come of the message being assembled."""
-        self.began: float = inf
-        """When the message being assembled began; ``inf`` between messages."""
-        self.declared: int = 0
-        """Its length, if it takes several chunks."""
-
-
-class _OpenChunk:
-    """A chunk whose payload was cut by the end of the data.
-
-    It is gathered, so that a large chunk that trickles in is neither joined again and again nor kept as a
-    heap of small objects.
-    """
-
-    __slots__ = ("left", "payload", "stream")
-
-    def __init__(self, stream: _ChunkStream, payload: bytes, left: int) -> None:
-        self.stream = stream
-        self.payload = bytearray(payload)
-        self.left: int = left
-        """Bytes that are still to come."""
 
 
 class ChunkReader:
@@ -132,13 +74,13 @@ class ChunkReader:
         self._max_length: list[int] = limits.message_lengths
         self._max_declared: int = limits.max_partial_bytes
         self._declared: int = 0
-        self._streams: dict[int, _ChunkStream] = {}
+        self._streams: dict[int, ChunkStream] = {}
         self._rest: bytes = b""
         self._rest_start: int = 0
         self._rest_began: float = inf
         self._error: ChunkError | None = None
         self._repeats_extended: int = _UNDECIDED
-        self._open: _OpenChunk | None = None
+        self._open: OpenChunk | None = None
 
     def expect_media(self, expected: bool) -> None:
         """Whether the peer has reason to send media that is not tiny; it does unless this is called."""
@@ -192,7 +134,7 @@ class ChunkReader:
                 stream = streams.get(csid)
                 if basic >= 0xC0:
                     if stream is None:
-                        raise self._no_header(3, csid)
+                        raise _no_header(3, csid)
                     if stream.extended >= 0:
                         pos = self._skip_extended(stream, data, pos)
                         if pos < 0:
@@ -224,7 +166,7 @@ class ChunkReader:
                     if stream is None:
                         stream = self._open_stream(csid, basic)
                     elif stream.todo:
-                        raise self._mid_message(stream, basic)
+                        raise stream.interrupted(basic)
                     if basic < 0x80:
                         length = data[header + 3] * 65536 + data[header + 4] * 256 + data[header + 5]
                         message_type = data[header + 6]
@@ -320,15 +262,6 @@ class ChunkReader:
         self.partial_bytes = self.buffered = 0
         self.more = False
 
-    def _no_header(self, fmt: int, csid: int) -> ChunkError:
-        return ChunkError(
-            SessionFailure.NO_HEADER, f"fmt {fmt} on chunk stream {csid}, which has had no header"
-        )
-
-    def _mid_message(self, stream: _ChunkStream, basic: int) -> ChunkError:
-        text = f"fmt {basic >> 6} in the midst of a message, {stream.todo} bytes due"
-        return ChunkError(SessionFailure.HEADER_MID_MESSAGE, text)
-
     def _too_long(self, message_type: int, length: int) -> ChunkError:
         if length <= self._limits.message_lengths[message_type]:
             text = f"message of type {message_type} declares {length} bytes before any publish"
@@ -342,16 +275,16 @@ class ChunkReader:
             SessionFailure.PARTIAL_BYTES, f"incomplete messages declare {self._declared + length} bytes"
         )
 
-    def _open_stream(self, csid: int, basic: int) -> _ChunkStream:
+    def _open_stream(self, csid: int, basic: int) -> ChunkStream:
         if basic >= 0x80:
-            raise self._no_header(2, csid)
+            raise _no_header(2, csid)
         # quirk(librtmp): opens chunk stream 2 with fmt 1; the missing stream id and base time are 0
         if len(self._streams) >= self._limits.max_chunk_streams:
             raise ChunkError(SessionFailure.CHUNK_STREAMS, f"more than {len(self._streams)} chunk streams")
-        stream = self._streams[csid] = _ChunkStream(csid)
+        stream = self._streams[csid] = ChunkStream(csid)
         return stream
 
-    def _skip_extended(self, stream: _ChunkStream, data: bytes, pos: int) -> int:
+    def _skip_extended(self, stream: ChunkStream, data: bytes, pos: int) -> int:
         """The position after the extended timestamp of a fmt 3 chunk, if it has one; -1: more is needed.
 
         Undecided, it waits only while the bytes may still turn out to be the timestamp, so that the last
@@ -372,7 +305,7 @@ class ChunkReader:
         self._repeats_extended = _REPEATED
         return pos + 4
 
-    def _take_chunks(self, stream: _ChunkStream, data: bytes, pos: int, messages: list[Message]) -> int:
+    def _take_chunks(self, stream: ChunkStream, data: bytes, pos: int, messages: list[Message]) -> int:
         """Take the chunk payload at ``pos`` and the continuations that follow it; the position after them."""
         end = len(data)
         chunk_size = self.chunk_size
@@ -385,8 +318,8 @@ class ChunkReader:
                 continuation = -1
         before = todo = stream.todo
         parts = stream.parts
-        if end - pos > _MIN_RUN * chunk_size < todo and continuation >= 0:
-            pos, todo = _cut_run(data, pos, todo, chunk_size, header_size, continuation, parts)
+        if end - pos > MIN_RUN * chunk_size < todo and continuation >= 0:
+            pos, todo = cut_run(data, pos, todo, chunk_size, header_size, continuation, parts)
         while todo:
             if todo < before:
                 if end - pos < header_size or data[pos] != continuation:
@@ -399,7 +332,7 @@ class ChunkReader:
                 size = todo
             stop = pos + size
             if stop > end:
-                self._open = _OpenChunk(stream, data[pos:], stop - end)
+                self._open = OpenChunk(stream, data[pos:], stop - end)
                 stream.todo = todo - size
                 self.partial_bytes += before - todo + end - pos
                 return end
@@ -410,7 +343,7 @@ class ChunkReader:
         self._complete(stream, messages)
         return pos
 
-    def _fill_open_chunk(self, chunk: _OpenChunk, data: bytes, messages: list[Message]) -> int:
+    def _fill_open_chunk(self, chunk: OpenChunk, data: bytes, messages: list[Message]) -> int:
         """Go on with the chunk that the last data ended in; the position after it."""
         left = chunk.left
         if len(data) < left:
@@ -429,9 +362,9 @@ class ChunkReader:
             self._complete(stream, messages)
         return left
 
-    def _complete(self, stream: _ChunkStream, messages: list[Message]) -> None:
+    def _complete(self, stream: ChunkStream, messages: list[Message]) -> None:
         payload = b"".join(stream.parts)
-        stream.parts = _NO_PARTS
+        stream.parts = NO_PARTS
         stream.todo = 0
         if stream.began != inf:
             stream.began = inf
@@ -447,7 +380,9 @@ class ChunkReader:
                 raise ChunkError(
                     SessionFailure.BAD_CONTROL, f"Set Chunk Size of {len(payload)} bytes, 4 needed"
                 )
-            self._set_chunk_size(int.from_bytes(payload[:4], "big"))
+            self.chunk_size = _checked_chunk_size(
+                int.from_bytes(payload[:4], "big"), self._limits.min_chunk_size
+            )
         elif message_type == MessageType.ABORT and len(payload) >= 4:
             stream = self._streams.get(int.from_bytes(payload[:4], "big"))
             if stream is not None and stream.todo:
@@ -455,38 +390,19 @@ class ChunkReader:
                 self._declared -= stream.declared
                 stream.declared = stream.todo = 0
                 stream.began = inf
-                stream.parts = _NO_PARTS
-
-    def _set_chunk_size(self, chunk_size: int) -> None:
-        if not 1 <= chunk_size <= 0x7FFFFFFF:
-            raise ChunkError(SessionFailure.CHUNK_SIZE, f"chunk size {chunk_size:#x} is not in 1..2**31-1")
-        if chunk_size < self._limits.min_chunk_size:
-            raise ChunkError(
-                SessionFailure.CHUNK_SIZE,
-                f"chunk size {chunk_size} is under the minimum, {self._limits.min_chunk_size}",
-            )
-        self.chunk_size = min(chunk_size, MAX_CHUNK_SIZE)
+                stream.parts = NO_PARTS
 
 
-def _cut_run(
-    data: bytes, pos: int, todo: int, chunk_size: int, header_size: int, continuation: int, parts: list[bytes]
-) -> tuple[int, int]:
-    """Take all chunks in hand at once if nothing is interleaved; the new position and bytes to do.
+def _no_header(fmt: int, csid: int) -> ChunkError:
+    text = f"fmt {fmt} on chunk stream {csid}, which has had no header"
+    return ChunkError(SessionFailure.NO_HEADER, text)
 
-    Their headers are evenly spaced, so a few strided operations replace a slice per chunk.
-    """
-    step = chunk_size + header_size
-    available = len(data) - pos
-    headers = (todo - 1) // chunk_size
-    size = todo + headers * header_size
-    if size > available:
-        headers = (available - chunk_size) // step
-        size = chunk_size + headers * step
-    first = pos + chunk_size
-    if data[first] != continuation or data[first : pos + size : step].count(continuation) != headers:
-        return pos, todo
-    run = bytearray(data[pos : pos + size])
-    for width in range(step, chunk_size, -1):
-        del run[chunk_size::width]
-    parts.append(bytes(run))
-    return pos + size, todo - len(run)
+
+def _checked_chunk_size(chunk_size: int, smallest: int) -> int:
+    """The chunk size that a peer sets; ``smallest`` is what it may."""
+    if not 1 <= chunk_size <= 0x7FFFFFFF:
+        raise ChunkError(SessionFailure.CHUNK_SIZE, f"chunk size {chunk_size:#x} is not in 1..2**31-1")
+    if chunk_size < smallest:
+        text = f"chunk size {chunk_size} is under the minimum, {smallest}"
+        raise ChunkError(SessionFailure.CHUNK_SIZE, text)
+    return min(chunk_size, MAX_CHUNK_SIZE)
