@@ -425,8 +425,8 @@ def _video_heads() -> dict[bytes, int]:
         for packet_type in _VIDEO_PACKET_FLAGS
         for four_cc in _VIDEO_NAMES
     ]
-    flags = {head: parse_video(head).flags for head in legacy + enhanced}
-    return flags | {head: parse_video(head + b"\0").flags for head in one_track}
+    # What follows the head makes no difference, but that a OneTrack's has to: the track's id.
+    return {head: parse_video(head + b"\0").flags for head in legacy + enhanced + one_track}
 
 
 def _audio_heads() -> dict[bytes, int]:
@@ -441,8 +441,7 @@ def _audio_heads() -> dict[bytes, int]:
         for packet_type in _AUDIO_PACKET_FLAGS
         for four_cc in _AUDIO_NAMES
     ]
-    flags = {head: parse_audio(head).flags for head in legacy + enhanced}
-    return flags | {head: parse_audio(head + b"\0").flags for head in one_track}
+    return {head: parse_audio(head + b"\0").flags for head in legacy + enhanced + one_track}
 
 
 _VIDEO_HEADS: Final = _video_heads()
