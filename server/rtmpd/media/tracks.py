@@ -7,8 +7,7 @@ Payloads are those that ``media.tags`` flags ``MULTITRACK``; whether one is well
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from rtmpd.media.tags import (
@@ -32,8 +31,7 @@ _NO_COMPOSITION_TIME: Final = bytes(3)
 _MANY_CODECS: Final = 2
 
 
-@dataclass(frozen=True, slots=True)
-class TrackChoice:
+class TrackChoice(NamedTuple):
     """Which tracks of each medium somebody is sent: one by its id, the default one, or all as they came.
 
     One track is written as a stream that has no others.
