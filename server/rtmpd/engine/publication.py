@@ -181,37 +181,31 @@ class Publication:
         if kind == VIDEO:
             flags = video_flags(payload)
             noteworthy = flags & _NOTEWORTHY
+            last = stats.video_timestamp
             stats.video_messages_in += 1
             stats.video_bytes_in += len(payload)
-            if flags & END_OF_SEQUENCE:
-                timestamp = _end_time(timestamp, stats.video_timestamp)
-            else:
-                self._reference = timestamp
-                stats.last_media_at = now
-                last = stats.video_timestamp
-                stats.video_timestamp = timestamp
-                if last is not None and not 0 <= timestamp - last <= GAP_MS:
-                    self._note_jump(timestamp - last)
         elif kind == AUDIO:
             flags = audio_flags(payload)
-            noteworthy = flags & _NOTEWORTHY
+            last = stats.audio_timestamp
             stats.audio_messages_in += 1
             stats.audio_bytes_in += len(payload)
-            if (payload[:5] if flags & ENHANCED else payload[:1]) != self._sound:
-                self._sound = payload[:5] if flags & ENHANCED else payload[:1]
-                noteworthy = 1
-            if flags & END_OF_SEQUENCE:
-                timestamp = _end_time(timestamp, stats.audio_timestamp)
-            else:
-                self._reference = timestamp
-                stats.last_media_at = now
-                last = stats.audio_timestamp
-                stats.audio_timestamp = timestamp
-                if last is not None and not 0 <= timestamp - last <= GAP_MS:
-                    self._note_jump(timestamp - last)
+            sound = payload[:5] if flags & ENHANCED else payload[:1]
+            noteworthy = flags & _NOTEWORTHY or sound != self._sound
+            self._sound = sound
         else:
             self._receive_data(message, timestamp, now)
             return
+        if flags & END_OF_SEQUENCE:
+            timestamp = _end_time(timestamp, last)
+        else:
+            self._reference = timestamp
+            stats.last_media_at = now
+            if kind == VIDEO:
+                stats.video_timestamp = timestamp
+            else:
+                stats.audio_timestamp = timestamp
+            if last is not None and not 0 <= timestamp - last <= GAP_MS:
+                self._note_jump(timestamp - last)
         packet = Packet(kind, timestamp, payload, flags)
         if noteworthy or self._elections:
             self._receive_noteworthy(packet, now)
