@@ -21,13 +21,14 @@ from rtmpd.engine.key import StreamKey
 def test_the_app_is_the_longest_leading_part_with_a_table(
     path: str, tables: tuple[str, ...], key: tuple[str, str]
 ) -> None:
-    assert tuple(StreamKey.of_path(path, tables)) == key
-    assert str(StreamKey(*key)).strip("/") == path
+    found = StreamKey.of_path(path, tables)
+    assert (found.app, found.name) == key
+    assert found.strip("/") == path
 
 
 def test_a_stream_is_its_path_wherever_that_is_split() -> None:
     long, short = StreamKey("live/room", "cam"), StreamKey("live", "room/cam")
     assert long == short
     assert {long: "found"}[short] == "found"
+    assert long == "live/room/cam"
     assert long != StreamKey("live", "room")
-    assert long != "live/room/cam"

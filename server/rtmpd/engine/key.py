@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import NamedTuple
+from typing import Self
 
 
-class StreamKey(NamedTuple):
-    """Names a stream in its process: a path, of which the settings of ``app`` apply.
+class StreamKey(str):
+    """Names a stream in its process: its path, of which the settings of ``app`` apply.
 
     Equal paths are equal keys, so that a stream is found by its path when settings that have come or gone
-    meanwhile split it elsewhere.
+    meanwhile split it elsewhere. A string, as these are hashed once and compared without a call.
     """
+
+    __slots__ = ("app", "name")
 
     app: str
     name: str
 
+    def __new__(cls, app: str, name: str) -> Self:
+        """The stream ``name`` of ``app``."""
+        key = super().__new__(cls, f"{app}/{name}")
+        key.app = app
+        key.name = name
+        return key
+
     @classmethod
-    def of_path(cls, path: str, tables: Container[str] = ()) -> StreamKey:
+    def of_path(cls, path: str, tables: Container[str] = ()) -> Self:
         """The stream at ``path``, as ``rtmp.url.clean_path`` gives it.
 
         ``app`` is the longest leading part that is in ``tables`` (apps with settings of their own), else the
@@ -30,15 +39,3 @@ class StreamKey(NamedTuple):
             end = path.rfind("/", 0, end)
         app, _, name = path.partition("/")
         return cls(app, name)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, StreamKey) and str(self) == str(other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __hash__(self) -> int:
-        return hash(str(self))
-
-    def __str__(self) -> str:
-        return f"{self.app}/{self.name}"

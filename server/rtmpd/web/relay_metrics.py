@@ -40,7 +40,7 @@ def collect_relays(relays: Sequence[RelayStatus], max_relays: int) -> Iterator[F
         _LABELS,
     )
     for relay in relays[:max_relays]:
-        labels = (relay.kind, *relay.key, relay.remote, relay.id)
+        labels = (relay.kind, relay.key.app, relay.key.name, relay.remote, relay.id)
         for state in RelayState:
             state_of.add((*labels, str(state)), relay.state is state)
         passed.add(labels, relay.bytes)

@@ -123,7 +123,7 @@ def _guarded(handler: Handler, *, local: bool) -> Handler:
 def _key(request: web.Request, apps: Container[str]) -> StreamKey | None:
     """The stream that the path names; slashes in a name are written %2F."""
     key = StreamKey.of_path(clean_path(request.match_info["app"], request.match_info["name"]), apps)
-    return key if all(validate_name(text, _MAX_NAME_BYTES) is None for text in key) else None
+    return key if all(validate_name(text, _MAX_NAME_BYTES) is None for text in (key.app, key.name)) else None
 
 
 def _error(status: int, text: str) -> web.Response:

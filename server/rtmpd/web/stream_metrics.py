@@ -314,10 +314,10 @@ class StreamMetrics:
         family = Family("counter", counter.name, counter.text, ("app", "stream", *counter.labels))
         for key, stream in shown.items():
             for labels, value in counter.read(stream.stats):
-                family.add((*key, *labels), value)
+                family.add((key.app, key.name, *labels), value)
         for (name, labels), total in self._overflow.totals.items():
             if name == counter.name:
-                family.add((*_OTHER_KEY, *labels), total)
+                family.add((_OTHER_KEY.app, _OTHER_KEY.name, *labels), total)
         return family
 
 
@@ -333,7 +333,9 @@ def _info(shown: Mapping[StreamKey, StreamView]) -> Family:
         if stream.publication is not None:
             protocol = stream.publication.origin.protocol
             size = _resolution(stats.width, stats.height)
-            family.add((*key, protocol, stats.video_codec or "", stats.audio_codec or "", size), 1)
+            family.add(
+                (key.app, key.name, protocol, stats.video_codec or "", stats.audio_codec or "", size), 1
+            )
     return family
 
 
@@ -349,7 +351,7 @@ def _track_info(shown: Mapping[StreamKey, StreamView]) -> Family:
             for (kind, track), figures in stream.stats.tracks.items():
                 media = "audio" if kind == AUDIO else "video"
                 size = _resolution(figures.width, figures.height)
-                family.add((*key, media, str(track), figures.codec or "", size), 1)
+                family.add((key.app, key.name, media, str(track), figures.codec or "", size), 1)
     return family
 
 
@@ -364,12 +366,12 @@ def _collect_gauge(
     for key, stream in shown.items():
         for labels, value in gauge.read(stream, now):
             if value is not None:
-                family.add((*key, *labels), value)
+                family.add((key.app, key.name, *labels), value)
     combined: dict[Labels, list[float]] = {}
     for stream in others:
         for labels, value in gauge.read(stream, now):
             if value is not None:
                 combined.setdefault(labels, []).append(value)
     for labels, values in combined.items():
-        family.add((*_OTHER_KEY, *labels), gauge.combine(values))
+        family.add((_OTHER_KEY.app, _OTHER_KEY.name, *labels), gauge.combine(values))
     return family
