@@ -6,6 +6,7 @@ import pytest
 from engine_kit import KEY, FakePublisher, FakeSink, House, keyframe
 
 from rtmpd.engine.claim import Claim, ClaimPolicy
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.publication import Publication
@@ -87,6 +88,17 @@ def test_who_takes_a_place_over_needs_none_beside_it() -> None:
     scene = Scene(EngineLimits(max_publishers=1, max_publishers_per_network=1))
     scene.house.loop.now = 12.0
     assert scene.claim(AGAIN).origin is AGAIN
+
+
+def test_the_place_of_another_address_is_none_of_one_s_own() -> None:
+    scene = Scene(EngineLimits(max_publishers_per_network=1))
+    roaming = Origin(address=ENCODER.address, network="192.0.2.7")
+    scene.house.publish(StreamKey("live", "other"), roaming)
+    scene.house.loop.now = 12.0
+    with pytest.raises(ResourceExhausted) as refused:
+        scene.claim(roaming)
+    assert refused.value.reason == "publishers_per_address"
+    assert scene.encoder.closed is None
 
 
 def test_who_may_have_the_name_and_not_publish_leaves_the_holder_alone() -> None:

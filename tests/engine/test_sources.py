@@ -302,6 +302,43 @@ def test_a_switch_can_be_called_off() -> None:
     assert studio.sink.take() == ""
 
 
+def test_nobody_is_waited_for_who_has_ended() -> None:
+    studio = Studio()
+    b = studio.standby()
+    b.close(CloseReason.FINISHED)
+    studio.house.stream.switch(b)
+    assert studio.house.stream.holder is studio.a
+
+
+def test_an_heir_that_ends_while_the_others_are_written_to_does_not_go_on() -> None:
+    studio = Studio()
+    b = studio.standby()
+    studio.house.stream.switch(b)
+    loop = studio.house.loop
+    studio.sink.on_write = lambda: b.close(CloseReason.KICKED)
+    studio.a.receive(message(40, inter("A1")), loop.now)
+    b.receive(message(FAR + 80, keyframe("B2")), loop.now)
+    studio.send(studio.a, (80, inter("A2")))
+    assert studio.house.stream.publication is studio.a
+    assert studio.sink.take() == "A1@40 A2@80"
+
+
+def test_a_keyframe_that_comes_while_others_are_written_to_is_not_the_one_to_begin_with() -> None:
+    studio = Studio()
+    b = studio.standby()
+    studio.house.stream.switch(b)
+
+    def meddle() -> None:
+        studio.sink.on_write = None
+        b.receive(message(FAR + 80, keyframe("B2")), studio.house.loop.now)
+
+    studio.sink.on_write = meddle
+    studio.send(studio.a, (40, inter("A1")), (80, inter("A2")))
+    assert studio.sink.take() == "A1@40 A2@80"
+    studio.send(b, (FAR + 120, keyframe("B3")))
+    assert studio.sink.take() == "AVC2@81 B3@81"
+
+
 def test_who_was_not_promised_a_medium_is_told_of_it() -> None:
     studio = Studio()
     house = studio.house
