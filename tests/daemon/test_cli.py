@@ -123,7 +123,7 @@ def test_every_mistake_is_printed_and_nothing_runs(run, bad, worker, command):
     assert result.stdout == ""
     lines = result.stderr.splitlines()
     assert len(lines) == 3
-    assert all(line.startswith(f"rtmpd: {bad}:") for line in lines)
+    assert all(re.match(rf"rtmpd: {re.escape(str(bad))}:\d: ", line) for line in lines)
     assert "did you mean rtmp.listen?" in result.stderr
     assert worker.seen is None
 

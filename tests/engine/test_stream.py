@@ -13,6 +13,7 @@ from engine_kit import (
     HDR,
     HEVC_HEADER,
     KEY,
+    FakePublisher,
     FakeSink,
     House,
     NamedWire,
@@ -26,7 +27,9 @@ from engine_kit import (
 from rtmpd.engine.audience import Audience
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.origin import NOBODY
 from rtmpd.engine.packet import VIDEO, Packet, PublishWire, RtmpWire
+from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions, StartPolicy
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.tracks import ALL
@@ -326,6 +329,49 @@ def test_headers_over_the_cap_open_nothing(house: House) -> None:
     house.send(publication, (0, AVC_HEADER + bytes(70_000)), (0, keyframe()))
     assert sink.words == []
     assert house.stream.stats.totals.drops == {"header_cap": 1, "no_header": 1}
+
+
+# Other limits while it is live
+
+
+def test_where_players_begin_live_no_frame_is_held_back_any_more(house: House) -> None:
+    publication = house.publish()
+    house.send_headers(publication)
+    house.send(publication, (0, inter()))
+    house.registry.apply(EngineLimits(start=StartPolicy.LIVE))
+    house.send(publication, (40, inter()))
+    assert house.stream.stats.totals.drops == {"no_keyframe": 1}
+
+
+def test_who_waits_for_a_keyframe_waits_as_long_as_is_said_now() -> None:
+    house = House(EngineLimits(keyframe_timeout=0.0))
+    publication = house.publish()
+    house.send_headers(publication)
+    house.send(publication, (0, inter()))
+    house.registry.sample(0.0)
+    house.registry.apply(EngineLimits(keyframe_timeout=5.0))
+    house.registry.sample(4.0)
+    assert house.stats.keyframe_timeouts == 0
+    house.registry.sample(5.0)
+    assert house.stats.keyframe_timeouts == 1
+
+
+def test_every_publication_follows_also_those_that_stand_by_or_come(house: House) -> None:
+    on_air = house.publish()
+
+    def one_more() -> Publication:
+        return house.stream.add_publication(FakePublisher(), NOBODY, house.loop.now)
+
+    def charged(publication: Publication) -> int:
+        house.send_headers(publication)
+        house.send(publication, (0, keyframe()), (40, inter()))
+        return publication.intake.gop.charged_bytes
+
+    standby = one_more()
+    assert min(charged(on_air), charged(standby)) > 0
+    house.registry.apply(EngineLimits(gop=GopLimits(max_bytes=0)))
+    assert house.stream.gop_charged_bytes == 0
+    assert charged(one_more()) == 0
 
 
 # Header changes
