@@ -408,6 +408,17 @@ async def test_who_asks_for_none_is_looked_at_when_everybody_is() -> None:
         assert [connection.look_at for connection in connections] == [111.0, 111.0, 112.0, 112.0]
 
 
+async def test_a_look_forgets_nobody_who_asked_for_a_later_one() -> None:
+    now = 100.0
+    async with serve(clock=lambda: now, wait_timeout=15.0) as house:
+        await (await house.client()).play()
+        (connection,) = house.connections
+        assert connection.look_at == 110.0
+        now = 111.0
+        connection.look(now)
+        assert connection.look_at == 115.0
+
+
 async def test_a_bug_in_one_connection_s_deadlines_stops_nobody_else_s(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
