@@ -12,6 +12,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
 from rtmpd.relay.status import RelayState, RelayStatus
+from rtmpd.web.families import RENAMED_METRICS, Renames
 from rtmpd.web.metrics import MetricsPage, Sources
 
 Series = tuple[str, frozenset[tuple[str, str]]]
@@ -57,7 +58,7 @@ class FakeServer:
     relays: list[RelayStatus] = field(default_factory=list)
     now: float = 1000.0
 
-    def page(self, max_streams: int = 200) -> MetricsPage:
+    def page(self, max_streams: int = 200, renames: Renames = RENAMED_METRICS) -> MetricsPage:
         sources = Sources(
             stats=self.stats,
             streams=self.streams,
@@ -68,7 +69,7 @@ class FakeServer:
             clock=lambda: self.now,
             relays=lambda: self.relays,
         )
-        return MetricsPage(sources, max_streams)
+        return MetricsPage(sources, max_streams, renames)
 
     def publish(self, name: str, app: str = "live") -> FakeStream:
         stream = FakeStream()

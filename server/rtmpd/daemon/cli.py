@@ -7,6 +7,7 @@ talk to servers, and ``--version`` waits for nothing.
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,8 @@ from rtmpd.daemon.environment import CONFIG_VARIABLE
 from rtmpd.exceptions import ConfigError
 from rtmpd.rtmp.form import described
 from rtmpd.rtmp.url import clean_path, validate_name
+
+logger = logging.getLogger(__name__)
 
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
 
@@ -85,18 +88,21 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     from rtmpd.daemon import logs, settings
 
     with _mistakes_told(os.EX_CONFIG):
-        loaded = settings.load(config or (), os.environ, assignments or ()).config
+        loaded = settings.load(config or (), os.environ, assignments or ())
     # Only now: settings with a mistake in them need no server.
     from rtmpd.daemon import worker
 
     # An address that cannot be had now may be free a second later: not a mistake that lasts.
     journal = logs.is_journal(os.environ)
-    log = loaded.log
+    log = loaded.config.log
     with (
         _mistakes_told(1),
         logs.configured(log.level, log.format, journal=journal, max_repeats=log.max_repeats) as output,
     ):
-        code = worker.run(loaded, output)
+        for each in loaded.old_names:
+            fields = {"origin": each.origin, "old": each.old, "new": each.new}
+            logger.warning("old name of a setting", extra={"fields": fields})
+        code = worker.run(loaded.config, output)
     raise typer.Exit(code)
 
 
@@ -145,6 +151,8 @@ def check(
     else:
         with _mistakes_told(os.EX_CONFIG):
             loaded = settings.load(config or (), os.environ, assignments or ())
+        for old_name in loaded.old_names:
+            typer.echo(f"rtmpd: {old_name}", err=True)
         _print_rows(list(reference.rows(loaded) if path is None else reference.rows_at(loaded, path)))
 
 

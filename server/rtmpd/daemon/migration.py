@@ -12,6 +12,9 @@ from rtmpd.daemon.app_config import APPS, PUSH
 from rtmpd.daemon.config import REMOVED_KEYS
 from rtmpd.daemon.environment import CONFIG_VARIABLE
 from rtmpd.daemon.push_config import parse_urls
+from rtmpd.daemon.renames import RENAMED_KEYS, Renames, translate
+from rtmpd.daemon.renaming import rename
+from rtmpd.daemon.sources import Given
 from rtmpd.daemon.toml_file import Statement
 from rtmpd.daemon.values import KeyPath, spell
 from rtmpd.exceptions import ConfigError
@@ -28,13 +31,18 @@ def migrate_file(paths: Sequence[Path]) -> str:
         raise ConfigError([f"{path}: cannot be read: {error}"]) from None
 
 
-def migrate(text: str, name: str) -> str:
+def migrate(text: str, name: str, renames: Renames = RENAMED_KEYS) -> str:
     """``text``, the file ``name``, with tables for lists of push targets and without keys that are gone.
 
-    Targets keep the names that they have had, and everything else stays as it is, comments included. Raises
-    ConfigError if it is no TOML.
+    Keys that have other names now are under those. Targets keep the names that they have had, and everything
+    else stays as it is, comments included. Raises ConfigError if it is no TOML, or says a key twice over.
     """
-    values = {path: value for path, value, _ in toml_file.read(text, name)}
+    found = toml_file.read(text, name)
+    problems: list[str] = []
+    translate([(path, Given(value, f"{name}:{line}")) for path, value, line in found], renames, problems, [])
+    if problems:
+        raise ConfigError(problems)
+    values = {path: value for path, value, _ in found}
     numbers: dict[KeyPath, Iterator[int]] = {}
     lines = text.splitlines()
     written: list[str] = []
@@ -47,7 +55,8 @@ def migrate(text: str, name: str) -> str:
             written += lines[done : statement.first - 1]
             written += [f"{indent}{line}" for line in (*statement.comments, *new)]
             done = statement.last
-    return "\n".join([*written, *lines[done:]]) + "\n"
+    migrated = "\n".join([*written, *lines[done:]]) + "\n"
+    return rename(migrated, renames) if renames else migrated
 
 
 def _rewrite(statement: Statement, value: object, numbers: dict[KeyPath, Iterator[int]]) -> list[str] | None:

@@ -8,10 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pydantic_core import ErrorDetails
 
 from rtmpd.daemon.config import REMOVED_KEYS
-from rtmpd.daemon.environment import ENVIRONMENT_PREFIX
 from rtmpd.daemon.keys import SOME_APP, SOME_TARGET, Key, walk_app
 from rtmpd.daemon.sources import Given
-from rtmpd.daemon.values import KeyPath, parse_list, quote, spell
+from rtmpd.daemon.values import KeyPath, parse_list, quote, spell, spell_for
 
 
 def explain_misplaced(path: KeyPath, item: Given, keys: Mapping[KeyPath, Key]) -> str:
@@ -21,7 +20,7 @@ def explain_misplaced(path: KeyPath, item: Given, keys: Mapping[KeyPath, Key]) -
     keys = dict(keys) | {key.path: key for key in walk_app(SOME_APP, [SOME_TARGET])}
     below = [known for known in keys if known[: len(path)] == path]
     if below:
-        return f"{name} is a section, not a key: set one of its keys, such as {_spell(below[0], origin)}"
+        return f"{name} is a section, not a key: set one of its keys, such as {spell_for(below[0], origin)}"
     for length in range(1, len(path)):
         if path[:length] in keys and not any(known[:length] == path[:length] != known for known in keys):
             return f"{name}: {spell(path[:length])} is a single value and has no keys below it"
@@ -30,15 +29,8 @@ def explain_misplaced(path: KeyPath, item: Given, keys: Mapping[KeyPath, Key]) -
     kind = "section" if item.value == {} else "key"
     known = {key[:-1] for key in keys if len(key) > 1} if kind == "section" else keys
     meant = _suggest(path, known)
-    advice = f"did you mean {_spell(meant, origin)}?" if meant else "rtmpd check lists all keys"
+    advice = f"did you mean {spell_for(meant, origin)}?" if meant else "rtmpd check lists all keys"
     return f"{name}: there is no such {kind}; {advice}"
-
-
-def _spell(path: KeyPath, origin: str) -> str:
-    """A key as it is written in the source ``origin``."""
-    if origin.startswith(ENVIRONMENT_PREFIX):
-        return ENVIRONMENT_PREFIX + "__".join(path).upper()
-    return spell(path)
 
 
 def _suggest(path: KeyPath, keys: Collection[KeyPath]) -> KeyPath | None:

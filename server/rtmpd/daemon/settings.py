@@ -19,6 +19,7 @@ from rtmpd.daemon.app_config import APPS, PUSH
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.keys import TARGETS, Key, walk_written
 from rtmpd.daemon.mistakes import explain, explain_conflict, explain_misplaced
+from rtmpd.daemon.renames import RENAMED_KEYS, OldName, Renames, translate
 from rtmpd.daemon.sources import Given, Layer, read_layers
 from rtmpd.daemon.values import KeyPath, spell
 from rtmpd.exceptions import ConfigError
@@ -31,9 +32,16 @@ class Settings:
     config: Config
     origins: Mapping[str, str]
     """Such as ``rtmpd.toml:12``, a variable, or ``--set``; by the whole name of the key."""
+    old_names: Sequence[OldName] = ()
+    """Keys under names that the next minor version will not know."""
 
 
-def load(paths: Sequence[Path], environ: Mapping[str, str], assignments: Sequence[str] = ()) -> Settings:
+def load(
+    paths: Sequence[Path],
+    environ: Mapping[str, str],
+    assignments: Sequence[str] = (),
+    renames: Renames = RENAMED_KEYS,
+) -> Settings:
     """Read all sources: files and directories of them, and ``key=value`` texts of the command line.
 
     Raises ConfigError with every mistake of every source, those that another source overrides among them.
@@ -41,7 +49,10 @@ def load(paths: Sequence[Path], environ: Mapping[str, str], assignments: Sequenc
     given: dict[KeyPath, Given] = {}
     tables: list[KeyPath] = []
     problems: list[str] = []
+    old_names: list[OldName] = []
     layers = list(read_layers(paths, environ, assignments, problems))
+    if renames:
+        layers = [translate(layer, renames, problems, old_names) for layer in layers]
     keys = {key.path: key for key in walk_written(path for layer in layers for path, _ in layer)}
     sections = {(APPS,): (APPS,)} | {
         key.path[:length]: key.place[:length] for key in keys.values() for length in range(1, len(key.path))
@@ -59,7 +70,8 @@ def load(paths: Sequence[Path], environ: Mapping[str, str], assignments: Sequenc
     config = _validate(given, tables, keys, problems)
     if config is None:
         raise ConfigError(problems)
-    return Settings(config, {keys[key_path].name: item.origin for key_path, item in given.items()})
+    origins = {keys[key_path].name: item.origin for key_path, item in given.items()}
+    return Settings(config, origins, old_names)
 
 
 def _with_secrets(

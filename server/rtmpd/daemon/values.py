@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from rtmpd.daemon.environment import ENVIRONMENT_PREFIX
+
 KeyPath = tuple[str, ...]
 """A key with the names of its sections before it."""
 
@@ -36,6 +38,13 @@ AUTO: Final = "auto"
 def spell(path: Iterable[str]) -> str:
     """The path of a key as it is written: names with dots stand in quotation marks."""
     return ".".join(f'"{part}"' if "." in part else part for part in path)
+
+
+def spell_for(path: KeyPath, origin: str) -> str:
+    """The same as it is written in the source ``origin``: a variable of the environment has another form."""
+    if origin.startswith(ENVIRONMENT_PREFIX):
+        return ENVIRONMENT_PREFIX + "__".join(path).upper()
+    return spell(path)
 
 
 def quote(value: object) -> str:

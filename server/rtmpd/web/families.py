@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, Self, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, Self, TypeVar
 
 from rtmpd.engine.stats import Histogram
 
@@ -56,3 +56,22 @@ class HistogramFamily:
     @classmethod
     def of(cls, name: str, text: str, histogram: Histogram) -> Self:
         return cls(name, text, histogram.bounds, tuple(histogram.counts), histogram.sum)
+
+
+Renames = Mapping[str, tuple[str, str]]
+"""Old names of families, without ``_total``, each with the new one and the version that brought it."""
+RENAMED_METRICS: Final[Renames] = {}
+"""A test fails once an entry is a minor version old: then it goes."""
+
+
+def with_old_names(
+    families: Iterable[Family | HistogramFamily], renames: Renames
+) -> Iterator[Family | HistogramFamily]:
+    """``families``, and those of them that have had another name under that too."""
+    old_names = {new: old for old, (new, _) in renames.items()}
+    for family in families:
+        yield family
+        old = old_names.get(family.name)
+        if old is not None:
+            text = f"Old name of {family.name}, which the next minor version will not have. {family.text}"
+            yield replace(family, name=old, text=text)

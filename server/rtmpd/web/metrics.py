@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.relay.status import RelayStatus
-from rtmpd.web.families import Family, HistogramFamily
+from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
 from rtmpd.web.relay_metrics import collect_relays
 from rtmpd.web.server_metrics import collect_memory, collect_server
@@ -49,9 +49,10 @@ class MetricsPage:
     many relays have.
     """
 
-    def __init__(self, sources: Sources, max_streams: int) -> None:
+    def __init__(self, sources: Sources, max_streams: int, renames: Renames = RENAMED_METRICS) -> None:
         self._sources = sources
         self._max_streams = max_streams
+        self._renames = renames
         self._streams = StreamMetrics(sources.streams, sources.clock)
         self._process = ProcessMetrics(time.time(), sources.memory_group)
 
@@ -76,15 +77,21 @@ class MetricsPage:
             *self._streams.collect(self._max_streams),
             *collect_relays(sources.relays(), self._max_streams),
         ]
-        return Snapshot(families, self._process)
+        return Snapshot(families, self._process, self._renames)
 
 
 class Snapshot(Collector):
     """Numbers that no longer change. Writing them down takes ten times as long as collecting them."""
 
-    def __init__(self, families: Sequence[Family | HistogramFamily], process: ProcessMetrics) -> None:
+    def __init__(
+        self,
+        families: Sequence[Family | HistogramFamily],
+        process: ProcessMetrics,
+        renames: Renames,
+    ) -> None:
         self._families = families
         self._process = process
+        self._renames = renames
 
     def render(self, accept: str) -> tuple[str, bytes]:
         """Content type and body in the best format that an ``Accept`` header asks for; fit for any thread."""
@@ -93,7 +100,7 @@ class Snapshot(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """As prometheus_client wants them."""
-        yield from map(_metric, chain(self._process.collect(), self._families))
+        yield from map(_metric, with_old_names(chain(self._process.collect(), self._families), self._renames))
 
 
 def _metric(family: Family | HistogramFamily) -> Metric:
