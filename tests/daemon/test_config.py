@@ -912,6 +912,26 @@ def test_what_a_file_says_twice_is_named_with_both_places(write, text, expected)
     assert problems(path) == (f"{path}:{expected}: keep one of them",)
 
 
+LIST = 'push = [\n"rtmp://a/b/c"]\n'
+TABLE = '[apps.live.push.tube]\nurl = "rtmp://a/b/c"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "here", "there"),
+    [
+        (f"[apps.live]\n{LIST}{TABLE}", 4, "apps.live.push.tube", "apps.live.push in line 2"),
+        (f"{TABLE}[apps.live]\n{LIST}", 4, "apps.live.push", "apps.live.push.tube in line 1"),
+        (f"[apps.live]\npush.tube.on = 1\n{LIST}", 3, "apps.live.push", "apps.live.push.tube.on in line 2"),
+        (f"[apps.live]\n{LIST}[[apps.live.push]]\n", 4, "apps.live.push", "apps.live.push in line 2"),
+        ("[stream]\ngop = {}\ngop.start = 1\n", 3, "stream.gop.start", "stream.gop in line 2"),
+    ],
+)
+def test_two_forms_of_one_setting_are_named_with_both_places(write, text, line, here, there):
+    path = write(text)
+    told = f"{path}:{line}: {here} cannot stand beside {there}: write all of it in one form"
+    assert problems(path) == (told,)
+
+
 def test_what_the_environment_says_twice_is_named_with_both_variables():
     environ = {"RTMPD_LOG__LEVEL": "debug", "RTMPD_log__level": "info", "RTMPD_LOG__FORMAT": "json"}
     told = "RTMPD_LOG__LEVEL, RTMPD_log__level: log.level is set twice: keep one of them"

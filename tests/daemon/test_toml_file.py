@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import tomllib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rtmpd.daemon import toml_file
 from rtmpd.daemon.toml_file import read
+from rtmpd.exceptions import ConfigError
 
 # What a line finder could trip over; no control characters, which TOML wants escaped in other ways than JSON.
 TEXT = st.text(st.sampled_from("ab .=#[]{}'\"\\,\n\t€"), max_size=8)
@@ -58,3 +62,27 @@ def test_every_value_is_found_in_the_line_where_it_begins(
             text += f"{basic(key)}={value}\n"
     found = read(text.replace("\n", newline), "file")
     assert {path[0]: line for path, _, line in found} == lines
+
+
+@given(
+    st.lists(
+        st.tuples(st.lists(st.sampled_from("ab"), min_size=1, max_size=3), st.integers(0, 3)), max_size=5
+    )
+)
+def test_what_is_told_of_broken_files_is_told_of_no_other(
+    statements: list[tuple[list[str], int]],
+) -> None:
+    """Where two statements cannot stand side by side tomllib says so too, and somebody tells the line."""
+    forms = ["{} = 1", "[{}]", "[[{}]]", "{} = {{}}"]
+    text = "\n".join(forms[form].format(".".join(path)) for path, form in statements)
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        with pytest.raises(ConfigError, match=r"file:\d+"):
+            read(text, "file")
+    else:
+        told = [
+            *toml_file._repeated([*toml_file.statements(text)]),
+            *toml_file._extended([*toml_file.statements(text)]),
+        ]
+        assert told == []

@@ -58,9 +58,10 @@ def read(text: str, name: str) -> list[tuple[KeyPath, object, int]]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        repeated = list(_repeated(found))
-        problems = [f"{name}:{line}: {sentence}" for line, sentence in repeated]
-        raise ConfigError([*problems, *_broken(error, name, {line for line, _ in repeated})]) from None
+        told = [*_repeated(found), *_extended(found)]
+        problems = [f"{name}:{statement.first}: {sentence}" for statement, sentence in told]
+        lines_told = {line for each, _ in told for line in range(each.first, each.last + 1)}
+        raise ConfigError([*problems, *_broken(error, name, lines_told)]) from None
     lines: dict[KeyPath, int] = {}
     for statement in found:
         for length in range(1, len(statement.path) + 1):
@@ -128,19 +129,34 @@ def _line(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
     return next(lines[path[:length]] for length in range(len(path), 0, -1) if path[:length] in lines)
 
 
-def _repeated(found: list[Statement]) -> Iterator[tuple[int, str]]:
-    """Lines of keys and tables that were there before, of which tomllib does not say where."""
+def _repeated(found: list[Statement]) -> Iterator[tuple[Statement, str]]:
+    """Keys and tables that were there before, of which tomllib does not say where."""
     firsts: dict[KeyPath, int] = {}
     for statement in found:
         first = firsts.setdefault(statement.path, statement.first)
         if first != statement.first:
-            yield statement.first, f"{spell(statement.path)} stands in line {first} too: keep one of them"
+            yield statement, f"{spell(statement.path)} stands in line {first} too: keep one of them"
 
 
-def _broken(error: tomllib.TOMLDecodeError, name: str, repeated: Container[int]) -> Iterator[str]:
-    """What tomllib says, with the place first, as compilers and editors have it."""
+def _extended(found: list[Statement]) -> Iterator[tuple[Statement, str]]:
+    """A value, a list or a table in braces, and what is to be added to it elsewhere: the later of the two."""
+    tables = {statement.path for statement in found if statement.is_table}
+    values = {each.path: each for each in found if not each.is_table and each.path not in tables}
+    for statement in found:
+        path = statement.path[:-1] if statement.is_array else statement.path
+        for length in range(1, len(statement.path)):
+            value = values.pop(path[:length], None)
+            if value is not None:
+                pair = sorted([(value, value.path), (statement, path)], key=lambda each: each[0].first)
+                (first, there), (last, here) = pair
+                beside = f"{spell(here)} cannot stand beside {spell(there)} in line {first.first}"
+                yield last, f"{beside}: write all of it in one form"
+
+
+def _broken(error: tomllib.TOMLDecodeError, name: str, lines_told: Container[int]) -> Iterator[str]:
+    """What tomllib says, with the place first, as compilers have it; nothing of ``lines_told``."""
     told = _PLACE.fullmatch(str(error))
     if told is None:
         yield f"{name}: not valid TOML: {error}"
-    elif int(told["line"]) not in repeated:
+    elif int(told["line"]) not in lines_told:
         yield f"{name}:{told['line']}:{told['column']}: not valid TOML: {told['what']}"
