@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from rtmpd import __version__
 from rtmpd.daemon import banner as banner_module
-from rtmpd.daemon import cli, reference
+from rtmpd.daemon import cli, reference, settings
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.keys import walk
 from rtmpd.daemon.logs import LogOutput
@@ -196,6 +197,27 @@ def test_serve_sets_logging_up_around_the_worker(run, worker):
     worker.run = look
     assert run("serve", "--set", "log.level=error").exit_code == logging.ERROR
     assert logging.getLogger().level != logging.ERROR
+
+
+@pytest.fixture
+def renamed(monkeypatch):
+    """A key has another name in this version."""
+    renames = {"log.verbosity": ("log.level", __version__)}
+    monkeypatch.setattr(settings, "load", partial(settings.load, renames=renames))
+
+
+@pytest.mark.usefixtures("renamed")
+def test_an_old_name_is_told_by_check_and_once_by_the_log(run, worker, caplog, tmp_path):
+    path = tmp_path / "rtmpd.toml"
+    path.write_text('[log]\nverbosity = "warning"\n')
+    result = run("check", "-c", str(path))
+    assert result.exit_code == 0
+    assert re.search(rf"^log\.level +\"warning\" +{re.escape(str(path))}:2$", result.stdout, re.MULTILINE)
+    assert result.stderr.startswith(f"rtmpd: {path}:2: log.verbosity has another name now: write log.level; ")
+    assert run("serve", "-c", str(path)).exit_code == 0
+    assert worker.seen.log.level == "warning"
+    (record,) = [each for each in caplog.records if each.getMessage() == "old name of a setting"]
+    assert record.fields == {"origin": f"{path}:2", "old": "log.verbosity", "new": "log.level"}
 
 
 def test_a_port_in_use_is_told_without_a_traceback_and_may_be_tried_again(run, worker):
