@@ -466,7 +466,7 @@ class Shop:
         await worker._admin.open(Address("127.0.0.1", 0))
         for config in configs:
             worker._follow(config)
-            worker._pulls.apply(config.pulled_always(), config.relay.max_dials_per_address)
+            worker._follow_pulls()
         found = kept(worker)
         await worker._admin.wait_closed()
         return found

@@ -150,9 +150,9 @@ class Worker:
     async def apply(self, config: Config) -> Changes:
         """Put other settings in place while the server runs; what they change, and for whom.
 
-        All of them or none: raises ConfigError when an address cannot be listened on, and nothing changes.
-        A listener whose address stays is never closed; who came through one that goes stays. ``Effect`` says
-        of each key for whom it holds. Not to be called before ``serve`` has opened its listeners.
+        All of them or none: raises ConfigError when an address cannot be listened on, or while the server
+        starts or ends, and nothing changes. A listener whose address stays is never closed; who came through
+        one that goes stays. ``Effect`` says of each key for whom it holds.
         """
         async with self._changing:
             if self._unready_reason is not None:
@@ -160,17 +160,14 @@ class Worker:
             changes = compare(self._config, config)
             opened = await self._doors.open(self._addresses(config))
             self._follow(config)
-            self._pulls.apply(config.pulled_always(), config.relay.max_dials_per_address)
+            self._follow_pulls()
             closed = self._doors.keep(self._addresses(config))
         _tell("listening", opened)
         _tell("listening no more", closed)
         return changes
 
     def _follow(self, config: Config) -> None:
-        """Have everything that is made from settings follow ``config``; nothing here may fail.
-
-        Only pulls wait until all listeners are open: they begin to connect.
-        """
+        """Have all that is made from settings follow ``config``, but for pulls; nothing here may fail."""
         self._config = config
         self._log.apply(config.log.level, config.log.format, config.log.max_repeats)
         self._tracer.apply(ip_network(config.log.trace) if config.log.trace else None)
@@ -189,6 +186,10 @@ class Worker:
         )
         self._server.apply(context, self._machine.fit(limits.to_connection_limits()))
         self._admin.apply(config)
+
+    def _follow_pulls(self) -> None:
+        """Once all listeners are open: it may begin to connect."""
+        self._pulls.apply(self._config.pulled_always(), self._config.relay.max_dials_per_address)
 
     def _addresses(self, config: Config) -> Names:
         rtmp = () if self._inherits else config.rtmp.addresses()
@@ -242,7 +243,7 @@ class Worker:
             sys.stdout.write(banner(rtmp, admin) + "\n")
             sys.stdout.flush()
         _tell("listening", opened)
-        self._pulls.apply(config.pulled_always(), config.relay.max_dials_per_address)
+        self._follow_pulls()
         self._unready_reason = None
         self._notifier.ready(f"rtmpd {__version__} on {', '.join(map(str, rtmp))}")
 
