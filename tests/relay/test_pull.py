@@ -440,14 +440,15 @@ async def test_players_who_wait_already_are_served_by_a_rule_that_comes() -> Non
 
 
 async def test_a_live_pull_goes_on_while_its_origin_stays_one_and_begins_anew_when_not() -> None:
+    patient = {"timeout": 60.0}  # Silence is not what ends it.
     async with serve("b") as b, serve("c") as c, publishing(b), publishing(c):
-        async with serve("a", pull=rule(b.url())) as a, watching(a):
+        async with serve("a", pull=rule(b.url(), **patient)) as a, watching(a):
             await eventually(a.pull_is("live"))
             before = a.stream.publication
-            a.rules["live"] = rule(c.url(), b.url(), linger=5.0)
+            a.rules["live"] = rule(c.url(), b.url(), linger=5.0, **patient)
             a.pull.apply([], 50)
             assert a.stream.publication is before
-            a.rules["live"] = rule(c.url())
+            a.rules["live"] = rule(c.url(), **patient)
             a.pull.apply([], 50)
             await eventually(lambda: a.live and a.stream.publication is not before)
             assert a.pulls().remote == f"rtmp://127.0.0.1:{c.port}/live"
@@ -455,10 +456,10 @@ async def test_a_live_pull_goes_on_while_its_origin_stays_one_and_begins_anew_wh
 
 
 async def test_another_linger_holds_for_a_pull_that_is_live() -> None:
-    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url(), linger=60.0)) as a:
+    async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url(), linger=60.0, timeout=60.0)) as a:
         async with watching(a):
             await eventually(a.pull_is("live"))
-            a.rules["live"] = rule(b.url(), linger=0.0)
+            a.rules["live"] = rule(b.url(), linger=0.0, timeout=60.0)
             a.pull.apply([], 50)
         await eventually(lambda: a.pull.statuses() == [])
 
