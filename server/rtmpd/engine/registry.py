@@ -117,7 +117,8 @@ class Registry:
         elif (most := _max_players(stream, limits)) and stream.players >= most:
             text = f"This stream takes {most} players."
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_STREAM)
-        if stream is not None and not stream.has_room_for(tracks, limits.max_track_choices):
+        # Nearly everybody takes the default, for which there always is room.
+        if stream and tracks != DEFAULT and not stream.has_room_for(tracks, limits.max_track_choices):
             text = (
                 f"The players of this stream have chosen {limits.max_track_choices} sets of tracks already."
             )
