@@ -98,8 +98,8 @@ _ASKED = {
 }
 
 
-def check_app(app: str, limits: Limits) -> None:
-    """Raise ``Refused`` unless a stream may lie under what a connect calls its app."""
+def name_app(app: str, tables: Container[str], limits: Limits) -> StreamKey:
+    """What a connect names that calls its app so; raises ``Refused`` when no stream may lie under it."""
     path = clean_path(app)
     if not path:
         text = "The URL names no application: write rtmp://host/live, and the stream key in its own field."
@@ -107,6 +107,7 @@ def check_app(app: str, limits: Limits) -> None:
     _check(path, limits.max_path_bytes, StatusCode.CONNECT_REJECTED, "application")
     # Whichever levels behind it belong to the name, this one does not.
     _check(path.partition("/")[0], limits.max_app_bytes, StatusCode.CONNECT_REJECTED, "application")
+    return StreamKey.of_path(path, tables)
 
 
 def name_stream(app: str, name: str, action: Action, tables: Container[str], limits: Limits) -> StreamKey:

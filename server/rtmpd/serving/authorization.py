@@ -15,8 +15,8 @@ from rtmpd.exceptions import Refused
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, Request
-from rtmpd.rtmp.url import awaited_name, bare_names, clean_path
-from rtmpd.serving.access import AccessRequest, Action, Grant, check_app, name_stream
+from rtmpd.rtmp.url import awaited_name, bare_names
+from rtmpd.serving.access import AccessRequest, Action, Grant, name_app, name_stream
 from rtmpd.serving.peer import Peer
 
 logger = logging.getLogger(__name__)
@@ -45,8 +45,7 @@ def _request(peer: Peer, event: Request) -> AccessRequest:
     apps, limits = context.apps, context.limits
     match event:
         case ConnectRequested():
-            check_app(connect.app, limits)
-            key = StreamKey.of_path(clean_path(connect.app), apps)
+            key = name_app(connect.app, apps, limits)
             return AccessRequest(Action.CONNECT, key, peer.origin, connect, connect.app_query)
         case PublishRequested():
             key = name_stream(connect.app, event.name, Action.PUBLISH, apps, limits)
