@@ -172,12 +172,13 @@ async def test_the_last_files_are_not_for_connections(
     async with serve() as house:
         await house.client()
         (connection,) = house.connections
-        monkeypatch.setattr(house.server, "_max_files", connection.reader.fileno + 1)
+        files = connection.transport.get_extra_info("socket").fileno() + 1
+        monkeypatch.setattr(house.server, "_max_files", files)
         for _ in range(3):
             assert await is_turned_away(await house.dial())
         assert house.stats.refusals == {"files": 3}
         (record,) = [record for record in caplog.records if record.message == "out of files"]
-        assert record.fields == {"connections": 1, "files": connection.reader.fileno + 1}
+        assert record.fields == {"connections": 1, "files": files}
 
 
 async def test_one_connection_cannot_ask_to_play_for_ever() -> None:

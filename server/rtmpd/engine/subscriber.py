@@ -94,9 +94,9 @@ class Subscription(Member):
 
     __slots__ = (
         "_bytes_out",
-        "_fanout_base",
         "_particular",
         "_requested_at",
+        "_start",
         "_started",
         "_sync",
         "_version",
@@ -136,11 +136,13 @@ class Subscription(Member):
         self._waits_for_room = False
         """Begins once the outlet has drained."""
         tracks = fanout.encoding.tracks
-        self._sync = VideoSync(options.start, tracks.video)
+        self._start = options.start
+        self._sync: VideoSync | None = VideoSync(options.start, tracks.video)
+        """None on the fast list, where any frame may follow: most are there, most of the time."""
         self._particular = tracks.video > 0 or tracks.audio > 0
         """It has chosen a track other than the first."""
-        self._fanout_base = 0
         self._bytes_out = 0
+        """Bytes handed to the sink; on the fast list less those that the list had handed out before."""
         self._requested_at = now if options.requested_at is None else options.requested_at
         self._started = False
         self._version = -1
@@ -167,7 +169,7 @@ class Subscription(Member):
         """Bytes handed to the sink so far."""
         if not self.on_fast_list:
             return self._bytes_out
-        return self._bytes_out + self.fanout.bytes_each - self._fanout_base
+        return self._bytes_out + self.fanout.bytes_each
 
     @property
     def on_fast_list(self) -> bool:
@@ -179,7 +181,7 @@ class Subscription(Member):
         return (
             self.begun
             and self.outlet.congestion is None
-            and self._sync.synced
+            and (self._sync is None or self._sync.synced)
             and self._started
             and not self.paused
             and self.receives_audio
@@ -217,7 +219,7 @@ class Subscription(Member):
         """
         if self.attached and paused != self.paused:
             self.paused = paused
-            self._sync.lose()
+            self._video().lose()
             self.seat.place(self)
 
     def receive_audio(self, enabled: bool) -> None:
@@ -231,7 +233,7 @@ class Subscription(Member):
         """The player's receiveVideo command; video comes back as after a pause."""
         if self.attached and enabled != self.receives_video:
             self.receives_video = enabled
-            self._sync.lose()
+            self._video().lose()
             self._version = -1
             self.seat.place(self)
 
@@ -251,10 +253,10 @@ class Subscription(Member):
         seat = self.seat
         encoding = self.fanout.encoding
         opening = seat.intake.opening(
-            encoding, self._sync.start, now, audio=self.receives_audio, video=self.receives_video
+            encoding, self._start, now, audio=self.receives_audio, video=self.receives_video
         )
         if self.receives_video:
-            self._sync.open(opening.synced, opening.begun)
+            self._video().open(opening.synced, opening.begun)
         self._version = seat.headers.version
         images = [opening.head, *opening.frames] if opening.head else list(opening.frames)
         if images:
@@ -286,7 +288,8 @@ class Subscription(Member):
 
     def joined_fanout(self, position: int) -> None:
         self.fanout_position = position
-        self._fanout_base = self.fanout.bytes_each
+        self._bytes_out -= self.fanout.bytes_each
+        self._sync = None
 
     def left_fanout(self) -> None:
         # Up to date with everything the stream has delivered.
@@ -345,6 +348,13 @@ class Subscription(Member):
             _logger.exception("a sink of %s failed", self.seat.key)
             self.sink_failed()
 
+    def _video(self) -> VideoSync:
+        """Where it stands in the video."""
+        if self._sync is None:
+            self._sync = VideoSync(self._start, self.fanout.encoding.tracks.video)
+            self._sync.synced = True
+        return self._sync
+
     def _note_written(self, size: int, messages: int) -> None:
         self._bytes_out += size
         self.seat.books.count_out(size, messages)
@@ -363,7 +373,7 @@ class Subscription(Member):
 
     def _takes_all(self, segment: Segment, congestion: Congestion | None) -> bool:
         return (
-            self._sync.synced
+            (self._sync is None or self._sync.synced)
             and (self._started or not self._particular)
             and self.receives_audio
             and self.receives_video
@@ -423,7 +433,7 @@ class Subscription(Member):
         if not self._wants(kind):
             return False
         if kind == VIDEO:
-            reason = self._sync.admit(packet, self.seat.intake, congestion, room, now)
+            reason = self._video().admit(packet, self.seat.intake, congestion, room, now)
         elif len(packet.payload) <= room:
             reason = None
         else:

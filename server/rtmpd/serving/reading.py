@@ -37,9 +37,8 @@ class SocketReader:
     __slots__ = ("_holding", "_source", "_sweeper", "_transport", "_wanted", "fileno", "reading", "swept")
 
     def __init__(self, source: Source, transport: asyncio.Transport, sweeper: Sweeper) -> None:
-        sock: socket.socket = transport.get_extra_info("socket")
-        self.fileno = sock.fileno() if transport.get_extra_info("sslcontext") is None else -1
-        """What the sweeper may read from; -1 with TLS, whose bytes only the transport can make sense of."""
+        self.fileno = -1
+        """What the sweeper reads from, once it may."""
         self.reading = True
         """We want what the peer sends; whether it is the transport that reads is for ``swept`` to say."""
         self.swept = False
@@ -73,8 +72,10 @@ class SocketReader:
         self._steer()
 
     def join_rounds(self) -> None:
-        """Be read in rounds, once enough are; what only the transport can read is left to it."""
-        if self.fileno >= 0:
+        """Be read in rounds, once enough are; but for TLS, which only the transport can make sense of."""
+        if self._transport.get_extra_info("sslcontext") is None:
+            sock: socket.socket = self._transport.get_extra_info("socket")
+            self.fileno = sock.fileno()
             self._sweeper.add(self)
 
     def leave_rounds(self) -> None:
