@@ -58,6 +58,32 @@ async def test_the_end_cancels_what_is_left(caplog: pytest.LogCaptureFixture) ->
     assert caplog.records == []
 
 
+async def test_the_drain_waits_for_what_is_started_meanwhile_too() -> None:
+    tasks = TaskSet()
+    done: list[str] = []
+
+    async def last() -> None:
+        await asyncio.sleep(0.01)
+        done.append("last")
+
+    async def first() -> str:
+        await asyncio.sleep(0.01)
+        tasks.start(last(), name="last")
+        return "what came of it"
+
+    task = tasks.start(first(), name="first")
+    await tasks.drain(5.0)
+    assert (task.result(), done, len(tasks)) == ("what came of it", ["last"], 0)
+
+
+async def test_the_drain_ends_when_its_time_is_up_and_ends_nothing() -> None:
+    tasks = TaskSet()
+    task = tasks.start(forever(), name="forever")
+    await tasks.drain(0.01)
+    assert not task.done()
+    await tasks.wait_closed()
+
+
 async def test_a_task_may_cancel_the_set_it_belongs_to() -> None:
     tasks = TaskSet()
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 
@@ -16,12 +19,12 @@ class TaskSet:
     """
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def start(self, coroutine: Coroutine[object, object, None], *, name: str) -> asyncio.Task[None]:
+    def start(self, coroutine: Coroutine[object, object, T], *, name: str) -> asyncio.Task[T]:
         """Run ``coroutine`` beside the caller."""
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
@@ -34,16 +37,18 @@ class TaskSet:
             task.cancel()
 
     async def drain(self, grace: float) -> None:
-        """Wait until all have ended by themselves, ``grace`` seconds at most."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace)
+        """Wait until all have ended by themselves, those too that they start, ``grace`` seconds at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
 
     async def wait_closed(self) -> None:
         """Cancel every task and wait until all have ended."""
         self.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("task failed", exc_info=error, extra={"fields": {"task": task.get_name()}})
