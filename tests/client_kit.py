@@ -14,10 +14,12 @@ from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
+from rtmpd.relay.origin_map import StaticOrigins
 from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, ServerEvent
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
 from rtmpd.serving.access import AccessRequest, Grant, PlayRules
+from rtmpd.serving.claims import Claims
 from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
@@ -45,6 +47,7 @@ async def real_server(context: ssl.SSLContext | None = None, host: str = "127.0.
     server_context = ServerContext(
         registry=registry,
         authorizer=OpenDoor(),
+        claims=Claims(StaticOrigins(lambda _key: ()), loop.time),
         stats=stats,
         clock=loop.time,
         random_bytes=os.urandom,

@@ -27,6 +27,7 @@ from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import LiveStream
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
+from rtmpd.relay.origin_map import StaticOrigins
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.chunk_writer import ChunkWriter
 from rtmpd.rtmp.chunks import ChunkReader
@@ -35,6 +36,7 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSettings
 from rtmpd.serving.access import AccessRequest, Action, Grant, PlayRules
+from rtmpd.serving.claims import Claims
 from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
@@ -302,6 +304,7 @@ async def serve(
     defaults = ServerContext(
         registry=registry,
         authorizer=OpenDoor(),
+        claims=Claims(StaticOrigins(lambda _key: ()), loop.time),
         stats=stats,
         clock=loop.time,
         random_bytes=os.urandom,

@@ -9,7 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 from client_kit import OpenDoor
@@ -24,6 +24,7 @@ from rtmpd.engine.stream import LiveStream
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
 from rtmpd.relay.dialer import RelayDialer, RetryPolicy
+from rtmpd.relay.origin_map import OriginMap, StaticOrigins
 from rtmpd.relay.pull.relays import PullRelays
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.push.relays import PushRelays
@@ -34,6 +35,7 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSettings
 from rtmpd.serving.access import PlayRules
+from rtmpd.serving.claims import Claims
 from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
@@ -93,9 +95,8 @@ class Server:
     port: int
     rtmp: RtmpServer
     listener: asyncio.Server
-    rules: dict[str, PullRule]
+    rules: dict[str, Pull]
     """By app, as they are now."""
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def url(self, path: str = "live/{name}", host: str = "127.0.0.1", scheme: str = "rtmp") -> str:
         return f"{scheme}://{host}:{self.port}/{path}"
@@ -140,9 +141,17 @@ def templates(urls: Sequence[str]) -> tuple[RelayTemplate, ...]:
     return tuple(map(RelayTemplate.parse, urls))
 
 
-def rule(*origins: str, **settings: object) -> PullRule:
+@dataclass(frozen=True)
+class Pull:
+    """What the settings of an app say of its pull."""
+
+    origins: tuple[RelayTemplate, ...]
+    rule: PullRule
+
+
+def rule(*origins: str, **settings: object) -> Pull:
     defaults: dict[str, object] = {"linger": 0.1, "timeout": 2.0}
-    return PullRule(templates(origins), **{**defaults, **settings})  # type: ignore[arg-type]
+    return Pull(templates(origins), PullRule(**{**defaults, **settings}))  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -151,19 +160,27 @@ async def serve(
     *,
     port: int = 0,
     push: Sequence[str] | Mapping[str, RelayTemplate] = (),
-    pull: PullRule | None = None,
+    pull: Pull | None = None,
+    origins: OriginMap | None = None,
     retry: RetryPolicy = QUICK,
     tls: ssl.SSLContext | None = None,
     ca_file: str | None = None,
     max_dials: int = 50,
 ) -> AsyncIterator[Server]:
-    """Run a server that pushes app ``live`` to ``push`` and pulls it by ``pull``."""
+    """Run a server that pushes app ``live`` to ``push`` and pulls it by ``pull``.
+
+    ``origins`` knows from where, and who may publish; else the settings do.
+    """
     loop = asyncio.get_running_loop()
     stats = ServerStats()
     registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time, loop.time, 0.0), stats)
+    rules = {} if pull is None else {"live": pull}
+    if origins is None:
+        origins = StaticOrigins(lambda key: rules[key.app].origins if key.app in rules else ())
     context = ServerContext(
         registry=registry,
         authorizer=OpenDoor(),
+        claims=Claims(origins, loop.time),
         stats=stats,
         clock=loop.time,
         random_bytes=os.urandom,
@@ -179,13 +196,14 @@ async def serve(
     named = {f"config-{number}": RelayTemplate.parse(url) for number, url in numbered}
     targets = push if isinstance(push, Mapping) else named
     pushes = PushRelays(registry, dialer, loop.time, lambda key: targets if key.app == "live" else {}, retry)
-    rules = {} if pull is None else {"live": pull}
-    always = [] if pull is None or pull.on_demand else [StreamKey("live", name) for name in pull.names or ()]
+    names = () if pull is None or pull.rule.on_demand else pull.rule.names or ()
+    always = [StreamKey("live", name) for name in names]
     pulls = PullRelays(
         registry,
         dialer,
         loop.time,
-        lambda key: rules.get(key.app),
+        origins,
+        lambda key: rules[key.app].rule if key.app in rules else None,
         retry,
     )
     registry.observe(pushes)
@@ -205,7 +223,7 @@ async def serve(
         assert registry.budget.used == 0
         assert (pushes.statuses(), pulls.statuses()) == ([], [])
         owners = [getattr(callback, "__self__", None) for callback in pending_callbacks(loop)]
-        assert not any(getattr(owner, "_relays", None) is pulls for owner in owners)
+        assert not any(getattr(owner, "_context", None) is pulls.context for owner in owners)
 
 
 def pending_callbacks(loop: asyncio.AbstractEventLoop) -> list[object]:

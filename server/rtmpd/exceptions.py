@@ -8,6 +8,7 @@ RtmpdError
 │   ├── AmfError             AMF that cannot or must not be decoded
 │   ├── FlvError             not an FLV file, or one we refuse to read
 │   └── DeadlineExceeded     the peer did not do in time what it had to do
+├── OriginMapUnavailable     nobody can be asked now which server has a stream
 ├── UsageError               our own code (or the library's user) called something out of turn
 ├── Refused                  a request that is well formed but not granted; carries the status to send
 │   ├── StreamBusy           the name has a publisher already
@@ -107,6 +108,13 @@ class FlvError(ProtocolError):
 
 class DeadlineExceeded(ProtocolError):
     """The peer missed a deadline; ``reason`` names which one."""
+
+
+class OriginMapUnavailable(RtmpdError):
+    """Nobody can be asked now which server has a stream: a store that is down, a network that is cut.
+
+    The message is for people, and holds no secret.
+    """
 
 
 class UsageError(RtmpdError):

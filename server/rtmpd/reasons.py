@@ -232,3 +232,7 @@ class Refusal(Word):
     )
     MEMORY = "memory", "as much is held as `memory.max_bytes` allows, and nothing is left to give back"
     AUTHORIZER_FAILED = "authorizer_failed", "whoever decides failed, or took longer than 10 seconds"
+    CLAIM_FAILED = (
+        "claim_failed",
+        "who knows the names of other servers, where there are any, failed or took longer than 10 seconds",
+    )

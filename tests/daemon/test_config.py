@@ -324,10 +324,10 @@ def test_apps_are_named_by_people(write):
     config = settings.config
     assert config.at("live").pushes("x") == {"config-1": RelayTemplate.parse("rtmp://backup/{app}/{name}")}
     assert config.app_names() == set(config.apps) - {"*"}
-    deep, other, tv = (config.at(name).pull.rule for name in ("a.b/c", "other", "tv"))
-    assert (deep.linger, deep.timeout, len(deep.origins)) == (60.0, 10.0, 2)
-    assert (other.names, len(other.origins)) == (None, 1)
-    assert (tv.on_demand, tv.names) == (False, {"news", "sport"})
+    deep, other, tv = (config.at(name).pull for name in ("a.b/c", "other", "tv"))
+    assert (deep.rule.linger, deep.rule.timeout, len(deep.templates)) == (60.0, 10.0, 2)
+    assert (other.rule.names, len(other.templates)) == (None, 1)
+    assert (tv.rule.on_demand, tv.rule.names) == (False, {"news", "sport"})
     assert config.pulled_always() == (StreamKey("tv", "news"), StreamKey("tv", "sport"))
     assert settings.origins['apps."a.b/c".pull.linger'] == f"{path}:6"
 
@@ -371,10 +371,10 @@ def test_the_longest_table_of_a_path_wins_key_by_key(write):
     held = {}
     for path in ("any/thing", "private/x", "studio/x", "live/x", "live/church-7", "live/church-7/x", "empty"):
         app = config.at(path)
-        pull = app.pull.rule
+        pull = app.pull
         held[path] = (
             [template.url.host for template in app.pushes("x").values()],
-            (pull.origins[0].url.host, pull.linger, pull.timeout) if pull else None,
+            (pull.templates[0].url.host, pull.rule.linger, pull.rule.timeout) if pull.rule else None,
         )
     assert held == {
         "any/thing": (["backup"], ("origin", 60.0, 10.0)),

@@ -74,7 +74,7 @@ async def test_a_pulls_from_b_pulls_from_a() -> None:
         port = seed.port
     async with serve("a", port=port) as a, serve("b", pull=rule(f"rtmp://127.0.0.1:{port}/live/cam")) as b:
         # The address of b is known only now.
-        a.pull._rule_of = {KEY: rule(b.url(), timeout=0.5)}.get
+        a.rules["live"] = rule(b.url(), timeout=0.5)
         async with watching(a) as viewer:
             await eventually(lambda: b.pull.statuses() and b.pulls().reason)
             assert LOOP in b.pulls().reason
@@ -89,7 +89,7 @@ async def test_an_origin_behind_the_circle_is_found() -> None:
     async with serve("c") as c, publishing(c), serve("a", port=port) as a:
         back = f"rtmp://127.0.0.1:{port}/live/cam"
         async with serve("b", pull=rule(back, c.url())) as b:
-            a.pull._rule_of = {KEY: rule(b.url())}.get
+            a.rules["live"] = rule(b.url())
             async with watching(a) as viewer:
                 await eventually(viewer.has(keyframe(b"K0")))
             await eventually(lambda: not a.pull.statuses() and not b.pull.statuses())

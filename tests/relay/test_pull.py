@@ -36,7 +36,8 @@ from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.relay.dialer import RetryPolicy
-from rtmpd.relay.pull.relays import PullRelay
+from rtmpd.relay.pull.relay import PullRelay
+from rtmpd.relay.pull.waiting import Waiting
 from rtmpd.rtmp.amf import encode_values
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, PlayRequested, ServerEvent
@@ -399,15 +400,15 @@ async def test_a_bug_costs_an_attempt_and_nobody_else_anything(
 async def test_a_bug_before_an_attempt_is_tried_again_for_who_waits(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ways = PullRelay._ways
+    ways = Waiting.ways
     bugs = [KeyError("a bug")]
 
-    def ways_or_break(relay: PullRelay) -> Via:
+    def ways_or_break(waiting: Waiting, key: StreamKey) -> Via:
         if bugs:
             raise bugs.pop()
-        return ways(relay)
+        return ways(waiting, key)
 
-    monkeypatch.setattr(PullRelay, "_ways", ways_or_break)
+    monkeypatch.setattr(Waiting, "ways", ways_or_break)
     async with serve("b") as b, publishing(b), serve("a", pull=rule(b.url())) as a, watching(a) as viewer:
         await eventually(viewer.has(keyframe(b"K0")))
         assert a.pulls().retries == 1
@@ -485,7 +486,7 @@ async def test_who_waits_for_a_turn_is_told_in_time() -> None:
                 assert (await ended(viewer)).startswith("NetStream.Play.StreamNotFound")
             await eventually(lambda: a.pull.statuses() == [])
             gc.collect()
-            assert list(a.pull._turns) == []
+            assert list(a.pull.context.waiting._turns) == []
 
 
 async def test_a_stream_that_has_begun_gives_its_turn_to_the_next() -> None:

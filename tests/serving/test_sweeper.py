@@ -19,8 +19,8 @@ from engine_kit import AAC_HEADER, keyframe, sound
 from net_kit import HEADERS, Client, Doorman, House, OpenDoor, eventually, media_messages, serve
 from rtmp_dialogue import command, connect
 
+import rtmpd.serving.publishing as publishing_module
 import rtmpd.serving.reading as reading_module
-import rtmpd.serving.requests as requests_module
 from rtmpd.engine.sink import CloseReason
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
@@ -811,7 +811,7 @@ async def test_one_that_its_own_first_media_ended_is_not_read_in_rounds(
             if self._publication.key.name == "late":
                 self.receive = lambda message, now: self.close(CloseReason.KICKED)
 
-    monkeypatch.setattr(requests_module, "Publisher", Trouble)
+    monkeypatch.setattr(publishing_module, "Publisher", Trouble)
     door = Hesitant()
     async with serve(authorizer=door) as house:
         await publishers(house)

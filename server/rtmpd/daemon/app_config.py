@@ -49,12 +49,16 @@ class PullConfig(Section):
         return not self.model_fields_set.isdisjoint({"on_demand", "names"})
 
     @property
+    def templates(self) -> tuple[RelayTemplate, ...]:
+        """Where they fetch them."""
+        return tuple(map(RelayTemplate.parse, self.origins))
+
+    @property
     def rule(self) -> PullRule | None:
-        """What the relays follow; None when nothing is fetched."""
+        """How the relays fetch streams; None when nothing is fetched."""
         if not self.origins:
             return None
         return PullRule(
-            origins=tuple(map(RelayTemplate.parse, self.origins)),
             on_demand=self.on_demand,
             names=None if ANY in self.names else frozenset(self.names),
             linger=self.linger,

@@ -40,7 +40,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import PlayOptions, StartPolicy
 from rtmpd.net.addresses import Address
-from rtmpd.relay.pull.relays import MAX_DIALS
+from rtmpd.relay.pull.waiting import MAX_DIALS
 from rtmpd.rtmp.constants import MAX_CHUNK_SIZE
 from rtmpd.rtmp.server import ServerSettings
 from rtmpd.serving.access import PlayRules

@@ -39,11 +39,13 @@ from rtmpd.net.lag import LagMeter
 from rtmpd.net.listeners import Listener, open_listener
 from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import RelayDialer
+from rtmpd.relay.origin_map import StaticOrigins
 from rtmpd.relay.pull.relays import PullRelays
 from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
+from rtmpd.serving.claims import Claims
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
@@ -102,8 +104,10 @@ class Worker:
         self._pushes = PushRelays(
             self._registry, self._dialer, _clock, lambda key: self._config.at(str(key)).pushes(key.name)
         )
+        origins = StaticOrigins(lambda key: self._config.at(str(key)).pull.templates)
+        self._claims = Claims(origins, _clock)
         self._pulls = PullRelays(
-            self._registry, self._dialer, _clock, lambda key: self._config.at(str(key)).pull.rule
+            self._registry, self._dialer, _clock, origins, lambda key: self._config.at(str(key)).pull.rule
         )
         self._registry.observe(self._pushes)
         self._registry.observe(self._pulls)
@@ -124,6 +128,7 @@ class Worker:
         return ServerContext(
             registry=self._registry,
             authorizer=OpenPolicy(),
+            claims=self._claims,
             stats=self._stats,
             clock=_clock,
             random_bytes=os.urandom,

@@ -33,5 +33,17 @@ class ClaimPolicy:
         return 0.0
 
 
+class Lease:
+    """As far as other servers are concerned this one may publish a name. Each grant is one of its own.
+
+    Who needs more to give it back, such as how often the name has changed hands, derives from it.
+    """
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: StreamKey) -> None:
+        self.key = key
+
+
 REFUSE: Final = ClaimPolicy()
 """The first keeps the name, and the audience is told at once when it goes."""

@@ -30,6 +30,8 @@ SEND_BUFFER_BYTES: Final = 256 * 1024
 """Unsent bytes of a relay from which it counts as slow, as for a player."""
 EXPECTED: Final = (ClientError, ProtocolError, Refused, OSError)
 """What may happen to a relay. Anything else is a bug on our side."""
+BUG: Final = "a bug of this server: its log has the traceback"
+"""Why an attempt failed then, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def explain(error: Exception, target: RelayTarget) -> str:
         said = error.description or error.code
         return target.scrub(f"the server {what}: {said}" if said else f"the server {what}")
     if not isinstance(error, EXPECTED):
-        return "a bug of this server: its log has the traceback"
+        return BUG
     return target.redact(str(error))
 
 

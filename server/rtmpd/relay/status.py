@@ -48,7 +48,7 @@ class RelayStatus:
     key: StreamKey
     """The stream of this server."""
     remote: str
-    """Scheme, host and app of the other server; never a stream key."""
+    """Scheme, host and app of the other server, once it is known; never a stream key."""
     state: RelayState
     bytes: int
     """Sent or received since the relay exists, chunk headers included in what is sent."""

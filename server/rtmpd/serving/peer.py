@@ -19,6 +19,7 @@ from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
 from rtmpd.serving.access import Authorizer, PlayRules
+from rtmpd.serving.claims import Claims
 from rtmpd.serving.sweeper import Sweeper
 from rtmpd.serving.tracing import Tracer
 
@@ -29,6 +30,8 @@ class ServerContext:
 
     registry: Registry
     authorizer: Authorizer
+    claims: Claims
+    """Of names, where other servers have a say."""
     stats: ServerStats
     clock: Callable[[], float]
     random_bytes: Callable[[int], bytes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from rtmpd.engine.claim import Lease
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import StreamStats
@@ -19,6 +20,22 @@ from rtmpd.serving.peer import Peer
 logger = logging.getLogger(__name__)
 
 
+async def begin_to_publish(peer: Peer, event: PublishRequested, grant: Grant) -> Publisher:
+    """Claim what was granted, of other servers first. Raises ``Refused`` when it may not be had.
+
+    Nothing is promised to the encoder either way.
+    """
+    context = peer.context
+    origin = peer.origin.asking(event.query).found_to_be(grant.account)
+    check_publish(origin.via, context.instance_id)
+    lease = await context.claims.claim(grant.key, origin)
+    try:
+        return Publisher(peer, event.stream_id, origin, grant, lease)
+    except Exception:
+        context.claims.release(lease)
+        raise
+
+
 class Publisher:
     """A connection's publication: the engine ends it through ``close``, the connection through ``release``.
 
@@ -26,19 +43,15 @@ class Publisher:
     through it.
     """
 
-    __slots__ = ("__weakref__", "_peer", "_publication", "_since", "receive", "stream_id")
+    __slots__ = ("__weakref__", "_lease", "_peer", "_publication", "_since", "receive", "stream_id")
 
-    def __init__(self, peer: Peer, event: PublishRequested, grant: Grant) -> None:
-        """Claim what was granted; raises ``Refused`` when it may not be had.
-
-        Nothing is promised to the encoder either way.
-        """
+    def __init__(self, peer: Peer, stream_id: int, origin: Origin, grant: Grant, lease: Lease) -> None:
+        """Take the granted name of the registry, and own ``lease`` from then on. Raises ``Refused``."""
         context = peer.context
-        origin = peer.origin.asking(event.query).found_to_be(grant.account)
         self._peer = peer
-        self.stream_id = event.stream_id
+        self.stream_id = stream_id
         self._since = context.clock()
-        check_publish(origin.via, context.instance_id)
+        self._lease = lease
         self._publication = context.registry.claim(
             grant.key, self, origin, self._since, grant.claim, grant.max_players
         )
@@ -70,7 +83,10 @@ class Publisher:
         ``detail`` is for the log.
         """
         publication, context = self._publication, self._peer.context
-        publication.close(reason)
+        try:
+            publication.close(reason)
+        finally:
+            context.claims.release(self._lease)
         stats, origin = publication.stats, publication.origin
         of_stream = log.of_stream(origin, publication.key)
         fields = of_stream | {

@@ -37,7 +37,7 @@ from rtmpd.serving.access import Action, Grant
 from rtmpd.serving.authorization import authorize
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.playing import Player
-from rtmpd.serving.publishing import Publisher
+from rtmpd.serving.publishing import Publisher, begin_to_publish
 from rtmpd.serving.reading import SocketReader
 
 _BEYOND_POLICY: Final = 20.0
@@ -221,7 +221,7 @@ class Requests:
         try:
             client.check(Action.PUBLISH)
             grant = await authorize(client, event)
-            publisher = Publisher(client, event, grant)
+            publisher = await begin_to_publish(client, event, grant)
         except Refused as refusal:
             log.publish_refused(client, self._key(client, event.name), refusal)
             session.reject_publish(event.stream_id, refusal.code, refusal.description, clock())

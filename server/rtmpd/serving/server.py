@@ -133,6 +133,8 @@ class RtmpServer:
 
     async def close(self, grace: float) -> None:
         """Stop listening, end every connection in order, and cut off what is left after ``grace`` seconds."""
+        clock = self._context.clock
+        cut_at = clock() + grace
         self._closing = True
         for listener in list(self._listeners):
             self.stop_listening(listener)
@@ -146,6 +148,7 @@ class RtmpServer:
             for connection in list(self._connections.values()):
                 connection.abort(CloseReason.SHUTDOWN)
             await self._empty.wait()
+        await self._context.claims.close(max(cut_at - clock(), 0.0))
 
     # The gate of the connections
 

@@ -1,18 +1,14 @@
-"""What is fetched from where."""
+"""What is fetched, and when."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rtmpd.relay.template import RelayTemplate
-
 
 @dataclass(frozen=True, slots=True)
 class PullRule:
-    """Where the streams of an app come from. Times in seconds."""
+    """How the streams of an app are fetched; from where, an ``OriginMap`` knows. Times in seconds."""
 
-    origins: tuple[RelayTemplate, ...]
-    """Asked in this order."""
     on_demand: bool = True
     """Fetch when the first player comes; otherwise always."""
     names: frozenset[str] | None = None
