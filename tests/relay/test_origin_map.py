@@ -132,7 +132,8 @@ async def test_a_stream_that_nobody_has_yet_is_found_when_somebody_does() -> Non
         serving(shared, "edge", DYNAMIC) as (edge, origins),
         watching(edge) as viewer,
     ):
-        await eventually(lambda: edge.pull.statuses() and edge.pulls().retries >= 2)
+        await eventually(edge.pull_is("backoff"))
+        await eventually(lambda: edge.pulls().retries >= 2)
         assert edge.pulls().remote == ""
         assert edge.pulls().reason == "no server is known to have this stream"
         assert origins.located >= 2
