@@ -41,8 +41,11 @@ def test_every_packet_passes_a_push_and_a_pull(clip: ClipMaker, tmp_path: Path, 
             assert_clean_exit(server)
     sent, received = bundled().packets(source), bundled().packets(copy)
     assert received.extradata == sent.extradata
-    for media in ("video", "audio"):
-        assert received.payloads(media) == sent.payloads(media)
+    assert received.payloads("video") == sent.payloads("video")
+    # A push that connects when the first key frame is there begins with it, as any joiner does.
+    early = [packet.media for packet in sent.packets].index("video")
+    audio = sent.payloads("audio")
+    assert received.payloads("audio") in [audio[start:] for start in range(early + 1)]
 
 
 def test_a_target_is_added_watched_and_removed_over_http(clip: ClipMaker) -> None:
