@@ -88,11 +88,27 @@ def test_files_that_cannot_be_migrated(tmp_path):
     for paths in ([], [tmp_path], [Path("a"), Path("b")]):
         with pytest.raises(ConfigError, match="--migrate: name one file"):
             migrate_file(paths)
-    with pytest.raises(ConfigError, match="missing: cannot be read: "):
+    with pytest.raises(ConfigError, match="missing: there is no such file; check the path"):
         migrate_file([tmp_path / "missing"])
     path = tmp_path / "broken.toml"
     path.write_text("[log\n")
     with pytest.raises(ConfigError, match=r"broken.toml:1:5: not valid TOML"):
         migrate_file([path])
+    path.write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=r"broken.toml: byte 0 is not UTF-8"):
+        migrate_file([path])
     path.write_text('[log]\nlevel = "info"')
     assert migrate_file([path]) == '[log]\nlevel = "info"\n'
+
+
+@pytest.mark.parametrize("end", ["\u2028", "\x85"])
+def test_a_line_ends_where_toml_has_it_end(end):
+    old = f'# one{end}line\n[apps.a]\npush = ["rtmp://h/a/b"]\n'
+    new = f'# one{end}line\n[apps.a]\npush.config-1.url = "rtmp://h/a/b"\n'
+    assert migrate(old, "old.toml") == new
+
+
+def test_lines_that_windows_has_ended(tmp_path):
+    path = tmp_path / "old.toml"
+    path.write_bytes(b'[apps.a]\r\npush = ["rtmp://h/a/b"]\r\n')
+    assert migrate_file([path]) == '[apps.a]\npush.config-1.url = "rtmp://h/a/b"\n'

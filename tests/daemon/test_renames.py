@@ -138,6 +138,8 @@ merge_window_ms = 0
     without = old.replace("[stream]\nmerge_window_ms = 0\n", "")
     comes = "[limits]\n\n\n[stream]\n# How many.\n# Not more.\nmax_streams = 5 # or so\n"
     assert migrate(without, "old.toml", RENAMES) == comes
+    # No end of a line to TOML, whatever Python takes it for.
+    assert migrate(f"# \u2028\n{old}", "old.toml", RENAMES) == f"# \u2028\n{new}"
 
 
 @pytest.mark.parametrize("renames", [RENAMED_KEYS, RENAMED_METRICS], ids=["keys", "metrics"])

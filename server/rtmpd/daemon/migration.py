@@ -14,7 +14,7 @@ from rtmpd.daemon.environment import CONFIG_VARIABLE
 from rtmpd.daemon.push_config import parse_urls
 from rtmpd.daemon.renames import RENAMED_KEYS, Renames, translate
 from rtmpd.daemon.renaming import rename
-from rtmpd.daemon.sources import Given
+from rtmpd.daemon.sources import Given, read_text
 from rtmpd.daemon.toml_file import Statement
 from rtmpd.daemon.values import KeyPath, spell
 from rtmpd.exceptions import ConfigError
@@ -25,10 +25,7 @@ def migrate_file(paths: Sequence[Path]) -> str:
     if len(paths) != 1 or paths[0].is_dir():
         raise ConfigError([f"--migrate: name one file with -c or {CONFIG_VARIABLE}"])
     (path,) = paths
-    try:
-        return migrate(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: cannot be read: {error}"]) from None
+    return migrate(read_text(path), str(path))
 
 
 def migrate(text: str, name: str, renames: Renames = RENAMED_KEYS) -> str:
@@ -44,7 +41,7 @@ def migrate(text: str, name: str, renames: Renames = RENAMED_KEYS) -> str:
         raise ConfigError(problems)
     values = {path: value for path, value, _ in found}
     numbers: dict[KeyPath, Iterator[int]] = {}
-    lines = text.splitlines()
+    lines = toml_file.lines_of(text)
     written: list[str] = []
     done = 0
     for statement in toml_file.statements(text):

@@ -6,7 +6,7 @@ import json
 import re
 
 from rtmpd.daemon.renames import Renames, new_name
-from rtmpd.daemon.toml_file import Statement, statements
+from rtmpd.daemon.toml_file import Statement, lines_of, statements
 from rtmpd.daemon.values import KeyPath
 
 
@@ -15,7 +15,7 @@ def rename(text: str, renames: Renames) -> str:
 
     A key stays where it is if it can; one of another table moves there, with the comments right above it.
     """
-    lines: list[str | None] = [*text.splitlines()]
+    lines: list[str | None] = [*lines_of(text)]
     found = list(statements(text))
     headers = {each.path: each.last for each in found if each.is_table}
     moved: dict[KeyPath, list[str]] = {}

@@ -48,20 +48,26 @@ def read_layers(
         yield _read_assignment(text, problems)
 
 
+def read_text(path: Path) -> str:
+    """What a file with settings says, its lines ended by line feeds. Raises ConfigError."""
+    try:
+        return path.read_bytes().decode().replace("\r\n", "\n")
+    except FileNotFoundError:
+        problem = f"{path}: there is no such file; check the path given with -c or {CONFIG_VARIABLE}"
+    except OSError as error:
+        problem = f"{path}: cannot be read: {error.strerror}"
+    except UnicodeDecodeError as error:
+        problem = f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"
+    raise ConfigError([problem])
+
+
 def _read_file(path: Path, problems: list[str]) -> Layer:
     try:
-        values = toml_file.read(path.read_bytes().decode(), str(path))
-    except FileNotFoundError:
-        problems.append(f"{path}: there is no such file; check the path given with -c or {CONFIG_VARIABLE}")
-    except OSError as error:
-        problems.append(f"{path}: cannot be read: {error.strerror}")
-    except UnicodeDecodeError as error:
-        problems.append(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8")
+        values = toml_file.read(read_text(path), str(path))
     except ConfigError as error:
         problems.extend(error.problems)
-    else:
-        return [(key_path, Given(value, f"{path}:{line}")) for key_path, value, line in values]
-    return []
+        return []
+    return [(key_path, Given(value, f"{path}:{line}")) for key_path, value, line in values]
 
 
 def _read_environment(environ: Mapping[str, str], problems: list[str]) -> Layer:

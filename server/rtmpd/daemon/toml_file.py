@@ -69,6 +69,11 @@ def read(text: str, name: str) -> list[tuple[KeyPath, object, int]]:
     return [(path, value, _line(path, lines)) for path, value in _flatten(document)]
 
 
+def lines_of(text: str) -> list[str]:
+    """Its lines as TOML counts them: ``str.splitlines`` knows ends that stand in comments and strings."""
+    return text.removesuffix("\n").split("\n")
+
+
 def statements(text: str) -> Iterator[Statement]:
     """Every header and key, in order. Of a text that is no TOML, as far as it can be made out."""
     table: KeyPath = ()
