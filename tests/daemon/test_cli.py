@@ -182,6 +182,23 @@ def test_check_prints_a_file_as_it_is_to_be_written_now(run, tmp_path):
     assert (result.exit_code, result.stdout) == (os.EX_CONFIG, "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--schema", "--template"), "--template means nothing beside --schema"),
+        (("--migrate", "live"), "a path means nothing beside --migrate"),
+        (("--template", "--set", "log.level=info"), "--set means nothing beside --template"),
+        (("",), "the path of an app or a stream is empty"),
+        (("live/a b",), "the path of an app or a stream holds a character that is not allowed"),
+        (("live/\udcff",), "the path of an app or a stream holds a character that is not allowed"),
+    ],
+)
+def test_check_says_what_it_cannot_show(run, arguments, told):
+    result = run("check", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in " ".join(result.stderr.split())
+
+
 def test_serve_hands_the_configuration_to_the_worker_and_exits_as_it_says(run, worker):
     assert run("serve", "--set", "log.level=error", "--set", "metrics.max_streams=3").exit_code == 0
     assert worker.seen.log.level == "error"

@@ -108,8 +108,10 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
 
 def _parse_path(text: str) -> str:
     path = clean_path(text)
-    if problem := validate_name(path, len(path.encode())):
-        raise typer.BadParameter(f"this cannot be the path of an app or a stream: {problem}")
+    if problem := validate_name(path, sys.maxsize):
+        from rtmpd.serving.access import NAME_PROBLEMS
+
+        raise typer.BadParameter(f"the path of an app or a stream {NAME_PROBLEMS[problem]}")
     return path
 
 
@@ -141,6 +143,11 @@ def check(
 
     from rtmpd.daemon import migration, reference, settings
 
+    instead = {"--schema": schema, "--migrate": migrate, "--template": template}
+    wanted = [option for option, given in instead.items() if given]
+    ignored = wanted[1:] or [what for what, given in {"a path": path, "--set": assignments}.items() if given]
+    if wanted and ignored:
+        raise typer.BadParameter(f"{ignored[0]} means nothing beside {wanted[0]}: leave out one of them")
     if schema:
         typer.echo(json.dumps(reference.schema(), indent=2))
     elif template:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Container, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from rtmpd.engine.claim import REFUSE, ClaimPolicy
 from rtmpd.engine.key import StreamKey
@@ -84,7 +84,8 @@ class Authorizer(Protocol):
         ...
 
 
-_PROBLEMS = {
+NAME_PROBLEMS: Final = {
+    Refusal.NAME_EMPTY: "is empty",
     Refusal.NAME_TOO_LONG: "is too long",
     Refusal.NAME_CHARACTER: (
         "holds a character that is not allowed (blanks, quotes, backslashes and < > | are not)"
@@ -92,6 +93,7 @@ _PROBLEMS = {
     Refusal.NAME_LEVEL: "has a level that is only dots",
     Refusal.NAME_RESERVED: "holds an @, which is kept for names that the server makes up itself",
 }
+"""What is wrong with a name, behind what it is the name of."""
 _ASKED = {
     Action.PUBLISH: (StatusCode.PUBLISH_BAD_NAME, "stream key", "KEY"),
     Action.PLAY: (StatusCode.PLAY_STREAM_NOT_FOUND, "stream name", "NAME"),
@@ -125,4 +127,4 @@ def name_stream(app: str, name: str, action: Action, tables: Container[str], lim
 def _check(text: str, max_bytes: int, code: str, what: str) -> None:
     problem = validate_name(text, max_bytes)
     if problem is not None:
-        raise Refused(code, f"The {what} {_PROBLEMS[problem]}; choose another one.", problem)
+        raise Refused(code, f"The {what} {NAME_PROBLEMS[problem]}; choose another one.", problem)
