@@ -40,10 +40,17 @@ APART = frozenset({"push", "pull"})
 TOP_LEVEL = {"": RANKS["daemon"], "__main__": RANKS["daemon"] + 1}
 """The package itself, which may offer what lies below the daemon, and ``python -m``."""
 
+NET_OF_RTMP = "rtmpd.rtmp.url"
+"""All that ``net`` knows of the protocol: no sessions."""
+
 SANS_IO = frozenset(
-    {"asyncio", "socket", "ssl", "time", "random", "secrets", "select", "selectors", "threading", "uvloop"}
+    {
+        *("asyncio", "concurrent", "multiprocessing", "queue", "sched", "signal", "subprocess", "threading"),
+        *("aiohappyeyeballs", "select", "selectors", "socket", "socketserver", "ssl", "uvloop"),
+        *("datetime", "os", "pathlib", "random", "secrets", "tempfile", "time", "uuid"),
+    }
 )
-FRAMEWORKS = frozenset({"pydantic", "prometheus_client"})
+FRAMEWORKS = frozenset({"aiohttp", "prometheus_client", "pydantic", "rich", "typer"})
 FORBIDDEN = {
     "reasons": SANS_IO | FRAMEWORKS,
     "exceptions": SANS_IO | FRAMEWORKS,
@@ -110,9 +117,7 @@ def imports(path: Path, module: str) -> Iterator[tuple[int, str]]:
                 base = package[: len(package) - level + 1] if level else []
                 prefix = ".".join([*base, *([source] if source else [])])
                 yield from ((node.lineno, f"{prefix}.{alias.name}") for alias in names)
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if (
-                name in DYNAMIC and module != PACKAGE
-            ):
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in DYNAMIC:
                 yield node.lineno, name
 
 
@@ -124,8 +129,10 @@ def complain(module: str, imported: str) -> Iterator[str]:
     """What the rules say against one import."""
     room = module.split(".")[1] if "." in module else ""
     top = imported.split(".")[0]
-    if imported in DYNAMIC:
+    if imported.rpartition(".")[2] in DYNAMIC and module != PACKAGE:
         yield f"calls {imported}, which hides what it imports"
+    if imported == PACKAGE:
+        yield "imports the package as a whole, which hides what of it is needed"
     if top in FORBIDDEN.get(room, ()):
         yield f"{room} must not know {top}"
     if top in ONLY_IMPORTER and module != ONLY_IMPORTER[top]:
@@ -143,6 +150,8 @@ def complain(module: str, imported: str) -> Iterator[str]:
             yield f"push and pull never import each other ({imported})"
     elif RANKS[target] >= (RANKS | TOP_LEVEL)[room] or target in STRANGERS.get(room, ()):
         yield f"{room} must not import {target}"
+    elif (room, target) == ("net", "rtmp") and not within(imported, NET_OF_RTMP):
+        yield f"of rtmp net knows {NET_OF_RTMP} alone, not {imported}"
 
 
 def violations(source_root: Path) -> list[str]:
@@ -292,7 +301,11 @@ def plant(root: Path, file: str, source: str) -> list[str]:
         ("engine/x.py", "from rtmpd.net import tasks", "engine must not import net"),
         ("engine/x.py", "import random as dice", "engine must not know random"),
         ("exceptions.py", "import rtmpd.rtmp.limits", "exceptions must not import rtmp"),
+        ("media/x.py", "from os import urandom", "media must not know os"),
+        ("engine/x.py", "from datetime import datetime", "engine must not know datetime"),
         ("net/x.py", "import pydantic", "net must not know pydantic"),
+        ("net/x.py", "from rtmpd.rtmp.session import Session", "of rtmp net knows rtmpd.rtmp.url alone"),
+        ("serving/x.py", "import typer", "serving must not know typer"),
         ("net/x.py", "from rtmpd.engine import registry", "net must not import engine"),
         ("client/x.py", "from rtmpd.engine import registry", "client must not import engine"),
         ("client/x.py", "from rtmpd.media import tags", "client must not import media"),
@@ -313,6 +326,8 @@ def plant(root: Path, file: str, source: str) -> list[str]:
         ("utils/x.py", "", "belongs to no room"),
         ("rtmp/x.py", "from rtmpd.helpers import a", "belongs to no room"),
         ("rtmp/x.py", "import importlib\nimportlib.import_module('rtmpd.net')", "hides what it imports"),
+        ("rtmp/x.py", "from importlib import import_module as f", "hides what it imports"),
+        ("engine/x.py", "import rtmpd", "imports the package as a whole"),
         ("__init__.py", "from rtmpd.daemon import worker", "must not import daemon"),
     ],
 )

@@ -273,6 +273,18 @@ def test_every_setting_is_documented_with_its_default() -> None:
     assert documented == settings
 
 
+def test_every_module_stands_in_the_row_of_its_room() -> None:
+    table = rows(section(DESIGN, "## Rooms"))
+    told = {words(room)[0].strip("/"): set(words(what)) for room, what, *_ in table}
+    there: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        room, *parts = path.relative_to(PACKAGE).with_suffix("").parts
+        there.setdefault(room, set()).update(parts[:1])
+    for room, modules in there.items():
+        if not room.startswith("__"):
+            assert modules - {"__init__"} - told[room] == set(), room
+
+
 def test_for_whom_another_value_of_a_setting_holds_is_documented() -> None:
     table = rows(section(DESIGN, "## Rooms"))[-len(Effect) :]
     patterns = {pattern: row[0].strip("`") for row in table for pattern in words(row[1])}
