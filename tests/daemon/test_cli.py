@@ -103,7 +103,7 @@ def test_check_says_what_holds_for_a_stream_and_which_key_says_it(run, tmp_path,
     ]
 
 
-@pytest.mark.parametrize("path", ["", "live/a b", "live/..", "@live"])
+@pytest.mark.parametrize("path", ["", "live/a b", "live/..", "@live", "rtmp://localhost/live/x"])
 def test_what_cannot_be_a_path_is_wrong_usage(run, path):
     assert run("check", path).exit_code == 2
 

@@ -389,6 +389,36 @@ def test_the_longest_table_of_a_path_wins_key_by_key(write):
     assert config.at("") == config.at("*") == config.at("any/thing")
 
 
+def test_a_list_of_push_targets_takes_the_place_of_all_that_shorter_paths_push_to(write):
+    path = write(
+        """
+        [apps."*".push.archive]
+        url = "rtmp://archive/{app}/{name}"
+        [apps.live]
+        push.twitch = {url = "rtmp://twitch/app", key = "KEY"}
+        [apps."live/rehearsal"]
+        push = []
+        [apps."live/other"]
+        push = "rtmp://other/app/{name}"
+        [apps."live/other/more".push.third]
+        url = "rtmp://third/app/{name}"
+        """
+    )
+    settings = load([path], {})
+    pushes = {name: list(settings.config.at(name).pushes("x")) for name in settings.config.apps}
+    assert pushes == {
+        "*": ["archive"],
+        "live": ["archive", "twitch"],
+        "live/rehearsal": [],
+        "live/other": ["config-1"],
+        "live/other/more": ["config-1", "third"],
+    }
+    shown = {name: [said for said, *_ in rows_at(settings, name) if ".push" in said] for name in pushes}
+    assert shown["live/rehearsal"] == ["apps.live/rehearsal.push"]
+    assert shown["live"][:2] == ["apps.*.push.archive.url", "apps.live.push.archive.key"]
+    assert "apps.live.push" not in shown["live"]
+
+
 def test_who_says_what_holds_for_a_path(write):
     path = write(PATHS)
     settings = load([path], {}, ["apps.live.pull.linger=7s"])

@@ -84,6 +84,30 @@ def test_it_means_the_same(tmp_path):
     assert before.stream == after.stream
 
 
+REPLACED = """\
+[apps.live]
+push = ["rtmp://one/a/{name}", "rtmp://two/a/{name}"]
+[apps."live/rehearsal"]
+push = []
+[apps."live/other"]
+push = ["rtmp://three/a/{name}"]
+[apps.livestock]
+push = "rtmp://four/a/{name}"
+"""
+
+
+def test_a_list_in_place_of_what_a_shorter_path_pushes_to_stays(tmp_path):
+    path = tmp_path / "rtmpd.toml"
+    path.write_text(REPLACED)
+    before = load([path], {}).config
+    path.write_text(migrate(REPLACED, "old.toml"))
+    after = load([path], {}).config
+    assert {name: before.at(name).pushes("x") for name in before.apps} == {
+        name: after.at(name).pushes("x") for name in after.apps
+    }
+    assert [name for name, app in after.apps.items() if app.targets] == ["live", "livestock"]
+
+
 def test_files_that_cannot_be_migrated(tmp_path):
     for paths in ([], [tmp_path], [Path("a"), Path("b")]):
         with pytest.raises(ConfigError, match="--migrate: name one file"):

@@ -74,12 +74,17 @@ class AppConfig(Section):
     RTMPD_APPS__LIVE__PUSH is for the app live."""
 
     push: PushList = ()
-    """The short form of tables [apps.NAME.push.TARGET], in place of them."""
+    """The short form of tables [apps.NAME.push.TARGET], in place of them and of those of shorter paths."""
     targets: dict[str, PushConfig] = Field(default_factory=dict)
     """What those tables say."""
     pull: PullConfig = PullConfig()
     gop: GopConfig = GopConfig()
     player: PlayConfig = PlayConfig()
+
+    def under(self, longer: AppConfig) -> AppConfig:
+        """This table with what that of a longer path says, key by key; its list of push targets is of all."""
+        kept = self.model_copy(update={"targets": {}}) if PUSH in longer.model_fields_set else self
+        return overlay(kept, longer)
 
     @property
     def push_targets(self) -> dict[str, PushConfig]:
@@ -126,7 +131,8 @@ class AppConfig(Section):
         for name in self.targets:
             key = (PUSH, name, "url")
             target = outcome.push_targets[name]
-            if not any(app.push_targets[name].url for app in below):
+            held = (app.push_targets.get(name) for app in below)
+            if not any(each and each.url for each in held):
                 yield key, " is missing: name the server that is pushed to"
             elif target.url and (problem := find_problem(name, target)):
                 yield key, problem

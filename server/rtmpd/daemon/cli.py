@@ -107,6 +107,8 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
 
 
 def _parse_path(text: str) -> str:
+    if "://" in text:
+        raise typer.BadParameter("this is a URL: write app and stream alone, such as live/test")
     path = clean_path(text)
     if problem := validate_name(path, sys.maxsize):
         from rtmpd.serving.access import NAME_PROBLEMS

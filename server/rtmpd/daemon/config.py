@@ -27,7 +27,6 @@ from rtmpd.daemon.fields import (
     Size,
     SizeOrAuto,
     Timeout,
-    overlay,
     require_order,
 )
 from rtmpd.daemon.limits_config import LimitsConfig
@@ -284,7 +283,7 @@ class Config(Section):
         """Every table with what shorter ones say besides; by "" what holds without any."""
         least = AppConfig(gop=self.stream.gop, player=self.player)
         return {"": least} | {
-            name: reduce(overlay, (self.apps[table] for table in self.tables(name)), least)
+            name: reduce(AppConfig.under, (self.apps[table] for table in self.tables(name)), least)
             for name in self.apps
         }
 

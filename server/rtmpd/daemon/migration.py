@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from rtmpd.daemon import toml_file
 from rtmpd.daemon.app_config import APPS, PUSH
 from rtmpd.daemon.config import REMOVED_KEYS
 from rtmpd.daemon.environment import CONFIG_VARIABLE
-from rtmpd.daemon.push_config import parse_urls
+from rtmpd.daemon.push_config import ANY, parse_urls
 from rtmpd.daemon.renames import RENAMED_KEYS, Renames, translate
 from rtmpd.daemon.renaming import rename
+from rtmpd.daemon.secret_files import SUFFIX
 from rtmpd.daemon.sources import Given, read_text
 from rtmpd.daemon.toml_file import Statement
 from rtmpd.daemon.values import KeyPath, spell
@@ -32,7 +33,8 @@ def migrate(text: str, name: str, renames: Renames = RENAMED_KEYS) -> str:
     """``text``, the file ``name``, with tables for lists of push targets and without keys that are gone.
 
     Keys that have other names now are under those. Targets keep the names that they have had, and everything
-    else stays as it is, comments included. Raises ConfigError if it is no TOML, or says a key twice over.
+    else stays as it is, comments included; so does a list in place of what shorter paths push to. Raises
+    ConfigError if it is no TOML, or says a key twice over.
     """
     found = toml_file.read(text, name)
     problems: list[str] = []
@@ -40,12 +42,14 @@ def migrate(text: str, name: str, renames: Renames = RENAMED_KEYS) -> str:
     if problems:
         raise ConfigError(problems)
     values = {path: value for path, value, _ in found}
+    pushing = {path[1] for path in values if path[0] == APPS and path[2:3] in ((PUSH,), (PUSH + SUFFIX,))}
+    lists = {name for name in pushing if not _has_shorter(name, pushing)}
     numbers: dict[KeyPath, Iterator[int]] = {}
     lines = toml_file.lines_of(text)
     written: list[str] = []
     done = 0
     for statement in toml_file.statements(text):
-        new = _rewrite(statement, values.get(statement.path), numbers)
+        new = _rewrite(statement, values.get(statement.path), lists, numbers)
         if new is not None:
             first = lines[statement.first - 1]
             indent = first[: len(first) - len(first.lstrip())]
@@ -56,10 +60,17 @@ def migrate(text: str, name: str, renames: Renames = RENAMED_KEYS) -> str:
     return rename(migrated, renames) if renames else migrated
 
 
-def _rewrite(statement: Statement, value: object, numbers: dict[KeyPath, Iterator[int]]) -> list[str] | None:
-    """What is written in place of a statement; None if it may stay."""
+def _has_shorter(name: str, pushing: Collection[str]) -> bool:
+    """Whether a table of a shorter path says where to push: a list of ``name`` takes the place of that."""
+    return any(other != name and (other == ANY or name.startswith(f"{other}/")) for other in pushing)
+
+
+def _rewrite(
+    statement: Statement, value: object, lists: Collection[str], numbers: dict[KeyPath, Iterator[int]]
+) -> list[str] | None:
+    """What is written in place of a statement; None if it may stay. ``lists``: whose lists become tables."""
     path = statement.path
-    if path[:1] == (APPS,) and path[2:3] == (PUSH,):
+    if path[:1] == (APPS,) and path[2:3] == (PUSH,) and path[1] in lists:
         if statement.is_array:
             number = next(numbers.setdefault(path[:3], count(1)))
             return [f"[{statement.key}.config-{number}]"]

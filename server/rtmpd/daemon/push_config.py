@@ -130,8 +130,9 @@ Track = Annotated[str | int, BeforeValidator(_parse_track)]
 class PushConfig(Section):
     """A server that streams of the app are published on too. TARGET is its name in log, metrics and API. Of
     several tables with the same target the one with the longest path wins, key by key. A list is the short
-    form of several: push = ["rtmp://host/app/name", {url = "rtmp://...", track = "all"}] makes targets named
-    config-1, config-2. push_file names a file with the same instead, one target a line."""
+    form of several, in place of all that shorter paths have: push = ["rtmp://host/app/name", {url =
+    "rtmp://...", track = "all"}] makes targets named config-1, config-2, and push = [] none. push_file names
+    a file with the same instead, one target a line."""
 
     url: Annotated[str, AfterValidator(_check_server), Shown(_hide_server)] = ""
     """The server, and the stream there unless key names it. {app} and {name} stand for those of the stream

@@ -84,6 +84,8 @@ def _held(settings: Settings, path: str) -> Iterator[tuple[Key, str, str, str]]:
         names = [spell((APPS, table, section, *rest)) for table in tables]
         names += [spell((*FALLBACKS[section], *rest))] if section in FALLBACKS else []
         said = next((name for name in names if name in settings.origins), names[0])
+        if rest == [] and section == PUSH and app.targets and said not in settings.origins:
+            continue  # The tables below say it all.
         value = format_value(key, key.show(key.read(outcome)))
         yield key, said, value, settings.origins.get(said, "default")
 

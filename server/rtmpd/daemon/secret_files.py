@@ -41,7 +41,8 @@ def _read(name: object, environ: Mapping[str, str]) -> list[tuple[str, str]]:
     """
     if not isinstance(name, str) or not name:
         raise ValueError("is the name of a file: put it in quotation marks")
-    path = Path(environ.get(_CREDENTIALS, "")) / name
+    # Whole, as whoever reads that it is missing looks beside the file with the settings.
+    path = (Path(environ.get(_CREDENTIALS, "")) / name).absolute()
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

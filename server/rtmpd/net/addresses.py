@@ -35,8 +35,8 @@ class Address:
             return cls._parse_path(text.removeprefix(_UNIX_SCHEME))
         host, colon, port = text.rpartition(":")
         if not colon or not port.isascii() or not port.isdigit() or len(port) > 5 or int(port) > 65535:
-            problem = f"{text!r} is not an address: write host:port, such as 127.0.0.1:1935 or :1935 for all"
-            raise ConfigError([problem])
+            forms = "host:port, such as 127.0.0.1:1935 or :1935 for all, or unix: and a whole path"
+            raise ConfigError([f"{text!r} is not an address: write {forms}"])
         if host.startswith("[") and host.endswith("]"):
             return cls(host[1:-1], int(port))
         if ":" in host:
