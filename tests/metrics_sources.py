@@ -72,8 +72,7 @@ class FakeServer:
         return MetricsPage(sources, max_streams, renames)
 
     def publish(self, name: str, app: str = "live") -> FakeStream:
-        stream = FakeStream()
-        stream.stats.restart(self.now)
+        stream = FakeStream(StreamStats(now=self.now))
         self.streams[StreamKey(app, name)] = stream
         return stream
 
@@ -92,10 +91,10 @@ def busy_server() -> FakeServer:
     stream.subscriptions = [object(), object()]
     ingest = stream.stats
     ingest.last_media_at = server.now - 0.5
-    ingest.video_codec, ingest.audio_codec, ingest.width, ingest.height = "avc1", "mp4a", 1280, 720
-    ingest.video_messages_in, ingest.video_bytes_in, ingest.video_headers = 31, 3100, 1
-    ingest.audio_messages_in, ingest.audio_bytes_in = 40, 400
-    ingest.video_timestamp, ingest.audio_timestamp = 1000, 1040
+    ingest.video.codec, ingest.audio.codec, ingest.width, ingest.height = "avc1", "mp4a", 1280, 720
+    ingest.video.messages_in, ingest.video.bytes_in, ingest.video.headers = 31, 3100, 1
+    ingest.audio.messages_in, ingest.audio.bytes_in = 40, 400
+    ingest.video.timestamp, ingest.audio.timestamp = 1000, 1040
     ingest.keyframe_interval_ms = ingest.keyframe_interval_max_ms = 2000
     ingest.totals.drops["slow_video"] = 3
     ingest.sample(server.now + 1.0)

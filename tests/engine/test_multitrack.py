@@ -189,7 +189,7 @@ def test_metadata_and_figures_are_those_of_the_track() -> None:
 
 def test_figures_are_the_default_tracks_and_others_have_their_own() -> None:
     stats = watch("multitrack").house.stream.stats
-    assert (stats.video_codec, stats.width, stats.height) == ("avc1", 640, 360)
+    assert (stats.video.codec, stats.width, stats.height) == ("avc1", 640, 360)
     assert (stats.keyframes, stats.keyframe_interval_ms, stats.keyframe_interval_max_ms) == (7, 1000, 1000)
     assert stats.video_frames == len(sent("multitrack", VIDEO, 0)) - 1
     assert stats.timestamp_regressions == 0
@@ -394,7 +394,7 @@ def test_messages_of_many_tracks_are_cut_apart(house: House) -> None:
     assert watching.take() == "H@0 k1@0 p1@40"
     assert viewer(house).take() == "H@0 k0@0 p0@40"
     stats = house.stream.stats
-    assert (stats.video_messages_in, stats.video_frames, stats.keyframes) == (3, 2, 1)
+    assert (stats.video.messages_in, stats.video_frames, stats.keyframes) == (3, 2, 1)
 
 
 def test_tracks_past_the_bound_are_dropped_and_counted(house: House) -> None:

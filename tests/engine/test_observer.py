@@ -141,7 +141,7 @@ class Records(StreamObserver):
         self.open[publication] = f"{publication.origin.address} publishes {publication.key}"
 
     def unpublished(self, publication: Publication) -> None:
-        record = (self.open.pop(publication), publication.stats.video_bytes_in, publication.ending)
+        record = (self.open.pop(publication), publication.stats.video.bytes_in, publication.ending)
         self.closed.append(record)
 
     def play_started(self, subscription: Subscription) -> None:

@@ -62,7 +62,7 @@ def test_obs_ends_its_sequence_at_0_and_time_does_not_follow(house: House) -> No
     house.send(publication, (far, keyframe()), (0, AVC_END), (far + 40, inter()))
     assert sink.words[-3:] == [f"K@{far}", f"END@{far}", f"P@{far + 40}"]
     assert publication.stats.timestamp_regressions == 0
-    assert publication.stats.video_timestamp == far + 40
+    assert publication.stats.video.timestamp == far + 40
 
 
 def test_jumps_are_counted_by_medium_and_passed_on(house: House) -> None:
@@ -82,12 +82,12 @@ def test_ingest_is_counted_by_medium(house: House) -> None:
     house.send(publication, (0, metadata(width=1.0)), (0, AAC_HEADER), (0, AVC_HEADER))
     house.send(publication, (0, keyframe()), (20, sound()), (40, inter()), (2000, keyframe()))
     stats = publication.stats
-    assert (stats.audio_messages_in, stats.video_messages_in, stats.data_messages_in) == (2, 4, 1)
-    assert stats.audio_bytes_in == len(AAC_HEADER) + len(sound())
-    assert stats.video_bytes_in == len(AVC_HEADER) + 3 * len(keyframe())
-    assert (stats.audio_headers, stats.video_headers, stats.keyframes) == (1, 1, 2)
+    assert (stats.audio.messages_in, stats.video.messages_in, stats.data_messages_in) == (2, 4, 1)
+    assert stats.audio.bytes_in == len(AAC_HEADER) + len(sound())
+    assert stats.video.bytes_in == len(AVC_HEADER) + 3 * len(keyframe())
+    assert (stats.audio.headers, stats.video.headers, stats.keyframes) == (1, 1, 2)
     assert (stats.keyframe_interval_ms, stats.keyframe_interval_max_ms) == (2000, 2000)
-    assert (stats.video_codec, stats.audio_codec) == ("avc1", "mp4a")
+    assert (stats.video.codec, stats.audio.codec) == ("avc1", "mp4a")
     assert (stats.last_media_at, stats.keyframe_at) == (7.0, 7.0)
 
 
@@ -119,7 +119,7 @@ def test_codecs_without_headers_are_named_from_their_frames(house: House) -> Non
     house.send(publication, (0, b"\x12h263"))
     publication.receive(Message(8, 0, 1, b"\x2fmp3"), 0.0)
     stats = publication.stats
-    assert (stats.video_codec, stats.audio_codec) == ("h263", ".mp3")
+    assert (stats.video.codec, stats.audio.codec) == ("h263", ".mp3")
 
 
 def test_metadata_reaches_players_without_its_wrapper(house: House) -> None:
@@ -230,12 +230,12 @@ def test_a_frame_of_another_codec_drops_the_header_that_describes_it_no_more(hou
     sink = house.play()[0]
     publication = house.publish()
     house.send(publication, (0, AAC_HEADER), (0, sound()), (20, b"\x2f\xffmp3"))
-    assert house.stream.stats.audio_codec == ".mp3"
+    assert house.stream.stats.audio.codec == ".mp3"
     assert "AAC" not in house.play()[0].take()
     assert sink.take().startswith("AAC@0 a@0 ")
     house.send(publication, (40, AAC_HEADER), (40, sound()))
     assert house.play()[0].take() == "AAC@40 a@40"
-    assert house.stream.stats.audio_codec == "mp4a"
+    assert house.stream.stats.audio.codec == "mp4a"
 
 
 @pytest.mark.parametrize("frame", [b"\x12\0h263", b"\x91vp09\x82"], ids=["h263", "vp9"])
@@ -243,7 +243,7 @@ def test_a_keyframe_of_another_codec_drops_the_header_too(house: House, frame: b
     publication = house.publish()
     house.send(publication, (0, AVC_HEADER), (0, keyframe()), (40, frame))
     assert "AVC" not in house.play()[0].take()
-    assert house.stream.stats.video_codec in ("h263", "vp09")
+    assert house.stream.stats.video.codec in ("h263", "vp09")
     assert house.stream.stats.width is None
 
 
@@ -260,7 +260,7 @@ def test_what_is_not_understood_drops_no_header(house: House, stray: bytes) -> N
 def test_the_first_audio_names_its_codec_whatever_its_first_byte(house: House, head: int) -> None:
     publication = house.publish()
     publication.receive(Message(8, 0, 1, bytes((head,)) + b"samples"), 0.0)
-    assert house.stream.stats.audio_codec == "pcm"
+    assert house.stream.stats.audio.codec == "pcm"
 
 
 def test_codecs_that_share_their_first_byte_are_told_apart(house: House) -> None:
@@ -269,7 +269,7 @@ def test_codecs_that_share_their_first_byte_are_told_apart(house: House) -> None
     publication.receive(Message(8, 0, 1, b"\x91Opus\xfc"), 0.0)
     publication.receive(Message(8, 0, 1, b"\x91ac-3\x0b"), 0.0)
     house.loop.run()
-    assert house.stream.stats.audio_codec == "ac-3"
+    assert house.stream.stats.audio.codec == "ac-3"
     assert not house.stream.headers.has_header(8, "Opus")
 
 
@@ -282,7 +282,7 @@ def test_a_dead_stream_has_no_rates(house: House) -> None:
     stats.sample(1.0)
     assert stats.frame_rate.over_1s > 0
     publication.close(CloseReason.FINISHED)
-    rates = (stats.frame_rate, stats.audio_byte_rate, stats.video_byte_rate)
+    rates = (stats.frame_rate, stats.audio.byte_rate, stats.video.byte_rate)
     assert [rate.over_1s + rate.over_10s for rate in rates] == [0.0, 0.0, 0.0]
     assert stats.keyframes == 1
     assert sink.calls == ["started", "ended"]

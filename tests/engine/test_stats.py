@@ -44,25 +44,24 @@ def test_a_rate_does_not_depend_on_how_often_it_is_sampled() -> None:
 
 
 def test_a_stream_samples_its_rates_from_its_totals() -> None:
-    stats = StreamStats()
-    stats.restart(100.0)
+    stats = StreamStats(now=100.0)
     for second in range(1, 100):
-        stats.video_bytes_in += 50_000
-        stats.video_messages_in += 31
-        stats.video_headers += 1
-        stats.audio_bytes_in += 16_000
+        stats.video.bytes_in += 50_000
+        stats.video.messages_in += 31
+        stats.video.headers += 1
+        stats.audio.bytes_in += 16_000
         stats.sample(100.0 + second)
         stats.sample(100.0 + second)
     assert stats.frame_rate.over_1s == pytest.approx(30, rel=0.01)
-    assert stats.video_byte_rate.over_10s == pytest.approx(50_000, rel=0.01)
-    assert stats.audio_byte_rate.over_1s == pytest.approx(16_000, rel=0.01)
+    assert stats.video.byte_rate.over_10s == pytest.approx(50_000, rel=0.01)
+    assert stats.audio.byte_rate.over_1s == pytest.approx(16_000, rel=0.01)
 
 
 def test_skew_is_video_minus_audio_once_both_have_come() -> None:
     stats = StreamStats()
-    stats.video_timestamp = 1000
+    stats.video.timestamp = 1000
     assert stats.skew_ms is None
-    stats.audio_timestamp = 1250
+    stats.audio.timestamp = 1250
     assert stats.skew_ms == -250
 
 

@@ -478,7 +478,7 @@ def test_the_ingest_statistics_start_over_and_the_output_goes_on(house: House) -
     second = house.publish()
     house.send_headers(second)
     stats = house.stream.stats
-    assert (stats.video_messages_in, stats.timestamp_regressions) == (1, 0)
+    assert (stats.video.messages_in, stats.timestamp_regressions) == (1, 0)
     assert stats.totals.drops == {"no_header": 2}
 
 

@@ -56,7 +56,7 @@ async def test_nobody_is_silent_while_the_server_is_stopped() -> None:
         encoder = await (await house.client()).publish()
         encoder.send(*HEADERS)
         await (await house.client()).play()
-        await eventually(lambda: house.stream().stats.audio_messages_in)
+        await eventually(lambda: house.stream().stats.audio.messages_in)
         hands.now += 3600.0
         # Deadlines are looked at several times a second.
         await asyncio.sleep(0.5)

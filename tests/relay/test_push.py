@@ -117,7 +117,7 @@ async def test_a_target_added_late_begins_at_the_keyframe() -> None:
         await encoder.send_video(inter(b"P1"), 40)
         await encoder.send_video(keyframe(b"K2"), 80)
         await encoder.send_video(inter(b"P3"), 120)
-        await eventually(lambda: a.stream.stats.video_messages_in == 5)
+        await eventually(lambda: a.stream.stats.video.messages_in == 5)
         added = a.push.add(KEY, b.url("live/cam"))
         assert (added.id, added.state) == ("api-1", "idle")
         await eventually(viewer.has(inter(b"P3")))
@@ -321,7 +321,7 @@ async def test_a_burst_that_the_remote_does_not_take_counts_as_slow_at_once() ->
     async with scripted_server(deaf) as remote, serve("a") as a, publishing(a) as encoder:
         for number in range(80):
             await encoder.send_video(inter(b"x" * 150_000), number * 40)
-        await eventually(lambda: a.stream.stats.video_messages_in == 82)
+        await eventually(lambda: a.stream.stats.video.messages_in == 82)
         a.push.add(KEY, f"{remote.url}/cam")
         await eventually(a.push_is("live"))
         (subscription,) = a.stream.subscriptions
@@ -376,7 +376,7 @@ async def test_rtmps_against_a_private_authority(authority: trustme.CA, ca_file:
         async with publishing(a) as encoder:
             await eventually(lambda: b.live)
             await encoder.send_video(inter(b"x" * 300_000), 40)
-            await eventually(lambda: b.stream.stats.video_messages_in == 3)
+            await eventually(lambda: b.stream.stats.video.messages_in == 3)
             assert a.pushes().remote == f"rtmps://localhost:{b.port}/live"
 
 
@@ -599,7 +599,7 @@ async def test_codecs_that_the_remote_does_not_announce_are_told_once(
     async with serve("a", retry=QUICK) as a, publishing(a, headers=False) as encoder:
         await encoder.send_video(AV1, 0)
         await encoder.send_audio(OPUS, 0)
-        await eventually(lambda: a.live and a.stream.stats.audio_codec)
+        await eventually(lambda: a.live and a.stream.stats.audio.codec)
         async with serve("b") as b, watching(b) as viewer:
             a.push.add(KEY, b.url())
             # They are sent all the same.
@@ -665,7 +665,7 @@ async def test_another_server_is_sent_one_track_as_if_there_were_no_others(
     async with scripted_server(script) as remote, serve("a") as a, publishing(a, headers=False) as encoder:
         for payload in (AVC_HEADER, SECOND_HEADER, keyframe(b"K0"), SECOND):
             await encoder.send_video(payload, 0)
-        await eventually(lambda: a.live and a.stream.stats.video_messages_in == 4)
+        await eventually(lambda: a.live and a.stream.stats.video.messages_in == 4)
         a.push.add(KEY, f"{remote.url}/cam", track)
         await eventually(lambda: len(got) >= len(expected))
         assert sorted(got) == sorted(expected)

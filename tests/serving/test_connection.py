@@ -681,7 +681,7 @@ async def test_bytes_and_messages_are_counted() -> None:
     async with serve() as house:
         client = await (await house.client()).publish()
         client.send(*HEADERS)
-        await eventually(lambda: house.stream().stats.audio_messages_in)
+        await eventually(lambda: house.stream().stats.audio.messages_in)
         assert house.stats.bytes_in == client.bytes_said
         assert house.stats.messages_in == 5
         assert house.stats.bytes_out == client.bytes_heard

@@ -45,7 +45,7 @@ async def test_a_late_joiner_hears_the_start_then_headers_then_the_gop() -> None
     async with serve() as house:
         encoder = await (await house.client()).publish()
         encoder.send((0, metadata(width=640)), *HEADERS, (0, keyframe("A")), (40, inter("B")))
-        await eventually(lambda: house.stream().stats.video_messages_in == 3)
+        await eventually(lambda: house.stream().stats.video.messages_in == 3)
         player = await house.client()
         ask(player, "cam")
         assert await player.until("1: B@40") == [
@@ -105,7 +105,7 @@ async def test_a_player_that_costs_its_publisher_the_last_memory_waits_once(
     async with serve(engine=EngineLimits(memory_bytes=150_000), wait_timeout=0.1) as house:
         encoder = await (await house.client()).publish()
         encoder.send(*HEADERS, (0, keyframe("K" * 90_000)))
-        await eventually(lambda: house.stream().stats.video_messages_in == 2)
+        await eventually(lambda: house.stream().stats.video.messages_in == 2)
         (publisher,) = house.connections
         house.registry.add_reliever(lambda _: publisher.abort(CloseReason.MEMORY))
         player = await (await house.client()).play()
@@ -383,7 +383,7 @@ async def test_the_kernel_holds_little_for_players_that_do_not_read() -> None:
             await stuck_player(house)
         for number in range(sent // FRAME):
             encoder.send((40 * number, inter("." * FRAME)))
-        await eventually(lambda: house.stream().stats.video_bytes_in > sent - FRAME)
+        await eventually(lambda: house.stream().stats.video.bytes_in > sent - FRAME)
         players = [c for c in house.connections if c.state == "playing"]
         # Every one of them is known to be behind long before its kernel would have taken 4 MiB.
         await eventually(lambda: all(player.outlet.congestion for player in players))
@@ -437,7 +437,7 @@ async def session_of(house: House, number: int, *, crash: bool) -> None:
     encoder = await (await house.client()).publish()
     header = AVC_HEADER[:-1] + bytes([number])
     encoder.send((0, header), (0, AAC_HEADER), (0, keyframe(f"K{number}")), (40, inter(f"P{number}")))
-    await eventually(lambda: house.stream().stats.video_messages_in == 3)
+    await eventually(lambda: house.stream().stats.video.messages_in == 3)
     if crash:
         encoder.reset()
     else:
@@ -503,7 +503,7 @@ async def test_a_joiner_that_costs_itself_the_last_memory_is_closed_quietly(
     async with serve(engine=EngineLimits(memory_bytes=200_000)) as house:
         encoder = await (await house.client()).publish()
         encoder.send(*HEADERS, (0, keyframe("K" * 90_000)))
-        await eventually(lambda: house.stream().stats.video_messages_in == 2)
+        await eventually(lambda: house.stream().stats.video.messages_in == 2)
         player = await house.client()
         half = player.encode(
             connect(),

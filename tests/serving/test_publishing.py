@@ -414,7 +414,7 @@ async def test_a_publish_that_nobody_ever_saw_is_named(caplog: pytest.LogCapture
             encoder = await (await house.client()).publish(name)
             if name == "cam":
                 encoder.send(*HEADERS)
-                await eventually(lambda: house.stream().stats.audio_messages_in)
+                await eventually(lambda: house.stream().stats.audio.messages_in)
             encoder.call("closeStream", 0, on=1)
         await eventually(lambda: house.stats.publishers == 0)
         assert house.stats.publishes_without_media == 1
@@ -427,7 +427,7 @@ async def test_the_reason_of_the_end_is_logged(caplog: pytest.LogCaptureFixture)
     async with serve() as house:
         encoder = await (await house.client()).publish()
         encoder.say(*media_messages(*HEADERS))
-        await eventually(lambda: house.stream().stats.audio_messages_in)
+        await eventually(lambda: house.stream().stats.audio.messages_in)
         encoder.writer.write(b"\xff" * 20)
         await encoder.rest()
     fields = [record.fields for record in caplog.records if record.message == "publish ended"]

@@ -525,7 +525,7 @@ def frames(client: Client, number: int, size: int) -> bytes:
 
 
 def videos(house: House, name: str = "cam0") -> int:
-    return house.stream(name).stats.video_messages_in
+    return house.stream(name).stats.video.messages_in
 
 
 async def test_everything_arrives_in_order_and_complete(reads: Reads) -> None:
@@ -794,7 +794,7 @@ async def test_nothing_is_read_while_a_request_waits_for_its_answer(reads: Reads
         door.doorman.grant()
         await encoders[0].until("2: onStatus 0 status NetStream.Publish.Start")
         rounds.everybody()
-        assert house.stream("late").stats.audio_messages_in == 2
+        assert house.stream("late").stats.audio.messages_in == 2
         # The end of one publish leaves the other where it is.
         encoders[0].call("deleteStream", 0, 1)
         await eventually(lambda: unread(connection))
@@ -842,7 +842,7 @@ async def test_a_deadline_waits_for_what_waits_for_its_round() -> None:
         now = 1000.0
         await eventually(lambda: house.stats.sessions_failed or not any(map(unread, connections)))
         assert house.stats.sessions_failed == {}
-        assert {house.stream(f"cam{n}").stats.audio_messages_in for n in range(ENOUGH)} == {2}
+        assert {house.stream(f"cam{n}").stats.audio.messages_in for n in range(ENOUGH)} == {2}
         # And does strike who is silent, and does not answer a ping.
         now = 2000.0
         await eventually(lambda: all(connection.look_at > now for connection in connections))

@@ -8,7 +8,7 @@ from metrics_sources import FakePublication, FakeServer, busy_server, series, va
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
-from rtmpd.engine.stats import TrackStats
+from rtmpd.engine.stats import StreamStats, TrackStats
 from rtmpd.web.stream_metrics import StreamMetrics
 
 BYTES = "rtmpd_stream_sent_bytes_total"
@@ -27,9 +27,9 @@ def test_the_health_of_an_ingest() -> None:
     stream.subscriptions = [object(), object()]
     stats = stream.stats
     stats.last_media_at = server.now - 0.25
-    stats.video_timestamp, stats.audio_timestamp = 5000, 4900
+    stats.video.timestamp, stats.audio.timestamp = 5000, 4900
     stats.keyframe_interval_ms, stats.keyframe_interval_max_ms = 2000, 4000
-    stats.video_messages_in, stats.video_bytes_in, stats.audio_bytes_in = 30, 100_000, 8_000
+    stats.video.messages_in, stats.video.bytes_in, stats.audio.bytes_in = 30, 100_000, 8_000
     stats.timestamp_regressions, stats.timestamp_gaps, stats.unknown_packets = 1, 2, 3
     stats.totals.drops["slow_audio"] = 4
     stats.sample(server.now + 60.0)
@@ -107,7 +107,7 @@ def test_streams_beyond_the_cap_are_added_up_and_the_worst_of_them_is_shown() ->
         stream = server.publish(f"s{number}")
         stream.subscriptions = [object()] * number
         stream.stats.totals.bytes_out = 10**number
-        stream.stats.video_timestamp, stream.stats.audio_timestamp = 0, 100 * number
+        stream.stats.video.timestamp, stream.stats.audio.timestamp = 0, 100 * number
         stream.stats.keyframe_interval_ms = 1000 * number
         stream.stats.last_media_at = server.now - number
     page = server.page(max_streams=2)
@@ -163,10 +163,10 @@ def test_a_publish_that_starts_over_adds_to_the_overflow_counter() -> None:
     page = server.page(max_streams=0)
     name = "rtmpd_stream_received_bytes_total"
     stream = server.publish("one")
-    stream.stats.video_bytes_in = 100
+    stream.stats.video.bytes_in = 100
     assert value(page, name, media="video", **OTHER) == 100
-    stream.stats.restart(server.now)
-    stream.stats.video_bytes_in = 30
+    stream.stats = StreamStats(now=server.now)
+    stream.stats.video.bytes_in = 30
     assert value(page, name, media="video", **OTHER) == 130
 
 
@@ -192,9 +192,9 @@ def test_the_overflow_counters_never_go_backwards(
         if action == "end":
             server.streams.pop(key, None)
         elif action == "restart":
-            server.publish(str(number)).stats.video_bytes_in = amount
+            server.publish(str(number)).stats.video.bytes_in = amount
         elif key in server.streams:
-            server.streams[key].stats.video_bytes_in += amount
+            server.streams[key].stats.video.bytes_in += amount
         samples = {
             (family.name, labels): value
             for family in metrics.collect(max_streams)
@@ -216,7 +216,7 @@ def test_the_overflow_counters_count_everything_once(steps: list[tuple[int, int,
         server.publish(str(number))
     total = 0
     for number, amount, scrapes in steps:
-        server.streams[StreamKey("live", str(number))].stats.video_bytes_in += amount
+        server.streams[StreamKey("live", str(number))].stats.video.bytes_in += amount
         total += amount
         for _ in range(scrapes):
             list(metrics.collect(0))
@@ -233,9 +233,9 @@ def test_a_dead_stream_is_not_described() -> None:
     server = FakeServer()
     stream = server.publish("one")
     stats = stream.stats
-    stats.video_codec, stats.width, stats.height, stats.last_media_at = "avc1", 640, 360, server.now
+    stats.video.codec, stats.width, stats.height, stats.last_media_at = "avc1", 640, 360, server.now
     stats.keyframe_interval_ms = stats.keyframe_interval_max_ms = 2000
-    stats.video_timestamp = stats.audio_timestamp = 1
+    stats.video.timestamp = stats.audio.timestamp = 1
     stats.tracks[9, 1] = TrackStats()
     described = {
         "rtmpd_stream_info",

@@ -106,7 +106,7 @@ class Checkup:
     def look(self, now: float, *, video_open: bool) -> None:
         """Note what has come. Video flows once ``video_open``: before its first keyframe nobody gets any."""
         stats = self._stats
-        self._audio.look(stats.audio_messages_in - stats.audio_headers, now)
+        self._audio.look(stats.audio.messages_in - stats.audio.headers, now)
         self._video.look(stats.video_frames if video_open else 0, now)
 
     def absent(self, now: float) -> int:

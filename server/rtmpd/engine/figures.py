@@ -24,7 +24,7 @@ _NOT_A_FRAME: Final = SEQUENCE_HEADER | CODEC_METADATA | END_OF_SEQUENCE
 def note_video(stats: StreamStats, flags: int, timestamp: int, payload: bytes, now: float) -> None:
     """A header, a keyframe or what is unknown, of the default track."""
     if flags & _NOT_A_FRAME:
-        stats.video_headers += 1
+        stats.video.headers += 1
     if flags & UNKNOWN:
         stats.unknown_packets += 1
     if flags & KEYFRAME:
@@ -36,12 +36,12 @@ def note_video(stats: StreamStats, flags: int, timestamp: int, payload: bytes, n
         stats.keyframe_timestamp = timestamp
         stats.keyframe_at = now
         codec = video_codec(payload)
-        if codec != stats.video_codec:
-            stats.video_codec, stats.width, stats.height = codec, None, None
+        if codec != stats.video.codec:
+            stats.video.codec, stats.width, stats.height = codec, None, None
     elif flags & SEQUENCE_HEADER:
         info = video_info(payload)
         if info is not None:
-            stats.video_codec = info.codec
+            stats.video.codec = info.codec
             stats.width = info.width or None
             stats.height = info.height or None
 
@@ -49,14 +49,14 @@ def note_video(stats: StreamStats, flags: int, timestamp: int, payload: bytes, n
 def note_audio(stats: StreamStats, flags: int, payload: bytes) -> None:
     """A header, what is unknown, or the first frame that does not look like those before, as above."""
     if flags & _NOT_A_FRAME:
-        stats.audio_headers += 1
+        stats.audio.headers += 1
     if flags & UNKNOWN:
         stats.unknown_packets += 1
     info = audio_info(payload)
     if info is not None:
-        stats.audio_codec = info.codec
+        stats.audio.codec = info.codec
     elif flags & CODED_FRAME:
-        stats.audio_codec = audio_codec(payload)
+        stats.audio.codec = audio_codec(payload)
 
 
 def note_track(
@@ -82,18 +82,18 @@ def begin_tracks(stats: StreamStats, kind: int) -> None:
     """A medium turns out to have several tracks; what came so far was track 0."""
     first = stats.tracks[kind, 0] = TrackStats()
     if kind == AUDIO:
-        first.codec = stats.audio_codec
+        first.codec = stats.audio.codec
     else:
-        first.codec, first.width, first.height = stats.video_codec, stats.width, stats.height
+        first.codec, first.width, first.height = stats.video.codec, stats.width, stats.height
         first.keyframe_timestamp = stats.keyframe_timestamp
 
 
 def adopt_track(stats: StreamStats, kind: int, figures: TrackStats) -> None:
     """This track is the default from now on: what is said of the medium is said of it."""
     if kind == AUDIO:
-        stats.audio_codec = figures.codec
+        stats.audio.codec = figures.codec
     else:
-        stats.video_codec, stats.width, stats.height = figures.codec, figures.width, figures.height
+        stats.video.codec, stats.width, stats.height = figures.codec, figures.width, figures.height
         stats.keyframe_timestamp = None
 
 

@@ -181,7 +181,7 @@ class Intake:
             ready = flags & KEYFRAME != 0 or self._any_frame
         else:
             codec = audio_codec(packet.payload)
-            ready = not self.books.stream.video_messages_in and not self.headers.announces(VIDEO)
+            ready = not self.books.stream.video.messages_in and not self.headers.announces(VIDEO)
         return ready and (codec not in _NEEDS_HEADER or self.headers.has_header(kind, codec))
 
     def take_in(self, packet: Packet) -> bool:

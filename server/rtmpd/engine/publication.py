@@ -179,31 +179,27 @@ class Publication:
         timestamp = reference + step if step < 0x80000000 else reference + step - 0x100000000
         stats = self.stats
         if kind == VIDEO:
+            figures = stats.video
             flags = video_flags(payload)
             noteworthy = flags & _NOTEWORTHY
-            last = stats.video_timestamp
-            stats.video_messages_in += 1
-            stats.video_bytes_in += len(payload)
         elif kind == AUDIO:
+            figures = stats.audio
             flags = audio_flags(payload)
-            last = stats.audio_timestamp
-            stats.audio_messages_in += 1
-            stats.audio_bytes_in += len(payload)
             sound = payload[:5] if flags & ENHANCED else payload[:1]
             noteworthy = flags & _NOTEWORTHY or sound != self._sound
             self._sound = sound
         else:
             self._receive_data(message, timestamp, now)
             return
+        figures.messages_in += 1
+        figures.bytes_in += len(payload)
+        last = figures.timestamp
         if flags & END_OF_SEQUENCE:
             timestamp = _end_time(timestamp, last)
         else:
             self._reference = timestamp
             stats.last_media_at = now
-            if kind == VIDEO:
-                stats.video_timestamp = timestamp
-            else:
-                stats.audio_timestamp = timestamp
+            figures.timestamp = timestamp
             if last is not None and not 0 <= timestamp - last <= GAP_MS:
                 self._note_jump(timestamp - last)
         packet = Packet(kind, timestamp, payload, flags)
@@ -226,7 +222,7 @@ class Publication:
     def latest(self) -> tuple[int, float] | None:
         """Time on air of its newest audio or video (64-bit ms), and the clock reading when it came."""
         stats = self.stats
-        times = [time for time in (stats.audio_timestamp, stats.video_timestamp) if time is not None]
+        times = [time for time in (stats.audio.timestamp, stats.video.timestamp) if time is not None]
         if stats.last_media_at is None or not times:
             return None
         return max(times) + self.offset, stats.last_media_at
@@ -304,7 +300,7 @@ class Publication:
         """A medium turns out to have several tracks. What came so far, if anything, was track 0."""
         election = self._elections[kind] = Election(self._headers.limits.max_tracks)
         stats = self.stats
-        if (stats.video_messages_in if kind == VIDEO else stats.audio_messages_in) > 1:
+        if (stats.video if kind == VIDEO else stats.audio).messages_in > 1:
             begin_tracks(stats, kind)
             election.see(0, 0, timestamp, begins=False)
             self._elect(kind, 0, timestamp)
@@ -350,9 +346,9 @@ class Publication:
         if packet.kind == VIDEO:
             note_video(stats, packet.flags, packet.timestamp, packet.payload, now)
             return
-        before = stats.audio_codec
+        before = stats.audio.codec
         note_audio(stats, packet.flags, packet.payload)
-        codec = stats.audio_codec
+        codec = stats.audio.codec
         if packet.flags & (CODED_FRAME | UNKNOWN) == CODED_FRAME and before != codec and codec is not None:
             track = packet.flags >> TRACK_SHIFT
             order = Packet(AUDIO, packet.timestamp, codec.encode(), FORGET | track << TRACK_SHIFT)

@@ -130,21 +130,38 @@ class TrackStats:
         self.frame_rate.stop()
 
 
-class ServerStats:
-    """Totals of one process. ``net`` counts what concerns connections, the engine what concerns media."""
+class Totals:
+    """What adds up of all that was sent, and was not: over the publications of a stream, or all streams.
+
+    Sizes are wire bytes.
+    """
+
+    __slots__ = ("bytes_out", "drops", "gop_overflows", "gop_trims", "messages_out")
+
+    def __init__(self) -> None:
+        self.bytes_out = 0
+        self.messages_out = 0
+        self.drops: dict[DropReason, int] = {}
+        """Packets by ``DropReason``; one count per player that missed it."""
+        self.gop_overflows = 0
+        """GOPs longer than the cache may hold: late joiners got its keyframe only."""
+        self.gop_trims = 0
+        """GOP caches cut or emptied because memory ran short."""
+
+
+class ServerStats(Totals):
+    """Totals of one process. ``net`` counts what concerns connections, the engine what concerns media.
+
+    What was sent is media that the engine handed to sinks, and all else, which net adds.
+    """
 
     __slots__ = (
         "bytes_in",
-        "bytes_out",
         "connections",
         "connections_total",
-        "drops",
-        "gop_overflows",
-        "gop_trims",
         "handshake_failures",
         "keyframe_timeouts",
         "messages_in",
-        "messages_out",
         "players",
         "players_closed",
         "plays_total",
@@ -162,6 +179,7 @@ class ServerStats:
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self.connections: dict[str, int] = {}
         """Open now, by state. Written by net."""
         self.connections_total = 0
@@ -172,9 +190,6 @@ class ServerStats:
         self.bytes_in = 0
         """Written by net, as are ``messages_in``."""
         self.messages_in = 0
-        self.bytes_out = 0
-        """The engine adds media handed to sinks, net all else it sends."""
-        self.messages_out = 0
         self.publishers = 0
         """Publications there are, on air or not."""
         self.published_streams = 0
@@ -188,12 +203,6 @@ class ServerStats:
         self.plays_total = 0
         self.players_closed: dict[CloseReason, int] = {}
         """Players that the engine closed, by ``CloseReason``."""
-        self.drops: dict[DropReason, int] = {}
-        """Packets by ``DropReason``, all streams that ever were; one count per player that missed it."""
-        self.gop_overflows = 0
-        """GOPs longer than the cache may hold: late joiners got its keyframe only."""
-        self.gop_trims = 0
-        """GOP caches cut or emptied because memory ran short."""
         self.keyframe_timeouts = 0
         """Players, and whole streams, whose video went on without a keyframe that never came."""
         self.sink_errors = 0
@@ -205,34 +214,33 @@ class ServerStats:
         self.time_to_first_frame = Histogram(FIRST_FRAME_BOUNDS)
 
 
-class StreamTotals:
-    """What adds up over all publications of a stream, since the entry began. Sizes are wire bytes."""
+class MediumStats:
+    """What is known of the audio, or the video, of one publication."""
 
-    __slots__ = ("bytes_out", "drops", "gop_overflows", "gop_trims", "messages_out")
+    __slots__ = ("byte_rate", "bytes_in", "codec", "headers", "messages_in", "timestamp")
 
     def __init__(self) -> None:
-        self.bytes_out = 0
-        self.messages_out = 0
-        self.drops: dict[DropReason, int] = {}
-        """Packets by ``DropReason``."""
-        self.gop_overflows = 0
-        self.gop_trims = 0
+        self.bytes_in = 0
+        self.messages_in = 0
+        self.headers = 0
+        """Messages that are not frames."""
+        self.timestamp: int | None = None
+        """Of the last message."""
+        self.codec: str | None = None
+        """FourCC or its legacy equivalent, as ``media.tags`` names it."""
+        self.byte_rate = Rate()
+        """Bytes per second."""
 
 
 class StreamStats:
-    """What is known of one publication, and the ``totals`` of its stream.
+    """What is known of one publication, which begins ``now``, and the ``totals`` of its stream.
 
     Sizes are payload bytes. Timestamps are 64-bit milliseconds, the publisher's own.
     """
 
     __slots__ = (
         "_sampled_at",
-        "audio_byte_rate",
-        "audio_bytes_in",
-        "audio_codec",
-        "audio_headers",
-        "audio_messages_in",
-        "audio_timestamp",
+        "audio",
         "data_bytes_in",
         "data_messages_in",
         "frame_rate",
@@ -249,40 +257,29 @@ class StreamStats:
         "totals",
         "tracks",
         "unknown_packets",
-        "video_byte_rate",
-        "video_bytes_in",
-        "video_codec",
-        "video_headers",
+        "video",
         "video_messages_aside",
-        "video_messages_in",
-        "video_timestamp",
         "width",
     )
 
-    def __init__(self, totals: StreamTotals | None = None) -> None:
-        self.totals = totals or StreamTotals()
-        self.restart(0.0)
-
-    def restart(self, now: float) -> None:
-        """The publication begins: nothing has come."""
-        self.audio_bytes_in = 0
-        self.audio_messages_in = 0
-        self.audio_headers = 0
-        self.video_bytes_in = 0
-        self.video_messages_in = 0
-        self.video_headers = 0
-        """Video messages that are not frames."""
+    def __init__(self, totals: Totals | None = None, now: float = 0.0) -> None:
+        self.totals = totals or Totals()
+        self.audio = MediumStats()
+        self.video = MediumStats()
         self.video_messages_aside = 0
-        """Video messages of tracks beside the default one."""
+        """Of tracks beside the default one."""
         self.data_bytes_in = 0
         self.data_messages_in = 0
         self.last_media_at: float | None = None
         """Clock reading of the last audio or video message."""
-        self.audio_timestamp: int | None = None
-        self.video_timestamp: int | None = None
+        self.width: int | None = None
+        self.height: int | None = None
+        self.frame_rate = Rate()
+        """Video frames per second."""
         self.keyframes = 0
         self.keyframe_timestamp: int | None = None
         self.keyframe_at: float | None = None
+        """Clock reading."""
         self.keyframe_interval_ms: int | None = None
         self.keyframe_interval_max_ms: int | None = None
         self.timestamp_regressions = 0
@@ -292,17 +289,6 @@ class StreamStats:
         self.sequence_header_changes = 0
         """Sequence headers that replaced a different one; the first of each track is no change."""
         self.unknown_packets = 0
-        self.video_codec: str | None = None
-        """FourCC or its legacy equivalent, as ``media.tags`` names it."""
-        self.audio_codec: str | None = None
-        self.width: int | None = None
-        self.height: int | None = None
-        self.audio_byte_rate = Rate()
-        """Bytes per second."""
-        self.video_byte_rate = Rate()
-        """Bytes per second."""
-        self.frame_rate = Rate()
-        """Video frames per second."""
         self.tracks: dict[tuple[int, int], TrackStats] = {}
         """By message type (8, 9) and track id; empty as long as no medium has more than one. All else that is
         said of a medium here is its default track's, but for messages, bytes and timestamps.
@@ -312,14 +298,14 @@ class StreamStats:
     @property
     def video_frames(self) -> int:
         """Of the default track."""
-        return self.video_messages_in - self.video_headers - self.video_messages_aside
+        return self.video.messages_in - self.video.headers - self.video_messages_aside
 
     @property
     def skew_ms(self) -> int | None:
         """Last video timestamp minus last audio timestamp; None until both media have come."""
-        if self.video_timestamp is None or self.audio_timestamp is None:
+        if self.video.timestamp is None or self.audio.timestamp is None:
             return None
-        return self.video_timestamp - self.audio_timestamp
+        return self.video.timestamp - self.audio.timestamp
 
     def sample(self, now: float) -> None:
         """Derive the rates; call it about once a second."""
@@ -327,15 +313,15 @@ class StreamStats:
         if elapsed <= 0.0:
             return
         self._sampled_at = now
-        self.audio_byte_rate.sample(self.audio_bytes_in, elapsed)
-        self.video_byte_rate.sample(self.video_bytes_in, elapsed)
+        for medium in (self.audio, self.video):
+            medium.byte_rate.sample(medium.bytes_in, elapsed)
         self.frame_rate.sample(self.video_frames, elapsed)
         for track in self.tracks.values():
             track.sample(elapsed)
 
     def stop(self) -> None:
         """The publication has ended: totals stay, nothing flows."""
-        for rate in (self.audio_byte_rate, self.video_byte_rate, self.frame_rate):
+        for rate in (self.audio.byte_rate, self.video.byte_rate, self.frame_rate):
             rate.stop()
         for track in self.tracks.values():
             track.stop()

@@ -24,7 +24,7 @@ from rtmpd.engine.publication import Home, Publication, PublicationOwner
 from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.sources import Life, Rebased, Sources, Standby
-from rtmpd.engine.stats import ServerStats, StreamStats, StreamTotals, count
+from rtmpd.engine.stats import ServerStats, StreamStats, Totals, count
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.engine.tap import Tap
 from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME
@@ -83,7 +83,7 @@ class LiveStream(Home):
         super().__init__(key)
         self._sources = Sources()
         self.server_stats = server_stats
-        self._totals = StreamTotals()
+        self._totals = Totals()
         self._budget = budget
         self._limits = limits
         intake = self._new_intake(0.0)
@@ -309,8 +309,7 @@ class LiveStream(Home):
 
     def _new_intake(self, now: float) -> Intake:
         limits, budget = self._limits, self._budget
-        stats = StreamStats(self._totals)
-        stats.restart(now)
+        stats = StreamStats(self._totals, now)
         headers = HeaderCache(limits.headers, budget)
         gop = GopCache(limits.gop, budget, stats, self.server_stats)
         books = Books(stats, self.server_stats)

@@ -91,7 +91,7 @@ class Publisher:
         of_stream = log.of_stream(origin, publication.key)
         fields = of_stream | {
             "duration": round(context.clock() - self._since, 3),
-            "bytes": stats.audio_bytes_in + stats.video_bytes_in + stats.data_bytes_in,
+            "bytes": stats.audio.bytes_in + stats.video.bytes_in + stats.data_bytes_in,
             "codecs": codecs(stats),
             "agent": origin.agent,
             "reason": detail or reason,
@@ -119,4 +119,4 @@ class Publisher:
 
 def codecs(stats: StreamStats) -> str:
     """The codecs of a stream for a log line, such as ``avc1+mp4a``."""
-    return "+".join(codec for codec in (stats.video_codec, stats.audio_codec) if codec) or "none"
+    return "+".join(codec for codec in (stats.video.codec, stats.audio.codec) if codec) or "none"

@@ -111,8 +111,8 @@ _GAUGES: Final = (
         "rtmpd_stream_received_bytes_per_second",
         "Media bitrate of the publisher, smoothed over 10 s.",
         lambda stream, _: [
-            (("audio",), stream.stats.audio_byte_rate.over_10s),
-            (("video",), stream.stats.video_byte_rate.over_10s),
+            (("audio",), stream.stats.audio.byte_rate.over_10s),
+            (("video",), stream.stats.video.byte_rate.over_10s),
         ],
         sum,
         ("media",),
@@ -120,7 +120,7 @@ _GAUGES: Final = (
     _Gauge(
         "rtmpd_stream_video_frames_per_second",
         "Video frame rate of the publisher, smoothed over 1 s (the lowest of several streams).",
-        lambda stream, _: [((), stream.stats.frame_rate.over_1s if stream.stats.video_messages_in else None)],
+        lambda stream, _: [((), stream.stats.frame_rate.over_1s if stream.stats.video.messages_in else None)],
         min,
     ),
     _Gauge(
@@ -182,9 +182,9 @@ _COUNTERS: Final = (
         "rtmpd_stream_received_bytes",
         "Payload bytes that the publisher sent.",
         lambda stats: [
-            (("audio",), stats.audio_bytes_in),
+            (("audio",), stats.audio.bytes_in),
             (("data",), stats.data_bytes_in),
-            (("video",), stats.video_bytes_in),
+            (("video",), stats.video.bytes_in),
         ],
         ("media",),
     ),
@@ -192,9 +192,9 @@ _COUNTERS: Final = (
         "rtmpd_stream_received_messages",
         "Messages that the publisher sent; one video message is one frame or one header.",
         lambda stats: [
-            (("audio",), stats.audio_messages_in),
+            (("audio",), stats.audio.messages_in),
             (("data",), stats.data_messages_in),
-            (("video",), stats.video_messages_in),
+            (("video",), stats.video.messages_in),
         ],
         ("media",),
     ),
@@ -334,7 +334,7 @@ def _info(shown: Mapping[StreamKey, StreamView]) -> Family:
             protocol = stream.publication.origin.protocol
             size = _resolution(stats.width, stats.height)
             family.add(
-                (key.app, key.name, protocol, stats.video_codec or "", stats.audio_codec or "", size), 1
+                (key.app, key.name, protocol, stats.video.codec or "", stats.audio.codec or "", size), 1
             )
     return family
 

@@ -206,7 +206,7 @@ class PushTarget:
         stream = self._relays.registry.streams.get(self.target.key)
         if stream is None:
             return
-        sent = (stream.stats.video_codec, stream.stats.audio_codec)
+        sent = (stream.stats.video.codec, stream.stats.audio.codec)
         unannounced = tuple(
             codec for codec in sent if codec in ENHANCED_CODECS and not remote.announces(codec)
         )
