@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import subprocess
+import sys
 import tomllib
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -41,6 +42,23 @@ def test_no_class_of_a_hot_module_is_generic(name: str) -> None:
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     of_a_type = [node.name for node in classes if any(isinstance(base, ast.Subscript) for base in node.bases)]
     assert of_a_type == []
+
+
+def test_mypyc_takes_the_hot_modules(tmp_path: Path) -> None:
+    """As far as C, which takes seconds; a C compiler then takes it or mypyc has a bug."""
+    paths = [f"rtmpd/{name.partition('.')[2].replace('.', '/')}.py" for name in HOT]
+    options = [f"--config-file={ROOT / 'pyproject.toml'}", f"--cache-dir={os.devnull}"]
+    program = "import sys; from mypyc.build import mypycify; mypycify(sys.argv[2:], target_dir=sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path), *options, *paths],
+        cwd=ROOT / "server",
+        capture_output=True,
+        text=True,
+        timeout=10 * TIMEOUT,
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert list(tmp_path.rglob("*.c"))
 
 
 def test_the_command_and_the_server_run_in_the_form_that_is_tested() -> None:

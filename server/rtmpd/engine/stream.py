@@ -255,7 +255,7 @@ class LiveStream(Home):
     def apply(self, limits: EngineLimits) -> None:
         """Other limits from now on."""
         self._limits = limits
-        for intake in dict.fromkeys((self.intake, *(each.intake for each in self.publications))):
+        for intake in dict.fromkeys([self.intake, *[each.intake for each in self.publications]]):
             intake.apply(limits)
 
     def trim(self) -> None:
