@@ -57,7 +57,7 @@ class MediumFlow:
 
 
 class Checkup:
-    """The flows and warnings of one stream's publications."""
+    """The flows and warnings of one publication."""
 
     __slots__ = (
         "_absent_after",
@@ -75,22 +75,17 @@ class Checkup:
         "health",
     )
 
-    def __init__(self, key: StreamKey, stats: StreamStats, headers: HeaderCache) -> None:
+    def __init__(self, key: StreamKey, stats: StreamStats, headers: HeaderCache, now: float) -> None:
         self.health = Health()
         self._key = key
         self._stats = stats
         self._headers = headers
         self._absent_after = headers.limits.absent_after
-        self.restart(0.0)
-
-    def restart(self, now: float) -> None:
-        """A new publication."""
-        self.health.clear_all()
         self._began = now
         self._audio = MediumFlow(now)
         self._video = MediumFlow(now)
         self._frames = 0
-        self._overflows = self._stats.totals.gop_overflows
+        self._overflows = stats.totals.gop_overflows
         self._overflowed = 0
         """Keyframes there were when the GOP cache overflowed last."""
         self._grown: dict[HealthKind, tuple[int, float]] = {

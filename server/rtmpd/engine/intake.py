@@ -102,6 +102,7 @@ class Intake:
         books: Books,
         start: StartPolicy,
         keyframe_timeout: float,
+        now: float,
     ) -> None:
         self._start = start
         self.keyframe_timeout = keyframe_timeout
@@ -109,11 +110,7 @@ class Intake:
         self.headers = headers
         self.gop = gop
         self.books = books
-        self.checkup = Checkup(key, books.stream, headers)
-        self.restart(0.0)
-
-    def restart(self, now: float) -> None:
-        """A new publication: the gates are closed."""
+        self.checkup = Checkup(key, books.stream, headers, now)
         self._video_open = False
         self._audio_open = False
         self._any_frame = self._start is StartPolicy.LIVE
@@ -126,7 +123,6 @@ class Intake:
         """Tracks that have had a keyframe, of a video of several."""
         self.timestamp = 0
         """Of the last packet that was no header (64-bit ms)."""
-        self.checkup.restart(now)
 
     def apply(self, limits: EngineLimits) -> None:
         """Other limits from now on; a gate that is open stays open."""

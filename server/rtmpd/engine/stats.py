@@ -150,9 +150,9 @@ class Totals:
 
 
 class ServerStats(Totals):
-    """Totals of one process. ``net`` counts what concerns connections, the engine what concerns media.
+    """Totals of one process. ``serving`` counts what concerns connections, the engine what concerns media.
 
-    What was sent is media that the engine handed to sinks, and all else, which net adds.
+    What was sent is media that the engine handed to sinks, and all else, which ``serving`` adds.
     """
 
     __slots__ = (
@@ -181,14 +181,14 @@ class ServerStats(Totals):
     def __init__(self) -> None:
         super().__init__()
         self.connections: dict[str, int] = {}
-        """Open now, by state. Written by net."""
+        """Open now, by state. Written by ``serving``."""
         self.connections_total = 0
         self.handshake_failures: dict[HandshakeFailure, int] = {}
         self.sessions_failed: dict[SessionFailure, int] = {}
         self.refusals: dict[Refusal, int] = {}
         """Requests not granted, by ``Refused.reason``; counted where the peer is answered."""
         self.bytes_in = 0
-        """Written by net, as are ``messages_in``."""
+        """Written by ``serving``, as are ``messages_in``."""
         self.messages_in = 0
         self.publishers = 0
         """Publications there are, on air or not."""

@@ -313,9 +313,7 @@ class LiveStream(Home):
         headers = HeaderCache(limits.headers, budget)
         gop = GopCache(limits.gop, budget, stats, self.server_stats)
         books = Books(stats, self.server_stats)
-        intake = Intake(self.key, headers, gop, books, limits.start, limits.keyframe_timeout)
-        intake.restart(now)
-        return intake
+        return Intake(self.key, headers, gop, books, limits.start, limits.keyframe_timeout, now)
 
     def _put_on_air(self, publication: Publication) -> None:
         """Nothing of another one is pending."""
