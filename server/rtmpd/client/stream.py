@@ -105,8 +105,7 @@ class Stream:
 
     async def send_metadata(self, properties: Mapping[str, AmfValue], timestamp: int = 0) -> None:
         """Set the stream's metadata (``@setDataFrame``, ``onMetaData``)."""
-        payload = encode_values("@setDataFrame", "onMetaData", EcmaArray(properties))
-        await self.send(_DATA, payload, timestamp)
+        await self.send(_DATA, ON_META_DATA + encode_values(EcmaArray(properties)), timestamp)
 
     async def send(self, message_type: int, payload: bytes, timestamp: int | None = None) -> None:
         """Send one message of type 8, 9 or 18, such as an FLV tag holds; waits while too much is unsent.

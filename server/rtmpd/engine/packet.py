@@ -9,7 +9,7 @@ from rtmpd.media.metadata import of_tracks
 from rtmpd.media.tags import CODEC_METADATA, MULTITRACK, SEQUENCE_HEADER
 from rtmpd.media.tracks import ALL_TRACKS, DEFAULT, DEFAULT_TRACK, TrackChoice, plain_track
 from rtmpd.rtmp.chunk_writer import encode_message
-from rtmpd.rtmp.constants import CSID_AUDIO, CSID_DATA, CSID_VIDEO, SET_DATA_FRAME
+from rtmpd.rtmp.constants import CSID_DATA, MEDIA_CSIDS, SET_DATA_FRAME
 
 AUDIO: Final = 8
 VIDEO: Final = 9
@@ -81,7 +81,7 @@ def track_id(packet: Packet) -> int:
     return packet.flags >> TRACK_SHIFT
 
 
-_CSIDS: Final = {AUDIO: CSID_AUDIO, DATA: CSID_DATA, VIDEO: CSID_VIDEO}
+_CSIDS: Final[dict[int, int]] = MEDIA_CSIDS
 
 
 @dataclass(frozen=True, slots=True)

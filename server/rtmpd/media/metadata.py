@@ -16,8 +16,6 @@ from rtmpd.rtmp.amf import AmfValue, EcmaArray, Property
 from rtmpd.rtmp.constants import ON_META_DATA, SET_DATA_FRAME, MessageType
 from rtmpd.rtmp.messages import Message
 
-HANDLER: Final = "onMetaData"
-
 _NOT_LIVE: Final = frozenset({b"duration", b"filesize"})
 """In lower case: OBS writes fileSize."""
 _OBJECTS: Final = frozenset((amf_scan.OBJECT, amf_scan.ECMA_ARRAY))
@@ -145,4 +143,4 @@ def _from_amf3(payload: bytes) -> bytes | None:
         for key, value in values[0].items()
         if key.lower().encode() not in _NOT_LIVE or not isinstance(value, int | float)
     }
-    return amf.encode_values(HANDLER, EcmaArray(properties))
+    return ON_META_DATA + amf.encode_values(EcmaArray(properties))

@@ -18,10 +18,8 @@ from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.commands import Command, ConnectParams, ConnectResult, Status
 from rtmpd.rtmp.constants import (
-    CSID_AUDIO,
-    CSID_DATA,
-    CSID_VIDEO,
     DEFAULT_WINDOW_SIZE,
+    MEDIA_CSIDS,
     BandwidthLimit,
     CapsEx,
     FourCcMask,
@@ -78,7 +76,6 @@ _NO_PINGS: Final = Limits(ping_interval=0)
 """Not every server answers a ping, so silence proves nothing."""
 _TO_THE_END: Final = -1
 """A duration of no length, in seconds and in milliseconds."""
-_CSIDS: Final = {8: CSID_AUDIO, 9: CSID_VIDEO, 18: CSID_DATA}
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +261,7 @@ class ClientSession(Session):
     def send_media(self, message_type: int, stream_id: int, timestamp: int, payload: bytes) -> None:
         """Send audio (8), video (9) or data (18) of a publish; ``timestamp`` in ms is taken mod 2**32."""
         stream = self._streams.get(stream_id)
-        csid = _CSIDS.get(message_type)
+        csid = MEDIA_CSIDS.get(message_type)
         if stream is None or stream.use is not Use.PUBLISHING or csid is None:
             raise UsageError(f"no publish on message stream {stream_id} to send type {message_type} to")
         chunk_size = self._writer.chunk_size

@@ -53,6 +53,14 @@ class MessageType(IntEnum):
     AGGREGATE = 22
 
 
+MEDIA_CSIDS: Final = {
+    int(MessageType.AUDIO): CSID_AUDIO,
+    int(MessageType.VIDEO): CSID_VIDEO,
+    int(MessageType.DATA_AMF0): CSID_DATA,
+}
+"""The chunk stream that we send media on, by type of message."""
+
+
 class ChunkFormat(IntEnum):
     """The ``fmt`` bits of a chunk's basic header (section 5.3.1.2)."""
 

@@ -23,7 +23,7 @@ from rtmpd.exceptions import (
     RequestRejected,
 )
 from rtmpd.media.flv import FlvTag
-from rtmpd.media.metadata import HANDLER, read_metadata
+from rtmpd.media.metadata import read_metadata
 from rtmpd.media.tags import (
     CODEC_METADATA,
     END_OF_SEQUENCE,
@@ -35,8 +35,7 @@ from rtmpd.media.tags import (
 from rtmpd.media.timeline import Timeline
 from rtmpd.net.backoff import Backoff
 from rtmpd.reasons import FlvFailure
-from rtmpd.rtmp.amf import encode_values
-from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.constants import ON_META_DATA, MessageType
 from rtmpd.tools.flv_files import FlvSource
 from rtmpd.tools.headers import Headers
 from rtmpd.tools.route import STEADY_SECONDS, Route
@@ -44,7 +43,6 @@ from rtmpd.tools.route import STEADY_SECONDS, Route
 _CONFIRM_SECONDS: Final = 1.0
 _DRAIN_LOOK: Final = 0.2
 """Seconds between two looks at what is unsent at the end: as long as it shrinks, the server reads."""
-_METADATA: Final = encode_values(HANDLER)
 _AUDIO: Final = int(MessageType.AUDIO)
 _VIDEO: Final = int(MessageType.VIDEO)
 _DATA: Final = int(MessageType.DATA_AMF0)
@@ -282,7 +280,7 @@ class FilePublisher:
         new = True
         if flags & _HEADER:
             new = self._headers.keep(tag.type, tag.payload)
-        elif tag.payload.startswith(_METADATA):
+        elif tag.payload.startswith(ON_META_DATA):
             new = self._headers.keep_metadata(tag.payload)
             self._note_duration(tag.payload)
         if self._plan.loop:

@@ -13,7 +13,7 @@ from typing import Final
 
 from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.amf import EcmaArray, encode_values
-from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.constants import ON_META_DATA, SET_DATA_FRAME, MessageType
 from rtmpd.rtmp.messages import Message
 
 AAC_SAMPLE_RATE: Final = 44_100
@@ -84,7 +84,7 @@ class Programme:
             audiodatarate=min(AUDIO_BITRATE / 1000, kilobits / 8),
             stereo=True,
         )
-        body = encode_values("@setDataFrame", "onMetaData", metadata)
+        body = SET_DATA_FRAME + ON_META_DATA + encode_values(metadata)
         return [
             Message(int(MessageType.DATA_AMF0), timestamp, stream_id, body),
             Message(int(MessageType.AUDIO), timestamp, stream_id, _AAC_HEADER),

@@ -16,7 +16,7 @@ from typing import Final
 from rtmpd.exceptions import UsageError
 from rtmpd.net.tasks import TaskSet
 from rtmpd.rtmp.chunk_writer import encode_message
-from rtmpd.rtmp.constants import CSID_AUDIO, CSID_DATA, CSID_VIDEO, MessageType
+from rtmpd.rtmp.constants import MEDIA_CSIDS
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import RtmpUrl
 from rtmpd.tools.load.common import Dialled, Dialler, Distribution, dial_all, stream_name
@@ -27,11 +27,6 @@ MAX_BACKLOG_BYTES: Final = 2 * 1024 * 1024
 _MAX_GROUPS: Final = 20
 _DRAIN_INTERVAL: Final = 0.5
 _READ_BYTES: Final = 64 * 1024
-_CSIDS: Final = {
-    int(MessageType.AUDIO): CSID_AUDIO,
-    int(MessageType.DATA_AMF0): CSID_DATA,
-    int(MessageType.VIDEO): CSID_VIDEO,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +246,7 @@ class PublisherCrowd:
             message.timestamp,
             message.stream_id,
             message.payload,
-            _CSIDS[message.type],
+            MEDIA_CSIDS[message.type],
             self._load.chunk_size,
         )
 
