@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.commands import Status
 from rtmpd.rtmp.constants import StatusCode, StatusLevel
 from rtmpd.rtmp.states import Step, Use
-from rtmpd.rtmp.stream_state import StreamState
+from rtmpd.rtmp.stream_state import StreamState, StreamStates
 
 USES = {
     "idle": Use.IDLE,
@@ -170,3 +171,59 @@ def test_when_stream_eof_is_the_end(story: str, is_the_end: bool) -> None:
                 stream.follow(error(StatusCode.SEEK_FAILED))
     assert stream.use is Use.PLAYING
     assert (stream.stream_eof() is Step.END) is is_the_end
+
+
+# The streams of a connection
+
+
+def streams_of(*numbers: int) -> StreamStates:
+    streams = StreamStates()
+    for number in numbers:
+        assert streams.add(number)
+    return streams
+
+
+@pytest.mark.parametrize("number", [0, 3])
+def test_the_id_of_the_connection_and_one_in_use_are_none_for_a_stream(number: int) -> None:
+    assert not streams_of(3).add(number)
+
+
+def test_a_stream_that_is_given_back_is_there_no_more_and_its_id_is_free() -> None:
+    streams = streams_of(3)
+    stream = streams.find(3)
+    assert stream is not None
+    assert streams.remove(3) is stream
+    assert streams.find(3) is None
+    with pytest.raises(UsageError, match="there is no message stream 3"):
+        streams.remove(3)
+    assert streams.add(3)
+
+
+def test_who_asks_out_of_turn_is_told_so_and_changes_nothing() -> None:
+    streams = streams_of(3)
+    with pytest.raises(UsageError, match="message stream 3 neither publishes nor plays"):
+        streams.playing(3)
+    streams.that_may(Step.PUBLISH, 3).ask(Step.PUBLISH, "cam", 5)
+    with pytest.raises(UsageError, match="no play now"):
+        streams.that_may(Step.PLAY, 3)
+    with pytest.raises(UsageError, match="there is no message stream 4"):
+        streams.that_may(Step.PLAY, 4)
+    assert streams.that_may(Step.ACCEPT, 3).use is Use.PUBLISH_ASKED
+
+
+def test_a_stream_is_found_by_the_request_that_waits_and_no_other() -> None:
+    streams = streams_of(3, 4)
+    assert streams.asked_by(0) is None, "0 asks for no answer"
+    streams.that_may(Step.PLAY, 4).ask(Step.PLAY, "cam", 5)
+    assert streams.asked_by(5) == (4, streams.find(4))
+    assert streams.asked_by(6) is None
+    streams.that_may(Step.ACCEPT, 4).follow(said(StatusCode.PLAY_START))
+    assert streams.asked_by(5) is None
+    assert streams.playing(4).name == "cam"
+
+
+def test_0_means_the_only_stream_there_is() -> None:
+    streams = streams_of(3)
+    assert (streams.meant(0), streams.meant(7)) == (3, 7)
+    assert streams.add(4)
+    assert streams.meant(0) == 0

@@ -47,7 +47,7 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.session import Session
 from rtmpd.rtmp.states import REPLIES, Awaited, Phase, Reply, Step, Use, Verdict
-from rtmpd.rtmp.stream_state import StreamState
+from rtmpd.rtmp.stream_state import StreamStates
 from rtmpd.rtmp.transactions import Transactions
 from rtmpd.rtmp.url import resolve
 
@@ -116,7 +116,7 @@ class ClientSession(Session):
         self._queue(handshake.initial())
         self._phase = Phase.IDLE
         self._tc_url = ""
-        self._streams: dict[int, StreamState] = {}
+        self._streams = StreamStates()
         self._transactions = Transactions()
 
     def events_received(self) -> list[ClientEvent]:
@@ -204,7 +204,7 @@ class ClientSession(Session):
 
         ``mode`` is ``live``, ``record``, ``append`` or ``appendWithGap``.
         """
-        stream = self._stream_that_may(Step.PUBLISH, stream_id)
+        stream = self._streams.that_may(Step.PUBLISH, stream_id)
         if announce:
             self._announce_publish(name)
         request_id = self._transactions.number()
@@ -225,7 +225,7 @@ class ClientSession(Session):
         ``start`` in seconds: -2 live or else recorded, -1 live only, from 0 on a place in a recording.
         ``duration`` in seconds, below 0 to the end.
         """
-        stream = self._stream_that_may(Step.PLAY, stream_id)
+        stream = self._streams.that_may(Step.PLAY, stream_id)
         request_id = self._transactions.number()
         stream.ask(Step.PLAY, name, request_id)
         self._end_media(stream_id)
@@ -240,27 +240,27 @@ class ClientSession(Session):
 
     def pause(self, stream_id: int, paused: bool, position_ms: int = 0) -> None:
         """Pause or resume; the status ``PAUSE_NOTIFY`` or ``UNPAUSE_NOTIFY`` answers."""
-        self._playing_stream(stream_id).pause(paused)
+        self._streams.playing(stream_id).pause(paused)
         self.notify("pause", paused, position_ms, stream_id=stream_id)
 
     def seek(self, stream_id: int, position_ms: int) -> None:
         """Go to another place; the status ``SEEK_NOTIFY`` answers. Live streams have but one place."""
-        self._playing_stream(stream_id).seek()
+        self._streams.playing(stream_id).seek()
         self.notify("seek", position_ms, stream_id=stream_id)
 
     def receive_audio(self, stream_id: int, enabled: bool) -> None:
         """Ask for audio, or for none."""
-        self._playing_stream(stream_id)
+        self._streams.playing(stream_id)
         self.notify("receiveAudio", enabled, stream_id=stream_id)
 
     def receive_video(self, stream_id: int, enabled: bool) -> None:
         """Ask for video, or for none; it comes back at a keyframe."""
-        self._playing_stream(stream_id)
+        self._streams.playing(stream_id)
         self.notify("receiveVideo", enabled, stream_id=stream_id)
 
     def send_media(self, message_type: int, stream_id: int, timestamp: int, payload: bytes) -> None:
         """Send audio (8), video (9) or data (18) of a publish; ``timestamp`` in ms is taken mod 2**32."""
-        stream = self._streams.get(stream_id)
+        stream = self._streams.find(stream_id)
         csid = MEDIA_CSIDS.get(message_type)
         if stream is None or stream.use is not Use.PUBLISHING or csid is None:
             raise UsageError(f"no publish on message stream {stream_id} to send type {message_type} to")
@@ -269,8 +269,7 @@ class ClientSession(Session):
 
     def delete_stream(self, stream_id: int) -> None:
         """End whatever the stream does (FCUnpublish) and give it back (deleteStream). Nothing answers."""
-        stream = self._stream(stream_id)
-        del self._streams[stream_id]
+        stream = self._streams.remove(stream_id)
         self._end_media(stream_id)
         if stream.use in (Use.PUBLISHING, Use.PUBLISH_ASKED):
             self.send_command(Command("FCUnpublish", self._transactions.number(), None, (stream.name,)))
@@ -297,15 +296,14 @@ class ClientSession(Session):
         stream_id = command.whole(0)
         if not succeeded:
             self._tell(CallRefused(transaction_id, Status.from_command(command)))
-        elif not stream_id or stream_id in self._streams:
+        elif self._streams.add(stream_id):
+            self._tell(StreamCreated(transaction_id, stream_id))
+        else:
             # quirk(srs, nginx-rtmp<=1.2): every createStream is answered with 1.
             given = command.args[0] if command.args else None
             text = f"The server answered createStream with {given!r:.40}, which cannot be used"
             text += ": a stream has it already. Use a connection for each stream." if stream_id else "."
             self._tell(CallRefused(transaction_id, Status(description=text)))
-        else:
-            self._streams[stream_id] = StreamState()
-            self._tell(StreamCreated(transaction_id, stream_id))
 
     def _call_answered(self, command: Command, succeeded: bool) -> None:
         transaction_id = int(command.transaction_id)
@@ -354,10 +352,10 @@ class ClientSession(Session):
 
     def _refuse_request(self, command: Command) -> None:
         """Publish and play are answered by onStatus; a refusal by ``_error`` counts all the same."""
-        for stream_id, stream in self._streams.items():
-            if stream.request_id == command.transaction_id != 0:
-                self._report(stream_id, stream.refuse(), Status.from_command(command))
-                return
+        asked = self._streams.asked_by(command.transaction_id)
+        if asked is not None:
+            stream_id, stream = asked
+            self._report(stream_id, stream.refuse(), Status.from_command(command))
 
     def _on_connect_status(self, status: Status) -> None:
         if status.is_error:
@@ -369,9 +367,9 @@ class ClientSession(Session):
             tc_url = resolve(self._tc_url, target) if isinstance(target, str) else self._tc_url
             self._tell(ReconnectRequested(tc_url, status.description))
             return
-        stream_id = self._meant(stream_id)
+        stream_id = self._streams.meant(stream_id)
         self._tell(StatusReceived(stream_id, status))
-        stream = self._streams.get(stream_id)
+        stream = self._streams.find(stream_id)
         if stream is not None:
             self._report(stream_id, stream.follow(status), status)
 
@@ -390,7 +388,7 @@ class ClientSession(Session):
         self._tell(UserControlReceived(event))
         if not isinstance(event, control.StreamBegin | control.StreamEof):
             return
-        stream = self._streams.get(event.stream_id)
+        stream = self._streams.find(event.stream_id)
         if stream is None:
             return
         if isinstance(event, control.StreamBegin):
@@ -400,19 +398,13 @@ class ClientSession(Session):
 
     def _handle_other_media(self, message: Message) -> bool:
         if message.stream_id == 0:
-            stream_id = self._meant(0)
+            stream_id = self._streams.meant(0)
             if stream_id in self._media_streams:
                 message.stream_id = stream_id
                 self._tell(message)
             elif message.type == MessageType.DATA_AMF0:
                 self._tell(message)
         return True
-
-    def _meant(self, stream_id: int) -> int:
-        """The only stream there is, when a server speaks about it on message stream 0."""
-        if stream_id == 0 and len(self._streams) == 1:
-            return next(iter(self._streams))
-        return stream_id
 
     def _announce_publish(self, name: str) -> None:
         # Nobody waits for these answers: nginx-rtmp and others send none.
@@ -424,7 +416,8 @@ class ClientSession(Session):
             case None:
                 pass
             case Step.ACCEPT:
-                if self._streams[stream_id].use is Use.PLAYING:
+                stream = self._streams.find(stream_id)
+                if stream is not None and stream.use is Use.PLAYING:
                     self._open_media(stream_id, self._report_media)
                 self._tell(StreamStarted(stream_id, status))
             case Step.REFUSE:
@@ -434,24 +427,6 @@ class ClientSession(Session):
                 self._tell(StreamEnded(stream_id, status, verdict is Step.FAIL))
             case _:
                 assert_never(verdict)
-
-    def _stream(self, stream_id: int) -> StreamState:
-        stream = self._streams.get(stream_id)
-        if stream is None:
-            raise UsageError(f"there is no message stream {stream_id}")
-        return stream
-
-    def _stream_that_may(self, step: Step, stream_id: int) -> StreamState:
-        """Raises UsageError before anything is said of ``step``."""
-        stream = self._stream(stream_id)
-        stream.use.after(step)
-        return stream
-
-    def _playing_stream(self, stream_id: int) -> StreamState:
-        stream = self._stream(stream_id)
-        if stream.use is not Use.PLAYING:
-            raise UsageError(f"message stream {stream_id} {stream.use.value}")
-        return stream
 
     def _check_connected(self) -> None:
         if self._phase is not Phase.CONNECTED:

@@ -1,10 +1,11 @@
-"""A message stream as its client knows it: what it was asked to do, and what the server made of that."""
+"""Message streams as their client knows them: what they were asked to do, what the server made of that."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
+from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.commands import Status
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.states import ERRORS, STATUSES, Step, Use, Verdict
@@ -73,3 +74,59 @@ class StreamState:
         self.use = self.use.after(step)
         self.request_id = 0
         return step
+
+
+class StreamStates:
+    """The message streams of one connection, by the ids that the server gave them."""
+
+    def __init__(self) -> None:
+        self._streams: dict[int, StreamState] = {}
+
+    def add(self, stream_id: int) -> bool:
+        """One more, which is idle; False if it cannot be: 0 is the connection's, others are in use."""
+        if not stream_id or stream_id in self._streams:
+            return False
+        self._streams[stream_id] = StreamState()
+        return True
+
+    def remove(self, stream_id: int) -> StreamState:
+        """It is given back. Raises UsageError if there is none."""
+        stream = self._get(stream_id)
+        del self._streams[stream_id]
+        return stream
+
+    def find(self, stream_id: int) -> StreamState | None:
+        """The stream of that id, if there is one."""
+        return self._streams.get(stream_id)
+
+    def that_may(self, step: Step, stream_id: int) -> StreamState:
+        """The stream of that id. Raises UsageError if there is none, or if ``step`` would be out of turn."""
+        stream = self._get(stream_id)
+        stream.use.after(step)
+        return stream
+
+    def playing(self, stream_id: int) -> StreamState:
+        """The stream of that id. Raises UsageError if it does not play."""
+        stream = self._get(stream_id)
+        if stream.use is not Use.PLAYING:
+            raise UsageError(f"message stream {stream_id} {stream.use.value}")
+        return stream
+
+    def asked_by(self, request_id: float) -> tuple[int, StreamState] | None:
+        """The stream whose publish or play waits for the answer to this transaction, and its id."""
+        for stream_id, stream in self._streams.items():
+            if stream.request_id == request_id != 0:
+                return stream_id, stream
+        return None
+
+    def meant(self, stream_id: int) -> int:
+        """The id that a server means: the only stream there is when it speaks of it on message stream 0."""
+        if stream_id == 0 and len(self._streams) == 1:
+            return next(iter(self._streams))
+        return stream_id
+
+    def _get(self, stream_id: int) -> StreamState:
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            raise UsageError(f"there is no message stream {stream_id}")
+        return stream
