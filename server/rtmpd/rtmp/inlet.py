@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Final
 
 from rtmpd.exceptions import ProtocolError, UsageError
-from rtmpd.rtmp.backlog import Backlog
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.constants import DEFAULT_WINDOW_SIZE
 from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
+from rtmpd.rtmp.held_input import HeldInput
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.states import MESSAGES, Halt, Handling
@@ -39,9 +39,9 @@ class Inlet:
         "__weakref__",
         "_ack_window",
         "_acknowledged",
-        "_backlog",
         "_halt",
         "_handshake",
+        "_held",
         "_last_received",
         "_media_streams",
         "_messages_paid_at",
@@ -65,7 +65,7 @@ class Inlet:
         self._handshake: ServerHandshake | ClientHandshake | None = handshake
         self._reader = ChunkReader(limits)
         # Made when there is something to hold: most connections hold nothing most of the time.
-        self._backlog: Backlog | None = None
+        self._held: HeldInput | None = None
         """What is put off until a request is answered or ``resume`` is called."""
         self._throttle: float | None = None
         self._turn = limits.max_messages_per_turn
@@ -145,7 +145,7 @@ class Inlet:
         """Bytes held of unfinished messages, and of all that waits for an answer or for ``resume``."""
         reader = self._reader
         size = reader.partial_bytes + reader.buffered
-        return size if self._backlog is None else size + self._backlog.size
+        return size if self._held is None else size + self._held.size
 
     @property
     def unfinished_since(self) -> float:
@@ -156,7 +156,7 @@ class Inlet:
         """Process nothing from here on, and let go of what is held; what is queued may still be sent."""
         self._halt = Halt.END
         self._media_streams = _NO_MEDIA
-        self._backlog = None
+        self._held = None
         self._reader.clear()
 
     # For the session
@@ -246,17 +246,17 @@ class Inlet:
         """Process what was put off, then what was received meanwhile."""
         data = b""
         try:
-            backlog = self._backlog
-            if backlog is not None:
-                messages, backlog.messages = backlog.messages, []
+            held = self._held
+            if held is not None:
+                messages, held.messages = held.messages, []
                 if len(messages) < self._turn:
                     self._process(messages)
                 else:
                     self._take_turn(messages)
                 if self._halt is not None:
                     return
-                self._backlog = None
-                data = b"".join(backlog.data)
+                self._held = None
+                data = b"".join(held.data)
             if data or self._reader.more:
                 self._read_on(data)
         except ProtocolError as error:
@@ -281,10 +281,10 @@ class Inlet:
         if messages and self._halt is not Halt.END:
             self._put_by().messages += messages
 
-    def _put_by(self) -> Backlog:
-        if self._backlog is None:
-            self._backlog = Backlog()
-        return self._backlog
+    def _put_by(self) -> HeldInput:
+        if self._held is None:
+            self._held = HeldInput()
+        return self._held
 
     def _charge_messages(self, count: int) -> None:
         rate = self.limits.message_rate

@@ -22,7 +22,7 @@ from rtmpd.rtmp.states import Step, Use
 _SAMPLE_ACCESS: Final = encode_values("|RtmpSampleAccess", True, True)
 
 
-class Outlet(Protocol):
+class Sender(Protocol):
     """The session, as far as a message stream needs it: its way out."""
 
     def send_message(self, message: Message, csid: int) -> None: ...
@@ -53,7 +53,7 @@ class MessageStream:
 
     # Publish (section 7.2.2.6)
 
-    def accept_publish(self, out: Outlet) -> None:
+    def accept_publish(self, out: Sender) -> None:
         """StreamBegin, onFCPublish (FMLE waits for it), ``NetStream.Publish.Start``."""
         self.use = self.use.after(Step.ACCEPT)
         text = f"{self.name} is now published."
@@ -61,22 +61,22 @@ class MessageStream:
         self._say(out, "onFCPublish", {"code": StatusCode.PUBLISH_START.value, "description": text})
         self.say_published(out)
 
-    def say_published(self, out: Outlet) -> None:
+    def say_published(self, out: Sender) -> None:
         """``NetStream.Publish.Start``."""
         self._status(out, StatusCode.PUBLISH_START, f"{self.name} is now published.")
 
-    def say_unpublishing(self, out: Outlet) -> None:
+    def say_unpublishing(self, out: Sender) -> None:
         """onFCUnpublish, the first answer to FCUnpublish; its result and ``say_unpublished`` follow."""
         text = f"{self.name} is now unpublished."
         self._say(out, "onFCUnpublish", {"code": StatusCode.UNPUBLISH_SUCCESS.value, "description": text})
 
-    def say_unpublished(self, out: Outlet) -> None:
+    def say_unpublished(self, out: Sender) -> None:
         """``NetStream.Unpublish.Success``."""
         self._status(out, StatusCode.UNPUBLISH_SUCCESS, f"{self.name} is now unpublished.")
 
     # Play (section 7.2.2.1)
 
-    def accept_play(self, out: Outlet) -> None:
+    def accept_play(self, out: Sender) -> None:
         """StreamBegin, ``NetStream.Play.Reset``, ``NetStream.Play.Start``, |RtmpSampleAccess."""
         self.use = self.use.after(Step.ACCEPT)
         out.send_user_control(control.StreamBegin(self.id))
@@ -84,19 +84,19 @@ class MessageStream:
         self._status(out, StatusCode.PLAY_START, f"Started playing {self.name}.")
         out.send_message(Message(int(MessageType.DATA_AMF0), 0, self.id, _SAMPLE_ACCESS), CSID_DATA)
 
-    def say_stopped(self, out: Outlet) -> None:
+    def say_stopped(self, out: Sender) -> None:
         """``NetStream.Play.Stop``."""
         self._status(out, StatusCode.PLAY_STOP, f"Stopped playing {self.name}.")
 
-    def pause(self, out: Outlet) -> None:
+    def pause(self, out: Sender) -> None:
         self._status(out, StatusCode.PAUSE_NOTIFY, f"Paused {self.name}.")
         out.send_user_control(control.StreamEof(self.id))
 
-    def unpause(self, out: Outlet) -> None:
+    def unpause(self, out: Sender) -> None:
         self._status(out, StatusCode.UNPAUSE_NOTIFY, f"Unpaused {self.name}.")
         out.send_user_control(control.StreamBegin(self.id))
 
-    def resume(self, out: Outlet) -> None:
+    def resume(self, out: Sender) -> None:
         """The answer to seek, receiveAudio(true) and receiveVideo(true).
 
         ffmpeg discards all media from its seek to ``NetStream.Play.Start``.
@@ -104,23 +104,23 @@ class MessageStream:
         self._status(out, StatusCode.SEEK_NOTIFY, f"{self.name} is live.")
         self._status(out, StatusCode.PLAY_START, f"Started playing {self.name}.")
 
-    def publisher_left(self, out: Outlet) -> None:
+    def publisher_left(self, out: Sender) -> None:
         """Tell a player: StreamEOF is for GStreamer, UnpublishNotify for ffmpeg and librtmp."""
         out.send_user_control(control.StreamEof(self.id))
         self._status(out, StatusCode.PLAY_UNPUBLISH_NOTIFY, f"{self.name} is now unpublished.")
 
-    def publisher_came(self, out: Outlet) -> None:
+    def publisher_came(self, out: Sender) -> None:
         """Tell a player that waited."""
         out.send_user_control(control.StreamBegin(self.id))
         self._status(out, StatusCode.PLAY_PUBLISH_NOTIFY, f"{self.name} is now published.")
 
     # Either
 
-    def refuse(self, out: Outlet, code: str, description: str) -> None:
+    def refuse(self, out: Sender, code: str, description: str) -> None:
         """An onStatus of level error: the end of what was asked for."""
         self._end_with_error(out, Step.REFUSE, code, description)
 
-    def fail(self, out: Outlet, code: str, description: str) -> None:
+    def fail(self, out: Sender, code: str, description: str) -> None:
         """An onStatus of level error: the end of what is under way."""
         self._end_with_error(out, Step.FAIL, code, description)
 
@@ -128,14 +128,14 @@ class MessageStream:
         """The client has ended what it did."""
         self.use = self.use.after(Step.END)
 
-    def _end_with_error(self, out: Outlet, step: Step, code: str, description: str) -> None:
+    def _end_with_error(self, out: Sender, step: Step, code: str, description: str) -> None:
         self.use = self.use.after(step)
         out.send_command(commands.on_status(StatusLevel.ERROR, code, description), self.id)
 
-    def _status(self, out: Outlet, code: StatusCode, description: str) -> None:
+    def _status(self, out: Sender, code: StatusCode, description: str) -> None:
         out.send_payload(commands.status_payload(code, description), self.id)
 
-    def _say(self, out: Outlet, name: str, info: dict[str, AmfValue]) -> None:
+    def _say(self, out: Sender, name: str, info: dict[str, AmfValue]) -> None:
         out.send_command(Command(name, 0, None, (info,)), self.id)
 
 

@@ -51,7 +51,7 @@ class Session(Inlet):
     def __init__(self, handshake: ServerHandshake | ClientHandshake, *, limits: Limits, now: float) -> None:
         super().__init__(handshake, limits=limits, now=now)
         self._writer = ChunkWriter()
-        # Made when there is something to hold, as the backlog is.
+        # Made when there is something to hold, as held input is.
         self._tolerated: dict[Quirk, int] | None = None
         self._events: list[Any] | None = None
         self._output: list[bytes] | None = None

@@ -10,7 +10,7 @@ _MESSAGE_BYTES: Final = 128
 """What a message takes beside its payload."""
 
 
-class Backlog:
+class HeldInput:
     """Put off until a request has its answer, or for a while: messages, then the bytes that came behind."""
 
     __slots__ = ("data", "messages")
