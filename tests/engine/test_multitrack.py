@@ -506,7 +506,7 @@ def stalled_and_back(house: House, *tracks: int) -> FakeSink:
 def test_who_gets_all_tracks_goes_on_with_a_keyframe_of_each(house: House) -> None:
     publication = house.publish()
     sink = stalled_and_back(house, 0, 1, 2)
-    (fanout,) = house.stream._audience.fanouts
+    (fanout,) = house.stream._audience._fanouts.values()
     house.send(publication, (80, key(0)), (80, p(1)), (120, p(0)), (160, key(1)), (200, p(1)), (200, p(2)))
     assert sink.take() == "k0@80 p0@120 k1@160 p1@200"
     assert len(fanout) == 0
@@ -563,7 +563,7 @@ def test_a_joiner_before_the_default_track_begins_waits_for_the_keyframes_of_oth
 def test_a_track_that_a_new_publisher_does_not_have_is_not_waited_for(house: House) -> None:
     publication = house.publish()
     sink = stalled_and_back(house, 0, 1)
-    (fanout,) = house.stream._audience.fanouts
+    (fanout,) = house.stream._audience._fanouts.values()
     publication.close(CloseReason.FINISHED)
     house.send(house.publish(), (0, head(0)), (0, key(0)), (40, p(0)))
     assert sink.take() == "H@0 k0@0 p0@40"

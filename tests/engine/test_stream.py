@@ -150,7 +150,7 @@ def test_a_wire_format_that_nobody_uses_any_more_leaves_nothing(
         house.play(sink=FakeSink(wire(65536, number)))[1].detach()
     seat = house.play()[1].seat
     assert isinstance(seat, Audience)
-    assert [fanout.encoding.wire_format for fanout in seat.fanouts] == [NamedWire()]
+    assert [fanout.encoding.wire_format for fanout in seat._fanouts.values()] == [NamedWire()]
     assert house.registry.budget.used == held
 
 

@@ -16,6 +16,7 @@ from rtmpd.engine.segment import Encoding, Segment
 from rtmpd.engine.sink import PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.subscriber import Seat, Subscription
 from rtmpd.engine.tap import Tap
+from rtmpd.media.tracks import DEFAULT, TrackChoice
 
 
 class Audience(Seat):
@@ -75,10 +76,10 @@ class Audience(Seat):
         """There is a subscription or a tap."""
         return bool(self._members) or bool(self._taps)
 
-    @property
-    def fanouts(self) -> Collection[Fanout]:
-        """The fast lists of all wire formats in use."""
-        return self._fanouts.values()
+    def has_room_for(self, tracks: TrackChoice, choices: int) -> bool:
+        """Whether somebody may choose ``tracks`` where ``choices`` may be made beside the default."""
+        made = {wire_format.tracks for wire_format in self._fanouts} | {DEFAULT}
+        return tracks in made or len(made) <= choices
 
     def attach(self, sink: Sink, outlet: Outlet, options: PlayOptions, now: float) -> Subscription:
         """Add a subscriber; it is written nothing before its ``join``."""

@@ -1,4 +1,4 @@
-"""Where what becomes of packets is counted: for their stream and for the server."""
+"""Where publications, and what becomes of their packets, are counted: for their stream and for the server."""
 
 from __future__ import annotations
 
@@ -16,6 +16,25 @@ class Books:
         self.stream = stream
         self.totals = stream.totals
         self.server = server
+
+    def count_begun(self, *, first: bool) -> None:
+        """Count the publication, the ``first`` that its stream has or one more."""
+        server = self.server
+        server.publishers += 1
+        server.publishes_total += 1
+        if first:
+            server.published_streams += 1
+
+    def count_ended(self, reason: CloseReason | None, *, last: bool) -> None:
+        """Count its end, for ``reason`` if there is one; after the ``last`` its stream has none."""
+        server = self.server
+        server.publishers -= 1
+        if last:
+            server.published_streams -= 1
+        if self.stream.last_media_at is None:
+            server.publishes_without_media += 1
+        if reason is not None:
+            count(server.publishes_ended, reason)
 
     def drop(self, reason: DropReason) -> None:
         """Count a packet that does not go where it was meant to go."""

@@ -24,11 +24,11 @@ from rtmpd.engine.publication import Home, Publication, PublicationOwner
 from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.sources import Life, Rebased, Sources, Standby
-from rtmpd.engine.stats import ServerStats, StreamStats, Totals, count
+from rtmpd.engine.stats import ServerStats, StreamStats, Totals
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.engine.tap import Tap
 from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME
-from rtmpd.media.tracks import DEFAULT, TrackChoice
+from rtmpd.media.tracks import TrackChoice
 
 _NOT_CACHED: Final = CACHED_HEADER | END_OF_SEQUENCE
 """Packets that are in no GOP cache, and so in segments of their own."""
@@ -60,13 +60,13 @@ class LiveStream(Home):
         "_pending",
         "_queueing",
         "_release",
+        "_server_stats",
         "_sources",
         "_totals",
         "flush_due",
         "flush_period",
         "headers",
         "intake",
-        "server_stats",
         "stats",
     )
 
@@ -82,7 +82,7 @@ class LiveStream(Home):
     ) -> None:
         super().__init__(key)
         self._sources = Sources()
-        self.server_stats = server_stats
+        self._server_stats = server_stats
         self._totals = Totals()
         self._budget = budget
         self._limits = limits
@@ -148,9 +148,8 @@ class LiveStream(Home):
         return self._audience.attended
 
     def has_room_for(self, tracks: TrackChoice, choices: int) -> bool:
-        """Whether somebody may choose ``tracks`` where ``choices`` may be made beside the default."""
-        made = {fanout.encoding.tracks for fanout in self._audience.fanouts} | {DEFAULT}
-        return tracks in made or len(made) <= choices
+        """See ``Audience.has_room_for``."""
+        return self._audience.has_room_for(tracks, choices)
 
     @property
     def health(self) -> Health:
@@ -175,11 +174,7 @@ class LiveStream(Home):
         """Start a publication. On a stream that is idle it is on air at once, else it stands by."""
         intake = self._new_intake(now)
         publication = Publication(self, intake, owner, origin, policy, max_players, now)
-        server = self.server_stats
-        server.publishers += 1
-        server.publishes_total += 1
-        if not self.publications:
-            server.published_streams += 1
+        intake.books.count_begun(first=not self.publications)
         on_air = self._sources.add(publication)
         self._observer.published(publication)
         if on_air:
@@ -311,8 +306,8 @@ class LiveStream(Home):
         limits, budget = self._limits, self._budget
         stats = StreamStats(self._totals, now)
         headers = HeaderCache(limits.headers, budget)
-        gop = GopCache(limits.gop, budget, stats, self.server_stats)
-        books = Books(stats, self.server_stats)
+        gop = GopCache(limits.gop, budget, stats, self._server_stats)
+        books = Books(stats, self._server_stats)
         return Intake(self.key, headers, gop, books, limits.start, limits.keyframe_timeout, now)
 
     def _put_on_air(self, publication: Publication) -> None:
@@ -352,16 +347,10 @@ class LiveStream(Home):
 
     def _end_now(self, publication: Publication) -> None:
         was_on_air = self._sources.remove(publication)
-        server = self.server_stats
-        server.publishers -= 1
-        if not self.publications:
-            server.published_streams -= 1
         publication.stats.stop()
-        if publication.stats.last_media_at is None:
-            server.publishes_without_media += 1
         ending = publication.ending
-        if ending is not None:
-            count(server.publishes_ended, ending.reason)
+        reason = None if ending is None else ending.reason
+        publication.intake.books.count_ended(reason, last=not self.publications)
         self._observer.unpublished(publication)
         if not was_on_air:
             publication.intake.clear()
