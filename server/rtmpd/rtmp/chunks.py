@@ -210,7 +210,7 @@ class ChunkReader:
                     stream.parts = []
                     if length > chunk_size and self._declared + length > self._max_declared:
                         # Looked at when it begins, so that no cut of the bytes matters.
-                        raise self._too_much(length)
+                        raise _too_much(self._declared + length)
                     begins = start
                     start = pos = self._take_chunks(stream, data, pos, messages)
                     if stream.todo or self._open is not None:
@@ -268,11 +268,6 @@ class ChunkReader:
             return ChunkError(SessionFailure.EARLY_MEDIA, text)
         return ChunkError(
             SessionFailure.MESSAGE_TOO_LONG, f"message of type {message_type} declares {length} bytes"
-        )
-
-    def _too_much(self, length: int) -> ChunkError:
-        return ChunkError(
-            SessionFailure.PARTIAL_BYTES, f"incomplete messages declare {self._declared + length} bytes"
         )
 
     def _open_stream(self, csid: int, basic: int) -> ChunkStream:
@@ -376,13 +371,7 @@ class ChunkReader:
 
     def _apply_control(self, message_type: int, payload: bytes) -> None:
         if message_type == MessageType.SET_CHUNK_SIZE:
-            if len(payload) < 4:
-                raise ChunkError(
-                    SessionFailure.BAD_CONTROL, f"Set Chunk Size of {len(payload)} bytes, 4 needed"
-                )
-            self.chunk_size = _checked_chunk_size(
-                int.from_bytes(payload[:4], "big"), self._limits.min_chunk_size
-            )
+            self.chunk_size = _chunk_size(payload, self._limits.min_chunk_size)
         elif message_type == MessageType.ABORT and len(payload) >= 4:
             stream = self._streams.get(int.from_bytes(payload[:4], "big"))
             if stream is not None and stream.todo:
@@ -398,8 +387,15 @@ def _no_header(fmt: int, csid: int) -> ChunkError:
     return ChunkError(SessionFailure.NO_HEADER, text)
 
 
-def _checked_chunk_size(chunk_size: int, smallest: int) -> int:
-    """The chunk size that a peer sets; ``smallest`` is what it may."""
+def _too_much(declared: int) -> ChunkError:
+    return ChunkError(SessionFailure.PARTIAL_BYTES, f"incomplete messages declare {declared} bytes")
+
+
+def _chunk_size(payload: bytes, smallest: int) -> int:
+    """What a peer's Set Chunk Size sets; ``smallest`` is what it may."""
+    if len(payload) < 4:
+        raise ChunkError(SessionFailure.BAD_CONTROL, f"Set Chunk Size of {len(payload)} bytes, 4 needed")
+    chunk_size = int.from_bytes(payload[:4], "big")
     if not 1 <= chunk_size <= 0x7FFFFFFF:
         raise ChunkError(SessionFailure.CHUNK_SIZE, f"chunk size {chunk_size:#x} is not in 1..2**31-1")
     if chunk_size < smallest:
