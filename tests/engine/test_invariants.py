@@ -182,8 +182,8 @@ def held_by_cache(stream: LiveStream) -> int:
     step = 16 * 1024
     gop = stream.intake.gop
     packets = sum(len(packet.payload) + PACKET_OVERHEAD_BYTES for packet in gop.packets)
-    images = sum(len(image) for burst in gop._bursts.values() for image in burst.images())
-    images += sum(len(image) for _, _, left in gop._written for image in left.values())
+    images = sum(len(image) for burst in gop._images._bursts.values() for image in burst.images())
+    images += sum(len(image) for _, _, left in gop._images._written for image in left.values())
     return (-(-packets // step) - (-images // step)) * step
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Final
 
 from rtmpd.engine.budget import MemoryBudget
-from rtmpd.engine.burst import Burst
+from rtmpd.engine.burst import Burst, Images
 from rtmpd.engine.packet import ASIDE, AUDIO, TRACK_SHIFT, TRACKED, VIDEO, Packet, track_id
 from rtmpd.engine.segment import Encoding, Segment
 from rtmpd.engine.stats import ServerStats, StreamStats
@@ -42,18 +42,17 @@ class GopCache:
     Of a video with several tracks each has its own keyframes: a whole cache reaches back to the newest one of
     every track that had one since the default track's last but one, and a joiner begins at that of its track.
 
-    Beside the packets it keeps their images, as far as somebody was written them: see ``Burst``.
+    Beside the packets it keeps their images, as far as somebody was written them: see ``Images``.
     """
 
     __slots__ = (
         "_audio_from",
         "_budget",
-        "_bursts",
         "_bytes",
         "_charged",
         "_first",
-        "_image_bytes",
         "_image_mark",
+        "_images",
         "_keyframes",
         "_limits",
         "_mark",
@@ -61,7 +60,6 @@ class GopCache:
         "_server_stats",
         "_start",
         "_stats",
-        "_written",
         "has_keyframe",
         "whole",
     )
@@ -84,13 +82,7 @@ class GopCache:
         self._audio_from = 0
         """Audio before this number cannot be decoded with the header that there is now."""
         self._bytes = 0
-        self._bursts: dict[tuple[Encoding, bool, bool], Burst] = {}
-        """By encoding and whether audio and video are in it."""
-        self._written: deque[tuple[int, list[Packet], dict[Encoding, bytes]]] = deque()
-        """What live players were written of a whole GOP: number of the first packet, packets, and those of
-        their images that no burst has taken."""
-        self._image_bytes = 0
-        """Of all bursts and of what else was written."""
+        self._images = Images()
         self._image_mark = 0
         """Size of the images at which they have to be charged."""
         self._charged = 0
@@ -145,7 +137,7 @@ class GopCache:
         self._packets.clear()
         self._keyframes.clear()
         self._bytes = 0
-        self._forget_images()
+        self._images.clear()
         self.has_keyframe = self.whole = False
         self._recharge()
 
@@ -163,7 +155,7 @@ class GopCache:
         """Give memory back: the images go first, then a whole GOP becomes a still, a still or audio goes."""
         if not self._packets:
             return
-        if self._image_bytes:
+        if self._images.size:
             self.forget_images()
             return
         self._stats.totals.gop_trims += 1
@@ -194,10 +186,8 @@ class GopCache:
             }
         if images:
             packets = segment.packets
-            self._written.append((self._end - len(packets), packets, images))
-            for image in images.values():
-                self._image_bytes += len(image)
-            if self._image_bytes > self._image_mark:
+            self._images.keep(self._end - len(packets), packets, images)
+            if self._images.size > self._image_mark:
                 self._recharge()
 
     def burst(self, encoding: Encoding, *, audio: bool = True, video: bool = True) -> Burst:
@@ -206,14 +196,15 @@ class GopCache:
         if start < 0:
             # Nothing is held of the video it wants.
             start, video = self._start, False
-        burst = self._burst(encoding, start, audio=audio, video=video)
-        if burst is None:
-            burst = self._bursts[encoding, audio, video] = Burst(encoding, start)
-        size = self._image_bytes
+        size = self._images.size
+        burst = self._images.burst(encoding, start, audio=audio, video=video)
         if audio and video:
-            self._take_written(burst)
+            # What live players were written since somebody joined last.
+            for number, packets, image in self._images.take_written(burst):
+                self._encode(burst, number, audio=True, video=True)
+                burst.append(image, packets)
         self._encode(burst, self._end, audio=audio, video=video)
-        if self._image_bytes != size:
+        if self._images.size != size:
             self._recharge()
         return burst
 
@@ -232,15 +223,12 @@ class GopCache:
 
     def forget_images(self) -> None:
         """Nobody is sent what is held for now."""
-        self._forget_images()
+        self._images.clear()
         self._recharge()
 
     def forget(self, encoding: Encoding) -> None:
         """Nobody uses ``encoding`` any more."""
-        for key in [key for key in self._bursts if key[0] is encoding]:
-            self._image_bytes -= self._bursts.pop(key).size
-        for _, _, images in self._written:
-            self._image_bytes -= len(images.pop(encoding, b""))
+        self._images.forget(encoding)
         self._recharge()
 
     # Inside
@@ -274,10 +262,7 @@ class GopCache:
         while packets and self._first < number:
             self._bytes -= len(packets.popleft().payload) + PACKET_OVERHEAD_BYTES
             self._first += 1
-        for key in [key for key, burst in self._bursts.items() if burst.start < number]:
-            self._image_bytes -= self._bursts.pop(key).size
-        while self._written and self._written[0][0] < number:
-            self._image_bytes -= sum(map(len, self._written.popleft()[2].values()))
+        self._images.cut(number)
         self._recharge()
 
     def _number(self, tracks: TrackChoice) -> int:
@@ -296,28 +281,6 @@ class GopCache:
             return keyframe is not None and number >= keyframe
         return True
 
-    def _burst(self, encoding: Encoding, start: int, *, audio: bool, video: bool) -> Burst | None:
-        """The burst that begins at ``start``; one that begins elsewhere is of an older GOP and goes."""
-        burst = self._bursts.get((encoding, audio, video))
-        if burst is not None and burst.start != start:
-            self._image_bytes -= self._bursts.pop((encoding, audio, video)).size
-            burst = None
-        return burst
-
-    def _take_written(self, burst: Burst) -> None:
-        """Add to a burst of everything what live players were written since it was added to last."""
-        begun = burst.start + burst.count
-        found = []
-        for number, packets, images in reversed(self._written):
-            if number < begun:
-                break
-            image = images.pop(burst.encoding, None)
-            if image is not None:
-                found.append((number, packets, image))
-        for number, packets, image in reversed(found):
-            self._encode(burst, number, audio=True, video=True)
-            burst.append(image, packets)
-
     def _encode(self, burst: Burst, stop: int, *, audio: bool, video: bool) -> None:
         """Add to a burst what there is of packets before the number ``stop``."""
         begun = burst.start + burst.count
@@ -334,9 +297,7 @@ class GopCache:
                 and (packet.kind != AUDIO or audio)
                 and (packet.kind != VIDEO or video)
             ]
-        size = burst.size
-        burst.encode(wanted, stop - begun)
-        self._image_bytes += burst.size - size
+        self._images.encode(burst, wanted, stop - begun)
 
     def _grow(self) -> None:
         if self._bytes > self._limits.max_bytes and self._first < self._start:
@@ -375,21 +336,16 @@ class GopCache:
             self._bytes -= len(packets.popleft().payload) + PACKET_OVERHEAD_BYTES
             self._first += 1
         self._start = self._first
-        if self._bursts and self._first != first:
+        if self._images.size and self._first != first:
             self.forget_images()
         elif self._bytes > self._mark:
             self._recharge()
-
-    def _forget_images(self) -> None:
-        self._bursts.clear()
-        self._written.clear()
-        self._image_bytes = 0
 
     def _recharge(self) -> None:
         """Bring the budget's charge in line. Last thing in every change: relief may trim this very cache."""
         steps = -(-self._bytes // _CHARGE_STEP_BYTES)
         self._mark = min(steps * _CHARGE_STEP_BYTES, self._limits.max_bytes)
-        image_steps = -(-self._image_bytes // _CHARGE_STEP_BYTES)
+        image_steps = -(-self._images.size // _CHARGE_STEP_BYTES)
         self._image_mark = image_steps * _CHARGE_STEP_BYTES
         charge = (steps + image_steps) * _CHARGE_STEP_BYTES
         difference = charge - self._charged
