@@ -27,7 +27,7 @@ from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
-from rtmpd.serving.access import AccessRequest, Authorizer, Grant
+from rtmpd.serving.access import AccessRequest, Action, Authorizer, Grant
 from rtmpd.serving.connection import End
 from rtmpd.serving.server import ConnectionLimits
 
@@ -581,14 +581,32 @@ async def test_a_bug_closes_the_connection_and_is_logged(
     assert record.exc_info is not None
 
 
-class BreaksAtAccept:
+class Broken:
     """A session but for one method; the compiled form lets nobody replace a method of the real one."""
 
-    def __init__(self, session: ServerSession) -> None:
+    def __init__(self, session: ServerSession, method: str) -> None:
         self._session = session
+        self._method = method
 
     def __getattr__(self, name: str) -> object:
-        return None if name == "accept_publish" else getattr(self._session, name)
+        return None if name == self._method else getattr(self._session, name)
+
+
+async def test_a_bug_in_what_came_behind_a_request_is_logged_and_closes_it_too(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doorman = Doorman({Action.CONNECT})
+    async with serve(authorizer=doorman) as house:
+        client = await house.client()
+        client.say(connect(), command("createStream", 2))
+        await eventually(lambda: len(doorman.requests) == 1)
+        (connection,) = house.connections
+        monkeypatch.setattr(connection, "session", Broken(connection.session, "events_received"))
+        doorman.grant()
+        await client.rest()
+        await client.close()
+    (record,) = [record for record in caplog.records if record.message == "request failed"]
+    assert record.exc_info is not None
 
 
 async def test_a_publish_that_breaks_after_the_claim_frees_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -597,7 +615,7 @@ async def test_a_publish_that_breaks_after_the_claim_frees_the_name(monkeypatch:
         client.say(connect(), command("createStream", 2))
         await client.until("_result 2 1")
         (connection,) = house.connections
-        monkeypatch.setattr(connection, "session", BreaksAtAccept(connection.session))
+        monkeypatch.setattr(connection, "session", Broken(connection.session, "accept_publish"))
         client.call("publish", 3, "cam", on=1)
         await client.rest()
         assert (house.stats.publishes_total, house.stats.publishers) == (1, 0)

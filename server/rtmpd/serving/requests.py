@@ -188,14 +188,14 @@ class Requests:
                     await self._answer_play(client, event)
                 case _:
                     assert_never(event)
+            if self._answering is not None:
+                self._answering = None
+                client.answered()
         except Exception:
-            # Nobody may wait for an answer that never comes.
+            # Nobody may wait for an answer that never comes, or for what came behind the request.
             fields = {"client": self.origin.address, "connection": self.origin.connection}
             logger.exception("request failed", extra={"fields": fields})
             client.end(CloseReason.INTERNAL_ERROR)
-        if self._answering is not None:
-            self._answering = None
-            client.answered()
 
     async def _answer_connect(self, client: Client, event: ConnectRequested) -> None:
         context, session = client.context, client.session
