@@ -152,17 +152,16 @@ async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Read
 
 
 async def test_several_addresses_serve_the_same_pages(readiness: Readiness) -> None:
-    server = AdminServer(
-        SharedPage(FixedPage(), 0.0, time.monotonic), readiness, RelayApi(NoPushes(), list), local=True
-    )
-    addresses = [(await server.start(Address("127.0.0.1", 0))).address for _ in range(2)]
+    page = SharedPage(FixedPage(), 0.0, time.monotonic)
+    servers = [AdminServer(page, readiness, RelayApi(NoPushes(), list), local=True) for _ in range(2)]
+    addresses = [(await server.start(Address("127.0.0.1", 0))).address for server in servers]
     assert addresses[0] != addresses[1]
     async with aiohttp.ClientSession() as session:
         for address in addresses:
-            async with session.get(f"http://{address}/healthz") as response:
+            async with session.get(f"http://{address}/metrics") as response:
                 assert response.status == 200
-    await server.close()
-    await server.close()
+    for server in (*servers, *servers):
+        await server.close()
 
 
 # Who is listened to, and for how long

@@ -39,9 +39,9 @@ _INDEX = f"""<!doctype html>
 
 
 class AdminServer:
-    """``/metrics``, ``/healthz``, ``/readyz``, ``/version``, relays and an index of them on a few addresses.
+    """``/metrics``, ``/healthz``, ``/readyz``, ``/version``, relays and an index of them on one address.
 
-    ``local`` tells that only this machine reaches all of them: then relays can be changed too.
+    ``local`` tells that only this machine reaches it: then relays can be changed too.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class AdminServer:
         application.router.add_get("/readyz", readyz(readiness))
         application.router.add_get("/version", _version)
         add_routes(application.router, relays, local=local)
-        self._listeners: list[Listener] = []
+        self._listener: Listener | None = None
         # Nobody need pack what we read, and what is packed may be broken.
         self._handling: dict[str, Any] = {
             "access_log": None,
@@ -80,28 +80,25 @@ class AdminServer:
         self._header_deadline.timeout = limits.request_timeout
 
     async def start(self, address: Address) -> Listener:
-        """Listen on one more address: port 0 picks a free one.
+        """Listen, once: port 0 picks a free one.
 
         Raises ``ConfigError`` with what to do about an address that cannot be had.
         """
         sock = open_listener(address)
         try:
-            if self._runner.server is None:
-                await self._runner.setup()
-                self._header_deadline.watch(cast("web.Server", self._runner.server))
+            await self._runner.setup()
             http = cast("web.Server", self._runner.server)
-            listener = await Listener.start(sock, lambda: self._admit(http), _BACKLOG)
+            self._header_deadline.watch(http)
+            self._listener = await Listener.start(sock, lambda: self._admit(http), _BACKLOG)
         except BaseException:
             sock.close()
             raise
-        self._listeners.append(listener)
-        return listener
+        return self._listener
 
     async def close(self) -> None:
         """Stop listening and end open requests within about a second; may be called more than once."""
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()
+        if self._listener is not None:
+            self._listener.close()
         self._header_deadline.stop()
         await self._runner.cleanup()
 
