@@ -56,9 +56,11 @@ class Doors:
         return [(protocol, listener.address) for (protocol, _), listener in opened.items()]
 
     def keep(self, names: Names) -> list[tuple[str, Address]]:
-        """Close all listeners but those of ``names``; their protocols and addresses, as they were bound."""
+        """Close all listeners but those of ``names``; protocols and addresses, as they were opened."""
+        wanted = _pairs(names)
+        gone = [pair for pair in self._listeners if pair not in wanted]
         closed = []
-        for protocol, address in self._listeners.keys() - _pairs(names).keys():
+        for protocol, address in gone:
             listener = self._listeners.pop((protocol, address))
             self._doors[protocol].close(listener)
             closed.append((protocol, listener.address))
