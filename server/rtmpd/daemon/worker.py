@@ -180,7 +180,7 @@ class Worker:
         self._flusher.apply(merge_window)
         self._sweeper.apply(merge_window)
         self._registry.apply(config.to_engine_limits(config.memory.ceiling(self._machine.memory)))
-        self._dialer.ca_file = config.relay.ca_file or None
+        self._dialer.apply(config.relay.ca_file or None)
         self._pushes.apply()
         limits = config.rtmp.limits
         context = replace(

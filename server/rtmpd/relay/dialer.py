@@ -58,7 +58,11 @@ class RelayDialer:
     timeout: float = 10.0
     """Seconds for everything up to the answer to connect, and then for each request."""
     ca_file: str | None = None
-    """Authorities for rtmps instead of the system's, unless the target has its own. It may change."""
+    """Authorities for rtmps instead of the system's, unless the target has its own."""
+
+    def apply(self, ca_file: str | None) -> None:
+        """Other authorities, for connections that are made from now on."""
+        self.ca_file = ca_file
 
     async def dial(self, target: RelayTarget, via: Via) -> Connection:
         """Connect for a stream that comes here through ``via``. Raises ClientError or HandshakeError."""
