@@ -465,6 +465,28 @@ async def test_another_linger_holds_for_a_pull_that_is_live() -> None:
         await eventually(lambda: a.pull.statuses() == [])
 
 
+NOWHERE = "rtmp://127.0.0.1:1/live/cam"
+ALWAYS: dict[str, Any] = {"on_demand": False, "names": frozenset({"cam"})}
+
+
+async def test_who_waits_already_is_told_in_the_time_of_a_rule_on_demand_that_comes() -> None:
+    async with serve("a", pull=rule(NOWHERE, **ALWAYS)) as a, watching(a) as viewer:
+        await eventually(lambda: a.pulls().retries)
+        a.rules["live"] = rule(NOWHERE, timeout=0.05)
+        a.pull.apply([], 50)
+        assert (await ended(viewer)).startswith("NetStream.Play.StreamNotFound")
+
+
+async def test_who_waits_already_waits_on_when_the_stream_is_fetched_always_from_now_on() -> None:
+    async with serve("a", pull=rule(NOWHERE, timeout=0.3)) as a, watching(a) as viewer:
+        await eventually(lambda: a.pulls().retries)
+        a.rules["live"] = rule(NOWHERE, timeout=0.3, **ALWAYS)
+        a.pull.apply([KEY], 50)
+        before = asyncio.get_running_loop().time()
+        await eventually(lambda: asyncio.get_running_loop().time() > before + 0.5)
+        assert not viewer.over
+
+
 # -- turns
 
 
@@ -475,6 +497,19 @@ async def test_players_of_one_address_have_their_streams_looked_for_a_few_at_a_t
             for number in range(10):
                 await stack.enter_async_context(watching(a, f"cam{number}"))
             await eventually(lambda: states(a) == ["connecting"] * 3 + ["queued"] * 7)
+
+
+async def test_another_number_of_turns_holds_although_all_are_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        silent = f"rtmp://127.0.0.1:{deaf.getsockname()[1]}/live/{{name}}"
+        async with serve("a", pull=rule(silent), max_dials=1) as a, AsyncExitStack() as stack:
+            for number in range(2):
+                await stack.enter_async_context(watching(a, f"cam{number}"))
+            await eventually(lambda: states(a) == ["connecting", "queued"])
+            a.pull.apply([], 2)
+            for number in range(2, 5):
+                await stack.enter_async_context(watching(a, f"cam{number}"))
+            await eventually(lambda: states(a) == ["connecting"] * 3 + ["queued"] * 2)
 
 
 async def test_who_waits_for_a_turn_is_told_in_time() -> None:

@@ -78,7 +78,6 @@ class PullRelay:
         self._forget = forget
         self._clock = context.clock
         self._retry = context.retry
-        self.follow(rule)
         self.target: RelayTarget | None = None
         """The origin that it asked last, and gets the stream from if it does."""
         self._publication: Publication | None = None
@@ -98,6 +97,7 @@ class PullRelay:
         self._turn: asyncio.Semaphore | None = None
         """Taken for the attempt under way."""
         self._stopped = False
+        self.follow(rule)
 
     @property
     def publication(self) -> Publication | None:
@@ -139,7 +139,10 @@ class PullRelay:
             self._task.cancel()
 
     def follow(self, rule: PullRule) -> None:
-        """Fetch by ``rule`` from now on; what is under way goes on as it began."""
+        """Fetch by ``rule`` from now on; what is under way goes on as it began.
+
+        Who waits has the time that the rule allows, from now.
+        """
         self.rule = rule
         longest = self._retry.maximum
         if rule.on_demand:
@@ -147,6 +150,8 @@ class PullRelay:
             longest = min(longest, rule.timeout / _ATTEMPTS)
         initial = min(self._retry.initial, longest)
         self._backoff = Backoff(random.random, initial=initial, maximum=longest)
+        if self._task is not None and self._publication is None:
+            self._expect_media()
 
     def keep(self) -> None:
         """Somebody watches again."""
@@ -349,6 +354,9 @@ class PullRelay:
 
     def _expect_media(self) -> None:
         """Give waiting players the time that the rule allows."""
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         if self.rule.on_demand and not self._stopped:
             self._patience = asyncio.get_running_loop().call_later(self.rule.timeout, self._disappoint)
 

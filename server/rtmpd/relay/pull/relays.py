@@ -55,7 +55,7 @@ class PullRelays(StreamObserver):
         streams whose rule is not on demand. ``max_dials`` is how many attempts may be under way for the
         players of one address, or network, as far as they are not live: further streams wait for their turn.
         """
-        self.context.waiting.max_dials = max_dials
+        self.context.waiting.apply(max_dials)
         for relay in list(self._relays.values()):
             rule = self._rule_of(relay.key)
             if rule is None or not rule.covers(relay.key.name):

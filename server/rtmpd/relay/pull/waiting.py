@@ -18,15 +18,21 @@ MAX_DIALS: Final = 50
 
 
 class Waiting:
-    """The subscriptions of streams, as their pulls see them.
-
-    ``max_dials`` attempts may be under way for the players of one address, or network.
-    """
+    """The subscriptions of streams, as their pulls see them."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self.max_dials = MAX_DIALS
+        self._max_dials = MAX_DIALS
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def apply(self, max_dials: int) -> None:
+        """How many attempts may be under way for the players of one address, or network.
+
+        Another number counts those that begin or queue from now on.
+        """
+        if max_dials != self._max_dials:
+            self._max_dials = max_dials
+            self._turns.clear()
 
     def turn(self, key: StreamKey) -> asyncio.Semaphore | None:
         """What to hold during an attempt to fetch ``key``; None when nobody waits for it."""
@@ -35,7 +41,7 @@ class Waiting:
             return None
         turn = self._turns.get(network)
         if turn is None:
-            turn = self._turns[network] = asyncio.Semaphore(self.max_dials)
+            turn = self._turns[network] = asyncio.Semaphore(self._max_dials)
         return turn
 
     def ways(self, key: StreamKey) -> Via:
