@@ -20,6 +20,7 @@ APPS: Final = "apps"
 """The table whose keys are names that people choose: ``apps.NAME`` is an ``AppConfig``."""
 PUSH: Final = "push"
 """The table of an app whose keys people choose: ``apps.NAME.push.TARGET`` is a ``PushConfig``."""
+_RULE: Final = PullRule()
 
 
 class PullConfig(Section):
@@ -28,13 +29,13 @@ class PullConfig(Section):
     origins: RelayUrls = Field(default=(), alias="from")
     """Servers to fetch a stream from, asked in this order. {app} and {name} stand for those of the stream
     asked for here. from_file names a file with the same instead, one URL a line."""
-    on_demand: bool = True
+    on_demand: bool = _RULE.on_demand
     """Fetch a stream when its first player comes. Otherwise the streams in names are fetched always."""
     names: Names = (ANY,)
     """Streams that may be fetched; "*" is any name that a player asks for."""
-    linger: Seconds = 10.0
+    linger: Seconds = _RULE.linger
     """How long a stream fetched on demand stays after its last player has left."""
-    timeout: Timeout = 10.0
+    timeout: Timeout = _RULE.timeout
     """How long players wait for a stream fetched on demand before they are told that it does not exist. Each
     origin has an equal share of it to begin; one that is silent for this long later is left."""
 

@@ -135,9 +135,9 @@ class StreamConfig(Section):
     """A busy server gathers media for up to this long and writes it at once; an idle one does not wait.
     One with many publishers also waits up to this long between one look at their sockets and the next, and
     four times as long for those that nobody watches. 0 never waits."""
-    max_streams: Count = 1_000
+    max_streams: Count = _ENGINE.max_publishers
     """Streams with a publisher at a time; 0 is any number."""
-    max_streams_per_address: Count = 500
+    max_streams_per_address: Count = _ENGINE.max_publishers_per_network
     """Of them, those published from one IPv4 address or one IPv6 /64 network; 0 is any number."""
     max_waiting_names: Positive = _ENGINE.max_waiting_names
     """Names without a publisher that players wait for, at a time."""

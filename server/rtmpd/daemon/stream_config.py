@@ -10,11 +10,13 @@ from rtmpd.daemon.fields import Count, Effect, Milliseconds, Seconds, Section, S
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import SlowPlayerPolicy
+from rtmpd.serving.access import PlayRules
 
 # The rooms below own their defaults.
 _GOP: Final = GopLimits()
 _ENGINE: Final = EngineLimits()
 _SLOW: Final = SlowPlayerPolicy()
+_RULES: Final = PlayRules()
 
 
 class GopConfig(Section):
@@ -57,7 +59,7 @@ class PlayConfig(Section):
     """Video comes back at the first key frame that finds no more than this waiting."""
     disconnect_after: Timeout = _SLOW.disconnect_after
     """A player that has been past a bound for this long without coming back is closed."""
-    wait_timeout: Seconds = 0.0
+    wait_timeout: Seconds = _RULES.wait_timeout
     """How long a player may wait for a publisher before it is told that there is no such stream; 0 waits
     for as long as the player does."""
 

@@ -13,8 +13,8 @@ from rtmpd.engine.sink import StartPolicy
 class EngineLimits:
     """Ceilings of one process; a count of 0 means none."""
 
-    max_publishers: int = 0
-    max_publishers_per_network: int = 0
+    max_publishers: int = 1_000
+    max_publishers_per_network: int = 500
     """Of them, those from one address, or from the network that stands for it."""
     max_players: int = 0
     max_players_per_stream: int = 0
