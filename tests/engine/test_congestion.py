@@ -17,8 +17,10 @@ def congestion() -> Congestion:
 
 def test_within_the_bound_there_is_room(congestion: Congestion) -> None:
     assert (congestion.room, congestion.strained, congestion.past) == (800, False, False)
+    assert (congestion.takes(800), congestion.takes(801)) == (True, False)
     congestion.measure(1.0, 600)
     assert (congestion.room, congestion.strained, congestion.past) == (400, True, False)
+    assert not congestion.takes(1)
     congestion.measure(1.0, 1001)
     assert congestion.past
 

@@ -67,6 +67,14 @@ def test_who_understands_tracks_gets_all_unless_it_names_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "particular"),
+    [("", False), ("track=all", False), ("track=0", False), ("track=1", True), ("audio=1", True)],
+)
+def test_who_names_a_track_other_than_the_first_is_particular(query: str, particular: bool) -> None:
+    assert TrackChoice.parse(query).particular is particular
+
+
+@pytest.mark.parametrize(
     ("kind", "tracked", "plain"),
     [
         pytest.param(VIDEO, "96 00 'avc1 01 01 64", "17 00 00 00 00 01 64", id="avc-header"),

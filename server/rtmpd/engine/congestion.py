@@ -80,6 +80,10 @@ class Congestion:
         elif self.may_resume:
             self.behind_since = None
 
+    def takes(self, size: int) -> bool:
+        """Whether so many bytes may go out as they are, as of the last measurement."""
+        return not (self.past or self.strained or size > self.room)
+
     def wrote(self, now: float, size: int, private: int) -> None:
         """``size`` bytes more were handed over, ``private`` of them to nobody else."""
         self._written += size

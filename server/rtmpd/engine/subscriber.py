@@ -94,7 +94,6 @@ class Subscription(Member):
 
     __slots__ = (
         "_bytes_out",
-        "_particular",
         "_requested_at",
         "_start",
         "_started",
@@ -135,12 +134,9 @@ class Subscription(Member):
         """Packets kept from this subscriber because it was behind or waited for a keyframe."""
         self._waits_for_room = False
         """Begins once the outlet has drained."""
-        tracks = fanout.encoding.tracks
         self._start = options.start
-        self._sync: VideoSync | None = VideoSync(options.start, tracks.video)
+        self._sync: VideoSync | None = VideoSync(options.start, fanout.encoding.tracks.video)
         """None on the fast list, where any frame may follow: most are there, most of the time."""
-        self._particular = tracks.video > 0 or tracks.audio > 0
-        """It has chosen a track other than the first."""
         self._bytes_out = 0
         """Bytes handed to the sink; on the fast list less those that the list had handed out before."""
         self._requested_at = now if options.requested_at is None else options.requested_at
@@ -326,13 +322,8 @@ class Subscription(Member):
             self._note_started(now)
         # An outlet that pauses meanwhile pauses for what we owed, not for what the player is behind with.
         self.outlet.burst_bytes = size
-        try:
-            self.sink.write_all(images)
-        except Exception:
-            _logger.exception("a sink of %s failed", self.seat.key)
-            self.sink_failed()
-        finally:
-            self.outlet.burst_bytes = 0
+        self._tell(self.sink.write_all, images)
+        self.outlet.burst_bytes = 0
 
     def _write(self, image: bytes, packets: list[Packet], now: float, *, alone: bool) -> None:
         if not image:
@@ -342,11 +333,7 @@ class Subscription(Member):
         self.outlet.wrote(now, size, size if alone else 0)
         if not self._started and any(not packet.flags & CACHED_HEADER for packet in packets):
             self._note_started(now)
-        try:
-            self.sink.write(image)
-        except Exception:
-            _logger.exception("a sink of %s failed", self.seat.key)
-            self.sink_failed()
+        self._tell(self.sink.write, image)
 
     def _video(self) -> VideoSync:
         """Where it stands in the video."""
@@ -364,9 +351,10 @@ class Subscription(Member):
         if self.audience:
             self.seat.books.server.time_to_first_frame.observe(now - self._requested_at)
 
-    def _tell(self, notify: Callable[[], None]) -> None:
+    def _tell(self, call: Callable[..., None], *what: object) -> None:
+        """The sink, which may fail."""
         try:
-            notify()
+            call(*what)
         except Exception:
             _logger.exception("a sink of %s failed", self.seat.key)
             self.sink_failed()
@@ -374,14 +362,11 @@ class Subscription(Member):
     def _takes_all(self, segment: Segment, congestion: Congestion | None) -> bool:
         return (
             (self._sync is None or self._sync.synced)
-            and (self._started or not self._particular)
+            and (self._started or not self.fanout.encoding.tracks.particular)
             and self.receives_audio
             and self.receives_video
             and self._version == segment.version_before
-            and (
-                congestion is None
-                or not (congestion.past or congestion.strained or segment.payload_bytes > congestion.room)
-            )
+            and (congestion is None or congestion.takes(segment.payload_bytes))
         )
 
     def _choose(self, segment: Segment, congestion: Congestion | None, now: float) -> list[Packet]:
@@ -400,7 +385,7 @@ class Subscription(Member):
                     continue
                 # Whoever has chosen a track begins like that: of which track the first header is shows with
                 # the next ones.
-                waits = self._particular and not self._started
+                waits = not self._started and tracks.particular
                 current = current and not waits and len(packet.payload) <= room
                 if current:
                     chosen.append(packet)

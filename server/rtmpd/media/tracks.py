@@ -40,6 +40,11 @@ class TrackChoice(NamedTuple):
     video: int = DEFAULT_TRACK
     audio: int = DEFAULT_TRACK
 
+    @property
+    def particular(self) -> bool:
+        """A track other than the first is chosen."""
+        return self.video > 0 or self.audio > 0
+
     @classmethod
     def parse(cls, query: str, *, multitrack: bool = False) -> TrackChoice:
         """Of a stream name's query: ``track=2``, ``track=all``, ``audio=1``; the rest is not ours to read.
