@@ -1,4 +1,4 @@
-"""The rooms of the package and who may import whom (docs/design.md), read from the source."""
+"""The rooms of the package, who may import whom (docs/design.md), and sizes, read from the source."""
 
 from __future__ import annotations
 
@@ -94,6 +94,10 @@ SPARED = {
     "serve": UNUSED_BY_SERVERS,
 }
 """What is not loaded where nothing needs it."""
+MOST_LINES = {"file": 450, "class": 350, "function": 40}
+"""Lines. Of a function only the body counts, without signature and docstring: long ones of these help."""
+LONG = frozenset({"rtmpd.rtmp.chunks.ChunkReader.receive_data"})
+"""Functions that may be longer: a loop in which a call for each chunk would cost as much as its work."""
 DYNAMIC = frozenset({"import_module", "__import__"})
 """Hide what is imported. Only the package itself may: it names its imports for type checkers all the same."""
 
@@ -198,6 +202,43 @@ def owner(name: str, modules: Container[str]) -> str | None:
     return None
 
 
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def definitions(node: ast.AST, name: str) -> Iterator[tuple[str, Definition]]:
+    """Every class and function inside, by its dotted name, wherever it stands."""
+    for child in ast.iter_child_nodes(node):
+        inner = name
+        if isinstance(child, Definition):
+            inner = f"{name}.{child.name}"
+            yield inner, child
+        yield from definitions(child, inner)
+
+
+def lines_of(node: Definition) -> int:
+    """Of a class, or of the body of a function without its docstring; blank ones and comments count."""
+    first: ast.stmt = node
+    if not isinstance(node, ast.ClassDef):
+        body = node.body
+        first = body[1] if len(body) > 1 and ast.get_docstring(node) is not None else body[0]
+    return (node.end_lineno or 0) - first.lineno + 1
+
+
+def too_long(source_root: Path) -> dict[str, int]:
+    """Lines of every file, class and function that has more than ``MOST_LINES``, by its dotted name."""
+    found = {}
+    for path in sorted((source_root / PACKAGE).rglob("*.py")):
+        module = module_name(path, source_root)
+        source = path.read_text()
+        if (lines := len(source.splitlines())) > MOST_LINES["file"]:
+            found[module] = lines
+        for name, node in definitions(ast.parse(source), module):
+            kind = "class" if isinstance(node, ast.ClassDef) else "function"
+            if (lines := lines_of(node)) > MOST_LINES[kind]:
+                found[name] = lines
+    return found
+
+
 def source_root_imports(root: Path) -> list[str]:
     """Files that import the package by the name of its source root, which would load it twice."""
     found = []
@@ -218,6 +259,10 @@ def test_no_modules_import_each_other():
 
 def test_nobody_imports_the_source_root():
     assert source_root_imports(ROOT) == []
+
+
+def test_no_file_class_or_function_is_too_long():
+    assert too_long(ROOT / "server").keys() == LONG
 
 
 def test_the_package_is_looked_at():
@@ -374,6 +419,28 @@ def test_a_circle_is_found_even_if_only_type_checkers_walk_it(tmp_path):
     assert cycles(tmp_path) == []
     plant(tmp_path, "rtmpd/engine/c.py", "if TYPE_CHECKING:\n    from rtmpd.engine import a")
     assert cycles(tmp_path) == ["rtmpd.engine.a -> rtmpd.engine.b -> rtmpd.engine.c -> rtmpd.engine.a"]
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("pass\n" * 450, {}),
+        ("pass\n" * 451, {"rtmpd.net.x": 451}),
+        ("class A:\n" + "    a = 1\n" * 349, {}),
+        ("class A:\n" + "    a = 1\n" * 350, {"rtmpd.net.x.A": 351}),
+        ("def f():\n" + "    pass\n" * 40, {}),
+        ("def f():\n" + "    pass\n" * 41, {"rtmpd.net.x.f": 41}),
+        ("def f():\n" + "    pass\n" + "    # why\n\n" * 20 + "    pass\n", {"rtmpd.net.x.f": 42}),
+        ("async def f():\n" + "    pass\n" * 41, {"rtmpd.net.x.f": 41}),
+        ("if True:\n  class A:\n    def f():\n" + "      pass\n" * 41, {"rtmpd.net.x.A.f": 41}),
+        ("def f(\n" + "".join(f"  a{n},\n" for n in range(50)) + "):\n    pass\n", {}),
+        ('def f():\n    """' + "text\n" * 50 + '"""\n' + "    pass\n" * 40, {}),
+        ('def f():\n    """' + "text\n" * 50 + '"""\n' + "    pass\n" * 41, {"rtmpd.net.x.f": 41}),
+    ],
+)
+def test_what_is_too_long_is_found(tmp_path, source, found):
+    plant(tmp_path, "rtmpd/net/x.py", source)
+    assert too_long(tmp_path) == found
 
 
 @pytest.mark.parametrize(
