@@ -111,10 +111,12 @@ def test_what_cannot_be_a_path_is_wrong_usage(run, path):
 def test_check_prints_a_table_on_a_terminal(run, monkeypatch):
     monkeypatch.setattr("rich.console.Console.is_terminal", property(lambda console: True))
     monkeypatch.setattr(cli, "_stdout_is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
     result = run("check")
     assert result.exit_code == 0
     assert "rtmp.listen" in result.stdout
     assert '[":1935"]' in result.stdout, "a value in brackets is not markup"
+    assert "…" not in result.stdout, "nothing is cut short in a narrow one"
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])

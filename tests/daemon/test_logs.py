@@ -58,7 +58,7 @@ def test_a_line_for_people():
     )
     assert line == (
         '2025-01-31T12:00:00.250Z INFO    publish started app=live name="my stream" client=192.0.2.1:5000 '
-        "seconds=1.5 bytes=7 hevc=true key=-"
+        "seconds=1.5 bytes=7 hevc=true"
     )
 
 

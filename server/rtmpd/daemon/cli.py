@@ -206,7 +206,9 @@ def _print_rows(rows: Sequence[tuple[str, str, str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("key", "value", "from", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for title in ("key", "value", "from"):
+        table.add_column(title, overflow="fold")  # What is cut short cannot be copied.
     for name, value, origin in rows:
         style = "dim" if origin == "default" else "bold"
         table.add_row(*(Text(text, style=style) for text in (name, value, origin)))

@@ -31,15 +31,15 @@ class LimitsConfig(Section):
     max_connections: _PositiveAtOnce = _CONNECTIONS.max_connections
     """RTMP connections of all kinds together."""
     max_connections_per_address: _PositiveAtOnce = _CONNECTIONS.max_connections_per_address
-    """RTMP connections from one IPv4 address or one IPv6 /64 network. High, because the audience of an
-    office or of a mobile network shares one address."""
+    """RTMP connections from one IPv4 address or one IPv6 /64 network; at most max_connections. High, because
+    the audience of an office or of a mobile network shares one address."""
     max_pending: _PositiveAtOnce = _CONNECTIONS.max_pending
     """Connections that have not been granted a publish or a play yet, together: room for an audience
     that arrives all at once, and a bound to what strangers can hold open. One more costs the address
     that has most of them its oldest one; of the addresses of an IPv6 /48, which count together, if
     those have most."""
     max_pending_per_address: _PositiveAtOnce = _CONNECTIONS.max_pending_per_address
-    """The same from one address, so that one stranger cannot lock the others out."""
+    """The same from one address, so that one stranger cannot lock the others out; at most max_pending."""
     max_connects_per_minute: _CountAtOnce = _CONNECTIONS.max_connects_per_minute
     """Connections that one address may open on average, half of them at once: room for an audience
     behind one address that comes back all at once; 0 is any number."""

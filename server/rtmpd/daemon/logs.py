@@ -66,8 +66,6 @@ def _text(value: object) -> str:
     if (type(value) is str and len(value) <= MAX_TEXT and _BARE.fullmatch(value)) or type(value) is int:
         return str(value)
     match _scalar(value):
-        case None:
-            return "-"
         case bool(flag):
             return "true" if flag else "false"
         case str(text):
@@ -90,7 +88,10 @@ def _time(record: logging.LogRecord) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """``2025-01-31T12:00:00.000Z INFO    publish started app=live client=192.0.2.1:5000``."""
+    """``2025-01-31T12:00:00.000Z INFO    publish started app=live client=192.0.2.1:5000``.
+
+    Fields that are None are left out.
+    """
 
     def __init__(self, *, timed: bool = True) -> None:
         """``timed``: each line begins with its time."""
@@ -100,7 +101,7 @@ class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         words = [_time(record)] if self._timed else []
         words += [f"{record.levelname:7}", escape(record.getMessage())]
-        words += [f"{name}={_text(value)}" for name, value in _fields(record).items()]
+        words += [f"{name}={_text(value)}" for name, value in _fields(record).items() if value is not None]
         lines = [" ".join(words)]
         if record.exc_info:
             lines += [escape(line) for line in self.formatException(record.exc_info).splitlines()]
