@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtmpd.engine.stats import Histogram, Rate, StreamStats, count
+from rtmpd.engine.stats import Histogram, SmoothedRate, StreamStats, count
 
 
 def test_a_histogram_counts_up_to_and_including_its_bounds() -> None:
@@ -15,7 +15,7 @@ def test_a_histogram_counts_up_to_and_including_its_bounds() -> None:
 
 
 def test_a_steady_flow_is_told_rightly_from_the_first_second() -> None:
-    rate = Rate()
+    rate = SmoothedRate()
     for second in range(1, 60):
         rate.sample(second * 1000, 1.0)
         assert rate.over_1s == pytest.approx(1000)
@@ -23,7 +23,7 @@ def test_a_steady_flow_is_told_rightly_from_the_first_second() -> None:
 
 
 def test_a_rate_follows_a_flow_that_changes_quickly_and_slowly() -> None:
-    rate = Rate()
+    rate = SmoothedRate()
     for second in range(1, 61):
         rate.sample(second * 1000, 1.0)
     for second in range(1, 6):
@@ -36,7 +36,7 @@ def test_a_rate_follows_a_flow_that_changes_quickly_and_slowly() -> None:
 
 
 def test_a_rate_does_not_depend_on_how_often_it_is_sampled() -> None:
-    coarse, fine = Rate(), Rate()
+    coarse, fine = SmoothedRate(), SmoothedRate()
     for step in range(1, 101):
         fine.sample(step * 10, 0.01)
     coarse.sample(1000, 1.0)

@@ -159,10 +159,9 @@ class Publication:
         self._elections: dict[int, Election] = {}
         """By message type, of media with several tracks; usually empty."""
         limits = intake.headers.limits
-        updates = limits.max_updates
-        self._metadata_rate = TokenBucket(updates, 2 * updates, now)
+        self._metadata_rate = TokenBucket(limits.max_updates, 2 * limits.max_updates, now)
         # All tracks may announce themselves at once, with a header and with codec metadata, in both media.
-        self._header_rate = TokenBucket(updates, updates + 4 * limits.max_tracks, now)
+        self._header_rate = TokenBucket(limits.max_updates, limits.max_updates + 4 * limits.max_tracks, now)
 
     def receive(self, message: Message, now: float) -> None:
         """Take in an audio, video or data message (types 8, 9, 18, 15). Never raises on what a peer sends.

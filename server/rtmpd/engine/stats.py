@@ -56,7 +56,7 @@ class Histogram:
         return sum(self.counts)
 
 
-class Rate:
+class SmoothedRate:
     """Per-second rate of a growing total, smoothed exponentially over 1 s and 10 s.
 
     In the beginning it is the average so far: the seconds before there was anything do not count.
@@ -109,9 +109,9 @@ class TrackStats:
         self.height: int | None = None
         self.keyframe_timestamp: int | None = None
         self.keyframe_interval_ms: int | None = None
-        self.byte_rate = Rate()
+        self.byte_rate = SmoothedRate()
         """Bytes per second."""
-        self.frame_rate = Rate()
+        self.frame_rate = SmoothedRate()
 
     def keyframe(self, timestamp: int) -> None:
         """Note a keyframe at ``timestamp`` (ms)."""
@@ -228,7 +228,7 @@ class MediumStats:
         """Of the last message."""
         self.codec: str | None = None
         """FourCC or its legacy equivalent, as ``media.tags`` names it."""
-        self.byte_rate = Rate()
+        self.byte_rate = SmoothedRate()
         """Bytes per second."""
 
 
@@ -274,7 +274,7 @@ class StreamStats:
         """Clock reading of the last audio or video message."""
         self.width: int | None = None
         self.height: int | None = None
-        self.frame_rate = Rate()
+        self.frame_rate = SmoothedRate()
         """Video frames per second."""
         self.keyframes = 0
         self.keyframe_timestamp: int | None = None

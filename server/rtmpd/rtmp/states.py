@@ -138,7 +138,7 @@ class Handling(Enum):
     ACKNOWLEDGEMENT = "is believed or not, and changes nothing"
     USER_CONTROL = "is an event"
     WINDOW = "says how often to acknowledge"
-    READ = "asks nothing of a session: what it says is for the chunk reader"
+    READ = "asks nothing of a session: what it says, if anything, is for the chunk reader"
     IGNORED = "means nothing here; closing on it breaks real encoders"
 
 
