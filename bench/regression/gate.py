@@ -81,8 +81,14 @@ def count() -> Counts:
             sys.executable,
             str(HERE / "count.py"),
         ]
-        # Hashes and the environment's size move instructions about; both are the same every time.
-        environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        # Hashes and the environment's size move instructions about; both are the same every time. And what is
+        # counted are the sources beside the gate, whatever is installed.
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",
+            "PYTHONPATH": str(HERE.parent.parent / "server"),
+        }
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"valgrind ended with status {done.returncode}:\n{done.stderr[-2000:]}")
