@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Registry:
-    """StreamKey -> LiveStream. An entry exists while it has a publisher or a subscriber.
+    """StreamKey -> LiveStream. An entry exists while it has a publisher, a subscriber or a tap.
 
     What it refuses it raises as ``Refused``; counting refusals is up to who answers the peer. ``limits_of``
     says what holds for one stream instead of the limits of all.

@@ -37,11 +37,11 @@ _CUTS: Final = _NOT_CACHED | KEYFRAME
 
 
 class LiveStream(Home):
-    """An entry of the registry, alive while it has a publisher or a subscriber.
+    """An entry of the registry, alive while it has a publisher, a subscriber or a tap.
 
     Packets are taken in (see ``Intake``) when they are delivered, not when they are received, so that a
     joiner finds in the caches exactly what everybody else has been sent, and the pending rest reaches it with
-    the next flush. Without subscribers nothing is pending and packets are taken in at once.
+    the next flush. With nobody attached nothing is pending and packets are taken in at once.
 
     A publication that begins while another one is on air, or while the audience is held for one, stands by
     with caches of its own. It goes on air with a frame that somebody can begin with, and the audience is sent
@@ -99,7 +99,7 @@ class LiveStream(Home):
         self._observer = observer
         self._pending: list[Packet] = []
         self._queueing = False
-        """Packets go to ``_pending``: there are subscribers, or packets before them that are pending."""
+        """Packets go to ``_pending``: somebody is attached, or there are pending ones before them."""
         self._marked = False
         self._flushing = False
         self._ended: list[Publication] = []

@@ -182,7 +182,7 @@ OTHER_MESSAGES: Final = Kind(Handling.IGNORED)
 
 
 class ConnectionCall(Enum):
-    """What a client asks of the connection (section 7.2.1); its session has a method for each."""
+    """What a client asks of the connection (section 7.2.1); its session has a branch for each."""
 
     CONNECT = "connect"
     CONNECT_AGAIN = "a second connect"
@@ -212,7 +212,7 @@ class StreamCall(Enum):
 
 
 class Reply(Enum):
-    """What a server says; the client's session has a method for each."""
+    """What a server says; the client's session has a branch for each."""
 
     RESULT = "_result"
     ERROR = "_error"
