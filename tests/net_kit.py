@@ -92,7 +92,7 @@ class Doorman:
     def grant(self) -> None:
         self._answers.pop(0).set_result(None)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         self._answers.pop(0).set_exception(error)
 
 

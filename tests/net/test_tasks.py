@@ -7,7 +7,7 @@ import time
 import pytest
 
 from rtmpd.net.lag import LagMeter
-from rtmpd.net.tasks import TaskSet
+from rtmpd.net.tasks import TaskSet, awaiting_others
 
 
 async def forever() -> None:
@@ -114,3 +114,28 @@ async def test_lag_is_how_late_the_loop_is() -> None:
     meter.stop()
     assert 0.04 < seen[0] < 1.0
     assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
+
+
+async def test_what_others_cancel_is_a_failure_and_no_end() -> None:
+    shared = asyncio.ensure_future(forever())
+    shared.cancel()
+    with pytest.raises(ConnectionAbortedError), awaiting_others():
+        await shared
+
+
+async def test_an_own_end_is_one_whatever_is_awaited() -> None:
+    async def wait() -> None:
+        with awaiting_others():
+            await forever()
+
+    task = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+
+
+async def test_a_time_out_is_one_whatever_is_awaited() -> None:
+    with pytest.raises(TimeoutError), awaiting_others():
+        async with asyncio.timeout(0.0):
+            await forever()

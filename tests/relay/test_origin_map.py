@@ -215,6 +215,27 @@ async def test_a_map_that_is_down_is_told_once_for_all_streams(caplog: pytest.Lo
     assert not any(record.exc_info for record in caplog.records)
 
 
+async def test_a_question_that_somebody_else_ends_costs_an_attempt(caplog: pytest.LogCaptureFixture) -> None:
+    shared = SharedMap()
+    ends = [asyncio.CancelledError()]
+
+    async def ended_once() -> None:
+        if ends:
+            raise ends.pop()
+
+    async with (
+        serving(shared, "a") as (a, _),
+        publishing(a),
+        serving(shared, "edge", DYNAMIC) as (edge, origins),
+    ):
+        origins.before = ended_once
+        async with watching(edge) as viewer:
+            await eventually(viewer.has(keyframe(b"K0")))
+            assert edge.pulls().retries == 1
+    (fields,) = lines(caplog, "origins unknown")
+    assert fields["reason"] == "what was waited for was cancelled"
+
+
 async def test_a_bug_of_the_map_costs_an_attempt_and_is_told_with_its_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -5,6 +5,8 @@ The deciders here are throw-away users of the joint: each needs one thing that i
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -133,15 +135,33 @@ async def test_a_refusal_is_told_in_the_deciders_words(action: Action) -> None:
         assert house.stats.refusals == {"closed_hall": 1}
 
 
+@pytest.mark.parametrize(
+    "error", [OSError("the backend is down"), asyncio.CancelledError("of a question that others share")]
+)
 @EACH
-async def test_a_decider_that_fails_lets_nobody_in(action: Action, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_decider_that_fails_lets_nobody_in(
+    action: Action, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
     async with at_the_door(action) as (house, client, doorman):
-        doorman.fail(OSError("the backend is down"))
+        doorman.fail(error)
         assert await client.rest() == told(action)
         assert house.stats.refusals == {"authorizer_failed": 1}
     failed, refused = caplog.records
     assert (failed.msg, refused.msg) == ("authorizer failed", f"{action} refused")
     assert failed.exc_info is not None
+
+
+class Panic(BaseException):
+    """What libraries written in other languages raise."""
+
+
+@EACH
+async def test_a_decider_that_breaks_off_leaves_nobody_waiting(action: Action) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    async with at_the_door(action) as (_house, client, doorman):
+        doorman.fail(Panic())
+        assert await client.rest() == told(action)[:-1]
+        await eventually(lambda: not [task for task in asyncio.all_tasks() if "request" in task.get_name()])
 
 
 @EACH
@@ -275,6 +295,14 @@ async def test_a_session_ends_with_what_it_was_granted(
         assert house.stats.publishes_ended == house.stats.players_closed == {"expired": 1}
     ends = [record.__dict__["fields"] for record in caplog.records if record.msg.endswith("ended")]
     assert [(fields["reason"], fields["by"]) for fields in ends] == [("expired", None)] * 2
+
+
+@EACH
+async def test_what_is_granted_for_no_number_of_seconds_is_not_granted(action: Action) -> None:
+    async with serve(authorizer=Granting(action, valid_for=math.nan)) as house:
+        client = await house.client()
+        ask(client, action)
+        assert await client.rest() == told(action)
 
 
 async def test_a_connection_that_does_nothing_ends_with_what_it_was_granted_too() -> None:

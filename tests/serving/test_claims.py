@@ -216,6 +216,16 @@ async def test_a_bug_is_told_with_its_traceback(kind: type[Notary], caplog: pyte
     assert record.exc_info is not None
 
 
+async def test_a_question_that_somebody_else_ends_is_no_permission(caplog: pytest.LogCaptureFixture) -> None:
+    names = SlowNotary()
+    async with claiming(names) as house:
+        client = await ask(house)
+        await eventually(lambda: names.waiting)
+        names.waiting[0].cancel()
+        assert await client.answer() == REJECTED
+    assert [line["reason"] for line in lines(caplog, "claim failed")] == ["what was waited for was cancelled"]
+
+
 # -- in pairs
 
 

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def awaiting_others() -> Iterator[None]:
+    """What is awaited within may be cancelled without us: for who waits for it that is a failure, and no end.
+
+    Of a question that several share, the one who asked first may leave. Raises ConnectionAbortedError then.
+    """
+    try:
+        yield
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise ConnectionAbortedError("what was waited for was cancelled") from error
 
 
 class TaskSet:

@@ -12,7 +12,7 @@ from rtmpd.engine.claim import REFUSE, ClaimPolicy
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import PlayOptions
-from rtmpd.exceptions import Refused
+from rtmpd.exceptions import Refused, UsageError
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import StatusCode
@@ -71,6 +71,10 @@ class Grant:
     """Of a publish: players of the stream while this is on air; 0 is any number."""
     play: PlayRules | None = None
     """Of a play: how it is served."""
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.valid_for):  # Less than nothing else, so it would be for ever.
+            raise UsageError("a grant is valid for a number of seconds")
 
 
 class Authorizer(Protocol):

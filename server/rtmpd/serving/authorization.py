@@ -12,6 +12,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sources import Life
 from rtmpd.exceptions import Refused
+from rtmpd.net.tasks import awaiting_others
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, Request
@@ -26,8 +27,9 @@ async def authorize(peer: Peer, event: Request) -> Grant:
     """Check the name, then ask the authorizer. Raises ``Refused``, also when it fails or takes too long."""
     request = _request(peer, event)
     try:
-        answer = peer.context.authorizer.authorize(request)
-        return answer if isinstance(answer, Grant) else await _awaited(peer, answer)
+        with awaiting_others():
+            answer = peer.context.authorizer.authorize(request)
+            return answer if isinstance(answer, Grant) else await _awaited(peer, answer)
     except Refused:
         raise
     except Exception as error:

@@ -12,7 +12,7 @@ from rtmpd.engine.claim import Lease
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import OriginMapUnavailable, Refused
-from rtmpd.net.tasks import TaskSet
+from rtmpd.net.tasks import TaskSet, awaiting_others
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.rates import TokenBucket
@@ -112,7 +112,8 @@ class Claims:
         """Whatever fails within is told, ``but`` that, and goes no further."""
         fields = {"app": key.app, "stream": key.name}
         try:
-            yield
+            with awaiting_others():
+                yield
         except but:
             raise
         except (OriginMapUnavailable, OSError) as error:

@@ -196,6 +196,9 @@ class Requests:
             fields = {"client": self.origin.address, "connection": self.origin.connection}
             logger.exception("request failed", extra={"fields": fields})
             client.end(CloseReason.INTERNAL_ERROR)
+        except BaseException:
+            client.end(CloseReason.INTERNAL_ERROR)  # As above, unless it is our own end.
+            raise
 
     async def _answer_connect(self, client: Client, event: ConnectRequested) -> None:
         context, session = client.context, client.session

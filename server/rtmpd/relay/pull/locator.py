@@ -9,6 +9,7 @@ from typing import Final
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import OriginMapUnavailable
+from rtmpd.net.tasks import awaiting_others
 from rtmpd.relay.origin_map import OriginMap
 from rtmpd.relay.template import RelayTarget
 from rtmpd.rtmp.rates import TokenBucket
@@ -34,7 +35,8 @@ class Locator:
         """
         try:
             async with asyncio.timeout(within) as deadline:
-                return await self._origins.locate(key)
+                with awaiting_others():
+                    return await self._origins.locate(key)
         except (OriginMapUnavailable, OSError) as error:
             reason = f"no answer within {within:g} s" if deadline.expired() else str(error)
             if self._lines.allow(self._clock()):
