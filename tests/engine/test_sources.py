@@ -437,6 +437,25 @@ def test_an_audience_is_held_for_who_has_come_already() -> None:
     assert studio.sink.calls == ["ended"]
 
 
+@pytest.mark.parametrize("answer", [LookupError("a bug"), None, -1.0, float("nan")])
+def test_a_policy_that_fails_holds_nobody(
+    answer: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hold(_ending: Ending) -> object:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    policy = ClaimPolicy()
+    monkeypatch.setattr(ClaimPolicy, "hold", staticmethod(hold))
+    studio = Studio(policy)
+    studio.a.close(CloseReason.CONNECTION_LOST)
+    assert studio.sink.calls == ["ended"]
+    assert studio.house.stream.life is Life.IDLE
+    told = [record.message for record in caplog.records if record.exc_info]
+    assert told == ([] if isinstance(answer, float) else ["claim policy failed"])
+
+
 def test_an_end_in_order_is_told_at_once() -> None:
     studio = Studio(Grace())
     studio.a.close(CloseReason.FINISHED)

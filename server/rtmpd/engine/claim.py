@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason, Ending
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +50,12 @@ class Lease:
 
 REFUSE: Final = ClaimPolicy()
 """The first keeps the name, and the audience is told at once when it goes."""
+
+
+def seconds_held(policy: ClaimPolicy, ending: Ending | None) -> float:
+    """What ``policy`` says to ``ending``, which goes on whatever that does: one that fails holds nobody."""
+    try:
+        return 0.0 if ending is None else max(policy.hold(ending), 0.0)
+    except Exception:
+        _logger.exception("claim policy failed")
+        return 0.0

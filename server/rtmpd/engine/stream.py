@@ -8,7 +8,7 @@ from typing import Final
 from rtmpd.engine.audience import Audience
 from rtmpd.engine.books import Books
 from rtmpd.engine.budget import MemoryBudget
-from rtmpd.engine.claim import REFUSE, ClaimPolicy
+from rtmpd.engine.claim import REFUSE, ClaimPolicy, seconds_held
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.gop import GopCache
 from rtmpd.engine.headers import HeaderCache
@@ -354,7 +354,7 @@ class LiveStream(Home):
         self._observer.unpublished(publication)
         if not was_on_air:
             publication.intake.clear()
-        elif self.watched and self._sources.hold(0.0 if ending is None else publication.policy.hold(ending)):
+        elif self.watched and self._sources.hold(seconds_held(publication.policy, ending)):
             self.intake.pause()
         else:
             self._let_go()
