@@ -250,6 +250,15 @@ def test_over_the_ceiling_the_largest_caches_shrink_to_their_keyframes() -> None
     assert house.registry.budget.used <= 450_000
 
 
+def test_what_is_held_beyond_a_ceiling_that_was_lowered_goes_at_once() -> None:
+    house = House(EngineLimits(memory_bytes=1_000_000))
+    big_gop(house, "large", 500_000)
+    big_gop(house, "small", 100_000)
+    house.registry.apply(EngineLimits(memory_bytes=500_000))
+    assert (house.stats.gop_trims, house.registry.budget.exhausted) == (1, False)
+    assert len(house.play(key=StreamKey("live", "small"))[0].words) == 4
+
+
 def test_what_was_encoded_for_joiners_goes_before_any_packet_does() -> None:
     house = House(EngineLimits(memory_bytes=700_000))
     big_gop(house, "cam", 300_000)

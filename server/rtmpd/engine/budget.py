@@ -56,6 +56,12 @@ class MemoryBudget:
         self._relieve = relieve
         self._relieving = False
 
+    def limit(self, ceiling_bytes: int) -> None:
+        """Another ceiling; what is held beyond it is given back now."""
+        self.ceiling_bytes = ceiling_bytes
+        if self.used > ceiling_bytes:
+            self._pass_ceiling()
+
     @property
     def target(self) -> int:
         """Where relief stops: a tenth under the ceiling, so that it does not run on every charge."""

@@ -61,12 +61,13 @@ class Registry:
     def apply(self, limits: EngineLimits) -> None:
         """``limits`` hold from now on, and for each stream what ``limits_of`` makes of them now.
 
-        Whoever is there already stays; what a stream's caches hold beyond its limits goes.
+        Whoever is there already stays, as far as memory lasts; what a stream's caches hold beyond its limits
+        goes.
         """
         self.limits = limits
-        self.budget.ceiling_bytes = limits.memory_bytes
         for stream in list(self._streams.values()):
             stream.apply(self._limits_of(stream.key, limits))
+        self.budget.limit(limits.memory_bytes)
 
     def observe(self, observer: StreamObserver) -> None:
         """Tell ``observer`` of everybody who comes and goes from now on."""
