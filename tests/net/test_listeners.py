@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
+import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -148,6 +151,24 @@ def test_a_link_to_a_socket_is_not_followed(path: Path) -> None:
 def test_no_folder(path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file or directory; check the address and your rights"):
         open_listener(at(path.parent / "none" / "x"))
+
+
+def test_a_folder_that_somebody_keeps_locked_holds_nobody_up(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    with pytest.raises(ConfigError, match=f"cannot listen on unix:{path}: somebody keeps its folder locked;"):
+        open_listener(at(path))
+    os.close(folder)
+    open_listener(at(path)).close()
+
+
+def test_a_folder_that_is_locked_for_a_moment_is_waited_for(path: Path) -> None:
+    folder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    unlocking = threading.Timer(0.03, os.close, (folder,))
+    unlocking.start()
+    open_listener(at(path)).close()
+    unlocking.join()
 
 
 def serve(path: Path) -> Listener:

@@ -10,6 +10,7 @@ import os
 import socket
 import stat
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,8 @@ BACKLOG: Final = 4096
 """Connections that may wait to be accepted: all players of a popular stream come back at once."""
 UNIX_MODE: Final = 0o660
 """Of the file of a Unix socket: its user and its group may connect."""
+_LOCK_PATIENCE: Final = 0.2
+"""Seconds for which the lock on a folder is waited for: the event loop stands still meanwhile."""
 
 
 def open_listener(address: Address) -> socket.socket:
@@ -132,7 +135,7 @@ def _open_unix(path: str) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX)
     try:
         # Of two servers that start at once and find the file of a third, one must not take the other's.
-        fcntl.flock(folder, fcntl.LOCK_EX)
+        _lock(folder)
         _remove_stale(path)
         sock.bind(path)
         # Before anybody can connect.
@@ -144,6 +147,20 @@ def _open_unix(path: str) -> socket.socket:
     finally:
         os.close(folder)
     return sock
+
+
+def _lock(folder: int) -> None:
+    """Have a folder to ourselves. Servers keep it for a moment, but whoever may read it may lock it."""
+    give_up_at = time.monotonic() + _LOCK_PATIENCE
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= give_up_at:
+                raise BlockingIOError(errno.EAGAIN, "somebody keeps its folder locked") from None
+            time.sleep(_LOCK_PATIENCE / 20)
+        else:
+            return
 
 
 def _remove_stale(path: str) -> None:
