@@ -124,7 +124,6 @@ streams = 5 # or so
 merge_window_ms = 0
 """
     new = """\
-[limits]
 
 [stream]
 # How many.
@@ -134,12 +133,28 @@ merge_window_ms = 0
 """.replace("streams", "max_streams")
     assert migrate(old, "old.toml", RENAMES) == new
     root = old.replace("[limits]\n\n", "").replace("streams", "limits.streams")
-    assert migrate(root, "old.toml", RENAMES) == new.removeprefix("[limits]\n\n")
+    assert migrate(root, "old.toml", RENAMES) == new.removeprefix("\n")
     without = old.replace("[stream]\nmerge_window_ms = 0\n", "")
-    comes = "[limits]\n\n\n[stream]\n# How many.\n# Not more.\nmax_streams = 5 # or so\n"
+    comes = "\n\n[stream]\n# How many.\n# Not more.\nmax_streams = 5 # or so\n"
     assert migrate(without, "old.toml", RENAMES) == comes
     # No end of a line to TOML, whatever Python takes it for.
     assert migrate(f"# \u2028\n{old}", "old.toml", RENAMES) == f"# \u2028\n{new}"
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        "[limits]\nstreams = 5\n",
+        "[limits] # Of all.\nstreams = 5\n[stream]\nmerge_window_ms = 0\n",
+        '[apps.live]\ndelay = 3\n[apps.live.pull]\nfrom = "rtmp://h/a/b"\n[apps.tv]\n',
+    ],
+)
+def test_a_migrated_file_says_the_same_without_an_old_name(old: str, file: Path) -> None:
+    file.write_text(old)
+    before = load([file], {}, [], RENAMES)
+    file.write_text(migrate(old, "old.toml", RENAMES))
+    after = load([file], {}, [])
+    assert after.config == before.config
 
 
 @pytest.mark.parametrize("renames", [RENAMED_KEYS, RENAMED_METRICS], ids=["keys", "metrics"])

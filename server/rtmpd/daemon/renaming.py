@@ -13,22 +13,32 @@ from rtmpd.daemon.values import KeyPath
 def rename(text: str, renames: Renames) -> str:
     """``text``, which is TOML, with its keys under the names that ``renames`` gives them.
 
-    A key stays where it is if it can; one of another table moves there, with the comments right above it.
+    A key stays where it is if it can; one of another table moves there, with the comments right above it. A
+    table that all keys have left goes: there may be no such section any more.
     """
     lines: list[str | None] = [*lines_of(text)]
     found = list(statements(text))
     headers = {each.path: each.last for each in found if each.is_table}
     moved: dict[KeyPath, list[str]] = {}
+    left: set[KeyPath] = set()
+    kept: set[KeyPath] = set()
+    """Tables that a key has left, and those that one stays in."""
     table: KeyPath = ()
     for statement in found:
         if statement.is_table:
             table = statement.path
-        elif (new := new_name(statement.path, renames)) is not None:
+        elif (new := new_name(statement.path, renames)) is None:
+            kept.add(table)
+        else:
             home = new[:-1]
             stays = home == table or (home not in headers and new[: len(table)] == table)
             _write(lines, statement, new[len(table) :] if stays else new[-1:])
+            (kept if stays else left).add(table)
             if not stays:
                 moved.setdefault(home, []).extend(_take(lines, statement))
+    for header in found:
+        if header.is_table and not header.is_array and header.path in left - kept - moved.keys():
+            lines[header.first - 1] = None
     written: list[str] = []
     for number, line in enumerate(lines, 1):
         written += [] if line is None else [line]
