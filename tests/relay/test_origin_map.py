@@ -236,6 +236,20 @@ async def test_a_question_that_somebody_else_ends_costs_an_attempt(caplog: pytes
     assert fields["reason"] == "what was waited for was cancelled"
 
 
+async def test_what_the_map_says_is_cut_short() -> None:
+    shared = SharedMap()
+
+    async def refused() -> None:
+        raise OriginMapUnavailable("no\n" * 100_000)
+
+    async with serving(shared, "edge", DYNAMIC) as (edge, origins), AsyncExitStack() as viewers:
+        origins.before = refused
+        await viewers.enter_async_context(watching(edge))
+        await eventually(lambda: edge.pull.statuses() and edge.pulls().retries)
+        assert len(edge.pulls().reason) < 300
+        assert edge.pulls().reason.endswith("has this stream: " + "no " * 66 + "no")
+
+
 async def test_a_bug_of_the_map_costs_an_attempt_and_is_told_with_its_traceback(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -98,11 +98,11 @@ class RelayTarget:
 
         A short secret may stand in any word, whose gap would tell it: then the whole text is hidden.
         """
-        return _short_line(self._scrubber.scrub(text))
+        return short_line(self._scrubber.scrub(text))
 
     def redact(self, text: str) -> str:
         """A sentence of our own, which is told no secret, made as fit to be shown."""
-        return _short_line(self._scrubber.redact(text))
+        return short_line(self._scrubber.redact(text))
 
     @property
     def _scrubber(self) -> Scrubber:
@@ -130,5 +130,6 @@ def _fill(text: str, key: StreamKey) -> str:
     return text.replace("{app}", key.app).replace("{name}", key.name)
 
 
-def _short_line(text: str) -> str:
+def short_line(text: str) -> str:
+    """What somebody else says, on one line, as much of it as is kept."""
     return " ".join(text.split())[:_MAX_TEXT]

@@ -11,7 +11,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import OriginMapUnavailable
 from rtmpd.net.tasks import awaiting_others
 from rtmpd.relay.origin_map import OriginMap
-from rtmpd.relay.template import RelayTarget
+from rtmpd.relay.template import RelayTarget, short_line
 from rtmpd.rtmp.rates import TokenBucket
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Locator:
                 with awaiting_others():
                     return await self._origins.locate(key)
         except (OriginMapUnavailable, OSError) as error:
-            reason = f"no answer within {within:g} s" if deadline.expired() else str(error)
+            reason = f"no answer within {within:g} s" if deadline.expired() else short_line(str(error))
             if self._lines.allow(self._clock()):
                 fields = {"app": key.app, "stream": key.name, "reason": reason}
                 logger.warning("origins unknown", extra={"fields": fields})
