@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,6 +13,7 @@ from rtmpd.engine.health import Health, HealthKind
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
+from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.web.families import RENAMED_METRICS, Renames
 from rtmpd.web.metrics import MetricsPage, Sources
@@ -57,6 +60,7 @@ class FakeServer:
     memory_held: int = 0
     relays: list[RelayStatus] = field(default_factory=list)
     now: float = 1000.0
+    certificates: Certificates = field(default_factory=Certificates)
 
     def page(self, max_streams: int = 200, renames: Renames = RENAMED_METRICS) -> MetricsPage:
         sources = Sources(
@@ -68,6 +72,7 @@ class FakeServer:
             memory_group=FakeMemoryGroup(),
             clock=lambda: self.now,
             relays=lambda: self.relays,
+            certificates=self.certificates,
         )
         return MetricsPage(sources, max_streams, renames)
 
@@ -80,6 +85,9 @@ class FakeServer:
 def busy_server() -> FakeServer:
     """A server that has something to tell in every family."""
     server = FakeServer(memory_held=512)
+    shown = Certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ("live.example.com",), 2e9)
+    files = CertificateFiles(Path("fullchain.pem"), Path("privkey.pem"))
+    server.certificates.current = CertificateSet((files,), certificates=(shown,))
     stats = server.stats
     stats.connections = {"handshake": 1, "publishing": 1, "playing": 2}
     for table in (stats.handshake_failures, stats.sessions_failed, stats.refusals, stats.players_closed):

@@ -29,7 +29,21 @@ class HandshakeFailure(Word):
     """The peer did not begin as an RTMP client, or server, does."""
 
     HTTP = "http", "the first bytes are HTTP: a browser, a scanner or a health check"
-    TLS = "tls", "the first bytes are TLS: an encoder set to `rtmps://`, which a [proxy](#tls) has to unwrap"
+    TLS = (
+        "tls",
+        "the first bytes are TLS: an encoder set to `rtmps://`, which belongs to [`rtmps.listen`](#tls)",
+    )
+    NOT_TLS = (
+        "not_tls",
+        "the first bytes at `rtmps.listen` are no TLS: an encoder set to `rtmp://`, or a scanner",
+    )
+    TLS_VERSION = "tls_version", "TLS older than `rtmps.min_version`, or without a cipher that both know"
+    TLS_REFUSED = (
+        "tls_refused",
+        "the client broke TLS off with an alert: mostly it does not trust the [certificate](#tls)",
+    )
+    TLS_LEFT = "tls_left", "it left before the TLS handshake was over, or said nothing, as health checks do"
+    TLS_FAILED = "tls_failed", "a TLS handshake that went wrong in another way"
     RTMPE = "rtmpe", "the first byte asks for RTMPE, an old encryption that is not supported: use RTMPS"
     PROXY = (
         "proxy",
@@ -37,7 +51,10 @@ class HandshakeFailure(Word):
     )
     VERSION = "version", "the first byte asks for another version of RTMP"
     NOT_RTMP = "not_rtmp", "the first byte is nothing known"
-    TIMEOUT = "handshake_timeout", "no whole handshake within `rtmp.limits.handshake_timeout`"
+    TIMEOUT = (
+        "handshake_timeout",
+        "no whole handshake within `rtmp.limits.handshake_timeout`; over TLS that of TLS has as long before",
+    )
     EOF = (
         "eof_in_handshake",
         "it left in the middle. A peer that connects and leaves without a byte is no failure",

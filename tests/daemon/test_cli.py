@@ -119,6 +119,13 @@ def test_check_prints_a_table_on_a_terminal(run, monkeypatch):
     assert "…" not in result.stdout, "nothing is cut short in a narrow one"
 
 
+def test_check_reads_the_certificates(run, tmp_path):
+    pair = f'[{{"chain_file": "{tmp_path}/missing.pem", "key_file": "{tmp_path}/missing.key"}}]'
+    result = run("check", "--set", f"rtmps.certificates={pair}")
+    assert result.exit_code == os.EX_CONFIG
+    assert result.stderr.endswith(f"cannot be used: {tmp_path}/missing.pem: No such file or directory\n")
+
+
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_every_mistake_is_printed_and_nothing_runs(run, bad, worker, command):
     result = run(command, "-c", str(bad))
@@ -268,7 +275,7 @@ def test_wrong_usage_exits_2(run, arguments):
 
 
 def test_banner_says_what_to_type_and_who_may():
-    text = banner_module.banner([Address("", 1935)], [Address("127.0.0.1", 9935)])
+    text = banner_module.banner([Address("", 1935)], [], [Address("127.0.0.1", 9935)])
     assert "every address, port 1935" in text
     assert "Server rtmp://localhost/live\n" in text
     assert "Stream Key test" in text
@@ -281,7 +288,7 @@ def test_banner_says_what_to_type_and_who_may():
 
 
 def test_banner_follows_the_bound_addresses():
-    text = banner_module.banner([Address("127.0.0.1", 40001), Address("::1", 40001)], [])
+    text = banner_module.banner([Address("127.0.0.1", 40001), Address("::1", 40001)], [], [])
     assert "127.0.0.1:40001, [::1]:40001" in text
     assert "rtmp://127.0.0.1:40001/live" in text
     assert "no password: anyone on this machine" in text
@@ -290,7 +297,7 @@ def test_banner_follows_the_bound_addresses():
 
 
 def test_banner_warns_of_open_metrics():
-    text = banner_module.banner([Address("192.0.2.1", 1935)], [Address("", 9935)])
+    text = banner_module.banner([Address("192.0.2.1", 1935)], [], [Address("", 9935)])
     assert "rtmp://192.0.2.1/live" in text
     assert "http://localhost:9935/metrics" in text
     assert "no password for the metrics either: anyone who can reach\n            port 9935" in text
@@ -299,13 +306,13 @@ def test_banner_warns_of_open_metrics():
 
 def test_banner_names_unix_sockets():
     sockets = Address("", 0, "/run/rtmpd/rtmp"), Address("", 0, "/run/rtmpd/http")
-    text = banner_module.banner([sockets[0]], [sockets[1]])
+    text = banner_module.banner([sockets[0]], [], [sockets[1]])
     assert "RTMP      unix:/run/rtmpd/rtmp\n" in text
     assert "OBS" not in text
     assert "curl --unix-socket /run/rtmpd/http http://localhost/metrics" in text
     assert "no password: anyone on this machine" in text
     assert "for the metrics" not in text
-    text = banner_module.banner([sockets[0], Address("", 1935)], [])
+    text = banner_module.banner([sockets[0], Address("", 1935)], [], [])
     assert "unix:/run/rtmpd/rtmp, every address, port 1935" in text
     assert "Server rtmp://localhost/live\n" in text
 

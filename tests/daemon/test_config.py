@@ -919,6 +919,32 @@ def test_two_servers_on_one_address():
     assert load((), {}, ["admin.listen=127.0.0.1:0", "rtmp.listen=127.0.0.1:0"])
 
 
+def test_tls_is_off_without_a_certificate():
+    pair = '[{"chain_file": "c", "key_file": "k"}]'
+    rtmps = Config().rtmps
+    assert (rtmps.listen, rtmps.addresses()) == ((":1936",), ())
+    assert load((), {}, [f"rtmps.certificates={pair}"]).config.rtmps.addresses() == (Address("", 1936),)
+    taken = ["admin.listen=:1936", f"rtmps.certificates={pair}"]
+    assert problems(assignments=taken)[0].endswith(
+        "admin.listen and rtmps.listen both name :1936: give one another port"
+    )
+    assert load((), {}, taken[:1])
+
+
+@pytest.mark.parametrize(
+    "value", ['"c.pem"', '["c.pem"]', '[{chain_file = "c.pem"}]', "[{chain_file=1, key_file=2}]"]
+)
+def test_what_a_certificate_is_made_of_is_told(write, value):
+    (problem,) = problems(write(f"[rtmps]\ncertificates = {value}\n"))
+    assert problem.endswith('write it as [{chain_file = "fullchain.pem", key_file = "privkey.pem"}]')
+
+
+def test_tls_on_a_unix_socket_is_a_mistake():
+    assert problems(assignments=["rtmps.listen=unix:/run/x"]) == (
+        "--set: rtmps.listen: 'unix:/run/x' is for rtmp.listen: on one machine there is nothing to encrypt",
+    )
+
+
 def test_broken_toml_is_placed(write):
     path = write('[rtmp]\nlisten = ":1935\n')
     (problem,) = problems(path)

@@ -10,9 +10,11 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import trustme
 from client_kit import AVC_HEADER, keyframe
 from pydantic import BaseModel
 
@@ -289,6 +291,94 @@ async def test_http_comes_goes_and_follows(server: House) -> None:
     assert not takes(place(where))
 
 
+# -- certificates
+
+
+@dataclass
+class Issuer:
+    """Writes certificates for ``localhost`` into a folder."""
+
+    folder: Path
+    authority: trustme.CA = field(default_factory=trustme.CA)
+
+    @property
+    def ca_file(self) -> str:
+        path = self.folder / "ca.pem"
+        self.authority.cert_pem.write_to_path(str(path))
+        return str(path)
+
+    def issue(self, name: str, other_name: str) -> str:
+        """The settings of one more listener, with a certificate that has another name too."""
+        issued = self.authority.issue_cert("localhost", other_name)
+        chain, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
+        chain.write_bytes(b"".join(each.bytes() for each in issued.cert_chain_pems))
+        key.write_bytes(issued.private_key_pem.bytes())
+        return f'rtmps.certificates=[{{"chain_file": "{chain}", "key_file": "{key}"}}]'
+
+    async def visit(self, server: House) -> tuple[rtmpd.Connection, str]:
+        """A connection over TLS, and the other name of the certificate that it was shown."""
+        host, port = place(server.told("listening", "rtmps")[-1])
+        assert host == "127.0.0.1"
+        connection = await rtmpd.connect(f"rtmps://localhost:{port}/live", ca_file=self.ca_file)
+        names = connection.get_extra_info("peercert")["subjectAltName"]
+        return connection, names[1][1]
+
+
+TLS_ADDRESS = "rtmps.listen=127.0.0.1:0"
+
+
+async def test_tls_comes_with_a_certificate_follows_another_and_goes(server: House, tmp_path: Path) -> None:
+    issuer = Issuer(tmp_path)
+    await server.apply(TLS_ADDRESS)
+    assert server.told("listening", "rtmps") == []
+    await server.apply(TLS_ADDRESS, issuer.issue("one", "one.test"))
+    first, name = await issuer.visit(server)
+    async with first:
+        assert name == "one.test"
+        changes = await server.apply(TLS_ADDRESS, issuer.issue("two", "two.test"))
+        assert changes == {Effect.CONNECTIONS: ["rtmps.certificates"]}
+        second, name = await issuer.visit(server)
+        async with second:
+            assert name == "two.test"
+            assert len(server.told("listening", "rtmps")) == 1
+            await server.apply()
+            assert server.told("listening no more", "rtmps") == server.told("listening", "rtmps")
+            await first.publish("cam")
+            await second.play("cam")
+
+
+async def test_a_certificate_that_cannot_be_used_changes_nothing(server: House, tmp_path: Path) -> None:
+    issuer = Issuer(tmp_path)
+    await server.apply(TLS_ADDRESS, issuer.issue("one", "one.test"))
+    broken = issuer.issue("two", "two.test").replace("two.key", "one.key")
+    with pytest.raises(ConfigError, match="the key is of another certificate"):
+        await server.apply(TLS_ADDRESS, broken, "stream.max_streams=1")
+    with pytest.raises(ConfigError, match="cannot listen"):
+        await server.apply(TLS_ADDRESS, issuer.issue("three", "three.test"), "admin.listen=203.0.113.1:9935")
+    connection, name = await issuer.visit(server)
+    async with connection:
+        assert name == "one.test"
+        await connection.publish("cam")
+        await connection.publish("desk")
+
+
+async def test_a_renewed_certificate_is_shown_without_a_word(
+    log: LogOutput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_SAMPLE_INTERVAL", 0.02)
+    issuer = Issuer(tmp_path)
+    async with serving(log, "rtmps.listen=127.0.0.1:0", issuer.issue("one", "old.test")) as server:
+        old, name = await issuer.visit(server)
+        async with old:
+            assert name == "old.test"
+            issuer.issue("one", "new.test")
+            async with asyncio.timeout(PATIENCE):
+                while name == "old.test":
+                    connection, name = await issuer.visit(server)
+                    await connection.close()
+            await old.publish("cam")
+
+
 # -- everything else
 
 
@@ -386,7 +476,7 @@ async def test_nothing_changes_before_the_start_or_after_the_end(log: LogOutput)
 
 # -- every key
 
-_LISTENERS = {"rtmp.listen", "admin.listen"}
+_LISTENERS = {"rtmp.listen", "admin.listen", "rtmps.listen", "rtmps.certificates", "rtmps.min_version"}
 """For which see above."""
 _LOOKED_UP = {
     "player.max_backlog_bytes",

@@ -22,6 +22,7 @@ _ON_BOTH = (
     "test_sweeper",
     "test_freeing",
     "test_listeners",
+    "test_tls",
     "test_tracing",
 )
 

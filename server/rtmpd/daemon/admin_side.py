@@ -11,6 +11,7 @@ from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram
 from rtmpd.net.addresses import Address
+from rtmpd.net.certificates import Certificates
 from rtmpd.net.listeners import Listener
 from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.push.relays import PushRelays
@@ -36,6 +37,7 @@ class Inside:
     pushes: PushRelays
     relays: Callable[[], Sequence[RelayStatus]]
     readiness: Callable[[], str | None]
+    certificates: Certificates
 
 
 class AdminSide:
@@ -106,6 +108,7 @@ class AdminSide:
             memory_group=inside.memory_group,
             clock=inside.clock,
             relays=inside.relays,
+            certificates=inside.certificates,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)
         self._page = SharedPage(self._metrics, settings.max_age, inside.clock)

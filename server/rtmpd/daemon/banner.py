@@ -12,14 +12,16 @@ from rtmpd.rtmp.form import described
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 
-def banner(rtmp: Sequence[Address], admin: Sequence[Address]) -> str:
+def banner(rtmp: Sequence[Address], rtmps: Sequence[Address], admin: Sequence[Address]) -> str:
     """A few lines for a person, without a trailing line feed; the addresses are the ones really bound.
 
     With names and addresses of usual length they fit into 80 columns.
     """
-    local = all(address.is_loopback for address in rtmp)
+    local = all(address.is_loopback for address in (*rtmp, *rtmps))
     lines = [f"rtmpd {__version__} ({described()})", f"  RTMP      {_names(rtmp)}"]
     lines += next((_advice(address) for address in rtmp if not address.path), [])
+    if rtmps:
+        lines.append(f"  RTMPS     {_names(rtmps)}")
     if admin:
         lines.append(f"  metrics   {_metrics(admin[0])}")
     who = "anyone on this machine" if local else "anyone who can reach the RTMP port"

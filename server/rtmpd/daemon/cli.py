@@ -160,6 +160,7 @@ def check(
     else:
         with _mistakes_told(os.EX_CONFIG):
             loaded = settings.load(config or (), os.environ, assignments or ())
+            loaded.config.rtmps.load_certificates(os.environ)
         for old_name in loaded.old_names:
             typer.echo(f"rtmpd: {old_name}", err=True)
         _print_rows(list(reference.rows(loaded) if path is None else reference.rows_at(loaded, path)))

@@ -31,6 +31,7 @@ from rtmpd.daemon.fields import (
 )
 from rtmpd.daemon.limits_config import LimitsConfig
 from rtmpd.daemon.push_config import ANY
+from rtmpd.daemon.rtmps_config import RtmpsConfig
 from rtmpd.daemon.stream_config import GopConfig, PlayerConfig
 from rtmpd.daemon.values import KeyPath
 from rtmpd.engine.flusher import MERGE_WINDOW
@@ -238,6 +239,7 @@ class Config(Section):
     """The whole configuration; ``Config()`` is what the server runs with when nothing is said."""
 
     rtmp: RtmpConfig = RtmpConfig()
+    rtmps: RtmpsConfig = RtmpsConfig()
     stream: StreamConfig = StreamConfig()
     player: PlayerConfig = PlayerConfig()
     memory: MemoryConfig = MemoryConfig()
@@ -251,13 +253,20 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check_addresses(self) -> Self:
-        for address in self.admin.listen:
-            if address in self.rtmp.listen and not address.endswith(":0"):
-                raise PydanticCustomError(
-                    "conflict",
-                    "{low_key} and {high_key} both name {address}: give one another port",
-                    {"low_key": "admin.listen", "high_key": "rtmp.listen", "address": address},
-                )
+        taken: dict[Address, str] = {}
+        for key, addresses in (
+            ("rtmp.listen", self.rtmp.addresses()),
+            ("rtmps.listen", self.rtmps.addresses()),
+            ("admin.listen", self.admin.addresses()),
+        ):
+            for address in dict.fromkeys(addresses):
+                other = taken.setdefault(address, key)
+                if other != key and (address.port or address.path):
+                    raise PydanticCustomError(
+                        "conflict",
+                        "{low_key} and {high_key} both name {address}: give one another port",
+                        {"low_key": key, "high_key": other, "address": str(address)},
+                    )
         return self
 
     def app_names(self) -> frozenset[str]:

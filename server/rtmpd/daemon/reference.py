@@ -12,6 +12,7 @@ from annotated_types import Ge, Gt, Le
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.descriptions import describe
+from rtmpd.daemon.fields import Section
 from rtmpd.daemon.keys import FALLBACKS, SOME_APP, SOME_TARGET, TARGETS, Key, walk, walk_app
 from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.secret_files import SUFFIX
@@ -48,6 +49,8 @@ def format_value(key: Key, value: object) -> str:
 
 def _toml(value: object) -> str:
     match value:
+        case Section():
+            return _toml(value.model_dump())
         case dict():
             return "{" + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + "}"
         case tuple():

@@ -13,7 +13,8 @@ from typing import Final
 
 SUFFIX: Final = "_file"
 """Makes the key of a secret the key of its file."""
-_CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
+CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
+"""Variable that names the folder where systemd puts them."""
 
 
 def read_lines(name: object, environ: Mapping[str, str]) -> list[object]:
@@ -42,7 +43,7 @@ def _read(name: object, environ: Mapping[str, str]) -> list[tuple[str, str]]:
     if not isinstance(name, str) or not name:
         raise ValueError("is the name of a file: put it in quotation marks")
     # Whole, as whoever reads that it is missing looks beside the file with the settings.
-    path = (Path(environ.get(_CREDENTIALS, "")) / name).absolute()
+    path = (Path(environ.get(CREDENTIALS, "")) / name).absolute()
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -34,6 +34,7 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
+from rtmpd.net.certificates import Certificates
 from rtmpd.net.clock import LoopClock
 from rtmpd.net.lag import LagMeter
 from rtmpd.net.listeners import Listener, open_listener
@@ -113,10 +114,10 @@ class Worker:
         self._registry.observe(self._pulls)
         context = self._context(new_session, instance_id)
         self._server = RtmpServer(context, ConnectionLimits(), machine.max_descriptor)
+        self._certificates = Certificates()
         self._unready_reason: str | None = "starting"
         self._admin = AdminSide(config, self._inside())
-        admin = Door(self._admin.open, self._admin.close)
-        self._doors = Doors({"rtmp": Door(self._open_rtmp, self._server.stop_listening), "admin": admin})
+        self._doors = self._build_doors()
         self._inherits = False
         """RTMP is served on listeners that somebody else opened, and not on ``rtmp.listen``."""
         self._changing = asyncio.Lock()
@@ -141,6 +142,16 @@ class Worker:
             tracer=self._tracer,
         )
 
+    def _build_doors(self) -> Doors:
+        stop = self._server.stop_listening
+        return Doors(
+            {
+                "rtmp": Door(self._open_rtmp, stop),
+                "rtmps": Door(self._open_rtmps, stop),
+                "admin": Door(self._admin.open, self._admin.close),
+            }
+        )
+
     def _inside(self) -> Inside:
         return Inside(
             registry=self._registry,
@@ -150,26 +161,37 @@ class Worker:
             pushes=self._pushes,
             relays=self._relay_statuses,
             readiness=self._unready,
+            certificates=self._certificates,
         )
 
     async def apply(self, config: Config) -> Changes:
         """Put other settings in place while the server runs; what they change, and for whom.
 
-        All of them or none: raises ConfigError when an address cannot be listened on, or while the server
-        starts or ends, and nothing changes. A listener whose address stays is never closed; who came through
-        one that goes stays. ``Effect`` says of each key for whom it holds.
+        All of them or none: raises ConfigError when an address or a certificate cannot be had, or while
+        the server starts or ends, and nothing changes. A listener whose address stays is never closed; who
+        came through one that goes stays. ``Effect`` says of each key for whom it holds.
         """
         async with self._changing:
             if self._unready_reason is not None:
                 raise ConfigError([f"the server is {self._unready_reason}: nothing was changed"])
             changes = compare(self._config, config)
-            opened = await self._doors.open(self._addresses(config))
+            opened = await self._open(config)
             self._follow(config)
             self._follow_pulls()
             closed = self._doors.keep(self._addresses(config))
         _tell("listening", opened)
         _tell("listening no more", closed)
         return changes
+
+    async def _open(self, config: Config) -> list[tuple[str, Address]]:
+        """What can fail: read the certificates, which hold at once, and listen on what is new."""
+        before = self._certificates.current
+        self._certificates.current = config.rtmps.load_certificates(os.environ)
+        try:
+            return await self._doors.open(self._addresses(config))
+        except BaseException:
+            self._certificates.current = before
+            raise
 
     def _follow(self, config: Config) -> None:
         """Have all that is made from settings follow ``config``, but for pulls; nothing here may fail."""
@@ -198,7 +220,7 @@ class Worker:
 
     def _addresses(self, config: Config) -> Names:
         rtmp = () if self._inherits else config.rtmp.addresses()
-        return {"rtmp": rtmp, "admin": config.admin.addresses()}
+        return {"rtmp": rtmp, "rtmps": config.rtmps.addresses(), "admin": config.admin.addresses()}
 
     async def _open_rtmp(self, address: Address) -> Listener:
         sock = open_listener(address)
@@ -207,6 +229,9 @@ class Worker:
         except BaseException:
             sock.close()
             raise
+
+    async def _open_rtmps(self, address: Address) -> Listener:
+        return self._server.listen_tls(open_listener(address), lambda: self._certificates.context)
 
     async def serve(self, inherited: Sequence[socket.socket] = ()) -> None:
         """Serve until a signal asks to stop: RTMP on ``inherited`` listening sockets, if there are any."""
@@ -242,10 +267,12 @@ class Worker:
         self._follow(config)
         self._inherits = bool(inherited)
         opened = [("rtmp", (await self._server.listen(sock, inherited=True)).address) for sock in inherited]
-        opened += await self._doors.open(self._addresses(config))
-        rtmp, admin = ([each for name, each in opened if name == wanted] for wanted in ("rtmp", "admin"))
+        opened += await self._open(config)
+        rtmp, rtmps, admin = (
+            [each for name, each in opened if name == wanted] for wanted in ("rtmp", "rtmps", "admin")
+        )
         if config.log.format == "text":
-            sys.stdout.write(banner(rtmp, admin) + "\n")
+            sys.stdout.write(banner(rtmp, rtmps, admin) + "\n")
             sys.stdout.flush()
         _tell("listening", opened)
         self._follow_pulls()
@@ -307,6 +334,7 @@ class Worker:
             await asyncio.sleep(_SAMPLE_INTERVAL)
             try:
                 self._registry.sample(_clock())
+                self._certificates.refresh()
             except Exception:  # Deadlines of slow players depend on the next round.
                 logger.exception("sampling failed")
 

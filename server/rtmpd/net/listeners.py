@@ -13,13 +13,17 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted: all players of a popular stream come back at once."""
+_ACCEPTS: Final = 64
+"""Before others have a turn."""
+_ACCEPT_AGAIN: Final = 1.0
+"""Seconds until the next try when the machine has nothing left to accept with."""
 UNIX_MODE: Final = 0o660
 """Of the file of a Unix socket: its user and its group may connect."""
 _LOCK_PATIENCE: Final = 0.2
@@ -54,10 +58,16 @@ def bound_address(sock: socket.socket) -> Address:
     return Address("" if host in ("::", "0.0.0.0") else host, port)  # noqa: S104 - compared, not bound
 
 
-class Listener:
-    """A listening socket that the event loop serves. Of a Unix socket that is ours the file goes with it."""
+class Server(Protocol):
+    """Who accepts."""
 
-    def __init__(self, server: asyncio.Server, address: Address, file: tuple[int, int] | None) -> None:
+    def close(self) -> None: ...
+
+
+class Listener:
+    """A listening socket that is served. Of a Unix socket that is ours the file goes with it."""
+
+    def __init__(self, server: Server, address: Address, file: tuple[int, int] | None) -> None:
         self.address = address
         """Where it is bound."""
         self._server = server
@@ -80,6 +90,14 @@ class Listener:
         address = bound_address(sock)
         return cls(server, address, None if inherited else _identity(address.path))
 
+    @classmethod
+    def accept(cls, sock: socket.socket, arrived: Callable[[socket.socket, object], None]) -> Listener:
+        """Give each connection of ``sock`` with its peer's name to ``arrived``, before a byte of it is read.
+
+        ``arrived`` owns it then. ``sock`` belongs to the listener from now on.
+        """
+        return cls(_Acceptor(sock, arrived), bound_address(sock), None)
+
     def close(self) -> None:
         """Let nobody new in. Idempotent."""
         path, self._file = self._file, None
@@ -87,6 +105,44 @@ class Listener:
             with contextlib.suppress(OSError):
                 Path(self.address.path).unlink()
         self._server.close()
+
+
+class _Acceptor:
+    """Accepts, where asyncio would begin to read at once."""
+
+    def __init__(self, sock: socket.socket, arrived: Callable[[socket.socket, object], None]) -> None:
+        self._sock = sock
+        self._arrived = arrived
+        self._loop = asyncio.get_running_loop()
+        self._pause: asyncio.TimerHandle | None = None
+        self._watch()
+
+    def close(self) -> None:
+        if self._pause is not None:
+            self._pause.cancel()
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock)
+            self._sock.close()
+
+    def _watch(self) -> None:
+        self._pause = None
+        self._loop.add_reader(self._sock, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTS):
+            try:
+                sock, name = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:
+                # No file or no memory is left, which would be so again in this very moment.
+                self._loop.remove_reader(self._sock)
+                self._pause = self._loop.call_later(_ACCEPT_AGAIN, self._watch)
+                return
+            sock.setblocking(False)
+            self._arrived(sock, name)
+            if self._sock.fileno() < 0:
+                return
 
 
 async def _serve(

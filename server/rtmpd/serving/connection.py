@@ -146,7 +146,7 @@ class ServerConnection(asyncio.Protocol):
         self.requests = Requests(origin)
         refusal = self._gate.enter(self, self._socket.fileno())
         if refusal is not None:
-            log.turned_away(self, refusal)
+            log.turned_away(origin, refusal)
             self.transport.set_protocol(_NOBODY)
             self.transport.abort()
             return

@@ -18,8 +18,8 @@ from rtmpd.serving.peer import Peer
 _logger = logging.getLogger(__name__)
 
 
-def turned_away(peer: Peer, reason: Word) -> None:
-    fields = {"client": peer.origin.address, "reason": reason}
+def turned_away(origin: Origin, reason: Word) -> None:
+    fields = {"client": origin.address, "reason": reason}
     _logger.debug("connection refused", extra={"fields": fields})
 
 

@@ -6,18 +6,25 @@ import asyncio
 import logging
 import math
 import socket
+import ssl
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rtmpd.engine.budget import Unfinished
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats, count
 from rtmpd.exceptions import Refused
+from rtmpd.net.addresses import network_of, peer_ip
 from rtmpd.net.listeners import Listener, bound_address
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
+from rtmpd.net.tasks import TaskSet
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.rates import Rate, TokenBucket
+from rtmpd.serving import connection_log as log
+from rtmpd.serving.arrivals import Arrival
 from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.network_rates import NetworkRates
 from rtmpd.serving.peer import ServerContext
@@ -31,6 +38,8 @@ _LOOKS_A_TIMEOUT = 10
 _LONGEST_LOOK_INTERVAL = 1.0
 _SHORTEST_LOOK_INTERVAL = 0.05
 """Between looks for those who asked for one, however many they are."""
+_PATIENCE = 5.0
+"""Seconds until what does not end is left alone."""
 _STUCK_SECONDS = 5.0
 _STUCK_BYTES = 1024 * 1024
 """An encoder on any link that its stream fits through has sent the largest key frame sooner."""
@@ -74,7 +83,10 @@ class RtmpServer:
         self._connections: dict[int, ServerConnection] = {}
         """By session."""
         context.registry.sessions.add_shelf(self._connections)
-        self._pending: Shares[ServerConnection] = Shares()
+        self._pending: Shares[ServerConnection | Arrival] = Shares()
+        self._arrivals: dict[asyncio.Protocol, Arrival] = {}
+        """By the connections that they will be."""
+        self._handshakes = TaskSet()
         self._by_network: Counter[str] = Counter()
         self._listeners: list[Listener] = []
         self._closing = False
@@ -119,6 +131,15 @@ class RtmpServer:
         self._listeners.append(listener)
         return listener
 
+    def listen_tls(self, sock: socket.socket, tls: Callable[[], ssl.SSLContext]) -> Listener:
+        """Serve over TLS on a listening TCP socket, each connection with the context of that moment."""
+        set_keepalive(sock)
+        limit_unsent(sock)
+        name = str(bound_address(sock))
+        listener = Listener.accept(sock, lambda peer, where: self._arrive(peer, where, name, tls()))
+        self._listeners.append(listener)
+        return listener
+
     def request_reconnect(self, tc_url: str = "", description: str = "") -> int:
         """Ask every client that knows how to connect anew (Enhanced RTMP); how many were asked.
 
@@ -138,6 +159,9 @@ class RtmpServer:
         self._closing = True
         for listener in list(self._listeners):
             self.stop_listening(listener)
+        for arrival in list(self._arrivals.values()):
+            self._depart(arrival)
+            arrival.abort(CloseReason.SHUTDOWN)
         for connection in list(self._connections.values()):
             connection.shutdown()
         try:
@@ -148,13 +172,31 @@ class RtmpServer:
             for connection in list(self._connections.values()):
                 connection.abort(CloseReason.SHUTDOWN)
             await self._empty.wait()
+        await self._handshakes.drain(_PATIENCE)  # They have been cut.
         await self._context.claims.close(max(cut_at - clock(), 0.0))
 
     # The gate of the connections
 
     def enter(self, connection: ServerConnection, fileno: int) -> Refusal | None:
-        limits, origin = self._limits, connection.origin
+        origin = connection.origin
         network = origin.network
+        if connection in self._arrivals:
+            self._depart(self._arrivals[connection])
+            refusal = None
+        else:
+            refusal = self._admit(network, fileno)
+        if refusal is not None:
+            return refusal
+        self._connections[origin.session] = connection
+        self._count_in(network, connection)
+        self._empty.clear()
+        if self._looking is None:
+            self._look_later(self._context.clock() + self._look_interval)
+        return None
+
+    def _admit(self, network: str, fileno: int) -> Refusal | None:
+        """Whether one more may come, and room for it."""
+        limits = self._limits
         refusal = None
         if self._closing:
             refusal = Refusal.SHUTDOWN  # Accepted by the kernel, and by the loop, while we closed.
@@ -162,7 +204,7 @@ class RtmpServer:
             # The lowest number that was free. At the kernel's limit, connections would be reset unseen.
             refusal = Refusal.FILES
             self._say_out_of_files()
-        elif _reached(len(self._connections), limits.max_connections):
+        elif _reached(len(self._connections) + len(self._arrivals), limits.max_connections):
             refusal = Refusal.MAX_CONNECTIONS
         elif _reached(self._by_network[network], limits.max_connections_per_address):
             refusal = Refusal.MAX_CONNECTIONS_PER_ADDRESS
@@ -176,14 +218,12 @@ class RtmpServer:
         if _reached(len(self._pending), limits.max_pending):
             self._make_room()
         self._stats.connections_total += 1
-        count(self._stats.connections, connection.state)
-        self._connections[origin.session] = connection
-        self._by_network[network] += 1
-        self._pending.add(network, connection)
-        self._empty.clear()
-        if self._looking is None:
-            self._look_later(self._context.clock() + self._look_interval)
         return None
+
+    def _count_in(self, network: str, member: ServerConnection | Arrival) -> None:
+        count(self._stats.connections, _PENDING)
+        self._by_network[network] += 1
+        self._pending.add(network, member)
 
     def shared_cost(self, connection: ServerConnection) -> TokenBucket | None:
         limit = self._limits.max_command_cost_per_address
@@ -235,6 +275,35 @@ class RtmpServer:
             if self._looking is not None:
                 self._looking.cancel()
                 self._looking = None
+
+    # TLS
+
+    def _arrive(self, sock: socket.socket, name: object, listener: str, tls: ssl.SSLContext) -> None:
+        address = peer_ip(name)
+        origin = Origin(address=address, network=network_of(address), listener=listener, tls=True)
+        refusal = self._admit(origin.network, sock.fileno())
+        if refusal is not None:
+            log.turned_away(origin, refusal)
+            sock.close()
+            return
+        connection = ServerConnection(self._context, self, listener)
+        arrival = self._arrivals[connection] = Arrival(sock, origin, connection)
+        self._count_in(origin.network, arrival)
+        self._handshakes.start(self._shake_hands(connection, arrival, tls), name="tls-handshake")
+
+    async def _shake_hands(self, connection: ServerConnection, arrival: Arrival, tls: ssl.SSLContext) -> None:
+        failure = await arrival.shake_hands(tls, self._context.limits.handshake_timeout)
+        if failure is not None:
+            count(self._stats.handshake_failures, failure)
+        if connection in self._arrivals:
+            self._depart(arrival)
+
+    def _depart(self, arrival: Arrival) -> None:
+        """It is no arrival any more: it has become a connection, or nothing."""
+        del self._arrivals[arrival.protocol]
+        count(self._stats.connections, _PENDING, -1)
+        _take_one(self._by_network, arrival.origin.network)
+        self._pending.remove(arrival.origin.network, arrival)
 
     # Inside
 
@@ -306,7 +375,10 @@ class RtmpServer:
         victim = self._pending.oldest_of_largest()
         if victim is not None:
             count(self._stats.refusals, Refusal.MAX_PENDING)
-            self._pending.remove(victim.origin.network, victim)
+            if isinstance(victim, Arrival):
+                self._depart(victim)
+            else:
+                self._pending.remove(victim.origin.network, victim)
             victim.abort(CloseReason.REFUSED, Refusal.MAX_PENDING)
 
     def _say_out_of_files(self) -> None:

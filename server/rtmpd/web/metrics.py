@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats
+from rtmpd.net.certificates import Certificates
 from rtmpd.relay.status import RelayStatus
 from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
@@ -40,6 +41,8 @@ class Sources:
     """The clock that the streams' ``last_media_at`` was read from."""
     relays: Callable[[], Sequence[RelayStatus]]
     """Every push and pull relay."""
+    certificates: Certificates
+    """Those that are shown over TLS."""
 
 
 class MetricsPage:
@@ -65,6 +68,7 @@ class MetricsPage:
         sources = self._sources
         families: list[Family | HistogramFamily] = [
             *collect_server(sources.stats, sources.streams),
+            *_collect_certificates(sources.certificates),
             *collect_memory(sources.memory_held(), sources.memory_limit()),
             HistogramFamily.of(
                 "rtmpd_time_to_first_frame_seconds",
@@ -101,6 +105,20 @@ class Snapshot(Collector):
     def collect(self) -> Iterator[Metric]:
         """As prometheus_client wants them."""
         yield from map(_metric, with_old_names(chain(self._process.collect(), self._families), self._renames))
+
+
+def _collect_certificates(certificates: Certificates) -> Iterator[Family]:
+    family = Family(
+        "gauge",
+        "rtmpd_certificate_not_after_seconds",
+        "When a certificate expires, in seconds since 1970.",
+        ("certificate",),
+    )
+    for name, not_after in certificates.expiries().items():
+        family.add((name,), not_after)
+    yield family
+    text = "Times that certificate files had changed and could not be used; the old ones are."
+    yield Family("counter", "rtmpd_certificate_reload_failures", text).with_value(certificates.failures)
 
 
 def _metric(family: Family | HistogramFamily) -> Metric:
