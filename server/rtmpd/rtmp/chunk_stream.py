@@ -19,8 +19,6 @@ class ChunkStream:
 
     __slots__ = (
         "began",
-        "continuation",
-        "declared",
         "delta",
         "extended",
         "length",
@@ -31,9 +29,7 @@ class ChunkStream:
         "type",
     )
 
-    def __init__(self, csid: int) -> None:
-        self.continuation: int = 0xC0 | csid if csid < 64 else -1
-        """The one-byte fmt 3 basic header, or -1 where it takes more bytes."""
+    def __init__(self) -> None:
         self.type: int = 0
         self.timestamp: int = 0
         self.delta: int = 0
@@ -47,9 +43,7 @@ class ChunkStream:
         self.parts: list[bytes] = NO_PARTS
         """What has come of the message being assembled."""
         self.began: float = inf
-        """When the message being assembled began; ``inf`` between messages."""
-        self.declared: int = 0
-        """Its length, if it takes several chunks."""
+        """When the message being assembled began, if a read has left it incomplete; else ``inf``."""
 
     def interrupted(self, basic: int) -> ChunkError:
         """What is wrong with a new header, whose first byte is ``basic``, before the message is whole."""

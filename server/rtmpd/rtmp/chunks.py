@@ -74,6 +74,7 @@ class ChunkReader:
         self._max_length: list[int] = limits.message_lengths
         self._max_declared: int = limits.max_partial_bytes
         self._declared: int = 0
+        """Length of all messages that reads have left incomplete."""
         self._streams: dict[int, ChunkStream] = {}
         self._rest: bytes = b""
         self._rest_start: int = 0
@@ -140,7 +141,7 @@ class ChunkReader:
                         if pos < 0:
                             break
                     if stream.todo:
-                        pos = self._take_chunks(stream, data, pos, messages)
+                        pos = self._take_chunks(stream, csid, data, pos, messages)
                         chunk_size = self.chunk_size
                         start = pos
                         continue
@@ -209,16 +210,14 @@ class ChunkReader:
                     stream.todo = length
                     stream.parts = []
                     if length > chunk_size and self._declared + length > self._max_declared:
-                        # Looked at when it begins, so that no cut of the bytes matters.
+                        # Looked at when it begins, so that no cut of the bytes matters. What fits into one
+                        # chunk is whole before anything else begins.
                         raise _too_much(self._declared + length)
                     begins = start
-                    start = pos = self._take_chunks(stream, data, pos, messages)
+                    start = pos = self._take_chunks(stream, csid, data, pos, messages)
                     if stream.todo or self._open is not None:
                         stream.began = now if begins > first else rest_began
-                        if length > chunk_size:
-                            # Of messages of one chunk only one can be incomplete at a time.
-                            stream.declared = length
-                            self._declared += length
+                        self._declared += length
                     chunk_size = self.chunk_size
         except ChunkError as error:
             # The frames that it passes hold whoever reads here.
@@ -276,7 +275,7 @@ class ChunkReader:
         # quirk(librtmp): opens chunk stream 2 with fmt 1; the missing stream id and base time are 0
         if len(self._streams) >= self._limits.max_chunk_streams:
             raise ChunkError(SessionFailure.CHUNK_STREAMS, f"more than {len(self._streams)} chunk streams")
-        stream = self._streams[csid] = ChunkStream(csid)
+        stream = self._streams[csid] = ChunkStream()
         return stream
 
     def _skip_extended(self, stream: ChunkStream, data: bytes, pos: int) -> int:
@@ -300,11 +299,14 @@ class ChunkReader:
         self._repeats_extended = _REPEATED
         return pos + 4
 
-    def _take_chunks(self, stream: ChunkStream, data: bytes, pos: int, messages: list[Message]) -> int:
+    def _take_chunks(
+        self, stream: ChunkStream, csid: int, data: bytes, pos: int, messages: list[Message]
+    ) -> int:
         """Take the chunk payload at ``pos`` and the continuations that follow it; the position after them."""
         end = len(data)
         chunk_size = self.chunk_size
-        continuation = stream.continuation
+        # The one-byte fmt 3 basic header, or -1 where it takes more bytes: that is left to whoever calls.
+        continuation = 0xC0 | csid if csid < 64 else -1
         header_size = 1
         if stream.extended >= 0:
             if self._repeats_extended == _REPEATED:
@@ -363,8 +365,7 @@ class ChunkReader:
         stream.todo = 0
         if stream.began != inf:
             stream.began = inf
-            self._declared -= stream.declared
-            stream.declared = 0
+            self._declared -= stream.length
         if stream.type <= 2:
             self._apply_control(stream.type, payload)
         messages.append(Message(stream.type, stream.timestamp, stream.stream_id, payload))
@@ -376,8 +377,8 @@ class ChunkReader:
             stream = self._streams.get(int.from_bytes(payload[:4], "big"))
             if stream is not None and stream.todo:
                 self.partial_bytes -= stream.length - stream.todo
-                self._declared -= stream.declared
-                stream.declared = stream.todo = 0
+                self._declared -= stream.length
+                stream.todo = 0
                 stream.began = inf
                 stream.parts = NO_PARTS
 
