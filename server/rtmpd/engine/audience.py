@@ -163,12 +163,12 @@ class Audience(Seat):
 
     def notify_started(self, now: float) -> None:
         """A publisher has come."""
-        self.now = now
+        self.now = self.live_since = now
         self.live = True
         # Who comes meanwhile finds it live.
         taps = list(self._taps)
         for subscription in list(self._members):
-            subscription.notify_started(now)
+            subscription.notify_started()
         for tap in taps:
             tap.notify(Mark.STARTED)
 

@@ -18,8 +18,8 @@ class Member(Feed):
 
     __slots__ = ("fanout_position", "sink")
 
-    def __init__(self, sink: Sink, backlog: Backlog) -> None:
-        super().__init__(backlog)
+    def __init__(self, sink: Sink) -> None:
+        super().__init__()
         self.sink = sink
         self.fanout_position = -1
         """Where on the fast list; -1 while not on it."""

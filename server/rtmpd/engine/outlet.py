@@ -42,13 +42,16 @@ _LOST: Final = _Lost()
 class Feed:
     """What writes to an outlet: a subscription."""
 
-    __slots__ = ("backlog", "begun")
+    __slots__ = ("begun",)
 
-    def __init__(self, backlog: Backlog) -> None:
-        self.backlog = backlog
-        """What those hold unsent who are sent the same images."""
+    def __init__(self) -> None:
         self.begun = False
         """Has been written something, or would have been."""
+
+    @property
+    def backlog(self) -> Backlog:
+        """What those hold unsent who are sent the same images."""
+        raise NotImplementedError
 
     def flow_changed(self, now: float) -> None:
         """The outlet paused or resumed."""
@@ -161,7 +164,6 @@ class Outlet:
         "backlog",
         "burst_bytes",
         "congestion",
-        "unsent_bytes",
     )
 
     def __init__(self, outlets: Outlets, transport: Transport, *, private: bool = False) -> None:
@@ -174,12 +176,15 @@ class Outlet:
         """What it has a share of while congested: its only feed's, or one of its own."""
         self._private_bytes = 0
         """Of what is unsent, what the budget is charged beside ``backlog``."""
-        self.unsent_bytes = 0
-        """While congested, as last measured; else 0."""
         self.burst_bytes = 0
         """Size of a burst while it is being written."""
         self.congestion: Congestion | None = None
         """Between ``pause_writing`` and ``resume_writing``."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """While congested, as last measured; else 0."""
+        return 0 if self.congestion is None else self.congestion.backlog
 
     def attach(self, feed: Feed, policy: SlowPlayerPolicy) -> None:
         """One more writes to it. The bounds are those of whoever came last."""
@@ -201,7 +206,7 @@ class Outlet:
             self.backlog = begun[0].backlog if shared else Backlog(self._outlets.budget)
             self.congestion = Congestion(self._policy, size, now, self.burst_bytes)
             self._outlets.add(self)
-            self._charge(size, 0)
+            self._charge(size, size, 0)
             self._tell(now)
 
     def resume_writing(self, now: float) -> None:
@@ -226,8 +231,9 @@ class Outlet:
         congestion = self.congestion
         if congestion is not None:
             size = self._transport.backlog()
+            growth = size - congestion.backlog
             congestion.measure(now, size)
-            self._charge(size, min(congestion.private_bytes, size))
+            self._charge(growth, size, min(congestion.private_bytes, size))
 
     def judge(self, now: float) -> None:
         """Close who is behind for too long."""
@@ -244,21 +250,21 @@ class Outlet:
         if self.congestion is not None:
             self._uncongest()
 
-    def _charge(self, size: int, private: int) -> None:
-        self._outlets.stats.unsent_bytes += size - self.unsent_bytes
-        self.unsent_bytes = size
-        growth = private - self._private_bytes
+    def _charge(self, growth: int, size: int, private: int) -> None:
+        """It has ``growth`` bytes more unsent: ``size``, ``private`` of them nobody else's."""
+        self._outlets.stats.unsent_bytes += growth
+        private_growth = private - self._private_bytes
         self._private_bytes = private
-        self._outlets.budget.charge_backlog(growth)
+        self._outlets.budget.charge_backlog(private_growth)
         if self.backlog is not None:  # The budget may just have closed us.
             self.backlog.hold(self, size - private)
 
     def _uncongest(self) -> None:
+        self._outlets.stats.unsent_bytes -= self.unsent_bytes
         self.congestion = None
         self._outlets.remove(self)
-        self._outlets.stats.unsent_bytes -= self.unsent_bytes
         self._outlets.budget.charge_backlog(-self._private_bytes)
-        self.unsent_bytes = self._private_bytes = 0
+        self._private_bytes = 0
         if self.backlog is not None:
             self.backlog.leave(self)
             self.backlog = None

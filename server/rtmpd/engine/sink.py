@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from rtmpd.engine.origin import NOBODY, Origin
-from rtmpd.engine.packet import WireFormat
+from rtmpd.engine.packet import RtmpWire, WireFormat
 from rtmpd.reasons import Word
 
 
@@ -115,6 +115,30 @@ class Sink(Protocol):
 
     def close(self, reason: CloseReason) -> None:
         """The engine has ended the subscription: end the connection."""
+
+
+class _NoSink:
+    """The sink of whoever has left, so that what is held after it holds no connection."""
+
+    wire_format: Final[WireFormat] = RtmpWire(128, 0)
+
+    def write(self, data: bytes) -> None:
+        """Nobody is there."""
+
+    def write_all(self, images: Sequence[bytes]) -> None:
+        """Nobody is there."""
+
+    def stream_started(self) -> None:
+        """Nobody is there."""
+
+    def stream_ended(self) -> None:
+        """Nobody is there."""
+
+    def close(self, reason: CloseReason) -> None:
+        """Nobody is there."""
+
+
+NO_SINK: Final = _NoSink()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from rtmpd.engine.books import Books
@@ -14,18 +14,16 @@ from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.intake import Intake, Opening
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
-from rtmpd.engine.outlet import Outlet
+from rtmpd.engine.outlet import Backlog, Outlet
 from rtmpd.engine.packet import (
     AUDIO,
     CACHED_HEADER,
     VIDEO,
     Packet,
-    RtmpWire,
-    WireFormat,
     is_for,
 )
 from rtmpd.engine.segment import Segment
-from rtmpd.engine.sink import CloseReason, Ending, PlayOptions, Sink
+from rtmpd.engine.sink import NO_SINK, CloseReason, Ending, PlayOptions, Sink
 from rtmpd.engine.stats import StreamStats
 from rtmpd.engine.sync import VideoSync
 
@@ -34,34 +32,10 @@ _NO_BOUND: Final = 1 << 62
 _logger = logging.getLogger(__name__)
 
 
-class _Gone:
-    """The sink of whoever has left, so that what is held after it holds no connection."""
-
-    wire_format: Final[WireFormat] = RtmpWire(128, 0)
-
-    def write(self, data: bytes) -> None:
-        """Nobody is there."""
-
-    def write_all(self, images: Sequence[bytes]) -> None:
-        """Nobody is there."""
-
-    def stream_started(self) -> None:
-        """Nobody is there."""
-
-    def stream_ended(self) -> None:
-        """Nobody is there."""
-
-    def close(self, reason: CloseReason) -> None:
-        """Nobody is there."""
-
-
-_GONE: Final = _Gone()
-
-
 class Seat:
     """What a subscription needs of the stream it is attached to."""
 
-    __slots__ = ("books", "headers", "intake", "key", "live", "now")
+    __slots__ = ("books", "headers", "intake", "key", "live", "live_since", "now")
 
     def __init__(self, key: StreamKey, intake: Intake) -> None:
         self.key = key
@@ -71,8 +45,14 @@ class Seat:
         self.books: Books = intake.books
         self.live = False
         """Somebody publishes."""
+        self.live_since = 0.0
+        """Clock reading at which the last publisher came to a stream without one."""
         self.now = 0.0
         """Clock reading of the last flush or attach."""
+
+    def waited(self, since: float, now: float) -> float:
+        """Seconds from ``since`` on, less those without a publisher."""
+        return now - max(since, self.live_since)
 
     def place(self, subscription: Subscription) -> None:
         """Put it on the list that its state calls for."""
@@ -94,7 +74,6 @@ class Subscription(Member):
 
     __slots__ = (
         "_bytes_out",
-        "_requested_at",
         "_start",
         "_started",
         "_sync",
@@ -111,44 +90,50 @@ class Subscription(Member):
         "receives_audio",
         "receives_video",
         "seat",
+        "since",
     )
 
     def __init__(
         self, seat: Seat, fanout: Fanout, sink: Sink, outlet: Outlet, options: PlayOptions, now: float
     ) -> None:
-        super().__init__(sink, fanout.backlog)
+        super().__init__(sink)
         self.seat = seat
         self.fanout = fanout
         """The fast list of its wire format, which it is on or not."""
         self.outlet = outlet
         """The transport of its sink, which other plays of the same connection may share."""
-        self.audience = options.audience
         self.origin: Origin = options.origin
-        self.attached = True
+        self.since = now if options.requested_at is None else options.requested_at
+        """Clock reading at which it was asked for."""
         self.ending: Ending | None = None
         """None while it is attached."""
-        self.receives_audio = options.receive_audio
-        self.receives_video = options.receive_video
-        self.paused = False
         self.dropped = 0
         """Packets kept from this subscriber because it was behind or waited for a keyframe."""
-        self._waits_for_room = False
-        """Begins once the outlet has drained."""
         self._start = options.start
         self._sync: VideoSync | None = VideoSync(options.start, fanout.encoding.tracks.video)
         """None on the fast list, where any frame may follow: most are there, most of the time."""
         self._bytes_out = 0
         """Bytes handed to the sink; on the fast list less those that the list had handed out before."""
-        self._requested_at = now if options.requested_at is None else options.requested_at
-        self._started = False
         self._version = -1
         """Version of the header cache that the sink has seen all of."""
+        self.audience = options.audience  # Flags side by side: each is a byte, compiled; alone eight.
+        self.attached = True
+        self.receives_audio = options.receive_audio
+        self.receives_video = options.receive_video
+        self.paused = False
+        self._waits_for_room = False
+        """Begins once the outlet has drained."""
+        self._started = False
         outlet.attach(self, options.policy)
 
     @property
     def live(self) -> bool:
         """Somebody publishes what it waits for or is sent."""
         return self.seat.live
+
+    @property
+    def backlog(self) -> Backlog:
+        return self.fanout.backlog
 
     @property
     def key(self) -> StreamKey:
@@ -192,7 +177,7 @@ class Subscription(Member):
             self.ending = Ending(reason, by)
             self.outlet.detach(self)
             self.seat.leave(self)
-            self.sink = _GONE
+            self.sink = NO_SINK
 
     def close(self, reason: CloseReason, by: Origin | None = None) -> None:
         """Detach and tell the sink to close (kick), because ``by`` wants it so. Idempotent."""
@@ -268,10 +253,8 @@ class Subscription(Member):
             self._waits_for_room = False
             self.join(now)
 
-    def notify_started(self, now: float) -> None:
-        """A publisher has come. Time to first frame does not count the time without one."""
-        if not self._started:
-            self._requested_at = now
+    def notify_started(self) -> None:
+        """A publisher has come."""
         self._tell(self.sink.stream_started)
 
     def notify_ended(self) -> None:
@@ -349,7 +332,7 @@ class Subscription(Member):
     def _note_started(self, now: float) -> None:
         self._started = True
         if self.audience:
-            self.seat.books.server.time_to_first_frame.observe(now - self._requested_at)
+            self.seat.books.server.time_to_first_frame.observe(self.seat.waited(self.since, now))
 
     def _tell(self, call: Callable[..., None], *what: object) -> None:
         """The sink, which may fail."""

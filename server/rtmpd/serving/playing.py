@@ -39,10 +39,8 @@ class Player:
         "__weakref__",
         "_peer",
         "_rules",
-        "_since",
         "_subscription",
         "_tracks",
-        "bytes_out",
         "stream_id",
         "waits_until",
         "write",
@@ -65,9 +63,6 @@ class Player:
         self.write = peer.transport.write
         self._peer = peer
         self.stream_id = event.stream_id
-        self._since = requested_at
-        self.bytes_out = 0
-        """Bytes of media written, once released."""
         self.waits_until = math.inf
         """Clock reading at which it gives up waiting for a publisher; ``inf`` while it does not wait."""
         self._rules = grant.play or context.play_rules(key)
@@ -149,15 +144,18 @@ class Player:
         """End the subscription, because ``by`` wants it so: the engine tells the player through ``close``."""
         self._subscription.close(reason, by)
 
-    def release(self, reason: CloseReason, detail: Word | None = None) -> None:
-        """The client ended the play, or its connection did: the last call. ``detail`` is for the log."""
+    def release(self, reason: CloseReason, detail: Word | None = None) -> int:
+        """The client ended the play, or its connection did: the last call. ``detail`` is for the log.
+
+        Returns the bytes of media that were written.
+        """
         self.waits_until = math.inf
         subscription = self._subscription
         subscription.detach(reason)
-        self.bytes_out = subscription.bytes_out
+        written = subscription.bytes_out
         fields = log.of_stream(subscription.origin, subscription.key) | {
-            "duration": round(self._peer.context.clock() - self._since, 3),
-            "bytes": self.bytes_out,
+            "duration": round(self._peer.context.clock() - subscription.since, 3),
+            "bytes": written,
             "dropped": subscription.dropped,
             "codecs": codecs(subscription.stats),
             "agent": subscription.origin.agent,
@@ -167,6 +165,7 @@ class Player:
         logger.info("play ended", extra={"fields": fields})
         # Each has us, and we it: nobody would be free before the cyclic collector comes by.
         del self._subscription, self._peer
+        return written
 
     # Inside
 

@@ -160,7 +160,7 @@ class Requests:
         for publisher in publishers:
             publisher.release(reason, detail)
         for player in players:
-            self._release_player(player, reason, detail)
+            self.bytes_out += player.release(reason, detail)
 
     # Inside
 
@@ -285,7 +285,7 @@ class Requests:
         ended = [each for each in self.players if each.stream_id == stream_id]
         self.players = tuple(each for each in self.players if each.stream_id != stream_id)
         for player in ended:
-            self._release_player(player, CloseReason.FINISHED)
+            self.bytes_out += player.release(CloseReason.FINISHED)
 
     def _limit(self, client: Client, grant: Grant) -> None:
         """Have the session end when ``grant`` does."""
@@ -296,7 +296,3 @@ class Requests:
     def _key(self, client: Client, name: str) -> StreamKey:
         """The stream that the client calls ``name``."""
         return StreamKey.of_path(clean_path(self.connect_params.app, name), client.context.apps)
-
-    def _release_player(self, player: Player, reason: CloseReason, detail: Word | None = None) -> None:
-        player.release(reason, detail)
-        self.bytes_out += player.bytes_out
