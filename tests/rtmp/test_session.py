@@ -527,6 +527,7 @@ def test_counts() -> None:
     client = Client(handshake=False)
     assert client.write(HANDSHAKE) == [HandshakeCompleted(digest=False)]
     assert (client.session.bytes_received, client.session.messages_received) == (3073, 0)
+    assert client.session.bytes_sent == 3073
     data = client.encode(connect(), control.user_control(SetBufferLength(0, 300)))
     client.write(data)
     assert (client.session.bytes_received, client.session.messages_received) == (3073 + len(data), 2)

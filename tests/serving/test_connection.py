@@ -334,6 +334,22 @@ async def test_an_encoder_with_too_many_messages_is_read_later_and_loses_nothing
         assert "_result 9 0" in await encoder.until("_result 9 0")
 
 
+async def test_who_is_read_as_its_bytes_come_has_no_reader_of_its_own() -> None:
+    """Most players, most of the time."""
+    async with serve() as house:
+        encoder = await (await house.client()).publish()
+        player = await (await house.client()).play()
+        encoder.send(*HEADERS, (0, keyframe("A")))
+        await player.until("1: A@0")
+        player.call("getStreamLength", 9)
+        await player.until("_result 9 0")
+        of = {connection.state: connection for connection in house.connections}
+        of["playing"].pause_writing()
+        of["playing"].resume_writing()
+        assert of["playing"]._reader is None
+        assert of["publishing"]._reader is not None
+
+
 async def test_a_connection_that_ends_while_it_is_throttled_leaves_no_timer() -> None:
     limits = Limits(max_messages=1, max_messages_burst=50)
     async with serve(limits=limits) as house:
@@ -693,6 +709,23 @@ async def test_at_info_a_player_is_one_line_and_an_encoder_two(caplog: pytest.Lo
     assert [message for message, _ in lines_of(caplog)] == [
         "publish started", "play ended", "publish ended", "closed",
     ]  # fmt: skip
+
+
+async def test_the_last_line_of_a_player_tells_what_was_said_and_what_it_was_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "rtmpd")
+    async with serve() as house:
+        encoder = await (await house.client()).publish()
+        encoder.send(*HEADERS, (0, keyframe("A")))
+        player = await (await house.client()).play()
+        await player.until("1: A@0")
+        await player.close()
+        await eventually(lambda: house.open_connections == 1)
+        closed, played = fields_of(caplog, "closed"), fields_of(caplog, "play ended")
+    assert (closed["bytes_in"], closed["bytes_out"]) == (player.bytes_said, player.bytes_heard)
+    assert 0 < played["bytes"] < closed["bytes_out"]
+    assert 0 <= played["duration"] <= closed["duration"] < 5
 
 
 async def test_bytes_and_messages_are_counted() -> None:

@@ -30,8 +30,9 @@ _NO_MEDIA: Final[dict[int, MediaReceiver]] = {}
 class Inlet:
     """What of a ``Session`` takes bytes. Its subclasses say what a message is and what an error means.
 
-    Attributes for the caller: ``bytes_received`` (handshake included), ``messages_received``. When
-    ``take_throttle`` gives a delay, stop reading, and go on with ``resume`` when it is over.
+    Attributes for the caller: ``since`` (the clock of ``now``), ``bytes_received`` and ``bytes_sent``
+    (handshake included), ``messages_received``. When ``take_throttle`` gives a delay, stop reading, and go on
+    with ``resume`` when it is over.
     """
 
     # With more than thirty attributes in a dictionary CPython finds each of them more slowly.
@@ -52,13 +53,17 @@ class Inlet:
         "_turn",
         "_waits_since",
         "bytes_received",
+        "bytes_sent",
         "limits",
         "messages_received",
+        "since",
     )
 
     def __init__(self, handshake: ServerHandshake | ClientHandshake, *, limits: Limits, now: float) -> None:
         self.limits = limits
+        self.since = now
         self.bytes_received = 0
+        self.bytes_sent = 0
         self.messages_received = 0
         self._halt: Halt | None = None
         """Why nothing is processed; None while everything is."""

@@ -158,6 +158,7 @@ class Session(Inlet):
         if self._output is None:
             self._output = []
         self._output.append(data)
+        self.bytes_sent += len(data)
 
     def _handle_command(self, message: Message) -> None:
         raise NotImplementedError

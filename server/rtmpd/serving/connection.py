@@ -92,11 +92,10 @@ class ServerConnection(asyncio.Protocol):
 
     __slots__ = (
         "__weakref__",
-        "_bytes_out",
         "_gate",
         "_listener",
         "_messages_in",
-        "_since",
+        "_reader",
         "_socket",
         "context",
         "ended",
@@ -104,7 +103,6 @@ class ServerConnection(asyncio.Protocol):
         "outlet",
         "partial_bytes",
         "plays_paid_at",
-        "reader",
         "requests",
         "session",
         "state",
@@ -113,9 +111,7 @@ class ServerConnection(asyncio.Protocol):
     transport: asyncio.Transport
     session: ServerSession
     outlet: Outlet
-    reader: SocketReader
     requests: Requests
-    _socket: socket.socket
 
     def __init__(self, context: ServerContext, gate: Gate, listener: str = "") -> None:
         self.context = context
@@ -126,11 +122,11 @@ class ServerConnection(asyncio.Protocol):
         """None while it is open; then nothing is processed and nothing more is said."""
         self.plays_paid_at = -math.inf
         """When what it has spent of the rate of plays is saved up again; for the gate."""
+        self._reader: SocketReader | None = None
+        """None while the transport reads and nobody has had it stop."""
         self._gate = gate
         self.look_at = math.inf
         """Clock reading at which ``look`` wants to be called."""
-        self._since = 0.0
-        self._bytes_out = 0
         self.partial_bytes = 0
         """What of the session's is charged to the memory budget."""
         self._messages_in = 0
@@ -140,7 +136,7 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self._socket = transport.get_extra_info("socket")
+        self._socket: socket.socket = transport.get_extra_info("socket")
         context = self.context
         origin = _describe(transport, self._listener, context.new_session())
         self.requests = Requests(origin)
@@ -150,7 +146,7 @@ class ServerConnection(asyncio.Protocol):
             self.transport.set_protocol(_NOBODY)
             self.transport.abort()
             return
-        self._since = now = context.clock()
+        now = context.clock()
         self.session = ServerSession(
             random_bytes=context.random_bytes,
             now=now,
@@ -163,14 +159,13 @@ class ServerConnection(asyncio.Protocol):
             self.session, self.transport = tap.on_session(self.session), tap.on_transport(self.transport)
         self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
         self.outlet = Outlet(context.registry.outlets, self, private=origin.tls)
-        self.reader = SocketReader(self, self.transport, context.sweeper)
         self.look_at = self._gate.regular_look(now + context.limits.shortest_timeout)
 
     def data_received(self, data: bytes) -> None:
         if self.ended is not None:
             return
         session = self.session
-        bytes_out = self._bytes_out
+        said = session.bytes_sent
         stats = self.context.stats
         session.receive_data(data, self.context.clock())
         stats.bytes_in += len(data)
@@ -181,7 +176,7 @@ class ServerConnection(asyncio.Protocol):
         if session.partial_bytes != self.partial_bytes:
             self._charge_partials()
         # What we have said now takes the acknowledgement along.
-        if self.state == "pending" and self._bytes_out == bytes_out and self.ended is None:
+        if self.state == "pending" and session.bytes_sent == said and self.ended is None:
             acknowledge_quickly(self._socket)
 
     def eof_received(self) -> bool:
@@ -206,10 +201,7 @@ class ServerConnection(asyncio.Protocol):
             self._release(ended)
         finally:
             self._gate.leave(self)
-            duration = self.context.clock() - self._since
-            reason = ended.detail or ended.reason
-            bytes_out = self._bytes_out + self.requests.bytes_out
-            log.closed(self, duration, self.session.bytes_received, bytes_out, reason, ended.by)
+            log.closed(self, self.requests.bytes_out, ended.detail or ended.reason, ended.by)
 
     # For the reader
 
@@ -244,7 +236,8 @@ class ServerConnection(asyncio.Protocol):
             self.look_at = math.inf
             self.transport.abort()  # Enough time to read our last words.
             return
-        self.reader.read_now()  # What waits for the next round is not late.
+        if self._reader is not None:
+            self._reader.read_now()  # What waits for the next round is not late.
         self.session.handle_timeout(now)
         self.advance()
         self.requests.look(now)
@@ -263,6 +256,12 @@ class ServerConnection(asyncio.Protocol):
     def look_by(self, deadline: float) -> None:
         self.look_at = min(self.look_at, deadline)
         self._gate.look_by(deadline)
+
+    @property
+    def reader(self) -> SocketReader:
+        if self._reader is None:
+            self._reader = SocketReader(self, self.transport, self.context.sweeper)
+        return self._reader
 
     @property
     def introduced(self) -> bool:
@@ -306,7 +305,8 @@ class ServerConnection(asyncio.Protocol):
         if self.ended is not None:
             return
         self._write_output()
-        if self.outlet.congestion is not None or not (session.quiet and self.reader.reading):
+        reading = self._reader is None or self._reader.reading
+        if self.outlet.congestion is not None or not (session.quiet and reading):
             self._steer_reading()
 
     def backlog(self) -> int:
@@ -372,7 +372,6 @@ class ServerConnection(asyncio.Protocol):
             data = output[0] if len(output) == 1 else b"".join(output)
             stats = self.context.stats
             stats.bytes_out += len(data)
-            self._bytes_out += len(data)
             stats.messages_out += len(output)
             self.transport.write(data)
 
@@ -396,7 +395,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _release(self, end: End) -> None:
         """Take everything this connection publishes and plays out of the engine, and let go of it."""
-        self.reader.close()
+        if self._reader is not None:
+            self._reader.close()
         self._charge_partials()
         self.requests.release(end.reason, end.detail)
 
@@ -419,7 +419,9 @@ class ServerConnection(asyncio.Protocol):
         session = self.session
         # What a player leaves unread is up to the slow-player policy.
         answers_unread = self.outlet.congestion is not None and not self.requests.players
-        self.reader.want(not (session.awaiting_answer or answers_unread))
+        wanted = not (session.awaiting_answer or answers_unread)
+        if self._reader is not None or not wanted:
+            self.reader.want(wanted)
         delay = session.take_throttle()
         if delay is not None:
             self.reader.hold(delay)

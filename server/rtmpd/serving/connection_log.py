@@ -55,14 +55,14 @@ def reading_failed(peer: Peer, error: Exception) -> None:
     _logger.error("reading failed", exc_info=error, extra={"fields": _fields(peer)})
 
 
-def closed(
-    peer: Peer, duration: float, bytes_in: int, bytes_out: int, reason: Word, by: Origin | None
-) -> None:
+def closed(peer: Peer, media_bytes: int, reason: Word, by: Origin | None) -> None:
+    """``media_bytes`` were sent to players, beside what the session has said."""
+    session = peer.session
     fields = _fields(peer) | {
-        "duration": round(duration, 3),
+        "duration": round(peer.context.clock() - session.since, 3),
         "app": peer.connect_params.app if peer.introduced else None,
-        "bytes_in": bytes_in,
-        "bytes_out": bytes_out,
+        "bytes_in": session.bytes_received,
+        "bytes_out": session.bytes_sent + media_bytes,
         "reason": reason,
         "by": by.who if by is not None else None,
     }
