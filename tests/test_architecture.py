@@ -360,7 +360,7 @@ def plant(root: Path, file: str, source: str) -> list[str]:
         ("relay/push/x.py", "from ..pull import a", "push and pull never import each other"),
         ("relay/pull/x.py", "from rtmpd.relay.push.relays import a", "push and pull never import each other"),
         ("tools/x.py", "from rtmpd.engine import headers", "tools must not import engine"),
-        ("web/x.py", "from rtmpd.access import open_policy", "web must not import access"),
+        ("web/x.py", "from rtmpd.access import policy", "web must not import access"),
         ("web/x.py", "from rtmpd.serving import connection", "web must not import serving"),
         ("access/x.py", "from rtmpd.web import server", "access must not import web"),
         ("access/x.py", "from rtmpd.daemon.config import Config", "access must not import daemon"),
@@ -403,7 +403,7 @@ def test_a_planted_violation_is_found(tmp_path, file, source, complaint):
         ("web/api.py", "import pydantic"),
         (
             "daemon/worker.py",
-            "import uvloop\nfrom rtmpd import __version__\nfrom rtmpd.access import open_policy",
+            "import uvloop\nfrom rtmpd import __version__\nfrom rtmpd.access import policy",
         ),
         ("__init__.py", "from rtmpd.client import connect"),
         ("__main__.py", "from rtmpd.daemon.cli import main"),

@@ -13,7 +13,7 @@ from rtmpd.daemon import reference
 from rtmpd.daemon.app_config import AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.descriptions import describe
-from rtmpd.daemon.keys import Key, walk, walk_app
+from rtmpd.daemon.keys import SOME_NAMES, Key, names_in, walk, walk_app
 from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.settings import load
 
@@ -69,7 +69,7 @@ def test_examples_are_accepted_and_change_something(path):
     apps = settings.config.apps
     named = {name: AppConfig(targets=dict.fromkeys(app.targets, PushConfig())) for name, app in apps.items()}
     defaults = Config(apps=named)
-    keys = chain(KEYS, *(walk_app(name, app.targets) for name, app in apps.items()))
+    keys = chain(KEYS, *(walk_app(name, names_in(app)) for name, app in apps.items()))
     changed = {key.name for key in keys if key.read(settings.config) != key.read(defaults)}
     assert changed == set(settings.origins), "an example that repeats a default misleads"
 
@@ -81,7 +81,7 @@ def test_what_an_app_can_have_is_accepted_once_it_is_no_comment(tmp_path):
     path.write_text("\n".join(line for line in lines if re.match(r"\[apps|\w+ = ", line)))
     settings = load([path], {})
     # The list of targets cannot stand beside their tables.
-    assert {key.name for key in walk_app("NAME", ["TARGET"])} - {"apps.NAME.push"} == set(settings.origins)
+    assert {key.name for key in walk_app("NAME", SOME_NAMES)} - {"apps.NAME.push"} == set(settings.origins)
     app = settings.config.at("NAME")
     assert app.pushes("x")["TARGET"].url.name == "STREAM-KEY"
     assert app.pull.rule is not None

@@ -15,6 +15,7 @@ from rtmpd.exceptions import (
     ClientError,
     ConfigError,
     ConnectionLost,
+    ProofFailed,
     ProtocolError,
     Refused,
     RequestTimeout,
@@ -37,6 +38,8 @@ def made(kind: type[RtmpdError]) -> RtmpdError:
         return kind(SessionFailure.NO_HEADER, "what people read", code=StatusCode.CALL_FAILED)
     if issubclass(kind, Refused):
         return kind(StatusCode.PUBLISH_BAD_NAME, "what people read", Refusal.STREAM_BUSY)
+    if issubclass(kind, ProofFailed):
+        return kind(Refusal.KEY_EXPIRED, "what people read")
     if issubclass(kind, ClientError):
         return kind("what people read", code="NetStream.Odd", description="odd", info={"level": "error"})
     return kind("what people read")

@@ -13,6 +13,7 @@ RtmpdError
 ├── Refused                  a request that is well formed but not granted; carries the status to send
 │   ├── StreamBusy           the name has a publisher already
 │   └── ResourceExhausted    a configured ceiling is reached
+├── ProofFailed              what somebody presented does not prove what it should
 └── ClientError              a server did not do what we asked of it; carries its status
     ├── ConnectFailed        no TCP or TLS connection came about
     ├── RequestTimeout       no answer in time; also a TimeoutError
@@ -144,6 +145,22 @@ class StreamBusy(Refused):
 
 class ResourceExhausted(Refused):
     """A configured ceiling (streams, players, memory, waiting names) is reached."""
+
+
+class ProofFailed(RtmpdError):
+    """What somebody presented was good once, and does not prove any more what it should.
+
+    ``reason`` is for metrics and logs, ``description`` the sentence the person at the encoder reads; it holds
+    no secret.
+    """
+
+    def __init__(self, reason: Refusal, description: str) -> None:
+        super().__init__(reason, description)
+        self.reason = reason
+        self.description = description
+
+    def __str__(self) -> str:
+        return self.description
 
 
 class ClientError(RtmpdError):

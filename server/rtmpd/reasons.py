@@ -218,6 +218,18 @@ class Refusal(Word):
         "name_reserved",
         "a name with an `@`, which marks names that the server makes up itself",
     )
+    # Who asks
+    ADDRESS_REFUSED = "address_refused", "the address is in `deny_ips` of the stream, or not in its `ips`"
+    KEY_WRONG = "key_wrong", "`?key=` is there, and is no key of that stream"
+    KEY_EXPIRED = "key_expired", "a stream key past its `until`"
+    KEY_AS_NAME = "key_as_name", "a play whose stream name is a key for publishing"
+    NOT_PROVEN = "not_proven", "the stream wants a key, and there is none, or a wrong one for a stream name"
+    NOT_LOCAL = (
+        "not_local",
+        "the address is of [no local network](#who-may-publish-and-play), and there are no keys",
+    )
+    NOBODY = "nobody", "`allow` is `nobody`"
+    # The stream
     STREAM_BUSY = "stream_busy", "the name has a publisher, an encoder or a pull relay"
     # Relays
     RELAY_LOOP = "relay_loop", "a relay whose stream has come through this server before"

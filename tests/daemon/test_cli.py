@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rtmpd import __version__
+from rtmpd.access.rules import Allow, PathRules, Rules
 from rtmpd.daemon import banner as banner_module
 from rtmpd.daemon import cli, reference, settings
 from rtmpd.daemon.config import Config
@@ -21,6 +22,8 @@ from rtmpd.daemon.keys import walk
 from rtmpd.daemon.logs import LogOutput
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
+
+LOCAL = PathRules(Rules(Allow.LOCAL), Rules(Allow.ANYONE))
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +177,16 @@ def test_a_file_that_cannot_be_read_is_a_mistake_like_others(run, tmp_path, work
     assert result.stderr.startswith(f"rtmpd: {secret}: cannot be read: ")
 
 
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_so_is_a_file_of_keys(run, tmp_path, worker, command):
+    keys = tmp_path / "keys"
+    keys.write_text("show m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x\n")
+    result = run(command, "--set", f"apps.live.publish.keys_file={keys}")
+    assert (result.exit_code, worker.seen) == (78, None)
+    assert result.stderr.startswith(f"rtmpd: {keys}:1: its second word is not sha256:")
+    assert "m3kq" not in result.output + result.stderr
+
+
 def test_check_prints_schema_and_template(run):
     schema = json.loads(run("check", "--schema").stdout)
     assert set(schema["properties"]) == set(Config.model_fields)
@@ -275,44 +288,56 @@ def test_wrong_usage_exits_2(run, arguments):
 
 
 def test_banner_says_what_to_type_and_who_may():
-    text = banner_module.banner([Address("", 1935)], [], [Address("127.0.0.1", 9935)])
+    text = banner_module.banner([Address("", 1935)], [], [Address("127.0.0.1", 9935)], LOCAL)
     assert "every address, port 1935" in text
     assert "Server rtmp://localhost/live\n" in text
     assert "Stream Key test" in text
     assert "Keyframe Interval 2 s" in text
     assert "from elsewhere" in text
     assert "http://127.0.0.1:9935/metrics" in text
-    assert "no password: anyone who can reach the RTMP port" in text
+    assert "publish   to live: anyone on this machine and private networks" in text
+    assert "(that is everybody where port forwarding hides addresses)" in text
+    assert "for others: rtmpd key new" in text
+    assert "play      from live: anyone who can reach the RTMP port" in text
     assert "for the metrics" not in text
     assert max(map(len, text.splitlines())) <= 80
 
 
 def test_banner_follows_the_bound_addresses():
-    text = banner_module.banner([Address("127.0.0.1", 40001), Address("::1", 40001)], [], [])
+    text = banner_module.banner([Address("127.0.0.1", 40001), Address("::1", 40001)], [], [], LOCAL)
     assert "127.0.0.1:40001, [::1]:40001" in text
     assert "rtmp://127.0.0.1:40001/live" in text
-    assert "no password: anyone on this machine" in text
+    assert "publish   to live: anyone on this machine\n  play      from live: anyone on this machine" in text
     assert "metrics" not in text
     assert "from elsewhere" not in text
 
 
 def test_banner_warns_of_open_metrics():
-    text = banner_module.banner([Address("192.0.2.1", 1935)], [], [Address("", 9935)])
+    text = banner_module.banner([Address("192.0.2.1", 1935)], [], [Address("", 9935)], LOCAL)
     assert "rtmp://192.0.2.1/live" in text
     assert "http://localhost:9935/metrics" in text
     assert "no password for the metrics either: anyone who can reach\n            port 9935" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
+def test_banner_says_who_needs_a_key():
+    rules = PathRules(Rules(Allow.PROVEN), Rules(Allow.NOBODY))
+    text = banner_module.banner([Address("", 1935)], [], [], rules)
+    assert "Stream Key from rtmpd key new,\n" in text
+    assert "ffplay rtmp://localhost/live/NAME\n" in text
+    assert "publish   to live: whoever has a key\n  play      from live: nobody" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
 def test_banner_names_unix_sockets():
     sockets = Address("", 0, "/run/rtmpd/rtmp"), Address("", 0, "/run/rtmpd/http")
-    text = banner_module.banner([sockets[0]], [], [sockets[1]])
+    text = banner_module.banner([sockets[0]], [], [sockets[1]], LOCAL)
     assert "RTMP      unix:/run/rtmpd/rtmp\n" in text
     assert "OBS" not in text
     assert "curl --unix-socket /run/rtmpd/http http://localhost/metrics" in text
-    assert "no password: anyone on this machine" in text
+    assert "publish   to live: anyone on this machine\n" in text
     assert "for the metrics" not in text
-    text = banner_module.banner([sockets[0], Address("", 1935)], [], [])
+    text = banner_module.banner([sockets[0], Address("", 1935)], [], [], LOCAL)
     assert "unix:/run/rtmpd/rtmp, every address, port 1935" in text
     assert "Server rtmp://localhost/live\n" in text
 

@@ -19,8 +19,10 @@ from client_kit import AVC_HEADER, keyframe
 from pydantic import BaseModel
 
 import rtmpd
+from rtmpd.access.keys import digest_of, spell_digest
 from rtmpd.daemon import logs
 from rtmpd.daemon import worker as worker_module
+from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect
 from rtmpd.daemon.keys import Key, walk
@@ -555,7 +557,7 @@ class Shop:
         worker = Worker(configs[0], asyncio.get_running_loop(), Machine.survey(), self._log)
         await worker._admin.open(Address("127.0.0.1", 0))
         for config in configs:
-            worker._follow(config)
+            worker._follow(config, ConfiguredRules(config, 0.0))
             worker._follow_pulls()
         found = kept(worker)
         await worker._admin.wait_closed()
@@ -576,6 +578,27 @@ async def test_who_follows_a_change_is_as_one_who_starts_with_it(log: LogOutput,
             each.pop(way, None)
     assert followed == fresh
     assert (fresh != before) is (key.name not in _LOOKED_UP)
+
+
+async def test_keys_hold_for_publishes_that_come(server: House) -> None:
+    key = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"
+    async with await rtmpd.connect(server.url()) as encoder, await rtmpd.connect(server.url()) as other:
+        await publish(encoder)
+        changes = await server.apply(f"apps.live.publish.keys.show={spell_digest(digest_of(key))}")
+        assert changes[Effect.PUBLISHES] == ["apps.live.publish.keys.show"]
+        await encoder.call("getStreamLength", "cam")  # It goes on.
+        with pytest.raises(PublishRejected, match="not known here"):
+            await other.publish("show")
+        async with await rtmpd.connect(server.url()) as owner, await rtmpd.connect(server.url()) as player:
+            await owner.publish(key)
+            await player.play("show")
+
+
+async def test_a_file_of_keys_that_cannot_be_read_changes_nothing(server: House, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="keys: cannot be read"):
+        await server.apply(f"apps.live.publish.keys_file={tmp_path}/keys", "apps.live.play.allow=nobody")
+    async with await rtmpd.connect(server.url()) as player:
+        await player.play("cam")
 
 
 async def test_who_reads_and_who_writes_follow_the_same_window(log: LogOutput) -> None:

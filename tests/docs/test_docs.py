@@ -15,7 +15,7 @@ from metrics_sources import busy_server
 from rtmpd.daemon import reference
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect
-from rtmpd.daemon.keys import SOME_APP, SOME_TARGET, walk, walk_app
+from rtmpd.daemon.keys import SOME_APP, SOME_NAMES, walk, walk_app
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "server" / "rtmpd"
@@ -288,6 +288,6 @@ def test_every_module_stands_in_the_row_of_its_room() -> None:
 def test_for_whom_another_value_of_a_setting_holds_is_documented() -> None:
     table = rows(section(DESIGN, "## Rooms"))[-len(Effect) :]
     patterns = {pattern: row[0].strip("`") for row in table for pattern in words(row[1])}
-    for key in (*walk(), *walk_app(SOME_APP, [SOME_TARGET])):
+    for key in (*walk(), *walk_app(SOME_APP, SOME_NAMES)):
         fitting = [pattern for pattern in patterns if fnmatchcase(key.name, pattern)]
         assert patterns[max(fitting, key=len)] == key.effect, key.name

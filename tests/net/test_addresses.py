@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rtmpd.exceptions import ConfigError
-from rtmpd.net.addresses import UNIX, Address, network_of, peer_ip, site_of
+from rtmpd.net.addresses import UNIX, Address, is_local, network_of, peer_ip, site_of
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,21 @@ def test_the_address_of_a_peer(name: object, address: str) -> None:
 def test_an_ipv6_subscriber_is_one_client_of_a_site(address: str, network: str, site: str) -> None:
     assert network_of(address) == network
     assert site_of(network) == site
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "127.8.9.1", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.1.1",
+     "::1", "::/64", "fd00::7", "fd00:1:2:3::/64", "fe80::1", "fe80::/64", UNIX],
+)  # fmt: skip
+def test_what_is_local(address: str) -> None:
+    assert is_local(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["203.0.113.7", "192.0.2.1", "172.32.0.1", "100.64.0.1", "0.0.0.0", "11.0.0.1", "2001:db8::7",
+     "2001:db8::/64", "fec0::1", "unknown", ""],
+)  # fmt: skip
+def test_what_is_not_local(address: str) -> None:
+    assert not is_local(address)

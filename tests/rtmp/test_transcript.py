@@ -116,6 +116,13 @@ def test_where_secrets_are_said(scribe: Scribe) -> None:
     assert "SECRET" not in str(scribe.lines)
 
 
+def test_a_long_level_of_an_app_may_be_a_key_in_the_wrong_field(scribe: Scribe) -> None:
+    app = "live/kids/m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"
+    connect = Command("connect", 1, {"app": app, "tcUrl": f"rtmp://host/{app}"})
+    (said,) = scribe.say(command_message(connect))
+    assert said == "connect 1 {app: 'live/kids/***', tcUrl: 'rtmp://host/live/kids/***'}"
+
+
 def test_what_is_said_of_a_secret_later(scribe: Scribe) -> None:
     scribe.say(command("FCPublish", 3, "my-key?token=hush%21hush"))
     code = "NetStream.Publish.Start"

@@ -675,19 +675,21 @@ async def test_every_step_is_logged_once_and_no_secret(caplog: pytest.LogCapture
     assert uuid.UUID(session).version == 7
     assert started == {
         "client": "127.0.0.1", "connection": number, "session": session,
-        "app": "live", "stream": "cam", "agent": "FMLE/3.0\x1b",
+        "app": "live", "stream": "cam", "agent": "FMLE/3.0\x1b", "account": None,
     }  # fmt: skip
     assert published == {
         "client": "127.0.0.1", "connection": number, "session": session,
         "app": "live", "stream": "cam", "bytes": sizes,
-        "codecs": "avc1+mp4a", "agent": "FMLE/3.0\x1b", "reason": "publish_twice", "by": None,
+        "codecs": "avc1+mp4a", "agent": "FMLE/3.0\x1b", "account": None, "reason": "publish_twice",
+        "by": None,
     }  # fmt: skip
     assert 0 <= played.pop("duration") < 5
     assert played.pop("bytes") > sizes
     assert played == {
         "client": "127.0.0.1", "connection": number, "session": session,
         "app": "live", "stream": "cam", "dropped": 0,
-        "codecs": "avc1+mp4a", "agent": "FMLE/3.0\x1b", "reason": "publish_twice", "by": None,
+        "codecs": "avc1+mp4a", "agent": "FMLE/3.0\x1b", "account": None, "reason": "publish_twice",
+        "by": None,
     }  # fmt: skip
     assert (closed["reason"], closed["connection"]) == ("publish_twice", number)
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from pydantic import Field
 
+from rtmpd.daemon.access_config import PlayAccess, PublishAccess
 from rtmpd.daemon.fields import Seconds, Section, Timeout, overlay
 from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
 from rtmpd.daemon.stream_config import GopConfig, PlayConfig
@@ -81,6 +82,8 @@ class AppConfig(Section):
     pull: PullConfig = PullConfig()
     gop: GopConfig = GopConfig()
     player: PlayConfig = PlayConfig()
+    publish: PublishAccess = PublishAccess()
+    play: PlayAccess = PlayAccess()
 
     def under(self, longer: AppConfig) -> AppConfig:
         """This table with what that of a longer path says, key by key; its list of push targets is of all."""
@@ -113,6 +116,9 @@ class AppConfig(Section):
         if name != ANY and validate_name(name, Limits().max_app_bytes) is not None:
             yield (PUSH,), " is for an app that cannot exist: write the name as in rtmp://host/NAME/stream"
         yield from self._find_push_problems(outcome, below)
+        for access in ("publish", "play"):
+            for key, text in getattr(self, access).find_problems(getattr(outcome, access)):
+                yield (access, *key), text
         said = self.pull.model_fields_set
         if said and "origins" not in said and not any(app.pull.origins for app in below):
             yield ("pull", "from"), " is missing: name the server that the streams come from"

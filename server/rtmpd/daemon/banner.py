@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from rtmpd import __version__
+from rtmpd.access.rules import Allow, PathRules
 from rtmpd.net.addresses import Address
 from rtmpd.rtmp.constants import DEFAULT_PORT
 from rtmpd.rtmp.form import described
@@ -12,20 +14,32 @@ from rtmpd.rtmp.form import described
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 
-def banner(rtmp: Sequence[Address], rtmps: Sequence[Address], admin: Sequence[Address]) -> str:
+APP: Final = "live"
+"""The app that is spoken of."""
+
+
+def banner(
+    rtmp: Sequence[Address], rtmps: Sequence[Address], admin: Sequence[Address], rules: PathRules
+) -> str:
     """A few lines for a person, without a trailing line feed; the addresses are the ones really bound.
 
-    With names and addresses of usual length they fit into 80 columns.
+    ``rules`` are those of ``APP``. With names and addresses of usual length they fit into 80 columns.
     """
     local = all(address.is_loopback for address in (*rtmp, *rtmps))
+    keyed = rules.publish.allow is Allow.PROVEN
     lines = [f"rtmpd {__version__} ({described()})", f"  RTMP      {_names(rtmp)}"]
-    lines += next((_advice(address) for address in rtmp if not address.path), [])
+    lines += next((_advice(address, keyed) for address in rtmp if not address.path), [])
     if rtmps:
         lines.append(f"  RTMPS     {_names(rtmps)}")
     if admin:
         lines.append(f"  metrics   {_metrics(admin[0])}")
-    who = "anyone on this machine" if local else "anyone who can reach the RTMP port"
-    lines += [f"  open      no password: {who}", "            may publish and watch"]
+    lines.append(f"  publish   to {APP}: {_who(rules.publish.allow, local)}")
+    if rules.publish.allow is Allow.LOCAL and not local:
+        lines += [
+            "            (that is everybody where port forwarding hides addresses);",
+            "            for others: rtmpd key new",
+        ]
+    lines.append(f"  play      from {APP}: {_who(rules.play.allow, local)}")
     exposed = [address for address in admin if not address.is_loopback]
     if exposed:
         ports = ", ".join(f"port {a.port}" if a.host in _WILDCARDS else str(a) for a in exposed)
@@ -36,13 +50,27 @@ def banner(rtmp: Sequence[Address], rtmps: Sequence[Address], admin: Sequence[Ad
     return "\n".join(lines)
 
 
-def _advice(address: Address) -> list[str]:
-    server = f"rtmp://{_reachable(address, DEFAULT_PORT)}/live"
+def _who(allow: Allow, local: bool) -> str:
+    """Whom it takes; ``local``: nobody else can reach the port."""
+    match allow:
+        case Allow.ANYONE:
+            return "anyone on this machine" if local else "anyone who can reach the RTMP port"
+        case Allow.LOCAL:
+            return "anyone on this machine" if local else "anyone on this machine and private networks"
+        case Allow.PROVEN:
+            return "whoever has a key"
+        case Allow.NOBODY:
+            return "nobody"
+
+
+def _advice(address: Address, keyed: bool) -> list[str]:
+    server = f"rtmp://{_reachable(address, DEFAULT_PORT)}/{APP}"
+    key = "from rtmpd key new" if keyed else "test"
     lines = [
-        "  OBS       Settings > Stream: Service Custom..., Stream Key test,",
+        f"  OBS       Settings > Stream: Service Custom..., Stream Key {key},",
         f"            Server {server}",
         "            Settings > Output > Advanced: Keyframe Interval 2 s",
-        f"  watch     ffplay {server}/test",
+        f"  watch     ffplay {server}/{'NAME' if keyed else 'test'}",
     ]
     if not address.host:
         lines.append("            from elsewhere: this machine's name or address for localhost")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from rtmpd.daemon.app_config import APPS
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect
-from rtmpd.daemon.keys import Key, walk, walk_app
-from rtmpd.daemon.values import spell
+from rtmpd.daemon.keys import Key, names_in, walk, walk_app
+from rtmpd.daemon.values import KeyPath, spell
 
 Changes = dict[Effect, list[str]]
 """Names of keys that say something else, and of tables of apps that come or go."""
@@ -29,9 +29,9 @@ def compare(before: Config, after: Config) -> Changes:
 
 def _keys(*configs: Config) -> Iterator[Key]:
     yield from walk()
-    targets: dict[str, dict[str, None]] = {}
+    apps: dict[str, dict[KeyPath, None]] = {}
     for config in configs:
         for name, app in config.apps.items():
-            targets.setdefault(name, {}).update(dict.fromkeys(app.targets))
-    for name, named in targets.items():
+            apps.setdefault(name, {}).update(dict.fromkeys(names_in(app)))
+    for name, named in apps.items():
         yield from walk_app(name, named)

@@ -10,19 +10,26 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Annotated, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from rtmpd import __version__
-from rtmpd.daemon import bench_command, client_command, play_command, probe_command, publish_command
-from rtmpd.daemon.environment import CONFIG_VARIABLE
-from rtmpd.exceptions import ConfigError
+from rtmpd.daemon import (
+    bench_command,
+    client_command,
+    key_command,
+    play_command,
+    probe_command,
+    publish_command,
+)
+from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told
 from rtmpd.rtmp.form import described
 from rtmpd.rtmp.url import clean_path, validate_name
+
+if TYPE_CHECKING:
+    from rtmpd.daemon.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -35,25 +42,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-ConfigPaths = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--config",
-        "-c",
-        envvar=CONFIG_VARIABLE,
-        metavar="FILE",
-        # Reading it tells what is wrong in the same way as for every other mistake.
-        readable=False,
-        help="TOML file with settings, or a directory of them; can be repeated, the last one wins.",
-    ),
-]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Set one key, such as rtmp.listen=127.0.0.1:1935; can be repeated."
-    ),
-]
 
 
 def main() -> None:
@@ -85,10 +73,10 @@ def _options(
 @app.command()
 def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     """Run the server until SIGTERM or SIGINT."""
-    from rtmpd.daemon import logs, settings
+    from rtmpd.daemon import logs
 
-    with _mistakes_told(os.EX_CONFIG):
-        loaded = settings.load(config or (), os.environ, assignments or ())
+    with mistakes_told(os.EX_CONFIG):
+        loaded = _load(config, assignments)
     # Only now: settings with a mistake in them need no server.
     from rtmpd.daemon import worker
 
@@ -96,7 +84,7 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     journal = logs.is_journal(os.environ)
     log = loaded.config.log
     with (
-        _mistakes_told(1),
+        mistakes_told(1),
         logs.configured(log.level, log.format, journal=journal, max_repeats=log.max_repeats) as output,
     ):
         for each in loaded.old_names:
@@ -143,7 +131,7 @@ def check(
     """Show the settings in effect and where each comes from; on mistakes name them all and exit 78."""
     import json
 
-    from rtmpd.daemon import migration, reference, settings
+    from rtmpd.daemon import migration, reference
 
     instead = {"--schema": schema, "--migrate": migrate, "--template": template}
     wanted = [option for option, given in instead.items() if given]
@@ -155,11 +143,11 @@ def check(
     elif template:
         typer.echo(reference.template(), nl=False)
     elif migrate:
-        with _mistakes_told(os.EX_CONFIG):
+        with mistakes_told(os.EX_CONFIG):
             typer.echo(migration.migrate_file(config or ()), nl=False)
     else:
-        with _mistakes_told(os.EX_CONFIG):
-            loaded = settings.load(config or (), os.environ, assignments or ())
+        with mistakes_told(os.EX_CONFIG):
+            loaded = _load(config, assignments)
             loaded.config.rtmps.load_certificates(os.environ)
         for old_name in loaded.old_names:
             typer.echo(f"rtmpd: {old_name}", err=True)
@@ -171,7 +159,7 @@ def health(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     """Ask the server that runs here with these settings whether it is alive: exit 0, or 1 and why."""
     from rtmpd.daemon import health_command, settings
 
-    with _mistakes_told(os.EX_CONFIG):
+    with mistakes_told(os.EX_CONFIG):
         loaded = settings.load(config or (), os.environ, assignments or ()).config
     problem = health_command.find_problem(loaded)
     if problem is not None:
@@ -184,17 +172,16 @@ app.command(epilog=client_command.EXIT_CODES)(publish_command.publish)
 app.command(epilog=client_command.EXIT_CODES)(play_command.play)
 app.command(epilog=client_command.TRIAL_EXIT_CODES)(probe_command.probe)
 app.add_typer(bench_command.app)
+app.add_typer(key_command.app)
 
 
-@contextmanager
-def _mistakes_told(code: int) -> Iterator[None]:
-    """Every mistake on a line of standard error, and the end of the command with exit ``code``."""
-    try:
-        yield
-    except ConfigError as error:
-        for problem in error.problems:
-            typer.echo(f"rtmpd: {problem}", err=True)
-        raise typer.Exit(code) from error
+def _load(config: ConfigPaths, assignments: Assignments) -> Settings:
+    """The settings, with nothing wrong in the files of keys that they name, either. Raises ConfigError."""
+    from rtmpd.daemon import access_rules, settings
+
+    loaded = settings.load(config or (), os.environ, assignments or ())
+    access_rules.ConfiguredRules(loaded.config, now=0.0)
+    return loaded
 
 
 def _print_rows(rows: Sequence[tuple[str, str, str]]) -> None:

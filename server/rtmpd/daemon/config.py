@@ -281,14 +281,14 @@ class Config(Section):
 
     def at(self, path: str) -> AppConfig:
         """What holds for an app or a stream: what its tables say, key by key, the longest path first."""
-        return self._outcomes[self._table(path)]
+        return self.outcomes[self.table(path)]
 
-    def _table(self, path: str) -> str:
+    def table(self, path: str) -> str:
         """The longest table that holds for an app or a stream; "" is none."""
-        return next(reversed(self.tables(path)), "")
+        return next(reversed(self.tables(path)), "") if self.apps else ""
 
     @cached_property
-    def _outcomes(self) -> dict[str, AppConfig]:
+    def outcomes(self) -> dict[str, AppConfig]:
         """Every table with what shorter ones say besides; by "" what holds without any."""
         least = AppConfig(gop=self.stream.gop, player=self.player)
         return {"": least} | {
@@ -314,12 +314,12 @@ class Config(Section):
 
     def play_rules(self, path: str) -> PlayRules:
         """How a stream is played; the same object for all that one table holds for."""
-        return self._play_rules[self._table(path)]
+        return self._play_rules[self.table(path)]
 
     @cached_property
     def _play_rules(self) -> dict[str, PlayRules]:
         rules: dict[str, PlayRules] = {}
-        for name, app in self._outcomes.items():
+        for name, app in self.outcomes.items():
             options = PlayOptions(start=StartPolicy(app.gop.start), policy=app.player.to_policy())
             rules[name] = PlayRules(options, app.player.wait_timeout)
         return rules

@@ -8,6 +8,7 @@ from typing import Final, get_origin
 
 from pydantic.fields import FieldInfo
 
+from rtmpd.daemon.access_config import KEYS, PlayKeys, PublishKeys
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect, Section, Shown, Unit
@@ -22,6 +23,16 @@ SOME_APP: Final = "NAME"
 """Stands for the name of an app where no particular one is meant."""
 SOME_TARGET: Final = "TARGET"
 """The same for the name of a push target."""
+SOME_STREAM: Final = "STREAM"
+"""The same for the name of a stream."""
+SOME_NAMES: Final[tuple[KeyPath, ...]] = (
+    (PUSH, SOME_TARGET),
+    ("publish", KEYS, SOME_STREAM),
+    ("play", KEYS, SOME_STREAM),
+)
+"""All that people name in the tables of an app: see ``names_in``."""
+_KEYS: Final[dict[str, type[Section]]] = {"publish": PublishKeys, "play": PlayKeys}
+"""Sections whose keys are names of streams."""
 UNSAID: Final = object()
 """In place of a value that nobody gave."""
 _ATTRIBUTES: Final = {"from": "origins"}
@@ -109,21 +120,37 @@ def walk(model: type[Section] = Config, path: KeyPath = (), place: KeyPath | Non
         yield from walk(section, (*path, name), (*place, name))
 
 
-def walk_app(name: str, targets: Iterable[str] = ()) -> Iterator[Key]:
-    """Every setting of one app, those of the push targets with these names included."""
+def names_in(app: AppConfig) -> Iterator[KeyPath]:
+    """What people have named in the tables of an app: ``push.TARGET``, ``publish.keys.STREAM``."""
+    yield from ((PUSH, target) for target in app.targets)
+    for section, access in (("publish", app.publish), ("play", app.play)):
+        yield from ((section, KEYS, stream) for stream in access.keys)
+
+
+def walk_app(name: str, names: Iterable[KeyPath] = ()) -> Iterator[Key]:
+    """Every setting of one app, those of what ``names_in`` it included."""
     yield from walk(AppConfig, (APPS, name))
-    for target in targets:
-        yield from walk(PushConfig, (APPS, name, PUSH, target), (APPS, name, TARGETS, target))
+    for place in names:
+        path = (APPS, name, *place)
+        match place:
+            case (section, "keys", _):
+                model = _KEYS[section]
+                yield Key(path, model.model_fields[SOME_STREAM], path, model)
+            case (_, target):
+                yield from walk(PushConfig, path, (APPS, name, TARGETS, target))
 
 
 def walk_written(paths: Iterable[KeyPath]) -> Iterator[Key]:
-    """Every setting, with those of the apps and targets that ``paths`` name."""
-    targets: dict[str, dict[str, None]] = {}
+    """Every setting, with those of the apps, targets and streams that ``paths`` name."""
+    apps: dict[str, dict[KeyPath, None]] = {}
     for path in paths:
         if path[0] == APPS and len(path) > 1:
-            named = targets.setdefault(path[1], {})
-            if path[2:3] == (PUSH,) and len(path) > 3:
-                named[path[3]] = None
+            named = apps.setdefault(path[1], {})
+            match path[2:]:
+                case (push, target, *_) if push == PUSH:
+                    named[push, target] = None
+                case (section, keys, stream) if section in _KEYS and keys == KEYS:
+                    named[section, keys, stream] = None
     yield from walk()
-    for name, named in targets.items():
+    for name, named in apps.items():
         yield from walk_app(name, named)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pydantic_core import ErrorDetails
 
 from rtmpd.daemon.config import REMOVED_KEYS
-from rtmpd.daemon.keys import SOME_APP, SOME_TARGET, Key, walk_app
+from rtmpd.daemon.keys import SOME_APP, SOME_NAMES, Key, walk_app
 from rtmpd.daemon.sources import Given
 from rtmpd.daemon.values import KeyPath, parse_list, quote, spell, spell_for
 
@@ -17,7 +17,7 @@ def explain_misplaced(path: KeyPath, item: Given, keys: Mapping[KeyPath, Key]) -
     """What is wrong with the place of a value."""
     origin = item.origin
     name = _printable(spell(path))
-    keys = dict(keys) | {key.path: key for key in walk_app(SOME_APP, [SOME_TARGET])}
+    keys = dict(keys) | {key.path: key for key in walk_app(SOME_APP, SOME_NAMES)}
     below = [known for known in keys if known[: len(path)] == path]
     if below:
         return f"{name} is a section, not a key: set one of its keys, such as {spell_for(below[0], origin)}"

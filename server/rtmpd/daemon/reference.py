@@ -9,11 +9,23 @@ from typing import Any, Final
 
 from annotated_types import Ge, Gt, Le
 
+from rtmpd.daemon.access_config import PlayAccess, PlayKeys, PublishAccess, PublishKeys
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.descriptions import describe
 from rtmpd.daemon.fields import Section
-from rtmpd.daemon.keys import FALLBACKS, SOME_APP, SOME_TARGET, TARGETS, Key, walk, walk_app
+from rtmpd.daemon.keys import (
+    FALLBACKS,
+    SOME_APP,
+    SOME_NAMES,
+    SOME_STREAM,
+    SOME_TARGET,
+    TARGETS,
+    Key,
+    names_in,
+    walk,
+    walk_app,
+)
 from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.secret_files import SUFFIX
 from rtmpd.daemon.settings import Settings
@@ -23,6 +35,7 @@ _WIDTH: Final = 100
 _EXAMPLES: Final = {
     "url": '"rtmps://live.example.com/app"',
     "key": '"STREAM-KEY"',
+    SOME_STREAM: '["sha256:0000000000000000000000000000000000000000000000000000000000000000"]',
     "from": '["rtmp://origin.example.com/{app}/{name}"]',
 }
 """For keys of an app whose default says little."""
@@ -50,7 +63,7 @@ def format_value(key: Key, value: object) -> str:
 def _toml(value: object) -> str:
     match value:
         case Section():
-            return _toml(value.model_dump())
+            return _toml(value.model_dump(exclude_unset=True))
         case dict():
             return "{" + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + "}"
         case tuple():
@@ -82,7 +95,7 @@ def _held(settings: Settings, path: str) -> Iterator[tuple[Key, str, str, str]]:
     app = settings.config.at(path)
     outcome = Config.model_construct(apps={path: app})
     tables = settings.config.tables(path)[::-1] or [path]
-    for key in walk_app(path, app.targets):
+    for key in walk_app(path, names_in(app)):
         section, *rest = key.path[2:]
         names = [spell((APPS, table, section, *rest)) for table in tables]
         names += [spell((*FALLBACKS[section], *rest))] if section in FALLBACKS else []
@@ -93,11 +106,16 @@ def _held(settings: Settings, path: str) -> Iterator[tuple[Key, str, str, str]]:
         yield key, said, value, settings.origins.get(said, "default")
 
 
+def _describe() -> None:
+    for model in (Config, PublishKeys, PlayKeys):
+        describe(model)
+
+
 def schema() -> dict[str, Any]:
     """A JSON schema of the file, for editors."""
-    describe(Config)
+    _describe()
     document = Config.model_json_schema()
-    for key in walk_app(SOME_APP, [SOME_TARGET]):
+    for key in walk_app(SOME_APP, SOME_NAMES):
         if key.is_secret:
             for definition in document["$defs"].values():
                 properties = definition["properties"]
@@ -110,7 +128,7 @@ def schema() -> dict[str, Any]:
 
 def template() -> str:
     """A TOML file with every key at its default, described, with unit, range and default."""
-    describe(Config)
+    _describe()
     defaults = Config()
     lines = _comment(_INTRODUCTION)
     section: tuple[str, ...] = ()
@@ -126,9 +144,14 @@ def template() -> str:
 
 def _app_template() -> Iterator[str]:
     """The settings of an app, commented out: there is none until somebody names it."""
-    some = Config(apps={SOME_APP: AppConfig(targets={SOME_TARGET: PushConfig()})})
+    app = AppConfig(
+        targets={SOME_TARGET: PushConfig()},
+        publish=PublishAccess(keys={SOME_STREAM: ()}),
+        play=PlayAccess(keys={SOME_STREAM: ()}),
+    )
+    some = Config(apps={SOME_APP: app})
     section: tuple[str, ...] = ()
-    for key in walk_app(SOME_APP, [SOME_TARGET]):
+    for key in walk_app(SOME_APP, SOME_NAMES):
         if key.path[:-1] != section:
             section = key.path[:-1]
             yield from ["", *_comment(key.model.__doc__ or ""), f"# [{'.'.join(section)}]"]

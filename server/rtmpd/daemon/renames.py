@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from rtmpd.daemon.keys import SOME_APP, SOME_TARGET
+from rtmpd.daemon.keys import SOME_APP, SOME_STREAM, SOME_TARGET
 from rtmpd.daemon.sources import Layer
 from rtmpd.daemon.values import KeyPath, spell, spell_for
 
 Renames = Mapping[str, tuple[str, str]]
 """Old names, each with the new one and the version that brought it: ``{"log.old": ("log.new", "0.2")}``.
 
-``NAME`` and ``TARGET`` stand for any app or stream, and any push target. A form with a file, such as
-``url_file``, is a key of its own here.
+``NAME`` and ``TARGET`` stand for any app or stream, and any push target, ``STREAM`` for any name of a stream.
+A form with a file, such as ``url_file``, is a key of its own here.
 """
 RENAMED_KEYS: Final[Renames] = {}
 """A test fails once an entry is a minor version old: then it goes."""
-_ANY: Final = (SOME_APP, SOME_TARGET)
+_ANY: Final = (SOME_APP, SOME_TARGET, SOME_STREAM)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from typing import Literal
 import uvloop
 
 from rtmpd import __version__
-from rtmpd.access.open_policy import OpenPolicy
+from rtmpd.access.policy import AccessPolicy
+from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.admin_side import AdminSide, Inside
-from rtmpd.daemon.banner import banner
+from rtmpd.daemon.banner import APP, banner
 from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors, Names
@@ -112,6 +113,8 @@ class Worker:
         )
         self._registry.observe(self._pushes)
         self._registry.observe(self._pulls)
+        self._rules = ConfiguredRules(config, _clock())
+        self._policy = AccessPolicy(self._rules, _clock, time.time, os.urandom(16))
         context = self._context(new_session, instance_id)
         self._server = RtmpServer(context, ConnectionLimits(), machine.max_descriptor)
         self._certificates = Certificates()
@@ -128,7 +131,8 @@ class Worker:
     def _context(self, new_session: SessionIds, instance_id: str) -> ServerContext:
         return ServerContext(
             registry=self._registry,
-            authorizer=OpenPolicy(),
+            authorizer=self._policy,
+            public_name=self._policy.public_name,
             claims=self._claims,
             stats=self._stats,
             clock=_clock,
@@ -167,16 +171,18 @@ class Worker:
     async def apply(self, config: Config) -> Changes:
         """Put other settings in place while the server runs; what they change, and for whom.
 
-        All of them or none: raises ConfigError when an address or a certificate cannot be had, or while
-        the server starts or ends, and nothing changes. A listener whose address stays is never closed; who
-        came through one that goes stays. ``Effect`` says of each key for whom it holds.
+        All of them or none: raises ConfigError when an address or a certificate cannot be had or a file of
+        keys not be read, or while the server starts or ends, and nothing changes. A listener whose address
+        stays is never closed; who came through one that goes stays. ``Effect`` says of each key for whom it
+        holds.
         """
         async with self._changing:
             if self._unready_reason is not None:
                 raise ConfigError([f"the server is {self._unready_reason}: nothing was changed"])
             changes = compare(self._config, config)
+            rules = ConfiguredRules(config, _clock())
             opened = await self._open(config)
-            self._follow(config)
+            self._follow(config, rules)
             self._follow_pulls()
             closed = self._doors.keep(self._addresses(config))
         _tell("listening", opened)
@@ -193,9 +199,10 @@ class Worker:
             self._certificates.current = before
             raise
 
-    def _follow(self, config: Config) -> None:
+    def _follow(self, config: Config, rules: ConfiguredRules) -> None:
         """Have all that is made from settings follow ``config``, but for pulls; nothing here may fail."""
         self._config = config
+        self._policy.apply(rules)
         self._log.apply(config.log.level, config.log.format, config.log.max_repeats)
         self._tracer.apply(ip_network(config.log.trace) if config.log.trace else None)
         merge_window = config.stream.merge_window_ms / 1000
@@ -264,7 +271,7 @@ class Worker:
         ceiling = config.memory.ceiling(self._machine.memory)
         fields = {"media_bytes": ceiling, "available_bytes": self._machine.memory}
         logger.info("memory", extra={"fields": fields})
-        self._follow(config)
+        self._follow(config, self._rules)
         self._inherits = bool(inherited)
         opened = [("rtmp", (await self._server.listen(sock, inherited=True)).address) for sock in inherited]
         opened += await self._open(config)
@@ -272,7 +279,7 @@ class Worker:
             [each for name, each in opened if name == wanted] for wanted in ("rtmp", "rtmps", "admin")
         )
         if config.log.format == "text":
-            sys.stdout.write(banner(rtmp, rtmps, admin) + "\n")
+            sys.stdout.write(banner(rtmp, rtmps, admin, self._rules.at(APP)) + "\n")
             sys.stdout.flush()
         _tell("listening", opened)
         self._follow_pulls()

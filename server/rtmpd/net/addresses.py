@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from rtmpd.exceptions import ConfigError
@@ -12,6 +13,21 @@ from rtmpd.exceptions import ConfigError
 UNIX: Final = "unix"
 """The address of every peer that comes through a Unix socket: it has no other."""
 _UNIX_SCHEME: Final = "unix:"
+_LOCAL: Final = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+"""RFC 1122, RFC 1918, RFC 3927, RFC 4291 and RFC 4193. What ``ipaddress`` calls private is more, and not the
+same in all versions of Python."""
 _MAX_PATH_BYTES: Final = 103
 """Of a Unix socket: what macOS allows, a little less than Linux."""
 
@@ -90,6 +106,23 @@ def network_of(address: str) -> str:
     if ":" not in address:
         return address
     return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+@lru_cache(maxsize=1024)
+def is_local(address: str) -> bool:
+    """Whether it is of this machine or its neighbourhood: loopback, private or link-local, or a Unix
+    socket's.
+
+    Takes what ``peer_ip`` and ``network_of`` return; what nobody knows is not local. Networks that many
+    subscribers share behind one router of their provider (RFC 6598) are not local, either.
+    """
+    if address == UNIX:
+        return True
+    try:
+        network = ipaddress.ip_network(address)
+    except ValueError:
+        return False
+    return any(network.version == each.version and network.overlaps(each) for each in _LOCAL)
 
 
 def site_of(network: str) -> str:

@@ -39,6 +39,7 @@ _MAX_SECRET_CHARS: Final = 1024
 """Of all secrets of a connection together: to look for them takes time by their length. With more they are
 forgotten, and nothing that might quote one is shown.
 """
+_MIN_KEY_CHARS: Final = 16
 _LIMITS: Final = Limits()
 
 _KEY: Final = "key"
@@ -203,6 +204,9 @@ class Transcript:
         if command.name == "connect" and isinstance(command.command_object, dict):
             texts = (command.command_object.get(name) for name in ("app", "tcUrl"))
             secrets.update(*(secrets_of(split_query(text)[1]) for text in texts if isinstance(text, str)))
+            app = command.command_object.get("app")
+            if isinstance(app, str):
+                secrets.update(level for level in split_query(app)[0].split("/")[1:] if _may_be_key(level))
         for value, kind in zip(command.args, _ARGUMENTS.get(command.name, ()), strict=False):
             if isinstance(value, str) and kind == _KEY:
                 name, query = split_query(value)
@@ -248,6 +252,11 @@ class Transcript:
         else:
             return REDACTED
         return f"'{_escape(redact(text))}'"
+
+
+def _may_be_key(level: str) -> bool:
+    """Some clients put the whole path into the app, which else has short levels."""
+    return len(level) >= _MIN_KEY_CHARS
 
 
 def _kind(digest: bool) -> str:

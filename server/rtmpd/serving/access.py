@@ -104,6 +104,11 @@ _ASKED = {
 }
 
 
+def name_of(_action: Action, key: StreamKey) -> str:
+    """The name of the stream, where names are no secrets."""
+    return key.name
+
+
 def name_app(app: str, tables: Container[str], limits: Limits) -> StreamKey:
     """What a connect names that calls its app so; raises ``Refused`` when no stream may lie under it."""
     path = clean_path(app)

@@ -12,7 +12,8 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import Ending
 from rtmpd.exceptions import ProtocolError, Refused
 from rtmpd.reasons import Word
-from rtmpd.rtmp.url import redact
+from rtmpd.rtmp.url import REDACTED, clean_path, redact
+from rtmpd.serving.access import Action
 from rtmpd.serving.peer import Peer
 
 _logger = logging.getLogger(__name__)
@@ -27,20 +28,22 @@ def connected(peer: Peer) -> None:
     if not _logger.isEnabledFor(logging.DEBUG):
         return  # To find out what is told costs more than to tell it.
     params = peer.connect_params
-    fields = _fields(peer) | {"app": params.app, "agent": params.flash_ver, "tc_url": redact(params.tc_url)}
+    app = _app(peer)
+    tc_url = redact(params.tc_url) if app == params.app else REDACTED
+    fields = _fields(peer) | {"app": app, "agent": params.flash_ver, "tc_url": tc_url}
     _logger.debug("connected", extra={"fields": fields})
 
 
 def connect_refused(peer: Peer, key: StreamKey, refusal: Refused) -> None:
-    _refused("connect refused", peer, key, refusal)
+    _refused("connect refused", peer, Action.CONNECT, key, refusal)
 
 
 def publish_refused(peer: Peer, key: StreamKey, refusal: Refused) -> None:
-    _refused("publish refused", peer, key, refusal)
+    _refused("publish refused", peer, Action.PUBLISH, key, refusal)
 
 
 def play_refused(peer: Peer, key: StreamKey, refusal: Refused) -> None:
-    _refused("play refused", peer, key, refusal)
+    _refused("play refused", peer, Action.PLAY, key, refusal)
 
 
 def failed(peer: Peer, error: ProtocolError) -> None:
@@ -57,17 +60,19 @@ def reading_failed(peer: Peer, error: Exception) -> None:
 
 def closed(peer: Peer, media_bytes: int, reason: Word, by: Origin | None) -> None:
     """``media_bytes`` were sent to players, beside what the session has said."""
+    # Who has published or played has a line of that.
+    level = logging.INFO if peer.introduced and peer.state == "pending" else logging.DEBUG
+    if not _logger.isEnabledFor(level):
+        return
     session = peer.session
     fields = _fields(peer) | {
         "duration": round(peer.context.clock() - session.since, 3),
-        "app": peer.connect_params.app if peer.introduced else None,
+        "app": _app(peer) if peer.introduced else None,
         "bytes_in": session.bytes_received,
         "bytes_out": session.bytes_sent + media_bytes,
         "reason": reason,
         "by": by.who if by is not None else None,
     }
-    # Who has published or played has a line of that.
-    level = logging.INFO if peer.introduced and peer.state == "pending" else logging.DEBUG
     _logger.log(level, "closed", extra={"fields": fields})
 
 
@@ -87,14 +92,22 @@ def who(ending: Ending | None) -> str | None:
     return ending.by.who if ending is not None and ending.by is not None else None
 
 
-def _refused(message: str, peer: Peer, key: StreamKey, refusal: Refused) -> None:
+def _refused(message: str, peer: Peer, action: Action, key: StreamKey, refusal: Refused) -> None:
     fields = _fields(peer) | {
         "app": key.app,
-        "stream": key.name,
+        "stream": peer.context.public_name(action, key),
         "reason": refusal.reason,
         "told": refusal.description,
     }
     _logger.warning(message, extra={"fields": fields})
+
+
+def _app(peer: Peer) -> str:
+    """What the client called its app, without a name of a stream in it that may not be shown."""
+    app = peer.connect_params.app
+    key = StreamKey.of_path(clean_path(app), peer.context.apps)
+    shown = peer.context.public_name(Action.CONNECT, key)
+    return app if shown == key.name else f"{key.app}/{shown}"
 
 
 def _fields(peer: Peer) -> dict[str, object]:

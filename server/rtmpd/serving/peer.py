@@ -18,7 +18,7 @@ from rtmpd.reasons import Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
-from rtmpd.serving.access import Authorizer, PlayRules
+from rtmpd.serving.access import Action, Authorizer, PlayRules, name_of
 from rtmpd.serving.claims import Claims
 from rtmpd.serving.sweeper import Sweeper
 from rtmpd.serving.tracing import Tracer
@@ -42,6 +42,8 @@ class ServerContext:
     play_rules: Callable[[StreamKey], PlayRules]
     """How a stream is played, as its settings are now."""
     sweeper: Sweeper
+    public_name: Callable[[Action, StreamKey], str] = name_of
+    """What may be shown of the name of a stream that was not granted: it may be meant as a secret."""
     apps: frozenset[str] = frozenset()
     """Apps with settings of their own, which may have several levels."""
     high_water_bytes: int = UNSENT_BYTES

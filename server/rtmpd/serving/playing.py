@@ -159,6 +159,7 @@ class Player:
             "dropped": subscription.dropped,
             "codecs": codecs(subscription.stats),
             "agent": subscription.origin.agent,
+            "account": subscription.origin.account or None,
             "reason": detail or reason,
             "by": log.who(subscription.ending),
         }

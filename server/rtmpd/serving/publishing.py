@@ -56,7 +56,7 @@ class Publisher:
             grant.key, self, origin, self._since, grant.claim, grant.max_players
         )
         self.receive = self._publication.receive
-        fields = log.of_stream(origin, grant.key) | {"agent": origin.agent}
+        fields = log.of_stream(origin, grant.key) | {"agent": origin.agent, "account": origin.account or None}
         logger.info("publish started", extra={"fields": fields})
 
     @property
@@ -94,6 +94,7 @@ class Publisher:
             "bytes": stats.audio.bytes_in + stats.video.bytes_in + stats.data_bytes_in,
             "codecs": codecs(stats),
             "agent": origin.agent,
+            "account": origin.account or None,
             "reason": detail or reason,
             "by": log.who(publication.ending),
         }

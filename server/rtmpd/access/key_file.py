@@ -1,0 +1,188 @@
+"""A file of stream keys, one a line, read again when it has changed.
+
+    # who            what is kept of the key   what else there is to say
+    show             sha256:0123...            label="Studio 2" until=2027-01-31
+    show             sha256:4567...
+
+Replace it by renaming another file to its name: then nobody ever reads a half of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import stat
+from array import array
+from codecs import BOM_UTF8
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, TypedDict
+
+from rtmpd.access.keys import Key, KeyRing, check_label, parse_digest, parse_until
+from rtmpd.exceptions import ConfigError
+from rtmpd.rtmp.url import validate_name
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""Of a file: over 150,000 keys. It is no limit on keys, but on what a wrong file name can cost."""
+LOOK_INTERVAL: Final = 1.0
+"""Seconds between two looks at whether a file has changed."""
+
+_MAX_PROBLEMS: Final = 10
+_OPTION: Final = re.compile(r'(label|until)=(?:"([^"]*)"|([^\s"]+))(?:\s+|$)')
+
+logger = logging.getLogger(__name__)
+
+Signature = tuple[int, int, int, int, int]
+
+
+class KeyFile:
+    """The keys of a file as it is now, or as it was when it could last be used."""
+
+    def __init__(self, path: Path, max_name_bytes: int, now: float) -> None:
+        """``max_name_bytes`` bounds the names of streams, ``now`` is a reading of any clock in seconds.
+
+        Reads the file. Raises ConfigError, whose problems begin with the file and the line and quote nothing.
+        """
+        self.path = path
+        self.problem = ""
+        """Why the file cannot be used as it is now; empty if it can."""
+        self._max_name_bytes = max_name_bytes
+        self._looked_at = now
+        self._seen: Signature | None = None
+        """Of the file that was looked at last, usable or not; None: whatever is there next is another one."""
+        try:
+            self._ring = self._read()
+        except OSError as error:
+            raise ConfigError([_unreadable(path, error)]) from error
+
+    def ring(self, now: float) -> KeyRing:
+        """The keys.
+
+        Looks whether the file has changed if nobody has for a second: so long does a new key wait, and is a
+        revoked one good. A file that cannot be used is logged once, and the keys stay as they were. Raises
+        nothing.
+        """
+        if now - self._looked_at >= LOOK_INTERVAL:
+            self._looked_at = now
+            self._look()
+        return self._ring
+
+    def _look(self) -> None:
+        try:
+            if _signature(self.path.stat()) == self._seen:
+                return
+            self._ring = self._read()
+        except OSError as error:
+            self._seen = None
+            self._keep(_unreadable(self.path, error))
+        except ConfigError as error:
+            self._keep("; ".join(error.problems))
+        else:
+            self.problem = ""
+            logger.info("keys read", extra={"fields": {"file": str(self.path), "keys": len(self._ring)}})
+
+    def _read(self) -> KeyRing:
+        """Raises OSError and ConfigError."""
+        # Not to wait for who writes to it, should it be a pipe.
+        with open(self.path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
+                raise ConfigError([f"{self.path}: is no file of at most {MAX_BYTES // 2**20} MiB"])
+            # From before it is read: what somebody writes meanwhile makes it another one.
+            self._seen = _signature(found)
+            return parse(file, str(self.path), self._max_name_bytes)
+
+    def _keep(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            fields = {"file": str(self.path), "keys": len(self._ring), "problem": problem}
+            logger.warning("keys kept as they were", extra={"fields": fields})
+
+
+def parse(lines: Iterable[bytes], place: str, max_name_bytes: int) -> KeyRing:
+    """The keys that ``lines`` of UTF-8 name; ``place`` is what a problem names before the number of its line.
+
+    Raises ConfigError with the first ten problems. They quote nothing of a line, which may hold a key.
+    """
+    ring = KeyRing()
+    numbers = array("L")
+    """Of the lines of the ring's keys, in their order."""
+    problems = []
+    for number, line in enumerate(lines, 1):
+        try:
+            key = _parse_line(line.removeprefix(BOM_UTF8) if number == 1 else line, max_name_bytes)
+            if key is not None:
+                _add(ring, numbers, key, number)
+        except ValueError as error:
+            problems.append(f"{place}:{number}: {error}")
+            if len(problems) == _MAX_PROBLEMS:
+                break
+    if problems:
+        raise ConfigError(problems)
+    return ring
+
+
+def _add(ring: KeyRing, numbers: array[int], key: Key, number: int) -> None:
+    if key.digest in ring:
+        first = numbers[[each.digest for each in ring].index(key.digest)]
+        raise ValueError(f"has the same key as line {first}; leave one of the two out")
+    ring.add(key)
+    numbers.append(number)
+
+
+def _parse_line(line: bytes, max_name_bytes: int) -> Key | None:
+    try:
+        words = line.decode().split(maxsplit=2)
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
+    if not words or words[0].startswith("#"):
+        return None
+    if len(words) == 1:
+        raise ValueError("is no key: write the name of the stream, a blank, and what `rtmpd key hash` says")
+    name, digest, *options = words
+    if validate_name(name, max_name_bytes):
+        raise ValueError(
+            f"its first word is no name of a stream, which has no blanks, quotes, backslashes, @ < > | ? "
+            f"and at most {max_name_bytes} bytes"
+        )
+    try:
+        key = parse_digest(digest)
+    except ValueError as error:
+        raise ValueError(f"its second word {error}") from None
+    return Key(key, name, **_parse_options(options[0])) if options else Key(key, name)
+
+
+class _Options(TypedDict, total=False):
+    label: str
+    until: float
+
+
+def _parse_options(text: str) -> _Options:
+    options = _Options()
+    at = 0
+    while at < len(text):
+        match = _OPTION.match(text, at)
+        if match is None:
+            raise ValueError('after the key go label="..." and until=2027-01-31, and no comment')
+        option, quoted, plain = match.groups()
+        value = plain if quoted is None else quoted
+        if option == "until":
+            try:
+                options["until"] = parse_until(value)
+            except ValueError as error:
+                raise ValueError(f"until= {error}") from None
+        else:
+            check_label(value)
+            options["label"] = value
+        at = match.end()
+    return options
+
+
+def _signature(found: os.stat_result) -> Signature:
+    """Another one as soon as the file, or what a link leads to, is another or has been written to."""
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path}: cannot be read: {error.strerror}"

@@ -1,0 +1,165 @@
+"""Who may publish and play: first by address, then by key, then by what is allowed without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from rtmpd.access.keys import Key, fingerprint
+from rtmpd.access.rules import Allow, RuleBook, Rules
+from rtmpd.engine.key import StreamKey
+from rtmpd.exceptions import ProofFailed, Refused
+from rtmpd.net.addresses import is_local
+from rtmpd.reasons import Refusal
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.url import parse_query
+from rtmpd.serving.access import AccessRequest, Action, Grant
+
+# quirk(obs): shows Rejected to its user and does not connect again.
+_CODES: Final = {Action.PUBLISH: StatusCode.PUBLISH_REJECTED, Action.PLAY: StatusCode.PLAY_FAILED}
+_SENTENCES: Final[dict[tuple[Refusal, Action], str]] = {
+    (Refusal.ADDRESS_REFUSED, Action.PUBLISH): "This stream may not be published from your address.",
+    (Refusal.ADDRESS_REFUSED, Action.PLAY): "This stream may not be played from your address.",
+    (Refusal.KEY_WRONG, Action.PUBLISH): "This is no key of that stream; copy it again, the whole of it.",
+    (
+        Refusal.KEY_WRONG,
+        Action.PLAY,
+    ): "This is no key to watch that stream; copy the address again.",
+    (Refusal.KEY_AS_NAME, Action.PLAY): (
+        "This is the key to publish with, which nobody else should have; play the stream by its public name."
+    ),
+    (Refusal.NOT_PROVEN, Action.PUBLISH): (
+        "This stream key is not known here; copy it again, the whole of it, from whoever gave it to you."
+    ),
+    (Refusal.NOT_PROVEN, Action.PLAY): (
+        "This stream wants a key: put ?key= and the key behind its name, as whoever runs it has told you."
+    ),
+    (Refusal.NOT_LOCAL, Action.PUBLISH): (
+        "Nobody may publish here from the Internet without a key: run `rtmpd key new` on the server, put its "
+        "lines into the configuration, and the key into your encoder."
+    ),
+    (Refusal.NOT_LOCAL, Action.PLAY): "This stream may only be played in the network of the server.",
+    (Refusal.NOBODY, Action.PUBLISH): "Nobody may publish here.",
+    (Refusal.NOBODY, Action.PLAY): "Nobody may play this stream.",
+}
+
+
+class AccessPolicy:
+    """Decides by the rules of the path; at once, without asking anybody."""
+
+    def __init__(
+        self, book: RuleBook, clock: Callable[[], float], wall_clock: Callable[[], float], secret: bytes
+    ) -> None:
+        """``secret`` is random: see ``keys.fingerprint``. ``wall_clock()`` is seconds since 1970."""
+        self._book = book
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._secret = secret
+
+    def apply(self, book: RuleBook) -> None:
+        """Decide by other rules from now on; what was granted stays granted."""
+        self._book = book
+
+    def authorize(self, request: AccessRequest) -> Grant:
+        """Grant a connect always, a publish or play by the rules of the stream. Raises ``Refused``."""
+        match request.action:
+            case Action.PUBLISH:
+                return self._publish(request)
+            case Action.PLAY:
+                return self._play(request)
+            case _:
+                return Grant(request.key)
+
+    def public_name(self, action: Action, key: StreamKey) -> str:
+        """What may be shown of the name that ``key`` has, which was not granted: it may be meant as a secret.
+
+        Where publishing takes keys that is six digits by which the same text is known again.
+        """
+        rules, text = self._book.at(str(key)).publish, _last_level(key.name)
+        if not text or not rules.takes_keys:
+            return key.name
+        if action is Action.PLAY and not rules.knows(text, self._clock(), self._wall_clock()):
+            return key.name
+        return f"~{fingerprint(self._secret, text)}"
+
+    # Inside
+
+    def _publish(self, request: AccessRequest) -> Grant:
+        asked = request.key
+        rules = self._book.at(str(asked)).publish
+        _check_address(rules, request)
+        key = self._prove(rules, request) if rules.takes_keys else None
+        if key is None:
+            _check_allowed(rules, request)
+            return Grant(asked)
+        # Neither slashes nor dots can be wrong with it: it is checked when it is read.
+        granted = StreamKey.of_path(f"{asked.app}/{key.name}", self._book.tables)
+        there = self._book.at(str(granted)).publish
+        _check_address(there, request)
+        _check_open(there, request)
+        return Grant(granted, account=key.label)
+
+    def _play(self, request: AccessRequest) -> Grant:
+        both = self._book.at(str(request.key))
+        rules, publish = both.play, both.publish
+        _check_address(rules, request)
+        if publish.takes_keys and self._knows(publish, _last_level(request.key.name)):
+            raise _refused(Refusal.KEY_AS_NAME, request)
+        key = self._present(rules, request) if rules.takes_keys else None
+        if key is None:
+            _check_allowed(rules, request)
+            return Grant(request.key)
+        _check_open(rules, request)
+        return Grant(request.key, account=key.label)
+
+    def _prove(self, rules: Rules, request: AccessRequest) -> Key | None:
+        """The key in the query, else the one in place of the stream's name; None if there is none."""
+        return self._present(rules, request) or self._find(rules, _last_level(request.key.name), request)
+
+    def _present(self, rules: Rules, request: AccessRequest) -> Key | None:
+        """The key in the query; None if there is none. Raises ``Refused`` for a wrong one."""
+        text = parse_query(request.query).get("key") if request.query else None
+        if text is None:
+            return None
+        key = self._find(rules, text, request)
+        if key is None or key.name != request.key.name:
+            raise _refused(Refusal.KEY_WRONG, request)
+        return key
+
+    def _find(self, rules: Rules, text: str, request: AccessRequest) -> Key | None:
+        try:
+            return rules.find(text, self._clock(), self._wall_clock())
+        except ProofFailed as failure:
+            raise Refused(_CODES[request.action], failure.description, failure.reason) from None
+
+    def _knows(self, rules: Rules, text: str) -> bool:
+        return rules.knows(text, self._clock(), self._wall_clock())
+
+
+def _check_address(rules: Rules, request: AccessRequest) -> None:
+    if not rules.admits_address(request.origin.address):
+        raise _refused(Refusal.ADDRESS_REFUSED, request)
+
+
+def _check_open(rules: Rules, request: AccessRequest) -> None:
+    """Whether anybody may at all, with whatever proof."""
+    if rules.allow is Allow.NOBODY:
+        raise _refused(Refusal.NOBODY, request)
+
+
+def _check_allowed(rules: Rules, request: AccessRequest) -> None:
+    """Whether the client may without a proof."""
+    _check_open(rules, request)
+    if rules.allow is Allow.PROVEN:
+        raise _refused(Refusal.NOT_PROVEN, request)
+    if rules.allow is Allow.LOCAL and not is_local(request.origin.address):
+        # With keys there, what is missing is one of them.
+        raise _refused(Refusal.NOT_PROVEN if rules.takes_keys else Refusal.NOT_LOCAL, request)
+
+
+def _refused(reason: Refusal, request: AccessRequest) -> Refused:
+    return Refused(_CODES[request.action], _SENTENCES[reason, request.action], reason)
+
+
+def _last_level(name: str) -> str:
+    return name.rpartition("/")[2]

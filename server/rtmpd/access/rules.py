@@ -1,0 +1,97 @@
+"""What holds for one path: who may publish there, and who may play."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Container
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from rtmpd.access.key_file import KeyFile
+from rtmpd.access.keys import Key, KeyRing
+from rtmpd.exceptions import ProofFailed
+from rtmpd.net.addresses import UNIX
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Allow(StrEnum):
+    """Who needs no key, or whom none helps."""
+
+    ANYONE = "anyone"
+    LOCAL = "local"
+    PROVEN = "proven"
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Who may publish what has one path, or play it."""
+
+    allow: Allow
+    ips: tuple[Network, ...] = ()
+    """Where clients have to come from; empty is anywhere."""
+    deny_ips: tuple[Network, ...] = ()
+    ring: KeyRing | None = None
+    """Of the configuration."""
+    file: KeyFile | None = None
+    """With further keys."""
+
+    @property
+    def takes_keys(self) -> bool:
+        """There are keys, or will be."""
+        return self.ring is not None or self.file is not None
+
+    def admits_address(self, address: str) -> bool:
+        """Whether a client may come from there, as ``net.addresses.peer_ip`` gives it.
+
+        Nothing is said about clients of a Unix socket, whom the rights to its file let in.
+        """
+        if not (self.ips or self.deny_ips) or address == UNIX:
+            return True
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return False  # Nobody knows where that is.
+        if any(ip in network for network in self.deny_ips):
+            return False
+        return not self.ips or any(ip in network for network in self.ips)
+
+    def find(self, text: str, now: float, wall_time: float) -> Key | None:
+        """The key that ``text`` is; None if it is none. ``wall_time`` is seconds since 1970.
+
+        Raises ProofFailed for one that has expired.
+        """
+        found = None if self.ring is None else self.ring.find(text, wall_time)
+        if found is None and self.file is not None:
+            found = self.file.ring(now).find(text, wall_time)
+        return found
+
+    def knows(self, text: str, now: float, wall_time: float) -> bool:
+        """Whether ``text`` is a key, or was one."""
+        try:
+            return self.find(text, now, wall_time) is not None
+        except ProofFailed:
+            return True
+
+
+@dataclass(frozen=True, slots=True)
+class PathRules:
+    """Both for one path."""
+
+    publish: Rules
+    play: Rules
+
+
+class RuleBook(Protocol):
+    """The rules of all paths."""
+
+    @property
+    def tables(self) -> Container[str]:
+        """Apps with settings of their own, which may have several levels."""
+        ...
+
+    def at(self, path: str) -> PathRules:
+        """What holds for a stream."""
+        ...

@@ -1,0 +1,173 @@
+"""Who may publish and play: ``[apps.NAME.publish]`` and ``[apps.NAME.play]``."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from rtmpd.access.keys import Key, check_label, parse_digest, parse_until
+from rtmpd.access.rules import Allow, Network
+from rtmpd.daemon.fields import LIST_OR_TEXT, Effect, Section
+from rtmpd.daemon.values import KeyPath, parse_list, quote
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.url import validate_name
+
+KEYS: Final = "keys"
+"""The table of ``publish`` and of ``play`` whose keys are names of streams."""
+
+
+class KeyEntry(Section):
+    """A key of which more is said than its digest."""
+
+    sha256: str
+    label: str = ""
+    until: str = ""
+
+
+def _check_key(item: object) -> object:
+    """A digest, or a table with one. The sentence about a wrong one quotes nothing: it may be a key."""
+    if isinstance(item, str):
+        parse_digest(item)
+    elif isinstance(item, dict) and "sha256" in item and item.keys() <= KeyEntry.model_fields.keys():
+        if not all(isinstance(value, str) for value in item.values()):
+            raise ValueError("sha256, label and until are texts: put them in quotation marks")
+        parse_digest(item["sha256"])
+        check_label(item.get("label", ""))
+        if item.get("until"):
+            parse_until(item["until"])
+    else:
+        raise ValueError('a key is "sha256:...", or {sha256 = "sha256:...", label = "...", until = "..."}')
+    return item
+
+
+def _check_network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(f"{quote(text)} is no address and no network") from None
+
+
+_KEY_SCHEMA: Final = {
+    "type": ["string", "object"],
+    "properties": {name: {"type": "string"} for name in KeyEntry.model_fields},
+    "required": ["sha256"],
+    "additionalProperties": False,
+}
+KeyList = Annotated[
+    tuple[Annotated[str | KeyEntry, BeforeValidator(_check_key)], ...],
+    BeforeValidator(parse_list),
+    WithJsonSchema({"type": ["array", "string"], "items": _KEY_SCHEMA}),
+]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_network)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
+]
+
+
+class AccessConfig(Section):
+    """What both have."""
+
+    allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
+    ips: Networks = ()
+    deny_ips: Networks = ()
+    keys_file: str = ""
+    keys: dict[str, KeyList] = Field(default_factory=dict)
+
+    @property
+    def takes_keys(self) -> bool:
+        """Keys are spoken of, even if there is none left."""
+        return bool(self.keys or self.keys_file)
+
+    def allowed(self, otherwise: Allow) -> Allow:
+        """Who needs no key; without a word about it and about keys ``otherwise``."""
+        if self.allow != "auto":
+            return Allow(self.allow)
+        return Allow.PROVEN if self.takes_keys else otherwise
+
+    def networks(self) -> tuple[tuple[Network, ...], tuple[Network, ...]]:
+        """``ips`` and ``deny_ips``."""
+        return tuple(map(ipaddress.ip_network, self.ips)), tuple(map(ipaddress.ip_network, self.deny_ips))
+
+    def all_keys(self) -> Iterator[Key]:
+        """Those of ``keys``."""
+        for name, entries in self.keys.items():
+            for entry in entries:
+                yield _key(name, entry)
+
+    def find_problems(self, outcome: AccessConfig) -> Iterator[tuple[KeyPath, str]]:
+        """Keys of this table and what is wrong with them; ``outcome`` is it with what shorter ones say."""
+        owners: dict[bytes, str] = {}
+        for key in outcome.all_keys():
+            owner = owners.setdefault(key.digest, key.name)
+            if owner != key.name and self.keys.keys() & {owner, key.name}:
+                said = key.name if key.name in self.keys else owner
+                yield (KEYS, said), f": {owner} and {key.name} have the same key: give each its own"
+        for name in self.keys:
+            if validate_name(name, Limits().max_name_bytes) is not None:
+                yield (KEYS, name), " is for a stream that cannot exist: write its name without the app"
+        for name, entries in self.keys.items():
+            if len({key.digest for key in self.all_keys() if key.name == name}) < len(entries):
+                yield (KEYS, name), " has the same key twice: leave one of the two out"
+
+
+class PublishAccess(AccessConfig):
+    """Who may publish the streams of the app, beside those whom their key lets in."""
+
+    effect = Effect.PUBLISHES
+    allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
+    """Who needs no key. anyone; local: this machine and private networks (10.0.0.0/8, 172.16.0.0/12,
+    192.168.0.0/16, fc00::/7, link-local), and whoever comes by a Unix socket; proven: nobody; nobody: a key
+    does not help, either. auto is proven once there are keys, else local."""
+    ips: Networks = ()
+    """Addresses and networks that encoders have to come from, key or not; empty is anywhere. Nothing is said
+    about who comes by a Unix socket."""
+    deny_ips: Networks = ()
+    """Addresses and networks that may not publish, whatever key they have."""
+    keys_file: str = ""
+    """File with further keys, one a line: name sha256:... [label="..."] [until=2027-01-31]. It is read again
+    when it changes."""
+    keys: dict[str, KeyList] = Field(default_factory=dict)
+
+
+class PlayAccess(AccessConfig):
+    """Who may play the streams of the app, beside those whom their key lets in."""
+
+    effect = Effect.PLAYS
+    allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
+    """As for publish; auto is proven once there are keys, else anyone."""
+    ips: Networks = ()
+    """Addresses and networks that players have to come from, key or not; empty is anywhere."""
+    deny_ips: Networks = ()
+    """Addresses and networks that may not play, whatever key they have."""
+    keys_file: str = ""
+    """File with further keys to play with, as for publish."""
+    keys: dict[str, KeyList] = Field(default_factory=dict)
+
+
+class PublishKeys(Section):
+    """Keys to publish with, by the name that the stream has in public: the encoder sends the key in place of
+    that (OBS: Stream Key), or name?key=KEY. Only what `rtmpd key new` or `rtmpd key hash` prints stands here;
+    no file has the key itself. Several keys of a name are good at a time."""
+
+    effect = Effect.PUBLISHES
+    STREAM: KeyList = ()
+    """Such as ["sha256:..."], or [{sha256 = "sha256:...", label = "Studio 2", until = "2027-01-31"}]: label
+    is whom the log names, until the last day, or a time (2027-01-31T20:00:00Z). An empty list takes back
+    what a table of a shorter path says."""
+
+
+class PlayKeys(Section):
+    """Keys to play with, by the name of the stream: the player asks for name?key=KEY."""
+
+    effect = Effect.PLAYS
+    STREAM: KeyList = ()
+    """As for publish."""
+
+
+def _key(name: str, entry: str | KeyEntry) -> Key:
+    if isinstance(entry, str):
+        return Key(parse_digest(entry), name)
+    until = parse_until(entry.until) if entry.until else None
+    return Key(parse_digest(entry.sha256), name, entry.label, until)

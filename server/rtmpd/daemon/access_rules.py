@@ -1,0 +1,48 @@
+"""The rules of every path as the configuration says them, with the files of keys that it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rtmpd.access.key_file import KeyFile
+from rtmpd.access.keys import KeyRing
+from rtmpd.access.rules import Allow, PathRules, Rules
+from rtmpd.daemon.access_config import AccessConfig
+from rtmpd.daemon.config import Config
+from rtmpd.exceptions import ConfigError
+
+
+class ConfiguredRules:
+    """The rules of all paths: one pair for all that one table holds for."""
+
+    def __init__(self, config: Config, now: float) -> None:
+        """Read the files; ``now`` is a reading of the clock that they are looked at by.
+
+        Raises ConfigError with the mistakes in all of them.
+        """
+        self.config = config
+        self.tables = config.app_names()
+        self.files: dict[str, KeyFile] = {}
+        """Of keys, by their names in the configuration."""
+        problems: list[str] = []
+        outcomes = config.outcomes.values()
+        names = [access.keys_file for app in outcomes for access in (app.publish, app.play)]
+        for name in dict.fromkeys(filter(None, names)):
+            try:
+                self.files[name] = KeyFile(Path(name), config.rtmp.limits.max_name_bytes, now)
+            except ConfigError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigError(problems)
+        self._rules = {
+            table: PathRules(self._read(app.publish, Allow.LOCAL), self._read(app.play, Allow.ANYONE))
+            for table, app in config.outcomes.items()
+        }
+
+    def at(self, path: str) -> PathRules:
+        """What holds for a stream."""
+        return self._rules[self.config.table(path)]
+
+    def _read(self, access: AccessConfig, otherwise: Allow) -> Rules:
+        ring = KeyRing(access.all_keys()) if access.keys else None
+        return Rules(access.allowed(otherwise), *access.networks(), ring, self.files.get(access.keys_file))

@@ -1,0 +1,301 @@
+"""A file of stream keys: what its lines say, what is wrong with them, and what happens while it changes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtmpd.access import key_file, keys
+from rtmpd.access.key_file import KeyFile, parse
+from rtmpd.access.keys import Key, KeyRing
+from rtmpd.exceptions import ConfigError
+
+MAX_NAME_BYTES = 30
+DIGEST = "sha256:" + "0" * 63
+
+
+def digest(number: int) -> bytes:
+    return keys.parse_digest(f"{DIGEST}{number:x}")
+
+
+def parsed(text: str | bytes) -> list[Key]:
+    data = text if isinstance(text, bytes) else text.encode()
+    return list(parse(data.splitlines(keepends=True), "keys", MAX_NAME_BYTES))
+
+
+def problems(text: str | bytes) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        parsed(text)
+    return caught.value.problems
+
+
+# -- what its lines say
+
+
+def test_a_line_says_whose_key_it_is() -> None:
+    text = f"""
+# the studios
+show  {DIGEST}1
+show\t{DIGEST}2
+
+talk {DIGEST}3 label="Studio 2, upstairs" until=2027-01-14
+a/b  {DIGEST}4 label=Mia
+    # indented, and the end of the file has no newline
+ünï  {DIGEST}5  until="2027-01-15T01:00:00+01:00" """
+    midnight = 1_799_971_200.0
+    assert parsed(text) == [
+        Key(digest(1), "show"),
+        Key(digest(2), "show"),
+        Key(digest(3), "talk", label="Studio 2, upstairs", until=midnight),
+        Key(digest(4), "a/b", label="Mia"),
+        Key(digest(5), "ünï", until=midnight),
+    ]
+
+
+def test_windows_wrote_it() -> None:
+    assert parsed(b"\xef\xbb\xbf" + f"show {DIGEST}1\r\ntalk {DIGEST}2 label=x\r\n".encode()) == [
+        Key(digest(1), "show"),
+        Key(digest(2), "talk", "x"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nobody\n", "\ufeff# nobody"])
+def test_nobody_has_a_key(text: str) -> None:
+    assert parsed(text) == []
+
+
+NAMES = st.from_regex(r"[a-z0-9äöß_-]{1,9}(/[a-z0-9]{1,5})?", fullmatch=True)
+LABELS = st.text(
+    st.characters(exclude_categories=["C", "Z"], exclude_characters='"') | st.just(" "), max_size=20
+)
+
+
+@given(st.lists(st.tuples(NAMES, LABELS, st.integers(0, 2_000_000_000)), max_size=9))
+def test_what_is_written_is_read(rows: list[tuple[str, str, int]]) -> None:
+    wanted = [
+        Key(digest(number), name, label, float(until)) for number, (name, label, until) in enumerate(rows)
+    ]
+    lines = [
+        f'{key.name} {keys.spell_digest(key.digest)} label="{key.label}" until={spell(key.until)}\n'
+        for key in wanted
+    ]
+    assert parsed("".join(lines)) == wanted
+
+
+def spell(until: float | None) -> str:
+    assert until is not None
+    return datetime.fromtimestamp(until, UTC).isoformat()
+
+
+# -- what is wrong with them
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("show", "is no key: write the name of the stream, a blank, and what `rtmpd key hash` says"),
+        ("show m3kq8vwz5tnx2cfhj", "its second word is not sha256: and 64 hex digits; `rtmpd key hash`"),
+        (f"show {DIGEST}", "its second word is not sha256: and 64 hex digits"),
+        (f"sh@w {DIGEST}1", "its first word is no name of a stream, which has no blanks, quotes"),
+        (f"a//b {DIGEST}1", "its first word is no name of a stream"),
+        (f"{'a' * 31} {DIGEST}1", "its first word is no name of a stream"),
+        (f"show {DIGEST}1 # mine", 'after the key go label="..." and until=2027-01-31, and'),
+        (f"show {DIGEST}1 backup", 'after the key go label="..."'),
+        (f"show {DIGEST}1 label=Studio 2", 'after the key go label="..."'),
+        (f'show {DIGEST}1 label="Studio', 'after the key go label="..."'),
+        (f"show {DIGEST}1 label={'a' * 101}", "a label has at most 100 printable characters"),
+        (f"show {DIGEST}1 label=\x07", "a label has at most 100 printable characters"),
+        (f"show {DIGEST}1 until=tomorrow", "until= is no time: write 2027-01-31 (to the end of that day"),
+        (b"sh\xffow", "is not UTF-8"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_line_and_what_to_write(line: str | bytes, problem: str) -> None:
+    data = line if isinstance(line, bytes) else line.encode()
+    (found,) = problems(b"# one\n" + data + f"\nok {DIGEST}9\n".encode())
+    assert found.startswith(f"keys:2: {problem}")
+
+
+def test_no_problem_quotes_what_may_be_a_key() -> None:
+    key = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"
+    for line in (
+        key,
+        f"show {key}",
+        f"{key}@ {DIGEST}1",
+        f"show {DIGEST}1 {key}",
+        f"show {DIGEST}1 until={key}",
+    ):
+        assert key not in str(problems(line))
+
+
+def test_the_same_key_twice_is_told_with_both_lines() -> None:
+    text = f"a {DIGEST}1\n\n# again\nb {DIGEST}2\nc {DIGEST}2\na {DIGEST}1\n"
+    assert problems(text) == (
+        "keys:5: has the same key as line 4; leave one of the two out",
+        "keys:6: has the same key as line 1; leave one of the two out",
+    )
+
+
+def test_of_many_mistakes_the_first_ten_are_told() -> None:
+    assert len(problems("show\n" * 10_000)) == 10
+
+
+@given(st.binary(max_size=300))
+def test_garbage_is_a_mistake_or_nothing(data: bytes) -> None:
+    with contextlib.suppress(ConfigError):
+        parsed(data)
+
+
+# -- while it changes
+
+
+class Folder:
+    """A file of keys, and how people replace one."""
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / "keys"
+        self._spare = root / "keys.new"
+
+    def replace(self, *lines: str) -> None:
+        """As every tool should: at once, by a rename."""
+        self._spare.write_text("".join(f"{line}\n" for line in lines))
+        self._spare.replace(self.path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    folder = Folder(tmp_path)
+    folder.replace(f"show {DIGEST}1")
+    return folder
+
+
+def names(ring: KeyRing) -> list[str]:
+    return [key.name for key in ring]
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, object]]:
+    lines = [(each.levelname, each.message, vars(each)["fields"]) for each in caplog.records]
+    caplog.clear()
+    return lines
+
+
+def test_a_change_is_in_force_a_second_later(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    file = KeyFile(folder.path, MAX_NAME_BYTES, now=100.0)
+    first = file.ring(100.5)
+    assert names(first) == ["show"]
+    folder.replace(f"show {DIGEST}1", f"talk {DIGEST}2")
+    assert file.ring(100.9) is first
+    assert names(file.ring(101.0)) == ["show", "talk"]
+    assert told(caplog) == [("INFO", "keys read", {"file": str(folder.path), "keys": 2})]
+
+
+def test_a_revoked_key_is_gone_though_the_file_is_as_long_as_before(folder: Folder) -> None:
+    file = KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)
+    folder.replace(f"show {DIGEST}2")
+    assert digest(1) not in file.ring(1.0)
+    assert digest(2) in file.ring(1.0)
+
+
+def test_a_file_that_stays_is_not_read_again(folder: Folder) -> None:
+    file = KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)
+    ring = file.ring(0.0)
+    assert all(file.ring(float(second)) is ring for second in range(1, 10))
+
+
+def test_a_mistake_keeps_the_keys_and_is_told_once(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    file = KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)
+    folder.replace(f"show {DIGEST}2", "talk")
+    assert digest(1) in file.ring(1.0)
+    problem = (
+        f"{folder.path}:2: is no key: write the name of the stream, a blank, and what `rtmpd key hash` says"
+    )
+    assert file.problem == problem
+    fields = {"file": str(folder.path), "keys": 1, "problem": problem}
+    assert told(caplog) == [("WARNING", "keys kept as they were", fields)]
+    assert digest(1) in file.ring(2.0)
+    assert told(caplog) == []
+    folder.replace(f"show {DIGEST}2")
+    assert digest(2) in file.ring(3.0)
+    assert file.problem == ""
+    assert told(caplog) == [("INFO", "keys read", {"file": str(folder.path), "keys": 1})]
+
+
+def test_a_folder_that_is_gone_for_a_moment_changes_nothing(
+    folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)
+    home = folder.path.parent
+    away = home.rename(home.with_name("away"))
+    for second in (1.0, 2.0):
+        assert names(file.ring(second)) == ["show"]
+    assert file.problem == f"{folder.path}: cannot be read: No such file or directory"
+    assert [message for _, message, _ in told(caplog)] == ["keys kept as they were"]
+    away.rename(home)
+    assert names(file.ring(3.0)) == ["show"]
+    assert file.problem == ""
+
+
+def test_kubernetes_swaps_a_link_to_the_folder(tmp_path: Path) -> None:
+    """A mounted secret is keys -> ..data/keys, and ..data a link that is replaced."""
+    for number in (1, 2):
+        (tmp_path / f"..{number}").mkdir()
+        (tmp_path / f"..{number}" / "keys").write_text(f"show {DIGEST}{number}\n")
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "keys").symlink_to("..data/keys")
+    file = KeyFile(tmp_path / "keys", MAX_NAME_BYTES, now=0.0)
+    assert digest(1) in file.ring(0.0)
+    (tmp_path / "..data_tmp").symlink_to("..2")
+    (tmp_path / "..data_tmp").replace(tmp_path / "..data")
+    assert digest(2) in file.ring(1.0)
+
+
+def test_a_file_that_somebody_is_writing_to_is_read_once_more(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parse_while_it_grows(lines: BinaryIO, place: str, max_name_bytes: int) -> KeyRing:
+        monkeypatch.undo()
+        ring = parse(lines, place, max_name_bytes)
+        with folder.path.open("a") as writer:
+            writer.write(f"talk {DIGEST}2\n")
+        return ring
+
+    monkeypatch.setattr(key_file, "parse", parse_while_it_grows)
+    file = KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)
+    assert names(file.ring(0.5)) == ["show"]
+    assert names(file.ring(1.0)) == ["show", "talk"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "endless", "huge"])
+def test_what_cannot_be_a_file_of_keys_ends_the_start(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "keys"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case "endless":
+            path.symlink_to("/dev/zero")
+        case "huge":
+            path.touch()
+            os.truncate(path, key_file.MAX_BYTES + 1)
+    with pytest.raises(ConfigError) as caught:
+        KeyFile(path, MAX_NAME_BYTES, now=0.0)
+    assert str(caught.value) == {
+        "missing": f"{path}: cannot be read: No such file or directory",
+        "folder": f"{path}: cannot be read: Is a directory",
+    }.get(kind, f"{path}: is no file of at most 16 MiB")
+
+
+def test_a_mistake_at_the_start_ends_it(folder: Folder) -> None:
+    folder.replace("show")
+    with pytest.raises(ConfigError, match=r"keys:1: is no key"):
+        KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)

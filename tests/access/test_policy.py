@@ -1,0 +1,247 @@
+"""Who may publish and play: addresses, then keys, then what is allowed without one."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from rtmpd.access.keys import Key, KeyRing, digest_of
+from rtmpd.access.policy import AccessPolicy
+from rtmpd.access.rules import Allow, PathRules, Rules
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
+from rtmpd.exceptions import Refused
+from rtmpd.rtmp.commands import ConnectParams
+from rtmpd.serving.access import AccessRequest, Action, Grant
+
+KEY = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"
+OTHER = "z7a2kxhkv7c2r2bq789uv37gdvpukb87b"
+EXPIRED = "mdn777zx64g3mjpcvnv8wgqxk5uv2m5ra"
+NOW = 1_800_000_000.0
+HERE, NEAR, FAR = "127.0.0.1", "192.168.7.9", "203.0.113.7"
+RING = KeyRing(
+    [
+        Key(digest_of(KEY), "show", "Studio 2"),
+        Key(digest_of(OTHER), "talk"),
+        Key(digest_of(EXPIRED), "show", until=NOW),
+    ]
+)
+OPEN = Rules(Allow.ANYONE)
+LOCAL = Rules(Allow.LOCAL)
+KEYED = Rules(Allow.PROVEN, ring=RING)
+
+
+@dataclass
+class Book:
+    """Rules of the app, and of some of its streams."""
+
+    app: PathRules
+    tables: frozenset[str] = frozenset()
+    streams: dict[str, PathRules] = field(default_factory=dict)
+
+    def at(self, path: str) -> PathRules:
+        return self.streams.get(path, self.app)
+
+
+def policy(publish: Rules = OPEN, play: Rules = OPEN, **streams: PathRules) -> AccessPolicy:
+    book = Book(PathRules(publish, play), streams={f"live/{name}": rules for name, rules in streams.items()})
+    return AccessPolicy(book, lambda: 0.0, lambda: NOW, b"secret")
+
+
+def request(action: Action, name: str, query: str = "", address: str = FAR) -> AccessRequest:
+    origin = Origin(address=address, network=address)
+    return AccessRequest(action, StreamKey("live", name), origin, ConnectParams(), query)
+
+
+def publish(decider: AccessPolicy, name: str, query: str = "", address: str = FAR) -> Grant:
+    return decider.authorize(request(Action.PUBLISH, name, query, address))
+
+
+def play(decider: AccessPolicy, name: str, query: str = "", address: str = FAR) -> Grant:
+    return decider.authorize(request(Action.PLAY, name, query, address))
+
+
+def refused(call: object, *arguments: object) -> Refused:
+    assert callable(call)
+    with pytest.raises(Refused) as caught:
+        call(*arguments)
+    for key in (KEY, OTHER, EXPIRED):
+        assert key not in repr(caught.value)
+    return caught.value
+
+
+def networks(*texts: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    return tuple(map(ipaddress.ip_network, texts))
+
+
+# -- without keys
+
+
+@pytest.mark.parametrize(
+    ("allow", "welcome"),
+    [("anyone", {HERE, NEAR, FAR}), ("local", {HERE, NEAR}), ("proven", set()), ("nobody", set())],
+)
+@pytest.mark.parametrize("action", [Action.PUBLISH, Action.PLAY])
+def test_who_needs_no_key(action: Action, allow: str, welcome: set[str]) -> None:
+    rules = Rules(Allow(allow))
+    decider = policy(rules, rules)
+    for address in (HERE, NEAR, FAR):
+        asked = request(action, "cam", address=address)
+        if address in welcome:
+            assert decider.authorize(asked) == Grant(asked.key)
+        else:
+            refused(decider.authorize, asked)
+
+
+def test_a_stranger_is_told_what_to_run() -> None:
+    refusal = refused(publish, policy(LOCAL), "cam")
+    assert (refusal.code, refusal.reason) == ("NetStream.Publish.Rejected", "not_local")
+    assert "`rtmpd key new`" in refusal.description
+
+
+def test_everybody_may_connect() -> None:
+    asked = request(Action.CONNECT, "")
+    assert policy(Rules(Allow.NOBODY)).authorize(asked) == Grant(asked.key)
+
+
+# -- keys to publish with
+
+
+@pytest.mark.parametrize("name", [KEY, f"extra/{KEY}"])
+def test_the_key_in_place_of_the_name_leads_to_the_name(name: str) -> None:
+    assert publish(policy(KEYED), name) == Grant(StreamKey("live", "show"), account="Studio 2")
+
+
+def test_the_key_beside_the_name() -> None:
+    assert publish(policy(KEYED), "show", f"track=1&key={KEY}").key == StreamKey("live", "show")
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "reason"),
+    [
+        ("show", "", "not_proven"),
+        (KEY[:-1] + "y", "", "not_proven"),
+        ("show", "key=hunter2", "key_wrong"),
+        ("show", "key=", "key_wrong"),
+        ("show", f"key={OTHER}", "key_wrong"),  # Of another stream.
+        (KEY, f"key={KEY}", "key_wrong"),
+        (EXPIRED, "", "key_expired"),
+        ("show", f"key={EXPIRED}", "key_expired"),
+    ],
+)
+def test_what_proves_nothing(name: str, query: str, reason: str) -> None:
+    refusal = refused(publish, policy(KEYED), name, query, HERE)
+    assert (refusal.code, refusal.reason) == ("NetStream.Publish.Rejected", reason)
+
+
+def test_a_wrong_key_is_refused_where_anyone_may_and_none_is_needed() -> None:
+    decider = policy(replace(KEYED, allow=Allow.ANYONE))
+    assert publish(decider, "cam") == Grant(StreamKey("live", "cam"))
+    assert refused(publish, decider, "show", "key=wrong").reason == "key_wrong"
+    assert refused(publish, decider, EXPIRED).reason == "key_expired"
+
+
+def test_a_key_lets_in_who_is_not_local_and_who_is_needs_none() -> None:
+    decider = policy(replace(KEYED, allow=Allow.LOCAL))
+    assert publish(decider, "cam", "", NEAR).key == StreamKey("live", "cam")
+    assert publish(decider, KEY).key == StreamKey("live", "show")
+    assert refused(publish, decider, "cam").reason == "not_proven"
+
+
+def test_where_nobody_may_a_key_does_not_help() -> None:
+    nobody = replace(KEYED, allow=Allow.NOBODY)
+    assert refused(publish, policy(nobody), KEY).reason == "nobody"
+    # Nor by the rules of the stream that the key leads to.
+    decider = policy(KEYED, show=PathRules(nobody, OPEN))
+    assert refused(publish, decider, KEY).reason == "nobody"
+    assert publish(decider, OTHER).key == StreamKey("live", "talk")
+    assert refused(play, policy(OPEN, nobody), "show", f"key={KEY}").reason == "nobody"
+
+
+def test_where_there_are_no_keys_a_query_means_nothing() -> None:
+    assert publish(policy(LOCAL), "cam", "key=whatever", HERE).key == StreamKey("live", "cam")
+
+
+# -- keys to play with
+
+
+def test_a_player_shows_its_key_beside_the_name() -> None:
+    decider = policy(OPEN, KEYED)
+    assert play(decider, "show", f"key={KEY}") == Grant(StreamKey("live", "show"), account="Studio 2")
+    refusals = [
+        refused(play, decider, *asked)
+        for asked in (("show",), (KEY,), ("show", f"key={OTHER}"), ("show", f"key={EXPIRED}"))
+    ]
+    assert [each.reason for each in refusals] == ["not_proven", "not_proven", "key_wrong", "key_expired"]
+    assert {each.code for each in refusals} == {"NetStream.Play.Failed"}
+
+
+@pytest.mark.parametrize("key", [KEY, EXPIRED])
+def test_who_plays_the_key_to_publish_with_is_told_so(key: str) -> None:
+    decider = policy(KEYED)
+    assert refused(play, decider, key).reason == "key_as_name"
+    assert play(decider, "show").key == StreamKey("live", "show")
+
+
+# -- addresses
+
+
+@pytest.mark.parametrize(
+    ("ips", "deny_ips", "address", "welcome"),
+    [
+        ((), ("203.0.113.0/24",), FAR, False),
+        ((), ("203.0.113.0/24",), "203.0.114.7", True),
+        (("203.0.113.7",), (), FAR, True),
+        (("203.0.113.7",), (), "203.0.113.8", False),
+        (("203.0.113.0/24",), ("203.0.113.7",), FAR, False),
+        (("2001:db8::/32",), (), "2001:db8::7", True),
+        (("2001:db8::/32",), (), FAR, False),
+        (("203.0.113.7",), (), "unix", True),
+        (("203.0.113.7",), (), "unknown", False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("action", [Action.PUBLISH, Action.PLAY])
+def test_where_clients_come_from(
+    action: Action, ips: tuple[str, ...], deny_ips: tuple[str, ...], address: str, welcome: bool
+) -> None:
+    rules = Rules(Allow.ANYONE, networks(*ips), networks(*deny_ips), RING)
+    decider = policy(rules, replace(rules, ring=None))
+    name = KEY if action is Action.PUBLISH else "cam"
+    if welcome:
+        decider.authorize(request(action, name, address=address))
+    else:
+        assert refused(decider.authorize, request(action, name, address=address)).reason == "address_refused"
+
+
+def test_the_address_is_looked_at_before_the_key() -> None:
+    rules = replace(KEYED, deny_ips=networks(FAR))
+    assert refused(publish, policy(rules), "show", "key=wrong").reason == "address_refused"
+    assert refused(publish, policy(KEYED, show=PathRules(rules, OPEN)), KEY).reason == "address_refused"
+
+
+# -- what is shown
+
+
+def test_a_name_that_may_be_meant_as_a_key_is_shown_by_its_fingerprint() -> None:
+    decider = policy(KEYED)
+    shown = decider.public_name(Action.PUBLISH, StreamKey("live", KEY[:-1]))
+    assert shown.startswith("~")
+    assert len(shown) == 7
+    assert shown == decider.public_name(Action.CONNECT, StreamKey("live", f"a/{KEY[:-1]}"))
+    assert shown != decider.public_name(Action.PUBLISH, StreamKey("live", KEY))
+    # A player's name is public, unless it is a key.
+    assert decider.public_name(Action.PLAY, StreamKey("live", "show")) == "show"
+    assert decider.public_name(Action.PLAY, StreamKey("live", KEY)).startswith("~")
+
+
+def test_where_there_are_no_keys_names_are_public() -> None:
+    assert policy(LOCAL).public_name(Action.PUBLISH, StreamKey("live", KEY)) == KEY
+    assert policy(KEYED).public_name(Action.CONNECT, StreamKey("live", "")) == ""
+
+
+def test_other_rules_hold_from_then_on() -> None:
+    decider = policy(LOCAL)
+    decider.apply(Book(PathRules(OPEN, OPEN)))
+    assert publish(decider, "cam").key == StreamKey("live", "cam")

@@ -1,0 +1,149 @@
+"""``[apps.NAME.publish]`` and ``[apps.NAME.play]``: what people write, and which rules come of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rtmpd.access.keys import digest_of, spell_digest
+from rtmpd.access.rules import Allow
+from rtmpd.daemon import reference
+from rtmpd.daemon.access_rules import ConfiguredRules
+from rtmpd.daemon.changes import compare
+from rtmpd.daemon.settings import Settings, load
+from rtmpd.exceptions import ConfigError
+
+KEY = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"
+OTHER = "z7a2kxhkv7c2r2bq789uv37gdvpukb87b"
+SHA, SHA2 = (spell_digest(digest_of(key)) for key in (KEY, OTHER))
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def read(text: str, environ: dict[str, str] | None = None) -> Settings:
+        path = tmp_path / "rtmpd.toml"
+        path.write_text(text)
+        return load([path], environ or {})
+
+    return read
+
+
+@pytest.fixture
+def rules(read):
+    return lambda text: ConfiguredRules(read(text).config, now=0.0)
+
+
+def problems(read, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    assert KEY not in str(caught.value)
+    return [problem.partition("rtmpd.toml:")[2] for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "publish", "play"),
+    [
+        ("", Allow.LOCAL, Allow.ANYONE),
+        (f'[apps.live.publish.keys]\nshow = ["{SHA}"]', Allow.PROVEN, Allow.ANYONE),
+        (f'[apps."*".play.keys]\nshow = ["{SHA}"]', Allow.LOCAL, Allow.PROVEN),
+        (f'[apps.live.publish]\nallow = "anyone"\nkeys.show = ["{SHA}"]', Allow.ANYONE, Allow.ANYONE),
+        # The last key was taken back, which lets nobody in.
+        ("[apps.live.publish.keys]\nshow = []", Allow.PROVEN, Allow.ANYONE),
+        ('[apps."*".play]\nallow = "nobody"', Allow.LOCAL, Allow.NOBODY),
+    ],
+)
+def test_who_needs_no_key(rules, text: str, publish: Allow, play: Allow) -> None:
+    found = rules(text).at("live/show")
+    assert (found.publish.allow, found.play.allow) == (publish, play)
+
+
+def test_keys_of_an_app_lead_to_names_with_what_is_said_of_them(rules) -> None:
+    ring = rules(
+        f"""
+        [apps.live.publish.keys]
+        show = ["{SHA}", {{sha256 = "{SHA2}", label = "Studio 2", until = "2027-01-14"}}]
+        """
+    ).at("live/x").publish  # fmt: skip
+    first, second = (ring.find(key, 0.0, 1_799_971_199.0) for key in (KEY, OTHER))
+    assert first
+    assert (first.name, first.label, first.until) == ("show", "", None)
+    assert second
+    assert (second.name, second.label, second.until) == ("show", "Studio 2", 1_799_971_200.0)
+
+
+def test_a_longer_path_wins_name_by_name(rules) -> None:
+    found = rules(
+        f"""
+        [apps."*".publish.keys]
+        show = ["{SHA}"]
+        [apps.live.publish.keys]
+        talk = ["{SHA2}"]
+        [apps.shut.publish.keys]
+        show = []
+        """
+    )
+    assert [key.name for key in found.at("live/x").publish.ring] == ["show", "talk"]
+    assert [key.name for key in found.at("other/x").publish.ring] == ["show"]
+    assert [key.name for key in found.at("shut/x").publish.ring] == []
+
+
+def test_a_variable_may_name_a_key(read) -> None:
+    config = read("", {"RTMPD_APPS__LIVE__PUBLISH__KEYS__SHOW": SHA}).config
+    assert [key.name for key in config.at("live/x").publish.all_keys()] == ["show"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (f'publish.keys.show = ["{KEY}"]', "2: publish.keys.show: is not sha256: and 64 hex digits"),
+        (f'publish.keys.show = "{KEY}"', "2: publish.keys.show: is not sha256: and 64 hex digits"),
+        (f'publish.keys.show = ["{SHA}", "{KEY}"]', "2: publish.keys.show: number 2: is not sha256:"),
+        (f'play.keys.show = [{{sha256 = "{KEY}"}}]', "2: play.keys.show: is not sha256: and 64"),
+        (f'play.keys.show = [{{key = "{KEY}"}}]', '2: play.keys.show: a key is "sha256:..."'),
+        ("play.keys.show = [5]", '2: play.keys.show: a key is "sha256:..."'),
+        (f'play.keys.show = [{{sha256 = "{SHA}", until = "soon"}}]', "2: play.keys.show: is no time"),
+        (f'play.keys.show = [{{sha256 = "{SHA}", until = 5}}]', "2: play.keys.show: sha256, label and"),
+        (f'publish.keys.show = ["{SHA}", "{SHA}"]', "2: publish.keys.show has the same key twice"),
+        (f'publish.keys.a = ["{SHA}"]\npublish.keys.b = ["{SHA}"]', "3: publish.keys.b: a and b have the"),
+        (f'publish.keys."a b" = ["{SHA}"]', "2: publish.keys.a b is for a stream that cannot exist"),
+        ('publish.ips = ["nowhere"]', "2: publish.ips: 'nowhere' is no address and no network"),
+        ('publish.allow = "me"', "2: publish.allow: 'me' is not one of"),
+        ("publish.keys_fil = 5", "2: publish.keys_fil: there is no such key; did you mean"),
+    ],
+)  # fmt: skip
+def test_mistakes(read, text: str, problem: str) -> None:
+    (found,) = problems(read, f"[apps.live]\n{text}\n")
+    assert found.replace("apps.live.", "", 1).startswith(problem)
+
+
+def test_a_file_of_keys(rules, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"show {SHA}\n")
+    text = f'[apps.live.publish]\nkeys_file = "{file}"\nkeys.talk = ["{SHA2}"]'
+    found = rules(text).at("live/x").publish
+    assert found.allow is Allow.PROVEN
+    assert [found.find(key, 0.0, 0.0).name for key in (KEY, OTHER)] == ["show", "talk"]
+    file.write_text(f"show {KEY}\n")
+    with pytest.raises(ConfigError, match=f"{file}:1: its second word is not sha256:") as caught:
+        rules(text)
+    assert KEY not in str(caught.value)
+
+
+def test_what_check_shows(read) -> None:
+    table = f'{{sha256 = "{SHA2}", label = "Studio 2"}}'
+    settings = read(f'[apps.live.publish.keys]\nshow = ["{SHA}", {table}]\n')
+    shown = {name: (value, origin) for name, value, origin in reference.rows_at(settings, "live/show")}
+    value, origin = shown["apps.live.publish.keys.show"]
+    assert value == f'["{SHA}", {table}]'
+    assert origin.endswith("rtmpd.toml:2")
+    assert shown["apps.live.play.allow"] == ('"auto"', "default")
+
+
+def test_other_keys_hold_for_new_publishes_and_plays(read) -> None:
+    before = read(f'[apps.live]\npublish.keys.show = ["{SHA}"]\nplay.allow = "local"').config
+    after = read(f'[apps.live]\npublish.keys.show = ["{SHA2}"]\nplay.keys.show = ["{SHA2}"]').config
+    assert compare(before, after) == {
+        "new publishes": ["apps.live.publish.keys.show"],
+        "new plays": ["apps.live.play.allow", "apps.live.play.keys.show"],
+    }

@@ -1,0 +1,118 @@
+"""Stream keys in the real server: who comes in, what they are told, and that no key ever appears."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_kit import run_here
+from ffmpeg import bundled
+from live_fixtures import ClipMaker
+from media_clips import H264_AAC, VIDEO_FRAMES
+from rtmpd_process import RtmpdProcess
+from rtmpd_process import rtmpd as start
+
+import rtmpd
+from rtmpd.access.keys import digest_of, spell_digest
+from rtmpd.exceptions import PlayRejected, PublishRejected
+
+KEY = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"
+SPARE = "z7a2kxhkv7c2r2bq789uv37gdvpukb87b"
+WATCH = "mdn777zx64g3mjpcvnv8wgqxk5uv2m5ra"
+MISTYPED = KEY[:-1] + "y"
+SECRETS = (KEY, SPARE, WATCH, MISTYPED)
+
+
+def written(key: str, label: str) -> str:
+    return f'[{{sha256 = "{spell_digest(digest_of(key))}", label = "{label}"}}]'
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    keys = tmp_path / "keys"
+    keys.write_text(f"show {spell_digest(digest_of(SPARE))} label=spare\n")
+    path = tmp_path / "rtmpd.toml"
+    path.write_text(
+        f"""
+        [apps.live.publish]
+        keys_file = "{keys}"
+        [apps.live.publish.keys]
+        show = {written(KEY, "Studio 2")}
+        [apps.live.play.keys]
+        show = {written(WATCH, "Mia")}
+        """
+    )
+    return path
+
+
+@pytest.fixture
+def keyed(config: Path) -> Iterator[RtmpdProcess]:
+    with start("log.trace=127.0.0.0/8", environment={"RTMPD_CONFIG": str(config)}) as process:
+        yield process
+        assert process.terminate() == 0
+
+
+def url(server: RtmpdProcess, app: str = "live") -> str:
+    return f"rtmp://127.0.0.1:{server.port('rtmp')}/{app}"
+
+
+def test_an_encoder_with_the_key_is_played_by_the_public_name(
+    keyed: RtmpdProcess, clip: ClipMaker, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.flv"
+    with bundled().pull(f"{url(keyed)}/show?key={WATCH}", copy) as player:
+        keyed.wait_for_plays(f"{url(keyed)}/show")
+        with bundled().publish(clip(H264_AAC), f"{url(keyed)}/{KEY}", rate=4) as encoder:
+            encoder.succeed(timeout=20)
+        player.succeed(timeout=10)
+    assert bundled().count_frames(copy)["video"] == VIDEO_FRAMES
+
+
+def test_ffmpeg_with_a_wrong_key_ends_with_our_sentence(keyed: RtmpdProcess, clip: ClipMaker) -> None:
+    with bundled().publish(clip(H264_AAC), f"{url(keyed)}/{MISTYPED}") as encoder:
+        assert encoder.wait(timeout=10) != 0
+        assert "This stream key is not known here" in encoder.log()
+
+
+async def test_no_key_appears_anywhere(keyed: RtmpdProcess, config: Path) -> None:
+    """Whatever is done with them, right and wrong: log with debug and trace, metrics, ``rtmpd check``."""
+    for app, name in (
+        ("live", MISTYPED),
+        ("live", f"show?key={MISTYPED}"),
+        ("live", f"{MISTYPED}?key={MISTYPED}"),
+        (f"live/{MISTYPED}", "/"),
+        ("live", f"{KEY}|"),
+    ):
+        async with await rtmpd.connect(url(keyed, app), app=app) as encoder:
+            with pytest.raises(PublishRejected) as refused:
+                await encoder.publish(name)
+            assert not any(secret in refused.value.description for secret in SECRETS)
+    for name in (KEY, f"show?key={MISTYPED}", f"show?key={KEY}"):
+        async with await rtmpd.connect(url(keyed)) as player:
+            with pytest.raises(PlayRejected):
+                await player.play(name)
+    for app, name in (("live", KEY), ("live", f"show?key={KEY}"), (f"live/{KEY}", "/"), ("live", SPARE)):
+        async with await rtmpd.connect(url(keyed, app), app=app) as encoder:
+            await encoder.publish(name)
+            async with await rtmpd.connect(url(keyed)) as player:
+                await player.play(f"show?key={WATCH}")
+                metrics = keyed.get("/metrics")
+            with pytest.raises(PublishRejected, match="is being published by somebody else"):
+                async with await rtmpd.connect(url(keyed)) as second:
+                    await second.publish(SPARE)
+        keyed.log.wait_for({"event": "publish ended"}, len(keyed.log.find({"event": "publish started"})))
+        assert not any(secret in metrics for secret in SECRETS)
+    started = keyed.log.find({"event": "publish started", "stream": "show"})
+    assert [line["account"] for line in started] == ["Studio 2", "Studio 2", "Studio 2", "spare"]
+    assert {line["account"] for line in keyed.log.find({"event": "play ended"})} == {"Mia"}
+    (hidden,) = {
+        str(line["stream"]) for line in keyed.log.find({"event": "publish refused", "reason": "not_proven"})
+    }
+    assert hidden.startswith("~")
+    assert keyed.log.find({"event": "trace"})
+    status, shown, _ = run_here("check", "-c", str(config))
+    assert status == 0
+    told = str(keyed.log) + shown
+    assert spell_digest(digest_of(KEY)) in told
+    assert not [secret for secret in SECRETS if secret in told]
