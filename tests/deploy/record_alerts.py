@@ -18,13 +18,16 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import trustme
 from client_kit import AAC_HEADER, AVC_HEADER, keyframe
 from prometheus_client.parser import text_string_to_metric_families
 from rtmpd_process import RtmpdProcess
@@ -302,6 +305,20 @@ def strangers(scenario: Scenario) -> None:
             connection.recv(100)
 
 
+def expiring(scenario: Scenario) -> None:
+    """A certificate that was not renewed: it expires in the year in which promtool's clock begins."""
+    start = datetime(1970, 1, 1, tzinfo=UTC)
+    issued = trustme.CA().issue_cert("localhost", not_before=start, not_after=start + timedelta(days=10))
+    with tempfile.TemporaryDirectory() as folder:
+        chain, key = Path(folder, "chain.pem"), Path(folder, "key.pem")
+        chain.write_bytes(b"".join(each.bytes() for each in issued.cert_chain_pems))
+        key.write_bytes(issued.private_key_pem.bytes())
+        pair = f'[{{"chain_file": "{chain}", "key_file": "{key}"}}]'
+        scenario.settings = ("rtmps.listen=127.0.0.1:0", f"rtmps.certificates={pair}")
+        scenario.start()
+        scenario.over.wait()
+
+
 def late_pictures(scenario: Scenario) -> None:
     """Players that wait for a key frame each time, as nothing is kept for them."""
     server = scenario.start()
@@ -396,6 +413,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "down": ("RtmpdDown",),
     "refusing": ("RtmpdManyRefusals",),
     "strangers": ("RtmpdHandshakeFailures",),
+    "expiring": ("RtmpdCertificateExpires",),
     "late-pictures": ("RtmpdFirstFrameSlow",),
     "rare-keyframes": ("RtmpdKeyframesRare",),
     "silent-audio": ("RtmpdAudioVideoSkew", "RtmpdStreamUnhealthy"),
@@ -434,6 +452,7 @@ def scenarios() -> list[Scenario]:
         Scenario("down", down),
         Scenario("refusing", refusing),
         Scenario("strangers", strangers),
+        Scenario("expiring", expiring),
         Scenario("late-pictures", late_pictures, "stream.gop.start=keyframe"),
         Scenario("rare-keyframes", rare_keyframes),
         Scenario("silent-audio", encoder(lambda number: number * 40, 100)),
