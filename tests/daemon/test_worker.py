@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import urllib.error
+from collections.abc import Iterator
 
 import pytest
 from client_kit import AVC_HEADER, keyframe
@@ -118,6 +119,15 @@ def test_streams_that_are_always_fetched_are_fetched_from_the_start():
 # -- signals
 
 
+@pytest.fixture
+def hang_ups_default() -> Iterator[None]:
+    """Whoever started the tests may have SIGHUP ignored, as nohup does, and a server inherits that."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hang_ups_default")
 def test_a_hang_up_ends_nothing():
     with rtmpd() as server:
         server.send_signal(signal.SIGHUP)
