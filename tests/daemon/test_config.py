@@ -951,7 +951,7 @@ def test_broken_toml_is_placed(write):
     assert problem.startswith(f"{path}:2:16: not valid TOML: ")
     path = write("[rtmp]\nlisten = [")
     (problem,) = problems(path)
-    assert problem.startswith(f"{path}: not valid TOML: ")
+    assert problem.startswith(f"{path}:2: not valid TOML: ")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import json
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rtmpd.daemon import toml_file
@@ -64,6 +64,7 @@ def test_every_value_is_found_in_the_line_where_it_begins(
     assert {path[0]: line for path, _, line in found} == lines
 
 
+@example([(["b", "b"], 1), (["b"], 1), (["b", "a"], 0)])
 @given(
     st.lists(
         st.tuples(st.lists(st.sampled_from("ab"), min_size=1, max_size=3), st.integers(0, 3)), max_size=5

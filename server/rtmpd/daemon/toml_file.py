@@ -26,8 +26,10 @@ _PIECE: Final = re.compile(
 )
 """Strings and comments whole, every bracket and newline by itself, and what is between them."""
 _KEY: Final = re.compile(r"""((?:"(?:[^"\\]|\\.)*"|'[^']*'|[^"'=])+)=""")
-_PLACE: Final = re.compile(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)")
-"""How tomllib says where something is wrong, unless it is at the end."""
+_PLACE: Final = re.compile(
+    r"(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)", re.DOTALL
+)
+"""How tomllib says where something is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def read(text: str, name: str) -> list[tuple[KeyPath, object, int]]:
         told = [*_repeated(found), *_extended(found)]
         problems = [f"{name}:{statement.first}: {sentence}" for statement, sentence in told]
         lines_told = {line for each, _ in told for line in range(each.first, each.last + 1)}
-        raise ConfigError([*problems, *_broken(error, name, lines_told)]) from None
+        raise ConfigError([*problems, *_broken(error, name, len(lines_of(text)), lines_told)]) from None
     lines: dict[KeyPath, int] = {}
     for statement in found:
         for length in range(1, len(statement.path) + 1):
@@ -158,10 +160,15 @@ def _extended(found: list[Statement]) -> Iterator[tuple[Statement, str]]:
                 yield last, f"{beside}: write all of it in one form"
 
 
-def _broken(error: tomllib.TOMLDecodeError, name: str, lines_told: Container[int]) -> Iterator[str]:
+def _broken(
+    error: tomllib.TOMLDecodeError, name: str, last_line: int, lines_told: Container[int]
+) -> Iterator[str]:
     """What tomllib says, with the place first, as compilers have it; nothing of ``lines_told``."""
     told = _PLACE.fullmatch(str(error))
     if told is None:
         yield f"{name}: not valid TOML: {error}"
-    elif int(told["line"]) not in lines_told:
-        yield f"{name}:{told['line']}:{told['column']}: not valid TOML: {told['what']}"
+        return
+    line = int(told["line"] or last_line)
+    if line not in lines_told:
+        place = f"{line}:{told['column']}" if told["column"] else line
+        yield f"{name}:{place}: not valid TOML: {told['what']}"
