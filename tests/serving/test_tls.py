@@ -125,6 +125,20 @@ async def test_half_a_handshake_counts_as_pending_with_all_others() -> None:
         await (await there.client()).publish()
 
 
+async def test_a_bug_in_a_handshake_leaves_nothing_pending(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_arguments: object, **_options: object) -> None:
+        raise LookupError("a bug")
+
+    async with street() as there:
+        monkeypatch.setattr(asyncio.get_running_loop(), "connect_accepted_socket", broken)
+        await over(await there.half())
+        await eventually(lambda: there.states == {})
+        assert there.house.server._arrivals == {}
+    assert [record.message for record in caplog.records if record.exc_info] == ["task failed"]
+
+
 async def test_the_oldest_handshake_makes_room_when_too_many_are_under_way() -> None:
     async with street(ConnectionLimits(max_pending=2)) as there:
         first = await there.half()

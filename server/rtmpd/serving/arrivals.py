@@ -66,6 +66,9 @@ class Arrival:
             level = logging.DEBUG if reason is HandshakeFailure.TLS_LEFT else logging.INFO
             _logger.log(level, "TLS handshake failed", extra={"fields": fields})
             return reason
+        except Exception:  # A bug, and nobody may have taken the socket yet.
+            self._sock.close()
+            raise
         return None
 
     def abort(self, _reason: CloseReason, _detail: Word | None = None) -> None:

@@ -292,11 +292,13 @@ class RtmpServer:
         self._handshakes.start(self._shake_hands(connection, arrival, tls), name="tls-handshake")
 
     async def _shake_hands(self, connection: ServerConnection, arrival: Arrival, tls: ssl.SSLContext) -> None:
-        failure = await arrival.shake_hands(tls, self._context.limits.handshake_timeout)
-        if failure is not None:
-            count(self._stats.handshake_failures, failure)
-        if connection in self._arrivals:
-            self._depart(arrival)
+        try:
+            failure = await arrival.shake_hands(tls, self._context.limits.handshake_timeout)
+            if failure is not None:
+                count(self._stats.handshake_failures, failure)
+        finally:  # Whatever goes wrong, it is pending no more.
+            if connection in self._arrivals:
+                self._depart(arrival)
 
     def _depart(self, arrival: Arrival) -> None:
         """It is no arrival any more: it has become a connection, or nothing."""
