@@ -42,7 +42,8 @@ def test_a_taken_port_is_named_with_what_to_do() -> None:
     with open_listener(Address("127.0.0.1", 0)) as sock:
         taken = bound_address(sock)
         with pytest.raises(
-            ConfigError, match=rf"cannot listen on {taken}: .*is another server running there\?"
+            ConfigError,
+            match=rf"cannot listen on {taken}: Address already in use; is another server running there\?",
         ):
             open_listener(taken)
 

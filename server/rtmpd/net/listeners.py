@@ -44,7 +44,9 @@ def open_listener(address: Address) -> socket.socket:
             if error.errno == errno.EADDRINUSE
             else "check the address and your rights"
         )
-        raise ConfigError([f"cannot listen on {address}: {error.strerror or error}; {hint}"]) from error
+        # Without the address that socket.create_server adds in its own words.
+        what = (error.strerror or str(error)).partition(" (while ")[0]
+        raise ConfigError([f"cannot listen on {address}: {what}; {hint}"]) from error
     sock.setblocking(False)
     return sock
 
