@@ -57,14 +57,14 @@ FORBIDDEN = {
     "rtmp": SANS_IO | FRAMEWORKS,
     "media": SANS_IO | FRAMEWORKS,
     "engine": SANS_IO | FRAMEWORKS,
-    "net": FRAMEWORKS,
+    "net": FRAMEWORKS - {"aiohttp"},
     "client": FRAMEWORKS,
     "serving": FRAMEWORKS,
     "relay": FRAMEWORKS,
     "tools": FRAMEWORKS,
 }
 ONLY_IMPORTER = {
-    "aiohttp": "rtmpd.web.http",
+    "aiohttp": "rtmpd.net.http",
     "pyamf": "rtmpd.rtmp.amf",
     "prometheus_client": "rtmpd.web.metrics",
     "uvloop": "rtmpd.daemon.worker",
@@ -90,7 +90,7 @@ SPARED = {
     "--version": (HEAVY - {"typer"})
     | (ROOMS - {"rtmpd.daemon", "rtmpd.rtmp"})
     | {"asyncio", "ssl", "rtmpd.daemon.config", "rtmpd.rtmp.amf", "rtmpd.rtmp.session"},
-    "serve without admin": UNUSED_BY_SERVERS | {"aiohttp", "prometheus_client", "rtmpd.web.http"},
+    "serve without admin": UNUSED_BY_SERVERS | {"aiohttp", "prometheus_client", "rtmpd.net.http"},
     "serve": UNUSED_BY_SERVERS,
 }
 """What is not loaded where nothing needs it."""
@@ -366,7 +366,7 @@ def plant(root: Path, file: str, source: str) -> list[str]:
         ("access/x.py", "from rtmpd.daemon.config import Config", "access must not import daemon"),
         ("rtmp/commands.py", "import pyamf.amf0", "only rtmpd.rtmp.amf imports pyamf"),
         ("web/api.py", "import prometheus_client", "only rtmpd.web.metrics imports prometheus_client"),
-        ("web/api.py", "from aiohttp import web", "only rtmpd.web.http imports aiohttp"),
+        ("web/api.py", "from aiohttp import web", "only rtmpd.net.http imports aiohttp"),
         ("daemon/cli.py", "import uvloop", "only rtmpd.daemon.worker imports uvloop"),
         ("utils/x.py", "", "belongs to no room"),
         ("rtmp/x.py", "from rtmpd.helpers import a", "belongs to no room"),
@@ -399,7 +399,7 @@ def test_a_planted_violation_is_found(tmp_path, file, source, complaint):
         ("relay/pull/x.py", "from rtmpd.relay import status"),
         ("access/x.py", "import pydantic\nfrom rtmpd.serving.access import Grant"),
         ("web/metrics.py", "import prometheus_client"),
-        ("web/http.py", "from aiohttp import web"),
+        ("net/http.py", "from aiohttp import web"),
         ("web/api.py", "import pydantic"),
         (
             "daemon/worker.py",

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from rtmpd.web.http import Handler, HttpProcessingError, Middleware, web
+from rtmpd.net.http import Handler, HttpProcessingError, Middleware, web
 
 
 def http_logger() -> logging.Logger:

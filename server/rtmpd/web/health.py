@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rtmpd.web.http import Handler, web
+from rtmpd.net.http import Handler, web
 
 Readiness = Callable[[], str | None]
 """Why no traffic should be sent here now (one line for a person), or None when it may be."""

@@ -7,7 +7,7 @@ import gzip
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from rtmpd.web.http import web
+from rtmpd.net.http import web
 
 TEXT: Final = "text/plain"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
+from rtmpd.net.http import Handler, web
 from rtmpd.relay.status import RelayStatus
 from rtmpd.rtmp.url import clean_path, validate_name
-from rtmpd.web.http import Handler, web
 
 _MAX_NAME_BYTES = 256
 _NO_STORE = {"Cache-Control": "no-store"}

@@ -8,11 +8,11 @@ from typing import Any, cast
 
 from rtmpd import __version__
 from rtmpd.net.addresses import Address
+from rtmpd.net.http import web
 from rtmpd.net.listeners import Listener, open_listener
 from rtmpd.rtmp.form import form
 from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
 from rtmpd.web.health import Readiness, healthz, readyz
-from rtmpd.web.http import web
 from rtmpd.web.limits import AdminLimits
 from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi, add_routes

@@ -1,8 +1,8 @@
-"""What this room uses of aiohttp, and the one place that imports it.
+"""What is used of aiohttp, and the one place that imports it.
 
 With its server comes its client, which reads the system's certificate authorities as it is imported, twice: a
-tenth of the time and 3 MB of the memory of a start, for somebody who never calls. So it is shown none, and
-trusts nobody unless it is given a context of its own, as ``net.dial`` makes it.
+tenth of the time and 3 MB of the memory of a start, for servers that never call anybody. So it is shown none,
+and trusts nobody unless it is given a context of its own, as ``net.dial`` makes it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,17 @@ def _without_authorities() -> Iterator[None]:
 
 
 with _without_authorities():
-    from aiohttp import web
+    from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
     from aiohttp.http_exceptions import HttpProcessingError
     from aiohttp.typedefs import Handler, Middleware
 
-__all__ = ["Handler", "HttpProcessingError", "Middleware", "web"]
+__all__ = [
+    "ClientError",
+    "ClientSession",
+    "ClientTimeout",
+    "Handler",
+    "HttpProcessingError",
+    "Middleware",
+    "TCPConnector",
+    "web",
+]

@@ -1,4 +1,4 @@
-"""aiohttp as this room imports it: its server, without what its client would ask for."""
+"""aiohttp as it is imported: without what its client would read for whoever does not call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import trustme
 PROGRAM = """
 import os, ssl
 before = dict(os.environ)
-import rtmpd.web.http
+import rtmpd.net.http
 from aiohttp import connector
 assert os.environ == before
 for context in (connector._SSL_CONTEXT_VERIFIED, ssl.create_default_context()):
