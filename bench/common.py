@@ -230,11 +230,11 @@ def measured(server: Server, load: Load) -> tuple[Row, Usage, Usage]:
 def cpu_columns(before: Usage, after: Usage, bytes_per_second: float) -> Row:
     """CPU of the server between two readings, for what was carried meanwhile."""
     seconds = after.at - before.at
-    user, system = after.user - before.user, after.system - before.system
+    cpu, user, system = after.cpu - before.cpu, after.user - before.user, after.system - before.system
     gigabytes = bytes_per_second * seconds / GIGABYTE
     return {
-        "cpu_share": (user + system) / seconds,
-        "cpu_per_gb": (user + system) / gigabytes if gigabytes else None,
+        "cpu_share": cpu / seconds,
+        "cpu_per_gb": cpu / gigabytes if gigabytes else None,
         "user_per_gb": user / gigabytes if gigabytes else None,
         "system_per_gb": system / gigabytes if gigabytes else None,
         "rss_mb": after.rss_bytes / 1e6,
