@@ -76,6 +76,9 @@ def networks(*texts: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network
     return tuple(map(ipaddress.ip_network, texts))
 
 
+IDENTITY = f"key:{digest_of(KEY).hex()[:32]}"
+
+
 # -- without keys
 
 
@@ -111,7 +114,8 @@ def test_everybody_may_connect() -> None:
 
 @pytest.mark.parametrize("name", [KEY, f"extra/{KEY}"])
 def test_the_key_in_place_of_the_name_leads_to_the_name(name: str) -> None:
-    assert publish(policy(KEYED), name) == Grant(StreamKey("live", "show"), account="Studio 2")
+    granted = publish(policy(KEYED), name)
+    assert granted == Grant(StreamKey("live", "show"), account="Studio 2", identity=IDENTITY)
 
 
 def test_the_key_beside_the_name() -> None:
@@ -169,7 +173,8 @@ def test_where_there_are_no_keys_a_query_means_nothing() -> None:
 
 def test_a_player_shows_its_key_beside_the_name() -> None:
     decider = policy(OPEN, KEYED)
-    assert play(decider, "show", f"key={KEY}") == Grant(StreamKey("live", "show"), account="Studio 2")
+    granted = play(decider, "show", f"key={KEY}")
+    assert granted == Grant(StreamKey("live", "show"), account="Studio 2", identity=IDENTITY)
     refusals = [
         refused(play, decider, *asked)
         for asked in (("show",), (KEY,), ("show", f"key={OTHER}"), ("show", f"key={EXPIRED}"))

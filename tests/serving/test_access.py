@@ -257,7 +257,7 @@ class Granting:
 
 
 async def test_an_account_of_the_connect_stands_in_all_that_it_does() -> None:
-    door = Granting(Action.CONNECT, account="ann")
+    door = Granting(Action.CONNECT, account="ann", identity="user:ann")
     async with serve(authorizer=door) as house:
         await (await (await house.client()).publish()).play("other", on=2)
         publication = house.stream().publication
@@ -266,16 +266,17 @@ async def test_an_account_of_the_connect_stands_in_all_that_it_does() -> None:
         assert publication is not None
         assert publication.origin is subscription.origin is connection.origin
         assert [request.origin.account for request in door.requests] == ["", "ann", "ann"]
+        assert [request.origin.identity for request in door.requests] == ["", "user:ann", "user:ann"]
 
 
 async def test_an_account_of_a_publish_is_that_publish_s_alone() -> None:
-    door = Granting(Action.PUBLISH, account="camera 1")
+    door = Granting(Action.PUBLISH, account="camera 1", identity="key:1")
     async with serve(authorizer=door) as house:
         await (await (await house.client()).publish()).play("other", on=2)
         publication = house.stream().publication
         (subscription,) = house.stream("other").subscriptions
         assert publication is not None
-        assert publication.origin == replace(subscription.origin, account="camera 1")
+        assert publication.origin == replace(subscription.origin, account="camera 1", identity="key:1")
         assert (publication.origin.who, subscription.origin.who) == ("camera 1", "127.0.0.1")
 
 

@@ -53,6 +53,11 @@ class Key:
     until: float | None = None
     """When it expires, in seconds since 1970."""
 
+    @property
+    def identity(self) -> str:
+        """Whoever has it: a text that is the same whenever the key is presented, and tells nothing of it."""
+        return f"key:{self.digest[:16].hex()}"
+
 
 class KeyRing:
     """The keys of an app, found by what somebody presents.

@@ -97,7 +97,7 @@ class AccessPolicy:
         there = self._book.at(str(granted)).publish
         _check_address(there, request)
         _check_open(there, request)
-        return Grant(granted, account=key.label)
+        return Grant(granted, account=key.label, identity=key.identity)
 
     def _play(self, request: AccessRequest) -> Grant:
         both = self._book.at(str(request.key))
@@ -110,7 +110,7 @@ class AccessPolicy:
             _check_allowed(rules, request)
             return Grant(request.key)
         _check_open(rules, request)
-        return Grant(request.key, account=key.label)
+        return Grant(request.key, account=key.label, identity=key.identity)
 
     def _prove(self, rules: Rules, request: AccessRequest) -> Key | None:
         """The key in the query, else the one in place of the stream's name; None if there is none."""

@@ -38,6 +38,8 @@ class Origin:
     """What it calls itself: flashVer, or fmsVer of a server."""
     account: str = ""
     """Whom it was found to be; empty as long as nobody is asked."""
+    identity: str = ""
+    """Who it has proven to be: the same text for the same proof, whoever shows it; empty without one."""
     query: str = ""
     """Of the stream name, what of it is known to be no secret."""
     via: Via = NO_VIA
@@ -58,9 +60,11 @@ class Origin:
         """The same, with what it says of itself when it connects."""
         return replace(self, agent=agent, via=via)
 
-    def found_to_be(self, account: str) -> Origin:
-        """The same, once it is known whom it is; nobody new if ``account`` is empty."""
-        return replace(self, account=account) if account else self
+    def found_to_be(self, account: str, identity: str = "") -> Origin:
+        """The same, once it is known whom it is; what is empty stays as it was."""
+        if not (account or identity):
+            return self
+        return replace(self, account=account or self.account, identity=identity or self.identity)
 
     def asking(self, query: str) -> Origin:
         """The same, as far as ``query`` of a stream name may be shown."""

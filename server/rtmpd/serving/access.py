@@ -61,6 +61,11 @@ class Grant:
     """The stream that a publish or play is led to. A connect is led nowhere."""
     account: str = ""
     """Whom the client was found to be: on a connect for all that it does, else for this publish or play."""
+    identity: str = ""
+    """Who the client proved to be: the same text for the same key, user or subject, and for no other; empty
+    without a proof. As far-reaching as ``account``, and nothing secret. By it an encoder is known again that
+    wants its name back.
+    """
     valid_for: float = math.inf
     """Seconds from now after which the session ends, with all that it does. The shortest that it was granted
     holds.

@@ -66,7 +66,7 @@ class Player:
         self.waits_until = math.inf
         """Clock reading at which it gives up waiting for a publisher; ``inf`` while it does not wait."""
         self._rules = grant.play or context.play_rules(key)
-        origin = peer.origin.asking(event.query).found_to_be(grant.account)
+        origin = peer.origin.asking(event.query).found_to_be(grant.account, grant.identity)
         options = dataclasses.replace(self._rules.options, requested_at=requested_at, origin=origin)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 

@@ -26,7 +26,7 @@ async def begin_to_publish(peer: Peer, event: PublishRequested, grant: Grant) ->
     Nothing is promised to the encoder either way.
     """
     context = peer.context
-    origin = peer.origin.asking(event.query).found_to_be(grant.account)
+    origin = peer.origin.asking(event.query).found_to_be(grant.account, grant.identity)
     check_publish(origin.via, context.instance_id)
     lease = await context.claims.claim(grant.key, origin)
     try:

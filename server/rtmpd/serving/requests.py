@@ -214,7 +214,7 @@ class Requests:
             self._answering = None  # It is us, who are not to be cancelled.
             client.refused(refusal)
         else:
-            self.origin = self.origin.found_to_be(grant.account)
+            self.origin = self.origin.found_to_be(grant.account, grant.identity)
             self._limit(client, grant)
             session.accept_connect(context.clock(), **introduction(via, context.instance_id))
             log.connected(client)
