@@ -1,7 +1,7 @@
-"""Writes the tables of docs/operations.md that say what the words of metrics, log and API mean.
+"""Writes the tables of docs that say what the words of metrics, log, API and events mean.
 
 The words and their meanings are the code's, subclasses of ``rtmpd.reasons.Word``. Each table stands between
-two comments that name its class. ``make docs`` runs this.
+two comments that name its class, in docs/operations.md or where ``ELSEWHERE`` says. ``make docs`` runs this.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import Final
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.sink import CloseReason
+from rtmpd.events.model import EventKind
 from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure, VerificationFailure, Word
 from rtmpd.relay.status import RelayState
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.serving.playing import PlayEnd
 
 OPERATIONS: Final = Path(__file__).parent / "operations.md"
+NOTIFICATIONS: Final = Path(__file__).parent / "notifications.md"
 
 _REASON: Final = {"reason": "value", "what": "meaning"}
 TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
@@ -32,8 +34,11 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     DropReason: {"reason": "value", "lost to": "lost_to", "what": "meaning"},
     Quirk: {"quirk": "value", "what": "meaning"},
     RelayState: {"state": "value", "what": "meaning"},
+    EventKind: {"event": "value", "what": "meaning"},
 }
 """Titles of the columns, and what of each word stands in them."""
+ELSEWHERE: Final[Mapping[type[Word], Path]] = {EventKind: NOTIFICATIONS}
+"""Documents of tables that are not in docs/operations.md."""
 
 
 def table(words: type[Word]) -> str:
@@ -46,9 +51,11 @@ def table(words: type[Word]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def regenerated(text: str) -> str:
-    """``text`` with the tables that the code has now. Raises LookupError if one has no place in it."""
+def regenerated(document: Path, text: str) -> str:
+    """``text`` of ``document`` with the tables that the code has now. LookupError if one has no place."""
     for words in TABLES:
+        if ELSEWHERE.get(words, OPERATIONS) != document:
+            continue
         name = words.__name__
         begin, end = f"<!-- {name}: make docs -->\n", f"<!-- end of {name} -->\n"
         before, begun, rest = text.partition(begin)
@@ -60,4 +67,5 @@ def regenerated(text: str) -> str:
 
 
 if __name__ == "__main__":
-    OPERATIONS.write_text(regenerated(OPERATIONS.read_text()))
+    for each in (OPERATIONS, NOTIFICATIONS):
+        each.write_text(regenerated(each, each.read_text()))

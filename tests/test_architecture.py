@@ -21,7 +21,7 @@ FLOORS = (
     ("media", "net"),
     ("engine", "client"),
     ("serving", "relay", "tools"),
-    ("access", "web"),
+    ("access", "events", "web"),
     ("daemon",),
 )
 RANKS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -32,6 +32,7 @@ STRANGERS = {
     "tools": frozenset({"engine"}),
     "web": frozenset({"serving", "client", "tools", "media"}),
     "access": frozenset({"relay", "client", "tools"}),
+    "events": frozenset({"serving", "client", "tools", "media"}),
 }
 """Rooms on lower floors that a room has no business with."""
 APART = frozenset({"push", "pull"})
@@ -363,6 +364,8 @@ def plant(root: Path, file: str, source: str) -> list[str]:
         ("web/x.py", "from rtmpd.access import policy", "web must not import access"),
         ("web/x.py", "from rtmpd.serving import connection", "web must not import serving"),
         ("access/x.py", "from rtmpd.web import server", "access must not import web"),
+        ("events/x.py", "from rtmpd.web import server", "events must not import web"),
+        ("events/x.py", "from rtmpd.serving import peer", "events must not import serving"),
         ("access/x.py", "from rtmpd.daemon.config import Config", "access must not import daemon"),
         ("rtmp/commands.py", "import pyamf.amf0", "only rtmpd.rtmp.amf imports pyamf"),
         ("web/api.py", "import prometheus_client", "only rtmpd.web.metrics imports prometheus_client"),
@@ -401,6 +404,7 @@ def test_a_planted_violation_is_found(tmp_path, file, source, complaint):
         ("web/metrics.py", "import prometheus_client"),
         ("net/http.py", "from aiohttp import web"),
         ("web/api.py", "import pydantic"),
+        ("events/x.py", "from rtmpd.relay import status\nfrom rtmpd.net import http"),
         (
             "daemon/worker.py",
             "import uvloop\nfrom rtmpd import __version__\nfrom rtmpd.access import policy",

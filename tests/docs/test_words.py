@@ -1,4 +1,4 @@
-"""The words of metrics, log and API: each is used, and says in docs/operations.md what it means."""
+"""The words of metrics, log, API and events: each is used, and says in a document what it means."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rtmpd.reasons import FlvFailure, Word
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "server" / "rtmpd"
 OPERATIONS = ROOT / "docs" / "operations.md"
+NOTIFICATIONS = ROOT / "docs" / "notifications.md"
 SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 LISTS: list[type[Word]] = [*SCRIPT["TABLES"], FlvFailure]
 """All there are; what is wrong with a file is told to whoever gave it, in a sentence."""
@@ -24,15 +25,16 @@ MODULES = [ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))
 each_list = pytest.mark.parametrize("words", LISTS, ids=lambda words: words.__name__)
 
 
-def test_the_tables_are_made_from_the_code() -> None:
-    text = OPERATIONS.read_text()
-    assert SCRIPT["regenerated"](text) == text, "make docs writes them anew"
+@pytest.mark.parametrize("document", [OPERATIONS, NOTIFICATIONS], ids=lambda path: path.name)
+def test_the_tables_are_made_from_the_code(document: Path) -> None:
+    text = document.read_text()
+    assert SCRIPT["regenerated"](document, text) == text, "make docs writes them anew"
 
 
 def test_a_table_without_a_place_is_missed() -> None:
     text = OPERATIONS.read_text().replace("<!-- end of Refusal -->", "")
     with pytest.raises(LookupError, match="write where the table of Refusal belongs"):
-        SCRIPT["regenerated"](text)
+        SCRIPT["regenerated"](OPERATIONS, text)
 
 
 def test_every_list_has_a_table() -> None:

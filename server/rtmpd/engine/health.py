@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from rtmpd.reasons import Word
+
+CALM_AFTER: Final = 10.0
+"""Seconds that a warning has to be over before observers are told: it may come and go with keyframes."""
 
 
 class HealthKind(Word):
@@ -94,3 +98,29 @@ class Health:
     def clear_all(self) -> None:
         """There is no publication that anything could be wrong with."""
         self._active.clear()
+
+
+class HealthNews:
+    """What observers are told of the warnings of a publication, and when."""
+
+    __slots__ = ("_told",)
+
+    def __init__(self) -> None:
+        self._told: dict[HealthKind, float] = {}
+        """What they were told of, and when it held last."""
+
+    def since_last(
+        self, active: Mapping[HealthKind, HealthWarning], now: float
+    ) -> list[tuple[HealthKind, HealthWarning | None]]:
+        """What is ``active`` and was not, and what has been over for ``CALM_AFTER`` (None); call it often."""
+        told = self._told
+        if not active and not told:
+            return []
+        news: list[tuple[HealthKind, HealthWarning | None]] = [
+            (kind, warning) for kind, warning in active.items() if kind not in told
+        ]
+        told.update(dict.fromkeys(active, now))
+        over = [kind for kind, held_at in told.items() if now - held_at >= CALM_AFTER]
+        for kind in over:
+            del told[kind]
+        return [*news, *((kind, None) for kind in over)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from rtmpd.engine.health import HealthKind, HealthWarning
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.publication import Publication
+from rtmpd.engine.publication import Codecs, Publication
 from rtmpd.engine.subscriber import Subscription
 
 _logger = logging.getLogger(__name__)
@@ -26,6 +27,27 @@ class StreamObserver:
 
     def unpublished(self, publication: Publication) -> None:
         """The publisher has left."""
+
+    def media_started(self, publication: Publication, codecs: Codecs) -> None:
+        """Its first frame has come: told with the first keyframe, or else within about a second."""
+
+    def codecs_changed(self, publication: Publication, before: Codecs, after: Codecs) -> None:
+        """Behind its first frame another codec begins, or a medium that was not there ``before``."""
+
+    def warned(self, publication: Publication, kind: HealthKind, warning: HealthWarning) -> None:
+        """Something is wrong with it."""
+
+    def warning_over(self, publication: Publication, kind: HealthKind) -> None:
+        """It has not been for ``CALM_AFTER``. The end of a publication ends its warnings without a word."""
+
+    def held(self, publication: Publication) -> None:
+        """It was on air and has ended, and the audience is kept for another one."""
+
+    def resumed(self, publication: Publication, outage: float) -> None:
+        """It goes on where the last one ended, ``outage`` seconds after the last media of that."""
+
+    def ended(self, publication: Publication) -> None:
+        """The stream is over for its audience; ``publication`` was on air last."""
 
     def play_started(self, subscription: Subscription) -> None:
         """Somebody has attached, a relay perhaps, whether there is a publisher or not."""
@@ -62,6 +84,36 @@ class Announcer(StreamObserver):
     def unpublished(self, publication: Publication) -> None:
         if self._observers:
             self._announce(publication.key, lambda observer: observer.unpublished(publication))
+
+    def held(self, publication: Publication) -> None:
+        if self._observers:
+            self._announce(publication.key, lambda observer: observer.held(publication))
+
+    def resumed(self, publication: Publication, outage: float) -> None:
+        if self._observers:
+            self._announce(publication.key, lambda observer: observer.resumed(publication, outage))
+
+    def ended(self, publication: Publication) -> None:
+        if self._observers:
+            self._announce(publication.key, lambda observer: observer.ended(publication))
+
+    def media_started(self, publication: Publication, codecs: Codecs) -> None:
+        if self._observers:
+            self._announce(publication.key, lambda observer: observer.media_started(publication, codecs))
+
+    def codecs_changed(self, publication: Publication, before: Codecs, after: Codecs) -> None:
+        if self._observers:
+            self._announce(
+                publication.key, lambda observer: observer.codecs_changed(publication, before, after)
+            )
+
+    def warned(self, publication: Publication, kind: HealthKind, warning: HealthWarning) -> None:
+        if self._observers:
+            self._announce(publication.key, lambda observer: observer.warned(publication, kind, warning))
+
+    def warning_over(self, publication: Publication, kind: HealthKind) -> None:
+        if self._observers:
+            self._announce(publication.key, lambda observer: observer.warning_over(publication, kind))
 
     def play_started(self, subscription: Subscription) -> None:
         if self._observers:

@@ -52,9 +52,8 @@ class Origin:
 
     @property
     def session_id(self) -> str:
-        """The session as text: a UUID (RFC 9562, version 7), which sorts by time as the number does."""
-        digits = f"{self.session:032x}"
-        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+        """The session as text: see ``spell_session``."""
+        return spell_session(self.session)
 
     def introduced(self, agent: str, via: Via) -> Origin:
         """The same, with what it says of itself when it connects."""
@@ -74,6 +73,12 @@ class Origin:
 
 NOBODY: Final = Origin()
 """Where nothing is known."""
+
+
+def spell_session(number: int) -> str:
+    """A number of ``SessionIds`` as text: a UUID (RFC 9562, version 7), which sorts by time as it does."""
+    digits = f"{number:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 class SessionIds:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.figures import adopt_track, begin_tracks, note_audio, note_track, note_video
+from rtmpd.engine.health import HealthKind, HealthNews, HealthWarning
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
@@ -97,15 +98,41 @@ class Home(Channel):
         raise NotImplementedError
 
 
+class Codecs(NamedTuple):
+    """FourCCs of a publication, or their legacy equivalents; None where it has no such medium yet."""
+
+    video: str | None
+    audio: str | None
+
+
+class PublicationObserver(Protocol):
+    """Joint to whoever is told how a publication gets on; see ``StreamObserver``."""
+
+    def media_started(self, publication: Publication, codecs: Codecs) -> None:
+        """Its first frame has come."""
+
+    def codecs_changed(self, publication: Publication, before: Codecs, after: Codecs) -> None:
+        """Behind its first frame another codec begins, or a medium that was not there ``before``."""
+
+    def warned(self, publication: Publication, kind: HealthKind, warning: HealthWarning) -> None:
+        """Something is wrong with it."""
+
+    def warning_over(self, publication: Publication, kind: HealthKind) -> None:
+        """It is not any more."""
+
+
 class Publication:
     """One publisher's time on a stream, returned by ``Registry.claim``. It may be on air or not."""
 
     __slots__ = (
         "_books",
+        "_codecs",
         "_elections",
         "_header_rate",
         "_headers",
         "_metadata_rate",
+        "_news",
+        "_observer",
         "_reference",
         "_sound",
         "channel",
@@ -130,8 +157,13 @@ class Publication:
         origin: Origin,
         policy: ClaimPolicy,
         max_players: int | None,
+        observer: PublicationObserver,
         now: float,
     ) -> None:
+        self._observer = observer
+        self._codecs: Codecs | None = None
+        """As observers were told; None before its first frame."""
+        self._news = HealthNews()
         self.stream = stream
         self.intake = intake
         self.channel: Channel = stream
@@ -226,6 +258,19 @@ class Publication:
             return None
         return max(times) + self.offset, stats.last_media_at
 
+    def sample(self, now: float) -> None:
+        """Derive rates, judge what comes and tell of it; call it about once a second."""
+        intake = self.intake
+        self.stats.sample(now)
+        intake.look(now)
+        intake.checkup.judge(now)
+        self._tell_media()
+        for kind, warning in self._news.since_last(intake.checkup.health.active, now):
+            if warning is None:
+                self._observer.warning_over(self, kind)
+            else:
+                self._observer.warned(self, kind, warning)
+
     def silent_for(self, now: float) -> float:
         """Seconds since its last audio or video, or since it began if there was none."""
         last = self.stats.last_media_at
@@ -259,6 +304,21 @@ class Publication:
         else:
             self._note(packet, now)
             self.channel.push(packet)
+        self._tell_media()
+
+    def _tell_media(self) -> None:
+        """Tell of the first frame, and of codecs that are others behind it."""
+        stats = self.stats
+        told = self._codecs
+        if told is None:
+            if not self.closed and (stats.video_frames or stats.audio.messages_in > stats.audio.headers):
+                self._codecs = Codecs(stats.video.codec, stats.audio.codec)
+                self._observer.media_started(self, self._codecs)
+        elif stats.video.codec != told.video or stats.audio.codec != told.audio:
+            # A track that becomes the default one may not have said yet what it is.
+            self._codecs = Codecs(stats.video.codec or told.video, stats.audio.codec or told.audio)
+            if self._codecs != told and not self.closed:
+                self._observer.codecs_changed(self, told, self._codecs)
 
     def _receive_tracks(self, packet: Packet, now: float) -> None:
         """A message of a medium with several tracks: one packet for each that is in it."""

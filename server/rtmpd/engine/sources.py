@@ -24,7 +24,7 @@ class Life(StrEnum):
 class Sources:
     """All publications of a stream. At most one is on air; who stands by and is due to follow is the heir."""
 
-    __slots__ = ("_hold", "_latest", "_until", "heir", "holding", "on_air", "publications")
+    __slots__ = ("_hold", "_until", "heir", "holding", "last", "on_air", "publications")
 
     def __init__(self) -> None:
         self.publications: tuple[Publication, ...] = ()
@@ -38,8 +38,8 @@ class Sources:
         """Seconds for which it does without an heir."""
         self._until: float | None = None
         """Clock reading at which that ends; None until somebody has looked."""
-        self._latest: tuple[int, float] | None = None
-        """``Publication.latest`` of the last one on air."""
+        self.last: Publication | None = None
+        """It was on air and has ended, and the audience waits for another to go on."""
 
     @property
     def life(self) -> Life:
@@ -63,7 +63,7 @@ class Sources:
         if self.on_air is not publication:
             return False
         self.on_air = None
-        self._latest = publication.latest
+        self.last = publication
         if self.heir is None and self.publications:
             self.heir = self.publications[-1]
         return True
@@ -72,6 +72,7 @@ class Sources:
         """Instead of who is."""
         self.on_air = publication
         self.heir = None
+        self.last = None
         self.holding = False
 
     def hold(self, seconds: float) -> bool:
@@ -89,14 +90,16 @@ class Sources:
             self._until = now + self._hold
         return now >= self._until and self.heir is None
 
-    def let_go(self) -> None:
-        """The audience waits no more: what comes next begins in its own time."""
+    def let_go(self) -> Publication | None:
+        """The audience waits no more, for who goes on behind the one returned: the next has its own time."""
         self.holding = False
-        self._latest = None
+        last, self.last = self.last, None
+        return last
 
     def time_on_air(self, packet: Packet, now: float) -> int:
         """When a packet is (64-bit ms) that comes ``now``, behind all that was on air."""
-        latest = self._latest if self.on_air is None else self.on_air.latest
+        before = self.last if self.on_air is None else self.on_air
+        latest = None if before is None else before.latest
         if latest is None:
             return packet.timestamp
         time, at = latest

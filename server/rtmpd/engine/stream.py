@@ -173,7 +173,7 @@ class LiveStream(Home):
     ) -> Publication:
         """Start a publication. On a stream that is idle it is on air at once, else it stands by."""
         intake = self._new_intake(now)
-        publication = Publication(self, intake, owner, origin, policy, max_players, now)
+        publication = Publication(self, intake, owner, origin, policy, max_players, self._observer, now)
         intake.books.count_begun(first=not self.publications)
         on_air = self._sources.add(publication)
         self._observer.published(publication)
@@ -241,9 +241,7 @@ class LiveStream(Home):
     def sample(self, now: float) -> None:
         """Derive rates, and hold nobody for longer than is meant; call it about once a second."""
         for publication in self.publications:
-            publication.stats.sample(now)
-            publication.intake.look(now)
-            publication.intake.checkup.judge(now)
+            publication.sample(now)
         if self._sources.overdue(now):
             self._let_go()
 
@@ -322,7 +320,7 @@ class LiveStream(Home):
 
     def _go_on(self, heir: Publication, packet: Packet) -> None:
         """Go on with ``packet`` of another publication than the last one's."""
-        before, told, idle = self.publication, self.headers, self.life is Life.IDLE
+        before, last, told, idle = self.publication, self._sources.last, self.headers, self.life is Life.IDLE
         now = heir.started_at if heir.stats.last_media_at is None else heir.stats.last_media_at
         since = self._sources.time_on_air(packet, now)
         heir.offset = since - packet.timestamp
@@ -338,6 +336,8 @@ class LiveStream(Home):
             told.clear()  # It was kept for this comparison.
         if idle:
             self._audience.notify_started(now)
+        elif last is not None:
+            self._observer.resumed(heir, last.silent_for(now))
         if changed and self._queueing:
             self._pending += [Packet(DATA, since, b"", SWITCH), *changed]
             self._flush_pending()
@@ -356,15 +356,18 @@ class LiveStream(Home):
             publication.intake.clear()
         elif self.watched and self._sources.hold(seconds_held(publication.policy, ending)):
             self.intake.pause()
+            self._observer.held(publication)
         else:
             self._let_go()
         self._settle()
 
     def _let_go(self) -> None:
         """The audience has nothing to wait for."""
-        self._sources.let_go()
+        last = self._sources.let_go()
         self.intake.clear()
         self._audience.notify_ended()
+        if last is not None:
+            self._observer.ended(last)
         self._settle()
 
     def _settle(self) -> None:

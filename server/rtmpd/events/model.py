@@ -1,0 +1,78 @@
+"""The one form in which the rest of the world is told what happens: notifications, hooks, feeds, records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
+from rtmpd.reasons import Word
+
+Fact: TypeAlias = str | int | float | None
+
+
+class EventKind(Word):
+    """What happened; each has facts of its own, which docs/notifications.md shows."""
+
+    PUBLISHED = "published", "an encoder was let in, or a stream is fetched; media may follow"
+    FIRST_MEDIA = "first_media", "its first frame has come: codecs and size are known"
+    CODEC_CHANGED = "codec_changed", "another codec begins, or a medium that was not there at first"
+    UNPUBLISHED = "unpublished", "it has left"
+    HELD = "held", "a stream has lost its publisher, and its players are kept for the next"
+    RESUMED = "resumed", "the next one goes on before they were sent away"
+    ENDED = "ended", "a stream is over for its players"
+    PLAYER_JOINED = "player_joined", "somebody plays, or waits for the stream to begin"
+    PLAYER_LEFT = "player_left", "it has left"
+    PUSH_STATE = "push_state", "a push target goes live, stalls, fails or ends"
+    WARNING_RAISED = "warning_raised", "something is wrong with what an encoder sends"
+    WARNING_CLEARED = "warning_cleared", "it has been right again for 10 seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a stream. Nothing in it is secret."""
+
+    kind: EventKind
+    id: str
+    """A UUID (RFC 9562, version 7) that no other event has, on whatever server; it sorts by time."""
+    at: float
+    """Seconds since 1970."""
+    key: StreamKey
+    """The stream."""
+    origin: Origin
+    """Whose session it belongs to: a player's own, else that of the publisher, or of the last there was."""
+    sequence: int
+    """Counts the events of the session, from 1."""
+    facts: Mapping[str, Fact]
+    """By names that the kind determines."""
+
+    def as_json(self) -> dict[str, object]:
+        """For ``json.dumps``: as notifications, hooks and feeds show it."""
+        origin = self.origin
+        return {
+            "event": str(self.kind),
+            "id": self.id,
+            "time": spell_time(self.at),
+            "app": self.key.app,
+            "name": self.key.name,
+            "session": origin.session_id,
+            "sequence": self.sequence,
+            "client": {
+                "protocol": origin.protocol,
+                "address": origin.address,
+                "listener": origin.listener,
+                "tls": origin.tls,
+                "agent": origin.agent,
+                "account": origin.account,
+                "query": origin.query,
+            },
+            "data": dict(self.facts),
+        }
+
+
+def spell_time(at: float) -> str:
+    """Seconds since 1970 as RFC 3339 has them, in UTC, to the millisecond."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
