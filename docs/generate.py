@@ -14,7 +14,7 @@ from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.sink import CloseReason
 from rtmpd.events.model import EventKind
-from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure, VerificationFailure, Word
+from rtmpd.reasons import HandshakeFailure, HttpFailure, Refusal, SessionFailure, VerificationFailure, Word
 from rtmpd.relay.status import RelayState
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.serving.playing import PlayEnd
@@ -29,6 +29,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     SessionFailure: _REASON,
     Refusal: _REASON,
     VerificationFailure: _REASON,
+    HttpFailure: _REASON,
     CloseReason: _REASON,
     PlayEnd: _REASON,
     DropReason: {"reason": "value", "lost to": "lost_to", "what": "meaning"},

@@ -15,6 +15,7 @@ from rtmpd.exceptions import (
     ClientError,
     ConfigError,
     ConnectionLost,
+    HttpFailed,
     ProofFailed,
     ProtocolError,
     Refused,
@@ -22,7 +23,7 @@ from rtmpd.exceptions import (
     RtmpdError,
     UsageError,
 )
-from rtmpd.reasons import Refusal, SessionFailure
+from rtmpd.reasons import HttpFailure, Refusal, SessionFailure
 from rtmpd.rtmp.constants import StatusCode
 
 
@@ -40,6 +41,8 @@ def made(kind: type[RtmpdError]) -> RtmpdError:
         return kind(StatusCode.PUBLISH_BAD_NAME, "what people read", Refusal.STREAM_BUSY)
     if issubclass(kind, ProofFailed):
         return kind(Refusal.KEY_EXPIRED, "what people read")
+    if issubclass(kind, HttpFailed):
+        return kind(HttpFailure.TIMEOUT, "what people read")
     if issubclass(kind, ClientError):
         return kind("what people read", code="NetStream.Odd", description="odd", info={"level": "error"})
     return kind("what people read")

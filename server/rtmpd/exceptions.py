@@ -8,6 +8,7 @@ RtmpdError
 │   ├── AmfError             AMF that cannot or must not be decoded
 │   ├── FlvError             not an FLV file, or one we refuse to read
 │   └── DeadlineExceeded     the peer did not do in time what it had to do
+├── HttpFailed               an HTTP request of ours got no answer that can be used
 ├── OriginMapUnavailable     nobody can be asked now which server has a stream
 ├── UsageError               our own code (or the library's user) called something out of turn
 ├── Refused                  a request that is well formed but not granted; carries the status to send
@@ -37,7 +38,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-from rtmpd.reasons import Failure, Refusal
+from rtmpd.reasons import Failure, HttpFailure, Refusal
 
 
 class RtmpdError(Exception):
@@ -109,6 +110,21 @@ class FlvError(ProtocolError):
 
 class DeadlineExceeded(ProtocolError):
     """The peer missed a deadline; ``reason`` names which one."""
+
+
+class HttpFailed(RtmpdError):
+    """Whom we asked over HTTP gave no answer that can be used.
+
+    ``reason`` is for metrics and logs; the message is for people, and holds no secret.
+    """
+
+    def __init__(self, reason: HttpFailure, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class OriginMapUnavailable(RtmpdError):

@@ -180,6 +180,16 @@ Failure: TypeAlias = HandshakeFailure | VerificationFailure | SessionFailure | F
 """What a ``ProtocolError`` may have for a reason."""
 
 
+class HttpFailure(Word):
+    """A server that is asked over HTTP gives no answer."""
+
+    TIMEOUT = "timeout", "no whole answer in time: it hangs, is slow, or is slow to be reached"
+    UNREACHABLE = "unreachable", "no connection: its name is not known, nobody listens, or the network is cut"
+    TLS = "tls", "it cannot be trusted: its certificate, or how it speaks TLS"
+    TOO_LONG = "too_long", "an answer of more than 64 KiB"
+    BROKEN = "broken", "the connection broke, or what came over it is not HTTP"
+
+
 class Refusal(Word):
     """A well-formed request that is not granted."""
 

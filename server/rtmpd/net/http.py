@@ -31,17 +31,40 @@ def _without_authorities() -> Iterator[None]:
 
 
 with _without_authorities():
-    from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
+    from aiohttp import (
+        ClientConnectorCertificateError,
+        ClientConnectorDNSError,
+        ClientConnectorError,
+        ClientConnectorSSLError,
+        ClientError,
+        ClientResponse,
+        ClientSession,
+        ClientTimeout,
+        DummyCookieJar,
+        TCPConnector,
+        TraceConfig,
+        web,
+    )
+    from aiohttp.abc import AbstractResolver, ResolveResult
     from aiohttp.http_exceptions import HttpProcessingError
     from aiohttp.typedefs import Handler, Middleware
 
 __all__ = [
+    "AbstractResolver",
+    "ClientConnectorCertificateError",
+    "ClientConnectorDNSError",
+    "ClientConnectorError",
+    "ClientConnectorSSLError",
     "ClientError",
+    "ClientResponse",
     "ClientSession",
     "ClientTimeout",
+    "DummyCookieJar",
     "Handler",
     "HttpProcessingError",
     "Middleware",
+    "ResolveResult",
     "TCPConnector",
+    "TraceConfig",
     "web",
 ]
