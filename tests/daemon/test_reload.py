@@ -199,6 +199,18 @@ async def test_players_of_one_app_get_other_rules_with_their_next_play(server: H
             await second.play("cam")
 
 
+async def test_who_may_take_a_name_over_follows_at_once(server: House) -> None:
+    async with await rtmpd.connect(server.url()) as first, await rtmpd.connect(server.url()) as second:
+        stream = await first.publish("cam")
+        changes = await server.apply("apps.live.handover.on_duplicate=takeover")
+        assert changes[Effect.CONNECTIONS] == ["apps.live"]
+        await second.publish("cam")
+        async with asyncio.timeout(PATIENCE):
+            _ = [event async for event in first.events()]
+        with pytest.raises(StreamFailed, match="superseded"):
+            stream.check()
+
+
 # -- listeners
 
 

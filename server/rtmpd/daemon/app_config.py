@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rtmpd.daemon.access_config import PlayAccess, PublishAccess
 from rtmpd.daemon.fields import Seconds, Section, Timeout, overlay
+from rtmpd.daemon.handover_config import HandoverConfig
 from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
 from rtmpd.daemon.stream_config import GopConfig, PlayConfig
 from rtmpd.daemon.values import KeyPath
@@ -83,6 +84,7 @@ class AppConfig(Section):
     gop: GopConfig = GopConfig()
     player: PlayConfig = PlayConfig()
     publish: PublishAccess = PublishAccess()
+    handover: HandoverConfig = HandoverConfig()
     play: PlayAccess = PlayAccess()
 
     def under(self, longer: AppConfig) -> AppConfig:

@@ -35,6 +35,7 @@ from rtmpd.daemon.rtmps_config import RtmpsConfig
 from rtmpd.daemon.stream_config import GopConfig, PlayerConfig
 from rtmpd.daemon.values import KeyPath
 from rtmpd.engine.flusher import MERGE_WINDOW
+from rtmpd.engine.handover import HandoverRules
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
@@ -323,6 +324,10 @@ class Config(Section):
             options = PlayOptions(start=StartPolicy(app.gop.start), policy=app.player.to_policy())
             rules[name] = PlayRules(options, app.player.wait_timeout)
         return rules
+
+    def handover_rules(self, path: str) -> HandoverRules:
+        """Who may have the name of a stream that another has."""
+        return self.at(path).handover.to_rules()
 
     def limits_of(self, path: str, limits: EngineLimits) -> EngineLimits:
         """``limits``, those of all, as they hold for one stream."""

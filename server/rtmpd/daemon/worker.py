@@ -30,6 +30,7 @@ from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
 from rtmpd.daemon.stop_signals import StopSignals
 from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.handover import Handover
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram, ServerStats
@@ -142,6 +143,7 @@ class Worker:
             settings=ServerSettings(),
             play_rules=lambda key: self._config.play_rules(str(key)),
             sweeper=self._sweeper,
+            claim_policy=Handover(lambda key: self._config.handover_rules(str(key))),
             instance_id=instance_id,
             tracer=self._tracer,
         )

@@ -31,6 +31,13 @@ class ClaimPolicy:
         """Why the holder's publication ends for the claimant's; None refuses the claimant."""
         return None
 
+    def patience(self, _claim: Claim, /) -> float:
+        """Seconds of more silence after which ``supersede`` would have the holder go; 0 if none would do.
+
+        Asked only where ``supersede`` has refused.
+        """
+        return 0.0
+
     def hold(self, _ending: Ending, /) -> float:
         """Seconds for which the audience of its publication is kept after such an end, for another one."""
         return 0.0
@@ -46,6 +53,22 @@ class Lease:
 
     def __init__(self, key: StreamKey) -> None:
         self.key = key
+
+
+def same_encoder(one: Origin, other: Origin) -> bool:
+    """Whether both are the same encoder, as far as anybody knows: by what they have proven.
+
+    Where neither has proven anything, by their address; and nobody knows who comes by a Unix socket, whose
+    clients have a network each.
+    """
+    if one.identity or other.identity:
+        return one.identity == other.identity
+    return same_address(one, other)
+
+
+def same_address(one: Origin, other: Origin) -> bool:
+    """Whether both come from one machine, or one household."""
+    return (one.protocol, one.address, one.network) == (other.protocol, other.address, other.network)
 
 
 REFUSE: Final = ClaimPolicy()

@@ -136,6 +136,7 @@ class Publication:
         "_reference",
         "_sound",
         "channel",
+        "claimants",
         "closed",
         "ending",
         "intake",
@@ -181,6 +182,8 @@ class Publication:
         self.started_at = now
         """Clock reading."""
         self.origin = origin
+        self.claimants = 0
+        """Those who wait to know whether it is silent for good, and its name theirs."""
         self.ending: Ending | None = None
         """None before its end is decided."""
         self.closed = False

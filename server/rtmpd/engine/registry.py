@@ -106,6 +106,20 @@ class Registry:
             holder.dismiss(reason, by=origin)
         return publication
 
+    def contest(
+        self, key: StreamKey, origin: Origin, now: float, policy: ClaimPolicy
+    ) -> tuple[Publication, float] | None:
+        """The publication that ``claim`` would be refused for now, and after how many more seconds of its
+        silence ``policy`` would have it go; None where there is nothing to wait for.
+        """
+        stream = self._streams.get(key)
+        holder = None if stream is None else stream.holder
+        if holder is None:
+            return None
+        claim = _facts(holder, origin, now)
+        patience = 0.0 if policy.supersede(claim) is not None else policy.patience(claim)
+        return (holder, patience) if patience > 0.0 else None
+
     def check_attach(self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "") -> None:
         """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows."""
         limits = self._limits_of(key, self.limits)
@@ -257,6 +271,10 @@ class Registry:
             relieve(unfinished)
 
 
+def _facts(holder: Publication, claimant: Origin, now: float) -> Claim:
+    return Claim(holder.key, claimant, holder.origin, holder.silent_for(now))
+
+
 def _max_players(stream: LiveStream, limits: EngineLimits) -> int:
     """What the publication on air was granted, or else what holds for the stream."""
     on_air = stream.publication
@@ -266,7 +284,7 @@ def _max_players(stream: LiveStream, limits: EngineLimits) -> int:
 
 def _decide(policy: ClaimPolicy, holder: Publication, claimant: Origin, now: float) -> CloseReason:
     """The one place where a second claim on a name is decided. Raises ``StreamBusy`` if it is refused."""
-    reason = policy.supersede(Claim(holder.key, claimant, holder.origin, holder.silent_for(now)))
+    reason = policy.supersede(_facts(holder, claimant, now))
     if reason is None:
         raise StreamBusy(
             StatusCode.PUBLISH_BAD_NAME,

@@ -33,6 +33,10 @@ class CloseReason(Word):
         "somebody ended it from outside, whom the field `by` names; or a push target was removed at run time",
     )
     EXPIRED = "expired", "what it was granted held for a while, which is over"
+    SUPERSEDED = (
+        "superseded",
+        "another encoder took the name over, as [`on_duplicate`](#two-encoders-one-name) has it",
+    )
     NOT_FOUND = "not_found", "a player waited for a stream that no origin has; see [relays](#relays)"
     SHUTDOWN = "shutdown", "the server ended"
     INTERNAL_ERROR = "internal_error", "a bug of rtmpd; the log has its traceback"

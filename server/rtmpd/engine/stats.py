@@ -169,6 +169,7 @@ class ServerStats(Totals):
         "publishers",
         "publishes_ended",
         "publishes_total",
+        "publishes_waiting",
         "publishes_without_media",
         "refusals",
         "sessions_failed",
@@ -195,6 +196,8 @@ class ServerStats(Totals):
         self.published_streams = 0
         """Streams that have one."""
         self.publishes_total = 0
+        self.publishes_waiting = 0
+        """Those that wait to know whether who has the name is silent for good. Written by ``serving``."""
         self.publishes_ended: dict[CloseReason, int] = {}
         self.publishes_without_media = 0
         """Publications that ended without one audio or video message."""

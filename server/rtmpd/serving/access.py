@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Protocol
 
-from rtmpd.engine.claim import REFUSE, ClaimPolicy
+from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import PlayOptions
@@ -70,7 +70,7 @@ class Grant:
     """Seconds from now after which the session ends, with all that it does. The shortest that it was granted
     holds.
     """
-    claim: ClaimPolicy = REFUSE
+    claim: ClaimPolicy | None = None
     """Of a publish: whether it may have a name that another has, and for how long it keeps its own."""
     max_players: int | None = None
     """Of a publish: players of the stream while this is on air; 0 is any number."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from rtmpd.engine.claim import REFUSE, ClaimPolicy
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
@@ -42,6 +43,8 @@ class ServerContext:
     play_rules: Callable[[StreamKey], PlayRules]
     """How a stream is played, as its settings are now."""
     sweeper: Sweeper
+    claim_policy: ClaimPolicy = REFUSE
+    """What becomes of names that two want, as the settings of each stream are now."""
     public_name: Callable[[Action, StreamKey], str] = name_of
     """What may be shown of the name of a stream that was not granted: it may be meant as a secret."""
     apps: frozenset[str] = frozenset()

@@ -16,6 +16,7 @@ from rtmpd.rtmp.via import check_publish
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Grant
 from rtmpd.serving.peer import Peer
+from rtmpd.serving.takeover import await_silence
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,9 @@ async def begin_to_publish(peer: Peer, event: PublishRequested, grant: Grant) ->
     check_publish(origin.via, context.instance_id)
     lease = await context.claims.claim(grant.key, origin)
     try:
+        await await_silence(context, grant.key, origin, grant.claim or context.claim_policy)
         return Publisher(peer, event.stream_id, origin, grant, lease)
-    except Exception:
+    except BaseException:
         context.claims.release(lease)
         raise
 
@@ -52,8 +54,9 @@ class Publisher:
         self.stream_id = stream_id
         self._since = context.clock()
         self._lease = lease
+        policy = grant.claim or context.claim_policy
         self._publication = context.registry.claim(
-            grant.key, self, origin, self._since, grant.claim, grant.max_players
+            grant.key, self, origin, self._since, policy, grant.max_players
         )
         self.receive = self._publication.receive
         fields = log.of_stream(origin, grant.key) | {"agent": origin.agent, "account": origin.account or None}

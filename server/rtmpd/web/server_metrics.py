@@ -101,6 +101,11 @@ def _lives(stats: ServerStats) -> Iterator[Family]:
         "rtmpd_publishes_without_media",
         "Publishes that ended without one audio or video message.",
     ).with_value(stats.publishes_without_media)
+    yield Family(
+        "gauge",
+        "rtmpd_publishes_waiting",
+        "Publishes whose answer waits for whether the encoder that has the name is gone.",
+    ).with_value(stats.publishes_waiting)
     yield Family("counter", "rtmpd_plays", "Plays granted.").with_value(stats.plays_total)
     yield Family(
         "counter", "rtmpd_players_closed", "Players that the server closed, by why.", ("reason",)

@@ -1,0 +1,27 @@
+"""Names that change hands: ``[apps.NAME.handover]``."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from rtmpd.daemon.fields import Section, Timeout
+from rtmpd.engine.handover import HandoverRules, OnDuplicate
+
+_RULES: Final = HandoverRules()
+
+
+class HandoverConfig(Section):
+    """What happens when a second encoder wants a name that one has."""
+
+    on_duplicate: Literal["auto", "reject", "takeover", "takeover_if_idle", "same_address"] = "auto"
+    """Who may take a name over. auto: who shows the same key as the encoder that has it, once that is idle.
+    same_address: also who comes from the same address. takeover_if_idle: whoever may publish the stream.
+    takeover: the same, and at once, whether it is idle or not. reject: nobody. Who shows no key never takes a
+    name from who did."""
+    takeover_idle: Timeout = _RULES.takeover_idle
+    """Without audio and video for so long an encoder is idle. A second one that comes sooner waits for its
+    answer until the first has been idle that long, or is refused as soon as that sends something."""
+
+    def to_rules(self) -> HandoverRules:
+        """What the engine decides by."""
+        return HandoverRules(OnDuplicate(self.on_duplicate), self.takeover_idle)

@@ -1,0 +1,68 @@
+"""The rules by which a name changes hands: when a second encoder may have it instead of the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rtmpd.engine.claim import Claim, ClaimPolicy, same_address, same_encoder
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.sink import CloseReason
+
+
+class OnDuplicate(StrEnum):
+    """Who may have a name that another publishes. Nobody who has proven nothing takes it from who has."""
+
+    AUTO = "auto"
+    """The same encoder by its proof, once the other is idle."""
+    REJECT = "reject"
+    """Nobody."""
+    TAKEOVER = "takeover"
+    """Whoever may publish it, at once."""
+    TAKEOVER_IF_IDLE = "takeover_if_idle"
+    """Whoever may publish it, once the other is idle."""
+    SAME_ADDRESS = "same_address"
+    """The same encoder by its proof or its address, once the other is idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverRules:
+    """What holds for one stream. Times in seconds."""
+
+    on_duplicate: OnDuplicate = OnDuplicate.AUTO
+    takeover_idle: float = 2.0
+    """Without audio and video for so long, a publication is idle."""
+
+
+class Handover(ClaimPolicy):
+    """Decides by the rules of the stream, as they are when it is asked."""
+
+    def __init__(self, rules_of: Callable[[StreamKey], HandoverRules]) -> None:
+        self._rules_of = rules_of
+
+    def supersede(self, claim: Claim) -> CloseReason | None:
+        rules = self._rules_of(claim.key)
+        if not _may(rules, claim):
+            return None
+        at_once = rules.on_duplicate is OnDuplicate.TAKEOVER
+        return CloseReason.SUPERSEDED if at_once or claim.silent_for >= rules.takeover_idle else None
+
+    def patience(self, claim: Claim) -> float:
+        rules = self._rules_of(claim.key)
+        return max(rules.takeover_idle - claim.silent_for, 0.0) if _may(rules, claim) else 0.0
+
+
+def _may(rules: HandoverRules, claim: Claim) -> bool:
+    """Whether the claimant is one who may have the name, at whatever time."""
+    claimant, holder = claim.claimant, claim.holder
+    proven = bool(claimant.identity) or not holder.identity
+    match rules.on_duplicate:
+        case OnDuplicate.AUTO:
+            return bool(claimant.identity) and same_encoder(claimant, holder)
+        case OnDuplicate.SAME_ADDRESS:
+            return same_encoder(claimant, holder) or (proven and same_address(claimant, holder))
+        case OnDuplicate.TAKEOVER | OnDuplicate.TAKEOVER_IF_IDLE:
+            return proven
+        case OnDuplicate.REJECT:
+            return False

@@ -1,0 +1,154 @@
+"""Two encoders, one name: who waits for the answer, who gets it, and what everybody hears."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from engine_kit import keyframe
+from net_kit import HEADERS, Client, House, eventually, serve
+from rtmp_dialogue import command, connect
+
+from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate
+from rtmpd.rtmp.url import parse_query
+from rtmpd.serving.access import AccessRequest, Action, Grant
+from rtmpd.serving.takeover import MAX_CLAIMANTS
+
+BUSY = "1: onStatus 0 error NetStream.Publish.BadName"
+START = "1: onStatus 0 status NetStream.Publish.Start"
+IDLE = 0.3
+"""Seconds until an encoder is idle."""
+
+
+class Proofs:
+    """Takes the query of a publish for a proof."""
+
+    def authorize(self, request: AccessRequest) -> Grant:
+        proof = parse_query(request.query).get("who", "") if request.action is Action.PUBLISH else ""
+        return Grant(request.key, identity=proof)
+
+
+@asynccontextmanager
+async def contested(
+    on_duplicate: OnDuplicate = OnDuplicate.AUTO, takeover_idle: float = IDLE
+) -> AsyncIterator[House]:
+    rules = HandoverRules(on_duplicate, takeover_idle)
+    async with serve(authorizer=Proofs(), claim_policy=Handover(lambda _key: rules)) as house:
+        yield house
+
+
+async def ask(house: House, who: str) -> Client:
+    """Somebody who wants to publish ``cam``."""
+    client = await house.client()
+    client.say(connect(), command("createStream", 4), command("publish", 5, f"cam?who={who}", "live", on=1))
+    return client
+
+
+async def begin(house: House, who: str) -> Client:
+    """Somebody who publishes ``cam`` and has sent a picture, with a player of it."""
+    client = await ask(house, who)
+    assert await client.answer() == START
+    client.send(*HEADERS, (0, keyframe("A")))
+    await eventually(lambda: house.stream().stats.keyframes == 1)
+    return client
+
+
+async def test_an_encoder_that_is_back_waits_until_the_old_one_is_idle_and_goes_on() -> None:
+    async with contested() as house:
+        old = await begin(house, "ann")
+        player = await (await house.client()).play()
+        await player.until("1: A@0")
+        began = asyncio.get_running_loop().time()
+        new = await ask(house, "ann")
+        await eventually(lambda: house.stats.publishes_waiting == 1)
+        assert await new.answer() == START
+        assert asyncio.get_running_loop().time() - began > IDLE / 2
+        assert (await old.rest())[-1] == "1: onStatus 0 error NetStream.Publish.Failed"
+        new.send(*HEADERS, (0, keyframe("B")))
+        lines = [await player.hear()]
+        assert lines[0].startswith("1: B@")
+        assert house.stats.publishes_ended == {"superseded": 1}
+        assert (house.stats.refusals, house.stats.publishes_waiting) == ({}, 0)
+
+
+async def test_it_is_refused_as_soon_as_the_old_one_sends_something() -> None:
+    async with contested(takeover_idle=60.0) as house:
+        old = await begin(house, "ann")
+        new = await ask(house, "ann")
+        await eventually(lambda: house.stats.publishes_waiting == 1)
+        old.send((40, keyframe("B")))
+        assert await new.answer() == BUSY
+        assert (house.stats.refusals, house.stats.publishes_waiting) == ({"stream_busy": 1}, 0)
+        assert house.stats.publishers == 1
+
+
+async def test_it_has_the_name_as_soon_as_the_old_one_has_left() -> None:
+    async with contested(takeover_idle=60.0) as house:
+        old = await begin(house, "ann")
+        new = await ask(house, "ann")
+        await eventually(lambda: house.stats.publishes_waiting == 1)
+        old.reset()
+        assert await new.answer() == START
+        assert house.stats.publishes_ended == {"connection_lost": 1}
+
+
+@pytest.mark.parametrize("who", ["", "bob"])
+async def test_a_stranger_never_gets_in(who: str) -> None:
+    async with contested(takeover_idle=0.01) as house:
+        await begin(house, "ann")
+        await asyncio.sleep(0.05)
+        assert await (await ask(house, who)).answer() == BUSY
+        assert house.stats.publishes_waiting == 0
+
+
+async def test_without_a_proof_the_first_keeps_the_name() -> None:
+    async with contested(takeover_idle=0.01) as house:
+        await begin(house, "")
+        await asyncio.sleep(0.05)
+        assert await (await ask(house, "")).answer() == BUSY
+
+
+async def test_where_it_is_said_so_the_same_address_is_enough() -> None:
+    async with contested(OnDuplicate.SAME_ADDRESS) as house:
+        old = await begin(house, "")
+        assert await (await ask(house, "")).answer() == START
+        await old.closed()
+
+
+async def test_where_it_is_said_so_nobody_waits() -> None:
+    async with contested(OnDuplicate.TAKEOVER, takeover_idle=60.0) as house:
+        old = await begin(house, "ann")
+        assert await (await ask(house, "bob")).answer() == START
+        await old.closed()
+        assert await (await ask(house, "")).answer() == BUSY
+
+
+async def test_of_two_that_wait_the_second_finds_a_name_that_was_just_taken() -> None:
+    async with contested() as house:
+        await begin(house, "ann")
+        both = [await ask(house, "ann"), await ask(house, "ann")]
+        assert sorted([await each.answer() for each in both]) == [BUSY, START]
+
+
+async def test_so_many_wait_for_a_name_and_no_more() -> None:
+    async with contested(takeover_idle=60.0) as house:
+        old = await begin(house, "ann")
+        waiting = [await ask(house, "ann") for _ in range(MAX_CLAIMANTS)]
+        await eventually(lambda: house.stats.publishes_waiting == MAX_CLAIMANTS)
+        assert await (await ask(house, "ann")).answer() == BUSY
+        waiting.pop().reset()
+        # Nothing is read of who waits, so its end is found out with the answer.
+        old.send((40, keyframe("B")))
+        assert [await each.answer() for each in waiting] == [BUSY] * len(waiting)
+        await eventually(lambda: house.stats.publishes_waiting == 0)
+
+
+async def test_the_end_of_the_server_ends_the_waiting() -> None:
+    async with contested(takeover_idle=60.0) as house:
+        await begin(house, "ann")
+        new = await ask(house, "ann")
+        await eventually(lambda: house.stats.publishes_waiting == 1)
+    assert house.stats.publishes_waiting == 0
+    await new.closed()
