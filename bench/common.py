@@ -29,7 +29,8 @@ Against = Annotated[
     str,
     typer.Option(
         "--against",
-        help="Servers to compare with: nginx, nms, or the path of an earlier rtmpd; empty for none.",
+        help="Servers to compare with: nginx, nms, bare (the event loop alone), or an earlier rtmpd's path; "
+        "empty for none.",
     ),
 ]
 Quick = Annotated[
@@ -68,7 +69,11 @@ RTMPD_AT_ONCE = Variant("rtmpd, window 0", "rtmpd", ("stream.merge_window_ms=0",
 RTMPD_50_MS = Variant("rtmpd, window 50 ms", "rtmpd", ("stream.merge_window_ms=50",))
 RTMPD_350_MS = Variant("rtmpd, window 350 ms", "rtmpd", ("stream.merge_window_ms=350",))
 EARLIER = "rtmpd, earlier"
-OTHERS = {"nginx": Variant("nginx-rtmp", "nginx"), "nms": Variant("node-media-server", "nms")}
+OTHERS = {
+    "nginx": Variant("nginx-rtmp", "nginx"),
+    "nms": Variant("node-media-server", "nms"),
+    "bare": Variant("the event loop alone", "bare"),
+}
 
 _REPORT_TIMEOUT = 120.0
 _STOP_TIMEOUT = 5.0

@@ -42,7 +42,7 @@ class Variant:
 
     label: str
     kind: str
-    """``rtmpd``, ``nginx`` or ``nms``."""
+    """``rtmpd``, ``nginx``, ``nms`` or ``bare``."""
     settings: tuple[str, ...] = ()
     """``key=value`` of rtmpd."""
     program: str = ""
@@ -143,7 +143,7 @@ def versions(variants: Sequence[Variant], rtmpd: Path = RTMPD) -> dict[str, str]
 
 def version_command(variant: Variant, rtmpd: Path = RTMPD) -> list[str]:
     """What says which version it is of a server, or of what runs it."""
-    commands = {"nginx": ["nginx", "-v"], "nms": ["node", "--version"]}
+    commands = {"nginx": ["nginx", "-v"], "nms": ["node", "--version"], "bare": [sys.executable, "-VV"]}
     return commands.get(variant.kind) or [str(_program(variant, rtmpd)), "--version"]
 
 
@@ -214,7 +214,11 @@ def _node_media_server_command(directory: Path, port: int, http_port: int) -> li
     return ["node", str(_node_media_server() / "bin" / "app.js"), "-c", str(config)]
 
 
-_OTHER_COMMANDS = {"nginx": _nginx_command, "nms": _node_media_server_command}
+def _bare_command(_directory: Path, port: int, _other: int) -> list[str]:
+    return [sys.executable, str(Path(__file__).with_name("bare_relay.py")), str(port)]
+
+
+_OTHER_COMMANDS = {"nginx": _nginx_command, "nms": _node_media_server_command, "bare": _bare_command}
 
 
 def _node_media_server() -> Path:

@@ -227,7 +227,8 @@ def describe(message: Message) -> str | None:
 
 
 def media_messages(*media: tuple[int, bytes], on: int = 1) -> list[Message]:
-    return [replace(message(timestamp, payload), stream_id=on) for timestamp, payload in media]
+    plain = [message(timestamp, payload) for timestamp, payload in media]
+    return [Message(each.type, each.timestamp, on, each.payload) for each in plain]
 
 
 @dataclass

@@ -22,7 +22,7 @@ _FLV_TAG_TYPES: Final = frozenset(
 _AMF3_TYPES: Final = frozenset({int(MessageType.COMMAND_AMF3), int(MessageType.DATA_AMF3)})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Message:
     """One RTMP message (section 6.1)."""
 
@@ -33,6 +33,13 @@ class Message:
     stream_id: int
     """Message stream id, 0..2**32-1; 0 is the connection itself."""
     payload: bytes
+
+    # One that ``dataclass`` writes stays interpreted where everything else is compiled.
+    def __init__(self, message_type: int, timestamp: int, stream_id: int, payload: bytes) -> None:
+        self.type = message_type
+        self.timestamp = timestamp
+        self.stream_id = stream_id
+        self.payload = payload
 
 
 def amf0_payload(message: Message) -> bytes:
