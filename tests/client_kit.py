@@ -18,7 +18,7 @@ from rtmpd.relay.origin_map import StaticOrigins
 from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, ServerEvent
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
-from rtmpd.serving.access import AccessRequest, Grant, PlayRules
+from rtmpd.serving.access import AccessRequest, Grant, PlayRules, PublishRules
 from rtmpd.serving.claims import Claims
 from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.peer import ServerContext
@@ -55,6 +55,7 @@ async def real_server(context: ssl.SSLContext | None = None, host: str = "127.0.
         limits=Limits(),
         settings=ServerSettings(),
         play_rules=lambda _key: PlayRules(),
+        publish_rules=lambda _key: PublishRules(),
         sweeper=Sweeper(loop.call_later),
     )
     server = RtmpServer(server_context, ConnectionLimits())

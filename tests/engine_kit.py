@@ -29,6 +29,10 @@ _FOR_EVER = 1e9
 
 AVC_HEADER = bytes.fromhex("170000000001640028ff")
 AVC_HEADER_2 = bytes.fromhex("170000000001640033ff")
+FULL_HD = bytes.fromhex(
+    "170000000001640028ffe1001b67640028acd940780227e5c044000003000400000300c83c60c65801000668ebe3cb22c0fdf8f800"
+)
+"""A header of H.264 in 1920x1080, as x264 makes it."""
 AAC_HEADER = bytes.fromhex("af001210")
 AVC_END = bytes.fromhex("1702000000")
 HEVC_HEADER = b"\x90hvc1" + bytes(23)

@@ -19,6 +19,7 @@ from rtmp_dialogue import HANDSHAKE, command, connect
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.media_limits import MediaRules
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.packet import DATA
 from rtmpd.engine.registry import Registry
@@ -35,7 +36,7 @@ from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSettings
-from rtmpd.serving.access import AccessRequest, Action, Grant, PlayRules
+from rtmpd.serving.access import AccessRequest, Action, Grant, PlayRules, PublishRules
 from rtmpd.serving.claims import Claims
 from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.peer import ServerContext
@@ -290,6 +291,7 @@ async def serve(
     engine: EngineLimits | None = None,
     play_options: PlayOptions | None = None,
     wait_timeout: float = 0.0,
+    media: MediaRules | None = None,
     send_buffer: int = 0,
     sample_every: float = 0.0,
     **settings: object,
@@ -313,6 +315,7 @@ async def serve(
         limits=Limits(),
         settings=ServerSettings(),
         play_rules=lambda _key: PlayRules(play_options or PlayOptions(), wait_timeout),
+        publish_rules=lambda _key: PublishRules(media=media or MediaRules()),
         sweeper=Sweeper(loop.call_later),
     )
     context = replace(defaults, **settings)  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSettings
-from rtmpd.serving.access import PlayRules
+from rtmpd.serving.access import PlayRules, PublishRules
 from rtmpd.serving.claims import Claims
 from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.peer import ServerContext
@@ -188,6 +188,7 @@ async def serve(
         limits=Limits(),
         settings=ServerSettings(),
         play_rules=lambda _key: PlayRules(),
+        publish_rules=lambda _key: PublishRules(),
         sweeper=Sweeper(loop.call_later),
         instance_id=name,
     )

@@ -239,6 +239,15 @@ class Refusal(Word):
         "the address is of [no local network](#who-may-publish-and-play), and there are no keys",
     )
     NOBODY = "nobody", "`allow` is `nobody`"
+    # What it sends
+    VIDEO_CODEC = "video_codec", "video of a codec that is not in `video_codecs` of the stream"
+    AUDIO_CODEC = "audio_codec", "audio of a codec that is not in `audio_codecs` of the stream"
+    RESOLUTION = "resolution", "pictures larger than `max_width` and `max_height` of the stream"
+    BITRATE = "bitrate", "more than `max_kbps` of the stream, over 10 seconds"
+    KEYFRAME_INTERVAL = (
+        "keyframe_interval",
+        "key frames further apart than `max_keyframe_interval` of the stream",
+    )
     # The stream
     STREAM_BUSY = "stream_busy", "the name has a publisher, an encoder or a pull relay"
     # Relays

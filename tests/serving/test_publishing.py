@@ -6,14 +6,16 @@ import asyncio
 import logging
 
 import pytest
-from engine_kit import keyframe
+from engine_kit import FULL_HD, HEVC_HEADER, keyframe
 from net_kit import HEADERS, Client, Doorman, House, eventually, media_messages, serve
 from rtmp_dialogue import command, connect
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.media_limits import MediaLimits, MediaRules
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
+from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.serving.access import AccessRequest, Action, Grant
 
@@ -382,6 +384,47 @@ async def test_the_engine_ends_a_publish() -> None:
         publication.owner.close(CloseReason.KICKED)
         assert await encoder.rest() == ["1: onStatus 0 error NetStream.Publish.Failed"]
         assert house.stats.publishes_ended == {CloseReason.KICKED: 1}
+
+
+async def test_what_may_not_be_published_ends_with_a_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "rtmpd")
+    rules = MediaRules(reject=MediaLimits(video_codecs=frozenset({"avc1"})))
+    async with serve(media=rules) as house:
+        player = await (await house.client()).play()
+        encoder = await (await house.client()).publish()
+        encoder.send(*[(0, payload) for payload in (HEVC_HEADER, b"\x91hvc1key", b"\xa1hvc1next")])
+        assert await encoder.rest() == ["1: onStatus 0 error NetStream.Publish.Rejected"]
+        await player.until("1: onStatus 0 status NetStream.Play.UnpublishNotify")
+        assert house.stats.publishes_ended == {CloseReason.MEDIA_REJECTED: 1}
+        assert house.stats.refusals == {Refusal.VIDEO_CODEC: 1}
+        again = await house.client()
+        ask(again)
+        assert (await again.rest())[-1] == "1: onStatus 0 error NetStream.Publish.Rejected"
+        assert house.stats.publishes_total == 1
+        await (await house.client()).publish("desk")
+    line = next(record for record in caplog.records if record.msg == "publish ended")
+    assert line.__dict__["fields"]["reason"] == "video_codec"
+    (line,) = [record for record in caplog.records if record.msg == "publish rejected"]
+    assert line.__dict__["fields"]["told"] == (
+        "This stream takes H.264 video only, and you send HEVC: choose H.264 in the encoder."
+    )
+
+
+async def test_a_grant_says_what_may_be_published() -> None:
+    class Backend:
+        def authorize(self, request: AccessRequest) -> Grant:
+            return Grant(request.key, media=MediaLimits(max_height=720))
+
+    rules = MediaRules(reject=MediaLimits(video_codecs=frozenset({"avc1"}), max_height=2160))
+    async with serve(media=rules, authorizer=Backend()) as house:
+        encoder = await (await house.client()).publish()
+        publication = house.stream().publication
+        assert publication is not None
+        inspection = publication.intake.checkup.inspection
+        assert inspection is not None
+        assert inspection.rules.reject == MediaLimits(frozenset({"avc1"}), max_height=720)
+        encoder.send((0, FULL_HD))
+        assert await encoder.rest() == ["1: onStatus 0 error NetStream.Publish.Rejected"]
 
 
 async def test_one_connection_publishes_again_and_again() -> None:

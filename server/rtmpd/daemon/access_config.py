@@ -11,7 +11,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from rtmpd.access.keys import Key, check_label, parse_digest, parse_until
 from rtmpd.access.rules import Allow, Network
 from rtmpd.daemon.fields import LIST_OR_TEXT, Effect, Section
+from rtmpd.daemon.media_config import RejectConfig, WarnConfig
 from rtmpd.daemon.values import KeyPath, parse_list, quote
+from rtmpd.engine.media_limits import MediaRules
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.url import validate_name
 
@@ -129,6 +131,12 @@ class PublishAccess(AccessConfig):
     """File with further keys, one a line: name sha256:... [label="..."] [until=2027-01-31]. It is read again
     when it changes."""
     keys: dict[str, KeyList] = Field(default_factory=dict)
+    reject: RejectConfig = RejectConfig()
+    warn: WarnConfig = WarnConfig()
+
+    def to_media_rules(self) -> MediaRules:
+        """What may be sent."""
+        return MediaRules(self.reject.to_limits(), self.warn.to_limits())
 
 
 class PlayAccess(AccessConfig):

@@ -44,7 +44,7 @@ from rtmpd.net.addresses import Address
 from rtmpd.relay.pull.waiting import MAX_DIALS
 from rtmpd.rtmp.constants import MAX_CHUNK_SIZE
 from rtmpd.rtmp.server import ServerSettings
-from rtmpd.serving.access import PlayRules
+from rtmpd.serving.access import PlayRules, PublishRules
 from rtmpd.web.limits import AdminLimits
 
 # The rooms below own their defaults.
@@ -328,6 +328,14 @@ class Config(Section):
     def handover_rules(self, path: str) -> HandoverRules:
         """Who may have the name of a stream that another has."""
         return self.at(path).handover.to_rules()
+
+    def publish_rules(self, path: str) -> PublishRules:
+        """How a stream is published; the same object for all that one table holds for."""
+        return self._publish_rules[self.table(path)]
+
+    @cached_property
+    def _publish_rules(self) -> dict[str, PublishRules]:
+        return {name: PublishRules(app.publish.to_media_rules()) for name, app in self.outcomes.items()}
 
     def limits_of(self, path: str, limits: EngineLimits) -> EngineLimits:
         """``limits``, those of all, as they hold for one stream."""

@@ -142,6 +142,7 @@ class Worker:
             limits=Limits(),
             settings=ServerSettings(),
             play_rules=lambda key: self._config.play_rules(str(key)),
+            publish_rules=lambda key: self._config.publish_rules(str(key)),
             sweeper=self._sweeper,
             claim_policy=Handover(lambda key: self._config.handover_rules(str(key))),
             instance_id=instance_id,

@@ -9,8 +9,10 @@ from rtmpd.engine.drops import DropReason
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.health import Health, HealthKind
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.media_limits import TOLERANCE, Inspection
 from rtmpd.engine.packet import AUDIO, VIDEO
 from rtmpd.engine.stats import StreamStats
+from rtmpd.reasons import Refusal
 
 FLOWS_AFTER: Final = 3.0
 """Seconds for which one medium has to have flowed before the other one is missed."""
@@ -25,6 +27,13 @@ _GROWTHS: Final = (
     (HealthKind.UPDATES_DROPPED, (DropReason.HEADER_RATE,)),
     (HealthKind.HEADERS_REFUSED, (DropReason.HEADER_CAP, DropReason.TRACK_CAP)),
 )
+_MEDIA_KINDS: Final = {
+    Refusal.VIDEO_CODEC: HealthKind.VIDEO_CODEC,
+    Refusal.AUDIO_CODEC: HealthKind.AUDIO_CODEC,
+    Refusal.RESOLUTION: HealthKind.RESOLUTION,
+    Refusal.BITRATE: HealthKind.BITRATE,
+    Refusal.KEYFRAME_INTERVAL: HealthKind.KEYFRAME_INTERVAL,
+}
 
 _logger = logging.getLogger(__name__)
 
@@ -73,10 +82,13 @@ class Checkup:
         "_stats",
         "_video",
         "health",
+        "inspection",
     )
 
     def __init__(self, key: StreamKey, stats: StreamStats, headers: HeaderCache, now: float) -> None:
         self.health = Health()
+        self.inspection: Inspection | None = None
+        """Of what there are limits for; None if for nothing."""
         self._key = key
         self._stats = stats
         self._headers = headers
@@ -125,6 +137,19 @@ class Checkup:
         self._judge_keyframes(now)
         for kind, reasons in _GROWTHS:
             self._judge_growth(kind, self._dropped(reasons), now)
+        if self.inspection is not None:
+            self._judge_media(self.inspection, now)
+
+    def _judge_media(self, inspection: Inspection, now: float) -> None:
+        inspection.look(now)
+        limits, active = inspection.rules.warn, self.health.active
+        beyond = {_MEDIA_KINDS[each.reason]: each.figures for each in inspection.excesses(limits, 1.0)}
+        begun = {_MEDIA_KINDS[each.reason] for each in inspection.excesses(limits, TOLERANCE)}
+        for kind in _MEDIA_KINDS.values():
+            if kind in begun or (kind in beyond and kind in active):
+                self._warn(kind, now, **beyond[kind])
+            else:
+                self.health.clear(kind)
 
     def _judge_keyframes(self, now: float) -> None:
         stats = self._stats
@@ -163,7 +188,7 @@ class Checkup:
             return VIDEO
         return 0
 
-    def _warn(self, kind: HealthKind, now: float, **figures: float) -> None:
+    def _warn(self, kind: HealthKind, now: float, **figures: float | str) -> None:
         if self.health.raise_warning(kind, now, **figures) and kind not in self._logged:
             # Once for each publication: a warning may come and go with every keyframe.
             self._logged.add(kind)
@@ -171,6 +196,10 @@ class Checkup:
                 "app": self._key.app,
                 "stream": self._key.name,
                 "kind": str(kind),
-                "figures": " ".join(f"{name}={round(value, 1):.12g}" for name, value in figures.items()),
+                "figures": " ".join(f"{name}={_figure(value)}" for name, value in figures.items()),
             }
             _logger.warning("stream warning", extra={"fields": fields})
+
+
+def _figure(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{round(value, 1):.12g}"

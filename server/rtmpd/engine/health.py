@@ -1,4 +1,7 @@
-"""What is wrong with a stream that its publisher could mend: shown to the operator, never acted upon."""
+"""What is wrong with a stream that its publisher could mend: shown to the operator, never acted upon.
+
+What is acted upon are the limits that ``MediaRules.reject`` names.
+"""
 
 from __future__ import annotations
 
@@ -58,6 +61,32 @@ class HealthKind(Word):
         "raise `stream.headers.max_tracks` or `max_header_bytes`, or send less",
     )
 
+    VIDEO_CODEC = (
+        "video_codec",
+        "video of a codec that is not in `video_codecs` of [`warn`](#what-may-be-published)",
+        "choose one of them in the encoder",
+    )
+    AUDIO_CODEC = (
+        "audio_codec",
+        "the same of audio and `audio_codecs`",
+        "choose one of them in the encoder",
+    )
+    RESOLUTION = (
+        "resolution",
+        "pictures larger than `max_width` and `max_height` of `warn`",
+        "lower the output resolution of the encoder",
+    )
+    BITRATE = (
+        "bitrate",
+        "over `max_kbps` of `warn` by more than a tenth, on average of 10 seconds; until under it",
+        "lower the bitrate of the encoder",
+    )
+    KEYFRAME_INTERVAL = (
+        "keyframe_interval",
+        "over `max_keyframe_interval` of `warn` by more than a tenth; until an interval is under it",
+        "set the keyframe interval of the encoder",
+    )
+
 
 @dataclass(slots=True)
 class HealthWarning:
@@ -65,7 +94,7 @@ class HealthWarning:
 
     since: float
     """Clock reading."""
-    figures: dict[str, float]
+    figures: dict[str, float | str]
     """What it was seen by, such as ``seconds``."""
 
 
@@ -82,7 +111,7 @@ class Health:
         """What holds now; live."""
         return self._active
 
-    def raise_warning(self, kind: HealthKind, now: float, **figures: float) -> bool:
+    def raise_warning(self, kind: HealthKind, now: float, **figures: float | str) -> bool:
         """From ``now`` on, or still with newer figures; True when it did not hold before."""
         warning = self._active.get(kind)
         if warning is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from rtmpd.engine.books import Books
+from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.checkup import Checkup
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.gop import GopCache
@@ -123,6 +124,15 @@ class Intake:
         """Tracks that have had a keyframe, of a video of several."""
         self.timestamp = 0
         """Of the last packet that was no header (64-bit ms)."""
+
+    @classmethod
+    def within(
+        cls, limits: EngineLimits, key: StreamKey, books: Books, budget: MemoryBudget, now: float
+    ) -> Intake:
+        """One with caches of its own, as large as ``limits`` say, which begins ``now``."""
+        headers = HeaderCache(limits.headers, budget)
+        gop = GopCache(limits.gop, budget, books.stream, books.server)
+        return cls(key, headers, gop, books, limits.start, limits.keyframe_timeout, now)
 
     def apply(self, limits: EngineLimits) -> None:
         """Other limits from now on; a gate that is open stays open."""

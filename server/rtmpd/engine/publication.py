@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple, Protocol
 
+from rtmpd.engine.channel import Channel
 from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.figures import adopt_track, begin_tracks, note_audio, note_track, note_video
 from rtmpd.engine.health import HealthKind, HealthNews, HealthWarning
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.media_limits import Inspection, MediaRules
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import (
     ASIDE,
@@ -26,7 +28,7 @@ from rtmpd.engine.packet import (
 )
 from rtmpd.engine.sink import CloseReason, Ending
 from rtmpd.engine.tracks import Election
-from rtmpd.exceptions import UsageError
+from rtmpd.exceptions import Refused, UsageError
 from rtmpd.media.metadata import live_metadata
 from rtmpd.media.tags import (
     CODEC_METADATA,
@@ -64,16 +66,6 @@ class PublicationOwner(Protocol):
 
     def close(self, reason: CloseReason) -> None:
         """The engine has ended the publication: end the connection."""
-
-
-class Channel:
-    """Where the packets of a publication go."""
-
-    __slots__ = ()
-
-    def push(self, packet: Packet) -> None:
-        """Take a packet from the publication."""
-        raise NotImplementedError
 
 
 class Home(Channel):
@@ -130,6 +122,7 @@ class Publication:
         "_elections",
         "_header_rate",
         "_headers",
+        "_inspection",
         "_metadata_rate",
         "_news",
         "_observer",
@@ -145,6 +138,7 @@ class Publication:
         "origin",
         "owner",
         "policy",
+        "rejection",
         "started_at",
         "stats",
         "stream",
@@ -159,6 +153,7 @@ class Publication:
         policy: ClaimPolicy,
         max_players: int | None,
         observer: PublicationObserver,
+        media: MediaRules | None,
         now: float,
     ) -> None:
         self._observer = observer
@@ -175,6 +170,10 @@ class Publication:
         self.max_players = max_players
         """Players of the stream while it is on air; None is as many as are configured."""
         self.stats = intake.books.stream
+        self._inspection = Inspection(media, self.stats) if media is not None and media.any else None
+        intake.checkup.inspection = self._inspection
+        self.rejection: Refused | None = None
+        """Why it ended, if for what it sent."""
         self._books = intake.books
         self._headers = intake.headers
         self.owner: PublicationOwner | None = owner
@@ -288,6 +287,15 @@ class Publication:
             owner.close(reason)
             self.close(reason)
 
+    def inspect(self) -> bool:
+        """End it if what it sends is beyond its limits, as far as is known now; whether it may go on."""
+        if self._inspection is None:
+            return True
+        if not self.closed and (rejection := self._inspection.rejection()) is not None:
+            self.rejection = rejection
+            self.dismiss(CloseReason.MEDIA_REJECTED)
+        return not self.closed
+
     def close(self, reason: CloseReason) -> None:
         """End the publication: what is pending goes out, subscribers hear ``stream_ended``. Idempotent."""
         if not self.closed:
@@ -306,7 +314,8 @@ class Publication:
             self._receive_tracks(packet, now)
         else:
             self._note(packet, now)
-            self.channel.push(packet)
+            if self.inspect():
+                self.channel.push(packet)
         self._tell_media()
 
     def _tell_media(self) -> None:
@@ -356,7 +365,8 @@ class Publication:
             self._note(packet, now)
         else:
             packet.flags |= ASIDE
-        self.channel.push(packet)
+        if self.inspect():
+            self.channel.push(packet)
 
     def _begin_election(self, kind: int, timestamp: int) -> Election:
         """A medium turns out to have several tracks. What came so far, if anything, was track 0."""

@@ -11,6 +11,7 @@ from rtmpd.engine.claim import REFUSE, Claim, ClaimPolicy
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.media_limits import MediaRules
 from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet, Outlets
@@ -87,10 +88,12 @@ class Registry:
         now: float,
         policy: ClaimPolicy = REFUSE,
         max_players: int | None = None,
+        media: MediaRules | None = None,
     ) -> Publication:
         """Take the publisher's place of ``key``; when somebody has it, ``policy`` decides.
 
-        ``max_players`` holds while it is on air instead of ``EngineLimits.max_players_per_stream``.
+        ``max_players`` holds while it is on air instead of ``EngineLimits.max_players_per_stream``, ``media``
+        for as long as the publication lasts.
 
         Raises ``StreamBusy`` when the place is taken and stays so, ``ResourceExhausted`` at a ceiling.
         """
@@ -99,7 +102,7 @@ class Registry:
         reason = None if holder is None else _decide(policy, holder, origin, now)
         self._check_claim(origin, holder)
         stream = self._stream(key)
-        publication = stream.add_publication(owner, origin, now, policy, max_players)
+        publication = stream.add_publication(owner, origin, now, policy, max_players, media)
         if holder is not None and reason is not None:
             # First, so that the audience waits for it.
             stream.switch(publication)
@@ -170,7 +173,8 @@ class Registry:
             try:
                 stream.sample(now)
                 for publication in stream.publications:
-                    self._expect_media(publication, now)
+                    if publication.inspect():
+                        self._expect_media(publication, now)
             except Exception:  # It costs this stream its figures, and nobody else anything.
                 _logger.exception("sampling of %s failed", stream.key)
         self.outlets.sample(now)

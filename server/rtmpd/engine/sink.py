@@ -23,6 +23,7 @@ class CloseReason(Word):
         "another request on the same connection was refused, and the connection ended with it",
     )
     PROTOCOL_ERROR = "protocol_error", "the peer broke the protocol or a limit"
+    MEDIA_REJECTED = "media_rejected", "what it sent is not what the stream [takes](#what-may-be-published)"
     SLOW = "slow", "a player was too far behind for `player.disconnect_after`"
     MEMORY = (
         "memory",

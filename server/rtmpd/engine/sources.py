@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from rtmpd.engine.channel import Channel
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.packet import CACHED_HEADER, Packet
-from rtmpd.engine.publication import GAP_MS, Channel, Home, Publication
+from rtmpd.engine.publication import GAP_MS, Home, Publication
 
 
 class Life(StrEnum):

@@ -10,12 +10,11 @@ from rtmpd.engine.books import Books
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.claim import REFUSE, ClaimPolicy, seconds_held
 from rtmpd.engine.flusher import Flusher
-from rtmpd.engine.gop import GopCache
-from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.health import Health
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.media_limits import MediaRules
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
@@ -170,10 +169,13 @@ class LiveStream(Home):
         now: float,
         policy: ClaimPolicy = REFUSE,
         max_players: int | None = None,
+        media: MediaRules | None = None,
     ) -> Publication:
         """Start a publication. On a stream that is idle it is on air at once, else it stands by."""
         intake = self._new_intake(now)
-        publication = Publication(self, intake, owner, origin, policy, max_players, self._observer, now)
+        publication = Publication(
+            self, intake, owner, origin, policy, max_players, self._observer, media, now
+        )
         intake.books.count_begun(first=not self.publications)
         on_air = self._sources.add(publication)
         self._observer.published(publication)
@@ -301,12 +303,8 @@ class LiveStream(Home):
     # On air and off
 
     def _new_intake(self, now: float) -> Intake:
-        limits, budget = self._limits, self._budget
-        stats = StreamStats(self._totals, now)
-        headers = HeaderCache(limits.headers, budget)
-        gop = GopCache(limits.gop, budget, stats, self._server_stats)
-        books = Books(stats, self._server_stats)
-        return Intake(self.key, headers, gop, books, limits.start, limits.keyframe_timeout, now)
+        books = Books(StreamStats(self._totals, now), self._server_stats)
+        return Intake.within(self._limits, self.key, books, self._budget, now)
 
     def _put_on_air(self, publication: Publication) -> None:
         """Nothing of another one is pending."""

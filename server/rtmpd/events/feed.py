@@ -122,7 +122,10 @@ class EventFeed(StreamObserver):
             self._tell(EventKind.PLAYER_LEFT, subscription, lambda: self._player_left(subscription))
 
     def warned(self, publication: Publication, kind: HealthKind, warning: HealthWarning) -> None:
-        figures = {name: round(value, 3) for name, value in warning.figures.items()}
+        figures = {
+            name: value if isinstance(value, str) else round(value, 3)
+            for name, value in warning.figures.items()
+        }
         self._tell(EventKind.WARNING_RAISED, publication, lambda: {"warning": str(kind), **figures})
 
     def warning_over(self, publication: Publication, kind: HealthKind) -> None:

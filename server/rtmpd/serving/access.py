@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.media_limits import MediaLimits, MediaRules
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import PlayOptions
 from rtmpd.exceptions import Refused, UsageError
@@ -54,6 +55,14 @@ class PlayRules:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishRules:
+    """What holds for those who publish one stream."""
+
+    media: MediaRules = field(default_factory=MediaRules)
+    """What they may send."""
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """Permission, and what it is bound to. What is not named stays as it is configured."""
 
@@ -74,6 +83,10 @@ class Grant:
     """Of a publish: whether it may have a name that another has, and for how long it keeps its own."""
     max_players: int | None = None
     """Of a publish: players of the stream while this is on air; 0 is any number."""
+    media: MediaLimits | None = None
+    """Of a publish: what it may send. Beyond it the publish ends. What is not named in it stays as it is
+    configured.
+    """
     play: PlayRules | None = None
     """Of a play: how it is served."""
 

@@ -46,6 +46,12 @@ def play_refused(peer: Peer, key: StreamKey, refusal: Refused) -> None:
     _refused("play refused", peer, Action.PLAY, key, refusal)
 
 
+def media_rejected(origin: Origin, key: StreamKey, refusal: Refused) -> None:
+    """A publish was granted, and what it sends is not what it may."""
+    fields = of_stream(origin, key) | {"reason": refusal.reason, "told": refusal.description}
+    _logger.warning("publish rejected", extra={"fields": fields})
+
+
 def failed(peer: Peer, error: ProtocolError) -> None:
     fields = _fields(peer) | {"reason": error.reason, "detail": str(error)}
     # Every port on the Internet is scanned all day; a peer that has asked to connect is no scanner.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rtmpd.engine.claim import REFUSE, ClaimPolicy
@@ -19,8 +19,9 @@ from rtmpd.reasons import Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
-from rtmpd.serving.access import Action, Authorizer, PlayRules, name_of
+from rtmpd.serving.access import Action, Authorizer, PlayRules, PublishRules, name_of
 from rtmpd.serving.claims import Claims
+from rtmpd.serving.rejections import Rejections
 from rtmpd.serving.sweeper import Sweeper
 from rtmpd.serving.tracing import Tracer
 
@@ -42,6 +43,8 @@ class ServerContext:
     settings: ServerSettings
     play_rules: Callable[[StreamKey], PlayRules]
     """How a stream is played, as its settings are now."""
+    publish_rules: Callable[[StreamKey], PublishRules]
+    """The same of publishing."""
     sweeper: Sweeper
     claim_policy: ClaimPolicy = REFUSE
     """What becomes of names that two want, as the settings of each stream are now."""
@@ -57,6 +60,8 @@ class ServerContext:
     """Seconds the authorizer may take; a request that it leaves open is refused then."""
     tracer: Tracer | None = None
     """Whoever is to be listened in on."""
+    rejections: Rejections = field(default_factory=Rejections)
+    """Whoever sent what may not be published."""
 
 
 class Peer(Protocol):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from rtmpd.engine.claim import Lease
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.stats import StreamStats
-from rtmpd.exceptions import DeadlineExceeded
+from rtmpd.engine.stats import StreamStats, count
+from rtmpd.exceptions import DeadlineExceeded, Refused
 from rtmpd.reasons import SessionFailure, Word
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PublishRequested
@@ -29,6 +30,7 @@ async def begin_to_publish(peer: Peer, event: PublishRequested, grant: Grant) ->
     context = peer.context
     origin = peer.origin.asking(event.query).found_to_be(grant.account, grant.identity)
     check_publish(origin.via, context.instance_id)
+    context.rejections.check(grant.key, origin.network, context.clock())
     lease = await context.claims.claim(grant.key, origin)
     try:
         await await_silence(context, grant.key, origin, grant.claim or context.claim_policy)
@@ -55,8 +57,10 @@ class Publisher:
         self._since = context.clock()
         self._lease = lease
         policy = grant.claim or context.claim_policy
+        rules = context.publish_rules(grant.key).media
+        media = replace(rules, reject=rules.reject.under(grant.media))
         self._publication = context.registry.claim(
-            grant.key, self, origin, self._since, policy, grant.max_players
+            grant.key, self, origin, self._since, policy, grant.max_players, media
         )
         self.receive = self._publication.receive
         fields = log.of_stream(origin, grant.key) | {"agent": origin.agent, "account": origin.account or None}
@@ -71,6 +75,10 @@ class Publisher:
         """The engine has ended the publication: tell the encoder, which only a closed connection stops."""
         if reason is CloseReason.IDLE:
             self._fail_silent()
+            return
+        rejection = self._publication.rejection
+        if rejection is not None:
+            self._reject(rejection)
             return
         text = f"The server ended this stream: {reason}."
         self._peer.session.end_publish(self.stream_id, StatusCode.PUBLISH_FAILED, text)
@@ -107,6 +115,16 @@ class Publisher:
         logger.info("publish ended", extra={"fields": fields})
         # Each has us, and we it: nobody would be free before the cyclic collector comes by.
         del self.receive, self._publication, self._peer
+
+    def _reject(self, rejection: Refused) -> None:
+        """What it sends is beyond its limits: say which, as to a publish that is refused."""
+        peer, publication = self._peer, self._publication
+        context, origin = peer.context, publication.origin
+        log.media_rejected(origin, publication.key, rejection)
+        count(context.stats.refusals, rejection.reason)
+        context.rejections.note(publication.key, origin.network, rejection, context.clock())
+        peer.session.end_publish(self.stream_id, rejection.code, rejection.description)
+        peer.end(CloseReason.MEDIA_REJECTED, rejection.reason)
 
     def _fail_silent(self) -> None:
         if self._publication.stats.last_media_at is None:

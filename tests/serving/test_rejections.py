@@ -1,0 +1,50 @@
+"""Who was rejected for what it sends, and comes again."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.exceptions import Refused
+from rtmpd.reasons import Refusal
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.serving.rejections import Rejections
+
+KEY = StreamKey("live", "cam")
+TOLD = "This stream takes H.264 video only, and you send HEVC: choose H.264 in the encoder."
+
+
+def rejected(reason: Refusal = Refusal.VIDEO_CODEC) -> Rejections:
+    rejections = Rejections()
+    rejections.note(KEY, "192.0.2.1", Refused(StatusCode.PUBLISH_REJECTED, TOLD, reason), 100.0)
+    return rejections
+
+
+def test_it_is_told_the_same_for_ten_seconds() -> None:
+    rejections = rejected()
+    with pytest.raises(Refused) as told:
+        rejections.check(KEY, "192.0.2.1", 102.5)
+    assert (told.value.code, told.value.reason) == (StatusCode.PUBLISH_REJECTED, Refusal.VIDEO_CODEC)
+    assert told.value.description == f"{TOLD} That was a moment ago: once it is mended, try again in 8 s."
+    rejections.check(KEY, "192.0.2.1", 110.0)
+
+
+def test_it_is_said_to_nobody_else_and_of_no_other_stream() -> None:
+    rejections = rejected()
+    rejections.check(KEY, "192.0.2.2", 100.0)
+    rejections.check(StreamKey("live", "desk"), "192.0.2.1", 100.0)
+
+
+@pytest.mark.parametrize("reason", [Refusal.BITRATE, Refusal.KEYFRAME_INTERVAL])
+def test_what_takes_seconds_to_be_seen_is_looked_at_anew(reason: Refusal) -> None:
+    rejected(reason).check(KEY, "192.0.2.1", 100.0)
+
+
+def test_so_many_are_remembered_and_no_more() -> None:
+    rejections = rejected()
+    for number in range(1000):
+        refusal = Refused(StatusCode.PUBLISH_REJECTED, TOLD, Refusal.RESOLUTION)
+        rejections.note(StreamKey("live", str(number)), "192.0.2.1", refusal, 101.0)
+    rejections.check(KEY, "192.0.2.1", 102.0)
+    with pytest.raises(Refused):
+        rejections.check(StreamKey("live", "0"), "192.0.2.1", 102.0)
