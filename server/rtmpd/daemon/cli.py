@@ -19,6 +19,7 @@ from rtmpd import __version__
 from rtmpd.daemon import (
     bench_command,
     client_command,
+    init_command,
     key_command,
     play_command,
     probe_command,
@@ -168,6 +169,7 @@ def health(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     typer.echo("ok")
 
 
+app.command()(init_command.init)
 app.command(epilog=client_command.EXIT_CODES)(publish_command.publish)
 app.command(epilog=client_command.EXIT_CODES)(play_command.play)
 app.command(epilog=client_command.TRIAL_EXIT_CODES)(probe_command.probe)

@@ -29,7 +29,8 @@ app = typer.Typer(
 )
 
 
-def _parse_stream(text: str) -> str:
+def parse_stream(text: str) -> str:
+    """The path of a stream as a person names it. Raises ``BadParameter``."""
     path = clean_path(text)
     path = path if "/" in path else f"{_DEFAULT_APP}/{path}"
     problem = validate_name(path, len(path.encode()))
@@ -43,28 +44,46 @@ def new(
     stream: Annotated[
         str,
         typer.Argument(
-            metavar="[[APP/]NAME]", parser=_parse_stream, help="Public name of the stream that it is for."
+            metavar="[[APP/]NAME]", parser=parse_stream, help="Public name of the stream that it is for."
         ),
     ] = f"{_DEFAULT_APP}/test",
 ) -> None:
     """Make a key to publish with, and say where it goes. Nothing is written anywhere."""
-    from rtmpd.access.keys import digest_of, new_key, spell_digest
-
-    key = new_key(os.urandom)
+    key, digest = make_key()
     name_of_app, _, name = stream.partition("/")
     typer.echo(
         f"""\
 key            {key}
                shown this once: it goes into the encoder, and nowhere else
 
-configuration  [apps.{_quoted(name_of_app)}.publish.keys]
-               {_quoted(name)} = ["{spell_digest(digest_of(key))}"]
-
-OBS            Settings > Stream: Service Custom..., Server rtmp://SERVER/{name_of_app},
-               Stream Key {key}
-ffmpeg         rtmp://SERVER/{name_of_app}/{key}
-watch          rtmp://SERVER/{name_of_app}/{name}"""
+configuration  [apps.{quoted(name_of_app)}.publish.keys]
+               {quoted(name)} = ["{digest}"]
+"""
     )
+    for line in directions("rtmp://SERVER", "rtmp://SERVER", name_of_app, name, key):
+        typer.echo(line)
+
+
+def quoted(name: str) -> str:
+    """The name as a key of TOML."""
+    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    return name if plain else f'"{name}"'
+
+
+def make_key() -> tuple[str, str]:
+    """A new key, and what of it goes into the configuration."""
+    from rtmpd.access.keys import digest_of, new_key, spell_digest
+
+    key = new_key(os.urandom)
+    return key, spell_digest(digest_of(key))
+
+
+def directions(server: str, player_server: str, app: str, name: str, key: str) -> Iterator[str]:
+    """What goes into an encoder and a player, line by line; the servers are URLs without an app."""
+    yield f"OBS            Settings > Stream: Service Custom..., Server {server}/{app},"
+    yield f"               Stream Key {key}"
+    yield f"ffmpeg         {server}/{app}/{key}"
+    yield f"watch          {player_server}/{app}/{name}"
 
 
 @app.command(name="hash")
@@ -113,9 +132,3 @@ def _day(until: float) -> str:
     from datetime import UTC, datetime
 
     return f"{datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _quoted(name: str) -> str:
-    """The name as a key of TOML."""
-    plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
-    return name if plain else f'"{name}"'
