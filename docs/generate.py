@@ -14,6 +14,7 @@ from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.sink import CloseReason
 from rtmpd.events.model import EventKind
+from rtmpd.processes.words import ProcessEnd, ProcessState
 from rtmpd.reasons import HandshakeFailure, HttpFailure, Refusal, SessionFailure, VerificationFailure, Word
 from rtmpd.relay.status import RelayState
 from rtmpd.rtmp.quirks import Quirk
@@ -35,6 +36,8 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     DropReason: {"reason": "value", "lost to": "lost_to", "what": "meaning"},
     Quirk: {"quirk": "value", "what": "meaning"},
     RelayState: {"state": "value", "what": "meaning"},
+    ProcessState: {"state": "value", "what": "meaning"},
+    ProcessEnd: _REASON,
     EventKind: {"event": "value", "what": "meaning"},
 }
 """Titles of the columns, and what of each word stands in them."""

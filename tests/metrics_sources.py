@@ -14,6 +14,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
+from rtmpd.processes.words import ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.web.families import RENAMED_METRICS, Renames
 from rtmpd.web.metrics import MetricsPage, Sources
@@ -59,6 +60,8 @@ class FakeServer:
     loop_lag: Histogram = field(default_factory=lambda: Histogram((0.001, 0.01, 0.1)))
     memory_held: int = 0
     relays: list[RelayStatus] = field(default_factory=list)
+    processes: list[ProcessStatus] = field(default_factory=list)
+    process_counts: ProcessCounts = field(default_factory=lambda: ProcessCounts({}))
     now: float = 1000.0
     certificates: Certificates = field(default_factory=Certificates)
 
@@ -72,6 +75,8 @@ class FakeServer:
             memory_group=FakeMemoryGroup(),
             clock=lambda: self.now,
             relays=lambda: self.relays,
+            processes=lambda: self.processes,
+            process_counts=self.process_counts,
             certificates=self.certificates,
         )
         return MetricsPage(sources, max_streams, renames)
@@ -108,6 +113,8 @@ def busy_server() -> FakeServer:
     ingest.sample(server.now + 1.0)
     stream.health.raise_warning(HealthKind.AUDIO_SILENT, server.now)
     server.relays = [fake_relay("push"), fake_relay("pull")]
+    server.processes = [ProcessStatus(StreamKey("live", "cam"), "480p", ProcessState.RUNNING, 77, 3)]
+    server.process_counts = ProcessCounts({ProcessEnd.ERROR: 2}, lines_logged=20, lines_left_out=5)
     return server
 
 

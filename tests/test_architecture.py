@@ -20,7 +20,7 @@ FLOORS = (
     ("rtmp",),
     ("media", "net"),
     ("engine", "client"),
-    ("serving", "relay", "tools"),
+    ("serving", "relay", "processes", "tools"),
     ("access", "events", "web"),
     ("daemon",),
 )
@@ -62,6 +62,7 @@ FORBIDDEN = {
     "client": FRAMEWORKS,
     "serving": FRAMEWORKS,
     "relay": FRAMEWORKS,
+    "processes": FRAMEWORKS,
     "tools": FRAMEWORKS,
 }
 ONLY_IMPORTER = {

@@ -51,6 +51,11 @@ def test_the_service_is_given_the_time_to_end_and_the_files_to_serve(service):
     assert int(service["LimitNOFILE"]) > config.rtmp.limits.max_connections
 
 
+def test_processes_of_streams_are_left_to_the_server(service):
+    assert service["KillMode"] == "mixed"
+    assert service["OOMPolicy"] == "continue"
+
+
 def test_the_socket_is_the_default_port():
     (port,) = re.findall(r"^ListenStream=(\d+)$", (UNITS / "rtmpd.socket").read_text(), re.MULTILINE)
     assert [address.port for address in Config().rtmp.addresses()] == [int(port)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import re
@@ -604,6 +605,36 @@ async def test_keys_hold_for_publishes_that_come(server: House) -> None:
         async with await rtmpd.connect(server.url()) as owner, await rtmpd.connect(server.url()) as player:
             await owner.publish(key)
             await player.play("show")
+
+
+async def test_processes_of_streams_come_change_and_go(server: House, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+
+    def running(word: str) -> str:
+        text = f'echo "{word} $RTMPD_NAME" >>{told}; exec sleep 60'
+        return f"apps.live.run.p.command={json.dumps(['sh', '-c', text])}"
+
+    def now() -> tuple[list[str], int]:
+        lines = told.read_text().splitlines() if told.exists() else []
+        return lines, server.worker._processes.running
+
+    async def until(lines: list[str], processes: int) -> None:
+        for _ in range(int(PATIENCE / 0.02)):
+            if now() == (lines, processes):
+                return
+            await asyncio.sleep(0.02)
+        assert now() == (lines, processes)
+
+    async with await rtmpd.connect(server.url()) as encoder:
+        await publish(encoder)
+        changes = await server.apply(running("first"))
+        assert changes[Effect.AT_ONCE] == ["apps.live.run.p.command"]
+        await until(["first cam"], 1)
+        await server.apply(running("first"), "stream.max_streams=7")
+        await server.apply(running("second"))
+        await until(["first cam", "second cam"], 1)
+        await server.apply()
+        await until(["first cam", "second cam"], 0)
 
 
 async def test_a_file_of_keys_that_cannot_be_read_changes_nothing(server: House, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from rtmpd.net.addresses import Address
 from rtmpd.net.certificates import Certificates
 from rtmpd.net.listeners import Listener
 from rtmpd.net.tasks import TaskSet
+from rtmpd.processes.streams import StreamProcesses
 from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
 
@@ -36,6 +37,7 @@ class Inside:
     clock: Callable[[], float]
     pushes: PushRelays
     relays: Callable[[], Sequence[RelayStatus]]
+    processes: StreamProcesses
     readiness: Callable[[], str | None]
     certificates: Certificates
 
@@ -108,6 +110,8 @@ class AdminSide:
             memory_group=inside.memory_group,
             clock=inside.clock,
             relays=inside.relays,
+            processes=inside.processes.statuses,
+            process_counts=inside.processes.counts,
             certificates=inside.certificates,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)

@@ -11,8 +11,11 @@ from rtmpd.daemon.access_config import PlayAccess, PublishAccess
 from rtmpd.daemon.fields import Seconds, Section, Timeout, overlay
 from rtmpd.daemon.handover_config import HandoverConfig
 from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
+from rtmpd.daemon.run_config import RUN, ProcessConfig
+from rtmpd.daemon.run_config import find_problem as find_process_problem
 from rtmpd.daemon.stream_config import GopConfig, PlayConfig
 from rtmpd.daemon.values import KeyPath
+from rtmpd.processes.rules import RunRule
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.limits import Limits
@@ -86,6 +89,8 @@ class AppConfig(Section):
     publish: PublishAccess = PublishAccess()
     handover: HandoverConfig = HandoverConfig()
     play: PlayAccess = PlayAccess()
+    run: dict[str, ProcessConfig] = Field(default_factory=dict)
+    """Processes of its streams, by their names."""
 
     def under(self, longer: AppConfig) -> AppConfig:
         """This table with what that of a longer path says, key by key; its list of push targets is of all."""
@@ -108,6 +113,10 @@ class AppConfig(Section):
             if target.enabled and target.url and (ANY in target.streams or stream in target.streams)
         }
 
+    def processes(self, stream: str) -> dict[str, RunRule]:
+        """Those of one of the app's streams, by their names."""
+        return {name: process.to_rule() for name, process in self.run.items() if process.is_for(stream)}
+
     def find_problems(
         self, name: str, outcome: AppConfig, below: Sequence[AppConfig]
     ) -> Iterator[tuple[KeyPath, str]]:
@@ -118,6 +127,7 @@ class AppConfig(Section):
         if name != ANY and validate_name(name, Limits().max_app_bytes) is not None:
             yield (PUSH,), " is for an app that cannot exist: write the name as in rtmp://host/NAME/stream"
         yield from self._find_push_problems(outcome, below)
+        yield from self._find_run_problems(outcome, below)
         for access in ("publish", "play"):
             for key, text in getattr(self, access).find_problems(getattr(outcome, access)):
                 yield (access, *key), text
@@ -144,4 +154,15 @@ class AppConfig(Section):
             if not any(each and each.url for each in held):
                 yield key, " is missing: name the server that is pushed to"
             elif target.url and (problem := find_problem(name, target)):
+                yield key, problem
+
+    def _find_run_problems(
+        self, outcome: AppConfig, below: Sequence[AppConfig]
+    ) -> Iterator[tuple[KeyPath, str]]:
+        for name in self.run:
+            key = (RUN, name, "command")
+            process = outcome.run[name]
+            if not any(name in app.run and app.run[name].command for app in below):
+                yield key, " is missing: name the program and its arguments"
+            elif process.command and (problem := find_process_problem(name, process)):
                 yield key, problem

@@ -32,6 +32,7 @@ from rtmpd.daemon.fields import (
 from rtmpd.daemon.limits_config import LimitsConfig
 from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.rtmps_config import RtmpsConfig
+from rtmpd.daemon.run_config import RunConfig
 from rtmpd.daemon.stream_config import GopConfig, PlayerConfig
 from rtmpd.daemon.values import KeyPath
 from rtmpd.engine.flusher import MERGE_WINDOW
@@ -248,6 +249,7 @@ class Config(Section):
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
     relay: RelayConfig = RelayConfig()
+    run: RunConfig = RunConfig()
     shutdown: ShutdownConfig = ShutdownConfig()
     apps: dict[str, AppConfig] = Field(default_factory=dict)
     """What differs from app to app and from stream to stream, by path; ``*`` is for every one."""

@@ -55,6 +55,10 @@ class Doors:
         self._listeners |= opened
         return [(protocol, listener.address) for (protocol, _), listener in opened.items()]
 
+    def bound(self, protocol: str) -> list[Address]:
+        """Where a protocol is served now."""
+        return [listener.address for (name, _), listener in self._listeners.items() if name == protocol]
+
     def keep(self, names: Names) -> list[tuple[str, Address]]:
         """Close all listeners but those of ``names``; protocols and addresses, as they were opened."""
         wanted = _pairs(names)

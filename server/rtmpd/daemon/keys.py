@@ -13,6 +13,7 @@ from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect, Section, Shown, Unit
 from rtmpd.daemon.push_config import PushConfig
+from rtmpd.daemon.run_config import RUN, ProcessConfig
 from rtmpd.daemon.values import KeyPath, spell
 
 TARGETS: Final = "targets"
@@ -25,10 +26,13 @@ SOME_TARGET: Final = "TARGET"
 """The same for the name of a push target."""
 SOME_STREAM: Final = "STREAM"
 """The same for the name of a stream."""
+SOME_PROCESS: Final = "PROCESS"
+"""The same for the name of a process."""
 SOME_NAMES: Final[tuple[KeyPath, ...]] = (
     (PUSH, SOME_TARGET),
     ("publish", KEYS, SOME_STREAM),
     ("play", KEYS, SOME_STREAM),
+    (RUN, SOME_PROCESS),
 )
 """All that people name in the tables of an app: see ``names_in``."""
 _KEYS: Final[dict[str, type[Section]]] = {"publish": PublishKeys, "play": PlayKeys}
@@ -125,6 +129,7 @@ def names_in(app: AppConfig) -> Iterator[KeyPath]:
     yield from ((PUSH, target) for target in app.targets)
     for section, access in (("publish", app.publish), ("play", app.play)):
         yield from ((section, KEYS, stream) for stream in access.keys)
+    yield from ((RUN, process) for process in app.run)
 
 
 def walk_app(name: str, names: Iterable[KeyPath] = ()) -> Iterator[Key]:
@@ -136,6 +141,8 @@ def walk_app(name: str, names: Iterable[KeyPath] = ()) -> Iterator[Key]:
             case (section, "keys", _):
                 model = _KEYS[section]
                 yield Key(path, model.model_fields[SOME_STREAM], path, model)
+            case (run, _) if run == RUN:
+                yield from walk(ProcessConfig, path)
             case (_, target):
                 yield from walk(PushConfig, path, (APPS, name, TARGETS, target))
 
@@ -147,10 +154,10 @@ def walk_written(paths: Iterable[KeyPath]) -> Iterator[Key]:
         if path[0] == APPS and len(path) > 1:
             named = apps.setdefault(path[1], {})
             match path[2:]:
-                case (push, target, *_) if push == PUSH:
-                    named[push, target] = None
+                case (table, name, *_) if table in (PUSH, RUN):
+                    named[table, name] = None
                 case (section, keys, stream) if section in _KEYS and keys == KEYS:
                     named[section, keys, stream] = None
     yield from walk()
-    for name, named in apps.items():
-        yield from walk_app(name, named)
+    for app, names in apps.items():
+        yield from walk_app(app, names)

@@ -18,6 +18,7 @@ from rtmpd.daemon.keys import (
     FALLBACKS,
     SOME_APP,
     SOME_NAMES,
+    SOME_PROCESS,
     SOME_STREAM,
     SOME_TARGET,
     TARGETS,
@@ -27,6 +28,7 @@ from rtmpd.daemon.keys import (
     walk_app,
 )
 from rtmpd.daemon.push_config import PushConfig
+from rtmpd.daemon.run_config import ProcessConfig
 from rtmpd.daemon.secret_files import SUFFIX
 from rtmpd.daemon.settings import Settings
 from rtmpd.daemon.values import format_duration, format_size, spell
@@ -36,6 +38,7 @@ _EXAMPLES: Final = {
     "url": '"rtmps://live.example.com/app"',
     "key": '"STREAM-KEY"',
     SOME_STREAM: '["sha256:0000000000000000000000000000000000000000000000000000000000000000"]',
+    "command": '["ffmpeg", "-i", "{play_url}", "-s", "854x480", "-f", "flv", "{publish_url}"]',
     "from": '["rtmp://origin.example.com/{app}/{name}"]',
 }
 """For keys of an app whose default says little."""
@@ -148,6 +151,7 @@ def _app_template() -> Iterator[str]:
         targets={SOME_TARGET: PushConfig()},
         publish=PublishAccess(keys={SOME_STREAM: ()}),
         play=PlayAccess(keys={SOME_STREAM: ()}),
+        run={SOME_PROCESS: ProcessConfig()},
     )
     some = Config(apps={SOME_APP: app})
     section: tuple[str, ...] = ()

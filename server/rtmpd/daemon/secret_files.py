@@ -6,6 +6,7 @@ systemd's ``LoadCredential=``, Docker's and Kubernetes' secrets.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,9 @@ SUFFIX: Final = "_file"
 """Makes the key of a secret the key of its file."""
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 """Variable that names the folder where systemd puts them."""
+
+_PLACEHOLDER: Final = re.compile(r"\{\w+\}")
+"""Begins a text, such as an argument of a command, and no table."""
 
 
 def read_lines(name: object, environ: Mapping[str, str]) -> list[object]:
@@ -55,7 +59,7 @@ def _read(name: object, environ: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _value(line: str, place: str) -> object:
-    if not line.startswith("{"):
+    if not line.startswith("{") or _PLACEHOLDER.match(line):
         return line
     try:
         return tomllib.loads(f"value = {line}")["value"]

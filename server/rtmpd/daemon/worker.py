@@ -18,6 +18,7 @@ from typing import Literal
 import uvloop
 
 from rtmpd import __version__
+from rtmpd.access.local_tokens import LocalTokens
 from rtmpd.access.policy import AccessPolicy
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.admin_side import AdminSide, Inside
@@ -41,6 +42,7 @@ from rtmpd.net.clock import LoopClock
 from rtmpd.net.lag import LagMeter
 from rtmpd.net.listeners import Listener, open_listener
 from rtmpd.net.tasks import TaskSet
+from rtmpd.processes.streams import StreamProcesses
 from rtmpd.relay.dialer import RelayDialer
 from rtmpd.relay.origin_map import StaticOrigins
 from rtmpd.relay.pull.relays import PullRelays
@@ -96,11 +98,7 @@ class Worker:
         self._flusher = Flusher(loop.call_soon, loop.call_later, _clock, time.thread_time)
         self._sweeper = Sweeper(loop.call_later)
         self._tracer = Tracer(None, _clock)
-        self._registry = Registry(
-            self._flusher,
-            self._stats,
-            limits_of=lambda key, limits: self._config.limits_of(str(key), limits),
-        )
+        self._registry = self._build_registry()
         instance_id = secrets.token_hex(8)
         new_session = SessionIds(time.time, os.urandom)
         self._dialer = RelayDialer(instance_id, new_session)
@@ -116,6 +114,9 @@ class Worker:
         self._registry.observe(self._pulls)
         self._rules = ConfiguredRules(config, _clock())
         self._policy = AccessPolicy(self._rules, _clock, time.time, os.urandom(16))
+        self._tokens = LocalTokens(self._policy, os.urandom)
+        self._processes = self._build_processes()
+        self._registry.observe(self._processes)
         context = self._context(new_session, instance_id)
         self._server = RtmpServer(context, ConnectionLimits(), machine.max_descriptor)
         self._certificates = Certificates()
@@ -124,6 +125,7 @@ class Worker:
         self._doors = self._build_doors()
         self._inherits = False
         """RTMP is served on listeners that somebody else opened, and not on ``rtmp.listen``."""
+        self._inherited: list[Address] = []
         self._changing = asyncio.Lock()
         """Held while settings are put in place."""
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
@@ -132,7 +134,7 @@ class Worker:
     def _context(self, new_session: SessionIds, instance_id: str) -> ServerContext:
         return ServerContext(
             registry=self._registry,
-            authorizer=self._policy,
+            authorizer=self._tokens,
             public_name=self._policy.public_name,
             claims=self._claims,
             stats=self._stats,
@@ -147,6 +149,23 @@ class Worker:
             claim_policy=Handover(lambda key: self._config.handover_rules(str(key))),
             instance_id=instance_id,
             tracer=self._tracer,
+        )
+
+    def _build_registry(self) -> Registry:
+        return Registry(
+            self._flusher,
+            self._stats,
+            limits_of=lambda key, limits: self._config.limits_of(str(key), limits),
+        )
+
+    def _build_processes(self) -> StreamProcesses:
+        return StreamProcesses(
+            self._registry,
+            self._tokens,
+            _clock,
+            lambda key: self._config.at(str(key)).processes(key.name),
+            self._local_address,
+            os.environ,
         )
 
     def _build_doors(self) -> Doors:
@@ -167,6 +186,7 @@ class Worker:
             clock=_clock,
             pushes=self._pushes,
             relays=self._relay_statuses,
+            processes=self._processes,
             readiness=self._unready,
             certificates=self._certificates,
         )
@@ -223,6 +243,7 @@ class Worker:
         )
         self._server.apply(context, self._machine.fit(limits.to_connection_limits()))
         self._admin.apply(config)
+        self._processes.apply(config.run.to_limits())
 
     def _follow_pulls(self) -> None:
         """Once all listeners are open: it may begin to connect."""
@@ -276,7 +297,8 @@ class Worker:
         logger.info("memory", extra={"fields": fields})
         self._follow(config, self._rules)
         self._inherits = bool(inherited)
-        opened = [("rtmp", (await self._server.listen(sock, inherited=True)).address) for sock in inherited]
+        self._inherited = [(await self._server.listen(sock, inherited=True)).address for sock in inherited]
+        opened = [("rtmp", address) for address in self._inherited]
         opened += await self._open(config)
         rtmp, rtmps, admin = (
             [each for name, each in opened if name == wanted] for wanted in ("rtmp", "rtmps", "admin")
@@ -319,12 +341,13 @@ class Worker:
             "players": open_now.get("playing", 0),
             "others": open_now.get("pending", 0),
             "pushes": len(self._pushes.statuses()),
+            "processes": self._processes.running,
         }
 
     async def _end_connections(self, grace: float) -> None:
         """In order within ``grace`` seconds, then at once. A second call beside the first shortens it."""
         started = _clock()
-        await asyncio.gather(self._server.close(grace), self._pulls.close())
+        await asyncio.gather(self._server.close(grace), self._pulls.close(), self._processes.close(grace))
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
         await self._pushes.close(max(grace - (_clock() - started), 0.0))
 
@@ -335,6 +358,11 @@ class Worker:
 
     def _relay_statuses(self) -> list[RelayStatus]:
         return [*self._pushes.statuses(), *self._pulls.statuses()]
+
+    def _local_address(self) -> Address | None:
+        """Where processes on this machine reach the server."""
+        found = [each for each in self._doors.bound("rtmp") or self._inherited if not each.path]
+        return next((each for each in found if not each.host or each.is_loopback), next(iter(found), None))
 
     def _unready(self) -> str | None:
         return self._unready_reason

@@ -14,10 +14,12 @@ from prometheus_client.registry import Collector
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.net.certificates import Certificates
+from rtmpd.processes.words import ProcessCounts, ProcessStatus
 from rtmpd.relay.status import RelayStatus
 from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
 from rtmpd.web.relay_metrics import collect_relays
+from rtmpd.web.run_metrics import collect_processes
 from rtmpd.web.server_metrics import collect_memory, collect_server
 from rtmpd.web.stream_metrics import StreamMetrics, StreamView
 
@@ -41,6 +43,9 @@ class Sources:
     """The clock that the streams' ``last_media_at`` was read from."""
     relays: Callable[[], Sequence[RelayStatus]]
     """Every push and pull relay."""
+    processes: Callable[[], Sequence[ProcessStatus]]
+    """Every process of a stream."""
+    process_counts: ProcessCounts
     certificates: Certificates
     """Those that are shown over TLS."""
 
@@ -80,6 +85,7 @@ class MetricsPage:
             ),
             *self._streams.collect(self._max_streams),
             *collect_relays(sources.relays(), self._max_streams),
+            *collect_processes(sources.processes(), sources.process_counts, self._max_streams),
         ]
         return Snapshot(families, self._process, self._renames)
 

@@ -1,0 +1,1 @@
+"""Processes that the server starts: those that live as long as a stream."""

@@ -1,0 +1,113 @@
+"""The command of a process: arguments with placeholders, and the environment that it finds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Final, Self
+
+from rtmpd.exceptions import UsageError
+from rtmpd.rtmp.scrubbing import secrets_of
+
+MAX_PUBLISHED: Final = 8
+"""Streams that one process may publish."""
+PLAY_URL: Final = "play_url"
+PUBLISH_URL: Final = "publish_url"
+_NAMES: Final = frozenset({"app", "name", "process", PLAY_URL, PUBLISH_URL})
+_NUMBERED: Final = re.compile(rf"{PUBLISH_URL}_([2-{MAX_PUBLISHED}])")
+_BRACES: Final = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
+_SHELLS: Final = frozenset({"sh", "ash", "bash", "busybox", "dash", "ksh", "zsh"})
+_SCRIPT: Final = re.compile(r"-[a-z]*c")
+_URL: Final = re.compile(
+    r"(?P<scheme>\w+)://(?:[^\s/@:]*(?::(?P<password>[^\s/@]*))?@)?[^\s/?|]*(?P<path>/[^\s?|]*)?(?:\?(?P<query>[^\s|]*))?"
+)
+_WITHHELD: Final = re.compile(
+    r"RTMPD_.*|NOTIFY_SOCKET|WATCHDOG_(?:PID|USEC)|LISTEN_(?:PID|FDS|FDNAMES)|CREDENTIALS_DIRECTORY"
+)
+"""Of our environment: settings, which may be secrets, and what systemd hands to the server alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program and its arguments, in which ``{name}`` and others stand for what the stream has."""
+
+    arguments: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, arguments: Sequence[str], published: int) -> Self:
+        """``published`` is how many streams the process may publish. Raises UsageError with what to write."""
+        if not arguments or not arguments[0]:
+            raise UsageError('the command is empty: name a program, as in ["ffmpeg", "-i", "{play_url}"]')
+        if any("\0" in argument for argument in arguments):
+            raise UsageError("the command holds a NUL character, which no program can be given")
+        for argument in arguments:
+            for name in _names_in(argument):
+                _check(name, published)
+        if _names_in(arguments[0]):
+            raise UsageError("the program itself may not hang on the stream: name it, and give it the rest")
+        shell = PurePath(arguments[0]).name in _SHELLS
+        script = next((at for at, each in enumerate(arguments) if at and _SCRIPT.fullmatch(each)), None)
+        if shell and script is not None and any(map(_names_in, arguments[script : script + 2])):
+            raise UsageError(
+                "a shell would run what stands in a stream's name as a command: "
+                'write "$RTMPD_NAME", in quotation marks, in place of {name}'
+            )
+        return cls(tuple(arguments))
+
+    def fill(self, values: Mapping[str, str]) -> list[str]:
+        """The arguments for one stream. Raises UsageError where a name would be taken for an option."""
+        filled = []
+        for argument in self.arguments:
+            text = _BRACES.sub(
+                lambda found: f"{{{found[1]}}}" if found[1] else values.get(found[2], ""), argument
+            )
+            if text.startswith("-") and not argument.startswith("-"):
+                raise UsageError("the name of the stream begins with -, and would be taken for an option")
+            filled.append(text)
+        return filled
+
+    @property
+    def secrets(self) -> list[str]:
+        """What its URLs hold that is nobody else's business: stream keys, queries, passwords."""
+        return [secret for argument in self.arguments for secret in _secrets_in(argument)]
+
+
+def environment(inherited: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """What a process finds: our own environment without what is ours alone, and ``RTMPD_`` variables.
+
+    What peers say of themselves is made fit: without control characters, and 200 characters long at most.
+    """
+    kept = {name: value for name, value in inherited.items() if not _WITHHELD.fullmatch(name)}
+    return kept | {f"RTMPD_{name.upper()}": _fit(value) for name, value in values.items()}
+
+
+def _fit(value: str) -> str:
+    return value if "://" in value else "".join(filter(str.isprintable, value[:200]))
+
+
+def _secrets_in(argument: str) -> Iterator[str]:
+    for url in _URL.finditer(argument):
+        _, _, stream_key = (url["path"] or "").rpartition("/")
+        found = [url["password"] or "", *secrets_of(url["query"] or "")]
+        if url["scheme"].lower() in ("rtmp", "rtmps"):
+            found.append(stream_key)
+        yield from (secret for secret in found if secret and not _BRACES.search(secret))
+
+
+def _names_in(argument: str) -> list[str]:
+    return [found[2] for found in _BRACES.finditer(argument) if found[2]]
+
+
+def _check(name: str, published: int) -> None:
+    numbered = _NUMBERED.fullmatch(name)
+    if name not in _NAMES and numbered is None:
+        known = ", ".join(f"{{{each}}}" for each in ("app", "name", "process", PLAY_URL, PUBLISH_URL))
+        raise UsageError(
+            f"{{{name}}} is not known: {known} are, and {{{PUBLISH_URL}_2}} and so on; "
+            f"write {{{{{name}}}}} for braces that stay"
+        )
+    wanted = int(numbered[1]) if numbered else int(name == PUBLISH_URL)
+    if wanted > published:
+        raise UsageError(f"{{{name}}} needs {wanted} streams in publish, where there are {published}")

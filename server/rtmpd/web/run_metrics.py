@@ -1,0 +1,31 @@
+"""Series of the processes that streams have."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from rtmpd.processes.words import ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
+from rtmpd.web.families import Family
+
+
+def collect_processes(
+    processes: Sequence[ProcessStatus], counts: ProcessCounts, max_processes: int
+) -> Iterator[Family]:
+    """All families; the first ``max_processes`` have series of their own."""
+    states = Counter(each.state for each in processes)
+    text = "Processes that live as long as a stream, by what they do now."
+    yield Family("gauge", "rtmpd_processes", text, ("state",)).with_table(states, ProcessState)
+    text = "Ends of such processes, by how they came."
+    yield Family("counter", "rtmpd_process_ends", text, ("reason",)).with_table(counts.ends, ProcessEnd)
+    text = "Lines that such processes have written, by whether they were logged."
+    lines = {"logged": counts.lines_logged, "left_out": counts.lines_left_out}
+    yield Family("counter", "rtmpd_process_output_lines", text, ("fate",)).with_table(lines)
+    labels = ("app", "stream", "process")
+    up = Family("gauge", "rtmpd_process_running", "Whether the process of a stream runs now.", labels)
+    starts = Family("counter", "rtmpd_process_starts", "How often it was started.", labels)
+    for each in processes[:max_processes]:
+        names = (each.key.app, each.key.name, each.name)
+        up.add(names, each.state is ProcessState.RUNNING)
+        starts.add(names, each.starts)
+    yield from (up, starts)

@@ -1,0 +1,91 @@
+"""Commands: placeholders, what is refused, what a process finds in its environment, what is secret."""
+
+from __future__ import annotations
+
+import pytest
+
+from rtmpd.exceptions import UsageError
+from rtmpd.processes.command import Command, environment
+
+VALUES = {
+    "app": "live",
+    "name": "show",
+    "play_url": "rtmp://here/live/show?key=TOKEN",
+    "publish_url_2": "rtmp://2",
+}
+
+
+def test_placeholders_are_filled_in_once_and_other_braces_stay() -> None:
+    command = Command.parse(
+        ["x", "{play_url}", "{app}-{name}.mp4", "{{name}}", "%{pts\\:hms}", "{publish_url_2}", "{}"], 2
+    )
+    filled = command.fill(VALUES | {"name": "{app}"})
+    assert filled == [
+        "x", VALUES["play_url"], "live-{app}.mp4", "{name}", "%{pts\\:hms}", "rtmp://2", "{}"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "published", "said"),
+    [
+        ([], 1, "the command is empty"),
+        ([""], 1, "the command is empty"),
+        (["x", "a\0b"], 1, "NUL"),
+        (["{name}"], 1, "the program itself may not hang on the stream"),
+        (["x", "{nmae}"], 1, r"\{nmae\} is not known: .*; write \{\{nmae\}\} for braces that stay"),
+        (["x", "{publish_url_9}"], 8, "is not known"),
+        (["x", "{publish_url}"], 0, "needs 1 streams in publish, where there are 0"),
+        (["x", "{publish_url_3}"], 2, "needs 3 streams in publish, where there are 2"),
+        (["sh", "-c", "echo {name}"], 1, "a shell would run what stands in a stream's name"),
+        (["/bin/bash", "-ec", "echo {app}"], 1, "a shell would run"),
+        (["busybox", "sh", "-c", "echo {app}"], 1, "a shell would run"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments: list[str], published: int, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Command.parse(arguments, published)
+
+
+def test_a_shell_may_have_a_name_as_an_argument() -> None:
+    assert Command.parse(["sh", "-c", 'echo "$1"', "sh", "{name}"], 1).fill(VALUES)[-1] == "show"
+
+
+def test_no_name_becomes_an_option() -> None:
+    command = Command.parse(["ffmpeg", "{name}.mp4"], 1)
+    assert command.fill(VALUES)[1] == "show.mp4"
+    with pytest.raises(UsageError, match="would be taken for an option"):
+        command.fill(VALUES | {"name": "-y"})
+    assert Command.parse(["x", "-metadata", "-{name}"], 1).fill(VALUES)[2] == "-show"
+
+
+def test_a_process_finds_our_environment_without_our_secrets() -> None:
+    ours = {
+        "PATH": "/bin",
+        "CUDA_VISIBLE_DEVICES": "0",
+        "RTMPD_APPS__LIVE__PUSH": "secret",
+        "NOTIFY_SOCKET": "/run/x",
+        "LISTEN_FDS": "3",
+        "CREDENTIALS_DIRECTORY": "/run/y",
+    }
+    found = environment(
+        ours, {"name": "show", "agent": "a\nb\0c" + 300 * "d", "play_url": VALUES["play_url"]}
+    )
+    assert found == {
+        "PATH": "/bin",
+        "CUDA_VISIBLE_DEVICES": "0",
+        "RTMPD_NAME": "show",
+        "RTMPD_AGENT": "abc" + 195 * "d",
+        "RTMPD_PLAY_URL": VALUES["play_url"],
+    }
+
+
+def test_stream_keys_queries_and_passwords_are_secrets() -> None:
+    command = Command(
+        (
+            "ffmpeg", "-i", "{play_url}", "rtmp://a.example/app/STREAMKEY", "rtmp://u:PASSWORD@b.example/app/{name}",
+            "srt://c.example:9000?passphrase=PHRASE", "[f=flv]rtmps://d.example/x/OTHERKEY|[f=flv]rtmp://e/y/THIRDKEY",
+        )
+    )  # fmt: skip
+    secrets = set(command.secrets)
+    assert {"STREAMKEY", "PASSWORD", "PHRASE", "OTHERKEY", "THIRDKEY"} <= secrets
+    assert not {"{name}", "a.example", "app"} & secrets
