@@ -128,15 +128,22 @@ def check(
     template: Annotated[
         bool, typer.Option("--template", help="Print a file with every key explained instead.")
     ] = False,
+    connect: Annotated[
+        bool,
+        typer.Option(
+            "--connect", help="Call everybody that the settings name instead; exit 1 if one does not answer."
+        ),
+    ] = False,
 ) -> None:
     """Show the settings in effect and where each comes from; on mistakes name them all and exit 78."""
     import json
 
     from rtmpd.daemon import migration, reference
 
-    instead = {"--schema": schema, "--migrate": migrate, "--template": template}
+    instead = {"--schema": schema, "--migrate": migrate, "--template": template, "--connect": connect}
     wanted = [option for option, given in instead.items() if given]
-    ignored = wanted[1:] or [what for what, given in {"a path": path, "--set": assignments}.items() if given]
+    others = {"a path": path, "--set": None if connect else assignments}
+    ignored = wanted[1:] or [what for what, given in others.items() if given]
     if wanted and ignored:
         raise typer.BadParameter(f"{ignored[0]} means nothing beside {wanted[0]}: leave out one of them")
     if schema:
@@ -152,6 +159,9 @@ def check(
             loaded.config.rtmps.load_certificates(os.environ)
         for old_name in loaded.old_names:
             typer.echo(f"rtmpd: {old_name}", err=True)
+        if connect:
+            _check_connections(loaded)
+            return
         _print_rows(list(reference.rows(loaded) if path is None else reference.rows_at(loaded, path)))
 
 
@@ -184,6 +194,22 @@ def _load(config: ConfigPaths, assignments: Assignments) -> Settings:
     loaded = settings.load(config or (), os.environ, assignments or ())
     access_rules.ConfiguredRules(loaded.config, now=0.0)
     return loaded
+
+
+def _check_connections(loaded: Settings) -> None:
+    import asyncio
+
+    from rtmpd.daemon import connect_check
+
+    trials = connect_check.trials(loaded.config, os.environ)
+    findings = asyncio.run(connect_check.run(trials))
+    for trial, finding in zip(trials, findings, strict=True):
+        said = f"{trial.key}  {trial.label}: {finding.text}"
+        typer.echo(f"{'ok    ' if finding.works else 'FAILED'}  {said}")
+    if not trials:
+        typer.echo("The settings name nobody to connect to.")
+    if not all(finding.works for finding in findings):
+        raise typer.Exit(1)
 
 
 def _print_rows(rows: Sequence[tuple[str, str, str]]) -> None:

@@ -1,0 +1,119 @@
+"""``rtmpd check --connect``: can this machine reach everybody that the settings name?
+
+Each is called as the server would call it, up to where something would be published, played or decided.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Final
+from uuid import uuid4
+
+from rtmpd.daemon.app_config import APPS
+from rtmpd.daemon.banner import APP
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.push_config import ANY
+from rtmpd.daemon.values import spell
+from rtmpd.engine.key import StreamKey
+from rtmpd.net.certificates import Certificate
+from rtmpd.relay.dialer import EXPECTED, RelayDialer, explain
+from rtmpd.relay.template import RelayTarget, RelayTemplate
+from rtmpd.rtmp.via import NO_VIA
+
+PATIENCE: Final = 10.0
+"""Seconds for each."""
+_AT_A_TIME: Final = 16
+_STREAM: Final = "check"
+"""In place of ``{name}``; nobody is told it."""
+_DAY: Final = 86_400.0
+_SOON: Final = 14.0
+"""Days before the end of a certificate from which it is a failure, as for the alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What came of one."""
+
+    works: bool
+    text: str
+    """In words, without a secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Somebody to call."""
+
+    key: str
+    """Who says so."""
+    label: str
+    """Who it is, without a secret."""
+    run: Callable[[], Awaitable[Finding]]
+    """Returns within about ``PATIENCE``, and raises nothing but bugs."""
+
+
+def trials(config: Config, environ: Mapping[str, str]) -> list[Trial]:
+    """Everybody that the settings name, each once. Raises ConfigError where a certificate cannot be used."""
+    found = [*_relays(config), *_certificates(config, environ)]
+    return list({(trial.label, trial.key): trial for trial in found}.values())
+
+
+async def run(trials: Sequence[Trial]) -> list[Finding]:
+    """Their findings, in the same order; several are called at a time."""
+    free = asyncio.Semaphore(_AT_A_TIME)
+
+    async def call(trial: Trial) -> Finding:
+        async with free:
+            return await trial.run()
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(call(trial)) for trial in trials]
+    return [task.result() for task in tasks]
+
+
+def _relays(config: Config) -> Iterator[Trial]:
+    dialer = RelayDialer(str(uuid4()), count().__next__, PATIENCE, config.relay.ca_file or None)
+    for table, said in config.apps.items():
+        app = config.at(table)
+        for name in said.push_targets:
+            target = app.push_targets[name]
+            if target.enabled and target.url:
+                yield _relay(dialer, spell((APPS, table, "push", name)), target.to_template(), table)
+        for template in said.pull.templates:
+            yield _relay(dialer, spell((APPS, table, "pull")), template, table)
+
+
+def _relay(dialer: RelayDialer, key: str, template: RelayTemplate, table: str) -> Trial:
+    app, _, name = table.partition("/")
+    target = template.expand(StreamKey(APP if app == ANY else app, name or _STREAM))
+    return Trial(key, target.label, partial(_call_relay, dialer, target))
+
+
+async def _call_relay(dialer: RelayDialer, target: RelayTarget) -> Finding:
+    started = time.monotonic()
+    try:
+        connection = await dialer.dial(target, NO_VIA)
+    except EXPECTED as error:
+        return Finding(False, explain(error, target))
+    took = time.monotonic() - started
+    agent = connection.info.fms_ver
+    await connection.close()
+    return Finding(True, f"answers in {took * 1000:.0f} ms" + (f", as {agent}" if agent else ""))
+
+
+def _certificates(config: Config, environ: Mapping[str, str]) -> Iterator[Trial]:
+    certificates = config.rtmps.load_certificates(environ).certificates
+    for pair, certificate in zip(config.rtmps.certificates, certificates, strict=True):
+        yield Trial("rtmps.certificates", pair.chain_file, partial(_look_at, certificate))
+
+
+async def _look_at(certificate: Certificate) -> Finding:
+    days = (certificate.not_after - time.time()) / _DAY
+    names = ", ".join(certificate.names) or "no name"
+    if days < 0:
+        return Finding(False, f"for {names}: expired {-days:.0f} days ago")
+    return Finding(days > _SOON, f"for {names}: expires in {days:.0f} days")
