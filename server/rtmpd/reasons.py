@@ -264,8 +264,16 @@ class Refusal(Word):
         "publishers_per_address",
         "the address has `stream.max_streams_per_address` publishers already",
     )
+    PUBLISHERS_PER_APP = (
+        "publishers_per_app",
+        "there are `max_publishers` of [`apps.NAME.publish`](#how-many-and-how-long) already",
+    )
     PLAYERS = "players", "there are `player.max_players` already"
     PLAYERS_PER_STREAM = "players_per_stream", "the stream has `player.max_players_per_stream` already"
+    PLAYERS_PER_APP = (
+        "players_per_app",
+        "there are `max_players` of [`apps.NAME.play`](#how-many-and-how-long) already",
+    )
     TRACK_CHOICES = (
         "track_choices",
         "the players of the stream have chosen `stream.max_track_choices` sets of tracks already",

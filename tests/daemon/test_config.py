@@ -20,7 +20,7 @@ from rtmpd.daemon.stream_config import GopConfig, PlayerConfig
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.limits import EngineLimits, Quota
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
 from rtmpd.media.tracks import ALL_TRACKS, TrackChoice
@@ -469,6 +469,39 @@ def test_what_holds_for_all_streams_holds_where_no_table_says_otherwise(write):
     assert held["apps.*.gop.keyframe_timeout"] == ('"8s"', f"{path}:9")
     assert held["player.wait_timeout"] == ('"5s"', f"{path}:6")
     assert held["apps.live/vip.gop.audio_ms"] == ("1000", "default")
+
+
+def test_a_number_is_of_all_streams_that_take_it_from_the_same_table(write):
+    path = write(
+        """
+        [apps."*".publish]
+        max_publishers = 3
+        [apps.live.publish]
+        max_publishers = 20
+        max_duration = "4h"
+        [apps.live.play]
+        max_players = 500
+        max_duration = "12h"
+        [apps."live/vip".play]
+        max_players = 50
+        [apps."live/vip".gop]
+        start = "live"
+        """
+    )
+    config = load([path], {}).config
+    paths = ("other/x", "other/a/b", "live/x", "live/vip")
+    limits = [config.limits_of(path, EngineLimits()) for path in paths]
+    assert [each.publishers for each in limits] == [
+        *[Quota("other", 3)] * 2,
+        *[Quota("live", 20)] * 2,
+    ]
+    assert [each.players for each in limits] == [
+        *[Quota()] * 2,
+        Quota("live", 500),
+        Quota("live/vip", 50),
+    ]
+    assert config.publish_rules("live/vip").max_duration == 4 * 3600
+    assert config.play_rules("live/vip").max_duration == 12 * 3600
 
 
 def test_players_that_one_table_holds_for_share_their_rules(write):

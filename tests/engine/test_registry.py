@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import gc
 import random
 import weakref
@@ -8,10 +9,13 @@ import pytest
 from engine_kit import KEY, FakePublisher, FakeSink, House, NamedWire, inter, keyframe, message, sound
 
 from rtmpd.engine.budget import Unfinished
+from rtmpd.engine.claim import Claim, ClaimPolicy
+from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.limits import EngineLimits, Quota
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.publication import Publication
+from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.engine.stream import LiveStream
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
@@ -130,6 +134,56 @@ def test_publishers_and_players_are_limited() -> None:
     with pytest.raises(ResourceExhausted, match="This server takes 3 players"):
         house.registry.check_attach(StreamKey("live", "c"))
     assert house.stats.players == house.stats.plays_total == 3
+
+
+def test_streams_with_the_same_quota_share_it() -> None:
+    quotas = {"live": Quota("live", 2), "other": Quota("other", 1), "free": Quota()}
+    limits = EngineLimits()
+    house = House(limits)
+    registry = Registry(
+        Flusher(house.loop.call_soon, house.loop.call_later, house.loop.clock, house.loop.clock),
+        house.stats,
+        limits,
+        lambda key, limits: dataclasses.replace(limits, publishers=quotas[key.app], players=quotas[key.app]),
+    )
+    house.registry = registry
+    one = house.publish(StreamKey("live", "a"))
+    house.publish(StreamKey("live", "b"))
+    with pytest.raises(ResourceExhausted, match="live takes 2 publishers") as refused:
+        house.publish(StreamKey("live", "c"))
+    assert (refused.value.code, refused.value.reason) == ("NetStream.Publish.Rejected", "publishers_per_app")
+    house.publish(StreamKey("other", "a"))
+    for name in "abc":
+        house.publish(StreamKey("free", name))
+    one.close(CloseReason.FINISHED)
+    house.publish(StreamKey("live", "c"))
+
+    _, player = house.play(key=StreamKey("live", "b"))
+    house.play(key=StreamKey("live", "waiting"))
+    with pytest.raises(ResourceExhausted, match="live takes 2 players") as refused:
+        house.play(key=StreamKey("live", "c"))
+    assert (refused.value.code, refused.value.reason) == ("NetStream.Play.Failed", "players_per_app")
+    house.play(PlayOptions(audience=False), key=StreamKey("live", "c"))  # A relay.
+    house.play(key=StreamKey("other", "a"))
+    player.detach()
+    house.play(key=StreamKey("live", "c"))
+
+    quotas["live"] = Quota("live", 9)
+    registry.apply(limits)
+    house.play(key=StreamKey("live", "c"))
+
+
+class Mine(ClaimPolicy):
+    """Who has the name gives way."""
+
+    def supersede(self, _claim: Claim) -> CloseReason:
+        return CloseReason.KICKED
+
+
+def test_who_takes_a_name_over_needs_no_place_more() -> None:
+    house = House(EngineLimits(publishers=Quota("live", 1)))
+    house.publish()
+    house.registry.claim(KEY, FakePublisher(), NOBODY, 0.0, Mine())
 
 
 def test_one_address_leaves_room_for_others_who_wait() -> None:

@@ -22,7 +22,7 @@ from rtmpd.exceptions import Refused, ResourceExhausted
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.messages import Message
-from rtmpd.serving.access import Action
+from rtmpd.serving.access import Action, PlayRules
 from rtmpd.serving.connection import ServerConnection
 
 STARTED = "1: onStatus 0 status NetStream.Play.Start"
@@ -85,6 +85,18 @@ async def test_nobody_waits_for_ever_if_told_so() -> None:
         player = await (await house.client()).play()
         assert await player.rest() == ["1: onStatus 0 error NetStream.Play.StreamNotFound"]
         assert dict(house.registry.streams) == {}
+
+
+@pytest.mark.parametrize("published", [True, False])
+async def test_a_play_lasts_as_long_as_it_may(published: bool) -> None:
+    rules = PlayRules(wait_timeout=60.0, max_duration=0.1)
+    async with serve(play_rules=lambda _key: rules) as house:
+        if published:
+            await (await house.client()).publish()
+        player = await (await house.client()).play()
+        assert (await player.rest())[-1] == "1: onStatus 0 error NetStream.Play.Failed"
+        assert house.stats.players_closed == {CloseReason.MAX_DURATION: 1}
+        await (await house.client()).play()
 
 
 async def test_the_patience_of_a_player_begins_anew_when_its_publisher_leaves() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 import pytest
 from engine_kit import FULL_HD, HEVC_HEADER, keyframe
-from net_kit import HEADERS, Client, Doorman, House, eventually, media_messages, serve
+from net_kit import HEADERS, PATIENCE, Client, Doorman, House, eventually, media_messages, serve
 from rtmp_dialogue import command, connect
 
 from rtmpd.engine.key import StreamKey
@@ -17,7 +18,8 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
-from rtmpd.serving.access import AccessRequest, Action, Grant
+from rtmpd.serving.access import AccessRequest, Action, Grant, PublishRules
+from rtmpd.serving.publishing import spell_seconds
 
 START = "1: onStatus 0 status NetStream.Publish.Start"
 
@@ -408,6 +410,34 @@ async def test_what_may_not_be_published_ends_with_a_sentence(caplog: pytest.Log
     assert line.__dict__["fields"]["told"] == (
         "This stream takes H.264 video only, and you send HEVC: choose H.264 in the encoder."
     )
+
+
+async def test_a_publish_lasts_as_long_as_it_may(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "rtmpd")
+    rules = PublishRules(max_duration=0.1)
+    async with serve(publish_rules=lambda _key: rules) as house:
+        encoder = await (await house.client()).publish()
+        other = await (await house.client()).publish("desk")
+        encoder.send(*HEADERS)
+        other.call("FCUnpublish", 6, "desk")  # Whose deadline is none any more.
+        heard = []
+        async with asyncio.timeout(PATIENCE):
+            with contextlib.suppress(EOFError):
+                while True:
+                    heard.append(await encoder.hear_message())
+        assert b"A stream may last for 0.1 s here, as this one has." in heard[-1].payload
+        assert house.stats.publishes_ended[CloseReason.MAX_DURATION] == 1
+        await (await house.client()).publish()
+    ends = [record.__dict__["fields"]["reason"] for record in caplog.records if record.msg == "publish ended"]
+    assert ends.count("max_duration") == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(14_400.0, "4 h"), (5_400.0, "90 min"), (60.0, "1 min"), (59.0, "59 s"), (0.05, "0.05 s")],
+)
+def test_a_time_for_people(seconds: float, text: str) -> None:
+    assert spell_seconds(seconds) == text
 
 
 async def test_a_grant_says_what_may_be_published() -> None:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from rtmpd.access.keys import Key, check_label, parse_digest, parse_until
 from rtmpd.access.rules import Allow, Network
-from rtmpd.daemon.fields import LIST_OR_TEXT, Effect, Section
+from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Effect, Seconds, Section
 from rtmpd.daemon.media_config import RejectConfig, WarnConfig
 from rtmpd.daemon.values import KeyPath, parse_list, quote
 from rtmpd.engine.media_limits import MediaRules
@@ -127,6 +127,11 @@ class PublishAccess(AccessConfig):
     about who comes by a Unix socket."""
     deny_ips: Networks = ()
     """Addresses and networks that may not publish, whatever key they have."""
+    max_publishers: Annotated[Count, Effect.AT_ONCE] = 0
+    """Streams with a publisher at a time, pulled ones included: of all that take this from the same table
+    together, and of [apps."*"] those of each first level of the path. 0 is any number."""
+    max_duration: Seconds = 0.0
+    """How long a publish may last; then it ends, and may begin anew. 0 is any time."""
     keys_file: str = ""
     """File with further keys, one a line: name sha256:... [label="..."] [until=2027-01-31]. It is read again
     when it changes."""
@@ -149,6 +154,11 @@ class PlayAccess(AccessConfig):
     """Addresses and networks that players have to come from, key or not; empty is anywhere."""
     deny_ips: Networks = ()
     """Addresses and networks that may not play, whatever key they have."""
+    max_players: Annotated[Count, Effect.AT_ONCE] = 0
+    """Players at a time, of all streams together that take this from the same table, and of [apps."*"] those
+    of each first level of the path. 0 is any number. player.max_players_per_stream is for one stream."""
+    max_duration: Seconds = 0.0
+    """How long a play may last, the wait for a publisher included; 0 is any time."""
     keys_file: str = ""
     """File with further keys to play with, as for publish."""
     keys: dict[str, KeyList] = Field(default_factory=dict)

@@ -39,7 +39,7 @@ from rtmpd.engine.flusher import MERGE_WINDOW
 from rtmpd.engine.handover import HandoverRules
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.limits import EngineLimits, Quota
 from rtmpd.engine.sink import PlayOptions, StartPolicy
 from rtmpd.net.addresses import Address
 from rtmpd.relay.pull.waiting import MAX_DIALS
@@ -50,6 +50,7 @@ from rtmpd.web.limits import AdminLimits
 
 # The rooms below own their defaults.
 _HEADERS: Final = HeaderLimits()
+_NO_QUOTA: Final = Quota()
 _ENGINE: Final = EngineLimits()
 _SETTINGS: Final = ServerSettings()
 _ADMIN: Final = AdminLimits()
@@ -324,7 +325,7 @@ class Config(Section):
         rules: dict[str, PlayRules] = {}
         for name, app in self.outcomes.items():
             options = PlayOptions(start=StartPolicy(app.gop.start), policy=app.player.to_policy())
-            rules[name] = PlayRules(options, app.player.wait_timeout)
+            rules[name] = PlayRules(options, app.player.wait_timeout, app.play.max_duration)
         return rules
 
     def handover_rules(self, path: str) -> HandoverRules:
@@ -337,7 +338,10 @@ class Config(Section):
 
     @cached_property
     def _publish_rules(self) -> dict[str, PublishRules]:
-        return {name: PublishRules(app.publish.to_media_rules()) for name, app in self.outcomes.items()}
+        return {
+            name: PublishRules(app.publish.to_media_rules(), app.publish.max_duration)
+            for name, app in self.outcomes.items()
+        }
 
     def limits_of(self, path: str, limits: EngineLimits) -> EngineLimits:
         """``limits``, those of all, as they hold for one stream."""
@@ -345,10 +349,20 @@ class Config(Section):
         return replace(
             limits,
             max_players_per_stream=app.player.max_players_per_stream,
+            publishers=self._quota(path, "publish", "max_publishers"),
+            players=self._quota(path, "play", "max_players"),
             start=StartPolicy(app.gop.start),
             keyframe_timeout=app.gop.keyframe_timeout,
             gop=app.gop.to_limits(),
         )
+
+    def _quota(self, path: str, section: str, key: str) -> Quota:
+        """What the streams have together for which the same table says ``key``, of ``*`` those of an app."""
+        for table in reversed(self.tables(path)):
+            said = getattr(self.apps[table], section)
+            if key in said.model_fields_set:
+                return Quota(path.partition("/")[0] if table == ANY else table, getattr(said, key))
+        return _NO_QUOTA
 
     def to_engine_limits(self, memory_bytes: int) -> EngineLimits:
         """The ceilings of the live graph, with ``MemoryConfig.ceiling``."""

@@ -10,6 +10,15 @@ from rtmpd.engine.sink import StartPolicy
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """What some streams may have together: all whose limits name the same."""
+
+    name: str = ""
+    """What people call them, such as their app."""
+    most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class EngineLimits:
     """Ceilings of one process; a count of 0 means none."""
 
@@ -36,3 +45,7 @@ class EngineLimits:
     """Seconds that video waits for a keyframe, a player's or everybody's; then it goes on with any frame."""
     headers: HeaderLimits = field(default_factory=HeaderLimits)
     gop: GopLimits = field(default_factory=GopLimits)
+    publishers: Quota = Quota()
+    """Of the stream and of others with the same quota, relays included; besides ``max_publishers``."""
+    players: Quota = Quota()
+    """The same, besides ``max_players``."""

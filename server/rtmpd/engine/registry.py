@@ -10,7 +10,7 @@ from rtmpd.engine.budget import MemoryBudget, Unfinished
 from rtmpd.engine.claim import REFUSE, Claim, ClaimPolicy
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.limits import EngineLimits, Quota
 from rtmpd.engine.media_limits import MediaRules
 from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.origin import Origin
@@ -101,6 +101,7 @@ class Registry:
         holder = None if stream is None else stream.holder
         reason = None if holder is None else _decide(policy, holder, origin, now)
         self._check_claim(origin, holder)
+        self._check_quota(self._limits_of(key, self.limits).publishers, holder)
         stream = self._stream(key)
         publication = stream.add_publication(owner, origin, now, policy, max_players, media)
         if holder is not None and reason is not None:
@@ -130,6 +131,10 @@ class Registry:
         if limits.max_players and self.stats.players >= limits.max_players:
             text = f"This server takes {limits.max_players} players."
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS)
+        quota = limits.players
+        if quota.most and self._players_of(quota) >= quota.most:
+            text = f"{quota.name} takes {quota.most} players."
+            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_APP)
         if stream is None:
             self._check_waiting(network)
         elif (most := _max_players(stream, limits)) and stream.players >= most:
@@ -174,18 +179,10 @@ class Registry:
                 stream.sample(now)
                 for publication in stream.publications:
                     if publication.inspect():
-                        self._expect_media(publication, now)
+                        _expect_media(publication, stream.limits, now)
             except Exception:  # It costs this stream its figures, and nobody else anything.
                 _logger.exception("sampling of %s failed", stream.key)
         self.outlets.sample(now)
-
-    def _expect_media(self, publication: Publication, now: float) -> None:
-        """End a publication that sends nothing: pings alone do not keep a name."""
-        limits = self.limits
-        begun = publication.stats.last_media_at is not None
-        patience = limits.idle_publisher_timeout if begun else limits.first_media_timeout
-        if publication.silent_for(now) >= patience:
-            publication.dismiss(CloseReason.IDLE)
 
     def _stream(self, key: StreamKey) -> LiveStream:
         stream = self._streams.get(key)
@@ -217,6 +214,18 @@ class Registry:
         if self.budget.exhausted:
             text = "This server is out of memory for media."
             raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.MEMORY)
+
+    def _check_quota(self, quota: Quota, holder: Publication | None) -> None:
+        """The same of the streams with this quota."""
+        if not quota.most:
+            return
+        there = [len(each.publications) for each in self._streams.values() if each.limits.publishers == quota]
+        if sum(there) - (holder is not None) >= quota.most:
+            text = f"{quota.name} takes {quota.most} publishers."
+            raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISHERS_PER_APP)
+
+    def _players_of(self, quota: Quota) -> int:
+        return sum([each.players for each in self._streams.values() if each.limits.players == quota])
 
     def _check_waiting(self, network: str) -> None:
         """Raise ``ResourceExhausted`` if nobody, or nobody of ``network``, may wait for one name more."""
@@ -277,6 +286,14 @@ class Registry:
 
 def _facts(holder: Publication, claimant: Origin, now: float) -> Claim:
     return Claim(holder.key, claimant, holder.origin, holder.silent_for(now))
+
+
+def _expect_media(publication: Publication, limits: EngineLimits, now: float) -> None:
+    """End a publication that sends nothing: pings alone do not keep a name."""
+    begun = publication.stats.last_media_at is not None
+    patience = limits.idle_publisher_timeout if begun else limits.first_media_timeout
+    if publication.silent_for(now) >= patience:
+        publication.dismiss(CloseReason.IDLE)
 
 
 def _max_players(stream: LiveStream, limits: EngineLimits) -> int:

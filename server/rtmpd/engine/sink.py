@@ -38,6 +38,10 @@ class CloseReason(Word):
         "superseded",
         "another encoder took the name over, as [`on_duplicate`](#two-encoders-one-name) has it",
     )
+    MAX_DURATION = (
+        "max_duration",
+        "it has lasted for `max_duration` of [its stream](#how-many-and-how-long)",
+    )
     NOT_FOUND = "not_found", "a player waited for a stream that no origin has; see [relays](#relays)"
     SHUTDOWN = "shutdown", "the server ended"
     INTERNAL_ERROR = "internal_error", "a bug of rtmpd; the log has its traceback"

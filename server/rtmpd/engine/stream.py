@@ -53,7 +53,6 @@ class LiveStream(Home):
         "_ended",
         "_flusher",
         "_flushing",
-        "_limits",
         "_marked",
         "_observer",
         "_pending",
@@ -66,6 +65,7 @@ class LiveStream(Home):
         "flush_period",
         "headers",
         "intake",
+        "limits",
         "stats",
     )
 
@@ -84,7 +84,8 @@ class LiveStream(Home):
         self._server_stats = server_stats
         self._totals = Totals()
         self._budget = budget
-        self._limits = limits
+        self.limits = limits
+        """As they hold for this stream."""
         intake = self._new_intake(0.0)
         self.intake = intake
         """Of the publication on air, or the last that was."""
@@ -249,7 +250,7 @@ class LiveStream(Home):
 
     def apply(self, limits: EngineLimits) -> None:
         """Other limits from now on."""
-        self._limits = limits
+        self.limits = limits
         for intake in dict.fromkeys([self.intake, *[each.intake for each in self.publications]]):
             intake.apply(limits)
 
@@ -304,7 +305,7 @@ class LiveStream(Home):
 
     def _new_intake(self, now: float) -> Intake:
         books = Books(StreamStats(self._totals, now), self._server_stats)
-        return Intake.within(self._limits, self.key, books, self._budget, now)
+        return Intake.within(self.limits, self.key, books, self._budget, now)
 
     def _put_on_air(self, publication: Publication) -> None:
         """Nothing of another one is pending."""

@@ -52,6 +52,8 @@ class PlayRules:
     options: PlayOptions = field(default_factory=PlayOptions)
     wait_timeout: float = 0.0
     """Seconds a player may wait for a publisher, and up to one more until that is noticed; 0 is for ever."""
+    max_duration: float = 0.0
+    """Seconds that a play lasts at most; 0 is any time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class PublishRules:
 
     media: MediaRules = field(default_factory=MediaRules)
     """What they may send."""
+    max_duration: float = 0.0
+    """Seconds that a publish lasts at most; 0 is any time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from rtmpd.rtmp.events import PauseRequested, PlayRequested, ReceiveAudio, Recei
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Grant
 from rtmpd.serving.peer import Peer
-from rtmpd.serving.publishing import codecs
+from rtmpd.serving.publishing import codecs, spell_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class Player:
         "_rules",
         "_subscription",
         "_tracks",
+        "ends_at",
         "stream_id",
         "waits_until",
         "write",
@@ -66,6 +67,9 @@ class Player:
         self.waits_until = math.inf
         """Clock reading at which it gives up waiting for a publisher; ``inf`` while it does not wait."""
         self._rules = grant.play or context.play_rules(key)
+        longest = self._rules.max_duration
+        self.ends_at = requested_at + longest if longest else math.inf
+        """Clock reading at which it has lasted for as long as it may."""
         origin = peer.origin.asking(event.query).found_to_be(grant.account, grant.identity)
         options = dataclasses.replace(self._rules.options, requested_at=requested_at, origin=origin)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
@@ -111,6 +115,8 @@ class Player:
             self._peer.abort(reason)
             return
         code, text = StatusCode.PLAY_FAILED, f"The server ended this play: {reason}."
+        if reason is CloseReason.MAX_DURATION:
+            text = f"A play may last for {spell_seconds(self._rules.max_duration)} here, as this one has."
         if reason is CloseReason.NOT_FOUND:
             code, text = (
                 StatusCode.PLAY_STREAM_NOT_FOUND,
@@ -136,8 +142,10 @@ class Player:
                 assert_never(event)
 
     def look(self, now: float) -> None:
-        """Act on the deadline, if it has passed."""
-        if self.waits_until <= now:
+        """Act on the deadlines that have passed."""
+        if self.ends_at <= now:
+            self.dismiss(CloseReason.MAX_DURATION, None)
+        elif self.waits_until <= now:
             self._give_up()
 
     def dismiss(self, reason: CloseReason, by: Origin | None) -> None:
@@ -149,7 +157,7 @@ class Player:
 
         Returns the bytes of media that were written.
         """
-        self.waits_until = math.inf
+        self.waits_until = self.ends_at = math.inf
         subscription = self._subscription
         subscription.detach(reason)
         written = subscription.bytes_out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 
 from rtmpd.engine.claim import Lease
@@ -47,7 +48,16 @@ class Publisher:
     through it.
     """
 
-    __slots__ = ("__weakref__", "_lease", "_peer", "_publication", "_since", "receive", "stream_id")
+    __slots__ = (
+        "__weakref__",
+        "_lease",
+        "_peer",
+        "_publication",
+        "_since",
+        "ends_at",
+        "receive",
+        "stream_id",
+    )
 
     def __init__(self, peer: Peer, stream_id: int, origin: Origin, grant: Grant, lease: Lease) -> None:
         """Take the granted name of the registry, and own ``lease`` from then on. Raises ``Refused``."""
@@ -57,8 +67,10 @@ class Publisher:
         self._since = context.clock()
         self._lease = lease
         policy = grant.claim or context.claim_policy
-        rules = context.publish_rules(grant.key).media
-        media = replace(rules, reject=rules.reject.under(grant.media))
+        rules = context.publish_rules(grant.key)
+        self.ends_at = self._since + rules.max_duration if rules.max_duration else math.inf
+        """Clock reading at which it has lasted for as long as it may."""
+        media = replace(rules.media, reject=rules.media.reject.under(grant.media))
         self._publication = context.registry.claim(
             grant.key, self, origin, self._since, policy, grant.max_players, media
         )
@@ -81,8 +93,15 @@ class Publisher:
             self._reject(rejection)
             return
         text = f"The server ended this stream: {reason}."
+        if reason is CloseReason.MAX_DURATION:
+            text = f"A stream may last for {spell_seconds(self.ends_at - self._since)} here, as this one has."
         self._peer.session.end_publish(self.stream_id, StatusCode.PUBLISH_FAILED, text)
         self._peer.end(reason)
+
+    def look(self, now: float) -> None:
+        """Act on the deadline, if it has passed."""
+        if self.ends_at <= now:
+            self.dismiss(CloseReason.MAX_DURATION, None)
 
     def dismiss(self, reason: CloseReason, by: Origin | None) -> None:
         """End the publication, because ``by`` wants it so: the engine tells the encoder through ``close``."""
@@ -93,6 +112,7 @@ class Publisher:
 
         ``detail`` is for the log.
         """
+        self.ends_at = math.inf
         publication, context = self._publication, self._peer.context
         try:
             publication.close(reason)
@@ -142,3 +162,11 @@ class Publisher:
 def codecs(stats: StreamStats) -> str:
     """The codecs of a stream for a log line, such as ``avc1+mp4a``."""
     return "+".join(codec for codec in (stats.video.codec, stats.audio.codec) if codec) or "none"
+
+
+def spell_seconds(seconds: float) -> str:
+    """A time for people, such as ``4 h``."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size and not round(seconds, 3) % size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{round(seconds, 3):g} s"

@@ -136,10 +136,14 @@ class Requests:
 
     def next_deadline(self) -> float:
         """When there is something to end; ``inf`` while nothing waits or runs out."""
-        return min([self.valid_until, *[player.waits_until for player in self.players]])
+        publishes = [publisher.ends_at for publisher in self.publishers]
+        plays = [min(player.ends_at, player.waits_until) for player in self.players]
+        return min([self.valid_until, *publishes, *plays])
 
     def look(self, now: float) -> None:
-        """End plays that have waited for a publisher long enough."""
+        """End what has lasted long enough, and plays that have waited for a publisher long enough."""
+        for publisher in self.publishers:
+            publisher.look(now)
         for player in self.players:
             player.look(now)
 
@@ -233,7 +237,7 @@ class Requests:
         else:
             # Ours before anything is promised: whatever happens from here on, our end frees the name.
             self.publishers = (*self.publishers, publisher)
-            self._limit(client, grant)
+            self._limit(client, grant, publisher.ends_at)
             session.accept_publish(event.stream_id, clock(), publisher.receive)
             client.identified("publishing")
             # What came behind the request may have made the engine close us.
@@ -255,7 +259,7 @@ class Requests:
         else:
             # Ours before anything is promised, as a publish is.
             self.players = (*self.players, player)
-            self._limit(client, grant)
+            self._limit(client, grant, player.ends_at)
             session.accept_play(event.stream_id, clock())
             if client.over:  # Memory is short, or what came behind the request was not in order.
                 return
@@ -287,11 +291,12 @@ class Requests:
         for player in ended:
             self.bytes_out += player.release(CloseReason.FINISHED)
 
-    def _limit(self, client: Client, grant: Grant) -> None:
-        """Have the session end when ``grant`` does."""
+    def _limit(self, client: Client, grant: Grant, ends_at: float = math.inf) -> None:
+        """Have the session end when ``grant`` does, and what was granted at ``ends_at``."""
         if grant.valid_for < math.inf:
             self.valid_until = min(self.valid_until, client.context.clock() + grant.valid_for)
-            client.look_by(self.valid_until)
+        if (deadline := min(self.valid_until, ends_at)) < math.inf:
+            client.look_by(deadline)
 
     def _key(self, client: Client, name: str) -> StreamKey:
         """The stream that the client calls ``name``."""
