@@ -12,6 +12,8 @@ from hostile.stranger import HANDSHAKE, Stranger, greeting, request
 
 _MOST_LINES: Final = 100
 """Log lines a second that one address may cause, with all that it does."""
+_MOST_LINES_OF_A_BAN: Final = 25
+"""Ten refusals and ends of connections, and who is banned."""
 _LEAST_SERVED: Final = 0.9
 _LEAST_TRIES: Final = 5
 _BAD_REQUESTS: Final = (
@@ -132,6 +134,35 @@ async def connect_and_leave(scene: Scene) -> None:
         stranger.leave()
 
     await _flood(scene, visit, 4)
+
+
+@attack(
+    seconds=8,
+    connections=4,
+    settings=(f"apps.locked.publish.keys.show=sha256:{'0' * 64}", "bans.local=true"),
+    most_growth_mb=10,
+    most_cpu=0.05,
+    rounds=1.0,
+    quick=True,
+)
+async def wrong_keys(scene: Scene) -> None:
+    """An encoder with a wrong key comes 200 times a second, from one address."""
+    source = scene.crowd.address()
+    said = greeting("locked") + request("publish", "no-key-of-this-server", "live")
+
+    async def attempt() -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            encoder = await scene.crowd.join(source)
+            encoder.say(said)
+            await encoder.hear(b"NetStream.Publish", 1.0)
+            encoder.leave()
+
+    before = scene.target.log_lines()
+    attempts = [asyncio.create_task(attempt()) async for _ in scene.paced(200.0)]
+    await asyncio.gather(*attempts)
+    lines = scene.target.log_lines() - before
+    scene.expect("log lines", lines, most=_MOST_LINES_OF_A_BAN)
+    scene.expect("bans", await scene.metric("rtmpd_bans_total"), least=1, most=2)
 
 
 @attack(seconds=8, connections=4, rounds=1.0)

@@ -216,6 +216,7 @@ class Refusal(Word):
         "the process may open no more files, but for a reserve that the admin port, relays and the log have",
     )
     SHUTDOWN = "shutdown", "the server is about to end"
+    BANNED = "banned", "the address has failed to prove who it is [too often](#who-fails-again-and-again)"
     # The name
     NAME_EMPTY = "name_empty", "an app or stream name that is empty"
     NAME_TOO_LONG = (

@@ -296,6 +296,28 @@ def refusing(scenario: Scenario) -> None:
     asyncio.run(ask())
 
 
+def guessing(scenario: Scenario) -> None:
+    """Somebody who tries keys, from another address four times a minute, from each until it is banned."""
+    url = scenario.start().url("guessed")
+
+    async def guess(number: int) -> None:
+        with contextlib.suppress(rtmpd.ConnectFailed, rtmpd.ConnectionClosed):
+            while True:
+                async with await rtmpd.connect(url, local_addr=(f"127.0.3.{number}", 0)) as connection:
+                    with contextlib.suppress(rtmpd.PublishRejected):
+                        await connection.publish()
+
+    async def guess_on() -> None:
+        async with asyncio.TaskGroup() as guessers:
+            for number in itertools.count(1):
+                if scenario.over.is_set():
+                    return
+                guessers.create_task(guess(number))
+                await asyncio.sleep(INTERVAL)
+
+    asyncio.run(guess_on())
+
+
 def strangers(scenario: Scenario) -> None:
     """Somebody who speaks HTTP to the RTMP port."""
     address = ("127.0.0.1", scenario.start().port("rtmp"))
@@ -412,6 +434,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "restarting": ("RtmpdRestarted",),
     "down": ("RtmpdDown",),
     "refusing": ("RtmpdManyRefusals",),
+    "guessing": ("RtmpdBansRising",),
     "strangers": ("RtmpdHandshakeFailures",),
     "expiring": ("RtmpdCertificateExpires",),
     "late-pictures": ("RtmpdFirstFrameSlow",),
@@ -451,6 +474,7 @@ def scenarios() -> list[Scenario]:
         Scenario("restarting", restarting),
         Scenario("down", down),
         Scenario("refusing", refusing),
+        Scenario("guessing", guessing, f"apps.live.publish.keys.cam=sha256:{'0' * 64}", "bans.local=true"),
         Scenario("strangers", strangers),
         Scenario("expiring", expiring),
         Scenario("late-pictures", late_pictures, "stream.gop.start=keyframe"),

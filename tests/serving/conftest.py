@@ -14,6 +14,7 @@ _ASYNCIO: Factories = {"asyncio": asyncio.new_event_loop}
 _BOTH: Factories = {**_ASYNCIO, "uvloop": uvloop.new_event_loop}
 _ON_BOTH = (
     "test_access",
+    "test_bans",
     "test_sessions",
     "test_connection",
     "test_server",

@@ -8,6 +8,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import trustme
@@ -17,7 +18,9 @@ from rtmp_dialogue import HANDSHAKE
 
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
+from rtmpd.reasons import Refusal
 from rtmpd.rtmp.limits import Limits
+from rtmpd.serving.access import NoGuard
 from rtmpd.serving.server import ConnectionLimits
 
 HELLO = b"\x16\x03\x01\x00\xf4\x01\x00\x00\xf0\x03\x03"
@@ -260,3 +263,18 @@ async def test_a_listener_that_closes_lets_those_go_on_who_have_come() -> None:
         with pytest.raises(ConnectionRefusedError):
             await there.half()
         await client.publish()
+
+
+class EverybodyIsBanned(NoGuard):
+    def turns_away(self, _network: str) -> bool:
+        return True
+
+
+async def test_who_is_banned_is_turned_away_before_the_handshake() -> None:
+    async with street() as there:
+        context = replace(there.house.context, guard=EverybodyIsBanned())
+        there.house.server.apply(context, ConnectionLimits())
+        with pytest.raises(OSError):
+            await there.client()
+        assert there.house.stats.refusals == {Refusal.BANNED: 1}
+        assert (there.states, there.house.stats.handshake_failures) == ({}, {})

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from rtmpd.daemon.app_config import APPS, AppConfig
+from rtmpd.daemon.bans_config import BansConfig
 from rtmpd.daemon.fields import (
     Count,
     Effect,
@@ -246,6 +247,7 @@ class Config(Section):
     stream: StreamConfig = StreamConfig()
     player: PlayerConfig = PlayerConfig()
     memory: MemoryConfig = MemoryConfig()
+    bans: BansConfig = BansConfig()
     admin: AdminConfig = AdminConfig()
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()

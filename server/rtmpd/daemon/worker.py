@@ -18,9 +18,8 @@ from typing import Literal
 import uvloop
 
 from rtmpd import __version__
-from rtmpd.access.local_tokens import LocalTokens
-from rtmpd.access.policy import AccessPolicy
 from rtmpd.daemon.access_rules import ConfiguredRules
+from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.admin_side import AdminSide, Inside
 from rtmpd.daemon.banner import APP, banner
 from rtmpd.daemon.changes import Changes, compare
@@ -112,9 +111,7 @@ class Worker:
         )
         self._registry.observe(self._pushes)
         self._registry.observe(self._pulls)
-        self._rules = ConfiguredRules(config, _clock())
-        self._policy = AccessPolicy(self._rules, _clock, time.time, os.urandom(16))
-        self._tokens = LocalTokens(self._policy, os.urandom)
+        self._access = AccessSide(config, _clock, self._stats)
         self._processes = self._build_processes()
         self._registry.observe(self._processes)
         context = self._context(new_session, instance_id)
@@ -134,8 +131,9 @@ class Worker:
     def _context(self, new_session: SessionIds, instance_id: str) -> ServerContext:
         return ServerContext(
             registry=self._registry,
-            authorizer=self._tokens,
-            public_name=self._policy.public_name,
+            authorizer=self._access.tokens,
+            public_name=self._access.policy.public_name,
+            guard=self._access.guard,
             claims=self._claims,
             stats=self._stats,
             clock=_clock,
@@ -161,7 +159,7 @@ class Worker:
     def _build_processes(self) -> StreamProcesses:
         return StreamProcesses(
             self._registry,
-            self._tokens,
+            self._access.tokens,
             _clock,
             lambda key: self._config.at(str(key)).processes(key.name),
             self._local_address,
@@ -225,7 +223,7 @@ class Worker:
     def _follow(self, config: Config, rules: ConfiguredRules) -> None:
         """Have all that is made from settings follow ``config``, but for pulls; nothing here may fail."""
         self._config = config
-        self._policy.apply(rules)
+        self._access.apply(rules)
         self._log.apply(config.log.level, config.log.format, config.log.max_repeats)
         self._tracer.apply(ip_network(config.log.trace) if config.log.trace else None)
         merge_window = config.stream.merge_window_ms / 1000
@@ -295,7 +293,7 @@ class Worker:
         ceiling = config.memory.ceiling(self._machine.memory)
         fields = {"media_bytes": ceiling, "available_bytes": self._machine.memory}
         logger.info("memory", extra={"fields": fields})
-        self._follow(config, self._rules)
+        self._follow(config, self._access.rules)
         self._inherits = bool(inherited)
         self._inherited = [(await self._server.listen(sock, inherited=True)).address for sock in inherited]
         opened = [("rtmp", address) for address in self._inherited]
@@ -304,7 +302,7 @@ class Worker:
             [each for name, each in opened if name == wanted] for wanted in ("rtmp", "rtmps", "admin")
         )
         if config.log.format == "text":
-            sys.stdout.write(banner(rtmp, rtmps, admin, self._rules.at(APP)) + "\n")
+            sys.stdout.write(banner(rtmp, rtmps, admin, self._access.rules.at(APP)) + "\n")
             sys.stdout.flush()
         _tell("listening", opened)
         self._follow_pulls()
@@ -372,6 +370,7 @@ class Worker:
             await asyncio.sleep(_SAMPLE_INTERVAL)
             try:
                 self._registry.sample(_clock())
+                self._access.guard.look()
                 self._certificates.refresh()
             except Exception:  # Deadlines of slow players depend on the next round.
                 logger.exception("sampling failed")

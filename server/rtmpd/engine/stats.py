@@ -156,6 +156,8 @@ class ServerStats(Totals):
     """
 
     __slots__ = (
+        "banned",
+        "bans_total",
         "bytes_in",
         "connections",
         "connections_total",
@@ -188,6 +190,9 @@ class ServerStats(Totals):
         self.sessions_failed: dict[SessionFailure, int] = {}
         self.refusals: dict[Refusal, int] = {}
         """Requests not granted, by ``Refused.reason``; counted where the peer is answered."""
+        self.banned = 0
+        """Networks that are banned now. Written by ``access``, as is ``bans_total``."""
+        self.bans_total = 0
         self.bytes_in = 0
         """Written by ``serving``, as are ``messages_in``."""
         self.messages_in = 0

@@ -110,6 +110,38 @@ class Authorizer(Protocol):
         ...
 
 
+class Guard(Protocol):
+    """Remembers which networks have failed to prove who they are, and bans those that go on."""
+
+    def turns_away(self, network: str) -> bool:
+        """Whether nobody of it may come in, which is counted then."""
+        ...
+
+    def remaining(self, network: str) -> float:
+        """Seconds for which that is so; 0 if it is not."""
+        ...
+
+    def refused(self, request: AccessRequest, reason: Refusal) -> float:
+        """Hear what was refused: seconds to wait with the answer."""
+        ...
+
+
+class NoGuard:
+    """Bans nobody."""
+
+    def turns_away(self, _network: str) -> bool:
+        """Never."""
+        return False
+
+    def remaining(self, _network: str) -> float:
+        """Never."""
+        return 0.0
+
+    def refused(self, _request: AccessRequest, _reason: Refusal) -> float:
+        """Without a pause."""
+        return 0.0
+
+
 NAME_PROBLEMS: Final = {
     Refusal.NAME_EMPTY: "is empty",
     Refusal.NAME_TOO_LONG: "is too long",

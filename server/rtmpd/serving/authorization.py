@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Coroutine
 from typing import Any, assert_never
 
@@ -24,13 +25,21 @@ logger = logging.getLogger(__name__)
 
 
 async def authorize(peer: Peer, event: Request) -> Grant:
-    """Check the name, then ask the authorizer. Raises ``Refused``, also when it fails or takes too long."""
+    """Check the name, then ask the authorizer. Raises ``Refused``, also when it fails or takes too long.
+
+    Nobody is asked about a network that is banned; who goes on failing waits for the answer.
+    """
     request = _request(peer, event)
+    _check_ban(peer, request)
     try:
         with awaiting_others():
             answer = peer.context.authorizer.authorize(request)
             return answer if isinstance(answer, Grant) else await _awaited(peer, answer)
-    except Refused:
+    except Refused as refusal:
+        pause = peer.context.guard.refused(request, refusal.reason)
+        if pause:
+            await asyncio.sleep(0)
+            await asyncio.sleep(pause)
         raise
     except Exception as error:
         action, origin = request.action, peer.origin
@@ -39,6 +48,15 @@ async def authorize(peer: Peer, event: Request) -> Grant:
         code, what = _FAILED[action]
         text = f"The server could not find out whether you may {what}; try again later."
         raise Refused(code, text, Refusal.AUTHORIZER_FAILED) from error
+
+
+def _check_ban(peer: Peer, request: AccessRequest) -> None:
+    """Whoever came in before the ban does not get around it."""
+    guard, network = peer.context.guard, peer.origin.network
+    if guard.turns_away(network):
+        seconds = math.ceil(guard.remaining(network))
+        text = f"Your address has failed to prove who it is too often; come again in {seconds} seconds."
+        raise Refused(_FAILED[request.action][0], text, Refusal.BANNED)
 
 
 def _request(peer: Peer, event: Request) -> AccessRequest:

@@ -200,6 +200,8 @@ class RtmpServer:
         refusal = None
         if self._closing:
             refusal = Refusal.SHUTDOWN  # Accepted by the kernel, and by the loop, while we closed.
+        elif self._context.guard.turns_away(network):
+            refusal = Refusal.BANNED
         elif self._max_files and fileno >= self._max_files:
             # The lowest number that was free. At the kernel's limit, connections would be reset unseen.
             refusal = Refusal.FILES

@@ -1,0 +1,32 @@
+"""Who decides on whoever comes, as the settings have it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+from rtmpd.access.guard import Guard
+from rtmpd.access.local_tokens import LocalTokens
+from rtmpd.access.policy import AccessPolicy
+from rtmpd.daemon.access_rules import ConfiguredRules
+from rtmpd.daemon.config import Config
+from rtmpd.engine.stats import ServerStats
+
+
+class AccessSide:
+    """The rules, who decides by them, and who remembers what came of it."""
+
+    def __init__(self, config: Config, clock: Callable[[], float], stats: ServerStats) -> None:
+        """Raises ConfigError as ``ConfiguredRules`` does."""
+        self.rules = ConfiguredRules(config, clock())
+        self.policy = AccessPolicy(self.rules, clock, time.time, os.urandom(16))
+        self.tokens = LocalTokens(self.policy, os.urandom)
+        """Who is asked first: processes that this server runs show it tokens."""
+        self.guard = Guard(clock, stats)
+
+    def apply(self, rules: ConfiguredRules) -> None:
+        """Follow other settings, with their files read."""
+        self.rules = rules
+        self.policy.apply(rules)
+        self.guard.apply(rules.config.bans.to_rules())
