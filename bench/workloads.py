@@ -197,8 +197,8 @@ class _Unplanned:
 
 
 def _publication() -> tuple[Registry, Flusher, Publication]:
-    flusher = Flusher(lambda _: _Unplanned(), lambda _, __: _Unplanned(), lambda: _NOW, lambda: _NOW, 0.0)
-    registry = Registry(flusher, ServerStats(), EngineLimits())
+    flusher = Flusher(lambda _: _Unplanned(), lambda _, __: _Unplanned(), lambda: _NOW, lambda: _NOW)
+    registry = Registry(flusher, ServerStats(), EngineLimits(merge_window=0.0))
     return registry, flusher, registry.claim(StreamKey("live", "cam"), _NullPublisher(), NOBODY, _NOW)
 
 

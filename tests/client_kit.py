@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
@@ -43,7 +44,9 @@ async def real_server(context: ssl.SSLContext | None = None, host: str = "127.0.
     """The real server on a port of its own."""
     loop = asyncio.get_running_loop()
     stats = ServerStats()
-    registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time, loop.time, 0.0), stats)
+    registry = Registry(
+        Flusher(loop.call_soon, loop.call_later, loop.time, loop.time), stats, EngineLimits(merge_window=0.0)
+    )
     server_context = ServerContext(
         registry=registry,
         authorizer=OpenDoor(),

@@ -17,6 +17,7 @@ from client_kit import OpenDoor
 import rtmpd
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
@@ -173,7 +174,9 @@ async def serve(
     """
     loop = asyncio.get_running_loop()
     stats = ServerStats()
-    registry = Registry(Flusher(loop.call_soon, loop.call_later, loop.time, loop.time, 0.0), stats)
+    registry = Registry(
+        Flusher(loop.call_soon, loop.call_later, loop.time, loop.time), stats, EngineLimits(merge_window=0.0)
+    )
     rules = {} if pull is None else {"live": pull}
     if origins is None:
         origins = StaticOrigins(lambda key: rules[key.app].origins if key.app in rules else ())

@@ -504,6 +504,61 @@ def test_a_number_is_of_all_streams_that_take_it_from_the_same_table(write):
     assert config.play_rules("live/vip").max_duration == 12 * 3600
 
 
+def test_what_differs_between_audiences_differs_by_path(write):
+    path = write(
+        """
+        [stream]
+        merge_window_ms = 80
+        [stream.headers]
+        absent_after = "6s"
+        [apps.talk.stream]
+        merge_window_ms = 0
+        max_track_choices = 2
+        [apps.slides.headers]
+        absent_after = "30s"
+        [apps.slides.limits]
+        idle_publisher_timeout = "60s"
+        [apps."slides/far".limits]
+        first_media_timeout = "45s"
+        """
+    )
+    settings = load([path], {})
+    config = settings.config
+    every = config.to_engine_limits(2**30)
+    other, talk, slides, far = (
+        config.limits_of(name, every) for name in ("other/x", "talk/x", "slides/x", "slides/far")
+    )
+    assert [each.merge_window for each in (every, other, talk, slides)] == [0.08, 0.08, 0.0, 0.08]
+    assert [each.max_track_choices for each in (other, talk)] == [8, 2]
+    assert [each.headers.absent_after for each in (other, slides, far)] == [6.0, 30.0, 30.0]
+    assert [each.idle_publisher_timeout for each in (other, slides, far)] == [10.0, 60.0, 60.0]
+    assert [each.first_media_timeout for each in (slides, far)] == [20.0, 45.0]
+    assert [config.publish_rules(name).in_rounds for name in ("talk/x", "slides/x")] == [False, True]
+    held = {name: (value, origin) for name, value, origin in rows_at(settings, "slides/far")}
+    assert held["stream.merge_window_ms"] == ("80", f"{path}:3")
+    assert held["apps.slides.headers.absent_after"] == ('"30s"', f"{path}:10")
+    assert held["apps.slides/far.limits.first_media_timeout"] == ('"45s"', f"{path}:14")
+
+
+def test_what_holds_for_a_stream_is_made_once_for_all_that_one_table_holds_for(write):
+    config = load(
+        [write('[apps."*".play]\nmax_players = 5\n[apps.live.stream]\nmerge_window_ms = 9\n')], {}
+    ).config
+    every = config.to_engine_limits(2**30)
+    assert config.limits_of("live/a", every) is config.limits_of("live/a", every)
+    # By "*" each first level has its own.
+    names = [config.limits_of(path, every).players.name for path in ("live/a", "one/a", "two/a", "one/b")]
+    assert names == ["live", "one", "two", "one"]
+    other = config.to_engine_limits(2**29)
+    assert config.limits_of("live/a", other).memory_bytes == 2**29
+
+
+def test_headers_of_an_app_are_in_order(write):
+    path = write('[apps.live.headers]\nmax_total_bytes = "2KiB"\n')
+    with pytest.raises(ConfigError, match=r"apps\.live\.headers\.max_header_bytes = 65536 is more than"):
+        load([path], {})
+
+
 def test_players_that_one_table_holds_for_share_their_rules(write):
     config = load([write('[apps.live.player]\nwait_timeout = "3s"\n')], {}).config
     assert config.play_rules("live/x").wait_timeout == 3
@@ -575,7 +630,13 @@ def test_every_app_takes_what_is_said_for_all(write):
 
 def test_without_tables_an_app_has_nothing():
     config = Config()
-    assert config.at("live") == AppConfig(gop=config.stream.gop, player=config.player)
+    assert config.at("live") == AppConfig(
+        stream=config.stream,
+        headers=config.stream.headers,
+        gop=config.stream.gop,
+        limits=config.rtmp.limits,
+        player=config.player,
+    )
 
 
 @pytest.mark.parametrize("assignment", ['apps."a.b".push', "apps.'a.b'.push", ' apps."a.b".push '])

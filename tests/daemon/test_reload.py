@@ -655,8 +655,8 @@ async def test_who_reads_and_who_writes_follow_the_same_window(log: LogOutput) -
     before, after = await shop.look(configured()), await shop.look(configured("stream.merge_window_ms=99"))
     changed = [way.rpartition(".")[2] for way, value in after.items() if before.get(way) != value]
     windows = sorted(name for name in changed if name.endswith("window"))
-    # Of the flusher, and of the rounds of watched ones and of others.
-    assert windows == ["_merge_window", "_window", "_window"]
+    # Of streams, and of the rounds of watched ones and of others.
+    assert windows == ["_window", "_window", "merge_window"]
 
 
 # -- bans

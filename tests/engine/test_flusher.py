@@ -7,12 +7,21 @@ import pytest
 from engine_kit import FakeHandle, FakeLoop
 
 from rtmpd.engine.flusher import MAX_SHARE, Flusher
+from rtmpd.engine.limits import EngineLimits
 
 
 class Stream:
     """Takes ``cost`` seconds to flush to ``players``, ``later`` more when the loop writes."""
 
-    def __init__(self, loop: FakeLoop, cost: float = 0.0, later: float = 0.0, players: int = 1) -> None:
+    def __init__(
+        self,
+        loop: FakeLoop,
+        cost: float = 0.0,
+        later: float = 0.0,
+        players: int = 1,
+        merge_window: float = 0.05,
+    ) -> None:
+        self.limits = EngineLimits(merge_window=merge_window)
         self.loop = loop
         self.cost = cost
         self.later = later
@@ -34,8 +43,8 @@ class Stream:
         self.loop.now += self.later
 
 
-def make(loop: FakeLoop, merge_window: float = 0.05) -> Flusher:
-    return Flusher(loop.call_soon, loop.call_later, loop.clock, loop.clock, merge_window)
+def make(loop: FakeLoop) -> Flusher:
+    return Flusher(loop.call_soon, loop.call_later, loop.clock, loop.clock)
 
 
 def load(
@@ -117,8 +126,8 @@ def test_flushes_take_their_share_of_the_time_writing_included() -> None:
 
 def test_the_interval_never_passes_the_merge_window() -> None:
     loop = FakeLoop()
-    flusher = make(loop, merge_window=0.02)
-    stream = Stream(loop, cost=0.015)
+    flusher = make(loop)
+    stream = Stream(loop, cost=0.015, merge_window=0.02)
     load(loop, flusher, [stream], 5.0, every=0.001)
     assert min(steps(stream)) == pytest.approx(0.02)
     assert max(steps(stream)) < 0.025
@@ -126,12 +135,35 @@ def test_the_interval_never_passes_the_merge_window() -> None:
 
 def test_another_merge_window_holds_from_the_next_flush_on() -> None:
     loop = FakeLoop()
-    flusher = make(loop, merge_window=0.02)
-    stream = Stream(loop, cost=0.015)
+    flusher = make(loop)
+    stream = Stream(loop, cost=0.015, merge_window=0.02)
     load(loop, flusher, [stream], 1.0, every=0.001)
-    flusher.apply(0.1)
+    stream.limits = EngineLimits(merge_window=0.1)
     load(loop, flusher, [stream], 5.0, every=0.001)
     assert steps(stream)[-1] == pytest.approx(0.1, rel=0.1)
+
+
+def test_each_stream_waits_for_its_own_window_at_most() -> None:
+    loop = FakeLoop()
+    flusher = make(loop)
+    hasty = Stream(loop, cost=0.002, players=10, merge_window=0.01)
+    usual = Stream(loop, cost=0.02, players=100)
+    patient = Stream(loop, cost=0.02, players=100, merge_window=0.3)
+    load(loop, flusher, [hasty, usual, patient], 10.0, every=0.001)
+    # Within what the flushes themselves take.
+    assert max(steps(hasty)) == pytest.approx(0.01, abs=0.043)
+    assert sum(steps(hasty)) / len(steps(hasty)) < 0.03
+    assert sum(steps(usual)) / len(steps(usual)) == pytest.approx(0.05, abs=0.03)
+    assert sum(steps(patient)) / len(steps(patient)) == pytest.approx(0.3, abs=0.05)
+
+
+def test_who_never_waits_does_not_have_others_written_more_often() -> None:
+    loop = FakeLoop()
+    flusher = make(loop)
+    hasty = Stream(loop, cost=0.000_1, players=1, merge_window=0.0)
+    patient = Stream(loop, cost=0.02, players=200, merge_window=0.3)
+    load(loop, flusher, [hasty, patient], 10.0, every=0.001)
+    assert sum(steps(patient)) / len(steps(patient)) == pytest.approx(0.3, abs=0.05)
 
 
 def test_the_interval_narrows_again_when_the_load_goes() -> None:
@@ -259,8 +291,8 @@ def test_the_share_is_divided_among_those_that_are_left() -> None:
 
 def test_a_window_of_nothing_flushes_every_turn() -> None:
     loop = FakeLoop()
-    flusher = make(loop, merge_window=0.0)
-    stream = Stream(loop, cost=0.01)
+    flusher = make(loop)
+    stream = Stream(loop, cost=0.01, merge_window=0.0)
     load(loop, flusher, [stream], 1.0)
     assert not loop.later
     assert max(steps(stream)) == pytest.approx(0.01)

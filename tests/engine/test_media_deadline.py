@@ -60,3 +60,21 @@ def test_who_sends_stays(registry: Registry) -> None:
     publication.close(CloseReason.FINISHED)
     registry.sample(1000.0)
     assert publisher.closed == []
+
+
+def test_each_stream_has_deadlines_of_its_own() -> None:
+    flusher = Flusher(lambda call: None, lambda delay, call: None, lambda: 0.0, lambda: 0.0)
+    patient = EngineLimits(first_media_timeout=60.0, idle_publisher_timeout=30.0)
+    registry = Registry(
+        flusher,
+        ServerStats(),
+        EngineLimits(first_media_timeout=20.0, idle_publisher_timeout=10.0),
+        lambda key, limits: patient if key.app == "slides" else limits,
+    )
+    publishers = [Publisher() for _ in range(2)]
+    for app, publisher in zip(("slides", "live"), publishers, strict=True):
+        registry.claim(StreamKey(app, "cam"), publisher, NOBODY, 0.0)
+    registry.sample(20.0)
+    assert [publisher.closed for publisher in publishers] == [[], [CloseReason.IDLE]]
+    registry.sample(60.0)
+    assert publishers[0].closed == [CloseReason.IDLE]

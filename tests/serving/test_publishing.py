@@ -440,6 +440,17 @@ def test_a_time_for_people(seconds: float, text: str) -> None:
     assert spell_seconds(seconds) == text
 
 
+@pytest.mark.parametrize("in_rounds", [True, False])
+async def test_an_encoder_whose_stream_is_not_to_wait_is_read_at_once(in_rounds: bool) -> None:
+    rules = {"cam": PublishRules(), "hasty": PublishRules(in_rounds=in_rounds)}
+    async with serve(publish_rules=lambda key: rules[key.name]) as house:
+        encoder = await (await house.client()).publish()
+        members = house.context.sweeper.unwatched.members
+        await eventually(lambda: len(members) == 1)
+        await encoder.publish("hasty", on=2)
+        await eventually(lambda: len(members) == in_rounds)
+
+
 async def test_a_grant_says_what_may_be_published() -> None:
     class Backend:
         def authorize(self, request: AccessRequest) -> Grant:

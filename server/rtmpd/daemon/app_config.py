@@ -10,10 +10,11 @@ from pydantic import Field
 from rtmpd.daemon.access_config import PlayAccess, PublishAccess
 from rtmpd.daemon.fields import Seconds, Section, Timeout, overlay
 from rtmpd.daemon.handover_config import HandoverConfig
+from rtmpd.daemon.limits_config import SilenceConfig
 from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
 from rtmpd.daemon.run_config import RUN, ProcessConfig
 from rtmpd.daemon.run_config import find_problem as find_process_problem
-from rtmpd.daemon.stream_config import GopConfig, PlayConfig
+from rtmpd.daemon.stream_config import GopConfig, HeadersConfig, PlayConfig, SharingConfig
 from rtmpd.daemon.values import KeyPath
 from rtmpd.processes.rules import RunRule
 from rtmpd.relay.pull.rule import PullRule
@@ -26,6 +27,11 @@ APPS: Final = "apps"
 PUSH: Final = "push"
 """The table of an app whose keys people choose: ``apps.NAME.push.TARGET`` is a ``PushConfig``."""
 _RULE: Final = PullRule()
+_ORDERED: Final = (
+    ("player", "resume_backlog_bytes", "max_backlog_bytes"),
+    ("headers", "max_header_bytes", "max_total_bytes"),
+)
+"""Sections with keys of which the first may not be more than the second."""
 
 
 class PullConfig(Section):
@@ -77,14 +83,22 @@ class AppConfig(Section):
     of NAME, "*" is every app. Of all tables that a stream's path begins with, the longest wins, key by key:
     a key that it does not have comes from the next shorter one, and at last from "*". A name with dots or
     slashes is put in quotation marks. A variable of the environment reads the name in lower case:
-    RTMPD_APPS__LIVE__PUSH is for the app live."""
+    RTMPD_APPS__LIVE__PUSH is for the app live.
+
+    What stands in no table of an app is the server's alone. It holds before a client has said which stream it
+    wants (rtmp and rtmps: addresses, certificates, what a connection and an address may cost), bounds all
+    together (memory, stream.max_streams, stream.max_waiting_names, player.max_players), or is of no stream
+    (admin, metrics, log, relay, shutdown)."""
 
     push: PushList = ()
     """The short form of tables [apps.NAME.push.TARGET], in place of them and of those of shorter paths."""
     targets: dict[str, PushConfig] = Field(default_factory=dict)
     """What those tables say."""
     pull: PullConfig = PullConfig()
+    stream: SharingConfig = SharingConfig()
+    headers: HeadersConfig = HeadersConfig()
     gop: GopConfig = GopConfig()
+    limits: SilenceConfig = SilenceConfig()
     player: PlayConfig = PlayConfig()
     publish: PublishAccess = PublishAccess()
     handover: HandoverConfig = HandoverConfig()
@@ -138,11 +152,11 @@ class AppConfig(Section):
         if self.pull.names_streams and outcome.pull.always and nameless:
             what = " = false fetches streams always: name the app, and the streams in names"
             yield ("pull", "on_demand"), what
-        player = outcome.player
-        least, most = player.resume_backlog_bytes, player.max_backlog_bytes
-        if least > most and self.player.model_fields_set & {"resume_backlog_bytes", "max_backlog_bytes"}:
-            what = f" = {least} is more than max_backlog_bytes = {most}: lower the first or raise the second"
-            yield ("player", "resume_backlog_bytes"), what
+        for section, low, high in _ORDERED:
+            least, most = (getattr(getattr(outcome, section), key) for key in (low, high))
+            if least > most and getattr(self, section).model_fields_set & {low, high}:
+                what = f" = {least} is more than {high} = {most}: lower the first or raise the second"
+                yield (section, low), what
 
     def _find_push_problems(
         self, outcome: AppConfig, below: Sequence[AppConfig]

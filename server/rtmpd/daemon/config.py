@@ -20,7 +20,6 @@ from rtmpd.daemon.fields import (
     Count,
     Effect,
     ListenAddresses,
-    Milliseconds,
     NetworkOrNone,
     Positive,
     Seconds,
@@ -34,11 +33,9 @@ from rtmpd.daemon.limits_config import LimitsConfig
 from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.rtmps_config import RtmpsConfig
 from rtmpd.daemon.run_config import RunConfig
-from rtmpd.daemon.stream_config import GopConfig, PlayerConfig
+from rtmpd.daemon.stream_config import GopConfig, HeadersConfig, PlayerConfig, SharingConfig
 from rtmpd.daemon.values import KeyPath
-from rtmpd.engine.flusher import MERGE_WINDOW
 from rtmpd.engine.handover import HandoverRules
-from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits, Quota
 from rtmpd.engine.sink import PlayOptions, StartPolicy
@@ -50,7 +47,6 @@ from rtmpd.serving.access import PlayRules, PublishRules
 from rtmpd.web.limits import AdminLimits
 
 # The rooms below own their defaults.
-_HEADERS: Final = HeaderLimits()
 _NO_QUOTA: Final = Quota()
 _ENGINE: Final = EngineLimits()
 _SETTINGS: Final = ServerSettings()
@@ -99,47 +95,19 @@ class RtmpConfig(Section):
         return tuple(map(Address.parse, self.listen))
 
 
-class HeadersConfig(Section):
+class AllHeadersConfig(HeadersConfig):
     """What decoders need before the first frame: sequence headers, codec metadata and onMetaData, kept for
     every stream and sent first to whoever joins."""
-
-    effect = Effect.PUBLISHES
-    max_header_bytes: Annotated[Size, Field(ge=1024)] = _HEADERS.max_header_bytes
-    """Largest one that is passed on."""
-    max_tracks: Positive = _HEADERS.max_tracks
-    """Audio tracks with headers of their own, and as many of video."""
-    max_total_bytes: Annotated[Size, Field(ge=1024)] = _HEADERS.max_total_bytes
-    """All headers of one stream together."""
-    max_updates: Positive = _HEADERS.max_updates
-    """New sequence headers that one stream may send in a second, on average, and as many onMetaData of
-    4 KiB: more if they are smaller."""
-    absent_after: Seconds = _HEADERS.absent_after
-    """Audio without a frame for so long while video flows, or video while audio flows, is not announced to
-    a player that joins: it would wait for it. More for slide shows; 0 announces all that was announced."""
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         require_order(self, "stream.headers", "max_header_bytes", "max_total_bytes")
         return self
 
-    def to_limits(self) -> HeaderLimits:
-        """The bounds of the cache."""
-        return HeaderLimits(
-            self.max_header_bytes,
-            self.max_tracks,
-            self.max_total_bytes,
-            self.max_updates,
-            self.absent_after,
-        )
 
-
-class StreamConfig(Section):
+class StreamConfig(SharingConfig):
     """What is kept for every stream, and how it is passed on."""
 
-    merge_window_ms: Annotated[Milliseconds, Field(le=1000)] = round(MERGE_WINDOW * 1000)
-    """A busy server gathers media for up to this long and writes it at once; an idle one does not wait.
-    One with many publishers also waits up to this long between one look at their sockets and the next, and
-    four times as long for those that nobody watches. 0 never waits."""
     max_streams: Count = _ENGINE.max_publishers
     """Streams with a publisher at a time; 0 is any number."""
     max_streams_per_address: Count = _ENGINE.max_publishers_per_network
@@ -148,10 +116,7 @@ class StreamConfig(Section):
     """Names without a publisher that players wait for, at a time."""
     max_waiting_names_per_address: Count = _ENGINE.max_waiting_names_per_network
     """Of them, those that players of one address or network were the first to ask for; 0 is any number."""
-    max_track_choices: Positive = _ENGINE.max_track_choices
-    """Different sets of tracks that the players of one stream may ask for (?track=1), at a time, beside the
-    default one."""
-    headers: HeadersConfig = HeadersConfig()
+    headers: AllHeadersConfig = AllHeadersConfig()
     gop: GopConfig = GopConfig()
 
 
@@ -296,7 +261,13 @@ class Config(Section):
     @cached_property
     def outcomes(self) -> dict[str, AppConfig]:
         """Every table with what shorter ones say besides; by "" what holds without any."""
-        least = AppConfig(gop=self.stream.gop, player=self.player)
+        least = AppConfig(
+            stream=self.stream,
+            headers=self.stream.headers,
+            gop=self.stream.gop,
+            limits=self.rtmp.limits,
+            player=self.player,
+        )
         return {"": least} | {
             name: reduce(AppConfig.under, (self.apps[table] for table in self.tables(name)), least)
             for name in self.apps
@@ -341,22 +312,32 @@ class Config(Section):
     @cached_property
     def _publish_rules(self) -> dict[str, PublishRules]:
         return {
-            name: PublishRules(app.publish.to_media_rules(), app.publish.max_duration)
+            name: PublishRules(
+                app.publish.to_media_rules(),
+                app.publish.max_duration,
+                # A round comes as late as the server's window says.
+                in_rounds=app.stream.merge_window_ms >= self.stream.merge_window_ms,
+            )
             for name, app in self.outcomes.items()
         }
 
     def limits_of(self, path: str, limits: EngineLimits) -> EngineLimits:
         """``limits``, those of all, as they hold for one stream."""
-        app = self.at(path)
-        return replace(
-            limits,
-            max_players_per_stream=app.player.max_players_per_stream,
-            publishers=self._quota(path, "publish", "max_publishers"),
-            players=self._quota(path, "play", "max_players"),
-            start=StartPolicy(app.gop.start),
-            keyframe_timeout=app.gop.keyframe_timeout,
-            gop=app.gop.to_limits(),
-        )
+        table = self.table(path)
+        of, outcome = self._limits.get(table, (None, limits))
+        if of is not limits:
+            publishers = self._quota(path, "publish", "max_publishers")
+            players = self._quota(path, "play", "max_players")
+            outcome = replace(_limited(self.outcomes[table], limits), publishers=publishers, players=players)
+            # Every player asks. What "*" says is of a part of the path that is in no table.
+            if table != ANY or not (publishers.most or players.most):
+                self._limits[table] = limits, outcome
+        return outcome
+
+    @cached_property
+    def _limits(self) -> dict[str, tuple[EngineLimits, EngineLimits]]:
+        """By table those of all, and what it makes of them."""
+        return {}
 
     def _quota(self, path: str, section: str, key: str) -> Quota:
         """What the streams have together for which the same table says ``key``, of ``*`` those of an app."""
@@ -383,4 +364,20 @@ class Config(Section):
             keyframe_timeout=self.stream.gop.keyframe_timeout,
             headers=self.stream.headers.to_limits(),
             gop=self.stream.gop.to_limits(),
+            merge_window=self.stream.merge_window_ms / 1000,
         )
+
+
+def _limited(app: AppConfig, limits: EngineLimits) -> EngineLimits:
+    return replace(
+        limits,
+        max_players_per_stream=app.player.max_players_per_stream,
+        max_track_choices=app.stream.max_track_choices,
+        first_media_timeout=app.limits.first_media_timeout,
+        idle_publisher_timeout=app.limits.idle_publisher_timeout,
+        start=StartPolicy(app.gop.start),
+        keyframe_timeout=app.gop.keyframe_timeout,
+        headers=app.headers.to_limits(),
+        gop=app.gop.to_limits(),
+        merge_window=app.stream.merge_window_ms / 1000,
+    )

@@ -18,7 +18,13 @@ from rtmpd.daemon.values import KeyPath, spell
 
 TARGETS: Final = "targets"
 """Where the models are given what people write below ``PUSH``."""
-FALLBACKS: Final[dict[str, KeyPath]] = {"gop": ("stream", "gop"), "player": ("player",)}
+FALLBACKS: Final[dict[str, KeyPath]] = {
+    "stream": ("stream",),
+    "headers": ("stream", "headers"),
+    "gop": ("stream", "gop"),
+    "limits": ("rtmp", "limits"),
+    "player": ("player",),
+}
 """Sections that say what holds where no table of an app does."""
 SOME_APP: Final = "NAME"
 """Stands for the name of an app where no particular one is meant."""

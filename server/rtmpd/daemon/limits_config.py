@@ -24,7 +24,17 @@ _CountAtOnce = Annotated[Count, Effect.AT_ONCE]
 _TimeoutAtOnce = Annotated[Timeout, Effect.AT_ONCE]
 
 
-class LimitsConfig(Section):
+class SilenceConfig(Section):
+    """How long encoders of the app may send nothing, as in [rtmp.limits]."""
+
+    first_media_timeout: _TimeoutAtOnce = _ENGINE.first_media_timeout
+    """From the permission to publish to the first audio or video."""
+    idle_publisher_timeout: _TimeoutAtOnce = _ENGINE.idle_publisher_timeout
+    """Longest time without audio and video of a publisher, once there was some; then it is closed and its
+    name is free again."""
+
+
+class LimitsConfig(SilenceConfig):
     """What one connection, one address and all connections together may cost the server."""
 
     effect = Effect.CONNECTIONS
@@ -52,11 +62,6 @@ class LimitsConfig(Section):
     """From accept to a complete connect command; the handshake has no other deadline."""
     request_timeout: Timeout = _LIMITS.request_timeout
     """From connect to the first publish or play."""
-    first_media_timeout: _TimeoutAtOnce = _ENGINE.first_media_timeout
-    """From the permission to publish to the first audio or video."""
-    idle_publisher_timeout: _TimeoutAtOnce = _ENGINE.idle_publisher_timeout
-    """Longest time without audio and video of a publisher, once there was some; then it is closed and its
-    name is free again."""
     partial_message_timeout: Timeout = _LIMITS.partial_message_timeout
     """From the first byte of a message to its last."""
     ping_interval: Seconds = _LIMITS.ping_interval

@@ -1,4 +1,4 @@
-"""What may differ from stream to stream: ``[stream.gop]`` and ``[player]``, and what an app says instead."""
+"""What may differ from stream to stream: ``[stream]`` and ``[player]``, and what an app says instead."""
 
 from __future__ import annotations
 
@@ -6,17 +6,70 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rtmpd.daemon.fields import Count, Effect, Milliseconds, Seconds, Section, Size, Timeout, require_order
+from rtmpd.daemon.fields import (
+    Count,
+    Effect,
+    Milliseconds,
+    Positive,
+    Seconds,
+    Section,
+    Size,
+    Timeout,
+    require_order,
+)
 from rtmpd.engine.gop import GopLimits
-from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.headers import HeaderLimits
+from rtmpd.engine.limits import MERGE_WINDOW, EngineLimits
 from rtmpd.engine.sink import SlowPlayerPolicy
 from rtmpd.serving.access import PlayRules
 
 # The rooms below own their defaults.
 _GOP: Final = GopLimits()
+_HEADERS: Final = HeaderLimits()
 _ENGINE: Final = EngineLimits()
 _SLOW: Final = SlowPlayerPolicy()
 _RULES: Final = PlayRules()
+
+
+class SharingConfig(Section):
+    """How the app's streams are passed on, as in [stream]."""
+
+    merge_window_ms: Annotated[Milliseconds, Field(le=1000)] = round(MERGE_WINDOW * 1000)
+    """A busy server gathers media for up to this long and writes it at once; an idle one does not wait.
+    One with many publishers also waits up to this long between one look at their sockets and the next, and
+    four times as long for those that nobody watches. 0 never waits. Of a stream with less than the server
+    the encoder is not read in rounds, from its next publish on."""
+    max_track_choices: Positive = _ENGINE.max_track_choices
+    """Different sets of tracks that the players of one stream may ask for (?track=1), at a time, beside the
+    default one."""
+
+
+class HeadersConfig(Section):
+    """What decoders need before the first frame, as in [stream.headers]."""
+
+    effect = Effect.PUBLISHES
+    max_header_bytes: Annotated[Size, Field(ge=1024)] = _HEADERS.max_header_bytes
+    """Largest one that is passed on."""
+    max_tracks: Positive = _HEADERS.max_tracks
+    """Audio tracks with headers of their own, and as many of video."""
+    max_total_bytes: Annotated[Size, Field(ge=1024)] = _HEADERS.max_total_bytes
+    """All headers of one stream together."""
+    max_updates: Positive = _HEADERS.max_updates
+    """New sequence headers that one stream may send in a second, on average, and as many onMetaData of
+    4 KiB: more if they are smaller."""
+    absent_after: Seconds = _HEADERS.absent_after
+    """Audio without a frame for so long while video flows, or video while audio flows, is not announced to
+    a player that joins: it would wait for it. More for slide shows; 0 announces all that was announced."""
+
+    def to_limits(self) -> HeaderLimits:
+        """The bounds of the cache."""
+        return HeaderLimits(
+            self.max_header_bytes,
+            self.max_tracks,
+            self.max_total_bytes,
+            self.max_updates,
+            self.absent_after,
+        )
 
 
 class GopConfig(Section):

@@ -226,9 +226,7 @@ class Worker:
         self._access.apply(rules)
         self._log.apply(config.log.level, config.log.format, config.log.max_repeats)
         self._tracer.apply(ip_network(config.log.trace) if config.log.trace else None)
-        merge_window = config.stream.merge_window_ms / 1000
-        self._flusher.apply(merge_window)
-        self._sweeper.apply(merge_window)
+        self._sweeper.apply(config.stream.merge_window_ms / 1000)
         self._registry.apply(config.to_engine_limits(config.memory.ceiling(self._machine.memory)))
         self._dialer.apply(config.relay.ca_file or None)
         self._pushes.apply()

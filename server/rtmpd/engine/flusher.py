@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Final, Protocol
 
-MERGE_WINDOW: Final = 0.055
-"""Seconds that a busy server gathers media for, unless it is told otherwise."""
+from rtmpd.engine.limits import EngineLimits
+
 MAX_SHARE: Final = 0.05
 """Share of the time that flushing may take before packets wait for each other."""
 _SAVED: Final = 0.02
@@ -27,8 +27,10 @@ _logger = logging.getLogger(__name__)
 
 
 class Flushable(Protocol):
-    """What can be marked: a stream. Its attributes are for the flusher alone, and 0 at first."""
+    """What can be marked: a stream. The numbers are for the flusher alone, and 0 at first."""
 
+    limits: EngineLimits
+    """Of which ``merge_window`` bounds how long it waits."""
     flush_due: float
     """Clock reading from which it may be flushed whatever the others cost."""
     flush_period: int
@@ -51,8 +53,8 @@ class Flusher:
     ``call_soon(callback)`` runs a callback in the next turn of the event loop, ``call_later(delay,
     callback)`` after ``delay`` seconds, ``clock()`` reads seconds and ``cpu_clock()`` those that this thread
     has worked. A flush that takes more than ``MAX_SHARE`` of the time since the one before puts the next one
-    off until it is the share again, by ``merge_window`` (seconds) at most. A stream that keeps to its part of
-    the share, as many parts as there are streams, does not wait for what the others cost.
+    off until it is the share again, for each stream by its own ``merge_window`` at most. A stream that keeps
+    to its part of the share, as many parts as there are streams, does not wait for what the others cost.
 
     The loop writes to the sockets after a flush has returned, and does other things before that can be
     measured. A flush is charged with what writes take when little else is done, so that whoever keeps the
@@ -66,13 +68,11 @@ class Flusher:
         call_later: Callable[[float, Callable[[], None]], Handle],
         clock: Callable[[], float],
         cpu_clock: Callable[[], float],
-        merge_window: float = MERGE_WINDOW,
     ) -> None:
         self.call_soon = call_soon
         self._call_later = call_later
         self._clock = clock
         self._cpu_clock = cpu_clock
-        self._merge_window = merge_window
         self._dirty: list[Flushable] = []
         self._planned: Handle | None = None
         """The next flush."""
@@ -91,10 +91,6 @@ class Flusher:
         """Streams flushed in this period so far."""
         self._parts = 1
         """Of the share: the streams of this period or the last, whichever are more."""
-
-    def apply(self, merge_window: float) -> None:
-        """Another longest wait (seconds), from the next flush on."""
-        self._merge_window = merge_window
 
     def mark(self, stream: Flushable) -> None:
         """Have ``stream.flush`` called soon. A stream marks itself once until it is flushed."""
@@ -136,7 +132,7 @@ class Flusher:
     def _flush(self, dirty: list[Flushable], now: float) -> None:
         if now >= self._period_ends:
             self._begin_period(now)
-        earliest, latest = now - _SAVED, now + self._merge_window
+        earliest, last = now - _SAVED, self._due
         self._started = self._cpu_clock()
         total = 0
         for stream in dirty:
@@ -151,9 +147,11 @@ class Flusher:
                 self._parts = max(self._parts, self._streams)
             total += writes
             cost = writes * self._write_cost
+            latest = now + stream.limits.merge_window
+            last = max(last, latest)
             stream.flush_due = min(max(stream.flush_due, earliest) + cost * self._parts / MAX_SHARE, latest)
         if total:
-            self._due = min(max(self._due, earliest) + total * self._write_cost / MAX_SHARE, latest)
+            self._due = min(max(self._due, earliest) + total * self._write_cost / MAX_SHARE, last)
             self._write_cost = self._write_cost * _RISE_FACTOR + _RISE
             self._writes = total
             if self._due > earliest + _UNNOTICED:

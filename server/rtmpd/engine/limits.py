@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.sink import StartPolicy
+
+MERGE_WINDOW: Final = 0.055
+"""Seconds that a busy server gathers media for, unless it is told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +53,5 @@ class EngineLimits:
     """Of the stream and of others with the same quota, relays included; besides ``max_publishers``."""
     players: Quota = Quota()
     """The same, besides ``max_players``."""
+    merge_window: float = MERGE_WINDOW
+    """Seconds that what is pending of a stream may wait while flushing takes too much time."""

@@ -64,6 +64,8 @@ class PublishRules:
     """What they may send."""
     max_duration: float = 0.0
     """Seconds that a publish lasts at most; 0 is any time."""
+    in_rounds: bool = True
+    """Its socket may be read in rounds, once there are many; see ``Sweeper``."""
 
 
 @dataclass(frozen=True, slots=True)

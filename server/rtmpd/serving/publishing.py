@@ -55,6 +55,7 @@ class Publisher:
         "_publication",
         "_since",
         "ends_at",
+        "in_rounds",
         "receive",
         "stream_id",
     )
@@ -70,6 +71,8 @@ class Publisher:
         rules = context.publish_rules(grant.key)
         self.ends_at = self._since + rules.max_duration if rules.max_duration else math.inf
         """Clock reading at which it has lasted for as long as it may."""
+        self.in_rounds = rules.in_rounds
+        """Its socket may be read in rounds."""
         media = replace(rules.media, reject=rules.media.reject.under(grant.media))
         self._publication = context.registry.claim(
             grant.key, self, origin, self._since, policy, grant.max_players, media

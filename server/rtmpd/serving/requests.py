@@ -242,7 +242,10 @@ class Requests:
             client.identified("publishing")
             # What came behind the request may have made the engine close us.
             if not client.over:
-                client.reader.join_rounds()
+                if all(each.in_rounds for each in self.publishers):
+                    client.reader.join_rounds()
+                else:
+                    client.reader.leave_rounds()
 
     async def _answer_play(self, client: Client, event: PlayRequested) -> None:
         clock, session = client.context.clock, client.session

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import thread_time
 from typing import Final, Protocol
 
-from rtmpd.engine.flusher import MERGE_WINDOW
+from rtmpd.engine.limits import MERGE_WINDOW
 
 MAX_SHARE: Final = 0.02
 """Share of the time that reading may take before what arrives waits for the next round."""
