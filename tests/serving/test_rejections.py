@@ -29,6 +29,20 @@ def test_it_is_told_the_same_for_ten_seconds() -> None:
     rejections.check(KEY, "192.0.2.1", 110.0)
 
 
+def test_obs_is_told_each_time_that_it_comes_again_by_itself() -> None:
+    rejections = rejected()
+    now, wait = 100.0, 2.0
+    while now + wait < 140.0:  # It waits half as long again each time.
+        now, wait = now + wait, wait * 1.5
+        with pytest.raises(Refused):
+            rejections.check(KEY, "192.0.2.1", now)
+    # Who stays away for longer may try.
+    with pytest.raises(Refused, match=r"in 30 s\.$"):
+        rejections.check(KEY, "192.0.2.1", now + 16.0)
+    rejections.check(KEY, "192.0.2.1", now + 46.0)
+    rejections.check(KEY, "192.0.2.1", now + 46.0)
+
+
 def test_it_is_said_to_nobody_else_and_of_no_other_stream() -> None:
     rejections = rejected()
     rejections.check(KEY, "192.0.2.2", 100.0)

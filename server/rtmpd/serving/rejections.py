@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import Refused
@@ -11,40 +11,54 @@ from rtmpd.reasons import Refusal
 
 HELD: Final = 10.0
 """Seconds for which it is taken to be so."""
+LONGEST: Final = 30.0
+"""Seconds to which that grows for who comes again and again: twice as long as it has stayed away."""
 _MOST: Final = 1000
 """Encoders that are remembered; further ones take the places of the oldest."""
 _SEEN_AT_ONCE: Final = (Refusal.VIDEO_CODEC, Refusal.AUDIO_CODEC, Refusal.RESOLUTION)
 """What takes longer to be seen makes nobody come back in a tight loop."""
 
 
+class _Held(NamedTuple):
+    rejection: Refused
+    """What it was told."""
+    since: float
+    """Clock reading of its last attempt."""
+    until: float
+
+
 class Rejections:
     """Refuses a publish that would end with its first header, so that no player is told of it.
 
-    quirk(obs): whatever ends a running stream, it connects again, and reads only then what it is told.
+    quirk(obs): whatever ends a running stream, it connects again, and reads only then what it is told. Each
+    time that it is refused it waits half as long again; once it is let in it begins anew.
     """
 
     def __init__(self) -> None:
-        self._held: dict[tuple[StreamKey, str], tuple[Refused, float]] = {}
-        """By stream and network: what it was told, and until when that holds. In order of time."""
+        self._held: dict[tuple[StreamKey, str], _Held] = {}
+        """By stream and network; in order of time."""
 
     def note(self, key: StreamKey, network: str, rejection: Refused, now: float) -> None:
         """A publish of ``key`` from ``network`` was rejected."""
         if rejection.reason in _SEEN_AT_ONCE:
-            self._held.pop((key, network), None)
-            self._held[key, network] = rejection, now + HELD
-            if len(self._held) > _MOST:
-                del self._held[next(iter(self._held))]
+            self._hold((key, network), _Held(rejection, now, now + HELD))
 
     def check(self, key: StreamKey, network: str, now: float) -> None:
         """Raise ``Refused`` if that was a moment ago."""
-        if not self._held:
+        held = self._held.get((key, network)) if self._held else None
+        if held is None:
             return
-        rejection, until = self._held.get((key, network), (None, 0.0))
-        if rejection is None:
-            return
-        left = until - now
-        if left <= 0.0:
+        if held.until <= now:
             del self._held[key, network]
             return
-        text = f"That was a moment ago: once it is mended, try again in {math.ceil(left)} s."
+        rejection, left = held.rejection, held.until - now
+        until = now + min(max(2 * (now - held.since), left), LONGEST)
+        self._hold((key, network), _Held(rejection, now, until))
+        text = f"That was a moment ago: once it is mended, try again in {math.ceil(until - now)} s."
         raise Refused(rejection.code, f"{rejection.description} {text}", rejection.reason)
+
+    def _hold(self, whom: tuple[StreamKey, str], held: _Held) -> None:
+        self._held.pop(whom, None)
+        self._held[whom] = held
+        if len(self._held) > _MOST:
+            del self._held[next(iter(self._held))]
