@@ -13,6 +13,7 @@ from typing import Final
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.sink import CloseReason
+from rtmpd.events.delivery import NotifyFailure, NotifyLoss
 from rtmpd.events.model import EventKind
 from rtmpd.processes.words import ProcessEnd, ProcessState
 from rtmpd.reasons import HandshakeFailure, HttpFailure, Refusal, SessionFailure, VerificationFailure, Word
@@ -39,9 +40,13 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     ProcessState: {"state": "value", "what": "meaning"},
     ProcessEnd: _REASON,
     EventKind: {"event": "value", "what": "meaning"},
+    NotifyLoss: _REASON,
+    NotifyFailure: _REASON,
 }
 """Titles of the columns, and what of each word stands in them."""
-ELSEWHERE: Final[Mapping[type[Word], Path]] = {EventKind: NOTIFICATIONS}
+ELSEWHERE: Final[Mapping[type[Word], Path]] = dict.fromkeys(
+    (EventKind, NotifyLoss, NotifyFailure), NOTIFICATIONS
+)
 """Documents of tables that are not in docs/operations.md."""
 
 

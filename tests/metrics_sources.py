@@ -13,6 +13,7 @@ from rtmpd.engine.health import Health, HealthKind
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
+from rtmpd.events.delivery import NotifyStats, NotifyStatus
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
 from rtmpd.processes.words import ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
@@ -62,6 +63,7 @@ class FakeServer:
     relays: list[RelayStatus] = field(default_factory=list)
     processes: list[ProcessStatus] = field(default_factory=list)
     process_counts: ProcessCounts = field(default_factory=lambda: ProcessCounts({}))
+    notified: list[NotifyStatus] = field(default_factory=list)
     now: float = 1000.0
     certificates: Certificates = field(default_factory=Certificates)
 
@@ -77,6 +79,7 @@ class FakeServer:
             relays=lambda: self.relays,
             processes=lambda: self.processes,
             process_counts=self.process_counts,
+            notified=lambda: self.notified,
             certificates=self.certificates,
         )
         return MetricsPage(sources, max_streams, renames)
@@ -115,6 +118,8 @@ def busy_server() -> FakeServer:
     server.relays = [fake_relay("push"), fake_relay("pull")]
     server.processes = [ProcessStatus(StreamKey("live", "cam"), "480p", ProcessState.RUNNING, 77, 3)]
     server.process_counts = ProcessCounts({ProcessEnd.ERROR: 2}, lines_logged=20, lines_left_out=5)
+    figures = NotifyStats()
+    server.notified = [NotifyStatus("backend", 17, figures.failures, figures.lost, 3, 20.5)]
     return server
 
 

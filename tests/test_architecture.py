@@ -81,6 +81,10 @@ UNUSED_BY_SERVERS = frozenset(
         "rich",
         "rtmpd.client",
         "rtmpd.daemon.descriptions",
+        "rtmpd.events.feed",
+        "rtmpd.events.formats",
+        "rtmpd.events.target",
+        "rtmpd.net.http_caller",
         "rtmpd.rtmp.client",
         "rtmpd.tools",
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from backend_kit import OK, Asked, answer, backend
 from net_kit import serve
 from typer.testing import CliRunner
 
@@ -79,6 +80,54 @@ async def test_certificates_are_judged_by_their_end(tmp_path: Path, days: int, w
     (finding,) = await connect_check.run(trials)
     assert finding.works is works
     assert f"a.example: {words}" in finding.text
+
+
+async def test_who_is_notified_is_asked_without_being_told_anything(tmp_path: Path, closed_port: int):
+    def say(asked: Asked) -> bytes:
+        right = asked.headers.get("authorization") == "Bearer tk_right"
+        known = {"/own": False, "/topic/auth": right, "/webhook": True}.get(asked.path, False)
+        return OK if known else answer("404 Not Found")
+
+    async with backend(say) as server:
+        here = f"http://127.0.0.1:{server.port}"
+        config = settings(
+            tmp_path,
+            f"""
+            [notify.own]
+            url = "{here}/own"
+            [notify.phone]
+            format = "ntfy"
+            url = "{here}/topic"
+            token = "tk_right"
+            [notify.stranger]
+            format = "ntfy"
+            url = "{here}/topic"
+            token = "tk_wrong"
+            [notify.channel]
+            format = "discord"
+            url = "{here}/webhook"
+            [notify.gone]
+            url = "http://127.0.0.1:{closed_port}/secret"
+            [notify.off]
+            url = "http://127.0.0.1:{closed_port}/secret"
+            enabled = false
+            """,
+        )
+        trials = connect_check.trials(config, {})
+        findings = await connect_check.run(trials)
+        assert {(asked.line.split()[0], asked.body) for asked in server.asked} == {("GET", b"")}
+    said = {trial.key: finding for trial, finding in zip(trials, findings, strict=True)}
+    assert {key: finding.works for key, finding in said.items()} == {
+        "notify.own": True,
+        "notify.phone": True,
+        "notify.stranger": False,
+        "notify.channel": True,
+        "notify.gone": False,
+    }
+    unknown = "ntfy answers HTTP 404: it does not know the URL, or not the token"
+    assert said["notify.stranger"].text == unknown
+    assert said["notify.gone"].text.endswith("Connection refused")
+    assert not any(secret in f"{trials} {findings}" for secret in ("tk_", "topic", "webhook", "/secret"))
 
 
 def test_the_command_says_it_line_by_line(tmp_path: Path, closed_port: int):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from backend_kit import answer, backend
 from client_kit import AVC_HEADER, keyframe
 from pydantic import BaseModel
 
@@ -681,3 +682,30 @@ async def test_who_fails_is_banned_until_the_settings_forgive(server: House) -> 
     await server.apply(*locked, "bans.local=true", 'bans.exempt=["127.0.0.1"]')
     async with await rtmpd.connect(server.url()):
         pass
+
+
+# -- notifications
+
+
+async def test_who_is_notified_comes_changes_and_goes(server: House) -> None:
+    async with backend(answer("503 Service Unavailable")) as away, backend() as back:
+        target = f"notify.x.url={away.url}"
+        changes = await server.apply(target, "notify.x.events=published,unpublished,ended")
+        assert changes == {Effect.AT_ONCE: ["notify.x.url", "notify.x.events"]}
+        async with await rtmpd.connect(server.url()) as encoder:
+            await publish(encoder)
+        await away.wait_for(1)
+        # What waits is told to the other one.
+        await server.apply(f"notify.x.url={back.url}", "notify.x.events=published,unpublished,ended")
+        asked = await back.wait_for(3)
+        assert [request.json["event"] for request in asked] == ["published", "unpublished", "ended"]
+        assert [request.json["delivery"] for request in asked] == [1, 2, 3]
+        assert asked[1].json["data"]["reason"] == "finished"
+        await server.apply(f"notify.x.url={back.url}", "notify.x.enabled=false")
+        async with await rtmpd.connect(server.url()) as encoder:
+            await publish(encoder)
+        await server.apply(f"notify.x.url={back.url}", "notify.x.events=published")
+        async with await rtmpd.connect(server.url()) as encoder:
+            await publish(encoder)
+            asked = await back.wait_for(4)
+        assert [request.json["delivery"] for request in asked] == [1, 2, 3, 1]

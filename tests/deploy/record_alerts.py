@@ -213,7 +213,7 @@ def lost_streams(scenario: Scenario) -> None:
     encoders[1].kill()
 
 
-def relay_down(scenario: Scenario) -> None:
+def one_stream(scenario: Scenario) -> None:
     server = scenario.start()
     scenario.bench("publish", "cam", "--bitrate", "500000")
     server.wait_for_live(server.url("cam"))
@@ -428,6 +428,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "stalled-players": ("RtmpdPlayersFallBehind", "RtmpdPlayersTooSlow"),
     "lost-streams": ("RtmpdStreamLost", "RtmpdStreamLost"),
     "relay-down": ("RtmpdRelayDown",),
+    "notifications-stuck": ("RtmpdNotificationsStuck",),
     "files": ("RtmpdFilesNearLimit",),
     "memory": ("RtmpdMemoryNearCeiling",),
     "control-group": ("RtmpdMemoryNearGroupLimit",),
@@ -454,7 +455,8 @@ def scenarios() -> list[Scenario]:
         Scenario("slow-players", players_that_read(0.44)),
         Scenario("stalled-players", players_that_read(0.0)),
         Scenario("lost-streams", lost_streams),
-        Scenario("relay-down", relay_down, nowhere),
+        Scenario("relay-down", one_stream, nowhere),
+        Scenario("notifications-stuck", one_stream, "notify.backend.url=http://127.0.0.1:9/hook"),
         Scenario(
             "files",
             files,

@@ -51,6 +51,12 @@ async def test_what_is_asked_and_answered(caller: HttpCaller) -> None:
         assert asked.headers["accept-encoding"] == "identity"
 
 
+async def test_when_to_ask_again_is_told_as_it_was_written(caller: HttpCaller) -> None:
+    async with backend(answer("503 Service Unavailable", "", "Retry-After: 120")) as server:
+        said = await caller.call(request(server.url), within=5.0)
+    assert (said.status, said.retry_after) == (503, "120")
+
+
 async def test_a_get_has_no_body(caller: HttpCaller) -> None:
     async with backend() as server:
         await caller.call(HttpRequest(server.url, method="GET"), within=5.0)

@@ -190,6 +190,36 @@ async def test_a_remote_that_goes_away_is_found_again_and_players_never_notice()
         assert not viewer.over
 
 
+async def test_what_becomes_of_a_target_is_told_once_for_each_state() -> None:
+    told: list[str] = []
+    async with serve("a") as a:
+        a.push.tell = lambda status, origin: told.append(f"{status.id} {status.state} {origin.protocol}")
+        async with publishing(a):
+            async with serve("b") as b:
+                added = a.push.add(KEY, b.url()).id
+                await eventually(a.push_is("live"))
+                port = b.port
+            await eventually(lambda: a.pushes().retries > 2)
+            async with serve("b", port=port):
+                await eventually(a.push_is("live"))
+                assert a.push.remove(KEY, added)
+                await eventually(lambda: a.push.statuses() == [])
+    assert told == [f"api-1 {state} rtmp" for state in ("live", "backoff", "live", "idle")]
+
+
+async def test_a_target_that_waits_for_its_stream_is_told_to_be_idle() -> None:
+    told: list[str] = []
+    async with serve("b") as b, serve("a") as a:
+        a.push.tell = lambda status, _origin: told.append(str(status.state))
+        a.push.add(KEY, b.url())
+        async with publishing(a):
+            await eventually(a.push_is("live"))
+        await eventually(a.push_is("idle"))
+        async with publishing(a):
+            await eventually(a.push_is("live"))
+    assert told == ["live", "idle", "live", "idle"]
+
+
 # -- remotes that misbehave
 
 

@@ -19,6 +19,7 @@ from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
 
 if TYPE_CHECKING:
+    from rtmpd.events.delivery import NotifyStatus
     from rtmpd.web.metrics import MetricsPage
     from rtmpd.web.page import SharedPage
     from rtmpd.web.server import AdminServer
@@ -38,6 +39,7 @@ class Inside:
     pushes: PushRelays
     relays: Callable[[], Sequence[RelayStatus]]
     processes: StreamProcesses
+    notified: Callable[[], Sequence[NotifyStatus]]
     readiness: Callable[[], str | None]
     certificates: Certificates
 
@@ -112,6 +114,7 @@ class AdminSide:
             relays=inside.relays,
             processes=inside.processes.statuses,
             process_counts=inside.processes.counts,
+            notified=inside.notified,
             certificates=inside.certificates,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)

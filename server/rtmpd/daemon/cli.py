@@ -21,6 +21,7 @@ from rtmpd.daemon import (
     client_command,
     init_command,
     key_command,
+    notify_command,
     play_command,
     probe_command,
     publish_command,
@@ -185,6 +186,7 @@ app.command(epilog=client_command.EXIT_CODES)(play_command.play)
 app.command(epilog=client_command.TRIAL_EXIT_CODES)(probe_command.probe)
 app.add_typer(bench_command.app)
 app.add_typer(key_command.app)
+app.add_typer(notify_command.app)
 
 
 def _load(config: ConfigPaths, assignments: Assignments) -> Settings:

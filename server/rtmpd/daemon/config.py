@@ -30,6 +30,7 @@ from rtmpd.daemon.fields import (
     require_order,
 )
 from rtmpd.daemon.limits_config import LimitsConfig
+from rtmpd.daemon.notify_config import NOTIFY, NotifyConfig
 from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.rtmps_config import RtmpsConfig
 from rtmpd.daemon.run_config import RunConfig
@@ -219,6 +220,8 @@ class Config(Section):
     relay: RelayConfig = RelayConfig()
     run: RunConfig = RunConfig()
     shutdown: ShutdownConfig = ShutdownConfig()
+    notify: dict[str, NotifyConfig] = Field(default_factory=dict)
+    """Who is told what happens, by names."""
     apps: dict[str, AppConfig] = Field(default_factory=dict)
     """What differs from app to app and from stream to stream, by path; ``*`` is for every one."""
 
@@ -273,8 +276,11 @@ class Config(Section):
             for name in self.apps
         }
 
-    def app_problems(self) -> Iterator[tuple[KeyPath, str]]:
-        """Keys of apps that cannot be used where they stand, each with what is wrong."""
+    def problems(self) -> Iterator[tuple[KeyPath, str]]:
+        """Keys of named tables that cannot be used where they stand, each with what is wrong."""
+        for name, target in self.notify.items():
+            if (found := target.find_problem(name)) is not None:
+                yield (NOTIFY, name, found[0]), found[1]
         for name, app in self.apps.items():
             below = [self.at(other) for other in self.apps if name in self.tables(other)]
             for key, text in app.find_problems(name, self.at(name), below):

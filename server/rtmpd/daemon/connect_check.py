@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from typing import Final
@@ -17,10 +17,13 @@ from uuid import uuid4
 from rtmpd.daemon.app_config import APPS
 from rtmpd.daemon.banner import APP
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.notify_config import NOTIFY
 from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.values import spell
 from rtmpd.engine.key import StreamKey
+from rtmpd.events.settings import TargetSettings
 from rtmpd.net.certificates import Certificate
+from rtmpd.net.http_message import shown_url
 from rtmpd.relay.dialer import EXPECTED, RelayDialer, explain
 from rtmpd.relay.template import RelayTarget, RelayTemplate
 from rtmpd.rtmp.via import NO_VIA
@@ -58,7 +61,7 @@ class Trial:
 
 def trials(config: Config, environ: Mapping[str, str]) -> list[Trial]:
     """Everybody that the settings name, each once. Raises ConfigError where a certificate cannot be used."""
-    found = [*_relays(config), *_certificates(config, environ)]
+    found = [*_relays(config), *_notified(config), *_certificates(config, environ)]
     return list({(trial.label, trial.key): trial for trial in found}.values())
 
 
@@ -103,6 +106,27 @@ async def _call_relay(dialer: RelayDialer, target: RelayTarget) -> Finding:
     agent = connection.info.fms_ver
     await connection.close()
     return Finding(True, f"answers in {took * 1000:.0f} ms" + (f", as {agent}" if agent else ""))
+
+
+def _notified(config: Config) -> Iterator[Trial]:
+    for name, target in config.notify.items():
+        if target.enabled:
+            run = partial(_reach, replace(target.to_settings(), timeout=min(target.timeout, PATIENCE)))
+            yield Trial(spell((NOTIFY, name)), shown_url(target.url), run)
+
+
+async def _reach(target: TargetSettings) -> Finding:
+    from rtmpd.events.trial import find_obstacle
+    from rtmpd.net.http_caller import HttpCaller
+
+    started = time.monotonic()
+    caller = HttpCaller(max_connections=1)
+    try:
+        obstacle = await find_obstacle(target, caller)
+    finally:
+        await caller.close()
+    took = time.monotonic() - started
+    return Finding(obstacle is None, obstacle or f"answers in {took * 1000:.0f} ms")
 
 
 def _certificates(config: Config, environ: Mapping[str, str]) -> Iterator[Trial]:

@@ -12,6 +12,7 @@ from rtmpd.daemon.access_config import KEYS, PlayKeys, PublishKeys
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect, Section, Shown, Unit
+from rtmpd.daemon.notify_config import NOTIFY, NotifyConfig
 from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.run_config import RUN, ProcessConfig
 from rtmpd.daemon.values import KeyPath, spell
@@ -27,7 +28,7 @@ FALLBACKS: Final[dict[str, KeyPath]] = {
 }
 """Sections that say what holds where no table of an app does."""
 SOME_APP: Final = "NAME"
-"""Stands for the name of an app where no particular one is meant."""
+"""Stands for the name of an app, or of who is notified, where no particular one is meant."""
 SOME_TARGET: Final = "TARGET"
 """The same for the name of a push target."""
 SOME_STREAM: Final = "STREAM"
@@ -153,10 +154,18 @@ def walk_app(name: str, names: Iterable[KeyPath] = ()) -> Iterator[Key]:
                 yield from walk(PushConfig, path, (APPS, name, TARGETS, target))
 
 
+def walk_notify(name: str) -> Iterator[Key]:
+    """Every setting of somebody who is notified."""
+    yield from walk(NotifyConfig, (NOTIFY, name))
+
+
 def walk_written(paths: Iterable[KeyPath]) -> Iterator[Key]:
     """Every setting, with those of the apps, targets and streams that ``paths`` name."""
     apps: dict[str, dict[KeyPath, None]] = {}
+    notified: dict[str, None] = {}
     for path in paths:
+        if path[0] == NOTIFY and len(path) > 1:
+            notified[path[1]] = None
         if path[0] == APPS and len(path) > 1:
             named = apps.setdefault(path[1], {})
             match path[2:]:
@@ -165,5 +174,7 @@ def walk_written(paths: Iterable[KeyPath]) -> Iterator[Key]:
                 case (section, keys, stream) if section in _KEYS and keys == KEYS:
                     named[section, keys, stream] = None
     yield from walk()
+    for name in notified:
+        yield from walk_notify(name)
     for app, names in apps.items():
         yield from walk_app(app, names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from annotated_types import Ge, Gt, Le
@@ -26,7 +26,9 @@ from rtmpd.daemon.keys import (
     names_in,
     walk,
     walk_app,
+    walk_notify,
 )
+from rtmpd.daemon.notify_config import NotifyConfig
 from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.run_config import ProcessConfig
 from rtmpd.daemon.secret_files import SUFFIX
@@ -42,6 +44,8 @@ _EXAMPLES: Final = {
     "from": '["rtmp://origin.example.com/{app}/{name}"]',
 }
 """For keys of an app whose default says little."""
+_NOTIFY_EXAMPLES: Final = {"url": '"https://example.com/rtmpd"', "secret": '"whsec_..."'}
+"""The same for who is notified."""
 _INTRODUCTION: Final = """\
 Every setting of rtmpd, at its default: keep the lines that you change. A key can also come from the
 environment (RTMPD_RTMP__LISTEN=:1935) or the command line (--set rtmp.listen=:1935); the command line wins
@@ -79,6 +83,10 @@ def rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
     for key in walk():
         origin = settings.origins.get(key.name, "default")
         yield key.name, format_value(key, key.show(key.read(settings.config))), origin
+    for name in settings.config.notify:
+        for key in walk_notify(name):
+            origin = settings.origins.get(key.name, "default")
+            yield key.name, format_value(key, key.show(key.read(settings.config))), origin
     for name in settings.config.apps:
         for key, _, value, origin in _held(settings, name):
             yield key.name, value, origin
@@ -118,7 +126,7 @@ def schema() -> dict[str, Any]:
     """A JSON schema of the file, for editors."""
     _describe()
     document = Config.model_json_schema()
-    for key in walk_app(SOME_APP, SOME_NAMES):
+    for key in (*walk_app(SOME_APP, SOME_NAMES), *walk_notify(SOME_APP)):
         if key.is_secret:
             for definition in document["$defs"].values():
                 properties = definition["properties"]
@@ -142,7 +150,13 @@ def template() -> str:
         value = format_value(key, key.read(defaults))
         facts = "; ".join(filter(None, (key.unit, _range(key), f"default {value}")))
         lines += ["", *_comment(key.field.description or ""), *_comment(facts), f"{key.path[-1]} = {value}"]
-    return "\n".join([*lines, *_app_template()]) + "\n"
+    return "\n".join([*lines, *_notify_template(), *_app_template()]) + "\n"
+
+
+def _notify_template() -> Iterator[str]:
+    """The settings of somebody who is told, commented out: nobody is until somebody names him."""
+    some = Config(notify={SOME_APP: NotifyConfig()})
+    yield from _named_template(walk_notify(SOME_APP), some, _NOTIFY_EXAMPLES)
 
 
 def _app_template() -> Iterator[str]:
@@ -154,8 +168,12 @@ def _app_template() -> Iterator[str]:
         run={SOME_PROCESS: ProcessConfig()},
     )
     some = Config(apps={SOME_APP: app})
+    yield from _named_template(walk_app(SOME_APP, SOME_NAMES), some, _EXAMPLES)
+
+
+def _named_template(keys: Iterable[Key], some: Config, examples: Mapping[str, str]) -> Iterator[str]:
     section: tuple[str, ...] = ()
-    for key in walk_app(SOME_APP, SOME_NAMES):
+    for key in keys:
         if key.path[:-1] != section:
             section = key.path[:-1]
             yield from ["", *_comment(key.model.__doc__ or ""), f"# [{'.'.join(section)}]"]
@@ -164,7 +182,7 @@ def _app_template() -> Iterator[str]:
         value = format_value(key, key.read(some))
         facts = "; ".join(filter(None, (key.unit, _range(key), f"default {value}")))
         yield from ["", *_comment(key.field.description or ""), *_comment(facts)]
-        yield f"# {key.path[-1]} = {_EXAMPLES.get(key.path[-1], value)}"
+        yield f"# {key.path[-1]} = {examples.get(key.path[-1], value)}"
 
 
 def _range(key: Key) -> str:

@@ -19,6 +19,7 @@ from rtmpd.daemon.app_config import APPS, PUSH
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.keys import TARGETS, Key, walk_written
 from rtmpd.daemon.mistakes import explain, explain_conflict, explain_misplaced
+from rtmpd.daemon.notify_config import NOTIFY
 from rtmpd.daemon.renames import RENAMED_KEYS, OldName, Renames, translate
 from rtmpd.daemon.sources import Given, Layer, read_layers
 from rtmpd.daemon.values import KeyPath, spell
@@ -54,7 +55,7 @@ def load(
     if renames:
         layers = [translate(layer, renames, problems, old_names) for layer in layers]
     keys = {key.path: key for key in walk_written(path for layer in layers for path, _ in layer)}
-    sections = {(APPS,): (APPS,)} | {
+    sections = {(table,): (table,) for table in (APPS, NOTIFY)} | {
         key.path[:length]: key.place[:length] for key in keys.values() for length in range(1, len(key.path))
     }
     sections |= {path: (*path[:-1], TARGETS) for path in keys if path[0] == APPS and path[2:] == (PUSH,)}
@@ -107,7 +108,7 @@ def _validate(
     except ValidationError as error:
         problems.extend(explain(details, given, keys) for details in error.errors(include_url=False))
         return None
-    for path, text in config.app_problems():
+    for path, text in config.problems():
         problems.append(explain_conflict([spell(path)], f"{spell(path)}{text}", given))
     return None if problems else config
 

@@ -25,6 +25,7 @@ from rtmpd.daemon.banner import APP, banner
 from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors, Names
+from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.logs import LogOutput
 from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
@@ -63,6 +64,8 @@ _SAMPLE_INTERVAL = 1.0
 _clock = LoopClock(time.monotonic)
 _PATIENCE = 1.0
 """Seconds of an orderly end after which somebody may wonder what is waited for."""
+_LAST_WORDS = 1.0
+"""Seconds that notifications have at least to go out, if anything has time to end in order."""
 _STOP_MARGIN = 5.0
 """Seconds that the end takes at most beyond ``shutdown.drain_timeout``."""
 _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -101,9 +104,8 @@ class Worker:
         instance_id = secrets.token_hex(8)
         new_session = SessionIds(time.time, os.urandom)
         self._dialer = RelayDialer(instance_id, new_session)
-        self._pushes = PushRelays(
-            self._registry, self._dialer, _clock, lambda key: self._config.at(str(key)).pushes(key.name)
-        )
+        self._events = EventsSide(self._registry, new_session, _clock, instance_id)
+        self._pushes = self._build_pushes()
         origins = StaticOrigins(lambda key: self._config.at(str(key)).pull.templates)
         self._claims = Claims(origins, _clock)
         self._pulls = PullRelays(
@@ -127,6 +129,15 @@ class Worker:
         """Held while settings are put in place."""
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._tasks = TaskSet()
+
+    def _build_pushes(self) -> PushRelays:
+        return PushRelays(
+            self._registry,
+            self._dialer,
+            _clock,
+            lambda key: self._config.at(str(key)).pushes(key.name),
+            tell=self._events.push_changed,
+        )
 
     def _context(self, new_session: SessionIds, instance_id: str) -> ServerContext:
         return ServerContext(
@@ -185,6 +196,7 @@ class Worker:
             pushes=self._pushes,
             relays=self._relay_statuses,
             processes=self._processes,
+            notified=self._events.statuses,
             readiness=self._unready,
             certificates=self._certificates,
         )
@@ -228,6 +240,7 @@ class Worker:
         self._tracer.apply(ip_network(config.log.trace) if config.log.trace else None)
         self._sweeper.apply(config.stream.merge_window_ms / 1000)
         self._registry.apply(config.to_engine_limits(config.memory.ceiling(self._machine.memory)))
+        self._events.apply(config)
         self._dialer.apply(config.relay.ca_file or None)
         self._pushes.apply()
         limits = config.rtmp.limits
@@ -338,6 +351,7 @@ class Worker:
             "others": open_now.get("pending", 0),
             "pushes": len(self._pushes.statuses()),
             "processes": self._processes.running,
+            "notifications": sum(status.queued for status in self._events.statuses()),
         }
 
     async def _end_connections(self, grace: float) -> None:
@@ -346,6 +360,8 @@ class Worker:
         await asyncio.gather(self._server.close(grace), self._pulls.close(), self._processes.close(grace))
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
         await self._pushes.close(max(grace - (_clock() - started), 0.0))
+        # Nothing happens any more: what is left is to be told.
+        await self._events.close(max(grace - (_clock() - started), min(grace, _LAST_WORDS)))
 
     async def _close(self) -> None:
         await self._admin.wait_closed()

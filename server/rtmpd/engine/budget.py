@@ -50,7 +50,9 @@ class MemoryBudget:
         self.partial_bytes = 0
         """Of messages that have not come whole yet, or that wait for an answer."""
         self.queue_bytes = 0
-        """Packets that packet sinks have not done with; each is charged all that it holds."""
+        """Packets that packet sinks have not done with; each is charged all that it holds. And notifications
+        that wait.
+        """
         self.used = 0
         """All of them together."""
         self._relieve = relieve

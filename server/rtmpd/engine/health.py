@@ -33,7 +33,7 @@ class HealthKind(Word):
     KEYFRAMES_RARE = (
         "keyframes_rare",
         "video comes, and no key frame for 20 seconds",
-        "the same; for intra refresh see `stream.gop.start`",
+        "set its key frame interval to 2 s; for intra refresh see `stream.gop.start`",
     )
     AUDIO_SILENT = (
         "audio_silent",
@@ -42,7 +42,7 @@ class HealthKind(Word):
     )
     VIDEO_SILENT = (
         "video_silent",
-        "the same the other way round",
+        "video was announced, and none flows for `stream.headers.absent_after` (5 s if 0) while audio does",
         "a camera or bridge that has stopped",
     )
     NO_MEDIA = (
@@ -68,7 +68,7 @@ class HealthKind(Word):
     )
     AUDIO_CODEC = (
         "audio_codec",
-        "the same of audio and `audio_codecs`",
+        "audio of a codec that is not in `audio_codecs` of [`warn`](#what-may-be-published)",
         "choose one of them in the encoder",
     )
     RESOLUTION = (

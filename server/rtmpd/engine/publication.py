@@ -327,9 +327,8 @@ class Publication:
                 self._codecs = Codecs(stats.video.codec, stats.audio.codec)
                 self._observer.media_started(self, self._codecs)
         elif stats.video.codec != told.video or stats.audio.codec != told.audio:
-            # A track that becomes the default one may not have said yet what it is.
-            self._codecs = Codecs(stats.video.codec or told.video, stats.audio.codec or told.audio)
-            if self._codecs != told and not self.closed:
+            self._codecs = Codecs(stats.video.codec, stats.audio.codec)
+            if not self.closed:
                 self._observer.codecs_changed(self, told, self._codecs)
 
     def _receive_tracks(self, packet: Packet, now: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
@@ -29,6 +29,11 @@ class EventKind(Word):
     PUSH_STATE = "push_state", "a push target goes live, stalls, fails or ends"
     WARNING_RAISED = "warning_raised", "something is wrong with what an encoder sends"
     WARNING_CLEARED = "warning_cleared", "it has been right again for 10 seconds"
+    TEST = "test", "nothing: somebody has called `rtmpd notify test`"
+
+
+KINDS: Final[Mapping[str, EventKind]] = {str(kind): kind for kind in EventKind}
+"""By their words."""
 
 
 @dataclass(frozen=True, slots=True)

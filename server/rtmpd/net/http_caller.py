@@ -144,7 +144,10 @@ class HttpCaller:
         ) as response:
             way.reused = False  # It has been seen.
             body = await _read(response)
-            return HttpAnswer(response.status, body, response.headers.get("Location", ""))
+            headers = response.headers
+            return HttpAnswer(
+                response.status, body, headers.get("Location", ""), headers.get("Retry-After", "")
+            )
 
 
 class _TooLong(ClientError):

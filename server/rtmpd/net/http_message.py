@@ -33,6 +33,8 @@ class HttpAnswer:
     body: bytes = field(default=b"", repr=False)
     location: str = field(default="", repr=False)
     """Of a redirect, as it was written; often no URL, but a name."""
+    retry_after: str = ""
+    """When to ask again, as it was written: seconds, or a date."""
 
 
 def check_http_url(text: str) -> str:

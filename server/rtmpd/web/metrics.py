@@ -17,6 +17,7 @@ from rtmpd.net.certificates import Certificates
 from rtmpd.processes.words import ProcessCounts, ProcessStatus
 from rtmpd.relay.status import RelayStatus
 from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
+from rtmpd.web.notify_metrics import NotifyStatus, collect_notifications
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
 from rtmpd.web.relay_metrics import collect_relays
 from rtmpd.web.run_metrics import collect_processes
@@ -46,6 +47,8 @@ class Sources:
     processes: Callable[[], Sequence[ProcessStatus]]
     """Every process of a stream."""
     process_counts: ProcessCounts
+    notified: Callable[[], Sequence[NotifyStatus]]
+    """Every target of notifications."""
     certificates: Certificates
     """Those that are shown over TLS."""
 
@@ -86,6 +89,7 @@ class MetricsPage:
             *self._streams.collect(self._max_streams),
             *collect_relays(sources.relays(), self._max_streams),
             *collect_processes(sources.processes(), sources.process_counts, self._max_streams),
+            *collect_notifications(sources.notified()),
         ]
         return Snapshot(families, self._process, self._renames)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import StreamObserver
+from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
@@ -71,6 +72,9 @@ class PushTarget:
         self._retry_at: float | None = None
         self._sink: PushSink | None = None
         self._progress = Progress()
+        self._origin = NOBODY
+        """Of the publication that is pushed, or was."""
+        self._told = RelayState.IDLE
 
     @property
     def status(self) -> RelayStatus:
@@ -114,15 +118,19 @@ class PushTarget:
                 self._changed.clear()
                 publication = self._relays.publication(self.target.key)
                 if publication is not None:
+                    self._origin = publication.origin
                     delay = await self._attempt(publication)
                     if delay is not None:
                         await self._pause(delay, publication)
                 elif self.permanent:
                     self._enter(RelayState.IDLE)
+                    self._tell()
                     await self._changed.wait()
                 else:
                     break
         finally:
+            self._enter(RelayState.IDLE)
+            self._tell()
             self._relays.forget(self)
 
     async def _attempt(self, publication: Publication) -> float | None:
@@ -253,6 +261,14 @@ class PushTarget:
         self._state = state
         if reason or state in (RelayState.IDLE, RelayState.LIVE):
             self._reason = reason
+        if state not in (RelayState.IDLE, RelayState.CONNECTING):  # They come and go with every attempt.
+            self._tell()
+
+    def _tell(self) -> None:
+        """Say what it does now, unless that was said last."""
+        if self._state is not self._told:
+            self._told = self._state
+            self._relays.tell(self.status, self._origin)
 
     def _fields(self) -> dict[str, object]:
         key = self.target.key
@@ -270,6 +286,8 @@ class PushRelays(StreamObserver):
     """All push relays of the process; an observer of the registry.
 
     ``templates_of(key)`` is asked with each publish where the stream goes: templates by the names of targets.
+    ``tell(status, origin)`` is told of each target that goes live, stalls, fails or ends, and whom it pushes;
+    it raises nothing.
     """
 
     def __init__(
@@ -279,11 +297,13 @@ class PushRelays(StreamObserver):
         clock: Callable[[], float],
         templates_of: Callable[[StreamKey], Mapping[str, RelayTemplate]],
         retry: RetryPolicy | None = None,
+        tell: Callable[[RelayStatus, Origin], None] | None = None,
     ) -> None:
         self.registry = registry
         self.dialer = dialer
         self.clock = clock
         self.retry = retry or RetryPolicy()
+        self.tell = tell or (lambda _status, _origin: None)
         self._templates_of = templates_of
         self._targets: dict[StreamKey, dict[str, PushTarget]] = {}
         self._numbers = itertools.count(1)

@@ -1,0 +1,83 @@
+"""What tells the world what happens, built when there is somebody to tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from rtmpd.daemon.config import Config
+from rtmpd.engine.origin import Origin
+from rtmpd.engine.registry import Registry
+from rtmpd.relay.status import RelayStatus
+
+if TYPE_CHECKING:
+    from rtmpd.events.delivery import NotifyStatus
+    from rtmpd.events.feed import EventFeed, EventListener
+    from rtmpd.events.notifications import Notifications
+    from rtmpd.net.http_caller import HttpCaller
+
+
+class EventsSide:
+    """The feed of events, and the targets of notifications.
+
+    A server that tells nobody anything has neither: no observer more is called, and nothing is imported.
+    ``new_id`` is as for the feed, ``server`` as in ``Delivery``.
+    """
+
+    def __init__(
+        self, registry: Registry, new_id: Callable[[], int], clock: Callable[[], float], server: str
+    ) -> None:
+        self._registry = registry
+        self._new_id = new_id
+        self._clock = clock
+        self._server = server
+        self._feed: EventFeed | None = None
+        self._notifications: Notifications | None = None
+
+    def add_listener(self, listener: EventListener) -> None:
+        """Tell ``listener`` what happens from now on."""
+        if self._feed is None:
+            from rtmpd.events.feed import EventFeed
+
+            self._feed = EventFeed(self._registry.sessions, self._new_id, self._clock, time.time)
+            self._registry.observe(self._feed)
+        self._feed.add_listener(listener)
+
+    def push_changed(self, status: RelayStatus, origin: Origin) -> None:
+        """See ``EventFeed``."""
+        if self._feed is not None:
+            self._feed.push_changed(status, origin)
+
+    def apply(self, config: Config) -> None:
+        """Tell those of the settings, in the running event loop."""
+        targets = {name: each.to_settings() for name, each in config.notify.items() if each.enabled}
+        if targets and self._notifications is None:
+            self._notifications = self._build()
+            self.add_listener(self._notifications)
+        if self._notifications is not None:
+            self._notifications.apply(targets)
+
+    def statuses(self) -> Sequence[NotifyStatus]:
+        """Every target of notifications."""
+        return self._notifications.statuses() if self._notifications is not None else ()
+
+    async def close(self, grace: float) -> None:
+        """Send what waits within ``grace`` seconds."""
+        if self._notifications is not None:
+            await self._notifications.close(grace)
+
+    def _build(self) -> Notifications:
+        from rtmpd.events.notifications import Notifications
+        from rtmpd.events.target import Surroundings
+
+        return Notifications(
+            Surroundings(self._registry.budget, self._server, self._clock, time.time, _new_caller)
+        )
+
+
+def _new_caller() -> HttpCaller:
+    """One connection: a target is told one thing after another."""
+    from rtmpd.net.http_caller import HttpCaller
+
+    return HttpCaller(max_connections=1)

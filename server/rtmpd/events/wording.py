@@ -1,0 +1,124 @@
+"""Events in sentences, for people who read them on a phone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from rtmpd.engine.health import HealthKind
+from rtmpd.events.model import Event, EventKind, Fact
+from rtmpd.relay.status import RelayState
+
+
+class Mood(Enum):
+    """How glad the reader will be."""
+
+    GOOD = "good"
+    PLAIN = "plain"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event in words, without any markup. Both may hold what peers call themselves and their streams."""
+
+    title: str
+    text: str
+    mood: Mood = Mood.PLAIN
+
+
+_TITLES: Final[Mapping[EventKind, tuple[str, Mood]]] = {
+    EventKind.PUBLISHED: ("{stream} is being published", Mood.PLAIN),
+    EventKind.FIRST_MEDIA: ("{stream} is on air", Mood.GOOD),
+    EventKind.CODEC_CHANGED: ("{stream} has changed its codecs", Mood.PLAIN),
+    EventKind.UNPUBLISHED: ("{stream} is not published any more", Mood.PLAIN),
+    EventKind.HELD: ("{stream} is interrupted", Mood.BAD),
+    EventKind.RESUMED: ("{stream} goes on", Mood.GOOD),
+    EventKind.ENDED: ("{stream} is over", Mood.PLAIN),
+    EventKind.PLAYER_JOINED: ("{who} plays {stream}", Mood.PLAIN),
+    EventKind.PLAYER_LEFT: ("{who} has left {stream}", Mood.PLAIN),
+    EventKind.PUSH_STATE: ("{stream} to {target}: {state}", Mood.PLAIN),
+    EventKind.WARNING_RAISED: ("{stream}: {warning}", Mood.BAD),
+    EventKind.WARNING_CLEARED: ("{stream}: {warning} is over", Mood.GOOD),
+    EventKind.TEST: ("rtmpd reaches you", Mood.GOOD),
+}
+_MOODS: Final[Mapping[Fact, Mood]] = {
+    RelayState.LIVE: Mood.GOOD,
+    RelayState.STALLED: Mood.BAD,
+    RelayState.BACKOFF: Mood.BAD,
+    RelayState.FAILED: Mood.BAD,
+}
+"""Of a push, by its state."""
+_LINK: Final = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_WARNINGS: Final[Mapping[Fact, HealthKind]] = {str(kind): kind for kind in HealthKind}
+
+
+def worded(event: Event) -> Message:
+    """What happened, in words."""
+    facts = event.facts
+    title, mood = _TITLES[event.kind]
+    filled = {"stream": event.key, "who": event.origin.who, **facts}
+    text = ". ".join(filter(None, _sentences(event, facts)))
+    return Message(title.format_map(filled), text and f"{text}.", _MOODS.get(facts.get("state"), mood))
+
+
+def _sentences(event: Event, facts: Mapping[str, Fact]) -> list[str]:
+    match event.kind:
+        case EventKind.PUBLISHED:
+            agent = event.origin.agent
+            return [f"By {event.origin.who}" + (f" with {agent}" if agent else "")]
+        case EventKind.FIRST_MEDIA:
+            size = f" {facts['width']}x{facts['height']}" if facts["width"] else ""
+            return [f"{_named(facts['video'])}{size}, {_named(facts['audio'])}"]
+        case EventKind.CODEC_CHANGED:
+            now = f"{_named(facts['video'])}, {_named(facts['audio'])}"
+            return [f"Now {now}; before {_named(facts['video_before'])}, {_named(facts['audio_before'])}"]
+        case EventKind.RESUMED:
+            return [f"After {_duration(facts['outage'])}"]
+        case EventKind.PLAYER_JOINED:
+            return [event.origin.agent]
+        case EventKind.PUSH_STATE:
+            return [str(facts["remote"]), str(facts["reason"]), str(facts["status"])]
+        case EventKind.WARNING_RAISED:
+            kind = _WARNINGS[facts["warning"]]
+            return [_capital(_plain(kind.meaning)), _capital(_plain(kind.remedy))]
+        case EventKind.WARNING_CLEARED:
+            return []
+        case EventKind.TEST:
+            return ["This is a test of the notifications"]
+        case EventKind.HELD:
+            return [*_end(facts), "Its players wait for the encoder to come back"]
+        case EventKind.UNPUBLISHED | EventKind.ENDED | EventKind.PLAYER_LEFT:
+            return _end(facts)
+
+
+def _named(codec: Fact) -> str:
+    return "nothing" if codec is None else str(codec)
+
+
+def _end(facts: Mapping[str, Fact]) -> list[str]:
+    by = f" by {facts['by']}" if facts["by"] else ""
+    lasted = f"After {_duration(facts['duration'])}" if "duration" in facts else ""
+    return [lasted, f"Reason: {facts['reason']}{by}"]
+
+
+def _duration(seconds: Fact) -> str:
+    """Such as ``4.2 s`` or ``1:02:03``."""
+    if not isinstance(seconds, int | float):
+        return ""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _plain(markdown: str) -> str:
+    return _LINK.sub(r"\1", markdown).replace("`", "")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

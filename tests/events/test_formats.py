@@ -1,0 +1,165 @@
+"""What Discord and ntfy are sent, as their documentation has it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from events_evening import evening
+from events_kit import CAM, ENCODER, NOON, made
+
+from rtmpd.engine.health import HealthKind
+from rtmpd.engine.key import StreamKey
+from rtmpd.events.formats import Delivery, request_of, split_topic
+from rtmpd.events.model import Event, EventKind
+from rtmpd.events.settings import Address, Format
+from rtmpd.events.wording import worded
+
+EVENTS = evening()
+WEBHOOK = "https://discord.com/api/webhooks/123/abc"
+DISCORD = Address(WEBHOOK, Format.DISCORD)
+NTFY = Address("https://ntfy.sh/a", Format.NTFY)
+SENTENCES = {
+    EventKind.PUBLISHED: ("live/cam is being published", "By Studio 2 with FMLE/3.0 (compatible; FMSc/1.0)."),
+    EventKind.FIRST_MEDIA: ("live/cam is on air", "avc1 1280x720, mp4a."),
+    EventKind.CODEC_CHANGED: (
+        "live/cam has changed its codecs",
+        "Now avc1, .mp3; before avc1, mp4a.",
+    ),
+    EventKind.UNPUBLISHED: (
+        "live/cam is not published any more",
+        "After 40.6 s. Reason: connection_lost.",
+    ),
+    EventKind.HELD: (
+        "live/cam is interrupted",
+        "Reason: connection_lost. Its players wait for the encoder to come back.",
+    ),
+    EventKind.RESUMED: ("live/cam goes on", "After 3.2 s."),
+    EventKind.ENDED: ("live/cam is over", "Reason: finished."),
+    EventKind.PLAYER_JOINED: ("192.0.2.2 plays live/cam", "LNX 9,0,124,2."),
+    EventKind.PLAYER_LEFT: ("192.0.2.2 has left live/cam", "After 41.2 s. Reason: finished."),
+    EventKind.PUSH_STATE: (
+        "live/cam to twitch: backoff",
+        "rtmps://live.example.com/app. cannot connect to live.example.com port 443: Connection refused.",
+    ),
+    EventKind.WARNING_RAISED: (
+        "live/cam: keyframes_rare",
+        (
+            "Video comes, and no key frame for 20 seconds. "
+            "Set its key frame interval to 2 s; for intra refresh see stream.gop.start."
+        ),
+    ),
+    EventKind.WARNING_CLEARED: ("live/cam: keyframes_rare is over", ""),
+    EventKind.TEST: ("rtmpd reaches you", "This is a test of the notifications."),
+}
+
+
+def sent(event: Event, address: Address) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """URL, headers and body."""
+    request = request_of(Delivery(event, 1, "x"), address, NOON)
+    assert request.method == "POST"
+    return request.url, dict(request.headers), json.loads(request.body)
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_every_event_has_its_sentences(kind: EventKind) -> None:
+    message = worded(EVENTS[kind])
+    assert (message.title, message.text) == SENTENCES[kind]
+
+
+@pytest.mark.parametrize("kind", HealthKind)
+def test_every_warning_is_told_without_markup(kind: HealthKind) -> None:
+    text = worded(made(EventKind.WARNING_RAISED, warning=str(kind))).text
+    assert text[0].isupper()
+    assert not re.search(r"[`\[\]()]{2}|`|the same", text)
+
+
+def test_discord() -> None:
+    url, headers, body = sent(EVENTS[EventKind.FIRST_MEDIA], DISCORD)
+    assert (url, headers) == (WEBHOOK, {"Content-Type": "application/json"})
+    assert body == {
+        "embeds": [
+            {
+                "title": "live/cam is on air",
+                "description": "avc1 1280x720, mp4a.",
+                "color": 0x2ECC71,
+                "timestamp": "2023-11-14T22:13:20.400Z",
+            }
+        ],
+        "allowed_mentions": {"parse": []},
+    }
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_discord_takes_every_event(kind: EventKind) -> None:
+    """Its limits: a title of 256 characters, a description of 4096, a colour of 24 bits."""
+    agent = "@everyone **bold** [link](https://example.com) <@1> \\" * 100
+    event = EVENTS[kind]
+    long = Event(
+        kind,
+        event.id,
+        NOON,
+        StreamKey("live", "x" * 300 + "_*"),
+        ENCODER.introduced(agent, ENCODER.via),
+        1,
+        event.facts,
+    )
+    _, _, body = sent(long, DISCORD)
+    (embed,) = body["embeds"]
+    assert 0 < len(embed["title"]) <= 256
+    assert len(embed["description"]) <= 4096
+    assert 0 <= embed["color"] <= 0xFFFFFF
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", embed["timestamp"])
+    for text in (embed["title"], embed["description"]):
+        assert not re.search(r"(?<!\\)[@*<\[]", text.replace("\\\\", ""))
+
+
+def test_ntfy() -> None:
+    private = Address("https://ntfy.example.com/rtmpd-x7", Format.NTFY, token="tk_abc")
+    url, headers, body = sent(EVENTS[EventKind.HELD], private)
+    assert url == "https://ntfy.example.com/"
+    assert headers == {"Content-Type": "application/json", "Authorization": "Bearer tk_abc"}
+    assert body == {
+        "topic": "rtmpd-x7",
+        "title": "live/cam is interrupted",
+        "message": "Reason: connection_lost. Its players wait for the encoder to come back.",
+        "priority": 4,
+        "tags": ["warning", "held"],
+    }
+
+
+@pytest.mark.parametrize("kind", EventKind)
+def test_ntfy_takes_every_event(kind: EventKind) -> None:
+    """Its limits: a message that is none of 4096 bytes, priorities from 1 to 5."""
+    _, _, body = sent(EVENTS[kind], NTFY)
+    assert body["message"]
+    assert len(str(body["message"]).encode()) < 4096
+    assert body["priority"] in range(1, 6)
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("https://ntfy.sh/topic", ("https://ntfy.sh/", "topic")),
+        ("http://localhost:8080/a_b-C/", ("http://localhost:8080/", "a_b-C")),
+        ("https://me:pw@ntfy.example.com/t", ("https://me:pw@ntfy.example.com/", "t")),
+    ],
+)
+def test_a_topic_is_the_path(url: str, parts: tuple[str, str]) -> None:
+    assert split_topic(url) == parts
+
+
+@pytest.mark.parametrize("path", ["", "/", "/a/b", "/a?auth=x", "/a b", "/" + "a" * 65])
+def test_what_is_no_topic_is_told_without_it(path: str) -> None:
+    with pytest.raises(ValueError, match=r"^is no topic of ntfy: write it as https://ntfy\.sh/topic$"):
+        split_topic(f"https://ntfy.sh{path}")
+
+
+def test_a_push_that_is_live_is_good_news() -> None:
+    event = made(
+        EventKind.PUSH_STATE, CAM, target="x", remote="rtmp://a/b", state="live", reason="", status="Go."
+    )
+    _, _, body = sent(event, NTFY)
+    assert (body["priority"], body["tags"]) == (3, ["white_check_mark", "push_state"])
