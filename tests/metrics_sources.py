@@ -81,6 +81,7 @@ class FakeServer:
             process_counts=self.process_counts,
             notified=lambda: self.notified,
             certificates=self.certificates,
+            key_files=lambda: {"current": 2, "outdated": 1},
         )
         return MetricsPage(sources, max_streams, renames)
 

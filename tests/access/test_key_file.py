@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import threading
+import time
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 from hypothesis import given
@@ -186,45 +188,137 @@ def told(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str, object]]:
     return lines
 
 
-def test_a_change_is_in_force_a_second_later(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
+def opened(path: Path) -> KeyFile:
+    """One that is read again within ``look``, and not beside it."""
+    return KeyFile(path, MAX_NAME_BYTES, start=lambda work: work())
+
+
+def test_a_change_is_in_force_with_the_next_look(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    file = KeyFile(folder.path, MAX_NAME_BYTES, now=100.0)
-    first = file.ring(100.5)
+    file = opened(folder.path)
+    first = file.ring
     assert names(first) == ["show"]
     folder.replace(f"show {DIGEST}1", f"talk {DIGEST}2")
-    assert file.ring(100.9) is first
-    assert names(file.ring(101.0)) == ["show", "talk"]
+    assert file.ring is first
+    file.look()
+    assert names(file.ring) == ["show", "talk"]
     assert told(caplog) == [("INFO", "keys read", {"file": str(folder.path), "keys": 2})]
 
 
 def test_a_revoked_key_is_gone_though_the_file_is_as_long_as_before(folder: Folder) -> None:
-    file = KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)
+    file = opened(folder.path)
     folder.replace(f"show {DIGEST}2")
-    assert digest(1) not in file.ring(1.0)
-    assert digest(2) in file.ring(1.0)
+    file.look()
+    assert digest(1) not in file.ring
+    assert digest(2) in file.ring
 
 
 def test_a_file_that_stays_is_not_read_again(folder: Folder) -> None:
-    file = KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)
-    ring = file.ring(0.0)
-    assert all(file.ring(float(second)) is ring for second in range(1, 10))
+    file = opened(folder.path)
+    ring = file.ring
+    for _ in range(9):
+        file.look()
+        assert file.ring is ring
+
+
+def test_it_is_read_beside_whoever_looks_once_at_a_time(folder: Folder) -> None:
+    begun, ends = threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def start(work: Callable[[], None]) -> None:
+        def run() -> None:
+            begun.set()
+            ends.wait(10.0)
+            work()
+
+        threads.append(threading.Thread(target=run))
+        threads[-1].start()
+
+    file = KeyFile(folder.path, MAX_NAME_BYTES, start)
+    folder.replace(f"show {DIGEST}2")
+    file.look()
+    assert begun.wait(10.0)
+    file.look()
+    assert digest(1) in file.ring
+    ends.set()
+    threads[0].join()
+    assert digest(2) in file.ring
+    folder.replace(f"show {DIGEST}3")
+    file.look()
+    threads[-1].join()
+    assert (digest(3) in file.ring, len(threads)) == (True, 2)
+
+
+def test_other_threads_go_on_while_ten_thousand_keys_are_read(folder: Folder) -> None:
+    folder.replace(*(f"show{number} sha256:{number:064x}" for number in range(10_000)))
+    over = threading.Event()
+    gaps = []
+
+    def read() -> None:
+        KeyFile(folder.path, MAX_NAME_BYTES)
+        over.set()
+
+    thread = threading.Thread(target=read)
+    before = time.perf_counter()
+    thread.start()
+    while not over.is_set():
+        now = time.perf_counter()
+        gaps.append(now - before)
+        before = now
+        time.sleep(0)
+    thread.join()
+    # Without pauses others have a turn every 5 ms: about ten.
+    assert len(gaps) > 50
+
+
+def test_there_is_no_thread_left_and_later_there_is(folder: Folder) -> None:
+    tries = 0
+
+    def start(work: Callable[[], None]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise RuntimeError("can't start new thread")
+        work()
+
+    file = KeyFile(folder.path, MAX_NAME_BYTES, start)
+    folder.replace(f"show {DIGEST}2")
+    file.look()
+    assert digest(1) in file.ring
+    file.look()
+    assert digest(2) in file.ring
+
+
+def test_a_bug_in_reading_is_ours_and_keeps_the_keys(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = opened(folder.path)
+    folder.replace(f"show {DIGEST}2")
+    monkeypatch.setattr(key_file, "parse", lambda *_: 1 / 0)
+    file.look()
+    assert digest(1) in file.ring
+    (line,) = caplog.records
+    assert (line.message, line.exc_info is not None) == ("reading keys failed", True)
 
 
 def test_a_mistake_keeps_the_keys_and_is_told_once(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    file = KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)
+    file = opened(folder.path)
     folder.replace(f"show {DIGEST}2", "talk")
-    assert digest(1) in file.ring(1.0)
+    file.look()
+    assert digest(1) in file.ring
     problem = (
         f"{folder.path}:2: is no key: write the name of the stream, a blank, and what `rtmpd key hash` says"
     )
     assert file.problem == problem
     fields = {"file": str(folder.path), "keys": 1, "problem": problem}
     assert told(caplog) == [("WARNING", "keys kept as they were", fields)]
-    assert digest(1) in file.ring(2.0)
+    file.look()
+    assert digest(1) in file.ring
     assert told(caplog) == []
     folder.replace(f"show {DIGEST}2")
-    assert digest(2) in file.ring(3.0)
+    file.look()
+    assert digest(2) in file.ring
     assert file.problem == ""
     assert told(caplog) == [("INFO", "keys read", {"file": str(folder.path), "keys": 1})]
 
@@ -232,15 +326,17 @@ def test_a_mistake_keeps_the_keys_and_is_told_once(folder: Folder, caplog: pytes
 def test_a_folder_that_is_gone_for_a_moment_changes_nothing(
     folder: Folder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)
+    file = opened(folder.path)
     home = folder.path.parent
     away = home.rename(home.with_name("away"))
-    for second in (1.0, 2.0):
-        assert names(file.ring(second)) == ["show"]
+    for _ in range(2):
+        file.look()
+        assert names(file.ring) == ["show"]
     assert file.problem == f"{folder.path}: cannot be read: No such file or directory"
     assert [message for _, message, _ in told(caplog)] == ["keys kept as they were"]
     away.rename(home)
-    assert names(file.ring(3.0)) == ["show"]
+    file.look()
+    assert names(file.ring) == ["show"]
     assert file.problem == ""
 
 
@@ -251,17 +347,18 @@ def test_kubernetes_swaps_a_link_to_the_folder(tmp_path: Path) -> None:
         (tmp_path / f"..{number}" / "keys").write_text(f"show {DIGEST}{number}\n")
     (tmp_path / "..data").symlink_to("..1")
     (tmp_path / "keys").symlink_to("..data/keys")
-    file = KeyFile(tmp_path / "keys", MAX_NAME_BYTES, now=0.0)
-    assert digest(1) in file.ring(0.0)
+    file = opened(tmp_path / "keys")
+    assert digest(1) in file.ring
     (tmp_path / "..data_tmp").symlink_to("..2")
     (tmp_path / "..data_tmp").replace(tmp_path / "..data")
-    assert digest(2) in file.ring(1.0)
+    file.look()
+    assert digest(2) in file.ring
 
 
 def test_a_file_that_somebody_is_writing_to_is_read_once_more(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def parse_while_it_grows(lines: BinaryIO, place: str, max_name_bytes: int) -> KeyRing:
+    def parse_while_it_grows(lines: Iterable[bytes], place: str, max_name_bytes: int) -> KeyRing:
         monkeypatch.undo()
         ring = parse(lines, place, max_name_bytes)
         with folder.path.open("a") as writer:
@@ -269,9 +366,10 @@ def test_a_file_that_somebody_is_writing_to_is_read_once_more(
         return ring
 
     monkeypatch.setattr(key_file, "parse", parse_while_it_grows)
-    file = KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)
-    assert names(file.ring(0.5)) == ["show"]
-    assert names(file.ring(1.0)) == ["show", "talk"]
+    file = opened(folder.path)
+    assert names(file.ring) == ["show"]
+    file.look()
+    assert names(file.ring) == ["show", "talk"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "endless", "huge"])
@@ -288,7 +386,7 @@ def test_what_cannot_be_a_file_of_keys_ends_the_start(tmp_path: Path, kind: str)
             path.touch()
             os.truncate(path, key_file.MAX_BYTES + 1)
     with pytest.raises(ConfigError) as caught:
-        KeyFile(path, MAX_NAME_BYTES, now=0.0)
+        KeyFile(path, MAX_NAME_BYTES)
     assert str(caught.value) == {
         "missing": f"{path}: cannot be read: No such file or directory",
         "folder": f"{path}: cannot be read: Is a directory",
@@ -298,4 +396,4 @@ def test_what_cannot_be_a_file_of_keys_ends_the_start(tmp_path: Path, kind: str)
 def test_a_mistake_at_the_start_ends_it(folder: Folder) -> None:
     folder.replace("show")
     with pytest.raises(ConfigError, match=r"keys:1: is no key"):
-        KeyFile(folder.path, MAX_NAME_BYTES, now=0.0)
+        KeyFile(folder.path, MAX_NAME_BYTES)

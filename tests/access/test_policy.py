@@ -47,7 +47,7 @@ class Book:
 
 def policy(publish: Rules = OPEN, play: Rules = OPEN, **streams: PathRules) -> AccessPolicy:
     book = Book(PathRules(publish, play), streams={f"live/{name}": rules for name, rules in streams.items()})
-    return AccessPolicy(book, lambda: 0.0, lambda: NOW, b"secret")
+    return AccessPolicy(book, lambda: NOW, b"secret")
 
 
 def request(action: Action, name: str, query: str = "", address: str = FAR) -> AccessRequest:

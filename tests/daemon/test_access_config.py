@@ -31,7 +31,7 @@ def read(tmp_path: Path):
 
 @pytest.fixture
 def rules(read):
-    return lambda text: ConfiguredRules(read(text).config, now=0.0)
+    return lambda text: ConfiguredRules(read(text).config)
 
 
 def problems(read, text: str) -> list[str]:
@@ -65,7 +65,7 @@ def test_keys_of_an_app_lead_to_names_with_what_is_said_of_them(rules) -> None:
         show = ["{SHA}", {{sha256 = "{SHA2}", label = "Studio 2", until = "2027-01-14"}}]
         """
     ).at("live/x").publish  # fmt: skip
-    first, second = (ring.find(key, 0.0, 1_799_971_199.0) for key in (KEY, OTHER))
+    first, second = (ring.find(key, 1_799_971_199.0) for key in (KEY, OTHER))
     assert first
     assert (first.name, first.label, first.until) == ("show", "", None)
     assert second
@@ -123,7 +123,7 @@ def test_a_file_of_keys(rules, tmp_path: Path) -> None:
     text = f'[apps.live.publish]\nkeys_file = "{file}"\nkeys.talk = ["{SHA2}"]'
     found = rules(text).at("live/x").publish
     assert found.allow is Allow.PROVEN
-    assert [found.find(key, 0.0, 0.0).name for key in (KEY, OTHER)] == ["show", "talk"]
+    assert [found.find(key, 0.0).name for key in (KEY, OTHER)] == ["show", "talk"]
     file.write_text(f"show {KEY}\n")
     with pytest.raises(ConfigError, match=f"{file}:1: its second word is not sha256:") as caught:
         rules(text)

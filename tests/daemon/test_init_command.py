@@ -32,7 +32,7 @@ def init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def written(file: str = "rtmpd.toml"):
     """The settings, and the rules that they come to."""
     config = load([Path(file)], {}).config
-    return config, ConfiguredRules(config, 0.0)
+    return config, ConfiguredRules(config)
 
 
 def told(text: str, what: str) -> str:
@@ -44,7 +44,7 @@ def test_asked_nothing_it_makes_a_key_for_one_stream(init):
     text = init("--defaults").stdout
     _, rules = written()
     key = told(text, "key")
-    found = rules.at("live/x").publish.find(key, 0.0, 0.0)
+    found = rules.at("live/x").publish.find(key, 0.0)
     assert found
     assert found.name == "show"
     assert told(text, "ffmpeg") == f"rtmp://localhost/live/{key}"

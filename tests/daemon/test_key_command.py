@@ -36,7 +36,7 @@ def test_what_new_prints_is_a_configuration_and_a_key(run, tmp_path: Path, argum
     (key,) = re.findall(r"^key +(\w+)$", text, re.MULTILINE)
     app, _, name = path.partition("/")
     assert text.count(key) == 3
-    found = ConfiguredRules(load([file], {}).config, 0.0).at(f"{app}/x").publish.find(key, 0.0, 0.0)
+    found = ConfiguredRules(load([file], {}).config).at(f"{app}/x").publish.find(key, 0.0)
     assert found
     assert found.name == name
     assert f"rtmp://SERVER/{path}\n" in text
@@ -86,3 +86,99 @@ def test_a_file_that_cannot_be_read_is_a_mistake(run, tmp_path: Path):
     done = run("list", "--set", f"apps.live.publish.keys_file={tmp_path}/none")
     assert done.exit_code == 78
     assert "none: cannot be read" in done.stderr
+
+
+# -- files of keys
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    path = tmp_path / "keys"
+    path.write_text(
+        f"# the studios\nshow {spell_digest(b'1' * 32)} label=Mia\n\ntalk {spell_digest(b'2' * 32)}"
+    )
+    path.chmod(0o640)
+    return path
+
+
+def test_new_writes_its_line_into_a_file_that_can_be_used_then(run, tmp_path: Path):
+    file = tmp_path / "keys"
+    for stream in ("live/show", "talk"):
+        text = run("new", stream, "--into", str(file)).stdout
+        (key,) = re.findall(r"^key +(\w+)$", text, re.MULTILINE)
+        assert f'keys_file = "{file}"' in text
+        rules = ConfiguredRules(load([], {}, [f"apps.live.publish.keys_file={file}"]).config)
+        found = rules.at("live/x").publish.find(key, 0.0)
+        assert found
+        assert found.name == stream.removeprefix("live/")
+        assert key not in file.read_text()
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_new_adds_to_a_file_and_leaves_the_rest_of_it_alone(run, keys: Path):
+    before = keys.read_text()
+    assert run("new", "show", "--into", str(keys)).exit_code == 0
+    assert re.fullmatch(re.escape(before) + r"\nshow sha256:\w{64}\n", keys.read_text())
+    assert keys.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("kind", ["settings", "folder", "nowhere"])
+def test_new_breaks_nothing_that_is_no_file_of_keys(run, tmp_path: Path, kind: str):
+    path = tmp_path / "there"
+    match kind:
+        case "settings":
+            path.write_text("[apps.live]\n")
+        case "folder":
+            path.mkdir()
+        case "nowhere":
+            path = path / "file"
+    done = run("new", "--into", str(path))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"rtmpd: {path}:")
+    assert not path.is_file() or path.read_text() == "[apps.live]\n"
+
+
+def test_revoke_takes_a_line_out_of_a_file_and_nothing_else(run, tmp_path: Path, keys: Path):
+    link = tmp_path / "link"
+    link.symlink_to(keys)
+    done = run("revoke", "313131", "--set", f"apps.live.publish.keys_file={link}")
+    assert done.exit_code == 0
+    assert f"taken out of {link}" in done.stdout
+    assert keys.read_text() == f"# the studios\n\ntalk {spell_digest(b'2' * 32)}"
+    assert keys.stat().st_mode & 0o777 == 0o640
+    assert link.is_symlink()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["keys", "link"]
+
+
+def test_revoke_says_what_it_cannot_take_out_itself(run, tmp_path: Path, keys: Path):
+    digest = spell_digest(b"1" * 32)
+    file = tmp_path / "rtmpd.toml"
+    file.write_text(f'[apps.live.publish]\nkeys_file = "{keys}"\nkeys.show = ["{digest}"]\n')
+    done = run("revoke", digest.upper(), "-c", str(file))
+    assert done.exit_code == 1
+    assert f"{file}:3: take {digest} out of apps.live.publish.keys.show" in done.stderr
+    assert "taken out of" in done.stdout
+    assert b"1" * 32 not in keys.read_bytes()
+    done = run("revoke", "323232", "--set", f"apps.live.play.keys.talk={spell_digest(b'2' * 32)}")
+    assert "rtmpd: still good. --set: take " in done.stderr
+
+
+def test_revoke_wants_to_know_which(run, tmp_path: Path):
+    file = tmp_path / "keys"
+    file.write_text(f"a {spell_digest(b'1' * 31 + b'2')}\nb {spell_digest(b'1' * 31 + b'3')}\n")
+    before = file.read_text()
+    options = ("--set", f"apps.live.publish.keys_file={file}")
+    assert "no key begins with 323232" in run("revoke", "323232", *options).stderr
+    several = run("revoke", "313131", *options)
+    assert (several.exit_code, "several keys begin with 313131" in several.stderr) == (1, True)
+    for key in ("31313", KEY):
+        done = run("revoke", key, *options)
+        assert (done.exit_code, KEY in done.stderr) == (2, False)
+    assert file.read_text() == before
+
+
+def test_list_says_which_keys_have_expired(run):
+    table = f'{{"sha256": "{spell_digest(b"1" * 32)}", "until": "2020-01-31"}}'
+    lines = run("list", "--set", f"apps.live.publish.keys.show=[{table}]").stdout.splitlines()
+    assert lines[1].endswith("  2020-02-01 00:00 UTC, expired")

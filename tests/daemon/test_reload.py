@@ -451,9 +451,9 @@ async def test_a_dialogue_is_written_down_for_whom_it_is_said_now(
     changes = await server.apply("log.trace=127.0.0.1")
     assert changes == {Effect.CONNECTIONS: ["log.trace"]}
     async with await rtmpd.connect(server.url()) as connection:
+        await server.apply()
         before = traced()
         assert before
-        await server.apply()
         await connection.call("getStreamLength", "cam")
         assert traced() == before
 
@@ -572,7 +572,7 @@ class Shop:
         worker = Worker(configs[0], asyncio.get_running_loop(), Machine.survey(), self._log)
         await worker._admin.open(Address("127.0.0.1", 0))
         for config in configs:
-            worker._follow(config, ConfiguredRules(config, 0.0))
+            worker._follow(config, ConfiguredRules(config))
             worker._follow_pulls()
         found = kept(worker)
         await worker._admin.wait_closed()

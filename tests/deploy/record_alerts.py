@@ -341,6 +341,18 @@ def expiring(scenario: Scenario) -> None:
         scenario.over.wait()
 
 
+def torn_keys(scenario: Scenario) -> None:
+    """A file of keys that somebody has made a mistake in."""
+    with tempfile.TemporaryDirectory() as folder:
+        keys = Path(folder, "keys")
+        keys.write_text(f"cam sha256:{'0' * 64}\n")
+        scenario.settings = (f"apps.live.publish.keys_file={keys}",)
+        scenario.start()
+        scenario.over.wait(INTERVAL * 3)
+        keys.write_text("cam\n")
+        scenario.over.wait()
+
+
 def late_pictures(scenario: Scenario) -> None:
     """Players that wait for a key frame each time, as nothing is kept for them."""
     server = scenario.start()
@@ -438,6 +450,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "guessing": ("RtmpdBansRising",),
     "strangers": ("RtmpdHandshakeFailures",),
     "expiring": ("RtmpdCertificateExpires",),
+    "torn-keys": ("RtmpdKeysOutdated",),
     "late-pictures": ("RtmpdFirstFrameSlow",),
     "rare-keyframes": ("RtmpdKeyframesRare",),
     "silent-audio": ("RtmpdAudioVideoSkew", "RtmpdStreamUnhealthy"),
@@ -479,6 +492,7 @@ def scenarios() -> list[Scenario]:
         Scenario("guessing", guessing, f"apps.live.publish.keys.cam=sha256:{'0' * 64}", "bans.local=true"),
         Scenario("strangers", strangers),
         Scenario("expiring", expiring),
+        Scenario("torn-keys", torn_keys),
         Scenario("late-pictures", late_pictures, "stream.gop.start=keyframe"),
         Scenario("rare-keyframes", rare_keyframes),
         Scenario("silent-audio", encoder(lambda number: number * 40, 100)),

@@ -13,9 +13,11 @@ import logging
 import os
 import re
 import stat
+import threading
+import time
 from array import array
 from codecs import BOM_UTF8
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final, TypedDict
 
@@ -25,10 +27,10 @@ from rtmpd.rtmp.url import validate_name
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Of a file: over 150,000 keys. It is no limit on keys, but on what a wrong file name can cost."""
-LOOK_INTERVAL: Final = 1.0
-"""Seconds between two looks at whether a file has changed."""
-
 _MAX_PROBLEMS: Final = 10
+_LINES_A_TURN: Final = 64
+_PAUSE: Final = 0.00005
+"""Seconds between turns: so short that the kernel decides, and long enough that another thread begins."""
 _OPTION: Final = re.compile(r'(label|until)=(?:"([^"]*)"|([^\s"]+))(?:\s+|$)')
 
 logger = logging.getLogger(__name__)
@@ -39,8 +41,13 @@ Signature = tuple[int, int, int, int, int]
 class KeyFile:
     """The keys of a file as it is now, or as it was when it could last be used."""
 
-    def __init__(self, path: Path, max_name_bytes: int, now: float) -> None:
-        """``max_name_bytes`` bounds the names of streams, ``now`` is a reading of any clock in seconds.
+    def __init__(
+        self,
+        path: Path,
+        max_name_bytes: int,
+        start: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        """``max_name_bytes`` bounds the names of streams, ``start`` runs something beside the caller.
 
         Reads the file. Raises ConfigError, whose problems begin with the file and the line and quote nothing.
         """
@@ -48,7 +55,8 @@ class KeyFile:
         self.problem = ""
         """Why the file cannot be used as it is now; empty if it can."""
         self._max_name_bytes = max_name_bytes
-        self._looked_at = now
+        self._start = start or _in_a_thread
+        self._reading = False
         self._seen: Signature | None = None
         """Of the file that was looked at last, usable or not; None: whatever is there next is another one."""
         try:
@@ -56,31 +64,44 @@ class KeyFile:
         except OSError as error:
             raise ConfigError([_unreadable(path, error)]) from error
 
-    def ring(self, now: float) -> KeyRing:
-        """The keys.
-
-        Looks whether the file has changed if nobody has for a second: so long does a new key wait, and is a
-        revoked one good. A file that cannot be used is logged once, and the keys stay as they were. Raises
-        nothing.
-        """
-        if now - self._looked_at >= LOOK_INTERVAL:
-            self._looked_at = now
-            self._look()
+    @property
+    def ring(self) -> KeyRing:
+        """The keys that are good now."""
         return self._ring
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Have the file read beside the caller if it has changed; call it every second or so.
+
+        A file that cannot be used is logged once, and the keys stay as they were. Raises nothing.
+        """
+        if self._reading:
+            return
         try:
             if _signature(self.path.stat()) == self._seen:
                 return
+            self._reading = True
+            self._start(self._read_again)
+        except OSError as error:
+            self._seen = None
+            self._keep(_unreadable(self.path, error))
+        except RuntimeError:  # There are no threads left: the next look may find one.
+            self._reading = False
+
+    def _read_again(self) -> None:
+        try:
             self._ring = self._read()
         except OSError as error:
             self._seen = None
             self._keep(_unreadable(self.path, error))
         except ConfigError as error:
             self._keep("; ".join(error.problems))
+        except Exception:
+            logger.exception("reading keys failed", extra={"fields": {"file": str(self.path)}})
         else:
             self.problem = ""
             logger.info("keys read", extra={"fields": {"file": str(self.path), "keys": len(self._ring)}})
+        finally:
+            self._reading = False
 
     def _read(self) -> KeyRing:
         """Raises OSError and ConfigError."""
@@ -91,13 +112,26 @@ class KeyFile:
                 raise ConfigError([f"{self.path}: is no file of at most {MAX_BYTES // 2**20} MiB"])
             # From before it is read: what somebody writes meanwhile makes it another one.
             self._seen = _signature(found)
-            return parse(file, str(self.path), self._max_name_bytes)
+            return parse(_in_turns(file), str(self.path), self._max_name_bytes)
 
     def _keep(self, problem: str) -> None:
         if problem != self.problem:
             self.problem = problem
             fields = {"file": str(self.path), "keys": len(self._ring), "problem": problem}
             logger.warning("keys kept as they were", extra={"fields": fields})
+
+
+def _in_a_thread(work: Callable[[], None]) -> None:
+    """Which ends with the process if need be: a network file system may never answer."""
+    threading.Thread(target=work, name="keys", daemon=True).start()
+
+
+def _in_turns(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """``lines``, with a pause now and then: only then has the event loop a turn, if it waits for one."""
+    for number, line in enumerate(lines, 1):
+        yield line
+        if number % _LINES_A_TURN == 0:
+            time.sleep(_PAUSE)
 
 
 def parse(lines: Iterable[bytes], place: str, max_name_bytes: int) -> KeyRing:
@@ -111,7 +145,7 @@ def parse(lines: Iterable[bytes], place: str, max_name_bytes: int) -> KeyRing:
     problems = []
     for number, line in enumerate(lines, 1):
         try:
-            key = _parse_line(line.removeprefix(BOM_UTF8) if number == 1 else line, max_name_bytes)
+            key = parse_line(line.removeprefix(BOM_UTF8) if number == 1 else line, max_name_bytes)
             if key is not None:
                 _add(ring, numbers, key, number)
         except ValueError as error:
@@ -131,7 +165,8 @@ def _add(ring: KeyRing, numbers: array[int], key: Key, number: int) -> None:
     numbers.append(number)
 
 
-def _parse_line(line: bytes, max_name_bytes: int) -> Key | None:
+def parse_line(line: bytes, max_name_bytes: int) -> Key | None:
+    """The key that one line names, None if it names none. Raises ValueError with a sentence."""
     try:
         words = line.decode().split(maxsplit=2)
     except UnicodeDecodeError:

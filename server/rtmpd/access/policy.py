@@ -47,12 +47,9 @@ _SENTENCES: Final[dict[tuple[Refusal, Action], str]] = {
 class AccessPolicy:
     """Decides by the rules of the path; at once, without asking anybody."""
 
-    def __init__(
-        self, book: RuleBook, clock: Callable[[], float], wall_clock: Callable[[], float], secret: bytes
-    ) -> None:
+    def __init__(self, book: RuleBook, wall_clock: Callable[[], float], secret: bytes) -> None:
         """``secret`` is random: see ``keys.fingerprint``. ``wall_clock()`` is seconds since 1970."""
         self._book = book
-        self._clock = clock
         self._wall_clock = wall_clock
         self._secret = secret
 
@@ -78,7 +75,7 @@ class AccessPolicy:
         rules, text = self._book.at(str(key)).publish, _last_level(key.name)
         if not text or not rules.takes_keys:
             return key.name
-        if action is Action.PLAY and not rules.knows(text, self._clock(), self._wall_clock()):
+        if action is Action.PLAY and not rules.knows(text, self._wall_clock()):
             return key.name
         return f"~{fingerprint(self._secret, text)}"
 
@@ -128,12 +125,12 @@ class AccessPolicy:
 
     def _find(self, rules: Rules, text: str, request: AccessRequest) -> Key | None:
         try:
-            return rules.find(text, self._clock(), self._wall_clock())
+            return rules.find(text, self._wall_clock())
         except ProofFailed as failure:
             raise Refused(_CODES[request.action], failure.description, failure.reason) from None
 
     def _knows(self, rules: Rules, text: str) -> bool:
-        return rules.knows(text, self._clock(), self._wall_clock())
+        return rules.knows(text, self._wall_clock())
 
 
 def _check_address(rules: Rules, request: AccessRequest) -> None:

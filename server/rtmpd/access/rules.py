@@ -58,20 +58,20 @@ class Rules:
             return False
         return not self.ips or any(ip in network for network in self.ips)
 
-    def find(self, text: str, now: float, wall_time: float) -> Key | None:
+    def find(self, text: str, wall_time: float) -> Key | None:
         """The key that ``text`` is; None if it is none. ``wall_time`` is seconds since 1970.
 
         Raises ProofFailed for one that has expired.
         """
         found = None if self.ring is None else self.ring.find(text, wall_time)
         if found is None and self.file is not None:
-            found = self.file.ring(now).find(text, wall_time)
+            found = self.file.ring.find(text, wall_time)
         return found
 
-    def knows(self, text: str, now: float, wall_time: float) -> bool:
+    def knows(self, text: str, wall_time: float) -> bool:
         """Whether ``text`` is a key, or was one."""
         try:
-            return self.find(text, now, wall_time) is not None
+            return self.find(text, wall_time) is not None
         except ProofFailed:
             return True
 

@@ -15,11 +15,8 @@ from rtmpd.exceptions import ConfigError
 class ConfiguredRules:
     """The rules of all paths: one pair for all that one table holds for."""
 
-    def __init__(self, config: Config, now: float) -> None:
-        """Read the files; ``now`` is a reading of the clock that they are looked at by.
-
-        Raises ConfigError with the mistakes in all of them.
-        """
+    def __init__(self, config: Config) -> None:
+        """Read the files, which takes a while. Raises ConfigError with the mistakes in all of them."""
         self.config = config
         self.tables = config.app_names()
         self.files: dict[str, KeyFile] = {}
@@ -29,7 +26,7 @@ class ConfiguredRules:
         names = [access.keys_file for app in outcomes for access in (app.publish, app.play)]
         for name in dict.fromkeys(filter(None, names)):
             try:
-                self.files[name] = KeyFile(Path(name), config.rtmp.limits.max_name_bytes, now)
+                self.files[name] = KeyFile(Path(name), config.rtmp.limits.max_name_bytes)
             except ConfigError as error:
                 problems += error.problems
         if problems:

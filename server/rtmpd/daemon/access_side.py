@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rtmpd.access.guard import Guard
 from rtmpd.access.local_tokens import LocalTokens
@@ -19,8 +19,8 @@ class AccessSide:
 
     def __init__(self, config: Config, clock: Callable[[], float], stats: ServerStats) -> None:
         """Raises ConfigError as ``ConfiguredRules`` does."""
-        self.rules = ConfiguredRules(config, clock())
-        self.policy = AccessPolicy(self.rules, clock, time.time, os.urandom(16))
+        self.rules = ConfiguredRules(config)
+        self.policy = AccessPolicy(self.rules, time.time, os.urandom(16))
         self.tokens = LocalTokens(self.policy, os.urandom)
         """Who is asked first: processes that this server runs show it tokens."""
         self.guard = Guard(clock, stats)
@@ -30,3 +30,14 @@ class AccessSide:
         self.rules = rules
         self.policy.apply(rules)
         self.guard.apply(rules.config.bans.to_rules())
+
+    def look(self) -> None:
+        """Notice what has changed beside the settings; call it every second or so."""
+        self.guard.look()
+        for file in self.rules.files.values():
+            file.look()
+
+    def key_files(self) -> Mapping[str, int]:
+        """How many files of keys are in force as they are now, and how many as they were."""
+        outdated = sum(bool(file.problem) for file in self.rules.files.values())
+        return {"current": len(self.rules.files) - outdated, "outdated": outdated}

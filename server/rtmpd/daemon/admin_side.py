@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -42,6 +42,7 @@ class Inside:
     notified: Callable[[], Sequence[NotifyStatus]]
     readiness: Callable[[], str | None]
     certificates: Certificates
+    key_files: Callable[[], Mapping[str, int]]
 
 
 class AdminSide:
@@ -116,6 +117,7 @@ class AdminSide:
             process_counts=inside.processes.counts,
             notified=inside.notified,
             certificates=inside.certificates,
+            key_files=inside.key_files,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)
         self._page = SharedPage(self._metrics, settings.max_age, inside.clock)

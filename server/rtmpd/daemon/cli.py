@@ -194,7 +194,7 @@ def _load(config: ConfigPaths, assignments: Assignments) -> Settings:
     from rtmpd.daemon import access_rules, settings
 
     loaded = settings.load(config or (), os.environ, assignments or ())
-    access_rules.ConfiguredRules(loaded.config, now=0.0)
+    access_rules.ConfiguredRules(loaded.config)
     return loaded
 
 

@@ -1,10 +1,14 @@
-"""``rtmpd key``: makes stream keys, hashes them, and lists those of the configuration."""
+"""``rtmpd key``: makes stream keys, hashes them, lists those of the configuration, and takes them out."""
 
 from __future__ import annotations
 
 import os
+import string
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -20,10 +24,12 @@ if TYPE_CHECKING:
 _DEFAULT_APP: Final = "live"
 _SHOWN_DIGITS: Final = 6
 """Of a digest: enough to tell keys apart, which the configuration does too."""
+_MORE_DIGITS: Final = 16
+"""Where that was not enough."""
 
 app = typer.Typer(
     name="key",
-    help="Make stream keys, hash them, and list those of the configuration.",
+    help="Make stream keys, hash them, list those of the configuration, and take them out.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -39,6 +45,13 @@ def parse_stream(text: str) -> str:
     return path
 
 
+def _parse_digits(text: str) -> str:
+    digits = text.lower().removeprefix("sha256:")
+    if len(digits) < _SHOWN_DIGITS or not set(digits) <= set(string.hexdigits):
+        raise typer.BadParameter(f"write the first {_SHOWN_DIGITS} or more hex digits, not the key itself")
+    return digits
+
+
 @app.command()
 def new(
     stream: Annotated[
@@ -47,17 +60,38 @@ def new(
             metavar="[[APP/]NAME]", parser=parse_stream, help="Public name of the stream that it is for."
         ),
     ] = f"{_DEFAULT_APP}/test",
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            "--into",
+            metavar="FILE",
+            show_default=False,
+            help="Write its line into this file of keys (keys_file), which is made if it is not there.",
+        ),
+    ] = None,
 ) -> None:
-    """Make a key to publish with, and say where it goes. Nothing is written anywhere."""
+    """Make a key to publish with, and say where it goes. Without --into nothing is written anywhere."""
+    from rtmpd.access.key_lines import add_line
+    from rtmpd.rtmp.limits import Limits
+
     key, digest = make_key()
     name_of_app, _, name = stream.partition("/")
+    if into is None:
+        configuration = f"""\
+[apps.{quoted(name_of_app)}.publish.keys]
+               {quoted(name)} = ["{digest}"]"""
+    else:
+        with mistakes_told(1):
+            add_line(into, f"{name} {digest}", Limits().max_name_bytes)
+        configuration = f"""\
+[apps.{quoted(name_of_app)}.publish]
+               keys_file = "{into.absolute()}"   # its line is there now"""
     typer.echo(
         f"""\
 key            {key}
                shown this once: it goes into the encoder, and nowhere else
 
-configuration  [apps.{quoted(name_of_app)}.publish.keys]
-               {quoted(name)} = ["{digest}"]
+configuration  {configuration}
 """
     )
     for line in directions("rtmp://SERVER", "rtmp://SERVER", name_of_app, name, key):
@@ -108,24 +142,96 @@ def list_(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     from rtmpd.daemon.access_rules import ConfiguredRules
 
     with mistakes_told(os.EX_CONFIG):
-        rules = ConfiguredRules(settings.load(config or (), os.environ, assignments or ()).config, now=0.0)
-    rows = [("action", "table", "stream", "label", "sha256", "until"), *_rows(rules)]
+        rules = ConfiguredRules(settings.load(config or (), os.environ, assignments or ()).config)
+    rows = [("action", "table", "stream", "label", "sha256", "until"), *map(_row, _entries(rules))]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for *columns, until in rows:
         padded = (f"{text:{width}}" for text, width in zip(columns, widths, strict=True))
         typer.echo("  ".join([*padded, until]).rstrip())
 
 
-def _rows(rules: ConfiguredRules) -> Iterator[tuple[str, str, str, str, str, str]]:
+@app.command()
+def revoke(
+    digits: Annotated[
+        str,
+        typer.Argument(
+            metavar="SHA256",
+            parser=_parse_digits,
+            help="First digits of what is kept of the key, at least 6, as `rtmpd key list` shows them.",
+        ),
+    ],
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Take a key out: its line of a keys_file at once; of other places it is said where to take it out."""
+    from rtmpd.access.key_lines import take_out
+    from rtmpd.access.keys import spell_digest
+    from rtmpd.daemon import settings
+    from rtmpd.daemon.access_rules import ConfiguredRules
+
+    with mistakes_told(os.EX_CONFIG):
+        loaded = settings.load(config or (), os.environ, assignments or ())
+        rules = ConfiguredRules(loaded.config)
+    entries = [each for each in _entries(rules) if each.key.digest.hex().startswith(digits)]
+    found = {each.key.digest for each in entries}
+    if len(found) != 1:
+        which = ", ".join(sorted(digest.hex()[:_MORE_DIGITS] for digest in found))
+        several = f"several keys begin with {digits}: write more of {which}"
+        none = f"no key begins with {digits}: see `rtmpd key list` with the same options"
+        typer.echo(f"rtmpd: {several if found else none}", err=True)
+        raise typer.Exit(1)
+    (unwanted,) = found
+    for file in dict.fromkeys(each.file for each in entries if each.file):
+        with mistakes_told(1):
+            take_out(Path(file), lambda key: key.digest == unwanted, loaded.config.rtmp.limits.max_name_bytes)
+        typer.echo(f"taken out of {file}, which a server that runs reads again within two seconds")
+    left = [each for each in entries if not each.file]
+    for each in left:
+        origin = loaded.origins.get(each.setting, "the settings")
+        text = f"{origin}: take {spell_digest(unwanted)} out of {each.setting}, and start the server again"
+        typer.echo(f"rtmpd: still good. {text}", err=True)
+    if left:
+        raise typer.Exit(1)
+    typer.echo("whoever publishes or plays with it now stays until he leaves")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A key, and where it stands."""
+
+    action: str
+    table: str
+    key: Key
+    setting: str
+    file: str = ""
+    """With its line; else the setting itself has it."""
+
+
+def _entries(rules: ConfiguredRules) -> Iterator[_Entry]:
+    from rtmpd.daemon.access_config import KEYS
+    from rtmpd.daemon.app_config import APPS
+    from rtmpd.daemon.values import spell
+
     for table, said in rules.config.apps.items():
         sections: tuple[tuple[str, AccessConfig], ...] = (("publish", said.publish), ("play", said.play))
         for action, access in sections:
-            keys: list[Key] = list(access.all_keys())
+            for key in access.all_keys():
+                yield _Entry(action, table, key, spell((APPS, table, action, KEYS, key.name)))
             if access.keys_file:
-                keys += rules.files[access.keys_file].ring(0.0)
-            for key in keys:
-                until = "" if key.until is None else _day(key.until)
-                yield action, table, key.name, key.label, key.digest.hex()[:_SHOWN_DIGITS], until
+                setting = spell((APPS, table, action, "keys_file"))
+                for key in rules.files[access.keys_file].ring:
+                    yield _Entry(action, table, key, setting, access.keys_file)
+
+
+def _row(entry: _Entry) -> tuple[str, str, str, str, str, str]:
+    key = entry.key
+    return entry.action, entry.table, key.name, key.label, key.digest.hex()[:_SHOWN_DIGITS], _end(key)
+
+
+def _end(key: Key) -> str:
+    if key.until is None:
+        return ""
+    return _day(key.until) + (", expired" if key.until <= time.time() else "")
 
 
 def _day(until: float) -> str:

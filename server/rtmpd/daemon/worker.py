@@ -199,6 +199,7 @@ class Worker:
             notified=self._events.statuses,
             readiness=self._unready,
             certificates=self._certificates,
+            key_files=self._access.key_files,
         )
 
     async def apply(self, config: Config) -> Changes:
@@ -213,7 +214,7 @@ class Worker:
             if self._unready_reason is not None:
                 raise ConfigError([f"the server is {self._unready_reason}: nothing was changed"])
             changes = compare(self._config, config)
-            rules = ConfiguredRules(config, _clock())
+            rules = await asyncio.to_thread(ConfiguredRules, config)
             opened = await self._open(config)
             self._follow(config, rules)
             self._follow_pulls()
@@ -384,7 +385,7 @@ class Worker:
             await asyncio.sleep(_SAMPLE_INTERVAL)
             try:
                 self._registry.sample(_clock())
-                self._access.guard.look()
+                self._access.look()
                 self._certificates.refresh()
             except Exception:  # Deadlines of slow players depend on the next round.
                 logger.exception("sampling failed")

@@ -51,6 +51,8 @@ class Sources:
     """Every target of notifications."""
     certificates: Certificates
     """Those that are shown over TLS."""
+    key_files: Callable[[], Mapping[str, int]]
+    """How many files of stream keys there are, by state: ``current``, or ``outdated``, kept as they were."""
 
 
 class MetricsPage:
@@ -77,6 +79,12 @@ class MetricsPage:
         families: list[Family | HistogramFamily] = [
             *collect_server(sources.stats, sources.streams),
             *_collect_certificates(sources.certificates),
+            Family(
+                "gauge",
+                "rtmpd_key_files",
+                "Files of stream keys, in force as they are (current) or, being unusable, were (outdated).",
+                ("state",),
+            ).with_table(sources.key_files()),
             *collect_memory(sources.memory_held(), sources.memory_limit()),
             HistogramFamily.of(
                 "rtmpd_time_to_first_frame_seconds",
