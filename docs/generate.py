@@ -15,7 +15,7 @@ from rtmpd.engine.health import HealthKind
 from rtmpd.engine.sink import CloseReason
 from rtmpd.events.delivery import NotifyFailure, NotifyLoss
 from rtmpd.events.model import EventKind
-from rtmpd.processes.words import ProcessEnd, ProcessState
+from rtmpd.processes.words import HookEnd, ProcessEnd, ProcessState
 from rtmpd.reasons import HandshakeFailure, HttpFailure, Refusal, SessionFailure, VerificationFailure, Word
 from rtmpd.relay.status import RelayState
 from rtmpd.rtmp.quirks import Quirk
@@ -39,6 +39,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     RelayState: {"state": "value", "what": "meaning"},
     ProcessState: {"state": "value", "what": "meaning"},
     ProcessEnd: _REASON,
+    HookEnd: _REASON,
     EventKind: {"event": "value", "what": "meaning"},
     NotifyLoss: _REASON,
     NotifyFailure: _REASON,

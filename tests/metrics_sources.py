@@ -15,7 +15,7 @@ from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
 from rtmpd.events.delivery import NotifyStats, NotifyStatus
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
-from rtmpd.processes.words import ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
+from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.web.families import RENAMED_METRICS, Renames
 from rtmpd.web.metrics import MetricsPage, Sources
@@ -64,6 +64,7 @@ class FakeServer:
     processes: list[ProcessStatus] = field(default_factory=list)
     process_counts: ProcessCounts = field(default_factory=lambda: ProcessCounts({}))
     notified: list[NotifyStatus] = field(default_factory=list)
+    hook_counts: HookCounts = field(default_factory=HookCounts)
     now: float = 1000.0
     certificates: Certificates = field(default_factory=Certificates)
 
@@ -80,6 +81,7 @@ class FakeServer:
             processes=lambda: self.processes,
             process_counts=self.process_counts,
             notified=lambda: self.notified,
+            hook_counts=self.hook_counts,
             certificates=self.certificates,
             key_files=lambda: {"current": 2, "outdated": 1},
         )

@@ -623,7 +623,7 @@ async def test_processes_of_streams_come_change_and_go(server: House, tmp_path: 
 
     def now() -> tuple[list[str], int]:
         lines = told.read_text().splitlines() if told.exists() else []
-        return lines, server.worker._processes.running
+        return lines, server.worker._programs.running
 
     async def until(lines: list[str], processes: int) -> None:
         for _ in range(int(PATIENCE / 0.02)):

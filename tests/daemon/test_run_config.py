@@ -11,6 +11,7 @@ from rtmpd.daemon import reference
 from rtmpd.daemon.changes import compare
 from rtmpd.daemon.fields import Effect
 from rtmpd.daemon.settings import Settings, load
+from rtmpd.events.model import EventKind
 from rtmpd.exceptions import ConfigError
 from rtmpd.processes.rules import Restart, RunRule, Start
 
@@ -95,3 +96,29 @@ def test_what_is_shown_reads_back(read: Read) -> None:
     shown = {key: value for key, value, _ in reference.rows(settings)}
     assert shown["apps.live.run.p.command"] == '["ffmpeg", "-i", "{play_url}", "{publish_url}"]'
     assert shown["apps.live.run.p.stop_timeout"] == '"60s"'
+
+
+def test_hooks_are_run_for_what_they_name(read: Read) -> None:
+    text = '[apps.live.exec.note]\ncommand = ["note", "{event}"]\non = ["published", "ended"]\n'
+    config = read(text + '[apps."live/news".exec.note]\ntimeout = "5s"\n').config
+    (rule,) = config.at("live/news").hooks("news").values()
+    assert (rule.kinds, rule.timeout) == ({EventKind.PUBLISHED, EventKind.ENDED}, 5.0)
+    assert config.at("other/show").hooks("show") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("on = ['ended']", "apps.live.exec.h.command is missing: name the program"),
+        ("command = ['x']", "apps.live.exec.h.on is missing: name the events"),
+        ("command = ['x']\non = ['publish']", "is no event: published, first_media"),
+        (
+            "command = ['x', '{play_url}']\non = ['ended']",
+            "{play_url} is not known: {app}, {name}, {event} are;",
+        ),
+    ],
+)
+def test_mistakes_about_hooks_are_named(read: Read, text: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(f"[apps.live.exec.h]\n{text}\n")
+    assert problem in str(caught.value)

@@ -25,7 +25,7 @@ CLOSED = """
 [apps.live.publish]
 allow = "nobody"
 [apps."live/show".publish]
-allow = "anyone"
+allow = "local"
 [apps."live/show".play]
 allow = "nobody"
 """
@@ -72,7 +72,7 @@ def test_every_example_is_right(tmp_path: Path) -> None:
         file.write_text(text)
         status, shown, _ = run_here("check", "-c", str(file))
         assert status == 0, shown
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) == 5
 
 
 def test_a_rendition_is_played_where_nobody_else_may_come_in(
@@ -157,6 +157,25 @@ def test_a_flood_of_output_costs_no_more_than_a_few_lines(clip: ClipMaker, tmp_p
         assert left_out is not None
         # What it wrote in four seconds and a bit, as slowly as it was read.
         assert 1_000 < left_out < 20_000
+
+
+def test_a_hook_is_run_for_what_happens(clip: ClipMaker, tmp_path: Path, path: str) -> None:
+    """The example of the document, with a program that tells what it got."""
+    told = tmp_path / "told"
+    program = tmp_path / "note-stream"
+    program.write_text(f'#!/bin/sh\necho "$*" >>{told}\necho "$RTMPD_JSON" >>{told}\necho noted\n')
+    program.chmod(0o755)
+    text = EXAMPLES[4].replace("/usr/local/bin/note-stream", str(program))
+    with serving(tmp_path, path, text) as server:
+        with bundled().publish(clip(H264_AAC), server.url("show")) as encoder:
+            encoder.succeed(timeout=20)
+        server.log.wait_for({"event": "hook ended", "reason": "finished"}, 2)
+        assert server.log.find({"event": "hook output", "line": "noted"})
+        assert server.metric("rtmpd_hook_ends_total", reason="finished") == 2
+        first, document, last, _ = told.read_text().splitlines()
+        assert (first, last) == ("first_media live show", "ended live show")
+        assert json.loads(document)["data"]["width"] == 320
+        assert children(server) == []
 
 
 def test_check_shows_no_stream_key_of_a_command(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.exceptions import UsageError
-from rtmpd.processes.command import Command, environment
+from rtmpd.processes.command import Command, environment, facts_of
 
 VALUES = {
     "app": "live",
@@ -67,16 +68,25 @@ def test_a_process_finds_our_environment_without_our_secrets() -> None:
         "LISTEN_FDS": "3",
         "CREDENTIALS_DIRECTORY": "/run/y",
     }
-    found = environment(
-        ours, {"name": "show", "agent": "a\nb\0c" + 300 * "d", "play_url": VALUES["play_url"]}
-    )
-    assert found == {
+    assert environment(ours, {"name": "show", "play_url": VALUES["play_url"]}) == {
         "PATH": "/bin",
         "CUDA_VISIBLE_DEVICES": "0",
         "RTMPD_NAME": "show",
-        "RTMPD_AGENT": "abc" + 195 * "d",
         "RTMPD_PLAY_URL": VALUES["play_url"],
     }
+
+
+def test_what_peers_say_of_themselves_is_made_fit() -> None:
+    agent = "x://a\nb\0c" + 300 * "d"
+    origin = Origin(session=5, address="192.0.2.7", agent=agent, account="Studio 2", query="track=1")
+    assert facts_of(origin) == {
+        "session": "00000000-0000-0000-0000-000000000005",
+        "address": "192.0.2.7",
+        "agent": "x://abc" + 191 * "d",
+        "account": "Studio 2",
+        "query": "track=1",
+    }
+    assert facts_of(NOBODY) == {}
 
 
 def test_stream_keys_queries_and_passwords_are_secrets() -> None:

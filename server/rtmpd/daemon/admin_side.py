@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.memory_group import MemoryGroup
+from rtmpd.daemon.programs import Programs
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram
 from rtmpd.net.addresses import Address
 from rtmpd.net.certificates import Certificates
 from rtmpd.net.listeners import Listener
 from rtmpd.net.tasks import TaskSet
-from rtmpd.processes.streams import StreamProcesses
 from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
 
@@ -38,8 +38,8 @@ class Inside:
     clock: Callable[[], float]
     pushes: PushRelays
     relays: Callable[[], Sequence[RelayStatus]]
-    processes: StreamProcesses
     notified: Callable[[], Sequence[NotifyStatus]]
+    programs: Programs
     readiness: Callable[[], str | None]
     certificates: Certificates
     key_files: Callable[[], Mapping[str, int]]
@@ -113,9 +113,10 @@ class AdminSide:
             memory_group=inside.memory_group,
             clock=inside.clock,
             relays=inside.relays,
-            processes=inside.processes.statuses,
-            process_counts=inside.processes.counts,
             notified=inside.notified,
+            processes=inside.programs.processes.statuses,
+            process_counts=inside.programs.processes.counts,
+            hook_counts=inside.programs.hook_counts,
             certificates=inside.certificates,
             key_files=inside.key_files,
         )

@@ -10,12 +10,15 @@ from pydantic import Field
 from rtmpd.daemon.access_config import PlayAccess, PublishAccess
 from rtmpd.daemon.fields import Seconds, Section, Timeout, overlay
 from rtmpd.daemon.handover_config import HandoverConfig
+from rtmpd.daemon.hook_config import EXEC, HookConfig
+from rtmpd.daemon.hook_config import find_problem as find_hook_problem
 from rtmpd.daemon.limits_config import SilenceConfig
 from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
 from rtmpd.daemon.run_config import RUN, ProcessConfig
 from rtmpd.daemon.run_config import find_problem as find_process_problem
 from rtmpd.daemon.stream_config import GopConfig, HeadersConfig, PlayConfig, SharingConfig
 from rtmpd.daemon.values import KeyPath
+from rtmpd.events.hook_rules import HookRule
 from rtmpd.processes.rules import RunRule
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.template import RelayTemplate
@@ -105,6 +108,8 @@ class AppConfig(Section):
     play: PlayAccess = PlayAccess()
     run: dict[str, ProcessConfig] = Field(default_factory=dict)
     """Processes of its streams, by their names."""
+    exec: dict[str, HookConfig] = Field(default_factory=dict)
+    """Commands for events of its streams, by their names."""
 
     def under(self, longer: AppConfig) -> AppConfig:
         """This table with what that of a longer path says, key by key; its list of push targets is of all."""
@@ -131,6 +136,10 @@ class AppConfig(Section):
         """Those of one of the app's streams, by their names."""
         return {name: process.to_rule() for name, process in self.run.items() if process.is_for(stream)}
 
+    def hooks(self, stream: str) -> dict[str, HookRule]:
+        """What is run for events of one of the app's streams, by their names."""
+        return {name: hook.to_rule() for name, hook in self.exec.items() if hook.is_for(stream)}
+
     def find_problems(
         self, name: str, outcome: AppConfig, below: Sequence[AppConfig]
     ) -> Iterator[tuple[KeyPath, str]]:
@@ -142,6 +151,7 @@ class AppConfig(Section):
             yield (PUSH,), " is for an app that cannot exist: write the name as in rtmp://host/NAME/stream"
         yield from self._find_push_problems(outcome, below)
         yield from self._find_run_problems(outcome, below)
+        yield from self._find_hook_problems(outcome, below)
         for access in ("publish", "play"):
             for key, text in getattr(self, access).find_problems(getattr(outcome, access)):
                 yield (access, *key), text
@@ -180,3 +190,16 @@ class AppConfig(Section):
                 yield key, " is missing: name the program and its arguments"
             elif process.command and (problem := find_process_problem(name, process)):
                 yield key, problem
+
+    def _find_hook_problems(
+        self, outcome: AppConfig, below: Sequence[AppConfig]
+    ) -> Iterator[tuple[KeyPath, str]]:
+        for name in self.exec:
+            hook = outcome.exec[name]
+            said = [app.exec[name] for app in below if name in app.exec]
+            if not any(each.command for each in said):
+                yield (EXEC, name, "command"), " is missing: name the program and its arguments"
+            elif not any(each.on for each in said):
+                yield (EXEC, name, "on"), ' is missing: name the events, as in on = ["published"]'
+            elif hook.command and (problem := find_hook_problem(name, hook)):
+                yield (EXEC, name, "command"), problem

@@ -12,6 +12,7 @@ from rtmpd.daemon.access_config import KEYS, PlayKeys, PublishKeys
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect, Section, Shown, Unit
+from rtmpd.daemon.hook_config import EXEC, HookConfig
 from rtmpd.daemon.notify_config import NOTIFY, NotifyConfig
 from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.run_config import RUN, ProcessConfig
@@ -35,11 +36,14 @@ SOME_STREAM: Final = "STREAM"
 """The same for the name of a stream."""
 SOME_PROCESS: Final = "PROCESS"
 """The same for the name of a process."""
+SOME_HOOK: Final = "HOOK"
+"""The same for the name of a command that is run for events."""
 SOME_NAMES: Final[tuple[KeyPath, ...]] = (
     (PUSH, SOME_TARGET),
     ("publish", KEYS, SOME_STREAM),
     ("play", KEYS, SOME_STREAM),
     (RUN, SOME_PROCESS),
+    (EXEC, SOME_HOOK),
 )
 """All that people name in the tables of an app: see ``names_in``."""
 _KEYS: Final[dict[str, type[Section]]] = {"publish": PublishKeys, "play": PlayKeys}
@@ -137,6 +141,7 @@ def names_in(app: AppConfig) -> Iterator[KeyPath]:
     for section, access in (("publish", app.publish), ("play", app.play)):
         yield from ((section, KEYS, stream) for stream in access.keys)
     yield from ((RUN, process) for process in app.run)
+    yield from ((EXEC, hook) for hook in app.exec)
 
 
 def walk_app(name: str, names: Iterable[KeyPath] = ()) -> Iterator[Key]:
@@ -150,6 +155,8 @@ def walk_app(name: str, names: Iterable[KeyPath] = ()) -> Iterator[Key]:
                 yield Key(path, model.model_fields[SOME_STREAM], path, model)
             case (run, _) if run == RUN:
                 yield from walk(ProcessConfig, path)
+            case (run, _) if run == EXEC:
+                yield from walk(HookConfig, path)
             case (_, target):
                 yield from walk(PushConfig, path, (APPS, name, TARGETS, target))
 
@@ -169,7 +176,7 @@ def walk_written(paths: Iterable[KeyPath]) -> Iterator[Key]:
         if path[0] == APPS and len(path) > 1:
             named = apps.setdefault(path[1], {})
             match path[2:]:
-                case (table, name, *_) if table in (PUSH, RUN):
+                case (table, name, *_) if table in (PUSH, RUN, EXEC):
                     named[table, name] = None
                 case (section, keys, stream) if section in _KEYS and keys == KEYS:
                     named[section, keys, stream] = None

@@ -14,9 +14,11 @@ from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.descriptions import describe
 from rtmpd.daemon.fields import Section
+from rtmpd.daemon.hook_config import HookConfig
 from rtmpd.daemon.keys import (
     FALLBACKS,
     SOME_APP,
+    SOME_HOOK,
     SOME_NAMES,
     SOME_PROCESS,
     SOME_STREAM,
@@ -41,6 +43,8 @@ _EXAMPLES: Final = {
     "key": '"STREAM-KEY"',
     SOME_STREAM: '["sha256:0000000000000000000000000000000000000000000000000000000000000000"]',
     "command": '["ffmpeg", "-i", "{play_url}", "-s", "854x480", "-f", "flv", "{publish_url}"]',
+    f"apps.{SOME_APP}.exec.{SOME_HOOK}.command": '["/usr/local/bin/note-stream", "{event}", "{name}"]',
+    "on": '["published", "unpublished"]',
     "from": '["rtmp://origin.example.com/{app}/{name}"]',
 }
 """For keys of an app whose default says little."""
@@ -166,6 +170,7 @@ def _app_template() -> Iterator[str]:
         publish=PublishAccess(keys={SOME_STREAM: ()}),
         play=PlayAccess(keys={SOME_STREAM: ()}),
         run={SOME_PROCESS: ProcessConfig()},
+        exec={SOME_HOOK: HookConfig()},
     )
     some = Config(apps={SOME_APP: app})
     yield from _named_template(walk_app(SOME_APP, SOME_NAMES), some, _EXAMPLES)
@@ -182,7 +187,8 @@ def _named_template(keys: Iterable[Key], some: Config, examples: Mapping[str, st
         value = format_value(key, key.read(some))
         facts = "; ".join(filter(None, (key.unit, _range(key), f"default {value}")))
         yield from ["", *_comment(key.field.description or ""), *_comment(facts)]
-        yield f"# {key.path[-1]} = {examples.get(key.path[-1], value)}"
+        example = examples.get(key.name, examples.get(key.path[-1], value))
+        yield f"# {key.path[-1]} = {example}"
 
 
 def _range(key: Key) -> str:

@@ -7,10 +7,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Seconds, Section, Shown
+from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Positive, Seconds, Section, Shown
 from rtmpd.daemon.push_config import ANY, Names
 from rtmpd.daemon.values import parse_list
 from rtmpd.engine.key import StreamKey
+from rtmpd.events.hook_rules import HookLimits
 from rtmpd.exceptions import UsageError
 from rtmpd.processes.command import MAX_PUBLISHED, Command
 from rtmpd.processes.rules import DEFAULT_PUBLISH, Restart, RunLimits, RunRule, Start
@@ -19,6 +20,7 @@ from rtmpd.rtmp.scrubbing import Scrubber
 RUN: Final = "run"
 """The table of an app whose keys people choose: ``apps.NAME.run.PROCESS`` is a ``ProcessConfig``."""
 _LIMITS: Final = RunLimits()
+_HOOKS: Final = HookLimits()
 _RULE: Final = RunRule(Command(()))
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -34,8 +36,8 @@ Arguments = Annotated[tuple[str, ...], BeforeValidator(parse_list), Shown(_hide_
 
 
 class RunConfig(Section):
-    """Processes that live as long as a stream: what all of them together may take. Which there are is said
-    for each app, below."""
+    """Processes that live as long as a stream, and hooks, commands that are run for events: what all of them
+    together may take. Which there are is said for each app, below."""
 
     max_processes: Count = _LIMITS.max_processes
     """Processes at a time; further ones take their turn. 0 starts none."""
@@ -46,10 +48,18 @@ class RunConfig(Section):
     max_output_lines: Count = _LIMITS.lines_per_minute
     """Lines of what one process writes that go into the log, in a minute; how many others there were is
     logged too. 0 logs none."""
+    max_hooks: Positive = _HOOKS.max_at_once
+    """Hooks at a time, of one stream one at a time."""
+    max_hooks_waiting: Positive = _HOOKS.max_waiting
+    """Hooks that wait for their turn; further ones are lost."""
 
     def to_limits(self) -> RunLimits:
         """The same below the daemon."""
         return RunLimits(self.max_processes, self.max_per_app, self.max_per_stream, self.max_output_lines)
+
+    def to_hook_limits(self) -> HookLimits:
+        """The same for hooks."""
+        return HookLimits(self.max_hooks, self.max_hooks_waiting, self.max_output_lines)
 
 
 class ProcessConfig(Section):

@@ -29,6 +29,7 @@ from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.logs import LogOutput
 from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
+from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.stop_signals import StopSignals
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.handover import Handover
@@ -42,7 +43,6 @@ from rtmpd.net.clock import LoopClock
 from rtmpd.net.lag import LagMeter
 from rtmpd.net.listeners import Listener, open_listener
 from rtmpd.net.tasks import TaskSet
-from rtmpd.processes.streams import StreamProcesses
 from rtmpd.relay.dialer import RelayDialer
 from rtmpd.relay.origin_map import StaticOrigins
 from rtmpd.relay.pull.relays import PullRelays
@@ -114,8 +114,9 @@ class Worker:
         self._registry.observe(self._pushes)
         self._registry.observe(self._pulls)
         self._access = AccessSide(config, _clock, self._stats)
-        self._processes = self._build_processes()
-        self._registry.observe(self._processes)
+        self._programs = Programs(
+            self._registry, self._access.tokens, _clock, self._local_address, self._events.add_listener
+        )
         context = self._context(new_session, instance_id)
         self._server = RtmpServer(context, ConnectionLimits(), machine.max_descriptor)
         self._certificates = Certificates()
@@ -167,16 +168,6 @@ class Worker:
             limits_of=lambda key, limits: self._config.limits_of(str(key), limits),
         )
 
-    def _build_processes(self) -> StreamProcesses:
-        return StreamProcesses(
-            self._registry,
-            self._access.tokens,
-            _clock,
-            lambda key: self._config.at(str(key)).processes(key.name),
-            self._local_address,
-            os.environ,
-        )
-
     def _build_doors(self) -> Doors:
         stop = self._server.stop_listening
         return Doors(
@@ -195,8 +186,8 @@ class Worker:
             clock=_clock,
             pushes=self._pushes,
             relays=self._relay_statuses,
-            processes=self._processes,
             notified=self._events.statuses,
+            programs=self._programs,
             readiness=self._unready,
             certificates=self._certificates,
             key_files=self._access.key_files,
@@ -253,7 +244,7 @@ class Worker:
         )
         self._server.apply(context, self._machine.fit(limits.to_connection_limits()))
         self._admin.apply(config)
-        self._processes.apply(config.run.to_limits())
+        self._programs.apply(config)
 
     def _follow_pulls(self) -> None:
         """Once all listeners are open: it may begin to connect."""
@@ -351,18 +342,21 @@ class Worker:
             "players": open_now.get("playing", 0),
             "others": open_now.get("pending", 0),
             "pushes": len(self._pushes.statuses()),
-            "processes": self._processes.running,
             "notifications": sum(status.queued for status in self._events.statuses()),
+            "processes": self._programs.running,
         }
 
     async def _end_connections(self, grace: float) -> None:
         """In order within ``grace`` seconds, then at once. A second call beside the first shortens it."""
         started = _clock()
-        await asyncio.gather(self._server.close(grace), self._pulls.close(), self._processes.close(grace))
+        await asyncio.gather(
+            self._server.close(grace), self._pulls.close(), self._programs.processes.close(grace)
+        )
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
         await self._pushes.close(max(grace - (_clock() - started), 0.0))
         # Nothing happens any more: what is left is to be told.
-        await self._events.close(max(grace - (_clock() - started), min(grace, _LAST_WORDS)))
+        left = max(grace - (_clock() - started), min(grace, _LAST_WORDS))
+        await asyncio.gather(self._events.close(left), self._programs.close_hooks(left))
 
     async def _close(self) -> None:
         await self._admin.wait_closed()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final, Self
 
+from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.scrubbing import secrets_of
 
@@ -15,7 +16,9 @@ MAX_PUBLISHED: Final = 8
 """Streams that one process may publish."""
 PLAY_URL: Final = "play_url"
 PUBLISH_URL: Final = "publish_url"
-_NAMES: Final = frozenset({"app", "name", "process", PLAY_URL, PUBLISH_URL})
+_OF_PROCESSES: Final = ("app", "name", "process", PLAY_URL, PUBLISH_URL)
+OF_HOOKS: Final = ("app", "name", "event")
+"""What placeholders of a command name that is run for an event."""
 _NUMBERED: Final = re.compile(rf"{PUBLISH_URL}_([2-{MAX_PUBLISHED}])")
 _BRACES: Final = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 _SHELLS: Final = frozenset({"sh", "ash", "bash", "busybox", "dash", "ksh", "zsh"})
@@ -23,6 +26,7 @@ _SCRIPT: Final = re.compile(r"-[a-z]*c")
 _URL: Final = re.compile(
     r"(?P<scheme>\w+)://(?:[^\s/@:]*(?::(?P<password>[^\s/@]*))?@)?[^\s/?|]*(?P<path>/[^\s?|]*)?(?:\?(?P<query>[^\s|]*))?"
 )
+_MAX_SAID: Final = 200
 _WITHHELD: Final = re.compile(
     r"RTMPD_.*|NOTIFY_SOCKET|WATCHDOG_(?:PID|USEC)|LISTEN_(?:PID|FDS|FDNAMES)|CREDENTIALS_DIRECTORY"
 )
@@ -36,15 +40,20 @@ class Command:
     arguments: tuple[str, ...]
 
     @classmethod
-    def parse(cls, arguments: Sequence[str], published: int) -> Self:
-        """``published`` is how many streams the process may publish. Raises UsageError with what to write."""
+    def parse(
+        cls, arguments: Sequence[str], published: int = 0, names: Sequence[str] = _OF_PROCESSES
+    ) -> Self:
+        """``published`` is how many streams the process may publish, ``names`` what placeholders may name.
+
+        Raises UsageError with what to write.
+        """
         if not arguments or not arguments[0]:
             raise UsageError('the command is empty: name a program, as in ["ffmpeg", "-i", "{play_url}"]')
         if any("\0" in argument for argument in arguments):
             raise UsageError("the command holds a NUL character, which no program can be given")
         for argument in arguments:
             for name in _names_in(argument):
-                _check(name, published)
+                _check(name, published, names)
         if _names_in(arguments[0]):
             raise UsageError("the program itself may not hang on the stream: name it, and give it the rest")
         shell = PurePath(arguments[0]).name in _SHELLS
@@ -75,16 +84,21 @@ class Command:
 
 
 def environment(inherited: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
-    """What a process finds: our own environment without what is ours alone, and ``RTMPD_`` variables.
-
-    What peers say of themselves is made fit: without control characters, and 200 characters long at most.
-    """
+    """What a process finds: our own environment without what is ours alone, and ``RTMPD_`` variables."""
     kept = {name: value for name, value in inherited.items() if not _WITHHELD.fullmatch(name)}
-    return kept | {f"RTMPD_{name.upper()}": _fit(value) for name, value in values.items()}
+    return kept | {f"RTMPD_{name.upper()}": value for name, value in values.items()}
 
 
-def _fit(value: str) -> str:
-    return value if "://" in value else "".join(filter(str.isprintable, value[:200]))
+def facts_of(origin: Origin) -> dict[str, str]:
+    """Who is on the other side, for ``environment``; of nobody nothing.
+
+    What peers say of themselves comes without control characters, and is cut to 200 characters.
+    """
+    if not origin.session:
+        return {}
+    said = {"account": origin.account, "agent": origin.agent, "query": origin.query}
+    facts = {name: "".join(filter(str.isprintable, text[:_MAX_SAID])) for name, text in said.items()}
+    return facts | {"session": origin.session_id, "address": origin.address}
 
 
 def _secrets_in(argument: str) -> Iterator[str]:
@@ -100,13 +114,13 @@ def _names_in(argument: str) -> list[str]:
     return [found[2] for found in _BRACES.finditer(argument) if found[2]]
 
 
-def _check(name: str, published: int) -> None:
-    numbered = _NUMBERED.fullmatch(name)
-    if name not in _NAMES and numbered is None:
-        known = ", ".join(f"{{{each}}}" for each in ("app", "name", "process", PLAY_URL, PUBLISH_URL))
+def _check(name: str, published: int, names: Sequence[str]) -> None:
+    numbered = _NUMBERED.fullmatch(name) if PUBLISH_URL in names else None
+    if name not in names and numbered is None:
+        more = f", and {{{PUBLISH_URL}_2}} and so on" if PUBLISH_URL in names else ""
+        known = ", ".join(f"{{{each}}}" for each in names)
         raise UsageError(
-            f"{{{name}}} is not known: {known} are, and {{{PUBLISH_URL}_2}} and so on; "
-            f"write {{{{{name}}}}} for braces that stay"
+            f"{{{name}}} is not known: {known} are{more}; write {{{{{name}}}}} for braces that stay"
         )
     wanted = int(numbered[1]) if numbered else int(name == PUBLISH_URL)
     if wanted > published:

@@ -18,7 +18,7 @@ from rtmpd.processes.child import Child
 from rtmpd.processes.command import environment
 from rtmpd.processes.output import Output
 from rtmpd.processes.rules import Restart, RunRule
-from rtmpd.processes.words import ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
+from rtmpd.processes.words import ProcessCounts, ProcessEnd, ProcessState, ProcessStatus, explain_start
 from rtmpd.rtmp.scrubbing import Scrubber
 
 logger = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ class Run:
         except (UsageError, OSError) as error:
             self.alive = False
             self._house.counts.count_end(ProcessEnd.NOT_STARTED)
-            await self._recover(ProcessState.FAILED, rule, _explain(error, rule))
+            await self._recover(ProcessState.FAILED, rule, explain_start(error, rule.command.arguments[0]))
             return
         lasted = self._house.clock() - began
         self._house.counts.count_end(end)
@@ -251,11 +251,3 @@ class Run:
     def _fields(self) -> dict[str, object]:
         pid = None if self.child is None else self.child.pid
         return {"app": self.key.app, "stream": self.key.name, "process": self.name, "pid": pid}
-
-
-def _explain(error: OSError | UsageError, rule: RunRule) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"there is no program {rule.command.arguments[0]!r}: install it, or write its whole path"
-    if isinstance(error, PermissionError):
-        return f"{rule.command.arguments[0]!r} may not be run: look at its mode"
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -18,7 +18,7 @@ from rtmpd.engine.stream import LiveStream
 from rtmpd.exceptions import UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.tasks import TaskSet
-from rtmpd.processes.command import PLAY_URL, PUBLISH_URL
+from rtmpd.processes.command import PLAY_URL, PUBLISH_URL, facts_of
 from rtmpd.processes.rules import RunLimits, RunRule, Start
 from rtmpd.processes.run import Life, Run
 from rtmpd.processes.words import ProcessCounts, ProcessStatus
@@ -64,7 +64,7 @@ class StreamProcesses(StreamObserver):
         inherited: Mapping[str, str],
     ) -> None:
         self.clock = clock
-        self.counts = ProcessCounts({})
+        self.counts = ProcessCounts()
         self.inherited = inherited
         self._registry = registry
         self._tokens = tokens
@@ -281,16 +281,7 @@ class StreamProcesses(StreamObserver):
         stream = self._registry.streams.get(run.key)
         publication = None if stream is None else stream.holder
         facts = {"app": run.key.app, "name": run.key.name, "path": str(run.key), "process": run.name}
-        if publication is not None:
-            origin = publication.origin
-            facts |= {
-                "session": origin.session_id,
-                "address": origin.address,
-                "account": origin.account,
-                "agent": origin.agent,
-                "query": origin.query,
-            }
-        return facts
+        return facts if publication is None else facts | facts_of(publication.origin)
 
 
 def _has_media(stream: LiveStream | None) -> bool:

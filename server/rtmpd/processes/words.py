@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.exceptions import UsageError
 from rtmpd.reasons import Word
 
 
@@ -60,9 +61,43 @@ class ProcessStatus:
 class ProcessCounts:
     """What all of them have come to since the start."""
 
-    ends: dict[ProcessEnd, int]
+    ends: dict[ProcessEnd, int] = field(default_factory=dict)
     lines_logged: int = 0
     lines_left_out: int = 0
 
     def count_end(self, end: ProcessEnd) -> None:
         self.ends[end] = self.ends.get(end, 0) + 1
+
+
+class HookEnd(Word):
+    FINISHED = "finished", "it ended with exit status 0"
+    ERROR = "error", "it ended with another exit status: its last lines in the log say why"
+    SIGNAL = "signal", "a signal ended it that was not ours: a crash, or somebody's `kill`"
+    TIMEOUT = "timeout", "it had not ended after its `timeout`, and was ended"
+    STOPPED = "stopped", "it still ran when the server had to end"
+    NOT_STARTED = "not_started", "it could not be started: there is no such program, or no memory"
+    LOST = (
+        "lost",
+        "as many waited as `run.max_hooks_waiting` allows, or the server ended before it was its turn",
+    )
+
+
+@dataclass(slots=True)
+class HookCounts:
+    """What hooks have come to since the start, and how many there are now."""
+
+    ends: dict[HookEnd, int] = field(default_factory=dict)
+    running: int = 0
+    waiting: int = 0
+
+    def count_end(self, end: HookEnd) -> None:
+        self.ends[end] = self.ends.get(end, 0) + 1
+
+
+def explain_start(error: OSError | UsageError, program: str) -> str:
+    """Why a process could not be started, and what to do about it."""
+    if isinstance(error, FileNotFoundError):
+        return f"there is no program {program!r}: install it, or write its whole path"
+    if isinstance(error, PermissionError):
+        return f"{program!r} may not be run: look at its mode"
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -14,13 +14,13 @@ from prometheus_client.registry import Collector
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.net.certificates import Certificates
-from rtmpd.processes.words import ProcessCounts, ProcessStatus
+from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessStatus
 from rtmpd.relay.status import RelayStatus
 from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
 from rtmpd.web.notify_metrics import NotifyStatus, collect_notifications
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
 from rtmpd.web.relay_metrics import collect_relays
-from rtmpd.web.run_metrics import collect_processes
+from rtmpd.web.run_metrics import collect_hooks, collect_processes
 from rtmpd.web.server_metrics import collect_memory, collect_server
 from rtmpd.web.stream_metrics import StreamMetrics, StreamView
 
@@ -49,6 +49,7 @@ class Sources:
     process_counts: ProcessCounts
     notified: Callable[[], Sequence[NotifyStatus]]
     """Every target of notifications."""
+    hook_counts: HookCounts
     certificates: Certificates
     """Those that are shown over TLS."""
     key_files: Callable[[], Mapping[str, int]]
@@ -98,6 +99,7 @@ class MetricsPage:
             *collect_relays(sources.relays(), self._max_streams),
             *collect_processes(sources.processes(), sources.process_counts, self._max_streams),
             *collect_notifications(sources.notified()),
+            *collect_hooks(sources.hook_counts),
         ]
         return Snapshot(families, self._process, self._renames)
 

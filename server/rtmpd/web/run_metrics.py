@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from rtmpd.processes.words import ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
+from rtmpd.processes.words import (
+    HookCounts,
+    HookEnd,
+    ProcessCounts,
+    ProcessEnd,
+    ProcessState,
+    ProcessStatus,
+)
 from rtmpd.web.families import Family
 
 
@@ -29,3 +36,13 @@ def collect_processes(
         up.add(names, each.state is ProcessState.RUNNING)
         starts.add(names, each.starts)
     yield from (up, starts)
+
+
+def collect_hooks(counts: HookCounts) -> Iterator[Family]:
+    """What has become of the commands that are run for events."""
+    now = {"running": counts.running, "waiting": counts.waiting}
+    yield Family("gauge", "rtmpd_hooks", "Commands for events, by what they do now.", ("state",)).with_table(
+        now
+    )
+    text = "Commands for events, by how they ended."
+    yield Family("counter", "rtmpd_hook_ends", text, ("reason",)).with_table(counts.ends, HookEnd)
