@@ -164,7 +164,7 @@ class ResourceExhausted(Refused):
 
 
 class ProofFailed(RtmpdError):
-    """What somebody presented was good once, and does not prove any more what it should.
+    """A key, password, signature or token was presented and does not prove what it should.
 
     ``reason`` is for metrics and logs, ``description`` the sentence the person at the encoder reads; it holds
     no secret.

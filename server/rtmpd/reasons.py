@@ -234,7 +234,15 @@ class Refusal(Word):
     KEY_WRONG = "key_wrong", "`?key=` is there, and is no key of that stream"
     KEY_EXPIRED = "key_expired", "a stream key past its `until`"
     KEY_AS_NAME = "key_as_name", "a play whose stream name is a key for publishing"
-    NOT_PROVEN = "not_proven", "the stream wants a key, and there is none, or a wrong one for a stream name"
+    USER_ASKED = (
+        "user_asked",
+        "no failure: an encoder is asked for its [user](#users), twice, before it says its password",
+    )
+    AUTHENTICATION_FAILED = "authentication_failed", "a user whom there is none of, or a wrong password"
+    NOT_PROVEN = (
+        "not_proven",
+        "the stream wants a key or another proof, and there is none, or a wrong key for a stream name",
+    )
     NOT_LOCAL = (
         "not_local",
         "the address is of [no local network](#who-may-publish-and-play), and there are no keys",

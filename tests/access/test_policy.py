@@ -10,9 +10,11 @@ import pytest
 from rtmpd.access.keys import Key, KeyRing, digest_of
 from rtmpd.access.policy import AccessPolicy
 from rtmpd.access.rules import Allow, PathRules, Rules
+from rtmpd.access.users import Users
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import Refused
+from rtmpd.rtmp import adobe_auth
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.serving.access import AccessRequest, Action, Grant
 
@@ -166,6 +168,104 @@ def test_where_nobody_may_a_key_does_not_help() -> None:
 
 def test_where_there_are_no_keys_a_query_means_nothing() -> None:
     assert publish(policy(LOCAL), "cam", "key=whatever", HERE).key == StreamKey("live", "cam")
+
+
+# -- users
+
+
+ENCODER = ConnectParams(connect_object={"type": "nonprivate"})
+USERS = Rules(Allow.PROVEN, users=Users({"mia": "pa55", "ben": "w0rd"}, bytes(16)))
+
+
+def connect(
+    decider: AccessPolicy, query: str = "", address: str = FAR, params: ConnectParams = ENCODER
+) -> Grant:
+    asked = replace(request(Action.CONNECT, "", query, address), connect=replace(params, app_query=query))
+    return decider.authorize(asked)
+
+
+def authenticated(decider: AccessPolicy, user: str, password: str, params: ConnectParams = ENCODER) -> str:
+    """The query that an encoder comes with at last."""
+    query = adobe_auth.user_query(user)
+    challenge = adobe_auth.parse_challenge(refused(connect, decider, query, FAR, params).description)
+    assert challenge
+    return adobe_auth.response_query(challenge, user, password, "12345678")
+
+
+def publish_as(decider: AccessPolicy, user: str, password: str, name: str = "show") -> Grant:
+    """All that an encoder does with a password."""
+    query = authenticated(decider, user, password)
+    account = connect(decider, query).account
+    asked = request(Action.PUBLISH, name)
+    params = replace(ENCODER, app_query=query)
+    return decider.authorize(replace(asked, origin=replace(asked.origin, account=account), connect=params))
+
+
+def test_an_encoder_is_asked_for_its_user_and_then_let_in() -> None:
+    decider = policy(USERS)
+    first = refused(connect, decider)
+    assert (first.code, first.reason) == ("NetConnection.Connect.Rejected", "user_asked")
+    assert adobe_auth.needs_credentials(first.description)
+    assert refused(connect, decider, adobe_auth.user_query("mia")).reason == "user_asked"
+    assert connect(decider, authenticated(decider, "mia", "pa55")).account == "mia"
+    assert publish_as(decider, "mia", "pa55") == Grant(StreamKey("live", "show"), identity="user:mia")
+
+
+def test_a_wrong_password_is_refused_where_nobody_would_have_been_asked_too() -> None:
+    for rules, params in ((USERS, ENCODER), (replace(USERS, allow=Allow.LOCAL), ConnectParams())):
+        decider = policy(rules)
+        refusal = refused(connect, decider, authenticated(decider, "mia", "wrong", params), FAR, params)
+        assert (refusal.code, refusal.reason) == ("NetConnection.Connect.Rejected", "authentication_failed")
+        assert adobe_auth.denial(refusal.description) == "authfailed"
+
+
+@pytest.mark.parametrize(
+    ("allow", "address", "params", "asked"),
+    [
+        ("proven", HERE, ENCODER, True),
+        ("proven", FAR, ENCODER, True),
+        ("proven", FAR, ConnectParams(), False),
+        ("local", FAR, ENCODER, True),
+        ("local", NEAR, ENCODER, False),
+        ("anyone", FAR, ENCODER, False),
+        ("nobody", FAR, ENCODER, False),
+    ],
+)
+def test_who_is_asked_for_a_user(allow: str, address: str, params: ConnectParams, asked: bool) -> None:
+    decider = policy(replace(USERS, allow=Allow(allow)))
+    if asked:
+        assert refused(connect, decider, "", address, params).reason == "user_asked"
+    else:
+        assert connect(decider, "", address, params).account == ""
+
+
+def test_an_encoder_whose_address_is_refused_is_told_so_when_it_publishes() -> None:
+    decider = policy(replace(USERS, deny_ips=networks(FAR)))
+    assert connect(decider).account == ""
+    assert refused(publish, decider, "show").reason == "address_refused"
+
+
+def test_who_publishes_without_having_been_asked_is_told_what_to_do() -> None:
+    refusal = refused(publish, policy(USERS), "show")
+    assert refusal.reason == "not_proven"
+    assert "Use authentication" in refusal.description
+
+
+def test_a_user_of_the_app_publishes_what_a_table_of_the_stream_lets_him() -> None:
+    own = PathRules(replace(USERS, users=Users({"mia": "pa55", "ben": "another"}, bytes(16))), OPEN)
+    decider = policy(USERS, own=own)
+    assert publish_as(decider, "mia", "pa55", "own").identity == "user:mia"
+    assert publish_as(decider, "ben", "w0rd").identity == "user:ben"
+    # The same name with another password is somebody else.
+    assert refused(publish_as, decider, "ben", "w0rd", "own").reason == "not_proven"
+    assert refused(publish_as, policy(replace(USERS, allow=Allow.NOBODY)), "mia", "pa55").reason == "nobody"
+
+
+def test_what_was_overheard_proves_nothing_where_nobody_has_looked_at_its_age() -> None:
+    decider = policy(USERS)
+    query = authenticated(decider, "mia", "pa55")
+    asked = replace(request(Action.PUBLISH, "show"), connect=replace(ENCODER, app_query=query))
+    assert refused(decider.authorize, asked).reason == "not_proven"
 
 
 # -- keys to play with

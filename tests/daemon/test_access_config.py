@@ -130,6 +130,55 @@ def test_a_file_of_keys(rules, tmp_path: Path) -> None:
     assert KEY not in str(caught.value)
 
 
+def test_users(rules, read, tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text("# who   \nmia:a:b,c\n\nben:w0rd \n")
+    for text in (f'users_file = "{file}"', 'users = ["mia:a:b,c", "ben:w0rd"]'):
+        found = rules(f"[apps.live.publish]\n{text}\n").at("live/x").publish
+        assert found.allow is Allow.PROVEN
+        assert len(found.users) == 2
+        config = read(f"[apps.live.publish]\n{text}\n").config
+        assert config.at("live/x").publish.passwords == {"mia": "a:b,c", "ben": "w0rd"}
+    config = read("", {"RTMPD_APPS__LIVE__PUBLISH__USERS": "mia:a,ben:b"}).config
+    assert config.at("live/x").publish.passwords == {"mia": "a", "ben": "b"}
+    file.write_text("")
+    found = rules(f'[apps.live.publish]\nusers_file = "{file}"').at("live/x").publish
+    assert (found.allow, found.users) == (Allow.PROVEN, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('publish.users = ["hunter2"]', "2: publish.users: is no user: write user:password"),
+        ('publish.users = ["m a:hunter2"]', "2: publish.users: 'm a' is no user"),
+        ('publish.users = ["mia:hunter2", "mia:x"]', "2: publish.users: mia is there twice"),
+        ("publish.users = [5]", "2: publish.users: what is given is not a text"),
+        ('play.users = ["mia:hunter2"]', "2: play.users: there is no such key"),
+        (f'publish.users = ["a:hunter2"]\npublish.keys.b = ["{SHA}"]', "2: publish.users: users are asked"),
+        ('publish.keys_file = "x"\npublish.users = ["a:b"]', "3: publish.users: users are asked for before"),
+        ('publish.users = ["a:b"]\npublish.allow = "anyone"', '3: publish.allow = "anyone" asks nobody'),
+    ],
+)
+def test_mistakes_with_users(read, text: str, problem: str) -> None:
+    (found,) = problems(read, f"[apps.live]\n{text}\n")
+    assert found.replace("apps.live.", "").startswith(problem)
+    assert "hunter2" not in found
+
+
+def test_what_is_wrong_with_users_is_said_of_the_table_that_makes_it_so(read) -> None:
+    keys = f'[apps."*".publish.keys]\nshow = ["{SHA}"]\n'
+    (found,) = problems(
+        read, f'{keys}[apps.live.publish]\nusers = ["a:b"]\n[apps."live/b".gop]\nstart = "live"'
+    )
+    assert found.startswith("4: apps.live.publish.users: users are asked for")
+
+
+def test_passwords_are_not_shown(read) -> None:
+    settings = read('[apps.live.publish]\nusers = ["mia:hunter2"]\n')
+    shown = {name: value for name, value, _ in reference.rows(settings)}
+    assert shown["apps.live.publish.users"] == '["mia:***"]'
+
+
 def test_what_check_shows(read) -> None:
     table = f'{{sha256 = "{SHA2}", label = "Studio 2"}}'
     settings = read(f'[apps.live.publish.keys]\nshow = ["{SHA}", {table}]\n')

@@ -1,22 +1,30 @@
-"""Who may publish and play: first by address, then by key, then by what is allowed without one."""
+"""Who may publish and play: first by address, then by proof, then by what is allowed without one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, assert_never
 
 from rtmpd.access.keys import Key, fingerprint
 from rtmpd.access.rules import Allow, RuleBook, Rules
+from rtmpd.access.users import Question, means_to_publish, presents_user
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import ProofFailed, Refused
-from rtmpd.net.addresses import is_local
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.url import parse_query
 from rtmpd.serving.access import AccessRequest, Action, Grant
 
 # quirk(obs): shows Rejected to its user and does not connect again.
-_CODES: Final = {Action.PUBLISH: StatusCode.PUBLISH_REJECTED, Action.PLAY: StatusCode.PLAY_FAILED}
+_CODES: Final = {
+    Action.CONNECT: StatusCode.CONNECT_REJECTED,
+    Action.PUBLISH: StatusCode.PUBLISH_REJECTED,
+    Action.PLAY: StatusCode.PLAY_FAILED,
+}
+_USER_WANTED: Final = (
+    "Who publishes here has a user and a password: in OBS tick Use authentication, for ffmpeg write "
+    "rtmp://USER:PASSWORD@ and the server."
+)
 _SENTENCES: Final[dict[tuple[Refusal, Action], str]] = {
     (Refusal.ADDRESS_REFUSED, Action.PUBLISH): "This stream may not be published from your address.",
     (Refusal.ADDRESS_REFUSED, Action.PLAY): "This stream may not be played from your address.",
@@ -58,14 +66,17 @@ class AccessPolicy:
         self._book = book
 
     def authorize(self, request: AccessRequest) -> Grant:
-        """Grant a connect always, a publish or play by the rules of the stream. Raises ``Refused``."""
+        """Grant a connect but to encoders that have to be users, a publish or play by the rules of the
+        stream. Raises ``Refused``."""
         match request.action:
+            case Action.CONNECT:
+                return self._connect(request)
             case Action.PUBLISH:
                 return self._publish(request)
             case Action.PLAY:
                 return self._play(request)
             case _:
-                return Grant(request.key)
+                assert_never(request.action)
 
     def public_name(self, action: Action, key: StreamKey) -> str:
         """What may be shown of the name that ``key`` has, which was not granted: it may be meant as a secret.
@@ -81,12 +92,31 @@ class AccessPolicy:
 
     # Inside
 
+    def _connect(self, request: AccessRequest) -> Grant:
+        rules, address = self._book.at(str(request.key)).publish, request.origin.address
+        if rules.users is None:
+            return Grant(request.key)
+        asked = means_to_publish(request.connect) and rules.wants_proof(address)
+        # Whom the address keeps out is told so when it publishes.
+        if not rules.admits_address(address) or not (asked or presents_user(request.query)):
+            return Grant(request.key)
+        try:
+            answer = rules.users.answer(request.query, self._wall_clock())
+        except ProofFailed as failure:
+            raise _failed(failure, request) from None
+        if isinstance(answer, Question):
+            raise Refused(StatusCode.CONNECT_REJECTED, answer.description, Refusal.USER_ASKED)
+        return Grant(request.key, account=answer)
+
     def _publish(self, request: AccessRequest) -> Grant:
         asked = request.key
         rules = self._book.at(str(asked)).publish
         _check_address(rules, request)
         key = self._prove(rules, request) if rules.takes_keys else None
         if key is None:
+            if _is_user(rules, request):
+                _check_open(rules, request)
+                return Grant(asked, identity=f"user:{request.origin.account}")
             _check_allowed(rules, request)
             return Grant(asked)
         # Neither slashes nor dots can be wrong with it: it is checked when it is read.
@@ -127,7 +157,7 @@ class AccessPolicy:
         try:
             return rules.find(text, self._wall_clock())
         except ProofFailed as failure:
-            raise Refused(_CODES[request.action], failure.description, failure.reason) from None
+            raise _failed(failure, request) from None
 
     def _knows(self, rules: Rules, text: str) -> bool:
         return rules.knows(text, self._wall_clock())
@@ -147,11 +177,23 @@ def _check_open(rules: Rules, request: AccessRequest) -> None:
 def _check_allowed(rules: Rules, request: AccessRequest) -> None:
     """Whether the client may without a proof."""
     _check_open(rules, request)
-    if rules.allow is Allow.PROVEN:
-        raise _refused(Refusal.NOT_PROVEN, request)
-    if rules.allow is Allow.LOCAL and not is_local(request.origin.address):
-        # With keys there, what is missing is one of them.
-        raise _refused(Refusal.NOT_PROVEN if rules.takes_keys else Refusal.NOT_LOCAL, request)
+    if not rules.wants_proof(request.origin.address):
+        return
+    if rules.users is not None:
+        raise Refused(_CODES[request.action], _USER_WANTED, Refusal.NOT_PROVEN)
+    # Where there is something to prove it by, that is what is missing.
+    is_proof_known = rules.takes_proofs or rules.allow is Allow.PROVEN
+    raise _refused(Refusal.NOT_PROVEN if is_proof_known else Refusal.NOT_LOCAL, request)
+
+
+def _is_user(rules: Rules, request: AccessRequest) -> bool:
+    """Whether the user whom the connect has proven may publish this, too."""
+    account = request.origin.account
+    return rules.users is not None and rules.users.has(account, request.connect.app_query)
+
+
+def _failed(failure: ProofFailed, request: AccessRequest) -> Refused:
+    return Refused(_CODES[request.action], failure.description, failure.reason)
 
 
 def _refused(reason: Refusal, request: AccessRequest) -> Refused:

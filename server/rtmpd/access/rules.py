@@ -10,14 +10,15 @@ from typing import Protocol, TypeAlias
 
 from rtmpd.access.key_file import KeyFile
 from rtmpd.access.keys import Key, KeyRing
+from rtmpd.access.users import Users
 from rtmpd.exceptions import ProofFailed
-from rtmpd.net.addresses import UNIX
+from rtmpd.net.addresses import UNIX, is_local
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Allow(StrEnum):
-    """Who needs no key, or whom none helps."""
+    """Who needs no proof, or whom none helps."""
 
     ANYONE = "anyone"
     LOCAL = "local"
@@ -37,11 +38,28 @@ class Rules:
     """Of the configuration."""
     file: KeyFile | None = None
     """With further keys."""
+    users: Users | None = None
+    """Who may publish by user and password."""
 
     @property
     def takes_keys(self) -> bool:
         """There are keys, or will be."""
         return self.ring is not None or self.file is not None
+
+    @property
+    def takes_proofs(self) -> bool:
+        """There is something that a client can show."""
+        return self.takes_keys or self.users is not None
+
+    def wants_proof(self, address: str) -> bool:
+        """Whether a client from there may do something, but not without a proof."""
+        match self.allow:
+            case Allow.PROVEN:
+                return True
+            case Allow.LOCAL:
+                return not is_local(address)
+            case _:
+                return False
 
     def admits_address(self, address: str) -> bool:
         """Whether a client may come from there, as ``net.addresses.peer_ip`` gives it.

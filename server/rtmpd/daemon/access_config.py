@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
 
@@ -10,12 +11,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from rtmpd.access.keys import Key, check_label, parse_digest, parse_until
 from rtmpd.access.rules import Allow, Network
-from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Effect, Seconds, Section
+from rtmpd.access.users import check_user
+from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Effect, Seconds, Section, Shown
 from rtmpd.daemon.media_config import RejectConfig, WarnConfig
 from rtmpd.daemon.values import KeyPath, parse_list, quote
 from rtmpd.engine.media_limits import MediaRules
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.url import validate_name
+from rtmpd.rtmp.url import REDACTED, validate_name
 
 KEYS: Final = "keys"
 """The table of ``publish`` and of ``play`` whose keys are names of streams."""
@@ -52,6 +54,34 @@ def _check_network(text: str) -> str:
         raise ValueError(f"{quote(text)} is no address and no network") from None
 
 
+def _check_user(text: str) -> str:
+    """``user:password``; the sentence about a wrong one does not tell the password."""
+    user, separator, password = text.partition(":")
+    if not separator:
+        raise ValueError("is no user: write user:password")
+    check_user(user, password)
+    return text
+
+
+def _check_users(texts: tuple[str, ...]) -> tuple[str, ...]:
+    times = Counter(user for user, _ in map(_parse_user, texts))
+    for user, count in times.most_common(1):
+        if count > 1:
+            raise ValueError(f"{user} is there twice: a user has one password")
+    return texts
+
+
+def _hide_passwords(texts: object) -> object:
+    if not isinstance(texts, tuple):
+        return texts
+    return tuple(f"{user}:{REDACTED}" for user, _ in map(_parse_user, texts))
+
+
+def _parse_user(text: str) -> tuple[str, str]:
+    user, _, password = text.partition(":")
+    return user, password
+
+
 _KEY_SCHEMA: Final = {
     "type": ["string", "object"],
     "properties": {name: {"type": "string"} for name in KeyEntry.model_fields},
@@ -65,6 +95,14 @@ KeyList = Annotated[
 ]
 Networks = Annotated[
     tuple[Annotated[str, AfterValidator(_check_network)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
+]
+
+UserList = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_user)], ...],
+    BeforeValidator(parse_list),
+    AfterValidator(_check_users),
+    Shown(_hide_passwords),
+    LIST_OR_TEXT,
 ]
 
 
@@ -82,11 +120,16 @@ class AccessConfig(Section):
         """Keys are spoken of, even if there is none left."""
         return bool(self.keys or self.keys_file)
 
+    @property
+    def takes_proofs(self) -> bool:
+        """The same of all that proves who a client is."""
+        return self.takes_keys
+
     def allowed(self, otherwise: Allow) -> Allow:
-        """Who needs no key; without a word about it and about keys ``otherwise``."""
+        """Who needs no proof; without a word about it and about proofs ``otherwise``."""
         if self.allow != "auto":
             return Allow(self.allow)
-        return Allow.PROVEN if self.takes_keys else otherwise
+        return Allow.PROVEN if self.takes_proofs else otherwise
 
     def networks(self) -> tuple[tuple[Network, ...], tuple[Network, ...]]:
         """``ips`` and ``deny_ips``."""
@@ -115,13 +158,13 @@ class AccessConfig(Section):
 
 
 class PublishAccess(AccessConfig):
-    """Who may publish the streams of the app, beside those whom their key lets in."""
+    """Who may publish the streams of the app, beside those whom a key or a password lets in."""
 
     effect = Effect.PUBLISHES
     allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
-    """Who needs no key. anyone; local: this machine and private networks (10.0.0.0/8, 172.16.0.0/12,
-    192.168.0.0/16, fc00::/7, link-local), and whoever comes by a Unix socket; proven: nobody; nobody: a key
-    does not help, either. auto is proven once there are keys, else local."""
+    """Who needs no proof. anyone; local: this machine and private networks (10.0.0.0/8, 172.16.0.0/12,
+    192.168.0.0/16, fc00::/7, link-local), and whoever comes by a Unix socket; proven: nobody; nobody: no
+    proof helps, either. auto is proven once there are keys or users, else local."""
     ips: Networks = ()
     """Addresses and networks that encoders have to come from, key or not; empty is anywhere. Nothing is said
     about who comes by a Unix socket."""
@@ -135,6 +178,10 @@ class PublishAccess(AccessConfig):
     keys_file: str = ""
     """File with further keys, one a line: name sha256:... [label="..."] [until=2027-01-31]. It is read again
     when it changes."""
+    users: UserList = ()
+    """Users with their passwords, which have to be known in the clear: ["mia:PASSWORD"]. Encoders are asked
+    for them when they connect, before they can show a key, so no table has both. users_file names a file with
+    them instead, one a line. An empty list lets no user in."""
     keys: dict[str, KeyList] = Field(default_factory=dict)
     reject: RejectConfig = RejectConfig()
     warn: WarnConfig = WarnConfig()
@@ -142,6 +189,30 @@ class PublishAccess(AccessConfig):
     def to_media_rules(self) -> MediaRules:
         """What may be sent."""
         return MediaRules(self.reject.to_limits(), self.warn.to_limits())
+
+    @property
+    def takes_proofs(self) -> bool:
+        """Without users that once were there nobody may publish, as without keys."""
+        return super().takes_proofs or "users" in self.model_fields_set
+
+    @property
+    def passwords(self) -> dict[str, str]:
+        """Of ``users``."""
+        return dict(map(_parse_user, self.users))
+
+    def find_problems(self, outcome: AccessConfig) -> Iterator[tuple[KeyPath, str]]:
+        """As of all access; and users whom nobody would ask, or who would be asked in vain."""
+        yield from super().find_problems(outcome)
+        if not isinstance(outcome, PublishAccess) or not outcome.users:
+            return
+        said = self.model_fields_set
+        if said & {"users", "keys", "keys_file"} and outcome.takes_keys:
+            text = (
+                ": users are asked for before a key can be shown: have users in one app, and keys in another"
+            )
+            yield ("users",), text
+        elif said & {"users", "allow"} and outcome.allow == "anyone":
+            yield ("allow",), ' = "anyone" asks nobody for a user: leave it out, or the users'
 
 
 class PlayAccess(AccessConfig):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rtmpd.access.key_file import KeyFile
 from rtmpd.access.keys import KeyRing
 from rtmpd.access.rules import Allow, PathRules, Rules
-from rtmpd.daemon.access_config import AccessConfig
+from rtmpd.access.users import Users
+from rtmpd.daemon.access_config import AccessConfig, PublishAccess
 from rtmpd.daemon.config import Config
 from rtmpd.exceptions import ConfigError
 
@@ -15,9 +17,15 @@ from rtmpd.exceptions import ConfigError
 class ConfiguredRules:
     """The rules of all paths: one pair for all that one table holds for."""
 
-    def __init__(self, config: Config) -> None:
-        """Read the files, which takes a while. Raises ConfigError with the mistakes in all of them."""
+    def __init__(self, config: Config, before: ConfiguredRules | None = None) -> None:
+        """Read the files, which takes a while.
+
+        ``before`` are the rules that these replace: encoders are in the middle of what those have asked them.
+        Raises ConfigError with the mistakes in all of the files.
+        """
         self.config = config
+        self._secret: bytes = os.urandom(16) if before is None else before._secret
+        """Of ``Users``."""
         self.tables = config.app_names()
         self.files: dict[str, KeyFile] = {}
         """Of keys, by their names in the configuration."""
@@ -42,4 +50,7 @@ class ConfiguredRules:
 
     def _read(self, access: AccessConfig, otherwise: Allow) -> Rules:
         ring = KeyRing(access.all_keys()) if access.keys else None
-        return Rules(access.allowed(otherwise), *access.networks(), ring, self.files.get(access.keys_file))
+        allow, (ips, deny_ips) = access.allowed(otherwise), access.networks()
+        passwords = access.passwords if isinstance(access, PublishAccess) else {}
+        users = Users(passwords, self._secret) if passwords else None
+        return Rules(allow, ips, deny_ips, ring, self.files.get(access.keys_file), users)

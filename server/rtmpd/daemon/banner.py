@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rtmpd import __version__
-from rtmpd.access.rules import Allow, PathRules
+from rtmpd.access.rules import Allow, PathRules, Rules
 from rtmpd.net.addresses import Address
 from rtmpd.rtmp.constants import DEFAULT_PORT
 from rtmpd.rtmp.form import described
@@ -26,20 +26,20 @@ def banner(
     ``rules`` are those of ``APP``. With names and addresses of usual length they fit into 80 columns.
     """
     local = all(address.is_loopback for address in (*rtmp, *rtmps))
-    keyed = rules.publish.allow is Allow.PROVEN
+    keyed = rules.publish.allow is Allow.PROVEN and rules.publish.users is None
     lines = [f"rtmpd {__version__} ({described()})", f"  RTMP      {_names(rtmp)}"]
     lines += next((_advice(address, keyed) for address in rtmp if not address.path), [])
     if rtmps:
         lines.append(f"  RTMPS     {_names(rtmps)}")
     if admin:
         lines.append(f"  metrics   {_metrics(admin[0])}")
-    lines.append(f"  publish   to {APP}: {_who(rules.publish.allow, local)}")
+    lines.append(f"  publish   to {APP}: {_who(rules.publish, local)}")
     if rules.publish.allow is Allow.LOCAL and not local:
         lines += [
             "            (that is everybody where port forwarding hides addresses);",
             "            for others: rtmpd key new",
         ]
-    lines.append(f"  play      from {APP}: {_who(rules.play.allow, local)}")
+    lines.append(f"  play      from {APP}: {_who(rules.play, local)}")
     exposed = [address for address in admin if not address.is_loopback]
     if exposed:
         ports = ", ".join(f"port {a.port}" if a.host in _WILDCARDS else str(a) for a in exposed)
@@ -50,15 +50,15 @@ def banner(
     return "\n".join(lines)
 
 
-def _who(allow: Allow, local: bool) -> str:
+def _who(rules: Rules, local: bool) -> str:
     """Whom it takes; ``local``: nobody else can reach the port."""
-    match allow:
+    match rules.allow:
         case Allow.ANYONE:
             return "anyone on this machine" if local else "anyone who can reach the RTMP port"
         case Allow.LOCAL:
             return "anyone on this machine" if local else "anyone on this machine and private networks"
         case Allow.PROVEN:
-            return "whoever has a key"
+            return "whoever has a key" if rules.users is None else "users with their password"
         case Allow.NOBODY:
             return "nobody"
 

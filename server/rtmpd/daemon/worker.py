@@ -205,7 +205,7 @@ class Worker:
             if self._unready_reason is not None:
                 raise ConfigError([f"the server is {self._unready_reason}: nothing was changed"])
             changes = compare(self._config, config)
-            rules = await asyncio.to_thread(ConfiguredRules, config)
+            rules = await asyncio.to_thread(ConfiguredRules, config, self._access.rules)
             opened = await self._open(config)
             self._follow(config, rules)
             self._follow_pulls()

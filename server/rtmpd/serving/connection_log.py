@@ -11,7 +11,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import Ending
 from rtmpd.exceptions import ProtocolError, Refused
-from rtmpd.reasons import Word
+from rtmpd.reasons import Refusal, Word
 from rtmpd.rtmp.url import REDACTED, clean_path, redact
 from rtmpd.serving.access import Action
 from rtmpd.serving.peer import Peer
@@ -66,8 +66,9 @@ def reading_failed(peer: Peer, error: Exception) -> None:
 
 def closed(peer: Peer, media_bytes: int, reason: Word, by: Origin | None) -> None:
     """``media_bytes`` were sent to players, beside what the session has said."""
-    # Who has published or played has a line of that.
-    level = logging.INFO if peer.introduced and peer.state == "pending" else logging.DEBUG
+    # Who has published or played has a line of that, and who is asked for a user comes again.
+    is_news = peer.introduced and peer.state == "pending" and reason is not Refusal.USER_ASKED
+    level = logging.INFO if is_news else logging.DEBUG
     if not _logger.isEnabledFor(level):
         return
     session = peer.session
@@ -105,7 +106,8 @@ def _refused(message: str, peer: Peer, action: Action, key: StreamKey, refusal: 
         "reason": refusal.reason,
         "told": refusal.description,
     }
-    _logger.warning(message, extra={"fields": fields})
+    level = logging.DEBUG if refusal.reason is Refusal.USER_ASKED else logging.WARNING
+    _logger.log(level, message, extra={"fields": fields})
 
 
 def _app(peer: Peer) -> str:
