@@ -239,6 +239,14 @@ class Refusal(Word):
         "no failure: an encoder is asked for its [user](#users), twice, before it says its password",
     )
     AUTHENTICATION_FAILED = "authentication_failed", "a user whom there is none of, or a wrong password"
+    LINK_MALFORMED = "link_malformed", "a [signed URL](signed-urls.md) without a whole `exp` and `sig`"
+    LINK_SIGNATURE = (
+        "link_signature",
+        "a signed URL for another stream or action, changed, or signed with another secret",
+    )
+    LINK_EXPIRED = "link_expired", "a signed URL past its `exp`"
+    LINK_LIFETIME = "link_lifetime", "a signed URL that is good for longer than the app allows"
+    LINK_ADDRESS = "link_address", "a signed URL for another address"
     NOT_PROVEN = (
         "not_proven",
         "the stream wants a key or another proof, and there is none, or a wrong key for a stream name",

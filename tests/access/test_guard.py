@@ -36,8 +36,15 @@ class Hall:
         )
 
 
+WRONG_PROOFS = (
+    Refusal.KEY_WRONG,
+    Refusal.KEY_EXPIRED,
+    Refusal.AUTHENTICATION_FAILED,
+    Refusal.LINK_MALFORMED,
+    Refusal.LINK_SIGNATURE,
+)
 COUNTED = {
-    *((action, reason) for action in Action for reason in (Refusal.KEY_WRONG, Refusal.KEY_EXPIRED)),
+    *((action, reason) for action in Action for reason in WRONG_PROOFS),
     (Action.PUBLISH, Refusal.NOT_PROVEN),
 }
 

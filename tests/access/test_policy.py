@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from rtmpd.access.keys import Key, KeyRing, digest_of
 from rtmpd.access.policy import AccessPolicy
 from rtmpd.access.rules import Allow, PathRules, Rules
+from rtmpd.access.signed_urls import SignedUrls, make_query
 from rtmpd.access.users import Users
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
@@ -208,7 +210,9 @@ def test_an_encoder_is_asked_for_its_user_and_then_let_in() -> None:
     assert adobe_auth.needs_credentials(first.description)
     assert refused(connect, decider, adobe_auth.user_query("mia")).reason == "user_asked"
     assert connect(decider, authenticated(decider, "mia", "pa55")).account == "mia"
-    assert publish_as(decider, "mia", "pa55") == Grant(StreamKey("live", "show"), identity="user:mia")
+    assert publish_as(decider, "mia", "pa55") == Grant(
+        StreamKey("live", "show"), account="mia", identity="user:mia"
+    )
 
 
 def test_a_wrong_password_is_refused_where_nobody_would_have_been_asked_too() -> None:
@@ -288,6 +292,82 @@ def test_who_plays_the_key_to_publish_with_is_told_so(key: str) -> None:
     decider = policy(KEYED)
     assert refused(play, decider, key).reason == "key_as_name"
     assert play(decider, "show").key == StreamKey("live", "show")
+
+
+# -- links
+
+
+LINKS = Rules(Allow.PROVEN, links=SignedUrls([KEY]))
+
+
+def link(action: str = "publish", path: str = "live/show", left: float = 60) -> str:
+    return make_query(KEY, action, path, int(NOW + left))
+
+
+@pytest.mark.parametrize("action", [Action.PUBLISH, Action.PLAY])
+def test_a_link_lets_in_whoever_has_it(action: Action) -> None:
+    decider = policy(LINKS, LINKS)
+    asked = request(action, "show", f"track=1&{link(action)}")
+    assert decider.authorize(asked) == Grant(StreamKey("live", "show"))
+    assert refused(decider.authorize, request(action, "show", "track=1")).reason == "not_proven"
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "reason"),
+    [
+        ("show", link("play"), "link_signature"),
+        ("talk", link(), "link_signature"),
+        ("show", link(left=0), "link_expired"),
+        ("show", link()[:-1], "link_malformed"),
+        # The stream that was asked for may be a key with a letter wrong.
+        (KEY[:-1] + "y", link(), "link_signature"),
+    ],
+)
+@pytest.mark.parametrize("allow", [Allow.PROVEN, Allow.ANYONE])
+def test_a_link_that_is_wrong_is_refused_whoever_may(
+    name: str, query: str, reason: str, allow: Allow
+) -> None:
+    refusal = refused(publish, policy(replace(LINKS, allow=allow)), name, query, HERE)
+    assert (refusal.code, refusal.reason) == ("NetStream.Publish.Rejected", reason)
+    assert name not in refusal.description
+
+
+def test_any_one_proof_is_enough_and_each_that_is_shown_has_to_be_right() -> None:
+    decider = policy(replace(KEYED, links=LINKS.links))
+    assert publish(decider, "show", link()) == Grant(StreamKey("live", "show"))
+    assert publish(decider, KEY).account == "Studio 2"
+    assert publish(decider, "show", f"key={KEY}&{link()}").account == "Studio 2"
+    assert refused(publish, decider, "show", f"key={KEY}&{link('play')}").reason == "link_signature"
+    assert refused(publish, decider, "show", f"key={OTHER}&{link()}").reason == "key_wrong"
+
+
+def test_where_there_are_no_links_a_query_means_nothing() -> None:
+    assert publish(policy(LOCAL), "show", "exp=1&sig=2", HERE).key == StreamKey("live", "show")
+
+
+def test_a_link_is_no_way_around_addresses_and_nobody() -> None:
+    assert refused(publish, policy(replace(LINKS, allow=Allow.NOBODY)), "show", link()).reason == "nobody"
+    denied = policy(replace(LINKS, deny_ips=networks(FAR)))
+    assert refused(publish, denied, "show", link()).reason == "address_refused"
+
+
+# -- how long
+
+
+def test_a_session_ends_with_its_proof_where_the_app_says_so() -> None:
+    until = KeyRing([Key(digest_of(KEY), "show", until=NOW + 30), Key(digest_of(OTHER), "show")])
+    for ends in (False, True):
+        rules = Rules(Allow.ANYONE, ring=until, links=LINKS.links, end_with_proof=ends)
+        decider = policy(rules, rules)
+        for asked, seconds in (
+            (publish(decider, KEY), 30.0),
+            (publish(decider, OTHER), math.inf),
+            (publish(decider, "show", link()), 60.0),
+            (play(decider, "show", link("play")), 60.0),
+            (play(decider, "show", f"key={KEY}"), 30.0),
+            (publish(decider, "show"), math.inf),
+        ):
+            assert asked.valid_for == (seconds if ends else math.inf)
 
 
 # -- addresses

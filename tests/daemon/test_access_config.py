@@ -8,11 +8,13 @@ import pytest
 
 from rtmpd.access.keys import digest_of, spell_digest
 from rtmpd.access.rules import Allow
+from rtmpd.access.signed_urls import make_query
 from rtmpd.daemon import reference
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.changes import compare
 from rtmpd.daemon.settings import Settings, load
-from rtmpd.exceptions import ConfigError
+from rtmpd.exceptions import ConfigError, ProofFailed
+from rtmpd.rtmp.url import parse_query
 
 KEY = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"
 OTHER = "z7a2kxhkv7c2r2bq789uv37gdvpukb87b"
@@ -171,6 +173,68 @@ def test_what_is_wrong_with_users_is_said_of_the_table_that_makes_it_so(read) ->
         read, f'{keys}[apps.live.publish]\nusers = ["a:b"]\n[apps."live/b".gop]\nstart = "live"'
     )
     assert found.startswith("4: apps.live.publish.users: users are asked for")
+
+
+@pytest.mark.parametrize("access", ["publish", "play"])
+def test_signed_urls(rules, read, tmp_path: Path, access: str) -> None:
+    file = tmp_path / "secrets"
+    file.write_text(f"# of the shop\n{KEY}\n{OTHER}\n")
+    links = f'signed_urls = {{secrets_file = "{file}", max_lifetime = "1m"}}'
+    text = f"[apps.live.{access}]\nend_with_proof = true\n{links}\n"
+    both = rules(text).at("live/show")
+    found, other = (both.publish, both.play) if access == "publish" else (both.play, both.publish)
+    assert (found.allow, found.end_with_proof) == (Allow.PROVEN, True)
+    assert (other.links, other.end_with_proof) == (None, False)
+    for secret in (KEY, OTHER):
+        fields = parse_query(make_query(secret, access, "live/show", 60))
+        assert found.links.verify(fields, access, "live/show", "192.0.2.7", 0.0) == 60.0
+    with pytest.raises(ProofFailed, match="more than 60 seconds"):
+        found.links.verify(
+            parse_query(make_query(KEY, access, "live/show", 61)), access, "live/show", "192.0.2.7", 0.0
+        )
+    shown = {name: value for name, value, _ in reference.rows(read(text))}
+    assert shown[f"apps.live.{access}.signed_urls.secrets"] == '["***", "***"]'
+    file.write_text("")
+    both = rules(text).at("live/show")
+    found = both.publish if access == "publish" else both.play
+    assert (found.allow, found.links) == (Allow.PROVEN, None)
+
+
+def test_a_longer_path_takes_over_what_it_does_not_say_of_links(rules) -> None:
+    found = rules(
+        f"""
+        [apps."*".publish.signed_urls]
+        secrets = ["{KEY}"]
+        [apps.live.publish.signed_urls]
+        max_lifetime = 5
+        """
+    ).at("live/show").publish  # fmt: skip
+    with pytest.raises(ProofFailed, match="more than 5 seconds"):
+        found.links.verify(
+            parse_query(make_query(KEY, "publish", "live/show", 61)), "publish", "live/show", "192.0.2.7", 0.0
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('secrets = ["hunter2"]', "2: publish.signed_urls.secrets: has 7 characters and not 16 to 256"),
+        (f'secrets = ["{KEY}", "hunter2"]', "2: publish.signed_urls.secrets: number 2: has 7 characters"),
+        (
+            f'secrets = ["{KEY}", "{OTHER}", "{OTHER}x"]',
+            "2: publish.signed_urls.secrets: there are 3 secrets",
+        ),
+        ('max_lifetime = "long"', "2: publish.signed_urls.max_lifetime: 'long' is not a duration"),
+        (
+            f'secrets = ["{KEY}"]\n[apps.live.publish]\nusers = ["a:hunter2"]',
+            "4: publish.users: users are asked",
+        ),
+    ],
+)
+def test_mistakes_with_links(read, text: str, problem: str) -> None:
+    (found,) = problems(read, f"[apps.live.publish.signed_urls]\n{text}\n")
+    assert found.replace("apps.live.", "").startswith(problem)
+    assert "hunter2" not in found
 
 
 def test_passwords_are_not_shown(read) -> None:

@@ -14,7 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from rtmpd import __version__
+from rtmpd.access.keys import KeyRing
 from rtmpd.access.rules import Allow, PathRules, Rules
+from rtmpd.access.signed_urls import SignedUrls
+from rtmpd.access.users import Users
 from rtmpd.daemon import banner as banner_module
 from rtmpd.daemon import cli, reference, settings
 from rtmpd.daemon.config import Config
@@ -326,6 +329,30 @@ def test_banner_says_who_needs_a_key():
     assert "Stream Key from rtmpd key new,\n" in text
     assert "ffplay rtmp://localhost/live/NAME\n" in text
     assert "publish   to live: whoever has a key\n  play      from live: nobody" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("rules", "key", "who"),
+    [
+        (Rules(Allow.PROVEN, users=Users({"mia": "x"}, bytes(16))), "test", "a user and password"),
+        (
+            Rules(Allow.PROVEN, links=SignedUrls(["m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"])),
+            "from rtmpd token",
+            "a link",
+        ),
+        (
+            Rules(Allow.PROVEN, ring=KeyRing(), links=SignedUrls(["m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"])),
+            "from rtmpd key new",
+            "a key or a link",
+        ),
+    ],
+)
+def test_banner_says_what_proves_who_may_publish(rules: Rules, key: str, who: str):
+    text = banner_module.banner([Address("", 1935)], [], [], PathRules(rules, Rules(Allow.ANYONE)))
+    assert f"Stream Key {key},\n" in text
+    assert f"publish   to live: whoever has {who}\n" in text
+    assert f"ffplay rtmp://localhost/live/{'test' if key == 'test' else 'NAME'}\n" in text
     assert max(map(len, text.splitlines())) <= 80
 
 

@@ -100,7 +100,7 @@ async def test_no_key_appears_anywhere(keyed: RtmpdProcess, config: Path) -> Non
                 metrics = keyed.get("/metrics")
             with pytest.raises(PublishRejected, match="is being published by somebody else"):
                 async with await rtmpd.connect(url(keyed)) as second:
-                    await second.publish(SPARE)
+                    await second.publish(KEY if name == SPARE else SPARE)
         keyed.log.wait_for({"event": "publish ended"}, len(keyed.log.find({"event": "publish started"})))
         assert not any(secret in metrics for secret in SECRETS)
     started = keyed.log.find({"event": "publish started", "stream": "show"})

@@ -12,7 +12,15 @@ from rtmpd.engine.stats import ServerStats
 from rtmpd.reasons import Refusal
 from rtmpd.serving.access import AccessRequest, Action
 
-_WRONG_PROOFS: Final = frozenset({Refusal.KEY_WRONG, Refusal.KEY_EXPIRED, Refusal.AUTHENTICATION_FAILED})
+_WRONG_PROOFS: Final = frozenset(
+    {
+        Refusal.KEY_WRONG,
+        Refusal.KEY_EXPIRED,
+        Refusal.AUTHENTICATION_FAILED,
+        Refusal.LINK_MALFORMED,
+        Refusal.LINK_SIGNATURE,
+    }
+)
 """Whatever was asked for."""
 _BLIND_GUESSES: Final = frozenset({Refusal.NOT_PROVEN})
 """Of who publishes: what an encoder sends in place of a name is a key that nobody has. A player without a key

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Final
 
+from rtmpd.access.proof import Proof
 from rtmpd.exceptions import ProofFailed
 from rtmpd.reasons import Refusal
 
@@ -57,6 +59,11 @@ class Key:
     def identity(self) -> str:
         """Whoever has it: a text that is the same whenever the key is presented, and tells nothing of it."""
         return f"key:{self.digest[:16].hex()}"
+
+    @property
+    def proof(self) -> Proof:
+        """What whoever presents it has proven."""
+        return Proof(self.label, self.identity, math.inf if self.until is None else self.until)
 
 
 class KeyRing:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, assert_never
 
 from rtmpd.access.keys import Key, fingerprint
+from rtmpd.access.proof import Proof
 from rtmpd.access.rules import Allow, RuleBook, Rules
+from rtmpd.access.signed_urls import is_signed
 from rtmpd.access.users import Question, means_to_publish, presents_user
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import ProofFailed, Refused
@@ -112,19 +115,15 @@ class AccessPolicy:
         asked = request.key
         rules = self._book.at(str(asked)).publish
         _check_address(rules, request)
+        proof = self._check_link(rules, request) or _user(rules, request)
         key = self._prove(rules, request) if rules.takes_keys else None
         if key is None:
-            if _is_user(rules, request):
-                _check_open(rules, request)
-                return Grant(asked, identity=f"user:{request.origin.account}")
-            _check_allowed(rules, request)
-            return Grant(asked)
+            return self._granted(asked, rules, request, proof)
         # Neither slashes nor dots can be wrong with it: it is checked when it is read.
         granted = StreamKey.of_path(f"{asked.app}/{key.name}", self._book.tables)
         there = self._book.at(str(granted)).publish
         _check_address(there, request)
-        _check_open(there, request)
-        return Grant(granted, account=key.label, identity=key.identity)
+        return self._granted(granted, there, request, key.proof)
 
     def _play(self, request: AccessRequest) -> Grant:
         both = self._book.at(str(request.key))
@@ -132,12 +131,29 @@ class AccessPolicy:
         _check_address(rules, request)
         if publish.takes_keys and self._knows(publish, _last_level(request.key.name)):
             raise _refused(Refusal.KEY_AS_NAME, request)
+        proof = self._check_link(rules, request)
         key = self._present(rules, request) if rules.takes_keys else None
-        if key is None:
+        return self._granted(request.key, rules, request, proof if key is None else key.proof)
+
+    def _granted(self, key: StreamKey, rules: Rules, request: AccessRequest, proof: Proof | None) -> Grant:
+        """The grant, if that is enough. Raises ``Refused``."""
+        if proof is None:
             _check_allowed(rules, request)
-            return Grant(request.key)
+            return Grant(key)
         _check_open(rules, request)
-        return Grant(request.key, account=key.label, identity=key.identity)
+        left = proof.until - self._wall_clock() if rules.end_with_proof else math.inf
+        return Grant(key, account=proof.account, identity=proof.identity, valid_for=left)
+
+    def _check_link(self, rules: Rules, request: AccessRequest) -> Proof | None:
+        """What a link proves; None if there is none. Raises ``Refused`` for a wrong one."""
+        fields = parse_query(request.query) if rules.links is not None and request.query else {}
+        if rules.links is None or not is_signed(fields):
+            return None
+        address, now = request.origin.address, self._wall_clock()
+        try:
+            return Proof(until=rules.links.verify(fields, request.action, request.key, address, now))
+        except ProofFailed as failure:
+            raise _failed(failure, request) from None
 
     def _prove(self, rules: Rules, request: AccessRequest) -> Key | None:
         """The key in the query, else the one in place of the stream's name; None if there is none."""
@@ -186,10 +202,12 @@ def _check_allowed(rules: Rules, request: AccessRequest) -> None:
     raise _refused(Refusal.NOT_PROVEN if is_proof_known else Refusal.NOT_LOCAL, request)
 
 
-def _is_user(rules: Rules, request: AccessRequest) -> bool:
-    """Whether the user whom the connect has proven may publish this, too."""
+def _user(rules: Rules, request: AccessRequest) -> Proof | None:
+    """The user whom the connect has proven, who may publish this, too; None if there is none."""
     account = request.origin.account
-    return rules.users is not None and rules.users.has(account, request.connect.app_query)
+    if rules.users is None or not rules.users.has(account, request.connect.app_query):
+        return None
+    return Proof(account, f"user:{account}")
 
 
 def _failed(failure: ProofFailed, request: AccessRequest) -> Refused:

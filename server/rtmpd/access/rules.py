@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from rtmpd.access.key_file import KeyFile
 from rtmpd.access.keys import Key, KeyRing
+from rtmpd.access.signed_urls import SignedUrls
 from rtmpd.access.users import Users
 from rtmpd.exceptions import ProofFailed
 from rtmpd.net.addresses import UNIX, is_local
@@ -40,6 +41,10 @@ class Rules:
     """With further keys."""
     users: Users | None = None
     """Who may publish by user and password."""
+    links: SignedUrls | None = None
+    """Which links are genuine."""
+    end_with_proof: bool = False
+    """A session ends when that expires which let it in."""
 
     @property
     def takes_keys(self) -> bool:
@@ -49,7 +54,7 @@ class Rules:
     @property
     def takes_proofs(self) -> bool:
         """There is something that a client can show."""
-        return self.takes_keys or self.users is not None
+        return self.takes_keys or self.users is not None or self.links is not None
 
     def wants_proof(self, address: str) -> bool:
         """Whether a client from there may do something, but not without a proof."""

@@ -14,6 +14,7 @@ from rtmpd.access.rules import Allow, Network
 from rtmpd.access.users import check_user
 from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Effect, Seconds, Section, Shown
 from rtmpd.daemon.media_config import RejectConfig, WarnConfig
+from rtmpd.daemon.proofs_config import PlayLinks, PublishLinks, SignedUrlsConfig
 from rtmpd.daemon.values import KeyPath, parse_list, quote
 from rtmpd.engine.media_limits import MediaRules
 from rtmpd.rtmp.limits import Limits
@@ -114,6 +115,8 @@ class AccessConfig(Section):
     deny_ips: Networks = ()
     keys_file: str = ""
     keys: dict[str, KeyList] = Field(default_factory=dict)
+    end_with_proof: bool = False
+    signed_urls: SignedUrlsConfig = SignedUrlsConfig()
 
     @property
     def takes_keys(self) -> bool:
@@ -123,7 +126,7 @@ class AccessConfig(Section):
     @property
     def takes_proofs(self) -> bool:
         """The same of all that proves who a client is."""
-        return self.takes_keys
+        return self.takes_keys or self.signed_urls.spoken_of
 
     def allowed(self, otherwise: Allow) -> Allow:
         """Who needs no proof; without a word about it and about proofs ``otherwise``."""
@@ -158,13 +161,13 @@ class AccessConfig(Section):
 
 
 class PublishAccess(AccessConfig):
-    """Who may publish the streams of the app, beside those whom a key or a password lets in."""
+    """Who may publish the streams of the app, beside those whom a key, a password or a link lets in."""
 
     effect = Effect.PUBLISHES
     allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
     """Who needs no proof. anyone; local: this machine and private networks (10.0.0.0/8, 172.16.0.0/12,
     192.168.0.0/16, fc00::/7, link-local), and whoever comes by a Unix socket; proven: nobody; nobody: no
-    proof helps, either. auto is proven once there are keys or users, else local."""
+    proof helps, either. auto is proven once there is anything to prove it by, else local."""
     ips: Networks = ()
     """Addresses and networks that encoders have to come from, key or not; empty is anywhere. Nothing is said
     about who comes by a Unix socket."""
@@ -180,8 +183,8 @@ class PublishAccess(AccessConfig):
     when it changes."""
     users: UserList = ()
     """Users with their passwords, which have to be known in the clear: ["mia:PASSWORD"]. Encoders are asked
-    for them when they connect, before they can show a key, so no table has both. users_file names a file with
-    them instead, one a line. An empty list lets no user in."""
+    for them when they connect, before they can show a key or link, so no table has both. users_file names a
+    file with them instead, one a line. An empty list lets no user in."""
     keys: dict[str, KeyList] = Field(default_factory=dict)
     reject: RejectConfig = RejectConfig()
     warn: WarnConfig = WarnConfig()
@@ -189,6 +192,11 @@ class PublishAccess(AccessConfig):
     def to_media_rules(self) -> MediaRules:
         """What may be sent."""
         return MediaRules(self.reject.to_limits(), self.warn.to_limits())
+
+    end_with_proof: bool = False
+    """A publish ends, with its connection, when the key or link expires that let it in; otherwise who is in
+    stays."""
+    signed_urls: PublishLinks = PublishLinks()
 
     @property
     def takes_proofs(self) -> bool:
@@ -206,21 +214,20 @@ class PublishAccess(AccessConfig):
         if not isinstance(outcome, PublishAccess) or not outcome.users:
             return
         said = self.model_fields_set
-        if said & {"users", "keys", "keys_file"} and outcome.takes_keys:
-            text = (
-                ": users are asked for before a key can be shown: have users in one app, and keys in another"
-            )
+        shown_later = outcome.takes_keys or outcome.signed_urls.spoken_of
+        if shown_later and said & {"users", "keys", "keys_file", "signed_urls"}:
+            text = ": users are asked for before a key or link can be shown: have them in an app of their own"
             yield ("users",), text
         elif said & {"users", "allow"} and outcome.allow == "anyone":
             yield ("allow",), ' = "anyone" asks nobody for a user: leave it out, or the users'
 
 
 class PlayAccess(AccessConfig):
-    """Who may play the streams of the app, beside those whom their key lets in."""
+    """Who may play the streams of the app, beside those whom a key or a link lets in."""
 
     effect = Effect.PLAYS
     allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
-    """As for publish; auto is proven once there are keys, else anyone."""
+    """As for publish; auto is proven once there is anything to prove it by, else anyone."""
     ips: Networks = ()
     """Addresses and networks that players have to come from, key or not; empty is anywhere."""
     deny_ips: Networks = ()
@@ -233,6 +240,10 @@ class PlayAccess(AccessConfig):
     keys_file: str = ""
     """File with further keys to play with, as for publish."""
     keys: dict[str, KeyList] = Field(default_factory=dict)
+    end_with_proof: bool = False
+    """A play ends, with its connection, when the key or link expires that let it in; otherwise who is in
+    stays."""
+    signed_urls: PlayLinks = PlayLinks()
 
 
 class PublishKeys(Section):

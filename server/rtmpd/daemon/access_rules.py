@@ -53,4 +53,13 @@ class ConfiguredRules:
         allow, (ips, deny_ips) = access.allowed(otherwise), access.networks()
         passwords = access.passwords if isinstance(access, PublishAccess) else {}
         users = Users(passwords, self._secret) if passwords else None
-        return Rules(allow, ips, deny_ips, ring, self.files.get(access.keys_file), users)
+        return Rules(
+            allow,
+            ips,
+            deny_ips,
+            ring=ring,
+            file=self.files.get(access.keys_file),
+            users=users,
+            links=access.signed_urls.to_verifier(),
+            end_with_proof=access.end_with_proof,
+        )

@@ -16,6 +16,7 @@ _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 APP: Final = "live"
 """The app that is spoken of."""
+_ANY_NAME: Final = "test"
 
 
 def banner(
@@ -26,9 +27,9 @@ def banner(
     ``rules`` are those of ``APP``. With names and addresses of usual length they fit into 80 columns.
     """
     local = all(address.is_loopback for address in (*rtmp, *rtmps))
-    keyed = rules.publish.allow is Allow.PROVEN and rules.publish.users is None
+    key = _stream_key(rules.publish)
     lines = [f"rtmpd {__version__} ({described()})", f"  RTMP      {_names(rtmp)}"]
-    lines += next((_advice(address, keyed) for address in rtmp if not address.path), [])
+    lines += next((_advice(address, key) for address in rtmp if not address.path), [])
     if rtmps:
         lines.append(f"  RTMPS     {_names(rtmps)}")
     if admin:
@@ -58,19 +59,34 @@ def _who(rules: Rules, local: bool) -> str:
         case Allow.LOCAL:
             return "anyone on this machine" if local else "anyone on this machine and private networks"
         case Allow.PROVEN:
-            return "whoever has a key" if rules.users is None else "users with their password"
+            return _whoever_proves(rules)
         case Allow.NOBODY:
             return "nobody"
 
 
-def _advice(address: Address, keyed: bool) -> list[str]:
+def _whoever_proves(rules: Rules) -> str:
+    proofs = {
+        "a user and password": rules.users is not None,
+        "a key": rules.takes_keys or not rules.takes_proofs,
+        "a link": rules.links is not None,
+    }
+    return f"whoever has {' or '.join(what for what, is_taken in proofs.items() if is_taken)}"
+
+
+def _stream_key(rules: Rules) -> str:
+    """What to type there into an encoder."""
+    if rules.allow is not Allow.PROVEN or rules.users is not None:
+        return _ANY_NAME
+    return "from rtmpd key new" if rules.takes_keys or not rules.takes_proofs else "from rtmpd token"
+
+
+def _advice(address: Address, key: str) -> list[str]:
     server = f"rtmp://{_reachable(address, DEFAULT_PORT)}/{APP}"
-    key = "from rtmpd key new" if keyed else "test"
     lines = [
         f"  OBS       Settings > Stream: Service Custom..., Stream Key {key},",
         f"            Server {server}",
         "            Settings > Output > Advanced: Keyframe Interval 2 s",
-        f"  watch     ffplay {server}/{'NAME' if keyed else 'test'}",
+        f"  watch     ffplay {server}/{key if key == _ANY_NAME else 'NAME'}",
     ]
     if not address.host:
         lines.append("            from elsewhere: this machine's name or address for localhost")

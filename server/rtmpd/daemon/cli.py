@@ -25,6 +25,7 @@ from rtmpd.daemon import (
     play_command,
     probe_command,
     publish_command,
+    token_command,
 )
 from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told
 from rtmpd.rtmp.form import described
@@ -187,6 +188,7 @@ app.command(epilog=client_command.TRIAL_EXIT_CODES)(probe_command.probe)
 app.add_typer(bench_command.app)
 app.add_typer(key_command.app)
 app.add_typer(notify_command.app)
+app.command()(token_command.token)
 
 
 def _load(config: ConfigPaths, assignments: Assignments) -> Settings:
