@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,15 @@ class FakeMemoryGroup:
 
 
 @dataclass
+class FakeKeySet:
+    """The keys of an issuer."""
+
+    place: str = "https://id.example.com/keys"
+    age: float = math.inf
+    failures: int = 0
+
+
+@dataclass
 class FakeServer:
     """Everything a metrics page reads, to be set by a test."""
 
@@ -67,6 +77,7 @@ class FakeServer:
     hook_counts: HookCounts = field(default_factory=HookCounts)
     now: float = 1000.0
     certificates: Certificates = field(default_factory=Certificates)
+    key_sets: list[FakeKeySet] = field(default_factory=list)
 
     def page(self, max_streams: int = 200, renames: Renames = RENAMED_METRICS) -> MetricsPage:
         sources = Sources(
@@ -84,6 +95,7 @@ class FakeServer:
             hook_counts=self.hook_counts,
             certificates=self.certificates,
             key_files=lambda: {"current": 2, "outdated": 1},
+            key_sets=self.key_sets,
         )
         return MetricsPage(sources, max_streams, renames)
 
@@ -98,6 +110,7 @@ def busy_server() -> FakeServer:
     server = FakeServer(memory_held=512)
     shown = Certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ("live.example.com",), 2e9)
     files = CertificateFiles(Path("fullchain.pem"), Path("privkey.pem"))
+    server.key_sets.append(FakeKeySet(age=61.5, failures=2))
     server.certificates.current = CertificateSet((files,), certificates=(shown,))
     stats = server.stats
     stats.connections = {"handshake": 1, "publishing": 1, "playing": 2}

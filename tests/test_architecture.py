@@ -67,16 +67,20 @@ FORBIDDEN = {
 }
 ONLY_IMPORTER = {
     "aiohttp": "rtmpd.net.http",
+    "jwt": "rtmpd.access.jwt_tokens",
     "pyamf": "rtmpd.rtmp.amf",
     "prometheus_client": "rtmpd.web.metrics",
     "uvloop": "rtmpd.daemon.worker",
 }
-HEAVY = frozenset({"aiohttp", "prometheus_client", "pyamf", "pydantic", "rich", "typer", "uvloop"})
+HEAVY = frozenset(
+    {"aiohttp", "cryptography", "jwt", "prometheus_client", "pyamf", "pydantic", "rich", "typer", "uvloop"}
+)
 """Packages that cost a start most, in time and in memory, or that not everybody has a use for."""
 ROOMS = frozenset(f"{PACKAGE}.{room}" for room in RANKS) - {f"{PACKAGE}.exceptions", f"{PACKAGE}.reasons"}
 UNUSED_BY_SERVERS = frozenset(
     {
         "encodings.idna",
+        "jwt",
         "pkg_resources",
         "rich",
         "rtmpd.client",
@@ -375,6 +379,7 @@ def plant(root: Path, file: str, source: str) -> list[str]:
         ("rtmp/commands.py", "import pyamf.amf0", "only rtmpd.rtmp.amf imports pyamf"),
         ("web/api.py", "import prometheus_client", "only rtmpd.web.metrics imports prometheus_client"),
         ("web/api.py", "from aiohttp import web", "only rtmpd.net.http imports aiohttp"),
+        ("access/x.py", "import jwt", "only rtmpd.access.jwt_tokens imports jwt"),
         ("daemon/cli.py", "import uvloop", "only rtmpd.daemon.worker imports uvloop"),
         ("utils/x.py", "", "belongs to no room"),
         ("rtmp/x.py", "from rtmpd.helpers import a", "belongs to no room"),

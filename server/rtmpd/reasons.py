@@ -247,6 +247,21 @@ class Refusal(Word):
     LINK_EXPIRED = "link_expired", "a signed URL past its `exp`"
     LINK_LIFETIME = "link_lifetime", "a signed URL that is good for longer than the app allows"
     LINK_ADDRESS = "link_address", "a signed URL for another address"
+    JWT_MALFORMED = "jwt_malformed", "a [JWT](jwt.md) that is none, or longer than 8 KiB"
+    JWT_ALGORITHM = (
+        "jwt_algorithm",
+        "a JWT signed by an algorithm that is not allowed, or not what its key is for",
+    )
+    JWT_SIGNATURE = "jwt_signature", "a JWT whose signature is not the issuer's"
+    JWT_KEY_UNKNOWN = "jwt_key_unknown", "a JWT signed with a key that the issuer does not publish"
+    JWT_KEYS_UNAVAILABLE = (
+        "jwt_keys_unavailable",
+        "a JWT, and the issuer's keys could never be fetched, or not for a day",
+    )
+    JWT_AUDIENCE = "jwt_audience", "a JWT of another issuer, or for another audience"
+    JWT_EXPIRED = "jwt_expired", "a JWT past its `exp`, or without one"
+    JWT_NOT_YET = "jwt_not_yet", "a JWT before its `nbf`"
+    JWT_NAMES = "jwt_names", "a JWT that does not allow this stream or action"
     NOT_PROVEN = (
         "not_proven",
         "the stream wants a key or another proof, and there is none, or a wrong key for a stream name",

@@ -42,6 +42,10 @@ WRONG_PROOFS = (
     Refusal.AUTHENTICATION_FAILED,
     Refusal.LINK_MALFORMED,
     Refusal.LINK_SIGNATURE,
+    Refusal.JWT_MALFORMED,
+    Refusal.JWT_ALGORITHM,
+    Refusal.JWT_SIGNATURE,
+    Refusal.JWT_KEY_UNKNOWN,
 )
 COUNTED = {
     *((action, reason) for action in Action for reason in WRONG_PROOFS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
 from dataclasses import dataclass, field, replace
@@ -10,12 +11,14 @@ import pytest
 
 from rtmpd.access.keys import Key, KeyRing, digest_of
 from rtmpd.access.policy import AccessPolicy
+from rtmpd.access.proof import Proof
 from rtmpd.access.rules import Allow, PathRules, Rules
 from rtmpd.access.signed_urls import SignedUrls, make_query
 from rtmpd.access.users import Users
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
-from rtmpd.exceptions import Refused
+from rtmpd.exceptions import ProofFailed, Refused
+from rtmpd.reasons import Refusal
 from rtmpd.rtmp import adobe_auth
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.serving.access import AccessRequest, Action, Grant
@@ -59,12 +62,17 @@ def request(action: Action, name: str, query: str = "", address: str = FAR) -> A
     return AccessRequest(action, StreamKey("live", name), origin, ConnectParams(), query)
 
 
+def at_once(answer: object) -> Grant:
+    assert isinstance(answer, Grant)
+    return answer
+
+
 def publish(decider: AccessPolicy, name: str, query: str = "", address: str = FAR) -> Grant:
-    return decider.authorize(request(Action.PUBLISH, name, query, address))
+    return at_once(decider.authorize(request(Action.PUBLISH, name, query, address)))
 
 
 def play(decider: AccessPolicy, name: str, query: str = "", address: str = FAR) -> Grant:
-    return decider.authorize(request(Action.PLAY, name, query, address))
+    return at_once(decider.authorize(request(Action.PLAY, name, query, address)))
 
 
 def refused(call: object, *arguments: object) -> Refused:
@@ -349,6 +357,68 @@ def test_a_link_is_no_way_around_addresses_and_nobody() -> None:
     assert refused(publish, policy(replace(LINKS, allow=Allow.NOBODY)), "show", link()).reason == "nobody"
     denied = policy(replace(LINKS, deny_ips=networks(FAR)))
     assert refused(publish, denied, "show", link()).reason == "address_refused"
+
+
+# -- tokens
+
+
+class Issuer:
+    """Believes one token, once it has been asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str, float]] = []
+
+    async def verify(self, token: str, action: str, path: str, now: float) -> Proof:
+        self.asked.append((token, action, path, now))
+        await asyncio.sleep(0)
+        if token != "good":
+            raise ProofFailed(Refusal.JWT_SIGNATURE, "This token is not genuine; get a new one.")
+        return Proof("mia", "subject:id mia", NOW + 90)
+
+
+async def ask(decider: AccessPolicy, asked: AccessRequest) -> Grant:
+    answer = decider.authorize(asked)
+    assert not isinstance(answer, Grant)
+    return await answer
+
+
+@pytest.mark.parametrize("action", [Action.PUBLISH, Action.PLAY])
+async def test_whoever_shows_a_token_waits_for_its_issuer_and_nobody_else_does(action: Action) -> None:
+    issuer = Issuer()
+    rules = Rules(Allow.PROVEN, tokens=issuer, end_with_proof=True)
+    decider = policy(rules, rules)
+    granted = await ask(decider, request(action, "show", "track=1&jwt=good"))
+    assert granted == Grant(
+        StreamKey("live", "show"), account="mia", identity="subject:id mia", valid_for=90.0
+    )
+    assert issuer.asked == [("good", action, "live/show", NOW)]
+    assert refused(decider.authorize, request(action, "show", "track=1")).reason == "not_proven"
+
+
+@pytest.mark.parametrize("allow", [Allow.PROVEN, Allow.ANYONE])
+async def test_a_token_that_is_wrong_is_refused_whoever_may(allow: Allow) -> None:
+    decider = policy(Rules(allow, tokens=Issuer()))
+    with pytest.raises(Refused) as caught:
+        await ask(decider, request(Action.PUBLISH, "show", "jwt=bad", HERE))
+    assert (caught.value.code, caught.value.reason) == ("NetStream.Publish.Rejected", "jwt_signature")
+
+
+async def test_a_token_is_no_way_around_addresses_and_nobody_and_other_proofs() -> None:
+    issuer = Issuer()
+    rules = Rules(Allow.PROVEN, tokens=issuer, ring=RING)
+    asked = request(Action.PUBLISH, "show", "jwt=good")
+    denied = policy(replace(rules, deny_ips=networks(FAR)))
+    assert refused(denied.authorize, asked).reason == "address_refused"
+    assert issuer.asked == []  # Whoever may not come in anyway costs the issuer nothing.
+    for other, reason in ((replace(rules, allow=Allow.NOBODY), "nobody"), (rules, "key_wrong")):
+        query = "jwt=good" if reason == "nobody" else f"jwt=good&key={OTHER}"
+        with pytest.raises(Refused) as caught:
+            await ask(policy(other), request(Action.PUBLISH, "show", query))
+        assert caught.value.reason == reason
+
+
+def test_where_no_issuer_is_believed_a_query_means_nothing() -> None:
+    assert publish(policy(LOCAL), "show", "jwt=bad", HERE).key == StreamKey("live", "show")
 
 
 # -- how long

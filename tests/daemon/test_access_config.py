@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -235,6 +236,75 @@ def test_mistakes_with_links(read, text: str, problem: str) -> None:
     (found,) = problems(read, f"[apps.live.publish.signed_urls]\n{text}\n")
     assert found.replace("apps.live.", "").startswith(problem)
     assert "hunter2" not in found
+
+
+JWT = """
+issuer = "https://id.example.com/"
+audience = "rtmpd"
+algorithms = ["ES256"]
+jwks = "https://id.example.com/keys"
+"""
+
+
+@pytest.mark.parametrize("access", ["publish", "play"])
+def test_tokens(rules, access: str) -> None:
+    both = rules(f"[apps.live.{access}.jwt]{JWT}").at("live/show")
+    found, other = (both.publish, both.play) if access == "publish" else (both.play, both.publish)
+    assert found.allow is Allow.PROVEN
+    assert found.tokens is not None
+    assert other.tokens is None
+
+
+def test_a_key_set_is_fetched_once_for_all_and_kept_over_a_reload(read) -> None:
+    text = f"[apps.live.publish.jwt]{JWT}[apps.live.play.jwt]{JWT}"
+    before = ConfiguredRules(read(text).config)
+    (key_set,) = before.issuers
+    after = ConfiguredRules(read(f"{text}[apps.talk.play.jwt]{JWT}leeway = 5").config, before)
+    after.take_over()
+    assert list(after.issuers) == [key_set]
+    without = ConfiguredRules(read("").config, after)
+    assert list(without.issuers) == [key_set]
+    without.take_over()
+    assert list(without.issuers) == []
+
+
+def test_a_longer_path_says_what_it_has_otherwise_of_tokens(read) -> None:
+    config = read(f'[apps.live.publish.jwt]{JWT}[apps."live/eu".publish.jwt]\nleeway = 5').config
+    found = config.at("live/eu/show").publish.jwt.to_rules()
+    assert (found.issuer, found.audience, found.leeway) == ("https://id.example.com/", "rtmpd", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            JWT.replace('issuer = "https://id.example.com/"', ""),
+            "3, {}:4, {}:5: publish.jwt.issuer is missing",
+        ),
+        (JWT.replace('audience = "rtmpd"', ""), "2, {}:4, {}:5: publish.jwt.audience is missing"),
+        (JWT.replace('algorithms = ["ES256"]', ""), "2, {}:3, {}:5: publish.jwt.algorithms is missing"),
+        (JWT.replace("ES256", "HS256"), "4: publish.jwt.algorithms: 'HS256' is not one of ES256"),
+        (
+            JWT.replace("https://id.example.com/keys", "http://id/keys"),
+            "5: publish.jwt.jwks: is an https:// URL",
+        ),
+        (f"{JWT}names_claim = ''", "6: publish.jwt.names_claim: ''"),
+        (f"{JWT}leeway = 'x'", "6: publish.jwt.leeway: 'x' is not a duration"),
+        (f'{JWT}[apps.live.publish]\nusers = ["a:hunter2"]', "7: publish.users: users are asked for before"),
+    ],
+)
+def test_mistakes_with_tokens(read, tmp_path: Path, text: str, problem: str) -> None:
+    (found,) = problems(read, f"[apps.live.publish.jwt]{text}\n")
+    expected = problem.replace("{}", str(tmp_path / "rtmpd.toml"))
+    assert found.replace("apps.live.", "").startswith(expected)
+
+
+def test_without_the_library_the_rules_say_what_to_install(read, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = read(f"[apps.live.publish.jwt]{JWT}").config
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    monkeypatch.delitem(sys.modules, "rtmpd.access.jwt_tokens", raising=False)
+    with pytest.raises(ConfigError, match=r"JWT needs PyJWT.*pip install '\.\[jwt\]'"):
+        ConfiguredRules(config)
 
 
 def test_passwords_are_not_shown(read) -> None:

@@ -353,6 +353,18 @@ def torn_keys(scenario: Scenario) -> None:
         scenario.over.wait()
 
 
+def without_keys(scenario: Scenario) -> None:
+    """An issuer of tokens that is away."""
+    scenario.settings = (
+        "apps.live.play.jwt.issuer=https://id.test/",
+        "apps.live.play.jwt.audience=rtmpd",
+        "apps.live.play.jwt.algorithms=ES256",
+        "apps.live.play.jwt.jwks=https://127.0.0.1:9/keys",
+    )
+    scenario.start()
+    scenario.over.wait()
+
+
 def late_pictures(scenario: Scenario) -> None:
     """Players that wait for a key frame each time, as nothing is kept for them."""
     server = scenario.start()
@@ -451,6 +463,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "strangers": ("RtmpdHandshakeFailures",),
     "expiring": ("RtmpdCertificateExpires",),
     "torn-keys": ("RtmpdKeysOutdated",),
+    "without-keys": ("RtmpdJwksStale",),
     "late-pictures": ("RtmpdFirstFrameSlow",),
     "rare-keyframes": ("RtmpdKeyframesRare",),
     "silent-audio": ("RtmpdAudioVideoSkew", "RtmpdStreamUnhealthy"),
@@ -493,6 +506,7 @@ def scenarios() -> list[Scenario]:
         Scenario("strangers", strangers),
         Scenario("expiring", expiring),
         Scenario("torn-keys", torn_keys),
+        Scenario("without-keys", without_keys),
         Scenario("late-pictures", late_pictures, "stream.gop.start=keyframe"),
         Scenario("rare-keyframes", rare_keyframes),
         Scenario("silent-audio", encoder(lambda number: number * 40, 100)),

@@ -19,6 +19,10 @@ _WRONG_PROOFS: Final = frozenset(
         Refusal.AUTHENTICATION_FAILED,
         Refusal.LINK_MALFORMED,
         Refusal.LINK_SIGNATURE,
+        Refusal.JWT_MALFORMED,
+        Refusal.JWT_ALGORITHM,
+        Refusal.JWT_SIGNATURE,
+        Refusal.JWT_KEY_UNKNOWN,
     }
 )
 """Whatever was asked for."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Final, assert_never
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, assert_never
 
 from rtmpd.access.keys import Key, fingerprint
 from rtmpd.access.proof import Proof
-from rtmpd.access.rules import Allow, RuleBook, Rules
+from rtmpd.access.rules import Allow, RuleBook, Rules, TokenCheck
 from rtmpd.access.signed_urls import is_signed
 from rtmpd.access.users import Question, means_to_publish, presents_user
 from rtmpd.engine.key import StreamKey
@@ -56,7 +56,7 @@ _SENTENCES: Final[dict[tuple[Refusal, Action], str]] = {
 
 
 class AccessPolicy:
-    """Decides by the rules of the path; at once, without asking anybody."""
+    """Decides by the rules of the path: at once, but for who shows a token, whose key may have to come."""
 
     def __init__(self, book: RuleBook, wall_clock: Callable[[], float], secret: bytes) -> None:
         """``secret`` is random: see ``keys.fingerprint``. ``wall_clock()`` is seconds since 1970."""
@@ -68,16 +68,16 @@ class AccessPolicy:
         """Decide by other rules from now on; what was granted stays granted."""
         self._book = book
 
-    def authorize(self, request: AccessRequest) -> Grant:
+    def authorize(self, request: AccessRequest) -> Grant | Coroutine[Any, Any, Grant]:
         """Grant a connect but to encoders that have to be users, a publish or play by the rules of the
         stream. Raises ``Refused``."""
         match request.action:
             case Action.CONNECT:
                 return self._connect(request)
             case Action.PUBLISH:
-                return self._publish(request)
+                return self._decide(request, self._book.at(str(request.key)).publish, self._publish)
             case Action.PLAY:
-                return self._play(request)
+                return self._decide(request, self._book.at(str(request.key)).play, self._play)
             case _:
                 assert_never(request.action)
 
@@ -111,11 +111,36 @@ class AccessPolicy:
             raise Refused(StatusCode.CONNECT_REJECTED, answer.description, Refusal.USER_ASKED)
         return Grant(request.key, account=answer)
 
-    def _publish(self, request: AccessRequest) -> Grant:
+    def _decide(
+        self, request: AccessRequest, rules: Rules, decide: Callable[[AccessRequest, Proof | None], Grant]
+    ) -> Grant | Coroutine[Any, Any, Grant]:
+        """By ``decide``, and before by the issuer of a token that is shown, if it counts here."""
+        tokens = rules.tokens
+        token = parse_query(request.query).get("jwt") if tokens is not None and request.query else None
+        if tokens is None or token is None:
+            return decide(request, None)
+        _check_address(rules, request)
+        return self._verified(request, tokens, token, decide)
+
+    async def _verified(
+        self,
+        request: AccessRequest,
+        tokens: TokenCheck,
+        token: str,
+        decide: Callable[[AccessRequest, Proof | None], Grant],
+    ) -> Grant:
+        try:
+            proof = await tokens.verify(token, request.action, request.key, self._wall_clock())
+        except ProofFailed as failure:
+            raise _failed(failure, request) from None
+        return decide(request, proof)
+
+    def _publish(self, request: AccessRequest, token: Proof | None) -> Grant:
         asked = request.key
         rules = self._book.at(str(asked)).publish
         _check_address(rules, request)
-        proof = self._check_link(rules, request) or _user(rules, request)
+        link = self._check_link(rules, request)
+        proof = token or link or _user(rules, request)
         key = self._prove(rules, request) if rules.takes_keys else None
         if key is None:
             return self._granted(asked, rules, request, proof)
@@ -125,13 +150,14 @@ class AccessPolicy:
         _check_address(there, request)
         return self._granted(granted, there, request, key.proof)
 
-    def _play(self, request: AccessRequest) -> Grant:
+    def _play(self, request: AccessRequest, token: Proof | None) -> Grant:
         both = self._book.at(str(request.key))
         rules, publish = both.play, both.publish
         _check_address(rules, request)
         if publish.takes_keys and self._knows(publish, _last_level(request.key.name)):
             raise _refused(Refusal.KEY_AS_NAME, request)
-        proof = self._check_link(rules, request)
+        link = self._check_link(rules, request)
+        proof = token or link
         key = self._present(rules, request) if rules.takes_keys else None
         return self._granted(request.key, rules, request, proof if key is None else key.proof)
 

@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from rtmpd.access.key_file import KeyFile
 from rtmpd.access.keys import Key, KeyRing
+from rtmpd.access.proof import Proof
 from rtmpd.access.signed_urls import SignedUrls
 from rtmpd.access.users import Users
 from rtmpd.exceptions import ProofFailed
@@ -25,6 +26,14 @@ class Allow(StrEnum):
     LOCAL = "local"
     PROVEN = "proven"
     NOBODY = "nobody"
+
+
+class TokenCheck(Protocol):
+    """Tells which tokens are genuine: ``jwt_tokens.TokenVerifier``, which not everybody has a library for."""
+
+    async def verify(self, token: str, action: str, path: str, now: float) -> Proof:
+        """What it proves, at ``now`` in seconds since 1970. Raises ProofFailed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +52,7 @@ class Rules:
     """Who may publish by user and password."""
     links: SignedUrls | None = None
     """Which links are genuine."""
+    tokens: TokenCheck | None = None
     end_with_proof: bool = False
     """A session ends when that expires which let it in."""
 
@@ -54,7 +64,8 @@ class Rules:
     @property
     def takes_proofs(self) -> bool:
         """There is something that a client can show."""
-        return self.takes_keys or self.users is not None or self.links is not None
+        others = (self.users, self.links, self.tokens)
+        return self.takes_keys or any(each is not None for each in others)
 
     def wants_proof(self, address: str) -> bool:
         """Whether a client from there may do something, but not without a proof."""

@@ -14,7 +14,14 @@ from rtmpd.access.rules import Allow, Network
 from rtmpd.access.users import check_user
 from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Effect, Seconds, Section, Shown
 from rtmpd.daemon.media_config import RejectConfig, WarnConfig
-from rtmpd.daemon.proofs_config import PlayLinks, PublishLinks, SignedUrlsConfig
+from rtmpd.daemon.proofs_config import (
+    JwtConfig,
+    PlayLinks,
+    PlayTokens,
+    PublishLinks,
+    PublishTokens,
+    SignedUrlsConfig,
+)
 from rtmpd.daemon.values import KeyPath, parse_list, quote
 from rtmpd.engine.media_limits import MediaRules
 from rtmpd.rtmp.limits import Limits
@@ -117,6 +124,7 @@ class AccessConfig(Section):
     keys: dict[str, KeyList] = Field(default_factory=dict)
     end_with_proof: bool = False
     signed_urls: SignedUrlsConfig = SignedUrlsConfig()
+    jwt: JwtConfig = JwtConfig()
 
     @property
     def takes_keys(self) -> bool:
@@ -126,7 +134,12 @@ class AccessConfig(Section):
     @property
     def takes_proofs(self) -> bool:
         """The same of all that proves who a client is."""
-        return self.takes_keys or self.signed_urls.spoken_of
+        return self.takes_keys or self.takes_tokens
+
+    @property
+    def takes_tokens(self) -> bool:
+        """The same of links and JWTs."""
+        return self.signed_urls.spoken_of or self.jwt.spoken_of
 
     def allowed(self, otherwise: Allow) -> Allow:
         """Who needs no proof; without a word about it and about proofs ``otherwise``."""
@@ -152,6 +165,8 @@ class AccessConfig(Section):
             if owner != key.name and self.keys.keys() & {owner, key.name}:
                 said = key.name if key.name in self.keys else owner
                 yield (KEYS, said), f": {owner} and {key.name} have the same key: give each its own"
+        if self.jwt.spoken_of and outcome.jwt.missing:
+            yield ("jwt", outcome.jwt.missing), " is missing: docs/jwt.md says which keys have to be there"
         for name in self.keys:
             if validate_name(name, Limits().max_name_bytes) is not None:
                 yield (KEYS, name), " is for a stream that cannot exist: write its name without the app"
@@ -161,7 +176,7 @@ class AccessConfig(Section):
 
 
 class PublishAccess(AccessConfig):
-    """Who may publish the streams of the app, beside those whom a key, a password or a link lets in."""
+    """Who may publish the streams of the app, beside those whom a key, password, link or token lets in."""
 
     effect = Effect.PUBLISHES
     allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
@@ -183,7 +198,7 @@ class PublishAccess(AccessConfig):
     when it changes."""
     users: UserList = ()
     """Users with their passwords, which have to be known in the clear: ["mia:PASSWORD"]. Encoders are asked
-    for them when they connect, before they can show a key or link, so no table has both. users_file names a
+    for them when they connect, before they can show anything else, so no table has both. users_file names a
     file with them instead, one a line. An empty list lets no user in."""
     keys: dict[str, KeyList] = Field(default_factory=dict)
     reject: RejectConfig = RejectConfig()
@@ -194,9 +209,10 @@ class PublishAccess(AccessConfig):
         return MediaRules(self.reject.to_limits(), self.warn.to_limits())
 
     end_with_proof: bool = False
-    """A publish ends, with its connection, when the key or link expires that let it in; otherwise who is in
-    stays."""
+    """A publish ends, with its connection, when the key, link or token expires that let it in; otherwise who
+    is in stays."""
     signed_urls: PublishLinks = PublishLinks()
+    jwt: PublishTokens = PublishTokens()
 
     @property
     def takes_proofs(self) -> bool:
@@ -214,16 +230,18 @@ class PublishAccess(AccessConfig):
         if not isinstance(outcome, PublishAccess) or not outcome.users:
             return
         said = self.model_fields_set
-        shown_later = outcome.takes_keys or outcome.signed_urls.spoken_of
-        if shown_later and said & {"users", "keys", "keys_file", "signed_urls"}:
-            text = ": users are asked for before a key or link can be shown: have them in an app of their own"
+        shown_later = outcome.takes_keys or outcome.takes_tokens
+        if shown_later and said & {"users", "keys", "keys_file", "signed_urls", "jwt"}:
+            text = (
+                ": users are asked for before a key, link or token is shown: have them in an app of their own"
+            )
             yield ("users",), text
         elif said & {"users", "allow"} and outcome.allow == "anyone":
             yield ("allow",), ' = "anyone" asks nobody for a user: leave it out, or the users'
 
 
 class PlayAccess(AccessConfig):
-    """Who may play the streams of the app, beside those whom a key or a link lets in."""
+    """Who may play the streams of the app, beside those whom a key, link or token lets in."""
 
     effect = Effect.PLAYS
     allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
@@ -241,9 +259,10 @@ class PlayAccess(AccessConfig):
     """File with further keys to play with, as for publish."""
     keys: dict[str, KeyList] = Field(default_factory=dict)
     end_with_proof: bool = False
-    """A play ends, with its connection, when the key or link expires that let it in; otherwise who is in
-    stays."""
+    """A play ends, with its connection, when the key, link or token expires that let it in; otherwise who is
+    in stays."""
     signed_urls: PlayLinks = PlayLinks()
+    jwt: PlayTokens = PlayTokens()
 
 
 class PublishKeys(Section):

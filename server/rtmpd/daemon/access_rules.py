@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from rtmpd.access.issuers import Issuers
+from rtmpd.access.jwks import Jwks
 from rtmpd.access.key_file import KeyFile
 from rtmpd.access.keys import KeyRing
-from rtmpd.access.rules import Allow, PathRules, Rules
+from rtmpd.access.rules import Allow, PathRules, Rules, TokenCheck
 from rtmpd.access.users import Users
 from rtmpd.daemon.access_config import AccessConfig, PublishAccess
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.proofs_config import JwtConfig
 from rtmpd.exceptions import ConfigError
 
 
@@ -21,11 +24,14 @@ class ConfiguredRules:
         """Read the files, which takes a while.
 
         ``before`` are the rules that these replace: encoders are in the middle of what those have asked them.
-        Raises ConfigError with the mistakes in all of the files.
+        Raises ConfigError with the mistakes in all of the files, or where tokens need a library.
         """
         self.config = config
         self._secret: bytes = os.urandom(16) if before is None else before._secret
         """Of ``Users``."""
+        self.issuers: Issuers = Issuers() if before is None else before.issuers
+        """Of tokens; the key sets that nobody has a use for any more are there until ``take_over``."""
+        self._key_sets: list[Jwks] = []
         self.tables = config.app_names()
         self.files: dict[str, KeyFile] = {}
         """Of keys, by their names in the configuration."""
@@ -48,6 +54,10 @@ class ConfiguredRules:
         """What holds for a stream."""
         return self._rules[self.config.table(path)]
 
+    def take_over(self) -> None:
+        """Keep nothing of the rules before: these hold now."""
+        self.issuers.keep(self._key_sets)
+
     def _read(self, access: AccessConfig, otherwise: Allow) -> Rules:
         ring = KeyRing(access.all_keys()) if access.keys else None
         allow, (ips, deny_ips) = access.allowed(otherwise), access.networks()
@@ -61,5 +71,14 @@ class ConfiguredRules:
             file=self.files.get(access.keys_file),
             users=users,
             links=access.signed_urls.to_verifier(),
+            tokens=None if access.jwt.missing else self._verifier(access.jwt),
             end_with_proof=access.end_with_proof,
         )
+
+    def _verifier(self, jwt: JwtConfig) -> TokenCheck:
+        """Raises ConfigError where there is no library for tokens."""
+        from rtmpd.access.jwt_tokens import TokenVerifier, parse_jwks
+
+        key_set = self.issuers.key_set(jwt.jwks, jwt.ca_file, parse_jwks)
+        self._key_sets.append(key_set)
+        return TokenVerifier(jwt.to_rules(), key_set)

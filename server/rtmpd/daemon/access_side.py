@@ -29,6 +29,7 @@ class AccessSide:
         """Follow other settings, with their files read."""
         self.rules = rules
         self.policy.apply(rules)
+        rules.take_over()
         self.guard.apply(rules.config.bans.to_rules())
 
     def look(self) -> None:
@@ -36,6 +37,7 @@ class AccessSide:
         self.guard.look()
         for file in self.rules.files.values():
             file.look()
+        self.rules.issuers.refresh()
 
     def key_files(self) -> Mapping[str, int]:
         """How many files of keys are in force as they are now, and how many as they were."""

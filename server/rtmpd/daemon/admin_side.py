@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from rtmpd.access.jwks import Jwks
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.programs import Programs
@@ -43,6 +44,8 @@ class Inside:
     readiness: Callable[[], str | None]
     certificates: Certificates
     key_files: Callable[[], Mapping[str, int]]
+    key_sets: Iterable[Jwks]
+    """Of the issuers of tokens."""
 
 
 class AdminSide:
@@ -119,6 +122,7 @@ class AdminSide:
             hook_counts=inside.programs.hook_counts,
             certificates=inside.certificates,
             key_files=inside.key_files,
+            key_sets=inside.key_sets,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)
         self._page = SharedPage(self._metrics, settings.max_age, inside.clock)

@@ -69,6 +69,7 @@ def _whoever_proves(rules: Rules) -> str:
         "a user and password": rules.users is not None,
         "a key": rules.takes_keys or not rules.takes_proofs,
         "a link": rules.links is not None,
+        "a token": rules.tokens is not None,
     }
     return f"whoever has {' or '.join(what for what, is_taken in proofs.items() if is_taken)}"
 
@@ -77,7 +78,9 @@ def _stream_key(rules: Rules) -> str:
     """What to type there into an encoder."""
     if rules.allow is not Allow.PROVEN or rules.users is not None:
         return _ANY_NAME
-    return "from rtmpd key new" if rules.takes_keys or not rules.takes_proofs else "from rtmpd token"
+    if rules.takes_keys or not rules.takes_proofs:
+        return "from rtmpd key new"
+    return "from rtmpd token" if rules.links is not None else "NAME?jwt=TOKEN"
 
 
 def _advice(address: Address, key: str) -> list[str]:

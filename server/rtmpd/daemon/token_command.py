@@ -1,12 +1,14 @@
-"""``rtmpd token``: makes links that are good for one stream and a while."""
+"""``rtmpd token``: makes links that are good for one stream and a while, of nothing or of a JWT."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import sys
 import time
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +17,7 @@ from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told
 from rtmpd.daemon.key_command import parse_stream
 
 if TYPE_CHECKING:
+    from rtmpd.daemon.config import Config
     from rtmpd.daemon.proofs_config import SignedUrlsConfig
 
 
@@ -62,6 +65,15 @@ def token(
     server: Annotated[
         str, typer.Option(metavar="URL", parser=_parse_server, help="How clients reach the server.")
     ] = "rtmp://SERVER",
+    jwt: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            readable=False,
+            help="Give a link for the JWT in this file (- is standard input), if that allows the same; it is "
+            "good no longer than the JWT.",
+        ),
+    ] = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
@@ -73,11 +85,14 @@ def token(
     from rtmpd.daemon import settings
 
     with mistakes_told(os.EX_CONFIG):
-        held = settings.load(config or (), os.environ, assignments or ()).config.at(stream)
+        loaded = settings.load(config or (), os.environ, assignments or ()).config
+    held = loaded.at(stream)
     access = held.publish if use is Use.PUBLISH else held.play
     seconds = _lifetime(lifetime, access.signed_urls)
     secret = _secret(access.signed_urls, use, stream)
     until = int(time.time() + seconds)
+    if jwt is not None:
+        until = min(until, int(_proven_until(jwt, loaded, use, stream)))
     query = make_query(secret, use, stream, until, network or "")
     _tell(use, stream, server, query)
     typer.echo(f"good until     {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M:%S} UTC", err=True)
@@ -108,6 +123,39 @@ def _secret(links: SignedUrlsConfig, use: Use, stream: str) -> str:
         )
         raise typer.Exit(os.EX_CONFIG)
     return links.secrets[0]
+
+
+def _proven_until(file: Path, config: Config, use: Use, stream: str) -> float:
+    """When the JWT expires that ``file`` holds, in seconds since 1970."""
+    import asyncio
+
+    from rtmpd.exceptions import ProofFailed
+
+    try:
+        text = sys.stdin.readline() if file == Path("-") else file.read_text(encoding="utf-8")
+        with mistakes_told(os.EX_CONFIG):
+            return asyncio.run(_verify(text.strip(), config, use, stream))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text"
+        typer.echo(f"rtmpd: {file} cannot be read: {reason}", err=True)
+    except ProofFailed as failure:
+        typer.echo(f"rtmpd: {failure}", err=True)
+    raise typer.Exit(1)
+
+
+async def _verify(token: str, config: Config, use: Use, stream: str) -> float:
+    from rtmpd.daemon.access_rules import ConfiguredRules
+    from rtmpd.exceptions import ConfigError
+
+    found = ConfiguredRules(config)
+    rules = found.at(stream).publish if use is Use.PUBLISH else found.at(stream).play
+    try:
+        if rules.tokens is None:
+            text = f"no JWT is taken to {use} {stream}: docs/jwt.md says what has to be configured"
+            raise ConfigError([text])
+        return (await rules.tokens.verify(token, use, stream, time.time())).until
+    finally:
+        await found.issuers.close()
 
 
 def _tell(use: Use, stream: str, server: str, query: str) -> None:

@@ -191,6 +191,7 @@ class Worker:
             readiness=self._unready,
             certificates=self._certificates,
             key_files=self._access.key_files,
+            key_sets=self._access.rules.issuers,
         )
 
     async def apply(self, config: Config) -> Changes:
@@ -360,6 +361,7 @@ class Worker:
 
     async def _close(self) -> None:
         await self._admin.wait_closed()
+        await self._access.rules.issuers.close()
         await self._tasks.wait_closed()
         self._notifier.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
 
@@ -17,6 +17,7 @@ from rtmpd.net.certificates import Certificates
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessStatus
 from rtmpd.relay.status import RelayStatus
 from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
+from rtmpd.web.key_set_metrics import KeySet, collect_key_sets
 from rtmpd.web.notify_metrics import NotifyStatus, collect_notifications
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
 from rtmpd.web.relay_metrics import collect_relays
@@ -54,6 +55,8 @@ class Sources:
     """Those that are shown over TLS."""
     key_files: Callable[[], Mapping[str, int]]
     """How many files of stream keys there are, by state: ``current``, or ``outdated``, kept as they were."""
+    key_sets: Iterable[KeySet]
+    """Of the issuers of tokens."""
 
 
 class MetricsPage:
@@ -86,6 +89,7 @@ class MetricsPage:
                 "Files of stream keys, in force as they are (current) or, being unusable, were (outdated).",
                 ("state",),
             ).with_table(sources.key_files()),
+            *collect_key_sets(sources.key_sets),
             *collect_memory(sources.memory_held(), sources.memory_limit()),
             HistogramFamily.of(
                 "rtmpd_time_to_first_frame_seconds",
