@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from rtmpd.engine.claim import HoldEnd
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.sink import CloseReason
@@ -33,6 +34,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     VerificationFailure: _REASON,
     HttpFailure: _REASON,
     CloseReason: _REASON,
+    HoldEnd: _REASON,
     PlayEnd: _REASON,
     DropReason: {"reason": "value", "lost to": "lost_to", "what": "meaning"},
     Quirk: {"quirk": "value", "what": "meaning"},

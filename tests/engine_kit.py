@@ -269,7 +269,10 @@ class House:
         flusher = Flusher(self.loop.call_soon, self.loop.call_later, self.loop.clock, self.loop.clock)
         # Publishers of these tests may be silent: what becomes of that has tests of its own.
         limits = dataclasses.replace(
-            self.limits, first_media_timeout=_FOR_EVER, idle_publisher_timeout=_FOR_EVER
+            self.limits,
+            first_media_timeout=_FOR_EVER,
+            idle_publisher_timeout=_FOR_EVER,
+            stall=_FOR_EVER,
         )
         self.registry = Registry(flusher, self.stats, limits)
 

@@ -6,6 +6,7 @@ from engine_kit import AAC_HEADER, AVC_HEADER, FakePublisher, House, inter, keyf
 from events_kit import CAM, ENCODER, NOON, made
 
 from rtmpd.engine.claim import Claim, ClaimPolicy
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin, SessionIds
 from rtmpd.engine.sink import CloseReason, Ending, PlayOptions
 from rtmpd.events.feed import EventFeed
@@ -37,7 +38,7 @@ class Grace(ClaimPolicy):
     def supersede(self, _claim: Claim, /) -> CloseReason | None:
         return CloseReason.KICKED
 
-    def hold(self, ending: Ending, /) -> float:
+    def hold(self, _key: StreamKey, ending: Ending, /) -> float:
         return 10.0 if ending.reason is CloseReason.CONNECTION_LOST else 0.0
 
 

@@ -16,6 +16,7 @@ from client_kit import OpenDoor
 
 import rtmpd
 from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.handover import Handover, HandoverRules, PullHandover
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.origin import SessionIds
@@ -167,16 +168,19 @@ async def serve(
     tls: ssl.SSLContext | None = None,
     ca_file: str | None = None,
     max_dials: int = 50,
+    grace: float = 0.0,
 ) -> AsyncIterator[Server]:
     """Run a server that pushes app ``live`` to ``push`` and pulls it by ``pull``.
 
-    ``origins`` knows from where, and who may publish; else the settings do.
+    ``origins`` knows from where, and who may publish; else the settings do. ``grace``: seconds for which an
+    audience is kept.
     """
     loop = asyncio.get_running_loop()
     stats = ServerStats()
     registry = Registry(
         Flusher(loop.call_soon, loop.call_later, loop.time, loop.time), stats, EngineLimits(merge_window=0.0)
     )
+    handover = HandoverRules(grace=grace)
     rules = {} if pull is None else {"live": pull}
     if origins is None:
         origins = StaticOrigins(lambda key: rules[key.app].origins if key.app in rules else ())
@@ -194,6 +198,7 @@ async def serve(
         publish_rules=lambda _key: PublishRules(),
         sweeper=Sweeper(loop.call_later),
         instance_id=name,
+        claim_policy=Handover(lambda _key: handover),
     )
     dialer = RelayDialer(name, context.new_session, PATIENCE, ca_file)
     numbered = enumerate(push if isinstance(push, Sequence) else (), 1)
@@ -209,6 +214,7 @@ async def serve(
         origins,
         lambda key: rules[key.app].rule if key.app in rules else None,
         retry,
+        PullHandover(lambda _key: handover),
     )
     registry.observe(pushes)
     registry.observe(pulls)

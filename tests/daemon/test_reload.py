@@ -213,6 +213,19 @@ async def test_who_may_take_a_name_over_follows_at_once(server: House) -> None:
             stream.check()
 
 
+async def test_whether_players_are_kept_follows_while_the_encoder_is_there(server: House) -> None:
+    async with await rtmpd.connect(server.url()) as viewer:
+        encoder = await rtmpd.connect(server.url())
+        await publish(encoder)
+        player = await viewer.play("cam")
+        await server.apply("apps.live.handover.grace=0")
+        encoder.abort()
+        await encoder.close()
+        async with asyncio.timeout(PATIENCE):
+            _ = [message async for message in player]
+        player.check()
+
+
 # -- listeners
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from ffmpeg import bundled
 from live_fixtures import ClipMaker
 from media_clips import FRAME_RATE, H264_AAC, VIDEO_FRAMES
-from rtmpd_process import RtmpdProcess
+from rtmpd_process import RtmpdProcess, rtmpd
 
 
 def test_a_second_publisher_is_refused_and_the_first_one_goes_on(
@@ -42,11 +42,12 @@ def test_a_name_can_be_published_again_and_again(
         assert bundled().packets(copy).packets == bundled().packets(source).packets
 
 
-def test_a_publisher_that_is_killed_ends_its_players(
-    server: RtmpdProcess, url: str, clip: ClipMaker, tmp_path: Path
-) -> None:
+def test_a_publisher_that_is_killed_ends_its_players_after_the_grace(clip: ClipMaker, tmp_path: Path) -> None:
     copy = tmp_path / "copy.flv"
-    with bundled().pull(url, copy) as player:
+    with (
+        rtmpd("apps.live.handover.grace=1s") as server,
+        bundled().pull(url := server.url("cam"), copy) as player,
+    ):
         server.wait_for_plays(url)
         with bundled().publish(clip(H264_AAC), url, loop=True) as publisher:
             server.wait_for_frames(url, FRAME_RATE)

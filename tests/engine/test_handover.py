@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
-from engine_kit import KEY, FakePublisher, House, keyframe
+from dataclasses import replace
 
-from rtmpd.engine.claim import Claim, same_encoder
-from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate
+import pytest
+from engine_kit import AAC_HEADER, AVC_HEADER, KEY, FakePublisher, House, keyframe, sound
+
+from rtmpd.engine.claim import Claim, ClaimPolicy, same_encoder
+from rtmpd.engine.handover import Handover, HandoverRules, HoldOn, OnDuplicate, PullHandover
+from rtmpd.engine.health import HealthKind
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.origin import Origin
-from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.publication import Publication
+from rtmpd.engine.sink import CloseReason, Ending
+from rtmpd.exceptions import ResourceExhausted, StreamBusy
+from rtmpd.rtmp.via import Via
 
 ANN = Origin(address="192.0.2.1", network="192.0.2.1", identity="key:a")
 ANN_ELSEWHERE = Origin(address="198.51.100.7", network="198.51.100.7", identity="key:a")
@@ -89,3 +97,207 @@ def test_what_there_is_to_wait_for() -> None:
     assert registry.contest(KEY, ANN_ELSEWHERE, loop.now, policy) is None
     assert registry.claim(KEY, FakePublisher(), ANN_ELSEWHERE, loop.now, policy).ending is None
     assert house.stats.publishes_ended == {"superseded": 1}
+
+
+# -- grace
+
+
+@pytest.mark.parametrize("reason", list(CloseReason))
+@pytest.mark.parametrize("hold_on", list(HoldOn))
+def test_an_audience_is_kept_for_who_was_lost_and_for_nobody_who_was_sent_away(
+    reason: CloseReason, hold_on: HoldOn
+) -> None:
+    policy = Handover(lambda _key: HandoverRules(grace=7.0, hold_on=hold_on))
+    lost = {CloseReason.CONNECTION_LOST, CloseReason.IDLE, CloseReason.INTERNAL_ERROR}
+    kept = reason in lost or (reason is CloseReason.FINISHED and hold_on is HoldOn.ANY)
+    assert policy.hold(KEY, Ending(reason)) == (7.0 if kept else 0.0)
+
+
+class Stage:
+    """An encoder that has sent a picture at 100.0, and a player; a clock that moves when told."""
+
+    def __init__(self, origin: Origin = ANN, limits: EngineLimits | None = None) -> None:
+        self.house = House(limits or EngineLimits())
+        self.house.loop.now = 100.0
+        self.policy = Handover(lambda _key: HandoverRules(grace=5.0))
+        self.first = self.claim(origin)
+        self.show(self.first, "A")
+        self.sink, self.subscription = self.house.play()
+        assert self.sink.take() == "AAC@0 AVC@0 A@0"
+
+    def claim(self, origin: Origin, policy: ClaimPolicy | None = None) -> Publication:
+        registry, now = self.house.registry, self.house.loop.now
+        return registry.claim(KEY, FakePublisher(), origin, now, policy or self.policy)
+
+    def show(self, publication: Publication, name: str, at: int = 0) -> None:
+        self.house.send(publication, (at, AVC_HEADER), (at, AAC_HEADER), (at, keyframe(name)))
+
+    def sample(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.house.loop.run(self.house.loop.now + 1.0)
+            self.house.registry.sample(self.house.loop.now)
+
+    @property
+    def holds_ended(self) -> dict[str, int]:
+        return {str(why): number for why, number in self.house.stats.holds_ended.items()}
+
+
+def test_the_same_encoder_goes_on_in_the_same_stream(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "rtmpd.engine")
+    stage = Stage()
+    stage.first.close(CloseReason.CONNECTION_LOST)
+    assert (stage.house.stats.held_streams, stage.house.stream.lost) == (1, stage.first)
+    stage.sample(3)
+    stage.show(stage.claim(ANN_ELSEWHERE), "B", at=77)
+    assert stage.sink.take() == "B@3000"
+    assert (stage.sink.calls, stage.holds_ended, stage.house.stats.held_streams) == ([], {"resumed": 1}, 0)
+    fields = [record.fields for record in caplog.records]
+    assert [(each["reason"], each.get("seconds"), each.get("outage")) for each in fields] == [
+        ("connection_lost", 5.0, None),
+        ("resumed", None, 3.0),
+    ]
+
+
+@pytest.mark.parametrize(("lost", "other"), [(ANN, BOB), (ANN, OPEN), (OPEN, OPEN_ELSEWHERE), (OPEN, ANN)])
+def test_anybody_else_begins_a_stream_of_its_own(lost: Origin, other: Origin) -> None:
+    stage = Stage(lost)
+    stage.first.close(CloseReason.CONNECTION_LOST)
+    stage.sample(2)
+    stage.show(stage.claim(other), "B", at=77)
+    assert stage.sink.calls == ["ended", "started"]
+    assert stage.sink.take() == "AVC@77 AAC@77 B@77"
+    assert (stage.holds_ended, stage.house.stats.held_streams) == ({"replaced": 1}, 0)
+
+
+def test_in_an_open_app_an_encoder_is_known_by_its_address() -> None:
+    stage = Stage(OPEN)
+    stage.first.close(CloseReason.IDLE)
+    stage.sample(2)
+    stage.show(stage.claim(OPEN_AGAIN), "B")
+    assert (stage.sink.take(), stage.sink.calls) == ("B@2000", [])
+
+
+def test_who_takes_over_at_once_and_is_another_begins_a_stream_of_its_own() -> None:
+    stage = Stage()
+    takeover = Handover(lambda _key: HandoverRules(OnDuplicate.TAKEOVER))
+    stage.show(stage.claim(BOB, takeover), "B")
+    assert stage.sink.calls == ["ended", "started"]
+    assert stage.first.ending == Ending(CloseReason.SUPERSEDED, by=BOB)
+    assert stage.house.stats.publishers == 1
+
+
+def test_without_an_audience_a_name_that_is_taken_over_stays_one_of_the_registry() -> None:
+    stage = Stage()
+    stage.subscription.detach()
+    takeover = Handover(lambda _key: HandoverRules(OnDuplicate.TAKEOVER))
+    second = stage.claim(BOB, takeover)
+    assert stage.house.stream.publication is second
+    second.close(CloseReason.FINISHED)
+    assert dict(stage.house.registry.streams) == {}
+
+
+def test_when_the_grace_is_over_the_stream_is() -> None:
+    stage = Stage()
+    stage.first.close(CloseReason.CONNECTION_LOST)
+    stage.sample(5)
+    assert stage.sink.calls == []
+    stage.sample(1)
+    assert (stage.sink.calls, stage.holds_ended) == (["ended"], {"expired": 1})
+    assert stage.house.stats.held_streams == 0
+
+
+def test_somebody_may_end_it_sooner() -> None:
+    stage = Stage()
+    assert not stage.house.registry.end_hold(KEY)
+    stage.first.close(CloseReason.CONNECTION_LOST)
+    assert stage.house.registry.end_hold(KEY)
+    assert (stage.sink.calls, stage.holds_ended) == (["ended"], {"ended": 1})
+    assert not stage.house.registry.end_hold(KEY)
+    assert not stage.house.registry.end_hold(StreamKey("live", "nothing"))
+
+
+def test_the_last_who_leaves_ends_it_too() -> None:
+    stage = Stage()
+    stage.first.close(CloseReason.CONNECTION_LOST)
+    stage.subscription.detach()
+    assert (stage.holds_ended, stage.house.stats.held_streams) == ({"left": 1}, 0)
+    assert stage.house.registry.budget.used == 0
+
+
+def test_one_that_has_shown_nothing_leaves_nothing_to_wait_for() -> None:
+    house = House()
+    policy = Handover(lambda _key: HandoverRules())
+    sink, _ = house.play()
+    house.registry.claim(KEY, FakePublisher(), ANN, 0.0, policy).close(CloseReason.CONNECTION_LOST)
+    assert (sink.calls, house.stats.held_streams) == (["started", "ended"], 0)
+
+
+def test_one_that_comes_back_without_the_picture_it_announces_is_heard() -> None:
+    stage = Stage()
+    stage.first.close(CloseReason.CONNECTION_LOST)
+    again = stage.claim(ANN)
+    stage.house.send(again, (0, AVC_HEADER), (0, AAC_HEADER))
+    for second in range(1, 8):
+        stage.house.send(again, *[(1000 * second + 20 * n, sound(f"s{second}.{n}")) for n in range(3)])
+        stage.sample(1)
+    assert stage.house.stream.publication is again
+    assert stage.sink.take().startswith("s")
+    assert stage.sink.calls == []
+
+
+def test_a_stream_that_is_kept_is_no_name_that_is_waited_for() -> None:
+    stage = Stage(limits=EngineLimits(max_waiting_names=1, max_waiting_names_per_network=1))
+    stage.first.close(CloseReason.CONNECTION_LOST)
+    stage.house.play(key=StreamKey("live", "other"))
+    with pytest.raises(ResourceExhausted):
+        stage.house.play(key=StreamKey("live", "third"))
+
+
+def test_another_rtmpd_may_be_silent_for_as_long_as_it_keeps_its_own_audience() -> None:
+    here, there = Stage(), Stage(replace(ANN, via=Via(1, ("b",))))
+    for stage in (here, there):
+        limits = replace(stage.house.registry.limits, idle_publisher_timeout=10.0)
+        stage.house.registry.apply(limits)
+        stage.sample(10)
+    assert (here.first.closed, there.first.closed) == (True, False)
+    there.sample(4)
+    assert not there.first.closed
+    there.sample(1)
+    assert there.first.ending == Ending(CloseReason.IDLE)
+
+
+def test_a_pull_takes_no_name_and_goes_on_from_another_origin() -> None:
+    stage = Stage()
+    pull = PullHandover(lambda _key: HandoverRules(OnDuplicate.TAKEOVER, grace=5.0))
+    origin = Origin(protocol="pull", address="a.example")
+    with pytest.raises(StreamBusy):
+        stage.claim(origin, pull)
+    stage.first.close(CloseReason.FINISHED)
+    stage.show(stage.claim(origin, pull), "B")
+    stage.sink.calls.clear()
+    stage.house.stream.publications[0].close(CloseReason.CONNECTION_LOST)
+    stage.sample(1)
+    stage.show(stage.claim(replace(origin, address="b.example"), pull), "C")
+    assert stage.sink.calls == []
+    stage.house.stream.publications[0].close(CloseReason.CONNECTION_LOST)
+    stage.show(stage.claim(ANN), "D")
+    assert stage.sink.calls == ["ended", "started"]
+
+
+def test_silence_is_a_warning_before_it_is_the_end() -> None:
+    stage = Stage()
+    registry = stage.house.registry
+    registry.apply(replace(registry.limits, stall=2.0))
+    health = stage.house.stream.health
+    stage.sample(1)
+    assert HealthKind.STALLED not in health.active
+    stage.sample(1)
+    assert health.active[HealthKind.STALLED].figures == {"seconds": 2.0}
+    registry.apply(replace(registry.limits, stall=3.5))
+    stage.sample(1)
+    assert HealthKind.STALLED not in health.active
+    stage.sample(1)
+    assert HealthKind.STALLED in health.active
+    stage.show(stage.first, "B", at=40)
+    stage.sample(1)
+    assert HealthKind.STALLED not in health.active

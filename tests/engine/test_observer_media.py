@@ -18,6 +18,7 @@ from engine_kit import (
 from rtmpd.engine.checkup import NO_MEDIA_AFTER
 from rtmpd.engine.claim import REFUSE, Claim, ClaimPolicy
 from rtmpd.engine.health import CALM_AFTER, Health, HealthKind, HealthNews, HealthWarning
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import NOBODY
 from rtmpd.engine.publication import Codecs, Publication
@@ -72,7 +73,7 @@ class Grace(ClaimPolicy):
     def supersede(self, _claim: Claim, /) -> CloseReason | None:
         return CloseReason.KICKED
 
-    def hold(self, ending: Ending, /) -> float:
+    def hold(self, _key: StreamKey, ending: Ending, /) -> float:
         return 5.0 if ending.reason is CloseReason.CONNECTION_LOST else 0.0
 
 

@@ -40,7 +40,10 @@ class Grace(ClaimPolicy):
     def supersede(self, claim: Claim) -> CloseReason | None:
         return CloseReason.KICKED
 
-    def hold(self, ending: Ending) -> float:
+    def resumes(self, _claim: Claim) -> bool:
+        return True
+
+    def hold(self, _key: StreamKey, ending: Ending) -> float:
         return 5.0 if ending.reason is CloseReason.CONNECTION_LOST else 0.0
 
 
@@ -441,7 +444,7 @@ def test_an_audience_is_held_for_who_has_come_already() -> None:
 def test_a_policy_that_fails_holds_nobody(
     answer: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def hold(_ending: Ending) -> object:
+    def hold(_key: StreamKey, _ending: Ending) -> object:
         if isinstance(answer, Exception):
             raise answer
         return answer

@@ -195,7 +195,7 @@ def test_sound_that_cannot_be_decoded_any_more_is_left_out(house: House) -> None
 
 def test_it_goes_on_where_another_publication_does(house: House) -> None:
     class Grace(ClaimPolicy):
-        def hold(self, ending: Ending) -> float:
+        def hold(self, _key: StreamKey, ending: Ending) -> float:
             return 5.0
 
     def claim() -> Publication:

@@ -12,6 +12,7 @@ from net_kit import HEADERS, Client, House, eventually, serve
 from rtmp_dialogue import command, connect
 
 from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate
+from rtmpd.engine.sink import CloseReason
 from rtmpd.rtmp.url import parse_query
 from rtmpd.serving.access import AccessRequest, Action, Grant
 from rtmpd.serving.takeover import MAX_CLAIMANTS
@@ -152,3 +153,64 @@ async def test_the_end_of_the_server_ends_the_waiting() -> None:
         await eventually(lambda: house.stats.publishes_waiting == 1)
     assert house.stats.publishes_waiting == 0
     await new.closed()
+
+
+# -- grace
+
+
+async def lines_until(client: Client, begin: str) -> list[str]:
+    lines = [await client.hear()]
+    while not lines[-1].startswith(begin):
+        lines.append(await client.hear())
+    return lines
+
+
+async def test_players_stay_for_an_encoder_that_was_lost_and_are_sent_what_differs_of_its_headers() -> None:
+    async with contested() as house:
+        old = await begin(house, "ann")
+        player = await (await house.client()).play()
+        await player.until("1: A@0")
+        for number in range(3):
+            old.reset()
+            await eventually(lambda: house.stats.held_streams == 1)
+            old = await ask(house, "ann")
+            assert await old.answer() == START
+            old.send(*HEADERS, (0, keyframe(f"B{number}")))
+            (line,) = await lines_until(player, f"1: B{number}@")
+            assert int(line.partition("@")[2]) > 0
+        assert house.stats.holds_ended == {"resumed": 3}
+
+
+async def test_a_stranger_begins_another_stream() -> None:
+    async with contested() as house:
+        old = await begin(house, "ann")
+        player = await (await house.client()).play()
+        await player.until("1: A@0")
+        old.reset()
+        await eventually(lambda: house.stats.held_streams == 1)
+        new = await ask(house, "bob")
+        assert await new.answer() == START
+        new.send(*HEADERS, (0, keyframe("B")))
+        lines = await player.until("1: B@0")
+        assert [line for line in lines if "Notify" in line or line.startswith("Stream")] == [
+            "StreamEof 1",
+            "1: onStatus 0 status NetStream.Play.UnpublishNotify",
+            "StreamBegin 1",
+            "1: onStatus 0 status NetStream.Play.PublishNotify",
+        ]
+
+
+@pytest.mark.parametrize("end", ["unpublish", "kick"])
+async def test_an_end_that_somebody_wanted_is_one_at_once(end: str) -> None:
+    async with contested() as house:
+        old = await begin(house, "ann")
+        player = await (await house.client()).play()
+        await player.until("1: A@0")
+        if end == "kick":
+            for session in house.connections:
+                if session.publishes:
+                    session.dismiss(CloseReason.KICKED)
+        else:
+            old.call("FCUnpublish", 6, "cam?who=ann")
+        await player.until("1: onStatus 0 status NetStream.Play.UnpublishNotify")
+        assert house.stats.held_streams == 0

@@ -68,6 +68,8 @@ class Stream:
         self._begun: asyncio.Future[Status] | None = None
         self._notices: list[tuple[str, asyncio.Future[Status]]] = []
         self._ended: ClientError | None = None
+        self.cut_off = False
+        """What is played has ended with the connection, and not because the server said so."""
         self._began_at = 0.0
 
     async def __aenter__(self) -> Self:
@@ -232,6 +234,7 @@ class Stream:
         """The connection is over."""
         for future in (self._begun, *(notice for _, notice in self._notices)):
             settle(future, error.again())
+        self.cut_off = self._packets is not None and not self._packets.finished
         if self._ended is None:
             self._end(error if isinstance(error, ConnectionLost) else None)
 

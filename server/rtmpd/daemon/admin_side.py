@@ -68,11 +68,13 @@ class AdminSide:
         """Serve on one more address. Raises ConfigError or OSError if it cannot be had."""
         from rtmpd.web.relays import RelayApi
         from rtmpd.web.server import AdminServer
+        from rtmpd.web.streams import StreamApi
 
         inside, page = self._inside, self._page or self._build_page()
-        api = RelayApi(inside.pushes, inside.relays, lambda: self._config.app_names())
-        limits = self._config.admin.to_limits()
-        server = AdminServer(page, inside.readiness, api, limits, local=address.is_loopback)
+        relays = RelayApi(inside.pushes, inside.relays, lambda: self._config.app_names())
+        streams = StreamApi(inside.registry.end_hold, lambda: self._config.app_names())
+        limits, local = self._config.admin.to_limits(), address.is_loopback
+        server = AdminServer(page, inside.readiness, relays, limits, local=local, stream_api=streams)
         try:
             listener = await server.start(address)
         except BaseException:

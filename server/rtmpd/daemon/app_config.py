@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from pydantic import Field
@@ -123,6 +124,12 @@ class AppConfig(Section):
         for name, target in self.targets.items():
             targets[name] = overlay(targets[name], target) if name in targets else target
         return targets
+
+    @property
+    def pull_rule(self) -> PullRule | None:
+        """How the relays fetch streams; None when nothing is fetched."""
+        rule = self.pull.rule
+        return None if rule is None else replace(rule, grace=self.handover.grace)
 
     def pushes(self, stream: str) -> dict[str, RelayTemplate]:
         """Where one of the app's streams is pushed, by the name of the target."""

@@ -182,6 +182,28 @@ def health(config: ConfigPaths = None, assignments: Assignments = None) -> None:
 
 
 app.command()(init_command.init)
+
+
+@app.command()
+def end(
+    path: Annotated[
+        str,
+        typer.Argument(metavar="APP/STREAM", parser=_parse_path, help="A stream whose encoder was lost."),
+    ],
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Tell the players of a stream whose encoder was lost that it is over, without waiting for the grace."""
+    from rtmpd.daemon import end_command, settings
+
+    with mistakes_told(os.EX_CONFIG):
+        loaded = settings.load(config or (), os.environ, assignments or ()).config
+    problem = end_command.find_problem(loaded, path)
+    if problem is not None:
+        typer.echo(f"rtmpd: {problem}", err=True)
+        raise typer.Exit(1)
+
+
 app.command(epilog=client_command.EXIT_CODES)(publish_command.publish)
 app.command(epilog=client_command.EXIT_CODES)(play_command.play)
 app.command(epilog=client_command.TRIAL_EXIT_CODES)(probe_command.probe)

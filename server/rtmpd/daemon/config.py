@@ -308,7 +308,7 @@ class Config(Section):
         return rules
 
     def handover_rules(self, path: str) -> HandoverRules:
-        """Who may have the name of a stream that another has."""
+        """Who may have the name of a stream that another has, and how long it is kept."""
         return self.at(path).handover.to_rules()
 
     def publish_rules(self, path: str) -> PublishRules:
@@ -386,4 +386,5 @@ def _limited(app: AppConfig, limits: EngineLimits) -> EngineLimits:
         headers=app.headers.to_limits(),
         gop=app.gop.to_limits(),
         merge_window=app.stream.merge_window_ms / 1000,
+        stall=app.handover.stall,
     )

@@ -32,7 +32,8 @@ from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
 from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.stop_signals import StopSignals
 from rtmpd.engine.flusher import Flusher
-from rtmpd.engine.handover import Handover
+from rtmpd.engine.handover import Handover, HandoverRules, PullHandover
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram, ServerStats
@@ -108,9 +109,7 @@ class Worker:
         self._pushes = self._build_pushes()
         origins = StaticOrigins(lambda key: self._config.at(str(key)).pull.templates)
         self._claims = Claims(origins, _clock)
-        self._pulls = PullRelays(
-            self._registry, self._dialer, _clock, origins, lambda key: self._config.at(str(key)).pull.rule
-        )
+        self._pulls = self._build_pulls(origins)
         self._registry.observe(self._pushes)
         self._registry.observe(self._pulls)
         self._access = AccessSide(config, _clock, self._stats)
@@ -156,7 +155,7 @@ class Worker:
             play_rules=lambda key: self._config.play_rules(str(key)),
             publish_rules=lambda key: self._config.publish_rules(str(key)),
             sweeper=self._sweeper,
-            claim_policy=Handover(lambda key: self._config.handover_rules(str(key))),
+            claim_policy=Handover(self._handover_rules),
             instance_id=instance_id,
             tracer=self._tracer,
         )
@@ -166,6 +165,16 @@ class Worker:
             self._flusher,
             self._stats,
             limits_of=lambda key, limits: self._config.limits_of(str(key), limits),
+        )
+
+    def _build_pulls(self, origins: StaticOrigins) -> PullRelays:
+        return PullRelays(
+            self._registry,
+            self._dialer,
+            _clock,
+            origins,
+            lambda key: self._config.at(str(key)).pull_rule,
+            policy=PullHandover(self._handover_rules),
         )
 
     def _build_doors(self) -> Doors:
@@ -372,6 +381,9 @@ class Worker:
         """Where processes on this machine reach the server."""
         found = [each for each in self._doors.bound("rtmp") or self._inherited if not each.path]
         return next((each for each in found if not each.host or each.is_loopback), next(iter(found), None))
+
+    def _handover_rules(self, key: StreamKey) -> HandoverRules:
+        return self._config.handover_rules(str(key))
 
     def _unready(self) -> str | None:
         return self._unready_reason

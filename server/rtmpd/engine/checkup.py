@@ -83,9 +83,14 @@ class Checkup:
         "_video",
         "health",
         "inspection",
+        "stall",
     )
 
-    def __init__(self, key: StreamKey, stats: StreamStats, headers: HeaderCache, now: float) -> None:
+    def __init__(
+        self, key: StreamKey, stats: StreamStats, headers: HeaderCache, stall: float, now: float
+    ) -> None:
+        self.stall = stall
+        """Seconds without a message of either medium that make it stalled."""
         self.health = Health()
         self.inspection: Inspection | None = None
         """Of what there are limits for; None if for nothing."""
@@ -128,6 +133,11 @@ class Checkup:
                 self._warn(HealthKind.NO_MEDIA, now, seconds=now - self._began)
             return
         self.health.clear(HealthKind.NO_MEDIA)
+        silent_for = now - stats.last_media_at
+        if silent_for >= self.stall:
+            self._warn(HealthKind.STALLED, now, seconds=silent_for)
+        else:
+            self.health.clear(HealthKind.STALLED)
         silent = self._silent(now, self._absent_after or _SILENT_AFTER)
         for medium, kind in ((AUDIO, HealthKind.AUDIO_SILENT), (VIDEO, HealthKind.VIDEO_SILENT)):
             if medium == silent and self._headers.announces(medium):

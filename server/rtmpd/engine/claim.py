@@ -9,6 +9,7 @@ from typing import Final
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason, Ending
+from rtmpd.reasons import Word
 
 _logger = logging.getLogger(__name__)
 
@@ -22,6 +23,16 @@ class Claim:
     holder: Origin
     silent_for: float
     """Seconds since the holder's last audio or video, or since it began if there was none."""
+
+
+class HoldEnd(Word):
+    """Why an audience is kept no more for an encoder that was lost."""
+
+    RESUMED = "resumed", "the encoder is back, and the stream goes on"
+    EXPIRED = "expired", "it has not come back within `grace`"
+    REPLACED = "replaced", "another encoder has begun a stream of its own"
+    ENDED = "ended", "`rtmpd end`"
+    LEFT = "left", "nobody was left who waited"
 
 
 class ClaimPolicy:
@@ -38,7 +49,14 @@ class ClaimPolicy:
         """
         return 0.0
 
-    def hold(self, _ending: Ending, /) -> float:
+    def resumes(self, claim: Claim, /) -> bool:
+        """Whether the claimant goes on in the holder's stream, which was lost or is to go for it.
+
+        If not, the audience is told that the stream is over, and another one begins.
+        """
+        return same_encoder(claim.claimant, claim.holder)
+
+    def hold(self, _key: StreamKey, _ending: Ending, /) -> float:
         """Seconds for which the audience of its publication is kept after such an end, for another one."""
         return 0.0
 
@@ -75,10 +93,10 @@ REFUSE: Final = ClaimPolicy()
 """The first keeps the name, and the audience is told at once when it goes."""
 
 
-def seconds_held(policy: ClaimPolicy, ending: Ending | None) -> float:
+def seconds_held(policy: ClaimPolicy, key: StreamKey, ending: Ending | None) -> float:
     """What ``policy`` says to ``ending``, which goes on whatever that does: one that fails holds nobody."""
     try:
-        return 0.0 if ending is None else max(policy.hold(ending), 0.0)
+        return 0.0 if ending is None else max(policy.hold(key, ending), 0.0)
     except Exception:
         _logger.exception("claim policy failed")
         return 0.0

@@ -1,14 +1,15 @@
-"""The rules by which a name changes hands: when a second encoder may have it instead of the first."""
+"""The rules by which a name changes hands: who may have it instead of another, and how long it is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from rtmpd.engine.claim import Claim, ClaimPolicy, same_address, same_encoder
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.sink import CloseReason, Ending
 
 
 class OnDuplicate(StrEnum):
@@ -26,6 +27,18 @@ class OnDuplicate(StrEnum):
     """The same encoder by its proof or its address, once the other is idle."""
 
 
+class HoldOn(StrEnum):
+    """Which ends of a publication leave its audience waiting."""
+
+    LOSS = "loss"
+    """Those that nobody wanted."""
+    ANY = "any"
+    """These, and those that the encoder meant."""
+
+
+_LOSSES: Final = frozenset({CloseReason.CONNECTION_LOST, CloseReason.IDLE, CloseReason.INTERNAL_ERROR})
+
+
 @dataclass(frozen=True, slots=True)
 class HandoverRules:
     """What holds for one stream. Times in seconds."""
@@ -33,6 +46,9 @@ class HandoverRules:
     on_duplicate: OnDuplicate = OnDuplicate.AUTO
     takeover_idle: float = 2.0
     """Without audio and video for so long, a publication is idle."""
+    grace: float = 10.0
+    """How long the audience of one that was lost is kept for it; 0 keeps nobody."""
+    hold_on: HoldOn = HoldOn.LOSS
 
 
 class Handover(ClaimPolicy):
@@ -51,6 +67,27 @@ class Handover(ClaimPolicy):
     def patience(self, claim: Claim) -> float:
         rules = self._rules_of(claim.key)
         return max(rules.takeover_idle - claim.silent_for, 0.0) if _may(rules, claim) else 0.0
+
+    def hold(self, key: StreamKey, ending: Ending) -> float:
+        rules = self._rules_of(key)
+        meant = ending.reason is CloseReason.FINISHED and rules.hold_on is HoldOn.ANY
+        return rules.grace if meant or ending.reason in _LOSSES else 0.0
+
+
+class PullHandover(Handover):
+    """The same for what is fetched from other servers: a pull takes no name from anybody.
+
+    Whichever of its origins has the stream, it is the same one.
+    """
+
+    def supersede(self, _claim: Claim) -> CloseReason | None:
+        return None
+
+    def patience(self, _claim: Claim) -> float:
+        return 0.0
+
+    def resumes(self, claim: Claim) -> bool:
+        return claim.holder.protocol == claim.claimant.protocol
 
 
 def _may(rules: HandoverRules, claim: Claim) -> bool:

@@ -50,6 +50,11 @@ class HealthKind(Word):
         "published 5 seconds ago, and not one audio or video message since",
         "restart the encoder's output: OBS sometimes gets stuck at the start",
     )
+    STALLED = (
+        "stalled",
+        "neither audio nor video for `stall` of the stream's [handover](#two-encoders-one-name), 2 seconds",
+        "the encoder's network has gone, or it hangs; `publisher_idle` ends it if nothing more comes",
+    )
     UPDATES_DROPPED = (
         "updates_dropped",
         "`header_rate` drops in the last 10 seconds",

@@ -85,6 +85,7 @@ class Intake:
         "_held",
         "_held_since",
         "_start",
+        "_video_absent",
         "_video_open",
         "books",
         "checkup",
@@ -101,18 +102,19 @@ class Intake:
         headers: HeaderCache,
         gop: GopCache,
         books: Books,
-        start: StartPolicy,
-        keyframe_timeout: float,
+        limits: EngineLimits,
         now: float,
     ) -> None:
-        self._start = start
-        self.keyframe_timeout = keyframe_timeout
+        self._start = limits.start
+        self.keyframe_timeout = limits.keyframe_timeout
         """Seconds that anybody's video waits for a keyframe; 0 is for ever."""
         self.headers = headers
         self.gop = gop
         self.books = books
-        self.checkup = Checkup(key, books.stream, headers, now)
+        self.checkup = Checkup(key, books.stream, headers, limits.stall, now)
         self._video_open = False
+        self._video_absent = False
+        """It was announced, and does not come."""
         self._audio_open = False
         self._any_frame = self._start is StartPolicy.LIVE
         """Video need not begin with a keyframe."""
@@ -132,7 +134,7 @@ class Intake:
         """One with caches of its own, as large as ``limits`` say, which begins ``now``."""
         headers = HeaderCache(limits.headers, budget)
         gop = GopCache(limits.gop, budget, books.stream, books.server)
-        return cls(key, headers, gop, books, limits.start, limits.keyframe_timeout, now)
+        return cls(key, headers, gop, books, limits, now)
 
     def apply(self, limits: EngineLimits) -> None:
         """Other limits from now on; a gate that is open stays open."""
@@ -140,6 +142,7 @@ class Intake:
         self._any_frame = self._any_frame or limits.start is StartPolicy.LIVE
         self.keyframe_timeout = limits.keyframe_timeout
         self.gop.apply(limits.gop)
+        self.checkup.stall = limits.stall
 
     def reopen(self, timestamp: int) -> None:
         """The publication goes on air at ``timestamp`` (ms): video begins anew, with what it goes on with."""
@@ -168,6 +171,11 @@ class Intake:
                 self._any_frame = True
         self.checkup.look(now, video_open=self._video_open or self._any_frame)
 
+    def judge(self, now: float) -> None:
+        """Judge what has come by the last look; about once a second."""
+        self._video_absent = self.checkup.absent(now) == VIDEO
+        self.checkup.judge(now)
+
     def has_waited(self, since: float, now: float) -> bool:
         """Whether who has waited for a keyframe since then goes on without one, which is counted."""
         if not self.keyframe_timeout or now - since < self.keyframe_timeout:
@@ -187,7 +195,9 @@ class Intake:
             ready = flags & KEYFRAME != 0 or self._any_frame
         else:
             codec = audio_codec(packet.payload)
-            ready = not self.books.stream.video.messages_in and not self.headers.announces(VIDEO)
+            ready = self._video_absent or not (
+                self.books.stream.video.messages_in or self.headers.announces(VIDEO)
+            )
         return ready and (codec not in _NEEDS_HEADER or self.headers.has_header(kind, codec))
 
     def take_in(self, packet: Packet) -> bool:

@@ -265,7 +265,7 @@ class Publication:
         intake = self.intake
         self.stats.sample(now)
         intake.look(now)
-        intake.checkup.judge(now)
+        intake.judge(now)
         self._tell_media()
         for kind, warning in self._news.since_last(intake.checkup.health.active, now):
             if warning is None:

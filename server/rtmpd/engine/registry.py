@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from rtmpd.engine.budget import MemoryBudget, Unfinished
-from rtmpd.engine.claim import REFUSE, Claim, ClaimPolicy
+from rtmpd.engine.claim import REFUSE, Claim, ClaimPolicy, seconds_held
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits, Quota
@@ -17,7 +18,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.publication import Publication, PublicationOwner
 from rtmpd.engine.sessions import SessionTable
-from rtmpd.engine.sink import CloseReason, PacketSink, PlayOptions, Sink, TapOptions
+from rtmpd.engine.sink import CloseReason, Ending, PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import LiveStream
 from rtmpd.engine.subscriber import Subscription
@@ -26,6 +27,8 @@ from rtmpd.exceptions import ResourceExhausted, StreamBusy
 from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
+
+_IDLE: Final = Ending(CloseReason.IDLE)
 
 _logger = logging.getLogger(__name__)
 
@@ -59,6 +62,11 @@ class Registry:
         self.streams: Mapping[StreamKey, LiveStream] = MappingProxyType(self._streams)
         """Live view of every entry, waiting ones included; copy it before anything that may end one."""
 
+    def end_hold(self, key: StreamKey) -> bool:
+        """Tell the audience of ``key`` that who it is kept for does not come; False if it is not kept."""
+        stream = self._streams.get(key)
+        return stream is not None and stream.end_hold()
+
     def apply(self, limits: EngineLimits) -> None:
         """``limits`` hold from now on, and for each stream what ``limits_of`` makes of them now.
 
@@ -90,7 +98,8 @@ class Registry:
         max_players: int | None = None,
         media: MediaRules | None = None,
     ) -> Publication:
-        """Take the publisher's place of ``key``; when somebody has it, ``policy`` decides.
+        """Take the publisher's place of ``key``; when somebody has it, ``policy`` decides, as it does whether
+        an audience that waits for somebody else has got who it waits for.
 
         ``max_players`` holds while it is on air instead of ``EngineLimits.max_players_per_stream``, ``media``
         for as long as the publication lasts.
@@ -102,6 +111,10 @@ class Registry:
         reason = None if holder is None else _decide(policy, holder, origin, now)
         self._check_claim(origin, holder)
         self._check_quota(self._limits_of(key, self.limits).publishers, holder)
+        before = holder or (None if stream is None else stream.lost)
+        if stream is not None and before is not None and not policy.resumes(_facts(before, origin, now)):
+            holder = None
+            stream.begin_anew(CloseReason.SUPERSEDED, origin)
         stream = self._stream(key)
         publication = stream.add_publication(owner, origin, now, policy, max_players, media)
         if holder is not None and reason is not None:
@@ -231,7 +244,7 @@ class Registry:
         """Raise ``ResourceExhausted`` if nobody, or nobody of ``network``, may wait for one name more."""
         limits = self.limits
         text = ""
-        waiting = len(self._streams) - self.stats.published_streams
+        waiting = len(self._streams) - self.stats.published_streams - self.stats.held_streams
         share = limits.max_waiting_names_per_network
         if limits.max_waiting_names and waiting >= limits.max_waiting_names:
             text, reason = "too many players wait for others already", Refusal.WAITING_NAMES
@@ -248,7 +261,8 @@ class Registry:
 
     def _awaited_by(self, network: str) -> int:
         """Names without a publisher whose first player is of ``network``."""
-        waiting = [stream.subscriptions for stream in self._streams.values() if not stream.publications]
+        streams = self._streams.values()
+        waiting = [each.subscriptions for each in streams if not (each.publications or each.lost)]
         return sum(next(iter(players)).origin.network == network for players in waiting if players)
 
     def _release(self, stream: LiveStream) -> None:
@@ -292,7 +306,13 @@ def _expect_media(publication: Publication, limits: EngineLimits, now: float) ->
     """End a publication that sends nothing: pings alone do not keep a name."""
     begun = publication.stats.last_media_at is not None
     patience = limits.idle_publisher_timeout if begun else limits.first_media_timeout
-    if publication.silent_for(now) >= patience:
+    silent_for = publication.silent_for(now)
+    if silent_for < patience:
+        return
+    if begun and publication.origin.via.hops:
+        # Another rtmpd keeps its connections while its encoder is away.
+        patience += seconds_held(publication.policy, publication.key, _IDLE)
+    if silent_for >= patience:
         publication.dismiss(CloseReason.IDLE)
 
 

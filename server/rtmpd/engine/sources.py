@@ -25,7 +25,7 @@ class Life(StrEnum):
 class Sources:
     """All publications of a stream. At most one is on air; who stands by and is due to follow is the heir."""
 
-    __slots__ = ("_hold", "_until", "heir", "holding", "last", "on_air", "publications")
+    __slots__ = ("_until", "heir", "holding", "kept", "last", "on_air", "publications", "seconds")
 
     def __init__(self) -> None:
         self.publications: tuple[Publication, ...] = ()
@@ -35,8 +35,10 @@ class Sources:
         """Goes on air as soon as it can."""
         self.holding = False
         """The audience waits for one to go on."""
-        self._hold = 0.0
-        """Seconds for which it does without an heir."""
+        self.seconds = 0.0
+        """For which it does without an heir."""
+        self.kept = False
+        """It began to wait when there was none."""
         self._until: float | None = None
         """Clock reading at which that ends; None until somebody has looked."""
         self.last: Publication | None = None
@@ -79,7 +81,8 @@ class Sources:
     def hold(self, seconds: float) -> bool:
         """Have the audience wait for the heir, or ``seconds`` if there is none; False if for neither."""
         self.holding = self.heir is not None or seconds > 0.0
-        self._hold = seconds
+        self.seconds = seconds
+        self.kept = self.holding and self.heir is None
         self._until = None
         return self.holding
 
@@ -88,7 +91,7 @@ class Sources:
         if not self.holding:
             return False
         if self._until is None:
-            self._until = now + self._hold
+            self._until = now + self.seconds
         return now >= self._until and self.heir is None
 
     def let_go(self) -> Publication | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import exp
 from typing import Final, TypeVar
 
+from rtmpd.engine.claim import HoldEnd
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.sink import CloseReason
 from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
@@ -162,6 +163,8 @@ class ServerStats(Totals):
         "connections",
         "connections_total",
         "handshake_failures",
+        "held_streams",
+        "holds_ended",
         "keyframe_timeouts",
         "messages_in",
         "players",
@@ -208,6 +211,9 @@ class ServerStats(Totals):
         """Publications that ended without one audio or video message."""
         self.players = 0
         """Attached now, waiting ones included."""
+        self.held_streams = 0
+        """Streams whose audience is kept for an encoder that was lost."""
+        self.holds_ended: dict[HoldEnd, int] = {}
         self.plays_total = 0
         self.players_closed: dict[CloseReason, int] = {}
         """Players that the engine closed, by ``CloseReason``."""

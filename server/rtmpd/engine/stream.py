@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Final
+import logging
+from collections.abc import Callable
 
-from rtmpd.engine.audience import Audience
 from rtmpd.engine.books import Books
+from rtmpd.engine.broadcast import Broadcast
 from rtmpd.engine.budget import MemoryBudget
-from rtmpd.engine.claim import REFUSE, ClaimPolicy, seconds_held
+from rtmpd.engine.claim import REFUSE, ClaimPolicy, HoldEnd, seconds_held
 from rtmpd.engine.flusher import Flusher
-from rtmpd.engine.health import Health
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.media_limits import MediaRules
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import Origin
-from rtmpd.engine.outlet import Outlet
-from rtmpd.engine.packet import CACHED_HEADER, DATA, SWITCH, Packet
-from rtmpd.engine.publication import Home, Publication, PublicationOwner
-from rtmpd.engine.segment import Segment
-from rtmpd.engine.sink import PacketSink, PlayOptions, Sink, TapOptions
+from rtmpd.engine.packet import DATA, SWITCH, Packet
+from rtmpd.engine.publication import Publication, PublicationOwner
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.sources import Life, Rebased, Sources, Standby
-from rtmpd.engine.stats import ServerStats, StreamStats, Totals
-from rtmpd.engine.subscriber import Subscription
-from rtmpd.engine.tap import Tap
-from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME
-from rtmpd.media.tracks import TrackChoice
+from rtmpd.engine.stats import ServerStats, StreamStats, Totals, count
 
-_NOT_CACHED: Final = CACHED_HEADER | END_OF_SEQUENCE
-"""Packets that are in no GOP cache, and so in segments of their own."""
-_CUTS: Final = _NOT_CACHED | KEYFRAME
-"""Packets before which a segment may have to end."""
+_logger = logging.getLogger(__name__)
 
 
-class LiveStream(Home):
+class LiveStream(Broadcast):
     """An entry of the registry, alive while it has a publisher, a subscriber or a tap.
-
-    Packets are taken in (see ``Intake``) when they are delivered, not when they are received, so that a
-    joiner finds in the caches exactly what everybody else has been sent, and the pending rest reaches it with
-    the next flush. With nobody attached nothing is pending and packets are taken in at once.
 
     A publication that begins while another one is on air, or while the audience is held for one, stands by
     with caches of its own. It goes on air with a frame that somebody can begin with, and the audience is sent
@@ -48,25 +34,13 @@ class LiveStream(Home):
     """
 
     __slots__ = (
-        "_audience",
         "_budget",
         "_ended",
-        "_flusher",
-        "_flushing",
-        "_marked",
         "_observer",
-        "_pending",
-        "_queueing",
         "_release",
         "_server_stats",
         "_sources",
         "_totals",
-        "flush_due",
-        "flush_period",
-        "headers",
-        "intake",
-        "limits",
-        "stats",
     )
 
     def __init__(
@@ -79,31 +53,17 @@ class LiveStream(Home):
         release: Callable[[LiveStream], None],
         observer: StreamObserver,
     ) -> None:
-        super().__init__(key)
         self._sources = Sources()
         self._server_stats = server_stats
         self._totals = Totals()
         self._budget = budget
-        self.limits = limits
-        """As they hold for this stream."""
-        intake = self._new_intake(0.0)
-        self.intake = intake
-        """Of the publication on air, or the last that was."""
-        self.headers = intake.headers
-        self.stats = intake.books.stream
-        self._audience = Audience(key, intake, budget, observer, self._settle)
-        self._flusher = flusher
-        self.flush_due = 0.0
-        self.flush_period = 0
         self._release = release
         self._observer = observer
-        self._pending: list[Packet] = []
-        self._queueing = False
-        """Packets go to ``_pending``: somebody is attached, or there are pending ones before them."""
-        self._marked = False
-        self._flushing = False
         self._ended: list[Publication] = []
         """They were closed from inside a flush, which will finish them."""
+        books = Books(StreamStats(self._totals, 0.0), server_stats)
+        intake = Intake.within(limits, key, books, budget, 0.0)
+        super().__init__(key, intake, flusher, budget, limits, observer)
 
     def __repr__(self) -> str:
         return f"<LiveStream {self.key}: {len(self.subscriptions)} subscribers>"
@@ -129,32 +89,10 @@ class LiveStream(Home):
         return self._sources.heir or self._sources.on_air
 
     @property
-    def players(self) -> int:
-        """Subscriptions that are an audience."""
-        return self._audience.players
-
-    @property
-    def subscriptions(self) -> Collection[Subscription]:
-        """Every subscription, in order of arrival; live, copy it before attaching or detaching."""
-        return self._audience.members
-
-    @property
-    def taps(self) -> Collection[Tap]:
-        """Those who take packets; live like ``subscriptions``."""
-        return self._audience.taps
-
-    @property
-    def watched(self) -> bool:
-        return self._audience.attended
-
-    def has_room_for(self, tracks: TrackChoice, choices: int) -> bool:
-        """See ``Audience.has_room_for``."""
-        return self._audience.has_room_for(tracks, choices)
-
-    @property
-    def health(self) -> Health:
-        """What is wrong with what is published."""
-        return self.intake.checkup.health
+    def lost(self) -> Publication | None:
+        """The audience is kept for this one, which has ended, and nobody is due to go on for it."""
+        sources = self._sources
+        return sources.last if sources.holding and sources.heir is None else None
 
     @property
     def gop_charged_bytes(self) -> int:
@@ -203,17 +141,6 @@ class LiveStream(Home):
             self._go_on(heir, packet)
         return True
 
-    def push(self, packet: Packet) -> None:
-        if self._queueing:
-            self._pending.append(packet)
-            if not self._marked:
-                self._marked = True
-                self._flusher.mark(self)
-        elif packet.flags & CACHED_HEADER:
-            self.intake.take_in_header(packet)
-        else:
-            self.intake.take_in(packet)
-
     def end(self, publication: Publication) -> None:
         if self._flushing:
             self._ended.append(publication)
@@ -221,32 +148,25 @@ class LiveStream(Home):
         self._flush_pending()
         self._end_now(publication)
 
-    def flush(self, now: float) -> int:
-        """Called by the Flusher: deliver what is pending; returns to how many."""
-        self._marked = False
-        self._audience.now = now
-        members = len(self._audience.members)
-        self._flush_pending()
-        return members
+    def end_hold(self) -> bool:
+        """Tell an audience that is kept for an encoder that the stream is over; False if none is."""
+        kept = self._sources.kept
+        if kept:
+            self._make_way(HoldEnd.ENDED)
+        return kept
 
-    # The subscribers' side
-
-    def attach(self, sink: Sink, outlet: Outlet, options: PlayOptions, now: float) -> Subscription:
-        """Add a subscriber; see ``Registry.attach``."""
-        self._queueing = True
-        return self._audience.attach(sink, outlet, options, now)
-
-    def tap(self, sink: PacketSink, options: TapOptions, now: float) -> Tap:
-        """Add a packet sink; see ``Registry.tap``."""
-        self._queueing = True
-        return self._audience.tap(sink, options, now)
+    def begin_anew(self, reason: CloseReason, by: Origin) -> None:
+        """End every publication, because ``by`` wants it so, and with them the stream for its audience."""
+        for publication in self.publications:
+            publication.dismiss(reason, by)
+        self._make_way(HoldEnd.REPLACED)
 
     def sample(self, now: float) -> None:
         """Derive rates, and hold nobody for longer than is meant; call it about once a second."""
         for publication in self.publications:
             publication.sample(now)
         if self._sources.overdue(now):
-            self._let_go()
+            self._let_go(HoldEnd.EXPIRED)
 
     def apply(self, limits: EngineLimits) -> None:
         """Other limits from now on."""
@@ -259,48 +179,6 @@ class LiveStream(Home):
         for publication in self.publications:
             publication.intake.gop.trim()
 
-    # Delivery
-
-    def _flush_pending(self) -> None:
-        if self._flushing or not self._pending:
-            return
-        batch = self._pending
-        self._pending = []
-        self._flushing = True
-        self._audience.hold()
-        try:
-            self._deliver_batch(batch)
-        finally:
-            self._flushing = False
-            self._audience.release()
-            self._settle()
-        while self._ended:
-            self.end(self._ended.pop(0))
-
-    def _deliver_batch(self, batch: list[Packet]) -> None:
-        """Cut into segments: no header changes inside one, and a GOP begins with one of its own."""
-        take_in = self.intake.take_in
-        if self.headers.withheld:
-            batch = self.intake.announced(batch)
-        version = self.headers.version
-        segment: list[Packet] = []
-        cached = True
-        for packet in batch:
-            flags = packet.flags
-            if flags & _CUTS or not cached:
-                apart = flags & _NOT_CACHED != 0
-                if segment and (apart is cached or flags & KEYFRAME):
-                    self._audience.deliver(Segment(segment, version, cached=cached))
-                    version = self.headers.version
-                    segment = []
-                cached = not apart
-            if flags & CACHED_HEADER:
-                segment += self.intake.take_in_header(packet)
-            elif take_in(packet):
-                segment.append(packet)
-        if segment:
-            self._audience.deliver(Segment(segment, version, cached=cached))
-
     # On air and off
 
     def _new_intake(self, now: float) -> Intake:
@@ -309,13 +187,8 @@ class LiveStream(Home):
 
     def _put_on_air(self, publication: Publication) -> None:
         """Nothing of another one is pending."""
-        intake = publication.intake
-        intake.headers.succeed(self.headers)
         self._sources.put_on_air(publication)
-        self.intake = intake
-        self.headers = intake.headers
-        self.stats = intake.books.stream
-        self._audience.tune(intake)
+        self._tune(publication.intake)
 
     def _go_on(self, heir: Publication, packet: Packet) -> None:
         """Go on with ``packet`` of another publication than the last one's."""
@@ -336,13 +209,19 @@ class LiveStream(Home):
         if idle:
             self._audience.notify_started(now)
         elif last is not None:
-            self._observer.resumed(heir, last.silent_for(now))
+            outage = last.silent_for(now)
+            self._observer.resumed(heir, outage)
+            self._held_no_more(last, HoldEnd.RESUMED, round(outage, 3))
         if changed and self._queueing:
             self._pending += [Packet(DATA, since, b"", SWITCH), *changed]
             self._flush_pending()
         heir.channel.push(packet)
 
     # Ends
+
+    def _after_flush(self) -> None:
+        while self._ended:
+            self.end(self._ended.pop(0))
 
     def _end_now(self, publication: Publication) -> None:
         was_on_air = self._sources.remove(publication)
@@ -353,28 +232,63 @@ class LiveStream(Home):
         self._observer.unpublished(publication)
         if not was_on_air:
             publication.intake.clear()
-        elif self.watched and self._sources.hold(seconds_held(publication.policy, ending)):
+        elif self.watched and self._sources.hold(_grace(publication)):
             self.intake.pause()
             self._observer.held(publication)
+            self._note_held(publication)
         else:
-            self._let_go()
+            self._let_go(HoldEnd.EXPIRED)
         self._settle()
 
-    def _let_go(self) -> None:
+    def _let_go(self, why: HoldEnd) -> None:
         """The audience has nothing to wait for."""
         last = self._sources.let_go()
+        if last is not None:
+            self._held_no_more(last, why)
         self.intake.clear()
         self._audience.notify_ended()
         if last is not None:
             self._observer.ended(last)
         self._settle()
 
+    def _make_way(self, why: HoldEnd) -> None:
+        if self._sources.holding:
+            self._let_go(why)
+
+    def _note_held(self, lost: Publication) -> None:
+        sources = self._sources
+        if sources.kept:
+            self._server_stats.held_streams += 1
+            fields = {
+                "app": self.key.app,
+                "stream": self.key.name,
+                "session": lost.origin.session_id,
+                "reason": None if lost.ending is None else lost.ending.reason,
+                "seconds": sources.seconds,
+            }
+            _logger.info("stream held", extra={"fields": fields})
+
+    def _held_no_more(self, lost: Publication, why: HoldEnd, outage: float | None = None) -> None:
+        """Nobody waits any more for an encoder that was lost, if anybody did."""
+        if self._sources.kept:
+            self._sources.kept = False
+            self._server_stats.held_streams -= 1
+            count(self._server_stats.holds_ended, why)
+            fields = {
+                "app": self.key.app,
+                "stream": self.key.name,
+                "session": lost.origin.session_id,
+                "reason": why,
+                "outage": outage,
+            }
+            _logger.info("stream held no more", extra={"fields": fields})
+
     def _settle(self) -> None:
         """Somebody left: stop queueing without subscribers, vanish without a publisher too."""
         if self._flushing or self._audience.attended:
             return
         if self._sources.holding:
-            self._let_go()
+            self._let_go(HoldEnd.LEFT)
             return
         if not self._pending:
             self._queueing = False
@@ -383,3 +297,9 @@ class LiveStream(Home):
         if not self.publications:
             self._audience.disband()
             self._release(self)
+
+
+def _grace(publication: Publication) -> float:
+    """Seconds for which its audience is kept. One that has shown nothing leaves nothing to go on with."""
+    shown = publication.latest is not None
+    return seconds_held(publication.policy, publication.key, publication.ending) if shown else 0.0

@@ -11,11 +11,11 @@ from rtmpd.net.addresses import Address
 from rtmpd.net.http import web
 from rtmpd.net.listeners import Listener, open_listener
 from rtmpd.rtmp.form import form
+from rtmpd.web import relays, streams
 from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
 from rtmpd.web.health import Readiness, healthz, readyz
 from rtmpd.web.limits import AdminLimits
 from rtmpd.web.page import SharedPage
-from rtmpd.web.relays import RelayApi, add_routes
 
 _SHUTDOWN_TIMEOUT = 1.0
 _BACKLOG = 16
@@ -48,10 +48,11 @@ class AdminServer:
         self,
         page: SharedPage,
         readiness: Readiness,
-        relays: RelayApi,
+        relay_api: relays.RelayApi,
         limits: AdminLimits | None = None,
         *,
         local: bool,
+        stream_api: streams.StreamApi | None = None,
     ) -> None:
         self._limits = limits or AdminLimits()
         self._header_deadline = HeaderDeadline(self._limits.request_timeout)
@@ -64,7 +65,8 @@ class AdminServer:
         application.router.add_get("/healthz", healthz)
         application.router.add_get("/readyz", readyz(readiness))
         application.router.add_get("/version", _version)
-        add_routes(application.router, relays, local=local)
+        relays.add_routes(application.router, relay_api, local=local)
+        streams.add_routes(application.router, stream_api or streams.StreamApi(), local=local)
         self._listener: Listener | None = None
         # Nobody need pack what we read, and what is packed may be broken.
         self._handling: dict[str, Any] = {

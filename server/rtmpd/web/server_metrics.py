@@ -6,6 +6,7 @@ import platform
 from collections.abc import Iterator, Mapping
 
 from rtmpd import __version__
+from rtmpd.engine.claim import HoldEnd
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
@@ -110,6 +111,12 @@ def _lives(stats: ServerStats) -> Iterator[Family]:
         "rtmpd_publishes_waiting",
         "Publishes whose answer waits for whether the encoder that has the name is gone.",
     ).with_value(stats.publishes_waiting)
+    yield Family(
+        "gauge", "rtmpd_streams_held", "Streams whose players are kept for an encoder that was lost."
+    ).with_value(stats.held_streams)
+    yield Family(
+        "counter", "rtmpd_streams_held_ended", "Streams that are held no more, by why.", ("reason",)
+    ).with_table(stats.holds_ended, HoldEnd)
     yield Family("counter", "rtmpd_plays", "Plays granted.").with_value(stats.plays_total)
     yield Family(
         "counter", "rtmpd_players_closed", "Players that the server closed, by why.", ("reason",)

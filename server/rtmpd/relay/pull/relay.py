@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from rtmpd.engine.claim import REFUSE, ClaimPolicy
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PULL: Final = "pull"
+"""The ``protocol`` of what pulls publish."""
 _DATA: Final = MessageType.DATA_AMF0
 _ON_STATUS: Final = b"\x02\x00\x08onStatus"
 _MAX_HELD: Final = 16
@@ -59,6 +62,8 @@ class PullContext:
     locator: Locator
     waiting: Waiting
     retry: RetryPolicy
+    policy: ClaimPolicy = REFUSE
+    """For how long the audience of an origin that was lost is kept."""
     sessions: dict[int, Publication] = field(default_factory=dict)
     """Connections that are live, as what they publish."""
 
@@ -91,6 +96,8 @@ class PullRelay:
         self._was_live = False
         """In the round under way."""
         self._last_media = 0.0
+        self._patient_for = 0.0
+        """Seconds for which the origin may send nothing, once it has."""
         self._patience: asyncio.TimerHandle | None = None
         self._lingering: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -266,7 +273,7 @@ class PullRelay:
             raise
         except EXPECTED as error:
             if silence.expired():
-                waited = self.rule.timeout if self._was_live else share
+                waited = self._patient_for if self._was_live else share
                 return RequestTimeout(f"the origin sent no media for {waited:g} s")
             return error
         finally:
@@ -291,11 +298,13 @@ class PullRelay:
         """Play, and publish what comes. Returns when the origin says that it is over."""
         listener = asyncio.get_running_loop().create_task(self._listen(connection, target))
         self._connection = connection
+        reason = CloseReason.CONNECTION_LOST
         try:
             await self._publish(connection, target, silence)
+            reason = CloseReason.FINISHED
         finally:
             self._connection = None
-            self._end_publication()
+            self._end_publication(CloseReason.FINISHED if self._stopped else reason)
             listener.cancel()
 
     async def _publish(self, connection: Connection, target: RelayTarget, silence: asyncio.Timeout) -> None:
@@ -317,9 +326,11 @@ class PullRelay:
             self._take(publication, message, now)
             if now >= renew_at:
                 renew_at = now + _RENEWAL
-                silence.reschedule(now + self.rule.timeout)
+                silence.reschedule(now + self._patient_for)
         if publication is not None and publication.closed:
             raise ConnectionClosed(f"this server ended the stream: {publication.ending}")
+        if stream.cut_off:
+            raise ConnectionClosed("the origin closed the connection")
 
     def _take(self, publication: Publication, message: Message, now: float) -> None:
         self._bytes += len(message.payload)
@@ -331,8 +342,9 @@ class PullRelay:
     def _begin(self, now: float, connection: Connection, target: RelayTarget) -> Publication:
         """The first media: take the name. Raises ``Refused``."""
         via = via_of(connection.info.status.info)
-        origin = self._context.dialer.origin("pull", target, connection, via)
-        publication = self._context.registry.claim(self.key, self, origin, now)
+        origin = self._context.dialer.origin(PULL, target, connection, via)
+        self._patient_for = self.rule.timeout + (self.rule.grace if via.hops else 0.0)
+        publication = self._context.registry.claim(self.key, self, origin, now, self._context.policy)
         self._end_turn()
         self._publication = publication
         self._context.sessions[origin.session] = publication
@@ -345,11 +357,11 @@ class PullRelay:
         logger.info("pull live", extra={"fields": self._fields() | {"session": origin.session_id}})
         return publication
 
-    def _end_publication(self) -> None:
+    def _end_publication(self, reason: CloseReason) -> None:
         publication, self._publication = self._publication, None
         if publication is not None:
             del self._context.sessions[publication.origin.session]
-            publication.close(CloseReason.CONNECTION_LOST)
+            publication.close(reason)
             self._expect_media()
 
     def _expect_media(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 
+from rtmpd.engine.claim import REFUSE, ClaimPolicy
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.publication import Publication
@@ -18,7 +19,7 @@ from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import RelayDialer, RetryPolicy
 from rtmpd.relay.origin_map import OriginMap
 from rtmpd.relay.pull.locator import Locator
-from rtmpd.relay.pull.relay import PullContext, PullRelay
+from rtmpd.relay.pull.relay import PULL, PullContext, PullRelay
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.pull.waiting import Waiting
 from rtmpd.relay.status import RelayStatus
@@ -38,9 +39,16 @@ class PullRelays(StreamObserver):
         origins: OriginMap,
         rule_of: Callable[[StreamKey], PullRule | None],
         retry: RetryPolicy | None = None,
+        policy: ClaimPolicy = REFUSE,
     ) -> None:
         self.context = PullContext(
-            registry, dialer, clock, Locator(origins, clock), Waiting(registry), retry or RetryPolicy()
+            registry,
+            dialer,
+            clock,
+            Locator(origins, clock),
+            Waiting(registry),
+            retry or RetryPolicy(),
+            policy,
         )
         registry.sessions.add_shelf(self.context.sessions)
         self._rule_of = rule_of
@@ -87,6 +95,9 @@ class PullRelays(StreamObserver):
     def unpublished(self, publication: Publication) -> None:
         self._reconsider(publication.key)
 
+    def ended(self, publication: Publication) -> None:
+        self._reconsider(publication.key)
+
     def wanted(self, key: StreamKey) -> None:
         self._reconsider(key)
 
@@ -115,6 +126,8 @@ class PullRelays(StreamObserver):
             return
         stream = self.context.registry.streams.get(key)
         relay = self._relays.get(key)
+        if stream is not None and stream.lost is not None and stream.lost.origin.protocol != PULL:
+            return  # The name of an encoder that may be back any moment.
         publication = None if stream is None else stream.holder
         if publication is not None and (relay is None or publication is not relay.publication):
             if relay is not None:

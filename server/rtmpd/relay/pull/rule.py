@@ -18,6 +18,9 @@ class PullRule:
     timeout: float = 10.0
     """How long players wait for the first media before they are told that there is no such stream; each
     origin has an equal share of it to answer in. Also the longest silence of an origin."""
+    grace: float = 0.0
+    """How much longer an origin may be silent that is an rtmpd: it keeps its players while its encoder is
+    away."""
 
     def covers(self, name: str) -> bool:
         return self.names is None or name in self.names

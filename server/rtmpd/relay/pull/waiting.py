@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.sources import Life
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.rtmp.via import MAX_HOPS, Via, join
 
@@ -56,7 +57,8 @@ class Waiting:
     def disappoint(self, key: StreamKey) -> None:
         """No origin had it in time: tell everybody, unless it has come from elsewhere."""
         stream = self._registry.streams.get(key)
-        if stream is not None and stream.holder is None:
+        # One that was lost may come back, and who waits for that is told when it has not.
+        if stream is not None and stream.holder is None and stream.life is not Life.HOLDING:
             for subscription in list(stream.subscriptions):
                 subscription.close(CloseReason.NOT_FOUND)
 

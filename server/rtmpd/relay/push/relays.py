@@ -75,6 +75,8 @@ class PushTarget:
         self._origin = NOBODY
         """Of the publication that is pushed, or was."""
         self._told = RelayState.IDLE
+        self._encoder_lost = False
+        """The last attempt ended while this server waited for the encoder."""
 
     @property
     def status(self) -> RelayStatus:
@@ -136,6 +138,7 @@ class PushTarget:
     async def _attempt(self, publication: Publication) -> float | None:
         """Relay until it ends; seconds to wait before the next attempt, None when the stream is over."""
         self._enter(RelayState.CONNECTING)
+        self._encoder_lost = False
         live_at: float | None = None
         try:
             connection = await self._relays.dialer.dial(self.target, publication.origin.via)
@@ -153,6 +156,9 @@ class PushTarget:
                 logger.exception("push broke", extra={"fields": self._fields()})
             if live_at is not None and self._clock() - live_at >= self._retry.steady:
                 self._backoff.reset()
+            if self._encoder_lost:
+                self._wait_for_encoder(error)
+                return None
             return self._fail(error)
         self._backoff.reset()
         return None
@@ -183,6 +189,7 @@ class PushTarget:
         finally:
             self._relays.sessions.pop(origin.session, None)
             sink.detach()
+            self._encoder_lost = sink.encoder_lost
             self._bytes_before += sink.bytes_sent
             self._sink = None
             self._enter(RelayState.IDLE)
@@ -246,6 +253,12 @@ class PushTarget:
         fields = self._fields() | {"reason": self._reason, "retry_in": round(delay, 1)}
         logger.warning("push failed", extra={"fields": fields})
         return delay
+
+    def _wait_for_encoder(self, error: Exception) -> None:
+        """The server was not willing to wait for one that we wait for, which is no failure of this push."""
+        self._status = last_words(error, self.target) or self._status
+        fields = self._fields() | {"reason": explain(error, self.target)}
+        logger.info("push waits for its encoder", extra={"fields": fields})
 
     async def _pause(self, delay: float, publication: Publication) -> None:
         """Wait for the next attempt, or until it is about another publication, or none."""

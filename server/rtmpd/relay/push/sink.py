@@ -14,6 +14,7 @@ from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import PublishWire
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, Ending, PlayOptions, SlowPlayerPolicy, StartPolicy
+from rtmpd.engine.sources import Life
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.tracks import TrackChoice
 
@@ -49,6 +50,8 @@ class PushSink:
         self.write_all = transport.writelines
         self.over: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
         """Why there is nothing more to send."""
+        self.encoder_lost = False
+        """It ended while its audience was kept for an encoder."""
         self._subscription: Subscription | None = None
         encrypted = transport.get_extra_info("sslcontext") is not None
         self._outlet = Outlet(registry.outlets, self, private=encrypted)
@@ -93,6 +96,9 @@ class PushSink:
         self.close(CloseReason.FINISHED)
 
     def close(self, reason: CloseReason) -> None:
+        if self._subscription is not None and self._subscription.attached:
+            stream = self._registry.streams.get(self._subscription.key)
+            self.encoder_lost = stream is not None and stream.life is Life.HOLDING
         self.detach(reason)
         if not self.over.done():
             self.over.set_result(reason)

@@ -1,0 +1,132 @@
+"""An encoder is killed and comes back: real players stay on their connection, and go on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from ffmpeg import FFmpeg, Running, bundled, start
+from rtmpd_process import RtmpdProcess, stream_labels
+from tools import find_tool
+
+pytestmark = pytest.mark.interop
+
+KILLS = int(os.environ.get("RTMPD_TEST_KILLS", "3"))
+GOP = 1.0
+"""Seconds between keyframes of the encoder."""
+SETTLED = 2.0
+"""Seconds that the encoder is left alone between two kills."""
+Decoding = Callable[[], list[float]]
+"""Times (s) of what has been decoded so far, in that order."""
+
+
+def encoding(url: str) -> contextlib.AbstractContextManager[Running]:
+    """ffmpeg as an encoder that goes on for ever, from 0 again whenever it is started."""
+    return start(
+        *bundled().command(
+            "-re", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25",
+            "-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000",
+            "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25",
+            "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k", "-f", "flv", url,
+        )
+    )  # fmt: skip
+
+
+@contextlib.contextmanager
+def decoding(ffmpeg: FFmpeg, url: str) -> Iterator[tuple[Running, Decoding]]:
+    """ffmpeg decodes the pictures of a stream, and lists them."""
+    listing = ffmpeg.command(
+        "-copyts", "-rw_timeout", "30000000", "-i", f"{url} live=1", "-map", "0:v", "-flush_packets", "1",
+        "-fps_mode" if ffmpeg is bundled() else "-vsync", "passthrough",
+        "-enc_time_base", "1/1000", "-f", "framecrc", "-",
+    )  # fmt: skip
+    with start(*listing) as process:
+
+        def times() -> list[float]:
+            rows = [line.split(",") for line in process.log().splitlines()[:-1] if line[:2] == "0,"]
+            return [int(row[2]) / 1000 for row in rows]
+
+        yield process, times
+
+
+@contextlib.contextmanager
+def mpv(url: str, folder: Path) -> Iterator[tuple[Running, Decoding]]:
+    """mpv plays, and is asked where it is each time that somebody looks."""
+    ear = folder / "mpv"
+    program = find_tool("mpv")
+    seen: list[float] = []
+
+    def times() -> list[float]:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(5)
+            sock.connect(str(ear))
+            sock.sendall(b'{"command": ["get_property", "time-pos"]}\n')
+            answer = json.loads(sock.makefile().readline())
+        if isinstance(answer.get("data"), float) and seen[-1:] != [answer["data"]]:
+            seen.append(answer["data"])
+        return seen
+
+    with start(
+        program, "--no-config", "--vo=null", "--ao=null", "--idle=no", f"--input-ipc-server={ear}", url
+    ) as process:
+        yield process, times
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def goes_on(times: Decoding, had: int) -> bool:
+    return len(times()) > had
+
+
+def test_players_stay_while_their_encoder_is_killed_and_comes_back(
+    server: RtmpdProcess,
+    url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    debian_ffmpeg: FFmpeg,
+) -> None:
+    players: list[tuple[Running, Decoding]] = []
+    outages: list[float] = []
+    with ExitStack() as stack:
+        encoder = stack.enter_context(encoding(url))
+        server.wait_for_frames(url, 25)
+        several = (bundled(), bundled(), debian_ffmpeg)
+        players += [stack.enter_context(decoding(ffmpeg, url)) for ffmpeg in several]
+        players.append(stack.enter_context(mpv(url, tmp_path_factory.mktemp("m"))))
+        server.wait_for_plays(url, len(players))
+        wait_until(lambda: all(times() for _, times in players[:3]))
+        for number in range(1, KILLS + 1):
+            time.sleep(SETTLED)
+            before = [len(times()) for _, times in players]
+            killed_at = time.monotonic()
+            encoder.kill()
+            server.log.wait_for({"event": "stream held", **stream_labels(url)}, number)
+            encoder = stack.enter_context(encoding(url))
+            resumed = {"event": "stream held no more", "reason": "resumed", **stream_labels(url)}
+            server.log.wait_for(resumed, number)
+            outages.append(time.monotonic() - killed_at)
+            for (_, times), had in zip(players, before, strict=True):
+                wait_until(partial(goes_on, times, had))
+        assert all(process.running() for process, _ in players), "\n".join(str(each) for each, _ in players)
+        assert len(server.log.find({"event": "play started", **stream_labels(url)})) == len(players)
+        longest = max(outages) + GOP
+        for _, times in players[:3]:
+            found = times()
+            steps = [after - before for before, after in pairwise(found)]
+            assert min(steps) > 0, [each for each in pairwise(found) if each[0] >= each[1]]
+            assert max(steps) < longest, (sorted(steps)[-KILLS:], outages)
+        seen = players[3][1]()
+        assert seen == sorted(seen)
