@@ -10,6 +10,7 @@ from typing import Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from rtmpd.engine.claim import MAIN, Place
 from rtmpd.engine.health import Health, HealthKind
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY, Origin
@@ -27,6 +28,7 @@ Series = tuple[str, frozenset[tuple[str, str]]]
 @dataclass
 class FakePublication:
     origin: Origin = NOBODY
+    place: Place = MAIN
 
 
 @dataclass

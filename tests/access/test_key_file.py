@@ -49,7 +49,7 @@ show  {DIGEST}1
 show\t{DIGEST}2
 
 talk {DIGEST}3 label="Studio 2, upstairs" until=2027-01-14
-a/b  {DIGEST}4 label=Mia
+a/b  {DIGEST}4 label=Mia backup=true
     # indented, and the end of the file has no newline
 ünï  {DIGEST}5  until="2027-01-15T01:00:00+01:00" """
     midnight = 1_799_971_200.0
@@ -57,7 +57,7 @@ a/b  {DIGEST}4 label=Mia
         Key(digest(1), "show"),
         Key(digest(2), "show"),
         Key(digest(3), "talk", label="Studio 2, upstairs", until=midnight),
-        Key(digest(4), "a/b", label="Mia"),
+        Key(digest(4), "a/b", label="Mia", backup=True),
         Key(digest(5), "ünï", until=midnight),
     ]
 
@@ -109,12 +109,13 @@ def spell(until: float | None) -> str:
         (f"sh@w {DIGEST}1", "its first word is no name of a stream, which has no blanks, quotes"),
         (f"a//b {DIGEST}1", "its first word is no name of a stream"),
         (f"{'a' * 31} {DIGEST}1", "its first word is no name of a stream"),
-        (f"show {DIGEST}1 # mine", 'after the key go label="..." and until=2027-01-31, and'),
+        (f"show {DIGEST}1 # mine", 'after the key go label="...", until=2027-01-31 and backup=true, and'),
         (f"show {DIGEST}1 backup", 'after the key go label="..."'),
         (f"show {DIGEST}1 label=Studio 2", 'after the key go label="..."'),
         (f'show {DIGEST}1 label="Studio', 'after the key go label="..."'),
         (f"show {DIGEST}1 label={'a' * 101}", "a label has at most 100 printable characters"),
         (f"show {DIGEST}1 label=\x07", "a label has at most 100 printable characters"),
+        (f"show {DIGEST}1 backup=yes", "backup= is true or false"),
         (f"show {DIGEST}1 until=tomorrow", "until= is no time: write 2027-01-31 (to the end of that day"),
         (b"sh\xffow", "is not UTF-8"),
     ],

@@ -65,14 +65,15 @@ def test_keys_of_an_app_lead_to_names_with_what_is_said_of_them(rules) -> None:
     ring = rules(
         f"""
         [apps.live.publish.keys]
-        show = ["{SHA}", {{sha256 = "{SHA2}", label = "Studio 2", until = "2027-01-14"}}]
+        show = ["{SHA}", {{sha256 = "{SHA2}", label = "Studio 2", until = "2027-01-14", backup = true}}]
         """
     ).at("live/x").publish  # fmt: skip
     first, second = (ring.find(key, 1_799_971_199.0) for key in (KEY, OTHER))
     assert first
-    assert (first.name, first.label, first.until) == ("show", "", None)
+    assert (first.name, first.label, first.until, first.backup) == ("show", "", None, False)
     assert second
     assert (second.name, second.label, second.until) == ("show", "Studio 2", 1_799_971_200.0)
+    assert second.backup
 
 
 def test_a_longer_path_wins_name_by_name(rules) -> None:
@@ -107,6 +108,8 @@ def test_a_variable_may_name_a_key(read) -> None:
         ("play.keys.show = [5]", '2: play.keys.show: a key is "sha256:..."'),
         (f'play.keys.show = [{{sha256 = "{SHA}", until = "soon"}}]', "2: play.keys.show: is no time"),
         (f'play.keys.show = [{{sha256 = "{SHA}", until = 5}}]', "2: play.keys.show: sha256, label and"),
+        (f'publish.keys.show = [{{sha256 = "{SHA}", backup = "yes"}}]', "2: publish.keys.show: sha256,"),
+        (f'play.keys.show = [{{sha256 = "{SHA}", backup = true}}]', "2: play.keys.show says backup = true"),
         (f'publish.keys.show = ["{SHA}", "{SHA}"]', "2: publish.keys.show has the same key twice"),
         (f'publish.keys.a = ["{SHA}"]\npublish.keys.b = ["{SHA}"]', "3: publish.keys.b: a and b have the"),
         (f'publish.keys."a b" = ["{SHA}"]', "2: publish.keys.a b is for a stream that cannot exist"),
@@ -314,7 +317,7 @@ def test_passwords_are_not_shown(read) -> None:
 
 
 def test_what_check_shows(read) -> None:
-    table = f'{{sha256 = "{SHA2}", label = "Studio 2"}}'
+    table = f'{{sha256 = "{SHA2}", label = "Studio 2", backup = true}}'
     settings = read(f'[apps.live.publish.keys]\nshow = ["{SHA}", {table}]\n')
     shown = {name: (value, origin) for name, value, origin in reference.rows_at(settings, "live/show")}
     value, origin = shown["apps.live.publish.keys.show"]

@@ -28,6 +28,7 @@ from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, Ending, StartPolicy
 from rtmpd.engine.sources import Life
+from rtmpd.engine.terms import Terms
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 
 FAR = 5_000_000
@@ -62,7 +63,9 @@ class Studio:
     def publish(self, origin: Origin = NOBODY) -> Publication:
         """Beside whatever is there."""
         now = self.house.loop.now
-        return self.house.registry._stream(KEY).add_publication(FakePublisher(), origin, now, self.policy)
+        return self.house.registry._stream(KEY).add_publication(
+            FakePublisher(), origin, now, Terms(self.policy)
+        )
 
     def claim(self, origin: Origin = NOBODY) -> Publication:
         registry, now = self.house.registry, self.house.loop.now

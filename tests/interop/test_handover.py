@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from ffmpeg import FFmpeg, Running, bundled, start
-from rtmpd_process import RtmpdProcess, stream_labels
+from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd, stream_labels
 from tools import find_tool
 
 pytestmark = pytest.mark.interop
@@ -25,6 +26,8 @@ GOP = 1.0
 """Seconds between keyframes of the encoder."""
 SETTLED = 2.0
 """Seconds that the encoder is left alone between two kills."""
+LONGEST_GAP = 1.5
+SOURCES = ("main", "backup")
 Decoding = Callable[[], list[float]]
 """Times (s) of what has been decoded so far, in that order."""
 
@@ -88,6 +91,28 @@ def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
         time.sleep(0.05)
 
 
+@contextlib.contextmanager
+def watch(times: Decoding) -> Iterator[list[float]]:
+    """Seconds by the clock for which nothing more was decoded, as often as that has happened."""
+    found: list[float] = []
+    over = threading.Event()
+
+    def look() -> None:
+        had, since = len(times()), time.monotonic()
+        while not over.wait(0.02):
+            if len(times()) > had:
+                found.append(time.monotonic() - since)
+                had, since = len(times()), time.monotonic()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield found
+    finally:
+        over.set()
+        thread.join()
+
+
 def goes_on(times: Decoding, had: int) -> bool:
     return len(times()) > had
 
@@ -130,3 +155,33 @@ def test_players_stay_while_their_encoder_is_killed_and_comes_back(
             assert max(steps) < longest, (sorted(steps)[-KILLS:], outages)
         seen = players[3][1]()
         assert seen == sorted(seen)
+
+
+def test_the_backup_goes_on_while_the_main_encoder_is_stopped_and_hands_back(debian_ffmpeg: FFmpeg) -> None:
+    """What the gaps of a player are is measured by the clock, and by the times of what it has decoded."""
+    with rtmpd("apps.live.handover.handback=2s") as server, ExitStack() as stack:
+        url = server.url("cam")
+        main = stack.enter_context(encoding(url))
+        server.wait_for_frames(url, 25)
+        stack.enter_context(encoding(f"{url}?backup=1"))
+        server.log.wait_for({"event": "publish started", "source": "backup"})
+        players = [stack.enter_context(decoding(ffmpeg, url)) for ffmpeg in (bundled(), debian_ffmpeg)]
+        wait_until(lambda: all(times() for _, times in players))
+        time.sleep(SETTLED)
+        watches = [stack.enter_context(watch(times)) for _, times in players]
+        main.pause()
+        server.log.wait_for({"event": "stream switched", "source": "backup"})
+        time.sleep(SETTLED)
+        main.resume()
+        server.log.wait_for({"event": "stream switched", "source": "main"})
+        time.sleep(SETTLED)
+        labels = stream_labels(url)
+        on_air = {each: server.metric("rtmpd_stream_on_air", source=each, **labels) for each in SOURCES}
+        assert on_air == {"main": 1, "backup": 0}
+        for (process, times), watched in zip(players, watches, strict=True):
+            assert process.running(), str(process)
+            steps = [after - before for before, after in pairwise(times())]
+            assert min(steps) > 0
+            assert max(steps) < LONGEST_GAP
+            assert max(watched) < LONGEST_GAP
+        assert_clean_exit(server)

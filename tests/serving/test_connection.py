@@ -675,7 +675,7 @@ async def test_every_step_is_logged_once_and_no_secret(caplog: pytest.LogCapture
     assert uuid.UUID(session).version == 7
     assert started == {
         "client": "127.0.0.1", "connection": number, "session": session,
-        "app": "live", "stream": "cam", "agent": "FMLE/3.0\x1b", "account": None,
+        "app": "live", "stream": "cam", "agent": "FMLE/3.0\x1b", "account": None, "source": None,
     }  # fmt: skip
     assert published == {
         "client": "127.0.0.1", "connection": number, "session": session,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
-from engine_kit import keyframe
+from engine_kit import inter, keyframe
 from net_kit import HEADERS, Client, House, eventually, serve
 from rtmp_dialogue import command, connect
 
 from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate
+from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import CloseReason
 from rtmpd.rtmp.url import parse_query
 from rtmpd.serving.access import AccessRequest, Action, Grant
@@ -29,6 +31,14 @@ class Proofs:
     def authorize(self, request: AccessRequest) -> Grant:
         proof = parse_query(request.query).get("who", "") if request.action is Action.PUBLISH else ""
         return Grant(request.key, identity=proof)
+
+
+class Appointing(Proofs):
+    """Says of whoever is not ann that it is the backup."""
+
+    def authorize(self, request: AccessRequest) -> Grant:
+        grant = super().authorize(request)
+        return replace(grant, backup=grant.identity not in ("", "ann"))
 
 
 @asynccontextmanager
@@ -214,3 +224,42 @@ async def test_an_end_that_somebody_wanted_is_one_at_once(end: str) -> None:
             old.call("FCUnpublish", 6, "cam?who=ann")
         await player.until("1: onStatus 0 status NetStream.Play.UnpublishNotify")
         assert house.stats.held_streams == 0
+
+
+# -- a backup
+
+
+async def test_a_backup_stands_by_and_goes_on() -> None:
+    engine = EngineLimits(backup_after=0.2, handback=0.2)
+    rules = HandoverRules()
+    policy = Handover(lambda _key: rules)
+    async with serve(authorizer=Proofs(), claim_policy=policy, engine=engine) as house:
+        main = await begin(house, "ann")
+        backup = await ask(house, "ann&backup=1")
+        assert await backup.answer() == START
+        backup.send(*HEADERS, (5000, keyframe("B0")))
+        assert await (await ask(house, "bob&backup=1")).answer() == BUSY
+        player = await (await house.client()).play()
+        await player.until("1: A@0")
+        await asyncio.sleep(0.25)
+        backup.send((5250, inter("B1")))
+        lines = [await player.hear(), await player.hear()]
+        names = [line.partition("@")[0] for line in lines]
+        assert names == ["1: B0", "1: B1"]
+        times = [int(line.partition("@")[2]) for line in lines]
+        assert 0 < times[0] < times[1] < 2000
+        assert times[1] > 200
+        assert house.stats.switches == {"backup": 1}
+        for number in range(12):
+            main.send((40 * number, keyframe(f"A{number}")))
+            await asyncio.sleep(0.03)
+        (line,) = await lines_until(player, "1: A")
+        assert int(line.partition("@")[2]) > times[1]
+        assert house.stats.switches == {"backup": 1, "main": 1}
+
+
+async def test_a_key_may_say_which_encoder_it_is() -> None:
+    async with serve(authorizer=Appointing(), claim_policy=Handover(lambda _key: HandoverRules())) as house:
+        await begin(house, "ann")
+        assert await (await ask(house, "bob")).answer() == START
+        assert [each.place.source for each in house.stream().publications] == ["main", "backup"]

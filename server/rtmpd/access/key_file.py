@@ -31,7 +31,7 @@ _MAX_PROBLEMS: Final = 10
 _LINES_A_TURN: Final = 64
 _PAUSE: Final = 0.00005
 """Seconds between turns: so short that the kernel decides, and long enough that another thread begins."""
-_OPTION: Final = re.compile(r'(label|until)=(?:"([^"]*)"|([^\s"]+))(?:\s+|$)')
+_OPTION: Final = re.compile(r'(label|until|backup)=(?:"([^"]*)"|([^\s"]+))(?:\s+|$)')
 
 logger = logging.getLogger(__name__)
 
@@ -191,6 +191,7 @@ def parse_line(line: bytes, max_name_bytes: int) -> Key | None:
 class _Options(TypedDict, total=False):
     label: str
     until: float
+    backup: bool
 
 
 def _parse_options(text: str) -> _Options:
@@ -199,7 +200,8 @@ def _parse_options(text: str) -> _Options:
     while at < len(text):
         match = _OPTION.match(text, at)
         if match is None:
-            raise ValueError('after the key go label="..." and until=2027-01-31, and no comment')
+            text = 'label="...", until=2027-01-31 and backup=true'
+            raise ValueError(f"after the key go {text}, and no comment")
         option, quoted, plain = match.groups()
         value = plain if quoted is None else quoted
         if option == "until":
@@ -207,6 +209,10 @@ def _parse_options(text: str) -> _Options:
                 options["until"] = parse_until(value)
             except ValueError as error:
                 raise ValueError(f"until= {error}") from None
+        elif option == "backup":
+            if value not in ("true", "false"):
+                raise ValueError("backup= is true or false")
+            options["backup"] = value == "true"
         else:
             check_label(value)
             options["label"] = value

@@ -54,6 +54,8 @@ class Key:
     """Whose it is, for the log."""
     until: float | None = None
     """When it expires, in seconds since 1970."""
+    backup: bool = False
+    """Of the stream's second encoder, which stands by for the first."""
 
     @property
     def identity(self) -> str:
@@ -97,7 +99,7 @@ class KeyRing:
         if key.digest in self._names:
             raise ValueError(f"is a key of {self._names[key.digest]} already, and a key has one name")
         self._names[key.digest] = key.name
-        if key.label or key.until is not None:
+        if key.label or key.until is not None or key.backup:
             self._terms[key.digest] = key
 
     def find(self, text: str, now: float) -> Key | None:

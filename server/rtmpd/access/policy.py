@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final, assert_never
 
 from rtmpd.access.keys import Key, fingerprint
@@ -148,7 +149,8 @@ class AccessPolicy:
         granted = StreamKey.of_path(f"{asked.app}/{key.name}", self._book.tables)
         there = self._book.at(str(granted)).publish
         _check_address(there, request)
-        return self._granted(granted, there, request, key.proof)
+        grant = self._granted(granted, there, request, key.proof)
+        return replace(grant, backup=True) if key.backup else grant
 
     def _play(self, request: AccessRequest, token: Proof | None) -> Grant:
         both = self._book.at(str(request.key))

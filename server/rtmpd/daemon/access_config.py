@@ -37,6 +37,7 @@ class KeyEntry(Section):
     sha256: str
     label: str = ""
     until: str = ""
+    backup: bool = False
 
 
 def _check_key(item: object) -> object:
@@ -44,14 +45,16 @@ def _check_key(item: object) -> object:
     if isinstance(item, str):
         parse_digest(item)
     elif isinstance(item, dict) and "sha256" in item and item.keys() <= KeyEntry.model_fields.keys():
-        if not all(isinstance(value, str) for value in item.values()):
-            raise ValueError("sha256, label and until are texts: put them in quotation marks")
+        kinds = {name: bool if name == "backup" else str for name in item}
+        if not all(isinstance(value, kinds[name]) for name, value in item.items()):
+            raise ValueError("sha256, label and until are texts, in quotation marks; backup is true or false")
         parse_digest(item["sha256"])
         check_label(item.get("label", ""))
         if item.get("until"):
             parse_until(item["until"])
     else:
-        raise ValueError('a key is "sha256:...", or {sha256 = "sha256:...", label = "...", until = "..."}')
+        text = '{sha256 = "sha256:...", label = "...", until = "...", backup = true}'
+        raise ValueError(f'a key is "sha256:...", or {text}')
     return item
 
 
@@ -92,7 +95,9 @@ def _parse_user(text: str) -> tuple[str, str]:
 
 _KEY_SCHEMA: Final = {
     "type": ["string", "object"],
-    "properties": {name: {"type": "string"} for name in KeyEntry.model_fields},
+    "properties": {
+        name: {"type": "boolean" if name == "backup" else "string"} for name in KeyEntry.model_fields
+    },
     "required": ["sha256"],
     "additionalProperties": False,
 }
@@ -194,8 +199,8 @@ class PublishAccess(AccessConfig):
     max_duration: Seconds = 0.0
     """How long a publish may last; then it ends, and may begin anew. 0 is any time."""
     keys_file: str = ""
-    """File with further keys, one a line: name sha256:... [label="..."] [until=2027-01-31]. It is read again
-    when it changes."""
+    """File with further keys, one a line: name sha256:... [label="..."] [until=2027-01-31] [backup=true]. It
+    is read again when it changes."""
     users: UserList = ()
     """Users with their passwords, which have to be known in the clear: ["mia:PASSWORD"]. Encoders are asked
     for them when they connect, before they can show anything else, so no table has both. users_file names a
@@ -264,6 +269,11 @@ class PlayAccess(AccessConfig):
     signed_urls: PlayLinks = PlayLinks()
     jwt: PlayTokens = PlayTokens()
 
+    def find_problems(self, outcome: AccessConfig) -> Iterator[tuple[KeyPath, str]]:
+        yield from super().find_problems(outcome)
+        for name in dict.fromkeys(key.name for key in self.all_keys() if key.backup):
+            yield (KEYS, name), " says backup = true, which is for encoders: take it out"
+
 
 class PublishKeys(Section):
     """Keys to publish with, by the name that the stream has in public: the encoder sends the key in place of
@@ -273,8 +283,9 @@ class PublishKeys(Section):
     effect = Effect.PUBLISHES
     STREAM: KeyList = ()
     """Such as ["sha256:..."], or [{sha256 = "sha256:...", label = "Studio 2", until = "2027-01-31"}]: label
-    is whom the log names, until the last day, or a time (2027-01-31T20:00:00Z). An empty list takes back
-    what a table of a shorter path says."""
+    is whom the log names, until the last day, or a time (2027-01-31T20:00:00Z). backup = true makes it the
+    key of a second encoder, which stands by for the first. An empty list takes back what a table of a shorter
+    path says."""
 
 
 class PlayKeys(Section):
@@ -289,4 +300,4 @@ def _key(name: str, entry: str | KeyEntry) -> Key:
     if isinstance(entry, str):
         return Key(parse_digest(entry), name)
     until = parse_until(entry.until) if entry.until else None
-    return Key(parse_digest(entry.sha256), name, entry.label, until)
+    return Key(parse_digest(entry.sha256), name, entry.label, until, entry.backup)

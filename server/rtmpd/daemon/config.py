@@ -387,4 +387,6 @@ def _limited(app: AppConfig, limits: EngineLimits) -> EngineLimits:
         gop=app.gop.to_limits(),
         merge_window=app.stream.merge_window_ms / 1000,
         stall=app.handover.stall,
+        backup_after=app.handover.backup_after,
+        handback=app.handover.handback,
     )

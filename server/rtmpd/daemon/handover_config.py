@@ -30,6 +30,13 @@ class HandoverConfig(Section):
     """Keep them when the encoder is lost, or also (any) when it stops in order."""
     stall: Timeout = EngineLimits().stall
     """Without audio and video for so long an encoder counts as stalled: a warning."""
+    backup_after: Timeout = EngineLimits().backup_after
+    """Without audio and video of the main encoder for so long, the backup goes on: an encoder that publishes
+    with ?backup=1 behind the name and the same key, or without one from the same address, or with a key that
+    says backup = true."""
+    handback: Seconds = EngineLimits().handback
+    """For so long the main encoder has to send again without a pause; then it is back on air with its next
+    key frame."""
 
     def to_rules(self) -> HandoverRules:
         """What the engine decides by."""

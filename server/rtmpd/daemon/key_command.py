@@ -225,7 +225,8 @@ def _entries(rules: ConfiguredRules) -> Iterator[_Entry]:
 
 def _row(entry: _Entry) -> tuple[str, str, str, str, str, str]:
     key = entry.key
-    return entry.action, entry.table, key.name, key.label, key.digest.hex()[:_SHOWN_DIGITS], _end(key)
+    label = " ".join(filter(None, (key.label, "(backup)" if key.backup else "")))
+    return entry.action, entry.table, key.name, label, key.digest.hex()[:_SHOWN_DIGITS], _end(key)
 
 
 def _end(key: Key) -> str:

@@ -36,6 +36,12 @@ class Books:
         if reason is not None:
             count(server.publishes_ended, reason)
 
+    def refuse(self, reason: DropReason) -> None:
+        """Count a packet of the publisher's that goes to nobody. Who is not on air has nobody to miss it."""
+        count(self.stream.drops, reason)
+        if self.stream.on_air:
+            self.drop(reason)
+
     def drop(self, reason: DropReason) -> None:
         """Count a packet that does not go where it was meant to go."""
         count(self.totals.drops, reason)

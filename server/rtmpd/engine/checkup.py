@@ -83,12 +83,15 @@ class Checkup:
         "_video",
         "health",
         "inspection",
+        "source",
         "stall",
     )
 
     def __init__(
         self, key: StreamKey, stats: StreamStats, headers: HeaderCache, stall: float, now: float
     ) -> None:
+        self.source: str | None = None
+        """Which encoder it is, if it is not the main one."""
         self.stall = stall
         """Seconds without a message of either medium that make it stalled."""
         self.health = Health()
@@ -102,7 +105,7 @@ class Checkup:
         self._audio = MediumFlow(now)
         self._video = MediumFlow(now)
         self._frames = 0
-        self._overflows = stats.totals.gop_overflows
+        self._overflows = stats.gop_overflows
         self._overflowed = 0
         """Keyframes there were when the GOP cache overflowed last."""
         self._grown: dict[HealthKind, tuple[int, float]] = {
@@ -169,10 +172,10 @@ class Checkup:
         elif without <= KEYFRAMES_RARE_AFTER:
             self.health.clear(HealthKind.KEYFRAMES_RARE)
         self._frames = stats.video_frames
-        if stats.totals.gop_overflows != self._overflows:
-            self._overflows = stats.totals.gop_overflows
+        if stats.gop_overflows != self._overflows:
+            self._overflows = stats.gop_overflows
             self._overflowed = stats.keyframes
-            self._warn(HealthKind.GOP_TOO_LONG, now, overflows=stats.totals.gop_overflows)
+            self._warn(HealthKind.GOP_TOO_LONG, now, overflows=stats.gop_overflows)
         elif stats.keyframes >= self._overflowed + 2:
             self.health.clear(HealthKind.GOP_TOO_LONG)
 
@@ -185,7 +188,7 @@ class Checkup:
             self.health.clear(kind)
 
     def _dropped(self, reasons: tuple[DropReason, ...]) -> int:
-        return sum([self._stats.totals.drops.get(reason, 0) for reason in reasons])
+        return sum([self._stats.drops.get(reason, 0) for reason in reasons])
 
     def _flow(self, medium: int) -> MediumFlow:
         return self._audio if medium == AUDIO else self._video
@@ -205,6 +208,7 @@ class Checkup:
             fields = {
                 "app": self._key.app,
                 "stream": self._key.name,
+                "source": self.source,
                 "kind": str(kind),
                 "figures": " ".join(f"{name}={_figure(value)}" for name, value in figures.items()),
             }

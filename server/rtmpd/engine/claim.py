@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
@@ -23,6 +23,19 @@ class Claim:
     holder: Origin
     silent_for: float
     """Seconds since the holder's last audio or video, or since it began if there was none."""
+
+
+class Place(NamedTuple):
+    """Which of a stream's encoders one is: it may have a main one and a backup."""
+
+    backup: bool = False
+    appointed: bool = False
+    """A backup because the server's configuration says so, and not because it has asked to be."""
+
+    @property
+    def source(self) -> str:
+        """A word for log and metrics."""
+        return "backup" if self.backup else "main"
 
 
 class HoldEnd(Word):
@@ -84,11 +97,18 @@ def same_encoder(one: Origin, other: Origin) -> bool:
     return same_address(one, other)
 
 
+def of_one_stream(one: Origin, place: Place, other: Origin, other_place: Place) -> bool:
+    """Whether both belong to one stream, as far as their places say or who they are."""
+    return place.appointed or other_place.appointed or same_encoder(one, other)
+
+
 def same_address(one: Origin, other: Origin) -> bool:
     """Whether both come from one machine, or one household."""
     return (one.protocol, one.address, one.network) == (other.protocol, other.address, other.network)
 
 
+MAIN: Final = Place()
+SOURCES: Final = ("main", "backup")
 REFUSE: Final = ClaimPolicy()
 """The first keeps the name, and the audience is told at once when it goes."""
 

@@ -307,8 +307,10 @@ class GopCache:
             }
             self._cut(self._start)
         if self._bytes > self._limits.max_bytes:
-            self._stats.totals.gop_overflows += 1
-            self._server_stats.gop_overflows += 1
+            self._stats.gop_overflows += 1
+            if self._stats.on_air:
+                self._stats.totals.gop_overflows += 1
+                self._server_stats.gop_overflows += 1
             self._keep_still()
         else:
             self._recharge()

@@ -222,7 +222,7 @@ class Intake:
         if kind == AUDIO and not self._audio_open and flags & CODED_FRAME:
             codec = audio_codec(packet.payload)
             if codec in _NEEDS_HEADER and not self.headers.has_header(AUDIO, codec):
-                self.books.drop(DropReason.NO_HEADER)
+                self.books.refuse(DropReason.NO_HEADER)
                 return False
             self._audio_open = True
         self.timestamp = packet.timestamp
@@ -236,7 +236,7 @@ class Intake:
             return self._follow(packet)
         stored = self.headers.store(packet)
         if stored is Stored.REFUSED:
-            self.books.drop(DropReason.HEADER_CAP)
+            self.books.refuse(DropReason.HEADER_CAP)
             return []
         if flags & SEQUENCE_HEADER and stored is not Stored.REPEATED:
             if stored is Stored.CHANGED:
@@ -350,18 +350,18 @@ class Intake:
         """A frame before the first keyframe of its track."""
         if not self._any_frame:
             self._held = True
-            self.books.drop(DropReason.NO_KEYFRAME)
+            self.books.refuse(DropReason.NO_KEYFRAME)
             return False
         codec = video_codec(packet.payload)
         if codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, codec):
-            self.books.drop(DropReason.NO_HEADER)
+            self.books.refuse(DropReason.NO_HEADER)
             return False
         return True
 
     def _pass_keyframe(self, packet: Packet) -> bool:
         codec = video_codec(packet.payload)
         if codec in _NEEDS_HEADER and not self.headers.has_header(VIDEO, codec):
-            self.books.drop(DropReason.NO_HEADER)
+            self.books.refuse(DropReason.NO_HEADER)
             return False
         if codec != UNKNOWN_CODEC:
             self.headers.forget_track(VIDEO, track_id(packet), codec)

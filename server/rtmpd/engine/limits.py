@@ -57,3 +57,7 @@ class EngineLimits:
     """Seconds that what is pending of a stream may wait while flushing takes too much time."""
     stall: float = 2.0
     """Seconds without audio and video after which a publication is stalled: a warning."""
+    backup_after: float = 0.8
+    """Seconds without audio and video of the main encoder after which the backup goes on."""
+    handback: float = 10.0
+    """Seconds for which the main one has to send again before it is back on air."""

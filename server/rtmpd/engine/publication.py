@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Final, NamedTuple, Protocol
 
 from rtmpd.engine.channel import Channel
-from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.figures import adopt_track, begin_tracks, note_audio, note_track, note_video
 from rtmpd.engine.health import HealthKind, HealthNews, HealthWarning
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.media_limits import Inspection, MediaRules
+from rtmpd.engine.media_limits import Inspection
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import (
     ASIDE,
@@ -27,6 +26,7 @@ from rtmpd.engine.packet import (
     Packet,
 )
 from rtmpd.engine.sink import CloseReason, Ending
+from rtmpd.engine.terms import Terms
 from rtmpd.engine.tracks import Election
 from rtmpd.exceptions import Refused, UsageError
 from rtmpd.media.metadata import live_metadata
@@ -81,8 +81,11 @@ class Home(Channel):
         """Somebody is given what is published: a player, a relay."""
         raise NotImplementedError
 
-    def switched(self, intake: Intake, packet: Packet) -> bool:
-        """Whether the publication of ``intake`` has gone on air with this frame, which is taken then."""
+    def switched(self, publication: Publication, packet: Packet, steady_for: float) -> bool:
+        """Whether the publication has gone on air with this frame, which is taken then.
+
+        ``steady_for``: seconds for which it has sent something without a pause.
+        """
         raise NotImplementedError
 
     def end(self, publication: Publication) -> None:
@@ -137,6 +140,7 @@ class Publication:
         "offset",
         "origin",
         "owner",
+        "place",
         "policy",
         "rejection",
         "started_at",
@@ -150,10 +154,8 @@ class Publication:
         intake: Intake,
         owner: PublicationOwner,
         origin: Origin,
-        policy: ClaimPolicy,
-        max_players: int | None,
+        terms: Terms,
         observer: PublicationObserver,
-        media: MediaRules | None,
         now: float,
     ) -> None:
         self._observer = observer
@@ -166,9 +168,7 @@ class Publication:
         """Where its packets go; for the stream to change."""
         self.offset = 0
         """What its time is put forward by on air (ms)."""
-        self.policy = policy
-        self.max_players = max_players
-        """Players of the stream while it is on air; None is as many as are configured."""
+        self.policy, self.max_players, media, self.place = terms
         self.stats = intake.books.stream
         self._inspection = Inspection(media, self.stats) if media is not None and media.any else None
         intake.checkup.inspection = self._inspection
@@ -309,7 +309,7 @@ class Publication:
         kind, flags = packet.kind, packet.flags
         if flags & CACHED_HEADER and not self._headers.holds(packet) and not self._header_rate.allow(now):
             self._note(packet, now)
-            self._books.drop(DropReason.HEADER_RATE)
+            self._books.refuse(DropReason.HEADER_RATE)
         elif flags & MULTITRACK or kind in self._elections:
             self._receive_tracks(packet, now)
         else:
@@ -352,7 +352,7 @@ class Publication:
         kind, flags, timestamp = packet.kind, packet.flags, packet.timestamp
         if not election.admit(track):
             packet.flags |= ASIDE
-            self._books.drop(DropReason.TRACK_CAP)
+            self._books.refuse(DropReason.TRACK_CAP)
             return
         figures = note_track(self.stats, kind, track, flags, timestamp, packet.payload)
         begins = bool(flags & KEYFRAME if kind == VIDEO else flags & CODED_FRAME)
@@ -399,7 +399,7 @@ class Publication:
 
     def _receive_metadata(self, message: Message, timestamp: int, now: float) -> None:
         if not self._metadata_rate.allow(now):
-            self._books.drop(DropReason.HEADER_RATE)
+            self._books.refuse(DropReason.HEADER_RATE)
             return
         # quirk(gstreamer): a dozen small ones in a second, each with a new bitrate.
         cost = max(len(message.payload), _LEAST_METADATA_BYTES) / _METADATA_BYTES
@@ -407,7 +407,7 @@ class Publication:
         fits = len(message.payload) <= self._headers.limits.max_header_bytes
         metadata = live_metadata(message) if fits else None
         if metadata is None:
-            self._books.drop(DropReason.BAD_METADATA)
+            self._books.refuse(DropReason.BAD_METADATA)
         else:
             self.channel.push(Packet(DATA, timestamp, metadata, STREAM_METADATA))
 

@@ -8,7 +8,15 @@ from types import MappingProxyType
 from typing import Final
 
 from rtmpd.engine.budget import MemoryBudget, Unfinished
-from rtmpd.engine.claim import REFUSE, Claim, ClaimPolicy, seconds_held
+from rtmpd.engine.claim import (
+    MAIN,
+    REFUSE,
+    Claim,
+    ClaimPolicy,
+    Place,
+    of_one_stream,
+    seconds_held,
+)
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits, Quota
@@ -23,6 +31,7 @@ from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import LiveStream
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.engine.tap import Tap
+from rtmpd.engine.terms import Terms
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.reasons import Refusal
@@ -97,45 +106,49 @@ class Registry:
         policy: ClaimPolicy = REFUSE,
         max_players: int | None = None,
         media: MediaRules | None = None,
+        place: Place = MAIN,
     ) -> Publication:
         """Take the publisher's place of ``key``; when somebody has it, ``policy`` decides, as it does whether
         an audience that waits for somebody else has got who it waits for.
 
         ``max_players`` holds while it is on air instead of ``EngineLimits.max_players_per_stream``, ``media``
-        for as long as the publication lasts.
+        for as long as the publication lasts. A backup in ``place`` of one stands by, or is stood by for.
 
         Raises ``StreamBusy`` when the place is taken and stays so, ``ResourceExhausted`` at a ceiling.
         """
         stream = self._streams.get(key)
-        holder = None if stream is None else stream.holder
-        reason = None if holder is None else _decide(policy, holder, origin, now)
-        self._check_claim(origin, holder)
-        self._check_quota(self._limits_of(key, self.limits).publishers, holder)
-        before = holder or (None if stream is None else stream.lost)
-        if stream is not None and before is not None and not policy.resumes(_facts(before, origin, now)):
-            holder = None
-            stream.begin_anew(CloseReason.SUPERSEDED, origin)
+        rival = None if stream is None else stream.rival(origin, place)
+        reason = None if rival is None else _decide(policy, rival, origin, now)
+        self._check_claim(origin, rival)
+        self._check_quota(self._limits_of(key, self.limits).publishers, rival)
+        before = rival or (None if stream is None else stream.lost)
+        if stream is not None and before is not None:
+            known = of_one_stream(origin, place, before.origin, before.place)
+            if not known and not policy.resumes(_facts(before, origin, now)):
+                rival = None
+                stream.begin_anew(CloseReason.SUPERSEDED, origin)
         stream = self._stream(key)
-        publication = stream.add_publication(owner, origin, now, policy, max_players, media)
-        if holder is not None and reason is not None:
+        publication = stream.add_publication(owner, origin, now, Terms(policy, max_players, media, place))
+        if rival is not None and reason is not None:
             # First, so that the audience waits for it.
-            stream.switch(publication)
-            holder.dismiss(reason, by=origin)
+            if rival is stream.holder:
+                stream.switch(publication)
+            rival.dismiss(reason, by=origin)
         return publication
 
     def contest(
-        self, key: StreamKey, origin: Origin, now: float, policy: ClaimPolicy
+        self, key: StreamKey, origin: Origin, now: float, policy: ClaimPolicy, place: Place = MAIN
     ) -> tuple[Publication, float] | None:
         """The publication that ``claim`` would be refused for now, and after how many more seconds of its
         silence ``policy`` would have it go; None where there is nothing to wait for.
         """
         stream = self._streams.get(key)
-        holder = None if stream is None else stream.holder
-        if holder is None:
+        rival = None if stream is None else stream.rival(origin, place)
+        if rival is None:
             return None
-        claim = _facts(holder, origin, now)
+        claim = _facts(rival, origin, now)
         patience = 0.0 if policy.supersede(claim) is not None else policy.patience(claim)
-        return (holder, patience) if patience > 0.0 else None
+        return (rival, patience) if patience > 0.0 else None
 
     def check_attach(self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "") -> None:
         """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows."""

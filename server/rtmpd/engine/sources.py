@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 from rtmpd.engine.channel import Channel
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.intake import Intake
-from rtmpd.engine.packet import CACHED_HEADER, Packet
+from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.packet import CACHED_HEADER, VIDEO, Packet
 from rtmpd.engine.publication import GAP_MS, Home, Publication
 
 
@@ -25,9 +27,23 @@ class Life(StrEnum):
 class Sources:
     """All publications of a stream. At most one is on air; who stands by and is due to follow is the heir."""
 
-    __slots__ = ("_until", "heir", "holding", "kept", "last", "on_air", "publications", "seconds")
+    __slots__ = (
+        "_until",
+        "backup_after",
+        "handback",
+        "heir",
+        "holding",
+        "kept",
+        "last",
+        "on_air",
+        "publications",
+        "seconds",
+    )
 
     def __init__(self) -> None:
+        self.backup_after = 0.0
+        self.handback = 0.0
+        """Seconds: see ``EngineLimits``."""
         self.publications: tuple[Publication, ...] = ()
         """In order of arrival."""
         self.on_air: Publication | None = None
@@ -43,6 +59,10 @@ class Sources:
         """Clock reading at which that ends; None until somebody has looked."""
         self.last: Publication | None = None
         """It was on air and has ended, and the audience waits for another to go on."""
+
+    def apply(self, limits: EngineLimits) -> None:
+        """Other rules from now on."""
+        self.backup_after, self.handback = limits.backup_after, limits.handback
 
     @property
     def life(self) -> Life:
@@ -100,6 +120,30 @@ class Sources:
         last, self.last = self.last, None
         return last
 
+    def awaits(self, publication: Publication) -> bool:
+        """Whether it is the heir."""
+        return self.heir is publication
+
+    def urgent(self, publication: Publication, now: float) -> bool:
+        """Whether a backup has to go on as soon as it can."""
+        on_air = self.on_air
+        if not publication.place.backup:
+            return False
+        return on_air is None or (not on_air.place.backup and on_air.silent_for(now) >= self.backup_after)
+
+    def handed_back(self, publication: Publication, steady_for: float) -> bool:
+        """Whether the main one is to go on instead of the backup, with its next keyframe."""
+        on_air = self.on_air
+        if on_air is None or publication.place.backup or not on_air.place.backup:
+            return False
+        return steady_for >= self.handback
+
+    def end_of_air(self) -> int | None:
+        """The time on air (64-bit ms) behind all that was; None if there was nothing."""
+        before = self.last if self.on_air is None else self.on_air
+        latest = None if before is None else before.latest
+        return None if latest is None else latest[0] + 1
+
     def time_on_air(self, packet: Packet, now: float) -> int:
         """When a packet is (64-bit ms) that comes ``now``, behind all that was on air."""
         before = self.last if self.on_air is None else self.on_air
@@ -110,19 +154,35 @@ class Sources:
         return time + max(round((now - at) * 1000.0), 1)
 
 
+_LONG_AGO: Final = -1e9
+PAUSE: Final = 0.5
+"""Seconds without a message after which an encoder that stands by has to show anew that it is well."""
+
+
 class Standby(Channel):
     """Off air: packets go into the publication's own caches, until it may go on."""
 
-    __slots__ = ("_intake", "_stream")
+    __slots__ = ("_intake", "_last_at", "_publication", "_since", "_stream")
 
-    def __init__(self, stream: Home, intake: Intake) -> None:
+    def __init__(self, stream: Home, publication: Publication) -> None:
         self._stream = stream
-        self._intake = intake
+        self._publication = publication
+        self._intake = publication.intake
+        self._intake.books.stream.on_air = False
+        self._last_at = _LONG_AGO
+        """When its last message came."""
+        self._since = 0.0
+        """When the first one came of those that came without a pause."""
 
     def push(self, packet: Packet) -> None:
-        if packet.flags & CACHED_HEADER:
+        now = self._publication.stats.last_media_at
+        if packet.flags & CACHED_HEADER or now is None:
             self._intake.take_in_header(packet)
-        elif not self._stream.switched(self._intake, packet):
+            return
+        if now - self._last_at >= PAUSE:
+            self._since = now
+        self._last_at = now
+        if not self._stream.switched(self._publication, packet, now - self._since):
             self._intake.take_in(packet)
 
 
@@ -143,6 +203,32 @@ class Rebased(Channel):
         packet.timestamp += self._offset
         # Of two media that are sent together one lags. A larger step back is the publisher's own.
         if 0 < self._since - packet.timestamp <= GAP_MS and not packet.flags & CACHED_HEADER:
-            self._intake.books.drop(DropReason.BEFORE_SWITCH)
+            self._intake.books.refuse(DropReason.BEFORE_SWITCH)
         else:
             self._stream.push(packet)
+
+
+CATCH_UP_BYTES: Final = 4 * 1024 * 1024
+
+
+def catch_up(publication: Publication, sources: Sources, packet: Packet) -> list[Packet]:
+    """What a backup that goes on with ``packet`` sends first: its newest GOP so far, in the time on air.
+
+    Of it nobody is shown what lies before the end of what was on air: pictures that only others need follow
+    that end millisecond by millisecond, sound and data are left out. Empty where there is no GOP, none that
+    follows upon something, or one of more than ``CATCH_UP_BYTES``: then the next keyframe has to come.
+    """
+    begin, gop = sources.end_of_air(), publication.intake.gop
+    frames = gop.decodable() if gop.whole else []
+    if begin is None or not frames or sum([len(each.payload) for each in frames]) > CATCH_UP_BYTES:
+        return []
+    latest = publication.stats.last_media_at
+    now = sources.time_on_air(packet, publication.started_at if latest is None else latest)
+    offset, room = now - packet.timestamp, max(now - begin, 0)
+    found: list[Packet] = []
+    for frame in frames:
+        time = frame.timestamp + offset
+        if time < begin and frame.kind != VIDEO:
+            continue
+        found.append(frame.restamped(max(time, begin + min(len(found), room))))
+    return found

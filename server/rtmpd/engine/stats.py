@@ -137,7 +137,7 @@ class Totals:
     Sizes are wire bytes.
     """
 
-    __slots__ = ("bytes_out", "drops", "gop_overflows", "gop_trims", "messages_out")
+    __slots__ = ("bytes_out", "drops", "gop_overflows", "gop_trims", "messages_out", "switches")
 
     def __init__(self) -> None:
         self.bytes_out = 0
@@ -148,6 +148,8 @@ class Totals:
         """GOPs longer than the cache may hold: late joiners got its keyframe only."""
         self.gop_trims = 0
         """GOP caches cut or emptied because memory ran short."""
+        self.switches: dict[str, int] = {}
+        """Changes from the main encoder to the backup and back, by ``Place.source`` of who went on."""
 
 
 class ServerStats(Totals):
@@ -193,12 +195,10 @@ class ServerStats(Totals):
         self.sessions_failed: dict[SessionFailure, int] = {}
         self.refusals: dict[Refusal, int] = {}
         """Requests not granted, by ``Refused.reason``; counted where the peer is answered."""
-        self.banned = 0
-        """Networks that are banned now. Written by ``access``, as is ``bans_total``."""
-        self.bans_total = 0
-        self.bytes_in = 0
-        """Written by ``serving``, as are ``messages_in``."""
-        self.messages_in = 0
+        self.banned = self.bans_total = 0
+        """Networks that are banned now, and all that were. Written by ``access``."""
+        self.bytes_in = self.messages_in = 0
+        """Written by ``serving``."""
         self.publishers = 0
         """Publications there are, on air or not."""
         self.published_streams = 0
@@ -257,7 +257,9 @@ class StreamStats:
         "audio",
         "data_bytes_in",
         "data_messages_in",
+        "drops",
         "frame_rate",
+        "gop_overflows",
         "height",
         "keyframe_at",
         "keyframe_interval_max_ms",
@@ -265,6 +267,7 @@ class StreamStats:
         "keyframe_timestamp",
         "keyframes",
         "last_media_at",
+        "on_air",
         "sequence_header_changes",
         "timestamp_gaps",
         "timestamp_regressions",
@@ -278,6 +281,11 @@ class StreamStats:
 
     def __init__(self, totals: Totals | None = None, now: float = 0.0) -> None:
         self.totals = totals or Totals()
+        self.on_air = True
+        """What is lost of it is lost to an audience, and adds to the totals."""
+        self.drops: dict[DropReason, int] = {}
+        """Of what it sent: packets that went to nobody, on air or not."""
+        self.gop_overflows = 0
         self.audio = MediumStats()
         self.video = MediumStats()
         self.video_messages_aside = 0

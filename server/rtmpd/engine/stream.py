@@ -8,19 +8,20 @@ from collections.abc import Callable
 from rtmpd.engine.books import Books
 from rtmpd.engine.broadcast import Broadcast
 from rtmpd.engine.budget import MemoryBudget
-from rtmpd.engine.claim import REFUSE, ClaimPolicy, HoldEnd, seconds_held
+from rtmpd.engine.claim import HoldEnd, Place, of_one_stream, seconds_held
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
-from rtmpd.engine.media_limits import MediaRules
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import DATA, SWITCH, Packet
 from rtmpd.engine.publication import Publication, PublicationOwner
 from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.sources import Life, Rebased, Sources, Standby
+from rtmpd.engine.sources import Life, Rebased, Sources, Standby, catch_up
 from rtmpd.engine.stats import ServerStats, StreamStats, Totals, count
+from rtmpd.engine.terms import USUAL, Terms
+from rtmpd.media.tags import KEYFRAME
 
 _logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class LiveStream(Broadcast):
         self._budget = budget
         self._release = release
         self._observer = observer
+        self._sources.apply(limits)
         self._ended: list[Publication] = []
         """They were closed from inside a flush, which will finish them."""
         books = Books(StreamStats(self._totals, 0.0), server_stats)
@@ -88,6 +90,21 @@ class LiveStream(Broadcast):
         """Whose the name is: the publication that is due to go on air, or else the one that is."""
         return self._sources.heir or self._sources.on_air
 
+    def rival(self, origin: Origin, place: Place) -> Publication | None:
+        """Whose name it is that somebody else wants for an encoder in ``place``.
+
+        That is the one in the same place, or else one of a stranger's: a stream has a main encoder and a
+        backup of one owner.
+        """
+        holder = self.holder
+        same = [each for each in self.publications if each.place.backup is place.backup]
+        if same:
+            return holder if holder in same else same[-1]
+        strangers = [
+            each for each in self.publications if not of_one_stream(origin, place, each.origin, each.place)
+        ]
+        return strangers[-1] if strangers else None
+
     @property
     def lost(self) -> Publication | None:
         """The audience is kept for this one, which has ended, and nobody is due to go on for it."""
@@ -102,19 +119,12 @@ class LiveStream(Broadcast):
     # The publishers' side
 
     def add_publication(
-        self,
-        owner: PublicationOwner,
-        origin: Origin,
-        now: float,
-        policy: ClaimPolicy = REFUSE,
-        max_players: int | None = None,
-        media: MediaRules | None = None,
+        self, owner: PublicationOwner, origin: Origin, now: float, terms: Terms = USUAL
     ) -> Publication:
         """Start a publication. On a stream that is idle it is on air at once, else it stands by."""
         intake = self._new_intake(now)
-        publication = Publication(
-            self, intake, owner, origin, policy, max_players, self._observer, media, now
-        )
+        publication = Publication(self, intake, owner, origin, terms, self._observer, now)
+        intake.checkup.source = terms.place.source if terms.place.backup else None
         intake.books.count_begun(first=not self.publications)
         on_air = self._sources.add(publication)
         self._observer.published(publication)
@@ -122,7 +132,7 @@ class LiveStream(Broadcast):
             self._put_on_air(publication)
             self._audience.notify_started(now)
         else:
-            publication.channel = Standby(self, intake)
+            publication.channel = Standby(self, publication)
         return publication
 
     def switch(self, to: Publication) -> None:
@@ -132,13 +142,21 @@ class LiveStream(Broadcast):
         """
         self._sources.heir = None if to is self.publication or to.closed else to
 
-    def switched(self, intake: Intake, packet: Packet) -> bool:
-        heir = self._sources.heir
-        if heir is None or heir.intake is not intake or self._flushing or not intake.may_begin(packet):
+    def switched(self, publication: Publication, packet: Packet, steady_for: float) -> bool:
+        sources = self._sources
+        if self._flushing:
+            return False
+        urgent = sources.urgent(publication, _latest(publication))
+        if urgent or sources.handed_back(publication, steady_for):
+            sources.heir = publication
+        if not sources.awaits(publication):
+            return False
+        begun = catch_up(publication, sources, packet) if urgent and not packet.flags & KEYFRAME else []
+        if not begun and not publication.intake.may_begin(packet):
             return False
         self._flush_pending()
-        if self._sources.heir is heir:  # Nothing that was written just now has ended it.
-            self._go_on(heir, packet)
+        if sources.awaits(publication):  # Nothing that was written just now has ended it.
+            self._go_on(publication, packet, begun)
         return True
 
     def end(self, publication: Publication) -> None:
@@ -171,6 +189,7 @@ class LiveStream(Broadcast):
     def apply(self, limits: EngineLimits) -> None:
         """Other limits from now on."""
         self.limits = limits
+        self._sources.apply(limits)
         for intake in dict.fromkeys([self.intake, *[each.intake for each in self.publications]]):
             intake.apply(limits)
 
@@ -185,24 +204,43 @@ class LiveStream(Broadcast):
         books = Books(StreamStats(self._totals, now), self._server_stats)
         return Intake.within(self.limits, self.key, books, self._budget, now)
 
+    def _note_switch(self, to: Publication, before: Publication | None) -> None:
+        """Count it if the other encoder of the stream goes on than the one ``before``."""
+        if before is None or before.place.backup is to.place.backup:
+            return
+        source = to.place.source
+        for totals in (self._totals, self._server_stats):
+            count(totals.switches, source)
+        fields = {
+            "app": self.key.app,
+            "stream": self.key.name,
+            "session": to.origin.session_id,
+            "source": source,
+            "silent": round(before.silent_for(_latest(to)), 3),
+        }
+        _logger.info("stream switched", extra={"fields": fields})
+
     def _put_on_air(self, publication: Publication) -> None:
         """Nothing of another one is pending."""
         self._sources.put_on_air(publication)
+        publication.stats.on_air = True
         self._tune(publication.intake)
 
-    def _go_on(self, heir: Publication, packet: Packet) -> None:
-        """Go on with ``packet`` of another publication than the last one's."""
+    def _go_on(self, heir: Publication, packet: Packet, begun: list[Packet]) -> None:
+        """Go on with what has ``begun`` and ``packet`` of another publication than the last one's."""
         before, last, told, idle = self.publication, self._sources.last, self.headers, self.life is Life.IDLE
-        now = heir.started_at if heir.stats.last_media_at is None else heir.stats.last_media_at
+        now = _latest(heir)
         since = self._sources.time_on_air(packet, now)
         heir.offset = since - packet.timestamp
+        since = begun[0].timestamp if begun else since
         heir.channel = Rebased(self, heir.intake, heir.offset, since) if heir.offset else self
         if before is not None:
-            before.channel = Standby(self, before.intake)
+            before.channel = Standby(self, before)
             before.intake.gop.forget_images()
         headers = heir.intake.headers.packets(since)
         changed = [header.restamped(since) for header in headers if not told.told(header)]
         heir.intake.reopen(since)
+        self._note_switch(heir, before or last)
         self._put_on_air(heir)
         if before is None:
             told.clear()  # It was kept for this comparison.
@@ -215,6 +253,8 @@ class LiveStream(Broadcast):
         if changed and self._queueing:
             self._pending += [Packet(DATA, since, b"", SWITCH), *changed]
             self._flush_pending()
+        for early in begun:
+            self.push(early)
         heir.channel.push(packet)
 
     # Ends
@@ -303,3 +343,9 @@ def _grace(publication: Publication) -> float:
     """Seconds for which its audience is kept. One that has shown nothing leaves nothing to go on with."""
     shown = publication.latest is not None
     return seconds_held(publication.policy, publication.key, publication.ending) if shown else 0.0
+
+
+def _latest(publication: Publication) -> float:
+    """Clock reading of its last audio or video, or of its begin."""
+    last = publication.stats.last_media_at
+    return publication.started_at if last is None else last

@@ -24,8 +24,8 @@ _MAX_PORT_DIGITS: Final = 5
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USERINFO: Final = re.compile(r"(://[^/?\s:@]*):[^/\s]*@")
 _QUERY: Final = re.compile(r"\?.+", re.DOTALL)
-_PUBLIC: Final = re.compile(r"(?:track|audio)=(?:all|[0-9]{1,3})")
-"""A field that says which tracks are wanted; a key may stand under any other name."""
+_PUBLIC: Final = re.compile(r"(?:track|audio)=(?:all|[0-9]{1,3})|backup=[01]")
+"""A field that says which tracks are wanted, or which encoder it is; a key may stand under any other name."""
 _REFUSED_CHARACTERS: Final = frozenset(" \"'`\\<>|?\N{REPLACEMENT CHARACTER}")
 RESERVED: Final = "@"
 """Marks names that the server makes up itself; no peer may have one."""
@@ -151,8 +151,13 @@ def parse_query(query: str) -> dict[str, str]:
     return {unquote(key): unquote(value) for key, _, value in fields}
 
 
+def asks_to_stand_by(query: str) -> bool:
+    """Whether an encoder says that it is the backup of another, ``backup=1``."""
+    return bool(query) and parse_query(query).get("backup") == "1"
+
+
 def public_query(query: str) -> str:
-    """Those fields of a stream name's query that cannot be secrets: the choice of tracks."""
+    """Those fields of a stream name's query that cannot be secrets: see ``_PUBLIC``."""
     return "&".join(field for field in re.split(r"[&?]", query) if _PUBLIC.fullmatch(field))
 
 

@@ -87,6 +87,8 @@ class Grant:
     """
     claim: ClaimPolicy | None = None
     """Of a publish: whether it may have a name that another has, and for how long it keeps its own."""
+    backup: bool = False
+    """Of a publish: it stands by for the main encoder of the stream, whoever was granted that."""
     max_players: int | None = None
     """Of a publish: players of the stream while this is on air; 0 is any number."""
     media: MediaLimits | None = None

@@ -6,7 +6,7 @@ import logging
 import math
 from dataclasses import replace
 
-from rtmpd.engine.claim import Lease
+from rtmpd.engine.claim import Lease, Place
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import StreamStats, count
@@ -14,6 +14,7 @@ from rtmpd.exceptions import DeadlineExceeded, Refused
 from rtmpd.reasons import SessionFailure, Word
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import PublishRequested
+from rtmpd.rtmp.url import asks_to_stand_by
 from rtmpd.rtmp.via import check_publish
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Grant
@@ -34,8 +35,9 @@ async def begin_to_publish(peer: Peer, event: PublishRequested, grant: Grant) ->
     context.rejections.check(grant.key, origin.network, context.clock())
     lease = await context.claims.claim(grant.key, origin)
     try:
-        await await_silence(context, grant.key, origin, grant.claim or context.claim_policy)
-        return Publisher(peer, event.stream_id, origin, grant, lease)
+        place = Place(grant.backup or asks_to_stand_by(event.query), grant.backup)
+        await await_silence(context, grant.key, origin, grant.claim or context.claim_policy, place)
+        return Publisher(peer, event.stream_id, origin, grant, place, lease)
     except BaseException:
         context.claims.release(lease)
         raise
@@ -60,7 +62,9 @@ class Publisher:
         "stream_id",
     )
 
-    def __init__(self, peer: Peer, stream_id: int, origin: Origin, grant: Grant, lease: Lease) -> None:
+    def __init__(
+        self, peer: Peer, stream_id: int, origin: Origin, grant: Grant, place: Place, lease: Lease
+    ) -> None:
         """Take the granted name of the registry, and own ``lease`` from then on. Raises ``Refused``."""
         context = peer.context
         self._peer = peer
@@ -75,10 +79,14 @@ class Publisher:
         """Its socket may be read in rounds."""
         media = replace(rules.media, reject=rules.media.reject.under(grant.media))
         self._publication = context.registry.claim(
-            grant.key, self, origin, self._since, policy, grant.max_players, media
+            grant.key, self, origin, self._since, policy, grant.max_players, media, place
         )
         self.receive = self._publication.receive
-        fields = log.of_stream(origin, grant.key) | {"agent": origin.agent, "account": origin.account or None}
+        fields = log.of_stream(origin, grant.key) | {
+            "agent": origin.agent,
+            "account": origin.account or None,
+            "source": place.source if place.backup else None,
+        }
         logger.info("publish started", extra={"fields": fields})
 
     @property

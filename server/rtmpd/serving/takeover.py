@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from rtmpd.engine.claim import ClaimPolicy
+from rtmpd.engine.claim import ClaimPolicy, Place
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.serving.peer import ServerContext
@@ -18,13 +18,15 @@ _MARGIN: Final = 0.001
 """Seconds beyond, so that no rounding says that it was not long enough."""
 
 
-async def await_silence(context: ServerContext, key: StreamKey, origin: Origin, policy: ClaimPolicy) -> None:
+async def await_silence(
+    context: ServerContext, key: StreamKey, origin: Origin, policy: ClaimPolicy, place: Place
+) -> None:
     """Return when there is nothing to wait for any more: the name may be claimed, with whatever outcome.
 
     That is at once where it is free, where nobody may take it over or may do so now; else as soon as who has
     it has sent media or left, or has been silent for as long as ``policy`` says.
     """
-    contest = context.registry.contest(key, origin, context.clock(), policy)
+    contest = context.registry.contest(key, origin, context.clock(), policy, place)
     if contest is None:
         return
     holder, patience = contest

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterator, Mapping
 
 from rtmpd import __version__
-from rtmpd.engine.claim import HoldEnd
+from rtmpd.engine.claim import SOURCES, HoldEnd
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
@@ -117,6 +117,12 @@ def _lives(stats: ServerStats) -> Iterator[Family]:
     yield Family(
         "counter", "rtmpd_streams_held_ended", "Streams that are held no more, by why.", ("reason",)
     ).with_table(stats.holds_ended, HoldEnd)
+    yield Family(
+        "counter",
+        "rtmpd_switches",
+        "Changes from the main encoder of a stream to its backup, and back, by which went on.",
+        ("source",),
+    ).with_table(stats.switches, SOURCES)
     yield Family("counter", "rtmpd_plays", "Plays granted.").with_value(stats.plays_total)
     yield Family(
         "counter", "rtmpd_players_closed", "Players that the server closed, by why.", ("reason",)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from rtmpd.engine.claim import SOURCES, Place
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import Health
 from rtmpd.engine.key import StreamKey
@@ -28,6 +29,9 @@ class PublicationView(Protocol):
 
     @property
     def origin(self) -> Origin: ...
+
+    @property
+    def place(self) -> Place: ...
 
 
 class StreamView(Protocol):
@@ -89,6 +93,14 @@ def _tracks(
     ]
 
 
+def _on_air(stream: StreamView) -> Iterable[tuple[Labels, float | None]]:
+    publication = stream.publication
+    if publication is None or not (publication.place.backup or stream.stats.totals.switches):
+        return []
+    source = publication.place.source
+    return [((each,), float(each == source)) for each in SOURCES]
+
+
 def _age(stream: StreamView, now: float) -> float | None:
     last = stream.stats.last_media_at
     return None if last is None else max(0.0, now - last)
@@ -100,6 +112,13 @@ _GAUGES: Final = (
         "1 while the stream has a publisher.",
         lambda stream, _: [((), float(stream.publication is not None))],
         sum,
+    ),
+    _Gauge(
+        "rtmpd_stream_on_air",
+        "1 for the encoder that players see, of a stream that has had a main one and a backup.",
+        lambda stream, _: _on_air(stream),
+        sum,
+        ("source",),
     ),
     _Gauge(
         "rtmpd_stream_players",
@@ -209,6 +228,12 @@ _COUNTERS: Final = (
         lambda stats: [((), stats.totals.messages_out)],
     ),
     _Counter("rtmpd_stream_keyframes", "Video keyframes received.", lambda stats: [((), stats.keyframes)]),
+    _Counter(
+        "rtmpd_stream_switches",
+        "Changes from the main encoder to the backup, and back, by which went on.",
+        lambda stats: [((source,), number) for source, number in stats.totals.switches.items()],
+        ("source",),
+    ),
     _Counter(
         "rtmpd_stream_dropped_packets",
         "Media packets that did not go out, one for each player that missed it.",

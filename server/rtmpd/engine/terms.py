@@ -1,0 +1,24 @@
+"""What a publication was granted."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from rtmpd.engine.claim import MAIN, REFUSE, ClaimPolicy, Place
+from rtmpd.engine.media_limits import MediaRules
+
+
+class Terms(NamedTuple):
+    """They hold for as long as it lasts."""
+
+    policy: ClaimPolicy = REFUSE
+    """What becomes of its name when another wants it, or it is lost."""
+    max_players: int | None = None
+    """Players of the stream while it is on air; None is as many as are configured."""
+    media: MediaRules | None = None
+    """What it may consist of; None is anything."""
+    place: Place = MAIN
+    """Which of the stream's encoders it is."""
+
+
+USUAL: Final = Terms()
