@@ -79,6 +79,7 @@ test-floors: $(FLOORS_VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
+	WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/docs/test_hooks_page.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -16,6 +16,8 @@ from rtmpd.engine.health import HealthKind
 from rtmpd.engine.sink import CloseReason
 from rtmpd.events.delivery import NotifyFailure, NotifyLoss
 from rtmpd.events.model import EventKind
+from rtmpd.hooks.model import Moment
+from rtmpd.hooks.stats import HookOutcome
 from rtmpd.processes.words import HookEnd, ProcessEnd, ProcessState
 from rtmpd.reasons import HandshakeFailure, HttpFailure, Refusal, SessionFailure, VerificationFailure, Word
 from rtmpd.relay.status import RelayState
@@ -33,6 +35,8 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     Refusal: _REASON,
     VerificationFailure: _REASON,
     HttpFailure: _REASON,
+    HookOutcome: {"outcome": "value", "what": "meaning"},
+    Moment: {"moment": "value", "when": "meaning"},
     CloseReason: _REASON,
     HoldEnd: _REASON,
     PlayEnd: _REASON,

@@ -16,6 +16,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
 from rtmpd.events.delivery import NotifyStats, NotifyStatus
+from rtmpd.hooks.stats import BackendStats, HookStats
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
@@ -79,6 +80,7 @@ class FakeServer:
     hook_counts: HookCounts = field(default_factory=HookCounts)
     now: float = 1000.0
     certificates: Certificates = field(default_factory=Certificates)
+    hooks: HookStats = field(default_factory=HookStats)
     key_sets: list[FakeKeySet] = field(default_factory=list)
 
     def page(self, max_streams: int = 200, renames: Renames = RENAMED_METRICS) -> MetricsPage:
@@ -97,6 +99,7 @@ class FakeServer:
             hook_counts=self.hook_counts,
             certificates=self.certificates,
             key_files=lambda: {"current": 2, "outdated": 1},
+            hooks=self.hooks,
             key_sets=self.key_sets,
         )
         return MetricsPage(sources, max_streams, renames)
@@ -133,6 +136,9 @@ def busy_server() -> FakeServer:
     ingest.totals.drops["slow_video"] = 3
     ingest.sample(server.now + 1.0)
     stream.health.raise_warning(HealthKind.AUDIO_SILENT, server.now)
+    backend = server.hooks.backends["live"] = BackendStats()
+    backend.waiting, backend.told, backend.lost = 1, 2, 3
+    server.hooks.seconds.observe(0.02)
     server.relays = [fake_relay("push"), fake_relay("pull")]
     server.processes = [ProcessStatus(StreamKey("live", "cam"), "480p", ProcessState.RUNNING, 77, 3)]
     server.process_counts = ProcessCounts({ProcessEnd.ERROR: 2}, lines_logged=20, lines_left_out=5)

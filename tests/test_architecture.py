@@ -20,7 +20,7 @@ FLOORS = (
     ("rtmp",),
     ("media", "net"),
     ("engine", "client"),
-    ("serving", "relay", "processes", "tools"),
+    ("serving", "relay", "processes", "tools", "hooks"),
     ("access", "events", "web"),
     ("daemon",),
 )
@@ -29,6 +29,7 @@ RANKS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 STRANGERS = {
     "engine": frozenset({"net"}),
     "client": frozenset({"media"}),
+    "hooks": frozenset({"client", "media"}),
     "tools": frozenset({"engine"}),
     "web": frozenset({"serving", "client", "tools", "media"}),
     "access": frozenset({"relay", "client", "tools"}),
@@ -60,6 +61,7 @@ FORBIDDEN = {
     "engine": SANS_IO | FRAMEWORKS,
     "net": FRAMEWORKS - {"aiohttp"},
     "client": FRAMEWORKS,
+    "hooks": SANS_IO | FRAMEWORKS,
     "serving": FRAMEWORKS,
     "relay": FRAMEWORKS,
     "processes": FRAMEWORKS,

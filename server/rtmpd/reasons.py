@@ -188,6 +188,9 @@ class HttpFailure(Word):
     TLS = "tls", "it cannot be trusted: its certificate, or how it speaks TLS"
     TOO_LONG = "too_long", "an answer of more than 64 KiB"
     BROKEN = "broken", "the connection broke, or what came over it is not HTTP"
+    SERVER_ERROR = "server_error", "an answer that says that it has failed: a status of 500 and above"
+    UNREADABLE = "unreadable", "an answer that is none in the dialect that it is asked in"
+    CIRCUIT_OPEN = "circuit_open", "not asked, as it has failed too often of late"
 
 
 class Refusal(Word):
@@ -319,7 +322,12 @@ class Refusal(Word):
         "the same, and the address waits for `stream.max_waiting_names_per_address` already",
     )
     MEMORY = "memory", "as much is held as `memory.max_bytes` allows, and nothing is left to give back"
-    AUTHORIZER_FAILED = "authorizer_failed", "whoever decides failed, or took longer than 10 seconds"
+    BACKEND_REFUSED = "backend_refused", "the [backend](hooks.md) of the app said no"
+    BACKEND_FAILED = (
+        "backend_failed",
+        "the [backend](hooks.md) of the app gave no answer, and its `on_error` does not allow",
+    )
+    AUTHORIZER_FAILED = "authorizer_failed", "whoever decides failed, or took much longer than it may"
     CLAIM_FAILED = (
         "claim_failed",
         "who knows the names of other servers, where there are any, failed or took longer than 10 seconds",

@@ -50,6 +50,7 @@ WRONG_PROOFS = (
 COUNTED = {
     *((action, reason) for action in Action for reason in WRONG_PROOFS),
     (Action.PUBLISH, Refusal.NOT_PROVEN),
+    (Action.PUBLISH, Refusal.BACKEND_REFUSED),
 }
 
 

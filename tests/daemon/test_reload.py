@@ -627,6 +627,33 @@ async def test_keys_hold_for_publishes_that_come(server: House) -> None:
             await player.play("show")
 
 
+async def test_a_backend_comes_changes_and_goes(server: House) -> None:
+    """Who publishes goes on, and the backend of the hour is told of his end."""
+    async with backend() as first, backend() as second:
+        dialect = "apps.live.hooks.dialect=nginx-rtmp"
+        async with await rtmpd.connect(server.url()) as encoder, await rtmpd.connect(server.url()) as other:
+            changes = await server.apply(dialect, f"apps.live.hooks.on_publish={first.url}")
+            assert changes[Effect.AT_ONCE] == ["apps.live.hooks.dialect", "apps.live.hooks.on_publish"]
+            await publish(encoder)
+            await server.apply(dialect, f"apps.live.hooks.on_publish_done={second.url}")
+            await encoder.close()
+            await second.wait_for(1)
+            await server.apply()
+            await other.publish("cam")
+        told = [asked.form["call"] for each in (first, second) for asked in each.asked]
+        assert told == ["publish", "publish_done"]
+
+
+async def test_authorities_of_a_backend_that_cannot_be_read_change_nothing(
+    server: House, tmp_path: Path
+) -> None:
+    hooks = ("apps.live.hooks.on_play=https://127.0.0.1:1/", f"apps.live.hooks.ca_file={tmp_path}/ca.pem")
+    with pytest.raises(ConfigError, match=r"apps\.live\.hooks\.ca_file: cannot use the authorities in"):
+        await server.apply(*hooks, "apps.live.play.allow=nobody")
+    async with await rtmpd.connect(server.url()) as player:
+        await player.play("cam")
+
+
 async def test_processes_of_streams_come_change_and_go(server: House, tmp_path: Path) -> None:
     told = tmp_path / "told"
 

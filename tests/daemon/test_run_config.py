@@ -101,9 +101,9 @@ def test_what_is_shown_reads_back(read: Read) -> None:
 def test_hooks_are_run_for_what_they_name(read: Read) -> None:
     text = '[apps.live.exec.note]\ncommand = ["note", "{event}"]\non = ["published", "ended"]\n'
     config = read(text + '[apps."live/news".exec.note]\ntimeout = "5s"\n').config
-    (rule,) = config.at("live/news").hooks("news").values()
+    (rule,) = config.at("live/news").commands("news").values()
     assert (rule.kinds, rule.timeout) == ({EventKind.PUBLISHED, EventKind.ENDED}, 5.0)
-    assert config.at("other/show").hooks("show") == {}
+    assert config.at("other/show").commands("show") == {}
 
 
 @pytest.mark.parametrize(

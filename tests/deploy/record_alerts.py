@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -318,6 +319,45 @@ def guessing(scenario: Scenario) -> None:
     asyncio.run(guess_on())
 
 
+def backend_down(scenario: Scenario) -> None:
+    """A backend that nobody listens for, and an encoder that comes again and again."""
+    scenario.settings = ("apps.live.hooks.on_publish=http://127.0.0.1:9/auth",)
+    asking_a_backend(scenario)
+
+
+def backend_slow(scenario: Scenario) -> None:
+    """A backend that thinks for two seconds."""
+
+    class Slow(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            time.sleep(2.0)
+            self.send_response(403)
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/auth"
+        scenario.settings = (f"apps.live.hooks.on_publish={url}", "bans.attempts=0")
+        asking_a_backend(scenario)
+        server.shutdown()
+
+
+def asking_a_backend(scenario: Scenario) -> None:
+    server = scenario.start()
+
+    async def ask() -> None:
+        while not scenario.over.is_set():
+            with contextlib.suppress(rtmpd.RtmpdError):
+                async with await rtmpd.connect(server.url("cam")) as connection:
+                    await connection.publish()
+            await asyncio.sleep(2.0)
+
+    asyncio.run(ask())
+
+
 def strangers(scenario: Scenario) -> None:
     """Somebody who speaks HTTP to the RTMP port."""
     address = ("127.0.0.1", scenario.start().port("rtmp"))
@@ -460,6 +500,8 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "down": ("RtmpdDown",),
     "refusing": ("RtmpdManyRefusals",),
     "guessing": ("RtmpdBansRising",),
+    "backend-down": ("RtmpdBackendFails",),
+    "backend-slow": ("RtmpdBackendSlow",),
     "strangers": ("RtmpdHandshakeFailures",),
     "expiring": ("RtmpdCertificateExpires",),
     "torn-keys": ("RtmpdKeysOutdated",),
@@ -503,6 +545,8 @@ def scenarios() -> list[Scenario]:
         Scenario("down", down),
         Scenario("refusing", refusing),
         Scenario("guessing", guessing, f"apps.live.publish.keys.cam=sha256:{'0' * 64}", "bans.local=true"),
+        Scenario("backend-down", backend_down),
+        Scenario("backend-slow", backend_slow),
         Scenario("strangers", strangers),
         Scenario("expiring", expiring),
         Scenario("torn-keys", torn_keys),

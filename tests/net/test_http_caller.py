@@ -316,3 +316,12 @@ def test_what_is_no_url_is_said_without_showing_it(url: str) -> None:
 
 def test_what_was_asked_is_not_printed() -> None:
     assert "secret" not in repr(HttpAnswer(200, b"secret", "secret"))
+
+
+async def test_what_breaks_in_the_middle_of_an_answer_is_not_asked_again(caller: HttpCaller) -> None:
+    said = iter([OK, answer(body="0123456789")[:-3], OK])
+    async with backend(lambda _asked: next(said)) as server:
+        await caller.call(request(server.url), within=5.0)
+        server.once = True
+        assert (await failure(caller, server.url)).reason == "broken"
+        assert len(server.asked) == 2

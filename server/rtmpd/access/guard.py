@@ -26,7 +26,7 @@ _WRONG_PROOFS: Final = frozenset(
     }
 )
 """Whatever was asked for."""
-_BLIND_GUESSES: Final = frozenset({Refusal.NOT_PROVEN})
+_BLIND_GUESSES: Final = frozenset({Refusal.NOT_PROVEN, Refusal.BACKEND_REFUSED})
 """Of who publishes: what an encoder sends in place of a name is a key that nobody has. A player without a key
 has guessed nothing."""
 

@@ -82,6 +82,17 @@ class AccessPolicy:
             case _:
                 assert_never(request.action)
 
+    def check_led(self, request: AccessRequest, key: StreamKey) -> None:
+        """Raise ``Refused`` if somebody who is led to ``key`` may not be there, whoever vouches for them."""
+        both = self._book.at(str(key))
+        rules = both.publish if request.action is Action.PUBLISH else both.play
+        _check_address(rules, request)
+        _check_open(rules, request)
+
+    def hidden(self, text: str) -> str:
+        """Six digits by which ``text`` is known again."""
+        return f"~{fingerprint(self._secret, text)}"
+
     def public_name(self, action: Action, key: StreamKey) -> str:
         """What may be shown of the name that ``key`` has, which was not granted: it may be meant as a secret.
 
@@ -92,7 +103,7 @@ class AccessPolicy:
             return key.name
         if action is Action.PLAY and not rules.knows(text, self._wall_clock()):
             return key.name
-        return f"~{fingerprint(self._secret, text)}"
+        return self.hidden(text)
 
     # Inside
 

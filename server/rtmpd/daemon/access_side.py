@@ -11,17 +11,21 @@ from rtmpd.access.local_tokens import LocalTokens
 from rtmpd.access.policy import AccessPolicy
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.hook_side import HookContext, HookSide
 from rtmpd.engine.stats import ServerStats
 
 
 class AccessSide:
     """The rules, who decides by them, and who remembers what came of it."""
 
-    def __init__(self, config: Config, clock: Callable[[], float], stats: ServerStats) -> None:
+    def __init__(
+        self, config: Config, clock: Callable[[], float], stats: ServerStats, about: HookContext
+    ) -> None:
         """Raises ConfigError as ``ConfiguredRules`` does."""
         self.rules = ConfiguredRules(config)
         self.policy = AccessPolicy(self.rules, time.time, os.urandom(16))
-        self.tokens = LocalTokens(self.policy, os.urandom)
+        self.hooks = HookSide(about, self.policy)
+        self.tokens = LocalTokens(self.hooks.authorizer, os.urandom)
         """Who is asked first: processes that this server runs show it tokens."""
         self.guard = Guard(clock, stats)
 
@@ -29,6 +33,7 @@ class AccessSide:
         """Follow other settings, with their files read."""
         self.rules = rules
         self.policy.apply(rules)
+        self.hooks.apply(rules.config)
         rules.take_over()
         self.guard.apply(rules.config.bans.to_rules())
 

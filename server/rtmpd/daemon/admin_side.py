@@ -12,6 +12,7 @@ from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.programs import Programs
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram
+from rtmpd.hooks.stats import HookStats
 from rtmpd.net.addresses import Address
 from rtmpd.net.certificates import Certificates
 from rtmpd.net.listeners import Listener
@@ -44,6 +45,7 @@ class Inside:
     readiness: Callable[[], str | None]
     certificates: Certificates
     key_files: Callable[[], Mapping[str, int]]
+    hooks: HookStats
     key_sets: Iterable[Jwks]
     """Of the issuers of tokens."""
 
@@ -124,6 +126,7 @@ class AdminSide:
             hook_counts=inside.programs.hook_counts,
             certificates=inside.certificates,
             key_files=inside.key_files,
+            hooks=inside.hooks,
             key_sets=inside.key_sets,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)

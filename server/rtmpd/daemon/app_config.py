@@ -13,6 +13,7 @@ from rtmpd.daemon.fields import Seconds, Section, Timeout, overlay
 from rtmpd.daemon.handover_config import HandoverConfig
 from rtmpd.daemon.hook_config import EXEC, HookConfig
 from rtmpd.daemon.hook_config import find_problem as find_hook_problem
+from rtmpd.daemon.hooks_config import HooksConfig
 from rtmpd.daemon.limits_config import SilenceConfig
 from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
 from rtmpd.daemon.run_config import RUN, ProcessConfig
@@ -106,6 +107,7 @@ class AppConfig(Section):
     player: PlayConfig = PlayConfig()
     publish: PublishAccess = PublishAccess()
     handover: HandoverConfig = HandoverConfig()
+    hooks: HooksConfig = HooksConfig()
     play: PlayAccess = PlayAccess()
     run: dict[str, ProcessConfig] = Field(default_factory=dict)
     """Processes of its streams, by their names."""
@@ -143,7 +145,7 @@ class AppConfig(Section):
         """Those of one of the app's streams, by their names."""
         return {name: process.to_rule() for name, process in self.run.items() if process.is_for(stream)}
 
-    def hooks(self, stream: str) -> dict[str, HookRule]:
+    def commands(self, stream: str) -> dict[str, HookRule]:
         """What is run for events of one of the app's streams, by their names."""
         return {name: hook.to_rule() for name, hook in self.exec.items() if hook.is_for(stream)}
 
@@ -159,9 +161,9 @@ class AppConfig(Section):
         yield from self._find_push_problems(outcome, below)
         yield from self._find_run_problems(outcome, below)
         yield from self._find_hook_problems(outcome, below)
-        for access in ("publish", "play"):
-            for key, text in getattr(self, access).find_problems(getattr(outcome, access)):
-                yield (access, *key), text
+        for section in ("publish", "play", "hooks"):
+            for key, text in getattr(self, section).find_problems(getattr(outcome, section)):
+                yield (section, *key), text
         said = self.pull.model_fields_set
         if said and "origins" not in said and not any(app.pull.origins for app in below):
             yield ("pull", "from"), " is missing: name the server that the streams come from"

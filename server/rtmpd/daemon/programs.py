@@ -68,4 +68,4 @@ class Programs:
         return self._config.at(str(key)).processes(key.name)
 
     def _hooks_of(self, key: StreamKey) -> Mapping[str, HookRule]:
-        return self._config.at(str(key)).hooks(key.name)
+        return self._config.at(str(key)).commands(key.name)

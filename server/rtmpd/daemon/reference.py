@@ -45,6 +45,7 @@ _EXAMPLES: Final = {
     "command": '["ffmpeg", "-i", "{play_url}", "-s", "854x480", "-f", "flv", "{publish_url}"]',
     f"apps.{SOME_APP}.exec.{SOME_HOOK}.command": '["/usr/local/bin/note-stream", "{event}", "{name}"]',
     "on": '["published", "unpublished"]',
+    "on_publish": '["http://127.0.0.1:8080/auth"]',
     "from": '["rtmp://origin.example.com/{app}/{name}"]',
 }
 """For keys of an app whose default says little."""

@@ -10,7 +10,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 from typing import Literal
@@ -26,13 +26,15 @@ from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors, Names
 from rtmpd.daemon.events_side import EventsSide
+from rtmpd.daemon.hook_side import HookContext, HookPushes
+from rtmpd.daemon.hooks_config import LONGEST_TIMEOUT
 from rtmpd.daemon.logs import LogOutput
 from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
 from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.stop_signals import StopSignals
 from rtmpd.engine.flusher import Flusher
-from rtmpd.engine.handover import Handover, HandoverRules, PullHandover
+from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate, PullHandover
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
@@ -49,6 +51,7 @@ from rtmpd.relay.origin_map import StaticOrigins
 from rtmpd.relay.pull.relays import PullRelays
 from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
+from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
 from rtmpd.serving.claims import Claims
@@ -69,6 +72,8 @@ _LAST_WORDS = 1.0
 """Seconds that notifications have at least to go out, if anything has time to end in order."""
 _STOP_MARGIN = 5.0
 """Seconds that the end takes at most beyond ``shutdown.drain_timeout``."""
+_MARGIN = 5.0
+"""Seconds of an answer beyond what a backend may take: who fails then has failed for another reason."""
 _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -106,13 +111,14 @@ class Worker:
         new_session = SessionIds(time.time, os.urandom)
         self._dialer = RelayDialer(instance_id, new_session)
         self._events = EventsSide(self._registry, new_session, _clock, instance_id)
+        self._hook_pushes = HookPushes(self._follow_pushes)
         self._pushes = self._build_pushes()
         origins = StaticOrigins(lambda key: self._config.at(str(key)).pull.templates)
         self._claims = Claims(origins, _clock)
         self._pulls = self._build_pulls(origins)
         self._registry.observe(self._pushes)
         self._registry.observe(self._pulls)
-        self._access = AccessSide(config, _clock, self._stats)
+        self._access = AccessSide(config, _clock, self._stats, self._hook_context(instance_id))
         self._programs = Programs(
             self._registry, self._access.tokens, _clock, self._local_address, self._events.add_listener
         )
@@ -135,7 +141,7 @@ class Worker:
             self._registry,
             self._dialer,
             _clock,
-            lambda key: self._config.at(str(key)).pushes(key.name),
+            self._push_targets,
             tell=self._events.push_changed,
         )
 
@@ -143,8 +149,9 @@ class Worker:
         return ServerContext(
             registry=self._registry,
             authorizer=self._access.tokens,
-            public_name=self._access.policy.public_name,
+            public_name=self._access.hooks.authorizer.public_name,
             guard=self._access.guard,
+            authorization_timeout=LONGEST_TIMEOUT + _MARGIN,
             claims=self._claims,
             stats=self._stats,
             clock=_clock,
@@ -177,6 +184,22 @@ class Worker:
             policy=PullHandover(self._handover_rules),
         )
 
+    def _backend_claim(self, takeover: bool) -> Handover:
+        """A backend has said whether whoever publishes is to have a name that another has."""
+        on_duplicate = OnDuplicate.TAKEOVER if takeover else OnDuplicate.REJECT
+        return Handover(lambda key: replace(self._handover_rules(key), on_duplicate=on_duplicate))
+
+    def _hook_context(self, instance_id: str) -> HookContext:
+        return HookContext(
+            self._registry.sessions, _clock, self._backend_claim, self._hook_pushes.put, instance_id
+        )
+
+    def _follow_pushes(self, key: StreamKey) -> None:
+        self._pushes.follow(key)
+
+    def _push_targets(self, key: StreamKey) -> Mapping[str, RelayTemplate]:
+        return {**self._config.at(str(key)).pushes(key.name), **self._hook_pushes.of(key)}
+
     def _build_doors(self) -> Doors:
         stop = self._server.stop_listening
         return Doors(
@@ -201,6 +224,7 @@ class Worker:
             certificates=self._certificates,
             key_files=self._access.key_files,
             key_sets=self._access.rules.issuers,
+            hooks=self._access.hooks.stats,
         )
 
     async def apply(self, config: Config) -> Changes:
@@ -229,6 +253,7 @@ class Worker:
         before = self._certificates.current
         self._certificates.current = config.rtmps.load_certificates(os.environ)
         try:
+            self._access.hooks.prepare(config)
             return await self._doors.open(self._addresses(config))
         except BaseException:
             self._certificates.current = before
@@ -363,7 +388,8 @@ class Worker:
             self._server.close(grace), self._pulls.close(), self._programs.processes.close(grace)
         )
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
-        await self._pushes.close(max(grace - (_clock() - started), 0.0))
+        left = max(grace - (_clock() - started), 0.0)
+        await asyncio.gather(self._pushes.close(left), self._access.hooks.close(left))
         # Nothing happens any more: what is left is to be told.
         left = max(grace - (_clock() - started), min(grace, _LAST_WORDS))
         await asyncio.gather(self._events.close(left), self._programs.close_hooks(left))

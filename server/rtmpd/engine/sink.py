@@ -42,6 +42,7 @@ class CloseReason(Word):
         "max_duration",
         "it has lasted for `max_duration` of [its stream](#how-many-and-how-long)",
     )
+    WITHDRAWN = "withdrawn", "the [backend](hooks.md) took back at `on_update` what it had allowed"
     NOT_FOUND = "not_found", "a player waited for a stream that no origin has; see [relays](#relays)"
     SHUTDOWN = "shutdown", "the server ended"
     INTERNAL_ERROR = "internal_error", "a bug of rtmpd; the log has its traceback"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Coroutine
+from collections.abc import Callable, Container, Coroutine
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.key import StreamKey
@@ -43,6 +43,29 @@ class AccessRequest:
     """What followed ``?`` in the stream name, or in the app of a connect."""
     mode: str = ""
     """Of a publish: ``live``, ``record``, ``append`` or ``appendWithGap``."""
+    start: float = -2.0
+    """Of a play: ``PlayRequested.start``, as the two next ones."""
+    duration: float = -1.0
+    reset: bool = True
+
+
+class Figures(NamedTuple):
+    """How what was granted gets on."""
+
+    timestamp: int = 0
+    """Of the last media, in milliseconds of the publisher's clock."""
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+class Follower(Protocol):
+    """Whoever has granted something and wants to know what becomes of it: it always ends, once."""
+
+    def began(self, figures: Callable[[], Figures], /) -> None:
+        """It has come about; ``figures()`` may be called until ``ended`` is."""
+
+    def ended(self, figures: Figures, /) -> None:
+        """It is over, or did not come about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +96,7 @@ class Grant:
     """Permission, and what it is bound to. What is not named stays as it is configured."""
 
     key: StreamKey
-    """The stream that a publish or play is led to. A connect is led nowhere."""
+    """The stream that a publish or play is led to; of a connect the app."""
     account: str = ""
     """Whom the client was found to be: on a connect for all that it does, else for this publish or play."""
     identity: str = ""
@@ -97,6 +120,12 @@ class Grant:
     """
     play: PlayRules | None = None
     """Of a play: how it is served."""
+    follower: Follower | None = field(default=None, compare=False)
+
+    def abandon(self) -> None:
+        """Nothing comes of it."""
+        if self.follower is not None:
+            self.follower.ended(Figures())
 
     def __post_init__(self) -> None:
         if math.isnan(self.valid_for):  # Less than nothing else, so it would be for ever.

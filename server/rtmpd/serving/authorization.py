@@ -73,7 +73,16 @@ def _request(peer: Peer, event: Request) -> AccessRequest:
         case PlayRequested():
             key = name_stream(connect.app, event.name, Action.PLAY, apps, limits)
             key = _meant_by_player(key, context.registry)
-            return AccessRequest(Action.PLAY, key, peer.origin, connect, event.query)
+            return AccessRequest(
+                Action.PLAY,
+                key,
+                peer.origin,
+                connect,
+                event.query,
+                start=event.start,
+                duration=event.duration,
+                reset=event.reset,
+            )
         case _:
             assert_never(event)
 
@@ -86,6 +95,7 @@ async def _awaited(peer: Peer, answer: Coroutine[Any, Any, Grant]) -> Grant:
     if peer.session.closing:
         # The connection has ended and cancelled us, and the authorizer swallowed it: wait_for of Python 3.11
         # does. Nobody would ever free what is claimed now.
+        grant.abandon()
         raise asyncio.CancelledError
     return grant
 

@@ -16,9 +16,9 @@ from rtmpd.reasons import Word
 from rtmpd.rtmp.constants import CapsEx, StatusCode
 from rtmpd.rtmp.events import PauseRequested, PlayRequested, ReceiveAudio, ReceiveVideo, SeekRequested
 from rtmpd.serving import connection_log as log
-from rtmpd.serving.access import Grant
+from rtmpd.serving.access import Figures, Grant
 from rtmpd.serving.peer import Peer
-from rtmpd.serving.publishing import codecs, spell_seconds
+from rtmpd.serving.publishing import codecs, last_timestamp, spell_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +27,15 @@ class PlayEnd(Word):
     """Why a play ended, where ``CloseReason`` says less; for the log."""
 
     NO_PUBLISHER = "no_publisher", "nobody published the stream within `player.wait_timeout`"
+
+
+def begin_to_play(peer: Peer, event: PlayRequested, grant: Grant, requested_at: float) -> Player:
+    """Attach to what was granted. Raises ``Refused`` when there is no room."""
+    try:
+        return Player(peer, event, grant, requested_at)
+    except BaseException:
+        grant.abandon()
+        raise
 
 
 class Player:
@@ -89,6 +98,10 @@ class Player:
     def policy(self) -> SlowPlayerPolicy:
         """What happens while it is too slow."""
         return self._rules.options.policy
+
+    def figures(self) -> Figures:
+        """How it gets on."""
+        return Figures(last_timestamp(self._subscription.stats), 0, self._subscription.bytes_out)
 
     # The engine's sink
 

@@ -17,7 +17,7 @@ from rtmpd.rtmp.events import PublishRequested
 from rtmpd.rtmp.url import asks_to_stand_by
 from rtmpd.rtmp.via import check_publish
 from rtmpd.serving import connection_log as log
-from rtmpd.serving.access import Grant
+from rtmpd.serving.access import Figures, Grant
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.takeover import await_silence
 
@@ -29,6 +29,14 @@ async def begin_to_publish(peer: Peer, event: PublishRequested, grant: Grant) ->
 
     Nothing is promised to the encoder either way.
     """
+    try:
+        return await _begin(peer, event, grant)
+    except BaseException:
+        grant.abandon()
+        raise
+
+
+async def _begin(peer: Peer, event: PublishRequested, grant: Grant) -> Publisher:
     context = peer.context
     origin = peer.origin.asking(event.query).found_to_be(grant.account, grant.identity)
     check_publish(origin.via, context.instance_id)
@@ -93,6 +101,12 @@ class Publisher:
     def watched(self) -> bool:
         """Somebody is given what is published: a player, a relay."""
         return self._publication.watched
+
+    def figures(self) -> Figures:
+        """How it gets on."""
+        stats = self._publication.stats
+        received = stats.audio.bytes_in + stats.video.bytes_in + stats.data_bytes_in
+        return Figures(last_timestamp(stats), received, 0)
 
     def close(self, reason: CloseReason) -> None:
         """The engine has ended the publication: tell the encoder, which only a closed connection stops."""
@@ -181,3 +195,8 @@ def spell_seconds(seconds: float) -> str:
         if seconds >= size and not round(seconds, 3) % size:
             return f"{seconds / size:.0f} {unit}"
     return f"{round(seconds, 3):g} s"
+
+
+def last_timestamp(stats: StreamStats) -> int:
+    """Of the last media, in milliseconds of the publisher's clock."""
+    return max(stats.audio.timestamp or 0, stats.video.timestamp or 0)

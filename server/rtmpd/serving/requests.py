@@ -6,6 +6,8 @@ import asyncio
 import logging
 import math
 import socket
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, Protocol, assert_never
 
 from rtmpd.engine.key import StreamKey
@@ -33,10 +35,11 @@ from rtmpd.rtmp.server import ServerSession
 from rtmpd.rtmp.url import clean_path
 from rtmpd.rtmp.via import check_connect, introduction, via_of
 from rtmpd.serving import connection_log as log
-from rtmpd.serving.access import Action, Grant
+from rtmpd.serving.access import Action, Figures, Grant
 from rtmpd.serving.authorization import authorize
+from rtmpd.serving.following import CONNECTION, Following
 from rtmpd.serving.peer import Peer
-from rtmpd.serving.playing import Player
+from rtmpd.serving.playing import Player, begin_to_play
 from rtmpd.serving.publishing import Publisher, begin_to_publish
 from rtmpd.serving.reading import SocketReader
 
@@ -83,6 +86,7 @@ class Requests:
 
     __slots__ = (
         "_answering",
+        "_following",
         "bytes_out",
         "connect_params",
         "origin",
@@ -93,6 +97,8 @@ class Requests:
 
     def __init__(self, origin: Origin) -> None:
         self._answering: asyncio.Task[None] | None = None
+        self._following: Following | None = None
+        """None as long as nobody follows anything."""
         self.connect_params = _NO_PARAMS
         """Of the connect."""
         self.origin = origin
@@ -159,12 +165,17 @@ class Requests:
         if self._answering is not None:
             self._answering.cancel()
             self._answering = None
+        following, self._following = self._following, None
+        if following is not None:
+            following.end_all()
         publishers, self.publishers = self.publishers, ()
         players, self.players = self.players, ()
         for publisher in publishers:
             publisher.release(reason, detail)
         for player in players:
             self.bytes_out += player.release(reason, detail)
+        if following is not None:
+            following.end(CONNECTION)
 
     # Inside
 
@@ -219,7 +230,11 @@ class Requests:
             client.refused(refusal)
         else:
             self.origin = self.origin.found_to_be(grant.account, grant.identity)
+            if grant.key != self._key(client, ""):  # It is led to another app.
+                self.connect_params = replace(params, app=str(grant.key).rstrip("/"))
             self._limit(client, grant)
+            if grant.follower is not None:
+                self._follow(CONNECTION, grant, lambda: self._figures(session))
             session.accept_connect(context.clock(), **introduction(via, context.instance_id))
             log.connected(client)
 
@@ -238,6 +253,7 @@ class Requests:
             # Ours before anything is promised: whatever happens from here on, our end frees the name.
             self.publishers = (*self.publishers, publisher)
             self._limit(client, grant, publisher.ends_at)
+            self._follow(event.stream_id, grant, publisher.figures)
             session.accept_publish(event.stream_id, clock(), publisher.receive)
             client.identified("publishing")
             # What came behind the request may have made the engine close us.
@@ -253,7 +269,7 @@ class Requests:
         try:
             client.check(Action.PLAY)
             grant = await authorize(client, event)
-            player = Player(client, event, grant, requested_at)
+            player = begin_to_play(client, event, grant, requested_at)
         except Refused as refusal:
             log.play_refused(client, self._key(client, event.name), refusal)
             session.reject_play(event.stream_id, refusal.code, refusal.description, clock())
@@ -263,6 +279,7 @@ class Requests:
             # Ours before anything is promised, as a publish is.
             self.players = (*self.players, player)
             self._limit(client, grant, player.ends_at)
+            self._follow(event.stream_id, grant, player.figures)
             session.accept_play(event.stream_id, clock())
             if client.over:  # Memory is short, or what came behind the request was not in order.
                 return
@@ -282,6 +299,8 @@ class Requests:
 
     def _end_publish(self, stream_id: int) -> None:
         """The client has ended a publish."""
+        if self._following is not None:
+            self._following.end(stream_id)
         ended = [each for each in self.publishers if each.stream_id == stream_id]
         self.publishers = tuple(each for each in self.publishers if each.stream_id != stream_id)
         for publisher in ended:
@@ -289,10 +308,22 @@ class Requests:
 
     def _end_play(self, stream_id: int) -> None:
         """The client has ended a play."""
+        if self._following is not None:
+            self._following.end(stream_id)
         ended = [each for each in self.players if each.stream_id == stream_id]
         self.players = tuple(each for each in self.players if each.stream_id != stream_id)
         for player in ended:
             self.bytes_out += player.release(CloseReason.FINISHED)
+
+    def _follow(self, on: int, grant: Grant, figures: Callable[[], Figures]) -> None:
+        """Have whoever granted it know how it gets on, if they want to."""
+        if grant.follower is not None:
+            self._following = self._following or Following()
+            self._following.begin(on, grant, figures)
+
+    def _figures(self, session: ServerSession) -> Figures:
+        """Of the connection, without the media of plays that go on."""
+        return Figures(0, session.bytes_received, session.bytes_sent + self.bytes_out)
 
     def _limit(self, client: Client, grant: Grant, ends_at: float = math.inf) -> None:
         """Have the session end when ``grant`` does, and what was granted at ``ends_at``."""

@@ -13,9 +13,11 @@ from prometheus_client.registry import Collector
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import Histogram, ServerStats
+from rtmpd.hooks.stats import HookStats
 from rtmpd.net.certificates import Certificates
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessStatus
 from rtmpd.relay.status import RelayStatus
+from rtmpd.web.backend_metrics import collect_backends
 from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
 from rtmpd.web.key_set_metrics import KeySet, collect_key_sets
 from rtmpd.web.notify_metrics import NotifyStatus, collect_notifications
@@ -57,6 +59,8 @@ class Sources:
     """How many files of stream keys there are, by state: ``current``, or ``outdated``, kept as they were."""
     key_sets: Iterable[KeySet]
     """Of the issuers of tokens."""
+    hooks: HookStats
+    """What backends are asked and told."""
 
 
 class MetricsPage:
@@ -104,6 +108,7 @@ class MetricsPage:
             *collect_processes(sources.processes(), sources.process_counts, self._max_streams),
             *collect_notifications(sources.notified()),
             *collect_hooks(sources.hook_counts),
+            *collect_backends(sources.hooks),
         ]
         return Snapshot(families, self._process, self._renames)
 

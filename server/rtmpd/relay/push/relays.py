@@ -357,16 +357,20 @@ class PushRelays(StreamObserver):
     def apply(self) -> None:
         """Follow what ``templates_of`` says now of what is published: targets come, go and change."""
         for key in self.registry.streams:
-            publication = self.publication(key)
-            if publication is None:
-                continue
-            templates = self._templates_of(key)
-            for target in list(self._targets.get(key, {}).values()):
-                template = templates.get(target.id)
-                if not target.permanent and (template is None or template.expand(key) != target.target):
-                    target.remove()
-                    self.forget(target)
-            self.published(publication)
+            self.follow(key)
+
+    def follow(self, key: StreamKey) -> None:
+        """The same for one stream."""
+        publication = self.publication(key)
+        if publication is None:
+            return
+        templates = self._templates_of(key)
+        for target in list(self._targets.get(key, {}).values()):
+            template = templates.get(target.id)
+            if not target.permanent and (template is None or template.expand(key) != target.target):
+                target.remove()
+                self.forget(target)
+        self.published(publication)
 
     async def close(self, grace: float) -> None:
         """End everything: in order within ``grace`` seconds, then at once."""

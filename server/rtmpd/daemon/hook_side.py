@@ -1,0 +1,178 @@
+"""The backends that the settings name, with what they share, and the pushes that they want."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rtmpd.access.backend import Backend, HookRules, Surroundings
+from rtmpd.access.hooked import HookedPolicy
+from rtmpd.access.policy import AccessPolicy
+from rtmpd.daemon.config import Config
+from rtmpd.engine.claim import ClaimPolicy
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.sessions import SessionTable
+from rtmpd.engine.sink import CloseReason
+from rtmpd.exceptions import ConfigError, ConnectFailed, UsageError
+from rtmpd.hooks.model import MAX_PUSHES
+from rtmpd.hooks.stats import HookStats
+from rtmpd.net.http_message import HttpAnswer, HttpRequest
+from rtmpd.relay.template import RelayTemplate
+from rtmpd.rtmp.url import RtmpUrl
+
+if TYPE_CHECKING:
+    from rtmpd.net.http_caller import HttpCaller
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HookContext:
+    """What backends have to do with."""
+
+    sessions: SessionTable
+    clock: Callable[[], float]
+    claim: Callable[[bool], ClaimPolicy]
+    """See ``Surroundings``."""
+    push: Callable[[StreamKey, object, tuple[str, ...]], None]
+    """See ``HookPushes.put``."""
+    server_id: str
+    """As everybody may know it."""
+
+
+class HookPushes:
+    """Where backends want streams pushed, each as long as the publish lasts about which they were asked."""
+
+    def __init__(self, changed: Callable[[StreamKey], None]) -> None:
+        """``changed(key)`` is called when there is something new of a stream that is published."""
+        self._changed = changed
+        self._wanted: dict[StreamKey, tuple[object, dict[str, RelayTemplate]]] = {}
+
+    def of(self, key: StreamKey) -> Mapping[str, RelayTemplate]:
+        """By the names of the targets."""
+        wanted = self._wanted.get(key)
+        return {} if wanted is None else wanted[1]
+
+    def put(self, key: StreamKey, owner: object, urls: tuple[str, ...]) -> None:
+        """``owner`` wants ``key`` pushed there; without URLs it wants nothing any more.
+
+        What runs by then ends with the stream, as other pushes do, and not while its players are kept.
+        """
+        if urls:
+            self._wanted[key] = (owner, dict(_templates(key, urls[:MAX_PUSHES])))
+            self._changed(key)
+        elif (wanted := self._wanted.get(key)) is not None and wanted[0] is owner:
+            del self._wanted[key]
+
+
+class HookSide:
+    """Backends by the tables of the settings; tables that say the same have one together.
+
+    What calls them is imported and made with the first of them: see ``net.http_caller``.
+    """
+
+    def __init__(self, context: HookContext, policy: AccessPolicy) -> None:
+        """``policy`` is asked first."""
+        self._context = context
+        self._tables: Container[str] = ()
+        self.authorizer = HookedPolicy(policy, self.at, lambda: self._tables)
+        self.stats = HookStats()
+        self._caller: HttpCaller | None = None
+        self._backends: dict[str, Backend] = {}
+        """By the table that they are named after."""
+        self._at: dict[str, Backend] = {}
+        """By all tables."""
+        self._table_of: Callable[[str], str] = str
+        self._around = Surroundings(
+            call=self._call,
+            clock=context.clock,
+            claim=context.claim,
+            stats=self.stats,
+            push=context.push,
+            dismiss=self._dismiss,
+            server_id=context.server_id,
+        )
+
+    def at(self, path: str) -> Backend | None:
+        """Who is asked about a stream or an app."""
+        return self._at.get(self._table_of(path)) if self._at else None
+
+    def prepare(self, config: Config) -> None:
+        """Read the authorities that backends need. Raises ConfigError; changes nothing."""
+        problems = []
+        for name, app in config.outcomes.items():
+            if app.hooks.ca_file and app.hooks.to_rules().urls:
+                try:
+                    self._ready().trust(app.hooks.ca_file)
+                except ConnectFailed as error:
+                    problems.append(f"apps.{name}.hooks.ca_file: {error}")
+        if problems:
+            raise ConfigError(list(dict.fromkeys(problems)))
+
+    def apply(self, config: Config) -> None:
+        """Ask and tell whom ``config`` names from now on."""
+        rules = {name: app.hooks.to_rules() for name, app in config.outcomes.items()}
+        first: dict[str, HookRules] = {}
+        self._at = {}
+        for name, each in rules.items():
+            if not each.urls:
+                continue
+            owner = next((other for other, its in first.items() if its == each), name)
+            first.setdefault(owner, each)
+            if owner == name:
+                self._settle(name, each)
+            self._at[name] = self._backends[owner]
+        for name in self._backends.keys() - first.keys():
+            self._backends.pop(name).apply(HookRules())
+            self.stats.backends.pop(name)
+        self._table_of = config.table
+        self._tables = config.app_names()
+        if self._at:
+            self._ready()
+
+    async def close(self, grace: float) -> None:
+        """Have notices arrive that are on their way, within ``grace`` seconds."""
+        await asyncio.gather(*[backend.close(grace) for backend in self._backends.values()])
+        if self._caller is not None:
+            await self._caller.close()
+
+    # Inside
+
+    def _settle(self, name: str, rules: HookRules) -> None:
+        known = self._backends.get(name)
+        if known is None:
+            self._backends[name] = Backend(name, rules, self._around)
+        else:
+            known.apply(rules)
+
+    def _ready(self) -> HttpCaller:
+        if self._caller is None:
+            from rtmpd.net.http_caller import HttpCaller
+
+            self._caller = HttpCaller()
+        return self._caller
+
+    async def _call(self, request: HttpRequest, *, within: float, ca_file: str = "") -> HttpAnswer:
+        return await self._ready().call(request, within=within, ca_file=ca_file)
+
+    def _dismiss(self, session: int) -> None:
+        handle = self._context.sessions.find(session)
+        if handle is not None:
+            handle.dismiss(CloseReason.WITHDRAWN, None)
+
+
+def _templates(key: StreamKey, urls: tuple[str, ...]) -> list[tuple[str, RelayTemplate]]:
+    """Those of ``urls`` that lead somewhere, by the names of their targets."""
+    found = []
+    for number, url in enumerate(urls, 1):
+        try:
+            # nginx-rtmp: without a name, that of the stream here.
+            whole = url if RtmpUrl.parse(url).name else f"{url.rstrip('/')}/{{name}}"
+            found.append((f"hook-{number}", RelayTemplate.parse(whole)))
+        except UsageError as error:
+            fields = {"app": key.app, "stream": key.name, "reason": str(error)}
+            logger.warning("backend push refused", extra={"fields": fields})
+    return found

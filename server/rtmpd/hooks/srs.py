@@ -1,0 +1,86 @@
+"""What SRS sends its backends (``http_hooks``, ``forward``), and what it takes for a yes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Final
+
+from rtmpd.hooks.model import MAX_PUSHES, Moment, Progress, Verdict, Visit, check_status, unreadable
+from rtmpd.hooks.native import JSON, parse_object
+from rtmpd.net.http_message import HttpAnswer, HttpRequest
+
+_ACTIONS: Final = {
+    Moment.CONNECT: "on_connect",
+    Moment.DISCONNECT: "on_close",
+    Moment.PUBLISH: "on_publish",
+    Moment.PUBLISH_DONE: "on_unpublish",
+    Moment.PLAY: "on_play",
+    Moment.PLAY_DONE: "on_stop",
+    Moment.FORWARD: "on_forward",
+}
+_DEFAULT_VHOST: Final = "__defaultVhost__"
+
+
+class Srs:
+    """JSON; status 200 with the body ``0`` or ``{"code": 0}`` is yes, all else no."""
+
+    moments = frozenset(_ACTIONS)
+
+    def __init__(self, server_id: str = "") -> None:
+        """``server_id`` names this server, as it may be known to everybody."""
+        self._server = {"server_id": f"vid-{server_id[:7]}", "service_id": server_id[:8]}
+
+    def write(self, url: str, moment: Moment, visit: Visit, progress: Progress, /) -> HttpRequest:
+        param = f"?{visit.query}" if visit.query else ""
+        who = {"client_id": visit.session, "ip": visit.address, "vhost": _DEFAULT_VHOST, "app": visit.app}
+        of_stream = {"tcUrl": visit.tc_url, "stream": visit.name, "param": param}
+        action = {"action": _ACTIONS[moment]}
+        match moment:
+            case Moment.CONNECT:
+                there = {"stream": visit.name, "param": param, "tcUrl": visit.tc_url}
+                said: dict[str, object] = {
+                    **self._server,
+                    **action,
+                    **who,
+                    **there,
+                    "pageUrl": visit.page_url,
+                }
+            case Moment.DISCONNECT:
+                sizes: dict[str, object] = {"send_bytes": progress.bytes_out, "recv_bytes": progress.bytes_in}
+                said = {**self._server, **action, **who, **sizes}
+            case Moment.FORWARD:
+                said = {**action, **self._server, **who, **of_stream}
+            case _:
+                stream = {"stream_url": f"/{visit.path}", "stream_id": _stream_id(visit.path)}
+                said = {**self._server, **action, **who, **of_stream, **stream}
+                if moment is Moment.PLAY:
+                    said["pageUrl"] = visit.page_url
+        return HttpRequest(url, json.dumps(said).encode(), (JSON,))
+
+    def read(self, moment: Moment, answer: HttpAnswer, /) -> Verdict:
+        check_status(answer)
+        if answer.status not in (200, 201):
+            return Verdict(allow=False)
+        if answer.body == b"0":
+            return Verdict(allow=True)
+        if not answer.body:
+            raise unreadable('it is empty, where 0 or {"code": 0} is expected')
+        said = parse_object(answer.body)
+        code = said.get("code")
+        if not isinstance(code, int) or isinstance(code, bool):
+            raise unreadable('its "code" is not a number')
+        return Verdict(allow=code == 0, push=_targets(said) if moment is Moment.FORWARD else ())
+
+
+def _targets(said: dict[str, object]) -> tuple[str, ...]:
+    data = said.get("data")
+    urls = data.get("urls", []) if isinstance(data, dict) else []
+    if not isinstance(urls, list) or len(urls) > MAX_PUSHES or not all(isinstance(url, str) for url in urls):
+        raise unreadable(f'its "urls" are not a list of at most {MAX_PUSHES} URLs')
+    return tuple(urls)
+
+
+def _stream_id(path: str) -> str:
+    """The same for the same stream: SRS has a number of its own for each, which looks like this."""
+    return f"vid-{hashlib.sha256(path.encode()).hexdigest()[:7]}"

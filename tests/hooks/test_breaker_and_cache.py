@@ -1,0 +1,92 @@
+"""A backend that fails is left alone for a while, and answers are kept for the same question alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from rtmpd.hooks import decision_cache
+from rtmpd.hooks.breaker import Breaker
+from rtmpd.hooks.decision_cache import DecisionCache
+from rtmpd.hooks.model import Moment, Verdict, Visit
+
+VISIT = Visit("publish", "live", "show", query="key=secret", address="192.0.2.1")
+YES, NO = Verdict(allow=True), Verdict(allow=False)
+
+
+def test_a_breaker_opens_after_failures_in_a_row() -> None:
+    breaker = Breaker(2, 10.0)
+    breaker.failed(0.0)
+    breaker.succeeded()
+    breaker.failed(1.0)
+    assert breaker.allows(1.0)
+    breaker.failed(2.0)
+    assert breaker.is_open
+    assert not breaker.allows(11.9)
+
+
+def test_one_at_a_time_tries_an_open_one() -> None:
+    breaker = Breaker(1, 10.0)
+    breaker.failed(0.0)
+    assert [breaker.allows(10.0), breaker.allows(10.0), breaker.allows(19.9)] == [True, False, False]
+    breaker.failed(10.5)
+    assert [breaker.allows(20.4), breaker.allows(20.5)] == [False, True]
+    breaker.succeeded()
+    assert breaker.allows(20.6)
+
+
+def test_an_answer_is_fresh_for_a_while_and_the_last_for_ever() -> None:
+    cache = DecisionCache()
+    assert cache.fresh(Moment.PUBLISH, VISIT, 0.0) is None
+    cache.put(Moment.PUBLISH, VISIT, NO, 10.0)
+    assert cache.fresh(Moment.PUBLISH, VISIT, 9.9) is NO
+    assert cache.fresh(Moment.PUBLISH, VISIT, 10.0) is None
+    assert cache.last(Moment.PUBLISH, VISIT) is NO
+    cache.put(Moment.PUBLISH, VISIT, YES, 20.0)
+    assert cache.last(Moment.PUBLISH, VISIT) is YES
+    assert len(cache) == 1
+
+
+def test_connections_and_sessions_make_no_other_question() -> None:
+    cache = DecisionCache()
+    cache.put(Moment.PUBLISH, VISIT, YES, 10.0)
+    assert cache.fresh(Moment.PUBLISH, replace(VISIT, connection=9, session="other"), 0.0) is YES
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "other"},
+        {"app": "other"},
+        {"query": "key=wrong"},
+        {"address": "192.0.2.2"},
+        {"account": "mia"},
+        {"proven": True},
+        {"tls": True},
+        {"page_url": "http://other"},
+        {"connect_query": "token=wrong"},
+        {"name": "sho", "query": "wkey=secret"},
+    ],
+)
+def test_all_else_does(other: dict[str, object]) -> None:
+    cache = DecisionCache()
+    cache.put(Moment.PUBLISH, VISIT, YES, 10.0)
+    assert cache.fresh(Moment.PUBLISH, replace(VISIT, **other), 0.0) is None
+    assert cache.fresh(Moment.PLAY, VISIT, 0.0) is None
+
+
+def test_only_so_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decision_cache, "MAX_ANSWERS", 2)
+    cache = DecisionCache()
+    for name in "abc":
+        cache.put(Moment.PUBLISH, replace(VISIT, name=name), YES, 10.0)
+    assert [cache.last(Moment.PUBLISH, replace(VISIT, name=name)) for name in "abc"] == [None, YES, YES]
+    cache.put(Moment.PUBLISH, VISIT, Verdict(allow=True, push=("x" * 3000,)), 10.0)
+    assert cache.last(Moment.PUBLISH, VISIT) is None
+
+
+def test_no_secret_is_kept() -> None:
+    cache = DecisionCache()
+    cache.put(Moment.PUBLISH, VISIT, YES, 10.0)
+    assert b"secret" not in b"".join(cache._answers)
