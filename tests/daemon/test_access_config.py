@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -333,3 +334,45 @@ def test_other_keys_hold_for_new_publishes_and_plays(read) -> None:
         "new publishes": ["apps.live.publish.keys.show"],
         "new plays": ["apps.live.play.allow", "apps.live.play.keys.show"],
     }
+
+
+PUSHED = '[apps.live]\npush = ["rtmp://127.0.0.1/live/x"]\n'
+RUN = '[apps.live.run.copy]\ncommand = ["ffmpeg"]\n'
+ANYONE = '[apps.live.publish]\nallow = "anyone"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (PUSHED + ANYONE, "4: apps.live.publish.allow: whoever reaches the port could publish to "),
+        (RUN + ANYONE, "4: apps.live.publish.allow: whoever reaches the port could start the process copy; "),
+        ('[apps."*".publish]\nallow = "anyone"\n' + PUSHED, "4: apps.live.push: whoever "),
+        ('[apps."*".publish]\nallow = "anyone"\n' + RUN, "4: apps.live.run.copy.command: whoever "),
+        (PUSHED + '[apps."live/cam".publish]\nallow = "anyone"', "4: apps.live/cam.publish.allow: whoever "),
+    ],
+)
+def test_what_anyone_publishes_goes_no_further_unless_that_is_meant(read, text: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    (told,) = caught.value.problems
+    assert problem in told
+    assert "publish.open = true" in told
+    table = re.findall(r"\[apps\.([^\]]*)\.publish\]", text)[0]
+    opened = text.replace(f"[apps.{table}.publish]", f"[apps.{table}.publish]\nopen = true")
+    assert read(opened).config.at("live/cam").publish.open
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ANYONE,
+        PUSHED,
+        RUN,
+        PUSHED + ANYONE.replace("anyone", "local"),
+        ANYONE + '[apps.other]\npush = ["rtmp://127.0.0.1/live/x"]\n',
+        ANYONE + '[apps.live.push.x]\nurl = "rtmp://127.0.0.1/live/x"\nenabled = false\n',
+        PUSHED + '[apps.live.play]\nallow = "anyone"\n',
+    ],
+)
+def test_what_is_no_mistake_beside_it(read, text: str) -> None:
+    read(text)

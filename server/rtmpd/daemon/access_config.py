@@ -188,6 +188,9 @@ class PublishAccess(AccessConfig):
     """Who needs no proof. anyone; local: this machine and private networks (10.0.0.0/8, 172.16.0.0/12,
     192.168.0.0/16, fc00::/7, link-local), and whoever comes by a Unix socket; proven: nobody; nobody: no
     proof helps, either. auto is proven once there is anything to prove it by, else local."""
+    open: bool = False
+    """Says that allow = "anyone" is meant although streams of the app go on by themselves, to push targets or
+    into processes; without it that is a mistake."""
     ips: Networks = ()
     """Addresses and networks that encoders have to come from, key or not; empty is anywhere. Nothing is said
     about who comes by a Unix socket."""

@@ -161,6 +161,7 @@ class AppConfig(Section):
         yield from self._find_push_problems(outcome, below)
         yield from self._find_run_problems(outcome, below)
         yield from self._find_hook_problems(outcome, below)
+        yield from self._find_open_problems(outcome)
         for section in ("publish", "play", "hooks"):
             for key, text in getattr(self, section).find_problems(getattr(outcome, section)):
                 yield (section, *key), text
@@ -212,3 +213,26 @@ class AppConfig(Section):
                 yield (EXEC, name, "on"), ' is missing: name the events, as in on = ["published"]'
             elif hook.command and (problem := find_hook_problem(name, hook)):
                 yield (EXEC, name, "command"), problem
+
+    def _find_open_problems(self, outcome: AppConfig) -> Iterator[tuple[KeyPath, str]]:
+        """What strangers would publish to other servers, or set going here, without anybody meaning it."""
+        publish = outcome.publish
+        if publish.allow != "anyone" or publish.open:
+            return
+        advice = "take publish.allow back, or write publish.open = true if that is meant"
+        pushed = [name for name, target in outcome.push_targets.items() if target.enabled and target.url]
+        run = [name for name, process in outcome.run.items() if process.command]
+        if pushed and (PUSH in self.model_fields_set or self.targets or self.publish.allow == "anyone"):
+            key = (PUSH, pushed[0], "url") if pushed[0] in self.targets else (PUSH,)
+            yield self._culprit(key), f": whoever reaches the port could publish to {pushed[0]}; {advice}"
+        if run and (self.run or self.publish.allow == "anyone"):
+            what = f": whoever reaches the port could start the process {run[0]}; {advice}"
+            yield self._culprit((RUN, run[0], "command")), what
+        hooks = [name for name, hook in outcome.exec.items() if hook.command]
+        if hooks and (self.exec or self.publish.allow == "anyone"):
+            what = f": whoever reaches the port could have {hooks[0]} run; {advice}"
+            yield self._culprit((EXEC, hooks[0], "command")), what
+
+    def _culprit(self, other: KeyPath) -> KeyPath:
+        """The key that lets anyone in, if this table has it."""
+        return ("publish", "allow") if self.publish.allow == "anyone" else other
