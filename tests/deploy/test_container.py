@@ -10,6 +10,8 @@ from pathlib import Path
 
 from rtmpd_process import rtmpd
 
+from rtmpd.access.rules import Allow
+from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.settings import load
 
 ROOT = Path(__file__).parents[2]
@@ -59,3 +61,29 @@ def test_the_image_ends_before_docker_stop_kills_it() -> None:
     environment = dict(re.findall(r"(\w+)=(\S+)", " ".join(instruction("ENV"))))
     settings = {name: value for name, value in environment.items() if name.startswith("RTMPD_")}
     assert load((), settings).config.shutdown.drain_timeout < 10.0
+
+
+def test_compose_takes_no_encoder_without_a_key_and_says_how_to_make_one(tmp_path: Path) -> None:
+    compose = (ROOT / "deploy" / "compose.yaml").read_text()
+    path = "/var/lib/rtmpd/keys"
+    # A new volume takes over what the image has there.
+    assert any(f"--mode=644 /dev/null {path}" in each for each in instruction("RUN"))
+    assert f"keys:{Path(path).parent}\n" in compose
+    keys = tmp_path / "keys"
+    keys.touch()
+    said = re.findall(r"^ +(RTMPD_\S+): (.+)$", compose, re.MULTILINE)
+    config = load((), {name: value.replace(path, str(keys)) for name, value in said}).config
+    empty = ConfiguredRules(config)
+    assert {empty.at(each).publish.allow for each in ("live/show", "other/cam")} == {Allow.PROVEN}
+    (command,) = re.findall(r"^# .* exec rtmpd (rtmpd key new .*)$", compose, re.MULTILINE)
+    done = subprocess.run(
+        [Path(sys.executable).with_name("rtmpd"), *command.replace(path, str(keys)).split()[1:]],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    (key,) = re.findall(r"^key +(\w+)$", done.stdout, re.MULTILINE)
+    found = ConfiguredRules(config).at("live/x").publish.find(key, 0.0)
+    assert found
+    assert found.name == "show"
