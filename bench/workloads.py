@@ -5,14 +5,18 @@ Every workload is made of the same two seconds of a 1.1 Mbit/s stream: 146 packe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from rtmpd.access.guard import Guard
+from rtmpd.access.keys import Key, KeyRing, digest_of
+from rtmpd.access.policy import AccessPolicy
+from rtmpd.access.rules import Allow, PathRules, Rules
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
-from rtmpd.engine.origin import NOBODY
+from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import RtmpWire
 from rtmpd.engine.publication import Publication
@@ -27,16 +31,20 @@ from rtmpd.rtmp.command_scan import parse_command
 from rtmpd.rtmp.commands import Command, serialize_command, status_object
 from rtmpd.rtmp.constants import CSID_VIDEO
 from rtmpd.rtmp.control import set_chunk_size
-from rtmpd.rtmp.events import ConnectRequested, PublishRequested
+from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested
 from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
+from rtmpd.serving.access import AccessRequest, Action, name_stream
 from rtmpd.tools.load.common import encode_command
 from rtmpd.tools.load.media import MediaSpec, Programme
 
 GOP_SECONDS = 2.0
 SINKS = 100
+KEYS = 10_000
+_UNTIL_SPECIALIZED = 50
+"""Runs after which CPython has made up its mind about the bytecode."""
 PACKETS_PER_FLUSH = 4
 """What a server under some load merges."""
 _STREAM_ID = 1
@@ -78,6 +86,7 @@ def all_workloads() -> list[Workload]:
         Workload("join_first", "player", 1, size, _join(gop, watched=False)),
         Workload("handshake_simple", "handshake", 1, 3 * 1536, _handshake(digest=False)),
         Workload("handshake_digest", "handshake", 1, 3 * 1536, _handshake(digest=True)),
+        *_admissions(),
         *_amf_workloads(),
     ]
 
@@ -262,6 +271,74 @@ def _handshake(*, digest: bool) -> Callable[[], object]:
         server.receive_data(c2)
         assert server.done
 
+    return run
+
+
+def _admissions() -> list[Workload]:
+    """From the first byte to an accepted publish or play, where anyone may and where a key is needed."""
+    texts = [f"{number:x}-is-the-key-of-this" for number in range(KEYS)]
+    ring = KeyRing(Key(digest_of(text), f"show{number}") for number, text in enumerate(texts))
+    anyone, keyed = Rules(Allow.ANYONE), Rules(Allow.PROVEN, ring=ring)
+    name, key = f"show{KEYS // 2}", texts[KEYS // 2]
+    asks = (
+        ("publish_open", anyone, Action.PUBLISH, name),
+        ("publish_by_key", keyed, Action.PUBLISH, key),
+        ("play_open", anyone, Action.PLAY, name),
+        ("play_by_key", keyed, Action.PLAY, f"{name}?key={key}"),
+    )
+    return [
+        Workload(f"accept_{what}", "client", 1, len(key), _admission(rules, action, asked))
+        for what, rules, action, asked in asks
+    ]
+
+
+class _OneBook:
+    """The same rules for every path."""
+
+    tables: Container[str] = frozenset()
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = PathRules(rules, rules)
+
+    def at(self, _path: str) -> PathRules:
+        return self._rules
+
+
+def _admission(rules: Rules, action: Action, asked: str) -> Callable[[], object]:
+    book = _OneBook(rules)
+    policy = AccessPolicy(book, lambda: _NOW, b"secret")
+    guard = Guard(lambda: _NOW, ServerStats())
+    limits = Limits()
+    handshake = ClientHandshake(bytes).initial() + bytes(1536)
+    ask = partial(encode_command, chunk_size=65536)
+    connect = ask(Command("connect", 1, {"app": "live", "tcUrl": "rtmp://localhost/live"}), 0)
+    create = ask(Command("createStream", 2), 0)
+    request = ask(
+        Command(action, 3, None, (asked, "live") if action is Action.PUBLISH else (asked,)), _STREAM_ID
+    )
+    origin = Origin(address="203.0.113.7", network="203.0.113.7")
+
+    def run() -> None:
+        session = ServerSession(random_bytes=bytes, now=_NOW, limits=limits)
+        session.receive_data(handshake + _announce(65536) + connect, _NOW)
+        params = next(e.params for e in session.events_received() if isinstance(e, ConnectRequested))
+        session.accept_connect(_NOW)
+        session.receive_data(create + request, _NOW)
+        event = next(e for e in session.events_received() if isinstance(e, PublishRequested | PlayRequested))
+        assert not guard.turns_away(origin.network)
+        key = name_stream(params.app, event.name, action, book.tables, limits)
+        granted = policy.authorize(AccessRequest(action, key, origin, params, event.query))
+        registry, *_ = _publication()
+        if action is Action.PUBLISH:
+            session.accept_publish(_STREAM_ID, _NOW)
+        else:
+            session.accept_play(_STREAM_ID, _NOW)
+            _attach(registry, _outlet(registry)).join(_NOW)
+        session.data_to_send()
+        assert granted.key.name.startswith("show")
+
+    for _ in range(_UNTIL_SPECIALIZED):  # They are compared with each other, and share most of their code.
+        run()
     return run
 
 
