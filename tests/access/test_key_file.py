@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -250,26 +249,16 @@ def test_it_is_read_beside_whoever_looks_once_at_a_time(folder: Folder) -> None:
     assert (digest(3) in file.ring, len(threads)) == (True, 2)
 
 
-def test_other_threads_go_on_while_ten_thousand_keys_are_read(folder: Folder) -> None:
+def test_others_have_a_turn_while_ten_thousand_keys_are_read(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder.replace(*(f"show{number} sha256:{number:064x}" for number in range(10_000)))
-    over = threading.Event()
-    gaps = []
-
-    def read() -> None:
-        KeyFile(folder.path, MAX_NAME_BYTES)
-        over.set()
-
-    thread = threading.Thread(target=read)
-    before = time.perf_counter()
-    thread.start()
-    while not over.is_set():
-        now = time.perf_counter()
-        gaps.append(now - before)
-        before = now
-        time.sleep(0)
-    thread.join()
-    # Without pauses others have a turn every 5 ms: about ten.
-    assert len(gaps) > 50
+    pauses: list[float] = []
+    monkeypatch.setattr(key_file.time, "sleep", pauses.append)
+    assert len(KeyFile(folder.path, MAX_NAME_BYTES).ring) == 10_000
+    # A hundred lines are half a millisecond.
+    assert len(pauses) >= 100
+    assert 0.0 < sum(pauses) < 0.02
 
 
 def test_there_is_no_thread_left_and_later_there_is(folder: Folder) -> None:
