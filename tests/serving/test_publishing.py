@@ -420,6 +420,8 @@ async def test_a_publish_lasts_as_long_as_it_may(caplog: pytest.LogCaptureFixtur
     async with serve(publish_rules=lambda _key: rules) as house:
         encoder = await (await house.client()).publish()
         other = await (await house.client()).publish("desk")
+        deadlines = [connection.requests.next_deadline() for connection in house.connections]
+        assert max(deadlines) <= house.context.clock() + 0.1
         encoder.send(*HEADERS)
         other.call("FCUnpublish", 6, "desk")  # Whose deadline is none any more.
         heard = []

@@ -112,30 +112,28 @@ class _Interval:
         self._keyframes = 0
         self._jumps = 0
         """Steps in time that there had been by the last look."""
-        self._from: tuple[float, int] | None = None
-        """Clock reading and time (ms) of what is counted from: a key frame, or what came behind a jump."""
+        self._from: int | None = None
+        """Time (ms) of what is counted from: a key frame, or what came behind a jump."""
         self._whole = False
         """It is a key frame."""
         self._last = 0.0
         """Between the last two."""
 
-    def look(self, now: float, stats: StreamStats) -> float:
+    def look(self, stats: StreamStats) -> float:
         """The last one, or the one that has not ended yet if that is longer already; 0 without video."""
         latest = stats.video.timestamp
         if not stats.video_frames or latest is None:
             return 0.0
         jumps = stats.timestamp_gaps + stats.timestamp_regressions
-        at, time = stats.keyframe_at, stats.keyframe_timestamp
-        if stats.keyframes != self._keyframes and at is not None and time is not None:
+        time = stats.keyframe_timestamp
+        if stats.keyframes != self._keyframes and time is not None:
             if self._whole and jumps == self._jumps and stats.keyframe_interval_ms is not None:
                 self._last = stats.keyframe_interval_ms / 1000
-            self._from, self._whole = (at, time), True
+            self._from, self._whole = time, True
         elif self._from is None or jumps != self._jumps or (time is None and self._whole):
-            self._from, self._whole = (now, latest), False
+            self._from, self._whole = latest, False
         self._keyframes, self._jumps = stats.keyframes, jumps
-        at, time = self._from
-        # A stall of the network is no interval.
-        return max(self._last, min(now - at, (latest - time) / 1000))
+        return max(self._last, (latest - self._from) / 1000)
 
 
 class Inspection:
@@ -161,7 +159,7 @@ class Inspection:
         if times:
             received = stats.audio.bytes_in + stats.video.bytes_in + stats.data_bytes_in
             self._kbps = self._rate.look(now, received, max(times)) / 1000
-            self._keyframe_interval = self._interval.look(now, stats)
+            self._keyframe_interval = self._interval.look(stats)
 
     def rejection(self) -> Refused | None:
         """Why the publication has to end, as far as is known now."""
