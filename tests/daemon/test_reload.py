@@ -700,6 +700,35 @@ async def test_who_reads_and_who_writes_follow_the_same_window(log: LogOutput) -
     assert windows == ["_window", "_window", "merge_window"]
 
 
+# -- limits of an app
+
+
+async def send_until_told(stream: rtmpd.Stream) -> None:
+    """Send headers until the server has had enough of them."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            await stream.send_video(AVC_HEADER, 0)
+            await asyncio.sleep(0.01)
+
+
+async def test_what_an_app_may_have_and_send_follows(server: House) -> None:
+    async with (
+        await rtmpd.connect(server.url()) as first,
+        await rtmpd.connect(server.url()) as second,
+        await rtmpd.connect(server.url()) as third,
+    ):
+        stream = await first.publish("cam")
+        await server.apply("apps.live.publish.max_publishers=1", "apps.live.publish.reject.video_codecs=av1")
+        with pytest.raises(PublishRejected, match="live takes 1 publishers"):
+            await second.publish("desk")
+        await stream.send_video(AVC_HEADER, 0)
+        await first.call("getStreamLength", "cam")  # It was granted before, and goes on.
+        await server.apply("apps.live.publish.reject.video_codecs=av1")
+        other = await third.publish("desk")
+        with pytest.raises(StreamFailed, match="This stream takes AV1 video only"):
+            await send_until_told(other)
+
+
 # -- bans
 
 

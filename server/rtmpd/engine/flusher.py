@@ -148,7 +148,8 @@ class Flusher:
             total += writes
             cost = writes * self._write_cost
             latest = now + stream.limits.merge_window
-            last = max(last, latest)
+            if latest > last:  # As max() would cost more than the rest of it.
+                last = latest
             stream.flush_due = min(max(stream.flush_due, earliest) + cost * self._parts / MAX_SHARE, latest)
         if total:
             self._due = min(max(self._due, earliest) + total * self._write_cost / MAX_SHARE, last)
