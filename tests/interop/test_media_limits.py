@@ -8,6 +8,8 @@ import pytest
 from ffmpeg import bundled, start
 from rtmpd_process import RtmpdProcess, rtmpd
 
+pytestmark = pytest.mark.interop
+
 LIMITS = """
 [apps.reject.publish.reject]
 max_kbps = 4000
@@ -62,6 +64,7 @@ def test_what_is_seen_in_time(
         assert (rejected.wait(timeout=30) == 0) is (reason is None)
         assert sentence in rejected.log()
         warned.succeed(timeout=30)
+    limited.log.wait_for({"event": "publish ended", "stream": name}, 2)
     warnings = limited.log.find({"event": "stream warning", "stream": name})
     assert [(line["app"], line["kind"]) for line in warnings] == ([("warn", reason)] if reason else [])
     ends = {
