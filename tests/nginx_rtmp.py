@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ffmpeg import Running
 
-_MODULES = (
+MODULES = (
     Path("/usr/lib/nginx/modules"),
     Path("/usr/share/nginx/modules"),
     Path("/usr/lib64/nginx/modules"),
@@ -36,7 +36,7 @@ rtmp {{
 
 def find_module() -> Path | None:
     """The module of Debian's libnginx-mod-rtmp."""
-    paths = (directory / "ngx_rtmp_module.so" for directory in _MODULES)
+    paths = (directory / "ngx_rtmp_module.so" for directory in MODULES)
     return next((path for path in paths if path.exists()), None)
 
 

@@ -58,4 +58,4 @@ def test_processes_of_streams_are_left_to_the_server(service):
 
 def test_the_socket_is_the_default_port():
     (port,) = re.findall(r"^ListenStream=(\d+)$", (UNITS / "rtmpd.socket").read_text(), re.MULTILINE)
-    assert [address.port for address in Config().rtmp.addresses()] == [int(port)]
+    assert [each.address.port for each in Config().rtmp.entrances()] == [int(port)]

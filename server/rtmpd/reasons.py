@@ -47,8 +47,14 @@ class HandshakeFailure(Word):
     RTMPE = "rtmpe", "the first byte asks for RTMPE, an old encryption that is not supported: use RTMPS"
     PROXY = (
         "proxy",
-        "the first bytes are a PROXY header, of PROXY protocol or SRS: turn it off in the load balancer",
+        "the first bytes are a PROXY header, or SRS's form of one, [where none is taken](#behind-a-proxy)",
     )
+    PROXY_UNTRUSTED = (
+        "proxy_untrusted",
+        "a PROXY header of whom `network.trusted_proxies` does not name; with `proxy=require` any client",
+    )
+    PROXY_MISSING = "proxy_missing", "a trusted proxy that sends no PROXY header where it must"
+    PROXY_BROKEN = "proxy_broken", "a PROXY header that cannot be read, or of more than 2048 bytes"
     VERSION = "version", "the first byte asks for another version of RTMP"
     NOT_RTMP = "not_rtmp", "the first byte is nothing known"
     TIMEOUT = (

@@ -125,9 +125,10 @@ def test_check_prints_a_table_on_a_terminal(run, monkeypatch):
     assert "…" not in result.stdout, "nothing is cut short in a narrow one"
 
 
-def test_check_reads_the_certificates(run, tmp_path):
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_certificate_that_cannot_be_used_is_a_mistake(run, tmp_path, worker, command):
     pair = f'[{{"chain_file": "{tmp_path}/missing.pem", "key_file": "{tmp_path}/missing.key"}}]'
-    result = run("check", "--set", f"rtmps.certificates={pair}")
+    result = run(command, "--set", f"rtmps.certificates={pair}")
     assert result.exit_code == os.EX_CONFIG
     assert result.stderr.endswith(f"cannot be used: {tmp_path}/missing.pem: No such file or directory\n")
 

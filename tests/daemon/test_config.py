@@ -25,6 +25,7 @@ from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
 from rtmpd.media.tracks import ALL_TRACKS, TrackChoice
 from rtmpd.net.addresses import Address
+from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
@@ -59,8 +60,8 @@ def test_defaults_need_no_source():
     settings = load((), {})
     assert settings.config == Config()
     assert settings.origins == {}
-    assert settings.config.rtmp.addresses() == (Address("", 1935),)
-    assert settings.config.admin.addresses() == (Address("127.0.0.1", 9935),)
+    assert settings.config.rtmp.entrances() == (Entrance(Address("", 1935)),)
+    assert settings.config.admin.entrances() == (Entrance(Address("127.0.0.1", 9935)),)
 
 
 def test_settings_cannot_change():
@@ -1016,8 +1017,10 @@ def test_two_servers_on_one_address():
 def test_tls_is_off_without_a_certificate():
     pair = '[{"chain_file": "c", "key_file": "k"}]'
     rtmps = Config().rtmps
-    assert (rtmps.listen, rtmps.addresses()) == ((":1936",), ())
-    assert load((), {}, [f"rtmps.certificates={pair}"]).config.rtmps.addresses() == (Address("", 1936),)
+    assert (rtmps.listen, rtmps.entrances()) == ((":1936",), ())
+    assert load((), {}, [f"rtmps.certificates={pair}"]).config.rtmps.entrances() == (
+        Entrance(Address("", 1936)),
+    )
     taken = ["admin.listen=:1936", f"rtmps.certificates={pair}"]
     assert problems(assignments=taken)[0].endswith(
         "admin.listen and rtmps.listen both name :1936: give one another port"
@@ -1033,10 +1036,58 @@ def test_what_a_certificate_is_made_of_is_told(write, value):
     assert problem.endswith('write it as [{chain_file = "fullchain.pem", key_file = "privkey.pem"}]')
 
 
-def test_tls_on_a_unix_socket_is_a_mistake():
-    assert problems(assignments=["rtmps.listen=unix:/run/x"]) == (
-        "--set: rtmps.listen: 'unix:/run/x' is for rtmp.listen: on one machine there is nothing to encrypt",
-    )
+LISTEN = "rtmp.listen"
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        (":1 proxy=yes", "proxy=yes: write off, accept or require"),
+        (":1 proxy=", "proxy=: write off, accept or require"),
+        (":1 proxy=off proxy=off", "':1 proxy=off proxy=off' says proxy= twice"),
+        (":1 mode=0660", "':1 mode=0660': mode= and owner= are for the file of a Unix socket"),
+        ("unix:/x mode=999", "mode=999: write three digits from 0 to 7, such as 0660"),
+        ("unix:/x mode=4660", "mode=4660: write three digits from 0 to 7, such as 0660"),
+        ("unix:/x owner=", "owner=: write user, :group or user:group"),
+        ("unix:/x owner=a:b:c", "owner=a:b:c: write user, :group or user:group"),
+        (":1 backlog=3", "':1 backlog=3' is not an address: write host:port"),
+    ],
+)
+def test_what_may_stand_behind_an_address_is_told(text, mistake):
+    (problem,) = problems(assignments=[f"{LISTEN}={text}"])
+    assert problem.startswith(f"--set: {LISTEN}: {mistake}")
+
+
+@pytest.mark.parametrize(
+    ("text", "entrance"),
+    [
+        (":1 proxy=off", Entrance(Address("", 1))),
+        ("[::1]:1  proxy=accept", Entrance(Address("::1", 1), ProxyUse.ACCEPT)),
+        ("unix:/a b/c d", Entrance(Address("", 0, "/a b/c d"))),
+        (
+            "unix:/a b mode=666 proxy=require owner=rtmpd:www-data",
+            Entrance(Address("", 0, "/a b"), ProxyUse.REQUIRE, 0o666, "rtmpd:www-data"),
+        ),
+    ],
+)
+def test_what_stands_behind_an_address_is_read_and_written(text, entrance):
+    trusting = "network.trusted_proxies=192.0.2.1, 2001:db8::/32"
+    rtmp = load((), {}, [f"{LISTEN}={text}", trusting]).config.rtmp
+    assert rtmp.entrances() == (entrance,)
+    assert load((), {}, [f"{LISTEN}={rtmp.listen[0]}", trusting]).config.rtmp == rtmp
+
+
+def test_a_listener_that_believes_nobody_is_a_mistake():
+    believing = ["rtmp.listen=:1 proxy=require", "admin.listen=unix:/x proxy=require"]
+    (problem,) = problems(assignments=believing)
+    text = ":1 proxy=require believes nobody yet: name your proxies in network.trusted_proxies"
+    assert problem == f"--set: rtmp.listen: {text}"
+    assert load((), {}, [*believing, "network.trusted_proxies=192.0.2.1"])
+
+
+def test_an_address_that_is_listened_on_in_two_ways_is_a_mistake():
+    two = ['rtmp.listen=[":1", ":1 proxy=accept"]', "network.trusted_proxies=192.0.2.1"]
+    assert problems(assignments=two) == ("--set: rtmp.listen names :1 in two ways: leave one out",)
 
 
 def test_broken_toml_is_placed(write):

@@ -10,10 +10,11 @@ import pytest
 from rtmpd.daemon.doors import Door, Doors
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
-from rtmpd.net.listeners import Listener, open_listener
+from rtmpd.net.entrances import Entrance
+from rtmpd.net.listeners import Listener, Place
 
-ANY = Address("127.0.0.1", 0)
-OTHER = Address("localhost", 0)
+ANY = Entrance(Address("127.0.0.1", 0))
+OTHER = Entrance(Address("localhost", 0))
 
 
 class House:
@@ -26,10 +27,10 @@ class House:
         self.failure: BaseException | None = None
         """Of the next one for ``OTHER``."""
 
-    async def _open(self, address: Address) -> Listener:
-        if address == OTHER and self.failure is not None:
+    async def _open(self, entrance: Entrance, place: Place) -> Listener:
+        if entrance == OTHER and self.failure is not None:
             raise self.failure
-        self.open.append(await Listener.start(open_listener(address), asyncio.Protocol))
+        self.open.append(await Listener.start(place, asyncio.Protocol))
         return self.open[-1]
 
     def _close(self, listener: Listener) -> None:

@@ -34,6 +34,8 @@ from rtmpd.daemon.settings import load
 from rtmpd.daemon.worker import Worker
 from rtmpd.exceptions import ConfigError, PlayRejected, PublishRejected, StreamFailed
 from rtmpd.net.addresses import Address
+from rtmpd.net.entrances import Entrance
+from rtmpd.net.listeners import open_listener
 
 PATIENCE = 5.0
 VIDEO = 9
@@ -279,6 +281,58 @@ async def test_a_port_of_ours_is_not_given_up_for_another_address_on_it(server: 
     assert takes(place(old))
 
 
+PROXIES = "network.trusted_proxies=127.0.0.0/8"
+HEADER = b"PROXY TCP4 203.0.113.7 192.0.2.1 40000 1935\r\n"
+
+
+async def greet(where: str, said: bytes) -> bytes:
+    """The first byte of the answer to a client's handshake behind ``said``; empty if it is hung up."""
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(*place(where))
+        writer.write(said + b"\x03" + bytes(1536))
+        try:
+            return await reader.read(1)
+        except ConnectionResetError:
+            return b""
+        finally:
+            writer.close()
+
+
+async def test_what_is_said_of_an_address_follows_on_the_same_socket(server: House) -> None:
+    (where,) = server.told("listening", "rtmp")
+    listen = "rtmp.listen=127.0.0.1:0"
+    assert (await greet(where, b""), await greet(where, HEADER)) == (b"\x03", b"")
+    await server.apply(f"{listen} proxy=accept", PROXIES)
+    assert (await greet(where, b""), await greet(where, HEADER)) == (b"\x03", b"\x03")
+    await server.apply(f"{listen} proxy=require", PROXIES)
+    assert (await greet(where, b""), await greet(where, HEADER)) == (b"", b"\x03")
+    await server.apply(f"{listen} proxy=require", "network.trusted_proxies=192.0.2.1")
+    assert await greet(where, HEADER) == b""
+    await server.apply(listen)
+    assert await greet(where, b"") == b"\x03"
+    assert set(server.told("listening", "rtmp")) == {where}
+    assert server.told("listening no more", "rtmp") == []
+
+
+async def test_the_file_of_a_unix_socket_follows_and_comes_back_when_something_fails(
+    server: House, path: Path
+) -> None:
+    def mode() -> int:
+        return path.stat().st_mode & 0o777
+
+    await server.apply(f"rtmp.listen=unix:{path}")
+    await server.apply(f"rtmp.listen=unix:{path} mode=0600")
+    assert mode() == 0o600
+    with pytest.raises(ConfigError):
+        await server.apply(f'rtmp.listen=["unix:{path} mode=0666", "203.0.113.1:1935"]')
+    assert mode() == 0o600
+    assert takes(str(path))
+    with pytest.raises(ConfigError, match="this machine has no group none-such"):
+        await server.apply(f"rtmp.listen=unix:{path} owner=:none-such")
+    await server.apply()
+    assert not is_there(path)
+
+
 async def test_sockets_that_were_handed_over_stay_whatever_the_settings_say(
     log: LogOutput, path: Path
 ) -> None:
@@ -517,6 +571,7 @@ _LOOKED_UP = {
 }
 """Nobody keeps these: they are read from the settings whenever they are needed."""
 _OTHERS = {
+    "network.trusted_proxies": "192.0.2.1",
     "log.level": "error",
     "log.format": "json",
     "stream.gop.start": "live",
@@ -583,7 +638,8 @@ class Shop:
     async def look(self, *configs: Config) -> dict[str, object]:
         """What a worker keeps that starts with the first of them and then follows the others."""
         worker = Worker(configs[0], asyncio.get_running_loop(), Machine.survey(), self._log)
-        await worker._admin.open(Address("127.0.0.1", 0))
+        entrance = Entrance(Address("127.0.0.1", 0))
+        await worker._admin.open(entrance, open_listener(entrance))
         for config in configs:
             worker._follow(config, ConfiguredRules(config))
             worker._follow_pulls()
@@ -748,9 +804,12 @@ async def test_who_fails_is_banned_until_the_settings_forgive(server: House) -> 
                 except rtmpd.RtmpdError:
                     break
         failing.cancel()
-    await server.apply(*locked, "bans.local=true", 'bans.exempt=["127.0.0.1"]')
-    async with await rtmpd.connect(server.url()):
-        pass
+    for harmless in ('bans.exempt=["127.0.0.1"]', "network.trusted_proxies=127.0.0.0/8"):
+        await server.apply(*locked, "bans.local=true", harmless)
+        for _ in range(2):
+            async with await rtmpd.connect(server.url()) as connection:
+                with pytest.raises(PublishRejected):
+                    await connection.publish("wrong")
 
 
 # -- notifications

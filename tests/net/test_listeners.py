@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import grp
 import os
+import pwd
 import socket
 import threading
 from pathlib import Path
@@ -14,7 +16,8 @@ import pytest
 
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address, peer_ip
-from rtmpd.net.listeners import UNIX_MODE, Listener, bound_address, open_listener
+from rtmpd.net.entrances import UNIX_MODE, Entrance
+from rtmpd.net.listeners import Listener, bound_address, open_listener, permit
 
 HAS_IPV6 = socket.has_dualstack_ipv6()
 
@@ -190,3 +193,78 @@ def test_the_file_of_a_successor_stays(path: Path) -> None:
     with open_listener(at(path)):
         listener.close()
         assert path.is_socket()
+
+
+# -- Their owner and mode
+
+
+def mode_and_group(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_mode & 0o777, found.st_gid
+
+
+def test_its_mode_is_as_said(path: Path) -> None:
+    with open_listener(Entrance(at(path), mode=0o606)):
+        assert path.stat().st_mode & 0o777 == 0o606
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+@pytest.mark.parametrize(
+    ("owner", "uid", "gid"),
+    [
+        ("nobody", pwd.getpwnam("nobody").pw_uid, os.getegid()),
+        (":daemon", os.geteuid(), grp.getgrnam("daemon").gr_gid),
+        ("nobody:daemon", pwd.getpwnam("nobody").pw_uid, grp.getgrnam("daemon").gr_gid),
+        ("12345:54321", 12345, 54321),
+    ],
+)
+def test_its_owner_is_as_said(path: Path, owner: str, uid: int, gid: int) -> None:
+    with open_listener(Entrance(at(path), owner=owner)):
+        assert (path.stat().st_uid, path.stat().st_gid) == (uid, gid)
+
+
+@pytest.mark.parametrize(
+    ("owner", "told"),
+    [("no-such-user", "this machine has no user no-such-user"), (":none-such", "no group none-such")],
+)
+def test_an_owner_that_does_not_exist_is_told_and_leaves_no_file(path: Path, owner: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=rf"cannot listen on unix:{path}: .*{told}; check the address"):
+        open_listener(Entrance(at(path), owner=owner))
+    assert not path.exists()
+
+
+def test_an_owner_to_whom_it_may_not_be_given_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chown(*_arguments: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", chown)
+    text = "it may not give its file to root: only root may, or to a group that it is in; check"
+    with pytest.raises(ConfigError, match=text):
+        open_listener(Entrance(at(path), owner="root"))
+    assert not path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")
+def test_owner_and_mode_change_while_it_is_open(path: Path) -> None:
+    plain, given = Entrance(at(path)), Entrance(at(path), mode=0o666, owner=":daemon")
+    with open_listener(plain):
+        permit(given, plain)
+        assert mode_and_group(path) == (0o666, grp.getgrnam("daemon").gr_gid)
+        permit(plain, given)
+        assert mode_and_group(path) == (UNIX_MODE, os.getegid())
+
+
+async def test_a_listener_takes_the_place_of_another_and_its_file(path: Path) -> None:
+    first = await Listener.start(open_listener(at(path)), asyncio.Protocol)
+    second = Listener.accept(first, lambda sock, _name: sock.close())
+    first.close()
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    assert await reader.read() == b""
+    writer.close()
+    third = await Listener.start(second, asyncio.Protocol)
+    third.close()  # As if something had gone wrong with another one.
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    assert await reader.read() == b""
+    writer.close()
+    second.close()
+    assert await asyncio.to_thread(path.exists) is False

@@ -24,6 +24,7 @@ _ON_BOTH = (
     "test_freeing",
     "test_listeners",
     "test_tls",
+    "test_behind_proxies",
     "test_tracing",
 )
 

@@ -15,6 +15,7 @@ from net_kit import HEADERS, Client, Doorman, House, eventually, serve
 from rtmp_dialogue import command, connect
 
 import rtmpd.serving.connection as connection_module
+import rtmpd.serving.identity as identity
 from rtmpd.engine.registry import EngineLimits
 from rtmpd.engine.sink import CloseReason
 from rtmpd.net.listeners import BACKLOG
@@ -87,7 +88,7 @@ class Time:
 
 async def test_one_address_cannot_connect_and_leave_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     addresses = iter(["192.0.2.1"] * 4 + ["192.0.2.2", "192.0.2.1", "192.0.2.1"])
-    monkeypatch.setattr(connection_module, "peer_ip", lambda _name: next(addresses))
+    monkeypatch.setattr(identity, "peer_ip", lambda _name: next(addresses))
     built: list[object] = []
 
     def build(**given: object) -> ServerSession:
@@ -126,7 +127,7 @@ async def test_one_stranger_too_many_costs_the_oldest_of_the_greediest_network(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     networks = iter(["192.0.2.1", "192.0.2.2", "192.0.2.2", "192.0.2.3", "192.0.2.3"])
-    monkeypatch.setattr(connection_module, "peer_ip", lambda _name: next(networks))
+    monkeypatch.setattr(identity, "peer_ip", lambda _name: next(networks))
     async with serve(connections=ConnectionLimits(max_pending=3)) as house:
         only, oldest, newer, late = [await house.client() for _ in range(4)]
         await oldest.closed()
@@ -143,7 +144,7 @@ async def test_one_stranger_too_many_costs_the_oldest_of_the_greediest_network(
 
 async def test_ten_networks_of_strangers_lock_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     addresses = iter([f"192.0.2.{n % 10}" for n in range(60)] + ["198.51.100.7"])
-    monkeypatch.setattr(connection_module, "peer_ip", lambda _name: next(addresses))
+    monkeypatch.setattr(identity, "peer_ip", lambda _name: next(addresses))
     async with serve(connections=ConnectionLimits(max_pending=50)) as house:
         for _ in range(60):
             await house.dial()
@@ -156,7 +157,7 @@ async def test_ten_networks_of_strangers_lock_nobody_out(monkeypatch: pytest.Mon
 async def test_a_stranger_with_many_networks_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = "2001:db8:a::1"
     addresses = iter([honest, *(f"2001:db8:bad:{n:x}::1" for n in range(40))])
-    monkeypatch.setattr(connection_module, "peer_ip", lambda _name: next(addresses))
+    monkeypatch.setattr(identity, "peer_ip", lambda _name: next(addresses))
     async with serve(connections=ConnectionLimits(max_pending=20)) as house:
         client = await house.client()
         for _ in range(40):
@@ -465,7 +466,7 @@ async def test_what_the_commands_of_an_address_cost_is_forgotten_once_it_is_paid
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     addresses = iter(["10.0.0.1", "10.0.0.2"])
-    monkeypatch.setattr("rtmpd.serving.connection.peer_ip", lambda _: next(addresses))
+    monkeypatch.setattr("rtmpd.serving.identity.peer_ip", lambda _: next(addresses))
     costs = ConnectionLimits(max_command_cost_per_address=10)
     async with serve(connections=costs, limits=Limits(handshake_timeout=0.5)) as house:
         leaves = await house.client()

@@ -77,11 +77,11 @@ async def street(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     async with serve(connections=connections, limits=Limits(handshake_timeout=handshake_timeout)) as house:
-        listener = house.server.listen_tls(open_listener(Address("127.0.0.1", 0)), lambda: context)
+        listener = house.server.listen_behind(open_listener(Address("127.0.0.1", 0)), tls=lambda: context)
         there = Street(house, authority, context, listener.address)
         yield there
         there.hang_up()
-        await eventually(lambda: not house.server._arrivals)
+        await eventually(lambda: not house.server._porch._arrivals)
 
 
 async def over(sock: socket.socket) -> None:
@@ -138,7 +138,7 @@ async def test_a_bug_in_a_handshake_leaves_nothing_pending(
         monkeypatch.setattr(asyncio.get_running_loop(), "connect_accepted_socket", broken)
         await over(await there.half())
         await eventually(lambda: there.states == {})
-        assert there.house.server._arrivals == {}
+        assert there.house.server._porch._arrivals == {}
     assert [record.message for record in caplog.records if record.exc_info] == ["task failed"]
 
 

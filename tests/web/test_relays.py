@@ -12,6 +12,7 @@ from yarl import URL
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
 from rtmpd.net.addresses import Address
+from rtmpd.net.listeners import open_listener
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi
@@ -46,7 +47,7 @@ def pushes() -> FakePushes:
 async def open_client(pushes: FakePushes, *, local: bool) -> tuple[AdminServer, aiohttp.ClientSession]:
     api = RelayApi(pushes, lambda: pushes.relays)
     server = AdminServer(SharedPage(FakeServer().page(), 0.0, time.monotonic), lambda: None, api, local=local)
-    address = (await server.start(Address("127.0.0.1", 0))).address
+    address = (await server.start(open_listener(Address("127.0.0.1", 0)))).address
     return server, aiohttp.ClientSession(f"http://{address}")
 
 

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_network
 
 import aiohttp
 import pytest
@@ -14,6 +15,9 @@ from rtmpd import __version__
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import ConfigError, UsageError
 from rtmpd.net.addresses import Address
+from rtmpd.net.entrances import ProxyUse
+from rtmpd.net.listeners import open_listener
+from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
 from rtmpd.relay.status import RelayStatus
 from rtmpd.rtmp.form import form
 from rtmpd.web.limits import AdminLimits
@@ -59,7 +63,7 @@ async def listening(
 ) -> AsyncIterator[Callable[[bytes], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]]:
     """An admin server, and a way to say something to it over a connection of its own."""
     server = admin(Readiness(), limits, local=local)
-    address = (await server.start(Address("127.0.0.1", 0))).address
+    address = (await server.start(open_listener(Address("127.0.0.1", 0)))).address
     writers = []
 
     async def say(data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -84,7 +88,7 @@ async def client(readiness: Readiness) -> AsyncIterator[aiohttp.ClientSession]:
     server = AdminServer(
         SharedPage(FixedPage(), 0.0, time.monotonic), readiness, RelayApi(NoPushes(), list), local=True
     )
-    address = (await server.start(Address("127.0.0.1", 0))).address
+    address = (await server.start(open_listener(Address("127.0.0.1", 0)))).address
     async with aiohttp.ClientSession(f"http://{address}") as session:
         yield session
     await server.close()
@@ -144,8 +148,8 @@ async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Read
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(ConfigError, match="is another server running there"),
     ):
-        await server.start(Address("127.0.0.1", taken.getsockname()[1]))
-    address = (await server.start(Address("127.0.0.1", 0))).address
+        await server.start(open_listener(Address("127.0.0.1", taken.getsockname()[1])))
+    address = (await server.start(open_listener(Address("127.0.0.1", 0)))).address
     await server.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((address.host, address.port))
@@ -154,7 +158,7 @@ async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Read
 async def test_several_addresses_serve_the_same_pages(readiness: Readiness) -> None:
     page = SharedPage(FixedPage(), 0.0, time.monotonic)
     servers = [AdminServer(page, readiness, RelayApi(NoPushes(), list), local=True) for _ in range(2)]
-    addresses = [(await server.start(Address("127.0.0.1", 0))).address for server in servers]
+    addresses = [(await server.start(open_listener(Address("127.0.0.1", 0)))).address for server in servers]
     assert addresses[0] != addresses[1]
     async with aiohttp.ClientSession() as session:
         for address in addresses:
@@ -305,3 +309,135 @@ async def test_no_request_is_an_error_of_ours(seed: int, caplog: pytest.LogCaptu
             writer.close()
             assert not heard.startswith(b"HTTP/1.1 5"), data
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+# -- Behind proxies
+
+V1 = "PROXY TCP4 {} 192.0.2.1 40000 9935\r\n"
+TRUSTED = TrustedProxies([ip_network("127.0.0.0/8"), ip_network("192.0.2.128/25")])
+PUSH = "POST /api/v1/streams/live/cam/push HTTP/1.1\r\nHost: localhost\r\n{}Content-Length: 0\r\n\r\n"
+MAY = b"HTTP/1.1 415"
+"""What a change is answered that says nothing, of who may change things."""
+
+
+@asynccontextmanager
+async def behind(
+    proxy: ProxyUse = ProxyUse.OFF,
+    proxies: TrustedProxies = TRUSTED,
+    limits: AdminLimits | None = None,
+) -> AsyncIterator[Callable[..., Awaitable[bytes]]]:
+    """An admin server, and a way to hear its first answer to something."""
+    page = SharedPage(FixedPage(), 0.0, time.monotonic)
+    api = RelayApi(NoPushes(), list)
+    server = AdminServer(page, Readiness(), api, limits, lambda: proxies, local=True)
+    address = (await server.start(open_listener(Address("127.0.0.1", 0)), proxy)).address
+
+    async def ask(*said: str) -> bytes:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        try:
+            async with asyncio.timeout(5):
+                for part in said:
+                    writer.write(part.encode())
+                    await asyncio.sleep(0.002)
+                return await reader.read(2000)
+        except ConnectionResetError:
+            return b""
+        finally:
+            writer.close()
+
+    yield ask
+    await server.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "may"),
+    [
+        ("", True),
+        ("X-Forwarded-For: 127.0.0.1\r\n", True),
+        ("X-Forwarded-For: 203.0.113.7\r\n", False),
+        ("X-Forwarded-For: 127.0.0.1, 203.0.113.7\r\n", False),
+        ("X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-For: 203.0.113.7\r\n", False),
+        ("X-Forwarded-For: 203.0.113.7, 192.0.2.129\r\n", False),
+        ("X-Forwarded-For: 127.0.0.1, 192.0.2.129\r\n", True),
+        ("X-Forwarded-For: 127.0.0.1:4711\r\n", True),
+        ("X-Forwarded-For: ::1\r\n", True),
+        ("X-Forwarded-For: nonsense\r\n", False),
+        ("X-Forwarded-For: ,\r\n", False),
+        ("Forwarded: for=127.0.0.1\r\n", True),
+        ('Forwarded: for="[2001:db8::7]:4711";proto=https\r\n', False),
+        ('Forwarded: for="[::1]:4711"\r\n', True),
+        ("Forwarded: for=_hidden\r\n", False),
+        ("Forwarded: by=127.0.0.1\r\n", False),
+        ("Forwarded: for=127.0.0.1\r\nX-Forwarded-For: 203.0.113.7\r\n", False),
+        ("Forwarded: for=203.0.113.7\r\nX-Forwarded-For: 203.0.113.7\r\n", False),
+    ],
+)
+async def test_changes_are_for_who_is_here_however_many_proxies_are_between(headers: str, may: bool) -> None:
+    async with behind() as ask:
+        answer = await ask(PUSH.format(headers))
+        assert answer.startswith(MAY if may else b"HTTP/1.1 403"), answer
+
+
+async def test_a_proxy_that_nobody_trusts_changes_nothing() -> None:
+    async with behind(proxies=NO_PROXIES) as ask:
+        answer = await ask(PUSH.format("X-Forwarded-For: 127.0.0.1\r\n"))
+        assert answer.startswith(b"HTTP/1.1 403")
+        assert b"a proxy, 127.0.0.1, which network.trusted_proxies does not name" in answer
+        assert (await ask(PUSH.format(""))).startswith(MAY)
+
+
+@pytest.mark.parametrize(("address", "may"), [("127.0.0.1", True), ("203.0.113.7", False)])
+async def test_a_proxy_header_says_who_asks(address: str, may: bool) -> None:
+    async with behind(ProxyUse.REQUIRE) as ask:
+        for said in ([V1.format(address) + PUSH.format("")], [*V1.format(address), PUSH.format("")]):
+            assert (await ask(*said)).startswith(MAY if may else b"HTTP/1.1 403")
+
+
+async def test_whom_nobody_knows_changes_nothing() -> None:
+    async with behind(ProxyUse.REQUIRE) as ask:
+        assert (await ask("PROXY UNKNOWN\r\n" + PUSH.format(""))).startswith(b"HTTP/1.1 403")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "proxies", "said", "detail"),
+    [
+        (ProxyUse.REQUIRE, TRUSTED, PUSH.format(""), "it begins without a PROXY header"),
+        (ProxyUse.REQUIRE, TRUSTED, "PROXY TCP4 x\r\n", "a line of version 1 that cannot be read"),
+        (ProxyUse.REQUIRE, NO_PROXIES, V1.format("::1"), "if 127.0.0.1 is a proxy of yours, name it"),
+        (ProxyUse.ACCEPT, NO_PROXIES, V1.format("127.0.0.1"), "if 127.0.0.1 is a proxy of yours"),
+    ],
+)
+async def test_headers_that_are_not_believed_are_told_and_hung_up_on(
+    proxy: ProxyUse,
+    proxies: TrustedProxies,
+    said: str,
+    detail: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "rtmpd")
+    async with behind(proxy, proxies) as ask:
+        assert await ask(said) == b""
+    (line,) = [each for each in caplog.records if each.name.startswith("rtmpd")]
+    assert line.getMessage() == "PROXY header refused"
+    assert str(vars(line)["fields"]["detail"]).startswith(detail)
+
+
+async def test_where_proxy_headers_may_be_left_out_a_post_is_no_header() -> None:
+    async with behind(ProxyUse.ACCEPT) as ask:
+        for said in ([PUSH.format("")], [*PUSH.format("")[:6], PUSH.format("")[6:]]):
+            assert (await ask(*said)).startswith(MAY)
+
+
+async def test_half_proxy_headers_have_a_deadline_and_so_many_places() -> None:
+    async with behind(ProxyUse.REQUIRE, limits=AdminLimits(2, 0.3)) as ask:
+        began = time.monotonic()
+        assert await asyncio.gather(*(ask("PROXY ") for _ in range(3))) == [b""] * 3
+        assert time.monotonic() - began < 3
+    async with behind(ProxyUse.REQUIRE, limits=AdminLimits(2, 60)) as ask:
+        halves = [asyncio.ensure_future(ask("PROXY ")) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        third = asyncio.ensure_future(ask("PROXY "))
+        assert await halves[0] == b""
+        assert (await ask(V1.format("127.0.0.1") + PUSH.format(""))).startswith(MAY)
+        assert await halves[1] == b""
+        third.cancel()

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from rtmpd.access.keys import Key, check_label, parse_digest, parse_until
 from rtmpd.access.rules import Allow, Network
 from rtmpd.access.users import check_user
-from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Effect, Seconds, Section, Shown
+from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Effect, Networks, Seconds, Section, Shown
 from rtmpd.daemon.media_config import RejectConfig, WarnConfig
 from rtmpd.daemon.proofs_config import (
     JwtConfig,
@@ -22,7 +22,7 @@ from rtmpd.daemon.proofs_config import (
     PublishTokens,
     SignedUrlsConfig,
 )
-from rtmpd.daemon.values import KeyPath, parse_list, quote
+from rtmpd.daemon.values import KeyPath, parse_list
 from rtmpd.engine.media_limits import MediaRules
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.url import REDACTED, validate_name
@@ -56,13 +56,6 @@ def _check_key(item: object) -> object:
         text = '{sha256 = "sha256:...", label = "...", until = "...", backup = true}'
         raise ValueError(f'a key is "sha256:...", or {text}')
     return item
-
-
-def _check_network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text, strict=False))
-    except ValueError:
-        raise ValueError(f"{quote(text)} is no address and no network") from None
 
 
 def _check_user(text: str) -> str:
@@ -105,9 +98,6 @@ KeyList = Annotated[
     tuple[Annotated[str | KeyEntry, BeforeValidator(_check_key)], ...],
     BeforeValidator(parse_list),
     WithJsonSchema({"type": ["array", "string"], "items": _KEY_SCHEMA}),
-]
-Networks = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_network)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
 ]
 
 UserList = Annotated[

@@ -35,7 +35,7 @@ class AccessSide:
         self.policy.apply(rules)
         self.hooks.apply(rules.config)
         rules.take_over()
-        self.guard.apply(rules.config.bans.to_rules())
+        self.guard.apply(rules.config.bans.to_rules(rules.config.network.networks()))
 
     def look(self) -> None:
         """Notice what has changed beside the settings; call it every second or so."""

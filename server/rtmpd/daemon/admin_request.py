@@ -9,15 +9,24 @@ import socket
 from typing import Final
 
 from rtmpd.net.addresses import Address
+from rtmpd.net.entrances import ProxyUse
+from rtmpd.net.proxy_header import OWN
 
 _TIMEOUT: Final = 4.0
 
 
-def ask(address: Address, path: str, method: str = "GET") -> tuple[int, bytes]:
-    """Status and body. Raises OSError or http.client.HTTPException if there is no sensible answer."""
+def ask(
+    address: Address, path: str, method: str = "GET", *, proxy: ProxyUse = ProxyUse.OFF
+) -> tuple[int, bytes]:
+    """Status and body; with a PROXY header of our own where one is required.
+
+    Raises OSError or http.client.HTTPException if there is no sensible answer.
+    """
     connection = http.client.HTTPConnection(address.host or "localhost", address.port)
     try:
         connection.sock = connect(address)
+        if proxy is ProxyUse.REQUIRE:
+            connection.sock.sendall(OWN)
         connection.request(method, path)
         response = connection.getresponse()
         return response.status, response.read()

@@ -13,9 +13,9 @@ from rtmpd.daemon.programs import Programs
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram
 from rtmpd.hooks.stats import HookStats
-from rtmpd.net.addresses import Address
 from rtmpd.net.certificates import Certificates
-from rtmpd.net.listeners import Listener
+from rtmpd.net.entrances import Entrance
+from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
@@ -60,14 +60,15 @@ class AdminSide:
 
     def __init__(self, config: Config, inside: Inside) -> None:
         self._config = config
+        self._proxies = config.network.proxies()
         self._inside = inside
         self._metrics: MetricsPage | None = None
         self._page: SharedPage | None = None
         self._servers: dict[Listener, AdminServer] = {}
         self._ending = TaskSet()
 
-    async def open(self, address: Address) -> Listener:
-        """Serve on one more address. Raises ConfigError or OSError if it cannot be had."""
+    async def open(self, entrance: Entrance, place: Place) -> Listener:
+        """Serve there too. Raises OSError."""
         from rtmpd.web.relays import RelayApi
         from rtmpd.web.server import AdminServer
         from rtmpd.web.streams import StreamApi
@@ -75,10 +76,17 @@ class AdminSide:
         inside, page = self._inside, self._page or self._build_page()
         relays = RelayApi(inside.pushes, inside.relays, lambda: self._config.app_names())
         streams = StreamApi(inside.registry.end_hold, lambda: self._config.app_names())
-        limits, local = self._config.admin.to_limits(), address.is_loopback
-        server = AdminServer(page, inside.readiness, relays, limits, local=local, stream_api=streams)
+        server = AdminServer(
+            page,
+            inside.readiness,
+            relays,
+            self._config.admin.to_limits(),
+            lambda: self._proxies,
+            local=entrance.address.is_loopback,
+            stream_api=streams,
+        )
         try:
-            listener = await server.start(address)
+            listener = await server.start(place, entrance.proxy)
         except BaseException:
             await server.close()
             raise
@@ -93,6 +101,7 @@ class AdminSide:
     def apply(self, config: Config) -> None:
         """Follow other settings, but for the addresses."""
         self._config = config
+        self._proxies = config.network.proxies()
         for server in self._servers.values():
             server.apply(config.admin.to_limits())
         if self._metrics is not None and self._page is not None:

@@ -7,8 +7,7 @@ from typing import Final
 
 from rtmpd.access.bans import BanRules
 from rtmpd.access.rules import Network
-from rtmpd.daemon.access_config import Networks
-from rtmpd.daemon.fields import Count, Section, Timeout
+from rtmpd.daemon.fields import Count, Networks, Section, Timeout
 
 _RULES: Final = BanRules()
 

@@ -80,6 +80,8 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
 
     with mistakes_told(os.EX_CONFIG):
         loaded = _load(config, assignments)
+        # For ``check`` they are a mistake that lasts, too; the server reads them for itself.
+        loaded.config.rtmps.load_certificates(os.environ)
     # Only now: settings with a mistake in them need no server.
     from rtmpd.daemon import worker
 

@@ -30,6 +30,7 @@ from rtmpd.daemon.fields import (
     require_order,
 )
 from rtmpd.daemon.limits_config import LimitsConfig
+from rtmpd.daemon.network_config import NetworkConfig, find_conflict
 from rtmpd.daemon.notify_config import NOTIFY, NotifyConfig
 from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.rtmps_config import RtmpsConfig
@@ -40,7 +41,7 @@ from rtmpd.engine.handover import HandoverRules
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits, Quota
 from rtmpd.engine.sink import PlayOptions, StartPolicy
-from rtmpd.net.addresses import Address
+from rtmpd.net.entrances import Entrance
 from rtmpd.relay.pull.waiting import MAX_DIALS
 from rtmpd.rtmp.constants import MAX_CHUNK_SIZE
 from rtmpd.rtmp.server import ServerSettings
@@ -71,8 +72,10 @@ class RtmpConfig(Section):
 
     listen: ListenAddresses = (":1935",)
     """Where to listen: ":1935" is every IPv4 and IPv6 address of this machine, "127.0.0.1:1935" only
-    this machine itself, "unix:/run/rtmpd/rtmp.sock" whoever may open that file. Not used when systemd hands
-    the sockets over."""
+    this machine itself, "unix:/run/rtmpd/rtmp.sock" whoever may open that file, which "mode=0660" and
+    "owner=user:group" behind it say. Behind "proxy=require" only network.trusted_proxies are served, who say
+    by a PROXY header for whom they connect; with "proxy=accept" they may, and others come directly. Not used
+    when systemd hands the sockets over."""
     chunk_size: Annotated[_SessionSize, Field(ge=128, le=MAX_CHUNK_SIZE)] = _SETTINGS.chunk_size
     """Chunk size that the server sends with; ffmpeg takes it over for its own direction."""
     window_ack_size: Annotated[_SessionSize, Field(ge=65536, le=0x7FFFFFFF)] = _SETTINGS.window_ack_size
@@ -91,9 +94,9 @@ class RtmpConfig(Section):
             )
         return self
 
-    def addresses(self) -> tuple[Address, ...]:
+    def entrances(self) -> tuple[Entrance, ...]:
         """``listen``, taken apart."""
-        return tuple(map(Address.parse, self.listen))
+        return tuple(map(Entrance.parse, self.listen))
 
 
 class AllHeadersConfig(HeadersConfig):
@@ -157,9 +160,9 @@ class AdminConfig(Section):
         """What strangers may cost this port."""
         return AdminLimits(self.max_connections, self.request_timeout)
 
-    def addresses(self) -> tuple[Address, ...]:
+    def entrances(self) -> tuple[Entrance, ...]:
         """``listen``, taken apart."""
-        return tuple(map(Address.parse, self.listen))
+        return tuple(map(Entrance.parse, self.listen))
 
 
 class MetricsConfig(Section):
@@ -210,6 +213,7 @@ class Config(Section):
 
     rtmp: RtmpConfig = RtmpConfig()
     rtmps: RtmpsConfig = RtmpsConfig()
+    network: NetworkConfig = NetworkConfig()
     stream: StreamConfig = StreamConfig()
     player: PlayerConfig = PlayerConfig()
     memory: MemoryConfig = MemoryConfig()
@@ -226,22 +230,21 @@ class Config(Section):
     """What differs from app to app and from stream to stream, by path; ``*`` is for every one."""
 
     @model_validator(mode="after")
-    def _check_addresses(self) -> Self:
-        taken: dict[Address, str] = {}
-        for key, addresses in (
-            ("rtmp.listen", self.rtmp.addresses()),
-            ("rtmps.listen", self.rtmps.addresses()),
-            ("admin.listen", self.admin.addresses()),
-        ):
-            for address in dict.fromkeys(addresses):
-                other = taken.setdefault(address, key)
-                if other != key and (address.port or address.path):
-                    raise PydanticCustomError(
-                        "conflict",
-                        "{low_key} and {high_key} both name {address}: give one another port",
-                        {"low_key": key, "high_key": other, "address": str(address)},
-                    )
+    def _check_entrances(self) -> Self:
+        listeners = {f"{name}.listen": entrances for name, entrances in self.entrances().items()}
+        conflict = find_conflict(listeners, self.network)
+        if conflict is not None:
+            text, values = conflict
+            raise PydanticCustomError("conflict", text, values)
         return self
+
+    def entrances(self) -> dict[str, tuple[Entrance, ...]]:
+        """Where to listen, by protocol."""
+        return {
+            "rtmp": self.rtmp.entrances(),
+            "rtmps": self.rtmps.entrances(),
+            "admin": self.admin.entrances(),
+        }
 
     def app_names(self) -> frozenset[str]:
         """Names of all tables but that of all: the longest that a stream's path begins with is its app."""

@@ -9,46 +9,47 @@ from dataclasses import dataclass
 
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
-from rtmpd.net.listeners import Listener
+from rtmpd.net.entrances import Entrance, ProxyUse
+from rtmpd.net.listeners import Listener, Place, open_listener, permit
 
-Names = Mapping[str, Collection[Address]]
-"""Addresses of the settings, by protocol."""
+_Pair = tuple[str, Entrance]
+Entrances = Mapping[str, Collection[Entrance]]
+"""Those of the settings, by protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
     """How one protocol is served."""
 
-    open: Callable[[Address], Awaitable[Listener]]
-    """Raises ConfigError or OSError."""
+    open: Callable[[Entrance, Place], Awaitable[Listener]]
+    """Serve there, or where a listener is that closes once all are open. Raises ConfigError or OSError."""
     close: Callable[[Listener], None]
     """Let nobody new in; who has come in stays."""
 
 
 class Doors:
-    """The listeners of all protocols, by the addresses that the settings name."""
+    """The listeners of all protocols, by the entrances that the settings name."""
 
     def __init__(self, doors: Mapping[str, Door]) -> None:
         self._doors = doors
-        self._listeners: dict[tuple[str, Address], Listener] = {}
+        self._listeners: dict[_Pair, Listener] = {}
 
-    async def open(self, names: Names) -> list[tuple[str, Address]]:
+    async def open(self, names: Entrances) -> list[tuple[str, Address]]:
         """Listen on all ``names`` beside what is open already; those that are new, as they are bound.
 
         Raises ConfigError with every address that cannot be had: then nothing has changed.
         """
-        opened: dict[tuple[str, Address], Listener] = {}
+        wanted = _pairs(names)
+        opened: dict[_Pair, Listener] = {}
         problems: list[str] = []
         with ExitStack() as undo:
-            for protocol, address in _pairs(names):
-                if (protocol, address) in self._listeners:
+            for pair in wanted:
+                if pair in self._listeners:
                     continue
-                door = self._doors[protocol]
                 try:
-                    listener = opened[protocol, address] = await door.open(address)
-                    undo.callback(door.close, listener)
+                    opened[pair] = await self._open(pair, wanted, undo)
                 except (ConfigError, OSError) as error:
-                    problems += self._explain(error, address)
+                    problems += self._explain(error, pair[1].address)
             if problems:
                 raise ConfigError(problems)
             undo.pop_all()
@@ -56,19 +57,48 @@ class Doors:
         return [(protocol, listener.address) for (protocol, _), listener in opened.items()]
 
     def bound(self, protocol: str) -> list[Address]:
-        """Where a protocol is served now."""
-        return [listener.address for (name, _), listener in self._listeners.items() if name == protocol]
+        """Where a protocol is served now, to whom no proxy has to name."""
+        return [
+            listener.address
+            for (name, entrance), listener in self._listeners.items()
+            if name == protocol and entrance.proxy is not ProxyUse.REQUIRE
+        ]
 
-    def keep(self, names: Names) -> list[tuple[str, Address]]:
+    def keep(self, names: Entrances) -> list[tuple[str, Address]]:
         """Close all listeners but those of ``names``; protocols and addresses, as they were opened."""
         wanted = _pairs(names)
         gone = [pair for pair in self._listeners if pair not in wanted]
         closed = []
-        for protocol, address in gone:
-            listener = self._listeners.pop((protocol, address))
+        for protocol, entrance in gone:
+            listener = self._listeners.pop((protocol, entrance))
             self._doors[protocol].close(listener)
-            closed.append((protocol, listener.address))
+            if not any(each == protocol and other.address == entrance.address for each, other in wanted):
+                closed.append((protocol, listener.address))
         return closed
+
+    async def _open(self, pair: _Pair, wanted: Collection[_Pair], undo: ExitStack) -> Listener:
+        protocol, entrance = pair
+        door, before = self._doors[protocol], self._predecessor(pair, wanted)
+        if before is None:
+            place: Place = open_listener(entrance)
+        else:
+            place = self._listeners[before]
+            permit(entrance, before[1])
+            undo.callback(permit, before[1], entrance)
+        try:
+            listener = await door.open(entrance, place)
+        except BaseException:
+            if not isinstance(place, Listener):
+                place.close()
+            raise
+        undo.callback(door.close, listener)
+        return listener
+
+    def _predecessor(self, pair: _Pair, wanted: Collection[_Pair]) -> _Pair | None:
+        """Who listens at that address, and is to go: its socket stays, and nobody who waits there is lost."""
+        protocol, entrance = pair
+        here = [each for each in self._listeners if each[0] == protocol and each not in wanted]
+        return next((each for each in here if each[1].address == entrance.address), None)
 
     def _explain(self, error: ConfigError | OSError, address: Address) -> Sequence[str]:
         """What to do, also if we are in the way: two listeners cannot have one port, not even briefly."""
@@ -83,6 +113,6 @@ class Doors:
         return error.problems
 
 
-def _pairs(names: Names) -> dict[tuple[str, Address], None]:
+def _pairs(names: Entrances) -> dict[_Pair, None]:
     """Each once, in order."""
-    return {(protocol, address): None for protocol, addresses in names.items() for address in addresses}
+    return {(protocol, entrance): None for protocol, entrances in names.items() for entrance in entrances}

@@ -16,17 +16,18 @@ def find_problem(config: Config, path: str) -> str | None:
     app, _, name = path.partition("/")
     if not name:
         return f"{path} names an app: write app and stream, such as live/test"
-    listeners = [each for each in config.admin.addresses() if each.port or each.path]
-    local = [from_here(each) for each in listeners if each.is_loopback]
+    entrances = [each for each in config.admin.entrances() if each.address.port or each.address.path]
+    local = [each for each in entrances if each.address.is_loopback]
     if not local:
         return "the server takes this on a loopback address or a Unix socket only: name one in admin.listen"
     stream = f"{quote(app, safe='')}/{quote(name, safe='')}"
+    address = from_here(local[0].address)
     try:
-        status, body = ask(local[0], f"/api/v1/streams/{stream}/end", "POST")
+        status, body = ask(address, f"/api/v1/streams/{stream}/end", "POST", proxy=local[0].proxy)
     except (OSError, http.client.HTTPException) as error:
-        return f"{local[0]} does not answer: {words(error)}"
+        return f"{address} does not answer: {words(error)}"
     if status == http.client.NO_CONTENT:
         return None
     with contextlib.suppress(ValueError, LookupError, TypeError):
         return str(json.loads(body)["error"])
-    return f"{local[0]} answers {status}"
+    return f"{address} answers {status}"

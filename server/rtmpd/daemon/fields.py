@@ -21,7 +21,7 @@ from rtmpd.daemon.values import (
     quote,
 )
 from rtmpd.exceptions import ConfigError
-from rtmpd.net.addresses import Address
+from rtmpd.net.entrances import Entrance
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Unit:
 
 def _check_address(text: str) -> str:
     try:
-        return str(Address.parse(text))
+        return str(Entrance.parse(text))
     except ConfigError as error:
         raise ValueError(str(error)) from error
 
@@ -43,6 +43,13 @@ def _check_network(text: str) -> str:
         return text and str(ipaddress.ip_network(text, strict=False))
     except ValueError as error:
         raise ValueError(f"{quote(text)} is no address and no network") from error
+
+
+def _check_member(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(f"{quote(text)} is no address and no network") from None
 
 
 def _parse_addresses(value: object) -> object:
@@ -68,6 +75,9 @@ Count = Annotated[int, BeforeValidator(parse_count)]
 Positive = Annotated[Count, Field(gt=0)]
 ListenAddress = Annotated[str, AfterValidator(_check_address)]
 ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(_parse_addresses), LIST_OR_TEXT]
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_member)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
+]
 NetworkOrNone = Annotated[str, AfterValidator(_check_network)]
 
 

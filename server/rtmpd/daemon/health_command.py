@@ -7,6 +7,7 @@ import http.client
 from rtmpd.daemon.admin_request import ask, connect, from_here, words
 from rtmpd.daemon.config import Config
 from rtmpd.net.addresses import Address
+from rtmpd.net.entrances import ProxyUse
 
 
 def find_problem(config: Config) -> str | None:
@@ -15,20 +16,21 @@ def find_problem(config: Config) -> str | None:
     Asks /healthz on the first address of ``admin.listen``. Without any it only connects to ``rtmp.listen``: a
     server that is full refuses, and must not be started again for it.
     """
-    admin = config.admin.addresses()
-    address = (admin or config.rtmp.addresses())[0]
+    admin = config.admin.entrances()
+    entrance = (admin or config.rtmp.entrances())[0]
+    address = entrance.address
     if address.port == 0 and not address.path:
         return f"{address}: the port is chosen at the start of the server, so nobody can ask there"
     local = from_here(address)
     try:
         if admin:
-            return _ask(local)
+            return _ask(local, entrance.proxy)
         connect(local).close()
     except (OSError, http.client.HTTPException) as error:
         return f"{local} does not answer: {words(error)}"
     return None
 
 
-def _ask(address: Address) -> str | None:
-    status, _ = ask(address, "/healthz")
+def _ask(address: Address, proxy: ProxyUse) -> str | None:
+    status, _ = ask(address, "/healthz", proxy=proxy)
     return None if status == http.client.OK else f"{address} answers {status}"

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from rtmpd.daemon.fields import Effect, ListenAddresses, Section
 from rtmpd.daemon.secret_files import CREDENTIALS
 from rtmpd.daemon.values import parse_list
-from rtmpd.net.addresses import Address
 from rtmpd.net.certificates import CertificateFiles, CertificateSet
+from rtmpd.net.entrances import Entrance
 
 _KEYS: Final = {"chain_file", "key_file"}
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -62,7 +62,7 @@ class RtmpsConfig(Section):
     """The same over TLS, for rtmps:// URLs, once there is a certificate. All limits of RTMP hold."""
 
     listen: ListenAddresses = (":1936",)
-    """Where to listen, as for RTMP, but on no Unix socket. Nowhere as long as certificates is empty."""
+    """Where to listen, as for RTMP. Nowhere as long as certificates is empty."""
     certificates: Annotated[Pairs, Effect.CONNECTIONS] = ()
     """[{chain_file = "fullchain.pem", key_file = "privkey.pem"}]: PEM files of a certificate, followed by the
     authorities between it and a known one, and of its key without a passphrase. Of several, each client is
@@ -71,17 +71,9 @@ class RtmpsConfig(Section):
     min_version: Annotated[Literal["1.2", "1.3"], Effect.CONNECTIONS] = "1.2"
     """Oldest TLS that is spoken: 1.2, which old encoders and libraries need, or 1.3."""
 
-    @field_validator("listen")
-    @classmethod
-    def _check_listen(cls, listen: tuple[str, ...]) -> tuple[str, ...]:
-        for text in listen:
-            if Address.parse(text).path:
-                raise ValueError(f"{text!r} is for rtmp.listen: on one machine there is nothing to encrypt")
-        return listen
-
-    def addresses(self) -> tuple[Address, ...]:
+    def entrances(self) -> tuple[Entrance, ...]:
         """``listen``, taken apart; none without a certificate."""
-        return tuple(map(Address.parse, self.listen)) if self.certificates else ()
+        return tuple(map(Entrance.parse, self.listen)) if self.certificates else ()
 
     def load_certificates(self, environ: Mapping[str, str]) -> CertificateSet:
         """Read the files; raises ConfigError with all that cannot be used."""

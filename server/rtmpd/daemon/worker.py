@@ -24,7 +24,7 @@ from rtmpd.daemon.admin_side import AdminSide, Inside
 from rtmpd.daemon.banner import APP, banner
 from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.doors import Door, Doors, Names
+from rtmpd.daemon.doors import Door, Doors, Entrances
 from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.hook_side import HookContext, HookPushes
 from rtmpd.daemon.hooks_config import LONGEST_TIMEOUT
@@ -43,8 +43,9 @@ from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 from rtmpd.net.certificates import Certificates
 from rtmpd.net.clock import LoopClock
+from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.net.lag import LagMeter
-from rtmpd.net.listeners import Listener, open_listener
+from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import RelayDialer
 from rtmpd.relay.origin_map import StaticOrigins
@@ -243,7 +244,7 @@ class Worker:
             opened = await self._open(config)
             self._follow(config, rules)
             self._follow_pulls()
-            closed = self._doors.keep(self._addresses(config))
+            closed = self._doors.keep(self._entrances(config))
         _tell("listening", opened)
         _tell("listening no more", closed)
         return changes
@@ -254,7 +255,7 @@ class Worker:
         self._certificates.current = config.rtmps.load_certificates(os.environ)
         try:
             self._access.hooks.prepare(config)
-            return await self._doors.open(self._addresses(config))
+            return await self._doors.open(self._entrances(config))
         except BaseException:
             self._certificates.current = before
             raise
@@ -276,6 +277,7 @@ class Worker:
             limits=limits.to_limits(),
             settings=config.rtmp.to_settings(),
             apps=config.app_names(),
+            proxies=config.network.proxies(),
         )
         self._server.apply(context, self._machine.fit(limits.to_connection_limits()))
         self._admin.apply(config)
@@ -285,20 +287,17 @@ class Worker:
         """Once all listeners are open: it may begin to connect."""
         self._pulls.apply(self._config.pulled_always(), self._config.relay.max_dials_per_address)
 
-    def _addresses(self, config: Config) -> Names:
-        rtmp = () if self._inherits else config.rtmp.addresses()
-        return {"rtmp": rtmp, "rtmps": config.rtmps.addresses(), "admin": config.admin.addresses()}
+    def _entrances(self, config: Config) -> Entrances:
+        entrances = config.entrances()
+        return entrances | {"rtmp": ()} if self._inherits else entrances
 
-    async def _open_rtmp(self, address: Address) -> Listener:
-        sock = open_listener(address)
-        try:
-            return await self._server.listen(sock)
-        except BaseException:
-            sock.close()
-            raise
+    async def _open_rtmp(self, entrance: Entrance, place: Place) -> Listener:
+        if entrance.proxy is ProxyUse.OFF:
+            return await self._server.listen(place)
+        return self._server.listen_behind(place, entrance.proxy)
 
-    async def _open_rtmps(self, address: Address) -> Listener:
-        return self._server.listen_tls(open_listener(address), lambda: self._certificates.context)
+    async def _open_rtmps(self, entrance: Entrance, place: Place) -> Listener:
+        return self._server.listen_behind(place, entrance.proxy, lambda: self._certificates.context)
 
     async def serve(self, inherited: Sequence[socket.socket] = ()) -> None:
         """Serve until a signal asks to stop: RTMP on ``inherited`` listening sockets, if there are any."""

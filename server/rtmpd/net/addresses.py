@@ -12,6 +12,8 @@ from rtmpd.exceptions import ConfigError
 
 UNIX: Final = "unix"
 """The address of every peer that comes through a Unix socket: it has no other."""
+UNKNOWN: Final = "unknown"
+"""That of who has none that anybody knows."""
 _UNIX_SCHEME: Final = "unix:"
 _LOCAL: Final = tuple(
     ipaddress.ip_network(text)
@@ -91,7 +93,7 @@ def peer_ip(name: object) -> str:
     if isinstance(name, str | bytes):
         return UNIX
     if not isinstance(name, tuple) or not name:
-        return "unknown"
+        return UNKNOWN
     host = str(name[0]).partition("%")[0]
     if ":" not in host:
         return host

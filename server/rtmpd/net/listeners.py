@@ -6,17 +6,20 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import grp
 import os
+import pwd
 import socket
 import stat
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
+from rtmpd.net.entrances import Entrance
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted: all players of a popular stream come back at once."""
@@ -24,20 +27,21 @@ _ACCEPTS: Final = 64
 """Before others have a turn."""
 _ACCEPT_AGAIN: Final = 1.0
 """Seconds until the next try when the machine has nothing left to accept with."""
-UNIX_MODE: Final = 0o660
-"""Of the file of a Unix socket: its user and its group may connect."""
 _LOCK_PATIENCE: Final = 0.2
 """Seconds for which the lock on a folder is waited for: the event loop stands still meanwhile."""
 
 
-def open_listener(address: Address) -> socket.socket:
+def open_listener(place: Address | Entrance) -> socket.socket:
     """A non-blocking listening socket; raises ``ConfigError`` with what to do about it.
 
     An empty host gives one socket for IPv6 and IPv4 where the machine has both. The file that a Unix socket
-    was, and nobody listens on any more, is replaced; nothing else is.
+    was, and nobody listens on any more, is replaced; nothing else is. Its owner and mode are those of the
+    entrance.
     """
+    entrance = place if isinstance(place, Entrance) else Entrance(place)
+    address = entrance.address
     try:
-        sock = _open(address)
+        sock = _open(entrance)
     except OSError as error:
         hint = (
             "is another server running there?"
@@ -60,25 +64,62 @@ def bound_address(sock: socket.socket) -> Address:
     return Address("" if host in ("::", "0.0.0.0") else host, port)  # noqa: S104 - compared, not bound
 
 
+def permit(entrance: Entrance, before: Entrance) -> None:
+    """Give the file of a Unix socket that had those of ``before`` another owner and mode; nothing to a port.
+
+    Raises ``ConfigError``.
+    """
+    path = entrance.address.path
+    if not path:
+        return
+    try:
+        _permit(path, entrance, others=bool(before.owner))
+    except OSError as error:
+        raise ConfigError([f"cannot listen on {entrance}: {error.strerror or error}"]) from error
+
+
+Place: TypeAlias = "socket.socket | Listener"
+"""Where somebody is to be served: a listening socket, or that of a listener that is about to close."""
+
+
 class Server(Protocol):
     """Who accepts."""
 
     def close(self) -> None: ...
 
 
+class _File:
+    """That of a Unix socket, which goes with the last listener there."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._identity = _identity(path)
+        self._listeners = 1
+
+    def share(self) -> None:
+        self._listeners += 1
+
+    def leave(self) -> None:
+        self._listeners -= 1
+        if not self._listeners and self._identity and self._identity == _identity(self._path):
+            with contextlib.suppress(OSError):
+                Path(self._path).unlink()
+
+
 class Listener:
     """A listening socket that is served. Of a Unix socket that is ours the file goes with it."""
 
-    def __init__(self, server: Server, address: Address, file: tuple[int, int] | None) -> None:
+    def __init__(self, server: Server, sock: socket.socket, address: Address, file: _File | None) -> None:
         self.address = address
         """Where it is bound."""
         self._server = server
+        self._sock = sock
         self._file = file
 
     @classmethod
     async def start(
         cls,
-        sock: socket.socket,
+        sock: Place,
         protocol: Callable[[], asyncio.BaseProtocol],
         backlog: int = BACKLOG,
         *,
@@ -86,27 +127,56 @@ class Listener:
     ) -> Listener:
         """Have ``protocol`` serve each connection of ``sock``, which belongs to the listener from now on.
 
+        Instead of a socket it may be a listener that is about to close: both accept there until then.
         ``inherited``: somebody else has bound it, whose file stays.
         """
-        server = await _serve(sock, protocol, backlog)
-        address = bound_address(sock)
-        return cls(server, address, None if inherited else _identity(address.path))
+        ours, address, file = _take_over(sock, inherited=inherited)
+        try:
+            server = await _serve(ours, protocol, backlog)
+        except BaseException:
+            ours.close()
+            raise
+        return cls(server, ours, address, _kept(file, sock))
 
     @classmethod
-    def accept(cls, sock: socket.socket, arrived: Callable[[socket.socket, object], None]) -> Listener:
+    def accept(cls, sock: Place, arrived: Callable[[socket.socket, object], None]) -> Listener:
         """Give each connection of ``sock`` with its peer's name to ``arrived``, before a byte of it is read.
 
-        ``arrived`` owns it then. ``sock`` belongs to the listener from now on.
+        ``arrived`` owns it then. Otherwise as ``start``.
         """
-        return cls(_Acceptor(sock, arrived), bound_address(sock), None)
+        ours, address, file = _take_over(sock)
+        return cls(_Acceptor(ours, arrived), ours, address, _kept(file, sock))
+
+    @property
+    def file(self) -> _File | None:
+        """For who takes the place of this one."""
+        return self._file
+
+    def duplicate(self) -> socket.socket:
+        """The same socket once more, for who takes the place of this one."""
+        sock = self._sock.dup()
+        sock.setblocking(False)
+        return sock
 
     def close(self) -> None:
         """Let nobody new in. Idempotent."""
-        path, self._file = self._file, None
-        if path is not None and path == _identity(self.address.path):
-            with contextlib.suppress(OSError):
-                Path(self.address.path).unlink()
+        file, self._file = self._file, None
+        if file is not None:
+            file.leave()
         self._server.close()
+
+
+def _take_over(sock: Place, *, inherited: bool = False) -> tuple[socket.socket, Address, _File | None]:
+    if isinstance(sock, Listener):
+        return sock.duplicate(), sock.address, sock.file
+    address = bound_address(sock)
+    return sock, address, _File(address.path) if address.path and not inherited else None
+
+
+def _kept(file: _File | None, sock: Place) -> _File | None:
+    if file is not None and isinstance(sock, Listener):
+        file.share()
+    return file
 
 
 class _Acceptor:
@@ -159,9 +229,10 @@ async def _serve(
     return await loop.create_unix_server(protocol, sock=sock, backlog=backlog)
 
 
-def _open(address: Address) -> socket.socket:
+def _open(entrance: Entrance) -> socket.socket:
+    address = entrance.address
     if address.path:
-        return _open_unix(address.path)
+        return _open_unix(address.path, entrance)
     if not address.host:
         return _open_on_all(address.port)
     host = address.host
@@ -188,7 +259,7 @@ def _open_on_all(port: int) -> socket.socket:
     return socket.create_server(("", port), backlog=BACKLOG)
 
 
-def _open_unix(path: str) -> socket.socket:
+def _open_unix(path: str, entrance: Entrance) -> socket.socket:
     folder = os.open(Path(path).parent, os.O_RDONLY | os.O_CLOEXEC)
     sock = socket.socket(socket.AF_UNIX)
     try:
@@ -196,15 +267,45 @@ def _open_unix(path: str) -> socket.socket:
         _lock(folder)
         _remove_stale(path)
         sock.bind(path)
-        # Before anybody can connect.
-        Path(path).chmod(UNIX_MODE)
-        sock.listen(BACKLOG)
+        try:
+            # Before anybody can connect.
+            _permit(path, entrance)
+            sock.listen(BACKLOG)
+        except BaseException:
+            Path(path).unlink()
+            raise
     except BaseException:
         sock.close()
         raise
     finally:
         os.close(folder)
     return sock
+
+
+def _permit(path: str, entrance: Entrance, *, others: bool = False) -> None:
+    """Raises OSError that says what to do. ``others``: it may belong to whom the entrance does not name."""
+    user, _, group = entrance.owner.partition(":")
+    uid = _find(user, lambda: pwd.getpwnam(user).pw_uid, "user", os.geteuid() if others else -1)
+    gid = _find(group, lambda: grp.getgrnam(group).gr_gid, "group", os.getegid() if others else -1)
+    if (uid, gid) != (-1, -1):
+        try:
+            os.chown(path, uid, gid)
+        except PermissionError as error:
+            who = entrance.owner or "its own user"
+            text = f"it may not give its file to {who}: only root may, or to a group that it is in"
+            raise PermissionError(error.errno, text) from None
+    Path(path).chmod(entrance.mode)
+
+
+def _find(name: str, look_up: Callable[[], int], kind: str, otherwise: int) -> int:
+    if not name:
+        return otherwise
+    if name.isdecimal():
+        return int(name)
+    try:
+        return look_up()
+    except KeyError:
+        raise OSError(errno.EINVAL, f"this machine has no {kind} {name}") from None
 
 
 def _lock(folder: int) -> None:

@@ -1,4 +1,7 @@
-"""Clients whose TLS handshake is under way: no RTMP clients yet, and pending all the same."""
+"""Clients who have been accepted and are no RTMP clients yet: a proxy says who they are, or TLS begins.
+
+They are pending all the same.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,18 @@ import contextlib
 import logging
 import socket
 import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
+from rtmpd.net.entrances import ProxyUse
+from rtmpd.net.proxies import TrustedProxies, hear
+from rtmpd.net.proxy_header import ProxyHeader, ProxyHeaderError
 from rtmpd.net.socket_options import discard_unsent
 from rtmpd.reasons import HandshakeFailure, Word
+from rtmpd.serving.connection import ServerConnection
 
 _logger = logging.getLogger(__name__)
 
@@ -22,61 +31,121 @@ _OTHER_VERSION: Final = ("UNSUPPORTED_PROTOCOL", "VERSION_TOO_LOW", "PROTOCOL_VE
 _NOT_TLS: Final = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG")
 
 
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What whoever comes in by one listener passes before RTMP."""
+
+    listener: str
+    proxy: ProxyUse
+    tls: Callable[[], ssl.SSLContext] | None
+    """For one more handshake; None is plain RTMP."""
+    proxies: Callable[[], TrustedProxies]
+    """Who is believed now."""
+
+    def turns_away(self, address: str) -> bool:
+        """Whether whoever is there need not try."""
+        return self.proxy is ProxyUse.REQUIRE and address not in self.proxies()
+
+
+class Failed(Exception):
+    """The peer did not begin as it should; a ``reason`` of None is not worth counting."""
+
+    def __init__(self, reason: HandshakeFailure | None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Arrival:
-    """One of them, from the accept to the end of the handshake, good or bad."""
+    """One of them, from the accept to the end of what comes before RTMP, good or bad."""
 
-    __slots__ = ("_sock", "origin", "over", "protocol")
-
-    def __init__(self, sock: socket.socket, origin: Origin, protocol: asyncio.Protocol) -> None:
+    def __init__(
+        self, sock: socket.socket, origin: Origin, connection: ServerConnection, gateway: Gateway
+    ) -> None:
         self.origin = origin
-        self.over = False
-        """It was ended here: what becomes of the handshake is nobody's failure."""
-        self._sock = sock
-        self.protocol = protocol
+        """Who it is; the proxy, as long as that has not said."""
+        self.network = origin.network
+        """Whose share it takes now."""
+        self.connection = connection
         """What becomes of it."""
+        self.over = False
+        """It was ended here: what becomes of it is nobody's failure."""
+        self._sock = sock
+        self._gateway = gateway
+        self._deadline: asyncio.Timeout | None = None
 
-    async def shake_hands(self, context: ssl.SSLContext, patience: float) -> HandshakeFailure | None:
-        """Hand the connection to its protocol once it is encrypted, or close it and say why.
+    async def read_header(self, patience: float) -> ProxyHeader | None:
+        """What a trusted proxy says first; None if it says nothing and need not. Raises ``Failed``."""
+        gateway = self._gateway
+        try:
+            async with asyncio.timeout(patience) as self._deadline:
+                return await hear(self._sock, self.origin.address, gateway.proxy, gateway.proxies())
+        except TimeoutError:
+            raise self._refused(HandshakeFailure.TIMEOUT, "no whole PROXY header in time") from None
+        except ProxyHeaderError as error:
+            raise self._refused(error.reason, str(error)) from None
+        except (EOFError, OSError):
+            raise Failed(None) from None  # As health checks do.
+        finally:
+            self._deadline = None
 
-        ``patience``: seconds that the handshake may take.
+    async def become(self, patience: float) -> None:
+        """Hand the connection to its protocol once it is encrypted, if it is to be. Raises ``Failed``.
+
+        ``patience``: seconds that a TLS handshake may take.
         """
+        tls = self._gateway.tls
+        context = tls() if tls is not None else None
         loop = asyncio.get_running_loop()
         try:
             await loop.connect_accepted_socket(
-                lambda: self.protocol,
+                lambda: self.connection,
                 self._sock,
                 ssl=context,
-                ssl_handshake_timeout=patience,
-                ssl_shutdown_timeout=_GOODBYE,
+                ssl_handshake_timeout=patience if context is not None else None,
+                ssl_shutdown_timeout=_GOODBYE if context is not None else None,
             )
         except OSError as error:
-            if self.over:
-                return None
-            reason = _classify(error)
             detail = (
                 getattr(error, "reason", None) or error.strerror or str(error) or "it closed the connection"
             )
-            fields = {
-                "client": self.origin.address,
-                "listener": self.origin.listener,
-                "reason": reason,
-                "detail": detail.replace("_", " ").lower(),
-            }
-            # As health checks and scanners do all day.
-            level = logging.DEBUG if reason is HandshakeFailure.TLS_LEFT else logging.INFO
-            _logger.log(level, "TLS handshake failed", extra={"fields": fields})
-            return reason
-        except Exception:  # A bug, and nobody may have taken the socket yet.
-            self._sock.close()
-            raise
-        return None
+            if context is None:
+                raise Failed(None) from None
+            raise self._failed(_classify(error), detail.replace("_", " ").lower()) from None
+
+    def hang_up(self) -> None:
+        """Close it, unless it has been handed over."""
+        self._sock.close()
 
     def abort(self, _reason: CloseReason, _detail: Word | None = None) -> None:
-        """Cut it off: the handshake ends at once."""
+        """Cut it off: it ends at once."""
         self.over = True
+        if self._deadline is not None and not self._deadline.expired():
+            self._deadline.reschedule(asyncio.get_running_loop().time())
         with contextlib.suppress(OSError):  # It may be closed.
             discard_unsent(self._sock)
             self._sock.shutdown(socket.SHUT_RDWR)
+
+    def _refused(self, reason: HandshakeFailure, detail: str) -> Failed:
+        if self.over:
+            return Failed(None)
+        tell_refused(self.origin, reason, detail)
+        return Failed(reason)
+
+    def _failed(self, reason: HandshakeFailure, detail: str) -> Failed:
+        if self.over:
+            return Failed(None)
+        # As health checks and scanners do all day.
+        level = logging.DEBUG if reason is HandshakeFailure.TLS_LEFT else logging.INFO
+        origin = self.origin
+        fields = {"client": origin.address, "listener": origin.listener, "reason": reason, "detail": detail}
+        _logger.log(level, "TLS handshake failed", extra={"fields": fields})
+        return Failed(reason)
+
+
+def tell_refused(origin: Origin, reason: HandshakeFailure, detail: str) -> None:
+    """Log that somebody sends no PROXY header, or another one than it should."""
+    fields = {"client": origin.address, "listener": origin.listener, "reason": reason, "detail": detail}
+    _logger.info("PROXY header refused", extra={"fields": fields})
 
 
 def _classify(error: OSError) -> HandshakeFailure:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import math
 import socket
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
-from rtmpd.engine.origin import Origin
+from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, ProtocolError, Refused
-from rtmpd.net.addresses import UNIX, network_of, peer_ip
 from rtmpd.net.closing import close_our_side
 from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent
 from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure, Word
@@ -31,6 +29,7 @@ from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Action
+from rtmpd.serving.identity import completed
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.reading import SocketReader
 from rtmpd.serving.requests import Requests
@@ -39,7 +38,6 @@ _LINGER: Final = 2.0
 """Seconds that a peer has to read our last words and close its side."""
 _NOBODY: Final = asyncio.Protocol()
 """Whom a transport reports to that is of no interest to us."""
-_numbers = itertools.count(1)
 
 
 class Gate(Protocol):
@@ -93,12 +91,12 @@ class ServerConnection(asyncio.Protocol):
     __slots__ = (
         "__weakref__",
         "_gate",
-        "_listener",
         "_messages_in",
         "_reader",
         "_socket",
         "context",
         "ended",
+        "known",
         "look_at",
         "outlet",
         "partial_bytes",
@@ -113,9 +111,10 @@ class ServerConnection(asyncio.Protocol):
     outlet: Outlet
     requests: Requests
 
-    def __init__(self, context: ServerContext, gate: Gate, listener: str = "") -> None:
+    def __init__(self, context: ServerContext, gate: Gate, known: Origin = NOBODY) -> None:
         self.context = context
-        self._listener = listener
+        self.known = known
+        """What is known of the client before it is connected: by which listener it comes, or all of it."""
         self.state = "pending"
         """``pending``, then ``publishing`` or ``playing`` by what it did first."""
         self.ended: End | None = None
@@ -138,7 +137,8 @@ class ServerConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self._socket: socket.socket = transport.get_extra_info("socket")
         context = self.context
-        origin = _describe(transport, self._listener, context.new_session())
+        origin = completed(self.known, transport, context.new_session())
+        self.known = NOBODY  # The requests have it from now on.
         self.requests = Requests(origin)
         refusal = self._gate.enter(self, self._socket.fileno())
         if refusal is not None:
@@ -434,17 +434,3 @@ class ServerConnection(asyncio.Protocol):
         deadline = self.session.next_deadline()
         regular = self._gate.regular_look(soonest if deadline is None else min(soonest, deadline))
         self.look_at = min(regular, self.requests.next_deadline())
-
-
-def _describe(transport: asyncio.BaseTransport, listener: str, session: int) -> Origin:
-    """Who has come, as far as the transport knows."""
-    address, number = peer_ip(transport.get_extra_info("peername")), next(_numbers)
-    return Origin(
-        session=session,
-        address=address,
-        # Whom we are forwarded through a Unix socket, its other end knows: no two need be the same.
-        network=f"{UNIX}-{number}" if address == UNIX else network_of(address),
-        connection=number,
-        listener=listener,
-        tls=transport.get_extra_info("sslcontext") is not None,
-    )

@@ -14,6 +14,7 @@ from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats
+from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
 from rtmpd.net.socket_options import UNSENT_BYTES
 from rtmpd.reasons import Word
 from rtmpd.rtmp.commands import ConnectParams
@@ -64,6 +65,8 @@ class ServerContext:
     """Whoever is to be listened in on."""
     rejections: Rejections = field(default_factory=Rejections)
     """Whoever sent what may not be published."""
+    proxies: TrustedProxies = NO_PROXIES
+    """Who is believed about the client that it connects for."""
 
 
 class Peer(Protocol):

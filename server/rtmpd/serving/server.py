@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
@@ -16,18 +15,17 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats, count
 from rtmpd.exceptions import Refused
-from rtmpd.net.addresses import network_of, peer_ip
-from rtmpd.net.listeners import Listener, bound_address
+from rtmpd.net.entrances import ProxyUse
+from rtmpd.net.listeners import Listener, Place, bound_address
 from rtmpd.net.socket_options import limit_unsent, set_keepalive
-from rtmpd.net.tasks import TaskSet
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.rates import Rate, TokenBucket
-from rtmpd.serving import connection_log as log
-from rtmpd.serving.arrivals import Arrival
+from rtmpd.serving.arrivals import Arrival, Gateway
 from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.network_rates import NetworkRates
 from rtmpd.serving.peer import ServerContext
+from rtmpd.serving.porch import Porch
 from rtmpd.serving.shares import Shares
 
 logger = logging.getLogger(__name__)
@@ -38,8 +36,6 @@ _LOOKS_A_TIMEOUT = 10
 _LONGEST_LOOK_INTERVAL = 1.0
 _SHORTEST_LOOK_INTERVAL = 0.05
 """Between looks for those who asked for one, however many they are."""
-_PATIENCE = 5.0
-"""Seconds until what does not end is left alone."""
 _STUCK_SECONDS = 5.0
 _STUCK_BYTES = 1024 * 1024
 """An encoder on any link that its stream fits through has sent the largest key frame sooner."""
@@ -84,9 +80,7 @@ class RtmpServer:
         """By session."""
         context.registry.sessions.add_shelf(self._connections)
         self._pending: Shares[ServerConnection | Arrival] = Shares()
-        self._arrivals: dict[asyncio.Protocol, Arrival] = {}
-        """By the connections that they will be."""
-        self._handshakes = TaskSet()
+        self._porch = Porch(self)
         self._by_network: Counter[str] = Counter()
         self._listeners: list[Listener] = []
         self._closing = False
@@ -116,27 +110,28 @@ class RtmpServer:
         if limits != self._limits:
             self._limit(limits)
 
-    async def listen(self, sock: socket.socket, *, inherited: bool = False) -> Listener:
-        """Serve on a listening socket.
+    async def listen(self, sock: Place, *, inherited: bool = False) -> Listener:
+        """Serve on a listening socket, or that of a listener that is about to close.
 
         The file of a Unix socket goes with its listener, unless it is ``inherited`` from who bound it.
         """
-        # What it accepts inherits both.
-        set_keepalive(sock)
-        limit_unsent(sock)
-        name = str(bound_address(sock))
-        listener = await Listener.start(
-            sock, lambda: ServerConnection(self._context, self, name), inherited=inherited
-        )
+        known = Origin(listener=_prepared(sock))
+        listener = await Listener.start(sock, lambda: self.expect(known), inherited=inherited)
         self._listeners.append(listener)
         return listener
 
-    def listen_tls(self, sock: socket.socket, tls: Callable[[], ssl.SSLContext]) -> Listener:
-        """Serve over TLS on a listening TCP socket, each connection with the context of that moment."""
-        set_keepalive(sock)
-        limit_unsent(sock)
-        name = str(bound_address(sock))
-        listener = Listener.accept(sock, lambda peer, where: self._arrive(peer, where, name, tls()))
+    def listen_behind(
+        self,
+        sock: Place,
+        proxy: ProxyUse = ProxyUse.OFF,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+    ) -> Listener:
+        """The same, where connections begin with a PROXY header, with TLS, or with one and then the other.
+
+        ``tls()`` is the context of one more connection.
+        """
+        gateway = Gateway(_prepared(sock), proxy, tls, lambda: self._context.proxies)
+        listener = Listener.accept(sock, lambda peer, name: self._porch.arrive(peer, name, gateway))
         self._listeners.append(listener)
         return listener
 
@@ -159,9 +154,7 @@ class RtmpServer:
         self._closing = True
         for listener in list(self._listeners):
             self.stop_listening(listener)
-        for arrival in list(self._arrivals.values()):
-            self._depart(arrival)
-            arrival.abort(CloseReason.SHUTDOWN)
+        self._porch.clear()
         for connection in list(self._connections.values()):
             connection.shutdown()
         try:
@@ -172,7 +165,7 @@ class RtmpServer:
             for connection in list(self._connections.values()):
                 connection.abort(CloseReason.SHUTDOWN)
             await self._empty.wait()
-        await self._handshakes.drain(_PATIENCE)  # They have been cut.
+        await self._porch.drain()
         await self._context.claims.close(max(cut_at - clock(), 0.0))
 
     # The gate of the connections
@@ -180,52 +173,19 @@ class RtmpServer:
     def enter(self, connection: ServerConnection, fileno: int) -> Refusal | None:
         origin = connection.origin
         network = origin.network
-        if connection in self._arrivals:
-            self._depart(self._arrivals[connection])
+        if connection in self._porch:
+            self._porch.leave(connection)
             refusal = None
         else:
-            refusal = self._admit(network, fileno)
+            refusal = self.admit(network, fileno)
         if refusal is not None:
             return refusal
         self._connections[origin.session] = connection
-        self._count_in(network, connection)
+        self.count_in(network, connection)
         self._empty.clear()
         if self._looking is None:
             self._look_later(self._context.clock() + self._look_interval)
         return None
-
-    def _admit(self, network: str, fileno: int) -> Refusal | None:
-        """Whether one more may come, and room for it."""
-        limits = self._limits
-        refusal = None
-        if self._closing:
-            refusal = Refusal.SHUTDOWN  # Accepted by the kernel, and by the loop, while we closed.
-        elif self._context.guard.turns_away(network):
-            refusal = Refusal.BANNED
-        elif self._max_files and fileno >= self._max_files:
-            # The lowest number that was free. At the kernel's limit, connections would be reset unseen.
-            refusal = Refusal.FILES
-            self._say_out_of_files()
-        elif _reached(len(self._connections) + len(self._arrivals), limits.max_connections):
-            refusal = Refusal.MAX_CONNECTIONS
-        elif _reached(self._by_network[network], limits.max_connections_per_address):
-            refusal = Refusal.MAX_CONNECTIONS_PER_ADDRESS
-        elif _reached(self._pending.of(network), limits.max_pending_per_address):
-            refusal = Refusal.MAX_PENDING_PER_ADDRESS
-        elif not self._connects.allow(network, self._context.clock()):
-            refusal = Refusal.CONNECT_RATE
-        if refusal is not None:
-            count(self._stats.refusals, refusal)
-            return refusal
-        if _reached(len(self._pending), limits.max_pending):
-            self._make_room()
-        self._stats.connections_total += 1
-        return None
-
-    def _count_in(self, network: str, member: ServerConnection | Arrival) -> None:
-        count(self._stats.connections, _PENDING)
-        self._by_network[network] += 1
-        self._pending.add(network, member)
 
     def shared_cost(self, connection: ServerConnection) -> TokenBucket | None:
         limit = self._limits.max_command_cost_per_address
@@ -278,36 +238,38 @@ class RtmpServer:
                 self._looking.cancel()
                 self._looking = None
 
-    # TLS
+    # The house behind the porch
 
-    def _arrive(self, sock: socket.socket, name: object, listener: str, tls: ssl.SSLContext) -> None:
-        address = peer_ip(name)
-        origin = Origin(address=address, network=network_of(address), listener=listener, tls=True)
-        refusal = self._admit(origin.network, sock.fileno())
+    def admit(self, network: str | None, fileno: int) -> Refusal | None:
+        refusal = self._find_full(fileno)
+        if refusal is None and network is not None:
+            refusal = self._find_full_network(network)
         if refusal is not None:
-            log.turned_away(origin, refusal)
-            sock.close()
-            return
-        connection = ServerConnection(self._context, self, listener)
-        arrival = self._arrivals[connection] = Arrival(sock, origin, connection)
-        self._count_in(origin.network, arrival)
-        self._handshakes.start(self._shake_hands(connection, arrival, tls), name="tls-handshake")
+            count(self._stats.refusals, refusal)
+            return refusal
+        if _reached(len(self._pending), self._limits.max_pending):
+            self._make_room()
+        self._stats.connections_total += 1
+        return None
 
-    async def _shake_hands(self, connection: ServerConnection, arrival: Arrival, tls: ssl.SSLContext) -> None:
-        try:
-            failure = await arrival.shake_hands(tls, self._context.limits.handshake_timeout)
-            if failure is not None:
-                count(self._stats.handshake_failures, failure)
-        finally:  # Whatever goes wrong, it is pending no more.
-            if connection in self._arrivals:
-                self._depart(arrival)
+    def admit_network(self, network: str) -> Refusal | None:
+        refusal = self._find_full_network(network)
+        if refusal is not None:
+            count(self._stats.refusals, refusal)
+        return refusal
 
-    def _depart(self, arrival: Arrival) -> None:
-        """It is no arrival any more: it has become a connection, or nothing."""
-        del self._arrivals[arrival.protocol]
+    def count_in(self, network: str, member: ServerConnection | Arrival) -> None:
+        count(self._stats.connections, _PENDING)
+        self._by_network[network] += 1
+        self._pending.add(network, member)
+
+    def count_out(self, network: str, member: ServerConnection | Arrival) -> None:
         count(self._stats.connections, _PENDING, -1)
-        _take_one(self._by_network, arrival.origin.network)
-        self._pending.remove(arrival.origin.network, arrival)
+        _take_one(self._by_network, network)
+        self._pending.remove(network, member)
+
+    def expect(self, known: Origin) -> ServerConnection:
+        return ServerConnection(self._context, self, known)
 
     # Inside
 
@@ -323,6 +285,31 @@ class RtmpServer:
         plays = limits.max_plays_per_minute
         self._plays = Rate(plays / 60.0, max(plays / 6.0, 1.0)) if plays else None
         """Of every connection."""
+
+    def _find_full(self, fileno: int) -> Refusal | None:
+        """Why nobody may come in, whoever it is."""
+        if self._closing:
+            return Refusal.SHUTDOWN  # Accepted by the kernel, and by the loop, while we closed.
+        if self._max_files and fileno >= self._max_files:
+            # The lowest number that was free. At the kernel's limit, connections would be reset unseen.
+            self._say_out_of_files()
+            return Refusal.FILES
+        if _reached(len(self._connections) + len(self._porch), self._limits.max_connections):
+            return Refusal.MAX_CONNECTIONS
+        return None
+
+    def _find_full_network(self, network: str) -> Refusal | None:
+        """Why nobody of that network may; counts that somebody has come."""
+        limits = self._limits
+        if self._context.guard.turns_away(network):
+            return Refusal.BANNED
+        if _reached(self._by_network[network], limits.max_connections_per_address):
+            return Refusal.MAX_CONNECTIONS_PER_ADDRESS
+        if _reached(self._pending.of(network), limits.max_pending_per_address):
+            return Refusal.MAX_PENDING_PER_ADDRESS
+        if not self._connects.allow(network, self._context.clock()):
+            return Refusal.CONNECT_RATE
+        return None
 
     def _look_later(self, deadline: float) -> None:
         if self._looking is not None:
@@ -380,7 +367,7 @@ class RtmpServer:
         if victim is not None:
             count(self._stats.refusals, Refusal.MAX_PENDING)
             if isinstance(victim, Arrival):
-                self._depart(victim)
+                self._porch.leave(victim.connection)
             else:
                 self._pending.remove(victim.origin.network, victim)
             victim.abort(CloseReason.REFUSED, Refusal.MAX_PENDING)
@@ -395,6 +382,16 @@ class RtmpServer:
     @property
     def _stats(self) -> ServerStats:
         return self._context.stats
+
+
+def _prepared(sock: Place) -> str:
+    """The name of where it is bound."""
+    if isinstance(sock, Listener):
+        return str(sock.address)
+    # What it accepts inherits both.
+    set_keepalive(sock)
+    limit_unsent(sock)
+    return str(bound_address(sock))
 
 
 def _look_interval(context: ServerContext) -> float:

@@ -6,7 +6,7 @@ not from browsers, in which any page could ask for them.
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.net.http import Handler, web
@@ -14,14 +14,17 @@ from rtmpd.rtmp.url import clean_path, validate_name
 
 NO_STORE = {"Cache-Control": "no-store"}
 _MAX_NAME_BYTES = 256
+Obstacle = Callable[[web.Request], str | None]
+"""Why a request may change nothing, in a sentence; None if it may."""
 
 
-def guarded(handler: Handler, *, local: bool) -> Handler:
-    """Only for those who may; ``local``: only this machine reaches the listener."""
+def guarded(handler: Handler, obstacle: Obstacle) -> Handler:
+    """Only for those who may."""
 
     async def answer_if_ours(request: web.Request) -> web.StreamResponse:
-        if not local:
-            return error(403, "changes are taken on loopback addresses only: see admin.listen")
+        problem = obstacle(request)
+        if problem is not None:
+            return error(403, problem)
         if "Origin" in request.headers:
             return error(403, "changes are not taken from web pages")
         return await handler(request)

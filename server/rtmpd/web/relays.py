@@ -10,7 +10,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
 from rtmpd.net.http import Handler, web
 from rtmpd.relay.status import RelayStatus
-from rtmpd.web.changes import NO_STORE, answer, error, guarded, stream_key
+from rtmpd.web.changes import NO_STORE, Obstacle, answer, error, guarded, stream_key
 
 
 class PushControl(Protocol):
@@ -33,11 +33,11 @@ class RelayApi:
     """Apps with settings of their own, now: see ``StreamKey.of_path``."""
 
 
-def add_routes(router: web.UrlDispatcher, api: RelayApi, *, local: bool) -> None:
-    """``local``: only this machine reaches the listener."""
+def add_routes(router: web.UrlDispatcher, api: RelayApi, obstacle: Obstacle) -> None:
+    """Serve under /api/v1."""
     router.add_get("/api/v1/relays", _list(api))
-    router.add_post("/api/v1/streams/{app}/{name}/push", guarded(_add(api), local=local))
-    router.add_delete("/api/v1/streams/{app}/{name}/push/{id}", guarded(_remove(api), local=local))
+    router.add_post("/api/v1/streams/{app}/{name}/push", guarded(_add(api), obstacle))
+    router.add_delete("/api/v1/streams/{app}/{name}/push/{id}", guarded(_remove(api), obstacle))
 
 
 def as_json(status: RelayStatus) -> dict[str, object]:

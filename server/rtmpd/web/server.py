@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import socket
+from collections.abc import Callable
 from typing import Any, cast
 
 from rtmpd import __version__
-from rtmpd.net.addresses import Address
+from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.http import web
-from rtmpd.net.listeners import Listener, open_listener
+from rtmpd.net.listeners import Listener, Place
+from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
 from rtmpd.rtmp.form import form
 from rtmpd.web import relays, streams
 from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
 from rtmpd.web.health import Readiness, healthz, readyz
 from rtmpd.web.limits import AdminLimits
 from rtmpd.web.page import SharedPage
+from rtmpd.web.visitors import Hall, Visit, Visitors
 
 _SHUTDOWN_TIMEOUT = 1.0
 _BACKLOG = 16
@@ -50,11 +54,16 @@ class AdminServer:
         readiness: Readiness,
         relay_api: relays.RelayApi,
         limits: AdminLimits | None = None,
+        proxies: Callable[[], TrustedProxies] = lambda: NO_PROXIES,
         *,
         local: bool,
         stream_api: streams.StreamApi | None = None,
     ) -> None:
         self._limits = limits or AdminLimits()
+        self._proxies = proxies
+        self._local = local
+        self._visitors = Visitors(proxies)
+        self._hall: Hall | None = None
         self._header_deadline = HeaderDeadline(self._limits.request_timeout)
         middlewares = [self._header_deadline.heard(), within(lambda: self._limits.request_timeout)]
         if local:
@@ -65,8 +74,8 @@ class AdminServer:
         application.router.add_get("/healthz", healthz)
         application.router.add_get("/readyz", readyz(readiness))
         application.router.add_get("/version", _version)
-        relays.add_routes(application.router, relay_api, local=local)
-        streams.add_routes(application.router, stream_api or streams.StreamApi(), local=local)
+        relays.add_routes(application.router, relay_api, self._find_obstacle)
+        streams.add_routes(application.router, stream_api or streams.StreamApi(), self._find_obstacle)
         self._listener: Listener | None = None
         # Nobody need pack what we read, and what is packed may be broken.
         self._handling: dict[str, Any] = {
@@ -81,19 +90,20 @@ class AdminServer:
         self._limits = limits
         self._header_deadline.timeout = limits.request_timeout
 
-    async def start(self, address: Address) -> Listener:
-        """Listen, once: port 0 picks a free one.
-
-        Raises ``ConfigError`` with what to do about an address that cannot be had.
-        """
-        sock = open_listener(address)
+    async def start(self, place: Place, proxy: ProxyUse = ProxyUse.OFF) -> Listener:
+        """Serve there, once, behind PROXY headers if they are used. A socket is the server's from now on."""
         try:
             await self._runner.setup()
             http = cast("web.Server", self._runner.server)
             self._header_deadline.watch(http)
-            self._listener = await Listener.start(sock, lambda: self._admit(http), _BACKLOG)
+            if proxy is ProxyUse.OFF:
+                self._listener = await Listener.start(place, lambda: self._admit(http), _BACKLOG)
+            else:
+                self._listener = Listener.accept(place, lambda sock, name: self._receive(http, sock, name))
+                self._hall = Hall(proxy, self._proxies, str(self._listener.address))
         except BaseException:
-            sock.close()
+            if isinstance(place, socket.socket):
+                place.close()
             raise
         return self._listener
 
@@ -102,13 +112,26 @@ class AdminServer:
         if self._listener is not None:
             self._listener.close()
         self._header_deadline.stop()
+        if self._hall is not None:
+            await self._hall.close()
         await self._runner.cleanup()
 
-    def _admit(self, http: web.Server) -> web.RequestHandler:
+    def _find_obstacle(self, request: web.Request) -> str | None:
+        if not self._local:
+            return "changes are taken on loopback addresses only: see admin.listen"
+        return self._visitors.find_obstacle(request)
+
+    def _receive(self, http: web.Server, sock: socket.socket, name: object) -> None:
+        if self._hall is not None:
+            limits = self._limits.max_connections, self._limits.request_timeout
+            self._hall.arrive(sock, name, limits, lambda address: self._admit(http, address))
+
+    def _admit(self, http: web.Server, address: str = "") -> web.RequestHandler:
         make_room(http, self._limits.max_connections)
         # What the server would make, but with the limits of now.
-        return web.RequestHandler(
+        return Visit(
             http,
+            address,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=self._limits.request_timeout,
             **self._handling,

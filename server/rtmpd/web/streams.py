@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.net.http import Handler, web
-from rtmpd.web.changes import NO_STORE, error, guarded, stream_key
+from rtmpd.web.changes import NO_STORE, Obstacle, error, guarded, stream_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,9 @@ class StreamApi:
     """Apps with settings of their own, now: see ``StreamKey.of_path``."""
 
 
-def add_routes(router: web.UrlDispatcher, api: StreamApi, *, local: bool) -> None:
-    """``local``: only this machine reaches the listener."""
-    router.add_post("/api/v1/streams/{app}/{name}/end", guarded(_end(api), local=local))
+def add_routes(router: web.UrlDispatcher, api: StreamApi, obstacle: Obstacle) -> None:
+    """Serve under /api/v1."""
+    router.add_post("/api/v1/streams/{app}/{name}/end", guarded(_end(api), obstacle))
 
 
 def _end(api: StreamApi) -> Handler:

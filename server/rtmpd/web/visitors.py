@@ -1,0 +1,184 @@
+"""Who asks over HTTP, behind whatever proxies: PROXY headers, Forwarded (RFC 7239) and X-Forwarded-For."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from rtmpd.net.addresses import UNIX, UNKNOWN, peer_ip
+from rtmpd.net.entrances import ProxyUse
+from rtmpd.net.http import web
+from rtmpd.net.proxies import TrustedProxies, hear
+from rtmpd.net.proxy_header import ProxyHeaderError
+from rtmpd.net.tasks import TaskSet
+
+_logger = logging.getLogger(__name__)
+
+_HEADERS: Final = ("Forwarded", "X-Forwarded-For")
+
+
+class Visit(web.RequestHandler):
+    """One connection, of whom a PROXY header may have told."""
+
+    __slots__ = ("address",)
+
+    def __init__(self, server: web.Server, address: str = "", **handling: Any) -> None:
+        super().__init__(server, **handling)
+        self.address = address
+        """What the PROXY header said; empty without one."""
+
+
+class Visitors:
+    """Knows them."""
+
+    def __init__(self, proxies: Callable[[], TrustedProxies]) -> None:
+        self._proxies = proxies
+        """Who is believed now."""
+
+    def address_of(self, request: web.Request) -> str:
+        """The address that a request comes from, as ``peer_ip`` gives it; of the way of one, the last that is
+        no trusted proxy's.
+
+        UNKNOWN where a proxy has not said it in a way that can be relied on.
+        """
+        address = self._came_from(request)
+        if address not in self._proxies():
+            return address
+        said = [chain for chain in (_forwarded(request), _forwarded_for(request)) if chain]
+        found = {self._first_stranger(address, chain) for chain in said}
+        if not found:
+            return address
+        # A client may have sent the header that the proxy leaves alone.
+        return found.pop() if len(found) == 1 else UNKNOWN
+
+    def find_obstacle(self, request: web.Request) -> str | None:
+        """Why whoever asks may not change anything, on a listener that only this machine reaches."""
+        if any(name in request.headers for name in _HEADERS):
+            sender = self._came_from(request)
+            if sender not in self._proxies():
+                return f"this came through a proxy, {sender}, which network.trusted_proxies does not name"
+        if not _is_here(self.address_of(request)):
+            return "changes are taken from this machine only"
+        return None
+
+    def _came_from(self, request: web.Request) -> str:
+        visit = request.protocol
+        if isinstance(visit, Visit) and visit.address:
+            return visit.address
+        return UNKNOWN if request.transport is None else peer_ip(request.transport.get_extra_info("peername"))
+
+    def _first_stranger(self, address: str, chain: list[str]) -> str:
+        """``chain``: the client first, then the proxies, each as the next one saw it."""
+        proxies = self._proxies()
+        for before in reversed(chain):
+            if address not in proxies:
+                break
+            address = _as_address(before)
+        return address
+
+
+class Hall:
+    """Where those wait who have been accepted, until their PROXY header is read."""
+
+    def __init__(self, proxy: ProxyUse, proxies: Callable[[], TrustedProxies], listener: str) -> None:
+        self._proxy = proxy
+        self._proxies = proxies
+        self._listener = listener
+        self._tasks = TaskSet()
+        self._waiting: dict[asyncio.Task[None], None] = {}
+        """The oldest first."""
+
+    def arrive(
+        self,
+        sock: socket.socket,
+        name: object,
+        limits: tuple[int, float],
+        serve: Callable[[str], web.RequestHandler],
+    ) -> None:
+        """Serve somebody with what ``serve`` makes for an address, once it is known.
+
+        ``limits``: so many wait at most, one more costs the oldest its place; seconds that each may wait.
+        """
+        most, patience = limits
+        while len(self._waiting) >= most:
+            oldest = next(iter(self._waiting))
+            del self._waiting[oldest]
+            oldest.cancel()
+        task = self._tasks.start(
+            self._receive(sock, peer_ip(name), patience, serve), name="admin-proxy-header"
+        )
+        self._waiting[task] = None
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._waiting.pop(task, None)
+            if task.cancelled():  # Before it began, perhaps.
+                sock.close()
+
+        task.add_done_callback(done)
+
+    async def close(self) -> None:
+        """Send everybody away."""
+        await self._tasks.wait_closed()
+
+    async def _receive(
+        self,
+        sock: socket.socket,
+        sender: str,
+        patience: float,
+        serve: Callable[[str], web.RequestHandler],
+    ) -> None:
+        try:
+            async with asyncio.timeout(patience):
+                header = await hear(sock, sender, self._proxy, self._proxies())
+            address = sender if header is None or header.own else header.address or UNKNOWN
+            loop = asyncio.get_running_loop()
+            await loop.connect_accepted_socket(lambda: serve(address), sock)
+        except ProxyHeaderError as error:
+            sock.close()
+            fields = {
+                "client": sender,
+                "listener": self._listener,
+                "reason": error.reason,
+                "detail": str(error),
+            }
+            _logger.info("PROXY header refused", extra={"fields": fields})
+        except (TimeoutError, EOFError, OSError):
+            sock.close()  # As health checks do.
+        except BaseException:
+            sock.close()
+            raise
+
+
+def _is_here(address: str) -> bool:
+    if address == UNIX:
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _forwarded(request: web.Request) -> list[str]:
+    return [each.get("for", "") for each in request.forwarded]
+
+
+def _forwarded_for(request: web.Request) -> list[str]:
+    lines = request.headers.getall("X-Forwarded-For", [])
+    return [each for line in lines for each in line.split(",")]
+
+
+def _as_address(text: str) -> str:
+    """An address out of a header, where it may have brackets and a port; else UNKNOWN."""
+    text = text.strip().strip('"')
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        return peer_ip((str(ipaddress.ip_address(text)), 0))
+    except ValueError:
+        return UNKNOWN
