@@ -46,6 +46,10 @@ async def test_who_cannot_be_reached_is_told_without_the_secret() -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
+        (
+            ["--set", "notify.x.url=http://x/", "--set", "notify.x.format=srs"],
+            "srs has no words for a test: rtmpd check --connect tries the connection",
+        ),
         ([], "nobody of this name is notified, and nobody else: see [notify.NAME]"),
         (["--set", "notify.a.url=http://a/", "--set", "notify.b.url=http://b/"], "notified, but a, b"),
     ],

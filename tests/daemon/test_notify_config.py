@@ -53,6 +53,16 @@ def test_it_comes_from_the_environment_and_secrets_from_files(tmp_path: Path) ->
     assert settings.keep == 3600.0
 
 
+@pytest.mark.parametrize("name", ["nginx-rtmp", "srs"])
+def test_of_dialects_it_is_what_they_have_words_for(name: str) -> None:
+    usual, everything = (
+        load((), {}, [URL, f"notify.x.format={name}", *more]).config.notify["x"].to_settings().kinds
+        for more in ([], ["notify.x.events=*"])
+    )
+    assert usual == {EventKind.PUBLISHED, EventKind.UNPUBLISHED}
+    assert everything == usual | {EventKind.PLAYER_JOINED, EventKind.PLAYER_LEFT}
+
+
 def test_what_is_secret_is_not_shown() -> None:
     secrets = ("hush-in-the-path", "hush-in-the-query", SECRET, "tk_hush")
     given = [
@@ -89,6 +99,10 @@ def test_what_is_secret_is_not_shown() -> None:
         (
             [URL, "notify.x.format=ntfy", "notify.x.url=https://ntfy.sh/a/hush"],
             "notify.x.url is no topic of ntfy",
+        ),
+        (
+            [URL, "notify.x.format=srs", "notify.x.events=held"],
+            "notify.x.events has nothing that srs has words for: it has for published, unpublished, player_",
         ),
         (
             [URL, "notify.x.format=discord", f"notify.x.secret={SECRET}"],

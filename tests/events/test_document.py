@@ -13,8 +13,8 @@ from events_evening import evening
 from events_kit import DOCUMENT, NOON, SECRET, block, verified
 
 from rtmpd.daemon.settings import load
-from rtmpd.events.formats import Delivery, request_of
-from rtmpd.events.model import EventKind
+from rtmpd.events.formats import request_of
+from rtmpd.events.model import Delivery, EventKind
 from rtmpd.events.settings import Address
 from rtmpd.events.signature import parse_secrets, signed
 

@@ -12,8 +12,8 @@ from events_kit import CAM, ENCODER, NOON, made
 
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.key import StreamKey
-from rtmpd.events.formats import Delivery, request_of, split_topic
-from rtmpd.events.model import Event, EventKind
+from rtmpd.events.formats import request_of, split_topic
+from rtmpd.events.model import Delivery, Event, EventKind
 from rtmpd.events.settings import Address, Format
 from rtmpd.events.wording import worded
 

@@ -36,13 +36,18 @@ def send(
     import asyncio
 
     from rtmpd.daemon import settings
+    from rtmpd.events.model import EventKind
 
     with mistakes_told(os.EX_CONFIG):
         loaded = settings.load(config or (), os.environ, assignments or ()).config
     if name not in loaded.notify:
         known = f"but {', '.join(loaded.notify)}" if loaded.notify else "and nobody else: see [notify.NAME]"
         raise typer.BadParameter(f"nobody of this name is notified, {known}", param_hint="NAME")
-    failure = asyncio.run(_attempt(loaded.notify[name].to_settings()))
+    target = loaded.notify[name].to_settings()
+    if EventKind.TEST not in target.address.format.kinds:
+        text = f"{target.address.format} has no words for a test: rtmpd check --connect tries the connection"
+        raise typer.BadParameter(text, param_hint="NAME")
+    failure = asyncio.run(_attempt(target))
     if failure is not None:
         typer.echo(f"rtmpd: {name}: {failure.text}", err=True)
         raise typer.Exit(1)

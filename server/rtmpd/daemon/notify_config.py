@@ -85,8 +85,9 @@ class NotifyConfig(Section):
     url: Annotated[str, AfterValidator(_check_url), Shown(_hide_url)] = ""
     """Where to: a URL of your own, of a Discord webhook, or of a topic of ntfy. Whoever has it can write
     there, so it is a secret: url_file names a file with it instead."""
-    format: Literal["native", "discord", "ntfy"] = "native"
-    """native is JSON for programs, discord and ntfy are sentences for people."""
+    format: Literal["native", "discord", "ntfy", "nginx-rtmp", "srs"] = "native"
+    """native is JSON for programs, discord and ntfy are sentences for people; nginx-rtmp and srs are for
+    programs that were written for these servers, which have words for who comes and goes alone."""
     events: Events = tuple(word for word in _WORDS if word not in _OFTEN)
     """Which events; "*" is all."""
     streams: Streams = (ALL_STREAMS,)
@@ -115,9 +116,10 @@ class NotifyConfig(Section):
 
         address = Address(self.url, Format(self.format), parse_secrets(self.secret), self.token)
         words = _WORDS if ALL_EVENTS in self.events else self.events
+        kinds = frozenset([KINDS[word] for word in words])
         return TargetSettings(
             address=address,
-            kinds=frozenset([KINDS[word] for word in words]),
+            kinds=kinds & address.format.kinds,
             streams=self.streams,
             timeout=self.timeout,
             keep=self.keep,
@@ -140,4 +142,7 @@ class NotifyConfig(Section):
                 return "url", f" {error}"
         if self.secret and self.format != "native":
             return "secret", f" is of no use: what is sent as {self.format} is not signed"
+        if not self.to_settings().kinds:
+            sayable = ", ".join(kind for kind in _WORDS if KINDS[kind] in Format(self.format).kinds)
+            return "events", f" has nothing that {self.format} has words for: it has for {sayable}"
         return None

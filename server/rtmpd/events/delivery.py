@@ -14,6 +14,8 @@ _MOST_RETRY_AFTER: Final = 3600.0
 """Seconds; whoever asks for more is asked again then all the same."""
 _UNREADABLE: Final = frozenset({400, 413, 422})
 """Statuses that speak of this very request: the next may be taken."""
+_LATER: Final = frozenset({408, 425, 429})
+"""Statuses that say nothing but to come again."""
 
 
 class NotifyFailure(Word):
@@ -47,10 +49,13 @@ class NotTaken:
     """Another attempt at the same makes no sense."""
 
 
-def judge(answer: HttpAnswer, now: float) -> NotTaken | None:
-    """What an answer means that came ``now`` (seconds since 1970); None if all is well."""
+def judge(answer: HttpAnswer, now: float, *, heeded: bool = True) -> NotTaken | None:
+    """What an answer means that came ``now`` (seconds since 1970); None if all is well.
+
+    One that is not ``heeded`` need only have come of whoever was told.
+    """
     status = answer.status
-    if 200 <= status < 300:
+    if 200 <= status < 300 or not (heeded or status >= 500 or status in _LATER):
         return None
     wait = _seconds(answer.retry_after, now)
     if status == 429:

@@ -1,32 +1,22 @@
-"""Events as the requests that receivers understand: JSON that is signed, Discord's, ntfy's."""
+"""Events as the requests that receivers understand: JSON that is signed, Discord's, ntfy's, dialects."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from rtmpd.events.model import Event, spell_time
+from rtmpd.events.dialects import told
+from rtmpd.events.model import Delivery, Event, spell_time
 from rtmpd.events.settings import Address, Format
 from rtmpd.events.signature import signed
 from rtmpd.events.wording import Mood, worded
 from rtmpd.net.http_message import HttpRequest
 
 _JSON: Final = ("Content-Type", "application/json")
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One event on its way to one target."""
-
-    event: Event
-    number: int
-    """Counts what was meant for the target, from 1: what is missing in between was lost."""
-    server: str
-    """Another one begins to count anew: names this start of this server."""
 
 
 def request_of(delivery: Delivery, address: Address, now: float) -> HttpRequest:
@@ -40,6 +30,9 @@ def request_of(delivery: Delivery, address: Address, now: float) -> HttpRequest:
             server, topic = split_topic(address.url)
             body = _as_json({"topic": topic, **_ntfy(delivery.event)})
             return HttpRequest(server, body, (_JSON, *authority(address)))
+        case Format.NGINX_RTMP | Format.SRS:
+            request = told(delivery, address)
+            return replace(request, headers=(*request.headers, *authority(address)))
 
 
 def _native(delivery: Delivery, address: Address, now: float) -> HttpRequest:

@@ -78,6 +78,17 @@ class Event:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One event on its way to one target."""
+
+    event: Event
+    number: int
+    """Counts what was meant for the target, from 1: what is missing in between was lost."""
+    server: str
+    """Another one begins to count anew: names this start of this server."""
+
+
 def spell_time(at: float) -> str:
     """Seconds since 1970 as RFC 3339 has them, in UTC, to the millisecond."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"

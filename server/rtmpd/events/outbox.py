@@ -9,8 +9,7 @@ from typing import Final
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.events.delivery import NotifyLoss
-from rtmpd.events.formats import Delivery
-from rtmpd.events.model import Event
+from rtmpd.events.model import Delivery, Event
 
 _EVENT_BYTES: Final = 1024
 """What an event holds beside the texts that peers choose."""

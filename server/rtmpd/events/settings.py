@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -22,6 +22,27 @@ class Format(StrEnum):
     """A webhook of a channel there."""
     NTFY = "ntfy"
     """A topic there, or on a server of one's own."""
+    NGINX_RTMP = "nginx-rtmp"
+    """The forms of its hooks."""
+    SRS = "srs"
+    """The JSON of its hooks."""
+
+    @property
+    def kinds(self) -> frozenset[EventKind]:
+        """What can be said so."""
+        return _KINDS.get(self, _ALL_KINDS)
+
+    @property
+    def heeds(self) -> bool:
+        """What the target answers decides whether it has taken it. Of hooks any answer will do."""
+        return self not in _KINDS
+
+
+_ALL_KINDS: Final = frozenset(EventKind)
+_OF_HOOKS: Final = frozenset(
+    {EventKind.PUBLISHED, EventKind.UNPUBLISHED, EventKind.PLAYER_JOINED, EventKind.PLAYER_LEFT}
+)
+_KINDS: Final[Mapping[Format, frozenset[EventKind]]] = {Format.NGINX_RTMP: _OF_HOOKS, Format.SRS: _OF_HOOKS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class Target:
             answer = await caller.call(request, within=settings.timeout, ca_file=settings.ca_file)
         except HttpFailed as error:
             return NotTaken(error.reason, str(error))
-        return judge(answer, self._around.wall_clock())
+        return judge(answer, self._around.wall_clock(), heeded=settings.address.format.heeds)
 
     async def _pause(self, delay: float) -> None:
         """Wait for ``delay`` seconds, or until something is otherwise than it was at the last attempt."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin, spell_session
 from rtmpd.events.delivery import NotTaken, judge
-from rtmpd.events.formats import Delivery, authority, request_of, split_topic
-from rtmpd.events.model import Event, EventKind
+from rtmpd.events.formats import authority, request_of, split_topic
+from rtmpd.events.model import Delivery, Event, EventKind
 from rtmpd.events.settings import Format, TargetSettings
 from rtmpd.exceptions import HttpFailed
 from rtmpd.net.http_message import HttpRequest
@@ -51,6 +51,6 @@ async def find_obstacle(settings: TargetSettings, caller: HttpCaller) -> str | N
         answer = await caller.call(request, within=settings.timeout, ca_file=settings.ca_file)
     except HttpFailed as error:
         return str(error)
-    if 200 <= answer.status < 300 or address.format is Format.NATIVE:
+    if 200 <= answer.status < 300 or address.format not in (Format.DISCORD, Format.NTFY):
         return None
     return f"{address.format} answers HTTP {answer.status}: it does not know the URL, or not the token"

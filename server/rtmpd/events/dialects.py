@@ -1,0 +1,54 @@
+"""Events in the words of nginx-rtmp and SRS, for backends that were written for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from rtmpd.events.model import Delivery, Event, EventKind
+from rtmpd.events.settings import Address
+from rtmpd.hooks.dialects import DialectName, speak
+from rtmpd.hooks.model import Moment, Progress, Visit
+from rtmpd.net.http_message import HttpRequest
+
+MOMENTS: Final[Mapping[EventKind, Moment]] = {
+    EventKind.PUBLISHED: Moment.PUBLISH,
+    EventKind.UNPUBLISHED: Moment.PUBLISH_DONE,
+    EventKind.PLAYER_JOINED: Moment.PLAY,
+    EventKind.PLAYER_LEFT: Moment.PLAY_DONE,
+}
+"""What they have words for."""
+_PLAYS: Final = (EventKind.PLAYER_JOINED, EventKind.PLAYER_LEFT)
+
+
+def told(delivery: Delivery, address: Address) -> HttpRequest:
+    """What such a backend is sent; nothing hangs on its answer."""
+    event = delivery.event
+    dialect = speak(DialectName(address.format), server_id=delivery.server)
+    return dialect.write(address.url, MOMENTS[event.kind], _visit(event), _progress(event))
+
+
+def _visit(event: Event) -> Visit:
+    origin = event.origin
+    return Visit(
+        action="play" if event.kind in _PLAYS else "publish",
+        app=event.key.app,
+        name=event.key.name,
+        query=origin.query,
+        account=origin.account,
+        session=origin.session_id,
+        connection=origin.connection,
+        address=origin.address,
+        listener=origin.listener,
+        tls=origin.tls,
+        agent=origin.agent,
+    )
+
+
+def _progress(event: Event) -> Progress:
+    seconds, size = event.facts.get("duration"), event.facts.get("bytes")
+    return Progress(
+        seconds=seconds if isinstance(seconds, int | float) else 0.0,
+        bytes_in=size if event.kind is EventKind.UNPUBLISHED and isinstance(size, int) else 0,
+        bytes_out=size if event.kind is EventKind.PLAYER_LEFT and isinstance(size, int) else 0,
+    )
