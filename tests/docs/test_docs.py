@@ -273,6 +273,24 @@ def test_every_setting_is_documented_with_its_default() -> None:
     assert documented == settings
 
 
+@pytest.mark.parametrize("document", sorted(ROOT.glob("docs/migrate-from-*.md")), ids=lambda path: path.stem)
+def test_what_other_servers_settings_become_is_a_setting(document: Path) -> None:
+    known = {key.name for key in walk()}
+    of_apps = {key.name.removeprefix(f"apps.{SOME_APP}.") for key in walk_app(SOME_APP, SOME_NAMES)}
+    levels = {level for name in known | of_apps for level in name.split(".")}
+    table = [row for row in rows(document.read_text()) if len(row) == 2]
+    assert len(table) > 15
+    for _, becomes in table[1:]:
+        for word in words(becomes):
+            setting = word.partition(" = ")[0]
+            if re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", setting):
+                assert setting in known, word
+            elif re.fullmatch(r"[a-z]+(_[a-z]+)+|ips|from|url|key|restart|linger", setting):
+                assert setting in levels, word
+            elif section := re.fullmatch(r"\[apps\.live\.([a-z]+)[\w.]*\]", setting):
+                assert section[1] in levels, word
+
+
 def test_every_module_stands_in_the_row_of_its_room() -> None:
     table = rows(section(DESIGN, "## Rooms"))
     told = {words(room)[0].strip("/"): set(words(what)) for room, what, *_ in table}
