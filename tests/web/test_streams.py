@@ -14,6 +14,7 @@ from yarl import URL
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
 from rtmpd.net.addresses import Address
+from rtmpd.net.listeners import open_listener
 from rtmpd.relay.status import RelayStatus
 from rtmpd.web.page import SharedPage
 from rtmpd.web.relays import RelayApi
@@ -44,7 +45,7 @@ async def client(ended: list[StreamKey], *, local: bool = True) -> AsyncIterator
         local=local,
         stream_api=StreamApi(end_hold),
     )
-    address = (await server.start(Address("127.0.0.1", 0))).address
+    address = (await server.start(open_listener(Address("127.0.0.1", 0)))).address
     async with aiohttp.ClientSession(f"http://{address}") as session:
         yield session
     await server.close()
