@@ -114,6 +114,16 @@ def test_what_makes_no_sense_is_wrong_usage(init, arguments: tuple[str, str]):
     assert list(Path().iterdir()) == []
 
 
+def test_what_has_to_be_quoted_is(init, tmp_path: Path):
+    Path("my shows").mkdir()
+    arguments = ("--stream", "live/\U0001f3a5", "--push", "rtmp://live.a.example/app", "my shows/r.toml")
+    done = init("--defaults", *arguments, typed="one\n")
+    assert told(done.stdout, "start") == "cd 'my shows' && rtmpd serve -c r.toml"
+    loaded = load([Path("my shows/r.toml")], {CREDENTIALS: str(tmp_path / "my shows")})
+    (target,) = loaded.config.at("live/x").targets.values()
+    assert target.streams == ("\U0001f3a5",)
+
+
 def test_a_file_elsewhere_is_started_from_there(init, tmp_path: Path):
     (tmp_path / "etc").mkdir()
     done = init("--defaults", "--push", "rtmp://live.a.example/app", "etc/r.toml", typed="one\n")

@@ -151,6 +151,21 @@ def test_revoke_takes_a_line_out_of_a_file_and_nothing_else(run, tmp_path: Path,
     assert sorted(each.name for each in tmp_path.iterdir()) == ["keys", "link"]
 
 
+def test_revoke_takes_out_the_first_line_that_windows_wrote(run, keys: Path):
+    keys.write_text(f"show {spell_digest(b'1' * 32)}\n", encoding="utf-8-sig")
+    assert run("revoke", "313131", "--set", f"apps.live.publish.keys_file={keys}").exit_code == 0
+    assert keys.read_bytes() == b""
+
+
+@pytest.mark.parametrize("stream", ["live/#show", "live/" + "x" * 300])
+def test_new_does_not_write_a_line_that_nobody_reads(run, keys: Path, stream: str):
+    before = keys.read_text()
+    done = run("new", stream, "--into", str(keys))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"rtmpd: {keys}:")
+    assert keys.read_text() == before
+
+
 def test_revoke_says_what_it_cannot_take_out_itself(run, tmp_path: Path, keys: Path):
     digest = spell_digest(b"1" * 32)
     file = tmp_path / "rtmpd.toml"
@@ -159,7 +174,7 @@ def test_revoke_says_what_it_cannot_take_out_itself(run, tmp_path: Path, keys: P
     assert done.exit_code == 1
     assert f"{file}:3: take {digest} out of apps.live.publish.keys.show" in done.stderr
     assert "taken out of" in done.stdout
-    assert b"1" * 32 not in keys.read_bytes()
+    assert digest not in keys.read_text()
     done = run("revoke", "323232", "--set", f"apps.live.play.keys.talk={spell_digest(b'2' * 32)}")
     assert "rtmpd: still good. --set: take " in done.stderr
 

@@ -130,7 +130,8 @@ def test_an_h264_copy_of_hevc_comes_back_after_a_crash(clip: ClipMaker, tmp_path
 def test_the_end_of_the_server_ends_processes_that_do_not_listen(
     clip: ClipMaker, tmp_path: Path, path: str
 ) -> None:
-    deaf = run_of("trap '' TERM; echo deaf; while :; do sleep 0.05; done", "deaf", stop_timeout="1m")
+    script = "trap '' TERM; echo deaf; for _ in $(seq 1000); do sleep 0.05; done"
+    deaf = run_of(script, "deaf", stop_timeout="1m")
     config = tmp_path / "rtmpd.toml"
     config.write_text(deaf)
     with start("shutdown.drain_timeout=1s", environment={"RTMPD_CONFIG": str(config)}) as server:

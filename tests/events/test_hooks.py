@@ -21,6 +21,10 @@ from rtmpd.processes.command import Command
 from rtmpd.processes.words import HookCounts, HookEnd
 
 PATIENCE = 10.0
+AGES = "for _ in $(seq 3000); do sleep 0.01; done"
+"""Not for ever: nobody ends it when the tests themselves are killed."""
+TURN = AGES.replace("do", "do [ -s $OUT ] && break;", 1)
+"""Not before somebody has written."""
 SHOW, NEWS = StreamKey("live", "show"), StreamKey("live", "news")
 BOTH = frozenset({EventKind.PUBLISHED, EventKind.UNPUBLISHED})
 
@@ -105,7 +109,7 @@ async def test_there_is_no_such_program(bench: Bench, caplog: pytest.LogCaptureF
 
 async def test_those_of_one_stream_come_in_order_and_hold_up_no_other(bench: Bench) -> None:
     # The first waits for what only another stream's hook does.
-    text = "if [ $0$1 = publishedshow ]; then until [ -s $OUT ]; do sleep 0.01; done; fi; echo $0 $1 >>$OUT"
+    text = f"if [ $0$1 = publishedshow ]; then {TURN}; fi; echo $0 $1 >>$OUT"
     bench.rules = {"note": hook(text, "{event}", "{name}")}
     bench.tell()
     bench.tell(EventKind.UNPUBLISHED)
@@ -116,7 +120,7 @@ async def test_those_of_one_stream_come_in_order_and_hold_up_no_other(bench: Ben
 
 async def test_so_many_run_at_a_time_and_so_many_wait(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.hooks.apply(HookLimits(max_at_once=2, max_waiting=3))
-    bench.rules = {"note": hook("until [ -s $OUT ]; do sleep 0.01; done")}
+    bench.rules = {"note": hook(TURN)}
     for number in range(10):
         bench.tell(key=StreamKey("live", f"s{number}"))
     counts = bench.hooks.counts
@@ -135,7 +139,7 @@ async def test_at_the_end_what_waits_has_its_time_and_no_more(bench: Bench) -> N
 
 
 async def test_what_hangs_at_the_end_is_ended(bench: Bench) -> None:
-    bench.rules = {"note": hook("trap '' TERM; while :; do sleep 0.01; done")}
+    bench.rules = {"note": hook(f"trap '' TERM; {AGES}")}
     bench.tell()
     bench.tell()
     began = time.monotonic()

@@ -98,6 +98,44 @@ async def test_whoever_cannot_be_reached_is_tried_again() -> None:
     assert figures(notifications)[0] == 1
 
 
+async def test_a_date_beyond_all_calendars_is_none() -> None:
+    date = b"Mon, 99999999999999999999 Jan 2030 00:00:00 GMT"
+    says = iter([b"HTTP/1.1 503 No\r\nRetry-After: " + date + b"\r\nContent-Length: 0\r\n\r\n"])
+    async with backend(lambda _asked: next(says, OK)) as server, notifying(to(server.url)) as notifications:
+        notifications.hear(made())
+        await until(lambda: idle(notifications))
+        assert figures(notifications) == (1, {"status": 1}, {})
+
+
+async def test_what_cannot_be_made_is_lost_and_nothing_behind_it(caplog: pytest.LogCaptureFixture) -> None:
+    async with backend() as server, notifying(to(server.url)) as notifications:
+        notifications.hear(made(text="\ud800"))
+        notifications.hear(made())
+        await until(lambda: idle(notifications))
+        assert numbers(server.asked) == [2]
+        assert figures(notifications) == (1, {"fault": 1}, {"fault": 1})
+    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert record.exc_info
+
+
+async def test_what_is_lost_at_once_hastens_nothing() -> None:
+    """Not the next attempt with what waits already."""
+
+    class StandingTime(FakeTime):
+        async def sleep(self, delay: float) -> None:
+            await asyncio.Event().wait()
+
+    time, budget = StandingTime(), MemoryBudget(1 << 30, lambda: None)
+    async with backend(DOWN) as server, notifying(to(server.url), time=time, budget=budget) as notifications:
+        notifications.hear(made())
+        await has_failed(notifications)
+        budget.charge_queues(1 << 31)
+        notifications.hear(made())
+        await asyncio.sleep(0.05)
+        assert figures(notifications)[1:] == ({"status": 1}, {"memory": 1})
+        budget.charge_queues(-(1 << 31))
+
+
 async def test_what_has_waited_for_too_long_is_lost_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     time = FakeTime()
     back_at = time.now + 1000.0

@@ -17,6 +17,8 @@ from rtmpd.processes.words import ProcessEnd
 from rtmpd.rtmp.scrubbing import Scrubber
 
 PATIENCE = 10.0
+AGES = "for _ in $(seq 3000); do sleep 0.01; done"
+"""Not for ever: nobody ends it when the tests themselves are killed."""
 
 
 class Nursery:
@@ -106,7 +108,7 @@ async def test_it_has_no_input_and_a_session_of_its_own(nursery: Nursery) -> Non
 
 
 async def test_one_that_listens_is_asked_and_may_finish(nursery: Nursery) -> None:
-    script = "trap 'sleep 0.1; echo finished; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
+    script = f"trap 'sleep 0.1; echo finished; exit 0' TERM; echo ready; {AGES}"
     child = await nursery.start("sh", "-c", script)
     assert await nursery.line() == "ready"
     assert await child.stop(PATIENCE) is ProcessEnd.STOPPED
@@ -114,7 +116,7 @@ async def test_one_that_listens_is_asked_and_may_finish(nursery: Nursery) -> Non
 
 
 async def test_one_that_does_not_listen_is_killed(nursery: Nursery) -> None:
-    child = await nursery.start("sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.01; done")
+    child = await nursery.start("sh", "-c", f"trap '' TERM; echo ready; {AGES}")
     assert await nursery.line() == "ready"
     assert await child.stop(0.05) is ProcessEnd.KILLED
     assert child.status == -signal.SIGKILL
@@ -129,7 +131,7 @@ async def test_what_it_has_started_ends_with_it(nursery: Nursery) -> None:
 
 
 async def test_what_it_has_started_may_finish_too_when_it_is_stopped(nursery: Nursery) -> None:
-    script = "(trap 'sleep 0.2; echo finished; exit' TERM; echo ready; while :; do sleep 0.01; done) & wait"
+    script = f"(trap 'sleep 0.2; echo finished; exit' TERM; echo ready; {AGES}) & wait"
     child = await nursery.start("sh", "-c", script)
     assert await nursery.line() == "ready"
     assert await child.stop(PATIENCE) is ProcessEnd.STOPPED
@@ -151,6 +153,34 @@ async def test_there_is_no_such_program(nursery: Nursery) -> None:
     with pytest.raises(FileNotFoundError):
         await nursery.start("/nowhere/ffmpeg")
     assert open_files() == files
+
+
+@pytest.mark.parametrize("turns", range(1, 8))
+async def test_a_start_that_is_cancelled_leaves_nothing(nursery: Nursery, tmp_path: Path, turns: int) -> None:
+    """However far it has come."""
+    told = tmp_path / "pid"
+    starting = asyncio.create_task(nursery.start("sh", "-c", f"echo $$ >{told}; exec sleep 20"))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    starting.cancel()
+    await asyncio.wait([starting])
+    await nursery.close()
+    for _ in range(20):  # It may take a moment to begin.
+        await asyncio.sleep(0.01)
+        pid = told.read_text().strip() if told.exists() else ""
+        assert not pid or is_dead(int(pid))
+
+
+async def test_a_number_that_may_be_somebody_elses_is_left_alone(
+    nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = await nursery.start("true")
+    await asyncio.wait_for(child.ended, PATIENCE)
+    signalled: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda group, number: signalled.append(group))
+    child.kill()
+    assert await child.stop(0.0) is ProcessEnd.FINISHED
+    assert signalled == []
 
 
 async def test_it_goes_before_the_server_when_memory_is_short(nursery: Nursery) -> None:

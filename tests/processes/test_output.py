@@ -86,6 +86,13 @@ async def test_none_are_told_where_none_may_be() -> None:
     assert (ear.told, ear.left_out) == ([], [1])
 
 
+async def test_a_flood_of_short_lines_is_read_more_slowly() -> None:
+    """A line costs more than its bytes."""
+    ear = Ear()
+    ear.hear(b"y\n" * 3000)
+    assert ear.pipe.calls == ["pause"]
+
+
 async def test_a_flood_is_read_slowly() -> None:
     ear = Ear()
     ear.hear(bytes(128 * 1024))

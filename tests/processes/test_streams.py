@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +23,15 @@ from rtmpd.engine.subscriber import Subscription
 from rtmpd.net.addresses import Address
 from rtmpd.processes.command import Command
 from rtmpd.processes.rules import Restart, RunLimits, RunRule, Start
+from rtmpd.processes.run import Run
 from rtmpd.processes.streams import StreamProcesses
 from rtmpd.processes.words import ProcessEnd, ProcessState
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.messages import Message
 
 PATIENCE = 10.0
+AGES = "for _ in $(seq 3000); do sleep 0.01; done"
+"""Not for ever: nobody ends it when the tests themselves are killed."""
 SHOW = StreamKey("live", "show")
 SMALL = StreamKey("live", "show_small")
 SLEEP = RunRule(Command(("sleep", "60")))
@@ -215,7 +218,7 @@ async def test_without_a_port_nothing_starts(stage: Stage) -> None:
 
 
 async def test_one_that_ignores_sigterm_is_killed(stage: Stage) -> None:
-    command = script("trap '' TERM; while :; do sleep 0.01; done")
+    command = script(f"trap '' TERM; {AGES}")
     stage.rules = {"small": replace(SLEEP, command=command, stop_timeout=0.1)}
     publication = stage.publish()
     pid = await stage.runs()
@@ -345,8 +348,38 @@ async def test_processes_follow_what_is_said_now(stage: Stage) -> None:
     assert not is_there(gone)
 
 
+async def test_one_that_is_wanted_again_before_it_has_ended_comes_back(stage: Stage) -> None:
+    rules = {"small": SLEEP}
+    stage.rules = rules
+    stage.publish()
+    first = await stage.runs()
+    for stage.rules in ({}, rules):
+        stage.processes.apply(RunLimits())
+    await stage.until(lambda: stage.pid() not in (None, first))
+
+
+async def test_many_that_wait_for_room_do_not_count_each_other(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.processes.apply(RunLimits(max_processes=1))
+    stage.rules = {"small": SLEEP, "a": SLEEP, "b": SLEEP}
+    stage.publish()
+    await stage.until(lambda: list(stage.states().values()).count(ProcessState.FULL) == 2)
+    walks: list[int] = []
+    all_runs = StreamProcesses._all
+
+    def walk(processes: StreamProcesses) -> Iterator[Run]:
+        walks.append(1)
+        return all_runs(processes)
+
+    monkeypatch.setattr(StreamProcesses, "_all", walk)
+    await asyncio.sleep(0.6)  # Each has looked twice.
+    assert walks == []
+    assert stage.processes.running == 1
+
+
 async def test_the_end_waits_as_long_as_it_may_and_no_longer(stage: Stage) -> None:
-    stage.rules = {"small": replace(SLEEP, command=script("trap '' TERM; while :; do sleep 0.01; done"))}
+    stage.rules = {"small": replace(SLEEP, command=script(f"trap '' TERM; {AGES}"))}
     stage.publish()
     pid = await stage.runs()
     began = time.monotonic()
@@ -359,7 +392,7 @@ async def test_the_end_waits_as_long_as_it_may_and_no_longer(stage: Stage) -> No
 
 
 async def test_a_second_end_beside_the_first_is_at_once(stage: Stage) -> None:
-    stage.rules = {"small": replace(SLEEP, command=script("trap '' TERM; while :; do sleep 0.01; done"))}
+    stage.rules = {"small": replace(SLEEP, command=script(f"trap '' TERM; {AGES}"))}
     stage.publish()
     pid = await stage.runs()
     ending = asyncio.create_task(stage.processes.close(60.0))

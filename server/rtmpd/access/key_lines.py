@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,14 +21,16 @@ _NEW_MODE = 0o644
 def add_line(path: Path, line: str, max_name_bytes: int) -> None:
     """Put ``line`` behind the others; a file that is not there is made.
 
-    Raises ConfigError, also if what is there are no lines of keys.
+    Raises ConfigError, also if what is there are no lines of keys, or would not be any with ``line``.
     """
 
     def put(lines: list[bytes]) -> list[bytes]:
-        parse(lines, str(path), max_name_bytes)
         if lines and not lines[-1].endswith(b"\n"):
             lines[-1] += b"\n"
-        return [*lines, f"{line}\n".encode()]
+        more = [*lines, f"{line}\n".encode()]
+        if len(parse(more, str(path), max_name_bytes)) == len(parse(lines, str(path), max_name_bytes)):
+            raise ConfigError([f"{path}: a line that begins with # is a comment: take another name"])
+        return more
 
     _rewrite(path, put)
 
@@ -37,7 +40,7 @@ def take_out(path: Path, unwanted: Callable[[Key], bool], max_name_bytes: int) -
 
     def stays(line: bytes) -> bool:
         try:
-            key = parse_line(line, max_name_bytes)
+            key = parse_line(line.removeprefix(BOM_UTF8), max_name_bytes)
         except ValueError:
             return True
         return key is None or not unwanted(key)

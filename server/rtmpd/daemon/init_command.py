@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -181,6 +182,11 @@ def _contents(file: str, answers: Answers, digest: str) -> Iterator[tuple[str, s
         yield target.key_file, f"{target.key}\n"
 
 
+def _spelt(text: str) -> str:
+    """As a string of TOML, which has no surrogates: what JSON makes of emoji."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _configuration(answers: Answers, digest: str) -> Iterator[str]:
     app, _, name = answers.stream.partition("/")
     table = f"apps.{key_command.quoted(app)}"
@@ -188,18 +194,18 @@ def _configuration(answers: Answers, digest: str) -> Iterator[str]:
     yield ""
     yield "# Whoever has the key publishes this stream; nobody else publishes in the app."
     yield f"[{table}.publish.keys]"
-    yield f"{key_command.quoted(name)} = [{json.dumps(digest)}]"
+    yield f"{key_command.quoted(name)} = [{_spelt(digest)}]"
     for target in answers.targets:
         yield ""
         yield f"[{table}.push.{target.name}]"
-        yield f"url = {json.dumps(target.url)}"
-        yield f"key_file = {json.dumps(target.key_file)}"
-        yield f"streams = [{json.dumps(name)}]"
+        yield f"url = {_spelt(target.url)}"
+        yield f"key_file = {_spelt(target.key_file)}"
+        yield f"streams = [{_spelt(name)}]"
     if answers.chain_file:
         yield ""
         yield "[rtmps]"
         yield "certificates = ["
-        chain, key = json.dumps(answers.chain_file), json.dumps(answers.certificate_key_file)
+        chain, key = _spelt(answers.chain_file), _spelt(answers.certificate_key_file)
         yield f"  {{chain_file = {chain}, key_file = {key}}},"
         yield "]"
 
@@ -243,8 +249,8 @@ def _told(file: Path, answers: Answers, key: str) -> Iterator[str]:
     yield f"written        {file}"
     for target in answers.targets:
         yield f"               {file.with_name(target.key_file)}, the stream key for {target.url}"
-    folder = "" if file.parent == Path() else f"cd {file.parent} && "
-    yield f"start          {folder}rtmpd serve -c {file.name}"
+    folder = "" if file.parent == Path() else f"cd {shlex.quote(str(file.parent))} && "
+    yield f"start          {folder}rtmpd serve -c {shlex.quote(file.name)}"
     yield ""
     yield f"key            {key}"
     yield "               shown this once: it goes into the encoder, and nowhere else"

@@ -23,6 +23,7 @@ class NotifyFailure(Word):
 
     STATUS = "status", "it answered, and with another status than 2xx"
     RATE_LIMITED = "rate_limited", "it answered 429: not so fast"
+    FAULT = "fault", "an error of the server's own: the log has its traceback"
 
 
 class NotifyLoss(Word):
@@ -32,6 +33,7 @@ class NotifyLoss(Word):
     EXPIRED = "expired", "it had waited for `notify.NAME.keep`"
     REFUSED = "refused", "the target says that it cannot be read (400, 413, 422)"
     MEMORY = "memory", "memory was short (`memory.max_bytes`)"
+    FAULT = "fault", "an error of the server's own: the log has its traceback"
     REMOVED = "removed", "the target is not in the settings any more, or not `enabled`"
     SHUTDOWN = "shutdown", "the server ended, and `shutdown.drain_timeout` was not enough"
 
@@ -45,8 +47,8 @@ class NotTaken:
     """For people; without secrets."""
     retry_after: float = 0.0
     """Seconds that the target asks for."""
-    final: bool = False
-    """Another attempt at the same makes no sense."""
+    loss: NotifyLoss | None = None
+    """Another attempt at the same makes no sense, and why."""
 
 
 def judge(answer: HttpAnswer, now: float, *, heeded: bool = True) -> NotTaken | None:
@@ -60,7 +62,8 @@ def judge(answer: HttpAnswer, now: float, *, heeded: bool = True) -> NotTaken | 
     wait = _seconds(answer.retry_after, now)
     if status == 429:
         return NotTaken(NotifyFailure.RATE_LIMITED, "it answered HTTP 429, not so fast", wait)
-    return NotTaken(NotifyFailure.STATUS, f"it answered HTTP {status}", wait, status in _UNREADABLE)
+    loss = NotifyLoss.REFUSED if status in _UNREADABLE else None
+    return NotTaken(NotifyFailure.STATUS, f"it answered HTTP {status}", wait, loss)
 
 
 def _seconds(retry_after: str, now: float) -> float:
@@ -68,7 +71,7 @@ def _seconds(retry_after: str, now: float) -> float:
     text = retry_after.strip()
     try:
         wait = float(text) if text[:1].isdigit() else parsedate_to_datetime(text).timestamp() - now
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return min(max(wait, 0.0), _MOST_RETRY_AFTER)
 

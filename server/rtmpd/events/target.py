@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from rtmpd.engine.budget import MemoryBudget
-from rtmpd.events.delivery import NotifyLoss, NotifyStats, NotifyStatus, NotTaken, judge
+from rtmpd.events.delivery import NotifyFailure, NotifyLoss, NotifyStats, NotifyStatus, NotTaken, judge
 from rtmpd.events.formats import request_of
 from rtmpd.events.model import Event
 from rtmpd.events.outbox import Outbox, Waiting
@@ -73,8 +73,9 @@ class Target:
 
     def hear(self, event: Event) -> None:
         """Queue ``event``; costs no more than that."""
+        was_empty = not len(self._box)
         self._box.put(event, self.settings.max_queued, self._around.clock())
-        if len(self._box) == 1:
+        if was_empty:
             self._changed.set()
 
     def apply(self, settings: TargetSettings) -> None:
@@ -130,8 +131,8 @@ class Target:
             self._recovered()
             return
         self.stats.failures[failure.reason] += 1
-        if failure.final:
-            self._box.drop(NotifyLoss.REFUSED)
+        if failure.loss is not None:
+            self._box.drop(failure.loss)
             self._tell_failure(failure, None)
             return
         now = self._around.clock()
@@ -149,9 +150,12 @@ class Target:
         try:
             request = request_of(waiting.delivery, settings.address, self._around.wall_clock())
             answer = await caller.call(request, within=settings.timeout, ca_file=settings.ca_file)
+            return judge(answer, self._around.wall_clock(), heeded=settings.address.format.heeds)
         except HttpFailed as error:
             return NotTaken(error.reason, str(error))
-        return judge(answer, self._around.wall_clock(), heeded=settings.address.format.heeds)
+        except Exception:  # It costs this notification, and none of those behind it.
+            logger.exception("notification cannot be made", extra={"fields": {"target": self.name}})
+            return NotTaken(NotifyFailure.FAULT, "an error of the server's own", loss=NotifyLoss.FAULT)
 
     async def _pause(self, delay: float) -> None:
         """Wait for ``delay`` seconds, or until something is otherwise than it was at the last attempt."""

@@ -12,6 +12,8 @@ from rtmpd.rtmp.scrubbing import Scrubber
 
 _BYTES_PER_SECOND: Final = 128 * 1024
 """Beyond it a process waits with what it writes: reading it is to cost next to nothing."""
+_LINE_COST: Final = 64
+"""Bytes that a line counts for beside its own: most of the work is for lines."""
 _MAX_LINE: Final = 2048
 """Bytes of a line that are kept while its end has not come."""
 _MAX_TEXT: Final = 200
@@ -65,7 +67,7 @@ class Output(asyncio.Protocol):
                 self._take(text, now)
         # Of a line without an end the beginning is kept.
         self._begun = rest[0][:_MAX_LINE]
-        debt = self._bytes.take(len(data), now)
+        debt = self._bytes.take(len(data) + _LINE_COST * len(lines), now)
         if debt and self._transport is not None and self._resumes is None:
             self._transport.pause_reading()
             self._resumes = asyncio.get_running_loop().call_later(debt, self._resume)

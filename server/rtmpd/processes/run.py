@@ -65,7 +65,7 @@ class House(Protocol):
         ...
 
     def life(self, run: Run) -> AbstractContextManager[Life]:
-        """What its process is given, with a token that is good within. Raises UsageError."""
+        """What its process is given: a place, and a token that is good within. Raises UsageError."""
         ...
 
     def forget(self, run: Run) -> None:
@@ -85,7 +85,7 @@ class Run:
         """Streams that the process may publish."""
         self.child: Child | None = None
         self.alive = False
-        """There is a process, or will be in a moment."""
+        """There is a process, or will be in a moment: within ``House.life``."""
         self.watched_until = -1.0
         """Clock reading up to which somebody counts as watching."""
         self._house = house
@@ -93,7 +93,8 @@ class Run:
         self._starts = 0
         self._backoff = Backoff(random.random)
         self._changed = asyncio.Event()
-        self._removed = False
+        self.removed = False
+        """Asked to end, and not to come back."""
         self._patience: float | None = None
 
     @property
@@ -116,7 +117,7 @@ class Run:
 
     def remove(self, patience: float | None = None) -> None:
         """End, and do not come back. Called again with less ``patience`` (seconds) it ends sooner."""
-        self._removed = True
+        self.removed = True
         self._patience = patience
         self._changed.set()
         if patience == 0.0 and self.child is not None:
@@ -144,13 +145,11 @@ class Run:
     async def _live(self) -> None:
         """From a start to what follows the end."""
         rule, began = self.rule, self._house.clock()
-        self.alive = True
         try:
             with self._house.life(self) as life:
                 child = await self._start(life)
                 end = await self._attend(child, rule)
         except (UsageError, OSError) as error:
-            self.alive = False
             self._house.counts.count_end(ProcessEnd.NOT_STARTED)
             await self._recover(ProcessState.FAILED, rule, explain_start(error, rule.command.arguments[0]))
             return
@@ -160,7 +159,6 @@ class Run:
         fields = self._fields() | {"reason": end, "status": child.status, "duration": round(lasted, 3)}
         logger.log(level, "process ended", extra={"fields": fields})
         self.child = None
-        self.alive = False
         if end in (ProcessEnd.STOPPED, ProcessEnd.KILLED):
             return
         if lasted >= _STEADY:
@@ -190,7 +188,7 @@ class Run:
             await self._pause(_TICK)
         if not child.ended.done():
             self._state = ProcessState.STOPPING
-            if self._house.over(self) and not self._removed:
+            if self._house.over(self) and not self.removed:
                 await asyncio.wait([child.ended], timeout=_PARTING)
         if child.ended.done():
             return child.ended.result()
@@ -229,7 +227,7 @@ class Run:
             logger.warning("process has no room", extra={"fields": self._fields() | {"limit": limit}})
 
     def _over(self) -> bool:
-        return self._removed or self._house.over(self)
+        return self.removed or self._house.over(self)
 
     def _needed(self, rule: RunRule) -> bool:
         return self.rule is rule and not self._over() and self._house.due(self)

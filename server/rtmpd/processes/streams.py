@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, Protocol
@@ -19,6 +18,7 @@ from rtmpd.exceptions import UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.tasks import TaskSet
 from rtmpd.processes.command import PLAY_URL, PUBLISH_URL, facts_of
+from rtmpd.processes.room import Room
 from rtmpd.processes.rules import RunLimits, RunRule, Start
 from rtmpd.processes.run import Life, Run
 from rtmpd.processes.words import ProcessCounts, ProcessStatus
@@ -71,6 +71,7 @@ class StreamProcesses(StreamObserver):
         self._rules_of = rules_of
         self._address = address
         self._limits = RunLimits()
+        self._room = Room()
         self._runs: dict[StreamKey, dict[str, Run]] = {}
         self._tasks = TaskSet()
         self._closing = False
@@ -82,7 +83,7 @@ class StreamProcesses(StreamObserver):
     @property
     def running(self) -> int:
         """How many processes there are now."""
-        return sum(run.alive for run in self._all())
+        return self._room.taken
 
     def apply(self, limits: RunLimits) -> None:
         """Follow other limits, and what ``rules_of`` says now: processes come, go and change.
@@ -100,11 +101,8 @@ class StreamProcesses(StreamObserver):
             except UsageError as error:
                 self._refuse(run.key, run.name, str(error))
                 run.remove()
-        for stream in list(self._registry.streams.values()):
-            if stream.holder is not None:
-                self.published(stream.holder)
-            if stream.players:
-                self.wanted(stream.key)
+        for key in list(self._registry.streams):
+            self._look_at(key)
 
     async def close(self, grace: float) -> None:
         """End all: with SIGTERM, and with SIGKILL after ``grace`` seconds or what their rules say."""
@@ -174,18 +172,22 @@ class StreamProcesses(StreamObserver):
 
     def full(self, run: Run) -> str:
         """The limit that leaves no room for its process; empty if none does."""
-        running = Counter(each.key for each in self._all() if each.alive)
-        of_app = sum(number for key, number in running.items() if key.app == run.key.app)
-        limits = self._limits
-        if running.total() >= limits.max_processes:
-            return "run.max_processes"
-        if of_app >= limits.max_per_app:
-            return "run.max_per_app"
-        return "run.max_per_stream" if running[run.key] >= limits.max_per_stream else ""
+        return self._room.shortage(run.key, self._limits)
 
     @contextmanager
     def life(self, run: Run) -> Iterator[Life]:
-        """What its process is given, with a token that is good within. Raises UsageError."""
+        """What its process is given: a place, and a token that is good within. Raises UsageError."""
+        run.alive = True
+        self._room.enter(run.key)
+        try:
+            with self._invitation(run) as life:
+                yield life
+        finally:
+            self._room.leave(run.key)
+            run.alive = False
+
+    @contextmanager
+    def _invitation(self, run: Run) -> Iterator[Life]:
         address = self._address()
         if address is None:
             raise UsageError("rtmp.listen names no port that a process on this machine could connect to")
@@ -209,12 +211,22 @@ class StreamProcesses(StreamObserver):
             del runs[run.name]
             if not runs:
                 del self._runs[run.key]
+            if run.removed:  # The settings may have it again.
+                self._look_at(run.key)
 
     # Inside
 
     def _all(self) -> Iterator[Run]:
         for runs in self._runs.values():
             yield from runs.values()
+
+    def _look_at(self, key: StreamKey) -> None:
+        """Begin what the stream is to have now and has not."""
+        stream = self._registry.streams.get(key)
+        if stream is not None and stream.holder is not None:
+            self.published(stream.holder)
+        if stream is not None and stream.players:
+            self.wanted(key)
 
     def _begin(self, key: StreamKey, name: str, rule: RunRule) -> None:
         if self._closing or name in self._runs.get(key, {}):
