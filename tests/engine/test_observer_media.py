@@ -113,6 +113,21 @@ def test_codecs_that_are_others_are_told_with_those_before() -> None:
     ]
 
 
+def test_codecs_that_change_all_the_time_are_told_once_a_second() -> None:
+    """Whoever sends two in turn does not drown what others have to tell."""
+    house = House()
+    witness = Witness(house)
+    publication = house.publish()
+    house.send(publication, (0, AVC_HEADER), (0, keyframe()))
+    for time in range(1000):
+        house.send(publication, (time, keyframe()), (time, HEVC_KEY))
+    changes = witness.take()[1:]
+    assert len(changes) < 10
+    house.registry.sample(3.0)
+    # In the end it is what there is.
+    assert witness.take() == ["avc1+None to hvc1+None"]
+
+
 def test_nothing_is_told_of_who_has_left() -> None:
     house = House()
     witness = Witness(house)

@@ -56,6 +56,8 @@ from rtmpd.rtmp.rates import TokenBucket
 GAP_MS: Final = 1000
 """A longer step between two messages of one medium is counted as a gap."""
 _NOTEWORTHY: Final = KEYFRAME | SEQUENCE_HEADER | CODEC_METADATA | END_OF_SEQUENCE | UNKNOWN | MULTITRACK
+_MAX_CHANGES: Final = 4
+"""Changes of codecs that are told at once; of further ones what has come of them is told once a second."""
 _METADATA_BYTES: Final = 4096
 """Of onMetaData that count as one update, because reading it costs time by its size."""
 _LEAST_METADATA_BYTES: Final = 512
@@ -121,6 +123,7 @@ class Publication:
 
     __slots__ = (
         "_books",
+        "_change_rate",
         "_codecs",
         "_elections",
         "_header_rate",
@@ -161,6 +164,7 @@ class Publication:
         self._observer = observer
         self._codecs: Codecs | None = None
         """As observers were told; None before its first frame."""
+        self._change_rate = TokenBucket(1.0, _MAX_CHANGES, now)
         self._news = HealthNews()
         self.stream = stream
         self.intake = intake
@@ -266,7 +270,7 @@ class Publication:
         self.stats.sample(now)
         intake.look(now)
         intake.judge(now)
-        self._tell_media()
+        self._tell_media(now)
         for kind, warning in self._news.since_last(intake.checkup.health.active, now):
             if warning is None:
                 self._observer.warning_over(self, kind)
@@ -316,9 +320,9 @@ class Publication:
             self._note(packet, now)
             if self.inspect():
                 self.channel.push(packet)
-        self._tell_media()
+        self._tell_media(now)
 
-    def _tell_media(self) -> None:
+    def _tell_media(self, now: float) -> None:
         """Tell of the first frame, and of codecs that are others behind it."""
         stats = self.stats
         told = self._codecs
@@ -326,7 +330,9 @@ class Publication:
             if not self.closed and (stats.video_frames or stats.audio.messages_in > stats.audio.headers):
                 self._codecs = Codecs(stats.video.codec, stats.audio.codec)
                 self._observer.media_started(self, self._codecs)
-        elif stats.video.codec != told.video or stats.audio.codec != told.audio:
+            return
+        changed = stats.video.codec != told.video or stats.audio.codec != told.audio
+        if changed and self._change_rate.allow(now):
             self._codecs = Codecs(stats.video.codec, stats.audio.codec)
             if not self.closed:
                 self._observer.codecs_changed(self, told, self._codecs)

@@ -19,7 +19,10 @@ class EventKind(Word):
 
     PUBLISHED = "published", "an encoder was let in, or a stream is fetched; media may follow"
     FIRST_MEDIA = "first_media", "its first frame has come: codecs and size are known"
-    CODEC_CHANGED = "codec_changed", "another codec begins, or a medium that was not there at first"
+    CODEC_CHANGED = (
+        "codec_changed",
+        "another codec begins, or a medium that was not there at first; of many in a row one a second",
+    )
     UNPUBLISHED = "unpublished", "it has left"
     HELD = "held", "a stream has lost its publisher, and its players are kept for the next"
     RESUMED = "resumed", "the next one goes on before they were sent away"
