@@ -36,7 +36,7 @@ from rtmpd.rtmp.handshake import ClientHandshake, ServerHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
-from rtmpd.serving.access import AccessRequest, Action, name_stream
+from rtmpd.serving.access import AccessRequest, Action, Grant, name_stream
 from rtmpd.tools.load.common import encode_command
 from rtmpd.tools.load.media import MediaSpec, Programme
 
@@ -335,6 +335,7 @@ def _admission(rules: Rules, action: Action, asked: str) -> Callable[[], object]
             session.accept_play(_STREAM_ID, _NOW)
             _attach(registry, _outlet(registry)).join(_NOW)
         session.data_to_send()
+        assert isinstance(granted, Grant)  # At once: only a token is waited for.
         assert granted.key.name.startswith("show")
 
     for _ in range(_UNTIL_SPECIALIZED):  # They are compared with each other, and share most of their code.
