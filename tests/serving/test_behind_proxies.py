@@ -299,6 +299,25 @@ async def test_when_all_places_are_taken_the_oldest_half_header_goes() -> None:
         assert there.failures == {}
 
 
+async def test_who_loses_its_place_with_its_header_already_there_is_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """All of them are accepted before the first header is read."""
+    async with street(connections=ConnectionLimits(max_pending=2)) as there:
+        crowd = []
+        for number in range(6):
+            sock = socket.create_connection((there.address.host, there.address.port))
+            sock.sendall(v2(f"203.0.113.{number}"))
+            crowd.append(sock)
+        await eventually(lambda: there.states == {"pending": 2} and len(addresses(there.house)) == 2)
+        for sock in crowd:
+            sock.close()
+        await eventually(lambda: there.states == {})
+        assert there.house.stats.refusals == {"max_pending": 4}
+        assert (len(there.house.server._by_network), len(there.house.server._pending)) == (0, 0)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
 async def test_half_headers_count_among_all_connections() -> None:
     async with street(connections=ConnectionLimits(max_connections=1)) as there:
         await there.say(b"PROXY")

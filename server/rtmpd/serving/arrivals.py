@@ -78,7 +78,7 @@ class Arrival:
         gateway = self._gateway
         try:
             async with asyncio.timeout(patience) as self._deadline:
-                return await hear(self._sock, self.origin.address, gateway.proxy, gateway.proxies())
+                header = await hear(self._sock, self.origin.address, gateway.proxy, gateway.proxies())
         except TimeoutError:
             raise self._refused(HandshakeFailure.TIMEOUT, "no whole PROXY header in time") from None
         except ProxyHeaderError as error:
@@ -87,6 +87,9 @@ class Arrival:
             raise Failed(None) from None  # As health checks do.
         finally:
             self._deadline = None
+        if self.over:  # What had come by then can still be read, and its place is another's.
+            raise Failed(None)
+        return header
 
     async def become(self, patience: float) -> None:
         """Hand the connection to its protocol once it is encrypted, if it is to be. Raises ``Failed``.
