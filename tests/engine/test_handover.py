@@ -196,6 +196,30 @@ def test_without_an_audience_a_name_that_is_taken_over_stays_one_of_the_registry
     assert dict(stage.house.registry.streams) == {}
 
 
+def test_who_was_to_go_on_and_is_lost_too_is_waited_for_as_well() -> None:
+    """On a link that flaps the next connection is lost before its first picture, again and again."""
+    stage = Stage()
+    takeover = Handover(lambda _key: HandoverRules(OnDuplicate.TAKEOVER, grace=5.0))
+    second = stage.claim(ANN_ELSEWHERE, takeover)
+    second.close(CloseReason.CONNECTION_LOST)
+    assert (stage.house.stats.held_streams, stage.house.stream.lost) == (1, stage.first)
+    stage.sample(3)
+    stage.claim(ANN, takeover).close(CloseReason.CONNECTION_LOST)
+    stage.sample(3)
+    assert (stage.sink.calls, stage.house.stats.held_streams) == ([], 1)
+    stage.sample(3)
+    assert (stage.sink.calls, stage.holds_ended) == (["ended"], {"expired": 1})
+    assert stage.house.stats.held_streams == 0
+
+
+def test_who_was_to_go_on_and_leaves_on_purpose_ends_it() -> None:
+    stage = Stage()
+    takeover = Handover(lambda _key: HandoverRules(OnDuplicate.TAKEOVER, grace=5.0))
+    stage.claim(ANN_ELSEWHERE, takeover).close(CloseReason.FINISHED)
+    stage.sample(2)
+    assert (stage.sink.calls, stage.house.stats.held_streams) == (["ended"], 0)
+
+
 def test_when_the_grace_is_over_the_stream_is() -> None:
     stage = Stage()
     stage.first.close(CloseReason.CONNECTION_LOST)

@@ -264,6 +264,7 @@ class LiveStream(Broadcast):
             self.end(self._ended.pop(0))
 
     def _end_now(self, publication: Publication) -> None:
+        was_heir = self._sources.awaits(publication)
         was_on_air = self._sources.remove(publication)
         publication.stats.stop()
         ending = publication.ending
@@ -272,6 +273,8 @@ class LiveStream(Broadcast):
         self._observer.unpublished(publication)
         if not was_on_air:
             publication.intake.clear()
+            if was_heir:
+                self._wait_anew(publication)
         elif self.watched and self._sources.hold(_grace(publication)):
             self.intake.pause()
             self._observer.held(publication)
@@ -279,6 +282,15 @@ class LiveStream(Broadcast):
         else:
             self._let_go(HoldEnd.EXPIRED)
         self._settle()
+
+    def _wait_anew(self, heir: Publication) -> None:
+        """Have the audience that waited for ``heir`` wait as long again, if that was lost before it was seen."""
+        sources, kept = self._sources, self._sources.kept
+        seconds = seconds_held(heir.policy, heir.key, heir.ending)
+        if sources.holding and seconds > 0.0:
+            sources.hold(seconds)
+            if not kept:
+                self._note_held(heir)
 
     def _let_go(self, why: HoldEnd) -> None:
         """The audience has nothing to wait for."""
