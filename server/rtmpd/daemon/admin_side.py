@@ -55,7 +55,7 @@ class AdminSide:
 
     What speaks HTTP takes a quarter of the time and of the memory of a start, so it is imported with the
     first address. While the server runs that stops the event loop for a moment, once: in a thread it would
-    meet others who look for the system's authorities, which are hidden meanwhile (``rtmpd.web.http``).
+    meet others who look for the system's authorities, which are hidden meanwhile (``rtmpd.net.http``).
     """
 
     def __init__(self, config: Config, inside: Inside) -> None:

@@ -284,7 +284,7 @@ class LiveStream(Broadcast):
         self._settle()
 
     def _wait_anew(self, heir: Publication) -> None:
-        """Have the audience that waited for ``heir`` wait as long again, if that was lost before it was seen."""
+        """Have the audience that waited for ``heir``, which is lost unseen, wait as long again."""
         sources, kept = self._sources, self._sources.kept
         seconds = seconds_held(heir.policy, heir.key, heir.ending)
         if sources.holding and seconds > 0.0:
