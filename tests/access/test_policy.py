@@ -491,6 +491,17 @@ def test_a_name_that_may_be_meant_as_a_key_is_shown_by_its_fingerprint() -> None
     assert decider.public_name(Action.PLAY, StreamKey("live", KEY)).startswith("~")
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    ["mp4:{}", "flv:{}.flv", "{}.flv", "{}/x", "{};x", "key={}", "show&key={}", "%6D{}", "show%3Fkey={}"],
+)
+def test_a_key_in_the_name_of_a_play_is_hidden_however_it_is_spelt(spelling: str) -> None:
+    for decider in (policy(KEYED), policy(play=KEYED)):
+        shown = decider.public_name(Action.PLAY, StreamKey("live", spelling.format(KEY)))
+        assert shown.startswith("~")
+        assert decider.public_name(Action.PLAY, StreamKey("live", "show")) == "show"
+
+
 def test_where_there_are_no_keys_names_are_public() -> None:
     assert policy(LOCAL).public_name(Action.PUBLISH, StreamKey("live", KEY)) == KEY
     assert policy(KEYED).public_name(Action.CONNECT, StreamKey("live", "")) == ""

@@ -88,7 +88,8 @@ async def test_no_key_appears_anywhere(keyed: RtmpdProcess, config: Path) -> Non
             with pytest.raises(PublishRejected) as refused:
                 await encoder.publish(name)
             assert not any(secret in refused.value.description for secret in SECRETS)
-    for name in (KEY, f"show?key={MISTYPED}", f"show?key={KEY}"):
+    spellings = (f"mp4:{KEY}", f"{KEY}.flv", f"{KEY}/x", f"show&key={WATCH}", f"show%3Fkey={WATCH}", WATCH)
+    for name in (KEY, f"show?key={MISTYPED}", f"show?key={KEY}", *spellings):
         async with await rtmpd.connect(url(keyed)) as player:
             with pytest.raises(PlayRejected):
                 await player.play(name)

@@ -46,9 +46,9 @@ def test_ffmpeg_ends_with_our_sentence(
         with bundled().publish(clip(recipe), url, loop=True) as encoder:
             assert encoder.wait(timeout=10) != 0
             assert sentence in encoder.log()
-    (rejected,) = limited.log.find({"event": "publish rejected", "app": app})
-    (refused,) = limited.log.find({"event": "publish refused", "app": app})
-    (ended,) = limited.log.find({"event": "publish ended", "app": app})
+    ends = ("publish rejected", "publish refused", "publish ended")
+    # The encoder may be gone before the line is read.
+    rejected, refused, ended = (limited.log.wait_for({"event": end, "app": app}) for end in ends)
     assert rejected["reason"] == refused["reason"] == ended["reason"] == reason
     assert f'rtmpd_refusals_total{{reason="{reason}"}} 2.0' in limited.get("/metrics")
 

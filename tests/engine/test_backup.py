@@ -35,6 +35,7 @@ from rtmpd.exceptions import StreamBusy
 
 ANN = Origin(address="192.0.2.1", network="192.0.2.1", identity="key:a")
 BOB = Origin(address="192.0.2.2", network="192.0.2.2", identity="key:b")
+NOBODY = Origin(address="192.0.2.3", network="192.0.2.3")
 ASKS, APPOINTED = Place(backup=True), Place(backup=True, appointed=True)
 FAR = 5_000_000
 """Where the clock of the backup stands when that of the main encoder begins at 0 (ms)."""
@@ -335,6 +336,17 @@ def test_a_stranger_is_no_main_one_of_a_backup_that_asked_to_be_one() -> None:
     assert studio.on_air is studio.b
     with pytest.raises(StreamBusy):
         studio.claim(BOB, MAIN)
+
+
+def test_who_has_proven_nothing_is_no_main_one_of_a_backup_by_its_key() -> None:
+    studio = Studio()
+    assert studio.b is not None
+    studio.b.close(CloseReason.FINISHED)
+    studio.b = None
+    studio.claim(BOB, APPOINTED)
+    studio.a.close(CloseReason.FINISHED)
+    with pytest.raises(StreamBusy):
+        studio.claim(NOBODY, MAIN)
 
 
 def test_of_two_backups_the_second_is_a_duplicate() -> None:

@@ -13,7 +13,7 @@ import pytest
 from rtmpd.exceptions import HttpFailed
 from rtmpd.hooks.dialects import MOMENTS, DialectName, speak
 from rtmpd.hooks.model import Moment, Progress, Verdict, Visit
-from rtmpd.net.http_message import HttpAnswer
+from rtmpd.net.http_message import HttpAnswer, check_http_url
 
 URL = "http://backend.test/hook"
 VISIT = Visit(
@@ -122,6 +122,15 @@ def test_the_form_may_go_into_the_url() -> None:
 def test_no_client_passes_its_fields_for_ours(query: str) -> None:
     form = sent(NGINX, Moment.PUBLISH, replace(VISIT, query=query))
     assert form.removesuffix("&x=1") == f"{PREFIX}&clientid=7&call=publish&name=show&type=live"
+
+
+@pytest.mark.parametrize("between", ["\t", "\n", "\r", " ", "\0", "#", "\x7f"])
+def test_what_urls_lose_makes_no_field_of_ours(between: str) -> None:
+    visit = replace(VISIT, query=f"x=1{between}y&a{between}pp=other&z=2")
+    coded = f"%{ord(between):02X}"
+    request = speak(NGINX, get=True).write(URL, Moment.PUBLISH, visit, PROGRESS)
+    assert request.url.endswith(f"&type=live&x=1{coded}y&a{coded}pp=other&z=2")
+    check_http_url(request.url)
 
 
 def test_a_client_of_a_unix_socket_has_the_address_that_nginx_gives_it() -> None:

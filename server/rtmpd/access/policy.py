@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Final, assert_never
 
-from rtmpd.access.keys import Key, fingerprint
+from rtmpd.access.keys import MIN_LENGTH, Key, fingerprint
 from rtmpd.access.proof import Proof
 from rtmpd.access.rules import Allow, RuleBook, Rules, TokenCheck
 from rtmpd.access.signed_urls import is_signed
@@ -96,14 +96,13 @@ class AccessPolicy:
     def public_name(self, action: Action, key: StreamKey) -> str:
         """What may be shown of the name that ``key`` has, which was not granted: it may be meant as a secret.
 
-        Where publishing takes keys that is six digits by which the same text is known again.
+        Where there are keys that is six digits by which the same text is known again: of every name to
+        publish, and of one to play if a key may be in it, in whatever spelling.
         """
-        rules, text = self._book.at(str(key)).publish, _last_level(key.name)
-        if not text or not rules.takes_keys:
-            return key.name
-        if action is Action.PLAY and not rules.knows(text, self._wall_clock()):
-            return key.name
-        return self.hidden(text)
+        both, name = self._book.at(str(key)), key.name
+        meant = action is not Action.PLAY and both.publish.takes_keys
+        holds = len(name) >= MIN_LENGTH and (both.publish.takes_keys or both.play.takes_keys)
+        return self.hidden(_last_level(name)) if name and (meant or holds) else name
 
     # Inside
 

@@ -12,6 +12,7 @@ from rtmpd.rtmp.url import split_query
 
 _FORM: Final = ("Content-Type", "application/x-www-form-urlencoded")
 _ESCAPED: Final = re.compile(rb"[\x00-\x20\"#%&+;?\x7f-\xff]")
+_UNFIT: Final = re.compile(r"[\x00-\x20#\x7f]")
 _OURS: Final = frozenset(
     {
         *("app", "flashver", "swfurl", "tcurl", "pageurl", "addr", "clientid", "epoch", "call", "name"),
@@ -98,8 +99,11 @@ def _fields(moment: Moment, visit: Visit, progress: Progress) -> list[str]:
 
 
 def _args(query: str) -> list[str]:
-    """The client's own fields, as it wrote them, but for those that would pass for ours."""
-    plain = query.encode("ascii", "ignore").decode()
+    """The client's own fields, as it wrote them, but for those that would pass for ours.
+
+    Nothing in them ends the form, or a URL, or is left out of one: that would make other fields of them.
+    """
+    plain = _UNFIT.sub(lambda found: f"%{ord(found[0]):02X}", query.encode("ascii", "ignore").decode())
     return [part for part in plain.split("&") if part and not any(map(_is_ours, re.split(r"[;?]", part)))]
 
 
