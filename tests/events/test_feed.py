@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from engine_kit import AAC_HEADER, AVC_HEADER, HEVC_HEADER, KEY, House, keyframe, sound
+from events_evening import STATUS
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin, SessionIds
@@ -11,7 +14,6 @@ from rtmpd.engine.sessions import SessionHandle, SessionTable
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.events.feed import Counter, EventFeed
 from rtmpd.events.model import Event, EventKind, spell_time
-from rtmpd.relay.status import RelayState, RelayStatus
 
 NOON = 1_700_000_000.0
 ENCODER = Origin(
@@ -222,21 +224,7 @@ def test_a_push_tells_its_state_in_the_session_of_the_publisher() -> None:
     listener = room.listen()
     room.house.publish(origin=ENCODER)
     room.run()
-    status = RelayStatus(
-        kind="push",
-        id="twitch",
-        key=KEY,
-        remote="rtmp://example.com/app",
-        state=RelayState.BACKOFF,
-        bytes=0,
-        retries=1,
-        lag_bytes=0,
-        lag_seconds=0.0,
-        unannounced=(),
-        status="",
-        reason="cannot connect",
-        retry_in=1.0,
-    )
+    status = replace(STATUS, key=KEY, remote="rtmp://example.com/app", reason="cannot connect")
     room.feed.push_changed(status, ENCODER)
     assert listener.words == ["published 1", "push_state 2"]
     assert listener.events[-1].facts == {
