@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -28,8 +31,13 @@ class Slow:
 
     def __init__(self, refusal: Refusal | None = None) -> None:
         self.refusal = refusal
+        self.asked = 0
 
-    async def authorize(self, request: AccessRequest) -> Grant:
+    def authorize(self, request: AccessRequest) -> Coroutine[Any, Any, Grant]:
+        self.asked += 1
+        return self._find(request)
+
+    async def _find(self, request: AccessRequest) -> Grant:
         await asyncio.sleep(0)
         if self.refusal is not None:
             raise Refused("NetStream.Publish.Rejected", "no", self.refusal)
@@ -58,10 +66,12 @@ class House:
 
 
 async def test_rules_that_ask_somebody_are_asked_first() -> None:
-    house = House(Slow())
+    rules = Slow()
+    house = House(rules)
     granted = await house.publish()
     assert (granted.key, granted.account) == (StreamKey("live", "other"), "mia")
     assert b'"proven": true' in house.asked[0]
+    assert rules.asked == 1
 
 
 async def test_what_they_refuse_is_refused() -> None:
@@ -75,7 +85,28 @@ async def test_what_they_miss_the_backend_stands_in_for() -> None:
     assert (await House(Slow(Refusal.NOT_PROVEN), decides=True).publish()).key.name == "other"
 
 
+@pytest.mark.filterwarnings("error")
 def test_an_answer_that_nobody_awaits_leaves_nothing_behind() -> None:
     answer = House(Slow()).hooked.authorize(ASKED)
     assert not isinstance(answer, Grant)
     answer.close()
+    del answer
+    gc.collect()
+
+
+@pytest.mark.filterwarnings("error")
+async def test_one_that_is_cancelled_before_it_begins_leaves_nothing_behind() -> None:
+    answer = House(Slow()).hooked.authorize(ASKED)
+    assert not isinstance(answer, Grant)
+
+    async def wait() -> None:
+        with contextlib.closing(answer):
+            await asyncio.sleep(0)
+            await answer
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gc.collect()

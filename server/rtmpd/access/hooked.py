@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Coroutine
+from collections.abc import Callable, Container, Coroutine, Generator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -44,6 +44,42 @@ _MISSING: Final = frozenset({Refusal.NOT_PROVEN, Refusal.NOT_LOCAL})
 """A proof is missing, and none was wrong: what a backend that decides may stand in for."""
 
 
+class _Both(Coroutine[Any, Any, Grant]):
+    """Where our own rules have to ask somebody, too: what they find, and then ``behind`` it.
+
+    Closed before it has begun it closes what is to be found as well, which nobody would ever await.
+    """
+
+    def __init__(
+        self,
+        found: Coroutine[Any, Any, Grant],
+        behind: Callable[[Grant | Refused], Grant | Coroutine[Any, Any, Grant]],
+    ) -> None:
+        self._found = found
+        self._whole = self._run(behind)
+
+    async def _run(self, behind: Callable[[Grant | Refused], Grant | Coroutine[Any, Any, Grant]]) -> Grant:
+        try:
+            found: Grant | Refused = await self._found
+        except Refused as refusal:
+            found = refusal
+        outcome = behind(found)
+        return outcome if isinstance(outcome, Grant) else await outcome
+
+    def __await__(self) -> Generator[Any, Any, Grant]:
+        return self._whole.__await__()
+
+    def send(self, value: Any, /) -> Any:
+        return self._whole.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._whole.throw(*error)
+
+    def close(self) -> None:
+        self._whole.close()
+        self._found.close()
+
+
 class HookedPolicy:
     """Asks our own rules first, and then the backend of the path, if there is one.
 
@@ -71,8 +107,7 @@ class HookedPolicy:
             found = refusal
         if isinstance(found, Grant | Refused):
             return self._go_on(backend, request, found)
-        found.close()  # Begun in the task that awaits it, if ever one does.
-        return self._ask_both(backend, request)
+        return _Both(found, lambda outcome: self._go_on(backend, request, outcome))
 
     def public_name(self, action: Action, key: StreamKey) -> str:
         """As the rules say, but for a publish whose name may be a secret of the backend."""
@@ -84,16 +119,6 @@ class HookedPolicy:
         return self._policy.public_name(action, key)
 
     # Inside
-
-    async def _ask_both(self, backend: Backend, request: AccessRequest) -> Grant:
-        """Where our own rules have to ask somebody, too."""
-        try:
-            answer = self._policy.authorize(request)
-            found: Grant | Refused = answer if isinstance(answer, Grant) else await answer
-        except Refused as refusal:
-            found = refusal
-        outcome = self._go_on(backend, request, found)
-        return outcome if isinstance(outcome, Grant) else await outcome
 
     def _go_on(
         self, backend: Backend, request: AccessRequest, found: Grant | Refused
