@@ -138,6 +138,7 @@ _TELLTALE: Final = (
     (r'"(session|client_id|id)": "[0-9a-f-]{36}"', r'"\1": "0199c5d3-7a4b-7cde-8f01-23456789abcd"'),
     (r'"connection": \d+', '"connection": 7'),
     (r"clientid=\d+", "clientid=7"),
+    (r"epoch=[1-9]\d+", "epoch=3318970955"),
     (r'"listener": "[^"]*"', '"listener": "0.0.0.0:1935"'),
     (r'"duration": [\d.]+', '"duration": 61.2'),
     (r"time=\d+&", "time=30&"),

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from rtmpd.engine.origin import Origin
 from rtmpd.hooks import decision_cache
 from rtmpd.hooks.breaker import Breaker
 from rtmpd.hooks.decision_cache import DecisionCache
 from rtmpd.hooks.model import Moment, Verdict, Visit
 
-VISIT = Visit("publish", "live", "show", query="key=secret", address="192.0.2.1")
+WHO = Origin(address="192.0.2.1")
+VISIT = Visit("publish", "live", "show", query="key=secret", origin=WHO)
 YES, NO = Verdict(allow=True), Verdict(allow=False)
 
 
@@ -51,7 +53,9 @@ def test_an_answer_is_fresh_for_a_while_and_the_last_for_ever() -> None:
 def test_connections_and_sessions_make_no_other_question() -> None:
     cache = DecisionCache()
     cache.put(Moment.PUBLISH, VISIT, YES, 10.0)
-    assert cache.fresh(Moment.PUBLISH, replace(VISIT, connection=9, session="other"), 0.0) is YES
+    assert (
+        cache.fresh(Moment.PUBLISH, replace(VISIT, origin=replace(WHO, connection=9, session=1)), 0.0) is YES
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,10 +64,10 @@ def test_connections_and_sessions_make_no_other_question() -> None:
         {"name": "other"},
         {"app": "other"},
         {"query": "key=wrong"},
-        {"address": "192.0.2.2"},
-        {"account": "mia"},
-        {"proven": True},
-        {"tls": True},
+        {"origin": replace(WHO, address="192.0.2.2")},
+        {"origin": replace(WHO, account="mia")},
+        {"origin": replace(WHO, identity="key:1")},
+        {"origin": replace(WHO, tls=True)},
         {"page_url": "http://other"},
         {"connect_query": "token=wrong"},
         {"name": "sho", "query": "wkey=secret"},

@@ -10,22 +10,26 @@ from typing import Any
 
 import pytest
 
+from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import HttpFailed
 from rtmpd.hooks.dialects import MOMENTS, DialectName, speak
 from rtmpd.hooks.model import Moment, Progress, Verdict, Visit
 from rtmpd.net.http_message import HttpAnswer, check_http_url
 
 URL = "http://backend.test/hook"
+WHO = Origin(
+    session=0x0199C5D37A4B7CDE8F0123456789ABCD,
+    address="192.0.2.1",
+    connection=7,
+    listener="0.0.0.0:1935",
+    agent="FMLE/3.0 (compatible; FMSc/1.0)",
+)
 VISIT = Visit(
     action="publish",
     app="live",
     name="show",
     query="key=a%20b&user=mia",
-    session="0199c5d3-7a4b-7cde-8f01-23456789abcd",
-    connection=7,
-    address="192.0.2.1",
-    listener="0.0.0.0:1935",
-    agent="FMLE/3.0 (compatible; FMSc/1.0)",
+    origin=WHO,
     tc_url="rtmp://host/live",
     page_url="http://page/?a=1",
     swf_url="",
@@ -96,7 +100,7 @@ def fails(reason: str, match: str | None = None) -> Iterator[None]:
             PLAY,
             "&clientid=7&call=update_play&time=61&timestamp=60040&name=show&key=a%20b&user=mia",
         ),
-        (Moment.CONNECT, CONNECT, "&epoch=60040&call=connect&token=x"),
+        (Moment.CONNECT, CONNECT, "&epoch=3318970955&call=connect&token=x"),
         (Moment.DISCONNECT, CONNECT, "&clientid=7&call=disconnect&app=live&token=x"),
     ],
 )
@@ -134,7 +138,7 @@ def test_what_urls_lose_makes_no_field_of_ours(between: str) -> None:
 
 
 def test_a_client_of_a_unix_socket_has_the_address_that_nginx_gives_it() -> None:
-    assert "&addr=unix:&" in sent(NGINX, Moment.PUBLISH, replace(VISIT, address="unix"))
+    assert "&addr=unix:&" in sent(NGINX, Moment.PUBLISH, replace(VISIT, origin=Origin(address="unix")))
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
@@ -176,7 +180,7 @@ def test_a_redirect_is_a_yes_to_an_update() -> None:
 # -- SRS
 
 SRS_START = '{"server_id": "vid-8c1e9a0", "service_id": "8c1e9a04", '
-SRS_WHO = f'"client_id": "{VISIT.session}", "ip": "192.0.2.1", "vhost": "__defaultVhost__", "app": "live", '
+SRS_WHO = f'"client_id": "{WHO.session_id}", "ip": "192.0.2.1", "vhost": "__defaultVhost__", "app": "live", '
 SRS_STREAM = (
     '"tcUrl": "rtmp://host/live", "stream": "show", "param": "?key=a%20b&user=mia", '
     '"stream_url": "/live/show", "stream_id": "vid-9bc2493"'
@@ -253,7 +257,7 @@ def test_where_srs_forwards() -> None:
 
 
 def test_the_json_of_mediamtx() -> None:
-    visit = replace(VISIT, query="user=mia&pass=p%40ss&x=1", tls=True)
+    visit = replace(VISIT, query="user=mia&pass=p%40ss&x=1", origin=replace(WHO, tls=True))
     assert json.loads(sent(MTX, Moment.PUBLISH, visit)) == {
         "ip": "192.0.2.1",
         "user": "mia",
@@ -262,9 +266,9 @@ def test_the_json_of_mediamtx() -> None:
         "action": "publish",
         "path": "live/show",
         "protocol": "rtmps",
-        "id": VISIT.session,
+        "id": WHO.session_id,
         "query": "user=mia&pass=p%40ss&x=1",
-        "userAgent": VISIT.agent,
+        "userAgent": WHO.agent,
     }
 
 
@@ -289,21 +293,21 @@ def test_the_answers_of_mediamtx(status: int, allowed: bool) -> None:
 
 
 def test_the_json_of_our_own() -> None:
-    visit = replace(VISIT, proven=True, account="Studio 2", connect_query="a=b")
+    visit = replace(VISIT, origin=WHO.found_to_be("Studio 2", "key:1"), connect_query="a=b")
     asked = {
         "hook": "on_publish",
         "action": "publish",
         "app": "live",
         "name": "show",
         "query": "key=a%20b&user=mia",
-        "session": VISIT.session,
+        "session": WHO.session_id,
         "connection": 7,
         "proven": True,
         "client": {
             "address": "192.0.2.1",
             "listener": "0.0.0.0:1935",
             "tls": False,
-            "agent": VISIT.agent,
+            "agent": WHO.agent,
             "account": "Studio 2",
         },
         "connect": {

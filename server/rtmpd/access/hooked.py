@@ -185,7 +185,7 @@ def _visit(request: AccessRequest, grant: Grant) -> Visit:
 
     So a stream key that our own rules have taken for its stream's name stays here.
     """
-    origin, connect = request.origin, request.connect
+    connect = request.connect
     return Visit(
         action=request.action,
         app=grant.key.app,
@@ -195,14 +195,7 @@ def _visit(request: AccessRequest, grant: Grant) -> Visit:
         start=request.start,
         duration=request.duration,
         reset=request.reset,
-        proven=bool(grant.identity or origin.identity),
-        account=grant.account or origin.account,
-        session=origin.session_id,
-        connection=origin.connection,
-        address=origin.address,
-        listener=origin.listener,
-        tls=origin.tls,
-        agent=origin.agent,
+        origin=request.origin.found_to_be(grant.account, grant.identity),
         tc_url=connect.tc_url,
         page_url=connect.page_url,
         swf_url=connect.swf_url,

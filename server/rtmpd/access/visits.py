@@ -75,7 +75,7 @@ class FollowedVisit:
             self._start(self._ask_again(), "update")
 
     def _start(self, asking: Coroutine[Any, Any, None], what: str) -> None:
-        self._asking = self._backend.asking.start(asking, name=f"hook-{what}-{self._visit.connection}")
+        self._asking = self._backend.asking.start(asking, name=f"hook-{what}-{self._visit.origin.connection}")
 
     async def _ask_again(self) -> None:
         if self._figures is None:
@@ -84,7 +84,7 @@ class FollowedVisit:
         if verdict is not None and not verdict.allow and not self._over:
             fields = {
                 "backend": self._backend.table,
-                "session": self._visit.session,
+                "session": self._visit.origin.session_id,
                 "action": self._visit.action,
             }
             _logger.info("backend took back what it allowed", extra={"fields": fields})

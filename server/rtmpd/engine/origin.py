@@ -51,6 +51,11 @@ class Origin:
         return self.account or self.address or self.protocol
 
     @property
+    def begun_at(self) -> int:
+        """When the session began: milliseconds since 1970, as its number says; 0 without one."""
+        return self.session >> 80
+
+    @property
     def session_id(self) -> str:
         """The session as text: see ``spell_session``."""
         return spell_session(self.session)

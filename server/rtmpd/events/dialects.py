@@ -29,19 +29,12 @@ def told(delivery: Delivery, address: Address) -> HttpRequest:
 
 
 def _visit(event: Event) -> Visit:
-    origin = event.origin
     return Visit(
         action="play" if event.kind in _PLAYS else "publish",
         app=event.key.app,
         name=event.key.name,
-        query=origin.query,
-        account=origin.account,
-        session=origin.session_id,
-        connection=origin.connection,
-        address=origin.address,
-        listener=origin.listener,
-        tls=origin.tls,
-        agent=origin.agent,
+        query=event.origin.query,
+        origin=event.origin,
     )
 
 

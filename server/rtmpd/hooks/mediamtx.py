@@ -19,20 +19,21 @@ class MediaMtx:
     moments = frozenset({Moment.PUBLISH, Moment.PLAY})
 
     def write(self, url: str, _moment: Moment, visit: Visit, _progress: Progress, /) -> HttpRequest:
+        origin = visit.origin
         query = "&".join(filter(None, (visit.connect_query, visit.query)))
         fields = parse_query(query)
         password = fields.get("pass", "")
         said = {
-            "ip": visit.address,
+            "ip": origin.address,
             "user": fields.get("user", ""),
             "password": password,
             "token": fields.get("token") or fields.get("jwt") or password,
             "action": _ACTIONS[visit.action],
             "path": visit.path,
-            "protocol": "rtmps" if visit.tls else "rtmp",
-            "id": visit.session,
+            "protocol": "rtmps" if origin.tls else "rtmp",
+            "id": origin.session_id,
             "query": query,
-            "userAgent": visit.agent,
+            "userAgent": origin.agent,
         }
         return HttpRequest(url, json.dumps(said).encode(), (JSON,))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.exceptions import HttpFailed
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
 from rtmpd.reasons import HttpFailure, Word
@@ -57,25 +58,18 @@ class Visit:
     """Of a play: ``PlayRequested.start``, as the two next ones."""
     duration: float = -1.0
     reset: bool = True
-    proven: bool = False
-    """The client has proven to have a right to it: by a key, a password, a token."""
-    account: str = ""
-    """Whom it was found to be."""
-    session: str = ""
-    """A UUID; of the connection, with all that it does."""
-    connection: int = 0
-    """Counts connections since the start of the server."""
-    address: str = ""
-    """IP address, or ``unix``."""
-    listener: str = ""
-    tls: bool = False
-    agent: str = ""
-    """flashVer."""
+    origin: Origin = NOBODY
+    """Who it is, as far as that was found out by now."""
     tc_url: str = field(default="", repr=False)
     page_url: str = field(default="", repr=False)
     swf_url: str = field(default="", repr=False)
     connect_query: str = field(default="", repr=False)
     """What followed ``?`` in the app."""
+
+    @property
+    def proven(self) -> bool:
+        """The client has proven to have a right to it: by a key, a password, a token."""
+        return bool(self.origin.identity)
 
     @property
     def path(self) -> str:
@@ -84,9 +78,10 @@ class Visit:
     @property
     def fact(self) -> tuple[object, ...]:
         """All that an answer may depend on: who asks the same again may be given the same answer."""
+        origin = self.origin
         return (
             *(self.action, self.app, self.name, self.query, self.mode, self.start, self.duration, self.reset),
-            *(self.proven, self.account, self.address, self.listener, self.tls, self.agent),
+            *(self.proven, origin.account, origin.address, origin.listener, origin.tls, origin.agent),
             *(self.tc_url, self.page_url, self.swf_url, self.connect_query),
         )
 

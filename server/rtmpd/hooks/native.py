@@ -30,21 +30,22 @@ class Native:
     moments = frozenset(Moment) - {Moment.FORWARD}
 
     def write(self, url: str, moment: Moment, visit: Visit, progress: Progress, /) -> HttpRequest:
+        origin = visit.origin
         said: dict[str, object] = {
             "hook": str(moment),
             "action": visit.action,
             "app": visit.app,
             "name": visit.name,
             "query": visit.query,
-            "session": visit.session,
-            "connection": visit.connection,
+            "session": origin.session_id,
+            "connection": origin.connection,
             "proven": visit.proven,
             "client": {
-                "address": visit.address,
-                "listener": visit.listener,
-                "tls": visit.tls,
-                "agent": visit.agent,
-                "account": visit.account,
+                "address": origin.address,
+                "listener": origin.listener,
+                "tls": origin.tls,
+                "agent": origin.agent,
+                "account": origin.account,
             },
             "connect": {
                 "tc_url": visit.tc_url,

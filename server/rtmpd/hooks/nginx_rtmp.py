@@ -20,6 +20,8 @@ _OURS: Final = frozenset(
     }
 )
 """Fields that a client's query must not have: of two with one name most backends see the last."""
+_EPOCHS: Final = 1 << 32
+"""Milliseconds after which ``epoch`` begins anew."""
 _CALLS: Final = {
     Moment.CONNECT: "connect",
     Moment.PUBLISH: "publish",
@@ -69,32 +71,33 @@ def _redirect(moment: Moment, location: str) -> Verdict:
 
 
 def _fields(moment: Moment, visit: Visit, progress: Progress) -> list[str]:
+    origin = visit.origin
     fields = [
         f"app={_escape('' if moment is Moment.CONNECT else visit.app)}",
-        f"flashver={_escape(visit.agent)}",
+        f"flashver={_escape(origin.agent)}",
         f"swfurl={_escape(visit.swf_url)}",
         f"tcurl={_escape(visit.tc_url)}",
         f"pageurl={_escape(visit.page_url)}",
-        f"addr={'unix:' if visit.address == 'unix' else _escape(visit.address)}",
+        f"addr={'unix:' if origin.address == 'unix' else _escape(origin.address)}",
     ]
     name = f"name={_escape(visit.name)}"
     match moment:
         case Moment.CONNECT:
             fields[0] = f"app={_escape(visit.path)}"
-            fields += [f"epoch={progress.timestamp}", "call=connect"]
+            fields += [f"epoch={origin.begun_at % _EPOCHS}", "call=connect"]
         case Moment.PUBLISH:
             mode = visit.mode if visit.mode in ("live", "record") else "append"
-            fields += [f"clientid={visit.connection}", "call=publish", name, f"type={mode}"]
+            fields += [f"clientid={origin.connection}", "call=publish", name, f"type={mode}"]
         case Moment.PLAY:
             times = [f"start={visit.start:.0f}", f"duration={visit.duration:.0f}", f"reset={visit.reset:d}"]
-            fields += [f"clientid={visit.connection}", "call=play", name, *times]
+            fields += [f"clientid={origin.connection}", "call=play", name, *times]
         case Moment.UPDATE:
             times = [f"time={int(progress.seconds)}", f"timestamp={progress.timestamp}"]
-            fields += [f"clientid={visit.connection}", f"call=update_{visit.action}", *times, name]
+            fields += [f"clientid={origin.connection}", f"call=update_{visit.action}", *times, name]
         case Moment.DISCONNECT:
-            fields += [f"clientid={visit.connection}", "call=disconnect", f"app={_escape(visit.path)}"]
+            fields += [f"clientid={origin.connection}", "call=disconnect", f"app={_escape(visit.path)}"]
         case _:
-            fields += [f"clientid={visit.connection}", f"call={_CALLS[moment]}", name]
+            fields += [f"clientid={origin.connection}", f"call={_CALLS[moment]}", name]
     return [*fields, *_args(visit.query)]
 
 

@@ -33,7 +33,12 @@ class Srs:
 
     def write(self, url: str, moment: Moment, visit: Visit, progress: Progress, /) -> HttpRequest:
         param = f"?{visit.query}" if visit.query else ""
-        who = {"client_id": visit.session, "ip": visit.address, "vhost": _DEFAULT_VHOST, "app": visit.app}
+        who = {
+            "client_id": visit.origin.session_id,
+            "ip": visit.origin.address,
+            "vhost": _DEFAULT_VHOST,
+            "app": visit.app,
+        }
         of_stream = {"tcUrl": visit.tc_url, "stream": visit.name, "param": param}
         action = {"action": _ACTIONS[moment]}
         match moment:
