@@ -18,6 +18,7 @@ from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, 
 TLS12 = ssl.TLSVersion.TLSv1_2
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 YEAR_2100 = datetime(2100, 1, 1, tzinfo=UTC)
+NOW = datetime(2099, 12, 31, tzinfo=UTC).timestamp()
 
 
 class Desk:
@@ -143,14 +144,14 @@ def test_renewed_files_are_read_once_they_have_settled(desk: Desk, log: pytest.L
     certificates = Certificates()
     certificates.current = CertificateSet.load([desk.issue("a", "old.test")], TLS12)
     for _ in range(3):
-        certificates.refresh()
+        certificates.refresh(NOW)
     assert log.messages == []
     desk.issue("a", "new.test")
-    certificates.refresh()
+    certificates.refresh(NOW)
     assert desk.shown(certificates.context) == {"old.test"}
-    certificates.refresh()
+    certificates.refresh(NOW)
     assert desk.shown(certificates.context) == {"new.test"}
-    certificates.refresh()
+    certificates.refresh(NOW)
     assert (log.messages, certificates.failures) == (["certificates reloaded"], 0)
 
 
@@ -163,22 +164,40 @@ def test_files_that_cannot_be_used_change_nothing_and_are_told_once(
     new = desk.issue("b", "new.test")
     desk.write(files.chain, new.chain.read_bytes())
     for _ in range(4):
-        certificates.refresh()
+        certificates.refresh(NOW)
     assert desk.shown(certificates.context) == {"old.test"}
     assert (log.messages, certificates.failures) == (["certificates not reloaded"], 1)
     assert "the key is of another certificate" in vars(log.records[0])["fields"]["error"]
     files.key.unlink()
     for _ in range(4):
-        certificates.refresh()
+        certificates.refresh(NOW)
     assert certificates.failures == 2
     desk.write(files.key, new.key.read_bytes())
     for _ in range(4):
-        certificates.refresh()
+        certificates.refresh(NOW)
     assert desk.shown(certificates.context) == {"new.test"}
     assert (log.messages[2:], certificates.failures) == (["certificates reloaded"], 2)
 
 
+def test_one_that_expires_is_told_once_and_its_successor_again(
+    desk: Desk, log: pytest.LogCaptureFixture
+) -> None:
+    certificates = Certificates()
+    certificates.current = CertificateSet.load([desk.issue("a", "a.test"), desk.issue("b", "b.test")], TLS12)
+    end = YEAR_2100.timestamp()
+    for now in (end - 1, end, end + 90000):
+        certificates.refresh(now)
+    told = [(record.getMessage(), vars(record)["fields"]) for record in log.records]
+    assert told == [("certificate expired", {"name": name, "days": 0}) for name in ("a.test", "b.test")]
+    log.clear()
+    desk.issue("a", "a.test", not_after=datetime(2100, 1, 2, tzinfo=UTC))
+    for _ in range(3):
+        certificates.refresh(end + 2 * 86400)
+    assert log.messages == ["certificates reloaded", "certificate expired"]
+    assert vars(log.records[1])["fields"] == {"name": "a.test", "days": 1}
+
+
 def test_without_certificates_there_is_nothing_to_look_at() -> None:
     certificates = Certificates()
-    certificates.refresh()
+    certificates.refresh(NOW)
     assert (certificates.expiries(), certificates.failures) == ({}, 0)

@@ -419,7 +419,7 @@ class Worker:
             try:
                 self._registry.sample(_clock())
                 self._access.look()
-                self._certificates.refresh()
+                self._certificates.refresh(time.time())
             except Exception:  # Deadlines of slow players depend on the next round.
                 logger.exception("sampling failed")
 

@@ -17,6 +17,7 @@ _NO_CHECK_TIME: Final = 0x200000
 """OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python has no name for: expired ones can be read too."""
 _FLIGHTS: Final = 3
 """Times that each side of a handshake speaks, at most."""
+_DAY: Final = 86400.0
 _Stamp = tuple[object, ...]
 
 
@@ -96,6 +97,7 @@ class Certificates:
         """How often files had changed and could not be used."""
         self._last_seen: _Stamp = ()
         self._refused: _Stamp = ()
+        self._expired: frozenset[tuple[str, float]] = frozenset()
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -107,14 +109,23 @@ class Certificates:
         pairs = zip(self.current.files, self.current.certificates, strict=True)
         return {next(iter(each.names), files.chain.name): each.not_after for files, each in pairs}
 
-    def refresh(self) -> None:
+    def refresh(self, now: float) -> None:
         """Read the files again if they have changed; call it every now and then.
 
         They are left to settle from one call to the next: whoever renews a certificate writes two files, one
-        after the other. Files that cannot be used change nothing.
+        after the other. Files that cannot be used change nothing. A certificate that has expired by ``now``,
+        in seconds since 1970, is told once.
         """
         if not self.current.files:
             return
+        self._reload()
+        told = self._expired
+        self._expired = frozenset(each for each in self.expiries().items() if each[1] <= now)
+        for name, end in sorted(self._expired - told):
+            fields = {"name": name, "days": int((now - end) / _DAY)}
+            logger.warning("certificate expired", extra={"fields": fields})
+
+    def _reload(self) -> None:
         stamp, before = _stamp(self.current.files), self._last_seen
         self._last_seen = stamp
         if stamp in (self.current.stamp, self._refused) or stamp != before:
