@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 import pytest
-from backend_kit import HANG, OK, RESET, answer, answer_json, backend, unused_port
+from backend_kit import HANG, OK, RESET, Asked, answer, answer_json, backend, unused_port
 from hooks_kit import OPEN, REJECTED, STARTED, Book, stage, urls
 from net_kit import HEADERS, eventually
 from rtmp_dialogue import connect
@@ -362,6 +362,21 @@ async def test_srs_is_asked_where_to_forward() -> None:
         await eventually(lambda: there.pushes)
         assert there.pushes[StreamKey("live", "show")][1] == ("rtmp://10.0.0.2/live/show",)
         assert server.asked[0].json["action"] == "on_forward"
+
+
+async def test_a_forward_without_an_answer_ends_no_publish() -> None:
+    def say(asked: Asked) -> bytes:
+        return HANG if asked.json["action"] == "on_forward" else answer(body="0")
+
+    async with (
+        backend(say) as server,
+        stage(DialectName.SRS, urls(server, Moment.FORWARD, Moment.PUBLISH_DONE), timeout=0.05) as there,
+    ):
+        client, _ = await there.publish()
+        await eventually(lambda: there.failures == {"timeout": 1})
+        await client.close()
+        await eventually(lambda: there.asker.stats.told)
+        assert [each.json["action"] for each in server.asked] == ["on_forward", "on_unpublish"]
 
 
 # -- while it lasts, and when it is over

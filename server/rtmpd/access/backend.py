@@ -135,7 +135,7 @@ class Backend:
             verdict = await self._ask(moment, visit, progress)
         except HttpFailed as failure:
             otherwise = self._without_answer(moment, visit, failure)
-            if otherwise is None and failure.reason in _MAYBE_ALLOWED:
+            if otherwise is None and moment in _BEGINNINGS and failure.reason in _MAYBE_ALLOWED:
                 self.tell_ended(visit)
             return otherwise
         except BaseException:
