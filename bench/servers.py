@@ -47,6 +47,9 @@ class Variant:
     """``key=value`` of rtmpd."""
     program: str = ""
     """Another rtmpd than the one that is measured; its path, from where the benchmark was started."""
+    tls: bool = False
+    """The load comes over TLS: rtmpd ends it itself, nginx by its stream module with the two files in
+    ``settings``, which are a chain and a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,14 @@ def running(variant: Variant, core: int, rtmpd: Path = RTMPD) -> Iterator[Server
     with tempfile.TemporaryDirectory(prefix="rtmpd-bench-") as name:
         directory = Path(name)
         directory.chmod(0o755)  # nginx's worker is another user.
-        port, other_port = _free_ports(2)
+        port, other_port = free_ports(2)
         if variant.kind == "rtmpd":
             command = _rtmpd_command(_program(variant, rtmpd), variant, port, other_port)
         else:
             command = _OTHER_COMMANDS[variant.kind](directory, port, other_port)
+            if variant.tls:
+                _end_tls(directory / "nginx.conf", other_port, port, *variant.settings)
+                port = other_port
         with (directory / "log").open("wb") as log:
             started_at = time.monotonic()
             process = _start(command, core, log)
@@ -111,6 +117,18 @@ def running(variant: Variant, core: int, rtmpd: Path = RTMPD) -> Iterator[Server
                 yield Server(variant, process, port, started_at)
             finally:
                 _end(process)
+
+
+@contextlib.contextmanager
+def process(command: Sequence[str], core: int, log: Path, port: int) -> Iterator[None]:
+    """Something beside the servers that listens on ``port``, ended by its process id."""
+    with log.open("wb") as file:
+        child = _start(command, core, file)
+        try:
+            _wait_until_listening(child, port, log)
+            yield
+        finally:
+            _end(child)
 
 
 def require(variants: Sequence[Variant]) -> None:
@@ -153,7 +171,7 @@ def _program(variant: Variant, rtmpd: Path) -> Path:
 
 def _rtmpd_command(rtmpd: Path, variant: Variant, port: int, admin_port: int) -> list[str]:
     settings = [
-        f"rtmp.listen=127.0.0.1:{port}",
+        *_listening(variant, port),
         f"admin.listen=127.0.0.1:{admin_port}",
         "rtmp.limits.max_connections=20000",
         "rtmp.limits.max_connections_per_address=20000",
@@ -169,6 +187,12 @@ def _rtmpd_command(rtmpd: Path, variant: Variant, port: int, admin_port: int) ->
     known = [setting for setting in settings if _last_key(setting) in template]
     arguments = [part for setting in known for part in ("--set", setting)]
     return [str(rtmpd), "serve", *arguments]
+
+
+def _listening(variant: Variant, port: int) -> list[str]:
+    if variant.tls:
+        return ["rtmp.listen=127.0.0.1:0", f"rtmps.listen=127.0.0.1:{port}"]
+    return [f"rtmp.listen=127.0.0.1:{port}"]
 
 
 def _last_key(setting: str) -> str:
@@ -196,6 +220,24 @@ rtmp {{
 """
     )
     return ["nginx", "-c", str(config), "-p", str(directory), "-e", str(directory / "error.log")]
+
+
+def _end_tls(config: Path, port: int, target: int, chain: str, key: str) -> None:
+    """Have nginx end TLS in front of itself."""
+    module = NGINX_MODULE.with_name("ngx_stream_module.so")
+    config.write_text(
+        f"load_module {module};\n{config.read_text()}"
+        f"""
+stream {{
+  server {{
+    listen 127.0.0.1:{port} ssl backlog=4096;
+    ssl_certificate {chain};
+    ssl_certificate_key {key};
+    proxy_pass 127.0.0.1:{target};
+  }}
+}}
+"""
+    )
 
 
 def _node_media_server_command(directory: Path, port: int, http_port: int) -> list[str]:
@@ -267,7 +309,7 @@ def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path
     raise RuntimeError(f"the server did not start (status {process.poll()}):\n{text}")
 
 
-def _free_ports(number: int) -> list[int]:
+def free_ports(number: int) -> list[int]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
         return [int(sock.getsockname()[1]) for sock in sockets]
