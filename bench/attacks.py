@@ -26,6 +26,7 @@ import time
 from typing import Annotated
 
 import common
+import hostile.backends
 import hostile.cpu
 import hostile.doors
 import hostile.memory  # noqa: F401 - each enters its attacks into the list

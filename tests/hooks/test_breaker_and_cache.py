@@ -81,16 +81,32 @@ def test_all_else_does(other: dict[str, object]) -> None:
 
 
 def test_only_so_much_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decision_cache, "MAX_ANSWERS", 2)
+    monkeypatch.setattr(decision_cache, "MAX_ALLOWED", 2)
     cache = DecisionCache()
     for name in "abc":
         cache.put(Moment.PUBLISH, replace(VISIT, name=name), YES, 10.0)
     assert [cache.last(Moment.PUBLISH, replace(VISIT, name=name)) for name in "abc"] == [None, YES, YES]
-    cache.put(Moment.PUBLISH, VISIT, Verdict(allow=True, push=("x" * 3000,)), 10.0)
-    assert cache.last(Moment.PUBLISH, VISIT) is None
+    cache.put(Moment.PUBLISH, replace(VISIT, name="c"), Verdict(allow=True, push=("x" * 3000,)), 10.0)
+    assert cache.last(Moment.PUBLISH, replace(VISIT, name="c")) is None
+
+
+def test_what_strangers_ask_pushes_out_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither refusals, however many, nor yeses to whoever plays."""
+    monkeypatch.setattr(decision_cache, "MAX_ALLOWED", 2)
+    monkeypatch.setattr(decision_cache, "MAX_REFUSED", 2)
+    cache = DecisionCache()
+    cache.put(Moment.PUBLISH, VISIT, YES, 10.0)
+    for number in range(3):
+        stranger = replace(VISIT, query=f"key={number}")
+        cache.put(Moment.PUBLISH, stranger, NO, 10.0)
+        cache.put(Moment.PLAY, stranger, YES, 10.0)
+    assert cache.last(Moment.PUBLISH, VISIT) is YES
+    assert len(cache) == 5
+    assert cache.last(Moment.PUBLISH, replace(VISIT, query="key=0")) is None
 
 
 def test_no_secret_is_kept() -> None:
     cache = DecisionCache()
     cache.put(Moment.PUBLISH, VISIT, YES, 10.0)
-    assert b"secret" not in b"".join(cache._answers)
+    (kept,) = cache._answers.values()
+    assert b"secret" not in b"".join(kept)

@@ -355,6 +355,12 @@ def test_what_is_not_said_is_left_to_the_settings() -> None:
     assert read(NATIVE, 200, '{"allow": true, "push": "rtmp://a/b"}').push == ("rtmp://a/b",)
 
 
+def test_a_whole_number_is_one_however_it_is_written() -> None:
+    verdict = read(NATIVE, 200, '{"allow": true, "max_kbps": 6e3, "max_players": 100.0}')
+    assert (verdict.max_kbps, verdict.max_players) == (6000, 100)
+    assert isinstance(verdict.max_kbps, int)
+
+
 def test_a_no_of_our_own() -> None:
     no = '{"allow": false, "reason": "The stream key expired 3 minutes ago."}'
     for status in (200, 403):
@@ -373,6 +379,10 @@ def test_a_no_of_our_own() -> None:
             '{"allow": true, "ttl": true}',
             '{"allow": true, "ttl": NaN}',
             '{"allow": true, "max_players": 1.5}',
+            '{"allow": true, "max_players": Infinity}',
+            '{"allow": true, "max_kbps": 1e400}',
+            '{"allow": true, "ttl": 1e300}',
+            '{"allow": true, "ttl": ' + "9" * 5000 + "}",
         ),
         *('{"allow": true, "ttl": "60"}', '{"allow": true, "takeover": "yes"}', "[" * 100_000),
     ],

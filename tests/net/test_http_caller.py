@@ -104,6 +104,17 @@ async def test_no_more_connections_than_are_allowed() -> None:
     await caller.close()
 
 
+async def test_what_comes_unasked_is_no_answer_to_the_next(caller: HttpCaller) -> None:
+    """A second answer, late: the question that finds it may be somebody else's."""
+    said = iter([(answer(body="first"), answer(body="late")), (answer(body="second"),)])
+    async with backend(lambda _asked: next(said)) as server:
+        server.pause = 0.02
+        assert (await caller.call(request(server.url), within=5.0)).body == b"first"
+        await eventually(lambda: not server.open_connections)
+        assert (await caller.call(request(server.url), within=5.0)).body == b"second"
+        assert server.connections == 2
+
+
 # -- what goes wrong
 
 
@@ -193,6 +204,12 @@ async def test_a_body_without_end_is_left(caller: HttpCaller) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
     async with backend(head + chunk * 100) as server:
+        assert (await failure(caller, server.url)).reason == "too_long"
+
+
+@pytest.mark.parametrize("endless", [b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n"], ids=["interim", "blank"])
+async def test_an_answer_that_does_not_begin_is_left(caller: HttpCaller, endless: bytes) -> None:
+    async with backend(lambda _asked: (endless * (200_000 // len(endless)), OK)) as server:
         assert (await failure(caller, server.url)).reason == "too_long"
 
 

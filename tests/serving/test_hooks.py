@@ -162,6 +162,28 @@ async def test_a_backend_that_hangs_holds_up_nobody_else() -> None:
         assert {status for _, status in await asyncio.gather(*waiting)} == {REJECTED}
 
 
+async def test_players_who_wait_and_notices_hold_up_no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtmpd.access.backend.MAX_ASKED", 2)
+    monkeypatch.setattr("rtmpd.access.backend.MAX_TOLD", 1)
+    moments = (Moment.PUBLISH, Moment.PLAY, Moment.PUBLISH_DONE)
+    async with (
+        backend(lambda asked: OK if asked.form["call"] == "publish" else HANG) as server,
+        stage(DialectName.NGINX_RTMP, urls(server, *moments), timeout=30.0) as there,
+    ):
+        waiting = [asyncio.ensure_future(there.play()) for _ in range(4)]
+        for number in (3, 4):
+            client, status = await there.publish(f"s{number}")
+            assert status == STARTED
+            await client.close()
+        await eventually(lambda: there.asker.stats.waiting == 4 and len(server.asked) == 5)
+        calls = [each.form["call"] for each in server.asked]
+        assert (calls.count("play"), calls.count("publish_done")) == (2, 1)
+        assert not any(each.done() for each in waiting)
+        for connection in list(there.house.connections):
+            connection.abort(CloseReason.KICKED)
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
 async def test_who_leaves_while_the_backend_thinks_is_told_to_it() -> None:
     moments = (Moment.PUBLISH, Moment.PUBLISH_DONE)
     async with (

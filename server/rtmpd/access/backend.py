@@ -17,6 +17,7 @@ from rtmpd.hooks.decision_cache import DecisionCache
 from rtmpd.hooks.dialects import DialectName, speak
 from rtmpd.hooks.model import (
     ENDS,
+    QUESTIONS,
     Moment,
     Progress,
     Verdict,
@@ -31,6 +32,10 @@ _logger = logging.getLogger(__name__)
 
 MAX_NOTICES: Final = 1000
 """Notices of one backend that are on their way at a time."""
+MAX_ASKED: Final = 64
+"""Questions of one kind that one backend is asked at a time; further ones wait, within their time."""
+MAX_TOLD: Final = 16
+"""Notices that one backend is sent at a time."""
 _ATTEMPTS: Final = 3
 """To tell it something."""
 _BETWEEN: Final = 2.0
@@ -113,6 +118,9 @@ class Backend:
         self._cache = DecisionCache()
         self._breaker = Breaker(rules.max_failures, rules.retry_after)
         self._dialect = speak(rules.dialect, server_id=around.server_id, get=rules.get)
+        # Players who wait for an answer hold up no encoder, and notices nobody.
+        told = asyncio.Semaphore(MAX_TOLD)
+        self._lanes = {each: asyncio.Semaphore(MAX_ASKED) if each in QUESTIONS else told for each in Moment}
 
     def apply(self, rules: HookRules) -> None:
         """Follow other rules, for all that is asked and told from now on."""
@@ -183,7 +191,7 @@ class Backend:
             for url in rules.urls.get(moment, ()):
                 request = self._dialect.write(url, moment, visit, progress)
                 left = max(deadline - self.around.clock(), 0.001)
-                answer = await self._call(request, left)
+                answer = await self._call(moment, request, left)
                 said = self._read(moment, request, answer)
                 verdict = _both(verdict, said) if said.allow else said
                 if not verdict.allow:
@@ -201,11 +209,22 @@ class Backend:
             _logger.warning("backend answer not understood", extra={"fields": fields})
         return verdict
 
-    async def _call(self, request: HttpRequest, within: float) -> HttpAnswer:
-        begun = self.around.clock()
+    async def _call(self, moment: Moment, request: HttpRequest, within: float) -> HttpAnswer:
+        begun, lane = self.around.clock(), self._lanes[moment]
         try:
-            return await self.around.call(request, within=within, ca_file=self.rules.ca_file)
+            if lane.locked():
+                async with asyncio.timeout(within):
+                    await lane.acquire()
+            else:
+                await lane.acquire()
+        except TimeoutError as error:
+            text = f"{shown_url(request.url)} is busy with others that it was asked before, for {within:g} s"
+            raise HttpFailed(HttpFailure.TIMEOUT, text) from error
+        try:
+            left = max(begun + within - self.around.clock(), 0.001)
+            return await self.around.call(request, within=left, ca_file=self.rules.ca_file)
         finally:
+            lane.release()
             self.around.stats.seconds.observe(self.around.clock() - begun)
 
     def _read(self, moment: Moment, request: HttpRequest, answer: HttpAnswer) -> Verdict:
@@ -239,7 +258,7 @@ class Backend:
             if attempt:
                 await asyncio.sleep(_BETWEEN * attempt)
             try:
-                answer = await self._call(request, self.rules.timeout)
+                answer = await self._call(moment, request, self.rules.timeout)
             except HttpFailed as failure:
                 self._note(moment, failure)
             else:

@@ -152,7 +152,7 @@ class HookSide:
         if self._caller is None:
             from rtmpd.net.http_caller import HttpCaller
 
-            self._caller = HttpCaller()
+            self._caller = HttpCaller(max_connections=0)  # Each backend has bounds of its own.
         return self._caller
 
     async def _call(self, request: HttpRequest, *, within: float, ca_file: str = "") -> HttpAnswer:

@@ -99,7 +99,7 @@ def _checked(name: str, value: object) -> Any:
         return _NOTHING.get(name)
     if not fits(value):
         raise unreadable(f'its "{name}" is not {what}')
-    return value
+    return int(value) if fits is _is_count and isinstance(value, float) else value
 
 
 def _is_number(value: object) -> bool:
@@ -107,7 +107,9 @@ def _is_number(value: object) -> bool:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and _is_number(value)
+    # Whoever writes JSON may write 500 as 500.0, and not know it.
+    whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+    return whole and _is_number(value)
 
 
 def _are_urls(value: object) -> bool:
@@ -120,8 +122,8 @@ _WORDS: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "reason": (lambda value: isinstance(value, str), "a text"),
     "name": (lambda value: isinstance(value, str), "a text"),
     "push": (_are_urls, f"a list of at most {MAX_PUSHES} URLs"),
-    "max_kbps": (_is_count, "a number"),
-    "max_players": (_is_count, "a number"),
+    "max_kbps": (_is_count, "a whole number"),
+    "max_players": (_is_count, "a whole number"),
     "takeover": (lambda value: isinstance(value, bool), "true or false"),
     "ttl": (_is_number, "a number of seconds"),
 }

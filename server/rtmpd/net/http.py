@@ -37,15 +37,18 @@ with _without_authorities():
         ClientConnectorError,
         ClientConnectorSSLError,
         ClientError,
+        ClientRequest,
         ClientResponse,
         ClientSession,
         ClientTimeout,
         DummyCookieJar,
+        ServerDisconnectedError,
         TCPConnector,
-        TraceConfig,
         web,
     )
     from aiohttp.abc import AbstractResolver, ResolveResult
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.connector import Connection
     from aiohttp.http_exceptions import HttpProcessingError
     from aiohttp.typedefs import Handler, Middleware
 
@@ -56,15 +59,18 @@ __all__ = [
     "ClientConnectorError",
     "ClientConnectorSSLError",
     "ClientError",
+    "ClientRequest",
     "ClientResponse",
     "ClientSession",
     "ClientTimeout",
+    "Connection",
     "DummyCookieJar",
     "Handler",
     "HttpProcessingError",
     "Middleware",
     "ResolveResult",
+    "ResponseHandler",
+    "ServerDisconnectedError",
     "TCPConnector",
-    "TraceConfig",
     "web",
 ]

@@ -9,11 +9,14 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Final
 
 from rtmpd.exceptions import ConnectFailed, HttpFailed
+from rtmpd.net.answer_guard import AnswerGuard
 from rtmpd.net.dial import tls_failure
 from rtmpd.net.http import (
     AbstractResolver,
@@ -22,13 +25,15 @@ from rtmpd.net.http import (
     ClientConnectorError,
     ClientConnectorSSLError,
     ClientError,
+    ClientRequest,
     ClientResponse,
     ClientSession,
     ClientTimeout,
+    Connection,
     DummyCookieJar,
     ResolveResult,
+    ServerDisconnectedError,
     TCPConnector,
-    TraceConfig,
 )
 from rtmpd.net.http_message import HttpAnswer, HttpRequest, is_tls, shown_url
 from rtmpd.net.resolver import RESOLVER, Resolver
@@ -37,7 +42,10 @@ from rtmpd.reasons import HttpFailure
 MAX_ANSWER_BYTES: Final = 64 * 1024
 """Of a body; what is longer is no answer that anybody has a use for."""
 MAX_CONNECTIONS: Final = 64
-"""To one server at a time; who finds none free waits for one, as long as the whole request may take."""
+"""To one server at a time, 0 for any number; who finds none free waits for one, as long as the whole
+request may take."""
+_MAX_HEARD_BYTES: Final = 2 * MAX_ANSWER_BYTES
+"""Of a whole answer as it comes: with its head, what is said before it, and the seams of its pieces."""
 _KEEP_ALIVE: Final = 15.0
 """Seconds that a connection is kept for the next request."""
 _DNS_TTL: Final = 10
@@ -75,7 +83,7 @@ class HttpCaller:
             auto_decompress=False,
             max_line_size=_MAX_FIELD_BYTES,
             max_field_size=_MAX_FIELD_BYTES,
-            trace_configs=[_notes_of_reuse()],
+            request_class=_Request,
         )
 
     async def call(self, request: HttpRequest, *, within: float, ca_file: str = "") -> HttpAnswer:
@@ -90,7 +98,7 @@ class HttpCaller:
                 return await self._call(request, self.trust(ca_file) if is_tls(request.url) else None)
         except TimeoutError as error:
             raise HttpFailed(
-                HttpFailure.TIMEOUT, f"{where} gave no whole answer within {within:g} s"
+                HttpFailure.TIMEOUT, f"{where} gave no whole answer within {within:.3g} s"
             ) from error
         except ConnectFailed as error:  # The file with the authorities.
             raise HttpFailed(HttpFailure.TLS, str(error)) from error
@@ -120,34 +128,67 @@ class HttpCaller:
     # Inside
 
     async def _call(self, request: HttpRequest, context: ssl.SSLContext | None) -> HttpAnswer:
-        way = SimpleNamespace(reused=False)
+        way = _Way()
         try:
             return await self._attempt(request, context, way)
         except (ClientError, OSError) as error:
-            # A server may close a connection that was kept in the moment in which it is used again: it has
-            # not seen the request then.
-            if not way.reused or isinstance(error, ClientConnectorError | _TooLong):
+            # A server may close a connection that was kept in the moment in which it is used again.
+            if not way.unseen or isinstance(error, ClientConnectorError | _TooLong):
                 raise
-        return await self._attempt(request, context, SimpleNamespace(reused=False))
+        return await self._attempt(request, context, _Way())
 
-    async def _attempt(
-        self, request: HttpRequest, context: ssl.SSLContext | None, way: SimpleNamespace
-    ) -> HttpAnswer:
-        async with self._session.request(
-            request.method,
-            request.url,
-            data=request.body or None,
-            headers=request.headers,
-            allow_redirects=False,
-            ssl=context if context is not None else True,
-            trace_request_ctx=way,
-        ) as response:
-            way.reused = False  # It has been seen.
-            body = await _read(response)
-            headers = response.headers
-            return HttpAnswer(
-                response.status, body, headers.get("Location", ""), headers.get("Retry-After", "")
-            )
+    async def _attempt(self, request: HttpRequest, context: ssl.SSLContext | None, way: _Way) -> HttpAnswer:
+        _ways.set(way)
+        try:
+            async with self._session.request(
+                request.method,
+                request.url,
+                data=request.body or None,
+                headers=request.headers,
+                allow_redirects=False,
+                ssl=context if context is not None else True,
+            ) as response:
+                way.unseen = False
+                response.content.on_eof(way.heard)
+                body = await _read(response)
+                headers = response.headers
+                return HttpAnswer(
+                    response.status, body, headers.get("Location", ""), headers.get("Retry-After", "")
+                )
+        except ClientError as error:
+            if way.guard is not None and way.guard.overrun:
+                raise _TooLong from error
+            raise
+
+
+@dataclass(slots=True)
+class _Way:
+    """How one request goes."""
+
+    unseen: bool = False
+    """If it fails the server has probably not seen it."""
+    guard: AnswerGuard | None = None
+    heard: Callable[[], None] = lambda: None
+    """The answer is complete: nothing more may come."""
+
+
+_ways: ContextVar[_Way] = ContextVar("way")
+"""That of the request which is being made: aiohttp makes the object itself that is told the connection."""
+
+
+class _Request(ClientRequest):
+    async def send(self, conn: Connection) -> ClientResponse:
+        way, transport, protocol = _ways.get(), conn.transport, conn.protocol
+        way.unseen = True
+        if transport is None or protocol is None:
+            raise ServerDisconnectedError
+        known = AnswerGuard.of(transport)
+        guard = way.guard = known or AnswerGuard.watch(transport, protocol)
+        if protocol.should_close:  # It has said something already.
+            raise ServerDisconnectedError
+        way.unseen = known is not None
+        way.heard = guard.expect(_MAX_HEARD_BYTES)
+        return await super().send(conn)
 
 
 class _TooLong(ClientError):
@@ -182,15 +223,6 @@ class _Names(AbstractResolver):
 
     async def close(self) -> None:
         """There is nothing of its own."""
-
-
-def _notes_of_reuse() -> TraceConfig:
-    async def note(_session: ClientSession, context: SimpleNamespace, _params: Any) -> None:
-        context.trace_request_ctx.reused = True
-
-    trace = TraceConfig()
-    trace.on_connection_reuseconn.append(note)
-    return trace
 
 
 async def _read(response: ClientResponse) -> bytes:
