@@ -159,7 +159,7 @@ async def test_a_fetch_that_hangs_ends_by_itself(monkeypatch: pytest.MonkeyPatch
     issuer.answering.clear()
     issuer.jwks = Jwks("issuer", issuer.fetch, parse, lambda: issuer.now, JwksRules(timeout=0.01))
     assert await issuer.ask("a") == "jwt_keys_unavailable"
-    assert issuer.jwks.problem == "no answer in 0.01 seconds"
+    assert issuer.jwks.problem == "no answer in 0.01 s"
 
 
 async def test_what_goes_wrong_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -180,6 +180,7 @@ def test_the_person_at_the_encoder_is_told_what_to_do() -> None:
     assert told(link(network="::1")) == "The link is for another address than yours; ask for a new one."
     text = "The link is good for more than 10 seconds, the most allowed here."
     assert told(link(), max_lifetime=10.0) == text
+    assert told(link(), max_lifetime=1.0) == text.replace("10 seconds", "1 second")
 
 
 @given(st.dictionaries(st.sampled_from(["exp", "sig", "ip"]), st.text()))

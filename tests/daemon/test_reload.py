@@ -199,7 +199,7 @@ async def test_players_of_one_app_get_other_rules_with_their_next_play(server: H
         await rtmpd.connect(server.url("other")) as second,
     ):
         await first.play("cam")
-        with pytest.raises(PlayRejected, match="This stream takes 1 players"):
+        with pytest.raises(PlayRejected, match=r"This stream takes 1 player\."):
             await second.play("cam")
 
 
@@ -775,7 +775,7 @@ async def test_what_an_app_may_have_and_send_follows(server: House) -> None:
     ):
         stream = await first.publish("cam")
         await server.apply("apps.live.publish.max_publishers=1", "apps.live.publish.reject.video_codecs=av1")
-        with pytest.raises(PublishRejected, match="live takes 1 publishers"):
+        with pytest.raises(PublishRejected, match=r"live takes 1 publisher\."):
             await second.publish("desk")
         await stream.send_video(AVC_HEADER, 0)
         await first.call("getStreamLength", "cam")  # It was granted before, and goes on.

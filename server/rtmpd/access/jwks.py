@@ -134,7 +134,7 @@ class Jwks:
                 data = await self._fetch()
             keys = self._parse(data)
         except TimeoutError:
-            self._keep(f"no answer in {self._rules.timeout:g} seconds")
+            self._keep(f"no answer in {self._rules.timeout:g} s")
         except (ClientError, ValueError) as error:
             self._keep(str(error))
         else:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from rtmpd.access.keys import check_strength
+from rtmpd.engine.limits import counted
 from rtmpd.exceptions import ProofFailed
 from rtmpd.reasons import Refusal
 
@@ -75,7 +76,8 @@ class SignedUrls:
             when = f"{datetime.fromtimestamp(until, UTC):%Y-%m-%d at %H:%M:%S} UTC"
             raise ProofFailed(Refusal.LINK_EXPIRED, f"The link has expired on {when}; ask for a new one.")
         if self._max_lifetime is not None and until - now > self._max_lifetime:
-            text = f"The link is good for more than {self._max_lifetime:.0f} seconds, the most allowed here."
+            most = counted(round(self._max_lifetime), "second")
+            text = f"The link is good for more than {most}, the most allowed here."
             raise ProofFailed(Refusal.LINK_LIFETIME, text)
 
 

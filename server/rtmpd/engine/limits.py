@@ -61,3 +61,8 @@ class EngineLimits:
     """Seconds without audio and video of the main encoder after which the backup goes on."""
     handback: float = 10.0
     """Seconds for which the main one has to send again before it is back on air."""
+
+
+def counted(number: int, what: str) -> str:
+    """``1 player`` or ``2 players``, for sentences that people read."""
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -19,7 +19,7 @@ from rtmpd.engine.claim import (
 )
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.limits import EngineLimits, Quota
+from rtmpd.engine.limits import EngineLimits, Quota, counted
 from rtmpd.engine.media_limits import MediaRules
 from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.origin import Origin
@@ -155,21 +155,22 @@ class Registry:
         limits = self._limits_of(key, self.limits)
         stream = self._streams.get(key)
         if limits.max_players and self.stats.players >= limits.max_players:
-            text = f"This server takes {limits.max_players} players."
+            text = f"This server takes {counted(limits.max_players, 'player')}."
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS)
         quota = limits.players
         if quota.most and self._players_of(quota) >= quota.most:
-            text = f"{quota.name} takes {quota.most} players."
+            text = f"{quota.name} takes {counted(quota.most, 'player')}."
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_APP)
         if stream is None:
             self._check_waiting(network)
         elif (most := _max_players(stream, limits)) and stream.players >= most:
-            text = f"This stream takes {most} players."
+            text = f"This stream takes {counted(most, 'player')}."
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_STREAM)
         # Nearly everybody takes the default, for which there always is room.
         if stream and tracks != DEFAULT and not stream.has_room_for(tracks, limits.max_track_choices):
             text = (
-                f"The players of this stream have chosen {limits.max_track_choices} sets of tracks already."
+                "The players of this stream have chosen "
+                f"{counted(limits.max_track_choices, 'set')} of tracks already."
             )
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.TRACK_CHOICES)
         if self.budget.exhausted:
@@ -229,13 +230,13 @@ class Registry:
         """Raise ``ResourceExhausted`` if there may be no publication more in the place of ``holder``'s."""
         limit, network = self.limits.max_publishers, origin.network
         if limit and self.stats.publishers - (holder is not None) >= limit:
-            text = f"This server takes {limit} publishers."
+            text = f"This server takes {counted(limit, 'publisher')}."
             raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISHERS)
         share = self.limits.max_publishers_per_network
         if share and network:
             replaced = holder is not None and holder.origin.network == network
             if self._published_by(network) - replaced >= share:
-                text = f"This server takes {share} publishers from one address."
+                text = f"This server takes {counted(share, 'publisher')} from one address."
                 raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISHERS_PER_ADDRESS)
         if self.budget.exhausted:
             text = "This server is out of memory for media."
@@ -247,7 +248,7 @@ class Registry:
             return
         there = [len(each.publications) for each in self._streams.values() if each.limits.publishers == quota]
         if sum(there) - (holder is not None) >= quota.most:
-            text = f"{quota.name} takes {quota.most} publishers."
+            text = f"{quota.name} takes {counted(quota.most, 'publisher')}."
             raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISHERS_PER_APP)
 
     def _players_of(self, quota: Quota) -> int:

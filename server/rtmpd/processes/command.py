@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final, Self
 
+from rtmpd.engine.limits import counted
 from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.scrubbing import secrets_of
@@ -124,4 +125,4 @@ def _check(name: str, published: int, names: Sequence[str]) -> None:
         )
     wanted = int(numbered[1]) if numbered else int(name == PUBLISH_URL)
     if wanted > published:
-        raise UsageError(f"{{{name}}} needs {wanted} streams in publish, where there are {published}")
+        raise UsageError(f"{{{name}}} needs {counted(wanted, 'stream')} in publish, which has {published}")

@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any, assert_never
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import counted
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sources import Life
 from rtmpd.exceptions import Refused
@@ -54,8 +55,8 @@ def _check_ban(peer: Peer, request: AccessRequest) -> None:
     """Whoever came in before the ban does not get around it."""
     guard, network = peer.context.guard, peer.origin.network
     if guard.turns_away(network):
-        seconds = math.ceil(guard.remaining(network))
-        text = f"Your address has failed to prove who it is too often; come again in {seconds} seconds."
+        left = counted(math.ceil(guard.remaining(network)), "second")
+        text = f"Your address has failed to prove who it is too often; come again in {left}."
         raise Refused(_FAILED[request.action][0], text, Refusal.BANNED)
 
 
