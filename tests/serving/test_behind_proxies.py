@@ -202,6 +202,22 @@ async def test_what_is_no_header_is_refused_at_once_and_told(
     assert all(each.exc_info is None for each in caplog.records)
 
 
+@pytest.mark.parametrize("said", [v1("192.168.1.5"), v2("127.0.0.1")], ids=["v1", "v2"])
+async def test_before_tls_that_takes_no_header_one_is_told_apart(
+    said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with street(ProxyUse.OFF, tls=True) as there:
+        await over(await there.say(said))
+        await eventually(lambda: there.failures == {"proxy": 1})
+        await over(await there.say(b"GET / HTTP/1.1\r\n\r\n"))
+        await eventually(lambda: there.failures == {"proxy": 1, "not_tls": 1})
+        await (await there.client(b"")).publish()
+    line, other = [each for each in caplog.records if "refused" in each.msg or "failed" in each.msg]
+    assert (line.msg, other.msg) == ("PROXY header refused", "TLS handshake failed")
+    assert "proxy=require" in vars(line)["fields"]["detail"]
+
+
 @pytest.mark.parametrize(
     "said", [v1("192.168.1.5"), v2("127.0.0.1"), v2("10.0.0.1")[:20], b"PROXY TCP4 x\r\n"]
 )

@@ -89,6 +89,18 @@ async def take(sock: socket.socket) -> ProxyHeader | None:
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
+async def begins_with_header(sock: socket.socket) -> bool:
+    """Whether the first that comes on a non-blocking socket is a header; nothing of it is taken.
+
+    Waits without an end, as ``take`` does. Raises OSError.
+    """
+    await _readable(sock)
+    try:
+        return sock.recv(len(SIGNATURE), socket.MSG_PEEK).startswith((SIGNATURE, _V1))
+    except (BlockingIOError, InterruptedError):
+        return False
+
+
 def _has_left(sock: socket.socket) -> bool:
     """Whether the peer says nothing more, where the kernel tells: what is not read hides the end."""
     poll = select.poll()

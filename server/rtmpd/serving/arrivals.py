@@ -18,7 +18,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.proxies import TrustedProxies, hear
-from rtmpd.net.proxy_header import ProxyHeader, ProxyHeaderError
+from rtmpd.net.proxy_header import ProxyHeader, ProxyHeaderError, begins_with_header
 from rtmpd.net.socket_options import discard_unsent
 from rtmpd.reasons import HandshakeFailure, Word
 from rtmpd.serving.connection import ServerConnection
@@ -90,6 +90,24 @@ class Arrival:
         if self.over:  # What had come by then can still be read, and its place is another's.
             raise Failed(None)
         return header
+
+    async def check_for_header(self, patience: float) -> None:
+        """Raise ``Failed`` if a proxy says first who its client is, where nobody listens to that.
+
+        Who says nothing in time, or leaves, is left to what comes next.
+        """
+        try:
+            async with asyncio.timeout(patience) as self._deadline:
+                found = await begins_with_header(self._sock)
+        except (TimeoutError, OSError):
+            found = False
+        finally:
+            self._deadline = None
+        if self.over:
+            raise Failed(None)
+        if found:
+            text = "this address takes no PROXY header: add proxy=require to it, or send none"
+            raise self._refused(HandshakeFailure.PROXY, text)
 
     async def become(self, patience: float) -> None:
         """Hand the connection to its protocol once it is encrypted, if it is to be. Raises ``Failed``.

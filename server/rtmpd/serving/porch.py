@@ -105,7 +105,9 @@ class Porch:
         patience = context.limits.handshake_timeout
         give_up_at = context.clock() + patience
         try:
-            if gateway.proxy is not ProxyUse.OFF and not await self._name(arrival, patience):
+            if gateway.proxy is ProxyUse.OFF:
+                await arrival.check_for_header(patience)
+            elif not await self._name(arrival, patience):
                 arrival.hang_up()
                 return
             await arrival.become(max(give_up_at - context.clock(), _LEAST_PATIENCE))
