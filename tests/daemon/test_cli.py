@@ -181,6 +181,23 @@ def test_a_file_that_cannot_be_read_is_a_mistake_like_others(run, tmp_path, work
     assert result.stderr.startswith(f"rtmpd: {secret}: cannot be read: ")
 
 
+def test_mistakes_in_keys_and_certificates_are_told_together(run, tmp_path):
+    pair = f'[{{"chain_file": "{tmp_path}/chain", "key_file": "{tmp_path}/key"}}]'
+    assignments = (f"apps.live.publish.keys_file={tmp_path}/keys", f"rtmps.certificates={pair}")
+    result = run("check", *(word for each in assignments for word in ("--set", each)))
+    assert [line.split(":")[1].strip() for line in result.stderr.splitlines()] == [
+        f"{tmp_path}/keys",
+        f"the certificate {tmp_path}/chain with the key {tmp_path}/key cannot be used",
+    ]
+
+
+@pytest.mark.parametrize("group", [(), ("key",), ("notify",), ("bench",)])
+def test_every_command_is_named_with_a_whole_sentence(run, group):
+    _, _, commands = run(*group, "--help").stdout.partition("Commands:")
+    assert commands
+    assert "..." not in commands
+
+
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_so_is_a_file_of_keys(run, tmp_path, worker, command):
     keys = tmp_path / "keys"

@@ -865,7 +865,7 @@ _ADVICE = "; write it as rtmp://host/app/name"
         ),
         (
             "apps.live.pull.from.x=1",
-            "apps.live.pull.from.x: apps.live.pull.from is a single value and has no keys below it",
+            "apps.live.pull.from.x: apps.live.pull.from is a list: put what it holds in brackets, [...]",
         ),
         (
             "apps.live.push=rtmp://host/s3cret",
@@ -935,6 +935,18 @@ def test_all_mistakes_of_all_sources_are_named_at_once(write):
         ("[server]\nlevel = 3", "server.level: there is no such key; did you mean log.level?"),
         ("frobnicate = 3", "frobnicate: there is no such key; rtmpd check lists all keys"),
         ('"\\u001b[2J" = 3', "'\\x1b[2J': there is no such key; rtmpd check lists all keys"),
+        ("[live]\npublish = 3", "live.publish: there is no such key; did you mean apps.live.publish?"),
+        (
+            "[live.publish]\nallow = 3",
+            "live.publish.allow: there is no such key; did you mean apps.live.publish.allow?",
+        ),
+        (
+            "[rtmps]\ncertificates = {chain_file = 3}",
+            (
+                "rtmps.certificates.chain_file: rtmps.certificates is a list: "
+                "put what it holds in brackets, [...]"
+            ),
+        ),
         ("rtmp = 3", "rtmp is a section, not a key: set one of its keys, such as rtmp.listen"),
         ("[log.level]\nx = 1", "log.level.x: log.level is a single value and has no keys below it"),
         ("[[log]]\nlevel = 1", "log is a section, not a key: set one of its keys, such as log.level"),
@@ -1094,6 +1106,12 @@ def test_broken_toml_is_placed(write):
     path = write('[rtmp]\nlisten = ":1935\n')
     (problem,) = problems(path)
     assert problem.startswith(f"{path}:2:16: not valid TOML: ")
+    path = write("[apps.live.publish]\nallow = anyone")
+    (problem,) = problems(path)
+    assert problem.endswith('text stands in quotation marks, as in allow = "anyone"')
+    path = write("[apps.live/show.publish]")
+    (problem,) = problems(path)
+    assert problem.endswith('stand in quotation marks, as in [apps."live/show".publish]')
     path = write("[rtmp]\nlisten = [")
     (problem,) = problems(path)
     assert problem.startswith(f"{path}:2: not valid TOML: ")

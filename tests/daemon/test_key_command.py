@@ -86,6 +86,7 @@ def test_a_file_that_cannot_be_read_is_a_mistake(run, tmp_path: Path):
     done = run("list", "--set", f"apps.live.publish.keys_file={tmp_path}/none")
     assert done.exit_code == 78
     assert "none: cannot be read" in done.stderr
+    assert f"rtmpd key new live/show --into {tmp_path}/none` makes one" in done.stderr
 
 
 # -- files of keys

@@ -32,6 +32,7 @@ def test_placeholders_are_filled_in_once_and_other_braces_stay() -> None:
         ([], 1, "the command is empty"),
         ([""], 1, "the command is empty"),
         (["x", "a\0b"], 1, "NUL"),
+        (["ffmpeg -i {play_url}"], 1, "no shell takes a line apart"),
         (["{name}"], 1, "the program itself may not hang on the stream"),
         (["x", "{nmae}"], 1, r"\{nmae\} is not known: .*; write \{\{nmae\}\} for braces that stay"),
         (["x", "{publish_url_9}"], 8, "is not known"),

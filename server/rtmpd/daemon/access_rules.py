@@ -42,7 +42,10 @@ class ConfiguredRules:
             try:
                 self.files[name] = KeyFile(Path(name), config.rtmp.limits.max_name_bytes)
             except ConfigError as error:
-                problems += error.problems
+                missing = (
+                    "" if Path(name).exists() else f"; `rtmpd key new live/show --into {name}` makes one"
+                )
+                problems += [f"{problem}{missing}" for problem in error.problems]
         if problems:
             raise ConfigError(problems)
         self._rules = {

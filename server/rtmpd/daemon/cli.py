@@ -80,8 +80,6 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
 
     with mistakes_told(os.EX_CONFIG):
         loaded = _load(config, assignments)
-        # For ``check`` they are a mistake that lasts, too; the server reads them for itself.
-        loaded.config.rtmps.load_certificates(os.environ)
     # Only now: settings with a mistake in them need no server.
     from rtmpd.daemon import worker
 
@@ -110,7 +108,7 @@ def _parse_path(text: str) -> str:
     return path
 
 
-@app.command()
+@app.command(short_help="Show the settings, or every mistake.")
 def check(
     path: Annotated[
         str | None,
@@ -160,7 +158,6 @@ def check(
     else:
         with mistakes_told(os.EX_CONFIG):
             loaded = _load(config, assignments)
-            loaded.config.rtmps.load_certificates(os.environ)
         for old_name in loaded.old_names:
             typer.echo(f"rtmpd: {old_name}", err=True)
         if connect:
@@ -169,7 +166,7 @@ def check(
         _print_rows(list(reference.rows(loaded) if path is None else reference.rows_at(loaded, path)))
 
 
-@app.command()
+@app.command(short_help="Is the server that runs here alive?")
 def health(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     """Ask the server that runs here with these settings whether it is alive: exit 0, or 1 and why."""
     from rtmpd.daemon import health_command, settings
@@ -183,10 +180,10 @@ def health(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     typer.echo("ok")
 
 
-app.command()(init_command.init)
+app.command(short_help="Ask, and write a configuration.")(init_command.init)
 
 
-@app.command()
+@app.command(short_help="End a stream whose encoder was lost.")
 def end(
     path: Annotated[
         str,
@@ -210,17 +207,25 @@ app.command(epilog=client_command.EXIT_CODES)(publish_command.publish)
 app.command(epilog=client_command.EXIT_CODES)(play_command.play)
 app.command(epilog=client_command.TRIAL_EXIT_CODES)(probe_command.probe)
 app.add_typer(bench_command.app)
-app.add_typer(key_command.app)
-app.add_typer(notify_command.app)
-app.command()(token_command.token)
+app.add_typer(key_command.app, short_help="Make, list and revoke stream keys.")
+app.add_typer(notify_command.app, short_help="Try who is notified.")
+app.command(short_help="Make a link to publish or play for a while.")(token_command.token)
 
 
 def _load(config: ConfigPaths, assignments: Assignments) -> Settings:
-    """The settings, with nothing wrong in the files of keys that they name, either. Raises ConfigError."""
+    """The settings; nothing is wrong with the keys and certificates that they name. Raises ConfigError."""
     from rtmpd.daemon import access_rules, settings
+    from rtmpd.exceptions import ConfigError
 
     loaded = settings.load(config or (), os.environ, assignments or ())
-    access_rules.ConfiguredRules(loaded.config)
+    problems: list[str] = []
+    for read in (access_rules.ConfiguredRules, lambda config: config.rtmps.load_certificates(os.environ)):
+        try:
+            read(loaded.config)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
     return loaded
 
 

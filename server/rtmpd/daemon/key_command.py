@@ -120,7 +120,7 @@ def directions(server: str, player_server: str, app: str, name: str, key: str) -
     yield f"watch          {player_server}/{app}/{name}"
 
 
-@app.command(name="hash")
+@app.command(name="hash", short_help="Hash a key that you have.")
 def hash_() -> None:
     """Read a key from standard input, and print what of it goes into the configuration."""
     from rtmpd.access.keys import check_strength, digest_of, spell_digest
@@ -135,7 +135,7 @@ def hash_() -> None:
     typer.echo(spell_digest(digest_of(text)))
 
 
-@app.command(name="list")
+@app.command(name="list", short_help="List the keys that there are.")
 def list_(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     """List the keys of the configuration and its files, with the first digits of what is kept of each."""
     from rtmpd.daemon import settings
@@ -150,7 +150,7 @@ def list_(config: ConfigPaths = None, assignments: Assignments = None) -> None:
         typer.echo("  ".join([*padded, until]).rstrip())
 
 
-@app.command()
+@app.command(short_help="Take a key out.")
 def revoke(
     digits: Annotated[
         str,

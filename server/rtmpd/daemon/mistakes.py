@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pydantic_core import ErrorDetails
 
+from rtmpd.daemon.app_config import APPS
 from rtmpd.daemon.config import REMOVED_KEYS
 from rtmpd.daemon.keys import SOME_APP, SOME_NAMES, Key, walk_app, walk_notify
 from rtmpd.daemon.sources import Given
@@ -24,7 +25,10 @@ def explain_misplaced(path: KeyPath, item: Given, keys: Mapping[KeyPath, Key]) -
         return f"{name} is a section, not a key: set one of its keys, such as {spell_for(below[0], origin)}"
     for length in range(1, len(path)):
         if path[:length] in keys and not any(known[:length] == path[:length] != known for known in keys):
-            return f"{name}: {spell(path[:length])} is a single value and has no keys below it"
+            above = f"{name}: {spell(path[:length])} is a"
+            if keys[path[:length]].is_list:
+                return f"{above} list: put what it holds in brackets, [...]"
+            return f"{above} single value and has no keys below it"
     if name in REMOVED_KEYS:
         return f"{name}: there is no such key any more; {REMOVED_KEYS[name]}"
     kind = "section" if item.value == {} else "key"
@@ -35,7 +39,10 @@ def explain_misplaced(path: KeyPath, item: Given, keys: Mapping[KeyPath, Key]) -
 
 
 def _suggest(path: KeyPath, keys: Collection[KeyPath]) -> KeyPath | None:
-    """The key that was probably meant: the same word in another section, else the most similar path."""
+    """The key that was probably meant: one of an app, the same word elsewhere, or the most similar path."""
+    of_app = (APPS, *path)
+    if any(known[:1] == (APPS,) and known[2 : len(of_app)] == path[1:] for known in keys) and path[1:]:
+        return of_app
     moved = [known for known in keys if known[-1] == path[-1]]
     by_name = {".".join(known): known for known in moved or keys}
     close = difflib.get_close_matches(".".join(path), by_name, n=1, cutoff=0.0 if moved else 0.6)

@@ -171,4 +171,13 @@ def _broken(
     line = int(told["line"] or last_line)
     if line not in lines_told:
         place = f"{line}:{told['column']}" if told["column"] else line
-        yield f"{name}:{place}: not valid TOML: {told['what']}"
+        yield f"{name}:{place}: not valid TOML: {told['what']}{_advice(told['what'])}"
+
+
+def _advice(what: str) -> str:
+    """What is mostly forgotten where tomllib says ``what``; nothing of the line, which may be a secret."""
+    if what == "Invalid value":
+        return '; text stands in quotation marks, as in allow = "anyone"'
+    if what.startswith("Expected ']' at the end of a table declaration"):
+        return """; names with a slash or a dot stand in quotation marks, as in [apps."live/show".publish]"""
+    return ""

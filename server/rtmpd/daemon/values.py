@@ -97,7 +97,7 @@ def parse_size_or_auto(value: object) -> int | str:
         raise ValueError(f'{error}, or "{AUTO}"') from None
 
 
-def parse_count(value: object, expected: str = "a whole number") -> int:
+def parse_count(value: object, expected: str = "a whole number, not less than 0") -> int:
     """An integer of 0 or more; ``expected`` is the end of the sentence a wrong one is answered with."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value

@@ -189,7 +189,8 @@ def _why(error: OSError, files: CertificateFiles) -> str:
         case ssl.SSLError(reason="KEY_VALUES_MISMATCH"):
             return "the key is of another certificate"
         case ssl.SSLError():
-            return (error.reason or "no PEM, or not what it should be").replace("_", " ").lower()
+            reason = (error.reason or "").replace("_", " ").lower()
+            return reason or "one of them is no PEM, or not what it should be; are they swapped?"
     for path in (files.chain, files.key):  # Python does not say which.
         try:
             path.open("rb").close()

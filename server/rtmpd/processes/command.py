@@ -23,6 +23,8 @@ OF_HOOKS: Final = ("app", "name", "event")
 _NUMBERED: Final = re.compile(rf"{PUBLISH_URL}_([2-{MAX_PUBLISHED}])")
 _BRACES: Final = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 _SHELLS: Final = frozenset({"sh", "ash", "bash", "busybox", "dash", "ksh", "zsh"})
+_COMMAND_LINE: Final = re.compile(r"\s[-{]")
+"""A space and an option or a placeholder: in the name of a program they are a whole command in one text."""
 _SCRIPT: Final = re.compile(r"-[a-z]*c")
 _URL: Final = re.compile(
     r"(?P<scheme>\w+)://(?:[^\s/@:]*(?::(?P<password>[^\s/@]*))?@)?[^\s/?|]*(?P<path>/[^\s?|]*)?(?:\?(?P<query>[^\s|]*))?"
@@ -55,6 +57,10 @@ class Command:
         for argument in arguments:
             for name in _names_in(argument):
                 _check(name, published, names)
+        if _COMMAND_LINE.search(arguments[0]):
+            raise UsageError(
+                'no shell takes a line apart: write ["ffmpeg", "-i", "{play_url}"], an argument each'
+            )
         if _names_in(arguments[0]):
             raise UsageError("the program itself may not hang on the stream: name it, and give it the rest")
         shell = PurePath(arguments[0]).name in _SHELLS
