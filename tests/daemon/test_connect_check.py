@@ -130,6 +130,29 @@ async def test_who_is_notified_is_asked_without_being_told_anything(tmp_path: Pa
     assert not any(secret in f"{trials} {findings}" for secret in ("tk_", "topic", "webhook", "/secret"))
 
 
+async def test_servers_of_backends_are_called_and_asked_nothing(tmp_path: Path, closed_port: int):
+    async with backend(lambda _: answer("404 Not Found")) as server:
+        config = settings(
+            tmp_path,
+            f"""
+            [apps."*".hooks]
+            on_publish = ["http://127.0.0.1:{server.port}/secret?token=a", "http://127.0.0.1:{server.port}/b"]
+            [apps.live.hooks]
+            on_play = "http://127.0.0.1:{closed_port}/secret"
+            """,
+        )
+        trials = connect_check.trials(config, {})
+        findings = await connect_check.run(trials)
+        assert [(asked.line, asked.body) for asked in server.asked] == [("GET / HTTP/1.1", b"")]
+    said = {trial.key: finding for trial, finding in zip(trials, findings, strict=True)}
+    assert {key: finding.works for key, finding in said.items()} == {
+        "apps.*.hooks": True,
+        "apps.live.hooks": False,
+    }
+    assert said["apps.live.hooks"].text.endswith("Connection refused")
+    assert "secret" not in f"{trials} {findings}"
+
+
 def test_the_command_says_it_line_by_line(tmp_path: Path, closed_port: int):
     file = tmp_path / "rtmpd.toml"
     file.write_text(f'[apps.live]\npush = ["rtmp://127.0.0.1:{closed_port}/live/secretkey"]')

@@ -44,7 +44,8 @@ _SENTENCES: Final[dict[tuple[Refusal, Action], str]] = {
         "This stream key is not known here; copy it again, the whole of it, from whoever gave it to you."
     ),
     (Refusal.NOT_PROVEN, Action.PLAY): (
-        "This stream wants a key: put ?key= and the key behind its name, as whoever runs it has told you."
+        "This stream wants a key or a link: open the whole address, with all that stands behind the ?, as "
+        "whoever runs it has given it to you."
     ),
     (Refusal.NOT_LOCAL, Action.PUBLISH): (
         "Nobody may publish here from the Internet without a key: run `rtmpd key new` on the server, put its "

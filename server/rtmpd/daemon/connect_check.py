@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urljoin
 from uuid import uuid4
 
 from rtmpd.daemon.app_config import APPS
@@ -22,11 +23,16 @@ from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.values import spell
 from rtmpd.engine.key import StreamKey
 from rtmpd.events.settings import TargetSettings
+from rtmpd.exceptions import HttpFailed
+from rtmpd.hooks.model import Moment
 from rtmpd.net.certificates import Certificate
-from rtmpd.net.http_message import shown_url
+from rtmpd.net.http_message import HttpRequest, shown_url
 from rtmpd.relay.dialer import EXPECTED, RelayDialer, explain
 from rtmpd.relay.template import RelayTarget, RelayTemplate
 from rtmpd.rtmp.via import NO_VIA
+
+if TYPE_CHECKING:
+    from rtmpd.net.http_caller import HttpCaller
 
 PATIENCE: Final = 10.0
 """Seconds for each."""
@@ -61,7 +67,7 @@ class Trial:
 
 def trials(config: Config, environ: Mapping[str, str]) -> list[Trial]:
     """Everybody that the settings name, each once. Raises ConfigError where a certificate cannot be used."""
-    found = [*_relays(config), *_notified(config), *_certificates(config, environ)]
+    found = [*_relays(config), *_backends(config), *_notified(config), *_certificates(config, environ)]
     return list({(trial.label, trial.key): trial for trial in found}.values())
 
 
@@ -108,6 +114,28 @@ async def _call_relay(dialer: RelayDialer, target: RelayTarget) -> Finding:
     return Finding(True, f"answers in {took * 1000:.0f} ms" + (f", as {agent}" if agent else ""))
 
 
+def _backends(config: Config) -> Iterator[Trial]:
+    for table, said in config.apps.items():
+        hooks = config.at(table).hooks
+        for url in (url for moment in Moment for url in getattr(said.hooks, moment)):
+            run = partial(_knock, urljoin(url, "/"), hooks.ca_file, min(hooks.timeout, PATIENCE))
+            yield Trial(spell((APPS, table, "hooks")), shown_url(urljoin(url, "/")), run)
+
+
+async def _knock(url: str, ca_file: str, within: float) -> Finding:
+    """Whether there is a server, and the right one; nothing is asked that a backend would decide."""
+    request = HttpRequest(url, method="GET")
+
+    async def call(caller: HttpCaller) -> str | None:
+        try:
+            await caller.call(request, within=within, ca_file=ca_file)
+        except HttpFailed as error:
+            return str(error)
+        return None
+
+    return await _by_http(call)
+
+
 def _notified(config: Config) -> Iterator[Trial]:
     for name, target in config.notify.items():
         if target.enabled:
@@ -117,12 +145,17 @@ def _notified(config: Config) -> Iterator[Trial]:
 
 async def _reach(target: TargetSettings) -> Finding:
     from rtmpd.events.trial import find_obstacle
+
+    return await _by_http(partial(find_obstacle, target))
+
+
+async def _by_http(find_obstacle: Callable[[HttpCaller], Awaitable[str | None]]) -> Finding:
     from rtmpd.net.http_caller import HttpCaller
 
     started = time.monotonic()
     caller = HttpCaller(max_connections=1)
     try:
-        obstacle = await find_obstacle(target, caller)
+        obstacle = await find_obstacle(caller)
     finally:
         await caller.close()
     took = time.monotonic() - started
