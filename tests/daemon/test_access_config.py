@@ -338,6 +338,7 @@ def test_other_keys_hold_for_new_publishes_and_plays(read) -> None:
 
 PUSHED = '[apps.live]\npush = ["rtmp://127.0.0.1/live/x"]\n'
 RUN = '[apps.live.run.copy]\ncommand = ["ffmpeg"]\n'
+EXEC = '[apps.live.exec.note]\ncommand = ["note"]\non = ["published"]\n'
 ANYONE = '[apps.live.publish]\nallow = "anyone"\n'
 
 
@@ -346,6 +347,14 @@ ANYONE = '[apps.live.publish]\nallow = "anyone"\n'
     [
         (PUSHED + ANYONE, "4: apps.live.publish.allow: whoever reaches the port could publish to "),
         (RUN + ANYONE, "4: apps.live.publish.allow: whoever reaches the port could start the process copy; "),
+        (
+            EXEC + ANYONE,
+            "5: apps.live.publish.allow: whoever reaches the port could start the command note; ",
+        ),
+        (
+            PUSHED + ANYONE + 'ips = ["192.0.2.0/24", "::/0"]',
+            "4: apps.live.publish.allow: whoever reaches the port could publish to ",
+        ),
         ('[apps."*".publish]\nallow = "anyone"\n' + PUSHED, "4: apps.live.push: whoever "),
         ('[apps."*".publish]\nallow = "anyone"\n' + RUN, "4: apps.live.run.copy.command: whoever "),
         (PUSHED + '[apps."live/cam".publish]\nallow = "anyone"', "4: apps.live/cam.publish.allow: whoever "),
@@ -369,6 +378,7 @@ def test_what_anyone_publishes_goes_no_further_unless_that_is_meant(read, text: 
         PUSHED,
         RUN,
         PUSHED + ANYONE.replace("anyone", "local"),
+        PUSHED + RUN + EXEC + ANYONE + 'ips = ["192.0.2.0/24"]',
         ANYONE + '[apps.other]\npush = ["rtmp://127.0.0.1/live/x"]\n',
         ANYONE + '[apps.live.push.x]\nurl = "rtmp://127.0.0.1/live/x"\nenabled = false\n',
         PUSHED + '[apps.live.play]\nallow = "anyone"\n',

@@ -217,7 +217,12 @@ class AppConfig(Section):
     def _find_open_problems(self, outcome: AppConfig) -> Iterator[tuple[KeyPath, str]]:
         """What strangers would publish to other servers, or set going here, without anybody meaning it."""
         publish = outcome.publish
-        if publish.allow != "anyone" or publish.open:
+        networks, _ = publish.networks()
+        if (
+            publish.allow != "anyone"
+            or publish.open
+            or (networks and all(each.prefixlen for each in networks))
+        ):
             return
         advice = "take publish.allow back, or write publish.open = true if that is meant"
         pushed = [name for name, target in outcome.push_targets.items() if target.enabled and target.url]
@@ -230,7 +235,7 @@ class AppConfig(Section):
             yield self._culprit((RUN, run[0], "command")), what
         hooks = [name for name, hook in outcome.exec.items() if hook.command]
         if hooks and (self.exec or self.publish.allow == "anyone"):
-            what = f": whoever reaches the port could have {hooks[0]} run; {advice}"
+            what = f": whoever reaches the port could start the command {hooks[0]}; {advice}"
             yield self._culprit((EXEC, hooks[0], "command")), what
 
     def _culprit(self, other: KeyPath) -> KeyPath:
