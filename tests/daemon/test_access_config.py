@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from rtmpd.access.keys import digest_of, spell_digest
 from rtmpd.access.rules import Allow
 from rtmpd.access.signed_urls import make_query
-from rtmpd.daemon import reference
+from rtmpd.daemon import access_config, reference
+from rtmpd.daemon.access_config import PublishAccess
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.changes import compare
 from rtmpd.daemon.settings import Settings, load
@@ -122,6 +124,20 @@ def test_a_variable_may_name_a_key(read) -> None:
 def test_mistakes(read, text: str, problem: str) -> None:
     (found,) = problems(read, f"[apps.live]\n{text}\n")
     assert found.replace("apps.live.", "", 1).startswith(problem)
+
+
+def test_many_keys_are_looked_at_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed = Counter[str]()
+
+    def count(text: str) -> bytes:
+        parsed[text] += 1
+        return digest_of(text)
+
+    keys = {f"s{number}": (f"{number}",) for number in range(50)}
+    access = PublishAccess.model_construct(keys=keys)
+    monkeypatch.setattr(access_config, "parse_digest", count)
+    assert list(access.find_problems(access)) == []
+    assert max(parsed.values()) <= 2
 
 
 def test_a_file_of_keys(rules, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,16 @@ def test_new_writes_its_line_into_a_file_that_can_be_used_then(run, tmp_path: Pa
         assert key not in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("into", [(), ("--into", 'my "keys"')])
+def test_what_new_prints_can_be_pasted(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, into):
+    monkeypatch.chdir(tmp_path)
+    text = run("new", "my-app/hall/left", *into).stdout
+    (lines,) = re.findall(r"^configuration +(.+\n.+)\n", text, re.MULTILINE)
+    publish = tomllib.loads(lines)["apps"]["my-app"]["publish"]
+    assert publish.get("keys_file") == (str(tmp_path / into[1]) if into else None)
+    assert list(publish.get("keys", {})) == ([] if into else ["hall/left"])
 
 
 def test_new_adds_to_a_file_and_leaves_the_rest_of_it_alone(run, keys: Path):

@@ -710,6 +710,16 @@ async def test_authorities_of_a_backend_that_cannot_be_read_change_nothing(
         await player.play("cam")
 
 
+async def test_an_issuer_of_settings_that_did_not_come_is_not_asked(server: House, tmp_path: Path) -> None:
+    jwt = (f"jwks={tmp_path}/jwks", "issuer=me", "audience=us", "algorithms=ES256")
+    said = [f"apps.live.publish.jwt.{each}" for each in jwt]
+    with pytest.raises(ConfigError, match="cannot listen"):
+        await server.apply(*said, "admin.listen=203.0.113.1:9935")
+    assert not list(server.worker._access.rules.issuers)
+    await server.apply(*said)
+    assert [each.place for each in server.worker._access.rules.issuers] == [f"{tmp_path}/jwks"]
+
+
 async def test_processes_of_streams_come_change_and_go(server: House, tmp_path: Path) -> None:
     told = tmp_path / "told"
 

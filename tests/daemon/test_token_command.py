@@ -71,6 +71,11 @@ def test_what_goes_into_obs(run):
     assert f"Server rtmp://SERVER/live,\n               Stream Key show?{query}\n" in done.stderr
 
 
+def test_a_name_of_several_levels_goes_where_a_key_goes(run):
+    told = run("publish", "live/hall/left").stderr
+    assert "Server rtmp://SERVER/live,\n               Stream Key hall/left?exp=" in told
+
+
 def test_a_link_for_one_network(run):
     fields = parse_query(run("publish", "show", "--ip", "2001:db8::/64").stdout.strip().partition("?")[2])
     assert fields["ip"] == "2001:db8::/64"
@@ -81,13 +86,15 @@ def test_a_link_for_one_network(run):
     ("arguments", "code", "told"),
     [
         (["publish", "show", "--for", "3h"], 2, "the server takes links for 7200s at most"),
+        (["play", "live/eu/x", "--for", "876001h"], 2, "a link is good for 100 years at most"),
         (["publish", "show", "--for", "soon"], 2, "'soon' is not a duration"),
         (["publish", "show", "--for", "0"], 2, "a link is good for a second at least"),
         (["publish", "show", "--ip", "here"], 2, "write an address, or a network"),
         (["publish", "a b"], 2, "this cannot be the name of a stream"),
         (["publish", "show", "--server", "http://x"], 2, "an RTMP URL starts with rtmp://"),
         (["publish", "show", "--server", "rtmp://x/live"], 2, "write the server alone"),
-        (["play", "show"], 78, 'secrets of [apps."live".play.signed_urls]'),
+        (["play", "show"], 78, "secrets of [apps.live.play.signed_urls]"),
+        (["publish", "eu.1/a/b"], 78, 'secrets of [apps."eu.1".publish.signed_urls]'),
     ],
 )
 def test_what_cannot_be_made(run, arguments, code: int, told: str):

@@ -166,7 +166,7 @@ class AccessConfig(Section):
             if validate_name(name, Limits().max_name_bytes) is not None:
                 yield (KEYS, name), " is for a stream that cannot exist: write its name without the app"
         for name, entries in self.keys.items():
-            if len({key.digest for key in self.all_keys() if key.name == name}) < len(entries):
+            if len({_key(name, entry).digest for entry in entries}) < len(entries):
                 yield (KEYS, name), " has the same key twice: leave one of the two out"
 
 

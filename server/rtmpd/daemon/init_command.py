@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -182,11 +181,6 @@ def _contents(file: str, answers: Answers, digest: str) -> Iterator[tuple[str, s
         yield target.key_file, f"{target.key}\n"
 
 
-def _spelt(text: str) -> str:
-    """As a string of TOML, which has no surrogates: what JSON makes of emoji."""
-    return json.dumps(text, ensure_ascii=False)
-
-
 def _configuration(answers: Answers, digest: str) -> Iterator[str]:
     app, _, name = answers.stream.partition("/")
     table = f"apps.{key_command.quoted(app)}"
@@ -194,18 +188,18 @@ def _configuration(answers: Answers, digest: str) -> Iterator[str]:
     yield ""
     yield "# Whoever has the key publishes this stream; nobody else publishes in the app."
     yield f"[{table}.publish.keys]"
-    yield f"{key_command.quoted(name)} = [{_spelt(digest)}]"
+    yield f"{key_command.quoted(name)} = [{key_command.spelt(digest)}]"
     for target in answers.targets:
         yield ""
         yield f"[{table}.push.{target.name}]"
-        yield f"url = {_spelt(target.url)}"
-        yield f"key_file = {_spelt(target.key_file)}"
-        yield f"streams = [{_spelt(name)}]"
+        yield f"url = {key_command.spelt(target.url)}"
+        yield f"key_file = {key_command.spelt(target.key_file)}"
+        yield f"streams = [{key_command.spelt(name)}]"
     if answers.chain_file:
         yield ""
         yield "[rtmps]"
         yield "certificates = ["
-        chain, key = _spelt(answers.chain_file), _spelt(answers.certificate_key_file)
+        chain, key = key_command.spelt(answers.chain_file), key_command.spelt(answers.certificate_key_file)
         yield f"  {{chain_file = {chain}, key_file = {key}}},"
         yield "]"
 

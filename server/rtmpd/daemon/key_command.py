@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import string
 import sys
@@ -85,7 +86,7 @@ def new(
             add_line(into, f"{name} {digest}", Limits().max_name_bytes)
         configuration = f"""\
 [apps.{quoted(name_of_app)}.publish]
-               keys_file = "{into.absolute()}"   # its line is there now"""
+               keys_file = {spelt(str(into.absolute()))}   # its line is there now"""
     typer.echo(
         f"""\
 key            {key}
@@ -102,6 +103,11 @@ def quoted(name: str) -> str:
     """The name as a key of TOML."""
     plain = name.isascii() and name.replace("-", "").replace("_", "").isalnum()
     return name if plain else f'"{name}"'
+
+
+def spelt(text: str) -> str:
+    """As a string of TOML, which has no surrogates: what JSON makes of emoji."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def make_key() -> tuple[str, str]:

@@ -9,16 +9,20 @@ import time
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told
-from rtmpd.daemon.key_command import parse_stream
+from rtmpd.daemon.key_command import parse_stream, quoted
 
 if TYPE_CHECKING:
     from rtmpd.daemon.config import Config
     from rtmpd.daemon.proofs_config import SignedUrlsConfig
+
+
+_LONGEST: Final = 876_000 * 3600.0
+"""Seconds that a link may be good for: its expiry has so many digits, and is shown as a date."""
 
 
 class Use(StrEnum):
@@ -107,6 +111,8 @@ def _lifetime(text: str, links: SignedUrlsConfig) -> float:
         raise typer.BadParameter(f"--for: {error}") from None
     if seconds < 1:
         raise typer.BadParameter("--for: a link is good for a second at least")
+    if seconds > _LONGEST:
+        raise typer.BadParameter("--for: a link is good for 100 years at most (876000h)")
     if links.max_lifetime and seconds > links.max_lifetime:
         most = format_duration(links.max_lifetime)
         raise typer.BadParameter(f"--for: the server takes links for {most} at most (max_lifetime)")
@@ -115,8 +121,8 @@ def _lifetime(text: str, links: SignedUrlsConfig) -> float:
 
 def _secret(links: SignedUrlsConfig, use: Use, stream: str) -> str:
     if not links.secrets:
-        app = stream.rpartition("/")[0]
-        key = f'secrets of [apps."{app}".{use}.signed_urls]'
+        app = quoted(stream.partition("/")[0])
+        key = f"secrets of [apps.{app}.{use}.signed_urls]"
         typer.echo(
             f"rtmpd: there is no secret to sign with: write one that `rtmpd key new` prints to {key}",
             err=True,
@@ -159,7 +165,7 @@ async def _verify(token: str, config: Config, use: Use, stream: str) -> float:
 
 
 def _tell(use: Use, stream: str, server: str, query: str) -> None:
-    app, _, name = stream.rpartition("/")
+    app, _, name = stream.partition("/")
     typer.echo(f"{server}/{stream}?{query}")
     if use is Use.PUBLISH:
         typer.echo(f"OBS            Settings > Stream: Service Custom..., Server {server}/{app},", err=True)

@@ -240,8 +240,12 @@ class Worker:
             if self._unready_reason is not None:
                 raise ConfigError([f"the server is {self._unready_reason}: nothing was changed"])
             changes = compare(self._config, config)
-            rules = await asyncio.to_thread(ConfiguredRules, config, self._access.rules)
-            opened = await self._open(config)
+            try:
+                rules = await asyncio.to_thread(ConfiguredRules, config, self._access.rules)
+                opened = await self._open(config)
+            except BaseException:
+                self._access.rules.take_over()  # Or issuers would be asked that no setting names.
+                raise
             self._follow(config, rules)
             self._follow_pulls()
             closed = self._doors.keep(self._entrances(config))
