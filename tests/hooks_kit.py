@@ -35,6 +35,7 @@ STARTED = "1: onStatus 0 status NetStream.Publish.Start"
 class Book:
     rules: PathRules = field(default_factory=lambda: PathRules(OPEN, OPEN))
     tables: frozenset[str] = frozenset()
+    takes_secrets: bool = False
 
     def at(self, _path: str) -> PathRules:
         return self.rules
@@ -110,7 +111,7 @@ async def stage(
     asker = Asker("live", made, around)
     policy = AccessPolicy(book or Book(), loop.time, b"secret")
     hooked = HookedPolicy(policy, lambda _path: asker, frozenset)
-    async with serve(authorizer=hooked, public_name=hooked.public_name) as house:
+    async with serve(authorizer=hooked, as_public=hooked.as_public) as house:
         houses.append(house)
         yield Stage(house, asker, stats, pushes)
         for client in house.clients:

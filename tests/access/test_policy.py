@@ -47,6 +47,7 @@ class Book:
     app: PathRules
     tables: frozenset[str] = frozenset()
     streams: dict[str, PathRules] = field(default_factory=dict)
+    takes_secrets: bool = False
 
     def at(self, path: str) -> PathRules:
         return self.streams.get(path, self.app)
@@ -55,6 +56,12 @@ class Book:
 def policy(publish: Rules = OPEN, play: Rules = OPEN, **streams: PathRules) -> AccessPolicy:
     book = Book(PathRules(publish, play), streams={f"live/{name}": rules for name, rules in streams.items()})
     return AccessPolicy(book, lambda: NOW, b"secret")
+
+
+def public(rules: Rules, name: str, action: Action = Action.PUBLISH, play: Rules = OPEN) -> str:
+    """What is shown of a name in an app with these rules for who publishes, and for players."""
+    book = Book(PathRules(rules, play), takes_secrets=rules.takes_secrets or play.takes_secrets)
+    return AccessPolicy(book, lambda: NOW, b"secret").as_public(action, StreamKey("live", name)).name
 
 
 def request(action: Action, name: str, query: str = "", address: str = FAR) -> AccessRequest:
@@ -480,31 +487,52 @@ def test_the_address_is_looked_at_before_the_key() -> None:
 
 
 def test_a_name_that_may_be_meant_as_a_key_is_shown_by_its_fingerprint() -> None:
-    decider = policy(KEYED)
-    shown = decider.public_name(Action.PUBLISH, StreamKey("live", KEY[:-1]))
+    shown = public(KEYED, KEY[:-1])
     assert shown.startswith("~")
     assert len(shown) == 7
-    assert shown == decider.public_name(Action.CONNECT, StreamKey("live", f"a/{KEY[:-1]}"))
-    assert shown != decider.public_name(Action.PUBLISH, StreamKey("live", KEY))
+    assert shown == public(KEYED, f"a/{KEY[:-1]}", Action.CONNECT)
+    assert shown != public(KEYED, KEY)
     # A player's name is public, unless it is a key.
-    assert decider.public_name(Action.PLAY, StreamKey("live", "show")) == "show"
-    assert decider.public_name(Action.PLAY, StreamKey("live", KEY)).startswith("~")
+    assert public(KEYED, "show", Action.PLAY) == "show"
+    assert public(KEYED, KEY, Action.PLAY).startswith("~")
+
+
+TOKENS = Rules(Allow.PROVEN, tokens=Issuer())
 
 
 @pytest.mark.parametrize(
     "spelling",
     ["mp4:{}", "flv:{}.flv", "{}.flv", "{}/x", "{};x", "key={}", "show&key={}", "%6D{}", "show%3Fkey={}"],
 )
-def test_a_key_in_the_name_of_a_play_is_hidden_however_it_is_spelt(spelling: str) -> None:
-    for decider in (policy(KEYED), policy(play=KEYED)):
-        shown = decider.public_name(Action.PLAY, StreamKey("live", spelling.format(KEY)))
-        assert shown.startswith("~")
-        assert decider.public_name(Action.PLAY, StreamKey("live", "show")) == "show"
+@pytest.mark.parametrize("rules", [KEYED, LINKS, TOKENS])
+def test_a_secret_in_the_name_of_a_play_is_hidden_however_it_is_spelt(rules: Rules, spelling: str) -> None:
+    for publish_rules, play_rules in ((rules, OPEN), (OPEN, rules)):
+        name = spelling.format(KEY)
+        assert public(publish_rules, name, Action.PLAY, play_rules).startswith("~")
+        assert public(publish_rules, "show", Action.PLAY, play_rules) == "show"
 
 
-def test_where_there_are_no_keys_names_are_public() -> None:
-    assert policy(LOCAL).public_name(Action.PUBLISH, StreamKey("live", KEY)) == KEY
-    assert policy(KEYED).public_name(Action.CONNECT, StreamKey("live", "")) == ""
+@pytest.mark.parametrize("name", [f"show&exp=1800000000&sig={'9f' * 32}", f"eyJhbGciOi{'x' * 300}"])
+@pytest.mark.parametrize("rules", [LINKS, TOKENS])
+def test_a_link_or_token_in_place_of_a_name_to_publish_is_hidden(rules: Rules, name: str) -> None:
+    for action in (Action.PUBLISH, Action.CONNECT):
+        assert public(rules, name, action).startswith("~")
+        assert public(rules, "show", action) == "show"
+
+
+def test_a_key_in_the_wrong_app_or_in_place_of_one_is_hidden() -> None:
+    book = Book(PathRules(LOCAL, OPEN), frozenset({"live", "an-app-with-a-long-name"}), takes_secrets=True)
+    decider = AccessPolicy(book, lambda: NOW, b"secret")
+    assert decider.as_public(Action.PUBLISH, StreamKey("Live", KEY)) == f"Live/{decider.hidden(KEY)}"
+    assert decider.as_public(Action.PUBLISH, StreamKey(KEY, "show")) == f"{decider.hidden(KEY)}/show"
+    assert decider.as_public(Action.CONNECT, StreamKey(KEY, "")) == f"{decider.hidden(KEY)}/"
+    known = StreamKey("an-app-with-a-long-name", "show")
+    assert decider.as_public(Action.PUBLISH, known) == known
+
+
+def test_where_there_are_no_secrets_names_are_public() -> None:
+    assert public(LOCAL, KEY) == KEY
+    assert public(KEYED, "", Action.CONNECT) == ""
 
 
 def test_other_rules_hold_from_then_on() -> None:

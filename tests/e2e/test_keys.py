@@ -83,6 +83,8 @@ async def test_no_key_appears_anywhere(keyed: RtmpdProcess, config: Path) -> Non
         ("live", f"{MISTYPED}?key={MISTYPED}"),
         (f"live/{MISTYPED}", "/"),
         ("live", f"{KEY}|"),
+        (KEY, "@"),
+        ("Live", f"{KEY}@"),
     ):
         async with await rtmpd.connect(url(keyed, app), app=app) as encoder:
             with pytest.raises(PublishRejected) as refused:

@@ -77,6 +77,11 @@ async def test_a_publish_ends_with_its_link_and_no_secret_appears(server: RtmpdP
     with pytest.raises(PublishRejected, match="The link is not whole"):
         async with await rtmpd.connect(link(server, "publish", "show")[:-1]) as encoder:
             await encoder.publish()
+    for written in ("show&{}", "{}", "show%3F{}"):
+        query = link(server, "publish", "show").partition("?")[2]
+        async with await rtmpd.connect(f"{server.url('')}".rstrip("/")) as encoder:
+            with pytest.raises(PublishRejected):
+                await encoder.publish(written.format(query))
     status, shown, _ = run_here("check")
     assert status == 0
     assert '["***"]' in shown

@@ -122,6 +122,33 @@ async def test_a_health_check_that_says_nothing_is_no_failure(caplog: pytest.Log
     assert caplog.records == []
 
 
+@pytest.mark.parametrize(
+    ("app", "tc_url", "shown"),
+    [
+        ("live", "rtmp://h/live", ("live", "rtmp://h/live")),
+        ("live", "rtmp://h:1935/live/?a=b", ("live", "rtmp://h:1935/live/?***")),
+        ("live", "rtmp://h/live/KEY", ("live", "***")),
+        ("live\0KEY", "rtmp://h/live\0KEY", ("live", "***")),
+        ("live/KEY", "rtmp://h/live/KEY", ("live/~", "***")),
+        ("KEY", "rtmp://h/KEY", ("~", "***")),
+    ],
+)
+async def test_what_a_connect_calls_its_app_is_shown_as_far_as_it_may_be(
+    app: str, tc_url: str, shown: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def hide(_action: Action, key: StreamKey) -> StreamKey:
+        return StreamKey(*("~" if part == "KEY" else part for part in (key.app, key.name)))
+
+    caplog.set_level(logging.DEBUG, "rtmpd")
+    async with serve(as_public=hide) as house:
+        client = await house.client()
+        client.say(connect(app, tcUrl=tc_url))
+        await client.until("_result 1 status NetConnection.Connect.Success")
+    fields = fields_of(caplog, "connected")
+    assert (fields["app"], fields["tc_url"]) == shown
+    assert fields_of(caplog, "closed")["app"] == shown[0]
+
+
 # Last words
 
 

@@ -109,14 +109,14 @@ class HookedPolicy:
             return self._go_on(backend, request, found)
         return _Both(found, lambda outcome: self._go_on(backend, request, outcome))
 
-    def public_name(self, action: Action, key: StreamKey) -> str:
+    def as_public(self, action: Action, key: StreamKey) -> StreamKey:
         """As the rules say, but for a publish whose name may be a secret of the backend."""
-        name = key.name.rpartition("/")[2]
+        shown, name = self._policy.as_public(action, key), key.name.rpartition("/")[2]
         if action is not Action.PLAY and name:
             backend = self._backend_at(str(key))
             if backend is not None and backend.asks(Moment.PUBLISH):
-                return self._policy.hidden(name)
-        return self._policy.public_name(action, key)
+                return StreamKey(shown.app, self._policy.hidden(name))
+        return shown
 
     # Inside
 

@@ -94,16 +94,21 @@ class AccessPolicy:
         """Six digits by which ``text`` is known again."""
         return f"~{fingerprint(self._secret, text)}"
 
-    def public_name(self, action: Action, key: StreamKey) -> str:
-        """What may be shown of the name that ``key`` has, which was not granted: it may be meant as a secret.
+    def as_public(self, action: Action, key: StreamKey) -> StreamKey:
+        """What may be shown of ``key``, which was not granted: a secret may stand in its name or app.
 
-        Where there are keys that is six digits by which the same text is known again: of every name to
-        publish, and of one to play if a key may be in it, in whatever spelling.
+        Where there are keys each name to publish becomes six digits by which the same text is known again.
+        So does, where anything is opened by what a client shows, every name and every app without settings
+        that is long enough to hold it, in whatever spelling.
         """
-        both, name = self._book.at(str(key)), key.name
-        meant = action is not Action.PLAY and both.publish.takes_keys
-        holds = len(name) >= MIN_LENGTH and (both.publish.takes_keys or both.play.takes_keys)
-        return self.hidden(_last_level(name)) if name and (meant or holds) else name
+        app, name = key.app, key.name
+        long_ones = self._book.takes_secrets
+        if long_ones and len(app) >= MIN_LENGTH and app not in self._book.tables:
+            app = self.hidden(app)
+        meant = action is not Action.PLAY and self._book.at(str(key)).publish.takes_keys
+        if name and (meant or (long_ones and len(name) >= MIN_LENGTH)):
+            name = self.hidden(_last_level(name))
+        return StreamKey(app, name)
 
     # Inside
 

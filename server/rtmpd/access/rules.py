@@ -67,6 +67,11 @@ class Rules:
         others = (self.users, self.links, self.tokens)
         return self.takes_keys or any(each is not None for each in others)
 
+    @property
+    def takes_secrets(self) -> bool:
+        """What a client shows lets in whoever has it, and may be pasted in place of a name."""
+        return self.takes_keys or self.links is not None or self.tokens is not None
+
     def wants_proof(self, address: str) -> bool:
         """Whether a client from there may do something, but not without a proof."""
         match self.allow:
@@ -124,6 +129,11 @@ class RuleBook(Protocol):
     @property
     def tables(self) -> Container[str]:
         """Apps with settings of their own, which may have several levels."""
+        ...
+
+    @property
+    def takes_secrets(self) -> bool:
+        """Whether ``Rules.takes_secrets`` holds anywhere."""
         ...
 
     def at(self, path: str) -> PathRules:

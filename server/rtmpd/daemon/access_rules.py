@@ -52,6 +52,9 @@ class ConfiguredRules:
             table: PathRules(self._read(app.publish, Allow.LOCAL), self._read(app.play, Allow.ANYONE))
             for table, app in config.outcomes.items()
         }
+        self.takes_secrets = any(
+            rules.takes_secrets for both in self._rules.values() for rules in (both.publish, both.play)
+        )
 
     def at(self, path: str) -> PathRules:
         """What holds for a stream."""

@@ -150,7 +150,7 @@ class Worker:
         return ServerContext(
             registry=self._registry,
             authorizer=self._access.tokens,
-            public_name=self._access.hooks.authorizer.public_name,
+            as_public=self._access.hooks.authorizer.as_public,
             guard=self._access.guard,
             authorization_timeout=LONGEST_TIMEOUT + _MARGIN,
             claims=self._claims,

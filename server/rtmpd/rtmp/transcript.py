@@ -14,6 +14,7 @@ many a server, and cut out of everything that quotes it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from itertools import chain, repeat
 from typing import Final
@@ -41,6 +42,8 @@ forgotten, and nothing that might quote one is shown.
 """
 _MIN_KEY_CHARS: Final = 16
 _LIMITS: Final = Limits()
+_HOST: Final = re.compile("^[a-z]+://[^/?]*")
+_LEVELS: Final = re.compile("[/\0]")
 
 _KEY: Final = "key"
 _QUOTES: Final = frozenset({"description", "details"})
@@ -202,11 +205,10 @@ class Transcript:
         """Remember what is secret of a command, wherever it is quoted later."""
         secrets: set[str] = set()
         if command.name == "connect" and isinstance(command.command_object, dict):
-            texts = (command.command_object.get(name) for name in ("app", "tcUrl"))
-            secrets.update(*(secrets_of(split_query(text)[1]) for text in texts if isinstance(text, str)))
-            app = command.command_object.get("app")
-            if isinstance(app, str):
-                secrets.update(level for level in split_query(app)[0].split("/")[1:] if _may_be_key(level))
+            for text in (command.command_object.get(name) for name in ("app", "tcUrl")):
+                if isinstance(text, str):
+                    path, query = split_query(_HOST.sub("", text))
+                    secrets.update(secrets_of(query), filter(_may_be_key, _LEVELS.split(path)))
         for value, kind in zip(command.args, _ARGUMENTS.get(command.name, ()), strict=False):
             if isinstance(value, str) and kind == _KEY:
                 name, query = split_query(value)

@@ -12,7 +12,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import Ending
 from rtmpd.exceptions import ProtocolError, Refused
 from rtmpd.reasons import Refusal, Word
-from rtmpd.rtmp.url import REDACTED, clean_path, redact
+from rtmpd.rtmp.url import REDACTED, clean_path, redact, split_query
 from rtmpd.serving.access import Action
 from rtmpd.serving.peer import Peer
 
@@ -29,7 +29,9 @@ def connected(peer: Peer) -> None:
         return  # To find out what is told costs more than to tell it.
     params = peer.connect_params
     app = _app(peer)
-    tc_url = redact(params.tc_url) if app == params.app else REDACTED
+    # Some encoders put the whole path there, and less of it into the app.
+    repeats = app == params.app and split_query(params.tc_url)[0].rstrip("/").endswith(f"/{app}")
+    tc_url = redact(params.tc_url) if repeats else REDACTED
     fields = _fields(peer) | {"app": app, "agent": params.flash_ver, "tc_url": tc_url}
     _logger.debug("connected", extra={"fields": fields})
 
@@ -100,9 +102,10 @@ def who(ending: Ending | None) -> str | None:
 
 
 def _refused(message: str, peer: Peer, action: Action, key: StreamKey, refusal: Refused) -> None:
+    shown = peer.context.as_public(action, key)
     fields = _fields(peer) | {
-        "app": key.app,
-        "stream": peer.context.public_name(action, key),
+        "app": shown.app,
+        "stream": shown.name,
         "reason": refusal.reason,
         "told": refusal.description,
     }
@@ -111,11 +114,11 @@ def _refused(message: str, peer: Peer, action: Action, key: StreamKey, refusal: 
 
 
 def _app(peer: Peer) -> str:
-    """What the client called its app, without a name of a stream in it that may not be shown."""
-    app = peer.connect_params.app
+    """What the client called its app, as far as it counts and may be shown."""
+    app = peer.connect_params.app.partition("\0")[0]
     key = StreamKey.of_path(clean_path(app), peer.context.apps)
-    shown = peer.context.public_name(Action.CONNECT, key)
-    return app if shown == key.name else f"{key.app}/{shown}"
+    shown = peer.context.as_public(Action.CONNECT, key)
+    return app if shown == key else shown.rstrip("/")
 
 
 def _fields(peer: Peer) -> dict[str, object]:

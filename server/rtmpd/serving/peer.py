@@ -20,7 +20,7 @@ from rtmpd.reasons import Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
-from rtmpd.serving.access import Action, Authorizer, Guard, NoGuard, PlayRules, PublishRules, name_of
+from rtmpd.serving.access import Action, Authorizer, Guard, NoGuard, PlayRules, PublishRules, as_it_is
 from rtmpd.serving.claims import Claims
 from rtmpd.serving.rejections import Rejections
 from rtmpd.serving.sweeper import Sweeper
@@ -49,8 +49,8 @@ class ServerContext:
     sweeper: Sweeper
     claim_policy: ClaimPolicy = REFUSE
     """What becomes of names that two want, as the settings of each stream are now."""
-    public_name: Callable[[Action, StreamKey], str] = name_of
-    """What may be shown of the name of a stream that was not granted: it may be meant as a secret."""
+    as_public: Callable[[Action, StreamKey], StreamKey] = as_it_is
+    """What may be shown of a stream that was not granted: its name or app may be meant as a secret."""
     guard: Guard = field(default_factory=NoGuard)
     """Who turns networks away that fail to prove who they are."""
     apps: frozenset[str] = frozenset()
