@@ -265,7 +265,7 @@ class Refusal(Word):
     JWT_KEY_UNKNOWN = "jwt_key_unknown", "a JWT signed with a key that the issuer does not publish"
     JWT_KEYS_UNAVAILABLE = (
         "jwt_keys_unavailable",
-        "a JWT, and the issuer's keys could never be fetched, or not for a day",
+        "a JWT, and the issuer's keys could not be fetched: never, not for a day, or not since a new one",
     )
     JWT_AUDIENCE = "jwt_audience", "a JWT of another issuer, or for another audience"
     JWT_EXPIRED = "jwt_expired", "a JWT past its `exp`, or without one"

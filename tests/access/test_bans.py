@@ -63,6 +63,7 @@ def test_who_is_forgotten_is_not_banned() -> None:
     bans = Bans(BanRules(attempts=1))
     for number in range(10_001):
         bans.failed(f"2001:db8:{number:x}::/64", 0.0)
+    # There is nobody else whom it could forget.
     assert (len(bans), bans.banned) == (10_000, 10_000)
     assert not bans.turns_away("2001:db8::/64", 0.0)
     assert bans.turns_away("2001:db8:1::/64", 0.0)
@@ -150,15 +151,44 @@ def test_no_attempts_are_no_bans() -> None:
     assert [bans.failed(STRANGER, 0.0) for _ in range(100)] == [Failure()] * 100
 
 
-def test_ten_thousand_are_known_at_most_and_the_oldest_goes() -> None:
+def test_ten_thousand_are_known_at_most_and_the_oldest_goes_who_is_not_banned() -> None:
     bans = Bans(BanRules(attempts=2))
     bans.failed("2001:db8::/64", 0.0)
     bans.failed("2001:db8::/64", 0.0)
     for number in range(1, 20_000):
         bans.failed(f"2001:db8:{number:x}::/64", 0.0)
         assert len(bans) <= 10_000
-    assert bans.remaining("2001:db8::/64", 0.0) == 0.0
+    # Whoever has many networks washes no ban out.
+    assert bans.turns_away("2001:db8::/64", 0.0)
+    assert bans.failed("2001:db8:1::/64", 0.0) == Failure()
     assert bans.failed("2001:db8:4e1f::/64", 0.0).ban == 60.0
+
+
+def guess(bans: Bans, networks: int, each: int, prefix: str = "2001:db8:1:{:x}::/64") -> list[Failure]:
+    """The bans that come of it if each network fails so often, in turn."""
+    failures = [bans.failed(prefix.format(n), 0.0) for _ in range(each) for n in range(networks)]
+    return [failure for failure in failures if failure.ban]
+
+
+def test_a_site_that_guesses_from_each_of_its_networks_is_banned_as_a_whole() -> None:
+    bans = Bans(BanRules())
+    assert guess(bans, networks=256, each=1) == [Failure(4.0, 60.0, "2001:db8:1::/56")]
+    assert bans.banned == 1
+    assert bans.turns_away("2001:db8:1:aa::/64", 59.0)
+    assert bans.failed("2001:db8:1:aa::/64", 59.0) == Failure(4.0)
+    assert not bans.turns_away("2001:db8:1:aa::/64", 60.0)
+    assert not bans.turns_away("2001:db8:1:100::/64", 0.0)
+    assert bans.take_ended(60.0) == [EndedBan("2001:db8:1::/56", 1)]
+
+
+def test_one_subscriber_has_no_neighbours_banned_and_no_exempt_network_of_the_site() -> None:
+    bans = Bans(BanRules())
+    assert [each.network for each in guess(bans, networks=7, each=20)] == [
+        f"2001:db8:1:{n:x}::/64" for n in range(7)
+    ]
+    assert not bans.turns_away("2001:db8:1:aa::/64", 0.0)
+    bans = Bans(BanRules(exempt=(ipaddress.ip_network("2001:db8:1:aa::7"),)))
+    assert guess(bans, networks=100, each=2) == []
 
 
 def test_who_goes_on_failing_is_not_forgotten() -> None:

@@ -138,6 +138,17 @@ async def test_an_issuer_that_is_away_is_asked_again_later_and_nobody_has_guesse
     assert await issuer.ask("a") == "key a"
 
 
+async def test_a_new_key_that_cannot_be_fetched_is_no_guess_of_who_shows_it() -> None:
+    issuer = Issuer("a")
+    await issuer.ask("a")
+    issuer.problem = ClientError("away")
+    issuer.now += RULES.retry
+    assert await issuer.ask("b") == "jwt_keys_unavailable"
+    issuer.now += 1.0
+    assert await issuer.ask("b") == "jwt_keys_unavailable"
+    assert await issuer.ask("a") == "key a"
+
+
 async def test_keys_are_kept_while_the_issuer_is_away_but_not_for_ever() -> None:
     issuer = Issuer("a")
     await issuer.ask("a")

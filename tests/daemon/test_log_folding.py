@@ -43,10 +43,11 @@ def test_lines_left_out_are_told_whatever_the_limit_is_then() -> None:
 def test_other_events_and_other_addresses_are_counted_apart() -> None:
     folding = Folding(1)
     for message in ("connected", "closed"):
-        for client in ("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1"):
+        for client in ("192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:1::1"):
             assert lines(folding.admit(record(message, client))) == [(message, None)]
-    # A subscriber has as many addresses of one network as it wants.
+    # A subscriber has as many addresses of one network as it wants, and a site as many networks.
     assert folding.admit(record("closed", "2001:db8::2")) == []
+    assert folding.admit(record("closed", "2001:db8:0:ffff::2")) == []
 
 
 def test_errors_and_what_no_address_did_are_always_written() -> None:

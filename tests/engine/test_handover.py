@@ -26,6 +26,7 @@ OPEN_AGAIN = Origin(address="192.0.2.1", network="192.0.2.1", connection=9)
 OPEN_ELSEWHERE = Origin(address="192.0.2.9", network="192.0.2.9")
 UNIX_1 = Origin(address="unix", network="unix-1")
 UNIX_2 = Origin(address="unix", network="unix-2")
+NAMELESS = Origin(address="unknown", network="192.0.2.1", nameless=True)
 NEVER, AT_ONCE, ONCE_IDLE = "never", "at once", "once idle"
 
 
@@ -74,6 +75,7 @@ def test_the_same_encoder_is_known_by_its_proof_and_else_by_its_address() -> Non
     assert not same_encoder(ANN, OPEN)
     assert same_encoder(OPEN, OPEN_AGAIN)
     assert not same_encoder(UNIX_1, UNIX_2)
+    assert not same_encoder(NAMELESS, NAMELESS)
     assert not same_encoder(OPEN, Origin(protocol="pull", address="192.0.2.1", network="192.0.2.1"))
 
 

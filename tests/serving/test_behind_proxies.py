@@ -162,6 +162,7 @@ async def test_a_client_is_who_its_proxy_says(header: Sequence[bytes], address: 
         assert publication is not None
         origin = publication.origin
         assert (origin.address, origin.tls, origin.listener) == (address, tls, str(there.address))
+        assert origin.nameless is (address == "unknown")
         assert there.states == {"publishing": 1, "playing": 1}
         assert there.failures == {}
 

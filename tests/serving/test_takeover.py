@@ -6,18 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
-from engine_kit import inter, keyframe
+from engine_kit import KEY, inter, keyframe
 from net_kit import HEADERS, Client, House, eventually, serve
 from rtmp_dialogue import command, connect
 
+from rtmpd.engine.claim import MAIN, REFUSE
 from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.rtmp.url import parse_query
 from rtmpd.serving.access import AccessRequest, Action, Grant
-from rtmpd.serving.takeover import MAX_CLAIMANTS
+from rtmpd.serving.peer import ServerContext
+from rtmpd.serving.takeover import MAX_CLAIMANTS, await_silence
 
 BUSY = "1: onStatus 0 error NetStream.Publish.BadName"
 START = "1: onStatus 0 status NetStream.Publish.Start"
@@ -93,6 +98,24 @@ async def test_it_is_refused_as_soon_as_the_old_one_sends_something() -> None:
         assert await new.answer() == BUSY
         assert (house.stats.refusals, house.stats.publishes_waiting) == ({"stream_busy": 1}, 0)
         assert house.stats.publishers == 1
+
+
+async def test_a_crowd_that_waits_looks_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        old.closed = len(pauses) > 1
+
+    monkeypatch.setattr("rtmpd.serving.takeover.asyncio.sleep", sleep)
+    for waiting, pause in ((0, 0.05), (49, 0.05), (499, 0.5), (9_999, 2.0)):
+        old = SimpleNamespace(claimants=0, closed=False, stats=SimpleNamespace(last_media_at=1.0))
+        registry = SimpleNamespace(contest=lambda *_, old=old: (old, 2.0))
+        stats = SimpleNamespace(publishes_waiting=waiting)
+        context = SimpleNamespace(registry=registry, stats=stats, clock=lambda: 1.0)
+        await await_silence(cast("ServerContext", context), KEY, Origin(), REFUSE, MAIN)
+        assert pauses.pop() == pytest.approx(pause, abs=0.002)
+        pauses.clear()
 
 
 async def test_it_has_the_name_as_soon_as_the_old_one_has_left() -> None:

@@ -1,7 +1,8 @@
 """Who fails to prove who he is, again and again: answered more slowly at first, then turned away for a while.
 
-Networks are what ``net.addresses.network_of`` calls one client: an IPv4 address, or an IPv6 /64. A success
-forgives nothing: whoever has one key of his own would guess other people's with it for nothing.
+Networks are what ``net.addresses.network_of`` calls one client: an IPv4 address, or an IPv6 /64. Who has an
+IPv6 /56 has 256 of those, and guesses from all: so each failure counts for the /56, too, and for less. A
+success forgives nothing: whoever has one key of his own would guess other people's with it for nothing.
 """
 
 from __future__ import annotations
@@ -9,18 +10,24 @@ from __future__ import annotations
 import ipaddress
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from rtmpd.access.rules import Network
 from rtmpd.net.addresses import is_local
 
 _MAX_NETWORKS: Final = 10_000
-"""Known at a time. One more, and the one that has failed longest ago is forgotten, banned or not."""
+"""Known at a time. One more, and the one that has failed longest ago is forgotten, but who is banned only if
+there is nobody else: or whoever has many networks would wash out the bans of all."""
 _SLOW_AFTER: Final = 3
 """Failures that are answered at once: a person has mistyped something."""
 _SLOWEST: Final = 4.0
 """Seconds; encoders that wait longer take us for a network that is down."""
 _MAX_DOUBLINGS: Final = 32
+_SITE_BITS: Final = 56
+"""What an IPv6 subscriber has who has more than a /64; nobody else's, as far as providers follow RFC 6177."""
+_SITE_SHARE: Final = 0.125
+"""Of a failure, for the site: it is banned when eight of its networks would have been."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,9 @@ class Failure:
     delay: float = 0.0
     """Seconds to wait with the answer."""
     ban: float = 0.0
-    """Seconds for which its network is turned away from now on; 0 if it is not, or was already."""
+    """Seconds for which ``network`` is turned away from now on; 0 if it is not, or was already."""
+    network: str = ""
+    """Its own, or the site that that is of."""
 
 
 @dataclass(slots=True)
@@ -77,10 +86,8 @@ class Bans:
 
     def __init__(self, rules: BanRules) -> None:
         self._rules = rules
-        self._networks: dict[str, _Record] = {}
-        """Who has failed longest ago first."""
-        self._banned: dict[str, _Record] = {}
-        """Of them, those whose ban is not known to be over."""
+        self._networks = _Tally(rules)
+        self._sites = _Tally(rules)
 
     def __len__(self) -> int:
         """How many networks are known."""
@@ -88,84 +95,50 @@ class Bans:
 
     @property
     def banned(self) -> int:
-        """How many networks are banned, those included whose ban ``take_ended`` has not found over yet."""
-        return len(self._banned)
+        """How many are banned, sites too, and those whose ban ``take_ended`` has not found over yet."""
+        return len(self._networks.banned) + len(self._sites.banned)
 
     def apply(self, rules: BanRules) -> None:
         """Go on with other rules, under which whoever is known might not be: all are forgotten."""
         if rules != self._rules:
             self._rules = rules
-            self._networks.clear()
-            self._banned.clear()
+            self._networks, self._sites = _Tally(rules), _Tally(rules)
 
     def remaining(self, network: str, now: float) -> float:
-        """Seconds for which a network is still banned; 0 if it is not."""
-        record = self._banned.get(network)
-        return 0.0 if record is None else max(0.0, record.until - now)
+        """Seconds for which a network is still banned, or its site is; 0 if neither."""
+        record = self._ban_of(network, now)
+        return 0.0 if record is None else record.until - now
 
     def turns_away(self, network: str, now: float) -> bool:
-        """Whether a network is banned, which is counted then. One look-up, so ask before all else."""
-        record = self._banned.get(network)
-        if record is None or record.until <= now:
+        """Whether a network is banned, which is counted then. A look-up or two, so ask before all else."""
+        record = self._ban_of(network, now)
+        if record is None:
             return False
         record.refused += 1
         return True
 
     def take_ended(self, now: float) -> list[EndedBan]:
         """The bans that are over, each once."""
-        ended = [(network, each) for network, each in self._banned.items() if each.until <= now]
-        for network, _ in ended:
-            del self._banned[network]
-        return [EndedBan(network, record.refused) for network, record in ended]
+        return self._networks.take_ended(now) + self._sites.take_ended(now)
 
     def failed(self, network: str, now: float) -> Failure:
         """Count one more failed attempt."""
-        rules = self._rules
-        if not rules.attempts or self._is_exempt(network):
+        if not self._rules.attempts or self._is_exempt(network):
             return Failure()
-        record = self._recall(network, now)
-        if record.until > now:
+        if self._ban_of(network, now) is not None:
             return Failure(_SLOWEST)  # It came in before it was banned.
-        record.failures += 1
-        record.failed_at = now
-        if record.failures > rules.attempts - 1:
-            ban = min(rules.first * 2**record.bans, rules.longest)
-            record.failures, record.bans, record.until = 0.0, min(record.bans + 1, _MAX_DOUBLINGS), now + ban
-            record.refused = 0
-            self._banned[network] = record
-            return Failure(_SLOWEST, ban)
-        more = math.ceil(record.failures) - _SLOW_AFTER
-        return Failure(min(2.0 ** (more - 1), _SLOWEST) if more > 0 else 0.0)
+        failure, site = self._networks.count(network, 1.0, now), _site_of(network)
+        if not site or self._is_exempt(site):
+            return failure
+        of_site = self._sites.count(site, _SITE_SHARE, now)
+        return max(of_site, failure, key=lambda each: (each.ban, each.delay))
 
-    def _recall(self, network: str, now: float) -> _Record:
-        """What is known of a network, as far as it is not forgiven, put behind all others."""
-        record = self._networks.pop(network, None)
-        if record is None:
-            self._forget(now)
-            record = _Record(0.0, now)
-        elif self._is_forgiven(record, now):
-            record = _Record(0.0, now)
-        else:
-            record.failures = max(0.0, record.failures - (now - record.failed_at) / self._rules.forgive)
-        self._networks[network] = record
-        return record
-
-    def _forget(self, now: float) -> None:
-        """Forget up to two who are forgiven, so that they get fewer, and one who is not if there is no
-        room."""
-        for _ in range(2):
-            network = next(iter(self._networks), None)
-            if network is None:
-                return
-            if len(self._networks) < _MAX_NETWORKS and not self._is_forgiven(self._networks[network], now):
-                return
-            del self._networks[network]
-            self._banned.pop(network, None)
-
-    def _is_forgiven(self, record: _Record, now: float) -> bool:
-        if record.bans:
-            return now - max(record.until, record.failed_at) >= self._rules.longest
-        return now - record.failed_at >= record.failures * self._rules.forgive
+    def _ban_of(self, network: str, now: float) -> _Record | None:
+        """That which is in force, of a network or its site."""
+        record = self._networks.banned.get(network)
+        if (record is None or record.until <= now) and self._sites.banned:
+            record = self._sites.banned.get(_site_of(network))
+        return None if record is None or record.until <= now else record
 
     def _is_exempt(self, network: str) -> bool:
         try:
@@ -175,3 +148,78 @@ class Bans:
         if any(found.version == each.version and found.overlaps(each) for each in self._rules.exempt):
             return True
         return not self._rules.local and is_local(network)
+
+
+class _Tally:
+    """Who has failed lately, of networks of one size."""
+
+    def __init__(self, rules: BanRules) -> None:
+        self._rules = rules
+        self._others: dict[str, _Record] = {}
+        """Those that are not banned; who has failed longest ago first."""
+        self.banned: dict[str, _Record] = {}
+        """Those whose ban is not known to be over."""
+
+    def __len__(self) -> int:
+        return len(self._others) + len(self.banned)
+
+    def take_ended(self, now: float) -> list[EndedBan]:
+        """The bans that are over, each once."""
+        ended = [(network, each) for network, each in self.banned.items() if each.until <= now]
+        for network, record in ended:
+            del self.banned[network]
+            self._others[network] = record
+        return [EndedBan(network, record.refused) for network, record in ended]
+
+    def count(self, network: str, share: float, now: float) -> Failure:
+        """One more failure, or a ``share`` of one, of who is not banned now."""
+        rules, record = self._rules, self._recall(network, now)
+        record.failures += share
+        record.failed_at = now
+        if record.failures > rules.attempts - share:
+            ban = min(rules.first * 2**record.bans, rules.longest)
+            record.failures, record.bans, record.until = 0.0, min(record.bans + 1, _MAX_DOUBLINGS), now + ban
+            record.refused = 0
+            self._others.pop(network, None)
+            self.banned[network] = record
+            return Failure(_SLOWEST, ban, network)
+        more = math.ceil(record.failures) - _SLOW_AFTER
+        return Failure(min(2.0 ** (more - 1), _SLOWEST) if more > 0 else 0.0)
+
+    def _recall(self, network: str, now: float) -> _Record:
+        """What is known of a network, as far as it is not forgiven, put behind all others."""
+        record = self.banned.get(network)  # It is over, and nobody has been told.
+        if record is None:
+            record = self._others.pop(network, None)
+            if record is None:
+                self._forget(now)
+                record = _Record(0.0, now)
+            self._others[network] = record
+        if self._is_forgiven(record, now):
+            record.failures, record.bans = 0.0, 0
+        else:
+            record.failures = max(0.0, record.failures - (now - record.failed_at) / self._rules.forgive)
+        return record
+
+    def _forget(self, now: float) -> None:
+        """Forget up to two who are forgiven, so that they get fewer, and one who is not if there is no
+        room."""
+        for _ in range(2):
+            known = self._others or self.banned
+            network = next(iter(known), None)
+            if network is None:
+                return
+            if len(self) < _MAX_NETWORKS and not self._is_forgiven(known[network], now):
+                return
+            del known[network]
+
+    def _is_forgiven(self, record: _Record, now: float) -> bool:
+        if record.bans:
+            return now - max(record.until, record.failed_at) >= self._rules.longest
+        return now - record.failed_at >= record.failures * self._rules.forgive
+
+
+@lru_cache(maxsize=1024)
+def _site_of(network: str) -> str:
+    """The site that an IPv6 network is of; empty for all else."""
+    return str(ipaddress.ip_network(network).supernet(new_prefix=_SITE_BITS)) if ":" in network else ""

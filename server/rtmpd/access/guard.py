@@ -67,7 +67,7 @@ class Guard:
             seconds = math.ceil(failure.ban)
             fields = {
                 "client": origin.address,
-                "network": origin.network,
+                "network": failure.network,
                 "reason": reason,
                 "seconds": seconds,
             }

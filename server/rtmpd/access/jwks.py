@@ -88,15 +88,15 @@ class Jwks:
         """The key of that name, or the only one there is if ``kid`` is empty.
 
         Waits for a fetch if there is no such key, or none that is fresh enough to be used. Raises
-        ProofFailed if there is none after it, either.
+        ProofFailed if there is none after it, either: nobody has guessed then, if the fetch has failed.
         """
         self.refresh()
         if self.age >= self._rules.max_stale or self._get(kid) is None:
             await self._refreshed()
-        if self.age >= self._rules.max_stale:
+        key = self._get(kid)
+        if self.age >= self._rules.max_stale or (key is None and self.problem):
             text = "The server cannot tell at the moment whether this token is genuine; try again later."
             raise ProofFailed(Refusal.JWT_KEYS_UNAVAILABLE, text)
-        key = self._get(kid)
         if key is None:
             text = "This token is signed with a key that its issuer does not name; get a new one."
             raise ProofFailed(Refusal.JWT_KEY_UNKNOWN, text)

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from rtmpd.net.addresses import network_of
+from rtmpd.net.addresses import network_of, site_of
 
 WINDOW: Final = 1.0
 """Seconds."""
@@ -46,8 +46,7 @@ class Folding:
         records = self.finish(record.created)
         if not self._events:
             self._ends_at = record.created + WINDOW
-        address = str(client)
-        event = self._event((network_of(address) if ":" in address else address, record.msg), record)
+        event = self._event((site_of(network_of(str(client))), record.msg), record)
         event.lines += 1
         if event.lines <= self.limit:
             records.append(record)

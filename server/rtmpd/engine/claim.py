@@ -90,7 +90,7 @@ def same_encoder(one: Origin, other: Origin) -> bool:
     """Whether both are the same encoder, as far as anybody knows: by what they have proven.
 
     Where neither has proven anything, by their address; and nobody knows who comes by a Unix socket, whose
-    clients have a network each.
+    clients have a network each, or through a proxy that cannot name its client.
     """
     if one.identity or other.identity:
         return one.identity == other.identity
@@ -108,7 +108,8 @@ def of_one_stream(one: Origin, place: Place, other: Origin, other_place: Place) 
 
 def same_address(one: Origin, other: Origin) -> bool:
     """Whether both come from one machine, or one household."""
-    return (one.protocol, one.address, one.network) == (other.protocol, other.address, other.network)
+    alike = (one.protocol, one.address, one.network) == (other.protocol, other.address, other.network)
+    return alike and not one.nameless
 
 
 MAIN: Final = Place()

@@ -28,6 +28,8 @@ class Origin:
     """IP address; the host of the other server for a relay."""
     network: str = ""
     """Whose share of the ceilings it takes: the address, or the network of that; nobody's if it is empty."""
+    nameless: bool = False
+    """The proxy that it comes through does not know who it is: no two need be the same."""
     connection: int = 0
     """Counts connections since the start; 0 for a relay."""
     listener: str = ""

@@ -30,7 +30,7 @@ _ADDRESS_BYTES: Final = {0x11: 12, 0x21: 36, 0x31: 216}
 OWN: Final = SIGNATURE + b"\x20\0\0\0"
 """The header of who asks for itself, and for no client."""
 _FIRST_PAUSE: Final = 0.005
-_LONGEST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 1.0
 """Seconds between two looks at a header that has not come whole. Headers are sent at once, and what is not
 read keeps the socket readable, so that there is nothing to be woken by."""
 

@@ -50,5 +50,5 @@ def named_by(proxy: Origin, header: ProxyHeader) -> Origin:
     if header.own:
         return proxy
     if not header.address:
-        return replace(proxy, address=UNKNOWN)
+        return replace(proxy, address=UNKNOWN, nameless=True)
     return replace(proxy, address=header.address, network=network_of(header.address))

@@ -14,6 +14,8 @@ MAX_CLAIMANTS: Final = 4
 """Publishes that wait for one and the same name; others are refused at once."""
 _LOOK: Final = 0.05
 """Seconds between looks at who has the name: one that works is seen by then, and the second is refused."""
+_SOON: Final = 50
+"""As many are looked after so soon. If more wait, for whatever names, each look comes later in proportion."""
 _MARGIN: Final = 0.001
 """Seconds beyond, so that no rounding says that it was not long enough."""
 
@@ -42,7 +44,8 @@ async def await_silence(
             left = deadline - context.clock()
             if left <= 0.0:
                 return
-            await asyncio.sleep(min(left, _LOOK))
+            crowd = max(context.stats.publishes_waiting / _SOON, 1.0)
+            await asyncio.sleep(min(left, _LOOK * crowd))
     finally:
         context.stats.publishes_waiting -= 1
         holder.claimants -= 1

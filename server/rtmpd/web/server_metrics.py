@@ -58,7 +58,7 @@ def _connections(stats: ServerStats) -> Iterator[Family]:
         "counter", "rtmpd_refusals", "Connects, publishes and plays not granted.", ("reason",)
     ).with_table(stats.refusals, Refusal)
     yield Family(
-        "gauge", "rtmpd_banned_networks", "Addresses, and /64 networks of IPv6, that are banned now."
+        "gauge", "rtmpd_banned_networks", "Addresses, and IPv6 /64 and /56 networks, that are banned now."
     ).with_value(stats.banned)
     yield Family("counter", "rtmpd_bans", "Bans for failed proofs.").with_value(stats.bans_total)
     yield Family(
