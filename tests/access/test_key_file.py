@@ -249,6 +249,18 @@ def test_it_is_read_beside_whoever_looks_once_at_a_time(folder: Folder) -> None:
     assert (digest(3) in file.ring, len(threads)) == (True, 2)
 
 
+def test_a_file_system_that_does_not_answer_holds_up_nobody_who_looks(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Callable[[], None]] = []
+    file = KeyFile(folder.path, MAX_NAME_BYTES, started.append)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", lambda *_, **__: pytest.fail("it waits for the file system"))
+        for _ in range(3):
+            file.look()
+    assert len(started) == 1
+
+
 def test_others_have_a_turn_while_ten_thousand_keys_are_read(
     folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,22 @@ async def test_so_many_run_at_a_time_and_so_many_wait(bench: Bench, caplog: pyte
     await bench.ends(lost=5, finished=5)
 
 
+async def test_no_stream_has_the_hooks_of_others_lost(bench: Bench) -> None:
+    bench.hooks.apply(HookLimits(max_at_once=1, max_waiting=4))
+    bench.rules = {"note": hook(f"{TURN}; echo $0 $1 >>$OUT", "{event}", "{name}")}
+    for _ in range(4):
+        bench.tell()
+        bench.tell(EventKind.UNPUBLISHED)
+    bench.tell(key=NEWS)
+    bench.tell(EventKind.UNPUBLISHED, NEWS)
+    assert (bench.hooks.counts.waiting, bench.hooks.counts.ends) == (4, {HookEnd.LOST: 5})
+    bench.file.write_text("go\n")
+    await bench.ends(lost=5, finished=5)
+    told = bench.lines()[1:]
+    assert sorted(told[1:]) == ["published news", "published show", "unpublished news", "unpublished show"]
+    assert told[0] == "published show"
+
+
 async def test_at_the_end_what_waits_has_its_time_and_no_more(bench: Bench) -> None:
     bench.rules = {"note": hook("sleep 0.1; echo x >>$OUT")}
     bench.tell()

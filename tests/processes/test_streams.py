@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +22,8 @@ from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.net.addresses import Address
 from rtmpd.processes.command import Command
+from rtmpd.processes.room import Room
 from rtmpd.processes.rules import Restart, RunLimits, RunRule, Start
-from rtmpd.processes.run import Run
 from rtmpd.processes.streams import StreamProcesses
 from rtmpd.processes.words import ProcessEnd, ProcessState
 from rtmpd.rtmp.constants import MessageType
@@ -358,24 +358,37 @@ async def test_one_that_is_wanted_again_before_it_has_ended_comes_back(stage: St
     await stage.until(lambda: stage.pid() not in (None, first))
 
 
-async def test_many_that_wait_for_room_do_not_count_each_other(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+async def test_who_waits_for_room_is_woken_in_turn_and_asks_nobody_before(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     stage.processes.apply(RunLimits(max_processes=1))
-    stage.rules = {"small": SLEEP, "a": SLEEP, "b": SLEEP}
-    stage.publish()
+    stage.rules = {"small": SLEEP}
+    streams = [stage.publish(StreamKey("live", name)) for name in "abc"]
     await stage.until(lambda: list(stage.states().values()).count(ProcessState.FULL) == 2)
-    walks: list[int] = []
-    all_runs = StreamProcesses._all
+    asked: list[StreamKey] = []
+    shortage = Room.shortage
 
-    def walk(processes: StreamProcesses) -> Iterator[Run]:
-        walks.append(1)
-        return all_runs(processes)
+    def ask(room: Room, key: StreamKey) -> str:
+        asked.append(key)
+        return shortage(room, key)
 
-    monkeypatch.setattr(StreamProcesses, "_all", walk)
-    await asyncio.sleep(0.6)  # Each has looked twice.
-    assert walks == []
-    assert stage.processes.running == 1
+    monkeypatch.setattr(Room, "shortage", ask)
+    await asyncio.sleep(0.4)
+    assert asked == []
+    streams[0].close(CloseReason.FINISHED)
+    await stage.runs(streams[1].key)
+    assert stage.states() == {("b", "small"): ProcessState.RUNNING, ("c", "small"): ProcessState.FULL}
+    assert [record.msg for record in caplog.records].count("process has no room") == 1
+
+
+async def test_who_needs_no_room_any_more_leaves_it_to_the_next(stage: Stage) -> None:
+    stage.processes.apply(RunLimits(max_processes=1))
+    stage.rules = {"small": SLEEP}
+    streams = [stage.publish(StreamKey("live", name)) for name in "abc"]
+    await stage.until(lambda: list(stage.states().values()).count(ProcessState.FULL) == 2)
+    for stream in streams[:2]:
+        stream.close(CloseReason.FINISHED)
+    await stage.runs(streams[2].key)
 
 
 async def test_the_end_waits_as_long_as_it_may_and_no_longer(stage: Stage) -> None:

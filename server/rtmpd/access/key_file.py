@@ -56,7 +56,7 @@ class KeyFile:
         """Why the file cannot be used as it is now; empty if it can."""
         self._max_name_bytes = max_name_bytes
         self._start = start or _in_a_thread
-        self._reading = False
+        self._looking = False
         self._seen: Signature | None = None
         """Of the file that was looked at last, usable or not; None: whatever is there next is another one."""
         try:
@@ -70,26 +70,24 @@ class KeyFile:
         return self._ring
 
     def look(self) -> None:
-        """Have the file read beside the caller if it has changed; call it every second or so.
+        """Have the file read if it has changed, all of it beside the caller; call it every second or so.
 
         A file that cannot be used is logged once, and the keys stay as they were. Raises nothing.
         """
-        if self._reading:
+        if self._looking:
             return
+        self._looking = True
         try:
-            if _signature(self.path.stat()) == self._seen:
-                return
-            self._reading = True
-            self._start(self._read_again)
-        except OSError as error:
-            self._seen = None
-            self._keep(_unreadable(self.path, error))
+            self._start(self._look_beside)
         except RuntimeError:  # There are no threads left: the next look may find one.
-            self._reading = False
+            self._looking = False
 
-    def _read_again(self) -> None:
+    def _look_beside(self) -> None:
         try:
-            self._ring = self._read()
+            if _signature(self.path.stat()) != self._seen:
+                self._ring = self._read()
+                self.problem = ""
+                logger.info("keys read", extra={"fields": {"file": str(self.path), "keys": len(self._ring)}})
         except OSError as error:
             self._seen = None
             self._keep(_unreadable(self.path, error))
@@ -97,11 +95,8 @@ class KeyFile:
             self._keep("; ".join(error.problems))
         except Exception:
             logger.exception("reading keys failed", extra={"fields": {"file": str(self.path)}})
-        else:
-            self.problem = ""
-            logger.info("keys read", extra={"fields": {"file": str(self.path), "keys": len(self._ring)}})
         finally:
-            self._reading = False
+            self._looking = False
 
     def _read(self) -> KeyRing:
         """Raises OSError and ConfigError."""

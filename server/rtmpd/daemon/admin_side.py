@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rtmpd.web.page import SharedPage
     from rtmpd.web.server import AdminServer
 
-_PATIENCE: Final = 5.0
+PATIENCE: Final = 5.0
 """Seconds until who does not end is left to the end of the process."""
 
 
@@ -112,7 +112,7 @@ class AdminSide:
         """Close what is open; open requests have about a second."""
         for listener in list(self._servers):
             self.close(listener)
-        await self._ending.drain(_PATIENCE)
+        await self._ending.drain(PATIENCE)
 
     def _build_page(self) -> SharedPage:
         from rtmpd.web.metrics import MetricsPage, Sources

@@ -20,7 +20,7 @@ import uvloop
 from rtmpd import __version__
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.access_side import AccessSide
-from rtmpd.daemon.admin_side import AdminSide, Inside
+from rtmpd.daemon.admin_side import PATIENCE, AdminSide, Inside
 from rtmpd.daemon.banner import APP, banner
 from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
@@ -47,6 +47,7 @@ from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.net.lag import LagMeter
 from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.tasks import TaskSet
+from rtmpd.processes.child import LAST_LOOK
 from rtmpd.relay.dialer import RelayDialer
 from rtmpd.relay.origin_map import StaticOrigins
 from rtmpd.relay.pull.relays import PullRelays
@@ -71,8 +72,10 @@ _PATIENCE = 1.0
 """Seconds of an orderly end after which somebody may wonder what is waited for."""
 _LAST_WORDS = 1.0
 """Seconds that notifications have at least to go out, if anything has time to end in order."""
-_STOP_MARGIN = 5.0
-"""Seconds that the end takes at most beyond ``shutdown.drain_timeout``."""
+_STOP_MARGIN = LAST_LOOK + _LAST_WORDS + LAST_LOOK + PATIENCE + 1.0
+"""Seconds that the end takes at most beyond ``shutdown.drain_timeout``: for processes that were killed, for
+notifications, for hooks that were killed, for the admin port, and for what is closed in between.
+"""
 _MARGIN = 5.0
 """Seconds of an answer beyond what a backend may take: who fails then has failed for another reason."""
 _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -420,12 +423,17 @@ class Worker:
     async def _sample(self) -> None:
         while True:
             await asyncio.sleep(_SAMPLE_INTERVAL)
-            try:
-                self._registry.sample(_clock())
-                self._access.look()
-                self._certificates.refresh(time.time())
-            except Exception:  # Deadlines of slow players depend on the next round.
-                logger.exception("sampling failed")
+            for look in (self._sample_streams, self._access.look, self._look_at_certificates):
+                try:
+                    look()
+                except Exception:  # Bans, keys and deadlines of slow players depend on the others.
+                    logger.exception("sampling failed")
+
+    def _sample_streams(self) -> None:
+        self._registry.sample(_clock())
+
+    def _look_at_certificates(self) -> None:
+        self._certificates.refresh(time.time())
 
     async def _feed_watchdog(self, interval: float) -> None:
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +15,7 @@ from rtmpd.events.hook_rules import HookLimits, HookRule
 from rtmpd.events.model import Event, EventKind
 from rtmpd.exceptions import UsageError
 from rtmpd.net.tasks import TaskSet
-from rtmpd.processes.child import Child
+from rtmpd.processes.child import LAST_LOOK, Child
 from rtmpd.processes.command import environment, facts_of
 from rtmpd.processes.output import Output
 from rtmpd.processes.words import HookCounts, HookEnd, ProcessEnd, explain_start
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 
 _STOP_TIMEOUT: Final = 5.0
 """Seconds from SIGTERM to SIGKILL."""
-_LAST_LOOK: Final = 3.0
-"""Seconds for commands to be gone that were killed."""
 _QUIET: Final = 10.0
 """Seconds from one line about a lost hook to the next."""
 _ENDS: Final = {
@@ -98,17 +96,32 @@ class ExecHooks:
         children = [child for child in self._running.values() if child is not None]
         for child in children:
             child.kill()
-        await self._tasks.drain(_LAST_LOOK)
+        await self._tasks.drain(LAST_LOOK)
         await self._tasks.wait_closed()
 
     # Inside
 
     def _add(self, job: _Job) -> None:
+        if not self._closing and len(self._waiting) >= self._limits.max_waiting:
+            self._make_room(job.event.key)
         if self._closing or len(self._waiting) >= self._limits.max_waiting:
             self._lose(job)
         else:
             self._waiting.append(job)
             self.counts.waiting = len(self._waiting)
+
+    def _make_room(self, key: StreamKey) -> None:
+        """Lose the newest of the stream that has most waiting, if that is more than ``key`` has with another.
+
+        So no stream, however it comes and goes, has the hooks of others lost.
+        """
+        numbers = Counter(job.event.key for job in self._waiting)
+        most, number = numbers.most_common(1)[0]
+        if number > numbers[key] + 1:
+            newest = max(at for at, job in enumerate(self._waiting) if job.event.key == most)
+            lost = self._waiting[newest]
+            del self._waiting[newest]
+            self._lose(lost)
 
     def _lose(self, job: _Job) -> None:
         # Of a flood of them one line is enough: all are counted.

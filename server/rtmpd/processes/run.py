@@ -17,14 +17,16 @@ from rtmpd.net.backoff import Backoff
 from rtmpd.processes.child import Child
 from rtmpd.processes.command import environment
 from rtmpd.processes.output import Output
-from rtmpd.processes.rules import Restart, RunRule
+from rtmpd.processes.rules import Restart, RunRule, Start
 from rtmpd.processes.words import ProcessCounts, ProcessEnd, ProcessState, ProcessStatus, explain_start
 from rtmpd.rtmp.scrubbing import Scrubber
 
 logger = logging.getLogger(__name__)
 
 _TICK: Final = 0.25
-"""Seconds between looks at what nobody tells: the first media, the end of a stream that is held."""
+"""Seconds between looks at what nobody tells: who watches, and for how long nobody has."""
+_SELDOM: Final = 5.0
+"""Seconds between looks where every change is told."""
 _PARTING: Final = 1.0
 """Seconds to end by itself when its stream has: players are told so, and it may have files to finish."""
 _STEADY: Final = 10.0
@@ -61,7 +63,11 @@ class House(Protocol):
         ...
 
     def full(self, run: Run) -> str:
-        """The limit that leaves no room for its process; empty if none does."""
+        """The limit that leaves no room for its process, until it is woken; empty if none does."""
+        ...
+
+    def step_out(self, run: Run) -> None:
+        """It needs no room now."""
         ...
 
     def life(self, run: Run) -> AbstractContextManager[Life]:
@@ -128,13 +134,14 @@ class Run:
         try:
             while not self._over():
                 self._changed.clear()
-                limit = self._house.full(self)
                 if not self._house.due(self):
+                    self._house.step_out(self)
                     self._state = ProcessState.WAITING
-                    await self._pause(_TICK)
-                elif limit:
-                    self._wait_for_room(limit)
-                    await self._pause(_TICK)
+                    # Of what it publishes the first viewer is told.
+                    await self._pause(_SELDOM if self.published else self._tick)
+                elif self._house.full(self):
+                    self._state = ProcessState.FULL
+                    await self._pause(_SELDOM)
                 else:
                     await self._live()
         finally:
@@ -185,7 +192,7 @@ class Run:
         child.ended.add_done_callback(lambda _ended: self._changed.set())
         while not child.ended.done() and self._needed(rule):
             self._changed.clear()
-            await self._pause(_TICK)
+            await self._pause(self._tick)
         if not child.ended.done():
             self._state = ProcessState.STOPPING
             if self._house.over(self) and not self.removed:
@@ -205,7 +212,7 @@ class Run:
         self._state = ProcessState.DONE if once else self._state
         while once and self._needed(rule):
             self._changed.clear()
-            await self._pause(_TICK)
+            await self._pause(self._tick)
 
     async def _recover(self, state: ProcessState, rule: RunRule, problem: str = "") -> None:
         """Wait before the next start, as long as there is to be one."""
@@ -219,12 +226,11 @@ class Run:
         until = self._house.clock() + delay
         while self._needed(rule) and (left := until - self._house.clock()) > 0:
             self._changed.clear()
-            await self._pause(min(left, _TICK))
+            await self._pause(min(left, self._tick))
 
-    def _wait_for_room(self, limit: str) -> None:
-        if self._state is not ProcessState.FULL:
-            self._state = ProcessState.FULL
-            logger.warning("process has no room", extra={"fields": self._fields() | {"limit": limit}})
+    @property
+    def _tick(self) -> float:
+        return _TICK if self.rule.start is Start.VIEWER else _SELDOM
 
     def _over(self) -> bool:
         return self.removed or self._house.over(self)

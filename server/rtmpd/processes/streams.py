@@ -17,16 +17,17 @@ from rtmpd.engine.stream import LiveStream
 from rtmpd.exceptions import UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.tasks import TaskSet
+from rtmpd.processes.child import LAST_LOOK
 from rtmpd.processes.command import PLAY_URL, PUBLISH_URL, facts_of
 from rtmpd.processes.room import Room
 from rtmpd.processes.rules import RunLimits, RunRule, Start
 from rtmpd.processes.run import Life, Run
-from rtmpd.processes.words import ProcessCounts, ProcessStatus
+from rtmpd.processes.words import ProcessCounts, ProcessState, ProcessStatus
 
 logger = logging.getLogger(__name__)
 
-_LAST_LOOK: Final = 3.0
-"""Seconds for processes to be gone that were killed."""
+_QUIET: Final = 10.0
+"""Seconds from one line about a process without room to the next."""
 
 
 class Tokens(Protocol):
@@ -73,6 +74,7 @@ class StreamProcesses(StreamObserver):
         self._limits = RunLimits()
         self._room = Room()
         self._runs: dict[StreamKey, dict[str, Run]] = {}
+        self._tell_full_at = clock()
         self._tasks = TaskSet()
         self._closing = False
 
@@ -91,6 +93,7 @@ class StreamProcesses(StreamObserver):
         Who runs already stays, though there are too many.
         """
         self._limits = limits
+        self._room.apply(limits)
         for run in list(self._all()):
             rule = self._rules_of(run.key).get(run.name)
             if rule is None:
@@ -107,13 +110,14 @@ class StreamProcesses(StreamObserver):
     async def close(self, grace: float) -> None:
         """End all: with SIGTERM, and with SIGKILL after ``grace`` seconds or what their rules say."""
         self._closing = True
+        until = self.clock() + grace + LAST_LOOK
         children = [run.child for run in self._all() if run.child is not None]
         for run in list(self._all()):
             run.remove(grace)
-        await self._tasks.drain(grace + _LAST_LOOK)
+        await self._tasks.drain(grace + LAST_LOOK)
         await self._tasks.wait_closed()
         if children:
-            await asyncio.wait([child.ended for child in children], timeout=_LAST_LOOK)
+            await asyncio.wait([child.ended for child in children], timeout=max(until - self.clock(), 0.0))
 
     # The registry's observer
 
@@ -172,13 +176,22 @@ class StreamProcesses(StreamObserver):
 
     def full(self, run: Run) -> str:
         """The limit that leaves no room for its process; empty if none does."""
-        return self._room.shortage(run.key, self._limits)
+        limit = self._room.shortage(run.key)
+        if limit:
+            self._room.wait(run)
+            self._tell_full(run, limit)
+        return limit
+
+    def step_out(self, run: Run) -> None:
+        """It needs no room now."""
+        self._room.step_out(run)
 
     @contextmanager
     def life(self, run: Run) -> Iterator[Life]:
         """What its process is given: a place, and a token that is good within. Raises UsageError."""
         run.alive = True
         self._room.enter(run.key)
+        self._room.step_out(run)
         try:
             with self._invitation(run) as life:
                 yield life
@@ -205,6 +218,7 @@ class StreamProcesses(StreamObserver):
 
     def forget(self, run: Run) -> None:
         """It has ended."""
+        self._room.step_out(run)
         runs = self._runs.get(run.key, {})
         # Another may have its name by now.
         if runs.get(run.name) is run:
@@ -246,6 +260,14 @@ class StreamProcesses(StreamObserver):
     def _refuse(self, key: StreamKey, name: str, problem: str) -> None:
         fields = {"app": key.app, "stream": key.name, "process": name, "problem": problem}
         logger.warning("process refused", extra={"fields": fields})
+
+    def _tell_full(self, run: Run, limit: str) -> None:
+        # Of a thousand streams one line is enough: `rtmpd_processes` counts them.
+        now = self.clock()
+        if now >= self._tell_full_at and run.status.state is not ProcessState.FULL:
+            self._tell_full_at = now + _QUIET
+            fields = {"app": run.key.app, "stream": run.key.name, "process": run.name, "limit": limit}
+            logger.warning("process has no room", extra={"fields": fields | {"waiting": self._room.waiting}})
 
     def _wake(self, key: StreamKey) -> None:
         for run in self._runs.get(key, {}).values():
