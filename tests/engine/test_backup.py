@@ -22,7 +22,7 @@ from engine_kit import (
 )
 
 from rtmpd.engine.claim import MAIN, Place
-from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.gop import GopCache, GopLimits
 from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.health import HealthKind
@@ -263,7 +263,9 @@ def test_without_a_cache_it_goes_on_with_its_next_keyframe() -> None:
     assert rises(pictures)
 
 
-def test_a_gop_of_megabytes_is_not_sent_to_everybody_at_once() -> None:
+def test_a_gop_of_megabytes_is_not_sent_to_everybody_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Nor collected with every packet until a keyframe comes.
+    monkeypatch.setattr(GopCache, "decodable", lambda _gop: pytest.fail("collected"))
     studio = Studio()
     assert studio.b is not None
     studio.run(40)

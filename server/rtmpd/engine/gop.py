@@ -98,6 +98,11 @@ class GopCache:
         return self._packets
 
     @property
+    def held_bytes(self) -> int:
+        """Of all packets, with what each takes beside its payload."""
+        return self._bytes
+
+    @property
     def charged_bytes(self) -> int:
         """What the budget is charged for this cache."""
         return self._charged

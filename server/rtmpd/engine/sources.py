@@ -219,8 +219,11 @@ def catch_up(publication: Publication, sources: Sources, packet: Packet) -> list
     follows upon something, or one of more than ``CATCH_UP_BYTES``: then the next keyframe has to come.
     """
     begin, gop = sources.end_of_air(), publication.intake.gop
-    frames = gop.decodable() if gop.whole else []
-    if begin is None or not frames or sum([len(each.payload) for each in frames]) > CATCH_UP_BYTES:
+    # It is asked with every packet until a keyframe comes.
+    if begin is None or not gop.whole or gop.held_bytes > CATCH_UP_BYTES:
+        return []
+    frames = gop.decodable()
+    if not frames:
         return []
     latest = publication.stats.last_media_at
     now = sources.time_on_air(packet, publication.started_at if latest is None else latest)

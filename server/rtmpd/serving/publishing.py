@@ -19,6 +19,7 @@ from rtmpd.rtmp.via import check_publish
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Figures, Grant
 from rtmpd.serving.peer import Peer
+from rtmpd.serving.rejections import Encoder
 from rtmpd.serving.takeover import await_silence
 
 logger = logging.getLogger(__name__)
@@ -40,10 +41,10 @@ async def _begin(peer: Peer, event: PublishRequested, grant: Grant) -> Publisher
     context = peer.context
     origin = peer.origin.asking(event.query).found_to_be(grant.account, grant.identity)
     check_publish(origin.via, context.instance_id)
-    context.rejections.check(grant.key, origin.network, context.clock())
+    place = Place(grant.backup or asks_to_stand_by(event.query), grant.backup)
+    context.rejections.check(Encoder(grant.key, origin.network, place.backup), context.clock())
     lease = await context.claims.claim(grant.key, origin)
     try:
-        place = Place(grant.backup or asks_to_stand_by(event.query), grant.backup)
         await await_silence(context, grant.key, origin, grant.claim or context.claim_policy, place)
         return Publisher(peer, event.stream_id, origin, grant, place, lease)
     except BaseException:
@@ -167,7 +168,8 @@ class Publisher:
         context, origin = peer.context, publication.origin
         log.media_rejected(origin, publication.key, rejection)
         count(context.stats.refusals, rejection.reason)
-        context.rejections.note(publication.key, origin.network, rejection, context.clock())
+        encoder = Encoder(publication.key, origin.network, publication.place.backup)
+        context.rejections.note(encoder, rejection, context.clock())
         peer.session.end_publish(self.stream_id, rejection.code, rejection.description)
         peer.end(CloseReason.MEDIA_REJECTED, rejection.reason)
 

@@ -19,6 +19,15 @@ _SEEN_AT_ONCE: Final = (Refusal.VIDEO_CODEC, Refusal.AUDIO_CODEC, Refusal.RESOLU
 """What takes longer to be seen makes nobody come back in a tight loop."""
 
 
+class Encoder(NamedTuple):
+    """One that comes again and again, as far as it can be known."""
+
+    key: StreamKey
+    network: str
+    backup: bool
+    """The main encoder beside it may be another one, with other settings."""
+
+
 class _Held(NamedTuple):
     rejection: Refused
     """What it was told."""
@@ -35,30 +44,30 @@ class Rejections:
     """
 
     def __init__(self) -> None:
-        self._held: dict[tuple[StreamKey, str], _Held] = {}
-        """By stream and network; in order of time."""
+        self._held: dict[Encoder, _Held] = {}
+        """In order of time."""
 
-    def note(self, key: StreamKey, network: str, rejection: Refused, now: float) -> None:
-        """A publish of ``key`` from ``network`` was rejected."""
+    def note(self, encoder: Encoder, rejection: Refused, now: float) -> None:
+        """A publish of that encoder was rejected."""
         if rejection.reason in _SEEN_AT_ONCE:
-            self._hold((key, network), _Held(rejection, now, now + HELD))
+            self._hold(encoder, _Held(rejection, now, now + HELD))
 
-    def check(self, key: StreamKey, network: str, now: float) -> None:
+    def check(self, encoder: Encoder, now: float) -> None:
         """Raise ``Refused`` if that was a moment ago."""
-        held = self._held.get((key, network)) if self._held else None
+        held = self._held.get(encoder) if self._held else None
         if held is None:
             return
         if held.until <= now:
-            del self._held[key, network]
+            del self._held[encoder]
             return
         rejection, left = held.rejection, held.until - now
         until = now + min(max(2 * (now - held.since), left), LONGEST)
-        self._hold((key, network), _Held(rejection, now, until))
+        self._hold(encoder, _Held(rejection, now, until))
         text = f"That was a moment ago: once it is mended, try again in {math.ceil(until - now)} s."
         raise Refused(rejection.code, f"{rejection.description} {text}", rejection.reason)
 
-    def _hold(self, whom: tuple[StreamKey, str], held: _Held) -> None:
-        self._held.pop(whom, None)
-        self._held[whom] = held
+    def _hold(self, encoder: Encoder, held: _Held) -> None:
+        self._held.pop(encoder, None)
+        self._held[encoder] = held
         if len(self._held) > _MOST:
             del self._held[next(iter(self._held))]
