@@ -79,7 +79,11 @@ HEAVY = frozenset(
 )
 """Packages that cost a start most, in time and in memory, or that not everybody has a use for."""
 ROOMS = frozenset(f"{PACKAGE}.{room}" for room in RANKS) - {f"{PACKAGE}.exceptions", f"{PACKAGE}.reasons"}
-UNUSED_BY_SERVERS = frozenset(
+COMMANDS = frozenset(
+    f"{PACKAGE}.daemon.{path.stem}" for path in (ROOT / "server" / PACKAGE / "daemon").glob("*_command.py")
+)
+"""The command line of each, but for those in ``daemon/cli``."""
+UNUSED_BY_SERVERS = COMMANDS | frozenset(
     {
         "encodings.idna",
         "jwt",
@@ -99,7 +103,8 @@ UNUSED_BY_SERVERS = frozenset(
 SPARED = {
     "the package": HEAVY | ROOMS | {"asyncio", "dataclasses", "ssl"},
     "the client": (HEAVY - {"pyamf"}) | (ROOMS - {"rtmpd.client", "rtmpd.net", "rtmpd.rtmp"}),
-    "--version": (HEAVY - {"typer"})
+    "--version": COMMANDS
+    | (HEAVY - {"typer"})
     | (ROOMS - {"rtmpd.daemon", "rtmpd.rtmp"})
     | {"asyncio", "ssl", "rtmpd.daemon.config", "rtmpd.rtmp.amf", "rtmpd.rtmp.session"},
     "serve without admin": UNUSED_BY_SERVERS | {"aiohttp", "prometheus_client", "rtmpd.net.http"},

@@ -305,6 +305,12 @@ def test_wrong_usage_exits_2(run, arguments):
     assert run(*arguments).exit_code == 2
 
 
+def test_help_and_a_mistyped_command_know_those_that_are_not_made_yet(run):
+    listed = run("--help").stdout.partition("Commands:\n")[2]
+    assert [line.split()[0] for line in listed.splitlines()] == [*cli._COMMANDS]
+    assert "'probe'" in run("probee").stderr
+
+
 # -- banner
 
 

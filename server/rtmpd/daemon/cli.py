@@ -1,7 +1,7 @@
-"""The ``rtmpd`` command: serve, check, --version, and the commands that talk to servers.
+"""The ``rtmpd`` command: serve, check, --version, and all others by their names.
 
-What a command needs beyond its options it imports when it runs: nobody who serves waits for the commands that
-talk to servers, and ``--version`` waits for nothing.
+A command is made when it is asked for, and imports what it needs beyond its options when it runs: nobody who
+serves waits for the commands that talk to servers, and ``--version`` waits for nothing.
 """
 
 from __future__ import annotations
@@ -10,23 +10,13 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from rtmpd import __version__
-from rtmpd.daemon import (
-    bench_command,
-    client_command,
-    init_command,
-    key_command,
-    notify_command,
-    play_command,
-    probe_command,
-    publish_command,
-    token_command,
-)
 from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told
 from rtmpd.rtmp.form import described
 from rtmpd.rtmp.url import clean_path, validate_name
@@ -38,7 +28,31 @@ logger = logging.getLogger(__name__)
 
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
 
+
+class _Commands(TyperGroup):
+    """Makes a command when it is asked for: of a dozen one is run."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """None if there is none of that name; then all are there, so that one like it can be suggested."""
+        if cmd_name in _COMMANDS:
+            self._make(cmd_name)
+        else:
+            self.list_commands(ctx)
+        return super().get_command(ctx, cmd_name)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All of them; each is made."""
+        return [name for name in _COMMANDS if self.get_command(ctx, name)]
+
+    def _make(self, name: str) -> None:
+        if name not in self.commands:
+            made = typer.Typer(rich_markup_mode=None)
+            _add(name, made)
+            self.commands.update(typer.main.get_group(made).commands)
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="rtmpd",
     help="An RTMP live ingest server: encoders push, players pull, Prometheus scrapes.",
     no_args_is_help=True,
@@ -73,7 +87,6 @@ def _options(
     pass
 
 
-@app.command()
 def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     """Run the server until SIGTERM or SIGINT."""
     from rtmpd.daemon import logs
@@ -108,7 +121,6 @@ def _parse_path(text: str) -> str:
     return path
 
 
-@app.command(short_help="Show the settings, or every mistake.")
 def check(
     path: Annotated[
         str | None,
@@ -166,7 +178,6 @@ def check(
         _print_rows(list(reference.rows(loaded) if path is None else reference.rows_at(loaded, path)))
 
 
-@app.command(short_help="Is the server that runs here alive?")
 def health(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     """Ask the server that runs here with these settings whether it is alive: exit 0, or 1 and why."""
     from rtmpd.daemon import health_command, settings
@@ -180,10 +191,6 @@ def health(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     typer.echo("ok")
 
 
-app.command(short_help="Ask, and write a configuration.")(init_command.init)
-
-
-@app.command(short_help="End a stream whose encoder was lost.")
 def end(
     path: Annotated[
         str,
@@ -203,13 +210,67 @@ def end(
         raise typer.Exit(1)
 
 
-app.command(epilog=client_command.EXIT_CODES)(publish_command.publish)
-app.command(epilog=client_command.EXIT_CODES)(play_command.play)
-app.command(epilog=client_command.TRIAL_EXIT_CODES)(probe_command.probe)
-app.add_typer(bench_command.app)
-app.add_typer(key_command.app, short_help="Make, list and revoke stream keys.")
-app.add_typer(notify_command.app, short_help="Try who is notified.")
-app.command(short_help="Make a link to publish or play for a while.")(token_command.token)
+_HERE: Final[Mapping[str, Callable[..., None]]] = {
+    "serve": serve,
+    "check": check,
+    "health": health,
+    "end": end,
+}
+_COMMANDS: Final = {
+    "serve": None,
+    "check": "Show the settings, or every mistake.",
+    "health": "Is the server that runs here alive?",
+    "init": "Ask, and write a configuration.",
+    "end": "End a stream whose encoder was lost.",
+    "publish": None,
+    "play": None,
+    "probe": None,
+    "token": "Make a link to publish or play for a while.",
+    "bench": None,
+    "key": "Make, list and revoke stream keys.",
+    "notify": "Try who is notified.",
+}
+"""All of them, in the order in which people need them, each in a few words where it has more to say."""
+
+
+def _add(name: str, app: typer.Typer) -> None:
+    """Have ``app`` know the command of that name, or the commands behind it."""
+    short = _COMMANDS[name]
+    match name:
+        case _ if name in _HERE:
+            app.command(short_help=short)(_HERE[name])
+        case "init":
+            from rtmpd.daemon import init_command
+
+            app.command(short_help=short)(init_command.init)
+        case "publish":
+            from rtmpd.daemon import client_command, publish_command
+
+            app.command(epilog=client_command.EXIT_CODES)(publish_command.publish)
+        case "play":
+            from rtmpd.daemon import client_command, play_command
+
+            app.command(epilog=client_command.EXIT_CODES)(play_command.play)
+        case "probe":
+            from rtmpd.daemon import client_command, probe_command
+
+            app.command(epilog=client_command.TRIAL_EXIT_CODES)(probe_command.probe)
+        case "token":
+            from rtmpd.daemon import token_command
+
+            app.command(short_help=short)(token_command.token)
+        case "bench":
+            from rtmpd.daemon import bench_command
+
+            app.add_typer(bench_command.app, short_help=short)
+        case "key":
+            from rtmpd.daemon import key_command
+
+            app.add_typer(key_command.app, short_help=short)
+        case "notify":
+            from rtmpd.daemon import notify_command
+
+            app.add_typer(notify_command.app, short_help=short)
 
 
 def _load(config: ConfigPaths, assignments: Assignments) -> Settings:

@@ -1,7 +1,6 @@
 """What the commands that talk to a server share: options, exit codes, errors in one line, figures.
 
-Every start of ``rtmpd`` imports this and the commands, for their options. What one of them needs to run,
-asyncio included, it imports when it runs.
+What one of them needs to run, asyncio included, it imports when it runs: ``--help`` imports all of them.
 """
 
 from __future__ import annotations
