@@ -7,9 +7,14 @@ from rtmpd.daemon.log_folding import WINDOW, Folding
 
 
 def record(
-    message: str, client: str | None = "192.0.2.1", *, at: float = 0.0, level: int = logging.INFO
+    message: str,
+    client: str | None = "192.0.2.1",
+    *,
+    at: float = 0.0,
+    level: int = logging.INFO,
+    **more: object,
 ) -> logging.LogRecord:
-    fields = {"connection": 7} | ({} if client is None else {"client": client})
+    fields = {"connection": 7} | more | ({} if client is None else {"client": client})
     made = logging.makeLogRecord({"msg": message, "levelno": level, "fields": fields, "created": at})
     made.levelname = logging.getLevelName(level)
     return made
@@ -26,7 +31,7 @@ def test_a_few_lines_of_an_event_and_then_how_many_more() -> None:
     assert folding.pending
     (summary, line) = folding.admit(record("connected", at=WINDOW))
     assert (summary.levelname, summary.msg) == ("INFO", "log lines folded")
-    assert summary.fields == {"client": "192.0.2.1", "repeated": "connected", "lines": 8}
+    assert summary.fields == {"client": "192.0.2.1", "backend": None, "repeated": "connected", "lines": 8}
     assert line.msg == "connected"
     assert not folding.pending
 
@@ -48,6 +53,17 @@ def test_other_events_and_other_addresses_are_counted_apart() -> None:
     # A subscriber has as many addresses of one network as it wants, and a site as many networks.
     assert folding.admit(record("closed", "2001:db8::2")) == []
     assert folding.admit(record("closed", "2001:db8:0:ffff::2")) == []
+
+
+def test_a_backend_that_fails_is_a_few_lines_however_many_wait_for_it() -> None:
+    folding = Folding(1)
+    for number in range(3):
+        made = record("backend failed", None, level=logging.WARNING, backend="live", detail=str(number))
+        assert len(folding.admit(made)) == (number == 0)
+    # An app may be called like an address.
+    assert lines(folding.admit(record("backend failed", "live"))) == [("backend failed", None)]
+    (summary,) = folding.finish(WINDOW)
+    assert summary.fields == {"client": None, "backend": "live", "repeated": "backend failed", "lines": 2}
 
 
 def test_errors_and_what_no_address_did_are_always_written() -> None:

@@ -183,8 +183,8 @@ class LogConfig(Section):
     format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
     """text for people, json (one object per line) for machines."""
     max_repeats: Count = 10
-    """Lines that are written of one kind of event and one address in a second; one line more says how many
-    others there were. 0 writes all."""
+    """Lines that are written of one kind of event and one address or backend in a second; one line more says
+    how many others there were. 0 writes all."""
     trace: Annotated[NetworkOrNone, Effect.CONNECTIONS] = ""
     """An address such as 192.0.2.1, or a network such as 192.0.2.0/24, whose dialogues with the server are
     written down message by message, secrets cut out. Empty: nobody's."""

@@ -1,4 +1,4 @@
-"""The same event of the same address, again and again: a few lines a second, and how many more there were."""
+"""The same event of the same address or backend, again and again: a few lines a second, and how many more."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from rtmpd.net.addresses import network_of, site_of
 WINDOW: Final = 1.0
 """Seconds."""
 _MAX_EVENTS: Final = 1000
-"""Told apart in a window; what comes then from further addresses counts as one address's."""
+"""Told apart in a window; what comes then from further ones counts as one's."""
 _OTHERS: Final = "others"
+_Key = tuple[str | None, str | None, str]
+"""Address and backend that an event is about, and its message."""
 
 
 @dataclass(slots=True)
@@ -23,16 +25,18 @@ class _Event:
 
 
 class Folding:
-    """Decides which records are written: ``limit`` of each event and address in a window; 0 is all of them.
+    """Decides which records are written: ``limit`` of each event and whose it is in a window; 0 is all of
+    them.
 
-    An event is a record's message, an address the field ``client``; records without one are always written,
-    and so are errors, which are ours.
+    An event is a record's message; whose it is the fields ``client`` and ``backend`` tell: of a backend each
+    client that waits for it would be a line. Records without either are always written, and so are errors,
+    which are ours.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         """May change at any time."""
-        self._events: dict[tuple[str, str], _Event] = {}
+        self._events: dict[_Key, _Event] = {}
         self._ends_at = 0.0
         self.pending = False
         """Something was left out and is not told yet."""
@@ -40,13 +44,14 @@ class Folding:
     def admit(self, record: logging.LogRecord) -> list[logging.LogRecord]:
         """What to write now that there is ``record``: often that alone."""
         fields = getattr(record, "fields", None)
-        client = fields.get("client") if isinstance(fields, dict) else None
-        if not self.limit or client is None or record.levelno >= logging.ERROR:
+        client, backend = map(fields.get, ("client", "backend")) if isinstance(fields, dict) else (None, None)
+        if not self.limit or client is backend is None or record.levelno >= logging.ERROR:
             return [record]
         records = self.finish(record.created)
         if not self._events:
             self._ends_at = record.created + WINDOW
-        event = self._event((site_of(network_of(str(client))), record.msg), record)
+        site = None if client is None else site_of(network_of(str(client)))
+        event = self._event((site, backend, record.msg), record)
         event.lines += 1
         if event.lines <= self.limit:
             records.append(record)
@@ -67,16 +72,16 @@ class Folding:
         self.pending = False
         return [self._summary(key, event) for key, event in left_out]
 
-    def _event(self, key: tuple[str, str], record: logging.LogRecord) -> _Event:
+    def _event(self, key: _Key, record: logging.LogRecord) -> _Event:
         event = self._events.get(key)
         if event is None:
             if len(self._events) >= _MAX_EVENTS:
-                key = (_OTHERS, record.msg)
+                key = (_OTHERS, None, record.msg)
             event = self._events.setdefault(key, _Event(record.levelname))
         return event
 
-    def _summary(self, key: tuple[str, str], event: _Event) -> logging.LogRecord:
-        client, message = key
-        fields = {"client": client, "repeated": message, "lines": event.left_out}
+    def _summary(self, key: _Key, event: _Event) -> logging.LogRecord:
+        client, backend, message = key
+        fields = {"client": client, "backend": backend, "repeated": message, "lines": event.left_out}
         record = {"name": __name__, "levelname": event.level, "msg": "log lines folded", "fields": fields}
         return logging.makeLogRecord(record)
