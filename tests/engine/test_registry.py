@@ -209,6 +209,33 @@ def test_one_address_leaves_room_for_others_who_wait() -> None:
     house.play(greedy, key=StreamKey("live", "6"))
 
 
+def test_whoever_is_left_waiting_for_more_than_its_share_gives_way_when_names_are_short() -> None:
+    house = House(EngineLimits(max_waiting_names=6, max_waiting_names_per_network=3))
+
+    def play(name: int, network: str) -> FakeSink:
+        return house.play(PlayOptions(origin=Origin(network=network)), key=StreamKey("live", f"{name}"))[0]
+
+    publications = [house.publish(StreamKey("live", f"{name}")) for name in range(5)]
+    near = [play(name, "near") for name in range(5)]
+    far = play(4, "far")
+    for publication in publications:
+        publication.close(CloseReason.FINISHED)
+    house.registry.sample(0.0)
+    assert len(house.registry.streams) == 5  # There is room for one more.
+    other = play(9, "other")
+    house.registry.sample(0.0)
+    assert [[call for call in sink.calls if call.startswith("close")] for sink in near] == [
+        [],
+        [],
+        [],
+        ["close:crowded"],
+        ["close:crowded"],
+    ]
+    assert not [call for call in (*far.calls, *other.calls) if call.startswith("close")]
+    assert sorted(key.name for key in house.registry.streams) == ["0", "1", "2", "4", "9"]
+    assert house.stats.players_closed == {"crowded": 2}
+
+
 def test_one_address_leaves_room_for_others_who_publish() -> None:
     house = House(EngineLimits(max_publishers=10, max_publishers_per_network=2))
 

@@ -293,13 +293,16 @@ async def test_a_player_that_is_gone_before_the_answer_is_not_attached() -> None
 # The end
 
 
-async def test_the_engine_ends_a_play_and_the_player_is_told() -> None:
+@pytest.mark.parametrize(
+    ("reason", "code"), [(CloseReason.KICKED, "Failed"), (CloseReason.CROWDED, "StreamNotFound")]
+)
+async def test_the_engine_ends_a_play_and_the_player_is_told(reason: CloseReason, code: str) -> None:
     async with serve() as house:
         player = await (await house.client()).play()
         (subscription,) = house.stream().subscriptions
-        subscription.close(CloseReason.KICKED)
-        assert await player.rest() == ["1: onStatus 0 error NetStream.Play.Failed"]
-        assert house.stats.players_closed == {CloseReason.KICKED: 1}
+        subscription.close(reason)
+        assert await player.rest() == [f"1: onStatus 0 error NetStream.Play.{code}"]
+        assert house.stats.players_closed == {reason: 1}
 
 
 async def test_a_player_may_play_something_else() -> None:

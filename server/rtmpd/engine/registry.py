@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -209,6 +210,7 @@ class Registry:
                         _expect_media(publication, stream.limits, now)
             except Exception:  # It costs this stream its figures, and nobody else anything.
                 _logger.exception("sampling of %s failed", stream.key)
+        self._make_room_to_wait()
         self.outlets.sample(now)
 
     def _stream(self, key: StreamKey) -> LiveStream:
@@ -258,8 +260,7 @@ class Registry:
         """Raise ``ResourceExhausted`` if nobody, or nobody of ``network``, may wait for one name more."""
         limits = self.limits
         text = ""
-        waiting = len(self._streams) - self.stats.published_streams - self.stats.held_streams
-        share = limits.max_waiting_names_per_network
+        waiting, share = self._awaited_names, limits.max_waiting_names_per_network
         if limits.max_waiting_names and waiting >= limits.max_waiting_names:
             text, reason = "too many players wait for others already", Refusal.WAITING_NAMES
         # Counted only when there are as many as that.
@@ -273,11 +274,33 @@ class Registry:
         streams = self._streams.values()
         return sum(each.origin.network == network for stream in streams for each in stream.publications)
 
+    @property
+    def _awaited_names(self) -> int:
+        """Names without a publisher; those that are kept for one are not awaited."""
+        return len(self._streams) - self.stats.published_streams - self.stats.held_streams
+
+    def _waiting(self) -> Iterator[tuple[LiveStream, str]]:
+        """Of those that players wait for, each with the network of the first of them."""
+        for stream in list(self._streams.values()):
+            if stream.subscriptions and not (stream.publications or stream.lost):
+                yield stream, next(iter(stream.subscriptions)).origin.network
+
     def _awaited_by(self, network: str) -> int:
-        """Names without a publisher whose first player is of ``network``."""
-        streams = self._streams.values()
-        waiting = [each.subscriptions for each in streams if not (each.publications or each.lost)]
-        return sum(next(iter(players)).origin.network == network for players in waiting if players)
+        return sum(each == network for _, each in self._waiting())
+
+    def _make_room_to_wait(self) -> None:
+        """Names to wait for are short: whoever waits for more than its share, as publishers have left, loses
+        what is beyond."""
+        limits, awaited = self.limits, Counter[str]()
+        share = limits.max_waiting_names_per_network
+        if not (share and 0 < limits.max_waiting_names <= self._awaited_names):
+            return
+        for stream, network in self._waiting():
+            awaited[network] += 1
+            if network and awaited[network] > share:
+                for subscription in list(stream.subscriptions):
+                    if subscription.origin.network == network:
+                        subscription.close(CloseReason.CROWDED)
 
     def _release(self, stream: LiveStream) -> None:
         if self._streams.get(stream.key) is stream:

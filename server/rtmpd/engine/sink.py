@@ -44,6 +44,10 @@ class CloseReason(Word):
     )
     WITHDRAWN = "withdrawn", "the [backend](hooks.md) took back at `on_update` what it had allowed"
     NOT_FOUND = "not_found", "a player waited for a stream that no origin has; see [relays](#relays)"
+    CROWDED = (
+        "crowded",
+        "its publisher left, `stream.max_waiting_names` are awaited, and its address has more than its share",
+    )
     SHUTDOWN = "shutdown", "the server ended"
     INTERNAL_ERROR = "internal_error", "a bug of rtmpd; the log has its traceback"
 

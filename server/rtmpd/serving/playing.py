@@ -135,6 +135,10 @@ class Player:
                 StatusCode.PLAY_STREAM_NOT_FOUND,
                 f"No server that was asked has {self._subscription.key.name}.",
             )
+        if reason is CloseReason.CROWDED:
+            name = self._subscription.key.name
+            code = StatusCode.PLAY_STREAM_NOT_FOUND
+            text = f"Nobody publishes {name} any more, and your address waits for too many others already."
         self._peer.session.end_play(self.stream_id, code, text)
         self._peer.end(reason)
 
