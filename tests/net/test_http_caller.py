@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from rtmpd.exceptions import ConnectFailed, HttpFailed, UsageError
 from rtmpd.net.http_caller import MAX_ANSWER_BYTES, HttpCaller
 from rtmpd.net.http_message import HttpAnswer, HttpRequest, check_http_url, shown_url
 from rtmpd.net.resolver import AddressInfo, Resolver
+from rtmpd.net.trust import Trust
 
 SECRET = "q7secret"
 
@@ -282,18 +284,39 @@ async def test_authorities_that_cannot_be_read(caller: HttpCaller, tmp_path: Pat
     )
     (tmp_path / "bad.pem").write_text("no PEM")
     with pytest.raises(ConnectFailed, match=r"bad\.pem"):
-        caller.trust(str(tmp_path / "bad.pem"))
+        Trust().load(str(tmp_path / "bad.pem"))
 
 
-async def test_authorities_are_read_again_when_their_file_changes(
-    caller: HttpCaller, authority: tuple[trustme.CA, str]
-) -> None:
-    before = caller.trust(authority[1])
-    assert caller.trust(authority[1]) is before
+async def test_authorities_are_read_again_when_their_file_changes(authority: tuple[trustme.CA, str]) -> None:
+    trust = Trust()
+    before = await trust.context(authority[1])
+    assert await trust.context(authority[1]) is before
     trustme.CA().cert_pem.write_to_path(authority[1])
 
     os.utime(authority[1], ns=(1, 1))
-    assert caller.trust(authority[1]) is not before
+    assert await trust.context(authority[1]) is not before
+
+
+async def test_who_waits_for_authorities_shares_one_reading_and_holds_up_nobody(
+    caller: HttpCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtmpd.net.http_caller.TRUST", trust := Trust())
+    may_read, readers = threading.Event(), []
+
+    def read(**_named: object) -> ssl.SSLContext:
+        readers.append(threading.current_thread())
+        may_read.wait(10.0)
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    monkeypatch.setattr(ssl, "create_default_context", read)
+    asking = [asyncio.ensure_future(failure(caller, "https://127.0.0.1:1/")) for _ in range(3)]
+    async with backend() as server:  # Without TLS nobody waits.
+        assert (await caller.call(request(server.url), within=5.0)).status == 200
+    assert not any(each.done() for each in asking)
+    may_read.set()
+    assert {(await each).reason for each in asking} == {"unreachable"}
+    assert await trust.context("") is await trust.context("")
+    assert [each.name for each in readers] == ["authorities"]
 
 
 # -- URLs

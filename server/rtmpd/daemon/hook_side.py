@@ -100,15 +100,23 @@ class HookSide:
         """Who is asked about a stream or an app."""
         return self._at.get(self._table_of(path)) if self._at else None
 
-    def prepare(self, config: Config) -> None:
+    async def prepare(self, config: Config) -> None:
         """Read the authorities that backends need. Raises ConfigError; changes nothing."""
+        named = {
+            name: app.hooks.ca_file
+            for name, app in config.outcomes.items()
+            if app.hooks.ca_file and app.hooks.to_rules().urls
+        }
+        if not named:
+            return
+        from rtmpd.net.trust import TRUST
+
         problems = []
-        for name, app in config.outcomes.items():
-            if app.hooks.ca_file and app.hooks.to_rules().urls:
-                try:
-                    self._ready().trust(app.hooks.ca_file)
-                except ConnectFailed as error:
-                    problems.append(f"apps.{name}.hooks.ca_file: {error}")
+        for name, ca_file in named.items():
+            try:
+                await TRUST.context(ca_file)
+            except ConnectFailed as error:
+                problems.append(f"apps.{name}.hooks.ca_file: {error}")
         if problems:
             raise ConfigError(list(dict.fromkeys(problems)))
 

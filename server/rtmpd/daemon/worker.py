@@ -261,7 +261,7 @@ class Worker:
         before = self._certificates.current
         self._certificates.current = config.rtmps.load_certificates(os.environ)
         try:
-            self._access.hooks.prepare(config)
+            await self._access.hooks.prepare(config)
             return await self._doors.open(self._entrances(config))
         except BaseException:
             self._certificates.current = before

@@ -12,7 +12,6 @@ import ssl
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from rtmpd.exceptions import ConnectFailed, HttpFailed
@@ -37,6 +36,7 @@ from rtmpd.net.http import (
 )
 from rtmpd.net.http_message import HttpAnswer, HttpRequest, is_tls, shown_url
 from rtmpd.net.resolver import RESOLVER, Resolver
+from rtmpd.net.trust import TRUST
 from rtmpd.reasons import HttpFailure
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -67,7 +67,6 @@ class HttpCaller:
 
     def __init__(self, *, max_connections: int = MAX_CONNECTIONS, resolver: Resolver = RESOLVER) -> None:
         """To be called in a running event loop."""
-        self._contexts: dict[str, tuple[object, ssl.SSLContext]] = {}
         connector = TCPConnector(
             limit=0,
             limit_per_host=max_connections,
@@ -95,7 +94,9 @@ class HttpCaller:
         where = shown_url(request.url)
         try:
             async with asyncio.timeout(within):
-                return await self._call(request, self.trust(ca_file) if is_tls(request.url) else None)
+                return await self._call(
+                    request, await TRUST.context(ca_file) if is_tls(request.url) else None
+                )
         except TimeoutError as error:
             raise HttpFailed(
                 HttpFailure.TIMEOUT, f"{where} gave no whole answer within {within:.3g} s"
@@ -104,22 +105,6 @@ class HttpCaller:
             raise HttpFailed(HttpFailure.TLS, str(error)) from error
         except (ClientError, OSError, ValueError) as error:
             raise _explained(where, error) from error
-
-    def trust(self, ca_file: str) -> ssl.SSLContext:
-        """What a server must prove, by the authorities in a file as it is now; the system's if it is empty.
-
-        Raises ConnectFailed for a file that cannot be used.
-        """
-        try:
-            stamp: object = Path(ca_file).stat().st_mtime_ns if ca_file else None
-            known = self._contexts.get(ca_file)
-            if known is None or known[0] != stamp:
-                known = self._contexts[ca_file] = (stamp, ssl.create_default_context(cafile=ca_file or None))
-        except OSError as error:
-            raise ConnectFailed(
-                f"cannot use the authorities in {ca_file}: {error.strerror or error}"
-            ) from error
-        return known[1]
 
     async def close(self) -> None:
         """Close what is open; requests that are under way fail."""
