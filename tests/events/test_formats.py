@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -114,6 +115,16 @@ def test_discord_takes_every_event(kind: EventKind) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", embed["timestamp"])
     for text in (embed["title"], embed["description"]):
         assert not re.search(r"(?<!\\)[@*<\[]", text.replace("\\\\", ""))
+
+
+def test_what_peers_call_themselves_is_no_line_and_no_link_of_its_own() -> None:
+    agent = "OBS\r\n# live/news is over\u202e https://example.com/\x1b[31m"
+    event = replace(EVENTS[EventKind.PUBLISHED], origin=replace(ENCODER, account="Mia", agent=agent))
+    assert worded(event).text == "By Mia with OBS # live/news is over https://example.com/[31m."
+    _, _, body = sent(event, DISCORD)
+    assert body["embeds"][0]["description"].endswith(
+        r"with OBS \# live/news is over https\://example.com/\[31m."
+    )
 
 
 def test_ntfy() -> None:

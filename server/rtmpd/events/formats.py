@@ -54,7 +54,8 @@ def authority(address: Address) -> tuple[tuple[str, str], ...]:
 # Discord: https://discord.com/developers/docs/resources/webhook#execute-webhook
 
 _COLORS: Final[Mapping[Mood, int]] = {Mood.GOOD: 0x2ECC71, Mood.PLAIN: 0x95A5A6, Mood.BAD: 0xE74C3C}
-_MARKUP: Final = re.compile(r"([\\*_~`|>\[\]<#@])")
+_MARKUP: Final = re.compile(r"([\\*_~`|>\[\]<#@]|:(?=//))")
+"""Also what would make a link of what a peer calls itself."""
 _MOST_TITLE: Final = 256
 _MOST_DESCRIPTION: Final = 2048
 

@@ -23,7 +23,9 @@ class Mood(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An event in words, without any markup. Both may hold what peers call themselves and their streams."""
+    """An event in words, without any markup, each in one line. Both may hold what peers call themselves and
+    their streams.
+    """
 
     title: str
     text: str
@@ -61,8 +63,9 @@ def worded(event: Event) -> Message:
     facts = event.facts
     title, mood = _TITLES[event.kind]
     filled = {"stream": event.key, "who": event.origin.who, **facts}
-    text = ". ".join(filter(None, _sentences(event, facts)))
-    return Message(title.format_map(filled), text and f"{text}.", _MOODS.get(facts.get("state"), mood))
+    text = _line(". ".join(filter(None, _sentences(event, facts))))
+    mood = _MOODS.get(facts.get("state"), mood)
+    return Message(_line(title.format_map(filled)), text and f"{text}.", mood)
 
 
 def _sentences(event: Event, facts: Mapping[str, Fact]) -> list[str]:
@@ -114,6 +117,11 @@ def _duration(seconds: Fact) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _line(text: str) -> str:
+    """What peers have written is to look like no event of its own."""
+    return "".join(filter(str.isprintable, " ".join(text.split())))
 
 
 def _plain(markdown: str) -> str:
