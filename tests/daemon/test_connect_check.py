@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -151,6 +152,36 @@ async def test_servers_of_backends_are_called_and_asked_nothing(tmp_path: Path, 
     }
     assert said["apps.live.hooks"].text.endswith("Connection refused")
     assert "secret" not in f"{trials} {findings}"
+
+
+async def test_programs_are_looked_for(tmp_path: Path):
+    (tmp_path / "plain").touch(mode=0o644)
+    config = settings(
+        tmp_path,
+        f"""
+        [apps.live.run.copy]
+        command = ["sh", "-c", "exit"]
+        [apps.live.run.gone]
+        command = ["no-such-program", "secret"]
+        [apps.live.run.off]
+        command = ["no-such-program"]
+        enabled = false
+        [apps.live.exec.note]
+        on = ["published"]
+        command = ["{tmp_path}/plain"]
+        """,
+    )
+    trials = connect_check.trials(config, {})
+    findings = await connect_check.run(trials)
+    assert {trial.key: found for trial, found in zip(trials, findings, strict=True)} == {
+        "apps.live.run.copy": connect_check.Finding(True, f"is {shutil.which('sh')}"),
+        "apps.live.run.gone": connect_check.Finding(
+            False, "there is no program 'no-such-program': install it, or write its whole path"
+        ),
+        "apps.live.exec.note": connect_check.Finding(
+            False, f"'{tmp_path}/plain' may not be run: look at its mode"
+        ),
+    }
 
 
 def test_the_command_says_it_line_by_line(tmp_path: Path, closed_port: int):

@@ -199,7 +199,7 @@ async def test_players_of_one_app_get_other_rules_with_their_next_play(server: H
         await rtmpd.connect(server.url("other")) as second,
     ):
         await first.play("cam")
-        with pytest.raises(PlayRejected, match=r"This stream takes 1 player\."):
+        with pytest.raises(PlayRejected, match=r"This stream takes 1 player at a time: try again"):
             await second.play("cam")
 
 
@@ -785,7 +785,7 @@ async def test_what_an_app_may_have_and_send_follows(server: House) -> None:
     ):
         stream = await first.publish("cam")
         await server.apply("apps.live.publish.max_publishers=1", "apps.live.publish.reject.video_codecs=av1")
-        with pytest.raises(PublishRejected, match=r"live takes 1 publisher\."):
+        with pytest.raises(PublishRejected, match=r"live takes 1 publisher at a time: try again"):
             await second.publish("desk")
         await stream.send_video(AVC_HEADER, 0)
         await first.call("getStreamLength", "cam")  # It was granted before, and goes on.

@@ -1,4 +1,4 @@
-"""``rtmpd check --connect``: can this machine reach everybody that the settings name?
+"""``rtmpd check --connect``: can this machine reach everybody, and start everything, that the settings name?
 
 Each is called as the server would call it, up to where something would be published, played or decided.
 """
@@ -6,11 +6,13 @@ Each is called as the server would call it, up to where something would be publi
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
+from itertools import chain, count
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 from uuid import uuid4
@@ -18,8 +20,10 @@ from uuid import uuid4
 from rtmpd.daemon.app_config import APPS
 from rtmpd.daemon.banner import APP
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.hook_config import EXEC
 from rtmpd.daemon.notify_config import NOTIFY
 from rtmpd.daemon.push_config import ANY
+from rtmpd.daemon.run_config import RUN
 from rtmpd.daemon.values import spell
 from rtmpd.engine.key import StreamKey
 from rtmpd.events.settings import TargetSettings
@@ -27,6 +31,7 @@ from rtmpd.exceptions import HttpFailed
 from rtmpd.hooks.model import Moment
 from rtmpd.net.certificates import Certificate
 from rtmpd.net.http_message import HttpRequest, shown_url
+from rtmpd.processes.words import explain_start
 from rtmpd.relay.dialer import EXPECTED, RelayDialer, explain
 from rtmpd.relay.template import RelayTarget, RelayTemplate
 from rtmpd.rtmp.via import NO_VIA
@@ -67,7 +72,8 @@ class Trial:
 
 def trials(config: Config, environ: Mapping[str, str]) -> list[Trial]:
     """Everybody that the settings name, each once. Raises ConfigError where a certificate cannot be used."""
-    found = [*_relays(config), *_backends(config), *_notified(config), *_certificates(config, environ)]
+    there = (_relays(config), _backends(config), _programs(config), _notified(config))
+    found = [*chain(*there), *_certificates(config, environ)]
     return list({(trial.label, trial.key): trial for trial in found}.values())
 
 
@@ -134,6 +140,23 @@ async def _knock(url: str, ca_file: str, within: float) -> Finding:
         return None
 
     return await _by_http(call)
+
+
+def _programs(config: Config) -> Iterator[Trial]:
+    for table, said in config.apps.items():
+        app = config.at(table)
+        run = [(RUN, name, app.run[name].enabled, app.run[name].command) for name in said.run]
+        hooks = [(EXEC, name, app.exec[name].enabled, app.exec[name].command) for name in said.exec]
+        for kind, name, enabled, command in (*run, *hooks):
+            if enabled and command:
+                look = partial(asyncio.to_thread, _look_for, command[0])
+                yield Trial(spell((APPS, table, kind, name)), command[0], look)
+
+
+def _look_for(program: str) -> Finding:
+    found = shutil.which(program)
+    error = PermissionError() if Path(program).is_file() else FileNotFoundError()
+    return Finding(found is not None, f"is {found}" if found else explain_start(error, program))
 
 
 def _notified(config: Config) -> Iterator[Trial]:

@@ -38,6 +38,7 @@ from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 
+_AT_A_TIME: Final = " at a time: try again when one has left."
 _IDLE: Final = Ending(CloseReason.IDLE)
 
 _logger = logging.getLogger(__name__)
@@ -156,16 +157,16 @@ class Registry:
         limits = self._limits_of(key, self.limits)
         stream = self._streams.get(key)
         if limits.max_players and self.stats.players >= limits.max_players:
-            text = f"This server takes {counted(limits.max_players, 'player')}."
+            text = f"This server takes {counted(limits.max_players, 'player')}{_AT_A_TIME}"
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS)
         quota = limits.players
         if quota.most and self._players_of(quota) >= quota.most:
-            text = f"{quota.name} takes {counted(quota.most, 'player')}."
+            text = f"{quota.name} takes {counted(quota.most, 'player')}{_AT_A_TIME}"
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_APP)
         if stream is None:
             self._check_waiting(network)
         elif (most := _max_players(stream, limits)) and stream.players >= most:
-            text = f"This stream takes {counted(most, 'player')}."
+            text = f"This stream takes {counted(most, 'player')}{_AT_A_TIME}"
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_STREAM)
         # Nearly everybody takes the default, for which there always is room.
         if stream and tracks != DEFAULT and not stream.has_room_for(tracks, limits.max_track_choices):
@@ -232,13 +233,13 @@ class Registry:
         """Raise ``ResourceExhausted`` if there may be no publication more in the place of ``holder``'s."""
         limit, network = self.limits.max_publishers, origin.network
         if limit and self.stats.publishers - (holder is not None) >= limit:
-            text = f"This server takes {counted(limit, 'publisher')}."
+            text = f"This server takes {counted(limit, 'publisher')}{_AT_A_TIME}"
             raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISHERS)
         share = self.limits.max_publishers_per_network
         if share and network:
             replaced = holder is not None and holder.origin.network == network
             if self._published_by(network) - replaced >= share:
-                text = f"This server takes {counted(share, 'publisher')} from one address."
+                text = f"This server takes {counted(share, 'publisher')} from one address{_AT_A_TIME}"
                 raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISHERS_PER_ADDRESS)
         if self.budget.exhausted:
             text = "This server is out of memory for media."
@@ -250,7 +251,7 @@ class Registry:
             return
         there = [len(each.publications) for each in self._streams.values() if each.limits.publishers == quota]
         if sum(there) - (holder is not None) >= quota.most:
-            text = f"{quota.name} takes {counted(quota.most, 'publisher')}."
+            text = f"{quota.name} takes {counted(quota.most, 'publisher')}{_AT_A_TIME}"
             raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISHERS_PER_APP)
 
     def _players_of(self, quota: Quota) -> int:
