@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 COMPILED_VENV := .venv-compiled
 COMPILED_BIN := $(COMPILED_VENV)/bin
 FLOORS_VENV := .venv-floors
+# Empty but for pip: mypy finds whatever is installed beside the pip that builds, and would hide what hatch_build.py lacks.
+BUILD_VENV := .venv-build
 
 # A venv that failed, as Debian's python3 without python3-venv makes it, has a python and no pip.
 define make_venv
@@ -43,9 +45,10 @@ $(VENV)/.dev: $(VENV)/.runtime
 run: $(VENV)/.runtime
 	exec $(BIN)/rtmpd serve
 
-dist/.built: $(VENV)/.runtime hatch_build.py pyproject.toml README.md LICENSE $(shell find server -name '*.py')
+dist/.built: hatch_build.py pyproject.toml README.md LICENSE $(shell find server -name '*.py')
+	$(call make_venv,$(BUILD_VENV))
 	rm -f dist/*.whl
-	HATCH_BUILD_HOOKS_ENABLE=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	HATCH_BUILD_HOOKS_ENABLE=1 $(BUILD_VENV)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 	@touch $@
 
 wheel: dist/.built
@@ -115,4 +118,4 @@ bench-gate: $(VENV)/.dev
 	$(BIN)/python bench/regression/gate.py
 
 clean:
-	rm -rf $(VENV) $(COMPILED_VENV) $(FLOORS_VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED_VENV) $(FLOORS_VENV) $(BUILD_VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

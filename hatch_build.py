@@ -7,6 +7,7 @@ Why, and why not with hatch-mypyc: docs/adr/0007-mypyc.md. Which modules: pyproj
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,14 @@ from setuptools import setup
 setup(name="rtmpd", ext_modules=mypycify({paths!r}, opt_level="3", multi_file=True, group_name="rtmpd"))
 """
 
+_MISSING = re.compile(
+    r"^(\S+\.py:\d+).*(?:module named|stubs not installed for) \"([^\"]+)\"",
+    re.MULTILINE,
+)
+_MISTAKE = re.compile(r"^(\S+\.py:\d+)(?::\d+)?: error: (.*)$", re.MULTILINE)
+_UNINSTALLED = re.compile(r"^ModuleNotFoundError: No module named '([^']+)'$", re.MULTILINE)
+_COMMAND = re.compile(r"^error: command '([^']+)' failed: No such file or directory$", re.MULTILINE)
+
 
 class CompileHook(BuildHookInterface[Any]):
     """Adds the compiled modules to a wheel, beside their sources, which tracebacks name by file and line."""
@@ -33,7 +42,11 @@ class CompileHook(BuildHookInterface[Any]):
             return  # The sources are what is edited; nothing compiled may shadow them.
         # In a directory of its own: what is compiled beside the sources would shadow them too.
         self._work = tempfile.TemporaryDirectory(prefix="rtmpd-build-")
-        compiled = self._compile(Path(self._work.name))
+        try:
+            compiled = self._compile(Path(self._work.name))
+        except BaseException:
+            self._work.cleanup()
+            raise
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
         build_data["force_include"] |= {
@@ -62,5 +75,24 @@ class CompileHook(BuildHookInterface[Any]):
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"mypyc failed; it needs a C compiler and Python's headers:\n{done.stdout}")
+            raise RuntimeError(f"rtmpd was not compiled: {_explain(done.stdout)}:\n{done.stdout}")
         return compiled
+
+
+def _explain(output: str) -> str:
+    """What is to be done about a compilation that failed, in one line."""
+    if missing := _MISSING.search(output):
+        return (
+            f"mypy does not find {missing[2]}, which {missing[1]} imports; name it in pyproject.toml, "
+            "dependencies of [tool.hatch.build.targets.wheel.hooks.custom]"
+        )
+    if uninstalled := _UNINSTALLED.search(output):
+        return f"{uninstalled[1]} is not installed where it is built; leave out --no-build-isolation"
+    if mistake := _MISTAKE.search(output):
+        return f"mypyc does not take the types of {mistake[1]}: {mistake[2].rstrip()}"
+    pure = "or leave out HATCH_BUILD_HOOKS_ENABLE for pure Python"
+    if command := _COMMAND.search(output):
+        return f"there is no C compiler {command[1]}; install one (on Debian gcc and libc6-dev), {pure}"
+    if "Python.h: No such file" in output:
+        return f"Python's headers are missing; install them (on Debian python3-dev), {pure}"
+    return f"the C compiler has failed on what mypyc made, or mypyc itself, as below; mend it, {pure}"
