@@ -44,8 +44,9 @@ def test_what_new_prints_is_a_configuration_and_a_key(run, tmp_path: Path, argum
     assert run("new").stdout != text
 
 
-def test_what_cannot_be_a_name_is_wrong_usage(run):
-    assert run("new", "live/a b").exit_code == 2
+@pytest.mark.parametrize("stream", ["live/a b", "live/", "/", ""])
+def test_what_cannot_be_a_name_is_wrong_usage(run, stream: str):
+    assert run("new", stream).exit_code == 2
 
 
 def test_hash_reads_a_key_and_prints_what_is_kept(run):

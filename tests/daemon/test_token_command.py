@@ -6,7 +6,9 @@ import re
 import time
 from pathlib import Path
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from typer.testing import CliRunner
 
 from rtmpd.access.signed_urls import SignedUrls
@@ -101,3 +103,26 @@ def test_what_cannot_be_made(run, arguments, code: int, told: str):
     done = run(*arguments)
     assert (done.exit_code, done.stdout) == (code, "")
     assert told in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("presented", "told"),
+    [
+        (b"\xff\n", "- cannot be read: not a text"),
+        (b"a.b.c\n", "This is no whole token"),
+        (None, "no key set"),
+    ],
+)
+def test_why_a_jwt_is_good_for_no_link(tmp_path: Path, presented: bytes | None, told: str):
+    (tmp_path / "jwks").write_text("{}")
+    where = {"issuer": "me", "audience": "us", "algorithms": "ES256", "jwks": f"{tmp_path}/jwks"}
+    said = [f"--set=apps.live.publish.jwt.{name}={value}" for name, value in where.items()]
+    said.append(f"--set=apps.live.publish.signed_urls.secrets={SECRET}")
+    whole = jwt.encode({"exp": time.time() + 60}, ec.generate_private_key(ec.SECP256R1()), "ES256")
+    done = CliRunner().invoke(
+        cli.app, ["token", "publish", "show", "--jwt", "-", *said], input=presented or whole.encode()
+    )
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("rtmpd: ")
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -41,7 +41,7 @@ def parse_stream(text: str) -> str:
     path = clean_path(text)
     path = path if "/" in path else f"{_DEFAULT_APP}/{path}"
     problem = validate_name(path, len(path.encode()))
-    if problem or path.endswith("/"):
+    if problem or text.endswith("/") or path.endswith("/"):
         raise typer.BadParameter("this cannot be the name of a stream: write it as live/show, or show")
     return path
 

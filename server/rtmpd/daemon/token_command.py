@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import sys
 import time
@@ -138,7 +139,8 @@ def _proven_until(file: Path, config: Config, use: Use, stream: str) -> float:
     from rtmpd.exceptions import ProofFailed
 
     try:
-        text = sys.stdin.readline() if file == Path("-") else file.read_text(encoding="utf-8")
+        data = sys.stdin.buffer.readline() if file == Path("-") else file.read_bytes()
+        text = data.decode()
         with mistakes_told(os.EX_CONFIG):
             return asyncio.run(_verify(text.strip(), config, use, stream))
     except (OSError, UnicodeDecodeError) as error:
@@ -151,8 +153,10 @@ def _proven_until(file: Path, config: Config, use: Use, stream: str) -> float:
 
 async def _verify(token: str, config: Config, use: Use, stream: str) -> float:
     from rtmpd.daemon.access_rules import ConfiguredRules
-    from rtmpd.exceptions import ConfigError
+    from rtmpd.exceptions import ConfigError, ProofFailed
 
+    # Why keys cannot be had is told with the rest, and not as a line of a log that nobody has opened.
+    logging.getLogger("rtmpd").addHandler(logging.NullHandler())
     found = ConfiguredRules(config)
     rules = found.at(stream).publish if use is Use.PUBLISH else found.at(stream).play
     try:
@@ -160,6 +164,9 @@ async def _verify(token: str, config: Config, use: Use, stream: str) -> float:
             text = f"no JWT is taken to {use} {stream}: docs/jwt.md says what has to be configured"
             raise ConfigError([text])
         return (await rules.tokens.verify(token, use, stream, time.time())).until
+    except ProofFailed as failure:
+        problems = [f"{each.place}: {each.problem}" for each in found.issuers if each.problem]
+        raise ProofFailed(failure.reason, "; ".join(problems) or failure.description) from None
     finally:
         await found.issuers.close()
 
