@@ -16,7 +16,7 @@ from rtmpd.engine.health import HealthKind
 from rtmpd.engine.sink import CloseReason
 from rtmpd.events.delivery import NotifyFailure, NotifyLoss
 from rtmpd.events.model import EventKind
-from rtmpd.hooks.model import Moment
+from rtmpd.hooks.rules import Moment
 from rtmpd.hooks.stats import HookOutcome
 from rtmpd.processes.words import HookEnd, ProcessEnd, ProcessState
 from rtmpd.reasons import HandshakeFailure, HttpFailure, Refusal, SessionFailure, VerificationFailure, Word

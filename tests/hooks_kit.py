@@ -13,7 +13,7 @@ from net_kit import Client, House, eventually, serve
 from rtmp_dialogue import connect
 
 from rtmpd.access.backend import Backend as Asker
-from rtmpd.access.backend import HookRules, Surroundings
+from rtmpd.access.backend import Surroundings
 from rtmpd.access.hooked import HookedPolicy
 from rtmpd.access.policy import AccessPolicy
 from rtmpd.access.rules import Allow, PathRules, Rules
@@ -21,8 +21,7 @@ from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
-from rtmpd.hooks.dialects import DialectName
-from rtmpd.hooks.model import Moment
+from rtmpd.hooks.rules import DialectName, HookRules, Moment
 from rtmpd.hooks.stats import HookStats
 from rtmpd.net.http_caller import HttpCaller
 

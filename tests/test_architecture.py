@@ -89,17 +89,29 @@ UNUSED_BY_SERVERS = COMMANDS | frozenset(
         "jwt",
         "pkg_resources",
         "rich",
+        "rtmpd.access.backend",
+        "rtmpd.access.hooked",
+        "rtmpd.access.jwks",
+        "rtmpd.access.jwt_tokens",
+        "rtmpd.access.visits",
         "rtmpd.client",
         "rtmpd.daemon.descriptions",
         "rtmpd.events.feed",
         "rtmpd.events.formats",
+        "rtmpd.events.hooks",
         "rtmpd.events.target",
+        "rtmpd.hooks.breaker",
+        "rtmpd.hooks.dialects",
+        "rtmpd.hooks.model",
         "rtmpd.net.http_caller",
+        "rtmpd.processes.child",
+        "rtmpd.processes.run",
+        "rtmpd.processes.streams",
         "rtmpd.rtmp.client",
         "rtmpd.tools",
     }
 )
-"""What a server without relays has no use for."""
+"""What a server has no use for whose settings name no relay, backend, program, notification or issuer."""
 SPARED = {
     "the package": HEAVY | ROOMS | {"asyncio", "dataclasses", "ssl"},
     "the client": (HEAVY - {"pyamf"}) | (ROOMS - {"rtmpd.client", "rtmpd.net", "rtmpd.rtmp"}),
@@ -107,7 +119,8 @@ SPARED = {
     | (HEAVY - {"typer"})
     | (ROOMS - {"rtmpd.daemon", "rtmpd.rtmp"})
     | {"asyncio", "ssl", "rtmpd.daemon.config", "rtmpd.rtmp.amf", "rtmpd.rtmp.session"},
-    "serve without admin": UNUSED_BY_SERVERS | {"aiohttp", "prometheus_client", "rtmpd.net.http"},
+    "serve without admin": UNUSED_BY_SERVERS
+    | {"aiohttp", "prometheus_client", "rtmpd.net.http", "rtmpd.processes.words"},
     "serve": UNUSED_BY_SERVERS,
 }
 """What is not loaded where nothing needs it."""

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from rtmpd.access.backend import Backend, HookRules, Surroundings
+from rtmpd.access.backend import Backend, Surroundings
 from rtmpd.access.hooked import HookedPolicy
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import Refused
-from rtmpd.hooks.model import Moment
+from rtmpd.hooks.rules import HookRules, Moment
 from rtmpd.hooks.stats import HookStats
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
 from rtmpd.reasons import Refusal

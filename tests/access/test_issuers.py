@@ -13,7 +13,8 @@ import pytest
 import trustme
 
 from rtmpd.access.issuers import Issuers
-from rtmpd.access.jwks import JwksRules, PublicKey
+from rtmpd.access.jwks import PublicKey
+from rtmpd.access.token_rules import JwksRules
 from rtmpd.exceptions import ProofFailed
 from rtmpd.net.http import web
 

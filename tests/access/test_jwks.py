@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from rtmpd.access.jwks import Jwks, JwksRules, PublicKey
+from rtmpd.access.jwks import Jwks, PublicKey
+from rtmpd.access.token_rules import JwksRules
 from rtmpd.exceptions import ClientError, ProofFailed
 
 RULES = JwksRules(refresh=600.0, retry=30.0, max_stale=3600.0, timeout=5.0)

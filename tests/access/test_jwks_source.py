@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rtmpd.access.jwks import MAX_BYTES
-from rtmpd.access.jwks_source import check_source, open_source, shown_source
+from rtmpd.access.jwks_source import MAX_BYTES, check_source, open_source, shown_source
 from rtmpd.exceptions import ClientError, HttpFailed
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
 from rtmpd.reasons import HttpFailure

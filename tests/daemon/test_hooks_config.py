@@ -9,7 +9,7 @@ import pytest
 from rtmpd.daemon import reference
 from rtmpd.daemon.settings import Settings, load
 from rtmpd.exceptions import ConfigError
-from rtmpd.hooks.model import Moment
+from rtmpd.hooks.rules import Moment
 
 URL = "http://127.0.0.1:8080/auth"
 

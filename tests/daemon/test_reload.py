@@ -578,6 +578,12 @@ _OTHERS = {
     "log.trace": "192.0.2.1",
     "bans.exempt": "192.0.2.1",
 }
+_PROGRAMS = (
+    "apps.live.run.low.command=ffmpeg",
+    "apps.live.exec.note.command=ffmpeg",
+    "apps.live.exec.note.on=published",
+)
+"""Without any, nobody keeps the limits of all of them."""
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
@@ -652,8 +658,9 @@ class Shop:
     "key", [key for key in walk() if key.name not in _LISTENERS], ids=lambda key: key.name
 )
 async def test_who_follows_a_change_is_as_one_who_starts_with_it(log: LogOutput, key: Key) -> None:
-    shop, default = Shop(log), configured("log.level=info")
-    changed = load((), {}, [*ALWAYS, "log.level=info", f"{key.name}={another(key)}"]).config
+    others = ["log.level=info", *(_PROGRAMS if key.name.startswith("run.") else ())]
+    shop, default = Shop(log), configured(*others)
+    changed = configured(*others, f"{key.name}={another(key)}")
     before, again = await shop.look(default), await shop.look(default)
     fickle = {
         way

@@ -16,8 +16,8 @@ from backend_kit import OK, Asked, answer, answer_json, backend
 from hooks_kit import Stage, stage, urls
 from net_kit import HEADERS, eventually
 
-from rtmpd.hooks.dialects import MOMENTS, DialectName
-from rtmpd.hooks.model import Moment
+from rtmpd.hooks.dialects import MOMENTS
+from rtmpd.hooks.rules import DialectName, Moment
 
 PAGE = Path(__file__).parents[2] / "docs" / "hooks.md"
 NO = answer("403 Forbidden")

@@ -10,10 +10,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from rtmpd.access.jwks import Jwks, JwksRules
+from rtmpd.access.jwks import Jwks
 from rtmpd.access.jwt_tokens import TokenVerifier, parse_jwks
 from rtmpd.access.proof import Proof
-from rtmpd.access.token_rules import ALGORITHMS, TokenRules
+from rtmpd.access.token_rules import ALGORITHMS, JwksRules, TokenRules
 from rtmpd.exceptions import ProofFailed
 
 PAGE = (Path(__file__).parents[2] / "docs" / "jwt.md").read_text()

@@ -10,7 +10,8 @@ from rtmpd.engine.origin import Origin
 from rtmpd.hooks import decision_cache
 from rtmpd.hooks.breaker import Breaker
 from rtmpd.hooks.decision_cache import DecisionCache
-from rtmpd.hooks.model import Moment, Verdict, Visit
+from rtmpd.hooks.model import Verdict, Visit
+from rtmpd.hooks.rules import Moment
 
 WHO = Origin(address="192.0.2.1")
 VISIT = Visit("publish", "live", "show", query="key=secret", origin=WHO)

@@ -12,8 +12,9 @@ import pytest
 
 from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import HttpFailed
-from rtmpd.hooks.dialects import MOMENTS, DialectName, speak
-from rtmpd.hooks.model import Moment, Progress, Verdict, Visit
+from rtmpd.hooks.dialects import MOMENTS, speak
+from rtmpd.hooks.model import Progress, Verdict, Visit
+from rtmpd.hooks.rules import DialectName, Moment
 from rtmpd.net.http_message import HttpAnswer, check_http_url
 
 URL = "http://backend.test/hook"

@@ -25,7 +25,7 @@ from rtmpd.processes.command import Command
 from rtmpd.processes.room import Room
 from rtmpd.processes.rules import Restart, RunLimits, RunRule, Start
 from rtmpd.processes.streams import StreamProcesses
-from rtmpd.processes.words import ProcessEnd, ProcessState
+from rtmpd.processes.words import ProcessCounts, ProcessEnd, ProcessState
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.messages import Message
 
@@ -86,6 +86,7 @@ class Stage:
             lambda key: self.rules,
             lambda: self.address,
             {"PATH": os.environ["PATH"]},
+            ProcessCounts(),
         )
         self.registry.observe(self.processes)
 

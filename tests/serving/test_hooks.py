@@ -11,13 +11,11 @@ from hooks_kit import OPEN, REJECTED, STARTED, Book, stage, urls
 from net_kit import HEADERS, eventually
 from rtmp_dialogue import connect
 
-from rtmpd.access.backend import HookRules, OnError
 from rtmpd.access.keys import Key, KeyRing, digest_of
 from rtmpd.access.rules import Allow, PathRules, Rules
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
-from rtmpd.hooks.dialects import DialectName
-from rtmpd.hooks.model import Moment
+from rtmpd.hooks.rules import DialectName, HookRules, Moment, OnError
 
 KEY = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"
 NO = answer("403 Forbidden")

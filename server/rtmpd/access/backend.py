@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from rtmpd.engine.claim import ClaimPolicy
@@ -14,15 +13,9 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import HttpFailed
 from rtmpd.hooks.breaker import Breaker
 from rtmpd.hooks.decision_cache import DecisionCache
-from rtmpd.hooks.dialects import DialectName, speak
-from rtmpd.hooks.model import (
-    ENDS,
-    QUESTIONS,
-    Moment,
-    Progress,
-    Verdict,
-    Visit,
-)
+from rtmpd.hooks.dialects import speak
+from rtmpd.hooks.model import ENDS, QUESTIONS, Progress, Verdict, Visit
+from rtmpd.hooks.rules import HookRules, Moment, OnError
 from rtmpd.hooks.stats import BackendStats, HookOutcome, HookStats
 from rtmpd.net.http_message import HttpAnswer, HttpRequest, shown_url
 from rtmpd.net.tasks import TaskSet
@@ -44,38 +37,6 @@ _NOTHING: Final = Progress()
 _BEGINNINGS: Final = frozenset({Moment.CONNECT, Moment.PUBLISH, Moment.PLAY})
 _MAYBE_ALLOWED: Final = frozenset({HttpFailure.TIMEOUT, HttpFailure.BROKEN, HttpFailure.TOO_LONG})
 """Failures behind which a backend may have allowed something all the same, and counts it."""
-
-
-class OnError(StrEnum):
-    """What a question without an answer comes to."""
-
-    DENY = "deny"
-    ALLOW = "allow"
-    CACHED = "cached"
-
-
-@dataclass(frozen=True, slots=True)
-class HookRules:
-    """Whom to ask what, and what if nobody answers."""
-
-    dialect: DialectName = DialectName.NATIVE
-    urls: Mapping[Moment, tuple[str, ...]] = field(default_factory=dict, repr=False)
-    """Of several all are asked, one after the other, and each has to allow."""
-    get: bool = False
-    """nginx-rtmp's form goes into the URL."""
-    decides: bool = False
-    """Its yes is as good as a proof."""
-    on_error: OnError = OnError.DENY
-    timeout: float = 5.0
-    """Seconds for one question, whomever it takes."""
-    ttl: float = 0.0
-    """Seconds for which an answer holds for the same question, unless it says otherwise."""
-    update_interval: float = 30.0
-    """Seconds."""
-    ca_file: str = ""
-    max_failures: int = 5
-    retry_after: float = 10.0
-    """Seconds that it is left alone after so many failures in a row."""
 
 
 class Call(Protocol):

@@ -12,7 +12,8 @@ from rtmpd.access.visits import FollowedVisit
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.media_limits import MediaLimits
 from rtmpd.exceptions import Refused
-from rtmpd.hooks.model import Moment, Verdict, Visit
+from rtmpd.hooks.model import Verdict, Visit
+from rtmpd.hooks.rules import Moment
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.limits import Limits

@@ -8,11 +8,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from rtmpd.access.jwks import Jwks, JwksRules, PublicKey
 from rtmpd.access.jwks_source import open_source, shown_source
+from rtmpd.access.token_rules import JwksRules
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
+    from rtmpd.access.jwks import Jwks, PublicKey
     from rtmpd.net.http_caller import HttpCaller
 
 _RULES: Final = JwksRules()
@@ -34,6 +35,8 @@ class Issuers:
         """
         found = self._sets.get((source, ca_file))
         if found is None:
+            from rtmpd.access.jwks import Jwks
+
             fetch = open_source(source, partial(self._call, ca_file=ca_file))
             found = Jwks(shown_source(source), fetch, parse, self._clock, self._rules)
             self._sets[source, ca_file] = found

@@ -9,14 +9,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from rtmpd.access.token_rules import JwksRules
 from rtmpd.exceptions import ClientError, ProofFailed
 from rtmpd.net.tasks import TaskSet
 from rtmpd.reasons import Refusal
 
 logger = logging.getLogger(__name__)
-
-MAX_BYTES: Final = 64 * 1024
-"""Of a key set. Those of large providers, with their certificates, take less than half of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +27,7 @@ class PublicKey:
     """What it may verify: a token does not choose how its signature is read."""
 
 
-@dataclass(frozen=True, slots=True)
-class JwksRules:
-    """When a key set is fetched; seconds."""
-
-    refresh: float = 600.0
-    """After which it is fetched again, while the old one is used."""
-    retry: float = 30.0
-    """Between two fetches at least, however many tokens name a key that is not there."""
-    max_stale: float = 86_400.0
-    """How long keys are used that cannot be fetched again."""
-    timeout: float = 5.0
-    """Of one fetch: less than whoever asks for access waits for an answer."""
+_RULES: Final = JwksRules()
 
 
 class Jwks:
@@ -57,7 +44,7 @@ class Jwks:
         fetch: Callable[[], Awaitable[bytes]],
         parse: Callable[[bytes], Mapping[str, PublicKey]],
         clock: Callable[[], float],
-        rules: JwksRules = JwksRules(),
+        rules: JwksRules = _RULES,
     ) -> None:
         self.place = place
         self.problem = ""

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from rtmpd.access.jwks import MAX_BYTES
 from rtmpd.exceptions import ClientError, HttpFailed, UsageError
 from rtmpd.net.http_message import HttpAnswer, HttpRequest, check_http_url
 
+MAX_BYTES: Final = 64 * 1024
+"""Of a key set. Those of large providers, with their certificates, take less than half of it."""
 _OK: Final = 200
 
 Call = Callable[[HttpRequest], Awaitable[HttpAnswer]]

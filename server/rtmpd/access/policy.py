@@ -11,7 +11,6 @@ from rtmpd.access.keys import MIN_LENGTH, Key, fingerprint
 from rtmpd.access.proof import Proof
 from rtmpd.access.rules import Allow, RuleBook, Rules, TokenCheck
 from rtmpd.access.signed_urls import is_signed
-from rtmpd.access.users import Question, means_to_publish, presents_user
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import ProofFailed, Refused
 from rtmpd.reasons import Refusal
@@ -116,6 +115,8 @@ class AccessPolicy:
         rules, address = self._book.at(str(request.key)).publish, request.origin.address
         if rules.users is None:
             return Grant(request.key)
+        from rtmpd.access.users import Question, means_to_publish, presents_user
+
         asked = means_to_publish(request.connect) and rules.wants_proof(address)
         # Whom the address keeps out is told so when it publishes.
         if not rules.admits_address(address) or not (asked or presents_user(request.query)):

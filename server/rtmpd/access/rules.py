@@ -6,15 +6,17 @@ import ipaddress
 from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from rtmpd.access.key_file import KeyFile
 from rtmpd.access.keys import Key, KeyRing
 from rtmpd.access.proof import Proof
 from rtmpd.access.signed_urls import SignedUrls
-from rtmpd.access.users import Users
 from rtmpd.exceptions import ProofFailed
 from rtmpd.net.addresses import UNIX, is_local
+
+if TYPE_CHECKING:
+    from rtmpd.access.users import Users
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -40,6 +40,20 @@ class TokenRules:
             raise ValueError(f"{text}, and not {', '.join(unknown) or 'none'}")
 
 
+@dataclass(frozen=True, slots=True)
+class JwksRules:
+    """When a key set is fetched; seconds."""
+
+    refresh: float = 600.0
+    """After which it is fetched again, while the old one is used."""
+    retry: float = 30.0
+    """Between two fetches at least, however many tokens name a key that is not there."""
+    max_stale: float = 86_400.0
+    """How long keys are used that cannot be fetched again."""
+    timeout: float = 5.0
+    """Of one fetch: less than whoever asks for access waits for an answer."""
+
+
 def check_algorithm(name: str) -> None:
     """Raise ValueError with a sentence for one that no issuer may sign with."""
     if name not in ALGORITHMS:

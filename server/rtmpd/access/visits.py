@@ -9,7 +9,8 @@ from typing import Any
 
 from rtmpd.access.backend import Backend
 from rtmpd.engine.key import StreamKey
-from rtmpd.hooks.model import Moment, Progress, Visit
+from rtmpd.hooks.model import Progress, Visit
+from rtmpd.hooks.rules import Moment
 from rtmpd.serving.access import Action, Figures
 
 _logger = logging.getLogger(__name__)

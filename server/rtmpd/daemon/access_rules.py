@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtmpd.access.issuers import Issuers
-from rtmpd.access.jwks import Jwks
 from rtmpd.access.key_file import KeyFile
 from rtmpd.access.keys import KeyRing
 from rtmpd.access.rules import Allow, PathRules, Rules, TokenCheck
-from rtmpd.access.users import Users
 from rtmpd.daemon.access_config import AccessConfig, PublishAccess
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.proofs_config import JwtConfig
 from rtmpd.exceptions import ConfigError
+
+if TYPE_CHECKING:
+    from rtmpd.access.jwks import Jwks
+    from rtmpd.access.users import Users
 
 
 class ConfiguredRules:
@@ -68,7 +72,7 @@ class ConfiguredRules:
         ring = KeyRing(access.all_keys()) if access.keys else None
         allow, (ips, deny_ips) = access.allowed(otherwise), access.networks()
         passwords = access.passwords if isinstance(access, PublishAccess) else {}
-        users = Users(passwords, self._secret) if passwords else None
+        users = self._users(passwords) if passwords else None
         return Rules(
             allow,
             ips,
@@ -80,6 +84,11 @@ class ConfiguredRules:
             tokens=None if access.jwt.missing else self._verifier(access.jwt),
             end_with_proof=access.end_with_proof,
         )
+
+    def _users(self, passwords: Mapping[str, str]) -> Users:
+        from rtmpd.access.users import Users
+
+        return Users(passwords, self._secret)
 
     def _verifier(self, jwt: JwtConfig) -> TokenCheck:
         """Raises ConfigError where there is no library for tokens."""

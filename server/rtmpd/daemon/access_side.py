@@ -25,7 +25,7 @@ class AccessSide:
         self.rules = ConfiguredRules(config)
         self.policy = AccessPolicy(self.rules, time.time, os.urandom(16))
         self.hooks = HookSide(about, self.policy)
-        self.tokens = LocalTokens(self.hooks.authorizer, os.urandom)
+        self.tokens = LocalTokens(self.hooks, os.urandom)
         """Who is asked first: processes that this server runs show it tokens."""
         self.guard = Guard(clock, stats)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rtmpd.access.jwks import Jwks
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.programs import Programs
@@ -21,6 +20,7 @@ from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
 
 if TYPE_CHECKING:
+    from rtmpd.access.jwks import Jwks
     from rtmpd.events.delivery import NotifyStatus
     from rtmpd.web.metrics import MetricsPage
     from rtmpd.web.page import SharedPage
@@ -130,8 +130,8 @@ class AdminSide:
             clock=inside.clock,
             relays=inside.relays,
             notified=inside.notified,
-            processes=inside.programs.processes.statuses,
-            process_counts=inside.programs.processes.counts,
+            processes=inside.programs.statuses,
+            process_counts=inside.programs.process_counts,
             hook_counts=inside.programs.hook_counts,
             certificates=inside.certificates,
             key_files=inside.key_files,

@@ -28,7 +28,7 @@ from rtmpd.daemon.values import spell
 from rtmpd.engine.key import StreamKey
 from rtmpd.events.settings import TargetSettings
 from rtmpd.exceptions import HttpFailed
-from rtmpd.hooks.model import Moment
+from rtmpd.hooks.rules import Moment
 from rtmpd.net.certificates import Certificate
 from rtmpd.net.http_message import HttpRequest, shown_url
 from rtmpd.processes.words import explain_start

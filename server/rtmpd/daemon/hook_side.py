@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rtmpd.access.backend import Backend, HookRules, Surroundings
-from rtmpd.access.hooked import HookedPolicy
 from rtmpd.access.policy import AccessPolicy
 from rtmpd.daemon.config import Config
 from rtmpd.engine.claim import ClaimPolicy
@@ -17,13 +15,16 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sessions import SessionTable
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import ConfigError, ConnectFailed, UsageError
-from rtmpd.hooks.model import MAX_PUSHES
+from rtmpd.hooks.rules import MAX_PUSHES, HookRules
 from rtmpd.hooks.stats import HookStats
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
 from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.url import RtmpUrl
+from rtmpd.serving.access import AccessRequest, Action, Grant
 
 if TYPE_CHECKING:
+    from rtmpd.access.backend import Backend
+    from rtmpd.access.hooked import HookedPolicy
     from rtmpd.net.http_caller import HttpCaller
 
 logger = logging.getLogger(__name__)
@@ -69,16 +70,18 @@ class HookPushes:
 
 
 class HookSide:
-    """Backends by the tables of the settings; tables that say the same have one together.
+    """Asks our own rules and, once there is one, the backend of the table; ``serving.access.Authorizer``.
 
-    What calls them is imported and made with the first of them: see ``net.http_caller``.
+    Tables that say the same have one together. What asks backends is imported and made with the first of
+    them.
     """
 
     def __init__(self, context: HookContext, policy: AccessPolicy) -> None:
         """``policy`` is asked first."""
         self._context = context
+        self._policy = policy
+        self._authorizer: AccessPolicy | HookedPolicy = policy
         self._tables: Container[str] = ()
-        self.authorizer = HookedPolicy(policy, self.at, lambda: self._tables)
         self.stats = HookStats()
         self._caller: HttpCaller | None = None
         self._backends: dict[str, Backend] = {}
@@ -86,15 +89,14 @@ class HookSide:
         self._at: dict[str, Backend] = {}
         """By all tables."""
         self._table_of: Callable[[str], str] = str
-        self._around = Surroundings(
-            call=self._call,
-            clock=context.clock,
-            claim=context.claim,
-            stats=self.stats,
-            push=context.push,
-            dismiss=self._dismiss,
-            server_id=context.server_id,
-        )
+
+    def authorize(self, request: AccessRequest) -> Grant | Coroutine[Any, Any, Grant]:
+        """Raises ``Refused``, also what the coroutine does."""
+        return self._authorizer.authorize(request)
+
+    def as_public(self, action: Action, key: StreamKey) -> StreamKey:
+        """What may be shown of a stream that was asked for."""
+        return self._authorizer.as_public(action, key)
 
     def at(self, path: str) -> Backend | None:
         """Who is asked about a stream or an app."""
@@ -152,9 +154,26 @@ class HookSide:
     def _settle(self, name: str, rules: HookRules) -> None:
         known = self._backends.get(name)
         if known is None:
-            self._backends[name] = Backend(name, rules, self._around)
+            self._backends[name] = self._build(name, rules)
         else:
             known.apply(rules)
+
+    def _build(self, name: str, rules: HookRules) -> Backend:
+        from rtmpd.access.backend import Backend, Surroundings
+        from rtmpd.access.hooked import HookedPolicy
+
+        if self._authorizer is self._policy:
+            self._authorizer = HookedPolicy(self._policy, self.at, lambda: self._tables)
+        around = Surroundings(
+            call=self._call,
+            clock=self._context.clock,
+            claim=self._context.claim,
+            stats=self.stats,
+            push=self._context.push,
+            dismiss=self._dismiss,
+            server_id=self._context.server_id,
+        )
+        return Backend(name, rules, around)
 
     def _ready(self) -> HttpCaller:
         if self._caller is None:

@@ -7,12 +7,10 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from rtmpd.access.backend import HookRules, OnError
 from rtmpd.daemon.fields import LIST_OR_TEXT, Positive, Seconds, Section, Shown, Timeout
 from rtmpd.daemon.values import KeyPath, parse_list
 from rtmpd.exceptions import UsageError
-from rtmpd.hooks.dialects import MOMENTS, DialectName
-from rtmpd.hooks.model import Moment
+from rtmpd.hooks.rules import DialectName, HookRules, Moment, OnError
 from rtmpd.net.http_message import check_http_url, shown_url
 
 LONGEST_TIMEOUT: Final = 60.0
@@ -109,6 +107,10 @@ class HooksConfig(Section):
 
     def find_problems(self, outcome: HooksConfig) -> Iterator[tuple[KeyPath, str]]:
         """Keys of this table and what is wrong with them; ``outcome`` is it with what shorter ones say."""
+        if not self.model_fields_set:
+            return
+        from rtmpd.hooks.dialects import MOMENTS
+
         dialect = DialectName(outcome.dialect)
         for moment in Moment:
             if getattr(self, moment) and moment not in MOMENTS[dialect]:

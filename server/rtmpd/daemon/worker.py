@@ -47,7 +47,7 @@ from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.net.lag import LagMeter
 from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.tasks import TaskSet
-from rtmpd.processes.child import LAST_LOOK
+from rtmpd.processes.rules import LAST_LOOK
 from rtmpd.relay.dialer import RelayDialer
 from rtmpd.relay.origin_map import StaticOrigins
 from rtmpd.relay.pull.relays import PullRelays
@@ -153,7 +153,7 @@ class Worker:
         return ServerContext(
             registry=self._registry,
             authorizer=self._access.tokens,
-            as_public=self._access.hooks.authorizer.as_public,
+            as_public=self._access.hooks.as_public,
             guard=self._access.guard,
             authorization_timeout=LONGEST_TIMEOUT + _MARGIN,
             claims=self._claims,
@@ -391,7 +391,7 @@ class Worker:
         """In order within ``grace`` seconds, then at once. A second call beside the first shortens it."""
         started = _clock()
         await asyncio.gather(
-            self._server.close(grace), self._pulls.close(), self._programs.processes.close(grace)
+            self._server.close(grace), self._pulls.close(), self._programs.close_processes(grace)
         )
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
         left = max(grace - (_clock() - started), 0.0)

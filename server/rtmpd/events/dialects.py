@@ -7,8 +7,9 @@ from typing import Final
 
 from rtmpd.events.model import Delivery, Event, EventKind
 from rtmpd.events.settings import Address
-from rtmpd.hooks.dialects import DialectName, speak
-from rtmpd.hooks.model import Moment, Progress, Visit
+from rtmpd.hooks.dialects import speak
+from rtmpd.hooks.model import Progress, Visit
+from rtmpd.hooks.rules import DialectName, Moment
 from rtmpd.net.http_message import HttpRequest
 
 MOMENTS: Final[Mapping[EventKind, Moment]] = {

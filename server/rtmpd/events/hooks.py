@@ -15,9 +15,10 @@ from rtmpd.events.hook_rules import HookLimits, HookRule
 from rtmpd.events.model import Event, EventKind
 from rtmpd.exceptions import UsageError
 from rtmpd.net.tasks import TaskSet
-from rtmpd.processes.child import LAST_LOOK, Child
+from rtmpd.processes.child import Child
 from rtmpd.processes.command import environment, facts_of
 from rtmpd.processes.output import Output
+from rtmpd.processes.rules import LAST_LOOK
 from rtmpd.processes.words import HookCounts, HookEnd, ProcessEnd, explain_start
 from rtmpd.rtmp.scrubbing import Scrubber
 

@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from rtmpd.hooks.model import Moment, Verdict, Visit
+from rtmpd.hooks.model import Verdict, Visit
+from rtmpd.hooks.rules import Moment
 
 MAX_ALLOWED: Final = 10_000
 """Yeses to questions of one kind; the oldest ones go first. One takes about 500 bytes, with a list of push

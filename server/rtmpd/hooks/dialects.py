@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Final
 
 from rtmpd.hooks.mediamtx import MediaMtx
 from rtmpd.hooks.model import Dialect
 from rtmpd.hooks.native import Native
 from rtmpd.hooks.nginx_rtmp import NginxRtmp
+from rtmpd.hooks.rules import DialectName
 from rtmpd.hooks.srs import Srs
-
-
-class DialectName(StrEnum):
-    NATIVE = "native"
-    NGINX_RTMP = "nginx-rtmp"
-    SRS = "srs"
-    MEDIAMTX = "mediamtx"
-
 
 MOMENTS: Final = {
     DialectName.NATIVE: Native.moments,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from rtmpd.hooks.model import Moment, Progress, Verdict, Visit, check_status
+from rtmpd.hooks.model import Progress, Verdict, Visit, check_status
 from rtmpd.hooks.native import JSON
+from rtmpd.hooks.rules import Moment
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
 from rtmpd.rtmp.url import parse_query
 

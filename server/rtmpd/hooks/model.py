@@ -7,29 +7,12 @@ from typing import Final, Protocol
 
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.exceptions import HttpFailed
+from rtmpd.hooks.rules import Moment
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
-from rtmpd.reasons import HttpFailure, Word
+from rtmpd.reasons import HttpFailure
 
 MAX_REASON: Final = 200
 """Characters of a sentence that an encoder is told."""
-MAX_PUSHES: Final = 16
-"""Push targets in one answer."""
-
-
-class Moment(Word):
-    """When a backend is called: the key of ``hooks`` that names whom."""
-
-    CONNECT = "on_connect", "a client connects; before any media"
-    PUBLISH = "on_publish", "an encoder wants to publish"
-    PLAY = "on_play", "a player wants to play"
-    UPDATE = "on_update", "a publish or a play goes on"
-    PUBLISH_DONE = "on_publish_done", "a publish that was allowed has ended, or did not come about"
-    PLAY_DONE = "on_play_done", "the same of a play"
-    DONE = "on_done", "the same of either"
-    DISCONNECT = "on_disconnect", "a connection that was allowed has ended"
-    FORWARD = "on_forward", "where a publish that was allowed is to be pushed"
-
-
 QUESTIONS: Final = frozenset({Moment.CONNECT, Moment.PUBLISH, Moment.PLAY, Moment.UPDATE, Moment.FORWARD})
 """Moments at which something hangs on the answer. Of the others it is told, and does not matter."""
 

@@ -6,17 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from rtmpd.hooks.model import (
-    MAX_PUSHES,
-    Moment,
-    Progress,
-    Verdict,
-    Visit,
-    check_status,
-    clip,
-    server_failed,
-    unreadable,
-)
+from rtmpd.hooks.model import Progress, Verdict, Visit, check_status, clip, server_failed, unreadable
+from rtmpd.hooks.rules import MAX_PUSHES, Moment
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
 
 JSON: Final = ("Content-Type", "application/json")

@@ -6,7 +6,8 @@ import re
 from typing import Final
 from urllib.parse import unquote_plus
 
-from rtmpd.hooks.model import Moment, Progress, Verdict, Visit, check_status, unreadable
+from rtmpd.hooks.model import Progress, Verdict, Visit, check_status, unreadable
+from rtmpd.hooks.rules import Moment
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
 from rtmpd.rtmp.url import split_query
 

@@ -6,8 +6,9 @@ import hashlib
 import json
 from typing import Final
 
-from rtmpd.hooks.model import MAX_PUSHES, Moment, Progress, Verdict, Visit, check_status, unreadable
+from rtmpd.hooks.model import Progress, Verdict, Visit, check_status, unreadable
 from rtmpd.hooks.native import JSON, parse_object
+from rtmpd.hooks.rules import MAX_PUSHES, Moment
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
 
 _ACTIONS: Final = {

@@ -13,8 +13,6 @@ from typing import Final
 from rtmpd.processes.output import Output
 from rtmpd.processes.words import ProcessEnd
 
-LAST_LOOK: Final = 3.0
-"""Seconds for processes to be gone that were killed, at the end of the server."""
 _LAST_WORDS: Final = 1.0
 """Seconds for what a process has written to be read, after its end."""
 _LOOK: Final = 0.01

@@ -15,6 +15,8 @@ from rtmpd.rtmp.url import clean_path, validate_name
 
 DEFAULT_PUBLISH: Final = "{app}/{name}_{process}"
 """What a process publishes of which nothing is said."""
+LAST_LOOK: Final = 3.0
+"""Seconds for processes to be gone that were killed, at the end of the server."""
 
 _PLACEHOLDER: Final = re.compile(r"\{\w+\}")
 

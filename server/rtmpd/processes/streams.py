@@ -17,10 +17,9 @@ from rtmpd.engine.stream import LiveStream
 from rtmpd.exceptions import UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.tasks import TaskSet
-from rtmpd.processes.child import LAST_LOOK
 from rtmpd.processes.command import PLAY_URL, PUBLISH_URL, facts_of
 from rtmpd.processes.room import Room
-from rtmpd.processes.rules import RunLimits, RunRule, Start
+from rtmpd.processes.rules import LAST_LOOK, RunLimits, RunRule, Start
 from rtmpd.processes.run import Life, Run
 from rtmpd.processes.words import ProcessCounts, ProcessState, ProcessStatus
 
@@ -63,9 +62,10 @@ class StreamProcesses(StreamObserver):
         rules_of: Callable[[StreamKey], Mapping[str, RunRule]],
         address: Callable[[], Address | None],
         inherited: Mapping[str, str],
+        counts: ProcessCounts,
     ) -> None:
         self.clock = clock
-        self.counts = ProcessCounts()
+        self.counts = counts
         self.inherited = inherited
         self._registry = registry
         self._tokens = tokens
