@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 from datetime import UTC, datetime, timedelta
@@ -47,7 +48,10 @@ async def test_relays_are_called_without_a_publish_or_play(tmp_path: Path, close
             [apps.live.push.gone]
             url = "rtmp://127.0.0.1:{closed_port}/gone/secretkey"
             [apps.edge.pull]
-            from = ["rtmp://127.0.0.1:{house.port}/{{app}}/{{name}}"]
+            from = [
+                "rtmp://127.0.0.1:{house.port}/{{app}}/{{name}}",
+                "rtmp://127.0.0.1:{house.port}/{{app}}/b",
+            ]
             """,
         )
         trials = connect_check.trials(config, {})
@@ -61,7 +65,8 @@ async def test_relays_are_called_without_a_publish_or_play(tmp_path: Path, close
         ("apps.*.push.all", "live"): True,
         ("apps.live.push.there", "app"): True,
         ("apps.live.push.gone", "gone"): False,
-        ("apps.edge.pull", "edge"): True,
+        ("apps.edge.pull number 1", "edge"): True,
+        ("apps.edge.pull number 2", "edge"): True,
     }
     told = f"{trials} {findings}"
     assert "answers in" in told
@@ -182,6 +187,38 @@ async def test_programs_are_looked_for(tmp_path: Path):
             False, f"'{tmp_path}/plain' may not be run: look at its mode"
         ),
     }
+
+
+async def test_key_sets_are_fetched_and_read(tmp_path: Path, closed_port: int):
+    right = {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "A" * 43}]}
+    (tmp_path / "right.json").write_text(json.dumps(right))
+    (tmp_path / "wrong.json").write_text("{}")
+    sources = (
+        f"{tmp_path}/right.json",
+        f"{tmp_path}/wrong.json",
+        f"https://127.0.0.1:{closed_port}/k?a=secret",
+    )
+    config = settings(
+        tmp_path,
+        "".join(
+            f"""
+            [apps.a{number}.{action}.jwt]
+            issuer = "https://id.example.com"
+            audience = "rtmpd"
+            algorithms = ["EdDSA"]
+            jwks = "{source}"
+            """
+            for number, source in enumerate(sources)
+            for action in ("publish", "play")
+        ),
+    )
+    trials = connect_check.trials(config, {})
+    findings = await connect_check.run(trials)
+    assert [trial.key for trial in trials] == [f"apps.a{number}.publish.jwt.jwks" for number in range(3)]
+    assert [finding.works for finding in findings] == [True, False, False]
+    assert "no key set" in findings[1].text
+    assert findings[2].text.endswith("Connection refused")
+    assert "secret" not in f"{trials} {findings}"
 
 
 def test_the_command_says_it_line_by_line(tmp_path: Path, closed_port: int):

@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin
 from uuid import uuid4
 
+from rtmpd.access.jwks_source import open_source, shown_source
+from rtmpd.access.token_rules import JwksRules
 from rtmpd.daemon.app_config import APPS
 from rtmpd.daemon.banner import APP
 from rtmpd.daemon.config import Config
@@ -27,7 +29,7 @@ from rtmpd.daemon.run_config import RUN
 from rtmpd.daemon.values import spell
 from rtmpd.engine.key import StreamKey
 from rtmpd.events.settings import TargetSettings
-from rtmpd.exceptions import HttpFailed
+from rtmpd.exceptions import ClientError, HttpFailed
 from rtmpd.hooks.rules import Moment
 from rtmpd.net.certificates import Certificate
 from rtmpd.net.http_message import HttpRequest, shown_url
@@ -37,6 +39,7 @@ from rtmpd.relay.template import RelayTarget, RelayTemplate
 from rtmpd.rtmp.via import NO_VIA
 
 if TYPE_CHECKING:
+    from rtmpd.access.jwks import PublicKey
     from rtmpd.net.http_caller import HttpCaller
 
 PATIENCE: Final = 10.0
@@ -66,15 +69,14 @@ class Trial:
     """Who says so."""
     label: str
     """Who it is, without a secret."""
-    run: Callable[[], Awaitable[Finding]]
+    run: Callable[[], Awaitable[Finding]] = field(repr=False)
     """Returns within about ``PATIENCE``, and raises nothing but bugs."""
 
 
 def trials(config: Config, environ: Mapping[str, str]) -> list[Trial]:
-    """Everybody that the settings name, each once. Raises ConfigError where a certificate cannot be used."""
-    there = (_relays(config), _backends(config), _programs(config), _notified(config))
-    found = [*chain(*there), *_certificates(config, environ)]
-    return list({(trial.label, trial.key): trial for trial in found}.values())
+    """Everybody that the settings name. Raises ConfigError where a certificate cannot be used."""
+    there = (_relays(config), _backends(config), _key_sets(config), _programs(config), _notified(config))
+    return [*chain(*there), *_certificates(config, environ)]
 
 
 async def run(trials: Sequence[Trial]) -> list[Finding]:
@@ -98,8 +100,11 @@ def _relays(config: Config) -> Iterator[Trial]:
             target = app.push_targets[name]
             if target.enabled and target.url:
                 yield _relay(dialer, spell((APPS, table, "push", name)), target.to_template(), table)
-        for template in said.pull.templates:
-            yield _relay(dialer, spell((APPS, table, "pull")), template, table)
+        origins = said.pull.templates
+        for number, template in enumerate(origins, 1):
+            # Of two on one server the label is the same.
+            key = spell((APPS, table, "pull")) + (f" number {number}" if len(origins) > 1 else "")
+            yield _relay(dialer, key, template, table)
 
 
 def _relay(dialer: RelayDialer, key: str, template: RelayTemplate, table: str) -> Trial:
@@ -123,9 +128,10 @@ async def _call_relay(dialer: RelayDialer, target: RelayTarget) -> Finding:
 def _backends(config: Config) -> Iterator[Trial]:
     for table, said in config.apps.items():
         hooks = config.at(table).hooks
-        for url in (url for moment in Moment for url in getattr(said.hooks, moment)):
-            run = partial(_knock, urljoin(url, "/"), hooks.ca_file, min(hooks.timeout, PATIENCE))
-            yield Trial(spell((APPS, table, "hooks")), shown_url(urljoin(url, "/")), run)
+        urls = (url for moment in Moment for url in getattr(said.hooks, moment))
+        for server in dict.fromkeys(urljoin(url, "/") for url in urls):
+            run = partial(_knock, server, hooks.ca_file, min(hooks.timeout, PATIENCE))
+            yield Trial(spell((APPS, table, "hooks")), shown_url(server), run)
 
 
 async def _knock(url: str, ca_file: str, within: float) -> Finding:
@@ -157,6 +163,39 @@ def _look_for(program: str) -> Finding:
     found = shutil.which(program)
     error = PermissionError() if Path(program).is_file() else FileNotFoundError()
     return Finding(found is not None, f"is {found}" if found else explain_start(error, program))
+
+
+def _key_sets(config: Config) -> Iterator[Trial]:
+    """Of who issues tokens, each once."""
+    found: dict[tuple[str, str], str] = {}
+    for table in config.apps:
+        app = config.at(table)
+        for action, jwt in (("publish", app.publish.jwt), ("play", app.play.jwt)):
+            if jwt.jwks:
+                key = spell((APPS, table, action, "jwt", "jwks"))
+                found.setdefault((jwt.jwks, jwt.ca_file), key)
+    if not found:
+        return
+    from rtmpd.access.jwt_tokens import parse_jwks  # Raises ConfigError where its library is missing.
+
+    for (source, ca_file), key in found.items():
+        yield Trial(key, shown_source(source), partial(_fetch_keys, source, ca_file, parse_jwks))
+
+
+async def _fetch_keys(
+    source: str, ca_file: str, parse: Callable[[bytes], Mapping[str, PublicKey]]
+) -> Finding:
+    """Whether they can be had as the server would have them, and can be used."""
+
+    async def fetch(caller: HttpCaller) -> str | None:
+        call = partial(caller.call, within=JwksRules().timeout, ca_file=ca_file)
+        try:
+            parse(await open_source(source, call)())
+        except (ClientError, ValueError) as error:
+            return str(error)
+        return None
+
+    return await _by_http(fetch)
 
 
 def _notified(config: Config) -> Iterator[Trial]:
