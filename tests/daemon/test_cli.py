@@ -6,9 +6,12 @@ import os
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -20,11 +23,17 @@ from rtmpd.access.signed_urls import SignedUrls
 from rtmpd.access.users import Users
 from rtmpd.daemon import banner as banner_module
 from rtmpd.daemon import cli, reference, settings
+from rtmpd.daemon.access_side import AccessSide
+from rtmpd.daemon.banner import Admission
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.hook_side import HookContext
 from rtmpd.daemon.keys import walk
 from rtmpd.daemon.logs import LogOutput
+from rtmpd.engine.stats import ServerStats
 from rtmpd.exceptions import ConfigError
+from rtmpd.hooks.rules import HookRules, Moment
 from rtmpd.net.addresses import Address
+from rtmpd.net.entrances import Entrance
 
 LOCAL = PathRules(Rules(Allow.LOCAL), Rules(Allow.ANYONE))
 
@@ -314,8 +323,126 @@ def test_help_and_a_mistyped_command_know_those_that_are_not_made_yet(run):
 # -- banner
 
 
+def banner(
+    rtmp: Sequence[Address],
+    rtmps: Sequence[Address],
+    admin: Sequence[Address],
+    rules: PathRules,
+    hooks: HookRules | None = None,
+    **others: Admission,
+) -> str:
+    entrances = [[Entrance(each) for each in those] for those in (rtmp, rtmps, admin)]
+    live = Admission(rules, hooks or HookRules())
+    return banner_module.banner(*entrances, {"live": live, **others, "": live})
+
+
+ASKED = {Moment.PUBLISH: ("http://backend.test/",)}
+NEAR = "anyone on this machine and private networks"
+HIDDEN = "(that is everybody where port forwarding hides addresses)"
+
+
+@pytest.mark.parametrize(
+    ("rules", "hooks", "who", "key"),
+    [
+        (Rules(Allow.PROVEN), {"decides": True}, "whoever the backend lets in", "of your backend"),
+        (Rules(Allow.LOCAL), {"decides": True}, "whoever the backend lets in", "of your backend"),
+        (Rules(Allow.ANYONE), {}, "whoever the backend lets in", "of your backend"),
+        (
+            Rules(Allow.PROVEN, ring=KeyRing()),
+            {},
+            "whoever has a key / if the backend agrees",
+            "from rtmpd key new",
+        ),
+        (
+            Rules(Allow.LOCAL),
+            {},
+            f"{NEAR} / if the backend agrees / {HIDDEN}; / for others: rtmpd key new",
+            "of your backend",
+        ),
+        (
+            Rules(Allow.LOCAL, ring=KeyRing()),
+            {"urls": {}},
+            f"{NEAR} / and whoever has a key / {HIDDEN}",
+            "test",
+        ),
+        (
+            Rules(Allow.PROVEN),
+            {"urls": {Moment.CONNECT: ("http://b.test/",)}, "decides": True},
+            "whoever has a key / if the backend agrees",
+            "from rtmpd key new",
+        ),
+        (Rules(Allow.NOBODY), {"decides": True}, "nobody", "of your backend"),
+    ],
+)
+def test_banner_says_what_a_backend_decides(rules: Rules, hooks: dict[str, Any], who: str, key: str):
+    paths = PathRules(rules, Rules(Allow.ANYONE))
+    text = banner([Address("", 1935)], [], [], paths, HookRules(**{"urls": ASKED, **hooks}))
+    said = who.replace(" / ", "\n            ")
+    assert f"Stream Key {key},\n" in text
+    assert f"  publish   to live: {said}\n  play      from live: anyone who can reach the RTMP port" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_banner_names_the_apps_where_it_is_somebody_else():
+    linked = Rules(Allow.PROVEN, links=SignedUrls(["m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"]))
+    studio = Admission(PathRules(linked, Rules(Allow.ANYONE)))
+    many = dict.fromkeys(("church", "desk", "mast", "studio"), studio)
+    text = banner([Address("127.0.0.1", 1935)], [], [], LOCAL, **many, open=Admission(LOCAL))
+    assert text.endswith(
+        "\n  publish   to live: anyone on this machine"
+        "\n            to church, desk, mast and 1 more: whoever has a link"
+        "\n  play      from live: anyone on this machine"
+    )
+
+
+def test_banner_says_what_holds_for_all_other_apps(tmp_path: Path):
+    (tmp_path / "rtmpd.toml").write_text(
+        """
+        [apps.live.publish]
+        allow = "nobody"
+        [apps."*".hooks]
+        on_play = "http://127.0.0.1:9/"
+        """
+    )
+    config = settings.load([tmp_path / "rtmpd.toml"], {}).config
+    nobody: Any = None
+    about = HookContext(nobody, time.monotonic, nobody, nobody, "")
+    side = AccessSide(config, time.monotonic, ServerStats(), about)
+    text = banner_module.banner([Entrance(Address("127.0.0.1", 1935))], [], [], side.admissions())
+    assert "to live: nobody\n            to other apps: anyone on this machine\n" in text
+    assert text.endswith("from live: whoever the backend lets in")
+
+
+@pytest.mark.parametrize(
+    ("entrances", "near", "all_", "advice"),
+    [
+        (["127.0.0.1:1937 proxy=require"], NEAR, "whom a proxy lets through", ""),
+        (
+            ["192.0.2.1:1937 proxy=require", "127.0.0.1:1935"],
+            NEAR,
+            "whom a proxy lets through",
+            "127.0.0.1",
+        ),
+        (["unix:/run/rtmp proxy=require"], NEAR, "whom a proxy lets through", ""),
+        ([":1937 proxy=accept"], f"{NEAR}\n", "who can reach the RTMP port", "localhost:1937"),
+    ],
+)
+def test_banner_knows_that_others_come_through_a_proxy(
+    entrances: list[str], near: str, all_: str, advice: str
+):
+    metrics = Entrance.parse("unix:/run/http proxy=require")
+    text = banner_module.banner(
+        [Entrance.parse(each) for each in entrances], [], [metrics], {"live": Admission(LOCAL)}
+    )
+    assert "metrics   unix:/run/http (proxy=require)\n" in text
+    assert f"(proxy={entrances[0].partition('=')[2]})" in text
+    assert f"publish   to live: {near}" in text
+    assert text.endswith(f"play      from live: anyone {all_}")
+    assert (f"Server rtmp://{advice}/live\n" in text) if advice else ("OBS" not in text)
+
+
 def test_banner_says_what_to_type_and_who_may():
-    text = banner_module.banner([Address("", 1935)], [], [Address("127.0.0.1", 9935)], LOCAL)
+    text = banner([Address("", 1935)], [], [Address("127.0.0.1", 9935)], LOCAL)
     assert "every address, port 1935" in text
     assert "Server rtmp://localhost/live\n" in text
     assert "Stream Key test" in text
@@ -331,7 +458,7 @@ def test_banner_says_what_to_type_and_who_may():
 
 
 def test_banner_follows_the_bound_addresses():
-    text = banner_module.banner([Address("127.0.0.1", 40001), Address("::1", 40001)], [], [], LOCAL)
+    text = banner([Address("127.0.0.1", 40001), Address("::1", 40001)], [], [], LOCAL)
     assert "127.0.0.1:40001, [::1]:40001" in text
     assert "rtmp://127.0.0.1:40001/live" in text
     assert "publish   to live: anyone on this machine\n  play      from live: anyone on this machine" in text
@@ -340,7 +467,7 @@ def test_banner_follows_the_bound_addresses():
 
 
 def test_banner_warns_of_open_metrics():
-    text = banner_module.banner([Address("192.0.2.1", 1935)], [], [Address("", 9935)], LOCAL)
+    text = banner([Address("192.0.2.1", 1935)], [], [Address("", 9935)], LOCAL)
     assert "rtmp://192.0.2.1/live" in text
     assert "http://localhost:9935/metrics" in text
     assert "no password for the metrics either: anyone who can reach\n            port 9935" in text
@@ -349,7 +476,7 @@ def test_banner_warns_of_open_metrics():
 
 def test_banner_says_who_needs_a_key():
     rules = PathRules(Rules(Allow.PROVEN), Rules(Allow.NOBODY))
-    text = banner_module.banner([Address("", 1935)], [], [], rules)
+    text = banner([Address("", 1935)], [], [], rules)
     assert "Stream Key from rtmpd key new,\n" in text
     assert "ffplay rtmp://localhost/live/NAME\n" in text
     assert "publish   to live: whoever has a key\n  play      from live: nobody" in text
@@ -373,7 +500,7 @@ def test_banner_says_who_needs_a_key():
     ],
 )
 def test_banner_says_what_proves_who_may_publish(rules: Rules, key: str, who: str):
-    text = banner_module.banner([Address("", 1935)], [], [], PathRules(rules, Rules(Allow.ANYONE)))
+    text = banner([Address("", 1935)], [], [], PathRules(rules, Rules(Allow.ANYONE)))
     assert f"Stream Key {key},\n" in text
     assert f"publish   to live: whoever has {who}\n" in text
     assert f"ffplay rtmp://localhost/live/{'test' if key == 'test' else 'NAME'}\n" in text
@@ -382,13 +509,13 @@ def test_banner_says_what_proves_who_may_publish(rules: Rules, key: str, who: st
 
 def test_banner_names_unix_sockets():
     sockets = Address("", 0, "/run/rtmpd/rtmp"), Address("", 0, "/run/rtmpd/http")
-    text = banner_module.banner([sockets[0]], [], [sockets[1]], LOCAL)
+    text = banner([sockets[0]], [], [sockets[1]], LOCAL)
     assert "RTMP      unix:/run/rtmpd/rtmp\n" in text
     assert "OBS" not in text
     assert "curl --unix-socket /run/rtmpd/http http://localhost/metrics" in text
     assert "publish   to live: anyone on this machine\n" in text
     assert "for the metrics" not in text
-    text = banner_module.banner([sockets[0], Address("", 1935)], [], [], LOCAL)
+    text = banner([sockets[0], Address("", 1935)], [], [], LOCAL)
     assert "unix:/run/rtmpd/rtmp, every address, port 1935" in text
     assert "Server rtmp://localhost/live\n" in text
 

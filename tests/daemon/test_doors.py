@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from dataclasses import replace
 
 import pytest
 
@@ -42,12 +43,14 @@ async def test_what_is_named_is_open_and_what_is_not_is_closed() -> None:
     house = House()
     opened = await house.doors.open({"rtmp": [ANY, ANY], "admin": [ANY]})
     assert [protocol for protocol, _ in opened] == ["rtmp", "admin"]
-    assert [address for _, address in opened] == [each.address for each in house.open]
+    assert [entrance.address for _, entrance in opened] == [each.address for each in house.open]
     first, second = house.open
-    assert await house.doors.open({"rtmp": [ANY, OTHER], "admin": []}) == [("rtmp", house.open[2].address)]
-    assert house.doors.keep({"rtmp": [ANY, OTHER], "admin": []}) == [("admin", second.address)]
+    opened = await house.doors.open({"rtmp": [ANY, OTHER], "admin": []})
+    assert opened == [("rtmp", replace(OTHER, address=house.open[2].address))]
+    closed = house.doors.keep({"rtmp": [ANY, OTHER], "admin": []})
+    assert closed == [("admin", replace(ANY, address=second.address))]
     assert house.open[0] is first
-    left = [("rtmp", each.address) for each in house.open]
+    left = [("rtmp", replace(ANY, address=each.address)) for each in house.open]
     assert house.doors.keep({}) == left
     assert house.open == []
 

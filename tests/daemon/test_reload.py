@@ -22,7 +22,7 @@ from pydantic import BaseModel
 
 import rtmpd
 from rtmpd.access.keys import digest_of, spell_digest
-from rtmpd.daemon import logs
+from rtmpd.daemon import doors, logs
 from rtmpd.daemon import worker as worker_module
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.config import Config
@@ -61,7 +61,7 @@ class Ear(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         fields = getattr(record, "fields", {})
         if "protocol" in fields:
-            where = f"{fields['address']}:{fields['port']}" if "port" in fields else str(fields["address"])
+            where = f"{fields['address']}:{fields['port']}" if fields["port"] else str(fields["address"])
             self.heard.append((record.getMessage(), fields["protocol"], where))
             self.listening.set()
 
@@ -91,7 +91,7 @@ async def serving(
     """A worker, which a signal ends."""
     worker = Worker(configured(*assignments), asyncio.get_running_loop(), Machine.survey(), log)
     ear = Ear()
-    worker_module.logger.addHandler(ear)
+    doors.logger.addHandler(ear)
     serves = asyncio.create_task(worker.serve(inherited))
     house = House(worker, ear)
     async with asyncio.timeout(PATIENCE):
@@ -102,7 +102,7 @@ async def serving(
     os.kill(os.getpid(), signal.SIGTERM)
     async with asyncio.timeout(PATIENCE):
         await serves
-    worker_module.logger.removeHandler(ear)
+    doors.logger.removeHandler(ear)
 
 
 @pytest.fixture
@@ -298,7 +298,9 @@ async def greet(where: str, said: bytes) -> bytes:
             writer.close()
 
 
-async def test_what_is_said_of_an_address_follows_on_the_same_socket(server: House) -> None:
+async def test_what_is_said_of_an_address_follows_on_the_same_socket(
+    server: House, caplog: pytest.LogCaptureFixture
+) -> None:
     (where,) = server.told("listening", "rtmp")
     listen = "rtmp.listen=127.0.0.1:0"
     assert (await greet(where, b""), await greet(where, HEADER)) == (b"\x03", b"")
@@ -312,6 +314,8 @@ async def test_what_is_said_of_an_address_follows_on_the_same_socket(server: Hou
     assert await greet(where, b"") == b"\x03"
     assert set(server.told("listening", "rtmp")) == {where}
     assert server.told("listening no more", "rtmp") == []
+    opened = [vars(each)["fields"] for each in caplog.records if each.getMessage() == "listening"]
+    assert [each.get("proxy") for each in opened] == ["accept", "require", None]
 
 
 async def test_the_file_of_a_unix_socket_follows_and_comes_back_when_something_fails(

@@ -10,6 +10,7 @@ from rtmpd.access.guard import Guard
 from rtmpd.access.local_tokens import LocalTokens
 from rtmpd.access.policy import AccessPolicy
 from rtmpd.daemon.access_rules import ConfiguredRules
+from rtmpd.daemon.banner import APP, Admission
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.hook_side import HookContext, HookSide
 from rtmpd.engine.stats import ServerStats
@@ -36,6 +37,12 @@ class AccessSide:
         self.hooks.apply(rules.config)
         rules.take_over()
         self.guard.apply(rules.config.bans.to_rules(rules.config.network.networks()))
+
+    def admissions(self) -> dict[str, Admission]:
+        """Who comes in by app: see ``banner``."""
+        config = self.rules.config
+        names = (APP, *sorted(config.app_names() - {APP}), "")
+        return {name: Admission(self.rules.at(name), config.at(name).hooks.to_rules()) for name in names}
 
     def look(self) -> None:
         """Notice what has changed beside the settings; call it every second or so."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from rtmpd import __version__
 from rtmpd.access.rules import Allow, PathRules, Rules
+from rtmpd.hooks.rules import HookRules, Moment
 from rtmpd.net.addresses import Address
+from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.rtmp.constants import DEFAULT_PORT
 from rtmpd.rtmp.form import described
 
@@ -15,67 +19,140 @@ _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 
 
 APP: Final = "live"
-"""The app that is spoken of."""
+"""The app that is spoken of; others as far as they are different."""
 _ANY_NAME: Final = "test"
+_NO_HOOKS: Final = HookRules()
+_MORE: Final = " " * 12
+"""Before what is told of the line above."""
+_NAMES: Final = 3
+"""Apps in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who comes into an app, and the backend that has a say in it."""
+
+    rules: PathRules
+    hooks: HookRules = _NO_HOOKS
+
+    def asks(self, moment: Moment) -> bool:
+        return bool(self.hooks.urls.get(moment))
+
+    @property
+    def leads(self) -> bool:
+        """Whether the backend alone knows with which name one publishes."""
+        known = self.rules.publish.allow is Allow.PROVEN and not self.hooks.decides
+        return self.asks(Moment.PUBLISH) and not known
+
+
+class Reach(Enum):
+    """Who can come at all."""
+
+    MACHINE = "anyone on this machine"
+    NETWORK = "anyone who can reach the RTMP port"
+    PROXIES = "anyone whom a proxy lets through"
 
 
 def banner(
-    rtmp: Sequence[Address], rtmps: Sequence[Address], admin: Sequence[Address], rules: PathRules
+    rtmp: Sequence[Entrance],
+    rtmps: Sequence[Entrance],
+    admin: Sequence[Entrance],
+    apps: Mapping[str, Admission],
 ) -> str:
     """A few lines for a person, without a trailing line feed; the addresses are the ones really bound.
 
-    ``rules`` are those of ``APP``. With names and addresses of usual length they fit into 80 columns.
+    ``apps`` are ``APP``, those with settings of their own, and by "" all others. With names and addresses of
+    usual length the lines fit into 80 columns.
     """
-    local = all(address.is_loopback for address in (*rtmp, *rtmps))
-    key = _stream_key(rules.publish)
+    reach = _reach([*rtmp, *rtmps])
+    # Behind a proxy an encoder would be refused: it names nobody.
+    direct = [each.address for each in rtmp if each.proxy is not ProxyUse.REQUIRE and not each.address.path]
     lines = [f"rtmpd {__version__} ({described()})", f"  RTMP      {_names(rtmp)}"]
-    lines += next((_advice(address, key) for address in rtmp if not address.path), [])
+    lines += next((_advice(address, _stream_key(apps[APP])) for address in direct), [])
     if rtmps:
         lines.append(f"  RTMPS     {_names(rtmps)}")
-    if admin:
-        lines.append(f"  metrics   {_metrics(admin[0])}")
-    lines.append(f"  publish   to {APP}: {_who(rules.publish, local)}")
-    if rules.publish.allow is Allow.LOCAL and not local:
-        lines += [
-            "            (that is everybody where port forwarding hides addresses);",
-            "            for others: rtmpd key new",
-        ]
-    lines.append(f"  play      from {APP}: {_who(rules.play, local)}")
-    exposed = [address for address in admin if not address.is_loopback]
+    lines += [f"  metrics   {_metrics(each)}" for each in admin[:1]]
+    lines += _told("publish   to", Moment.PUBLISH, reach, apps)
+    lines += _told("play      from", Moment.PLAY, reach, apps)
+    exposed = [each.address for each in admin if not each.address.is_loopback]
     if exposed:
         ports = ", ".join(f"port {a.port}" if a.host in _WILDCARDS else str(a) for a in exposed)
-        lines += [
-            "  open      no password for the metrics either: anyone who can reach",
-            f"            {ports}",
-        ]
+        lines += ["  open      no password for the metrics either: anyone who can reach", f"{_MORE}{ports}"]
     return "\n".join(lines)
 
 
-def _who(rules: Rules, local: bool) -> str:
-    """Whom it takes; ``local``: nobody else can reach the port."""
+def _reach(entrances: Sequence[Entrance]) -> Reach:
+    if any(each.proxy is not ProxyUse.REQUIRE and not each.address.is_loopback for each in entrances):
+        return Reach.NETWORK
+    if any(each.proxy is not ProxyUse.OFF for each in entrances):
+        return Reach.PROXIES
+    return Reach.MACHINE
+
+
+def _told(what: str, moment: Moment, reach: Reach, apps: Mapping[str, Admission]) -> Iterator[str]:
+    """Who may do that in ``APP``, and in which apps it is somebody else."""
+    by_whom: dict[tuple[str, ...], list[str]] = {tuple(_who(apps[APP], moment, reach)): []}
+    for name, admission in apps.items():
+        by_whom.setdefault(tuple(_who(admission, moment, reach)), []).append(name or "other apps")
+    for number, ((first, *more), names) in enumerate(by_whom.items()):
+        if number == 0:
+            yield f"  {what} {APP}: {first}"
+        else:
+            rest = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+            yield f"{_MORE}{what.split()[1]} {', '.join(names[:_NAMES])}{rest}: {first}"
+        yield from (f"{_MORE}{each}" for each in more)
+
+
+def _who(admission: Admission, moment: Moment, reach: Reach) -> list[str]:
+    """Whom it takes, in lines."""
+    rules = admission.rules.publish if moment is Moment.PUBLISH else admission.rules.play
+    if rules.allow is Allow.NOBODY:
+        return ["nobody"]
+    # It is asked about whoever may come in, and if it decides about whom a proof is missing, too.
+    if admission.asks(moment) and (admission.hooks.decides or rules.allow is Allow.ANYONE):
+        return ["whoever the backend lets in"]
+    proofs = _proofs(rules)
+    proven = f"whoever has {' or '.join(proofs or ['a key'])}"
     match rules.allow:
         case Allow.ANYONE:
-            return "anyone on this machine" if local else "anyone who can reach the RTMP port"
+            lines = [reach.value]
+        case Allow.LOCAL if reach is Reach.MACHINE:
+            lines = [reach.value]
         case Allow.LOCAL:
-            return "anyone on this machine" if local else "anyone on this machine and private networks"
+            lines = [f"{Reach.MACHINE.value} and private networks", *([f"and {proven}"] if proofs else [])]
         case Allow.PROVEN:
-            return _whoever_proves(rules)
-        case Allow.NOBODY:
-            return "nobody"
+            lines = [proven]
+    if admission.asks(moment) or admission.asks(Moment.CONNECT):
+        lines.append("if the backend agrees")
+    if rules.allow is Allow.LOCAL and reach is not Reach.MACHINE:
+        lines += _cautions(reach, moment, proofs)
+    return lines
 
 
-def _whoever_proves(rules: Rules) -> str:
+def _cautions(reach: Reach, moment: Moment, proofs: Sequence[str]) -> Iterator[str]:
+    """What to know of where only those who are near may."""
+    advised = moment is Moment.PUBLISH and not proofs
+    if reach is Reach.NETWORK:
+        yield f"(that is everybody where port forwarding hides addresses){';' if advised else ''}"
+    if advised:
+        yield "for others: rtmpd key new"
+
+
+def _proofs(rules: Rules) -> list[str]:
     proofs = {
         "a user and password": rules.users is not None,
-        "a key": rules.takes_keys or not rules.takes_proofs,
+        "a key": rules.takes_keys,
         "a link": rules.links is not None,
         "a token": rules.tokens is not None,
     }
-    return f"whoever has {' or '.join(what for what, is_taken in proofs.items() if is_taken)}"
+    return [what for what, is_taken in proofs.items() if is_taken]
 
 
-def _stream_key(rules: Rules) -> str:
+def _stream_key(live: Admission) -> str:
     """What to type there into an encoder."""
+    rules = live.rules.publish
+    if live.leads:
+        return "of your backend"
     if rules.allow is not Allow.PROVEN or rules.users is not None:
         return _ANY_NAME
     if rules.takes_keys or not rules.takes_proofs:
@@ -87,23 +164,32 @@ def _advice(address: Address, key: str) -> list[str]:
     server = f"rtmp://{_reachable(address, DEFAULT_PORT)}/{APP}"
     lines = [
         f"  OBS       Settings > Stream: Service Custom..., Stream Key {key},",
-        f"            Server {server}",
-        "            Settings > Output > Advanced: Keyframe Interval 2 s",
+        f"{_MORE}Server {server}",
+        f"{_MORE}Settings > Output > Advanced: Keyframe Interval 2 s",
         f"  watch     ffplay {server}/{key if key == _ANY_NAME else 'NAME'}",
     ]
     if not address.host:
-        lines.append("            from elsewhere: this machine's name or address for localhost")
+        lines.append(f"{_MORE}from elsewhere: this machine's name or address for localhost")
     return lines
 
 
-def _metrics(address: Address) -> str:
+def _metrics(entrance: Entrance) -> str:
+    address = entrance.address
+    if entrance.proxy is ProxyUse.REQUIRE:
+        return _name(entrance)
     if address.path:
         return f"curl --unix-socket {address.path} http://localhost/metrics"
     return f"http://{_reachable(address)}/metrics"
 
 
-def _names(addresses: Sequence[Address]) -> str:
-    return ", ".join(f"every address, port {a.port}" if _is_wildcard(a) else str(a) for a in addresses)
+def _names(entrances: Sequence[Entrance]) -> str:
+    return ", ".join(_name(each) for each in entrances)
+
+
+def _name(entrance: Entrance) -> str:
+    address = entrance.address
+    name = f"every address, port {address.port}" if _is_wildcard(address) else str(address)
+    return name if entrance.proxy is ProxyUse.OFF else f"{name} (proxy={entrance.proxy})"
 
 
 def _is_wildcard(address: Address) -> bool:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.net.listeners import Listener, Place, open_listener, permit
+
+logger = logging.getLogger(__name__)
 
 _Pair = tuple[str, Entrance]
 Entrances = Mapping[str, Collection[Entrance]]
@@ -34,7 +37,7 @@ class Doors:
         self._doors = doors
         self._listeners: dict[_Pair, Listener] = {}
 
-    async def open(self, names: Entrances) -> list[tuple[str, Address]]:
+    async def open(self, names: Entrances) -> list[tuple[str, Entrance]]:
         """Listen on all ``names`` beside what is open already; those that are new, as they are bound.
 
         Raises ConfigError with every address that cannot be had: then nothing has changed.
@@ -54,7 +57,7 @@ class Doors:
                 raise ConfigError(problems)
             undo.pop_all()
         self._listeners |= opened
-        return [(protocol, listener.address) for (protocol, _), listener in opened.items()]
+        return [_bound(protocol, entrance, its) for (protocol, entrance), its in opened.items()]
 
     def bound(self, protocol: str) -> list[Address]:
         """Where a protocol is served now, to whom no proxy has to name."""
@@ -64,8 +67,8 @@ class Doors:
             if name == protocol and entrance.proxy is not ProxyUse.REQUIRE
         ]
 
-    def keep(self, names: Entrances) -> list[tuple[str, Address]]:
-        """Close all listeners but those of ``names``; protocols and addresses, as they were opened."""
+    def keep(self, names: Entrances) -> list[tuple[str, Entrance]]:
+        """Close all listeners but those of ``names``; protocols and entrances, as they were opened."""
         wanted = _pairs(names)
         gone = [pair for pair in self._listeners if pair not in wanted]
         closed = []
@@ -73,7 +76,7 @@ class Doors:
             listener = self._listeners.pop((protocol, entrance))
             self._doors[protocol].close(listener)
             if not any(each == protocol and other.address == entrance.address for each, other in wanted):
-                closed.append((protocol, listener.address))
+                closed.append(_bound(protocol, entrance, listener))
         return closed
 
     async def _open(self, pair: _Pair, wanted: Collection[_Pair], undo: ExitStack) -> Listener:
@@ -116,3 +119,28 @@ class Doors:
 def _pairs(names: Entrances) -> dict[_Pair, None]:
     """Each once, in order."""
     return {(protocol, entrance): None for protocol, entrances in names.items() for entrance in entrances}
+
+
+def _bound(protocol: str, entrance: Entrance, listener: Listener) -> tuple[str, Entrance]:
+    """With the address as it really is."""
+    return protocol, replace(entrance, address=listener.address)
+
+
+def tell_opened(where: Iterable[tuple[str, Entrance]]) -> None:
+    for protocol, entrance in where:
+        logger.info("listening", extra={"fields": _fields(protocol, entrance)})
+
+
+def tell_closed(where: Iterable[tuple[str, Entrance]]) -> None:
+    for protocol, entrance in where:
+        logger.info("listening no more", extra={"fields": _fields(protocol, entrance)})
+
+
+def _fields(protocol: str, entrance: Entrance) -> dict[str, object]:
+    address = entrance.address
+    return {
+        "protocol": protocol,
+        "address": address if address.path else address.host or "*",
+        "port": None if address.path else address.port,
+        "proxy": None if entrance.proxy is ProxyUse.OFF else entrance.proxy,
+    }

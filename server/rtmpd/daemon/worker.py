@@ -10,10 +10,9 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
-from typing import Literal
 
 import uvloop
 
@@ -21,10 +20,10 @@ from rtmpd import __version__
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.admin_side import PATIENCE, AdminSide, Inside
-from rtmpd.daemon.banner import APP, banner
+from rtmpd.daemon.banner import banner
 from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.doors import Door, Doors, Entrances
+from rtmpd.daemon.doors import Door, Doors, Entrances, tell_closed, tell_opened
 from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.hook_side import HookContext, HookPushes
 from rtmpd.daemon.hooks_config import LONGEST_TIMEOUT
@@ -252,11 +251,11 @@ class Worker:
             self._follow(config, rules)
             self._follow_pulls()
             closed = self._doors.keep(self._entrances(config))
-        _tell("listening", opened)
-        _tell("listening no more", closed)
+        tell_opened(opened)
+        tell_closed(closed)
         return changes
 
-    async def _open(self, config: Config) -> list[tuple[str, Address]]:
+    async def _open(self, config: Config) -> list[tuple[str, Entrance]]:
         """What can fail: read the certificates, which hold at once, and listen on what is new."""
         before = self._certificates.current
         self._certificates.current = config.rtmps.load_certificates(os.environ)
@@ -340,18 +339,18 @@ class Worker:
         self._follow(config, self._access.rules)
         self._inherits = bool(inherited)
         self._inherited = [(await self._server.listen(sock, inherited=True)).address for sock in inherited]
-        opened = [("rtmp", address) for address in self._inherited]
+        opened = [("rtmp", Entrance(address)) for address in self._inherited]
         opened += await self._open(config)
         rtmp, rtmps, admin = (
             [each for name, each in opened if name == wanted] for wanted in ("rtmp", "rtmps", "admin")
         )
         if config.log.format == "text":
-            sys.stdout.write(banner(rtmp, rtmps, admin, self._access.rules.at(APP)) + "\n")
+            sys.stdout.write(banner(rtmp, rtmps, admin, self._access.admissions()) + "\n")
             sys.stdout.flush()
-        _tell("listening", opened)
+        tell_opened(opened)
         self._follow_pulls()
         self._unready_reason = None
-        self._notifier.ready(f"rtmpd {__version__} on {', '.join(map(str, rtmp))}")
+        self._notifier.ready(f"rtmpd {__version__} on {', '.join(str(each.address) for each in rtmp)}")
 
     async def _stop(self, insisted: asyncio.Event) -> None:
         self._unready_reason = "shutting down"
@@ -439,11 +438,3 @@ class Worker:
         while True:
             self._notifier.watchdog()
             await asyncio.sleep(interval)
-
-
-def _tell(what: Literal["listening", "listening no more"], where: Iterable[tuple[str, Address]]) -> None:
-    for protocol, address in where:
-        fields = {"protocol": protocol, "address": address.host or "*", "port": address.port}
-        if address.path:
-            fields = {"protocol": protocol, "address": address}
-        logger.info(what, extra={"fields": fields})
