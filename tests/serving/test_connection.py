@@ -721,6 +721,21 @@ async def test_every_step_is_logged_once_and_no_secret(caplog: pytest.LogCapture
     assert (closed["reason"], closed["connection"]) == ("publish_twice", number)
 
 
+async def test_at_info_who_is_refused_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "rtmpd")
+    async with serve() as house:
+        await (await house.client()).publish()
+        second = await house.client()
+        second.say(connect(), command("createStream", 2), command("publish", 3, "cam", on=1))
+        await second.rest()
+        disorderly = await house.client()
+        disorderly.say(connect(), connect())
+        await disorderly.rest()
+        await eventually(lambda: house.open_connections == 1)
+        told = [message for message, _ in lines_of(caplog)]
+    assert told == ["publish started", "publish refused", "protocol error"]
+
+
 async def test_at_info_a_player_is_one_line_and_an_encoder_two(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "rtmpd")
     async with serve() as house:

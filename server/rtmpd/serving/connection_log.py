@@ -11,7 +11,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import Ending
 from rtmpd.exceptions import ProtocolError, Refused
-from rtmpd.reasons import Refusal, Word
+from rtmpd.reasons import Refusal, SessionFailure, Word
 from rtmpd.rtmp.url import REDACTED, clean_path, redact, split_query
 from rtmpd.serving.access import Action
 from rtmpd.serving.peer import Peer
@@ -68,8 +68,9 @@ def reading_failed(peer: Peer, error: Exception) -> None:
 
 def closed(peer: Peer, media_bytes: int, reason: Word, by: Origin | None) -> None:
     """``media_bytes`` were sent to players, beside what the session has said."""
-    # Who has published or played has a line of that, and who is asked for a user comes again.
-    is_news = peer.introduced and peer.state == "pending" and reason is not Refusal.USER_ASKED
+    # Who has published or played has a line of that, and so has what was refused, or not in order.
+    told = isinstance(reason, Refusal | SessionFailure) and reason is not Refusal.MAX_PENDING
+    is_news = peer.introduced and peer.state == "pending" and not told
     level = logging.INFO if is_news else logging.DEBUG
     if not _logger.isEnabledFor(level):
         return
