@@ -107,7 +107,11 @@ def test_a_mistake_in_a_target_tells_no_secret(key):
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('push_file = "nothing"', "nothing cannot be read: No such file or directory"),
+        (
+            'push_file = "nothing"',
+            "nothing cannot be read: No such file or directory; .* or of CREDENTIALS_DIRECTORY=FOLDER$",
+        ),
+        ('push_file = "/nothing"', "nothing cannot be read: No such file or directory$"),
         ("push_file = 7", "is the name of a file"),
         ('push_file = ""', "is the name of a file"),
         ('pull_file = "x"', "there is no such key"),

@@ -233,15 +233,28 @@ def test_an_owner_that_does_not_exist_is_told_and_leaves_no_file(path: Path, own
     assert not path.exists()
 
 
-def test_an_owner_to_whom_it_may_not_be_given_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=[errno.EPERM, errno.EINVAL], ids=["forbidden", "not in this namespace"])
+def no_chown(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     def chown(*_arguments: object) -> None:
-        raise PermissionError(errno.EPERM, "Operation not permitted")
+        raise OSError(request.param, os.strerror(request.param))
 
     monkeypatch.setattr(os, "chown", chown)
-    text = "it may not give its file to root: only root may, or to a group that it is in; check"
-    with pytest.raises(ConfigError, match=text):
-        open_listener(Entrance(at(path), owner="root"))
+
+
+@pytest.mark.usefixtures("no_chown")
+def test_an_owner_to_whom_it_may_not_be_given_is_told(path: Path) -> None:
+    told = (
+        "not give its file to nobody: only root may, or to a group that it is in; under systemd write Group="
+    )
+    with pytest.raises(ConfigError, match=told):
+        open_listener(Entrance(at(path), owner="nobody"))
     assert not path.exists()
+
+
+@pytest.mark.usefixtures("no_chown")
+def test_what_belongs_to_whom_it_should_is_given_to_nobody(path: Path) -> None:
+    with open_listener(Entrance(at(path), owner=f"{os.geteuid()}:{os.getegid()}")):
+        assert path.is_socket()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files away")

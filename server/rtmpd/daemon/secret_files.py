@@ -51,7 +51,14 @@ def _read(name: object, environ: Mapping[str, str]) -> list[tuple[str, str]]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}") from None
+        # As whoever tries the settings, or changes keys, at a shell beside the service that has the folder.
+        lost = (
+            isinstance(error, FileNotFoundError)
+            and CREDENTIALS not in environ
+            and not Path(name).is_absolute()
+        )
+        hint = f"; a relative name is of the working directory, or of {CREDENTIALS}=FOLDER" if lost else ""
+        raise ValueError(f"{path} cannot be read: {error.strerror}{hint}") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8") from None
     lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))

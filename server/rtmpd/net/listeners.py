@@ -287,12 +287,20 @@ def _permit(path: str, entrance: Entrance, *, others: bool = False) -> None:
     user, _, group = entrance.owner.partition(":")
     uid = _find(user, lambda: pwd.getpwnam(user).pw_uid, "user", os.geteuid() if others else -1)
     gid = _find(group, lambda: grp.getgrnam(group).gr_gid, "group", os.getegid() if others else -1)
-    if (uid, gid) != (-1, -1):
+    # The shipped unit of systemd gives nothing away, and a file that is as it should be needs nothing.
+    status = Path(path).stat()
+    if uid not in (-1, status.st_uid) or gid not in (-1, status.st_gid):
         try:
             os.chown(path, uid, gid)
-        except PermissionError as error:
+        except OSError as error:
+            # EINVAL: this namespace knows nobody of that number, as with PrivateUsers=yes.
+            if error.errno not in (errno.EPERM, errno.EINVAL):
+                raise
             who = entrance.owner or "its own user"
-            text = f"it may not give its file to {who}: only root may, or to a group that it is in"
+            text = (
+                f"it may not give its file to {who}: only root may, or to a group that it is in; "
+                "under systemd write Group= in the unit"
+            )
             raise PermissionError(error.errno, text) from None
     Path(path).chmod(entrance.mode)
 
