@@ -211,6 +211,8 @@ async def test_a_target_that_is_set_up_wrongly_may_be_mended(status: str) -> Non
         (formatdate(NOON + 1000.0 + 90.0, usegmt=True), 90.0),
         (formatdate(NOON, usegmt=True), 1.0),
         ("86400", 3600.0),
+        ("1e9", 1.0),
+        ("1_0", 1.0),
         ("soon", 1.0),
         ("Mon, 99 Jan 2020 99:99:99 +9999", 1.0),
     ],

@@ -6,13 +6,16 @@ import asyncio
 import errno
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
 
 from rtmpd.exceptions import ConnectFailed
-from rtmpd.net.dial import open_socket, tls_failure
+from rtmpd.net.dial import open_socket, tls_context, tls_failure
 from rtmpd.net.resolver import AddressInfo, Resolver
+from rtmpd.net.trust import Trust
+from rtmpd.rtmp.url import RtmpUrl
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
@@ -162,3 +165,16 @@ async def test_a_local_address() -> None:
 )
 def test_tls_failures(error: OSError, text: str) -> None:
     assert text in str(tls_failure("host", 443, error))
+
+
+async def test_authorities_are_read_beside_the_event_loop_and_within_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_read = threading.Event()
+    monkeypatch.setattr(ssl, "create_default_context", lambda **_: may_read.wait(10.0))
+    monkeypatch.setattr("rtmpd.net.dial.TRUST", Trust())
+    try:
+        with pytest.raises(ConnectFailed, match=r"cannot read the authorities in the system within 0\.05 s"):
+            await tls_context(RtmpUrl.parse("rtmps://host/live"), None, None, within=0.05)
+    finally:
+        may_read.set()

@@ -86,7 +86,7 @@ async def connect(
         timeout=timeout,
         settings=ClientSettings(digest=handshake == "digest", verify=verify_handshake, chunk_size=chunk_size),
         limits=limits,
-        context=tls_context(target, ssl, ca_file),
+        context=await tls_context(target, ssl, ca_file, within=timeout),
         server_hostname=server_hostname,
         send_buffer_bytes=send_buffer_bytes,
         receive_buffer_bytes=receive_buffer_bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
@@ -12,6 +13,8 @@ from rtmpd.reasons import HttpFailure, Word
 
 _MOST_RETRY_AFTER: Final = 3600.0
 """Seconds; whoever asks for more is asked again then all the same."""
+_NUMBER: Final = re.compile(r"\d+(\.\d+)?", re.ASCII)
+"""Digits alone in the standard; Discord has fractions."""
 _UNREADABLE: Final = frozenset({400, 413, 422})
 """Statuses that speak of this very request: the next may be taken."""
 _LATER: Final = frozenset({408, 425, 429})
@@ -70,7 +73,7 @@ def _seconds(retry_after: str, now: float) -> float:
     """How long to wait (RFC 9110, section 10.2.3): from seconds or a date; 0 if it says nothing."""
     text = retry_after.strip()
     try:
-        wait = float(text) if text[:1].isdigit() else parsedate_to_datetime(text).timestamp() - now
+        wait = float(text) if _NUMBER.fullmatch(text) else parsedate_to_datetime(text).timestamp() - now
     except (ValueError, OverflowError):
         return 0.0
     return min(max(wait, 0.0), _MOST_RETRY_AFTER)

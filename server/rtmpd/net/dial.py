@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import ssl
@@ -10,6 +11,7 @@ from aiohappyeyeballs import start_connection
 
 from rtmpd.exceptions import ConnectFailed, UsageError
 from rtmpd.net.resolver import RESOLVER, Resolver
+from rtmpd.net.trust import TRUST
 from rtmpd.rtmp.url import RtmpUrl
 
 
@@ -36,10 +38,13 @@ async def open_socket(
         raise ConnectFailed(f"cannot connect to {host} port {port}: {text}") from error
 
 
-def tls_context(url: RtmpUrl, context: ssl.SSLContext | None, ca_file: str | None) -> ssl.SSLContext | None:
+async def tls_context(
+    url: RtmpUrl, context: ssl.SSLContext | None, ca_file: str | None, *, within: float
+) -> ssl.SSLContext | None:
     """What the URL's scheme needs; verification is on. ``ca_file`` replaces the system's authorities.
 
-    Raises UsageError when a context or file is given that will not be used, ConnectFailed for a bad file.
+    Raises UsageError when a context or file is given that will not be used, ConnectFailed for a bad file, or
+    one that cannot be read ``within`` so many seconds.
     """
     if context is not None and ca_file is not None:
         raise UsageError("give ssl or ca_file, not both")
@@ -50,9 +55,11 @@ def tls_context(url: RtmpUrl, context: ssl.SSLContext | None, ca_file: str | Non
     if context is not None:
         return context
     try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise ConnectFailed(f"cannot use the authorities in {ca_file}: {error.strerror or error}") from error
+        async with asyncio.timeout(within):
+            return await TRUST.context(ca_file or "")
+    except TimeoutError as error:
+        text = f"cannot read the authorities in {ca_file or 'the system'} within {within:g} s"
+        raise ConnectFailed(text) from error
 
 
 def tls_failure(host: str, port: int, error: OSError) -> ConnectFailed:

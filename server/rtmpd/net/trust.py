@@ -59,9 +59,8 @@ class Trust:
             if known is None or known[0] != stamp:
                 known = self._known[ca_file] = (stamp, ssl.create_default_context(cafile=ca_file or None))
         except OSError as error:
-            raise ConnectFailed(
-                f"cannot use the authorities in {ca_file}: {error.strerror or error}"
-            ) from error
+            text = f"cannot use the authorities in {ca_file or 'the system'}: {error.strerror or error}"
+            raise ConnectFailed(text) from error
         return known[1]
 
     # Inside
