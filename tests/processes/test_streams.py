@@ -362,6 +362,7 @@ async def test_one_that_is_wanted_again_before_it_has_ended_comes_back(stage: St
 async def test_who_waits_for_room_is_woken_in_turn_and_asks_nobody_before(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr("rtmpd.processes.run._SELDOM", 60.0)
     stage.processes.apply(RunLimits(max_processes=1))
     stage.rules = {"small": SLEEP}
     streams = [stage.publish(StreamKey("live", name)) for name in "abc"]
@@ -382,7 +383,10 @@ async def test_who_waits_for_room_is_woken_in_turn_and_asks_nobody_before(
     assert [record.msg for record in caplog.records].count("process has no room") == 1
 
 
-async def test_who_needs_no_room_any_more_leaves_it_to_the_next(stage: Stage) -> None:
+async def test_who_needs_no_room_any_more_leaves_it_to_the_next(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rtmpd.processes.run._SELDOM", 60.0)
     stage.processes.apply(RunLimits(max_processes=1))
     stage.rules = {"small": SLEEP}
     streams = [stage.publish(StreamKey("live", name)) for name in "abc"]
