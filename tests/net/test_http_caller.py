@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import trustme
@@ -17,6 +18,8 @@ from backend_kit import HANG, OK, RESET, answer, backend, unused_port
 from net_kit import eventually
 
 from rtmpd.exceptions import ConnectFailed, HttpFailed, UsageError
+from rtmpd.net.answer_guard import AnswerGuard
+from rtmpd.net.http import ResponseHandler
 from rtmpd.net.http_caller import MAX_ANSWER_BYTES, HttpCaller
 from rtmpd.net.http_message import HttpAnswer, HttpRequest, check_http_url, shown_url
 from rtmpd.net.resolver import AddressInfo, Resolver
@@ -115,6 +118,21 @@ async def test_what_comes_unasked_is_no_answer_to_the_next(caller: HttpCaller) -
         await eventually(lambda: not server.open_connections)
         assert (await caller.call(request(server.url), within=5.0)).body == b"second"
         assert server.connections == 2
+
+
+def test_who_is_done_with_a_connection_says_nothing_of_the_next_who_has_it() -> None:
+    heard: list[bytes] = []
+    transport, inner = Mock(spec=asyncio.Transport), Mock(spec=ResponseHandler)
+    inner.data_received = heard.append
+    guard = AnswerGuard(transport, inner)
+    first, second = guard.expect(10), guard.expect(10)
+    first()
+    guard.data_received(b"12345")
+    second()
+    guard.data_received(b"6")
+    assert heard == [b"12345"]
+    assert guard.overrun
+    transport.abort.assert_called_once_with()
 
 
 # -- what goes wrong

@@ -406,6 +406,7 @@ async def test_what_may_not_be_published_ends_with_a_sentence(caplog: pytest.Log
         assert (await again.rest())[-1] == "1: onStatus 0 error NetStream.Publish.Rejected"
         assert house.stats.publishes_total == 1
         await (await house.client()).publish("desk")
+        await (await house.client()).publish("cam?backup=1")  # Perhaps another encoder.
     line = next(record for record in caplog.records if record.msg == "publish ended")
     assert line.__dict__["fields"]["reason"] == "video_codec"
     (line,) = [record for record in caplog.records if record.msg == "publish rejected"]
