@@ -434,6 +434,25 @@ async def test_tls_comes_with_a_certificate_follows_another_and_goes(server: Hou
             await second.play("cam")
 
 
+async def test_who_is_named_when_the_certificates_have_gone_is_let_go(
+    server: House, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    behind = ('rtmps.listen=["127.0.0.1:0 proxy=require"]', "network.trusted_proxies=127.0.0.1")
+    await server.apply(*behind, Issuer(tmp_path).issue("one", "one.test"))
+    host, port = place(server.told("listening", "rtmps")[-1])
+    reader, writer = await asyncio.open_connection(host, port)
+    for _ in range(int(PATIENCE / 0.02)):
+        if server.worker._stats.connections.get("pending"):
+            break
+        await asyncio.sleep(0.02)
+    await server.apply()
+    writer.write(b"PROXY TCP4 192.0.2.7 192.0.2.9 1 2\r\n")
+    async with asyncio.timeout(PATIENCE):
+        assert await reader.read() == b""
+    writer.close()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 async def test_a_certificate_that_cannot_be_used_changes_nothing(server: House, tmp_path: Path) -> None:
     issuer = Issuer(tmp_path)
     await server.apply(TLS_ADDRESS, issuer.issue("one", "one.test"))

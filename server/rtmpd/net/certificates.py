@@ -100,9 +100,9 @@ class Certificates:
         self._expired: frozenset[tuple[str, float]] = frozenset()
 
     @property
-    def context(self) -> ssl.SSLContext:
-        """For one more handshake."""
-        return self.current.certificates[0].context
+    def context(self) -> ssl.SSLContext | None:
+        """For one more handshake; None without a certificate."""
+        return next((each.context for each in self.current.certificates), None)
 
     def expiries(self) -> Mapping[str, float]:
         """When each expires, in seconds since 1970, by its first name, or that of its file."""

@@ -37,8 +37,8 @@ class Gateway:
 
     listener: str
     proxy: ProxyUse
-    tls: Callable[[], ssl.SSLContext] | None
-    """For one more handshake; None is plain RTMP."""
+    tls: Callable[[], ssl.SSLContext | None] | None
+    """For one more handshake, as long as there are certificates; None is plain RTMP."""
     proxies: Callable[[], TrustedProxies]
     """Who is believed now."""
 
@@ -116,6 +116,8 @@ class Arrival:
         """
         tls = self._gateway.tls
         context = tls() if tls is not None else None
+        if tls is not None and context is None:
+            raise Failed(None)  # They have gone since it came.
         loop = asyncio.get_running_loop()
         try:
             await loop.connect_accepted_socket(

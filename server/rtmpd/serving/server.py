@@ -124,11 +124,11 @@ class RtmpServer:
         self,
         sock: Place,
         proxy: ProxyUse = ProxyUse.OFF,
-        tls: Callable[[], ssl.SSLContext] | None = None,
+        tls: Callable[[], ssl.SSLContext | None] | None = None,
     ) -> Listener:
         """The same, where connections begin with a PROXY header, with TLS, or with one and then the other.
 
-        ``tls()`` is the context of one more connection.
+        ``tls()`` is the context of one more connection, None once there is none.
         """
         gateway = Gateway(_prepared(sock), proxy, tls, lambda: self._context.proxies)
         listener = Listener.accept(sock, lambda peer, name: self._porch.arrive(peer, name, gateway))
