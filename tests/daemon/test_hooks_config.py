@@ -73,6 +73,10 @@ def test_whom_a_stream_asks(read) -> None:
             "2: apps.live.hooks.decides = true, and there is nobody to ask: name on_publish or on_play",
         ),
         (
+            f'decides = true\non_connect = "{URL}"',
+            "2: apps.live.hooks.decides = true, and there is nobody to ask: name on_publish or on_play",
+        ),
+        (
             'on_publish = "ftp://host/q7secret"',
             (
                 "2: apps.live.hooks.on_publish: a URL of a backend starts with http:// or https:// "
@@ -83,6 +87,14 @@ def test_whom_a_stream_asks(read) -> None:
 )
 def test_what_cannot_be_meant(read, text: str, found: str) -> None:
     assert problems(read, f"[apps.live.hooks]\n{text}") == [found]
+
+
+def test_what_apps_have_in_common_may_stand_once(read) -> None:
+    text = '[apps."*".hooks]\ndecides = true\nmethod = "get"'
+    config = read(f'{text}\n[apps.live.hooks]\ndialect = "nginx-rtmp"\non_publish = "{URL}"').config
+    rules = config.at("live/show").hooks.to_rules()
+    assert (rules.decides, rules.get) == (True, True)
+    assert len(problems(read, text)) == 2
 
 
 def test_a_client_is_not_left_waiting_for_ever(read) -> None:

@@ -162,9 +162,11 @@ class AppConfig(Section):
         yield from self._find_run_problems(outcome, below)
         yield from self._find_hook_problems(outcome, below)
         yield from self._find_open_problems(outcome)
-        for section in ("publish", "play", "hooks"):
+        for section in ("publish", "play"):
             for key, text in getattr(self, section).find_problems(getattr(outcome, section)):
                 yield (section, *key), text
+        for key, text in self.hooks.find_problems(outcome.hooks, [app.hooks for app in below]):
+            yield ("hooks", *key), text
         said = self.pull.model_fields_set
         if said and "origins" not in said and not any(app.pull.origins for app in below):
             yield ("pull", "from"), " is missing: name the server that the streams come from"

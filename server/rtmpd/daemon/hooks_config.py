@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -105,8 +105,11 @@ class HooksConfig(Section):
             retry_after=self.retry_after,
         )
 
-    def find_problems(self, outcome: HooksConfig) -> Iterator[tuple[KeyPath, str]]:
-        """Keys of this table and what is wrong with them; ``outcome`` is it with what shorter ones say."""
+    def find_problems(
+        self, outcome: HooksConfig, below: Sequence[HooksConfig]
+    ) -> Iterator[tuple[KeyPath, str]]:
+        """Keys of this table and what is wrong with them; ``outcome`` is it with what shorter ones say, and
+        ``below`` what it becomes in longer ones."""
         if not self.model_fields_set:
             return
         from rtmpd.hooks.dialects import MOMENTS
@@ -118,8 +121,8 @@ class HooksConfig(Section):
                     (moment,),
                     f" means nothing to {dialect}: take it out, or name another dialect",
                 )
-        if self.method == "get" and dialect is not DialectName.NGINX_RTMP:
+        if self.method == "get" and not any(each.dialect == "nginx-rtmp" for each in below):
             yield ("method",), ' is for dialect = "nginx-rtmp" alone: take it out'
-        asks = any(getattr(outcome, moment) for moment in (Moment.CONNECT, Moment.PUBLISH, Moment.PLAY))
-        if self.decides and not asks:
+        # A yes to a connect lets nobody publish or play.
+        if self.decides and not any(each.on_publish or each.on_play for each in below):
             yield ("decides",), " = true, and there is nobody to ask: name on_publish or on_play"
