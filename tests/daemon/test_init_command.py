@@ -73,6 +73,15 @@ def test_it_asks_and_keeps_stream_keys_to_itself(init):
     assert "under systemd" in done.stdout.lower()
 
 
+@pytest.mark.parametrize("key", ["#abc", "my key", "rtmp://a.example/app/ key"])
+def test_what_is_no_stream_key_is_said_at_once(init, key: str):
+    done = init("--defaults", "--push", "rtmp://a.example/app", typed=f"{key}\n")
+    assert done.exit_code == 2
+    assert "this is no stream key for rtmp://a.example/app" in done.stderr.replace("\n", " ")
+    assert key not in done.stderr
+    assert not list(Path().iterdir())
+
+
 def test_targets_of_one_host_have_names_of_their_own(init):
     push = [part for _ in range(2) for part in ("--push", "rtmp://live.a.example/app")]
     assert init("--defaults", *push, typed="one\ntwo\n").exit_code == 0

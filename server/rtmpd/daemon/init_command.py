@@ -141,7 +141,19 @@ def _ask_for_key(url: str, others: Sequence[Target]) -> Target:
         raise typer.BadParameter(f"{error}: write it as rtmp://host/app") from None
     hidden = sys.stdin.isatty()
     key = str(typer.prompt(f"Stream key for {server}", hide_input=hidden)).strip()
+    if not _can_be_kept(server, key):
+        raise typer.BadParameter(
+            f"this is no stream key for {server}: copy it again, without what is around it"
+        )
     return Target(_name_of(host, {other.name for other in others}), server, key)
+
+
+def _can_be_kept(server: str, key: str) -> bool:
+    """Whether a stream key can be sent, and stand on a line of a file, where # begins what says nothing."""
+    try:
+        return bool(RtmpUrl.parse(f"{server}/{key}").name) and not key.startswith("#")
+    except UsageError:
+        return False
 
 
 def _ask_or_not(question: str) -> str:
