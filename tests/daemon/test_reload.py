@@ -730,6 +730,20 @@ async def test_a_backend_comes_changes_and_goes(server: House) -> None:
         assert told == ["publish", "publish_done"]
 
 
+async def test_the_end_waits_for_what_a_backend_is_told_that_has_gone(server: House) -> None:
+    async with backend(lambda _: (b"HTTP/1.1 200 OK\r\n", b"Content-Length: 0\r\n\r\n")) as slow:
+        slow.pause = 0.1
+        async with await rtmpd.connect(server.url()) as encoder:
+            await server.apply(f"apps.live.hooks.on_publish_done={slow.url}")
+            await publish(encoder)
+        await slow.wait_for(1)
+        hooks = server.worker._access.hooks
+        counts = hooks.stats.backends["live"]
+        await server.apply()
+        await hooks.close(PATIENCE)
+        assert counts.told == 1
+
+
 async def test_authorities_of_a_backend_that_cannot_be_read_change_nothing(
     server: House, tmp_path: Path
 ) -> None:

@@ -132,6 +132,11 @@ class Backend:
         for moment in ENDS[visit.action]:
             self.tell(moment, visit, progress)
 
+    @property
+    def busy(self) -> bool:
+        """Something is on its way."""
+        return bool(len(self.asking) or len(self._telling))
+
     async def close(self, grace: float) -> None:
         """Have what is on its way arrive, within ``grace`` seconds."""
         await self.asking.wait_closed()

@@ -86,6 +86,8 @@ class HookSide:
         self._caller: HttpCaller | None = None
         self._backends: dict[str, Backend] = {}
         """By the table that they are named after."""
+        self._leaving: list[Backend] = []
+        """Those that no table names any more, while something is on its way to them."""
         self._at: dict[str, Backend] = {}
         """By all tables."""
         self._table_of: Callable[[str], str] = str
@@ -136,8 +138,11 @@ class HookSide:
                 self._settle(name, each)
             self._at[name] = self._backends[owner]
         for name in self._backends.keys() - first.keys():
-            self._backends.pop(name).apply(HookRules())
+            gone = self._backends.pop(name)
+            gone.apply(HookRules())
+            self._leaving.append(gone)
             self.stats.backends.pop(name)
+        self._leaving = [each for each in self._leaving if each.busy]
         self._table_of = config.table
         self._tables = config.app_names()
         if self._at:
@@ -145,7 +150,8 @@ class HookSide:
 
     async def close(self, grace: float) -> None:
         """Have notices arrive that are on their way, within ``grace`` seconds."""
-        await asyncio.gather(*[backend.close(grace) for backend in self._backends.values()])
+        everybody = [*self._backends.values(), *self._leaving]
+        await asyncio.gather(*[backend.close(grace) for backend in everybody])
         if self._caller is not None:
             await self._caller.close()
 
