@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import socket
 import struct
 
 import pytest
 
-from rtmpd.net.proxy_header import MAX_HEADER, MAX_V1, SIGNATURE, ProxyHeader, ProxyHeaderError, parse
+from rtmpd.net import proxy_header
+from rtmpd.net.proxy_header import MAX_HEADER, MAX_V1, SIGNATURE, ProxyHeader, ProxyHeaderError, parse, take
 
 V4 = ipaddress.ip_address("192.0.2.7").packed + ipaddress.ip_address("198.51.100.1").packed
 V6 = ipaddress.ip_address("2001:db8::7").packed + ipaddress.ip_address("2001:db8::1").packed
@@ -70,3 +73,35 @@ REFUSED = {
 def test_what_is_no_header_is_found_out_at_once(data: bytes, why: str) -> None:
     with pytest.raises(ProxyHeaderError, match=why):
         parse(data)
+
+
+@pytest.mark.parametrize("rest", [b"", b"198.51.100.1 40000 1935\r\n"])
+async def test_who_leaves_has_said_all_that_came(monkeypatch: pytest.MonkeyPatch, rest: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    has_left = proxy_header._has_left
+
+    def leave_first(sock: socket.socket) -> bool:
+        if theirs.fileno() >= 0:
+            theirs.send(rest)
+            theirs.close()
+        return has_left(sock)
+
+    monkeypatch.setattr(proxy_header, "_has_left", leave_first)
+    with ours:
+        theirs.send(b"PROXY TCP4 192.0.2.7 ")
+        if rest:
+            header = await take(ours)
+            assert header is not None
+            assert header.address == "192.0.2.7"
+        else:
+            with pytest.raises(ProxyHeaderError, match="left in the middle"):
+                await take(ours)
+
+
+async def test_a_header_is_waited_for() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours, theirs:
+        asyncio.get_running_loop().call_soon(theirs.send, b"PROXY UNKNOWN\r\n")
+        assert await take(ours) == ProxyHeader(15)

@@ -67,8 +67,8 @@ async def take(sock: socket.socket) -> ProxyHeader | None:
     OSError.
     """
     pause = _FIRST_PAUSE
-    await _readable(sock)
     while True:
+        left = _has_left(sock)  # First: what comes behind it may be the rest, and the end.
         try:
             data = sock.recv(MAX_HEADER, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
@@ -83,7 +83,7 @@ async def take(sock: socket.socket) -> ProxyHeader | None:
         if header is not None:
             sock.recv(header.length)  # All of it is there.
             return header
-        if _has_left(sock):
+        if left:
             raise ProxyHeaderError("it left in the middle of a header")
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE)
