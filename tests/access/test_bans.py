@@ -69,12 +69,15 @@ def test_who_is_forgotten_is_not_banned() -> None:
     assert bans.turns_away("2001:db8:1::/64", 0.0)
 
 
-def test_every_ban_is_twice_as_long_up_to_the_longest() -> None:
+@pytest.mark.parametrize("told", [False, True])
+def test_every_ban_is_twice_as_long_up_to_the_longest(told: bool) -> None:
     bans = Bans(BanRules(attempts=5, first=60.0, longest=500.0))
     now, lengths = 0.0, []
     for _ in range(6):
         failures, banned_at, ban = hammer(bans, now=now)
         assert failures == 5
+        if told:
+            assert bans.take_ended(banned_at + ban)
         lengths.append(ban)
         now = banned_at + ban
     assert lengths == [60.0, 120.0, 240.0, 480.0, 500.0, 500.0]

@@ -29,8 +29,13 @@ class Hall:
         self.guard = Guard(lambda: self.now, self.stats)
         self.guard.apply(rules or BanRules(attempts=2))
 
-    def refuse(self, action: Action = Action.PUBLISH, reason: Refusal = Refusal.KEY_WRONG) -> float:
-        origin = Origin(address=ADDRESS, network=network_of(ADDRESS))
+    def refuse(
+        self,
+        action: Action = Action.PUBLISH,
+        reason: Refusal = Refusal.KEY_WRONG,
+        address: str = ADDRESS,
+    ) -> float:
+        origin = Origin(address=address, network=network_of(address))
         return self.guard.refused(
             AccessRequest(action, StreamKey("live", "x"), origin, ConnectParams()), reason
         )
@@ -82,6 +87,17 @@ def test_a_ban_is_told_and_counted_and_so_is_its_end(caplog: pytest.LogCaptureFi
         ("banned", {**about, "reason": "key_wrong", "seconds": 60}),
         ("ban over", {"client": "2001:db8:1:2::", "network": NETWORK, "refused": 3}),
     ]
+
+
+def test_a_site_that_is_banned_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    hall = Hall()
+    for number in range(16):
+        hall.refuse(address=f"2001:db8:1:2{number:02x}::9")
+    (line,) = caplog.records
+    fields = {"client": "2001:db8:1:20f::9", "network": "2001:db8:1:200::/56"}
+    assert line.__dict__["fields"] == {**fields, "reason": "key_wrong", "seconds": 60}
+    assert hall.guard.turns_away("2001:db8:1:2ff::/64")
+    assert (hall.stats.banned, hall.stats.bans_total) == (1, 1)
 
 
 def test_other_rules_forgive_everybody_and_the_same_nobody() -> None:

@@ -116,11 +116,21 @@ def test_where_secrets_are_said(scribe: Scribe) -> None:
     assert "SECRET" not in str(scribe.lines)
 
 
-def test_a_long_level_of_an_app_may_be_a_key_in_the_wrong_field(scribe: Scribe) -> None:
-    app = "live/kids/m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"
-    connect = Command("connect", 1, {"app": app, "tcUrl": f"rtmp://host/{app}"})
-    (said,) = scribe.say(command_message(connect))
-    assert said == "connect 1 {app: 'live/kids/***', tcUrl: 'rtmp://host/live/kids/***'}"
+@pytest.mark.parametrize(
+    ("app", "path", "shown"),
+    [
+        ("live/kids/{}", "live/kids/{}", "connect 1 {{app: 'live/kids/***', tcUrl: '{}/live/kids/***'}}"),
+        ("{}", "live", "connect 1 {{app: '***', tcUrl: '{}/live'}}"),
+        ("live", "live/{}", "connect 1 {{app: 'live', tcUrl: '{}/live/***'}}"),
+        ("live\0{}", "live", "connect 1 {{app: 'live\\x00***', tcUrl: '{}/live'}}"),
+    ],
+)
+def test_a_long_level_of_an_app_may_be_a_key_in_the_wrong_field(
+    scribe: Scribe, app: str, path: str, shown: str
+) -> None:
+    key, host = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x", "rtmp://a-host-with-a-long-name.example"
+    properties: dict[str, AmfValue] = {"app": app.format(key), "tcUrl": f"{host}/{path.format(key)}"}
+    assert scribe.say(command_message(Command("connect", 1, properties))) == [shown.format(host)]
 
 
 def test_what_is_said_of_a_secret_later(scribe: Scribe) -> None:
