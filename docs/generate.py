@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from rtmpd.engine.claim import HoldEnd
+from rtmpd.engine.claim import HoldEnd, SwitchReason
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.sink import CloseReason
@@ -47,12 +47,13 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     ProcessEnd: _REASON,
     HookEnd: _REASON,
     EventKind: {"event": "value", "what": "meaning"},
+    SwitchReason: _REASON,
     NotifyLoss: _REASON,
     NotifyFailure: _REASON,
 }
 """Titles of the columns, and what of each word stands in them."""
 ELSEWHERE: Final[Mapping[type[Word], Path]] = dict.fromkeys(
-    (EventKind, NotifyLoss, NotifyFailure), NOTIFICATIONS
+    (EventKind, SwitchReason, NotifyLoss, NotifyFailure), NOTIFICATIONS
 )
 """Documents of tables that are not in docs/operations.md."""
 

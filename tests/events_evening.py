@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine_kit import AAC_HEADER, AVC_HEADER, FakePublisher, House, inter, keyframe, sound
 from events_kit import CAM, ENCODER, NOON, made
 
-from rtmpd.engine.claim import Claim, ClaimPolicy
+from rtmpd.engine.claim import Claim, ClaimPolicy, Place
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin, SessionIds
 from rtmpd.engine.sink import CloseReason, Ending, PlayOptions
@@ -88,8 +88,14 @@ def evening() -> dict[EventKind, Event]:
     second = registry.claim(CAM, FakePublisher(), ENCODER, loop.now, Grace())
     house.send(second, (0, AVC_HEADER), (0, keyframe()))
     later(1.0)
+    backup = registry.claim(CAM, FakePublisher(), ENCODER, loop.now, Grace(), place=Place(backup=True))
+    house.send(backup, (0, AVC_HEADER), (0, keyframe()))
+    second.close(CloseReason.CONNECTION_LOST)
+    later(0.5)
+    house.send(backup, (500, keyframe()))
+    later(1.0)
     player.detach()
-    second.close(CloseReason.FINISHED)
+    backup.close(CloseReason.FINISHED)
     loop.run(loop.now)
     heard.first[EventKind.TEST] = made(EventKind.TEST)
     return heard.first

@@ -36,21 +36,24 @@ async def test_the_end_of_the_server_is_told_to_the_last_event() -> None:
                 await stream.send_video(keyframe(), 0)
                 async with await rtmpd.connect(process.url("cam")) as viewer:
                     await viewer.play()
-                    await server.wait_for(3)
-                await server.wait_for(4)
+                    await server.wait_for(4)
+                await server.wait_for(6)
                 await stop(process)
             assert events(server) == [
                 "published",
                 "first_media",
                 "player_joined",
+                "first_viewer",
                 "player_left",
+                "last_viewer_left",
                 "unpublished",
                 "ended",
             ]
-            assert [asked.json["delivery"] for asked in server.asked] == [1, 2, 3, 4, 5, 6]
+            assert [asked.json["delivery"] for asked in server.asked] == [*range(1, 9)]
             assert len({asked.json["server"] for asked in server.asked}) == 1
+            of_player = ("player_joined", "first_viewer", "player_left", "last_viewer_left")
             (session,) = {
-                asked.json["session"] for asked in server.asked if "player" not in asked.json["event"]
+                asked.json["session"] for asked in server.asked if asked.json["event"] not in of_player
             }
             assert process.log.find({"event": "publish started", "session": session})
             for asked in server.asked:

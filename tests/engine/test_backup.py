@@ -21,12 +21,13 @@ from engine_kit import (
     sound,
 )
 
-from rtmpd.engine.claim import MAIN, Place
+from rtmpd.engine.claim import MAIN, Place, SwitchReason
 from rtmpd.engine.gop import GopCache, GopLimits
 from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, StartPolicy
@@ -42,6 +43,16 @@ FAR = 5_000_000
 FRAME = 40
 
 
+class Switches(StreamObserver):
+    """Notes who went on, why, and whether the other one had been silent for long."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, bool]] = []
+
+    def switched(self, publication: Publication, why: SwitchReason, silent: float) -> None:
+        self.told.append((publication.place.source, str(why), silent >= 0.8))
+
+
 class Studio:
     """Two encoders of 25 frames and some sound a second, with a keyframe every second, and a player.
 
@@ -55,6 +66,8 @@ class Studio:
         self.house.loop.now = self.began = 100.0
         self.policy = Handover(lambda _key: rules or HandoverRules(grace=5.0))
         self.silent: set[str] = set()
+        self.witness = Switches()
+        self.house.registry.observe(self.witness)
         self.a = self.claim(ANN, MAIN)
         self.house.send(self.a, (0, AAC_HEADER), (0, AVC_HEADER))
         self.number = 0
@@ -175,6 +188,7 @@ def test_it_is_handed_back_at_a_keyframe_once_the_main_one_has_been_well_for_lon
     assert longest(pictures) <= 2 * FRAME
     assert studio.switches == {"backup": 1, "main": 1}
     assert studio.house.stats.switches == {"backup": 1, "main": 1}
+    assert studio.witness.told == [("backup", "silent", True), ("main", "handed_back", False)]
 
 
 def test_one_that_stutters_is_not_well() -> None:
@@ -222,6 +236,10 @@ def test_when_the_main_one_is_lost_the_backup_goes_on_at_once_and_it_comes_back_
     assert studio.on_air is studio.a
     assert rises([last, *studio.pictures()])
     assert studio.sink.calls == []
+    assert [(source, why) for source, why, _ in studio.witness.told] == [
+        ("backup", "lost"),
+        ("main", "handed_back"),
+    ]
 
 
 def test_when_both_are_lost_players_wait_for_either() -> None:

@@ -33,11 +33,11 @@ class Witness(StreamObserver):
     def unpublished(self, publication: Publication) -> None:
         self._note("unpublished", publication.key)
 
-    def wanted(self, key: StreamKey) -> None:
-        self._note("wanted", key)
+    def wanted(self, first: Subscription) -> None:
+        self._note("wanted", first.key)
 
-    def unwanted(self, key: StreamKey) -> None:
-        self._note("unwanted", key)
+    def unwanted(self, last: Subscription) -> None:
+        self._note("unwanted", last.key)
 
 
 RELAY = PlayOptions(audience=False)

@@ -251,7 +251,7 @@ def test_it_is_no_audience_and_keeps_the_entry(house: House) -> None:
         def play_started(self, subscription: Subscription) -> None:
             told.append("play started")
 
-        def wanted(self, key: StreamKey) -> None:
+        def wanted(self, first: Subscription) -> None:
             told.append("wanted")
 
     house.registry.observe(Observer())

@@ -106,6 +106,7 @@ def test_an_evening_with_an_encoder_and_a_player() -> None:
             {"video": "avc1", "audio": "mp4a", "width": None, "height": None, "after": 0.25},
         ),
         (1, "player_joined", {}),
+        (2, "first_viewer", {}),
         (
             3,
             "codec_changed",
@@ -117,7 +118,7 @@ def test_an_evening_with_an_encoder_and_a_player() -> None:
             {"video": "avc1", "audio": "mp4a", "video_before": "hvc1", "audio_before": "mp4a"},
         ),
         (
-            2,
+            3,
             "player_left",
             {
                 "reason": "kicked",
@@ -127,6 +128,7 @@ def test_an_evening_with_an_encoder_and_a_player() -> None:
                 "dropped": 0,
             },
         ),
+        (4, "last_viewer_left", {}),
         (
             5,
             "unpublished",
@@ -188,6 +190,17 @@ def test_who_wants_nothing_costs_nothing() -> None:
     publication.close(CloseReason.FINISHED)
     room.run()
     assert (listener.words, room.ids) == (["ended 1"], 1)
+
+
+def test_viewers_are_told_of_when_the_first_comes_and_when_the_last_has_left() -> None:
+    room = Newsroom()
+    listener = room.listen(EventKind.FIRST_VIEWER, EventKind.LAST_VIEWER_LEFT)
+    first, second = (room.house.play(PlayOptions(origin=Origin(session=each)))[1] for each in (2, 3))
+    first.detach()
+    second.detach()
+    room.run()
+    told = [(str(event.kind), event.origin.session) for event in listener.events]
+    assert told == [("first_viewer", 2), ("last_viewer_left", 3)]
 
 
 def test_relays_are_no_players() -> None:

@@ -40,7 +40,13 @@ SENTENCES = {
     EventKind.RESUMED: ("live/cam goes on", "After 3.2 s."),
     EventKind.ENDED: ("live/cam is over", "Reason: finished."),
     EventKind.PLAYER_JOINED: ("192.0.2.2 plays live/cam", "LNX 9,0,124,2."),
-    EventKind.PLAYER_LEFT: ("192.0.2.2 has left live/cam", "After 41.2 s. Reason: finished."),
+    EventKind.PLAYER_LEFT: ("192.0.2.2 has left live/cam", "After 42.7 s. Reason: finished."),
+    EventKind.SOURCE_SWITCHED: (
+        "live/cam goes on with its backup encoder",
+        "The main encoder has sent nothing for backup_after.",
+    ),
+    EventKind.FIRST_VIEWER: ("live/cam is watched", ""),
+    EventKind.LAST_VIEWER_LEFT: ("live/cam is not watched any more", ""),
     EventKind.PUSH_STATE: (
         "live/cam to twitch: backoff",
         "rtmps://live.example.com/app. cannot connect to live.example.com port 443: Connection refused.",

@@ -22,7 +22,7 @@ ALL_EVENTS: Final = "*"
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEFAULTS: Final = TargetSettings(Address(""), frozenset())
 _WORDS: Final = tuple(word for word, kind in KINDS.items() if kind is not EventKind.TEST)
-_OFTEN: Final = ("player_joined", "player_left")
+_OFTEN: Final = ("player_joined", "player_left", "first_viewer", "last_viewer_left")
 """Not told unless somebody asks for it."""
 
 

@@ -88,7 +88,7 @@ class Audience(Seat):
         self._members[subscription] = None
         self._observer.play_started(subscription)
         if subscription.audience:
-            self._count_in()
+            self._count_in(subscription)
         self.place(subscription)
         return subscription
 
@@ -108,7 +108,7 @@ class Audience(Seat):
         self._let_go(subscription.fanout)
         self._observer.play_ended(subscription)
         if subscription.audience:
-            self._count_out()
+            self._count_out(subscription)
         if not self._members:
             self._emptied()
 
@@ -226,18 +226,18 @@ class Audience(Seat):
             if encoding.for_frames is not encoding:
                 self._let_go(self._fanouts[encoding.for_frames.wire_format])
 
-    def _count_in(self) -> None:
+    def _count_in(self, subscription: Subscription) -> None:
         self.books.server.players += 1
         self.books.server.plays_total += 1
         self.players += 1
         if self.players == 1:
-            self._observer.wanted(self.key)
+            self._observer.wanted(subscription)
 
-    def _count_out(self) -> None:
+    def _count_out(self, subscription: Subscription) -> None:
         self.books.server.players -= 1
         self.players -= 1
         if not self.players:
-            self._observer.unwanted(self.key)
+            self._observer.unwanted(subscription)
 
 
 def _ignore() -> None:

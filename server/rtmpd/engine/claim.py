@@ -38,6 +38,14 @@ class Place(NamedTuple):
         return "backup" if self.backup else "main"
 
 
+class SwitchReason(Word):
+    """Why the other encoder of a stream with a backup goes on."""
+
+    SILENT = "silent", "the main encoder has sent nothing for `backup_after`"
+    LOST = "lost", "the other encoder has left, or its connection was lost"
+    HANDED_BACK = "handed_back", "the main encoder is well again, and has been for `handback`"
+
+
 class HoldEnd(Word):
     """Why an audience is kept no more for an encoder that was lost."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from rtmpd.engine.claim import SwitchReason
 from rtmpd.engine.health import HealthKind, HealthWarning
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.publication import Codecs, Publication
@@ -46,6 +47,9 @@ class StreamObserver:
     def resumed(self, publication: Publication, outage: float) -> None:
         """It goes on where the last one ended, ``outage`` seconds after the last media of that."""
 
+    def switched(self, publication: Publication, why: SwitchReason, silent: float) -> None:
+        """It goes on for the other encoder of the stream, which has sent no media for ``silent`` seconds."""
+
     def ended(self, publication: Publication) -> None:
         """The stream is over for its audience; ``publication`` was on air last."""
 
@@ -55,10 +59,10 @@ class StreamObserver:
     def play_ended(self, subscription: Subscription) -> None:
         """It has left."""
 
-    def wanted(self, key: StreamKey) -> None:
+    def wanted(self, first: Subscription) -> None:
         """The first player has come, whether there is a publisher or not."""
 
-    def unwanted(self, key: StreamKey) -> None:
+    def unwanted(self, last: Subscription) -> None:
         """The last player has left, whether there is a publisher or not."""
 
 
@@ -93,6 +97,10 @@ class Announcer(StreamObserver):
         if self._observers:
             self._announce(publication.key, lambda observer: observer.resumed(publication, outage))
 
+    def switched(self, publication: Publication, why: SwitchReason, silent: float) -> None:
+        if self._observers:
+            self._announce(publication.key, lambda observer: observer.switched(publication, why, silent))
+
     def ended(self, publication: Publication) -> None:
         if self._observers:
             self._announce(publication.key, lambda observer: observer.ended(publication))
@@ -123,13 +131,13 @@ class Announcer(StreamObserver):
         if self._observers:
             self._announce(subscription.key, lambda observer: observer.play_ended(subscription))
 
-    def wanted(self, key: StreamKey) -> None:
+    def wanted(self, first: Subscription) -> None:
         if self._observers:
-            self._announce(key, lambda observer: observer.wanted(key))
+            self._announce(first.key, lambda observer: observer.wanted(first))
 
-    def unwanted(self, key: StreamKey) -> None:
+    def unwanted(self, last: Subscription) -> None:
         if self._observers:
-            self._announce(key, lambda observer: observer.unwanted(key))
+            self._announce(last.key, lambda observer: observer.unwanted(last))
 
     def _announce(self, key: StreamKey, tell: Callable[[StreamObserver], None]) -> None:
         if not self._pending:

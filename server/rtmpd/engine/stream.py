@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 from rtmpd.engine.books import Books
 from rtmpd.engine.broadcast import Broadcast
 from rtmpd.engine.budget import MemoryBudget
+from rtmpd.engine.chronicle import Chronicle
 from rtmpd.engine.claim import HoldEnd, Place, of_one_stream, seconds_held
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.intake import Intake
@@ -19,11 +19,9 @@ from rtmpd.engine.packet import DATA, SWITCH, Packet
 from rtmpd.engine.publication import Publication, PublicationOwner
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.sources import Life, Rebased, Sources, Standby, catch_up
-from rtmpd.engine.stats import ServerStats, StreamStats, Totals, count
+from rtmpd.engine.stats import ServerStats, StreamStats, Totals
 from rtmpd.engine.terms import USUAL, Terms
 from rtmpd.media.tags import KEYFRAME
-
-_logger = logging.getLogger(__name__)
 
 
 class LiveStream(Broadcast):
@@ -36,6 +34,7 @@ class LiveStream(Broadcast):
 
     __slots__ = (
         "_budget",
+        "_chronicle",
         "_ended",
         "_observer",
         "_release",
@@ -57,6 +56,7 @@ class LiveStream(Broadcast):
         self._sources = Sources()
         self._server_stats = server_stats
         self._totals = Totals()
+        self._chronicle = Chronicle(key, self._totals, server_stats, observer)
         self._budget = budget
         self._release = release
         self._observer = observer
@@ -204,22 +204,6 @@ class LiveStream(Broadcast):
         books = Books(StreamStats(self._totals, now), self._server_stats)
         return Intake.within(self.limits, self.key, books, self._budget, now)
 
-    def _note_switch(self, to: Publication, before: Publication | None) -> None:
-        """Count it if the other encoder of the stream goes on than the one ``before``."""
-        if before is None or before.place.backup is to.place.backup:
-            return
-        source = to.place.source
-        for totals in (self._totals, self._server_stats):
-            count(totals.switches, source)
-        fields = {
-            "app": self.key.app,
-            "stream": self.key.name,
-            "session": to.origin.session_id,
-            "source": source,
-            "silent": round(before.silent_for(_latest(to)), 3),
-        }
-        _logger.info("stream switched", extra={"fields": fields})
-
     def _put_on_air(self, publication: Publication) -> None:
         """Nothing of another one is pending."""
         self._sources.put_on_air(publication)
@@ -240,7 +224,7 @@ class LiveStream(Broadcast):
         headers = heir.intake.headers.packets(since)
         changed = [header.restamped(since) for header in headers if not told.told(header)]
         heir.intake.reopen(since)
-        self._note_switch(heir, before or last)
+        self._chronicle.switched(heir, before or last, now)
         self._put_on_air(heir)
         if before is None:
             told.clear()  # It was kept for this comparison.
@@ -308,32 +292,14 @@ class LiveStream(Broadcast):
             self._let_go(why)
 
     def _note_held(self, lost: Publication) -> None:
-        sources = self._sources
-        if sources.kept:
-            self._server_stats.held_streams += 1
-            fields = {
-                "app": self.key.app,
-                "stream": self.key.name,
-                "session": lost.origin.session_id,
-                "reason": None if lost.ending is None else lost.ending.reason,
-                "seconds": sources.seconds,
-            }
-            _logger.info("stream held", extra={"fields": fields})
+        if self._sources.kept:
+            self._chronicle.held(lost, self._sources.seconds)
 
     def _held_no_more(self, lost: Publication, why: HoldEnd, outage: float | None = None) -> None:
         """Nobody waits any more for an encoder that was lost, if anybody did."""
         if self._sources.kept:
             self._sources.kept = False
-            self._server_stats.held_streams -= 1
-            count(self._server_stats.holds_ended, why)
-            fields = {
-                "app": self.key.app,
-                "stream": self.key.name,
-                "session": lost.origin.session_id,
-                "reason": why,
-                "outage": outage,
-            }
-            _logger.info("stream held no more", extra={"fields": fields})
+            self._chronicle.held_no_more(lost, why, outage)
 
     def _settle(self) -> None:
         """Somebody left: stop queueing without subscribers, vanish without a publisher too."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from rtmpd.engine.claim import SwitchReason
 from rtmpd.engine.health import HealthKind, HealthWarning
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import StreamObserver
@@ -110,6 +111,14 @@ class EventFeed(StreamObserver):
     def resumed(self, publication: Publication, outage: float) -> None:
         self._tell(EventKind.RESUMED, publication, lambda: {"outage": round(outage, 3)})
 
+    def switched(self, publication: Publication, why: SwitchReason, silent: float) -> None:
+        facts: dict[str, Fact] = {
+            "source": publication.place.source,
+            "reason": str(why),
+            "silent": round(silent, 3),
+        }
+        self._tell(EventKind.SOURCE_SWITCHED, publication, lambda: facts)
+
     def ended(self, publication: Publication) -> None:
         self._tell(EventKind.ENDED, publication, lambda: _end(publication.ending))
 
@@ -120,6 +129,12 @@ class EventFeed(StreamObserver):
     def play_ended(self, subscription: Subscription) -> None:
         if subscription.audience:
             self._tell(EventKind.PLAYER_LEFT, subscription, lambda: self._player_left(subscription))
+
+    def wanted(self, first: Subscription) -> None:
+        self._tell(EventKind.FIRST_VIEWER, first, dict)
+
+    def unwanted(self, last: Subscription) -> None:
+        self._tell(EventKind.LAST_VIEWER_LEFT, last, dict)
 
     def warned(self, publication: Publication, kind: HealthKind, warning: HealthWarning) -> None:
         figures = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from rtmpd.engine.claim import SwitchReason
 from rtmpd.engine.health import HealthKind
 from rtmpd.events.model import Event, EventKind, Fact
 from rtmpd.relay.status import RelayState
@@ -42,6 +43,9 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Mood]]] = {
     EventKind.ENDED: ("{stream} is over", Mood.PLAIN),
     EventKind.PLAYER_JOINED: ("{who} plays {stream}", Mood.PLAIN),
     EventKind.PLAYER_LEFT: ("{who} has left {stream}", Mood.PLAIN),
+    EventKind.SOURCE_SWITCHED: ("{stream} goes on with its {source} encoder", Mood.PLAIN),
+    EventKind.FIRST_VIEWER: ("{stream} is watched", Mood.PLAIN),
+    EventKind.LAST_VIEWER_LEFT: ("{stream} is not watched any more", Mood.PLAIN),
     EventKind.PUSH_STATE: ("{stream} to {target}: {state}", Mood.PLAIN),
     EventKind.WARNING_RAISED: ("{stream}: {warning}", Mood.BAD),
     EventKind.WARNING_CLEARED: ("{stream}: {warning} is over", Mood.GOOD),
@@ -55,6 +59,7 @@ _MOODS: Final[Mapping[Fact, Mood]] = {
 }
 """Of a push, by its state."""
 _LINK: Final = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_SWITCHES: Final[Mapping[Fact, SwitchReason]] = {str(why): why for why in SwitchReason}
 _WARNINGS: Final[Mapping[Fact, HealthKind]] = {str(kind): kind for kind in HealthKind}
 
 
@@ -88,7 +93,9 @@ def _sentences(event: Event, facts: Mapping[str, Fact]) -> list[str]:
         case EventKind.WARNING_RAISED:
             kind = _WARNINGS[facts["warning"]]
             return [_capital(_plain(kind.meaning)), _capital(_plain(kind.remedy))]
-        case EventKind.WARNING_CLEARED:
+        case EventKind.SOURCE_SWITCHED:
+            return [_capital(_plain(_SWITCHES[facts["reason"]].meaning))]
+        case EventKind.WARNING_CLEARED | EventKind.FIRST_VIEWER | EventKind.LAST_VIEWER_LEFT:
             return []
         case EventKind.TEST:
             return ["This is a test of the notifications"]

@@ -14,6 +14,7 @@ from rtmpd.engine.publication import Codecs, Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sources import Life as StreamLife
 from rtmpd.engine.stream import LiveStream
+from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.tasks import TaskSet
@@ -138,17 +139,11 @@ class StreamProcesses(StreamObserver):
     def ended(self, publication: Publication) -> None:
         self._wake(publication.key)
 
-    def wanted(self, key: StreamKey) -> None:
-        for run in self._all():
-            if key in run.published:
-                run.wake()
-        for name, rule in self._rules_of(key).items():
-            # A process that publishes the very stream needs no publisher before it.
-            if rule.start is Start.VIEWER and key in self._published(key, name, rule):
-                self._begin(key, name, rule)
+    def wanted(self, first: Subscription) -> None:
+        self._count_viewers(first.key)
 
-    def unwanted(self, key: StreamKey) -> None:
-        self.wanted(key)
+    def unwanted(self, last: Subscription) -> None:
+        self._count_viewers(last.key)
 
     # For the runs
 
@@ -240,7 +235,17 @@ class StreamProcesses(StreamObserver):
         if stream is not None and stream.holder is not None:
             self.published(stream.holder)
         if stream is not None and stream.players:
-            self.wanted(key)
+            self._count_viewers(key)
+
+    def _count_viewers(self, key: StreamKey) -> None:
+        """The first has come, or the last has left."""
+        for run in self._all():
+            if key in run.published:
+                run.wake()
+        for name, rule in self._rules_of(key).items():
+            # A process that publishes the very stream needs no publisher before it.
+            if rule.start is Start.VIEWER and key in self._published(key, name, rule):
+                self._begin(key, name, rule)
 
     def _begin(self, key: StreamKey, name: str, rule: RunRule) -> None:
         if self._closing or name in self._runs.get(key, {}):

@@ -14,6 +14,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
+from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import OriginMapUnavailable
 from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import RelayDialer, RetryPolicy
@@ -98,11 +99,11 @@ class PullRelays(StreamObserver):
     def ended(self, publication: Publication) -> None:
         self._reconsider(publication.key)
 
-    def wanted(self, key: StreamKey) -> None:
-        self._reconsider(key)
+    def wanted(self, first: Subscription) -> None:
+        self._reconsider(first.key)
 
-    def unwanted(self, key: StreamKey) -> None:
-        self._reconsider(key)
+    def unwanted(self, last: Subscription) -> None:
+        self._reconsider(last.key)
 
     # Inside
 
