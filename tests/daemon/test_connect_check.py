@@ -75,7 +75,13 @@ async def test_relays_are_called_without_a_publish_or_play(tmp_path: Path, close
 
 
 @pytest.mark.parametrize(
-    ("days", "works", "words"), [(30, True, "expires in"), (7, False, "expires in"), (-2, False, "expired")]
+    ("days", "works", "words"),
+    [
+        (30, True, "expires in"),
+        (7, False, "expires in"),
+        (1, False, "expires in 1 day"),
+        (-2, False, "expired"),
+    ],
 )
 async def test_certificates_are_judged_by_their_end(tmp_path: Path, days: int, works: bool, words: str):
     issued = trustme.CA().issue_cert("a.example", not_after=datetime.now(UTC) + timedelta(days=days, hours=1))
@@ -86,6 +92,7 @@ async def test_certificates_are_judged_by_their_end(tmp_path: Path, days: int, w
     (finding,) = await connect_check.run(trials)
     assert finding.works is works
     assert f"a.example: {words}" in finding.text
+    assert "1 days" not in finding.text
 
 
 async def test_who_is_notified_is_asked_without_being_told_anything(tmp_path: Path, closed_port: int):

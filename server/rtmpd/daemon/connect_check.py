@@ -28,6 +28,7 @@ from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.run_config import RUN
 from rtmpd.daemon.values import spell
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import counted
 from rtmpd.events.settings import TargetSettings
 from rtmpd.exceptions import ClientError, HttpFailed
 from rtmpd.hooks.rules import Moment
@@ -234,5 +235,5 @@ async def _look_at(certificate: Certificate) -> Finding:
     days = (certificate.not_after - time.time()) / _DAY
     names = ", ".join(certificate.names) or "no name"
     if days < 0:
-        return Finding(False, f"for {names}: expired {-days:.0f} days ago")
-    return Finding(days > _SOON, f"for {names}: expires in {days:.0f} days")
+        return Finding(False, f"for {names}: expired {counted(round(-days), 'day')} ago")
+    return Finding(days > _SOON, f"for {names}: expires in {counted(round(days), 'day')}")
