@@ -58,9 +58,15 @@ def test_what_takes_seconds_to_be_seen_is_looked_at_anew(reason: Refusal) -> Non
 
 def test_so_many_are_remembered_and_no_more() -> None:
     rejections = rejected()
-    for number in range(1000):
-        refusal = Refused(StatusCode.PUBLISH_REJECTED, TOLD, Refusal.RESOLUTION)
-        rejections.note(CAM._replace(key=StreamKey("live", str(number))), refusal, 101.0)
+    others = [CAM._replace(key=StreamKey("live", str(number))) for number in range(1001)]
+    refusal = Refused(StatusCode.PUBLISH_REJECTED, TOLD, Refusal.RESOLUTION)
+    for other in others[:1000]:
+        rejections.note(other, refusal, 101.0)
     rejections.check(CAM, 102.0)
     with pytest.raises(Refused):
-        rejections.check(CAM._replace(key=StreamKey("live", "0")), 102.0)
+        rejections.check(others[0], 102.0)
+    # That one has come again, so it is not the oldest any more.
+    rejections.note(others[1000], refusal, 103.0)
+    rejections.check(others[1], 104.0)
+    with pytest.raises(Refused):
+        rejections.check(others[0], 104.0)

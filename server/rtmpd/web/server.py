@@ -43,9 +43,9 @@ _INDEX = f"""<!doctype html>
 
 
 class AdminServer:
-    """``/metrics``, ``/healthz``, ``/readyz``, ``/version``, relays and an index of them on one address.
+    """``/metrics``, ``/healthz``, ``/readyz``, ``/version``, relays, streams and an index on one address.
 
-    ``local`` tells that only this machine reaches it: then relays can be changed too.
+    ``local`` tells that only this machine reaches it: then relays and streams can be changed too.
     """
 
     def __init__(
