@@ -122,6 +122,14 @@ def test_a_file_that_cannot_be_read_is_a_mistake(settings, line, told):
         load([settings(f"[apps.live]\n{line}\n")], {})
 
 
+@pytest.mark.parametrize("table", ["notify.backend", "apps.live.push.twitch"])
+def test_what_its_file_would_have_said_is_not_missing_as_well(settings, table):
+    with pytest.raises(ConfigError) as mistake:
+        load([settings(f'[{table}]\nenabled = true\nurl_file = "/nothing"\n')], {})
+    (problem,) = mistake.value.problems
+    assert problem.endswith(f"{table}.url_file: /nothing cannot be read: No such file or directory")
+
+
 def test_only_secrets_have_files():
     with pytest.raises(ConfigError, match="there is no such key"):
         load((), {}, ["rtmp.listen_file=/etc/hostname"])

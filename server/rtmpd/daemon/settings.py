@@ -6,7 +6,7 @@ ignores a variable whose section is misspelt, and stops at the first file or lis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -59,7 +59,8 @@ def load(
         key.path[:length]: key.place[:length] for key in keys.values() for length in range(1, len(key.path))
     }
     sections |= {path: (*path[:-1], TARGETS) for path in keys if path[0] == APPS and path[2:] == (PUSH,)}
-    for key_path, item in chain(*(_with_secrets(layer, keys, environ, problems) for layer in layers)):
+    unread: set[KeyPath] = set()
+    for key_path, item in chain(*(_with_secrets(layer, keys, environ, problems, unread) for layer in layers)):
         if item.value == {} and key_path in sections:
             tables.append(sections[key_path])
         elif key_path in keys:
@@ -68,7 +69,7 @@ def load(
             given[key_path] = item
         else:
             problems.append(f"{item.origin}: {explain_misplaced(key_path, item, keys)}")
-    config = _validate(given, tables, keys, problems)
+    config = _validate(given, tables, keys, problems, unread)
     if config is None:
         raise ConfigError(problems)
     origins = {keys[key_path].name: item.origin for key_path, item in given.items()}
@@ -76,9 +77,16 @@ def load(
 
 
 def _with_secrets(
-    layer: Layer, keys: Mapping[KeyPath, Key], environ: Mapping[str, str], problems: list[str]
+    layer: Layer,
+    keys: Mapping[KeyPath, Key],
+    environ: Mapping[str, str],
+    problems: list[str],
+    unread: set[KeyPath],
 ) -> Iterator[tuple[KeyPath, Given]]:
-    """``layer`` with what stands in the files of keys such as ``push_file`` in place of their names."""
+    """``layer`` with what stands in the files of keys such as ``push_file`` in place of their names.
+
+    Keys whose files cannot be read are added to ``unread``.
+    """
     plain = dict(layer)
     for path, item in layer:
         secret = (*path[:-1], path[-1].removesuffix(secret_files.SUFFIX))
@@ -94,6 +102,7 @@ def _with_secrets(
             yield secret, Given(read(item.value, environ), item.origin)
         except ValueError as error:
             problems.append(f"{item.origin}: {spell(path)}: {error}")
+            unread.add(secret)
 
 
 def _validate(
@@ -101,15 +110,17 @@ def _validate(
     tables: Iterable[KeyPath],
     keys: Mapping[KeyPath, Key],
     problems: list[str],
+    unread: Container[KeyPath],
 ) -> Config | None:
-    """The configuration, or None with at least one entry in ``problems``."""
+    """The configuration, or None with at least one entry in ``problems``, with those about ``unread``."""
     try:
         config = Config.model_validate(_nest(given, tables, keys))
     except ValidationError as error:
         problems.extend(explain(details, given, keys) for details in error.errors(include_url=False))
         return None
     for path, text in config.problems():
-        problems.append(explain_conflict([spell(path)], f"{spell(path)}{text}", given))
+        if path not in unread:
+            problems.append(explain_conflict([spell(path)], f"{spell(path)}{text}", given))
     return None if problems else config
 
 
