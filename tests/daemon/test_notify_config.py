@@ -19,10 +19,16 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 URL = "notify.x.url=https://example.com/hook"
 
 
-def test_everything_is_told_but_players_unless_somebody_asks() -> None:
+def test_everything_is_told_but_players_and_viewers_unless_somebody_asks() -> None:
     config = load((), {}, [URL, "notify.y.url=http://localhost/", "notify.y.events=*"]).config
     usual, everything = (each.to_settings() for each in config.notify.values())
-    assert set(EventKind) - usual.kinds == {EventKind.PLAYER_JOINED, EventKind.PLAYER_LEFT, EventKind.TEST}
+    assert set(EventKind) - usual.kinds == {
+        EventKind.PLAYER_JOINED,
+        EventKind.PLAYER_LEFT,
+        EventKind.FIRST_VIEWER,
+        EventKind.LAST_VIEWER_LEFT,
+        EventKind.TEST,
+    }
     assert set(EventKind) - everything.kinds == {EventKind.TEST}
     assert usual.wants(EventKind.HELD, StreamKey("any", "stream"))
     assert (usual.address.format, usual.timeout, usual.keep, usual.max_queued) == (
