@@ -41,7 +41,8 @@ class Bench:
         self.file.touch()
         self.rules: dict[str, HookRule] = {}
         inherited = {"PATH": os.environ["PATH"], "OUT": str(self.file)}
-        self.hooks = ExecHooks(time.monotonic, lambda key: self.rules, inherited, HookCounts())
+        self.now = 0.0
+        self.hooks = ExecHooks(lambda: self.now, lambda key: self.rules, inherited, HookCounts())
 
     def tell(self, kind: EventKind = EventKind.PUBLISHED, key: StreamKey = SHOW) -> None:
         if self.hooks.wants(kind, key):
@@ -101,10 +102,16 @@ async def test_how_it_ends(bench: Bench, text: str, end: str, monkeypatch: pytes
 
 
 async def test_there_is_no_such_program(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    bench.rules = {"note": HookRule(Command(("/nowhere/note",)), BOTH)}
+    bench.rules = {name: HookRule(Command((f"/nowhere/{name}",)), BOTH) for name in ("note", "count")}
+    for _ in range(3):
+        bench.tell()
+    await bench.ends(not_started=6)
+    told = [record.__dict__["fields"]["problem"].partition(":")[0] for record in caplog.records]
+    assert told == [f"there is no program '/nowhere/{name}'" for name in ("note", "count")]
+    bench.now += 10
     bench.tell()
-    await bench.ends(not_started=1)
-    assert "there is no program '/nowhere/note'" in caplog.records[0].__dict__["fields"]["problem"]
+    await bench.ends(not_started=8)
+    assert len(caplog.records) == 4
 
 
 async def test_those_of_one_stream_come_in_order_and_hold_up_no_other(bench: Bench) -> None:

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 _STOP_TIMEOUT: Final = 5.0
 """Seconds from SIGTERM to SIGKILL."""
 _QUIET: Final = 10.0
-"""Seconds from one line about a lost hook to the next."""
+"""Seconds from one line about a hook that was lost, or not started, to the next that says the same."""
 _ENDS: Final = {
     ProcessEnd.FINISHED: HookEnd.FINISHED,
     ProcessEnd.ERROR: HookEnd.ERROR,
@@ -68,7 +68,8 @@ class ExecHooks:
         self._limits = HookLimits()
         self._waiting: deque[_Job] = deque()
         self._running: dict[StreamKey, Child | None] = {}
-        self._tell_lost_at = clock()
+        self._quiet_until: dict[tuple[str, ...], float] = {}
+        """By what was said."""
         self._tasks = TaskSet()
         self._closing = False
 
@@ -125,12 +126,18 @@ class ExecHooks:
             self._lose(lost)
 
     def _lose(self, job: _Job) -> None:
-        # Of a flood of them one line is enough: all are counted.
-        now = self._clock()
-        if now >= self._tell_lost_at:
-            self._tell_lost_at = now + _QUIET
+        if self._is_news("hook lost"):
             logger.warning("hook lost", extra={"fields": job.fields()})
         self.counts.count_end(HookEnd.LOST)
+
+    def _is_news(self, *said: str) -> bool:
+        """Whether that has not been said a moment ago: of a flood one line is enough, as all are counted."""
+        now = self._clock()
+        self._quiet_until = {each: end for each, end in self._quiet_until.items() if end > now}
+        if said in self._quiet_until:
+            return False
+        self._quiet_until[said] = now + _QUIET
+        return True
 
     def _go_on(self) -> None:
         """Start what may be: of no stream two at a time."""
@@ -159,7 +166,8 @@ class ExecHooks:
         except (UsageError, OSError) as error:
             self.counts.count_end(HookEnd.NOT_STARTED)
             problem = explain_start(error, job.rule.command.arguments[0])
-            logger.warning("hook not started", extra={"fields": job.fields() | {"problem": problem}})
+            if self._is_news("hook not started", job.name, problem):
+                logger.warning("hook not started", extra={"fields": job.fields() | {"problem": problem}})
             return
         self._running[job.event.key] = child
         await asyncio.wait([child.ended], timeout=job.rule.timeout)
