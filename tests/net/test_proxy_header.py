@@ -27,6 +27,7 @@ def v2(command: int, family: int, body: bytes) -> bytes:
 SERVED = {
     "v1 over IPv4": (b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 1935\r\n", "192.0.2.7"),
     "v1 over IPv6": (b"PROXY TCP6 2001:db8::7 2001:db8::1 40000 1935\r\n", "2001:db8::7"),
+    "v1 of a client behind NAT64": (b"PROXY TCP6 64:ff9b::c000:207 2001:db8::1 40000 1935\r\n", "192.0.2.7"),
     "v1 unknown": (b"PROXY UNKNOWN\r\n", ""),
     "v1 unknown, and more": (b"PROXY UNKNOWN ffff:f...f 1 2 3\r\n", ""),
     "v2 over IPv4": (v2(0x21, 0x11, V4 + PORTS), "192.0.2.7"),

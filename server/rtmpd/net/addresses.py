@@ -30,6 +30,8 @@ _LOCAL: Final = tuple(
 )
 """RFC 1122, RFC 1918, RFC 3927, RFC 4291 and RFC 4193. What ``ipaddress`` calls private is more, and not the
 same in all versions of Python."""
+_TRANSLATED: Final = ipaddress.ip_network("64:ff9b::/96")
+"""RFC 6052, section 2.1: an IPv4 address in its last 32 bits, behind a translator such as NAT64."""
 _MAX_PATH_BYTES: Final = 103
 """Of a Unix socket: what macOS allows, a little less than Linux."""
 
@@ -86,7 +88,7 @@ class Address:
 
 
 def peer_ip(name: object) -> str:
-    """The IP address in a socket's peer name; an IPv4 client of an IPv6 socket is named as IPv4.
+    """The IP address in a socket's peer name; as ``plain`` has it.
 
     ``UNIX`` for the peer of a Unix socket, which may have a path of its own and mostly has none.
     """
@@ -98,9 +100,23 @@ def peer_ip(name: object) -> str:
     if ":" not in host:
         return host
     with contextlib.suppress(ValueError):
-        mapped = getattr(ipaddress.ip_address(host), "ipv4_mapped", None)
-        return str(mapped or host)
+        return plain(ipaddress.ip_address(host))
     return host
+
+
+def plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
+    """How a client is known: by its IPv4 address if it has one.
+
+    So is an IPv4 client of an IPv6 socket, and one that a translator brings to a network without IPv4, where
+    all of them would be one /64. Private ones have no place behind the well-known prefix (RFC 6052, section
+    3.1): they stay as they are, and nobody is local by it.
+    """
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address in _TRANSLATED:
+        inner = str(ipaddress.IPv4Address(address.packed[-4:]))
+        return str(address) if is_local(inner) else inner
+    return str(address.ipv4_mapped or address)
 
 
 def network_of(address: str) -> str:

@@ -15,6 +15,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
+from rtmpd.net.addresses import plain
 from rtmpd.reasons import HandshakeFailure
 
 SIGNATURE: Final = b"\r\n\r\n\0\r\nQUIT\n"
@@ -158,7 +159,7 @@ def _read_address(text: bytes, version: int) -> str:
         raise ProxyHeaderError("an address that is none") from None
     if address.version != version:
         raise ProxyHeaderError("an address of another family than it says")
-    return _plain(address)
+    return plain(address)
 
 
 def _check_port(text: bytes) -> None:
@@ -188,9 +189,4 @@ def _parse_v2(data: bytes) -> ProxyHeader | None:
     if family not in (0x11, 0x21):
         return ProxyHeader(length)
     start, width = _FIXED.size, 4 if family == 0x11 else 16
-    return ProxyHeader(length, _plain(ipaddress.ip_address(data[start : start + width])))
-
-
-def _plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    """An IPv4 client of an IPv6 socket is named as IPv4, as in ``peer_ip``."""
-    return str(getattr(address, "ipv4_mapped", None) or address)
+    return ProxyHeader(length, plain(ipaddress.ip_address(data[start : start + width])))
