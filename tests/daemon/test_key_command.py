@@ -89,6 +89,9 @@ def test_a_file_that_cannot_be_read_is_a_mistake(run, tmp_path: Path):
     assert done.exit_code == 78
     assert "none: cannot be read" in done.stderr
     assert f"rtmpd key new live/show --into {tmp_path}/none` makes one" in done.stderr
+    (tmp_path / "file").touch()
+    done = run("list", "--set", f"apps.live.publish.keys_file={tmp_path}/file/none")
+    assert done.stderr.endswith("/none: cannot be read: Not a directory\n")
 
 
 # -- files of keys

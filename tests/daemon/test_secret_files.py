@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from rtmpd.daemon import reference
+from rtmpd.daemon.keys import SOME_APP, SOME_NAMES, walk, walk_app, walk_notify
+from rtmpd.daemon.secret_files import SUFFIX
 from rtmpd.daemon.settings import load
 from rtmpd.exceptions import ConfigError
 from rtmpd.media.tracks import TrackChoice
@@ -140,3 +144,33 @@ def test_editors_know_the_keys():
     assert definitions["AppConfig"]["properties"]["push_file"] == {"type": "string"}
     assert {"url_file", "key_file"} <= definitions["PushConfig"]["properties"].keys()
     assert definitions["PullConfig"]["properties"]["from_file"] == {"type": "string"}
+
+
+FILE_KEYS = [
+    key.name
+    for key in (*walk(), *walk_app(SOME_APP, SOME_NAMES), *walk_notify(SOME_APP))
+    if key.path[-1].endswith(SUFFIX) or key.path[-1] == "jwks"
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("a\0b", "a NUL character"),
+        ("a\udcff", "bytes that are not UTF-8"),
+        ("x" * 256, "more than 4095 bytes, or 255 between two slashes"),
+        ("x/" * 2048, "more than 4095 bytes, or 255 between two slashes"),
+    ],
+)
+def test_what_can_be_no_name_of_a_file_is_told_of_every_key_that_names_one(name, problem):
+    keys = [*FILE_KEYS, "apps.live.push_file", "apps.live.push.x.key_file"]
+    assert {"relay.ca_file", f"apps.{SOME_APP}.publish.keys_file"} < set(keys)
+    for key in keys:
+        with pytest.raises(ConfigError, match="is no name of a file: it has") as mistake:
+            load((), {}, [f"{key}={name}"])
+        assert str(mistake.value).endswith(problem)
+        assert f"{key}: {name[:9]!a}"[:-1] in str(mistake.value)
+    pair = [f'rtmps.certificates=[{{"chain_file": "x", "key_file": {json.dumps(name)}}}]']
+    with pytest.raises(ConfigError, match="is no name of a file") as mistake:
+        load((), {}, pair)
+    assert str(mistake.value).endswith(problem)

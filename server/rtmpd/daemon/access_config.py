@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from rtmpd.access.keys import Key, check_label, parse_digest, parse_until
 from rtmpd.access.rules import Allow, Network
 from rtmpd.access.users import check_user
-from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Effect, Networks, Seconds, Section, Shown
+from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Effect, FileName, Networks, Seconds, Section, Shown
 from rtmpd.daemon.media_config import RejectConfig, WarnConfig
 from rtmpd.daemon.proofs_config import (
     JwtConfig,
@@ -115,7 +115,7 @@ class AccessConfig(Section):
     allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
     ips: Networks = ()
     deny_ips: Networks = ()
-    keys_file: str = ""
+    keys_file: FileName = ""
     keys: dict[str, KeyList] = Field(default_factory=dict)
     end_with_proof: bool = False
     signed_urls: SignedUrlsConfig = SignedUrlsConfig()
@@ -191,7 +191,7 @@ class PublishAccess(AccessConfig):
     together, and of [apps."*"] those of each first level of the path. 0 is any number."""
     max_duration: Seconds = 0.0
     """How long a publish may last; then it ends, and may begin anew. 0 is any time."""
-    keys_file: str = ""
+    keys_file: FileName = ""
     """File with further keys, one a line: name sha256:... [label="..."] [until=2027-01-31] [backup=true]. It
     is read again when it changes."""
     users: UserList = ()
@@ -253,7 +253,7 @@ class PlayAccess(AccessConfig):
     of each first level of the path. 0 is any number. player.max_players_per_stream is for one stream."""
     max_duration: Seconds = 0.0
     """How long a play may last, the wait for a publisher included; 0 is any time."""
-    keys_file: str = ""
+    keys_file: FileName = ""
     """File with further keys to play with, as for publish."""
     keys: dict[str, KeyList] = Field(default_factory=dict)
     end_with_proof: bool = False

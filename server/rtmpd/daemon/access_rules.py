@@ -46,9 +46,8 @@ class ConfiguredRules:
             try:
                 self.files[name] = KeyFile(Path(name), config.rtmp.limits.max_name_bytes)
             except ConfigError as error:
-                missing = (
-                    "" if Path(name).exists() else f"; `rtmpd key new live/show --into {name}` makes one"
-                )
+                is_missing = isinstance(error.__cause__, FileNotFoundError)
+                missing = f"; `rtmpd key new live/show --into {name}` makes one" if is_missing else ""
                 problems += [f"{problem}{missing}" for problem in error.problems]
         if problems:
             raise ConfigError(problems)

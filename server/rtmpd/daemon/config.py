@@ -19,6 +19,7 @@ from rtmpd.daemon.bans_config import BansConfig
 from rtmpd.daemon.fields import (
     Count,
     Effect,
+    FileName,
     ListenAddresses,
     NetworkOrNone,
     Positive,
@@ -194,7 +195,7 @@ class RelayConfig(Section):
     """Relays to and from other servers; which streams they carry is said for each app, below."""
 
     effect = Effect.ATTEMPTS
-    ca_file: str = ""
+    ca_file: FileName = ""
     """File with the authorities (PEM) that vouch for rtmps:// servers; empty means those of the system."""
     max_dials_per_address: Positive = MAX_DIALS
     """Streams that are being looked for at their origins, for the players of one address (or IPv6 /64), at a

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from rtmpd.daemon.values import (
+    check_file_name,
     parse_count,
     parse_duration,
     parse_list,
@@ -78,6 +79,8 @@ ListenAddresses = Annotated[tuple[ListenAddress, ...], BeforeValidator(_parse_ad
 Networks = Annotated[
     tuple[Annotated[str, AfterValidator(_check_member)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
 ]
+FileName = Annotated[str, AfterValidator(check_file_name)]
+"""Empty where there is none."""
 NetworkOrNone = Annotated[str, AfterValidator(_check_network)]
 
 

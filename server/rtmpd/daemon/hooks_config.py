@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from rtmpd.daemon.fields import LIST_OR_TEXT, Positive, Seconds, Section, Shown, Timeout
+from rtmpd.daemon.fields import LIST_OR_TEXT, FileName, Positive, Seconds, Section, Shown, Timeout
 from rtmpd.daemon.values import KeyPath, parse_list
 from rtmpd.exceptions import UsageError
 from rtmpd.hooks.rules import DialectName, HookRules, Moment, OnError
@@ -85,7 +85,7 @@ class HooksConfig(Section):
     """How long it is left alone, until one question is tried again."""
     method: Literal["post", "get"] = "post"
     """Of nginx-rtmp: get puts the fields into the URL."""
-    ca_file: str = ""
+    ca_file: FileName = ""
     """File with the authorities (PEM) that vouch for https:// backends; empty means those of the system."""
 
     def to_rules(self) -> HookRules:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from rtmpd.daemon.fields import LIST_OR_TEXT, Count, Section, Shown, Timeout
+from rtmpd.daemon.fields import LIST_OR_TEXT, Count, FileName, Section, Shown, Timeout
 from rtmpd.daemon.values import parse_list, quote
 from rtmpd.events.model import KINDS, EventKind
 from rtmpd.events.settings import ALL_STREAMS, Address, Format, TargetSettings
@@ -105,7 +105,7 @@ class NotifyConfig(Section):
     """How long a notification is kept and tried again; then it is lost, and counted."""
     max_queued: Annotated[Count, Field(ge=2, le=100_000)] = _DEFAULTS.max_queued
     """Notifications that wait at a time; for one more the oldest is lost, and counted."""
-    ca_file: str = ""
+    ca_file: FileName = ""
     """File with the authorities (PEM) that vouch for an https:// target; empty means those of the system."""
     enabled: bool = True
     """Whether anything is sent there."""

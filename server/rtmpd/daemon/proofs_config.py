@@ -10,8 +10,8 @@ from rtmpd.access.jwks_source import check_source
 from rtmpd.access.keys import check_strength
 from rtmpd.access.signed_urls import MAX_SECRETS, SignedUrls
 from rtmpd.access.token_rules import NAMES_CLAIM, TokenRules, check_algorithm
-from rtmpd.daemon.fields import LIST_OR_TEXT, Effect, Seconds, Section, Shown
-from rtmpd.daemon.values import parse_list
+from rtmpd.daemon.fields import LIST_OR_TEXT, Effect, FileName, Seconds, Section, Shown
+from rtmpd.daemon.values import check_file_name, parse_list
 from rtmpd.rtmp.url import REDACTED
 
 
@@ -84,7 +84,7 @@ def _check_algorithm(text: str) -> str:
 
 def _check_source(text: str) -> str:
     check_source(text)
-    return text
+    return text if "://" in text else check_file_name(text)
 
 
 Algorithms = Annotated[
@@ -100,7 +100,7 @@ class JwtConfig(Section):
     audience: str = ""
     algorithms: Algorithms = ()
     jwks: Source = ""
-    ca_file: str = ""
+    ca_file: FileName = ""
     names_claim: Annotated[str, Field(min_length=1)] = NAMES_CLAIM
     leeway: Seconds = 0.0
 
@@ -143,7 +143,7 @@ class PublishTokens(JwtConfig):
     """Where the issuer's public keys are: an https:// URL, such as
     https://id.example.com/.well-known/jwks.json, or a file. They are fetched at the start, every 10 minutes,
     and when a token names one that is not there."""
-    ca_file: str = ""
+    ca_file: FileName = ""
     """File with the authorities (PEM) that vouch for the server of jwks; empty means those of the system."""
     names_claim: Annotated[str, Field(min_length=1)] = NAMES_CLAIM
     """The claim that says what a token is good for: ["publish:live/show", "play:live/*"]."""
@@ -163,7 +163,7 @@ class PlayTokens(JwtConfig):
     """As for publish."""
     jwks: Source = ""
     """As for publish."""
-    ca_file: str = ""
+    ca_file: FileName = ""
     """As for publish."""
     names_claim: Annotated[str, Field(min_length=1)] = NAMES_CLAIM
     """As for publish."""

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from rtmpd.daemon.fields import LIST_OR_TEXT, Section, Shown
+from rtmpd.daemon.fields import LIST_OR_TEXT, FileName, Section, Shown
 from rtmpd.daemon.values import parse_list
 from rtmpd.exceptions import UsageError
 from rtmpd.relay.push.relays import ADDED
@@ -149,7 +149,7 @@ class PushConfig(Section):
     """The same for audio. Empty is the first, or all with track = "all"."""
     enabled: bool = True
     """Whether anything is sent there."""
-    ca_file: str = ""
+    ca_file: FileName = ""
     """File with the authorities (PEM) that vouch for this server; empty means relay.ca_file."""
 
     def to_template(self) -> RelayTemplate:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from rtmpd.daemon.fields import Effect, ListenAddresses, Section
+from rtmpd.daemon.fields import Effect, FileName, ListenAddresses, Section
 from rtmpd.daemon.secret_files import CREDENTIALS
 from rtmpd.daemon.values import parse_list
 from rtmpd.net.certificates import CertificateFiles, CertificateSet
@@ -22,8 +22,8 @@ _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3
 class CertificatePair(Section):
     """A certificate of a list."""
 
-    chain_file: Annotated[str, Field(min_length=1)]
-    key_file: Annotated[str, Field(min_length=1)]
+    chain_file: Annotated[FileName, Field(min_length=1)]
+    key_file: Annotated[FileName, Field(min_length=1)]
 
 
 def _check_pairs(value: object) -> object:

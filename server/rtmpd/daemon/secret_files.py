@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from rtmpd.daemon.values import check_file_name
+
 SUFFIX: Final = "_file"
 """Makes the key of a secret the key of its file."""
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
@@ -46,6 +48,7 @@ def _read(name: object, environ: Mapping[str, str]) -> list[tuple[str, str]]:
     """
     if not isinstance(name, str) or not name:
         raise ValueError("is the name of a file: put it in quotation marks")
+    check_file_name(name)
     # Whole, as whoever reads that it is missing looks beside the file with the settings.
     path = (Path(environ.get(CREDENTIALS, "")) / name).absolute()
     try:

@@ -31,6 +31,11 @@ _BYTES: Final = {
 }
 _QUOTE_LENGTH: Final = 60
 
+_MAX_FILE_NAME: Final = 255
+"""Bytes of one level of a path: NAME_MAX of Linux and macOS."""
+_MAX_PATH: Final = 4095
+"""Bytes of a whole one: PATH_MAX of Linux."""
+
 AUTO: Final = "auto"
 """In place of a size: one that fits the machine."""
 
@@ -118,6 +123,23 @@ def parse_list(value: object) -> object:
     if isinstance(decoded, list):
         return decoded
     return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def check_file_name(text: str) -> str:
+    """What can be the name of a file, and be shown. Raises ValueError with a sentence."""
+    try:
+        name = text.encode()
+    except UnicodeEncodeError:
+        problem = "bytes that are not UTF-8"
+    else:
+        levels = name.split(b"/")
+        if b"\0" in name:
+            problem = "a NUL character"
+        elif len(name) > _MAX_PATH or max(map(len, levels)) > _MAX_FILE_NAME:
+            problem = f"more than {_MAX_PATH} bytes, or {_MAX_FILE_NAME} between two slashes"
+        else:
+            return text
+    raise ValueError(f"{quote(text)} is no name of a file: it has {problem}")
 
 
 def format_duration(seconds: float) -> str:
