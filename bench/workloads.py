@@ -299,6 +299,7 @@ class _OneBook:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = PathRules(rules, rules)
+        self.takes_secrets = rules.takes_secrets
 
     def at(self, _path: str) -> PathRules:
         return self._rules
