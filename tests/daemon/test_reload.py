@@ -730,6 +730,38 @@ async def test_a_backend_comes_changes_and_goes(server: House) -> None:
         assert told == ["publish", "publish_done"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "names"),
+    [
+        (["live"], ["a", "live"], {"a"}),
+        (["live"], ["a"], {"a", "live"}),
+        (["a", "live"], ["live"], {"a", "live"}),
+        (["a", "live"], ["a"], {"a", "live"}),
+        (["live"], [], set()),
+    ],
+)
+async def test_who_allowed_a_visit_is_told_of_its_end_whichever_table_names_him(
+    server: House, before: list[str], after: list[str], names: set[str]
+) -> None:
+    async with backend() as asked, backend() as other:
+
+        def said(tables: list[str]) -> list[str]:
+            urls = f"dialect=nginx-rtmp on_publish={asked.url} on_publish_done={asked.url}".split()
+            return [f"apps.{table}.hooks.{each}" for table in tables for each in urls]
+
+        async with await rtmpd.connect(server.url()) as encoder:
+            await server.apply(*said(before))
+            await publish(encoder)
+            elsewhere = [
+                f"apps.{table}.hooks.on_publish_done={other.url}" for table in names.difference(after)
+            ]
+            await server.apply(*said(after), *elsewhere)
+            assert server.worker._access.hooks.stats.backends.keys() == names
+        await asked.wait_for(2)
+        assert [each.form["call"] for each in asked.asked] == ["publish", "publish_done"]
+        assert other.asked == []
+
+
 async def test_the_end_waits_for_what_a_backend_is_told_that_has_gone(server: House) -> None:
     async with backend(lambda _: (b"HTTP/1.1 200 OK\r\n", b"Content-Length: 0\r\n\r\n")) as slow:
         slow.pause = 0.1

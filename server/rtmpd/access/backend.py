@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 from rtmpd.engine.claim import ClaimPolicy
@@ -83,13 +83,23 @@ class Backend:
         told = asyncio.Semaphore(MAX_TOLD)
         self._lanes = {each: asyncio.Semaphore(MAX_ASKED) if each in QUESTIONS else told for each in Moment}
 
-    def apply(self, rules: HookRules) -> None:
-        """Follow other rules, for all that is asked and told from now on."""
+    def apply(self, table: str, rules: HookRules) -> None:
+        """Follow other rules, for all that is asked and told from now on, as what ``table`` names."""
+        if table != self.table:
+            self.table = table
+            self.stats = self.around.stats.backends.setdefault(table, BackendStats())
+            self.stats.is_open = self._breaker.is_open
         if (rules.dialect, rules.urls) != (self.rules.dialect, self.rules.urls):
             self._cache.clear()
         self.rules = rules
         self._breaker.max_failures, self._breaker.pause = rules.max_failures, rules.retry_after
         self._dialect = speak(rules.dialect, server_id=self.around.server_id, get=rules.get)
+
+    def leave(self) -> None:
+        """Nothing names it any more: ask nothing, but tell the ends of what it has allowed."""
+        told = {moment for moments in ENDS.values() for moment in moments}
+        urls = {moment: urls for moment, urls in self.rules.urls.items() if moment in told}
+        self.rules = replace(self.rules, urls=urls)
 
     def asks(self, moment: Moment) -> bool:
         return bool(self.rules.urls.get(moment))
@@ -132,11 +142,6 @@ class Backend:
         for moment in ENDS[visit.action]:
             self.tell(moment, visit, progress)
 
-    @property
-    def busy(self) -> bool:
-        """Something is on its way."""
-        return bool(len(self.asking) or len(self._telling))
-
     async def close(self, grace: float) -> None:
         """Have what is on its way arrive, within ``grace`` seconds."""
         await self.asking.wait_closed()
@@ -147,12 +152,12 @@ class Backend:
 
     async def _ask(self, moment: Moment, visit: Visit, progress: Progress) -> Verdict:
         """Ask all that are to be asked. Raises HttpFailed."""
-        rules, verdict = self.rules, Verdict(allow=True)
+        rules, stats, verdict = self.rules, self.stats, Verdict(allow=True)
         now = self.around.clock()
         if not self._breaker.allows(now):
             raise HttpFailed(HttpFailure.CIRCUIT_OPEN, "it is left alone, as it has failed again and again")
         deadline = now + rules.timeout
-        self.stats.waiting += 1
+        stats.waiting += 1
         try:
             for url in rules.urls.get(moment, ()):
                 request = self._dialect.write(url, moment, visit, progress)
@@ -168,7 +173,7 @@ class Backend:
         else:
             self._breaker.succeeded()
         finally:
-            self.stats.waiting -= 1
+            stats.waiting -= 1
             self.stats.is_open = self._breaker.is_open
         if verdict.unknown:
             fields = {"backend": self.table, "moment": moment, "words": " ".join(verdict.unknown)}

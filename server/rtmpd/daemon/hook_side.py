@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Container, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from rtmpd.access.policy import AccessPolicy
 from rtmpd.daemon.config import Config
@@ -84,10 +85,9 @@ class HookSide:
         self._tables: Container[str] = ()
         self.stats = HookStats()
         self._caller: HttpCaller | None = None
-        self._backends: dict[str, Backend] = {}
-        """By the table that they are named after."""
-        self._leaving: list[Backend] = []
-        """Those that no table names any more, while something is on its way to them."""
+        self._backends: list[Backend] = []
+        self._leaving: WeakSet[Backend] = WeakSet()
+        """Those that no table names any more, while what they allowed goes on, or something is on its way."""
         self._at: dict[str, Backend] = {}
         """By all tables."""
         self._table_of: Callable[[str], str] = str
@@ -126,23 +126,25 @@ class HookSide:
 
     def apply(self, config: Config) -> None:
         """Ask and tell whom ``config`` names from now on."""
-        rules = {name: app.hooks.to_rules() for name, app in config.outcomes.items()}
-        first: dict[str, HookRules] = {}
-        self._at = {}
-        for name, each in rules.items():
-            if not each.urls:
-                continue
-            owner = next((other for other, its in first.items() if its == each), name)
-            first.setdefault(owner, each)
-            if owner == name:
-                self._settle(name, each)
-            self._at[name] = self._backends[owner]
-        for name in self._backends.keys() - first.keys():
-            gone = self._backends.pop(name)
-            gone.apply(HookRules())
-            self._leaving.append(gone)
-            self.stats.backends.pop(name)
-        self._leaving = [each for each in self._leaving if each.busy]
+        wanted = _wanted(config)
+        # One that is wanted as it is stays with those whom it has allowed, whichever table names it now.
+        stay = [next((each for each in self._backends if each.rules == rules), None) for rules, _ in wanted]
+        left = [each for each in self._backends if each not in stay]
+        self._backends, self._at = [], {}
+        for same, (rules, tables) in zip(stay, wanted, strict=True):
+            backend = same or next((each for each in left if each.table in tables), None)
+            if backend is None:
+                backend = self._build(tables[0], rules)
+            else:
+                backend.apply(tables[0], rules)
+                left = [each for each in left if each is not backend]
+            self._backends.append(backend)
+            self._at |= dict.fromkeys(tables, backend)
+        for gone in left:
+            gone.leave()
+            self._leaving.add(gone)
+        for name in self.stats.backends.keys() - {each.table for each in self._backends}:
+            del self.stats.backends[name]
         self._table_of = config.table
         self._tables = config.app_names()
         if self._at:
@@ -150,19 +152,12 @@ class HookSide:
 
     async def close(self, grace: float) -> None:
         """Have notices arrive that are on their way, within ``grace`` seconds."""
-        everybody = [*self._backends.values(), *self._leaving]
+        everybody = [*self._backends, *self._leaving]
         await asyncio.gather(*[backend.close(grace) for backend in everybody])
         if self._caller is not None:
             await self._caller.close()
 
     # Inside
-
-    def _settle(self, name: str, rules: HookRules) -> None:
-        known = self._backends.get(name)
-        if known is None:
-            self._backends[name] = self._build(name, rules)
-        else:
-            known.apply(rules)
 
     def _build(self, name: str, rules: HookRules) -> Backend:
         from rtmpd.access.backend import Backend, Surroundings
@@ -195,6 +190,19 @@ class HookSide:
         handle = self._context.sessions.find(session)
         if handle is not None:
             handle.dismiss(CloseReason.WITHDRAWN, None)
+
+
+def _wanted(config: Config) -> list[tuple[HookRules, list[str]]]:
+    """What there is to ask and tell, with the tables that say the same."""
+    wanted: list[tuple[HookRules, list[str]]] = []
+    for name, app in config.outcomes.items():
+        rules = app.hooks.to_rules()
+        tables = next((tables for known, tables in wanted if known == rules), None)
+        if tables is not None:
+            tables.append(name)
+        elif rules.urls:
+            wanted.append((rules, [name]))
+    return wanted
 
 
 def _templates(key: StreamKey, urls: tuple[str, ...]) -> list[tuple[str, RelayTemplate]]:
