@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rtmpd.access.keys import digest_of, spell_digest
+from rtmpd.access.keys import digest_of, parse_until, spell_digest
 from rtmpd.daemon import cli
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.settings import load
@@ -120,6 +120,40 @@ def test_new_writes_its_line_into_a_file_that_can_be_used_then(run, tmp_path: Pa
         assert key not in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("into", [True, False])
+def test_new_says_of_a_key_what_it_is_told(run, tmp_path: Path, into: bool):
+    said = ("--label", "Studio \\2, upstairs", "--until", "2999-01-31", "--backup")
+    keys, file = tmp_path / "keys", tmp_path / "rtmpd.toml"
+    text = run("new", "show", *said, *(("--into", str(keys)) if into else ())).stdout
+    (lines,) = re.findall(r"^configuration +(.+\n.+)\n", text, re.MULTILINE)
+    file.write_text(lines)
+    (key,) = re.findall(r"^key +(\w+)$", text, re.MULTILINE)
+    found = ConfiguredRules(load([file], {}).config).at("live/x").publish.find(key, 0.0)
+    assert found
+    assert (found.label, found.until, found.backup) == (
+        "Studio \\2, upstairs",
+        parse_until("2999-01-31"),
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "problem"),
+    [
+        (("--label", 'a"b'), "may have no quotation marks"),
+        (("--label", "a\nb"), "printable characters"),
+        (("--until", "soon"), "is no time"),
+        (("--until", "2025-01-31"), "is over already"),
+        (("--until", '2999-01-31"20:00:00Z'), "may have no quotation marks"),
+    ],
+)
+def test_new_takes_nothing_that_no_file_can_say(run, tmp_path: Path, option: tuple[str, str], problem: str):
+    done = run("new", "show", "--into", str(tmp_path / "keys"), *option)
+    assert done.exit_code == 2
+    assert problem in " ".join(done.stderr.split())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("into", [(), ("--into", 'my "keys"')])

@@ -53,6 +53,57 @@ def _parse_digits(text: str) -> str:
     return digits
 
 
+def _parse_label(text: str) -> str:
+    from rtmpd.access.keys import check_label
+
+    try:
+        check_label(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return _without_quotes(text)
+
+
+def _parse_end(text: str) -> str:
+    from rtmpd.access.keys import parse_until
+
+    try:
+        is_over = parse_until(text) <= time.time()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if is_over:
+        raise typer.BadParameter("is over already")
+    return _without_quotes(text)
+
+
+def _without_quotes(text: str) -> str:
+    """A file of keys has no way to write one."""
+    if '"' in text:
+        raise typer.BadParameter("may have no quotation marks in it")
+    return text
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What else is said of a new key."""
+
+    label: str | None
+    until: str | None
+    backup: bool
+
+    def in_settings(self, digest: str) -> str:
+        """The key as TOML."""
+        texts = {"sha256": digest, "label": self.label, "until": self.until}
+        said = [f"{name} = {spelt(text)}" for name, text in texts.items() if text]
+        said += ["backup = true"] if self.backup else []
+        return f"{{{', '.join(said)}}}" if len(said) > 1 else spelt(digest)
+
+    def in_file(self) -> str:
+        """What goes behind the key in its line, where nothing in a text is quoted."""
+        texts = {"label": self.label, "until": self.until}
+        said = [f' {name}="{text}"' for name, text in texts.items() if text]
+        return "".join(said) + (" backup=true" if self.backup else "")
+
+
 @app.command()
 def new(
     stream: Annotated[
@@ -70,6 +121,20 @@ def new(
             help="Write its line into this file of keys (keys_file), which is made if it is not there.",
         ),
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(parser=_parse_label, metavar="TEXT", show_default=False, help="Whom the log names."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            parser=_parse_end,
+            metavar="TIME",
+            show_default=False,
+            help="The last day that it is good, 2027-01-31 (UTC), or a time, 2027-01-31T20:00:00Z.",
+        ),
+    ] = None,
+    backup: Annotated[bool, typer.Option("--backup", help="Make it the key of a backup encoder.")] = False,
 ) -> None:
     """Make a key to publish with, and say where it goes. Without --into nothing is written anywhere."""
     from rtmpd.access.key_lines import add_line
@@ -77,13 +142,14 @@ def new(
 
     key, digest = make_key()
     name_of_app, _, name = stream.partition("/")
+    terms = _Terms(label, until, backup)
     if into is None:
         configuration = f"""\
 [apps.{quoted(name_of_app)}.publish.keys]
-               {quoted(name)} = ["{digest}"]"""
+               {quoted(name)} = [{terms.in_settings(digest)}]"""
     else:
         with mistakes_told(1):
-            add_line(into, f"{name} {digest}", Limits().max_name_bytes)
+            add_line(into, f"{name} {digest}{terms.in_file()}", Limits().max_name_bytes)
         configuration = f"""\
 [apps.{quoted(name_of_app)}.publish]
                keys_file = {spelt(str(into.absolute()))}   # its line is there now"""
