@@ -105,6 +105,7 @@ UNUSED_BY_SERVERS = COMMANDS | frozenset(
         "rtmpd.hooks.model",
         "rtmpd.net.http_caller",
         "rtmpd.processes.child",
+        "rtmpd.processes.command_secrets",
         "rtmpd.processes.run",
         "rtmpd.processes.streams",
         "rtmpd.rtmp.client",

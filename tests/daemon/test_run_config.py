@@ -98,6 +98,14 @@ def test_what_is_shown_reads_back(read: Read) -> None:
     assert shown["apps.live.run.p.stop_timeout"] == '"60s"'
 
 
+@pytest.mark.parametrize(("table", "more"), [("run", ""), ("exec", 'on = ["published"]')])
+def test_no_secret_of_a_command_is_shown(read: Read, table: str, more: str) -> None:
+    command = '["curl", "-u", "me:pw", "-H", "Authorization: Bearer X"]'
+    settings = read(f"[apps.live.{table}.p]\ncommand = {command}\n{more}\n")
+    shown = {key: value for key, value, _ in reference.rows(settings)}[f"apps.live.{table}.p.command"]
+    assert shown == '["curl", "-u", "me:***", "-H", "Authorization: Bearer ***"]'
+
+
 def test_hooks_are_run_for_what_they_name(read: Read) -> None:
     text = '[apps.live.exec.note]\ncommand = ["note", "{event}"]\non = ["published", "ended"]\n'
     config = read(text + '[apps."live/news".exec.note]\ntimeout = "5s"\n').config

@@ -7,6 +7,8 @@ import pytest
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.exceptions import UsageError
 from rtmpd.processes.command import Command, environment, facts_of
+from rtmpd.processes.command_secrets import secrets_in, without_secrets
+from rtmpd.rtmp.scrubbing import Scrubber
 
 VALUES = {
     "app": "live",
@@ -100,3 +102,43 @@ def test_stream_keys_queries_and_passwords_are_secrets() -> None:
     secrets = set(command.secrets)
     assert {"STREAMKEY", "PASSWORD", "PHRASE", "OTHERKEY", "THIRDKEY"} <= secrets
     assert not {"{name}", "a.example", "app"} & secrets
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        ("curl|-u|me:pw|http://a/", "curl|-u|me:***|http://a/"),
+        ("curl|-ume:PASSWORD", "curl|-ume:***"),
+        ("curl|--user=me:PASSWORD|--proxy-user|me:QUIET HORSE", "curl|--user=me:***|--proxy-user|me:***"),
+        ("curl|-H|Authorization: Bearer QWERTY|-H|Accept: */*",
+         "curl|-H|Authorization: Bearer ***|-H|Accept: */*"),
+        ("curl|-H|X-Whatever: VALUE|-HCookie:a=b", "curl|-H|X-Whatever: ***|-HCookie:***"),
+        ("ffmpeg|-headers|User-Agent: x\r\nX-A: VALUE\r\n", "ffmpeg|-headers|User-Agent: x\r\nX-A: ***\r\n"),
+        ("wget|--header=Authorization: Basic VALUE==", "wget|--header=Authorization: Basic ***"),
+        ("x|--password|QUIET HORSE|--api-key=A KEY", "x|--password|***|--api-key=***"),
+        ("ffmpeg|-passphrase|VALUE|-y|out", "ffmpeg|-passphrase|***|-y|out"),
+        ("env|DB_PASSWORD=SECRET|note|{name}", "env|DB_PASSWORD=***|note|{name}"),
+        ("sh|-c|curl -H 'Authorization: Bearer QWERTY' -u me:WORD -d token=VALUE http://a",
+         "sh|-c|curl -H 'Authorization: Bearer ***' -u me:*** -d token=*** http://a"),
+        *((plain, plain) for plain in (
+            "x|--token|{name}|--token-file|/run/x|--password|-v",
+            "ffmpeg|-c:v|libx264|-pass|1|-u|root|-vf|scale=1:2,fps=25|-map|0:a",
+            "curl|-H|Content-Type: application/json|-d|{{name}}|-o|/tmp/token|http://a:8080/b",
+        )),
+    ],
+)  # fmt: skip
+def test_what_options_and_headers_name_is_hidden_as_well(arguments: str, shown: str) -> None:
+    given = tuple(arguments.split("|"))
+    assert "|".join(without_secrets(given)) == shown
+    said = " ".join(given)
+    words = [
+        each
+        for each in ("PASSWORD", "QUIET HORSE", "QWERTY", "VALUE", "SECRET", "A KEY", "WORD")
+        if each in said
+    ]
+    logged = Scrubber(secrets_in(given)).scrub(said)
+    assert not any(word in logged.replace("DB_PASSWORD", "") for word in words)
+
+
+def test_of_no_command_nothing_is_shown() -> None:
+    assert without_secrets(()) == ()

@@ -15,7 +15,6 @@ from rtmpd.events.hook_rules import HookLimits
 from rtmpd.exceptions import UsageError
 from rtmpd.processes.command import MAX_PUBLISHED, Command
 from rtmpd.processes.rules import DEFAULT_PUBLISH, Restart, RunLimits, RunRule, Start
-from rtmpd.rtmp.scrubbing import Scrubber
 
 RUN: Final = "run"
 """The table of an app whose keys people choose: ``apps.NAME.run.PROCESS`` is a ``ProcessConfig``."""
@@ -26,10 +25,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def _hide_secrets(arguments: object) -> object:
-    if not isinstance(arguments, tuple):
-        return arguments
-    scrubber = Scrubber(Command(arguments).secrets)
-    return tuple(map(scrubber.redact, arguments))
+    from rtmpd.processes.command_secrets import without_secrets
+
+    return without_secrets(arguments) if isinstance(arguments, tuple) else arguments
 
 
 Arguments = Annotated[tuple[str, ...], BeforeValidator(parse_list), Shown(_hide_secrets), LIST_OR_TEXT]

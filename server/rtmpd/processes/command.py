@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final, Self
@@ -11,7 +11,6 @@ from typing import Final, Self
 from rtmpd.engine.limits import counted
 from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import UsageError
-from rtmpd.rtmp.scrubbing import secrets_of
 
 MAX_PUBLISHED: Final = 8
 """Streams that one process may publish."""
@@ -26,9 +25,6 @@ _SHELLS: Final = frozenset({"sh", "ash", "bash", "busybox", "dash", "ksh", "zsh"
 _COMMAND_LINE: Final = re.compile(r"\s[-{]")
 """A space and an option or a placeholder: in the name of a program they are a whole command in one text."""
 _SCRIPT: Final = re.compile(r"-[a-z]*c")
-_URL: Final = re.compile(
-    r"(?P<scheme>\w+)://(?:[^\s/@:]*(?::(?P<password>[^\s/@]*))?@)?[^\s/?|]*(?P<path>/[^\s?|]*)?(?:\?(?P<query>[^\s|]*))?"
-)
 _MAX_SAID: Final = 200
 _WITHHELD: Final = re.compile(
     r"RTMPD_.*|NOTIFY_SOCKET|WATCHDOG_(?:PID|USEC)|LISTEN_(?:PID|FDS|FDNAMES)|CREDENTIALS_DIRECTORY"
@@ -86,8 +82,10 @@ class Command:
 
     @property
     def secrets(self) -> list[str]:
-        """What its URLs hold that is nobody else's business: stream keys, queries, passwords."""
-        return [secret for argument in self.arguments for secret in _secrets_in(argument)]
+        """What it holds that is nobody else's business: stream keys, queries, passwords, tokens."""
+        from rtmpd.processes.command_secrets import secrets_in  # Only who has commands has a use for it.
+
+        return secrets_in(self.arguments)
 
 
 def environment(inherited: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
@@ -106,15 +104,6 @@ def facts_of(origin: Origin) -> dict[str, str]:
     said = {"account": origin.account, "agent": origin.agent, "query": origin.query}
     facts = {name: "".join(filter(str.isprintable, text[:_MAX_SAID])) for name, text in said.items()}
     return facts | {"session": origin.session_id, "address": origin.address}
-
-
-def _secrets_in(argument: str) -> Iterator[str]:
-    for url in _URL.finditer(argument):
-        _, _, stream_key = (url["path"] or "").rpartition("/")
-        found = [url["password"] or "", *secrets_of(url["query"] or "")]
-        if url["scheme"].lower() in ("rtmp", "rtmps"):
-            found.append(stream_key)
-        yield from (secret for secret in found if secret and not _BRACES.search(secret))
 
 
 def _names_in(argument: str) -> list[str]:
