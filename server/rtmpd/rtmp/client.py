@@ -108,10 +108,7 @@ class ClientSession(Session):
         settings: ClientSettings | None = None,
     ) -> None:
         self.settings = settings or ClientSettings()
-        now_ms = int(now * 1000)
-        handshake = ClientHandshake(
-            random_bytes, digest=self.settings.digest, verify=self.settings.verify, now_ms=now_ms
-        )
+        handshake = ClientHandshake(random_bytes, digest=self.settings.digest, verify=self.settings.verify)
         super().__init__(handshake, limits=limits or _NO_PINGS, now=now)
         self._queue(handshake.initial())
         self._phase = Phase.IDLE

@@ -139,12 +139,11 @@ class ClientHandshake:
 
     ``digest`` asks for the digest handshake and still accepts a simple answer. ``verify`` checks what the
     server sends: digest and signature where its S1 names a version, else that S2 echoes C1.
-    ``now_ms`` goes out as the client's time.
+    The client's time goes out as 0: that of one which has run for 14 to 18 hours would be the version of a
+    TLS record, whose rest a TLS server waits for instead of hanging up.
     """
 
-    def __init__(
-        self, random_bytes: RandomBytes, *, digest: bool = False, verify: bool = False, now_ms: int = 0
-    ) -> None:
+    def __init__(self, random_bytes: RandomBytes, *, digest: bool = False, verify: bool = False) -> None:
         self.done: bool = False
         self.digest: bool = False
         """True once the server has answered with a digest of its own."""
@@ -152,12 +151,11 @@ class ClientHandshake:
         self._verify = verify
         self._offers_digest = digest
         self._buffer: bytes = b""
-        time = (now_ms & 0xFFFFFFFF).to_bytes(4, "big")
         body = random_bytes(BLOCK_BYTES - _HEADER_BYTES)
         if digest:
-            self._c1: bytes = imprint(time + _CLIENT_VERSION + body, Layout.A, CLIENT_DIGEST_KEY)
+            self._c1: bytes = imprint(bytes(4) + _CLIENT_VERSION + body, Layout.A, CLIENT_DIGEST_KEY)
         else:
-            self._c1 = time + _SIMPLE_VERSION + body
+            self._c1 = bytes(4) + _SIMPLE_VERSION + body
 
     def initial(self) -> bytes:
         """C0 and C1, to be sent first."""
