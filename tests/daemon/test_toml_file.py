@@ -64,6 +64,7 @@ def test_every_value_is_found_in_the_line_where_it_begins(
     assert {path[0]: line for path, _, line in found} == lines
 
 
+@example([(["b"], 2), (["b", "a"], 1), (["b"], 2), (["b", "a"], 1)])
 @example([(["b", "b"], 1), (["b"], 1), (["b", "a"], 0)])
 @given(
     st.lists(

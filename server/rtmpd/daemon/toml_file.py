@@ -140,6 +140,12 @@ def _repeated(found: list[Statement]) -> Iterator[tuple[Statement, str]]:
     """Keys and tables that were there before, of which tomllib does not say where."""
     firsts: dict[KeyPath, int] = {}
     for statement in found:
+        if statement.is_array:
+            # The next table of an array has tables of its own.
+            array = statement.path[:-1]
+            firsts = {
+                path: line for path, line in firsts.items() if path[: len(array)] != array or path == array
+            }
         first = firsts.setdefault(statement.path, statement.first)
         if first != statement.first:
             yield statement, f"{spell(statement.path)} stands in line {first} too: keep one of them"
