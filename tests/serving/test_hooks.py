@@ -495,7 +495,7 @@ async def test_follows_other_rules_at_once() -> None:
         rules = HookRules(old, urls(second, Moment.PLAY, Moment.PUBLISH_DONE))
         async with stage(old, urls(first, Moment.PUBLISH), ttl=60.0) as there:
             client, _ = await there.publish()
-            there.asker.apply(rules)
+            there.asker.apply("live", rules)
             await client.close()
             await second.wait_for(1)
             await there.publish()
@@ -537,7 +537,7 @@ async def test_answers_of_another_backend_are_forgotten() -> None:
         stage(dialect, urls(first, Moment.PLAY), ttl=60.0) as there,
     ):
         await there.play()
-        there.asker.apply(HookRules(dialect, urls(second, Moment.PLAY), ttl=60.0))
+        there.asker.apply("live", HookRules(dialect, urls(second, Moment.PLAY), ttl=60.0))
         await there.play()
         assert (len(first.asked), len(second.asked)) == (1, 1)
 
