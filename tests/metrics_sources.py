@@ -10,6 +10,7 @@ from typing import Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from rtmpd.daemon.reload import ReloadStats
 from rtmpd.engine.claim import MAIN, Place
 from rtmpd.engine.health import Health, HealthKind
 from rtmpd.engine.key import StreamKey
@@ -82,6 +83,7 @@ class FakeServer:
     certificates: Certificates = field(default_factory=Certificates)
     hooks: HookStats = field(default_factory=HookStats)
     key_sets: list[FakeKeySet] = field(default_factory=list)
+    reloads: ReloadStats = field(default_factory=lambda: ReloadStats(1.8e9))
 
     def page(self, max_streams: int = 200, renames: Renames = RENAMED_METRICS) -> MetricsPage:
         sources = Sources(
@@ -101,6 +103,7 @@ class FakeServer:
             key_files=lambda: {"current": 2, "outdated": 1},
             hooks=self.hooks,
             key_sets=self.key_sets,
+            reloads=self.reloads,
         )
         return MetricsPage(sources, max_streams, renames)
 

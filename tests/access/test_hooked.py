@@ -37,6 +37,9 @@ class Slow:
         self.asked += 1
         return self._find(request)
 
+    def withdrawn(self, action: Action, key: StreamKey, origin: Origin) -> Refusal | None:
+        return self.refusal
+
     async def _find(self, request: AccessRequest) -> Grant:
         await asyncio.sleep(0)
         if self.refusal is not None:
@@ -72,6 +75,14 @@ async def test_rules_that_ask_somebody_are_asked_first() -> None:
     assert (granted.key, granted.account) == (StreamKey("live", "other"), "mia")
     assert b'"proven": true' in house.asked[0]
     assert rules.asked == 1
+
+
+@pytest.mark.parametrize("reason", [Refusal.NOT_PROVEN, Refusal.NOT_LOCAL, Refusal.NOBODY, None])
+@pytest.mark.parametrize("decides", [True, False])
+def test_what_a_backend_decided_needs_no_proof_later(reason: Refusal | None, decides: bool) -> None:
+    hooked = House(Slow(reason), decides=decides).hooked
+    stays = reason is None or (decides and reason is not Refusal.NOBODY)
+    assert hooked.withdrawn(Action.PUBLISH, KEY, ASKED.origin) is (None if stays else reason)
 
 
 async def test_what_they_refuse_is_refused() -> None:

@@ -24,6 +24,9 @@ class Nobody:
     def authorize(self, request: AccessRequest) -> Grant:
         raise Refused(StatusCode.PUBLISH_REJECTED, "Nobody.", Refusal.NOBODY)
 
+    def withdrawn(self, action: Action, key: StreamKey, origin: Origin) -> Refusal | None:
+        return Refusal.NOBODY
+
 
 @pytest.fixture
 def tokens() -> LocalTokens:
@@ -81,3 +84,11 @@ def test_it_goes_with_its_process(tokens: LocalTokens) -> None:
 def test_whoever_shows_none_is_asked_about_as_ever(tokens: LocalTokens, query: str) -> None:
     tokens.issue("480p", [SHOW], [SMALL], "127.0.0.1")
     assert ask(tokens, Action.PLAY, SHOW, query) is Refusal.NOBODY
+
+
+def test_whoever_has_shown_one_stays_when_rules_change(tokens: LocalTokens) -> None:
+    grant = ask(tokens, Action.PUBLISH, SMALL, f"key={tokens.issue('480p', [SHOW], [SMALL], '127.0.0.1')}")
+    assert isinstance(grant, Grant)
+    ours = Origin(address="127.0.0.1", identity=grant.identity)
+    assert tokens.withdrawn(Action.PUBLISH, SMALL, ours) is None
+    assert tokens.withdrawn(Action.PUBLISH, SMALL, Origin(address="127.0.0.1")) is Refusal.NOBODY

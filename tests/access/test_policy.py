@@ -95,7 +95,7 @@ def networks(*texts: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network
     return tuple(map(ipaddress.ip_network, texts))
 
 
-IDENTITY = f"key:{digest_of(KEY).hex()[:32]}"
+IDENTITY = f"key:{digest_of(KEY).hex()}"
 
 
 # -- without keys
@@ -539,3 +539,41 @@ def test_other_rules_hold_from_then_on() -> None:
     decider = policy(LOCAL)
     decider.apply(Book(PathRules(OPEN, OPEN)))
     assert publish(decider, "cam").key == StreamKey("live", "cam")
+
+
+# -- when other rules hold than those that let somebody in
+
+
+@pytest.mark.parametrize(
+    ("rules", "identity", "address", "reason"),
+    [
+        (OPEN, "", FAR, None),
+        (OPEN, IDENTITY, FAR, None),
+        (LOCAL, "", NEAR, None),
+        (LOCAL, "", FAR, "not_local"),
+        (KEYED, "", HERE, "not_proven"),
+        (KEYED, IDENTITY, FAR, None),
+        (Rules(Allow.PROVEN, ring=KeyRing()), IDENTITY, FAR, "not_proven"),
+        (Rules(Allow.NOBODY, ring=RING), IDENTITY, FAR, "nobody"),
+        (Rules(Allow.PROVEN, deny_ips=networks(f"{FAR}/32"), ring=RING), IDENTITY, FAR, "address_refused"),
+        (Rules(Allow.PROVEN, users=Users({"ada": "x"}, bytes(16))), "user:ada", FAR, None),
+        (Rules(Allow.PROVEN, users=Users({"bob": "x"}, bytes(16))), "user:ada", FAR, "not_proven"),
+        (KEYED, "user:ada", FAR, "not_proven"),
+        (KEYED, "subject:https://id.example.com ada", FAR, "not_proven"),
+        (Rules(Allow.PROVEN, links=SignedUrls([OTHER])), "", FAR, None),
+    ],
+)
+@pytest.mark.parametrize("action", [Action.PUBLISH, Action.PLAY])
+def test_who_was_let_in_is_asked_for_no_more_than_what_holds_now(
+    action: Action, rules: Rules, identity: str, address: str, reason: str | None
+) -> None:
+    origin = Origin(address=address, identity=identity)
+    decider = policy(rules, OPEN) if action is Action.PUBLISH else policy(OPEN, rules)
+    assert decider.withdrawn(action, StreamKey("live", "show"), origin) == reason
+
+
+def test_a_key_of_an_app_holds_in_those_below_it() -> None:
+    empty = Rules(Allow.PROVEN, ring=KeyRing())
+    decider = policy(KEYED, **{"sub/show": PathRules(empty, empty)})
+    origin = Origin(address=FAR, identity=IDENTITY)
+    assert decider.withdrawn(Action.PUBLISH, StreamKey("live/sub", "show"), origin) is None

@@ -343,12 +343,15 @@ def test_what_check_shows(read) -> None:
     assert shown["apps.live.play.allow"] == ('"auto"', "default")
 
 
-def test_other_keys_hold_for_new_publishes_and_plays(read) -> None:
+def test_other_keys_hold_for_everybody(read) -> None:
     before = read(f'[apps.live]\npublish.keys.show = ["{SHA}"]\nplay.allow = "local"').config
     after = read(f'[apps.live]\npublish.keys.show = ["{SHA2}"]\nplay.keys.show = ["{SHA2}"]').config
     assert compare(before, after) == {
-        "new publishes": ["apps.live.publish.keys.show"],
-        "new plays": ["apps.live.play.allow", "apps.live.play.keys.show"],
+        "everybody, at once": [
+            "apps.live.play.allow",
+            "apps.live.publish.keys.show",
+            "apps.live.play.keys.show",
+        ]
     }
 
 

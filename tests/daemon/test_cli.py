@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +29,9 @@ from rtmpd.daemon.config import Config
 from rtmpd.daemon.hook_side import HookContext
 from rtmpd.daemon.keys import walk
 from rtmpd.daemon.logs import LogOutput
+from rtmpd.daemon.settings import Settings
+from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
 from rtmpd.exceptions import ConfigError
 from rtmpd.hooks.rules import HookRules, Moment
@@ -65,8 +68,8 @@ def worker(monkeypatch):
     module = ModuleType("rtmpd.daemon.worker")
     module.seen = None
 
-    def run(config: Config, log: LogOutput) -> int:
-        module.seen = config
+    def run(loaded: Settings, read: Callable[[], Settings], log: LogOutput) -> int:
+        module.seen, module.read = loaded.config, read
         return 0
 
     module.run = run
@@ -255,12 +258,12 @@ def test_serve_hands_the_configuration_to_the_worker_and_exits_as_it_says(run, w
     assert run("serve", "--set", "log.level=error", "--set", "metrics.max_streams=3").exit_code == 0
     assert worker.seen.log.level == "error"
     assert worker.seen.metrics.max_streams == 3
-    worker.run = lambda config, log: 4
+    worker.run = lambda loaded, read, log: 4
     assert run("serve").exit_code == 4
 
 
 def test_serve_sets_logging_up_around_the_worker(run, worker):
-    def look(config: Config, log: LogOutput) -> int:
+    def look(loaded: Settings, read: Callable[[], Settings], log: LogOutput) -> int:
         return logging.getLogger().level
 
     worker.run = look
@@ -290,7 +293,7 @@ def test_an_old_name_is_told_by_check_and_once_by_the_log(run, worker, caplog, t
 
 
 def test_a_port_in_use_is_told_without_a_traceback_and_may_be_tried_again(run, worker):
-    def fail(config: Config, log: LogOutput) -> int:
+    def fail(loaded: Settings, read: Callable[[], Settings], log: LogOutput) -> int:
         raise ConfigError(["cannot listen on 127.0.0.1:1935: address in use"])
 
     worker.run = fail
@@ -302,7 +305,7 @@ def test_a_port_in_use_is_told_without_a_traceback_and_may_be_tried_again(run, w
 
 
 def test_a_bug_is_not_hidden(run, worker):
-    def fail(config: Config, log: LogOutput) -> int:
+    def fail(loaded: Settings, read: Callable[[], Settings], log: LogOutput) -> int:
         raise ZeroDivisionError
 
     worker.run = fail
@@ -407,7 +410,8 @@ def test_banner_says_what_holds_for_all_other_apps(tmp_path: Path):
     config = settings.load([tmp_path / "rtmpd.toml"], {}).config
     nobody: Any = None
     about = HookContext(nobody, time.monotonic, nobody, nobody, "")
-    side = AccessSide(config, time.monotonic, ServerStats(), about)
+    registry = Registry(Flusher(nobody, nobody, time.monotonic, time.monotonic), ServerStats())
+    side = AccessSide(config, time.monotonic, registry, about)
     text = banner_module.banner([Entrance(Address("127.0.0.1", 1935))], [], [], side.admissions())
     assert "to live: nobody\n            to other apps: anyone on this machine\n" in text
     assert text.endswith("from live: whoever the backend lets in")

@@ -30,7 +30,7 @@ from rtmpd.daemon.fields import Effect
 from rtmpd.daemon.keys import Key, walk
 from rtmpd.daemon.logs import LogOutput
 from rtmpd.daemon.machine import Machine
-from rtmpd.daemon.settings import load
+from rtmpd.daemon.settings import Settings, load
 from rtmpd.daemon.worker import Worker
 from rtmpd.exceptions import ConfigError, PlayRejected, PublishRejected, StreamFailed
 from rtmpd.net.addresses import Address
@@ -47,6 +47,12 @@ ALWAYS = ("rtmp.listen=127.0.0.1:0", "admin.listen=[]", "log.level=debug", "shut
 
 def configured(*assignments: str) -> Config:
     return load((), {}, [*ALWAYS, *assignments]).config
+
+
+def made(config: Config, log: LogOutput) -> Worker:
+    """A worker that has nowhere to read other settings from."""
+    settings = Settings(config, {})
+    return Worker(settings, lambda: settings, asyncio.get_running_loop(), Machine.survey(), log)
 
 
 class Ear(logging.Handler):
@@ -89,7 +95,7 @@ async def serving(
     log: LogOutput, *assignments: str, inherited: Sequence[socket.socket] = ()
 ) -> AsyncIterator[House]:
     """A worker, which a signal ends."""
-    worker = Worker(configured(*assignments), asyncio.get_running_loop(), Machine.survey(), log)
+    worker = made(configured(*assignments), log)
     ear = Ear()
     doors.logger.addHandler(ear)
     serves = asyncio.create_task(worker.serve(inherited))
@@ -571,7 +577,7 @@ async def test_a_stream_that_is_always_fetched_comes_and_goes(server: House) -> 
 
 
 async def test_nothing_changes_before_the_start_or_after_the_end(log: LogOutput) -> None:
-    idle = Worker(configured(), asyncio.get_running_loop(), Machine.survey(), log)
+    idle = made(configured(), log)
     with pytest.raises(ConfigError, match="the server is starting: nothing was changed"):
         await idle.apply(configured())
     async with serving(log) as house:
@@ -591,6 +597,7 @@ _LOOKED_UP = {
     "player.disconnect_after",
     "player.wait_timeout",
     "shutdown.drain_timeout",
+    "reload.watch",
 }
 """Nobody keeps these: they are read from the settings whenever they are needed."""
 _OTHERS = {
@@ -666,12 +673,12 @@ class Shop:
 
     async def look(self, *configs: Config) -> dict[str, object]:
         """What a worker keeps that starts with the first of them and then follows the others."""
-        worker = Worker(configs[0], asyncio.get_running_loop(), Machine.survey(), self._log)
+        worker = made(configs[0], self._log)
         entrance = Entrance(Address("127.0.0.1", 0))
         await worker._admin.open(entrance, open_listener(entrance))
         for config in configs:
             worker._follow(config, ConfiguredRules(config))
-            worker._follow_pulls()
+            worker._relays.apply_pulls()
         found = kept(worker)
         await worker._admin.wait_closed()
         return found
@@ -699,13 +706,15 @@ async def test_who_follows_a_change_is_as_one_who_starts_with_it(log: LogOutput,
     assert (fresh != before) is (key.name not in _LOOKED_UP)
 
 
-async def test_keys_hold_for_publishes_that_come(server: House) -> None:
+async def test_keys_hold_for_everybody(server: House) -> None:
     key = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"
     async with await rtmpd.connect(server.url()) as encoder, await rtmpd.connect(server.url()) as other:
-        await publish(encoder)
+        stream = await publish(encoder)
         changes = await server.apply(f"apps.live.publish.keys.show={spell_digest(digest_of(key))}")
-        assert changes[Effect.PUBLISHES] == ["apps.live.publish.keys.show"]
-        await encoder.call("getStreamLength", "cam")  # It goes on.
+        assert changes[Effect.AT_ONCE] == ["apps.live.publish.keys.show"]
+        await encoder.wait_closed()  # It has shown none.
+        with pytest.raises(StreamFailed, match="withdrawn"):
+            stream.check()
         with pytest.raises(PublishRejected, match="not known here"):
             await other.publish("show")
         async with await rtmpd.connect(server.url()) as owner, await rtmpd.connect(server.url()) as player:

@@ -23,6 +23,7 @@ import rtmpd as client
 from rtmpd.daemon import logs, worker
 from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.settings import Settings
 from rtmpd.engine.registry import Registry
 
 TIMEOUT = 15.0
@@ -133,7 +134,7 @@ def hang_ups_default() -> Iterator[None]:
 def test_a_hang_up_ends_nothing():
     with rtmpd() as server:
         server.send_signal(signal.SIGHUP)
-        server.log.wait_for({"event": "SIGHUP ignored"})
+        server.log.wait_for({"event": "settings read", "by": "signal", "changed": 0})
         assert server.get("/readyz") == "ready\n"
         assert_clean_exit(server)
 
@@ -142,7 +143,7 @@ def test_a_hang_up_that_came_ignored_stays_ignored():
     with rtmpd(launcher=shell("trap '' HUP")) as server:
         server.send_signal(signal.SIGHUP)
         assert_clean_exit(server)
-        assert not server.log.find({"event": "SIGHUP ignored"})
+        assert not server.log.find({"event": "settings read"})
 
 
 @contextlib.asynccontextmanager
@@ -279,7 +280,7 @@ def test_a_sampler_that_fails_once_goes_on(monkeypatch, caplog):
     rescue.start()
     try:
         with logs.configured("info", "json") as log:
-            assert worker.run(config, log) == 0
+            assert worker.run(Settings(config, {}), lambda: Settings(config, {}), log) == 0
     finally:
         rescue.cancel()
     assert len(rounds) >= 2

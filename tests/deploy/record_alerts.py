@@ -393,6 +393,18 @@ def torn_keys(scenario: Scenario) -> None:
         scenario.over.wait()
 
 
+def broken_settings(scenario: Scenario) -> None:
+    """A reload that finds a mistake."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder, "rtmpd.toml")
+        settings.write_text("reload.watch = true\n")
+        scenario.launcher = ("env", f"RTMPD_CONFIG={settings}")
+        scenario.start()
+        scenario.over.wait(INTERVAL * 3)
+        settings.write_text("rtmp.lisen = 1\n")
+        scenario.over.wait()
+
+
 def without_keys(scenario: Scenario) -> None:
     """An issuer of tokens that is away."""
     scenario.settings = (
@@ -504,6 +516,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "backend-slow": ("RtmpdBackendSlow",),
     "strangers": ("RtmpdHandshakeFailures",),
     "expiring": ("RtmpdCertificateExpires",),
+    "broken-settings": ("RtmpdReloadFailed",),
     "torn-keys": ("RtmpdKeysOutdated",),
     "without-keys": ("RtmpdJwksStale",),
     "late-pictures": ("RtmpdFirstFrameSlow",),
@@ -549,6 +562,7 @@ def scenarios() -> list[Scenario]:
         Scenario("backend-slow", backend_slow),
         Scenario("strangers", strangers),
         Scenario("expiring", expiring),
+        Scenario("broken-settings", broken_settings),
         Scenario("torn-keys", torn_keys),
         Scenario("without-keys", without_keys),
         Scenario("late-pictures", late_pictures, "stream.gop.start=keyframe"),

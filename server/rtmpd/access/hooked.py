@@ -11,6 +11,7 @@ from rtmpd.access.policy import AccessPolicy
 from rtmpd.access.visits import FollowedVisit
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.media_limits import MediaLimits
+from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import Refused
 from rtmpd.hooks.model import Verdict, Visit
 from rtmpd.hooks.rules import Moment
@@ -110,6 +111,12 @@ class HookedPolicy:
             return self._go_on(backend, request, found)
         return _Both(found, lambda outcome: self._go_on(backend, request, outcome))
 
+    def withdrawn(self, action: Action, key: StreamKey, origin: Origin) -> Refusal | None:
+        """As the rules say, but that the yes of a backend may have stood in for a proof."""
+        reason = self._policy.withdrawn(action, key, origin)
+        backend = self._backend_at(str(key))
+        return None if backend is not None and _stands_in(backend, reason) else reason
+
     def as_public(self, action: Action, key: StreamKey) -> StreamKey:
         """As the rules say, but for a publish whose name may be a secret of the backend."""
         shown, name = self._policy.as_public(action, key), key.name.rpartition("/")[2]
@@ -126,7 +133,7 @@ class HookedPolicy:
     ) -> Grant | Coroutine[Any, Any, Grant]:
         """Behind what our own rules have found."""
         grant = found if isinstance(found, Grant) else Grant(request.key)
-        if isinstance(found, Refused) and not (backend.rules.decides and found.reason in _MISSING):
+        if isinstance(found, Refused) and not _stands_in(backend, found.reason):
             raise found
         if backend.asks(_MOMENTS[request.action]):
             return self._ask(backend, request, grant)
@@ -169,6 +176,11 @@ class HookedPolicy:
     ) -> Grant:
         session = request.origin.session
         return replace(grant, follower=FollowedVisit(backend, visit, grant.key, session, push))
+
+
+def _stands_in(backend: Backend, reason: Refusal | None) -> bool:
+    """Whether its yes is as good as what is missing."""
+    return backend.rules.decides and reason in _MISSING
 
 
 def _limited(grant: Grant, verdict: Verdict, backend: Backend) -> Grant:

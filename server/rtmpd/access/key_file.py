@@ -54,6 +54,8 @@ class KeyFile:
         self.path = path
         self.problem = ""
         """Why the file cannot be used as it is now; empty if it can."""
+        self.readings = 0
+        """How often its keys have become others."""
         self._max_name_bytes = max_name_bytes
         self._start = start or _in_a_thread
         self._looking = False
@@ -86,6 +88,7 @@ class KeyFile:
         try:
             if _signature(self.path.stat()) != self._seen:
                 self._ring = self._read()
+                self.readings += 1
                 self.problem = ""
                 logger.info("keys read", extra={"fields": {"file": str(self.path), "keys": len(self._ring)}})
         except OSError as error:

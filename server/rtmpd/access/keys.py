@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Final
 
-from rtmpd.access.proof import Proof
+from rtmpd.access.proof import KEY, Proof
 from rtmpd.exceptions import ProofFailed
 from rtmpd.reasons import Refusal
 
@@ -59,8 +59,10 @@ class Key:
 
     @property
     def identity(self) -> str:
-        """Whoever has it: a text that is the same whenever the key is presented, and tells nothing of it."""
-        return f"key:{self.digest[:16].hex()}"
+        """Whoever has it: a text that is the same whenever the key is presented, and no secret: see
+        ``digest_in``.
+        """
+        return KEY + self.digest.hex()
 
     @property
     def proof(self) -> Proof:
@@ -139,6 +141,11 @@ def new_key(random_bytes: Callable[[int], bytes]) -> str:
 def digest_of(text: str) -> bytes:
     """What is kept of a key."""
     return hashlib.sha256(text.encode()).digest()
+
+
+def digest_in(identity: str) -> bytes:
+    """Of the key by which somebody was let in who has this identity, which begins with ``proof.KEY``."""
+    return bytes.fromhex(identity.removeprefix(KEY))
 
 
 def spell_digest(digest: bytes) -> str:

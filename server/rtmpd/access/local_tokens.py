@@ -6,10 +6,11 @@ import ipaddress
 from collections import deque
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from rtmpd.access.keys import digest_of, new_key
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import Refused
 from rtmpd.net.addresses import UNIX
 from rtmpd.reasons import Refusal
@@ -19,9 +20,17 @@ from rtmpd.serving.access import AccessRequest, Action, Authorizer, Grant
 
 MARK: Final = "rtmpd-"
 """Begins every token, and no stream key that ``rtmpd key new`` makes."""
+_IDENTITY: Final = "process:"
+"""Begins the identity of whoever has shown one."""
 _SESSIONS: Final = 64
 """The last connections of one process that are remembered: it may connect as often as it likes."""
 _CODES: Final = {Action.PUBLISH: StatusCode.PUBLISH_REJECTED, Action.PLAY: StatusCode.PLAY_FAILED}
+
+
+class Reviewer(Authorizer, Protocol):
+    """Decides, and knows afterwards whom it would not let in any more."""
+
+    def withdrawn(self, action: Action, key: StreamKey, origin: Origin, /) -> Refusal | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class LocalTokens:
     its streams alone, to clients of this machine alone, and goes with the process. It comes as ``?key=``.
     """
 
-    def __init__(self, inner: Authorizer, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, inner: Reviewer, random_bytes: Callable[[int], bytes]) -> None:
         self._inner = inner
         self._random_bytes = random_bytes
         self._holders: dict[bytes, _Holder] = {}
@@ -55,6 +64,12 @@ class LocalTokens:
             if text.startswith(MARK):
                 return self._admit(request, self._holders.get(digest_of(text)))
         return self._inner.authorize(request)
+
+    def withdrawn(self, action: Action, key: StreamKey, origin: Origin) -> Refusal | None:
+        """Why somebody who publishes or plays would not be let in now; None if nothing speaks against it."""
+        if origin.identity.startswith(_IDENTITY):
+            return None
+        return self._inner.withdrawn(action, key, origin)
 
     def issue(
         self, holder: str, plays: Collection[StreamKey], publishes: Collection[StreamKey], host: str
@@ -82,7 +97,7 @@ class LocalTokens:
             text = "This token is for processes of the server's own machine."
             raise Refused(code, text, Refusal.ADDRESS_REFUSED)
         holder.sessions.append(request.origin.session)
-        identity = f"process:{holder.name}:{request.key}"
+        identity = f"{_IDENTITY}{holder.name}:{request.key}"
         return Grant(request.key, account=f"process {holder.name}", identity=identity)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any, Final, assert_never
 
 from rtmpd.access.keys import MIN_LENGTH, Key, fingerprint
-from rtmpd.access.proof import Proof
+from rtmpd.access.proof import USER, Proof
 from rtmpd.access.rules import Allow, RuleBook, Rules, TokenCheck
 from rtmpd.access.signed_urls import is_signed
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import ProofFailed, Refused
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
@@ -84,10 +85,24 @@ class AccessPolicy:
 
     def check_led(self, request: AccessRequest, key: StreamKey) -> None:
         """Raise ``Refused`` if somebody who is led to ``key`` may not be there, whoever vouches for them."""
-        both = self._book.at(str(key))
-        rules = both.publish if request.action is Action.PUBLISH else both.play
+        rules = self._rules(request.action, str(key))
         _check_address(rules, request)
         _check_open(rules, request)
+
+    def withdrawn(self, action: Action, key: StreamKey, origin: Origin) -> Refusal | None:
+        """Why somebody who publishes or plays would not be let in now; None if nothing speaks against it.
+
+        Whether a password, a secret or an issuer is another than then cannot be told.
+        """
+        rules = self._rules(action, str(key))
+        if not rules.admits_address(origin.address):
+            return Refusal.ADDRESS_REFUSED
+        if rules.allow is Allow.NOBODY:
+            return Refusal.NOBODY
+        # A key may be of an app above, which names a stream of this one.
+        if any(self._rules(action, path).vouches_for(origin.identity) for path in _paths_above(str(key))):
+            return None
+        return _missing(rules, origin.address)
 
     def hidden(self, text: str) -> str:
         """Six digits by which ``text`` is known again."""
@@ -110,6 +125,10 @@ class AccessPolicy:
         return StreamKey(app, name)
 
     # Inside
+
+    def _rules(self, action: Action, path: str) -> Rules:
+        both = self._book.at(path)
+        return both.publish if action is Action.PUBLISH else both.play
 
     def _connect(self, request: AccessRequest) -> Grant:
         rules, address = self._book.at(str(request.key)).publish, request.origin.address
@@ -238,13 +257,21 @@ def _check_open(rules: Rules, request: AccessRequest) -> None:
 def _check_allowed(rules: Rules, request: AccessRequest) -> None:
     """Whether the client may without a proof."""
     _check_open(rules, request)
-    if not rules.wants_proof(request.origin.address):
+    missing = _missing(rules, request.origin.address)
+    if missing is None:
         return
     if rules.users is not None:
-        raise Refused(_CODES[request.action], _USER_WANTED, Refusal.NOT_PROVEN)
+        raise Refused(_CODES[request.action], _USER_WANTED, missing)
+    raise _refused(missing, request)
+
+
+def _missing(rules: Rules, address: str) -> Refusal | None:
+    """What somebody lacks who comes from there with no proof; None if that is nothing."""
+    if not rules.wants_proof(address):
+        return None
     # Where there is something to prove it by, that is what is missing.
     is_proof_known = rules.takes_proofs or rules.allow is Allow.PROVEN
-    raise _refused(Refusal.NOT_PROVEN if is_proof_known else Refusal.NOT_LOCAL, request)
+    return Refusal.NOT_PROVEN if is_proof_known else Refusal.NOT_LOCAL
 
 
 def _user(rules: Rules, request: AccessRequest) -> Proof | None:
@@ -252,7 +279,7 @@ def _user(rules: Rules, request: AccessRequest) -> Proof | None:
     account = request.origin.account
     if rules.users is None or not rules.users.has(account, request.connect.app_query):
         return None
-    return Proof(account, f"user:{account}")
+    return Proof(account, USER + account)
 
 
 def _failed(failure: ProofFailed, request: AccessRequest) -> Refused:
@@ -261,6 +288,13 @@ def _failed(failure: ProofFailed, request: AccessRequest) -> Refused:
 
 def _refused(reason: Refusal, request: AccessRequest) -> Refused:
     return Refused(_CODES[request.action], _SENTENCES[reason, request.action], reason)
+
+
+def _paths_above(path: str) -> Iterator[str]:
+    """``path`` and, level by level, what it lies in."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _last_level(name: str) -> str:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
+
+KEY: Final = "key:"
+USER: Final = "user:"
+"""What the identities of whoever has proven to have a key, or to be a user, begin with."""
 
 
 @dataclass(frozen=True, slots=True)

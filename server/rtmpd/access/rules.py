@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from rtmpd.access.key_file import KeyFile
-from rtmpd.access.keys import Key, KeyRing
-from rtmpd.access.proof import Proof
+from rtmpd.access.keys import Key, KeyRing, digest_in
+from rtmpd.access.proof import KEY, USER, Proof
 from rtmpd.access.signed_urls import SignedUrls
 from rtmpd.exceptions import ProofFailed
 from rtmpd.net.addresses import UNIX, is_local
@@ -98,6 +98,16 @@ class Rules:
         if any(ip in network for network in self.deny_ips):
             return False
         return not self.ips or any(ip in network for network in self.ips)
+
+    def vouches_for(self, identity: str) -> bool:
+        """Whether whoever has proven to be that could still do so here."""
+        if identity.startswith(KEY):
+            digest = digest_in(identity)
+            rings = (self.ring, None if self.file is None else self.file.ring)
+            return any(ring is not None and digest in ring for ring in rings)
+        if identity.startswith(USER):
+            return self.users is not None and identity.removeprefix(USER) in self.users
+        return self.tokens is not None or self.links is not None
 
     def find(self, text: str, wall_time: float) -> Key | None:
         """The key that ``text`` is; None if it is none. ``wall_time`` is seconds since 1970.

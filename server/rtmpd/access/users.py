@@ -99,6 +99,9 @@ class Users:
             return self._challenge(user, now)  # Right, to a challenge that is too old.
         raise _failed()
 
+    def __contains__(self, user: str) -> bool:
+        return user in self._passwords
+
     def has(self, user: str, query: str) -> bool:
         """Whether the query of a connect that was let in for ``user``, here or by others with this secret,
         proves that user here as well: the password is the same.

@@ -112,10 +112,10 @@ UserList = Annotated[
 class AccessConfig(Section):
     """What both have."""
 
-    allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
-    ips: Networks = ()
-    deny_ips: Networks = ()
-    keys_file: FileName = ""
+    allow: Annotated[Literal["auto", "anyone", "local", "proven", "nobody"], Effect.AT_ONCE] = "auto"
+    ips: Annotated[Networks, Effect.AT_ONCE] = ()
+    deny_ips: Annotated[Networks, Effect.AT_ONCE] = ()
+    keys_file: Annotated[FileName, Effect.AT_ONCE] = ""
     keys: dict[str, KeyList] = Field(default_factory=dict)
     end_with_proof: bool = False
     signed_urls: SignedUrlsConfig = SignedUrlsConfig()
@@ -174,27 +174,27 @@ class PublishAccess(AccessConfig):
     """Who may publish the streams of the app, beside those whom a key, password, link or token lets in."""
 
     effect = Effect.PUBLISHES
-    allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
+    allow: Annotated[Literal["auto", "anyone", "local", "proven", "nobody"], Effect.AT_ONCE] = "auto"
     """Who needs no proof. anyone; local: this machine and private networks (10.0.0.0/8, 172.16.0.0/12,
     192.168.0.0/16, fc00::/7, link-local), and whoever comes by a Unix socket; proven: nobody; nobody: no
     proof helps, either. auto is proven once there is anything to prove it by, else local."""
     open: bool = False
     """Says that allow = "anyone" is meant although streams of the app go on by themselves, to push targets or
     into processes; without it that is a mistake."""
-    ips: Networks = ()
+    ips: Annotated[Networks, Effect.AT_ONCE] = ()
     """Addresses and networks that encoders have to come from, key or not; empty is anywhere. Nothing is said
     about who comes by a Unix socket."""
-    deny_ips: Networks = ()
+    deny_ips: Annotated[Networks, Effect.AT_ONCE] = ()
     """Addresses and networks that may not publish, whatever key they have."""
     max_publishers: Annotated[Count, Effect.AT_ONCE] = 0
     """Streams with a publisher at a time, pulled ones included: of all that take this from the same table
     together, and of [apps."*"] those of each first level of the path. 0 is any number."""
     max_duration: Seconds = 0.0
     """How long a publish may last; then it ends, and may begin anew. 0 is any time."""
-    keys_file: FileName = ""
+    keys_file: Annotated[FileName, Effect.AT_ONCE] = ""
     """File with further keys, one a line: name sha256:... [label="..."] [until=2027-01-31] [backup=true]. It
     is read again when it changes."""
-    users: UserList = ()
+    users: Annotated[UserList, Effect.AT_ONCE] = ()
     """Users with their passwords, which have to be known in the clear: ["mia:PASSWORD"]. Encoders are asked
     for them when they connect, before they can show anything else, so no table has both. users_file names a
     file with them instead, one a line. An empty list lets no user in."""
@@ -242,18 +242,18 @@ class PlayAccess(AccessConfig):
     """Who may play the streams of the app, beside those whom a key, link or token lets in."""
 
     effect = Effect.PLAYS
-    allow: Literal["auto", "anyone", "local", "proven", "nobody"] = "auto"
+    allow: Annotated[Literal["auto", "anyone", "local", "proven", "nobody"], Effect.AT_ONCE] = "auto"
     """As for publish; auto is proven once there is anything to prove it by, else anyone."""
-    ips: Networks = ()
+    ips: Annotated[Networks, Effect.AT_ONCE] = ()
     """Addresses and networks that players have to come from, key or not; empty is anywhere."""
-    deny_ips: Networks = ()
+    deny_ips: Annotated[Networks, Effect.AT_ONCE] = ()
     """Addresses and networks that may not play, whatever key they have."""
     max_players: Annotated[Count, Effect.AT_ONCE] = 0
     """Players at a time, of all streams together that take this from the same table, and of [apps."*"] those
     of each first level of the path. 0 is any number. player.max_players_per_stream is for one stream."""
     max_duration: Seconds = 0.0
     """How long a play may last, the wait for a publisher included; 0 is any time."""
-    keys_file: FileName = ""
+    keys_file: Annotated[FileName, Effect.AT_ONCE] = ""
     """File with further keys to play with, as for publish."""
     keys: dict[str, KeyList] = Field(default_factory=dict)
     end_with_proof: bool = False
@@ -273,7 +273,6 @@ class PublishKeys(Section):
     that (OBS: Stream Key), or name?key=KEY. Only what `rtmpd key new` or `rtmpd key hash` prints stands here;
     no file has the key itself. Several keys of a name are good at a time."""
 
-    effect = Effect.PUBLISHES
     STREAM: KeyList = ()
     """Such as ["sha256:..."], or [{sha256 = "sha256:...", label = "Studio 2", until = "2027-01-31"}]: label
     is whom the log names, until the last day, or a time (2027-01-31T20:00:00Z). backup = true makes it the
@@ -284,7 +283,6 @@ class PublishKeys(Section):
 class PlayKeys(Section):
     """Keys to play with, by the name of the stream: the player asks for name?key=KEY."""
 
-    effect = Effect.PLAYS
     STREAM: KeyList = ()
     """As for publish."""
 

@@ -9,18 +9,19 @@ from collections.abc import Callable, Mapping
 from rtmpd.access.guard import Guard
 from rtmpd.access.local_tokens import LocalTokens
 from rtmpd.access.policy import AccessPolicy
+from rtmpd.access.review import review
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.banner import APP, Admission
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.hook_side import HookContext, HookSide
-from rtmpd.engine.stats import ServerStats
+from rtmpd.engine.registry import Registry
 
 
 class AccessSide:
     """The rules, who decides by them, and who remembers what came of it."""
 
     def __init__(
-        self, config: Config, clock: Callable[[], float], stats: ServerStats, about: HookContext
+        self, config: Config, clock: Callable[[], float], registry: Registry, about: HookContext
     ) -> None:
         """Raises ConfigError as ``ConfiguredRules`` does."""
         self.rules = ConfiguredRules(config)
@@ -28,7 +29,9 @@ class AccessSide:
         self.hooks = HookSide(about, self.policy)
         self.tokens = LocalTokens(self.hooks, os.urandom)
         """Who is asked first: processes that this server runs show it tokens."""
-        self.guard = Guard(clock, stats)
+        self.guard = Guard(clock, registry.stats)
+        self._registry = registry
+        self._reviewed = self._rings()
 
     def apply(self, rules: ConfiguredRules) -> None:
         """Follow other settings, with their files read."""
@@ -37,6 +40,7 @@ class AccessSide:
         self.hooks.apply(rules.config)
         rules.take_over()
         self.guard.apply(rules.config.bans.to_rules(rules.config.network.networks()))
+        self.review()
 
     def admissions(self) -> dict[str, Admission]:
         """Who comes in by app: see ``banner``."""
@@ -50,8 +54,19 @@ class AccessSide:
         for file in self.rules.files.values():
             file.look()
         self.rules.issuers.refresh()
+        if self._rings() != self._reviewed:
+            self.review()
+
+    def review(self) -> None:
+        """End the sessions that nobody would be let in for any more: keys go, addresses are denied."""
+        self._reviewed = self._rings()
+        review(self._registry, self.tokens.withdrawn)
 
     def key_files(self) -> Mapping[str, int]:
         """How many files of keys are in force as they are now, and how many as they were."""
         outdated = sum(bool(file.problem) for file in self.rules.files.values())
         return {"current": len(self.rules.files) - outdated, "outdated": outdated}
+
+    def _rings(self) -> list[int]:
+        """Other numbers as soon as a file of keys has been read again."""
+        return [file.readings for file in self.rules.files.values()]

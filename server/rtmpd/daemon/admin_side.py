@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.programs import Programs
+from rtmpd.daemon.reload import ReloadStats
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram
 from rtmpd.hooks.stats import HookStats
@@ -48,6 +49,7 @@ class Inside:
     hooks: HookStats
     key_sets: Iterable[Jwks]
     """Of the issuers of tokens."""
+    reloads: ReloadStats
 
 
 class AdminSide:
@@ -137,6 +139,7 @@ class AdminSide:
             key_files=inside.key_files,
             hooks=inside.hooks,
             key_sets=inside.key_sets,
+            reloads=inside.reloads,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)
         self._page = SharedPage(self._metrics, settings.max_age, inside.clock)

@@ -7,7 +7,6 @@ serves waits for the commands that talk to servers, and ``--version`` waits for 
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +22,6 @@ from rtmpd.rtmp.url import clean_path, validate_name
 
 if TYPE_CHECKING:
     from rtmpd.daemon.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
 
@@ -89,12 +86,12 @@ def _options(
 
 def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     """Run the server until SIGTERM or SIGINT."""
-    from rtmpd.daemon import logs
+    from rtmpd.daemon import logs, settings
 
     with mistakes_told(os.EX_CONFIG):
         loaded = _load(config, assignments)
     # Only now: settings with a mistake in them need no server.
-    from rtmpd.daemon import worker
+    from rtmpd.daemon import reload, worker
 
     # An address that cannot be had now may be free a second later: not a mistake that lasts.
     journal = logs.is_journal(os.environ)
@@ -103,10 +100,8 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
         mistakes_told(1),
         logs.configured(log.level, log.format, journal=journal, max_repeats=log.max_repeats) as output,
     ):
-        for each in loaded.old_names:
-            fields = {"origin": each.origin, "old": each.old, "new": each.new}
-            logger.warning("old name of a setting", extra={"fields": fields})
-        code = worker.run(loaded.config, output)
+        reload.tell_old_names(loaded.old_names)
+        code = worker.run(loaded, lambda: settings.load(config or (), os.environ, assignments or ()), output)
     raise typer.Exit(code)
 
 

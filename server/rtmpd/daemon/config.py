@@ -209,6 +209,14 @@ class ShutdownConfig(Section):
     """How long connections may take to send what they hold; then they are cut. 0 cuts at once."""
 
 
+class ReloadConfig(Section):
+    """Settings that change while the server runs: SIGHUP has them read again."""
+
+    watch: bool = False
+    """Whether they are also read again when a file of theirs changes, those with secrets included: within
+    about two seconds, once it stays as it is."""
+
+
 class Config(Section):
     """The whole configuration; ``Config()`` is what the server runs with when nothing is said."""
 
@@ -225,6 +233,7 @@ class Config(Section):
     relay: RelayConfig = RelayConfig()
     run: RunConfig = RunConfig()
     shutdown: ShutdownConfig = ShutdownConfig()
+    reload: ReloadConfig = ReloadConfig()
     notify: dict[str, NotifyConfig] = Field(default_factory=dict)
     """Who is told what happens, by names."""
     apps: dict[str, AppConfig] = Field(default_factory=dict)

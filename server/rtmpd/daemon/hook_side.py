@@ -13,12 +13,14 @@ from rtmpd.access.policy import AccessPolicy
 from rtmpd.daemon.config import Config
 from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.sessions import SessionTable
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import ConfigError, ConnectFailed, UsageError
 from rtmpd.hooks.rules import MAX_PUSHES, HookRules
 from rtmpd.hooks.stats import HookStats
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
+from rtmpd.reasons import Refusal
 from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.url import RtmpUrl
 from rtmpd.serving.access import AccessRequest, Action, Grant
@@ -95,6 +97,10 @@ class HookSide:
     def authorize(self, request: AccessRequest) -> Grant | Coroutine[Any, Any, Grant]:
         """Raises ``Refused``, also what the coroutine does."""
         return self._authorizer.authorize(request)
+
+    def withdrawn(self, action: Action, key: StreamKey, origin: Origin) -> Refusal | None:
+        """Why somebody who publishes or plays would not be let in now; None if nothing speaks against it."""
+        return self._authorizer.withdrawn(action, key, origin)
 
     def as_public(self, action: Action, key: StreamKey) -> StreamKey:
         """What may be shown of a stream that was asked for."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -25,6 +26,7 @@ class Notifier:
     def __init__(self, address: str | None) -> None:
         """``address`` is NOTIFY_SOCKET: a path or, abstract, ``@name``; None tells nobody."""
         self._socket: socket.socket | None = None
+        self._status = ""
         if not address:
             return
         try:
@@ -37,7 +39,16 @@ class Notifier:
 
     def ready(self, status: str = "") -> None:
         """Startup is finished."""
+        self._status = status
         self._send("READY=1", status)
+
+    def reloading(self) -> None:
+        """Other settings are being put in place; ``reloaded`` says that this is over."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def reloaded(self, problem: str = "") -> None:
+        """The settings hold, or there is a problem, and those before do."""
+        self._send("READY=1", problem or self._status)
 
     def stopping(self, status: str = "", *, within: float) -> None:
         """Shutdown has begun; it is over in ``within`` seconds, whatever the manager allows."""

@@ -40,17 +40,20 @@ def read_line(name: object, environ: Mapping[str, str]) -> str:
     return lines[0][1]
 
 
-def _read(name: object, environ: Mapping[str, str]) -> list[tuple[str, str]]:
-    """The lines of a file, each with its place, without blank ones and those that begin with ``#``.
-
-    A relative name is looked for where systemd puts credentials (systemd.exec(5)), or else in the working
-    directory.
+def locate(name: str, environ: Mapping[str, str]) -> Path:
+    """Where a file is: a relative name is looked for where systemd puts credentials (systemd.exec(5)), or
+    else in the working directory.
     """
+    # Whole, as whoever reads that it is missing looks beside the file with the settings.
+    return (Path(environ.get(CREDENTIALS, "")) / name).absolute()
+
+
+def _read(name: object, environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The lines of a file, each with its place, without blank ones and those that begin with ``#``."""
     if not isinstance(name, str) or not name:
         raise ValueError("is the name of a file: put it in quotation marks")
     check_file_name(name)
-    # Whole, as whoever reads that it is missing looks beside the file with the settings.
-    path = (Path(environ.get(CREDENTIALS, "")) / name).absolute()
+    path = locate(name, environ)
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -35,6 +35,8 @@ class Settings:
     """Such as ``rtmpd.toml:12``, a variable, or ``--set``; by the whole name of the key."""
     old_names: Sequence[OldName] = ()
     """Keys under names that the next minor version will not know."""
+    files: Sequence[Path] = ()
+    """What all this was read from: files, directories of them, and files with secrets."""
 
 
 def load(
@@ -51,6 +53,7 @@ def load(
     tables: list[KeyPath] = []
     problems: list[str] = []
     old_names: list[OldName] = []
+    files = list(paths)
     layers = list(read_layers(paths, environ, assignments, problems))
     if renames:
         layers = [translate(layer, renames, problems, old_names) for layer in layers]
@@ -60,7 +63,8 @@ def load(
     }
     sections |= {path: (*path[:-1], TARGETS) for path in keys if path[0] == APPS and path[2:] == (PUSH,)}
     unread: set[KeyPath] = set()
-    for key_path, item in chain(*(_with_secrets(layer, keys, environ, problems, unread) for layer in layers)):
+    written = (_with_secrets(layer, keys, environ, problems, unread, files) for layer in layers)
+    for key_path, item in chain(*written):
         if item.value == {} and key_path in sections:
             tables.append(sections[key_path])
         elif key_path in keys:
@@ -73,7 +77,7 @@ def load(
     if config is None:
         raise ConfigError(problems)
     origins = {keys[key_path].name: item.origin for key_path, item in given.items()}
-    return Settings(config, origins, old_names)
+    return Settings(config, origins, old_names, files)
 
 
 def _with_secrets(
@@ -82,10 +86,11 @@ def _with_secrets(
     environ: Mapping[str, str],
     problems: list[str],
     unread: set[KeyPath],
+    files: list[Path],
 ) -> Iterator[tuple[KeyPath, Given]]:
     """``layer`` with what stands in the files of keys such as ``push_file`` in place of their names.
 
-    Keys whose files cannot be read are added to ``unread``.
+    These files are added to ``files``, and keys whose file cannot be read to ``unread``.
     """
     plain = dict(layer)
     for path, item in layer:
@@ -100,6 +105,7 @@ def _with_secrets(
         read = secret_files.read_lines if keys[secret].is_list else secret_files.read_line
         try:
             yield secret, Given(read(item.value, environ), item.origin)
+            files.append(secret_files.locate(str(item.value), environ))
         except ValueError as error:
             problems.append(f"{item.origin}: {spell(path)}: {error}")
             unread.add(secret)

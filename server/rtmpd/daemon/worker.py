@@ -10,7 +10,7 @@ import secrets
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -25,15 +25,18 @@ from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors, Entrances, tell_closed, tell_opened
 from rtmpd.daemon.events_side import EventsSide
-from rtmpd.daemon.hook_side import HookContext, HookPushes
+from rtmpd.daemon.hook_side import HookContext
 from rtmpd.daemon.hooks_config import LONGEST_TIMEOUT
 from rtmpd.daemon.logs import LogOutput
 from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
 from rtmpd.daemon.programs import Programs
-from rtmpd.daemon.stop_signals import StopSignals
+from rtmpd.daemon.relay_side import RelaySide
+from rtmpd.daemon.reload import Reloads
+from rtmpd.daemon.settings import Settings
+from rtmpd.daemon.signals import Signals
 from rtmpd.engine.flusher import Flusher
-from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate, PullHandover
+from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
@@ -47,15 +50,8 @@ from rtmpd.net.lag import LagMeter
 from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.tasks import TaskSet
 from rtmpd.processes.rules import LAST_LOOK
-from rtmpd.relay.dialer import RelayDialer
-from rtmpd.relay.origin_map import StaticOrigins
-from rtmpd.relay.pull.relays import PullRelays
-from rtmpd.relay.push.relays import PushRelays
-from rtmpd.relay.status import RelayStatus
-from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
-from rtmpd.serving.claims import Claims
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
@@ -80,15 +76,15 @@ _MARGIN = 5.0
 _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
-def run(config: Config, log: LogOutput) -> int:
-    """Serve until SIGTERM or SIGINT; the process's exit code.
+def run(settings: Settings, read: Callable[[], Settings], log: LogOutput) -> int:
+    """Serve until SIGTERM or SIGINT; the process's exit code. ``read()`` gives the settings as they are now.
 
     Raises ConfigError when an address cannot be listened on.
     """
     machine = Machine.survey()
     inherited = listen_fds(os.environ, os.getpid())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Worker(config, runner.get_loop(), machine, log).serve(inherited))
+        runner.run(Worker(settings, read, runner.get_loop(), machine, log).serve(inherited))
     return 0
 
 
@@ -99,9 +95,14 @@ class Worker:
     """
 
     def __init__(
-        self, config: Config, loop: asyncio.AbstractEventLoop, machine: Machine, log: LogOutput
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        loop: asyncio.AbstractEventLoop,
+        machine: Machine,
+        log: LogOutput,
     ) -> None:
-        self._config = config
+        self._config = config = settings.config
         self._machine = machine
         self._log = log
         self._stats = ServerStats()
@@ -112,16 +113,11 @@ class Worker:
         self._registry = self._build_registry()
         instance_id = secrets.token_hex(8)
         new_session = SessionIds(time.time, os.urandom)
-        self._dialer = RelayDialer(instance_id, new_session)
         self._events = EventsSide(self._registry, new_session, _clock, instance_id)
-        self._hook_pushes = HookPushes(self._follow_pushes)
-        self._pushes = self._build_pushes()
-        origins = StaticOrigins(lambda key: self._config.at(str(key)).pull.templates)
-        self._claims = Claims(origins, _clock)
-        self._pulls = self._build_pulls(origins)
-        self._registry.observe(self._pushes)
-        self._registry.observe(self._pulls)
-        self._access = AccessSide(config, _clock, self._stats, self._hook_context(instance_id))
+        self._relays = RelaySide(
+            self._registry, lambda: self._config, _clock, new_session, instance_id, self._events.push_changed
+        )
+        self._access = AccessSide(config, _clock, self._registry, self._hook_context(instance_id))
         self._programs = Programs(
             self._registry, self._access.tokens, _clock, self._local_address, self._events.add_listener
         )
@@ -129,6 +125,8 @@ class Worker:
         self._server = RtmpServer(context, ConnectionLimits(), machine.max_descriptor)
         self._certificates = Certificates()
         self._unready_reason: str | None = "starting"
+        self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
+        self._reloads = Reloads(settings, read, self.apply, self._notifier, time.time)
         self._admin = AdminSide(config, self._inside())
         self._doors = self._build_doors()
         self._inherits = False
@@ -136,17 +134,7 @@ class Worker:
         self._inherited: list[Address] = []
         self._changing = asyncio.Lock()
         """Held while settings are put in place."""
-        self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._tasks = TaskSet()
-
-    def _build_pushes(self) -> PushRelays:
-        return PushRelays(
-            self._registry,
-            self._dialer,
-            _clock,
-            self._push_targets,
-            tell=self._events.push_changed,
-        )
 
     def _context(self, new_session: SessionIds, instance_id: str) -> ServerContext:
         return ServerContext(
@@ -155,7 +143,7 @@ class Worker:
             as_public=self._access.hooks.as_public,
             guard=self._access.guard,
             authorization_timeout=LONGEST_TIMEOUT + _MARGIN,
-            claims=self._claims,
+            claims=self._relays.claims,
             stats=self._stats,
             clock=_clock,
             random_bytes=os.urandom,
@@ -177,16 +165,6 @@ class Worker:
             limits_of=lambda key, limits: self._config.limits_of(str(key), limits),
         )
 
-    def _build_pulls(self, origins: StaticOrigins) -> PullRelays:
-        return PullRelays(
-            self._registry,
-            self._dialer,
-            _clock,
-            origins,
-            lambda key: self._config.at(str(key)).pull_rule,
-            policy=PullHandover(self._handover_rules),
-        )
-
     def _backend_claim(self, takeover: bool) -> Handover:
         """A backend has said whether whoever publishes is to have a name that another has."""
         on_duplicate = OnDuplicate.TAKEOVER if takeover else OnDuplicate.REJECT
@@ -194,14 +172,8 @@ class Worker:
 
     def _hook_context(self, instance_id: str) -> HookContext:
         return HookContext(
-            self._registry.sessions, _clock, self._backend_claim, self._hook_pushes.put, instance_id
+            self._registry.sessions, _clock, self._backend_claim, self._relays.hook_pushes.put, instance_id
         )
-
-    def _follow_pushes(self, key: StreamKey) -> None:
-        self._pushes.follow(key)
-
-    def _push_targets(self, key: StreamKey) -> Mapping[str, RelayTemplate]:
-        return {**self._config.at(str(key)).pushes(key.name), **self._hook_pushes.of(key)}
 
     def _build_doors(self) -> Doors:
         stop = self._server.stop_listening
@@ -219,8 +191,8 @@ class Worker:
             loop_lag=self._loop_lag,
             memory_group=self._machine.group,
             clock=_clock,
-            pushes=self._pushes,
-            relays=self._relay_statuses,
+            pushes=self._relays.pushes,
+            relays=self._relays.statuses,
             notified=self._events.statuses,
             programs=self._programs,
             readiness=self._unready,
@@ -228,6 +200,7 @@ class Worker:
             key_files=self._access.key_files,
             key_sets=self._access.rules.issuers,
             hooks=self._access.hooks.stats,
+            reloads=self._reloads.stats,
         )
 
     async def apply(self, config: Config) -> Changes:
@@ -249,7 +222,7 @@ class Worker:
                 self._access.rules.take_over()  # Or issuers would be asked that no setting names.
                 raise
             self._follow(config, rules)
-            self._follow_pulls()
+            self._relays.apply_pulls()
             closed = self._doors.keep(self._entrances(config))
         tell_opened(opened)
         tell_closed(closed)
@@ -275,8 +248,7 @@ class Worker:
         self._sweeper.apply(config.stream.merge_window_ms / 1000)
         self._registry.apply(config.to_engine_limits(config.memory.ceiling(self._machine.memory)))
         self._events.apply(config)
-        self._dialer.apply(config.relay.ca_file or None)
-        self._pushes.apply()
+        self._relays.apply()
         limits = config.rtmp.limits
         context = replace(
             self._server.context,
@@ -288,10 +260,6 @@ class Worker:
         self._server.apply(context, self._machine.fit(limits.to_connection_limits()))
         self._admin.apply(config)
         self._programs.apply(config)
-
-    def _follow_pulls(self) -> None:
-        """Once all listeners are open: it may begin to connect."""
-        self._pulls.apply(self._config.pulled_always(), self._config.relay.max_dials_per_address)
 
     def _entrances(self, config: Config) -> Entrances:
         entrances = config.entrances()
@@ -307,8 +275,8 @@ class Worker:
 
     async def serve(self, inherited: Sequence[socket.socket] = ()) -> None:
         """Serve until a signal asks to stop: RTMP on ``inherited`` listening sockets, if there are any."""
-        signals = StopSignals()
-        signals.install(asyncio.get_running_loop())
+        signals = Signals()
+        signals.install(asyncio.get_running_loop(), self._reloads.ask)
         lag = LagMeter(self._loop_lag.observe, _clock)
         try:
             await self._start(inherited)
@@ -319,13 +287,14 @@ class Worker:
         try:
             lag.start()
             self._tasks.start(self._sample(), name="sample")
+            self._tasks.start(self._reloads.run(), name="reload")
             interval = watchdog_interval(os.environ, os.getpid())
             if interval is not None:
                 self._tasks.start(self._feed_watchdog(interval), name="watchdog")
             # What exists now lives as long as the process: the collector need not walk it again and again.
             gc.collect()
             gc.freeze()
-            await signals.asked.wait()
+            await signals.stop.wait()
         finally:
             await self._stop(signals.insisted)
             # Not before: it reads the clock, which stands still when nobody does.
@@ -348,7 +317,7 @@ class Worker:
             sys.stdout.write(banner(rtmp, rtmps, admin, self._access.admissions()) + "\n")
             sys.stdout.flush()
         tell_opened(opened)
-        self._follow_pulls()
+        self._relays.apply_pulls()
         self._unready_reason = None
         self._notifier.ready(f"rtmpd {__version__} on {', '.join(str(each.address) for each in rtmp)}")
 
@@ -381,7 +350,7 @@ class Worker:
             "publishers": open_now.get("publishing", 0),
             "players": open_now.get("playing", 0),
             "others": open_now.get("pending", 0),
-            "pushes": len(self._pushes.statuses()),
+            "pushes": len(self._relays.pushes.statuses()),
             "notifications": sum(status.queued for status in self._events.statuses()),
             "processes": self._programs.running,
         }
@@ -390,11 +359,11 @@ class Worker:
         """In order within ``grace`` seconds, then at once. A second call beside the first shortens it."""
         started = _clock()
         await asyncio.gather(
-            self._server.close(grace), self._pulls.close(), self._programs.close_processes(grace)
+            self._server.close(grace), self._relays.pulls.close(), self._programs.close_processes(grace)
         )
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
         left = max(grace - (_clock() - started), 0.0)
-        await asyncio.gather(self._pushes.close(left), self._access.hooks.close(left))
+        await asyncio.gather(self._relays.pushes.close(left), self._access.hooks.close(left))
         # Nothing happens any more: what is left is to be told.
         left = max(grace - (_clock() - started), min(grace, _LAST_WORDS))
         await asyncio.gather(self._events.close(left), self._programs.close_hooks(left))
@@ -404,9 +373,6 @@ class Worker:
         await self._access.rules.issuers.close()
         await self._tasks.wait_closed()
         self._notifier.close()
-
-    def _relay_statuses(self) -> list[RelayStatus]:
-        return [*self._pushes.statuses(), *self._pulls.statuses()]
 
     def _local_address(self) -> Address | None:
         """Where processes on this machine reach the server."""

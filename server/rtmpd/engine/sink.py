@@ -42,7 +42,13 @@ class CloseReason(Word):
         "max_duration",
         "it has lasted for `max_duration` of [its stream](#how-many-and-how-long)",
     )
-    WITHDRAWN = "withdrawn", "the [backend](hooks.md) took back at `on_update` what it had allowed"
+    WITHDRAWN = (
+        "withdrawn",
+        (
+            "the settings or a file of keys allow it no more, or the [backend](hooks.md) took it back at "
+            "`on_update`"
+        ),
+    )
     NOT_FOUND = "not_found", "a player waited for a stream that no origin has; see [relays](#relays)"
     CROWDED = (
         "crowded",

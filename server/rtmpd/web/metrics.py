@@ -23,6 +23,7 @@ from rtmpd.web.key_set_metrics import KeySet, collect_key_sets
 from rtmpd.web.notify_metrics import NotifyStatus, collect_notifications
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
 from rtmpd.web.relay_metrics import collect_relays
+from rtmpd.web.reload_metrics import Reloads, collect_reloads
 from rtmpd.web.run_metrics import collect_hooks, collect_processes
 from rtmpd.web.server_metrics import collect_memory, collect_server
 from rtmpd.web.stream_metrics import StreamMetrics, StreamView
@@ -59,6 +60,7 @@ class Sources:
     """How many files of stream keys there are, by state: ``current``, or ``outdated``, kept as they were."""
     key_sets: Iterable[KeySet]
     """Of the issuers of tokens."""
+    reloads: Reloads
     hooks: HookStats
     """What backends are asked and told."""
 
@@ -94,6 +96,7 @@ class MetricsPage:
                 ("state",),
             ).with_table(sources.key_files()),
             *collect_key_sets(sources.key_sets),
+            *collect_reloads(sources.reloads),
             *collect_memory(sources.memory_held(), sources.memory_limit()),
             HistogramFamily.of(
                 "rtmpd_time_to_first_frame_seconds",

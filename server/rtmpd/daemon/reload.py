@@ -1,0 +1,165 @@
+"""Settings that are read again while the server runs: when asked to, or when their files change."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from rtmpd.daemon.changes import Changes
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.notify import Notifier
+from rtmpd.daemon.renames import OldName
+from rtmpd.daemon.settings import Settings
+from rtmpd.exceptions import ConfigError
+
+logger = logging.getLogger(__name__)
+
+LOOK_INTERVAL: Final = 1.0
+"""Seconds from one look at the files to the next: two in a row have to find them the same."""
+_MOST_TOLD: Final = 20
+"""Mistakes, and keys that have changed, in the log; ``rtmpd check`` tells all."""
+
+Signature = tuple[object, ...]
+
+
+@dataclass(slots=True)
+class ReloadStats:
+    """How it went. Times are seconds since 1970."""
+
+    succeeded_at: float
+    """When the settings that are in force were put in place."""
+    success: bool = True
+    """Of the last attempt; the start counts as one."""
+
+
+class Reloads:
+    """Reads the settings again and has the server follow them, one attempt at a time.
+
+    ``read()`` is called in a thread; ``apply`` as ``Worker.apply``. What cannot be used changes nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        apply: Callable[[Config], Awaitable[Changes]],
+        notifier: Notifier,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.stats = ReloadStats(wall_clock())
+        self._settings = settings
+        self._read = read
+        self._apply = apply
+        self._notifier = notifier
+        self._wall_clock = wall_clock
+        self._busy = asyncio.Lock()
+        self._asked = asyncio.Event()
+        self._seen = _signature(settings.files)
+        """Of the files as they were when they were read last."""
+
+    def ask(self) -> None:
+        """Read them again as soon as may be; somebody has sent a signal."""
+        self._asked.set()
+
+    async def reload(self, by: str) -> Changes:
+        """Read the settings and put them in place, because of ``by``; what they change.
+
+        Raises ConfigError, and nothing has changed then.
+        """
+        async with self._busy:
+            self._notifier.reloading()
+            self.stats.success, problem = False, "a bug: see the log"
+            try:
+                changes = await self._attempt()
+                self.stats.success, problem = True, ""
+            except ConfigError as error:
+                problem = error.problems[0]
+                _tell_problems(by, error.problems)
+                raise
+            finally:
+                self._notifier.reloaded(problem and f"settings kept as they were: {problem}")
+            self.stats.succeeded_at = self._wall_clock()
+            names = [name for each in changes.values() for name in each]
+            fields = {"by": by, "changed": len(names), "keys": _shortened(names)}
+            logger.info("settings read", extra={"fields": fields})
+            return changes
+
+    async def run(self) -> None:
+        """Reload when asked to and, if the settings say so, when a file of theirs changes."""
+        while True:
+            by = "signal" if await self._wait() else "watch"
+            try:
+                if by == "signal" or await self._changed():
+                    await self.reload(by)
+            except ConfigError:
+                pass  # It has been told.
+            except Exception:  # The next attempt may be of other files.
+                logger.exception("reload failed")
+
+    # Inside
+
+    async def _attempt(self) -> Changes:
+        self._seen = await self._look()
+        settings = await asyncio.to_thread(self._read)
+        changes = await self._apply(settings.config)
+        self._settings = settings
+        tell_old_names(settings.old_names)
+        return changes
+
+    async def _wait(self) -> bool:
+        """Whether somebody asks; False if it is time to look at the files instead."""
+        watch = self._settings.config.reload.watch
+        try:
+            async with asyncio.timeout(LOOK_INTERVAL if watch else None):
+                await self._asked.wait()
+        except TimeoutError:
+            return False
+        self._asked.clear()
+        return True
+
+    async def _changed(self) -> bool:
+        """Whether the files are others than those that were read, and nobody is writing to them just now."""
+        now = await self._look()
+        if now == self._seen:
+            return False
+        await asyncio.sleep(LOOK_INTERVAL)
+        return await self._look() == now
+
+    async def _look(self) -> Signature:
+        return await asyncio.to_thread(_signature, self._settings.files)
+
+
+def tell_old_names(old_names: Iterable[OldName]) -> None:
+    """Log the keys that were given under names that the next minor version will not know."""
+    for each in old_names:
+        fields = {"origin": each.origin, "old": each.old, "new": each.new}
+        logger.warning("old name of a setting", extra={"fields": fields})
+
+
+def _tell_problems(by: str, problems: Iterable[str]) -> None:
+    for problem in islice(problems, _MOST_TOLD):
+        logger.warning("settings kept as they were", extra={"fields": {"by": by, "problem": problem}})
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join([*names[:_MOST_TOLD], *(["..."] if len(names) > _MOST_TOLD else [])])
+
+
+def _signature(files: Iterable[Path]) -> Signature:
+    """Another one when a file, or what a link leads to, is another, has been written to or is not there."""
+    found: list[object] = []
+    for file in files:
+        parts = [file, *sorted(file.glob("*.toml"))] if file.is_dir() else [file]
+        for part in parts:
+            try:
+                stat = part.stat()
+            except OSError as error:
+                found.append((part, error.errno))
+            else:
+                found.append((part, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    return tuple(found)

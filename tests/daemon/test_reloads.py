@@ -1,0 +1,171 @@
+"""Reading the settings again: when, what of it is told, and who has to go."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from net_kit import eventually
+from rtmpd_process import RtmpdProcess, rtmpd
+
+import rtmpd as library
+from rtmpd.access.keys import digest_of, spell_digest
+from rtmpd.daemon import reload
+from rtmpd.daemon.changes import Changes
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.fields import Effect
+from rtmpd.daemon.notify import Notifier
+from rtmpd.daemon.reload import Reloads
+from rtmpd.daemon.settings import Settings, load
+from rtmpd.exceptions import ConfigError, StreamFailed
+
+KEY, OTHER = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x", "x2eup6sa4rgd9by7jhfc2xnt5zwv8qk3m"
+
+
+@dataclass
+class Server:
+    """Stands in for one that follows settings."""
+
+    applied: list[Config] = field(default_factory=list)
+    problem: str = ""
+
+    async def apply(self, config: Config) -> Changes:
+        if self.problem:
+            raise ConfigError([self.problem])
+        self.applied.append(config)
+        return {Effect.AT_ONCE: ["log.level"]}
+
+    @property
+    def levels(self) -> list[str]:
+        return [config.log.level for config in self.applied]
+
+
+@asynccontextmanager
+async def watching(files: list[Path], server: Server) -> AsyncIterator[Reloads]:
+    def read() -> Settings:
+        return load(files, {})
+
+    reloads = Reloads(read(), read, server.apply, Notifier(None), lambda: 5.0)
+    running = asyncio.ensure_future(reloads.run())
+    yield reloads
+    running.cancel()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reload, "LOOK_INTERVAL", 0.01)
+
+
+def write(path: Path, level: str, *more: str) -> None:
+    """As an editor does: another file takes the name."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text("\n".join(("reload.watch = true", f'log.level = "{level}"', *more)))
+    fresh.replace(path)
+
+
+async def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
+    path, server = tmp_path / "rtmpd.toml", Server()
+    write(path, "info")
+    async with watching([path], server) as reloads:
+        write(path, "debug")
+        await eventually(lambda: server.levels == ["debug"])
+        path.write_text("rtmp.lisen = 1")
+        await eventually(lambda: not reloads.stats.success)
+        write(path, "error")
+        await eventually(lambda: server.levels == ["debug", "error"])
+        assert reloads.stats.success
+
+
+async def test_a_link_that_leads_elsewhere_is_a_change(tmp_path: Path) -> None:
+    """As Kubernetes changes a ConfigMap: ..data is another folder from one moment to the next."""
+    for name, level in (("first", "info"), ("second", "debug")):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name / "rtmpd.toml", level)
+    (tmp_path / "..data").symlink_to("first")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "rtmpd.toml").symlink_to(tmp_path / "..data" / "rtmpd.toml")
+    server = Server()
+    async with watching([tmp_path / "etc"], server):
+        (tmp_path / "..new").symlink_to("second")
+        (tmp_path / "..new").replace(tmp_path / "..data")
+        await eventually(lambda: server.levels == ["debug"])
+
+
+async def test_a_file_with_secrets_is_watched_too(tmp_path: Path) -> None:
+    path, secret, server = tmp_path / "rtmpd.toml", tmp_path / "targets", Server()
+    secret.write_text("rtmp://10.0.0.2/live/one")
+    write(path, "info", f'apps.live.push_file = "{secret}"', 'apps.live.publish.allow = "local"')
+    async with watching([path], server):
+        secret.write_text("rtmp://10.0.0.2/live/twelve")
+        await eventually(lambda: server.applied)
+
+
+async def test_nobody_looks_where_nobody_is_to_watch(tmp_path: Path) -> None:
+    path, server = tmp_path / "rtmpd.toml", Server()
+    path.write_text('log.level = "info"')
+    async with watching([path], server) as reloads:
+        path.write_text('log.level = "debug"')
+        reloads.ask()  # What has changed is found all the same, once.
+        await eventually(lambda: server.levels == ["debug"])
+        path.write_text('log.level = "error"')
+        await reloads.reload("test")
+        assert server.levels == ["debug", "error"]
+
+
+async def test_what_cannot_be_put_in_place_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, server = tmp_path / "rtmpd.toml", Server(problem="cannot listen on :1: it is taken")
+    write(path, "info")
+    async with watching([path], server) as reloads:
+        with pytest.raises(ConfigError, match="it is taken"):
+            await reloads.reload("test")
+        assert (reloads.stats.success, reloads.stats.succeeded_at) == (False, 5.0)
+    (line,) = caplog.records
+    assert line.fields == {"by": "test", "problem": server.problem}
+    assert line.exc_info is None
+
+
+# -- a server that runs
+
+
+def settings(key: str, *more: str) -> str:
+    return "\n".join((f'[apps.live.publish.keys]\nshow = ["{spell_digest(digest_of(key))}"]', *more))
+
+
+def reloaded(server: RtmpdProcess, number: int) -> None:
+    os.kill(server.pid, signal.SIGHUP)
+    server.log.wait_for({"event": "settings read"}, number)
+
+
+async def test_who_shows_a_key_that_is_taken_out_has_to_go(tmp_path: Path) -> None:
+    path = tmp_path / "rtmpd.toml"
+    path.write_text(settings(KEY))
+    with rtmpd(environment={"RTMPD_CONFIG": str(path)}) as server:
+        async with (
+            await library.connect(server.url("")) as gone,
+            await library.connect(server.url("")) as player,
+        ):
+            stream = await gone.publish(KEY)
+            played = await player.play("show")
+            path.write_text(settings(OTHER))
+            await asyncio.to_thread(reloaded, server, 1)
+            await gone.wait_closed()
+            with pytest.raises(StreamFailed, match="The server ended this stream: withdrawn"):
+                stream.check()
+            said = server.log.find({"event": "allowed no more"})
+            assert [(line["action"], line["reason"]) for line in said] == [("publish", "not_proven")]
+            played.check()
+            async with await library.connect(server.url("")) as other:
+                stays = await other.publish(OTHER)
+                path.write_text("rtmp.lisen = 1")
+                os.kill(server.pid, signal.SIGHUP)
+                await asyncio.to_thread(server.log.wait_for, {"event": "settings kept as they were"})
+                assert "rtmpd_config_last_reload_success 0.0" in server.get("/metrics")
+                stays.check()
