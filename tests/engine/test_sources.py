@@ -393,7 +393,11 @@ def test_who_takes_a_name_over_keeps_its_audience() -> None:
 def test_an_encoder_that_comes_back_in_time_goes_on() -> None:
     studio = Studio(Grace())
     studio.a.close(CloseReason.CONNECTION_LOST)
-    studio.sample(4.0)
+    assert studio.house.stream.held_since is None  # Nobody has looked.
+    studio.sample(1.0)
+    held_since = studio.house.loop.now
+    studio.sample(3.0)
+    assert studio.house.stream.held_since == held_since
     assert (studio.house.stream.life, studio.sink.calls) == (Life.HOLDING, [])
     waiting, _ = studio.house.play()
     assert waiting.take() == "AAC@0 AVC@0"

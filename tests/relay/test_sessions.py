@@ -9,6 +9,7 @@ from relay_kit import KEY, Server, eventually, keyframe, logged, publishing, rul
 
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
+from rtmpd.net.tcp_info import parse_tcp_info
 
 ADMIN = Origin(protocol="http", address="192.0.2.7", account="ann")
 
@@ -57,6 +58,32 @@ async def test_a_pull_is_kicked_and_comes_again(caplog: pytest.LogCaptureFixture
             assert numbers(a, "pull") != [session]
         await eventually(lambda: numbers(a, "pull") == [])
     assert "'reason': 'this server ended the stream: kicked by ann'" in logged(caplog)
+
+
+async def test_relays_tell_what_they_do_and_how_they_get_on() -> None:
+    async with (
+        serve("b") as b,
+        publishing(b),
+        serve("c") as c,
+        serve("a", pull=rule(b.url()), push=[c.url()]) as a,
+    ):
+        async with watching(a) as viewer:
+            await eventually(viewer.has(keyframe(b"K0")))
+            await eventually(lambda: a.push_is("live")() and len(numbers(a, "push")) == 1)
+            (pull,) = [each for each in a.registry.sessions if each.origin.protocol == "pull"]
+            (push,) = [each for each in a.registry.sessions if each.origin.protocol == "push"]
+            assert [(use.publishes, use.key) for use in pull.uses] == [(True, KEY)]
+            assert [(use.publishes, use.key) for use in push.uses] == [(False, KEY)]
+            await eventually(lambda: push.figures().bytes_out > len(keyframe(b"K0")))
+            for handle in (pull, push):
+                figures = handle.figures()
+                assert (figures.dropped, figures.backlog_bytes, figures.behind_since) == (0, 0, None)
+                assert figures.bytes_in > 3000  # The handshake.
+                assert parse_tcp_info(figures.tcp_info) is not None
+        a.push.remove(KEY, "config-1")
+        await eventually(lambda: numbers(a, "push") == [])
+        assert push.uses == ()
+        assert push.figures().bytes_out > 0
 
 
 async def test_a_relay_that_breaks_off_leaves_the_table() -> None:

@@ -174,6 +174,12 @@ class HeaderCache:
         metadata = self._metadata
         return metadata is not None and announces(metadata.payload, kind)
 
+    @property
+    def metadata(self) -> bytes:
+        """The onMetaData that joiners are told, as ``media.metadata.read_metadata`` takes it; empty without
+        one."""
+        return b"" if self._told is None else self._told.payload
+
     def packets(self, timestamp: int, *, audio: bool = True, video: bool = True) -> list[Packet]:
         """Everything a joiner needs before its first frame, in order, headers stamped ``timestamp`` (ms)."""
         # quirk(ffmpeg): onMetaData at any other time than 0 makes its demuxer invent a data stream.

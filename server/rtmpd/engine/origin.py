@@ -88,6 +88,14 @@ def spell_session(number: int) -> str:
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
+def parse_session(text: str) -> int:
+    """The number that ``spell_session`` has written like that, dashes or not. Raises ValueError."""
+    digits = text.replace("-", "")
+    if len(digits) != 32 or not digits.isascii() or not digits.isalnum():
+        raise ValueError("sessions have UUIDs, such as 01932c07-a5f8-7d2e-8f10-5d4b0c6e3a91")
+    return int(digits, 16)
+
+
 class SessionIds:
     """Numbers of sessions, never the same twice on whatever server, rising with time.
 

@@ -3,10 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
+
+
+class Use(NamedTuple):
+    """What a session does with one stream."""
+
+    publishes: bool
+    """Else it plays, or is sent what is published to push it on."""
+    key: StreamKey
+    since: float
+    """Clock reading."""
+
+
+class SessionFigures(NamedTuple):
+    """How a session gets on, at one moment. Sizes in bytes."""
+
+    bytes_in: int
+    """Received, all that is not media included."""
+    bytes_out: int
+    """The same of what was sent, or waits in the process to be."""
+    dropped: int
+    """Packets kept from what it plays now, because it was behind or waited for a keyframe."""
+    backlog_bytes: int
+    """Handed to its transport, and not to the kernel yet."""
+    behind_since: float | None
+    """Clock reading from which on it is beyond what its slow-player policy allows; None while it is not."""
+    tcp_info: bytes
+    """What the kernel knows of its socket: see ``net.tcp_info``; empty where it is no TCP socket."""
 
 
 class SessionHandle(Protocol):
@@ -15,6 +43,15 @@ class SessionHandle(Protocol):
     @property
     def origin(self) -> Origin:
         """Who is on the other side."""
+        ...
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """What it does now; nothing before it has asked, and again when that is over."""
+        ...
+
+    def figures(self) -> SessionFigures:
+        """How it gets on; nobody has it counted for that."""
         ...
 
     def dismiss(self, reason: CloseReason, by: Origin | None = None) -> None:

@@ -60,6 +60,12 @@ class Sources:
         self.last: Publication | None = None
         """It was on air and has ended, and the audience waits for another to go on."""
 
+    @property
+    def held_since(self) -> float | None:
+        """Clock reading at which its audience began to wait, up to a second late; None while it does not, or
+        nobody has looked."""
+        return self._until - self.seconds if self.holding and self._until is not None else None
+
     def apply(self, limits: EngineLimits) -> None:
         """Other rules from now on."""
         self.backup_after, self.handback = limits.backup_after, limits.handback

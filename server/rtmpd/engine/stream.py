@@ -76,6 +76,11 @@ class LiveStream(Broadcast):
         return self._sources.life
 
     @property
+    def held_since(self) -> float | None:
+        """Clock reading at which its audience began to wait for an encoder; see ``Sources.held_since``."""
+        return self._sources.held_since
+
+    @property
     def publication(self) -> Publication | None:
         """The one on air."""
         return self._sources.on_air

@@ -10,12 +10,13 @@ from typing import Final, Protocol, cast
 
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.outlet import Outlet
+from rtmpd.engine.sessions import SessionFigures, Use
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, ProtocolError, Refused
 from rtmpd.net.closing import close_our_side
 from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent
-from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure, Word
+from rtmpd.reasons import Refusal, Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.events import (
     CommandReceived,
@@ -27,6 +28,7 @@ from rtmpd.rtmp.events import (
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.server import ServerSession
+from rtmpd.serving import accounts
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Action
 from rtmpd.serving.identity import completed
@@ -194,7 +196,7 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_lost(self, _exc: Exception | None) -> None:
         ended = self.ended = self.ended or End(CloseReason.CONNECTION_LOST)
-        self._count_tolerated()
+        accounts.count_tolerated(self.context.stats, self.session)
         self.session.close()
         self.outlet.close()
         try:
@@ -243,7 +245,7 @@ class ServerConnection(asyncio.Protocol):
         self.requests.look(now)
         if self.requests.valid_until <= now:
             self.dismiss(CloseReason.EXPIRED)
-        self._count_tolerated()
+        accounts.count_tolerated(self.context.stats, self.session)
         if not self.over:
             self._plan_look(now)
 
@@ -270,6 +272,13 @@ class ServerConnection(asyncio.Protocol):
     @property
     def origin(self) -> Origin:
         return self.requests.origin
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        return accounts.uses(self.requests)
+
+    def figures(self) -> SessionFigures:
+        return accounts.figures(self, self.requests)
 
     @property
     def connect_params(self) -> ConnectParams:
@@ -354,12 +363,7 @@ class ServerConnection(asyncio.Protocol):
                 self.requests.handle(self, event)
 
     def _fail(self, error: ProtocolError) -> None:
-        stats = self.context.stats
-        match error.reason:
-            case HandshakeFailure() as reason:
-                count(stats.handshake_failures, reason)
-            case SessionFailure() as reason:
-                count(stats.sessions_failed, reason)
+        accounts.count_failure(self.context.stats, error)
         log.failed(self, error)
         idle = isinstance(error, DeadlineExceeded)
         self.end(CloseReason.IDLE if idle else CloseReason.PROTOCOL_ERROR, error.reason)
@@ -409,10 +413,6 @@ class ServerConnection(asyncio.Protocol):
         difference = held - self.partial_bytes
         self.partial_bytes = held
         self.context.registry.budget.charge_partials(difference)
-
-    def _count_tolerated(self) -> None:
-        for quirk, number in self.session.take_tolerated().items():
-            count(self.context.stats.tolerated, quirk, number)
 
     def _steer_reading(self) -> None:
         """Read, unless a request is open, the peer sends too much, or it does not read our answers itself."""

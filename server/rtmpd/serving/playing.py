@@ -10,6 +10,7 @@ from typing import assert_never
 
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import RtmpWire
+from rtmpd.engine.sessions import Use
 from rtmpd.engine.sink import CloseReason, SlowPlayerPolicy
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.reasons import Word
@@ -98,6 +99,16 @@ class Player:
     def policy(self) -> SlowPlayerPolicy:
         """What happens while it is too slow."""
         return self._rules.options.policy
+
+    @property
+    def use(self) -> Use:
+        """What it is to whoever looks at the session."""
+        return Use(False, self._subscription.key, self._subscription.since)
+
+    @property
+    def dropped(self) -> int:
+        """Packets kept from it because it was behind or waited for a keyframe."""
+        return self._subscription.dropped
 
     def figures(self) -> Figures:
         """How it gets on."""

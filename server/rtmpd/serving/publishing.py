@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rtmpd.engine.claim import Lease, Place
 from rtmpd.engine.origin import Origin
+from rtmpd.engine.sessions import Use
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import StreamStats, count
 from rtmpd.exceptions import DeadlineExceeded, Refused
@@ -102,6 +103,11 @@ class Publisher:
     def watched(self) -> bool:
         """Somebody is given what is published: a player, a relay."""
         return self._publication.watched
+
+    @property
+    def use(self) -> Use:
+        """What it is to whoever looks at the session."""
+        return Use(True, self._publication.key, self._since)
 
     def figures(self) -> Figures:
         """How it gets on."""

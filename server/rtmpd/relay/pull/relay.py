@@ -27,6 +27,7 @@ from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import BUG, EXPECTED, RelayDialer, RetryPolicy, explain, is_final, last_words
 from rtmpd.relay.pull.locator import Locator
 from rtmpd.relay.pull.rule import PullRule
+from rtmpd.relay.pull.session import PullSession
 from rtmpd.relay.pull.waiting import Waiting
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.relay.template import RelayTarget
@@ -64,8 +65,8 @@ class PullContext:
     retry: RetryPolicy
     policy: ClaimPolicy = REFUSE
     """For how long the audience of an origin that was lost is kept."""
-    sessions: dict[int, Publication] = field(default_factory=dict)
-    """Connections that are live, as what they publish."""
+    sessions: dict[int, PullSession] = field(default_factory=dict)
+    """Connections that are live."""
 
 
 class PullRelay:
@@ -347,7 +348,7 @@ class PullRelay:
         publication = self._context.registry.claim(self.key, self, origin, now, self._context.policy)
         self._end_turn()
         self._publication = publication
-        self._context.sessions[origin.session] = publication
+        self._context.sessions[origin.session] = PullSession(publication, connection)
         self._was_live = True
         self._reason = ""
         if self._patience is not None:

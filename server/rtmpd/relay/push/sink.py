@@ -13,10 +13,12 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import PublishWire
 from rtmpd.engine.registry import Registry
+from rtmpd.engine.sessions import SessionFigures, Use
 from rtmpd.engine.sink import CloseReason, Ending, PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.engine.sources import Life
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.tracks import TrackChoice
+from rtmpd.net.tcp_info import read_tcp_info
 
 if TYPE_CHECKING:
     from rtmpd.client.connect import Connection, Stream
@@ -74,6 +76,26 @@ class PushSink:
     def ending(self) -> Ending | None:
         """How its place in the stream ended; None while it has it."""
         return None if self._subscription is None else self._subscription.ending
+
+    @property
+    def uses(self) -> tuple[Use, ...]:
+        """The stream that it is sent."""
+        subscription = self._subscription
+        if subscription is None or not subscription.attached:
+            return ()
+        return (Use(False, subscription.key, subscription.since),)
+
+    def figures(self) -> SessionFigures:
+        """How its connection gets on."""
+        session, subscription, congestion = self._link.session, self._subscription, self._outlet.congestion
+        return SessionFigures(
+            bytes_in=session.bytes_received,
+            bytes_out=session.bytes_sent + (0 if subscription is None else subscription.bytes_out),
+            dropped=0 if subscription is None else subscription.dropped,
+            backlog_bytes=self.backlog(),
+            behind_since=None if congestion is None else congestion.behind_since,
+            tcp_info=read_tcp_info(self._link.transport.get_extra_info("socket")),
+        )
 
     def dismiss(self, reason: CloseReason, by: Origin | None = None) -> None:
         """End this connection, because ``by`` wants it so; the push tries again as after a failure."""
