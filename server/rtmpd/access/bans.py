@@ -80,6 +80,19 @@ class EndedBan:
     """How often it was turned away meanwhile."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """One that holds. Times are clock readings."""
+
+    network: str
+    since: float
+    until: float
+    refused: int
+    """How often it was turned away so far."""
+    reason: str | None = None
+    """In the words of who banned it; None if nobody did, but failed attempts."""
+
+
 class Bans:
     """The networks that have failed lately. ``now`` is a reading of one clock, in seconds and never below
     0."""
@@ -116,6 +129,14 @@ class Bans:
             return False
         record.refused += 1
         return True
+
+    def holding(self, now: float) -> list[Ban]:
+        """The bans that hold."""
+        return self._networks.holding(now) + self._sites.holding(now)
+
+    def lift(self, network: str, now: float) -> bool:
+        """Forgive a network, or a site, all: as if it had never failed; False if it is not banned itself."""
+        return any(tally.lift(network, now) for tally in (self._networks, self._sites))
 
     def take_ended(self, now: float) -> list[EndedBan]:
         """The bans that are over, each once."""
@@ -170,6 +191,19 @@ class _Tally:
             del self.banned[network]
             self._others[network] = record
         return [EndedBan(network, record.refused) for network, record in ended]
+
+    def holding(self, now: float) -> list[Ban]:
+        """The bans that hold."""
+        return [
+            Ban(network, each.failed_at, each.until, each.refused)
+            for network, each in self.banned.items()
+            if each.until > now
+        ]
+
+    def lift(self, network: str, now: float) -> bool:
+        """Forget what is known of a banned one; False if it is not."""
+        record = self.banned.pop(network, None)
+        return record is not None and record.until > now
 
     def count(self, network: str, share: float, now: float) -> Failure:
         """One more failure, or a ``share`` of one, of who is not banned now."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import math
 from collections.abc import Callable
 from typing import Final
 
-from rtmpd.access.bans import BanRules, Bans
+from rtmpd.access.bans import Ban, BanRules, Bans
+from rtmpd.access.manual_bans import ManualBan, ManualBans, overlap, spell_network
+from rtmpd.access.rules import Network
 from rtmpd.engine.stats import ServerStats
+from rtmpd.exceptions import UsageError
 from rtmpd.reasons import Refusal
 from rtmpd.serving.access import AccessRequest, Action
 
@@ -30,29 +34,74 @@ _BLIND_GUESSES: Final = frozenset({Refusal.NOT_PROVEN, Refusal.BACKEND_REFUSED})
 """Of who publishes: what an encoder sends in place of a name is a key that nobody has. A player without a key
 has guessed nothing."""
 
+_LOOPBACK: Final = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
 logger = logging.getLogger(__name__)
 
 
 class Guard:
-    """Counts failed attempts by network, and knows whom to turn away."""
+    """Knows whom to turn away: who fails to prove who he is again and again, and whom somebody has banned."""
 
     def __init__(self, clock: Callable[[], float], stats: ServerStats) -> None:
         self._clock = clock
         self._stats = stats
-        self._bans = Bans(BanRules())
+        self._rules = BanRules()
+        self._bans = Bans(self._rules)
+        self._manual = ManualBans()
 
     def apply(self, rules: BanRules) -> None:
-        """Go on by other rules. If they differ from the last, all that is known is forgotten."""
+        """Go on by other rules. If they differ from the last, all that is known of failures is forgotten.
+
+        What somebody has banned stays banned, but for what is exempt now.
+        """
+        self._rules = rules
         self._bans.apply(rules)
-        self._stats.banned = self._bans.banned
+        self._manual.spare(rules.exempt)
+        self._count()
 
     def turns_away(self, network: str) -> bool:
         """Whether it is banned. It is counted as one that was turned away then."""
-        return self._bans.turns_away(network, self._clock())
+        now = self._clock()
+        return self._bans.turns_away(network, now) or self._manual.turns_away(network, now)
 
     def remaining(self, network: str) -> float:
         """Seconds for which it is banned; 0 if it is not."""
-        return self._bans.remaining(network, self._clock())
+        now = self._clock()
+        manual = self._manual.find(network, now)
+        return max(self._bans.remaining(network, now), 0.0 if manual is None else manual.until - now)
+
+    def bans(self) -> list[Ban]:
+        """All that hold."""
+        now = self._clock()
+        manual = [
+            Ban(spell_network(each.network), each.since, each.until, each.refused, each.reason)
+            for each in self._manual
+            if each.until > now
+        ]
+        return [*self._bans.holding(now), *manual]
+
+    def ban(self, network: Network, seconds: float, reason: str) -> Ban:
+        """Turn away who comes from there from now on, for ``seconds``, instead of a ban there is by hand.
+
+        ``network`` is as ``manual_bans.parse_network`` gives it. Raises UsageError where that may not be.
+        """
+        if any(overlap(network, each) for each in _LOOPBACK):
+            raise UsageError("this machine is never banned: its own programs connect from there")
+        if any(overlap(network, each) for each in self._rules.exempt):
+            text = "this is never banned: bans.exempt or network.trusted_proxies names an address there"
+            raise UsageError(text)
+        now = self._clock()
+        ban = ManualBan(network, now, now + seconds, reason)
+        self._manual.add(ban)
+        self._stats.bans_total += 1
+        self._count()
+        return Ban(spell_network(network), ban.since, ban.until, 0, reason)
+
+    def lift(self, network: Network) -> bool:
+        """Let those from there in again, and forget how often they have failed; False if it is not banned."""
+        lifted = [self._bans.lift(spell_network(network), self._clock()), self._manual.remove(network)]
+        self._count()
+        return any(lifted)
 
     def refused(self, request: AccessRequest, reason: Refusal) -> float:
         """Count a refused request if it was a failed attempt: seconds to wait with the answer."""
@@ -63,7 +112,7 @@ class Guard:
         failure = self._bans.failed(origin.network, self._clock())
         if failure.ban:
             self._stats.bans_total += 1
-            self._stats.banned = self._bans.banned
+            self._count()
             seconds = math.ceil(failure.ban)
             fields = {
                 "client": origin.address,
@@ -76,9 +125,15 @@ class Guard:
 
     def look(self) -> None:
         """Tell of the bans that are over; call it every second or so."""
-        for ended in self._bans.take_ended(self._clock()):
+        now = self._clock()
+        manual = [(spell_network(each.network), each.refused) for each in self._manual.take_ended(now)]
+        ended = [(each.network, each.refused) for each in self._bans.take_ended(now)]
+        for network, refused in (*ended, *manual):
             # As an address, by which lines about many of them are folded.
-            client = ended.network.partition("/")[0]
-            fields = {"client": client, "network": ended.network, "refused": ended.refused}
+            client = network.partition("/")[0]
+            fields = {"client": client, "network": network, "refused": refused}
             logger.info("ban over", extra={"fields": fields})
-        self._stats.banned = self._bans.banned
+        self._count()
+
+    def _count(self) -> None:
+        self._stats.banned = self._bans.banned + len(self._manual)
