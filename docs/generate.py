@@ -1,4 +1,6 @@
-"""Writes the tables of docs that say what the words of metrics, log, API and events mean.
+"""Writes what of docs is made from the code: docs/openapi.json, and what words mean.
+
+These are the words of metrics, log, API and events.
 
 The words and their meanings are the code's, subclasses of ``rtmpd.reasons.Word``. Each table stands between
 two comments that name its class, in docs/operations.md or where ``ELSEWHERE`` says. ``make docs`` runs this.
@@ -6,6 +8,7 @@ two comments that name its class, in docs/operations.md or where ``ELSEWHERE`` s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -19,13 +22,24 @@ from rtmpd.events.model import EventKind
 from rtmpd.hooks.rules import Moment
 from rtmpd.hooks.stats import HookOutcome
 from rtmpd.processes.words import HookEnd, ProcessEnd, ProcessState
-from rtmpd.reasons import HandshakeFailure, HttpFailure, Refusal, SessionFailure, VerificationFailure, Word
+from rtmpd.reasons import (
+    HandshakeFailure,
+    HttpFailure,
+    Problem,
+    Refusal,
+    SessionFailure,
+    VerificationFailure,
+    Word,
+)
 from rtmpd.relay.status import RelayState
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.serving.playing import PlayEnd
+from rtmpd.web.openapi import document as openapi_document
 
 OPERATIONS: Final = Path(__file__).parent / "operations.md"
 NOTIFICATIONS: Final = Path(__file__).parent / "notifications.md"
+API: Final = Path(__file__).parent / "api.md"
+OPENAPI: Final = Path(__file__).parent / "openapi.json"
 
 _REASON: Final = {"reason": "value", "what": "meaning"}
 TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
@@ -50,11 +64,13 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     SwitchReason: _REASON,
     NotifyLoss: _REASON,
     NotifyFailure: _REASON,
+    Problem: {"type": "value", "status": "status", "what": "meaning"},
 }
 """Titles of the columns, and what of each word stands in them."""
-ELSEWHERE: Final[Mapping[type[Word], Path]] = dict.fromkeys(
-    (EventKind, SwitchReason, NotifyLoss, NotifyFailure), NOTIFICATIONS
-)
+ELSEWHERE: Final[Mapping[type[Word], Path]] = {
+    **dict.fromkeys((EventKind, SwitchReason, NotifyLoss, NotifyFailure), NOTIFICATIONS),
+    Problem: API,
+}
 """Documents of tables that are not in docs/operations.md."""
 
 
@@ -64,7 +80,7 @@ def table(words: type[Word]) -> str:
     lines = [columns, ["---"] * len(columns)]
     for word in words:
         name, *texts = (getattr(word, attribute) for attribute in columns.values())
-        lines.append([f"`{name}`", *texts])
+        lines.append([f"`{name}`", *map(str, texts)])
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
@@ -83,6 +99,12 @@ def regenerated(document: Path, text: str) -> str:
     return text
 
 
+def openapi() -> str:
+    """What docs/openapi.json holds."""
+    return json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n"
+
+
 if __name__ == "__main__":
-    for each in (OPERATIONS, NOTIFICATIONS):
+    for each in (OPERATIONS, NOTIFICATIONS, API):
         each.write_text(regenerated(each, each.read_text()))
+    OPENAPI.write_text(openapi())

@@ -21,7 +21,9 @@ FLOORS = (
     ("media", "net"),
     ("engine", "client"),
     ("serving", "relay", "processes", "tools", "hooks"),
-    ("access", "events", "web"),
+    ("access", "events"),
+    ("control",),
+    ("web",),
     ("daemon",),
 )
 RANKS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -31,7 +33,8 @@ STRANGERS = {
     "client": frozenset({"media"}),
     "hooks": frozenset({"client", "media"}),
     "tools": frozenset({"engine"}),
-    "web": frozenset({"serving", "client", "tools", "media"}),
+    "control": frozenset({"serving", "client", "tools", "hooks"}),
+    "web": frozenset({"serving", "client", "tools", "media", "access", "events"}),
     "access": frozenset({"relay", "client", "tools"}),
     "events": frozenset({"serving", "client", "tools", "media"}),
 }
@@ -66,6 +69,7 @@ FORBIDDEN = {
     "relay": FRAMEWORKS,
     "processes": FRAMEWORKS,
     "tools": FRAMEWORKS,
+    "control": FRAMEWORKS - {"pydantic"},
 }
 ONLY_IMPORTER = {
     "aiohttp": "rtmpd.net.http",
@@ -121,7 +125,7 @@ SPARED = {
     | (ROOMS - {"rtmpd.daemon", "rtmpd.rtmp"})
     | {"asyncio", "ssl", "rtmpd.daemon.config", "rtmpd.rtmp.amf", "rtmpd.rtmp.session"},
     "serve without admin": UNUSED_BY_SERVERS
-    | {"aiohttp", "prometheus_client", "rtmpd.net.http", "rtmpd.processes.words"},
+    | {"aiohttp", "prometheus_client", "rtmpd.control", "rtmpd.net.http", "rtmpd.processes.words"},
     "serve": UNUSED_BY_SERVERS,
 }
 """What is not loaded where nothing needs it."""
@@ -398,6 +402,9 @@ def plant(root: Path, file: str, source: str) -> list[str]:
         ("events/x.py", "from rtmpd.serving import peer", "events must not import serving"),
         ("access/x.py", "from rtmpd.daemon.config import Config", "access must not import daemon"),
         ("rtmp/commands.py", "import pyamf.amf0", "only rtmpd.rtmp.amf imports pyamf"),
+        ("control/x.py", "from rtmpd.serving.server import RtmpServer", "control must not import serving"),
+        ("control/x.py", "import typer", "control must not know typer"),
+        ("access/x.py", "from rtmpd.control.actor import Actor", "access must not import control"),
         ("web/api.py", "import prometheus_client", "only rtmpd.web.metrics imports prometheus_client"),
         ("web/api.py", "from aiohttp import web", "only rtmpd.net.http imports aiohttp"),
         ("access/x.py", "import jwt", "only rtmpd.access.jwt_tokens imports jwt"),
@@ -434,7 +441,8 @@ def test_a_planted_violation_is_found(tmp_path, file, source, complaint):
         ("access/x.py", "import pydantic\nfrom rtmpd.serving.access import Grant"),
         ("web/metrics.py", "import prometheus_client"),
         ("net/http.py", "from aiohttp import web"),
-        ("web/api.py", "import pydantic"),
+        ("web/api.py", "import pydantic\nfrom rtmpd.control.control import Control"),
+        ("control/x.py", "import pydantic\nfrom rtmpd.access import guard\nfrom rtmpd.relay import status"),
         ("events/x.py", "from rtmpd.relay import status\nfrom rtmpd.net import http"),
         (
             "daemon/worker.py",

@@ -15,6 +15,7 @@ from rtmpd.exceptions import (
     ClientError,
     ConfigError,
     ConnectionLost,
+    ControlError,
     HttpFailed,
     ProofFailed,
     ProtocolError,
@@ -23,7 +24,7 @@ from rtmpd.exceptions import (
     RtmpdError,
     UsageError,
 )
-from rtmpd.reasons import HttpFailure, Refusal, SessionFailure
+from rtmpd.reasons import HttpFailure, Problem, Refusal, SessionFailure
 from rtmpd.rtmp.constants import StatusCode
 
 
@@ -41,6 +42,8 @@ def made(kind: type[RtmpdError]) -> RtmpdError:
         return kind(StatusCode.PUBLISH_BAD_NAME, "what people read", Refusal.STREAM_BUSY)
     if issubclass(kind, ProofFailed):
         return kind(Refusal.KEY_EXPIRED, "what people read")
+    if issubclass(kind, ControlError):
+        return kind(Problem.NOT_HELD, "what people read")
     if issubclass(kind, HttpFailed):
         return kind(HttpFailure.TIMEOUT, "what people read")
     if issubclass(kind, ClientError):

@@ -15,6 +15,11 @@ RtmpdError
 │   ├── StreamBusy           the name has a publisher already
 │   └── ResourceExhausted    a configured ceiling is reached
 ├── ProofFailed              what somebody presented does not prove what it should
+├── ControlError             the server does not do what somebody in charge of it asked
+│   ├── NotFound             there is nothing of that name
+│   ├── Conflict             not in the state that it is in
+│   └── NotPossible          never, as it was asked
+├── AdminRequestFailed       a server's admin port did not do what a command asked of it
 └── ClientError              a server did not do what we asked of it; carries its status
     ├── ConnectFailed        no TCP or TLS connection came about
     ├── RequestTimeout       no answer in time; also a TimeoutError
@@ -38,7 +43,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-from rtmpd.reasons import Failure, HttpFailure, Refusal
+from rtmpd.reasons import Failure, HttpFailure, Problem, Refusal
 
 
 class RtmpdError(Exception):
@@ -177,6 +182,37 @@ class ProofFailed(RtmpdError):
 
     def __str__(self) -> str:
         return self.description
+
+
+class ControlError(RtmpdError):
+    """The server does not do what somebody in charge of it asked.
+
+    ``problem`` is for programs, ``detail`` a sentence for whoever asked; it holds no secret.
+    """
+
+    def __init__(self, problem: Problem, detail: str) -> None:
+        super().__init__(problem, detail)
+        self.problem = problem
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class NotFound(ControlError):
+    """There is nothing of the name that was given."""
+
+
+class Conflict(ControlError):
+    """It cannot be done in the state that things are in."""
+
+
+class NotPossible(ControlError):
+    """It is understood and cannot be done, whatever state things are in."""
+
+
+class AdminRequestFailed(RtmpdError):
+    """The admin port of a server did not do what a command asked of it; the message is for people."""
 
 
 class ClientError(RtmpdError):

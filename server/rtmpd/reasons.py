@@ -225,7 +225,13 @@ class Refusal(Word):
         "the process may open no more files, but for a reserve that the admin port, relays and the log have",
     )
     SHUTDOWN = "shutdown", "the server is about to end"
-    BANNED = "banned", "the address has failed to prove who it is [too often](#who-fails-again-and-again)"
+    BANNED = (
+        "banned",
+        (
+            "the address has failed to prove who it is [too often](#who-fails-again-and-again), "
+            "or is banned [by hand](api.md#bans)"
+        ),
+    )
     # The name
     NAME_EMPTY = "name_empty", "an app or stream name that is empty"
     NAME_TOO_LONG = (
@@ -338,3 +344,84 @@ class Refusal(Word):
         "claim_failed",
         "who knows the names of other servers, where there are any, failed or took longer than 10 seconds",
     )
+
+
+class Problem(Word):
+    """Why the API did not do what it was asked to."""
+
+    status: int
+    """Of HTTP."""
+    heading: str
+    """The same sentence each time (RFC 9457); the detail says more."""
+
+    def __init__(self, word: str, status: int, heading: str, meaning: str) -> None:
+        super().__init__(word, meaning)
+        self.status = status
+        self.heading = heading
+
+    BAD_REQUEST = (
+        "bad_request",
+        400,
+        "This request cannot be understood.",
+        "a name, a parameter or a body that is not as the document has it; the detail names it",
+    )
+    NOT_ALLOWED = (
+        "not_allowed",
+        403,
+        "Changes are not taken from there.",
+        "a change that another machine, a web page or an unknown proxy asked for",
+    )
+    NO_SUCH_PATH = "no_such_path", 404, "There is nothing at this path.", "a path that the API does not have"
+    STREAM_NOT_FOUND = (
+        "stream_not_found",
+        404,
+        "There is no such stream.",
+        "nobody publishes it, and nobody waits for it",
+    )
+    SESSION_NOT_FOUND = (
+        "session_not_found",
+        404,
+        "There is no such session.",
+        "it is over, or never was; its number is that of the log",
+    )
+    TARGET_NOT_FOUND = (
+        "target_not_found",
+        404,
+        "There is no such push target.",
+        "the stream is pushed to no target of this id now",
+    )
+    BAN_NOT_FOUND = "ban_not_found", 404, "There is no such ban.", "the network is not banned, or no more"
+    METHOD = "method", 405, "This path takes other methods.", "`Allow` names those that it takes"
+    TIMEOUT = (
+        "timeout",
+        408,
+        "The request took too long.",
+        "it did not come whole, or was not answered, within `admin.request_timeout`",
+    )
+    NOT_HELD = (
+        "not_held",
+        409,
+        "This stream is not held.",
+        "it has an encoder, or is over: only the hold of one that was lost can be ended",
+    )
+    TOO_LARGE = "too_large", 413, "The body is too large.", "more than 64 KiB"
+    NOT_JSON = "not_json", 415, "The body is no JSON.", "send it as `application/json`"
+    OTHER_HOST = (
+        "other_host",
+        421,
+        "This listener answers to other names.",
+        "a loopback listener that was asked by a name which is not this machine's",
+    )
+    TARGET_REFUSED = (
+        "target_refused",
+        422,
+        "This push target cannot be added.",
+        "a URL that cannot be used, one that the stream is pushed to already, or one too many",
+    )
+    NETWORK_REFUSED = (
+        "network_refused",
+        422,
+        "This network cannot be banned.",
+        "a trusted proxy, an exempt network, this machine, a client without an address, or one too many",
+    )
+    INTERNAL_ERROR = "internal_error", 500, "The server failed.", "a bug of rtmpd; the log has its traceback"

@@ -528,7 +528,11 @@ def test_banner_names_unix_sockets():
 
 
 def test_the_shell_completes_commands(monkeypatch):
-    for name, value in (("COMP_WORDS", "rtmpd s"), ("COMP_CWORD", "1"), ("_RTMPD_COMPLETE", "complete_bash")):
+    for name, value in (
+        ("COMP_WORDS", "rtmpd se"),
+        ("COMP_CWORD", "1"),
+        ("_RTMPD_COMPLETE", "complete_bash"),
+    ):
         monkeypatch.setenv(name, value)
     done = subprocess.run(
         [Path(sys.executable).with_name("rtmpd")], capture_output=True, text=True, timeout=30, check=False

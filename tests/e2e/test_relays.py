@@ -59,7 +59,7 @@ def test_a_target_is_added_watched_and_removed_over_http(clip: ClipMaker) -> Non
             server.wait_for_metric("rtmpd_relays", lambda value: value == 1, kind="push", state="live")
             listed = request(server, "GET", "/api/v1/relays")
             assert isinstance(listed, dict)
-            (relay,) = listed["relays"]
+            (relay,) = listed["items"]
             assert (relay["id"], relay["state"], relay["app"]) == (added["id"], "live", "live")
             assert "s3cret" not in json.dumps(relay) + server.get("/metrics")
             request(server, "DELETE", f"{path}/{relay['id']}")
@@ -98,7 +98,7 @@ def test_targets_go_by_their_names_and_take_the_streams_they_are_for(clip: ClipM
                 origin.wait_for_live(origin.url("cam", "copy"))
                 listed = request(server, "GET", "/api/v1/relays")
                 assert isinstance(listed, dict)
-                relays = {(relay["name"], relay["id"], relay["state"]) for relay in listed["relays"]}
+                relays = {(relay["name"], relay["id"], relay["state"]) for relay in listed["items"]}
                 assert relays == {("cam", "copy", "live"), ("cam", "platform", "live")}
                 labels = {
                     "kind": "push",

@@ -10,20 +10,20 @@ from ipaddress import ip_network
 
 import aiohttp
 import pytest
+from control_kit import Desk
 
 from rtmpd import __version__
-from rtmpd.engine.key import StreamKey
-from rtmpd.exceptions import ConfigError, UsageError
+from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.listeners import open_listener
 from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
-from rtmpd.relay.status import RelayStatus
 from rtmpd.rtmp.form import form
 from rtmpd.web.limits import AdminLimits
 from rtmpd.web.page import SharedPage
-from rtmpd.web.relays import RelayApi
 from rtmpd.web.server import AdminServer
+
+API = tuple(f"/api/v1/{page}" for page in ("server", "streams", "sessions", "bans", "relays", "openapi.json"))
 
 
 class FixedPage:
@@ -36,14 +36,6 @@ class FixedPage:
         return "text/plain; version=0.0.4; charset=utf-8", f"# accept {accept}\n".encode()
 
 
-class NoPushes:
-    def add(self, key: StreamKey, url: str) -> RelayStatus:
-        raise UsageError("no")
-
-    def remove(self, key: StreamKey, relay_id: str) -> bool:
-        return False
-
-
 class Readiness:
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -54,7 +46,7 @@ class Readiness:
 
 def admin(readiness: Readiness, limits: AdminLimits | None = None, *, local: bool = True) -> AdminServer:
     page = SharedPage(FixedPage(), 0.0, time.monotonic)
-    return AdminServer(page, readiness, RelayApi(NoPushes(), list), limits, local=local)
+    return AdminServer(page, readiness, Desk().api(), limits, local=local)
 
 
 @asynccontextmanager
@@ -85,9 +77,7 @@ def readiness() -> Readiness:
 
 @pytest.fixture
 async def client(readiness: Readiness) -> AsyncIterator[aiohttp.ClientSession]:
-    server = AdminServer(
-        SharedPage(FixedPage(), 0.0, time.monotonic), readiness, RelayApi(NoPushes(), list), local=True
-    )
+    server = AdminServer(SharedPage(FixedPage(), 0.0, time.monotonic), readiness, Desk().api(), local=True)
     address = (await server.start(open_listener(Address("127.0.0.1", 0)))).address
     async with aiohttp.ClientSession(f"http://{address}") as session:
         yield session
@@ -122,7 +112,7 @@ async def test_metrics_passes_the_accept_header_and_the_content_type(client: aio
 async def test_index_names_every_page(client: aiohttp.ClientSession) -> None:
     async with client.get("/") as response:
         page = await response.text()
-    for path in ("/metrics", "/healthz", "/readyz", "/version", "/api/v1/relays"):
+    for path in ("/metrics", "/healthz", "/readyz", "/version", *API):
         assert f'href="{path}"' in page
         async with client.get(path) as response:
             assert response.status == 200
@@ -141,9 +131,7 @@ async def test_nothing_can_be_changed_over_http(client: aiohttp.ClientSession) -
 
 
 async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Readiness) -> None:
-    server = AdminServer(
-        SharedPage(FixedPage(), 0.0, time.monotonic), readiness, RelayApi(NoPushes(), list), local=True
-    )
+    server = AdminServer(SharedPage(FixedPage(), 0.0, time.monotonic), readiness, Desk().api(), local=True)
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(ConfigError, match="is another server running there"),
@@ -157,7 +145,7 @@ async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Read
 
 async def test_several_addresses_serve_the_same_pages(readiness: Readiness) -> None:
     page = SharedPage(FixedPage(), 0.0, time.monotonic)
-    servers = [AdminServer(page, readiness, RelayApi(NoPushes(), list), local=True) for _ in range(2)]
+    servers = [AdminServer(page, readiness, Desk().api(), local=True) for _ in range(2)]
     addresses = [(await server.start(open_listener(Address("127.0.0.1", 0)))).address for server in servers]
     assert addresses[0] != addresses[1]
     async with aiohttp.ClientSession() as session:
@@ -328,7 +316,7 @@ async def behind(
 ) -> AsyncIterator[Callable[..., Awaitable[bytes]]]:
     """An admin server, and a way to hear its first answer to something."""
     page = SharedPage(FixedPage(), 0.0, time.monotonic)
-    api = RelayApi(NoPushes(), list)
+    api = Desk().api()
     server = AdminServer(page, Readiness(), api, limits, lambda: proxies, local=True)
     address = (await server.start(open_listener(Address("127.0.0.1", 0)), proxy)).address
 

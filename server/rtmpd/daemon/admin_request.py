@@ -5,20 +5,31 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ipaddress
+import json
 import socket
-from typing import Final
+from typing import Any, Final
+from urllib.parse import quote
 
+from rtmpd.daemon.config import Config
+from rtmpd.exceptions import AdminRequestFailed
 from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.proxy_header import OWN
 
 _TIMEOUT: Final = 4.0
+_PAGE: Final = 1000
+"""Of a list that is asked for at a time."""
 
 
 def ask(
-    address: Address, path: str, method: str = "GET", *, proxy: ProxyUse = ProxyUse.OFF
+    address: Address,
+    path: str,
+    method: str = "GET",
+    body: object = None,
+    *,
+    proxy: ProxyUse = ProxyUse.OFF,
 ) -> tuple[int, bytes]:
-    """Status and body; with a PROXY header of our own where one is required.
+    """Status and body; with a PROXY header of our own where one is required. ``body`` is sent as JSON.
 
     Raises OSError or http.client.HTTPException if there is no sensible answer.
     """
@@ -27,11 +38,59 @@ def ask(
         connection.sock = connect(address)
         if proxy is ProxyUse.REQUIRE:
             connection.sock.sendall(OWN)
-        connection.request(method, path)
+        if body is None:
+            connection.request(method, path)
+        else:
+            connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
         response = connection.getresponse()
         return response.status, response.read()
     finally:
         connection.close()
+
+
+def call(config: Config, method: str, path: str, body: object = None) -> Any:
+    """What the API of the server of ``config`` on this machine answers, None where that is nothing.
+
+    ``path`` is below /api/v1. Raises AdminRequestFailed if it does not do it.
+    """
+    entrances = [each for each in config.admin.entrances() if each.address.port or each.address.path]
+    local = [each for each in entrances if each.address.is_loopback]
+    if not local:
+        raise AdminRequestFailed(
+            "the server takes this on a loopback address or a Unix socket only: name one in admin.listen"
+        )
+    address = from_here(local[0].address)
+    try:
+        status, data = ask(address, f"/api/v1{path}", method, body, proxy=local[0].proxy)
+    except (OSError, http.client.HTTPException) as error:
+        raise AdminRequestFailed(f"{address} does not answer: {words(error)}") from error
+    answer = None
+    with contextlib.suppress(ValueError, RecursionError):
+        answer = json.loads(data) if data else None
+    if 200 <= status < 300:
+        return answer
+    detail = answer.get("detail") if isinstance(answer, dict) else None
+    raise AdminRequestFailed(str(detail) if detail else f"{address} answers {status}")
+
+
+def call_all(config: Config, path: str) -> list[dict[str, Any]]:
+    """All parts of the list at ``path``, one after the other. Raises as ``call`` does."""
+    items: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        page = call(config, "GET", f"{path}?limit={_PAGE}{after}")
+        items += page["items"]
+        if page["next"] is None:
+            return items
+        after = f"&after={quote(page['next'], safe='')}"
+
+
+def stream_path(stream: str) -> str:
+    """Where the API has the stream that is called so, such as live/show. Raises AdminRequestFailed."""
+    app, _, name = stream.partition("/")
+    if not name:
+        raise AdminRequestFailed(f"{stream} names an app: write app and stream, such as live/test")
+    return f"/streams/{quote(app, safe='')}/{quote(name, safe='')}"
 
 
 def words(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -21,8 +22,10 @@ from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
 
 if TYPE_CHECKING:
+    from rtmpd.access.guard import Guard
     from rtmpd.access.jwks import Jwks
     from rtmpd.events.delivery import NotifyStatus
+    from rtmpd.web.api import Api
     from rtmpd.web.metrics import MetricsPage
     from rtmpd.web.page import SharedPage
     from rtmpd.web.server import AdminServer
@@ -39,6 +42,7 @@ class Inside:
     loop_lag: Histogram
     memory_group: MemoryGroup | None
     clock: Callable[[], float]
+    guard: Guard
     pushes: PushRelays
     relays: Callable[[], Sequence[RelayStatus]]
     notified: Callable[[], Sequence[NotifyStatus]]
@@ -66,26 +70,22 @@ class AdminSide:
         self._inside = inside
         self._metrics: MetricsPage | None = None
         self._page: SharedPage | None = None
+        self._api: Api | None = None
         self._servers: dict[Listener, AdminServer] = {}
         self._ending = TaskSet()
+        self._started = time.time()
 
     async def open(self, entrance: Entrance, place: Place) -> Listener:
         """Serve there too. Raises OSError."""
-        from rtmpd.web.relays import RelayApi
         from rtmpd.web.server import AdminServer
-        from rtmpd.web.streams import StreamApi
 
-        inside, page = self._inside, self._page or self._build_page()
-        relays = RelayApi(inside.pushes, inside.relays, lambda: self._config.app_names())
-        streams = StreamApi(inside.registry.end_hold, lambda: self._config.app_names())
         server = AdminServer(
-            page,
-            inside.readiness,
-            relays,
+            self._page or self._build_page(),
+            self._inside.readiness,
+            self._api or self._build_api(),
             self._config.admin.to_limits(),
             lambda: self._proxies,
             local=entrance.address.is_loopback,
-            stream_api=streams,
         )
         try:
             listener = await server.start(place, entrance.proxy)
@@ -115,6 +115,25 @@ class AdminSide:
         for listener in list(self._servers):
             self.close(listener)
         await self._ending.drain(PATIENCE)
+
+    def _build_api(self) -> Api:
+        from rtmpd.control.local import LocalControl, Sources
+        from rtmpd.web.api import Api
+
+        inside = self._inside
+        sources = Sources(
+            registry=inside.registry,
+            guard=inside.guard,
+            pushes=inside.pushes,
+            relays=inside.relays,
+            readiness=inside.readiness,
+            apps=lambda: self._config.app_names(),
+            clock=inside.clock,
+            wall_clock=time.time,
+            started=self._started,
+        )
+        self._api = Api(LocalControl(sources), inside.clock)
+        return self._api
 
     def _build_page(self) -> SharedPage:
         from rtmpd.web.metrics import MetricsPage, Sources

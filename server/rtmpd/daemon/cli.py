@@ -16,9 +16,8 @@ import typer
 from typer.core import TyperGroup
 
 from rtmpd import __version__
-from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told
+from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told, parse_path
 from rtmpd.rtmp.form import described
-from rtmpd.rtmp.url import clean_path, validate_name
 
 if TYPE_CHECKING:
     from rtmpd.daemon.settings import Settings
@@ -105,23 +104,12 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     raise typer.Exit(code)
 
 
-def _parse_path(text: str) -> str:
-    if "://" in text:
-        raise typer.BadParameter("this is a URL: write app and stream alone, such as live/test")
-    path = clean_path(text)
-    if problem := validate_name(path, sys.maxsize):
-        from rtmpd.serving.access import NAME_PROBLEMS
-
-        raise typer.BadParameter(f"the path of an app or a stream {NAME_PROBLEMS[problem]}")
-    return path
-
-
 def check(
     path: Annotated[
         str | None,
         typer.Argument(
             metavar="[APP[/STREAM]]",
-            parser=_parse_path,
+            parser=parse_path,
             show_default=False,
             help="Show what holds for this app or stream instead of all settings.",
         ),
@@ -186,36 +174,20 @@ def health(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     typer.echo("ok")
 
 
-def end(
-    path: Annotated[
-        str,
-        typer.Argument(metavar="APP/STREAM", parser=_parse_path, help="A stream whose encoder was lost."),
-    ],
-    config: ConfigPaths = None,
-    assignments: Assignments = None,
-) -> None:
-    """Tell the players of a stream whose encoder was lost that it is over, without waiting for the grace."""
-    from rtmpd.daemon import end_command, settings
-
-    with mistakes_told(os.EX_CONFIG):
-        loaded = settings.load(config or (), os.environ, assignments or ()).config
-    problem = end_command.find_problem(loaded, path)
-    if problem is not None:
-        typer.echo(f"rtmpd: {problem}", err=True)
-        raise typer.Exit(1)
-
-
 _HERE: Final[Mapping[str, Callable[..., None]]] = {
     "serve": serve,
     "check": check,
     "health": health,
-    "end": end,
 }
 _COMMANDS: Final = {
     "serve": None,
     "check": "Show the settings, or every mistake.",
     "health": "Is the server that runs here alive?",
     "init": "Ask, and write a configuration.",
+    "status": "Show the server, and what is on air.",
+    "kick": "End a session, or who publishes.",
+    "ban": "Let nobody in from somewhere.",
+    "unban": "Lift a ban.",
     "end": "End a stream whose encoder was lost.",
     "publish": None,
     "play": None,
@@ -238,6 +210,10 @@ def _add(name: str, app: typer.Typer) -> None:
             from rtmpd.daemon import init_command
 
             app.command(short_help=short)(init_command.init)
+        case "status" | "kick" | "ban" | "unban" | "end":
+            from rtmpd.daemon import control_command
+
+            app.command(short_help=short)(getattr(control_command, name))
         case "publish":
             from rtmpd.daemon import client_command, publish_command
 

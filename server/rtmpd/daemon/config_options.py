@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from rtmpd.daemon.environment import CONFIG_VARIABLE
 from rtmpd.exceptions import ConfigError
+from rtmpd.rtmp.url import clean_path, validate_name
 
 ConfigPaths = Annotated[
     list[Path] | None,
@@ -30,6 +32,18 @@ Assignments = Annotated[
         "--set", metavar="KEY=VALUE", help="Set one key, such as rtmp.listen=127.0.0.1:1935; can be repeated."
     ),
 ]
+
+
+def parse_path(text: str) -> str:
+    """The path of an app or a stream on the command line."""
+    if "://" in text:
+        raise typer.BadParameter("this is a URL: write app and stream alone, such as live/test")
+    path = clean_path(text)
+    if problem := validate_name(path, sys.maxsize):
+        from rtmpd.serving.access import NAME_PROBLEMS
+
+        raise typer.BadParameter(f"the path of an app or a stream {NAME_PROBLEMS[problem]}")
+    return path
 
 
 @contextmanager

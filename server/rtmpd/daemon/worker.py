@@ -191,6 +191,7 @@ class Worker:
             loop_lag=self._loop_lag,
             memory_group=self._machine.group,
             clock=_clock,
+            guard=self._access.guard,
             pushes=self._relays.pushes,
             relays=self._relays.statuses,
             notified=self._events.statuses,

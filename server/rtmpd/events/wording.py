@@ -63,6 +63,12 @@ _SWITCHES: Final[Mapping[Fact, SwitchReason]] = {str(why): why for why in Switch
 _WARNINGS: Final[Mapping[Fact, HealthKind]] = {str(kind): kind for kind in HealthKind}
 
 
+def sentence(markdown: str) -> str:
+    """What a word means, as ``Word.meaning`` has it, without markup and with a capital letter."""
+    text = _LINK.sub(r"\1", markdown).replace("`", "")
+    return text[:1].upper() + text[1:]
+
+
 def worded(event: Event) -> Message:
     """What happened, in words."""
     facts = event.facts
@@ -92,9 +98,9 @@ def _sentences(event: Event, facts: Mapping[str, Fact]) -> list[str]:
             return [str(facts["remote"]), str(facts["reason"]), str(facts["status"])]
         case EventKind.WARNING_RAISED:
             kind = _WARNINGS[facts["warning"]]
-            return [_capital(_plain(kind.meaning)), _capital(_plain(kind.remedy))]
+            return [sentence(kind.meaning), sentence(kind.remedy)]
         case EventKind.SOURCE_SWITCHED:
-            return [_capital(_plain(_SWITCHES[facts["reason"]].meaning))]
+            return [sentence(_SWITCHES[facts["reason"]].meaning)]
         case EventKind.WARNING_CLEARED | EventKind.FIRST_VIEWER | EventKind.LAST_VIEWER_LEFT:
             return []
         case EventKind.TEST:
@@ -129,11 +135,3 @@ def _duration(seconds: Fact) -> str:
 def _line(text: str) -> str:
     """What peers have written is to look like no event of its own."""
     return "".join(filter(str.isprintable, " ".join(text.split())))
-
-
-def _plain(markdown: str) -> str:
-    return _LINK.sub(r"\1", markdown).replace("`", "")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

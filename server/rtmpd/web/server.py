@@ -14,11 +14,12 @@ from rtmpd.net.http import web
 from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
 from rtmpd.rtmp.form import form
-from rtmpd.web import relays, streams
+from rtmpd.web.api import Api
 from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
 from rtmpd.web.health import Readiness, healthz, readyz
 from rtmpd.web.limits import AdminLimits
 from rtmpd.web.page import SharedPage
+from rtmpd.web.problems import tell_problems
 from rtmpd.web.visitors import Hall, Visit, Visitors
 
 _SHUTDOWN_TIMEOUT = 1.0
@@ -36,28 +37,32 @@ _INDEX = f"""<!doctype html>
 <li><a href="/healthz">/healthz</a> 200 while the process is alive
 <li><a href="/readyz">/readyz</a> 200 while it takes new connections, 503 and the reason otherwise
 <li><a href="/version">/version</a>
+<li><a href="/api/v1/server">/api/v1/server</a> the server, and its totals
+<li><a href="/api/v1/streams">/api/v1/streams</a> what is on air, and how it gets on
+<li><a href="/api/v1/sessions">/api/v1/sessions</a> who is connected
+<li><a href="/api/v1/bans">/api/v1/bans</a> who is not let in
 <li><a href="/api/v1/relays">/api/v1/relays</a> what is pushed to other servers and pulled from them
+<li><a href="/api/v1/openapi.json">/api/v1/openapi.json</a> all of the API, for programs
 </ul>
 </html>
 """
 
 
 class AdminServer:
-    """``/metrics``, ``/healthz``, ``/readyz``, ``/version``, relays, streams and an index on one address.
+    """``/metrics``, ``/healthz``, ``/readyz``, ``/version``, the API and an index of them on one address.
 
-    ``local`` tells that only this machine reaches it: then relays and streams can be changed too.
+    ``local`` tells that only this machine reaches it: then something can be changed too.
     """
 
     def __init__(
         self,
         page: SharedPage,
         readiness: Readiness,
-        relay_api: relays.RelayApi,
+        api: Api,
         limits: AdminLimits | None = None,
         proxies: Callable[[], TrustedProxies] = lambda: NO_PROXIES,
         *,
         local: bool,
-        stream_api: streams.StreamApi | None = None,
     ) -> None:
         self._limits = limits or AdminLimits()
         self._proxies = proxies
@@ -65,7 +70,11 @@ class AdminServer:
         self._visitors = Visitors(proxies)
         self._hall: Hall | None = None
         self._header_deadline = HeaderDeadline(self._limits.request_timeout)
-        middlewares = [self._header_deadline.heard(), within(lambda: self._limits.request_timeout)]
+        middlewares = [
+            self._header_deadline.heard(),
+            tell_problems("/api/"),
+            within(lambda: self._limits.request_timeout),
+        ]
         if local:
             middlewares.append(local_names_only)
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES, middlewares=middlewares)
@@ -74,8 +83,7 @@ class AdminServer:
         application.router.add_get("/healthz", healthz)
         application.router.add_get("/readyz", readyz(readiness))
         application.router.add_get("/version", _version)
-        relays.add_routes(application.router, relay_api, self._find_obstacle)
-        streams.add_routes(application.router, stream_api or streams.StreamApi(), self._find_obstacle)
+        api.add_routes(application.router, self._find_obstacle, self._visitors.address_of)
         self._listener: Listener | None = None
         # Nobody need pack what we read, and what is packed may be broken.
         self._handling: dict[str, Any] = {

@@ -1,0 +1,1 @@
+"""What somebody in charge of the server can see and do, whoever they speak to it through."""

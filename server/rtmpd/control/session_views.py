@@ -1,0 +1,92 @@
+"""Sessions of the engine as they are told."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+
+from rtmpd.control import session_answers as answers
+from rtmpd.control.times import Times, on_wall
+from rtmpd.engine.sessions import SessionHandle, Use
+from rtmpd.net.tcp_info import parse_tcp_info
+
+_RELAYS = {"push": answers.SessionKind.PUSH, "pull": answers.SessionKind.PULL}
+
+
+def session(handle: SessionHandle, times: Times) -> answers.Session:
+    """One of them, now."""
+    origin, uses, figures = handle.origin, handle.uses, handle.figures()
+    return answers.Session(
+        id=origin.session_id,
+        kind=kind(handle),
+        protocol=origin.protocol,
+        since=on_wall(origin.begun_at / 1000),
+        address=origin.address,
+        listener=origin.listener,
+        tls=origin.tls,
+        agent=origin.agent,
+        account=origin.account,
+        uses=tuple(_use(each, times) for each in uses),
+        bytes_in=figures.bytes_in,
+        bytes_out=figures.bytes_out,
+        dropped=figures.dropped,
+        backlog_bytes=figures.backlog_bytes,
+        behind_seconds=times.since(figures.behind_since),
+        tcp=_tcp(figures.tcp_info),
+    )
+
+
+def kind(handle: SessionHandle) -> answers.SessionKind:
+    """What it is for."""
+    relay = _RELAYS.get(handle.origin.protocol)
+    if relay is not None:
+        return relay
+    uses = handle.uses
+    if not uses:
+        return answers.SessionKind.PENDING
+    published = any(use.publishes for use in uses)
+    return answers.SessionKind.PUBLISHER if published else answers.SessionKind.PLAYER
+
+
+def wanted(query: answers.SessionQuery) -> Callable[[SessionHandle], bool]:
+    """Tells which are asked for."""
+    network = None if query.address is None else ipaddress.ip_network(query.address, strict=False)
+    app, stream, wanted_kind = query.app, query.stream, query.kind
+
+    def is_wanted(handle: SessionHandle) -> bool:
+        if wanted_kind is not None and kind(handle) is not wanted_kind:
+            return False
+        if app is not None and not any(use.key.app == app for use in handle.uses):
+            return False
+        if stream is not None and not any(use.key == stream for use in handle.uses):
+            return False
+        if network is None:
+            return True
+        try:
+            return ipaddress.ip_address(handle.origin.address) in network
+        except ValueError:
+            return False  # A host by its name, or nobody knows where.
+
+    return is_wanted
+
+
+def _use(use: Use, times: Times) -> answers.StreamUse:
+    action = answers.UseKind.PUBLISH if use.publishes else answers.UseKind.PLAY
+    return answers.StreamUse(app=use.key.app, name=use.key.name, action=action, since=times.at(use.since))
+
+
+def _tcp(data: bytes) -> answers.TcpConnection | None:
+    info = parse_tcp_info(data)
+    if info is None:
+        return None
+    return answers.TcpConnection(
+        round_trip_seconds=info.round_trip,
+        round_trip_deviation_seconds=info.deviation,
+        round_trip_min_seconds=info.shortest_round_trip,
+        retransmitted_segments=info.retransmitted,
+        congestion_window_segments=info.congestion_window,
+        unacknowledged_segments=info.unacknowledged,
+        segment_bytes=info.segment_bytes,
+        not_sent_bytes=info.not_sent_bytes,
+        received_seconds_ago=info.received_ago,
+    )

@@ -1,0 +1,160 @@
+"""Streams of the engine as they are told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rtmpd.control import stream_answers as answers
+from rtmpd.control.times import Times
+from rtmpd.engine.health import Health
+from rtmpd.engine.packet import AUDIO
+from rtmpd.engine.publication import Publication
+from rtmpd.engine.stats import MediumStats, SmoothedRate, StreamStats
+from rtmpd.engine.stream import LiveStream
+from rtmpd.events.wording import sentence
+from rtmpd.media.metadata import read_metadata
+
+_MAX_PROPERTIES: Final = 100
+_MAX_TEXT: Final = 500
+"""Of onMetaData: properties, and characters of one."""
+
+
+def summary(stream: LiveStream, times: Times) -> answers.StreamSummary:
+    """A stream in a list."""
+    return answers.StreamSummary(**_in_short(stream, times))
+
+
+def whole(stream: LiveStream, times: Times) -> answers.Stream:
+    """A stream with all that is known of it."""
+    stats, on_air = stream.stats, stream.publication
+    return answers.Stream(
+        **_in_short(stream, times),
+        publications=tuple(publication(each, each is on_air, times) for each in stream.publications),
+        tracks=_tracks(stats) if on_air is not None else (),
+        metadata=_metadata(stream.headers.metadata),
+        drops={str(reason): number for reason, number in stats.totals.drops.items()},
+        av_skew_seconds=_seconds(stats.skew_ms),
+        timestamp_gaps=stats.timestamp_gaps,
+        timestamp_regressions=stats.timestamp_regressions,
+        header_changes=stats.sequence_header_changes,
+    )
+
+
+def publication(of: Publication, on_air: bool, times: Times) -> answers.Publication:
+    """One encoder."""
+    origin = of.origin
+    return answers.Publication(
+        session=origin.session_id,
+        source=answers.Source(of.place.source),
+        on_air=on_air,
+        since=times.at(of.started_at),
+        protocol=origin.protocol,
+        address=origin.address,
+        account=origin.account,
+        agent=origin.agent,
+        silent_seconds=times.since(of.stats.last_media_at),
+        video=_video(of.stats, times),
+        audio=_audio(of.stats),
+        warnings=_warnings(of.intake.checkup.health, times),
+    )
+
+
+def _in_short(stream: LiveStream, times: Times) -> dict[str, Any]:
+    key, on_air, stats = stream.key, stream.publication, stream.stats
+    held_since = stream.held_since
+    return {
+        "app": key.app,
+        "name": key.name,
+        "state": answers.StreamState(stream.life.value),
+        "since": None if on_air is None else times.at(on_air.started_at),
+        "held_since": None if held_since is None else times.at(held_since),
+        "session": None if on_air is None else on_air.origin.session_id,
+        "address": None if on_air is None else on_air.origin.address,
+        "account": None if on_air is None else on_air.origin.account,
+        "video": None if on_air is None else _video(stats, times),
+        "audio": None if on_air is None else _audio(stats),
+        "players": stream.players,
+        "bytes_out": stats.totals.bytes_out,
+        "dropped": sum(stats.totals.drops.values()),
+        "warnings": _warnings(stream.health, times),
+    }
+
+
+def _video(stats: StreamStats, times: Times) -> answers.Video | None:
+    if not stats.video.messages_in:
+        return None
+    return answers.Video(
+        **_medium(stats.video),
+        width=stats.width,
+        height=stats.height,
+        frames_per_second=round(stats.frame_rate.over_1s, 2),
+        key_frame_interval_seconds=_seconds(stats.keyframe_interval_ms),
+        key_frame_interval_max_seconds=_seconds(stats.keyframe_interval_max_ms),
+        key_frame_age_seconds=times.since(stats.keyframe_at),
+    )
+
+
+def _audio(stats: StreamStats) -> answers.Medium | None:
+    return answers.Medium(**_medium(stats.audio)) if stats.audio.messages_in else None
+
+
+def _medium(stats: MediumStats) -> dict[str, Any]:
+    return {"codec": stats.codec, "bytes": stats.bytes_in, **_rates(stats.byte_rate)}
+
+
+def _rates(bytes_: SmoothedRate) -> dict[str, Any]:
+    return {
+        "bits_per_second_1s": round(bytes_.over_1s * 8, 1),
+        "bits_per_second_10s": round(bytes_.over_10s * 8, 1),
+    }
+
+
+def _tracks(stats: StreamStats) -> tuple[answers.Track, ...]:
+    return tuple(
+        answers.Track(
+            medium=answers.MediumName.AUDIO if kind == AUDIO else answers.MediumName.VIDEO,
+            id=number,
+            codec=track.codec,
+            width=track.width,
+            height=track.height,
+            **_rates(track.byte_rate),
+            frames_per_second=round(track.frame_rate.over_1s, 2),
+            key_frame_interval_seconds=_seconds(track.keyframe_interval_ms),
+        )
+        for (kind, number), track in sorted(stats.tracks.items())
+    )
+
+
+def _warnings(health: Health, times: Times) -> tuple[answers.StreamWarning, ...]:
+    return tuple(
+        answers.StreamWarning(
+            kind=str(kind),
+            since=times.at(warning.since),
+            text=f"{sentence(kind.meaning)}.",
+            remedy=f"{sentence(kind.remedy)}.",
+            figures=_rounded(warning.figures),
+        )
+        for kind, warning in health.active.items()
+    )
+
+
+def _rounded(figures: Mapping[str, float | str]) -> dict[str, float | str]:
+    return {name: each if isinstance(each, str) else round(each, 3) for name, each in figures.items()}
+
+
+def _metadata(payload: bytes) -> dict[str, str | bool | float]:
+    found: dict[str, str | bool | float] = {}
+    for name, value in read_metadata(payload).items():
+        if len(found) == _MAX_PROPERTIES:
+            break
+        if isinstance(value, str):
+            found[str(name)[:_MAX_TEXT]] = value[:_MAX_TEXT]
+        elif isinstance(value, bool | int | float) and math.isfinite(value):
+            found[str(name)[:_MAX_TEXT]] = value
+    return found
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000

@@ -1,0 +1,187 @@
+"""``rtmpd status``, ``kick``, ``ban``, ``unban`` and ``end``: the server that runs here, at one's hands."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told, parse_path
+
+if TYPE_CHECKING:
+    from rtmpd.daemon.config import Config
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for others in charge.")]
+
+
+def _parse_seconds(text: str) -> float:
+    from rtmpd.daemon.values import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+BanTime = Annotated[
+    float | None,
+    typer.Option(
+        "--ban", metavar="DURATION", parser=_parse_seconds, help="Ban its address, too: 10m, 1h, 24h."
+    ),
+]
+
+
+def status(as_json: AsJson = False, config: ConfigPaths = None, assignments: Assignments = None) -> None:
+    """Show the server that runs here, and its streams: what is on air, to how many, and what is wrong."""
+    from rtmpd.daemon import admin_request
+    from rtmpd.daemon.status_text import lines
+
+    with _server(config, assignments) as settings:
+        server = admin_request.call(settings, "GET", "/server")
+        streams = admin_request.call_all(settings, "/streams")
+    if as_json:
+        _print({"server": server, "streams": streams})
+        return
+    for line in lines(server, streams):
+        typer.echo(line)
+
+
+def kick(
+    who: Annotated[
+        str,
+        typer.Argument(
+            metavar="SESSION|APP/STREAM",
+            show_default=False,
+            help="A session by its number in the log, or whoever publishes a stream.",
+        ),
+    ],
+    ban_for: BanTime = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """End a session, whether it publishes or plays, or all that publish a stream."""
+    from rtmpd.daemon import admin_request
+
+    with _server(config, assignments) as settings:
+        sessions = _sessions(settings, who)
+        for session in sessions:
+            body = {"ban": ban_for, "reason": reason}
+            admin_request.call(settings, "POST", f"/sessions/{session}/kick", body)
+    if as_json:
+        _print({"kicked": sessions})
+    else:
+        for session in sessions:
+            typer.echo(f"{session} is out")
+
+
+def ban(
+    network: Annotated[
+        str,
+        typer.Argument(
+            metavar="NETWORK", show_default=False, help="An address, or a network such as 192.0.2.0/24."
+        ),
+    ],
+    seconds: Annotated[
+        float,
+        typer.Option(
+            "--for", metavar="DURATION", parser=_parse_seconds, help="How long, such as 10m or 24h."
+        ),
+    ] = 3600.0,
+    reason: Reason = "",
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Let nobody in from an address or a network for a while; who is connected stays."""
+    from rtmpd.daemon import admin_request
+
+    with _server(config, assignments) as settings:
+        body = {"network": network, "seconds": seconds, "reason": reason}
+        banned = admin_request.call(settings, "POST", "/bans", body)
+    if as_json:
+        _print(banned)
+    else:
+        typer.echo(f"{banned['network']} is banned until {banned['until']}")
+
+
+def unban(
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help="As it was banned.", show_default=False)],
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Lift a ban, also one for failed attempts."""
+    from rtmpd.daemon import admin_request
+
+    with _server(config, assignments) as settings:
+        admin_request.call(settings, "DELETE", f"/bans/{quote(network, safe='')}")
+    if as_json:
+        _print({"unbanned": network})
+    else:
+        typer.echo(f"{network} may come again")
+
+
+def end(
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="APP/STREAM",
+            parser=parse_path,
+            show_default=False,
+            help="A stream whose encoder was lost.",
+        ),
+    ],
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Tell the players of a stream whose encoder was lost that it is over, without waiting for the grace."""
+    from rtmpd.daemon import admin_request
+
+    with _server(config, assignments) as settings:
+        admin_request.call(settings, "POST", f"{admin_request.stream_path(path)}/end")
+
+
+@contextmanager
+def _server(config: ConfigPaths, assignments: Assignments) -> Iterator[Config]:
+    """The settings of the server that is asked; the end of the command with 1 where it does not do it."""
+    from rtmpd.daemon import settings
+    from rtmpd.exceptions import AdminRequestFailed
+
+    with mistakes_told(os.EX_CONFIG):
+        loaded = settings.load(config or (), os.environ, assignments or ()).config
+    try:
+        yield loaded
+    except AdminRequestFailed as error:
+        typer.echo(f"rtmpd: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _sessions(config: Config, who: str) -> list[str]:
+    """Numbers of those who are meant. Raises AdminRequestFailed."""
+    from rtmpd.daemon import admin_request
+    from rtmpd.engine.origin import parse_session, spell_session
+    from rtmpd.exceptions import AdminRequestFailed
+
+    if "/" not in who:
+        try:
+            return [spell_session(parse_session(who))]
+        except ValueError:
+            text = f"{who} is neither the number of a session nor app and stream, such as live/test"
+            raise AdminRequestFailed(text) from None
+    stream = admin_request.call(config, "GET", admin_request.stream_path(parse_path(who)))
+    found = [publication["session"] for publication in stream["publications"]]
+    if not found:
+        raise AdminRequestFailed(f"nobody publishes {who}")
+    return found
+
+
+def _print(answer: Any) -> None:
+    typer.echo(json.dumps(answer, indent=2))

@@ -1,0 +1,71 @@
+"""What ``rtmpd status`` says, of the answers of the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+_TITLES: Final = ("stream", "state", "for", "video", "audio", "kbit/s", "fps", "players")
+
+
+def lines(server: dict[str, Any], streams: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """The server in a line, a table of its streams, and below each what is wrong with it."""
+    totals = server["totals"]
+    yield f"rtmpd {server['version']} ({server['form']}), up for {spell_time(server['uptime_seconds'])}" + (
+        "" if server["ready"] else f"; takes nobody: {server['unready_reason']}"
+    )
+    yield (
+        f"publishers {totals['publishers']}, players {totals['players']}, bans {totals['bans']}, "
+        f"in {_spell_bytes(totals['bytes_in'])}, out {_spell_bytes(totals['bytes_out'])}"
+    )
+    yield ""
+    if not streams:
+        yield "No streams."
+        return
+    now = datetime.now(UTC)
+    rows = [_TITLES, *(_row(stream, now) for stream in streams)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_TITLES))]
+    for row, stream in zip(rows, (None, *streams), strict=True):
+        yield "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
+        for warning in stream["warnings"] if stream is not None else ():
+            figures = ", ".join(f"{name} {value}" for name, value in warning["figures"].items())
+            yield f"  ! {warning['kind']}: {warning['text']}" + (f" ({figures})" if figures else "")
+            yield f"    {warning['remedy']}"
+
+
+def spell_time(seconds: float) -> str:
+    """Such as ``42 s``, ``3 min 20 s`` or ``5 d 2 h``: its two largest parts."""
+    parts: list[str] = []
+    rest = int(seconds)
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        number, rest = divmod(rest, size)
+        if number or (unit == "s" and not parts):
+            parts.append(f"{number} {unit}")
+    return " ".join(parts[:2])
+
+
+def _row(stream: dict[str, Any], now: datetime) -> tuple[str, ...]:
+    video, audio = stream["video"], stream["audio"]
+    since = stream["since"] or stream["held_since"]
+    lasted = spell_time(max((now - datetime.fromisoformat(since)).total_seconds(), 0.0)) if since else ""
+    size = f" {video['width']}x{video['height']}" if video and video["width"] else ""
+    bits = sum(medium["bits_per_second_10s"] for medium in (video, audio) if medium)
+    return (
+        f"{stream['app']}/{stream['name']}",
+        stream["state"],
+        lasted,
+        f"{video['codec'] or '?'}{size}" if video else "-",
+        (audio["codec"] or "?") if audio else "-",
+        f"{bits / 1000:.0f}" if video or audio else "-",
+        f"{video['frames_per_second']:.1f}" if video else "-",
+        str(stream["players"]),
+    )
+
+
+def _spell_bytes(size: float) -> str:
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"

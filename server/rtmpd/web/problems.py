@@ -1,0 +1,102 @@
+"""What went wrong with a request to the API, as RFC 9457 has it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rtmpd.exceptions import ControlError, NotPossible
+from rtmpd.net.http import Handler, Middleware, web
+from rtmpd.reasons import Problem
+
+NO_STORE: Final = {"Cache-Control": "no-store"}
+CONTENT_TYPE: Final = "application/problem+json"
+_URN: Final = "urn:rtmpd:problem:"
+_MAX_DETAIL: Final = 1000
+_MAX_MISTAKES: Final = 3
+_BY_STATUS: Final = {
+    404: Problem.NO_SUCH_PATH,
+    405: Problem.METHOD,
+    408: Problem.TIMEOUT,
+    413: Problem.TOO_LARGE,
+    421: Problem.OTHER_HOST,
+}
+"""What aiohttp finds, and the doors in front of it."""
+
+logger = logging.getLogger(__name__)
+
+
+class ProblemAnswer(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    type: str
+    """Names the kind of problem; the list of them is in docs/api.md."""
+    title: str
+    """The kind in a sentence, always the same."""
+    status: int
+    """That of the answer."""
+    detail: str
+    """What it is here, and what to do about it."""
+
+
+def told(problem: Problem, detail: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    """The answer about one."""
+    answer = ProblemAnswer(
+        type=f"{_URN}{problem}",
+        title=problem.heading,
+        status=problem.status,
+        detail=detail[:_MAX_DETAIL],
+    )
+    return web.Response(
+        status=problem.status,
+        body=json.dumps(answer.model_dump()).encode(),
+        content_type=CONTENT_TYPE,
+        headers={**NO_STORE, **(headers or {})},
+    )
+
+
+def tell_problems(prefix: str) -> Middleware:
+    """At paths that begin so, whatever goes wrong is told like this, bugs of ours included."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not request.path.startswith(prefix):
+            return await handler(request)
+        try:
+            return await handler(request)
+        except ControlError as error:
+            return told(error.problem, error.detail)
+        except web.HTTPException as error:
+            problem = _BY_STATUS.get(error.status)
+            if problem is None:
+                raise
+            headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+            return told(problem, problem.heading, headers)
+        except Exception:
+            logger.exception("api request failed", extra={"fields": {"method": request.method}})
+            return told(Problem.INTERNAL_ERROR, "This is a bug of rtmpd; its log has more.")
+
+    return middleware
+
+
+def bad_request(detail: str) -> NotPossible:
+    """Raise this where a request is not as the document has it."""
+    return NotPossible(Problem.BAD_REQUEST, detail)
+
+
+def in_words(error: ValidationError) -> str:
+    """What is wrong with a parameter or a body, without what was sent: that may be a secret."""
+    mistakes = []
+    for mistake in error.errors(include_input=False, include_context=False, include_url=False)[
+        :_MAX_MISTAKES
+    ]:
+        where = next(iter(mistake["loc"]), None)
+        text = mistake["msg"].removeprefix("Value error, ")
+        mistakes.append(text if where is None else f"{where}: {text}")
+    return "; ".join(mistakes)

@@ -1,0 +1,257 @@
+"""What somebody in charge sees of a server of real parts, and does to it."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import pytest
+from control_kit import Desk
+from engine_kit import keyframe
+from net_kit import HEADERS, House, eventually, serve
+
+from rtmpd.access.bans import BanRules
+from rtmpd.control.actor import Actor
+from rtmpd.control.answers import PageQuery
+from rtmpd.control.ban_answers import BanRequest
+from rtmpd.control.session_answers import KickRequest, Session, SessionKind, SessionQuery, UseKind
+from rtmpd.control.stream_answers import Source, StreamQuery, StreamState
+from rtmpd.engine.claim import MAIN
+from rtmpd.engine.health import HealthKind
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
+from rtmpd.exceptions import Conflict, ControlError, NotFound, NotPossible
+from rtmpd.reasons import Problem
+from rtmpd.rtmp.amf import EcmaArray, encode_values
+from rtmpd.rtmp.messages import Message
+
+ANN = Actor("ann", "192.0.2.7")
+CAM = StreamKey("live", "cam")
+
+
+def desk_of(house: House) -> Desk:
+    return Desk(house.registry, house.context.clock)
+
+
+async def sessions(desk: Desk, **query: object) -> list[Session]:
+    return list((await desk.control.sessions(SessionQuery.model_validate(query))).items)
+
+
+async def test_a_stream_is_told_as_it_is() -> None:
+    async with serve() as house:
+        desk = desk_of(house)
+        encoder = await (await house.client()).publish()
+        player = await (await house.client()).play()
+        said = EcmaArray(encoder="obs", width=1280.0, live=True, odd=float("nan"), deep=EcmaArray(a=1.0))
+        encoder.send(*HEADERS, (0, keyframe("A")))
+        encoder.say(Message(18, 0, 1, encode_values("@setDataFrame", "onMetaData", said)))
+        encoder.send((40, keyframe("B")))
+        await player.until("1: B@40")
+        house.stream().health.raise_warning(
+            HealthKind.KEYFRAME_INTERVAL, house.context.clock(), seconds=9.81234
+        )
+        told = await desk.control.stream(CAM)
+        assert (told.app, told.name, told.state, told.players) == ("live", "cam", StreamState.LIVE, 1)
+        assert told.video is not None
+        assert told.audio is not None
+        assert (told.video.codec, told.audio.codec) == ("avc1", "mp4a")
+        assert told.video.key_frame_interval_seconds == 0.04
+        assert told.video.key_frame_age_seconds is not None
+        assert told.metadata == {"encoder": "obs", "width": 1280.0, "live": True}
+        (publication,) = told.publications
+        assert (publication.on_air, publication.source, publication.protocol) == (True, Source.MAIN, "rtmp")
+        assert publication.session == told.session
+        (warning,) = told.warnings
+        assert (warning.kind, warning.figures) == ("keyframe_interval", {"seconds": 9.812})
+        assert warning.remedy == "Set the keyframe interval of the encoder."
+        assert (told.since is not None, told.held_since, told.bytes_out > 0) == (True, None, True)
+        listed = await desk.control.streams(StreamQuery())
+        assert listed.total == 1
+        short = listed.items[0].model_dump(exclude={"video"})
+        assert short == {name: value for name, value in told.model_dump().items() if name in short}
+        with pytest.raises(NotFound) as gone:
+            await desk.control.stream(StreamKey("live", "other"))
+        assert gone.value.problem is Problem.STREAM_NOT_FOUND
+
+
+async def test_streams_are_chosen_and_come_in_parts() -> None:
+    desk = Desk()
+    keys = [StreamKey(app, name) for app in ("edge", "live") for name in ("Ab", "b", "c/d")]
+    for key in reversed(keys):
+        desk.registry.claim(key, Nobody(), Origin(), 0.0, place=MAIN)
+
+    async def names(**query: object) -> list[str]:
+        page = await desk.control.streams(StreamQuery.model_validate(query))
+        return [f"{each.app}/{each.name}" for each in page.items]
+
+    assert await names() == sorted(keys)
+    assert await names(app="live") == ["live/Ab", "live/b", "live/c/d"]
+    assert await names(q="aB") == ["edge/Ab", "live/Ab"]
+    assert await names(state="holding") == []
+    seen, after = [], None
+    while True:
+        page = await desk.control.streams(StreamQuery(limit=4, after=after))
+        seen.append([f"{each.app}/{each.name}" for each in page.items])
+        assert page.total == 6
+        if (after := page.next) is None:
+            break
+    assert seen == [sorted(keys)[:4], sorted(keys)[4:]]
+
+
+class Nobody:
+    def close(self, _reason: object) -> None:
+        raise AssertionError
+
+
+async def test_sessions_tell_who_they_are_and_what_they_do() -> None:
+    async with serve() as house:
+        desk = desk_of(house)
+        encoder = await (await house.client()).publish()
+        player = await (await house.client()).play()
+        await house.client()
+        encoder.send(*HEADERS, (0, keyframe("A" * 1000)))
+        await player.until(f"1: {'A' * 1000}@0")
+        everybody = await sessions(desk)
+        assert [each.kind for each in everybody] == ["publisher", "player", "pending"]
+        (published,) = await sessions(desk, kind="publisher")
+        assert (published.address, published.protocol, published.tls) == ("127.0.0.1", "rtmp", False)
+        (use,) = published.uses
+        assert (use.app, use.name, use.action) == ("live", "cam", UseKind.PUBLISH)
+        assert published.bytes_in == encoder.bytes_said
+        (played,) = await sessions(desk, kind=SessionKind.PLAYER)
+        assert played.bytes_out == player.bytes_heard
+        assert (played.dropped, played.behind_seconds, played.backlog_bytes) == (0, None, 0)
+        assert played.tcp is not None
+        assert played.tcp.round_trip_seconds > 0
+        for query, number in (
+            ({"app": "live"}, 2),
+            ({"app": "other"}, 0),
+            ({"stream": "live/cam"}, 2),
+            ({"stream": "live/ca"}, 0),
+            ({"address": "127.0.0.1"}, 3),
+            ({"address": "127.0.0.0/8", "kind": "pending"}, 1),
+            ({"address": "127.0.0.2"}, 0),
+        ):
+            assert len(await sessions(desk, **query)) == number, query
+        assert (await desk.control.session(uuid.UUID(played.id).int)).id == played.id
+        first = await desk.control.sessions(SessionQuery(limit=2))
+        (last,) = (await desk.control.sessions(SessionQuery(limit=2, after=first.next))).items
+        assert [*(each.id for each in first.items), last.id] == [each.id for each in everybody]
+
+
+async def test_a_kick_ends_a_session_and_says_who_wanted_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "rtmpd")
+    async with serve() as house:
+        desk = desk_of(house)
+        encoder = await (await house.client()).publish()
+        (session,) = await sessions(desk)
+        number = uuid.UUID(session.id).int
+        with pytest.raises(NotPossible) as refused:  # This machine.
+            await desk.control.kick(number, KickRequest(ban=60.0), ANN)
+        assert refused.value.problem is Problem.NETWORK_REFUSED
+        assert house.stats.publishes_ended == {}
+        await desk.control.kick(number, KickRequest(reason="late"), ANN)
+        assert await encoder.rest() == ["1: onStatus 0 error NetStream.Publish.Failed"]
+        await encoder.close()
+        await eventually(lambda: not house.connections)
+        with pytest.raises(NotFound):
+            await desk.control.kick(number, KickRequest(), ANN)
+    fields = [record.__dict__["fields"] for record in caplog.records if record.msg == "changed by hand"]
+    told = {"by": "ann", "client": "192.0.2.7", "change": "kick", "target": session.id, "reason": "late"}
+    assert fields == [told]
+    (ended,) = [record.__dict__["fields"] for record in caplog.records if record.msg == "publish ended"]
+    assert ended["by"] == "ann"
+
+
+class Visitor:
+    """A session of whatever protocol, from far away."""
+
+    uses = ()
+
+    def __init__(self, network: str) -> None:
+        self.origin = Origin(session=1 << 100, address=network, network=network)
+        self.ended: list[object] = []
+
+    def dismiss(self, reason: object, by: Origin | None = None) -> None:
+        self.ended.append((reason, by))
+
+
+async def test_a_kick_bans_the_network_too_if_that_is_wanted() -> None:
+    desk, visitor = Desk(), Visitor("203.0.113.7")
+    desk.registry.sessions.add_shelf({1 << 100: visitor})
+    await desk.control.kick(1 << 100, KickRequest(ban=60.0, reason="spam"), ANN)
+    assert visitor.ended == [("kicked", ANN.origin)]
+    assert desk.guard.turns_away("203.0.113.7")
+    (ban,) = (await desk.control.bans(PageQuery())).items
+    assert (ban.network, ban.reason, ban.automatic, ban.refused) == ("203.0.113.7", "spam", False, 1)
+    assert 59.0 < ban.remaining_seconds <= 60.0
+    await desk.control.unban("203.0.113.7", ANN)
+    assert not desk.guard.turns_away("203.0.113.7")
+    nobody_knows = Visitor("unix-7")
+    desk.registry.sessions.add_shelf({1: nobody_knows})
+    with pytest.raises(NotPossible):
+        await desk.control.kick(1, KickRequest(ban=60.0), ANN)
+    assert nobody_knows.ended == []
+
+
+async def test_bans_that_cannot_be_are_said_to_be_none() -> None:
+    desk = Desk(rules=BanRules(exempt=()))
+    for network in ("nobody", "127.0.0.1", "203.0.113.7/24"):
+        with pytest.raises(NotPossible) as refused:
+            await desk.control.ban(BanRequest(network=network, seconds=60.0), ANN)
+        assert refused.value.problem is Problem.NETWORK_REFUSED
+        with pytest.raises(NotFound):
+            await desk.control.unban(network, ANN)
+    assert (await desk.control.bans(PageQuery())).total == 0
+
+
+async def test_only_what_is_held_can_be_ended() -> None:
+    desk = Desk()
+    with pytest.raises(NotFound):
+        await desk.control.end_hold(CAM, ANN)
+    desk.registry.claim(CAM, Nobody(), Origin(), 0.0)
+    with pytest.raises(Conflict) as refused:
+        await desk.control.end_hold(CAM, ANN)
+    assert refused.value.problem is Problem.NOT_HELD
+
+
+async def test_the_server_tells_of_itself() -> None:
+    now = 100.0
+    desk = Desk(clock=lambda: now, unready="starting")
+    desk.registry.stats.connections["playing"] = 2
+    told = await desk.control.server()
+    assert (told.ready, told.unready_reason, told.uptime_seconds) == (False, "starting", 100.0)
+    assert told.started.isoformat() == "2027-01-15T08:00:00+00:00"
+    assert told.totals.connections == {"playing": 2}
+
+
+async def test_many_sessions_do_not_hold_up_the_loop() -> None:
+    """Others have their turn while a list is made."""
+    desk = Desk()
+    shelf = {number << 80: Visitor("203.0.113.7") for number in range(1, 2001)}
+    for number, visitor in shelf.items():
+        visitor.origin = Origin(session=number, address="203.0.113.7")
+    desk.registry.sessions.add_shelf(shelf)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(others())
+    await asyncio.sleep(0)
+    page = await desk.control.sessions(SessionQuery(limit=1, kind="player"))
+    task.cancel()
+    assert (page.total, page.items, turns >= 4) == (0, (), True)
+
+
+def test_errors_are_of_one_tree_and_say_what_to_do() -> None:
+    error = NotFound(Problem.BAN_NOT_FOUND, "x is not banned")
+    assert isinstance(error, ControlError)
+    assert (str(error), str(error.again()), error.problem.status) == (
+        "x is not banned",
+        "x is not banned",
+        404,
+    )

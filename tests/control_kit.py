@@ -1,0 +1,97 @@
+"""A server in this process with somebody in charge of it, over HTTP where a test wants that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+from metrics_sources import FakeServer, fake_relay
+
+from rtmpd.access.bans import BanRules
+from rtmpd.access.guard import Guard
+from rtmpd.control.local import LocalControl, Sources
+from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.registry import Registry
+from rtmpd.engine.stats import ServerStats
+from rtmpd.exceptions import UsageError
+from rtmpd.net.addresses import Address
+from rtmpd.net.listeners import open_listener
+from rtmpd.relay.status import RelayStatus
+from rtmpd.web.api import Api
+from rtmpd.web.page import SharedPage
+from rtmpd.web.server import AdminServer
+
+
+class FakePushes:
+    """Notes what is asked of push relays."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.relays: list[RelayStatus] = []
+
+    def add(self, key: StreamKey, url: str, track: object = None) -> RelayStatus:
+        self.calls.append(("add", key, url, track))
+        if "bad" in url:
+            raise UsageError("that is no URL")
+        self.relays.append(fake_relay("push"))
+        return self.relays[-1]
+
+    def remove(self, key: StreamKey, relay_id: str) -> bool:
+        self.calls.append(("remove", key, relay_id))
+        return relay_id == "api-1"
+
+
+def _idle(*_arguments: object) -> object:
+    raise AssertionError("nothing is to be flushed here")
+
+
+@dataclass
+class Desk:
+    """Somebody in charge of ``registry``, at an hour of theirs."""
+
+    registry: Registry = field(
+        default_factory=lambda: Registry(Flusher(_idle, _idle, time.monotonic, time.monotonic), ServerStats())
+    )
+    clock: Callable[[], float] = time.monotonic
+    pushes: FakePushes = field(default_factory=FakePushes)
+    apps: Sequence[str] = ()
+    rules: BanRules = field(default_factory=BanRules)
+    unready: str | None = None
+    max_age: float = 0.0
+    """Of answers."""
+
+    def __post_init__(self) -> None:
+        self.guard = Guard(self.clock, self.registry.stats)
+        self.guard.apply(self.rules)
+        self.control = LocalControl(
+            Sources(
+                registry=self.registry,
+                guard=self.guard,
+                pushes=self.pushes,
+                relays=lambda: self.pushes.relays,
+                readiness=lambda: self.unready,
+                apps=lambda: self.apps,
+                clock=self.clock,
+                wall_clock=lambda: 1_800_000_000.0 + self.clock(),
+                started=1_800_000_000.0,
+            )
+        )
+
+    def api(self) -> Api:
+        return Api(self.control, self.clock, self.max_age)
+
+    @asynccontextmanager
+    async def client(self, *, local: bool = True) -> AsyncIterator[aiohttp.ClientSession]:
+        """Who asks an admin server on a port of its own."""
+        page = SharedPage(FakeServer().page(), 0.0, time.monotonic)
+        server = AdminServer(page, lambda: None, self.api(), local=local)
+        try:
+            address = (await server.start(open_listener(Address("127.0.0.1", 0)))).address
+            async with aiohttp.ClientSession(f"http://{address}") as session:
+                yield session
+        finally:
+            await server.close()

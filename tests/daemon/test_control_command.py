@@ -1,0 +1,154 @@
+"""The server that runs here, at the hands of somebody at a terminal."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from client_kit import AVC_HEADER, keyframe
+from rtmpd_process import assert_clean_exit, rtmpd
+from typer.testing import CliRunner
+
+import rtmpd as library
+from rtmpd.daemon import cli
+from rtmpd.daemon.status_text import lines, spell_time
+
+
+def ask(*arguments: str) -> tuple[int, str]:
+    """Exit status and output."""
+    result = CliRunner().invoke(cli.app, arguments)
+    return result.exit_code, result.output
+
+
+def end(path: str, *settings: str):
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    return CliRunner().invoke(cli.app, ["end", path, *arguments])
+
+
+async def test_a_stream_whose_encoder_was_lost_ends_when_somebody_says_so():
+    with rtmpd("apps.live.handover.grace=60s") as server:
+        admin = f"admin.listen=127.0.0.1:{server.port('admin')}"
+        async with await library.connect(server.url("x").rpartition("/")[0]) as viewer:
+            player = await viewer.play("cam")
+            encoder = await library.connect(server.url("x").rpartition("/")[0])
+            stream = await encoder.publish("cam")
+            await stream.send_video(AVC_HEADER, 0)
+            await stream.send_video(keyframe(), 0)
+            told = end("live/cam", admin)
+            assert (told.exit_code, told.output) == (
+                1,
+                "rtmpd: live/cam is not held: it has an encoder, or nobody waits for one\n",
+            )
+            encoder.abort()
+            await encoder.close()
+            server.log.wait_for({"event": "stream held", "stream": "cam", "seconds": 60.0})
+            told = end("live/cam", admin)
+            assert (told.exit_code, told.output) == (0, "")
+            assert [message.payload async for message in player if message.type == 9] == [
+                AVC_HEADER,
+                keyframe(),
+            ]
+            server.log.wait_for({"event": "stream held no more", "reason": "ended"})
+        assert_clean_exit(server)
+
+
+@pytest.mark.parametrize(
+    ("path", "setting", "told"),
+    [
+        ("live", "admin.listen=127.0.0.1:1", "live names an app: write app and stream, such as live/test"),
+        ("live/cam", "admin.listen=127.0.0.1:1", "127.0.0.1:1 does not answer: Connection refused"),
+        (
+            "live/cam",
+            "admin.listen=:9935",
+            "the server takes this on a loopback address or a Unix socket only: name one in admin.listen",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_told(path: str, setting: str, told: str):
+    result = end(path, setting)
+    assert (result.exit_code, result.output) == (1, f"rtmpd: {told}\n")
+
+
+async def test_who_is_on_is_seen_and_thrown_out_and_banned():
+    with rtmpd("apps.live.publish.allow=anyone") as server:
+        admin = ("--set", f"admin.listen=127.0.0.1:{server.port('admin')}")
+        async with await library.connect(server.url("x").rpartition("/")[0]) as encoder:
+            stream = await encoder.publish("cam")
+            await stream.send_video(AVC_HEADER, 0)
+            await stream.send_video(keyframe(), 0)
+            server.wait_for_live(server.url("cam"))
+            code, told = ask("status", *admin)
+            assert code == 0
+            assert "\nlive/cam  live" in told
+            code, told = ask("status", "--json", *admin)
+            (shown,) = json.loads(told)["streams"]
+            assert (code, shown["video"]["codec"]) == (0, "avc1")
+            code, told = ask("kick", "live/cam", "--ban", "1m", *admin)
+            assert (code, told) == (
+                1,
+                "rtmpd: this machine is never banned: its own programs connect from there\n",
+            )
+            assert ask("kick", "live/cam", "--reason", "late", *admin) == (0, f"{shown['session']} is out\n")
+            server.log.wait_for({"event": "publish ended", "reason": "kicked", "by": "127.0.0.1"})
+            server.log.wait_for({"event": "changed by hand", "target": shown["session"], "reason": "late"})
+        assert ask("kick", shown["session"], *admin)[0] == 1
+        code, told = ask("ban", "192.0.2.0/24", "--for", "90s", "--json", *admin)
+        assert (code, json.loads(told)["remaining_seconds"] > 80) == (0, True)
+        assert ask("unban", "192.0.2.0/24", *admin) == (0, "192.0.2.0/24 may come again\n")
+        assert ask("unban", "192.0.2.0/24", *admin) == (1, "rtmpd: 192.0.2.0/24 is not banned\n")
+        assert_clean_exit(server)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (
+            ("kick", "cam"),
+            1,
+            "rtmpd: cam is neither the number of a session nor app and stream, such as live/test",
+        ),
+        (("ban", "192.0.2.1", "--for", "soon"), 2, "'soon' is not a duration"),
+        (("status",), 1, "rtmpd: 127.0.0.1:1 does not answer: Connection refused"),
+    ],
+)
+def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], code: int, told: str):
+    status, output = ask(*arguments, "--set", "admin.listen=127.0.0.1:1")
+    assert (status, told in output) == (code, True), output
+
+
+def test_a_status_fits_a_terminal_and_tells_what_is_wrong():
+    began = (datetime.now(UTC) - timedelta(hours=2, minutes=3, seconds=30)).isoformat()
+    totals = {"publishers": 1, "players": 12, "bans": 0, "bytes_in": 999, "bytes_out": 1_234_567}
+    server: dict[str, Any] = {
+        "version": "1",
+        "form": "compiled",
+        "uptime_seconds": 90_061.0,
+        "ready": False,
+        "unready_reason": "shutting down",
+        "totals": totals,
+    }
+    video = {
+        "codec": "hvc1",
+        "width": 1920,
+        "height": 1080,
+        "bits_per_second_10s": 6e6,
+        "frames_per_second": 59.94,
+    }
+    warning = {"kind": "k", "text": "It is bad.", "remedy": "Mend it.", "figures": {"seconds": 9.8}}
+    live = {"app": "live", "name": "show", "state": "live", "since": began, "held_since": None, "players": 12}
+    idle = {**live, "name": "b", "state": "idle", "since": None, "video": None, "audio": None, "warnings": []}
+    told = list(lines(server, [{**live, "video": video, "audio": None, "warnings": [warning]}, idle]))
+    assert told == [
+        "rtmpd 1 (compiled), up for 1 d 1 h; takes nobody: shutting down",
+        "publishers 1, players 12, bans 0, in 999 bytes, out 1.2 MB",
+        "",
+        "stream     state  for        video           audio  kbit/s  fps   players",
+        "live/show  live   2 h 3 min  hvc1 1920x1080  -      6000    59.9  12",
+        "  ! k: It is bad. (seconds 9.8)",
+        "    Mend it.",
+        "live/b     idle              -               -      -       -     12",
+    ]
+    assert list(lines(server, []))[-1] == "No streams."
+    assert [spell_time(each) for each in (0.4, 61.0, 3600.0)] == ["0 s", "1 min 1 s", "1 h"]
