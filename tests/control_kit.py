@@ -17,7 +17,7 @@ from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
-from rtmpd.exceptions import UsageError
+from rtmpd.exceptions import ConfigError, UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
 from rtmpd.relay.status import RelayStatus
@@ -61,6 +61,10 @@ class Desk:
     apps: Sequence[str] = ()
     rules: BanRules = field(default_factory=BanRules)
     unready: str | None = None
+    mistakes: tuple[str, ...] = ()
+    """In the settings, when they are read again."""
+    reloads: list[bool] = field(default_factory=list)
+    """Whether each was a dry run."""
     max_age: float = 0.0
     """Of answers."""
 
@@ -75,11 +79,18 @@ class Desk:
                 relays=lambda: self.pushes.relays,
                 readiness=lambda: self.unready,
                 apps=lambda: self.apps,
+                reload=self.reload,
                 clock=self.clock,
                 wall_clock=lambda: 1_800_000_000.0 + self.clock(),
                 started=1_800_000_000.0,
             )
         )
+
+    async def reload(self, dry_run: bool) -> dict[str, list[str]]:
+        if self.mistakes:
+            raise ConfigError(self.mistakes)
+        self.reloads.append(dry_run)
+        return {"new plays": ["player.max_players"]}
 
     def api(self) -> Api:
         return Api(self.control, self.clock, self.max_age)

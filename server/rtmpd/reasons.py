@@ -424,4 +424,10 @@ class Problem(Word):
         "This network cannot be banned.",
         "a trusted proxy, an exempt network, this machine, a client without an address, or one too many",
     )
+    SETTINGS_REFUSED = (
+        "settings_refused",
+        422,
+        "These settings cannot be used.",
+        "a mistake, or an address, a certificate or a file of keys that cannot be had; nothing has changed",
+    )
     INTERNAL_ERROR = "internal_error", 500, "The server failed.", "a bug of rtmpd; the log has its traceback"

@@ -15,6 +15,7 @@ from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
 from rtmpd.control.ban_answers import BanRequest
 from rtmpd.control.session_answers import KickRequest, Session, SessionKind, SessionQuery, UseKind
+from rtmpd.control.settings_answers import Reload, ReloadRequest
 from rtmpd.control.stream_answers import Source, StreamQuery, StreamState
 from rtmpd.engine.claim import MAIN
 from rtmpd.engine.health import HealthKind
@@ -255,3 +256,15 @@ def test_errors_are_of_one_tree_and_say_what_to_do() -> None:
         "x is not banned",
         404,
     )
+
+
+async def test_settings_are_read_again_or_only_compared() -> None:
+    desk = Desk()
+    for dry_run in (True, False):
+        told = await desk.control.reload(ReloadRequest(dry_run=dry_run), Actor())
+        assert told == Reload(dry_run=dry_run, changed={"new plays": ("player.max_players",)})
+    assert desk.reloads == [True, False]
+    desk.mistakes = ("a: wrong", "b: wrong")
+    with pytest.raises(NotPossible, match="a: wrong; b: wrong") as caught:
+        await desk.control.reload(ReloadRequest(), Actor())
+    assert caught.value.problem is Problem.SETTINGS_REFUSED

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from net_kit import eventually
 from rtmpd_process import RtmpdProcess, rtmpd
+from typer.testing import CliRunner
 
 import rtmpd as library
 from rtmpd.access.keys import digest_of, spell_digest
-from rtmpd.daemon import reload
+from rtmpd.daemon import cli, reload
 from rtmpd.daemon.changes import Changes
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect
@@ -169,3 +170,27 @@ async def test_who_shows_a_key_that_is_taken_out_has_to_go(tmp_path: Path) -> No
                 await asyncio.to_thread(server.log.wait_for, {"event": "settings kept as they were"})
                 assert "rtmpd_config_last_reload_success 0.0" in server.get("/metrics")
                 stays.check()
+
+
+def test_a_terminal_has_settings_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "rtmpd.toml"
+    path.write_text("player.max_players = 5")
+    with rtmpd(environment={"RTMPD_CONFIG": str(path)}) as server:
+
+        def ask(*arguments: str) -> tuple[int, str]:
+            admin = f"admin.listen=127.0.0.1:{server.port('admin')}"
+            result = CliRunner().invoke(cli.app, ["reload", *arguments, "-c", str(path), "--set", admin])
+            return result.exit_code, result.output
+
+        path.write_text("player.max_players = 6")
+        for _ in range(2):
+            assert ask("--dry-run") == (0, "for everybody, at once: player.max_players\n")
+        assert ask() == (0, "for everybody, at once: player.max_players\n")
+        assert ask() == (0, "no setting says anything else\n")
+        server.log.wait_for({"event": "settings read", "by": "api", "changed": 1})
+        path.write_text("player.max_player = 6")
+        code, told = ask()
+        assert (code, "player.max_player: there is no such key" in told) == (78, True), told
+        path.write_text('admin.listen = []\n[apps.live.publish]\nkeys_file = "gone"')
+        code, told = ask()
+        assert (code, "gone: cannot be read: No such file or directory" in told) == (1, True), told

@@ -10,6 +10,7 @@ from rtmpd.control.ban_answers import Ban, BanPage, BanRequest
 from rtmpd.control.relay_answers import PushRequest, Relay, RelayPage, RelayQuery
 from rtmpd.control.server_answers import ServerInfo
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
+from rtmpd.control.settings_answers import Reload, ReloadRequest
 from rtmpd.control.stream_answers import Stream, StreamPage, StreamQuery
 from rtmpd.engine.key import StreamKey
 
@@ -71,4 +72,8 @@ class Control(Protocol):
 
     async def remove_push(self, key: StreamKey, relay_id: str, by: Actor) -> None:
         """End a target. One of the configuration comes back with the next publish."""
+        ...
+
+    async def reload(self, request: ReloadRequest, by: Actor) -> Reload:
+        """Read the settings again and put them in place: all of them or none."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -20,6 +20,7 @@ from rtmpd.control.paging import build, cut
 from rtmpd.control.relay_answers import PushRequest, Relay, RelayKind, RelayPage, RelayQuery
 from rtmpd.control.server_answers import ServerInfo, Totals
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
+from rtmpd.control.settings_answers import Reload, ReloadRequest
 from rtmpd.control.stream_answers import Stream, StreamPage, StreamQuery
 from rtmpd.control.times import Times, on_wall
 from rtmpd.engine.key import StreamKey
@@ -28,7 +29,7 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.sessions import SessionHandle
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stream import LiveStream
-from rtmpd.exceptions import Conflict, NotFound, NotPossible, UsageError
+from rtmpd.exceptions import ConfigError, Conflict, NotFound, NotPossible, UsageError
 from rtmpd.reasons import Problem
 from rtmpd.relay.status import RelayStatus
 from rtmpd.rtmp.form import form
@@ -73,6 +74,8 @@ class Sources:
     """Why no traffic should be sent here now; None when it may be."""
     apps: Callable[[], Container[str]]
     """Apps with settings of their own, now: see ``StreamKey.of_path``."""
+    reload: Callable[[bool], Awaitable[Mapping[str, Sequence[str]]]]
+    """Reads the settings again; told ``True`` it changes nothing. Raises ConfigError."""
     clock: Callable[[], float]
     """That of the engine."""
     wall_clock: Callable[[], float]
@@ -209,6 +212,16 @@ class LocalControl:
         if not self._sources.pushes.remove(key, relay_id):
             raise NotFound(Problem.TARGET_NOT_FOUND, f"{key} is pushed to no target {relay_id}")
         _note(by, "remove push", f"{key} {relay_id}")
+
+    async def reload(self, request: ReloadRequest, by: Actor) -> Reload:
+        try:
+            changed = await self._sources.reload(request.dry_run)
+        except ConfigError as error:
+            raise NotPossible(Problem.SETTINGS_REFUSED, "; ".join(error.problems)) from None
+        if not request.dry_run:
+            _note(by, "reload", f"{sum(map(len, changed.values()))} settings")
+        told = {effect: tuple(names) for effect, names in changed.items()}
+        return Reload(dry_run=request.dry_run, changed=told)
 
     # Inside
 

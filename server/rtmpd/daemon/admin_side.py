@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.programs import Programs
-from rtmpd.daemon.reload import ReloadStats
+from rtmpd.daemon.reload import Reloads
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram
 from rtmpd.hooks.stats import HookStats
@@ -53,7 +53,7 @@ class Inside:
     hooks: HookStats
     key_sets: Iterable[Jwks]
     """Of the issuers of tokens."""
-    reloads: ReloadStats
+    reloads: Reloads
 
 
 class AdminSide:
@@ -128,12 +128,17 @@ class AdminSide:
             relays=inside.relays,
             readiness=inside.readiness,
             apps=lambda: self._config.app_names(),
+            reload=self._reload,
             clock=inside.clock,
             wall_clock=time.time,
             started=self._started,
         )
         self._api = Api(LocalControl(sources), inside.clock)
         return self._api
+
+    async def _reload(self, dry_run: bool) -> dict[str, list[str]]:
+        changes = await self._inside.reloads.reload("api", dry_run=dry_run)
+        return {str(effect): names for effect, names in changes.items()}
 
     def _build_page(self) -> SharedPage:
         from rtmpd.web.metrics import MetricsPage, Sources
@@ -158,7 +163,7 @@ class AdminSide:
             key_files=inside.key_files,
             hooks=inside.hooks,
             key_sets=inside.key_sets,
-            reloads=inside.reloads,
+            reloads=inside.reloads.stats,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)
         self._page = SharedPage(self._metrics, settings.max_age, inside.clock)

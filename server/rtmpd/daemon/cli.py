@@ -85,7 +85,7 @@ def _options(
 
 def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     """Run the server until SIGTERM or SIGINT."""
-    from rtmpd.daemon import logs, settings
+    from rtmpd.daemon import logs
 
     with mistakes_told(os.EX_CONFIG):
         loaded = _load(config, assignments)
@@ -100,7 +100,7 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
         logs.configured(log.level, log.format, journal=journal, max_repeats=log.max_repeats) as output,
     ):
         reload.tell_old_names(loaded.old_names)
-        code = worker.run(loaded, lambda: settings.load(config or (), os.environ, assignments or ()), output)
+        code = worker.run(loaded, lambda: _load(config, assignments), output)
     raise typer.Exit(code)
 
 
@@ -185,6 +185,7 @@ _COMMANDS: Final = {
     "health": "Is the server that runs here alive?",
     "init": "Ask, and write a configuration.",
     "status": "Show the server, and what is on air.",
+    "reload": "Read the settings again.",
     "kick": "End a session, or who publishes.",
     "ban": "Let nobody in from somewhere.",
     "unban": "Lift a ban.",
@@ -210,7 +211,7 @@ def _add(name: str, app: typer.Typer) -> None:
             from rtmpd.daemon import init_command
 
             app.command(short_help=short)(init_command.init)
-        case "status" | "kick" | "ban" | "unban" | "end":
+        case "status" | "kick" | "ban" | "unban" | "end" | "reload":
             from rtmpd.daemon import control_command
 
             app.command(short_help=short)(getattr(control_command, name))

@@ -1,4 +1,4 @@
-"""``rtmpd status``, ``kick``, ``ban``, ``unban`` and ``end``: the server that runs here, at one's hands."""
+"""``rtmpd status``, ``reload``, ``kick``, ``ban``, ``unban``, ``end``: what runs here, at one's hands."""
 
 from __future__ import annotations
 
@@ -50,6 +50,28 @@ def status(as_json: AsJson = False, config: ConfigPaths = None, assignments: Ass
         return
     for line in lines(server, streams):
         typer.echo(line)
+
+
+def reload(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Have the server that runs here read its settings again: all of them are put in place, or none."""
+    from rtmpd.daemon import admin_request
+
+    with _server(config, assignments) as settings:
+        answer = admin_request.call(settings, "POST", "/reload", {"dry_run": dry_run})
+    if as_json:
+        _print(answer)
+        return
+    for effect, names in answer["changed"].items():
+        typer.echo(f"for {effect}: {', '.join(names)}")
+    if not answer["changed"]:
+        typer.echo("no setting says anything else")
 
 
 def kick(

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from rtmpd.daemon.changes import Changes
+from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.notify import Notifier
 from rtmpd.daemon.renames import OldName
@@ -66,12 +66,14 @@ class Reloads:
         """Read them again as soon as may be; somebody has sent a signal."""
         self._asked.set()
 
-    async def reload(self, by: str) -> Changes:
-        """Read the settings and put them in place, because of ``by``; what they change.
+    async def reload(self, by: str, *, dry_run: bool = False) -> Changes:
+        """Read the settings and put them in place, because of ``by``; what they change, or would.
 
         Raises ConfigError, and nothing has changed then.
         """
         async with self._busy:
+            if dry_run:
+                return compare(self._settings.config, (await asyncio.to_thread(self._read)).config)
             self._notifier.reloading()
             self.stats.success, problem = False, "a bug: see the log"
             try:

@@ -201,7 +201,7 @@ class Worker:
             key_files=self._access.key_files,
             key_sets=self._access.rules.issuers,
             hooks=self._access.hooks.stats,
-            reloads=self._reloads.stats,
+            reloads=self._reloads,
         )
 
     async def apply(self, config: Config) -> Changes:

@@ -15,6 +15,7 @@ from rtmpd.control.control import Control
 from rtmpd.control.relay_answers import PushRequest, Relay, RelayPage, RelayQuery
 from rtmpd.control.server_answers import ServerInfo
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
+from rtmpd.control.settings_answers import Reload, ReloadRequest
 from rtmpd.control.stream_answers import Stream, StreamPage, StreamQuery
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import parse_session
@@ -142,6 +143,10 @@ async def _add_push(control: Control, asked: Asked) -> Relay:
 
 async def _remove_push(control: Control, asked: Asked) -> None:
     await control.remove_push(asked.stream, asked.path["id"], asked.actor)
+
+
+async def _reload(control: Control, asked: Asked) -> Reload:
+    return await control.reload(_as(ReloadRequest, asked.body), asked.actor)
 
 
 _STREAM: Final = "/streams/{app}/{name}"
@@ -272,5 +277,17 @@ OPERATIONS: Final = (
         _remove_push,
         status=204,
         problems=(Problem.BAD_REQUEST, Problem.TARGET_NOT_FOUND),
+    ),
+    Operation(
+        "reload",
+        "POST",
+        "/reload",
+        Role.OPERATE,
+        "Read the settings again and put them in place, or say what that would change",
+        _reload,
+        Reload,
+        body=ReloadRequest,
+        optional_body=True,
+        problems=(Problem.SETTINGS_REFUSED,),
     ),
 )
