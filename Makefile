@@ -59,12 +59,15 @@ $(COMPILED_VENV)/.dev: dist/.built
 	$(COMPILED_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
 	@touch $@
 
+# One more than there are cores: the tests spend half of their time waiting for servers and clients.
+WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 3) + 1)
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not interop and not fuzz" -n auto
+	$(BIN)/python -m pytest -m "not interop and not fuzz" -n $(WORKERS)
 
 # The script and not python -m, which would put this directory on the path.
 test-compiled: $(COMPILED_VENV)/.dev
-	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o "pythonpath=tests bench" -m "not interop and not fuzz" -n auto
+	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o "pythonpath=tests bench" -m "not interop and not fuzz" -n $(WORKERS)
 
 # With every dependency at the lowest version that pyproject.toml allows.
 FLOORS := import sys, tomllib; \
