@@ -254,6 +254,16 @@ def test_check_says_what_it_cannot_show(run, arguments, told):
     assert told in " ".join(result.stderr.split())
 
 
+def test_a_quiet_check_tells_mistakes_alone(run, tmp_path):
+    path = tmp_path / "rtmpd.toml"
+    path.write_text("player.max_players = 5")
+    quiet = run("check", "-q", "-c", str(path), "--set", "log.level=error")
+    assert (quiet.exit_code, quiet.output) == (0, "")
+    path.write_text("player.max_player = 5")
+    told = run("check", "--quiet", "-c", str(path))
+    assert (told.exit_code, told.stdout, "max_player: there is no such key" in told.stderr) == (78, "", True)
+
+
 def test_serve_hands_the_configuration_to_the_worker_and_exits_as_it_says(run, worker):
     assert run("serve", "--set", "log.level=error", "--set", "metrics.max_streams=3").exit_code == 0
     assert worker.seen.log.level == "error"

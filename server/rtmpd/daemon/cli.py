@@ -131,15 +131,22 @@ def check(
             "--connect", help="Call everybody that the settings name instead; exit 1 if one does not answer."
         ),
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print mistakes, and nothing else.")] = False,
 ) -> None:
     """Show the settings in effect and where each comes from; on mistakes name them all and exit 78."""
     import json
 
     from rtmpd.daemon import migration, reference
 
-    instead = {"--schema": schema, "--migrate": migrate, "--template": template, "--connect": connect}
+    instead = {
+        "--schema": schema,
+        "--migrate": migrate,
+        "--template": template,
+        "--connect": connect,
+        "--quiet": quiet,
+    }
     wanted = [option for option, given in instead.items() if given]
-    others = {"a path": path, "--set": None if connect else assignments}
+    others = {"a path": path, "--set": None if connect or quiet else assignments}
     ignored = wanted[1:] or [what for what, given in others.items() if given]
     if wanted and ignored:
         raise typer.BadParameter(f"{ignored[0]} means nothing beside {wanted[0]}: leave out one of them")
@@ -157,8 +164,8 @@ def check(
             typer.echo(f"rtmpd: {old_name}", err=True)
         if connect:
             _check_connections(loaded)
-            return
-        _print_rows(list(reference.rows(loaded) if path is None else reference.rows_at(loaded, path)))
+        elif not quiet:
+            _print_rows(list(reference.rows(loaded) if path is None else reference.rows_at(loaded, path)))
 
 
 def health(config: ConfigPaths = None, assignments: Assignments = None) -> None:
