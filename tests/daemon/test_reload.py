@@ -713,7 +713,7 @@ async def test_keys_hold_for_everybody(server: House) -> None:
         changes = await server.apply(f"apps.live.publish.keys.show={spell_digest(digest_of(key))}")
         assert changes[Effect.AT_ONCE] == ["apps.live.publish.keys.show"]
         await encoder.wait_closed()  # It has shown none.
-        with pytest.raises(StreamFailed, match="withdrawn"):
+        with pytest.raises(StreamFailed, match="You may not publish this stream any more"):
             stream.check()
         with pytest.raises(PublishRejected, match="not known here"):
             await other.publish("show")

@@ -158,7 +158,7 @@ async def test_who_shows_a_key_that_is_taken_out_has_to_go(tmp_path: Path) -> No
             path.write_text(settings(OTHER))
             await asyncio.to_thread(reloaded, server, 1)
             await gone.wait_closed()
-            with pytest.raises(StreamFailed, match="The server ended this stream: withdrawn"):
+            with pytest.raises(StreamFailed, match="You may not publish this stream any more"):
                 stream.check()
             said = server.log.find({"event": "allowed no more"})
             assert [(line["action"], line["reason"]) for line in said] == [("publish", "not_proven")]

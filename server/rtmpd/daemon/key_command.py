@@ -260,11 +260,11 @@ def revoke(
     left = [each for each in entries if not each.file]
     for each in left:
         origin = loaded.origins.get(each.setting, "the settings")
-        text = f"{origin}: take {spell_digest(unwanted)} out of {each.setting}, and start the server again"
+        text = f"{origin}: take {spell_digest(unwanted)} out of {each.setting}; then `rtmpd reload`"
         typer.echo(f"rtmpd: still good. {text}", err=True)
     if left:
         raise typer.Exit(1)
-    typer.echo("whoever publishes or plays with it now stays until he leaves")
+    typer.echo("whoever publishes or plays with it is ended then")
 
 
 @dataclass(frozen=True)

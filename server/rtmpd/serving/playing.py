@@ -141,6 +141,8 @@ class Player:
         code, text = StatusCode.PLAY_FAILED, f"The server ended this play: {reason}."
         if reason is CloseReason.MAX_DURATION:
             text = f"A play may last for {spell_seconds(self._rules.max_duration)} here, as this one has."
+        if reason is CloseReason.WITHDRAWN:
+            text = "You may not play this stream any more."
         if reason is CloseReason.NOT_FOUND:
             code, text = (
                 StatusCode.PLAY_STREAM_NOT_FOUND,

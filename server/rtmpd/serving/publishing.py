@@ -127,6 +127,8 @@ class Publisher:
         text = f"The server ended this stream: {reason}."
         if reason is CloseReason.MAX_DURATION:
             text = f"A stream may last for {spell_seconds(self.ends_at - self._since)} here, as this one has."
+        if reason is CloseReason.WITHDRAWN:
+            text = "You may not publish this stream any more: ask whoever runs the server."
         self._peer.session.end_publish(self.stream_id, StatusCode.PUBLISH_FAILED, text)
         self._peer.end(reason)
 
