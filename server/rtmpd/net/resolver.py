@@ -7,14 +7,12 @@ for the same answer. It is the system's resolver all the same, with its hosts fi
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import socket
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from rtmpd.exceptions import ConnectFailed
+from rtmpd.net.inquiries import Inquiries
 
 AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
 """One address, as ``socket.getaddrinfo`` gives it."""
@@ -27,16 +25,16 @@ _LookUp = Callable[[str], Sequence[AddressInfo]]
 
 
 class Resolver:
-    """Looks up names in threads that end with their look-up and hold up no exit of the process.
+    """Looks up names in threads. May be used by several event loops.
 
-    May be used by several event loops. ``look_up`` gives the stream addresses of a host, or raises OSError
-    or UnicodeError.
+    ``look_up`` gives the stream addresses of a host, or raises OSError or UnicodeError.
     """
 
     def __init__(self, look_up: _LookUp | None = None) -> None:
         self._look_up = look_up or _ask_the_system
-        self._lock = threading.Lock()
-        self._waiting: dict[str, set[asyncio.Future[_Answer]]] = {}
+        self._inquiries = Inquiries(
+            lambda host: self._look_up(host), (OSError, ValueError), "resolve-{}", most=MAX_LOOKUPS
+        )
 
     async def resolve(self, host: str, port: int) -> list[AddressInfo]:
         """The addresses of ``host``, in the order of preference, for a connection to ``port``.
@@ -55,43 +53,11 @@ class Resolver:
         return [(*info[:4], (info[4][0], port, *info[4][2:])) for info in answer]
 
     async def _wait_for(self, host: str) -> _Answer:
-        answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-        with self._lock:
-            is_under_way = host in self._waiting
-            if not is_under_way and len(self._waiting) >= MAX_LOOKUPS:
-                raise ConnectFailed(f"cannot look up {host}: {MAX_LOOKUPS} other names are being looked up")
-            self._waiting.setdefault(host, set()).add(answer)
-        if not is_under_way:
-            try:
-                threading.Thread(target=self._run, args=(host,), name=f"resolve-{host}", daemon=True).start()
-            except RuntimeError as error:  # The process may have no more threads.
-                self._tell(host, error)
         try:
-            return await answer
-        finally:
-            with self._lock:
-                self._waiting.get(host, set()).discard(answer)
-
-    def _run(self, host: str) -> None:
-        answer: _Answer = RuntimeError("the look-up failed")
-        try:
-            answer = self._look_up(host)
-        except (OSError, ValueError) as error:
-            answer = error
-        finally:
-            self._tell(host, answer)
-
-    def _tell(self, host: str, answer: _Answer) -> None:
-        with self._lock:
-            waiting = self._waiting.pop(host)
-        for future in waiting:
-            with contextlib.suppress(RuntimeError):  # Its event loop has ended meanwhile.
-                future.get_loop().call_soon_threadsafe(_settle, future, answer)
-
-
-def _settle(future: asyncio.Future[_Answer], answer: _Answer) -> None:
-    if not future.done():
-        future.set_result(answer)
+            return await self._inquiries.ask(host)
+        except OverflowError:
+            text = f"cannot look up {host}: {MAX_LOOKUPS} other names are being looked up"
+            raise ConnectFailed(text) from None
 
 
 def _numeric(host: str) -> Sequence[AddressInfo]:
