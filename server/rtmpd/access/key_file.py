@@ -23,6 +23,7 @@ from typing import Final, TypedDict
 
 from rtmpd.access.keys import Key, KeyRing, check_label, parse_digest, parse_until
 from rtmpd.exceptions import ConfigError
+from rtmpd.net.file_stamps import Stamp, stamp_of
 from rtmpd.rtmp.url import validate_name
 
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -34,8 +35,6 @@ _PAUSE: Final = 0.00005
 _OPTION: Final = re.compile(r'(label|until|backup)=(?:"([^"]*)"|([^\s"]+))(?:\s+|$)')
 
 logger = logging.getLogger(__name__)
-
-Signature = tuple[int, int, int, int, int]
 
 
 class KeyFile:
@@ -59,7 +58,7 @@ class KeyFile:
         self._max_name_bytes = max_name_bytes
         self._start = start or _in_a_thread
         self._looking = False
-        self._seen: Signature | None = None
+        self._seen: Stamp | None = None
         """Of the file that was looked at last, usable or not; None: whatever is there next is another one."""
         try:
             self._ring = self._read()
@@ -86,7 +85,7 @@ class KeyFile:
 
     def _look_beside(self) -> None:
         try:
-            if _signature(self.path.stat()) != self._seen:
+            if stamp_of(self.path.stat()) != self._seen:
                 self._ring = self._read()
                 self.readings += 1
                 self.problem = ""
@@ -109,7 +108,7 @@ class KeyFile:
             if not stat.S_ISREG(found.st_mode) or found.st_size > MAX_BYTES:
                 raise ConfigError([f"{self.path}: is no file of at most {MAX_BYTES // 2**20} MiB"])
             # From before it is read: what somebody writes meanwhile makes it another one.
-            self._seen = _signature(found)
+            self._seen = stamp_of(found)
             return parse(_in_turns(file), str(self.path), self._max_name_bytes)
 
     def _keep(self, problem: str) -> None:
@@ -216,11 +215,6 @@ def _parse_options(text: str) -> _Options:
             options["label"] = value
         at = match.end()
     return options
-
-
-def _signature(found: os.stat_result) -> Signature:
-    """Another one as soon as the file, or what a link leads to, is another or has been written to."""
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _unreadable(path: Path, error: OSError) -> str:

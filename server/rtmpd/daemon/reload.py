@@ -16,6 +16,7 @@ from rtmpd.daemon.notify import Notifier
 from rtmpd.daemon.renames import OldName
 from rtmpd.daemon.settings import Settings
 from rtmpd.exceptions import ConfigError
+from rtmpd.net.file_stamps import Stamp, stamp_at
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ LOOK_INTERVAL: Final = 1.0
 _MOST_TOLD: Final = 20
 """Mistakes, and keys that have changed, in the log; ``rtmpd check`` tells all."""
 
-Signature = tuple[object, ...]
+Stamps = tuple[tuple[Path, Stamp], ...]
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class Reloads:
         self._wall_clock = wall_clock
         self._busy = asyncio.Lock()
         self._asked = asyncio.Event()
-        self._seen = _signature(settings.files)
+        self._seen = _stamps(settings.files)
         """Of the files as they were when they were read last."""
 
     def ask(self) -> None:
@@ -132,8 +133,8 @@ class Reloads:
         await asyncio.sleep(LOOK_INTERVAL)
         return await self._look() == now
 
-    async def _look(self) -> Signature:
-        return await asyncio.to_thread(_signature, self._settings.files)
+    async def _look(self) -> Stamps:
+        return await asyncio.to_thread(_stamps, self._settings.files)
 
 
 def tell_old_names(old_names: Iterable[OldName]) -> None:
@@ -152,16 +153,7 @@ def _shortened(names: list[str]) -> str:
     return ", ".join([*names[:_MOST_TOLD], *(["..."] if len(names) > _MOST_TOLD else [])])
 
 
-def _signature(files: Iterable[Path]) -> Signature:
-    """Another one when a file, or what a link leads to, is another, has been written to or is not there."""
-    found: list[object] = []
-    for file in files:
-        parts = [file, *sorted(file.glob("*.toml"))] if file.is_dir() else [file]
-        for part in parts:
-            try:
-                stat = part.stat()
-            except OSError as error:
-                found.append((part, error.errno))
-            else:
-                found.append((part, stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    return tuple(found)
+def _stamps(files: Iterable[Path]) -> Stamps:
+    """Of files, and of folders with those in them."""
+    parts = [part for file in files for part in (file, *sorted(file.glob("*.toml")))]
+    return tuple((part, stamp_at(part)) for part in parts)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, NoReturn, cast
 
 from rtmpd.exceptions import ConfigError
+from rtmpd.net.file_stamps import Stamp, stamp_at
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +19,6 @@ _NO_CHECK_TIME: Final = 0x200000
 _FLIGHTS: Final = 3
 """Times that each side of a handshake speaks, at most."""
 _DAY: Final = 86400.0
-_Stamp = tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class CertificateSet:
     files: tuple[CertificateFiles, ...] = ()
     minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
     certificates: tuple[Certificate, ...] = ()
-    stamp: _Stamp = ()
+    stamp: tuple[Stamp, ...] = ()
     """Tells these files from what they are later."""
 
     @classmethod
@@ -95,8 +95,8 @@ class Certificates:
         self.current = CertificateSet()
         self.failures = 0
         """How often files had changed and could not be used."""
-        self._last_seen: _Stamp = ()
-        self._refused: _Stamp = ()
+        self._last_seen: tuple[Stamp, ...] = ()
+        self._refused: tuple[Stamp, ...] = ()
         self._expired: frozenset[tuple[str, float]] = frozenset()
 
     @property
@@ -199,13 +199,5 @@ def _why(error: OSError, files: CertificateFiles) -> str:
     return error.strerror or str(error)
 
 
-def _stamp(files: Sequence[CertificateFiles]) -> _Stamp:
-    return tuple(_stamp_of(path) for each in files for path in (each.chain, each.key))
-
-
-def _stamp_of(path: Path) -> object:
-    try:
-        found = path.stat()
-    except OSError as error:
-        return error.errno
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+def _stamp(files: Sequence[CertificateFiles]) -> tuple[Stamp, ...]:
+    return tuple(stamp_at(path) for each in files for path in (each.chain, each.key))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rtmpd.exceptions import ConnectFailed
+from rtmpd.net.file_stamps import Stamp, stamp_of
 from rtmpd.net.inquiries import Inquiries
 
 
@@ -18,7 +19,7 @@ class Trust:
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[object, ssl.SSLContext]] = {}
+        self._known: dict[str, tuple[Stamp | None, ssl.SSLContext]] = {}
         self._inquiries = Inquiries(self.load, (ConnectFailed, ValueError), "authorities")
 
     async def context(self, ca_file: str) -> ssl.SSLContext:
@@ -38,7 +39,7 @@ class Trust:
         Raises ConnectFailed for a file that cannot be used.
         """
         try:
-            stamp: object = Path(ca_file).stat().st_mtime_ns if ca_file else None
+            stamp = stamp_of(Path(ca_file).stat()) if ca_file else None
             known = self._known.get(ca_file)
             if known is None or known[0] != stamp:
                 known = self._known[ca_file] = (stamp, ssl.create_default_context(cafile=ca_file or None))
