@@ -7,15 +7,15 @@ import json
 
 import pytest
 from control_kit import Desk
+from yarl import URL
 
 from rtmpd.control.server_answers import ServerInfo
-from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import NotFound
 from rtmpd.reasons import Problem
 from rtmpd.web.openapi import document
-from rtmpd.web.operations import OPERATIONS
+from rtmpd.web.operations import OPERATIONS, Operation
 from rtmpd.web.shared import SharedAnswers
 
 API = "/api/v1"
@@ -96,8 +96,6 @@ class Nobody:
 async def test_what_goes_wrong_is_told_as_a_problem(
     method: str, path: str, body: object, status: int, problem: str, detail: str
 ) -> None:
-    from yarl import URL
-
     desk = Desk()
     desk.registry.claim(StreamKey("live", "on"), Nobody(), Origin(), 0.0)
     async with (
@@ -122,22 +120,15 @@ async def test_a_network_is_banned_and_comes_again() -> None:
         assert (listed["total"], listed["next"]) == (1, None)
         assert listed["items"][0] | {"remaining_seconds": made["remaining_seconds"]} == made
         assert made["since"].endswith("Z")
-        from yarl import URL
-
         async with client.delete(URL(f"{API}/bans/192.0.2.0%2F24", encoded=True)) as answer:
             assert (answer.status, await answer.read()) == (204, b"")
-
-
-class Hold(ClaimPolicy):
-    def hold(self, _key: object, _ending: object) -> float:
-        return 60.0
 
 
 @pytest.mark.parametrize(
     "operation", [each for each in OPERATIONS if each.role == "operate"], ids=lambda o: o.id
 )
-async def test_changes_are_for_nobody_from_elsewhere_and_for_no_web_page(operation: object) -> None:
-    path = f"{API}{operation.path}".format(app="live", name="cam", id=SESSION, network="192.0.2.1")  # type: ignore[attr-defined]
+async def test_changes_are_for_nobody_from_elsewhere_and_for_no_web_page(operation: Operation) -> None:
+    path = f"{API}{operation.path}".format(app="live", name="cam", id=SESSION, network="192.0.2.1")
     for local, headers, detail in (
         (False, {}, "changes are taken on loopback addresses only"),
         (True, {"Origin": "https://example.com"}, "changes are not taken from web pages"),
@@ -146,7 +137,7 @@ async def test_changes_are_for_nobody_from_elsewhere_and_for_no_web_page(operati
         desk = Desk()
         async with (
             desk.client(local=local) as client,
-            client.request(operation.method, path, headers=headers) as answer,  # type: ignore[attr-defined]
+            client.request(operation.method, path, headers=headers) as answer,
         ):
             assert answer.status == 403
             assert (await answer.json())["detail"].startswith(detail)

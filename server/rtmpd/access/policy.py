@@ -99,10 +99,10 @@ class AccessPolicy:
             return Refusal.ADDRESS_REFUSED
         if rules.allow is Allow.NOBODY:
             return Refusal.NOBODY
+        missing = _missing(rules, origin.address)
         # A key may be of an app above, which names a stream of this one.
-        if any(self._rules(action, path).vouches_for(origin.identity) for path in _paths_above(str(key))):
-            return None
-        return _missing(rules, origin.address)
+        above = (self._rules(action, path) for path in _paths_above(str(key)))
+        return missing if missing and not any(each.vouches_for(origin.identity) for each in above) else None
 
     def hidden(self, text: str) -> str:
         """Six digits by which ``text`` is known again."""

@@ -14,9 +14,6 @@ from rtmpd.serving.access import Action
 
 logger = logging.getLogger(__name__)
 
-_RELAYS = frozenset({"pull", "push"})
-"""Protocols of connections that we made ourselves: nobody was asked."""
-
 Withdrawn = Callable[[Action, StreamKey, Origin], Refusal | None]
 """Why somebody who publishes or plays would not be let in now."""
 
@@ -43,8 +40,8 @@ def review(registry: Registry, withdrawn: Withdrawn) -> None:
 def _let_in(registry: Registry) -> Iterator[tuple[Action, StreamKey, Origin]]:
     for key, stream in registry.streams.items():
         for publication in stream.publications:
-            if publication.origin.protocol not in _RELAYS:
+            if not publication.origin.is_relay:
                 yield Action.PUBLISH, key, publication.origin
         for subscription in stream.subscriptions:
-            if subscription.origin.protocol not in _RELAYS:
+            if not subscription.origin.is_relay:
                 yield Action.PLAY, key, subscription.origin

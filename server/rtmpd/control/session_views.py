@@ -10,8 +10,6 @@ from rtmpd.control.times import Times, on_wall
 from rtmpd.engine.sessions import SessionHandle, Use
 from rtmpd.net.tcp_info import parse_tcp_info
 
-_RELAYS = {"push": answers.SessionKind.PUSH, "pull": answers.SessionKind.PULL}
-
 
 def session(handle: SessionHandle, times: Times) -> answers.Session:
     """One of them, now."""
@@ -38,9 +36,8 @@ def session(handle: SessionHandle, times: Times) -> answers.Session:
 
 def kind(handle: SessionHandle) -> answers.SessionKind:
     """What it is for."""
-    relay = _RELAYS.get(handle.origin.protocol)
-    if relay is not None:
-        return relay
+    if handle.origin.is_relay:
+        return answers.SessionKind(handle.origin.protocol)
     uses = handle.uses
     if not uses:
         return answers.SessionKind.PENDING

@@ -31,7 +31,7 @@ class AccessSide:
         """Who is asked first: processes that this server runs show it tokens."""
         self.guard = Guard(clock, registry.stats)
         self._registry = registry
-        self._reviewed = self._rings()
+        self._reviewed = self._readings()
 
     def apply(self, rules: ConfiguredRules) -> None:
         """Follow other settings, with their files read."""
@@ -54,12 +54,12 @@ class AccessSide:
         for file in self.rules.files.values():
             file.look()
         self.rules.issuers.refresh()
-        if self._rings() != self._reviewed:
+        if self._readings() != self._reviewed:
             self.review()
 
     def review(self) -> None:
         """End the sessions that nobody would be let in for any more: keys go, addresses are denied."""
-        self._reviewed = self._rings()
+        self._reviewed = self._readings()
         review(self._registry, self.tokens.withdrawn)
 
     def key_files(self) -> Mapping[str, int]:
@@ -67,6 +67,6 @@ class AccessSide:
         outdated = sum(bool(file.problem) for file in self.rules.files.values())
         return {"current": len(self.rules.files) - outdated, "outdated": outdated}
 
-    def _rings(self) -> list[int]:
-        """Other numbers as soon as a file of keys has been read again."""
+    def _readings(self) -> list[int]:
+        """How often the keys of each file have become others."""
         return [file.readings for file in self.rules.files.values()]

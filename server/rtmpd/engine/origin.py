@@ -48,6 +48,11 @@ class Origin:
     """Servers that the stream came through on its way here, or will have come through behind it."""
 
     @property
+    def is_relay(self) -> bool:
+        """This server has made the connection, and let in nobody."""
+        return self.protocol in ("pull", "push")
+
+    @property
     def who(self) -> str:
         """Whom to name for what it has done: the account, else the address, else the protocol."""
         return self.account or self.address or self.protocol
