@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from rtmpd.net.http import web
+from rtmpd.web.shared import Shared
 
 TEXT: Final = "text/plain"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
@@ -37,47 +38,36 @@ class SharedPage:
 
     def __init__(self, exposition: Exposition, max_age: float, clock: Callable[[], float]) -> None:
         self._exposition = exposition
-        self._max_age = max_age
-        self._clock = clock
-        self._pages: dict[str, _Page] = {}
+        self._pages: Shared[_Page] = Shared(max_age, clock)
 
     def apply(self, max_age: float) -> None:
         """Another ``max_age``, for the page that is there too."""
-        self._max_age = max_age
+        self._pages.max_age = max_age
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request; of what its ``Accept`` says only the name of a format counts."""
         accept = OPENMETRICS if "application/openmetrics-text" in request.headers.get("Accept", "") else TEXT
-        page = self._page(accept)
+        page = await self._pages.get(accept, lambda: self._write(accept))
+        body = page.body
         headers = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Encoding"}
-        content_type, body = await page.written()
         if "gzip" in request.headers.get("Accept-Encoding", "").lower():
             body = await page.compressed()
             headers["Content-Encoding"] = "gzip"
-        return web.Response(body=body, headers=headers | {"Content-Type": content_type})
+        return web.Response(body=body, headers=headers | {"Content-Type": page.content_type})
 
-    def _page(self, accept: str) -> _Page:
-        now = self._clock()
-        page = self._pages.get(accept)
-        if page is None or now - page.made_at >= self._max_age:
-            page = self._pages[accept] = _Page(self._exposition.snapshot(), accept, now)
-        return page
+    async def _write(self, accept: str) -> _Page:
+        return _Page(*await asyncio.to_thread(self._exposition.snapshot().render, accept))
 
 
 class _Page:
-    def __init__(self, snapshot: Snapshot, accept: str, now: float) -> None:
-        self.made_at = now
-        loop = asyncio.get_running_loop()
-        self._written = loop.create_task(asyncio.to_thread(snapshot.render, accept), name="metrics-page")
+    def __init__(self, content_type: str, body: bytes) -> None:
+        self.content_type = content_type
+        self.body = body
         self._compressed: asyncio.Task[bytes] | None = None
-
-    async def written(self) -> tuple[str, bytes]:
-        # Shielded, as who asked may be gone before the others who wait.
-        return await asyncio.shield(self._written)
 
     async def compressed(self) -> bytes:
         if self._compressed is None:
-            _, body = await self.written()
-            compress = asyncio.to_thread(gzip.compress, body, _COMPRESSION)
+            compress = asyncio.to_thread(gzip.compress, self.body, _COMPRESSION)
             self._compressed = asyncio.get_running_loop().create_task(compress, name="metrics-page-gzip")
+        # Shielded, as who asked may be gone before the others who wait.
         return await asyncio.shield(self._compressed)
