@@ -112,7 +112,7 @@ BENCH := startup fanout latency ingest join small_streams slow_players overload
 # Takes an hour, and a machine with two cores and nothing else to do. BENCH_OPTIONS=--quick shows that it works.
 bench: $(VENV)/.dev
 	for name in $(BENCH); do $(BIN)/python bench/$$name.py $(BENCH_OPTIONS) || exit 1; done
-	for name in unread_joins micro; do $(BIN)/python bench/$$name.py $(filter --quick,$(BENCH_OPTIONS)) || exit 1; done
+	for name in unread_joins reload micro; do $(BIN)/python bench/$$name.py $(filter --quick,$(BENCH_OPTIONS)) || exit 1; done
 
 # A quarter of an hour; ATTACK_OPTIONS=--quick takes three minutes.
 attacks: $(VENV)/.dev

@@ -50,6 +50,8 @@ class Variant:
     tls: bool = False
     """The load comes over TLS: rtmpd ends it itself, nginx by its stream module with the two files in
     ``settings``, which are a chain and a key."""
+    config: str = ""
+    """A configuration file for rtmpd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,17 @@ class Server:
     """A running server."""
 
     def __init__(
-        self, variant: Variant, process: subprocess.Popen[bytes], port: int, started_at: float
+        self,
+        variant: Variant,
+        process: subprocess.Popen[bytes],
+        port: int,
+        other_port: int,
+        started_at: float,
     ) -> None:
         self.variant = variant
         self.port = port
+        self.admin_port = other_port
+        """Of rtmpd."""
         self.started_at = started_at
         """Monotonic seconds."""
         self._process = process
@@ -114,7 +123,7 @@ def running(variant: Variant, core: int, rtmpd: Path = RTMPD) -> Iterator[Server
             process = _start(command, core, log)
             try:
                 _wait_until_listening(process, port, directory / "log")
-                yield Server(variant, process, port, started_at)
+                yield Server(variant, process, port, other_port, started_at)
             finally:
                 _end(process)
 
@@ -186,7 +195,8 @@ def _rtmpd_command(rtmpd: Path, variant: Variant, port: int, admin_port: int) ->
     template = _output([str(rtmpd), "check", "--template"])
     known = [setting for setting in settings if _last_key(setting) in template]
     arguments = [part for setting in known for part in ("--set", setting)]
-    return [str(rtmpd), "serve", *arguments]
+    config = ("--config", variant.config) if variant.config else ()
+    return [str(rtmpd), "serve", *config, *arguments]
 
 
 def _listening(variant: Variant, port: int) -> list[str]:
