@@ -12,7 +12,7 @@ from metrics_sources import FakeServer, fake_relay
 
 from rtmpd.access.bans import BanRules
 from rtmpd.access.guard import Guard
-from rtmpd.control.local import LocalControl, Sources
+from rtmpd.control.local import Sources, local_control
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
@@ -71,7 +71,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.guard = Guard(self.clock, self.registry.stats)
         self.guard.apply(self.rules)
-        self.control = LocalControl(
+        self.control = local_control(
             Sources(
                 registry=self.registry,
                 guard=self.guard,

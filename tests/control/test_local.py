@@ -35,7 +35,7 @@ def desk_of(house: House) -> Desk:
 
 
 async def sessions(desk: Desk, **query: object) -> list[Session]:
-    return list((await desk.control.sessions(SessionQuery.model_validate(query))).items)
+    return list((await desk.control.sessions.list(SessionQuery.model_validate(query), ANN)).items)
 
 
 async def test_a_stream_is_told_as_it_is() -> None:
@@ -51,7 +51,7 @@ async def test_a_stream_is_told_as_it_is() -> None:
         house.stream().health.raise_warning(
             HealthKind.KEYFRAME_INTERVAL, house.context.clock(), seconds=9.81234
         )
-        told = await desk.control.stream(CAM)
+        told = await desk.control.streams.get(CAM, ANN)
         assert (told.app, told.name, told.state, told.players) == ("live", "cam", StreamState.LIVE, 1)
         assert told.video is not None
         assert told.audio is not None
@@ -66,12 +66,12 @@ async def test_a_stream_is_told_as_it_is() -> None:
         assert (warning.kind, warning.figures) == ("keyframe_interval", {"seconds": 9.812})
         assert warning.remedy == "Set the keyframe interval of the encoder."
         assert (told.since is not None, told.held_since, told.bytes_out > 0) == (True, None, True)
-        listed = await desk.control.streams(StreamQuery())
+        listed = await desk.control.streams.list(StreamQuery(), ANN)
         assert listed.total == 1
         short = listed.items[0].model_dump(exclude={"video"})
         assert short == {name: value for name, value in told.model_dump().items() if name in short}
         with pytest.raises(NotFound) as gone:
-            await desk.control.stream(StreamKey("live", "other"))
+            await desk.control.streams.get(StreamKey("live", "other"), ANN)
         assert gone.value.problem is Problem.STREAM_NOT_FOUND
 
 
@@ -82,7 +82,7 @@ async def test_streams_are_chosen_and_come_in_parts() -> None:
         desk.registry.claim(key, Nobody(), Origin(), 0.0, place=MAIN)
 
     async def names(**query: object) -> list[str]:
-        page = await desk.control.streams(StreamQuery.model_validate(query))
+        page = await desk.control.streams.list(StreamQuery.model_validate(query), ANN)
         return [f"{each.app}/{each.name}" for each in page.items]
 
     assert await names() == sorted(keys)
@@ -91,7 +91,7 @@ async def test_streams_are_chosen_and_come_in_parts() -> None:
     assert await names(state="holding") == []
     seen, after = [], None
     while True:
-        page = await desk.control.streams(StreamQuery(limit=4, after=after))
+        page = await desk.control.streams.list(StreamQuery(limit=4, after=after), ANN)
         seen.append([f"{each.app}/{each.name}" for each in page.items])
         assert page.total == 6
         if (after := page.next) is None:
@@ -134,9 +134,9 @@ async def test_sessions_tell_who_they_are_and_what_they_do() -> None:
             ({"address": "127.0.0.2"}, 0),
         ):
             assert len(await sessions(desk, **query)) == number, query
-        assert (await desk.control.session(uuid.UUID(played.id).int)).id == played.id
-        first = await desk.control.sessions(SessionQuery(limit=2))
-        (last,) = (await desk.control.sessions(SessionQuery(limit=2, after=first.next))).items
+        assert (await desk.control.sessions.get(uuid.UUID(played.id).int, ANN)).id == played.id
+        first = await desk.control.sessions.list(SessionQuery(limit=2), ANN)
+        (last,) = (await desk.control.sessions.list(SessionQuery(limit=2, after=first.next), ANN)).items
         assert [*(each.id for each in first.items), last.id] == [each.id for each in everybody]
 
 
@@ -148,15 +148,15 @@ async def test_a_kick_ends_a_session_and_says_who_wanted_it(caplog: pytest.LogCa
         (session,) = await sessions(desk)
         number = uuid.UUID(session.id).int
         with pytest.raises(NotPossible) as refused:  # This machine.
-            await desk.control.kick(number, KickRequest(ban=60.0), ANN)
+            await desk.control.sessions.kick(number, KickRequest(ban=60.0), ANN)
         assert refused.value.problem is Problem.NETWORK_REFUSED
         assert house.stats.publishes_ended == {}
-        await desk.control.kick(number, KickRequest(reason="late"), ANN)
+        await desk.control.sessions.kick(number, KickRequest(reason="late"), ANN)
         assert await encoder.rest() == ["1: onStatus 0 error NetStream.Publish.Failed"]
         await encoder.close()
         await eventually(lambda: not house.connections)
         with pytest.raises(NotFound):
-            await desk.control.kick(number, KickRequest(), ANN)
+            await desk.control.sessions.kick(number, KickRequest(), ANN)
     fields = [record.__dict__["fields"] for record in caplog.records if record.msg == "changed by hand"]
     told = {"by": "ann", "client": "192.0.2.7", "change": "kick", "target": session.id, "reason": "late"}
     assert fields == [told]
@@ -180,18 +180,18 @@ class Visitor:
 async def test_a_kick_bans_the_network_too_if_that_is_wanted() -> None:
     desk, visitor = Desk(), Visitor("203.0.113.7")
     desk.registry.sessions.add_shelf({1 << 100: visitor})
-    await desk.control.kick(1 << 100, KickRequest(ban=60.0, reason="spam"), ANN)
+    await desk.control.sessions.kick(1 << 100, KickRequest(ban=60.0, reason="spam"), ANN)
     assert visitor.ended == [("kicked", ANN.origin)]
     assert desk.guard.turns_away("203.0.113.7")
-    (ban,) = (await desk.control.bans(PageQuery())).items
+    (ban,) = (await desk.control.bans.list(PageQuery(), ANN)).items
     assert (ban.network, ban.reason, ban.automatic, ban.refused) == ("203.0.113.7", "spam", False, 1)
     assert 59.0 < ban.remaining_seconds <= 60.0
-    await desk.control.unban("203.0.113.7", ANN)
+    await desk.control.bans.lift("203.0.113.7", ANN)
     assert not desk.guard.turns_away("203.0.113.7")
     nobody_knows = Visitor("unix-7")
     desk.registry.sessions.add_shelf({1: nobody_knows})
     with pytest.raises(NotPossible):
-        await desk.control.kick(1, KickRequest(ban=60.0), ANN)
+        await desk.control.sessions.kick(1, KickRequest(ban=60.0), ANN)
     assert nobody_knows.ended == []
 
 
@@ -199,20 +199,20 @@ async def test_bans_that_cannot_be_are_said_to_be_none() -> None:
     desk = Desk(rules=BanRules(exempt=()))
     for network in ("nobody", "127.0.0.1", "203.0.113.7/24"):
         with pytest.raises(NotPossible) as refused:
-            await desk.control.ban(BanRequest(network=network, seconds=60.0), ANN)
+            await desk.control.bans.add(BanRequest(network=network, seconds=60.0), ANN)
         assert refused.value.problem is Problem.NETWORK_REFUSED
         with pytest.raises(NotFound):
-            await desk.control.unban(network, ANN)
-    assert (await desk.control.bans(PageQuery())).total == 0
+            await desk.control.bans.lift(network, ANN)
+    assert (await desk.control.bans.list(PageQuery(), ANN)).total == 0
 
 
 async def test_only_what_is_held_can_be_ended() -> None:
     desk = Desk()
     with pytest.raises(NotFound):
-        await desk.control.end_hold(CAM, ANN)
+        await desk.control.streams.end_hold(CAM, ANN)
     desk.registry.claim(CAM, Nobody(), Origin(), 0.0)
     with pytest.raises(Conflict) as refused:
-        await desk.control.end_hold(CAM, ANN)
+        await desk.control.streams.end_hold(CAM, ANN)
     assert refused.value.problem is Problem.NOT_HELD
 
 
@@ -220,7 +220,7 @@ async def test_the_server_tells_of_itself() -> None:
     now = 100.0
     desk = Desk(clock=lambda: now, unready="starting")
     desk.registry.stats.connections["playing"] = 2
-    told = await desk.control.server()
+    told = await desk.control.server.info(ANN)
     assert (told.ready, told.unready_reason, told.uptime_seconds) == (False, "starting", 100.0)
     assert told.started.isoformat() == "2027-01-15T08:00:00+00:00"
     assert told.totals.connections == {"playing": 2}
@@ -243,7 +243,7 @@ async def test_many_sessions_do_not_hold_up_the_loop() -> None:
 
     task = asyncio.ensure_future(others())
     await asyncio.sleep(0)
-    page = await desk.control.sessions(SessionQuery(limit=1, kind="player"))
+    page = await desk.control.sessions.list(SessionQuery(limit=1, kind="player"), ANN)
     task.cancel()
     assert (page.total, page.items, turns >= 4) == (0, (), True)
 
@@ -261,10 +261,10 @@ def test_errors_are_of_one_tree_and_say_what_to_do() -> None:
 async def test_settings_are_read_again_or_only_compared() -> None:
     desk = Desk()
     for dry_run in (True, False):
-        told = await desk.control.reload(ReloadRequest(dry_run=dry_run), Actor())
+        told = await desk.control.settings.reload(ReloadRequest(dry_run=dry_run), Actor())
         assert told == Reload(dry_run=dry_run, changed={"new plays": ("player.max_players",)})
     assert desk.reloads == [True, False]
     desk.mistakes = ("a: wrong", "b: wrong")
     with pytest.raises(NotPossible, match="a: wrong; b: wrong") as caught:
-        await desk.control.reload(ReloadRequest(), Actor())
+        await desk.control.settings.reload(ReloadRequest(), Actor())
     assert caught.value.problem is Problem.SETTINGS_REFUSED

@@ -9,13 +9,15 @@ import pytest
 from control_kit import Desk
 from yarl import URL
 
+from rtmpd.control.actor import Actor
 from rtmpd.control.server_answers import ServerInfo
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import NotFound
 from rtmpd.reasons import Problem
 from rtmpd.web.openapi import document
-from rtmpd.web.operations import OPERATIONS, Operation
+from rtmpd.web.operation_table import OPERATIONS
+from rtmpd.web.operations import Operation
 from rtmpd.web.shared import SharedAnswers
 
 API = "/api/v1"
@@ -149,10 +151,10 @@ async def test_a_bug_is_told_and_logged_with_its_traceback(
 ) -> None:
     desk = Desk()
 
-    async def broken() -> ServerInfo:
+    async def broken(by: Actor) -> ServerInfo:
         raise RuntimeError("s3cret")
 
-    monkeypatch.setattr(desk.control, "server", broken)
+    monkeypatch.setattr(desk.control.server, "info", broken)
     async with desk.client() as client, client.get(f"{API}/server") as answer:
         told = await answer.text()
     assert (answer.status, "s3cret" in told) == (500, False)

@@ -23,7 +23,8 @@ from schemathesis.specs.openapi.checks import (
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.web.openapi import document
-from rtmpd.web.operations import OPERATIONS, Operation
+from rtmpd.web.operation_table import OPERATIONS
+from rtmpd.web.operations import Operation
 
 SCHEMA = schemathesis.openapi.from_dict(document())
 CHECKS = [

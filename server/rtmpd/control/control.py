@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from rtmpd.control.actor import Actor
@@ -15,22 +16,22 @@ from rtmpd.control.stream_answers import Stream, StreamPage, StreamQuery
 from rtmpd.engine.key import StreamKey
 
 
-class Control(Protocol):
-    """What can be seen and done. What changes something says who wants it (``by``).
+class Server(Protocol):
+    """The server as a whole."""
 
-    Each raises ControlError where what is asked for is not there, or cannot be done. A stream may be named
-    by a key that settings of apps would split elsewhere.
-    """
-
-    async def server(self) -> ServerInfo:
-        """The server as a whole."""
+    async def info(self, by: Actor) -> ServerInfo:
+        """What it is, and how it gets on."""
         ...
 
-    async def streams(self, query: StreamQuery) -> StreamPage:
-        """Streams that have a publisher, a player or another who waits."""
+
+class Streams(Protocol):
+    """Streams that have a publisher, a player or another who waits."""
+
+    async def list(self, query: StreamQuery, by: Actor) -> StreamPage:
+        """Those that are wanted."""
         ...
 
-    async def stream(self, key: StreamKey) -> Stream:
+    async def get(self, key: StreamKey, by: Actor) -> Stream:
         """One of them."""
         ...
 
@@ -38,11 +39,15 @@ class Control(Protocol):
         """Tell the players of a stream that is kept for an encoder that it is over."""
         ...
 
-    async def sessions(self, query: SessionQuery) -> SessionPage:
-        """Whoever is connected, and to whom this server is."""
+
+class Sessions(Protocol):
+    """Whoever is connected, and to whom this server is."""
+
+    async def list(self, query: SessionQuery, by: Actor) -> SessionPage:
+        """Those that are wanted."""
         ...
 
-    async def session(self, number: int) -> Session:
+    async def get(self, number: int, by: Actor) -> Session:
         """One of them, by ``Origin.session``."""
         ...
 
@@ -50,30 +55,63 @@ class Control(Protocol):
         """End a session, and ban where it came from if that is wanted: both or nothing."""
         ...
 
-    async def bans(self, query: PageQuery) -> BanPage:
+
+class Bans(Protocol):
+    """Networks from which nobody is let in."""
+
+    async def list(self, query: PageQuery, by: Actor) -> BanPage:
         """All that hold."""
         ...
 
-    async def ban(self, request: BanRequest, by: Actor) -> Ban:
+    async def add(self, request: BanRequest, by: Actor) -> Ban:
         """Let nobody in from there, instead of a ban that there is by hand."""
         ...
 
-    async def unban(self, network: str, by: Actor) -> None:
+    async def lift(self, network: str, by: Actor) -> None:
         """Lift a ban, whoever made it."""
         ...
 
-    async def relays(self, query: RelayQuery) -> RelayPage:
-        """What is pushed to other servers, and fetched from them."""
+
+class Relays(Protocol):
+    """What is pushed to other servers, and fetched from them."""
+
+    async def list(self, query: RelayQuery, by: Actor) -> RelayPage:
+        """Those that are wanted."""
         ...
 
-    async def add_push(self, key: StreamKey, request: PushRequest, by: Actor) -> Relay:
+
+class Pushes(Protocol):
+    """Where streams are pushed to."""
+
+    async def add(self, key: StreamKey, request: PushRequest, by: Actor) -> Relay:
         """Push a stream to one more address, whenever it is published, until it is removed."""
         ...
 
-    async def remove_push(self, key: StreamKey, relay_id: str, by: Actor) -> None:
+    async def remove(self, key: StreamKey, relay_id: str, by: Actor) -> None:
         """End a target. One of the configuration comes back with the next publish."""
         ...
+
+
+class Settings(Protocol):
+    """What the server has been told to do."""
 
     async def reload(self, request: ReloadRequest, by: Actor) -> Reload:
         """Read the settings again and put them in place: all of them or none."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What can be seen and done, by noun. Everything that is asked for says who wants it (``by``).
+
+    Each raises ControlError where what is asked for is not there, or cannot be done. A stream may be named
+    by a key that settings of apps would split elsewhere.
+    """
+
+    server: Server
+    streams: Streams
+    sessions: Sessions
+    bans: Bans
+    relays: Relays
+    pushes: Pushes
+    settings: Settings

@@ -117,7 +117,7 @@ class AdminSide:
         await self._ending.drain(PATIENCE)
 
     def _build_api(self) -> Api:
-        from rtmpd.control.local import LocalControl, Sources
+        from rtmpd.control.local import Sources, local_control
         from rtmpd.web.api import Api
 
         inside = self._inside
@@ -133,7 +133,7 @@ class AdminSide:
             wall_clock=time.time,
             started=self._started,
         )
-        self._api = Api(LocalControl(sources), inside.clock)
+        self._api = Api(local_control(sources), inside.clock)
         return self._api
 
     async def _reload(self, dry_run: bool) -> dict[str, list[str]]:

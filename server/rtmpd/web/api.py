@@ -15,7 +15,8 @@ from rtmpd.exceptions import NotPossible
 from rtmpd.net.http import Handler, web
 from rtmpd.reasons import Problem
 from rtmpd.web.openapi import PREFIX, document
-from rtmpd.web.operations import OPERATIONS, Asked, Operation
+from rtmpd.web.operation_table import OPERATIONS
+from rtmpd.web.operations import Asked, Operation
 from rtmpd.web.problems import NO_STORE, bad_request, in_words
 from rtmpd.web.shared import SharedAnswers
 

@@ -12,7 +12,8 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from rtmpd.control.actor import Role
 from rtmpd.control.descriptions import field_texts
 from rtmpd.reasons import Problem
-from rtmpd.web.operations import OPERATIONS, PARAMETERS, Operation
+from rtmpd.web.operation_table import OPERATIONS
+from rtmpd.web.operations import PARAMETERS, Operation
 from rtmpd.web.problems import CONTENT_TYPE, ProblemAnswer
 
 VERSION: Final = "1.0.0"

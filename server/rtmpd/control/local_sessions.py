@@ -1,0 +1,70 @@
+"""Whoever is connected to this process, as they are told and thrown out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from rtmpd.access.manual_bans import parse_network
+from rtmpd.control import session_views
+from rtmpd.control.actor import Actor
+from rtmpd.control.audit import Audit
+from rtmpd.control.local_bans import LocalBans
+from rtmpd.control.paging import build, cut
+from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
+from rtmpd.control.times import Times
+from rtmpd.engine.origin import parse_session, spell_session
+from rtmpd.engine.sessions import SessionHandle, SessionTable
+from rtmpd.engine.sink import CloseReason
+from rtmpd.exceptions import NotFound, NotPossible, UsageError
+from rtmpd.reasons import Problem
+
+_NO_ADDRESS: Final = "this client has no address that could be banned: nobody knows where it comes from"
+
+
+class LocalSessions:
+    """``control.Sessions`` of this process."""
+
+    def __init__(
+        self, sessions: SessionTable, bans: LocalBans, audit: Audit, times: Callable[[], Times]
+    ) -> None:
+        self._sessions = sessions
+        self._bans = bans
+        self._audit = audit
+        self._times = times
+
+    async def list(self, query: SessionQuery, by: Actor) -> SessionPage:
+        del by
+        try:
+            after = None if query.after is None else parse_session(query.after)
+        except ValueError:
+            raise NotPossible(Problem.BAD_REQUEST, "after: send what next was") from None
+        wanted, found = session_views.wanted(query), self._sessions
+        part = await cut(found, wanted, lambda handle: handle.origin.session, after, query.limit)
+        times = self._times()
+        items = await build(part.items, lambda handle: session_views.session(handle, times))
+        last = None if part.last is None else part.last.origin.session_id
+        return SessionPage(items=items, next=last, total=part.total)
+
+    async def get(self, number: int, by: Actor) -> Session:
+        del by
+        return session_views.session(self._find(number), self._times())
+
+    async def kick(self, number: int, request: KickRequest, by: Actor) -> None:
+        handle = self._find(number)
+        if request.ban is not None:
+            try:
+                network = parse_network(handle.origin.network)
+            except UsageError:
+                raise NotPossible(Problem.NETWORK_REFUSED, _NO_ADDRESS) from None
+            self._bans.put(network, request.ban, request.reason, by)
+        handle.dismiss(CloseReason.KICKED, by.origin)
+        self._audit.note(by, "kick", handle.origin.session_id, request.reason)
+
+    def _find(self, number: int) -> SessionHandle:
+        handle = self._sessions.find(number)
+        if handle is None:
+            raise NotFound(
+                Problem.SESSION_NOT_FOUND, f"session {spell_session(number)} is over, or never was"
+            )
+        return handle

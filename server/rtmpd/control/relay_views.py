@@ -1,0 +1,31 @@
+"""Relays as they are told."""
+
+from __future__ import annotations
+
+from rtmpd.control.relay_answers import Relay, RelayKind
+from rtmpd.relay.status import RelayStatus
+
+
+def place(relay: RelayStatus) -> str:
+    """Where it stands in a list."""
+    return f"{relay.key} {relay.kind} {relay.id}"
+
+
+def relay(status: RelayStatus) -> Relay:
+    """A relay, with all that is known of it."""
+    return Relay(
+        kind=RelayKind(status.kind),
+        id=status.id,
+        app=status.key.app,
+        name=status.key.name,
+        remote=status.remote,
+        state=str(status.state),
+        bytes=status.bytes,
+        retries=status.retries,
+        lag_bytes=status.lag_bytes,
+        lag_seconds=round(status.lag_seconds, 3),
+        unannounced=status.unannounced,
+        status=status.status,
+        reason=status.reason,
+        retry_in_seconds=None if status.retry_in is None else round(status.retry_in, 3),
+    )

@@ -1,0 +1,23 @@
+"""Every operation of the API: of this table its routes are made, and its document."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rtmpd.web import (
+    ban_operations,
+    relay_operations,
+    server_operations,
+    session_operations,
+    settings_operations,
+    stream_operations,
+)
+
+OPERATIONS: Final = (
+    *server_operations.OPERATIONS,
+    *stream_operations.OPERATIONS,
+    *session_operations.OPERATIONS,
+    *ban_operations.OPERATIONS,
+    *relay_operations.OPERATIONS,
+    *settings_operations.OPERATIONS,
+)
