@@ -371,6 +371,12 @@ class Problem(Word):
         "Changes are not taken from there.",
         "a change that another machine, a web page or an unknown proxy asked for",
     )
+    OUT_OF_SCOPE = (
+        "out_of_scope",
+        403,
+        "This concerns more than the streams of this token.",
+        "who asks has to do with some streams only (`streams` of its token), and this is about all",
+    )
     NO_SUCH_PATH = "no_such_path", 404, "There is nothing at this path.", "a path that the API does not have"
     STREAM_NOT_FOUND = (
         "stream_not_found",

@@ -8,19 +8,23 @@ import uuid
 import pytest
 from control_kit import Desk
 from engine_kit import keyframe
+from metrics_sources import fake_relay
 from net_kit import HEADERS, House, eventually, serve
 
 from rtmpd.access.bans import BanRules
+from rtmpd.control import session_views
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
 from rtmpd.control.ban_answers import BanRequest
+from rtmpd.control.relay_answers import PushRequest, RelayQuery
 from rtmpd.control.session_answers import KickRequest, Session, SessionKind, SessionQuery, UseKind
 from rtmpd.control.settings_answers import Reload, ReloadRequest
 from rtmpd.control.stream_answers import Source, StreamQuery, StreamState
 from rtmpd.engine.claim import MAIN
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.origin import Origin
+from rtmpd.engine.origin import Origin, parse_session
+from rtmpd.engine.sessions import Use
 from rtmpd.exceptions import Conflict, ControlError, NotFound, NotPossible
 from rtmpd.reasons import Problem
 from rtmpd.rtmp.amf import EcmaArray, encode_values
@@ -167,9 +171,8 @@ async def test_a_kick_ends_a_session_and_says_who_wanted_it(caplog: pytest.LogCa
 class Visitor:
     """A session of whatever protocol, from far away."""
 
-    uses = ()
-
     def __init__(self, network: str) -> None:
+        self.uses: tuple[Use, ...] = ()
         self.origin = Origin(session=1 << 100, address=network, network=network)
         self.ended: list[object] = []
 
@@ -268,3 +271,57 @@ async def test_settings_are_read_again_or_only_compared() -> None:
     with pytest.raises(NotPossible, match="a: wrong; b: wrong") as caught:
         await desk.control.settings.reload(ReloadRequest(), Actor())
     assert caught.value.problem is Problem.SETTINGS_REFUSED
+
+
+async def test_who_has_to_do_with_some_streams_sees_and_changes_nothing_else() -> None:
+    async with serve() as house:
+        desk = desk_of(house)
+        mia = Actor("mia", "192.0.2.8", streams=("other", "live/mine"))
+        client = await house.client()
+        await client.publish()
+        (session,) = await sessions(desk)
+        number = parse_session(session.id)
+        desk.pushes.relays = [fake_relay("push")]
+        unseen = (
+            desk.control.streams.get(CAM, mia),
+            desk.control.streams.end_hold(CAM, mia),
+            desk.control.sessions.get(number, mia),
+            desk.control.sessions.kick(number, KickRequest(), mia),
+            desk.control.pushes.add(CAM, PushRequest(url="rtmp://a/b/c"), mia),
+            desk.control.pushes.remove(CAM, "api-1", mia),
+        )
+        for asked in unseen:
+            with pytest.raises(NotFound):
+                await asked
+        assert desk.pushes.calls == []
+        for listed in (
+            await desk.control.streams.list(StreamQuery(), mia),
+            await desk.control.sessions.list(SessionQuery(), mia),
+            await desk.control.relays.list(RelayQuery(), mia),
+        ):
+            assert (listed.total, listed.items) == (0, ())
+        near = Actor("ann", streams=("live/ca",))
+        assert (await desk.control.streams.list(StreamQuery(), near)).total == 0
+        for streams in (("live",), ("live/cam",), ("x", "*"), ()):
+            hers = Actor("ann", streams=streams)
+            assert (await desk.control.streams.get(CAM, hers)).name == "cam"
+            assert (await desk.control.sessions.get(number, hers)).id == session.id
+            assert (await desk.control.relays.list(RelayQuery(), hers)).total == 1
+        with pytest.raises(NotPossible, match="the whole server, and ann is for some streams only"):
+            await desk.control.sessions.kick(number, KickRequest(ban=60), Actor("ann", streams=("live",)))
+        assert desk.guard.bans() == []
+
+
+async def test_of_a_session_nobody_sees_a_part() -> None:
+    """What is done to it is done to all that it does."""
+    desk, visitor = Desk(), Visitor("203.0.113.7")
+    desk.registry.sessions.add_shelf({1 << 100: visitor})
+    for uses, seen in (
+        ((), False),
+        ((Use(True, CAM, 0.0),), True),
+        ((Use(True, CAM, 0.0), Use(False, StreamKey("other", "cam"), 0.0)), False),
+    ):
+        visitor.uses = uses
+        query = SessionQuery.model_validate({})
+        wanted = session_views.wanted(query, Actor(streams=("live",)))
+        assert (wanted(visitor), session_views.wanted(query, ANN)(visitor)) == (seen, True)

@@ -34,6 +34,8 @@ class LocalPushes:
         self._audit = audit
 
     async def add(self, key: StreamKey, request: PushRequest, by: Actor) -> Relay:
+        if not by.sees(key):
+            raise NotFound(Problem.STREAM_NOT_FOUND, f"you have nothing to do with {key}")
         key = StreamKey.of_path(str(key), self._apps())
         try:
             status = self._targets.add(key, request.url, request.track)
@@ -43,6 +45,6 @@ class LocalPushes:
         return relay_views.relay(status)
 
     async def remove(self, key: StreamKey, relay_id: str, by: Actor) -> None:
-        if not self._targets.remove(key, relay_id):
+        if not by.sees(key) or not self._targets.remove(key, relay_id):
             raise NotFound(Problem.TARGET_NOT_FOUND, f"{key} is pushed to no target {relay_id}")
         self._audit.note(by, "remove push", f"{key} {relay_id}")

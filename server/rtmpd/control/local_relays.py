@@ -18,11 +18,10 @@ class LocalRelays:
         self._relays = relays
 
     async def list(self, query: RelayQuery, by: Actor) -> RelayPage:
-        del by
-
         def wanted(relay: RelayStatus) -> bool:
             return (
-                (query.app is None or relay.key.app == query.app)
+                by.sees(relay.key)
+                and (query.app is None or relay.key.app == query.app)
                 and (query.stream is None or relay.key == query.stream)
                 and (query.kind is None or relay.kind == query.kind.value)
             )

@@ -34,12 +34,11 @@ class LocalSessions:
         self._times = times
 
     async def list(self, query: SessionQuery, by: Actor) -> SessionPage:
-        del by
         try:
             after = None if query.after is None else parse_session(query.after)
         except ValueError:
             raise NotPossible(Problem.BAD_REQUEST, "after: send what next was") from None
-        wanted, found = session_views.wanted(query), self._sessions
+        wanted, found = session_views.wanted(query, by), self._sessions
         part = await cut(found, wanted, lambda handle: handle.origin.session, after, query.limit)
         times = self._times()
         items = await build(part.items, lambda handle: session_views.session(handle, times))
@@ -47,12 +46,12 @@ class LocalSessions:
         return SessionPage(items=items, next=last, total=part.total)
 
     async def get(self, number: int, by: Actor) -> Session:
-        del by
-        return session_views.session(self._find(number), self._times())
+        return session_views.session(self._find(number, by), self._times())
 
     async def kick(self, number: int, request: KickRequest, by: Actor) -> None:
-        handle = self._find(number)
+        handle = self._find(number, by)
         if request.ban is not None:
+            by.check_unscoped()
             try:
                 network = parse_network(handle.origin.network)
             except UsageError:
@@ -61,9 +60,9 @@ class LocalSessions:
         handle.dismiss(CloseReason.KICKED, by.origin)
         self._audit.note(by, "kick", handle.origin.session_id, request.reason)
 
-    def _find(self, number: int) -> SessionHandle:
+    def _find(self, number: int, by: Actor) -> SessionHandle:
         handle = self._sessions.find(number)
-        if handle is None:
+        if handle is None or not session_views.seen(handle, by):
             raise NotFound(
                 Problem.SESSION_NOT_FOUND, f"session {spell_session(number)} is over, or never was"
             )

@@ -26,12 +26,12 @@ class LocalStreams:
         self._times = times
 
     async def list(self, query: StreamQuery, by: Actor) -> StreamPage:
-        del by
         text = None if query.q is None else query.q.casefold()
 
         def wanted(stream: LiveStream) -> bool:
             return (
-                (query.app is None or stream.key.app == query.app)
+                by.sees(stream.key)
+                and (query.app is None or stream.key.app == query.app)
                 and (query.state is None or stream.life.value == query.state.value)
                 and (text is None or text in stream.key.casefold())
             )
@@ -44,18 +44,17 @@ class LocalStreams:
         return StreamPage(items=items, next=last, total=part.total)
 
     async def get(self, key: StreamKey, by: Actor) -> Stream:
-        del by
-        return stream_views.whole(self._find(key), self._times())
+        return stream_views.whole(self._find(key, by), self._times())
 
     async def end_hold(self, key: StreamKey, by: Actor) -> None:
-        self._find(key)
+        self._find(key, by)
         if not self._registry.end_hold(key):
             text = f"{key} is not held: it has an encoder, or nobody waits for one"
             raise Conflict(Problem.NOT_HELD, text)
         self._audit.note(by, "end hold", key)
 
-    def _find(self, key: StreamKey) -> LiveStream:
-        stream = self._registry.streams.get(key)
+    def _find(self, key: StreamKey, by: Actor) -> LiveStream:
+        stream = self._registry.streams.get(key) if by.sees(key) else None
         if stream is None:
             raise NotFound(Problem.STREAM_NOT_FOUND, f"nobody publishes {key}, and nobody waits for it")
         return stream

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable
 
 from rtmpd.control import session_answers as answers
+from rtmpd.control.actor import Actor
 from rtmpd.control.times import Times, on_wall
 from rtmpd.engine.sessions import SessionHandle, Use
 from rtmpd.net.tcp_info import parse_tcp_info
@@ -45,12 +46,19 @@ def kind(handle: SessionHandle) -> answers.SessionKind:
     return answers.SessionKind.PUBLISHER if published else answers.SessionKind.PLAYER
 
 
-def wanted(query: answers.SessionQuery) -> Callable[[SessionHandle], bool]:
-    """Tells which are asked for."""
+def seen(handle: SessionHandle, by: Actor) -> bool:
+    """Whether ``by`` has to do with all that a session does: what is done to it is done to all of that."""
+    return not by.is_scoped or (bool(handle.uses) and all(by.sees(use.key) for use in handle.uses))
+
+
+def wanted(query: answers.SessionQuery, by: Actor) -> Callable[[SessionHandle], bool]:
+    """Tells which are asked for, of those that ``by`` has to do with."""
     network = None if query.address is None else ipaddress.ip_network(query.address, strict=False)
     app, stream, wanted_kind = query.app, query.stream, query.kind
 
     def is_wanted(handle: SessionHandle) -> bool:
+        if not seen(handle, by):
+            return False
         if wanted_kind is not None and kind(handle) is not wanted_kind:
             return False
         if app is not None and not any(use.key.app == app for use in handle.uses):

@@ -57,7 +57,10 @@ class Api:
 
     def _reading(self, operation: Operation) -> Handler:
         async def handler(request: web.Request) -> web.Response:
-            asked = Asked(dict(request.match_info), _query(operation, request), None, Actor(role=Role.READ))
+            actor = Actor(role=Role.READ)
+            if operation.whole_server:
+                actor.check_unscoped()
+            asked = Asked(dict(request.match_info), _query(operation, request), None, actor)
 
             async def make() -> BaseModel:
                 answer = await operation.run(self._control, asked)
@@ -65,7 +68,7 @@ class Api:
                     raise TypeError(f"{operation.id} has no answer")
                 return answer
 
-            same = operation.id, tuple(asked.path.items()), asked.query
+            same = operation.id, tuple(asked.path.items()), asked.query, actor.streams
             return _answer(operation.status, await self._shared.get(same, make))
 
         return handler
@@ -73,8 +76,11 @@ class Api:
     def _changing(self, operation: Operation, obstacle: Obstacle, address_of: Address) -> Handler:
         async def handler(request: web.Request) -> web.Response:
             _check_sender(request, obstacle)
+            actor = Actor(address=address_of(request))
+            if operation.whole_server:
+                actor.check_unscoped()
             body = await _body(operation, request)
-            asked = Asked(dict(request.match_info), None, body, Actor(address=address_of(request)))
+            asked = Asked(dict(request.match_info), None, body, actor)
             answer = await operation.run(self._control, asked)
             self._shared.forget()
             if answer is None:

@@ -34,6 +34,7 @@ OPERATIONS: Final = (
         _list,
         BanPage,
         query=PageQuery,
+        whole_server=True,
     ),
     Operation(
         "addBan",
@@ -46,6 +47,7 @@ OPERATIONS: Final = (
         status=201,
         body=BanRequest,
         problems=(Problem.NETWORK_REFUSED,),
+        whole_server=True,
     ),
     Operation(
         "liftBan",
@@ -56,5 +58,6 @@ OPERATIONS: Final = (
         _lift,
         status=204,
         problems=(Problem.BAN_NOT_FOUND,),
+        whole_server=True,
     ),
 )

@@ -51,6 +51,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.id,
         "summary": operation.summary,
         "x-rtmpd-role": str(operation.role),
+        "x-rtmpd-whole-server": operation.whole_server,
     }
     parameters = [*_path_parameters(operation.path), *_query_parameters(operation.query)]
     if parameters:
@@ -96,6 +97,8 @@ def _failures(operation: Operation) -> dict[str, Any]:
     problems = {*operation.problems, *_ALWAYS}
     if operation.role is not Role.READ:
         problems.add(Problem.NOT_ALLOWED)
+    if operation.whole_server:
+        problems.add(Problem.OUT_OF_SCOPE)
     if operation.query is not None:
         problems.add(Problem.BAD_REQUEST)
     if operation.body is not None:

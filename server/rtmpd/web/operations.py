@@ -85,6 +85,8 @@ class Operation:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     optional_body: bool = False
+    whole_server: bool = False
+    """It concerns all streams: nothing for whoever has to do with some only."""
     problems: tuple[Problem, ...] = ()
     """Of its own, beside those that every operation has."""
 

@@ -44,7 +44,7 @@ OPERATIONS: Final = (
         Relay,
         status=201,
         body=PushRequest,
-        problems=(Problem.BAD_REQUEST, Problem.TARGET_REFUSED),
+        problems=(Problem.BAD_REQUEST, Problem.STREAM_NOT_FOUND, Problem.TARGET_REFUSED),
     ),
     Operation(
         "removePushTarget",

@@ -15,5 +15,14 @@ async def _info(control: Control, asked: Asked) -> ServerInfo:
 
 
 OPERATIONS: Final = (
-    Operation("getServer", "GET", "/server", Role.READ, "The server as a whole", _info, ServerInfo),
+    Operation(
+        "getServer",
+        "GET",
+        "/server",
+        Role.READ,
+        "The server as a whole",
+        _info,
+        ServerInfo,
+        whole_server=True,
+    ),
 )

@@ -54,6 +54,6 @@ OPERATIONS: Final = (
         status=204,
         body=KickRequest,
         optional_body=True,
-        problems=(Problem.SESSION_NOT_FOUND, Problem.NETWORK_REFUSED),
+        problems=(Problem.OUT_OF_SCOPE, Problem.SESSION_NOT_FOUND, Problem.NETWORK_REFUSED),
     ),
 )

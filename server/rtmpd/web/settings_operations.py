@@ -27,5 +27,6 @@ OPERATIONS: Final = (
         body=ReloadRequest,
         optional_body=True,
         problems=(Problem.SETTINGS_REFUSED,),
+        whole_server=True,
     ),
 )
