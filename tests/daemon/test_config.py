@@ -1223,6 +1223,11 @@ def test_files_that_cannot_be_read(tmp_path):
     latin = tmp_path / "latin.toml"
     latin.write_bytes(b"# caf\xe9\n")
     assert problems(latin) == (f"{latin}: byte 5 is not UTF-8; save the file as UTF-8",)
+    zeros = Path("/dev/zero")
+    assert problems(zeros) == (f"{zeros}: is larger than 16 MiB; is it the right file?",)
+    assert problems(assignments=[f"apps.live.push_file={zeros}"]) == (
+        f"--set: apps.live.push_file: {zeros} is larger than 1 MiB",
+    )
 
 
 @given(st.lists(st.text(), min_size=1))
@@ -1230,3 +1235,17 @@ def test_every_mistake_is_one_printable_line(words):
     found = problems(assignments=[f"x.{word}=" for word in words])
     assert len(found) == len(words)
     assert all(problem.isprintable() for problem in found)
+
+
+def test_tables_are_compared_with_those_above_them_alone(monkeypatch):
+    """Somebody has a table for each of thousands of streams."""
+    looked_up = []
+    tables = Config.tables
+
+    def counted(self, path):
+        looked_up.append(path)
+        return tables(self, path)
+
+    monkeypatch.setattr(Config, "tables", counted)
+    load((), {}, [f"apps.live/show{number}.play.max_players=1" for number in range(200)])
+    assert len(looked_up) < 200 * 10

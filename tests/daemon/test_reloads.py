@@ -35,8 +35,11 @@ class Server:
 
     applied: list[Config] = field(default_factory=list)
     problem: str = ""
+    forever: bool = False
 
     async def apply(self, config: Config) -> Changes:
+        if self.forever:
+            await asyncio.Event().wait()
         if self.problem:
             raise ConfigError([self.problem])
         self.applied.append(config)
@@ -131,6 +134,35 @@ async def test_what_cannot_be_put_in_place_changes_nothing(
     (line,) = caplog.records
     assert line.fields == {"by": "test", "problem": server.problem}
     assert line.exc_info is None
+
+
+async def test_a_pipe_is_not_read_again(tmp_path: Path) -> None:
+    """As of ``rtmpd serve -c <(...)``: what was in it is gone, and to wait for more may take for ever."""
+    path, server = tmp_path / "rtmpd.toml", Server()
+    write(path, "debug")
+    async with watching([path], server) as reloads:
+        path.unlink()
+        os.mkfifo(path)
+        for dry_run in (False, True):
+            with pytest.raises(ConfigError, match="is a pipe, which can be read once"):
+                await reloads.reload("test", dry_run=dry_run)
+    assert server.applied == []
+
+
+async def test_who_does_not_wait_for_the_end_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, server = tmp_path / "rtmpd.toml", Server(forever=True)
+    path.write_text('log.level = "info"')
+    async with watching([path], server) as reloads:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reloads.reload("api"), 0.05)
+        assert reloads.stats.success
+        (line,) = caplog.records
+        assert line.fields == {"by": "api", "problem": "whoever asked for it did not wait for the end"}
+        server.forever = False
+        await reloads.reload("api")
+    assert len(server.applied) == 1
 
 
 # -- a server that runs

@@ -294,9 +294,12 @@ class Config(Section):
         for name, target in self.notify.items():
             if (found := target.find_problem(name)) is not None:
                 yield (NOTIFY, name, found[0]), found[1]
+        below: dict[str, list[AppConfig]] = {name: [] for name in self.apps}
+        for name in self.apps:
+            for table in self.tables(name):
+                below[table].append(self.at(name))
         for name, app in self.apps.items():
-            below = [self.at(other) for other in self.apps if name in self.tables(other)]
-            for key, text in app.find_problems(name, self.at(name), below):
+            for key, text in app.find_problems(name, self.at(name), below[name]):
                 yield (APPS, name, *key), text
 
     def pulled_always(self) -> tuple[StreamKey, ...]:

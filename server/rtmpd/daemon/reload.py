@@ -24,6 +24,7 @@ LOOK_INTERVAL: Final = 1.0
 """Seconds from one look at the files to the next: two in a row have to find them the same."""
 _MOST_TOLD: Final = 20
 """Mistakes, and keys that have changed, in the log; ``rtmpd check`` tells all."""
+_NOT_AWAITED: Final = "whoever asked for it did not wait for the end"
 
 Stamps = tuple[tuple[Path, Stamp], ...]
 
@@ -74,12 +75,17 @@ class Reloads:
         """
         async with self._busy:
             if dry_run:
-                return compare(self._settings.config, (await asyncio.to_thread(self._read)).config)
+                return compare(self._settings.config, (await self._read_again()).config)
             self._notifier.reloading()
-            self.stats.success, problem = False, "a bug: see the log"
+            succeeded, problem = self.stats.success, "a bug: see the log"
+            self.stats.success = False
             try:
                 changes = await self._attempt()
                 self.stats.success, problem = True, ""
+            except asyncio.CancelledError:
+                self.stats.success, problem = succeeded, _NOT_AWAITED
+                _tell_problems(by, [problem])
+                raise
             except ConfigError as error:
                 problem = error.problems[0]
                 _tell_problems(by, error.problems)
@@ -108,11 +114,20 @@ class Reloads:
 
     async def _attempt(self) -> Changes:
         self._seen = await self._look()
-        settings = await asyncio.to_thread(self._read)
+        settings = await self._read_again()
         changes = await self._apply(settings.config)
         self._settings = settings
         tell_old_names(settings.old_names)
         return changes
+
+    async def _read_again(self) -> Settings:
+        def read() -> Settings:
+            problems = [f"{part}: is a pipe, which can be read once" for part in _pipes(self._settings.files)]
+            if problems:  # To read one may take for ever, and what is read from an empty one is nothing.
+                raise ConfigError(problems)
+            return self._read()
+
+        return await asyncio.to_thread(read)
 
     async def _wait(self) -> bool:
         """Whether somebody asks; False if it is time to look at the files instead."""
@@ -154,6 +169,14 @@ def _shortened(names: list[str]) -> str:
 
 
 def _stamps(files: Iterable[Path]) -> Stamps:
-    """Of files, and of folders with those in them."""
-    parts = [part for file in files for part in (file, *sorted(file.glob("*.toml")))]
-    return tuple((part, stamp_at(part)) for part in parts)
+    return tuple((part, stamp_at(part)) for part in _parts(files))
+
+
+def _pipes(files: Iterable[Path]) -> list[Path]:
+    """Those that are no regular files."""
+    return [part for part in _parts(files) if part.exists() and not (part.is_file() or part.is_dir())]
+
+
+def _parts(files: Iterable[Path]) -> list[Path]:
+    """Files, and folders with those in them."""
+    return [part for file in files for part in (file, *sorted(file.glob("*.toml")))]

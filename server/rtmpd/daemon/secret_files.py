@@ -19,6 +19,7 @@ SUFFIX: Final = "_file"
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 """Variable that names the folder where systemd puts them."""
 
+_MAX_BYTES: Final = 1024 * 1024
 _PLACEHOLDER: Final = re.compile(r"\{\w+\}")
 """Begins a text, such as an argument of a command, and no table."""
 
@@ -55,7 +56,11 @@ def _read(name: object, environ: Mapping[str, str]) -> list[tuple[str, str]]:
     check_file_name(name)
     path = locate(name, environ)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+        if len(data) > _MAX_BYTES:
+            raise ValueError(f"{path} is larger than {_MAX_BYTES // 2**20} MiB")
+        text = data.decode()
     except OSError as error:
         # As whoever tries the settings, or changes keys, at a shell beside the service that has the folder.
         lost = (

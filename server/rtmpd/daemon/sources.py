@@ -13,6 +13,8 @@ from rtmpd.daemon.environment import CONFIG_VARIABLE, ENVIRONMENT_PREFIX
 from rtmpd.daemon.values import KeyPath, quote, spell
 from rtmpd.exceptions import ConfigError
 
+MAX_BYTES: Final = 16 * 1024 * 1024
+"""Of a file."""
 _KUBERNETES: Final = re.compile(
     r"RTMPD_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
@@ -51,7 +53,11 @@ def read_layers(
 def read_text(path: Path) -> str:
     """What a file with settings says, its lines ended by line feeds. Raises ConfigError."""
     try:
-        return path.read_bytes().decode().replace("\r\n", "\n")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) <= MAX_BYTES:
+            return data.decode().replace("\r\n", "\n")
+        problem = f"{path}: is larger than {MAX_BYTES // 2**20} MiB; is it the right file?"
     except FileNotFoundError:
         problem = f"{path}: there is no such file; check the path given with -c or {CONFIG_VARIABLE}"
     except OSError as error:
