@@ -83,6 +83,7 @@ class Desk:
                 clock=self.clock,
                 wall_clock=lambda: 1_800_000_000.0 + self.clock(),
                 started=1_800_000_000.0,
+                instance="0123456789abcdef",
             )
         )
 

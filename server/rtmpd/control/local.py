@@ -39,6 +39,8 @@ class Sources:
     """Seconds since 1970."""
     started: float
     """Seconds since 1970 at the start of the process."""
+    instance: str
+    """Names this run of the server."""
 
 
 def local_control(sources: Sources) -> Control:
@@ -51,7 +53,9 @@ def local_control(sources: Sources) -> Control:
     registry = sources.registry
     bans = LocalBans(sources.guard, audit, times)
     return Control(
-        server=LocalServer(registry, sources.readiness, sources.wall_clock, sources.started),
+        server=LocalServer(
+            registry, sources.readiness, sources.wall_clock, sources.started, sources.instance
+        ),
         streams=LocalStreams(registry, audit, times),
         sessions=LocalSessions(registry.sessions, bans, audit, times),
         bans=bans,

@@ -54,6 +54,8 @@ class Inside:
     key_sets: Iterable[Jwks]
     """Of the issuers of tokens."""
     reloads: Reloads
+    instance: str
+    """Names this run of the server."""
 
 
 class AdminSide:
@@ -132,6 +134,7 @@ class AdminSide:
             clock=inside.clock,
             wall_clock=time.time,
             started=self._started,
+            instance=inside.instance,
         )
         self._api = Api(local_control(sources), inside.clock)
         return self._api

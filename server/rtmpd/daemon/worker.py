@@ -202,6 +202,7 @@ class Worker:
             key_sets=self._access.rules.issuers,
             hooks=self._access.hooks.stats,
             reloads=self._reloads,
+            instance=self._server.context.instance_id,
         )
 
     async def apply(self, config: Config) -> Changes:
