@@ -216,7 +216,8 @@ class Worker:
         async with self._changing:
             if self._unready_reason is not None:
                 raise ConfigError([f"the server is {self._unready_reason}: nothing was changed"])
-            changes = compare(self._config, config)
+            # Of thousands of tables a second's work.
+            changes = await asyncio.to_thread(compare, self._config, config)
             try:
                 rules = await asyncio.to_thread(ConfiguredRules, config, self._access.rules)
                 opened = await self._open(config)
