@@ -49,6 +49,29 @@ def _idle(*_arguments: object) -> object:
     raise AssertionError("nothing is to be flushed here")
 
 
+@dataclass(frozen=True)
+class FakeDraining:
+    since: float
+    until: float
+    publishers: int = 2
+    players: int = 3
+
+
+class FakeEnding:
+    """Ends nothing, and notes who wanted that."""
+
+    def __init__(self) -> None:
+        self.draining: FakeDraining | None = None
+        self.asked: list[tuple[float | None, float | None, str | None]] = []
+
+    def ask(self, wait: float | None, grace: float | None, server: str | None) -> FakeDraining:
+        if server == "bad":
+            raise UsageError("that is no server")
+        self.asked.append((wait, grace, server))
+        self.draining = FakeDraining(0.0, wait or 0.0)
+        return self.draining
+
+
 @dataclass
 class Desk:
     """Somebody in charge of ``registry``, at an hour of theirs."""
@@ -65,6 +88,7 @@ class Desk:
     """In the settings, when they are read again."""
     reloads: list[bool] = field(default_factory=list)
     """Whether each was a dry run."""
+    ending: FakeEnding = field(default_factory=FakeEnding)
     max_age: float = 0.0
     """Of answers."""
 
@@ -78,12 +102,12 @@ class Desk:
                 pushes=self.pushes,
                 relays=lambda: self.pushes.relays,
                 readiness=lambda: self.unready,
+                ending=self.ending,
                 apps=lambda: self.apps,
                 reload=self.reload,
                 clock=self.clock,
                 wall_clock=lambda: 1_800_000_000.0 + self.clock(),
                 started=1_800_000_000.0,
-                instance="0123456789abcdef",
             )
         )
 

@@ -104,6 +104,7 @@ class FakeServer:
             hooks=self.hooks,
             key_sets=self.key_sets,
             reloads=self.reloads,
+            draining=lambda: False,
         )
         return MetricsPage(sources, max_streams, renames)
 

@@ -597,6 +597,8 @@ _LOOKED_UP = {
     "player.disconnect_after",
     "player.wait_timeout",
     "shutdown.drain_timeout",
+    "shutdown.wait_for_publishers",
+    "shutdown.reconnect_to",
     "reload.watch",
 }
 """Nobody keeps these: they are read from the settings whenever they are needed."""
@@ -606,6 +608,7 @@ _OTHERS = {
     "log.format": "json",
     "stream.gop.start": "live",
     "log.trace": "192.0.2.1",
+    "shutdown.reconnect_to": "rtmp://other.example",
     "bans.exempt": "192.0.2.1",
 }
 _PROGRAMS = (

@@ -20,7 +20,7 @@ from client_kit import AVC_HEADER, keyframe
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
 
 import rtmpd as client
-from rtmpd.daemon import logs, worker
+from rtmpd.daemon import ending, logs, worker
 from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.settings import Settings
@@ -60,7 +60,7 @@ def test_the_manager_hears_that_we_are_ready_then_that_we_live_then_that_we_end(
     with contextlib.suppress(BlockingIOError):
         while True:
             told.append(sock.recv(1000).decode())
-    within = round((3.0 + worker._STOP_MARGIN) * 1e6)
+    within = round((3.0 + ending.STOP_MARGIN) * 1e6)
     assert f"STOPPING=1\nEXTEND_TIMEOUT_USEC={within}\nSTATUS=ending connections" in told
 
 
@@ -175,7 +175,7 @@ async def test_the_end_says_whom_it_waits_for_and_a_second_signal_is_the_end_at_
             with pytest.raises(urllib.error.HTTPError, match="503"):
                 server.get("/readyz")
             server.send_signal(signal.SIGINT)
-            assert server.wait() == 0
+            assert server.wait() == ending.EX_CUT
             assert server.log.find({"event": "connections cut off"})
             assert server.log.find({"event": "stopped"})
 
@@ -183,10 +183,10 @@ async def test_the_end_says_whom_it_waits_for_and_a_second_signal_is_the_end_at_
 async def test_the_first_signal_alone_waits_no_longer_than_it_may():
     with rtmpd("shutdown.drain_timeout=1500ms") as server:
         async with stalled_player(server):
-            assert server.terminate() == 0
+            assert server.terminate() == ending.EX_CUT
             (line,) = server.log.find({"event": "stopped"})
             assert isinstance(line["duration"], float)
-            assert 1.5 <= line["duration"] < worker._STOP_MARGIN + 1.5
+            assert 1.5 <= line["duration"] < ending.STOP_MARGIN + 1.5
 
 
 # -- files

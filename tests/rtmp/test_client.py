@@ -144,7 +144,7 @@ def test_publish_conversation(digest: bool, step: int) -> None:
     assert request.params.four_cc_list == VIDEO_FOUR_CCS + AUDIO_FOUR_CCS
     assert request.params.video_four_cc_info_map == dict.fromkeys(VIDEO_FOUR_CCS, FourCcMask.CAN_FORWARD)
     assert request.params.audio_four_cc_info_map == dict.fromkeys(AUDIO_FOUR_CCS, FourCcMask.CAN_FORWARD)
-    assert request.params.caps_ex == sum(CapsEx)
+    assert request.params.caps_ex == sum(CapsEx) - CapsEx.RECONNECT  # Somebody has to act on it.
     assert request.params.video_function == sum(VideoFunction) - VideoFunction.CLIENT_LARGE_SCALE_TILE
     assert request.params.connect_object["type"] == "nonprivate"
     assert next(iter(request.params.connect_object)) == "app"

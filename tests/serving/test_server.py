@@ -556,7 +556,7 @@ async def test_those_who_know_how_are_asked_to_reconnect() -> None:
         other.say(connect())
         for client in (able, other):
             await client.until("_result 1 status NetConnection.Connect.Success")
-        assert house.server.request_reconnect("rtmp://other/live") == 1
+        assert house.server.request_reconnect("rtmp://other") == 1
         assert await able.hear() == "onStatus 0 status NetConnection.Connect.ReconnectRequest"
         # Both are served as before.
         for client in (able, other):

@@ -66,7 +66,8 @@ async def connect(
     ``timeout`` (seconds) covers everything up to the answer, and later each request of the connection.
     ``app`` tells where the app ends when it has several levels. ``user`` and ``password`` (or those in the
     URL) serve Adobe's authentication. ``params`` are further fields of connect, such as ``four_cc_list`` and
-    ``caps_ex``; its app and tcUrl come from the URL. ``verify_handshake`` checks what the server answers.
+    ``caps_ex``; its app and tcUrl come from the URL. Who acts on ``ReconnectRequested`` has to offer
+    ``CapsEx.RECONNECT`` there. ``verify_handshake`` checks what the server answers.
 
     TLS verifies the server against the system's authorities, those in ``ca_file``, or as ``ssl`` says;
     ``server_hostname`` is the name it must prove when that is not the URL's. Redirects are followed up to

@@ -8,6 +8,7 @@ from typing import Protocol
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
 from rtmpd.control.ban_answers import Ban, BanPage, BanRequest
+from rtmpd.control.drain_answers import Drain, DrainRequest
 from rtmpd.control.relay_answers import PushRequest, Relay, RelayPage, RelayQuery
 from rtmpd.control.server_answers import ServerInfo
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
@@ -21,6 +22,10 @@ class Server(Protocol):
 
     async def info(self, by: Actor) -> ServerInfo:
         """What it is, and how it gets on."""
+        ...
+
+    async def drain(self, request: DrainRequest, by: Actor) -> Drain:
+        """End it once nobody publishes any more, or after a time; said again it is when to give up."""
         ...
 
 

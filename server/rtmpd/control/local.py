@@ -10,7 +10,7 @@ from rtmpd.control.control import Control
 from rtmpd.control.local_bans import BanKeeper, LocalBans
 from rtmpd.control.local_pushes import LocalPushes, PushTargets
 from rtmpd.control.local_relays import LocalRelays
-from rtmpd.control.local_server import LocalServer
+from rtmpd.control.local_server import Ending, LocalServer
 from rtmpd.control.local_sessions import LocalSessions
 from rtmpd.control.local_settings import LocalSettings
 from rtmpd.control.local_streams import LocalStreams
@@ -29,6 +29,7 @@ class Sources:
     relays: Callable[[], Sequence[RelayStatus]]
     readiness: Callable[[], str | None]
     """Why no traffic should be sent here now; None when it may be."""
+    ending: Ending
     apps: Callable[[], Container[str]]
     """Apps with settings of their own, now: see ``StreamKey.of_path``."""
     reload: Callable[[bool], Awaitable[Mapping[str, Sequence[str]]]]
@@ -39,8 +40,6 @@ class Sources:
     """Seconds since 1970."""
     started: float
     """Seconds since 1970 at the start of the process."""
-    instance: str
-    """Names this run of the server."""
 
 
 def local_control(sources: Sources) -> Control:
@@ -54,7 +53,7 @@ def local_control(sources: Sources) -> Control:
     bans = LocalBans(sources.guard, audit, times)
     return Control(
         server=LocalServer(
-            registry, sources.readiness, sources.wall_clock, sources.started, sources.instance
+            registry, sources.readiness, sources.ending, audit, times, sources.wall_clock, sources.started
         ),
         streams=LocalStreams(registry, audit, times),
         sessions=LocalSessions(registry.sessions, bans, audit, times),

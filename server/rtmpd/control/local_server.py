@@ -4,18 +4,49 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
+from typing import Protocol
 
 from rtmpd import __version__
 from rtmpd.control.actor import Actor
+from rtmpd.control.audit import Audit
+from rtmpd.control.drain_answers import Drain, DrainRequest
 from rtmpd.control.server_answers import ServerInfo, Totals
-from rtmpd.control.times import on_wall
-from rtmpd.control.usage import Usage, machine
+from rtmpd.control.times import Times, on_wall
 from rtmpd.engine.registry import Registry
+from rtmpd.exceptions import NotPossible, UsageError
+from rtmpd.reasons import Problem
 from rtmpd.rtmp.form import form
 
 
+class Draining(Protocol):
+    """An end that is under way; ``rtmpd.daemon.ending.Draining`` is one. Clock readings."""
+
+    @property
+    def since(self) -> float: ...
+
+    @property
+    def until(self) -> float: ...
+
+    @property
+    def publishers(self) -> int: ...
+
+    @property
+    def players(self) -> int: ...
+
+
+class Ending(Protocol):
+    """Ends the server; ``rtmpd.daemon.ending.Ending`` is one."""
+
+    @property
+    def draining(self) -> Draining | None:
+        """None while it does not end."""
+
+    def ask(self, wait: float | None, grace: float | None, server: str | None) -> Draining:
+        """End it, by the settings where something is None. Raises UsageError."""
+
+
 class LocalServer:
-    """``control.Server`` of this process, whose run is named ``instance``.
+    """``control.Server`` of this process.
 
     ``readiness`` says why no traffic should be sent here now, None when it may be; ``wall_clock`` reads
     seconds since 1970, and at the start of the process it read ``started``.
@@ -25,22 +56,24 @@ class LocalServer:
         self,
         registry: Registry,
         readiness: Callable[[], str | None],
+        ending: Ending,
+        audit: Audit,
+        times: Callable[[], Times],
         wall_clock: Callable[[], float],
         started: float,
-        instance: str,
     ) -> None:
         self._registry = registry
+        self._ending = ending
+        self._audit = audit
+        self._times = times
         self._readiness = readiness
         self._wall_clock = wall_clock
         self._started = started
-        self._instance = instance
-        self._usage = Usage()
 
     async def info(self, by: Actor) -> ServerInfo:
         del by  # Everybody who may see anything sees this.
-        unready = self._readiness()
+        unready, draining = self._readiness(), self._ending.draining
         return ServerInfo(
-            instance=self._instance,
             version=__version__,
             form=form(),
             python=platform.python_version(),
@@ -48,10 +81,26 @@ class LocalServer:
             uptime_seconds=round(max(self._wall_clock() - self._started, 0.0), 3),
             ready=unready is None,
             unready_reason=unready,
+            drain=None if draining is None else _drain(draining, self._times()),
             totals=_totals(self._registry),
-            process=self._usage.process(),
-            machine=machine(),
         )
+
+    async def drain(self, request: DrainRequest, by: Actor) -> Drain:
+        try:
+            draining = self._ending.ask(request.wait_seconds, request.grace_seconds, request.reconnect_to)
+        except UsageError as problem:
+            raise NotPossible(Problem.BAD_REQUEST, f"reconnect_to: {problem}") from None
+        self._audit.note(by, "drain", "the server", request.reason)
+        return _drain(draining, self._times())
+
+
+def _drain(draining: Draining, times: Times) -> Drain:
+    return Drain(
+        since=times.at(draining.since),
+        until=times.at(draining.until),
+        publishers=draining.publishers,
+        players=draining.players,
+    )
 
 
 def _totals(registry: Registry) -> Totals:
@@ -67,8 +116,6 @@ def _totals(registry: Registry) -> Totals:
         streams_held=stats.held_streams,
         bytes_in=stats.bytes_in,
         bytes_out=stats.bytes_out,
-        bits_per_second_in_10s=round(stats.in_rate.over_10s * 8, 1),
-        bits_per_second_out_10s=round(stats.out_rate.over_10s * 8, 1),
         refusals={str(reason): number for reason, number in stats.refusals.items()},
         bans=stats.banned,
         unsent_bytes=stats.unsent_bytes,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.ending import ADMIN_PATIENCE, Ending
 from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.reload import Reloads
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from rtmpd.web.page import SharedPage
     from rtmpd.web.server import AdminServer
 
-PATIENCE: Final = 5.0
-"""Seconds until who does not end is left to the end of the process."""
-
 
 @dataclass(frozen=True, slots=True)
 class Inside:
@@ -48,14 +46,13 @@ class Inside:
     notified: Callable[[], Sequence[NotifyStatus]]
     programs: Programs
     readiness: Callable[[], str | None]
+    ending: Ending
     certificates: Certificates
     key_files: Callable[[], Mapping[str, int]]
     hooks: HookStats
     key_sets: Iterable[Jwks]
     """Of the issuers of tokens."""
     reloads: Reloads
-    instance: str
-    """Names this run of the server."""
 
 
 class AdminSide:
@@ -116,7 +113,7 @@ class AdminSide:
         """Close what is open; open requests have about a second."""
         for listener in list(self._servers):
             self.close(listener)
-        await self._ending.drain(PATIENCE)
+        await self._ending.drain(ADMIN_PATIENCE)
 
     def _build_api(self) -> Api:
         from rtmpd.control.local import Sources, local_control
@@ -129,12 +126,12 @@ class AdminSide:
             pushes=inside.pushes,
             relays=inside.relays,
             readiness=inside.readiness,
+            ending=inside.ending,
             apps=lambda: self._config.app_names(),
             reload=self._reload,
             clock=inside.clock,
             wall_clock=time.time,
             started=self._started,
-            instance=inside.instance,
         )
         self._api = Api(local_control(sources), inside.clock)
         return self._api
@@ -167,6 +164,7 @@ class AdminSide:
             hooks=inside.hooks,
             key_sets=inside.key_sets,
             reloads=inside.reloads.stats,
+            draining=lambda: inside.ending.draining is not None,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)
         self._page = SharedPage(self._metrics, settings.max_age, inside.clock)

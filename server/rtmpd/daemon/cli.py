@@ -193,6 +193,7 @@ _COMMANDS: Final = {
     "init": "Ask, and write a configuration.",
     "status": "Show the server, and what is on air.",
     "reload": "Read the settings again.",
+    "drain": "Let nobody new in, and end.",
     "kick": "End a session, or who publishes.",
     "ban": "Let nobody in from somewhere.",
     "unban": "Lift a ban.",
@@ -218,7 +219,7 @@ def _add(name: str, app: typer.Typer) -> None:
             from rtmpd.daemon import init_command
 
             app.command(short_help=short)(init_command.init)
-        case "status" | "kick" | "ban" | "unban" | "end" | "reload":
+        case "status" | "kick" | "ban" | "unban" | "end" | "reload" | "drain":
             from rtmpd.daemon import control_command
 
             app.command(short_help=short)(getattr(control_command, name))

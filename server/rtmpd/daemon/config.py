@@ -36,6 +36,7 @@ from rtmpd.daemon.notify_config import NOTIFY, NotifyConfig
 from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.rtmps_config import RtmpsConfig
 from rtmpd.daemon.run_config import RunConfig
+from rtmpd.daemon.shutdown_config import ShutdownConfig
 from rtmpd.daemon.stream_config import GopConfig, HeadersConfig, PlayerConfig, SharingConfig
 from rtmpd.daemon.values import KeyPath
 from rtmpd.engine.handover import HandoverRules
@@ -200,13 +201,6 @@ class RelayConfig(Section):
     max_dials_per_address: Positive = MAX_DIALS
     """Streams that are being looked for at their origins, for the players of one address (or IPv6 /64), at a
     time. Further ones wait their turn; one that has begun counts no more."""
-
-
-class ShutdownConfig(Section):
-    """The end, after SIGTERM or SIGINT."""
-
-    drain_timeout: Seconds = 10.0
-    """How long connections may take to send what they hold; then they are cut. 0 cuts at once."""
 
 
 class ReloadConfig(Section):

@@ -1,4 +1,4 @@
-"""``rtmpd status``, ``reload``, ``kick``, ``ban``, ``unban``, ``end``: what runs here, at one's hands."""
+"""``rtmpd status``, ``reload``, ``drain``, ``kick``, ``ban`` and so on: what runs here, at one's hands."""
 
 from __future__ import annotations
 
@@ -72,6 +72,41 @@ def reload(
         typer.echo(f"for {effect}: {', '.join(names)}")
     if not answer["changed"]:
         typer.echo("no setting says anything else")
+
+
+def drain(
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            "--wait",
+            metavar="DURATION",
+            parser=_parse_seconds,
+            help="How long publishers may go on, such as 2h, instead of shutdown.wait_for_publishers.",
+        ),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SERVER",
+            help="Where clients are asked to go that know how, such as rtmp://other.example.",
+        ),
+    ] = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Have the server that runs here let nobody new in, wait for publishers, and end."""
+    from rtmpd.daemon import admin_request
+
+    with _server(config, assignments) as settings:
+        body = {"wait_seconds": wait, "reconnect_to": to, "reason": reason}
+        drained = admin_request.call(settings, "POST", "/drain", body)
+    if as_json:
+        _print(drained)
+    else:
+        waits = f"waits for publishers {drained['publishers']}, players {drained['players']}"
+        typer.echo(f"the server {waits}, until {drained['until']} at the latest")
 
 
 def kick(

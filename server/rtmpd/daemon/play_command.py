@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rtmpd.tools.playback import Playback
     from rtmpd.tools.route import Connect
 
-_CAPS_EX: Final = int(CapsEx.RECONNECT | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET)
+_CAPS_EX: Final = int(CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET)
 """No multitrack: a server that can choose sends one track of each medium then, which every player knows."""
 
 

@@ -19,11 +19,12 @@ import uvloop
 from rtmpd import __version__
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.access_side import AccessSide
-from rtmpd.daemon.admin_side import PATIENCE, AdminSide, Inside
+from rtmpd.daemon.admin_side import AdminSide, Inside
 from rtmpd.daemon.banner import banner
 from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors, Entrances, tell_closed, tell_opened
+from rtmpd.daemon.ending import Ending, Parts
 from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.hook_side import HookContext
 from rtmpd.daemon.hooks_config import LONGEST_TIMEOUT
@@ -34,7 +35,6 @@ from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.relay_side import RelaySide
 from rtmpd.daemon.reload import Reloads
 from rtmpd.daemon.settings import Settings
-from rtmpd.daemon.signals import Signals
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate
 from rtmpd.engine.key import StreamKey
@@ -49,7 +49,6 @@ from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.net.lag import LagMeter
 from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.tasks import TaskSet
-from rtmpd.processes.rules import LAST_LOOK
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
 from rtmpd.serving.peer import ServerContext
@@ -63,14 +62,6 @@ _SAMPLE_INTERVAL = 1.0
 # The loop's own clock in finer steps: uvloop's stands still for a turn and counts whole milliseconds, too
 # coarse for what a flush to a few players costs.
 _clock = LoopClock(time.monotonic)
-_PATIENCE = 1.0
-"""Seconds of an orderly end after which somebody may wonder what is waited for."""
-_LAST_WORDS = 1.0
-"""Seconds that notifications have at least to go out, if anything has time to end in order."""
-_STOP_MARGIN = LAST_LOOK + _LAST_WORDS + LAST_LOOK + PATIENCE + 1.0
-"""Seconds that the end takes at most beyond ``shutdown.drain_timeout``: for processes that were killed, for
-notifications, for hooks that were killed, for the admin port, and for what is closed in between.
-"""
 _MARGIN = 5.0
 """Seconds of an answer beyond what a backend may take: who fails then has failed for another reason."""
 _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -84,8 +75,7 @@ def run(settings: Settings, read: Callable[[], Settings], log: LogOutput) -> int
     machine = Machine.survey()
     inherited = listen_fds(os.environ, os.getpid())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(Worker(settings, read, runner.get_loop(), machine, log).serve(inherited))
-    return 0
+        return runner.run(Worker(settings, read, runner.get_loop(), machine, log).serve(inherited))
 
 
 class Worker:
@@ -127,6 +117,8 @@ class Worker:
         self._unready_reason: str | None = "starting"
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._reloads = Reloads(settings, read, self.apply, self._notifier, time.time)
+        self._parts = self._build_parts()
+        self._ending = Ending(self._parts, self._notifier, lambda: self._config.shutdown)
         self._admin = AdminSide(config, self._inside())
         self._doors = self._build_doors()
         self._inherits = False
@@ -156,6 +148,17 @@ class Worker:
             claim_policy=Handover(self._handover_rules),
             instance_id=instance_id,
             tracer=self._tracer,
+        )
+
+    def _build_parts(self) -> Parts:
+        return Parts(
+            self._server,
+            self._registry,
+            self._relays,
+            self._programs,
+            self._access.hooks,
+            self._events,
+            _clock,
         )
 
     def _build_registry(self) -> Registry:
@@ -197,12 +200,12 @@ class Worker:
             notified=self._events.statuses,
             programs=self._programs,
             readiness=self._unready,
+            ending=self._ending,
             certificates=self._certificates,
             key_files=self._access.key_files,
             key_sets=self._access.rules.issuers,
             hooks=self._access.hooks.stats,
             reloads=self._reloads,
-            instance=self._server.context.instance_id,
         )
 
     async def apply(self, config: Config) -> Changes:
@@ -214,8 +217,8 @@ class Worker:
         holds.
         """
         async with self._changing:
-            if self._unready_reason is not None:
-                raise ConfigError([f"the server is {self._unready_reason}: nothing was changed"])
+            if (reason := self._unready()) is not None:
+                raise ConfigError([f"the server is {reason}: nothing was changed"])
             # Of thousands of tables a second's work.
             changes = await asyncio.to_thread(compare, self._config, config)
             try:
@@ -276,15 +279,17 @@ class Worker:
     async def _open_rtmps(self, entrance: Entrance, place: Place) -> Listener:
         return self._server.listen_behind(place, entrance.proxy, lambda: self._certificates.context)
 
-    async def serve(self, inherited: Sequence[socket.socket] = ()) -> None:
-        """Serve until a signal asks to stop: RTMP on ``inherited`` listening sockets, if there are any."""
-        signals = Signals()
-        signals.install(asyncio.get_running_loop(), self._reloads.ask)
+    async def serve(self, inherited: Sequence[socket.socket] = ()) -> int:
+        """Serve until somebody wants the end: RTMP on ``inherited`` listening sockets, if there are any.
+
+        The exit code.
+        """
+        self._ending.signals.install(asyncio.get_running_loop(), self._reloads.ask)
         lag = LagMeter(self._loop_lag.observe, _clock)
         try:
             await self._start(inherited)
         except ConfigError:
-            await self._end_connections(0.0)
+            await self._parts.end(0.0)
             await self._close()
             raise
         try:
@@ -297,11 +302,12 @@ class Worker:
             # What exists now lives as long as the process: the collector need not walk it again and again.
             gc.collect()
             gc.freeze()
-            await signals.stop.wait()
+            await self._ending.wanted()
         finally:
-            await self._stop(signals.insisted)
+            code = await self._stop()
             # Not before: it reads the clock, which stands still when nobody does.
             lag.stop()
+        return code
 
     async def _start(self, inherited: Sequence[socket.socket]) -> None:
         config = self._config
@@ -324,52 +330,14 @@ class Worker:
         self._unready_reason = None
         self._notifier.ready(f"rtmpd {__version__} on {', '.join(str(each.address) for each in rtmp)}")
 
-    async def _stop(self, insisted: asyncio.Event) -> None:
+    async def _stop(self) -> int:
+        """End in order; the exit code."""
         self._unready_reason = "shutting down"
         async with self._changing:  # What opens meanwhile is to be closed too.
-            grace = self._config.shutdown.drain_timeout
-        self._notifier.stopping("ending connections", within=grace + _STOP_MARGIN)
-        logger.info("stopping", extra={"fields": self._awaited()})
-        started = _clock()
-        ending = asyncio.ensure_future(self._end_connections(grace))
-        impatience = asyncio.ensure_future(insisted.wait())
-        either = (ending, impatience)
-        await asyncio.wait(either, timeout=_PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-        if not ending.done() and not insisted.is_set():
-            fields = self._awaited() | {"up_to": round(max(grace - _PATIENCE, 0.0), 3)}
-            logger.info("waiting; once more ends at once", extra={"fields": fields})
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not ending.done():
-            await self._end_connections(0.0)
-        impatience.cancel()
-        await ending
+            pass
+        code = await self._ending.run()
         await self._close()
-        logger.info("stopped", extra={"fields": {"duration": round(_clock() - started, 3)}})
-
-    def _awaited(self) -> dict[str, int]:
-        """Whom the end has to wait for."""
-        open_now = self._stats.connections
-        return {
-            "publishers": open_now.get("publishing", 0),
-            "players": open_now.get("playing", 0),
-            "others": open_now.get("pending", 0),
-            "pushes": len(self._relays.pushes.statuses()),
-            "notifications": sum(status.queued for status in self._events.statuses()),
-            "processes": self._programs.running,
-        }
-
-    async def _end_connections(self, grace: float) -> None:
-        """In order within ``grace`` seconds, then at once. A second call beside the first shortens it."""
-        started = _clock()
-        await asyncio.gather(
-            self._server.close(grace), self._relays.pulls.close(), self._programs.close_processes(grace)
-        )
-        # Every publisher is gone, so what is left of the pushes is what is not sent yet.
-        left = max(grace - (_clock() - started), 0.0)
-        await asyncio.gather(self._relays.pushes.close(left), self._access.hooks.close(left))
-        # Nothing happens any more: what is left is to be told.
-        left = max(grace - (_clock() - started), min(grace, _LAST_WORDS))
-        await asyncio.gather(self._events.close(left), self._programs.close_hooks(left))
+        return code
 
     async def _close(self) -> None:
         await self._admin.wait_closed()
@@ -386,7 +354,7 @@ class Worker:
         return self._config.handover_rules(str(key))
 
     def _unready(self) -> str | None:
-        return self._unready_reason
+        return self._ending.reason or self._unready_reason
 
     async def _sample(self) -> None:
         while True:

@@ -74,9 +74,9 @@ class RelayDialer:
         return await connect(
             url,
             timeout=self.timeout,
-            # A relay goes where its settings say, and nowhere else that a remote may name.
+            # It goes where its settings say, and nowhere else that a remote may name: see ``Mover``.
             params=replace(
-                via.through(self.instance_id).to_params(), caps_ex=CLIENT_CAPS_EX & ~CapsEx.RECONNECT
+                via.through(self.instance_id).to_params(), caps_ex=CLIENT_CAPS_EX | CapsEx.RECONNECT
             ),
             ca_file=(target.ca_file or self.ca_file) if url.scheme == "rtmps" else None,
             send_buffer_bytes=SEND_BUFFER_BYTES,

@@ -56,9 +56,8 @@ FLASH_VER: Final = "FMLE/3.0 (compatible; rtmpd)"
 VIDEO_FOUR_CCS: Final = ("avc1", "hvc1", "vvc1", "av01", "vp09", "vp08")
 AUDIO_FOUR_CCS: Final = ("mp4a", ".mp3", "Opus", "fLaC", "ac-3", "ec-3")
 """Written out, because some servers look for each one and know no ``*``."""
-CLIENT_CAPS_EX: Final = int(
-    CapsEx.RECONNECT | CapsEx.MULTITRACK | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET
-)
+CLIENT_CAPS_EX: Final = int(CapsEx.MULTITRACK | CapsEx.MODEX | CapsEx.TIMESTAMP_NANO_OFFSET)
+"""Who acts on ``ReconnectRequested`` offers ``CapsEx.RECONNECT``, too."""
 CLIENT_VIDEO_FUNCTION: Final = int(
     VideoFunction.CLIENT_SEEK | VideoFunction.CLIENT_HDR | VideoFunction.CLIENT_PACKET_TYPE_METADATA
 )

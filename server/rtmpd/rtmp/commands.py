@@ -92,6 +92,10 @@ class ConnectParams:
     args: tuple[AmfValue, ...] = field(default=(), repr=False)
     """Optional user arguments after the command object."""
 
+    def at(self, server: str) -> str:
+        """The tcUrl of the same application at another server, such as ``rtmp://other.example``."""
+        return f"{server}/{_join_query(self.app, self.app_query)}"
+
     @classmethod
     def from_command(cls, command: Command, limits: Limits) -> ConnectParams:
         """Read a connect command leniently.

@@ -226,9 +226,11 @@ class ServerConnection(asyncio.Protocol):
     def publishes(self) -> bool:
         return bool(self.requests.publishers)
 
-    def request_reconnect(self, tc_url: str = "", description: str = "") -> bool:
-        """Ask the client to connect anew, there if somewhere is given; False if it does not know how."""
-        asked = self.session.request_reconnect(tc_url, description)
+    def request_reconnect(self, server: str = "", description: str = "") -> bool:
+        """Ask the client to connect anew, to ``server`` if one is given; False if it does not know how."""
+        asked = not self.over and self.session.request_reconnect(
+            self.connect_params.at(server) if server else "", description
+        )
         self.flush()
         return asked
 
@@ -333,13 +335,13 @@ class ServerConnection(asyncio.Protocol):
             self.requests.dismiss(reason, by)
             self._finish(self.ended)
 
-    def shutdown(self) -> None:
-        """The server ends: say so. Who is still owed media gets it, until the server cuts the connection."""
+    def shutdown(self, patience: float = math.inf) -> None:
+        """The server ends: say so. Who is still owed media gets it, for ``patience`` seconds at most."""
         if not self.over:
             self.requests.announce_shutdown(self.session)
             self._stop(End(CloseReason.SHUTDOWN))
             self._write_output()
-            self._linger(math.inf if self.transport.get_write_buffer_size() else _LINGER)
+            self._linger(patience if self.transport.get_write_buffer_size() else _LINGER)
 
     def abort(self, reason: CloseReason, detail: Word | None = None) -> None:
         if not self.over:

@@ -135,38 +135,59 @@ class RtmpServer:
         self._listeners.append(listener)
         return listener
 
-    def request_reconnect(self, tc_url: str = "", description: str = "") -> int:
+    def request_reconnect(self, server: str = "", description: str = "") -> int:
         """Ask every client that knows how to connect anew (Enhanced RTMP); how many were asked.
 
-        With ``tc_url`` they are asked to do so there. All of them are served until they leave.
+        With ``server``, such as ``rtmp://other.example``, they are asked to do so there. All of them are
+        served until they leave.
         """
-        return sum(each.request_reconnect(tc_url, description) for each in list(self._connections.values()))
+        return sum(each.request_reconnect(server, description) for each in list(self._connections.values()))
+
+    @property
+    def open_connections(self) -> int:
+        """All there are, those included that are no RTMP clients yet."""
+        return len(self._connections) + len(self._porch)
 
     def stop_listening(self, listener: Listener) -> None:
         """Let nobody new in there; who has come in stays."""
         self._listeners.remove(listener)
         listener.close()
 
-    async def close(self, grace: float) -> None:
-        """Stop listening, end every connection in order, and cut off what is left after ``grace`` seconds."""
+    def stop_accepting(self) -> None:
+        """Let nobody new in anywhere; who has come in stays."""
+        for listener in list(self._listeners):
+            self.stop_listening(listener)
+
+    def end_all_but(self, stays: Callable[[ServerConnection], bool], grace: float) -> None:
+        """End in order, within ``grace`` seconds, every connection that does not stay."""
+        for connection in list(self._connections.values()):
+            if not stays(connection):
+                connection.shutdown(grace)
+
+    async def close(self, grace: float) -> int:
+        """Stop listening, end every connection in order, and cut off what is left after ``grace`` seconds.
+
+        How many that were.
+        """
         clock = self._context.clock
         cut_at = clock() + grace
         self._closing = True
-        for listener in list(self._listeners):
-            self.stop_listening(listener)
+        self.stop_accepting()
         self._porch.clear()
-        for connection in list(self._connections.values()):
-            connection.shutdown()
+        self.end_all_but(lambda _connection: False, math.inf)
+        cut = 0
         try:
             async with asyncio.timeout(grace):
                 await self._empty.wait()
         except TimeoutError:
-            logger.warning("connections cut off", extra={"fields": {"connections": len(self._connections)}})
+            cut = len(self._connections)
+            logger.warning("connections cut off", extra={"fields": {"connections": cut}})
             for connection in list(self._connections.values()):
                 connection.abort(CloseReason.SHUTDOWN)
             await self._empty.wait()
         await self._porch.drain()
         await self._context.claims.close(max(cut_at - clock(), 0.0))
+        return cut
 
     # The gate of the connections
 
@@ -294,7 +315,7 @@ class RtmpServer:
             # The lowest number that was free. At the kernel's limit, connections would be reset unseen.
             self._say_out_of_files()
             return Refusal.FILES
-        if _reached(len(self._connections) + len(self._porch), self._limits.max_connections):
+        if _reached(self.open_connections, self._limits.max_connections):
             return Refusal.MAX_CONNECTIONS
         return None
 

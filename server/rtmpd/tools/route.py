@@ -17,7 +17,9 @@ from typing import Final, Protocol
 from rtmpd.client.connect import Connection, Stream
 from rtmpd.exceptions import ClientError, UsageError
 from rtmpd.net.tasks import TaskSet
+from rtmpd.rtmp.client import CLIENT_CAPS_EX
 from rtmpd.rtmp.commands import ConnectParams
+from rtmpd.rtmp.constants import CapsEx
 from rtmpd.rtmp.events import ReconnectRequested
 from rtmpd.rtmp.url import RtmpUrl
 
@@ -51,7 +53,8 @@ class Route:
         self._home = self._url = url
         self._app_query = ""
         self._connect = connect
-        self._params = params or ConnectParams()
+        params = params or ConnectParams()
+        self._params = replace(params, caps_ex=(params.caps_ex or CLIENT_CAPS_EX) | CapsEx.RECONNECT)
         self._on_move = on_move
         self._moves = 0
 

@@ -61,6 +61,8 @@ class Sources:
     key_sets: Iterable[KeySet]
     """Of the issuers of tokens."""
     reloads: Reloads
+    draining: Callable[[], bool]
+    """The server ends, and waits for who is still there."""
     hooks: HookStats
     """What backends are asked and told."""
 
@@ -97,6 +99,11 @@ class MetricsPage:
             ).with_table(sources.key_files()),
             *collect_key_sets(sources.key_sets),
             *collect_reloads(sources.reloads),
+            Family(
+                "gauge",
+                "rtmpd_draining",
+                "1 while the server is about to end: it lets nobody new in and waits for publishers.",
+            ).with_value(float(sources.draining())),
             *collect_memory(sources.memory_held(), sources.memory_limit()),
             HistogramFamily.of(
                 "rtmpd_time_to_first_frame_seconds",

@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from rtmpd.engine.claim import REFUSE, ClaimPolicy
@@ -25,6 +26,7 @@ from rtmpd.exceptions import (
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import BUG, EXPECTED, RelayDialer, RetryPolicy, explain, is_final, last_words
+from rtmpd.relay.moving import ASKED, Mover
 from rtmpd.relay.pull.locator import Locator
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.pull.session import PullSession
@@ -32,7 +34,7 @@ from rtmpd.relay.pull.waiting import Waiting
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.relay.template import RelayTarget
 from rtmpd.rtmp.constants import MessageType
-from rtmpd.rtmp.events import StatusReceived
+from rtmpd.rtmp.events import ReconnectRequested, StatusReceived
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.via import Via, via_of
 
@@ -104,6 +106,7 @@ class PullRelay:
         self._task: asyncio.Task[None] | None = None
         self._turn: asyncio.Semaphore | None = None
         """Taken for the attempt under way."""
+        self._mover = Mover(context.clock)
         self._stopped = False
         self.follow(rule)
 
@@ -194,11 +197,12 @@ class PullRelay:
             # Somebody else publishes the name now; the registry tells when it is free again.
             pass
         finally:
+            self._mover.close()
             self._forget(self)
 
     async def _round(self) -> float:
         """Ask every origin until one has been live; seconds to wait before the next round."""
-        targets = await self._locate()
+        targets = (self.target,) if self._mover.ready and self.target else await self._locate()
         final = bool(targets)
         for target in targets:
             self.target = target
@@ -211,6 +215,8 @@ class PullRelay:
                 logger.exception("pull broke", extra={"fields": self._fields()})
                 self._reason = BUG
                 final = False
+            if self._mover.ready:
+                return 0.0
             self._retries += 1
             if self._was_live:
                 final = False
@@ -244,6 +250,8 @@ class PullRelay:
         """
         via = self._context.waiting.ways(self.key)
         error = await self._attempt(target, share, via)
+        if self._mover.ready:
+            return False
         self._status = last_words(error, target) or self._status
         self._reason = explain(error, target)
         fields = self._fields() | {"reason": self._reason}
@@ -260,7 +268,7 @@ class PullRelay:
         silence = asyncio.timeout(share)
         try:
             async with silence:
-                connection = await self._context.dialer.dial(target, via)
+                connection = self._mover.take() or await self._context.dialer.dial(target, via)
                 try:
                     await self._receive(connection, target, silence)
                 except BaseException as error:
@@ -269,6 +277,7 @@ class PullRelay:
                         connection.abort()
                     raise
                 finally:
+                    await self._mover.stop()
                     await connection.close()
         except StreamBusy:
             raise
@@ -348,6 +357,7 @@ class PullRelay:
         publication = self._context.registry.claim(self.key, self, origin, now, self._context.policy)
         self._end_turn()
         self._publication = publication
+        self._mover.arrived()
         self._context.sessions[origin.session] = PullSession(publication, connection)
         self._was_live = True
         self._reason = ""
@@ -383,6 +393,13 @@ class PullRelay:
             async for event in connection.events():
                 if isinstance(event, StatusReceived):
                     self._status = target.scrub(f"{event.status.code} {event.status.description}")
+                elif isinstance(event, ReconnectRequested):
+                    dial = partial(self._context.dialer.dial, target, self._context.waiting.ways(self.key))
+                    self._mover.ask(dial, partial(self._leave, connection))
+
+    def _leave(self, connection: Connection) -> None:
+        logger.info("pull connects anew", extra={"fields": self._fields()})
+        connection.link.abort(ConnectionClosed(ASKED))
 
     @property
     def _label(self) -> str:

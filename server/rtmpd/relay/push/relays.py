@@ -8,6 +8,7 @@ import itertools
 import logging
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from rtmpd.engine.key import StreamKey
@@ -22,12 +23,13 @@ from rtmpd.media.tracks import ALL, DEFAULT
 from rtmpd.net.backoff import Backoff
 from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import EXPECTED, RelayDialer, RetryPolicy, explain, is_final, last_words
+from rtmpd.relay.moving import ASKED, Mover
 from rtmpd.relay.push.sink import Progress, PushSink
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.relay.template import RelayTarget, RelayTemplate
 from rtmpd.rtmp.commands import ConnectResult
-from rtmpd.rtmp.events import StatusReceived
-from rtmpd.rtmp.via import via_of
+from rtmpd.rtmp.events import ReconnectRequested, StatusReceived
+from rtmpd.rtmp.via import Via, via_of
 
 if TYPE_CHECKING:
     from rtmpd.client.connect import Connection, Stream
@@ -75,6 +77,7 @@ class PushTarget:
         self._origin = NOBODY
         """Of the publication that is pushed, or was."""
         self._told = RelayState.IDLE
+        self._mover = Mover(self._clock)
         self._encoder_lost = False
         """The last attempt ended while this server waited for the encoder."""
 
@@ -131,6 +134,7 @@ class PushTarget:
                 else:
                     break
         finally:
+            self._mover.close()
             self._enter(RelayState.IDLE)
             self._tell()
             self._relays.forget(self)
@@ -141,7 +145,7 @@ class PushTarget:
         self._encoder_lost = False
         live_at: float | None = None
         try:
-            connection = await self._relays.dialer.dial(self.target, publication.origin.via)
+            connection = self._mover.take() or await self._dial(publication.origin.via)
             try:
                 stream = await connection.publish(self.target.stream)
                 live_at = self._clock()
@@ -149,8 +153,12 @@ class PushTarget:
             except BaseException:
                 connection.abort()
                 raise
+            finally:
+                await self._mover.stop()
             await connection.close()
         except Exception as error:
+            if self._mover.ready:
+                return 0.0
             if not isinstance(error, EXPECTED):
                 # It costs this target an attempt, and nobody else anything.
                 logger.exception("push broke", extra={"fields": self._fields()})
@@ -162,6 +170,13 @@ class PushTarget:
             return self._fail(error)
         self._backoff.reset()
         return None
+
+    async def _dial(self, via: Via) -> Connection:
+        return await self._relays.dialer.dial(self.target, via)
+
+    def _leave(self, connection: Connection) -> None:
+        logger.info("push connects anew", extra={"fields": self._fields()})
+        connection.link.abort(ConnectionClosed(ASKED))
 
     async def _relay(self, connection: Connection, stream: Stream) -> None:
         """Send the stream until it ends. Raises why it broke off."""
@@ -178,6 +193,7 @@ class PushTarget:
             self._sink, self._progress = sink, Progress()
             sink.attach(key)
             self._relays.sessions[origin.session] = sink
+            self._mover.arrived()
             self._enter(RelayState.LIVE)
             logger.info("push live", extra={"fields": self._fields() | {"session": origin.session_id}})
             either: list[asyncio.Future[Any]] = [sink.over, reader]
@@ -213,6 +229,8 @@ class PushTarget:
                 status = event.status
                 self._status = self.target.scrub(f"{status.code} {status.description}")
                 stream.check()
+            elif isinstance(event, ReconnectRequested):
+                self._mover.ask(partial(self._dial, self._origin.via), partial(self._leave, connection))
         stream.check()
         raise ConnectionClosed("the server closed the connection")
 

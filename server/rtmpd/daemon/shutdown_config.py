@@ -1,0 +1,41 @@
+"""The way out: ``[shutdown]``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from rtmpd.daemon.fields import Seconds, Section
+from rtmpd.exceptions import UsageError
+from rtmpd.rtmp.url import RtmpUrl
+
+_EXAMPLE = "write scheme, host and port, such as rtmp://other.example"
+
+
+def check_server(text: str) -> str:
+    """``text`` if it names a server for clients to go to, or nothing. Raises ValueError."""
+    if not text:
+        return text
+    try:
+        url = RtmpUrl.parse(f"{text.rstrip('/')}/app")
+    except UsageError as error:
+        raise ValueError(f"{error}: {_EXAMPLE}") from None
+    if url.app != "app" or url.name or url.query or url.user:
+        raise ValueError(f"the app is the client's own: {_EXAMPLE}")
+    return text.rstrip("/")
+
+
+class ShutdownConfig(Section):
+    """The end, after SIGTERM, SIGINT or `rtmpd drain`."""
+
+    drain_timeout: Seconds = 10.0
+    """How long connections may take to send what they hold; then they are cut. 0 cuts at once. While
+    publishers are waited for: how long everybody else may stay."""
+    wait_for_publishers: Seconds = 0.0
+    """How long encoders, and whoever plays what they send, go on before that; nobody new is let in. 0 ends
+    them at once. Players of a stream that ends meanwhile end with it."""
+    reconnect_to: Annotated[str, AfterValidator(check_server)] = ""
+    """Server that clients are asked to go to which know how (ReconnectRequest), such as
+    rtmp://other.example; the app stays. Empty asks them to connect to the address that they know: there the
+    next process of this server is, or whom a load balancer sends them to."""
