@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from rtmpd.control.audit import Change, ChangeResult
 from rtmpd.engine.claim import HoldEnd, SwitchReason
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import HealthKind
@@ -64,12 +65,14 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     SwitchReason: _REASON,
     NotifyLoss: _REASON,
     NotifyFailure: _REASON,
+    Change: {"change": "value", "what": "meaning"},
+    ChangeResult: {"result": "value", "what": "meaning"},
     Problem: {"type": "value", "status": "status", "what": "meaning"},
 }
 """Titles of the columns, and what of each word stands in them."""
 ELSEWHERE: Final[Mapping[type[Word], Path]] = {
     **dict.fromkeys((EventKind, SwitchReason, NotifyLoss, NotifyFailure), NOTIFICATIONS),
-    Problem: API,
+    **dict.fromkeys((Change, ChangeResult, Problem), API),
 }
 """Documents of tables that are not in docs/operations.md."""
 

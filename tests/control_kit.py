@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -12,11 +12,14 @@ from metrics_sources import FakeServer, fake_relay
 
 from rtmpd.access.bans import BanRules
 from rtmpd.access.guard import Guard
+from rtmpd.control.audit import Audit
 from rtmpd.control.local import Sources, local_control
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
+from rtmpd.events.model import Fact
 from rtmpd.exceptions import ConfigError, UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
@@ -89,6 +92,8 @@ class Desk:
     reloads: list[bool] = field(default_factory=list)
     """Whether each was a dry run."""
     ending: FakeEnding = field(default_factory=FakeEnding)
+    audited: list[tuple[Origin, StreamKey, Mapping[str, Fact]]] = field(default_factory=list)
+    """Changes, and those that were refused."""
     max_age: float = 0.0
     """Of answers."""
 
@@ -105,6 +110,7 @@ class Desk:
                 ending=self.ending,
                 apps=lambda: self.apps,
                 reload=self.reload,
+                audit=Audit(lambda *told: self.audited.append(told)),
                 clock=self.clock,
                 wall_clock=lambda: 1_800_000_000.0 + self.clock(),
                 started=1_800_000_000.0,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from engine_kit import AAC_HEADER, AVC_HEADER, FakePublisher, House, inter, keyframe, sound
 from events_kit import CAM, ENCODER, NOON, made
 
+from rtmpd.control.actor import Actor
+from rtmpd.control.audit import Audit, Change
 from rtmpd.engine.claim import Claim, ClaimPolicy, Place
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin, SessionIds
@@ -75,6 +77,14 @@ def evening() -> dict[EventKind, Event]:
     house.send(first, (0, AAC_HEADER), (0, HEADER_720P), (0, keyframe()), (0, sound()))
     _, player = house.play(PlayOptions(origin=PLAYER))
     feed.push_changed(STATUS, ENCODER)
+    audit = Audit(feed.audited)
+    audit.note(
+        Actor("ann", "192.0.2.7"),
+        Change.BAN,
+        "192.0.2.2",
+        "spam",
+        after="by hand, until 2023-11-14T23:00Z",
+    )
     for second in range(25):  # Far too long for a group of pictures.
         later(1.0)
         house.send(first, (1000 * second, inter()), (1000 * second, sound()))

@@ -161,9 +161,15 @@ async def test_a_kick_ends_a_session_and_says_who_wanted_it(caplog: pytest.LogCa
         await eventually(lambda: not house.connections)
         with pytest.raises(NotFound):
             await desk.control.sessions.kick(number, KickRequest(), ANN)
-    fields = [record.__dict__["fields"] for record in caplog.records if record.msg == "changed by hand"]
-    told = {"by": "ann", "client": "192.0.2.7", "change": "kick", "target": session.id, "reason": "late"}
-    assert fields == [told]
+    results = [facts["result"] for _, _, facts in desk.audited]
+    assert results == ["refused", "done", "refused"]
+    by, key, facts = desk.audited[1]
+    assert (by.who, by.address, by.protocol, key) == ("ann", "192.0.2.7", "http", CAM)
+    told = {"change": "kick", "target": session.id, "reason": "late", "before": "publishes live/cam"}
+    assert facts == told | {"result": "done", "after": None, "problem": None, "detail": None}
+    lines = [(each.msg, each.__dict__["fields"]) for each in caplog.records if "change" in each.msg]
+    assert [message for message, _ in lines] == ["change not made", "change made", "change not made"]
+    assert lines[1][1] == {"by": "ann", "from": "192.0.2.7", **facts}
     (ended,) = [record.__dict__["fields"] for record in caplog.records if record.msg == "publish ended"]
     assert ended["by"] == "ann"
 
@@ -189,8 +195,11 @@ async def test_a_kick_bans_the_network_too_if_that_is_wanted() -> None:
     (ban,) = (await desk.control.bans.list(PageQuery(), ANN)).items
     assert (ban.network, ban.reason, ban.automatic, ban.refused) == ("203.0.113.7", "spam", False, 1)
     assert 59.0 < ban.remaining_seconds <= 60.0
+    ((_, _, kicked),) = desk.audited  # Both are one change.
+    assert (kicked["change"], kicked["after"]) == ("kick", "203.0.113.7 banned for 60 s")
     await desk.control.bans.lift("203.0.113.7", ANN)
     assert not desk.guard.turns_away("203.0.113.7")
+    assert str(desk.audited[1][2]["before"]).startswith("by hand, until 20")
     nobody_knows = Visitor("unix-7")
     desk.registry.sessions.add_shelf({1: nobody_knows})
     with pytest.raises(NotPossible):
@@ -267,6 +276,7 @@ async def test_settings_are_read_again_or_only_compared() -> None:
         told = await desk.control.settings.reload(ReloadRequest(dry_run=dry_run), Actor())
         assert told == Reload(dry_run=dry_run, changed={"new plays": ("player.max_players",)})
     assert desk.reloads == [True, False]
+    assert [facts["after"] for _, _, facts in desk.audited] == ["player.max_players"]
     desk.mistakes = ("a: wrong", "b: wrong")
     with pytest.raises(NotPossible, match="a: wrong; b: wrong") as caught:
         await desk.control.settings.reload(ReloadRequest(), Actor())

@@ -92,7 +92,7 @@ async def test_who_is_on_is_seen_and_thrown_out_and_banned():
             )
             assert ask("kick", "live/cam", "--reason", "late", *admin) == (0, f"{shown['session']} is out\n")
             server.log.wait_for({"event": "publish ended", "reason": "kicked", "by": "127.0.0.1"})
-            server.log.wait_for({"event": "changed by hand", "target": shown["session"], "reason": "late"})
+            server.log.wait_for({"event": "change made", "target": shown["session"], "reason": "late"})
         assert ask("kick", shown["session"], *admin)[0] == 1
         code, told = ask("ban", "192.0.2.0/24", "--for", "90s", "--json", *admin)
         assert (code, json.loads(told)["remaining_seconds"] > 80) == (0, True)

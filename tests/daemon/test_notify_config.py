@@ -27,6 +27,7 @@ def test_everything_is_told_but_players_and_viewers_unless_somebody_asks() -> No
         EventKind.PLAYER_LEFT,
         EventKind.FIRST_VIEWER,
         EventKind.LAST_VIEWER_LEFT,
+        EventKind.AUDIT,
         EventKind.TEST,
     }
     assert set(EventKind) - everything.kinds == {EventKind.TEST}

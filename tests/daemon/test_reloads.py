@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import rtmpd as library
 from rtmpd.access.keys import digest_of, spell_digest
+from rtmpd.control.audit import Audit
 from rtmpd.daemon import cli, reload
 from rtmpd.daemon.changes import Changes
 from rtmpd.daemon.config import Config
@@ -24,6 +25,8 @@ from rtmpd.daemon.fields import Effect
 from rtmpd.daemon.notify import Notifier
 from rtmpd.daemon.reload import Reloads
 from rtmpd.daemon.settings import Settings, load
+from rtmpd.engine.origin import Origin
+from rtmpd.events.model import Fact
 from rtmpd.exceptions import ConfigError, StreamFailed
 
 KEY, OTHER = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x", "x2eup6sa4rgd9by7jhfc2xnt5zwv8qk3m"
@@ -36,6 +39,11 @@ class Server:
     applied: list[Config] = field(default_factory=list)
     problem: str = ""
     forever: bool = False
+    audited: list[tuple[Origin, Mapping[str, Fact]]] = field(default_factory=list)
+
+    @property
+    def audit(self) -> Audit:
+        return Audit(lambda by, _key, facts: self.audited.append((by, facts)))
 
     async def apply(self, config: Config) -> Changes:
         if self.forever:
@@ -55,7 +63,7 @@ async def watching(files: list[Path], server: Server) -> AsyncIterator[Reloads]:
     def read() -> Settings:
         return load(files, {})
 
-    reloads = Reloads(read(), read, server.apply, Notifier(None), lambda: 5.0)
+    reloads = Reloads(read(), read, server.apply, Notifier(None), lambda: 5.0, lambda: server.audit)
     running = asyncio.ensure_future(reloads.run())
     yield reloads
     running.cancel()
@@ -84,6 +92,10 @@ async def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
         write(path, "error")
         await eventually(lambda: server.levels == ["debug", "error"])
         assert reloads.stats.success
+    assert {by.who for by, _ in server.audited} == {"reload.watch"}
+    assert [facts["result"] for _, facts in server.audited] == ["done", "refused", "done"]
+    refused = server.audited[1][1]
+    assert (refused["problem"], "rtmp.lisen" in str(refused["detail"])) == ("settings_refused", True)
 
 
 async def test_a_link_that_leads_elsewhere_is_a_change(tmp_path: Path) -> None:
@@ -120,6 +132,9 @@ async def test_nobody_looks_where_nobody_is_to_watch(tmp_path: Path) -> None:
         path.write_text('log.level = "error"')
         await reloads.reload("test")
         assert server.levels == ["debug", "error"]
+    ((by, facts),) = server.audited  # Who asks by the API is noted there.
+    assert (by.account, by.protocol) == ("SIGHUP", "signal")
+    assert (facts["change"], facts["result"], facts["after"]) == ("reload", "done", "log.level")
 
 
 async def test_what_cannot_be_put_in_place_changes_nothing(

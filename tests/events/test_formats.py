@@ -59,6 +59,7 @@ SENTENCES = {
         ),
     ),
     EventKind.WARNING_CLEARED: ("live/cam: keyframes_rare is over", ""),
+    EventKind.AUDIT: ("ann: ban 192.0.2.2", "After: by hand, until 2023-11-14T23:00Z. Reason: spam."),
     EventKind.TEST: ("rtmpd reaches you", "This is a test of the notifications."),
 }
 

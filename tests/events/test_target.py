@@ -14,7 +14,7 @@ from events_kit import CAM, NOON, FakeTime, around, idle, made, to, until
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.key import StreamKey
-from rtmpd.events.model import EventKind
+from rtmpd.events.model import NO_STREAM, EventKind
 from rtmpd.events.notifications import Notifications
 from rtmpd.events.settings import Address, TargetSettings
 
@@ -399,6 +399,7 @@ def test_which_streams_a_target_is_told_of(streams: tuple[str, ...], wanted: lis
     paths = ["live/cam", "live/show", "live/church/a", "lively/cam"]
     assert [path for path in paths if settings.wants(EventKind.HELD, StreamKey.of_path(path))] == wanted
     assert not any(settings.wants(EventKind.ENDED, StreamKey.of_path(path)) for path in paths)
+    assert settings.wants(EventKind.HELD, NO_STREAM) == ("*" in streams)
 
 
 async def test_each_target_hears_what_it_wants() -> None:

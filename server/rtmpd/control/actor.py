@@ -36,11 +36,13 @@ class Actor:
     streams: tuple[str, ...] = ()
     """Paths of the apps and streams that they have to do with, ``ALL_STREAMS`` among them or not; empty is
     all, and the server as a whole."""
+    protocol: str = "http"
+    """How they ask: ``http``, ``signal``, or ``watch`` where a file has changed."""
 
     @property
     def origin(self) -> Origin:
         """As others know them, such as those whom they throw out."""
-        return Origin(protocol="http", address=self.address, account=self.name)
+        return Origin(protocol=self.protocol, address=self.address, account=self.name)
 
     @property
     def is_scoped(self) -> bool:

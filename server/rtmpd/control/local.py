@@ -34,6 +34,7 @@ class Sources:
     """Apps with settings of their own, now: see ``StreamKey.of_path``."""
     reload: Callable[[bool], Awaitable[Mapping[str, Sequence[str]]]]
     """Reads the settings again; told ``True`` it changes nothing. Raises ConfigError."""
+    audit: Audit
     clock: Callable[[], float]
     """That of the engine."""
     wall_clock: Callable[[], float]
@@ -48,8 +49,7 @@ def local_control(sources: Sources) -> Control:
     def times() -> Times:
         return Times(sources.clock, sources.wall_clock)
 
-    audit = Audit()
-    registry = sources.registry
+    audit, registry = sources.audit, sources.registry
     bans = LocalBans(sources.guard, audit, times)
     return Control(
         server=LocalServer(
@@ -59,6 +59,6 @@ def local_control(sources: Sources) -> Control:
         sessions=LocalSessions(registry.sessions, bans, audit, times),
         bans=bans,
         relays=LocalRelays(sources.relays),
-        pushes=LocalPushes(sources.pushes, sources.apps, audit),
+        pushes=LocalPushes(sources.pushes, sources.relays, sources.apps, audit),
         settings=LocalSettings(sources.reload, audit),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from ipaddress import ip_network
 from typing import Protocol
 
 from rtmpd.access.bans import Ban as HeldBan
@@ -10,7 +11,7 @@ from rtmpd.access.manual_bans import parse_network
 from rtmpd.access.rules import Network
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
-from rtmpd.control.audit import Audit
+from rtmpd.control.audit import Audit, Change
 from rtmpd.control.ban_answers import Ban, BanPage, BanRequest
 from rtmpd.control.paging import build, cut
 from rtmpd.control.times import Times
@@ -49,29 +50,43 @@ class LocalBans:
         return BanPage(items=items, next=last, total=part.total)
 
     async def add(self, request: BanRequest, by: Actor) -> Ban:
-        try:
-            network = parse_network(request.network)
-        except UsageError as problem:
-            raise NotPossible(Problem.NETWORK_REFUSED, str(problem)) from None
-        return self.put(network, request.seconds, request.reason, by)
+        with self._audit.attempt(by, Change.BAN, request.network, request.reason) as attempt:
+            try:
+                network = parse_network(request.network)
+            except UsageError as problem:
+                raise NotPossible(Problem.NETWORK_REFUSED, str(problem)) from None
+            attempt.before = self._spell(network)
+            ban = self.put(network, request.seconds, request.reason)
+            attempt.target, attempt.after = ban.network, self._spell(network)
+            return ban
 
-    def put(self, network: Network, seconds: float, reason: str, by: Actor) -> Ban:
-        """Let nobody in from ``network``."""
+    def put(self, network: Network, seconds: float, reason: str) -> Ban:
+        """Let nobody in from ``network``, as a part of what is noted already."""
         try:
             ban = self._keeper.ban(network, seconds, reason)
         except UsageError as problem:
             raise NotPossible(Problem.NETWORK_REFUSED, str(problem)) from None
-        self._audit.note(by, "ban", ban.network, reason)
         return _ban(ban, self._times())
 
     async def lift(self, network: str, by: Actor) -> None:
-        try:
-            known = self._keeper.lift(parse_network(network))
-        except UsageError:
-            known = False
-        if not known:
-            raise NotFound(Problem.BAN_NOT_FOUND, f"{network} is not banned")
-        self._audit.note(by, "unban", network)
+        with self._audit.attempt(by, Change.UNBAN, network) as attempt:
+            try:
+                parsed = parse_network(network)
+                attempt.before = self._spell(parsed)
+                known = self._keeper.lift(parsed)
+            except UsageError:
+                known = False
+            if not known:
+                raise NotFound(Problem.BAN_NOT_FOUND, f"{network} is not banned")
+
+    def _spell(self, network: Network) -> str | None:
+        """The ban of exactly that network, in words; None if there is none."""
+        times = self._times()
+        for ban in self._keeper.bans():
+            if ip_network(ban.network) == network:
+                why = "for failed attempts" if ban.reason is None else "by hand"
+                return f"{why}, until {times.at(ban.until):%Y-%m-%dT%H:%M:%SZ}"
+        return None
 
 
 def _ban(ban: HeldBan, times: Times) -> Ban:

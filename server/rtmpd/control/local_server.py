@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rtmpd import __version__
 from rtmpd.control.actor import Actor
-from rtmpd.control.audit import Audit
+from rtmpd.control.audit import Audit, Change
 from rtmpd.control.drain_answers import Drain, DrainRequest
 from rtmpd.control.server_answers import ServerInfo, Totals
 from rtmpd.control.times import Times, on_wall
@@ -86,12 +86,14 @@ class LocalServer:
         )
 
     async def drain(self, request: DrainRequest, by: Actor) -> Drain:
-        try:
-            draining = self._ending.ask(request.wait_seconds, request.grace_seconds, request.reconnect_to)
-        except UsageError as problem:
-            raise NotPossible(Problem.BAD_REQUEST, f"reconnect_to: {problem}") from None
-        self._audit.note(by, "drain", "the server", request.reason)
-        return _drain(draining, self._times())
+        with self._audit.attempt(by, Change.DRAIN, reason=request.reason) as attempt:
+            try:
+                draining = self._ending.ask(request.wait_seconds, request.grace_seconds, request.reconnect_to)
+            except UsageError as problem:
+                raise NotPossible(Problem.BAD_REQUEST, f"reconnect_to: {problem}") from None
+            drain = _drain(draining, self._times())
+            attempt.after = f"until {drain.until:%Y-%m-%dT%H:%M:%SZ} at the latest"
+            return drain
 
 
 def _drain(draining: Draining, times: Times) -> Drain:

@@ -8,7 +8,7 @@ from typing import Final
 from rtmpd.access.manual_bans import parse_network
 from rtmpd.control import session_views
 from rtmpd.control.actor import Actor
-from rtmpd.control.audit import Audit
+from rtmpd.control.audit import Audit, Change
 from rtmpd.control.local_bans import LocalBans
 from rtmpd.control.paging import build, cut
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
@@ -49,16 +49,22 @@ class LocalSessions:
         return session_views.session(self._find(number, by), self._times())
 
     async def kick(self, number: int, request: KickRequest, by: Actor) -> None:
-        handle = self._find(number, by)
-        if request.ban is not None:
-            by.check_unscoped()
-            try:
-                network = parse_network(handle.origin.network)
-            except UsageError:
-                raise NotPossible(Problem.NETWORK_REFUSED, _NO_ADDRESS) from None
-            self._bans.put(network, request.ban, request.reason, by)
-        handle.dismiss(CloseReason.KICKED, by.origin)
-        self._audit.note(by, "kick", handle.origin.session_id, request.reason)
+        with self._audit.attempt(by, Change.KICK, spell_session(number), request.reason) as attempt:
+            handle = self._find(number, by)
+            if uses := handle.uses:
+                attempt.key = uses[0].key
+                attempt.before = ", ".join(
+                    f"{'publishes' if use.publishes else 'plays'} {use.key}" for use in uses
+                )
+            if request.ban is not None:
+                by.check_unscoped()
+                try:
+                    network = parse_network(handle.origin.network)
+                except UsageError:
+                    raise NotPossible(Problem.NETWORK_REFUSED, _NO_ADDRESS) from None
+                ban = self._bans.put(network, request.ban, request.reason)
+                attempt.after = f"{ban.network} banned for {request.ban:g} s"
+            handle.dismiss(CloseReason.KICKED, by.origin)
 
     def _find(self, number: int, by: Actor) -> SessionHandle:
         handle = self._sessions.find(number)

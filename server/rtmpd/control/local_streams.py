@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rtmpd.control import stream_views
 from rtmpd.control.actor import Actor
-from rtmpd.control.audit import Audit
+from rtmpd.control.audit import Audit, Change
 from rtmpd.control.paging import build, cut
 from rtmpd.control.stream_answers import Stream, StreamPage, StreamQuery
 from rtmpd.control.times import Times
@@ -47,11 +47,11 @@ class LocalStreams:
         return stream_views.whole(self._find(key, by), self._times())
 
     async def end_hold(self, key: StreamKey, by: Actor) -> None:
-        self._find(key, by)
-        if not self._registry.end_hold(key):
-            text = f"{key} is not held: it has an encoder, or nobody waits for one"
-            raise Conflict(Problem.NOT_HELD, text)
-        self._audit.note(by, "end hold", key)
+        with self._audit.attempt(by, Change.END, key):
+            self._find(key, by)
+            if not self._registry.end_hold(key):
+                text = f"{key} is not held: it has an encoder, or nobody waits for one"
+                raise Conflict(Problem.NOT_HELD, text)
 
     def _find(self, key: StreamKey, by: Actor) -> LiveStream:
         stream = self._registry.streams.get(key) if by.sees(key) else None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.ending import ADMIN_PATIENCE, Ending
+from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.reload import Reloads
@@ -25,7 +26,6 @@ from rtmpd.relay.status import RelayStatus
 if TYPE_CHECKING:
     from rtmpd.access.guard import Guard
     from rtmpd.access.jwks import Jwks
-    from rtmpd.events.delivery import NotifyStatus
     from rtmpd.web.api import Api
     from rtmpd.web.metrics import MetricsPage
     from rtmpd.web.page import SharedPage
@@ -43,7 +43,7 @@ class Inside:
     guard: Guard
     pushes: PushRelays
     relays: Callable[[], Sequence[RelayStatus]]
-    notified: Callable[[], Sequence[NotifyStatus]]
+    events: EventsSide
     programs: Programs
     readiness: Callable[[], str | None]
     ending: Ending
@@ -129,6 +129,7 @@ class AdminSide:
             ending=inside.ending,
             apps=lambda: self._config.app_names(),
             reload=self._reload,
+            audit=inside.events.audit,
             clock=inside.clock,
             wall_clock=time.time,
             started=self._started,
@@ -155,7 +156,7 @@ class AdminSide:
             memory_group=inside.memory_group,
             clock=inside.clock,
             relays=inside.relays,
-            notified=inside.notified,
+            notified=inside.events.statuses,
             processes=inside.programs.statuses,
             process_counts=inside.programs.process_counts,
             hook_counts=inside.programs.hook_counts,

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rtmpd.daemon.config import Config
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.registry import Registry
 from rtmpd.relay.status import RelayStatus
 
 if TYPE_CHECKING:
+    from rtmpd.control.audit import Audit
     from rtmpd.events.delivery import NotifyStatus
     from rtmpd.events.feed import EventFeed, EventListener
+    from rtmpd.events.model import Fact
     from rtmpd.events.notifications import Notifications
     from rtmpd.net.http_caller import HttpCaller
 
@@ -34,6 +37,16 @@ class EventsSide:
         self._server = server
         self._feed: EventFeed | None = None
         self._notifications: Notifications | None = None
+        self._audit: Audit | None = None
+
+    @property
+    def audit(self) -> Audit:
+        """Notes what somebody in charge changes; made when somebody does."""
+        if self._audit is None:
+            from rtmpd.control.audit import Audit
+
+            self._audit = Audit(self._audited)
+        return self._audit
 
     def add_listener(self, listener: EventListener) -> None:
         """Tell ``listener`` what happens from now on."""
@@ -66,6 +79,10 @@ class EventsSide:
         """Send what waits within ``grace`` seconds."""
         if self._notifications is not None:
             await self._notifications.close(grace)
+
+    def _audited(self, by: Origin, key: StreamKey, facts: Mapping[str, Fact]) -> None:
+        if self._feed is not None:
+            self._feed.audited(by, key, facts)
 
     def _build(self) -> Notifications:
         from rtmpd.events.notifications import Notifications

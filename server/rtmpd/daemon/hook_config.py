@@ -19,7 +19,7 @@ from rtmpd.processes.command import OF_HOOKS, Command
 EXEC: Final = "exec"
 """The table of an app whose keys people choose: ``apps.NAME.exec.HOOK`` is a ``HookConfig``."""
 _RULE: Final = HookRule(Command(()), frozenset())
-_KINDS: Final = tuple(kind for kind in EventKind if kind is not EventKind.TEST)
+_KINDS: Final = tuple(kind for kind in EventKind if kind not in (EventKind.AUDIT, EventKind.TEST))
 """What happens to streams."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

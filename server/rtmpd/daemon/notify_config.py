@@ -22,7 +22,7 @@ ALL_EVENTS: Final = "*"
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DEFAULTS: Final = TargetSettings(Address(""), frozenset())
 _WORDS: Final = tuple(word for word, kind in KINDS.items() if kind is not EventKind.TEST)
-_OFTEN: Final = ("player_joined", "player_left", "first_viewer", "last_viewer_left")
+_ON_REQUEST: Final = ("player_joined", "player_left", "first_viewer", "last_viewer_left", "audit")
 """Not told unless somebody asks for it."""
 
 
@@ -88,10 +88,10 @@ class NotifyConfig(Section):
     format: Literal["native", "discord", "ntfy", "nginx-rtmp", "srs"] = "native"
     """native is JSON for programs, discord and ntfy are sentences for people; nginx-rtmp and srs are for
     programs that were written for these servers, which have words for who comes and goes alone."""
-    events: Events = tuple(word for word in _WORDS if word not in _OFTEN)
+    events: Events = tuple(word for word in _WORDS if word not in _ON_REQUEST)
     """Which events; "*" is all."""
     streams: Streams = (ALL_STREAMS,)
-    """Of which apps (live) and streams (live/show); "*" is all."""
+    """Of which apps (live) and streams (live/show); "*" is all, and what concerns no stream."""
     secret: Annotated[str, AfterValidator(_check_secret), Shown(_hide)] = ""
     """Signs what is sent as native, by Standard Webhooks: make one with
     echo whsec_$(openssl rand -base64 32). Two with a space between are both used, while one takes the place

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
@@ -17,6 +17,9 @@ from rtmpd.daemon.renames import OldName
 from rtmpd.daemon.settings import Settings
 from rtmpd.exceptions import ConfigError
 from rtmpd.net.file_stamps import Stamp, stamp_at
+
+if TYPE_CHECKING:
+    from rtmpd.control.audit import Audit
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,7 @@ class Reloads:
     """Reads the settings again and has the server follow them, one attempt at a time.
 
     ``read()`` is called in a thread; ``apply`` as ``Worker.apply``. What cannot be used changes nothing.
+    ``audit()`` is told of those that nobody has asked for by the API, which tells of its own.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Reloads:
         apply: Callable[[Config], Awaitable[Changes]],
         notifier: Notifier,
         wall_clock: Callable[[], float],
+        audit: Callable[[], Audit],
     ) -> None:
         self.stats = ReloadStats(wall_clock())
         self._settings = settings
@@ -59,6 +64,7 @@ class Reloads:
         self._apply = apply
         self._notifier = notifier
         self._wall_clock = wall_clock
+        self._audit = audit
         self._busy = asyncio.Lock()
         self._asked = asyncio.Event()
         self._seen = _stamps(settings.files)
@@ -105,13 +111,22 @@ class Reloads:
             by = "signal" if await self._wait() else "watch"
             try:
                 if by == "signal" or await self._changed():
-                    await self.reload(by)
+                    await self._reload_unasked(by)
             except ConfigError:
                 pass  # It has been told.
             except Exception:  # The next attempt may be of other files.
                 logger.exception("reload failed")
 
     # Inside
+
+    async def _reload_unasked(self, by: str) -> None:
+        """As ``reload``, and note that it was nobody by the API."""
+        from rtmpd.control.actor import Actor
+        from rtmpd.control.audit import Change, spell_settings
+
+        name = "SIGHUP" if by == "signal" else "reload.watch"
+        with self._audit().attempt(Actor(name, protocol=by), Change.RELOAD) as attempt:
+            attempt.after = spell_settings((await self.reload(by)).values())
 
     async def _attempt(self) -> Changes:
         self._seen = await self._look()

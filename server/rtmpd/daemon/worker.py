@@ -116,9 +116,11 @@ class Worker:
         self._certificates = Certificates()
         self._unready_reason: str | None = "starting"
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
-        self._reloads = Reloads(settings, read, self.apply, self._notifier, time.time)
         self._parts = self._build_parts()
         self._ending = Ending(self._parts, self._notifier, lambda: self._config.shutdown)
+        self._reloads = Reloads(
+            settings, read, self.apply, self._notifier, time.time, lambda: self._events.audit
+        )
         self._admin = AdminSide(config, self._inside())
         self._doors = self._build_doors()
         self._inherits = False
@@ -197,7 +199,7 @@ class Worker:
             guard=self._access.guard,
             pushes=self._relays.pushes,
             relays=self._relays.statuses,
-            notified=self._events.statuses,
+            events=self._events,
             programs=self._programs,
             readiness=self._unready,
             ending=self._ending,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from rtmpd.engine.claim import SwitchReason
@@ -35,7 +35,9 @@ class EventListener(Protocol):
 
 
 class Counter:
-    """Counts the events of each session, for as long as it is there and a good while longer."""
+    """Counts the events of each session, for as long as it is there and a good while longer; those of 0, who
+    is nobody's, always.
+    """
 
     def __init__(self, sessions: SessionTable) -> None:
         self._sessions = sessions
@@ -51,7 +53,7 @@ class Counter:
 
     def _forget(self) -> None:
         """Forget the older half of those that are over; look again when there are as many more."""
-        over = [session for session in self._counts if self._sessions.find(session) is None]
+        over = [each for each in self._counts if each and self._sessions.find(each) is None]
         for session in over[: len(over) // 2]:
             del self._counts[session]
         self._most = len(self._counts) + _LEAST_REMEMBERED
@@ -158,6 +160,12 @@ class EventFeed(StreamObserver):
             "status": status.status,
         }
         self._make(EventKind.PUSH_STATE, status.key, origin, lambda: facts)
+
+    # Told by who is in charge
+
+    def audited(self, by: Origin, key: StreamKey, facts: Mapping[str, Fact]) -> None:
+        """``by`` has changed something about a stream, or NO_STREAM, or was refused to."""
+        self._make(EventKind.AUDIT, key, by, lambda: dict(facts))
 
     # Facts
 

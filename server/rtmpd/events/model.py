@@ -35,16 +35,22 @@ class EventKind(Word):
     PUSH_STATE = "push_state", "a push target goes live, stalls, fails or ends"
     WARNING_RAISED = "warning_raised", "something is wrong with what an encoder sends"
     WARNING_CLEARED = "warning_cleared", "it has been right again for 10 seconds"
+    AUDIT = (
+        "audit",
+        "somebody in charge has changed something, or was refused to; of the server where it names no stream",
+    )
     TEST = "test", "nothing: somebody has called `rtmpd notify test`"
 
 
+NO_STREAM: Final = StreamKey("", "")
+"""Of an event that concerns the server as a whole."""
 KINDS: Final[Mapping[str, EventKind]] = {str(kind): kind for kind in EventKind}
 """By their words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to a stream. Nothing in it is secret."""
+    """One thing that happened to a stream, or to the server. Nothing in it is secret."""
 
     kind: EventKind
     id: str
@@ -52,11 +58,13 @@ class Event:
     at: float
     """Seconds since 1970."""
     key: StreamKey
-    """The stream."""
+    """The stream, or NO_STREAM."""
     origin: Origin
-    """Whose session it belongs to: a player's own, else that of the publisher, or of the last there was."""
+    """Whose session it belongs to: a player's own, else that of the publisher, or of the last there was. Of
+    ``AUDIT`` it is who has changed something, who has no session.
+    """
     sequence: int
-    """Counts the events of the session, from 1."""
+    """Counts the events of the session, from 1; of those without one all since the start."""
     facts: Mapping[str, Fact]
     """By names that the kind determines."""
 
@@ -67,9 +75,9 @@ class Event:
             "event": str(self.kind),
             "id": self.id,
             "time": spell_time(self.at),
-            "app": self.key.app,
-            "name": self.key.name,
-            "session": origin.session_id,
+            "app": self.key.app or None,
+            "name": self.key.name or None,
+            "session": origin.session_id if origin.session else None,
             "sequence": self.sequence,
             "client": {
                 "protocol": origin.protocol,

@@ -49,6 +49,7 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Mood]]] = {
     EventKind.PUSH_STATE: ("{stream} to {target}: {state}", Mood.PLAIN),
     EventKind.WARNING_RAISED: ("{stream}: {warning}", Mood.BAD),
     EventKind.WARNING_CLEARED: ("{stream}: {warning} is over", Mood.GOOD),
+    EventKind.AUDIT: ("{who}: {change} {target}", Mood.PLAIN),
     EventKind.TEST: ("rtmpd reaches you", Mood.GOOD),
 }
 _MOODS: Final[Mapping[Fact, Mood]] = {
@@ -103,12 +104,21 @@ def _sentences(event: Event, facts: Mapping[str, Fact]) -> list[str]:
             return [sentence(_SWITCHES[facts["reason"]].meaning)]
         case EventKind.WARNING_CLEARED | EventKind.FIRST_VIEWER | EventKind.LAST_VIEWER_LEFT:
             return []
+        case EventKind.AUDIT:
+            return _audit(facts)
         case EventKind.TEST:
             return ["This is a test of the notifications"]
         case EventKind.HELD:
             return [*_end(facts), "Its players wait for the encoder to come back"]
         case EventKind.UNPUBLISHED | EventKind.ENDED | EventKind.PLAYER_LEFT:
             return _end(facts)
+
+
+def _audit(facts: Mapping[str, Fact]) -> list[str]:
+    told = [sentence(f"{name}: {facts[name]}") for name in ("before", "after", "reason") if facts[name]]
+    if facts["problem"] is None:
+        return told
+    return [sentence(f"{facts['result']}: {facts['detail']}").rstrip("."), *told]
 
 
 def _named(codec: Fact) -> str:
