@@ -25,6 +25,7 @@ from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
 from rtmpd.relay.status import RelayStatus
 from rtmpd.web.api import Api
+from rtmpd.web.compat import Mounted
 from rtmpd.web.page import SharedPage
 from rtmpd.web.server import AdminServer
 
@@ -114,6 +115,7 @@ class Desk:
                 clock=self.clock,
                 wall_clock=lambda: 1_800_000_000.0 + self.clock(),
                 started=1_800_000_000.0,
+                instance="0123456789abcdef",
             )
         )
 
@@ -127,10 +129,12 @@ class Desk:
         return Api(self.control, self.clock, self.max_age)
 
     @asynccontextmanager
-    async def client(self, *, local: bool = True) -> AsyncIterator[aiohttp.ClientSession]:
+    async def client(
+        self, *, local: bool = True, mounted: Callable[[], Sequence[Mounted]] = tuple, alone: bool = False
+    ) -> AsyncIterator[aiohttp.ClientSession]:
         """Who asks an admin server on a port of its own."""
         page = SharedPage(FakeServer().page(), 0.0, time.monotonic)
-        server = AdminServer(page, lambda: None, self.api(), local=local)
+        server = AdminServer(page, lambda: None, self.api(), local=local, mounted=mounted, alone=alone)
         try:
             address = (await server.start(open_listener(Address("127.0.0.1", 0)))).address
             async with aiohttp.ClientSession(f"http://{address}") as session:

@@ -23,6 +23,7 @@ FLOORS = (
     ("serving", "relay", "processes", "tools", "hooks"),
     ("access", "events"),
     ("control",),
+    ("compat",),
     ("web",),
     ("daemon",),
 )
@@ -36,6 +37,9 @@ STRANGERS = {
     "control": frozenset({"serving", "client", "tools", "hooks"}),
     "web": frozenset({"serving", "client", "tools", "media", "access", "events"}),
     "access": frozenset({"relay", "client", "tools"}),
+    "compat": frozenset(
+        {"net", "media", "client", "serving", "relay", "processes", "tools", "access", "events"}
+    ),
     "events": frozenset({"serving", "client", "tools", "media"}),
 }
 """Rooms on lower floors that a room has no business with."""
@@ -70,6 +74,7 @@ FORBIDDEN = {
     "processes": FRAMEWORKS,
     "tools": FRAMEWORKS,
     "control": FRAMEWORKS - {"pydantic"},
+    "compat": (SANS_IO | FRAMEWORKS) - {"datetime"},
 }
 ONLY_IMPORTER = {
     "aiohttp": "rtmpd.net.http",
@@ -99,6 +104,7 @@ UNUSED_BY_SERVERS = COMMANDS | frozenset(
         "rtmpd.access.jwt_tokens",
         "rtmpd.access.visits",
         "rtmpd.client",
+        "rtmpd.compat",
         "rtmpd.daemon.descriptions",
         "rtmpd.events.feed",
         "rtmpd.events.formats",

@@ -25,7 +25,7 @@ KEYS = list(walk())
 
 def block(key: Key) -> str:
     """The comment above a key, with the line of the key itself."""
-    section = re.split(r"^\[(?=[a-z.]+\]$)", REFERENCE.read_text(), flags=re.MULTILINE)
+    section = re.split(r"^\[(?=[a-z_.]+\]$)", REFERENCE.read_text(), flags=re.MULTILINE)
     body = next(part for part in section if part.startswith(".".join(key.path[:-1]) + "]"))
     return next(part for part in body.split("\n\n") if re.search(rf"^{key.path[-1]} = ", part, re.MULTILINE))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 
 import pytest
@@ -60,6 +61,9 @@ async def test_a_stream_is_told_as_it_is() -> None:
         assert told.video is not None
         assert told.audio is not None
         assert (told.video.codec, told.audio.codec) == ("avc1", "mp4a")
+        assert (told.video.timestamp_seconds, told.audio.timestamp_seconds) == (0.04, 0.0)
+        assert (told.video.profile, told.video.level, told.video.compatibility) == ("High", "4.0", 0)
+        assert (told.audio.profile, told.audio.samples_per_second, told.audio.channels) == ("LC", 44100, 2)
         assert told.video.key_frame_interval_seconds == 0.04
         assert told.video.key_frame_age_seconds is not None
         assert told.metadata == {"encoder": "obs", "width": 1280.0, "live": True}
@@ -120,6 +124,8 @@ async def test_sessions_tell_who_they_are_and_what_they_do() -> None:
         assert [each.kind for each in everybody] == ["publisher", "player", "pending"]
         (published,) = await sessions(desk, kind="publisher")
         assert (published.address, published.protocol, published.tls) == ("127.0.0.1", "rtmp", False)
+        first = everybody[0].connection
+        assert [each.connection - first for each in everybody] == [0, 1, 2]
         (use,) = published.uses
         assert (use.app, use.name, use.action) == ("live", "cam", UseKind.PUBLISH)
         assert published.bytes_in == encoder.bytes_said
@@ -236,6 +242,9 @@ async def test_the_server_tells_of_itself() -> None:
     assert (told.ready, told.unready_reason, told.uptime_seconds) == (False, "starting", 100.0)
     assert told.started.isoformat() == "2027-01-15T08:00:00+00:00"
     assert told.totals.connections == {"playing": 2}
+    assert (told.instance, told.process.id) == ("0123456789abcdef", os.getpid())
+    assert told.process.memory_bytes is not None
+    assert 1_000_000 < told.process.memory_bytes < told.machine.memory_bytes
 
 
 async def test_many_sessions_do_not_hold_up_the_loop() -> None:

@@ -384,6 +384,31 @@ async def test_http_comes_goes_and_follows(server: House) -> None:
     assert not takes(place(where))
 
 
+async def test_documents_of_other_servers_come_and_go(server: House) -> None:
+    closing = "GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    address = "admin.listen=127.0.0.1:0"
+    await server.apply(address)
+    (where,) = server.told("listening", "admin")
+
+    async def status(path: str, place: str = where) -> str:
+        return (await ask(place, closing.format(path))).split()[1]
+
+    assert [await status(each) for each in ("/stat", "/srs/api/v1/versions", "/v3/info")] == ["404"] * 3
+    tables = ("nginx_rtmp", "srs", "mediamtx")
+    await server.apply(address, *(f"compat.{each}.admin=true" for each in tables))
+    assert [await status(each) for each in ("/stat", "/srs/api/v1/versions", "/v3/info")] == ["200"] * 3
+    await server.apply(address, "compat.nginx_rtmp.admin=true", "compat.nginx_rtmp.stat_path=/statistics")
+    assert [await status(each) for each in ("/stat", "/statistics", "/v3/info")] == ["404", "200", "404"]
+    await server.apply(address, *(f"compat.{each}.listen=127.0.0.1:0" for each in tables))
+    assert server.told("listening no more", "admin") == []
+    for table, path in zip(tables, ("/stat", "/api/v1/versions", "/v3/info"), strict=True):
+        (alone,) = server.told("listening", f"compat.{table}")
+        assert [await status(path, alone), await status("/metrics", alone)] == ["200", "404"]
+        assert (await status(path)) == "404"
+    await server.apply(address)
+    assert all(server.told("listening no more", f"compat.{table}") for table in tables)
+
+
 # -- certificates
 
 
@@ -588,7 +613,10 @@ async def test_nothing_changes_before_the_start_or_after_the_end(log: LogOutput)
 
 # -- every key
 
-_LISTENERS = {"rtmp.listen", "admin.listen", "rtmps.listen", "rtmps.certificates", "rtmps.min_version"}
+_LISTENERS = {
+    *("rtmp.listen", "admin.listen", "rtmps.listen", "rtmps.certificates", "rtmps.min_version"),
+    *("compat.nginx_rtmp.listen", "compat.srs.listen", "compat.mediamtx.listen"),
+}
 """For which see above."""
 _LOOKED_UP = {
     "player.max_backlog_bytes",
@@ -600,6 +628,12 @@ _LOOKED_UP = {
     "shutdown.wait_for_publishers",
     "shutdown.reconnect_to",
     "reload.watch",
+    "compat.nginx_rtmp.admin",
+    "compat.nginx_rtmp.stat_path",
+    "compat.nginx_rtmp.control_path",
+    "compat.nginx_rtmp.max_clients",
+    "compat.srs.admin",
+    "compat.mediamtx.admin",
 }
 """Nobody keeps these: they are read from the settings whenever they are needed."""
 _OTHERS = {
@@ -698,8 +732,8 @@ async def test_who_follows_a_change_is_as_one_who_starts_with_it(log: LogOutput,
     fickle = {
         way
         for way, value in before.items()
-        # Two that ask for any port may get the same one.
-        if again.get(way) != value or way.endswith(".address.port")
+        # Two that ask for any port may get the same one, and the process may stand still at any time.
+        if again.get(way) != value or way.endswith((".address.port", "._lost"))
     }
     fresh, followed = await shop.look(changed), await shop.look(default, changed)
     for each in (before, fresh, followed):

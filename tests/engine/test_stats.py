@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtmpd.engine.stats import Histogram, SmoothedRate, StreamStats, count
+from rtmpd.engine.stats import Histogram, ServerStats, SmoothedRate, StreamStats, count
 
 
 def test_a_histogram_counts_up_to_and_including_its_bounds() -> None:
@@ -55,6 +55,17 @@ def test_a_stream_samples_its_rates_from_its_totals() -> None:
     assert stats.frame_rate.over_1s == pytest.approx(30, rel=0.01)
     assert stats.video.byte_rate.over_10s == pytest.approx(50_000, rel=0.01)
     assert stats.audio.byte_rate.over_1s == pytest.approx(16_000, rel=0.01)
+
+
+def test_totals_tell_what_goes_out_and_a_server_what_comes_in_too() -> None:
+    totals = ServerStats()
+    for second in range(60):
+        totals.bytes_out += 50_000
+        totals.bytes_in += 16_000
+        totals.sample(100.0 + second)
+        totals.sample(100.0 + second)
+    assert totals.out_rate.over_10s == pytest.approx(50_000)
+    assert totals.in_rate.over_10s == pytest.approx(16_000)
 
 
 def test_skew_is_video_minus_audio_once_both_have_come() -> None:

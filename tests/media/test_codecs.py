@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtmpd.media.codecs import AudioInfo, VideoInfo, audio_info, video_info
+from rtmpd.media.codecs import AudioInfo, VideoInfo, audio_info, avc_compatibility, video_info
 
 OBS_AVC = bytes.fromhex(
     "17000000000164000dffe1001b6764000dacd94141fb016a02020280000003008000001e478a14cb01000468efbcb0"
@@ -67,6 +67,22 @@ def test_audio_sequence_header(payload: bytes, info: AudioInfo) -> None:
 def test_legacy_hevc_and_av1_headers_carry_the_same_records() -> None:
     assert video_info(b"\x1c\0\0\0\0" + X265_MAIN[5:]) == VideoInfo("hvc1", 320, 240, "Main", "2.0")
     assert video_info(b"\x1d\0\0\0\0" + AV1[5:]) == VideoInfo("av01", profile="Main", level="2.0")
+
+
+@pytest.mark.parametrize(
+    ("payload", "flags"),
+    [
+        (OBS_AVC, OBS_AVC[7]),
+        (b"\x17\0\0\0\0\x01\x42\xc0\x1e", 0xC0),
+        (b"\x90avc1\x01\x42\xe0\x1e", 0xE0),
+        (b"\x17\0\0\0\0\x01\x42", None),
+        (b"\x17\x01\0\0\0\x01\x42\xc0", None),
+        (X265_MAIN, None),
+        (b"", None),
+    ],
+)
+def test_constraint_flags(payload: bytes, flags: int | None) -> None:
+    assert avc_compatibility(payload) == flags
 
 
 def test_multitrack_header_tells_of_its_track() -> None:

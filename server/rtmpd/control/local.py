@@ -41,6 +41,8 @@ class Sources:
     """Seconds since 1970."""
     started: float
     """Seconds since 1970 at the start of the process."""
+    instance: str
+    """Names this run of the server."""
 
 
 def local_control(sources: Sources) -> Control:
@@ -53,7 +55,14 @@ def local_control(sources: Sources) -> Control:
     bans = LocalBans(sources.guard, audit, times)
     return Control(
         server=LocalServer(
-            registry, sources.readiness, sources.ending, audit, times, sources.wall_clock, sources.started
+            registry,
+            sources.readiness,
+            sources.ending,
+            audit,
+            times,
+            sources.wall_clock,
+            sources.started,
+            sources.instance,
         ),
         streams=LocalStreams(registry, audit, times),
         sessions=LocalSessions(registry.sessions, bans, audit, times),

@@ -12,6 +12,7 @@ from rtmpd.control.audit import Audit, Change
 from rtmpd.control.drain_answers import Drain, DrainRequest
 from rtmpd.control.server_answers import ServerInfo, Totals
 from rtmpd.control.times import Times, on_wall
+from rtmpd.control.usage import Usage, machine
 from rtmpd.engine.registry import Registry
 from rtmpd.exceptions import NotPossible, UsageError
 from rtmpd.reasons import Problem
@@ -46,7 +47,7 @@ class Ending(Protocol):
 
 
 class LocalServer:
-    """``control.Server`` of this process.
+    """``control.Server`` of this process, whose run is named ``instance``.
 
     ``readiness`` says why no traffic should be sent here now, None when it may be; ``wall_clock`` reads
     seconds since 1970, and at the start of the process it read ``started``.
@@ -61,6 +62,7 @@ class LocalServer:
         times: Callable[[], Times],
         wall_clock: Callable[[], float],
         started: float,
+        instance: str,
     ) -> None:
         self._registry = registry
         self._ending = ending
@@ -69,11 +71,14 @@ class LocalServer:
         self._readiness = readiness
         self._wall_clock = wall_clock
         self._started = started
+        self._instance = instance
+        self._usage = Usage()
 
     async def info(self, by: Actor) -> ServerInfo:
         del by  # Everybody who may see anything sees this.
         unready, draining = self._readiness(), self._ending.draining
         return ServerInfo(
+            instance=self._instance,
             version=__version__,
             form=form(),
             python=platform.python_version(),
@@ -83,6 +88,8 @@ class LocalServer:
             unready_reason=unready,
             drain=None if draining is None else _drain(draining, self._times()),
             totals=_totals(self._registry),
+            process=self._usage.process(),
+            machine=machine(),
         )
 
     async def drain(self, request: DrainRequest, by: Actor) -> Drain:
@@ -118,6 +125,8 @@ def _totals(registry: Registry) -> Totals:
         streams_held=stats.held_streams,
         bytes_in=stats.bytes_in,
         bytes_out=stats.bytes_out,
+        bits_per_second_in_10s=round(stats.in_rate.over_10s * 8, 1),
+        bits_per_second_out_10s=round(stats.out_rate.over_10s * 8, 1),
         refusals={str(reason): number for reason, number in stats.refusals.items()},
         bans=stats.banned,
         unsent_bytes=stats.unsent_bytes,

@@ -31,6 +31,10 @@ class Totals(Answer):
     """Received from clients."""
     bytes_out: int
     """Sent to clients and push targets, or about to be."""
+    bits_per_second_in_10s: float
+    """Received from clients, over about 10 seconds."""
+    bits_per_second_out_10s: float
+    """Sent to clients and push targets, over about 10 seconds."""
     refusals: dict[str, int]
     """Requests that were not granted, by reason."""
     bans: int
@@ -43,9 +47,39 @@ class Totals(Answer):
     """What may be; 0 is any amount."""
 
 
+class Process(Answer):
+    """What the server's process takes."""
+
+    id: int
+    """Its number on its machine."""
+    memory_bytes: int | None
+    """Resident; null where the system does not tell."""
+    cpu_seconds: float
+    """User and system, since it started."""
+    cpu_cores: float
+    """Cores that it has kept busy since somebody asked before, if that is a second ago at least."""
+
+
+class Machine(Answer):
+    """Where it runs."""
+
+    cores: int
+    """Of its processors."""
+    memory_bytes: int
+    """All that there is."""
+    load_1m: float
+    """Processes that run or wait to, over a minute."""
+    load_5m: float
+    """Over 5 minutes."""
+    load_15m: float
+    """Over 15 minutes."""
+
+
 class ServerInfo(Answer):
     """The server."""
 
+    instance: str
+    """Names this run of the server: another one after each start."""
     version: str
     """Of rtmpd."""
     form: str
@@ -63,3 +97,5 @@ class ServerInfo(Answer):
     drain: Drain | None
     """Whom it waits for before it ends; null while it does not end."""
     totals: Totals
+    process: Process
+    machine: Machine

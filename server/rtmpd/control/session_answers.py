@@ -82,6 +82,8 @@ class Session(Answer):
     """Where it came in; empty for a relay."""
     tls: bool
     """As far as it is ended here, and not in a proxy."""
+    connection: int
+    """How many had come in since the server started, this one included; 0 for one that this server made."""
     agent: str
     """What it calls itself."""
     account: str

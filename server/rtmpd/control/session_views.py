@@ -23,6 +23,7 @@ def session(handle: SessionHandle, times: Times) -> answers.Session:
         address=origin.address,
         listener=origin.listener,
         tls=origin.tls,
+        connection=origin.connection,
         agent=origin.agent,
         account=origin.account,
         uses=tuple(_use(each, times) for each in uses),

@@ -39,6 +39,10 @@ class Medium(Answer):
 
     codec: str | None
     """FourCC, or what stands for the codecs of old, such as avc1 and mp4a; null before it is known."""
+    profile: str | None
+    """As the codec's specification calls it, or its number; null where no header says it."""
+    timestamp_seconds: float | None
+    """Of the last message, on the clock of the encoder; null before there was one."""
     bits_per_second_1s: float
     """Of its payload, over about a second."""
     bits_per_second_10s: float
@@ -47,13 +51,28 @@ class Medium(Answer):
     """Payload that has come."""
 
 
-class Video(Medium):
-    """Of several tracks the default one, but for bytes and rates."""
+class Audio(Medium):
+    """Of several tracks the default one, but for bytes, rates and timestamp."""
 
+    samples_per_second: int | None
+    """Null where no header says it."""
+    channels: int | None
+    """Null where no header says it."""
+
+
+class Video(Medium):
+    """Of several tracks the default one, but for bytes, rates and timestamp."""
+
+    level: str | None
+    """Such as 4.1; null where no header says it."""
+    compatibility: int | None
+    """Of H.264: the byte of its constraint flags, profile_compatibility; null where no header says it."""
     width: int | None
     """Pixels; null before it is known."""
     height: int | None
     """Pixels; null before it is known."""
+    frames: int
+    """That have come."""
     frames_per_second: float
     """Over about a second."""
     key_frame_interval_seconds: float | None
@@ -123,7 +142,7 @@ class Publication(Answer):
     """Since its last audio or video; null before there was any."""
     video: Video | None
     """Null before any has come."""
-    audio: Medium | None
+    audio: Audio | None
     """Null before any has come."""
     warnings: tuple[StreamWarning, ...]
     """What is wrong with it."""
@@ -149,12 +168,14 @@ class StreamSummary(Answer):
     """Of the same."""
     video: Video | None
     """Of the same; null also before any has come."""
-    audio: Medium | None
+    audio: Audio | None
     """Of the same; null also before any has come."""
     players: int
     """Those that wait included; relays and processes of other kinds are none."""
     bytes_out: int
     """Handed to players and push targets since the stream is there."""
+    bits_per_second_out_10s: float
+    """The same over about 10 seconds."""
     dropped: int
     """Packets that did not go out, one for each player that missed it."""
     warnings: tuple[StreamWarning, ...]

@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from rtmpd.control import stream_answers as answers
 from rtmpd.control.times import Times
+from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.health import Health
-from rtmpd.engine.packet import AUDIO
+from rtmpd.engine.packet import AUDIO, VIDEO
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.stats import MediumStats, SmoothedRate, StreamStats
 from rtmpd.engine.stream import LiveStream
 from rtmpd.events.wording import sentence
+from rtmpd.media.codecs import audio_info, avc_compatibility, video_info
 from rtmpd.media.metadata import read_metadata
 
 _MAX_PROPERTIES: Final = 100
@@ -55,8 +57,8 @@ def publication(of: Publication, on_air: bool, times: Times) -> answers.Publicat
         account=origin.account,
         agent=origin.agent,
         silent_seconds=times.since(of.stats.last_media_at),
-        video=_video(of.stats, times),
-        audio=_audio(of.stats),
+        video=_video(of.stats, of.intake.headers, times),
+        audio=_audio(of.stats, of.intake.headers),
         warnings=_warnings(of.intake.checkup.health, times),
     )
 
@@ -73,22 +75,29 @@ def _in_short(stream: LiveStream, times: Times) -> dict[str, Any]:
         "session": None if on_air is None else on_air.origin.session_id,
         "address": None if on_air is None else on_air.origin.address,
         "account": None if on_air is None else on_air.origin.account,
-        "video": None if on_air is None else _video(stats, times),
-        "audio": None if on_air is None else _audio(stats),
+        "video": None if on_air is None else _video(stats, stream.headers, times),
+        "audio": None if on_air is None else _audio(stats, stream.headers),
         "players": stream.players,
         "bytes_out": stats.totals.bytes_out,
+        "bits_per_second_out_10s": round(stats.totals.out_rate.over_10s * 8, 1),
         "dropped": sum(stats.totals.drops.values()),
         "warnings": _warnings(stream.health, times),
     }
 
 
-def _video(stats: StreamStats, times: Times) -> answers.Video | None:
+def _video(stats: StreamStats, headers: HeaderCache, times: Times) -> answers.Video | None:
     if not stats.video.messages_in:
         return None
+    header = headers.header(VIDEO)
+    info = video_info(header)
     return answers.Video(
         **_medium(stats.video),
+        profile=None if info is None else info.profile or None,
+        level=None if info is None else info.level or None,
+        compatibility=avc_compatibility(header),
         width=stats.width,
         height=stats.height,
+        frames=stats.video_frames,
         frames_per_second=round(stats.frame_rate.over_1s, 2),
         key_frame_interval_seconds=_seconds(stats.keyframe_interval_ms),
         key_frame_interval_max_seconds=_seconds(stats.keyframe_interval_max_ms),
@@ -96,12 +105,25 @@ def _video(stats: StreamStats, times: Times) -> answers.Video | None:
     )
 
 
-def _audio(stats: StreamStats) -> answers.Medium | None:
-    return answers.Medium(**_medium(stats.audio)) if stats.audio.messages_in else None
+def _audio(stats: StreamStats, headers: HeaderCache) -> answers.Audio | None:
+    if not stats.audio.messages_in:
+        return None
+    info = audio_info(headers.header(AUDIO))
+    return answers.Audio(
+        **_medium(stats.audio),
+        profile=None if info is None else info.profile or None,
+        samples_per_second=None if info is None else info.sample_rate or None,
+        channels=None if info is None else info.channels or None,
+    )
 
 
 def _medium(stats: MediumStats) -> dict[str, Any]:
-    return {"codec": stats.codec, "bytes": stats.bytes_in, **_rates(stats.byte_rate)}
+    return {
+        "codec": stats.codec,
+        "timestamp_seconds": _seconds(stats.timestamp),
+        "bytes": stats.bytes_in,
+        **_rates(stats.byte_rate),
+    }
 
 
 def _rates(bytes_: SmoothedRate) -> dict[str, Any]:

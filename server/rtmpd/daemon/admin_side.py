@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
+from rtmpd.daemon.compat_side import CompatSide
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.doors import Door
 from rtmpd.daemon.ending import ADMIN_PATIENCE, Ending
 from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.memory_group import MemoryGroup
@@ -26,10 +29,15 @@ from rtmpd.relay.status import RelayStatus
 if TYPE_CHECKING:
     from rtmpd.access.guard import Guard
     from rtmpd.access.jwks import Jwks
+    from rtmpd.control.control import Control
     from rtmpd.web.api import Api
+    from rtmpd.web.compat import Desk, Mounted
     from rtmpd.web.metrics import MetricsPage
     from rtmpd.web.page import SharedPage
     from rtmpd.web.server import AdminServer
+
+MAX_AGE: Final = 1.0
+"""Seconds that a document of another server is good for everybody who asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,8 @@ class Inside:
     key_sets: Iterable[Jwks]
     """Of the issuers of tokens."""
     reloads: Reloads
+    instance: str
+    """Names this run of the server."""
 
 
 class AdminSide:
@@ -70,12 +80,35 @@ class AdminSide:
         self._metrics: MetricsPage | None = None
         self._page: SharedPage | None = None
         self._api: Api | None = None
+        self._control: Control | None = None
+        self._compat = CompatSide(config, self._desk)
         self._servers: dict[Listener, AdminServer] = {}
         self._ending = TaskSet()
         self._started = time.time()
 
+    def doors(self) -> dict[str, Door]:
+        """How each of the protocols is served that are HTTP, by the table of its addresses."""
+        names = self._config.compat.entrances()
+        alone = {name: Door(partial(self._open_alone, name), self.close) for name in names}
+        return {"admin": Door(self.open, self.close), **alone}
+
     async def open(self, entrance: Entrance, place: Place) -> Listener:
         """Serve there too. Raises OSError."""
+        return await self._serve(self._compat.beside_ours, entrance, place)
+
+    async def _open_alone(self, name: str, entrance: Entrance, place: Place) -> Listener:
+        """Speak one dialect there. Raises OSError."""
+        mounted = self._compat.alone(name.removeprefix("compat."))
+        return await self._serve(lambda: mounted, entrance, place, alone=True)
+
+    async def _serve(
+        self,
+        mounted: Callable[[], Sequence[Mounted]],
+        entrance: Entrance,
+        place: Place,
+        *,
+        alone: bool = False,
+    ) -> Listener:
         from rtmpd.web.server import AdminServer
 
         server = AdminServer(
@@ -85,6 +118,8 @@ class AdminSide:
             self._config.admin.to_limits(),
             lambda: self._proxies,
             local=entrance.address.is_loopback,
+            mounted=mounted,
+            alone=alone,
         )
         try:
             listener = await server.start(place, entrance.proxy)
@@ -102,6 +137,7 @@ class AdminSide:
     def apply(self, config: Config) -> None:
         """Follow other settings, but for the addresses."""
         self._config = config
+        self._compat.apply(config)
         self._proxies = config.network.proxies()
         for server in self._servers.values():
             server.apply(config.admin.to_limits())
@@ -116,8 +152,19 @@ class AdminSide:
         await self._ending.drain(ADMIN_PATIENCE)
 
     def _build_api(self) -> Api:
-        from rtmpd.control.local import Sources, local_control
         from rtmpd.web.api import Api
+
+        self._api = Api(self._control or self._build_control(), self._inside.clock)
+        return self._api
+
+    def _desk(self) -> Desk:
+        from rtmpd.web.compat import Desk
+        from rtmpd.web.shared import SharedAnswers
+
+        return Desk(self._control or self._build_control(), SharedAnswers(MAX_AGE, self._inside.clock))
+
+    def _build_control(self) -> Control:
+        from rtmpd.control.local import Sources, local_control
 
         inside = self._inside
         sources = Sources(
@@ -133,9 +180,10 @@ class AdminSide:
             clock=inside.clock,
             wall_clock=time.time,
             started=self._started,
+            instance=inside.instance,
         )
-        self._api = Api(local_control(sources), inside.clock)
-        return self._api
+        self._control = local_control(sources)
+        return self._control
 
     async def _reload(self, dry_run: bool) -> dict[str, list[str]]:
         changes = await self._inside.reloads.reload("api", dry_run=dry_run)

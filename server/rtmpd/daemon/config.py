@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from rtmpd.daemon.app_config import APPS, AppConfig
 from rtmpd.daemon.bans_config import BansConfig
+from rtmpd.daemon.compat_config import CompatConfig
 from rtmpd.daemon.fields import (
     Count,
     Effect,
@@ -222,6 +223,7 @@ class Config(Section):
     memory: MemoryConfig = MemoryConfig()
     bans: BansConfig = BansConfig()
     admin: AdminConfig = AdminConfig()
+    compat: CompatConfig = CompatConfig()
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
     relay: RelayConfig = RelayConfig()
@@ -248,6 +250,7 @@ class Config(Section):
             "rtmp": self.rtmp.entrances(),
             "rtmps": self.rtmps.entrances(),
             "admin": self.admin.entrances(),
+            **self.compat.entrances(),
         }
 
     def app_names(self) -> frozenset[str]:

@@ -81,8 +81,7 @@ class Reloads:
         """
         async with self._busy:
             if dry_run:
-                config = (await self._read_again()).config
-                return await asyncio.to_thread(compare, self._settings.config, config)
+                return compare(self._settings.config, (await self._read_again()).config)
             self._notifier.reloading()
             succeeded, problem = self.stats.success, "a bug: see the log"
             self.stats.success = False

@@ -186,7 +186,7 @@ class Worker:
             {
                 "rtmp": Door(self._open_rtmp, stop),
                 "rtmps": Door(self._open_rtmps, stop),
-                "admin": Door(self._admin.open, self._admin.close),
+                **self._admin.doors(),
             }
         )
 
@@ -208,6 +208,7 @@ class Worker:
             key_sets=self._access.rules.issuers,
             hooks=self._access.hooks.stats,
             reloads=self._reloads,
+            instance=self._server.context.instance_id,
         )
 
     async def apply(self, config: Config) -> Changes:

@@ -174,6 +174,13 @@ class HeaderCache:
         metadata = self._metadata
         return metadata is not None and announces(metadata.payload, kind)
 
+    def header(self, kind: int) -> bytes:
+        """The sequence header of a medium, of several tracks the default one; empty if none is held."""
+        for entry in self._sorts[kind, SEQUENCE_HEADER].values():
+            if not entry.packet.flags & ASIDE:
+                return entry.packet.payload
+        return b""
+
     @property
     def metadata(self) -> bytes:
         """The onMetaData that joiners are told, as ``media.metadata.read_metadata`` takes it; empty without

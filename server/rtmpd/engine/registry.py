@@ -203,6 +203,7 @@ class Registry:
 
     def sample(self, now: float) -> None:
         """Derive rates, enforce deadlines of publishers and slow players; call it about once a second."""
+        self.stats.sample(now)
         for stream in list(self._streams.values()):
             try:
                 stream.sample(now)

@@ -137,10 +137,22 @@ class Totals:
     Sizes are wire bytes.
     """
 
-    __slots__ = ("bytes_out", "drops", "gop_overflows", "gop_trims", "messages_out", "switches")
+    __slots__ = (
+        "_sampled_at",
+        "bytes_out",
+        "drops",
+        "gop_overflows",
+        "gop_trims",
+        "messages_out",
+        "out_rate",
+        "switches",
+    )
 
     def __init__(self) -> None:
+        self._sampled_at = -1.0
         self.bytes_out = 0
+        self.out_rate = SmoothedRate()
+        """Bytes per second."""
         self.messages_out = 0
         self.drops: dict[DropReason, int] = {}
         """Packets by ``DropReason``; one count per player that missed it."""
@@ -150,6 +162,16 @@ class Totals:
         """GOP caches cut or emptied because memory ran short."""
         self.switches: dict[str, int] = {}
         """Changes from the main encoder to the backup and back, by ``Place.source`` of who went on."""
+
+    def sample(self, now: float) -> None:
+        """Derive the rates; call it about once a second, the first time within one."""
+        elapsed = 1.0 if self._sampled_at < 0.0 else now - self._sampled_at
+        if elapsed > 0.0:
+            self._sampled_at = now
+            self._take_in(elapsed)
+
+    def _take_in(self, elapsed: float) -> None:
+        self.out_rate.sample(self.bytes_out, elapsed)
 
 
 class ServerStats(Totals):
@@ -167,6 +189,7 @@ class ServerStats(Totals):
         "handshake_failures",
         "held_streams",
         "holds_ended",
+        "in_rate",
         "keyframe_timeouts",
         "messages_in",
         "players",
@@ -199,11 +222,12 @@ class ServerStats(Totals):
         """Networks that are banned now, and all that were. Written by ``access``."""
         self.bytes_in = self.messages_in = 0
         """Written by ``serving``."""
+        self.in_rate = SmoothedRate()
         self.publishers = 0
         """Publications there are, on air or not."""
         self.published_streams = 0
         """Streams that have one."""
-        self.publishes_total = 0
+        self.publishes_total = self.plays_total = 0
         self.publishes_waiting = 0
         """Those that wait to know whether who has the name is silent for good. Written by ``serving``."""
         self.publishes_ended: dict[CloseReason, int] = {}
@@ -214,7 +238,6 @@ class ServerStats(Totals):
         self.held_streams = 0
         """Streams whose audience is kept for an encoder that was lost."""
         self.holds_ended: dict[HoldEnd, int] = {}
-        self.plays_total = 0
         self.players_closed: dict[CloseReason, int] = {}
         """Players that the engine closed, by ``CloseReason``."""
         self.keyframe_timeouts = 0
@@ -226,6 +249,10 @@ class ServerStats(Totals):
         self.unsent_bytes = 0
         """What congested transports have accepted and not sent, now; the same bytes count for each."""
         self.time_to_first_frame = Histogram(FIRST_FRAME_BOUNDS)
+
+    def _take_in(self, elapsed: float) -> None:
+        super()._take_in(elapsed)
+        self.in_rate.sample(self.bytes_in, elapsed)
 
 
 class MediumStats:

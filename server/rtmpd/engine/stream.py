@@ -186,6 +186,7 @@ class LiveStream(Broadcast):
 
     def sample(self, now: float) -> None:
         """Derive rates, and hold nobody for longer than is meant; call it about once a second."""
+        self._totals.sample(now)
         for publication in self.publications:
             publication.sample(now)
         if self._sources.overdue(now):

@@ -20,7 +20,8 @@ _ACTIONS: Final = {
     Moment.PLAY_DONE: "on_stop",
     Moment.FORWARD: "on_forward",
 }
-_DEFAULT_VHOST: Final = "__defaultVhost__"
+DEFAULT_VHOST: Final = "__defaultVhost__"
+"""There are no others here."""
 
 
 class Srs:
@@ -28,16 +29,16 @@ class Srs:
 
     moments = frozenset(_ACTIONS)
 
-    def __init__(self, server_id: str = "") -> None:
-        """``server_id`` names this server, as it may be known to everybody."""
-        self._server = {"server_id": f"vid-{server_id[:7]}", "service_id": server_id[:8]}
+    def __init__(self, instance: str = "") -> None:
+        """``instance`` names this run of the server, as it may be known to everybody."""
+        self._server = {"server_id": server_id(instance), "service_id": service_id(instance)}
 
     def write(self, url: str, moment: Moment, visit: Visit, progress: Progress, /) -> HttpRequest:
         param = f"?{visit.query}" if visit.query else ""
         who = {
             "client_id": visit.origin.session_id,
             "ip": visit.origin.address,
-            "vhost": _DEFAULT_VHOST,
+            "vhost": DEFAULT_VHOST,
             "app": visit.app,
         }
         of_stream = {"tcUrl": visit.tc_url, "stream": visit.name, "param": param}
@@ -58,7 +59,7 @@ class Srs:
             case Moment.FORWARD:
                 said = {**action, **self._server, **who, **of_stream}
             case _:
-                stream = {"stream_url": f"/{visit.path}", "stream_id": _stream_id(visit.path)}
+                stream = {"stream_url": f"/{visit.path}", "stream_id": stream_id(visit.path)}
                 said = {**self._server, **action, **who, **of_stream, **stream}
                 if moment is Moment.PLAY:
                     said["pageUrl"] = visit.page_url
@@ -87,6 +88,16 @@ def _targets(said: dict[str, object]) -> tuple[str, ...]:
     return tuple(urls)
 
 
-def _stream_id(path: str) -> str:
+def server_id(instance: str) -> str:
+    """What SRS calls itself in all that it says."""
+    return f"vid-{instance[:7]}"
+
+
+def service_id(instance: str) -> str:
+    """The same of one run of it."""
+    return instance[:8]
+
+
+def stream_id(path: str) -> str:
     """The same for the same stream: SRS has a number of its own for each, which looks like this."""
     return f"vid-{hashlib.sha256(path.encode()).hexdigest()[:7]}"

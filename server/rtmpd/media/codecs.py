@@ -123,6 +123,16 @@ def video_info(payload: bytes) -> VideoInfo | None:
     return VideoInfo(tag.codec)
 
 
+def avc_compatibility(payload: bytes) -> int | None:
+    """The flags of an H.264 sequence header that say to which profiles the stream keeps besides its own
+    (profile_compatibility, ISO/IEC 14496-15 section 5.3.3.1); None for any other payload.
+    """
+    tag = parse_video(payload)
+    if tag.packet_type != VideoPacketType.SEQUENCE_START or tag.codec != "avc1":
+        return None
+    return payload[tag.body_offset + 2] if len(payload) > tag.body_offset + 2 else None
+
+
 def audio_info(payload: bytes) -> AudioInfo | None:
     """What an audio payload says of its (first) track; None when this kind of payload says nothing.
 

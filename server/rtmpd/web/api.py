@@ -75,7 +75,7 @@ class Api:
 
     def _changing(self, operation: Operation, obstacle: Obstacle, address_of: Address) -> Handler:
         async def handler(request: web.Request) -> web.Response:
-            _check_sender(request, obstacle)
+            check_sender(request, obstacle)
             actor = Actor(address=address_of(request))
             if operation.whole_server:
                 actor.check_unscoped()
@@ -97,7 +97,8 @@ class Api:
         return _answer(200, await asyncio.shield(self._document))
 
 
-def _check_sender(request: web.Request, obstacle: Obstacle) -> None:
+def check_sender(request: web.Request, obstacle: Obstacle) -> None:
+    """Raise NotPossible for who may change nothing, and for web pages."""
     problem = obstacle(request)
     if problem is None and "Origin" in request.headers:
         problem = "changes are not taken from web pages"

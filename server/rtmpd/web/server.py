@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import platform
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from rtmpd import __version__
+from rtmpd.control.actor import Actor
 from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.http import web
 from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
 from rtmpd.rtmp.form import form
-from rtmpd.web.api import Api
+from rtmpd.web.api import Api, check_sender
+from rtmpd.web.compat import Mounted, speak
 from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
 from rtmpd.web.health import Readiness, healthz, readyz
 from rtmpd.web.limits import AdminLimits
@@ -63,6 +65,8 @@ class AdminServer:
         proxies: Callable[[], TrustedProxies] = lambda: NO_PROXIES,
         *,
         local: bool,
+        mounted: Callable[[], Sequence[Mounted]] = tuple,
+        alone: bool = False,
     ) -> None:
         self._limits = limits or AdminLimits()
         self._proxies = proxies
@@ -77,13 +81,15 @@ class AdminServer:
         ]
         if local:
             middlewares.append(local_names_only)
+        middlewares.append(speak(mounted, self._check_change))
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES, middlewares=middlewares)
-        application.router.add_get("/", _index)
-        application.router.add_get("/metrics", page.handle)
-        application.router.add_get("/healthz", healthz)
-        application.router.add_get("/readyz", readyz(readiness))
-        application.router.add_get("/version", _version)
-        api.add_routes(application.router, self._find_obstacle, self._visitors.address_of)
+        if not alone:
+            application.router.add_get("/", _index)
+            application.router.add_get("/metrics", page.handle)
+            application.router.add_get("/healthz", healthz)
+            application.router.add_get("/readyz", readyz(readiness))
+            application.router.add_get("/version", _version)
+            api.add_routes(application.router, self._find_obstacle, self._visitors.address_of)
         self._listener: Listener | None = None
         # Nobody need pack what we read, and what is packed may be broken.
         self._handling: dict[str, Any] = {
@@ -123,6 +129,10 @@ class AdminServer:
         if self._hall is not None:
             await self._hall.close()
         await self._runner.cleanup()
+
+    def _check_change(self, request: web.Request) -> Actor:
+        check_sender(request, self._find_obstacle)
+        return Actor(address=self._visitors.address_of(request))
 
     def _find_obstacle(self, request: web.Request) -> str | None:
         if not self._local:

@@ -64,14 +64,27 @@ def _look(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
+Writer = Callable[[], bytes]
+"""Writes what is known by then, or raises ControlError; fit for any thread."""
+
+
 class SharedAnswers:
-    """Answers of the API as JSON, written in a thread as the metrics are."""
+    """Answers to whoever is in charge, written in a thread as the metrics are."""
 
     def __init__(self, max_age: float, clock: Callable[[], float]) -> None:
         self._answers: Shared[bytes | ControlError] = Shared(max_age, clock)
 
     async def get(self, asked: Hashable, make: Callable[[], Coroutine[Any, Any, BaseModel]]) -> bytes:
         """The answer as JSON. Raises ControlError as ``make`` does."""
+
+        async def found() -> Writer:
+            answer = await make()
+            return lambda: answer.model_dump_json().encode()
+
+        return await self.render(asked, found)
+
+    async def render(self, asked: Hashable, make: Callable[[], Coroutine[Any, Any, Writer]]) -> bytes:
+        """What the writer writes that ``make`` gives. Raises ControlError as both do."""
         answer = await self._answers.get(asked, lambda: _written(make))
         if isinstance(answer, ControlError):
             raise answer.again()
@@ -82,9 +95,8 @@ class SharedAnswers:
         self._answers.forget()
 
 
-async def _written(make: Callable[[], Coroutine[Any, Any, BaseModel]]) -> bytes | ControlError:
+async def _written(make: Callable[[], Coroutine[Any, Any, Writer]]) -> bytes | ControlError:
     try:
-        answer = await make()
+        return await asyncio.to_thread(await make())
     except ControlError as error:
         return error
-    return await asyncio.to_thread(lambda: answer.model_dump_json().encode())

@@ -1,0 +1,112 @@
+"""Other servers' documents and calls over HTTP, beside what is ours or on addresses of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from rtmpd.control.actor import Actor, Role
+from rtmpd.control.control import Control
+from rtmpd.exceptions import ControlError, NotPossible
+from rtmpd.net.http import Handler, Middleware, web
+from rtmpd.reasons import Problem
+from rtmpd.web.problems import NO_STORE
+from rtmpd.web.shared import SharedAnswers
+
+_BROWSERS: Final = "Mozilla/"
+"""How what every browser calls itself begins; pages cannot have it send anything else."""
+
+
+CheckChange = Callable[[web.Request], Actor]
+"""Who changes something by a request. Raises NotPossible where they may not."""
+
+
+def actor_of(_request: web.Request) -> Actor:
+    """Who asks."""
+    return Actor(role=Role.READ)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What all dialects need to answer."""
+
+    control: Control
+    shared: SharedAnswers
+
+    async def told(
+        self, name: object, by: Actor, make: Callable[[], Coroutine[Any, Any, Callable[[], bytes]]]
+    ) -> bytes:
+        """What ``make`` gives, written once a second for all who may see the same."""
+        return await self.shared.render((name, by.streams), make)
+
+
+class Dialect(Protocol):
+    """Another server's documents and calls."""
+
+    async def answer(self, request: web.Request, path: str, check: CheckChange) -> web.Response | None:
+        """What it says at ``path``; None where it has nothing."""
+        ...
+
+    def refuse(self, error: ControlError) -> web.Response:
+        """Say what has gone wrong, as that server does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A dialect, and below which path it is spoken."""
+
+    dialect: Dialect
+    prefix: str = ""
+
+
+def speak(mounted: Callable[[], Sequence[Mounted]], check: CheckChange) -> Middleware:
+    """Answer what is asked of those that are ``mounted`` now, and leave all else to others."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        for each in mounted():
+            if not request.path.startswith(f"{each.prefix}/"):
+                continue
+            try:
+                answer = await each.dialect.answer(request, request.path.removeprefix(each.prefix), check)
+            except ControlError as error:
+                answer = each.dialect.refuse(error)
+            if answer is not None:
+                return answer
+        return await handler(request)
+
+    return middleware
+
+
+def check_no_page(request: web.Request) -> None:
+    """Raise NotPossible for a browser: any page could have it ask, with an image, for what a GET changes."""
+    agent = request.headers.get("User-Agent", "")
+    told = any(name in request.headers for name in ("Origin", "Referer", "Sec-Fetch-Site", "Sec-Fetch-Mode"))
+    if told or agent.startswith(_BROWSERS):
+        text = (
+            "changes are not taken from browsers, in which any page could ask for them: use curl or a program"
+        )
+        raise NotPossible(Problem.NOT_ALLOWED, text)
+
+
+def takes_get(request: web.Request) -> bool:
+    """It only wants to see."""
+    return request.method in ("GET", "HEAD")
+
+
+def parameter(request: web.Request, name: str) -> str | None:
+    """Of the query, the first of that name; None if there is none."""
+    return request.query.get(name)
+
+
+def as_json(answer: object, status: int = 200) -> web.Response:
+    """``answer`` as that."""
+    return json_bytes(json.dumps(answer).encode(), status)
+
+
+def json_bytes(body: bytes, status: int = 200) -> web.Response:
+    """The same of what is written already."""
+    return web.Response(status=status, body=body, content_type="application/json", headers=NO_STORE)

@@ -1,0 +1,132 @@
+"""nginx-rtmp's ``rtmp_stat`` and ``rtmp_control``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rtmpd.compat import nginx_rtmp
+from rtmpd.compat.nginx_rtmp import Choice, Side
+from rtmpd.compat.survey import all_sessions, survey
+from rtmpd.control.actor import Actor
+from rtmpd.control.session_answers import KickRequest, Session
+from rtmpd.exceptions import ControlError, NotFound, NotPossible
+from rtmpd.net.http import web
+from rtmpd.reasons import Problem
+from rtmpd.web.compat import CheckChange, Desk, actor_of, check_no_page, parameter, takes_get
+from rtmpd.web.problems import NO_STORE, bad_request
+
+_LARGEST: Final = (1 << 63) - 1
+_REASON: Final = "nginx-rtmp control"
+_NO_RECORDER: Final = "there is no recorder here: nothing of this stream is written to a file"
+
+
+@dataclass(frozen=True, slots=True)
+class NginxRtmpSettings:
+    """Where what is served, and how much of it."""
+
+    stat_path: str
+    """Empty: nowhere."""
+    control_path: str
+    """Empty: nowhere."""
+    max_clients: int
+    """Listed at most."""
+
+
+class NginxRtmp:
+    """Both, by settings that hold now; ``apps`` have settings of their own."""
+
+    def __init__(
+        self, desk: Desk, settings: Callable[[], NginxRtmpSettings], apps: Callable[[], Sequence[str]]
+    ) -> None:
+        self._desk = desk
+        self._settings = settings
+        self._apps = apps
+
+    async def answer(self, request: web.Request, path: str, check: CheckChange) -> web.Response | None:
+        settings = self._settings()
+        if settings.stat_path and path == settings.stat_path and takes_get(request):
+            return await self._stat(actor_of(request), settings.max_clients)
+        if settings.control_path and path.startswith(f"{settings.control_path}/") and takes_get(request):
+            section, _, word = path.removeprefix(f"{settings.control_path}/").partition("/")
+            return await self._control(request, section, word, check)
+        return None
+
+    def refuse(self, error: ControlError) -> web.Response:
+        return _text(f"{error.detail}\n", error.problem.status)
+
+    async def _stat(self, by: Actor, max_clients: int) -> web.Response:
+        async def make() -> Callable[[], bytes]:
+            found = await survey(self._desk.control, by, max_clients)
+            apps = () if by.is_scoped else tuple(self._apps())
+            return lambda: nginx_rtmp.stat(found, apps, partial=by.is_scoped).encode()
+
+        body = await self._desk.told(("nginx-rtmp stat", max_clients), by, make)
+        content_type = nginx_rtmp.CONTENT_TYPE
+        return web.Response(body=body, content_type=content_type, charset="utf-8", headers=NO_STORE)
+
+    async def _control(
+        self, request: web.Request, section: str, word: str, check: CheckChange
+    ) -> web.Response | None:
+        if section not in ("drop", "redirect", "record"):
+            return None
+        check_no_page(request)
+        by = check(request)
+        if section == "record":
+            return await self._record(request, word, by)
+        choice = _choice(request, _side(word))
+        if choice.is_open:
+            raise bad_request("say whom: by app, name, addr or clientid")
+        meant = choice.among(await all_sessions(self._desk.control, by))
+        if section == "redirect":
+            raise NotPossible(Problem.BAD_REQUEST, "not yet")
+        return _text(str(await self._drop(meant, by)))
+
+    async def _drop(self, sessions: Sequence[Session], by: Actor) -> int:
+        number = 0
+        for session in sessions:
+            try:
+                request = KickRequest(reason=_REASON)
+                await self._desk.control.sessions.kick(uuid.UUID(session.id).int, request, by)
+            except NotFound:
+                continue  # It has ended by itself.
+            number += 1
+        self._desk.shared.forget()
+        return number
+
+    async def _record(self, request: web.Request, word: str, by: Actor) -> web.Response:
+        if word not in ("start", "stop"):
+            raise bad_request("a recorder can start and stop, nothing else")
+        choice = _choice(request, Side.PUBLISHER)
+        if not choice.among(await all_sessions(self._desk.control, by)):
+            return web.Response(status=204, headers=NO_STORE)
+        return _text(f"{_NO_RECORDER}\n", 501)
+
+
+def _side(word: str) -> Side:
+    try:
+        return Side(word)
+    except ValueError:
+        raise bad_request("say publisher, subscriber or client") from None
+
+
+def _choice(request: web.Request, side: Side) -> Choice:
+    if parameter(request, "srv") not in (None, "0"):
+        raise bad_request("srv: there is one server here, which is 0")
+    number = parameter(request, "clientid")
+    if number is not None and not (number.isascii() and number.isdecimal() and len(number) < 20):
+        raise bad_request("clientid: write the number that the statistics show as id")
+    return Choice(
+        side,
+        # No app is all apps there, and so is an empty one.
+        parameter(request, "app") or None,
+        parameter(request, "name"),
+        parameter(request, "addr"),
+        None if number is None else min(int(number), _LARGEST),
+    )
+
+
+def _text(text: str, status: int = 200) -> web.Response:
+    return web.Response(status=status, text=text, headers=NO_STORE)
