@@ -35,6 +35,7 @@ from rtmpd.reasons import (
 from rtmpd.relay.status import RelayState
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.serving.playing import PlayEnd
+from rtmpd.web.event_stream import FollowEnd
 from rtmpd.web.openapi import document as openapi_document
 
 OPERATIONS: Final = Path(__file__).parent / "operations.md"
@@ -65,6 +66,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     SwitchReason: _REASON,
     NotifyLoss: _REASON,
     NotifyFailure: _REASON,
+    FollowEnd: _REASON,
     Change: {"change": "value", "what": "meaning"},
     ChangeResult: {"result": "value", "what": "meaning"},
     Problem: {"type": "value", "status": "status", "what": "meaning"},
@@ -72,7 +74,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
 """Titles of the columns, and what of each word stands in them."""
 ELSEWHERE: Final[Mapping[type[Word], Path]] = {
     **dict.fromkeys((EventKind, SwitchReason, NotifyLoss, NotifyFailure), NOTIFICATIONS),
-    **dict.fromkeys((Change, ChangeResult, Problem), API),
+    **dict.fromkeys((Change, ChangeResult, FollowEnd, Problem), API),
 }
 """Documents of tables that are not in docs/operations.md."""
 

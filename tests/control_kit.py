@@ -20,12 +20,15 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
 from rtmpd.events.model import Fact
+from rtmpd.events.ring import EventRing
 from rtmpd.exceptions import ConfigError, UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
 from rtmpd.relay.status import RelayStatus
 from rtmpd.web.api import Api
 from rtmpd.web.compat import Mounted
+from rtmpd.web.event_stream import EventStreams
+from rtmpd.web.limits import AdminLimits
 from rtmpd.web.page import SharedPage
 from rtmpd.web.server import AdminServer
 
@@ -95,10 +98,15 @@ class Desk:
     ending: FakeEnding = field(default_factory=FakeEnding)
     audited: list[tuple[Origin, StreamKey, Mapping[str, Fact]]] = field(default_factory=list)
     """Changes, and those that were refused."""
+    limits: AdminLimits | None = None
+    place: str = "127.0.0.1:0"
+    """Where to listen."""
+    streams: EventStreams = field(default_factory=EventStreams)
     max_age: float = 0.0
     """Of answers."""
 
     def __post_init__(self) -> None:
+        self.ring = EventRing("5f0c1e", self.registry.budget, max_kept=5)
         self.guard = Guard(self.clock, self.registry.stats)
         self.guard.apply(self.rules)
         self.control = local_control(
@@ -112,6 +120,7 @@ class Desk:
                 apps=lambda: self.apps,
                 reload=self.reload,
                 audit=Audit(lambda *told: self.audited.append(told)),
+                ring=lambda: self.ring,
                 clock=self.clock,
                 wall_clock=lambda: 1_800_000_000.0 + self.clock(),
                 started=1_800_000_000.0,
@@ -126,7 +135,7 @@ class Desk:
         return {"new plays": ["player.max_players"]}
 
     def api(self) -> Api:
-        return Api(self.control, self.clock, self.max_age)
+        return Api(self.control, self.clock, self.streams, self.max_age)
 
     @asynccontextmanager
     async def client(
@@ -135,8 +144,9 @@ class Desk:
         """Who asks an admin server on a port of its own."""
         page = SharedPage(FakeServer().page(), 0.0, time.monotonic)
         server = AdminServer(page, lambda: None, self.api(), local=local, mounted=mounted, alone=alone)
+        server = AdminServer(page, lambda: None, self.api(), self.limits, local=local)
         try:
-            address = (await server.start(open_listener(Address("127.0.0.1", 0)))).address
+            address = (await server.start(open_listener(Address.parse(self.place)))).address
             async with aiohttp.ClientSession(f"http://{address}") as session:
                 yield session
         finally:

@@ -21,6 +21,7 @@ from rtmpd.hooks.stats import BackendStats, HookStats
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
+from rtmpd.web.event_stream import FollowStats
 from rtmpd.web.families import RENAMED_METRICS, Renames
 from rtmpd.web.metrics import MetricsPage, Sources
 
@@ -79,6 +80,7 @@ class FakeServer:
     process_counts: ProcessCounts = field(default_factory=lambda: ProcessCounts({}))
     notified: list[NotifyStatus] = field(default_factory=list)
     hook_counts: HookCounts = field(default_factory=HookCounts)
+    followed: FollowStats = field(default_factory=FollowStats)
     now: float = 1000.0
     certificates: Certificates = field(default_factory=Certificates)
     hooks: HookStats = field(default_factory=HookStats)
@@ -105,6 +107,7 @@ class FakeServer:
             key_sets=self.key_sets,
             reloads=self.reloads,
             draining=lambda: False,
+            followed=self.followed,
         )
         return MetricsPage(sources, max_streams, renames)
 

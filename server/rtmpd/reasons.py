@@ -430,6 +430,12 @@ class Problem(Word):
         "This network cannot be banned.",
         "a trusted proxy, an exempt network, this machine, a client without an address, or one too many",
     )
+    TOO_MANY_FOLLOWERS = (
+        "too_many_followers",
+        503,
+        "As many follow something as may.",
+        "`events.max_followers` read answers that do not end; one of them has to leave first",
+    )
     SETTINGS_REFUSED = (
         "settings_refused",
         422,

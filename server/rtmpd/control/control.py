@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
 from rtmpd.control.ban_answers import Ban, BanPage, BanRequest
 from rtmpd.control.drain_answers import Drain, DrainRequest
+from rtmpd.control.event_answers import EventQuery
 from rtmpd.control.relay_answers import PushRequest, Relay, RelayPage, RelayQuery
 from rtmpd.control.server_answers import ServerInfo
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
@@ -105,6 +107,46 @@ class Settings(Protocol):
         ...
 
 
+class Notice(NamedTuple):
+    """One thing that is told to who follows."""
+
+    id: str
+    """Where to go on behind it."""
+    name: str
+    """Empty of what is followed itself."""
+    json: bytes
+
+
+class Following(Protocol):
+    """Somebody follows what goes on. It goes on until ``close``."""
+
+    @property
+    def cut_off(self) -> bool:
+        """They have been too slow, and are told nothing more."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """Where to go on when all that was taken has been read."""
+        ...
+
+    async def take(self) -> Sequence[Notice]:
+        """What there is to tell, once there is something; nothing where it is over."""
+        ...
+
+    def close(self) -> None:
+        """They follow no more. Idempotent."""
+        ...
+
+
+class Events(Protocol):
+    """What happens."""
+
+    async def follow(self, query: EventQuery, after: str, by: Actor) -> Following:
+        """Be told of it from now on, or behind ``after``, the id of an event; ``0`` is before all."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """What can be seen and done, by noun. Everything that is asked for says who wants it (``by``).
@@ -120,3 +162,4 @@ class Control:
     relays: Relays
     pushes: Pushes
     settings: Settings
+    events: Events

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rtmpd.control.audit import Audit
 from rtmpd.control.control import Control
 from rtmpd.control.local_bans import BanKeeper, LocalBans
+from rtmpd.control.local_events import LocalEvents
 from rtmpd.control.local_pushes import LocalPushes, PushTargets
 from rtmpd.control.local_relays import LocalRelays
 from rtmpd.control.local_server import Ending, LocalServer
@@ -17,6 +19,9 @@ from rtmpd.control.local_streams import LocalStreams
 from rtmpd.control.times import Times
 from rtmpd.engine.registry import Registry
 from rtmpd.relay.status import RelayStatus
+
+if TYPE_CHECKING:
+    from rtmpd.events.ring import EventRing
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,8 @@ class Sources:
     reload: Callable[[bool], Awaitable[Mapping[str, Sequence[str]]]]
     """Reads the settings again; told ``True`` it changes nothing. Raises ConfigError."""
     audit: Audit
+    ring: Callable[[], EventRing]
+    """The newest events; made when somebody asks for them first."""
     clock: Callable[[], float]
     """That of the engine."""
     wall_clock: Callable[[], float]
@@ -70,4 +77,5 @@ def local_control(sources: Sources) -> Control:
         relays=LocalRelays(sources.relays),
         pushes=LocalPushes(sources.pushes, sources.relays, sources.apps, audit),
         settings=LocalSettings(sources.reload, audit),
+        events=LocalEvents(sources.ring, sources.wall_clock),
     )

@@ -7,18 +7,29 @@ import http.client
 import ipaddress
 import json
 import socket
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from rtmpd.daemon.config import Config
 from rtmpd.exceptions import AdminRequestFailed
 from rtmpd.net.addresses import Address
-from rtmpd.net.entrances import ProxyUse
+from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.net.proxy_header import OWN
 
 _TIMEOUT: Final = 4.0
+_SILENCE: Final = 40.0
+"""Seconds: a server that follows nothing says so every 15."""
 _PAGE: Final = 1000
 """Of a list that is asked for at a time."""
+
+
+class Told(NamedTuple):
+    """One server-sent event."""
+
+    id: str
+    name: str
+    data: str
 
 
 def ask(
@@ -53,15 +64,10 @@ def call(config: Config, method: str, path: str, body: object = None) -> Any:
 
     ``path`` is below /api/v1. Raises AdminRequestFailed if it does not do it.
     """
-    entrances = [each for each in config.admin.entrances() if each.address.port or each.address.path]
-    local = [each for each in entrances if each.address.is_loopback]
-    if not local:
-        raise AdminRequestFailed(
-            "the server takes this on a loopback address or a Unix socket only: name one in admin.listen"
-        )
-    address = from_here(local[0].address)
+    entrance = _entrance(config)
+    address = from_here(entrance.address)
     try:
-        status, data = ask(address, f"/api/v1{path}", method, body, proxy=local[0].proxy)
+        status, data = ask(address, f"/api/v1{path}", method, body, proxy=entrance.proxy)
     except (OSError, http.client.HTTPException) as error:
         raise AdminRequestFailed(f"{address} does not answer: {words(error)}") from error
     answer = None
@@ -69,8 +75,62 @@ def call(config: Config, method: str, path: str, body: object = None) -> Any:
         answer = json.loads(data) if data else None
     if 200 <= status < 300:
         return answer
+    raise _refused(address, status, answer)
+
+
+def follow(config: Config, path: str, after: str) -> Iterator[Told]:
+    """Server-sent events of ``path``, as ``call`` has it, behind the one whose id is ``after``, if any.
+
+    What only moves the id on has no data. It ends when the connection does. Raises AdminRequestFailed if
+    it is refused, OSError or http.client.HTTPException if there is no sensible answer, or none any more.
+    """
+    entrance = _entrance(config)
+    address = from_here(entrance.address)
+    connection = http.client.HTTPConnection(address.host or "localhost", address.port)
+    try:
+        connection.sock = connect(address)
+        if entrance.proxy is ProxyUse.REQUIRE:
+            connection.sock.sendall(OWN)
+        connection.request("GET", f"/api/v1{path}", headers={"Last-Event-ID": after} if after else {})
+        response = connection.getresponse()
+        if response.status != 200:
+            answer = None
+            with contextlib.suppress(ValueError, RecursionError):
+                answer = json.loads(response.read())
+            raise _refused(address, response.status, answer)
+        if response.fp is not None and connection.sock is not None:
+            connection.sock.settimeout(_SILENCE)
+        yield from _told(response)
+    finally:
+        connection.close()
+
+
+def _told(lines: Iterable[bytes]) -> Iterator[Told]:
+    """As the HTML standard reads them, where data has one line."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        text = line.decode(errors="replace").rstrip("\r\n")
+        if text:
+            name, _, value = text.partition(":")
+            fields[name] = value.removeprefix(" ")
+        elif fields:
+            yield Told(fields.get("id", ""), fields.get("event", ""), fields.get("data", ""))
+            fields = {}
+
+
+def _entrance(config: Config) -> Entrance:
+    entrances = [each for each in config.admin.entrances() if each.address.port or each.address.path]
+    local = [each for each in entrances if each.address.is_loopback]
+    if not local:
+        raise AdminRequestFailed(
+            "the server takes this on a loopback address or a Unix socket only: name one in admin.listen"
+        )
+    return local[0]
+
+
+def _refused(address: Address, status: int, answer: object) -> AdminRequestFailed:
     detail = answer.get("detail") if isinstance(answer, dict) else None
-    raise AdminRequestFailed(str(detail) if detail else f"{address} answers {status}")
+    return AdminRequestFailed(str(detail) if detail else f"{address} answers {status}")
 
 
 def call_all(config: Config, path: str) -> list[dict[str, Any]]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rtmpd.control.control import Control
     from rtmpd.web.api import Api
     from rtmpd.web.compat import Desk, Mounted
+    from rtmpd.web.event_stream import EventStreams
     from rtmpd.web.metrics import MetricsPage
     from rtmpd.web.page import SharedPage
     from rtmpd.web.server import AdminServer
@@ -82,6 +83,7 @@ class AdminSide:
         self._api: Api | None = None
         self._control: Control | None = None
         self._compat = CompatSide(config, self._desk)
+        self._followed: EventStreams | None = None
         self._servers: dict[Listener, AdminServer] = {}
         self._ending = TaskSet()
         self._started = time.time()
@@ -141,6 +143,8 @@ class AdminSide:
         self._proxies = config.network.proxies()
         for server in self._servers.values():
             server.apply(config.admin.to_limits())
+        if self._followed is not None:
+            self._followed.max_followers = config.events.max_followers
         if self._metrics is not None and self._page is not None:
             self._metrics.apply(config.metrics.max_streams)
             self._page.apply(config.metrics.max_age)
@@ -151,10 +155,18 @@ class AdminSide:
             self.close(listener)
         await self._ending.drain(ADMIN_PATIENCE)
 
+    def _event_streams(self) -> EventStreams:
+        if self._followed is None:
+            from rtmpd.web.event_stream import EventStreams
+
+            self._followed = EventStreams()
+            self._followed.max_followers = self._config.events.max_followers
+        return self._followed
+
     def _build_api(self) -> Api:
         from rtmpd.web.api import Api
 
-        self._api = Api(self._control or self._build_control(), self._inside.clock)
+        self._api = Api(self._control or self._build_control(), self._inside.clock, self._event_streams())
         return self._api
 
     def _desk(self) -> Desk:
@@ -177,6 +189,7 @@ class AdminSide:
             apps=lambda: self._config.app_names(),
             reload=self._reload,
             audit=inside.events.audit,
+            ring=lambda: inside.events.ring,
             clock=inside.clock,
             wall_clock=time.time,
             started=self._started,
@@ -214,6 +227,7 @@ class AdminSide:
             key_sets=inside.key_sets,
             reloads=inside.reloads.stats,
             draining=lambda: inside.ending.draining is not None,
+            followed=self._event_streams().stats,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)
         self._page = SharedPage(self._metrics, settings.max_age, inside.clock)

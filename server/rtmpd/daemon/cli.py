@@ -192,6 +192,7 @@ _COMMANDS: Final = {
     "health": "Is the server that runs here alive?",
     "init": "Ask, and write a configuration.",
     "status": "Show the server, and what is on air.",
+    "events": "Show what happens, as it happens.",
     "reload": "Read the settings again.",
     "drain": "Let nobody new in, and end.",
     "kick": "End a session, or who publishes.",
@@ -219,18 +220,16 @@ def _add(name: str, app: typer.Typer) -> None:
             from rtmpd.daemon import init_command
 
             app.command(short_help=short)(init_command.init)
-        case "status" | "kick" | "ban" | "unban" | "end" | "reload" | "drain":
-            from rtmpd.daemon import control_command
+        case "status" | "kick" | "ban" | "unban" | "end" | "reload" | "drain" | "events":
+            from rtmpd.daemon import control_command, events_command
 
-            app.command(short_help=short)(getattr(control_command, name))
-        case "publish":
-            from rtmpd.daemon import client_command, publish_command
+            module = events_command if name == "events" else control_command
+            app.command(short_help=short)(getattr(module, name))
+        case "publish" | "play":
+            from rtmpd.daemon import client_command, play_command, publish_command
 
-            app.command(epilog=client_command.EXIT_CODES)(publish_command.publish)
-        case "play":
-            from rtmpd.daemon import client_command, play_command
-
-            app.command(epilog=client_command.EXIT_CODES)(play_command.play)
+            command = publish_command.publish if name == "publish" else play_command.play
+            app.command(epilog=client_command.EXIT_CODES)(command)
         case "probe":
             from rtmpd.daemon import client_command, probe_command
 

@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from rtmpd.daemon.app_config import APPS, AppConfig
 from rtmpd.daemon.bans_config import BansConfig
 from rtmpd.daemon.compat_config import CompatConfig
+from rtmpd.daemon.events_config import EventsConfig
 from rtmpd.daemon.fields import (
     Count,
     Effect,
@@ -230,6 +231,7 @@ class Config(Section):
     run: RunConfig = RunConfig()
     shutdown: ShutdownConfig = ShutdownConfig()
     reload: ReloadConfig = ReloadConfig()
+    events: EventsConfig = EventsConfig()
     notify: dict[str, NotifyConfig] = Field(default_factory=dict)
     """Who is told what happens, by names."""
     apps: dict[str, AppConfig] = Field(default_factory=dict)

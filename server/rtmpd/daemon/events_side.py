@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rtmpd.events.feed import EventFeed, EventListener
     from rtmpd.events.model import Fact
     from rtmpd.events.notifications import Notifications
+    from rtmpd.events.ring import EventRing
     from rtmpd.net.http_caller import HttpCaller
 
 
@@ -38,6 +39,8 @@ class EventsSide:
         self._feed: EventFeed | None = None
         self._notifications: Notifications | None = None
         self._audit: Audit | None = None
+        self._ring: EventRing | None = None
+        self._max_kept = 0
 
     @property
     def audit(self) -> Audit:
@@ -47,6 +50,16 @@ class EventsSide:
 
             self._audit = Audit(self._audited)
         return self._audit
+
+    @property
+    def ring(self) -> EventRing:
+        """The newest events, from the first time on that somebody asks for them."""
+        if self._ring is None:
+            from rtmpd.events.ring import EventRing
+
+            self._ring = EventRing(self._server, self._registry.budget, self._max_kept)
+            self.add_listener(self._ring)
+        return self._ring
 
     def add_listener(self, listener: EventListener) -> None:
         """Tell ``listener`` what happens from now on."""
@@ -64,6 +77,9 @@ class EventsSide:
 
     def apply(self, config: Config) -> None:
         """Tell those of the settings, in the running event loop."""
+        self._max_kept = config.events.max_kept
+        if self._ring is not None:
+            self._ring.apply(self._max_kept)
         targets = {name: each.to_settings() for name, each in config.notify.items() if each.enabled}
         if targets and self._notifications is None:
             self._notifications = self._build()

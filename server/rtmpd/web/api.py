@@ -14,9 +14,10 @@ from rtmpd.control.control import Control
 from rtmpd.exceptions import NotPossible
 from rtmpd.net.http import Handler, web
 from rtmpd.reasons import Problem
+from rtmpd.web.event_stream import EventStreams
 from rtmpd.web.openapi import PREFIX, document
 from rtmpd.web.operation_table import OPERATIONS
-from rtmpd.web.operations import Asked, Operation
+from rtmpd.web.operations import Asked, Follow, Operation, Run
 from rtmpd.web.problems import NO_STORE, bad_request, in_words
 from rtmpd.web.shared import SharedAnswers
 
@@ -40,22 +41,34 @@ class Api:
     and not from browsers, in which any page could ask for them.
     """
 
-    def __init__(self, control: Control, clock: Callable[[], float], max_age: float = _MAX_AGE) -> None:
+    def __init__(
+        self,
+        control: Control,
+        clock: Callable[[], float],
+        streams: EventStreams,
+        max_age: float = _MAX_AGE,
+    ) -> None:
         self._control = control
         self._shared = SharedAnswers(max_age, clock)
         self._document: asyncio.Task[bytes] | None = None
+        self.streams = streams
+        """Answers that do not end."""
 
     def add_routes(self, router: web.UrlDispatcher, obstacle: Obstacle, address_of: Address) -> None:
         """Serve on one address, where ``obstacle`` says who may change nothing."""
         router.add_get(f"{PREFIX}/openapi.json", self._serve_document)
         for operation in OPERATIONS:
-            if operation.role is Role.READ:
-                router.add_get(f"{PREFIX}{operation.path}", self._reading(operation))
+            if operation.follow is not None:
+                router.add_get(f"{PREFIX}{operation.path}", self._following(operation, operation.follow))
+            elif operation.run is None:
+                continue
+            elif operation.role is Role.READ:
+                router.add_get(f"{PREFIX}{operation.path}", self._reading(operation, operation.run))
             else:
-                handler = self._changing(operation, obstacle, address_of)
+                handler = self._changing(operation, operation.run, obstacle, address_of)
                 router.add_route(operation.method, f"{PREFIX}{operation.path}", handler)
 
-    def _reading(self, operation: Operation) -> Handler:
+    def _reading(self, operation: Operation, run: Run) -> Handler:
         async def handler(request: web.Request) -> web.Response:
             actor = Actor(role=Role.READ)
             if operation.whole_server:
@@ -63,7 +76,7 @@ class Api:
             asked = Asked(dict(request.match_info), _query(operation, request), None, actor)
 
             async def make() -> BaseModel:
-                answer = await operation.run(self._control, asked)
+                answer = await run(self._control, asked)
                 if answer is None:
                     raise TypeError(f"{operation.id} has no answer")
                 return answer
@@ -73,7 +86,7 @@ class Api:
 
         return handler
 
-    def _changing(self, operation: Operation, obstacle: Obstacle, address_of: Address) -> Handler:
+    def _changing(self, operation: Operation, run: Run, obstacle: Obstacle, address_of: Address) -> Handler:
         async def handler(request: web.Request) -> web.Response:
             check_sender(request, obstacle)
             actor = Actor(address=address_of(request))
@@ -81,11 +94,23 @@ class Api:
                 actor.check_unscoped()
             body = await _body(operation, request)
             asked = Asked(dict(request.match_info), None, body, actor)
-            answer = await operation.run(self._control, asked)
+            answer = await run(self._control, asked)
             self._shared.forget()
             if answer is None:
                 return web.Response(status=operation.status, headers=NO_STORE)
             return _answer(operation.status, answer.model_dump_json().encode())
+
+        return handler
+
+    def _following(self, operation: Operation, follow: Follow) -> Handler:
+        async def handler(request: web.Request) -> web.StreamResponse:
+            actor = Actor(role=Role.READ)
+            if operation.whole_server:
+                actor.check_unscoped()
+            seen = request.headers.get("Last-Event-ID", "")
+            asked = Asked(dict(request.match_info), _query(operation, request), None, actor, seen)
+            frames = await follow(self._control, asked)
+            return await self.streams.serve(request, frames.events, frames.heartbeat)
 
         return handler
 

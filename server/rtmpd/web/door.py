@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from rtmpd.net.http import Handler, HttpProcessingError, Middleware, web
+from rtmpd.web.visitors import Visit
 
 
 def http_logger() -> logging.Logger:
@@ -24,8 +25,12 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 
 def make_room(server: web.Server, max_connections: int) -> None:
-    """Cut the oldest connections until one more is allowed. A request takes milliseconds: they only wait."""
-    transports = [handler.transport for handler in server.connections]
+    """Cut the oldest connections until one more is allowed. A request takes milliseconds: they only wait.
+
+    Who follows something does not, and has a bound elsewhere.
+    """
+    visits = [each for each in server.connections if not (isinstance(each, Visit) and each.follows)]
+    transports = [each.transport for each in visits]
     open_now = [each for each in transports if each is not None and not each.is_closing()]
     for transport in open_now[: max(len(open_now) - max_connections + 1, 0)]:
         transport.abort()
@@ -79,12 +84,21 @@ def within(timeout: Callable[[], float]) -> Middleware:
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            async with asyncio.timeout(timeout()):
+            async with asyncio.timeout(timeout()) as deadline:
+                if isinstance(request.protocol, Visit):
+                    request.protocol.deadline = deadline
                 return await handler(request)
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
 
     return middleware
+
+
+def lift_deadline(request: web.Request) -> None:
+    """The answer has none."""
+    visit = request.protocol
+    if isinstance(visit, Visit) and visit.deadline is not None:
+        visit.deadline.reschedule(None)
 
 
 @web.middleware

@@ -18,7 +18,9 @@ from rtmpd.net.certificates import Certificates
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessStatus
 from rtmpd.relay.status import RelayStatus
 from rtmpd.web.backend_metrics import collect_backends
+from rtmpd.web.event_stream import FollowStats
 from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
+from rtmpd.web.follow_metrics import collect_followers
 from rtmpd.web.key_set_metrics import KeySet, collect_key_sets
 from rtmpd.web.notify_metrics import NotifyStatus, collect_notifications
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
@@ -63,6 +65,7 @@ class Sources:
     reloads: Reloads
     draining: Callable[[], bool]
     """The server ends, and waits for who is still there."""
+    followed: FollowStats
     hooks: HookStats
     """What backends are asked and told."""
 
@@ -117,6 +120,7 @@ class MetricsPage:
             *collect_relays(sources.relays(), self._max_streams),
             *collect_processes(sources.processes(), sources.process_counts, self._max_streams),
             *collect_notifications(sources.notified()),
+            *collect_followers(sources.followed),
             *collect_hooks(sources.hook_counts),
             *collect_backends(sources.hooks),
         ]

@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from rtmpd.control.actor import Role
 from rtmpd.control.descriptions import field_texts
 from rtmpd.reasons import Problem
+from rtmpd.web.event_stream import MEDIA_TYPE
 from rtmpd.web.operation_table import OPERATIONS
 from rtmpd.web.operations import PARAMETERS, Operation
 from rtmpd.web.problems import CONTENT_TYPE, ProblemAnswer
@@ -89,8 +90,12 @@ def _query_parameters(query: type[BaseModel] | None) -> Iterator[dict[str, Any]]
 def _success(operation: Operation) -> dict[str, Any]:
     if operation.answer is None:
         return {"description": "It is done."}
-    content = {"application/json": {"schema": _reference(operation.answer)}}
-    return {"description": _first_line(operation.answer), "content": content}
+    told = _first_line(operation.answer)
+    if operation.follow is not None:
+        # What one event looks like no version of OpenAPI before 3.2 can say.
+        schema = {"type": "string", "x-rtmpd-data": _reference(operation.answer)["$ref"]}
+        return {"description": f"The data of each event: {told}", "content": {MEDIA_TYPE: {"schema": schema}}}
+    return {"description": told, "content": {"application/json": {"schema": _reference(operation.answer)}}}
 
 
 def _failures(operation: Operation) -> dict[str, Any]:

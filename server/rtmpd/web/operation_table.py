@@ -6,6 +6,7 @@ from typing import Final
 
 from rtmpd.web import (
     ban_operations,
+    event_operations,
     relay_operations,
     server_operations,
     session_operations,
@@ -20,4 +21,5 @@ OPERATIONS: Final = (
     *ban_operations.OPERATIONS,
     *relay_operations.OPERATIONS,
     *settings_operations.OPERATIONS,
+    *event_operations.OPERATIONS,
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -40,6 +40,8 @@ class Asked:
     query: BaseModel | None
     body: BaseModel | None
     actor: Actor
+    last_event_id: str = ""
+    """Of the event that whoever comes again has seen last."""
 
     @property
     def stream(self) -> StreamKey:
@@ -66,6 +68,21 @@ class Asked:
         return _as(model, self.body)
 
 
+Run: TypeAlias = Callable[[Control, Asked], Awaitable[BaseModel | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """An answer that does not end, as server-sent events: ``web.event_stream`` has their format."""
+
+    events: AsyncIterator[bytes]
+    heartbeat: Callable[[], bytes]
+    """What is sent where there is nothing to tell for a while."""
+
+
+Follow: TypeAlias = Callable[[Control, Asked], Awaitable[Frames]]
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What can be asked for, by whom, and what comes of it."""
@@ -77,7 +94,8 @@ class Operation:
     """Below /api/v1."""
     role: Role
     summary: str
-    run: Callable[[Control, Asked], Awaitable[BaseModel | None]]
+    run: Run | None
+    """None: ``follow`` is it, or ``web`` itself does it, as it is about HTTP."""
     answer: type[BaseModel] | None = None
     """None says nothing but that it is done."""
     status: int = 200
@@ -87,6 +105,8 @@ class Operation:
     optional_body: bool = False
     whole_server: bool = False
     """It concerns all streams: nothing for whoever has to do with some only."""
+    follow: Follow | None = None
+    """The answer does not end: ``answer`` is the data of each event."""
     problems: tuple[Problem, ...] = ()
     """Of its own, beside those that every operation has."""
 

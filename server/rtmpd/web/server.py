@@ -44,6 +44,7 @@ _INDEX = f"""<!doctype html>
 <li><a href="/api/v1/sessions">/api/v1/sessions</a> who is connected
 <li><a href="/api/v1/bans">/api/v1/bans</a> who is not let in
 <li><a href="/api/v1/relays">/api/v1/relays</a> what is pushed to other servers and pulled from them
+<li><a href="/api/v1/events">/api/v1/events</a> what happens, as it happens
 <li><a href="/api/v1/openapi.json">/api/v1/openapi.json</a> all of the API, for programs
 </ul>
 </html>
@@ -90,6 +91,13 @@ class AdminServer:
             application.router.add_get("/readyz", readyz(readiness))
             application.router.add_get("/version", _version)
             api.add_routes(application.router, self._find_obstacle, self._visitors.address_of)
+        application.router.add_get("/", _index)
+        application.router.add_get("/metrics", page.handle)
+        application.router.add_get("/healthz", healthz)
+        application.router.add_get("/readyz", readyz(readiness))
+        application.router.add_get("/version", _version)
+        api.add_routes(application.router, self._find_obstacle, self._visitors.address_of)
+        api.streams.watch(application)
         self._listener: Listener | None = None
         # Nobody need pack what we read, and what is packed may be broken.
         self._handling: dict[str, Any] = {

@@ -24,12 +24,29 @@ _HEADERS: Final = ("Forwarded", "X-Forwarded-For")
 class Visit(web.RequestHandler):
     """One connection, of whom a PROXY header may have told."""
 
-    __slots__ = ("address",)
+    __slots__ = ("_following", "address", "deadline")
 
     def __init__(self, server: web.Server, address: str = "", **handling: Any) -> None:
         super().__init__(server, **handling)
         self.address = address
         """What the PROXY header said; empty without one."""
+        self.deadline: asyncio.Timeout | None = None
+        """Of the request that is answered just now."""
+        self._following: asyncio.Task[object] | None = None
+
+    @property
+    def follows(self) -> bool:
+        """It is given an answer that does not end."""
+        return self._following is not None
+
+    def follow(self, task: asyncio.Task[object] | None) -> None:
+        """``task`` gives it one, which is to be cancelled when the connection is lost; or it is over."""
+        self._following = task
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._following is not None:
+            self._following.cancel()
+        super().connection_lost(exc)
 
 
 class Visitors:

@@ -1,0 +1,49 @@
+"""Events of the API in lines for people."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from datetime import datetime
+from typing import Any, Final
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
+from rtmpd.events.model import KINDS, Event
+from rtmpd.events.wording import worded
+
+_INDENT: Final = " " * 10
+_NARROWEST: Final = 40
+_WIDEST: Final = 120
+
+
+def spell(said: dict[str, Any], width: int | None = None) -> str:
+    """One event: the local time, and what happened; ``width`` is the terminal's if it is not given."""
+    at = datetime.fromisoformat(said["time"]).astimezone()
+    text = f"{at:%H:%M:%S}  {_sentence(said)}"
+    width = max(_NARROWEST, min(width or shutil.get_terminal_size().columns, _WIDEST))
+    return textwrap.fill(text, width, subsequent_indent=_INDENT, break_on_hyphens=False)
+
+
+def spell_missed(said: dict[str, Any]) -> str:
+    """What cannot be told any more."""
+    since = f"{datetime.fromisoformat(said['since']).astimezone():%H:%M:%S}"
+    if said["reason"] == "gone":
+        return f"{said['number']} events were missed, up to {since}"
+    return f"the server has been started anew: what happened before {since} is missed"
+
+
+def _sentence(said: dict[str, Any]) -> str:
+    kind = KINDS.get(said["event"])
+    if kind is None:  # Of a newer server.
+        return f"{said['event']} {said['app'] or ''}/{said['name'] or ''}"
+    client = said["client"]
+    origin = Origin(
+        protocol=client["protocol"],
+        address=client["address"],
+        agent=client["agent"],
+        account=client["account"],
+    )
+    key = StreamKey(said["app"] or "", said["name"] or "")
+    message = worded(Event(kind, said["id"], 0.0, key, origin, said["sequence"], said["data"]))
+    return f"{message.title}: {message.text}" if message.text else message.title
