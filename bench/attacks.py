@@ -29,7 +29,8 @@ import common
 import hostile.backends
 import hostile.cpu
 import hostile.doors
-import hostile.memory  # noqa: F401 - each enters its attacks into the list
+import hostile.memory
+import hostile.watchers  # noqa: F401 - each enters its attacks into the list
 import servers
 import typer
 from hostile.judging import Judge, Verdict

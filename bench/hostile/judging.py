@@ -12,11 +12,10 @@ from typing import Any, Final
 from common import Load
 
 from hostile.looked_into import Inside
-from hostile.scene import Attack, Finding, Scene
+from hostile.scene import CANARIES, Attack, Finding, Scene
 from hostile.stranger import Crowd, greeting, request
 from hostile.target import Place, Target, running
 
-CANARIES: Final = 10
 _SAMPLES: Final = 2000
 _MORE_P99_MS: Final = 25.0
 _MORE_MAX_MS: Final = 150.0
@@ -78,7 +77,7 @@ class Judge:
         self._place = place
         self._load_core = load_core
         self._latency = latency
-        self._calm: dict[tuple[int, tuple[str, ...], int, float], Calm] = {}
+        self._calm: dict[tuple[int, tuple[str, ...], int, float, int], Calm] = {}
 
     async def beside_canary(self, attack: Attack) -> Verdict:
         """Attack a server with a canary stream, compared with the same without the attack."""
@@ -119,7 +118,7 @@ class Judge:
         return verdict
 
     async def _calm_run(self, attack: Attack) -> Calm:
-        key = (attack.connections, attack.settings, attack.files, attack.seconds)
+        key = (attack.connections, attack.settings, attack.files, attack.seconds, attack.canaries)
         if key not in self._calm:
             with (
                 running(self._place, attack.settings, files=attack.files) as target,
@@ -128,7 +127,7 @@ class Judge:
                 for _ in range(attack.connections):
                     player = await crowd.join(crowd.address())
                     player.say(greeting() + request("play", "calm", -2))
-                async with self._canary(target, attack.seconds) as load:
+                async with self._canary(target, attack.seconds, attack.canaries) as load:
                     before = target.cpu_seconds()
                     await asyncio.to_thread(load.wait_for, "measured")
                     cpu = target.cpu_seconds() - before
@@ -138,7 +137,7 @@ class Judge:
 
     async def _attacked_run(self, attack: Attack, calm: Calm, verdict: Verdict) -> None:
         with running(self._place, attack.settings, files=attack.files) as target:
-            async with self._canary(target, attack.seconds) as load:
+            async with self._canary(target, attack.seconds, attack.canaries) as load:
                 before, rss_before = target.cpu_seconds(), target.rss_bytes()
                 waited = target.waited_seconds()
                 watch = asyncio.get_running_loop().create_task(_watch_memory(target))
@@ -180,28 +179,19 @@ class Judge:
         ]
 
     @contextlib.asynccontextmanager
-    async def _canary(self, target: Target, seconds: float) -> AsyncIterator[Load]:
+    async def _canary(self, target: Target, seconds: float, players: int) -> AsyncIterator[Load]:
         """A publisher and its players, in processes of their own, from the beginning of their measurement."""
         url = target.url("canary")
         publisher = Load(self._load_core, "publish", "-d", "3600", url)
         try:
             await asyncio.to_thread(publisher.wait_for, "joined")
-            players = Load(
-                self._load_core,
-                "play",
-                "-n",
-                str(CANARIES),
-                "--parsed",
-                str(CANARIES),
-                "-d",
-                str(seconds),
-                url,
-            )
+            options = ("-n", players, "--parsed", CANARIES, "-d", seconds)
+            crowd = Load(self._load_core, "play", *map(str, options), url)
             try:
-                await asyncio.to_thread(players.wait_for, "measuring")
-                yield players
+                await asyncio.to_thread(crowd.wait_for, "measuring")
+                yield crowd
             finally:
-                players.stop()
+                crowd.stop()
         finally:
             publisher.stop()
 
@@ -210,7 +200,7 @@ async def _nothing(_scene: Scene) -> None:
     """Nobody attacks."""
 
 
-_NO_ATTACK: Final = Attack("calm", _nothing, 8.0, 0, (), 0, 0.0, None, 0.0, quick=False)
+_NO_ATTACK: Final = Attack("calm", _nothing, 8.0, 0, (), 0, 0.0, None, 0.0, quick=False, canaries=CANARIES)
 _peaks: dict[int, int] = {}
 
 

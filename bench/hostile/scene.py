@@ -15,6 +15,8 @@ from rtmpd.rtmp.constants import MessageType
 
 _MEGABYTE: Final = 1_000_000
 _GOP_FRAMES: Final = 150
+CANARIES: Final = 10
+"""That take their stream apart."""
 _TRICKLE: Final = 0.2
 """Seconds between the frames that keep a stream alive."""
 _numbers = itertools.count(1)
@@ -136,6 +138,8 @@ class Attack:
     """Seconds of each of ten rounds; 0 for an attack that is performed beside the canary only."""
     quick: bool
     """Part of the short selection."""
+    canaries: int
+    """Players of the canary stream."""
 
     @property
     def about(self) -> str:
@@ -155,13 +159,24 @@ def attack(
     most_cpu: float | None = 0.2,
     rounds: float = 0.0,
     quick: bool = False,
+    canaries: int = CANARIES,
 ) -> Callable[[Perform], Perform]:
     """Enter a function into the list of attacks, under its own name."""
 
     def enter(perform: Perform) -> Perform:
         name = perform.__name__
         ATTACKS[name] = Attack(
-            name, perform, seconds, connections, settings, files, most_growth_mb, most_cpu, rounds, quick
+            name,
+            perform,
+            seconds,
+            connections,
+            settings,
+            files,
+            most_growth_mb,
+            most_cpu,
+            rounds,
+            quick,
+            canaries,
         )
         return perform
 
