@@ -53,9 +53,7 @@ async def test_a_stream_is_told_as_it_is() -> None:
         encoder.say(Message(18, 0, 1, encode_values("@setDataFrame", "onMetaData", said)))
         encoder.send((40, keyframe("B")))
         await player.until("1: B@40")
-        house.stream().health.raise_warning(
-            HealthKind.KEYFRAME_INTERVAL, house.context.clock(), seconds=9.81234
-        )
+        house.stream().health.raise_warning(HealthKind.KEYFRAMES_FAR, house.context.clock(), seconds=9.81234)
         told = await desk.control.streams.get(CAM, ANN)
         assert (told.app, told.name, told.state, told.players) == ("live", "cam", StreamState.LIVE, 1)
         assert told.video is not None
@@ -71,8 +69,9 @@ async def test_a_stream_is_told_as_it_is() -> None:
         assert (publication.on_air, publication.source, publication.protocol) == (True, Source.MAIN, "rtmp")
         assert publication.session == told.session
         (warning,) = told.warnings
-        assert (warning.kind, warning.figures) == ("keyframe_interval", {"seconds": 9.812})
-        assert warning.remedy == "Set the keyframe interval of the encoder."
+        assert (warning.kind, warning.figures) == ("keyframes_far", {"seconds": 9.812})
+        assert warning.text.startswith("Key frame interval 9.8 s: players begin up to 9.8 s late, and")
+        assert warning.remedy.startswith("Set 2 s, in OBS under Settings > Output > Keyframe Interval")
         assert (told.since is not None, told.held_since, told.bytes_out > 0) == (True, None, True)
         listed = await desk.control.streams.list(StreamQuery(), ANN)
         assert listed.total == 1

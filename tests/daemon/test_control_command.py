@@ -146,7 +146,7 @@ def test_a_status_fits_a_terminal_and_tells_what_is_wrong():
         "",
         "stream     state  for        video           audio  kbit/s  fps   players",
         "live/show  live   2 h 3 min  hvc1 1920x1080  -      6000    59.9  12",
-        "  ! k: It is bad. (seconds 9.8)",
+        "  ! It is bad.",
         "    Mend it.",
         "live/b     idle              -               -      -       -     12",
     ]

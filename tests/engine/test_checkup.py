@@ -268,6 +268,27 @@ def test_keyframes_that_are_rare(house: House, caplog: pytest.LogCaptureFixture)
     assert re.fullmatch(r"seconds=\d+(\.\d)?", record.__dict__["fields"]["figures"])
 
 
+def test_keyframes_that_are_far_apart(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    running = Show(house)
+    running.say(AVC_HEADER)
+    running.run(12, lambda step: [keyframe() if step % 50 == 1 else inter()])
+    assert running.warnings == set()
+    running = Show(House())
+    running.say(AVC_HEADER)
+    running.run(12, lambda step: [keyframe() if step % 98 == 1 else inter()])
+    assert running.warnings == {"keyframes_far"}
+    (fields,) = [record.__dict__["fields"] for record in caplog.records if record.message == "stream warning"]
+    assert fields["text"] == (
+        "Key frame interval 9.8 s: players begin up to 9.8 s late, and those that lose pictures wait as long "
+        "for the next"
+    )
+    assert fields["remedy"].startswith("Set 2 s, in OBS under Settings > Output > Keyframe Interval")
+    running.run(22, lambda step: [inter()])
+    assert running.warnings == {"keyframes_rare"}
+    running.run(4, picture)
+    assert running.warnings == set()
+
+
 def test_a_group_of_pictures_over_the_bound(house: House) -> None:
     house = House(EngineLimits(gop=GopLimits(max_bytes=66_000)))
     running = Show(house)

@@ -54,8 +54,9 @@ SENTENCES = {
     EventKind.WARNING_RAISED: (
         "live/cam: keyframes_rare",
         (
-            "Video comes, and no key frame for 20 seconds. "
-            "Set its key frame interval to 2 s; for intra refresh see stream.gop.start."
+            "No key frame for 21 s: players that lose pictures have to wait for one. Set 2 s, in OBS under "
+            "Settings > Output > Keyframe Interval (Output Mode: Advanced); for intra refresh see "
+            "stream.gop.start."
         ),
     ),
     EventKind.WARNING_CLEARED: ("live/cam: keyframes_rare is over", ""),
@@ -79,7 +80,9 @@ def test_every_event_has_its_sentences(kind: EventKind) -> None:
 
 @pytest.mark.parametrize("kind", HealthKind)
 def test_every_warning_is_told_without_markup(kind: HealthKind) -> None:
-    text = worded(made(EventKind.WARNING_RAISED, warning=str(kind))).text
+    rates = {"seconds": 9.84, "max_seconds": 4.0, "kbps": 9000.4, "max_kbps": 6000}
+    figures = {**rates, "codec": "avc1", "width": 1920, "height": 1080, "dropped": 12}
+    text = worded(made(EventKind.WARNING_RAISED, warning=str(kind), **figures)).text
     assert text[0].isupper()
     assert not re.search(r"[`\[\]()]{2}|`|the same", text)
 

@@ -14,7 +14,6 @@ from rtmpd.engine.packet import AUDIO, VIDEO
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.stats import MediumStats, SmoothedRate, StreamStats
 from rtmpd.engine.stream import LiveStream
-from rtmpd.events.wording import sentence
 from rtmpd.media.codecs import audio_info, avc_compatibility, video_info
 from rtmpd.media.metadata import read_metadata
 
@@ -154,8 +153,8 @@ def _warnings(health: Health, times: Times) -> tuple[answers.StreamWarning, ...]
         answers.StreamWarning(
             kind=str(kind),
             since=times.at(warning.since),
-            text=f"{sentence(kind.meaning)}.",
-            remedy=f"{sentence(kind.remedy)}.",
+            text=f"{kind.finding(warning.figures)}.",
+            remedy=f"{kind.advice}.",
             figures=_rounded(warning.figures),
         )
         for kind, warning in health.active.items()

@@ -1,4 +1,4 @@
-"""Requests to the admin port of the server that runs on this machine with some settings."""
+"""Requests to an admin port: that of the server that runs here with some settings, or one at a URL."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import ipaddress
 import json
 import socket
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from rtmpd.daemon.config import Config
 from rtmpd.exceptions import AdminRequestFailed
 from rtmpd.net.addresses import Address
-from rtmpd.net.entrances import Entrance, ProxyUse
+from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.proxy_header import OWN
 
 _TIMEOUT: Final = 4.0
@@ -32,6 +33,101 @@ class Told(NamedTuple):
     data: str
 
 
+@dataclass(frozen=True, slots=True)
+class AdminPort:
+    """Where a server is asked."""
+
+    address: Address
+    proxy: ProxyUse = ProxyUse.OFF
+    tls: bool = False
+
+    def __str__(self) -> str:
+        return str(self.address)
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """What the API answers, None where that is nothing.
+
+        ``path`` is below /api/v1. Raises AdminRequestFailed if it does not do it.
+        """
+        try:
+            status, data = ask(self.address, f"/api/v1{path}", method, body, proxy=self.proxy, tls=self.tls)
+        except (OSError, http.client.HTTPException) as error:
+            raise AdminRequestFailed(f"{self} does not answer: {words(error)}") from error
+        answer = None
+        with contextlib.suppress(ValueError, RecursionError):
+            answer = json.loads(data) if data else None
+        if 200 <= status < 300:
+            return answer
+        raise self._refused(status, answer)
+
+    def call_all(self, path: str) -> list[dict[str, Any]]:
+        """All parts of the list at ``path``, one after the other. Raises as ``call`` does."""
+        items: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            page = self.call("GET", f"{path}?limit={_PAGE}{after}")
+            items += page["items"]
+            if page["next"] is None:
+                return items
+            after = f"&after={quote(page['next'], safe='')}"
+
+    def follow(self, path: str, after: str) -> Iterator[Told]:
+        """Server-sent events of ``path``, as ``call`` has it, behind the one whose id is ``after``, if any.
+
+        What only moves the id on has no data. It ends when the connection does. Raises AdminRequestFailed if
+        it is refused, OSError or http.client.HTTPException if there is no sensible answer, or none any more.
+        """
+        connection = http.client.HTTPConnection(self.address.host or "localhost", self.address.port)
+        try:
+            connection.sock = _opened(self.address, self.proxy, self.tls)
+            headers = {"Last-Event-ID": after} if after else {}
+            connection.request("GET", f"/api/v1{path}", headers=headers)
+            response = connection.getresponse()
+            if response.status != 200:
+                answer = None
+                with contextlib.suppress(ValueError, RecursionError):
+                    answer = json.loads(response.read())
+                raise self._refused(response.status, answer)
+            if response.fp is not None and connection.sock is not None:
+                connection.sock.settimeout(_SILENCE)
+            yield from _told(response)
+        finally:
+            connection.close()
+
+    def _refused(self, status: int, answer: object) -> AdminRequestFailed:
+        detail = answer.get("detail") if isinstance(answer, dict) else None
+        return AdminRequestFailed(str(detail) if detail else f"{self} answers {status}")
+
+
+def port_here(config: Config) -> AdminPort:
+    """That of the server of ``config`` on this machine. Raises AdminRequestFailed if there is none."""
+    entrances = [each for each in config.admin.entrances() if each.address.port or each.address.path]
+    local = [each for each in entrances if each.address.is_loopback]
+    if not local:
+        raise AdminRequestFailed(
+            "the server takes this on a loopback address or a Unix socket only: name one in admin.listen"
+        )
+    return AdminPort(from_here(local[0].address), local[0].proxy)
+
+
+def port_at(url: str) -> AdminPort:
+    """That at a URL, such as http://127.0.0.1:9935 or unix:/run/rtmpd/admin.sock.
+
+    Raises AdminRequestFailed for one of another kind.
+    """
+    if url.startswith("unix:/"):
+        return AdminPort(Address("", 0, url.removeprefix("unix:")))
+    text = f"{url} is no URL of an admin port: write one such as http://127.0.0.1:9935"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    except (ValueError, KeyError):
+        raise AdminRequestFailed(text) from None
+    if not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+        raise AdminRequestFailed(text)
+    return AdminPort(Address(parts.hostname, port), tls=parts.scheme == "https")
+
+
 def ask(
     address: Address,
     path: str,
@@ -39,6 +135,7 @@ def ask(
     body: object = None,
     *,
     proxy: ProxyUse = ProxyUse.OFF,
+    tls: bool = False,
 ) -> tuple[int, bytes]:
     """Status and body; with a PROXY header of our own where one is required. ``body`` is sent as JSON.
 
@@ -46,9 +143,7 @@ def ask(
     """
     connection = http.client.HTTPConnection(address.host or "localhost", address.port)
     try:
-        connection.sock = connect(address)
-        if proxy is ProxyUse.REQUIRE:
-            connection.sock.sendall(OWN)
+        connection.sock = _opened(address, proxy, tls)
         if body is None:
             connection.request(method, path)
         else:
@@ -60,49 +155,13 @@ def ask(
 
 
 def call(config: Config, method: str, path: str, body: object = None) -> Any:
-    """What the API of the server of ``config`` on this machine answers, None where that is nothing.
-
-    ``path`` is below /api/v1. Raises AdminRequestFailed if it does not do it.
-    """
-    entrance = _entrance(config)
-    address = from_here(entrance.address)
-    try:
-        status, data = ask(address, f"/api/v1{path}", method, body, proxy=entrance.proxy)
-    except (OSError, http.client.HTTPException) as error:
-        raise AdminRequestFailed(f"{address} does not answer: {words(error)}") from error
-    answer = None
-    with contextlib.suppress(ValueError, RecursionError):
-        answer = json.loads(data) if data else None
-    if 200 <= status < 300:
-        return answer
-    raise _refused(address, status, answer)
+    """``AdminPort.call`` of the server of ``config`` on this machine."""
+    return port_here(config).call(method, path, body)
 
 
 def follow(config: Config, path: str, after: str) -> Iterator[Told]:
-    """Server-sent events of ``path``, as ``call`` has it, behind the one whose id is ``after``, if any.
-
-    What only moves the id on has no data. It ends when the connection does. Raises AdminRequestFailed if
-    it is refused, OSError or http.client.HTTPException if there is no sensible answer, or none any more.
-    """
-    entrance = _entrance(config)
-    address = from_here(entrance.address)
-    connection = http.client.HTTPConnection(address.host or "localhost", address.port)
-    try:
-        connection.sock = connect(address)
-        if entrance.proxy is ProxyUse.REQUIRE:
-            connection.sock.sendall(OWN)
-        connection.request("GET", f"/api/v1{path}", headers={"Last-Event-ID": after} if after else {})
-        response = connection.getresponse()
-        if response.status != 200:
-            answer = None
-            with contextlib.suppress(ValueError, RecursionError):
-                answer = json.loads(response.read())
-            raise _refused(address, response.status, answer)
-        if response.fp is not None and connection.sock is not None:
-            connection.sock.settimeout(_SILENCE)
-        yield from _told(response)
-    finally:
-        connection.close()
+    """``AdminPort.follow`` of the server of ``config`` on this machine."""
+    return port_here(config).follow(path, after)
 
 
 def _told(lines: Iterable[bytes]) -> Iterator[Told]:
@@ -118,31 +177,9 @@ def _told(lines: Iterable[bytes]) -> Iterator[Told]:
             fields = {}
 
 
-def _entrance(config: Config) -> Entrance:
-    entrances = [each for each in config.admin.entrances() if each.address.port or each.address.path]
-    local = [each for each in entrances if each.address.is_loopback]
-    if not local:
-        raise AdminRequestFailed(
-            "the server takes this on a loopback address or a Unix socket only: name one in admin.listen"
-        )
-    return local[0]
-
-
-def _refused(address: Address, status: int, answer: object) -> AdminRequestFailed:
-    detail = answer.get("detail") if isinstance(answer, dict) else None
-    return AdminRequestFailed(str(detail) if detail else f"{address} answers {status}")
-
-
 def call_all(config: Config, path: str) -> list[dict[str, Any]]:
-    """All parts of the list at ``path``, one after the other. Raises as ``call`` does."""
-    items: list[dict[str, Any]] = []
-    after = ""
-    while True:
-        page = call(config, "GET", f"{path}?limit={_PAGE}{after}")
-        items += page["items"]
-        if page["next"] is None:
-            return items
-        after = f"&after={quote(page['next'], safe='')}"
+    """``AdminPort.call_all`` of the server of ``config`` on this machine."""
+    return port_here(config).call_all(path)
 
 
 def stream_path(stream: str) -> str:
@@ -151,6 +188,22 @@ def stream_path(stream: str) -> str:
     if not name:
         raise AdminRequestFailed(f"{stream} names an app: write app and stream, such as live/test")
     return f"/streams/{quote(app, safe='')}/{quote(name, safe='')}"
+
+
+def _opened(address: Address, proxy: ProxyUse, tls: bool) -> socket.socket:
+    """A connection on which one may ask. Raises OSError."""
+    sock = connect(address)
+    try:
+        if proxy is ProxyUse.REQUIRE:
+            sock.sendall(OWN)
+        if not tls:
+            return sock
+        import ssl  # Servers here are asked without.
+
+        return ssl.create_default_context().wrap_socket(sock, server_hostname=address.host)
+    except BaseException:
+        sock.close()
+        raise
 
 
 def words(error: Exception) -> str:

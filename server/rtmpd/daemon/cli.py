@@ -193,6 +193,7 @@ _COMMANDS: Final = {
     "init": "Ask, and write a configuration.",
     "status": "Show the server, and what is on air.",
     "events": "Show what happens, as it happens.",
+    "top": "Watch the streams as they get on.",
     "reload": "Read the settings again.",
     "drain": "Let nobody new in, and end.",
     "kick": "End a session, or who publishes.",
@@ -225,6 +226,10 @@ def _add(name: str, app: typer.Typer) -> None:
 
             module = events_command if name == "events" else control_command
             app.command(short_help=short)(getattr(module, name))
+        case "top":
+            from rtmpd.daemon import top_command
+
+            app.command(short_help=short)(top_command.top)
         case "publish" | "play":
             from rtmpd.daemon import client_command, play_command, publish_command
 
@@ -238,18 +243,26 @@ def _add(name: str, app: typer.Typer) -> None:
             from rtmpd.daemon import token_command
 
             app.command(short_help=short)(token_command.token)
+        case _:
+            app.add_typer(_group(name), short_help=short)
+
+
+def _group(name: str) -> typer.Typer:
+    """The commands behind that name."""
+    match name:
         case "bench":
             from rtmpd.daemon import bench_command
 
-            app.add_typer(bench_command.app, short_help=short)
+            return bench_command.app
         case "key":
             from rtmpd.daemon import key_command
 
-            app.add_typer(key_command.app, short_help=short)
+            return key_command.app
         case "notify":
             from rtmpd.daemon import notify_command
 
-            app.add_typer(notify_command.app, short_help=short)
+            return notify_command.app
+    raise ValueError(name)
 
 
 def _load(config: ConfigPaths, assignments: Assignments) -> Settings:

@@ -29,32 +29,37 @@ def lines(server: dict[str, Any], streams: Sequence[dict[str, Any]]) -> Iterator
     for row, stream in zip(rows, (None, *streams), strict=True):
         yield "  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip()
         for warning in stream["warnings"] if stream is not None else ():
-            figures = ", ".join(f"{name} {value}" for name, value in warning["figures"].items())
-            yield f"  ! {warning['kind']}: {warning['text']}" + (f" ({figures})" if figures else "")
+            yield f"  ! {warning['text']}"
             yield f"    {warning['remedy']}"
 
 
-def spell_time(seconds: float) -> str:
-    """Such as ``42 s``, ``3 min 20 s`` or ``5 d 2 h``: its two largest parts."""
+def spell_time(seconds: float, most: int = 2) -> str:
+    """Such as ``42 s``, ``3 min 20 s`` or ``5 d 2 h``: its largest parts."""
     parts: list[str] = []
     rest = int(seconds)
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
         number, rest = divmod(rest, size)
         if number or (unit == "s" and not parts):
             parts.append(f"{number} {unit}")
-    return " ".join(parts[:2])
+    return " ".join(parts[:most])
+
+
+def spell_lasted(stream: dict[str, Any], now: datetime, most: int = 2) -> str:
+    """For how long a stream has been on air or held; empty if it is neither."""
+    since = stream["since"] or stream["held_since"]
+    if not since:
+        return ""
+    return spell_time(max((now - datetime.fromisoformat(since)).total_seconds(), 0.0), most)
 
 
 def _row(stream: dict[str, Any], now: datetime) -> tuple[str, ...]:
     video, audio = stream["video"], stream["audio"]
-    since = stream["since"] or stream["held_since"]
-    lasted = spell_time(max((now - datetime.fromisoformat(since)).total_seconds(), 0.0)) if since else ""
     size = f" {video['width']}x{video['height']}" if video and video["width"] else ""
     bits = sum(medium["bits_per_second_10s"] for medium in (video, audio) if medium)
     return (
         f"{stream['app']}/{stream['name']}",
         stream["state"],
-        lasted,
+        spell_lasted(stream, now),
         f"{video['codec'] or '?'}{size}" if video else "-",
         (audio["codec"] or "?") if audio else "-",
         f"{bits / 1000:.0f}" if video or audio else "-",

@@ -7,7 +7,7 @@ from typing import Final
 
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.headers import HeaderCache
-from rtmpd.engine.health import Health, HealthKind
+from rtmpd.engine.health import Health, HealthKind, spell_figure
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.media_limits import TOLERANCE, Inspection
 from rtmpd.engine.packet import AUDIO, VIDEO
@@ -17,6 +17,8 @@ from rtmpd.reasons import Refusal
 FLOWS_AFTER: Final = 3.0
 """Seconds for which one medium has to have flowed before the other one is missed."""
 KEYFRAMES_RARE_AFTER: Final = 20.0
+KEYFRAMES_FAR_FROM: Final = 5.0
+"""Seconds between two, where the settings have no limit of their own."""
 NO_MEDIA_AFTER: Final = 5.0
 _SILENT_AFTER: Final = 5.0
 """Seconds, for the warning, where joiners are promised everything."""
@@ -172,12 +174,23 @@ class Checkup:
         elif without <= KEYFRAMES_RARE_AFTER:
             self.health.clear(HealthKind.KEYFRAMES_RARE)
         self._frames = stats.video_frames
+        self._judge_interval(without, now)
         if stats.gop_overflows != self._overflows:
             self._overflows = stats.gop_overflows
             self._overflowed = stats.keyframes
             self._warn(HealthKind.GOP_TOO_LONG, now, overflows=stats.gop_overflows)
         elif stats.keyframes >= self._overflowed + 2:
             self.health.clear(HealthKind.GOP_TOO_LONG)
+
+    def _judge_interval(self, without: float, now: float) -> None:
+        """``without``: seconds since the last key frame."""
+        interval = (self._stats.keyframe_interval_ms or 0) / 1000
+        limited = self.inspection is not None and self.inspection.rules.warn.max_keyframe_interval > 0.0
+        rare = without > KEYFRAMES_RARE_AFTER  # Which is another warning.
+        if interval > KEYFRAMES_FAR_FROM and not limited and not rare:
+            self._warn(HealthKind.KEYFRAMES_FAR, now, seconds=interval)
+        else:
+            self.health.clear(HealthKind.KEYFRAMES_FAR)
 
     def _judge_growth(self, kind: HealthKind, dropped: int, now: float) -> None:
         before, grew_at = self._grown[kind]
@@ -210,10 +223,8 @@ class Checkup:
                 "stream": self._key.name,
                 "source": self.source,
                 "kind": str(kind),
-                "figures": " ".join(f"{name}={_figure(value)}" for name, value in figures.items()),
+                "text": kind.finding(figures),
+                "remedy": kind.advice,
+                "figures": " ".join(f"{name}={spell_figure(value)}" for name, value in figures.items()),
             }
             _logger.warning("stream warning", extra={"fields": fields})
-
-
-def _figure(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{round(value, 1):.12g}"

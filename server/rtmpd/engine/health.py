@@ -15,82 +15,131 @@ CALM_AFTER: Final = 10.0
 """Seconds that a warning has to be over before observers are told: it may come and go with keyframes."""
 
 
+_OBS_KEYFRAMES: Final = "set 2 s, in OBS under Settings > Output > Keyframe Interval (Output Mode: Advanced)"
+_OBS_VIDEO_ENCODER: Final = "choose another Video Encoder, in OBS under Settings > Output"
+_OBS_AUDIO_ENCODER: Final = "choose another Audio Encoder, in OBS under Settings > Output"
+
+
 class HealthKind(Word):
     """Kinds of warnings; words for metrics, logs and the API."""
 
     remedy: str
     """What to do about it, in Markdown."""
 
-    def __init__(self, word: str, meaning: str, remedy: str) -> None:
+    def __init__(self, word: str, meaning: str, finding: str, remedy: str) -> None:
         super().__init__(word, meaning)
+        self._finding = finding
         self.remedy = remedy
+
+    def finding(self, figures: Mapping[str, float | str]) -> str:
+        """What is wrong in this case, in a sentence without its full stop: ``figures`` are the warning's."""
+        return self._finding.format_map({name: spell_figure(value) for name, value in figures.items()})
+
+    @property
+    def advice(self) -> str:
+        """``remedy`` as a sentence without its full stop, and without markup."""
+        text = self.remedy.replace("`", "")
+        return text[:1].upper() + text[1:]
 
     GOP_TOO_LONG = (
         "gop_too_long",
         "a group of pictures outgrew `stream.gop.max_bytes`; until two have fitted",
-        "players that join see a still, or nothing, up to the next key frame: set its interval to 2 s",
+        (
+            "From one key frame to the next it is more than the cache holds: players that join see a still, "
+            "or nothing, up to the next key frame"
+        ),
+        _OBS_KEYFRAMES,
     )
     KEYFRAMES_RARE = (
         "keyframes_rare",
         "video comes, and no key frame for 20 seconds",
-        "set its key frame interval to 2 s; for intra refresh see `stream.gop.start`",
+        "No key frame for {seconds} s: players that lose pictures have to wait for one",
+        f"{_OBS_KEYFRAMES}; for intra refresh see `stream.gop.start`",
+    )
+    KEYFRAMES_FAR = (
+        "keyframes_far",
+        "more than 5 seconds from key frame to key frame, where `warn` sets no `max_keyframe_interval`",
+        (
+            "Key frame interval {seconds} s: players begin up to {seconds} s late, and those that lose "
+            "pictures wait as long for the next"
+        ),
+        _OBS_KEYFRAMES,
     )
     AUDIO_SILENT = (
         "audio_silent",
         "audio was announced, and none flows for `stream.headers.absent_after` (5 s if 0) while video does",
-        "a microphone or bridge that has stopped",
+        "Audio was announced, and none has come for {seconds} s",
+        "see to the microphone or the bridge: it has stopped",
     )
     VIDEO_SILENT = (
         "video_silent",
         "video was announced, and none flows for `stream.headers.absent_after` (5 s if 0) while audio does",
-        "a camera or bridge that has stopped",
+        "Video was announced, and none has come for {seconds} s",
+        "see to the camera or the bridge: it has stopped",
     )
     NO_MEDIA = (
         "no_media",
         "published 5 seconds ago, and not one audio or video message since",
-        "restart the encoder's output: OBS sometimes gets stuck at the start",
+        "Published {seconds} s ago, and neither audio nor video has come",
+        "stop the encoder's output and start it again: OBS sometimes gets stuck at the start",
     )
     STALLED = (
         "stalled",
         "neither audio nor video for `stall` of the stream's [handover](#two-encoders-one-name), 2 seconds",
-        "the encoder's network has gone, or it hangs; `publisher_idle` ends it if nothing more comes",
+        "Neither audio nor video for {seconds} s",
+        "see to the encoder's network, and whether it hangs; `publisher_idle` ends it if nothing more comes",
     )
     UPDATES_DROPPED = (
         "updates_dropped",
         "`header_rate` drops in the last 10 seconds",
-        "an encoder that changes its headers all the time",
+        "Headers or metadata change so often that {dropped} changes were dropped",
+        "see why the encoder changes its headers all the time",
     )
     HEADERS_REFUSED = (
         "headers_refused",
         "`header_cap` or `track_cap` drops in the last 10 seconds",
+        "More tracks, or larger headers, than are taken: {dropped} messages were dropped",
         "raise `stream.headers.max_tracks` or `max_header_bytes`, or send less",
     )
 
     VIDEO_CODEC = (
         "video_codec",
         "video of a codec that is not in `video_codecs` of [`warn`](#what-may-be-published)",
-        "choose one of them in the encoder",
+        "The video is {codec}, which this stream is not to have",
+        _OBS_VIDEO_ENCODER,
     )
     AUDIO_CODEC = (
         "audio_codec",
         "audio of a codec that is not in `audio_codecs` of [`warn`](#what-may-be-published)",
-        "choose one of them in the encoder",
+        "The audio is {codec}, which this stream is not to have",
+        _OBS_AUDIO_ENCODER,
     )
     RESOLUTION = (
         "resolution",
         "pictures larger than `max_width` and `max_height` of `warn`",
-        "lower the output resolution of the encoder",
+        "The pictures are {width}x{height}, larger than this stream is to have",
+        "lower the Output (Scaled) Resolution, in OBS under Settings > Video",
     )
     BITRATE = (
         "bitrate",
         "over `max_kbps` of `warn` by more than a tenth, on average of 10 seconds; until under it",
-        "lower the bitrate of the encoder",
+        "It has {kbps} kbit/s, and this stream is to have {max_kbps} at most",
+        "lower the bitrate, in OBS under Settings > Output > Bitrate",
     )
     KEYFRAME_INTERVAL = (
         "keyframe_interval",
         "over `max_keyframe_interval` of `warn` by more than a tenth; until an interval is under it",
-        "set the keyframe interval of the encoder",
+        (
+            "Key frame interval {seconds} s, and this stream is to have {max_seconds} s at most: players "
+            "begin up to {seconds} s late"
+        ),
+        "set it, in OBS under Settings > Output > Keyframe Interval (Output Mode: Advanced)",
     )
+
+
+def spell_figure(value: float | str) -> str:
+    """As people read it: to one decimal, if it has any."""
+    return value if isinstance(value, str) else f"{round(value, 1):.12g}"
 
 
 @dataclass(slots=True)

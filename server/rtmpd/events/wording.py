@@ -99,7 +99,8 @@ def _sentences(event: Event, facts: Mapping[str, Fact]) -> list[str]:
             return [str(facts["remote"]), str(facts["reason"]), str(facts["status"])]
         case EventKind.WARNING_RAISED:
             kind = _WARNINGS[facts["warning"]]
-            return [sentence(kind.meaning), sentence(kind.remedy)]
+            figures = {name: fact for name, fact in facts.items() if isinstance(fact, int | float | str)}
+            return [kind.finding(figures), kind.advice]
         case EventKind.SOURCE_SWITCHED:
             return [sentence(_SWITCHES[facts["reason"]].meaning)]
         case EventKind.WARNING_CLEARED | EventKind.FIRST_VIEWER | EventKind.LAST_VIEWER_LEFT:
