@@ -143,8 +143,9 @@ class Desk:
     ) -> AsyncIterator[aiohttp.ClientSession]:
         """Who asks an admin server on a port of its own."""
         page = SharedPage(FakeServer().page(), 0.0, time.monotonic)
-        server = AdminServer(page, lambda: None, self.api(), local=local, mounted=mounted, alone=alone)
-        server = AdminServer(page, lambda: None, self.api(), self.limits, local=local)
+        server = AdminServer(
+            page, lambda: None, self.api(), self.limits, local=local, mounted=mounted, alone=alone
+        )
         try:
             address = (await server.start(open_listener(Address.parse(self.place)))).address
             async with aiohttp.ClientSession(f"http://{address}") as session:

@@ -91,12 +91,6 @@ class AdminServer:
             application.router.add_get("/readyz", readyz(readiness))
             application.router.add_get("/version", _version)
             api.add_routes(application.router, self._find_obstacle, self._visitors.address_of)
-        application.router.add_get("/", _index)
-        application.router.add_get("/metrics", page.handle)
-        application.router.add_get("/healthz", healthz)
-        application.router.add_get("/readyz", readyz(readiness))
-        application.router.add_get("/version", _version)
-        api.add_routes(application.router, self._find_obstacle, self._visitors.address_of)
         api.streams.watch(application)
         self._listener: Listener | None = None
         # Nobody need pack what we read, and what is packed may be broken.
