@@ -17,6 +17,7 @@ from rtmpd.control.audit import Change, ChangeResult
 from rtmpd.engine.claim import HoldEnd, SwitchReason
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import HealthKind
+from rtmpd.engine.levels import JoinEnd, Outage
 from rtmpd.engine.sink import CloseReason
 from rtmpd.events.delivery import NotifyFailure, NotifyLoss
 from rtmpd.events.model import EventKind
@@ -41,6 +42,7 @@ from rtmpd.web.openapi import document as openapi_document
 OPERATIONS: Final = Path(__file__).parent / "operations.md"
 NOTIFICATIONS: Final = Path(__file__).parent / "notifications.md"
 API: Final = Path(__file__).parent / "api.md"
+LEVELS: Final = Path(__file__).parent / "service-levels.md"
 OPENAPI: Final = Path(__file__).parent / "openapi.json"
 
 _REASON: Final = {"reason": "value", "what": "meaning"}
@@ -48,12 +50,14 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     HealthKind: {"kind": "value", "when": "meaning", "what to do": "remedy"},
     HandshakeFailure: _REASON,
     SessionFailure: _REASON,
-    Refusal: _REASON,
+    Refusal: {"reason": "value", "fault of": "fault", "what": "meaning"},
     VerificationFailure: _REASON,
     HttpFailure: _REASON,
     HookOutcome: {"outcome": "value", "what": "meaning"},
     Moment: {"moment": "value", "when": "meaning"},
     CloseReason: _REASON,
+    JoinEnd: {"outcome": "value", "what": "meaning"},
+    Outage: {"cause": "value", "what": "meaning"},
     HoldEnd: _REASON,
     PlayEnd: _REASON,
     DropReason: {"reason": "value", "lost to": "lost_to", "what": "meaning"},
@@ -75,6 +79,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
 ELSEWHERE: Final[Mapping[type[Word], Path]] = {
     **dict.fromkeys((EventKind, SwitchReason, NotifyLoss, NotifyFailure), NOTIFICATIONS),
     **dict.fromkeys((Change, ChangeResult, FollowEnd, Problem), API),
+    **dict.fromkeys((JoinEnd, Outage), LEVELS),
 }
 """Documents of tables that are not in docs/operations.md."""
 
@@ -110,6 +115,6 @@ def openapi() -> str:
 
 
 if __name__ == "__main__":
-    for each in (OPERATIONS, NOTIFICATIONS, API):
+    for each in (OPERATIONS, NOTIFICATIONS, API, LEVELS):
         each.write_text(regenerated(each, each.read_text()))
     OPENAPI.write_text(openapi())

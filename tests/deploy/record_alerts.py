@@ -36,7 +36,8 @@ from rtmpd_process import RtmpdProcess
 import rtmpd
 
 HERE = Path(__file__).parent
-ALERTS = (HERE.parents[1] / "deploy" / "prometheus" / "alerts.yml").read_text()
+_RULES = HERE.parents[1] / "deploy" / "prometheus"
+ALERTS = (_RULES / "alerts.yml").read_text() + (_RULES / "service_levels.yml").read_text()
 RTMPD = str(Path(sys.executable).with_name("rtmpd"))
 INTERVAL = 15
 SCRAPES = 33
@@ -218,6 +219,12 @@ def one_stream(scenario: Scenario) -> None:
     server = scenario.start()
     scenario.bench("publish", "cam", "--bitrate", "500000")
     server.wait_for_live(server.url("cam"))
+
+
+def idle(scenario: Scenario) -> None:
+    """Nobody comes."""
+    scenario.start()
+    scenario.over.wait()
 
 
 def files(scenario: Scenario) -> None:
@@ -497,13 +504,17 @@ def bug(scenario: Scenario) -> None:
     scenario.bench("publish", "cam", "--bitrate", "300000")
 
 
+BURNS = ("RtmpdErrorBudgetBurnsFast", "RtmpdErrorBudgetBurnsSlowly")
+"""Of one service level."""
+
 EXPECTED: dict[str, tuple[str, ...]] = {
     "healthy": (),
     "lagging": ("RtmpdEventLoopLagging",),
     "slow-players": ("RtmpdPlayersFallBehind",),
     "stalled-players": ("RtmpdPlayersFallBehind", "RtmpdPlayersTooSlow"),
     "lost-streams": ("RtmpdStreamLost", "RtmpdStreamLost"),
-    "relay-down": ("RtmpdRelayDown",),
+    "push-down": ("RtmpdPushDown",),
+    "pull-down": ("RtmpdRelayDown",),
     "notifications-stuck": ("RtmpdNotificationsStuck",),
     "files": ("RtmpdFilesNearLimit",),
     "memory": ("RtmpdMemoryNearCeiling",),
@@ -512,14 +523,14 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "down": ("RtmpdDown",),
     "refusing": ("RtmpdManyRefusals",),
     "guessing": ("RtmpdBansRising",),
-    "backend-down": ("RtmpdBackendFails",),
+    "backend-down": ("RtmpdBackendFails", *BURNS),
     "backend-slow": ("RtmpdBackendSlow",),
     "strangers": ("RtmpdHandshakeFailures",),
     "expiring": ("RtmpdCertificateExpires",),
     "broken-settings": ("RtmpdReloadFailed",),
     "torn-keys": ("RtmpdKeysOutdated",),
     "without-keys": ("RtmpdJwksStale",),
-    "late-pictures": ("RtmpdFirstFrameSlow",),
+    "late-pictures": ("RtmpdFirstFrameSlow", *BURNS),
     "rare-keyframes": ("RtmpdKeyframesRare",),
     "silent-audio": ("RtmpdAudioVideoSkew", "RtmpdStreamUnhealthy"),
     "backwards": ("RtmpdTimestampsRegress",),
@@ -529,14 +540,16 @@ EXPECTED: dict[str, tuple[str, ...]] = {
 
 
 def scenarios() -> list[Scenario]:
-    nowhere = 'apps.live.push=["rtmp://127.0.0.1:9/live/key"]'
+    nowhere = "apps.live.push.twitch.url=rtmp://127.0.0.1:9/live/key"
+    wanted = ("apps.live.pull.on_demand=false", "apps.live.pull.names=cam")
     return [
         Scenario("healthy", healthy),
         Scenario("lagging", lagging),
         Scenario("slow-players", players_that_read(0.44)),
         Scenario("stalled-players", players_that_read(0.0)),
         Scenario("lost-streams", lost_streams),
-        Scenario("relay-down", one_stream, nowhere),
+        Scenario("push-down", one_stream, nowhere),
+        Scenario("pull-down", idle, 'apps.live.pull.from=["rtmp://127.0.0.1:9/live/cam"]', *wanted),
         Scenario("notifications-stuck", one_stream, "notify.backend.url=http://127.0.0.1:9/hook"),
         Scenario(
             "files",
@@ -577,6 +590,7 @@ def scenarios() -> list[Scenario]:
 HEAD = """\
 # Written by tests/deploy/record_alerts.py from the metrics of a real server: do not edit.
 rule_files:
+  - ../../../deploy/prometheus/service_levels.yml
   - ../../../deploy/prometheus/alerts.yml
 
 evaluation_interval: 15s

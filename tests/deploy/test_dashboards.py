@@ -15,6 +15,8 @@ from tools import find_tool
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yml"
+LEVELS = DEPLOY / "prometheus" / "service_levels.yml"
+RULES = LEVELS.read_text()
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "rtmpd.json"
 
 RECORDED = sorted(Path(__file__).with_name("recorded").glob("*.yml"))
@@ -42,10 +44,12 @@ Selector = tuple[str, list[tuple[str, str, str]]]
 
 def expressions() -> Iterator[str]:
     """Every PromQL expression and variable query that is shipped."""
-    for line, block in re.findall(
-        r"^ +expr: (?:([^|\n].*)|\|\n((?: {10,}.*\n)+))", ALERTS.read_text(), re.MULTILINE
-    ):
-        yield " ".join((line or block).split())
+    for rules in (LEVELS, ALERTS):
+        for line, block in re.findall(
+            r"^ +expr: (?:([^|\n].*)|\|\n((?: {10,}.*\n)+))", rules.read_text(), re.MULTILINE
+        ):
+            if not line.startswith("vector("):
+                yield " ".join((line or block).split())
     dashboard = json.loads(DASHBOARD.read_text())
     for panel in dashboard["panels"]:
         for target in panel.get("targets", []):
@@ -70,6 +74,11 @@ def selectors(expression: str) -> Iterator[Selector]:
 def exported() -> dict[str, dict[str, set[str]]]:
     """Values of each label of each sample name, over a page without and a page with overflow."""
     found: dict[str, dict[str, set[str]]] = {"up": {}}
+    labelled = r"- record: (\S+)\n +expr: (?:.+\n(?: {10,}.*\n)*) +labels:\n +sli: (\w+)"
+    for name, sli in re.findall(labelled, RULES):
+        found.setdefault(name, {}).setdefault("sli", set()).add(sli)
+    for name in re.findall(r"- record: (rtmpd:sli_errors:\w+)", RULES):
+        found[name] = found["rtmpd:sli_bad:total"]
     for max_streams in (10, 0):
         _, page = busy_server().page(max_streams).snapshot().render("")
         for family in text_string_to_metric_families(page.decode()):
@@ -107,6 +116,13 @@ def test_an_expression_uses_only_what_is_exported(expression: str) -> None:
                 assert any(re.fullmatch(pattern, seen) for seen in known[name][label]), f"{name}: {value}"
 
 
+def test_every_service_level_has_an_objective_and_both_kinds_of_events() -> None:
+    known = exported()
+    levels = {"publish", "join", "join_time", "continuity"}
+    for name in ("rtmpd:slo_objective", "rtmpd:slo_least_bad", "rtmpd:sli_bad:total", "rtmpd:sli_all:total"):
+        assert known[name]["sli"] == levels, name
+
+
 def test_panels_have_a_title_a_place_and_an_id_of_their_own() -> None:
     panels = json.loads(DASHBOARD.read_text())["panels"]
     assert all(panel["title"] for panel in panels)
@@ -133,7 +149,7 @@ def test_every_alert_is_one_that_a_real_server_has_raised() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["check", "rules", str(ALERTS)],
+        ["check", "rules", str(LEVELS), str(ALERTS)],
         ["check", "config", str(DEPLOY / "prometheus" / "prometheus.yml")],
         ["test", "rules", str(Path(__file__).with_name("alerts_test.yml"))],
         ["test", "rules", *map(str, RECORDED)],

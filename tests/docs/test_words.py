@@ -18,6 +18,7 @@ PACKAGE = ROOT / "server" / "rtmpd"
 OPERATIONS = ROOT / "docs" / "operations.md"
 NOTIFICATIONS = ROOT / "docs" / "notifications.md"
 API = ROOT / "docs" / "api.md"
+LEVELS = ROOT / "docs" / "service-levels.md"
 SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 LISTS: list[type[Word]] = [*SCRIPT["TABLES"], FlvFailure]
 """All there are; what is wrong with a file is told to whoever gave it, in a sentence."""
@@ -26,7 +27,7 @@ MODULES = [ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))
 each_list = pytest.mark.parametrize("words", LISTS, ids=lambda words: words.__name__)
 
 
-@pytest.mark.parametrize("document", [OPERATIONS, NOTIFICATIONS, API], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", [OPERATIONS, NOTIFICATIONS, API, LEVELS], ids=lambda path: path.name)
 def test_the_tables_are_made_from_the_code(document: Path) -> None:
     text = document.read_text()
     assert SCRIPT["regenerated"](document, text) == text, "make docs writes them anew"

@@ -73,6 +73,16 @@ def test_a_server_that_was_stopped_throws_nobody_out(clip: ClipMaker, tmp_path: 
             assert server.metric("rtmpd_publishes_total") == 1
             assert server.metric("rtmpd_players", state="playing") == 1
             assert server.metric("rtmpd_session_failures_total", reason="publisher_idle") == 0
+            # Nobody but us had kept the stream.
+            late = server.wait_for_metric(
+                "rtmpd_stream_outage_seconds_total", lambda value: value > 0, cause="server_late"
+            )
+            assert late == pytest.approx(2.5, abs=0.5)
+            assert server.metric("rtmpd_stream_outage_seconds_total", cause="encoder_stalled") == 0
+            for request in ("connect", "publish", "play"):
+                granted = server.metric("rtmpd_requests_total", request=request, outcome="granted")
+                assert granted == (2 if request == "connect" else 1)
+            assert server.metric("rtmpd_joins_total", outcome="first_frame") == 1
 
 
 def test_a_live_stream_is_measured(clip: ClipMaker) -> None:

@@ -23,6 +23,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import AuthenticationFailed, ConnectRejected, Refused
+from rtmpd.reasons import Refusal
 from rtmpd.rtmp import adobe_auth
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.url import parse_query
@@ -129,10 +130,11 @@ async def test_what_follows_a_connect_is_held_until_it_is_answered() -> None:
 @EACH
 async def test_a_refusal_is_told_in_the_deciders_words(action: Action) -> None:
     async with at_the_door(action) as (house, client, doorman):
-        doorman.fail(Refused(StatusCode.CONNECT_REJECTED, "The hall is closed.", "closed_hall"))
+        doorman.fail(Refused(StatusCode.CONNECT_REJECTED, "The hall is closed.", Refusal.NOBODY))
         told_last = (await client.rest())[-1]
         assert told_last.endswith("error NetConnection.Connect.Rejected")
-        assert house.stats.refusals == {"closed_hall": 1}
+        assert house.stats.refusals == {"nobody": 1}
+        assert (house.stats.levels.refused, house.stats.levels.failed) == ({action: 1}, {})
 
 
 @pytest.mark.parametrize(
@@ -146,6 +148,7 @@ async def test_a_decider_that_fails_lets_nobody_in(
         doorman.fail(error)
         assert await client.rest() == told(action)
         assert house.stats.refusals == {"authorizer_failed": 1}
+        assert (house.stats.levels.refused, house.stats.levels.failed) == ({}, {action: 1})
     failed, refused = caplog.records
     assert (failed.msg, refused.msg) == ("authorizer failed", f"{action} refused")
     assert failed.exc_info is not None
@@ -394,15 +397,15 @@ class AdobeUsers(OpenDoor):
         fields = parse_query(request.query)
         user = fields.get("user")
         if user is None:
-            raise self._no(adobe_auth.NEED_AUTH, "need_auth")
+            raise self._no(adobe_auth.NEED_AUTH, Refusal.USER_ASKED)
         if "response" not in fields:
             challenge = adobe_auth.make_challenge(self.secret, user, 0.0)
-            raise self._no(adobe_auth.challenge_text(challenge), "need_auth")
+            raise self._no(adobe_auth.challenge_text(challenge), Refusal.USER_ASKED)
         if user != "ann" or not adobe_auth.verify(self.secret, fields, "wonder", 0.0, 60.0):
-            raise self._no(adobe_auth.denial_text(adobe_auth.AUTH_FAILED), "auth_failed")
+            raise self._no(adobe_auth.denial_text(adobe_auth.AUTH_FAILED), Refusal.AUTHENTICATION_FAILED)
         return Grant(request.key, account=user)
 
-    def _no(self, text: str, reason: str) -> Refused:
+    def _no(self, text: str, reason: Refusal) -> Refused:
         return Refused(StatusCode.CONNECT_REJECTED, text, reason)
 
 
@@ -415,7 +418,7 @@ async def test_a_user_proves_the_password_over_three_connections() -> None:
             assert publication is not None
             assert publication.origin.account == "ann"
             assert house.stats.connections_total == 3
-            assert house.stats.refusals == {"need_auth": 2}
+            assert house.stats.refusals == {"user_asked": 2}
         await eventually(lambda: house.open_connections == 0)
 
 

@@ -243,9 +243,9 @@ async def test_a_denied_player_is_told_and_closed() -> None:
     async with serve(authorizer=doorman) as house:
         player = await asked(house, doorman)
         assert (doorman.requests[0].action, doorman.requests[0].query) == (Action.PLAY, "token=SECRET")
-        doorman.fail(Refused(StatusCode.PLAY_FAILED, "Members only.", "members"))
+        doorman.fail(Refused(StatusCode.PLAY_FAILED, "Members only.", Refusal.NOBODY))
         assert (await player.rest())[-1] == "1: onStatus 0 error NetStream.Play.Failed"
-        assert house.stats.refusals == {"members": 1}
+        assert house.stats.refusals == {Refusal.NOBODY: 1}
 
 
 async def test_an_authorizer_that_fails_lets_nobody_look() -> None:

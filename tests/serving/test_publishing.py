@@ -312,9 +312,9 @@ async def test_a_denial_is_told_in_the_authorizers_words() -> None:
     doorman = Doorman()
     async with serve(authorizer=doorman) as house:
         client = await asked(house, doorman)
-        doorman.fail(Refused(StatusCode.PUBLISH_DENIED, "No such key.", "bad_key"))
+        doorman.fail(Refused(StatusCode.PUBLISH_DENIED, "No such key.", Refusal.KEY_WRONG))
         assert (await client.rest())[-1] == "1: onStatus 0 error NetStream.Publish.Denied"
-        assert house.stats.refusals == {"bad_key": 1}
+        assert house.stats.refusals == {Refusal.KEY_WRONG: 1}
 
 
 @pytest.mark.parametrize("error", [LookupError("a bug"), TimeoutError(), OSError("the hook is down")])

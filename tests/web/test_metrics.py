@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rtmpd import __version__
 from rtmpd.engine.drops import DropReason
+from rtmpd.engine.levels import JoinEnd, Outage
 from rtmpd.engine.sink import CloseReason
 from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
 from rtmpd.rtmp.form import form
@@ -57,8 +58,20 @@ def test_a_fresh_server_shows_its_totals_at_zero() -> None:
         "rtmpd_sink_errors_total",
         "rtmpd_time_to_first_frame_seconds_count",
         "rtmpd_event_loop_lag_seconds_count",
+        "rtmpd_stream_seconds_total",
+        "rtmpd_player_seconds_total",
+        "rtmpd_player_behind_seconds_total",
     ):
         assert value(page, name) == 0, name
+
+
+def test_service_levels_have_all_series_before_the_first_event() -> None:
+    page = FakeServer().page()
+    for request in ("connect", "publish", "play"):
+        for outcome in ("granted", "refused", "failed"):
+            assert value(page, "rtmpd_requests_total", request=request, outcome=outcome) == 0
+    assert all(value(page, "rtmpd_joins_total", outcome=end) == 0 for end in JoinEnd)
+    assert all(value(page, "rtmpd_stream_outage_seconds_total", cause=cause) == 0 for cause in Outage)
 
 
 @pytest.mark.parametrize(

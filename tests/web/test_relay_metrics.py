@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from metrics_sources import FakeServer, fake_relay, series, value
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.relay.status import RelayState
 
 
@@ -23,6 +26,22 @@ def test_every_relay_has_series() -> None:
             state: value(page, "rtmpd_relay_state", kind=kind, state=state, **labels) for state in RelayState
         }
         assert states == dict.fromkeys(RelayState, 0) | {"stalled": 1}
+
+
+def test_pushes_are_told_by_the_name_of_their_target() -> None:
+    ids = ["twitch", "twitch", "youtube", "api-1", "api-2", "third", "fourth"]
+    relays = [
+        replace(fake_relay("push", name), key=StreamKey("live", f"cam-{number}"))
+        for number, name in enumerate(ids)
+    ]
+    page = FakeServer(relays=[*relays, fake_relay("pull", "origin")]).page(3)
+    stalled = {
+        dict(labels)["target"]: number
+        for (name, labels), number in series(page).items()
+        if name == "rtmpd_push_target_streams" and ("state", "stalled") in labels
+    }
+    assert stalled == {"twitch": 2, "youtube": 1, "_added": 2, "_other": 2}
+    assert value(page, "rtmpd_push_target_streams", target="twitch", state="live") == 0
 
 
 def test_the_number_of_series_is_bounded_but_all_are_counted() -> None:

@@ -288,7 +288,7 @@ class Worker:
         The exit code.
         """
         self._ending.signals.install(asyncio.get_running_loop(), self._reloads.ask)
-        lag = LagMeter(self._loop_lag.observe, _clock)
+        lag = LagMeter(self._note_lag, _clock)
         try:
             await self._start(inherited)
         except ConfigError:
@@ -370,6 +370,10 @@ class Worker:
 
     def _sample_streams(self) -> None:
         self._registry.sample(_clock())
+
+    def _note_lag(self, seconds: float) -> None:
+        self._loop_lag.observe(seconds)
+        self._stats.levels.note_lag(seconds)
 
     def _look_at_certificates(self) -> None:
         self._certificates.refresh(time.time())

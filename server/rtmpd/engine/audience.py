@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Final
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.fanout import Fanout
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.levels import JOIN_BOUND, JoinEnd
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.outlet import Backlog, Outlet
 from rtmpd.engine.packet import WireFormat
 from rtmpd.engine.packet_queue import Mark
 from rtmpd.engine.segment import Encoding, Segment
-from rtmpd.engine.sink import PacketSink, PlayOptions, Sink, TapOptions
+from rtmpd.engine.sink import CloseReason, PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.subscriber import Seat, Subscription
 from rtmpd.engine.tap import Tap
 from rtmpd.media.tracks import DEFAULT, TrackChoice
+
+_OURS: Final = (CloseReason.INTERNAL_ERROR, CloseReason.MEMORY, CloseReason.SHUTDOWN)
+"""Ends for which nobody else is to blame."""
 
 
 class Audience(Seat):
@@ -108,6 +113,10 @@ class Audience(Seat):
         self._let_go(subscription.fanout)
         self._observer.play_ended(subscription)
         if subscription.audience:
+            if self.live:
+                ending = subscription.ending
+                ours = ending is not None and ending.reason in _OURS
+                self.note_join(subscription, JoinEnd.FAILED if ours else JoinEnd.LEFT)
             self._count_out(subscription)
         if not self._members:
             self._emptied()
@@ -115,6 +124,20 @@ class Audience(Seat):
     def disband(self) -> None:
         """The stream has ended, and nobody is attached: nobody is told of anything any more."""
         self._emptied = _ignore
+
+    def look(self, now: float, *, flows: bool) -> None:
+        """Note who of a live stream waits for its first frame for too long; call it about once a second.
+
+        Time in which media does not come (``flows``) is not theirs: nobody could be shown anything.
+        """
+        if not flows:
+            self.flows_since = now
+        since = max(self.live_since, self.flows_since)
+        for member in self._watched:
+            if not isinstance(member, Subscription) or now - max(member.since, since) < JOIN_BOUND:
+                continue
+            if _takes_anything(member):
+                self.note_join(member, JoinEnd.TOO_LATE)
 
     # Delivery
 
@@ -238,6 +261,13 @@ class Audience(Seat):
         self.players -= 1
         if not self.players:
             self._observer.unwanted(subscription)
+
+
+def _takes_anything(subscription: Subscription) -> bool:
+    """What it is sent would get there, as far as it is up to the player."""
+    wants = subscription.receives_audio or subscription.receives_video
+    free = subscription.outlet.congestion is None
+    return subscription.begun and wants and free and not subscription.paused
 
 
 def _ignore() -> None:

@@ -72,6 +72,12 @@ class Outlets:
         self.stats = stats
         self._congested: dict[Outlet, None] = {}
 
+    @property
+    def behind(self) -> int:
+        """How many have been past their bound since they fell behind, as of the last look."""
+        congestions = [outlet.congestion for outlet in self._congested]
+        return sum([each is not None and each.behind_since is not None for each in congestions])
+
     def add(self, outlet: Outlet) -> None:
         """It has paused."""
         self._congested[outlet] = None

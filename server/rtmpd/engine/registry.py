@@ -18,6 +18,7 @@ from rtmpd.engine.claim import (
     of_one_stream,
     seconds_held,
 )
+from rtmpd.engine.continuity import Continuity
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits, Quota, counted
@@ -68,6 +69,7 @@ class Registry:
         """Everybody who is connected; each protocol puts its own in."""
         self._relievers: list[Callable[[Unfinished], None]] = []
         self._flusher = flusher
+        self._continuity = Continuity(stats.levels)
         self._announcer = Announcer(flusher.call_soon)
         self._streams: dict[StreamKey, LiveStream] = {}
         self.streams: Mapping[StreamKey, LiveStream] = MappingProxyType(self._streams)
@@ -204,8 +206,10 @@ class Registry:
     def sample(self, now: float) -> None:
         """Derive rates, enforce deadlines of publishers and slow players; call it about once a second."""
         self.stats.sample(now)
+        self._continuity.begin(now)
         for stream in list(self._streams.values()):
             try:
+                self._continuity.look(stream, now)
                 stream.sample(now)
                 for publication in stream.publications:
                     if publication.inspect():
@@ -214,6 +218,7 @@ class Registry:
                 _logger.exception("sampling of %s failed", stream.key)
         self._make_room_to_wait()
         self.outlets.sample(now)
+        self._continuity.end(self.outlets.behind)
 
     def _stream(self, key: StreamKey) -> LiveStream:
         stream = self._streams.get(key)

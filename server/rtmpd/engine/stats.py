@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from rtmpd.engine.claim import HoldEnd
 from rtmpd.engine.drops import DropReason
+from rtmpd.engine.levels import Levels
 from rtmpd.engine.sink import CloseReason
 from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
 from rtmpd.rtmp.quirks import Quirk
@@ -191,6 +192,7 @@ class ServerStats(Totals):
         "holds_ended",
         "in_rate",
         "keyframe_timeouts",
+        "levels",
         "messages_in",
         "players",
         "players_closed",
@@ -249,6 +251,7 @@ class ServerStats(Totals):
         self.unsent_bytes = 0
         """What congested transports have accepted and not sent, now; the same bytes count for each."""
         self.time_to_first_frame = Histogram(FIRST_FRAME_BOUNDS)
+        self.levels = Levels()
 
     def _take_in(self, elapsed: float) -> None:
         super()._take_in(elapsed)

@@ -117,6 +117,11 @@ class LiveStream(Broadcast):
         return sources.last if sources.holding and sources.heir is None else None
 
     @property
+    def last(self) -> Publication | None:
+        """It was on air and has ended, and the audience waits for another to go on."""
+        return self._sources.last if self._sources.holding else None
+
+    @property
     def gop_charged_bytes(self) -> int:
         """What the GOP caches cost the memory budget."""
         return sum([each.intake.gop.charged_bytes for each in self.publications])
@@ -189,6 +194,9 @@ class LiveStream(Broadcast):
         self._totals.sample(now)
         for publication in self.publications:
             publication.sample(now)
+        on_air = self.publication
+        if on_air is not None:
+            self._audience.look(now, flows=on_air.silent_for(now) < self.limits.stall)
         if self._sources.overdue(now):
             self._let_go(HoldEnd.EXPIRED)
 

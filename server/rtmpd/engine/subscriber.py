@@ -13,6 +13,7 @@ from rtmpd.engine.fanout import Fanout, Member
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.intake import Intake, Opening
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.levels import JoinEnd
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Backlog, Outlet
 from rtmpd.engine.packet import (
@@ -35,7 +36,7 @@ _logger = logging.getLogger(__name__)
 class Seat:
     """What a subscription needs of the stream it is attached to."""
 
-    __slots__ = ("books", "headers", "intake", "key", "live", "live_since", "now")
+    __slots__ = ("books", "flows_since", "headers", "intake", "key", "live", "live_since", "now")
 
     def __init__(self, key: StreamKey, intake: Intake) -> None:
         self.key = key
@@ -47,12 +48,26 @@ class Seat:
         """Somebody publishes."""
         self.live_since = 0.0
         """Clock reading at which the last publisher came to a stream without one."""
+        self.flows_since = 0.0
+        """Clock reading until which its media has not come, as far as somebody looked."""
         self.now = 0.0
         """Clock reading of the last flush or attach."""
 
     def waited(self, since: float, now: float) -> float:
         """Seconds from ``since`` on, less those without a publisher."""
         return now - max(since, self.live_since)
+
+    def note_started(self, subscription: Subscription, now: float) -> None:
+        """It was sent its first frame."""
+        if subscription.audience:
+            self.books.server.time_to_first_frame.observe(self.waited(subscription.since, now))
+            self.note_join(subscription, JoinEnd.FIRST_FRAME)
+
+    def note_join(self, subscription: Subscription, end: JoinEnd) -> None:
+        """Count what became of a play of a live stream, once."""
+        if subscription.audience and not subscription.joined:
+            subscription.joined = True
+            self.books.server.levels.note_join(end)
 
     def place(self, subscription: Subscription) -> None:
         """Put it on the list that its state calls for."""
@@ -84,6 +99,7 @@ class Subscription(Member):
         "dropped",
         "ending",
         "fanout",
+        "joined",
         "origin",
         "outlet",
         "paused",
@@ -123,7 +139,7 @@ class Subscription(Member):
         self.paused = False
         self._waits_for_room = False
         """Begins once the outlet has drained."""
-        self._started = False
+        self._started = self.joined = False  # Joined is who has been counted, whatever became of the play.
         outlet.attach(self, options.policy)
 
     @property
@@ -331,8 +347,7 @@ class Subscription(Member):
 
     def _note_started(self, now: float) -> None:
         self._started = True
-        if self.audience:
-            self.seat.books.server.time_to_first_frame.observe(self.seat.waited(self.since, now))
+        self.seat.note_started(self, now)
 
     def _tell(self, call: Callable[..., None], *what: object) -> None:
         """The sink, which may fail."""

@@ -295,8 +295,9 @@ class ServerConnection(asyncio.Protocol):
     def identified(self, state: str) -> None:
         self._gate.identified(self, state)
 
-    def refused(self, refusal: Refused) -> None:
+    def refused(self, action: Action, refusal: Refused) -> None:
         count(self.context.stats.refusals, refusal.reason)
+        self.context.stats.levels.note_refused(action, refusal.reason)
         self.end(CloseReason.REFUSED, refusal.reason)
 
     def answered(self) -> None:

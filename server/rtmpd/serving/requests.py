@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol, assert_never
 
@@ -46,6 +46,11 @@ from rtmpd.serving.reading import SocketReader
 _BEYOND_POLICY: Final = 20.0
 """Seconds that the kernel waits for a player longer than the slow-player policy, whose decision it is."""
 _NO_PARAMS: Final = ConnectParams()
+_ACTIONS: Final[Mapping[type[Request], Action]] = {
+    ConnectRequested: Action.CONNECT,
+    PublishRequested: Action.PUBLISH,
+    PlayRequested: Action.PLAY,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +70,8 @@ class Client(Peer, Protocol):
         """Raise ``Refused`` if it has asked for that too often."""
         ...
 
-    def refused(self, refusal: Refused) -> None:
-        """It was refused something and has been told so: it ends."""
+    def refused(self, action: Action, refusal: Refused) -> None:
+        """It was refused what it asked for and has been told so: it ends."""
         ...
 
     def identified(self, state: str) -> None:
@@ -210,6 +215,7 @@ class Requests:
             # Nobody may wait for an answer that never comes, or for what came behind the request.
             fields = {"client": self.origin.address, "connection": self.origin.connection}
             logger.exception("request failed", extra={"fields": fields})
+            client.context.stats.levels.note_failed(_ACTIONS[type(event)])
             client.end(CloseReason.INTERNAL_ERROR)
         except BaseException:
             client.end(CloseReason.INTERNAL_ERROR)  # As above, unless it is our own end.
@@ -227,7 +233,7 @@ class Requests:
             log.connect_refused(client, self._key(client, ""), refusal)
             session.reject_connect(refusal.code, refusal.description, context.clock())
             self._answering = None  # It is us, who are not to be cancelled.
-            client.refused(refusal)
+            client.refused(Action.CONNECT, refusal)
         else:
             self.origin = self.origin.found_to_be(grant.account, grant.identity)
             if grant.key != self._key(client, ""):  # It is led to another app.
@@ -236,6 +242,7 @@ class Requests:
             if grant.follower is not None:
                 self._follow(CONNECTION, grant, lambda: self._figures(session))
             session.accept_connect(context.clock(), **introduction(via, context.instance_id))
+            context.stats.levels.note_granted(Action.CONNECT)
             log.connected(client)
 
     async def _answer_publish(self, client: Client, event: PublishRequested) -> None:
@@ -248,13 +255,14 @@ class Requests:
             log.publish_refused(client, self._key(client, event.name), refusal)
             session.reject_publish(event.stream_id, refusal.code, refusal.description, clock())
             self._answering = None  # As above.
-            client.refused(refusal)
+            client.refused(Action.PUBLISH, refusal)
         else:
             # Ours before anything is promised: whatever happens from here on, our end frees the name.
             self.publishers = (*self.publishers, publisher)
             self._limit(client, grant, publisher.ends_at)
             self._follow(event.stream_id, grant, publisher.figures)
             session.accept_publish(event.stream_id, clock(), publisher.receive)
+            client.context.stats.levels.note_granted(Action.PUBLISH)
             client.identified("publishing")
             # What came behind the request may have made the engine close us.
             if not client.over:
@@ -274,13 +282,14 @@ class Requests:
             log.play_refused(client, self._key(client, event.name), refusal)
             session.reject_play(event.stream_id, refusal.code, refusal.description, clock())
             self._answering = None  # As above.
-            client.refused(refusal)
+            client.refused(Action.PLAY, refusal)
         else:
             # Ours before anything is promised, as a publish is.
             self.players = (*self.players, player)
             self._limit(client, grant, player.ends_at)
             self._follow(event.stream_id, grant, player.figures)
             session.accept_play(event.stream_id, clock())
+            client.context.stats.levels.note_granted(Action.PLAY)
             if client.over:  # Memory is short, or what came behind the request was not in order.
                 return
             client.flush()

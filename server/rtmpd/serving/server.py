@@ -21,6 +21,7 @@ from rtmpd.net.socket_options import limit_unsent, set_keepalive
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.rates import Rate, TokenBucket
+from rtmpd.serving.access import Action
 from rtmpd.serving.arrivals import Arrival, Gateway
 from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.network_rates import NetworkRates
@@ -266,7 +267,7 @@ class RtmpServer:
         if refusal is None and network is not None:
             refusal = self._find_full_network(network)
         if refusal is not None:
-            count(self._stats.refusals, refusal)
+            self._note_refused(refusal)
             return refusal
         if _reached(len(self._pending), self._limits.max_pending):
             self._make_room()
@@ -276,8 +277,12 @@ class RtmpServer:
     def admit_network(self, network: str) -> Refusal | None:
         refusal = self._find_full_network(network)
         if refusal is not None:
-            count(self._stats.refusals, refusal)
+            self._note_refused(refusal)
         return refusal
+
+    def _note_refused(self, refusal: Refusal) -> None:
+        count(self._stats.refusals, refusal)
+        self._stats.levels.note_refused(Action.CONNECT, refusal)
 
     def count_in(self, network: str, member: ServerConnection | Arrival) -> None:
         count(self._stats.connections, _PENDING)
@@ -386,7 +391,7 @@ class RtmpServer:
         """Strangers fill all there is for strangers: the greediest loses its oldest one."""
         victim = self._pending.oldest_of_largest()
         if victim is not None:
-            count(self._stats.refusals, Refusal.MAX_PENDING)
+            self._note_refused(Refusal.MAX_PENDING)
             if isinstance(victim, Arrival):
                 self._porch.leave(victim.connection)
             else:

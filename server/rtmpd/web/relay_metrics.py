@@ -6,11 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from rtmpd.relay.push.relays import ADDED
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.web.families import Family
 
 _LABELS: Final = ("kind", "app", "stream", "remote", "relay")
 _KINDS: Final = ("push", "pull")
+_ADDED: Final = "_added"
+"""Target label of all that were added at run time."""
+_OTHER: Final = "_other"
+"""That of targets beyond the bound."""
 
 
 def collect_relays(relays: Sequence[RelayStatus], max_relays: int) -> Iterator[Family]:
@@ -21,6 +26,7 @@ def collect_relays(relays: Sequence[RelayStatus], max_relays: int) -> Iterator[F
         for state in RelayState:
             count.add((kind, str(state)), numbers[kind, state])
     yield count
+    yield _targets(relays, max_relays)
     state_of = Family(
         "gauge", "rtmpd_relay_state", "1 for the state that the relay is in.", (*_LABELS, "state")
     )
@@ -49,3 +55,27 @@ def collect_relays(relays: Sequence[RelayStatus], max_relays: int) -> Iterator[F
         lag_seconds.add(labels, relay.lag_seconds)
         unannounced.add(labels, len(relay.unannounced))
     yield from (state_of, passed, retries, lag_bytes, lag_seconds, unannounced)
+
+
+def _targets(relays: Sequence[RelayStatus], most: int) -> Family:
+    """Pushes by the name that the settings give their target: each has as many streams as there are."""
+    family = Family(
+        "gauge",
+        "rtmpd_push_target_streams",
+        "Streams that are pushed to a target of the settings, by what their push does now.",
+        ("target", "state"),
+    )
+    names: dict[str, None] = {}
+    numbers: Counter[tuple[str, RelayState]] = Counter()
+    for relay in relays:
+        if relay.kind != "push":
+            continue
+        name = _ADDED if relay.id.startswith(ADDED) else relay.id
+        if name not in names and len(names) >= most:
+            name = _OTHER
+        names[name] = None
+        numbers[name, relay.state] += 1
+    for name in names:
+        for state in RelayState:
+            family.add((name, str(state)), numbers[name, state])
+    return family

@@ -9,6 +9,7 @@ from rtmpd import __version__
 from rtmpd.engine.claim import SOURCES, HoldEnd
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.levels import REQUESTS, JoinEnd, Levels, Outage
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats
 from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
@@ -28,6 +29,7 @@ def collect_server(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) 
     yield from _occupancy(stats, streams)
     yield from _lives(stats)
     yield from _losses(stats)
+    yield from _service_levels(stats.levels)
 
 
 def collect_memory(held: int, limit: int) -> Iterator[Family]:
@@ -157,3 +159,41 @@ def _losses(stats: ServerStats) -> Iterator[Family]:
     yield Family(
         "counter", "rtmpd_sink_errors", "Exceptions out of players' connections: bugs of rtmpd."
     ).with_value(stats.sink_errors)
+
+
+def _service_levels(levels: Levels) -> Iterator[Family]:
+    """Good and bad events of docs/service-levels.md."""
+    requests = Family(
+        "counter",
+        "rtmpd_requests",
+        "Connects, publishes and plays of clients, granted, refused for their fault, failed for ours.",
+        ("request", "outcome"),
+    )
+    for outcome, table in (
+        ("granted", levels.granted),
+        ("refused", levels.refused),
+        ("failed", levels.failed),
+    ):
+        for request in REQUESTS:
+            requests.add((request, outcome), table.get(request, 0))
+    yield requests
+    yield Family(
+        "counter", "rtmpd_joins", "Plays of live streams, by whether a first frame came.", ("outcome",)
+    ).with_table(levels.joins, JoinEnd)
+    yield Family(
+        "counter", "rtmpd_stream_seconds", "Seconds of streams that were meant to be live."
+    ).with_value(levels.stream_seconds)
+    outages = Family(
+        "counter", "rtmpd_stream_outage_seconds", "Seconds of these without media, by why.", ("cause",)
+    )
+    for cause in Outage:
+        outages.add((str(cause),), levels.outages.get(cause, 0.0))
+    yield outages
+    yield Family("counter", "rtmpd_player_seconds", "Seconds of players of live streams.").with_value(
+        levels.player_seconds
+    )
+    yield Family(
+        "counter",
+        "rtmpd_player_behind_seconds",
+        "Seconds of connections that were too far behind to be sent everything.",
+    ).with_value(levels.behind_seconds)
