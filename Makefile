@@ -3,6 +3,7 @@
 # make wheel   dist/rtmpd-*.whl with the hot modules compiled; needs a C compiler and Python's headers
 # make test-compiled   the same tests as make test, against that wheel
 # make test-floors     some tests with the oldest dependencies that pyproject.toml allows
+# make test-console    the console in a real browser; needs chromium, nodejs and npm
 # make docs    write what of docs is made from the code: tables, docs/openapi.json
 # make lint types interop bench attacks bench-gate   see the targets below
 PYTHON ?= python3
@@ -27,7 +28,7 @@ define make_venv
 }
 endef
 
-.PHONY: run wheel test test-compiled test-floors docs lint types format interop fuzz bench attacks bench-gate clean
+.PHONY: run wheel test test-compiled test-floors test-console docs pictures lint types format interop fuzz bench attacks bench-gate clean
 .DEFAULT_GOAL := run
 
 $(VENV)/.runtime: pyproject.toml
@@ -63,11 +64,11 @@ $(COMPILED_VENV)/.dev: dist/.built
 WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 3) + 1)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not interop and not fuzz" -n $(WORKERS)
+	$(BIN)/python -m pytest -m "not interop and not console and not fuzz" -n $(WORKERS)
 
 # The script and not python -m, which would put this directory on the path.
 test-compiled: $(COMPILED_VENV)/.dev
-	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o "pythonpath=tests bench" -m "not interop and not fuzz" -n $(WORKERS)
+	EXPECT_COMPILED=1 $(COMPILED_BIN)/pytest -o "pythonpath=tests bench" -m "not interop and not console and not fuzz" -n $(WORKERS)
 
 # With every dependency at the lowest version that pyproject.toml allows.
 FLOORS := import sys, tomllib; \
@@ -88,13 +89,17 @@ docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 	WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/docs/test_hooks_page.py
 
+# What the README shows, of a server that runs; needs ffmpeg and chromium, and takes a minute.
+pictures: $(VENV)/.dev
+	$(BIN)/python docs/pictures.py
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
-	MYPYPATH=server:bench $(BIN)/mypy --strict bench/*.py bench/hostile/*.py bench/regression/*.py docs/generate.py
+	MYPYPATH=server:bench $(BIN)/mypy --strict bench/*.py bench/hostile/*.py bench/regression/*.py docs/*.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
@@ -103,6 +108,10 @@ format: $(VENV)/.dev
 # 20,000 spoilt recordings, each cut in four ways.
 fuzz: $(VENV)/.dev
 	$(BIN)/python -m pytest -m fuzz -n auto
+
+# The console in a real browser: Debian's chromium, driven by playwright-core from npm.
+test-console: $(VENV)/.dev
+	$(BIN)/python -m pytest -m console
 
 interop: $(VENV)/.dev
 	$(BIN)/python -m pytest -m interop

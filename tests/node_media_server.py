@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from ffmpeg import Running
+from npm import install as install_packages
 
 VERSION = "4.4.3"
 
-_INSTALL_TIMEOUT = 300.0
 _START_TIMEOUT = 20.0
 
 
@@ -24,21 +23,8 @@ def install(npm: str, cache: Path) -> Path:
 
     Raises OSError or SubprocessError.
     """
-    home = cache / f"node-media-server-{VERSION}"
-    package = home / "node_modules" / "node-media-server"
-    if not (home / "installed").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        (home / "package.json").write_text('{"private": true}\n')
-        quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
-        subprocess.run(
-            [npm, "install", *quiet, f"node-media-server@{VERSION}"],
-            cwd=home,
-            stdin=subprocess.DEVNULL,
-            timeout=_INSTALL_TIMEOUT,
-            check=True,
-        )
-        (home / "installed").touch()
-    return package / "bin" / "app.js"
+    modules = install_packages(npm, cache, f"node-media-server@{VERSION}")
+    return modules / "node-media-server" / "bin" / "app.js"
 
 
 class NodeMediaServer:

@@ -113,7 +113,8 @@ async def test_index_names_every_page(client: aiohttp.ClientSession) -> None:
     async with client.get("/") as response:
         page = await response.text()
     for path in ("/metrics", "/healthz", "/readyz", "/version", *API):
-        assert f'href="{path}"' in page
+        # Without the slash at the start: a proxy may have the page below a path.
+        assert f'href="{path[1:]}"' in page
         async with client.get(path) as response:
             assert response.status == 200
 

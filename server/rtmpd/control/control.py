@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -147,6 +147,14 @@ class Events(Protocol):
         ...
 
 
+class Figures(Protocol):
+    """How it all gets on."""
+
+    def follow(self, by: Actor) -> AsyncGenerator[bytes, None]:
+        """Once a second, as JSON (``figures_answers.Figures``): to be closed by who reads no more."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """What can be seen and done, by noun. Everything that is asked for says who wants it (``by``).
@@ -163,3 +171,4 @@ class Control:
     pushes: Pushes
     settings: Settings
     events: Events
+    figures: Figures

@@ -10,6 +10,7 @@ from rtmpd.control.audit import Audit
 from rtmpd.control.control import Control
 from rtmpd.control.local_bans import BanKeeper, LocalBans
 from rtmpd.control.local_events import LocalEvents
+from rtmpd.control.local_figures import LocalFigures
 from rtmpd.control.local_pushes import LocalPushes, PushTargets
 from rtmpd.control.local_relays import LocalRelays
 from rtmpd.control.local_server import Ending, LocalServer
@@ -60,22 +61,25 @@ def local_control(sources: Sources) -> Control:
 
     audit, registry = sources.audit, sources.registry
     bans = LocalBans(sources.guard, audit, times)
+    server = LocalServer(
+        registry,
+        sources.readiness,
+        sources.ending,
+        audit,
+        times,
+        sources.wall_clock,
+        sources.started,
+        sources.instance,
+    )
+    streams = LocalStreams(registry, audit, times)
     return Control(
-        server=LocalServer(
-            registry,
-            sources.readiness,
-            sources.ending,
-            audit,
-            times,
-            sources.wall_clock,
-            sources.started,
-            sources.instance,
-        ),
-        streams=LocalStreams(registry, audit, times),
+        server=server,
+        streams=streams,
         sessions=LocalSessions(registry.sessions, bans, audit, times),
         bans=bans,
         relays=LocalRelays(sources.relays),
         pushes=LocalPushes(sources.pushes, sources.relays, sources.apps, audit),
         settings=LocalSettings(sources.reload, audit),
         events=LocalEvents(sources.ring, sources.wall_clock),
+        figures=LocalFigures(server, streams, sources.wall_clock),
     )

@@ -125,8 +125,9 @@ class Api:
 def check_sender(request: web.Request, obstacle: Obstacle) -> None:
     """Raise NotPossible for who may change nothing, and for web pages."""
     problem = obstacle(request)
-    if problem is None and "Origin" in request.headers:
-        problem = "changes are not taken from web pages"
+    origin = request.headers.get("Origin")
+    if problem is None and origin is not None and origin.partition("://")[2] != request.host:
+        problem = "changes are not taken from web pages of others"
     if problem is not None:
         raise NotPossible(Problem.NOT_ALLOWED, problem)
 

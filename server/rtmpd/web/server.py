@@ -17,6 +17,7 @@ from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
 from rtmpd.rtmp.form import form
 from rtmpd.web.api import Api, check_sender
 from rtmpd.web.compat import Mounted, speak
+from rtmpd.web.console_files import ConsoleFiles
 from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
 from rtmpd.web.health import Readiness, healthz, readyz
 from rtmpd.web.limits import AdminLimits
@@ -29,30 +30,12 @@ _BACKLOG = 16
 """Connections that may wait to be accepted: all of them are, in one turn, before the oldest are cut."""
 _MAX_REQUEST_BYTES = 64 * 1024
 
-_INDEX = f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>rtmpd</title>
-<h1>rtmpd {__version__}</h1>
-<ul>
-<li><a href="/metrics">/metrics</a> for Prometheus
-<li><a href="/healthz">/healthz</a> 200 while the process is alive
-<li><a href="/readyz">/readyz</a> 200 while it takes new connections, 503 and the reason otherwise
-<li><a href="/version">/version</a>
-<li><a href="/api/v1/server">/api/v1/server</a> the server, and its totals
-<li><a href="/api/v1/streams">/api/v1/streams</a> what is on air, and how it gets on
-<li><a href="/api/v1/sessions">/api/v1/sessions</a> who is connected
-<li><a href="/api/v1/bans">/api/v1/bans</a> who is not let in
-<li><a href="/api/v1/relays">/api/v1/relays</a> what is pushed to other servers and pulled from them
-<li><a href="/api/v1/events">/api/v1/events</a> what happens, as it happens
-<li><a href="/api/v1/openapi.json">/api/v1/openapi.json</a> all of the API, for programs
-</ul>
-</html>
-"""
+_CONSOLE = ConsoleFiles()
+"""Of all addresses."""
 
 
 class AdminServer:
-    """``/metrics``, ``/healthz``, ``/readyz``, ``/version``, the API and an index of them on one address.
+    """``/metrics``, ``/healthz``, ``/readyz``, ``/version``, the API and the console on one address.
 
     ``local`` tells that only this machine reaches it: then something can be changed too.
     """
@@ -85,7 +68,7 @@ class AdminServer:
         middlewares.append(speak(mounted, self._check_change))
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES, middlewares=middlewares)
         if not alone:
-            application.router.add_get("/", _index)
+            _CONSOLE.add_routes(application.router)
             application.router.add_get("/metrics", page.handle)
             application.router.add_get("/healthz", healthz)
             application.router.add_get("/readyz", readyz(readiness))
@@ -156,10 +139,6 @@ class AdminServer:
             keepalive_timeout=self._limits.request_timeout,
             **self._handling,
         )
-
-
-async def _index(_request: web.Request) -> web.Response:
-    return web.Response(text=_INDEX, content_type="text/html")
 
 
 async def _version(_request: web.Request) -> web.Response:

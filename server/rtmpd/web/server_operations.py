@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Final
 
 from rtmpd.control.actor import Role
 from rtmpd.control.control import Control
 from rtmpd.control.drain_answers import Drain, DrainRequest
+from rtmpd.control.figures_answers import Figures
 from rtmpd.control.server_answers import ServerInfo
 from rtmpd.reasons import Problem
-from rtmpd.web.operations import Asked, Operation
+from rtmpd.web.event_stream import beat, frame
+from rtmpd.web.operations import Asked, Frames, Operation
 
 
 async def _info(control: Control, asked: Asked) -> ServerInfo:
@@ -18,6 +22,16 @@ async def _info(control: Control, asked: Asked) -> ServerInfo:
 
 async def _drain(control: Control, asked: Asked) -> Drain:
     return await control.server.drain(asked.body_as(DrainRequest), asked.actor)
+
+
+async def _follow(control: Control, asked: Asked) -> Frames:
+    return Frames(_frames(control.figures.follow(asked.actor)), beat)
+
+
+async def _frames(bodies: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with aclosing(bodies):
+        async for body in bodies:
+            yield frame(body, name="figures")
 
 
 OPERATIONS: Final = (
@@ -44,5 +58,16 @@ OPERATIONS: Final = (
         optional_body=True,
         problems=(Problem.BAD_REQUEST,),
         whole_server=True,
+    ),
+    Operation(
+        "followFigures",
+        "GET",
+        "/figures",
+        Role.READ,
+        "How the server and its streams get on: an event called figures every second",
+        None,
+        Figures,
+        follow=_follow,
+        problems=(Problem.TOO_MANY_FOLLOWERS,),
     ),
 )

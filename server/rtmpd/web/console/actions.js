@@ -1,0 +1,124 @@
+// What somebody with the role "operate" can have done, each after a question.
+
+import { post, remove, streamPath } from "./api.js";
+import { BAN_TIMES, ask } from "./dialog.js";
+import { foreign, h } from "./dom.js";
+import { pathOf } from "./format.js";
+
+const REASON = { name: "reason", label: "Why, for others in charge (optional)", maxlength: 200 };
+
+/** Says what was done to whoever sees it or hears it; set by the page. */
+export const told = { announce: () => {} };
+
+async function carry(question, announcement) {
+  const done = await ask(question);
+  if (done) told.announce(announcement);
+  return done;
+}
+
+/** A button that does something. `what` says to readers of screens to what, where others are called the same. */
+export function button(text, what, act, mood = null) {
+  return h("button", { type: "button", class: mood, "aria-label": what && `${text}: ${what}`, onclick: act }, text);
+}
+
+export function kick({ session, address, what }) {
+  return carry(
+    {
+      title: "Throw out",
+      text: [
+        h("span", {}, what, " from ", foreign(address || "an unknown address"), " is disconnected. A client may come back at once unless it is banned."),
+      ],
+      fields: [{ name: "ban", label: "And then", options: BAN_TIMES }, REASON],
+      verb: "Throw out",
+      danger: true,
+      act: ({ ban, reason }) => post(`/sessions/${session}/kick`, { ban: ban === "" ? null : Number(ban), reason }),
+    },
+    `${what} from ${address} has been thrown out`,
+  );
+}
+
+export function ban() {
+  return carry(
+    {
+      title: "Ban an address",
+      text: ["Nobody is let in from there. Whoever is connected stays until thrown out."],
+      fields: [
+        { name: "network", label: "Address or network", required: true, hint: "Such as 192.0.2.7 or 192.0.2.0/24" },
+        { name: "seconds", label: "For", options: BAN_TIMES.slice(1).map(([value, text]) => [value, text.replace("Ban its address for ", "")]) },
+        REASON,
+      ],
+      verb: "Ban",
+      danger: true,
+      act: ({ network, seconds, reason }) => post("/bans", { network: network.trim(), seconds: Number(seconds), reason }),
+    },
+    "The ban holds",
+  );
+}
+
+export function liftBan(network) {
+  return carry(
+    {
+      title: "Lift a ban",
+      text: [`${network} may come again.`],
+      verb: "Lift",
+      act: () => remove(`/bans/${encodeURIComponent(network)}`),
+    },
+    `${network} may come again`,
+  );
+}
+
+export function endHold(stream) {
+  return carry(
+    {
+      title: "End the stream",
+      text: [h("span", {}, "The players of ", foreign(pathOf(stream)), " wait for an encoder that was lost. They are told that it is over.")],
+      verb: "End it",
+      danger: true,
+      act: () => post(`${streamPath(stream)}/end`),
+    },
+    `${pathOf(stream)} is over`,
+  );
+}
+
+export function addPush(stream) {
+  return carry(
+    {
+      title: "Push to another server",
+      text: [h("span", {}, foreign(pathOf(stream)), " is sent there whenever it is published, until the target is removed.")],
+      fields: [
+        {
+          name: "url",
+          label: "Address, with the stream key at its end",
+          // The key is a secret, and somebody may look over a shoulder.
+          type: "password",
+          autocomplete: "new-password",
+          required: true,
+          maxlength: 4096,
+          hint: "Such as rtmps://live.example.com/app/STREAM-KEY",
+        },
+      ],
+      verb: "Push",
+      act: ({ url }) => post(`${streamPath(stream)}/push`, { url: url.trim() }),
+    },
+    `${pathOf(stream)} is pushed to one more server`,
+  );
+}
+
+export function removePush(relay) {
+  return carry(
+    {
+      title: "Remove a push target",
+      text: [
+        h("span", {}, foreign(pathOf(relay)), " is not sent to ", foreign(relay.remote || relay.id), " any more. A target of the configuration comes back with the next publish."),
+      ],
+      verb: "Remove",
+      danger: true,
+      act: () => remove(pushPath(relay)),
+    },
+    "The target is removed",
+  );
+}
+
+function pushPath(relay) {
+  return `${streamPath(relay)}/push/${encodeURIComponent(relay.id)}`;
+}

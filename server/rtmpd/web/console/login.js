@@ -1,0 +1,45 @@
+// A token for a cookie that scripts cannot read.
+
+import { post } from "./api.js";
+import { h } from "./dom.js";
+
+/** The view: `done` is called once somebody is logged in. `why` says what they have to show a token for. */
+export function loginView({ why, done }) {
+  const trouble = h("p", { class: "trouble", role: "alert" });
+  const token = h("input", {
+    id: "token",
+    name: "token",
+    type: "password",
+    autocomplete: "current-password",
+    spellcheck: "false",
+    required: true,
+    "aria-describedby": "token-hint",
+  });
+  const go = h("button", { type: "submit", class: "main" }, "Log in");
+  const form = h(
+    "form",
+    { class: "login", onsubmit: submit },
+    h("h1", { tabindex: "-1" }, "Log in"),
+    h("p", { class: "field" }, h("label", { for: "token" }, "Token"), token, h("span", { class: "hint", id: "token-hint" }, why)),
+    trouble,
+    h("p", { class: "buttons" }, go),
+  );
+
+  async function submit(event) {
+    event.preventDefault();
+    if (go.disabled) return;
+    go.disabled = true;
+    trouble.textContent = "";
+    try {
+      await post("/login", { token: token.value.trim() });
+      done();
+    } catch (problem) {
+      trouble.textContent = problem.message;
+      token.select();
+    } finally {
+      go.disabled = false;
+    }
+  }
+
+  return { element: form, title: "Log in" };
+}

@@ -1,0 +1,150 @@
+// Who is connected, and how it gets on: a page of them at a time, as the server cuts them.
+
+import { button, kick } from "./actions.js";
+import { get } from "./api.js";
+import { cell, foreign, h, keyed, mark, say, table } from "./dom.js";
+import { count, delay, pathOf, since, size } from "./format.js";
+import { hrefOf } from "./places.js";
+import { badge, heading, poll, section } from "./views.js";
+
+const PAGE = 50;
+const KINDS = ["", "publisher", "player", "push", "pull", "pending"];
+const COLUMNS = {
+  address: { title: "Address" },
+  kind: { title: "What" },
+  streams: { title: "Stream" },
+  since: { title: "For" },
+  in: { title: "Received", kind: "number" },
+  out: { title: "Sent", kind: "number" },
+  dropped: { title: "Dropped", kind: "number" },
+  lag: { title: "Behind", kind: "number" },
+  trip: { title: "Round trip", kind: "number" },
+  actions: { title: "Actions", unseen: true, kind: "actions" },
+};
+
+/** The view of all of them. */
+export function sessionsView({ feed, rights, signal }) {
+  const kind = h(
+    "select",
+    { id: "kind" },
+    KINDS.map((each) => h("option", { value: each }, each || "everybody")),
+  );
+  const address = h("input", { type: "search", id: "address", autocomplete: "off", spellcheck: "false", placeholder: "192.0.2.0/24" });
+  const list = sessionList({
+    feed,
+    rights,
+    signal,
+    label: "Connections",
+    nobody: "Nobody is connected.",
+    query: () => ({ kind: kind.value, address: address.value.trim() }),
+  });
+  kind.addEventListener("change", list.first);
+  address.addEventListener("input", list.first);
+  const element = h(
+    "div",
+    {},
+    heading("Connections"),
+    section(
+      "Who is connected",
+      h(
+        "p",
+        { class: "tools" },
+        h("span", {}, h("label", { for: "kind" }, "Show"), kind),
+        h("span", {}, h("label", { for: "address" }, "From"), address),
+      ),
+      list.element,
+    ),
+  );
+  return { element, title: "Connections" };
+}
+
+/**
+ * A list of those that `query()` names: `{ element, first }`, where `first` begins at its first page again.
+ *
+ * `without` names columns that would say the same in each row.
+ */
+export function sessionList({ feed, rights, signal, label, nobody, query, without = [] }) {
+  const hidden = new Set(rights.operate ? without : [...without, "actions"]);
+  const columns = Object.entries(COLUMNS).filter(([name]) => !hidden.has(name));
+  const { element: list, body } = table(label, columns.map(([, column]) => column));
+  const nothing = h("p", { class: "empty" });
+  const place = h("span", {});
+  // Where the pages before this one begin.
+  let starts = [null];
+  let next = null;
+  const back = h("button", { type: "button", onclick: () => turn(starts.slice(0, -1)) }, "Previous");
+  const on = h("button", { type: "button", onclick: () => turn([...starts, next]) }, "Next");
+  const pages = h("p", { class: "pages", hidden: true }, back, place, on);
+  const element = h("div", {}, h("div", { class: "wide" }, list), nothing, pages);
+  const turn = (to) => {
+    starts = to;
+    again();
+  };
+
+  const again = poll(signal, async () => {
+    const wanted = { ...query(), limit: PAGE, after: starts.at(-1) };
+    const given = Object.entries(wanted).filter(([, value]) => value !== null && value !== "");
+    let found;
+    try {
+      found = await get(`/sessions?${new URLSearchParams(given)}`);
+    } catch (problem) {
+      if (problem.status === 400) show({ items: [], total: 0, next: null }, problem.message);
+      return;
+    }
+    if (found.items.length === 0 && starts.length > 1) starts = [null];
+    show(found, nobody);
+  });
+
+  function show({ items, total, next: behind }, none) {
+    next = behind;
+    keyed(body, items, ({ id }) => id, (session) => row(session, feed, columns));
+    list.hidden = items.length === 0;
+    nothing.hidden = items.length > 0;
+    say(nothing, none);
+    pages.hidden = starts.length === 1 && behind === null;
+    back.disabled = starts.length === 1;
+    on.disabled = behind === null;
+    const first = (starts.length - 1) * PAGE;
+    say(place, `${first + 1} to ${first + items.length} of ${count(total)}`);
+  }
+
+  return { element, first: () => turn([null]) };
+}
+
+function row(session, feed, columns) {
+  const kind = badge("", "");
+  const lag = badge("", "");
+  const streams = h("span", {});
+  const says = Object.fromEntries(["since", "in", "out", "dropped", "trip"].map((name) => [name, h("span", {})]));
+  const who = [session.account, session.agent].filter(Boolean).join(", ");
+  const out = () => kick({ session: session.id, address: session.address, what: `The ${session.kind}` });
+  const parts = {
+    ...says,
+    address: [foreign(session.address || "unknown"), session.tls ? " (TLS)" : null, " ", h("span", { class: "quiet" }, foreign(who))],
+    kind,
+    streams,
+    lag,
+    actions: button("Throw out", session.address, out, "danger"),
+  };
+  const element = h(
+    "tr",
+    { role: "row" },
+    columns.map(([name, column]) => cell(column, ...[parts[name]].flat())),
+  );
+  const update = (newer) => {
+    say(kind, newer.kind);
+    keyed(streams, newer.uses, pathOf, (use) => ({
+      element: h("a", { href: hrefOf(use) }, foreign(pathOf(use))),
+      update: () => {},
+    }));
+    say(says.since, since(newer.since, feed.now));
+    say(says.in, size(newer.bytes_in));
+    say(says.out, size(newer.bytes_out));
+    say(says.dropped, count(newer.dropped));
+    say(says.trip, newer.tcp === null ? "" : delay(newer.tcp.round_trip_seconds));
+    const behind = newer.behind_seconds !== null;
+    say(lag, behind ? delay(newer.behind_seconds) : newer.backlog_bytes > 0 ? size(newer.backlog_bytes) : "no");
+    mark(lag, "class", behind ? "badge warn" : "");
+  };
+  return { element, update };
+}

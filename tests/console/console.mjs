@@ -1,0 +1,252 @@
+// The console in a browser, one scenario a run: node console.mjs SCENARIO URL PICTURES
+// Says what it wants of its test by a line of standard output, and waits for one of standard input.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { createInterface } from "node:readline";
+
+const require = createRequire(path.join(process.env.NODE_MODULES, "x"));
+const { chromium } = require("playwright-core");
+const axe = require.resolve("axe-core");
+const [scenario, url, pictures] = process.argv.slice(2);
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const troubles = [];
+let browser;
+
+/** Have the test do something. */
+async function wish(what) {
+  console.log(what);
+  return (await answers.next()).value;
+}
+
+async function open({ width = 1280, height = 900, scheme = "light", place = "", ...more } = {}) {
+  // Playwright injects what looks at the page past its policy; what the page does is held to it.
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: "reduce", ...more });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15000);
+  page.on("pageerror", (error) => troubles.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error" && !/net::ERR|Failed to load resource/.test(message.text())) troubles.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (!request.url().startsWith(url) && !request.url().startsWith("data:")) troubles.push(`asks ${request.url()}`);
+  });
+  await page.goto(`${url}/${place}`);
+  return page;
+}
+
+async function picture(page, name) {
+  await page.screenshot({ path: path.join(pictures, `${name}.png`), fullPage: true });
+}
+
+/** Nothing that axe-core knows of keeps anybody out, and nothing is wider than the screen. */
+async function check(page, name) {
+  await picture(page, name);
+  // As an evaluated text and not as a script of the page, which its policy refuses.
+  await page.evaluate(require("node:fs").readFileSync(axe, "utf8"));
+  const { violations } = await page.evaluate(() =>
+    window.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
+  );
+  const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html, any }) => `${html} ${any.map(({ message }) => message)}`).slice(0, 3).join(" | ")}`);
+  assert.deepEqual(found, [], name);
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(excess <= 0, `${name} is ${excess} px wider than the screen`);
+}
+
+/** Nothing has kept the page from answering for long; without what axe-core takes. */
+async function unfrozen(page) {
+  const longest = await page.evaluate(() => window.longest);
+  console.log(`# longest task ${longest.toFixed(0)} ms`);
+  assert.ok(longest < 500, `a task took ${longest} ms`);
+}
+
+const text = (page, selector = "main") => page.locator(selector).innerText();
+const isFocused = (locator) => locator.evaluate((element) => element === document.activeElement);
+
+/** Press Tab until what has the focus is called so. */
+async function tabTo(page, name) {
+  for (let tries = 0; tries < 60; tries += 1) {
+    await page.keyboard.press("Tab");
+    const focused = await page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent);
+    if (focused.trim() === name) return;
+  }
+  assert.fail(`no Tab leads to ${name}`);
+}
+
+const SCENARIOS = {
+  /** Streams that are well, ill and hostile, and a push that is down, in every view and on every screen. */
+  async looks() {
+    const places = { streams: "", stream: "#/streams/live/show", connections: "#/sessions", relays: "#/relays", bans: "#/bans" };
+    for (const [width, scheme] of [
+      [1280, "light"],
+      [1280, "dark"],
+      [375, "light"],
+      [375, "dark"],
+    ]) {
+      for (const [name, place] of Object.entries(places)) {
+        const page = await open({ width, scheme, place });
+        await page.locator("main h1").waitFor();
+        if (name === "streams") await page.getByRole("link", { name: "live/show" }).first().waitFor();
+        await page.waitForTimeout(400);
+        await check(page, `${name}-${width}-${scheme}`);
+        await page.context().close();
+      }
+    }
+    const page = await open();
+    await page.getByText("Key frame interval 9.8 s").waitFor();
+    const told = await text(page);
+    assert.match(told, /players begin up to 9\.8 s late/);
+    assert.match(told, /in OBS under Settings > Output > Keyframe Interval/);
+    assert.match(told, /The push to away \(rtmp:\/\/127\.0\.0\.1:\d+\/x\) is down: .*Connection refused/);
+    assert.match(told, /H\.264 1920×1080/);
+    assert.match(await page.title(), /^\(1\) Streams/);
+    await page.getByRole("link", { name: /📺/ }).first().click();
+    await page.getByRole("heading", { level: 1, name: /📺-x{240}/ }).waitFor();
+    await page.getByText("<img src=x onerror=alert(1)>").first().waitFor();
+    assert.equal(await page.locator("img").count(), 0);
+    await check(page, "hostile");
+    await page.setViewportSize({ width: 375, height: 800 });
+    await check(page, "hostile-375");
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.goBack();
+    await page.getByLabel("Find").fill("no such stream");
+    await page.getByText("No stream is called so.").waitFor();
+  },
+
+  /** Without a script the page still says where everything is. */
+  async unscripted() {
+    const page = await open({ javaScriptEnabled: false });
+    assert.match(await text(page, "body"), /needs JavaScript[\s\S]*rtmpd status[\s\S]*\/metrics/);
+  },
+
+  /** Everything by the keyboard alone. */
+  async keys() {
+    const page = await open();
+    await page.getByRole("link", { name: "live/show" }).first().waitFor();
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+    await tabTo(page, "Bans");
+    await page.keyboard.press("Enter");
+    await page.getByText("Nobody is banned.").waitFor();
+    assert.ok(await isFocused(page.locator("main h1")), "a new view begins at its heading");
+    await tabTo(page, "Ban an address");
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Ban an address" });
+    await dialog.waitFor();
+    assert.ok(await isFocused(dialog.getByLabel("Address or network")));
+    await check(page, "dialog");
+    await page.keyboard.press("Escape");
+    assert.equal(await dialog.count(), 0);
+    assert.ok(await isFocused(page.getByRole("button", { name: "Ban an address" })), "the focus is back");
+    await page.keyboard.press("Enter");
+    await page.keyboard.type("nowhere");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").filter({ hasText: "write an address such as" }).waitFor();
+    await page.keyboard.press("Control+A");
+    await page.keyboard.type("192.0.2.0/24");
+    await page.keyboard.press("Enter");
+    await page.getByRole("cell", { name: "192.0.2.0/24", exact: true }).waitFor();
+    await tabTo(page, "Lift: the ban of 192.0.2.0/24");
+    await page.keyboard.press("Enter");
+    await tabTo(page, "Lift");
+    await page.keyboard.press("Enter");
+    await page.getByText("Nobody is banned.").waitFor();
+
+    await page.goto(`${url}/#/streams/live/show`);
+    const out = page.getByRole("button", { name: /^Throw out: the encoder of live\/show/ });
+    await out.waitFor();
+    await tabTo(page, await out.getAttribute("aria-label"));
+    await page.keyboard.press("Enter");
+    const question = page.getByRole("dialog", { name: "Throw out" });
+    await question.waitFor();
+    await page.keyboard.press("Escape");
+    assert.equal(await wish("is it there?"), "yes");
+    await page.keyboard.press("Enter");
+    await question.waitFor();
+    await tabTo(page, "Throw out");
+    await page.keyboard.press("Enter");
+    await page.getByText("Nobody publishes it.").waitFor();
+    await page.locator("#announcements").filter({ hasText: /thrown out|is over|nobody who publishes/ }).waitFor({ state: "attached" });
+    assert.equal(await wish("is it there?"), "no");
+  },
+
+  /** The server goes, and comes back. */
+  async lost() {
+    const page = await open();
+    await page.getByText("Nobody publishes, and nobody waits for a stream.").waitFor();
+    await check(page, "nothing");
+    await wish("stop");
+    await page.getByText("Connection lost: these figures are old. Trying again.").waitFor();
+    await check(page, "lost");
+    await wish("start");
+    await page.locator("#connection:empty").waitFor({ state: "attached" });
+    await page.getByText("Nobody publishes, and nobody waits for a stream.").waitFor();
+  },
+
+  /** 500 streams and 2,000 connections: pages of them, and no long task. */
+  async many() {
+    const page = await open();
+    await page.evaluate(() => {
+      window.longest = 0;
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration);
+      }).observe({ type: "longtask" });
+    });
+    await page.getByText("1 to 50 of 500").waitFor();
+    assert.equal(await page.locator("tbody tr").count(), 50);
+    await page.getByRole("button", { name: "Next" }).click();
+    await page.getByText("51 to 100 of 500").waitFor();
+    await page.getByLabel("Sorted by").selectOption("players");
+    await page.getByLabel("Find").fill("s49");
+    await page.locator("tbody tr").nth(9).waitFor();
+    assert.equal(await page.locator("tbody tr").count(), 10);
+    await page.getByLabel("Find").fill("");
+    await page.waitForTimeout(3000);
+    await unfrozen(page);
+    await check(page, "many-streams");
+    await page.evaluate(() => (window.longest = 0));
+    await page.getByRole("link", { name: "Connections" }).click();
+    await page.getByText("1 to 50 of 2,000").waitFor();
+    await page.getByRole("button", { name: "Next" }).click();
+    await page.getByText("51 to 100 of 2,000").waitFor();
+    await page.getByRole("button", { name: "Previous" }).click();
+    await page.getByText("1 to 50 of 2,000").waitFor();
+    await page.getByLabel("From").fill("198.51.100.7");
+    await page.locator("tbody tr").first().waitFor();
+    await page.getByLabel("From").fill("bogus");
+    await page.getByText("write an address such as").waitFor();
+    await unfrozen(page);
+    await check(page, "many-connections");
+  },
+
+  /** Hundreds of events, and streams that come and go: nothing is kept of them. */
+  async lasting() {
+    const page = await open();
+    const client = await page.context().newCDPSession(page);
+    await client.send("Performance.enable");
+    const look = async () => {
+      await client.send("HeapProfiler.collectGarbage");
+      const { metrics } = await client.send("Performance.getMetrics");
+      return Object.fromEntries(metrics.map(({ name, value }) => [name, value]));
+    };
+    await page.locator("tbody tr").nth(20).waitFor();
+    await page.waitForTimeout(6000);
+    const before = await look();
+    await page.waitForTimeout(15000);
+    const after = await look();
+    console.log(`# nodes ${before.Nodes} to ${after.Nodes}, listeners ${before.JSEventListeners} to ${after.JSEventListeners}, heap ${before.JSHeapUsedSize} to ${after.JSHeapUsedSize}`);
+    assert.ok(after.Nodes < before.Nodes * 1.2 + 500, `${before.Nodes} nodes became ${after.Nodes}`);
+    assert.ok(after.JSEventListeners < before.JSEventListeners * 1.2 + 50);
+    assert.ok(after.JSHeapUsedSize < before.JSHeapUsedSize + 2_000_000);
+  },
+};
+
+browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox"] });
+try {
+  await SCENARIOS[scenario]();
+  assert.deepEqual(troubles, []);
+} finally {
+  await browser.close();
+}
+process.exit(0);

@@ -1,0 +1,257 @@
+"""The console as somebody sees it: in a real browser, against a real server where that matters."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from control_kit import Desk
+from engine_kit import AAC_HEADER, FULL_HD, inter, keyframe, sound
+from npm import install
+from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
+from tools import find_tool, missing
+
+import rtmpd as library
+from rtmpd.control.local_figures import LocalFigures
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import Origin
+from rtmpd.engine.sessions import SessionFigures, Use
+from rtmpd.engine.sink import CloseReason
+from rtmpd.net.addresses import Address
+from rtmpd.net.listeners import open_listener
+from rtmpd.rtmp.commands import ConnectParams
+from rtmpd.web.page import SharedPage
+from rtmpd.web.server import AdminServer
+
+pytestmark = pytest.mark.console
+
+PLAYWRIGHT, AXE = "playwright-core@1.65.1", "axe-core@4.14.1"
+SCENARIOS = Path(__file__).with_name("console.mjs")
+HOSTILE = "<img src=x onerror=alert(1)>"
+"""What an encoder calls itself. Streams cannot be called so."""
+LONG = "שלום-📺-" + "x" * 240
+"""The name of a stream, as long as one may be."""
+TIMEOUT = 180.0
+
+
+@dataclass
+class Browser:
+    """Runs scenarios in it."""
+
+    environment: Mapping[str, str]
+    pictures: Path
+
+    def run(self, scenario: str, url: str, **wishes: Callable[[], str | None]) -> None:
+        """``wishes``: what a scenario may want done, by the first word of it."""
+        arguments = [find_tool("node"), str(SCENARIOS), scenario, url, str(self.pictures)]
+        with subprocess.Popen(
+            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(self.environment)
+        ) as process:
+            killer = threading.Timer(TIMEOUT, process.kill)
+            killer.start()
+            try:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                for line in process.stdout:
+                    if line.startswith("#"):
+                        print(line, end="")
+                        continue
+                    process.stdin.write(f"{wishes[line.split()[0]]() or 'done'}\n")
+                    process.stdin.flush()
+            finally:
+                killer.cancel()
+        assert process.returncode == 0
+
+
+@pytest.fixture(scope="session")
+def browser(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Browser:
+    """Debian's, by packages that are downloaded once into pytest's cache."""
+    npm, chromium = find_tool("npm"), find_tool("chromium")
+    try:
+        modules = install(npm, pytestconfig.cache.mkdir("npm"), PLAYWRIGHT, AXE)
+    except (OSError, subprocess.SubprocessError) as error:
+        missing(f"npm cannot install {PLAYWRIGHT} and {AXE}: {error}")
+    pictures = Path(os.environ.get("CONSOLE_PICTURES") or tmp_path_factory.mktemp("pictures"))
+    pictures.mkdir(parents=True, exist_ok=True)
+    return Browser({**os.environ, "NODE_MODULES": str(modules), "CHROMIUM": chromium}, pictures)
+
+
+def admin_of(server: RtmpdProcess) -> str:
+    return f"http://127.0.0.1:{server.port('admin')}"
+
+
+class Encoders:
+    """Streams of a server, published in real time by a thread of ours."""
+
+    def __init__(self, server: RtmpdProcess) -> None:
+        self._server = server
+        self._over = threading.Event()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        self._thread.start()
+        try:
+            assert self._ready.wait(20.0)
+            yield
+        finally:
+            self._over.set()
+            self._thread.join()
+
+    async def _run(self) -> None:
+        app = self._server.url("x").rpartition("/")[0]
+        async with AsyncExitStack() as stack:
+            streams: dict[library.Stream, int] = {}
+            for name, interval in (("show", 9800), (LONG, 1000)):
+                params = ConnectParams(flash_ver=HOSTILE)
+                connection = await stack.enter_async_context(await library.connect(app, params=params))
+                stream = await connection.publish(name)
+                await stream.send_video(FULL_HD, 0)
+                await stream.send_audio(AAC_HEADER, 0)
+                await stream.send_video(keyframe(), 0)
+                streams[stream] = interval
+                if name == "show":  # A warning for which nobody waits.
+                    await stream.send_video(keyframe(), interval)
+            for _ in range(3):
+                connection = await stack.enter_async_context(await library.connect(app))
+                await connection.play("show")
+            timestamp = 9800
+            while not self._over.is_set():
+                self._ready.set()
+                timestamp += 40
+                for stream, interval in list(streams.items()):
+                    picture = inter("P" * 2000) if timestamp % interval else keyframe()
+                    try:
+                        await stream.send_video(picture, timestamp)
+                        await stream.send_audio(sound(), timestamp)
+                    except library.ClientError:
+                        del streams[stream]  # Thrown out.
+                await asyncio.sleep(0.04)
+
+
+@pytest.fixture
+def busy() -> Iterator[RtmpdProcess]:
+    """A server with streams that are well, ill and hostile, and with a push that is down."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    settings = (f"apps.live.push.away.url=rtmp://127.0.0.1:{port}/x/key",)
+    with rtmpd(*settings) as server:
+        with Encoders(server).publishing():
+            yield server
+        assert_clean_exit(server)
+
+
+def test_what_is_wrong_is_seen_on_every_screen(browser: Browser, busy: RtmpdProcess) -> None:
+    browser.run("looks", admin_of(busy))
+
+
+def test_everything_is_done_by_the_keyboard(browser: Browser, busy: RtmpdProcess) -> None:
+    def is_there() -> str:
+        ended = busy.log.find({"event": "publish ended", "stream": "show", "reason": "kicked"})
+        return "no" if ended else "yes"
+
+    browser.run("keys", admin_of(busy), **{"is": is_there})
+
+
+def test_a_page_without_scripts_says_where_everything_is(browser: Browser, busy: RtmpdProcess) -> None:
+    browser.run("unscripted", admin_of(busy))
+
+
+def test_a_server_that_goes_and_comes_back(browser: Browser) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    setting = f"admin.listen=127.0.0.1:{port}"
+    with rtmpd(setting) as first:
+        running = [first]
+
+        def start() -> None:
+            running.append(RtmpdProcess(setting))
+            running[-1].port("admin")
+
+        try:
+            browser.run(
+                "lost", f"http://127.0.0.1:{port}", stop=lambda: assert_clean_exit(first), start=start
+            )
+        finally:
+            for server in running[1:]:
+                server.close()
+
+
+class Session:
+    """Somebody who plays."""
+
+    def __init__(self, number: int, stream: StreamKey) -> None:
+        address = f"198.51.100.{number % 250}"
+        self.origin = Origin(session=uuid.UUID(int=number).int, address=address, agent="<b>player</b>\u202e")
+        self.uses = (Use(False, stream, 0.0),)
+
+    def figures(self) -> SessionFigures:
+        return SessionFigures(3000, 5_000_000, 0, 0, None, b"")
+
+    def dismiss(self, reason: CloseReason, by: Origin | None = None) -> None:
+        raise AssertionError
+
+
+class Publisher:
+    def close(self, _reason: object) -> None:
+        raise AssertionError
+
+
+@contextmanager
+def crowd(streams: int, sessions: int, interval: float = 1.0, *, coming: bool = False) -> Iterator[str]:
+    """A server without media that has them, and tells its figures every so many seconds."""
+    address: Future[str] = Future()
+    over = threading.Event()
+
+    async def run() -> None:
+        desk = Desk()
+        keys = [StreamKey("live", f"s{number:03}") for number in range(streams)]
+        for key in keys:
+            desk.registry.claim(key, Publisher(), Origin(session=7), desk.clock())
+        everybody = [Session(number, keys[number % streams]) for number in range(sessions)]
+        desk.registry.sessions.add_shelf({each.origin.session: each for each in everybody})
+        figures = LocalFigures(desk.control.server, desk.control.streams, time.time, interval)
+        desk.control = replace(desk.control, figures=figures)
+        admin = AdminServer(SharedPage(None, 0.0, time.monotonic), lambda: None, desk.api(), local=True)
+        listener = await admin.start(open_listener(Address("127.0.0.1", 0)))
+        address.set_result(f"http://{listener.address}")
+        number = 0
+        while not await asyncio.to_thread(over.wait, interval * 3):
+            if coming:
+                number += 1
+                key = StreamKey("live", f"new{number}")
+                desk.registry.claim(key, Publisher(), Origin(session=7), desk.clock())
+                if number > 10:
+                    gone = desk.registry.streams[StreamKey("live", f"new{number - 10}")]
+                    gone.publications[0].close(CloseReason.FINISHED)
+        await admin.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    try:
+        yield address.result(20.0)
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_500_streams_and_2000_connections(browser: Browser) -> None:
+    with crowd(500, 2000) as url:
+        browser.run("many", url)
+
+
+def test_nothing_is_kept_of_what_was(browser: Browser) -> None:
+    with crowd(30, 60, 0.03, coming=True) as url:
+        browser.run("lasting", url)
