@@ -28,11 +28,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sessions import SessionFigures, Use
 from rtmpd.engine.sink import CloseReason
-from rtmpd.net.addresses import Address
-from rtmpd.net.listeners import open_listener
 from rtmpd.rtmp.commands import ConnectParams
-from rtmpd.web.page import SharedPage
-from rtmpd.web.server import AdminServer
 
 pytestmark = pytest.mark.console
 
@@ -224,19 +220,17 @@ def crowd(streams: int, sessions: int, interval: float = 1.0, *, coming: bool = 
         desk.registry.sessions.add_shelf({each.origin.session: each for each in everybody})
         figures = LocalFigures(desk.control.server, desk.control.streams, time.time, interval)
         desk.control = replace(desk.control, figures=figures)
-        admin = AdminServer(SharedPage(None, 0.0, time.monotonic), lambda: None, desk.api(), local=True)
-        listener = await admin.start(open_listener(Address("127.0.0.1", 0)))
-        address.set_result(f"http://{listener.address}")
         number = 0
-        while not await asyncio.to_thread(over.wait, interval * 3):
-            if coming:
-                number += 1
-                key = StreamKey("live", f"new{number}")
-                desk.registry.claim(key, Publisher(), Origin(session=7), desk.clock())
-                if number > 10:
-                    gone = desk.registry.streams[StreamKey("live", f"new{number - 10}")]
-                    gone.publications[0].close(CloseReason.FINISHED)
-        await admin.close()
+        async with desk.client() as client:
+            address.set_result(str(client._base_url).rstrip("/"))
+            while not await asyncio.to_thread(over.wait, interval * 3):
+                if coming:
+                    number += 1
+                    key = StreamKey("live", f"new{number}")
+                    desk.registry.claim(key, Publisher(), Origin(session=7), desk.clock())
+                    if number > 10:
+                        gone = desk.registry.streams[StreamKey("live", f"new{number - 10}")]
+                        gone.publications[0].close(CloseReason.FINISHED)
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()

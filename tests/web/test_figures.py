@@ -18,10 +18,7 @@ from rtmpd.control.local_figures import LocalFigures
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.net.addresses import Address
-from rtmpd.net.listeners import open_listener
 from rtmpd.web.limits import AdminLimits
-from rtmpd.web.page import SharedPage
-from rtmpd.web.server import AdminServer
 
 FIGURES = "/api/v1/figures"
 
@@ -112,11 +109,11 @@ async def listening(interval: float, limits: AdminLimits) -> AsyncIterator[Addre
     desk = Desk()
     figures = LocalFigures(desk.control.server, desk.control.streams, time.time, interval)
     desk.control = replace(desk.control, figures=figures)
-    admin = AdminServer(SharedPage(None, 0.0, time.monotonic), lambda: None, desk.api(), limits, local=True)
-    try:
-        yield (await admin.start(open_listener(Address("127.0.0.1", 0)))).address
-    finally:
-        await admin.close()
+    desk.limits = limits
+    async with desk.client() as client:
+        url = client._base_url
+        assert url is not None
+        yield Address(url.host or "", url.port or 0)
 
 
 async def told(reader: asyncio.StreamReader) -> Figures:
