@@ -1,4 +1,4 @@
-"""nginx-rtmp as a neighbour: a server that nobody here wrote, to push to and to pull from."""
+"""nginx-rtmp as a neighbour, which nobody here wrote: to push to, to pull from, and to compare with."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,19 @@ rtmp {{
         application live {{ live on; publish_notify on; }}
     }}
 }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    server {{
+        listen 127.0.0.1:{http_port};
+        location /stat {{ rtmp_stat all; }}
+        location /control {{ rtmp_control all; }}
+    }}
+}}
 """
 
 
@@ -44,15 +58,24 @@ class NginxRtmp:
     """One nginx on a port that it keeps over restarts."""
 
     def __init__(self, executable: str, module: Path, directory: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
+        with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
             self.port = free.getsockname()[1]
+            self.http_port = other.getsockname()[1]
         self._arguments = [executable, "-p", str(directory), "-c", str(directory / "nginx.conf")]
-        text = _CONFIGURATION.format(module=module, directory=directory, port=self.port)
+        text = _CONFIGURATION.format(
+            module=module, directory=directory, port=self.port, http_port=self.http_port
+        )
         (directory / "nginx.conf").write_text(text)
         self._process: Running | None = None
 
     def url(self, name: str) -> str:
         return f"rtmp://127.0.0.1:{self.port}/live/{name}"
+
+    def get(self, path: str) -> str:
+        """What it says over HTTP."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
+            body: bytes = answer.read()
+        return body.decode()
 
     def start(self) -> None:
         """Returns once it listens."""

@@ -56,6 +56,7 @@ def test_noalbs_switches_by_the_bitrate_of_the_video(bits: float, scene: Scene) 
         ("audio only", [stream(video=None)], Scene.PREVIOUS, False),
         ("video only", [stream(audio=None)], Scene.NORMAL, True),
         ("no size yet", [stream(video=video(width=None, height=None))], Scene.NORMAL, False),
+        ("no height yet", [stream(video=video(height=None))], Scene.NORMAL, False),
         ("no codec yet", [stream(video=video(codec=None))], Scene.NORMAL, False),
         ("a codec of old", [stream(video=video(codec="vp6f", profile=None, level=None))], Scene.NORMAL, True),
         ("odd levels", [stream(video=video(codec="av01", level=""))], Scene.NORMAL, True),

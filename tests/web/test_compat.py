@@ -15,6 +15,8 @@ from control_kit import Desk
 from engine_kit import keyframe
 from net_kit import HEADERS, Client, House, eventually, serve
 
+from rtmpd.daemon.mediamtx_settings import HeldSettings
+from rtmpd.daemon.settings import load
 from rtmpd.web import compat
 from rtmpd.web.compat import Mounted
 from rtmpd.web.compat_mediamtx import MediaMtx
@@ -22,6 +24,7 @@ from rtmpd.web.compat_nginx_rtmp import NginxRtmp, NginxRtmpSettings
 from rtmpd.web.compat_srs import Srs
 from rtmpd.web.shared import SharedAnswers
 
+CONFIG = load([], {}, ["apps.live.handover.on_duplicate=takeover"]).config
 SESSION = "01932c07-a5f8-7d2e-8f10-5d4b0c6e3a91"
 PAGE = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}
 
@@ -40,7 +43,7 @@ class Stand:
         desk = compat.Desk(self.desk.control, shared)
         self.mounted = [
             Mounted(NginxRtmp(desk, lambda: self.settings, lambda: ["live"])),
-            Mounted(MediaMtx(desk, lambda: ["live"])),
+            Mounted(MediaMtx(desk, HeldSettings(lambda: CONFIG))),
             Mounted(Srs(desk), "/srs"),
         ]
 
@@ -223,6 +226,10 @@ async def test_mediamtx_tells_of_paths_and_connections_and_throws_them_out() -> 
         ("GET", "rtmpconns/get/7", 400, "sessions have UUIDs"),
         ("GET", "rtmpconns/list?itemsPerPage=0", 400, "invalid items per page"),
         ("GET", "paths/list?page=x", 400, "page is no number"),
+        ("GET", "config/paths/get/other", 404, "path configuration not found"),
+        ("GET", "config/paths/list?page=x", 400, "page is no number"),
+        ("PATCH", "config/global/patch", 405, "settings are not changed here"),
+        ("POST", "config/paths/add/new", 405, "settings are not changed here"),
         ("POST", f"rtmpconns/kick/{SESSION}", 404, f"session {SESSION} is over"),
         ("POST", "rtmpconns/kick/7", 400, "sessions have UUIDs"),
     ],
@@ -233,6 +240,23 @@ async def test_mediamtx_says_what_goes_wrong(method: str, path: str, status: int
             said = await answer.json()
         assert (answer.status, said["status"]) == (status, "error")
         assert said["error"].startswith(text)
+
+
+async def test_mediamtx_tells_the_settings_in_force() -> None:
+    async with serve() as house, Stand(house).client() as client:
+        assert (await told(client, "/v3/config/global/get"))["rtmpAddress"] == ":1935"
+        assert (await told(client, "/v3/config/pathdefaults/get"))["overridePublisher"] is False
+        listed = await told(client, "/v3/config/paths/list")
+        assert (listed["itemCount"], [each["name"] for each in listed["items"]]) == (
+            2,
+            ["live", "all_others"],
+        )
+        assert await told(client, "/v3/config/paths/get/live") == listed["items"][0]
+        assert listed["items"][0]["overridePublisher"] is True
+        (last,) = (await told(client, "/v3/config/paths/list?itemsPerPage=1&page=1"))["items"]
+        assert last["name"] == "all_others"
+        for nothing in ("config", "config/", "config/paths", "config/global/list", "config/global/patch"):
+            assert (await get(client, f"/v3/{nothing}"))[0] == 404
 
 
 async def test_a_connection_is_thrown_out_by_the_list_that_has_it() -> None:

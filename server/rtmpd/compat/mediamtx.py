@@ -77,9 +77,9 @@ def error(text: str) -> Answer:
     return {"status": "error", "error": text}
 
 
-def page(items: Sequence[Answer], per_page: str | None, number: str | None) -> Answer:
-    """A part of a list: so many items, from the page of that number on. Raises ValueError."""
-    size = _count(per_page, _PER_PAGE, "itemsPerPage")
+def page(items: Sequence[Any], per_page: str | None, number: str | None, most: int | None = None) -> Answer:
+    """A part of a list: so many items, ``most`` at most, the page of that number. Raises ValueError."""
+    size = min(_count(per_page, _PER_PAGE, "itemsPerPage"), most or _LARGEST)
     if not size:
         raise ValueError("invalid items per page")
     first = _count(number, 0, "page") * size

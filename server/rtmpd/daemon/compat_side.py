@@ -53,9 +53,10 @@ class CompatSide:
                 from rtmpd.web.compat_srs import Srs
 
                 return Srs(self._desk())
+        from rtmpd.daemon.mediamtx_settings import HeldSettings
         from rtmpd.web.compat_mediamtx import MediaMtx
 
-        return MediaMtx(self._desk(), self._apps)
+        return MediaMtx(self._desk(), HeldSettings(lambda: self._config))
 
     def _nginx_rtmp(self) -> NginxRtmpSettings:
         from rtmpd.web.compat_nginx_rtmp import NginxRtmpSettings
