@@ -81,7 +81,8 @@ class Reloads:
         """
         async with self._busy:
             if dry_run:
-                return compare(self._settings.config, (await self._read_again()).config)
+                config = (await self._read_again()).config
+                return await asyncio.to_thread(compare, self._settings.config, config)
             self._notifier.reloading()
             succeeded, problem = self.stats.success, "a bug: see the log"
             self.stats.success = False
