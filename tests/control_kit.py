@@ -21,7 +21,7 @@ from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
 from rtmpd.events.model import Fact
 from rtmpd.events.ring import EventRing
-from rtmpd.exceptions import ConfigError, UsageError
+from rtmpd.exceptions import ConfigError, HandoverFailed, UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
 from rtmpd.relay.status import RelayStatus
@@ -117,6 +117,7 @@ class Desk:
                 relays=lambda: self.pushes.relays,
                 readiness=lambda: self.unready,
                 ending=self.ending,
+                replace=self.replace,
                 apps=lambda: self.apps,
                 reload=self.reload,
                 audit=Audit(lambda *told: self.audited.append(told)),
@@ -127,6 +128,11 @@ class Desk:
                 instance="0123456789abcdef",
             )
         )
+
+    async def replace(self) -> tuple[int, str]:
+        if self.mistakes:
+            raise HandoverFailed("; ".join(self.mistakes))
+        return 4242, "9.9"
 
     async def reload(self, dry_run: bool) -> dict[str, list[str]]:
         if self.mistakes:

@@ -90,9 +90,10 @@ class RtmpdProcess:
         launcher: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
+        options: Sequence[str] = (),
     ) -> None:
         """``launcher`` is a command that ends in running what follows it."""
-        arguments = [*launcher, str(Path(sys.executable).with_name("rtmpd")), "serve"]
+        arguments = [*launcher, str(Path(sys.executable).with_name("rtmpd")), "serve", *options]
         for setting in (*_SETTINGS, *settings):
             arguments += ["--set", setting]
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("RTMPD_")}
@@ -196,9 +197,12 @@ def rtmpd(
     launcher: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
+    options: Sequence[str] = (),
 ) -> Iterator[RtmpdProcess]:
     """A server that has announced both listeners, and is surely gone at the end of the block."""
-    process = RtmpdProcess(*settings, launcher=launcher, environment=environment, pass_fds=pass_fds)
+    process = RtmpdProcess(
+        *settings, launcher=launcher, environment=environment, pass_fds=pass_fds, options=options
+    )
     try:
         process.port("rtmp")
         process.port("admin")

@@ -11,6 +11,7 @@ RtmpdError
 ├── HttpFailed               an HTTP request of ours got no answer that can be used
 ├── OriginMapUnavailable     nobody can be asked now which server has a stream
 ├── UsageError               our own code (or the library's user) called something out of turn
+├── HandoverFailed           another process of this server does not take over, or does not answer
 ├── Refused                  a request that is well formed but not granted; carries the status to send
 │   ├── StreamBusy           the name has a publisher already
 │   └── ResourceExhausted    a configured ceiling is reached
@@ -141,6 +142,10 @@ class OriginMapUnavailable(RtmpdError):
 
 class UsageError(RtmpdError):
     """A method was called in a state that does not allow it: a bug on our side of the wire."""
+
+
+class HandoverFailed(RtmpdError):
+    """Another process of this server does not take over, or does not do what it is asked for meanwhile."""
 
 
 class Refused(RtmpdError):

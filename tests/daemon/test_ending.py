@@ -5,65 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 import urllib.error
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 import pytest
-from client_kit import AVC_HEADER, keyframe
-from rtmpd_process import RtmpdProcess, rtmpd
-from typer.testing import CliRunner
+from evening_kit import evening, order
+from rtmpd_process import rtmpd
 
 import rtmpd as library
-from rtmpd.daemon import cli
 from rtmpd.daemon.ending import EX_CUT
 
 WAITS = ("shutdown.wait_for_publishers=1m", "shutdown.drain_timeout=500ms")
-
-
-@dataclass
-class Evening:
-    """An encoder that can be asked to go elsewhere, and a player of its stream, which cannot."""
-
-    source: library.Connection
-    stream: library.Stream
-    player: library.Stream
-    time: int = 0
-
-    async def goes_on(self) -> bool:
-        """Whether the player gets what the encoder sends."""
-        self.time += 40
-        await self.stream.send_video(keyframe(), self.time)
-        async for message in self.player:
-            if message.timestamp == self.time:
-                return True
-        return False
-
-    async def asked(self) -> str:
-        """Where the encoder is asked to go."""
-        async for event in self.source.events():
-            if isinstance(event, library.ReconnectRequested):
-                return event.tc_url
-        return "nowhere"
-
-
-@asynccontextmanager
-async def evening(server: RtmpdProcess) -> AsyncIterator[Evening]:
-    url = server.url("show?key=k", app="live")
-    params = library.ConnectParams(caps_ex=library.CapsEx.RECONNECT)
-    async with await library.connect(url, params=params) as source, await library.connect(url) as sink:
-        stream = await source.publish()
-        await stream.send_video(AVC_HEADER, 0)
-        await stream.send_video(keyframe(), 0)
-        evening = Evening(source, stream, await sink.play())
-        assert await evening.goes_on()
-        yield evening
-
-
-def drain(server: RtmpdProcess, *arguments: str) -> tuple[int, str]:
-    admin = f"admin.listen=127.0.0.1:{server.port('admin')}"
-    result = CliRunner().invoke(cli.app, ["drain", "--set", admin, *arguments])
-    return result.exit_code, result.output
 
 
 async def test_who_publishes_goes_on_and_so_does_their_audience_and_nobody_else() -> None:
@@ -105,12 +55,14 @@ async def test_a_wait_that_is_over_ends_in_order_and_is_told_by_the_exit_code() 
 async def test_the_end_by_the_api_is_that_of_a_signal_which_then_is_when_to_give_up() -> None:
     with rtmpd("shutdown.drain_timeout=5s", "apps.live.handover.grace=60s") as server:
         async with evening(server) as live:
-            code, told = await asyncio.to_thread(drain, server, "--wait", "1h", "--to", "rtmp://b.example:1")
+            code, told = await asyncio.to_thread(
+                order, server, "drain", "--wait", "1h", "--to", "rtmp://b.example:1"
+            )
             assert code == 0
             assert told.startswith("the server waits for publishers 1, players 1, until 20")
             assert await live.asked() == "rtmp://b.example:1/live"
             assert await live.goes_on()
-            code, told = await asyncio.to_thread(drain, server, "--to", "http://b.example")
+            code, told = await asyncio.to_thread(order, server, "drain", "--to", "http://b.example")
             assert (code, "reconnect_to: " in told) == (1, True)
             # An encoder that is lost cannot come back, so nobody is kept for it.
             live.source.abort()
@@ -121,7 +73,7 @@ async def test_the_end_by_the_api_is_that_of_a_signal_which_then_is_when_to_give
 async def test_a_signal_during_a_drain_ends_it_in_order() -> None:
     with rtmpd() as server:
         async with evening(server) as live:
-            await asyncio.to_thread(drain, server, "--wait", "1h")
+            await asyncio.to_thread(order, server, "drain", "--wait", "1h")
             server.log.wait_for({"event": "draining; once more ends at once"})
             server.send_signal(signal.SIGTERM)
             assert [message async for message in live.player] == []

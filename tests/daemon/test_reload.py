@@ -627,6 +627,8 @@ _LOOKED_UP = {
     "shutdown.drain_timeout",
     "shutdown.wait_for_publishers",
     "shutdown.reconnect_to",
+    "shutdown.wait_after_handover",
+    "shutdown.runtime_dir",
     "reload.watch",
     "compat.nginx_rtmp.admin",
     "compat.nginx_rtmp.stat_path",

@@ -7,12 +7,21 @@ from dataclasses import replace
 import pytest
 from engine_kit import AAC_HEADER, AVC_HEADER, KEY, FakePublisher, House, keyframe, sound
 
-from rtmpd.engine.claim import Claim, ClaimPolicy, same_encoder
-from rtmpd.engine.handover import Handover, HandoverRules, HoldOn, OnDuplicate, PullHandover
+from rtmpd.engine.claim import MAIN, Claim, ClaimPolicy, same_encoder
+from rtmpd.engine.handover import (
+    MOVE_GRACE,
+    BorrowedHandover,
+    Handover,
+    HandoverRules,
+    HoldOn,
+    OnDuplicate,
+    PullHandover,
+)
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
-from rtmpd.engine.origin import Origin
+from rtmpd.engine.observer import StreamObserver
+from rtmpd.engine.origin import HANDOVER, Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, Ending
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
@@ -327,3 +336,70 @@ def test_silence_is_a_warning_before_it_is_the_end() -> None:
     stage.show(stage.first, "B", at=40)
     stage.sample(1)
     assert HealthKind.STALLED not in health.active
+
+
+# -- what another process of this server has
+
+BORROWED = Origin(protocol=HANDOVER, address="handover")
+
+
+class Hearing(StreamObserver):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def published(self, publication: Publication) -> None:
+        self.heard.append(publication.origin.protocol)
+
+
+def test_a_borrowed_stream_goes_on_with_its_encoder_whoever_that_is_and_back() -> None:
+    house = House()
+    owner, borrower = Hearing(), Hearing()
+    house.registry.observe(owner)
+    house.registry.observe(borrower, borrowed=True)
+    rules = HandoverRules(OnDuplicate.REJECT)
+    there = house.registry.claim(
+        KEY, FakePublisher(), BORROWED, house.loop.now, BorrowedHandover(lambda _key: rules)
+    )
+    house.send_headers(there)
+    house.send(there, (0, keyframe("there")))
+    player, _ = house.play()
+    house.loop.run()
+    player.take()
+    policy = Handover(lambda _key: HandoverRules(OnDuplicate.REJECT, moving=True))
+    here = house.registry.claim(KEY, FakePublisher(), ANN, house.loop.now, policy)
+    house.send_headers(here)
+    house.send(here, (0, keyframe("here")))
+    assert "here" in player.take()
+    assert there.closed
+    # Its encoder goes to the other process.
+    here.close(CloseReason.FINISHED)
+    back = house.registry.claim(
+        KEY, FakePublisher(), BORROWED, house.loop.now, BorrowedHandover(lambda _key: rules)
+    )
+    house.send_headers(back)
+    house.send(back, (0, keyframe("back")))
+    words = player.take()
+    assert "back" in words
+    assert "ended" not in words
+    assert (owner.heard, borrower.heard) == (["rtmp"], [HANDOVER, "rtmp", HANDOVER])
+
+
+@pytest.mark.parametrize("reason", list(CloseReason))
+def test_while_another_process_takes_over_who_may_have_gone_there_is_waited_for(reason: CloseReason) -> None:
+    policy = Handover(lambda _key: HandoverRules(grace=0.0, moving=True))
+    moves = {"connection_lost", "idle", "internal_error", "finished", "superseded"}
+    assert policy.hold(KEY, Ending(reason)) == (MOVE_GRACE if reason in moves else 0.0)
+    assert BorrowedHandover(lambda _key: HandoverRules(grace=9.0)).hold(KEY, Ending(reason)) == 9.0
+
+
+def test_a_name_is_left_to_a_publisher_of_another_process_by_the_rules_of_this_one() -> None:
+    house = House()
+    policy = Handover(lambda _key: HandoverRules(OnDuplicate.TAKEOVER))
+    ours = house.registry.claim(KEY, FakePublisher(), ANN, house.loop.now, policy)
+    refuse = Handover(lambda _key: HandoverRules(OnDuplicate.REJECT))
+    with pytest.raises(StreamBusy):
+        house.registry.give_way(KEY, ANN, house.loop.now, refuse, MAIN)
+    assert not ours.closed
+    house.registry.give_way(KEY, ANN, house.loop.now, policy, MAIN)
+    assert ours.closed
+    house.registry.give_way(KEY, ANN, house.loop.now, refuse, MAIN)  # Nobody has it.

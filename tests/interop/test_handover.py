@@ -1,4 +1,4 @@
-"""An encoder is killed and comes back: real players stay on their connection, and go on."""
+"""An encoder is killed and comes back, or a process is replaced: real players stay on their connection."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from evening_kit import order, successor
 from ffmpeg import FFmpeg, Running, bundled, start
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd, stream_labels
 from tools import find_tool
@@ -185,3 +186,34 @@ def test_the_backup_goes_on_while_the_main_encoder_is_stopped_and_hands_back(deb
             assert max(steps) < LONGEST_GAP
             assert max(watched) < LONGEST_GAP
         assert_clean_exit(server)
+
+
+def test_players_stay_while_the_server_is_replaced_and_their_encoder_comes_back_to_the_next_one(
+    debian_ffmpeg: FFmpeg,
+) -> None:
+    with rtmpd() as server, successor(server), ExitStack() as stack:
+        url = server.url("cam")
+        encoder = stack.enter_context(encoding(url))
+        server.wait_for_frames(url, 25)
+        players = [stack.enter_context(decoding(ffmpeg, url)) for ffmpeg in (bundled(), debian_ffmpeg)]
+        wait_until(lambda: all(times() for _, times in players))
+        code, told = order(server, "replace")
+        assert code == 0, told
+        server.log.wait_for({"event": "taken over"})
+        # Who joins the new one sees the encoder of the old one.
+        players.append(stack.enter_context(decoding(debian_ffmpeg, url)))
+        wait_until(lambda: players[2][1]())
+        before = [len(times()) for _, times in players]
+        wait_until(
+            lambda: all(goes_on(times, had + 25) for (_, times), had in zip(players, before, strict=True))
+        )
+        encoder.kill()
+        server.log.wait_for({"event": "publish ended", "stream": "cam"})
+        stack.enter_context(encoding(url))
+        before = [len(times()) for _, times in players]
+        wait_until(
+            lambda: all(goes_on(times, had + 50) for (_, times), had in zip(players, before, strict=True))
+        )
+        for process, times in players:
+            assert process.running(), str(process)
+            assert min(after - earlier for earlier, after in pairwise(times())) > 0

@@ -59,6 +59,8 @@ class LocalTokens:
 
     def authorize(self, request: AccessRequest) -> Grant | Coroutine[Any, Any, Grant]:
         """Grant what a token opens; raises ``Refused`` for what it does not open."""
+        if request.origin.is_borrowed:  # Its connection was made within this server.
+            return Grant(request.key)
         if MARK in request.query and request.action is not Action.CONNECT:
             text = parse_query(request.query).get("key", "")
             if text.startswith(MARK):

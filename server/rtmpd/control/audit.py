@@ -29,6 +29,7 @@ class Change(Word):
     RELOAD = "reload", "the settings were read again; `after` names those that say something else"
     END = "end", "the players of a held stream are told that it is over"
     DRAIN = "drain", "the server ends, and lets nobody in any more; `after` is when it will be over"
+    REPLACE = "replace", "another process takes over, `after`"
     KICK = "kick", "a session is ended; `before` is what it did, `after` the ban that came with it"
     BAN = "ban", "nobody is let in from a network; `before` is the ban that there was"
     UNBAN = "unban", "a ban is lifted, which was `before`"

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
 from rtmpd.control.ban_answers import Ban, BanPage, BanRequest
-from rtmpd.control.drain_answers import Drain, DrainRequest
+from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
 from rtmpd.control.event_answers import EventQuery
 from rtmpd.control.relay_answers import PushRequest, Relay, RelayPage, RelayQuery
 from rtmpd.control.server_answers import ServerInfo
@@ -28,6 +28,10 @@ class Server(Protocol):
 
     async def drain(self, request: DrainRequest, by: Actor) -> Drain:
         """End it once nobody publishes any more, or after a time; said again it is when to give up."""
+        ...
+
+    async def replace(self, by: Actor) -> Successor:
+        """Have another process take over, which is started as this one was; nobody is refused meanwhile."""
         ...
 
 

@@ -25,6 +25,15 @@ class DrainRequest(Model):
     """For others in charge."""
 
 
+class Successor(Answer):
+    """The process that has taken over from the one that was asked, and has its addresses now."""
+
+    pid: int
+    """Its number."""
+    version: str
+    """Of its rtmpd."""
+
+
 class Drain(Answer):
     """The end of the server, which has begun."""
 

@@ -36,6 +36,8 @@ class Sources:
     readiness: Callable[[], str | None]
     """Why no traffic should be sent here now; None when it may be."""
     ending: Ending
+    replace: Callable[[], Awaitable[tuple[int, str]]]
+    """Has another process take over; its number and version. Raises HandoverFailed."""
     apps: Callable[[], Container[str]]
     """Apps with settings of their own, now: see ``StreamKey.of_path``."""
     reload: Callable[[bool], Awaitable[Mapping[str, Sequence[str]]]]
@@ -65,6 +67,7 @@ def local_control(sources: Sources) -> Control:
         registry,
         sources.readiness,
         sources.ending,
+        sources.replace,
         audit,
         times,
         sources.wall_clock,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from rtmpd import __version__
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Audit, Change
-from rtmpd.control.drain_answers import Drain, DrainRequest
+from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
 from rtmpd.control.server_answers import ServerInfo, Totals
 from rtmpd.control.times import Times, on_wall
 from rtmpd.control.usage import Usage, machine
 from rtmpd.engine.registry import Registry
-from rtmpd.exceptions import NotPossible, UsageError
+from rtmpd.exceptions import Conflict, HandoverFailed, NotPossible, UsageError
 from rtmpd.reasons import Problem
 from rtmpd.rtmp.form import form
 
@@ -58,6 +58,7 @@ class LocalServer:
         registry: Registry,
         readiness: Callable[[], str | None],
         ending: Ending,
+        replace: Callable[[], Awaitable[tuple[int, str]]],
         audit: Audit,
         times: Callable[[], Times],
         wall_clock: Callable[[], float],
@@ -66,6 +67,7 @@ class LocalServer:
     ) -> None:
         self._registry = registry
         self._ending = ending
+        self._replace = replace
         self._audit = audit
         self._times = times
         self._readiness = readiness
@@ -101,6 +103,15 @@ class LocalServer:
             drain = _drain(draining, self._times())
             attempt.after = f"until {drain.until:%Y-%m-%dT%H:%M:%SZ} at the latest"
             return drain
+
+    async def replace(self, by: Actor) -> Successor:
+        with self._audit.attempt(by, Change.REPLACE) as attempt:
+            try:
+                pid, version = await self._replace()
+            except HandoverFailed as problem:
+                raise Conflict(Problem.NOT_REPLACED, str(problem)) from None
+            attempt.after = f"process {pid}"
+            return Successor(pid=pid, version=version)
 
 
 def _drain(draining: Draining, times: Times) -> Drain:

@@ -38,12 +38,14 @@ def session(handle: SessionHandle, times: Times) -> answers.Session:
 
 def kind(handle: SessionHandle) -> answers.SessionKind:
     """What it is for."""
-    if handle.origin.is_relay:
+    if handle.origin.is_relay and not handle.origin.is_borrowed:
         return answers.SessionKind(handle.origin.protocol)
     uses = handle.uses
     if not uses:
         return answers.SessionKind.PENDING
     published = any(use.publishes for use in uses)
+    if published and handle.origin.is_borrowed:
+        return answers.SessionKind.PULL
     return answers.SessionKind.PUBLISHER if published else answers.SessionKind.PLAYER
 
 

@@ -40,6 +40,8 @@ class AdminPort:
     address: Address
     proxy: ProxyUse = ProxyUse.OFF
     tls: bool = False
+    within: float = _TIMEOUT
+    """Seconds until an answer."""
 
     def __str__(self) -> str:
         return str(self.address)
@@ -50,7 +52,15 @@ class AdminPort:
         ``path`` is below /api/v1. Raises AdminRequestFailed if it does not do it.
         """
         try:
-            status, data = ask(self.address, f"/api/v1{path}", method, body, proxy=self.proxy, tls=self.tls)
+            status, data = ask(
+                self.address,
+                f"/api/v1{path}",
+                method,
+                body,
+                proxy=self.proxy,
+                tls=self.tls,
+                within=self.within,
+            )
         except (OSError, http.client.HTTPException) as error:
             raise AdminRequestFailed(f"{self} does not answer: {words(error)}") from error
         answer = None
@@ -136,6 +146,7 @@ def ask(
     *,
     proxy: ProxyUse = ProxyUse.OFF,
     tls: bool = False,
+    within: float = _TIMEOUT,
 ) -> tuple[int, bytes]:
     """Status and body; with a PROXY header of our own where one is required. ``body`` is sent as JSON.
 
@@ -144,6 +155,7 @@ def ask(
     connection = http.client.HTTPConnection(address.host or "localhost", address.port)
     try:
         connection.sock = _opened(address, proxy, tls)
+        connection.sock.settimeout(within)
         if body is None:
             connection.request(method, path)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -56,6 +56,7 @@ class Inside:
     programs: Programs
     readiness: Callable[[], str | None]
     ending: Ending
+    replace: Callable[[], Awaitable[tuple[int, str]]]
     certificates: Certificates
     key_files: Callable[[], Mapping[str, int]]
     hooks: HookStats
@@ -131,6 +132,12 @@ class AdminSide:
         self._servers[listener] = server
         return listener
 
+    def prepare(self) -> None:
+        """Have all that ``open`` needs, where time counts then."""
+        if self._config.admin.listen:
+            self._page = self._page or self._build_page()
+            self._api = self._api or self._build_api()
+
     def close(self, listener: Listener) -> None:
         """Let nobody new in there; open requests have about a second."""
         listener.close()
@@ -186,6 +193,7 @@ class AdminSide:
             relays=inside.relays,
             readiness=inside.readiness,
             ending=inside.ending,
+            replace=inside.replace,
             apps=lambda: self._config.app_names(),
             reload=self._reload,
             audit=inside.events.audit,

@@ -20,6 +20,8 @@ from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told,
 from rtmpd.rtmp.form import described
 
 if TYPE_CHECKING:
+    import socket
+
     from rtmpd.daemon.settings import Settings
 
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
@@ -83,12 +85,24 @@ def _options(
     pass
 
 
-def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
+def serve(
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+    replace: Annotated[
+        bool,
+        typer.Option(
+            "--replace", help="Take over from the server that runs here with these settings, if one does."
+        ),
+    ] = False,
+    replace_from: Annotated[
+        int | None, typer.Option("--replace-from", hidden=True, help="The same, by a descriptor.")
+    ] = None,
+) -> None:
     """Run the server until SIGTERM or SIGINT."""
     from rtmpd.daemon import logs
 
     with mistakes_told(os.EX_CONFIG):
-        loaded = _load(config, assignments)
+        loaded = _load_for_successor(config, assignments, replace_from)
     # Only now: settings with a mistake in them need no server.
     from rtmpd.daemon import reload, worker
 
@@ -100,7 +114,8 @@ def serve(config: ConfigPaths = None, assignments: Assignments = None) -> None:
         logs.configured(log.level, log.format, journal=journal, max_repeats=log.max_repeats) as output,
     ):
         reload.tell_old_names(loaded.old_names)
-        code = worker.run(loaded, lambda: _load(config, assignments), output)
+        before = _find_before(loaded, replace_from) if replace or replace_from is not None else None
+        code = worker.run(loaded, lambda: _load(config, assignments), output, before)
     raise typer.Exit(code)
 
 
@@ -196,6 +211,7 @@ _COMMANDS: Final = {
     "top": "Watch the streams as they get on.",
     "reload": "Read the settings again.",
     "drain": "Let nobody new in, and end.",
+    "replace": "Have a new process take over.",
     "kick": "End a session, or who publishes.",
     "ban": "Let nobody in from somewhere.",
     "unban": "Lift a ban.",
@@ -221,7 +237,7 @@ def _add(name: str, app: typer.Typer) -> None:
             from rtmpd.daemon import init_command
 
             app.command(short_help=short)(init_command.init)
-        case "status" | "kick" | "ban" | "unban" | "end" | "reload" | "drain" | "events":
+        case "status" | "kick" | "ban" | "unban" | "end" | "reload" | "drain" | "replace" | "events":
             from rtmpd.daemon import control_command, events_command
 
             module = events_command if name == "events" else control_command
@@ -280,6 +296,34 @@ def _load(config: ConfigPaths, assignments: Assignments) -> Settings:
     if problems:
         raise ConfigError(problems)
     return loaded
+
+
+def _load_for_successor(config: ConfigPaths, assignments: Assignments, replace_from: int | None) -> Settings:
+    """As ``_load``; the process before learns what is wrong."""
+    from rtmpd.exceptions import ConfigError
+
+    try:
+        return _load(config, assignments)
+    except ConfigError as error:
+        if replace_from is not None:
+            from rtmpd.daemon.handover import tell_failure
+
+            tell_failure(replace_from, error.problems)
+        raise
+
+
+def _find_before(loaded: Settings, replace_from: int | None) -> socket.socket | None:
+    """What leads to the process that is to be taken over from; None if none runs. Raises ConfigError."""
+    from rtmpd.daemon import handover
+    from rtmpd.daemon.handover_side import runtime_folder
+    from rtmpd.exceptions import ConfigError, HandoverFailed
+
+    try:
+        if replace_from is not None:
+            return handover.received(replace_from)
+        return handover.find_predecessor(runtime_folder(loaded.config.shutdown.runtime_dir, os.environ))
+    except HandoverFailed as error:
+        raise ConfigError([str(error)]) from None
 
 
 def _check_connections(loaded: Settings) -> None:

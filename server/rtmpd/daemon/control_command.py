@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for others in charge.")]
+
+_START: Final = 40.0
+"""Seconds that another process has to take over."""
 
 
 def _parse_seconds(text: str) -> float:
@@ -107,6 +111,19 @@ def drain(
     else:
         waits = f"waits for publishers {drained['publishers']}, players {drained['players']}"
         typer.echo(f"the server {waits}, until {drained['until']} at the latest")
+
+
+def replace(as_json: AsJson = False, config: ConfigPaths = None, assignments: Assignments = None) -> None:
+    """Have the server that runs here start another process, such as of a new version, that takes over."""
+    from rtmpd.daemon import admin_request
+
+    with _server(config, assignments) as settings:
+        port = dataclasses.replace(admin_request.port_here(settings), within=_START)
+        successor = port.call("POST", "/replace")
+    if as_json:
+        _print(successor)
+    else:
+        typer.echo(f"process {successor['pid']}, rtmpd {successor['version']}, has taken over")
 
 
 def kick(

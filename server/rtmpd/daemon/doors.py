@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from rtmpd.net.listeners import Listener, Place, open_listener, permit
 logger = logging.getLogger(__name__)
 
 _Pair = tuple[str, Entrance]
+Given = dict[tuple[str, Address], tuple[Entrance, socket.socket]]
+"""Listening sockets by protocol and address, each with how the settings name it."""
 Entrances = Mapping[str, Collection[Entrance]]
 """Those of the settings, by protocol."""
 
@@ -36,6 +39,40 @@ class Doors:
     def __init__(self, doors: Mapping[str, Door]) -> None:
         self._doors = doors
         self._listeners: dict[_Pair, Listener] = {}
+        self._given: Given = {}
+
+    def give(self, sockets: Given) -> None:
+        """Listen on these, by protocol and address, instead of opening such ones."""
+        self._given |= sockets
+
+    def prepare(self, names: Entrances) -> None:
+        """Open what of ``names`` was not given, without serving it yet. Raises ConfigError."""
+        for protocol, entrance in _pairs(names):
+            place = protocol, entrance.address
+            if place in self._given:
+                permit(entrance, self._given[place][0])
+            else:
+                self._given[place] = entrance, open_listener(entrance)
+
+    def discard(self) -> None:
+        """Close what was given or prepared and is in no use."""
+        while self._given:
+            _, (_, sock) = self._given.popitem()
+            sock.close()
+
+    def copies(self) -> Given:
+        """The sockets of all listeners once more, which go on to serve."""
+        return {
+            (protocol, entrance.address): (entrance, listener.duplicate())
+            for (protocol, entrance), listener in self._listeners.items()
+        }
+
+    def leave(self, protocols: Collection[str] | None = None) -> None:
+        """Let nobody in any more by these, or by any; who has copies of the sockets does."""
+        for pair in [each for each in self._listeners if protocols is None or each[0] in protocols]:
+            listener = self._listeners.pop(pair)
+            listener.disown()
+            self._doors[pair[0]].close(listener)
 
     async def open(self, names: Entrances) -> list[tuple[str, Entrance]]:
         """Listen on all ``names`` beside what is open already; those that are new, as they are bound.
@@ -82,8 +119,11 @@ class Doors:
     async def _open(self, pair: _Pair, wanted: Collection[_Pair], undo: ExitStack) -> Listener:
         protocol, entrance = pair
         door, before = self._doors[protocol], self._predecessor(pair, wanted)
-        if before is None:
-            place: Place = open_listener(entrance)
+        given = self._given.pop((protocol, entrance.address), None)
+        if given is not None:
+            place: Place = given[1]
+        elif before is None:
+            place = open_listener(entrance)
         else:
             place = self._listeners[before]
             permit(entrance, before[1])

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rtmpd.daemon.events_side import EventsSide
@@ -53,6 +53,8 @@ class Terms:
     """For everybody else, and then for who is told that it is over."""
     server: str
     """Where clients are asked to go; empty is the address that they know."""
+    moving: bool = False
+    """Another process of this server takes over: players wait for encoders that go there."""
 
     @classmethod
     def of(cls, settings: ShutdownConfig) -> Terms:
@@ -84,11 +86,11 @@ class Parts:
         }
 
     def goes_on(self, connection: ServerConnection) -> bool:
-        """Whether it publishes, or plays what somebody publishes."""
+        """Whether it publishes, or plays what somebody publishes or is awaited to."""
         streams = self.registry.streams
         for use in connection.uses:
             stream = streams.get(use.key)
-            if use.publishes or (stream is not None and stream.holder is not None):
+            if use.publishes or (stream is not None and (stream.holder or stream.lost) is not None):
                 return True
         return False
 
@@ -185,6 +187,14 @@ class Ending:
         self._asked.set()
         return self._draining()
 
+    def move(self, wait: float) -> None:
+        """Another process takes over: end once nobody is left who plays or publishes here, or in time."""
+        now = self._clock()
+        self._terms = replace(Terms.of(self._settings()), wait=wait, server="", moving=True)
+        self._begun = True
+        self._since, self._until = now, now + wait
+        self._asked.set()
+
     async def wanted(self) -> None:
         """Wait until somebody wants the end."""
         await _first(None, self.signals.stop, self._asked)
@@ -220,7 +230,8 @@ class Ending:
         parts, signals = self._parts, self.signals
         self._waiting = True
         while self._clock() < self._until and not signals.insisted.is_set():
-            parts.end_holds()
+            if not terms.moving:
+                parts.end_holds()
             if self._clock() >= self._since + terms.grace:
                 parts.server.end_all_but(parts.goes_on, terms.grace)
             if not parts.server.open_connections:

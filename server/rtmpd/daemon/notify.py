@@ -54,6 +54,11 @@ class Notifier:
         """Shutdown has begun; it is over in ``within`` seconds, whatever the manager allows."""
         self._send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(within * 1_000_000)}", status)
 
+    def main_process(self, pid: int) -> None:
+        """Another process is the service's main one from now on, and speaks for it: we say nothing more."""
+        self._send(f"MAINPID={pid}")
+        self.close()
+
     def watchdog(self) -> None:
         """Still alive; to be sent every ``watchdog_interval`` by what would stop if the server hung."""
         self._send("WATCHDOG=1")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from rtmpd.daemon.borrowing import Borrowing
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.hook_side import HookPushes
-from rtmpd.engine.handover import PullHandover
+from rtmpd.engine.handover import BorrowedHandover, HandoverRules, PullHandover
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin, SessionIds
 from rtmpd.engine.registry import Registry
@@ -17,6 +20,9 @@ from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
 from rtmpd.relay.template import RelayTemplate
 from rtmpd.serving.claims import Claims
+
+if TYPE_CHECKING:
+    from rtmpd.daemon.neighbour import Neighbour
 
 
 class RelaySide:
@@ -34,22 +40,37 @@ class RelaySide:
         instance_id: str,
         tell: Callable[[RelayStatus, Origin], None],
     ) -> None:
+        self.clock = clock
         self._config = config
+        self._leaving = False
         self._dialer = RelayDialer(instance_id, new_session)
         self.hook_pushes = HookPushes(lambda key: self.pushes.follow(key))
         self.pushes = PushRelays(registry, self._dialer, clock, self._targets, tell=tell)
-        origins = StaticOrigins(lambda key: config().at(str(key)).pull.templates)
+        static = StaticOrigins(lambda key: config().at(str(key)).pull.templates)
+        origins = self._borrowing = Borrowing(registry, static)
         self.claims = Claims(origins, clock)
         self.pulls = PullRelays(
             registry,
             self._dialer,
             clock,
             origins,
-            lambda key: config().at(str(key)).pull_rule,
-            policy=PullHandover(lambda key: config().handover_rules(str(key))),
+            lambda key: self._borrowing.rule(config().at(str(key)).pull_rule, key),
+            policy=PullHandover(self.handover_rules),
+            borrowed_policy=BorrowedHandover(self.handover_rules),
         )
         registry.observe(self.pushes)
-        registry.observe(self.pulls)
+        registry.observe(self.pulls, borrowed=True)
+
+    def handover_rules(self, key: StreamKey) -> HandoverRules:
+        """Who may have a name that another has, and how long it is kept."""
+        rules = self._config().handover_rules(str(key))
+        return replace(rules, moving=True) if self._leaving else rules
+
+    def meet(self, neighbour: Neighbour | None, *, leaving: bool) -> None:
+        """There is another process of this server, or none any more. ``leaving``: it takes over from us."""
+        self._borrowing.neighbour = neighbour
+        self._leaving = self.pushes.moving = leaving
+        self.apply_pulls()
 
     def apply(self) -> None:
         """Follow the configuration in force, but for ``apply_pulls``."""

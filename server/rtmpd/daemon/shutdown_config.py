@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from rtmpd.daemon.fields import Seconds, Section
+from rtmpd.daemon.fields import FileName, Seconds, Section
 from rtmpd.exceptions import UsageError
 from rtmpd.rtmp.url import RtmpUrl
 
@@ -35,6 +35,12 @@ class ShutdownConfig(Section):
     wait_for_publishers: Seconds = 0.0
     """How long encoders, and whoever plays what they send, go on before that; nobody new is let in. 0 ends
     them at once. Players of a stream that ends meanwhile end with it."""
+    wait_after_handover: Seconds = 3600.0
+    """The same after another process has taken over, which `rtmpd replace` starts: how long those may stay
+    here who do not come to it by themselves."""
+    runtime_dir: FileName = ""
+    """Folder in which `rtmpd serve --replace` finds this process to take over from it. Empty is the one of
+    RuntimeDirectory= in the unit; without one there is `rtmpd replace` alone."""
     reconnect_to: Annotated[str, AfterValidator(check_server)] = ""
     """Server that clients are asked to go to which know how (ReconnectRequest), such as
     rtmp://other.example; the app stays. Empty asks them to connect to the address that they know: there the

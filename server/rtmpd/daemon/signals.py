@@ -16,8 +16,11 @@ class Signals:
         self.insisted = asyncio.Event()
         """Somebody does not want to wait for it."""
 
-    def install(self, loop: asyncio.AbstractEventLoop, reload: Callable[[], None]) -> None:
-        """Receive the signals in ``loop``; ``reload()`` is called there."""
+    def install(
+        self, loop: asyncio.AbstractEventLoop, reload: Callable[[], None], replace: Callable[[], None]
+    ) -> None:
+        """Receive the signals in ``loop``; ``reload()`` and, on SIGUSR2, ``replace()`` are called there."""
+        loop.add_signal_handler(signal.SIGUSR2, replace)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         # Who started us with it ignored, as nohup does, wants nothing to come of it.

@@ -26,6 +26,7 @@ from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors, Entrances, tell_closed, tell_opened
 from rtmpd.daemon.ending import Ending, Parts
 from rtmpd.daemon.events_side import EventsSide
+from rtmpd.daemon.handover_side import HandoverSide
 from rtmpd.daemon.hook_side import HookContext
 from rtmpd.daemon.hooks_config import LONGEST_TIMEOUT
 from rtmpd.daemon.logs import LogOutput
@@ -36,8 +37,7 @@ from rtmpd.daemon.relay_side import RelaySide
 from rtmpd.daemon.reload import Reloads
 from rtmpd.daemon.settings import Settings
 from rtmpd.engine.flusher import Flusher
-from rtmpd.engine.handover import Handover, HandoverRules, OnDuplicate
-from rtmpd.engine.key import StreamKey
+from rtmpd.engine.handover import Handover, OnDuplicate
 from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram, ServerStats
@@ -67,15 +67,19 @@ _MARGIN = 5.0
 _LAG_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
-def run(settings: Settings, read: Callable[[], Settings], log: LogOutput) -> int:
+def run(
+    settings: Settings, read: Callable[[], Settings], log: LogOutput, before: socket.socket | None = None
+) -> int:
     """Serve until SIGTERM or SIGINT; the process's exit code. ``read()`` gives the settings as they are now.
+
+    ``before`` leads to a process that this one is to take over from.
 
     Raises ConfigError when an address cannot be listened on.
     """
     machine = Machine.survey()
     inherited = listen_fds(os.environ, os.getpid())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(Worker(settings, read, runner.get_loop(), machine, log).serve(inherited))
+        return runner.run(Worker(settings, read, runner.get_loop(), machine, log).serve(inherited, before))
 
 
 class Worker:
@@ -125,9 +129,9 @@ class Worker:
         self._doors = self._build_doors()
         self._inherits = False
         """RTMP is served on listeners that somebody else opened, and not on ``rtmp.listen``."""
-        self._inherited: list[Address] = []
         self._changing = asyncio.Lock()
-        """Held while settings are put in place."""
+        """Held while settings are put in place, or the server is handed over."""
+        self._handover = self._build_handover()
         self._tasks = TaskSet()
 
     def _context(self, new_session: SessionIds, instance_id: str) -> ServerContext:
@@ -147,9 +151,23 @@ class Worker:
             play_rules=lambda key: self._config.play_rules(str(key)),
             publish_rules=lambda key: self._config.publish_rules(str(key)),
             sweeper=self._sweeper,
-            claim_policy=Handover(self._handover_rules),
+            claim_policy=Handover(self._relays.handover_rules),
             instance_id=instance_id,
             tracer=self._tracer,
+        )
+
+    def _build_handover(self) -> HandoverSide:
+        return HandoverSide(
+            self._server,
+            self._registry,
+            self._access.guard,
+            self._relays,
+            self._ending,
+            self._notifier,
+            self._doors,
+            self._changing,
+            lambda: self._config,
+            lambda inherits: self._entrances(self._config, inherits=inherits),
         )
 
     def _build_parts(self) -> Parts:
@@ -173,7 +191,7 @@ class Worker:
     def _backend_claim(self, takeover: bool) -> Handover:
         """A backend has said whether whoever publishes is to have a name that another has."""
         on_duplicate = OnDuplicate.TAKEOVER if takeover else OnDuplicate.REJECT
-        return Handover(lambda key: replace(self._handover_rules(key), on_duplicate=on_duplicate))
+        return Handover(lambda key: replace(self._relays.handover_rules(key), on_duplicate=on_duplicate))
 
     def _hook_context(self, instance_id: str) -> HookContext:
         return HookContext(
@@ -203,6 +221,7 @@ class Worker:
             programs=self._programs,
             readiness=self._unready,
             ending=self._ending,
+            replace=lambda: self._handover.replace(),
             certificates=self._certificates,
             key_files=self._access.key_files,
             key_sets=self._access.rules.issuers,
@@ -232,7 +251,7 @@ class Worker:
                 raise
             self._follow(config, rules)
             self._relays.apply_pulls()
-            closed = self._doors.keep(self._entrances(config))
+            closed = self._doors.keep(self._entrances(config, inherits=self._inherits))
         tell_opened(opened)
         tell_closed(closed)
         return changes
@@ -243,7 +262,7 @@ class Worker:
         self._certificates.current = config.rtmps.load_certificates(os.environ)
         try:
             await self._access.hooks.prepare(config)
-            return await self._doors.open(self._entrances(config))
+            return await self._doors.open(self._entrances(config, inherits=self._inherits))
         except BaseException:
             self._certificates.current = before
             raise
@@ -270,9 +289,9 @@ class Worker:
         self._admin.apply(config)
         self._programs.apply(config)
 
-    def _entrances(self, config: Config) -> Entrances:
+    def _entrances(self, config: Config, *, inherits: bool) -> Entrances:
         entrances = config.entrances()
-        return entrances | {"rtmp": ()} if self._inherits else entrances
+        return entrances | {"rtmp": ()} if inherits else entrances
 
     async def _open_rtmp(self, entrance: Entrance, place: Place) -> Listener:
         if entrance.proxy is ProxyUse.OFF:
@@ -282,16 +301,19 @@ class Worker:
     async def _open_rtmps(self, entrance: Entrance, place: Place) -> Listener:
         return self._server.listen_behind(place, entrance.proxy, lambda: self._certificates.context)
 
-    async def serve(self, inherited: Sequence[socket.socket] = ()) -> int:
+    async def serve(
+        self, inherited: Sequence[socket.socket] = (), before: socket.socket | None = None
+    ) -> int:
         """Serve until somebody wants the end: RTMP on ``inherited`` listening sockets, if there are any.
 
-        The exit code.
+        ``before`` leads to a process that this one is to take over from. The exit code.
         """
-        self._ending.signals.install(asyncio.get_running_loop(), self._reloads.ask)
+        self._ending.signals.install(asyncio.get_running_loop(), self._reloads.ask, self._handover.ask)
         lag = LagMeter(self._note_lag, _clock)
         try:
-            await self._start(inherited)
+            await self._start(inherited, before)
         except ConfigError:
+            self._handover.give_up()
             await self._parts.end(0.0)
             await self._close()
             raise
@@ -312,15 +334,19 @@ class Worker:
             lag.stop()
         return code
 
-    async def _start(self, inherited: Sequence[socket.socket]) -> None:
+    async def _start(self, inherited: Sequence[socket.socket], before: socket.socket | None) -> None:
         config = self._config
         ceiling = config.memory.ceiling(self._machine.memory)
         fields = {"media_bytes": ceiling, "available_bytes": self._machine.memory}
         logger.info("memory", extra={"fields": fields})
         self._follow(config, self._access.rules)
+        if before is not None:
+            # Nobody is let in from then on until the listeners are open.
+            self._admin.prepare()
+            inherited = await self._handover.take_over(before)
         self._inherits = bool(inherited)
-        self._inherited = [(await self._server.listen(sock, inherited=True)).address for sock in inherited]
-        opened = [("rtmp", Entrance(address)) for address in self._inherited]
+        self._handover.inherited = [await self._server.listen(sock, inherited=True) for sock in inherited]
+        opened = [("rtmp", Entrance(listener.address)) for listener in self._handover.inherited]
         opened += await self._open(config)
         rtmp, rtmps, admin = (
             [each for name, each in opened if name == wanted] for wanted in ("rtmp", "rtmps", "admin")
@@ -330,15 +356,20 @@ class Worker:
             sys.stdout.flush()
         tell_opened(opened)
         self._relays.apply_pulls()
+        await self._handover.taken_over()
+        self._handover.open()
         self._unready_reason = None
         self._notifier.ready(f"rtmpd {__version__} on {', '.join(str(each.address) for each in rtmp)}")
 
     async def _stop(self) -> int:
         """End in order; the exit code."""
         self._unready_reason = "shutting down"
+        self._handover.close()
         async with self._changing:  # What opens meanwhile is to be closed too.
             pass
+        await self._handover.end_before()
         code = await self._ending.run()
+        await self._handover.wait_alone()
         await self._close()
         return code
 
@@ -350,11 +381,9 @@ class Worker:
 
     def _local_address(self) -> Address | None:
         """Where processes on this machine reach the server."""
-        found = [each for each in self._doors.bound("rtmp") or self._inherited if not each.path]
+        inherited = [listener.address for listener in self._handover.inherited]
+        found = [each for each in self._doors.bound("rtmp") or inherited if not each.path]
         return next((each for each in found if not each.host or each.is_loopback), next(iter(found), None))
-
-    def _handover_rules(self, key: StreamKey) -> HandoverRules:
-        return self._config.handover_rules(str(key))
 
     def _unready(self) -> str | None:
         return self._ending.reason or self._unready_reason

@@ -36,7 +36,10 @@ class HoldOn(StrEnum):
     """These, and those that the encoder meant."""
 
 
+MOVE_GRACE: Final = 5.0
+"""Seconds that an encoder has at least to come to the process that takes over."""
 _LOSSES: Final = frozenset({CloseReason.CONNECTION_LOST, CloseReason.IDLE, CloseReason.INTERNAL_ERROR})
+_MOVES: Final = _LOSSES | {CloseReason.FINISHED, CloseReason.SUPERSEDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class HandoverRules:
     grace: float = 10.0
     """How long the audience of one that was lost is kept for it; 0 keeps nobody."""
     hold_on: HoldOn = HoldOn.LOSS
+    moving: bool = False
+    """Another process of this server takes over: who leaves may come again there, and players are kept."""
 
 
 class Handover(ClaimPolicy):
@@ -58,6 +63,8 @@ class Handover(ClaimPolicy):
         self._rules_of = rules_of
 
     def supersede(self, claim: Claim) -> CloseReason | None:
+        if claim.holder.is_borrowed:  # Who has it there was asked.
+            return CloseReason.SUPERSEDED
         rules = self._rules_of(claim.key)
         if not _may(rules, claim):
             return None
@@ -68,8 +75,13 @@ class Handover(ClaimPolicy):
         rules = self._rules_of(claim.key)
         return max(rules.takeover_idle - claim.silent_for, 0.0) if _may(rules, claim) else 0.0
 
+    def resumes(self, claim: Claim) -> bool:
+        return claim.holder.is_borrowed or claim.claimant.is_borrowed or super().resumes(claim)
+
     def hold(self, key: StreamKey, ending: Ending) -> float:
         rules = self._rules_of(key)
+        if rules.moving and ending.reason in _MOVES:
+            return max(rules.grace, MOVE_GRACE)
         meant = ending.reason is CloseReason.FINISHED and rules.hold_on is HoldOn.ANY
         return rules.grace if meant or ending.reason in _LOSSES else 0.0
 
@@ -87,7 +99,14 @@ class PullHandover(Handover):
         return 0.0
 
     def resumes(self, claim: Claim) -> bool:
-        return claim.holder.protocol == claim.claimant.protocol
+        return claim.holder.protocol == claim.claimant.protocol or super().resumes(claim)
+
+
+class BorrowedHandover(PullHandover):
+    """The same for what another process of this server has: whoever ends there may come here."""
+
+    def hold(self, key: StreamKey, _ending: Ending) -> float:
+        return max(self._rules_of(key).grace, MOVE_GRACE)
 
 
 def _may(rules: HandoverRules, claim: Claim) -> bool:

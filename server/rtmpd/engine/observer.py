@@ -75,79 +75,100 @@ class Announcer(StreamObserver):
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self._observers: list[StreamObserver] = []
-        self._pending: list[tuple[StreamKey, Callable[[StreamObserver], None]]] = []
+        self._owners: list[StreamObserver] = []
+        """Of them, those that are not told of what is borrowed."""
+        self._pending: list[tuple[StreamKey, bool, Callable[[StreamObserver], None]]] = []
 
-    def observe(self, observer: StreamObserver) -> None:
-        """Tell ``observer`` what happens from now on."""
+    def observe(self, observer: StreamObserver, *, borrowed: bool) -> None:
+        """Tell ``observer`` what happens from now on, also with ``Origin.is_borrowed`` if ``borrowed``."""
         self._observers.append(observer)
+        if not borrowed:
+            self._owners.append(observer)
 
     def published(self, publication: Publication) -> None:
         if self._observers:
-            self._announce(publication.key, lambda observer: observer.published(publication))
+            self._announce_publication(publication, lambda observer: observer.published(publication))
 
     def unpublished(self, publication: Publication) -> None:
         if self._observers:
-            self._announce(publication.key, lambda observer: observer.unpublished(publication))
+            self._announce_publication(publication, lambda observer: observer.unpublished(publication))
 
     def held(self, publication: Publication) -> None:
         if self._observers:
-            self._announce(publication.key, lambda observer: observer.held(publication))
+            self._announce_publication(publication, lambda observer: observer.held(publication))
 
     def resumed(self, publication: Publication, outage: float) -> None:
         if self._observers:
-            self._announce(publication.key, lambda observer: observer.resumed(publication, outage))
+            self._announce_publication(publication, lambda observer: observer.resumed(publication, outage))
 
     def switched(self, publication: Publication, why: SwitchReason, silent: float) -> None:
         if self._observers:
-            self._announce(publication.key, lambda observer: observer.switched(publication, why, silent))
+            self._announce_publication(
+                publication, lambda observer: observer.switched(publication, why, silent)
+            )
 
     def ended(self, publication: Publication) -> None:
         if self._observers:
-            self._announce(publication.key, lambda observer: observer.ended(publication))
+            self._announce_publication(publication, lambda observer: observer.ended(publication))
 
     def media_started(self, publication: Publication, codecs: Codecs) -> None:
         if self._observers:
-            self._announce(publication.key, lambda observer: observer.media_started(publication, codecs))
+            self._announce_publication(
+                publication, lambda observer: observer.media_started(publication, codecs)
+            )
 
     def codecs_changed(self, publication: Publication, before: Codecs, after: Codecs) -> None:
         if self._observers:
-            self._announce(
-                publication.key, lambda observer: observer.codecs_changed(publication, before, after)
+            self._announce_publication(
+                publication, lambda observer: observer.codecs_changed(publication, before, after)
             )
 
     def warned(self, publication: Publication, kind: HealthKind, warning: HealthWarning) -> None:
         if self._observers:
-            self._announce(publication.key, lambda observer: observer.warned(publication, kind, warning))
+            self._announce_publication(
+                publication, lambda observer: observer.warned(publication, kind, warning)
+            )
 
     def warning_over(self, publication: Publication, kind: HealthKind) -> None:
         if self._observers:
-            self._announce(publication.key, lambda observer: observer.warning_over(publication, kind))
+            self._announce_publication(publication, lambda observer: observer.warning_over(publication, kind))
 
     def play_started(self, subscription: Subscription) -> None:
         if self._observers:
-            self._announce(subscription.key, lambda observer: observer.play_started(subscription))
+            self._announce(subscription, lambda observer: observer.play_started(subscription))
 
     def play_ended(self, subscription: Subscription) -> None:
         if self._observers:
-            self._announce(subscription.key, lambda observer: observer.play_ended(subscription))
+            self._announce(subscription, lambda observer: observer.play_ended(subscription))
 
     def wanted(self, first: Subscription) -> None:
         if self._observers:
-            self._announce(first.key, lambda observer: observer.wanted(first))
+            self._announce(first, lambda observer: observer.wanted(first))
 
     def unwanted(self, last: Subscription) -> None:
         if self._observers:
-            self._announce(last.key, lambda observer: observer.unwanted(last))
+            self._announce(last, lambda observer: observer.unwanted(last))
 
-    def _announce(self, key: StreamKey, tell: Callable[[StreamObserver], None]) -> None:
+    def _announce_publication(self, publication: Publication, tell: Callable[[StreamObserver], None]) -> None:
+        self._announce(publication, tell, borrowed=publication.origin.is_borrowed)
+
+    def _announce(
+        self,
+        of: Publication | Subscription,
+        tell: Callable[[StreamObserver], None],
+        *,
+        borrowed: bool = False,
+    ) -> None:
         if not self._pending:
             self._call_soon(self._tell_all)
-        self._pending.append((key, tell))
+        self._pending.append((of.key, borrowed, tell))
 
     def _tell_all(self) -> None:
         pending, self._pending = self._pending, []
-        for key, tell in pending:
+        for key, borrowed, tell in pending:
             for observer in self._observers:
+                if borrowed and observer in self._owners:
+                    continue
                 try:
                     tell(observer)
                 except Exception:

@@ -12,6 +12,9 @@ from rtmpd.rtmp.via import NO_VIA, Via
 _TICKS: Final = 4096
 """Of a millisecond: what the twelve bits behind it count."""
 
+HANDOVER: Final = "handover"
+"""The ``protocol`` between two processes of this server, while one takes over from the other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -23,7 +26,7 @@ class Origin:
     session: int = 0
     """Of ``SessionIds``; 0 is nobody's. By it the session is found in ``engine.sessions``."""
     protocol: str = "rtmp"
-    """``rtmp``, or ``pull`` and ``push``: connections that this server made."""
+    """``rtmp``, or ``pull``, ``push`` and ``HANDOVER``: connections that this server made."""
     address: str = ""
     """IP address; the host of the other server for a relay."""
     network: str = ""
@@ -50,7 +53,12 @@ class Origin:
     @property
     def is_relay(self) -> bool:
         """This server has made the connection, and let in nobody."""
-        return self.protocol in ("pull", "push")
+        return self.protocol in ("pull", "push", HANDOVER)
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Another process of this server has it, and does all about it but serve our players."""
+        return self.protocol == HANDOVER
 
     @property
     def who(self) -> str:

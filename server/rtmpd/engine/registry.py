@@ -91,9 +91,12 @@ class Registry:
             stream.apply(self._limits_of(stream.key, limits))
         self.budget.limit(limits.memory_bytes)
 
-    def observe(self, observer: StreamObserver) -> None:
-        """Tell ``observer`` of everybody who comes and goes from now on."""
-        self._announcer.observe(observer)
+    def observe(self, observer: StreamObserver, *, borrowed: bool = False) -> None:
+        """Tell ``observer`` of everybody who comes and goes from now on.
+
+        Not of publications that are borrowed (``Origin.is_borrowed``), unless it wants to know.
+        """
+        self._announcer.observe(observer, borrowed=borrowed)
 
     def add_reliever(self, relieve: Callable[[Unfinished], None]) -> None:
         """Have ``relieve`` called when memory is short: close who holds most of an unfinished message, of
@@ -139,6 +142,16 @@ class Registry:
                 stream.switch(publication)
             rival.dismiss(reason, by=origin)
         return publication
+
+    def give_way(self, key: StreamKey, origin: Origin, now: float, policy: ClaimPolicy, place: Place) -> None:
+        """Have the publication go that ``claim`` would have superseded, for one of another process.
+
+        Raises ``StreamBusy`` where it stays.
+        """
+        stream = self._streams.get(key)
+        rival = None if stream is None else stream.rival(origin, place)
+        if rival is not None and not rival.origin.is_borrowed:
+            rival.dismiss(_decide(policy, rival, origin, now), by=origin)
 
     def contest(
         self, key: StreamKey, origin: Origin, now: float, policy: ClaimPolicy, place: Place = MAIN

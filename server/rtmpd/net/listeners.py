@@ -158,6 +158,10 @@ class Listener:
         sock.setblocking(False)
         return sock
 
+    def disown(self) -> None:
+        """Somebody else has the socket, too: the file of a Unix socket is theirs."""
+        self._file = None
+
     def close(self) -> None:
         """Let nobody new in. Idempotent."""
         file, self._file = self._file, None

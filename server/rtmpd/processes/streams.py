@@ -165,6 +165,8 @@ class StreamProcesses(StreamObserver):
     def over(self, run: Run) -> bool:
         """Whether it never will be, unless the stream begins anew."""
         stream = self._registry.streams.get(run.key)
+        if stream is not None and _is_borrowed(stream):
+            return True
         if stream is not None and stream.life is not StreamLife.IDLE:
             return False
         return not (run.key in run.published and self.due(run))
@@ -232,7 +234,7 @@ class StreamProcesses(StreamObserver):
     def _look_at(self, key: StreamKey) -> None:
         """Begin what the stream is to have now and has not."""
         stream = self._registry.streams.get(key)
-        if stream is not None and stream.holder is not None:
+        if stream is not None and stream.holder is not None and not _is_borrowed(stream):
             self.published(stream.holder)
         if stream is not None and stream.players:
             self._count_viewers(key)
@@ -321,6 +323,11 @@ class StreamProcesses(StreamObserver):
         publication = None if stream is None else stream.holder
         facts = {"app": run.key.app, "name": run.key.name, "path": str(run.key), "process": run.name}
         return facts if publication is None else facts | facts_of(publication.origin)
+
+
+def _is_borrowed(stream: LiveStream) -> bool:
+    """Whether another process of this server has it, and runs its processes."""
+    return stream.holder is not None and stream.holder.origin.is_borrowed
 
 
 def _has_media(stream: LiveStream | None) -> bool:

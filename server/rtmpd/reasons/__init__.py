@@ -219,6 +219,7 @@ class Problem(Word):
         self.status = status
         self.heading = heading
 
+    NOT_REPLACED = "not_replaced", 409, "No other process has taken over.", "the server goes on as before"
     BAD_REQUEST = (
         "bad_request",
         400,

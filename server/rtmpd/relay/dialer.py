@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from rtmpd.engine.origin import Origin
+from rtmpd.engine.origin import HANDOVER, Origin
 from rtmpd.exceptions import (
     AuthenticationFailed,
     ClientError,
@@ -80,13 +80,14 @@ class RelayDialer:
             ),
             ca_file=(target.ca_file or self.ca_file) if url.scheme == "rtmps" else None,
             send_buffer_bytes=SEND_BUFFER_BYTES,
+            sock=await target.borrow() if target.borrow is not None else None,
         )
 
     def origin(self, protocol: str, target: RelayTarget, connection: Connection, via: Via = NO_VIA) -> Origin:
         """The other side of a relay that is connected; ``protocol`` is ``pull`` or ``push``."""
         return Origin(
             session=self.new_session(),
-            protocol=protocol,
+            protocol=protocol if target.borrow is None else HANDOVER,
             address=target.url.host,
             tls=target.url.scheme == "rtmps",
             agent=connection.info.fms_ver,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote
@@ -77,6 +79,8 @@ class RelayTarget:
     """As ``RelayTemplate.tracks``."""
     ca_file: str = ""
     """As ``RelayTemplate.ca_file``."""
+    borrow: Callable[[], Awaitable[socket.socket]] | None = None
+    """Makes a connection to another process of this server, which has the stream. Raises ClientError."""
 
     @property
     def label(self) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from rtmpd.control.actor import Role
 from rtmpd.control.control import Control
-from rtmpd.control.drain_answers import Drain, DrainRequest
+from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
 from rtmpd.control.figures_answers import Figures
 from rtmpd.control.server_answers import ServerInfo
 from rtmpd.reasons import Problem
@@ -22,6 +22,10 @@ async def _info(control: Control, asked: Asked) -> ServerInfo:
 
 async def _drain(control: Control, asked: Asked) -> Drain:
     return await control.server.drain(asked.body_as(DrainRequest), asked.actor)
+
+
+async def _replace(control: Control, asked: Asked) -> Successor:
+    return await control.server.replace(asked.actor)
 
 
 async def _follow(control: Control, asked: Asked) -> Frames:
@@ -57,6 +61,17 @@ OPERATIONS: Final = (
         body=DrainRequest,
         optional_body=True,
         problems=(Problem.BAD_REQUEST,),
+        whole_server=True,
+    ),
+    Operation(
+        "replaceServer",
+        "POST",
+        "/replace",
+        Role.OPERATE,
+        "Start another process, perhaps of another version, that takes over; nobody is refused meanwhile",
+        _replace,
+        Successor,
+        problems=(Problem.NOT_REPLACED,),
         whole_server=True,
     ),
     Operation(

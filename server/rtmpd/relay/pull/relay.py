@@ -67,6 +67,8 @@ class PullContext:
     retry: RetryPolicy
     policy: ClaimPolicy = REFUSE
     """For how long the audience of an origin that was lost is kept."""
+    borrowed_policy: ClaimPolicy = REFUSE
+    """The same of what another process of this server has."""
     sessions: dict[int, PullSession] = field(default_factory=dict)
     """Connections that are live."""
 
@@ -354,7 +356,8 @@ class PullRelay:
         via = via_of(connection.info.status.info)
         origin = self._context.dialer.origin(PULL, target, connection, via)
         self._patient_for = self.rule.timeout + (self.rule.grace if via.hops else 0.0)
-        publication = self._context.registry.claim(self.key, self, origin, now, self._context.policy)
+        policy = self._context.policy if target.borrow is None else self._context.borrowed_policy
+        publication = self._context.registry.claim(self.key, self, origin, now, policy)
         self._end_turn()
         self._publication = publication
         self._mover.arrived()
@@ -380,7 +383,7 @@ class PullRelay:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None
-        if self.rule.on_demand and not self._stopped:
+        if self.rule.on_demand and not self.rule.moving and not self._stopped:
             self._patience = asyncio.get_running_loop().call_later(self.rule.timeout, self._disappoint)
 
     def _disappoint(self) -> None:

@@ -20,7 +20,7 @@ from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import RelayDialer, RetryPolicy
 from rtmpd.relay.origin_map import OriginMap
 from rtmpd.relay.pull.locator import Locator
-from rtmpd.relay.pull.relay import PULL, PullContext, PullRelay
+from rtmpd.relay.pull.relay import PullContext, PullRelay
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.pull.waiting import Waiting
 from rtmpd.relay.status import RelayStatus
@@ -41,6 +41,7 @@ class PullRelays(StreamObserver):
         rule_of: Callable[[StreamKey], PullRule | None],
         retry: RetryPolicy | None = None,
         policy: ClaimPolicy = REFUSE,
+        borrowed_policy: ClaimPolicy = REFUSE,
     ) -> None:
         self.context = PullContext(
             registry,
@@ -50,6 +51,7 @@ class PullRelays(StreamObserver):
             Waiting(registry),
             retry or RetryPolicy(),
             policy,
+            borrowed_policy,
         )
         registry.sessions.add_shelf(self.context.sessions)
         self._rule_of = rule_of
@@ -127,7 +129,8 @@ class PullRelays(StreamObserver):
             return
         stream = self.context.registry.streams.get(key)
         relay = self._relays.get(key)
-        if stream is not None and stream.lost is not None and stream.lost.origin.protocol != PULL:
+        lost = None if stream is None else stream.lost
+        if lost is not None and not rule.moving and not lost.origin.is_relay:
             return  # The name of an encoder that may be back any moment.
         publication = None if stream is None else stream.holder
         if publication is not None and (relay is None or publication is not relay.publication):

@@ -18,6 +18,9 @@ class PullRule:
     timeout: float = 10.0
     """How long players wait for the first media before they are told that there is no such stream; each
     origin has an equal share of it to answer in. Also the longest silence of an origin."""
+    moving: bool = False
+    """Another process of this server takes over: an encoder that was lost here comes back there, and who
+    waits may wait for it."""
     grace: float = 0.0
     """How much longer an origin may be silent that is an rtmpd: it keeps its players while its encoder is
     away."""

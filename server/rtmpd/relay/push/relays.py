@@ -24,7 +24,7 @@ from rtmpd.net.backoff import Backoff
 from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import EXPECTED, RelayDialer, RetryPolicy, explain, is_final, last_words
 from rtmpd.relay.moving import ASKED, Mover
-from rtmpd.relay.push.sink import Progress, PushSink
+from rtmpd.relay.push.sink import ENDS, Progress, PushSink
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.relay.template import RelayTarget, RelayTemplate
 from rtmpd.rtmp.commands import ConnectResult
@@ -114,6 +114,11 @@ class PushTarget:
             self._sink.close(CloseReason.KICKED)
         elif self._state is RelayState.CONNECTING and self._task is not None:
             self._task.cancel()
+
+    def leave(self) -> None:
+        """End the connection in order: the encoder may come back, but not here."""
+        if self._sink is not None:
+            self._sink.close(CloseReason.FINISHED)
 
     async def run(self) -> None:
         """Until it is removed, or nobody publishes a stream that its app is pushed for."""
@@ -220,7 +225,7 @@ class PushTarget:
             return
         if reason is CloseReason.CONNECTION_LOST:
             await reader
-        raise ConnectionClosed(_ENDS.get(reason, f"this server ended it: {sink.ending or reason}"))
+        raise ConnectionClosed(ENDS.get(reason, f"this server ended it: {sink.ending or reason}"))
 
     async def _listen(self, connection: Connection, stream: Stream) -> None:
         """Note what the remote says. Raises what it ends the stream or the connection with."""
@@ -306,13 +311,6 @@ class PushTarget:
         return {"app": key.app, "stream": key.name, "target": self.target.label, "relay": self.id}
 
 
-_ENDS: Final = {
-    CloseReason.SLOW: "the server took too little for too long",
-    CloseReason.MEMORY: "memory was short, and this relay had much waiting",
-    CloseReason.CONNECTION_LOST: "the connection broke",
-}
-
-
 class PushRelays(StreamObserver):
     """All push relays of the process; an observer of the registry.
 
@@ -340,6 +338,8 @@ class PushRelays(StreamObserver):
         self._numbers = itertools.count(1)
         self._tasks = TaskSet()
         self._closing = False
+        self.moving = False
+        """Another process of this server takes over: it pushes what encoders send that leave us."""
         self.sessions: dict[int, PushSink] = {}
         """Connections that are live."""
         registry.sessions.add_shelf(self.sessions)
@@ -363,6 +363,11 @@ class PushRelays(StreamObserver):
         if added >= MAX_ADDED:
             raise UsageError(f"{MAX_ADDED} targets can be added at most")
         return self._start(f"{ADDED}{next(self._numbers)}", target, permanent=True).status
+
+    def added(self) -> list[tuple[str, str, str, object]]:
+        """App, name, URL with all secrets, and track of each target that was added and not removed."""
+        targets = [each for of in self._targets.values() for each in of.values() if each.permanent]
+        return [(each.target.key.app, each.target.key.name, each.target.url.full, None) for each in targets]
 
     def remove(self, key: StreamKey, relay_id: str) -> bool:
         """End a target; False when there is none. One of the configuration comes with the next publisher."""
@@ -410,6 +415,9 @@ class PushRelays(StreamObserver):
         self._wake(key)
 
     def unpublished(self, publication: Publication) -> None:
+        if self.moving:
+            for target in list(self._targets.get(publication.key, {}).values()):
+                target.leave()
         self._wake(publication.key)
 
     # For the targets
@@ -417,7 +425,8 @@ class PushRelays(StreamObserver):
     def publication(self, key: StreamKey) -> Publication | None:
         """What is published under ``key`` now, or is about to go on air."""
         stream = self.registry.streams.get(key)
-        return None if stream is None else stream.holder
+        holder = None if stream is None else stream.holder
+        return None if holder is None or holder.origin.is_borrowed else holder
 
     def forget(self, target: PushTarget) -> None:
         """The target has ended."""

@@ -28,6 +28,13 @@ _STALLED_AFTER: Final = 3.0
 _POLICY: Final = SlowPlayerPolicy(disconnect_after=15.0)
 _OPTIONS: Final = PlayOptions(start=StartPolicy.GOP, policy=_POLICY, audience=False)
 
+ENDS: Final = {
+    CloseReason.SLOW: "the server took too little for too long",
+    CloseReason.MEMORY: "memory was short, and this relay had much waiting",
+    CloseReason.CONNECTION_LOST: "the connection broke",
+}
+"""Why a push has failed that the engine has ended, in words."""
+
 
 class PushSink:
     """One connection's place in the stream: the engine writes straight to the transport."""

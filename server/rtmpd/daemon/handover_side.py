@@ -1,0 +1,257 @@
+"""This server as one of two processes, of which one takes over from the other."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from rtmpd.access.guard import Guard
+from rtmpd.access.manual_bans import parse_network
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.doors import Doors, Entrances, Given
+from rtmpd.daemon.ending import STOP_MARGIN, Ending
+from rtmpd.daemon.notify import Notifier
+from rtmpd.daemon.relay_side import RelaySide
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.registry import Registry
+from rtmpd.exceptions import ConfigError, HandoverFailed, UsageError
+from rtmpd.net.listeners import Listener
+from rtmpd.serving.server import RtmpServer
+
+if TYPE_CHECKING:
+    from rtmpd.daemon.handover import Arrival, Departure, Meeting
+    from rtmpd.daemon.neighbour import Answer, Handler, Neighbour
+    from rtmpd.net.messages import Message
+
+logger = logging.getLogger(__name__)
+
+_RTMP: Final = ("rtmp", "rtmps")
+
+
+class HandoverSide:
+    """Has another process take over, or takes over from one; what each has is at the hands of the other.
+
+    What makes up a hand-over is imported when there is one: most servers see none.
+    """
+
+    def __init__(
+        self,
+        server: RtmpServer,
+        registry: Registry,
+        guard: Guard,
+        relays: RelaySide,
+        ending: Ending,
+        notifier: Notifier,
+        doors: Doors,
+        changing: asyncio.Lock,
+        config: Callable[[], Config],
+        entrances: Callable[[bool], Entrances],
+    ) -> None:
+        self.inherited: list[Listener] = []
+        """Of the service manager, which opened them."""
+        self._server = server
+        self._registry = registry
+        self._guard = guard
+        self._relays = relays
+        self._ending = ending
+        self._notifier = notifier
+        self._doors = doors
+        self._changing = changing
+        self._config = config
+        self._entrances = entrances
+        self._departure: Departure | None = None
+        self._arrival: Arrival | None = None
+        self._meeting: Meeting | None = None
+        self._asked: asyncio.Task[None] | None = None
+        self._before: tuple[int, str] | None = None
+        """Process and version that this one took over from, while that is there."""
+
+    # To be taken over from
+
+    def open(self) -> None:
+        """Be found by a process that wants to take over. Raises ConfigError."""
+        folder = runtime_folder(self._config().shutdown.runtime_dir, os.environ)
+        if folder:
+            from rtmpd.daemon.handover import Meeting
+
+            self._meeting = Meeting(folder, self._met)
+            self._meeting.open()
+
+    def close(self) -> None:
+        """This process ends."""
+        if self._meeting is not None:
+            self._meeting.close()
+        if self._departure is not None:
+            self._departure.abandon("the one before has been told to end")
+
+    def ask(self) -> None:
+        """A signal asks for another process."""
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.get_running_loop().create_task(self._replace_quietly(), name="replace")
+
+    async def replace(self) -> tuple[int, str]:
+        """Start another process and have it take over; its number and version. Raises HandoverFailed."""
+        from rtmpd.daemon.handover import start_successor
+
+        if (obstacle := self.obstacle) is not None:
+            raise HandoverFailed(obstacle)
+        logger.info("starting another process")
+        departure = self._part(await start_successor(sys.orig_argv[1:]))
+        return await asyncio.shield(departure.outcome)
+
+    async def _replace_quietly(self) -> None:
+        with suppress(HandoverFailed):  # Which has been told.
+            await self.replace()
+
+    def _met(self, sock: socket.socket) -> None:
+        self._part(sock)
+
+    def _part(self, sock: socket.socket) -> Departure:
+        from rtmpd.daemon.handover import Departure
+
+        if self._departure is not None and self._departure.going_on:
+            self._departure.abandon("still another one has come")
+        self._departure = Departure(sock, self, self._changing)
+        return self._departure
+
+    # The server, for the departure
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why it cannot be handed over now."""
+        if self._ending.draining is not None:
+            return "this process ends already"
+        if self._before is not None:
+            return f"process {self._before[0]} before this one still serves who stayed there: end it first"
+        return None
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        from rtmpd.daemon.borrowing import Lending
+
+        return {**Lending(self._server, self._registry).handlers, "end": self._end}
+
+    def copies(self) -> tuple[Given, Sequence[socket.socket]]:
+        return self._doors.copies(), [each.duplicate() for each in self.inherited]
+
+    def stop_accepting(self) -> None:
+        if self._meeting is not None:
+            self._meeting.close()
+        self._doors.leave(_RTMP)
+        for listener in self.inherited:
+            self._server.stop_listening(listener)
+        self.inherited = []
+
+    async def resume_accepting(self, given: Given, inherited: Sequence[socket.socket]) -> None:
+        self._doors.give({place: each for place, each in given.items() if place[0] in _RTMP})
+        self.inherited = [await self._server.listen(sock, inherited=True) for sock in inherited]
+        async with self._changing:
+            await self._doors.open(self._entrances(bool(self.inherited)))
+        self.open()
+
+    def belongings(self) -> Message:
+        now = self._relays.clock()
+        return {
+            "bans": [[ban.network, ban.until - now, ban.reason or ""] for ban in self._guard.bans()],
+            "pushes": self._relays.pushes.added(),
+        }
+
+    def handed_over(self, neighbour: Neighbour, pid: int) -> None:
+        self._notifier.main_process(pid)
+        self._doors.leave()
+        wait = self._config().shutdown.wait_after_handover
+        logger.info("handed over", extra={"fields": {"pid": pid, "up_to": wait}})
+        self._relays.meet(neighbour, leaving=True)
+        self._ending.move(wait)
+
+    def neighbour_gone(self) -> None:
+        self._before = None
+        self._relays.meet(None, leaving=self._ending.draining is not None)
+
+    # To take over
+
+    async def take_over(self, sock: socket.socket) -> list[socket.socket]:
+        """Get everything ready that another process has until now; inherited sockets. Raises ConfigError."""
+        from rtmpd.daemon.handover import Arrival
+
+        arrival = self._arrival = Arrival(sock, {**self.handlers}, self._left_alone)
+        try:
+            handed = await arrival.hello()
+            self._doors.give(handed.doors)
+            self._doors.prepare(self._entrances(bool(handed.inherited)))
+            belongings = await arrival.ready()
+        except HandoverFailed as error:
+            raise ConfigError([f"nothing is taken over: {error}"]) from None
+        except ConfigError as error:
+            await arrival.failed(error.problems)
+            raise
+        self._before = handed.pid, handed.version
+        self._take(belongings)
+        return handed.inherited
+
+    async def taken_over(self) -> None:
+        """Everybody is let in here. Raises ConfigError."""
+        if self._arrival is None or self._before is None:
+            return
+        try:
+            await self._arrival.serving()
+        except HandoverFailed as error:
+            raise ConfigError([f"nothing is taken over: {error}"]) from None
+        self._doors.discard()
+        pid, version = self._before
+        logger.info("taken over", extra={"fields": {"pid": pid, "version": version}})
+        self._relays.meet(self._arrival.neighbour, leaving=False)
+
+    def give_up(self) -> None:
+        """The start has failed: the one before has the sockets, and their files."""
+        if self._arrival is not None:
+            self._doors.leave()
+            self._doors.discard()
+            self._arrival.neighbour.close()
+
+    async def end_before(self) -> None:
+        """This process ends, so the one before is to."""
+        if self._before is not None and self._arrival is not None:
+            with suppress(HandoverFailed):
+                await self._arrival.neighbour.ask("end")
+
+    async def wait_alone(self) -> None:
+        """Until it has ended: with us, the service manager ends everything."""
+        if self._before is not None and self._arrival is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._config().shutdown.drain_timeout + STOP_MARGIN):
+                    await self._arrival.neighbour.gone.wait()
+            self._arrival.neighbour.close()
+
+    async def _end(self, _message: Message, _files: list[socket.socket]) -> Answer:
+        self._ending.signals.stop.set()
+        return {}, ()
+
+    def _left_alone(self) -> None:
+        logger.info("the process before has ended")
+        self.neighbour_gone()
+
+    def _take(self, belongings: Message) -> None:
+        """What cannot be had of it is left out: the one before may be older, or younger."""
+        for entry in _rows(belongings.get("bans"), 3):
+            with suppress(UsageError, TypeError, ValueError):
+                self._guard.ban(parse_network(str(entry[0])), float(str(entry[1])), str(entry[2]))
+        for entry in _rows(belongings.get("pushes"), 4):
+            with suppress(UsageError, TypeError, ValueError):
+                self._relays.pushes.add(StreamKey(str(entry[0]), str(entry[1])), str(entry[2]), entry[3])
+
+
+def runtime_folder(setting: str, environment: Mapping[str, str]) -> str:
+    """Where the socket is by which another process may take over; empty if nowhere."""
+    return setting or environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+
+
+def _rows(value: object, length: int) -> list[list[object]]:
+    rows = value if isinstance(value, list) else []
+    return [each for each in rows if isinstance(each, list) and len(each) == length]
