@@ -142,7 +142,7 @@ const SCENARIOS = {
     await page.keyboard.press("Enter");
     await page.keyboard.type("nowhere");
     await page.keyboard.press("Enter");
-    await page.getByRole("alert").filter({ hasText: "write an address such as" }).waitFor();
+    await page.getByRole("alert").filter({ hasText: "Write an address such as" }).waitFor();
     await page.keyboard.press("Control+A");
     await page.keyboard.type("192.0.2.0/24");
     await page.keyboard.press("Enter");

@@ -43,7 +43,8 @@ async function ask(method, path, body) {
   }
   if (response.ok) return answer;
   const type = String(answer?.type ?? "").replace("urn:rtmpd:problem:", "");
-  const problem = new Problem(response.status, type, answer?.detail ?? `The server answers ${response.status}.`);
+  const detail = String(answer?.detail ?? `The server answers ${response.status}`);
+  const problem = new Problem(response.status, type, detail.charAt(0).toUpperCase() + detail.slice(1));
   if (response.status === 401 && !path.startsWith("/log")) listeners.unauthorised(problem);
   throw problem;
 }

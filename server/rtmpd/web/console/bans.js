@@ -20,8 +20,18 @@ export function bansView({ rights, signal }) {
   const nothing = h("p", { class: "empty" });
   const more = h("p", { class: "quiet", hidden: true });
   const again = poll(signal, async () => {
-    const { items, total } = await get("/bans?limit=200").catch(() => ({}));
-    if (items === undefined) return;
+    let found;
+    try {
+      found = await get("/bans?limit=200");
+    } catch (problem) {
+      if (problem.status !== 403) return;
+      // Whoever has to do with some streams only is not told.
+      list.hidden = true;
+      nothing.hidden = false;
+      say(nothing, problem.message);
+      return;
+    }
+    const { items, total } = found;
     keyed(body, items, ({ network }) => network, (held) => row(held, rights, () => again()));
     list.hidden = items.length === 0;
     nothing.hidden = items.length > 0;

@@ -3,8 +3,10 @@
 import { post } from "./api.js";
 import { h } from "./dom.js";
 
-/** The view: `done` is called once somebody is logged in. `why` says what they have to show a token for. */
-export function loginView({ why, done }) {
+const HINT = "On the server, rtmpd admin-token new NAME makes one.";
+
+/** The view: `done` is called once somebody is logged in. `problem` is why they are not. */
+export function loginView({ problem, done }) {
   const trouble = h("p", { class: "trouble", role: "alert" });
   const token = h("input", {
     id: "token",
@@ -20,7 +22,7 @@ export function loginView({ why, done }) {
     "form",
     { class: "login", onsubmit: submit },
     h("h1", { tabindex: "-1" }, "Log in"),
-    h("p", { class: "field" }, h("label", { for: "token" }, "Token"), token, h("span", { class: "hint", id: "token-hint" }, why)),
+    h("p", { class: "field" }, h("label", { for: "token" }, "Token"), token, h("span", { class: "hint", id: "token-hint" }, problem.type === "token_missing" ? HINT : problem.message)),
     trouble,
     h("p", { class: "buttons" }, go),
   );
@@ -33,8 +35,8 @@ export function loginView({ why, done }) {
     try {
       await post("/login", { token: token.value.trim() });
       done();
-    } catch (problem) {
-      trouble.textContent = problem.message;
+    } catch (refusal) {
+      trouble.textContent = refusal.message;
       token.select();
     } finally {
       go.disabled = false;

@@ -21,6 +21,7 @@ const main = document.getElementById("main");
 const connection = document.getElementById("connection");
 const announcements = document.getElementById("announcements");
 const who = document.getElementById("who");
+const nav = document.querySelector("nav");
 const version = document.getElementById("version");
 
 let feed = null;
@@ -48,6 +49,7 @@ async function begin() {
 function enter(actor) {
   rights = { operate: actor.role === "operate" };
   showWho(actor);
+  nav.hidden = false;
   feed = new Feed();
   known = null;
   feed.addEventListener("figures", showFigures);
@@ -63,6 +65,7 @@ function leave() {
   shown?.abort();
   shown = null;
   who.replaceChildren();
+  nav.hidden = true;
 }
 
 function route() {
@@ -90,7 +93,7 @@ function logIn(problem) {
   leave();
   tell("", "");
   version.textContent = "";
-  show(() => loginView({ why: problem.message, done: begin }));
+  show(() => loginView({ problem, done: begin }));
   main.querySelector("input").focus();
 }
 
