@@ -171,6 +171,41 @@ const SCENARIOS = {
     assert.equal(await wish("is it there?"), "no");
   },
 
+  /** A push is switched off and on and taken out, another one added, and players are led elsewhere. */
+  async acts() {
+    const page = await open({ place: "#/streams/live/show" });
+    const done = (text) => page.locator("#announcements").filter({ hasText: text }).waitFor({ state: "attached" });
+    const press = async (name, verb, filled = {}) => {
+      await page.getByRole("button", { name }).click();
+      for (const [label, value] of Object.entries(filled)) await page.getByRole("dialog").getByLabel(label).fill(value);
+      await page.getByRole("dialog").getByRole("button", { name: verb }).click();
+    };
+    await press("Off: target away of live/show", "Switch off");
+    await done("The target is off");
+    await page.getByRole("button", { name: "On: target away of live/show" }).waitFor();
+    assert.ok(await page.getByRole("button", { name: "Restart: target away of live/show" }).isDisabled());
+    await press("On: target away of live/show", "Switch on");
+    await done("The target is on");
+    await press("Restart: target away of live/show", "Begin anew");
+    await done("The push begins anew");
+    await press("Push to another server", "Push", { Address: "nowhere" });
+    await page.getByRole("alert").filter({ hasText: /./ }).waitFor();
+    await page.keyboard.press("Escape");
+    await press("Push to another server", "Push", { Address: "rtmp://127.0.0.1:1/app/secret" });
+    await done("live/show is pushed to one more server");
+    await page.getByText("rtmp://127.0.0.1:1/app").first().waitFor();
+    assert.doesNotMatch(await text(page), /secret/);
+    await press("Remove: target api-1 of live/show", "Remove");
+    await done("The target is removed");
+    await press("Send players elsewhere", "Send them", { "Where to": "live/nobody" });
+    await page.getByRole("alert").filter({ hasText: /./ }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Throw out: 127.0.0.1" }).nth(2).waitFor();
+    await press("Send players elsewhere", "Send them", { "Where to": await wish("where to?") });
+    await done("3 players go there");
+    await page.getByText("Nobody watches.").waitFor();
+  },
+
   /** The server goes, and comes back. */
   async lost() {
     const page = await open();

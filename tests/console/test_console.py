@@ -165,6 +165,10 @@ def test_a_page_without_scripts_says_where_everything_is(browser: Browser, busy:
     browser.run("unscripted", admin_of(busy))
 
 
+def test_pushes_and_players_are_led_elsewhere(browser: Browser, busy: RtmpdProcess) -> None:
+    browser.run("acts", admin_of(busy), where=lambda: f"live/{LONG}")
+
+
 def test_a_server_that_goes_and_comes_back(browser: Browser) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

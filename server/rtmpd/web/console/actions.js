@@ -3,17 +3,17 @@
 import { post, remove, streamPath } from "./api.js";
 import { BAN_TIMES, ask } from "./dialog.js";
 import { foreign, h } from "./dom.js";
-import { pathOf } from "./format.js";
+import { counted, pathOf } from "./format.js";
 
 const REASON = { name: "reason", label: "Why, for others in charge (optional)", maxlength: 200 };
 
 /** Says what was done to whoever sees it or hears it; set by the page. */
 export const told = { announce: () => {} };
 
+/** `announcement`: what to say once it is done, or how to say it of the answer. */
 async function carry(question, announcement) {
   const done = await ask(question);
-  if (done) told.announce(announcement);
-  return done;
+  if (done !== null) told.announce(typeof announcement === "string" ? announcement : announcement(done.answer));
 }
 
 /** A button that does something. `what` says to readers of screens to what, where others are called the same. */
@@ -80,6 +80,31 @@ export function endHold(stream) {
   );
 }
 
+export function redirect(stream) {
+  return carry(
+    {
+      title: "Send players elsewhere",
+      text: [
+        h("span", {}, "The players of ", foreign(pathOf(stream)), " go on with another stream here, or are asked to connect to another server. Whoever cannot stays."),
+      ],
+      fields: [
+        { name: "to", label: "Where to", required: true, maxlength: 512, hint: "Such as live/other, or rtmp://other.example.com" },
+        REASON,
+      ],
+      verb: "Send them",
+      danger: true,
+      act: ({ to, reason }) => post(`${streamPath(stream)}/redirect`, { ...destination(to.trim()), reason }),
+    },
+    ({ redirected, refused, unable }) => `${counted(redirected, "player")} go there, ${refused} may not, ${unable} cannot`,
+  );
+}
+
+function destination(to) {
+  if (/^[a-z]+:/i.test(to)) return { server: to };
+  const cut = to.indexOf("/");
+  return cut < 0 ? { name: to } : { app: to.slice(0, cut), name: to.slice(cut + 1) };
+}
+
 export function addPush(stream) {
   return carry(
     {
@@ -116,6 +141,34 @@ export function removePush(relay) {
       act: () => remove(pushPath(relay)),
     },
     "The target is removed",
+  );
+}
+
+export function switchPush(relay, on) {
+  return carry(
+    {
+      title: on ? "Switch a push target on" : "Switch a push target off",
+      text: [
+        h("span", {}, "Target ", foreign(relay.id), " of ", foreign(pathOf(relay)), on ? " is sent to again." : " is sent nothing, whoever publishes, until it is switched on."),
+      ],
+      verb: on ? "Switch on" : "Switch off",
+      danger: !on,
+      act: () => post(`${pushPath(relay)}/${on ? "on" : "off"}`),
+    },
+    on ? "The target is on" : "The target is off",
+  );
+}
+
+export function restartPush(relay) {
+  return carry(
+    {
+      title: "Begin a push anew",
+      text: [h("span", {}, "Target ", foreign(relay.id), " of ", foreign(pathOf(relay)), " is left and called again at once.")],
+      verb: "Begin anew",
+      danger: true,
+      act: () => post(`${pushPath(relay)}/restart`),
+    },
+    "The push begins anew",
   );
 }
 

@@ -32,12 +32,12 @@ function field({ name, label, options, hint, ...attributes }) {
 /**
  * Ask, and do it: `act(values)` is called with what the fields say, and what it fails with is shown.
  *
- * Resolves to whether it was done. The focus goes back to where it was.
+ * Resolves to `{ answer }`, what `act` has given, or to null if it was not done. The focus goes back to where it was.
  */
 export function ask({ title, text = [], fields = [], verb, danger = false, act }) {
   return new Promise((resolve) => {
     const asker = document.activeElement;
-    let done = false;
+    let done = null;
     const trouble = h("p", { class: "trouble", role: "alert" });
     const cancel = h("button", { type: "button", onclick: () => dialog.close() }, "Cancel");
     const go = h("button", { type: "submit", class: danger ? "danger" : "main" }, verb);
@@ -58,8 +58,7 @@ export function ask({ title, text = [], fields = [], verb, danger = false, act }
       go.disabled = true;
       trouble.textContent = "";
       try {
-        await act(Object.fromEntries(new FormData(form)));
-        done = true;
+        done = { answer: await act(Object.fromEntries(new FormData(form))) };
         dialog.close();
       } catch (problem) {
         trouble.textContent = problem.message;

@@ -1,6 +1,6 @@
 // Streams on their way to other servers, and from them.
 
-import { button, removePush } from "./actions.js";
+import { button, removePush, restartPush, switchPush } from "./actions.js";
 import { get } from "./api.js";
 import { cell, foreign, h, keyed, mark, say, table } from "./dom.js";
 import { count, delay, pathOf, size } from "./format.js";
@@ -67,6 +67,9 @@ function row(relay, columns) {
   const retries = h("span", {});
   const label = `target ${relay.id} of ${pathOf(relay)}`;
   const isPush = relay.kind === "push";
+  const isOff = () => state.textContent === "off";
+  const off = button("Off", label, () => switchPush(relay, isOff()));
+  const restart = button("Restart", label, () => restartPush(relay));
   const end = button("Remove", label, () => removePush(relay), "danger");
   const parts = {
     stream: h("a", { href: hrefOf(relay) }, foreign(pathOf(relay))),
@@ -76,7 +79,7 @@ function row(relay, columns) {
     bytes,
     lag,
     retries,
-    actions: isPush ? end : null,
+    actions: isPush ? [off, " ", restart, " ", end] : null,
   };
   const element = h(
     "tr",
@@ -92,6 +95,9 @@ function row(relay, columns) {
     say(bytes, size(newer.bytes));
     say(lag, newer.lag_seconds > 0 ? delay(newer.lag_seconds) : "no");
     say(retries, count(newer.retries));
+    say(off, isOff() ? "On" : "Off");
+    mark(off, "aria-label", `${isOff() ? "On" : "Off"}: ${label}`);
+    restart.disabled = end.disabled = isOff();
   };
   return { element, update };
 }

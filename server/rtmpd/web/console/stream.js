@@ -1,6 +1,6 @@
 // One stream: what is on air, is it well, who watches, and where else it goes.
 
-import { addPush, button, endHold, kick } from "./actions.js";
+import { addPush, button, endHold, kick, redirect } from "./actions.js";
 import { get, streamPath } from "./api.js";
 import { cell, foreign, h, keyed, mark, say, table } from "./dom.js";
 import { bitrate, codec, count, delay, medium, pathOf, rateOf, since, size } from "./format.js";
@@ -59,7 +59,11 @@ export function streamView({ feed, rights, signal, app, name }) {
       rights.operate ? h("p", { class: "tools" }, button("Push to another server", null, () => addPush(key))) : null,
       pushes.element,
     ),
-    section("Players", players.element),
+    section(
+      "Players",
+      rights.operate ? h("p", { class: "tools" }, button("Send players elsewhere", null, () => redirect(key))) : null,
+      players.element,
+    ),
     more.element,
   );
   let relays = [];
