@@ -36,6 +36,7 @@ from rtmpd.reasons import (
 from rtmpd.relay.status import RelayState
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.serving.playing import PlayEnd
+from rtmpd.state.words import StateFailure
 from rtmpd.web.event_stream import FollowEnd
 from rtmpd.web.openapi import document as openapi_document
 
@@ -68,6 +69,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     HookEnd: _REASON,
     EventKind: {"event": "value", "what": "meaning"},
     SwitchReason: _REASON,
+    StateFailure: _REASON,
     NotifyLoss: _REASON,
     NotifyFailure: _REASON,
     FollowEnd: _REASON,

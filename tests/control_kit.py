@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date
 
 import aiohttp
 from metrics_sources import FakeServer, fake_relay
@@ -25,6 +26,9 @@ from rtmpd.exceptions import ConfigError, HandoverFailed, UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
 from rtmpd.relay.status import RelayStatus
+from rtmpd.state.report import Change as StoredChange
+from rtmpd.state.report import DayUsage
+from rtmpd.state.store import StoreStats
 from rtmpd.web.api import Api
 from rtmpd.web.compat import Mounted
 from rtmpd.web.event_stream import EventStreams
@@ -50,6 +54,33 @@ class FakePushes:
     def remove(self, key: StreamKey, relay_id: str) -> bool:
         self.calls.append(("remove", key, relay_id))
         return relay_id == "api-1"
+
+
+@dataclass
+class FakeStored:
+    """What outlives the process, if it does."""
+
+    stats: StoreStats | None = None
+    kept: bool | None = None
+
+    days: Sequence[DayUsage] | None = None
+    changed: Sequence[StoredChange] | None = None
+    asked: list[tuple[date, date]] = field(default_factory=list)
+
+    async def settled(self) -> bool | None:
+        return self.kept
+
+    async def usage(self, first: date, last: date) -> Sequence[DayUsage] | None:
+        self.asked.append((first, last))
+        return self.days
+
+    async def changes(
+        self, before: int | None, most: int, actor: str | None, change: str | None
+    ) -> tuple[Sequence[StoredChange], int] | None:
+        if self.changed is None:
+            return None
+        known = [row for row in self.changed if actor in (None, row.actor) and change in (None, row.change)]
+        return [row for row in known if before is None or row.id < before][: most + 1], len(known)
 
 
 def _idle(*_arguments: object) -> object:
@@ -102,6 +133,7 @@ class Desk:
     place: str = "127.0.0.1:0"
     """Where to listen."""
     streams: EventStreams = field(default_factory=EventStreams)
+    stored: FakeStored = field(default_factory=FakeStored)
     max_age: float = 0.0
     """Of answers."""
 
@@ -122,6 +154,7 @@ class Desk:
                 reload=self.reload,
                 audit=Audit(lambda *told: self.audited.append(told)),
                 ring=lambda: self.ring,
+                stored=self.stored,
                 clock=self.clock,
                 wall_clock=lambda: 1_800_000_000.0 + self.clock(),
                 started=1_800_000_000.0,

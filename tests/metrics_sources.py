@@ -21,6 +21,7 @@ from rtmpd.hooks.stats import BackendStats, HookStats
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
+from rtmpd.state.store import StoreStats
 from rtmpd.web.event_stream import FollowStats
 from rtmpd.web.families import RENAMED_METRICS, Renames
 from rtmpd.web.metrics import MetricsPage, Sources
@@ -86,6 +87,7 @@ class FakeServer:
     hooks: HookStats = field(default_factory=HookStats)
     key_sets: list[FakeKeySet] = field(default_factory=list)
     reloads: ReloadStats = field(default_factory=lambda: ReloadStats(1.8e9))
+    state: StoreStats | None = field(default_factory=lambda: StoreStats(bytes=32768))
 
     def page(self, max_streams: int = 200, renames: Renames = RENAMED_METRICS) -> MetricsPage:
         sources = Sources(
@@ -108,6 +110,7 @@ class FakeServer:
             reloads=self.reloads,
             draining=lambda: False,
             followed=self.followed,
+            state=lambda: self.state,
         )
         return MetricsPage(sources, max_streams, renames)
 

@@ -18,7 +18,7 @@ FLOORS = (
     ("reasons",),
     ("exceptions",),
     ("rtmp",),
-    ("media", "net"),
+    ("media", "net", "state"),
     ("engine", "client"),
     ("serving", "relay", "processes", "tools", "hooks"),
     ("access", "events"),
@@ -43,6 +43,8 @@ STRANGERS = {
     "events": frozenset({"serving", "client", "tools", "media"}),
 }
 """Rooms on lower floors that a room has no business with."""
+KNOWN_TO: dict[str, frozenset[str]] = {"state": frozenset({"daemon"})}
+"""Rooms that only those to their right have business with that are named."""
 APART = frozenset({"push", "pull"})
 """Packages of ``relay`` that never import each other."""
 
@@ -67,6 +69,7 @@ FORBIDDEN = {
     "media": SANS_IO | FRAMEWORKS,
     "engine": SANS_IO | FRAMEWORKS,
     "net": FRAMEWORKS - {"aiohttp"},
+    "state": FRAMEWORKS | {"asyncio", "socket", "subprocess"},
     "client": FRAMEWORKS,
     "hooks": SANS_IO | FRAMEWORKS,
     "serving": FRAMEWORKS,
@@ -108,6 +111,7 @@ UNUSED_BY_SERVERS = COMMANDS | frozenset(
         "rtmpd.daemon.descriptions",
         "rtmpd.daemon.handover",
         "rtmpd.daemon.neighbour",
+        "rtmpd.daemon.usage_meter",
         "rtmpd.events.feed",
         "rtmpd.events.formats",
         "rtmpd.events.hooks",
@@ -122,10 +126,13 @@ UNUSED_BY_SERVERS = COMMANDS | frozenset(
         "rtmpd.processes.run",
         "rtmpd.processes.streams",
         "rtmpd.rtmp.client",
+        "rtmpd.state",
         "rtmpd.tools",
+        "sqlite3",
     }
 )
-"""What a server has no use for whose settings name no relay, backend, program, notification or issuer."""
+"""What a server has no use for whose settings name no relay, backend, program, notification, issuer or place
+for what outlives it."""
 SPARED = {
     "the package": HEAVY | ROOMS | {"asyncio", "dataclasses", "ssl"},
     "the client": (HEAVY - {"pyamf"}) | (ROOMS - {"rtmpd.client", "rtmpd.net", "rtmpd.rtmp"}),
@@ -196,7 +203,11 @@ def complain(module: str, imported: str) -> Iterator[str]:
         packages = {name.split(".")[2] for name in (module, imported) if name.count(".") >= 2}
         if room == "relay" and packages == APART:
             yield f"push and pull never import each other ({imported})"
-    elif RANKS[target] >= (RANKS | TOP_LEVEL)[room] or target in STRANGERS.get(room, ()):
+    elif (
+        RANKS[target] >= (RANKS | TOP_LEVEL)[room]
+        or target in STRANGERS.get(room, ())
+        or room not in KNOWN_TO.get(target, (room,))
+    ):
         yield f"{room} must not import {target}"
     elif (room, target) == ("net", "rtmp") and not within(imported, NET_OF_RTMP):
         yield f"of rtmp net knows {NET_OF_RTMP} alone, not {imported}"
@@ -398,6 +409,8 @@ def plant(root: Path, file: str, source: str) -> list[str]:
         ("net/x.py", "from rtmpd.engine import registry", "net must not import engine"),
         ("client/x.py", "from rtmpd.engine import registry", "client must not import engine"),
         ("client/x.py", "from rtmpd.media import tags", "client must not import media"),
+        ("control/x.py", "from rtmpd.state import store", "control must not import state"),
+        ("state/x.py", "import asyncio", "state must not know asyncio"),
         ("serving/x.py", "from rtmpd.relay import status", "serving must not import relay"),
         ("serving/x.py", "from rtmpd.web.server import a", "serving must not import web"),
         ("relay/x.py", "from rtmpd.serving import connection", "relay must not import serving"),

@@ -22,6 +22,7 @@ from rtmpd.exceptions import (
     Refused,
     RequestTimeout,
     RtmpdError,
+    StateUnusable,
     UsageError,
 )
 from rtmpd.reasons import HttpFailure, Problem, Refusal, SessionFailure
@@ -46,6 +47,8 @@ def made(kind: type[RtmpdError]) -> RtmpdError:
         return kind(Problem.NOT_HELD, "what people read")
     if issubclass(kind, HttpFailed):
         return kind(HttpFailure.TIMEOUT, "what people read")
+    if issubclass(kind, StateUnusable):
+        return kind(Problem.NOT_HELD, "what people read")
     if issubclass(kind, ClientError):
         return kind("what people read", code="NetStream.Odd", description="odd", info={"level": "error"})
     return kind("what people read")

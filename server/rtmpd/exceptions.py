@@ -10,6 +10,7 @@ RtmpdError
 │   └── DeadlineExceeded     the peer did not do in time what it had to do
 ├── HttpFailed               an HTTP request of ours got no answer that can be used
 ├── OriginMapUnavailable     nobody can be asked now which server has a stream
+├── StateUnusable            what should outlive the process can be neither read nor written
 ├── UsageError               our own code (or the library's user) called something out of turn
 ├── HandoverFailed           another process of this server does not take over, or does not answer
 ├── Refused                  a request that is well formed but not granted; carries the status to send
@@ -44,7 +45,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-from rtmpd.reasons import Failure, HttpFailure, Problem, Refusal
+from rtmpd.reasons import Failure, HttpFailure, Problem, Refusal, Word
 
 
 class RtmpdError(Exception):
@@ -138,6 +139,18 @@ class OriginMapUnavailable(RtmpdError):
 
     The message is for people, and holds no secret.
     """
+
+
+class StateUnusable(RtmpdError):
+    """What should outlive the process can be neither read nor written; the text says what to do."""
+
+    def __init__(self, reason: Word, text: str) -> None:
+        super().__init__(reason, text)
+        self.reason = reason
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class UsageError(RtmpdError):

@@ -7,7 +7,7 @@ import os
 import uuid
 
 import pytest
-from control_kit import Desk
+from control_kit import Desk, FakeStored
 from engine_kit import keyframe
 from metrics_sources import fake_relay
 from net_kit import HEADERS, House, eventually, serve
@@ -30,6 +30,8 @@ from rtmpd.exceptions import Conflict, ControlError, NotFound, NotPossible
 from rtmpd.reasons import Problem
 from rtmpd.rtmp.amf import EcmaArray, encode_values
 from rtmpd.rtmp.messages import Message
+from rtmpd.state.store import StoreStats
+from rtmpd.state.words import StateFailure
 
 ANN = Actor("ann", "192.0.2.7")
 CAM = StreamKey("live", "cam")
@@ -343,3 +345,23 @@ async def test_of_a_session_nobody_sees_a_part() -> None:
         query = SessionQuery.model_validate({})
         wanted = session_views.wanted(query, Actor(streams=("live",)))
         assert (wanted(visitor), session_views.wanted(query, ANN)(visitor)) == (seen, True)
+
+
+async def test_what_outlives_a_restart_is_told_and_why_not_when_it_does_not() -> None:
+    desk = Desk()
+    assert (await desk.control.server.info(ANN)).state is None
+    desk.stored.stats = StoreStats(bytes=4096)
+    told = (await desk.control.server.info(ANN)).state
+    assert told is not None
+    assert (told.writable, told.reason, told.problem, told.bytes) == (True, None, None, 4096)
+    desk.stored.stats = StoreStats(failure=StateFailure.FULL, problem="make room")
+    told = (await desk.control.server.info(ANN)).state
+    assert told is not None
+    assert (told.writable, told.reason, told.problem) == (False, "full", "make room")
+
+
+@pytest.mark.parametrize("kept", [None, False, True])
+async def test_who_bans_somebody_is_told_whether_that_is_stored(kept: bool | None) -> None:
+    desk = Desk(stored=FakeStored(kept=kept))
+    ban = await desk.control.bans.add(BanRequest(network="192.0.2.1", seconds=60), ANN)
+    assert ban.kept is bool(kept)

@@ -548,3 +548,11 @@ def test_the_shell_completes_commands(monkeypatch):
         [Path(sys.executable).with_name("rtmpd")], capture_output=True, text=True, timeout=30, check=False
     )
     assert done.stdout.split() == ["serve"]
+
+
+def test_a_place_for_the_state_that_cannot_be_used_is_a_remark_and_no_mistake(run, tmp_path):
+    (tmp_path / "file").touch()
+    result = run("check", "-q", "--set", f"state.dir={tmp_path}/file")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"rtmpd: state.dir: {tmp_path}/file is no folder\n"
+    assert run("check", "-q", "--set", f"state.dir={tmp_path}/new").stderr == ""

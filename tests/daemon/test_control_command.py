@@ -127,6 +127,7 @@ def test_a_status_fits_a_terminal_and_tells_what_is_wrong():
         "uptime_seconds": 90_061.0,
         "ready": False,
         "unready_reason": "shutting down",
+        "state": {"writable": False, "reason": "corrupt", "problem": "it is damaged: move it away"},
         "totals": totals,
     }
     video = {
@@ -143,6 +144,8 @@ def test_a_status_fits_a_terminal_and_tells_what_is_wrong():
     assert told == [
         "rtmpd 1 (compiled), up for 1 d 1 h; takes nobody: shutting down",
         "publishers 1, players 12, bans 0, in 999 bytes, out 1.2 MB",
+        "! what should outlive a restart is not stored: corrupt",
+        "  it is damaged: move it away",
         "",
         "stream     state  for        video           audio  kbit/s  fps   players",
         "live/show  live   2 h 3 min  hvc1 1920x1080  -      6000    59.9  12",

@@ -91,6 +91,8 @@ class Ban:
     """How often it was turned away so far."""
     reason: str | None = None
     """In the words of who banned it; None if nobody did, but failed attempts."""
+    count: int = 1
+    """How many in a row it has had; the next one after failed attempts is longer."""
 
 
 class Bans:
@@ -133,6 +135,17 @@ class Bans:
     def holding(self, now: float) -> list[Ban]:
         """The bans that hold."""
         return self._networks.holding(now) + self._sites.holding(now)
+
+    def find(self, network: str) -> Ban | None:
+        """The ban of a network or a site itself, as it is or was."""
+        return self._networks.find(network) or self._sites.find(network)
+
+    def restore(self, ban: Ban) -> bool:
+        """Go on with a ban that an earlier process made; False if it could not be, now."""
+        if not self._rules.attempts or self._is_exempt(ban.network):
+            return False
+        is_site = ":" in ban.network and ipaddress.ip_network(ban.network).prefixlen == _SITE_BITS
+        return (self._sites if is_site else self._networks).restore(ban)
 
     def lift(self, network: str, now: float) -> bool:
         """Forgive a network, or a site, all: as if it had never failed; False if it is not banned itself."""
@@ -194,11 +207,20 @@ class _Tally:
 
     def holding(self, now: float) -> list[Ban]:
         """The bans that hold."""
-        return [
-            Ban(network, each.failed_at, each.until, each.refused)
-            for network, each in self.banned.items()
-            if each.until > now
-        ]
+        return [_told(network, each) for network, each in self.banned.items() if each.until > now]
+
+    def find(self, network: str) -> Ban | None:
+        """That of a network, as it is or was."""
+        record = self.banned.get(network)
+        return None if record is None else _told(network, record)
+
+    def restore(self, ban: Ban) -> bool:
+        """Have it banned as it was; False if there is no room, or something is known of it already."""
+        if len(self) >= _MAX_NETWORKS or ban.network in self.banned or ban.network in self._others:
+            return False
+        count = min(max(ban.count, 1), _MAX_DOUBLINGS)
+        self.banned[ban.network] = _Record(0.0, ban.since, count, ban.until)
+        return True
 
     def lift(self, network: str, now: float) -> bool:
         """Forget what is known of a banned one; False if it is not."""
@@ -251,6 +273,10 @@ class _Tally:
         if record.bans:
             return now - max(record.until, record.failed_at) >= self._rules.longest
         return now - record.failed_at >= record.failures * self._rules.forgive
+
+
+def _told(network: str, record: _Record) -> Ban:
+    return Ban(network, record.failed_at, record.until, record.refused, count=record.bans)
 
 
 @lru_cache(maxsize=1024)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import math
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
 
 from rtmpd.access.bans import Ban, BanRules, Bans
-from rtmpd.access.manual_bans import ManualBan, ManualBans, overlap, spell_network
+from rtmpd.access.manual_bans import ManualBan, ManualBans, overlap, parse_network, spell_network
 from rtmpd.access.rules import Network
 from rtmpd.engine.stats import ServerStats
 from rtmpd.exceptions import UsageError
@@ -36,7 +37,20 @@ has guessed nothing."""
 
 _LOOPBACK: Final = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
+_WORTH_KEEPING: Final = 300.0
+"""Seconds of a ban for failed attempts that is to outlive a restart. Those by hand all are."""
+
 logger = logging.getLogger(__name__)
+
+
+class BanKeeper(Protocol):
+    """Writes down bans that are to outlive the process."""
+
+    def keep(self, ban: Ban) -> None:
+        """In the place of one of the same network."""
+
+    def forget(self, network: str) -> None:
+        """It is not banned any more; nothing if it was not kept."""
 
 
 class Guard:
@@ -48,16 +62,35 @@ class Guard:
         self._rules = BanRules()
         self._bans = Bans(self._rules)
         self._manual = ManualBans()
+        self.keeper: BanKeeper | None = None
+        """Of what is to outlive the process."""
 
     def apply(self, rules: BanRules) -> None:
         """Go on by other rules. If they differ from the last, all that is known of failures is forgotten.
 
         What somebody has banned stays banned, but for what is exempt now.
         """
+        before = {each.network for each in self.worth_keeping()} if self.keeper is not None else set()
         self._rules = rules
         self._bans.apply(rules)
         self._manual.spare(rules.exempt)
         self._count()
+        if self.keeper is not None:
+            for network in before - {each.network for each in self.worth_keeping()}:
+                self.keeper.forget(network)
+
+    def restore(self, bans: Iterable[Ban]) -> int:
+        """Go on with those of an earlier process that could be made now; how many. What is known stays."""
+        restored = 0
+        for ban in bans:
+            with contextlib.suppress(UsageError, ValueError):  # Nobody would be banned so by now.
+                restored += self._restore(ban)
+        self._count()
+        return restored
+
+    def worth_keeping(self) -> list[Ban]:
+        """The bans that are to outlive the process."""
+        return [each for each in self.bans() if _is_worth_keeping(each)]
 
     def turns_away(self, network: str) -> bool:
         """Whether it is banned. It is counted as one that was turned away then."""
@@ -85,22 +118,22 @@ class Guard:
 
         ``network`` is as ``manual_bans.parse_network`` gives it. Raises UsageError where that may not be.
         """
-        if any(overlap(network, each) for each in _LOOPBACK):
-            raise UsageError("this machine is never banned: its own programs connect from there")
-        if any(overlap(network, each) for each in self._rules.exempt):
-            text = "this is never banned: bans.exempt or network.trusted_proxies names an address there"
-            raise UsageError(text)
+        self._check(network)
         now = self._clock()
-        ban = ManualBan(network, now, now + seconds, reason)
-        self._manual.add(ban)
+        self._manual.add(ManualBan(network, now, now + seconds, reason))
         self._stats.bans_total += 1
         self._count()
-        return Ban(spell_network(network), ban.since, ban.until, 0, reason)
+        ban = Ban(spell_network(network), now, now + seconds, 0, reason)
+        if self.keeper is not None:
+            self.keeper.keep(ban)
+        return ban
 
     def lift(self, network: Network) -> bool:
         """Let those from there in again, and forget how often they have failed; False if it is not banned."""
         lifted = [self._bans.lift(spell_network(network), self._clock()), self._manual.remove(network)]
         self._count()
+        if self.keeper is not None:
+            self.keeper.forget(spell_network(network))
         return any(lifted)
 
     def refused(self, request: AccessRequest, reason: Refusal) -> float:
@@ -121,6 +154,7 @@ class Guard:
                 "seconds": seconds,
             }
             logger.warning("banned", extra={"fields": fields})
+            self._keep(failure.network)
         return failure.delay
 
     def look(self) -> None:
@@ -135,5 +169,33 @@ class Guard:
             logger.info("ban over", extra={"fields": fields})
         self._count()
 
+    def _check(self, network: Network) -> None:
+        """Raise UsageError if it is never banned."""
+        if any(overlap(network, each) for each in _LOOPBACK):
+            raise UsageError("this machine is never banned: its own programs connect from there")
+        if any(overlap(network, each) for each in self._rules.exempt):
+            text = "this is never banned: bans.exempt or network.trusted_proxies names an address there"
+            raise UsageError(text)
+
+    def _restore(self, ban: Ban) -> bool:
+        """Raises UsageError and ValueError where it could not be made."""
+        if ban.reason is None:
+            return self._bans.restore(ban)
+        network = parse_network(ban.network)
+        self._check(network)
+        if network in self._manual:
+            return False
+        self._manual.add(ManualBan(network, ban.since, ban.until, ban.reason))
+        return True
+
+    def _keep(self, network: str) -> None:
+        """One that has just been banned for failed attempts."""
+        if self.keeper is not None and (ban := self._bans.find(network)) and _is_worth_keeping(ban):
+            self.keeper.keep(ban)
+
     def _count(self) -> None:
         self._stats.banned = self._bans.banned + len(self._manual)
+
+
+def _is_worth_keeping(ban: Ban) -> bool:
+    return ban.reason is not None or ban.until - ban.since >= _WORTH_KEEPING

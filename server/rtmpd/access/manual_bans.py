@@ -43,6 +43,9 @@ class ManualBans:
     def __iter__(self) -> Iterator[ManualBan]:
         return iter(self._bans.values())
 
+    def __contains__(self, network: Network) -> bool:
+        return network in self._bans
+
     def add(self, ban: ManualBan) -> None:
         """In the place of what there is for the same network. Raises UsageError if there is no room."""
         if ban.network not in self._bans and len(self._bans) >= MAX_MANUAL:

@@ -30,6 +30,13 @@ class Ban(Answer):
     """How often somebody was turned away meanwhile."""
 
 
+class NewBan(Ban):
+    """One that has just been made."""
+
+    kept: bool
+    """It is stored, and outlives a restart. If not, there is no place for it, or it cannot be written."""
+
+
 class BanPage(Page):
     """Bans, sorted by network."""
 

@@ -8,10 +8,12 @@ from typing import NamedTuple, Protocol
 
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
-from rtmpd.control.ban_answers import Ban, BanPage, BanRequest
+from rtmpd.control.ban_answers import BanPage, BanRequest, NewBan
+from rtmpd.control.change_answers import AuditPage, AuditQuery
 from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
 from rtmpd.control.event_answers import EventQuery
 from rtmpd.control.relay_answers import PushRequest, Relay, RelayPage, RelayQuery
+from rtmpd.control.report_answers import UsagePage, UsageQuery
 from rtmpd.control.server_answers import ServerInfo
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
 from rtmpd.control.settings_answers import Reload, ReloadRequest
@@ -74,7 +76,7 @@ class Bans(Protocol):
         """All that hold."""
         ...
 
-    async def add(self, request: BanRequest, by: Actor) -> Ban:
+    async def add(self, request: BanRequest, by: Actor) -> NewBan:
         """Let nobody in from there, instead of a ban that there is by hand."""
         ...
 
@@ -100,6 +102,22 @@ class Pushes(Protocol):
 
     async def remove(self, key: StreamKey, relay_id: str, by: Actor) -> None:
         """End a target. One of the configuration comes back with the next publish."""
+        ...
+
+
+class Reports(Protocol):
+    """What has been, of what outlives a restart."""
+
+    async def usage(self, query: UsageQuery, by: Actor) -> UsagePage:
+        """Who watched how much, by day and stream."""
+        ...
+
+
+class Changes(Protocol):
+    """What somebody in charge has changed, or was refused to."""
+
+    async def list(self, query: AuditQuery, by: Actor) -> AuditPage:
+        """Those that are wanted, the newest first."""
         ...
 
 
@@ -176,3 +194,5 @@ class Control:
     settings: Settings
     events: Events
     figures: Figures
+    reports: Reports
+    changes: Changes

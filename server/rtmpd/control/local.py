@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 from rtmpd.control.audit import Audit
 from rtmpd.control.control import Control
 from rtmpd.control.local_bans import BanKeeper, LocalBans
+from rtmpd.control.local_changes import LocalChanges
 from rtmpd.control.local_events import LocalEvents
 from rtmpd.control.local_figures import LocalFigures
 from rtmpd.control.local_pushes import LocalPushes, PushTargets
 from rtmpd.control.local_relays import LocalRelays
+from rtmpd.control.local_reports import LocalReports
 from rtmpd.control.local_server import Ending, LocalServer
 from rtmpd.control.local_sessions import LocalSessions
 from rtmpd.control.local_settings import LocalSettings
 from rtmpd.control.local_streams import LocalStreams
+from rtmpd.control.stored import Stored
 from rtmpd.control.times import Times
 from rtmpd.engine.registry import Registry
 from rtmpd.relay.status import RelayStatus
@@ -45,6 +48,8 @@ class Sources:
     audit: Audit
     ring: Callable[[], EventRing]
     """The newest events; made when somebody asks for them first."""
+    stored: Stored
+    """What outlives the process."""
     clock: Callable[[], float]
     """That of the engine."""
     wall_clock: Callable[[], float]
@@ -62,12 +67,13 @@ def local_control(sources: Sources) -> Control:
         return Times(sources.clock, sources.wall_clock)
 
     audit, registry = sources.audit, sources.registry
-    bans = LocalBans(sources.guard, audit, times)
+    bans = LocalBans(sources.guard, sources.stored, audit, times)
     server = LocalServer(
         registry,
         sources.readiness,
         sources.ending,
         sources.replace,
+        sources.stored,
         audit,
         times,
         sources.wall_clock,
@@ -85,4 +91,6 @@ def local_control(sources: Sources) -> Control:
         settings=LocalSettings(sources.reload, audit),
         events=LocalEvents(sources.ring, sources.wall_clock),
         figures=LocalFigures(server, streams, sources.wall_clock),
+        reports=LocalReports(sources.stored, sources.wall_clock),
+        changes=LocalChanges(sources.stored),
     )

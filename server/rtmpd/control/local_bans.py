@@ -12,8 +12,9 @@ from rtmpd.access.rules import Network
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
 from rtmpd.control.audit import Audit, Change
-from rtmpd.control.ban_answers import Ban, BanPage, BanRequest
+from rtmpd.control.ban_answers import Ban, BanPage, BanRequest, NewBan
 from rtmpd.control.paging import build, cut
+from rtmpd.control.stored import Stored
 from rtmpd.control.times import Times
 from rtmpd.exceptions import NotFound, NotPossible, UsageError
 from rtmpd.reasons import Problem
@@ -35,8 +36,9 @@ class BanKeeper(Protocol):
 class LocalBans:
     """``control.Bans`` of this process."""
 
-    def __init__(self, keeper: BanKeeper, audit: Audit, times: Callable[[], Times]) -> None:
+    def __init__(self, keeper: BanKeeper, stored: Stored, audit: Audit, times: Callable[[], Times]) -> None:
         self._keeper = keeper
+        self._stored = stored
         self._audit = audit
         self._times = times
 
@@ -49,7 +51,7 @@ class LocalBans:
         last = None if part.last is None else part.last.network
         return BanPage(items=items, next=last, total=part.total)
 
-    async def add(self, request: BanRequest, by: Actor) -> Ban:
+    async def add(self, request: BanRequest, by: Actor) -> NewBan:
         with self._audit.attempt(by, Change.BAN, request.network, request.reason) as attempt:
             try:
                 network = parse_network(request.network)
@@ -58,7 +60,7 @@ class LocalBans:
             attempt.before = self._spell(network)
             ban = self.put(network, request.seconds, request.reason)
             attempt.target, attempt.after = ban.network, self._spell(network)
-            return ban
+        return NewBan(**dict(ban), kept=bool(await self._stored.settled()))
 
     def put(self, network: Network, seconds: float, reason: str) -> Ban:
         """Let nobody in from ``network``, as a part of what is noted already."""
@@ -67,6 +69,10 @@ class LocalBans:
         except UsageError as problem:
             raise NotPossible(Problem.NETWORK_REFUSED, str(problem)) from None
         return _ban(ban, self._times())
+
+    async def settled(self) -> None:
+        """Wait until those that were put are stored, as far as they can be."""
+        await self._stored.settled()
 
     async def lift(self, network: str, by: Actor) -> None:
         with self._audit.attempt(by, Change.UNBAN, network) as attempt:
@@ -78,6 +84,7 @@ class LocalBans:
                 known = False
             if not known:
                 raise NotFound(Problem.BAN_NOT_FOUND, f"{network} is not banned")
+        await self._stored.settled()
 
     def _spell(self, network: Network) -> str | None:
         """The ban of exactly that network, in words; None if there is none."""

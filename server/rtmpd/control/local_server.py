@@ -10,7 +10,8 @@ from rtmpd import __version__
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Audit, Change
 from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
-from rtmpd.control.server_answers import ServerInfo, Totals
+from rtmpd.control.server_answers import ServerInfo, State, Totals
+from rtmpd.control.stored import StateStats, Stored
 from rtmpd.control.times import Times, on_wall
 from rtmpd.control.usage import Usage, machine
 from rtmpd.engine.registry import Registry
@@ -59,6 +60,7 @@ class LocalServer:
         readiness: Callable[[], str | None],
         ending: Ending,
         replace: Callable[[], Awaitable[tuple[int, str]]],
+        stored: Stored,
         audit: Audit,
         times: Callable[[], Times],
         wall_clock: Callable[[], float],
@@ -71,6 +73,7 @@ class LocalServer:
         self._audit = audit
         self._times = times
         self._readiness = readiness
+        self._stored = stored
         self._wall_clock = wall_clock
         self._started = started
         self._instance = instance
@@ -88,6 +91,7 @@ class LocalServer:
             uptime_seconds=round(max(self._wall_clock() - self._started, 0.0), 3),
             ready=unready is None,
             unready_reason=unready,
+            state=_state(self._stored.stats),
             drain=None if draining is None else _drain(draining, self._times()),
             totals=_totals(self._registry),
             process=self._usage.process(),
@@ -120,6 +124,17 @@ def _drain(draining: Draining, times: Times) -> Drain:
         until=times.at(draining.until),
         publishers=draining.publishers,
         players=draining.players,
+    )
+
+
+def _state(stats: StateStats | None) -> State | None:
+    if stats is None:
+        return None
+    return State(
+        writable=stats.failure is None,
+        reason=stats.failure,
+        problem=stats.problem or None,
+        bytes=stats.bytes,
     )
 
 

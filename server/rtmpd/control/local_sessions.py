@@ -65,6 +65,8 @@ class LocalSessions:
                 ban = self._bans.put(network, request.ban, request.reason)
                 attempt.after = f"{ban.network} banned for {request.ban:g} s"
             handle.dismiss(CloseReason.KICKED, by.origin)
+        if request.ban is not None:
+            await self._bans.settled()
 
     def _find(self, number: int, by: Actor) -> SessionHandle:
         handle = self._sessions.find(number)

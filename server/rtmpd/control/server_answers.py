@@ -75,6 +75,19 @@ class Machine(Answer):
     """Over 15 minutes."""
 
 
+class State(Answer):
+    """What outlives a restart."""
+
+    writable: bool
+    """It was written when that was tried last."""
+    reason: str | None
+    """Why not; null if it was."""
+    problem: str | None
+    """The same in words, with what to do; null if it was."""
+    bytes: int
+    """Size of the file."""
+
+
 class ServerInfo(Answer):
     """The server."""
 
@@ -94,6 +107,8 @@ class ServerInfo(Answer):
     """It takes new connections."""
     unready_reason: str | None
     """Why not; null if it does."""
+    state: State | None
+    """What outlives a restart; null if nothing does."""
     drain: Drain | None
     """Whom it waits for before it ends; null while it does not end."""
     totals: Totals

@@ -16,6 +16,7 @@ from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.reload import Reloads
+from rtmpd.daemon.state_side import StateSide
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram
 from rtmpd.hooks.stats import HookStats
@@ -65,6 +66,7 @@ class Inside:
     reloads: Reloads
     instance: str
     """Names this run of the server."""
+    state: StateSide
 
 
 class AdminSide:
@@ -198,6 +200,7 @@ class AdminSide:
             reload=self._reload,
             audit=inside.events.audit,
             ring=lambda: inside.events.ring,
+            stored=inside.state,
             clock=inside.clock,
             wall_clock=time.time,
             started=self._started,
@@ -236,6 +239,7 @@ class AdminSide:
             reloads=inside.reloads.stats,
             draining=lambda: inside.ending.draining is not None,
             followed=self._event_streams().stats,
+            state=lambda: inside.state.stats,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)
         self._page = SharedPage(self._metrics, settings.max_age, inside.clock)

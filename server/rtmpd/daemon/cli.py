@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -175,8 +175,8 @@ def check(
     else:
         with mistakes_told(os.EX_CONFIG):
             loaded = _load(config, assignments)
-        for old_name in loaded.old_names:
-            typer.echo(f"rtmpd: {old_name}", err=True)
+        for remark in _remarks(loaded):
+            typer.echo(f"rtmpd: {remark}", err=True)
         if connect:
             _check_connections(loaded)
         elif not quiet:
@@ -215,6 +215,7 @@ _COMMANDS: Final = {
     "kick": "End a session, or who publishes.",
     "ban": "Let nobody in from somewhere.",
     "unban": "Lift a ban.",
+    "report": "Show who watched how much.",
     "end": "End a stream whose encoder was lost.",
     "publish": None,
     "play": None,
@@ -259,6 +260,10 @@ def _add(name: str, app: typer.Typer) -> None:
             from rtmpd.daemon import token_command
 
             app.command(short_help=short)(token_command.token)
+        case "report":
+            from rtmpd.daemon import report_command
+
+            app.command(short_help=short)(report_command.report)
         case _:
             app.add_typer(_group(name), short_help=short)
 
@@ -324,6 +329,18 @@ def _find_before(loaded: Settings, replace_from: int | None) -> socket.socket | 
         return handover.find_predecessor(runtime_folder(loaded.config.shutdown.runtime_dir, os.environ))
     except HandoverFailed as error:
         raise ConfigError([str(error)]) from None
+
+
+def _remarks(loaded: Settings) -> Iterator[str]:
+    """What is to be mended, though a server would start."""
+    yield from map(str, loaded.old_names)
+    folder = loaded.config.state.folder(os.environ)
+    if folder is not None:
+        from rtmpd.state.database import find_problem
+
+        problem = find_problem(folder)
+        if problem is not None:
+            yield f"state.dir: {problem}"
 
 
 def _check_connections(loaded: Settings) -> None:

@@ -39,6 +39,7 @@ from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.rtmps_config import RtmpsConfig
 from rtmpd.daemon.run_config import RunConfig
 from rtmpd.daemon.shutdown_config import ShutdownConfig
+from rtmpd.daemon.state_config import StateConfig
 from rtmpd.daemon.stream_config import GopConfig, HeadersConfig, PlayerConfig, SharingConfig
 from rtmpd.daemon.values import KeyPath
 from rtmpd.engine.handover import HandoverRules
@@ -229,6 +230,7 @@ class Config(Section):
     log: LogConfig = LogConfig()
     relay: RelayConfig = RelayConfig()
     run: RunConfig = RunConfig()
+    state: StateConfig = StateConfig()
     shutdown: ShutdownConfig = ShutdownConfig()
     reload: ReloadConfig = ReloadConfig()
     events: EventsConfig = EventsConfig()

@@ -183,7 +183,8 @@ def ban(
     if as_json:
         _print(banned)
     else:
-        typer.echo(f"{banned['network']} is banned until {banned['until']}")
+        kept = "" if banned["kept"] else ", or until the server ends: it is not stored"
+        typer.echo(f"{banned['network']} is banned until {banned['until']}{kept}")
 
 
 def unban(

@@ -41,6 +41,8 @@ class EventsSide:
         self._audit: Audit | None = None
         self._ring: EventRing | None = None
         self._max_kept = 0
+        self.note_change: Callable[[Origin, Mapping[str, Fact]], None] = lambda _by, _facts: None
+        """Writes down what somebody in charge changes."""
 
     @property
     def audit(self) -> Audit:
@@ -97,6 +99,7 @@ class EventsSide:
             await self._notifications.close(grace)
 
     def _audited(self, by: Origin, key: StreamKey, facts: Mapping[str, Fact]) -> None:
+        self.note_change(by, facts)
         if self._feed is not None:
             self._feed.audited(by, key, facts)
 

@@ -17,8 +17,12 @@ def lines(server: dict[str, Any], streams: Sequence[dict[str, Any]]) -> Iterator
     )
     yield (
         f"publishers {totals['publishers']}, players {totals['players']}, bans {totals['bans']}, "
-        f"in {_spell_bytes(totals['bytes_in'])}, out {_spell_bytes(totals['bytes_out'])}"
+        f"in {spell_bytes(totals['bytes_in'])}, out {spell_bytes(totals['bytes_out'])}"
     )
+    state = server["state"]
+    if state is not None and not state["writable"]:
+        yield f"! what should outlive a restart is not stored: {state['reason']}"
+        yield f"  {state['problem']}"
     yield ""
     if not streams:
         yield "No streams."
@@ -68,7 +72,8 @@ def _row(stream: dict[str, Any], now: datetime) -> tuple[str, ...]:
     )
 
 
-def _spell_bytes(size: float) -> str:
+def spell_bytes(size: float) -> str:
+    """Such as ``999 bytes`` or ``1.2 MB``."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"

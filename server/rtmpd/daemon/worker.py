@@ -36,6 +36,7 @@ from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.relay_side import RelaySide
 from rtmpd.daemon.reload import Reloads
 from rtmpd.daemon.settings import Settings
+from rtmpd.daemon.state_side import StateSide
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.handover import Handover, OnDuplicate
 from rtmpd.engine.origin import SessionIds
@@ -112,6 +113,8 @@ class Worker:
             self._registry, lambda: self._config, _clock, new_session, instance_id, self._events.push_changed
         )
         self._access = AccessSide(config, _clock, self._registry, self._hook_context(instance_id))
+        self._state = StateSide(self._registry, self._access.guard, _clock, os.environ, instance_id)
+        self._events.note_change = self._state.note_change
         self._programs = Programs(
             self._registry, self._access.tokens, _clock, self._local_address, self._events.add_listener
         )
@@ -228,6 +231,7 @@ class Worker:
             hooks=self._access.hooks.stats,
             reloads=self._reloads,
             instance=self._server.context.instance_id,
+            state=self._state,
         )
 
     async def apply(self, config: Config) -> Changes:
@@ -271,6 +275,7 @@ class Worker:
         """Have all that is made from settings follow ``config``, but for pulls; nothing here may fail."""
         self._config = config
         self._access.apply(rules)
+        self._state.apply(config)
         self._log.apply(config.log.level, config.log.format, config.log.max_repeats)
         self._tracer.apply(ip_network(config.log.trace) if config.log.trace else None)
         self._sweeper.apply(config.stream.merge_window_ms / 1000)
@@ -339,7 +344,9 @@ class Worker:
         ceiling = config.memory.ceiling(self._machine.memory)
         fields = {"media_bytes": ceiling, "available_bytes": self._machine.memory}
         logger.info("memory", extra={"fields": fields})
+        self._state.beside = before is not None
         self._follow(config, self._access.rules)
+        await self._state.ready()
         if before is not None:
             # Nobody is let in from then on until the listeners are open.
             self._admin.prepare()
@@ -377,6 +384,7 @@ class Worker:
         await self._admin.wait_closed()
         await self._access.rules.issuers.close()
         await self._tasks.wait_closed()
+        await self._state.close()
         self._notifier.close()
 
     def _local_address(self) -> Address | None:
@@ -391,7 +399,12 @@ class Worker:
     async def _sample(self) -> None:
         while True:
             await asyncio.sleep(_SAMPLE_INTERVAL)
-            for look in (self._sample_streams, self._access.look, self._look_at_certificates):
+            for look in (
+                self._sample_streams,
+                self._access.look,
+                self._state.look,
+                self._look_at_certificates,
+            ):
                 try:
                     look()
                 except Exception:  # Bans, keys and deadlines of slow players depend on the others.

@@ -271,6 +271,7 @@ class Problem(Word):
         "This stream is not held.",
         "it has an encoder, or is over: only the hold of one that was lost can be ended",
     )
+    NOT_STORED = "not_stored", 409, "This is not stored.", "there is no `state.dir`, or it cannot be read"
     TOO_LARGE = "too_large", 413, "The body is too large.", "more than 64 KiB"
     NOT_JSON = "not_json", 415, "The body is no JSON.", "send it as `application/json`"
     OTHER_HOST = (

@@ -6,7 +6,7 @@ from typing import Final
 
 from rtmpd.control.actor import Role
 from rtmpd.control.answers import PageQuery
-from rtmpd.control.ban_answers import Ban, BanPage, BanRequest
+from rtmpd.control.ban_answers import BanPage, BanRequest, NewBan
 from rtmpd.control.control import Control
 from rtmpd.reasons import Problem
 from rtmpd.web.operations import Asked, Operation
@@ -16,7 +16,7 @@ async def _list(control: Control, asked: Asked) -> BanPage:
     return await control.bans.list(asked.query_as(PageQuery), asked.actor)
 
 
-async def _add(control: Control, asked: Asked) -> Ban:
+async def _add(control: Control, asked: Asked) -> NewBan:
     return await control.bans.add(asked.body_as(BanRequest), asked.actor)
 
 
@@ -43,7 +43,7 @@ OPERATIONS: Final = (
         Role.OPERATE,
         "Let nobody in from an address or a network, for a time; who is connected stays",
         _add,
-        Ban,
+        NewBan,
         status=201,
         body=BanRequest,
         problems=(Problem.NETWORK_REFUSED,),

@@ -28,6 +28,7 @@ from rtmpd.web.relay_metrics import collect_relays
 from rtmpd.web.reload_metrics import Reloads, collect_reloads
 from rtmpd.web.run_metrics import collect_hooks, collect_processes
 from rtmpd.web.server_metrics import collect_memory, collect_server
+from rtmpd.web.state_metrics import StateStats, collect_state
 from rtmpd.web.stream_metrics import StreamMetrics, StreamView
 
 
@@ -66,6 +67,8 @@ class Sources:
     draining: Callable[[], bool]
     """The server ends, and waits for who is still there."""
     followed: FollowStats
+    state: Callable[[], StateStats | None]
+    """Of what is to outlive the process; None if nothing is."""
     hooks: HookStats
     """What backends are asked and told."""
 
@@ -107,6 +110,7 @@ class MetricsPage:
                 "rtmpd_draining",
                 "1 while the server is about to end: it lets nobody new in and waits for publishers.",
             ).with_value(float(sources.draining())),
+            *collect_state(sources.state()),
             *collect_memory(sources.memory_held(), sources.memory_limit()),
             HistogramFamily.of(
                 "rtmpd_time_to_first_frame_seconds",

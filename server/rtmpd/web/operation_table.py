@@ -8,6 +8,7 @@ from rtmpd.web import (
     ban_operations,
     event_operations,
     relay_operations,
+    report_operations,
     server_operations,
     session_operations,
     settings_operations,
@@ -22,4 +23,5 @@ OPERATIONS: Final = (
     *relay_operations.OPERATIONS,
     *settings_operations.OPERATIONS,
     *event_operations.OPERATIONS,
+    *report_operations.OPERATIONS,
 )

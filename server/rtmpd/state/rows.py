@@ -1,0 +1,106 @@
+"""What is stored, row by row. Times are seconds since 1970."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+Place: TypeAlias = tuple[str, tuple[str, ...]]
+"""A table, and what tells its rows apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class BanRow:
+    """A network that nobody is let in from."""
+
+    TABLE: ClassVar[str] = "bans"
+    KEYS: ClassVar[tuple[str, ...]] = ("network",)
+
+    network: str
+    since: float
+    until: float
+    reason: str | None = None
+    """In the words of who banned it; None if it has failed to prove who it is."""
+    count: int = 1
+    """How many bans in a row it has had."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushRow:
+    """A push target that was added at run time. Its address may hold a stream key."""
+
+    TABLE: ClassVar[str] = "pushes"
+    KEYS: ClassVar[tuple[str, ...]] = ("app", "name", "id")
+
+    app: str
+    name: str
+    id: str
+    url: str
+    track: str | None = None
+    """As JSON; None is the usual one."""
+    enabled: int = 1
+
+    def __repr__(self) -> str:
+        return f"PushRow({self.app!r}, {self.name!r}, {self.id!r})"
+
+
+KeptRow: TypeAlias = BanRow | PushRow
+"""What must not be lost: there is one of each name."""
+
+
+def place_of(row: KeptRow) -> Place:
+    """What another row would take the place of."""
+    return row.TABLE, tuple(str(getattr(row, name)) for name in row.KEYS)
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteRow:
+    """What a stream had in one minute, or a part of it; added to the hour that it is of.
+
+    ``app`` and ``name`` are empty for all streams together.
+    """
+
+    hour: int
+    """When the hour began, by the clock on this machine's wall."""
+    minute: int
+    """In minutes since 1970."""
+    app: str
+    name: str
+    players: int
+    """Most at a time."""
+    player_seconds: float
+    """All of them together."""
+    live_seconds: float
+    """With a publisher, or an audience that was kept for one."""
+    bytes_in: int
+    bytes_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """Who has changed what, or was refused to."""
+
+    at: float
+    instance: str
+    """Of the process."""
+    actor: str
+    """Empty where nobody is asked who he is."""
+    client: str
+    """The address that it came from; empty where it has none."""
+    protocol: str
+    change: str
+    target: str
+    reason: str
+    result: str
+    problem: str | None = None
+    """Why it was refused: a word."""
+    detail: str | None = None
+    """The same as a sentence."""
+    before: str | None = None
+    """How it was."""
+    after: str | None = None
+    """How it is now."""
+
+
+LooseRow: TypeAlias = MinuteRow | AuditRow
+"""What may be lost, when it cannot be written for long."""

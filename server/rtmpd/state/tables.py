@@ -1,0 +1,116 @@
+"""Rows into the tables, and out of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Final
+
+from rtmpd.state.rows import BanRow, KeptRow, LooseRow, MinuteRow, Place, PushRow, place_of
+
+# Not REPLACE, as a newer rtmpd may have columns of its own in a row.
+_PUT: Final = {
+    "bans": """
+INSERT INTO bans (network, since, until, reason, count) VALUES (:network, :since, :until, :reason, :count)
+ON CONFLICT (network) DO UPDATE SET since = :since, until = :until, reason = :reason, count = :count
+""",
+    "pushes": """
+INSERT INTO pushes (app, name, id, url, track, enabled) VALUES (:app, :name, :id, :url, :track, :enabled)
+ON CONFLICT (app, name, id) DO UPDATE SET url = :url, track = :track, enabled = :enabled
+""",
+}
+_TAKE: Final = {
+    "bans": "DELETE FROM bans WHERE network = ?",
+    "pushes": "DELETE FROM pushes WHERE app = ? AND name = ? AND id = ?",
+}
+_ADD_MINUTE: Final = """
+INSERT INTO usage
+    (hour, app, name, player_seconds, live_seconds, bytes_in, bytes_out, peak, minute, players)
+VALUES
+    (:hour, :app, :name, :player_seconds, :live_seconds, :bytes_in, :bytes_out, :players, :minute, :players)
+ON CONFLICT (hour, app, name) DO UPDATE SET
+    player_seconds = player_seconds + :player_seconds, live_seconds = live_seconds + :live_seconds,
+    bytes_in = bytes_in + :bytes_in, bytes_out = bytes_out + :bytes_out,
+    peak = max(peak, :players + CASE minute WHEN :minute THEN players ELSE 0 END),
+    players = CASE
+        WHEN minute = :minute THEN players + :players WHEN minute < :minute THEN :players ELSE players
+    END,
+    minute = max(minute, :minute)
+"""
+"""Two processes may count players of one stream in the same minute, while one takes over from the other."""
+_ADD_AUDIT: Final = """
+INSERT INTO audit
+    (at, instance, actor, client, protocol, change, target, reason, result, problem, detail, before, after)
+VALUES (
+    :at, :instance, :actor, :client, :protocol, :change, :target, :reason, :result, :problem, :detail,
+    :before, :after
+)
+"""
+_FORGET: Final = (
+    (
+        "SELECT count(*) FROM usage",
+        "SELECT hour FROM usage ORDER BY hour LIMIT 1 OFFSET ?",
+        "DELETE FROM usage WHERE hour <= ?",
+    ),
+    (
+        "SELECT count(*) FROM audit",
+        "SELECT at FROM audit ORDER BY at LIMIT 1 OFFSET ?",
+        "DELETE FROM audit WHERE at <= ?",
+    ),
+)
+_PART: Final = 10
+"""One of so many parts goes to make room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What was kept."""
+
+    bans: tuple[BanRow, ...] = ()
+    pushes: tuple[PushRow, ...] = ()
+
+
+def load(connection: sqlite3.Connection, now: float, without: Mapping[Place, object]) -> Contents:
+    """What is kept and still holds, but for what is about to be changed."""
+    bans = connection.execute("SELECT network, since, until, reason, count FROM bans WHERE until > ?", (now,))
+    pushes = connection.execute("SELECT app, name, id, url, track, enabled FROM pushes")
+    return Contents(
+        tuple(row for row in (BanRow(*values) for values in bans) if place_of(row) not in without),
+        tuple(row for row in (PushRow(*values) for values in pushes) if place_of(row) not in without),
+    )
+
+
+def write(
+    connection: sqlite3.Connection, kept: Mapping[Place, KeptRow | None], loose: Iterable[LooseRow]
+) -> None:
+    """Put rows in the place of others, or take them away; add what is only added."""
+    for (table, key), row in kept.items():
+        if row is None:
+            connection.execute(_TAKE[table], key)
+        else:
+            connection.execute(_PUT[table], _values(row))
+    for each in loose:
+        connection.execute(_ADD_MINUTE if isinstance(each, MinuteRow) else _ADD_AUDIT, _values(each))
+
+
+def forget_old(connection: sqlite3.Connection, now: float, minutes_from: float, audit_from: float) -> None:
+    """Take away what is older, and bans that are over."""
+    connection.execute("DELETE FROM bans WHERE until <= ?", (now,))
+    connection.execute("DELETE FROM usage WHERE hour < ?", (minutes_from,))
+    connection.execute("DELETE FROM audit WHERE at < ?", (audit_from,))
+
+
+def forget_oldest(connection: sqlite3.Connection) -> int:
+    """Make room: a tenth of what is only added goes, the oldest of it. How many rows."""
+    gone = 0
+    for count, find, forget in _FORGET:
+        (number,) = connection.execute(count).fetchone()
+        last = connection.execute(find, (number // _PART,)).fetchone()
+        if last is not None:
+            gone += connection.execute(forget, last).rowcount
+    return gone
+
+
+def _values(row: KeptRow | LooseRow) -> dict[str, str | float | int | None]:
+    return {each.name: getattr(row, each.name) for each in fields(row)}
