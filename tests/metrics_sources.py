@@ -10,6 +10,7 @@ from typing import Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from rtmpd.daemon.access_log import AccessLogStats
 from rtmpd.daemon.reload import ReloadStats
 from rtmpd.engine.claim import MAIN, Place
 from rtmpd.engine.health import Health, HealthKind
@@ -81,6 +82,7 @@ class FakeServer:
     process_counts: ProcessCounts = field(default_factory=lambda: ProcessCounts({}))
     notified: list[NotifyStatus] = field(default_factory=list)
     hook_counts: HookCounts = field(default_factory=HookCounts)
+    access_log: AccessLogStats = field(default_factory=AccessLogStats)
     followed: FollowStats = field(default_factory=FollowStats)
     now: float = 1000.0
     certificates: Certificates = field(default_factory=Certificates)
@@ -111,6 +113,7 @@ class FakeServer:
             draining=lambda: False,
             followed=self.followed,
             state=lambda: self.state,
+            access_log=lambda: self.access_log,
         )
         return MetricsPage(sources, max_streams, renames)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 from rtmpd.engine.origin import NOBODY, Origin
@@ -31,6 +30,7 @@ from rtmpd.rtmp.server import ServerSession
 from rtmpd.serving import accounts
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Action
+from rtmpd.serving.accounts import End
 from rtmpd.serving.identity import completed
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.reading import SocketReader
@@ -74,17 +74,6 @@ class Gate(Protocol):
     def regular_look(self, deadline: float) -> float:
         """When they are looked at anyway, from ``deadline`` on."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Why a connection is over."""
-
-    reason: CloseReason
-    detail: Word | None = None
-    """For the log, where more is known."""
-    by: Origin | None = None
-    """Who wanted it so, if it was somebody else."""
 
 
 class ServerConnection(asyncio.Protocol):
@@ -203,6 +192,7 @@ class ServerConnection(asyncio.Protocol):
             self._release(ended)
         finally:
             self._gate.leave(self)
+            accounts.record(self, self.requests, ended)
             log.closed(self, self.requests.bytes_out, ended.detail or ended.reason, ended.by)
 
     # For the reader

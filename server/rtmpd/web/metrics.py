@@ -17,6 +17,7 @@ from rtmpd.hooks.stats import HookStats
 from rtmpd.net.certificates import Certificates
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessStatus
 from rtmpd.relay.status import RelayStatus
+from rtmpd.web.access_log_metrics import AccessLogStats, collect_access_log
 from rtmpd.web.backend_metrics import collect_backends
 from rtmpd.web.event_stream import FollowStats
 from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
@@ -69,6 +70,8 @@ class Sources:
     followed: FollowStats
     state: Callable[[], StateStats | None]
     """Of what is to outlive the process; None if nothing is."""
+    access_log: Callable[[], AccessLogStats | None]
+    """None where there is none."""
     hooks: HookStats
     """What backends are asked and told."""
 
@@ -125,6 +128,7 @@ class MetricsPage:
             *collect_processes(sources.processes(), sources.process_counts, self._max_streams),
             *collect_notifications(sources.notified()),
             *collect_followers(sources.followed),
+            *collect_access_log(sources.access_log()),
             *collect_hooks(sources.hook_counts),
             *collect_backends(sources.hooks),
         ]

@@ -7,6 +7,7 @@ from typing import Final
 from rtmpd.web import (
     ban_operations,
     event_operations,
+    record_operations,
     relay_operations,
     report_operations,
     server_operations,
@@ -24,4 +25,5 @@ OPERATIONS: Final = (
     *settings_operations.OPERATIONS,
     *event_operations.OPERATIONS,
     *report_operations.OPERATIONS,
+    *record_operations.OPERATIONS,
 )
