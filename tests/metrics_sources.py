@@ -23,6 +23,7 @@ from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, 
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.state.store import StoreStats
+from rtmpd.serving.listening import InputStats
 from rtmpd.web.event_stream import FollowStats
 from rtmpd.web.families import RENAMED_METRICS, Renames
 from rtmpd.web.metrics import MetricsPage, Sources
@@ -82,6 +83,7 @@ class FakeServer:
     process_counts: ProcessCounts = field(default_factory=lambda: ProcessCounts({}))
     notified: list[NotifyStatus] = field(default_factory=list)
     hook_counts: HookCounts = field(default_factory=HookCounts)
+    inputs: InputStats = field(default_factory=InputStats)
     access_log: AccessLogStats = field(default_factory=AccessLogStats)
     followed: FollowStats = field(default_factory=FollowStats)
     now: float = 1000.0
@@ -114,6 +116,7 @@ class FakeServer:
             followed=self.followed,
             state=lambda: self.state,
             access_log=lambda: self.access_log,
+            inputs=lambda: self.inputs,
         )
         return MetricsPage(sources, max_streams, renames)
 

@@ -189,6 +189,10 @@ class Records(Protocol):
         """One of them, by ``Origin.session``."""
         ...
 
+    async def input(self, number: int, by: Actor) -> bytes:
+        """The first that such a client sent, secrets blanked out, if it broke the protocol."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Control:

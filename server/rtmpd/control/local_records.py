@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -37,6 +38,15 @@ class LocalRecords:
 
     async def get(self, number: int, by: Actor) -> Record:
         return _record(self._find(number, by))
+
+    async def input(self, number: int, by: Actor) -> bytes:
+        from rtmpd.rtmp.input_scrubbing import blanked
+
+        data = self._find(number, by).input
+        if not data:
+            text = "nothing that it sent is kept: it broke no rule of the protocol, or see records.keep_input"
+            raise NotFound(Problem.RECORD_NOT_FOUND, text)
+        return await asyncio.to_thread(blanked, data)
 
     def _find(self, number: int, by: Actor) -> SessionRecord:
         for record in self._records():

@@ -242,6 +242,7 @@ class AdminSide:
             followed=self._event_streams().stats,
             state=lambda: inside.state.stats,
             access_log=lambda: inside.events.records.stats,
+            inputs=inside.events.records.input_stats,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)
         self._page = SharedPage(self._metrics, settings.max_age, inside.clock)

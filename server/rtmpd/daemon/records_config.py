@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rtmpd.daemon.fields import Count, FileName, Section
+from rtmpd.daemon.fields import Count, Effect, FileName, Section
 
 
 class RecordsConfig(Section):
@@ -14,6 +14,10 @@ class RecordsConfig(Section):
 
     max_kept: Annotated[Count, Field(le=100_000)] = 1000
     """Sessions that are remembered when they are over, 2 KiB or so each. 0 remembers none."""
+    keep_input: Annotated[bool, Effect.CONNECTIONS] = False
+    """Whether the first 64 KiB are remembered, too, that a client sent which broke the protocol, for somebody
+    who wants to know what is wrong with an encoder: those of the newest 16, with texts blanked out when they
+    are handed out. Meanwhile they are held of 256 connections."""
 
 
 class AccessLogConfig(Section):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rtmpd.daemon.access_log import AccessLog, AccessLogStats
     from rtmpd.events.record_ring import RecordRing
     from rtmpd.events.records import Recorder, RecordListener, SessionRecord
+    from rtmpd.serving.listening import InputKeeper, InputStats
 
 
 class RecordsSide:
@@ -30,10 +31,16 @@ class RecordsSide:
         self._access_log: AccessLog | None = None
         self.stats: AccessLogStats | None = None
         """Of the access log; None as long as there was none."""
+        self.keeper: InputKeeper | None = None
+        """Of what new connections send first; None where nobody wants it."""
 
     def records(self) -> Iterable[SessionRecord]:
         """Those that are kept."""
         return self._ring if self._ring is not None else ()
+
+    def input_stats(self) -> InputStats | None:
+        """Of what connections send first; None where that is not kept."""
+        return None if self.keeper is None else self.keeper.stats
 
     def add_listener(self, listener: RecordListener) -> None:
         """Tell ``listener`` of each session that is over, from now on; in the running event loop."""
@@ -56,7 +63,14 @@ class RecordsSide:
 
             self._ring = RecordRing(self._registry.budget, max_kept)
             self.add_listener(self._ring)
+        wanted = bool(max_kept) and config.records.keep_input
+        self.keeper = self._build_keeper() if wanted else None
         self._apply_access_log(config.access_log.path)
+
+    def _build_keeper(self) -> InputKeeper:
+        from rtmpd.serving.listening import InputKeeper
+
+        return self.keeper or InputKeeper(self._registry.budget)
 
     async def close(self) -> None:
         """Write what waits for the access log, for a second or two."""

@@ -49,7 +49,8 @@ def uses(requests: Requests) -> tuple[Use, ...]:
 
 def record(peer: Peer, requests: Requests, end: End) -> None:
     """Have whoever records sessions know of a connection that is lost."""
-    observer = peer.context.registry.sessions.observer
+    observer, keeper = peer.context.registry.sessions.observer, peer.context.input_keeper
+    kept = keeper.take(requests.origin.session) if keeper is not None else b""
     if observer is None:
         return
     observer.session_ended(
@@ -62,7 +63,7 @@ def record(peer: Peer, requests: Requests, end: End) -> None:
             figures=figures(peer, requests),
             peak_backlog_bytes=peer.outlet.peak_bytes,
             last_command=peer.session.last_command,
-            input=b"",
+            input=kept,
         )
     )
 

@@ -32,6 +32,7 @@ from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Action
 from rtmpd.serving.accounts import End
 from rtmpd.serving.identity import completed
+from rtmpd.serving.listening import listen_in
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.reading import SocketReader
 from rtmpd.serving.requests import Requests
@@ -145,9 +146,7 @@ class ServerConnection(asyncio.Protocol):
             settings=context.settings,
             shared_cost=self._gate.shared_cost(self),
         )
-        tap = context.tracer.tap(origin.address, origin.connection) if context.tracer else None
-        if tap is not None:
-            self.session, self.transport = tap.on_session(self.session), tap.on_transport(self.transport)
+        listen_in(self, origin, context.tracer, context.input_keeper)
         self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
         self.outlet = Outlet(context.registry.outlets, self, private=origin.tls)
         self.look_at = self._gate.regular_look(now + context.limits.shortest_timeout)

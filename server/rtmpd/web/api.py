@@ -15,9 +15,9 @@ from rtmpd.exceptions import NotPossible
 from rtmpd.net.http import Handler, web
 from rtmpd.reasons import Problem
 from rtmpd.web.event_stream import EventStreams
-from rtmpd.web.openapi import PREFIX, document
+from rtmpd.web.openapi import FILE, PREFIX, document
 from rtmpd.web.operation_table import OPERATIONS
-from rtmpd.web.operations import Asked, Follow, Operation, Run
+from rtmpd.web.operations import Asked, Download, Follow, Operation, Run
 from rtmpd.web.problems import NO_STORE, bad_request, in_words
 from rtmpd.web.shared import SharedAnswers
 
@@ -60,6 +60,9 @@ class Api:
         for operation in OPERATIONS:
             if operation.follow is not None:
                 router.add_get(f"{PREFIX}{operation.path}", self._following(operation, operation.follow))
+            elif operation.download is not None:
+                handler = self._downloading(operation, operation.download, obstacle, address_of)
+                router.add_get(f"{PREFIX}{operation.path}", handler)
             elif operation.run is None:
                 continue
             elif operation.role is Role.READ:
@@ -99,6 +102,21 @@ class Api:
             if answer is None:
                 return web.Response(status=operation.status, headers=NO_STORE)
             return _answer(operation.status, answer.model_dump_json().encode())
+
+        return handler
+
+    def _downloading(
+        self, operation: Operation, download: Download, obstacle: Obstacle, address_of: Address
+    ) -> Handler:
+        async def handler(request: web.Request) -> web.Response:
+            check_sender(request, obstacle)
+            actor = Actor(address=address_of(request))
+            if operation.whole_server:
+                actor.check_unscoped()
+            asked = Asked(dict(request.match_info), _query(operation, request), None, actor)
+            data = await download(self._control, asked)
+            headers = {**NO_STORE, "Content-Disposition": "attachment"}
+            return web.Response(body=data, content_type=FILE, headers=headers)
 
         return handler
 

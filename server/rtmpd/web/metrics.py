@@ -17,7 +17,6 @@ from rtmpd.hooks.stats import HookStats
 from rtmpd.net.certificates import Certificates
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessStatus
 from rtmpd.relay.status import RelayStatus
-from rtmpd.web.access_log_metrics import AccessLogStats, collect_access_log
 from rtmpd.web.backend_metrics import collect_backends
 from rtmpd.web.event_stream import FollowStats
 from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
@@ -25,6 +24,7 @@ from rtmpd.web.follow_metrics import collect_followers
 from rtmpd.web.key_set_metrics import KeySet, collect_key_sets
 from rtmpd.web.notify_metrics import NotifyStatus, collect_notifications
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
+from rtmpd.web.record_metrics import AccessLogStats, InputStats, collect_access_log, collect_inputs
 from rtmpd.web.relay_metrics import collect_relays
 from rtmpd.web.reload_metrics import Reloads, collect_reloads
 from rtmpd.web.run_metrics import collect_hooks, collect_processes
@@ -72,6 +72,8 @@ class Sources:
     """Of what is to outlive the process; None if nothing is."""
     access_log: Callable[[], AccessLogStats | None]
     """None where there is none."""
+    inputs: Callable[[], InputStats | None]
+    """None where they are not kept."""
     hooks: HookStats
     """What backends are asked and told."""
 
@@ -129,6 +131,7 @@ class MetricsPage:
             *collect_notifications(sources.notified()),
             *collect_followers(sources.followed),
             *collect_access_log(sources.access_log()),
+            *collect_inputs(sources.inputs()),
             *collect_hooks(sources.hook_counts),
             *collect_backends(sources.hooks),
         ]

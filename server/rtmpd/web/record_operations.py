@@ -19,6 +19,10 @@ async def _get(control: Control, asked: Asked) -> Record:
     return await control.records.get(asked.session, asked.actor)
 
 
+async def _input(control: Control, asked: Asked) -> bytes:
+    return await control.records.input(asked.session, asked.actor)
+
+
 OPERATIONS: Final = (
     Operation(
         "listRecords",
@@ -38,6 +42,16 @@ OPERATIONS: Final = (
         "A session that is over",
         _get,
         Record,
+        problems=(Problem.SESSION_NOT_FOUND, Problem.RECORD_NOT_FOUND),
+    ),
+    Operation(
+        "getInput",
+        "GET",
+        "/records/{id}/input",
+        Role.OPERATE,
+        "The first 64 KiB that a client sent which broke the protocol, with texts blanked out",
+        None,
+        download=_input,
         problems=(Problem.SESSION_NOT_FOUND, Problem.RECORD_NOT_FOUND),
     ),
 )

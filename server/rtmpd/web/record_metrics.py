@@ -1,4 +1,4 @@
-"""Series of the access log."""
+"""Series of what is kept of sessions: the access log, and what they sent first."""
 
 from __future__ import annotations
 
@@ -32,3 +32,24 @@ def collect_access_log(stats: AccessLogStats | None) -> Iterator[Family]:
     for reason, number in stats.lost.items():
         lost.add((str(reason),), number)
     yield lost
+
+
+class InputStats(Protocol):
+    """What has become of the first bytes of connections; ``serving.listening.InputStats`` is one."""
+
+    @property
+    def kept(self) -> int: ...
+
+    @property
+    def given_up(self) -> int: ...
+
+
+def collect_inputs(stats: InputStats | None) -> Iterator[Family]:
+    """Nothing where they are not kept."""
+    if stats is None:
+        return
+    yield Family("gauge", "rtmpd_inputs_kept", "Connections of which the first 64 KiB are kept.").with_value(
+        stats.kept
+    )
+    text = "Connections of which they were kept no more, as others came or memory was short."
+    yield Family("counter", "rtmpd_inputs_given_up", text).with_value(stats.given_up)
