@@ -22,8 +22,8 @@ from rtmpd.hooks.stats import BackendStats, HookStats
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
-from rtmpd.state.store import StoreStats
 from rtmpd.serving.listening import InputStats
+from rtmpd.state.store import StoreStats
 from rtmpd.web.event_stream import FollowStats
 from rtmpd.web.families import RENAMED_METRICS, Renames
 from rtmpd.web.metrics import MetricsPage, Sources

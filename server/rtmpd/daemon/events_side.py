@@ -74,6 +74,14 @@ class EventsSide:
             self._registry.observe(self._feed)
         self._feed.add_listener(listener)
 
+    def ended_by_signal(self) -> None:
+        """A signal ends the server: a change as others are, if somebody hears of those."""
+        if self._feed is not None:
+            from rtmpd.control.actor import Actor
+            from rtmpd.control.audit import Change
+
+            self.audit.note(Actor("SIGTERM", protocol="signal"), Change.DRAIN)
+
     def push_changed(self, status: RelayStatus, origin: Origin) -> None:
         """See ``EventFeed``."""
         if self._feed is not None:
