@@ -17,6 +17,7 @@ from rtmpd.control import session_views
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
 from rtmpd.control.ban_answers import BanRequest
+from rtmpd.control.drain_answers import DrainRequest
 from rtmpd.control.relay_answers import PushRequest, RelayQuery
 from rtmpd.control.session_answers import KickRequest, Session, SessionKind, SessionQuery, UseKind
 from rtmpd.control.settings_answers import Reload, ReloadRequest
@@ -365,3 +366,24 @@ async def test_who_bans_somebody_is_told_whether_that_is_stored(kept: bool | Non
     desk = Desk(stored=FakeStored(kept=kept))
     ban = await desk.control.bans.add(BanRequest(network="192.0.2.1", seconds=60), ANN)
     assert ban.kept is bool(kept)
+
+
+async def test_the_end_of_the_server_is_asked_for_in_numbers_and_told_as_times() -> None:
+    desk = Desk()
+    assert (await desk.control.server.info(Actor())).drain is None
+    drain = await desk.control.server.drain(DrainRequest(wait_seconds=60.0, reconnect_to="rtmp://b"), Actor())
+    assert (drain.until - drain.since).total_seconds() == 60.0
+    assert (drain.publishers, drain.players) == (2, 3)
+    assert desk.ending.asked == [(60.0, None, "rtmp://b")]
+    assert (await desk.control.server.info(Actor())).drain is not None
+    with pytest.raises(NotPossible, match="reconnect_to: that is no server"):
+        await desk.control.server.drain(DrainRequest(reconnect_to="bad"), Actor())
+
+
+async def test_another_process_takes_over_or_does_not() -> None:
+    desk = Desk()
+    successor = await desk.control.server.replace(Actor())
+    assert (successor.pid, successor.version) == (4242, "9.9")
+    desk.mistakes = ("rtmp.listen: no such address",)
+    with pytest.raises(Conflict, match="no such address"):
+        await desk.control.server.replace(Actor())

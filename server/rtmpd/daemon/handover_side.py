@@ -127,6 +127,8 @@ class HandoverSide:
         """Why it cannot be handed over now."""
         if self._ending.draining is not None:
             return "this process ends already"
+        if os.getpid() == 1:
+            return "this is the first process of a container, which ends with it: start another container"
         if self._before is not None:
             return f"process {self._before[0]} before this one still serves who stayed there: end it first"
         return None
