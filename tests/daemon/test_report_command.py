@@ -58,10 +58,10 @@ def test_a_table_fits_a_terminal_and_is_the_same_with_a_server_and_without(folde
     before = TODAY - timedelta(days=1)
     assert asked.stdout.splitlines() == [
         "day         peak  average  watched  on air        in     out  stream",
-        f"{before}     5      2.5      150      60  100.0 MB  1.0 GB  live/show",
-        f'{TODAY}    10      5.0      300      60  100.0 MB  1.0 GB  live/odd,"name"',
-        "              20     10.0      600      60  100.0 MB  1.0 GB  live/show",
-        "all           30      8.8     1050     180  300.0 MB  3.0 GB",
+        f"{before}     5      2.5    150.0    60.0  100.0 MB  1.0 GB  live/show",
+        f'{TODAY}    10      5.0    300.0    60.0  100.0 MB  1.0 GB  live/odd,"name"',
+        "              20     10.0    600.0    60.0  100.0 MB  1.0 GB  live/show",
+        "all           30      8.8   1050.0   180.0  300.0 MB  3.0 GB",
         "",
         f"Watched and on air: minutes. Peak and average: players. Days: {datetime.now(UTC).astimezone():%Z}.",
     ]

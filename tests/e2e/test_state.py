@@ -62,6 +62,7 @@ def test_a_disk_without_room_costs_what_should_be_kept_and_nothing_else(tmp_path
         assert ban(server, "203.0.113.8")["kept"] is True
         server.log.wait_for({"event": "state written again"})
         assert len(server.log.find({"event": "state not writable"})) == 1
+        assert len(server.log.find({"event": "state opened"})) == 1
         assert_clean_exit(server)
     with closing(sqlite3.connect(tmp_path / FILE)) as connection:
         assert connection.execute("SELECT network FROM bans ORDER BY 1").fetchall() == [

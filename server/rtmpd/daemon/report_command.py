@@ -112,8 +112,8 @@ def _figures(each: dict[str, Any]) -> tuple[str, ...]:
     return (
         str(each["peak_players"]),
         f"{each['average_players']:.1f}",
-        f"{each['player_minutes']:.0f}",
-        f"{each['publish_minutes']:.0f}",
+        f"{each['player_minutes']:.1f}",
+        f"{each['publish_minutes']:.1f}",
         spell_bytes(each["bytes_in"]),
         spell_bytes(each["bytes_out"]),
     )

@@ -90,6 +90,8 @@ class StateSide:
         """As for ``Store``: this process takes over from another."""
         self._wall_clock = wall_clock
         self._store: Store | None = None
+        self._greeted: Store | None = None
+        """The last that it has been said of that it was opened."""
         self._meter: UsageMeter | None = None
         self._reading = asyncio.Lock()
         """Of one at a time, however many ask."""
@@ -225,7 +227,9 @@ class StateSide:
         for ban in self._guard.worth_keeping():
             if ban.network not in kept:
                 book.keep(ban)
-        logger.info("state opened", extra={"fields": {"folder": str(store.folder), "bans": bans}})
+        if bans or store is not self._greeted:  # What cannot be written is opened again and again.
+            self._greeted = store
+            logger.info("state opened", extra={"fields": {"folder": str(store.folder), "bans": bans}})
 
     async def _settled(self, patience: float) -> bool | None:
         if self._store is None:
