@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from rtmpd.control.audit import Change, ChangeResult
-from rtmpd.daemon.access_log import AccessLogLoss
 from rtmpd.engine.claim import HoldEnd, SwitchReason
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import HealthKind
@@ -72,7 +71,6 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     SwitchReason: _REASON,
     StateFailure: _REASON,
     NotifyLoss: _REASON,
-    AccessLogLoss: _REASON,
     NotifyFailure: _REASON,
     FollowEnd: _REASON,
     Change: {"change": "value", "what": "meaning"},

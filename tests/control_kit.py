@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import aiohttp
 from metrics_sources import FakeServer, fake_relay
 
+from rtmpd.access.admin_access import AdminAccess, AdminProof
+from rtmpd.access.admin_rules import AdminRules, AdminToken, IssuedRoles
 from rtmpd.access.bans import BanRules
 from rtmpd.access.guard import Guard
+from rtmpd.access.keys import Key, digest_of, new_key
 from rtmpd.control.audit import Audit
 from rtmpd.control.local import Sources, local_control
 from rtmpd.engine.flusher import Flusher
@@ -21,11 +26,11 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
 from rtmpd.events.model import Fact
-from rtmpd.events.record_ring import RecordRing
 from rtmpd.events.ring import EventRing
 from rtmpd.exceptions import ConfigError, HandoverFailed, UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
+from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
 from rtmpd.relay.status import RelayStatus
 from rtmpd.state.report import Change as StoredChange
 from rtmpd.state.report import DayUsage
@@ -33,9 +38,11 @@ from rtmpd.state.store import StoreStats
 from rtmpd.web.api import Api
 from rtmpd.web.compat import Mounted
 from rtmpd.web.event_stream import EventStreams
+from rtmpd.web.gate import Refusals
 from rtmpd.web.limits import AdminLimits
+from rtmpd.web.logins import Logins
 from rtmpd.web.page import SharedPage
-from rtmpd.web.server import AdminServer
+from rtmpd.web.server import AdminServer, GuardedPages, OpenPages
 
 
 class FakePushes:
@@ -112,6 +119,29 @@ class FakeEnding:
 
 
 @dataclass
+class DeskAdmission:
+    """``web.admission.Admission``, with tokens as ``tokens`` says them."""
+
+    access: AdminAccess
+    open: tuple[str, ...] = ()
+    local: str = "operate"
+    login_lifetime: float = 3600.0
+
+    def tokens(self, *tokens: AdminToken, issued: IssuedRoles | None = None, reader: Any = None) -> None:
+        """From now on these are good, and no others."""
+        self.access.apply(AdminRules(tokens, issued), reader)
+
+    async def prove(self, shown: str, address: str) -> AdminProof:
+        return await self.access.prove(shown, address)
+
+
+def token(name: str, role: str = "read", *streams: str, until: float | None = None) -> tuple[str, AdminToken]:
+    """A token that ``name`` has, and what is kept of it."""
+    text = new_key(os.urandom)
+    return text, AdminToken(Key(digest_of(text), name, until=until), role, streams or ("*",))
+
+
+@dataclass
 class Desk:
     """Somebody in charge of ``registry``, at an hour of theirs."""
 
@@ -138,11 +168,15 @@ class Desk:
     max_age: float = 0.0
     """Of answers."""
 
+    proxies: TrustedProxies = NO_PROXIES
+    refusals: Refusals = field(default_factory=Refusals)
+
     def __post_init__(self) -> None:
         self.ring = EventRing("5f0c1e", self.registry.budget, max_kept=5)
-        self.records = RecordRing(self.registry.budget, max_kept=8)
         self.guard = Guard(self.clock, self.registry.stats)
         self.guard.apply(self.rules)
+        self.admission = DeskAdmission(AdminAccess(self.guard, self.wall_clock, self._sleep))
+        self.slept: list[float] = []
         self.control = local_control(
             Sources(
                 registry=self.registry,
@@ -157,9 +191,8 @@ class Desk:
                 audit=Audit(lambda *told: self.audited.append(told)),
                 ring=lambda: self.ring,
                 stored=self.stored,
-                records=lambda: self.records,
                 clock=self.clock,
-                wall_clock=lambda: 1_800_000_000.0 + self.clock(),
+                wall_clock=self.wall_clock,
                 started=1_800_000_000.0,
                 instance="0123456789abcdef",
             )
@@ -170,14 +203,23 @@ class Desk:
             raise HandoverFailed("; ".join(self.mistakes))
         return 4242, "9.9"
 
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    def wall_clock(self) -> float:
+        return 1_800_000_000.0 + self.clock()
+
     async def reload(self, dry_run: bool) -> dict[str, list[str]]:
         if self.mistakes:
             raise ConfigError(self.mistakes)
         self.reloads.append(dry_run)
         return {"new plays": ["player.max_players"]}
 
-    def api(self) -> Api:
-        return Api(self.control, self.clock, self.streams, self.max_age)
+    def guarded(self) -> GuardedPages:
+        """What an admin server shows those whom ``admission`` lets in."""
+        self.logins = Logins(self.clock, self.wall_clock, os.urandom, lambda: self.admission.login_lifetime)
+        api = Api(self.control, self.clock, self.streams, self.max_age)
+        return GuardedPages(api, self.admission, self.logins, self.refusals)
 
     @asynccontextmanager
     async def client(
@@ -185,12 +227,19 @@ class Desk:
     ) -> AsyncIterator[aiohttp.ClientSession]:
         """Who asks an admin server on a port of its own."""
         page = SharedPage(FakeServer().page(), 0.0, time.monotonic)
-        server = AdminServer(
-            page, lambda: None, self.api(), self.limits, local=local, mounted=mounted, alone=alone
+        pages = OpenPages(page, lambda: self.unready)
+        self.server = AdminServer(
+            pages,
+            self.guarded(),
+            self.limits,
+            proxies=lambda: self.proxies,
+            local=local,
+            mounted=mounted,
+            alone=alone,
         )
         try:
-            address = (await server.start(open_listener(Address.parse(self.place)))).address
+            address = (await self.server.start(open_listener(Address.parse(self.place)))).address
             async with aiohttp.ClientSession(f"http://{address}") as session:
                 yield session
         finally:
-            await server.close()
+            await self.server.close()

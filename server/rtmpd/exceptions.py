@@ -21,6 +21,7 @@ RtmpdError
 │   ├── NotFound             there is nothing of that name
 │   ├── Conflict             not in the state that it is in
 │   └── NotPossible          never, as it was asked
+│       └── TryLater         not yet
 ├── AdminRequestFailed       a server's admin port did not do what a command asked of it
 └── ClientError              a server did not do what we asked of it; carries its status
     ├── ConnectFailed        no TCP or TLS connection came about
@@ -227,6 +228,14 @@ class Conflict(ControlError):
 
 class NotPossible(ControlError):
     """It is understood and cannot be done, whatever state things are in."""
+
+
+class TryLater(NotPossible):
+    """It is not done now; ``after`` so many seconds it may be."""
+
+    def __init__(self, problem: Problem, detail: str, after: float = 0.0) -> None:
+        super().__init__(problem, detail)
+        self.after = after
 
 
 class AdminRequestFailed(RtmpdError):

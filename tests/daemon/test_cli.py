@@ -484,7 +484,7 @@ def test_banner_warns_of_open_metrics():
     text = banner([Address("192.0.2.1", 1935)], [], [Address("", 9935)], LOCAL)
     assert "rtmp://192.0.2.1/live" in text
     assert "http://localhost:9935/metrics" in text
-    assert "no password for the metrics either: anyone who can reach\n            port 9935" in text
+    assert "tokens    rtmpd admin-token new, for whoever is to ask\n            port 9935" in text
     assert max(map(len, text.splitlines())) <= 80
 
 

@@ -616,16 +616,27 @@ async def test_nothing_changes_before_the_start_or_after_the_end(log: LogOutput)
 _LISTENERS = {
     *("rtmp.listen", "admin.listen", "rtmps.listen", "rtmps.certificates", "rtmps.min_version"),
     *("compat.nginx_rtmp.listen", "compat.srs.listen", "compat.mediamtx.listen"),
+    "rtmp.listen",
+    "admin.listen",
+    "metrics.listen",
+    "rtmps.listen",
+    "rtmps.certificates",
+    "rtmps.min_version",
 }
 """For which see above."""
 _OF_THREADS = "state."
 """These a thread goes by, whose other values never are the same twice: see test_state_side.py."""
+_OF_TOKENS = "admin.jwt."
+"""Of no use one by one: see test_admin_tokens."""
 _LOOKED_UP = {
     "player.max_backlog_bytes",
     "player.max_backlog_seconds",
     "player.resume_backlog_bytes",
     "player.disconnect_after",
     "player.wait_timeout",
+    "admin.open",
+    "admin.local",
+    "admin.login_lifetime",
     "shutdown.drain_timeout",
     "shutdown.wait_for_publishers",
     "shutdown.reconnect_to",
@@ -641,6 +652,8 @@ _LOOKED_UP = {
 }
 """Nobody keeps these: they are read from the settings whenever they are needed."""
 _OTHERS = {
+    "admin.open": "metrics",
+    "admin.local": "none",
     "network.trusted_proxies": "192.0.2.1",
     "log.level": "error",
     "log.format": "json",
@@ -727,7 +740,11 @@ class Shop:
 
 @pytest.mark.parametrize(
     "key",
-    [key for key in walk() if key.name not in _LISTENERS and not key.name.startswith(_OF_THREADS)],
+    [
+        key
+        for key in walk()
+        if key.name not in _LISTENERS and not key.name.startswith((_OF_THREADS, _OF_TOKENS))
+    ],
     ids=lambda key: key.name,
 )
 async def test_who_follows_a_change_is_as_one_who_starts_with_it(log: LogOutput, key: Key) -> None:

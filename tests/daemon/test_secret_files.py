@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rtmpd.daemon import reference
-from rtmpd.daemon.keys import SOME_APP, SOME_NAMES, walk, walk_app, walk_notify
+from rtmpd.daemon.keys import SOME_APP, walk, walk_some
 from rtmpd.daemon.secret_files import SUFFIX
 from rtmpd.daemon.settings import load
 from rtmpd.exceptions import ConfigError
@@ -147,9 +147,7 @@ def test_editors_know_the_keys():
 
 
 FILE_KEYS = [
-    key.name
-    for key in (*walk(), *walk_app(SOME_APP, SOME_NAMES), *walk_notify(SOME_APP))
-    if key.path[-1].endswith(SUFFIX) or key.path[-1] == "jwks"
+    key.name for key in (*walk(), *walk_some()) if key.path[-1].endswith(SUFFIX) or key.path[-1] == "jwks"
 ]
 
 

@@ -21,7 +21,7 @@ from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
 from rtmpd.rtmp.form import form
 from rtmpd.web.limits import AdminLimits
 from rtmpd.web.page import SharedPage
-from rtmpd.web.server import AdminServer
+from rtmpd.web.server import AdminServer, OpenPages
 
 API = tuple(f"/api/v1/{page}" for page in ("server", "streams", "sessions", "bans", "relays", "openapi.json"))
 
@@ -45,8 +45,10 @@ class Readiness:
 
 
 def admin(readiness: Readiness, limits: AdminLimits | None = None, *, local: bool = True) -> AdminServer:
-    page = SharedPage(FixedPage(), 0.0, time.monotonic)
-    return AdminServer(page, readiness, Desk().api(), limits, local=local)
+    pages = OpenPages(SharedPage(FixedPage(), 0.0, time.monotonic), readiness)
+    desk = Desk()
+    desk.admission.open = ("metrics", "health")
+    return AdminServer(pages, desk.guarded(), limits, local=local)
 
 
 @asynccontextmanager
@@ -77,7 +79,7 @@ def readiness() -> Readiness:
 
 @pytest.fixture
 async def client(readiness: Readiness) -> AsyncIterator[aiohttp.ClientSession]:
-    server = AdminServer(SharedPage(FixedPage(), 0.0, time.monotonic), readiness, Desk().api(), local=True)
+    server = admin(readiness)
     address = (await server.start(open_listener(Address("127.0.0.1", 0)))).address
     async with aiohttp.ClientSession(f"http://{address}") as session:
         yield session
@@ -132,7 +134,7 @@ async def test_nothing_can_be_changed_over_http(client: aiohttp.ClientSession) -
 
 
 async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Readiness) -> None:
-    server = AdminServer(SharedPage(FixedPage(), 0.0, time.monotonic), readiness, Desk().api(), local=True)
+    server = admin(readiness)
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(ConfigError, match="is another server running there"),
@@ -145,8 +147,7 @@ async def test_a_taken_port_is_explained_and_leaves_nothing_open(readiness: Read
 
 
 async def test_several_addresses_serve_the_same_pages(readiness: Readiness) -> None:
-    page = SharedPage(FixedPage(), 0.0, time.monotonic)
-    servers = [AdminServer(page, readiness, Desk().api(), local=True) for _ in range(2)]
+    servers = [admin(readiness) for _ in range(2)]
     addresses = [(await server.start(open_listener(Address("127.0.0.1", 0)))).address for server in servers]
     assert addresses[0] != addresses[1]
     async with aiohttp.ClientSession() as session:
@@ -316,9 +317,8 @@ async def behind(
     limits: AdminLimits | None = None,
 ) -> AsyncIterator[Callable[..., Awaitable[bytes]]]:
     """An admin server, and a way to hear its first answer to something."""
-    page = SharedPage(FixedPage(), 0.0, time.monotonic)
-    api = Desk().api()
-    server = AdminServer(page, Readiness(), api, limits, lambda: proxies, local=True)
+    pages = OpenPages(SharedPage(FixedPage(), 0.0, time.monotonic), Readiness())
+    server = AdminServer(pages, Desk().guarded(), limits, lambda: proxies, local=True)
     address = (await server.start(open_listener(Address("127.0.0.1", 0)), proxy)).address
 
     async def ask(*said: str) -> bytes:
@@ -364,13 +364,13 @@ async def behind(
 async def test_changes_are_for_who_is_here_however_many_proxies_are_between(headers: str, may: bool) -> None:
     async with behind() as ask:
         answer = await ask(PUSH.format(headers))
-        assert answer.startswith(MAY if may else b"HTTP/1.1 403"), answer
+        assert answer.startswith(MAY if may else b"HTTP/1.1 401"), answer
 
 
 async def test_a_proxy_that_nobody_trusts_changes_nothing() -> None:
     async with behind(proxies=NO_PROXIES) as ask:
         answer = await ask(PUSH.format("X-Forwarded-For: 127.0.0.1\r\n"))
-        assert answer.startswith(b"HTTP/1.1 403")
+        assert answer.startswith(b"HTTP/1.1 401")
         assert b"a proxy, 127.0.0.1, which network.trusted_proxies does not name" in answer
         assert (await ask(PUSH.format(""))).startswith(MAY)
 
@@ -379,12 +379,12 @@ async def test_a_proxy_that_nobody_trusts_changes_nothing() -> None:
 async def test_a_proxy_header_says_who_asks(address: str, may: bool) -> None:
     async with behind(ProxyUse.REQUIRE) as ask:
         for said in ([V1.format(address) + PUSH.format("")], [*V1.format(address), PUSH.format("")]):
-            assert (await ask(*said)).startswith(MAY if may else b"HTTP/1.1 403")
+            assert (await ask(*said)).startswith(MAY if may else b"HTTP/1.1 401")
 
 
 async def test_whom_nobody_knows_changes_nothing() -> None:
     async with behind(ProxyUse.REQUIRE) as ask:
-        assert (await ask("PROXY UNKNOWN\r\n" + PUSH.format(""))).startswith(b"HTTP/1.1 403")
+        assert (await ask("PROXY UNKNOWN\r\n" + PUSH.format(""))).startswith(b"HTTP/1.1 401")
 
 
 @pytest.mark.parametrize(

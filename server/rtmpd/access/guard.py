@@ -9,12 +9,13 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from rtmpd.access.bans import Ban, BanRules, Bans
+from rtmpd.access.bans import Ban, BanRules, Bans, Failure
 from rtmpd.access.manual_bans import ManualBan, ManualBans, overlap, parse_network, spell_network
 from rtmpd.access.rules import Network
 from rtmpd.engine.stats import ServerStats
 from rtmpd.exceptions import UsageError
-from rtmpd.reasons import Refusal
+from rtmpd.net.addresses import network_of
+from rtmpd.reasons import Problem, Refusal
 from rtmpd.serving.access import AccessRequest, Action
 
 _WRONG_PROOFS: Final = frozenset(
@@ -61,6 +62,8 @@ class Guard:
         self._stats = stats
         self._rules = BanRules()
         self._bans = Bans(self._rules)
+        self._askers = Bans(self._rules)
+        """Who guesses tokens of the admin port: they are kept out there, and their encoders are not."""
         self._manual = ManualBans()
         self.keeper: BanKeeper | None = None
         """Of what is to outlive the process."""
@@ -73,6 +76,7 @@ class Guard:
         before = {each.network for each in self.worth_keeping()} if self.keeper is not None else set()
         self._rules = rules
         self._bans.apply(rules)
+        self._askers.apply(rules)
         self._manual.spare(rules.exempt)
         self._count()
         if self.keeper is not None:
@@ -90,7 +94,7 @@ class Guard:
 
     def worth_keeping(self) -> list[Ban]:
         """The bans that are to outlive the process."""
-        return [each for each in self.bans() if _is_worth_keeping(each)]
+        return [each for each in self._at_the_door() if _is_worth_keeping(each)]
 
     def turns_away(self, network: str) -> bool:
         """Whether it is banned. It is counted as one that was turned away then."""
@@ -105,6 +109,10 @@ class Guard:
 
     def bans(self) -> list[Ban]:
         """All that hold."""
+        return [*self._at_the_door(), *self._askers.holding(self._clock())]
+
+    def _at_the_door(self) -> list[Ban]:
+        """Those that keep encoders and players out."""
         now = self._clock()
         manual = [
             Ban(spell_network(each.network), each.since, each.until, each.refused, each.reason)
@@ -130,7 +138,8 @@ class Guard:
 
     def lift(self, network: Network) -> bool:
         """Let those from there in again, and forget how often they have failed; False if it is not banned."""
-        lifted = [self._bans.lift(spell_network(network), self._clock()), self._manual.remove(network)]
+        name, now = spell_network(network), self._clock()
+        lifted = [self._bans.lift(name, now), self._askers.lift(name, now), self._manual.remove(network)]
         self._count()
         if self.keeper is not None:
             self.keeper.forget(spell_network(network))
@@ -143,25 +152,28 @@ class Guard:
             return 0.0
         origin = request.origin
         failure = self._bans.failed(origin.network, self._clock())
+        self._tell(failure, origin.address, reason)
         if failure.ban:
-            self._stats.bans_total += 1
-            self._count()
-            seconds = math.ceil(failure.ban)
-            fields = {
-                "client": origin.address,
-                "network": failure.network,
-                "reason": reason,
-                "seconds": seconds,
-            }
-            logger.warning("banned", extra={"fields": fields})
             self._keep(failure.network)
         return failure.delay
+
+    def guessed(self, address: str, problem: Problem) -> float:
+        """Count a wrong token of the admin port: seconds to wait with the answer."""
+        failure = self._askers.failed(network_of(address), self._clock())
+        self._tell(failure, address, problem)
+        return failure.delay
+
+    def kept_from_asking(self, address: str) -> float:
+        """Seconds for which nobody from there may show tokens at the admin port, which is counted; 0: may."""
+        network, now = network_of(address), self._clock()
+        return self._askers.remaining(network, now) if self._askers.turns_away(network, now) else 0.0
 
     def look(self) -> None:
         """Tell of the bans that are over; call it every second or so."""
         now = self._clock()
         manual = [(spell_network(each.network), each.refused) for each in self._manual.take_ended(now)]
-        ended = [(each.network, each.refused) for each in self._bans.take_ended(now)]
+        failed = [*self._bans.take_ended(now), *self._askers.take_ended(now)]
+        ended = [(each.network, each.refused) for each in failed]
         for network, refused in (*ended, *manual):
             # As an address, by which lines about many of them are folded.
             client = network.partition("/")[0]
@@ -194,7 +206,15 @@ class Guard:
             self.keeper.keep(ban)
 
     def _count(self) -> None:
-        self._stats.banned = self._bans.banned + len(self._manual)
+        self._stats.banned = self._bans.banned + self._askers.banned + len(self._manual)
+
+    def _tell(self, failure: Failure, address: str, reason: Refusal | Problem) -> None:
+        if failure.ban:
+            self._stats.bans_total += 1
+            self._count()
+            seconds = math.ceil(failure.ban)
+            fields = {"client": address, "network": failure.network, "reason": reason, "seconds": seconds}
+            logger.warning("banned", extra={"fields": fields})
 
 
 def _is_worth_keeping(ban: Ban) -> bool:

@@ -53,17 +53,22 @@ class TokenVerifier:
         ``action`` is ``publish`` or ``play``, ``path`` the stream (app and name), ``now`` seconds since 1970.
         Raises ProofFailed, which does not name the stream: what stands in its place may be a key.
         """
+        claims, proof = await self.read(token, now)
+        if not _allows(claims.get(self._rules.names_claim), action, path):
+            text = f"This token does not allow you to {action} this very stream; get one that does."
+            raise ProofFailed(Refusal.JWT_NAMES, text)
+        return proof
+
+    async def read(self, token: str, now: float) -> tuple[Mapping[str, Any], Proof]:
+        """What a genuine token says that is good now, and whose it is; as ``verify``, whatever it is for."""
         algorithm, kid = self._read_header(token)
         key = await self._jwks.find(kid)
         claims = _verify_signature(token, key, algorithm)
         self._check_parties(claims)
         until = self._check_time(claims, now)
-        if not _allows(claims.get(self._rules.names_claim), action, path):
-            text = f"This token does not allow you to {action} this very stream; get one that does."
-            raise ProofFailed(Refusal.JWT_NAMES, text)
         subject = _subject(claims)
         identity = f"subject:{self._rules.issuer} {subject}" if subject else ""
-        return Proof(subject, identity, until + self._rules.leeway)
+        return claims, Proof(subject, identity, until + self._rules.leeway)
 
     def _read_header(self, token: str) -> tuple[str, str]:
         """The algorithm and the name of the key, which choose among what is allowed anyway."""

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from rtmpd.access.issuers import Issuers
 from rtmpd.access.key_file import KeyFile
 from rtmpd.access.keys import KeyRing
-from rtmpd.access.rules import Allow, PathRules, Rules, TokenCheck
+from rtmpd.access.rules import Allow, PathRules, Rules
 from rtmpd.daemon.access_config import AccessConfig, PublishAccess
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.proofs_config import JwtConfig
+from rtmpd.daemon.proofs_config import IssuerConfig
 from rtmpd.exceptions import ConfigError
 
 if TYPE_CHECKING:
     from rtmpd.access.jwks import Jwks
+    from rtmpd.access.jwt_tokens import TokenVerifier
     from rtmpd.access.users import Users
 
 
@@ -55,6 +56,9 @@ class ConfiguredRules:
             table: PathRules(self._read(app.publish, Allow.LOCAL), self._read(app.play, Allow.ANYONE))
             for table, app in config.outcomes.items()
         }
+        jwt = config.admin.jwt
+        self.admin_tokens = self._verifier(jwt) if jwt.spoken_of else None
+        """Tells which JWTs are genuine that are shown at the admin port."""
         self.takes_secrets = any(
             rules.takes_secrets for both in self._rules.values() for rules in (both.publish, both.play)
         )
@@ -89,7 +93,7 @@ class ConfiguredRules:
 
         return Users(passwords, self._secret)
 
-    def _verifier(self, jwt: JwtConfig) -> TokenCheck:
+    def _verifier(self, jwt: IssuerConfig) -> TokenVerifier:
         """Raises ConfigError where there is no library for tokens."""
         from rtmpd.access.jwt_tokens import TokenVerifier, parse_jwks
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from rtmpd.access.guard import Guard
 from rtmpd.access.local_tokens import LocalTokens
@@ -15,6 +17,9 @@ from rtmpd.daemon.banner import APP, Admission
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.hook_side import HookContext, HookSide
 from rtmpd.engine.registry import Registry
+
+if TYPE_CHECKING:
+    from rtmpd.access.admin_access import AdminAccess
 
 
 class AccessSide:
@@ -32,6 +37,17 @@ class AccessSide:
         self.guard = Guard(clock, registry.stats)
         self._registry = registry
         self._reviewed = self._readings()
+        self._admin: AdminAccess | None = None
+
+    @property
+    def admin(self) -> AdminAccess:
+        """Who may ask the admin port; there once somebody shows something there."""
+        if self._admin is None:
+            from rtmpd.access.admin_access import AdminAccess
+
+            self._admin = AdminAccess(self.guard, time.time, asyncio.sleep)
+            self._admin.apply(self.rules.config.admin.to_rules(), self.rules.admin_tokens)
+        return self._admin
 
     def apply(self, rules: ConfiguredRules) -> None:
         """Follow other settings, with their files read."""
@@ -39,6 +55,8 @@ class AccessSide:
         self.policy.apply(rules)
         self.hooks.apply(rules.config)
         rules.take_over()
+        if self._admin is not None:
+            self._admin.apply(rules.config.admin.to_rules(), rules.admin_tokens)
         self.guard.apply(rules.config.bans.to_rules(rules.config.network.networks()))
         self.review()
 

@@ -6,13 +6,16 @@ import contextlib
 import http.client
 import ipaddress
 import json
+import os
 import socket
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from rtmpd.daemon import secret_files
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.environment import BEARER_FILE_VARIABLE, BEARER_VARIABLE, URL_VARIABLE
 from rtmpd.exceptions import AdminRequestFailed
 from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import ProxyUse
@@ -42,6 +45,8 @@ class AdminPort:
     tls: bool = False
     within: float = _TIMEOUT
     """Seconds until an answer."""
+    token: str = field(default="", repr=False)
+    """That is shown; empty is none."""
 
     def __str__(self) -> str:
         return str(self.address)
@@ -60,6 +65,7 @@ class AdminPort:
                 proxy=self.proxy,
                 tls=self.tls,
                 within=self.within,
+                headers=self._headers(),
             )
         except (OSError, http.client.HTTPException) as error:
             raise AdminRequestFailed(f"{self} does not answer: {words(error)}") from error
@@ -90,7 +96,7 @@ class AdminPort:
         connection = http.client.HTTPConnection(self.address.host or "localhost", self.address.port)
         try:
             connection.sock = _opened(self.address, self.proxy, self.tls)
-            headers = {"Last-Event-ID": after} if after else {}
+            headers = self._headers() | ({"Last-Event-ID": after} if after else {})
             connection.request("GET", f"/api/v1{path}", headers=headers)
             response = connection.getresponse()
             if response.status != 200:
@@ -104,20 +110,47 @@ class AdminPort:
         finally:
             connection.close()
 
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
     def _refused(self, status: int, answer: object) -> AdminRequestFailed:
         detail = answer.get("detail") if isinstance(answer, dict) else None
-        return AdminRequestFailed(str(detail) if detail else f"{self} answers {status}")
+        text = str(detail) if detail else f"{self} answers {status}"
+        if status == http.client.UNAUTHORIZED and not self.token:
+            text = (
+                f"{self} wants a token: name a file with one in {BEARER_FILE_VARIABLE}; "
+                "on its machine `rtmpd admin-token new NAME` makes one"
+            )
+        return AdminRequestFailed(text)
+
+
+def _token(environ: Mapping[str, str]) -> str:
+    """What this environment has to show. Raises AdminRequestFailed."""
+    name = environ.get(BEARER_FILE_VARIABLE, "")
+    try:
+        token = secret_files.read_line(name, environ) if name else environ.get(BEARER_VARIABLE, "")
+    except ValueError as error:
+        raise AdminRequestFailed(f"{BEARER_FILE_VARIABLE}: {error}") from None
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise AdminRequestFailed(f"{BEARER_FILE_VARIABLE if name else BEARER_VARIABLE} is no token")
+    return token
 
 
 def port_here(config: Config) -> AdminPort:
-    """That of the server of ``config`` on this machine. Raises AdminRequestFailed if there is none."""
+    """That which the environment names, else that of the server of ``config`` on this machine.
+
+    Raises AdminRequestFailed if there is none.
+    """
+    url = os.environ.get(URL_VARIABLE)
+    if url:
+        return port_at(url)
     entrances = [each for each in config.admin.entrances() if each.address.port or each.address.path]
     local = [each for each in entrances if each.address.is_loopback]
     if not local:
         raise AdminRequestFailed(
             "the server takes this on a loopback address or a Unix socket only: name one in admin.listen"
         )
-    return AdminPort(from_here(local[0].address), local[0].proxy)
+    return AdminPort(from_here(local[0].address), local[0].proxy, token=_token(os.environ))
 
 
 def port_at(url: str) -> AdminPort:
@@ -125,8 +158,9 @@ def port_at(url: str) -> AdminPort:
 
     Raises AdminRequestFailed for one of another kind.
     """
+    token = _token(os.environ)
     if url.startswith("unix:/"):
-        return AdminPort(Address("", 0, url.removeprefix("unix:")))
+        return AdminPort(Address("", 0, url.removeprefix("unix:")), token=token)
     text = f"{url} is no URL of an admin port: write one such as http://127.0.0.1:9935"
     try:
         parts = urlsplit(url)
@@ -135,7 +169,7 @@ def port_at(url: str) -> AdminPort:
         raise AdminRequestFailed(text) from None
     if not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
         raise AdminRequestFailed(text)
-    return AdminPort(Address(parts.hostname, port), tls=parts.scheme == "https")
+    return AdminPort(Address(parts.hostname, port), tls=parts.scheme == "https", token=token)
 
 
 def ask(
@@ -147,6 +181,7 @@ def ask(
     proxy: ProxyUse = ProxyUse.OFF,
     tls: bool = False,
     within: float = _TIMEOUT,
+    headers: Mapping[str, str] | None = None,
 ) -> tuple[int, bytes]:
     """Status and body; with a PROXY header of our own where one is required. ``body`` is sent as JSON.
 
@@ -156,10 +191,12 @@ def ask(
     try:
         connection.sock = _opened(address, proxy, tls)
         connection.sock.settimeout(within)
+        said = dict(headers or {})
         if body is None:
-            connection.request(method, path)
+            connection.request(method, path, headers=said)
         else:
-            connection.request(method, path, json.dumps(body), {"Content-Type": "application/json"})
+            said["Content-Type"] = "application/json"
+            connection.request(method, path, json.dumps(body), said)
         response = connection.getresponse()
         return response.status, response.read()
     finally:

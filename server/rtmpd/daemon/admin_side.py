@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from rtmpd.daemon.admission import ConfiguredAdmission
 from rtmpd.daemon.compat_side import CompatSide
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door
@@ -28,16 +31,18 @@ from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
 
 if TYPE_CHECKING:
+    from rtmpd.access.admin_access import AdminAccess
     from rtmpd.access.guard import Guard
     from rtmpd.access.jwks import Jwks
     from rtmpd.control.control import Control
-    from rtmpd.web.api import Api
     from rtmpd.web.compat import Desk, Mounted
     from rtmpd.web.event_stream import EventStreams
+    from rtmpd.web.gate import Refusals
     from rtmpd.web.metrics import MetricsPage
     from rtmpd.web.page import SharedPage
-    from rtmpd.web.server import AdminServer
+    from rtmpd.web.server import AdminServer, GuardedPages, OpenPages
 
+logger = logging.getLogger(__name__)
 MAX_AGE: Final = 1.0
 """Seconds that a document of another server is good for everybody who asks for it."""
 
@@ -51,6 +56,8 @@ class Inside:
     memory_group: MemoryGroup | None
     clock: Callable[[], float]
     guard: Guard
+    admin_access: Callable[[], AdminAccess]
+    """Who may ask from elsewhere."""
     pushes: PushRelays
     relays: Callable[[], Sequence[RelayStatus]]
     events: EventsSide
@@ -83,7 +90,9 @@ class AdminSide:
         self._inside = inside
         self._metrics: MetricsPage | None = None
         self._page: SharedPage | None = None
-        self._api: Api | None = None
+        self._open: OpenPages | None = None
+        self._guarded: GuardedPages | None = None
+        self._refusals: Refusals | None = None
         self._control: Control | None = None
         self._compat = CompatSide(config, self._desk)
         self._followed: EventStreams | None = None
@@ -95,19 +104,31 @@ class AdminSide:
         """How each of the protocols is served that are HTTP, by the table of its addresses."""
         names = self._config.compat.entrances()
         alone = {name: Door(partial(self._open_alone, name), self.close) for name in names}
-        return {"admin": Door(self.open, self.close), **alone}
+        metrics = Door(self.open_metrics, self.close)
+        return {"admin": Door(self.open, self.close), "metrics": metrics, **alone}
 
     async def open(self, entrance: Entrance, place: Place) -> Listener:
         """Serve there too. Raises OSError."""
-        return await self._serve(self._compat.beside_ours, entrance, place)
+        admin = self._config.admin
+        if not (entrance.address.is_loopback or admin.open or admin.takes_tokens):
+            fields = {"address": str(entrance.address), "remedy": "rtmpd admin-token new, or admin.open"}
+            logger.warning("admin port answers nobody", extra={"fields": fields})
+        guarded = self._guarded or self._build_guarded()
+        return await self._serve(guarded, self._compat.beside_ours, entrance, place)
+
+    async def open_metrics(self, entrance: Entrance, place: Place) -> Listener:
+        """Serve metrics and health there, and nothing else. Raises OSError."""
+        return await self._serve(None, tuple, entrance, place)
 
     async def _open_alone(self, name: str, entrance: Entrance, place: Place) -> Listener:
         """Speak one dialect there. Raises OSError."""
         mounted = self._compat.alone(name.removeprefix("compat."))
-        return await self._serve(lambda: mounted, entrance, place, alone=True)
+        guarded = self._guarded or self._build_guarded()
+        return await self._serve(guarded, lambda: mounted, entrance, place, alone=True)
 
     async def _serve(
         self,
+        guarded: GuardedPages | None,
         mounted: Callable[[], Sequence[Mounted]],
         entrance: Entrance,
         place: Place,
@@ -117,9 +138,8 @@ class AdminSide:
         from rtmpd.web.server import AdminServer
 
         server = AdminServer(
-            self._page or self._build_page(),
-            self._inside.readiness,
-            self._api or self._build_api(),
+            self._open or self._build_open(),
+            guarded,
             self._config.admin.to_limits(),
             lambda: self._proxies,
             local=entrance.address.is_loopback,
@@ -137,8 +157,8 @@ class AdminSide:
     def prepare(self) -> None:
         """Have all that ``open`` needs, where time counts then."""
         if self._config.admin.listen:
-            self._page = self._page or self._build_page()
-            self._api = self._api or self._build_api()
+            self._open = self._open or self._build_open()
+            self._guarded = self._guarded or self._build_guarded()
 
     def close(self, listener: Listener) -> None:
         """Let nobody new in there; open requests have about a second."""
@@ -152,11 +172,17 @@ class AdminSide:
         self._proxies = config.network.proxies()
         for server in self._servers.values():
             server.apply(config.admin.to_limits())
+            server.review()
         if self._followed is not None:
             self._followed.max_followers = config.events.max_followers
         if self._metrics is not None and self._page is not None:
             self._metrics.apply(config.metrics.max_streams)
             self._page.apply(config.metrics.max_age)
+
+    def look(self) -> None:
+        """Cut off whose token is over; call it every second or so."""
+        for server in self._servers.values():
+            server.review()
 
     async def wait_closed(self) -> None:
         """Close what is open; open requests have about a second."""
@@ -172,11 +198,33 @@ class AdminSide:
             self._followed.max_followers = self._config.events.max_followers
         return self._followed
 
-    def _build_api(self) -> Api:
-        from rtmpd.web.api import Api
+    def _build_open(self) -> OpenPages:
+        from rtmpd.web.server import OpenPages
 
-        self._api = Api(self._control or self._build_control(), self._inside.clock, self._event_streams())
-        return self._api
+        self._open = OpenPages(self._page or self._build_page(), self._inside.readiness)
+        return self._open
+
+    def _build_guarded(self) -> GuardedPages:
+        from rtmpd.web.api import Api
+        from rtmpd.web.logins import Logins
+        from rtmpd.web.server import GuardedPages
+
+        inside = self._inside
+        self._guarded = GuardedPages(
+            Api(self._control or self._build_control(), inside.clock, self._event_streams()),
+            ConfiguredAdmission(lambda: self._config, inside.admin_access),
+            Logins(inside.clock, time.time, os.urandom, lambda: self._config.admin.login_lifetime),
+            self._refused(),
+        )
+        return self._guarded
+
+    def _refused(self) -> Refusals:
+        """Of all addresses."""
+        if self._refusals is None:
+            from rtmpd.web.gate import Refusals
+
+            self._refusals = Refusals()
+        return self._refusals
 
     def _desk(self) -> Desk:
         from rtmpd.web.compat import Desk
@@ -201,7 +249,6 @@ class AdminSide:
             audit=inside.events.audit,
             ring=lambda: inside.events.ring,
             stored=inside.state,
-            records=inside.events.records.records,
             clock=inside.clock,
             wall_clock=time.time,
             started=self._started,
@@ -238,11 +285,10 @@ class AdminSide:
             hooks=inside.hooks,
             key_sets=inside.key_sets,
             reloads=inside.reloads.stats,
+            refusals=self._refused(),
             draining=lambda: inside.ending.draining is not None,
             followed=self._event_streams().stats,
             state=lambda: inside.state.stats,
-            access_log=lambda: inside.events.records.stats,
-            inputs=inside.events.records.input_stats,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)
         self._page = SharedPage(self._metrics, settings.max_age, inside.clock)

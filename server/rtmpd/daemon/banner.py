@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -58,8 +58,12 @@ def banner(
     rtmps: Sequence[Entrance],
     admin: Sequence[Entrance],
     apps: Mapping[str, Admission],
+    metrics: Sequence[Entrance] = (),
+    shown: Collection[str] = (),
 ) -> str:
     """A few lines for a person, without a trailing line feed; the addresses are the ones really bound.
+
+    ``metrics`` are those where nothing else is served, ``shown`` what ``admin`` shows to everybody.
 
     ``apps`` are ``APP``, those with settings of their own, and by "" all others. With names and addresses of
     usual length the lines fit into 80 columns.
@@ -71,14 +75,22 @@ def banner(
     lines += next((_advice(address, _stream_key(apps[APP])) for address in direct), [])
     if rtmps:
         lines.append(f"  RTMPS     {_names(rtmps)}")
-    lines += [f"  metrics   {_metrics(each)}" for each in admin[:1]]
+    lines += [f"  metrics   {_metrics(each)}" for each in [*metrics, *admin][:1]]
     lines += _told("publish   to", Moment.PUBLISH, reach, apps)
     lines += _told("play      from", Moment.PLAY, reach, apps)
-    exposed = [each.address for each in admin if not each.address.is_loopback]
-    if exposed:
-        ports = ", ".join(f"port {a.port}" if a.host in _WILDCARDS else str(a) for a in exposed)
-        lines += ["  open      no password for the metrics either: anyone who can reach", f"{_MORE}{ports}"]
+    lines += _exposed(metrics, "open      metrics and health, for anyone who can reach")
+    if shown:
+        lines += _exposed(admin, f"open      {' and '.join(shown)}, for anyone who can reach")
+    else:
+        lines += _exposed(admin, "tokens    rtmpd admin-token new, for whoever is to ask")
     return "\n".join(lines)
+
+
+def _exposed(entrances: Sequence[Entrance], text: str) -> list[str]:
+    """What is said of those that others can reach, if there are any."""
+    addresses = [each.address for each in entrances if not each.address.is_loopback]
+    ports = ", ".join(f"port {a.port}" if a.host in _WILDCARDS else str(a) for a in addresses)
+    return [f"  {text}", f"{_MORE}{ports}"] if addresses else []
 
 
 def _reach(entrances: Sequence[Entrance]) -> Reach:

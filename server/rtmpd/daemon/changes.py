@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rtmpd.daemon.app_config import APPS
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect
-from rtmpd.daemon.keys import Key, names_in, walk, walk_app, walk_notify
+from rtmpd.daemon.keys import Key, named_in, names_in, walk, walk_app
 from rtmpd.daemon.values import KeyPath, spell
 
 Changes = dict[Effect, list[str]]
@@ -29,8 +29,7 @@ def compare(before: Config, after: Config) -> Changes:
 
 def _keys(*configs: Config) -> Iterator[Key]:
     yield from walk()
-    for name in {name: None for config in configs for name in config.notify}:
-        yield from walk_notify(name)
+    yield from named_in(*configs)
     apps: dict[str, dict[KeyPath, None]] = {}
     for config in configs:
         for name, app in config.apps.items():

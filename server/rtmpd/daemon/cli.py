@@ -223,6 +223,7 @@ _COMMANDS: Final = {
     "token": "Make a link to publish or play for a while.",
     "bench": None,
     "key": "Make, list and revoke stream keys.",
+    "admin-token": "Make and list tokens of the admin port.",
     "notify": "Try who is notified.",
 }
 """All of them, in the order in which people need them, each in a few words where it has more to say."""
@@ -279,6 +280,10 @@ def _group(name: str) -> typer.Typer:
             from rtmpd.daemon import key_command
 
             return key_command.app
+        case "admin-token":
+            from rtmpd.daemon import admin_token_command
+
+            return admin_token_command.app
         case "notify":
             from rtmpd.daemon import notify_command
 

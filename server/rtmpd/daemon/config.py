@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from rtmpd.daemon.admin_config import AdminConfig, MetricsConfig
 from rtmpd.daemon.app_config import APPS, AppConfig
 from rtmpd.daemon.bans_config import BansConfig
 from rtmpd.daemon.compat_config import CompatConfig
@@ -25,18 +26,15 @@ from rtmpd.daemon.fields import (
     ListenAddresses,
     NetworkOrNone,
     Positive,
-    Seconds,
     Section,
     Size,
     SizeOrAuto,
-    Timeout,
     require_order,
 )
 from rtmpd.daemon.limits_config import LimitsConfig
 from rtmpd.daemon.network_config import NetworkConfig, find_conflict
 from rtmpd.daemon.notify_config import NOTIFY, NotifyConfig
 from rtmpd.daemon.push_config import ANY
-from rtmpd.daemon.records_config import AccessLogConfig, RecordsConfig
 from rtmpd.daemon.rtmps_config import RtmpsConfig
 from rtmpd.daemon.run_config import RunConfig
 from rtmpd.daemon.shutdown_config import ShutdownConfig
@@ -52,13 +50,11 @@ from rtmpd.relay.pull.waiting import MAX_DIALS
 from rtmpd.rtmp.constants import MAX_CHUNK_SIZE
 from rtmpd.rtmp.server import ServerSettings
 from rtmpd.serving.access import PlayRules, PublishRules
-from rtmpd.web.limits import AdminLimits
 
 # The rooms below own their defaults.
 _NO_QUOTA: Final = Quota()
 _ENGINE: Final = EngineLimits()
 _SETTINGS: Final = ServerSettings()
-_ADMIN: Final = AdminLimits()
 _LEAST_MEMORY: Final = 16 * 1024 * 1024
 _SessionSize = Annotated[Size, Effect.CONNECTIONS]
 
@@ -149,38 +145,6 @@ class MemoryConfig(Section):
         return max(available // 2, _LEAST_MEMORY) if self.max_bytes == "auto" else self.max_bytes
 
 
-class AdminConfig(Section):
-    """The HTTP side: /metrics, /healthz and /readyz. Nobody is asked for a password: keep it private."""
-
-    listen: ListenAddresses = ("127.0.0.1:9935",)
-    """Where to listen, as for RTMP; an empty list opens no HTTP port. On a loopback address only requests
-    that name localhost or such an address are answered: any web page could have a browser here ask under
-    its own name."""
-    max_connections: Positive = _ADMIN.max_connections
-    """Connections to each address at a time; one more costs the oldest one."""
-    request_timeout: Annotated[Timeout, Effect.CONNECTIONS] = _ADMIN.request_timeout
-    """How long the headers of a request may take, the rest of it as long again, and the pause between two
-    requests of a connection."""
-
-    def to_limits(self) -> AdminLimits:
-        """What strangers may cost this port."""
-        return AdminLimits(self.max_connections, self.request_timeout)
-
-    def entrances(self) -> tuple[Entrance, ...]:
-        """``listen``, taken apart."""
-        return tuple(map(Entrance.parse, self.listen))
-
-
-class MetricsConfig(Section):
-    """What Prometheus sees."""
-
-    max_streams: Annotated[Count, Effect.PUBLISHES] = 200
-    """Streams with series of their own; the others are added up as stream="_other"."""
-    max_age: Seconds = 1.0
-    """A page that is not older is handed out again, so that it is written once however many ask; 0 writes
-    one for everybody."""
-
-
 class LogConfig(Section):
     """The log goes to standard error, one line per event."""
 
@@ -235,8 +199,6 @@ class Config(Section):
     shutdown: ShutdownConfig = ShutdownConfig()
     reload: ReloadConfig = ReloadConfig()
     events: EventsConfig = EventsConfig()
-    records: RecordsConfig = RecordsConfig()
-    access_log: AccessLogConfig = AccessLogConfig()
     notify: dict[str, NotifyConfig] = Field(default_factory=dict)
     """Who is told what happens, by names."""
     apps: dict[str, AppConfig] = Field(default_factory=dict)
@@ -258,6 +220,7 @@ class Config(Section):
             "rtmps": self.rtmps.entrances(),
             "admin": self.admin.entrances(),
             **self.compat.entrances(),
+            "metrics": self.metrics.entrances(),
         }
 
     def app_names(self) -> frozenset[str]:
@@ -298,6 +261,7 @@ class Config(Section):
         for name, target in self.notify.items():
             if (found := target.find_problem(name)) is not None:
                 yield (NOTIFY, name, found[0]), found[1]
+        yield from self.admin.problems()
         below: dict[str, list[AppConfig]] = {name: [] for name in self.apps}
         for name in self.apps:
             for table in self.tables(name):

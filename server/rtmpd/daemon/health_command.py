@@ -13,10 +13,12 @@ from rtmpd.net.entrances import ProxyUse
 def find_problem(config: Config) -> str | None:
     """Why the server of ``config`` on this machine should be started again; None when it is well.
 
-    Asks /healthz on the first address of ``admin.listen``. Without any it only connects to ``rtmp.listen``: a
-    server that is full refuses, and must not be started again for it.
+    Asks /healthz on the first address of ``admin.listen`` that is for this machine, else of
+    ``metrics.listen``, else of ``admin.listen``. Without any it only connects to ``rtmp.listen``: a server
+    that is full refuses, and must not be started again for it.
     """
-    admin = config.admin.entrances()
+    others = config.admin.entrances()
+    admin = [*(each for each in others if each.address.is_loopback), *config.metrics.entrances(), *others]
     entrance = (admin or config.rtmp.entrances())[0]
     address = entrance.address
     if address.port == 0 and not address.path:
@@ -33,4 +35,6 @@ def find_problem(config: Config) -> str | None:
 
 def _ask(address: Address, proxy: ProxyUse) -> str | None:
     status, _ = ask(address, "/healthz", proxy=proxy)
-    return None if status == http.client.OK else f"{address} answers {status}"
+    # Who wants a token first is as alive as who does not.
+    well = status in (http.client.OK, http.client.UNAUTHORIZED)
+    return None if well else f"{address} answers {status}"

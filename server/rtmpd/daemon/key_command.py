@@ -63,7 +63,8 @@ def _parse_label(text: str) -> str:
     return _without_quotes(text)
 
 
-def _parse_end(text: str) -> str:
+def parse_end(text: str) -> str:
+    """A time at which something is to be over that is not now. Raises ``BadParameter``."""
     from rtmpd.access.keys import parse_until
 
     try:
@@ -128,7 +129,7 @@ def new(
     until: Annotated[
         str | None,
         typer.Option(
-            parser=_parse_end,
+            parser=parse_end,
             metavar="TIME",
             show_default=False,
             help="The last day that it is good, 2027-01-31 (UTC), or a time, 2027-01-31T20:00:00Z.",
@@ -298,13 +299,26 @@ def _entries(rules: ConfiguredRules) -> Iterator[_Entry]:
 def _row(entry: _Entry) -> tuple[str, str, str, str, str, str]:
     key = entry.key
     label = " ".join(filter(None, (key.label, "(backup)" if key.backup else "")))
-    return entry.action, entry.table, key.name, label, key.digest.hex()[:_SHOWN_DIGITS], _end(key)
+    return (
+        entry.action,
+        entry.table,
+        key.name,
+        label,
+        shown_digits(key.digest),
+        shown_end(key.until, time.time()),
+    )
 
 
-def _end(key: Key) -> str:
-    if key.until is None:
+def shown_digits(digest: bytes) -> str:
+    """Enough of it to tell keys apart."""
+    return digest.hex()[:_SHOWN_DIGITS]
+
+
+def shown_end(until: float | None, now: float) -> str:
+    """When something expires (seconds since 1970), for a list; nothing where it does not."""
+    if until is None:
         return ""
-    return _day(key.until) + (", expired" if key.until <= time.time() else "")
+    return _day(until) + (", expired" if until <= now else "")
 
 
 def _day(until: float) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, get_origin
 
 from pydantic.fields import FieldInfo
 
 from rtmpd.daemon.access_config import KEYS, PlayKeys, PublishKeys
+from rtmpd.daemon.admin_config import TOKENS, TokenConfig
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect, Section, Shown, Unit
@@ -29,7 +30,7 @@ FALLBACKS: Final[dict[str, KeyPath]] = {
 }
 """Sections that say what holds where no table of an app does."""
 SOME_APP: Final = "NAME"
-"""Stands for the name of an app, or of who is notified, where no particular one is meant."""
+"""Stands for the name of an app, or of what is in a table of ``NAMED``, where no particular one is meant."""
 SOME_TARGET: Final = "TARGET"
 """The same for the name of a push target."""
 SOME_STREAM: Final = "STREAM"
@@ -48,6 +49,8 @@ SOME_NAMES: Final[tuple[KeyPath, ...]] = (
 """All that people name in the tables of an app: see ``names_in``."""
 _KEYS: Final[dict[str, type[Section]]] = {"publish": PublishKeys, "play": PlayKeys}
 """Sections whose keys are names of streams."""
+NAMED: Final[Mapping[KeyPath, type[Section]]] = {(NOTIFY,): NotifyConfig, TOKENS: TokenConfig}
+"""Tables of tables that people name, but for those of apps: see ``walk_named``."""
 UNSAID: Final = object()
 """In place of a value that nobody gave."""
 _ATTRIBUTES: Final = {"from": "origins"}
@@ -161,18 +164,39 @@ def walk_app(name: str, names: Iterable[KeyPath] = ()) -> Iterator[Key]:
                 yield from walk(PushConfig, path, (APPS, name, TARGETS, target))
 
 
-def walk_notify(name: str) -> Iterator[Key]:
-    """Every setting of somebody who is notified."""
-    yield from walk(NotifyConfig, (NOTIFY, name))
+def walk_named(table: KeyPath, name: str) -> Iterator[Key]:
+    """Every setting of what has that name in a table of ``NAMED``."""
+    yield from walk(NAMED[table], (*table, name))
+
+
+def walk_some() -> Iterator[Key]:
+    """Every setting of what people name, under names that stand for any."""
+    for table in NAMED:
+        yield from walk_named(table, SOME_APP)
+    yield from walk_app(SOME_APP, SOME_NAMES)
+
+
+def named_in(*configs: Config) -> Iterator[Key]:
+    """Every setting of what people have named in the tables of ``NAMED``."""
+    for table in NAMED:
+        names: dict[str, None] = {}
+        for config in configs:
+            found: object = config
+            for part in table:
+                found = getattr(found, part)
+            names |= dict.fromkeys(found if isinstance(found, dict) else ())
+        for name in names:
+            yield from walk_named(table, name)
 
 
 def walk_written(paths: Iterable[KeyPath]) -> Iterator[Key]:
     """Every setting, with those of the apps, targets and streams that ``paths`` name."""
     apps: dict[str, dict[KeyPath, None]] = {}
-    notified: dict[str, None] = {}
+    named_here: dict[tuple[KeyPath, str], None] = {}
     for path in paths:
-        if path[0] == NOTIFY and len(path) > 1:
-            notified[path[1]] = None
+        for place in NAMED:
+            if path[: len(place)] == place != path:
+                named_here[place, path[len(place)]] = None
         if path[0] == APPS and len(path) > 1:
             named = apps.setdefault(path[1], {})
             match path[2:]:
@@ -181,7 +205,7 @@ def walk_written(paths: Iterable[KeyPath]) -> Iterator[Key]:
                 case (section, keys, stream) if section in _KEYS and keys == KEYS:
                     named[section, keys, stream] = None
     yield from walk()
-    for name in notified:
-        yield from walk_notify(name)
+    for place, name in named_here:
+        yield from walk_named(place, name)
     for app, names in apps.items():
         yield from walk_app(app, names)

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from rtmpd.daemon.app_config import APPS
 from rtmpd.daemon.config import REMOVED_KEYS
-from rtmpd.daemon.keys import SOME_APP, SOME_NAMES, Key, walk_app, walk_notify
+from rtmpd.daemon.keys import Key, walk_some
 from rtmpd.daemon.sources import Given
 from rtmpd.daemon.values import KeyPath, parse_list, quote, spell, spell_for
 
@@ -18,8 +18,7 @@ def explain_misplaced(path: KeyPath, item: Given, keys: Mapping[KeyPath, Key]) -
     """What is wrong with the place of a value."""
     origin = item.origin
     name = _printable(spell(path))
-    named = (*walk_app(SOME_APP, SOME_NAMES), *walk_notify(SOME_APP))
-    keys = dict(keys) | {key.path: key for key in named}
+    keys = dict(keys) | {key.path: key for key in walk_some()}
     below = [known for known in keys if known[: len(path)] == path]
     if below:
         return f"{name} is a section, not a key: set one of its keys, such as {spell_for(below[0], origin)}"

@@ -53,7 +53,8 @@ def _check_event(word: str) -> str:
     return word
 
 
-def _check_stream(text: str) -> str:
+def check_stream(text: str) -> str:
+    """A path of an app or a stream, or ``ALL_STREAMS``. Raises ValueError with a sentence."""
     path = text if text == ALL_STREAMS else clean_path(text)
     if path != ALL_STREAMS and validate_name(path, Limits().max_name_bytes) is not None:
         how = f'write live for an app, live/show for a stream, "{ALL_STREAMS}" for all'
@@ -73,7 +74,7 @@ Events = Annotated[
     tuple[Annotated[str, AfterValidator(_check_event)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
 ]
 Streams = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_stream)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
+    tuple[Annotated[str, AfterValidator(check_stream)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
 ]
 
 

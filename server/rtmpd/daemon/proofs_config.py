@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -93,15 +94,14 @@ Algorithms = Annotated[
 Source = Annotated[str, AfterValidator(_check_source)]
 
 
-class JwtConfig(Section):
-    """What both have."""
+class IssuerConfig(Section):
+    """Whose JSON Web Tokens are good."""
 
     issuer: str = ""
     audience: str = ""
     algorithms: Algorithms = ()
     jwks: Source = ""
     ca_file: FileName = ""
-    names_claim: Annotated[str, Field(min_length=1)] = NAMES_CLAIM
     leeway: Seconds = 0.0
 
     @property
@@ -122,9 +122,16 @@ class JwtConfig(Section):
 
     def to_rules(self) -> TokenRules:
         """Whose tokens are good; of a table that has all it needs."""
-        return TokenRules(
-            self.issuer, self.audience, frozenset(self.algorithms), self.names_claim, self.leeway
-        )
+        return TokenRules(self.issuer, self.audience, frozenset(self.algorithms), leeway=self.leeway)
+
+
+class JwtConfig(IssuerConfig):
+    """What publishers and players both have."""
+
+    names_claim: Annotated[str, Field(min_length=1)] = NAMES_CLAIM
+
+    def to_rules(self) -> TokenRules:
+        return replace(super().to_rules(), names_claim=self.names_claim)
 
 
 class PublishTokens(JwtConfig):

@@ -10,6 +10,7 @@ from typing import Any, Final
 from annotated_types import Ge, Gt, Le
 
 from rtmpd.daemon.access_config import PlayAccess, PlayKeys, PublishAccess, PublishKeys
+from rtmpd.daemon.admin_config import TOKENS, AdminConfig, TokenConfig
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.descriptions import describe
@@ -25,12 +26,14 @@ from rtmpd.daemon.keys import (
     SOME_TARGET,
     TARGETS,
     Key,
+    named_in,
     names_in,
     walk,
     walk_app,
-    walk_notify,
+    walk_named,
+    walk_some,
 )
-from rtmpd.daemon.notify_config import NotifyConfig
+from rtmpd.daemon.notify_config import NOTIFY, NotifyConfig
 from rtmpd.daemon.push_config import PushConfig
 from rtmpd.daemon.run_config import ProcessConfig
 from rtmpd.daemon.secret_files import SUFFIX
@@ -85,13 +88,9 @@ def _toml(value: object) -> str:
 
 def rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
     """Key, value and origin of every setting, without secrets; of apps what holds for them."""
-    for key in walk():
+    for key in (*walk(), *named_in(settings.config)):
         origin = settings.origins.get(key.name, "default")
         yield key.name, format_value(key, key.show(key.read(settings.config))), origin
-    for name in settings.config.notify:
-        for key in walk_notify(name):
-            origin = settings.origins.get(key.name, "default")
-            yield key.name, format_value(key, key.show(key.read(settings.config))), origin
     for name in settings.config.apps:
         for key, _, value, origin in _held(settings, name):
             yield key.name, value, origin
@@ -131,7 +130,7 @@ def schema() -> dict[str, Any]:
     """A JSON schema of the file, for editors."""
     _describe()
     document = Config.model_json_schema()
-    for key in (*walk_app(SOME_APP, SOME_NAMES), *walk_notify(SOME_APP)):
+    for key in walk_some():
         if key.is_secret:
             for definition in document["$defs"].values():
                 properties = definition["properties"]
@@ -155,13 +154,19 @@ def template() -> str:
         value = format_value(key, key.read(defaults))
         facts = "; ".join(filter(None, (key.unit, _range(key), f"default {value}")))
         lines += ["", *_comment(key.field.description or ""), *_comment(facts), f"{key.path[-1]} = {value}"]
-    return "\n".join([*lines, *_notify_template(), *_app_template()]) + "\n"
+    return "\n".join([*lines, *_token_template(), *_notify_template(), *_app_template()]) + "\n"
+
+
+def _token_template() -> Iterator[str]:
+    """The settings of a token of the admin port, commented out: there is none until somebody makes it."""
+    some = Config(admin=AdminConfig(tokens={SOME_APP: TokenConfig()}))
+    yield from _named_template(walk_named(TOKENS, SOME_APP), some, {"sha256": f'"sha256:{"0" * 64}"'})
 
 
 def _notify_template() -> Iterator[str]:
     """The settings of somebody who is told, commented out: nobody is until somebody names him."""
     some = Config(notify={SOME_APP: NotifyConfig()})
-    yield from _named_template(walk_notify(SOME_APP), some, _NOTIFY_EXAMPLES)
+    yield from _named_template(walk_named((NOTIFY,), SOME_APP), some, _NOTIFY_EXAMPLES)
 
 
 def _app_template() -> Iterator[str]:

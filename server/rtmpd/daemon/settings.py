@@ -17,9 +17,8 @@ from pydantic import ValidationError
 from rtmpd.daemon import secret_files
 from rtmpd.daemon.app_config import APPS, PUSH
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.keys import TARGETS, Key, walk_written
+from rtmpd.daemon.keys import NAMED, TARGETS, Key, walk_written
 from rtmpd.daemon.mistakes import explain, explain_conflict, explain_misplaced
-from rtmpd.daemon.notify_config import NOTIFY
 from rtmpd.daemon.renames import RENAMED_KEYS, OldName, Renames, translate
 from rtmpd.daemon.sources import Given, Layer, read_layers
 from rtmpd.daemon.values import KeyPath, spell
@@ -58,7 +57,7 @@ def load(
     if renames:
         layers = [translate(layer, renames, problems, old_names) for layer in layers]
     keys = {key.path: key for key in walk_written(path for layer in layers for path, _ in layer)}
-    sections = {(table,): (table,) for table in (APPS, NOTIFY)} | {
+    sections = {table: table for table in ((APPS,), *NAMED)} | {
         key.path[:length]: key.place[:length] for key in keys.values() for length in range(1, len(key.path))
     }
     sections |= {path: (*path[:-1], TARGETS) for path in keys if path[0] == APPS and path[2:] == (PUSH,)}

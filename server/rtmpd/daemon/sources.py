@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from rtmpd.daemon import toml_file
-from rtmpd.daemon.environment import CONFIG_VARIABLE, ENVIRONMENT_PREFIX
+from rtmpd.daemon.environment import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, NO_SETTINGS
 from rtmpd.daemon.values import KeyPath, quote, spell
 from rtmpd.exceptions import ConfigError
 
@@ -79,7 +79,7 @@ def _read_file(path: Path, problems: list[str]) -> Layer:
 def _read_environment(environ: Mapping[str, str], problems: list[str]) -> Layer:
     found: dict[KeyPath, Given] = {}
     for name, value in sorted(environ.items()):
-        if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_VARIABLE or _KUBERNETES.fullmatch(name):
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in NO_SETTINGS or _KUBERNETES.fullmatch(name):
             continue
         key_path = tuple(name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__"))
         given = found.setdefault(key_path, Given(value, name))

@@ -218,6 +218,7 @@ class Worker:
             memory_group=self._machine.group,
             clock=_clock,
             guard=self._access.guard,
+            admin_access=lambda: self._access.admin,
             pushes=self._relays.pushes,
             relays=self._relays.statuses,
             events=self._events,
@@ -286,7 +287,6 @@ class Worker:
         context = replace(
             self._server.context,
             limits=limits.to_limits(),
-            input_keeper=self._events.records.keeper,
             settings=config.rtmp.to_settings(),
             apps=config.app_names(),
             proxies=config.network.proxies(),
@@ -356,11 +356,13 @@ class Worker:
         self._handover.inherited = [await self._server.listen(sock, inherited=True) for sock in inherited]
         opened = [("rtmp", Entrance(listener.address)) for listener in self._handover.inherited]
         opened += await self._open(config)
-        rtmp, rtmps, admin = (
-            [each for name, each in opened if name == wanted] for wanted in ("rtmp", "rtmps", "admin")
+        rtmp, rtmps, admin, metrics = (
+            [each for name, each in opened if name == wanted]
+            for wanted in ("rtmp", "rtmps", "admin", "metrics")
         )
         if config.log.format == "text":
-            sys.stdout.write(banner(rtmp, rtmps, admin, self._access.admissions()) + "\n")
+            admissions = self._access.admissions()
+            sys.stdout.write(banner(rtmp, rtmps, admin, admissions, metrics, config.admin.open) + "\n")
             sys.stdout.flush()
         tell_opened(opened)
         self._relays.apply_pulls()
@@ -404,6 +406,7 @@ class Worker:
                 self._sample_streams,
                 self._access.look,
                 self._state.look,
+                self._admin.look,
                 self._look_at_certificates,
             ):
                 try:

@@ -226,11 +226,25 @@ class Problem(Word):
         "This request cannot be understood.",
         "a name, a parameter or a body that is not as the document has it; the detail names it",
     )
+    TOKEN_MISSING = (
+        "token_missing",
+        401,
+        "A token is needed here.",
+        "who asks is not on this machine, or `admin.local` is `none`, and shows no token",
+    )
+    TOKEN_WRONG = (
+        "token_wrong",
+        401,
+        "This token is not good here.",
+        "a token that is none, or no more; a JWT that is not genuine, or not for this server",
+    )
+    TOKEN_EXPIRED = "token_expired", 401, "This token has expired.", "a token, or a JWT, past its time"
+    ROLE = "role", 403, "This token may not do that.", "a change that somebody with the role `read` asked for"
     NOT_ALLOWED = (
         "not_allowed",
         403,
         "Changes are not taken from there.",
-        "a change that another machine, a web page or an unknown proxy asked for",
+        "a change that a web page asked for which is not this server's own",
     )
     OUT_OF_SCOPE = (
         "out_of_scope",
@@ -251,7 +265,6 @@ class Problem(Word):
         "There is no such session.",
         "it is over, or never was; its number is that of the log",
     )
-    RECORD_NOT_FOUND = "record_not_found", 404, "No such record is kept.", "it goes on, or is long over"
     TARGET_NOT_FOUND = (
         "target_not_found",
         404,
@@ -304,5 +317,17 @@ class Problem(Word):
         422,
         "These settings cannot be used.",
         "a mistake, or an address, a certificate or a file of keys that cannot be had; nothing has changed",
+    )
+    TOO_MANY_ATTEMPTS = (
+        "too_many_attempts",
+        429,
+        "There were too many wrong tokens.",
+        "the address may show none for a while, which `Retry-After` says in seconds; see [who may](#who-may)",
+    )
+    KEYS_UNAVAILABLE = (
+        "keys_unavailable",
+        503,
+        "Nobody can tell now whether this token is genuine.",
+        "a JWT, and the keys of its issuer cannot be had",
     )
     INTERNAL_ERROR = "internal_error", 500, "The server failed.", "a bug of rtmpd; the log has its traceback"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from rtmpd.control.actor import Actor, Role
+from rtmpd.control.actor import Actor
 from rtmpd.control.control import Control
 from rtmpd.exceptions import ControlError, NotPossible
 from rtmpd.net.http import Handler, Middleware, web
@@ -21,11 +21,6 @@ _BROWSERS: Final = "Mozilla/"
 
 CheckChange = Callable[[web.Request], Actor]
 """Who changes something by a request. Raises NotPossible where they may not."""
-
-
-def actor_of(_request: web.Request) -> Actor:
-    """Who asks."""
-    return Actor(role=Role.READ)
 
 
 @dataclass(frozen=True, slots=True)

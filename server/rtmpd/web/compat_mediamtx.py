@@ -15,8 +15,9 @@ from rtmpd.exceptions import ControlError, NotFound, NotPossible
 from rtmpd.net.http import web
 from rtmpd.reasons import Problem
 from rtmpd.rtmp.url import clean_path
-from rtmpd.web.compat import CheckChange, Desk, actor_of, as_json, json_bytes, parameter, takes_get
+from rtmpd.web.compat import CheckChange, Desk, as_json, json_bytes, parameter, takes_get
 from rtmpd.web.compat_mediamtx_settings import Make, MediaMtxSettings, Part, page, to_json
+from rtmpd.web.gate import actor
 from rtmpd.web.problems import bad_request
 from rtmpd.web.shared import Writer
 
@@ -44,7 +45,7 @@ class MediaMtx:
             return await self._kick(wanted, _TLS[noun], check(request))
         if noun == "config" and not takes_get(request):
             raise NotPossible(Problem.METHOD, _FIXED)
-        by, part = actor_of(request), (parameter(request, "itemsPerPage"), parameter(request, "page"))
+        by, part = actor(), (parameter(request, "itemsPerPage"), parameter(request, "page"))
         make = self._reading(noun, verb, wanted, part, by)
         if make is None or not takes_get(request):
             return None

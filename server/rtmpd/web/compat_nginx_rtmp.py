@@ -15,7 +15,8 @@ from rtmpd.control.session_answers import KickRequest, Session
 from rtmpd.exceptions import ControlError, NotFound, NotPossible
 from rtmpd.net.http import web
 from rtmpd.reasons import Problem
-from rtmpd.web.compat import CheckChange, Desk, actor_of, check_no_page, parameter, takes_get
+from rtmpd.web.compat import CheckChange, Desk, check_no_page, parameter, takes_get
+from rtmpd.web.gate import actor
 from rtmpd.web.problems import NO_STORE, bad_request
 
 _LARGEST: Final = (1 << 63) - 1
@@ -48,7 +49,7 @@ class NginxRtmp:
     async def answer(self, request: web.Request, path: str, check: CheckChange) -> web.Response | None:
         settings = self._settings()
         if settings.stat_path and path == settings.stat_path and takes_get(request):
-            return await self._stat(actor_of(request), settings.max_clients)
+            return await self._stat(actor(), settings.max_clients)
         if settings.control_path and path.startswith(f"{settings.control_path}/") and takes_get(request):
             section, _, word = path.removeprefix(f"{settings.control_path}/").partition("/")
             return await self._control(request, section, word, check)

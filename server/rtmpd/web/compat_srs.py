@@ -13,7 +13,8 @@ from rtmpd.control.session_answers import KickRequest
 from rtmpd.engine.origin import parse_session
 from rtmpd.exceptions import ControlError, NotFound
 from rtmpd.net.http import web
-from rtmpd.web.compat import CheckChange, Desk, actor_of, as_json, json_bytes, parameter, takes_get
+from rtmpd.web.compat import CheckChange, Desk, as_json, json_bytes, parameter, takes_get
+from rtmpd.web.gate import actor
 
 _ROOT: Final = "/api/v1/"
 _REASON: Final = "SRS API"
@@ -40,7 +41,7 @@ class Srs:
         document = _document(noun, wanted, _number(request, "start"), _number(request, "count"))
         if document is None or not takes_get(request):
             return None
-        by = actor_of(request)
+        by = actor()
         if noun in _OF_ALL:
             by.check_unscoped()
         same = "srs", noun, wanted, _number(request, "start"), _number(request, "count")

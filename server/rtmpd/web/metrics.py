@@ -17,14 +17,15 @@ from rtmpd.hooks.stats import HookStats
 from rtmpd.net.certificates import Certificates
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessStatus
 from rtmpd.relay.status import RelayStatus
+from rtmpd.web.admin_metrics import collect_admin
 from rtmpd.web.backend_metrics import collect_backends
 from rtmpd.web.event_stream import FollowStats
 from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
 from rtmpd.web.follow_metrics import collect_followers
+from rtmpd.web.gate import Refusals
 from rtmpd.web.key_set_metrics import KeySet, collect_key_sets
 from rtmpd.web.notify_metrics import NotifyStatus, collect_notifications
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
-from rtmpd.web.record_metrics import AccessLogStats, InputStats, collect_access_log, collect_inputs
 from rtmpd.web.relay_metrics import collect_relays
 from rtmpd.web.reload_metrics import Reloads, collect_reloads
 from rtmpd.web.run_metrics import collect_hooks, collect_processes
@@ -70,10 +71,8 @@ class Sources:
     followed: FollowStats
     state: Callable[[], StateStats | None]
     """Of what is to outlive the process; None if nothing is."""
-    access_log: Callable[[], AccessLogStats | None]
-    """None where there is none."""
-    inputs: Callable[[], InputStats | None]
-    """None where they are not kept."""
+    refusals: Refusals
+    """Of requests to the admin port."""
     hooks: HookStats
     """What backends are asked and told."""
 
@@ -116,6 +115,7 @@ class MetricsPage:
                 "1 while the server is about to end: it lets nobody new in and waits for publishers.",
             ).with_value(float(sources.draining())),
             *collect_state(sources.state()),
+            *collect_admin(sources.refusals),
             *collect_memory(sources.memory_held(), sources.memory_limit()),
             HistogramFamily.of(
                 "rtmpd_time_to_first_frame_seconds",
@@ -130,8 +130,6 @@ class MetricsPage:
             *collect_processes(sources.processes(), sources.process_counts, self._max_streams),
             *collect_notifications(sources.notified()),
             *collect_followers(sources.followed),
-            *collect_access_log(sources.access_log()),
-            *collect_inputs(sources.inputs()),
             *collect_hooks(sources.hook_counts),
             *collect_backends(sources.hooks),
         ]

@@ -13,6 +13,7 @@ from rtmpd.control.actor import Role
 from rtmpd.control.descriptions import field_texts
 from rtmpd.reasons import Problem
 from rtmpd.web.event_stream import MEDIA_TYPE
+from rtmpd.web.logins import COOKIE
 from rtmpd.web.operation_table import OPERATIONS
 from rtmpd.web.operations import PARAMETERS, Operation
 from rtmpd.web.problems import CONTENT_TYPE, ProblemAnswer
@@ -20,14 +21,44 @@ from rtmpd.web.problems import CONTENT_TYPE, ProblemAnswer
 VERSION: Final = "1.0.0"
 """Of the API: the first number is that of its path."""
 PREFIX: Final = "/api/v1"
-FILE: Final = "application/octet-stream"
 _REF: Final = "#/components/schemas/{model}"
 _ALWAYS: Final = (Problem.TIMEOUT, Problem.OTHER_HOST, Problem.INTERNAL_ERROR)
+_OF_ALL_WHO_ASK: Final = (
+    Problem.TOKEN_MISSING,
+    Problem.TOKEN_WRONG,
+    Problem.TOKEN_EXPIRED,
+    Problem.ROLE,
+    Problem.TOO_MANY_ATTEMPTS,
+    Problem.KEYS_UNAVAILABLE,
+)
+_OF_CHANGES: Final = (Problem.NOT_ALLOWED, Problem.NOT_JSON)
 _OF_BODIES: Final = (Problem.BAD_REQUEST, Problem.TOO_LARGE, Problem.NOT_JSON)
+_SCHEMES: Final = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "What `rtmpd admin-token new` has made, or a JWT of the issuer that is trusted.",
+    },
+    "password": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The token as the password of any user, for programs that have no other place for it.",
+    },
+    "browser": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "Set by login; changes then come from pages of this server, as application/json.",
+    },
+}
+_SECURITY: Final[list[dict[str, list[str]]]] = [{}, {"token": []}, {"password": []}, {"browser": []}]
+"""Programs of the server's machine need none."""
 _DESCRIPTION: Final = (
     "What somebody in charge of an rtmpd server can see and do. Times are RFC 3339 in UTC, sizes bytes, "
     "durations seconds. Lists come in parts: send `next` as `after`. Answers to GET are up to a second old. "
-    "What goes wrong is told as RFC 9457 has it."
+    "What goes wrong is told as RFC 9457 has it. Whoever asks from elsewhere than the server's machine shows "
+    "a token; `x-rtmpd-role` is the role that it takes, and `x-rtmpd-whole-server` says that it is nothing "
+    "for a token of some streams only."
 )
 
 
@@ -37,7 +68,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "rtmpd", "version": VERSION, "description": _DESCRIPTION},
         "paths": _paths(),
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": _schemas(), "securitySchemes": _SCHEMES},
     }
 
 
@@ -52,7 +83,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     told: dict[str, Any] = {
         "operationId": operation.id,
         "summary": operation.summary,
-        "x-rtmpd-role": str(operation.role),
+        "security": _SECURITY if operation.role is not None else [],
+        "x-rtmpd-role": operation.role,
         "x-rtmpd-whole-server": operation.whole_server,
     }
     parameters = [*_path_parameters(operation.path), *_query_parameters(operation.query)]
@@ -89,8 +121,6 @@ def _query_parameters(query: type[BaseModel] | None) -> Iterator[dict[str, Any]]
 
 
 def _success(operation: Operation) -> dict[str, Any]:
-    if operation.download is not None:
-        return {"description": "A file.", "content": {FILE: {"schema": {"type": "string"}}}}
     if operation.answer is None:
         return {"description": "It is done."}
     told = _first_line(operation.answer)
@@ -103,8 +133,10 @@ def _success(operation: Operation) -> dict[str, Any]:
 
 def _failures(operation: Operation) -> dict[str, Any]:
     problems = {*operation.problems, *_ALWAYS}
-    if operation.role is not Role.READ:
-        problems.add(Problem.NOT_ALLOWED)
+    if operation.role is not None:
+        problems.update(_OF_ALL_WHO_ASK)
+    if operation.role is Role.OPERATE:
+        problems.update(_OF_CHANGES)
     if operation.whole_server:
         problems.add(Problem.OUT_OF_SCOPE)
     if operation.query is not None:

@@ -7,7 +7,7 @@ from typing import Final
 from rtmpd.web import (
     ban_operations,
     event_operations,
-    record_operations,
+    login_descriptions,
     relay_operations,
     report_operations,
     server_operations,
@@ -25,5 +25,5 @@ OPERATIONS: Final = (
     *settings_operations.OPERATIONS,
     *event_operations.OPERATIONS,
     *report_operations.OPERATIONS,
-    *record_operations.OPERATIONS,
+    *login_descriptions.OPERATIONS,
 )

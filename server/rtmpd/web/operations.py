@@ -83,9 +83,6 @@ class Frames:
 Follow: TypeAlias = Callable[[Control, Asked], Awaitable[Frames]]
 
 
-Download: TypeAlias = Callable[[Control, Asked], Awaitable[bytes]]
-
-
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What can be asked for, by whom, and what comes of it."""
@@ -95,7 +92,8 @@ class Operation:
     method: str
     path: str
     """Below /api/v1."""
-    role: Role
+    role: Role | None
+    """None: it is for whoever comes."""
     summary: str
     run: Run | None
     """None: ``follow`` is it, or ``web`` itself does it, as it is about HTTP."""
@@ -110,8 +108,6 @@ class Operation:
     """It concerns all streams: nothing for whoever has to do with some only."""
     follow: Follow | None = None
     """The answer does not end: ``answer`` is the data of each event."""
-    download: Download | None = None
-    """The answer is a file."""
     problems: tuple[Problem, ...] = ()
     """Of its own, beside those that every operation has."""
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from rtmpd.exceptions import ControlError, NotPossible
+from rtmpd.exceptions import ControlError, NotPossible, TryLater
 from rtmpd.net.http import Handler, Middleware, web
 from rtmpd.reasons import Problem
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 CONTENT_TYPE: Final = "application/problem+json"
 _URN: Final = "urn:rtmpd:problem:"
+_UNAUTHORIZED: Final = 401
 _MAX_DETAIL: Final = 1000
 _MAX_MISTAKES: Final = 3
 _BY_STATUS: Final = {
@@ -62,27 +64,37 @@ def told(problem: Problem, detail: str, headers: Mapping[str, str] | None = None
 
 
 def tell_problems(prefix: str) -> Middleware:
-    """At paths that begin so, whatever goes wrong is told like this, bugs of ours included."""
+    """ControlErrors are told like this, and at paths that begin so whatever goes wrong, bugs included."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not request.path.startswith(prefix):
-            return await handler(request)
         try:
             return await handler(request)
         except ControlError as error:
-            return told(error.problem, error.detail)
+            return told(error.problem, error.detail, _headers(error))
         except web.HTTPException as error:
             problem = _BY_STATUS.get(error.status)
-            if problem is None:
+            if problem is None or not request.path.startswith(prefix):
                 raise
             headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
             return told(problem, problem.heading, headers)
         except Exception:
+            if not request.path.startswith(prefix):
+                raise
             logger.exception("api request failed", extra={"fields": {"method": request.method}})
             return told(Problem.INTERNAL_ERROR, "This is a bug of rtmpd; its log has more.")
 
     return middleware
+
+
+def _headers(error: ControlError) -> dict[str, str]:
+    if isinstance(error, TryLater):
+        return {"Retry-After": str(math.ceil(error.after))}
+    if error.problem.status != _UNAUTHORIZED:
+        return {}
+    # Not Basic, which is taken too: browsers would ask people for it.
+    wrong = "" if error.problem is Problem.TOKEN_MISSING else ', error="invalid_token"'
+    return {"WWW-Authenticate": f'Bearer realm="rtmpd"{wrong}'}
 
 
 def bad_request(detail: str) -> NotPossible:

@@ -1,4 +1,4 @@
-"""The admin HTTP server: metrics and health, meant for the machine's own network."""
+"""The admin HTTP server: metrics, health and the API, for whom its gate lets in."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import asyncio
 import platform
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from rtmpd import __version__
-from rtmpd.control.actor import Actor
 from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.http import web
 from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
 from rtmpd.rtmp.form import form
-from rtmpd.web.api import Api, check_sender
+from rtmpd.web.admission import Admission
+from rtmpd.web.api import Api
 from rtmpd.web.compat import Mounted, speak
 from rtmpd.web.console_files import ConsoleFiles
 from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
+from rtmpd.web.gate import Gate, Refusals
 from rtmpd.web.health import Readiness, healthz, readyz
 from rtmpd.web.limits import AdminLimits
+from rtmpd.web.login_handlers import LoginHandlers
+from rtmpd.web.logins import Logins
+from rtmpd.web.openapi import PREFIX
 from rtmpd.web.page import SharedPage
 from rtmpd.web.problems import tell_problems
 from rtmpd.web.visitors import Hall, Visit, Visitors
@@ -34,17 +39,48 @@ _CONSOLE = ConsoleFiles()
 """Of all addresses."""
 
 
-class AdminServer:
-    """``/metrics``, ``/healthz``, ``/readyz``, ``/version``, the API and the console on one address.
+@dataclass(frozen=True, slots=True)
+class OpenPages:
+    """What may be open to everybody: ``/metrics``, ``/healthz`` and ``/readyz``."""
 
-    ``local`` tells that only this machine reaches it: then something can be changed too.
+    page: SharedPage
+    readiness: Readiness
+
+    def add_routes(self, router: web.UrlDispatcher) -> None:
+        """Serve them on one address."""
+        router.add_get("/metrics", self.page.handle)
+        router.add_get("/healthz", healthz)
+        router.add_get("/readyz", readyz(self.readiness))
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedPages:
+    """What those see whom a gate lets in: ``/version`` and the API; and the console, where they log in."""
+
+    api: Api
+    admission: Admission
+    logins: Logins
+    refusals: Refusals
+
+    def add_routes(self, router: web.UrlDispatcher, gate: Gate, visitors: Visitors) -> None:
+        """Serve them on one address, behind its gate."""
+        _CONSOLE.add_routes(router)
+        router.add_get("/version", _version)
+        self.api.add_routes(router, gate)
+        LoginHandlers(gate, self.logins, visitors).add_routes(router, PREFIX)
+
+
+class AdminServer:
+    """``open_pages`` on one address, and ``guarded`` ones, if that is more than an address for metrics.
+
+    ``local`` tells that only this machine reaches it. What is ``mounted`` is behind the same gate, be it
+    ``alone`` there or not.
     """
 
     def __init__(
         self,
-        page: SharedPage,
-        readiness: Readiness,
-        api: Api,
+        open_pages: OpenPages,
+        guarded: GuardedPages | None,
         limits: AdminLimits | None = None,
         proxies: Callable[[], TrustedProxies] = lambda: NO_PROXIES,
         *,
@@ -54,8 +90,6 @@ class AdminServer:
     ) -> None:
         self._limits = limits or AdminLimits()
         self._proxies = proxies
-        self._local = local
-        self._visitors = Visitors(proxies)
         self._hall: Hall | None = None
         self._header_deadline = HeaderDeadline(self._limits.request_timeout)
         middlewares = [
@@ -65,16 +99,18 @@ class AdminServer:
         ]
         if local:
             middlewares.append(local_names_only)
-        middlewares.append(speak(mounted, self._check_change))
+        self._gate: Gate | None = None
+        if guarded is not None:
+            visitors = Visitors(proxies)
+            self._gate = Gate(guarded.admission, visitors, guarded.logins, guarded.refusals, local=local)
+            middlewares += [self._gate.middleware(), speak(mounted, self._gate.check_change)]
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES, middlewares=middlewares)
         if not alone:
-            _CONSOLE.add_routes(application.router)
-            application.router.add_get("/metrics", page.handle)
-            application.router.add_get("/healthz", healthz)
-            application.router.add_get("/readyz", readyz(readiness))
-            application.router.add_get("/version", _version)
-            api.add_routes(application.router, self._find_obstacle, self._visitors.address_of)
-        api.streams.watch(application)
+            open_pages.add_routes(application.router)
+        if guarded is not None and self._gate is not None:
+            guarded.api.streams.watch(application)
+            if not alone:
+                guarded.add_routes(application.router, self._gate, visitors)
         self._listener: Listener | None = None
         # Nobody need pack what we read, and what is packed may be broken.
         self._handling: dict[str, Any] = {
@@ -88,6 +124,11 @@ class AdminServer:
         """Other limits for those who come from now on."""
         self._limits = limits
         self._header_deadline.timeout = limits.request_timeout
+
+    def review(self) -> None:
+        """Cut off who may not ask any more; to be called when rules change, and every second or so."""
+        if self._gate is not None:
+            self._gate.review()
 
     async def start(self, place: Place, proxy: ProxyUse = ProxyUse.OFF) -> Listener:
         """Serve there, once, behind PROXY headers if they are used. A socket is the server's from now on."""
@@ -114,15 +155,6 @@ class AdminServer:
         if self._hall is not None:
             await self._hall.close()
         await self._runner.cleanup()
-
-    def _check_change(self, request: web.Request) -> Actor:
-        check_sender(request, self._find_obstacle)
-        return Actor(address=self._visitors.address_of(request))
-
-    def _find_obstacle(self, request: web.Request) -> str | None:
-        if not self._local:
-            return "changes are taken on loopback addresses only: see admin.listen"
-        return self._visitors.find_obstacle(request)
 
     def _receive(self, http: web.Server, sock: socket.socket, name: object) -> None:
         if self._hall is not None:

@@ -18,7 +18,20 @@ from rtmpd.net.tasks import TaskSet
 
 _logger = logging.getLogger(__name__)
 
-_HEADERS: Final = ("Forwarded", "X-Forwarded-For")
+_CHAINS: Final = ("Forwarded", "X-Forwarded-For")
+"""Headers by which proxies say for whom they ask."""
+_HINTS: Final = (
+    *_CHAINS,
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Server",
+    "X-Real-IP",
+    "X-Client-IP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "Via",
+)
+"""Headers that none but a proxy adds."""
 
 
 class Visit(web.RequestHandler):
@@ -73,14 +86,38 @@ class Visitors:
         return found.pop() if len(found) == 1 else UNKNOWN
 
     def find_obstacle(self, request: web.Request) -> str | None:
-        """Why whoever asks may not change anything, on a listener that only this machine reaches."""
-        if any(name in request.headers for name in _HEADERS):
+        """Why whoever asks is not on this machine, as far as is known, on a listener that only it reaches."""
+        if any(name in request.headers for name in _HINTS):
             sender = self._came_from(request)
             if sender not in self._proxies():
                 return f"this came through a proxy, {sender}, which network.trusted_proxies does not name"
-        if not _is_here(self.address_of(request)):
-            return "changes are taken from this machine only"
-        return None
+            if not any(name in request.headers for name in _CHAINS):
+                return f"this came through a proxy, {sender}, which does not say for whom: X-Forwarded-For"
+        address = self.address_of(request)
+        return None if _is_here(address) else f"this came from {address}"
+
+    def by_file(self, request: web.Request) -> bool:
+        """Whether it came by a Unix socket: whoever did may open its file."""
+        return request.transport is not None and isinstance(
+            request.transport.get_extra_info("peername"), str | bytes
+        )
+
+    def host_of(self, request: web.Request) -> str:
+        """The name, with its port, by which a browser knows this server; a trusted proxy may tell it."""
+        if self._came_from(request) in self._proxies():
+            said = [each["host"] for each in request.forwarded if "host" in each]
+            said += request.headers.getall("X-Forwarded-Host", [])
+            if said:
+                return said[0].strip()
+        return request.headers.get("Host", "")
+
+    def is_secure(self, request: web.Request) -> bool:
+        """Whether a browser asks by https, as far as a trusted proxy says so: there is no TLS here."""
+        if self._came_from(request) not in self._proxies():
+            return False
+        said = [each["proto"] for each in request.forwarded if "proto" in each]
+        said += request.headers.getall("X-Forwarded-Proto", [])
+        return "https" in [each.strip().lower() for each in said]
 
     def _came_from(self, request: web.Request) -> str:
         visit = request.protocol
