@@ -206,6 +206,45 @@ const SCENARIOS = {
     await page.getByText("Nobody watches.").waitFor();
   },
 
+  /** Somebody from elsewhere shows a token, looks, and logs out; and somebody with another may change something. */
+  async login() {
+    const page = await open();
+    const token = page.getByLabel("Token");
+    await token.waitFor();
+    assert.ok(await isFocused(token));
+    assert.match(await text(page), /rtmpd admin-token new/);
+    await check(page, "login");
+    await page.keyboard.type("wrong");
+    await page.keyboard.press("Enter");
+    await page.getByRole("alert").filter({ hasText: /./ }).waitFor();
+    await check(page, "login-refused");
+    await token.fill("token-of-rob-who-looks-only");
+    await page.keyboard.press("Enter");
+    await page.getByText("Nobody publishes, and nobody waits for a stream.").waitFor();
+    assert.match(await text(page, "#who"), /rob \(looks only\)/);
+    assert.deepEqual(
+      (await page.context().cookies()).map(({ httpOnly, sameSite }) => [httpOnly, sameSite]),
+      [[true, "Strict"]],
+    );
+    await page.getByRole("link", { name: "Bans", exact: true }).click();
+    await page.getByText("Nobody is banned.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Ban an address" }).count(), 0);
+    await page.getByRole("button", { name: "Log out" }).click();
+    await token.fill("token-of-ann-who-operates");
+    await page.keyboard.press("Enter");
+    await page.getByRole("button", { name: "Ban an address" }).click();
+    await page.getByLabel("Address or network").fill("192.0.2.7");
+    await page.keyboard.press("Enter");
+    await page.getByRole("cell", { name: "192.0.2.7", exact: true }).waitFor();
+    await page.getByRole("button", { name: "Log out" }).click();
+    await token.fill("token-of-sue-for-live-show");
+    await page.keyboard.press("Enter");
+    await page.getByText("This concerns the whole server").waitFor();
+    await page.getByRole("link", { name: "Streams", exact: true }).click();
+    await page.getByText("Nobody publishes, and nobody waits for a stream.").waitFor();
+    await check(page, "scoped");
+  },
+
   /** The server goes, and comes back. */
   async lost() {
     const page = await open();

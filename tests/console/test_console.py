@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import socket
 import subprocess
@@ -167,6 +168,26 @@ def test_a_page_without_scripts_says_where_everything_is(browser: Browser, busy:
 
 def test_pushes_and_players_are_led_elsewhere(browser: Browser, busy: RtmpdProcess) -> None:
     browser.run("acts", admin_of(busy), where=lambda: f"live/{LONG}")
+
+
+def test_whoever_comes_from_elsewhere_shows_a_token(browser: Browser) -> None:
+    tokens = {
+        "rob": ("token-of-rob-who-looks-only", "read", "*"),
+        "ann": ("token-of-ann-who-operates", "operate", "*"),
+        "sue": ("token-of-sue-for-live-show", "operate", "live/show"),
+    }
+    settings = ["admin.listen=0.0.0.0:0"]
+    for name, (token, role, streams) in tokens.items():
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        settings += [
+            f"admin.tokens.{name}.sha256=sha256:{digest}",
+            f"admin.tokens.{name}.role={role}",
+            f"admin.tokens.{name}.streams={streams}",
+        ]
+    with rtmpd(*settings) as server:
+        browser.run("login", admin_of(server))
+        server.log.wait_for({"event": "change made", "by": "ann", "target": "192.0.2.7"})
+        assert_clean_exit(server)
 
 
 def test_a_server_that_goes_and_comes_back(browser: Browser) -> None:

@@ -40,7 +40,6 @@ async function begin() {
     enter(await get("/actor"));
   } catch (problem) {
     if (problem.status === 401) return;
-    if (problem.status === 404) return enter({ name: "", role: "operate" });
     tell("lost", `${problem.message} Trying again.`);
     setTimeout(begin, AGAIN_MS);
   }
