@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from rtmpd.control.audit import Change, ChangeResult
+from rtmpd.daemon.access_log import AccessLogLoss
 from rtmpd.engine.claim import HoldEnd, SwitchReason
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import HealthKind
@@ -71,6 +72,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     SwitchReason: _REASON,
     StateFailure: _REASON,
     NotifyLoss: _REASON,
+    AccessLogLoss: _REASON,
     NotifyFailure: _REASON,
     FollowEnd: _REASON,
     Change: {"change": "value", "what": "meaning"},

@@ -26,6 +26,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
 from rtmpd.events.model import Fact
+from rtmpd.events.record_ring import RecordRing
 from rtmpd.events.ring import EventRing
 from rtmpd.exceptions import ConfigError, HandoverFailed, UsageError
 from rtmpd.net.addresses import Address
@@ -173,6 +174,7 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.ring = EventRing("5f0c1e", self.registry.budget, max_kept=5)
+        self.records = RecordRing(self.registry.budget, max_kept=8)
         self.guard = Guard(self.clock, self.registry.stats)
         self.guard.apply(self.rules)
         self.admission = DeskAdmission(AdminAccess(self.guard, self.wall_clock, self._sleep))
@@ -191,6 +193,7 @@ class Desk:
                 audit=Audit(lambda *told: self.audited.append(told)),
                 ring=lambda: self.ring,
                 stored=self.stored,
+                records=lambda: self.records,
                 clock=self.clock,
                 wall_clock=self.wall_clock,
                 started=1_800_000_000.0,

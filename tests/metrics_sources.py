@@ -10,6 +10,7 @@ from typing import Literal
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from rtmpd.daemon.access_log import AccessLogStats
 from rtmpd.daemon.reload import ReloadStats
 from rtmpd.engine.claim import MAIN, Place
 from rtmpd.engine.health import Health, HealthKind
@@ -21,6 +22,7 @@ from rtmpd.hooks.stats import BackendStats, HookStats
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
+from rtmpd.serving.listening import InputStats
 from rtmpd.state.store import StoreStats
 from rtmpd.web.event_stream import FollowStats
 from rtmpd.web.families import RENAMED_METRICS, Renames
@@ -82,6 +84,8 @@ class FakeServer:
     process_counts: ProcessCounts = field(default_factory=lambda: ProcessCounts({}))
     notified: list[NotifyStatus] = field(default_factory=list)
     hook_counts: HookCounts = field(default_factory=HookCounts)
+    inputs: InputStats = field(default_factory=InputStats)
+    access_log: AccessLogStats = field(default_factory=AccessLogStats)
     followed: FollowStats = field(default_factory=FollowStats)
     now: float = 1000.0
     certificates: Certificates = field(default_factory=Certificates)
@@ -114,6 +118,8 @@ class FakeServer:
             draining=lambda: False,
             followed=self.followed,
             state=lambda: self.state,
+            access_log=lambda: self.access_log,
+            inputs=lambda: self.inputs,
         )
         return MetricsPage(sources, max_streams, renames)
 

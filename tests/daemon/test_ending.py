@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import urllib.error
+import urllib.request
 
 import pytest
 from evening_kit import evening, order
@@ -42,6 +43,8 @@ async def test_who_publishes_goes_on_and_so_does_their_audience_and_nobody_else(
 
 async def test_a_wait_that_is_over_ends_in_order_and_is_told_by_the_exit_code() -> None:
     with rtmpd("shutdown.wait_for_publishers=300ms", "shutdown.drain_timeout=5s") as server:
+        url = f"http://127.0.0.1:{server.port('admin')}/api/v1/events?kinds=audit"
+        events = await asyncio.to_thread(urllib.request.urlopen, url, timeout=10.0)
         async with evening(server) as live:
             server.send_signal(signal.SIGTERM)
             assert await live.asked() == server.url("show").rpartition("/")[0]
@@ -50,6 +53,10 @@ async def test_a_wait_that_is_over_ends_in_order_and_is_told_by_the_exit_code() 
             with pytest.raises(library.StreamFailed, match="shutting down"):
                 live.stream.check()
         assert server.wait() == EX_CUT
+        told = (await asyncio.to_thread(events.read)).decode()
+        assert '"protocol":"signal"' in told
+        assert '"change":"drain"' in told
+        assert told.endswith('event: end\ndata: {"reason":"closed"}\n\n')
 
 
 async def test_the_end_by_the_api_is_that_of_a_signal_which_then_is_when_to_give_up() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import aiohttp
 import pytest
@@ -11,12 +15,16 @@ from command_kit import run_here
 from ffmpeg import bundled
 from live_fixtures import ClipMaker
 from media_clips import H264_AAC, VIDEO_FRAMES
+from rtmp_dialogue import HANDSHAKE
 from rtmpd_process import RtmpdProcess
 from rtmpd_process import rtmpd as start
 
 import rtmpd
 from rtmpd.access.keys import digest_of, spell_digest
 from rtmpd.exceptions import PlayRejected, PublishRejected
+from rtmpd.rtmp.amf import encode_values
+from rtmpd.rtmp.chunk_writer import ChunkWriter
+from rtmpd.rtmp.messages import Message
 
 KEY = "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x"
 SPARE = "z7a2kxhkv7c2r2bq789uv37gdvpukb87b"
@@ -37,6 +45,8 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "rtmpd.toml"
     path.write_text(
         f"""
+        records.keep_input = true
+        access_log.path = "{tmp_path / "access.log"}"
         [admin.tokens.ann]
         sha256 = "{spell_digest(digest_of(ADMIN))}"
         [apps.live.publish]
@@ -79,8 +89,28 @@ def test_ffmpeg_with_a_wrong_key_ends_with_our_sentence(keyed: RtmpdProcess, cli
         assert "This stream key is not known here" in encoder.log()
 
 
+def left_by_who_broke_the_protocol(server: RtmpdProcess) -> bytes:
+    """What the server hands out of its input."""
+    chunks = ChunkWriter()
+    said = (
+        ("connect", 1.0, {"app": "live", "tcUrl": f"rtmp://localhost/live?key={KEY}"}),
+        ("FCPublish", 2.0, None, f"show?key={KEY}"),
+    )
+    commands = [chunks.write(Message(20, 0, 0, encode_values(*values)), 3) for values in said]
+    with socket.create_connection(("127.0.0.1", server.port("rtmp"))) as client:
+        client.sendall(b"".join([HANDSHAKE, *commands, b"\xc7", KEY.encode()]))
+        server.log.wait_for({"event": "protocol error", "reason": "no_header"})
+    server.log.wait_for({"event": "closed", "reason": "no_header"})
+    listed = json.loads(server.get("/api/v1/records?reason=no_header"))
+    path = f"/api/v1/records/{listed['items'][0]['id']}/input"
+    with urlopen(f"http://127.0.0.1:{server.port('admin')}{path}", timeout=5.0) as answer:
+        return bytes(answer.read())
+
+
 async def test_no_key_appears_anywhere(keyed: RtmpdProcess, config: Path) -> None:
-    """Whatever is done with them, right and wrong: log with debug and trace, metrics, ``rtmpd check``."""
+    """Whatever is done with them, right and wrong: log with debug and trace, metrics, ``rtmpd check``,
+    records of sessions, and what is left of those that broke the protocol.
+    """
     for app, name in (
         ("live", MISTYPED),
         ("live", f"show?key={MISTYPED}"),
@@ -128,6 +158,11 @@ async def test_no_key_appears_anywhere(keyed: RtmpdProcess, config: Path) -> Non
     assert keyed.log.find({"event": "trace"})
     status, shown, _ = run_here("check", "-c", str(config))
     assert status == 0
-    told = str(keyed.log) + shown
+    left = await asyncio.to_thread(left_by_who_broke_the_protocol, keyed)
+    assert (left[:1], b"FCPublish" in left) == (b"\x03", True)
+    records = keyed.get("/api/v1/records?limit=1000")
+    assert json.loads(records)["total"] > 20
+    told = str(keyed.log) + shown + records + left.decode("latin-1")
+    told += (config.parent / "access.log").read_text()
     assert spell_digest(digest_of(KEY)) in told
     assert not [secret for secret in SECRETS if secret in told]

@@ -28,7 +28,7 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.serving.access import AccessRequest, Action, Authorizer, Grant
-from rtmpd.serving.connection import End
+from rtmpd.serving.accounts import End
 from rtmpd.serving.server import ConnectionLimits
 
 

@@ -12,6 +12,7 @@ from rtmpd.control.ban_answers import BanPage, BanRequest, NewBan
 from rtmpd.control.change_answers import AuditPage, AuditQuery
 from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
 from rtmpd.control.event_answers import EventQuery
+from rtmpd.control.record_answers import Record, RecordPage, RecordQuery
 from rtmpd.control.relay_answers import PushRequest, Relay, RelayPage, RelayQuery
 from rtmpd.control.report_answers import UsagePage, UsageQuery
 from rtmpd.control.server_answers import ServerInfo
@@ -177,6 +178,22 @@ class Figures(Protocol):
         ...
 
 
+class Records(Protocol):
+    """Sessions that are over."""
+
+    async def list(self, query: RecordQuery, by: Actor) -> RecordPage:
+        """Those that are wanted, of those that are kept."""
+        ...
+
+    async def get(self, number: int, by: Actor) -> Record:
+        """One of them, by ``Origin.session``."""
+        ...
+
+    async def input(self, number: int, by: Actor) -> bytes:
+        """The first that such a client sent, secrets blanked out, if it broke the protocol."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """What can be seen and done, by noun. Everything that is asked for says who wants it (``by``).
@@ -196,3 +213,4 @@ class Control:
     figures: Figures
     reports: Reports
     changes: Changes
+    records: Records

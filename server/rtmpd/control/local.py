@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from rtmpd.control.local_changes import LocalChanges
 from rtmpd.control.local_events import LocalEvents
 from rtmpd.control.local_figures import LocalFigures
 from rtmpd.control.local_pushes import LocalPushes, PushTargets
+from rtmpd.control.local_records import LocalRecords
 from rtmpd.control.local_relays import LocalRelays
 from rtmpd.control.local_reports import LocalReports
 from rtmpd.control.local_server import Ending, LocalServer
@@ -25,6 +26,7 @@ from rtmpd.engine.registry import Registry
 from rtmpd.relay.status import RelayStatus
 
 if TYPE_CHECKING:
+    from rtmpd.events.records import SessionRecord
     from rtmpd.events.ring import EventRing
 
 
@@ -46,6 +48,8 @@ class Sources:
     reload: Callable[[bool], Awaitable[Mapping[str, Sequence[str]]]]
     """Reads the settings again; told ``True`` it changes nothing. Raises ConfigError."""
     audit: Audit
+    records: Callable[[], Iterable[SessionRecord]]
+    """Of the sessions that are over, those that are kept."""
     ring: Callable[[], EventRing]
     """The newest events; made when somebody asks for them first."""
     stored: Stored
@@ -93,4 +97,5 @@ def local_control(sources: Sources) -> Control:
         figures=LocalFigures(server, streams, sources.wall_clock),
         reports=LocalReports(sources.stored, sources.wall_clock),
         changes=LocalChanges(sources.stored),
+        records=LocalRecords(sources.records),
     )

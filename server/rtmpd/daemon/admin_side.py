@@ -249,6 +249,7 @@ class AdminSide:
             audit=inside.events.audit,
             ring=lambda: inside.events.ring,
             stored=inside.state,
+            records=inside.events.records.records,
             clock=inside.clock,
             wall_clock=time.time,
             started=self._started,
@@ -289,6 +290,8 @@ class AdminSide:
             draining=lambda: inside.ending.draining is not None,
             followed=self._event_streams().stats,
             state=lambda: inside.state.stats,
+            access_log=lambda: inside.events.records.stats,
+            inputs=inside.events.records.input_stats,
         )
         self._metrics = MetricsPage(sources, settings.max_streams)
         self._page = SharedPage(self._metrics, settings.max_age, inside.clock)

@@ -35,6 +35,7 @@ from rtmpd.daemon.limits_config import LimitsConfig
 from rtmpd.daemon.network_config import NetworkConfig, find_conflict
 from rtmpd.daemon.notify_config import NOTIFY, NotifyConfig
 from rtmpd.daemon.push_config import ANY
+from rtmpd.daemon.records_config import AccessLogConfig, RecordsConfig
 from rtmpd.daemon.rtmps_config import RtmpsConfig
 from rtmpd.daemon.run_config import RunConfig
 from rtmpd.daemon.shutdown_config import ShutdownConfig
@@ -199,6 +200,8 @@ class Config(Section):
     shutdown: ShutdownConfig = ShutdownConfig()
     reload: ReloadConfig = ReloadConfig()
     events: EventsConfig = EventsConfig()
+    records: RecordsConfig = RecordsConfig()
+    access_log: AccessLogConfig = AccessLogConfig()
     notify: dict[str, NotifyConfig] = Field(default_factory=dict)
     """Who is told what happens, by names."""
     apps: dict[str, AppConfig] = Field(default_factory=dict)

@@ -207,6 +207,8 @@ class Ending:
             self._begun = True
             self._since, self._until = now, now + terms.wait
             self._signalled = self.signals.stop.is_set()
+            if self._signalled:
+                self._parts.events.ended_by_signal()
         self._notify("ending connections", terms.grace)
         logger.info("stopping", extra={"fields": self._parts.awaited()})
         server = self._parts.server

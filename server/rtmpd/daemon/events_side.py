@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.records_side import RecordsSide
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.registry import Registry
@@ -38,6 +39,7 @@ class EventsSide:
         self._server = server
         self._feed: EventFeed | None = None
         self._notifications: Notifications | None = None
+        self.records = RecordsSide(registry, clock)
         self._audit: Audit | None = None
         self._ring: EventRing | None = None
         self._max_kept = 0
@@ -72,6 +74,14 @@ class EventsSide:
             self._registry.observe(self._feed)
         self._feed.add_listener(listener)
 
+    def ended_by_signal(self) -> None:
+        """A signal ends the server: a change as others are, if somebody hears of those."""
+        if self._feed is not None:
+            from rtmpd.control.actor import Actor
+            from rtmpd.control.audit import Change
+
+            self.audit.note(Actor("SIGTERM", protocol="signal"), Change.DRAIN)
+
     def push_changed(self, status: RelayStatus, origin: Origin) -> None:
         """See ``EventFeed``."""
         if self._feed is not None:
@@ -79,6 +89,7 @@ class EventsSide:
 
     def apply(self, config: Config) -> None:
         """Tell those of the settings, in the running event loop."""
+        self.records.apply(config)
         self._max_kept = config.events.max_kept
         if self._ring is not None:
             self._ring.apply(self._max_kept)
@@ -94,7 +105,8 @@ class EventsSide:
         return self._notifications.statuses() if self._notifications is not None else ()
 
     async def close(self, grace: float) -> None:
-        """Send what waits within ``grace`` seconds."""
+        """Send what waits within ``grace`` seconds, and write what is to be written."""
+        await self.records.close()
         if self._notifications is not None:
             await self._notifications.close(grace)
 

@@ -287,6 +287,7 @@ class Worker:
         context = replace(
             self._server.context,
             limits=limits.to_limits(),
+            input_keeper=self._events.records.keeper,
             settings=config.rtmp.to_settings(),
             apps=config.app_names(),
             proxies=config.network.proxies(),

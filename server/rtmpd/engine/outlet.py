@@ -170,6 +170,7 @@ class Outlet:
         "backlog",
         "burst_bytes",
         "congestion",
+        "peak_bytes",
     )
 
     def __init__(self, outlets: Outlets, transport: Transport, *, private: bool = False) -> None:
@@ -186,6 +187,8 @@ class Outlet:
         """Size of a burst while it is being written."""
         self.congestion: Congestion | None = None
         """Between ``pause_writing`` and ``resume_writing``."""
+        self.peak_bytes = 0
+        """Most that was unsent whenever it was measured."""
 
     @property
     def unsent_bytes(self) -> int:
@@ -258,6 +261,8 @@ class Outlet:
 
     def _charge(self, growth: int, size: int, private: int) -> None:
         """It has ``growth`` bytes more unsent: ``size``, ``private`` of them nobody else's."""
+        if size > self.peak_bytes:
+            self.peak_bytes = size
         self._outlets.stats.unsent_bytes += growth
         private_growth = private - self._private_bytes
         self._private_bytes = private

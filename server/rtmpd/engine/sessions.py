@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
+from rtmpd.reasons import Word
 
 
 class Use(NamedTuple):
@@ -35,6 +36,34 @@ class SessionFigures(NamedTuple):
     """Clock reading from which on it is beyond what its slow-player policy allows; None while it is not."""
     tcp_info: bytes
     """What the kernel knows of its socket: see ``net.tcp_info``; empty where it is no TCP socket."""
+
+
+class SessionEnd(NamedTuple):
+    """How a session ended that clients made, and what it came to."""
+
+    origin: Origin
+    reason: CloseReason
+    detail: Word | None
+    """Why, where more is known."""
+    by: Origin | None
+    """Who wanted it so; None is the peer itself, or a rule of ours."""
+    introduced: bool
+    """It has asked to connect; who has not is a scanner, or a health check."""
+    figures: SessionFigures
+    peak_backlog_bytes: int
+    """Most that was seen waiting to be sent."""
+    last_command: str
+    """The name of its last command, ``other`` for one that is not known; empty without any."""
+    input: bytes
+    """The first that it sent, if that was kept, secrets included."""
+
+
+class SessionObserver(Protocol):
+    """The joint to whoever records sessions."""
+
+    def session_ended(self, end: SessionEnd) -> None:
+        """A session is over; what it published and played is told to have ended in the turn behind this."""
+        ...
 
 
 class SessionHandle(Protocol):
@@ -67,6 +96,8 @@ class SessionTable:
 
     def __init__(self) -> None:
         self._shelves: list[Mapping[int, SessionHandle]] = []
+        self.observer: SessionObserver | None = None
+        """Is told of sessions that end."""
 
     def add_shelf(self, shelf: Mapping[int, SessionHandle]) -> None:
         """Have ``shelf`` in the table, with whatever is on it from now on. Its owner bounds it."""

@@ -265,6 +265,7 @@ class Problem(Word):
         "There is no such session.",
         "it is over, or never was; its number is that of the log",
     )
+    RECORD_NOT_FOUND = "record_not_found", 404, "No such record is kept.", "it goes on, or is long over"
     TARGET_NOT_FOUND = (
         "target_not_found",
         404,

@@ -62,7 +62,7 @@ class ServerSession(StreamSession):
     has ended for another reason changes nothing.
     """
 
-    __slots__ = ("_calls", "_connect_id", "_params", "_shared_cost", "settings")
+    __slots__ = ("_calls", "_connect_id", "_params", "_shared_cost", "last_command", "settings")
 
     def __init__(
         self,
@@ -81,6 +81,8 @@ class ServerSession(StreamSession):
         self._connect_id = 1.0
         """Its transaction id, as it came."""
         self._calls = 0
+        self.last_command = ""
+        """The name of the last that came, ``other`` for one that is not known."""
 
     # Answers
 
@@ -135,6 +137,7 @@ class ServerSession(StreamSession):
             self._survive(error)
             return
         row = CALLS.find(self._phase, head.name)
+        self.last_command = head.name if row.names else "other"
         if row.cost is Cost.VALUES and (delay := self._shared_debt()) > 0:
             self._wait_for(message, delay)
             return

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from rtmpd.engine.sessions import SessionFigures, Use
+from dataclasses import dataclass
+
+from rtmpd.engine.origin import Origin
+from rtmpd.engine.sessions import SessionEnd, SessionFigures, Use
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats, count
 from rtmpd.exceptions import ProtocolError
 from rtmpd.net.tcp_info import read_tcp_info
-from rtmpd.reasons import HandshakeFailure, SessionFailure
+from rtmpd.reasons import HandshakeFailure, SessionFailure, Word
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.requests import Requests
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a connection is over."""
+
+    reason: CloseReason
+    detail: Word | None = None
+    """For the log, where more is known."""
+    by: Origin | None = None
+    """Who wanted it so, if it was somebody else."""
 
 
 def count_failure(stats: ServerStats, error: ProtocolError) -> None:
@@ -30,6 +45,27 @@ def count_tolerated(stats: ServerStats, session: ServerSession) -> None:
 def uses(requests: Requests) -> tuple[Use, ...]:
     """What a connection publishes and plays."""
     return (*(each.use for each in requests.publishers), *(each.use for each in requests.players))
+
+
+def record(peer: Peer, requests: Requests, end: End) -> None:
+    """Have whoever records sessions know of a connection that is lost."""
+    observer, keeper = peer.context.registry.sessions.observer, peer.context.input_keeper
+    kept = keeper.take(requests.origin.session) if keeper is not None else b""
+    if observer is None:
+        return
+    observer.session_ended(
+        SessionEnd(
+            origin=requests.origin,
+            reason=end.reason,
+            detail=end.detail,
+            by=end.by,
+            introduced=requests.introduced,
+            figures=figures(peer, requests),
+            peak_backlog_bytes=peer.outlet.peak_bytes,
+            last_command=peer.session.last_command,
+            input=kept,
+        )
+    )
 
 
 def figures(peer: Peer, requests: Requests) -> SessionFigures:

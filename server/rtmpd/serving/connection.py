@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 from rtmpd.engine.origin import NOBODY, Origin
@@ -31,7 +30,9 @@ from rtmpd.rtmp.server import ServerSession
 from rtmpd.serving import accounts
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Action
+from rtmpd.serving.accounts import End
 from rtmpd.serving.identity import completed
+from rtmpd.serving.listening import listen_in
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.reading import SocketReader
 from rtmpd.serving.requests import Requests
@@ -74,17 +75,6 @@ class Gate(Protocol):
     def regular_look(self, deadline: float) -> float:
         """When they are looked at anyway, from ``deadline`` on."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Why a connection is over."""
-
-    reason: CloseReason
-    detail: Word | None = None
-    """For the log, where more is known."""
-    by: Origin | None = None
-    """Who wanted it so, if it was somebody else."""
 
 
 class ServerConnection(asyncio.Protocol):
@@ -156,9 +146,7 @@ class ServerConnection(asyncio.Protocol):
             settings=context.settings,
             shared_cost=self._gate.shared_cost(self),
         )
-        tap = context.tracer.tap(origin.address, origin.connection) if context.tracer else None
-        if tap is not None:
-            self.session, self.transport = tap.on_session(self.session), tap.on_transport(self.transport)
+        listen_in(self, origin, context.tracer, context.input_keeper)
         self.transport.set_write_buffer_limits(context.high_water_bytes, context.high_water_bytes // 4)
         self.outlet = Outlet(context.registry.outlets, self, private=origin.tls)
         self.look_at = self._gate.regular_look(now + context.limits.shortest_timeout)
@@ -203,6 +191,7 @@ class ServerConnection(asyncio.Protocol):
             self._release(ended)
         finally:
             self._gate.leave(self)
+            accounts.record(self, self.requests, ended)
             log.closed(self, self.requests.bytes_out, ended.detail or ended.reason, ended.by)
 
     # For the reader

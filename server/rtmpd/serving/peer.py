@@ -22,6 +22,7 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
 from rtmpd.serving.access import Action, Authorizer, Guard, NoGuard, PlayRules, PublishRules, as_it_is
 from rtmpd.serving.claims import Claims
+from rtmpd.serving.listening import InputKeeper
 from rtmpd.serving.rejections import Rejections
 from rtmpd.serving.sweeper import Sweeper
 from rtmpd.serving.tracing import Tracer
@@ -63,6 +64,8 @@ class ServerContext:
     """Seconds the authorizer may take; a request that it leaves open is refused then."""
     tracer: Tracer | None = None
     """Whoever is to be listened in on."""
+    input_keeper: InputKeeper | None = None
+    """Keeps what clients send first, if somebody wants to look at it when it is wrong."""
     rejections: Rejections = field(default_factory=Rejections)
     """Whoever sent what may not be published."""
     proxies: TrustedProxies = NO_PROXIES

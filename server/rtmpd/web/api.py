@@ -14,9 +14,10 @@ from rtmpd.control.control import Control
 from rtmpd.net.http import Handler, web
 from rtmpd.web.event_stream import EventStreams
 from rtmpd.web.gate import Gate, actor
-from rtmpd.web.openapi import PREFIX, document
+from rtmpd.web.openapi import FILE, PREFIX, document
 from rtmpd.web.operation_table import OPERATIONS
-from rtmpd.web.operations import Asked, Follow, Operation, Run
+from rtmpd.web.operations import Asked, Download, Follow, Operation, Run
+from rtmpd.web.problems import NO_STORE
 from rtmpd.web.requests import answer, done, read_body, read_query
 from rtmpd.web.shared import SharedAnswers
 
@@ -47,6 +48,8 @@ class Api:
             path = f"{PREFIX}{operation.path}"
             if operation.follow is not None:
                 router.add_get(path, self._following(operation, operation.follow))
+            elif operation.download is not None:
+                router.add_get(path, self._downloading(operation, operation.download, gate))
             elif operation.run is None:
                 continue
             elif operation.role is Role.READ:
@@ -80,6 +83,16 @@ class Api:
             if made is None:
                 return done(operation.status)
             return answer(operation.status, made.model_dump_json().encode())
+
+        return handler
+
+    def _downloading(self, operation: Operation, download: Download, gate: Gate) -> Handler:
+        async def handler(request: web.Request) -> web.Response:
+            by = _checked(operation, gate.check_change(request))
+            asked = Asked(dict(request.match_info), read_query(operation, request), None, by)
+            data = await download(self._control, asked)
+            headers = {**NO_STORE, "Content-Disposition": "attachment"}
+            return web.Response(body=data, content_type=FILE, headers=headers)
 
         return handler
 

@@ -26,6 +26,7 @@ from rtmpd.web.gate import Refusals
 from rtmpd.web.key_set_metrics import KeySet, collect_key_sets
 from rtmpd.web.notify_metrics import NotifyStatus, collect_notifications
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
+from rtmpd.web.record_metrics import AccessLogStats, InputStats, collect_access_log, collect_inputs
 from rtmpd.web.relay_metrics import collect_relays
 from rtmpd.web.reload_metrics import Reloads, collect_reloads
 from rtmpd.web.run_metrics import collect_hooks, collect_processes
@@ -71,6 +72,10 @@ class Sources:
     followed: FollowStats
     state: Callable[[], StateStats | None]
     """Of what is to outlive the process; None if nothing is."""
+    access_log: Callable[[], AccessLogStats | None]
+    """None where there is none."""
+    inputs: Callable[[], InputStats | None]
+    """None where they are not kept."""
     refusals: Refusals
     """Of requests to the admin port."""
     hooks: HookStats
@@ -130,6 +135,8 @@ class MetricsPage:
             *collect_processes(sources.processes(), sources.process_counts, self._max_streams),
             *collect_notifications(sources.notified()),
             *collect_followers(sources.followed),
+            *collect_access_log(sources.access_log()),
+            *collect_inputs(sources.inputs()),
             *collect_hooks(sources.hook_counts),
             *collect_backends(sources.hooks),
         ]

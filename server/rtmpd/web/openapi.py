@@ -21,6 +21,7 @@ from rtmpd.web.problems import CONTENT_TYPE, ProblemAnswer
 VERSION: Final = "1.0.0"
 """Of the API: the first number is that of its path."""
 PREFIX: Final = "/api/v1"
+FILE: Final = "application/octet-stream"
 _REF: Final = "#/components/schemas/{model}"
 _ALWAYS: Final = (Problem.TIMEOUT, Problem.OTHER_HOST, Problem.INTERNAL_ERROR)
 _OF_ALL_WHO_ASK: Final = (
@@ -121,6 +122,8 @@ def _query_parameters(query: type[BaseModel] | None) -> Iterator[dict[str, Any]]
 
 
 def _success(operation: Operation) -> dict[str, Any]:
+    if operation.download is not None:
+        return {"description": "A file.", "content": {FILE: {"schema": {"type": "string"}}}}
     if operation.answer is None:
         return {"description": "It is done."}
     told = _first_line(operation.answer)

@@ -8,6 +8,7 @@ from rtmpd.web import (
     ban_operations,
     event_operations,
     login_descriptions,
+    record_operations,
     relay_operations,
     report_operations,
     server_operations,
@@ -25,5 +26,6 @@ OPERATIONS: Final = (
     *settings_operations.OPERATIONS,
     *event_operations.OPERATIONS,
     *report_operations.OPERATIONS,
+    *record_operations.OPERATIONS,
     *login_descriptions.OPERATIONS,
 )

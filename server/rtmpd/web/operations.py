@@ -83,6 +83,9 @@ class Frames:
 Follow: TypeAlias = Callable[[Control, Asked], Awaitable[Frames]]
 
 
+Download: TypeAlias = Callable[[Control, Asked], Awaitable[bytes]]
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What can be asked for, by whom, and what comes of it."""
@@ -108,6 +111,8 @@ class Operation:
     """It concerns all streams: nothing for whoever has to do with some only."""
     follow: Follow | None = None
     """The answer does not end: ``answer`` is the data of each event."""
+    download: Download | None = None
+    """The answer is a file."""
     problems: tuple[Problem, ...] = ()
     """Of its own, beside those that every operation has."""
 

@@ -1,0 +1,73 @@
+"""The newest records of sessions, kept for who asks what became of one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from rtmpd.engine.budget import MemoryBudget
+from rtmpd.events.records import SessionRecord
+
+_RECORD_BYTES = 1024
+_USE_BYTES = 512
+"""What a record and one of its uses hold, about, beside the texts that peers choose."""
+_STRANGERS = 4
+"""A part so large of the ring is for those who have not even asked to connect: they wash out nobody else."""
+_MOST_INPUTS = 16
+"""Records whose session left what it sent."""
+
+
+class RecordRing:
+    """A listener of the recorder. It is charged to ``budget``, and empty while memory is short."""
+
+    def __init__(self, budget: MemoryBudget, max_kept: int) -> None:
+        self._budget = budget
+        self._max_kept = max_kept
+        self._clients: deque[SessionRecord] = deque()
+        self._strangers: deque[SessionRecord] = deque()
+        self._inputs: deque[str] = deque()
+        """Of which sessions what they sent is kept."""
+        self._by_id: dict[str, SessionRecord] = {}
+
+    def __iter__(self) -> Iterator[SessionRecord]:
+        return iter((*self._clients, *self._strangers))
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def apply(self, max_kept: int) -> None:
+        """Keep so many from now on."""
+        self._max_kept = max_kept
+        self._cut()
+
+    def recorded(self, record: SessionRecord) -> None:
+        (self._clients if record.introduced else self._strangers).append(record)
+        self._by_id[record.id] = record
+        self._budget.charge_queues(_size(record))
+        if record.input:
+            self._inputs.append(record.id)
+        self._cut()
+
+    def find(self, session_id: str) -> SessionRecord | None:
+        """The record of a session; None if there is none, or no more."""
+        return self._by_id.get(session_id)
+
+    def _cut(self) -> None:
+        most = 0 if self._budget.exhausted else self._max_kept
+        for kept, room in ((self._clients, most), (self._strangers, most // _STRANGERS)):
+            while len(kept) > room:
+                self._forget(kept.popleft())
+        while len(self._inputs) > _MOST_INPUTS:
+            old = self._by_id.get(self._inputs.popleft())
+            if old is not None:
+                self._forget(old)
+                (self._clients if old.introduced else self._strangers).remove(old)
+
+    def _forget(self, record: SessionRecord) -> None:
+        self._budget.charge_queues(-_size(record))
+        self._by_id.pop(record.id, None)
+
+
+def _size(record: SessionRecord) -> int:
+    texts = len(record.origin.agent) + len(record.origin.query) + len(record.input)
+    return _RECORD_BYTES + texts + sum([_USE_BYTES + len(use.name) for use in record.uses])
