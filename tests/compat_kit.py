@@ -51,6 +51,7 @@ def server(**other: Any) -> ServerInfo:
         "uptime_seconds": UPTIME,
         "ready": True,
         "unready_reason": None,
+        "state": None,
         "drain": None,
         "totals": totals,
         "process": Process(id=4711, memory_bytes=64 * 1024 * 1024, cpu_seconds=12.5, cpu_cores=0.25),
