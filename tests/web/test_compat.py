@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from net_kit import HEADERS, Client, House, eventually, serve
 
 from rtmpd.daemon.mediamtx_settings import HeldSettings
 from rtmpd.daemon.settings import load
+from rtmpd.reasons import Problem
 from rtmpd.web import compat
 from rtmpd.web.compat import Mounted
 from rtmpd.web.compat_mediamtx import MediaMtx
@@ -54,7 +56,9 @@ class Stand:
 
 
 @asynccontextmanager
-async def on_air(**settings: Any) -> AsyncIterator[tuple[Stand, aiohttp.ClientSession, Client, Client]]:
+async def on_air(
+    *, local: bool = True, **settings: Any
+) -> AsyncIterator[tuple[Stand, aiohttp.ClientSession, Client, Client]]:
     """An encoder and a player of live/cam."""
     async with serve() as house:
         stand = Stand(house, **settings)
@@ -62,7 +66,7 @@ async def on_air(**settings: Any) -> AsyncIterator[tuple[Stand, aiohttp.ClientSe
         player = await (await house.client()).play()
         encoder.send(*HEADERS, (0, keyframe("A")))
         await player.until("1: A@0")
-        async with stand.client() as client:
+        async with stand.client(local=local) as client:
             yield stand, client, encoder, player
 
 
@@ -163,6 +167,9 @@ async def test_paths_are_those_of_the_settings() -> None:
         assert (await get(client, "/control/drop/client?app=live"))[0] == 404
         status, page = await get(client, "/rtmp/stats")
         assert (status, page.count("<client>")) == (200, 1)
+        stand.settings = NginxRtmpSettings("/rtmp/stats", "", 0)
+        status, page = await get(client, "/rtmp/stats")
+        assert (page.count("<client>"), page.count("<nclients>2</nclients>")) == (0, 2)
         stand.settings = NginxRtmpSettings("", "", 1)
         assert (await get(client, "/rtmp/stats"))[0] == 404
         assert (await get(client, "/stat", "POST"))[0] == 404
@@ -290,6 +297,62 @@ async def test_they_are_behind_the_same_gate() -> None:
                 assert (await answer.json())["code"] == 403
             async with client.post(f"/v3/rtmpconns/kick/{SESSION}", headers=shown) as answer:
                 assert (answer.status, (await answer.json())["status"]) == (403, "error")
+
+
+async def test_who_shows_no_token_is_told_so_in_each_dialect() -> None:
+    async with serve() as house:
+        stand = Stand(house)
+        async with stand.client(local=False) as client:
+            for path in ("/stat", "/control/drop/client?app=live"):
+                status, text = await get(client, path)
+                assert status == 401
+                assert text.startswith("send Authorization: Bearer TOKEN; ")
+            said = await told(client, "/srs/api/v1/clients/7", "DELETE")
+            assert (said["code"], said["msg"].partition(";")[0]) == (401, "send Authorization: Bearer TOKEN")
+            async with client.post(f"/v3/rtmpconns/kick/{SESSION}") as answer:
+                assert (answer.status, (await answer.json())["status"]) == (401, "error")
+                assert answer.headers["WWW-Authenticate"] == 'Bearer realm="rtmpd"'
+        assert stand.desk.refusals.by_problem[Problem.TOKEN_MISSING] == 4
+
+
+async def test_the_statistics_may_be_open_to_everybody_and_nothing_else_is() -> None:
+    async with on_air(local=False) as (stand, client, _encoder, _player):
+        stand.desk.admission.open = ("metrics", "health")
+        status, text = await get(client, "/stat")
+        assert status == 401
+        assert 'admin.open = ["stat"] shows this to everybody' in text
+        stand.desk.admission.open = ("stat",)
+        status, page = await get(client, "/stat")
+        assert (status, page.count("<client>")) == (200, 2)
+        closed = ("/control/drop/client?app=live", "/srs/api/v1/streams", "/v3/paths/list", "/metrics")
+        assert [(await get(client, path))[0] for path in closed] == [401] * 4
+        stand.settings = NginxRtmpSettings("/statistics", "/control", 1000)
+        assert (await get(client, "/stat"))[0] == 401
+
+
+async def test_a_token_says_who_may_see_and_who_may_drop() -> None:
+    async with on_air(local=False) as (stand, client, _encoder, _player):
+        read, reader = token("noalbs")
+        operate, operator = token("script", "operate")
+        other, stranger = token("church", "operate", "church")
+        stand.desk.admission.tokens(reader, operator, stranger)
+        basic = base64.b64encode(f"any:{read}".encode()).decode()
+        noalbs_shows = {"Authorization": f"Basic {basic}"}
+        status, page = await get(client, "/stat", headers=noalbs_shows)
+        assert (status, page.count("<stream>")) == (200, 1)
+        assert (await get(client, "/control/drop/client?app=live", headers=noalbs_shows))[0] == 403
+        assert stand.desk.refusals.by_problem[Problem.ROLE] == 1
+        # Who has to do with other streams sees none of these, nor sums of them, and drops nobody.
+        elsewhere = {"Authorization": f"Bearer {other}"}
+        status, page = await get(client, "/stat", headers=elsewhere)
+        assert (status, page.count("<stream>")) == (200, 0)
+        assert "<bytes_in>0</bytes_in>" in page
+        assert await get(client, "/control/drop/client?app=live", headers=elsewhere) == (200, "0")
+        assert (await get(client, "/srs/api/v1/summaries", headers=elsewhere))[0] == 403
+        assert (await get(client, "/srs/api/v1/streams", headers=elsewhere))[0] == 200
+        assert (await get(client, "/v3/paths/get/live/cam", headers=elsewhere))[0] == 404
+        shown = {"Authorization": f"Bearer {operate}"}
+        assert await get(client, "/control/drop/client?app=live", headers=shown) == (200, "2")
 
 
 async def test_a_dialect_alone_has_nothing_of_ours() -> None:

@@ -36,7 +36,9 @@ NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_TOKENS: Final = 1000
 
 Roles = Literal["read", "operate"]
-Opened = Annotated[tuple[Literal["metrics", "health"], ...], BeforeValidator(parse_list), LIST_OR_TEXT]
+Opened = Annotated[
+    tuple[Literal["metrics", "health", "stat"], ...], BeforeValidator(parse_list), LIST_OR_TEXT
+]
 Values = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(parse_list), LIST_OR_TEXT]
 
 
@@ -134,7 +136,7 @@ class AdminConfig(Section):
     its own name."""
     open: Opened = ()
     """What those see who show no token and are not on this machine: "metrics" is /metrics, "health" is
-    /healthz and /readyz."""
+    /healthz and /readyz, "stat" the statistics of compat.nginx_rtmp, addresses of clients included."""
     local: Literal["operate", "read", "none"] = "operate"
     """What programs of this machine may without a token, by loopback addresses. "none" is for machines that
     others use too, and where a proxy does not say for whom it asks. Whoever may open a Unix socket may do

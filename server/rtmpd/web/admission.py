@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 METRICS: Final = "metrics"
 HEALTH: Final = "health"
+STAT: Final = "stat"
 """Words of ``admin.open``."""
 
 
@@ -39,7 +40,7 @@ class Admission(Protocol):
 
     @property
     def open(self) -> Collection[str]:
-        """Of ``METRICS`` and ``HEALTH``, what everybody is shown."""
+        """Of ``METRICS``, ``HEALTH`` and ``STAT``, what everybody is shown."""
 
     @property
     def local(self) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from rtmpd.control.actor import Actor
+from rtmpd.control.actor import Actor, Role
 from rtmpd.control.control import Control
 from rtmpd.exceptions import ControlError, NotPossible
 from rtmpd.net.http import Handler, Middleware, web
 from rtmpd.reasons import Problem
-from rtmpd.web.problems import NO_STORE
+from rtmpd.web.gate import actor
+from rtmpd.web.problems import NO_STORE, headers_of
 from rtmpd.web.shared import SharedAnswers
 
 _BROWSERS: Final = "Mozilla/"
@@ -21,6 +22,14 @@ _BROWSERS: Final = "Mozilla/"
 
 CheckChange = Callable[[web.Request], Actor]
 """Who changes something by a request. Raises NotPossible where they may not."""
+
+
+def reader() -> Actor:
+    """Who asks to see something; where it is shown to everybody, nobody in particular."""
+    try:
+        return actor()
+    except LookupError:
+        return Actor(role=Role.READ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,14 @@ class Desk:
 class Dialect(Protocol):
     """Another server's documents and calls."""
 
+    def claims(self, path: str) -> bool:
+        """Whether it is that server's."""
+        ...
+
+    def word_of(self, path: str) -> str | None:
+        """The word of ``admin.open`` that shows ``path`` to everybody; None where there is none."""
+        ...
+
     async def answer(self, request: web.Request, path: str, check: CheckChange) -> web.Response | None:
         """What it says at ``path``; None where it has nothing."""
         ...
@@ -57,23 +74,52 @@ class Mounted:
     prefix: str = ""
 
 
-def speak(mounted: Callable[[], Sequence[Mounted]], check: CheckChange) -> Middleware:
-    """Answer what is asked of those that are ``mounted`` now, and leave all else to others."""
+class Mounts:
+    """Those that are ``mounted`` at one address, now."""
 
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        for each in mounted():
-            if not request.path.startswith(f"{each.prefix}/"):
-                continue
+    def __init__(self, mounted: Callable[[], Sequence[Mounted]]) -> None:
+        self._mounted = mounted
+
+    def word_of(self, request: web.Request) -> str | None:
+        """The word of ``admin.open`` that shows to everybody what is asked for; None where there is none."""
+        meant, path = self._meant(request)
+        return None if meant is None else meant.word_of(path)
+
+    def refusing(self) -> Middleware:
+        """Has what goes wrong with a request to one of them told as that server does."""
+
+        @web.middleware
+        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
             try:
-                answer = await each.dialect.answer(request, request.path.removeprefix(each.prefix), check)
+                return await handler(request)
             except ControlError as error:
-                answer = each.dialect.refuse(error)
-            if answer is not None:
+                meant, _ = self._meant(request)
+                if meant is None:
+                    raise
+                answer = meant.refuse(error)
+                answer.headers.update(headers_of(error))
                 return answer
-        return await handler(request)
 
-    return middleware
+        return middleware
+
+    def answering(self, check: CheckChange) -> Middleware:
+        """Answers what is asked of them, and leaves all else to others."""
+
+        @web.middleware
+        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+            meant, path = self._meant(request)
+            answer = None if meant is None else await meant.answer(request, path, check)
+            return await handler(request) if answer is None else answer
+
+        return middleware
+
+    def _meant(self, request: web.Request) -> tuple[Dialect | None, str]:
+        """Whose it is, with the path as they know it."""
+        for each in self._mounted():
+            path = request.path.removeprefix(each.prefix)
+            if request.path.startswith(f"{each.prefix}/") and each.dialect.claims(path):
+                return each.dialect, path
+        return None, request.path
 
 
 def check_no_page(request: web.Request) -> None:

@@ -36,9 +36,13 @@ class MediaMtx:
         self._apps = held.apps
         self._settings = MediaMtxSettings(held)
 
+    def claims(self, path: str) -> bool:
+        return path.startswith(_ROOT)
+
+    def word_of(self, _path: str) -> str | None:
+        return None
+
     async def answer(self, request: web.Request, path: str, check: CheckChange) -> web.Response | None:
-        if not path.startswith(_ROOT):
-            return None
         noun, _, rest = path.removeprefix(_ROOT).partition("/")
         verb, _, wanted = rest.partition("/")
         if noun in _TLS and verb == "kick" and request.method == "POST":

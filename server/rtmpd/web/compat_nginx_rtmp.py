@@ -15,8 +15,8 @@ from rtmpd.control.session_answers import KickRequest, Session
 from rtmpd.exceptions import ControlError, NotFound, NotPossible
 from rtmpd.net.http import web
 from rtmpd.reasons import Problem
-from rtmpd.web.compat import CheckChange, Desk, check_no_page, parameter, takes_get
-from rtmpd.web.gate import actor
+from rtmpd.web.admission import STAT
+from rtmpd.web.compat import CheckChange, Desk, check_no_page, parameter, reader, takes_get
 from rtmpd.web.problems import NO_STORE, bad_request
 
 _LARGEST: Final = (1 << 63) - 1
@@ -46,14 +46,22 @@ class NginxRtmp:
         self._settings = settings
         self._apps = apps
 
+    def claims(self, path: str) -> bool:
+        settings = self._settings()
+        is_call = bool(settings.control_path) and path.startswith(f"{settings.control_path}/")
+        return is_call or path == settings.stat_path
+
+    def word_of(self, path: str) -> str | None:
+        return STAT if path == self._settings().stat_path else None
+
     async def answer(self, request: web.Request, path: str, check: CheckChange) -> web.Response | None:
         settings = self._settings()
-        if settings.stat_path and path == settings.stat_path and takes_get(request):
-            return await self._stat(actor(), settings.max_clients)
-        if settings.control_path and path.startswith(f"{settings.control_path}/") and takes_get(request):
-            section, _, word = path.removeprefix(f"{settings.control_path}/").partition("/")
-            return await self._control(request, section, word, check)
-        return None
+        if not takes_get(request):
+            return None
+        if path == settings.stat_path:
+            return await self._stat(reader(), settings.max_clients)
+        section, _, word = path.removeprefix(f"{settings.control_path}/").partition("/")
+        return await self._control(request, section, word, check)
 
     def refuse(self, error: ControlError) -> web.Response:
         return _text(f"{error.detail}\n", error.problem.status)

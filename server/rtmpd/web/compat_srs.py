@@ -32,9 +32,13 @@ class Srs:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
+    def claims(self, path: str) -> bool:
+        return path.startswith(_ROOT)
+
+    def word_of(self, _path: str) -> str | None:
+        return None
+
     async def answer(self, request: web.Request, path: str, check: CheckChange) -> web.Response | None:
-        if not path.startswith(_ROOT):
-            return None
         noun, _, wanted = path.removeprefix(_ROOT).rstrip("/").partition("/")
         if noun == "clients" and request.method == "DELETE":
             return await self._kick(wanted, check(request))

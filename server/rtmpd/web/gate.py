@@ -81,13 +81,22 @@ class Gate:
     """That of one address. ``local`` says that only this machine reaches it."""
 
     def __init__(
-        self, admission: Admission, visitors: Visitors, logins: Logins, refusals: Refusals, *, local: bool
+        self,
+        admission: Admission,
+        visitors: Visitors,
+        logins: Logins,
+        refusals: Refusals,
+        word_of: Callable[[web.Request], str | None] = lambda _request: None,
+        *,
+        local: bool,
     ) -> None:
+        """``word_of``: of what else is served there, as ``OPENABLE`` has it."""
         self._admission = admission
         self._visitors = visitors
         self._logins = logins
         self._refusals = refusals
         self._local = local
+        self._other_word = word_of
         self._inside: dict[asyncio.Task[object], Asker] = {}
         """Who reads something that has not ended, such as events."""
 
@@ -98,7 +107,7 @@ class Gate:
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
             try:
                 path = _path(request)
-                if path not in _LOGGING and OPENABLE.get(path) not in self._admission.open:
+                if path not in _LOGGING and self._word_of(request) not in self._admission.open:
                     who = await self._admit(request)
                     if path in _WHOLE_SERVER:
                         who.actor.check_unscoped()
@@ -147,6 +156,10 @@ class Gate:
 
     # Inside
 
+    def _word_of(self, request: web.Request) -> str | None:
+        """The word of ``admin.open`` that shows it to everybody."""
+        return OPENABLE.get(_path(request)) or self._other_word(request)
+
     async def _serve(self, request: web.Request, handler: Handler, who: Asker) -> web.StreamResponse:
         task = asyncio.current_task()
         # A change that has begun is done, whoever wanted it.
@@ -176,7 +189,7 @@ class Gate:
             role = Role.OPERATE.value if by_file else self._admission.local
             if role in set(Role):
                 return Asker(Actor(address=address, role=Role(role)), lambda: self._is_local(role, by_file))
-        raise NotPossible(Problem.TOKEN_MISSING, _advice(request, problem))
+        raise NotPossible(Problem.TOKEN_MISSING, _advice(request, self._word_of(request), problem))
 
     def _is_local(self, role: str, by_file: bool) -> bool:
         return by_file or self._admission.local == role
@@ -213,7 +226,7 @@ def _shown(request: web.Request) -> str | None:
     raise NotPossible(Problem.TOKEN_WRONG, f"this is no token: {text}")
 
 
-def _advice(request: web.Request, problem: str | None) -> str:
+def _advice(request: web.Request, word: str | None, problem: str | None) -> str:
     """What to do who has shown nothing."""
     if any(name.lower() in _IN_URLS for name in request.query):
         return (
@@ -221,7 +234,6 @@ def _advice(request: web.Request, problem: str | None) -> str:
             f"other sites. Take it out of the settings, and {_HOW} with another one"
         )
     parts = [f"{_HOW}; {_MAKE}"]
-    word = OPENABLE.get(_path(request))
     if word is not None:
         parts.append(f'admin.open = ["{word}"] shows this to everybody')
     if problem:

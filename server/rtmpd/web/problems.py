@@ -71,7 +71,7 @@ def tell_problems(prefix: str) -> Middleware:
         try:
             return await handler(request)
         except ControlError as error:
-            return told(error.problem, error.detail, _headers(error))
+            return told(error.problem, error.detail, headers_of(error))
         except web.HTTPException as error:
             problem = _BY_STATUS.get(error.status)
             if problem is None or not request.path.startswith(prefix):
@@ -87,7 +87,8 @@ def tell_problems(prefix: str) -> Middleware:
     return middleware
 
 
-def _headers(error: ControlError) -> dict[str, str]:
+def headers_of(error: ControlError) -> dict[str, str]:
+    """What else belongs to the answer."""
     if isinstance(error, TryLater):
         return {"Retry-After": str(math.ceil(error.after))}
     if error.problem.status != _UNAUTHORIZED:

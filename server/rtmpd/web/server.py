@@ -17,7 +17,7 @@ from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
 from rtmpd.rtmp.form import form
 from rtmpd.web.admission import Admission
 from rtmpd.web.api import Api
-from rtmpd.web.compat import Mounted, speak
+from rtmpd.web.compat import Mounted, Mounts
 from rtmpd.web.console_files import ConsoleFiles
 from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
 from rtmpd.web.gate import Gate, Refusals
@@ -62,6 +62,10 @@ class GuardedPages:
     logins: Logins
     refusals: Refusals
 
+    def gate(self, visitors: Visitors, word_of: Callable[[web.Request], str | None], *, local: bool) -> Gate:
+        """That of one address; ``word_of`` as there."""
+        return Gate(self.admission, visitors, self.logins, self.refusals, word_of, local=local)
+
     def add_routes(self, router: web.UrlDispatcher, gate: Gate, visitors: Visitors) -> None:
         """Serve them on one address, behind its gate."""
         _CONSOLE.add_routes(router)
@@ -102,8 +106,9 @@ class AdminServer:
         self._gate: Gate | None = None
         if guarded is not None:
             visitors = Visitors(proxies)
-            self._gate = Gate(guarded.admission, visitors, guarded.logins, guarded.refusals, local=local)
-            middlewares += [self._gate.middleware(), speak(mounted, self._gate.check_change)]
+            mounts = Mounts(mounted)
+            self._gate = gate = guarded.gate(visitors, mounts.word_of, local=local)
+            middlewares += [mounts.refusing(), gate.middleware(), mounts.answering(gate.check_change)]
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES, middlewares=middlewares)
         if not alone:
             open_pages.add_routes(application.router)
