@@ -410,6 +410,25 @@ def test_while_nothing_can_be_written_what_waits_is_bounded_and_counted(
     assert ask(tmp_path, "SELECT target FROM audit") == [("4",)]
 
 
+def test_what_changes_while_it_cannot_be_written_is_written_as_it_is_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = BanRow(BAN.network, NOW, NOW + 5000, "newer")
+    with serving(tmp_path) as server:
+        assert server.settled()
+
+        def fail(*_: object) -> None:
+            server.store.keep(newer)
+            raise sqlite3.OperationalError
+
+        with monkeypatch.context() as broken:
+            broken.setattr(store, "write", fail)
+            server.store.keep(BAN)
+            assert not server.settled()
+        assert server.settled()
+    assert ask(tmp_path, "SELECT reason FROM bans") == [("newer",)]
+
+
 def test_a_bug_is_logged_and_does_not_end_the_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

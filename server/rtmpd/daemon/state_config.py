@@ -17,7 +17,7 @@ VARIABLE: Final = "STATE_DIRECTORY"
 
 
 class StateConfig(Section):
-    """What outlives a restart: bans, push targets that were added by hand, who has watched how much."""
+    """What outlives a restart: bans, who has changed what, who has watched how much."""
 
     dir: FileName = AUTO
     """Folder of the file that it is kept in, for one server alone; made if it is not there. "auto" is what
