@@ -128,6 +128,7 @@ async def test_clients_are_dropped(call: str, number: str, left: tuple[int, int]
         ("drop/client?app=live&srv=1", 400, "srv: there is one server here"),
         ("drop/client?clientid=x", 400, "clientid: write the number"),
         ("drop/client?clientid=99999999999999999999", 400, "clientid"),
+        ("redirect/subscriber?app=live&name=cam&newname=other", 501, "nobody is led to another stream here"),
         ("record/start?app=live&name=cam&rec=all", 501, "there is no recorder here"),
         ("record/stop?app=live&name=other", 204, ""),
         ("record/rewind?app=live", 400, "a recorder can start and stop"),

@@ -12,15 +12,15 @@ from rtmpd.compat.nginx_rtmp import Choice, Side
 from rtmpd.compat.survey import all_sessions, survey
 from rtmpd.control.actor import Actor
 from rtmpd.control.session_answers import KickRequest, Session
-from rtmpd.exceptions import ControlError, NotFound, NotPossible
+from rtmpd.exceptions import ControlError, NotFound
 from rtmpd.net.http import web
-from rtmpd.reasons import Problem
 from rtmpd.web.admission import STAT
 from rtmpd.web.compat import CheckChange, Desk, check_no_page, parameter, reader, takes_get
 from rtmpd.web.problems import NO_STORE, bad_request
 
 _LARGEST: Final = (1 << 63) - 1
 _REASON: Final = "nginx-rtmp control"
+_NO_OTHER_NAME: Final = "nobody is led to another stream here: drop them, and have them ask for it"
 _NO_RECORDER: Final = "there is no recorder here: nothing of this stream is written to a file"
 
 
@@ -90,7 +90,7 @@ class NginxRtmp:
             raise bad_request("say whom: by app, name, addr or clientid")
         meant = choice.among(await all_sessions(self._desk.control, by))
         if section == "redirect":
-            raise NotPossible(Problem.BAD_REQUEST, "not yet")
+            return _text(f"{_NO_OTHER_NAME}\n", 501)
         return _text(str(await self._drop(meant, by)))
 
     async def _drop(self, sessions: Sequence[Session], by: Actor) -> int:
