@@ -655,6 +655,8 @@ _OTHERS = {
     "admin.open": "metrics",
     "admin.local": "none",
     "network.trusted_proxies": "192.0.2.1",
+    "privacy.addresses": "hashed",
+    "privacy.backends": "truncated",
     "log.level": "error",
     "log.format": "json",
     "stream.gop.start": "live",

@@ -234,7 +234,7 @@ async def test_nobody_is_believed_who_is_not_trusted(
         assert there.states == {}
     (line,) = [each for each in caplog.records if each.name.startswith("rtmpd")]
     if whole:
-        detail = "if 127.0.0.1 is a proxy of yours, name it in network.trusted_proxies"
+        detail = "if this is a proxy of yours, name its address in network.trusted_proxies"
         assert vars(line)["fields"]["detail"] == detail
 
 

@@ -392,8 +392,8 @@ async def test_whom_nobody_knows_changes_nothing() -> None:
     [
         (ProxyUse.REQUIRE, TRUSTED, PUSH.format(""), "it begins without a PROXY header"),
         (ProxyUse.REQUIRE, TRUSTED, "PROXY TCP4 x\r\n", "a line of version 1 that cannot be read"),
-        (ProxyUse.REQUIRE, NO_PROXIES, V1.format("::1"), "if 127.0.0.1 is a proxy of yours, name it"),
-        (ProxyUse.ACCEPT, NO_PROXIES, V1.format("127.0.0.1"), "if 127.0.0.1 is a proxy of yours"),
+        (ProxyUse.REQUIRE, NO_PROXIES, V1.format("::1"), "if this is a proxy of yours, name its"),
+        (ProxyUse.ACCEPT, NO_PROXIES, V1.format("127.0.0.1"), "if this is a proxy of yours"),
     ],
 )
 async def test_headers_that_are_not_believed_are_told_and_hung_up_on(

@@ -133,7 +133,7 @@ class AdminAccess:
         return AdminProof(proof.account or "jwt", role, streams, proof.until, holds)
 
     async def _refuse(self, shown: str, address: str, refused: NotPossible) -> None:
-        fields = {"client": address, "reason": refused.problem}
+        fields = {"client": self._guard.mask.show(address), "reason": refused.problem}
         logger.info("admin token refused", extra={"fields": fields})
         if refused.problem is Problem.TOKEN_WRONG and self._is_new(shown, network_of(address)):
             delay = self._guard.guessed(address, refused.problem)

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from rtmpd.access.bans import Ban, BanRules, Bans, Failure
 from rtmpd.access.manual_bans import ManualBan, ManualBans, overlap, parse_network, spell_network
 from rtmpd.access.rules import Network
+from rtmpd.engine.origin import PLAIN, Mask
 from rtmpd.engine.stats import ServerStats
 from rtmpd.exceptions import UsageError
 from rtmpd.net.addresses import network_of
@@ -57,8 +58,9 @@ class BanKeeper(Protocol):
 class Guard:
     """Knows whom to turn away: who fails to prove who he is again and again, and whom somebody has banned."""
 
-    def __init__(self, clock: Callable[[], float], stats: ServerStats) -> None:
+    def __init__(self, clock: Callable[[], float], stats: ServerStats, mask: Mask = PLAIN) -> None:
         self._clock = clock
+        self.mask = mask
         self._stats = stats
         self._rules = BanRules()
         self._bans = Bans(self._rules)
@@ -175,9 +177,10 @@ class Guard:
         failed = [*self._bans.take_ended(now), *self._askers.take_ended(now)]
         ended = [(each.network, each.refused) for each in failed]
         for network, refused in (*ended, *manual):
+            shown = self.mask.show(network)
             # As an address, by which lines about many of them are folded.
-            client = network.partition("/")[0]
-            fields = {"client": client, "network": network, "refused": refused}
+            client = shown.partition("/")[0]
+            fields = {"client": client, "network": shown, "refused": refused}
             logger.info("ban over", extra={"fields": fields})
         self._count()
 
@@ -213,7 +216,12 @@ class Guard:
             self._stats.bans_total += 1
             self._count()
             seconds = math.ceil(failure.ban)
-            fields = {"client": address, "network": failure.network, "reason": reason, "seconds": seconds}
+            fields = {
+                "client": self.mask.show(address),
+                "network": self.mask.show(failure.network),
+                "reason": reason,
+                "seconds": seconds,
+            }
             logger.warning("banned", extra={"fields": fields})
 
 

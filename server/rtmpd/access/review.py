@@ -29,7 +29,7 @@ def review(registry: Registry, withdrawn: Withdrawn) -> None:
             "app": key.app,
             "stream": key.name,
             "session": origin.session_id,
-            "client": origin.address,
+            "client": origin.shown,
             "action": action,
             "reason": reason,
         }

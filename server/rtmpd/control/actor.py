@@ -31,7 +31,7 @@ class Actor:
     name: str = ""
     """Of what they have proven to be; empty where nobody is asked."""
     address: str = ""
-    """They come from, as ``net.addresses.peer_ip`` gives it."""
+    """They come from, as it may be shown: see ``net.address_mask``."""
     role: Role = Role.OPERATE
     streams: tuple[str, ...] = ()
     """Paths of the apps and streams that they have to do with, ``ALL_STREAMS`` among them or not; empty is

@@ -14,8 +14,11 @@ from rtmpd.control.fields import BanSeconds, Reason
 class Ban(Answer):
     """A network from which nobody is let in."""
 
+    id: str
+    """By which it is lifted: the network, or where privacy.addresses hides that a name that it has until the
+    server ends."""
     network: str
-    """An IPv4 address, or a network."""
+    """An IPv4 address, or a network, as far as privacy.addresses shows it."""
     automatic: bool
     """It has failed to prove who it is too often; else somebody in charge has banned it."""
     since: datetime
@@ -38,7 +41,7 @@ class NewBan(Ban):
 
 
 class BanPage(Page):
-    """Bans, sorted by network."""
+    """Bans, sorted by id."""
 
     items: tuple[Ban, ...]
     """One part of them."""

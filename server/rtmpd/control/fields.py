@@ -7,6 +7,8 @@ from typing import Annotated, Final, TypeAlias
 
 from pydantic import Field
 
+from rtmpd.net.address_mask import is_hashed
+
 LONGEST_BAN: Final = 366 * 86_400.0
 """Seconds."""
 
@@ -15,7 +17,9 @@ Reason: TypeAlias = Annotated[str, Field(max_length=200)]
 
 
 def check_network(text: str) -> str:
-    """``text`` if it is an address or a network. Raises ValueError."""
+    """``text`` if it is an address, a network or a hashed address. Raises ValueError."""
+    if is_hashed(text):
+        return text
     try:
         ipaddress.ip_network(text, strict=False)
     except ValueError:

@@ -23,6 +23,7 @@ from rtmpd.control.local_streams import LocalStreams
 from rtmpd.control.stored import Stored
 from rtmpd.control.times import Times
 from rtmpd.engine.registry import Registry
+from rtmpd.net.address_mask import OPEN, AddressMask
 from rtmpd.relay.status import RelayStatus
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Sources:
     """Seconds since 1970 at the start of the process."""
     instance: str
     """Names this run of the server."""
+    mask: AddressMask = OPEN
+    """How much of addresses is shown."""
 
 
 def local_control(sources: Sources) -> Control:
@@ -71,7 +74,7 @@ def local_control(sources: Sources) -> Control:
         return Times(sources.clock, sources.wall_clock)
 
     audit, registry = sources.audit, sources.registry
-    bans = LocalBans(sources.guard, sources.stored, audit, times)
+    bans = LocalBans(sources.guard, sources.stored, audit, times, sources.mask)
     server = LocalServer(
         registry,
         sources.readiness,
@@ -88,7 +91,7 @@ def local_control(sources: Sources) -> Control:
     return Control(
         server=server,
         streams=streams,
-        sessions=LocalSessions(registry.sessions, bans, audit, times),
+        sessions=LocalSessions(registry.sessions, bans, audit, times, sources.mask),
         bans=bans,
         relays=LocalRelays(sources.relays),
         pushes=LocalPushes(sources.pushes, sources.relays, sources.apps, audit),

@@ -17,6 +17,7 @@ from rtmpd.control.paging import build, cut
 from rtmpd.control.stored import Stored
 from rtmpd.control.times import Times
 from rtmpd.exceptions import NotFound, NotPossible, UsageError
+from rtmpd.net.address_mask import AddressMask
 from rtmpd.reasons import Problem
 
 
@@ -36,23 +37,31 @@ class BanKeeper(Protocol):
 class LocalBans:
     """``control.Bans`` of this process."""
 
-    def __init__(self, keeper: BanKeeper, stored: Stored, audit: Audit, times: Callable[[], Times]) -> None:
+    def __init__(
+        self,
+        keeper: BanKeeper,
+        stored: Stored,
+        audit: Audit,
+        times: Callable[[], Times],
+        mask: AddressMask,
+    ) -> None:
         self._keeper = keeper
         self._stored = stored
         self._audit = audit
         self._times = times
+        self._mask = mask
 
     async def list(self, query: PageQuery, by: Actor) -> BanPage:
         del by
         found = self._keeper.bans()
-        part = await cut(found, lambda _ban: True, lambda ban: ban.network, query.after, query.limit)
+        part = await cut(found, lambda _ban: True, self._name, query.after, query.limit)
         times = self._times()
-        items = await build(part.items, lambda ban: _ban(ban, times))
-        last = None if part.last is None else part.last.network
+        items = await build(part.items, lambda ban: self._told(ban, times))
+        last = None if part.last is None else self._name(part.last)
         return BanPage(items=items, next=last, total=part.total)
 
     async def add(self, request: BanRequest, by: Actor) -> NewBan:
-        with self._audit.attempt(by, Change.BAN, request.network, request.reason) as attempt:
+        with self._audit.attempt(by, Change.BAN, self._mask.show(request.network), request.reason) as attempt:
             try:
                 network = parse_network(request.network)
             except UsageError as problem:
@@ -68,22 +77,27 @@ class LocalBans:
             ban = self._keeper.ban(network, seconds, reason)
         except UsageError as problem:
             raise NotPossible(Problem.NETWORK_REFUSED, str(problem)) from None
-        return _ban(ban, self._times())
+        return self._told(ban, self._times())
 
     async def settled(self) -> None:
         """Wait until those that were put are stored, as far as they can be."""
         await self._stored.settled()
 
     async def lift(self, network: str, by: Actor) -> None:
-        with self._audit.attempt(by, Change.UNBAN, network) as attempt:
+        with self._audit.attempt(by, Change.UNBAN, self._mask.show(network)) as attempt:
+            named = await cut(
+                self._keeper.bans(), lambda ban: self._name(ban) == network, self._name, None, 1
+            )
+            meant = named.items[0].network if named.items else network
             try:
-                parsed = parse_network(network)
+                parsed = parse_network(meant)
                 attempt.before = self._spell(parsed)
                 known = self._keeper.lift(parsed)
             except UsageError:
                 known = False
             if not known:
-                raise NotFound(Problem.BAN_NOT_FOUND, f"{network} is not banned")
+                raise NotFound(Problem.BAN_NOT_FOUND, f"{self._mask.show(network)} is not banned")
+            attempt.target = self._mask.show(meant)
         await self._stored.settled()
 
     def _spell(self, network: Network) -> str | None:
@@ -95,10 +109,17 @@ class LocalBans:
                 return f"{why}, until {times.at(ban.until):%Y-%m-%dT%H:%M:%SZ}"
         return None
 
+    def _name(self, ban: HeldBan) -> str:
+        return self._mask.name_ban(ban.network)
 
-def _ban(ban: HeldBan, times: Times) -> Ban:
+    def _told(self, ban: HeldBan, times: Times) -> Ban:
+        return _ban(ban, self._name(ban), self._mask.show(ban.network), times)
+
+
+def _ban(ban: HeldBan, name: str, shown: str, times: Times) -> Ban:
     return Ban(
-        network=ban.network,
+        id=name,
+        network=shown,
         automatic=ban.reason is None,
         since=times.at(ban.since),
         until=times.at(ban.until),

@@ -17,6 +17,7 @@ from rtmpd.engine.origin import parse_session, spell_session
 from rtmpd.engine.sessions import SessionHandle, SessionTable
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import NotFound, NotPossible, UsageError
+from rtmpd.net.address_mask import AddressMask
 from rtmpd.reasons import Problem
 
 _NO_ADDRESS: Final = "this client has no address that could be banned: nobody knows where it comes from"
@@ -26,19 +27,25 @@ class LocalSessions:
     """``control.Sessions`` of this process."""
 
     def __init__(
-        self, sessions: SessionTable, bans: LocalBans, audit: Audit, times: Callable[[], Times]
+        self,
+        sessions: SessionTable,
+        bans: LocalBans,
+        audit: Audit,
+        times: Callable[[], Times],
+        mask: AddressMask,
     ) -> None:
         self._sessions = sessions
         self._bans = bans
         self._audit = audit
         self._times = times
+        self._mask = mask
 
     async def list(self, query: SessionQuery, by: Actor) -> SessionPage:
         try:
             after = None if query.after is None else parse_session(query.after)
         except ValueError:
             raise NotPossible(Problem.BAD_REQUEST, "after: send what next was") from None
-        wanted, found = session_views.wanted(query, by), self._sessions
+        wanted, found = session_views.wanted(query, by, self._mask), self._sessions
         part = await cut(found, wanted, lambda handle: handle.origin.session, after, query.limit)
         times = self._times()
         items = await build(part.items, lambda handle: session_views.session(handle, times))

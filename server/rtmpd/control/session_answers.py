@@ -77,7 +77,7 @@ class Session(Answer):
     since: datetime
     """When it began."""
     address: str
-    """IP address of the client; of a relay the other server."""
+    """IP address of the client, as far as privacy.addresses shows it; of a relay the other server."""
     listener: str
     """Where it came in; empty for a relay."""
     tls: bool
@@ -121,7 +121,8 @@ class SessionQuery(PageQuery):
     kind: SessionKind | None = None
     """Of this kind alone."""
     address: Annotated[str, AfterValidator(check_network)] | None = None
-    """From this address or network alone."""
+    """From this address or network alone, or as one is shown. Of truncated addresses their network counts,
+    and hashed ones are not found by networks."""
 
 
 class KickRequest(Model):

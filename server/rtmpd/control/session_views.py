@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 
 from rtmpd.control import session_answers as answers
 from rtmpd.control.actor import Actor
 from rtmpd.control.times import Times, on_wall
 from rtmpd.engine.sessions import SessionHandle, Use
+from rtmpd.net.address_mask import OPEN, AddressMask
 from rtmpd.net.tcp_info import parse_tcp_info
 
 
@@ -20,7 +20,7 @@ def session(handle: SessionHandle, times: Times) -> answers.Session:
         kind=kind(handle),
         protocol=origin.protocol,
         since=on_wall(origin.begun_at / 1000),
-        address=origin.address,
+        address=origin.shown,
         listener=origin.listener,
         tls=origin.tls,
         connection=origin.connection,
@@ -54,9 +54,11 @@ def seen(handle: SessionHandle, by: Actor) -> bool:
     return not by.is_scoped or (bool(handle.uses) and all(by.sees(use.key) for use in handle.uses))
 
 
-def wanted(query: answers.SessionQuery, by: Actor) -> Callable[[SessionHandle], bool]:
+def wanted(
+    query: answers.SessionQuery, by: Actor, mask: AddressMask = OPEN
+) -> Callable[[SessionHandle], bool]:
     """Tells which are asked for, of those that ``by`` has to do with."""
-    network = None if query.address is None else ipaddress.ip_network(query.address, strict=False)
+    from_there = None if query.address is None else mask.finder(query.address)
     app, stream, wanted_kind = query.app, query.stream, query.kind
 
     def is_wanted(handle: SessionHandle) -> bool:
@@ -68,12 +70,7 @@ def wanted(query: answers.SessionQuery, by: Actor) -> Callable[[SessionHandle], 
             return False
         if stream is not None and not any(use.key == stream for use in handle.uses):
             return False
-        if network is None:
-            return True
-        try:
-            return ipaddress.ip_address(handle.origin.address) in network
-        except ValueError:
-            return False  # A host by its name, or nobody knows where.
+        return from_there is None or from_there(handle.origin.address)
 
     return is_wanted
 

@@ -17,6 +17,7 @@ from rtmpd.daemon.banner import APP, Admission
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.hook_side import HookContext, HookSide
 from rtmpd.engine.registry import Registry
+from rtmpd.net.address_mask import AddressMask
 
 if TYPE_CHECKING:
     from rtmpd.access.admin_access import AdminAccess
@@ -26,7 +27,12 @@ class AccessSide:
     """The rules, who decides by them, and who remembers what came of it."""
 
     def __init__(
-        self, config: Config, clock: Callable[[], float], registry: Registry, about: HookContext
+        self,
+        config: Config,
+        clock: Callable[[], float],
+        registry: Registry,
+        about: HookContext,
+        mask: AddressMask,
     ) -> None:
         """Raises ConfigError as ``ConfiguredRules`` does."""
         self.rules = ConfiguredRules(config)
@@ -34,7 +40,7 @@ class AccessSide:
         self.hooks = HookSide(about, self.policy)
         self.tokens = LocalTokens(self.hooks, os.urandom)
         """Who is asked first: processes that this server runs show it tokens."""
-        self.guard = Guard(clock, registry.stats)
+        self.guard = Guard(clock, registry.stats, mask)
         self._registry = registry
         self._reviewed = self._readings()
         self._admin: AdminAccess | None = None

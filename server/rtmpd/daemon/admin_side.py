@@ -23,6 +23,7 @@ from rtmpd.daemon.state_side import StateSide
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram
 from rtmpd.hooks.stats import HookStats
+from rtmpd.net.address_mask import AddressMask
 from rtmpd.net.certificates import Certificates
 from rtmpd.net.entrances import Entrance
 from rtmpd.net.listeners import Listener, Place
@@ -58,6 +59,7 @@ class Inside:
     guard: Guard
     admin_access: Callable[[], AdminAccess]
     """Who may ask from elsewhere."""
+    mask: AddressMask
     pushes: PushRelays
     relays: Callable[[], Sequence[RelayStatus]]
     events: EventsSide
@@ -142,6 +144,7 @@ class AdminSide:
             guarded,
             self._config.admin.to_limits(),
             lambda: self._proxies,
+            self._inside.mask,
             local=entrance.address.is_loopback,
             mounted=mounted,
             alone=alone,
@@ -254,6 +257,7 @@ class AdminSide:
             wall_clock=time.time,
             started=self._started,
             instance=inside.instance,
+            mask=inside.mask,
         )
         self._control = local_control(sources)
         return self._control

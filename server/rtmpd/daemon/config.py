@@ -34,6 +34,7 @@ from rtmpd.daemon.fields import (
 from rtmpd.daemon.limits_config import LimitsConfig
 from rtmpd.daemon.network_config import NetworkConfig, find_conflict
 from rtmpd.daemon.notify_config import NOTIFY, NotifyConfig
+from rtmpd.daemon.privacy_config import PrivacyConfig
 from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.records_config import AccessLogConfig, RecordsConfig
 from rtmpd.daemon.rtmps_config import RtmpsConfig
@@ -194,6 +195,7 @@ class Config(Section):
     compat: CompatConfig = CompatConfig()
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
     relay: RelayConfig = RelayConfig()
     run: RunConfig = RunConfig()
     state: StateConfig = StateConfig()

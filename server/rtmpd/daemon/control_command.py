@@ -188,7 +188,10 @@ def ban(
 
 
 def unban(
-    network: Annotated[str, typer.Argument(metavar="NETWORK", help="As it was banned.", show_default=False)],
+    network: Annotated[
+        str,
+        typer.Argument(metavar="NETWORK", help="As it was banned, or the id of the ban.", show_default=False),
+    ],
     as_json: AsJson = False,
     config: ConfigPaths = None,
     assignments: Assignments = None,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
 from rtmpd.rtmp.url import public_query
 from rtmpd.rtmp.via import NO_VIA, Via
@@ -16,11 +16,34 @@ HANDOVER: Final = "handover"
 """The ``protocol`` between two processes of this server, while one takes over from the other."""
 
 
+class Mask(Protocol):
+    """Knows how much of an address is shown; ``net.address_mask.AddressMask`` is one."""
+
+    def show(self, text: str, /) -> str:
+        """To people and programs."""
+
+    def tell(self, text: str, /) -> str:
+        """To backends that are asked who may publish and play."""
+
+
+class _Nothing:
+    """Hides nothing."""
+
+    def show(self, text: str, /) -> str:
+        return text
+
+    def tell(self, text: str, /) -> str:
+        return text
+
+
+PLAIN: Final = _Nothing()
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """The other side of a publication or subscription; one for all that a connection publishes and plays.
 
-    There is nothing in it that may not be shown.
+    There is nothing in it that may not be shown but ``address`` and ``network``: what is shown is ``shown``.
     """
 
     session: int = 0
@@ -49,6 +72,18 @@ class Origin:
     """Of the stream name, what of it is known to be no secret."""
     via: Via = NO_VIA
     """Servers that the stream came through on its way here, or will have come through behind it."""
+    mask: Mask = field(default=PLAIN, repr=False, compare=False)
+    """How much of the address is shown."""
+
+    @property
+    def shown(self) -> str:
+        """The address, as it may be shown now."""
+        return self.mask.show(self.address)
+
+    @property
+    def told(self) -> str:
+        """The address, as backends are told it that decide who may publish and play."""
+        return self.mask.tell(self.address)
 
     @property
     def is_relay(self) -> bool:
@@ -63,7 +98,7 @@ class Origin:
     @property
     def who(self) -> str:
         """Whom to name for what it has done: the account, else the address, else the protocol."""
-        return self.account or self.address or self.protocol
+        return self.account or self.shown or self.protocol
 
     @property
     def begun_at(self) -> int:

@@ -81,7 +81,7 @@ class Event:
             "sequence": self.sequence,
             "client": {
                 "protocol": origin.protocol,
-                "address": origin.address,
+                "address": origin.shown,
                 "listener": origin.listener,
                 "tls": origin.tls,
                 "agent": origin.agent,

@@ -141,7 +141,7 @@ class Recorder(StreamObserver):
     """Makes a record of each session that ends; an observer of streams and of sessions.
 
     ``call_soon(callback)`` is that of the registry: what a session did is told in the turn behind its end.
-    ``shown(address)`` is what may be told of an address. Health checks, which say nothing, are no session.
+    Health checks, which say nothing, are no session.
     """
 
     def __init__(
@@ -149,12 +149,10 @@ class Recorder(StreamObserver):
         call_soon: Callable[[Callable[[], None]], object],
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
-        shown: Callable[[str], str] = str,
     ) -> None:
         self._call_soon = call_soon
         self._clock = clock
         self._wall_clock = wall_clock
-        self._shown = shown
         self._over: dict[int, list[UseRecord]] = {}
         """What sessions that go on have done and do no more."""
         self._more: dict[int, int] = {}
@@ -230,7 +228,7 @@ class Recorder(StreamObserver):
         uses = self._over.pop(origin.session, [])
         record = SessionRecord(
             origin=origin,
-            address=self._shown(origin.address),
+            address=origin.shown,
             kind=_kind(uses),
             since=origin.begun_at / 1000,
             until=until,
@@ -255,7 +253,7 @@ class Recorder(StreamObserver):
         pushes = use.action == "play"
         return SessionRecord(
             origin=origin,
-            address=self._shown(origin.address),
+            address=origin.shown,
             kind=origin.protocol,
             since=use.since,
             until=use.until,

@@ -25,7 +25,7 @@ class MediaMtx:
         fields = parse_query(query)
         password = fields.get("pass", "")
         said = {
-            "ip": origin.address,
+            "ip": origin.told,
             "user": fields.get("user", ""),
             "password": password,
             "token": fields.get("token") or fields.get("jwt") or password,

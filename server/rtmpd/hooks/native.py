@@ -32,7 +32,7 @@ class Native:
             "connection": origin.connection,
             "proven": visit.proven,
             "client": {
-                "address": origin.address,
+                "address": origin.told,
                 "listener": origin.listener,
                 "tls": origin.tls,
                 "agent": origin.agent,

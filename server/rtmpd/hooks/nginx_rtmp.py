@@ -79,7 +79,7 @@ def _fields(moment: Moment, visit: Visit, progress: Progress) -> list[str]:
         f"swfurl={_escape(visit.swf_url)}",
         f"tcurl={_escape(visit.tc_url)}",
         f"pageurl={_escape(visit.page_url)}",
-        f"addr={'unix:' if origin.address == 'unix' else _escape(origin.address)}",
+        f"addr={'unix:' if origin.address == 'unix' else _escape(origin.told)}",
     ]
     name = f"name={_escape(visit.name)}"
     match moment:

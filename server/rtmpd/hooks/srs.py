@@ -37,7 +37,7 @@ class Srs:
         param = f"?{visit.query}" if visit.query else ""
         who = {
             "client_id": visit.origin.session_id,
-            "ip": visit.origin.address,
+            "ip": visit.origin.told,
             "vhost": DEFAULT_VHOST,
             "app": visit.app,
         }

@@ -40,8 +40,8 @@ class UntrustedSender(ProxyHeaderError):
 
     reason = HandshakeFailure.PROXY_UNTRUSTED
 
-    def __init__(self, address: str) -> None:
-        super().__init__(f"if {address} is a proxy of yours, name it in network.trusted_proxies")
+    def __init__(self) -> None:
+        super().__init__("if this is a proxy of yours, name its address in network.trusted_proxies")
 
 
 async def hear(
@@ -54,15 +54,15 @@ async def hear(
     """
     trusted = sender in proxies
     if not trusted and use is ProxyUse.REQUIRE:
-        raise UntrustedSender(sender)
+        raise UntrustedSender
     try:
         header = await take(sock)
     except ProxyHeaderError:
         if trusted:
             raise
-        raise UntrustedSender(sender) from None
+        raise UntrustedSender from None
     if header is not None and not trusted:
-        raise UntrustedSender(sender)
+        raise UntrustedSender
     if header is None and use is ProxyUse.REQUIRE:
         text = "it begins without a PROXY header; have it send one (send-proxy-v2, proxy_protocol on)"
         raise NoProxyHeader(text)

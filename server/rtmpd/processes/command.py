@@ -103,7 +103,7 @@ def facts_of(origin: Origin) -> dict[str, str]:
         return {}
     said = {"account": origin.account, "agent": origin.agent, "query": origin.query}
     facts = {name: "".join(filter(str.isprintable, text[:_MAX_SAID])) for name, text in said.items()}
-    return facts | {"session": origin.session_id, "address": origin.address}
+    return facts | {"session": origin.session_id, "address": origin.shown}
 
 
 def _names_in(argument: str) -> list[str]:

@@ -160,14 +160,14 @@ class Arrival:
         # As health checks and scanners do all day.
         level = logging.DEBUG if reason is HandshakeFailure.TLS_LEFT else logging.INFO
         origin = self.origin
-        fields = {"client": origin.address, "listener": origin.listener, "reason": reason, "detail": detail}
+        fields = {"client": origin.shown, "listener": origin.listener, "reason": reason, "detail": detail}
         _logger.log(level, "TLS handshake failed", extra={"fields": fields})
         return Failed(reason)
 
 
 def tell_refused(origin: Origin, reason: HandshakeFailure, detail: str) -> None:
     """Log that somebody sends no PROXY header, or another one than it should."""
-    fields = {"client": origin.address, "listener": origin.listener, "reason": reason, "detail": detail}
+    fields = {"client": origin.shown, "listener": origin.listener, "reason": reason, "detail": detail}
     _logger.info("PROXY header refused", extra={"fields": fields})
 
 

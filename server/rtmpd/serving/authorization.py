@@ -44,7 +44,7 @@ async def authorize(peer: Peer, event: Request) -> Grant:
         raise
     except Exception as error:
         action, origin = request.action, peer.origin
-        fields = {"client": origin.address, "connection": origin.connection, "action": action}
+        fields = {"client": origin.shown, "connection": origin.connection, "action": action}
         logger.exception("authorizer failed", extra={"fields": fields})
         code, what = _FAILED[action]
         text = f"The server could not find out whether you may {what}; try again later."

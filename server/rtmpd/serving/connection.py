@@ -129,7 +129,7 @@ class ServerConnection(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self._socket: socket.socket = transport.get_extra_info("socket")
         context = self.context
-        origin = completed(self.known, transport, context.new_session())
+        origin = completed(self.known, transport, context.new_session(), context.mask)
         self.known = NOBODY  # The requests have it from now on.
         self.requests = Requests(origin)
         refusal = self._gate.enter(self, self._socket.fileno())

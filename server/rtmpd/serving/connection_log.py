@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 def turned_away(origin: Origin, reason: Word) -> None:
-    fields = {"client": origin.address, "reason": reason}
+    fields = {"client": origin.shown, "reason": reason}
     _logger.debug("connection refused", extra={"fields": fields})
 
 
@@ -89,7 +89,7 @@ def closed(peer: Peer, media_bytes: int, reason: Word, by: Origin | None) -> Non
 def of_stream(origin: Origin, key: StreamKey) -> dict[str, object]:
     """What every line of a publish or a play begins with."""
     return {
-        "client": origin.address,
+        "client": origin.shown,
         "connection": origin.connection,
         "session": origin.session_id,
         "app": key.app,
@@ -123,4 +123,4 @@ def _app(peer: Peer) -> str:
 
 
 def _fields(peer: Peer) -> dict[str, object]:
-    return {"client": peer.origin.address, "connection": peer.origin.connection}
+    return {"client": peer.origin.shown, "connection": peer.origin.connection}

@@ -7,7 +7,7 @@ import itertools
 from dataclasses import replace
 from typing import Final
 
-from rtmpd.engine.origin import Origin
+from rtmpd.engine.origin import PLAIN, Mask, Origin
 from rtmpd.net.addresses import UNIX, UNKNOWN, network_of, peer_ip
 from rtmpd.net.proxy_header import ProxyHeader
 
@@ -15,7 +15,7 @@ _numbers = itertools.count(1)
 _IN_NAMES: Final = str.maketrans(":", ".")
 
 
-def newcomer(name: object, listener: str, *, tls: bool, session: int = 0) -> Origin:
+def newcomer(name: object, listener: str, mask: Mask = PLAIN, *, tls: bool, session: int = 0) -> Origin:
     """Whoever has connected; ``name`` is that of the socket's peer."""
     address, number = peer_ip(name), next(_numbers)
     return Origin(
@@ -26,15 +26,16 @@ def newcomer(name: object, listener: str, *, tls: bool, session: int = 0) -> Ori
         connection=number,
         listener=listener,
         tls=tls,
+        mask=mask,
     )
 
 
-def completed(known: Origin, transport: asyncio.BaseTransport, session: int) -> Origin:
+def completed(known: Origin, transport: asyncio.BaseTransport, session: int, mask: Mask) -> Origin:
     """``known`` with a session; if it is known of a listener alone, with what the transport tells."""
     if known.connection:
         return replace(known, session=session)
     name, tls = transport.get_extra_info("peername"), transport.get_extra_info("sslcontext") is not None
-    return newcomer(name, known.listener, tls=tls, session=session)
+    return newcomer(name, known.listener, mask, tls=tls, session=session)
 
 
 def unnamed_behind(proxy: Origin) -> Origin:

@@ -90,7 +90,7 @@ def listen_in(
     connection: Overheard, origin: Origin, tracer: Tracer | None, keeper: InputKeeper | None
 ) -> None:
     """Have those who want to hear a connection that has just come."""
-    tap = tracer.tap(origin.address, origin.connection) if tracer else None
+    tap = tracer.tap(origin) if tracer else None
     if tap is not None:
         connection.session = tap.on_session(connection.session)
         connection.transport = tap.on_transport(connection.transport)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rtmpd.engine.claim import REFUSE, ClaimPolicy
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.origin import Origin
+from rtmpd.engine.origin import PLAIN, Mask, Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
@@ -68,6 +68,8 @@ class ServerContext:
     """Keeps what clients send first, if somebody wants to look at it when it is wrong."""
     rejections: Rejections = field(default_factory=Rejections)
     """Whoever sent what may not be published."""
+    mask: Mask = PLAIN
+    """How much of clients' addresses is shown."""
     proxies: TrustedProxies = NO_PROXIES
     """Who is believed about the client that it connects for."""
 

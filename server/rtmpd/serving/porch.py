@@ -65,9 +65,9 @@ class Porch:
     def arrive(self, sock: socket.socket, name: object, gateway: Gateway) -> None:
         """Somebody has been accepted; ``name`` is that of the peer. The socket is the porch's from now on."""
         house = self._house
-        origin = newcomer(name, gateway.listener, tls=gateway.tls is not None)
+        origin = newcomer(name, gateway.listener, house.context.mask, tls=gateway.tls is not None)
         if gateway.turns_away(origin.address):
-            error = UntrustedSender(origin.address)
+            error = UntrustedSender()
             count(house.context.stats.handshake_failures, error.reason)
             tell_refused(origin, error.reason, str(error))
             sock.close()

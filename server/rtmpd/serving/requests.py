@@ -213,7 +213,7 @@ class Requests:
                 client.answered()
         except Exception:
             # Nobody may wait for an answer that never comes, or for what came behind the request.
-            fields = {"client": self.origin.address, "connection": self.origin.connection}
+            fields = {"client": self.origin.shown, "connection": self.origin.connection}
             logger.exception("request failed", extra={"fields": fields})
             client.context.stats.levels.note_failed(_ACTIONS[type(event)])
             client.end(CloseReason.INTERNAL_ERROR)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final
 from weakref import WeakSet
 
+from rtmpd.engine.origin import Origin
 from rtmpd.media.summary import summary
 from rtmpd.net.wire_tap import WireTap
 from rtmpd.rtmp.rates import TokenBucket
@@ -47,13 +48,14 @@ class Tracer:
         """Trace those of ``network`` who come from now on; of others not a line more is written."""
         self._network = network
 
-    def tap(self, address: str, number: int) -> WireTap | None:
+    def tap(self, origin: Origin) -> WireTap | None:
         """For a connection that has just come; None if it is not to be traced."""
+        address, number = origin.address, origin.connection
         if not self._covers(address):
             return None
         full = len(self._transcripts) >= _MAX_CONNECTIONS
         if full or not self._newcomers.allow(self._clock()):
-            fields = {"client": address, "connection": number, "traced": len(self._transcripts)}
+            fields = {"client": origin.shown, "connection": number, "traced": len(self._transcripts)}
             logger.info("not traced", extra={"fields": fields})
             return None
         transcript = Transcript(partial(self._write, address, number), self._clock, summary)

@@ -175,20 +175,21 @@ class Gate:
 
     async def _admit(self, request: web.Request) -> Asker:
         address = self._visitors.address_of(request)
+        told = self._visitors.mask.show(address)
         shown = _shown(request)
         if shown is not None:
             proof = await self._admission.prove(shown, address)
-            return Asker(_actor(proof, address), proof.holds, proof.until)
+            return Asker(_actor(proof, told), proof.holds, proof.until)
         login = self._logins.find(request.cookies)
         if login is not None:
-            actor = _actor(login.proof, address)
+            actor = _actor(login.proof, told)
             return Asker(actor, lambda: self._logins.is_good(login), login.until, by_cookie=True)
         problem = self._visitors.find_obstacle(request) if self._local else ""
         if problem is None:
             by_file = self._visitors.by_file(request)
             role = Role.OPERATE.value if by_file else self._admission.local
             if role in set(Role):
-                return Asker(Actor(address=address, role=Role(role)), lambda: self._is_local(role, by_file))
+                return Asker(Actor(address=told, role=Role(role)), lambda: self._is_local(role, by_file))
         raise NotPossible(Problem.TOKEN_MISSING, _advice(request, self._word_of(request), problem))
 
     def _is_local(self, role: str, by_file: bool) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from rtmpd import __version__
+from rtmpd.net.address_mask import OPEN, AddressMask
 from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.http import web
 from rtmpd.net.listeners import Listener, Place
@@ -87,6 +88,7 @@ class AdminServer:
         guarded: GuardedPages | None,
         limits: AdminLimits | None = None,
         proxies: Callable[[], TrustedProxies] = lambda: NO_PROXIES,
+        mask: AddressMask = OPEN,
         *,
         local: bool,
         mounted: Callable[[], Sequence[Mounted]] = tuple,
@@ -103,11 +105,11 @@ class AdminServer:
         ]
         if local:
             middlewares.append(local_names_only)
+        self._visitors = Visitors(proxies, mask)
         self._gate: Gate | None = None
         if guarded is not None:
-            visitors = Visitors(proxies)
             mounts = Mounts(mounted)
-            self._gate = gate = guarded.gate(visitors, mounts.word_of, local=local)
+            self._gate = gate = guarded.gate(self._visitors, mounts.word_of, local=local)
             middlewares += [mounts.refusing(), gate.middleware(), mounts.answering(gate.check_change)]
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES, middlewares=middlewares)
         if not alone:
@@ -115,7 +117,7 @@ class AdminServer:
         if guarded is not None and self._gate is not None:
             guarded.api.streams.watch(application)
             if not alone:
-                guarded.add_routes(application.router, self._gate, visitors)
+                guarded.add_routes(application.router, self._gate, self._visitors)
         self._listener: Listener | None = None
         # Nobody need pack what we read, and what is packed may be broken.
         self._handling: dict[str, Any] = {
@@ -145,7 +147,7 @@ class AdminServer:
                 self._listener = await Listener.start(place, lambda: self._admit(http), _BACKLOG)
             else:
                 self._listener = Listener.accept(place, lambda sock, name: self._receive(http, sock, name))
-                self._hall = Hall(proxy, self._proxies, str(self._listener.address))
+                self._hall = Hall(proxy, self._visitors, str(self._listener.address))
         except BaseException:
             if isinstance(place, socket.socket):
                 place.close()

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from rtmpd.net.address_mask import OPEN, AddressMask
 from rtmpd.net.addresses import UNIX, UNKNOWN, peer_ip
 from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.http import web
@@ -65,9 +66,11 @@ class Visit(web.RequestHandler):
 class Visitors:
     """Knows them."""
 
-    def __init__(self, proxies: Callable[[], TrustedProxies]) -> None:
-        self._proxies = proxies
+    def __init__(self, proxies: Callable[[], TrustedProxies], mask: AddressMask = OPEN) -> None:
+        self.proxies = proxies
         """Who is believed now."""
+        self.mask = mask
+        """How much of addresses is shown."""
 
     def address_of(self, request: web.Request) -> str:
         """The address that a request comes from, as ``peer_ip`` gives it; of the way of one, the last that is
@@ -76,7 +79,7 @@ class Visitors:
         UNKNOWN where a proxy has not said it in a way that can be relied on.
         """
         address = self._came_from(request)
-        if address not in self._proxies():
+        if address not in self.proxies():
             return address
         said = [chain for chain in (_forwarded(request), _forwarded_for(request)) if chain]
         found = {self._first_stranger(address, chain) for chain in said}
@@ -85,11 +88,15 @@ class Visitors:
         # A client may have sent the header that the proxy leaves alone.
         return found.pop() if len(found) == 1 else UNKNOWN
 
+    def shown_address_of(self, request: web.Request) -> str:
+        """The same, as far as it may be shown."""
+        return self.mask.show(self.address_of(request))
+
     def find_obstacle(self, request: web.Request) -> str | None:
         """Why whoever asks is not on this machine, as far as is known, on a listener that only it reaches."""
         if any(name in request.headers for name in _HINTS):
             sender = self._came_from(request)
-            if sender not in self._proxies():
+            if sender not in self.proxies():
                 return f"this came through a proxy, {sender}, which network.trusted_proxies does not name"
             if not any(name in request.headers for name in _CHAINS):
                 return f"this came through a proxy, {sender}, which does not say for whom: X-Forwarded-For"
@@ -104,7 +111,7 @@ class Visitors:
 
     def host_of(self, request: web.Request) -> str:
         """The name, with its port, by which a browser knows this server; a trusted proxy may tell it."""
-        if self._came_from(request) in self._proxies():
+        if self._came_from(request) in self.proxies():
             said = [each["host"] for each in request.forwarded if "host" in each]
             said += request.headers.getall("X-Forwarded-Host", [])
             if said:
@@ -113,7 +120,7 @@ class Visitors:
 
     def is_secure(self, request: web.Request) -> bool:
         """Whether a browser asks by https, as far as a trusted proxy says so: there is no TLS here."""
-        if self._came_from(request) not in self._proxies():
+        if self._came_from(request) not in self.proxies():
             return False
         said = [each["proto"] for each in request.forwarded if "proto" in each]
         said += request.headers.getall("X-Forwarded-Proto", [])
@@ -127,7 +134,7 @@ class Visitors:
 
     def _first_stranger(self, address: str, chain: list[str]) -> str:
         """``chain``: the client first, then the proxies, each as the next one saw it."""
-        proxies = self._proxies()
+        proxies = self.proxies()
         for before in reversed(chain):
             if address not in proxies:
                 break
@@ -138,9 +145,9 @@ class Visitors:
 class Hall:
     """Where those wait who have been accepted, until their PROXY header is read."""
 
-    def __init__(self, proxy: ProxyUse, proxies: Callable[[], TrustedProxies], listener: str) -> None:
+    def __init__(self, proxy: ProxyUse, visitors: Visitors, listener: str) -> None:
         self._proxy = proxy
-        self._proxies = proxies
+        self._visitors = visitors
         self._listener = listener
         self._tasks = TaskSet()
         self._waiting: dict[asyncio.Task[None], None] = {}
@@ -187,14 +194,14 @@ class Hall:
     ) -> None:
         try:
             async with asyncio.timeout(patience):
-                header = await hear(sock, sender, self._proxy, self._proxies())
+                header = await hear(sock, sender, self._proxy, self._visitors.proxies())
             address = sender if header is None or header.own else header.address or UNKNOWN
             loop = asyncio.get_running_loop()
             await loop.connect_accepted_socket(lambda: serve(address), sock)
         except ProxyHeaderError as error:
             sock.close()
             fields = {
-                "client": sender,
+                "client": self._visitors.mask.show(sender),
                 "listener": self._listener,
                 "reason": error.reason,
                 "detail": str(error),
