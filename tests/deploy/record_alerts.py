@@ -3,8 +3,8 @@
     .venv/bin/python tests/deploy/record_alerts.py [SCENARIO ...]
 
 runs every scenario at once, for eight minutes, and writes a file for each. ffmpeg must be installed, and the
-scenario of the control group needs root. EXPECTED says which alerts a scenario raises; any other that fires
-is a failure of the test.
+scenarios of the control group and of the full disk need root. EXPECTED says which alerts a scenario raises;
+any other that fires is a failure of the test.
 """
 
 from __future__ import annotations
@@ -400,6 +400,23 @@ def torn_keys(scenario: Scenario) -> None:
         scenario.over.wait()
 
 
+def full_disk(scenario: Scenario) -> None:
+    """A disk for what outlives a restart that somebody fills; who watches how much is to be noted there."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "rtmpd-record-alerts", folder], check=True)
+        try:
+            scenario.settings = (f"state.dir={folder}/state",)
+            one_stream(scenario)
+            scenario.bench("play", "cam", "-n", "2")
+            scenario.over.wait(INTERVAL * 3)
+            with contextlib.suppress(OSError), Path(folder, "filler").open("wb", buffering=0) as filler:
+                while True:
+                    filler.write(bytes(1024))
+            scenario.over.wait()
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
 def broken_settings(scenario: Scenario) -> None:
     """A reload that finds a mistake."""
     with tempfile.TemporaryDirectory() as folder:
@@ -529,6 +546,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "expiring": ("RtmpdCertificateExpires",),
     "broken-settings": ("RtmpdReloadFailed",),
     "torn-keys": ("RtmpdKeysOutdated",),
+    "full-disk": ("RtmpdStateNotWritable",),
     "without-keys": ("RtmpdJwksStale",),
     "late-pictures": ("RtmpdFirstFrameSlow", *BURNS),
     "rare-keyframes": ("RtmpdKeyframesRare",),
@@ -577,6 +595,7 @@ def scenarios() -> list[Scenario]:
         Scenario("expiring", expiring),
         Scenario("broken-settings", broken_settings),
         Scenario("torn-keys", torn_keys),
+        Scenario("full-disk", full_disk),
         Scenario("without-keys", without_keys),
         Scenario("late-pictures", late_pictures, "stream.gop.start=keyframe"),
         Scenario("rare-keyframes", rare_keyframes),

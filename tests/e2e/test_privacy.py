@@ -29,6 +29,7 @@ ADDRESSES = (ENCODER, PLAYER, GUESSER)
 PACKAGE = Path(rtmpd.__file__).parent
 
 DECIDING = {
+    "access.guard": "what it tells is masked where it tells it",
     "access.local_tokens": "a token of a process is good where it runs",
     "access.policy": "rules name networks",
     "engine.claim": "two encoders of one address",
@@ -40,6 +41,7 @@ DECIDING = {
     "serving.tracing": "whom log.trace names",
     "control.session_views": "whom somebody looks for; see AddressMask.finder",
     "daemon.doors": "addresses to listen on",
+    "control.local_records": "whom somebody looks for; see AddressMask.finder",
     "engine.origin": "the mask is asked",
 }
 """Modules that read the true address of somebody, and what for: not one shows it."""
@@ -128,6 +130,8 @@ def write_settings(path: Path, listener: Listener, privacy: str) -> None:
         [apps.live.exec.note]
         command = ["/bin/sh", "-c", "{script}"]
         on = ["published"]
+        [access_log]
+        path = "{path.parent}/access.log"
         [notify.site]
         url = "{listener.url}/tell"
         [apps.kept.publish.keys]
@@ -146,6 +150,17 @@ def written(path: Path) -> str:
     return path.read_text()
 
 
+def logged_sessions(path: Path, before: int) -> str:
+    """Lines of the access log behind the first ``before``, once there are two more."""
+    tick = threading.Event()
+    for _ in range(500):
+        lines = path.read_text().splitlines() if path.exists() else []
+        if len(lines) >= before + 2 and any('"kind":"publisher"' in line for line in lines[before:]):
+            break
+        tick.wait(0.02)
+    return "\n".join(lines[before:])
+
+
 def ask(server: RtmpdProcess, method: str, path: str, body: object = None) -> str:
     request = urllib.request.Request(
         f"http://127.0.0.1:{server.port('admin')}/api/v1{path}",
@@ -162,6 +177,8 @@ async def come_and_go(server: RtmpdProcess, listener: Listener, folder: Path) ->
     url = f"rtmp://127.0.0.1:{server.port('rtmp')}"
     before, told = len(server.log.lines()), {}
     ended = len(server.log.find({"event": "publish ended"}))
+    access_log = folder / "access.log"
+    over = len(access_log.read_text().splitlines()) if access_log.exists() else 0
     listener.heard.clear()
     (folder / "hook").unlink(missing_ok=True)
     async with await rtmpd.connect(f"{url}/live/cam", local_addr=(ENCODER, 0)) as connection:
@@ -197,6 +214,7 @@ async def come_and_go(server: RtmpdProcess, listener: Listener, folder: Path) ->
     logged = {line["event"] for line in lines}
     assert logged >= {"play ended", "publish refused", "banned", "change made", "trace"}
     told["log"] = "\n".join(map(str, lines))
+    told["access log"] = await asyncio.to_thread(logged_sessions, access_log, over)
     told["metrics"] = await asyncio.to_thread(server.get, "/metrics")
     return told
 
@@ -231,7 +249,7 @@ async def test_an_address_is_shown_as_the_settings_have_it(listener: Listener, t
             else:
                 assert all(map(is_hashed, (*sessions.values(), ban["network"])))
             # In every place something stands of them, and everywhere the same.
-            for name in ("streams/live/cam", "backend", "notified", "hook", "log"):
+            for name in ("streams/live/cam", "backend", "notified", "hook", "log", "access log"):
                 assert sessions["publisher"] in told[name], name
             assert f"'client': '{ban['network']}'" in told["log"]
 

@@ -17,8 +17,11 @@ from rtmpd.engine.sessions import SessionEnd, SessionFigures
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.events.record_ring import RecordRing
 from rtmpd.events.records import Recorder, SessionRecord
+from rtmpd.net.address_mask import AddressMask, Showing
 from rtmpd.reasons import SessionFailure
 
+TRUNCATED = AddressMask(lambda: 0.0, bytes)
+TRUNCATED.apply(Showing.TRUNCATED, Showing.TRUNCATED)
 PLAYER = Origin(session=2, address="192.0.2.2", connection=2)
 ADMIN = Origin(protocol="http", account="ann")
 
@@ -30,7 +33,7 @@ class Archive:
         self.house = House()
         self.records: list[SessionRecord] = []
         loop = self.house.loop
-        self.recorder = Recorder(loop.call_soon, loop.clock, lambda: NOON + loop.now, lambda text: text[:-1])
+        self.recorder = Recorder(loop.call_soon, loop.clock, lambda: NOON + loop.now)
         self.house.registry.observe(self.recorder)
         self.recorder.add_listener(self)
 
@@ -57,13 +60,13 @@ def ended(origin: Origin) -> SessionEnd:
 
 def test_a_record_says_what_was_published_and_why_it_ended() -> None:
     archive = Archive()
-    house = archive.house
-    publication = house.registry.claim(CAM, FakePublisher(), ENCODER, house.loop.now)
+    house, encoder = archive.house, replace(ENCODER, mask=TRUNCATED)
+    publication = house.registry.claim(CAM, FakePublisher(), encoder, house.loop.now)
     house.send(publication, (0, AAC_HEADER), (0, AVC_HEADER), (0, keyframe()))
     archive.later(12.5)
     publication.dismiss(CloseReason.KICKED, ADMIN)
     # Both in one turn, as where the peer resets its connection: the use is told a turn later.
-    record = archive.end(ENCODER, reason=CloseReason.KICKED, by=ADMIN)
+    record = archive.end(encoder, reason=CloseReason.KICKED, by=ADMIN)
     told = json.loads(json.dumps(record.as_json()))
     assert told["uses"] == [
         {
@@ -88,7 +91,7 @@ def test_a_record_says_what_was_published_and_why_it_ended() -> None:
         "since": "2023-11-14T22:13:20.000Z",
         "until": "2023-11-14T22:13:32.500Z",
         "seconds": 12.5,
-        "address": "192.0.2.",  # As it may be shown.
+        "address": "192.0.2.0",  # As it may be shown.
         "listener": "0.0.0.0:1935",
         "tls": False,
         "agent": "FMLE/3.0 (compatible; FMSc/1.0)",

@@ -100,5 +100,5 @@ def local_control(sources: Sources) -> Control:
         figures=LocalFigures(server, streams, sources.wall_clock),
         reports=LocalReports(sources.stored, sources.wall_clock),
         changes=LocalChanges(sources.stored),
-        records=LocalRecords(sources.records),
+        records=LocalRecords(sources.records, sources.mask),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from rtmpd.control.record_answers import Record, RecordPage, RecordQuery
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import parse_session, spell_session
 from rtmpd.exceptions import NotFound, NotPossible
+from rtmpd.net.address_mask import OPEN, AddressMask
 from rtmpd.reasons import Problem
 
 if TYPE_CHECKING:
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 class LocalRecords:
     """``control.Records`` of this process; ``records()`` are those that are kept."""
 
-    def __init__(self, records: Callable[[], Iterable[SessionRecord]]) -> None:
+    def __init__(self, records: Callable[[], Iterable[SessionRecord]], mask: AddressMask = OPEN) -> None:
         self._records = records
+        self._mask = mask
 
     async def list(self, query: RecordQuery, by: Actor) -> RecordPage:
         try:
             after = None if query.after is None else -parse_session(query.after)
         except ValueError:
             raise NotPossible(Problem.BAD_REQUEST, "after: send what next was") from None
-        part = await cut(
-            self._records(), _wanted(query, by), lambda record: -record.origin.session, after, query.limit
-        )
+        wanted = _wanted(query, by, self._mask)
+        part = await cut(self._records(), wanted, lambda record: -record.origin.session, after, query.limit)
         items = await build(part.items, _record)
         return RecordPage(items=items, next=None if part.last is None else part.last.id, total=part.total)
 
@@ -64,8 +64,8 @@ def _seen(record: SessionRecord, by: Actor) -> bool:
     return not by.is_scoped or any(by.sees(StreamKey(use.app, use.name)) for use in record.uses)
 
 
-def _wanted(query: RecordQuery, by: Actor) -> Callable[[SessionRecord], bool]:
-    network = None if query.address is None else ipaddress.ip_network(query.address, strict=False)
+def _wanted(query: RecordQuery, by: Actor, mask: AddressMask) -> Callable[[SessionRecord], bool]:
+    from_there = None if query.address is None else mask.finder(query.address)
 
     def wanted(record: SessionRecord) -> bool:
         return (
@@ -75,14 +75,7 @@ def _wanted(query: RecordQuery, by: Actor) -> Callable[[SessionRecord], bool]:
             and (query.stream is None or any(f"{use.app}/{use.name}" == query.stream for use in record.uses))
             and (query.account is None or record.origin.account == query.account)
             and (query.reason is None or query.reason in (record.reason, record.detail))
-            and (network is None or _is_in(record.origin.address, network))
+            and (from_there is None or from_there(record.origin.address))
         )
 
     return wanted
-
-
-def _is_in(address: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
-    try:
-        return ipaddress.ip_address(address) in network
-    except ValueError:
-        return False  # A host by its name, or nobody knows where.

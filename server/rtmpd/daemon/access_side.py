@@ -27,12 +27,7 @@ class AccessSide:
     """The rules, who decides by them, and who remembers what came of it."""
 
     def __init__(
-        self,
-        config: Config,
-        clock: Callable[[], float],
-        registry: Registry,
-        about: HookContext,
-        mask: AddressMask,
+        self, config: Config, clock: Callable[[], float], registry: Registry, about: HookContext
     ) -> None:
         """Raises ConfigError as ``ConfiguredRules`` does."""
         self.rules = ConfiguredRules(config)
@@ -40,7 +35,9 @@ class AccessSide:
         self.hooks = HookSide(about, self.policy)
         self.tokens = LocalTokens(self.hooks, os.urandom)
         """Who is asked first: processes that this server runs show it tokens."""
-        self.guard = Guard(clock, registry.stats, mask)
+        self.mask = AddressMask(time.monotonic, os.urandom)
+        """How much of addresses is shown."""
+        self.guard = Guard(clock, registry.stats, self.mask)
         self._registry = registry
         self._reviewed = self._readings()
         self._admin: AdminAccess | None = None
@@ -58,6 +55,7 @@ class AccessSide:
     def apply(self, rules: ConfiguredRules) -> None:
         """Follow other settings, with their files read."""
         self.rules = rules
+        self.mask.apply(rules.config.privacy.shown, rules.config.privacy.to_backends)
         self.policy.apply(rules)
         self.hooks.apply(rules.config)
         rules.take_over()

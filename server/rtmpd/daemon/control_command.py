@@ -184,7 +184,9 @@ def ban(
         _print(banned)
     else:
         kept = "" if banned["kept"] else ", or until the server ends: it is not stored"
-        typer.echo(f"{banned['network']} is banned until {banned['until']}{kept}")
+        hidden = banned["id"] != banned["network"]
+        name = f"{network}, {banned['id']}," if hidden else banned["network"]
+        typer.echo(f"{name} is banned until {banned['until']}{kept}")
 
 
 def unban(

@@ -43,7 +43,6 @@ from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram, ServerStats
 from rtmpd.exceptions import ConfigError
-from rtmpd.net.address_mask import AddressMask
 from rtmpd.net.addresses import Address
 from rtmpd.net.certificates import Certificates
 from rtmpd.net.clock import LoopClock
@@ -106,7 +105,6 @@ class Worker:
         self._flusher = Flusher(loop.call_soon, loop.call_later, _clock, time.thread_time)
         self._sweeper = Sweeper(loop.call_later)
         self._tracer = Tracer(None, _clock)
-        self._mask = AddressMask(time.monotonic, os.urandom)
         self._registry = self._build_registry()
         instance_id = secrets.token_hex(8)
         new_session = SessionIds(time.time, os.urandom)
@@ -114,8 +112,7 @@ class Worker:
         self._relays = RelaySide(
             self._registry, lambda: self._config, _clock, new_session, instance_id, self._events.push_changed
         )
-        about = self._hook_context(instance_id)
-        self._access = AccessSide(config, _clock, self._registry, about, self._mask)
+        self._access = AccessSide(config, _clock, self._registry, self._hook_context(instance_id))
         self._state = StateSide(self._registry, self._access.guard, _clock, os.environ, instance_id)
         self._events.note_change = self._state.note_change
         self._programs = Programs(
@@ -160,7 +157,7 @@ class Worker:
             claim_policy=Handover(self._relays.handover_rules),
             instance_id=instance_id,
             tracer=self._tracer,
-            mask=self._mask,
+            mask=self._access.mask,
         )
 
     def _build_handover(self) -> HandoverSide:
@@ -223,7 +220,7 @@ class Worker:
             clock=_clock,
             guard=self._access.guard,
             admin_access=lambda: self._access.admin,
-            mask=self._mask,
+            mask=self._access.mask,
             pushes=self._relays.pushes,
             relays=self._relays.statuses,
             events=self._events,
@@ -284,7 +281,6 @@ class Worker:
         self._state.apply(config)
         self._log.apply(config.log.level, config.log.format, config.log.max_repeats)
         self._tracer.apply(ip_network(config.log.trace) if config.log.trace else None)
-        self._mask.apply(config.privacy.shown, config.privacy.to_backends)
         self._sweeper.apply(config.stream.merge_window_ms / 1000)
         self._registry.apply(config.to_engine_limits(config.memory.ceiling(self._machine.memory)))
         self._events.apply(config)
