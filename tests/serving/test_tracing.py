@@ -10,6 +10,7 @@ from engine_kit import AVC_HEADER, keyframe
 from net_kit import HEADERS, serve
 from rtmp_dialogue import HANDSHAKE, command, connect
 
+from rtmpd.engine.origin import Origin
 from rtmpd.net.wire_tap import WireTap
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.server import ServerSession
@@ -39,7 +40,7 @@ class Traced:
         self.tracer = Tracer(ipaddress.ip_network("192.0.2.0/24"), self.clock)
 
     def tap(self, address: str = "192.0.2.1", number: int = 1) -> WireTap | None:
-        return self.tracer.tap(address, number)
+        return self.tracer.tap(Origin(address=address, connection=number))
 
     def lines(self) -> list[tuple[str, dict[str, object]]]:
         return logged(self.caplog)
