@@ -55,6 +55,7 @@ def server(**other: Any) -> ServerInfo:
         "drain": None,
         "totals": totals,
         "process": Process(id=4711, memory_bytes=64 * 1024 * 1024, cpu_seconds=12.5, cpu_cores=0.25),
+        "log": {"level": "info", "trace": "", "until": None},
         "machine": Machine(cores=4, memory_bytes=8 << 30, load_1m=0.5, load_5m=0.4, load_15m=0.3),
     }
     return ServerInfo(**{**said, **other})

@@ -18,8 +18,16 @@ from rtmpd.access.admin_rules import AdminRules, AdminToken, IssuedRoles
 from rtmpd.access.bans import BanRules
 from rtmpd.access.guard import Guard
 from rtmpd.access.keys import Key, digest_of, new_key
+from rtmpd.access.proof import Proof
+from rtmpd.access.publish_tokens import PublishTokens
+from rtmpd.access.rules import Allow, Network, PathRules, Rules
+from rtmpd.access.runtime_keys import RuntimeKey, RuntimeKeys
 from rtmpd.control.audit import Audit
+from rtmpd.control.key_answers import KeyOrigin
 from rtmpd.control.local import Sources, local_control
+from rtmpd.control.local_keys import HeldKey
+from rtmpd.control.log_answers import Level
+from rtmpd.control.settings_answers import Setting
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
@@ -28,11 +36,13 @@ from rtmpd.engine.stats import ServerStats
 from rtmpd.events.model import Fact
 from rtmpd.events.record_ring import RecordRing
 from rtmpd.events.ring import EventRing
-from rtmpd.exceptions import ConfigError, HandoverFailed, UsageError
+from rtmpd.exceptions import ConfigError, HandoverFailed, ProofFailed, UsageError
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
 from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
+from rtmpd.reasons import Refusal
 from rtmpd.relay.status import RelayStatus
+from rtmpd.serving.access import Action
 from rtmpd.state.report import Change as StoredChange
 from rtmpd.state.report import DayUsage
 from rtmpd.state.store import StoreStats
@@ -64,6 +74,23 @@ class FakePushes:
         self.calls.append(("remove", key, relay_id))
         return relay_id == "api-1"
 
+    def switch_off(self, key: StreamKey, relay_id: str) -> RelayStatus | None:
+        self.calls.append(("off", key, relay_id))
+        return self._known(relay_id)
+
+    def switch_on(self, key: StreamKey, relay_id: str) -> RelayStatus | None:
+        self.calls.append(("on", key, relay_id))
+        return self._known(relay_id)
+
+    def restart(self, key: StreamKey, relay_id: str = "api-1") -> RelayStatus | None:
+        self.calls.append(("restart", key, relay_id))
+        if relay_id == "off":
+            raise UsageError("it is off: switch it on")
+        return self._known(relay_id)
+
+    def _known(self, relay_id: str) -> RelayStatus | None:
+        return fake_relay("push") if relay_id in ("api-1", "off") else None
+
 
 @dataclass
 class FakeStored:
@@ -94,6 +121,72 @@ class FakeStored:
 
 def _idle(*_arguments: object) -> object:
     raise AssertionError("nothing is to be flushed here")
+
+
+class Issuer:
+    """Of JWTs that are genuine if they are called so."""
+
+    async def verify(self, token: str, action: str, path: str, now: float) -> Proof:
+        if token != f"{action}:{path}":
+            raise ProofFailed(Refusal.JWT_SIGNATURE, "This token is not genuine; get a new one.")
+        return Proof("ann", "subject:ann", now + 600.0)
+
+
+class Book:
+    """Rules of an app whose issuer is ``Issuer``."""
+
+    tables: frozenset[str] = frozenset()
+    takes_secrets = True
+
+    def at(self, _path: str) -> PathRules:
+        rules = Rules(Allow.PROVEN, tokens=Issuer())
+        return PathRules(rules, rules)
+
+
+class FakeKeys:
+    """One key of the settings, and those that come."""
+
+    def __init__(self, guard: Guard, wall_clock: Callable[[], float]) -> None:
+        self.keys = RuntimeKeys(wall_clock)
+        self.tokens = PublishTokens(
+            Book, self.keys, guard, time.monotonic, wall_clock, lambda number: os.urandom(number)
+        )
+
+    def held(self) -> list[HeldKey]:
+        key = Key(digest_of("k" * 20), "cam", "Studio", until=1.0)
+        is_revoked = self.keys.is_revoked(key.digest)
+        setting = "apps.live.publish.keys.cam"
+        found = [HeldKey("publish", "live/cam", key, KeyOrigin.SETTINGS, setting, is_revoked)]
+        return found + [HeldKey(each.action, each.path, each.key, KeyOrigin.ADDED) for each in self.keys]
+
+    def add(
+        self, action: str, path: str, digest: bytes | None, label: str, until: float | None, backup: bool
+    ) -> tuple[str, HeldKey]:
+        text = "" if digest else f"{path}-{len(self.keys)}-and-more-of-it"
+        key = Key(digest or digest_of(text), path.partition("/")[2], label, until, backup)
+        self.keys.add(RuntimeKey(Action(action), path, key, 1.0))
+        return text, HeldKey(action, path, key, KeyOrigin.ADDED, since=1.0)
+
+    def revoke(self, digest: bytes) -> None:
+        self.keys.revoke(digest, named=True)
+
+    def lift(self, digest: bytes) -> bool:
+        return self.keys.lift(digest)
+
+
+@dataclass
+class FakeLog:
+    """Of which more may be wanted."""
+
+    level: Level = "info"
+    trace: str = ""
+    until: float | None = None
+
+    def switch(self, level: Level, trace: Network | None, seconds: float) -> None:
+        self.level, self.trace, self.until = level, str(trace or ""), time.monotonic() + seconds
+
+    def switch_back(self) -> None:
+        self.level, self.trace, self.until = "info", "", None
 
 
 @dataclass(frozen=True)
@@ -151,6 +244,7 @@ class Desk:
     )
     clock: Callable[[], float] = time.monotonic
     pushes: FakePushes = field(default_factory=FakePushes)
+    log: FakeLog = field(default_factory=FakeLog)
     apps: Sequence[str] = ()
     rules: BanRules = field(default_factory=BanRules)
     unready: str | None = None
@@ -177,6 +271,7 @@ class Desk:
         self.records = RecordRing(self.registry.budget, max_kept=8)
         self.guard = Guard(self.clock, self.registry.stats)
         self.guard.apply(self.rules)
+        self.keys = FakeKeys(self.guard, self.wall_clock)
         self.admission = DeskAdmission(AdminAccess(self.guard, self.wall_clock, self._sleep))
         self.slept: list[float] = []
         self.control = local_control(
@@ -184,12 +279,17 @@ class Desk:
                 registry=self.registry,
                 guard=self.guard,
                 pushes=self.pushes,
+                pulls=self.pushes,
                 relays=lambda: self.pushes.relays,
                 readiness=lambda: self.unready,
                 ending=self.ending,
                 replace=self.replace,
                 apps=lambda: self.apps,
+                held_settings=self.settings,
                 reload=self.reload,
+                keys=self.keys,
+                log=self.log,
+                secret=b"secret",
                 audit=Audit(lambda *told: self.audited.append(told)),
                 ring=lambda: self.ring,
                 stored=self.stored,
@@ -211,6 +311,11 @@ class Desk:
 
     def wall_clock(self) -> float:
         return 1_800_000_000.0 + self.clock()
+
+    async def settings(self, path: str | None) -> list[Setting]:
+        said = Setting(key="log.level", value='"info"', origin="rtmpd.toml:3", effect="everybody, at once")
+        unsaid = Setting(key=path or "a.b", value="1", origin="default", effect="new plays")
+        return [said, unsaid]
 
     async def reload(self, dry_run: bool) -> dict[str, list[str]]:
         if self.mistakes:

@@ -71,6 +71,16 @@ class FakeKeySet:
     failures: int = 0
 
 
+class FakeKeys:
+    """Stream keys that came at run time."""
+
+    def numbers(self) -> dict[str, int]:
+        return {"added": 2, "jwt": 3}
+
+    def token_counts(self) -> dict[str, int]:
+        return {"issued": 4, "jwt_signature": 5}
+
+
 @dataclass
 class FakeServer:
     """Everything a metrics page reads, to be set by a test."""
@@ -92,6 +102,7 @@ class FakeServer:
     hooks: HookStats = field(default_factory=HookStats)
     key_sets: list[FakeKeySet] = field(default_factory=list)
     refusals: Refusals = field(default_factory=Refusals)
+    keys: FakeKeys = field(default_factory=lambda: FakeKeys())
     reloads: ReloadStats = field(default_factory=lambda: ReloadStats(1.8e9))
     state: StoreStats | None = field(default_factory=lambda: StoreStats(bytes=32768))
 
@@ -114,6 +125,7 @@ class FakeServer:
             hooks=self.hooks,
             key_sets=self.key_sets,
             refusals=self.refusals,
+            keys=self.keys,
             reloads=self.reloads,
             draining=lambda: False,
             followed=self.followed,

@@ -44,6 +44,7 @@ class Hall:
 WRONG_PROOFS = (
     Refusal.KEY_WRONG,
     Refusal.KEY_EXPIRED,
+    Refusal.KEY_REVOKED,
     Refusal.AUTHENTICATION_FAILED,
     Refusal.LINK_MALFORMED,
     Refusal.LINK_SIGNATURE,

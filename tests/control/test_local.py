@@ -18,9 +18,10 @@ from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
 from rtmpd.control.ban_answers import BanRequest
 from rtmpd.control.drain_answers import DrainRequest
+from rtmpd.control.log_answers import LogRequest
 from rtmpd.control.relay_answers import PushRequest, RelayQuery
 from rtmpd.control.session_answers import KickRequest, Session, SessionKind, SessionQuery, UseKind
-from rtmpd.control.settings_answers import Reload, ReloadRequest
+from rtmpd.control.settings_answers import Reload, ReloadRequest, SettingQuery
 from rtmpd.control.stream_answers import Source, StreamQuery, StreamState
 from rtmpd.engine.claim import MAIN
 from rtmpd.engine.health import HealthKind
@@ -387,3 +388,54 @@ async def test_another_process_takes_over_or_does_not() -> None:
     desk.mistakes = ("rtmp.listen: no such address",)
     with pytest.raises(Conflict, match="no such address"):
         await desk.control.server.replace(Actor())
+
+
+async def test_who_has_to_do_with_other_streams_switches_no_target() -> None:
+    desk, other = Desk(), Actor("bob", streams=("live/other",))
+    pushes = desk.control.pushes
+    for change in (pushes.remove, pushes.switch_off, pushes.switch_on, pushes.restart):
+        with pytest.raises(NotFound, match="live/cam is pushed to no target api-1"):
+            await change(CAM, "api-1", other)
+        assert desk.pushes.calls == []
+        await change(CAM, "api-1", ANN)
+        desk.pushes.calls.clear()
+    with pytest.raises(Conflict, match="off: switch it on"):
+        await pushes.restart(CAM, "off", ANN)
+
+
+async def test_settings_are_told_in_parts_and_by_what_is_wanted() -> None:
+    settings = Desk().control.settings
+
+    async def keys(**query: object) -> list[str]:
+        page = await settings.list(SettingQuery.model_validate(query), ANN)
+        return [each.key for each in page.items]
+
+    assert await keys() == ["a.b", "log.level"]
+    assert await keys(said=True) == await keys(q="LOG") == await keys(after="a.b") == ["log.level"]
+    assert await keys(path="live/cam", limit=1) == ["live/cam"]
+    for path in ("a b", "x" * 2000):
+        with pytest.raises((NotPossible, ValueError)):
+            await keys(path=path)
+    with pytest.raises(NotPossible) as caught:
+        await settings.list(SettingQuery(), Actor("bob", streams=("live",)))
+    assert caught.value.problem is Problem.OUT_OF_SCOPE
+
+
+async def test_more_is_logged_for_a_while() -> None:
+    desk = Desk()
+    log = desk.control.log
+    told = await log.set_level(LogRequest(level="debug", trace="192.0.2.7"), ANN)
+    assert (told.level, told.trace, told.until is not None) == ("debug", "192.0.2.7/32", True)
+    assert (await desk.control.server.info(ANN)).log.level == "debug"
+    assert await log.end_level(ANN) == await log.level(ANN)
+    with pytest.raises(NotPossible, match="trace: "):
+        await log.set_level(LogRequest(level="debug", trace="here"), ANN)
+    with pytest.raises(NotPossible):
+        await log.end_level(Actor("bob", streams=("live",)))
+    changes = [(facts["before"], facts["after"], facts["result"]) for _, _, facts in desk.audited]
+    assert changes == [
+        ("info", "debug 192.0.2.7/32", "done"),
+        ("debug 192.0.2.7/32", "info", "done"),
+        (None, None, "refused"),
+        (None, None, "refused"),
+    ]

@@ -213,7 +213,7 @@ def test_signed_urls(rules, read, tmp_path: Path, access: str) -> None:
         found.links.verify(
             parse_query(make_query(KEY, access, "live/show", 61)), access, "live/show", "192.0.2.7", 0.0
         )
-    shown = {name: value for name, value, _ in reference.rows(read(text))}
+    shown = {name: value for name, value, *_ in reference.rows(read(text))}
     assert shown[f"apps.live.{access}.signed_urls.secrets"] == '["***", "***"]'
     file.write_text("")
     both = rules(text).at("live/show")
@@ -329,14 +329,14 @@ def test_without_the_library_the_rules_say_what_to_install(read, monkeypatch: py
 
 def test_passwords_are_not_shown(read) -> None:
     settings = read('[apps.live.publish]\nusers = ["mia:hunter2"]\n')
-    shown = {name: value for name, value, _ in reference.rows(settings)}
+    shown = {name: value for name, value, *_ in reference.rows(settings)}
     assert shown["apps.live.publish.users"] == '["mia:***"]'
 
 
 def test_what_check_shows(read) -> None:
     table = f'{{sha256 = "{SHA2}", label = "Studio 2", backup = true}}'
     settings = read(f'[apps.live.publish.keys]\nshow = ["{SHA}", {table}]\n')
-    shown = {name: (value, origin) for name, value, origin in reference.rows_at(settings, "live/show")}
+    shown = {name: (value, origin) for name, value, origin, _ in reference.rows_at(settings, "live/show")}
     value, origin = shown["apps.live.publish.keys.show"]
     assert value == f'["{SHA}", {table}]'
     assert origin.endswith("rtmpd.toml:2")

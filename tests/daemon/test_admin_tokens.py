@@ -109,7 +109,7 @@ def test_what_cannot_be_is_not_made(arguments: list[str], text: str) -> None:
         ([ANN, f"admin.tokens.bob.sha256={DIGEST}"], "admin.tokens.bob.sha256: ann has the same token"),
         ([f'admin.tokens."a.b".sha256={DIGEST}'], "the name of a token is of letters, digits, - and _"),
         (["admin.tokens.ann.sha=x"], "did you mean"),
-        (["admin.open=all"], "admin.open: 'all' is not one of 'metrics' or 'health'"),
+        (["admin.open=all"], "admin.open: 'all' is not one of 'metrics', 'health' or 'stat'"),
         (["admin.jwt.issuer=x"], "admin.jwt.audience is missing"),
         (["admin.jwt.read=x"], "admin.jwt.issuer is missing"),
     ],

@@ -47,6 +47,11 @@ def write(tmp_path):
     return write
 
 
+def told(rows):
+    """Without whom each holds for."""
+    return [row[:3] for row in rows]
+
+
 def problems(*paths, environ=None, assignments=()) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
         load(paths, environ or {}, assignments)
@@ -342,7 +347,7 @@ def test_apps_from_the_environment_and_the_command_line():
 
 def test_stream_keys_of_an_app_are_not_shown():
     settings = load((), {}, ["apps.live.push=rtmp://u:pass@a/app/s3cret?k=s3cret,rtmp://b/{app}/{name}"])
-    shown = {name: value for name, value, _ in rows(settings)}
+    shown = {name: value for name, value, *_ in rows(settings)}
     assert shown["apps.live.push"] == '["rtmp://u:***@a/app/***?***", "rtmp://b/{app}/{name}"]'
     assert shown["apps.live.pull.from"] == "[]"
 
@@ -423,7 +428,7 @@ def test_a_list_of_push_targets_takes_the_place_of_all_that_shorter_paths_push_t
 def test_who_says_what_holds_for_a_path(write):
     path = write(PATHS)
     settings = load([path], {}, ["apps.live.pull.linger=7s"])
-    assert list(rows_at(settings, "live/church-7"))[:6] == [
+    assert told(rows_at(settings, "live/church-7"))[:6] == [
         ("apps.*.push", '["rtmp://backup/{app}/{name}"]', f"{path}:3"),
         ("apps.live/church-7.pull.from", '["rtmp://other/{app}/{name}"]', f"{path}:16"),
         ("apps.live/church-7.pull.on_demand", "true", "default"),
@@ -431,8 +436,8 @@ def test_who_says_what_holds_for_a_path(write):
         ("apps.live.pull.linger", '"7s"', "--set"),
         ("apps.live/church-7.pull.timeout", '"3s"', f"{path}:15"),
     ]
-    assert ("apps.*.pull.on_demand", "true", "default") in rows_at(settings, "any/thing")
-    (first, *_) = rows_at(load((), {}), "live")
+    assert ("apps.*.pull.on_demand", "true", "default") in told(rows_at(settings, "any/thing"))
+    (first, *_) = told(rows_at(load((), {}), "live"))
     assert first == ("apps.live.push", "[]", "default")
 
 
@@ -465,7 +470,7 @@ def test_what_holds_for_all_streams_holds_where_no_table_says_otherwise(write):
     rules = config.play_rules("live/x")
     assert (rules.options.start, rules.options.policy.disconnect_after) == (StartPolicy.GOP, 3.0)
     assert rules.wait_timeout == 5.0
-    held = {name: (value, origin) for name, value, origin in rows_at(settings, "live/vip")}
+    held = {name: (value, origin) for name, value, origin, _ in rows_at(settings, "live/vip")}
     assert held["apps.live.gop.max_bytes"] == ('"2MiB"', f"{path}:11")
     assert held["apps.*.gop.keyframe_timeout"] == ('"8s"', f"{path}:9")
     assert held["player.wait_timeout"] == ('"5s"', f"{path}:6")
@@ -535,7 +540,7 @@ def test_what_differs_between_audiences_differs_by_path(write):
     assert [each.idle_publisher_timeout for each in (other, slides, far)] == [10.0, 60.0, 60.0]
     assert [each.first_media_timeout for each in (slides, far)] == [20.0, 45.0]
     assert [config.publish_rules(name).in_rounds for name in ("talk/x", "slides/x")] == [False, True]
-    held = {name: (value, origin) for name, value, origin in rows_at(settings, "slides/far")}
+    held = {name: (value, origin) for name, value, origin, _ in rows_at(settings, "slides/far")}
     assert held["stream.merge_window_ms"] == ("80", f"{path}:3")
     assert held["apps.slides.headers.absent_after"] == ('"30s"', f"{path}:10")
     assert held["apps.slides/far.limits.first_media_timeout"] == ('"45s"', f"{path}:14")
@@ -625,7 +630,7 @@ def test_every_app_takes_what_is_said_for_all(write):
     path = write('[apps."*"]\npush = "rtmp://h/a/{name}"\n[apps.private]\n')
     settings = load([path], {})
     assert "apps.private" not in settings.origins
-    assert ("apps.private.push", '["rtmp://h/a/{name}"]', f"{path}:2") in rows(settings)
+    assert ("apps.private.push", '["rtmp://h/a/{name}"]', f"{path}:2") in told(rows(settings))
     assert len(settings.config.at("private/x").pushes("x")) == 1
 
 
@@ -659,7 +664,7 @@ def test_a_name_with_dots_in_every_source(write):
         'apps."a.b".push': "RTMPD_APPS__a.b__PUSH",
     }
     # What is shown can be written.
-    shown = {name: value.strip('"') for name, value, _ in rows(settings)}
+    shown = {name: value.strip('"') for name, value, *_ in rows(settings)}
     again = load((), {}, [f"{name}={shown[name]}" for name in settings.origins])
     assert again.config == settings.config
 
@@ -697,7 +702,7 @@ def test_tracks_of_a_target(write):
         TrackChoice.parse("track=all"),
         None,
     ]
-    shown = {name: value for name, value, _ in rows(settings)}["apps.live.push"]
+    shown = {name: value for name, value, *_ in rows(settings)}["apps.live.push"]
     assert "s3cret" not in shown
     assert load([write(f"[apps.live]\npush = {shown}\n")], {}).config.at("live").push[:2] == app.push[:2]
     told = 'apps.live.push=["rtmp://a/b/{name}", {"url": "rtmp://c/d/{name}", "track": 2}]'
@@ -750,11 +755,11 @@ def test_named_targets(write):
     main = config.at("live/main").pushes("main")
     assert list(main) == ["twitch"]
     assert main["twitch"].tracks == TrackChoice(ALL_TRACKS, 2)
-    shown = {name: (value, origin) for name, value, origin in rows(settings)}
+    shown = {name: (value, origin) for name, value, origin, _ in rows(settings)}
     assert shown["apps.live.push.twitch.key"] == ('"***"', f"{path}:6")
     assert shown["apps.live.push.twitch.audio"] == ("2", "RTMPD_APPS__LIVE__PUSH__TWITCH__AUDIO")
     assert "s3cret" not in str(shown)
-    held = list(rows_at(settings, "live/main"))
+    held = told(rows_at(settings, "live/main"))
     assert ("apps.live/main.push.twitch.track", '"all"', f"{path}:13") in held
     assert ("apps.*.push.archive.url", '"rtmp://archive/{app}/{name}"', f"{path}:3") in held
     assert ("apps.live/main.push.archive.enabled", "false", f"{path}:12") in held

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,7 +98,76 @@ async def test_who_is_on_is_seen_and_thrown_out_and_banned():
         code, told = ask("ban", "192.0.2.0/24", "--for", "90s", "--json", *admin)
         assert (code, json.loads(told)["remaining_seconds"] > 80) == (0, True)
         assert ask("unban", "192.0.2.0/24", *admin) == (0, "192.0.2.0/24 may come again\n")
+        assert ask("log-level", *admin) == (0, "debug\n")
+        code, told = ask("log-level", "info", "--for", "90s", "--trace", "192.0.2.7", *admin)
+        assert (code, told.startswith("info, with the dialogue with 192.0.2.7/32 until 2")) == (0, True)
+        assert ask("log-level", "--back", *admin) == (0, "debug\n")
+        code, told = ask("status", "--json", *admin)
+        assert json.loads(told)["server"]["log"] == {"level": "debug", "trace": "", "until": None}
         assert ask("unban", "192.0.2.0/24", *admin) == (1, "rtmpd: 192.0.2.0/24 is not banned\n")
+        assert_clean_exit(server)
+
+
+async def test_stream_keys_come_and_are_ended_and_who_came_by_one_with_it():
+    with rtmpd(
+        "apps.live.publish.keys.show=sha256:3ba2a8bb17be76cb3ad1a4f4ea6a3fe9e9d4d8b0a1a1c7dd1f5cf8be7e65dd1e"
+    ) as server:
+        admin = ("--set", f"admin.listen=127.0.0.1:{server.port('admin')}")
+        code, told = ask("key", "add", "live/cam", "--for", "1h", "--label", "Ann", "--json", *admin)
+        made = json.loads(told)
+        assert (code, len(made["key"])) == (0, 33)
+        async with await library.connect(server.url("x").rpartition("/")[0]) as encoder:
+            stream = await encoder.publish(made["key"])
+            await stream.send_video(AVC_HEADER, 0)
+            await stream.send_video(keyframe(), 0)
+            server.wait_for_live(server.url("cam"))
+            code, told = ask("key", "held", *admin)
+            header, named, added = sorted(told.splitlines(), key=lambda line: ("Ann" in line, "show" in line))
+            assert (code, header.split()) == (0, ["id", "action", "stream", "from", "label", "until"])
+            assert named.split()[1:] == ["publish", "live/show", "settings"]
+            assert added.split()[:5] == [made["info"]["id"], "publish", "live/cam", "added", "Ann"]
+            assert ask("key", "end", made["info"]["id"], *admin)[0] == 0
+            server.log.wait_for({"event": "allowed no more", "stream": "cam", "reason": "key_revoked"})
+            server.log.wait_for({"event": "publish ended", "stream": "cam", "reason": "withdrawn"})
+        number = named.split()[0]
+        assert ask("key", "lift", number, *admin) == (1, "rtmpd: this key is not revoked\n")
+        assert ask("key", "end", number, *admin) == (0, f"{number} opens nothing any more\n")
+        assert ask("reload", *admin)[0] == 0
+        assert "settings, ended" in ask("key", "held", *admin)[1]
+        assert ask("key", "lift", number, *admin) == (0, f"{number} is good again\n")
+        code, told = ask("key", "add", "live/cam", *admin)
+        assert (code, "rtmp://SERVER/live," in told) == (0, True)
+        key = told.split()[1]
+        assert key not in str(server.log)
+        assert_clean_exit(server)
+
+
+async def test_push_targets_are_listed_and_switched_and_come_and_go(tmp_path: Path):
+    with rtmpd("apps.live.push.there.url=rtmp://127.0.0.1:1/app/s3cret") as server:
+        admin = ("--set", f"admin.listen=127.0.0.1:{server.port('admin')}")
+        assert ask("target", "list", *admin) == (0, "Nothing is pushed.\n")
+        switched_off = "live/cam  there  rtmp://127.0.0.1:1/app  off: switched off by hand\n"
+        assert ask("target", "off", "live/cam", "there", *admin) == (0, switched_off)
+        assert ask("target", "list", "live/cam", *admin) == (0, switched_off)
+        code, told = ask("target", "restart", "live/cam", "there", *admin)
+        assert (code, told) == (1, "rtmpd: it is off: switch it on\n")
+        assert ask("reload", *admin)[0] == 0
+        assert ask("target", "list", "live/other", "--json", *admin) == (0, '{\n  "items": []\n}\n')
+        code, told = ask("target", "on", "live/cam", "there", "--json", *admin)
+        assert (code, json.loads(told)["state"]) == (0, "idle")
+        url = "rtmp://127.0.0.1:1/app/k3y"
+        (tmp_path / "url").write_text(f"{url}\n")
+        file = ("--url-file", str(tmp_path / "url"))
+        added = "live/cam  api-1  rtmp://127.0.0.1:1/app  idle\n"
+        assert ask("target", "add", "live/cam", *file, *admin) == (0, added)
+        assert ask("target", "list", *admin) == (0, added)
+        removed = "live/cam is pushed to api-1 no more\n"
+        assert ask("target", "remove", "live/cam", "api-1", *admin) == (0, removed)
+        code, told = ask("target", "add", "live/cam", url, "--track", "all", *admin)
+        assert (code, "leave the URL out" in told, "api-2" in told) == (0, True, True)
+        result = CliRunner().invoke(cli.app, ["target", "add", "live/cam", *admin], input="rtmp://x/y\n")
+        assert (result.exit_code, "names no stream" in result.output) == (1, True)
+        assert ask("target", "add", "live/cam", url, *file, *admin)[0] == 2
         assert_clean_exit(server)
 
 
@@ -109,6 +179,9 @@ async def test_who_is_on_is_seen_and_thrown_out_and_banned():
             1,
             "rtmpd: cam is neither the number of a session nor app and stream, such as live/test",
         ),
+        (("log-level", "loud"), 1, "does not answer"),
+        (("log-level", "info", "--back"), 2, "means nothing beside a level"),
+        (("log-level", "--trace", "192.0.2.1"), 2, "needs a level"),
         (("ban", "192.0.2.1", "--for", "soon"), 2, "'soon' is not a duration"),
         (("status",), 1, "rtmpd: 127.0.0.1:1 does not answer: Connection refused"),
     ],

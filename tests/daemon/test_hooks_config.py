@@ -107,7 +107,7 @@ def test_of_a_url_only_the_server_is_shown(read, tmp_path: Path) -> None:
     settings = read(
         f'[apps.live.hooks]\non_publish_file = "{tmp_path}/url"\non_play = "http://[::1]:80/q7secret"'
     )
-    shown = "\n".join(f"{key} = {value}" for key, value, _ in reference.rows(settings))
+    shown = "\n".join(f"{key} = {value}" for key, value, *_ in reference.rows(settings))
     assert '["https://example.com/***"]' in shown
     assert '["http://[::1]:80/***"]' in shown
     assert "q7secret" not in shown

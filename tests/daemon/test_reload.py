@@ -553,7 +553,7 @@ async def test_a_stream_is_found_by_its_path_when_an_app_of_several_levels_comes
 async def test_the_log_follows(server: House, tmp_path: Path) -> None:
     path = tmp_path / "log"
     with path.open("w") as file, logs.configured("info", "text", fd=file.fileno()) as log:
-        server.worker._log = log
+        server.worker._log._output = log
         logging.getLogger("rtmpd").info("one")
         await server.apply("log.level=warning", "log.format=json")
         logging.getLogger("rtmpd").info("two")

@@ -93,7 +93,7 @@ def test_a_change_holds_at_once(read: Read) -> None:
 
 def test_what_is_shown_reads_back(read: Read) -> None:
     settings = read(f"[apps.live.run.p]\n{COMMAND}stop_timeout = '1m'\n")
-    shown = {key: value for key, value, _ in reference.rows(settings)}
+    shown = {key: value for key, value, *_ in reference.rows(settings)}
     assert shown["apps.live.run.p.command"] == '["ffmpeg", "-i", "{play_url}", "{publish_url}"]'
     assert shown["apps.live.run.p.stop_timeout"] == '"60s"'
 
@@ -102,7 +102,7 @@ def test_what_is_shown_reads_back(read: Read) -> None:
 def test_no_secret_of_a_command_is_shown(read: Read, table: str, more: str) -> None:
     command = '["curl", "-u", "me:pw", "-H", "Authorization: Bearer X"]'
     settings = read(f"[apps.live.{table}.p]\ncommand = {command}\n{more}\n")
-    shown = {key: value for key, value, _ in reference.rows(settings)}[f"apps.live.{table}.p.command"]
+    shown = {key: value for key, value, *_ in reference.rows(settings)}[f"apps.live.{table}.p.command"]
     assert shown == '["curl", "-u", "me:***", "-H", "Authorization: Bearer ***"]'
 
 

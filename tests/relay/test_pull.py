@@ -208,6 +208,19 @@ async def test_a_stream_that_is_always_fetched_needs_no_player() -> None:
             await eventually(a.pull_is("live"))
 
 
+async def test_a_pull_that_begins_anew_asks_again() -> None:
+    always = {"on_demand": False, "names": frozenset({"cam"})}
+    async with serve("a") as a, publishing(a), serve("b", pull=rule(a.url(), **always)) as b:
+        await eventually(lambda: b.live)
+        before = b.stream.publication
+        assert b.pull.restart(StreamKey("live", "other")) is None
+        status = b.pull.restart(KEY)
+        assert status is not None
+        assert (status.kind, status.state) == ("pull", "connecting")
+        await eventually(lambda: b.live and b.stream.publication is not before)
+        assert len(b.pull.statuses()) == 1
+
+
 async def test_only_names_of_the_rule_are_asked_for() -> None:
     async with serve("b") as b, serve("a", pull=rule(b.url(), names=frozenset({"cam"}))) as a:
         async with watching(a, "other") as viewer, watching(a) as wanted:

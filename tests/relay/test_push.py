@@ -37,6 +37,7 @@ from rtmpd.exceptions import UsageError
 from rtmpd.net.resolver import RESOLVER, AddressInfo
 from rtmpd.relay.dialer import RetryPolicy
 from rtmpd.relay.push.sink import PushSink
+from rtmpd.relay.push.switched import NoMemory
 from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp import commands
 from rtmpd.rtmp.constants import StatusCode
@@ -311,7 +312,7 @@ async def test_no_rtmp_at_the_other_end() -> None:
 async def test_a_slow_remote_loses_pictures_and_then_the_connection_but_holds_nobody_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rtmpd.relay.push.relays._TICK", 0.05)
+    monkeypatch.setattr("rtmpd.relay.push.target._TICK", 0.05)
     monkeypatch.setattr("rtmpd.relay.push.sink._STALLED_AFTER", 0.2)
 
     def deaf(peer: Peer, event: ServerEvent) -> None:
@@ -727,3 +728,100 @@ async def test_one_address_is_pushed_to_once_whatever_the_track() -> None:
             a.push.add(KEY, "rtmp://127.0.0.1:1/live/cam", "all")
         with pytest.raises(UsageError, match='"all" or a number from 0 to 255'):
             a.push.add(KEY, "rtmp://127.0.0.1:1/live/other", "some")
+
+
+async def test_a_target_that_is_off_stays_off_until_it_is_on(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[tuple[str, str]] = []
+    async with serve("b") as b, serve("a", push=[b.url()]) as a:
+        a.push.tell = lambda status, _origin: told.append((status.id, str(status.state)))
+        memory = a.push.memory = Notes()
+        async with publishing(a):
+            await eventually(a.push_is("live"))
+            off = a.push.switch_off(KEY, "config-1")
+            assert off is not None
+            assert off == a.pushes() == a.push.switch_off(KEY, "config-1")
+            assert (off.state, off.remote, off.reason) == ("off", b.url("live"), "switched off by hand")
+            await eventually(lambda: not b.live)
+        async with publishing(a):
+            a.push.apply()
+            assert [status.state for status in a.push.statuses()] == ["off"]
+            with pytest.raises(UsageError, match="off: switch it on"):
+                a.push.restart(KEY, "config-1")
+            with pytest.raises(UsageError, match="for as long as the settings name it"):
+                a.push.remove(KEY, "config-1")
+            assert a.push.switch_on(KEY, "config-1") is not None
+            await eventually(lambda: b.live)
+            again = a.push.switch_on(KEY, "config-1")
+            assert (again is not None, len(a.push.statuses())) == (True, 1)
+        await eventually(lambda: a.push.statuses() == [])
+        assert a.push.switch_off(KEY, "config-2") is a.push.switch_on(KEY, "config-2") is None
+    assert told == [("config-1", each) for each in ("live", "off", "live", "idle")]
+    assert memory.notes == [("config-1", False), ("config-1", True)]
+
+
+class Notes(NoMemory):
+    """Remembers what is done to targets."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[object, ...]] = []
+
+    def added(self, key: StreamKey, relay_id: str, url: str, track: object) -> None:
+        self.notes.append((relay_id, url, track))
+
+    def removed(self, key: StreamKey, relay_id: str) -> None:
+        self.notes.append((relay_id,))
+
+    def switched(self, key: StreamKey, relay_id: str, on: bool) -> None:
+        self.notes.append((relay_id, on))
+
+
+async def test_a_target_is_switched_off_before_anybody_publishes_and_forgotten_with_the_settings() -> None:
+    async with serve("b") as b, serve("a", push=[b.url()]) as a:
+        memory = a.push.memory = Notes()
+        assert a.push.switch_off(KEY, "config-1") is not None
+        a.push.apply()
+        assert a.pushes().state == "off"
+        # Nobody publishes: it is on, and not there.
+        on = a.push.switch_on(KEY, "config-1")
+        assert (on is not None and on.state, a.push.statuses()) == ("idle", [])
+        assert a.push.switch_off(KEY, "config-1") is not None
+        a.push._templates_of = lambda _key: {}
+        a.push.apply()
+        assert (a.push.statuses(), len(memory.notes)) == ([], 4)
+
+
+async def test_one_that_was_added_is_switched_off_and_on_and_comes_back_to_life() -> None:
+    async with serve("b") as b, serve("a") as a:
+        memory = a.push.memory = Notes()
+        added = a.push.add(KEY, b.url())
+        async with publishing(a):
+            await eventually(a.push_is("live"))
+            assert a.push.switch_off(KEY, added.id) is not None
+            await eventually(lambda: not b.live)
+            with pytest.raises(UsageError, match="pushed there already"):
+                a.push.add(KEY, b.url())
+        assert a.push.switch_on(KEY, added.id) is not None
+        assert a.pushes().state == "idle"
+        async with publishing(a):
+            await eventually(a.push_is("live"))
+            assert a.push.switch_off(KEY, added.id) is not None
+            assert (a.push.remove(KEY, added.id), a.push.statuses()) == (True, [])
+        # As the next start has it from what was kept.
+        assert a.push.restore(KEY, "api-7", b.url(), on=False).state == "off"
+        assert a.push.add(KEY, b.url("live/other")).id == "api-8"
+        url = b.url()
+        assert memory.notes == [
+            *((added.id, url, None), (added.id, False), (added.id, True), (added.id, False), (added.id,)),
+            ("api-8", b.url("live/other"), None),
+        ]
+
+
+async def test_a_restart_leaves_before_it_comes_back() -> None:
+    async with serve("b") as b, serve("a", push=[b.url()]) as a, publishing(a):
+        await eventually(a.push_is("live"))
+        before = b.stream.publication
+        restarted = a.push.restart(KEY, "config-1")
+        assert (restarted is not None, a.push.restart(KEY, "other")) == (True, None)
+        await eventually(lambda: b.live and b.stream.publication is not before)
+        assert (a.pushes().state, a.pushes().retries, len(a.push.statuses())) == ("live", 0, 1)
+        assert a.push._leaving == {}

@@ -119,9 +119,22 @@ async def test_clients_are_dropped(call: str, number: str, left: tuple[int, int]
         await eventually(lambda: (stats.publishers, stats.players) == left)
 
 
+async def test_players_are_led_to_another_stream() -> None:
+    async with on_air() as (stand, client, _encoder, player):
+        other = await (await stand.house.client()).publish("slate")
+        other.send(*HEADERS, (0, keyframe("B")))
+        call = "/control/redirect/client?app=live&name=cam&newname="
+        await eventually(lambda: stand.house.stats.published_streams == 2)
+        assert await get(client, f"{call}slate") == (200, "1")
+        await player.until("1: B@0")
+        assert await get(client, f"{call}slate") == (200, "0")
+
+
 @pytest.mark.parametrize(
     ("call", "status", "sentence"),
     [
+        ("redirect/client?app=live&name=cam", 400, "newname: say with which stream"),
+        ("redirect/subscriber?app=live&name=cam&newname=nobody", 409, "nobody publishes live/nobody"),
         ("drop/client", 400, "say whom: by app, name, addr or clientid"),
         ("drop/client?app=", 400, "say whom"),
         ("drop/viewer?app=live", 400, "say publisher, subscriber or client"),

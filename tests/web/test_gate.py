@@ -24,7 +24,6 @@ from rtmpd.web.operation_table import OPERATIONS
 
 API = "/api/v1"
 BAN = {"network": "192.0.2.1", "seconds": 60}
-NO_NEED_OF_A_TOKEN = {"login", "logout"}
 
 
 class Nobody:
@@ -58,7 +57,7 @@ async def test_whoever_shows_nothing_sees_nothing_from_elsewhere() -> None:
     paths = [
         (each.method, API + each.path.format(app="a", name="b", id="c", network="192.0.2.1"))
         for each in OPERATIONS
-        if each.id not in NO_NEED_OF_A_TOKEN
+        if each.role is not None
     ]
     paths += [("GET", path) for path in ("/version", "/metrics", "/healthz", "/readyz", "/nothing")]
     paths += [("GET", f"{API}/openapi.json"), ("GET", f"{API}/nothing"), ("PUT", f"{API}/bans")]
@@ -69,6 +68,9 @@ async def test_whoever_shows_nothing_sees_nothing_from_elsewhere() -> None:
                 assert (answer.status, told["type"]) == (401, "urn:rtmpd:problem:token_missing"), path
                 assert answer.headers["WWW-Authenticate"] == 'Bearer realm="rtmpd"'
                 assert "`rtmpd admin-token new NAME` makes one" in told["detail"]
+        body = {"jwt": "x", "app": "live", "name": "cam"}
+        async with client.post(f"{API}/publish-tokens", json=body) as answer:
+            assert answer.status == 403  # It has been looked at, and is no JWT.
     assert desk.refusals.by_problem[Problem.TOKEN_MISSING] == len(paths)
 
 

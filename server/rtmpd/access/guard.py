@@ -23,6 +23,7 @@ _WRONG_PROOFS: Final = frozenset(
     {
         Refusal.KEY_WRONG,
         Refusal.KEY_EXPIRED,
+        Refusal.KEY_REVOKED,
         Refusal.AUTHENTICATION_FAILED,
         Refusal.LINK_MALFORMED,
         Refusal.LINK_SIGNATURE,

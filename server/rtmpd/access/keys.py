@@ -64,6 +64,13 @@ class Key:
         """
         return KEY + self.digest.hex()
 
+    def check_time(self, now: float) -> None:
+        """Raise ProofFailed if it has expired at ``now``, in seconds since 1970."""
+        if self.until is not None and now >= self.until:
+            since = datetime.fromtimestamp(self.until, UTC)
+            text = f"This key has expired on {since:%Y-%m-%d at %H:%M} UTC; ask for another one."
+            raise ProofFailed(Refusal.KEY_EXPIRED, text)
+
     @property
     def proof(self) -> Proof:
         """What whoever presents it has proven."""
@@ -118,10 +125,7 @@ class KeyRing:
         if digest not in self._names:
             return None
         key = self._key(digest)
-        if key.until is not None and now >= key.until:
-            since = datetime.fromtimestamp(key.until, UTC)
-            text = f"This key has expired on {since:%Y-%m-%d at %H:%M} UTC; ask for another one."
-            raise ProofFailed(Refusal.KEY_EXPIRED, text)
+        key.check_time(now)
         return key
 
     def _key(self, digest: bytes) -> Key:

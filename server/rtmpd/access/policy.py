@@ -10,6 +10,7 @@ from typing import Any, Final, assert_never
 from rtmpd.access.keys import MIN_LENGTH, Key, fingerprint
 from rtmpd.access.proof import USER, Proof
 from rtmpd.access.rules import Allow, RuleBook, Rules, TokenCheck
+from rtmpd.access.runtime_keys import RuntimeKeys
 from rtmpd.access.signed_urls import is_signed
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
@@ -60,9 +61,16 @@ _SENTENCES: Final[dict[tuple[Refusal, Action], str]] = {
 class AccessPolicy:
     """Decides by the rules of the path: at once, but for who shows a token, whose key may have to come."""
 
-    def __init__(self, book: RuleBook, wall_clock: Callable[[], float], secret: bytes) -> None:
+    def __init__(
+        self,
+        book: RuleBook,
+        wall_clock: Callable[[], float],
+        secret: bytes,
+        runtime: RuntimeKeys | None = None,
+    ) -> None:
         """``secret`` is random: see ``keys.fingerprint``. ``wall_clock()`` is seconds since 1970."""
         self._book = book
+        self._runtime = RuntimeKeys(wall_clock) if runtime is None else runtime
         self._wall_clock = wall_clock
         self._secret = secret
 
@@ -94,12 +102,16 @@ class AccessPolicy:
 
         Whether a password, a secret or an issuer is another than then cannot be told.
         """
+        if self._runtime.has_revoked(origin.identity):
+            return Refusal.KEY_REVOKED
         rules = self._rules(action, str(key))
         if not rules.admits_address(origin.address):
             return Refusal.ADDRESS_REFUSED
         if rules.allow is Allow.NOBODY:
             return Refusal.NOBODY
         missing = _missing(rules, origin.address)
+        if missing and self._runtime.vouches_for(action, key, origin.identity):
+            return None
         # A key may be of an app above, which names a stream of this one.
         above = (self._rules(action, path) for path in _paths_above(str(key)))
         return missing if missing and not any(each.vouches_for(origin.identity) for each in above) else None
@@ -116,7 +128,7 @@ class AccessPolicy:
         that is long enough to hold it, in whatever spelling.
         """
         app, name = key.app, key.name
-        long_ones = self._book.takes_secrets
+        long_ones = self._book.takes_secrets or self._runtime.were_there
         if long_ones and len(app) >= MIN_LENGTH and app not in self._book.tables:
             app = self.hidden(app)
         meant = action is not Action.PLAY and self._book.at(str(key)).publish.takes_keys
@@ -178,7 +190,7 @@ class AccessPolicy:
         _check_address(rules, request)
         link = self._check_link(rules, request)
         proof = token or link or _user(rules, request)
-        key = self._prove(rules, request) if rules.takes_keys else None
+        key = self._prove(rules, request) if self._takes_keys(rules, request.action) else None
         if key is None:
             return self._granted(asked, rules, request, proof)
         # Neither slashes nor dots can be wrong with it: it is checked when it is read.
@@ -192,11 +204,11 @@ class AccessPolicy:
         both = self._book.at(str(request.key))
         rules, publish = both.play, both.publish
         _check_address(rules, request)
-        if publish.takes_keys and self._knows(publish, _last_level(request.key.name)):
+        if self._knows(publish, request.key):
             raise _refused(Refusal.KEY_AS_NAME, request)
         link = self._check_link(rules, request)
         proof = token or link
-        key = self._present(rules, request) if rules.takes_keys else None
+        key = self._present(rules, request) if self._takes_keys(rules, request.action) else None
         return self._granted(request.key, rules, request, proof if key is None else key.proof)
 
     def _granted(self, key: StreamKey, rules: Rules, request: AccessRequest, proof: Proof | None) -> Grant:
@@ -233,14 +245,22 @@ class AccessPolicy:
             raise _refused(Refusal.KEY_WRONG, request)
         return key
 
+    def _takes_keys(self, rules: Rules, action: Action) -> bool:
+        return rules.takes_keys or (bool(self._runtime) and self._runtime.takes(action))
+
     def _find(self, rules: Rules, text: str, request: AccessRequest) -> Key | None:
         try:
-            return rules.find(text, self._wall_clock())
+            found = self._runtime.find(request.action, request.key.app, text) if self._runtime else None
+            return found or rules.find(text, self._wall_clock())
         except ProofFailed as failure:
             raise _failed(failure, request) from None
 
-    def _knows(self, rules: Rules, text: str) -> bool:
-        return rules.knows(text, self._wall_clock())
+    def _knows(self, publish: Rules, asked: StreamKey) -> bool:
+        """Whether the name of a play is a key to publish with, or was one."""
+        text = _last_level(asked.name)
+        if self._runtime and self._runtime.knows(asked.app, text):
+            return True
+        return publish.takes_keys and publish.knows(text, self._wall_clock())
 
 
 def _check_address(rules: Rules, request: AccessRequest) -> None:

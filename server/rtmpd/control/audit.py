@@ -34,6 +34,15 @@ class Change(Word):
     BAN = "ban", "nobody is let in from a network; `before` is the ban that there was"
     UNBAN = "unban", "a ban is lifted, which was `before`"
     ADD_PUSH = "add_push", "a stream is pushed to one more address, `after`"
+    REDIRECT = "redirect", "players are led from the stream `before` to a stream or a server, `after`"
+    PUSH_OFF = "push_off", "nothing is sent to a push target until it is switched on"
+    PUSH_ON = "push_on", "a push target is sent to again"
+    RESTART_PUSH = "restart_push", "a push leaves the other server and comes back"
+    RESTART_PULL = "restart_pull", "a pull leaves its origin, and asks anew which server has the stream"
+    ADD_KEY = "add_key", "a stream key is good from now on; `after` is its label"
+    REVOKE_KEY = "revoke_key", "a stream key opens nothing any more; `before` is its label"
+    LIFT_KEY = "lift_key", "a revoked stream key of the settings is good again; `after` is its label"
+    LOG_LEVEL = "log_level", "more is written into the log for a while, or what the settings say again"
     REMOVE_PUSH = "remove_push", "a stream is pushed no more to the address `before`"
 
 

@@ -12,12 +12,23 @@ from rtmpd.control.ban_answers import BanPage, BanRequest, NewBan
 from rtmpd.control.change_answers import AuditPage, AuditQuery
 from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
 from rtmpd.control.event_answers import EventQuery
+from rtmpd.control.key_answers import (
+    NewStreamKey,
+    PublishToken,
+    PublishTokenRequest,
+    StreamKeyInfo,
+    StreamKeyPage,
+    StreamKeyQuery,
+    StreamKeyRequest,
+)
+from rtmpd.control.log_answers import LogLevel, LogRequest
 from rtmpd.control.record_answers import Record, RecordPage, RecordQuery
+from rtmpd.control.redirect_answers import Redirected, RedirectRequest
 from rtmpd.control.relay_answers import PushRequest, Relay, RelayPage, RelayQuery
 from rtmpd.control.report_answers import UsagePage, UsageQuery
 from rtmpd.control.server_answers import ServerInfo
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
-from rtmpd.control.settings_answers import Reload, ReloadRequest
+from rtmpd.control.settings_answers import Reload, ReloadRequest, SettingPage, SettingQuery
 from rtmpd.control.stream_answers import Stream, StreamPage, StreamQuery
 from rtmpd.engine.key import StreamKey
 
@@ -49,6 +60,10 @@ class Streams(Protocol):
         """One of them."""
         ...
 
+    async def redirect(self, key: StreamKey, request: RedirectRequest, by: Actor) -> Redirected:
+        """Lead all players of one to another, or to another server."""
+        ...
+
     async def end_hold(self, key: StreamKey, by: Actor) -> None:
         """Tell the players of a stream that is kept for an encoder that it is over."""
         ...
@@ -63,6 +78,10 @@ class Sessions(Protocol):
 
     async def get(self, number: int, by: Actor) -> Session:
         """One of them, by ``Origin.session``."""
+        ...
+
+    async def redirect(self, number: int, request: RedirectRequest, by: Actor) -> Redirected:
+        """Lead whoever plays there to another stream, or to another server."""
         ...
 
     async def kick(self, number: int, request: KickRequest, by: Actor) -> None:
@@ -105,6 +124,50 @@ class Pushes(Protocol):
         """End a target. One of the configuration comes back with the next publish."""
         ...
 
+    async def switch_off(self, key: StreamKey, relay_id: str, by: Actor) -> Relay:
+        """Send nothing there, whoever publishes, until it is switched on."""
+        ...
+
+    async def switch_on(self, key: StreamKey, relay_id: str, by: Actor) -> Relay:
+        """Send there again."""
+        ...
+
+    async def restart(self, key: StreamKey, relay_id: str, by: Actor) -> Relay:
+        """Leave the other server and come back, or try again now."""
+        ...
+
+
+class Pulls(Protocol):
+    """Where streams are fetched from."""
+
+    async def restart(self, key: StreamKey, by: Actor) -> Relay:
+        """Leave the other server, and ask anew which has the stream."""
+        ...
+
+
+class Keys(Protocol):
+    """Stream keys, of the settings and those that come at run time. Nobody is told one twice."""
+
+    async def list(self, query: StreamKeyQuery, by: Actor) -> StreamKeyPage:
+        """Those that are wanted."""
+        ...
+
+    async def add(self, request: StreamKeyRequest, by: Actor) -> NewStreamKey:
+        """One more, which is good from now on."""
+        ...
+
+    async def revoke(self, key_id: str, by: Actor) -> None:
+        """Have one open nothing any more, and end who came by it."""
+        ...
+
+    async def lift(self, key_id: str, by: Actor) -> StreamKeyInfo:
+        """Have a revoked key of the settings be good again."""
+        ...
+
+    async def publish_token(self, request: PublishTokenRequest, by: Actor) -> PublishToken:
+        """A key for whoever shows a JWT, whoever they are."""
+        ...
+
 
 class Reports(Protocol):
     """What has been, of what outlives a restart."""
@@ -125,8 +188,28 @@ class Changes(Protocol):
 class Settings(Protocol):
     """What the server has been told to do."""
 
+    async def list(self, query: SettingQuery, by: Actor) -> SettingPage:
+        """Those that are in force, with where each is said."""
+        ...
+
     async def reload(self, request: ReloadRequest, by: Actor) -> Reload:
         """Read the settings again and put them in place: all of them or none."""
+        ...
+
+
+class Log(Protocol):
+    """What is written into the log."""
+
+    async def level(self, by: Actor) -> LogLevel:
+        """That is in force."""
+        ...
+
+    async def set_level(self, request: LogRequest, by: Actor) -> LogLevel:
+        """Write more, or less, for a while."""
+        ...
+
+    async def end_level(self, by: Actor) -> LogLevel:
+        """Write what the settings say, from now on."""
         ...
 
 
@@ -208,7 +291,10 @@ class Control:
     bans: Bans
     relays: Relays
     pushes: Pushes
+    pulls: Pulls
+    keys: Keys
     settings: Settings
+    log: Log
     events: Events
     figures: Figures
     reports: Reports

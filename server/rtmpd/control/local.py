@@ -12,14 +12,19 @@ from rtmpd.control.local_bans import BanKeeper, LocalBans
 from rtmpd.control.local_changes import LocalChanges
 from rtmpd.control.local_events import LocalEvents
 from rtmpd.control.local_figures import LocalFigures
+from rtmpd.control.local_keys import KeyKeeper, LocalKeys
+from rtmpd.control.local_log import LocalLog, LogSwitch
+from rtmpd.control.local_pulls import LocalPulls, PullRestarter
 from rtmpd.control.local_pushes import LocalPushes, PushTargets
 from rtmpd.control.local_records import LocalRecords
+from rtmpd.control.local_redirects import LocalRedirects
 from rtmpd.control.local_relays import LocalRelays
 from rtmpd.control.local_reports import LocalReports
 from rtmpd.control.local_server import Ending, LocalServer
 from rtmpd.control.local_sessions import LocalSessions
 from rtmpd.control.local_settings import LocalSettings
 from rtmpd.control.local_streams import LocalStreams
+from rtmpd.control.settings_answers import Setting
 from rtmpd.control.stored import Stored
 from rtmpd.control.times import Times
 from rtmpd.engine.registry import Registry
@@ -38,6 +43,7 @@ class Sources:
     registry: Registry
     guard: BanKeeper
     pushes: PushTargets
+    pulls: PullRestarter
     relays: Callable[[], Sequence[RelayStatus]]
     readiness: Callable[[], str | None]
     """Why no traffic should be sent here now; None when it may be."""
@@ -46,8 +52,14 @@ class Sources:
     """Has another process take over; its number and version. Raises HandoverFailed."""
     apps: Callable[[], Container[str]]
     """Apps with settings of their own, now: see ``StreamKey.of_path``."""
+    held_settings: Callable[[str | None], Awaitable[Sequence[Setting]]]
+    """Of a path, or all that are in force."""
     reload: Callable[[bool], Awaitable[Mapping[str, Sequence[str]]]]
     """Reads the settings again; told ``True`` it changes nothing. Raises ConfigError."""
+    keys: KeyKeeper
+    log: LogSwitch
+    secret: bytes
+    """Random, of this process."""
     audit: Audit
     records: Callable[[], Iterable[SessionRecord]]
     """Of the sessions that are over, those that are kept."""
@@ -74,6 +86,8 @@ def local_control(sources: Sources) -> Control:
         return Times(sources.clock, sources.wall_clock)
 
     audit, registry = sources.audit, sources.registry
+    log = LocalLog(sources.log, audit, times)
+    redirects = LocalRedirects(registry, sources.apps, audit)
     bans = LocalBans(sources.guard, sources.stored, audit, times, sources.mask)
     server = LocalServer(
         registry,
@@ -86,16 +100,20 @@ def local_control(sources: Sources) -> Control:
         sources.wall_clock,
         sources.started,
         sources.instance,
+        log,
     )
-    streams = LocalStreams(registry, audit, times)
+    streams = LocalStreams(registry, redirects, audit, times)
     return Control(
         server=server,
         streams=streams,
-        sessions=LocalSessions(registry.sessions, bans, audit, times, sources.mask),
+        sessions=LocalSessions(registry.sessions, bans, redirects, audit, times, sources.mask),
         bans=bans,
         relays=LocalRelays(sources.relays),
         pushes=LocalPushes(sources.pushes, sources.relays, sources.apps, audit),
-        settings=LocalSettings(sources.reload, audit),
+        pulls=LocalPulls(sources.pulls, audit),
+        keys=LocalKeys(sources.keys, sources.apps, sources.wall_clock, sources.secret, audit),
+        log=log,
+        settings=LocalSettings(sources.held_settings, sources.reload, audit),
         events=LocalEvents(sources.ring, sources.wall_clock),
         figures=LocalFigures(server, streams, sources.wall_clock),
         reports=LocalReports(sources.stored, sources.wall_clock),

@@ -10,6 +10,7 @@ from rtmpd import __version__
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Audit, Change
 from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
+from rtmpd.control.local_log import LocalLog
 from rtmpd.control.server_answers import ServerInfo, State, Totals
 from rtmpd.control.stored import StateStats, Stored
 from rtmpd.control.times import Times, on_wall
@@ -66,6 +67,7 @@ class LocalServer:
         wall_clock: Callable[[], float],
         started: float,
         instance: str,
+        log: LocalLog,
     ) -> None:
         self._registry = registry
         self._ending = ending
@@ -78,9 +80,9 @@ class LocalServer:
         self._started = started
         self._instance = instance
         self._usage = Usage()
+        self._log = log
 
     async def info(self, by: Actor) -> ServerInfo:
-        del by  # Everybody who may see anything sees this.
         unready, draining = self._readiness(), self._ending.draining
         return ServerInfo(
             instance=self._instance,
@@ -92,6 +94,7 @@ class LocalServer:
             ready=unready is None,
             unready_reason=unready,
             state=_state(self._stored.stats),
+            log=await self._log.level(by),
             drain=None if draining is None else _drain(draining, self._times()),
             totals=_totals(self._registry),
             process=self._usage.process(),

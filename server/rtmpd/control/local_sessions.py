@@ -10,7 +10,9 @@ from rtmpd.control import session_views
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Audit, Change
 from rtmpd.control.local_bans import LocalBans
+from rtmpd.control.local_redirects import LocalRedirects
 from rtmpd.control.paging import build, cut
+from rtmpd.control.redirect_answers import Redirected, RedirectRequest
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
 from rtmpd.control.times import Times
 from rtmpd.engine.origin import parse_session, spell_session
@@ -30,11 +32,13 @@ class LocalSessions:
         self,
         sessions: SessionTable,
         bans: LocalBans,
+        redirects: LocalRedirects,
         audit: Audit,
         times: Callable[[], Times],
         mask: AddressMask,
     ) -> None:
         self._sessions = sessions
+        self._redirects = redirects
         self._bans = bans
         self._audit = audit
         self._times = times
@@ -54,6 +58,9 @@ class LocalSessions:
 
     async def get(self, number: int, by: Actor) -> Session:
         return session_views.session(self._find(number, by), self._times())
+
+    async def redirect(self, number: int, request: RedirectRequest, by: Actor) -> Redirected:
+        return await self._redirects.session(self._find(number, by), request, by)
 
     async def kick(self, number: int, request: KickRequest, by: Actor) -> None:
         with self._audit.attempt(by, Change.KICK, spell_session(number), request.reason) as attempt:

@@ -1,28 +1,55 @@
-"""The settings of this process, as they are read again."""
+"""The settings of this process, as they are and as they are read again."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Audit, Change, spell_settings
-from rtmpd.control.settings_answers import Reload, ReloadRequest
+from rtmpd.control.paging import cut
+from rtmpd.control.settings_answers import Reload, ReloadRequest, Setting, SettingPage, SettingQuery
 from rtmpd.exceptions import ConfigError, NotPossible
 from rtmpd.reasons import Problem
+from rtmpd.rtmp.url import clean_path, validate_name
+
+DEFAULT: Final = "default"
+"""The origin of what nobody says."""
+_MAX_PATH_BYTES: Final = 1024
 
 
 class LocalSettings:
     """``control.Settings`` of this process.
 
-    ``reload`` reads them again, and tells what has changed by for whom; told True it changes nothing. It
-    raises ConfigError.
+    ``held`` tells those of a path, told None all that are in force. ``reload`` reads them again, and tells
+    what has changed by for whom; told True it changes nothing. It raises ConfigError.
     """
 
     def __init__(
-        self, reload: Callable[[bool], Awaitable[Mapping[str, Sequence[str]]]], audit: Audit
+        self,
+        held: Callable[[str | None], Awaitable[Sequence[Setting]]],
+        reload: Callable[[bool], Awaitable[Mapping[str, Sequence[str]]]],
+        audit: Audit,
     ) -> None:
+        self._held = held
         self._reload = reload
         self._audit = audit
+
+    async def list(self, query: SettingQuery, by: Actor) -> SettingPage:
+        by.check_unscoped()
+        path = None if query.path is None else clean_path(query.path)
+        if path is not None and validate_name(path, _MAX_PATH_BYTES) is not None:
+            raise NotPossible(Problem.BAD_REQUEST, "path: this cannot be an app or a stream")
+        text = None if query.q is None else query.q.casefold()
+
+        def wanted(setting: Setting) -> bool:
+            return (text is None or text in setting.key.casefold()) and not (
+                query.said and setting.origin == DEFAULT
+            )
+
+        part = await cut(await self._held(path), wanted, lambda each: each.key, query.after, query.limit)
+        last = None if part.last is None else part.last.key
+        return SettingPage(items=tuple(part.items), next=last, total=part.total)
 
     async def reload(self, request: ReloadRequest, by: Actor) -> Reload:
         if request.dry_run:

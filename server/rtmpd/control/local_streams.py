@@ -7,7 +7,9 @@ from collections.abc import Callable
 from rtmpd.control import stream_views
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Audit, Change
+from rtmpd.control.local_redirects import LocalRedirects
 from rtmpd.control.paging import build, cut
+from rtmpd.control.redirect_answers import Redirected, RedirectRequest
 from rtmpd.control.stream_answers import Stream, StreamPage, StreamQuery
 from rtmpd.control.times import Times
 from rtmpd.engine.key import StreamKey
@@ -20,8 +22,11 @@ from rtmpd.reasons import Problem
 class LocalStreams:
     """``control.Streams`` of this process."""
 
-    def __init__(self, registry: Registry, audit: Audit, times: Callable[[], Times]) -> None:
+    def __init__(
+        self, registry: Registry, redirects: LocalRedirects, audit: Audit, times: Callable[[], Times]
+    ) -> None:
         self._registry = registry
+        self._redirects = redirects
         self._audit = audit
         self._times = times
 
@@ -45,6 +50,9 @@ class LocalStreams:
 
     async def get(self, key: StreamKey, by: Actor) -> Stream:
         return stream_views.whole(self._find(key, by), self._times())
+
+    async def redirect(self, key: StreamKey, request: RedirectRequest, by: Actor) -> Redirected:
+        return await self._redirects.stream(key, request, by)
 
     async def end_hold(self, key: StreamKey, by: Actor) -> None:
         with self._audit.attempt(by, Change.END, key):

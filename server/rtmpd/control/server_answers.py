@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rtmpd.control.answers import Answer
 from rtmpd.control.drain_answers import Drain
+from rtmpd.control.log_answers import LogLevel
 
 
 class Totals(Answer):
@@ -109,6 +110,8 @@ class ServerInfo(Answer):
     """Why not; null if it does."""
     state: State | None
     """What outlives a restart; null if nothing does."""
+    log: LogLevel
+    """What is written into the log."""
     drain: Drain | None
     """Whom it waits for before it ends; null while it does not end."""
     totals: Totals

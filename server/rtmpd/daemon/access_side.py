@@ -12,10 +12,12 @@ from rtmpd.access.guard import Guard
 from rtmpd.access.local_tokens import LocalTokens
 from rtmpd.access.policy import AccessPolicy
 from rtmpd.access.review import review
+from rtmpd.access.runtime_keys import RuntimeKeys
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.banner import APP, Admission
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.hook_side import HookContext, HookSide
+from rtmpd.daemon.key_entries import entries
 from rtmpd.engine.registry import Registry
 from rtmpd.net.address_mask import AddressMask
 
@@ -31,7 +33,9 @@ class AccessSide:
     ) -> None:
         """Raises ConfigError as ``ConfiguredRules`` does."""
         self.rules = ConfiguredRules(config)
-        self.policy = AccessPolicy(self.rules, time.time, os.urandom(16))
+        self.clock = clock
+        self.runtime_keys = RuntimeKeys(time.time)
+        self.policy = AccessPolicy(self.rules, time.time, os.urandom(16), self.runtime_keys)
         self.hooks = HookSide(about, self.policy)
         self.tokens = LocalTokens(self.hooks, os.urandom)
         """Who is asked first: processes that this server runs show it tokens."""
@@ -82,6 +86,7 @@ class AccessSide:
     def review(self) -> None:
         """End the sessions that nobody would be let in for any more: keys go, addresses are denied."""
         self._reviewed = self._readings()
+        self.runtime_keys.forget_revoked(lambda: {entry.key.digest for entry in entries(self.rules)})
         review(self._registry, self.tokens.withdrawn)
 
     def key_files(self) -> Mapping[str, int]:

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from rtmpd.daemon import secret_files
 from rtmpd.daemon.config import Config
@@ -76,16 +76,16 @@ class AdminPort:
             return answer
         raise self._refused(status, answer)
 
-    def call_all(self, path: str) -> list[dict[str, Any]]:
+    def call_all(self, path: str, query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """All parts of the list at ``path``, one after the other. Raises as ``call`` does."""
         items: list[dict[str, Any]] = []
-        after = ""
+        wanted = {**(query or {}), "limit": str(_PAGE)}
         while True:
-            page = self.call("GET", f"{path}?limit={_PAGE}{after}")
+            page = self.call("GET", f"{path}?{urlencode(wanted)}")
             items += page["items"]
             if page["next"] is None:
                 return items
-            after = f"&after={quote(page['next'], safe='')}"
+            wanted["after"] = page["next"]
 
     def follow(self, path: str, after: str) -> Iterator[Told]:
         """Server-sent events of ``path``, as ``call`` has it, behind the one whose id is ``after``, if any.
@@ -226,9 +226,9 @@ def _told(lines: Iterable[bytes]) -> Iterator[Told]:
             fields = {}
 
 
-def call_all(config: Config, path: str) -> list[dict[str, Any]]:
+def call_all(config: Config, path: str, query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
     """``AdminPort.call_all`` of the server of ``config`` on this machine."""
-    return port_here(config).call_all(path)
+    return port_here(config).call_all(path, query)
 
 
 def stream_path(stream: str) -> str:

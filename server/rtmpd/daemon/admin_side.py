@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.admission import ConfiguredAdmission
 from rtmpd.daemon.compat_side import CompatSide
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door
 from rtmpd.daemon.ending import ADMIN_PATIENCE, Ending
 from rtmpd.daemon.events_side import EventsSide
+from rtmpd.daemon.log_side import LogSide
 from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.reload import Reloads
@@ -23,19 +26,19 @@ from rtmpd.daemon.state_side import StateSide
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram
 from rtmpd.hooks.stats import HookStats
-from rtmpd.net.address_mask import AddressMask
 from rtmpd.net.certificates import Certificates
 from rtmpd.net.entrances import Entrance
 from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.tasks import TaskSet
+from rtmpd.relay.pull.relays import PullRelays
 from rtmpd.relay.push.relays import PushRelays
 from rtmpd.relay.status import RelayStatus
 
 if TYPE_CHECKING:
-    from rtmpd.access.admin_access import AdminAccess
-    from rtmpd.access.guard import Guard
     from rtmpd.access.jwks import Jwks
     from rtmpd.control.control import Control
+    from rtmpd.control.settings_answers import Setting
+    from rtmpd.daemon.keys_side import KeysSide
     from rtmpd.web.compat import Desk, Mounted
     from rtmpd.web.event_stream import EventStreams
     from rtmpd.web.gate import Refusals
@@ -56,11 +59,9 @@ class Inside:
     loop_lag: Histogram
     memory_group: MemoryGroup | None
     clock: Callable[[], float]
-    guard: Guard
-    admin_access: Callable[[], AdminAccess]
-    """Who may ask from elsewhere."""
-    mask: AddressMask
+    access: AccessSide
     pushes: PushRelays
+    pulls: PullRelays
     relays: Callable[[], Sequence[RelayStatus]]
     events: EventsSide
     programs: Programs
@@ -76,6 +77,7 @@ class Inside:
     instance: str
     """Names this run of the server."""
     state: StateSide
+    log: LogSide
 
 
 class AdminSide:
@@ -95,6 +97,7 @@ class AdminSide:
         self._open: OpenPages | None = None
         self._guarded: GuardedPages | None = None
         self._refusals: Refusals | None = None
+        self._keys: KeysSide | None = None
         self._control: Control | None = None
         self._compat = CompatSide(config, self._desk)
         self._followed: EventStreams | None = None
@@ -144,7 +147,7 @@ class AdminSide:
             guarded,
             self._config.admin.to_limits(),
             lambda: self._proxies,
-            self._inside.mask,
+            self._inside.access.mask,
             local=entrance.address.is_loopback,
             mounted=mounted,
             alone=alone,
@@ -193,6 +196,13 @@ class AdminSide:
             self.close(listener)
         await self._ending.drain(ADMIN_PATIENCE)
 
+    def _keys_side(self) -> KeysSide:
+        if self._keys is None:
+            from rtmpd.daemon.keys_side import KeysSide
+
+            self._keys = KeysSide(self._inside.access)
+        return self._keys
+
     def _event_streams(self) -> EventStreams:
         if self._followed is None:
             from rtmpd.web.event_stream import EventStreams
@@ -215,7 +225,7 @@ class AdminSide:
         inside = self._inside
         self._guarded = GuardedPages(
             Api(self._control or self._build_control(), inside.clock, self._event_streams()),
-            ConfiguredAdmission(lambda: self._config, inside.admin_access),
+            ConfiguredAdmission(lambda: self._config, lambda: inside.access.admin),
             Logins(inside.clock, time.time, os.urandom, lambda: self._config.admin.login_lifetime),
             self._refused(),
         )
@@ -241,14 +251,19 @@ class AdminSide:
         inside = self._inside
         sources = Sources(
             registry=inside.registry,
-            guard=inside.guard,
+            guard=inside.access.guard,
             pushes=inside.pushes,
+            pulls=inside.pulls,
             relays=inside.relays,
             readiness=inside.readiness,
             ending=inside.ending,
             replace=inside.replace,
             apps=lambda: self._config.app_names(),
+            held_settings=self._held_settings,
             reload=self._reload,
+            keys=self._keys_side(),
+            log=inside.log,
+            secret=os.urandom(16),
             audit=inside.events.audit,
             ring=lambda: inside.events.ring,
             stored=inside.state,
@@ -257,10 +272,21 @@ class AdminSide:
             wall_clock=time.time,
             started=self._started,
             instance=inside.instance,
-            mask=inside.mask,
+            mask=inside.access.mask,
         )
         self._control = local_control(sources)
         return self._control
+
+    async def _held_settings(self, path: str | None) -> list[Setting]:
+        from rtmpd.control.settings_answers import Setting
+        from rtmpd.daemon import reference
+
+        def read() -> list[Setting]:
+            settings = self._inside.reloads.settings
+            rows = reference.rows(settings) if path is None else reference.rows_at(settings, path)
+            return [Setting.model_validate(row._asdict()) for row in rows]
+
+        return await asyncio.to_thread(read)
 
     async def _reload(self, dry_run: bool) -> dict[str, list[str]]:
         changes = await self._inside.reloads.reload("api", dry_run=dry_run)
@@ -289,6 +315,7 @@ class AdminSide:
             key_files=inside.key_files,
             hooks=inside.hooks,
             key_sets=inside.key_sets,
+            keys=self._keys_side(),
             reloads=inside.reloads.stats,
             refusals=self._refused(),
             draining=lambda: inside.ending.draining is not None,

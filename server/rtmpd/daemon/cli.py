@@ -22,6 +22,7 @@ from rtmpd.rtmp.form import described
 if TYPE_CHECKING:
     import socket
 
+    from rtmpd.daemon.reference import Row
     from rtmpd.daemon.settings import Settings
 
 _GC_THRESHOLDS: Final = (20_000, 20, 50)
@@ -201,6 +202,10 @@ _HERE: Final[Mapping[str, Callable[..., None]]] = {
     "check": check,
     "health": health,
 }
+_CONTROL: Final = frozenset(
+    {"status", "kick", "redirect", "ban", "unban", "end", "reload", "drain", "replace", "events", "log-level"}
+)
+"""Those that speak to the server that runs here."""
 _COMMANDS: Final = {
     "serve": None,
     "check": "Show the settings, or every mistake.",
@@ -213,10 +218,13 @@ _COMMANDS: Final = {
     "drain": "Let nobody new in, and end.",
     "replace": "Have a new process take over.",
     "kick": "End a session, or who publishes.",
+    "redirect": "Lead players to another stream.",
     "ban": "Let nobody in from somewhere.",
     "unban": "Lift a ban.",
     "report": "Show who watched how much.",
     "end": "End a stream whose encoder was lost.",
+    "log-level": "Log more for a while.",
+    "target": "Where streams are pushed to.",
     "publish": None,
     "play": None,
     "probe": None,
@@ -239,11 +247,11 @@ def _add(name: str, app: typer.Typer) -> None:
             from rtmpd.daemon import init_command
 
             app.command(short_help=short)(init_command.init)
-        case "status" | "kick" | "ban" | "unban" | "end" | "reload" | "drain" | "replace" | "events":
+        case _ if name in _CONTROL:
             from rtmpd.daemon import control_command, events_command
 
             module = events_command if name == "events" else control_command
-            app.command(short_help=short)(getattr(module, name))
+            app.command(short_help=short)(getattr(module, name.replace("-", "_")))
         case "top":
             from rtmpd.daemon import top_command
 
@@ -277,13 +285,17 @@ def _group(name: str) -> typer.Typer:
 
             return bench_command.app
         case "key":
-            from rtmpd.daemon import key_command
+            from rtmpd.daemon import held_key_command
 
-            return key_command.app
+            return held_key_command.app
         case "admin-token":
             from rtmpd.daemon import admin_token_command
 
             return admin_token_command.app
+        case "target":
+            from rtmpd.daemon import target_command
+
+            return target_command.app
         case "notify":
             from rtmpd.daemon import notify_command
 
@@ -364,10 +376,10 @@ def _check_connections(loaded: Settings) -> None:
         raise typer.Exit(1)
 
 
-def _print_rows(rows: Sequence[tuple[str, str, str]]) -> None:
+def _print_rows(rows: Sequence[Row]) -> None:
     if not _stdout_is_terminal():
         widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-        for name, value, origin in rows:
+        for name, value, origin, _ in rows:
             typer.echo(f"{name:{widths[0]}}  {value:{widths[1]}}  {origin}")
         return
     from rich.console import Console
@@ -377,7 +389,7 @@ def _print_rows(rows: Sequence[tuple[str, str, str]]) -> None:
     table = Table(box=None, header_style="bold")
     for title in ("key", "value", "from"):
         table.add_column(title, overflow="fold")  # What is cut short cannot be copied.
-    for name, value, origin in rows:
+    for name, value, origin, _ in rows:
         style = "dim" if origin == "default" else "bold"
         table.add_row(*(Text(text, style=style) for text in (name, value, origin)))
     Console().print(table)

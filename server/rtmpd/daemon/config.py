@@ -147,10 +147,13 @@ class MemoryConfig(Section):
         return max(available // 2, _LEAST_MEMORY) if self.max_bytes == "auto" else self.max_bytes
 
 
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
 class LogConfig(Section):
     """The log goes to standard error, one line per event."""
 
-    level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
+    level: Annotated[LogLevel, BeforeValidator(_lower)] = "info"
     """Least important level that is written."""
     format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = "text"
     """text for people, json (one object per line) for machines."""

@@ -24,7 +24,8 @@ _START: Final = 40.0
 """Seconds that another process has to take over."""
 
 
-def _parse_seconds(text: str) -> float:
+def parse_seconds(text: str) -> float:
+    """A duration as settings have them. Raises ``BadParameter``."""
     from rtmpd.daemon.values import parse_duration
 
     try:
@@ -36,7 +37,7 @@ def _parse_seconds(text: str) -> float:
 BanTime = Annotated[
     float | None,
     typer.Option(
-        "--ban", metavar="DURATION", parser=_parse_seconds, help="Ban its address, too: 10m, 1h, 24h."
+        "--ban", metavar="DURATION", parser=parse_seconds, help="Ban its address, too: 10m, 1h, 24h."
     ),
 ]
 
@@ -46,11 +47,11 @@ def status(as_json: AsJson = False, config: ConfigPaths = None, assignments: Ass
     from rtmpd.daemon import admin_request
     from rtmpd.daemon.status_text import lines
 
-    with _server(config, assignments) as settings:
+    with asked_server(config, assignments) as settings:
         server = admin_request.call(settings, "GET", "/server")
         streams = admin_request.call_all(settings, "/streams")
     if as_json:
-        _print({"server": server, "streams": streams})
+        print_json({"server": server, "streams": streams})
         return
     for line in lines(server, streams):
         typer.echo(line)
@@ -67,10 +68,10 @@ def reload(
     """Have the server that runs here read its settings again: all of them are put in place, or none."""
     from rtmpd.daemon import admin_request
 
-    with _server(config, assignments) as settings:
+    with asked_server(config, assignments) as settings:
         answer = admin_request.call(settings, "POST", "/reload", {"dry_run": dry_run})
     if as_json:
-        _print(answer)
+        print_json(answer)
         return
     for effect, names in answer["changed"].items():
         typer.echo(f"for {effect}: {', '.join(names)}")
@@ -84,7 +85,7 @@ def drain(
         typer.Option(
             "--wait",
             metavar="DURATION",
-            parser=_parse_seconds,
+            parser=parse_seconds,
             help="How long publishers may go on, such as 2h, instead of shutdown.wait_for_publishers.",
         ),
     ] = None,
@@ -103,11 +104,11 @@ def drain(
     """Have the server that runs here let nobody new in, wait for publishers, and end."""
     from rtmpd.daemon import admin_request
 
-    with _server(config, assignments) as settings:
+    with asked_server(config, assignments) as settings:
         body = {"wait_seconds": wait, "reconnect_to": to, "reason": reason}
         drained = admin_request.call(settings, "POST", "/drain", body)
     if as_json:
-        _print(drained)
+        print_json(drained)
     else:
         waits = f"waits for publishers {drained['publishers']}, players {drained['players']}"
         typer.echo(f"the server {waits}, until {drained['until']} at the latest")
@@ -117,11 +118,11 @@ def replace(as_json: AsJson = False, config: ConfigPaths = None, assignments: As
     """Have the server that runs here start another process, such as of a new version, that takes over."""
     from rtmpd.daemon import admin_request
 
-    with _server(config, assignments) as settings:
+    with asked_server(config, assignments) as settings:
         port = dataclasses.replace(admin_request.port_here(settings), within=_START)
         successor = port.call("POST", "/replace")
     if as_json:
-        _print(successor)
+        print_json(successor)
     else:
         typer.echo(f"process {successor['pid']}, rtmpd {successor['version']}, has taken over")
 
@@ -144,16 +145,58 @@ def kick(
     """End a session, whether it publishes or plays, or all that publish a stream."""
     from rtmpd.daemon import admin_request
 
-    with _server(config, assignments) as settings:
+    with asked_server(config, assignments) as settings:
         sessions = _sessions(settings, who)
         for session in sessions:
             body = {"ban": ban_for, "reason": reason}
             admin_request.call(settings, "POST", f"/sessions/{session}/kick", body)
     if as_json:
-        _print({"kicked": sessions})
+        print_json({"kicked": sessions})
     else:
         for session in sessions:
             typer.echo(f"{session} is out")
+
+
+def redirect(
+    who: Annotated[
+        str,
+        typer.Argument(
+            metavar="SESSION|APP/STREAM",
+            show_default=False,
+            help="A session by its number in the log, or all players of a stream.",
+        ),
+    ],
+    to: Annotated[
+        str,
+        typer.Argument(
+            metavar="APP/STREAM|URL",
+            show_default=False,
+            help="A stream that is published here, or another server, such as rtmp://other.example.",
+        ),
+    ],
+    reason: Reason = "",
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Have players go on with another stream over their connection, or ask them to go to another server."""
+    from rtmpd.daemon import admin_request
+
+    body: dict[str, Any] = {"server": to, "reason": reason}
+    if "://" not in to:
+        app, _, name = parse_path(to).partition("/")
+        body = {"name": name or app, "reason": reason} | ({"app": app} if name else {})
+    with asked_server(config, assignments) as settings:
+        path = (
+            admin_request.stream_path(parse_path(who)) if "/" in who else f"/sessions/{quote(who, safe='')}"
+        )
+        told = admin_request.call(settings, "POST", f"{path}/redirect", body)
+    if as_json:
+        print_json(told)
+        return
+    counts = [("went on", "redirected"), ("may not", "refused"), ("cannot", "unable")]
+    said = [f"{told[name]} {text}" for text, name in counts if told[name]]
+    typer.echo(", ".join(said) or "nobody plays it")
 
 
 def ban(
@@ -165,9 +208,7 @@ def ban(
     ],
     seconds: Annotated[
         float,
-        typer.Option(
-            "--for", metavar="DURATION", parser=_parse_seconds, help="How long, such as 10m or 24h."
-        ),
+        typer.Option("--for", metavar="DURATION", parser=parse_seconds, help="How long, such as 10m or 24h."),
     ] = 3600.0,
     reason: Reason = "",
     as_json: AsJson = False,
@@ -177,11 +218,11 @@ def ban(
     """Let nobody in from an address or a network for a while; who is connected stays."""
     from rtmpd.daemon import admin_request
 
-    with _server(config, assignments) as settings:
+    with asked_server(config, assignments) as settings:
         body = {"network": network, "seconds": seconds, "reason": reason}
         banned = admin_request.call(settings, "POST", "/bans", body)
     if as_json:
-        _print(banned)
+        print_json(banned)
     else:
         kept = "" if banned["kept"] else ", or until the server ends: it is not stored"
         hidden = banned["id"] != banned["network"]
@@ -201,10 +242,10 @@ def unban(
     """Lift a ban, also one for failed attempts."""
     from rtmpd.daemon import admin_request
 
-    with _server(config, assignments) as settings:
+    with asked_server(config, assignments) as settings:
         admin_request.call(settings, "DELETE", f"/bans/{quote(network, safe='')}")
     if as_json:
-        _print({"unbanned": network})
+        print_json({"unbanned": network})
     else:
         typer.echo(f"{network} may come again")
 
@@ -225,12 +266,57 @@ def end(
     """Tell the players of a stream whose encoder was lost that it is over, without waiting for the grace."""
     from rtmpd.daemon import admin_request
 
-    with _server(config, assignments) as settings:
+    with asked_server(config, assignments) as settings:
         admin_request.call(settings, "POST", f"{admin_request.stream_path(path)}/end")
 
 
+def log_level(
+    level: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[debug|info|warning|error]",
+            show_default=False,
+            help="From which on messages are written; without it, what holds is shown.",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option("--for", metavar="DURATION", parser=parse_seconds, help="How long, such as 10m or 1h."),
+    ] = 600.0,
+    trace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NETWORK",
+            show_default=False,
+            help="Tell the dialogue with this address, too.",
+        ),
+    ] = None,
+    back: Annotated[bool, typer.Option("--back", help="Have the settings decide again, at once.")] = False,
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Write more into the log of the server that runs here, or less, for a while."""
+    from rtmpd.daemon import admin_request
+
+    if back and (level or trace):
+        raise typer.BadParameter("means nothing beside a level", param_hint="--back")
+    if trace and not level:
+        raise typer.BadParameter("needs a level: write info to leave it at that", param_hint="--trace")
+    with asked_server(config, assignments) as settings:
+        method = "DELETE" if back else "POST" if level else "GET"
+        body = {"level": level, "seconds": seconds, "trace": trace} if level else None
+        told = admin_request.call(settings, method, "/log-level", body)
+    if as_json:
+        print_json(told)
+        return
+    traced = f", with the dialogue with {told['trace']}" if told["trace"] else ""
+    until = f" until {told['until']}" if told["until"] else ""
+    typer.echo(f"{told['level']}{traced}{until}")
+
+
 @contextmanager
-def _server(config: ConfigPaths, assignments: Assignments) -> Iterator[Config]:
+def asked_server(config: ConfigPaths, assignments: Assignments) -> Iterator[Config]:
     """The settings of the server that is asked; the end of the command with 1 where it does not do it."""
     from rtmpd.daemon import settings
     from rtmpd.exceptions import AdminRequestFailed
@@ -263,5 +349,6 @@ def _sessions(config: Config, who: str) -> list[str]:
     return found
 
 
-def _print(answer: Any) -> None:
+def print_json(answer: Any) -> None:
+    """What programs read."""
     typer.echo(json.dumps(answer, indent=2))

@@ -14,11 +14,12 @@ from rtmpd.daemon.hook_side import HookSide
 from rtmpd.daemon.notify import Notifier
 from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.relay_side import RelaySide
-from rtmpd.daemon.shutdown_config import ShutdownConfig, check_server
+from rtmpd.daemon.shutdown_config import ShutdownConfig
 from rtmpd.daemon.signals import Signals
 from rtmpd.engine.registry import Registry
 from rtmpd.exceptions import UsageError
 from rtmpd.processes.rules import LAST_LOOK
+from rtmpd.rtmp.url import check_server
 from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.server import RtmpServer
 
@@ -80,7 +81,7 @@ class Parts:
             "publishers": open_now.get("publishing", 0),
             "players": open_now.get("playing", 0),
             "others": open_now.get("pending", 0),
-            "pushes": len(self.relays.pushes.statuses()),
+            "pushes": self.relays.pushes.running,
             "notifications": sum(status.queued for status in self.events.statuses()),
             "processes": self.programs.running,
         }

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from rtmpd.access.guard import Guard
 from rtmpd.access.manual_bans import parse_network
+from rtmpd.access.runtime_keys import RuntimeKeys
+from rtmpd.daemon import belongings
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Doors, Entrances, Given
 from rtmpd.daemon.ending import STOP_MARGIN, Ending
@@ -45,6 +47,7 @@ class HandoverSide:
         server: RtmpServer,
         registry: Registry,
         guard: Guard,
+        keys: RuntimeKeys,
         relays: RelaySide,
         ending: Ending,
         notifier: Notifier,
@@ -58,6 +61,7 @@ class HandoverSide:
         self._server = server
         self._registry = registry
         self._guard = guard
+        self._keys = keys
         self._relays = relays
         self._ending = ending
         self._notifier = notifier
@@ -162,6 +166,8 @@ class HandoverSide:
         return {
             "bans": [[ban.network, ban.until - now, ban.reason or ""] for ban in self._guard.bans()],
             "pushes": self._relays.pushes.added(),
+            "off": self._relays.pushes.off(),
+            **belongings.of_keys(self._keys),
         }
 
     def handed_over(self, neighbour: Neighbour, pid: int) -> None:
@@ -187,14 +193,14 @@ class HandoverSide:
             handed = await arrival.hello()
             self._doors.give(handed.doors)
             self._doors.prepare(self._entrances(bool(handed.inherited)))
-            belongings = await arrival.ready()
+            belonging = await arrival.ready()
         except HandoverFailed as error:
             raise ConfigError([f"nothing is taken over: {error}"]) from None
         except ConfigError as error:
             await arrival.failed(error.problems)
             raise
         self._before = handed.pid, handed.version
-        self._take(belongings)
+        self._take(belonging)
         return handed.inherited
 
     async def taken_over(self) -> None:
@@ -239,21 +245,18 @@ class HandoverSide:
         logger.info("the process before has ended")
         self.neighbour_gone()
 
-    def _take(self, belongings: Message) -> None:
+    def _take(self, handed: Message) -> None:
         """What cannot be had of it is left out: the one before may be older, or younger."""
-        for entry in _rows(belongings.get("bans"), 3):
+        for entry in belongings.rows(handed.get("bans"), 3):
             with suppress(UsageError, TypeError, ValueError):
                 self._guard.ban(parse_network(str(entry[0])), float(str(entry[1])), str(entry[2]))
-        for entry in _rows(belongings.get("pushes"), 4):
+        for entry in belongings.rows(handed.get("pushes"), 4):
             with suppress(UsageError, TypeError, ValueError):
                 self._relays.pushes.add(StreamKey(str(entry[0]), str(entry[1])), str(entry[2]), entry[3])
+        belongings.take_off(self._relays.pushes, handed)
+        belongings.take_keys(self._keys, handed)
 
 
 def runtime_folder(setting: str, environment: Mapping[str, str]) -> str:
     """Where the socket is by which another process may take over; empty if nowhere."""
     return setting or environment.get("RUNTIME_DIRECTORY", "").partition(":")[0]
-
-
-def _rows(value: object, length: int) -> list[list[object]]:
-    rows = value if isinstance(value, list) else []
-    return [each for each in rows if isinstance(each, list) and len(each) == length]

@@ -18,9 +18,7 @@ from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told
 from rtmpd.rtmp.url import clean_path, validate_name
 
 if TYPE_CHECKING:
-    from rtmpd.access.keys import Key
-    from rtmpd.daemon.access_config import AccessConfig
-    from rtmpd.daemon.access_rules import ConfiguredRules
+    from rtmpd.daemon.key_entries import KeyEntry
 
 _DEFAULT_APP: Final = "live"
 _SHOWN_DIGITS: Final = 6
@@ -213,10 +211,11 @@ def list_(config: ConfigPaths = None, assignments: Assignments = None) -> None:
     """List the keys of the configuration and its files, with the first digits of what is kept of each."""
     from rtmpd.daemon import settings
     from rtmpd.daemon.access_rules import ConfiguredRules
+    from rtmpd.daemon.key_entries import entries
 
     with mistakes_told(os.EX_CONFIG):
         rules = ConfiguredRules(settings.load(config or (), os.environ, assignments or ()).config)
-    rows = [("action", "table", "stream", "label", "sha256", "until"), *map(_row, _entries(rules))]
+    rows = [("action", "table", "stream", "label", "sha256", "until"), *map(_row, entries(rules))]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for *columns, until in rows:
         padded = (f"{text:{width}}" for text, width in zip(columns, widths, strict=True))
@@ -241,12 +240,13 @@ def revoke(
     from rtmpd.access.keys import spell_digest
     from rtmpd.daemon import settings
     from rtmpd.daemon.access_rules import ConfiguredRules
+    from rtmpd.daemon.key_entries import entries
 
     with mistakes_told(os.EX_CONFIG):
         loaded = settings.load(config or (), os.environ, assignments or ())
         rules = ConfiguredRules(loaded.config)
-    entries = [each for each in _entries(rules) if each.key.digest.hex().startswith(digits)]
-    found = {each.key.digest for each in entries}
+    held = [each for each in entries(rules) if each.key.digest.hex().startswith(digits)]
+    found = {each.key.digest for each in held}
     if len(found) != 1:
         which = ", ".join(sorted(digest.hex()[:_MORE_DIGITS] for digest in found))
         several = f"several keys begin with {digits}: write more of {which}"
@@ -254,11 +254,11 @@ def revoke(
         typer.echo(f"rtmpd: {several if found else none}", err=True)
         raise typer.Exit(1)
     (unwanted,) = found
-    for file in dict.fromkeys(each.file for each in entries if each.file):
+    for file in dict.fromkeys(each.file for each in held if each.file):
         with mistakes_told(1):
             take_out(Path(file), lambda key: key.digest == unwanted, loaded.config.rtmp.limits.max_name_bytes)
         typer.echo(f"taken out of {file}, which a server that runs reads again within two seconds")
-    left = [each for each in entries if not each.file]
+    left = [each for each in held if not each.file]
     for each in left:
         origin = loaded.origins.get(each.setting, "the settings")
         text = f"{origin}: take {spell_digest(unwanted)} out of {each.setting}; then `rtmpd reload`"
@@ -268,35 +268,7 @@ def revoke(
     typer.echo("whoever publishes or plays with it is ended then")
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """A key, and where it stands."""
-
-    action: str
-    table: str
-    key: Key
-    setting: str
-    file: str = ""
-    """With its line; else the setting itself has it."""
-
-
-def _entries(rules: ConfiguredRules) -> Iterator[_Entry]:
-    from rtmpd.daemon.access_config import KEYS
-    from rtmpd.daemon.app_config import APPS
-    from rtmpd.daemon.values import spell
-
-    for table, said in rules.config.apps.items():
-        sections: tuple[tuple[str, AccessConfig], ...] = (("publish", said.publish), ("play", said.play))
-        for action, access in sections:
-            for key in access.all_keys():
-                yield _Entry(action, table, key, spell((APPS, table, action, KEYS, key.name)))
-            if access.keys_file:
-                setting = spell((APPS, table, action, "keys_file"))
-                for key in rules.files[access.keys_file].ring:
-                    yield _Entry(action, table, key, setting, access.keys_file)
-
-
-def _row(entry: _Entry) -> tuple[str, str, str, str, str, str]:
+def _row(entry: KeyEntry) -> tuple[str, str, str, str, str, str]:
     key = entry.key
     label = " ".join(filter(None, (key.label, "(backup)" if key.backup else "")))
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from annotated_types import Ge, Gt, Le
 
@@ -14,7 +14,7 @@ from rtmpd.daemon.admin_config import TOKENS, AdminConfig, TokenConfig
 from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.descriptions import describe
-from rtmpd.daemon.fields import Section
+from rtmpd.daemon.fields import Effect, Section
 from rtmpd.daemon.hook_config import HookConfig
 from rtmpd.daemon.keys import (
     FALLBACKS,
@@ -41,6 +41,8 @@ from rtmpd.daemon.settings import Settings
 from rtmpd.daemon.values import format_duration, format_size, spell
 
 _WIDTH: Final = 100
+_DEFAULT: Final = "default"
+"""The origin of what nobody says."""
 _EXAMPLES: Final = {
     "url": '"rtmps://live.example.com/app"',
     "key": '"STREAM-KEY"',
@@ -86,23 +88,34 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def rows(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """Key, value and origin of every setting, without secrets; of apps what holds for them."""
+class Row(NamedTuple):
+    """One setting as it is told."""
+
+    key: str
+    value: str
+    """As it is written in a file, without secrets."""
+    origin: str
+    """Where somebody says so; or ``default``."""
+    effect: Effect
+
+
+def rows(settings: Settings) -> Iterator[Row]:
+    """Every setting, without secrets; of apps what holds for them."""
     for key in (*walk(), *named_in(settings.config)):
-        origin = settings.origins.get(key.name, "default")
-        yield key.name, format_value(key, key.show(key.read(settings.config))), origin
+        value = format_value(key, key.show(key.read(settings.config)))
+        yield Row(key.name, value, settings.origins.get(key.name, _DEFAULT), key.effect)
     for name in settings.config.apps:
         for key, _, value, origin in _held(settings, name):
-            yield key.name, value, origin
+            yield Row(key.name, value, origin, key.effect)
 
 
-def rows_at(settings: Settings, path: str) -> Iterator[tuple[str, str, str]]:
+def rows_at(settings: Settings, path: str) -> Iterator[Row]:
     """The same of what holds for one app or stream: the very keys that say it.
 
     What nobody says has the key that would be the first to say it.
     """
-    for _, said, value, origin in _held(settings, path):
-        yield said, value, origin
+    for key, said, value, origin in _held(settings, path):
+        yield Row(said, value, origin, key.effect)
 
 
 def _held(settings: Settings, path: str) -> Iterator[tuple[Key, str, str, str]]:
@@ -118,7 +131,7 @@ def _held(settings: Settings, path: str) -> Iterator[tuple[Key, str, str, str]]:
         if rest == [] and section == PUSH and app.targets and said not in settings.origins:
             continue  # The tables below say it all.
         value = format_value(key, key.show(key.read(outcome)))
-        yield key, said, value, settings.origins.get(said, "default")
+        yield key, said, value, settings.origins.get(said, _DEFAULT)
 
 
 def _describe() -> None:

@@ -70,6 +70,11 @@ class Reloads:
         self._seen = _stamps(settings.files)
         """Of the files as they were when they were read last."""
 
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self._settings
+
     def ask(self) -> None:
         """Read them again as soon as may be; somebody has sent a signal."""
         self._asked.set()

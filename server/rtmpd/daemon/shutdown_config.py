@@ -7,23 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from rtmpd.daemon.fields import FileName, Seconds, Section
-from rtmpd.exceptions import UsageError
-from rtmpd.rtmp.url import RtmpUrl
-
-_EXAMPLE = "write scheme, host and port, such as rtmp://other.example"
-
-
-def check_server(text: str) -> str:
-    """``text`` if it names a server for clients to go to, or nothing. Raises ValueError."""
-    if not text:
-        return text
-    try:
-        url = RtmpUrl.parse(f"{text.rstrip('/')}/app")
-    except UsageError as error:
-        raise ValueError(f"{error}: {_EXAMPLE}") from None
-    if url.app != "app" or url.name or url.query or url.user:
-        raise ValueError(f"the app is the client's own: {_EXAMPLE}")
-    return text.rstrip("/")
+from rtmpd.rtmp.url import check_server
 
 
 class ShutdownConfig(Section):

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from ipaddress import ip_network
 
 import uvloop
 
@@ -29,6 +28,7 @@ from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.handover_side import HandoverSide
 from rtmpd.daemon.hook_side import HookContext
 from rtmpd.daemon.hooks_config import LONGEST_TIMEOUT
+from rtmpd.daemon.log_side import LogSide
 from rtmpd.daemon.logs import LogOutput
 from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
@@ -99,12 +99,12 @@ class Worker:
     ) -> None:
         self._config = config = settings.config
         self._machine = machine
-        self._log = log
         self._stats = ServerStats()
         self._loop_lag = Histogram(_LAG_BOUNDS)
         self._flusher = Flusher(loop.call_soon, loop.call_later, _clock, time.thread_time)
         self._sweeper = Sweeper(loop.call_later)
         self._tracer = Tracer(None, _clock)
+        self._log = LogSide(config.log, log, self._tracer, _clock)
         self._registry = self._build_registry()
         instance_id = secrets.token_hex(8)
         new_session = SessionIds(time.time, os.urandom)
@@ -165,6 +165,7 @@ class Worker:
             self._server,
             self._registry,
             self._access.guard,
+            self._access.runtime_keys,
             self._relays,
             self._ending,
             self._notifier,
@@ -218,10 +219,9 @@ class Worker:
             loop_lag=self._loop_lag,
             memory_group=self._machine.group,
             clock=_clock,
-            guard=self._access.guard,
-            admin_access=lambda: self._access.admin,
-            mask=self._access.mask,
+            access=self._access,
             pushes=self._relays.pushes,
+            pulls=self._relays.pulls,
             relays=self._relays.statuses,
             events=self._events,
             programs=self._programs,
@@ -235,6 +235,7 @@ class Worker:
             reloads=self._reloads,
             instance=self._server.context.instance_id,
             state=self._state,
+            log=self._log,
         )
 
     async def apply(self, config: Config) -> Changes:
@@ -279,8 +280,7 @@ class Worker:
         self._config = config
         self._access.apply(rules)
         self._state.apply(config)
-        self._log.apply(config.log.level, config.log.format, config.log.max_repeats)
-        self._tracer.apply(ip_network(config.log.trace) if config.log.trace else None)
+        self._log.apply(config.log)
         self._sweeper.apply(config.stream.merge_window_ms / 1000)
         self._registry.apply(config.to_engine_limits(config.memory.ceiling(self._machine.memory)))
         self._events.apply(config)

@@ -111,6 +111,33 @@ class RtmpWire:
 
 
 @dataclass(frozen=True, slots=True)
+class ShiftedWire:
+    """``RtmpWire``'s chunks for players who come from another stream, in whose time they go on."""
+
+    chunk_size: int
+    """Bytes; what the sink's owner has announced with Set Chunk Size."""
+    message_stream_id: int
+    tracks: TrackChoice
+    offset: int
+    """What timestamps are put forward by (ms)."""
+
+    @property
+    def for_frames(self) -> WireFormat:
+        return self
+
+    def encode(self, packet: Packet) -> bytes:
+        kind = packet.kind
+        payload = packet.payload
+        if packet.flags & _DIFFERS:
+            differing = _of_tracks(packet, self.tracks)
+            if differing is None:
+                return b""
+            payload = differing
+        timestamp = packet.timestamp + self.offset
+        return encode_message(kind, timestamp, self.message_stream_id, payload, _CSIDS[kind], self.chunk_size)
+
+
+@dataclass(frozen=True, slots=True)
 class PublishWire:
     """RTMP chunks as an encoder sends them: ``RtmpWire``'s, but a server is told to keep the metadata."""
 

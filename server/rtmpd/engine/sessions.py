@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
@@ -85,6 +85,22 @@ class SessionHandle(Protocol):
 
     def dismiss(self, reason: CloseReason, by: Origin | None = None) -> None:
         """End it, because ``by`` wants it so: the other side is told, if its protocol can. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Redirectable(SessionHandle, Protocol):
+    """A session whose plays can go on elsewhere."""
+
+    async def redirect(self, before: StreamKey | None, to: StreamKey) -> int:
+        """Have those who play ``before``, or whatever they play, go on with ``to``; how many do.
+
+        Raises ``Refused`` for one who may not.
+        """
+        ...
+
+    def request_reconnect(self, server: str = "", description: str = "") -> bool:
+        """Ask the client to connect anew, to ``server`` if one is given; False if it does not know how."""
         ...
 
 

@@ -33,6 +33,10 @@ class CloseReason(Word):
         "kicked",
         "somebody ended it from outside, whom the field `by` names; or a push target was removed at run time",
     )
+    REDIRECTED = (
+        "redirected",
+        "somebody in charge has [led it](api.md#redirected-players) to another stream, where it goes on",
+    )
     EXPIRED = "expired", "what it was granted held for a while, which is over"
     SUPERSEDED = (
         "superseded",

@@ -97,6 +97,7 @@ class Refusal(Word):
     ADDRESS_REFUSED = "address_refused", "the address is in `deny_ips` of the stream, or not in its `ips`"
     KEY_WRONG = "key_wrong", "`?key=` is there, and is no key of that stream"
     KEY_EXPIRED = "key_expired", "a stream key past its `until`"
+    KEY_REVOKED = "key_revoked", "a stream key that somebody in charge has [revoked](api.md#stream-keys)"
     KEY_AS_NAME = "key_as_name", "a play whose stream name is a key for publishing"
     USER_ASKED = (
         "user_asked",
@@ -273,6 +274,19 @@ class Problem(Word):
         "the stream is pushed to no target of this id now",
     )
     BAN_NOT_FOUND = "ban_not_found", 404, "There is no such ban.", "the network is not banned, or no more"
+    PULL_NOT_FOUND = (
+        "pull_not_found",
+        404,
+        "There is no such pull.",
+        "the stream is not fetched now",
+    )
+    KEY_NOT_FOUND = "key_not_found", 404, "There is no such stream key.", "it is gone, or never was"
+    TOKEN_REFUSED = (
+        "token_refused",
+        403,
+        "This JWT gives no stream key.",
+        "it is not genuine, has expired, or is for other streams; or the app takes none",
+    )
     METHOD = "method", 405, "This path takes other methods.", "`Allow` names those that it takes"
     TIMEOUT = (
         "timeout",
@@ -287,6 +301,25 @@ class Problem(Word):
         "it has an encoder, or is over: only the hold of one that was lost can be ended",
     )
     NOT_STORED = "not_stored", 409, "This is not stored.", "there is no `state.dir`, or it cannot be read"
+    NOT_PLAYING = (
+        "not_playing",
+        409,
+        "This session plays nothing.",
+        "only who plays can be led to another stream",
+    )
+    NOT_LIVE = (
+        "not_live",
+        409,
+        "There is nothing to go on with.",
+        "nobody publishes the other stream, or it is the one that is played",
+    )
+    NOT_REVOKED = "not_revoked", 409, "This stream key is not revoked.", "it is good, or has expired"
+    TARGET_OFF = (
+        "target_off",
+        409,
+        "This push target is switched off.",
+        "it does not run, so it cannot be restarted; nor removed if the settings name it. Switch it on",
+    )
     TOO_LARGE = "too_large", 413, "The body is too large.", "more than 64 KiB"
     NOT_JSON = "not_json", 415, "The body is no JSON.", "send it as `application/json`"
     OTHER_HOST = (
@@ -298,14 +331,26 @@ class Problem(Word):
     TARGET_REFUSED = (
         "target_refused",
         422,
-        "This push target cannot be added.",
-        "a URL that cannot be used, one that the stream is pushed to already, or one too many",
+        "This push target cannot be had.",
+        "a URL that cannot be used, one that the stream is pushed to already, one too many, or too many off",
     )
     NETWORK_REFUSED = (
         "network_refused",
         422,
         "This network cannot be banned.",
         "a trusted proxy, an exempt network, this machine, a client without an address, or one too many",
+    )
+    KEY_REFUSED = (
+        "key_refused",
+        422,
+        "This stream key cannot be added.",
+        "one that is there already or is over already, or one too many",
+    )
+    TOKENS_OFTEN = (
+        "tokens_often",
+        429,
+        "Stream keys are asked for too often.",
+        "more than 60 a minute for one address, or so many that are good; or the address is banned",
     )
     TOO_MANY_FOLLOWERS = (
         "too_many_followers",

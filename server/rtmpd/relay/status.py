@@ -36,6 +36,7 @@ class RelayState(Word):
             "also at once when the stream is published anew"
         ),
     )
+    OFF = "off", "push: somebody in charge has switched it off, and nothing is sent until it is switched on"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,17 @@ class MessageStream:
         self._status(out, StatusCode.PLAY_START, f"Started playing {self.name}.")
         out.send_message(Message(int(MessageType.DATA_AMF0), 0, self.id, _SAMPLE_ACCESS), CSID_DATA)
 
+    def switch_play(self, out: Sender, name: str) -> None:
+        """The play goes on with another stream: as its begin is told, which all clients take once more.
+
+        No end is told of the one before. ffmpeg and librtmp leave at ``NetStream.Play.UnpublishNotify`` and
+        ``Play.Stop``, GStreamer at StreamEOF.
+        """
+        self.name = name
+        out.send_user_control(control.StreamBegin(self.id))
+        self._status(out, StatusCode.PLAY_RESET, f"Playing and resetting {name}.")
+        self._status(out, StatusCode.PLAY_START, f"Started playing {name}.")
+
     def say_stopped(self, out: Sender) -> None:
         """``NetStream.Play.Stop``."""
         self._status(out, StatusCode.PLAY_STOP, f"Stopped playing {self.name}.")

@@ -122,6 +122,11 @@ class StreamSession(Session):
         if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
             stream.publisher_came(self)
 
+    def switch_play(self, stream_id: int, name: str) -> None:
+        """Tell a player that it is played stream ``name`` from now on."""
+        if not self.closing:
+            self._asked(stream_id, Use.PLAYING).switch_play(self, name)
+
     def end_publish(self, stream_id: int, code: str, description: str) -> None:
         """End a publish from our side; the connection ends when this has been sent.
 

@@ -34,6 +34,7 @@ _KIND: Final = re.compile(r"(^|/)(?:mp4|flv):(?!\.{0,2}(?:/|$))")
 """Before a level that is one without it, too."""
 _ENDING: Final = re.compile(r"\.(?:flv|mp4|f4v)$")
 _MP4_ENDINGS: Final = (".mp4", ".f4v")
+_SERVER: Final = "write scheme, host and port, such as rtmp://other.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,3 +254,16 @@ def _split_path(path: str, app: str | None) -> tuple[str, str]:
     if not app:
         raise UsageError("the URL names no application: rtmp://host/app/name is expected")
     return app, name
+
+
+def check_server(text: str) -> str:
+    """``text`` if it names a server for clients to go to, or nothing. Raises ValueError."""
+    if not text:
+        return text
+    try:
+        url = RtmpUrl.parse(f"{text.rstrip('/')}/app")
+    except UsageError as error:
+        raise ValueError(f"{error}: {_SERVER}") from None
+    if url.app != "app" or url.name or url.query or url.user:
+        raise ValueError(f"the app is the client's own: {_SERVER}")
+    return text.rstrip("/")

@@ -30,7 +30,15 @@ async def authorize(peer: Peer, event: Request) -> Grant:
 
     Nobody is asked about a network that is banned; who goes on failing waits for the answer.
     """
-    request = _request(peer, event)
+    return await _decided(peer, _request(peer, event))
+
+
+async def authorize_redirect(peer: Peer, key: StreamKey, query: str) -> Grant:
+    """The same for a player whom somebody leads to ``key``, and who has come with ``query``."""
+    return await _decided(peer, AccessRequest(Action.PLAY, key, peer.origin, peer.connect_params, query))
+
+
+async def _decided(peer: Peer, request: AccessRequest) -> Grant:
     _check_ban(peer, request)
     try:
         with awaiting_others():

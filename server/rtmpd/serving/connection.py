@@ -7,6 +7,7 @@ import math
 import socket
 from typing import Final, Protocol, cast
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.sessions import SessionFigures, Use
@@ -217,9 +218,8 @@ class ServerConnection(asyncio.Protocol):
 
     def request_reconnect(self, server: str = "", description: str = "") -> bool:
         """Ask the client to connect anew, to ``server`` if one is given; False if it does not know how."""
-        asked = not self.over and self.session.request_reconnect(
-            self.connect_params.at(server) if server else "", description
-        )
+        where = self.connect_params.at(server) if server else ""
+        asked = not self.over and self.session.request_reconnect(where, description)
         self.flush()
         return asked
 
@@ -317,6 +317,9 @@ class ServerConnection(asyncio.Protocol):
         if not self.over:
             self._finish(End(reason, detail))
 
+    async def redirect(self, before: StreamKey | None, to: StreamKey) -> int:
+        return 0 if self.over else await self.requests.redirect(self, before, to)
+
     def dismiss(self, reason: CloseReason, by: Origin | None = None) -> None:
         """End it in order, because ``by`` wants it so: whoever publishes or plays is told."""
         if not self.over:
@@ -397,10 +400,7 @@ class ServerConnection(asyncio.Protocol):
         self.requests.release(end.reason, end.detail)
 
     def _charge_partials(self) -> None:
-        """Have the budget know what the session holds: unfinished messages, and what waits for an answer.
-
-        Memory may be so short that this closes connections, this one perhaps.
-        """
+        """Have the budget know what the session holds unfinished or unanswered; it may close us for it."""
         held = self.session.partial_bytes
         difference = held - self.partial_bytes
         self.partial_bytes = held

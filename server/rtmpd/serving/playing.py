@@ -6,12 +6,14 @@ import dataclasses
 import logging
 import math
 from collections.abc import Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
-from rtmpd.engine.packet import RtmpWire
+from rtmpd.engine.packet import RtmpWire, ShiftedWire, WireFormat
 from rtmpd.engine.sessions import Use
 from rtmpd.engine.sink import CloseReason, SlowPlayerPolicy
+from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.reasons import Word
 from rtmpd.rtmp.constants import CapsEx, StatusCode
@@ -22,6 +24,11 @@ from rtmpd.serving.peer import Peer
 from rtmpd.serving.publishing import codecs, last_timestamp, spell_seconds
 
 logger = logging.getLogger(__name__)
+
+
+_BEHIND_MS: Final = 20
+"""Of two streams the second begins so much later than the first ends."""
+_STEP_MS: Final = 100
 
 
 class PlayEnd(Word):
@@ -47,11 +54,13 @@ class Player:
 
     __slots__ = (
         "__weakref__",
+        "_offset",
         "_peer",
         "_rules",
         "_subscription",
         "_tracks",
         "ends_at",
+        "query",
         "stream_id",
         "waits_until",
         "write",
@@ -74,6 +83,10 @@ class Player:
         self.write = peer.transport.write
         self._peer = peer
         self.stream_id = event.stream_id
+        self.query = event.query
+        """It has come with that, which may hold a secret."""
+        self._offset = 0
+        """What timestamps are put forward by, of who goes on in the time of another stream (ms)."""
         self.waits_until = math.inf
         """Clock reading at which it gives up waiting for a publisher; ``inf`` while it does not wait."""
         self._rules = grant.play or context.play_rules(key)
@@ -94,6 +107,40 @@ class Player:
         # Its burst may have cost the last memory, and us the connection.
         if subscription.attached and not subscription.live:
             self._start_waiting()
+
+    @property
+    def key(self) -> StreamKey:
+        """Of the stream that it plays."""
+        return self._subscription.key
+
+    def switch(self, grant: Grant) -> int:
+        """Go on with another stream, which somebody publishes, in the time of the one before.
+
+        The bytes of media of that one that were written. Raises ``Refused`` where there is no room; then it
+        goes on as it was.
+        """
+        context, before, now = self._peer.context, self._subscription, self._peer.context.clock()
+        rules = grant.play or context.play_rules(grant.key)
+        origin = before.origin.found_to_be(grant.account, grant.identity)
+        options = dataclasses.replace(rules.options, requested_at=now, origin=origin)
+        offset, self._offset = self._offset, self._offset_to(grant.key)
+        try:
+            subscription = context.registry.attach(grant.key, self, self._peer.outlet, options, now)
+        except BaseException:
+            self._offset = offset
+            raise
+        before.detach(CloseReason.REDIRECTED)
+        self._tell_ended(before, CloseReason.REDIRECTED)
+        self._subscription, self._rules = subscription, rules
+        self.ends_at = now + rules.max_duration if rules.max_duration else math.inf
+        self.waits_until = math.inf
+        subscription.receive_audio(before.receives_audio)
+        subscription.receive_video(before.receives_video)
+        subscription.set_paused(before.paused)
+        self._peer.session.switch_play(self.stream_id, grant.key.name)
+        self._peer.flush()
+        self.start()
+        return before.bytes_out
 
     @property
     def policy(self) -> SlowPlayerPolicy:
@@ -117,8 +164,11 @@ class Player:
     # The engine's sink
 
     @property
-    def wire_format(self) -> RtmpWire:
-        return RtmpWire(self._peer.context.settings.chunk_size, self.stream_id, self._tracks)
+    def wire_format(self) -> WireFormat:
+        chunk_size = self._peer.context.settings.chunk_size
+        if self._offset:
+            return ShiftedWire(chunk_size, self.stream_id, self._tracks, self._offset)
+        return RtmpWire(chunk_size, self.stream_id, self._tracks)
 
     def write_all(self, images: Sequence[bytes]) -> None:
         self._peer.transport.writelines(images)
@@ -191,9 +241,19 @@ class Player:
         subscription = self._subscription
         subscription.detach(reason)
         written = subscription.bytes_out
+        self._tell_ended(subscription, reason, detail)
+        # Each has us, and we it: nobody would be free before the cyclic collector comes by.
+        del self._subscription, self._peer
+        return written
+
+    # Inside
+
+    def _tell_ended(
+        self, subscription: Subscription, reason: CloseReason, detail: Word | None = None
+    ) -> None:
         fields = log.of_stream(subscription.origin, subscription.key) | {
             "duration": round(self._peer.context.clock() - subscription.since, 3),
-            "bytes": written,
+            "bytes": subscription.bytes_out,
             "dropped": subscription.dropped,
             "codecs": codecs(subscription.stats),
             "agent": subscription.origin.agent,
@@ -202,11 +262,18 @@ class Player:
             "by": log.who(subscription.ending),
         }
         logger.info("play ended", extra={"fields": fields})
-        # Each has us, and we it: nobody would be free before the cyclic collector comes by.
-        del self._subscription, self._peer
-        return written
 
-    # Inside
+    def _offset_to(self, key: StreamKey) -> int:
+        """What the time of ``key`` is put forward by for who goes on there, in tenths of a second: so of many
+        who are led there one by one few need images of their own.
+        """
+        seen = last_timestamp(self._subscription.stats) if self._subscription.bytes_out else 0
+        stream = self._peer.context.registry.streams.get(key)
+        if stream is None or not seen:
+            return self._offset
+        frames = stream.intake.gop.decodable()
+        begin = frames[0].timestamp if frames else last_timestamp(stream.stats)
+        return math.ceil((seen + self._offset + _BEHIND_MS - begin) / _STEP_MS) * _STEP_MS
 
     def _start_waiting(self) -> None:
         timeout = self._rules.wait_timeout

@@ -36,7 +36,7 @@ from rtmpd.rtmp.url import clean_path
 from rtmpd.rtmp.via import check_connect, introduction, via_of
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Action, Figures, Grant
-from rtmpd.serving.authorization import authorize
+from rtmpd.serving.authorization import authorize, authorize_redirect
 from rtmpd.serving.following import CONNECTION, Following
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.playing import Player, begin_to_play
@@ -157,6 +157,31 @@ class Requests:
             publisher.look(now)
         for player in self.players:
             player.look(now)
+
+    async def redirect(self, client: Client, before: StreamKey | None, to: StreamKey) -> int:
+        """Have those who play ``before``, or whatever they play, go on with ``to`` if they may; how many do.
+
+        Raises ``Refused``.
+        """
+        moved = 0
+        for player in self.players:
+            if player.key == to or before not in (None, player.key):
+                continue
+            grant = await authorize_redirect(client, to, player.query)
+            if player not in self.players:  # It has left meanwhile.
+                grant.abandon()
+                continue
+            try:
+                self.bytes_out += player.switch(grant)
+            except BaseException:
+                grant.abandon()
+                raise
+            if self._following is not None:
+                self._following.end(player.stream_id)
+            self._limit(client, grant, player.ends_at)
+            self._follow(player.stream_id, grant, player.figures)
+            moved += 1
+        return moved
 
     def dismiss(self, reason: CloseReason, by: Origin | None) -> None:
         """End what is published and played, because ``by`` wants it so: the client is told of each."""

@@ -76,7 +76,7 @@ class Api:
 
     def _changing(self, operation: Operation, run: Run, gate: Gate) -> Handler:
         async def handler(request: web.Request) -> web.Response:
-            by = _checked(operation, gate.check_change(request))
+            by = _checked(operation, gate.check_change(request)) if operation.role else gate.visitor(request)
             body = await read_body(operation, request)
             made = await run(self._control, Asked(dict(request.match_info), None, body, by))
             self._shared.forget()

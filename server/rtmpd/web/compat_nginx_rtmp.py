@@ -11,16 +11,17 @@ from rtmpd.compat import nginx_rtmp
 from rtmpd.compat.nginx_rtmp import Choice, Side
 from rtmpd.compat.survey import all_sessions, survey
 from rtmpd.control.actor import Actor
+from rtmpd.control.redirect_answers import RedirectRequest
 from rtmpd.control.session_answers import KickRequest, Session
-from rtmpd.exceptions import ControlError, NotFound
+from rtmpd.exceptions import Conflict, ControlError, NotFound
 from rtmpd.net.http import web
+from rtmpd.reasons import Problem
 from rtmpd.web.admission import STAT
 from rtmpd.web.compat import CheckChange, Desk, check_no_page, parameter, reader, takes_get
 from rtmpd.web.problems import NO_STORE, bad_request
 
 _LARGEST: Final = (1 << 63) - 1
 _REASON: Final = "nginx-rtmp control"
-_NO_OTHER_NAME: Final = "nobody is led to another stream here: drop them, and have them ask for it"
 _NO_RECORDER: Final = "there is no recorder here: nothing of this stream is written to a file"
 
 
@@ -90,7 +91,7 @@ class NginxRtmp:
             raise bad_request("say whom: by app, name, addr or clientid")
         meant = choice.among(await all_sessions(self._desk.control, by))
         if section == "redirect":
-            return _text(f"{_NO_OTHER_NAME}\n", 501)
+            return _text(str(await self._redirect(request, meant, by)))
         return _text(str(await self._drop(meant, by)))
 
     async def _drop(self, sessions: Sequence[Session], by: Actor) -> int:
@@ -102,6 +103,25 @@ class NginxRtmp:
             except NotFound:
                 continue  # It has ended by itself.
             number += 1
+        self._desk.shared.forget()
+        return number
+
+    async def _redirect(self, request: web.Request, sessions: Sequence[Session], by: Actor) -> int:
+        name = parameter(request, "newname")
+        if not name:
+            raise bad_request("newname: say with which stream of the app they go on")
+        wanted = RedirectRequest(name=name, reason=_REASON)
+        number = 0
+        for session in sessions:
+            try:
+                told = await self._desk.control.sessions.redirect(uuid.UUID(session.id).int, wanted, by)
+            except NotFound:
+                continue  # It has ended by itself.
+            except Conflict as error:
+                if error.problem is not Problem.NOT_PLAYING:
+                    raise
+                continue  # It publishes, and nobody can have it do that elsewhere.
+            number += told.redirected
         self._desk.shared.forget()
         return number
 

@@ -27,6 +27,8 @@ OPENABLE: Final = {"/metrics": METRICS, "/healthz": HEALTH, "/readyz": HEALTH}
 """Paths, each with the word of ``admin.open`` that shows it to everybody."""
 _LOGGING: Final = frozenset({PAGE, FILE, "/api/v1/login", "/api/v1/logout"})
 """Paths where one shows a token in another way, or none any more: the console, and what it asks then."""
+_UNGATED: Final = frozenset({*_LOGGING, "/api/v1/publish-tokens"})
+"""Paths that whoever comes may ask for: what is sent there is looked at by itself."""
 _WHOLE_SERVER: Final = frozenset({"/metrics"})
 """Paths that are no operations of the API, and concern all streams."""
 _COUNTED: Final = (
@@ -107,7 +109,7 @@ class Gate:
         async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
             try:
                 path = _path(request)
-                if path not in _LOGGING and self._word_of(request) not in self._admission.open:
+                if path not in _UNGATED and self._word_of(request) not in self._admission.open:
                     who = await self._admit(request)
                     if path in _WHOLE_SERVER:
                         who.actor.check_unscoped()
@@ -133,6 +135,10 @@ class Gate:
             raise NotPossible(Problem.ROLE, f"{whoever} the role {role}, and this takes {Role.OPERATE}")
         self.check_page(request, by_cookie=who.by_cookie)
         return who.actor
+
+    def visitor(self, request: web.Request) -> Actor:
+        """Somebody who asks for what is for everybody."""
+        return Actor(address=self._visitors.address_of(request), role=Role.READ)
 
     def check_page(self, request: web.Request, *, by_cookie: bool = False) -> None:
         """Raise NotPossible for web pages, but for our own: a browser sends along what it has for them."""

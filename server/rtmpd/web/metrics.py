@@ -23,6 +23,7 @@ from rtmpd.web.event_stream import FollowStats
 from rtmpd.web.families import RENAMED_METRICS, Family, HistogramFamily, Renames, with_old_names
 from rtmpd.web.follow_metrics import collect_followers
 from rtmpd.web.gate import Refusals
+from rtmpd.web.key_metrics import RuntimeKeys, collect_keys
 from rtmpd.web.key_set_metrics import KeySet, collect_key_sets
 from rtmpd.web.notify_metrics import NotifyStatus, collect_notifications
 from rtmpd.web.process_metrics import MemoryGroup, ProcessMetrics
@@ -66,6 +67,7 @@ class Sources:
     """How many files of stream keys there are, by state: ``current``, or ``outdated``, kept as they were."""
     key_sets: Iterable[KeySet]
     """Of the issuers of tokens."""
+    keys: RuntimeKeys
     reloads: Reloads
     draining: Callable[[], bool]
     """The server ends, and waits for who is still there."""
@@ -113,6 +115,7 @@ class MetricsPage:
                 ("state",),
             ).with_table(sources.key_files()),
             *collect_key_sets(sources.key_sets),
+            *collect_keys(sources.keys),
             *collect_reloads(sources.reloads),
             Family(
                 "gauge",

@@ -7,6 +7,8 @@ from typing import Final
 from rtmpd.web import (
     ban_operations,
     event_operations,
+    key_operations,
+    log_operations,
     login_descriptions,
     record_operations,
     relay_operations,
@@ -23,7 +25,9 @@ OPERATIONS: Final = (
     *session_operations.OPERATIONS,
     *ban_operations.OPERATIONS,
     *relay_operations.OPERATIONS,
+    *key_operations.OPERATIONS,
     *settings_operations.OPERATIONS,
+    *log_operations.OPERATIONS,
     *event_operations.OPERATIONS,
     *report_operations.OPERATIONS,
     *record_operations.OPERATIONS,

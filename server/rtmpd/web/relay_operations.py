@@ -19,6 +19,22 @@ async def _add(control: Control, asked: Asked) -> Relay:
     return await control.pushes.add(asked.stream, asked.body_as(PushRequest), asked.actor)
 
 
+async def _switch_off(control: Control, asked: Asked) -> Relay:
+    return await control.pushes.switch_off(asked.stream, asked.path["id"], asked.actor)
+
+
+async def _switch_on(control: Control, asked: Asked) -> Relay:
+    return await control.pushes.switch_on(asked.stream, asked.path["id"], asked.actor)
+
+
+async def _restart(control: Control, asked: Asked) -> Relay:
+    return await control.pushes.restart(asked.stream, asked.path["id"], asked.actor)
+
+
+async def _restart_pull(control: Control, asked: Asked) -> Relay:
+    return await control.pulls.restart(asked.stream, asked.actor)
+
+
 async def _remove(control: Control, asked: Asked) -> None:
     await control.pushes.remove(asked.stream, asked.path["id"], asked.actor)
 
@@ -54,6 +70,46 @@ OPERATIONS: Final = (
         "End a push target; one of the configuration comes back with the next publish",
         _remove,
         status=204,
+        problems=(Problem.BAD_REQUEST, Problem.TARGET_NOT_FOUND, Problem.TARGET_OFF),
+    ),
+    Operation(
+        "switchPushTargetOff",
+        "POST",
+        f"{STREAM}/push/{{id}}/off",
+        Role.OPERATE,
+        "Send nothing to a push target, whoever publishes, until it is switched on",
+        _switch_off,
+        Relay,
+        problems=(Problem.BAD_REQUEST, Problem.TARGET_NOT_FOUND, Problem.TARGET_REFUSED),
+    ),
+    Operation(
+        "switchPushTargetOn",
+        "POST",
+        f"{STREAM}/push/{{id}}/on",
+        Role.OPERATE,
+        "Send to a push target again that was switched off",
+        _switch_on,
+        Relay,
         problems=(Problem.BAD_REQUEST, Problem.TARGET_NOT_FOUND),
+    ),
+    Operation(
+        "restartPushTarget",
+        "POST",
+        f"{STREAM}/push/{{id}}/restart",
+        Role.OPERATE,
+        "Have a push leave the other server and come back, or try again now",
+        _restart,
+        Relay,
+        problems=(Problem.BAD_REQUEST, Problem.TARGET_NOT_FOUND, Problem.TARGET_OFF),
+    ),
+    Operation(
+        "restartPull",
+        "POST",
+        f"{STREAM}/pull/restart",
+        Role.OPERATE,
+        "Have a pull leave the other server, and ask anew which has the stream",
+        _restart_pull,
+        Relay,
+        problems=(Problem.BAD_REQUEST, Problem.PULL_NOT_FOUND),
     ),
 )

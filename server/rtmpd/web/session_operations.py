@@ -6,6 +6,7 @@ from typing import Final
 
 from rtmpd.control.actor import Role
 from rtmpd.control.control import Control
+from rtmpd.control.redirect_answers import Redirected, RedirectRequest
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
 from rtmpd.reasons import Problem
 from rtmpd.web.operations import Asked, Operation
@@ -17,6 +18,10 @@ async def _list(control: Control, asked: Asked) -> SessionPage:
 
 async def _get(control: Control, asked: Asked) -> Session:
     return await control.sessions.get(asked.session, asked.actor)
+
+
+async def _redirect(control: Control, asked: Asked) -> Redirected:
+    return await control.sessions.redirect(asked.session, asked.body_as(RedirectRequest), asked.actor)
 
 
 async def _kick(control: Control, asked: Asked) -> None:
@@ -43,6 +48,17 @@ OPERATIONS: Final = (
         _get,
         Session,
         problems=(Problem.SESSION_NOT_FOUND,),
+    ),
+    Operation(
+        "redirectSession",
+        "POST",
+        "/sessions/{id}/redirect",
+        Role.OPERATE,
+        "Have whoever plays go on with another stream, or ask them to connect to another server",
+        _redirect,
+        Redirected,
+        body=RedirectRequest,
+        problems=(Problem.SESSION_NOT_FOUND, Problem.NOT_PLAYING, Problem.NOT_LIVE),
     ),
     Operation(
         "kickSession",

@@ -6,9 +6,13 @@ from typing import Final
 
 from rtmpd.control.actor import Role
 from rtmpd.control.control import Control
-from rtmpd.control.settings_answers import Reload, ReloadRequest
+from rtmpd.control.settings_answers import Reload, ReloadRequest, SettingPage, SettingQuery
 from rtmpd.reasons import Problem
 from rtmpd.web.operations import Asked, Operation
+
+
+async def _list(control: Control, asked: Asked) -> SettingPage:
+    return await control.settings.list(asked.query_as(SettingQuery), asked.actor)
 
 
 async def _reload(control: Control, asked: Asked) -> Reload:
@@ -16,6 +20,17 @@ async def _reload(control: Control, asked: Asked) -> Reload:
 
 
 OPERATIONS: Final = (
+    Operation(
+        "listSettings",
+        "GET",
+        "/config",
+        Role.READ,
+        "The settings in force, with where each is said; secrets are hidden",
+        _list,
+        SettingPage,
+        query=SettingQuery,
+        whole_server=True,
+    ),
     Operation(
         "reload",
         "POST",

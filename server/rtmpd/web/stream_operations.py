@@ -6,6 +6,7 @@ from typing import Final
 
 from rtmpd.control.actor import Role
 from rtmpd.control.control import Control
+from rtmpd.control.redirect_answers import Redirected, RedirectRequest
 from rtmpd.control.stream_answers import Stream, StreamPage, StreamQuery
 from rtmpd.reasons import Problem
 from rtmpd.web.operations import STREAM, Asked, Operation
@@ -17,6 +18,10 @@ async def _list(control: Control, asked: Asked) -> StreamPage:
 
 async def _get(control: Control, asked: Asked) -> Stream:
     return await control.streams.get(asked.stream, asked.actor)
+
+
+async def _redirect(control: Control, asked: Asked) -> Redirected:
+    return await control.streams.redirect(asked.stream, asked.body_as(RedirectRequest), asked.actor)
 
 
 async def _end_hold(control: Control, asked: Asked) -> None:
@@ -43,6 +48,17 @@ OPERATIONS: Final = (
         _get,
         Stream,
         problems=(Problem.BAD_REQUEST, Problem.STREAM_NOT_FOUND),
+    ),
+    Operation(
+        "redirectPlayers",
+        "POST",
+        f"{STREAM}/redirect",
+        Role.OPERATE,
+        "Have the players of a stream go on with another one, or ask them to connect to another server",
+        _redirect,
+        Redirected,
+        body=RedirectRequest,
+        problems=(Problem.STREAM_NOT_FOUND, Problem.NOT_LIVE),
     ),
     Operation(
         "endStream",

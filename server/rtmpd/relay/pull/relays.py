@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from rtmpd.engine.claim import REFUSE, ClaimPolicy
 from rtmpd.engine.key import StreamKey
@@ -23,7 +24,7 @@ from rtmpd.relay.pull.locator import Locator
 from rtmpd.relay.pull.relay import PullContext, PullRelay
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.pull.waiting import Waiting
-from rtmpd.relay.status import RelayStatus
+from rtmpd.relay.status import RelayState, RelayStatus
 
 
 class PullRelays(StreamObserver):
@@ -81,6 +82,16 @@ class PullRelays(StreamObserver):
     def statuses(self) -> list[RelayStatus]:
         """Every pull that is under way."""
         return [relay.status for relay in self._relays.values()]
+
+    def restart(self, key: StreamKey) -> RelayStatus | None:
+        """Leave the origin of a stream and ask anew which it is, at once; None if it is not fetched now."""
+        relay = self._relays.get(key)
+        if relay is None:
+            return None
+        status = relay.status
+        self._forget(relay)
+        self._reconsider(key)  # Or the registry has that done, once what is fetched now has ended.
+        return replace(status, state=RelayState.CONNECTING, reason="", retry_in=None)
 
     async def close(self) -> None:
         """End everything."""

@@ -1,0 +1,185 @@
+"""``rtmpd target``: where streams of the server that runs here are pushed to."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from rtmpd.daemon.config_options import Assignments, ConfigPaths, parse_path
+from rtmpd.daemon.control_command import AsJson, asked_server, print_json
+
+app = typer.Typer(
+    name="target",
+    help="List push targets of the server that runs here, add and remove them, switch them off and on.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+StreamPath = Annotated[
+    str, typer.Argument(metavar="APP/STREAM", parser=parse_path, show_default=False, help="The stream.")
+]
+TargetId = Annotated[
+    str,
+    typer.Argument(
+        metavar="TARGET", show_default=False, help="As the list calls it: its name in the configuration."
+    ),
+]
+
+
+@app.command("list")
+def list_(
+    stream: Annotated[
+        str | None,
+        typer.Argument(metavar="[APP/STREAM]", parser=parse_path, show_default=False, help="Of this alone."),
+    ] = None,
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Show where streams are pushed to, and how each target gets on."""
+    from rtmpd.daemon import admin_request
+
+    query = {"kind": "push"} | ({} if stream is None else {"stream": stream})
+    with asked_server(config, assignments) as settings:
+        found = admin_request.call_all(settings, "/relays", query)
+    if as_json:
+        print_json({"items": found})
+    elif not found:
+        typer.echo("Nothing is pushed.")
+    for target in () if as_json else found:
+        typer.echo(_line(target))
+
+
+@app.command()
+def add(
+    stream: StreamPath,
+    url: Annotated[
+        str,
+        typer.Argument(
+            metavar="[URL]",
+            show_default=False,
+            help="The other server, app and stream key; - or nothing reads it from the input, "
+            "where others on this machine do not see it.",
+        ),
+    ] = "-",
+    url_file: Annotated[
+        Path | None,
+        typer.Option("--url-file", metavar="FILE", show_default=False, help="Read it from this file."),
+    ] = None,
+    track: Annotated[
+        str,
+        typer.Option(metavar="all|NUMBER", show_default=False, help="Which tracks of video to send."),
+    ] = "",
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Push a stream to one more address, whenever it is published, until that is removed."""
+    from rtmpd.daemon import admin_request
+
+    body: dict[str, Any] = {"url": _url(url, url_file)}
+    if track:
+        body["track"] = int(track) if track.isdecimal() else track
+    with asked_server(config, assignments) as settings:
+        told = admin_request.call(settings, "POST", f"{admin_request.stream_path(stream)}/push", body)
+    _tell(told, as_json)
+
+
+@app.command()
+def remove(
+    stream: StreamPath,
+    target: TargetId,
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """End a target; one of the configuration comes back with the next publish."""
+    from rtmpd.daemon import admin_request
+
+    with asked_server(config, assignments) as settings:
+        path = f"{admin_request.stream_path(stream)}/push/{quote(target, safe='')}"
+        admin_request.call(settings, "DELETE", path)
+    if as_json:
+        print_json({"removed": target})
+    else:
+        typer.echo(f"{stream} is pushed to {target} no more")
+
+
+@app.command()
+def off(
+    stream: StreamPath,
+    target: TargetId,
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Send nothing there, whoever publishes, until it is switched on."""
+    _switch("off", stream, target, as_json, config, assignments)
+
+
+@app.command()
+def on(
+    stream: StreamPath,
+    target: TargetId,
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Send there again."""
+    _switch("on", stream, target, as_json, config, assignments)
+
+
+@app.command()
+def restart(
+    stream: StreamPath,
+    target: TargetId,
+    as_json: AsJson = False,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Leave the other server and come back, or try again now."""
+    _switch("restart", stream, target, as_json, config, assignments)
+
+
+def _switch(
+    change: str, stream: str, target: str, as_json: bool, config: ConfigPaths, assignments: Assignments
+) -> None:
+    from rtmpd.daemon import admin_request
+
+    with asked_server(config, assignments) as settings:
+        path = f"{admin_request.stream_path(stream)}/push/{quote(target, safe='')}/{change}"
+        told = admin_request.call(settings, "POST", path)
+    _tell(told, as_json)
+
+
+def _url(url: str, file: Path | None) -> str:
+    if file is not None:
+        if url != "-":
+            raise typer.BadParameter("give the URL, or a file with it", param_hint="--url-file")
+        try:
+            return file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(f"cannot be read: {error}", param_hint="--url-file") from None
+    if url != "-":
+        typer.echo("rtmpd: others on this machine can see arguments: leave the URL out to be asked", err=True)
+        return url
+    if sys.stdin.isatty():
+        told: str = typer.prompt("URL with its stream key", hide_input=True, err=True)
+        return told.strip()
+    return sys.stdin.readline().strip()
+
+
+def _tell(target: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(target)
+    else:
+        typer.echo(_line(target))
+
+
+def _line(target: dict[str, Any]) -> str:
+    said = f"{target['app']}/{target['name']}  {target['id']}  {target['remote']}  {target['state']}"
+    return f"{said}: {target['reason']}" if target["reason"] else said

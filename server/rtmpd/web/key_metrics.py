@@ -1,0 +1,39 @@
+"""Series of stream keys that come at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from rtmpd.web.families import Family
+
+
+class RuntimeKeys(Protocol):
+    """What is read of them; ``rtmpd.daemon.keys_side.KeysSide`` is one."""
+
+    def numbers(self) -> Mapping[str, int]:
+        """How many there are, by where they come from."""
+
+    def token_counts(self) -> Mapping[str, int]:
+        """How often one was asked for with a JWT, by what came of it."""
+
+
+def collect_keys(keys: RuntimeKeys) -> tuple[Family, Family]:
+    """How many there are, and what became of whoever wanted one."""
+    there = Family(
+        "gauge",
+        "rtmpd_runtime_keys",
+        "Stream keys that came at run time, expired too.",
+        ("origin",),
+    )
+    for origin, number in keys.numbers().items():
+        there.add((origin,), number)
+    asked = Family(
+        "counter",
+        "rtmpd_publish_tokens",
+        "Stream keys asked for with a JWT, by what came of it.",
+        ("result",),
+    )
+    for result, number in keys.token_counts().items():
+        asked.add((result,), number)
+    return there, asked
