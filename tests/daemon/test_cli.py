@@ -68,7 +68,7 @@ def worker(monkeypatch):
     module = ModuleType("rtmpd.daemon.worker")
     module.seen = None
 
-    def run(loaded: Settings, read: Callable[[], Settings], log: LogOutput, before: None) -> int:
+    def run(loaded: Settings, read: Callable[[], Settings], log: LogOutput, before: object) -> int:
         module.seen, module.read = loaded.config, read
         return 0
 
@@ -268,12 +268,12 @@ def test_serve_hands_the_configuration_to_the_worker_and_exits_as_it_says(run, w
     assert run("serve", "--set", "log.level=error", "--set", "metrics.max_streams=3").exit_code == 0
     assert worker.seen.log.level == "error"
     assert worker.seen.metrics.max_streams == 3
-    worker.run = lambda *_: 4
+    worker.run = lambda loaded, read, log, before: 4
     assert run("serve").exit_code == 4
 
 
 def test_serve_sets_logging_up_around_the_worker(run, worker):
-    def look(loaded: Settings, read: Callable[[], Settings], log: LogOutput, before: None) -> int:
+    def look(loaded: Settings, read: Callable[[], Settings], log: LogOutput, before: object) -> int:
         return logging.getLogger().level
 
     worker.run = look
@@ -303,7 +303,7 @@ def test_an_old_name_is_told_by_check_and_once_by_the_log(run, worker, caplog, t
 
 
 def test_a_port_in_use_is_told_without_a_traceback_and_may_be_tried_again(run, worker):
-    def fail(loaded: Settings, read: Callable[[], Settings], log: LogOutput, before: None) -> int:
+    def fail(loaded: Settings, read: Callable[[], Settings], log: LogOutput, before: object) -> int:
         raise ConfigError(["cannot listen on 127.0.0.1:1935: address in use"])
 
     worker.run = fail
@@ -315,7 +315,7 @@ def test_a_port_in_use_is_told_without_a_traceback_and_may_be_tried_again(run, w
 
 
 def test_a_bug_is_not_hidden(run, worker):
-    def fail(loaded: Settings, read: Callable[[], Settings], log: LogOutput, before: None) -> int:
+    def fail(loaded: Settings, read: Callable[[], Settings], log: LogOutput, before: object) -> int:
         raise ZeroDivisionError
 
     worker.run = fail
