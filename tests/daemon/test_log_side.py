@@ -13,6 +13,7 @@ from ipaddress import ip_network
 from rtmpd.daemon.config import LogConfig
 from rtmpd.daemon.log_side import LogSide
 from rtmpd.daemon.logs import configured
+from rtmpd.engine.origin import Origin
 from rtmpd.serving.tracing import Tracer
 
 
@@ -31,7 +32,7 @@ async def test_a_level_holds_for_a_while_over_a_reload_and_then_the_settings_do_
 
         def state() -> tuple[str, bool, bool]:
             """The level, and whether those of one address and of another are traced."""
-            taps = [tracer.tap(address, 1) is not None for address in ("192.0.2.7", "192.0.2.8")]
+            taps = [tracer.tap(Origin(address=address)) is not None for address in ("192.0.2.7", "192.0.2.8")]
             return (logging.getLevelName(logging.getLogger().level), *taps)
 
         side = LogSide(LogConfig(), output, tracer, time.monotonic)

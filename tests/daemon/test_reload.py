@@ -664,12 +664,15 @@ _OTHERS = {
     "shutdown.reconnect_to": "rtmp://other.example",
     "bans.exempt": "192.0.2.1",
 }
-_PROGRAMS = (
-    "apps.live.run.low.command=ffmpeg",
-    "apps.live.exec.note.command=ffmpeg",
-    "apps.live.exec.note.on=published",
-)
-"""Without any, nobody keeps the limits of all of them."""
+_COMPANY = {
+    "run": (
+        "apps.live.run.low.command=ffmpeg",
+        "apps.live.exec.note.command=ffmpeg",
+        "apps.live.exec.note.on=published",
+    ),
+    "records": ("admin.listen=127.0.0.1:0",),
+}
+"""Without these nobody keeps what such settings say."""
 _PLAIN = (bool, int, float, str, bytes, type(None))
 
 
@@ -750,7 +753,7 @@ class Shop:
     ids=lambda key: key.name,
 )
 async def test_who_follows_a_change_is_as_one_who_starts_with_it(log: LogOutput, key: Key) -> None:
-    others = ["log.level=info", *(_PROGRAMS if key.name.startswith("run.") else ())]
+    others = ["log.level=info", *_COMPANY.get(key.name.partition(".")[0], ())]
     shop, default = Shop(log), configured(*others)
     changed = configured(*others, f"{key.name}={another(key)}")
     before, again = await shop.look(default), await shop.look(default)
