@@ -46,14 +46,15 @@ async def test_the_end_of_the_server_is_told_to_the_last_event() -> None:
                 "first_viewer",
                 "player_left",
                 "last_viewer_left",
+                "audit",  # Somebody has sent a signal.
                 "unpublished",
                 "ended",
             ]
-            assert [asked.json["delivery"] for asked in server.asked] == [*range(1, 9)]
+            assert [asked.json["delivery"] for asked in server.asked] == [*range(1, 10)]
             assert len({asked.json["server"] for asked in server.asked}) == 1
-            of_player = ("player_joined", "first_viewer", "player_left", "last_viewer_left")
+            of_others = ("player_joined", "first_viewer", "player_left", "last_viewer_left", "audit")
             (session,) = {
-                asked.json["session"] for asked in server.asked if asked.json["event"] not in of_player
+                asked.json["session"] for asked in server.asked if asked.json["event"] not in of_others
             }
             assert process.log.find({"event": "publish started", "session": session})
             for asked in server.asked:

@@ -29,7 +29,8 @@ OURS = {
 THEIRS = {
     *("max_connections_per_address", "max_pending", "max_pending_per_address", "connect_rate", "banned"),
     *("name_empty", "name_too_long", "name_character", "name_level", "name_reserved", "address_refused"),
-    *("key_wrong", "key_expired", "key_as_name", "user_asked", "authentication_failed", "link_malformed"),
+    *("key_wrong", "key_expired", "key_revoked", "key_as_name", "user_asked", "authentication_failed"),
+    "link_malformed",
     *("link_signature", "link_expired", "link_lifetime", "link_address", "jwt_malformed", "jwt_algorithm"),
     *("jwt_signature", "jwt_key_unknown", "jwt_audience", "jwt_expired", "jwt_not_yet", "jwt_names"),
     *("not_proven", "not_local", "nobody", "video_codec", "audio_codec", "resolution", "bitrate"),
