@@ -18,6 +18,7 @@ from rtmpd.access.guard import Guard
 from rtmpd.access.manual_bans import parse_network
 from rtmpd.daemon import state_side
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.kept_bans import KeptBans
 from rtmpd.daemon.state_config import StateConfig
 from rtmpd.daemon.state_side import StateSide
 from rtmpd.engine.flusher import Flusher
@@ -45,8 +46,9 @@ class House:
         self.guard = Guard(lambda: self.now, stats)
         self.guard.apply(BanRules())
         environ = {"STATE_DIRECTORY": variable}
+        book = KeptBans(self.guard, lambda: self.now, lambda: self.wall)
         self.side = StateSide(
-            self.registry, self.guard, lambda: self.now, environ, "this", wall_clock=lambda: self.wall
+            self.registry, (book,), lambda: self.now, environ, "this", wall_clock=lambda: self.wall
         )
 
     def apply(self, folder: Path | str, **settings: object) -> None:
@@ -97,7 +99,7 @@ async def test_bans_hold_in_the_next_process_for_what_is_left_of_their_time(tmp_
 async def test_without_a_folder_nothing_is_kept_and_nothing_is_said_to_be(tmp_path: Path) -> None:
     async with serving("") as house:
         house.ban("192.0.2.1")
-        assert (await house.side.settled(), house.side.stats, house.guard.keeper) == (None, None, None)
+        assert (await house.side.settled(), house.side.stats) == (None, None)
         house.side.look()
     async with serving("auto") as house:
         assert house.side.folder is None

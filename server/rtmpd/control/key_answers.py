@@ -75,7 +75,7 @@ class StreamKeyQuery(PageQuery):
 
 
 class StreamKeyRequest(Model):
-    """A stream key that is to be good from now on, until the process ends."""
+    """A stream key that is to be good from now on."""
 
     action: Literal["publish", "play"] = "publish"
     """What it opens."""

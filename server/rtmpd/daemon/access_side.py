@@ -86,8 +86,12 @@ class AccessSide:
     def review(self) -> None:
         """End the sessions that nobody would be let in for any more: keys go, addresses are denied."""
         self._reviewed = self._readings()
-        self.runtime_keys.forget_revoked(lambda: {entry.key.digest for entry in entries(self.rules)})
+        self.runtime_keys.forget_revoked(self.named_keys)
         review(self._registry, self.tokens.withdrawn)
+
+    def named_keys(self) -> set[bytes]:
+        """Digests of the keys that the settings, and files of theirs, name."""
+        return {entry.key.digest for entry in entries(self.rules)}
 
     def key_files(self) -> Mapping[str, int]:
         """How many files of keys are in force as they are now, and how many as they were."""

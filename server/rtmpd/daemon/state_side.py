@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
-from rtmpd.access.bans import Ban
-from rtmpd.access.guard import Guard
+from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.kept_bans import KeptBans
+from rtmpd.daemon.kept_keys import KeptKeys
+from rtmpd.daemon.kept_pushes import KeptPushes
+from rtmpd.daemon.relay_side import RelaySide
 from rtmpd.daemon.state_config import StateConfig
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.registry import Registry
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from rtmpd.daemon.usage_meter import UsageMeter
     from rtmpd.events.model import Fact
     from rtmpd.state.report import Change, DayUsage
-    from rtmpd.state.rows import BanRow
     from rtmpd.state.store import Store, StoreRules, StoreStats
     from rtmpd.state.tables import Contents
 
@@ -36,32 +38,14 @@ PATIENCE: Final = 2.0
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Book:
-    """Bans as rows of one store."""
+class Book(Protocol):
+    """Something that is kept: ``KeptBans`` and the like."""
 
-    store: Store
-    clock: Callable[[], float]
-    wall_clock: Callable[[], float]
+    def follow(self, store: Store | None) -> None:
+        """Write there from now on."""
 
-    def keep(self, ban: Ban) -> None:
-        self.store.keep(self._row(ban))
-
-    def forget(self, network: str) -> None:
-        self.store.forget(("bans", (network,)))
-
-    def read(self, row: BanRow) -> Ban:
-        """On the clock of the engine, which every process has begin elsewhere."""
-        shift = self.clock() - self.wall_clock()
-        return Ban(row.network, row.since + shift, row.until + shift, 0, row.reason, row.count)
-
-    def _row(self, ban: Ban) -> BanRow:
-        from rtmpd.state.rows import BanRow
-
-        shift = self.wall_clock() - self.clock()
-        return BanRow(
-            ban.network, round(ban.since + shift, 3), round(ban.until + shift, 3), ban.reason, ban.count
-        )
+    def merge(self, contents: Contents) -> Mapping[str, int]:
+        """Go on with what there is, and have the store keep what it lacks; how much of what there is."""
 
 
 class StateSide:
@@ -74,7 +58,7 @@ class StateSide:
     def __init__(
         self,
         registry: Registry,
-        guard: Guard,
+        books: Sequence[Book],
         clock: Callable[[], float],
         environ: Mapping[str, str],
         instance: str,
@@ -82,7 +66,7 @@ class StateSide:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._registry = registry
-        self._guard = guard
+        self._books = books
         self._clock = clock
         self._environ = environ
         self._instance = instance
@@ -137,12 +121,13 @@ class StateSide:
 
         Raises StateUnusable.
         """
-        if self._store is None:
+        folder = self.folder
+        if folder is None:
             return None
         from rtmpd.state.report import read_usage
 
         async with self._reading:
-            return await asyncio.to_thread(read_usage, self._store.folder, first, last)
+            return await asyncio.to_thread(read_usage, folder, first, last)
 
     async def changes(
         self, before: int | None, most: int, actor: str | None, change: str | None
@@ -151,13 +136,14 @@ class StateSide:
 
         Raises StateUnusable.
         """
-        if self._store is None:
+        folder = self.folder
+        if folder is None:
             return None
         from rtmpd.state.report import read_changes
 
         await self._settled(PATIENCE)  # What was done last is to be there.
         async with self._reading:
-            return await asyncio.to_thread(read_changes, self._store.folder, before, most, actor, change)
+            return await asyncio.to_thread(read_changes, folder, before, most, actor, change)
 
     def note_change(self, by: Origin, facts: Mapping[str, Fact]) -> None:
         """Write down what ``by`` has changed, or was refused to; ``facts`` as of an event of that kind."""
@@ -203,7 +189,8 @@ class StateSide:
 
         store = Store(folder, _rules(config.state), opened, beside=self.beside, wall_clock=self._wall_clock)
         self._store = store
-        self._guard.keeper = _Book(store, self._clock, self._wall_clock)
+        for book in self._books:
+            book.follow(store)
         self._meter = UsageMeter(self._registry.streams, store.add, config.metrics.max_streams)
         store.start()
 
@@ -214,22 +201,31 @@ class StateSide:
             return
         if self._meter is not None:
             self._meter.flush()
-        self._meter = self._guard.keeper = None
+        self._meter = None
+        for book in self._books:
+            book.follow(None)
         self._ending.start(asyncio.to_thread(store.close, PATIENCE), name="state-close")
 
     def _merge(self, store: Store, contents: Contents) -> None:
         """A file was opened: take over what it has, and have it keep what the server has besides."""
-        book = self._guard.keeper
-        if store is not self._store or not isinstance(book, _Book):
+        if store is not self._store:
             return
-        kept = {row.network for row in contents.bans}
-        bans = self._guard.restore(map(book.read, contents.bans))
-        for ban in self._guard.worth_keeping():
-            if ban.network not in kept:
-                book.keep(ban)
-        if bans or store is not self._greeted:  # What cannot be written is opened again and again.
+        there: dict[str, int] = {}
+        for book in self._books:
+            try:
+                there |= book.merge(contents)
+            except Exception:  # The others are kept all the same.
+                logger.exception("state not taken over")
+        fields = {
+            "folder": str(store.folder),
+            "bans": there.get("bans", 0),
+            "pushes": there.get("pushes", 0),
+            "keys": there.get("keys", 0),
+            "revoked": there.get("revoked", 0),
+        }
+        if any(there.values()) or store is not self._greeted:  # A full disk has it opened again and again.
             self._greeted = store
-            logger.info("state opened", extra={"fields": {"folder": str(store.folder), "bans": bans}})
+            logger.info("state opened", extra={"fields": fields})
 
     async def _settled(self, patience: float) -> bool | None:
         if self._store is None:
@@ -239,6 +235,18 @@ class StateSide:
                 return await asyncio.wrap_future(self._store.settled())
         except TimeoutError:
             return False
+
+
+def build_state(
+    registry: Registry, access: AccessSide, relays: RelaySide, clock: Callable[[], float], instance: str
+) -> StateSide:
+    """With all that is kept. ``instance`` as for ``StateSide``."""
+    books = (
+        KeptBans(access.guard, clock, time.time),
+        KeptKeys(access.runtime_keys, access.named_keys, access.review),
+        KeptPushes(relays.pushes),
+    )
+    return StateSide(registry, books, clock, os.environ, instance)
 
 
 def _rules(config: StateConfig) -> StoreRules:

@@ -36,7 +36,7 @@ from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.relay_side import RelaySide
 from rtmpd.daemon.reload import Reloads
 from rtmpd.daemon.settings import Settings
-from rtmpd.daemon.state_side import StateSide
+from rtmpd.daemon.state_side import build_state
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.handover import Handover, OnDuplicate
 from rtmpd.engine.origin import SessionIds
@@ -113,7 +113,7 @@ class Worker:
             self._registry, lambda: self._config, _clock, new_session, instance_id, self._events.push_changed
         )
         self._access = AccessSide(config, _clock, self._registry, self._hook_context(instance_id))
-        self._state = StateSide(self._registry, self._access.guard, _clock, os.environ, instance_id)
+        self._state = build_state(self._registry, self._access, self._relays, _clock, instance_id)
         self._events.note_change = self._state.note_change
         self._programs = Programs(
             self._registry, self._access.tokens, _clock, self._local_address, self._events.add_listener

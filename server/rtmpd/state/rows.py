@@ -27,7 +27,7 @@ class BanRow:
 
 @dataclass(frozen=True, slots=True)
 class PushRow:
-    """A push target that was added at run time. Its address may hold a stream key."""
+    """A push target that was added at run time, or switched off. Its address may hold a stream key."""
 
     TABLE: ClassVar[str] = "pushes"
     KEYS: ClassVar[tuple[str, ...]] = ("app", "name", "id")
@@ -36,15 +36,48 @@ class PushRow:
     name: str
     id: str
     url: str
+    """Empty: the settings have it."""
     track: str | None = None
     """As JSON; None is the usual one."""
     enabled: int = 1
+    """Not switched off."""
 
     def __repr__(self) -> str:
         return f"PushRow({self.app!r}, {self.name!r}, {self.id!r})"
 
 
-KeptRow: TypeAlias = BanRow | PushRow
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A stream key that was added at run time: its digest, and what it opens."""
+
+    TABLE: ClassVar[str] = "keys"
+    KEYS: ClassVar[tuple[str, ...]] = ("digest",)
+
+    digest: str
+    """SHA-256, in hexadecimal."""
+    action: str
+    path: str
+    """App and name of the stream."""
+    label: str
+    until: float | None
+    """When it expires."""
+    backup: int
+    since: float
+    is_token: int
+    """Whoever showed a JWT has got it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedRow:
+    """A stream key that opens nothing any more, wherever it stands."""
+
+    TABLE: ClassVar[str] = "revoked"
+    KEYS: ClassVar[tuple[str, ...]] = ("digest",)
+
+    digest: str
+
+
+KeptRow: TypeAlias = BanRow | PushRow | KeyRow | RevokedRow
 """What must not be lost: there is one of each name."""
 
 

@@ -44,6 +44,11 @@ STEPS: Final = (
                 app TEXT NOT NULL, name TEXT NOT NULL, id TEXT NOT NULL, url TEXT NOT NULL, track TEXT,
                 enabled INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (app, name, id)
             ) WITHOUT ROWID""",
+            """CREATE TABLE keys (
+                digest TEXT PRIMARY KEY, action TEXT NOT NULL, path TEXT NOT NULL, label TEXT NOT NULL,
+                until REAL, backup INTEGER NOT NULL, since REAL NOT NULL, is_token INTEGER NOT NULL
+            ) WITHOUT ROWID""",
+            "CREATE TABLE revoked (digest TEXT PRIMARY KEY) WITHOUT ROWID",
             """CREATE TABLE usage (
                 hour INTEGER NOT NULL, app TEXT NOT NULL, name TEXT NOT NULL,
                 player_seconds REAL NOT NULL, live_seconds REAL NOT NULL,

@@ -24,7 +24,7 @@ from rtmpd.state.words import StateFailure
 
 FLUSH_AFTER: Final = 1.0
 """Seconds that a change waits for others to be written with; a kill loses as much."""
-MAX_KEPT: Final = 20_000
+MAX_KEPT: Final = 50_000
 """Changes of what must not be lost that wait at most, while nothing can be written."""
 MAX_LOOSE: Final = 10_000
 """The same of all else; one more, and the oldest is lost."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
-from rtmpd.state.rows import BanRow, KeptRow, LooseRow, MinuteRow, Place, PushRow, place_of
+from rtmpd.state.rows import BanRow, KeptRow, KeyRow, LooseRow, MinuteRow, Place, PushRow, place_of
 
 # Not REPLACE, as a newer rtmpd may have columns of its own in a row.
 _PUT: Final = {
@@ -19,10 +19,20 @@ ON CONFLICT (network) DO UPDATE SET since = :since, until = :until, reason = :re
 INSERT INTO pushes (app, name, id, url, track, enabled) VALUES (:app, :name, :id, :url, :track, :enabled)
 ON CONFLICT (app, name, id) DO UPDATE SET url = :url, track = :track, enabled = :enabled
 """,
+    "keys": """
+INSERT INTO keys (digest, action, path, label, until, backup, since, is_token)
+VALUES (:digest, :action, :path, :label, :until, :backup, :since, :is_token)
+ON CONFLICT (digest) DO UPDATE SET
+    action = :action, path = :path, label = :label, until = :until, backup = :backup, since = :since,
+    is_token = :is_token
+""",
+    "revoked": "INSERT INTO revoked (digest) VALUES (:digest) ON CONFLICT (digest) DO NOTHING",
 }
 _TAKE: Final = {
     "bans": "DELETE FROM bans WHERE network = ?",
     "pushes": "DELETE FROM pushes WHERE app = ? AND name = ? AND id = ?",
+    "keys": "DELETE FROM keys WHERE digest = ?",
+    "revoked": "DELETE FROM revoked WHERE digest = ?",
 }
 _ADD_MINUTE: Final = """
 INSERT INTO usage
@@ -69,15 +79,26 @@ class Contents:
 
     bans: tuple[BanRow, ...] = ()
     pushes: tuple[PushRow, ...] = ()
+    keys: tuple[KeyRow, ...] = ()
+    revoked: tuple[str, ...] = ()
+    """Digests."""
 
 
 def load(connection: sqlite3.Connection, now: float, without: Mapping[Place, object]) -> Contents:
     """What is kept and still holds, but for what is about to be changed."""
     bans = connection.execute("SELECT network, since, until, reason, count FROM bans WHERE until > ?", (now,))
     pushes = connection.execute("SELECT app, name, id, url, track, enabled FROM pushes")
+    keys = connection.execute(
+        """SELECT digest, action, path, label, until, backup, since, is_token FROM keys
+        WHERE until IS NULL OR until > ? ORDER BY since""",
+        (now,),
+    )
+    revoked = connection.execute("SELECT digest FROM revoked")
     return Contents(
         tuple(row for row in (BanRow(*values) for values in bans) if place_of(row) not in without),
         tuple(row for row in (PushRow(*values) for values in pushes) if place_of(row) not in without),
+        tuple(row for row in (KeyRow(*values) for values in keys) if place_of(row) not in without),
+        tuple(digest for (digest,) in revoked if ("revoked", (digest,)) not in without),
     )
 
 
@@ -95,8 +116,9 @@ def write(
 
 
 def forget_old(connection: sqlite3.Connection, now: float, minutes_from: float, audit_from: float) -> None:
-    """Take away what is older, and bans that are over."""
+    """Take away what is older, and bans and keys that are over."""
     connection.execute("DELETE FROM bans WHERE until <= ?", (now,))
+    connection.execute("DELETE FROM keys WHERE until <= ?", (now,))
     connection.execute("DELETE FROM usage WHERE hour < ?", (minutes_from,))
     connection.execute("DELETE FROM audit WHERE at < ?", (audit_from,))
 
