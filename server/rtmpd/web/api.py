@@ -13,7 +13,7 @@ from rtmpd.control.actor import Actor, Role
 from rtmpd.control.control import Control
 from rtmpd.net.http import Handler, web
 from rtmpd.web.event_stream import EventStreams
-from rtmpd.web.gate import Gate, actor
+from rtmpd.web.gate import Gate, actor, operator
 from rtmpd.web.openapi import FILE, PREFIX, document
 from rtmpd.web.operation_table import OPERATIONS
 from rtmpd.web.operations import Asked, Download, Follow, Operation, Run
@@ -49,7 +49,7 @@ class Api:
             if operation.follow is not None:
                 router.add_get(path, self._following(operation, operation.follow))
             elif operation.download is not None:
-                router.add_get(path, self._downloading(operation, operation.download, gate))
+                router.add_get(path, self._downloading(operation, operation.download))
             elif operation.run is None:
                 continue
             elif operation.role is Role.READ:
@@ -86,9 +86,9 @@ class Api:
 
         return handler
 
-    def _downloading(self, operation: Operation, download: Download, gate: Gate) -> Handler:
+    def _downloading(self, operation: Operation, download: Download) -> Handler:
         async def handler(request: web.Request) -> web.Response:
-            by = _checked(operation, gate.check_change(request))
+            by = _checked(operation, operator())
             asked = Asked(dict(request.match_info), read_query(operation, request), None, by)
             data = await download(self._control, asked)
             headers = {**NO_STORE, "Content-Disposition": "attachment"}

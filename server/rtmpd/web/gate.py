@@ -79,6 +79,15 @@ def actor() -> Actor:
     return _asker.get().actor
 
 
+def operator() -> Actor:
+    """The same, of those who may do more than look. Raises NotPossible for others."""
+    by = actor()
+    if by.role is not Role.OPERATE:
+        whoever = f"{by.name} has" if by.name else "programs of this machine have"
+        raise NotPossible(Problem.ROLE, f"{whoever} the role {by.role}, and this takes {Role.OPERATE}")
+    return by
+
+
 class Gate:
     """That of one address. ``local`` says that only this machine reaches it."""
 
@@ -128,13 +137,9 @@ class Gate:
 
     def check_change(self, request: web.Request) -> Actor:
         """Who changes something by it. Raises NotPossible where they may not."""
-        who = asker()
-        role, name = who.actor.role, who.actor.name
-        if role is not Role.OPERATE:
-            whoever = f"{name} has" if name else "programs of this machine have"
-            raise NotPossible(Problem.ROLE, f"{whoever} the role {role}, and this takes {Role.OPERATE}")
-        self.check_page(request, by_cookie=who.by_cookie)
-        return who.actor
+        by = operator()
+        self.check_page(request, by_cookie=asker().by_cookie)
+        return by
 
     def visitor(self, request: web.Request) -> Actor:
         """Somebody who asks for what is for everybody."""

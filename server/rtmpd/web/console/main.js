@@ -16,6 +16,7 @@ import { streamsView } from "./streams.js";
 const VIEWS = { streams: streamsView, stream: streamView, sessions: sessionsView, relays: relaysView, bans: bansView };
 const AGAIN_MS = 3000;
 const MOST_ANNOUNCED = 3;
+const MOST_SAID = 5;
 
 const main = document.getElementById("main");
 const connection = document.getElementById("connection");
@@ -147,6 +148,8 @@ function announceChanges(streams) {
   known = now;
 }
 
+/** Added to what was said before: two things that happen at once are both read out. */
 function announce(text) {
-  announcements.textContent = text;
+  announcements.append(h("p", {}, text));
+  while (announcements.childElementCount > MOST_SAID) announcements.firstElementChild.remove();
 }
