@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from random import Random
 
 import pytest
 from policy_kit import FAR, NOW, OPEN, Book
@@ -37,10 +38,8 @@ class House:
         self.guard.apply(BanRules(attempts=3))
         rules = Rules(Allow.PROVEN, tokens=Issuer()) if rules is None else rules
         book = Book(PathRules(rules, OPEN))
-        dice = iter(range(1, 1000))
-        self.tokens = PublishTokens(
-            lambda: book, self.keys, self.guard, lambda: 0.0, lambda: NOW, lambda n: next(dice).to_bytes(n)
-        )
+        dice = Random(0).randbytes
+        self.tokens = PublishTokens(lambda: book, self.keys, self.guard, lambda: 0.0, lambda: NOW, dice)
 
     async def ask(self, jwt: str = "publish:live/show", seconds: float | None = None) -> str:
         text, _ = await self.tokens.issue("live/show", jwt, seconds, FAR)

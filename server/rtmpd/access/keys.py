@@ -134,7 +134,15 @@ class KeyRing:
 
 def new_key(random_bytes: Callable[[int], bytes]) -> str:
     """A fresh key of 160 random bits; ``random_bytes(n)`` are dice that nobody can foresee."""
-    number = int.from_bytes(random_bytes(_KEY_BYTES), "big")
+    # One in 20,000 has no digit, for instance, and would not be taken where keys are checked.
+    while not _seems_drawn(text := spell_key(random_bytes(_KEY_BYTES))):
+        pass
+    return text
+
+
+def spell_key(random: bytes) -> str:
+    """A key that has these 160 bits."""
+    number = int.from_bytes(random, "big")
     characters = []
     for _ in range(_KEY_LENGTH):
         number, digit = divmod(number, len(_ALPHABET))
@@ -200,10 +208,14 @@ def check_strength(text: str) -> None:
         )
     if not MIN_LENGTH <= len(text) <= MAX_LENGTH:
         raise ValueError(f"has {len(text)} characters and not {MIN_LENGTH} to {MAX_LENGTH}; {advice}")
+    if not _seems_drawn(text):
+        raise ValueError(f"looks like something that a person thought of; {advice}")
+
+
+def _seems_drawn(text: str) -> bool:
     mixed = any(map(str.isdigit, text)) and any(map(str.isalpha, text))
     turns = sum(abs(ord(here) - ord(there)) > 1 for here, there in pairwise(text))
-    if not mixed or turns < _MIN_TURNS or len(set(text)) < _MIN_DIFFERENT:
-        raise ValueError(f"looks like something that a person thought of; {advice}")
+    return mixed and turns >= _MIN_TURNS and len(set(text)) >= _MIN_DIFFERENT
 
 
 def fingerprint(secret: bytes, text: str) -> str:
