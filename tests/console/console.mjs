@@ -95,6 +95,7 @@ const SCENARIOS = {
     }
     const page = await open();
     await page.getByText("Key frame interval 9.8 s").waitFor();
+    await page.getByText(/The push to away .* is down/).first().waitFor();
     const told = await text(page);
     assert.match(told, /players begin up to 9\.8 s late/);
     assert.match(told, /in OBS under Settings > Output > Keyframe Interval/);
