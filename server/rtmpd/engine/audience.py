@@ -113,7 +113,7 @@ class Audience(Seat):
         self._let_go(subscription.fanout)
         self._observer.play_ended(subscription)
         if subscription.audience:
-            if self.live:
+            if self.live and not subscription.joined:
                 ending = subscription.ending
                 ours = ending is not None and ending.reason in _OURS
                 self.note_join(subscription, JoinEnd.FAILED if ours else JoinEnd.LEFT)

@@ -112,12 +112,9 @@ class RtmpWire:
 
 @dataclass(frozen=True, slots=True)
 class ShiftedWire:
-    """``RtmpWire``'s chunks for players who come from another stream, in whose time they go on."""
+    """Another format's images for players who come from another stream, in whose time they go on."""
 
-    chunk_size: int
-    """Bytes; what the sink's owner has announced with Set Chunk Size."""
-    message_stream_id: int
-    tracks: TrackChoice
+    wire: RtmpWire
     offset: int
     """What timestamps are put forward by (ms)."""
 
@@ -125,16 +122,12 @@ class ShiftedWire:
     def for_frames(self) -> WireFormat:
         return self
 
+    @property
+    def tracks(self) -> TrackChoice:
+        return self.wire.tracks
+
     def encode(self, packet: Packet) -> bytes:
-        kind = packet.kind
-        payload = packet.payload
-        if packet.flags & _DIFFERS:
-            differing = _of_tracks(packet, self.tracks)
-            if differing is None:
-                return b""
-            payload = differing
-        timestamp = packet.timestamp + self.offset
-        return encode_message(kind, timestamp, self.message_stream_id, payload, _CSIDS[kind], self.chunk_size)
+        return self.wire.encode(packet.restamped(packet.timestamp + self.offset))
 
 
 @dataclass(frozen=True, slots=True)

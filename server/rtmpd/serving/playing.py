@@ -166,9 +166,8 @@ class Player:
     @property
     def wire_format(self) -> WireFormat:
         chunk_size = self._peer.context.settings.chunk_size
-        if self._offset:
-            return ShiftedWire(chunk_size, self.stream_id, self._tracks, self._offset)
-        return RtmpWire(chunk_size, self.stream_id, self._tracks)
+        wire = RtmpWire(chunk_size, self.stream_id, self._tracks)
+        return ShiftedWire(wire, self._offset) if self._offset else wire
 
     def write_all(self, images: Sequence[bytes]) -> None:
         self._peer.transport.writelines(images)
