@@ -294,6 +294,7 @@ class Desk:
                 ring=lambda: self.ring,
                 stored=self.stored,
                 records=lambda: self.records,
+                metrics=FakeServer().metrics(),
                 clock=self.clock,
                 wall_clock=self.wall_clock,
                 started=1_800_000_000.0,
@@ -334,7 +335,7 @@ class Desk:
         self, *, local: bool = True, mounted: Callable[[], Sequence[Mounted]] = tuple, alone: bool = False
     ) -> AsyncIterator[aiohttp.ClientSession]:
         """Who asks an admin server on a port of its own."""
-        page = SharedPage(FakeServer().page(), 0.0, time.monotonic)
+        page = SharedPage(self.control.metrics, 0.0, time.monotonic)
         pages = OpenPages(page, lambda: self.unready)
         self.server = AdminServer(
             pages,

@@ -19,15 +19,16 @@ from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
 from rtmpd.events.delivery import NotifyStats, NotifyStatus
 from rtmpd.hooks.stats import BackendStats, HookStats
+from rtmpd.metrics.collecting import Metrics, Sources
+from rtmpd.metrics.families import RENAMED_METRICS, AnyFamily, Renames
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.serving.listening import InputStats
 from rtmpd.state.store import StoreStats
 from rtmpd.web.event_stream import FollowStats
-from rtmpd.web.families import RENAMED_METRICS, Renames
 from rtmpd.web.gate import Refusals
-from rtmpd.web.metrics import MetricsPage, Sources
+from rtmpd.web.metrics import render
 
 Series = tuple[str, frozenset[tuple[str, str]]]
 
@@ -106,7 +107,7 @@ class FakeServer:
     reloads: ReloadStats = field(default_factory=lambda: ReloadStats(1.8e9))
     state: StoreStats | None = field(default_factory=lambda: StoreStats(bytes=32768))
 
-    def page(self, max_streams: int = 200, renames: Renames = RENAMED_METRICS) -> MetricsPage:
+    def metrics(self, max_streams: int = 200, renames: Renames = RENAMED_METRICS) -> Metrics:
         sources = Sources(
             stats=self.stats,
             streams=self.streams,
@@ -124,7 +125,7 @@ class FakeServer:
             key_files=lambda: {"current": 2, "outdated": 1},
             hooks=self.hooks,
             key_sets=self.key_sets,
-            refusals=self.refusals,
+            refusals=self.refusals.by_problem,
             keys=self.keys,
             reloads=self.reloads,
             draining=lambda: False,
@@ -133,7 +134,7 @@ class FakeServer:
             access_log=lambda: self.access_log,
             inputs=lambda: self.inputs,
         )
-        return MetricsPage(sources, max_streams, renames)
+        return Metrics(sources, max_streams, renames)
 
     def publish(self, name: str, app: str = "live") -> FakeStream:
         stream = FakeStream(StreamStats(now=self.now))
@@ -197,10 +198,20 @@ def fake_relay(kind: Literal["push", "pull"], relay_id: str = "api-1") -> RelayS
     )
 
 
-def series(page: MetricsPage) -> dict[Series, float]:
+def collected(metrics: Metrics) -> list[AnyFamily]:
+    """All there is, what the kernel says too."""
+    return [*metrics.ask_kernel(), *metrics.collect()]
+
+
+def page(metrics: Metrics, accept: str = "") -> str:
+    """All there is, as Prometheus reads it."""
+    return render(collected(metrics), accept)[1].decode()
+
+
+def series(metrics: Metrics) -> dict[Series, float]:
     """All samples of a page by name and labels; a series that is there twice fails."""
     found: dict[Series, float] = {}
-    for family in text_string_to_metric_families(page.snapshot().render("")[1].decode()):
+    for family in text_string_to_metric_families(page(metrics)):
         for sample in family.samples:
             key = sample.name, frozenset(sample.labels.items())
             assert key not in found, f"twice on the page: {key}"
@@ -208,5 +219,5 @@ def series(page: MetricsPage) -> dict[Series, float]:
     return found
 
 
-def value(page: MetricsPage, name: str, **labels: str) -> float | None:
-    return series(page).get((name, frozenset(labels.items())))
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return series(metrics).get((name, frozenset(labels.items())))

@@ -21,7 +21,7 @@ FLOORS = (
     ("media", "net", "state"),
     ("engine", "client"),
     ("serving", "relay", "processes", "tools", "hooks"),
-    ("access", "events"),
+    ("access", "events", "metrics"),
     ("control",),
     ("compat",),
     ("web",),
@@ -35,10 +35,16 @@ STRANGERS = {
     "hooks": frozenset({"client", "media"}),
     "tools": frozenset({"engine"}),
     "control": frozenset({"serving", "client", "tools", "hooks"}),
-    "web": frozenset({"serving", "client", "tools", "media", "access", "events"}),
+    "metrics": frozenset({"net", "serving", "client", "tools", "media"}),
+    "web": frozenset(
+        {"serving", "relay", "processes", "client", "tools", "hooks", "media", "access", "events"}
+    ),
     "access": frozenset({"relay", "client", "tools"}),
     "compat": frozenset(
-        {"net", "media", "client", "serving", "relay", "processes", "tools", "access", "events"}
+        {
+            *("net", "media", "client", "serving", "relay", "processes"),
+            *("tools", "access", "events", "metrics"),
+        }
     ),
     "events": frozenset({"serving", "client", "tools", "media"}),
 }
@@ -76,6 +82,7 @@ FORBIDDEN = {
     "relay": FRAMEWORKS,
     "processes": FRAMEWORKS,
     "tools": FRAMEWORKS,
+    "metrics": FRAMEWORKS | {"asyncio"},
     "control": FRAMEWORKS - {"pydantic"},
     "compat": (SANS_IO | FRAMEWORKS) - {"datetime"},
 }
@@ -141,7 +148,14 @@ SPARED = {
     | (ROOMS - {"rtmpd.daemon", "rtmpd.rtmp"})
     | {"asyncio", "ssl", "rtmpd.daemon.config", "rtmpd.rtmp.amf", "rtmpd.rtmp.session"},
     "serve without admin": UNUSED_BY_SERVERS
-    | {"aiohttp", "prometheus_client", "rtmpd.control", "rtmpd.net.http", "rtmpd.processes.words"},
+    | {
+        "aiohttp",
+        "prometheus_client",
+        "rtmpd.control",
+        "rtmpd.metrics",
+        "rtmpd.net.http",
+        "rtmpd.processes.words",
+    },
     "serve": UNUSED_BY_SERVERS,
 }
 """What is not loaded where nothing needs it."""

@@ -11,7 +11,7 @@ from rtmpd.daemon.migration import migrate
 from rtmpd.daemon.renames import RENAMED_KEYS, Renames
 from rtmpd.daemon.settings import load
 from rtmpd.exceptions import ConfigError
-from rtmpd.web.families import RENAMED_METRICS
+from rtmpd.metrics.families import RENAMED_METRICS
 
 RENAMES: Renames = {
     "log.verbosity": ("log.level", "0.1"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from metrics_sources import busy_server
+from metrics_sources import busy_server, page
 from prometheus_client.parser import text_string_to_metric_families
 from tools import find_tool
 
@@ -80,8 +80,7 @@ def exported() -> dict[str, dict[str, set[str]]]:
     for name in re.findall(r"- record: (rtmpd:sli_errors:\w+)", RULES):
         found[name] = found["rtmpd:sli_bad:total"]
     for max_streams in (10, 0):
-        _, page = busy_server().page(max_streams).snapshot().render("")
-        for family in text_string_to_metric_families(page.decode()):
+        for family in text_string_to_metric_families(page(busy_server().metrics(max_streams))):
             for suffix in _SAMPLE_SUFFIXES.get(family.type, ("",)):
                 found.setdefault(family.name + suffix, {})
             for sample in family.samples:

@@ -8,7 +8,7 @@ import pytest
 from ffmpeg import bundled
 from live_fixtures import ClipMaker
 from media_clips import FRAME_RATE, H264_AAC
-from metrics_sources import busy_server
+from metrics_sources import busy_server, page
 from rtmpd_process import RtmpdProcess
 from tools import find_tool
 
@@ -30,8 +30,7 @@ def check_metrics(page: str) -> None:
 
 @pytest.mark.parametrize("max_streams", [0, 10])
 def test_a_page_with_every_family_is_clean(max_streams: int) -> None:
-    _, body = busy_server().page(max_streams).snapshot().render("text/plain")
-    check_metrics(body.decode())
+    check_metrics(page(busy_server().metrics(max_streams)))
 
 
 def test_the_page_of_a_busy_server_is_clean(server: RtmpdProcess, url: str, clip: ClipMaker) -> None:

@@ -2,33 +2,37 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import threading
+import re
 from collections.abc import Mapping
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from rtmpd.control.actor import Actor
+from rtmpd.metrics.families import AnyFamily, Family
 from rtmpd.web.page import OPENMETRICS, TEXT, SharedPage
 
 
 class CountedPages:
-    """Numbers its pages; writing one takes as long as ``go_on`` is clear."""
+    """Numbers its pages; each takes as long as ``go_on`` is clear."""
 
     def __init__(self) -> None:
-        self.snapshots = 0
-        self.asked_for: list[str] = []
-        self.go_on = threading.Event()
+        self.collected = 0
+        self.go_on = asyncio.Event()
         self.go_on.set()
 
-    def snapshot(self) -> CountedPages:
-        self.snapshots += 1
-        return self
+    async def families(self, by: Actor) -> list[AnyFamily]:
+        assert not by.is_scoped
+        self.collected += 1
+        await self.go_on.wait()
+        return [Family("gauge", "pages", "How many there were.").with_value(self.collected)]
 
-    def render(self, accept: str) -> tuple[str, bytes]:
-        self.go_on.wait(5.0)
-        self.asked_for.append(accept)
-        return f"type of {accept}", b"page %d" % len(self.asked_for)
+
+def number(page: bytes) -> int:
+    """Of a page, in either format."""
+    (said,) = re.findall(rb"^pages (\d)\.0$", page, re.MULTILINE)
+    return int(said)
 
 
 def ask(headers: Mapping[str, str] | None = None) -> web.Request:
@@ -44,24 +48,24 @@ async def test_a_page_is_written_once_a_second_however_many_ask() -> None:
     await asyncio.sleep(0)
     asking[0].cancel()  # Whoever asked first takes it from nobody.
     pages.go_on.set()
-    bodies = [(await answer).body for answer in asking[1:]]
-    assert (set(bodies), pages.snapshots) == ({b"page 1"}, 1)
+    numbers = [number((await answer).body) for answer in asking[1:]]
+    assert (set(numbers), pages.collected) == ({1}, 1)
     now = 0.99
-    assert (await shared.handle(ask())).body == b"page 1"
+    assert number((await shared.handle(ask())).body) == 1
     now = 1.0
-    assert (await shared.handle(ask())).body == b"page 2"
+    assert number((await shared.handle(ask())).body) == 2
 
 
 async def test_without_an_age_everybody_gets_a_page_of_their_own() -> None:
     shared = SharedPage(CountedPages(), 0.0, lambda: 0.0)
-    assert [(await shared.handle(ask())).body for _ in range(2)] == [b"page 1", b"page 2"]
+    assert [number((await shared.handle(ask())).body) for _ in range(2)] == [1, 2]
 
 
 async def test_another_age_holds_for_the_page_that_is_there() -> None:
     shared = SharedPage(CountedPages(), 60.0, lambda: 0.0)
-    assert (await shared.handle(ask())).body == b"page 1"
+    assert number((await shared.handle(ask())).body) == 1
     shared.apply(0.0)
-    assert (await shared.handle(ask())).body == b"page 2"
+    assert number((await shared.handle(ask())).body) == 2
 
 
 @pytest.mark.parametrize(
@@ -78,14 +82,16 @@ async def test_of_what_is_accepted_only_the_format_counts(accept: str, asked_for
     pages = CountedPages()
     shared = SharedPage(pages, 1.0, lambda: 0.0)
     response = await shared.handle(ask({"Accept": accept}))
-    assert (pages.asked_for, response.headers["Content-Type"]) == ([asked_for], f"type of {asked_for}")
+    assert response.headers["Content-Type"].startswith(asked_for)
+    assert (await shared.handle(ask({"Accept": asked_for}))).body is response.body
+    assert pages.collected == 1
 
 
 async def test_it_is_packed_once_for_who_asks() -> None:
     shared = SharedPage(CountedPages(), 1.0, lambda: 0.0)
     plain = await shared.handle(ask({"Accept-Encoding": "deflate"}))
-    assert (plain.body, "Content-Encoding" in plain.headers) == (b"page 1", False)
+    assert (number(plain.body), "Content-Encoding" in plain.headers) == (1, False)
     packed = [await shared.handle(ask({"Accept-Encoding": "deflate, GZIP"})) for _ in range(2)]
     assert packed[0].headers["Content-Encoding"] == "gzip"
     assert packed[0].body is packed[1].body
-    assert gzip.decompress(packed[0].body) == b"page 1"
+    assert gzip.decompress(packed[0].body) == plain.body

@@ -26,16 +26,6 @@ from rtmpd.web.server import AdminServer, OpenPages
 API = tuple(f"/api/v1/{page}" for page in ("server", "streams", "sessions", "bans", "relays", "openapi.json"))
 
 
-class FixedPage:
-    """A metrics page that tells what it was asked for."""
-
-    def snapshot(self) -> FixedPage:
-        return self
-
-    def render(self, accept: str) -> tuple[str, bytes]:
-        return "text/plain; version=0.0.4; charset=utf-8", f"# accept {accept}\n".encode()
-
-
 class Readiness:
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -45,8 +35,8 @@ class Readiness:
 
 
 def admin(readiness: Readiness, limits: AdminLimits | None = None, *, local: bool = True) -> AdminServer:
-    pages = OpenPages(SharedPage(FixedPage(), 0.0, time.monotonic), readiness)
     desk = Desk()
+    pages = OpenPages(SharedPage(desk.control.metrics, 0.0, time.monotonic), readiness)
     desk.admission.open = ("metrics", "health")
     return AdminServer(pages, desk.guarded(), limits, local=local)
 
@@ -105,10 +95,13 @@ async def test_readyz_follows_the_readiness_and_names_the_reason(
         assert response.headers["Cache-Control"] == "no-store"
 
 
-async def test_metrics_passes_the_accept_header_and_the_content_type(client: aiohttp.ClientSession) -> None:
-    async with client.get("/metrics", headers={"Accept": "text/plain"}) as response:
-        assert response.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-        assert await response.text() == "# accept text/plain\n"
+async def test_metrics_come_in_the_format_that_is_asked_for(client: aiohttp.ClientSession) -> None:
+    for accept, end in (("text/plain", "\n"), ("application/openmetrics-text", "# EOF\n")):
+        async with client.get("/metrics", headers={"Accept": accept}) as response:
+            page = await response.text()
+        assert response.headers["Content-Type"].startswith(accept)
+        assert page.endswith(end)
+        assert "rtmpd_streams{" in page
 
 
 async def test_index_names_every_page(client: aiohttp.ClientSession) -> None:
@@ -317,8 +310,9 @@ async def behind(
     limits: AdminLimits | None = None,
 ) -> AsyncIterator[Callable[..., Awaitable[bytes]]]:
     """An admin server, and a way to hear its first answer to something."""
-    pages = OpenPages(SharedPage(FixedPage(), 0.0, time.monotonic), Readiness())
-    server = AdminServer(pages, Desk().guarded(), limits, lambda: proxies, local=True)
+    desk = Desk()
+    pages = OpenPages(SharedPage(desk.control.metrics, 0.0, time.monotonic), Readiness())
+    server = AdminServer(pages, desk.guarded(), limits, lambda: proxies, local=True)
     address = (await server.start(open_listener(Address("127.0.0.1", 0)), proxy)).address
 
     async def ask(*said: str) -> bytes:

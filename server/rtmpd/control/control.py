@@ -31,6 +31,7 @@ from rtmpd.control.session_answers import KickRequest, Session, SessionPage, Ses
 from rtmpd.control.settings_answers import Reload, ReloadRequest, SettingPage, SettingQuery
 from rtmpd.control.stream_answers import Stream, StreamPage, StreamQuery
 from rtmpd.engine.key import StreamKey
+from rtmpd.metrics.families import AnyFamily
 
 
 class Server(Protocol):
@@ -261,6 +262,14 @@ class Figures(Protocol):
         ...
 
 
+class Metrics(Protocol):
+    """What is counted and measured."""
+
+    async def families(self, by: Actor) -> Sequence[AnyFamily]:
+        """The numbers of this moment, in no particular format."""
+        ...
+
+
 class Records(Protocol):
     """Sessions that are over."""
 
@@ -300,3 +309,4 @@ class Control:
     reports: Reports
     changes: Changes
     records: Records
+    metrics: Metrics

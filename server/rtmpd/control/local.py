@@ -14,6 +14,7 @@ from rtmpd.control.local_events import LocalEvents
 from rtmpd.control.local_figures import LocalFigures
 from rtmpd.control.local_keys import KeyKeeper, LocalKeys
 from rtmpd.control.local_log import LocalLog, LogSwitch
+from rtmpd.control.local_metrics import LocalMetrics
 from rtmpd.control.local_pulls import LocalPulls, PullRestarter
 from rtmpd.control.local_pushes import LocalPushes, PushTargets
 from rtmpd.control.local_records import LocalRecords
@@ -28,6 +29,7 @@ from rtmpd.control.settings_answers import Setting
 from rtmpd.control.stored import Stored
 from rtmpd.control.times import Times
 from rtmpd.engine.registry import Registry
+from rtmpd.metrics.collecting import Metrics
 from rtmpd.net.address_mask import OPEN, AddressMask
 from rtmpd.relay.status import RelayStatus
 
@@ -65,6 +67,7 @@ class Sources:
     """Of the sessions that are over, those that are kept."""
     ring: Callable[[], EventRing]
     """The newest events; made when somebody asks for them first."""
+    metrics: Metrics
     stored: Stored
     """What outlives the process."""
     clock: Callable[[], float]
@@ -119,4 +122,5 @@ def local_control(sources: Sources) -> Control:
         reports=LocalReports(sources.stored, sources.wall_clock),
         changes=LocalChanges(sources.stored),
         records=LocalRecords(sources.records, sources.mask),
+        metrics=LocalMetrics(sources.metrics),
     )

@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from rtmpd.control.control import Control
     from rtmpd.control.settings_answers import Setting
     from rtmpd.daemon.keys_side import KeysSide
+    from rtmpd.metrics.collecting import Metrics
     from rtmpd.web.compat import Desk, Mounted
     from rtmpd.web.event_stream import EventStreams
     from rtmpd.web.gate import Refusals
-    from rtmpd.web.metrics import MetricsPage
     from rtmpd.web.page import SharedPage
     from rtmpd.web.server import AdminServer, GuardedPages, OpenPages
 
@@ -92,7 +92,7 @@ class AdminSide:
         self._config = config
         self._proxies = config.network.proxies()
         self._inside = inside
-        self._metrics: MetricsPage | None = None
+        self._metrics: Metrics | None = None
         self._page: SharedPage | None = None
         self._open: OpenPages | None = None
         self._guarded: GuardedPages | None = None
@@ -181,8 +181,9 @@ class AdminSide:
             server.review()
         if self._followed is not None:
             self._followed.max_followers = config.events.max_followers
-        if self._metrics is not None and self._page is not None:
+        if self._metrics is not None:
             self._metrics.apply(config.metrics.max_streams)
+        if self._page is not None:
             self._page.apply(config.metrics.max_age)
 
     def look(self) -> None:
@@ -268,6 +269,7 @@ class AdminSide:
             ring=lambda: inside.events.ring,
             stored=inside.state,
             records=inside.events.records.records,
+            metrics=self._metrics or self._build_metrics(),
             clock=inside.clock,
             wall_clock=time.time,
             started=self._started,
@@ -293,10 +295,17 @@ class AdminSide:
         return {str(effect): names for effect, names in changes.items()}
 
     def _build_page(self) -> SharedPage:
-        from rtmpd.web.metrics import MetricsPage, Sources
+        from rtmpd.control.local_metrics import LocalMetrics
         from rtmpd.web.page import SharedPage
 
-        inside, settings = self._inside, self._config.metrics
+        metrics = LocalMetrics(self._metrics or self._build_metrics())
+        self._page = SharedPage(metrics, self._config.metrics.max_age, self._inside.clock)
+        return self._page
+
+    def _build_metrics(self) -> Metrics:
+        from rtmpd.metrics.collecting import Metrics, Sources
+
+        inside = self._inside
         budget = inside.registry.budget
         sources = Sources(
             stats=inside.registry.stats,
@@ -317,13 +326,12 @@ class AdminSide:
             key_sets=inside.key_sets,
             keys=self._keys_side(),
             reloads=inside.reloads.stats,
-            refusals=self._refused(),
+            refusals=self._refused().by_problem,
             draining=lambda: inside.ending.draining is not None,
             followed=self._event_streams().stats,
             state=lambda: inside.state.stats,
             access_log=lambda: inside.events.records.stats,
             inputs=inside.events.records.input_stats,
         )
-        self._metrics = MetricsPage(sources, settings.max_streams)
-        self._page = SharedPage(self._metrics, settings.max_age, inside.clock)
-        return self._page
+        self._metrics = Metrics(sources, self._config.metrics.max_streams)
+        return self._metrics

@@ -48,7 +48,7 @@ class FollowStats:
     """How many follow, and what became of those who did."""
 
     followers: int = 0
-    ended: Counter[FollowEnd] = field(default_factory=lambda: Counter(dict.fromkeys(FollowEnd, 0)))
+    ended: Counter[Word] = field(default_factory=lambda: Counter(dict.fromkeys(FollowEnd, 0)))
 
 
 def frame(data: bytes, *, place: str = "", name: str = "") -> bytes:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from rtmpd.control.actor import Actor, Role
+from rtmpd.metrics.families import AnyFamily
 from rtmpd.net.http import web
+from rtmpd.web.metrics import render
 from rtmpd.web.shared import Shared
 
 TEXT: Final = "text/plain"
@@ -15,18 +18,16 @@ OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0"
 _COMPRESSION: Final = 5
 
 
-class Snapshot(Protocol):
-    """``rtmpd.web.metrics.Snapshot`` is one."""
-
-    def render(self, accept: str) -> tuple[str, bytes]:
-        """Content type and body of the format that ``accept`` asks for; called in a thread."""
+_WHOEVER: Final = Actor(role=Role.READ)
+"""The page is the same for all who may see it."""
 
 
-class Exposition(Protocol):
-    """``rtmpd.web.metrics.MetricsPage`` is one."""
+class Metrics(Protocol):
+    """``rtmpd.control.control.Metrics`` are some."""
 
-    def snapshot(self) -> Snapshot:
-        """The numbers of this moment; called on the event loop."""
+    async def families(self, by: Actor) -> Sequence[AnyFamily]:
+        """The numbers of this moment."""
+        ...
 
 
 class SharedPage:
@@ -36,8 +37,8 @@ class SharedPage:
     they like. It is done in a thread, and whoever asks meanwhile waits for the same one.
     """
 
-    def __init__(self, exposition: Exposition, max_age: float, clock: Callable[[], float]) -> None:
-        self._exposition = exposition
+    def __init__(self, metrics: Metrics, max_age: float, clock: Callable[[], float]) -> None:
+        self._metrics = metrics
         self._pages: Shared[_Page] = Shared(max_age, clock)
 
     def apply(self, max_age: float) -> None:
@@ -56,7 +57,8 @@ class SharedPage:
         return web.Response(body=body, headers=headers | {"Content-Type": page.content_type})
 
     async def _write(self, accept: str) -> _Page:
-        return _Page(*await asyncio.to_thread(self._exposition.snapshot().render, accept))
+        families = await self._metrics.families(_WHOEVER)
+        return _Page(*await asyncio.to_thread(render, families, accept))
 
 
 class _Page:

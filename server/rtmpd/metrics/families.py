@@ -1,4 +1,4 @@
-"""What a metrics page is made of, in no particular format."""
+"""What metrics are made of, in no particular format."""
 
 from __future__ import annotations
 
@@ -58,15 +58,14 @@ class HistogramFamily:
         return cls(name, text, histogram.bounds, tuple(histogram.counts), histogram.sum)
 
 
+AnyFamily = Family | HistogramFamily
 Renames = Mapping[str, tuple[str, str]]
 """Old names of families, without ``_total``, each with the new one and the version that brought it."""
 RENAMED_METRICS: Final[Renames] = {}
 """A test fails once an entry is a minor version old: then it goes."""
 
 
-def with_old_names(
-    families: Iterable[Family | HistogramFamily], renames: Renames
-) -> Iterator[Family | HistogramFamily]:
+def with_old_names(families: Iterable[AnyFamily], renames: Renames) -> Iterator[AnyFamily]:
     """``families``, and those of them that have had another name under that too."""
     old_names = {new: old for old, (new, _) in renames.items()}
     for family in families:

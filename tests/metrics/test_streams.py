@@ -9,7 +9,7 @@ from rtmpd.engine.health import HealthKind
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.stats import StreamStats, TrackStats
-from rtmpd.web.stream_metrics import StreamMetrics
+from rtmpd.metrics.streams import StreamMetrics
 
 BYTES = "rtmpd_stream_sent_bytes_total"
 OTHER = {"app": "_other", "stream": "_other"}
@@ -17,7 +17,7 @@ OTHER = {"app": "_other", "stream": "_other"}
 
 def shown(server: FakeServer, max_streams: int = 200) -> set[str]:
     """The stream labels of a page."""
-    labels = (dict(labels) for _, labels in series(server.page(max_streams)))
+    labels = (dict(labels) for _, labels in series(server.metrics(max_streams)))
     return {found["stream"] for found in labels if "stream" in found}
 
 
@@ -33,10 +33,10 @@ def test_the_health_of_an_ingest() -> None:
     stats.timestamp_regressions, stats.timestamp_gaps, stats.unknown_packets = 1, 2, 3
     stats.totals.drops["slow_audio"] = 4
     stats.sample(server.now + 60.0)
-    page = server.page()
+    metrics = server.metrics()
 
     def of(name: str, **labels: str) -> float | None:
-        return value(page, f"rtmpd_stream_{name}", app="live", stream="one", **labels)
+        return value(metrics, f"rtmpd_stream_{name}", app="live", stream="one", **labels)
 
     assert of("live") == 1
     assert of("players") == 2
@@ -57,7 +57,7 @@ def test_the_health_of_an_ingest() -> None:
 def test_what_is_not_known_yet_has_no_series() -> None:
     server = FakeServer()
     server.publish("one")
-    names = {name for name, labels in series(server.page()) if ("stream", "one") in labels}
+    names = {name for name, labels in series(server.metrics()) if ("stream", "one") in labels}
     assert "rtmpd_stream_live" in names
     assert names.isdisjoint(
         {
@@ -73,7 +73,7 @@ def test_codecs_and_resolution_are_told() -> None:
     server = busy_server()
     for stream in server.streams.values():
         stream.publication = FakePublication(Origin(protocol="pull"))
-    (labels,) = (dict(labels) for name, labels in series(server.page()) if name == "rtmpd_stream_info")
+    (labels,) = (dict(labels) for name, labels in series(server.metrics()) if name == "rtmpd_stream_info")
     assert labels["protocol"] == "pull"
     assert labels["video_codec"] == "avc1"
     assert labels["audio_codec"] == "mp4a"
@@ -98,7 +98,7 @@ def test_a_stream_whose_publisher_left_stays_while_players_wait() -> None:
     stream = server.publish("one")
     stream.stats.last_media_at = server.now
     stream.publication = None
-    assert value(server.page(), "rtmpd_stream_live", app="live", stream="one") == 0
+    assert value(server.metrics(), "rtmpd_stream_live", app="live", stream="one") == 0
 
 
 def test_streams_beyond_the_cap_are_added_up_and_the_worst_of_them_is_shown() -> None:
@@ -110,15 +110,15 @@ def test_streams_beyond_the_cap_are_added_up_and_the_worst_of_them_is_shown() ->
         stream.stats.video.timestamp, stream.stats.audio.timestamp = 0, 100 * number
         stream.stats.keyframe_interval_ms = 1000 * number
         stream.stats.last_media_at = server.now - number
-    page = server.page(max_streams=2)
-    found = series(page)
+    metrics = server.metrics(max_streams=2)
+    found = series(metrics)
     assert {dict(labels)["stream"] for name, labels in found if name == BYTES} == {"s1", "s2", "_other"}
-    page = server.page(max_streams=2)
-    assert value(page, "rtmpd_stream_live", **OTHER) == 2
-    assert value(page, "rtmpd_stream_players", **OTHER) == 7
-    assert value(page, "rtmpd_stream_av_skew_seconds", **OTHER) == -0.4
-    assert value(page, "rtmpd_stream_keyframe_interval_seconds", **OTHER) == 4.0
-    assert value(page, "rtmpd_stream_last_media_age_seconds", **OTHER) == 4.0
+    metrics = server.metrics(max_streams=2)
+    assert value(metrics, "rtmpd_stream_live", **OTHER) == 2
+    assert value(metrics, "rtmpd_stream_players", **OTHER) == 7
+    assert value(metrics, "rtmpd_stream_av_skew_seconds", **OTHER) == -0.4
+    assert value(metrics, "rtmpd_stream_keyframe_interval_seconds", **OTHER) == 4.0
+    assert value(metrics, "rtmpd_stream_last_media_age_seconds", **OTHER) == 4.0
 
 
 def test_without_overflow_there_is_no_overflow_series() -> None:
@@ -133,41 +133,41 @@ def test_a_stream_named_like_the_overflow_series_does_not_collide_with_it() -> N
     server.publish("_other", app="_other")
     server.publish("one")
     server.publish("two")
-    page = server.page(max_streams=1)
-    assert value(page, "rtmpd_stream_live", **OTHER) == 2
+    metrics = server.metrics(max_streams=1)
+    assert value(metrics, "rtmpd_stream_live", **OTHER) == 2
 
 
 def test_a_freed_place_goes_to_the_next_stream() -> None:
     server = FakeServer()
     server.publish("one")
     server.publish("two").stats.totals.bytes_out = 5
-    page = server.page(max_streams=1)
-    assert value(page, BYTES, app="live", stream="two") is None
+    metrics = server.metrics(max_streams=1)
+    assert value(metrics, BYTES, app="live", stream="two") is None
     del server.streams[StreamKey("live", "one")]
-    assert value(page, BYTES, app="live", stream="two") == 5
-    assert value(page, BYTES, **OTHER) == 5, "what was counted there stays there"
+    assert value(metrics, BYTES, app="live", stream="two") == 5
+    assert value(metrics, BYTES, **OTHER) == 5, "what was counted there stays there"
 
 
 def test_the_overflow_counter_keeps_what_ended_streams_counted() -> None:
     server = FakeServer()
-    page = server.page(max_streams=0)
+    metrics = server.metrics(max_streams=0)
     server.publish("one").stats.totals.bytes_out = 100
-    assert value(page, BYTES, **OTHER) == 100
+    assert value(metrics, BYTES, **OTHER) == 100
     server.streams.clear()
     server.publish("two").stats.totals.bytes_out = 7
-    assert value(page, BYTES, **OTHER) == 107
+    assert value(metrics, BYTES, **OTHER) == 107
 
 
 def test_a_publish_that_starts_over_adds_to_the_overflow_counter() -> None:
     server = FakeServer()
-    page = server.page(max_streams=0)
+    metrics = server.metrics(max_streams=0)
     name = "rtmpd_stream_received_bytes_total"
     stream = server.publish("one")
     stream.stats.video.bytes_in = 100
-    assert value(page, name, media="video", **OTHER) == 100
+    assert value(metrics, name, media="video", **OTHER) == 100
     stream.stats = StreamStats(now=server.now)
     stream.stats.video.bytes_in = 30
-    assert value(page, name, media="video", **OTHER) == 130
+    assert value(metrics, name, media="video", **OTHER) == 130
 
 
 @given(
@@ -245,9 +245,9 @@ def test_a_dead_stream_is_not_described() -> None:
         "rtmpd_stream_track_info",
         "rtmpd_stream_track_frames_per_second",
     }
-    assert {name for name, _ in series(server.page())} >= described
+    assert {name for name, _ in series(server.metrics())} >= described
     stream.publication = None
-    left = {name for name, labels in series(server.page()) if ("stream", "one") in labels}
+    left = {name for name, labels in series(server.metrics()) if ("stream", "one") in labels}
     assert not left & described
     assert "rtmpd_stream_live" in left
 
@@ -264,23 +264,23 @@ def test_tracks_have_series_of_their_own() -> None:
         figures.keyframe(2000)
     stats.tracks[8, 1] = TrackStats()
     stats.sample(server.now + 60.0)
-    page = server.page()
+    metrics = server.metrics()
     labels = {"app": "live", "stream": "one", "media": "video", "track": "1"}
-    assert value(page, "rtmpd_stream_track_info", codec="avc1", resolution="426x240", **labels) == 1
-    assert value(page, "rtmpd_stream_track_frames_per_second", **labels) == pytest.approx(10, rel=0.01)
-    assert value(page, "rtmpd_stream_track_keyframe_interval_seconds", **labels) == 2
+    assert value(metrics, "rtmpd_stream_track_info", codec="avc1", resolution="426x240", **labels) == 1
+    assert value(metrics, "rtmpd_stream_track_frames_per_second", **labels) == pytest.approx(10, rel=0.01)
+    assert value(metrics, "rtmpd_stream_track_keyframe_interval_seconds", **labels) == 2
     audio = labels | {"media": "audio"}
-    assert value(page, "rtmpd_stream_track_received_bytes_per_second", **audio) == 0
+    assert value(metrics, "rtmpd_stream_track_received_bytes_per_second", **audio) == 0
 
 
 def test_warnings_are_shown_while_they_hold() -> None:
     server = FakeServer()
     stream = server.publish("one")
     labels = {"app": "live", "stream": "one", "kind": "audio_silent"}
-    assert value(server.page(), "rtmpd_stream_health", **labels) is None
+    assert value(server.metrics(), "rtmpd_stream_health", **labels) is None
     stream.health.raise_warning(HealthKind.AUDIO_SILENT, 1.0, seconds=5.0)
-    assert value(server.page(), "rtmpd_stream_health", **labels) == 1
+    assert value(server.metrics(), "rtmpd_stream_health", **labels) == 1
     server.publish("two").health.raise_warning(HealthKind.AUDIO_SILENT, 1.0, seconds=5.0)
-    assert value(server.page(max_streams=0), "rtmpd_stream_health", kind="audio_silent", **OTHER) == 2
+    assert value(server.metrics(max_streams=0), "rtmpd_stream_health", kind="audio_silent", **OTHER) == 2
     stream.health.clear(HealthKind.AUDIO_SILENT)
-    assert value(server.page(), "rtmpd_stream_health", **labels) is None
+    assert value(server.metrics(), "rtmpd_stream_health", **labels) is None

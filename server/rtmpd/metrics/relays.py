@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from rtmpd.metrics.families import Family
 from rtmpd.relay.push.relays import ADDED
 from rtmpd.relay.status import RelayState, RelayStatus
-from rtmpd.web.families import Family
 
 _LABELS: Final = ("kind", "app", "stream", "remote", "relay")
 _KINDS: Final = ("push", "pull")

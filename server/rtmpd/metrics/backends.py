@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rtmpd.hooks.stats import HookOutcome, HookStats
+from rtmpd.metrics.families import Family, HistogramFamily
 from rtmpd.reasons import HttpFailure
-from rtmpd.web.families import Family, HistogramFamily
 
 
 def collect_backends(stats: HookStats) -> Iterator[Family | HistogramFamily]:

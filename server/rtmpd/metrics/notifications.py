@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
+from rtmpd.metrics.families import Family
 from rtmpd.reasons import Word
-from rtmpd.web.families import Family
 
 _LABELS: Final = ("target",)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from rtmpd.metrics.families import Family
 from rtmpd.processes.words import (
     HookCounts,
     HookEnd,
@@ -13,7 +14,6 @@ from rtmpd.processes.words import (
     ProcessState,
     ProcessStatus,
 )
-from rtmpd.web.families import Family
 
 
 def collect_processes(

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
-from rtmpd.web.event_stream import FollowStats
-from rtmpd.web.families import Family
+from rtmpd.metrics.families import Family
+from rtmpd.reasons import Word
+
+
+class FollowStats(Protocol):
+    """``rtmpd.web.event_stream.FollowStats`` are some."""
+
+    @property
+    def followers(self) -> int: ...
+
+    @property
+    def ended(self) -> Mapping[Word, int]:
+        """By reason; those that have not happened at 0."""
+        ...
 
 
 def collect_followers(stats: FollowStats) -> Iterator[Family]:

@@ -1,11 +1,11 @@
-"""Series of stream keys that come at run time."""
+"""Series of stream keys: of their files, and of those that come at run time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Protocol
 
-from rtmpd.web.families import Family
+from rtmpd.metrics.families import Family
 
 
 class RuntimeKeys(Protocol):
@@ -37,3 +37,13 @@ def collect_keys(keys: RuntimeKeys) -> tuple[Family, Family]:
     for result, number in keys.token_counts().items():
         asked.add((result,), number)
     return there, asked
+
+
+def collect_key_files(files: Mapping[str, int]) -> Family:
+    """How many there are, by state."""
+    return Family(
+        "gauge",
+        "rtmpd_key_files",
+        "Files of stream keys, in force as they are (current) or, being unusable, were (outdated).",
+        ("state",),
+    ).with_table(files)

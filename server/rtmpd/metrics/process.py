@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from rtmpd.web.families import Family
+from rtmpd.metrics.families import Family
 
 _PROC = Path("/proc/self")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from rtmpd.web.families import Family
+from rtmpd.metrics.families import Family
 
 
 class Reloads(Protocol):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
+from rtmpd.metrics.families import Family
 from rtmpd.reasons import Word
-from rtmpd.web.families import Family
 
 
 class StateStats(Protocol):

@@ -12,11 +12,11 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.levels import REQUESTS, JoinEnd, Levels, Outage
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats
+from rtmpd.metrics.families import Family
+from rtmpd.metrics.streams import StreamView
 from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
 from rtmpd.rtmp.form import form
 from rtmpd.rtmp.quirks import Quirk
-from rtmpd.web.families import Family
-from rtmpd.web.stream_metrics import StreamView
 
 
 def collect_server(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> Iterator[Family]:
@@ -197,3 +197,12 @@ def _service_levels(levels: Levels) -> Iterator[Family]:
         "rtmpd_player_behind_seconds",
         "Seconds of connections that were too far behind to be sent everything.",
     ).with_value(levels.behind_seconds)
+
+
+def collect_draining(draining: bool) -> Family:
+    """Whether the server is about to end."""
+    return Family(
+        "gauge",
+        "rtmpd_draining",
+        "1 while the server is about to end: it lets nobody new in and waits for publishers.",
+    ).with_value(float(draining))

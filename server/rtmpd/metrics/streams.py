@@ -13,7 +13,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import AUDIO
 from rtmpd.engine.stats import StreamStats, TrackStats
-from rtmpd.web.families import Family
+from rtmpd.metrics.families import Family
 
 OTHER: Final = "_other"
 """App and stream label of the streams without series of their own."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from metrics_sources import busy_server, value
+from metrics_sources import busy_server, page, value
 
-from rtmpd.web.families import Family, HistogramFamily, with_old_names
+from rtmpd.metrics.families import Family, HistogramFamily, with_old_names
 
 RENAMES = {"old_streams": ("streams", "0.1"), "old_lag_seconds": ("lag_seconds", "0.1")}
 
@@ -26,9 +26,9 @@ def test_the_old_name_stands_beside_the_new_one_and_says_so() -> None:
 def test_the_page_has_both() -> None:
     server = busy_server()
     renames = {"rtmpd_got_bytes": ("rtmpd_received_bytes", "0.1"), "process_rss": ("process_max_fds", "0.1")}
-    page = server.page(renames=renames)
-    assert value(page, "rtmpd_got_bytes_total") == value(page, "rtmpd_received_bytes_total")
-    assert value(page, "process_rss") == value(page, "process_max_fds")
-    text = page.snapshot().render("")[1].decode()
+    metrics = server.metrics(renames=renames)
+    assert value(metrics, "rtmpd_got_bytes_total") == value(metrics, "rtmpd_received_bytes_total")
+    assert value(metrics, "process_rss") == value(metrics, "process_max_fds")
+    text = page(metrics)
     assert "\n# HELP rtmpd_got_bytes_total Old name of rtmpd_received_bytes, " in text
-    assert "rtmpd_got_bytes" not in server.page().snapshot().render("")[1].decode()
+    assert "rtmpd_got_bytes" not in page(server.metrics())

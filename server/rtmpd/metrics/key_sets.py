@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, Protocol
 
-from rtmpd.web.families import Family
+from rtmpd.metrics.families import Family
 
 _NEVER: Final = 1e9
 """Seconds that stand for ever: promtool's tests, which the alert needs, have no infinity."""

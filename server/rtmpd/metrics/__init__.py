@@ -1,0 +1,1 @@
+"""What is counted and measured, as families of numbers, in no particular format."""
