@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import groupby
 from typing import Any
 
 import aiohttp
@@ -44,7 +45,7 @@ from rtmpd.reasons import Refusal
 from rtmpd.relay.status import RelayStatus
 from rtmpd.serving.access import Action
 from rtmpd.state.report import Change as StoredChange
-from rtmpd.state.report import DayUsage
+from rtmpd.state.report import DayUsage, UsagePart, Wanted, part_of
 from rtmpd.state.store import StoreStats
 from rtmpd.web.api import Api
 from rtmpd.web.compat import Mounted
@@ -106,9 +107,13 @@ class FakeStored:
     async def settled(self) -> bool | None:
         return self.kept
 
-    async def usage(self, first: date, last: date) -> Sequence[DayUsage] | None:
+    async def usage(
+        self, first: date, last: date, wanted: Wanted, after: str | None, most: int
+    ) -> UsagePart | None:
         self.asked.append((first, last))
-        return self.days
+        if self.days is None:
+            return None
+        return part_of(groupby(self.days, lambda row: row.day), wanted, after, most)
 
     async def changes(
         self, before: int | None, most: int, actor: str | None, change: str | None

@@ -239,7 +239,14 @@ class TryLater(NotPossible):
 
 
 class AdminRequestFailed(RtmpdError):
-    """The admin port of a server did not do what a command asked of it; the message is for people."""
+    """The admin port of a server did not do what a command asked of it; the message is for people.
+
+    ``status`` is that of HTTP which it answered with, 0 where there was no answer.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ClientError(RtmpdError):

@@ -10,7 +10,7 @@ from control_kit import Desk, FakeStored
 from rtmpd.control.actor import Actor
 from rtmpd.control.report_answers import UsageQuery
 from rtmpd.exceptions import Conflict, NotPossible, StateUnusable
-from rtmpd.state.report import DayUsage
+from rtmpd.state.report import DayUsage, UsagePart
 from rtmpd.state.words import StateFailure
 
 ANN = Actor(name="ann")
@@ -114,7 +114,7 @@ async def test_days_that_are_none_are_refused(query: UsageQuery) -> None:
 class BrokenStored(FakeStored):
     """A file that nobody can read."""
 
-    async def usage(self, first: date, last: date) -> list[DayUsage]:
+    async def usage(self, *_asked: object) -> UsagePart:
         raise StateUnusable(StateFailure.CORRUPT, "it is damaged: move it away")
 
 

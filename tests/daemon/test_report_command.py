@@ -35,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("", "", 0, 30),
         ("live", "show", 0, 20),
         ("live", 'odd,"name"', 0, 10),
+        ("=evil()", "@SUM(A1)", 9, 1),
         ("", "", 1, 5),
         ("live", "show", 1, 5),
     ):
@@ -50,6 +51,10 @@ def test_a_table_fits_a_terminal_and_is_the_same_with_a_server_and_without(folde
     with rtmpd(f"state.dir={folder}") as server:
         asked = report("--set", f"admin.listen=127.0.0.1:{server.port('admin')}", *place)
         assert (asked.exit_code, asked.stderr) == (0, "")
+        refused = report(
+            "--set", f"admin.listen=127.0.0.1:{server.port('admin')}", *place, "--to", "1999-01-01"
+        )
+        assert refused.stderr == "rtmpd: no days before 2000-01-01 or after 2999-12-31 are told of\n"
     read = report("--set", "admin.listen=127.0.0.1:1", *place)
     assert read.stderr == (
         f"rtmpd: 127.0.0.1:1 does not answer: Connection refused; this is read from {folder}/state.sqlite3\n"
@@ -74,6 +79,10 @@ def test_programs_and_spreadsheets_read_it_too(folder: Path) -> None:
         (str(TODAY), 'odd,"name"', "10"),
         (str(TODAY), "show", "20"),
     ]
+    # Nothing that an encoder calls itself is a formula.
+    day = str(TODAY - timedelta(days=9))
+    (row,) = csv.DictReader(io.StringIO(report("--csv", "--from", day, "--to", day, *place).stdout))
+    assert (row["app"], row["name"]) == ("'=evil()", "'@SUM(A1)")
     told = json.loads(report("--json", "--stream", "live/show", *place).stdout)
     assert (told["total"], told["totals"]["player_minutes"], told["next"]) == (2, 750.0, None)
     assert report("--to", "2020-01-01", *place).stdout == ("Nothing is known of 2019-12-26 to 2020-01-01.\n")

@@ -6,10 +6,13 @@ import errno
 import logging
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ import pytest
 from rtmpd.exceptions import StateUnusable
 from rtmpd.state import database, store
 from rtmpd.state.database import FILE, FolderLock, explain, find_problem, open_to_read, open_to_write
-from rtmpd.state.report import read_changes, read_usage
+from rtmpd.state.report import DayUsage, UsagePart, read_changes, read_usage
 from rtmpd.state.rows import AuditRow, BanRow, MinuteRow, PushRow, place_of
 from rtmpd.state.schema import STEPS, Step
 from rtmpd.state.store import Store, StoreRules, StoreStats
@@ -26,6 +29,7 @@ from rtmpd.state.words import StateFailure
 
 TIMEOUT = 10.0
 NOW = 1_800_000_000.0
+DAY = 86_400.0
 BAN = BanRow("192.0.2.7", NOW - 10, NOW + 600, "spam")
 PUSH = PushRow("live", "show", "api-1", "rtmp://push.example/app/SECRET-KEY", None)
 
@@ -74,6 +78,15 @@ def audit(number: int, at: float = NOW) -> AuditRow:
 def ask(folder: Path, statement: str) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(folder / FILE)) as connection:
         return connection.execute(statement).fetchall()
+
+
+def open_readonly(file: Path) -> None:
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        connection.execute("SELECT * FROM usage")
+
+
+def usage_of(folder: Path, first: date, last: date) -> list[DayUsage]:
+    return read_usage(folder, first, last, lambda *_: True, None, 1000).rows
 
 
 def change(folder: Path, *statements: str) -> None:
@@ -167,23 +180,62 @@ def test_days_are_those_of_the_machine(tmp_path: Path, monkeypatch: pytest.Monke
     time.tzset()
     try:
         midnight = time.mktime((2026, 11, 5, 0, 0, 0, 0, 0, -1))
-        assert read_usage(tmp_path, date(2026, 11, 1), date(2026, 11, 30)) == []
+        assert usage_of(tmp_path, date(2026, 11, 1), date(2026, 11, 30)) == []
         with serving(tmp_path) as server:
             for hours in (-1, 0, 23, 24):
                 server.store.add(minute(hours + 2, hours, int(midnight) + hours * 3600))
             assert server.settled()
-            rows = read_usage(tmp_path, date(2026, 11, 4), date(2026, 11, 5))
+            rows = usage_of(tmp_path, date(2026, 11, 4), date(2026, 11, 5))
         assert [(row.day.day, row.peak, row.player_seconds) for row in rows] == [
             (4, 1, 60.0),
             (5, 25, 60.0 * 27),
         ]
-        assert read_usage(tmp_path, date(2026, 11, 7), date(2026, 11, 8)) == []
+        assert usage_of(tmp_path, date(2026, 11, 7), date(2026, 11, 8)) == []
     finally:
         monkeypatch.undo()
         time.tzset()
 
 
 # -- who has changed what
+
+
+def test_days_on_which_clocks_are_changed_have_their_hours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        with serving(tmp_path) as server:
+            for begin in (date(2026, 3, 7), date(2026, 10, 31)):
+                first = int(time.mktime((*begin.timetuple()[:3], 0, 0, 0, 0, 0, -1)))
+                for hour in range(first, first + 72 * 3600, 3600):
+                    server.store.add(minute(1, hour // 60, hour))
+            assert server.settled()
+        days = usage_of(tmp_path, date(2026, 3, 7), date(2026, 11, 3))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [(row.day.day, row.player_seconds / 60) for row in days] == [
+        *((7, 24), (8, 23), (9, 24), (10, 1)),
+        *((31, 24), (1, 25), (2, 23)),
+    ]
+
+
+def test_usage_is_told_in_parts_with_the_sums_of_all(tmp_path: Path) -> None:
+    """By path, as others cut lists: an app that begins as another one does must not hide anything."""
+    today, paths = date(2027, 1, 15), []
+    with serving(tmp_path) as server:
+        for app, name in (("", ""), ("live", "b"), ("live", "a"), ("live-2", "a"), ("a", "z"), ("b", "no")):
+            server.store.add(replace(minute(), app=app, name=name))
+            server.store.add(replace(minute(), app=app, name=name, hour=int(NOW - DAY) // 3600 * 3600))
+        assert server.settled()
+    part, after = UsagePart(more=True), None
+    while part.more:
+        part = read_usage(tmp_path, today - timedelta(days=9), today, lambda app, _: app != "b", after, 3)
+        paths += [f"{row.app}/{row.name}" for row in part.rows]
+        after = part.rows[-1].place
+        assert (part.sums.number, part.sums.bytes_in, part.together.number) == (8, 8000, 2)
+    assert paths == ["a/z", "live-2/a", "live/a", "live/b"] * 2
 
 
 def test_changes_are_told_from_the_newest_on_in_parts(tmp_path: Path) -> None:
@@ -444,6 +496,97 @@ def test_a_bug_is_logged_and_does_not_end_the_thread(
     assert ask(tmp_path, "SELECT network FROM bans") == [(BAN.network,)]
 
 
+def test_a_row_that_no_file_takes_costs_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with serving(tmp_path) as server:
+        server.store.add(audit(1))
+        server.store.add(replace(audit(2), target="\ud800"))
+        server.store.add(replace(minute(), bytes_in=2**63))
+        server.store.keep(BAN)
+        assert server.settled()
+        server.store.keep(BanRow("\ud800", NOW, NOW + 600))
+        assert not server.settled()
+        assert server.settled()
+    assert ask(tmp_path, "SELECT target FROM audit") == [("1",)]
+    assert ask(tmp_path, "SELECT network FROM bans") == [(BAN.network,)]
+    assert server.stats.lost == {"minutes": 1, "audit": 1, "kept": 1}
+    told = [(each.message, each.exc_info is None) for each in caplog.records]
+    assert told == [("state row lost", False)] * 3
+
+
+def test_what_is_written_is_written_once_though_tidying_up_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StateUnusable(StateFailure.FULL, "no room to take anything away")
+
+    with serving(tmp_path) as server:
+        assert server.settled()
+        with monkeypatch.context() as full:
+            full.setattr(store, "forget_old", fail)
+            server.store.apply(StoreRules(audit_days=1))
+            server.store.add(minute())
+            server.store.keep(BAN)
+            assert server.settled()
+            server.until(lambda: server.stats.failure is StateFailure.FULL)
+        assert server.settled()
+    assert ask(tmp_path, "SELECT player_seconds FROM usage") == [(180.0,)]
+
+
+def test_a_clock_that_is_set_wrong_takes_nothing_away(tmp_path: Path) -> None:
+    def prune(server: Server) -> int:
+        server.store.apply(replace(StoreRules(), audit_days=next(days)))  # Other rules look at once.
+        assert server.settled()
+        return len(ask(tmp_path, "SELECT * FROM audit"))
+
+    days = iter(range(80, 100))
+    with serving(tmp_path) as server:
+        server.store.add(audit(1))
+        server.store.add(audit(2, NOW - 70 * DAY))
+        assert server.settled()
+        server.now = NOW + 3650 * DAY
+        assert prune(server) == 2
+        server.now = NOW
+        assert prune(server) == 2
+        server.now += 25 * DAY  # It has been in a drawer.
+        assert prune(server) == 1
+    with serving(tmp_path) as server:
+        server.now = NOW + 3650 * DAY
+        assert server.settled()
+    assert ask(tmp_path, "SELECT target FROM audit") == [("1",)]
+    with serving(tmp_path) as server:
+        server.now = NOW + 3650 * DAY
+        assert server.settled()
+    assert ask(tmp_path, "SELECT target FROM audit") == []
+
+
+def test_what_a_server_left_that_was_killed_while_it_wrote_is_read(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        server.store.add(minute())
+        for number in range(300):
+            server.store.add(replace(minute(), name=f"show{number}"))
+        assert server.settled()
+    # A process is killed in the middle: SQLite spills what does not fit into its cache.
+    code = """
+import os, sqlite3, sys
+file = sqlite3.connect(sys.argv[1], isolation_level=None)
+for each in ("journal_mode = TRUNCATE", "cache_size = 2"):
+    file.execute(f"PRAGMA {each}")
+file.execute("BEGIN")
+file.execute("UPDATE usage SET peak = 99")
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / FILE)], check=False)
+    with pytest.raises(sqlite3.OperationalError) as unfinished:
+        open_readonly(tmp_path / FILE)
+    told = explain(unfinished.value)
+    assert (told.reason, "killed while it wrote" in str(told)) == (StateFailure.READ_ONLY, True)
+    assert find_problem(tmp_path) is None
+    (day, *_) = usage_of(tmp_path, date(2027, 1, 15), date(2027, 1, 15))
+    assert day.peak == 3
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -540,7 +683,7 @@ def test_a_copy_made_while_it_is_written_can_be_used(tmp_path: Path) -> None:
     with serving(tmp_path / "two") as restored:
         assert restored.settled()
         assert restored.contents == [Contents((BAN,))]
-    assert read_usage(tmp_path / "two", date(2026, 1, 1), date(2026, 1, 2)) == []
+    assert usage_of(tmp_path / "two", date(2026, 1, 1), date(2026, 1, 2)) == []
 
 
 # -- before a start

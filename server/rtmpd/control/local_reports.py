@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from rtmpd.control.actor import Actor
-from rtmpd.control.paging import build, cut
+from rtmpd.control.paging import build
 from rtmpd.control.report_answers import StreamUsage, UsagePage, UsageQuery, UsageTotal
-from rtmpd.control.stored import NO_PLACE, DayOfStream, StoredUsage
+from rtmpd.control.stored import NO_PLACE, DayOfStream, StoredUsage, SumsOfUsage
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import Conflict, NotPossible, StateUnusable
 from rtmpd.reasons import Problem
 
-_ALL: Final = ("", "")
 _USUAL_DAYS: Final = 7
 _MOST_DAYS: Final = 3660
 _EARLIEST: Final = date(2000, 1, 1)
@@ -31,29 +30,25 @@ class LocalReports:
 
     async def usage(self, query: UsageQuery, by: Actor) -> UsagePage:
         first, last = self._days(query)
+
+        def wanted(app: str, name: str) -> bool:
+            return query.app in (None, app) and query.stream in (None, f"{app}/{name}") and sees(app, name)
+
+        def sees(app: str, name: str) -> bool:
+            return not by.is_scoped or by.sees(StreamKey(app, name))
+
         try:
-            found = await self._stored.usage(first, last)
+            part = await self._stored.usage(first, last, wanted, query.after, query.limit)
         except StateUnusable as error:
             raise Conflict(Problem.NOT_STORED, f"what is stored cannot be read: {error}") from error
-        if found is None:
+        if part is None:
             raise Conflict(Problem.NOT_STORED, NO_PLACE)
-
-        def wanted(row: DayOfStream) -> bool:
-            return (
-                (row.app, row.name) != _ALL
-                and by.sees(StreamKey(row.app, row.name))
-                and query.app in (None, row.app)
-                and query.stream in (None, f"{row.app}/{row.name}")
-            )
-
-        chosen = [row for row in found if wanted(row)]
         whole = not by.is_scoped and query.app is None and query.stream is None
-        part = await cut(chosen, lambda _row: True, _place, query.after, query.limit)
         return UsagePage(
-            items=await build(part.items, _day),
-            next=None if part.last is None else _place(part.last),
-            total=part.total,
-            totals=_total(chosen, [row for row in found if (row.app, row.name) == _ALL] if whole else chosen),
+            items=await build(part.rows, _day),
+            next=part.rows[-1].place if part.more else None,
+            total=part.sums.number,
+            totals=_total(part.sums, part.together if whole else part.sums),
             first_day=first,
             last_day=last,
             time_zone=time.localtime(self._wall_clock()).tm_zone,
@@ -73,11 +68,6 @@ class LocalReports:
         return first, last
 
 
-def _place(row: DayOfStream) -> str:
-    """Where it stands in the list."""
-    return f"{row.day} {row.app}/{row.name}"
-
-
 def _day(row: DayOfStream) -> StreamUsage:
     return StreamUsage(
         day=row.day,
@@ -92,16 +82,15 @@ def _day(row: DayOfStream) -> StreamUsage:
     )
 
 
-def _total(rows: Sequence[DayOfStream], peaks: Sequence[DayOfStream]) -> UsageTotal:
-    """Of ``rows``; how many players there were at a time, and for how long any, ``peaks`` say."""
-    watched = sum(row.player_seconds for row in rows)
+def _total(sums: SumsOfUsage, peaks: SumsOfUsage) -> UsageTotal:
+    """Of ``sums``; how many players there were at a time, and for how long any, ``peaks`` say."""
     return UsageTotal(
-        peak_players=max((row.peak for row in peaks), default=0),
-        average_players=_average(watched, sum(row.live_seconds for row in peaks)),
-        player_minutes=_minutes(watched),
-        publish_minutes=_minutes(sum(row.live_seconds for row in rows)),
-        bytes_in=sum(row.bytes_in for row in rows),
-        bytes_out=sum(row.bytes_out for row in rows),
+        peak_players=peaks.peak,
+        average_players=_average(sums.player_seconds, peaks.live_seconds),
+        player_minutes=_minutes(sums.player_seconds),
+        publish_minutes=_minutes(sums.live_seconds),
+        bytes_in=sums.bytes_in,
+        bytes_out=sums.bytes_out,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Final, Protocol
 
@@ -28,6 +28,10 @@ class DayOfStream(Protocol):
     """What a stream had on a day; ``rtmpd.state.report.DayUsage`` is one."""
 
     @property
+    def place(self) -> str:
+        """Where it stands among others."""
+
+    @property
     def day(self) -> date: ...
 
     @property
@@ -51,6 +55,47 @@ class DayOfStream(Protocol):
 
     @property
     def bytes_out(self) -> int: ...
+
+
+class SumsOfUsage(Protocol):
+    """Of several of them; ``rtmpd.state.report.UsageSums`` is one."""
+
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def peak(self) -> int: ...
+
+    @property
+    def player_seconds(self) -> float: ...
+
+    @property
+    def live_seconds(self) -> float: ...
+
+    @property
+    def bytes_in(self) -> int: ...
+
+    @property
+    def bytes_out(self) -> int: ...
+
+
+class PartOfUsage(Protocol):
+    """Some of those that are wanted, and sums; ``rtmpd.state.report.UsagePart`` is one."""
+
+    @property
+    def rows(self) -> Sequence[DayOfStream]: ...
+
+    @property
+    def more(self) -> bool:
+        """There are more behind them."""
+
+    @property
+    def sums(self) -> SumsOfUsage:
+        """Of all that are wanted."""
+
+    @property
+    def together(self) -> SumsOfUsage:
+        """Of all streams together, whichever are wanted."""
 
 
 class StoredChange(Protocol):
@@ -102,8 +147,12 @@ class StoredChange(Protocol):
 class StoredUsage(Protocol):
     """Who has watched how much."""
 
-    async def usage(self, first: date, last: date) -> Sequence[DayOfStream] | None:
-        """By day and stream, from ``first`` to ``last``; None where nothing is stored.
+    async def usage(
+        self, first: date, last: date, wanted: Callable[[str, str], bool], after: str | None, most: int
+    ) -> PartOfUsage | None:
+        """By day and path, from ``first`` to ``last``: the first ``most`` behind ``after``, the ``place`` of
+        one, of streams whose app and name are ``wanted``, which is called in a thread. None where nothing is
+        stored.
 
         Raises StateUnusable.
         """

@@ -121,7 +121,7 @@ class AdminPort:
                 f"{self} wants a token: name a file with one in {BEARER_FILE_VARIABLE}; "
                 "on its machine `rtmpd admin-token new NAME` makes one"
             )
-        return AdminRequestFailed(text)
+        return AdminRequestFailed(text, status)
 
 
 def _token(environ: Mapping[str, str]) -> str:

@@ -53,6 +53,10 @@ class KeptBans:
             self._store.forget(("bans", (network,)))
 
     def _read(self, row: BanRow) -> Ban:
-        """On the clock of the engine, which every process has begin elsewhere."""
-        shift = self._clock() - self._wall_clock()
-        return Ban(row.network, row.since + shift, row.until + shift, 0, row.reason, row.count)
+        """On the clock of the engine, which every process has begin elsewhere.
+
+        Never for longer than it was meant to hold: a machine without a battery begins in 1970.
+        """
+        length = row.until - row.since
+        until = self._clock() + min(row.until - self._wall_clock(), length)
+        return Ban(row.network, until - length, until, 0, row.reason, row.count)

@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from datetime import date
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlencode
@@ -20,7 +21,7 @@ from rtmpd.daemon.control_command import AsJson
 
 if TYPE_CHECKING:
     from rtmpd.daemon.config import Config
-    from rtmpd.state.report import DayUsage
+    from rtmpd.state.report import UsagePart, Wanted
 
 _PART: Final = "1000"
 _COLUMNS: Final = (
@@ -123,8 +124,13 @@ def _csv(answer: dict[str, Any]) -> Iterator[str]:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows([each[column] for column in _COLUMNS] for each in answer["items"])
+    writer.writerows([_inert(each[column]) for column in _COLUMNS] for each in answer["items"])
     yield text.getvalue().removesuffix("\n")
+
+
+def _inert(value: Any) -> Any:
+    """For a cell of a spreadsheet: encoders choose names, and what begins so is a formula there."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
 def _fetch(config: Config, query: dict[str, str]) -> dict[str, Any]:
@@ -141,7 +147,7 @@ def _fetch(config: Config, query: dict[str, str]) -> dict[str, Any]:
         return _all(ask, query)
     except AdminRequestFailed as error:
         folder = config.state.folder(os.environ)
-        if folder is None or not (folder / FILE).exists():
+        if error.status == HTTPStatus.BAD_REQUEST or folder is None or not (folder / FILE).exists():
             raise
         typer.echo(f"rtmpd: {error}; this is read from {folder / FILE}", err=True)
         return _all(lambda query: _read(folder, query), query)
@@ -181,7 +187,7 @@ class _Resting:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def usage(self, first: date, last: date) -> list[DayUsage]:
+    async def usage(self, first: date, last: date, wanted: Wanted, after: str | None, most: int) -> UsagePart:
         from rtmpd.state.report import read_usage
 
-        return read_usage(self._folder, first, last)
+        return read_usage(self._folder, first, last, wanted, after, most)

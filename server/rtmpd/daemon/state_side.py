@@ -26,7 +26,7 @@ from rtmpd.net.tasks import TaskSet
 if TYPE_CHECKING:
     from rtmpd.daemon.usage_meter import UsageMeter
     from rtmpd.events.model import Fact
-    from rtmpd.state.report import Change, DayUsage
+    from rtmpd.state.report import Change, UsagePart, Wanted
     from rtmpd.state.store import Store, StoreRules, StoreStats
     from rtmpd.state.tables import Contents
 
@@ -116,7 +116,9 @@ class StateSide:
         if self._meter is not None:
             self._meter.look(self._clock(), self._wall_clock())
 
-    async def usage(self, first: date, last: date) -> list[DayUsage] | None:
+    async def usage(
+        self, first: date, last: date, wanted: Wanted, after: str | None, most: int
+    ) -> UsagePart | None:
         """Who has watched how much, as ``state.report.read_usage`` tells; None where nothing is kept.
 
         Raises StateUnusable.
@@ -127,7 +129,7 @@ class StateSide:
         from rtmpd.state.report import read_usage
 
         async with self._reading:
-            return await asyncio.to_thread(read_usage, folder, first, last)
+            return await asyncio.to_thread(read_usage, folder, first, last, wanted, after, most)
 
     async def changes(
         self, before: int | None, most: int, actor: str | None, change: str | None

@@ -58,6 +58,9 @@ def explain(error: Exception) -> StateUnusable:
     match error:
         case StateUnusable():
             return error
+        case sqlite3.Error() if is_unfinished(error):
+            text = "a server was killed while it wrote: start it again, or read it as its user"
+            return StateUnusable(StateFailure.READ_ONLY, text)
         case sqlite3.Error():
             # Python's own mistakes, such as a closed connection, have none.
             code = getattr(error, "sqlite_errorcode", None)
@@ -120,13 +123,24 @@ def open_to_write(folder: Path, max_bytes: int, steps: Sequence[Step] = STEPS) -
 
 
 def open_to_read(folder: Path, steps: Sequence[Step] = STEPS) -> sqlite3.Connection | None:
-    """The same to read alone, beside whoever writes; None if there is nothing."""
+    """The same to read alone, beside whoever writes; None if there is nothing.
+
+    Where a server was killed while it wrote, what it had not finished is taken back first, which is writing.
+    """
     path = folder / FILE
     if not path.exists():
         return None
     connection = _connect(path, "ro")
     try:
-        version = check(connection, len(steps))
+        try:
+            version = check(connection, len(steps))
+        except sqlite3.Error as error:
+            if not is_unfinished(error):
+                raise
+            connection.close()
+            connection = _connect(path, "rw")
+            connection.execute("PRAGMA query_only = ON")
+            version = check(connection, len(steps))
     except BaseException:
         connection.close()
         raise
@@ -150,11 +164,19 @@ def find_problem(folder: Path) -> str | None:
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
         return f"{path} cannot be written: let the server's user own it"
     try:
-        if (connection := open_to_read(folder)) is not None:
-            connection.close()
+        if path.exists():
+            with contextlib.closing(_connect(path, "ro")) as connection:
+                check(connection, len(STEPS))
     except (OSError, sqlite3.Error, StateUnusable) as error:
-        return f"{path}: {explain(error)}"
+        if not is_unfinished(error):
+            return f"{path}: {explain(error)}"
     return None
+
+
+def is_unfinished(error: Exception) -> bool:
+    """Whether a file cannot be read as whoever wrote it was killed, which the next who may write mends."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_READONLY_ROLLBACK
 
 
 def limit(connection: sqlite3.Connection, max_bytes: int) -> None:

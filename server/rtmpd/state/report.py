@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from rtmpd.state.database import explain, open_to_read
+
+Wanted: TypeAlias = Callable[[str, str], bool]
+"""Whether a stream, given by app and name, is wanted; called in the thread that reads."""
+_DAY_LETTERS: Final = len("2026-11-26")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,11 @@ class DayUsage:
     live_seconds: float
     bytes_in: int
     bytes_out: int
+
+    @property
+    def place(self) -> str:
+        """Where it stands among others."""
+        return f"{self.day} {self.app}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +63,44 @@ class Change:
     after: str | None
 
 
-_BY_DAY: Final = """
-SELECT date(hour, 'unixepoch', 'localtime') AS day, app, name,
-    max(peak), sum(player_seconds), sum(live_seconds), sum(bytes_in), sum(bytes_out)
-FROM usage WHERE hour >= ? AND hour < ? GROUP BY day, app, name ORDER BY day, app, name
+@dataclass(slots=True)
+class UsageSums:
+    """Of several of them."""
+
+    number: int = 0
+    peak: int = 0
+    """The highest."""
+    player_seconds: float = 0.0
+    live_seconds: float = 0.0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+    def add(self, row: DayUsage) -> None:
+        """One more."""
+        self.number += 1
+        self.peak = max(self.peak, row.peak)
+        self.player_seconds += row.player_seconds
+        self.live_seconds += row.live_seconds
+        self.bytes_in += row.bytes_in
+        self.bytes_out += row.bytes_out
+
+
+@dataclass(slots=True)
+class UsagePart:
+    """Some of those that are wanted, and the sums of all."""
+
+    rows: list[DayUsage] = field(default_factory=list)
+    more: bool = False
+    """There are more behind them."""
+    sums: UsageSums = field(default_factory=UsageSums)
+    """Of all that are wanted."""
+    together: UsageSums = field(default_factory=UsageSums)
+    """Of all streams together, whichever are wanted."""
+
+
+_OF_A_DAY: Final = """
+SELECT app, name, max(peak), sum(player_seconds), sum(live_seconds), sum(bytes_in), sum(bytes_out)
+FROM usage WHERE hour >= ? AND hour < ? GROUP BY app, name
 """
 
 
@@ -73,19 +117,43 @@ ORDER BY id DESC LIMIT :most
 """
 
 
-def read_usage(folder: Path, first: date, last: date) -> list[DayUsage]:
-    """By day and stream, sorted so, that of all streams first; both days are included.
+def read_usage(
+    folder: Path, first: date, last: date, wanted: Wanted, after: str | None, most: int
+) -> UsagePart:
+    """Those of the days from ``first`` to ``last``, as ``part_of`` cuts them.
 
+    A day at a time is read: whoever writes waits for no more, and what is not asked for is not held.
     Blocks. Raises StateUnusable.
     """
     try:
         connection = open_to_read(folder)
         if connection is None:
-            return []
+            return UsagePart()
         with closing(connection):
-            return list(_read(connection, first, last))
+            return part_of(_read(connection, first, last), wanted, after, most)
     except Exception as error:
         raise explain(error) from error
+
+
+def part_of(
+    days: Iterable[tuple[date, Iterable[DayUsage]]], wanted: Wanted, after: str | None, most: int
+) -> UsagePart:
+    """The first ``most`` behind ``after``, a place, of streams that are ``wanted``, by day and path."""
+    part = UsagePart()
+    for day, rows in days:
+        begins = after is None or str(day) >= after[:_DAY_LETTERS]
+        for row in sorted(rows, key=attrgetter("place")) if begins else rows:
+            if not row.app and not row.name:
+                part.together.add(row)
+            elif wanted(row.app, row.name):
+                part.sums.add(row)
+                if not begins or (after is not None and row.place <= after):
+                    continue
+                if len(part.rows) < most:
+                    part.rows.append(row)
+                else:
+                    part.more = True
+    return part
 
 
 def read_changes(
@@ -108,10 +176,15 @@ def read_changes(
         raise explain(error) from error
 
 
-def _read(connection: sqlite3.Connection, first: date, last: date) -> Iterator[DayUsage]:
-    limits = _midnight(first), _midnight(last + timedelta(days=1))
-    for day, app, name, *figures in connection.execute(_BY_DAY, limits):
-        yield DayUsage(date.fromisoformat(day), app, name, *figures)
+def _read(connection: sqlite3.Connection, first: date, last: date) -> Iterator[tuple[date, list[DayUsage]]]:
+    (oldest,) = connection.execute("SELECT min(hour) FROM usage").fetchone()
+    if oldest is None:
+        return
+    day = max(first, datetime.fromtimestamp(oldest, UTC).astimezone().date())
+    while day <= last:
+        limits = _midnight(day), _midnight(day + timedelta(days=1))
+        yield day, [DayUsage(day, *row) for row in connection.execute(_OF_A_DAY, limits)]
+        day += timedelta(days=1)
 
 
 def _midnight(day: date) -> float:

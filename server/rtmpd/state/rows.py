@@ -93,6 +93,8 @@ class MinuteRow:
     ``app`` and ``name`` are empty for all streams together.
     """
 
+    TABLE: ClassVar[str] = "usage"
+
     hour: int
     """When the hour began, by the clock on this machine's wall."""
     minute: int
@@ -112,6 +114,8 @@ class MinuteRow:
 @dataclass(frozen=True, slots=True)
 class AuditRow:
     """Who has changed what, or was refused to."""
+
+    TABLE: ClassVar[str] = "audit"
 
     at: float
     instance: str

@@ -17,9 +17,9 @@ from typing import Final
 from rtmpd.exceptions import StateUnusable
 from rtmpd.reasons import Word
 from rtmpd.state.database import FILE, FolderLock, explain, limit, open_to_write, size_of
-from rtmpd.state.rows import KeptRow, LooseRow, MinuteRow, Place, place_of
+from rtmpd.state.rows import KeptRow, LooseRow, Place, place_of
 from rtmpd.state.schema import STEPS, Step, transaction
-from rtmpd.state.tables import Contents, forget_old, forget_oldest, load, write
+from rtmpd.state.tables import Contents, forget_old, forget_oldest, load, opened_at, write
 from rtmpd.state.words import StateFailure
 
 FLUSH_AFTER: Final = 1.0
@@ -34,6 +34,10 @@ _PRUNE_EVERY: Final = 3600.0
 _CROWDED: Final = 0.9
 """Of ``max_bytes``: beyond, the oldest of what is only added goes."""
 _DAY: Final = 86_400.0
+_LOST_AS: Final = {"usage": "minutes", "audit": "audit"}
+"""Names in ``StoreStats.lost`` of tables; that of the others is kept."""
+_CLOCK_MAY_JUMP: Final = 30 * _DAY
+"""Beyond, the wall clock is not believed when it says what is old, until it has gone on for an hour."""
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +106,8 @@ class Store:
         self._inode = (0, 0)
         self._limit = 0
         self._pruned_at = 0.0
+        self._believed = (0.0, 0.0)
+        """Readings of the wall clock and of the monotonic one, when the first was last believed."""
         self._thread = threading.Thread(target=self._run, name="state", daemon=True)
 
     def start(self) -> None:
@@ -175,7 +181,7 @@ class Store:
     def _shorten(self) -> None:
         while len(self._loose) > MAX_LOOSE:
             row = self._loose.popleft()
-            self.stats.lost["minutes" if isinstance(row, MinuteRow) else "audit"] += 1
+            self.stats.lost[_LOST_AS[row.TABLE]] += 1
 
     # Inside, in the thread
 
@@ -208,8 +214,13 @@ class Store:
             waiting, self._waiting = self._waiting, []
             self._due = None
         failure: StateUnusable | None = None
+        is_written = False
         try:
-            self._write(kept, loose)
+            connection = self._connect(kept)
+            is_written = self._write(connection, kept, loose)
+            # Nobody is to write it again, whatever becomes of the rest.
+            kept, loose = {}, deque()
+            self._tidy(connection)
         except Exception as error:  # The thread lives as long as the server.
             failure = explain(error)
             if failure.reason is StateFailure.BUG:
@@ -227,23 +238,42 @@ class Store:
         self._tell(failure)
         for future in waiting:
             if future.set_running_or_notify_cancel():
-                future.set_result(failure is None)
+                future.set_result(is_written)
 
-    def _write(self, kept: dict[Place, KeptRow | None], loose: deque[LooseRow]) -> None:
-        connection = self._connect(kept)
-        rules, now = self._rules, self._wall_clock()
-        if rules.max_bytes != self._limit:
-            limit(connection, rules.max_bytes)
-            self._limit = rules.max_bytes
+    def _write(
+        self, connection: sqlite3.Connection, kept: dict[Place, KeptRow | None], loose: deque[LooseRow]
+    ) -> bool:
+        """Whether all is written that must not be lost. What no file would ever take is lost."""
+        if self._rules.max_bytes != self._limit:
+            limit(connection, self._rules.max_bytes)
+            self._limit = self._rules.max_bytes
         with transaction(connection):
-            write(connection, kept, loose)
+            bad = write(connection, kept, loose)
+        for table, error in bad:
+            self.stats.lost[_LOST_AS.get(table, "kept")] += 1
+            logger.error("state row lost", exc_info=error, extra={"fields": {"table": table}})
+        return all(table in _LOST_AS for table, _ in bad)
+
+    def _tidy(self, connection: sqlite3.Connection) -> None:
+        """Forget what is old, and what there is no room for."""
+        rules, now = self._rules, self._wall_clock()
         if time.monotonic() - self._pruned_at >= _PRUNE_EVERY or not self._pruned_at:
-            with transaction(connection):
-                forget_old(connection, now, now - rules.minutes_days * _DAY, now - rules.audit_days * _DAY)
+            if self._is_plausible(now):
+                with transaction(connection):
+                    forget_old(
+                        connection, now, now - rules.minutes_days * _DAY, now - rules.audit_days * _DAY
+                    )
             self._pruned_at = time.monotonic()
         self.stats.bytes, used = size_of(connection)
         if used > _CROWDED * rules.max_bytes:
             self._shrink(connection)
+
+    def _is_plausible(self, now: float) -> bool:
+        """Whether the wall clock has gone on like a clock: one that is set wrong would have all be old."""
+        wall, monotonic = self._believed
+        ahead = now - wall - (time.monotonic() - monotonic)
+        self._believed = now, time.monotonic()
+        return abs(ahead) <= _CLOCK_MAY_JUMP
 
     def _shrink(self, connection: sqlite3.Connection) -> None:
         """Forget the oldest until there is room again; the file gets smaller if it is too large."""
@@ -275,8 +305,11 @@ class Store:
         self._opened(load(connection, self._wall_clock(), changed))
         if obstacle is not None:
             raise obstacle
+        now = self._wall_clock()
+        if not self._pruned_at:
+            self._believed = opened_at(connection) or now, time.monotonic()
         with transaction(connection):
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('opened', ?)", (self._wall_clock(),))
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('opened', ?)", (now,))
         return connection
 
     def _prepare(self) -> OSError | None:

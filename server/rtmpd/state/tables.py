@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
-from rtmpd.state.rows import BanRow, KeptRow, KeyRow, LooseRow, MinuteRow, Place, PushRow, place_of
+from rtmpd.state.rows import AuditRow, BanRow, KeptRow, KeyRow, LooseRow, MinuteRow, Place, PushRow, place_of
 
 # Not REPLACE, as a newer rtmpd may have columns of its own in a row.
 _PUT: Final = {
@@ -57,6 +57,12 @@ VALUES (
     :before, :after
 )
 """
+_ADD: Final = {MinuteRow.TABLE: _ADD_MINUTE, AuditRow.TABLE: _ADD_AUDIT}
+_OF_THE_ROW: Final = (
+    *(UnicodeError, OverflowError),
+    *(sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError),
+)
+"""What is wrong with one row, and not with the file."""
 _FORGET: Final = (
     (
         "SELECT count(*) FROM usage",
@@ -104,15 +110,29 @@ def load(connection: sqlite3.Connection, now: float, without: Mapping[Place, obj
 
 def write(
     connection: sqlite3.Connection, kept: Mapping[Place, KeptRow | None], loose: Iterable[LooseRow]
-) -> None:
-    """Put rows in the place of others, or take them away; add what is only added."""
+) -> list[tuple[str, Exception]]:
+    """Put rows in the place of others, or take them away; add what is only added.
+
+    Those that no file would ever take, such as a text that is none, cost only themselves: their tables, and
+    what is wrong with them.
+    """
+    statements: list[tuple[str, str, tuple[str, ...] | dict[str, str | float | int | None]]] = []
     for (table, key), row in kept.items():
-        if row is None:
-            connection.execute(_TAKE[table], key)
-        else:
-            connection.execute(_PUT[table], _values(row))
-    for each in loose:
-        connection.execute(_ADD_MINUTE if isinstance(each, MinuteRow) else _ADD_AUDIT, _values(each))
+        statements.append((table, _TAKE[table], key) if row is None else (table, _PUT[table], _values(row)))
+    statements += [(each.TABLE, _ADD[each.TABLE], _values(each)) for each in loose]
+    bad: list[tuple[str, Exception]] = []
+    for table, statement, values in statements:
+        try:
+            connection.execute(statement, values)
+        except _OF_THE_ROW as error:
+            bad.append((table, error))
+    return bad
+
+
+def opened_at(connection: sqlite3.Connection) -> float | None:
+    """When a server last opened the file, by its wall clock; None if none has."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'opened'").fetchone()
+    return None if row is None else float(row[0])
 
 
 def forget_old(connection: sqlite3.Connection, now: float, minutes_from: float, audit_from: float) -> None:
