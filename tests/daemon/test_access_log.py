@@ -16,7 +16,7 @@ import pytest
 from rtmpd.daemon import access_log
 from rtmpd.daemon.access_log import AccessLog, AccessLogLoss, AccessLogStats
 from rtmpd.engine.origin import Origin
-from rtmpd.events.records import SessionRecord
+from rtmpd.events.records import KeptInput, SessionRecord
 
 RECORD = SessionRecord(
     origin=Origin(session=1),
@@ -36,7 +36,7 @@ RECORD = SessionRecord(
     last_command="",
     tcp=None,
     introduced=True,
-    input=b"",
+    input=KeptInput(),
 )
 
 

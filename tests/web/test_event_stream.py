@@ -92,6 +92,7 @@ async def test_what_cannot_be_followed_is_a_problem() -> None:
         async with client.get(PATH), client.get(PATH) as response:
             problem = await response.json()
             assert (response.status, problem["type"]) == (503, "urn:rtmpd:problem:too_many_followers")
+            assert len(desk.ring._followers) == 1
         # Nobody waits for the heartbeat to find out that somebody has left.
         await eventually(lambda: desk.streams.stats.ended[FollowEnd.LEFT] == 1)
         async with client.get(PATH) as response:

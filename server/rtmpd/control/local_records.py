@@ -42,9 +42,9 @@ class LocalRecords:
     async def input(self, number: int, by: Actor) -> bytes:
         from rtmpd.rtmp.input_scrubbing import blanked
 
-        data = self._find(number, by).input
+        data = self._find(number, by).input.data
         if not data:
-            text = "nothing that it sent is kept: it broke no rule of the protocol, or see records.keep_input"
+            text = "nothing that it sent is kept: it broke no rule, was long ago, or see records.keep_input"
             raise NotFound(Problem.RECORD_NOT_FOUND, text)
         return await asyncio.to_thread(blanked, data)
 

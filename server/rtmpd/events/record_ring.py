@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from rtmpd.engine.budget import MemoryBudget
-from rtmpd.events.records import SessionRecord
+from rtmpd.events.records import KeptInput, SessionRecord
 
 _RECORD_BYTES = 1024
 _USE_BYTES = 512
@@ -14,19 +14,22 @@ _USE_BYTES = 512
 _STRANGERS = 4
 """A part so large of the ring is for those who have not even asked to connect: they wash out nobody else."""
 _MOST_INPUTS = 16
-"""Records whose session left what it sent."""
+"""That are there: older records are kept without what their session sent."""
 
 
 class RecordRing:
-    """A listener of the recorder. It is charged to ``budget``, and empty while memory is short."""
+    """A listener of the recorder. It is charged to ``budget``, and empty while memory is short.
+
+    What sessions sent first is nowhere any more when it is not here.
+    """
 
     def __init__(self, budget: MemoryBudget, max_kept: int) -> None:
         self._budget = budget
         self._max_kept = max_kept
         self._clients: deque[SessionRecord] = deque()
         self._strangers: deque[SessionRecord] = deque()
-        self._inputs: deque[str] = deque()
-        """Of which sessions what they sent is kept."""
+        self._inputs: deque[KeptInput] = deque()
+        """Of which there is any, or was."""
         self._by_id: dict[str, SessionRecord] = {}
 
     def __iter__(self) -> Iterator[SessionRecord]:
@@ -44,8 +47,8 @@ class RecordRing:
         (self._clients if record.introduced else self._strangers).append(record)
         self._by_id[record.id] = record
         self._budget.charge_queues(_size(record))
-        if record.input:
-            self._inputs.append(record.id)
+        if record.input.data:
+            self._inputs.append(record.input)
         self._cut()
 
     def find(self, session_id: str) -> SessionRecord | None:
@@ -58,16 +61,18 @@ class RecordRing:
             while len(kept) > room:
                 self._forget(kept.popleft())
         while len(self._inputs) > _MOST_INPUTS:
-            old = self._by_id.get(self._inputs.popleft())
-            if old is not None:
-                self._forget(old)
-                (self._clients if old.introduced else self._strangers).remove(old)
+            self._drop(self._inputs.popleft())
 
     def _forget(self, record: SessionRecord) -> None:
+        self._drop(record.input)
         self._budget.charge_queues(-_size(record))
         self._by_id.pop(record.id, None)
 
+    def _drop(self, kept: KeptInput) -> None:
+        self._budget.charge_queues(-len(kept.data))
+        kept.data = b""
+
 
 def _size(record: SessionRecord) -> int:
-    texts = len(record.origin.agent) + len(record.origin.query) + len(record.input)
+    texts = len(record.origin.agent) + len(record.origin.query) + len(record.input.data)
     return _RECORD_BYTES + texts + sum([_USE_BYTES + len(use.name) for use in record.uses])

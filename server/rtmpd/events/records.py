@@ -62,6 +62,13 @@ class UseRecord:
         }
 
 
+@dataclass(slots=True)
+class KeptInput:
+    """What a client sent first. Whoever has the record has this; one of them bounds how long there is any."""
+
+    data: bytes = b""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
     """One session that is over. Times are seconds since 1970; nothing in it is secret but ``input``."""
@@ -86,7 +93,7 @@ class SessionRecord:
     last_command: str
     tcp: TcpInfo | None
     introduced: bool
-    input: bytes
+    input: KeptInput
 
     @property
     def id(self) -> str:
@@ -126,7 +133,7 @@ class SessionRecord:
             },
             "uses": [use.as_json() for use in self.uses],
             "more_uses": self.more_uses,
-            "input_bytes": len(self.input),
+            "input_bytes": len(self.input.data),
         }
 
 
@@ -244,7 +251,7 @@ class Recorder(StreamObserver):
             last_command=end.last_command,
             tcp=parse_tcp_info(figures.tcp_info),
             introduced=end.introduced,
-            input=end.input if end.reason is CloseReason.PROTOCOL_ERROR else b"",
+            input=KeptInput(end.input if end.reason is CloseReason.PROTOCOL_ERROR else b""),
         )
         self._tell(record)
 
@@ -269,7 +276,7 @@ class Recorder(StreamObserver):
             last_command="",
             tcp=None,
             introduced=True,
-            input=b"",
+            input=KeptInput(),
         )
 
     def _tell(self, record: SessionRecord) -> None:

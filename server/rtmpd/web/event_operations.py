@@ -17,15 +17,12 @@ async def _follow(control: Control, asked: Asked) -> Frames:
     query = asked.query_as(EventQuery)
     after = asked.last_event_id or query.after or ""
     following = await control.events.follow(query, after, asked.actor)
-    return Frames(_frames(following), lambda: beat(following.place))
+    return Frames(_frames(following), lambda: beat(following.place), following.close)
 
 
 async def _frames(following: Following) -> AsyncIterator[bytes]:
-    try:
-        while notices := await following.take():
-            yield b"".join([frame(each.json, place=each.id, name=each.name) for each in notices])
-    finally:
-        following.close()
+    while notices := await following.take():
+        yield b"".join([frame(each.json, place=each.id, name=each.name) for each in notices])
 
 
 OPERATIONS: Final = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,6 +16,7 @@ from rtmpd.exceptions import NotPossible
 from rtmpd.net.http import web
 from rtmpd.reasons import Problem, Word
 from rtmpd.web.door import lift_deadline
+from rtmpd.web.operations import Frames
 from rtmpd.web.visitors import Visit
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -86,19 +87,21 @@ class EventStreams:
         application.on_shutdown.append(close)
 
     async def serve(
-        self,
-        request: web.Request,
-        frames: AsyncIterator[bytes],
-        heartbeat: Callable[[], bytes] = beat,
+        self, request: web.Request, follow: Callable[[], Awaitable[Frames]]
     ) -> web.StreamResponse:
-        """Send ``frames`` until there are no more, which is for being slow, or nobody reads them.
+        """Send what ``follow`` gives until there is no more, which is for being slow, or nobody reads it.
 
-        They are closed in every case. Raises NotPossible when as many follow as may.
+        Raises NotPossible when as many follow as may, and what ``follow`` raises.
         """
         if self.stats.followers >= self.max_followers:
             text = f"events.max_followers are {self.max_followers}, and as many follow something already"
             raise NotPossible(Problem.TOO_MANY_FOLLOWERS, text)
         self.stats.followers += 1
+        try:
+            frames = await follow()
+        except BaseException:
+            self.stats.followers -= 1
+            raise
         visit, end = request.protocol, FollowEnd.FAULT
         try:
             if isinstance(visit, Visit):
@@ -107,7 +110,7 @@ class EventStreams:
             response = web.StreamResponse(headers=_HEADERS)
             response.force_close()
             await response.prepare(request)
-            end = await self._send(request, response, frames, heartbeat)
+            end = await self._send(request, response, frames)
             if end is FollowEnd.CLOSED:
                 await response.write(frame(b'{"reason":"closed"}', name="end"))
         except asyncio.CancelledError:
@@ -122,19 +125,14 @@ class EventStreams:
         finally:
             if isinstance(visit, Visit):
                 visit.follow(None)
+            frames.close()
             self.stats.followers -= 1
             self.stats.ended[end] += 1
 
-    async def _send(
-        self,
-        request: web.Request,
-        response: web.StreamResponse,
-        frames: AsyncIterator[bytes],
-        heartbeat: Callable[[], bytes],
-    ) -> FollowEnd:
+    async def _send(self, request: web.Request, response: web.StreamResponse, frames: Frames) -> FollowEnd:
         closing = asyncio.ensure_future(self._closing[request.app].wait())
-        coming = asyncio.ensure_future(_next(frames))
-        data: bytes | None = f"retry: {_AGAIN}\n".encode() + heartbeat()
+        coming = asyncio.ensure_future(_next(frames.events))
+        data: bytes | None = f"retry: {_AGAIN}\n".encode() + frames.heartbeat()
         try:
             while data is not None:
                 async with asyncio.timeout(self._patience):
@@ -145,10 +143,10 @@ class EventStreams:
                 if closing.done():
                     return FollowEnd.CLOSED
                 if not coming.done():
-                    data = heartbeat()
+                    data = frames.heartbeat()
                     continue
                 data = coming.result()
-                coming = asyncio.ensure_future(_next(frames))
+                coming = asyncio.ensure_future(_next(frames.events))
         except TimeoutError:
             pass
         finally:

@@ -78,6 +78,8 @@ class Frames:
     events: AsyncIterator[bytes]
     heartbeat: Callable[[], bytes]
     """What is sent where there is nothing to tell for a while."""
+    close: Callable[[], object] = lambda: None
+    """To be called when nobody reads them, any more or at all."""
 
 
 Follow: TypeAlias = Callable[[Control, Asked], Awaitable[Frames]]
