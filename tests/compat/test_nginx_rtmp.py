@@ -176,8 +176,6 @@ EVERYBODY = [
         (Choice(Side.CLIENT, app="li"), []),
         (Choice(Side.CLIENT, app="live", name="show"), [ENCODER, PLAYER, PUSH]),
         (Choice(Side.CLIENT, name="sho"), []),
-        (Choice(Side.CLIENT, address="192.0.2.7"), [ENCODER]),
-        (Choice(Side.PUBLISHER, address="2001:db8::7"), []),
         (Choice(Side.CLIENT, client=7), [PLAYER]),
         (Choice(Side.PUBLISHER, client=7), []),
     ],
@@ -186,6 +184,6 @@ def test_the_control_means(choice: Choice, meant: list[str]) -> None:
     assert [each.id for each in choice.among(EVERYBODY)] == meant
 
 
-@pytest.mark.parametrize("told", [{}, {"app": ""}, {"name": "x"}, {"address": "x"}, {"client": 0}])
+@pytest.mark.parametrize("told", [{}, {"app": ""}, {"name": "x"}, {"client": 0}])
 def test_a_choice_of_everybody_is_known(told: dict[str, Any]) -> None:
     assert Choice(Side.CLIENT, **told).is_open is (not told)

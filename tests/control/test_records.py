@@ -98,6 +98,13 @@ async def test_what_is_not_kept_or_of_other_streams_is_not_found() -> None:
             assert caught.value.problem is Problem.RECORD_NOT_FOUND
         with pytest.raises(NotPossible):
             await listed(desk, after="nonsense")
+        client = await house.client()
+        for on, name in enumerate(("mine", "yours"), 1):
+            await client.publish(name, on=on)
+        await client.close()
+        await eventually(lambda: len(desk.records) == 2)
+        assert await listed(desk, Actor(streams=("live/mine",))) == []
+        assert len(await listed(desk, Actor(streams=("live/mine", "live/yours")))) == 1
 
 
 async def test_a_scanner_is_no_client() -> None:

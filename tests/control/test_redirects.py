@@ -121,7 +121,13 @@ async def test_who_knows_how_is_asked_to_connect_to_another_server() -> None:
                 await able.play("cam")
                 await unable.play("cam")
                 await eventually(lambda: server.registry.streams[KEY].players == 2)
-                assert await desk.lead(server="rtmp://other.example") == (1, 0, 1)
+                # Who plays something else, too, would go with all of it.
+                other = await able.play("else")
+                mine = Actor("bob", streams=("live/cam",))
+                assert await desk.lead(by=mine, server="rtmp://other.example") == (0, 0, 2)
+                await other.close()
+                await eventually(lambda: StreamKey("live", "else") not in server.registry.streams)
+                assert await desk.lead(by=mine, server="rtmp://other.example") == (1, 0, 1)
                 async for event in able.events():
                     if isinstance(event, rtmpd.ReconnectRequested):
                         assert event.tc_url == "rtmp://other.example/live"

@@ -253,7 +253,11 @@ async def test_the_roles_of_an_issuer_are_taken(shop: Shop, tmp_path: Path) -> N
     ):
         assert await asked(wrong) == (code, f"urn:rtmpd:problem:{kind}")
     assert await asked(TOKEN) == ("ann", "read", [])
+    proof = await shop.worker._access.admin.prove(issued(realm={"roles": "ops"}), "192.0.2.1")
+    await shop.follow(*said, "log.level=debug")
+    assert proof.holds()  # Who is logged in stays so where settings change that are about something else.
     await shop.follow(*said, "admin.jwt.streams_claim=tv")
+    assert not proof.holds()
     assert await asked(issued(realm={"roles": "ops"}, tv=["live/*", "news/a"])) == (
         "mia",
         "operate",

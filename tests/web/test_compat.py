@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from net_kit import HEADERS, Client, House, eventually, serve
 
 from rtmpd.daemon.mediamtx_settings import HeldSettings
 from rtmpd.daemon.settings import load
+from rtmpd.engine.origin import PLAIN, Mask
 from rtmpd.reasons import Problem
 from rtmpd.web import compat
 from rtmpd.web.compat import Mounted
@@ -57,10 +59,10 @@ class Stand:
 
 @asynccontextmanager
 async def on_air(
-    *, local: bool = True, **settings: Any
+    *, local: bool = True, mask: Mask = PLAIN, **settings: Any
 ) -> AsyncIterator[tuple[Stand, aiohttp.ClientSession, Client, Client]]:
     """An encoder and a player of live/cam."""
-    async with serve() as house:
+    async with serve(mask=mask) as house:
         stand = Stand(house, **settings)
         encoder = await (await house.client()).publish()
         player = await (await house.client()).play()
@@ -119,6 +121,33 @@ async def test_clients_are_dropped(call: str, number: str, left: tuple[int, int]
         await eventually(lambda: (stats.publishers, stats.players) == left)
 
 
+class Hidden:
+    def show(self, _text: str) -> str:
+        return "h-0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("address", "number"),
+    [("127.0.0.1", "2"), ("h-0123456789ab", "2"), ("127.0.0.2", "0"), ("127.0.0.0/8", "0"), ("h-1", "0")],
+)
+async def test_an_address_is_meant_in_full_or_as_it_is_shown_and_no_other(address: str, number: str) -> None:
+    async with on_air(mask=Hidden()) as (_stand, client, _encoder, _player):
+        assert "127.0.0.1" not in (await get(client, "/stat"))[1]
+        assert await get(client, f"/control/drop/client?addr={address}") == (200, number)
+
+
+async def test_a_bug_is_told_as_the_other_server_tells_errors(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with on_air() as (stand, client, _encoder, _player):
+        monkeypatch.setattr(stand.desk.control.server, "info", None)
+        status, text = await get(client, "/v3/info")
+        assert (status, json.loads(text)["status"]) == (500, "error")
+        status, text = await get(client, "/srs/api/v1/versions")
+        assert (status, json.loads(text)["code"]) == (500, 500)
+    assert [record.msg for record in caplog.records] == ["api request failed"] * 2
+
+
 async def test_players_are_led_to_another_stream() -> None:
     async with on_air() as (stand, client, _encoder, player):
         other = await (await stand.house.client()).publish("slate")
@@ -143,6 +172,7 @@ async def test_players_are_led_to_another_stream() -> None:
         ("drop/client?clientid=99999999999999999999", 400, "clientid"),
         ("redirect/subscriber?app=live&name=cam&newname=other", 409, "nobody publishes live/other"),
         ("redirect/subscriber?app=live&name=cam", 400, "newname: say with which stream"),
+        (f"redirect/subscriber?app=live&name=cam&newname={'n' * 257}", 400, "newname: name: String should"),
         ("record/start?app=live&name=cam&rec=all", 501, "there is no recorder here"),
         ("record/stop?app=live&name=other", 204, ""),
         ("record/rewind?app=live", 400, "a recorder can start and stop"),

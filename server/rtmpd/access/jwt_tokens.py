@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -39,13 +40,13 @@ _LATEST: Final = 10**11
 """Seconds since 1970; later than anything that is meant."""
 
 
+@dataclass(frozen=True, slots=True)
 class TokenVerifier:
-    """Tells which tokens are genuine, and what they are good for."""
+    """Tells which tokens are genuine, and what they are good for: the same as another by the same rules."""
 
-    def __init__(self, rules: TokenRules, jwks: Jwks) -> None:
-        """``jwks`` parses with ``parse_jwks``."""
-        self._rules = rules
-        self._jwks = jwks
+    _rules: TokenRules
+    _jwks: Jwks
+    """Parses with ``parse_jwks``."""
 
     async def verify(self, token: str, action: str, path: str, now: float) -> Proof:
         """What a token proves, if it allows this; waits where its key has to be fetched first.

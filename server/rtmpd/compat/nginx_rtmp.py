@@ -258,25 +258,24 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whom a call of ``rtmp_control`` means; what is None is left open."""
+    """Whom a call of ``rtmp_control`` means, of those from an address if it names one; None is left open."""
 
     side: Side
     app: str | None = None
     name: str | None = None
-    address: str | None = None
     client: int | None = None
 
     @property
     def is_open(self) -> bool:
         """It means everybody."""
-        return (self.app, self.name, self.address, self.client) == (None, None, None, None)
+        return (self.app, self.name, self.client) == (None, None, None)
 
     def among(self, sessions: Sequence[Session]) -> list[Session]:
         """Those of ``sessions`` that are meant, each once."""
         return [session for session in sessions if self._is_meant(session)]
 
     def _is_meant(self, session: Session) -> bool:
-        if self.address not in (None, session.address) or self.client not in (None, client_id(session)):
+        if self.client not in (None, client_id(session)):
             return False
         return any(
             self.app in (None, use.app)

@@ -77,6 +77,10 @@ class Sessions(Protocol):
         """Those that are wanted."""
         ...
 
+    async def at_address(self, address: str, by: Actor) -> Sequence[Session]:
+        """Those of exactly one address, in full or as it is shown, the oldest first: for who acts on them."""
+        ...
+
     async def get(self, number: int, by: Actor) -> Session:
         """One of them, by ``Origin.session``."""
         ...

@@ -61,7 +61,9 @@ def _record(record: SessionRecord) -> Record:
 
 
 def _seen(record: SessionRecord, by: Actor) -> bool:
-    return not by.is_scoped or any(by.sees(StreamKey(use.app, use.name)) for use in record.uses)
+    """As with a session: whoever has to do with all that it did."""
+    used = [StreamKey(use.app, use.name) for use in record.uses]
+    return not by.is_scoped or (bool(used) and all(map(by.sees, used)))
 
 
 def _wanted(query: RecordQuery, by: Actor, mask: AddressMask) -> Callable[[SessionRecord], bool]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Iterable
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Attempt, Audit, Change
 from rtmpd.control.redirect_answers import Redirected, RedirectRequest
+from rtmpd.control.session_views import seen
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sessions import Redirectable, SessionHandle
@@ -60,7 +61,8 @@ class LocalRedirects:
         attempt.after = server or str(to)
         redirected = refused = unable = 0
         for number, handle in enumerate(handles, 1):
-            if isinstance(handle, Redirectable):
+            # Who goes to another server goes with all that they do.
+            if isinstance(handle, Redirectable) and (not server or seen(handle, by)):
                 try:
                     moved = await _move(handle, key, to, server)
                 except Refused:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from rtmpd.access.manual_bans import parse_network
@@ -55,6 +55,17 @@ class LocalSessions:
         items = await build(part.items, lambda handle: session_views.session(handle, times))
         last = None if part.last is None else part.last.origin.session_id
         return SessionPage(items=items, next=last, total=part.total)
+
+    async def at_address(self, address: str, by: Actor) -> Sequence[Session]:
+        def wanted(handle: SessionHandle) -> bool:
+            there = address in (handle.origin.address, handle.origin.shown)
+            return there and session_views.seen(handle, by)
+
+        found = await cut(
+            self._sessions, wanted, lambda handle: handle.origin.session, None, len(self._sessions)
+        )
+        times = self._times()
+        return await build(found.items, lambda handle: session_views.session(handle, times))
 
     async def get(self, number: int, by: Actor) -> Session:
         return session_views.session(self._find(number, by), self._times())

@@ -47,7 +47,8 @@ class Api:
         for operation in OPERATIONS:
             path = f"{PREFIX}{operation.path}"
             if operation.follow is not None:
-                router.add_get(path, self._following(operation, operation.follow))
+                # Not HEAD: that would be an answer without an end, and without a body.
+                router.add_get(path, self._following(operation, operation.follow), allow_head=False)
             elif operation.download is not None:
                 router.add_get(path, self._downloading(operation, operation.download))
             elif operation.run is None:

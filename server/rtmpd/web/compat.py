@@ -85,22 +85,14 @@ class Mounts:
         meant, path = self._meant(request)
         return None if meant is None else meant.word_of(path)
 
-    def refusing(self) -> Middleware:
-        """Has what goes wrong with a request to one of them told as that server does."""
-
-        @web.middleware
-        async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-            try:
-                return await handler(request)
-            except ControlError as error:
-                meant, _ = self._meant(request)
-                if meant is None:
-                    raise
-                answer = meant.refuse(error)
-                answer.headers.update(headers_of(error))
-                return answer
-
-        return middleware
+    def refuse(self, request: web.Request, error: ControlError) -> web.Response | None:
+        """What has gone wrong, as that server tells it which is meant; None where none is."""
+        meant, _ = self._meant(request)
+        if meant is None:
+            return None
+        answer = meant.refuse(error)
+        answer.headers.update(headers_of(error))
+        return answer
 
     def answering(self, check: CheckChange) -> Middleware:
         """Answers what is asked of them, and leaves all else to others."""

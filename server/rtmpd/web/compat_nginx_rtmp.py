@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import ValidationError
+
 from rtmpd.compat import nginx_rtmp
 from rtmpd.compat.nginx_rtmp import Choice, Side
 from rtmpd.compat.survey import all_sessions, survey
@@ -18,7 +20,7 @@ from rtmpd.net.http import web
 from rtmpd.reasons import Problem
 from rtmpd.web.admission import STAT
 from rtmpd.web.compat import CheckChange, Desk, check_no_page, parameter, reader, takes_get
-from rtmpd.web.problems import NO_STORE, bad_request
+from rtmpd.web.problems import NO_STORE, bad_request, in_words
 
 _LARGEST: Final = (1 << 63) - 1
 _REASON: Final = "nginx-rtmp control"
@@ -86,13 +88,19 @@ class NginxRtmp:
         by = check(request)
         if section == "record":
             return await self._record(request, word, by)
-        choice = _choice(request, _side(word))
-        if choice.is_open:
+        choice, address = _choice(request, _side(word)), parameter(request, "addr")
+        if choice.is_open and address is None:
             raise bad_request("say whom: by app, name, addr or clientid")
-        meant = choice.among(await all_sessions(self._desk.control, by))
+        meant = choice.among(await self._sessions(address, by))
         if section == "redirect":
             return _text(str(await self._redirect(request, meant, by)))
         return _text(str(await self._drop(meant, by)))
+
+    async def _sessions(self, address: str | None, by: Actor) -> Sequence[Session]:
+        """Of one address, if that is not None."""
+        if address is None:
+            return await all_sessions(self._desk.control, by)
+        return await self._desk.control.sessions.at_address(address, by)
 
     async def _drop(self, sessions: Sequence[Session], by: Actor) -> int:
         number = 0
@@ -110,7 +118,10 @@ class NginxRtmp:
         name = parameter(request, "newname")
         if not name:
             raise bad_request("newname: say with which stream of the app they go on")
-        wanted = RedirectRequest(name=name, reason=_REASON)
+        try:
+            wanted = RedirectRequest(name=name, reason=_REASON)
+        except ValidationError as error:
+            raise bad_request(f"newname: {in_words(error)}") from None
         number = 0
         for session in sessions:
             try:
@@ -129,7 +140,7 @@ class NginxRtmp:
         if word not in ("start", "stop"):
             raise bad_request("a recorder can start and stop, nothing else")
         choice = _choice(request, Side.PUBLISHER)
-        if not choice.among(await all_sessions(self._desk.control, by)):
+        if not choice.among(await self._sessions(parameter(request, "addr"), by)):
             return web.Response(status=204, headers=NO_STORE)
         return _text(f"{_NO_RECORDER}\n", 501)
 
@@ -152,7 +163,6 @@ def _choice(request: web.Request, side: Side) -> Choice:
         # No app is all apps there, and so is an empty one.
         parameter(request, "app") or None,
         parameter(request, "name"),
-        parameter(request, "addr"),
         None if number is None else min(int(number), _LARGEST),
     )
 

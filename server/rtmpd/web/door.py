@@ -112,6 +112,7 @@ async def local_names_only(request: web.Request, handler: Handler) -> web.Stream
 
 def _is_local(host: str) -> bool:
     """Whether a ``Host`` header, port and all, names this machine; none does, too: that was no browser."""
+    host = host.lower()
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     if not host or name == "localhost" or name.endswith(".localhost"):
         return True

@@ -43,6 +43,8 @@ _COUNTED: Final = (
 )
 _IN_URLS: Final = frozenset({"token", "access_token", "auth", "key", "jwt", "password"})
 """Parameters in which people send tokens to others."""
+_ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
+"""Where the page of a browser is that asks, if it is none of ours (Fetch Metadata Request Headers)."""
 _MAKE: Final = "on the server `rtmpd admin-token new NAME` makes one"
 _HOW: Final = "send Authorization: Bearer TOKEN"
 
@@ -191,6 +193,7 @@ class Gate:
         if shown is not None:
             proof = await self._admission.prove(shown, address)
             return Asker(_actor(proof, told), proof.holds, proof.until)
+        _check_site(request)
         login = self._logins.find(request.cookies)
         if login is not None:
             actor = _actor(login.proof, told)
@@ -205,6 +208,16 @@ class Gate:
 
     def _is_local(self, role: str, by_file: bool) -> bool:
         return by_file or self._admission.local == role
+
+
+def _check_site(request: web.Request) -> None:
+    """Raise NotPossible where a browser asks for the page of another site, to show it as a part of that.
+
+    It could not read the answer, but learn that there is one, and keep places for who follows something.
+    """
+    headers = request.headers
+    if headers.get("Sec-Fetch-Site") in _ELSEWHERE and headers.get("Sec-Fetch-Mode") != "navigate":
+        raise NotPossible(Problem.NOT_ALLOWED, "this is not a part of other sites' pages")
 
 
 def _actor(proof: Proof, address: str) -> Actor:

@@ -24,7 +24,16 @@ async def _end(control: Control, asked: Asked) -> LogLevel:
 
 _PATH: Final = "/log-level"
 OPERATIONS: Final = (
-    Operation("getLogLevel", "GET", _PATH, Role.READ, "What is written into the log", _get, LogLevel),
+    Operation(
+        "getLogLevel",
+        "GET",
+        _PATH,
+        Role.READ,
+        "What is written into the log",
+        _get,
+        LogLevel,
+        whole_server=True,
+    ),
     Operation(
         "setLogLevel",
         "POST",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -63,26 +63,40 @@ def told(problem: Problem, detail: str, headers: Mapping[str, str] | None = None
     )
 
 
-def tell_problems(prefix: str) -> Middleware:
-    """ControlErrors are told like this, and at paths that begin so whatever goes wrong, bugs included."""
+def _in_ours(_request: web.Request, _error: ControlError) -> web.Response | None:
+    return None
+
+
+def tell_problems(
+    prefix: str, in_others: Callable[[web.Request, ControlError], web.Response | None] = _in_ours
+) -> Middleware:
+    """ControlErrors are told like this, and at paths that begin so whatever goes wrong, bugs included.
+
+    ``in_others`` tells them in the words of another server, where those are spoken.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except ControlError as error:
-            return told(error.problem, error.detail, headers_of(error))
+            return in_others(request, error) or told(error.problem, error.detail, headers_of(error))
         except web.HTTPException as error:
             problem = _BY_STATUS.get(error.status)
             if problem is None or not request.path.startswith(prefix):
                 raise
             headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
             return told(problem, problem.heading, headers)
-        except Exception:
-            if not request.path.startswith(prefix):
-                raise
+        except Exception as error:
+            if isinstance(error, ConnectionError) and request.transport is None:
+                return web.Response()  # Whoever asked has left in the middle of it: nobody reads this.
+            # Everywhere, as what the library would log has the address of whoever asked.
             logger.exception("api request failed", extra={"fields": {"method": request.method}})
-            return told(Problem.INTERNAL_ERROR, "This is a bug of rtmpd; its log has more.")
+            bug = NotPossible(Problem.INTERNAL_ERROR, "This is a bug of rtmpd; its log has more.")
+            answer = in_others(request, bug)
+            if answer is None and not request.path.startswith(prefix):
+                raise web.HTTPInternalServerError from None
+            return answer or told(bug.problem, bug.detail)
 
     return middleware
 

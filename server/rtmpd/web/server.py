@@ -29,7 +29,7 @@ from rtmpd.web.logins import Logins
 from rtmpd.web.openapi import PREFIX
 from rtmpd.web.page import SharedPage
 from rtmpd.web.problems import tell_problems
-from rtmpd.web.visitors import Hall, Visit, Visitors
+from rtmpd.web.visitors import Hall, Visit, Visitors, name_server
 
 _SHUTDOWN_TIMEOUT = 1.0
 _BACKLOG = 16
@@ -98,9 +98,10 @@ class AdminServer:
         self._proxies = proxies
         self._hall: Hall | None = None
         self._header_deadline = HeaderDeadline(self._limits.request_timeout)
+        mounts = Mounts(mounted)
         middlewares = [
             self._header_deadline.heard(),
-            tell_problems("/api/"),
+            tell_problems("/api/", mounts.refuse),
             within(lambda: self._limits.request_timeout),
         ]
         if local:
@@ -108,10 +109,10 @@ class AdminServer:
         self._visitors = Visitors(proxies, mask)
         self._gate: Gate | None = None
         if guarded is not None:
-            mounts = Mounts(mounted)
             self._gate = gate = guarded.gate(self._visitors, mounts.word_of, local=local)
-            middlewares += [mounts.refusing(), gate.middleware(), mounts.answering(gate.check_change)]
+            middlewares += [gate.middleware(), mounts.answering(gate.check_change)]
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES, middlewares=middlewares)
+        application.on_response_prepare.append(_named)
         if not alone:
             open_pages.add_routes(application.router)
         if guarded is not None and self._gate is not None:
@@ -178,6 +179,10 @@ class AdminServer:
             keepalive_timeout=self._limits.request_timeout,
             **self._handling,
         )
+
+
+async def _named(_request: web.Request, response: web.StreamResponse) -> None:
+    name_server(response)
 
 
 async def _version(_request: web.Request) -> web.Response:

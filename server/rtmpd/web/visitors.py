@@ -21,15 +21,14 @@ _logger = logging.getLogger(__name__)
 
 _CHAINS: Final = ("Forwarded", "X-Forwarded-For")
 """Headers by which proxies say for whom they ask."""
+_SINGLE: Final = ("X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP")
+"""Headers in which others say whom they asked for; there is one address in them."""
 _HINTS: Final = (
     *_CHAINS,
+    *_SINGLE,
     "X-Forwarded-Host",
     "X-Forwarded-Proto",
     "X-Forwarded-Server",
-    "X-Real-IP",
-    "X-Client-IP",
-    "True-Client-IP",
-    "CF-Connecting-IP",
     "Via",
 )
 """Headers that none but a proxy adds."""
@@ -57,10 +56,21 @@ class Visit(web.RequestHandler):
         """``task`` gives it one, which is to be cancelled when the connection is lost; or it is over."""
         self._following = task
 
+    def handle_error(self, *about: Any, **more: Any) -> web.StreamResponse:
+        """What is said to who speaks no HTTP."""
+        response = super().handle_error(*about, **more)
+        name_server(response)
+        return response
+
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._following is not None:
             self._following.cancel()
         super().connection_lost(exc)
+
+
+def name_server(response: web.StreamResponse) -> None:
+    """Strangers are not told of what it is made, in which version."""
+    response.headers["Server"] = "rtmpd"
 
 
 class Visitors:
@@ -98,8 +108,12 @@ class Visitors:
             sender = self._came_from(request)
             if sender not in self.proxies():
                 return f"this came through a proxy, {sender}, which network.trusted_proxies does not name"
-            if not any(name in request.headers for name in _CHAINS):
+            if not (_forwarded_for(request) or any(_forwarded(request))):
                 return f"this came through a proxy, {sender}, which does not say for whom: X-Forwarded-For"
+            for name in _SINGLE:
+                # The proxy adds this one, and the client may have sent the other.
+                if not all(map(_is_here, map(_as_address, request.headers.getall(name, [])))):
+                    return f"this came through a proxy, {sender}, which says {name} of somebody else"
         address = self.address_of(request)
         return None if _is_here(address) else f"this came from {address}"
 
