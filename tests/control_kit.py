@@ -286,6 +286,7 @@ class Desk:
                 pushes=self.pushes,
                 pulls=self.pushes,
                 relays=lambda: self.pushes.relays,
+                rtmp_port=lambda: 1935,
                 readiness=lambda: self.unready,
                 ending=self.ending,
                 replace=self.replace,

@@ -77,7 +77,7 @@ async function tabTo(page, name) {
 const SCENARIOS = {
   /** Streams that are well, ill and hostile, and a push that is down, in every view and on every screen. */
   async looks() {
-    const places = { streams: "", stream: "#/streams/live/show", connections: "#/sessions", relays: "#/relays", bans: "#/bans" };
+    const places = { streams: "", stream: "#/streams/live/show", connections: "#/sessions", relays: "#/relays", history: "#/history", bans: "#/bans" };
     for (const [width, scheme] of [
       [1280, "light"],
       [1280, "dark"],
@@ -102,10 +102,15 @@ const SCENARIOS = {
     assert.match(told, /The push to away \(rtmp:\/\/127\.0\.0\.1:\d+\/x\) is down: .*Connection refused/);
     assert.match(told, /H\.264 1920×1080/);
     assert.match(await page.title(), /^\(1\) Streams/);
+    // It is no better while it is being tried once more.
+    await wish("hang");
+    await page.getByText(/The push to away .* is down: .*; it is tried once more now\./).first().waitFor({ timeout: 40000 });
     await page.getByRole("link", { name: /📺/ }).first().click();
     await page.getByRole("heading", { level: 1, name: /📺-x{240}/ }).waitFor();
     await page.getByText("<img src=x onerror=alert(1)>").first().waitFor();
+    assert.match(await text(page, "figure code"), /^ffplay 'rtmp:\/\/127\.0\.0\.1:\d+\/live\/שלום-📺-x{240}'$/);
     assert.equal(await page.locator("img").count(), 0);
+    await page.getByText(/One thing needs somebody:.*The push to away/s).waitFor();
     await check(page, "hostile");
     await page.setViewportSize({ width: 375, height: 800 });
     await check(page, "hostile-375");
@@ -170,6 +175,53 @@ const SCENARIOS = {
     await page.getByText("Nobody publishes it.").waitFor();
     await page.locator("#announcements").filter({ hasText: "has been thrown out" }).waitFor({ state: "attached" });
     assert.equal(await wish("is it there?"), "no");
+  },
+
+  /** What has happened, as it happens, and who was there; of a server that shows no addresses in full. */
+  async happens() {
+    const page = await open({ place: "#/history" });
+    await page.getByText("Nothing since somebody first looked").waitFor();
+    await wish("publish");
+    await page.getByText("live/show is on air").waitFor();
+    const events = page.getByRole("list", { name: "Events" });
+    await events.getByText(/^By 127\.0\.0\.0 with <img/).first().waitFor();
+    await events.getByRole("link", { name: "live/show is on air" }).click();
+    await page.getByRole("heading", { level: 1, name: "live/show" }).waitFor();
+    await page.getByRole("button", { name: /^Throw out: the encoder of live\/show/ }).click();
+    await page.getByRole("dialog").getByLabel("Why, for others").fill("<b>loud</b>");
+    await page.getByRole("dialog").getByRole("button", { name: "Throw out" }).click();
+    const over = page.getByRole("table", { name: "Sessions of live/show that are over" });
+    await over.getByText(/kicked, by 127\.0\.0\.0/).waitFor();
+    await page.getByRole("link", { name: "History" }).click();
+    await events.getByText(/kick .*/).first().waitFor();
+    await events.getByText(/<b>loud<\/b>/i).waitFor();
+    await page.getByRole("table", { name: "Sessions that are over" }).getByText("<img src=x onerror=alert(1)>").waitFor();
+    await check(page, "history");
+    await page.setViewportSize({ width: 375, height: 800 });
+    await check(page, "history-375");
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.getByLabel("Show").first().selectOption("changes by people");
+    await page.getByText("live/show is on air").waitFor({ state: "detached" });
+    await events.getByText(/kick .*/).first().waitFor();
+    await page.getByLabel("Of the stream").fill("live/other");
+    await page.getByText("No session is over that is known of.").waitFor();
+
+    await page.getByRole("link", { name: "Bans", exact: true }).click();
+    for (const network of ["192.0.2.7", "192.0.2.8"]) {
+      await page.getByRole("button", { name: "Ban an address" }).click();
+      await page.getByLabel("Address or network").fill(network);
+      await page.keyboard.press("Enter");
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+    }
+    // Both are shown, though they look alike, and each can be lifted.
+    await page.getByRole("cell", { name: "192.0.2.0", exact: true }).nth(1).waitFor();
+    for (let left = 2; left > 0; left -= 1) {
+      await page.getByRole("button", { name: "Lift: the ban of 192.0.2.0" }).first().click();
+      await page.getByRole("dialog").getByRole("button", { name: "Lift" }).click();
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+      await page.waitForFunction((number) => document.querySelectorAll("tbody tr").length === number, left - 1);
+    }
+    await page.getByText("Nobody is banned.").waitFor();
   },
 
   /** A push is switched off and on and taken out, another one added, and players are led elsewhere. */

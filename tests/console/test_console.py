@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -139,19 +139,31 @@ class Encoders:
 
 
 @pytest.fixture
-def busy() -> Iterator[RtmpdProcess]:
+def nobody() -> int:
+    """A port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def busy(nobody: int) -> Iterator[RtmpdProcess]:
     """A server with streams that are well, ill and hostile, and with a push that is down."""
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    settings = (f"apps.live.push.away.url=rtmp://127.0.0.1:{port}/x/key",)
+    settings = (f"apps.live.push.away.url=rtmp://127.0.0.1:{nobody}/x/key",)
     with rtmpd(*settings) as server:
         with Encoders(server).publishing():
             yield server
         assert_clean_exit(server)
 
 
-def test_what_is_wrong_is_seen_on_every_screen(browser: Browser, busy: RtmpdProcess) -> None:
-    browser.run("looks", admin_of(busy))
+def test_what_is_wrong_is_seen_on_every_screen(browser: Browser, busy: RtmpdProcess, nobody: int) -> None:
+    with ExitStack() as stack:
+
+        def hang() -> None:
+            """Whoever connects there from now on waits in vain."""
+            stack.enter_context(socket.create_server(("127.0.0.1", nobody)))
+
+        browser.run("looks", admin_of(busy), hang=hang)
 
 
 def test_everything_is_done_by_the_keyboard(browser: Browser, busy: RtmpdProcess) -> None:
@@ -160,6 +172,17 @@ def test_everything_is_done_by_the_keyboard(browser: Browser, busy: RtmpdProcess
         return "no" if ended else "yes"
 
     browser.run("keys", admin_of(busy), **{"is": is_there})
+
+
+def test_what_has_happened_is_told_with_no_more_of_addresses_than_is_shown(browser: Browser) -> None:
+    with rtmpd("privacy.addresses=truncated") as server, ExitStack() as stack:
+
+        def publish() -> None:
+            stack.enter_context(Encoders(server).publishing())
+
+        browser.run("happens", admin_of(server), publish=publish)
+        stack.close()
+        assert_clean_exit(server)
 
 
 def test_a_page_without_scripts_says_where_everything_is(browser: Browser, busy: RtmpdProcess) -> None:
@@ -190,10 +213,8 @@ def test_whoever_comes_from_elsewhere_shows_a_token(browser: Browser) -> None:
         assert_clean_exit(server)
 
 
-def test_a_server_that_goes_and_comes_back(browser: Browser) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    setting = f"admin.listen=127.0.0.1:{port}"
+def test_a_server_that_goes_and_comes_back(browser: Browser, nobody: int) -> None:
+    setting = f"admin.listen=127.0.0.1:{nobody}"
     with rtmpd(setting) as first:
         running = [first]
 
@@ -203,7 +224,7 @@ def test_a_server_that_goes_and_comes_back(browser: Browser) -> None:
 
         try:
             browser.run(
-                "lost", f"http://127.0.0.1:{port}", stop=lambda: assert_clean_exit(first), start=start
+                "lost", f"http://127.0.0.1:{nobody}", stop=lambda: assert_clean_exit(first), start=start
             )
         finally:
             for server in running[1:]:

@@ -12,8 +12,10 @@ from events_kit import NOON, made
 from rtmpd.control.actor import Actor
 from rtmpd.control.control import Following, Notice
 from rtmpd.control.event_answers import Event, EventQuery
+from rtmpd.control.local_figures import LocalFigures
 from rtmpd.engine.key import StreamKey
 from rtmpd.events.model import NO_STREAM, EventKind
+from rtmpd.events.wording import Mood
 
 ALL = Actor()
 SHOW = StreamKey("live", "show")
@@ -90,8 +92,9 @@ async def test_nothing_is_missed_that_was_seen() -> None:
 async def test_what_is_told_can_be_chosen() -> None:
     desk = Desk()
     desk.ring.hear(made(EventKind.PUBLISHED, SHOW))
-    desk.ring.hear(made(EventKind.HELD, StreamKey("live", "cam")))
-    desk.ring.hear(made(EventKind.AUDIT, NO_STREAM))
+    desk.ring.hear(made(EventKind.HELD, StreamKey("live", "cam"), reason="silent", by=None))
+    facts = dict.fromkeys(("target", "result", "reason", "before", "after", "problem", "detail"))
+    desk.ring.hear(made(EventKind.AUDIT, NO_STREAM, change="drain", **facts))
     for query, by, wanted in (
         ({"kinds": "held,audit"}, ALL, ["held", "audit"]),
         ({"app": "live"}, ALL, ["published", "held"]),
@@ -104,6 +107,26 @@ async def test_what_is_told_can_be_chosen() -> None:
         assert [json.loads(each.json)["event"] for each in told] == wanted, query
     with pytest.raises(ValueError, match="there is no such event"):
         EventQuery(kinds="held,nothing")
+
+
+async def test_an_event_is_told_in_words_too() -> None:
+    desk = Desk()
+    desk.ring.hear(made(EventKind.HELD, SHOW, reason="connection_lost", by=None))
+    told = Event.model_validate_json((await taken(await follow(desk, "0")))[0].json)
+    assert (told.title, told.mood) == ("live/show is interrupted", Mood.BAD)
+    assert told.text == "Reason: connection_lost. Its players wait for the encoder to come back."
+
+
+async def test_events_are_kept_from_the_first_look_at_figures_on() -> None:
+    asked: list[str] = []
+    desk = Desk()
+    figures = LocalFigures(
+        desk.control.server, desk.control.streams, desk.wall_clock, looked_at=lambda: asked.append("ring")
+    )
+    following = figures.follow(ALL)
+    await anext(following)
+    assert asked == ["ring"]
+    await following.aclose()
 
 
 async def test_an_event_is_written_once_for_all_who_follow() -> None:

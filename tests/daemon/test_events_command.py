@@ -17,11 +17,12 @@ from rtmpd.daemon import admin_request, cli, event_text, events_command
 from rtmpd.daemon.config import AdminConfig, Config
 from rtmpd.engine.key import StreamKey
 from rtmpd.events.model import NO_STREAM, EventKind
+from rtmpd.events.ring import KeptEvent
 from rtmpd.exceptions import AdminRequestFailed
 
 
 def as_told(kind: EventKind, key: StreamKey = CAM, **facts: Any) -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(json.dumps(made(kind, key, **facts).as_json()))
+    parsed: dict[str, Any] = json.loads(KeptEvent(made(kind, key, **facts), 1).json)
     return parsed
 
 
@@ -87,7 +88,10 @@ def test_lines_of_a_stream_are_told_as_the_standard_has_it() -> None:
             as_told(EventKind.PUBLISHED),
             ["live/cam is being published: By Studio 2 with FMLE/3.0", "          (compatible; FMSc/1.0)."],
         ),
-        (as_told(EventKind.PUBLISHED) | {"event": "newer"}, ["newer live/cam"]),
+        (
+            as_told(EventKind.PUBLISHED) | {"event": "newer", "title": "live/cam sings", "text": ""},
+            ["live/cam sings"],
+        ),
         (
             as_told(
                 EventKind.AUDIT,

@@ -103,6 +103,15 @@ def test_a_terminal_of_any_size_is_not_left(width: int, height: int):
     drawn(screen, width, height)
 
 
+def test_names_are_sorted_as_people_count():
+    names = ["cam3", "cam29", "Cam3", "cam", "3", "12", "a3b9", "a3b10"]
+    figures = Figures()
+    figures.learn(server(), [stream(name) for name in names], 0.0)
+    assert [each["name"] for each in figures.sorted(Order.NAME)] == [
+        *("3", "12", "Cam3", "a3b9", "a3b10", "cam", "cam3", "cam29"),
+    ]
+
+
 def test_many_streams_are_sorted_and_scrolled_and_it_is_said():
     many = [stream(f"s{number:02}", players=number % 7, dropped=number % 5) for number in range(40)]
     screen = TopScreen(watched(*many, stream("z", warnings=[WARNING])), "here:1", keys=False)

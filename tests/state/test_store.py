@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -371,6 +373,19 @@ def test_a_file_that_is_damaged_later_is_said_to_be(tmp_path: Path) -> None:
         assert server.stats.failure is StateFailure.CORRUPT
 
 
+def test_a_folder_that_is_deleted_is_made_anew_and_is_nobody_elses(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    with serving(folder) as server:
+        server.store.keep(BAN)
+        assert server.settled()
+        shutil.rmtree(folder)
+        server.store.add(audit(1))
+        assert server.settled()
+        with serving(folder) as stranger:
+            assert not stranger.settled()
+            assert stranger.stats.failure is StateFailure.IN_USE
+
+
 def test_a_file_in_the_place_of_the_one_that_was_there_is_written_instead(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         server.store.keep(BAN)
@@ -703,6 +718,9 @@ def test_what_would_be_in_the_way_is_found_without_touching_anything(
     assert "a file of another program" in str(find_problem(tmp_path))
     (tmp_path / FILE).write_bytes(b"none" * 1000)
     assert "no SQLite file" in str(find_problem(tmp_path))
+    (tmp_path / FILE).unlink()
+    os.mkfifo(tmp_path / FILE)
+    assert "it is no file" in str(find_problem(tmp_path))
     # Whoever is root writes everywhere.
     monkeypatch.setattr("os.access", lambda path, _: path != tmp_path / FILE)
     assert find_problem(tmp_path) == f"{tmp_path}/{FILE} cannot be written: let the server's user own it"

@@ -125,7 +125,7 @@ async def test_who_reads_too_little_is_cut_and_holds_up_nobody(reads: bool) -> N
         for _ in range(60):
             desk.ring.hear(big)
             if reads:
-                await reader.readexactly(200_000)
+                await reader.readexactly(400_000)  # Its name is in the title, too.
             else:
                 await asyncio.sleep(0)
         if reads:

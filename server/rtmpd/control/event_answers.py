@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 
 from rtmpd.control.answers import Answer, Model
 from rtmpd.events.model import KINDS
+from rtmpd.events.wording import Mood
 
 
 def _check_kinds(text: str) -> str:
@@ -72,6 +73,12 @@ class Event(Answer):
     client: EventClient
     data: dict[str, str | float | None]
     """What the kind determines."""
+    title: str
+    """What happened, in a few words; what peers call themselves and their streams is in it as they say it."""
+    text: str
+    """More of it, in a sentence or two; empty where there is no more."""
+    mood: Mood
+    """How glad whoever reads it will be."""
 
 
 class MissedReason(StrEnum):

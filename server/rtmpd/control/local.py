@@ -47,6 +47,8 @@ class Sources:
     pushes: PushTargets
     pulls: PullRestarter
     relays: Callable[[], Sequence[RelayStatus]]
+    rtmp_port: Callable[[], int | None]
+    """Where RTMP is taken; None where it is not, by a port."""
     readiness: Callable[[], str | None]
     """Why no traffic should be sent here now; None when it may be."""
     ending: Ending
@@ -66,7 +68,7 @@ class Sources:
     records: Callable[[], Iterable[SessionRecord]]
     """Of the sessions that are over, those that are kept."""
     ring: Callable[[], EventRing]
-    """The newest events; made when somebody asks for them first."""
+    """The newest events; made when somebody first asks for them, or looks at figures."""
     metrics: Metrics
     stored: Stored
     """What outlives the process."""
@@ -92,19 +94,7 @@ def local_control(sources: Sources) -> Control:
     log = LocalLog(sources.log, audit, times)
     redirects = LocalRedirects(registry, sources.apps, audit)
     bans = LocalBans(sources.guard, sources.stored, audit, times, sources.mask)
-    server = LocalServer(
-        registry,
-        sources.readiness,
-        sources.ending,
-        sources.replace,
-        sources.stored,
-        audit,
-        times,
-        sources.wall_clock,
-        sources.started,
-        sources.instance,
-        log,
-    )
+    server = _server(sources, log, times)
     streams = LocalStreams(registry, redirects, audit, times)
     return Control(
         server=server,
@@ -118,9 +108,26 @@ def local_control(sources: Sources) -> Control:
         log=log,
         settings=LocalSettings(sources.held_settings, sources.reload, audit),
         events=LocalEvents(sources.ring, sources.wall_clock),
-        figures=LocalFigures(server, streams, sources.wall_clock),
+        figures=LocalFigures(server, streams, sources.wall_clock, looked_at=sources.ring),
         reports=LocalReports(sources.stored, sources.wall_clock),
         changes=LocalChanges(sources.stored),
         records=LocalRecords(sources.records, sources.mask),
         metrics=LocalMetrics(sources.metrics),
+    )
+
+
+def _server(sources: Sources, log: LocalLog, times: Callable[[], Times]) -> LocalServer:
+    return LocalServer(
+        sources.registry,
+        sources.readiness,
+        sources.ending,
+        sources.replace,
+        sources.stored,
+        sources.audit,
+        times,
+        sources.wall_clock,
+        sources.started,
+        sources.instance,
+        log,
+        sources.rtmp_port,
     )

@@ -29,12 +29,17 @@ class LocalFigures:
         streams: Streams,
         wall_clock: Callable[[], float],
         interval: float = _INTERVAL,
+        looked_at: Callable[[], object] = lambda: None,
     ) -> None:
-        """``wall_clock`` reads seconds since 1970; ``interval``: seconds between two of them."""
+        """``wall_clock`` reads seconds since 1970; ``interval``: seconds between two of them.
+
+        ``looked_at`` is called when somebody begins to follow.
+        """
         self._server = server
         self._streams = streams
         self._wall_clock = wall_clock
         self._interval = interval
+        self._looked_at = looked_at
         self._courses: dict[tuple[str, ...], _Course] = {}
         """By the streams that those see who follow."""
 
@@ -43,6 +48,7 @@ class LocalFigures:
         return len(self._courses)
 
     async def follow(self, by: Actor) -> AsyncGenerator[bytes, None]:
+        self._looked_at()
         scope = by.streams
         course = self._courses.get(scope)
         if course is None:

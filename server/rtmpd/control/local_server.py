@@ -68,6 +68,7 @@ class LocalServer:
         started: float,
         instance: str,
         log: LocalLog,
+        rtmp_port: Callable[[], int | None],
     ) -> None:
         self._registry = registry
         self._ending = ending
@@ -81,6 +82,7 @@ class LocalServer:
         self._instance = instance
         self._usage = Usage()
         self._log = log
+        self._rtmp_port = rtmp_port
 
     async def info(self, by: Actor) -> ServerInfo:
         unready, draining = self._readiness(), self._ending.draining
@@ -93,6 +95,7 @@ class LocalServer:
             uptime_seconds=round(max(self._wall_clock() - self._started, 0.0), 3),
             ready=unready is None,
             unready_reason=unready,
+            rtmp_port=self._rtmp_port(),
             state=_state(self._stored.stats),
             log=await self._log.level(by),
             drain=None if draining is None else _drain(draining, self._times()),

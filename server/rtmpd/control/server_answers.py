@@ -108,6 +108,9 @@ class ServerInfo(Answer):
     """It takes new connections."""
     unready_reason: str | None
     """Why not; null if it does."""
+    rtmp_port: int | None
+    """Where it takes RTMP; what stands before it, such as a container's runtime, may have another one.
+    Null where it is not taken at a port."""
     state: State | None
     """What outlives a restart; null if nothing does."""
     log: LogLevel

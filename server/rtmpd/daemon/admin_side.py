@@ -26,6 +26,7 @@ from rtmpd.daemon.state_side import StateSide
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import Histogram
 from rtmpd.hooks.stats import HookStats
+from rtmpd.net.addresses import Address
 from rtmpd.net.certificates import Certificates
 from rtmpd.net.entrances import Entrance
 from rtmpd.net.listeners import Listener, Place
@@ -65,6 +66,8 @@ class Inside:
     relays: Callable[[], Sequence[RelayStatus]]
     events: EventsSide
     programs: Programs
+    rtmp_address: Callable[[], Address | None]
+    """Where processes on this machine reach it by RTMP."""
     readiness: Callable[[], str | None]
     ending: Ending
     replace: Callable[[], Awaitable[tuple[int, str]]]
@@ -256,6 +259,7 @@ class AdminSide:
             pushes=inside.pushes,
             pulls=inside.pulls,
             relays=inside.relays,
+            rtmp_port=self._rtmp_port,
             readiness=inside.readiness,
             ending=inside.ending,
             replace=inside.replace,
@@ -278,6 +282,10 @@ class AdminSide:
         )
         self._control = local_control(sources)
         return self._control
+
+    def _rtmp_port(self) -> int | None:
+        address = self._inside.rtmp_address()
+        return None if address is None else address.port
 
     async def _held_settings(self, path: str | None) -> list[Setting]:
         from rtmpd.control.settings_answers import Setting

@@ -7,11 +7,6 @@ import textwrap
 from datetime import datetime
 from typing import Any, Final
 
-from rtmpd.engine.key import StreamKey
-from rtmpd.engine.origin import Origin
-from rtmpd.events.model import KINDS, Event
-from rtmpd.events.wording import worded
-
 _INDENT: Final = " " * 10
 _NARROWEST: Final = 40
 _WIDEST: Final = 120
@@ -34,16 +29,5 @@ def spell_missed(said: dict[str, Any]) -> str:
 
 
 def _sentence(said: dict[str, Any]) -> str:
-    kind = KINDS.get(said["event"])
-    if kind is None:  # Of a newer server.
-        return f"{said['event']} {said['app'] or ''}/{said['name'] or ''}"
-    client = said["client"]
-    origin = Origin(
-        protocol=client["protocol"],
-        address=client["address"],
-        agent=client["agent"],
-        account=client["account"],
-    )
-    key = StreamKey(said["app"] or "", said["name"] or "")
-    message = worded(Event(kind, said["id"], 0.0, key, origin, said["sequence"], said["data"]))
-    return f"{message.title}: {message.text}" if message.text else message.title
+    title, text = said["title"], said["text"]
+    return f"{title}: {text}" if text else title

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import Any, Final
 _HISTORY: Final = 120
 """Readings that are kept of a stream, as far as a wide terminal shows them."""
 _BARS: Final = "▁▂▃▄▅▆▇█"
+_NUMBER: Final = re.compile("[0-9]+")
+_LONGEST_NUMBER: Final = 20
 _GROWN_FOR: Final = 10
 """Readings for which drops are news."""
 
@@ -70,14 +73,19 @@ class Figures:
         self.trouble = None
 
     def sorted(self, order: Order) -> list[Stream]:
-        """The most of it first; what is alike by name."""
-        return sorted(self.streams, key=lambda stream: (_ORDERS[order](stream), name_of(stream)))
+        """The most of it first; what is alike by name, as people count: many3 before many29."""
+        return sorted(self.streams, key=lambda stream: (_ORDERS[order](stream), _counted(name_of(stream))))
 
 
 def name_of(stream: Stream) -> str:
     """As people write it, without what would move a cursor."""
     text = f"{stream['app']}/{stream['name']}"
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def _counted(name: str) -> str:
+    """With numbers of one length, which sort as they count."""
+    return _NUMBER.sub(lambda number: number[0].zfill(_LONGEST_NUMBER), name)
 
 
 def bitrate(stream: Stream, over: str) -> float:

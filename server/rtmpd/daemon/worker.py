@@ -225,6 +225,7 @@ class Worker:
             relays=self._relays.statuses,
             events=self._events,
             programs=self._programs,
+            rtmp_address=self._local_address,
             readiness=self._unready,
             ending=self._ending,
             replace=lambda: self._handover.replace(),

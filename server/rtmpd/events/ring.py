@@ -10,8 +10,9 @@ from typing import Final
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.key import StreamKey
 from rtmpd.events.model import Event, EventKind
+from rtmpd.events.wording import worded
 
-_EVENT_BYTES: Final = 2048
+_EVENT_BYTES: Final = 3072
 """What an event and its JSON hold beside the texts that peers choose, about."""
 
 
@@ -24,15 +25,17 @@ class KeptEvent:
         self.event = event
         self.number = number
         """Counts all since the ring is there, from 1."""
-        self.size = _EVENT_BYTES + 2 * (len(event.key) + len(event.origin.agent) + len(event.origin.query))
+        self.size = _EVENT_BYTES + 3 * (len(event.key) + len(event.origin.agent) + len(event.origin.query))
         """What it is charged."""
         self._json = b""
 
     @property
     def json(self) -> bytes:
-        """As ``Event.as_json``."""
+        """As ``Event.as_json``, and in words."""
         if not self._json:
-            self._json = json.dumps(self.event.as_json(), separators=(",", ":")).encode()
+            words = worded(self.event)
+            told = self.event.as_json() | {"title": words.title, "text": words.text, "mood": words.mood.value}
+            self._json = json.dumps(told, separators=(",", ":")).encode()
         return self._json
 
 

@@ -81,6 +81,8 @@ class FolderLock:
 
     def take(self) -> bool:
         """False if another server has it. Raises OSError."""
+        if self._descriptor is not None and not os.fstat(self._descriptor).st_nlink:
+            self.release()  # Somebody has deleted it: in its place others would find another.
         if self._descriptor is None:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -192,6 +194,8 @@ def size_of(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    if not path.is_file():  # Whoever reads a pipe waits.
+        raise StateUnusable(StateFailure.CORRUPT, "it is no file: move it away")
     address = f"file:{quote(str(path.absolute()))}?mode={mode}"
     return sqlite3.connect(address, timeout=BUSY_TIMEOUT, isolation_level=None, uri=True)
 

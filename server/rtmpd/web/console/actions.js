@@ -55,13 +55,14 @@ export function ban() {
   );
 }
 
-export function liftBan(network) {
+/** By its id: of whom it is need not be shown in full. */
+export function liftBan({ id, network }) {
   return carry(
     {
       title: "Lift a ban",
       text: [`${network} may come again.`],
       verb: "Lift",
-      act: () => remove(`/bans/${encodeURIComponent(network)}`),
+      act: () => remove(`/bans/${encodeURIComponent(id)}`),
     },
     `${network} may come again`,
   );

@@ -2,9 +2,10 @@
 
 import { ban, button, liftBan } from "./actions.js";
 import { get } from "./api.js";
-import { cell, h, keyed, say, table } from "./dom.js";
+import { cell, h, say } from "./dom.js";
 import { count, lasted } from "./format.js";
-import { heading, poll, section } from "./views.js";
+import { pagedList, queryOf } from "./paged.js";
+import { heading, section } from "./views.js";
 
 const COLUMNS = {
   network: { title: "Network" },
@@ -15,33 +16,17 @@ const COLUMNS = {
 };
 
 export function bansView({ rights, signal }) {
-  const columns = Object.values(COLUMNS).filter((column) => column !== COLUMNS.actions || rights.operate);
-  const { element: list, body } = table("Bans", columns);
-  const nothing = h("p", { class: "empty" });
-  const more = h("p", { class: "quiet", hidden: true });
-  const again = poll(signal, async () => {
-    let found;
-    try {
-      found = await get("/bans?limit=200");
-    } catch (problem) {
-      if (problem.status !== 403) return;
-      // Whoever has to do with some streams only is not told.
-      list.hidden = true;
-      nothing.hidden = false;
-      say(nothing, problem.message);
-      return;
-    }
-    const { items, total } = found;
-    keyed(body, items, ({ network }) => network, (held) => row(held, rights, () => again()));
-    list.hidden = items.length === 0;
-    nothing.hidden = items.length > 0;
-    say(nothing, "Nobody is banned.");
-    more.hidden = total <= items.length;
-    say(more, `These are the first ${items.length} of ${count(total)}.`);
+  const list = pagedList({
+    signal,
+    label: "Bans",
+    nobody: "Nobody is banned.",
+    columns: Object.values(COLUMNS).filter((column) => column !== COLUMNS.actions || rights.operate),
+    ask: (page) => get(`/bans?${queryOf(page)}`),
+    row: (held, again) => row(held, rights, again),
   });
   const add = async () => {
     await ban();
-    again();
+    list.again();
   };
   const element = h(
     "div",
@@ -50,9 +35,7 @@ export function bansView({ rights, signal }) {
     section(
       "Who is not let in",
       rights.operate ? h("p", { class: "tools" }, button("Ban an address", null, add)) : null,
-      h("div", { class: "wide" }, list),
-      nothing,
-      more,
+      list.element,
     ),
   );
   return { element, title: "Bans" };
@@ -63,7 +46,7 @@ function row(held, rights, again) {
   const left = h("span", {});
   const refused = h("span", {});
   const lift = async () => {
-    await liftBan(held.network);
+    await liftBan(held);
     again();
   };
   const element = h(

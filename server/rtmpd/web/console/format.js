@@ -53,6 +53,15 @@ export function since(time, now) {
   return time === null ? "" : lasted((now - Date.parse(time)) / 1000);
 }
 
+const TODAY = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const EARLIER = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
+/** The time here of a time of the API, with its day unless that is today's. */
+export function clock(time) {
+  const at = new Date(time);
+  return (at.toDateString() === new Date().toDateString() ? TODAY : EARLIER).format(at);
+}
+
 /** Seconds below a second as ms. */
 export function delay(seconds) {
   return seconds < 1 ? `${(seconds * 1000).toFixed(0)} ms` : `${seconds.toFixed(1)} s`;
@@ -87,6 +96,9 @@ export function medium(told) {
 export function rateOf(told, over = "10s") {
   return [told.video, told.audio].reduce((sum, each) => sum + (each?.[`bits_per_second_${over}`] ?? 0), 0);
 }
+
+/** Whether one name comes before another as people count: many3 before many29. */
+export const inOrder = new Intl.Collator("en", { numeric: true }).compare;
 
 export function pathOf(stream) {
   return `${stream.app}/${stream.name}`;

@@ -8,12 +8,12 @@ import { hrefOf } from "./places.js";
 const MOST = 20;
 const DOWN = new Set(["backoff", "failed", "stalled"]);
 
-/** Whether a relay is not as it should be. */
-export function isDown(relay) {
-  return DOWN.has(relay.state);
+/** Whether a relay is not as it should be, also while that is tried once more. */
+export function isDown({ state, reason }) {
+  return DOWN.has(state) || (state === "connecting" && reason !== "");
 }
 
-/** All troubles: `{ key, stream, text, remedy }`. */
+/** All troubles: `{ key, stream, text, remedy }`. `relays` may be null: it is not known yet how they get on. */
 export function troubles(figures, relays) {
   const found = [];
   const server = figures.server;
@@ -34,7 +34,7 @@ export function troubles(figures, relays) {
       found.push({ key: `${kind} ${pathOf(stream)}`, stream, text, remedy });
     }
   }
-  for (const relay of relays.filter(isDown)) {
+  for (const relay of (relays ?? []).filter(isDown)) {
     found.push({
       key: `relay ${pathOf(relay)} ${relay.kind} ${relay.id}`,
       stream: relay,
@@ -48,19 +48,21 @@ export function troubles(figures, relays) {
 function relayTrouble({ kind, id, remote, state, reason, retry_in_seconds }) {
   const where = kind === "push" ? `The push to ${id} (${remote})` : `The pull from ${remote || id}`;
   const why = reason ? `: ${reason}` : "";
-  const again = retry_in_seconds === null ? "" : `; the next attempt is in ${Math.ceil(retry_in_seconds)} s`;
-  return `${where} is ${state === "backoff" ? "down" : state}${why}${again}.`;
+  const next = retry_in_seconds === null ? "" : `; the next attempt is in ${Math.ceil(retry_in_seconds)} s`;
+  const again = state === "connecting" ? "; it is tried once more now" : next;
+  return `${where} is ${state === "backoff" || state === "connecting" ? "down" : state}${why}${again}.`;
 }
 
-/** A list of them: `{ element, update(found, rights) }`. */
+/** A list of them: `{ element, update(found, rights, isWhole) }`; nothing is said to be well before all is known. */
 export function troubleList() {
   const list = h("ul", { class: "troubles" });
   const summary = h("p", { class: "well" });
   const more = h("p", { class: "quiet", hidden: true });
   const element = h("div", {}, summary, list, more);
-  const update = (found, rights) => {
-    say(summary, found.length === 0 ? "Nothing is wrong." : `${found.length === 1 ? "One thing needs" : `${found.length} things need`} somebody:`);
-    summary.className = found.length === 0 ? "well ok" : "well warn";
+  const update = (found, rights, isWhole) => {
+    const well = isWhole ? "Nothing is wrong." : "Looking ...";
+    say(summary, found.length === 0 ? well : `${found.length === 1 ? "One thing needs" : `${found.length} things need`} somebody:`);
+    summary.className = found.length > 0 ? "well warn" : isWhole ? "well ok" : "well";
     keyed(list, found.slice(0, MOST), ({ key }) => key, (trouble) => item(trouble, rights));
     more.hidden = found.length <= MOST;
     say(more, `and ${found.length - MOST} more`);

@@ -6,6 +6,7 @@ import { bansView } from "./bans.js";
 import { foreign, h, mark, say } from "./dom.js";
 import { Feed } from "./feed.js";
 import { pathOf } from "./format.js";
+import { historyView } from "./history.js";
 import { loginView } from "./login.js";
 import { placeOf } from "./places.js";
 import { relaysView } from "./relays.js";
@@ -13,7 +14,14 @@ import { sessionsView } from "./sessions.js";
 import { streamView } from "./stream.js";
 import { streamsView } from "./streams.js";
 
-const VIEWS = { streams: streamsView, stream: streamView, sessions: sessionsView, relays: relaysView, bans: bansView };
+const VIEWS = {
+  streams: streamsView,
+  stream: streamView,
+  sessions: sessionsView,
+  relays: relaysView,
+  history: historyView,
+  bans: bansView,
+};
 const AGAIN_MS = 3000;
 const MOST_ANNOUNCED = 3;
 const MOST_SAID = 5;

@@ -2,12 +2,12 @@
 
 import { button, kick } from "./actions.js";
 import { get } from "./api.js";
-import { cell, foreign, h, keyed, mark, say, table } from "./dom.js";
+import { cell, foreign, h, keyed, mark, say } from "./dom.js";
 import { count, delay, pathOf, since, size } from "./format.js";
+import { pagedList, queryOf } from "./paged.js";
 import { hrefOf } from "./places.js";
-import { badge, heading, poll, section } from "./views.js";
+import { badge, heading, section } from "./views.js";
 
-const PAGE = 50;
 const KINDS = ["", "publisher", "player", "push", "pull", "pending"];
 const COLUMNS = {
   address: { title: "Address" },
@@ -59,56 +59,21 @@ export function sessionsView({ feed, rights, signal }) {
 }
 
 /**
- * A list of those that `query()` names: `{ element, first }`, where `first` begins at its first page again.
+ * A list of those that `query()` names, as `pagedList` gives it.
  *
  * `without` names columns that would say the same in each row.
  */
 export function sessionList({ feed, rights, signal, label, nobody, query, without = [] }) {
   const hidden = new Set(rights.operate ? without : [...without, "actions"]);
-  const columns = Object.entries(COLUMNS).filter(([name]) => !hidden.has(name));
-  const { element: list, body } = table(label, columns.map(([, column]) => column));
-  const nothing = h("p", { class: "empty" });
-  const place = h("span", {});
-  // Where the pages before this one begin.
-  let starts = [null];
-  let next = null;
-  const back = h("button", { type: "button", onclick: () => turn(starts.slice(0, -1)) }, "Previous");
-  const on = h("button", { type: "button", onclick: () => turn([...starts, next]) }, "Next");
-  const pages = h("p", { class: "pages", hidden: true }, back, place, on);
-  const element = h("div", {}, h("div", { class: "wide" }, list), nothing, pages);
-  const turn = (to) => {
-    starts = to;
-    again();
-  };
-
-  const again = poll(signal, async () => {
-    const wanted = { ...query(), limit: PAGE, after: starts.at(-1) };
-    const given = Object.entries(wanted).filter(([, value]) => value !== null && value !== "");
-    let found;
-    try {
-      found = await get(`/sessions?${new URLSearchParams(given)}`);
-    } catch (problem) {
-      if (problem.status === 400) show({ items: [], total: 0, next: null }, problem.message);
-      return;
-    }
-    if (found.items.length === 0 && starts.length > 1) starts = [null];
-    show(found, nobody);
+  const shown = Object.entries(COLUMNS).filter(([name]) => !hidden.has(name));
+  return pagedList({
+    signal,
+    label,
+    nobody,
+    columns: shown.map(([, column]) => column),
+    ask: (page) => get(`/sessions?${queryOf({ ...query(), ...page })}`),
+    row: (session) => row(session, feed, shown),
   });
-
-  function show({ items, total, next: behind }, none) {
-    next = behind;
-    keyed(body, items, ({ id }) => id, (session) => row(session, feed, columns));
-    list.hidden = items.length === 0;
-    nothing.hidden = items.length > 0;
-    say(nothing, none);
-    pages.hidden = starts.length === 1 && behind === null;
-    back.disabled = starts.length === 1;
-    on.disabled = behind === null;
-    const first = (starts.length - 1) * PAGE;
-    say(place, `${first + 1} to ${first + items.length} of ${count(total)}`);
-  }
-
-  return { element, first: () => turn([null]) };
 }
 
 function row(session, feed, columns) {

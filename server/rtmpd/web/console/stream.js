@@ -5,11 +5,13 @@ import { get, streamPath } from "./api.js";
 import { cell, foreign, h, keyed, mark, say, table } from "./dom.js";
 import { bitrate, codec, count, delay, medium, pathOf, rateOf, since, size } from "./format.js";
 import { troubleList, troubles } from "./health.js";
+import { recordList } from "./records.js";
 import { relayList } from "./relays.js";
 import { sessionList } from "./sessions.js";
 import { sparkline } from "./sparkline.js";
 import { badge, poll, section } from "./views.js";
 
+const USUAL_PORT = 1935;
 const ENCODERS = {
   source: { title: "Source" },
   address: { title: "Address" },
@@ -41,6 +43,14 @@ export function streamView({ feed, rights, signal, app, name }) {
     without: ["kind", "streams", "in"],
     query: () => ({ kind: "player", stream: path }),
   });
+  const over = recordList({
+    signal,
+    label: `Sessions of ${path} that are over`,
+    without: ["streams"],
+    page: 10,
+    query: () => ({ stream: path }),
+  });
+  const seen = preview(path);
   const gone = h("p", { class: "empty", hidden: true }, "Nobody publishes this stream, and nobody waits for it.");
   const end = button("End it", null, () => endHold(key), "danger");
   const more = details();
@@ -51,7 +61,7 @@ export function streamView({ feed, rights, signal, app, name }) {
     title,
     h("p", {}, state, " ", age, " ", rights.operate ? end : null),
     gone,
-    h("div", { class: "onair" }, preview(path), h("div", {}, facts, course.element)),
+    h("div", { class: "onair" }, seen.element, h("div", {}, facts, course.element)),
     section("Health", health.element),
     section("Encoders", encoders.element),
     section(
@@ -64,13 +74,15 @@ export function streamView({ feed, rights, signal, app, name }) {
       rights.operate ? h("p", { class: "tools" }, button("Send players elsewhere", null, () => redirect(key))) : null,
       players.element,
     ),
+    section("Sessions that are over", over.element),
     more.element,
   );
-  let relays = [];
+  let relays = null;
 
   function show() {
     const figures = feed.figures;
     if (figures === null) return;
+    seen.update(figures.server?.rtmp_port);
     const stream = figures.streams.find((each) => each.app === app && each.name === name);
     gone.hidden = stream !== undefined;
     end.hidden = stream?.state !== "holding";
@@ -79,8 +91,7 @@ export function streamView({ feed, rights, signal, app, name }) {
     say(age, stream ? since(stream.since ?? stream.held_since, feed.now) : "");
     course.update(feed.courses.get(path) ?? []);
     showFacts(facts, stream);
-    const mine = relays.filter((relay) => relay.app === app && relay.name === name);
-    health.update(troubles({ server: null, streams: stream ? [stream] : [] }, mine), rights);
+    health.update(troubles({ server: null, streams: stream ? [stream] : [] }, relays), rights, relays !== null);
   }
 
   feed.addEventListener("figures", show, { signal });
@@ -88,6 +99,7 @@ export function streamView({ feed, rights, signal, app, name }) {
     try {
       relays = (await get(`/relays?limit=200&${new URLSearchParams({ stream: path })}`)).items;
       pushes.update(relays, "It is sent to no other server.");
+      show();
       const whole = await get(streamPath(key));
       encoders.update(whole.publications);
       more.update(whole);
@@ -99,15 +111,27 @@ export function streamView({ feed, rights, signal, app, name }) {
   return { element, title: path };
 }
 
-/** Where the picture will be; until then, how to see it. */
+/** Where the picture will be; until then, how to see it: `{ element, update(port) }`. */
 function preview(path) {
-  const url = `rtmp://${location.hostname}/${path}`;
-  return h(
+  const code = h("code", {});
+  const element = h(
     "figure",
     { class: "preview" },
     h("p", {}, "Browsers cannot play RTMP. In a terminal:"),
-    h("p", {}, h("code", {}, `ffplay ${url}`)),
+    h("p", {}, code),
   );
+  // The usual port goes without saying, and whoever sees some streams only is not told of the server.
+  const update = (port) => {
+    const place = port && port !== USUAL_PORT ? `${location.hostname}:${port}` : location.hostname;
+    say(code, `ffplay ${inShell(`rtmp://${place}/${path}`)}`);
+  };
+  update(null);
+  return { element, update };
+}
+
+/** As one word of a shell, whatever an encoder calls its stream. */
+function inShell(text) {
+  return /^[\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function showFacts(list, stream) {

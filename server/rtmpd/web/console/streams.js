@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { cell, foreign, h, keyed, mark, say, table } from "./dom.js";
-import { bitrate, count, counted, lasted, medium, pathOf, rateOf, since, size } from "./format.js";
+import { bitrate, count, counted, inOrder, lasted, medium, pathOf, rateOf, since, size } from "./format.js";
 import { troubleList, troubles } from "./health.js";
 import { hrefOf } from "./places.js";
 import { sparkline } from "./sparkline.js";
@@ -10,7 +10,7 @@ import { badge, heading, poll, section } from "./views.js";
 
 const PAGE = 50;
 const ORDERS = {
-  name: () => 0,
+  name: (a, b) => inOrder(pathOf(a), pathOf(b)),
   bitrate: (a, b) => rateOf(b) - rateOf(a),
   players: (a, b) => b.players - a.players,
   health: (a, b) => b.warnings.length - a.warnings.length,
@@ -41,6 +41,7 @@ export function streamsView({ feed, rights, signal }) {
   const { element: list, body } = table("Streams", Object.values(COLUMNS));
   const nothing = h("p", { class: "empty" });
   const pages = pager(() => show());
+  const more = h("p", { class: "quiet", hidden: true });
   const element = h(
     "div",
     {},
@@ -58,21 +59,23 @@ export function streamsView({ feed, rights, signal }) {
       h("div", { class: "wide" }, list),
       nothing,
       pages.element,
+      more,
     ),
   );
-  let relays = [];
+  let relays = null;
 
   function show() {
     const figures = feed.figures;
     if (figures === null) return;
     showTotals(totals, figures);
-    health.update(troubles(figures, relays), rights);
+    health.update(troubles(figures, relays), rights, relays !== null);
     const text = filter.value.trim().toLowerCase();
     const found = figures.streams.filter((stream) => pathOf(stream).toLowerCase().includes(text));
-    // The server sorts by name, and sorting keeps what is alike in order.
-    found.sort(ORDERS[order.value]);
+    found.sort((a, b) => ORDERS[order.value](a, b) || ORDERS.name(a, b));
     const shown = pages.cut(found, PAGE);
     keyed(body, shown, pathOf, (stream) => row(stream, feed));
+    more.hidden = figures.streams_total <= figures.streams.length;
+    say(more, `These are ${count(figures.streams.length)} of ${count(figures.streams_total)} streams. The API has the others.`);
     list.hidden = found.length === 0;
     nothing.hidden = found.length > 0;
     say(nothing, figures.streams.length === 0 ? "Nobody publishes, and nobody waits for a stream." : "No stream is called so.");
@@ -84,6 +87,7 @@ export function streamsView({ feed, rights, signal }) {
   poll(signal, async () => {
     try {
       relays = (await get("/relays?limit=1000")).items;
+      show();
     } catch {
       // The page says by itself that the server is gone.
     }
