@@ -30,7 +30,9 @@ async def api_watchers(scene: Scene) -> None:
         async for _ in scene.paced(1 / _POLLS_EVERY):
             asked += 1
             async with http.get(base + path) as answer:
-                answered += answer.status == 200 and bool(await answer.read())
+                good = answer.status == 200 and bool(await answer.read())
+            # Not in one line with await: what others count meanwhile would be lost.
+            answered += good
 
     async def follow(http: aiohttp.ClientSession) -> int:
         async with http.get(f"{base}/events") as answer:

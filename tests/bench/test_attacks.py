@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import sys
 from collections.abc import Sequence
@@ -112,3 +113,20 @@ def test_a_server_is_looked_into_while_a_stranger_is_there_and_after() -> None:
     assert during["objects"]["ServerConnection"] == 1
     assert during["files"] == after["files"] + 1
     assert 0 < after["traced_bytes"] < after["rss_bytes"]
+
+
+def test_no_count_is_lost_while_something_is_awaited() -> None:
+    """``count += await ...`` reads the count first, and what other tasks have added meanwhile is gone."""
+    found = []
+    for path in Path(attacks.__file__).parent.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        shared = {name for node in ast.walk(tree) if isinstance(node, ast.Nonlocal) for name in node.names}
+        found += [
+            f"{path.name}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.AugAssign)
+            and isinstance(node.target, ast.Name)
+            and node.target.id in shared
+            and any(isinstance(each, ast.Await) for each in ast.walk(node.value))
+        ]
+    assert found == []

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import jwt
 import pytest
+from command_kit import run_here
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from typer.testing import CliRunner
 
@@ -24,7 +25,7 @@ from rtmpd.daemon.logs import LogOutput
 from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.settings import Settings, load
 from rtmpd.daemon.worker import Worker
-from rtmpd.exceptions import AdminRequestFailed, ConfigError
+from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import Entrance
 from rtmpd.net.listeners import open_listener
@@ -302,38 +303,63 @@ async def test_a_port_that_answers_nobody_says_so(shop: Shop, caplog: pytest.Log
 # -- as commands show them
 
 
-async def test_commands_show_the_token_of_their_environment(
+async def test_commands_ask_at_a_url_and_show_what_is_in_a_file(
     shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await shop.follow(ANN)
     url = await shop.open()
+    place = url.removeprefix("http://")
     file, empty = tmp_path / "token", tmp_path / "empty"
     file.write_text(f"{TOKEN}\n")
     empty.write_text("")
-    config = load((), {}, ()).config
 
-    async def asked(**environment: str) -> str:
-        for name in ("RTMPD_ADMIN_TOKEN", "RTMPD_ADMIN_TOKEN_FILE", "RTMPD_ADMIN_URL"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        # They are no settings.
-        load((), environment)
-        try:
-            told = await asyncio.to_thread(lambda: admin_request.call(config, "GET", "/actor"))
-            followed = await asyncio.to_thread(lambda: next(admin_request.follow(config, "/events", "")))
-        except AdminRequestFailed as failed:
-            return f"{failed!r}"
-        assert followed.id
-        return str(told["name"])
+    async def asked(*options: str, **environment: str) -> tuple[int, str, str]:
+        with monkeypatch.context() as patch:
+            for name in ("RTMPD_ADMIN_TOKEN", "RTMPD_ADMIN_TOKEN_FILE", "RTMPD_ADMIN_URL"):
+                patch.delenv(name, raising=False)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            # They are no settings.
+            load((), environment)
+            return await asyncio.to_thread(run_here, "log-level", *options)
 
-    assert await asked(RTMPD_ADMIN_URL=url, RTMPD_ADMIN_TOKEN=TOKEN) == "ann"
-    assert await asked(RTMPD_ADMIN_URL=url, RTMPD_ADMIN_TOKEN_FILE=str(file)) == "ann"
-    place = url.removeprefix("http://")
-    assert f"{place} wants a token: name a file with one in RTMPD_" in await asked(RTMPD_ADMIN_URL=url)
-    wrong = await asked(RTMPD_ADMIN_URL=url, RTMPD_ADMIN_TOKEN=f"{TOKEN}x")
-    assert ("no token of this server" in wrong, TOKEN in wrong) == (True, False)
-    assert "is no token" in await asked(RTMPD_ADMIN_URL=url, RTMPD_ADMIN_TOKEN=f"{TOKEN}\nX: y")
-    assert "has 0 lines and not one" in await asked(RTMPD_ADMIN_URL=url, RTMPD_ADMIN_TOKEN_FILE=str(empty))
-    assert "cannot be read" in await asked(RTMPD_ADMIN_URL=url, RTMPD_ADMIN_TOKEN_FILE=str(tmp_path / "x"))
-    assert TOKEN not in repr(admin_request.AdminPort(Address("h", 1), token=TOKEN))
+    good = (0, "info\n", "")
+    there, shows = ("--url", url), ("--token-file", str(file))
+    assert await asked(*there, *shows) == good
+    assert await asked(*there, RTMPD_ADMIN_TOKEN=TOKEN) == good
+    assert await asked(RTMPD_ADMIN_URL=url, RTMPD_ADMIN_TOKEN_FILE=str(file)) == good
+    # Those of the command are worth more, and settings that are no good nothing to who asks elsewhere.
+    assert (
+        await asked(*there, *shows, "--set", "x=y", RTMPD_ADMIN_URL="x", RTMPD_ADMIN_TOKEN_FILE="x") == good
+    )
+    for options, environment, told in (
+        (there, {}, f"{place} wants a token: name a file with one by --token-file; on its machine"),
+        (there, {"RTMPD_ADMIN_TOKEN": f"{TOKEN}x"}, "no token of this server is this one"),
+        (there, {"RTMPD_ADMIN_TOKEN": f"{TOKEN}\nX: y"}, "RTMPD_ADMIN_TOKEN has no token"),
+        ((*there, "--token-file", str(empty)), {}, f"token: {empty} has 0 lines and not one"),
+        ((*there, "--token-file", str(tmp_path / "x")), {}, "cannot be read"),
+        (("--url", f"http://ann:{TOKEN}@{place}"), {}, "a token in a URL is seen by others"),
+        (("--url", f"{url}?token={TOKEN}"), {}, "a token in a URL is seen by others"),
+        (("--url", "ftp://x"), {}, "ftp://x is no URL of an admin port"),
+    ):
+        code, output, error = await asked(*options, **environment)
+        assert (code, output, told in error, TOKEN in error) == (1, "", True, False), (error, told)
+    port = admin_request.port_at(url, TOKEN)
+    assert (await asyncio.to_thread(lambda: next(port.follow("/events", "")))).id
+    assert TOKEN not in repr(port)
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "exposed"),
+    [
+        ("http://tv.example.com", "t", True),
+        ("http://192.0.2.7:9935", "t", True),
+        ("http://192.0.2.7:9935", "", False),
+        ("https://tv.example.com", "t", False),
+        ("http://localhost:9935", "t", False),
+        ("http://[::1]:9935", "t", False),
+        ("unix:/run/rtmpd/admin.sock", "t", False),
+    ],
+)
+def test_a_token_that_others_can_read_on_its_way_is_known(url: str, token: str, exposed: bool) -> None:
+    assert admin_request.port_at(url, token).exposes_token is exposed

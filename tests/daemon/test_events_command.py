@@ -14,7 +14,6 @@ from net_kit import eventually
 from typer.testing import CliRunner
 
 from rtmpd.daemon import admin_request, cli, event_text, events_command
-from rtmpd.daemon.config import AdminConfig, Config
 from rtmpd.engine.key import StreamKey
 from rtmpd.events.model import NO_STREAM, EventKind
 from rtmpd.events.ring import KeptEvent
@@ -34,8 +33,8 @@ async def test_it_goes_on_when_the_server_comes_again(
     place: list[str] = []
 
     def read() -> None:
-        config = Config(admin=AdminConfig(listen=(place[0],)))
-        for told in events_command._follow(config, "/events?kinds=published", ""):
+        port = admin_request.port_at(f"http://{place[0]}")
+        for told in events_command._follow(port, "/events?kinds=published", ""):
             seen.put((told.name, told.data))
             if "enough" in told.data:
                 return
@@ -66,10 +65,9 @@ async def test_it_goes_on_when_the_server_comes_again(
 
 async def test_what_is_refused_is_no_reason_to_try_again(unused_tcp_port: int) -> None:
     async with Desk().client() as client:
-        address = str(client._base_url).removeprefix("http://").rstrip("/")
-        config = Config(admin=AdminConfig(listen=(address,)))
+        port = admin_request.port_at(str(client._base_url))
         with pytest.raises(AdminRequestFailed, match="there is no such event"):
-            await asyncio.to_thread(lambda: next(events_command._follow(config, "/events?kinds=no", "")))
+            await asyncio.to_thread(lambda: next(events_command._follow(port, "/events?kinds=no", "")))
     result = CliRunner().invoke(cli.app, ["events", "--set", f'admin.listen=["127.0.0.1:{unused_tcp_port}"]'])
     assert (result.exit_code, "does not answer: Connection refused" in result.stderr) == (1, True)
 

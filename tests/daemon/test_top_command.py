@@ -147,11 +147,9 @@ def test_bars_are_of_the_highest():
     assert (sparkline([0.0, 0.0], 3), sparkline([1.0, 7.0, 3.5], 2), sparkline([], 1)) == (" ▁▁", "█▅", " ")
 
 
-@pytest.mark.parametrize(
-    "url", ["here", "ftp://here", "http://:1", "http://a@here", "http://here/x", "http://a:b"]
-)
+@pytest.mark.parametrize("url", ["here", "ftp://here", "http://:1", "http://here/x", "http://a:b"])
 def test_an_url_that_is_none_is_told(url: str):
-    code, _, told = run_here("top", url)
+    code, _, told = run_here("top", "--url", url)
     assert (code, told.count("\n")) == (1, 1)
     assert f"{url} is no URL of an admin port: write one such as http://127.0.0.1:9935" in told
 
@@ -223,9 +221,9 @@ async def test_a_server_is_watched_on_a_terminal_and_in_lines():
                 "live/cam",
                 "ok",
             )
-            code, told, _ = run_here("top", url, "--json")
+            code, told, _ = run_here("top", "--url", url, "--json")
             assert (code, json.loads(told)["streams"][0]["name"]) == (0, "cam")
-            screen = Terminal("top", url, "-i", "0.1s", NO_COLOR="1")
+            screen = Terminal("top", "--url", url, "-i", "0.1s", NO_COLOR="1")
             screen.wait_for("live/cam ")
             assert "\x1b[32m" not in screen.seen
             screen.press("n")
@@ -237,7 +235,7 @@ async def test_a_server_is_watched_on_a_terminal_and_in_lines():
     screen.press("q")
     assert screen.end() == 0
     assert "\x1b[?1049l" in screen.seen, "what was on the terminal before is back"
-    interrupted = Terminal("top", url)
+    interrupted = Terminal("top", "--url", url)
     interrupted.wait_for("does not answer")
     interrupted.process.send_signal(signal.SIGINT)
     assert interrupted.end() == 130

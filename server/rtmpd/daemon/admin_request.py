@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import ipaddress
 import json
-import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from rtmpd.daemon import secret_files
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.environment import BEARER_FILE_VARIABLE, BEARER_VARIABLE, URL_VARIABLE
+from rtmpd.daemon.environment import BEARER_VARIABLE
 from rtmpd.exceptions import AdminRequestFailed
 from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import ProxyUse
@@ -50,6 +49,11 @@ class AdminPort:
 
     def __str__(self) -> str:
         return str(self.address)
+
+    @property
+    def exposes_token(self) -> bool:
+        """A token goes over a network as it is."""
+        return bool(self.token) and not self.tls and not self.address.is_loopback
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """What the API answers, None where that is nothing.
@@ -118,56 +122,54 @@ class AdminPort:
         text = str(detail) if detail else f"{self} answers {status}"
         if status == http.client.UNAUTHORIZED and not self.token:
             text = (
-                f"{self} wants a token: name a file with one in {BEARER_FILE_VARIABLE}; "
+                f"{self} wants a token: name a file with one by --token-file; "
                 "on its machine `rtmpd admin-token new NAME` makes one"
             )
         return AdminRequestFailed(text, status)
 
 
-def _token(environ: Mapping[str, str]) -> str:
-    """What this environment has to show. Raises AdminRequestFailed."""
-    name = environ.get(BEARER_FILE_VARIABLE, "")
-    try:
-        token = secret_files.read_line(name, environ) if name else environ.get(BEARER_VARIABLE, "")
-    except ValueError as error:
-        raise AdminRequestFailed(f"{BEARER_FILE_VARIABLE}: {error}") from None
-    if not (token.isascii() and token.isprintable()) or " " in token:
-        raise AdminRequestFailed(f"{BEARER_FILE_VARIABLE if name else BEARER_VARIABLE} is no token")
-    return token
+def token(file: str | None, environ: Mapping[str, str]) -> str:
+    """What is in ``file``, else what this environment has to show; empty is nothing.
 
-
-def port_here(config: Config) -> AdminPort:
-    """That which the environment names, else that of the server of ``config`` on this machine.
-
-    Raises AdminRequestFailed if there is none.
+    Raises AdminRequestFailed.
     """
-    url = os.environ.get(URL_VARIABLE)
-    if url:
-        return port_at(url)
+    try:
+        text = secret_files.read_line(file, environ) if file else environ.get(BEARER_VARIABLE, "")
+    except ValueError as error:
+        raise AdminRequestFailed(f"token: {error}") from None
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise AdminRequestFailed(f"{file or BEARER_VARIABLE} has no token")
+    return text
+
+
+def port_here(config: Config, token: str = "") -> AdminPort:
+    """That of the server of ``config`` on this machine. Raises AdminRequestFailed if there is none."""
     entrances = [each for each in config.admin.entrances() if each.address.port or each.address.path]
     local = [each for each in entrances if each.address.is_loopback]
     if not local:
         raise AdminRequestFailed(
             "the server takes this on a loopback address or a Unix socket only: name one in admin.listen"
         )
-    return AdminPort(from_here(local[0].address), local[0].proxy, token=_token(os.environ))
+    return AdminPort(from_here(local[0].address), local[0].proxy, token=token)
 
 
-def port_at(url: str) -> AdminPort:
+def port_at(url: str, token: str = "") -> AdminPort:
     """That at a URL, such as http://127.0.0.1:9935 or unix:/run/rtmpd/admin.sock.
 
     Raises AdminRequestFailed for one of another kind.
     """
-    token = _token(os.environ)
     if url.startswith("unix:/"):
         return AdminPort(Address("", 0, url.removeprefix("unix:")), token=token)
-    text = f"{url} is no URL of an admin port: write one such as http://127.0.0.1:9935"
+    example = "write one such as http://127.0.0.1:9935"
+    text = f"{url} is no URL of an admin port: {example}"
     try:
         parts = urlsplit(url)
         port = parts.port or {"http": 80, "https": 443}[parts.scheme]
     except (ValueError, KeyError):
         raise AdminRequestFailed(text) from None
-    if not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+    if parts.username is not None or parts.query:  # It may be a token.
+        raise AdminRequestFailed(f"a token in a URL is seen by others: {example}, and --token-file")
+    if not parts.hostname or parts.path.strip("/"):
         raise AdminRequestFailed(text)
     return AdminPort(Address(parts.hostname, port), tls=parts.scheme == "https", token=token)
 
@@ -203,16 +205,6 @@ def ask(
         connection.close()
 
 
-def call(config: Config, method: str, path: str, body: object = None) -> Any:
-    """``AdminPort.call`` of the server of ``config`` on this machine."""
-    return port_here(config).call(method, path, body)
-
-
-def follow(config: Config, path: str, after: str) -> Iterator[Told]:
-    """``AdminPort.follow`` of the server of ``config`` on this machine."""
-    return port_here(config).follow(path, after)
-
-
 def _told(lines: Iterable[bytes]) -> Iterator[Told]:
     """As the HTML standard reads them, where data has one line."""
     fields: dict[str, str] = {}
@@ -224,11 +216,6 @@ def _told(lines: Iterable[bytes]) -> Iterator[Told]:
         elif fields:
             yield Told(fields.get("id", ""), fields.get("event", ""), fields.get("data", ""))
             fields = {}
-
-
-def call_all(config: Config, path: str, query: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-    """``AdminPort.call_all`` of the server of ``config`` on this machine."""
-    return port_here(config).call_all(path, query)
 
 
 def stream_path(stream: str) -> str:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
 
-from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told, parse_path
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
+from rtmpd.daemon.config_options import Assignments, ConfigPaths, parse_path
 
 if TYPE_CHECKING:
-    from rtmpd.daemon.config import Config
+    from rtmpd.daemon.admin_request import AdminPort
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why, for others in charge.")]
@@ -42,14 +40,19 @@ BanTime = Annotated[
 ]
 
 
-def status(as_json: AsJson = False, config: ConfigPaths = None, assignments: Assignments = None) -> None:
+def status(
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
     """Show the server that runs here, and its streams: what is on air, to how many, and what is wrong."""
-    from rtmpd.daemon import admin_request
     from rtmpd.daemon.status_text import lines
 
-    with asked_server(config, assignments) as settings:
-        server = admin_request.call(settings, "GET", "/server")
-        streams = admin_request.call_all(settings, "/streams")
+    with asked_server(url, token_file, config, assignments) as port:
+        server = port.call("GET", "/server")
+        streams = port.call_all("/streams")
     if as_json:
         print_json({"server": server, "streams": streams})
         return
@@ -62,14 +65,15 @@ def reload(
         bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
     ] = False,
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Have the server that runs here read its settings again: all of them are put in place, or none."""
-    from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
-        answer = admin_request.call(settings, "POST", "/reload", {"dry_run": dry_run})
+    with asked_server(url, token_file, config, assignments) as port:
+        answer = port.call("POST", "/reload", {"dry_run": dry_run})
     if as_json:
         print_json(answer)
         return
@@ -98,15 +102,16 @@ def drain(
     ] = None,
     reason: Reason = "",
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Have the server that runs here let nobody new in, wait for publishers, and end."""
-    from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
+    with asked_server(url, token_file, config, assignments) as port:
         body = {"wait_seconds": wait, "reconnect_to": to, "reason": reason}
-        drained = admin_request.call(settings, "POST", "/drain", body)
+        drained = port.call("POST", "/drain", body)
     if as_json:
         print_json(drained)
     else:
@@ -114,13 +119,17 @@ def drain(
         typer.echo(f"the server {waits}, until {drained['until']} at the latest")
 
 
-def replace(as_json: AsJson = False, config: ConfigPaths = None, assignments: Assignments = None) -> None:
+def replace(
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
     """Have the server that runs here start another process, such as of a new version, that takes over."""
-    from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
-        port = dataclasses.replace(admin_request.port_here(settings), within=_START)
-        successor = port.call("POST", "/replace")
+    with asked_server(url, token_file, config, assignments) as port:
+        successor = dataclasses.replace(port, within=_START).call("POST", "/replace")
     if as_json:
         print_json(successor)
     else:
@@ -139,17 +148,18 @@ def kick(
     ban_for: BanTime = None,
     reason: Reason = "",
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """End a session, whether it publishes or plays, or all that publish a stream."""
-    from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
-        sessions = _sessions(settings, who)
+    with asked_server(url, token_file, config, assignments) as port:
+        sessions = _sessions(port, who)
         for session in sessions:
             body = {"ban": ban_for, "reason": reason}
-            admin_request.call(settings, "POST", f"/sessions/{session}/kick", body)
+            port.call("POST", f"/sessions/{session}/kick", body)
     if as_json:
         print_json({"kicked": sessions})
     else:
@@ -176,6 +186,8 @@ def redirect(
     ],
     reason: Reason = "",
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
@@ -186,11 +198,11 @@ def redirect(
     if "://" not in to:
         app, _, name = parse_path(to).partition("/")
         body = {"name": name or app, "reason": reason} | ({"app": app} if name else {})
-    with asked_server(config, assignments) as settings:
+    with asked_server(url, token_file, config, assignments) as port:
         path = (
             admin_request.stream_path(parse_path(who)) if "/" in who else f"/sessions/{quote(who, safe='')}"
         )
-        told = admin_request.call(settings, "POST", f"{path}/redirect", body)
+        told = port.call("POST", f"{path}/redirect", body)
     if as_json:
         print_json(told)
         return
@@ -212,15 +224,16 @@ def ban(
     ] = 3600.0,
     reason: Reason = "",
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Let nobody in from an address or a network for a while; who is connected stays."""
-    from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
+    with asked_server(url, token_file, config, assignments) as port:
         body = {"network": network, "seconds": seconds, "reason": reason}
-        banned = admin_request.call(settings, "POST", "/bans", body)
+        banned = port.call("POST", "/bans", body)
     if as_json:
         print_json(banned)
     else:
@@ -236,14 +249,15 @@ def unban(
         typer.Argument(metavar="NETWORK", help="As it was banned, or the id of the ban.", show_default=False),
     ],
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Lift a ban, also one for failed attempts."""
-    from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
-        admin_request.call(settings, "DELETE", f"/bans/{quote(network, safe='')}")
+    with asked_server(url, token_file, config, assignments) as port:
+        port.call("DELETE", f"/bans/{quote(network, safe='')}")
     if as_json:
         print_json({"unbanned": network})
     else:
@@ -260,14 +274,16 @@ def end(
             help="A stream whose encoder was lost.",
         ),
     ],
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Tell the players of a stream whose encoder was lost that it is over, without waiting for the grace."""
     from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
-        admin_request.call(settings, "POST", f"{admin_request.stream_path(path)}/end")
+    with asked_server(url, token_file, config, assignments) as port:
+        port.call("POST", f"{admin_request.stream_path(path)}/end")
 
 
 def log_level(
@@ -293,20 +309,21 @@ def log_level(
     ] = None,
     back: Annotated[bool, typer.Option("--back", help="Have the settings decide again, at once.")] = False,
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Write more into the log of the server that runs here, or less, for a while."""
-    from rtmpd.daemon import admin_request
 
     if back and (level or trace):
         raise typer.BadParameter("means nothing beside a level", param_hint="--back")
     if trace and not level:
         raise typer.BadParameter("needs a level: write info to leave it at that", param_hint="--trace")
-    with asked_server(config, assignments) as settings:
+    with asked_server(url, token_file, config, assignments) as port:
         method = "DELETE" if back else "POST" if level else "GET"
         body = {"level": level, "seconds": seconds, "trace": trace} if level else None
-        told = admin_request.call(settings, method, "/log-level", body)
+        told = port.call(method, "/log-level", body)
     if as_json:
         print_json(told)
         return
@@ -315,22 +332,7 @@ def log_level(
     typer.echo(f"{told['level']}{traced}{until}")
 
 
-@contextmanager
-def asked_server(config: ConfigPaths, assignments: Assignments) -> Iterator[Config]:
-    """The settings of the server that is asked; the end of the command with 1 where it does not do it."""
-    from rtmpd.daemon import settings
-    from rtmpd.exceptions import AdminRequestFailed
-
-    with mistakes_told(os.EX_CONFIG):
-        loaded = settings.load(config or (), os.environ, assignments or ()).config
-    try:
-        yield loaded
-    except AdminRequestFailed as error:
-        typer.echo(f"rtmpd: {error}", err=True)
-        raise typer.Exit(1) from error
-
-
-def _sessions(config: Config, who: str) -> list[str]:
+def _sessions(port: AdminPort, who: str) -> list[str]:
     """Numbers of those who are meant. Raises AdminRequestFailed."""
     from rtmpd.daemon import admin_request
     from rtmpd.engine.origin import parse_session, spell_session
@@ -342,7 +344,7 @@ def _sessions(config: Config, who: str) -> list[str]:
         except ValueError:
             text = f"{who} is neither the number of a session nor app and stream, such as live/test"
             raise AdminRequestFailed(text) from None
-    stream = admin_request.call(config, "GET", admin_request.stream_path(parse_path(who)))
+    stream = port.call("GET", admin_request.stream_path(parse_path(who)))
     found = [publication["session"] for publication in stream["publications"]]
     if not found:
         raise AdminRequestFailed(f"nobody publishes {who}")

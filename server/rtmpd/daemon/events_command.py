@@ -12,12 +12,12 @@ from urllib.parse import urlencode
 
 import typer
 
-from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
+from rtmpd.daemon.config_options import Assignments, ConfigPaths
 from rtmpd.daemon.control_command import AsJson
 
 if TYPE_CHECKING:
-    from rtmpd.daemon.admin_request import Told
-    from rtmpd.daemon.config import Config
+    from rtmpd.daemon.admin_request import AdminPort, Told
 
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 10.0
@@ -32,30 +32,25 @@ def events(
     stream: Annotated[str, typer.Option(metavar="APP/STREAM", help="Only of this stream.")] = "",
     kept: Annotated[bool, typer.Option("--kept", help="Begin with what the server has kept.")] = False,
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Show what happens on the server that runs here, as it happens; it may be restarted meanwhile."""
-    from rtmpd.daemon import settings
-    from rtmpd.exceptions import AdminRequestFailed
-
-    with mistakes_told(os.EX_CONFIG):
-        loaded = settings.load(config or (), os.environ, assignments or ()).config
     query = {name: text for name, text in (("kinds", kinds), ("app", app), ("stream", stream)) if text}
     path = f"/events?{urlencode(query)}" if query else "/events"
     try:
-        for told in _follow(loaded, path, "0" if kept else ""):
-            _show(told, as_json=as_json)
-    except AdminRequestFailed as error:
-        typer.echo(f"rtmpd: {error}", err=True)
-        raise typer.Exit(1) from error
+        with asked_server(url, token_file, config, assignments) as port:
+            for told in _follow(port, path, "0" if kept else ""):
+                _show(told, as_json=as_json)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Whoever read has enough.
     except KeyboardInterrupt:
         pass
 
 
-def _follow(config: Config, path: str, after: str) -> Iterator[Told]:
+def _follow(port: AdminPort, path: str, after: str) -> Iterator[Told]:
     """Events for ever, also of a server that is gone for a while, once it has answered.
 
     Raises AdminRequestFailed if it refuses, or does not answer the first time.
@@ -67,7 +62,7 @@ def _follow(config: Config, path: str, after: str) -> Iterator[Told]:
     while True:
         problem = "it has ended the connection"
         try:
-            for told in admin_request.follow(config, path, after):
+            for told in port.follow(path, after):
                 if told_gone:
                     typer.echo("rtmpd: it answers again", err=True)
                 pause, known, told_gone = _FIRST_PAUSE, True, False

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
 from rtmpd.daemon.config_options import Assignments, ConfigPaths
-from rtmpd.daemon.control_command import AsJson, asked_server, parse_seconds, print_json
+from rtmpd.daemon.control_command import AsJson, parse_seconds, print_json
 from rtmpd.daemon.key_command import app, directions, parse_stream
 
 __all__ = ["app"]
@@ -16,12 +17,17 @@ KeyId = Annotated[str, typer.Argument(metavar="ID", show_default=False, help="As
 
 
 @app.command(short_help="List the keys that a running server has.")
-def held(as_json: AsJson = False, config: ConfigPaths = None, assignments: Assignments = None) -> None:
+def held(
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
     """List the stream keys of the server that runs here, those that came at run time and revoked ones too."""
-    from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
-        found = admin_request.call_all(settings, "/keys")
+    with asked_server(url, token_file, config, assignments) as port:
+        found = port.call_all("/keys")
     if as_json:
         print_json({"items": found})
         return
@@ -55,16 +61,17 @@ def add(
     label: Annotated[str, typer.Option(metavar="TEXT", show_default=False, help="Whom the log names.")] = "",
     backup: Annotated[bool, typer.Option("--backup", help="Make it the key of a backup encoder.")] = False,
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Make a key to publish with, which the server that runs here takes at once, until it ends."""
-    from rtmpd.daemon import admin_request
 
     name_of_app, _, name = stream.partition("/")
     body = {"app": name_of_app, "name": name, "label": label, "seconds": seconds, "backup": backup}
-    with asked_server(config, assignments) as settings:
-        made = admin_request.call(settings, "POST", "/keys", body)
+    with asked_server(url, token_file, config, assignments) as port:
+        made = port.call("POST", "/keys", body)
     if as_json:
         print_json(made)
         return
@@ -77,13 +84,17 @@ def add(
 
 @app.command(short_help="Revoke a key of a running server.")
 def end(
-    key_id: KeyId, as_json: AsJson = False, config: ConfigPaths = None, assignments: Assignments = None
+    key_id: KeyId,
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
 ) -> None:
     """Have a key open nothing any more, whoever has named it, and end who publishes or plays with it."""
-    from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
-        admin_request.call(settings, "DELETE", f"/keys/{key_id}")
+    with asked_server(url, token_file, config, assignments) as port:
+        port.call("DELETE", f"/keys/{key_id}")
     if as_json:
         print_json({"ended": key_id})
     else:
@@ -92,13 +103,17 @@ def end(
 
 @app.command(short_help="Have a key be good again that was ended.")
 def lift(
-    key_id: KeyId, as_json: AsJson = False, config: ConfigPaths = None, assignments: Assignments = None
+    key_id: KeyId,
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
 ) -> None:
     """Have a key of the settings be good again that was ended."""
-    from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
-        told = admin_request.call(settings, "POST", f"/keys/{key_id}/lift")
+    with asked_server(url, token_file, config, assignments) as port:
+        told = port.call("POST", f"/keys/{key_id}/lift")
     if as_json:
         print_json(told)
     else:

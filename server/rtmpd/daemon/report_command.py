@@ -16,11 +16,12 @@ from urllib.parse import urlencode
 
 import typer
 
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, reach, refusals_told
 from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told, parse_path
 from rtmpd.daemon.control_command import AsJson
 
 if TYPE_CHECKING:
-    from rtmpd.daemon.config import Config
+    from rtmpd.daemon.admin_request import AdminPort
     from rtmpd.state.report import UsagePart, Wanted
 
 _PART: Final = "1000"
@@ -60,24 +61,19 @@ def report(
     ] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print lines for spreadsheets.")] = False,
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Show who watched how much, by day and stream: of the last seven days, if nothing else is said."""
-    from rtmpd.daemon import settings
-    from rtmpd.exceptions import AdminRequestFailed
-
     if as_csv and as_json:
         raise typer.BadParameter("--json means nothing beside --csv: leave out one of them")
-    with mistakes_told(os.EX_CONFIG):
-        loaded = settings.load(config or (), os.environ, assignments or ()).config
     wanted = {"first_day": first, "last_day": last, "stream": stream}
     query = {name: str(value) for name, value in wanted.items() if value is not None}
-    try:
-        answer = _fetch(loaded, query)
-    except AdminRequestFailed as error:
-        typer.echo(f"rtmpd: {error}", err=True)
-        raise typer.Exit(1) from error
+    folder = None if url else _state_folder(config, assignments)
+    with refusals_told():
+        answer = _fetch(lambda: reach(url, token_file, config, assignments), folder, query)
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
     else:
@@ -133,21 +129,31 @@ def _inert(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
 
 
-def _fetch(config: Config, query: dict[str, str]) -> dict[str, Any]:
-    """All parts of it in one. Raises AdminRequestFailed."""
-    from rtmpd.daemon import admin_request
+def _state_folder(config: ConfigPaths, assignments: Assignments) -> Path | None:
+    """Where the server that runs here keeps what outlives a restart, if it has yet kept anything."""
+    from rtmpd.daemon import settings
+    from rtmpd.state.database import FILE
+
+    with mistakes_told(os.EX_CONFIG):
+        loaded = settings.load(config or (), os.environ, assignments or ()).config
+    folder = loaded.state.folder(os.environ)
+    return folder if folder is not None and (folder / FILE).exists() else None
+
+
+def _fetch(reached: Callable[[], AdminPort], folder: Path | None, query: dict[str, str]) -> dict[str, Any]:
+    """All parts of it in one, out of ``folder`` if no server has them. Raises AdminRequestFailed."""
     from rtmpd.exceptions import AdminRequestFailed
     from rtmpd.state.database import FILE
 
     def ask(query: dict[str, str]) -> dict[str, Any]:
-        answer: dict[str, Any] = admin_request.call(config, "GET", f"/report?{urlencode(query)}")
+        answer: dict[str, Any] = port.call("GET", f"/report?{urlencode(query)}")
         return answer
 
     try:
+        port = reached()
         return _all(ask, query)
     except AdminRequestFailed as error:
-        folder = config.state.folder(os.environ)
-        if error.status == HTTPStatus.BAD_REQUEST or folder is None or not (folder / FILE).exists():
+        if error.status == HTTPStatus.BAD_REQUEST or folder is None:
             raise
         typer.echo(f"rtmpd: {error}; this is read from {folder / FILE}", err=True)
         return _all(lambda query: _read(folder, query), query)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
 from rtmpd.daemon.config_options import Assignments, ConfigPaths, parse_path
-from rtmpd.daemon.control_command import AsJson, asked_server, print_json
+from rtmpd.daemon.control_command import AsJson, print_json
+
+if TYPE_CHECKING:
+    from rtmpd.daemon.admin_request import AdminPort
 
 app = typer.Typer(
     name="target",
@@ -37,15 +41,16 @@ def list_(
         typer.Argument(metavar="[APP/STREAM]", parser=parse_path, show_default=False, help="Of this alone."),
     ] = None,
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Show where streams are pushed to, and how each target gets on."""
-    from rtmpd.daemon import admin_request
 
     query = {"kind": "push"} | ({} if stream is None else {"stream": stream})
-    with asked_server(config, assignments) as settings:
-        found = admin_request.call_all(settings, "/relays", query)
+    with asked_server(url, token_file, config, assignments) as port:
+        found = port.call_all("/relays", query)
     if as_json:
         print_json({"items": found})
     elif not found:
@@ -57,7 +62,7 @@ def list_(
 @app.command()
 def add(
     stream: StreamPath,
-    url: Annotated[
+    remote: Annotated[
         str,
         typer.Argument(
             metavar="[URL]",
@@ -75,17 +80,19 @@ def add(
         typer.Option(metavar="all|NUMBER", show_default=False, help="Which tracks of video to send."),
     ] = "",
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Push a stream to one more address, whenever it is published, until that is removed."""
     from rtmpd.daemon import admin_request
 
-    body: dict[str, Any] = {"url": _url(url, url_file)}
+    body: dict[str, Any] = {"url": _url(remote, url_file)}
     if track:
         body["track"] = int(track) if track.isdecimal() else track
-    with asked_server(config, assignments) as settings:
-        told = admin_request.call(settings, "POST", f"{admin_request.stream_path(stream)}/push", body)
+    with asked_server(url, token_file, config, assignments) as port:
+        told = port.call("POST", f"{admin_request.stream_path(stream)}/push", body)
     _tell(told, as_json)
 
 
@@ -94,15 +101,17 @@ def remove(
     stream: StreamPath,
     target: TargetId,
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """End a target; one of the configuration comes back with the next publish."""
     from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
+    with asked_server(url, token_file, config, assignments) as port:
         path = f"{admin_request.stream_path(stream)}/push/{quote(target, safe='')}"
-        admin_request.call(settings, "DELETE", path)
+        port.call("DELETE", path)
     if as_json:
         print_json({"removed": target})
     else:
@@ -114,11 +123,14 @@ def off(
     stream: StreamPath,
     target: TargetId,
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Send nothing there, whoever publishes, until it is switched on."""
-    _switch("off", stream, target, as_json, config, assignments)
+    with asked_server(url, token_file, config, assignments) as port:
+        _switch(port, "off", stream, target, as_json)
 
 
 @app.command()
@@ -126,11 +138,14 @@ def on(
     stream: StreamPath,
     target: TargetId,
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Send there again."""
-    _switch("on", stream, target, as_json, config, assignments)
+    with asked_server(url, token_file, config, assignments) as port:
+        _switch(port, "on", stream, target, as_json)
 
 
 @app.command()
@@ -138,22 +153,21 @@ def restart(
     stream: StreamPath,
     target: TargetId,
     as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
     """Leave the other server and come back, or try again now."""
-    _switch("restart", stream, target, as_json, config, assignments)
+    with asked_server(url, token_file, config, assignments) as port:
+        _switch(port, "restart", stream, target, as_json)
 
 
-def _switch(
-    change: str, stream: str, target: str, as_json: bool, config: ConfigPaths, assignments: Assignments
-) -> None:
+def _switch(port: AdminPort, change: str, stream: str, target: str, as_json: bool) -> None:
     from rtmpd.daemon import admin_request
 
-    with asked_server(config, assignments) as settings:
-        path = f"{admin_request.stream_path(stream)}/push/{quote(target, safe='')}/{change}"
-        told = admin_request.call(settings, "POST", path)
-    _tell(told, as_json)
+    path = f"{admin_request.stream_path(stream)}/push/{quote(target, safe='')}/{change}"
+    _tell(port.call("POST", path), as_json)
 
 
 def _url(url: str, file: Path | None) -> str:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 import typer
 
 from rtmpd.daemon import client_command
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
 from rtmpd.daemon.client_command import ExitStatus
-from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told
+from rtmpd.daemon.config_options import Assignments, ConfigPaths
 from rtmpd.daemon.top_figures import Figures, Order
 from rtmpd.exceptions import AdminRequestFailed
 
@@ -47,14 +48,6 @@ _QUITS: Final = frozenset({b"q", b"Q"})
 
 
 def top(
-    url: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="URL",
-            show_default=False,
-            help="Of an admin port, such as http://127.0.0.1:9935; else that of the server that runs here.",
-        ),
-    ] = None,
     sort: Annotated[Order, typer.Option("--sort", help="What the streams are sorted by.")] = Order.BITRATE,
     interval: Annotated[
         float | None,
@@ -68,6 +61,8 @@ def top(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a line for each look.")] = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
@@ -77,19 +72,12 @@ def top(
     highest. Drops are packets that players did not get; they are red while
     they grow.
     """
-    from rtmpd.daemon import admin_request, settings
-
-    with mistakes_told(os.EX_CONFIG):
-        loaded = settings.load(config or (), os.environ, assignments or ()).config
     try:
-        port = admin_request.port_at(url) if url else admin_request.port_here(loaded)
-        if sys.stdout.isatty() and os.environ.get("TERM") not in _PAPER and not as_json:
-            _watch(port, sort, interval or _INTERVAL)
-        else:
-            _print(port, sort, interval, as_json)
-    except AdminRequestFailed as error:
-        typer.echo(f"rtmpd: {error}", err=True)
-        raise typer.Exit(ExitStatus.FAILED) from error
+        with asked_server(url, token_file, config, assignments) as port:
+            if sys.stdout.isatty() and os.environ.get("TERM") not in _PAPER and not as_json:
+                _watch(port, sort, interval or _INTERVAL)
+            else:
+                _print(port, sort, interval, as_json)
     except KeyboardInterrupt as error:
         raise typer.Exit(ExitStatus.INTERRUPTED) from error
 
