@@ -24,6 +24,7 @@ from rtmpd.access.publish_tokens import PublishTokens
 from rtmpd.access.rules import Allow, Network, PathRules, Rules
 from rtmpd.access.runtime_keys import RuntimeKey, RuntimeKeys
 from rtmpd.control.audit import Audit
+from rtmpd.control.before import ALONE, Before
 from rtmpd.control.key_answers import KeyOrigin
 from rtmpd.control.local import Sources, local_control
 from rtmpd.control.local_keys import HeldKey
@@ -267,6 +268,8 @@ class Desk:
     stored: FakeStored = field(default_factory=FakeStored)
     max_age: float = 0.0
     """Of answers."""
+    before: Before = ALONE
+    """The process that this one has taken over from."""
 
     proxies: TrustedProxies = NO_PROXIES
     refusals: Refusals = field(default_factory=Refusals)
@@ -305,6 +308,7 @@ class Desk:
                 wall_clock=self.wall_clock,
                 started=1_800_000_000.0,
                 instance="0123456789abcdef",
+                before=self.before,
             )
         )
 

@@ -11,6 +11,7 @@ from typing import Literal
 from prometheus_client.parser import text_string_to_metric_families
 
 from rtmpd.daemon.access_log import AccessLogStats
+from rtmpd.daemon.predecessor import Carried
 from rtmpd.daemon.reload import ReloadStats
 from rtmpd.engine.claim import MAIN, Place
 from rtmpd.engine.health import Health, HealthKind
@@ -105,6 +106,7 @@ class FakeServer:
     refusals: Refusals = field(default_factory=Refusals)
     keys: FakeKeys = field(default_factory=lambda: FakeKeys())
     reloads: ReloadStats = field(default_factory=lambda: ReloadStats(1.8e9))
+    predecessor: Carried | None = None
     state: StoreStats | None = field(default_factory=lambda: StoreStats(bytes=32768))
 
     def metrics(self, max_streams: int = 200, renames: Renames = RENAMED_METRICS) -> Metrics:
@@ -129,6 +131,8 @@ class FakeServer:
             keys=self.keys,
             reloads=self.reloads,
             draining=lambda: False,
+            predecessor=lambda: self.predecessor,
+            serving_since=lambda: 1.8e9,
             followed=self.followed,
             state=lambda: self.state,
             access_log=lambda: self.access_log,
@@ -148,6 +152,7 @@ def busy_server() -> FakeServer:
     shown = Certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ("live.example.com",), 2e9)
     files = CertificateFiles(Path("fullchain.pem"), Path("privkey.pem"))
     server.key_sets.append(FakeKeySet(age=61.5, failures=2))
+    server.predecessor = Carried(42, "0.9", publishers=1, players=3, live=(StreamKey("live", "b"),))
     server.certificates.current = CertificateSet((files,), certificates=(shown,))
     stats = server.stats
     stats.connections = {"handshake": 1, "publishing": 1, "playing": 2}

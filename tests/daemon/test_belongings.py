@@ -1,40 +1,82 @@
-"""What somebody in charge has done while a server ran goes on in the next process."""
+"""What was decided while a server ran goes on in the next process."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from policy_kit import NOW
-from relay_kit import KEY, serve
+from relay_kit import KEY, Server, serve
 
+from rtmpd.access.bans import Ban, BanRules
+from rtmpd.access.guard import Guard
 from rtmpd.access.keys import Key, digest_of
+from rtmpd.access.manual_bans import parse_network
 from rtmpd.access.runtime_keys import RuntimeKey, RuntimeKeys
-from rtmpd.daemon import belongings
+from rtmpd.daemon.belongings import Belongings
+from rtmpd.engine.stats import ServerStats
+from rtmpd.reasons import Problem
 from rtmpd.serving.access import Action
 
 
-def test_keys_that_were_added_and_revoked_are_so_in_the_next_process() -> None:
-    before, after = RuntimeKeys(lambda: NOW), RuntimeKeys(lambda: NOW)
-    before.add(RuntimeKey(Action.PUBLISH, "live/a", Key(digest_of("a"), "a", "Ann", NOW + 60.0, True), NOW))
-    before.add(RuntimeKey(Action.PLAY, "live/b", Key(digest_of("b"), "b"), NOW, is_token=True))
-    before.revoke(digest_of("c"), named=True)
-    before.revoke(digest_of("d"), named=False)
-    handed = json.loads(json.dumps(belongings.of_keys(before)))
-    handed["keys"] += [["publish"], ["publish", "live/a", "xx", "", None, False, 0, False], None]
-    handed["revoked"] += [["xx", True], 7]
-    belongings.take_keys(after, handed)
-    assert list(after) == list(before)
-    assert list(after.revoked()) == [(digest_of("c"), True), (digest_of("d"), False)]
-    belongings.take_keys(after, {})
+def belongings_of(server: Server, now: float = 0.0) -> Belongings:
+    guard = Guard(lambda: now, ServerStats())
+    guard.apply(BanRules(attempts=1, first=600.0, local=True))
+    return Belongings(guard, server.push, RuntimeKeys(lambda: NOW))
 
 
-async def test_push_targets_that_are_off_are_so_in_the_next_process() -> None:
+def handed(of: Belongings, now: float = 0.0) -> dict[str, Any]:
+    """As it goes to another process."""
+    told: dict[str, Any] = json.loads(json.dumps(of.handed(now)))
+    return told
+
+
+def younger(rows: list[list[object]]) -> list[object]:
+    """The same as a process would say it that knows more, and with what nobody understands."""
+    return [[*row, "more"] for row in rows] + [7, [], None, [None] * 9]
+
+
+async def test_what_was_decided_is_so_in_the_next_process_of_whatever_version() -> None:
     url = "rtmp://127.0.0.1:1/live/s3cret"
-    async with serve("a", push=[url]) as before, serve("b", push=[url]) as after:
-        added = before.push.add(KEY, "rtmp://127.0.0.1:1/live/other", "all")
-        before.push.switch_off(KEY, added.id)
-        before.push.switch_off(KEY, "config-1")
-        handed = json.loads(json.dumps({"off": before.push.off()}))
-        belongings.take_off(after.push, handed)
-        assert after.push.statuses() == before.push.statuses()
-        assert after.push.added() == before.push.added() == []
+    async with serve("a", push=[url]) as one, serve("b", push=[url]) as other:
+        before, after = belongings_of(one, 1000.0), belongings_of(other, 50.0)
+        keys = before.keys
+        keys.add(RuntimeKey(Action.PUBLISH, "live/a", Key(digest_of("a"), "a", "Ann", NOW + 60.0, True), NOW))
+        keys.add(RuntimeKey(Action.PLAY, "live/b", Key(digest_of("b"), "b"), NOW, is_token=True))
+        keys.revoke(digest_of("c"), named=True)
+        keys.revoke(digest_of("d"), named=False)
+        for track in (None, "all", 2):
+            off = one.push.add(KEY, f"rtmp://127.0.0.1:1/live/other-{track}", track)
+        one.push.switch_off(KEY, off.id)
+        one.push.switch_off(KEY, "config-1")
+        before.guard.ban(parse_network("192.0.2.7"), 60.0, "spam")
+        before.guard.restore([Ban("198.51.100.7", 900.0, 1300.0, 4, None, count=3)])
+        before.guard.guessed("203.0.113.7", Problem.TOKEN_WRONG)
+        told = handed(before, 1000.0)
+        assert "s3cret" not in str([told["off"], told["bans"]])
+        after.take({name: younger(rows) for name, rows in told.items()} | {"news": 1}, 50.0)
+        assert handed(after, 50.0) == told
+        assert [(ban.network, ban.reason, ban.count, ban.until) for ban in after.guard.bans()] == [
+            ("198.51.100.7", None, 3, 350.0),
+            ("192.0.2.7", "spam", 1, 110.0),
+            ("203.0.113.7", None, 1, 650.0),
+        ]
+        # Who guesses tokens may publish.
+        assert [after.guard.turns_away(f"{net}.7") for net in ("192.0.2", "203.0.113")] == [True, False]
+        tracks = {row[2].rpartition("-")[2]: row[3] for row in other.push.added()}
+        assert tracks == {"None": None, "all": "all", "2": 2}
+        assert {each.id for each in other.push.statuses()} == {each.id for each in one.push.statuses()}
+
+
+async def test_an_older_process_says_less() -> None:
+    async with serve("a") as server:
+        after = belongings_of(server)
+        after.take(
+            {"bans": [["192.0.2.7", 60.0, "spam"]], "pushes": [["live", "cam", "rtmp://h/a/b", None]]}, 0.0
+        )
+        (ban,) = after.guard.bans()
+        assert (ban.network, ban.until, ban.reason, ban.count) == ("192.0.2.7", 60.0, "spam", 1)
+        ((app, name, _, track, relay_id, on),) = server.push.added()
+        assert (app, name, track, relay_id, on) == ("live", "cam", None, "api-1", True)
+        after.take({}, 0.0)
+        after.take({"bans": "none", "pushes": {"a": 1}, "keys": None}, 0.0)

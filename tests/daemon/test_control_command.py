@@ -227,4 +227,13 @@ def test_a_status_fits_a_terminal_and_tells_what_is_wrong():
         "live/b     idle              -               -      -       -     12",
     ]
     assert list(lines(server, []))[-1] == "No streams."
+    left: dict[str, Any] = {"pid": 42, "version": "0.9", "publishers": 1, "players": 3, "problem": None}
+    server["predecessor"] = left | {"until": "2026-11-26T17:37:14.1Z"}
+    told = list(lines(server, [idle | {"carried_by": "predecessor"}, idle | {"carried_by": "this"}]))
+    until = ", until 17:37 UTC at the latest"
+    assert told[2] == f"* process 42 before this one (rtmpd 0.9) has publishers 1, players 3{until}"
+    assert [row.split()[1] for row in told[-2:]] == ["idle*", "idle"]
+    server["predecessor"] = left | {"publishers": None, "until": None, "problem": "it does not say why"}
+    told = list(lines(server, []))
+    assert told[2] == "! process 42 before this one (rtmpd 0.9) serves who stayed there: it does not say why"
     assert [spell_time(each) for each in (0.4, 61.0, 3600.0)] == ["0 s", "1 min 1 s", "1 h"]

@@ -23,11 +23,11 @@ import rtmpd as library
 from rtmpd.daemon import handover
 from rtmpd.daemon.doors import Given
 from rtmpd.daemon.handover import Arrival, Departure
-from rtmpd.daemon.neighbour import Handler, Neighbour
+from rtmpd.daemon.neighbour import Answer, Handler, Neighbour
 from rtmpd.exceptions import HandoverFailed
 from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import Entrance
-from rtmpd.net.messages import Message, pair
+from rtmpd.net.messages import MAX_ENCLOSED, Message, pair
 
 PATIENCE = 15.0
 """Seconds after which a test that waits has failed."""
@@ -96,6 +96,7 @@ async def one_move(server: RtmpdProcess, platform: Server) -> None:
         assert await live.goes_on()
         before = knocker.let_in
         assert server.get("/readyz") == "ready\n"  # It is the new one that says so.
+        await what_stayed_is_told(server)
         # Who joins there sees what the old one has,
         async with await library.connect(url) as late, await library.connect(url) as source:
             joined = await late.play()
@@ -123,6 +124,18 @@ async def one_move(server: RtmpdProcess, platform: Server) -> None:
     # Nobody is left there.
     server.log.wait_for({"event": "the process before has ended"})
     assert server.wait() == 0
+
+
+async def what_stayed_is_told(server: RtmpdProcess) -> None:
+    labels = {"app": "live", "stream": "show"}
+    await eventually(lambda: server.metric("rtmpd_predecessor_stream_live", **labels) == 1)
+    counts = [server.metric(f"rtmpd_predecessor{name}") for name in ("", "_publishers", "_players")]
+    assert counts == [1, 1, 1]
+    _, told = await asyncio.to_thread(order, server, "status")
+    assert "before this one (rtmpd" in told
+    assert "live/show  live*" in told
+    (stream,) = json.loads(server.get("/api/v1/streams"))["items"]
+    assert (stream["carried_by"], stream["players"], stream["predecessor_players"]) == ("predecessor", 1, 1)
 
 
 async def test_who_comes_by_the_folder_takes_over_and_files_of_sockets_stay(
@@ -185,6 +198,7 @@ class FakeHouse:
         self.sock = socket.create_server(("127.0.0.1", 0))
         self.done: list[str] = []
         self.obstacle: str | None = None
+        self.serving_since = 1.8e9
         self.handlers: Mapping[str, Handler] = {}
 
     def copies(self) -> tuple[Given, Sequence[socket.socket]]:
@@ -303,3 +317,34 @@ async def test_what_is_no_message_ends_it(meeting: Meeting) -> None:
     with pytest.raises(HandoverFailed, match="gone"):
         await neighbour.ask("has")
     theirs.close()
+
+
+@pytest.mark.parametrize("size", [1, 200_000, 17_000_000])
+async def test_what_is_long_goes_as_a_file_and_what_is_too_long_is_refused(size: int) -> None:
+    """A thousand bans with their reasons are more than a socket takes at once."""
+    ours, theirs = pair()
+
+    async def tell(message: Message, files: list[socket.socket]) -> Answer:
+        for each in files:
+            each.close()
+        return {"text": "x" * int(message["size"])}, (ours.dup(),)
+
+    answering, asking = Neighbour(ours, {"tell": tell}, lambda: None), Neighbour(theirs, {}, lambda: None)
+    before = open_files()
+    if size > MAX_ENCLOSED:
+        with pytest.raises(HandoverFailed, match="the answer is a message that is too long"):
+            await asking.ask("tell", size=size)
+        with pytest.raises(HandoverFailed, match="the question is a message that is too long"):
+            await asking.ask("tell", size=1, text="x" * size)
+    else:
+        answer, files = await asking.ask("tell", (lent := theirs.dup(),), size=size, text="x" * size)
+        lent.close()
+        assert (len(answer["text"]), len(files)) == (size, 1)
+        files[0].close()
+    await eventually(lambda: open_files() <= before)
+    answering.close()
+    asking.close()
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())

@@ -71,18 +71,23 @@ def test_a_terminal_shows_streams_their_course_and_what_is_wrong():
         "rtmpd 1 at here:1, up 1 min 1 s",
         "publishers 3  players 12  in 1.00 Mbit/s  out 10.00 Mbit/s",
         "",
-        "STREAM            STATE      FOR  KBIT/S              FPS PLAYERS   DROPS HEALTH",
-        "live/b            live       2 h    5000  █████████  30.0       0      11 ! 1",
+        "STREAM            STATE       FOR  KBIT/S             FPS PLAYERS   DROPS HEALTH",
+        "live/b            live        2 h    5000 █████████  30.0       0      11 ! 1",
         "  ! Nothing comes. Nothing comes. Nothing comes. Nothing comes. Nothing comes.",
         "    Nothing comes. Nothing comes. Nothing comes. Nothing comes. Nothing comes.",
         "    Mend it.",
-        "live/a            live       2 h    1000  █▂▃▄▅▅▆▇█  30.0       0       0 ok",
+        "live/a            live        2 h    1000 █▂▃▄▅▅▆▇█  30.0       0       0 ok",
         "",
         "",
         "",
         "q quit  b bitrate  n name  p players  d drops  h …  streams 1-2 of 2, by bitrate",
     ]
     assert figures.courses["live/b"].loses
+    left = {"pid": 42, "version": "0.9", "publishers": 1, "players": 3, "until": None, "problem": None}
+    figures.learn(server(predecessor=left), [stream("a", carried_by="predecessor", state="holding")], 9.0)
+    screen = drawn(TopScreen(figures, "here:1", keys=True))
+    assert screen[2] == "* process 42 before this one (rtmpd 0.9) has publishers 1, players 3"
+    assert screen[5].split()[:2] == ["live/a", "holding*"]
     figures.learn(server(started="b"), [stream("b", dropped=12)], 9.0)
     assert len(figures.courses["live/b"].rates) == 1, "another server"
 

@@ -36,6 +36,7 @@ async def test_relays_are_listed_and_added(client: aiohttp.ClientSession, desk: 
     assert added == {
         "kind": "push",
         "id": "api-1",
+        "carried_by": "this",
         "app": "live",
         "name": "cam",
         "remote": "rtmp://elsewhere/live",

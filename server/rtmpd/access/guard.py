@@ -95,9 +95,19 @@ class Guard:
         self._count()
         return restored
 
+    def take(self, bans: Iterable[Ban], askers: Iterable[Ban]) -> None:
+        """Go on with those of the process before, as ``at_the_door`` and ``at_the_admin_port`` had them."""
+        for ban in bans:
+            if self.restore((ban,)) and self.keeper is not None and _is_worth_keeping(ban):
+                self.keeper.keep(ban)
+        for ban in askers:
+            with contextlib.suppress(ValueError):
+                self._askers.restore(ban)
+        self._count()
+
     def worth_keeping(self) -> list[Ban]:
         """The bans that are to outlive the process."""
-        return [each for each in self._at_the_door() if _is_worth_keeping(each)]
+        return [each for each in self.at_the_door() if _is_worth_keeping(each)]
 
     def turns_away(self, network: str) -> bool:
         """Whether it is banned. It is counted as one that was turned away then."""
@@ -112,9 +122,13 @@ class Guard:
 
     def bans(self) -> list[Ban]:
         """All that hold."""
-        return [*self._at_the_door(), *self._askers.holding(self._clock())]
+        return [*self.at_the_door(), *self.at_the_admin_port()]
 
-    def _at_the_door(self) -> list[Ban]:
+    def at_the_admin_port(self) -> list[Ban]:
+        """Those that keep out who guessed tokens there."""
+        return self._askers.holding(self._clock())
+
+    def at_the_door(self) -> list[Ban]:
         """Those that keep encoders and players out."""
         now = self._clock()
         manual = [

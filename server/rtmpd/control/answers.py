@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,6 +18,15 @@ class Answer(Model):
     """Something that is told. Times are RFC 3339 in UTC, ``*_seconds`` are seconds, sizes bytes."""
 
     model_config = ConfigDict(allow_inf_nan=False)
+
+
+class Carrier(StrEnum):
+    """Which process of this server has somebody: there are two for a while when one has taken over."""
+
+    THIS = "this"
+    """The one that answers, and lets people in."""
+    PREDECESSOR = "predecessor"
+    """The one before it, which serves who has stayed there until they leave."""
 
 
 class Page(Answer):

@@ -76,9 +76,9 @@ class Attempt:
 
 
 class Audit:
-    """Notes every change once. ``tell(by, key, facts)`` makes an event of it."""
+    """Notes every change once. ``tell(by, key, facts)`` makes an event of it; without it nothing is noted."""
 
-    def __init__(self, tell: Teller) -> None:
+    def __init__(self, tell: Teller | None) -> None:
         self._tell = tell
 
     def note(
@@ -119,6 +119,8 @@ class Audit:
     def _note(
         self, of: Attempt, result: ChangeResult, problem: Problem | None = None, detail: str = ""
     ) -> None:
+        if self._tell is None:
+            return
         by = of.by
         # Not as `client`, of whom one address has so many lines: none of these may be missing.
         who = {"by": by.name or None, "from": by.address or by.protocol}

@@ -7,7 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rtmpd.control.audit import Audit
+from rtmpd.control.before import ALONE, Before
 from rtmpd.control.control import Control
+from rtmpd.control.joined_relays import JoinedPushes, JoinedRelays
+from rtmpd.control.joined_sessions import JoinedSessions
+from rtmpd.control.joined_streams import JoinedStreams
 from rtmpd.control.local_bans import BanKeeper, LocalBans
 from rtmpd.control.local_changes import LocalChanges
 from rtmpd.control.local_events import LocalEvents
@@ -80,6 +84,10 @@ class Sources:
     """Seconds since 1970 at the start of the process."""
     instance: str
     """Names this run of the server."""
+    before: Before = ALONE
+    """The process that this one has taken over from."""
+    serving_since: Callable[[], float | None] = lambda: None
+    """See ``LocalServer``."""
     mask: AddressMask = OPEN
     """How much of addresses is shown."""
 
@@ -95,16 +103,19 @@ def local_control(sources: Sources) -> Control:
     redirects = LocalRedirects(registry, sources.apps, audit)
     bans = LocalBans(sources.guard, sources.stored, audit, times, sources.mask)
     server = _server(sources, log, times)
-    streams = LocalStreams(registry, redirects, audit, times)
+    before = sources.before
+    streams = JoinedStreams(LocalStreams(registry, redirects, audit, times), before, registry, audit, times)
+    sessions = LocalSessions(registry.sessions, bans, redirects, audit, times, sources.mask)
+    pushes = LocalPushes(sources.pushes, sources.relays, sources.apps, audit)
     return Control(
         server=server,
         streams=streams,
-        sessions=LocalSessions(registry.sessions, bans, redirects, audit, times, sources.mask),
+        sessions=JoinedSessions(sessions, before, registry.sessions, bans, audit),
         bans=bans,
-        relays=LocalRelays(sources.relays),
-        pushes=LocalPushes(sources.pushes, sources.relays, sources.apps, audit),
+        relays=JoinedRelays(LocalRelays(sources.relays), before),
+        pushes=JoinedPushes(pushes, before, sources.relays, audit),
         pulls=LocalPulls(sources.pulls, audit),
-        keys=LocalKeys(sources.keys, sources.apps, sources.wall_clock, sources.secret, audit),
+        keys=LocalKeys(sources.keys, sources.apps, sources.wall_clock, sources.secret, audit, before),
         log=log,
         settings=LocalSettings(sources.held_settings, sources.reload, audit),
         events=LocalEvents(sources.ring, sources.wall_clock),
@@ -130,4 +141,6 @@ def _server(sources: Sources, log: LocalLog, times: Callable[[], Times]) -> Loca
         sources.instance,
         log,
         sources.rtmp_port,
+        sources.before,
+        sources.serving_since,
     )

@@ -12,6 +12,7 @@ from rtmpd.access.keys import Key, check_label, parse_digest
 from rtmpd.access.publish_tokens import PublishTokens
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Attempt, Audit, Change
+from rtmpd.control.before import Before, ask_if_there
 from rtmpd.control.key_answers import (
     KeyOrigin,
     NewStreamKey,
@@ -79,12 +80,14 @@ class LocalKeys:
         wall_clock: Callable[[], float],
         secret: bytes,
         audit: Audit,
+        before: Before,
     ) -> None:
         self._keeper = keeper
         self._apps = apps
         self._wall_clock = wall_clock
         self._secret = secret
         self._audit = audit
+        self._before = before
 
     async def list(self, query: StreamKeyQuery, by: Actor) -> StreamKeyPage:
         def wanted(held: HeldKey) -> bool:
@@ -128,6 +131,7 @@ class LocalKeys:
         with self._attempt(by, Change.REVOKE_KEY, key_id) as (held, attempt):
             attempt.before = held.key.label or None
             self._keeper.revoke(held.key.digest)
+        await ask_if_there(self._before, "revoke", {"digest": held.key.digest.hex()}, by)
 
     async def lift(self, key_id: str, by: Actor) -> StreamKeyInfo:
         with self._attempt(by, Change.LIFT_KEY, key_id) as (held, attempt):

@@ -9,9 +9,10 @@ from typing import Protocol
 from rtmpd import __version__
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Audit, Change
+from rtmpd.control.before import Before, Carried
 from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
 from rtmpd.control.local_log import LocalLog
-from rtmpd.control.server_answers import ServerInfo, State, Totals
+from rtmpd.control.server_answers import Predecessor, ServerInfo, State, Totals
 from rtmpd.control.stored import StateStats, Stored
 from rtmpd.control.times import Times, on_wall
 from rtmpd.control.usage import Usage, machine
@@ -52,7 +53,8 @@ class LocalServer:
     """``control.Server`` of this process, whose run is named ``instance``.
 
     ``readiness`` says why no traffic should be sent here now, None when it may be; ``wall_clock`` reads
-    seconds since 1970, and at the start of the process it read ``started``.
+    seconds since 1970, and at the start of the process it read ``started``. ``serving_since()`` is the same
+    of the first of the processes that took over from each other up to this one; None if that is this one.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class LocalServer:
         instance: str,
         log: LocalLog,
         rtmp_port: Callable[[], int | None],
+        before: Before,
+        serving_since: Callable[[], float | None],
     ) -> None:
         self._registry = registry
         self._ending = ending
@@ -83,15 +87,19 @@ class LocalServer:
         self._usage = Usage()
         self._log = log
         self._rtmp_port = rtmp_port
+        self._before = before
+        self._serving_since = serving_since
 
     async def info(self, by: Actor) -> ServerInfo:
-        unready, draining = self._readiness(), self._ending.draining
+        unready, draining, before = self._readiness(), self._ending.draining, self._before.carried
+        since = self._serving_since()
         return ServerInfo(
             instance=self._instance,
             version=__version__,
             form=form(),
             python=platform.python_version(),
             started=on_wall(self._started),
+            serving_since=on_wall(self._started if since is None else since),
             uptime_seconds=round(max(self._wall_clock() - self._started, 0.0), 3),
             ready=unready is None,
             unready_reason=unready,
@@ -99,6 +107,7 @@ class LocalServer:
             state=_state(self._stored.stats),
             log=await self._log.level(by),
             drain=None if draining is None else _drain(draining, self._times()),
+            predecessor=None if before is None else _predecessor(before, self._times()),
             totals=_totals(self._registry),
             process=self._usage.process(),
             machine=machine(),
@@ -130,6 +139,19 @@ def _drain(draining: Draining, times: Times) -> Drain:
         until=times.at(draining.until),
         publishers=draining.publishers,
         players=draining.players,
+    )
+
+
+def _predecessor(before: Carried, times: Times) -> Predecessor:
+    return Predecessor(
+        pid=before.pid,
+        version=before.version,
+        since=None if before.since is None else times.at(before.since),
+        until=None if before.until is None else times.at(before.until),
+        publishers=before.publishers,
+        players=before.players,
+        streams=None if before.publishers is None else len(before.live),
+        problem=before.problem or None,
     )
 
 

@@ -31,15 +31,10 @@ class LocalStreams:
         self._times = times
 
     async def list(self, query: StreamQuery, by: Actor) -> StreamPage:
-        text = None if query.q is None else query.q.casefold()
+        named = stream_views.named(query, by)
 
         def wanted(stream: LiveStream) -> bool:
-            return (
-                by.sees(stream.key)
-                and (query.app is None or stream.key.app == query.app)
-                and (query.state is None or stream.life.value == query.state.value)
-                and (text is None or text in stream.key.casefold())
-            )
+            return named(stream.key) and (query.state is None or stream.life.value == query.state.value)
 
         found = [*self._registry.streams.values()]
         part = await cut(found, wanted, lambda stream: str(stream.key), query.after, query.limit)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rtmpd.control.answers import Answer, Model, Page, PageQuery
+from rtmpd.control.answers import Answer, Carrier, Model, Page, PageQuery
 
 
 class RelayKind(StrEnum):
@@ -21,6 +21,7 @@ class Relay(Answer):
     kind: RelayKind
     id: str
     """Names it among those of its stream and kind; of a push the name of its target."""
+    carried_by: Carrier
     app: str
     """Of the stream of this server."""
     name: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rtmpd.control.answers import Carrier
 from rtmpd.control.relay_answers import Relay, RelayKind
 from rtmpd.relay.status import RelayStatus
 
@@ -11,11 +12,17 @@ def place(relay: RelayStatus) -> str:
     return f"{relay.key} {relay.kind} {relay.id}"
 
 
+def place_of(relay: Relay) -> str:
+    """The same of one that is told."""
+    return f"{relay.app}/{relay.name} {relay.kind.value} {relay.id}"
+
+
 def relay(status: RelayStatus) -> Relay:
     """A relay, with all that is known of it."""
     return Relay(
         kind=RelayKind(status.kind),
         id=status.id,
+        carried_by=Carrier.THIS,
         app=status.key.app,
         name=status.key.name,
         remote=status.remote,

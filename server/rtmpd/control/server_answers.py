@@ -89,6 +89,27 @@ class State(Answer):
     """Size of the file."""
 
 
+class Predecessor(Answer):
+    """The process before this one, which it has taken over from, while somebody is left there."""
+
+    pid: int
+    """Its number."""
+    version: str
+    """Of its rtmpd."""
+    since: datetime | None
+    """When it was taken over from; null before it has said so."""
+    until: datetime | None
+    """When those who are left are told that the server ends, at the latest; null before it has said so."""
+    publishers: int | None
+    """Encoders that it has; null where it does not say."""
+    players: int | None
+    """Players that it has; null where it does not say."""
+    streams: int | None
+    """Streams that are published there; null where it does not say."""
+    problem: str | None
+    """Why it does not say more; null if it does."""
+
+
 class ServerInfo(Answer):
     """The server."""
 
@@ -102,6 +123,8 @@ class ServerInfo(Answer):
     """Version of Python."""
     started: datetime
     """When the process started."""
+    serving_since: datetime
+    """When the first one started of those that took over from each other, one by one, up to this one."""
     uptime_seconds: float
     """Since then."""
     ready: bool
@@ -117,6 +140,8 @@ class ServerInfo(Answer):
     """What is written into the log."""
     drain: Drain | None
     """Whom it waits for before it ends; null while it does not end."""
+    predecessor: Predecessor | None
+    """The process that this one has taken over from; null where none is left."""
     totals: Totals
     process: Process
     machine: Machine

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from rtmpd.control.answers import Answer, Model, Page, PageQuery
+from rtmpd.control.answers import Answer, Carrier, Model, Page, PageQuery
 from rtmpd.control.fields import BanSeconds, Reason, check_network
 
 
@@ -72,6 +72,7 @@ class Session(Answer):
     id: str
     """Its number, as the log has it."""
     kind: SessionKind
+    carried_by: Carrier
     protocol: str
     """rtmp; push and pull are connections that this server has made."""
     since: datetime

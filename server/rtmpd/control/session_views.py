@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from rtmpd.control import session_answers as answers
 from rtmpd.control.actor import Actor
+from rtmpd.control.answers import Carrier
 from rtmpd.control.times import Times, on_wall
 from rtmpd.engine.sessions import SessionHandle, Use
 from rtmpd.net.address_mask import OPEN, AddressMask
@@ -18,6 +19,7 @@ def session(handle: SessionHandle, times: Times) -> answers.Session:
     return answers.Session(
         id=origin.session_id,
         kind=kind(handle),
+        carried_by=Carrier.THIS,
         protocol=origin.protocol,
         since=on_wall(origin.begun_at / 1000),
         address=origin.shown,
@@ -62,7 +64,8 @@ def wanted(
     app, stream, wanted_kind = query.app, query.stream, query.kind
 
     def is_wanted(handle: SessionHandle) -> bool:
-        if not seen(handle, by):
+        # What goes from one process of this server to another is nobody's session.
+        if handle.origin.is_borrowed or not seen(handle, by):
             return False
         if wanted_kind is not None and kind(handle) is not wanted_kind:
             return False

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rtmpd.control.answers import Answer, Page, PageQuery
+from rtmpd.control.answers import Answer, Carrier, Page, PageQuery
 
 
 class StreamState(StrEnum):
@@ -156,6 +156,8 @@ class StreamSummary(Answer):
     name: str
     """The rest of its path."""
     state: StreamState
+    carried_by: Carrier
+    """Which process has its encoder, or keeps its players for one."""
     since: datetime | None
     """When the publication on air began; null while none is."""
     held_since: datetime | None
@@ -172,6 +174,8 @@ class StreamSummary(Answer):
     """Of the same; null also before any has come."""
     players: int
     """Those that wait included; relays and processes of other kinds are none."""
+    predecessor_players: int
+    """Those of them that the process before this one serves; 0 where there is none."""
     bytes_out: int
     """Handed to players and push targets since the stream is there."""
     bits_per_second_out_10s: float

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from rtmpd.control import stream_answers as answers
+from rtmpd.control.actor import Actor
+from rtmpd.control.answers import Carrier
 from rtmpd.control.times import Times
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.health import Health
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import AUDIO, VIDEO
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.stats import MediumStats, SmoothedRate, StreamStats
@@ -43,6 +46,21 @@ def whole(stream: LiveStream, times: Times) -> answers.Stream:
     )
 
 
+def is_elsewhere(stream: LiveStream) -> bool:
+    """Whether its encoder is with another process of this server."""
+    return stream.publication is not None and stream.publication.origin.is_borrowed
+
+
+def named(query: answers.StreamQuery, by: Actor) -> Callable[[StreamKey], bool]:
+    """Tells by their names which are asked for, of those that ``by`` has to do with."""
+    text = None if query.q is None else query.q.casefold()
+    return lambda key: (
+        by.sees(key)
+        and (query.app is None or key.app == query.app)
+        and (text is None or text in key.casefold())
+    )
+
+
 def publication(of: Publication, on_air: bool, times: Times) -> answers.Publication:
     """One encoder."""
     origin = of.origin
@@ -69,6 +87,7 @@ def _in_short(stream: LiveStream, times: Times) -> dict[str, Any]:
         "app": key.app,
         "name": key.name,
         "state": answers.StreamState(stream.life.value),
+        "carried_by": Carrier.PREDECESSOR if is_elsewhere(stream) else Carrier.THIS,
         "since": None if on_air is None else times.at(on_air.started_at),
         "held_since": None if held_since is None else times.at(held_since),
         "session": None if on_air is None else on_air.origin.session_id,
@@ -77,6 +96,7 @@ def _in_short(stream: LiveStream, times: Times) -> dict[str, Any]:
         "video": None if on_air is None else _video(stats, stream.headers, times),
         "audio": None if on_air is None else _audio(stats, stream.headers),
         "players": stream.players,
+        "predecessor_players": 0,
         "bytes_out": stats.totals.bytes_out,
         "bits_per_second_out_10s": round(stats.totals.out_rate.over_10s * 8, 1),
         "dropped": sum(stats.totals.drops.values()),

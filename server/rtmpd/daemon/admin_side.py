@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +20,7 @@ from rtmpd.daemon.ending import ADMIN_PATIENCE, Ending
 from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.log_side import LogSide
 from rtmpd.daemon.memory_group import MemoryGroup
+from rtmpd.daemon.predecessor import Predecessor
 from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.reload import Reloads
 from rtmpd.daemon.state_side import StateSide
@@ -38,6 +39,8 @@ from rtmpd.relay.status import RelayStatus
 if TYPE_CHECKING:
     from rtmpd.access.jwks import Jwks
     from rtmpd.control.control import Control
+    from rtmpd.control.local import Sources as ControlSources
+    from rtmpd.control.questions import Questions
     from rtmpd.control.settings_answers import Setting
     from rtmpd.daemon.keys_side import KeysSide
     from rtmpd.metrics.collecting import Metrics
@@ -71,6 +74,7 @@ class Inside:
     readiness: Callable[[], str | None]
     ending: Ending
     replace: Callable[[], Awaitable[tuple[int, str]]]
+    serving_since: Callable[[], float]
     certificates: Certificates
     key_files: Callable[[], Mapping[str, int]]
     hooks: HookStats
@@ -95,6 +99,8 @@ class AdminSide:
         self._config = config
         self._proxies = config.network.proxies()
         self._inside = inside
+        self.predecessor = Predecessor(inside.clock)
+        """The process that this one has taken over from, if there is one."""
         self._metrics: Metrics | None = None
         self._page: SharedPage | None = None
         self._open: OpenPages | None = None
@@ -102,6 +108,7 @@ class AdminSide:
         self._refusals: Refusals | None = None
         self._keys: KeysSide | None = None
         self._control: Control | None = None
+        self._questions: Questions | None = None
         self._compat = CompatSide(config, self._desk)
         self._followed: EventStreams | None = None
         self._servers: dict[Listener, AdminServer] = {}
@@ -249,11 +256,30 @@ class AdminSide:
 
         return Desk(self._control or self._build_control(), SharedAnswers(MAX_AGE, self._inside.clock))
 
+    def questions(self) -> Questions:
+        """What the next process asks this one, once it has taken over."""
+        from rtmpd.control.audit import Audit
+        from rtmpd.control.before import ALONE
+        from rtmpd.control.local import local_control
+        from rtmpd.control.questions import Questions
+
+        if self._questions is None:
+            alone = replace(self._sources(), before=ALONE, audit=Audit(None))
+            sessions = self._inside.registry.sessions
+            self._questions = Questions(local_control(alone), sessions, self._keys_side())
+        return self._questions
+
     def _build_control(self) -> Control:
-        from rtmpd.control.local import Sources, local_control
+        from rtmpd.control.local import local_control
+
+        self._control = local_control(self._sources())
+        return self._control
+
+    def _sources(self) -> ControlSources:
+        from rtmpd.control.local import Sources
 
         inside = self._inside
-        sources = Sources(
+        return Sources(
             registry=inside.registry,
             guard=inside.access.guard,
             pushes=inside.pushes,
@@ -278,10 +304,10 @@ class AdminSide:
             wall_clock=time.time,
             started=self._started,
             instance=inside.instance,
+            before=self.predecessor,
+            serving_since=inside.serving_since,
             mask=inside.access.mask,
         )
-        self._control = local_control(sources)
-        return self._control
 
     def _rtmp_port(self) -> int | None:
         address = self._inside.rtmp_address()
@@ -336,6 +362,8 @@ class AdminSide:
             reloads=inside.reloads.stats,
             refusals=self._refused().by_problem,
             draining=lambda: inside.ending.draining is not None,
+            predecessor=lambda: self.predecessor.carried,
+            serving_since=inside.serving_since,
             followed=self._event_streams().stats,
             state=lambda: inside.state.stats,
             access_log=lambda: inside.events.records.stats,

@@ -1,10 +1,18 @@
-"""What somebody in charge has done to a server while it ran, as a process hands it to the next."""
+"""What was decided while a server ran, by people or by itself, as a process hands it to the next.
+
+Each thing is a row. One that is longer than we know is of a younger process, which says more; what was added
+to rows later is optional. What cannot be read is left out.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
+from rtmpd.access.bans import Ban
+from rtmpd.access.guard import Guard
 from rtmpd.access.keys import Key
 from rtmpd.access.runtime_keys import RuntimeKey, RuntimeKeys
 from rtmpd.engine.key import StreamKey
@@ -12,51 +20,84 @@ from rtmpd.exceptions import UsageError
 from rtmpd.relay.push.relays import PushRelays
 from rtmpd.serving.access import Action
 
+if TYPE_CHECKING:
+    from rtmpd.net.messages import Message
 
-def of_keys(keys: RuntimeKeys) -> dict[str, object]:
-    """Stream keys that were added, and those that are revoked."""
-    return {
-        "keys": list(map(_row, keys)),
-        "revoked": [[digest.hex(), named] for digest, named in keys.revoked()],
-    }
+_PUSH_REST: Final = ("", True)
+_BAN_REST: Final = ("", 0.0, 1)
 
 
-def take_keys(keys: RuntimeKeys, belongings: dict[str, object]) -> None:
-    """The same again. What cannot be read is left out: the one before may be older, or younger."""
-    for row in rows(belongings.get("keys"), 8):
-        with suppress(UsageError, TypeError, ValueError):
-            keys.restore(_key(row))
-    for digest, named in rows(belongings.get("revoked"), 2):
-        with suppress(ValueError):
-            keys.revoke(bytes.fromhex(str(digest)), named=bool(named))
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """All of it."""
 
+    guard: Guard
+    pushes: PushRelays
+    keys: RuntimeKeys
 
-def take_off(pushes: PushRelays, belongings: dict[str, object]) -> None:
-    """Push targets that are off stay off."""
-    for app, name, relay_id, url in rows(belongings.get("off"), 4):
-        key = StreamKey(str(app), str(name))
-        with suppress(UsageError, ValueError):
-            if url:
-                pushes.restore(key, str(relay_id), str(url), on=False)
-            else:
-                pushes.switch_off(key, str(relay_id))
+    def handed(self, now: float) -> Message:
+        """At the clock reading ``now``."""
+        return {
+            "bans": [_ban_row(ban, now) for ban in self.guard.at_the_door()],
+            "askers": [_ban_row(ban, now) for ban in self.guard.at_the_admin_port()],
+            "pushes": self.pushes.added(),
+            "off": self.pushes.off(),
+            "keys": list(map(_key_row, self.keys)),
+            "revoked": [[digest.hex(), named] for digest, named in self.keys.revoked()],
+        }
+
+    def take(self, handed: Message, now: float) -> None:
+        """The same again, in another process, whose clock reads ``now``."""
+        self.guard.take(_bans(handed.get("bans"), now), _bans(handed.get("askers"), now))
+        self._take_pushes(handed)
+        self._take_keys(handed)
+
+    def _take_pushes(self, handed: Message) -> None:
+        for row in rows(handed.get("pushes"), 4):
+            app, name, url, track, relay_id, on = (row + list(_PUSH_REST[len(row) - 4 :]))[:6]
+            with suppress(UsageError, TypeError, ValueError):
+                self.pushes.add(StreamKey(str(app), str(name)), str(url), track, str(relay_id), on=bool(on))
+        for app, name, relay_id, *_ in rows(handed.get("off"), 3):
+            with suppress(UsageError, ValueError):
+                self.pushes.switch_off(StreamKey(str(app), str(name)), str(relay_id))
+
+    def _take_keys(self, handed: Message) -> None:
+        for row in rows(handed.get("keys"), 8):
+            with suppress(UsageError, TypeError, ValueError):
+                self.keys.add(_key(row))
+        for digest, named, *_ in rows(handed.get("revoked"), 2):
+            with suppress(ValueError):
+                self.keys.revoke(bytes.fromhex(str(digest)), named=bool(named))
 
 
 def rows(value: object, length: int) -> Iterator[list[object]]:
-    """Those of a list that are as long as they should be."""
+    """Those of a list that are as long as they should be, or longer."""
     for each in value if isinstance(value, list) else []:
-        if isinstance(each, list) and len(each) == length:
+        if isinstance(each, list) and len(each) >= length:
             yield each
 
 
-def _row(of: RuntimeKey) -> list[object]:
+def _ban_row(ban: Ban, now: float) -> list[object]:
+    return [ban.network, ban.until - now, ban.reason, now - ban.since, ban.count]
+
+
+def _bans(value: object, now: float) -> Iterator[Ban]:
+    for row in rows(value, 2):
+        with suppress(TypeError, ValueError):
+            network, left, reason, ago, count = (row + list(_BAN_REST[len(row) - 2 :]))[:5]
+            said = None if reason is None else str(reason)
+            since, until = now - float(str(ago)), now + float(str(left))
+            yield Ban(str(network), since, until, 0, said, int(str(count)))
+
+
+def _key_row(of: RuntimeKey) -> list[object]:
     key = of.key
     terms = [key.label, key.until, key.backup]
     return [of.action, of.path, key.digest.hex(), *terms, of.since, of.is_token]
 
 
 def _key(row: list[object]) -> RuntimeKey:
-    action, path, digest, label, until, backup, since, is_token = row
+    action, path, digest, label, until, backup, since, is_token, *_ = row
     name = str(path).partition("/")[2]
     key = Key(
         bytes.fromhex(str(digest)),

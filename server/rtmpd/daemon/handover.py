@@ -52,6 +52,8 @@ class Handed:
     """Of the service manager."""
     pid: int
     version: str
+    serving_since: float | None
+    """In seconds since 1970, if it says so."""
 
 
 class House(Protocol):
@@ -77,6 +79,10 @@ class House(Protocol):
     @property
     def handlers(self) -> Mapping[str, Handler]:
         """Answers to questions about our streams."""
+
+    @property
+    def serving_since(self) -> float:
+        """When the first of the processes started that took over from each other, in seconds since 1970."""
 
     @property
     def obstacle(self) -> str | None:
@@ -149,7 +155,13 @@ class Departure:
             raise HandoverFailed(f"there are more than {_MAX_SOCKETS} listening sockets: restart instead")
         doors = [[protocol, str(entrance)] for (protocol, _), (entrance, _) in given.items()]
         sockets = [sock for _, sock in given.values()]
-        answer = {"version": version, "rtmpd": __version__, "pid": os.getpid(), "doors": doors}
+        answer = {
+            "version": version,
+            "rtmpd": __version__,
+            "pid": os.getpid(),
+            "doors": doors,
+            "serving_since": self._house.serving_since,
+        }
         return answer, [*sockets, *inherited]
 
     async def _failed(self, message: Message, _files: list[socket.socket]) -> Answer:
@@ -223,7 +235,9 @@ class Arrival:
         inherited = sockets[len(answer["doors"]) :]
         for sock in inherited:
             sock.setblocking(False)
-        return Handed(doors, inherited, int(answer["pid"]), str(answer["rtmpd"]))
+        since = answer.get("serving_since")
+        serving_since = float(since) if isinstance(since, int | float) else None
+        return Handed(doors, inherited, int(answer["pid"]), str(answer["rtmpd"]), serving_since)
 
     async def ready(self) -> Message:
         """Have the other one let nobody in any more; what it leaves to us. Raises HandoverFailed."""

@@ -7,22 +7,21 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from rtmpd.access.guard import Guard
-from rtmpd.access.manual_bans import parse_network
-from rtmpd.access.runtime_keys import RuntimeKeys
-from rtmpd.daemon import belongings
+from rtmpd.daemon.admin_side import AdminSide
+from rtmpd.daemon.belongings import Belongings
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Doors, Entrances, Given
 from rtmpd.daemon.ending import STOP_MARGIN, Ending
 from rtmpd.daemon.notify import Notifier
+from rtmpd.daemon.predecessor import Legacy
 from rtmpd.daemon.relay_side import RelaySide
-from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
-from rtmpd.exceptions import ConfigError, HandoverFailed, UsageError
+from rtmpd.exceptions import ConfigError, HandoverFailed
 from rtmpd.net.listeners import Listener
 from rtmpd.serving.server import RtmpServer
 
@@ -46,8 +45,7 @@ class HandoverSide:
         self,
         server: RtmpServer,
         registry: Registry,
-        guard: Guard,
-        keys: RuntimeKeys,
+        belongings: Belongings,
         relays: RelaySide,
         ending: Ending,
         notifier: Notifier,
@@ -55,13 +53,13 @@ class HandoverSide:
         changing: asyncio.Lock,
         config: Callable[[], Config],
         entrances: Callable[[bool], Entrances],
+        admin: AdminSide,
     ) -> None:
         self.inherited: list[Listener] = []
         """Of the service manager, which opened them."""
         self._server = server
         self._registry = registry
-        self._guard = guard
-        self._keys = keys
+        self._belongings = belongings
         self._relays = relays
         self._ending = ending
         self._notifier = notifier
@@ -69,6 +67,11 @@ class HandoverSide:
         self._changing = changing
         self._config = config
         self._entrances = entrances
+        self._predecessor = admin.predecessor
+        self._legacy = Legacy(registry, lambda: ending.draining, admin.questions, relays.clock)
+        self.serving_since = time.time()
+        """When the first process started of those that took over from each other up to this one, in seconds
+        since 1970."""
         self._departure: Departure | None = None
         self._arrival: Arrival | None = None
         self._meeting: Meeting | None = None
@@ -141,7 +144,8 @@ class HandoverSide:
     def handlers(self) -> Mapping[str, Handler]:
         from rtmpd.daemon.borrowing import Lending
 
-        return {**Lending(self._server, self._registry).handlers, "end": self._end}
+        lent = Lending(self._server, self._registry).handlers
+        return {**lent, **self._legacy.handlers, "end": self._end}
 
     def copies(self) -> tuple[Given, Sequence[socket.socket]]:
         return self._doors.copies(), [each.duplicate() for each in self.inherited]
@@ -162,13 +166,7 @@ class HandoverSide:
         self.open()
 
     def belongings(self) -> Message:
-        now = self._relays.clock()
-        return {
-            "bans": [[ban.network, ban.until - now, ban.reason or ""] for ban in self._guard.bans()],
-            "pushes": self._relays.pushes.added(),
-            "off": self._relays.pushes.off(),
-            **belongings.of_keys(self._keys),
-        }
+        return self._belongings.handed(self._relays.clock())
 
     def handed_over(self, neighbour: Neighbour, pid: int) -> None:
         self._notifier.main_process(pid)
@@ -180,6 +178,7 @@ class HandoverSide:
 
     def neighbour_gone(self) -> None:
         self._before = None
+        self._predecessor.part()
         self._relays.meet(None, leaving=self._ending.draining is not None)
 
     # To take over
@@ -200,7 +199,8 @@ class HandoverSide:
             await arrival.failed(error.problems)
             raise
         self._before = handed.pid, handed.version
-        self._take(belonging)
+        self.serving_since = handed.serving_since or self.serving_since
+        self._belongings.take(belonging, self._relays.clock())
         return handed.inherited
 
     async def taken_over(self) -> None:
@@ -215,6 +215,7 @@ class HandoverSide:
         pid, version = self._before
         logger.info("taken over", extra={"fields": {"pid": pid, "version": version}})
         self._relays.meet(self._arrival.neighbour, leaving=False)
+        self._predecessor.meet(self._arrival.neighbour, pid, version)
 
     def give_up(self) -> None:
         """The start has failed: the one before has the sockets, and their files."""
@@ -236,6 +237,7 @@ class HandoverSide:
                 async with asyncio.timeout(self._config().shutdown.drain_timeout + STOP_MARGIN):
                     await self._arrival.neighbour.gone.wait()
             self._arrival.neighbour.close()
+            self._predecessor.part()
 
     async def _end(self, _message: Message, _files: list[socket.socket]) -> Answer:
         self._ending.signals.stop.set()
@@ -244,17 +246,6 @@ class HandoverSide:
     def _left_alone(self) -> None:
         logger.info("the process before has ended")
         self.neighbour_gone()
-
-    def _take(self, handed: Message) -> None:
-        """What cannot be had of it is left out: the one before may be older, or younger."""
-        for entry in belongings.rows(handed.get("bans"), 3):
-            with suppress(UsageError, TypeError, ValueError):
-                self._guard.ban(parse_network(str(entry[0])), float(str(entry[1])), str(entry[2]))
-        for entry in belongings.rows(handed.get("pushes"), 4):
-            with suppress(UsageError, TypeError, ValueError):
-                self._relays.pushes.add(StreamKey(str(entry[0]), str(entry[1])), str(entry[2]), entry[3])
-        belongings.take_off(self._relays.pushes, handed)
-        belongings.take_keys(self._keys, handed)
 
 
 def runtime_folder(setting: str, environment: Mapping[str, str]) -> str:

@@ -48,8 +48,11 @@ class Neighbour:
         if self.gone.is_set():
             raise HandoverFailed("the other process is gone")
         number = next(self._numbers)
+        try:
+            self._socket.send({"ask": kind, "number": number, **fields}, [each.fileno() for each in files])
+        except ValueError as error:
+            raise HandoverFailed(f"the question is {error}") from None
         future = self._open[number] = asyncio.get_running_loop().create_future()
-        self._socket.send({"ask": kind, "number": number, **fields}, [each.fileno() for each in files])
         try:
             async with asyncio.timeout(within):
                 answer, sockets = await future
@@ -96,8 +99,12 @@ class Neighbour:
         except Exception:
             logger.exception("hand-over broke")
             answer = {"refused": "a bug of rtmpd: the log of the other process has the traceback"}
-        self._socket.send({**answer, "number": number}, [each.fileno() for each in files])
-        _close(files)
+        try:
+            self._socket.send({**answer, "number": number}, [each.fileno() for each in files])
+        except ValueError as error:
+            self._socket.send({"refused": f"the answer is {error}", "number": number})
+        finally:
+            _close(files)
 
     def _ended(self) -> None:
         self.gone.set()

@@ -19,6 +19,7 @@ def lines(server: dict[str, Any], streams: Sequence[dict[str, Any]]) -> Iterator
         f"publishers {totals['publishers']}, players {totals['players']}, bans {totals['bans']}, "
         f"in {spell_bytes(totals['bytes_in'])}, out {spell_bytes(totals['bytes_out'])}"
     )
+    yield from spell_predecessor(server.get("predecessor"))
     state = server["state"]
     if state is not None and not state["writable"]:
         yield f"! what should outlive a restart is not stored: {state['reason']}"
@@ -35,6 +36,26 @@ def lines(server: dict[str, Any], streams: Sequence[dict[str, Any]]) -> Iterator
         for warning in stream["warnings"] if stream is not None else ():
             yield f"  ! {warning['text']}"
             yield f"    {warning['remedy']}"
+
+
+def spell_predecessor(before: dict[str, Any] | None) -> Iterator[str]:
+    """What is left of the process that the server has taken over from; its streams are marked by a star.
+
+    A server that is older than this command has no such answer.
+    """
+    if before is None:
+        return
+    name = f"process {before['pid']} before this one (rtmpd {before['version']})"
+    if before["problem"]:
+        yield f"! {name} serves who stayed there: {before['problem']}"
+        return
+    until = f", until {before['until'][11:16]} UTC at the latest" if before["until"] else ""
+    yield f"* {name} has publishers {before['publishers'] or 0}, players {before['players'] or 0}{until}"
+
+
+def spell_state(stream: dict[str, Any]) -> str:
+    """The state, with a star where it is that of the process before."""
+    return f"{stream['state']}*" if stream.get("carried_by") == "predecessor" else str(stream["state"])
 
 
 def spell_time(seconds: float, most: int = 2) -> str:
@@ -62,7 +83,7 @@ def _row(stream: dict[str, Any], now: datetime) -> tuple[str, ...]:
     bits = sum(medium["bits_per_second_10s"] for medium in (video, audio) if medium)
     return (
         f"{stream['app']}/{stream['name']}",
-        stream["state"],
+        spell_state(stream),
         spell_lasted(stream, now),
         f"{video['codec'] or '?'}{size}" if video else "-",
         (audio["codec"] or "?") if audio else "-",

@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
 from rtmpd.daemon.client_command import rate_text
-from rtmpd.daemon.status_text import spell_lasted, spell_time
+from rtmpd.daemon.status_text import spell_lasted, spell_predecessor, spell_state, spell_time
 from rtmpd.daemon.top_figures import Course, Figures, Order, Stream, bitrate, name_of, sparkline
 
 _NAME: Final = (12, 48)
@@ -36,7 +36,7 @@ class Column:
 
 
 _FIGURES: Final = (
-    Column("STATE", 7, False, 34),
+    Column("STATE", 8, False, 34),
     Column("FOR", 6, True, 66),
     Column("KBIT/S", 7, True, 0),
     Column("FPS", 5, True, 50),
@@ -126,6 +126,8 @@ class TopScreen:
                 f"out {rate_text(totals['bits_per_second_out_10s'])}",
             ]
             yield Text("  ".join(parts))
+            for text in spell_predecessor(server.get("predecessor")):
+                yield Text(text, style="yellow")
             if not server["ready"] and figures.trouble is None:
                 yield Text(f"! takes nobody: {server['unready_reason']}", style="yellow")
         else:
@@ -156,7 +158,7 @@ class TopScreen:
         course = self._figures.courses.get(name_of(stream)) or Course()
         bits = bitrate(stream, "10s")
         cells = {
-            "STATE": (stream["state"], _STATE_STYLES.get(stream["state"], "")),
+            "STATE": (spell_state(stream), _STATE_STYLES.get(stream["state"], "")),
             "FOR": (spell_lasted(stream, datetime.now(UTC), most=1), "dim"),
             "KBIT/S": (f"{bits / 1000:.0f}" if stream["video"] or stream["audio"] else "-", ""),
             "FPS": (f"{stream['video']['frames_per_second']:.1f}" if stream["video"] else "-", ""),
@@ -193,7 +195,7 @@ def plain(figures: Figures, order: Order) -> Iterator[str]:
 def _plain_row(stream: Stream) -> tuple[str, ...]:
     return (
         name_of(stream),
-        stream["state"],
+        spell_state(stream),
         f"{bitrate(stream, '10s') / 1000:.0f}",
         f"{stream['video']['frames_per_second']:.1f}" if stream["video"] else "-",
         str(stream["players"]),

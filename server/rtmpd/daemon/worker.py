@@ -20,6 +20,7 @@ from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.admin_side import AdminSide, Inside
 from rtmpd.daemon.banner import banner
+from rtmpd.daemon.belongings import Belongings
 from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors, Entrances, tell_closed, tell_opened
@@ -164,8 +165,7 @@ class Worker:
         return HandoverSide(
             self._server,
             self._registry,
-            self._access.guard,
-            self._access.runtime_keys,
+            Belongings(self._access.guard, self._relays.pushes, self._access.runtime_keys),
             self._relays,
             self._ending,
             self._notifier,
@@ -173,6 +173,7 @@ class Worker:
             self._changing,
             lambda: self._config,
             lambda inherits: self._entrances(self._config, inherits=inherits),
+            self._admin,
         )
 
     def _build_parts(self) -> Parts:
@@ -229,6 +230,7 @@ class Worker:
             readiness=self._unready,
             ending=self._ending,
             replace=lambda: self._handover.replace(),
+            serving_since=lambda: self._handover.serving_since,
             certificates=self._certificates,
             key_files=self._access.key_files,
             key_sets=self._access.rules.issuers,

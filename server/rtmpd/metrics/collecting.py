@@ -17,6 +17,7 @@ from rtmpd.metrics.followers import FollowStats, collect_followers
 from rtmpd.metrics.key_sets import KeySet, collect_key_sets
 from rtmpd.metrics.keys import RuntimeKeys, collect_key_files, collect_keys
 from rtmpd.metrics.notifications import NotifyStatus, collect_notifications
+from rtmpd.metrics.predecessor import Carried, collect_predecessor
 from rtmpd.metrics.process import MemoryGroup, ProcessMetrics
 from rtmpd.metrics.records import AccessLogStats, InputStats, collect_access_log, collect_inputs
 from rtmpd.metrics.relays import collect_relays
@@ -65,6 +66,10 @@ class Sources:
     reloads: Reloads
     draining: Callable[[], bool]
     """The server ends, and waits for who is still there."""
+    predecessor: Callable[[], Carried | None]
+    """The process that this one has taken over from; None where none is left."""
+    serving_since: Callable[[], float]
+    """Start of the first of the processes that took over from each other, in seconds since 1970."""
     followed: FollowStats
     state: Callable[[], StateStats | None]
     """Of what is to outlive the process; None if nothing is."""
@@ -107,6 +112,7 @@ class Metrics:
             *collect_keys(sources.keys),
             *collect_reloads(sources.reloads),
             collect_draining(sources.draining()),
+            *collect_predecessor(sources.predecessor(), sources.serving_since(), self._max_streams),
             *collect_state(sources.state()),
             *collect_admin(sources.refusals),
             *collect_memory(sources.memory_held(), sources.memory_limit()),

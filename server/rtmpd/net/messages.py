@@ -13,7 +13,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 MAX_MESSAGE: Final = 128 * 1024
-"""Bytes of one."""
+"""Bytes of one that goes through the socket itself."""
+MAX_ENCLOSED: Final = 16 * 1024 * 1024
+"""Bytes of a longer one: it goes as a file in memory, the first of its files."""
+_ENCLOSED: Final = {"enclosed": True}
 _MAX_FILES: Final = 64
 """In one message."""
 _CREDENTIALS: Final = struct.Struct("iII")
@@ -51,12 +54,26 @@ class MessageSocket:
         self._loop.add_reader(sock, self._read)
 
     def send(self, message: Message, files: Sequence[int] = ()) -> None:
-        """The files are ours, and are sent at once or copied. Nothing comes of it where nobody hears us."""
+        """The files are ours, and are sent at once or copied. Nothing comes of it where nobody hears us.
+
+        Raises ValueError if it is too long.
+        """
         if self._sock.fileno() < 0:
             return
         data = json.dumps(message).encode()
-        if len(data) > MAX_MESSAGE or len(files) > _MAX_FILES:
+        if len(data) > MAX_ENCLOSED or len(files) >= _MAX_FILES:
             raise ValueError("a message that is too long")
+        if len(data) <= MAX_MESSAGE:
+            self._send(data, files)
+            return
+        enclosure = os.memfd_create("message")
+        try:
+            os.write(enclosure, data)
+            self._send(json.dumps(_ENCLOSED).encode(), (enclosure, *files))
+        finally:
+            os.close(enclosure)
+
+    def _send(self, data: bytes, files: Sequence[int]) -> None:
         if not self._waiting:
             try:
                 socket.send_fds(self._sock, [data], files)
@@ -89,6 +106,8 @@ class MessageSocket:
         if not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
             with contextlib.suppress(ValueError, RecursionError):
                 message = json.loads(data) if data else None
+                if message == _ENCLOSED and files:
+                    message = json.loads(_enclosed(files.pop(0)))
         if not isinstance(message, dict):
             _close(files)
             self.close()
@@ -108,6 +127,16 @@ class MessageSocket:
             self._waiting.popleft()
             _close(files)
         self._loop.remove_writer(self._sock)
+
+
+def _enclosed(number: int) -> bytes:
+    """What is in the file, which is closed. Raises ValueError where it is none that can be read."""
+    try:
+        return os.pread(number, MAX_ENCLOSED, 0)
+    except OSError as error:
+        raise ValueError(error.strerror) from None
+    finally:
+        os.close(number)
 
 
 def _close(files: Sequence[int]) -> None:

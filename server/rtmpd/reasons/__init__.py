@@ -294,6 +294,12 @@ class Problem(Word):
         "The request took too long.",
         "it did not come whole, or was not answered, within `admin.request_timeout`",
     )
+    PREDECESSOR = (
+        "predecessor",
+        409,
+        "The process before this one has not done it.",
+        "who it is about stayed with that process, which does not answer, or does not know how",
+    )
     NOT_HELD = (
         "not_held",
         409,

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
 from rtmpd.media.tags import MAX_TRACKS
-from rtmpd.media.tracks import TrackChoice
+from rtmpd.media.tracks import ALL, TrackChoice
 from rtmpd.rtmp.scrubbing import Scrubber, secrets_of
 from rtmpd.rtmp.url import REDACTED, RtmpUrl
 
@@ -81,6 +81,13 @@ class RelayTarget:
     """As ``RelayTemplate.ca_file``."""
     borrow: Callable[[], Awaitable[socket.socket]] | None = None
     """Makes a connection to another process of this server, which has the stream. Raises ClientError."""
+
+    @property
+    def track(self) -> int | str | None:
+        """The track of video that was chosen, as ``RelayTemplate.parse`` takes it."""
+        if self.tracks is None:
+            return None
+        return "all" if self.tracks == ALL else self.tracks.video
 
     @property
     def label(self) -> str:

@@ -95,6 +95,8 @@ class Player:
         """Clock reading at which it has lasted for as long as it may."""
         origin = peer.origin.asking(event.query).found_to_be(grant.account, grant.identity)
         options = dataclasses.replace(self._rules.options, requested_at=requested_at, origin=origin)
+        if origin.is_borrowed:  # Whose players are counted there.
+            options = dataclasses.replace(options, audience=False)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
     def start(self) -> None:

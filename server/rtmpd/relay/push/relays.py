@@ -78,14 +78,20 @@ class PushRelays(StreamObserver):
 
     # At the hands of somebody in charge
 
-    def add(self, key: StreamKey, url: str, track: object = None) -> RelayStatus:
+    def add(
+        self, key: StreamKey, url: str, track: object = None, relay_id: str = "", *, on: bool = True
+    ) -> RelayStatus:
         """Push ``key`` to one more address, whenever it is published, until it is removed.
 
-        ``track`` is as in ``RelayTemplate.parse``. Raises UsageError, whose text holds no secret.
+        ``track`` is as in ``RelayTemplate.parse``; ``relay_id`` is what another process called it. Raises
+        UsageError, whose text holds no secret.
         """
-        relay_id = f"{ADDED}{self._number + 1}"
-        status = self.restore(key, relay_id, url, track)
+        if not relay_id or relay_id in self._targets.get(key, {}) or relay_id in self._off.of(key):
+            relay_id = f"{ADDED}{self._number + 1}"
+        status = self.restore(key, relay_id, url, track, on=on)
         self.memory.added(key, relay_id, url, track)
+        if not on:
+            self.memory.switched(key, relay_id, on=False)
         return status
 
     def restore(
@@ -110,18 +116,22 @@ class PushRelays(StreamObserver):
         self._off.put(sleeping)
         return sleeping.status
 
-    def added(self) -> list[tuple[str, str, str, object]]:
-        """App, name, URL with all secrets, and track of each target that was added and not removed."""
-        targets = [each for of in self._targets.values() for each in of.values() if each.permanent]
-        return [(each.target.key.app, each.target.key.name, each.target.url.full, None) for each in targets]
-
-    def off(self) -> list[tuple[str, str, str, str]]:
-        """App, name and id of each target that is off, and of one that was added its URL with all secrets."""
-        targets = [(each.target, each.id, each.permanent) for each in self._off]
+    def added(self) -> list[tuple[str, str, str, object, str, bool]]:
+        """App, name, URL with all secrets, track and id of each target that was added and not removed, and
+        whether it is on."""
+        running = [each for of in self._targets.values() for each in of.values() if each.permanent]
+        off = [each for each in self._off if each.permanent]
+        found = [(each.target, each.id, True) for each in running]
+        found += [(each.target, each.id, False) for each in off]
         return [
-            (target.key.app, target.key.name, name, target.url.full if permanent else "")
-            for target, name, permanent in targets
+            (target.key.app, target.key.name, target.url.full, target.track, name, on)
+            for target, name, on in found
         ]
+
+    def off(self) -> list[tuple[str, str, str]]:
+        """App, name and id of each target of the settings that is off."""
+        targets = [each for each in self._off if not each.permanent]
+        return [(each.target.key.app, each.target.key.name, each.id) for each in targets]
 
     def remove(self, key: StreamKey, relay_id: str) -> bool:
         """End a target; False when there is none. One of the configuration comes with the next publisher.

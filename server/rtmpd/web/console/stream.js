@@ -144,6 +144,8 @@ function showFacts(list, stream) {
       const interval = video.key_frame_interval_seconds;
       facts.push(["Key frames", interval === null ? "not known yet" : `every ${interval.toFixed(1)} s`]);
     }
+    if (stream.carried_by === "predecessor") facts.push(["Encoder", "with the process before"]);
+    if (stream.predecessor_players > 0) facts.push(["Players of the process before", count(stream.predecessor_players)]);
     facts.push(["Players", count(stream.players)], ["Sent", size(stream.bytes_out)], ["Packets dropped", count(stream.dropped)]);
   }
   keyed(list, facts, ([name]) => name, ([name]) => {

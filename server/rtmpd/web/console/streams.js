@@ -111,6 +111,11 @@ function showTotals(list, { server, streams }) {
       ["Bans", count(totals.bans)],
       ["Up for", lasted(server.uptime_seconds)],
     );
+    const before = server.predecessor;
+    if (before !== null) {
+      const left = `${counted(before.publishers ?? 0, "encoder")}, ${counted(before.players ?? 0, "player")}`;
+      facts.push(["With the process before", before.problem ?? left]);
+    }
   }
   keyed(list, facts, ([name]) => name, ([name]) => {
     const value = h("dd", {});
@@ -143,7 +148,8 @@ function row(stream, feed) {
   const update = (newer) => {
     say(state, newer.state);
     mark(state, "class", `badge ${STATES[newer.state] ?? ""}`);
-    say(age, since(newer.since ?? newer.held_since, feed.now));
+    const there = newer.carried_by === "predecessor" ? ", with the process before" : "";
+    say(age, `${since(newer.since ?? newer.held_since, feed.now)}${there}`);
     say(media, newer.video || newer.audio ? [newer.video, newer.audio].filter(Boolean).map(medium).join(" + ") : "");
     say(rate, newer.video || newer.audio ? bitrate(rateOf(newer)) : "");
     course.update(feed.courses.get(pathOf(newer)) ?? []);
