@@ -164,6 +164,30 @@ async def test_a_pipe_is_not_read_again(tmp_path: Path) -> None:
     assert server.applied == []
 
 
+async def test_what_is_suddenly_empty_is_no_wish_for_the_defaults(tmp_path: Path) -> None:
+    """As where a volume is not mounted any more, or somebody has just begun to write."""
+    folder, file, server = tmp_path / "conf.d", tmp_path / "rtmpd.toml", Server()
+    folder.mkdir()
+    write(folder / "one.toml", "debug")
+    write(file, "debug")
+    async with watching([folder, file], server) as reloads:
+        (folder / "one.toml").rename(tmp_path / "one")
+        for dry_run in (False, True):
+            with pytest.raises(ConfigError, match=r"conf\.d: is empty, and had settings: is it mounted"):
+                await reloads.reload("test", dry_run=dry_run)
+        file.write_text("")
+        with pytest.raises(ConfigError) as refused:
+            await reloads.reload("test")
+        assert len(refused.value.problems) == 2
+        assert server.applied == []
+        (tmp_path / "one").rename(folder / "two.toml")
+        file.write_text("# The defaults will do.\n")
+        await reloads.reload("test")
+        (folder / "two.toml").write_text("# Here, too.\n")
+        await reloads.reload("test")
+    assert len(server.applied) == 2
+
+
 async def test_who_does_not_wait_for_the_end_changes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

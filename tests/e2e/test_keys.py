@@ -129,7 +129,8 @@ async def test_no_key_appears_anywhere(keyed: RtmpdProcess, config: Path) -> Non
         async with await rtmpd.connect(url(keyed)) as player:
             with pytest.raises(PlayRejected):
                 await player.play(name)
-    for app, name in (("live", KEY), ("live", f"show?key={KEY}"), (f"live/{KEY}", "/"), ("live", SPARE)):
+    ways = (("live", KEY), ("live", f"show?key={KEY}"), (f"live/{KEY}", "/"), ("live", SPARE))
+    for number, (app, name) in enumerate(ways, 1):
         async with await rtmpd.connect(url(keyed, app), app=app) as encoder:
             await encoder.publish(name)
             async with await rtmpd.connect(url(keyed)) as player:
@@ -138,8 +139,9 @@ async def test_no_key_appears_anywhere(keyed: RtmpdProcess, config: Path) -> Non
             with pytest.raises(PublishRejected, match="is being published by somebody else"):
                 async with await rtmpd.connect(url(keyed)) as second:
                     await second.publish(KEY if name == SPARE else SPARE)
-        keyed.log.wait_for({"event": "publish ended"}, len(keyed.log.find({"event": "publish started"})))
+        keyed.log.wait_for({"event": "publish ended"}, number)
         assert not any(secret in metrics for secret in SECRETS)
+    keyed.log.wait_for({"event": "play ended"}, len(ways))
     started = keyed.log.find({"event": "publish started", "stream": "show"})
     assert [line["account"] for line in started] == ["Studio 2", "Studio 2", "Studio 2", "spare"]
     assert {line["account"] for line in keyed.log.find({"event": "play ended"})} == {"Mia"}

@@ -10,6 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
@@ -41,6 +42,7 @@ DECIDING = {
     "serving.tracing": "whom log.trace names",
     "control.session_views": "whom somebody looks for; see AddressMask.finder",
     "daemon.doors": "addresses to listen on",
+    "control.local_sessions": "whom somebody names who speaks to it as to nginx-rtmp",
     "control.local_records": "whom somebody looks for; see AddressMask.finder",
     "engine.origin": "the mask is asked",
 }
@@ -122,7 +124,7 @@ def write_settings(path: Path, listener: Listener, privacy: str) -> None:
         {privacy}
         [bans]
         local = true
-        attempts = 2
+        attempts = 1
         [log]
         trace = "127.83.0.0/16"
         [apps.live.hooks]
@@ -172,9 +174,37 @@ def ask(server: RtmpdProcess, method: str, path: str, body: object = None) -> st
         return str(answer.read().decode())
 
 
+def follow(server: RtmpdProcess) -> HTTPResponse:
+    """Events, which are kept from the first time on."""
+    url = f"http://127.0.0.1:{server.port('admin')}/api/v1/events?after=0"
+    answer: HTTPResponse = urllib.request.urlopen(url, timeout=10)
+    return answer
+
+
+def followed(server: RtmpdProcess, player: str) -> str:
+    """What is told of events, from the encoder's coming to the leaving of ``player``."""
+    told: list[str] = []
+    with follow(server) as answer:
+        for line in answer:
+            if line.startswith(b"data: "):
+                told.append(line.decode())
+                if '"event":"player_left"' in told[-1] and player in told[-1]:
+                    break
+    begun = [number for number, line in enumerate(told) if '"event":"published"' in line]
+    return "".join(told[begun[-1] :])
+
+
+async def guess(url: str) -> None:
+    """Show a key that is none: slowly answered, and one is too many here."""
+    with contextlib.suppress(rtmpd.RtmpdError):
+        async with await rtmpd.connect(url, local_addr=(GUESSER, 0)) as connection:
+            await connection.publish()
+
+
 async def come_and_go(server: RtmpdProcess, listener: Listener, folder: Path) -> dict[str, str]:
     """An encoder, a player, somebody who guesses keys until he is banned; all that is told of them."""
     url = f"rtmp://127.0.0.1:{server.port('rtmp')}"
+    (await asyncio.to_thread(follow, server)).close()
     before, told = len(server.log.lines()), {}
     ended = len(server.log.find({"event": "publish ended"}))
     access_log = folder / "access.log"
@@ -190,11 +220,7 @@ async def come_and_go(server: RtmpdProcess, listener: Listener, folder: Path) ->
             await anext(aiter(player))
             for name in ("sessions", f"sessions?address={ENCODER}", "streams/live/cam"):
                 told[name] = await asyncio.to_thread(ask, server, "GET", f"/{name}")
-            for _ in range(2):
-                with contextlib.suppress(rtmpd.RtmpdError):
-                    there = f"{url}/kept/cam?key=no"
-                    async with await rtmpd.connect(there, local_addr=(GUESSER, 0)) as guess:
-                        await guess.publish()
+            await guess(f"{url}/kept/cam?key=no")
             told["bans"] = await asyncio.to_thread(ask, server, "GET", "/bans")
             sessions = json.loads(told["sessions"])["items"]
             number = next(each["id"] for each in sessions if each["kind"] == "player")
@@ -214,6 +240,11 @@ async def come_and_go(server: RtmpdProcess, listener: Listener, folder: Path) ->
     logged = {line["event"] for line in lines}
     assert logged >= {"play ended", "publish refused", "banned", "change made", "trace"}
     told["log"] = "\n".join(map(str, lines))
+    told["events"] = await asyncio.to_thread(followed, server, number)
+    told["records"] = await asyncio.to_thread(ask, server, "GET", f"/records?limit={len(ADDRESSES)}")
+    told[f"records?address={ENCODER}"] = await asyncio.to_thread(
+        ask, server, "GET", f"/records?limit=1&kind=publisher&address={ENCODER}"
+    )
     told["access log"] = await asyncio.to_thread(logged_sessions, access_log, over)
     told["metrics"] = await asyncio.to_thread(server.get, "/metrics")
     return told

@@ -27,6 +27,7 @@ LOOK_INTERVAL: Final = 1.0
 """Seconds from one look at the files to the next: two in a row have to find them the same."""
 _MOST_TOLD: Final = 20
 """Mistakes, and keys that have changed, in the log; ``rtmpd check`` tells all."""
+_EMPTY: Final = "is empty, and had settings: is it mounted, and written whole? A restart goes by the defaults"
 _NOT_AWAITED: Final = "whoever asked for it did not wait for the end"
 
 Stamps = tuple[tuple[Path, Stamp], ...]
@@ -69,6 +70,8 @@ class Reloads:
         self._asked = asyncio.Event()
         self._seen = _stamps(settings.files)
         """Of the files as they were when they were read last."""
+        self._written = _written(settings.files)
+        """Those of the settings in force that had something in them."""
 
     @property
     def settings(self) -> Settings:
@@ -136,14 +139,16 @@ class Reloads:
     async def _attempt(self) -> Changes:
         self._seen = await self._look()
         settings = await self._read_again()
+        written = await asyncio.to_thread(_written, settings.files)
         changes = await self._apply(settings.config)
-        self._settings = settings
+        self._settings, self._written = settings, written
         tell_old_names(settings.old_names)
         return changes
 
     async def _read_again(self) -> Settings:
         def read() -> Settings:
             problems = [f"{part}: is a pipe, which can be read once" for part in _pipes(self._settings.files)]
+            problems += [f"{path}: {_EMPTY}" for path in self._written - _written(self._settings.files)]
             if problems:  # To read one may take for ever, and what is read from an empty one is nothing.
                 raise ConfigError(problems)
             return self._read()
@@ -196,6 +201,18 @@ def _stamps(files: Iterable[Path]) -> Stamps:
 def _pipes(files: Iterable[Path]) -> list[Path]:
     """Those that are no regular files."""
     return [part for part in _parts(files) if part.exists() and not (part.is_file() or part.is_dir())]
+
+
+def _written(files: Iterable[Path]) -> frozenset[Path]:
+    """Those that have anything in them, and those of which nobody knows."""
+    return frozenset([path for path in files if _is_written(path)])
+
+
+def _is_written(path: Path) -> bool:
+    try:
+        return any(part.stat().st_size for part in (path.glob("*.toml") if path.is_dir() else (path,)))
+    except OSError:
+        return True  # Who reads it says what is wrong.
 
 
 def _parts(files: Iterable[Path]) -> list[Path]:
