@@ -76,11 +76,11 @@ class FakePushes:
         self.calls.append(("remove", key, relay_id))
         return relay_id == "api-1"
 
-    def switch_off(self, key: StreamKey, relay_id: str) -> RelayStatus | None:
+    def switch_off(self, key: StreamKey, relay_id: str = "api-1") -> RelayStatus | None:
         self.calls.append(("off", key, relay_id))
         return self._known(relay_id)
 
-    def switch_on(self, key: StreamKey, relay_id: str) -> RelayStatus | None:
+    def switch_on(self, key: StreamKey, relay_id: str = "api-1") -> RelayStatus | None:
         self.calls.append(("on", key, relay_id))
         return self._known(relay_id)
 

@@ -401,6 +401,14 @@ async def test_who_has_to_do_with_other_streams_switches_no_target() -> None:
         desk.pushes.calls.clear()
     with pytest.raises(Conflict, match="off: switch it on"):
         await pushes.restart(CAM, "off", ANN)
+    pulls = desk.control.pulls
+    desk.pushes.calls.clear()
+    for switch, word in ((pulls.switch_off, "off"), (pulls.switch_on, "on"), (pulls.restart, "restart")):
+        with pytest.raises(NotFound, match="live/cam is "):
+            await switch(CAM, other)
+        assert desk.pushes.calls == []
+        await switch(CAM, ANN)
+        assert desk.pushes.calls.pop() == (word, CAM, "api-1")
 
 
 async def test_settings_are_told_in_parts_and_by_what_is_wanted() -> None:

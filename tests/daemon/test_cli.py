@@ -462,7 +462,7 @@ def test_banner_says_what_to_type_and_who_may():
     assert "Stream Key test" in text
     assert "Keyframe Interval 2 s" in text
     assert "from elsewhere" in text
-    assert "http://127.0.0.1:9935/metrics" in text
+    assert "console   http://127.0.0.1:9935/\n  metrics   http://127.0.0.1:9935/metrics\n" in text
     assert "publish   to live: anyone on this machine and private networks" in text
     assert "(that is everybody where port forwarding hides addresses)" in text
     assert "for others: rtmpd key new" in text
@@ -527,6 +527,7 @@ def test_banner_names_unix_sockets():
     assert "RTMP      unix:/run/rtmpd/rtmp\n" in text
     assert "OBS" not in text
     assert "curl --unix-socket /run/rtmpd/http http://localhost/metrics" in text
+    assert "console" not in text
     assert "publish   to live: anyone on this machine\n" in text
     assert "for the metrics" not in text
     text = banner([sockets[0], Address("", 1935)], [], [], LOCAL)

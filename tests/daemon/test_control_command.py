@@ -136,14 +136,15 @@ async def test_stream_keys_come_and_are_ended_and_who_came_by_one_with_it():
         assert "settings, ended" in ask("key", "held", *admin)[1]
         assert ask("key", "lift", number, *admin) == (0, f"{number} is good again\n")
         code, told = ask("key", "add", "live/cam", *admin)
-        assert (code, "rtmp://SERVER/live," in told) == (0, True)
+        assert (code, "rtmp://SERVER/live," in told, "good until the server ends" in told) == (0, True, True)
         key = told.split()[1]
         assert key not in str(server.log)
         assert_clean_exit(server)
 
 
 async def test_push_targets_are_listed_and_switched_and_come_and_go(tmp_path: Path):
-    with rtmpd("apps.live.push.there.url=rtmp://127.0.0.1:1/app/s3cret") as server:
+    push, pull = "push.there.url=rtmp://127.0.0.1:1/app/s3cret", "pull.from=rtmp://127.0.0.1:1/app/{name}"
+    with rtmpd(f"apps.live.{push}", f"apps.far.{pull}", f"state.dir={tmp_path / 'state'}") as server:
         admin = ("--set", f"admin.listen=127.0.0.1:{server.port('admin')}")
         assert ask("target", "list", *admin) == (0, "Nothing is pushed.\n")
         switched_off = "live/cam  there  rtmp://127.0.0.1:1/app  off: switched off by hand\n"
@@ -165,6 +166,13 @@ async def test_push_targets_are_listed_and_switched_and_come_and_go(tmp_path: Pa
         assert ask("target", "remove", "live/cam", "api-1", *admin) == (0, removed)
         code, told = ask("target", "add", "live/cam", url, "--track", "all", *admin)
         assert (code, "leave the URL out" in told, "api-2" in told) == (0, True, True)
+        assert ask("pull", "list", *admin) == (0, "Nothing is pulled.\n")
+        assert ask("pull", "off", "far/cam", *admin) == (0, "far/cam  off: switched off by hand\n")
+        assert ask("pull", "list", "far/cam", *admin) == (0, "far/cam  off: switched off by hand\n")
+        assert ask("pull", "restart", "far/cam", *admin) == (1, "rtmpd: it is off: switch it on\n")
+        assert ask("pull", "on", "far/cam", *admin) == (0, "far/cam  idle\n")
+        told = "rtmpd: live/cam is fetched from no other server\n"
+        assert ask("pull", "off", "live/cam", *admin) == (1, told)
         result = CliRunner().invoke(cli.app, ["target", "add", "live/cam", *admin], input="rtmp://x/y\n")
         assert (result.exit_code, "names no stream" in result.output) == (1, True)
         assert ask("target", "add", "live/cam", url, *file, *admin)[0] == 2

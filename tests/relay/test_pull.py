@@ -35,6 +35,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.exceptions import UsageError
 from rtmpd.relay.dialer import RetryPolicy
 from rtmpd.relay.pull.relay import PullRelay
 from rtmpd.relay.pull.waiting import Waiting
@@ -219,6 +220,41 @@ async def test_a_pull_that_begins_anew_asks_again() -> None:
         assert (status.kind, status.state) == ("pull", "connecting")
         await eventually(lambda: b.live and b.stream.publication is not before)
         assert len(b.pull.statuses()) == 1
+
+
+async def test_a_pull_that_is_off_is_fetched_by_nobody_until_it_is_on() -> None:
+    always = {"on_demand": False, "names": frozenset({"cam"})}
+    async with serve("a") as a, publishing(a), serve("b", pull=rule(a.url(), **always)) as b:
+        await eventually(lambda: b.live)
+        assert b.pull.switch_on(KEY) is None
+        assert b.pull.switch_off(StreamKey("live", "other")) is None
+        for _ in range(2):
+            status = b.pull.switch_off(KEY)
+            assert status is not None
+            assert (status.state, status.reason) == ("off", "switched off by hand")
+        await eventually(lambda: KEY not in b.registry.streams)
+        async with watching(b):  # Who waits for it changes nothing, nor do settings that are read again.
+            b.pull.apply([KEY], 10)
+            await eventually(lambda: b.stream.players == 1)
+            assert ([each.state for each in b.pull.statuses()], b.live) == (["off"], False)
+            with pytest.raises(UsageError, match="off: switch it on"):
+                b.pull.restart(KEY)
+            status = b.pull.switch_on(KEY)
+            assert status is not None
+            assert status.state == "connecting"
+            await eventually(lambda: b.live)
+
+
+async def test_a_pull_is_off_for_as_long_as_there_is_a_rule_for_it() -> None:
+    async with serve("b", pull=rule("rtmp://127.0.0.1:1/live/{name}")) as b:
+        b.pull.switch_off(KEY)
+        status = b.pull.switch_on(KEY)
+        assert status is not None
+        assert (status.state, b.pull.statuses()) == ("idle", [])  # Nobody waits for it.
+        b.pull.switch_off(KEY)
+        del b.rules["live"]
+        b.pull.apply([], 10)
+        assert b.pull.statuses() == []
 
 
 async def test_only_names_of_the_rule_are_asked_for() -> None:

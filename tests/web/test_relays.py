@@ -33,6 +33,10 @@ async def test_relays_are_listed_and_added(client: aiohttp.ClientSession, desk: 
     async with client.post(PUSH, json=BODY) as response:
         assert response.status == 201
         added = await response.json()
+    assert added.pop("kept") is False  # There is no place for what outlives a restart.
+    desk.stored.kept = True
+    async with client.post("/api/v1/keys", json={"app": "live", "name": "cam"}) as response:
+        assert (await response.json())["kept"] is True
     assert added == {
         "kind": "push",
         "id": "api-1",

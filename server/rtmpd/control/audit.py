@@ -38,6 +38,8 @@ class Change(Word):
     PUSH_OFF = "push_off", "nothing is sent to a push target until it is switched on"
     PUSH_ON = "push_on", "a push target is sent to again"
     RESTART_PUSH = "restart_push", "a push leaves the other server and comes back"
+    PULL_OFF = "pull_off", "a stream is fetched from no other server until that is switched on"
+    PULL_ON = "pull_on", "a stream is fetched from other servers again"
     RESTART_PULL = "restart_pull", "a pull leaves its origin, and asks anew which server has the stream"
     ADD_KEY = "add_key", "a stream key is good from now on; `after` is its label"
     REVOKE_KEY = "revoke_key", "a stream key opens nothing any more; `before` is its label"

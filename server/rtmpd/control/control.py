@@ -24,7 +24,7 @@ from rtmpd.control.key_answers import (
 from rtmpd.control.log_answers import LogLevel, LogRequest
 from rtmpd.control.record_answers import Record, RecordPage, RecordQuery
 from rtmpd.control.redirect_answers import Redirected, RedirectRequest
-from rtmpd.control.relay_answers import PushRequest, Relay, RelayPage, RelayQuery
+from rtmpd.control.relay_answers import NewRelay, PushRequest, Relay, RelayPage, RelayQuery
 from rtmpd.control.report_answers import UsagePage, UsageQuery
 from rtmpd.control.server_answers import ServerInfo
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
@@ -121,7 +121,7 @@ class Relays(Protocol):
 class Pushes(Protocol):
     """Where streams are pushed to."""
 
-    async def add(self, key: StreamKey, request: PushRequest, by: Actor) -> Relay:
+    async def add(self, key: StreamKey, request: PushRequest, by: Actor) -> NewRelay:
         """Push a stream to one more address, whenever it is published, until it is removed."""
         ...
 
@@ -144,6 +144,14 @@ class Pushes(Protocol):
 
 class Pulls(Protocol):
     """Where streams are fetched from."""
+
+    async def switch_off(self, key: StreamKey, by: Actor) -> Relay:
+        """Fetch a stream no more, whoever waits for it, until it is switched on."""
+        ...
+
+    async def switch_on(self, key: StreamKey, by: Actor) -> Relay:
+        """Fetch it again."""
+        ...
 
     async def restart(self, key: StreamKey, by: Actor) -> Relay:
         """Leave the other server, and ask anew which has the stream."""

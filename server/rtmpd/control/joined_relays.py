@@ -13,7 +13,7 @@ from rtmpd.control.before import Before, ask_if_there, read, read_items
 from rtmpd.control.local_pushes import LocalPushes
 from rtmpd.control.local_relays import LocalRelays
 from rtmpd.control.questions import spell_stream
-from rtmpd.control.relay_answers import PushRequest, Relay, RelayKind, RelayPage, RelayQuery
+from rtmpd.control.relay_answers import NewRelay, PushRequest, Relay, RelayKind, RelayPage, RelayQuery
 from rtmpd.engine.key import StreamKey
 from rtmpd.relay.status import RelayStatus
 
@@ -59,7 +59,7 @@ class JoinedPushes:
         self._relays = relays
         self._audit = audit
 
-    async def add(self, key: StreamKey, request: PushRequest, by: Actor) -> Relay:
+    async def add(self, key: StreamKey, request: PushRequest, by: Actor) -> NewRelay:
         told = await self._local.add(key, request, by)
         await self._follow("add", key, by, request=request.model_dump(mode="json"))
         return told

@@ -99,6 +99,8 @@ class NewStreamKey(Answer):
     key: str | None
     """The key, shown this once; null if its SHA-256 was given."""
     info: StreamKeyInfo
+    kept: bool
+    """Whether it outlives a restart: it is stored by now."""
 
 
 class PublishTokenRequest(Model):

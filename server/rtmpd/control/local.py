@@ -19,7 +19,7 @@ from rtmpd.control.local_figures import LocalFigures
 from rtmpd.control.local_keys import KeyKeeper, LocalKeys
 from rtmpd.control.local_log import LocalLog, LogSwitch
 from rtmpd.control.local_metrics import LocalMetrics
-from rtmpd.control.local_pulls import LocalPulls, PullRestarter
+from rtmpd.control.local_pulls import LocalPulls, PullSwitch
 from rtmpd.control.local_pushes import LocalPushes, PushTargets
 from rtmpd.control.local_records import LocalRecords
 from rtmpd.control.local_redirects import LocalRedirects
@@ -49,7 +49,7 @@ class Sources:
     registry: Registry
     guard: BanKeeper
     pushes: PushTargets
-    pulls: PullRestarter
+    pulls: PullSwitch
     relays: Callable[[], Sequence[RelayStatus]]
     rtmp_port: Callable[[], int | None]
     """Where RTMP is taken; None where it is not, by a port."""
@@ -106,7 +106,7 @@ def local_control(sources: Sources) -> Control:
     before = sources.before
     streams = JoinedStreams(LocalStreams(registry, redirects, audit, times), before, registry, audit, times)
     sessions = LocalSessions(registry.sessions, bans, redirects, audit, times, sources.mask)
-    pushes = LocalPushes(sources.pushes, sources.relays, sources.apps, audit)
+    pushes = LocalPushes(sources.pushes, sources.relays, sources.apps, sources.stored, audit)
     return Control(
         server=server,
         streams=streams,
@@ -114,8 +114,10 @@ def local_control(sources: Sources) -> Control:
         bans=bans,
         relays=JoinedRelays(LocalRelays(sources.relays), before),
         pushes=JoinedPushes(pushes, before, sources.relays, audit),
-        pulls=LocalPulls(sources.pulls, audit),
-        keys=LocalKeys(sources.keys, sources.apps, sources.wall_clock, sources.secret, audit, before),
+        pulls=LocalPulls(sources.pulls, sources.apps, audit),
+        keys=LocalKeys(
+            sources.keys, sources.apps, sources.wall_clock, sources.secret, sources.stored, audit, before
+        ),
         log=log,
         settings=LocalSettings(sources.held_settings, sources.reload, audit),
         events=LocalEvents(sources.ring, sources.wall_clock),

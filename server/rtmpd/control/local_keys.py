@@ -24,6 +24,7 @@ from rtmpd.control.key_answers import (
     StreamKeyRequest,
 )
 from rtmpd.control.paging import build, cut
+from rtmpd.control.stored import Stored
 from rtmpd.control.times import on_wall
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import Conflict, NotFound, NotPossible, UsageError
@@ -79,6 +80,7 @@ class LocalKeys:
         apps: Callable[[], Container[str]],
         wall_clock: Callable[[], float],
         secret: bytes,
+        stored: Stored,
         audit: Audit,
         before: Before,
     ) -> None:
@@ -86,6 +88,7 @@ class LocalKeys:
         self._apps = apps
         self._wall_clock = wall_clock
         self._secret = secret
+        self._stored = stored
         self._audit = audit
         self._before = before
 
@@ -108,7 +111,7 @@ class LocalKeys:
         with self._audit.attempt(by, Change.ADD_KEY, key) as attempt:
             text, told = self._add(key, request, by)
             attempt.target, attempt.after = f"{request.action} {key} {told.id}", request.label or None
-            return NewStreamKey(key=text or None, info=told)
+        return NewStreamKey(key=text or None, info=told, kept=bool(await self._stored.settled()))
 
     def _add(self, key: StreamKey, request: StreamKeyRequest, by: Actor) -> tuple[str, StreamKeyInfo]:
         if not by.sees(key):

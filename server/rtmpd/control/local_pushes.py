@@ -9,7 +9,8 @@ from typing import Protocol
 from rtmpd.control import relay_views
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Attempt, Audit, Change
-from rtmpd.control.relay_answers import PushRequest, Relay
+from rtmpd.control.relay_answers import NewRelay, PushRequest, Relay
+from rtmpd.control.stored import Stored
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import Conflict, NotFound, NotPossible, UsageError
 from rtmpd.reasons import Problem
@@ -43,14 +44,16 @@ class LocalPushes:
         targets: PushTargets,
         relays: Callable[[], Sequence[RelayStatus]],
         apps: Callable[[], Container[str]],
+        stored: Stored,
         audit: Audit,
     ) -> None:
         self._targets = targets
+        self._stored = stored
         self._relays = relays
         self._apps = apps
         self._audit = audit
 
-    async def add(self, key: StreamKey, request: PushRequest, by: Actor) -> Relay:
+    async def add(self, key: StreamKey, request: PushRequest, by: Actor) -> NewRelay:
         key = StreamKey.of_path(str(key), self._apps())
         with self._audit.attempt(by, Change.ADD_PUSH, key) as attempt:
             if not by.sees(key):
@@ -60,7 +63,8 @@ class LocalPushes:
             except UsageError as problem:
                 raise NotPossible(Problem.TARGET_REFUSED, str(problem)) from None
             attempt.target, attempt.after = f"{key} {status.id}", status.remote
-        return relay_views.relay(status)
+        kept = bool(await self._stored.settled())
+        return NewRelay(**dict(relay_views.relay(status)), kept=kept)
 
     async def remove(self, key: StreamKey, relay_id: str, by: Actor) -> None:
         with self._attempt(by, Change.REMOVE_PUSH, key, relay_id) as attempt:

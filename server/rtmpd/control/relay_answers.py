@@ -48,6 +48,13 @@ class Relay(Answer):
     """To the next attempt; null when none is planned."""
 
 
+class NewRelay(Relay):
+    """A push target that has just been added."""
+
+    kept: bool
+    """Whether it outlives a restart: it is stored by now."""
+
+
 class RelayPage(Page):
     """Relays, sorted by stream, kind and id."""
 

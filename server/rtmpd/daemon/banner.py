@@ -75,6 +75,8 @@ def banner(
     lines += next((_advice(address, _stream_key(apps[APP])) for address in direct), [])
     if rtmps:
         lines.append(f"  RTMPS     {_names(rtmps)}")
+    pages = [each.address for each in admin if each.proxy is not ProxyUse.REQUIRE and not each.address.path]
+    lines += [f"  console   http://{_reachable(each)}/" for each in pages[:1]]
     lines += [f"  metrics   {_metrics(each)}" for each in [*metrics, *admin][:1]]
     lines += _told("publish   to", Moment.PUBLISH, reach, apps)
     lines += _told("play      from", Moment.PLAY, reach, apps)

@@ -225,6 +225,7 @@ _COMMANDS: Final = {
     "end": "End a stream whose encoder was lost.",
     "log-level": "Log more for a while.",
     "target": "Where streams are pushed to.",
+    "pull": "Which streams are fetched from elsewhere.",
     "publish": None,
     "play": None,
     "probe": None,
@@ -296,6 +297,10 @@ def _group(name: str) -> typer.Typer:
             from rtmpd.daemon import target_command
 
             return target_command.app
+        case "pull":
+            from rtmpd.daemon import pull_command
+
+            return pull_command.app
         case "notify":
             from rtmpd.daemon import notify_command
 

@@ -77,7 +77,10 @@ def add(
         return
     key, info = made["key"], made["info"]
     typer.echo(f"key            {key}")
-    typer.echo(f"               shown this once; its end is `rtmpd key end {info['id']}`\n")
+    typer.echo(f"               shown this once; its end is `rtmpd key end {info['id']}`")
+    if not made["kept"]:
+        typer.echo("               good until the server ends, as it is not stored: see state.dir")
+    typer.echo()
     for line in directions("rtmp://SERVER", "rtmp://SERVER", name_of_app, name, key):
         typer.echo(line)
 

@@ -93,7 +93,9 @@ def add(
         body["track"] = int(track) if track.isdecimal() else track
     with asked_server(url, token_file, config, assignments) as port:
         told = port.call("POST", f"{admin_request.stream_path(stream)}/push", body)
-    _tell(told, as_json)
+    tell(told, as_json=as_json)
+    if not as_json and not told["kept"]:
+        typer.echo("until the server ends, as it is not stored: see state.dir", err=True)
 
 
 @app.command()
@@ -167,7 +169,7 @@ def _switch(port: AdminPort, change: str, stream: str, target: str, as_json: boo
     from rtmpd.daemon import admin_request
 
     path = f"{admin_request.stream_path(stream)}/push/{quote(target, safe='')}/{change}"
-    _tell(port.call("POST", path), as_json)
+    tell(port.call("POST", path), as_json=as_json)
 
 
 def _url(url: str, file: Path | None) -> str:
@@ -187,7 +189,8 @@ def _url(url: str, file: Path | None) -> str:
     return sys.stdin.readline().strip()
 
 
-def _tell(target: dict[str, Any], as_json: bool) -> None:
+def tell(target: dict[str, Any], *, as_json: bool) -> None:
+    """One relay, for people or as JSON."""
     if as_json:
         print_json(target)
     else:
@@ -195,5 +198,7 @@ def _tell(target: dict[str, Any], as_json: bool) -> None:
 
 
 def _line(target: dict[str, Any]) -> str:
-    said = f"{target['app']}/{target['name']}  {target['id']}  {target['remote']}  {target['state']}"
+    name = target["id"] if target["kind"] == "push" else ""
+    parts = f"{target['app']}/{target['name']}", name, target["remote"], target["state"]
+    said = "  ".join(filter(None, parts))
     return f"{said}: {target['reason']}" if target["reason"] else said

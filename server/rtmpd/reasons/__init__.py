@@ -278,7 +278,7 @@ class Problem(Word):
         "pull_not_found",
         404,
         "There is no such pull.",
-        "the stream is not fetched now",
+        "the stream is not fetched now, or nothing says that it ever is, or it is not off",
     )
     KEY_NOT_FOUND = "key_not_found", 404, "There is no such stream key.", "it is gone, or never was"
     TOKEN_REFUSED = (
@@ -323,7 +323,7 @@ class Problem(Word):
     TARGET_OFF = (
         "target_off",
         409,
-        "This push target is switched off.",
+        "This push target, or pull, is switched off.",
         "it does not run, so it cannot be restarted; nor removed if the settings name it. Switch it on",
     )
     TOO_LARGE = "too_large", 413, "The body is too large.", "more than 64 KiB"

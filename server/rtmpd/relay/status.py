@@ -12,7 +12,10 @@ from rtmpd.reasons import Word
 class RelayState(Word):
     IDLE = (
         "idle",
-        "a target added at run time whose stream nobody publishes; or the last bytes are on their way",
+        (
+            "a target added at run time whose stream nobody publishes, or a pull that has just been switched "
+            "on and that nobody waits for; or the last bytes are on their way"
+        ),
     )
     QUEUED = (
         "queued",
@@ -36,7 +39,10 @@ class RelayState(Word):
             "also at once when the stream is published anew"
         ),
     )
-    OFF = "off", "push: somebody in charge has switched it off, and nothing is sent until it is switched on"
+    OFF = (
+        "off",
+        "somebody in charge has switched it off, and nothing is sent or fetched until it is switched on",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final
 
 from rtmpd.control.actor import Role
 from rtmpd.control.control import Control
-from rtmpd.control.relay_answers import PushRequest, Relay, RelayPage, RelayQuery
+from rtmpd.control.relay_answers import NewRelay, PushRequest, Relay, RelayPage, RelayQuery
 from rtmpd.reasons import Problem
 from rtmpd.web.operations import STREAM, Asked, Operation
 
@@ -15,7 +15,7 @@ async def _list(control: Control, asked: Asked) -> RelayPage:
     return await control.relays.list(asked.query_as(RelayQuery), asked.actor)
 
 
-async def _add(control: Control, asked: Asked) -> Relay:
+async def _add(control: Control, asked: Asked) -> NewRelay:
     return await control.pushes.add(asked.stream, asked.body_as(PushRequest), asked.actor)
 
 
@@ -29,6 +29,14 @@ async def _switch_on(control: Control, asked: Asked) -> Relay:
 
 async def _restart(control: Control, asked: Asked) -> Relay:
     return await control.pushes.restart(asked.stream, asked.path["id"], asked.actor)
+
+
+async def _switch_pull_off(control: Control, asked: Asked) -> Relay:
+    return await control.pulls.switch_off(asked.stream, asked.actor)
+
+
+async def _switch_pull_on(control: Control, asked: Asked) -> Relay:
+    return await control.pulls.switch_on(asked.stream, asked.actor)
 
 
 async def _restart_pull(control: Control, asked: Asked) -> Relay:
@@ -57,7 +65,7 @@ OPERATIONS: Final = (
         Role.OPERATE,
         "Push a stream to one more address, whenever it is published, until that is removed",
         _add,
-        Relay,
+        NewRelay,
         status=201,
         body=PushRequest,
         problems=(Problem.BAD_REQUEST, Problem.STREAM_NOT_FOUND, Problem.TARGET_REFUSED),
@@ -109,6 +117,26 @@ OPERATIONS: Final = (
         Role.OPERATE,
         "Have a pull leave the other server, and ask anew which has the stream",
         _restart_pull,
+        Relay,
+        problems=(Problem.BAD_REQUEST, Problem.PULL_NOT_FOUND, Problem.TARGET_OFF),
+    ),
+    Operation(
+        "switchPullOff",
+        "POST",
+        f"{STREAM}/pull/off",
+        Role.OPERATE,
+        "Fetch a stream from no other server, whoever waits for it, until that is switched on",
+        _switch_pull_off,
+        Relay,
+        problems=(Problem.BAD_REQUEST, Problem.PULL_NOT_FOUND, Problem.TARGET_REFUSED),
+    ),
+    Operation(
+        "switchPullOn",
+        "POST",
+        f"{STREAM}/pull/on",
+        Role.OPERATE,
+        "Fetch a stream again that was switched off",
+        _switch_pull_on,
         Relay,
         problems=(Problem.BAD_REQUEST, Problem.PULL_NOT_FOUND),
     ),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Final
 
 from rtmpd.engine.claim import REFUSE, ClaimPolicy
 from rtmpd.engine.key import StreamKey
@@ -16,7 +17,7 @@ from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.subscriber import Subscription
-from rtmpd.exceptions import OriginMapUnavailable
+from rtmpd.exceptions import OriginMapUnavailable, UsageError
 from rtmpd.net.tasks import TaskSet
 from rtmpd.relay.dialer import RelayDialer, RetryPolicy
 from rtmpd.relay.origin_map import OriginMap
@@ -25,6 +26,9 @@ from rtmpd.relay.pull.relay import PullContext, PullRelay
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.pull.waiting import Waiting
 from rtmpd.relay.status import RelayState, RelayStatus
+
+MAX_OFF: Final = 1000
+"""Streams whose pull is switched off."""
 
 
 class PullRelays(StreamObserver):
@@ -57,6 +61,8 @@ class PullRelays(StreamObserver):
         registry.sessions.add_shelf(self.context.sessions)
         self._rule_of = rule_of
         self._relays: dict[StreamKey, PullRelay] = {}
+        self._off: dict[StreamKey, None] = {}
+        """Switched off by hand, in that order."""
         self._tasks = TaskSet()
         self._closing = False
 
@@ -68,6 +74,8 @@ class PullRelays(StreamObserver):
         players of one address, or network, as far as they are not live: further streams wait for their turn.
         """
         self.context.waiting.apply(max_dials)
+        for key in [each for each in self._off if not self._is_pulled(each)]:
+            del self._off[key]
         for relay in list(self._relays.values()):
             rule = self._rule_of(relay.key)
             if rule is None or not rule.covers(relay.key.name):
@@ -80,11 +88,40 @@ class PullRelays(StreamObserver):
             self._reconsider(key)
 
     def statuses(self) -> list[RelayStatus]:
-        """Every pull that is under way."""
-        return [relay.status for relay in self._relays.values()]
+        """Every pull that is under way; those that are off last."""
+        return [relay.status for relay in self._relays.values()] + [_off(key) for key in self._off]
+
+    def switch_off(self, key: StreamKey) -> RelayStatus | None:
+        """Fetch a stream no more until it is switched on, or no rule says that it is fetched.
+
+        None if none says so now. Raises UsageError when too many are off.
+        """
+        if not self._is_pulled(key):
+            return None
+        if key not in self._off and len(self._off) >= MAX_OFF:
+            raise UsageError(f"{MAX_OFF} pulls can be off at most: switch some on")
+        self._off[key] = None
+        relay = self._relays.get(key)
+        if relay is not None:
+            self._forget(relay)
+        return _off(key)
+
+    def switch_on(self, key: StreamKey) -> RelayStatus | None:
+        """Fetch it again: at once if somebody waits for it, or always does. None if it is not off."""
+        if key not in self._off:
+            return None
+        del self._off[key]
+        self._reconsider(key)
+        relay = self._relays.get(key)
+        return replace(_off(key), state=RelayState.IDLE, reason="") if relay is None else relay.status
 
     def restart(self, key: StreamKey) -> RelayStatus | None:
-        """Leave the origin of a stream and ask anew which it is, at once; None if it is not fetched now."""
+        """Leave the origin of a stream and ask anew which it is, at once; None if it is not fetched now.
+
+        Raises UsageError if it is off.
+        """
+        if key in self._off:
+            raise UsageError("it is off: switch it on")
         relay = self._relays.get(key)
         if relay is None:
             return None
@@ -125,6 +162,11 @@ class PullRelays(StreamObserver):
             relay.stop()
             del self._relays[relay.key]
 
+    def _is_pulled(self, key: StreamKey) -> bool:
+        """Whether the settings say so, and not only that another process of this server has it."""
+        rule = self._rule_of(key)
+        return rule is not None and rule.covers(key.name) and not rule.moving
+
     async def _check(self, relay: PullRelay) -> None:
         """Have a pull begin anew whose origin is none any more, as far as anybody knows."""
         with contextlib.suppress(OriginMapUnavailable):
@@ -137,6 +179,8 @@ class PullRelays(StreamObserver):
         """Start, keep or stop the pull of a stream, by what the registry says now."""
         rule = self._rule_of(key)
         if rule is None or not rule.covers(key.name) or self._closing:
+            return
+        if key in self._off and not rule.moving:
             return
         stream = self.context.registry.streams.get(key)
         relay = self._relays.get(key)
@@ -154,3 +198,21 @@ class PullRelays(StreamObserver):
             relay.keep()
         elif relay is not None:
             relay.linger(lambda: self._forget(relay))
+
+
+def _off(key: StreamKey) -> RelayStatus:
+    return RelayStatus(
+        kind="pull",
+        id="pull",
+        key=key,
+        remote="",
+        state=RelayState.OFF,
+        bytes=0,
+        retries=0,
+        lag_bytes=0,
+        lag_seconds=0.0,
+        unannounced=(),
+        status="",
+        reason="switched off by hand",
+        retry_in=None,
+    )

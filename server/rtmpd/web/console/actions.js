@@ -160,6 +160,34 @@ export function switchPush(relay, on) {
   );
 }
 
+export function switchPull(relay, on) {
+  return carry(
+    {
+      title: on ? "Switch a pull on" : "Switch a pull off",
+      text: [
+        h("span", {}, foreign(pathOf(relay)), on ? " is fetched again when it is wanted." : " is fetched from no other server, whoever waits for it, until it is switched on. Who watches it hears that it is over."),
+      ],
+      verb: on ? "Switch on" : "Switch off",
+      danger: !on,
+      act: () => post(`${streamPath(relay)}/pull/${on ? "on" : "off"}`),
+    },
+    on ? "The pull is on" : "The pull is off",
+  );
+}
+
+export function restartPull(relay) {
+  return carry(
+    {
+      title: "Begin a pull anew",
+      text: [h("span", {}, foreign(pathOf(relay)), " is left where it is fetched from, and asked for anew.")],
+      verb: "Begin anew",
+      danger: true,
+      act: () => post(`${streamPath(relay)}/pull/restart`),
+    },
+    "The pull begins anew",
+  );
+}
+
 export function restartPush(relay) {
   return carry(
     {

@@ -1,6 +1,6 @@
 // Streams on their way to other servers, and from them.
 
-import { button, removePush, restartPush, switchPush } from "./actions.js";
+import { button, removePush, restartPull, restartPush, switchPull, switchPush } from "./actions.js";
 import { get } from "./api.js";
 import { cell, foreign, h, keyed, mark, say, table } from "./dom.js";
 import { count, delay, pathOf, size } from "./format.js";
@@ -65,11 +65,11 @@ function row(relay, columns) {
   const bytes = h("span", {});
   const lag = h("span", {});
   const retries = h("span", {});
-  const label = `target ${relay.id} of ${pathOf(relay)}`;
   const isPush = relay.kind === "push";
+  const label = isPush ? `target ${relay.id} of ${pathOf(relay)}` : `pull of ${pathOf(relay)}`;
   const isOff = () => state.textContent === "off";
-  const off = button("Off", label, () => switchPush(relay, isOff()));
-  const restart = button("Restart", label, () => restartPush(relay));
+  const off = button("Off", label, () => (isPush ? switchPush : switchPull)(relay, isOff()));
+  const restart = button("Restart", label, () => (isPush ? restartPush : restartPull)(relay));
   const end = button("Remove", label, () => removePush(relay), "danger");
   const parts = {
     stream: h("a", { href: hrefOf(relay) }, foreign(pathOf(relay))),
@@ -79,7 +79,7 @@ function row(relay, columns) {
     bytes,
     lag,
     retries,
-    actions: isPush ? [off, " ", restart, " ", end] : null,
+    actions: isPush ? [off, " ", restart, " ", end] : [off, " ", restart],
   };
   const element = h(
     "tr",
