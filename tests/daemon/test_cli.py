@@ -471,6 +471,21 @@ def test_banner_says_what_to_type_and_who_may():
     assert max(map(len, text.splitlines())) <= 80
 
 
+@pytest.mark.parametrize(
+    ("admin", "at"),
+    [
+        (["0.0.0.0:9935", "127.0.0.1:9936"], "http://127.0.0.1:9936/"),
+        ([":9935"], "http://localhost:9935/"),
+        (["unix:/run/admin.sock", "127.0.0.1:9935 proxy=require"], None),
+        ([], None),
+    ],
+)
+def test_banner_names_the_console_where_a_browser_gets_there(admin: list[str], at: str | None):
+    found = [Entrance.parse(each) for each in admin]
+    text = banner_module.banner([Entrance.parse(":1935")], [], found, {"live": Admission(LOCAL)})
+    assert re.findall(r"^  console   (\S+)$", text, re.MULTILINE) == ([at] if at else [])
+
+
 def test_banner_follows_the_bound_addresses():
     text = banner([Address("127.0.0.1", 40001), Address("::1", 40001)], [], [], LOCAL)
     assert "127.0.0.1:40001, [::1]:40001" in text

@@ -46,7 +46,7 @@ async def test_a_stream_whose_encoder_was_lost_ends_when_somebody_says_so():
             await encoder.close()
             server.log.wait_for({"event": "stream held", "stream": "cam", "seconds": 60.0})
             told = end("live/cam", admin)
-            assert (told.exit_code, told.output) == (0, "")
+            assert (told.exit_code, told.output) == (0, "the players of live/cam are told that it is over\n")
             assert [message.payload async for message in player if message.type == 9] == [
                 AVC_HEADER,
                 keyframe(),
@@ -63,7 +63,10 @@ async def test_a_stream_whose_encoder_was_lost_ends_when_somebody_says_so():
         (
             "live/cam",
             "admin.listen=:9935",
-            "the server takes this on a loopback address or a Unix socket only: name one in admin.listen",
+            (
+                "no address of admin.listen is this machine's alone, and elsewhere it takes a token: "
+                'add one such as "127.0.0.1:9936", or name a file with one by --token-file'
+            ),
         ),
     ],
 )
@@ -245,3 +248,15 @@ def test_a_status_fits_a_terminal_and_tells_what_is_wrong():
     told = list(lines(server, []))
     assert told[2] == "! process 42 before this one (rtmpd 0.9) serves who stayed there: it does not say why"
     assert [spell_time(each) for each in (0.4, 61.0, 3600.0)] == ["0 s", "1 min 1 s", "1 h"]
+
+
+def test_with_a_token_it_asks_where_others_may_ask_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("RTMPD_ADMIN_TOKEN", "m3kq8vwz5tnx2cfhj7yb9dgr4as6pue2x")
+    result = end("live/cam", "admin.listen=0.0.0.0:1")
+    assert (result.exit_code, result.output) == (
+        1,
+        "rtmpd: 127.0.0.1:1 does not answer: Connection refused\n",
+    )
+    # An address of this machine alone comes first.
+    result = end("live/cam", 'admin.listen=["0.0.0.0:1", "127.0.0.1:2"]')
+    assert "127.0.0.1:2 does not answer" in result.output

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import queue
+import socket
+import threading
 from typing import Any
 
 import pytest
@@ -118,3 +120,30 @@ def test_people_are_told_what_they_missed() -> None:
     gone = {"reason": "gone", "number": 3, "since": "2023-11-14T22:13:20Z"}
     assert event_text.spell_missed(gone).startswith("3 events were missed, up to ")
     assert event_text.spell_missed(gone | {"reason": "other_start"}).startswith("the server has been started")
+
+
+def test_a_server_that_is_quiet_for_longer_than_it_takes_to_answer_is_not_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admin_request, "_TIMEOUT", 0.1)
+    # Without a length its end is that of the connection, and http.client lets go of the socket.
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with listener.accept()[0] as client:
+                client.recv(65536)
+                client.sendall(head + b"id: a-1\n\n")
+                left.wait(0.3)  # Three times what an answer may take.
+                client.sendall(b"id: a-2\ndata: {}\n\n")
+
+        left = threading.Event()
+        server = threading.Thread(target=serve)
+        server.start()
+        port = admin_request.port_at(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        try:
+            told = [each.id for each in port.follow("/events", "")]
+        finally:
+            left.set()
+            server.join()
+    assert told == ["a-1", "a-2"]

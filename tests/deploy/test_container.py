@@ -12,7 +12,9 @@ from rtmpd_process import rtmpd
 
 from rtmpd.access.rules import Allow
 from rtmpd.daemon.access_rules import ConfiguredRules
+from rtmpd.daemon.admin_request import port_here
 from rtmpd.daemon.settings import load
+from rtmpd.net.addresses import Address
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text().replace("\\\n", " ")
@@ -73,6 +75,8 @@ def test_compose_takes_no_encoder_without_a_key_and_says_how_to_make_one(tmp_pat
     keys.touch()
     said = re.findall(r"^ +(RTMPD_\S+): (.+)$", compose, re.MULTILINE)
     config = load((), {name: value.replace(path, str(keys)) for name, value in said}).config
+    # Without a token commands inside ask there: they look for a loopback address.
+    assert port_here(config).address == Address("127.0.0.1", 9936)
     empty = ConfiguredRules(config)
     assert {empty.at(each).publish.allow for each in ("live/show", "other/cam")} == {Allow.PROVEN}
     (command,) = re.findall(r"^# .* exec rtmpd (rtmpd key new .*)$", compose, re.MULTILINE)

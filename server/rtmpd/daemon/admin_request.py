@@ -99,7 +99,7 @@ class AdminPort:
         """
         connection = http.client.HTTPConnection(self.address.host or "localhost", self.address.port)
         try:
-            connection.sock = _opened(self.address, self.proxy, self.tls)
+            sock = connection.sock = _opened(self.address, self.proxy, self.tls)
             headers = self._headers() | ({"Last-Event-ID": after} if after else {})
             connection.request("GET", f"/api/v1{path}", headers=headers)
             response = connection.getresponse()
@@ -108,8 +108,8 @@ class AdminPort:
                 with contextlib.suppress(ValueError, RecursionError):
                     answer = json.loads(response.read())
                 raise self._refused(response.status, answer)
-            if response.fp is not None and connection.sock is not None:
-                connection.sock.settimeout(_SILENCE)
+            # The connection has no socket any more if its end is that of the answer; the answer reads on.
+            sock.settimeout(_SILENCE)
             yield from _told(response)
         finally:
             connection.close()
@@ -145,12 +145,14 @@ def token(file: str | None, environ: Mapping[str, str]) -> str:
 def port_here(config: Config, token: str = "") -> AdminPort:
     """That of the server of ``config`` on this machine. Raises AdminRequestFailed if there is none."""
     entrances = [each for each in config.admin.entrances() if each.address.port or each.address.path]
-    local = [each for each in entrances if each.address.is_loopback]
-    if not local:
+    # Who asks where others can ask shows a token, on this machine, too.
+    usable = [each for each in entrances if each.address.is_loopback] or (entrances if token else [])
+    if not usable:
         raise AdminRequestFailed(
-            "the server takes this on a loopback address or a Unix socket only: name one in admin.listen"
+            "no address of admin.listen is this machine's alone, and elsewhere it takes a token: "
+            'add one such as "127.0.0.1:9936", or name a file with one by --token-file'
         )
-    return AdminPort(from_here(local[0].address), local[0].proxy, token=token)
+    return AdminPort(from_here(usable[0].address), usable[0].proxy, token=token)
 
 
 def port_at(url: str, token: str = "") -> AdminPort:

@@ -75,8 +75,7 @@ def banner(
     lines += next((_advice(address, _stream_key(apps[APP])) for address in direct), [])
     if rtmps:
         lines.append(f"  RTMPS     {_names(rtmps)}")
-    pages = [each.address for each in admin if each.proxy is not ProxyUse.REQUIRE and not each.address.path]
-    lines += [f"  console   http://{_reachable(each)}/" for each in pages[:1]]
+    lines += _console(admin)
     lines += [f"  metrics   {_metrics(each)}" for each in [*metrics, *admin][:1]]
     lines += _told("publish   to", Moment.PUBLISH, reach, apps)
     lines += _told("play      from", Moment.PLAY, reach, apps)
@@ -86,6 +85,13 @@ def banner(
     else:
         lines += _exposed(admin, "tokens    rtmpd admin-token new, for whoever is to ask")
     return "\n".join(lines)
+
+
+def _console(admin: Sequence[Entrance]) -> list[str]:
+    """Where a browser of this machine is let in, without a token if there is such an address."""
+    direct = [each for each in admin if each.proxy is not ProxyUse.REQUIRE and not each.address.path]
+    found = sorted(direct, key=lambda each: not each.address.is_loopback)
+    return [f"  console   {_url(each)}/" for each in found[:1]]
 
 
 def _exposed(entrances: Sequence[Entrance], text: str) -> list[str]:
@@ -193,7 +199,11 @@ def _metrics(entrance: Entrance) -> str:
         return _name(entrance)
     if address.path:
         return f"curl --unix-socket {address.path} http://localhost/metrics"
-    return f"http://{_reachable(address)}/metrics"
+    return f"{_url(entrance)}/metrics"
+
+
+def _url(entrance: Entrance) -> str:
+    return f"http://{_reachable(entrance.address)}"
 
 
 def _names(entrances: Sequence[Entrance]) -> str:

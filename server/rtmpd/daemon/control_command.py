@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
 
@@ -116,7 +117,7 @@ def drain(
         print_json(drained)
     else:
         waits = f"waits for publishers {drained['publishers']}, players {drained['players']}"
-        typer.echo(f"the server {waits}, until {drained['until']} at the latest")
+        typer.echo(f"the server {waits}, until {spell_moment(drained['until'])} at the latest")
 
 
 def replace(
@@ -206,7 +207,9 @@ def redirect(
     if as_json:
         print_json(told)
         return
-    counts = [("went on", "redirected"), ("may not", "refused"), ("cannot", "unable")]
+    went = "went on" if "name" in body else "asked to go there"
+    unable = "unable to" if "name" in body else "unable to, and going on here: few players know how"
+    counts = [(went, "redirected"), ("not allowed to", "refused"), (unable, "unable")]
     said = [f"{told[name]} {text}" for text, name in counts if told[name]]
     typer.echo(", ".join(said) or "nobody plays it")
 
@@ -220,7 +223,13 @@ def ban(
     ],
     seconds: Annotated[
         float,
-        typer.Option("--for", metavar="DURATION", parser=parse_seconds, help="How long, such as 10m or 24h."),
+        typer.Option(
+            "--for",
+            metavar="DURATION",
+            parser=parse_seconds,
+            show_default="1h",
+            help="How long, such as 10m or 24h.",
+        ),
     ] = 3600.0,
     reason: Reason = "",
     as_json: AsJson = False,
@@ -240,7 +249,7 @@ def ban(
         kept = "" if banned["kept"] else ", or until the server ends: it is not stored"
         hidden = banned["id"] != banned["network"]
         name = f"{network}, {banned['id']}," if hidden else banned["network"]
-        typer.echo(f"{name} is banned until {banned['until']}{kept}")
+        typer.echo(f"{name} is banned until {spell_moment(banned['until'])}{kept}")
 
 
 def unban(
@@ -274,6 +283,7 @@ def end(
             help="A stream whose encoder was lost.",
         ),
     ],
+    as_json: AsJson = False,
     url: ServerUrl = None,
     token_file: TokenFile = None,
     config: ConfigPaths = None,
@@ -284,6 +294,10 @@ def end(
 
     with asked_server(url, token_file, config, assignments) as port:
         port.call("POST", f"{admin_request.stream_path(path)}/end")
+    if as_json:
+        print_json({"ended": path})
+    else:
+        typer.echo(f"the players of {path} are told that it is over")
 
 
 def log_level(
@@ -297,7 +311,13 @@ def log_level(
     ] = None,
     seconds: Annotated[
         float,
-        typer.Option("--for", metavar="DURATION", parser=parse_seconds, help="How long, such as 10m or 1h."),
+        typer.Option(
+            "--for",
+            metavar="DURATION",
+            parser=parse_seconds,
+            show_default="10m",
+            help="How long, such as 10m or 1h.",
+        ),
     ] = 600.0,
     trace: Annotated[
         str | None,
@@ -328,7 +348,7 @@ def log_level(
         print_json(told)
         return
     traced = f", with the dialogue with {told['trace']}" if told["trace"] else ""
-    until = f" until {told['until']}" if told["until"] else ""
+    until = f" until {spell_moment(told['until'])}" if told["until"] else ""
     typer.echo(f"{told['level']}{traced}{until}")
 
 
@@ -349,6 +369,11 @@ def _sessions(port: AdminPort, who: str) -> list[str]:
     if not found:
         raise AdminRequestFailed(f"nobody publishes {who}")
     return found
+
+
+def spell_moment(text: str) -> str:
+    """A time of the API for people, who have no use for parts of a second."""
+    return re.sub(r"\.\d+Z$", "Z", text)
 
 
 def print_json(answer: Any) -> None:

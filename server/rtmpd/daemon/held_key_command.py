@@ -8,7 +8,7 @@ import typer
 
 from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
 from rtmpd.daemon.config_options import Assignments, ConfigPaths
-from rtmpd.daemon.control_command import AsJson, parse_seconds, print_json
+from rtmpd.daemon.control_command import AsJson, parse_seconds, print_json, spell_moment
 from rtmpd.daemon.key_command import app, directions, parse_stream
 
 __all__ = ["app"]
@@ -124,7 +124,7 @@ def lift(
 
 
 def _row(key: dict[str, Any]) -> tuple[str, ...]:
-    until = (key["until"] or "") + (", expired" if key["expired"] else "")
+    until = spell_moment(key["until"] or "") + (", expired" if key["expired"] else "")
     label = " ".join(filter(None, (key["label"], "(backup)" if key["backup"] else "")))
     origin = f"{key['origin']}, ended" if key["revoked"] else key["origin"]
     return key["id"], key["action"], f"{key['app']}/{key['name']}", origin, label, until
