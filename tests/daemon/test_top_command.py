@@ -80,7 +80,7 @@ def test_a_terminal_shows_streams_their_course_and_what_is_wrong():
         "",
         "",
         "",
-        "q quit  b bitrate  n name  p players  d drops  h …  streams 1-2 of 2, by bitrate",
+        "q quit  b bitrate  n name  p players  d drops  h health  1-2 of 2, by bitrate",
     ]
     assert figures.courses["live/b"].loses
     left = {"pid": 42, "version": "0.9", "publishers": 1, "players": 3, "until": None, "problem": None}
@@ -123,13 +123,13 @@ def test_many_streams_are_sorted_and_scrolled_and_it_is_said():
     screen.sort(Order.HEALTH)
     assert drawn(screen)[4].startswith("live/z")
     screen.sort(Order.NAME)
-    assert drawn(screen)[-1] == "streams 1-19 of 41, by name"
+    assert drawn(screen)[-1] == "1-19 of 41, by name"
     screen.scroll(0, pages=1)
-    assert drawn(screen)[-1] == "streams 20-38 of 41, by name"
+    assert drawn(screen)[-1] == "20-38 of 41, by name"
     screen.scroll(10**6)
-    assert drawn(screen)[-1] == "streams 26-41 of 41, by name"
+    assert drawn(screen)[-1] == "26-41 of 41, by name"
     screen.scroll(-1)
-    assert drawn(screen)[-1] == "streams 25-40 of 41, by name"
+    assert drawn(screen)[-1] == "25-40 of 41, by name"
     screen.sort(Order.PLAYERS)
     assert drawn(screen)[4].startswith("live/s06")
     screen.sort(Order.DROPS)

@@ -111,6 +111,16 @@ async def test_what_goes_wrong_is_told_as_a_problem(
     assert told["detail"].startswith(detail)
 
 
+async def test_a_proxy_that_passes_its_own_name_on_is_told_which_to_send() -> None:
+    async with (
+        Desk().client() as client,
+        client.get(f"{API}/server", headers={"Host": "tv.example"}) as answer,
+    ):
+        told = await answer.json(content_type="application/problem+json")
+    assert (told["status"], told["type"]) == (421, "urn:rtmpd:problem:other_host")
+    assert told["detail"].endswith("A proxy in front of it has to send Host: localhost.")
+
+
 async def test_a_network_is_banned_and_comes_again() -> None:
     async with Desk(stored=FakeStored(kept=True)).client() as client:
         body = {"network": "192.0.2.0/24", "seconds": 60, "reason": "spam"}

@@ -20,7 +20,8 @@ _NAME: Final = (12, 48)
 _BARS: Final = (8, 120)
 _MOST_LINES: Final = 2
 """That a sentence about a stream may take."""
-_KEYS: Final = "q quit  b bitrate  n name  p players  d drops  h health  ↑↓ scroll"
+_KEYS: Final = "q quit  b bitrate  n name  p players  d drops  h health"
+_SCROLL: Final = "  ↑↓ scroll"
 _STATE_STYLES: Final = {"live": "green", "holding": "yellow", "idle": "dim"}
 
 
@@ -176,11 +177,12 @@ class TopScreen:
         return row
 
     def _foot(self, shown: int, total: int, width: int) -> Text:
-        place = f"streams {self.first + 1}-{self.first + shown} of {total}, by {self.order}"
+        place = f"{self.first + 1}-{self.first + shown} of {total}, by {self.order}"
         if not self._keys:
             return Text(place, style="dim")
         room = width - len(place) - 2
-        return Text(f"{_cut(_KEYS, room)}  {place}" if room >= len(_KEYS) // 2 else place, style="dim")
+        keys = _KEYS + (_SCROLL if room >= len(_KEYS + _SCROLL) else "")
+        return Text(f"{_cut(keys, room)}  {place}" if room >= len(_KEYS) // 2 else place, style="dim")
 
 
 def plain(figures: Figures, order: Order) -> Iterator[str]:

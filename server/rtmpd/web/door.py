@@ -105,7 +105,10 @@ def lift_deadline(request: web.Request) -> None:
 async def local_names_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Refuse names that anybody could point at this machine, to have a browser here read us to them."""
     if not _is_local(request.headers.get("Host", "")):
-        text = "This port answers to localhost, 127.0.0.1 and [::1] only: see admin.listen.\n"
+        text = (
+            "This port answers to localhost, 127.0.0.1 and [::1] only: see admin.listen. "
+            "A proxy in front of it has to send Host: localhost.\n"
+        )
         raise web.HTTPMisdirectedRequest(text=text)
     return await handler(request)
 

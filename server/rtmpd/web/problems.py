@@ -86,7 +86,9 @@ def tell_problems(
             if problem is None or not request.path.startswith(prefix):
                 raise
             headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-            return told(problem, problem.heading, headers)
+            # Of what the doors refuse they say what to do.
+            said = error.text if problem is Problem.OTHER_HOST else None
+            return told(problem, (said or problem.heading).rstrip(), headers)
         except Exception as error:
             if isinstance(error, ConnectionError) and request.transport is None:
                 return web.Response()  # Whoever asked has left in the middle of it: nobody reads this.
