@@ -347,6 +347,20 @@ const SCENARIOS = {
     await check(page, "many-connections");
   },
 
+  /** As many follow as may: the second waits for the first to leave. */
+  async crowded() {
+    const first = await open();
+    await first.getByText("Nobody publishes, and nobody waits for a stream.").waitFor();
+    const second = await open();
+    await second.getByText("The server says: Events.max_followers are 1, and as many follow something already. Trying again.").waitFor();
+    await first.goto(`${url}/#/history`);
+    await first.getByText("Events do not come now. Events.max_followers are 1").waitFor();
+    await check(first, "crowded");
+    await first.context().close();
+    await second.getByText("Nobody publishes, and nobody waits for a stream.").waitFor();
+    await second.locator("#connection:empty").waitFor({ state: "attached" });
+  },
+
   /** Hundreds of events, and streams that come and go: nothing is kept of them. */
   async lasting() {
     const page = await open();

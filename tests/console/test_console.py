@@ -292,6 +292,12 @@ def test_500_streams_and_2000_connections(browser: Browser) -> None:
         browser.run("many", url)
 
 
+def test_who_cannot_follow_any_more_is_told_why(browser: Browser) -> None:
+    with rtmpd("events.max_followers=1") as server:
+        browser.run("crowded", admin_of(server))
+        assert_clean_exit(server)
+
+
 def test_nothing_is_kept_of_what_was(browser: Browser) -> None:
     with crowd(30, 60, 0.03, coming=True) as url:
         browser.run("lasting", url)

@@ -25,8 +25,25 @@ export function streamPath({ app, name }) {
   return `/streams/${encodeURIComponent(app)}/${encodeURIComponent(name)}`;
 }
 
-async function ask(method, path, body) {
-  const options = { method, headers: {}, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) };
+/** The problem with an answer that does not end, or null where it begins; its end is not waited for. */
+export async function whyNot(path) {
+  const leaving = new AbortController();
+  const timer = setTimeout(() => leaving.abort(), PATIENCE_MS);
+  try {
+    await ask("GET", path, undefined, leaving.signal);
+    return null;
+  } catch (problem) {
+    return problem;
+  } finally {
+    clearTimeout(timer);
+    leaving.abort();
+  }
+}
+
+/** With a signal of who `leaves` what is answered is not read, but for a problem. */
+async function ask(method, path, body, leaves = null) {
+  const signal = leaves ?? AbortSignal.timeout(PATIENCE_MS);
+  const options = { method, headers: {}, cache: "no-store", signal };
   // Changes have to be JSON: that is what a page of another site cannot send unasked.
   if (method !== "GET") options.headers["Content-Type"] = "application/json";
   if (body !== undefined) options.body = JSON.stringify(body);
@@ -34,6 +51,7 @@ async function ask(method, path, body) {
   let answer = null;
   try {
     response = await fetch(BASE + path, options);
+    if (leaves !== null && response.ok) return null;
     const text = await response.text();
     answer = text === "" ? null : JSON.parse(text);
   } catch (error) {

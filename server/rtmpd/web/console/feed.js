@@ -1,6 +1,6 @@
 // The figures of all streams, as the server tells them once a second, and how they have moved.
 
-import { get } from "./api.js";
+import { whyNot } from "./api.js";
 import { pathOf, rateOf } from "./format.js";
 
 const SILENCE_MS = 6000;
@@ -12,6 +12,8 @@ export class Feed extends EventTarget {
   figures = null;
   /** "connecting", "live" or "lost". */
   state = "connecting";
+  /** Why it is lost, in the server's words; empty where it does not answer. */
+  problem = "";
   /** By path: bit/s of the last minute. */
   courses = new Map();
   /** How far the clock of the server is ahead of ours, in ms. */
@@ -19,6 +21,7 @@ export class Feed extends EventTarget {
   #source = null;
   #timer = 0;
   #failures = 0;
+  #over = false;
 
   /** The time at the server, in ms since 1970. */
   get now() {
@@ -31,6 +34,7 @@ export class Feed extends EventTarget {
   }
 
   stop() {
+    this.#over = true;
     document.removeEventListener("visibilitychange", this.#look);
     this.#close();
   }
@@ -83,23 +87,22 @@ export class Feed extends EventTarget {
 
   #lose() {
     this.#close();
-    this.#become("lost");
+    this.#become("lost", this.problem);
     const wait = AGAIN_MS[Math.min(this.#failures, AGAIN_MS.length - 1)];
     this.#failures += 1;
     this.#timer = setTimeout(async () => {
       // An EventSource does not say why it failed: somebody may have been logged out.
-      try {
-        await get("/actor");
-      } catch (error) {
-        if (error.status === 401) return;
-      }
+      const problem = await whyNot("/figures");
+      if (this.#over || problem?.status === 401) return;
+      this.#become("lost", problem?.status ? problem.message : "");
       if (!document.hidden) this.#open();
     }, wait);
   }
 
-  #become(state) {
-    if (state === this.state) return;
+  #become(state, problem = "") {
+    if (state === this.state && problem === this.problem) return;
     this.state = state;
+    this.problem = problem;
     this.dispatchEvent(new Event("state"));
   }
 }

@@ -1,5 +1,6 @@
 // What has happened: the last events, and sessions that are over.
 
+import { whyNot } from "./api.js";
 import { foreign, h, keyed, mark, say } from "./dom.js";
 import { clock } from "./format.js";
 import { hrefOf } from "./places.js";
@@ -112,9 +113,11 @@ function eventList(signal, kinds) {
       const title = reason === "gone" ? `${number} events are not kept any more` : "The server has been started anew";
       learn({ id: `missed ${lastEventId}`, time: since, title, text: "", app: null, name: null, mood: "plain" });
     });
-    source.addEventListener("error", () => {
+    source.addEventListener("error", async () => {
       close();
-      trouble = "Events do not come now: the server does not answer, or as many follow them as may. Trying again.";
+      const problem = await whyNot("/events");
+      if (signal.aborted || source !== null) return;
+      trouble = `Events do not come now. ${problem ? `${problem.message.replace(/\.$/, "")}.` : ""} Trying again.`;
       soon();
       timer = setTimeout(open, AGAIN_MS);
     });

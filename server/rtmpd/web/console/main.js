@@ -118,8 +118,14 @@ function showWho({ name }) {
 
 function showState() {
   if (feed.state === "live") tell("", "");
-  else if (feed.state === "lost") tell("lost", feed.figures === null ? "The server does not answer. Trying again." : "Connection lost: these figures are old. Trying again.");
+  else if (feed.state === "lost") tell("lost", [...why(), "Trying again."].join(" "));
   else tell("", "Connecting ...");
+}
+
+function why() {
+  const said = feed.problem ? `The server says: ${feed.problem}.` : null;
+  if (feed.figures === null) return [said ?? "The server does not answer."];
+  return ["Connection lost: these figures are old.", said].filter(Boolean);
 }
 
 function tell(mood, text) {
