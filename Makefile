@@ -15,6 +15,8 @@ COMPILED_BIN := $(COMPILED_VENV)/bin
 FLOORS_VENV := .venv-floors
 # Empty but for pip: mypy finds whatever is installed beside the pip that builds, and would hide what hatch_build.py lacks.
 BUILD_VENV := .venv-build
+# Python's container images set it: each of the hundreds of servers that the tests start would compile itself anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 # A venv that failed, as Debian's python3 without python3-venv makes it, has a python and no pip.
 define make_venv

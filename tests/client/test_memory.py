@@ -23,7 +23,6 @@ from rtmpd.rtmp.events import ConnectRequested, PlayRequested, ServerEvent
 
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:
-    gc.collect()
     gc.disable()
     yield
     gc.enable()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,23 @@ LEVELS = ROOT / "docs" / "service-levels.md"
 SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 LISTS: list[type[Word]] = [*SCRIPT["TABLES"], FlvFailure]
 """All there are; what is wrong with a file is told to whoever gave it, in a sentence."""
-MODULES = [ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))]
+
+
+@cache
+def nodes() -> list[ast.AST]:
+    """Those of all modules."""
+    return [node for path in PACKAGE.rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+
+
+@cache
+def used() -> dict[str, set[str]]:
+    """What is taken of each name."""
+    attributes = defaultdict(set)
+    for node in nodes():
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            attributes[node.value.id].add(node.attr)
+    return attributes
+
 
 each_list = pytest.mark.parametrize("words", LISTS, ids=lambda words: words.__name__)
 
@@ -47,8 +65,7 @@ def test_a_table_without_a_place_is_missed() -> None:
 def test_every_list_has_a_table() -> None:
     defined = {
         node.name
-        for module in MODULES
-        for node in ast.walk(module)
+        for node in nodes()
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "Word" for base in node.bases)
     }
     assert defined == {words.__name__ for words in LISTS}
@@ -56,13 +73,7 @@ def test_every_list_has_a_table() -> None:
 
 @each_list
 def test_every_word_is_used(words: type[Word]) -> None:
-    used = {
-        node.attr
-        for module in MODULES
-        for node in ast.walk(module)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == words.__name__
-    }
-    assert set(words.__members__) - used == set()
+    assert set(words.__members__) - used()[words.__name__] == set()
 
 
 @each_list

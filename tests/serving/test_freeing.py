@@ -23,7 +23,6 @@ End = Callable[[Client, ServerConnection], object]
 
 @pytest.fixture(autouse=True)
 def _no_collector() -> Iterator[None]:
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
