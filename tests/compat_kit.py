@@ -52,6 +52,7 @@ def server(**other: Any) -> ServerInfo:
         "uptime_seconds": UPTIME,
         "ready": True,
         "unready_reason": None,
+        "rtmp_port": 1935,
         "state": None,
         "drain": None,
         "predecessor": None,
