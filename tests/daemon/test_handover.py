@@ -229,6 +229,8 @@ class Meeting:
     departure: Departure
     arrival: Arrival
     changing: asyncio.Lock
+    heard: list[object]
+    """What the one before said at its end."""
 
 
 @pytest.fixture
@@ -236,8 +238,14 @@ async def meeting() -> AsyncIterator[Meeting]:
     ours, theirs = pair()
     house, changing = FakeHouse(), asyncio.Lock()
     departure = Departure(ours, house, changing)
-    arrival = Arrival(theirs, {}, lambda: None)
-    yield Meeting(house, departure, arrival, changing)
+    heard: list[object] = []
+
+    async def ended(message: Message, _files: list[socket.socket]) -> Answer:
+        heard.append(message["cut"])
+        return {}, ()
+
+    arrival = Arrival(theirs, {"ended": ended}, lambda: None)
+    yield Meeting(house, departure, arrival, changing, heard)
     departure.abandon("the test is over")
     arrival.neighbour.close()
     house.sock.close()
@@ -252,8 +260,11 @@ async def test_each_word_in_its_turn(meeting: Meeting) -> None:
     with pytest.raises(HandoverFailed, match="say that you are ready first"):
         await meeting.arrival.serving()
     assert await meeting.arrival.ready() == {"bans": []}
+    await meeting.departure.say_ended(cut=True)  # It is none of the other's business yet.
     await meeting.arrival.serving()
     assert (await meeting.departure.outcome)[0] == os.getpid()
+    await meeting.departure.say_ended(cut=True)
+    assert meeting.heard == [True]
     assert not meeting.changing.locked()
     meeting.arrival.neighbour.close()
     await eventually(lambda: meeting.house.done == ["stopped", f"over to {os.getpid()}", "alone"])
@@ -340,6 +351,7 @@ async def test_what_is_long_goes_as_a_file_and_what_is_too_long_is_refused(size:
         answer, files = await asking.ask("tell", (lent := theirs.dup(),), size=size, text="x" * size)
         lent.close()
         assert (len(answer["text"]), len(files)) == (size, 1)
+        assert not files[0].get_inheritable()
         files[0].close()
     await eventually(lambda: open_files() <= before)
     answering.close()

@@ -137,6 +137,19 @@ async def test_nobody_looks_where_nobody_is_to_watch(tmp_path: Path) -> None:
     assert (facts["change"], facts["result"], facts["after"]) == ("reload", "done", "log.level")
 
 
+async def test_files_that_change_while_the_server_ends_are_for_the_next_one(tmp_path: Path) -> None:
+    path, server = tmp_path / "rtmpd.toml", Server(problem="the server is draining")
+    write(path, "info")
+    async with watching([path], server) as reloads:
+        reloads.rest()
+        write(path, "debug")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await eventually(lambda: server.audited)
+        reloads.ask()  # Whoever asks is told.
+        await eventually(lambda: server.audited)
+
+
 async def test_what_cannot_be_put_in_place_changes_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

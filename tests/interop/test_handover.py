@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import threading
 import time
@@ -217,3 +218,32 @@ def test_players_stay_while_the_server_is_replaced_and_their_encoder_comes_back_
         for process, times in players:
             assert process.running(), str(process)
             assert min(after - earlier for earlier, after in pairwise(times())) > 0
+
+
+def test_who_insists_ends_both_and_is_told_that_somebody_was_cut_off() -> None:
+    with rtmpd("shutdown.wait_for_publishers=1h") as server, successor(server), ExitStack() as stack:
+        url = server.url("cam")
+        encoder = stack.enter_context(encoding(url))
+        server.wait_for_frames(url, 25)
+        assert order(server, "replace")[0] == 0
+        pid = int(str(server.log.wait_for({"event": "handed over"})["pid"]))
+        os.kill(pid, signal.SIGTERM)
+        server.log.wait_for({"event": "waiting for the process before"})
+        time.sleep(SETTLED)
+        assert encoder.running()
+        os.kill(pid, signal.SIGTERM)
+        assert server.wait() == 75
+        wait_until(lambda: not encoder.running())
+        wait_until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_one_replacement_after_the_other_leaves_nothing_open() -> None:
+    with rtmpd() as server, successor(server):
+        counts = []
+        for number in range(1, 5):
+            assert order(server, "replace")[0] == 0
+            line = server.log.wait_for({"event": "handed over"}, number)
+            server.log.wait_for({"event": "the process before has ended"}, number)
+            counts.append(len(list(Path(f"/proc/{line['pid']}/fd").iterdir())))
+        assert counts[1:] == counts[1:2] * 3, counts
+        assert server.wait() == 0

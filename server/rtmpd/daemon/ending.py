@@ -198,7 +198,7 @@ class Ending:
 
     async def wanted(self) -> None:
         """Wait until somebody wants the end."""
-        await _first(None, self.signals.stop, self._asked)
+        await first_of(None, self.signals.stop, self._asked)
 
     async def run(self) -> int:
         """End everything; the exit code."""
@@ -240,7 +240,7 @@ class Ending:
             if not parts.server.open_connections:
                 break
             self._tell(terms.grace)
-            await _first(_TICK, signals.insisted)
+            await first_of(_TICK, signals.insisted)
             if signals.stop.is_set() and not self._signalled:
                 self._signalled = True
                 self._until = min(self._until, self._clock() + self._settings().wait_for_publishers)
@@ -285,7 +285,7 @@ class Ending:
         )
 
 
-async def _first(seconds: float | None, *events: asyncio.Event) -> None:
+async def first_of(seconds: float | None, *events: asyncio.Event) -> None:
     """Wait for one of ``events``, so many seconds at most."""
     waits = [asyncio.ensure_future(event.wait()) for event in events]
     await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

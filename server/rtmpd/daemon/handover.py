@@ -33,11 +33,25 @@ VERSIONS: Final = (1,)
 """Of what is said, newest first. A message more is none more: who does not know one says so."""
 PATIENCE: Final = 30.0
 """Seconds from the first word of another process until it serves, and for its start before."""
+_FAREWELL: Final = 1.0
+"""Seconds for the answer to the last word."""
 _MAX_SOCKETS: Final = 60
 _FOLDER: Final = "handover"
 _SOCKET: Final = "socket"
-_DETACH: Final = "import os, sys\nif os.fork():\n    os._exit(0)\nos.execv(sys.argv[1], sys.argv[1:])"
-"""A process that is nobody's child but the system's: the service manager is to notice its end."""
+_DETACH: Final = """
+import os, sys
+if os.fork():
+    os._exit(0)
+for number in map(int, os.listdir("/proc/self/fd")):
+    if number > 2 and number != int(sys.argv[1]):
+        try:
+            os.close(number)
+        except OSError:
+            pass
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+"""A process that is nobody's child but the system's: the service manager is to notice its end. It has one
+file of ours, and none that the event loop has left open in it."""
 _OURS: Final = frozenset({"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"})
 """Of our environment, what the service manager has said to this process."""
 OPTION: Final = "--replace-from"
@@ -132,6 +146,12 @@ class Departure:
             self._problem = why
             self._neighbour.close()
             self._left()
+
+    async def say_ended(self, *, cut: bool) -> None:
+        """Tell who has taken over how this process has ended, whose exit code nobody sees."""
+        if not self.going_on:
+            with contextlib.suppress(HandoverFailed):
+                await self._neighbour.ask("ended", within=_FAREWELL, cut=cut)
 
     # What the other one says
 
@@ -273,7 +293,7 @@ async def start_successor(arguments: Sequence[str]) -> socket.socket:
     command = [*_program(arguments), *_without(arguments[1:]), OPTION, str(theirs.fileno())]
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", "-c", _DETACH),
+            *(sys.executable, "-I", "-S", "-c", _DETACH, str(theirs.fileno())),
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             env=environment,

@@ -16,7 +16,7 @@ from rtmpd.daemon.admin_side import AdminSide
 from rtmpd.daemon.belongings import Belongings
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Doors, Entrances, Given
-from rtmpd.daemon.ending import STOP_MARGIN, Ending
+from rtmpd.daemon.ending import EX_CUT, STOP_MARGIN, Ending, first_of
 from rtmpd.daemon.notify import Notifier
 from rtmpd.daemon.predecessor import Legacy
 from rtmpd.daemon.relay_side import RelaySide
@@ -67,6 +67,9 @@ class HandoverSide:
         self._changing = changing
         self._config = config
         self._entrances = entrances
+        self._clock = relays.clock
+        self._alone_by = 0.0
+        """Clock reading at which the one before is to have ended."""
         self._predecessor = admin.predecessor
         self._legacy = Legacy(registry, lambda: ending.draining, admin.questions, relays.clock)
         self.serving_since = time.time()
@@ -78,6 +81,8 @@ class HandoverSide:
         self._asked: asyncio.Task[None] | None = None
         self._before: tuple[int, str] | None = None
         """Process and version that this one took over from, while that is there."""
+        self._cut_before = False
+        """That one has cut off somebody at its end."""
 
     # To be taken over from
 
@@ -145,7 +150,7 @@ class HandoverSide:
         from rtmpd.daemon.borrowing import Lending
 
         lent = Lending(self._server, self._registry).handlers
-        return {**lent, **self._legacy.handlers, "end": self._end}
+        return {**lent, **self._legacy.handlers, "end": self._end, "ended": self._ended}
 
     def copies(self) -> tuple[Given, Sequence[socket.socket]]:
         return self._doors.copies(), [each.duplicate() for each in self.inherited]
@@ -177,9 +182,14 @@ class HandoverSide:
         self._ending.move(wait)
 
     def neighbour_gone(self) -> None:
+        draining = self._ending.draining
+        leaving = draining is not None
+        if draining is not None and self._before is None:
+            fields = {"publishers": draining.publishers, "players": draining.players}
+            logger.warning("the process that has taken over is gone", extra={"fields": fields})
         self._before = None
         self._predecessor.part()
-        self._relays.meet(None, leaving=self._ending.draining is not None)
+        self._relays.meet(None, leaving=leaving)
 
     # To take over
 
@@ -225,22 +235,53 @@ class HandoverSide:
             self._arrival.neighbour.close()
 
     async def end_before(self) -> None:
-        """This process ends, so the one before is to."""
-        if self._before is not None and self._arrival is not None:
+        """This process ends, so the one before is to, within the same time."""
+        if self._before is None or self._arrival is None:
+            return
+        now, draining, shutdown = self._clock(), self._ending.draining, self._config().shutdown
+        wait = shutdown.wait_for_publishers if draining is None else max(draining.until - now, 0.0)
+        self._alone_by = now + wait + shutdown.drain_timeout + STOP_MARGIN
+        with suppress(HandoverFailed):
+            await self._arrival.neighbour.ask("end", wait=wait)
+
+    async def end_last(self, code: int) -> int:
+        """Have the one before end before this one, whose exit code was to be ``code``; what it is to be.
+
+        With this one, the service manager ends everything.
+        """
+        if self._departure is not None:
+            await self._departure.say_ended(cut=code != 0)
+        if self._before is None or self._arrival is None:
+            return code
+        neighbour, insisted = self._arrival.neighbour, self._ending.signals.insisted
+        within = max(self._alone_by - self._clock(), 0.0)
+        self._notifier.stopping(f"waiting for process {self._before[0]} before this one", within=within)
+        fields = {"pid": self._before[0], "up_to": round(within, 3)}
+        logger.info("waiting for the process before", extra={"fields": fields})
+        await first_of(within, neighbour.gone, insisted)
+        if not neighbour.gone.is_set():
             with suppress(HandoverFailed):
-                await self._arrival.neighbour.ask("end")
+                await neighbour.ask("end", wait=0.0, at_once=True)
+            await first_of(STOP_MARGIN, neighbour.gone)
+        neighbour.close()
+        self._predecessor.part()
+        return code or (EX_CUT if self._cut_before else 0)
 
-    async def wait_alone(self) -> None:
-        """Until it has ended: with us, the service manager ends everything."""
-        if self._before is not None and self._arrival is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._config().shutdown.drain_timeout + STOP_MARGIN):
-                    await self._arrival.neighbour.gone.wait()
-            self._arrival.neighbour.close()
-            self._predecessor.part()
+    async def _end(self, message: Message, _files: list[socket.socket]) -> Answer:
+        if self._ending.draining is None:
+            raise HandoverFailed("this process has not been taken over from")
+        wait = message.get("wait")
+        if isinstance(wait, int | float):
+            self._ending.ask(float(wait), None, None)
+        else:
+            self._ending.signals.stop.set()
+        if message.get("at_once") is True:
+            self._ending.signals.insisted.set()
+        return {}, ()
 
-    async def _end(self, _message: Message, _files: list[socket.socket]) -> Answer:
-        self._ending.signals.stop.set()
+    async def _ended(self, message: Message, _files: list[socket.socket]) -> Answer:
+        """The one before has, and says whether somebody was cut off."""
+        self._cut_before = message.get("cut") is True
         return {}, ()
 
     def _left_alone(self) -> None:

@@ -68,6 +68,7 @@ class Reloads:
         self._audit = audit
         self._busy = asyncio.Lock()
         self._asked = asyncio.Event()
+        self._resting = False
         self._seen = _stamps(settings.files)
         """Of the files as they were when they were read last."""
         self._written = _written(settings.files)
@@ -81,6 +82,10 @@ class Reloads:
     def ask(self) -> None:
         """Read them again as soon as may be; somebody has sent a signal."""
         self._asked.set()
+
+    def rest(self) -> None:
+        """The server ends: files that change are for the next one."""
+        self._resting = True
 
     async def reload(self, by: str, *, dry_run: bool = False) -> Changes:
         """Read the settings and put them in place, because of ``by``; what they change, or would.
@@ -118,7 +123,7 @@ class Reloads:
         while True:
             by = "signal" if await self._wait() else "watch"
             try:
-                if by == "signal" or await self._changed():
+                if by == "signal" or (not self._resting and await self._changed()):
                     await self._reload_unasked(by)
             except ConfigError:
                 pass  # It has been told.
@@ -157,7 +162,7 @@ class Reloads:
 
     async def _wait(self) -> bool:
         """Whether somebody asks; False if it is time to look at the files instead."""
-        watch = self._settings.config.reload.watch
+        watch = self._settings.config.reload.watch and not self._resting
         try:
             async with asyncio.timeout(LOOK_INTERVAL if watch else None):
                 await self._asked.wait()

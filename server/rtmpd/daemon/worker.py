@@ -380,12 +380,12 @@ class Worker:
     async def _stop(self) -> int:
         """End in order; the exit code."""
         self._unready_reason = "shutting down"
+        self._reloads.rest()
         self._handover.close()
         async with self._changing:  # What opens meanwhile is to be closed too.
             pass
         await self._handover.end_before()
-        code = await self._ending.run()
-        await self._handover.wait_alone()
+        code = await self._handover.end_last(await self._ending.run())
         await self._close()
         return code
 

@@ -102,6 +102,8 @@ class MessageSocket:
             return
         except OSError:
             data, files, flags = b"", [], 0
+        for number in files:  # No program that we start is to have them; recv_fds passes no flag on.
+            os.set_inheritable(number, False)
         message = None
         if not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
             with contextlib.suppress(ValueError, RecursionError):
