@@ -32,7 +32,7 @@ from rtmpd.rtmp.server import ServerSettings
 from rtmpd.serving.access import PlayRules
 from rtmpd.serving.server import ConnectionLimits
 
-DURATION_ADVICE = '\'soon\' is not a duration: write seconds (10) or "10s", "500ms", "2m"'
+DURATION_ADVICE = '\'soon\' is not a duration: write seconds (10) or "10s", "500ms", "2m", "24h"'
 
 
 @pytest.fixture

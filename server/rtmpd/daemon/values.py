@@ -67,7 +67,7 @@ def parse_duration(value: object) -> float:
         seconds = float(match[1]) * _SECONDS[(match[2] or "s").lower()]
         if math.isfinite(seconds):
             return round(seconds, 9)
-    raise ValueError(f'{quote(value)} is not a duration: write seconds (10) or "10s", "500ms", "2m"')
+    raise ValueError(f'{quote(value)} is not a duration: write seconds (10) or "10s", "500ms", "2m", "24h"')
 
 
 def parse_milliseconds(value: object) -> int:
