@@ -325,7 +325,8 @@ class Desk:
 
     async def settings(self, path: str | None) -> list[Setting]:
         said = Setting(key="log.level", value='"info"', origin="rtmpd.toml:3", effect="everybody, at once")
-        unsaid = Setting(key=path or "a.b", value="1", origin="default", effect="new plays")
+        digest = f'["sha256:{64 * "0"}"]'
+        unsaid = Setting(key=path or "a.b", value=digest, origin="default", effect="new plays")
         return [said, unsaid]
 
     async def reload(self, dry_run: bool) -> dict[str, list[str]]:

@@ -419,6 +419,8 @@ async def test_settings_are_told_in_parts_and_by_what_is_wanted() -> None:
         return [each.key for each in page.items]
 
     assert await keys() == ["a.b", "log.level"]
+    page = await settings.list(SettingQuery(), ANN)
+    assert [each.value for each in page.items] == ['["sha256:..."]', '"info"']
     assert await keys(said=True) == await keys(q="LOG") == await keys(after="a.b") == ["log.level"]
     assert await keys(path="live/cam", limit=1) == ["live/cam"]
     for path in ("a b", "x" * 2000):

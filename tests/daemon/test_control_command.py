@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import rtmpd as library
 from rtmpd.daemon import cli
 from rtmpd.daemon.status_text import lines, spell_time
+from rtmpd.daemon.target_command import tell
 
 
 def ask(*arguments: str) -> tuple[int, str]:
@@ -260,3 +261,18 @@ def test_with_a_token_it_asks_where_others_may_ask_too(monkeypatch: pytest.Monke
     # An address of this machine alone comes first.
     result = end("live/cam", 'admin.listen=["0.0.0.0:1", "127.0.0.1:2"]')
     assert "127.0.0.1:2 does not answer" in result.output
+
+
+def test_what_another_server_says_moves_no_cursor(capsys: pytest.CaptureFixture[str]):
+    said = {
+        "kind": "push",
+        "app": "live",
+        "name": "cam",
+        "id": "there",
+        "remote": "rtmp://x",
+        "state": "failed",
+    }
+    tell({**said, "reason": "the server refused: \x1b[2Jall\nis well"}, as_json=False)
+    assert capsys.readouterr().out == (
+        "live/cam  there  rtmp://x  failed: the server refused: \ufffd[2Jall\ufffdis well\n"
+    )

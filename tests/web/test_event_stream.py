@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from control_kit import Desk
+from control_kit import Desk, token
 from events_kit import made
 from net_kit import eventually
 
@@ -97,6 +98,32 @@ async def test_what_cannot_be_followed_is_a_problem() -> None:
         await eventually(lambda: desk.streams.stats.ended[FollowEnd.LEFT] == 1)
         async with client.get(PATH) as response:
             assert response.status == 200
+
+
+async def test_nobody_has_all_places() -> None:
+    desk = desk_of()
+    desk.streams.max_followers = 3
+    (greedy, ann), (modest, bob) = token("ann"), token("bob")
+    desk.admission.tokens(ann, bob)
+
+    async def follow(shown: str) -> int:
+        headers = {"Authorization": f"Bearer {shown}"}
+        answers.append(await client.get(PATH, headers=headers))
+        return answers[-1].status
+
+    answers: list[aiohttp.ClientResponse] = []
+    async with desk.client() as client:
+        assert [await follow(shown) for shown in (greedy, greedy, greedy, modest)] == [200] * 4
+        with contextlib.suppress(aiohttp.ClientError):  # The oldest gives way to who has fewer.
+            await answers[0].read()
+        assert desk.streams.stats.ended[FollowEnd.CROWDED] == 1
+        # That is enough: one more, and bob would have more than ann.
+        assert [await follow(shown) for shown in (greedy, modest)] == [503, 503]
+        answers[1].close()
+        await eventually(lambda: desk.streams.stats.followers == 2)
+        assert await follow(greedy) == 200
+        for each in answers:
+            each.close()
 
 
 async def test_the_end_of_the_server_is_said() -> None:

@@ -70,6 +70,7 @@ async def test_nobody_is_told_what_the_server_is_made_of() -> None:
         for path in ("/", f"{API}/streams", "/nothing"):
             async with client.get(path) as answer:
                 assert answer.headers["Server"] == "rtmpd"
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
         reader, writer = await asyncio.open_connection(*place(client))
         writer.write(b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n")
         said = await reader.read()

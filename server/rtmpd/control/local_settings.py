@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from rtmpd.rtmp.url import clean_path, validate_name
 DEFAULT: Final = "default"
 """The origin of what nobody says."""
 _MAX_PATH_BYTES: Final = 1024
+_DIGEST: Final = re.compile(r"sha256:[0-9a-fA-F]+")
 
 
 class LocalSettings:
@@ -49,7 +51,7 @@ class LocalSettings:
 
         part = await cut(await self._held(path), wanted, lambda each: each.key, query.after, query.limit)
         last = None if part.last is None else part.last.key
-        return SettingPage(items=tuple(part.items), next=last, total=part.total)
+        return SettingPage(items=tuple(map(_shown, part.items)), next=last, total=part.total)
 
     async def reload(self, request: ReloadRequest, by: Actor) -> Reload:
         if request.dry_run:
@@ -66,3 +68,8 @@ class LocalSettings:
             return await self._reload(dry_run)
         except ConfigError as error:
             raise NotPossible(Problem.SETTINGS_REFUSED, "; ".join(error.problems)) from None
+
+
+def _shown(setting: Setting) -> Setting:
+    """Without digests: of a key or token that people have thought up they are as good as that itself."""
+    return setting.model_copy(update={"value": _DIGEST.sub("sha256:...", setting.value)})

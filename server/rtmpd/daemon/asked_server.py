@@ -55,7 +55,7 @@ def refusals_told() -> Iterator[None]:
     try:
         yield
     except AdminRequestFailed as error:
-        typer.echo(f"rtmpd: {error}", err=True)
+        say(f"rtmpd: {error}", err=True)
         raise typer.Exit(1) from error
 
 
@@ -77,3 +77,9 @@ def reach(url: ServerUrl, token_file: TokenFile, config: ConfigPaths, assignment
         text = f"whoever is between here and {port} can read the token: use https, or a tunnel"
         typer.echo(f"rtmpd: {text}", err=True)
     return port
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """A line of what a server has told: whatever others have put into it moves no cursor."""
+    text = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)
+    typer.echo(text, err=err)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import typer
 
-from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
 from rtmpd.daemon.config_options import Assignments, ConfigPaths, parse_path
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def status(
         print_json({"server": server, "streams": streams})
         return
     for line in lines(server, streams):
-        typer.echo(line)
+        say(line)
 
 
 def reload(
@@ -79,9 +79,9 @@ def reload(
         print_json(answer)
         return
     for effect, names in answer["changed"].items():
-        typer.echo(f"for {effect}: {', '.join(names)}")
+        say(f"for {effect}: {', '.join(names)}")
     if not answer["changed"]:
-        typer.echo("no setting says anything else")
+        say("no setting says anything else")
 
 
 def drain(
@@ -117,7 +117,7 @@ def drain(
         print_json(drained)
     else:
         waits = f"waits for publishers {drained['publishers']}, players {drained['players']}"
-        typer.echo(f"the server {waits}, until {spell_moment(drained['until'])} at the latest")
+        say(f"the server {waits}, until {spell_moment(drained['until'])} at the latest")
 
 
 def replace(
@@ -134,7 +134,7 @@ def replace(
     if as_json:
         print_json(successor)
     else:
-        typer.echo(f"process {successor['pid']}, rtmpd {successor['version']}, has taken over")
+        say(f"process {successor['pid']}, rtmpd {successor['version']}, has taken over")
 
 
 def kick(
@@ -165,7 +165,7 @@ def kick(
         print_json({"kicked": sessions})
     else:
         for session in sessions:
-            typer.echo(f"{session} is out")
+            say(f"{session} is out")
 
 
 def redirect(
@@ -211,7 +211,7 @@ def redirect(
     unable = "unable to" if "name" in body else "unable to, and going on here: few players know how"
     counts = [(went, "redirected"), ("not allowed to", "refused"), (unable, "unable")]
     said = [f"{told[name]} {text}" for text, name in counts if told[name]]
-    typer.echo(", ".join(said) or "nobody plays it")
+    say(", ".join(said) or "nobody plays it")
 
 
 def ban(
@@ -249,7 +249,7 @@ def ban(
         kept = "" if banned["kept"] else ", or until the server ends: it is not stored"
         hidden = banned["id"] != banned["network"]
         name = f"{network}, {banned['id']}," if hidden else banned["network"]
-        typer.echo(f"{name} is banned until {spell_moment(banned['until'])}{kept}")
+        say(f"{name} is banned until {spell_moment(banned['until'])}{kept}")
 
 
 def unban(
@@ -270,7 +270,7 @@ def unban(
     if as_json:
         print_json({"unbanned": network})
     else:
-        typer.echo(f"{network} may come again")
+        say(f"{network} may come again")
 
 
 def end(
@@ -297,7 +297,7 @@ def end(
     if as_json:
         print_json({"ended": path})
     else:
-        typer.echo(f"the players of {path} are told that it is over")
+        say(f"the players of {path} are told that it is over")
 
 
 def log_level(
@@ -349,7 +349,7 @@ def log_level(
         return
     traced = f", with the dialogue with {told['trace']}" if told["trace"] else ""
     until = f" until {spell_moment(told['until'])}" if told["until"] else ""
-    typer.echo(f"{told['level']}{traced}{until}")
+    say(f"{told['level']}{traced}{until}")
 
 
 def _sessions(port: AdminPort, who: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
 from rtmpd.daemon.config_options import Assignments, ConfigPaths
 from rtmpd.daemon.control_command import AsJson, parse_seconds, print_json, spell_moment
 from rtmpd.daemon.key_command import app, directions, parse_stream
@@ -34,7 +34,7 @@ def held(
     rows = [("id", "action", "stream", "from", "label", "until"), *map(_row, found)]
     widths = [max(len(row[column]) for row in rows) for column in range(6)]
     for row in rows:
-        typer.echo("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(f"{text:{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
 
 
 @app.command(short_help="Make a key that a running server takes at once.")
@@ -76,13 +76,13 @@ def add(
         print_json(made)
         return
     key, info = made["key"], made["info"]
-    typer.echo(f"key            {key}")
-    typer.echo(f"               shown this once; its end is `rtmpd key end {info['id']}`")
+    say(f"key            {key}")
+    say(f"               shown this once; its end is `rtmpd key end {info['id']}`")
     if not made["kept"]:
-        typer.echo("               good until the server ends, as it is not stored: see state.dir")
+        say("               good until the server ends, as it is not stored: see state.dir")
     typer.echo()
     for line in directions("rtmp://SERVER", "rtmp://SERVER", name_of_app, name, key):
-        typer.echo(line)
+        say(line)
 
 
 @app.command(short_help="Revoke a key of a running server.")
@@ -101,7 +101,7 @@ def end(
     if as_json:
         print_json({"ended": key_id})
     else:
-        typer.echo(f"{key_id} opens nothing any more")
+        say(f"{key_id} opens nothing any more")
 
 
 @app.command(short_help="Have a key be good again that was ended.")
@@ -120,7 +120,7 @@ def lift(
     if as_json:
         print_json(told)
     else:
-        typer.echo(f"{key_id} is good again")
+        say(f"{key_id} is good again")
 
 
 def _row(key: dict[str, Any]) -> tuple[str, ...]:

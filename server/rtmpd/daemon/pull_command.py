@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
 from rtmpd.daemon.config_options import Assignments, ConfigPaths, parse_path
 from rtmpd.daemon.control_command import AsJson, print_json
 from rtmpd.daemon.target_command import StreamPath, tell
@@ -41,7 +41,7 @@ def list_(
     if as_json:
         print_json({"items": found})
     elif not found:
-        typer.echo("Nothing is pulled.")
+        say("Nothing is pulled.")
     for pull in () if as_json else found:
         tell(pull, as_json=False)
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
 from rtmpd.daemon.config_options import Assignments, ConfigPaths, parse_path
 from rtmpd.daemon.control_command import AsJson, print_json
 
@@ -54,9 +54,9 @@ def list_(
     if as_json:
         print_json({"items": found})
     elif not found:
-        typer.echo("Nothing is pushed.")
+        say("Nothing is pushed.")
     for target in () if as_json else found:
-        typer.echo(_line(target))
+        say(_line(target))
 
 
 @app.command()
@@ -95,7 +95,7 @@ def add(
         told = port.call("POST", f"{admin_request.stream_path(stream)}/push", body)
     tell(told, as_json=as_json)
     if not as_json and not told["kept"]:
-        typer.echo("until the server ends, as it is not stored: see state.dir", err=True)
+        say("until the server ends, as it is not stored: see state.dir", err=True)
 
 
 @app.command()
@@ -117,7 +117,7 @@ def remove(
     if as_json:
         print_json({"removed": target})
     else:
-        typer.echo(f"{stream} is pushed to {target} no more")
+        say(f"{stream} is pushed to {target} no more")
 
 
 @app.command()
@@ -194,7 +194,7 @@ def tell(target: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(target)
     else:
-        typer.echo(_line(target))
+        say(_line(target))
 
 
 def _line(target: dict[str, Any]) -> str:

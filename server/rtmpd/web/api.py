@@ -102,7 +102,7 @@ class Api:
             by = _checked(operation, actor())
             seen = request.headers.get("Last-Event-ID", "")
             asked = Asked(dict(request.match_info), read_query(operation, request), None, by, seen)
-            return await self.streams.serve(request, lambda: follow(self._control, asked))
+            return await self.streams.serve(request, lambda: follow(self._control, asked), by.name)
 
         return handler
 

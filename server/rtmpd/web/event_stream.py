@@ -39,6 +39,10 @@ class FollowEnd(Word):
 
     LEFT = "left", "whoever followed has left"
     SLOW = "slow", "it took too little for 20 seconds, or more than 1000 events waited for it"
+    CROWDED = (
+        "crowded",
+        "all places were taken, by its token most of them, and somebody with fewer wanted one",
+    )
     NOT_ALLOWED = "not_allowed", "it may not read any more what it was reading"
     CLOSED = "closed", "its address is closed, as the server ends or the settings have another"
     FAULT = "fault", "an error of the server's own: the log has its traceback"
@@ -63,6 +67,37 @@ def beat(place: str = "") -> bytes:
     return b": \n" + (f"id: {place}\n".encode() if place else b"") + b"\n"
 
 
+class _Places:
+    """Whose answers do not end: nobody keeps all others out."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, dict[asyncio.Task[object], None]] = {}
+        """By who asks, the oldest first."""
+        self.cut: set[asyncio.Task[object]] = set()
+        """Those that had to give their place to somebody."""
+
+    def take(self, who: str, task: asyncio.Task[object]) -> None:
+        self._held.setdefault(who, {})[task] = None
+
+    def leave(self, who: str, task: asyncio.Task[object]) -> None:
+        held = self._held.get(who, {})
+        held.pop(task, None)
+        self.cut.discard(task)
+        if not held:
+            self._held.pop(who, None)
+
+    def make_room(self, who: str) -> bool:
+        """Have the oldest go of whoever has most; False unless that are two more than ``who`` has."""
+        most = max(self._held.values(), key=len, default={})
+        if len(most) < len(self._held.get(who, ())) + 2:
+            return False
+        oldest = next(iter(most))
+        del most[oldest]
+        self.cut.add(oldest)
+        oldest.cancel()
+        return True
+
+
 class EventStreams:
     """Everybody who follows something, at whatever address.
 
@@ -75,6 +110,7 @@ class EventStreams:
         self._heartbeat = heartbeat
         self._patience = patience
         self._closing: dict[web.Application, asyncio.Event] = {}
+        self._places = _Places()
 
     def watch(self, application: web.Application) -> None:
         """End what is followed there in order when it ends."""
@@ -87,25 +123,34 @@ class EventStreams:
         application.on_shutdown.append(close)
 
     async def serve(
-        self, request: web.Request, follow: Callable[[], Awaitable[Frames]]
+        self, request: web.Request, follow: Callable[[], Awaitable[Frames]], who: str = ""
     ) -> web.StreamResponse:
         """Send what ``follow`` gives until there is no more, which is for being slow, or nobody reads it.
 
-        Raises NotPossible when as many follow as may, and what ``follow`` raises.
+        ``who`` has asked for it. Raises NotPossible when as many follow as may, and what ``follow`` raises.
         """
-        if self.stats.followers >= self.max_followers:
+        if self.stats.followers >= self.max_followers and not self._places.make_room(who):
             text = f"events.max_followers are {self.max_followers}, and as many follow something already"
             raise NotPossible(Problem.TOO_MANY_FOLLOWERS, text)
+        task = asyncio.current_task()
+        if task is None:
+            raise TypeError("this is for tasks")
         self.stats.followers += 1
+        self._places.take(who, task)
         try:
-            frames = await follow()
-        except BaseException:
+            return await self._follow(request, follow, task)
+        finally:
+            self._places.leave(who, task)
             self.stats.followers -= 1
-            raise
+
+    async def _follow(
+        self, request: web.Request, follow: Callable[[], Awaitable[Frames]], task: asyncio.Task[object]
+    ) -> web.StreamResponse:
+        frames = await follow()
         visit, end = request.protocol, FollowEnd.FAULT
         try:
             if isinstance(visit, Visit):
-                visit.follow(asyncio.current_task())
+                visit.follow(task)
             lift_deadline(request)
             response = web.StreamResponse(headers=_HEADERS)
             response.force_close()
@@ -115,7 +160,8 @@ class EventStreams:
                 await response.write(frame(b'{"reason":"closed"}', name="end"))
         except asyncio.CancelledError:
             gone = request.transport is None or request.transport.is_closing()
-            end = FollowEnd.LEFT if gone else FollowEnd.NOT_ALLOWED
+            cut = FollowEnd.CROWDED if task in self._places.cut else FollowEnd.NOT_ALLOWED
+            end = FollowEnd.LEFT if gone else cut
             raise
         except ConnectionError:
             end = FollowEnd.LEFT
@@ -126,7 +172,6 @@ class EventStreams:
             if isinstance(visit, Visit):
                 visit.follow(None)
             frames.close()
-            self.stats.followers -= 1
             self.stats.ended[end] += 1
 
     async def _send(self, request: web.Request, response: web.StreamResponse, frames: Frames) -> FollowEnd:

@@ -29,7 +29,7 @@ from rtmpd.web.logins import Logins
 from rtmpd.web.openapi import PREFIX
 from rtmpd.web.page import SharedPage
 from rtmpd.web.problems import tell_problems
-from rtmpd.web.visitors import Hall, Visit, Visitors, name_server
+from rtmpd.web.visitors import Hall, Visit, Visitors, complete
 
 _SHUTDOWN_TIMEOUT = 1.0
 _BACKLOG = 16
@@ -112,7 +112,7 @@ class AdminServer:
             self._gate = gate = guarded.gate(self._visitors, mounts.word_of, local=local)
             middlewares += [gate.middleware(), mounts.answering(gate.check_change)]
         application = web.Application(client_max_size=_MAX_REQUEST_BYTES, middlewares=middlewares)
-        application.on_response_prepare.append(_named)
+        application.on_response_prepare.append(_completed)
         if not alone:
             open_pages.add_routes(application.router)
         if guarded is not None and self._gate is not None:
@@ -181,8 +181,8 @@ class AdminServer:
         )
 
 
-async def _named(_request: web.Request, response: web.StreamResponse) -> None:
-    name_server(response)
+async def _completed(_request: web.Request, response: web.StreamResponse) -> None:
+    complete(response)
 
 
 async def _version(_request: web.Request) -> web.Response:

@@ -59,7 +59,7 @@ class Visit(web.RequestHandler):
     def handle_error(self, *about: Any, **more: Any) -> web.StreamResponse:
         """What is said to who speaks no HTTP."""
         response = super().handle_error(*about, **more)
-        name_server(response)
+        complete(response)
         return response
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -68,9 +68,10 @@ class Visit(web.RequestHandler):
         super().connection_lost(exc)
 
 
-def name_server(response: web.StreamResponse) -> None:
-    """Strangers are not told of what it is made, in which version."""
+def complete(response: web.StreamResponse) -> None:
+    """Strangers are not told of what the server is made, and browsers make nothing else of what they get."""
     response.headers["Server"] = "rtmpd"
+    response.headers["X-Content-Type-Options"] = "nosniff"
 
 
 class Visitors:
