@@ -11,7 +11,10 @@ import pytest
 from control_kit import Desk, token
 from net_kit import eventually
 
+from rtmpd.control.actor import Actor
+from rtmpd.control.server_answers import ServerInfo
 from rtmpd.net.proxies import TrustedProxies
+from rtmpd.web.limits import AdminLimits
 
 API = "/api/v1"
 
@@ -125,3 +128,30 @@ async def test_a_page_of_another_site_learns_not_even_what_there_is(
             f"{API}/streams", headers=headers | {"Authorization": f"Bearer {text}"}
         ) as answer:
             assert answer.status == 200
+
+
+async def test_a_crowd_of_strangers_cuts_nobody_off_who_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk(limits=AdminLimits(max_connections=4))
+    text, ann = token("ann")
+    desk.admission.tokens(ann)
+    began, go = asyncio.Event(), asyncio.Event()
+    info = desk.control.server.info
+
+    async def slow(by: Actor) -> ServerInfo:
+        began.set()
+        await go.wait()
+        return await info(by)
+
+    async with desk.client(local=False) as client:
+        monkeypatch.setattr(desk.control.server, "info", slow)
+        headers = {"Authorization": f"Bearer {text}"}
+        asked = asyncio.ensure_future(client.get(f"{API}/server", headers=headers))
+        await began.wait()
+        crowd = [await asyncio.open_connection(*place(client)) for _ in range(12)]
+        async with asyncio.timeout(5.0):
+            assert [await reader.read() for reader, _ in crowd[:8]] == [b""] * 8
+        go.set()
+        async with await asked as answer:
+            assert answer.status == 200
+        for _, writer in crowd:
+            writer.close()

@@ -27,9 +27,11 @@ def _is_ours(record: logging.LogRecord) -> bool:
 def make_room(server: web.Server, max_connections: int) -> None:
     """Cut the oldest connections until one more is allowed. A request takes milliseconds: they only wait.
 
-    Who follows something does not, and has a bound elsewhere.
+    Who has been let in and is answered just now goes last: strangers cut nobody off by coming in crowds. Who
+    follows something does not only wait, and has a bound elsewhere.
     """
     visits = [each for each in server.connections if not (isinstance(each, Visit) and each.follows)]
+    visits.sort(key=lambda each: isinstance(each, Visit) and each.is_answered)
     transports = [each.transport for each in visits]
     open_now = [each for each in transports if each is not None and not each.is_closing()]
     for transport in open_now[: max(len(open_now) - max_connections + 1, 0)]:

@@ -21,7 +21,7 @@ from rtmpd.web.admission import HEALTH, METRICS, Admission, Proof
 from rtmpd.web.console_files import FILE, PAGE
 from rtmpd.web.logins import Logins
 from rtmpd.web.requests import JSON
-from rtmpd.web.visitors import Visitors
+from rtmpd.web.visitors import Visit, Visitors
 
 OPENABLE: Final = {"/metrics": METRICS, "/healthz": HEALTH, "/readyz": HEALTH}
 """Paths, each with the word of ``admin.open`` that shows it to everybody."""
@@ -178,10 +178,14 @@ class Gate:
         # A change that has begun is done, whoever wanted it.
         if request.method == "GET" and task is not None:
             self._inside[task] = who
-        before = _asker.set(who)
+        before, visit = _asker.set(who), request.protocol
+        if isinstance(visit, Visit):
+            visit.is_answered = True
         try:
             return await handler(request)
         finally:
+            if isinstance(visit, Visit):
+                visit.is_answered = False
             _asker.reset(before)
             if task is not None:
                 self._inside.pop(task, None)

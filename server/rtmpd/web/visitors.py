@@ -37,7 +37,7 @@ _HINTS: Final = (
 class Visit(web.RequestHandler):
     """One connection, of whom a PROXY header may have told."""
 
-    __slots__ = ("_following", "address", "deadline")
+    __slots__ = ("_following", "address", "deadline", "is_answered")
 
     def __init__(self, server: web.Server, address: str = "", **handling: Any) -> None:
         super().__init__(server, **handling)
@@ -45,6 +45,8 @@ class Visit(web.RequestHandler):
         """What the PROXY header said; empty without one."""
         self.deadline: asyncio.Timeout | None = None
         """Of the request that is answered just now."""
+        self.is_answered = False
+        """It is given an answer just now that not everybody may have."""
         self._following: asyncio.Task[object] | None = None
 
     @property
