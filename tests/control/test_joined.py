@@ -17,6 +17,7 @@ from rtmpd.access.keys import digest_of
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
 from rtmpd.control.before import read, read_items
+from rtmpd.control.drain_answers import DrainRequest
 from rtmpd.control.key_answers import StreamKeyQuery
 from rtmpd.control.questions import Questions, spell_actor
 from rtmpd.control.redirect_answers import RedirectRequest
@@ -246,6 +247,16 @@ async def test_push_targets_are_changed_where_their_stream_is() -> None:
         del two.old_desk.pushes.relays[1:]
         # They are two of a name then, and told as one.
         assert (await two.desk.control.relays.list(RelayQuery(), ANN)).total == 1
+
+
+async def test_both_end_together_when_the_server_is_to_end() -> None:
+    async with both() as two:
+        await on_air(two.old)
+        carried = two.predecessor
+        await eventually(lambda: carried.carried is not None and carried.carried.publishers == 1)
+        drain = await two.desk.control.server.drain(DrainRequest(wait_seconds=60.0), ANN)
+        assert (drain.publishers, drain.players) == (3, 3)  # The desk says two and three of itself.
+        assert two.desk.ending.asked == two.old_desk.ending.asked == [(60.0, None, None)]
 
 
 async def test_a_revoked_key_opens_nothing_there_either() -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from rtmpd import __version__
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Audit, Change
-from rtmpd.control.before import Before, Carried
+from rtmpd.control.before import Before, Carried, ask_if_there
 from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
 from rtmpd.control.local_log import LocalLog
 from rtmpd.control.server_answers import Predecessor, ServerInfo, State, Totals
@@ -106,7 +106,7 @@ class LocalServer:
             rtmp_port=self._rtmp_port(),
             state=_state(self._stored.stats),
             log=await self._log.level(by),
-            drain=None if draining is None else _drain(draining, self._times()),
+            drain=None if draining is None else _drain(draining, self._times(), before),
             predecessor=None if before is None else _predecessor(before, self._times()),
             totals=_totals(self._registry),
             process=self._usage.process(),
@@ -119,9 +119,10 @@ class LocalServer:
                 draining = self._ending.ask(request.wait_seconds, request.grace_seconds, request.reconnect_to)
             except UsageError as problem:
                 raise NotPossible(Problem.BAD_REQUEST, f"reconnect_to: {problem}") from None
-            drain = _drain(draining, self._times())
+            drain = _drain(draining, self._times(), self._before.carried)
             attempt.after = f"until {drain.until:%Y-%m-%dT%H:%M:%SZ} at the latest"
-            return drain
+        await ask_if_there(self._before, "drain", request.model_dump(mode="json"), by)
+        return drain
 
     async def replace(self, by: Actor) -> Successor:
         with self._audit.attempt(by, Change.REPLACE) as attempt:
@@ -133,12 +134,13 @@ class LocalServer:
             return Successor(pid=pid, version=version)
 
 
-def _drain(draining: Draining, times: Times) -> Drain:
+def _drain(draining: Draining, times: Times, before: Carried | None) -> Drain:
+    """Of both processes, if there are two: the server ends with the last of them."""
     return Drain(
         since=times.at(draining.since),
         until=times.at(draining.until),
-        publishers=draining.publishers,
-        players=draining.players,
+        publishers=draining.publishers + (0 if before is None else before.publishers or 0),
+        players=draining.players + (0 if before is None else before.players or 0),
     )
 
 

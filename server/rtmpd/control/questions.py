@@ -10,6 +10,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rtmpd.control.actor import Actor
 from rtmpd.control.control import Control
+from rtmpd.control.drain_answers import DrainRequest
 from rtmpd.control.local_keys import KeyKeeper
 from rtmpd.control.redirect_answers import RedirectRequest
 from rtmpd.control.relay_answers import PushRequest, RelayQuery
@@ -94,6 +95,10 @@ class Questions:
         self._keys.revoke(bytes.fromhex(str(asked["digest"])))
         return None
 
+    async def drain(self, asked: Asked, by: Actor) -> object:
+        """As the next process ends: this one with it."""
+        return await self._control.server.drain(DrainRequest.model_validate(asked), by)
+
     async def relays(self, asked: Asked, by: Actor) -> object:
         return await self._control.relays.list(RelayQuery.model_validate(asked), by)
 
@@ -127,6 +132,7 @@ _QUESTIONS: Final[Mapping[str, _Answer]] = {
         Questions.relays,
         Questions.push,
         Questions.revoke,
+        Questions.drain,
     )
 }
 _ACTOR: Final = TypeAdapter(Actor)

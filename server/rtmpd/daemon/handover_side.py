@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _RTMP: Final = ("rtmp", "rtmps")
+_LOOK: Final = 2.0
+"""Seconds from one look at how much longer the process before takes to the next."""
 
 
 class HandoverSide:
@@ -142,7 +144,8 @@ class HandoverSide:
         if os.getpid() == 1:
             return "this is the first process of a container, which ends with it: start another container"
         if self._before is not None:
-            return f"process {self._before[0]} before this one still serves who stayed there: end it first"
+            pid = self._before[0]
+            return f"process {pid} before this one still serves who stayed there: kill {pid} ends it in order"
         return None
 
     @property
@@ -254,11 +257,17 @@ class HandoverSide:
         if self._before is None or self._arrival is None:
             return code
         neighbour, insisted = self._arrival.neighbour, self._ending.signals.insisted
-        within = max(self._alone_by - self._clock(), 0.0)
-        self._notifier.stopping(f"waiting for process {self._before[0]} before this one", within=within)
-        fields = {"pid": self._before[0], "up_to": round(within, 3)}
-        logger.info("waiting for the process before", extra={"fields": fields})
-        await first_of(within, neighbour.gone, insisted)
+        pid, told = self._before[0], False
+        while not (neighbour.gone.is_set() or insisted.is_set()):
+            within = max(self._alone_at() - self._clock(), 0.0)
+            self._notifier.stopping(f"waiting for process {pid} before this one", within=within)
+            if not told:
+                told = True
+                fields = {"pid": pid, "up_to": round(within, 3)}
+                logger.info("waiting for the process before", extra={"fields": fields})
+            if not within:
+                break
+            await first_of(min(within, _LOOK), neighbour.gone, insisted)
         if not neighbour.gone.is_set():
             with suppress(HandoverFailed):
                 await neighbour.ask("end", wait=0.0, at_once=True)
@@ -266,6 +275,13 @@ class HandoverSide:
         neighbour.close()
         self._predecessor.part()
         return code or (EX_CUT if self._cut_before else 0)
+
+    def _alone_at(self) -> float:
+        """Clock reading at which the one before is to have ended; somebody may have given it more time."""
+        carried, shutdown = self._predecessor.carried, self._config().shutdown
+        if carried is None or carried.until is None:
+            return self._alone_by
+        return max(self._alone_by, carried.until + shutdown.drain_timeout + STOP_MARGIN)
 
     async def _end(self, message: Message, _files: list[socket.socket]) -> Answer:
         if self._ending.draining is None:
