@@ -95,11 +95,13 @@ async def test_what_is_told_can_be_chosen() -> None:
     desk.ring.hear(made(EventKind.HELD, StreamKey("live", "cam"), reason="silent", by=None))
     facts = dict.fromkeys(("target", "result", "reason", "before", "after", "problem", "detail"))
     desk.ring.hear(made(EventKind.AUDIT, NO_STREAM, change="drain", **facts))
+    desk.ring.hear(made(EventKind.AUDIT, StreamKey("live", "cam"), change="end", **facts))
     for query, by, wanted in (
-        ({"kinds": "held,audit"}, ALL, ["held", "audit"]),
-        ({"app": "live"}, ALL, ["published", "held"]),
+        ({"kinds": "held,audit"}, ALL, ["held", "audit", "audit"]),
+        ({"app": "live"}, ALL, ["published", "held", "audit"]),
         ({"stream": "live/show"}, ALL, ["published"]),
-        ({}, ALL, ["published", "held", "audit"]),
+        ({}, ALL, ["published", "held", "audit", "audit"]),
+        # Who is in charge, and from where, is not for who has to do with some streams only.
         ({}, Actor(streams=("live/cam",)), ["held"]),
         ({"app": "other"}, ALL, []),
     ):

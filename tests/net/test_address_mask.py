@@ -89,18 +89,21 @@ def test_a_ban_has_a_name_that_outlasts_the_key() -> None:
 
 def test_looking_for_an_address_tells_no_more_than_is_shown() -> None:
     there = "203.0.113.7"
-    assert OPEN.finder("203.0.113.0/28")(there)
-    assert not OPEN.finder("203.0.113.16/28")(there)
-    assert not OPEN.finder("2001:db8::/32")(there)
-    assert not OPEN.finder("203.0.113.0/24")("unix")
+    assert OPEN.finder("203.0.113.0/28", may_guess=True)(there)
+    assert not OPEN.finder("203.0.113.16/28", may_guess=True)(there)
+    assert not OPEN.finder("2001:db8::/32", may_guess=True)(there)
+    assert not OPEN.finder("203.0.113.0/24", may_guess=True)("unix")
     truncated = Masked(Showing.TRUNCATED)
     # Whoever halves networks ends at the one that is shown.
     for wanted in ("203.0.113.16/28", "203.0.113.200", "203.0.113.0", "203.0.0.0/16"):
-        assert truncated.finder(wanted)(there), wanted
-    assert not truncated.finder("203.0.114.7")(there)
+        assert truncated.finder(wanted, may_guess=True)(there), wanted
+    assert not truncated.finder("203.0.114.7", may_guess=True)(there)
     hashed = Masked(Showing.HASHED)
-    assert hashed.finder(hashed.show(there))(there)
-    assert hashed.finder(there)(there)
-    assert not hashed.finder("203.0.113.8")(there)
+    assert hashed.finder(hashed.show(there), may_guess=True)(there)
+    assert hashed.finder(there, may_guess=True)(there)
+    # Who only looks would try all that there are.
+    assert not hashed.finder(there, may_guess=False)(there)
+    assert hashed.finder(hashed.show(there), may_guess=False)(there)
+    assert not hashed.finder("203.0.113.8", may_guess=True)(there)
     for wanted in ("203.0.113.0/24", "203.0.0.0/16", "0.0.0.0/0"):
-        assert not hashed.finder(wanted)(there), wanted
+        assert not hashed.finder(wanted, may_guess=True)(there), wanted

@@ -12,7 +12,7 @@ from rtmpd.control.control import Notice
 from rtmpd.control.event_answers import EventQuery, Missed, MissedReason
 from rtmpd.control.times import on_wall
 from rtmpd.engine.key import StreamKey
-from rtmpd.events.model import Event
+from rtmpd.events.model import Event, EventKind
 
 if TYPE_CHECKING:
     from rtmpd.events.ring import EventRing, KeptEvent
@@ -121,6 +121,8 @@ def _wanted(query: EventQuery, by: Actor) -> Callable[[Event], bool]:
             and (query.app is None or event.key.app == query.app)
             and (path is None or event.key == path)
             and by.sees(event.key)
+            # Who is in charge, and from where, is told to those who may ask for all changes.
+            and not (by.is_scoped and event.kind is EventKind.AUDIT)
         )
 
     return wanted

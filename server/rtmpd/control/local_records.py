@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from rtmpd.control.actor import Actor
+from rtmpd.control.actor import Actor, Role
 from rtmpd.control.paging import build, cut
 from rtmpd.control.record_answers import Record, RecordPage, RecordQuery
 from rtmpd.engine.key import StreamKey
@@ -67,7 +67,8 @@ def _seen(record: SessionRecord, by: Actor) -> bool:
 
 
 def _wanted(query: RecordQuery, by: Actor, mask: AddressMask) -> Callable[[SessionRecord], bool]:
-    from_there = None if query.address is None else mask.finder(query.address)
+    may_guess = by.role is Role.OPERATE
+    from_there = None if query.address is None else mask.finder(query.address, may_guess=may_guess)
 
     def wanted(record: SessionRecord) -> bool:
         return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rtmpd.control import session_answers as answers
-from rtmpd.control.actor import Actor
+from rtmpd.control.actor import Actor, Role
 from rtmpd.control.answers import Carrier
 from rtmpd.control.times import Times, on_wall
 from rtmpd.engine.sessions import SessionHandle, Use
@@ -60,7 +60,8 @@ def wanted(
     query: answers.SessionQuery, by: Actor, mask: AddressMask = OPEN
 ) -> Callable[[SessionHandle], bool]:
     """Tells which are asked for, of those that ``by`` has to do with."""
-    from_there = None if query.address is None else mask.finder(query.address)
+    may_guess = by.role is Role.OPERATE
+    from_there = None if query.address is None else mask.finder(query.address, may_guess=may_guess)
     app, stream, wanted_kind = query.app, query.stream, query.kind
 
     def is_wanted(handle: SessionHandle) -> bool:

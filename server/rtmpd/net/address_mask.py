@@ -68,12 +68,14 @@ class AddressMask:
         """What a ban of ``network`` is called where the network may not be shown."""
         return f"ban-{_digest(self._ban_key, network)}" if self.hides else network
 
-    def finder(self, wanted: str) -> Callable[[str], bool]:
+    def finder(self, wanted: str, *, may_guess: bool) -> Callable[[str], bool]:
         """Tells of an address whether it is ``wanted``, which is an address, a network or what ``show`` made
         of one. It tells no more of it than is shown: of truncated ones their network, of hashed ones whether
-        it is this one.
+        it is this one, and that for those alone who ``may_guess``: there are not so many addresses.
         """
         network = _parse(wanted)
+        if network is not None and self._showing is Showing.HASHED and not may_guess:
+            return lambda _address: False
         if network is None or self._showing is Showing.HASHED:
             shown = wanted if network is None else self.show(wanted)
             return lambda address: self.show(address) == shown
