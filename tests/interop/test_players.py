@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -158,3 +160,45 @@ def test_gstreamer_decodes_while_it_plays(
         with bundled().publish(clip(H264_AAC), url, rate=4) as publisher:
             publisher.succeed(timeout=20)
         assert "ERROR" not in playing.succeed(timeout=15)
+
+
+def test_players_are_led_to_another_stream_over_the_connection_that_they_have(
+    server: RtmpdProcess, url: str, clip: ClipMaker, tmp_path: Path, player: Player
+) -> None:
+    """In another picture size, which they find in the headers that come before it."""
+    source, slate, copy = clip(H264_AAC), tmp_path / "slate.flv", tmp_path / "copy.flv"
+    bundled().run(
+        "-i", str(source), "-vf", "scale=480:272", "-c:v", "libx264", "-preset", "ultrafast",
+        "-g", str(FRAME_RATE), "-sc_threshold", "0", "-c:a", "copy", "-f", "flv", str(slate),
+    )  # fmt: skip
+    other = f"{url}-slate"
+    with bundled().publish(source, url, loop=True), player.play(url, copy) as playing:
+        server.wait_for_plays(url)
+        server.wait_for_frames(url, FRAME_RATE)
+        with bundled().publish(slate, other) as publisher:
+            server.wait_for_frames(other, FRAME_RATE // 2)
+            assert redirect(server, url, other) == {"redirected": 1, "refused": 0, "unable": 0}
+            publisher.succeed(timeout=20)
+            player.finish(playing, server, other)
+    before, behind = bundled().packets(source).payloads("video"), bundled().packets(slate).payloads("video")
+    received = bundled().packets(copy).payloads("video")
+    led = received.index(behind[0])
+    assert led > 0
+    assert set(received[:led]) <= set(before)
+    assert received[led:] == behind[: len(received) - led]
+    assert len(received) - led >= len(behind) - (0 if player.writes_to_the_end else TAIL)
+    # Every picture is decoded by the headers before it. Not count_frames: times overlap beside B-frames.
+    bundled().run(
+        "-xerror", "-err_detect", "explode", "-i", str(copy), "-fps_mode", "passthrough", "-f", "null", "-"
+    )
+
+
+def redirect(server: RtmpdProcess, url: str, other: str) -> object:
+    (app, name), to = url.rsplit("/", 2)[1:], other.rpartition("/")[2]
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{server.port('admin')}/api/v1/streams/{app}/{name}/redirect",
+        json.dumps({"name": to}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
