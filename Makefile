@@ -62,8 +62,9 @@ $(COMPILED_VENV)/.dev: dist/.built
 	$(COMPILED_BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall dist/*.whl
 	@touch $@
 
-# One more than there are cores: the tests spend half of their time waiting for servers and clients.
-WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 3) + 1)
+# One more than there are cores: the tests spend half of their time waiting for servers and clients. Who has nothing left
+# takes tests of others, or the last minute would be that of one who has all that run a server.
+WORKERS := $(shell expr $$(nproc 2>/dev/null || echo 3) + 1) --dist worksteal
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not interop and not console and not fuzz" -n $(WORKERS)

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from policy_kit import FAR, NOW, OPEN, Book
 
+from rtmpd.access import bans
 from rtmpd.access.bans import BanRules
 from rtmpd.access.guard import Guard
 from rtmpd.access.keys import digest_of
@@ -64,7 +65,8 @@ async def test_a_genuine_one_gives_a_short_key_that_is_good_for_as_long() -> Non
     assert (first.key.name, first.is_token, house.tokens.counts) == ("show", True, {"issued": 3})
 
 
-async def test_a_wrong_one_gives_none_and_who_goes_on_is_banned() -> None:
+async def test_a_wrong_one_gives_none_and_who_goes_on_is_banned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bans, "_SLOWEST", 0.01)
     house = House()
     for _ in range(3):
         assert await house.refused("play:live/show") is Problem.TOKEN_REFUSED

@@ -81,8 +81,10 @@ async def until_payload(player: library.Stream, payload: bytes) -> None:
 async def test_nobody_is_refused_and_streams_go_on_wherever_their_encoder_and_players_are() -> None:
     async with serve("platform") as platform:
         target = f"apps.live.push={platform.url('live/{name}')}"
-        with rtmpd("rtmp.limits.max_connects_per_minute=0", target, SILENT) as server, successor(server):
-            await one_move(server, platform)
+        with rtmpd("rtmp.limits.max_connects_per_minute=0", target, SILENT) as server:
+            with successor(server):
+                await one_move(server, platform)
+            assert server.wait() == 0
 
 
 async def one_move(server: RtmpdProcess, platform: Server) -> None:
@@ -123,7 +125,6 @@ async def one_move(server: RtmpdProcess, platform: Server) -> None:
     assert knocker.problems == []
     # Nobody is left there.
     server.log.wait_for({"event": "the process before has ended"})
-    assert server.wait() == 0
 
 
 async def what_stayed_is_told(server: RtmpdProcess) -> None:

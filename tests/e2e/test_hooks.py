@@ -74,7 +74,9 @@ async def test_no_secret_appears_anywhere(tmp_path: Path) -> None:
                 await encoder.publish("pushed")
                 await asyncio.to_thread(process.log.wait_for, {"event": "push failed", "stream": "pushed"})
                 relays = process.get("/api/v1/relays")
-            await server.wait_for(2 * 6)
+            await server.wait_for(
+                21
+            )  # All: the end waits for those that are on their way, and this loop with it.
             metrics += process.get("/metrics")
         assert {asked.headers["authorization"] for asked in server.asked} == {"Basic dXNlcjpxN3Bhc3M="}
         assert "q7path?key=q7path" in server.asked[0].path
@@ -136,8 +138,12 @@ async def test_hundreds_who_wait_for_a_backend_hold_up_nobody(tmp_path: Path) ->
                         await player.play("show")
             assert not any(each.done() for each in publishes)
             assert 'rtmpd_backend_waiting{backend="live"} 500.0' in process.get("/metrics")
-            lag = process.metric("rtmpd_event_loop_lag_seconds_bucket", le="0.25")
-            assert lag == process.metric("rtmpd_event_loop_lag_seconds_count")
+            # In this order: it is measured again and again.
+            measured = process.metric("rtmpd_event_loop_lag_seconds_count")
+            short = process.metric("rtmpd_event_loop_lag_seconds_bucket", le="0.25")
+            assert measured is not None
+            assert short is not None
+            assert short >= measured
             for each in publishes:
                 each.cancel()
             for connection in waiting:

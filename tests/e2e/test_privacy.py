@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import contextlib
 import json
 import threading
 import urllib.error
@@ -194,11 +193,14 @@ def followed(server: RtmpdProcess, player: str) -> str:
     return "".join(told[begun[-1] :])
 
 
-async def guess(url: str) -> None:
-    """Show a key that is none: slowly answered, and one is too many here."""
-    with contextlib.suppress(rtmpd.RtmpdError):
-        async with await rtmpd.connect(url, local_addr=(GUESSER, 0)) as connection:
-            await connection.publish()
+async def guess(server: RtmpdProcess) -> None:
+    """Show a key that is none, which is one too many here; the answer is slow then, and is not waited for."""
+    banned = len(server.log.find({"event": "banned"}))
+    url = f"rtmp://127.0.0.1:{server.port('rtmp')}/kept/cam?key=no"
+    async with await rtmpd.connect(url, local_addr=(GUESSER, 0)) as connection:
+        asking = asyncio.create_task(connection.publish())
+        await asyncio.to_thread(server.log.wait_for, {"event": "banned"}, banned + 1)
+        asking.cancel()
 
 
 async def come_and_go(server: RtmpdProcess, listener: Listener, folder: Path) -> dict[str, str]:
@@ -220,7 +222,10 @@ async def come_and_go(server: RtmpdProcess, listener: Listener, folder: Path) ->
             await anext(aiter(player))
             for name in ("sessions", f"sessions?address={ENCODER}", "streams/live/cam"):
                 told[name] = await asyncio.to_thread(ask, server, "GET", f"/{name}")
-            await guess(f"{url}/kept/cam?key=no")
+            async with await rtmpd.connect(f"{url}/live/cam", local_addr=(PLAYER, 0)) as late:
+                with pytest.raises(rtmpd.PublishRejected):
+                    await late.publish()
+            await guess(server)
             told["bans"] = await asyncio.to_thread(ask, server, "GET", "/bans")
             sessions = json.loads(told["sessions"])["items"]
             number = next(each["id"] for each in sessions if each["kind"] == "player")
@@ -271,6 +276,7 @@ async def test_an_address_is_shown_as_the_settings_have_it(listener: Listener, t
             shown = [(name, each) for name, text in told.items() for each in ADDRESSES if each in text]
             assert shown == []
             sessions = {each["kind"]: each["address"] for each in json.loads(told["sessions"])["items"]}
+            sessions.pop("pending", None)  # Who guessed before, and did not wait.
             (found,) = json.loads(told[f"sessions?address={ENCODER}"])["items"]
             assert found["kind"] == "publisher"
             (ban,) = json.loads(told["bans"])["items"]
