@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from policy_kit import NOW
-from relay_kit import KEY, Server, serve
+from relay_kit import KEY, Server, rule, serve
 
 from rtmpd.access.bans import Ban, BanRules
 from rtmpd.access.guard import Guard
@@ -22,7 +22,7 @@ from rtmpd.serving.access import Action
 def belongings_of(server: Server, now: float = 0.0) -> Belongings:
     guard = Guard(lambda: now, ServerStats())
     guard.apply(BanRules(attempts=1, first=600.0, local=True))
-    return Belongings(guard, server.push, RuntimeKeys(lambda: NOW))
+    return Belongings(guard, server.push, server.pull, RuntimeKeys(lambda: NOW))
 
 
 def handed(of: Belongings, now: float = 0.0) -> dict[str, Any]:
@@ -38,7 +38,8 @@ def younger(rows: list[list[object]]) -> list[object]:
 
 async def test_what_was_decided_is_so_in_the_next_process_of_whatever_version() -> None:
     url = "rtmp://127.0.0.1:1/live/s3cret"
-    async with serve("a", push=[url]) as one, serve("b", push=[url]) as other:
+    origin = rule("rtmp://127.0.0.1:1/live/{name}")
+    async with serve("a", push=[url], pull=origin) as one, serve("b", push=[url], pull=origin) as other:
         before, after = belongings_of(one, 1000.0), belongings_of(other, 50.0)
         keys = before.keys
         keys.add(RuntimeKey(Action.PUBLISH, "live/a", Key(digest_of("a"), "a", "Ann", NOW + 60.0, True), NOW))
@@ -49,6 +50,7 @@ async def test_what_was_decided_is_so_in_the_next_process_of_whatever_version() 
             off = one.push.add(KEY, f"rtmp://127.0.0.1:1/live/other-{track}", track)
         one.push.switch_off(KEY, off.id)
         one.push.switch_off(KEY, "config-1")
+        one.pull.switch_off(KEY)
         before.guard.ban(parse_network("192.0.2.7"), 60.0, "spam")
         before.guard.restore([Ban("198.51.100.7", 900.0, 1300.0, 4, None, count=3)])
         before.guard.guessed("203.0.113.7", Problem.TOKEN_WRONG)
@@ -61,8 +63,10 @@ async def test_what_was_decided_is_so_in_the_next_process_of_whatever_version() 
             ("192.0.2.7", "spam", 1, 110.0),
             ("203.0.113.7", None, 1, 650.0),
         ]
+        assert [(each.key, each.state) for each in other.pull.statuses()] == [(KEY, "off")]
         # Who guesses tokens may publish.
         assert [after.guard.turns_away(f"{net}.7") for net in ("192.0.2", "203.0.113")] == [True, False]
+        assert all(each.pull.switch_on(KEY) for each in (one, other))
         tracks = {row[2].rpartition("-")[2]: row[3] for row in other.push.added()}
         assert tracks == {"None": None, "all": "all", "2": 2}
         assert {each.id for each in other.push.statuses()} == {each.id for each in one.push.statuses()}

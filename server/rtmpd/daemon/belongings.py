@@ -17,6 +17,7 @@ from rtmpd.access.keys import Key
 from rtmpd.access.runtime_keys import RuntimeKey, RuntimeKeys
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
+from rtmpd.relay.pull.relays import PullRelays
 from rtmpd.relay.push.relays import PushRelays
 from rtmpd.serving.access import Action
 
@@ -33,6 +34,7 @@ class Belongings:
 
     guard: Guard
     pushes: PushRelays
+    pulls: PullRelays
     keys: RuntimeKeys
 
     def handed(self, now: float) -> Message:
@@ -42,6 +44,7 @@ class Belongings:
             "askers": [_ban_row(ban, now) for ban in self.guard.at_the_admin_port()],
             "pushes": self.pushes.added(),
             "off": self.pushes.off(),
+            "pulls_off": self.pulls.off(),
             "keys": list(map(_key_row, self.keys)),
             "revoked": [[digest.hex(), named] for digest, named in self.keys.revoked()],
         }
@@ -49,10 +52,10 @@ class Belongings:
     def take(self, handed: Message, now: float) -> None:
         """The same again, in another process, whose clock reads ``now``."""
         self.guard.take(_bans(handed.get("bans"), now), _bans(handed.get("askers"), now))
-        self._take_pushes(handed)
+        self._take_relays(handed)
         self._take_keys(handed)
 
-    def _take_pushes(self, handed: Message) -> None:
+    def _take_relays(self, handed: Message) -> None:
         for row in rows(handed.get("pushes"), 4):
             app, name, url, track, relay_id, on = (row + list(_PUSH_REST[len(row) - 4 :]))[:6]
             with suppress(UsageError, TypeError, ValueError):
@@ -60,6 +63,10 @@ class Belongings:
         for app, name, relay_id, *_ in rows(handed.get("off"), 3):
             with suppress(UsageError, ValueError):
                 self.pushes.switch_off(StreamKey(str(app), str(name)), str(relay_id))
+
+        for app, name, *_ in rows(handed.get("pulls_off"), 2):
+            with suppress(UsageError):
+                self.pulls.switch_off(StreamKey(str(app), str(name)))
 
     def _take_keys(self, handed: Message) -> None:
         for row in rows(handed.get("keys"), 8):

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.admin_side import AdminSide
 from rtmpd.daemon.belongings import Belongings
 from rtmpd.daemon.config import Config
@@ -47,7 +48,7 @@ class HandoverSide:
         self,
         server: RtmpServer,
         registry: Registry,
-        belongings: Belongings,
+        access: AccessSide,
         relays: RelaySide,
         ending: Ending,
         notifier: Notifier,
@@ -61,7 +62,7 @@ class HandoverSide:
         """Of the service manager, which opened them."""
         self._server = server
         self._registry = registry
-        self._belongings = belongings
+        self._belongings = Belongings(access.guard, relays.pushes, relays.pulls, access.runtime_keys)
         self._relays = relays
         self._ending = ending
         self._notifier = notifier

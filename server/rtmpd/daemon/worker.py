@@ -20,7 +20,6 @@ from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.admin_side import AdminSide, Inside
 from rtmpd.daemon.banner import banner
-from rtmpd.daemon.belongings import Belongings
 from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors, Entrances, tell_closed, tell_opened
@@ -165,7 +164,7 @@ class Worker:
         return HandoverSide(
             self._server,
             self._registry,
-            Belongings(self._access.guard, self._relays.pushes, self._access.runtime_keys),
+            self._access,
             self._relays,
             self._ending,
             self._notifier,

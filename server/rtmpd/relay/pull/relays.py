@@ -91,6 +91,10 @@ class PullRelays(StreamObserver):
         """Every pull that is under way; those that are off last."""
         return [relay.status for relay in self._relays.values()] + [_off(key) for key in self._off]
 
+    def off(self) -> list[tuple[str, str]]:
+        """App and name of each stream whose pull is switched off."""
+        return [(key.app, key.name) for key in self._off]
+
     def switch_off(self, key: StreamKey) -> RelayStatus | None:
         """Fetch a stream no more until it is switched on, or no rule says that it is fetched.
 
