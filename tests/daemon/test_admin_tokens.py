@@ -242,7 +242,7 @@ async def test_the_roles_of_an_issuer_are_taken(shop: Shop, tmp_path: Path) -> N
             else (answer.status, told["type"])
         )
 
-    assert await asked(issued(realm={"roles": ["x", "staff"]})) == ("mia", "read", [])
+    assert await asked(issued(realm={"roles": ["x", "staff"]})) == ("jwt:mia", "read", [])
     assert await asked(issued(**{"realm.roles": "staff ops"}, sub=None)) == ("jwt", "operate", [])
     for wrong, code, kind in (
         (issued(realm={"roles": ["x", 7]}), 403, "role"),
@@ -260,13 +260,13 @@ async def test_the_roles_of_an_issuer_are_taken(shop: Shop, tmp_path: Path) -> N
     await shop.follow(*said, "admin.jwt.streams_claim=tv")
     assert not proof.holds()
     assert await asked(issued(realm={"roles": "ops"}, tv=["live/*", "news/a"])) == (
-        "mia",
+        "jwt:mia",
         "operate",
         ["live", "news/a"],
     )
     assert await asked(issued(realm={"roles": "ops"})) == (403, "urn:rtmpd:problem:role")
     good = issued(realm={"roles": "ops"}, tv="*")
-    assert await asked(good) == ("mia", "operate", [])
+    assert await asked(good) == ("jwt:mia", "operate", [])
     await shop.follow()
     assert await asked(good) == (401, "urn:rtmpd:problem:token_wrong")
 

@@ -21,6 +21,7 @@ _MAX_NETWORKS: Final = 1000
 _MAX_REMEMBERED: Final = 8
 """Wrong tokens of one network that are known by their digests: to show them again is no guess."""
 _JWT_DOTS: Final = 2
+_ISSUED: Final = "jwt"
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +131,9 @@ class AdminAccess:
         def holds() -> bool:
             return (self._reader, self._issued) == (reader, issued) and self._wall_clock() < proof.until
 
-        return AdminProof(proof.account or "jwt", role, streams, proof.until, holds)
+        # As no token of ours can be called: whoever names subjects names nobody else.
+        name = f"{_ISSUED}:{proof.account}" if proof.account else _ISSUED
+        return AdminProof(name, role, streams, proof.until, holds)
 
     async def _refuse(self, shown: str, address: str, refused: NotPossible) -> None:
         fields = {"client": self._guard.mask.show(address), "reason": refused.problem}
