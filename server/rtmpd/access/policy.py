@@ -257,8 +257,11 @@ class AccessPolicy:
 
     def _knows(self, publish: Rules, asked: StreamKey) -> bool:
         """Whether the name of a play is a key to publish with, or was one."""
+        were_added = bool(self._runtime)
+        if not (were_added or publish.takes_keys):
+            return False
         text = _last_level(asked.name)
-        if self._runtime and self._runtime.knows(asked.app, text):
+        if were_added and self._runtime.knows(asked.app, text):
             return True
         return publish.takes_keys and publish.knows(text, self._wall_clock())
 

@@ -24,7 +24,26 @@ class StateStats(Protocol):
     def bytes(self) -> int: ...
 
 
-class DayOfStream(Protocol):
+class Usage(Protocol):
+    """What was used of a server."""
+
+    @property
+    def peak(self) -> int: ...
+
+    @property
+    def player_seconds(self) -> float: ...
+
+    @property
+    def live_seconds(self) -> float: ...
+
+    @property
+    def bytes_in(self) -> int: ...
+
+    @property
+    def bytes_out(self) -> int: ...
+
+
+class DayOfStream(Usage, Protocol):
     """What a stream had on a day; ``rtmpd.state.report.DayUsage`` is one."""
 
     @property
@@ -41,42 +60,12 @@ class DayOfStream(Protocol):
     @property
     def name(self) -> str: ...
 
-    @property
-    def peak(self) -> int: ...
 
-    @property
-    def player_seconds(self) -> float: ...
-
-    @property
-    def live_seconds(self) -> float: ...
-
-    @property
-    def bytes_in(self) -> int: ...
-
-    @property
-    def bytes_out(self) -> int: ...
-
-
-class SumsOfUsage(Protocol):
+class SumsOfUsage(Usage, Protocol):
     """Of several of them; ``rtmpd.state.report.UsageSums`` is one."""
 
     @property
     def number(self) -> int: ...
-
-    @property
-    def peak(self) -> int: ...
-
-    @property
-    def player_seconds(self) -> float: ...
-
-    @property
-    def live_seconds(self) -> float: ...
-
-    @property
-    def bytes_in(self) -> int: ...
-
-    @property
-    def bytes_out(self) -> int: ...
 
 
 class PartOfUsage(Protocol):

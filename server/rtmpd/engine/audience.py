@@ -134,9 +134,9 @@ class Audience(Seat):
             self.flows_since = now
         since = max(self.live_since, self.flows_since)
         for member in self._watched:
-            if not isinstance(member, Subscription) or now - max(member.since, since) < JOIN_BOUND:
+            if not isinstance(member, Subscription) or member.joined:
                 continue
-            if _takes_anything(member):
+            if now - max(member.since, since) >= JOIN_BOUND and _takes_anything(member):
                 self.note_join(member, JoinEnd.TOO_LATE)
 
     # Delivery

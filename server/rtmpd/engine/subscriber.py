@@ -59,9 +59,13 @@ class Seat:
 
     def note_started(self, subscription: Subscription, now: float) -> None:
         """It was sent its first frame."""
-        if subscription.audience:
-            self.books.server.time_to_first_frame.observe(self.waited(subscription.since, now))
-            self.note_join(subscription, JoinEnd.FIRST_FRAME)
+        if not subscription.audience:
+            return
+        server = self.books.server
+        server.time_to_first_frame.observe(self.waited(subscription.since, now))
+        if not subscription.joined:  # Who came too late has been counted.
+            subscription.joined = True
+            server.levels.note_join(JoinEnd.FIRST_FRAME)
 
     def note_join(self, subscription: Subscription, end: JoinEnd) -> None:
         """Count what became of a play of a live stream, once."""

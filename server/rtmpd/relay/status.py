@@ -73,3 +73,22 @@ class RelayStatus:
     """Why it is not live; empty while it is."""
     retry_in: float | None
     """Seconds to the next attempt, when one is planned."""
+
+
+def switched_off(kind: Literal["push", "pull"], relay_id: str, key: StreamKey, remote: str) -> RelayStatus:
+    """As of one that runs, of a relay that somebody has switched off."""
+    return RelayStatus(
+        kind=kind,
+        id=relay_id,
+        key=key,
+        remote=remote,
+        state=RelayState.OFF,
+        bytes=0,
+        retries=0,
+        lag_bytes=0,
+        lag_seconds=0.0,
+        unannounced=(),
+        status="",
+        reason="switched off by hand",
+        retry_in=None,
+    )

@@ -25,7 +25,7 @@ from rtmpd.relay.pull.locator import Locator
 from rtmpd.relay.pull.relay import PullContext, PullRelay
 from rtmpd.relay.pull.rule import PullRule
 from rtmpd.relay.pull.waiting import Waiting
-from rtmpd.relay.status import RelayState, RelayStatus
+from rtmpd.relay.status import RelayState, RelayStatus, switched_off
 
 MAX_OFF: Final = 1000
 """Streams whose pull is switched off."""
@@ -205,18 +205,4 @@ class PullRelays(StreamObserver):
 
 
 def _off(key: StreamKey) -> RelayStatus:
-    return RelayStatus(
-        kind="pull",
-        id="pull",
-        key=key,
-        remote="",
-        state=RelayState.OFF,
-        bytes=0,
-        retries=0,
-        lag_bytes=0,
-        lag_seconds=0.0,
-        unannounced=(),
-        status="",
-        reason="switched off by hand",
-        retry_in=None,
-    )
+    return switched_off("pull", "pull", key, "")

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
-from rtmpd.relay.status import RelayState, RelayStatus
+from rtmpd.relay.status import RelayStatus, switched_off
 from rtmpd.relay.template import RelayTarget, RelayTemplate
 
 MAX_OFF: Final = 1000
@@ -53,21 +53,7 @@ class OffTarget:
     @property
     def status(self) -> RelayStatus:
         """As of one that runs."""
-        return RelayStatus(
-            kind="push",
-            id=self.id,
-            key=self.target.key,
-            remote=self.target.label,
-            state=RelayState.OFF,
-            bytes=0,
-            retries=0,
-            lag_bytes=0,
-            lag_seconds=0.0,
-            unannounced=(),
-            status="",
-            reason="switched off by hand",
-            retry_in=None,
-        )
+        return switched_off("push", self.id, self.target.key, self.target.label)
 
 
 class SwitchedOff:
