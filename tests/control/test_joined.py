@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,13 +25,14 @@ from rtmpd.control.redirect_answers import RedirectRequest
 from rtmpd.control.relay_answers import PushRequest, RelayQuery
 from rtmpd.control.session_answers import KickRequest, Session, SessionQuery
 from rtmpd.control.stream_answers import StreamQuery, StreamSummary
-from rtmpd.daemon.neighbour import Neighbour
-from rtmpd.daemon.predecessor import Legacy, Predecessor
+from rtmpd.daemon.neighbour import Answer, Neighbour
+from rtmpd.daemon.predecessor import Carried, Legacy, Predecessor
+from rtmpd.engine.handover import Handover, HandoverRules
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.origin import HANDOVER, Origin, parse_session
+from rtmpd.engine.origin import HANDOVER, Origin, parse_session, spell_session
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Conflict, NotFound, NotPossible
-from rtmpd.net.messages import pair
+from rtmpd.net.messages import Message, pair
 from rtmpd.reasons import Problem
 
 ANN = Actor("ann", "192.0.2.7")
@@ -58,7 +60,8 @@ class Both:
 
 @asynccontextmanager
 async def both() -> AsyncIterator[Both]:
-    async with serve() as old, serve() as new:
+    kept = Handover(lambda _key: HandoverRules(grace=60.0))
+    async with serve(claim_policy=kept) as old, serve() as new:
         predecessor = Predecessor(new.context.clock, 0.01)
         old_desk = Desk(old.registry, old.context.clock)
         desk = Desk(new.registry, new.context.clock, before=predecessor)
@@ -108,6 +111,7 @@ async def test_streams_of_both_are_those_of_one_server() -> None:
             ("cam", "live", "predecessor", 2, 1),
             ("waits", "idle", "this", 1, 0),
         ]
+        assert [each.name for each in await two.streams(state="live")] == ["a", "b", "cam"]
         assert [each.name for each in await two.streams(state="live", q="A")] == ["a", "cam"]
         assert await two.streams(MIA) == []
         first = await two.desk.control.streams.list(StreamQuery(limit=2), ANN)
@@ -142,6 +146,23 @@ async def test_what_is_fetched_from_the_other_is_told_by_who_has_its_encoder() -
         borrowed.close(CloseReason.FINISHED)
 
 
+async def test_a_hold_of_the_other_is_seen_and_ended() -> None:
+    async with both() as two:
+        encoder = await on_air(two.old)
+        await (await two.old.client()).play("cam")
+        await (await two.new.client()).play("cam")
+        encoder.reset()
+        await eventually(lambda: two.old.stream().life == "holding")
+        (told,) = await two.streams(state="holding")
+        assert (told.carried_by, told.players) == ("predecessor", 2)
+        with pytest.raises(NotFound):
+            await two.desk.control.streams.end_hold(CAM, MIA)
+        await two.desk.control.streams.end_hold(CAM, ANN)
+        assert [each.state for each in await two.streams()] == ["idle"]
+        ((_, _, facts),) = [each for each in two.desk.audited if each[2]["result"] == "done"]
+        assert (facts["change"], facts["target"]) == ("end", "live/cam")
+
+
 async def test_the_server_tells_what_is_left() -> None:
     async with both() as two:
         await on_air(two.old)
@@ -162,7 +183,7 @@ async def test_the_server_tells_what_is_left() -> None:
 
 async def test_sessions_of_the_other_are_seen_and_thrown_out_there_and_banned_here() -> None:
     async with both() as two:
-        await on_air(two.old)
+        encoder = await on_air(two.old)
         await on_air(two.new, "a")
         listed = await two.sessions()
         assert [(each.kind, each.carried_by) for each in listed] == [
@@ -187,8 +208,11 @@ async def test_sessions_of_the_other_are_seen_and_thrown_out_there_and_banned_he
             await two.desk.control.sessions.kick(number, KickRequest(ban=60.0), ANN)
         assert refused.value.problem is Problem.NETWORK_REFUSED
         assert two.old.open_connections == 1
+        assert len(await two.streams()) == 2
         await two.desk.control.sessions.kick(number, KickRequest(reason="spam"), ANN)
+        await encoder.close()
         await eventually(lambda: two.old.open_connections == 0)
+        assert [each.name for each in await two.streams()] == ["a"]
         assert [(facts["change"], facts["result"]) for _, _, facts in two.desk.audited] == [
             ("kick", "refused"),
             ("kick", "done"),
@@ -206,6 +230,9 @@ async def test_who_is_thrown_out_there_with_a_ban_is_not_let_in_here() -> None:
         (ban,) = (await two.desk.control.bans.list(PageQuery(), ANN)).items
         assert (ban.network, ban.reason) == ("203.0.113.7", "spam")
         assert not two.old_desk.guard.bans()
+        questions = Questions(two.old_desk.control, two.old.registry.sessions, two.old_desk.keys)
+        with pytest.raises(NotFound):
+            await questions.answer("network", {"session": spell_session(7 << 80)}, spell_actor(MIA))
 
 
 async def test_players_there_are_led_elsewhere_and_holds_there_ended() -> None:
@@ -337,6 +364,25 @@ def test_what_another_version_tells_is_understood_as_far_as_can_be() -> None:
     assert list(read_items(StreamSummary, {"items": 7})) == []
     with pytest.raises(Conflict, match="another version"):
         read(StreamSummary, [])
+
+
+async def test_figures_that_are_none_are_left_out() -> None:
+    live = [["live"], 7, ["live", "a", "b"]]
+    told: Message = {"publishers": "many", "players": 2, "live": live, "ago": 1e300, "up_to": "x"}
+
+    async def carried(_message: Message, _files: list[socket.socket]) -> Answer:
+        return told, ()
+
+    predecessor = Predecessor(lambda: 100.0)
+    ours, theirs = pair()
+    other = Neighbour(ours, {"carried": carried}, lambda: None)
+    neighbour = Neighbour(theirs, {}, predecessor.part)
+    predecessor.meet(neighbour, 4242, "9.9")
+    await eventually(lambda: predecessor.carried is not None and predecessor.carried.players)
+    assert predecessor.carried == Carried(4242, "9.9", players=2, live=(StreamKey("live", "a"),))
+    predecessor.part()
+    neighbour.close()
+    other.close()
 
 
 def test_an_actor_goes_over_whole() -> None:

@@ -31,6 +31,19 @@ def handed(of: Belongings, now: float = 0.0) -> dict[str, Any]:
     return told
 
 
+class Keeper:
+    """Of what is to outlive the process."""
+
+    def __init__(self) -> None:
+        self.networks: list[str] = []
+
+    def keep(self, ban: Ban) -> None:
+        self.networks.append(ban.network)
+
+    def forget(self, network: str) -> None:
+        raise AssertionError
+
+
 def younger(rows: list[list[object]]) -> list[object]:
     """The same as a process would say it that knows more, and with what nobody understands."""
     return [[*row, "more"] for row in rows] + [7, [], None, [None] * 9]
@@ -56,6 +69,7 @@ async def test_what_was_decided_is_so_in_the_next_process_of_whatever_version() 
         before.guard.guessed("203.0.113.7", Problem.TOKEN_WRONG)
         told = handed(before, 1000.0)
         assert "s3cret" not in str([told["off"], told["bans"]])
+        after.guard.keeper = kept = Keeper()
         after.take({name: younger(rows) for name, rows in told.items()} | {"news": 1}, 50.0)
         assert handed(after, 50.0) == told
         assert [(ban.network, ban.reason, ban.count, ban.until) for ban in after.guard.bans()] == [
@@ -64,6 +78,7 @@ async def test_what_was_decided_is_so_in_the_next_process_of_whatever_version() 
             ("203.0.113.7", None, 1, 650.0),
         ]
         assert [(each.key, each.state) for each in other.pull.statuses()] == [(KEY, "off")]
+        assert kept.networks == ["198.51.100.7", "192.0.2.7"]
         # Who guesses tokens may publish.
         assert [after.guard.turns_away(f"{net}.7") for net in ("192.0.2", "203.0.113")] == [True, False]
         assert all(each.pull.switch_on(KEY) for each in (one, other))

@@ -103,6 +103,7 @@ async def one_move(server: RtmpdProcess, platform: Server) -> None:
         async with await library.connect(url) as late, await library.connect(url) as source:
             joined = await late.play()
             await until_payload(joined, keyframe())
+            await eventually(lambda: players_of(server) == (2, 1))  # No process is a player.
             # nobody else may publish it,
             with pytest.raises(library.PublishRejected):
                 await source.publish()
@@ -137,6 +138,12 @@ async def what_stayed_is_told(server: RtmpdProcess) -> None:
     assert "live/show  live*" in told
     (stream,) = json.loads(server.get("/api/v1/streams"))["items"]
     assert (stream["carried_by"], stream["players"], stream["predecessor_players"]) == ("predecessor", 1, 1)
+
+
+def players_of(server: RtmpdProcess) -> tuple[int, int]:
+    """Of its stream: all, and those of the process before."""
+    (told,) = json.loads(server.get("/api/v1/streams"))["items"]
+    return told["players"], told["predecessor_players"]
 
 
 async def test_who_comes_by_the_folder_takes_over_and_files_of_sockets_stay(
@@ -316,6 +323,38 @@ async def test_an_obstacle_is_told(meeting: Meeting) -> None:
     meeting.house.obstacle = "this process ends already"
     with pytest.raises(HandoverFailed, match="this process ends already"):
         await meeting.arrival.hello()
+
+
+@pytest.mark.parametrize(
+    ("doors", "found", "left"),
+    [
+        ([["rtmp", "127.0.0.1:1935", "more"], ["quic", "127.0.0.1:1", {}]], ["quic", "rtmp"], 1),
+        ([["rtmp", "a door of another kind"], ["rtmp"], 7], [], 0),
+        (None, None, 0),
+        ([["rtmp", "127.0.0.1:1935"]] * 4, None, 0),
+    ],
+)
+async def test_what_a_younger_process_hands_over(doors: object, found: list[str] | None, left: int) -> None:
+    ours, theirs = pair()
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+
+    async def hello(_message: Message, _files: list[socket.socket]) -> Answer:
+        answer = {"version": 1, "rtmpd": "9", "pid": "?", "doors": doors, "news": [1], "serving_since": None}
+        return answer, sockets
+
+    other, arrival = Neighbour(ours, {"hello": hello}, lambda: None), Arrival(theirs, {}, lambda: None)
+    if found is None:
+        with pytest.raises(HandoverFailed, match="not understood: restart the service"):
+            await arrival.hello()
+    else:
+        handed = await arrival.hello()
+        assert sorted(protocol for protocol, _ in handed.doors) == found
+        assert (len(handed.inherited), handed.serving_since) == (left, None)
+        assert (handed.pid, handed.version) == (0, "9")
+        for sock in (*(sock for _, sock in handed.doors.values()), *handed.inherited):
+            sock.close()
+    arrival.neighbour.close()
+    other.close()
 
 
 async def test_what_is_no_message_ends_it(meeting: Meeting) -> None:

@@ -167,7 +167,7 @@ class Departure:
             )
         if (obstacle := self._house.obstacle) is not None:
             raise HandoverFailed(obstacle)
-        self._pid, self._version = int(message.get("pid") or 0), str(message.get("rtmpd"))
+        self._pid, self._version = _pid(message), str(message.get("rtmpd"))
         await self._changing.acquire()
         self._stage = _Stage.GREETED
         given, inherited = self._house.copies()
@@ -247,17 +247,7 @@ class Arrival:
         """Raises HandoverFailed."""
         fields = {"versions": list(VERSIONS), "rtmpd": __version__, "pid": os.getpid()}
         answer, sockets = await self.neighbour.ask("hello", (), PATIENCE, **fields)
-        doors: Given = {}
-        for (protocol, text), sock in zip(answer["doors"], sockets, strict=False):
-            entrance = Entrance.parse(text)
-            sock.setblocking(False)
-            doors[protocol, entrance.address] = entrance, sock
-        inherited = sockets[len(answer["doors"]) :]
-        for sock in inherited:
-            sock.setblocking(False)
-        since = answer.get("serving_since")
-        serving_since = float(since) if isinstance(since, int | float) else None
-        return Handed(doors, inherited, int(answer["pid"]), str(answer["rtmpd"]), serving_since)
+        return _handed(answer, sockets)
 
     async def ready(self) -> Message:
         """Have the other one let nobody in any more; what it leaves to us. Raises HandoverFailed."""
@@ -273,6 +263,39 @@ class Arrival:
         """It does not come to that."""
         with contextlib.suppress(HandoverFailed):
             await self.neighbour.ask("failed", problems=list(problems))
+
+
+def _handed(answer: Message, sockets: Sequence[socket.socket]) -> Handed:
+    """What the other one hands over; a listener that it names in a way that we do not know is left closed.
+
+    Raises HandoverFailed where it cannot be known which socket is which.
+    """
+    named = answer.get("doors")
+    if not isinstance(named, list) or len(named) > len(sockets):
+        for sock in sockets:
+            sock.close()
+        raise HandoverFailed("what the other process hands over is not understood: restart the service")
+    doors: Given = {}
+    for row, sock in zip(named, sockets, strict=False):
+        sock.setblocking(False)
+        try:
+            protocol, text, *_ = row
+            entrance = Entrance.parse(str(text))
+        except (ConfigError, TypeError, ValueError):
+            sock.close()
+        else:
+            doors[str(protocol), entrance.address] = entrance, sock
+    inherited = list(sockets[len(named) :])
+    for sock in inherited:
+        sock.setblocking(False)
+    since = answer.get("serving_since")
+    serving_since = float(since) if isinstance(since, int | float) else None
+    return Handed(doors, inherited, _pid(answer), str(answer.get("rtmpd")), serving_since)
+
+
+def _pid(message: Message) -> int:
+    pid = message.get("pid")
+    return pid if isinstance(pid, int) else 0
 
 
 def tell_failure(number: int, problems: Sequence[str]) -> None:

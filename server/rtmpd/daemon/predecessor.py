@@ -31,6 +31,7 @@ _MAX_AGE: Final = 0.5
 _PART: Final = 500
 _MOST: Final = 10_000
 """Of its streams, at once and all in all."""
+_LONGEST: Final = 10 * 365 * 86_400.0
 _LOOKS: Final = frozenset({"streams", "stream", "sessions", "sessions_at", "session", "network", "relays"})
 """Questions that change nothing."""
 _ERRORS: Final[Mapping[str, type[ControlError]]] = {
@@ -190,11 +191,11 @@ class Legacy:
 
 
 def _read(told: Message, before: Carried, now: float) -> Carried:
-    ago, up_to = told.get("ago"), told.get("up_to")
+    ago, up_to = _seconds(told.get("ago")), _seconds(told.get("up_to"))
     return replace(
         before,
-        since=now - ago if isinstance(ago, int | float) else None,
-        until=now + up_to if isinstance(up_to, int | float) else None,
+        since=None if ago is None else now - ago,
+        until=None if up_to is None else now + up_to,
         publishers=_number(told.get("publishers")),
         players=_number(told.get("players")),
         live=tuple(StreamKey(str(app), str(name)) for app, name, *_ in rows(told.get("live"), 2)),
@@ -204,6 +205,11 @@ def _read(told: Message, before: Carried, now: float) -> Carried:
 
 def _number(value: object) -> int | None:
     return value if isinstance(value, int) else None
+
+
+def _seconds(value: object) -> float | None:
+    """None for what is no time that somebody may wait."""
+    return float(value) if isinstance(value, int | float) and abs(value) < _LONGEST else None
 
 
 def _problem(told: Message) -> ControlError:
