@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import socket
 from typing import Final
 
@@ -17,6 +18,8 @@ def _listen_and_never_accept() -> socket.socket:
 
 
 _SILENT: Final = _listen_and_never_accept()
+"""There from the start, as the settings of an attack name it."""
+atexit.register(_SILENT.close)
 _URL: Final = f"http://127.0.0.1:{_SILENT.getsockname()[1]}/"
 
 

@@ -101,6 +101,7 @@ const SCENARIOS = {
     assert.match(told, /in OBS under Settings > Output > Keyframe Interval/);
     assert.match(told, /The push to away \(rtmp:\/\/127\.0\.0\.1:\d+\/x\) is down: .*Connection refused/);
     assert.match(told, /H\.264 1920×1080/);
+    await page.getByRole("row", { name: /live\/show/ }).getByText("1 warning, push down").waitFor();
     assert.match(await page.title(), /^\(1\) Streams/);
     // It is no better while it is being tried once more.
     await wish("hang");

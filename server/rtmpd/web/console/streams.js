@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { cell, foreign, h, keyed, mark, say, table } from "./dom.js";
 import { bitrate, count, counted, inOrder, lasted, medium, pathOf, rateOf, since, size } from "./format.js";
-import { troubleList, troubles } from "./health.js";
+import { isDown, troubleList, troubles } from "./health.js";
 import { hrefOf } from "./places.js";
 import { sparkline } from "./sparkline.js";
 import { badge, heading, poll, section } from "./views.js";
@@ -13,7 +13,7 @@ const ORDERS = {
   name: (a, b) => inOrder(pathOf(a), pathOf(b)),
   bitrate: (a, b) => rateOf(b) - rateOf(a),
   players: (a, b) => b.players - a.players,
-  health: (a, b) => b.warnings.length - a.warnings.length,
+  health: (a, b, down) => b.warnings.length + down(b) - a.warnings.length - down(a),
 };
 const COLUMNS = {
   name: { title: "Stream" },
@@ -63,6 +63,9 @@ export function streamsView({ feed, rights, signal }) {
     ),
   );
   let relays = null;
+  // By path: push targets that are down.
+  let downs = new Map();
+  const down = (stream) => downs.get(pathOf(stream)) ?? 0;
 
   function show() {
     const figures = feed.figures;
@@ -71,9 +74,9 @@ export function streamsView({ feed, rights, signal }) {
     health.update(troubles(figures, relays), rights, relays !== null);
     const text = filter.value.trim().toLowerCase();
     const found = figures.streams.filter((stream) => pathOf(stream).toLowerCase().includes(text));
-    found.sort((a, b) => ORDERS[order.value](a, b) || ORDERS.name(a, b));
+    found.sort((a, b) => ORDERS[order.value](a, b, down) || ORDERS.name(a, b));
     const shown = pages.cut(found, PAGE);
-    keyed(body, shown, pathOf, (stream) => row(stream, feed));
+    keyed(body, shown, pathOf, (stream) => row(stream, feed, down));
     more.hidden = figures.streams_total <= figures.streams.length;
     say(more, `These are ${count(figures.streams.length)} of ${count(figures.streams_total)} streams. The API has the others.`);
     list.hidden = found.length === 0;
@@ -87,6 +90,10 @@ export function streamsView({ feed, rights, signal }) {
   poll(signal, async () => {
     try {
       relays = (await get("/relays?limit=1000")).items;
+      downs = new Map();
+      for (const push of relays.filter((relay) => relay.kind === "push" && isDown(relay))) {
+        downs.set(pathOf(push), down(push) + 1);
+      }
       show();
     } catch {
       // The page says by itself that the server is gone.
@@ -123,7 +130,7 @@ function showTotals(list, { server, streams }) {
   });
 }
 
-function row(stream, feed) {
+function row(stream, feed, down) {
   const name = h("a", { href: hrefOf(stream) }, foreign(pathOf(stream)));
   const state = badge("", "");
   const age = h("span", { class: "quiet" });
@@ -155,9 +162,11 @@ function row(stream, feed) {
     course.update(feed.courses.get(pathOf(newer)) ?? []);
     say(players, count(newer.players));
     say(dropped, count(newer.dropped));
-    const warnings = newer.warnings.length;
-    say(health, warnings > 0 ? counted(warnings, "warning") : newer.state === "live" ? "well" : "");
-    mark(health, "class", `badge ${warnings > 0 ? "warn" : newer.state === "live" ? "ok" : ""}`);
+    const ills = [];
+    if (newer.warnings.length > 0) ills.push(counted(newer.warnings.length, "warning"));
+    if (down(newer) > 0) ills.push(down(newer) === 1 ? "push down" : `${down(newer)} pushes down`);
+    say(health, ills.length > 0 ? ills.join(", ") : newer.state === "live" ? "well" : "");
+    mark(health, "class", `badge ${ills.length > 0 ? "warn" : newer.state === "live" ? "ok" : ""}`);
   };
   return { element, update };
 }
