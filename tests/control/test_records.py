@@ -25,7 +25,8 @@ ALL = Actor()
 async def recorded() -> AsyncIterator[tuple[House, Desk]]:
     async with serve() as house:
         desk = Desk(house.registry, house.context.clock)
-        recorder = Recorder(asyncio.get_running_loop().call_soon, house.context.clock, lambda: 1.8e9)
+        clock, budget = house.context.clock, house.registry.budget
+        recorder = Recorder(asyncio.get_running_loop().call_soon, clock, lambda: 1.8e9, budget)
         house.registry.observe(recorder)
         house.registry.sessions.observer = recorder
         recorder.add_listener(desk.records)

@@ -33,7 +33,8 @@ class Archive:
         self.house = House()
         self.records: list[SessionRecord] = []
         loop = self.house.loop
-        self.recorder = Recorder(loop.call_soon, loop.clock, lambda: NOON + loop.now)
+        self.budget = self.house.registry.budget
+        self.recorder = Recorder(loop.call_soon, loop.clock, lambda: NOON + loop.now, self.budget)
         self.house.registry.observe(self.recorder)
         self.recorder.add_listener(self)
 
@@ -124,6 +125,27 @@ def test_the_many_plays_of_a_session_are_counted() -> None:
     record = archive.end(PLAYER)
     assert (record.kind, len(record.uses), record.more_uses) == ("player", 32, 8)
     assert archive.end(PLAYER).uses == ()  # They are forgotten with it.
+
+
+def test_what_a_session_has_done_is_charged_until_it_is_over_and_counted_while_memory_is_short() -> None:
+    archive = Archive()
+
+    def play() -> None:
+        _, player = archive.house.play(PlayOptions(origin=PLAYER))
+        player.detach()
+        archive.later(0.0)
+
+    for _ in range(3):
+        play()
+    charged = archive.budget.queue_bytes
+    assert 3 * 512 <= charged <= 3 * 600
+    _, last = archive.house.play(PlayOptions(origin=PLAYER))
+    archive.budget.ceiling_bytes = 1
+    last.detach()
+    archive.later(0.0)
+    assert archive.budget.queue_bytes == charged
+    record = archive.end(PLAYER)
+    assert (len(record.uses), record.more_uses, archive.budget.used) == (3, 1, 0)
 
 
 def test_a_relay_is_a_session_as_long_as_its_stream() -> None:

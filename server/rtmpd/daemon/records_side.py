@@ -48,7 +48,7 @@ class RecordsSide:
             from rtmpd.events.records import Recorder
 
             call_soon = asyncio.get_running_loop().call_soon
-            self._recorder = Recorder(call_soon, self._clock, time.time)
+            self._recorder = Recorder(call_soon, self._clock, time.time, self._registry.budget)
             self._registry.observe(self._recorder)
             self._registry.sessions.observer = self._recorder
         self._recorder.add_listener(listener)

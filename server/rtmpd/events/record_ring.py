@@ -9,8 +9,7 @@ from rtmpd.engine.budget import MemoryBudget
 from rtmpd.events.records import KeptInput, SessionRecord
 
 _RECORD_BYTES = 1024
-_USE_BYTES = 512
-"""What a record and one of its uses hold, about, beside the texts that peers choose."""
+"""What a record holds, about, beside its uses and the texts that peers choose."""
 _STRANGERS = 4
 """A part so large of the ring is for those who have not even asked to connect: they wash out nobody else."""
 _MOST_INPUTS = 16
@@ -75,4 +74,4 @@ class RecordRing:
 
 def _size(record: SessionRecord) -> int:
     texts = len(record.origin.agent) + len(record.origin.query) + len(record.input.data)
-    return _RECORD_BYTES + texts + sum([_USE_BYTES + len(use.name) for use in record.uses])
+    return _RECORD_BYTES + texts + sum([use.size for use in record.uses])

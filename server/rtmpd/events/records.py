@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import Origin, spell_session
 from rtmpd.engine.publication import Publication
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 _MOST_USES: Final = 32
 """Of one session that are told one by one."""
+_USE_BYTES: Final = 512
+"""What one holds, about, beside the texts that peers choose."""
 _MOST_SESSIONS: Final = 100_000
 """Whose publishes and plays that are over are remembered until they end; those of further ones are not."""
 
@@ -44,6 +47,11 @@ class UseRecord:
     reason: str
     by: str | None
     """Who wanted it so, if somebody did."""
+
+    @property
+    def size(self) -> int:
+        """What it is charged to the memory budget."""
+        return _USE_BYTES + len(self.app) + len(self.name)
 
     def as_json(self) -> dict[str, object]:
         """For ``json.dumps``."""
@@ -148,6 +156,7 @@ class Recorder(StreamObserver):
     """Makes a record of each session that ends; an observer of streams and of sessions.
 
     ``call_soon(callback)`` is that of the registry: what a session did is told in the turn behind its end.
+    What it has done by then is charged to ``budget``; while memory is short it is counted only.
     Health checks, which say nothing, are no session.
     """
 
@@ -156,10 +165,12 @@ class Recorder(StreamObserver):
         call_soon: Callable[[Callable[[], None]], object],
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        budget: MemoryBudget,
     ) -> None:
         self._call_soon = call_soon
         self._clock = clock
         self._wall_clock = wall_clock
+        self._budget = budget
         self._over: dict[int, list[UseRecord]] = {}
         """What sessions that go on have done and do no more."""
         self._more: dict[int, int] = {}
@@ -225,14 +236,16 @@ class Recorder(StreamObserver):
         if not session or (session not in self._over and len(self._over) >= _MOST_SESSIONS):
             return  # A process of ours, or nobody could say when it will be forgotten.
         uses = self._over.setdefault(session, [])
-        if len(uses) < _MOST_USES:
+        if len(uses) < _MOST_USES and not self._budget.exhausted:
             uses.append(use)
+            self._budget.charge_queues(use.size)
         else:
             self._more[session] = self._more.get(session, 0) + 1
 
     def _record(self, end: SessionEnd, until: float) -> None:
         origin, figures = end.origin, end.figures
         uses = self._over.pop(origin.session, [])
+        self._budget.charge_queues(-sum([use.size for use in uses]))
         record = SessionRecord(
             origin=origin,
             address=origin.shown,
