@@ -276,6 +276,19 @@ async def test_push_targets_are_changed_where_their_stream_is() -> None:
         assert (await two.desk.control.relays.list(RelayQuery(), ANN)).total == 1
 
 
+async def test_pulls_are_changed_in_both() -> None:
+    async with both() as two:
+        pulls = two.desk.control.pulls
+        assert (await pulls.restart(CAM, ANN)).carried_by == "predecessor"  # It is fetched there alone.
+        assert two.desk.pushes.calls == []
+        two.desk.pushes.relays = [fake_relay("pull")]
+        for change in (pulls.switch_off, pulls.switch_on, pulls.restart):
+            assert (await change(CAM, ANN)).carried_by == "this"
+        changes = [call[0] for call in two.desk.pushes.calls]
+        assert changes == ["off", "on", "restart"]
+        assert [call[0] for call in two.old_desk.pushes.calls] == ["restart", *changes]
+
+
 async def test_both_end_together_when_the_server_is_to_end() -> None:
     async with both() as two:
         await on_air(two.old)

@@ -10,6 +10,7 @@ from rtmpd.control.actor import Actor
 from rtmpd.control.answers import Carrier
 from rtmpd.control.audit import Attempt, Audit, Change
 from rtmpd.control.before import Before, ask_if_there, read, read_items
+from rtmpd.control.local_pulls import LocalPulls
 from rtmpd.control.local_pushes import LocalPushes
 from rtmpd.control.local_relays import LocalRelays
 from rtmpd.control.questions import spell_stream
@@ -108,6 +109,40 @@ class JoinedPushes:
     async def _follow(self, change: str, key: StreamKey, by: Actor, **more: object) -> None:
         """Have it so there, too, as far as it can be."""
         await ask_if_there(self._before, "push", _spell(change, key, **more), by)
+
+
+class JoinedPulls:
+    """``control.Pulls`` of both, each of which fetches streams for its own players."""
+
+    def __init__(
+        self, local: LocalPulls, before: Before, relays: Callable[[], Sequence[RelayStatus]], audit: Audit
+    ) -> None:
+        self._local = local
+        self._before = before
+        self._relays = relays
+        self._audit = audit
+
+    async def switch_off(self, key: StreamKey, by: Actor) -> Relay:
+        told = await self._local.switch_off(key, by)
+        await self._follow("off", key, by)
+        return told
+
+    async def switch_on(self, key: StreamKey, by: Actor) -> Relay:
+        told = await self._local.switch_on(key, by)
+        await self._follow("on", key, by)
+        return told
+
+    async def restart(self, key: StreamKey, by: Actor) -> Relay:
+        ours = any((each.kind, each.key) == ("pull", key) for each in self._relays())
+        if ours or self._before.carried is None:
+            told = await self._local.restart(key, by)
+            await self._follow("restart", key, by)
+            return told
+        with self._audit.attempt(by, Change.RESTART_PULL, key):
+            return _theirs(read(Relay, await self._before.ask("pull", _spell("restart", key), by)))
+
+    async def _follow(self, change: str, key: StreamKey, by: Actor) -> None:
+        await ask_if_there(self._before, "pull", _spell(change, key), by)
 
 
 def _spell(change: str, key: StreamKey, **more: object) -> dict[str, object]:

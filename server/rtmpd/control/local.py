@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rtmpd.control.audit import Audit
 from rtmpd.control.before import ALONE, Before
 from rtmpd.control.control import Control
-from rtmpd.control.joined_relays import JoinedPushes, JoinedRelays
+from rtmpd.control.joined_relays import JoinedPulls, JoinedPushes, JoinedRelays
 from rtmpd.control.joined_sessions import JoinedSessions
 from rtmpd.control.joined_streams import JoinedStreams
 from rtmpd.control.local_bans import BanKeeper, LocalBans
@@ -114,7 +114,7 @@ def local_control(sources: Sources) -> Control:
         bans=bans,
         relays=JoinedRelays(LocalRelays(sources.relays), before),
         pushes=JoinedPushes(pushes, before, sources.relays, audit),
-        pulls=LocalPulls(sources.pulls, sources.apps, audit),
+        pulls=JoinedPulls(LocalPulls(sources.pulls, sources.apps, audit), before, sources.relays, audit),
         keys=LocalKeys(
             sources.keys, sources.apps, sources.wall_clock, sources.secret, sources.stored, audit, before
         ),

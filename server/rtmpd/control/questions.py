@@ -114,6 +114,11 @@ class Questions:
         }
         return await changes[asked["change"]](_stream(asked), str(asked["relay"]), by)
 
+    async def pull(self, asked: Asked, by: Actor) -> object:
+        pulls = self._control.pulls
+        changes = {"off": pulls.switch_off, "on": pulls.switch_on, "restart": pulls.restart}
+        return await changes[asked["change"]](_stream(asked), by)
+
 
 _Answer = Callable[[Questions, Asked, Actor], Awaitable[object]]
 _QUESTIONS: Final[Mapping[str, _Answer]] = {
@@ -131,6 +136,7 @@ _QUESTIONS: Final[Mapping[str, _Answer]] = {
         Questions.redirect_session,
         Questions.relays,
         Questions.push,
+        Questions.pull,
         Questions.revoke,
         Questions.drain,
     )
