@@ -823,5 +823,5 @@ async def test_a_restart_leaves_before_it_comes_back() -> None:
         restarted = a.push.restart(KEY, "config-1")
         assert (restarted is not None, a.push.restart(KEY, "other")) == (True, None)
         await eventually(lambda: b.live and b.stream.publication is not before)
-        assert (a.pushes().state, a.pushes().retries, len(a.push.statuses())) == ("live", 0, 1)
-        assert a.push._leaving == {}
+        await eventually(a.push_is("live"))
+        assert (a.pushes().retries, len(a.push.statuses()), a.push._leaving) == (0, 1, {})
