@@ -39,8 +39,8 @@ PUSH = PushRow("live", "show", "api-1", "rtmp://push.example/app/SECRET-KEY", No
 class Server:
     """A store as a server has it, with a wall clock of its own."""
 
-    def __init__(self, folder: Path, **options: object) -> None:
-        self.now = NOW
+    def __init__(self, folder: Path, now: float = NOW, **options: object) -> None:
+        self.now = now
         self.contents: list[Contents] = []
         rules = options.pop("rules", StoreRules())
         self.store = Store(folder, rules, self.contents.append, wall_clock=lambda: self.now, **options)
@@ -566,12 +566,10 @@ def test_a_clock_that_is_set_wrong_takes_nothing_away(tmp_path: Path) -> None:
         assert prune(server) == 2
         server.now += 25 * DAY  # It has been in a drawer.
         assert prune(server) == 1
-    with serving(tmp_path) as server:
-        server.now = NOW + 3650 * DAY
+    with serving(tmp_path, now=NOW + 3650 * DAY) as server:
         assert server.settled()
     assert ask(tmp_path, "SELECT target FROM audit") == [("1",)]
-    with serving(tmp_path) as server:
-        server.now = NOW + 3650 * DAY
+    with serving(tmp_path, now=NOW + 3650 * DAY) as server:
         assert server.settled()
     assert ask(tmp_path, "SELECT target FROM audit") == []
 
