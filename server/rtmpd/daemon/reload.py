@@ -97,13 +97,12 @@ class Reloads:
                 config = (await self._read_again()).config
                 return await asyncio.to_thread(compare, self._settings.config, config)
             self._notifier.reloading()
-            succeeded, problem = self.stats.success, "a bug: see the log"
-            self.stats.success = False
+            succeeded, problem = False, "a bug: see the log"
             try:
                 changes = await self._attempt()
-                self.stats.success, problem = True, ""
+                succeeded, problem = True, ""
             except asyncio.CancelledError:
-                self.stats.success, problem = succeeded, _NOT_AWAITED
+                succeeded, problem = self.stats.success, _NOT_AWAITED
                 _tell_problems(by, [problem])
                 raise
             except ConfigError as error:
@@ -111,6 +110,7 @@ class Reloads:
                 _tell_problems(by, error.problems)
                 raise
             finally:
+                self.stats.success = succeeded
                 self._notifier.reloaded(problem and f"settings kept as they were: {problem}")
             self.stats.succeeded_at = self._wall_clock()
             names = [name for each in changes.values() for name in each]
