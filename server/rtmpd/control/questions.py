@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import fields
 from typing import Any, Final
@@ -21,6 +22,8 @@ from rtmpd.engine.origin import parse_session
 from rtmpd.engine.sessions import SessionTable
 from rtmpd.exceptions import NotFound, NotPossible
 from rtmpd.reasons import Problem
+
+logger = logging.getLogger(__name__)
 
 Asked = Mapping[str, Any]
 
@@ -44,6 +47,8 @@ class Questions:
         try:
             told = await answer(self, asked, _actor(by))
         except (ValidationError, KeyError, TypeError, ValueError):
+            # Of another version, or a bug of ours: the traceback tells which.
+            logger.warning("question not understood", exc_info=True, extra={"fields": {"question": question}})
             text = f"this version of rtmpd does not understand what it was asked by {question!r}"
             raise NotPossible(Problem.PREDECESSOR, text) from None
         return told.model_dump(mode="json") if isinstance(told, BaseModel) else told
