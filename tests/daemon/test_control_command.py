@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 import rtmpd as library
 from rtmpd.daemon import cli
+from rtmpd.daemon.relay_lines import show
 from rtmpd.daemon.status_text import lines, spell_time
-from rtmpd.daemon.target_command import tell
 
 
 def ask(*arguments: str) -> tuple[int, str]:
@@ -272,7 +272,7 @@ def test_what_another_server_says_moves_no_cursor(capsys: pytest.CaptureFixture[
         "remote": "rtmp://x",
         "state": "failed",
     }
-    tell({**said, "reason": "the server refused: \x1b[2Jall\nis well"}, as_json=False)
+    show({**said, "reason": "the server refused: \x1b[2Jall\nis well"}, as_json=False)
     assert capsys.readouterr().out == (
         "live/cam  there  rtmp://x  failed: the server refused: \ufffd[2Jall\ufffdis well\n"
     )

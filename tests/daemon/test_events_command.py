@@ -116,6 +116,14 @@ def test_people_read_sentences(said: dict[str, Any], lines: list[str]) -> None:
     assert max(map(len, shown)) <= 70
 
 
+def test_what_a_server_says_moves_no_cursor() -> None:
+    said = as_told(EventKind.PUBLISHED) | {"title": "all\x1b[2J\nis well", "text": "\rreally"}
+    assert (
+        event_text.spell(said)[10:]
+        == "all\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}is well: \N{REPLACEMENT CHARACTER}really"
+    )
+
+
 def test_people_are_told_what_they_missed() -> None:
     gone = {"reason": "gone", "number": 3, "since": "2023-11-14T22:13:20Z"}
     assert event_text.spell_missed(gone).startswith("3 events were missed, up to ")

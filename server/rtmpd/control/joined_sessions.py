@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
-from rtmpd.access.manual_bans import parse_network
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import Carrier
 from rtmpd.control.audit import Audit, Change
@@ -16,10 +14,6 @@ from rtmpd.control.redirect_answers import Redirected, RedirectRequest
 from rtmpd.control.session_answers import KickRequest, Session, SessionPage, SessionQuery
 from rtmpd.engine.origin import parse_session, spell_session
 from rtmpd.engine.sessions import SessionTable
-from rtmpd.exceptions import NotPossible, UsageError
-from rtmpd.reasons import Problem
-
-_NO_ADDRESS: Final = "this client has no address that could be banned: nobody knows where it comes from"
 
 
 class JoinedSessions:
@@ -70,13 +64,9 @@ class JoinedSessions:
         with self._audit.attempt(by, Change.KICK, spell_session(number), request.reason) as attempt:
             if request.ban is not None:
                 by.check_unscoped()
+                network = str(await self._before.ask("network", _spell(number), by))
                 # It is here that they would come to next.
-                try:
-                    network = parse_network(str(await self._before.ask("network", _spell(number), by)))
-                except UsageError:
-                    raise NotPossible(Problem.NETWORK_REFUSED, _NO_ADDRESS) from None
-                ban = self._bans.put(network, request.ban, request.reason)
-                attempt.after = f"{ban.network} banned for {request.ban:g} s"
+                self._bans.put_with_kick(network, request.ban, request.reason, attempt)
             await self._before.ask("kick", _spell(number), by)
         if request.ban is not None:
             await self._bans.settled()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from ipaddress import ip_network
-from typing import Protocol
+from typing import Final, Protocol
 
 from rtmpd.access.bans import Ban as HeldBan
 from rtmpd.access.manual_bans import parse_network
 from rtmpd.access.rules import Network
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
-from rtmpd.control.audit import Audit, Change
+from rtmpd.control.audit import Attempt, Audit, Change
 from rtmpd.control.ban_answers import Ban, BanPage, BanRequest, NewBan
 from rtmpd.control.paging import build, cut
 from rtmpd.control.stored import Stored
@@ -19,6 +19,8 @@ from rtmpd.control.times import Times
 from rtmpd.exceptions import NotFound, NotPossible, UsageError
 from rtmpd.net.address_mask import AddressMask
 from rtmpd.reasons import Problem
+
+_NO_ADDRESS: Final = "this client has no address that could be banned: nobody knows where it comes from"
 
 
 class BanKeeper(Protocol):
@@ -78,6 +80,14 @@ class LocalBans:
         except UsageError as problem:
             raise NotPossible(Problem.NETWORK_REFUSED, str(problem)) from None
         return self._told(ban, self._times())
+
+    def put_with_kick(self, network: str, seconds: float, reason: str, attempt: Attempt) -> None:
+        """The same for where a client comes from that is thrown out, which ``attempt`` is about."""
+        try:
+            ban = self.put(parse_network(network), seconds, reason)
+        except UsageError:
+            raise NotPossible(Problem.NETWORK_REFUSED, _NO_ADDRESS) from None
+        attempt.after = f"{ban.network} banned for {seconds:g} s"
 
     async def settled(self) -> None:
         """Wait until those that were put are stored, as far as they can be."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
-from rtmpd.access.manual_bans import parse_network
 from rtmpd.control import session_views
 from rtmpd.control.actor import Actor
 from rtmpd.control.audit import Audit, Change
@@ -18,11 +16,9 @@ from rtmpd.control.times import Times
 from rtmpd.engine.origin import parse_session, spell_session
 from rtmpd.engine.sessions import SessionHandle, SessionTable
 from rtmpd.engine.sink import CloseReason
-from rtmpd.exceptions import NotFound, NotPossible, UsageError
+from rtmpd.exceptions import NotFound, NotPossible
 from rtmpd.net.address_mask import AddressMask
 from rtmpd.reasons import Problem
-
-_NO_ADDRESS: Final = "this client has no address that could be banned: nobody knows where it comes from"
 
 
 class LocalSessions:
@@ -83,12 +79,7 @@ class LocalSessions:
                 )
             if request.ban is not None:
                 by.check_unscoped()
-                try:
-                    network = parse_network(handle.origin.network)
-                except UsageError:
-                    raise NotPossible(Problem.NETWORK_REFUSED, _NO_ADDRESS) from None
-                ban = self._bans.put(network, request.ban, request.reason)
-                attempt.after = f"{ban.network} banned for {request.ban:g} s"
+                self._bans.put_with_kick(handle.origin.network, request.ban, request.reason, attempt)
             handle.dismiss(CloseReason.KICKED, by.origin)
         if request.ban is not None:
             await self._bans.settled()

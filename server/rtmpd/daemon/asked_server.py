@@ -80,6 +80,10 @@ def reach(url: ServerUrl, token_file: TokenFile, config: ConfigPaths, assignment
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """A line of what a server has told: whatever others have put into it moves no cursor."""
-    text = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in line)
-    typer.echo(text, err=err)
+    """A line of what a server has told."""
+    typer.echo(printable(line), err=err)
+
+
+def printable(text: str) -> str:
+    """``text`` so that whatever others have put into it moves no cursor."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

@@ -7,6 +7,8 @@ import textwrap
 from datetime import datetime
 from typing import Any, Final
 
+from rtmpd.daemon.asked_server import printable
+
 _INDENT: Final = " " * 10
 _NARROWEST: Final = 40
 _WIDEST: Final = 120
@@ -30,4 +32,4 @@ def spell_missed(said: dict[str, Any]) -> str:
 
 def _sentence(said: dict[str, Any]) -> str:
     title, text = said["title"], said["text"]
-    return f"{title}: {text}" if text else title
+    return printable(f"{title}: {text}" if text else title)

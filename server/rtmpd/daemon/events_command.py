@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
 from rtmpd.daemon.config_options import Assignments, ConfigPaths
 from rtmpd.daemon.control_command import AsJson
 
@@ -74,7 +74,7 @@ def _follow(port: AdminPort, path: str, after: str) -> Iterator[Told]:
         if not known:
             raise AdminRequestFailed(f"the server does not answer: {problem}")
         if not told_gone:
-            typer.echo(f"rtmpd: the server is gone ({problem}); it is asked again", err=True)
+            say(f"rtmpd: the server is gone ({problem}); it is asked again", err=True)
             told_gone = True
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
@@ -87,7 +87,7 @@ def _show(told: Told, *, as_json: bool) -> None:
         case "":
             typer.echo(told.data if as_json else event_text.spell(_parsed(told.data)))
         case "missed":
-            typer.echo(f"rtmpd: {event_text.spell_missed(_parsed(told.data))}", err=True)
+            say(f"rtmpd: {event_text.spell_missed(_parsed(told.data))}", err=True)
     # Whoever reads a pipe is to see it when it happens.
     sys.stdout.flush()
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
-from rtmpd.daemon.config_options import Assignments, ConfigPaths, parse_path
-from rtmpd.daemon.control_command import AsJson, print_json
-from rtmpd.daemon.target_command import StreamPath, tell
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
+from rtmpd.daemon.config_options import Assignments, ConfigPaths
+from rtmpd.daemon.control_command import AsJson
+from rtmpd.daemon.relay_lines import OneStream, StreamPath, show, show_all
 
 if TYPE_CHECKING:
     from rtmpd.daemon.admin_request import AdminPort
@@ -24,10 +24,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_(
-    stream: Annotated[
-        str | None,
-        typer.Argument(metavar="[APP/STREAM]", parser=parse_path, show_default=False, help="Of this alone."),
-    ] = None,
+    stream: OneStream = None,
     as_json: AsJson = False,
     url: ServerUrl = None,
     token_file: TokenFile = None,
@@ -35,15 +32,8 @@ def list_(
     assignments: Assignments = None,
 ) -> None:
     """Show what is fetched now or switched off, and how each pull gets on."""
-    query = {"kind": "pull"} | ({} if stream is None else {"stream": stream})
     with asked_server(url, token_file, config, assignments) as port:
-        found = port.call_all("/relays", query)
-    if as_json:
-        print_json({"items": found})
-    elif not found:
-        say("Nothing is pulled.")
-    for pull in () if as_json else found:
-        tell(pull, as_json=False)
+        show_all(port, "pull", stream, "Nothing is pulled.", as_json=as_json)
 
 
 @app.command()
@@ -91,4 +81,4 @@ def restart(
 def _change(port: AdminPort, change: str, stream: str, as_json: bool) -> None:
     from rtmpd.daemon import admin_request
 
-    tell(port.call("POST", f"{admin_request.stream_path(stream)}/pull/{change}"), as_json=as_json)
+    show(port.call("POST", f"{admin_request.stream_path(stream)}/pull/{change}"), as_json=as_json)

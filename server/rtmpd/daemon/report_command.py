@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 import typer
 
-from rtmpd.daemon.asked_server import ServerUrl, TokenFile, reach, refusals_told
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, reach, refusals_told, say
 from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told, parse_path
 from rtmpd.daemon.control_command import AsJson
 
@@ -76,9 +76,11 @@ def report(
         answer = _fetch(lambda: reach(url, token_file, config, assignments), folder, query)
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
+    elif as_csv:
+        typer.echo(_csv(answer))
     else:
-        for line in _csv(answer) if as_csv else lines(answer):
-            typer.echo(line)
+        for line in lines(answer):
+            say(line)
 
 
 def lines(answer: dict[str, Any]) -> Iterator[str]:
@@ -116,12 +118,12 @@ def _figures(each: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _csv(answer: dict[str, Any]) -> Iterator[str]:
+def _csv(answer: dict[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     writer.writerows([_inert(each[column]) for column in _COLUMNS] for each in answer["items"])
-    yield text.getvalue().removesuffix("\n")
+    return text.getvalue().removesuffix("\n")
 
 
 def _inert(value: Any) -> Any:
@@ -155,7 +157,7 @@ def _fetch(reached: Callable[[], AdminPort], folder: Path | None, query: dict[st
     except AdminRequestFailed as error:
         if error.status == HTTPStatus.BAD_REQUEST or folder is None:
             raise
-        typer.echo(f"rtmpd: {error}; this is read from {folder / FILE}", err=True)
+        say(f"rtmpd: {error}; this is read from {folder / FILE}", err=True)
         return _all(lambda query: _read(folder, query), query)
 
 

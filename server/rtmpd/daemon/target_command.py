@@ -10,8 +10,9 @@ from urllib.parse import quote
 import typer
 
 from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
-from rtmpd.daemon.config_options import Assignments, ConfigPaths, parse_path
+from rtmpd.daemon.config_options import Assignments, ConfigPaths
 from rtmpd.daemon.control_command import AsJson, print_json
+from rtmpd.daemon.relay_lines import OneStream, StreamPath, show, show_all
 
 if TYPE_CHECKING:
     from rtmpd.daemon.admin_request import AdminPort
@@ -23,9 +24,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-StreamPath = Annotated[
-    str, typer.Argument(metavar="APP/STREAM", parser=parse_path, show_default=False, help="The stream.")
-]
 TargetId = Annotated[
     str,
     typer.Argument(
@@ -36,10 +34,7 @@ TargetId = Annotated[
 
 @app.command("list")
 def list_(
-    stream: Annotated[
-        str | None,
-        typer.Argument(metavar="[APP/STREAM]", parser=parse_path, show_default=False, help="Of this alone."),
-    ] = None,
+    stream: OneStream = None,
     as_json: AsJson = False,
     url: ServerUrl = None,
     token_file: TokenFile = None,
@@ -47,16 +42,8 @@ def list_(
     assignments: Assignments = None,
 ) -> None:
     """Show where streams are pushed to, and how each target gets on."""
-
-    query = {"kind": "push"} | ({} if stream is None else {"stream": stream})
     with asked_server(url, token_file, config, assignments) as port:
-        found = port.call_all("/relays", query)
-    if as_json:
-        print_json({"items": found})
-    elif not found:
-        say("Nothing is pushed.")
-    for target in () if as_json else found:
-        say(_line(target))
+        show_all(port, "push", stream, "Nothing is pushed.", as_json=as_json)
 
 
 @app.command()
@@ -93,7 +80,7 @@ def add(
         body["track"] = int(track) if track.isdecimal() else track
     with asked_server(url, token_file, config, assignments) as port:
         told = port.call("POST", f"{admin_request.stream_path(stream)}/push", body)
-    tell(told, as_json=as_json)
+    show(told, as_json=as_json)
     if not as_json and not told["kept"]:
         say("until the server ends, as it is not stored: see state.dir", err=True)
 
@@ -169,7 +156,7 @@ def _switch(port: AdminPort, change: str, stream: str, target: str, as_json: boo
     from rtmpd.daemon import admin_request
 
     path = f"{admin_request.stream_path(stream)}/push/{quote(target, safe='')}/{change}"
-    tell(port.call("POST", path), as_json=as_json)
+    show(port.call("POST", path), as_json=as_json)
 
 
 def _url(url: str, file: Path | None) -> str:
@@ -187,18 +174,3 @@ def _url(url: str, file: Path | None) -> str:
         told: str = typer.prompt("URL with its stream key", hide_input=True, err=True)
         return told.strip()
     return sys.stdin.readline().strip()
-
-
-def tell(target: dict[str, Any], *, as_json: bool) -> None:
-    """One relay, for people or as JSON."""
-    if as_json:
-        print_json(target)
-    else:
-        say(_line(target))
-
-
-def _line(target: dict[str, Any]) -> str:
-    name = target["id"] if target["kind"] == "push" else ""
-    parts = f"{target['app']}/{target['name']}", name, target["remote"], target["state"]
-    said = "  ".join(filter(None, parts))
-    return f"{said}: {target['reason']}" if target["reason"] else said

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 import typer
 
 from rtmpd.daemon import client_command
-from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
 from rtmpd.daemon.client_command import ExitStatus
 from rtmpd.daemon.config_options import Assignments, ConfigPaths
 from rtmpd.daemon.top_figures import Figures, Order
@@ -94,7 +94,7 @@ def _print(port: AdminPort, order: Order, interval: float | None, as_json: bool)
             figures = Figures()
             figures.learn(server, streams, time.monotonic())
             for line in plain(figures, order):
-                typer.echo(line)
+                say(line)
         if interval is None:
             return
         time.sleep(interval)

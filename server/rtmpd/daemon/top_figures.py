@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from rtmpd.daemon.asked_server import printable
+
 _HISTORY: Final = 120
 """Readings that are kept of a stream, as far as a wide terminal shows them."""
 _BARS: Final = "▁▂▃▄▅▆▇█"
@@ -79,8 +81,7 @@ class Figures:
 
 def name_of(stream: Stream) -> str:
     """As people write it, without what would move a cursor."""
-    text = f"{stream['app']}/{stream['name']}"
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return printable(f"{stream['app']}/{stream['name']}")
 
 
 def _counted(name: str) -> str:

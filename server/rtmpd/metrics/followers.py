@@ -26,7 +26,6 @@ def collect_followers(stats: FollowStats) -> Iterator[Family]:
     yield Family("gauge", "rtmpd_followers", "Answers of the admin port that do not end.").with_value(
         stats.followers
     )
-    ended = Family("counter", "rtmpd_followers_ended", "Such answers that are over.", ("reason",))
-    for reason, number in stats.ended.items():
-        ended.add((str(reason),), number)
-    yield ended
+    yield Family("counter", "rtmpd_followers_ended", "Such answers that are over.", ("reason",)).with_table(
+        stats.ended
+    )

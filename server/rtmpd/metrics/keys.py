@@ -25,17 +25,13 @@ def collect_keys(keys: RuntimeKeys) -> tuple[Family, Family]:
         "rtmpd_runtime_keys",
         "Stream keys that came at run time, expired too.",
         ("origin",),
-    )
-    for origin, number in keys.numbers().items():
-        there.add((origin,), number)
+    ).with_table(keys.numbers())
     asked = Family(
         "counter",
         "rtmpd_publish_tokens",
         "Stream keys asked for with a JWT, by what came of it.",
         ("result",),
-    )
-    for result, number in keys.token_counts().items():
-        asked.add((result,), number)
+    ).with_table(keys.token_counts())
     return there, asked
 
 

@@ -28,10 +28,9 @@ def collect_access_log(stats: AccessLogStats | None) -> Iterator[Family]:
     yield Family("counter", "rtmpd_access_log_lines", "Sessions that were written down.").with_value(
         stats.lines
     )
-    lost = Family("counter", "rtmpd_access_log_lost", "Sessions that could not be.", ("reason",))
-    for reason, number in stats.lost.items():
-        lost.add((str(reason),), number)
-    yield lost
+    yield Family("counter", "rtmpd_access_log_lost", "Sessions that could not be.", ("reason",)).with_table(
+        stats.lost
+    )
 
 
 class InputStats(Protocol):
