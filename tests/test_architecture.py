@@ -20,8 +20,8 @@ FLOORS = (
     ("rtmp",),
     ("media", "net", "state"),
     ("engine", "client"),
-    ("serving", "relay", "processes", "tools", "hooks"),
-    ("access", "events", "metrics"),
+    ("serving", "relay", "processes", "tools", "hooks", "outputs"),
+    ("access", "events", "metrics", "http"),
     ("control",),
     ("compat",),
     ("web",),
@@ -34,16 +34,21 @@ STRANGERS = {
     "client": frozenset({"media"}),
     "hooks": frozenset({"client", "media"}),
     "tools": frozenset({"engine"}),
-    "control": frozenset({"serving", "client", "tools", "hooks"}),
+    "control": frozenset({"serving", "client", "tools", "hooks", "http"}),
     "metrics": frozenset({"net", "serving", "client", "tools", "media"}),
     "web": frozenset(
-        {"serving", "relay", "processes", "client", "tools", "hooks", "media", "access", "events"}
+        {
+            *("serving", "relay", "processes", "client", "tools", "hooks", "outputs"),
+            *("media", "access", "events", "http"),
+        }
     ),
+    "http": frozenset({"relay", "processes", "client", "tools", "hooks"}),
+    "outputs": frozenset({"client"}),
     "access": frozenset({"relay", "client", "tools"}),
     "compat": frozenset(
         {
             *("net", "media", "client", "serving", "relay", "processes"),
-            *("tools", "access", "events", "metrics"),
+            *("tools", "outputs", "access", "events", "metrics", "http"),
         }
     ),
     "events": frozenset({"serving", "client", "tools", "media"}),
@@ -82,6 +87,8 @@ FORBIDDEN = {
     "relay": FRAMEWORKS,
     "processes": FRAMEWORKS,
     "tools": FRAMEWORKS,
+    "outputs": FRAMEWORKS,
+    "http": FRAMEWORKS,
     "metrics": FRAMEWORKS | {"asyncio"},
     "control": FRAMEWORKS - {"pydantic"},
     "compat": (SANS_IO | FRAMEWORKS) - {"datetime"},

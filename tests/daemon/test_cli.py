@@ -344,9 +344,10 @@ def banner(
     hooks: HookRules | None = None,
     **others: Admission,
 ) -> str:
-    entrances = [[Entrance(each) for each in those] for those in (rtmp, rtmps, admin)]
+    places = {"rtmp": rtmp, "rtmps": rtmps, "admin": admin}
+    opened = [(protocol, Entrance(each)) for protocol, those in places.items() for each in those]
     live = Admission(rules, hooks or HookRules())
-    return banner_module.banner(*entrances, {"live": live, **others, "": live})
+    return banner_module.banner(opened, {"live": live, **others, "": live})
 
 
 ASKED = {Moment.PUBLISH: ("http://backend.test/",)}
@@ -422,7 +423,7 @@ def test_banner_says_what_holds_for_all_other_apps(tmp_path: Path):
     about = HookContext(nobody, time.monotonic, nobody, nobody, "")
     registry = Registry(Flusher(nobody, nobody, time.monotonic, time.monotonic), ServerStats())
     side = AccessSide(config, time.monotonic, registry, about)
-    text = banner_module.banner([Entrance(Address("127.0.0.1", 1935))], [], [], side.admissions())
+    text = banner_module.banner([("rtmp", Entrance(Address("127.0.0.1", 1935)))], side.admissions())
     assert "to live: nobody\n            to other apps: anyone on this machine\n" in text
     assert text.endswith("from live: whoever the backend lets in")
 
@@ -444,10 +445,9 @@ def test_banner_says_what_holds_for_all_other_apps(tmp_path: Path):
 def test_banner_knows_that_others_come_through_a_proxy(
     entrances: list[str], near: str, all_: str, advice: str
 ):
-    metrics = Entrance.parse("unix:/run/http proxy=require")
-    text = banner_module.banner(
-        [Entrance.parse(each) for each in entrances], [], [metrics], {"live": Admission(LOCAL)}
-    )
+    opened = [("rtmp", Entrance.parse(each)) for each in entrances]
+    opened.append(("admin", Entrance.parse("unix:/run/http proxy=require")))
+    text = banner_module.banner(opened, {"live": Admission(LOCAL)})
     assert "metrics   unix:/run/http (proxy=require)\n" in text
     assert f"(proxy={entrances[0].partition('=')[2]})" in text
     assert f"publish   to live: {near}" in text
@@ -481,8 +481,8 @@ def test_banner_says_what_to_type_and_who_may():
     ],
 )
 def test_banner_names_the_console_where_a_browser_gets_there(admin: list[str], at: str | None):
-    found = [Entrance.parse(each) for each in admin]
-    text = banner_module.banner([Entrance.parse(":1935")], [], found, {"live": Admission(LOCAL)})
+    found = [("admin", Entrance.parse(each)) for each in admin]
+    text = banner_module.banner([("rtmp", Entrance.parse(":1935")), *found], {"live": Admission(LOCAL)})
     assert re.findall(r"^  console   (\S+)$", text, re.MULTILINE) == ([at] if at else [])
 
 

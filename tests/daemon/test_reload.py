@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -22,8 +23,7 @@ from pydantic import BaseModel
 
 import rtmpd
 from rtmpd.access.keys import digest_of, spell_digest
-from rtmpd.daemon import doors, logs
-from rtmpd.daemon import worker as worker_module
+from rtmpd.daemon import doors, logs, looks
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect
@@ -120,8 +120,8 @@ def log() -> Iterator[LogOutput]:
 @pytest.fixture(autouse=True)
 def untouched(monkeypatch: pytest.MonkeyPatch) -> None:
     """The collector of this process stays as it is."""
-    monkeypatch.setattr(worker_module.gc, "freeze", lambda: None)
-    monkeypatch.setattr(worker_module.gc, "set_threshold", lambda *numbers: None)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(gc, "set_threshold", lambda *numbers: None)
 
 
 @pytest.fixture
@@ -502,7 +502,7 @@ async def test_a_certificate_that_cannot_be_used_changes_nothing(server: House, 
 async def test_a_renewed_certificate_is_shown_without_a_word(
     log: LogOutput, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "_SAMPLE_INTERVAL", 0.02)
+    monkeypatch.setattr(looks, "_INTERVAL", 0.02)
     issuer = Issuer(tmp_path)
     async with serving(log, "rtmps.listen=127.0.0.1:0", issuer.issue("one", "old.test")) as server:
         old, name = await issuer.visit(server)

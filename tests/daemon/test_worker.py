@@ -20,7 +20,7 @@ from client_kit import AVC_HEADER, keyframe
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
 
 import rtmpd as client
-from rtmpd.daemon import ending, logs, worker
+from rtmpd.daemon import ending, logs, looks, worker
 from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.settings import Settings
@@ -260,7 +260,7 @@ def test_the_lag_of_the_loop_is_measured():
 def test_a_sampler_that_fails_once_goes_on(monkeypatch, caplog):
     """A bug in one round must not end the deadlines of slow players for good, nor keep keys as they were."""
     rounds = []
-    looks = []
+    seen = []
 
     def sample(registry: Registry, now: float) -> None:
         rounds.append(now)
@@ -268,9 +268,9 @@ def test_a_sampler_that_fails_once_goes_on(monkeypatch, caplog):
             raise ZeroDivisionError
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(worker, "_SAMPLE_INTERVAL", 0.01)
+    monkeypatch.setattr(looks, "_INTERVAL", 0.01)
     monkeypatch.setattr(Registry, "sample", sample)
-    monkeypatch.setattr(AccessSide, "look", lambda _access: looks.append(len(rounds)))
+    monkeypatch.setattr(AccessSide, "look", lambda _access: seen.append(len(rounds)))
     monkeypatch.setattr(worker.gc, "freeze", lambda: None)
     monkeypatch.setattr(worker.gc, "set_threshold", lambda *numbers: None)
     config = Config.model_validate(
@@ -284,7 +284,7 @@ def test_a_sampler_that_fails_once_goes_on(monkeypatch, caplog):
     finally:
         rescue.cancel()
     assert len(rounds) >= 2
-    assert looks[0] == 1
+    assert seen[0] == 1
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.message == "sampling failed"
     assert record.exc_info is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -54,20 +54,20 @@ class Reach(Enum):
 
 
 def banner(
-    rtmp: Sequence[Entrance],
-    rtmps: Sequence[Entrance],
-    admin: Sequence[Entrance],
-    apps: Mapping[str, Admission],
-    metrics: Sequence[Entrance] = (),
-    shown: Collection[str] = (),
+    opened: Iterable[tuple[str, Entrance]], apps: Mapping[str, Admission], shown: Collection[str] = ()
 ) -> str:
-    """A few lines for a person, without a trailing line feed; the addresses are the ones really bound.
+    """A few lines for a person, without a trailing line feed.
 
-    ``metrics`` are those where nothing else is served, ``shown`` what ``admin`` shows to everybody.
+    ``opened`` are protocols and addresses as they are really bound, "metrics" those where nothing else is
+    served; ``shown`` is what the admin port shows to everybody.
 
     ``apps`` are ``APP``, those with settings of their own, and by "" all others. With names and addresses of
     usual length the lines fit into 80 columns.
     """
+    at: dict[str, list[Entrance]] = {}
+    for protocol, entrance in opened:
+        at.setdefault(protocol, []).append(entrance)
+    rtmp, rtmps, admin, metrics = (at.get(each, []) for each in ("rtmp", "rtmps", "admin", "metrics"))
     reach = _reach([*rtmp, *rtmps])
     # Behind a proxy an encoder would be refused: it names nobody.
     direct = [each.address for each in rtmp if each.proxy is not ProxyUse.REQUIRE and not each.address.path]

@@ -30,6 +30,7 @@ from rtmpd.daemon.hook_side import HookContext
 from rtmpd.daemon.hooks_config import LONGEST_TIMEOUT
 from rtmpd.daemon.log_side import LogSide
 from rtmpd.daemon.logs import LogOutput
+from rtmpd.daemon.looks import feed_watchdog, look_each_second
 from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
 from rtmpd.daemon.programs import Programs
@@ -59,7 +60,6 @@ from rtmpd.serving.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
-_SAMPLE_INTERVAL = 1.0
 # The loop's own clock in finer steps: uvloop's stands still for a turn and counts whole milliseconds, too
 # coarse for what a flush to a few players costs.
 _clock = LoopClock(time.monotonic)
@@ -330,11 +330,11 @@ class Worker:
             raise
         try:
             lag.start()
-            self._tasks.start(self._sample(), name="sample")
+            self._tasks.start(look_each_second(self._looks()), name="sample")
             self._tasks.start(self._reloads.run(), name="reload")
             interval = watchdog_interval(os.environ, os.getpid())
             if interval is not None:
-                self._tasks.start(self._feed_watchdog(interval), name="watchdog")
+                self._tasks.start(feed_watchdog(self._notifier, interval), name="watchdog")
             # What exists now lives as long as the process: the collector need not walk it again and again.
             gc.collect()
             gc.freeze()
@@ -361,20 +361,16 @@ class Worker:
         self._handover.inherited = [await self._server.listen(sock, inherited=True) for sock in inherited]
         opened = [("rtmp", Entrance(listener.address)) for listener in self._handover.inherited]
         opened += await self._open(config)
-        rtmp, rtmps, admin, metrics = (
-            [each for name, each in opened if name == wanted]
-            for wanted in ("rtmp", "rtmps", "admin", "metrics")
-        )
         if config.log.format == "text":
-            admissions = self._access.admissions()
-            sys.stdout.write(banner(rtmp, rtmps, admin, admissions, metrics, config.admin.open) + "\n")
+            sys.stdout.write(banner(opened, self._access.admissions(), config.admin.open) + "\n")
             sys.stdout.flush()
         tell_opened(opened)
         self._relays.apply_pulls()
         await self._handover.taken_over()
         self._handover.open()
         self._unready_reason = None
-        self._notifier.ready(f"rtmpd {__version__} on {', '.join(str(each.address) for each in rtmp)}")
+        rtmp = ", ".join(str(entrance.address) for protocol, entrance in opened if protocol == "rtmp")
+        self._notifier.ready(f"rtmpd {__version__} on {rtmp}")
 
     async def _stop(self) -> int:
         """End in order; the exit code."""
@@ -404,20 +400,14 @@ class Worker:
     def _unready(self) -> str | None:
         return self._ending.reason or self._unready_reason
 
-    async def _sample(self) -> None:
-        while True:
-            await asyncio.sleep(_SAMPLE_INTERVAL)
-            for look in (
-                self._sample_streams,
-                self._access.look,
-                self._state.look,
-                self._admin.look,
-                self._look_at_certificates,
-            ):
-                try:
-                    look()
-                except Exception:  # Bans, keys and deadlines of slow players depend on the others.
-                    logger.exception("sampling failed")
+    def _looks(self) -> tuple[Callable[[], None], ...]:
+        return (
+            self._sample_streams,
+            self._access.look,
+            self._state.look,
+            self._admin.look,
+            self._look_at_certificates,
+        )
 
     def _sample_streams(self) -> None:
         self._registry.sample(_clock())
@@ -428,8 +418,3 @@ class Worker:
 
     def _look_at_certificates(self) -> None:
         self._certificates.refresh(time.time())
-
-    async def _feed_watchdog(self, interval: float) -> None:
-        while True:
-            self._notifier.watchdog()
-            await asyncio.sleep(interval)
