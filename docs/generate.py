@@ -24,6 +24,8 @@ from rtmpd.events.delivery import NotifyFailure, NotifyLoss
 from rtmpd.events.model import EventKind
 from rtmpd.hooks.rules import Moment
 from rtmpd.hooks.stats import HookOutcome
+from rtmpd.outputs.record_words import RecordingFailure, RecordingLoss
+from rtmpd.outputs.recording import RecordingEnd
 from rtmpd.processes.words import HookEnd, ProcessEnd, ProcessState
 from rtmpd.reasons import (
     HandshakeFailure,
@@ -71,6 +73,9 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     EventKind: {"event": "value", "what": "meaning"},
     SwitchReason: _REASON,
     StateFailure: _REASON,
+    RecordingEnd: _REASON,
+    RecordingFailure: _REASON,
+    RecordingLoss: _REASON,
     NotifyLoss: _REASON,
     AccessLogLoss: _REASON,
     NotifyFailure: _REASON,

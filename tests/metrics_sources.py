@@ -23,6 +23,7 @@ from rtmpd.hooks.stats import BackendStats, HookStats
 from rtmpd.metrics.collecting import Metrics, Sources
 from rtmpd.metrics.families import RENAMED_METRICS, AnyFamily, Renames
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
+from rtmpd.outputs.record_words import RecordStats
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.serving.listening import InputStats
@@ -73,6 +74,14 @@ class FakeKeySet:
     failures: int = 0
 
 
+@dataclass
+class FakeRecordings:
+    """Files of streams."""
+
+    stats: RecordStats = field(default_factory=RecordStats)
+    queue_bytes: int = 65536
+
+
 class FakeKeys:
     """Stream keys that came at run time."""
 
@@ -96,6 +105,7 @@ class FakeServer:
     process_counts: ProcessCounts = field(default_factory=lambda: ProcessCounts({}))
     notified: list[NotifyStatus] = field(default_factory=list)
     hook_counts: HookCounts = field(default_factory=HookCounts)
+    recordings: FakeRecordings | None = field(default_factory=FakeRecordings)
     inputs: InputStats = field(default_factory=InputStats)
     access_log: AccessLogStats = field(default_factory=AccessLogStats)
     followed: FollowStats = field(default_factory=FollowStats)
@@ -137,6 +147,7 @@ class FakeServer:
             state=lambda: self.state,
             access_log=lambda: self.access_log,
             inputs=lambda: self.inputs,
+            recordings=lambda: self.recordings,
         )
         return Metrics(sources, max_streams, renames)
 

@@ -24,12 +24,13 @@ from engine_kit import (
 )
 
 from rtmpd.engine.claim import ClaimPolicy
-from rtmpd.engine.gop import GopLimits
+from rtmpd.engine.gop import PACKET_OVERHEAD_BYTES, GopLimits
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import NOBODY
 from rtmpd.engine.packet import CACHED_HEADER, Packet, track_id
+from rtmpd.engine.packet_queue import Mark
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, Ending, StartPolicy, TapOptions
 from rtmpd.engine.subscriber import Subscription
@@ -210,7 +211,7 @@ def test_it_goes_on_where_another_publication_does(house: House) -> None:
     publication = claim()
     house.send(publication, (9000, AAC_HEADER), (9000, AVC_HEADER_2), (9000, keyframe("B")))
     house.send(publication, (9040, inter("P")))
-    assert sink.take() == "<started> AAC@0 AVC@0 A@0 AVC2@2000 B@2000 P@2040"
+    assert sink.take() == "<started> AAC@0 AVC@0 A@0 <switched> AVC2@2000 B@2000 P@2040"
     publication.close(CloseReason.FINISHED)
     for second in range(3, 9):
         house.registry.sample(float(second))
@@ -576,3 +577,35 @@ def test_nothing_is_left_of_one_that_is_gone(house: House) -> None:
     publication.close(CloseReason.FINISHED)
     assert house.registry.budget.used == 0
     assert not house.registry.streams
+
+
+def test_who_takes_by_the_clock_is_told_once_much_waits(house: House) -> None:
+    sink = FakePacketSink()
+    sink.busy = True
+    _, tap = house.tap(TapOptions(ready_bytes=3 * (PACKET_OVERHEAD_BYTES + 6)), sink)
+    publication = house.publish()
+    house.send_headers(publication)
+    tap.take()
+    tap.done()
+    house.send(publication, (0, keyframe("A")))
+    house.send(publication, (40, inter("B")))
+    assert sink.calls == []
+    house.send(publication, (80, inter("C")))
+    assert sink.calls == ["ready"]
+    assert tap.waiting_bytes == tap.held_bytes == house.registry.budget.queue_bytes
+    assert len(tap.take()) == 3
+    tap.done()
+    assert tap.held_bytes == house.registry.budget.queue_bytes == 0
+    house.send(publication, *[(time, inter("D")) for time in (120, 160, 200)])
+    assert sink.calls == ["ready", "ready"]
+
+
+def test_takeovers_of_a_stuck_sink_leave_one_mark(house: House) -> None:
+    sink = FakePacketSink()
+    sink.busy = True
+    _, tap = house.tap(TapOptions(max_bytes=1), sink)
+    house.publish()
+    for _ in range(5):
+        tap.notify(Mark.SWITCHED)
+        tap.notify(Mark.GAP)
+    assert tap.take() == [Mark.STARTED, Mark.SWITCHED, Mark.GAP]

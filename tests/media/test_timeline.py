@@ -82,3 +82,15 @@ def test_rounds_never_step_back(clip: list[tuple[int, int]], rounds: int) -> Non
         times = place(timeline, *clip)
         assert min(times) >= (end if number and not timeline.jumps else 0)
         timeline.begin_again()
+
+
+def test_a_hole_that_is_expected_stays_and_one_that_is_joined_goes() -> None:
+    for join, expected in ((False, 60_040), (True, 80)):
+        timeline = Timeline()
+        assert [timeline.place_frame(VIDEO, time) for time in (0, 40)] == [0, 40]
+        if join:
+            timeline.join()
+        else:
+            timeline.expect_hole()
+        assert timeline.place_frame(VIDEO, 60_040) == expected
+        assert timeline.place_frame(VIDEO, 200_000) == expected + 40  # The next one is nobody's wish.

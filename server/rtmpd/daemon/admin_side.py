@@ -20,6 +20,7 @@ from rtmpd.daemon.ending import ADMIN_PATIENCE, Ending
 from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.log_side import LogSide
 from rtmpd.daemon.memory_group import MemoryGroup
+from rtmpd.daemon.outputs_side import OutputsSide
 from rtmpd.daemon.predecessor import Predecessor
 from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.reload import Reloads
@@ -69,6 +70,7 @@ class Inside:
     relays: Callable[[], Sequence[RelayStatus]]
     events: EventsSide
     programs: Programs
+    outputs: OutputsSide
     rtmp_address: Callable[[], Address | None]
     """Where processes on this machine reach it by RTMP."""
     readiness: Callable[[], str | None]
@@ -368,6 +370,7 @@ class AdminSide:
             state=lambda: inside.state.stats,
             access_log=lambda: inside.events.records.stats,
             inputs=inside.events.records.input_stats,
+            recordings=lambda: inside.outputs.recordings,
         )
         self._metrics = Metrics(sources, self._config.metrics.max_streams)
         return self._metrics

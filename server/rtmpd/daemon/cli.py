@@ -222,6 +222,7 @@ _COMMANDS: Final = {
     "ban": "Let nobody in from somewhere.",
     "unban": "Lift a ban.",
     "report": "Show who watched how much.",
+    "repair": "Finish FLV files that were cut off.",
     "end": "End a stream whose encoder was lost.",
     "log-level": "Log more for a while.",
     "target": "Where streams are pushed to.",
@@ -270,6 +271,10 @@ def _add(name: str, app: typer.Typer) -> None:
             from rtmpd.daemon import token_command
 
             app.command(short_help=short)(token_command.token)
+        case "repair":
+            from rtmpd.daemon import repair_command
+
+            app.command(short_help=short)(repair_command.repair)
         case "report":
             from rtmpd.daemon import report_command
 

@@ -12,6 +12,7 @@ from typing import Final
 from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.hook_side import HookSide
 from rtmpd.daemon.notify import Notifier
+from rtmpd.daemon.outputs_side import OutputsSide
 from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.relay_side import RelaySide
 from rtmpd.daemon.shutdown_config import ShutdownConfig
@@ -70,6 +71,7 @@ class Parts:
     registry: Registry
     relays: RelaySide
     programs: Programs
+    outputs: OutputsSide
     hooks: HookSide
     events: EventsSide
     clock: Callable[[], float]
@@ -111,7 +113,7 @@ class Parts:
         )
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
         left = max(grace - (self.clock() - started), 0.0)
-        await asyncio.gather(self.relays.pushes.close(left), self.hooks.close(left))
+        await asyncio.gather(self.relays.pushes.close(left), self.hooks.close(left), self.outputs.close(left))
         # Nothing happens any more: what is left is to be told.
         left = max(grace - (self.clock() - started), min(grace, _LAST_WORDS))
         await asyncio.gather(self.events.close(left), self.programs.close_hooks(left))

@@ -42,7 +42,8 @@ class RelaySide:
     ) -> None:
         self.clock = clock
         self._config = config
-        self._leaving = False
+        self.leaving = False
+        """Another process of this server takes over from us."""
         self._dialer = RelayDialer(instance_id, new_session)
         self.hook_pushes = HookPushes(lambda key: self.pushes.follow(key))
         self.pushes = PushRelays(registry, self._dialer, clock, self._targets, tell=tell)
@@ -64,12 +65,12 @@ class RelaySide:
     def handover_rules(self, key: StreamKey) -> HandoverRules:
         """Who may have a name that another has, and how long it is kept."""
         rules = self._config().handover_rules(str(key))
-        return replace(rules, moving=True) if self._leaving else rules
+        return replace(rules, moving=True) if self.leaving else rules
 
     def meet(self, neighbour: Neighbour | None, *, leaving: bool) -> None:
         """There is another process of this server, or none any more. ``leaving``: it takes over from us."""
         self._borrowing.neighbour = neighbour
-        self._leaving = self.pushes.moving = leaving
+        self.leaving = self.pushes.moving = leaving
         self.apply_pulls()
 
     def apply(self) -> None:

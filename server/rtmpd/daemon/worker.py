@@ -33,6 +33,7 @@ from rtmpd.daemon.logs import LogOutput
 from rtmpd.daemon.looks import feed_watchdog, look_each_second
 from rtmpd.daemon.machine import Machine
 from rtmpd.daemon.notify import Notifier, listen_fds, watchdog_interval
+from rtmpd.daemon.outputs_side import OutputsSide
 from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.relay_side import RelaySide
 from rtmpd.daemon.reload import Reloads
@@ -112,6 +113,7 @@ class Worker:
         self._relays = RelaySide(
             self._registry, lambda: self._config, _clock, new_session, instance_id, self._events.push_changed
         )
+        self._outputs = OutputsSide(self._registry, _clock, lambda: self._relays.leaving)
         self._access = AccessSide(config, _clock, self._registry, self._hook_context(instance_id))
         self._state = build_state(self._registry, self._access, self._relays, _clock, instance_id)
         self._events.note_change = self._state.note_change
@@ -181,6 +183,7 @@ class Worker:
             self._registry,
             self._relays,
             self._programs,
+            self._outputs,
             self._access.hooks,
             self._events,
             _clock,
@@ -225,6 +228,7 @@ class Worker:
             relays=self._relays.statuses,
             events=self._events,
             programs=self._programs,
+            outputs=self._outputs,
             rtmp_address=self._local_address,
             readiness=self._unready,
             ending=self._ending,
@@ -299,6 +303,7 @@ class Worker:
         self._server.apply(context, self._machine.fit(limits.to_connection_limits()))
         self._admin.apply(config)
         self._programs.apply(config)
+        self._outputs.apply(config)
 
     def _entrances(self, config: Config, *, inherits: bool) -> Entrances:
         entrances = config.entrances()
@@ -406,6 +411,7 @@ class Worker:
             self._access.look,
             self._state.look,
             self._admin.look,
+            self._outputs.look,
             self._look_at_certificates,
         )
 

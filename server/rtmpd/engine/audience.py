@@ -195,6 +195,11 @@ class Audience(Seat):
         for tap in taps:
             tap.notify(Mark.STARTED)
 
+    def notify_switched(self) -> None:
+        """Another publication goes on for the last one."""
+        for tap in list(self._taps):
+            tap.notify(Mark.SWITCHED)
+
     def notify_ended(self) -> None:
         """The publisher has left."""
         self.live = False

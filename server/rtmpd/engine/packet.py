@@ -34,7 +34,7 @@ TRACKED: Final = 0x100000
 ASIDE: Final = 0x200000
 """Of another track than the default one."""
 TRACK_SHIFT: Final = 24
-_DIFFERS: Final = TRACKED | STREAM_METADATA
+DIFFERS: Final = TRACKED | STREAM_METADATA
 """Packets that are not the same for everybody."""
 
 
@@ -100,8 +100,8 @@ class RtmpWire:
     def encode(self, packet: Packet) -> bytes:
         kind = packet.kind
         payload = packet.payload
-        if packet.flags & _DIFFERS:
-            differing = _of_tracks(packet, self.tracks)
+        if packet.flags & DIFFERS:
+            differing = payload_for(packet, self.tracks)
             if differing is None:
                 return b""
             payload = differing
@@ -162,8 +162,8 @@ def is_for(packet: Packet, tracks: TrackChoice) -> bool:
     return chosen in (ALL_TRACKS, flags >> TRACK_SHIFT)
 
 
-def _of_tracks(packet: Packet, tracks: TrackChoice) -> bytes | None:
-    """The payload for somebody who is sent these tracks, None if there is nothing in it for them.
+def payload_for(packet: Packet, tracks: TrackChoice) -> bytes | None:
+    """The payload of one that ``DIFFERS`` for who is sent these tracks, None if there is nothing for them.
 
     One track alone is written as if there were no others.
     """

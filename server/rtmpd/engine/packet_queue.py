@@ -17,6 +17,10 @@ class Mark(Enum):
 
     STARTED = "started"
     """A publication begins here, or was live already when the sink came."""
+    SWITCHED = "switched"
+    """Another publication goes on here for the one that had begun, in the time of the clock; also told by a
+    ``GAP``.
+    """
     GAP = "gap"
     """Packets are missing: video goes on with a keyframe of each track, with all headers before it if one was
     missed.
@@ -68,6 +72,11 @@ class PacketQueue:
         return bool(self._items)
 
     @property
+    def waiting_bytes(self) -> int:
+        """Of the packets that wait."""
+        return self._queued_bytes
+
+    @property
     def held_bytes(self) -> int:
         """What the budget is charged."""
         return self._queued_bytes + self._taken_bytes
@@ -101,7 +110,10 @@ class PacketQueue:
     def mark(self, mark: Mark) -> None:
         """Append a mark. A publication of which nothing is left leaves none, or they would pile up."""
         items = self._items
-        last, self._last = self._last, mark
+        last = self._last
+        if mark is Mark.SWITCHED and last in (Mark.GAP, Mark.SWITCHED):
+            return  # The gap is larger.
+        self._last = mark
         if mark is Mark.ENDED:
             for nothing in _NOTHING:
                 if items[-len(nothing) :] == nothing:
@@ -132,6 +144,11 @@ class PacketQueue:
         done, self._taken_bytes, self._queued_bytes = self._taken_bytes, self._queued_bytes, 0
         self._budget.charge_queues(-done)
         return items
+
+    def done(self) -> None:
+        """What was taken is done with."""
+        done, self._taken_bytes = self._taken_bytes, 0
+        self._budget.charge_queues(-done)
 
     def close(self) -> None:
         """Forget everything."""

@@ -140,6 +140,7 @@ class Publication:
         "ending",
         "intake",
         "max_players",
+        "mode",
         "offset",
         "origin",
         "owner",
@@ -172,7 +173,7 @@ class Publication:
         """Where its packets go; for the stream to change."""
         self.offset = 0
         """What its time is put forward by on air (ms)."""
-        self.policy, self.max_players, media, self.place = terms
+        self.policy, self.max_players, media, self.place, self.mode = terms
         self.stats = intake.books.stream
         self._inspection = Inspection(media, self.stats) if media is not None and media.any else None
         intake.checkup.inspection = self._inspection

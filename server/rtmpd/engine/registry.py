@@ -114,12 +114,14 @@ class Registry:
         max_players: int | None = None,
         media: MediaRules | None = None,
         place: Place = MAIN,
+        mode: str = "live",
     ) -> Publication:
         """Take the publisher's place of ``key``; when somebody has it, ``policy`` decides, as it does whether
         an audience that waits for somebody else has got who it waits for.
 
         ``max_players`` holds while it is on air instead of ``EngineLimits.max_players_per_stream``, ``media``
         for as long as the publication lasts. A backup in ``place`` of one stands by, or is stood by for.
+        ``mode`` is as in ``Terms``.
 
         Raises ``StreamBusy`` when the place is taken and stays so, ``ResourceExhausted`` at a ceiling.
         """
@@ -135,7 +137,9 @@ class Registry:
                 rival = None
                 stream.begin_anew(CloseReason.SUPERSEDED, origin)
         stream = self._stream(key)
-        publication = stream.add_publication(owner, origin, now, Terms(policy, max_players, media, place))
+        publication = stream.add_publication(
+            owner, origin, now, Terms(policy, max_players, media, place, mode)
+        )
         if rival is not None and reason is not None:
             # First, so that the audience waits for it.
             if rival is stream.holder:

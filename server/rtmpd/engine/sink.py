@@ -177,6 +177,10 @@ class TapOptions:
     """
     max_seconds: float = 10.0
     """How long a packet may wait."""
+    ready_bytes: int = 0
+    """``PacketSink.ready`` is called once so many bytes wait, for who otherwise takes by the clock; 0 is as
+    soon as anything does.
+    """
 
 
 class PacketSink(Protocol):

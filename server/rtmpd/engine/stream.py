@@ -244,10 +244,12 @@ class LiveStream(Broadcast):
             told.clear()  # It was kept for this comparison.
         if idle:
             self._audience.notify_started(now)
-        elif last is not None:
-            outage = last.silent_for(now)
-            self._observer.resumed(heir, outage)
-            self._held_no_more(last, HoldEnd.RESUMED, round(outage, 3))
+        else:
+            self._audience.notify_switched()
+            if last is not None:
+                outage = last.silent_for(now)
+                self._observer.resumed(heir, outage)
+                self._held_no_more(last, HoldEnd.RESUMED, round(outage, 3))
         if changed and self._queueing:
             self._pending += [Packet(DATA, since, b"", SWITCH), *changed]
             self._flush_pending()

@@ -55,7 +55,7 @@ class Tap:
         "_sink",
         "_sync",
         "attached",
-        "dropped",
+        "drops",
     )
 
     def __init__(
@@ -72,7 +72,7 @@ class Tap:
         self._queue = PacketQueue(options, budget)
         self._leave = leave
         self.attached = True
-        self.dropped = 0
+        self.drops: dict[DropReason, int] = {}
         """Packets kept from this sink because it was behind, memory was short or a keyframe had to come."""
         self._sync = VideoSync(options.start, ALL_TRACKS)
         self._lost_to = DropReason.WAITING_KEYFRAME
@@ -81,6 +81,16 @@ class Tap:
         """It gets all that there are before its next frame."""
         self._idle = False
         """The sink waits to be told."""
+
+    @property
+    def dropped(self) -> int:
+        """All ``drops``."""
+        return sum(self.drops.values())
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What is there to take: payloads, and ``PACKET_OVERHEAD_BYTES`` for each packet."""
+        return self._queue.waiting_bytes
 
     @property
     def held_bytes(self) -> int:
@@ -93,8 +103,12 @@ class Tap:
         Once it was empty the sink is told when there is more. Always empty when detached.
         """
         items = self._queue.take()
-        self._idle = not items
+        self._idle = not items or self._options.ready_bytes > 0
         return items
+
+    def done(self) -> None:
+        """What was taken is done with, and more is not asked for yet."""
+        self._queue.done()
 
     def detach(self) -> None:
         """Leave the stream and forget what waits: no further call on the sink. Idempotent."""
@@ -185,11 +199,12 @@ class Tap:
                 self._drop(reason)
 
     def _drop(self, reason: DropReason) -> None:
-        self.dropped += 1
+        self.drops[reason] = self.drops.get(reason, 0) + 1
         self._seat.books.drop(reason)
 
     def _tell(self) -> None:
-        if self._idle and self._queue.waits:
+        queue = self._queue
+        if self._idle and queue.waits and queue.waiting_bytes >= self._options.ready_bytes:
             self._idle = False
             try:
                 self._sink.ready()

@@ -19,6 +19,8 @@ class Terms(NamedTuple):
     """What it may consist of; None is anything."""
     place: Place = MAIN
     """Which of the stream's encoders it is."""
+    mode: str = "live"
+    """What the encoder wants kept of it: ``live``, ``record``, ``append`` or ``appendWithGap``."""
 
 
 USUAL: Final = Terms()

@@ -9,6 +9,7 @@ MAX_STEP_BACK_MS: Final = 3000
 MAX_STEP_AHEAD_MS: Final = 10_000
 """A longer step is a hole that nobody should wait through."""
 _MAX_USUAL_STEP_MS: Final = 1000
+_ANY_STEP_AHEAD_MS: Final = 0x7FFFFFFF
 
 
 class Timeline:
@@ -30,6 +31,7 @@ class Timeline:
         """Lowest timestamp of the run: where the same file begins when it is read again."""
         self._latest: dict[int, int] = {}
         self._steps: dict[int, int] = {}
+        self._farthest = MAX_STEP_AHEAD_MS
 
     @property
     def end(self) -> int:
@@ -43,6 +45,14 @@ class Timeline:
             self._offset = self.end - self._earliest
         self._reference = self._earliest
 
+    def expect_hole(self) -> None:
+        """Before the next frame something is missing: its time is its own, however far ahead that is."""
+        self._farthest = _ANY_STEP_AHEAD_MS
+
+    def join(self) -> None:
+        """The next frame comes one usual step after the last, whatever its time is."""
+        self._reference = None
+
     def place_frame(self, kind: int, timestamp: int) -> int:
         """Time of an audio or video frame (``kind`` 8 or 9) stamped ``timestamp`` (u32 ms)."""
         reference = self._reference
@@ -52,10 +62,11 @@ class Timeline:
             self._earliest = raw
         else:
             raw = reference + _signed(timestamp - reference)
-            if not -MAX_STEP_BACK_MS <= raw - reference <= MAX_STEP_AHEAD_MS:
+            if not -MAX_STEP_BACK_MS <= raw - reference <= self._farthest:
                 self.jumps += 1
                 self._offset = self.end - raw
                 self._earliest = raw
+        self._farthest = MAX_STEP_AHEAD_MS
         self._reference = raw
         self._earliest = raw if self._earliest is None else min(self._earliest, raw)
         time = max(0, raw + self._offset)

@@ -19,6 +19,7 @@ from rtmpd.metrics.keys import RuntimeKeys, collect_key_files, collect_keys
 from rtmpd.metrics.notifications import NotifyStatus, collect_notifications
 from rtmpd.metrics.predecessor import Carried, collect_predecessor
 from rtmpd.metrics.process import MemoryGroup, ProcessMetrics
+from rtmpd.metrics.recordings import Recordings, collect_recordings
 from rtmpd.metrics.records import AccessLogStats, InputStats, collect_access_log, collect_inputs
 from rtmpd.metrics.relays import collect_relays
 from rtmpd.metrics.reloads import Reloads, collect_reloads
@@ -77,6 +78,8 @@ class Sources:
     """None where there is none."""
     inputs: Callable[[], InputStats | None]
     """None where they are not kept."""
+    recordings: Callable[[], Recordings | None]
+    """None where nothing is recorded."""
     refusals: Mapping[Problem, int]
     """Requests to the admin port that were not answered, by why."""
     hooks: HookStats
@@ -131,6 +134,7 @@ class Metrics:
             *collect_followers(sources.followed),
             *collect_access_log(sources.access_log()),
             *collect_inputs(sources.inputs()),
+            *collect_recordings(sources.recordings()),
             *collect_hooks(sources.hook_counts),
             *collect_backends(sources.hooks),
         ]

@@ -47,7 +47,7 @@ async def _begin(peer: Peer, event: PublishRequested, grant: Grant) -> Publisher
     lease = await context.claims.claim(grant.key, origin)
     try:
         await await_silence(context, grant.key, origin, grant.claim or context.claim_policy, place)
-        return Publisher(peer, event.stream_id, origin, grant, place, lease)
+        return Publisher(peer, event, origin, grant, place, lease)
     except BaseException:
         context.claims.release(lease)
         raise
@@ -73,12 +73,12 @@ class Publisher:
     )
 
     def __init__(
-        self, peer: Peer, stream_id: int, origin: Origin, grant: Grant, place: Place, lease: Lease
+        self, peer: Peer, event: PublishRequested, origin: Origin, grant: Grant, place: Place, lease: Lease
     ) -> None:
         """Take the granted name of the registry, and own ``lease`` from then on. Raises ``Refused``."""
         context = peer.context
         self._peer = peer
-        self.stream_id = stream_id
+        self.stream_id = event.stream_id
         self._since = context.clock()
         self._lease = lease
         policy = grant.claim or context.claim_policy
@@ -89,7 +89,7 @@ class Publisher:
         """Its socket may be read in rounds."""
         media = replace(rules.media, reject=rules.media.reject.under(grant.media))
         self._publication = context.registry.claim(
-            grant.key, self, origin, self._since, policy, grant.max_players, media, place
+            grant.key, self, origin, self._since, policy, grant.max_players, media, place, event.mode
         )
         self.receive = self._publication.receive
         fields = log.of_stream(origin, grant.key) | {

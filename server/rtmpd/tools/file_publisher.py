@@ -23,6 +23,7 @@ from rtmpd.exceptions import (
     RequestRejected,
 )
 from rtmpd.media.flv import FlvTag
+from rtmpd.media.headers import Headers
 from rtmpd.media.metadata import read_metadata
 from rtmpd.media.tags import (
     CODEC_METADATA,
@@ -37,7 +38,6 @@ from rtmpd.net.backoff import Backoff
 from rtmpd.reasons import FlvFailure
 from rtmpd.rtmp.constants import ON_META_DATA, MessageType
 from rtmpd.tools.flv_files import FlvSource
-from rtmpd.tools.headers import Headers
 from rtmpd.tools.route import STEADY_SECONDS, Route
 
 _CONFIRM_SECONDS: Final = 1.0

@@ -1,0 +1,70 @@
+"""What is kept of streams, once the settings want something to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rtmpd.daemon.config import Config
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.registry import Registry
+
+if TYPE_CHECKING:
+    from rtmpd.outputs.record_rules import RecordRule
+    from rtmpd.outputs.recording import RecordingListener
+    from rtmpd.outputs.recordings import Recordings
+
+
+class OutputsSide:
+    """Recordings, by the settings of now. A server without any observes no stream, and imports nothing.
+
+    ``leaving()`` is as for ``Recordings``.
+    """
+
+    def __init__(self, registry: Registry, clock: Callable[[], float], leaving: Callable[[], bool]) -> None:
+        self.recordings: Recordings | None = None
+        """None as long as no setting allows any."""
+        self._config = Config()
+        self._registry = registry
+        self._clock = clock
+        self._leaving = leaving
+        self._listeners: list[RecordingListener] = []
+        self._rules: dict[str, RecordRule | None] = {}
+        """By table."""
+
+    def add_listener(self, listener: RecordingListener) -> None:
+        """Tell ``listener`` of files of recordings from now on, once there are any."""
+        self._listeners.append(listener)
+        if self.recordings is not None:
+            self.recordings.add_listener(listener)
+
+    def apply(self, config: Config) -> None:
+        """Follow other settings, in the running event loop."""
+        self._config = config
+        self._rules.clear()
+        roots = {app.record.root for app in config.outcomes.values() if app.record.wanted}
+        if self.recordings is None and roots:
+            from rtmpd.outputs.recordings import Recordings
+
+            self.recordings = Recordings(self._registry, self._rule_of, self._leaving, self._clock)
+            for listener in self._listeners:
+                self.recordings.add_listener(listener)
+            self._registry.observe(self.recordings)
+        if self.recordings is not None:
+            self.recordings.apply(sorted(roots))
+
+    def look(self) -> None:
+        """Mind what waits; call it about once a second."""
+        if self.recordings is not None:
+            self.recordings.look()
+
+    async def close(self, grace: float) -> None:
+        """Finish all files within ``grace`` seconds."""
+        if self.recordings is not None:
+            await self.recordings.close(grace)
+
+    def _rule_of(self, key: StreamKey) -> RecordRule | None:
+        table = self._config.table(str(key))
+        if table not in self._rules:
+            self._rules[table] = self._config.outcomes[table].record.to_rule()
+        return self._rules[table]

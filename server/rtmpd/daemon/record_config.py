@@ -1,0 +1,110 @@
+"""Streams as files: ``[apps.NAME.record]``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from rtmpd.daemon.fields import FileName, Seconds, Section, Size
+from rtmpd.daemon.push_config import Track
+from rtmpd.exceptions import UsageError
+from rtmpd.media.tracks import ALL, ALL_TRACKS, DEFAULT_TRACK, TrackChoice
+from rtmpd.outputs.record_rules import DEFAULT_NAME, Fsync, RecordRule, RecordStart, RecordTime
+
+RECORD: Final = "record"
+"""The table of an app for the files of its streams."""
+_RULE: Final = RecordRule("/")
+
+
+def _check_name(text: str) -> str:
+    from rtmpd.outputs.names import NameTemplate
+
+    try:
+        NameTemplate.parse(text)
+    except UsageError as error:
+        raise ValueError(f"{error}; write it as in {DEFAULT_NAME}") from None
+    return text
+
+
+class RecordConfig(Section):
+    """Streams of the app as FLV files: docs/recording.md. A file is written under its name with .part behind
+    it and locked; finished it has its duration and an index."""
+
+    start: Literal["never", "manual", "asked", "always"] = "never"
+    """Which streams are recorded. always: all. asked: those that are published as record or append, which
+    encoders can choose. manual: those that somebody in charge wants to be, which the others allow too."""
+    root: FileName = ""
+    """The folder of the files, whole, as /var/lib/rtmpd/recordings: it has to be there, so that nothing is
+    written beside a drive that is not."""
+    name: Annotated[str, AfterValidator(_check_name)] = DEFAULT_NAME
+    """What a file is called below root, without .flv. {app} and {name} are the stream's, {start} is when the
+    file begins, in local time and in a form of strftime ({start:%Y/%m/%d_%H-%M-%S}), {part} which of the
+    files of one recording it is. Folders are made. No file is ever overwritten: another of the same name
+    gets a number."""
+    track: Track = "all"
+    """Of a stream with several tracks: the number of the video track that is recorded, or "all"."""
+    audio: Track = ""
+    """The same of audio, such as 1 for the VOD track of OBS. Empty is all with track = "all", else the first.
+    """
+    split_after: Seconds = _RULE.split_after
+    """Another file begins with the first key frame after so long; 0 is never."""
+    split_bytes: Size = _RULE.split_bytes
+    """Another file begins with the first key frame once one is so large; 0 is never."""
+    time: Literal["true", "gapless"] = _RULE.time.value
+    """What becomes of time without media, such as until an encoder is back (handover.grace), which goes on in
+    the same file. true: it is there, and players wait or skip it. gapless: it is left out."""
+    fsync: Literal["never", "finished", "always"] = _RULE.fsync.value
+    """When a drive has to have written a file, for a machine that fails: when it is finished, or always, each
+    second. A server that crashes loses nothing that was written."""
+    min_free: Size = _RULE.min_free
+    """What the file system has to have left: with less recordings end, and come back once there is twice as
+    much. 0 fills it up."""
+    max_queue_bytes: Annotated[Size, Field(ge=1024 * 1024)] = _RULE.max_queue_bytes
+    """What of one stream may wait for the drive; beyond it the recording goes on with the next key frame once
+    the drive has caught up."""
+
+    @property
+    def tracks(self) -> TrackChoice:
+        """Which tracks are recorded."""
+        if self.track == "all" and self.audio in ("", "all"):
+            return ALL
+        video = _track(self.track, DEFAULT_TRACK)
+        return TrackChoice(video, _track(self.audio, ALL_TRACKS if self.track == "all" else DEFAULT_TRACK))
+
+    @property
+    def wanted(self) -> bool:
+        """There may be files."""
+        return self.start != "never" and bool(self.root)
+
+    def to_rule(self) -> RecordRule | None:
+        """The same below the daemon; None where nothing is ever recorded."""
+        if not self.wanted:
+            return None
+        return RecordRule(
+            root=self.root,
+            start=RecordStart(self.start),
+            name=self.name,
+            tracks=self.tracks,
+            split_after=self.split_after,
+            split_bytes=self.split_bytes,
+            time=RecordTime(self.time),
+            fsync=Fsync(self.fsync),
+            min_free=self.min_free,
+            max_queue_bytes=self.max_queue_bytes,
+        )
+
+
+def _track(track: str | int, empty: int) -> int:
+    if track == "":
+        return empty
+    return ALL_TRACKS if track == "all" else int(track)
+
+
+def find_problem(record: RecordConfig) -> tuple[str, str] | None:
+    """A key of what a table comes to, and what is wrong with it; None if nothing is."""
+    if record.root and not record.root.startswith("/"):
+        return "root", " is no whole path: begin it with /"
+    if record.start != "never" and not record.root:
+        return "root", " is missing: name the folder of the files, which has to be there"
+    return None

@@ -1,0 +1,347 @@
+"""The files of one recording, written one after the other. Nothing here is for the event loop."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.packet import (
+    ASIDE,
+    CACHED_HEADER,
+    DIFFERS,
+    STREAM_METADATA,
+    TRACKED,
+    VIDEO,
+    Packet,
+    payload_for,
+    track_id,
+)
+from rtmpd.engine.packet_queue import Item, Mark
+from rtmpd.media.codec_names import spoken
+from rtmpd.media.headers import Headers
+from rtmpd.media.metadata import announces
+from rtmpd.media.tags import CODED_FRAME, KEYFRAME, audio_codec, video_codec
+from rtmpd.media.timeline import Timeline
+from rtmpd.media.tracks import ALL_TRACKS
+from rtmpd.outputs.flv_file import FlvFile
+from rtmpd.outputs.flv_head import Told
+from rtmpd.outputs.names import NameTemplate
+from rtmpd.outputs.record_rules import RecordRule, RecordTime
+from rtmpd.outputs.record_words import RecordingFailure, failure_of, problem_of
+from rtmpd.outputs.recording import Recording, RecordingEnd
+
+_VIDEO_PATIENCE: Final = 3000
+"""How long sound alone is not begun with where the encoder announces video (ms)."""
+_SPLIT_PATIENCE: Final = 30.0
+"""Seconds behind its time after which a file is split without a key frame: some encoders send none."""
+_SOUND_INDEX: Final = 5000
+"""One place of the index for so many ms of a stream without video."""
+_ROOM_AGAIN: Final = 2
+"""A drive that was full is one no more when it has so many times what it has to have left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A file was begun."""
+
+    path: str
+    started_at: float
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Nothing can be written for now."""
+
+    path: str
+    reason: RecordingFailure
+    problem: str
+
+
+News = Begun | Recording | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What there is to write."""
+
+    items: Sequence[Item]
+    rule: RecordRule
+    at: float
+    """Unix time (s) at which its last packet came."""
+    split: bool = False
+    """Somebody has asked for another file."""
+    end: RecordingEnd | None = None
+    """Nothing follows."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What has become of a batch."""
+
+    news: list[News] = field(default_factory=list)
+    written: int = 0
+    """Bytes."""
+    lost: int = 0
+    """Packets that could not be written."""
+
+
+class FileSeries:
+    """Takes the packets of one recording, from the mark of its begin to that of its end."""
+
+    def __init__(self, key: StreamKey, rule: RecordRule) -> None:
+        self._key = key
+        self._rule = rule
+        self._file: FlvFile | None = None
+        self._part = 0
+        self._timeline = Timeline()
+        self._headers = Headers()
+        self._metadata = b""
+        self._codecs: dict[tuple[int, int], str] = {}
+        """By medium and track."""
+        self._latest: dict[tuple[int, int], int] = {}
+        """Time in the file, by medium and track (ms)."""
+        self._waiting: set[int] | None = None
+        """Tracks of video whose key frame has come since the file began; None where any frame may come."""
+        self._video = False
+        self._since: int | None = None
+        """Timestamp of the first sound that nothing was begun with."""
+        self._indexed = 0
+        self._started_at = 0.0
+        self._split = self._over = self._was_full = False
+        self._outcome = Outcome()
+
+    def write(self, batch: Batch) -> Outcome:
+        """Write all of it. What fails is told in the outcome, and never raised."""
+        outcome = self._outcome = Outcome()
+        self._rule = batch.rule
+        self._split = self._split or batch.split
+        newest = max((item.timestamp for item in batch.items if isinstance(item, Packet)), default=0)
+        done = 0
+        try:
+            for item in batch.items:
+                self._take(item, batch.at - newest / 1000)
+                done += 1
+            self._flush()
+            if batch.end is not None:
+                self._finish(batch.end)
+        except OSError as error:
+            self._fail(error)
+            outcome.lost = sum(isinstance(item, Packet) for item in batch.items[done:])
+        return outcome
+
+    def begin_anew(self) -> None:
+        """After a failure: what comes next begins as what a joiner is sent."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self._headers = Headers()
+        self._metadata = b""
+        self._video, self._since = False, None
+
+    # Items
+
+    def _take(self, item: Item, epoch: float) -> None:
+        """One after the other; ``epoch`` is the Unix time (s) of timestamp 0."""
+        if self._over:
+            return
+        if isinstance(item, Mark):
+            self._note(item)
+            return
+        payload: bytes | None = item.payload
+        if item.flags & DIFFERS:
+            payload = payload_for(item, self._rule.tracks)
+        if payload is None:
+            return
+        if item.flags & CACHED_HEADER:
+            self._take_header(item, payload)
+        elif item.flags & CODED_FRAME:
+            self._take_frame(item, payload, epoch)
+        elif self._file is not None and payload:
+            time = self._timeline.place_other(item.kind, item.timestamp & 0xFFFFFFFF)
+            self._file.add(item.kind, time, payload, keyframe=False)
+
+    def _note(self, mark: Mark) -> None:
+        if mark is Mark.ENDED:
+            self._over = True
+        elif mark in (Mark.GAP, Mark.SWITCHED):
+            if self._rule.time is RecordTime.GAPLESS:
+                self._timeline.join()
+            else:
+                self._timeline.expect_hole()
+
+    def _take_header(self, packet: Packet, payload: bytes) -> None:
+        if packet.flags & STREAM_METADATA:
+            # quirk(ffmpeg): in its place it would be a data stream, so the newest stands at the beginning.
+            self._metadata = payload
+            if self._file is not None:
+                self._file.metadata = payload
+            return
+        if not self._headers.keep(packet.kind, payload) or self._file is None:
+            return
+        time = self._timeline.place_other(packet.kind, packet.timestamp & 0xFFFFFFFF)
+        self._file.add(packet.kind, time, payload, keyframe=False)
+
+    def _take_frame(self, packet: Packet, payload: bytes, epoch: float) -> None:
+        video = packet.kind == VIDEO
+        keyframe = video and packet.flags & KEYFRAME != 0
+        main = self._is_main(packet)
+        file = self._file
+        if file is None:
+            if not self._may_begin(packet, video=video, main=main):
+                return
+            file = self._begin(epoch + packet.timestamp / 1000)
+        elif main and self._splits(file, video=video, keyframe=keyframe):
+            self._flush()
+            self._finish(RecordingEnd.SPLIT)
+            file = self._begin(epoch + packet.timestamp / 1000)
+            self._waiting = set() if keyframe else None
+        self._video = self._video or video
+        if video and self._waiting is not None:
+            if keyframe:
+                self._waiting.add(track_id(packet))
+            elif track_id(packet) not in self._waiting:
+                return
+        self._add_frame(file, packet, payload, keyframe=keyframe and main)
+
+    def _add_frame(self, file: FlvFile, packet: Packet, payload: bytes, *, keyframe: bool) -> None:
+        kind = packet.kind
+        time = self._timeline.place_frame(kind, packet.timestamp & 0xFFFFFFFF)
+        track = (kind, track_id(packet))
+        last = self._latest.get(track)
+        if last is not None and time <= last:
+            # Two pictures at one time are none that a file can tell apart.
+            time = last + (kind == VIDEO)
+        self._latest[track] = time
+        self._codecs[track] = video_codec(payload) if kind == VIDEO else audio_codec(payload)
+        if kind == VIDEO:
+            file.told.video = True
+        else:
+            file.told.audio = True
+            if not self._video and time >= self._indexed:
+                self._indexed = time + _SOUND_INDEX
+                keyframe = True
+        file.add(kind, time, payload, keyframe=keyframe)
+        file.note(max(file.told.last, time), max(self._timeline.end, time))
+
+    def _is_main(self, packet: Packet) -> bool:
+        """Of the track that files begin with."""
+        if not packet.flags & TRACKED:
+            return True
+        tracks = self._rule.tracks
+        chosen = tracks.video if packet.kind == VIDEO else tracks.audio
+        return chosen != ALL_TRACKS or not packet.flags & ASIDE
+
+    def _may_begin(self, packet: Packet, *, video: bool, main: bool) -> bool:
+        if video or not main:
+            return main
+        if any(message[0] == VIDEO for message in self._headers.messages(0)):
+            return False
+        if not announces(self._metadata, VIDEO):
+            return True
+        if self._since is None:
+            self._since = packet.timestamp
+        return packet.timestamp - self._since >= _VIDEO_PATIENCE
+
+    def _splits(self, file: FlvFile, *, video: bool, keyframe: bool) -> bool:
+        """Whether another file begins here."""
+        rule = self._rule
+        over = file.told.last / 1000 - rule.split_after if rule.split_after else -1.0
+        due = self._split or over >= 0.0 or 0 < rule.split_bytes <= file.size
+        if not due:
+            return False
+        return keyframe or (not video and not self._video) or over >= _SPLIT_PATIENCE
+
+    # Files
+
+    def _begin(self, started_at: float) -> FlvFile:
+        rule, key = self._rule, self._key
+        self._part += 1
+        self._split = False
+        self._timeline = Timeline()
+        self._latest.clear()
+        self._waiting, self._indexed = None, 0
+        self._started_at = started_at
+        told = Told(key.app, key.name, self._part, started_at, audio=True, video=True)
+        levels = NameTemplate.parse(rule.name).levels(key, started_at, self._part)
+        try:
+            file = FlvFile(rule.root, levels, told, self._metadata, rule.fsync)
+        except BaseException:
+            self._part -= 1
+            raise
+        told.audio = told.video = False
+        self._file = file
+        try:
+            self._check_room(_ROOM_AGAIN if self._was_full else 1)
+        except OSError:
+            self._file = None
+            self._part -= 1
+            file.discard()
+            raise
+        self._was_full = False
+        self._outcome.news.append(Begun(file.path, started_at, self._part))
+        for kind, payload, _ in self._headers.messages(0):
+            if self._codecs.get((kind, 0)) is None or self._is_current(kind, payload):
+                file.add(kind, 0, payload, keyframe=False)
+        return file
+
+    def _is_current(self, kind: int, payload: bytes) -> bool:
+        """A codec that needs no header may have come behind one that does."""
+        codec = self._codecs[kind, 0]
+        return codec == (video_codec(payload) if kind == VIDEO else audio_codec(payload))
+
+    def _flush(self) -> None:
+        file = self._file
+        if file is not None:
+            before = file.flushed_size
+            self._check_room(1)
+            file.flush()
+            self._outcome.written += file.flushed_size - before
+
+    def _check_room(self, times: int) -> None:
+        file, least = self._file, self._rule.min_free * times
+        if file is not None and least and file.free_bytes() < least:
+            raise OSError(errno.ENOSPC, f"less than {least} bytes are left (record.min_free)")
+
+    def _finish(self, end: RecordingEnd) -> None:
+        file, self._file = self._file, None
+        if file is None:
+            return
+        if file.empty:
+            file.discard()
+            return
+        path = file.path
+        try:
+            path = file.finish()
+        finally:
+            file.close()
+        self._outcome.news.append(
+            Recording(
+                key=self._key,
+                path=path,
+                root=self._rule.root,
+                part=file.told.part,
+                started_at=self._started_at,
+                duration=file.told.duration / 1000,
+                size=file.size,
+                codecs=self._spoken(),
+                end=end,
+            )
+        )
+
+    def _spoken(self) -> tuple[str, ...]:
+        """Video first."""
+        names = [spoken(self._codecs[track]) for track in sorted(self._codecs, key=lambda each: -each[0])]
+        return tuple(dict.fromkeys(names))
+
+    def _fail(self, error: OSError) -> None:
+        reason = failure_of(error)
+        self._was_full = reason is RecordingFailure.FULL
+        path = self._rule.root if self._file is None else self._file.path
+        with suppress(OSError):
+            self._finish(RecordingEnd.FAILED)
+        self._outcome.news.append(Failed(path, reason, problem_of(error)))

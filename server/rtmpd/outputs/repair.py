@@ -1,0 +1,278 @@
+"""FLV files that were cut off, by a process that was killed or a machine that failed: they are finished."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.exceptions import FlvError
+from rtmpd.media import flv
+from rtmpd.media.codec_names import spoken
+from rtmpd.media.metadata import live_metadata, read_metadata
+from rtmpd.media.tags import CODED_FRAME, KEYFRAME, audio_codec, audio_flags, video_codec, video_flags
+from rtmpd.outputs.flv_file import give_name
+from rtmpd.outputs.flv_head import HEAD_BYTES, OWN, RESERVED_BYTES, KeyframeIndex, Told, build_head
+from rtmpd.outputs.names import FILE_MODE, PART, SUFFIX
+from rtmpd.outputs.recording import Recording, RecordingEnd
+from rtmpd.reasons import FlvFailure
+from rtmpd.rtmp.constants import ON_META_DATA, MessageType
+from rtmpd.rtmp.messages import Message
+
+_LOOK_BYTES: Final = 64
+"""Of a payload, to see what it is."""
+_BREATH: Final = 256
+"""Tags, or entries of folders, after which the event loop has its turn."""
+_FIRST_STEP: Final = 40
+"""How long the last frame of a file of one frame lasts (ms)."""
+_USUAL_STEP: Final = 1000
+_FRESH: Final = 60.0
+"""Seconds for which a file without anything in it may be one that begins just now."""
+_COPY_BYTES: Final = 1024 * 1024
+_MEDIA: Final = (MessageType.AUDIO, MessageType.VIDEO, MessageType.DATA_AMF0)
+
+
+class Locked(OSError):
+    """Somebody writes the file."""
+
+
+class _Tag(NamedTuple):
+    """Where a tag is, and how its payload begins."""
+
+    kind: int
+    time: int
+    place: int
+    size: int
+    """Of the payload."""
+    begin: bytes
+
+    @property
+    def end(self) -> int:
+        return self.place + flv.TAG_HEADER_BYTES + self.size + 4
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is in a file, as far as it is whole."""
+
+    size: int
+    """Bytes up to the end of the last whole tag."""
+    told: Told
+    metadata: bytes = b""
+    index: KeyframeIndex = field(default_factory=KeyframeIndex)
+    codecs: dict[int, str] = field(default_factory=dict)
+    """By message type."""
+    lost: int = 0
+    """Bytes behind that."""
+    steps: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Time of the last frame and what it lasts (ms), by message type."""
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """Codecs as people call them, video first."""
+        return tuple(spoken(self.codecs[kind]) for kind in sorted(self.codecs, reverse=True))
+
+    def note(self, tag: _Tag, offset: int) -> None:
+        """One more tag, which will be ``offset`` bytes further on."""
+        self.size = tag.end
+        if tag.kind == MessageType.DATA_AMF0:
+            return
+        video = tag.kind == MessageType.VIDEO
+        flags = video_flags(tag.begin) if video else audio_flags(tag.begin)
+        if not flags & CODED_FRAME:
+            return
+        self.codecs[tag.kind] = video_codec(tag.begin) if video else audio_codec(tag.begin)
+        last, step = self.steps.get(tag.kind, (tag.time - _FIRST_STEP, _FIRST_STEP))
+        self.steps[tag.kind] = (tag.time, tag.time - last if 0 < tag.time - last < _USUAL_STEP else step)
+        if video and flags & KEYFRAME:
+            self.index.add(tag.time, tag.place + offset)
+        told = self.told
+        told.video, told.audio = told.video or video, told.audio or not video
+        told.last = max(told.last, tag.time)
+        told.duration = max(time + step for time, step in self.steps.values())
+
+
+def repair_recording(folder: int, name: str, path: str, root: str) -> Recording | None:
+    """Finish the recording ``name`` of ours in ``folder``, which ends in ``PART`` and is at ``path``.
+
+    None where there was nothing in it, which is removed, or it is none of ours. Raises OSError; ``Locked``
+    where somebody writes it.
+    """
+    fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        _lock(fd, path)
+        stat = os.fstat(fd)
+        if stat.st_size <= HEAD_BYTES:
+            if time.time() - stat.st_mtime > _FRESH or _told(_head_of(fd)) is not None:
+                os.unlink(name, dir_fd=folder)
+            return None
+        head = _head_of(fd)
+        told = _told(head)
+        if told is None:
+            return None
+        found = Findings(HEAD_BYTES, told, metadata=live_metadata(_script(head)) or b"")
+        for tag in _tags(fd, HEAD_BYTES, stat.st_size):
+            found.note(tag, 0)
+        if not found.codecs:
+            os.unlink(name, dir_fd=folder)
+            return None
+        os.ftruncate(fd, found.size)
+        told.size = found.size
+        os.pwrite(fd, build_head(told, found.metadata, found.index), 0)
+        os.fsync(fd)
+        final = give_name(folder, name.removesuffix(PART))
+    finally:
+        os.close(fd)
+    return Recording(
+        key=StreamKey(told.app, told.name),
+        path=f"{path[: -len(name)]}{final}",
+        root=root,
+        part=told.part,
+        started_at=told.started_at,
+        duration=told.duration / 1000,
+        size=found.size,
+        codecs=found.spoken,
+        end=RecordingEnd.REPAIRED,
+    )
+
+
+def repair_all(
+    root: str, tell: Callable[[Recording], None], complain: Callable[[str, OSError], None]
+) -> None:
+    """Finish all recordings below ``root`` that nobody writes. Raises OSError if ``root`` is not there."""
+    os.close(os.open(root, os.O_RDONLY | os.O_DIRECTORY))
+    seen = 0
+    for at, _, names, folder in os.fwalk(root, follow_symlinks=False):
+        for name in names:
+            seen += 1
+            if seen % _BREATH == 0:
+                time.sleep(0.001)
+            if not name.endswith(SUFFIX + PART):
+                continue
+            path = f"{at.rstrip('/')}/{name}"
+            try:
+                recording = repair_recording(folder, name, path, root)
+            except Locked:
+                continue
+            except OSError as error:
+                complain(path, error)
+                continue
+            if recording is not None:
+                tell(recording)
+
+
+def repair_copy(source: str, target: str) -> Findings:
+    """Write what is whole of any FLV file to ``target``, which may not be there yet, with an index.
+
+    Raises OSError, and FlvError if ``source`` is no FLV file or has no audio or video.
+    """
+    fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        begin = _begin_of(fd, source)
+        found = Findings(begin, Told("", "", 1, 0.0))
+        first = True
+        skipped = 0
+        for tag in _tags(fd, begin, size):
+            if first and tag.kind == MessageType.DATA_AMF0 and tag.begin.startswith(ON_META_DATA):
+                payload = os.pread(fd, tag.size, tag.place + flv.TAG_HEADER_BYTES)
+                found.metadata = live_metadata(_script(payload)) or b""
+                found.told = _told(payload) or found.told
+                skipped = tag.end - begin
+            first = False
+            found.note(tag, HEAD_BYTES - begin - skipped)
+        found.lost = size - found.size
+        if not found.codecs:
+            raise FlvError(FlvFailure.NOT_FLV, f"{source} has neither audio nor video in it")
+        found.told.size = HEAD_BYTES + found.size - begin - skipped
+        _copy(fd, begin + skipped, found, target)
+    finally:
+        os.close(fd)
+    return found
+
+
+def _copy(fd: int, begin: int, found: Findings, target: str) -> None:
+    out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    try:
+        with open(out, "wb", closefd=False) as file:
+            file.write(build_head(found.told, found.metadata, found.index))
+            at = begin
+            while at < found.size and (data := os.pread(fd, min(_COPY_BYTES, found.size - at), at)):
+                file.write(data)
+                at += len(data)
+        os.fsync(out)
+    except BaseException:
+        with suppress(OSError):
+            Path(target).unlink()
+        raise
+    finally:
+        os.close(out)
+
+
+def _tags(fd: int, begin: int, size: int) -> Iterator[_Tag]:
+    """Whole tags from ``begin`` on, up to the first that is none."""
+    place, seen = begin, 0
+    while place + flv.TAG_HEADER_BYTES <= size:
+        data = os.pread(fd, flv.TAG_HEADER_BYTES + _LOOK_BYTES, place)
+        kind = data[0]
+        length = int.from_bytes(data[1:4], "big")
+        when = data[7] << 24 | int.from_bytes(data[4:7], "big")
+        begins = data[flv.TAG_HEADER_BYTES :][:length]
+        tag = _Tag(kind, when, place, length, begins)
+        if kind not in _MEDIA or data[8:11] != b"\0\0\0" or tag.end > size:
+            return
+        yield tag
+        place = tag.end
+        seen += 1
+        if seen % _BREATH == 0:
+            time.sleep(0.001)
+
+
+def _begin_of(fd: int, source: str) -> int:
+    """Where the first tag is. Raises FlvError."""
+    reader = flv.FlvReader()
+    head = os.pread(fd, 4096 + 4, 0)
+    try:
+        reader.receive_data(head[: flv.FILE_HEADER_BYTES])
+    except FlvError as error:
+        raise FlvError(error.reason, f"{source}: {error}") from None
+    if not reader.header_parsed and len(head) < flv.FILE_HEADER_BYTES:
+        raise FlvError(FlvFailure.NOT_FLV, f"{source} is too short for an FLV file")
+    return int.from_bytes(head[5:9], "big") + 4
+
+
+def _lock(fd: int, path: str) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Locked(errno.EWOULDBLOCK, "a server writes it just now", path) from None
+
+
+def _head_of(fd: int) -> bytes:
+    """The payload of the onMetaData that a recording of ours begins with; empty if it does not."""
+    data = os.pread(fd, HEAD_BYTES, 0)
+    payload = data[13 + flv.TAG_HEADER_BYTES : HEAD_BYTES - 4]
+    ours = len(payload) == RESERVED_BYTES and payload.startswith(ON_META_DATA)
+    return payload if ours else b""
+
+
+def _script(payload: bytes) -> Message:
+    return Message(MessageType.DATA_AMF0, 0, 1, payload)
+
+
+def _told(payload: bytes) -> Told | None:
+    """Of which stream a head says the file is; None if it does not."""
+    told = read_metadata(payload).get(OWN.decode())
+    if not isinstance(told, dict):
+        return None
+    match told:
+        case {"app": str(app), "stream": str(name), "part": float(part), "started": float(started)}:
+            return Told(app, name, int(part), started)
+    return None

@@ -1,0 +1,446 @@
+"""Streams and their files: when they begin and end, what is in them, and when a drive fails."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from engine_kit import AAC_HEADER, KEY, metadata, sound
+from outputs_kit import Studio, check_index, tags_of, told_by
+
+from rtmpd.engine.sink import CloseReason
+from rtmpd.exceptions import UsageError
+from rtmpd.media.tracks import TrackChoice
+from rtmpd.outputs import flv_file, recorder
+from rtmpd.outputs.record_rules import RecordStart, RecordTime
+from rtmpd.outputs.record_words import RecordingFailure, RecordingLoss
+from rtmpd.outputs.recording import RecordingEnd
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done each second is done at once."""
+    monkeypatch.setattr(recorder, "FLUSH", 0.01)
+    monkeypatch.setattr(recorder, "RETRY", 0.02)
+
+
+def parts(root: Path) -> list[Path]:
+    return list(root.rglob("*.part"))
+
+
+def size_of(path: str) -> int:
+    return Path(path).stat().st_size
+
+
+def flags_of(path: str) -> int:
+    """Which media the header of a file says there are."""
+    return Path(path).read_bytes()[4]
+
+
+def bodies(path: str | Path, kind: int = 9) -> list[bytes]:
+    return [tag.payload[5:] for tag in tags_of(path) if tag.type == kind and tag.payload[1] == 1]
+
+
+async def test_a_stream_is_a_file_with_a_head_and_an_index(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 50)
+    publication.close(CloseReason.FINISHED)
+    studio.house.registry.end_hold(KEY)
+    studio.turn()
+    (recording,) = await studio.files(1)
+    assert studio.heard.words == ["started live/cam", "finished publish_ended"]
+    assert (recording.key, recording.part, recording.end) == (KEY, 1, RecordingEnd.PUBLISH_ENDED)
+    assert recording.root == str(tmp_path)
+    assert recording.path.startswith(f"{tmp_path}/live/cam/")
+    assert recording.codecs == ("H.264", "AAC")
+    assert recording.size == size_of(recording.path)
+    assert recording.duration == pytest.approx(2.01)
+    told = told_by(recording.path)
+    assert told["duration"] == pytest.approx(2.01)
+    assert told["width"] == 640.0
+    assert told["recording"] == {
+        "app": "live",
+        "stream": "cam",
+        "part": 1.0,
+        "started": pytest.approx(recording.started_at),
+    }
+    assert check_index(recording.path) == [0.0, 0.4, 0.8, 1.2, 1.6]
+    tags = tags_of(recording.path)
+    assert [tag.timestamp for tag in tags if tag.type == 9] == [0, *range(0, 2000, 40)]
+    assert bodies(recording.path) == [b"%s%d" % (b"P" if n % 10 else b"K", n) for n in range(50)]
+    assert not parts(tmp_path)
+    assert studio.house.registry.budget.queue_bytes == 0
+    assert not studio.house.registry.streams
+
+
+@pytest.mark.parametrize("time", RecordTime)
+async def test_an_encoder_that_returns_within_its_grace_goes_on_in_the_same_file(
+    tmp_path: Path, time: RecordTime
+) -> None:
+    studio = Studio(tmp_path)
+    assert studio.rule is not None
+    studio.rule = replace(studio.rule, time=time)
+    publication = studio.publish()
+    studio.send(publication, 0, 25)
+    publication.close(CloseReason.CONNECTION_LOST)
+    await studio.until(lambda: not studio.recordings.queue_bytes)
+    studio.house.loop.now += 30.0
+    studio.turn()
+    again = studio.publish()
+    studio.send(again, 0, 25)
+    again.close(CloseReason.FINISHED)
+    studio.house.registry.end_hold(KEY)
+    studio.turn()
+    (recording,) = await studio.files(1)
+    assert len(bodies(recording.path)) == 50
+    times = [tag.timestamp for tag in tags_of(recording.path) if tag.type == 9]
+    hole = max(b - a for a, b in itertools.pairwise(times))
+    if time is RecordTime.TRUE:
+        assert hole == pytest.approx(30_000, abs=100)
+        assert recording.duration == pytest.approx(32.0, abs=0.2)
+    else:
+        assert hole <= 80
+        assert recording.duration == pytest.approx(2.0, abs=0.1)
+    assert times == sorted(times)
+    check_index(recording.path)
+
+
+@pytest.mark.parametrize("why", ["time", "size", "asked"])
+async def test_a_file_is_split_at_a_key_frame_and_nothing_is_lost(tmp_path: Path, why: str) -> None:
+    studio = Studio(tmp_path)
+    assert studio.rule is not None
+    if why == "time":
+        studio.rule = replace(studio.rule, split_after=1.0)
+    elif why == "size":
+        studio.rule = replace(studio.rule, split_bytes=66_500)
+    publication = studio.publish()
+    studio.send(publication, 0, 35)
+    if why == "asked":
+        await studio.until(lambda: studio.heard.words == ["started live/cam"])
+        studio.recordings.split(KEY)
+    studio.send(publication, 35, 60)
+    publication.close(CloseReason.FINISHED)
+    studio.house.registry.end_hold(KEY)
+    studio.turn()
+    await studio.until(lambda: not studio.recordings._ending and len(studio.heard.finished) > 1)
+    files = studio.heard.finished
+    assert [file.part for file in files] == [*range(1, len(files) + 1)]
+    assert [file.end for file in files[:-1]] == [RecordingEnd.SPLIT] * (len(files) - 1)
+    pictures = [body for file in files for body in bodies(file.path)]
+    assert len(pictures) == 60
+    for file in files:
+        tags = tags_of(file.path)
+        assert [tag.payload[:2] for tag in tags[:3]] == [b"\xaf\x00", b"\x17\x00", b"\x17\x01"]
+        assert tags[2].timestamp == 0
+        assert told_by(file.path)["width"] == 640.0
+        check_index(file.path)
+    assert files[1].started_at == pytest.approx(files[0].started_at + files[0].duration, abs=2.5)
+
+
+async def test_somebody_in_charge_starts_stops_and_starts_again(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    assert studio.rule is not None
+    studio.rule = replace(studio.rule, start=RecordStart.MANUAL)
+    with pytest.raises(UsageError, match="nobody publishes"):
+        studio.recordings.start(KEY)
+    publication = studio.publish()
+    studio.send(publication, 0, 15)
+    with pytest.raises(UsageError, match="is not recorded"):
+        studio.recordings.stop(KEY)
+    studio.recordings.start(KEY)
+    with pytest.raises(UsageError, match="already"):
+        studio.recordings.start(KEY)
+    studio.send(publication, 15, 20)
+    assert studio.recordings.active(KEY) is not None
+    studio.recordings.stop(KEY)
+    assert studio.recordings.active(KEY) is None
+    (recording,) = await studio.files(1)
+    assert recording.end is RecordingEnd.STOPPED
+    assert bodies(recording.path)[0] == b"K10"
+    studio.rule = replace(studio.rule, start=RecordStart.ALWAYS)
+    studio.recordings.apply([])
+    assert studio.recordings.active(KEY) is None  # Somebody has stopped it.
+    studio.recordings.start(KEY)
+    studio.send(publication, 20, 25)
+    studio.rule = replace(studio.rule, start=RecordStart.NEVER)
+    studio.recordings.apply([])
+    assert len(await studio.files(2)) == 2
+    with pytest.raises(UsageError, match=r"record\.start"):
+        studio.recordings.start(KEY)
+    assert len({each.path for each in studio.heard.finished}) == 2
+
+
+async def test_sound_alone_is_recorded_and_indexed(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.publish(headers=False)
+    studio.house.send(publication, (0, metadata(audiocodecid=10.0)), (0, AAC_HEADER))
+    for number in range(600):
+        studio.house.send(publication, (20 * number, sound(f"a{number}")))
+    await studio.recordings.close(5.0)
+    (recording,) = await studio.files(1)
+    assert recording.end is RecordingEnd.SHUTDOWN
+    assert recording.codecs == ("AAC",)
+    assert check_index(recording.path) == [0.0, 5.0, 10.0]
+    told = told_by(recording.path)
+    assert (told["hasVideo"], told["hasAudio"]) == (False, True)
+    assert flags_of(recording.path) == 4
+
+
+async def test_no_file_is_ever_overwritten(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    assert studio.rule is not None
+    studio.rule = replace(studio.rule, name="{name}")
+    (tmp_path / "cam.flv").write_bytes(b"somebody's")
+    for number in range(2):
+        publication = studio.publish()
+        studio.send(publication, 0, 11)
+        if not number:
+            await studio.until(lambda: "started live/cam" in studio.heard.words)
+            (tmp_path / "cam-2.flv").write_bytes(b"meanwhile")
+        publication.close(CloseReason.FINISHED)
+        studio.house.registry.end_hold(KEY)
+        studio.turn()
+        await studio.files(number + 1)
+    assert (tmp_path / "cam.flv").read_bytes() == b"somebody's"
+    assert (tmp_path / "cam-2.flv").read_bytes() == b"meanwhile"
+    names = [Path(each.path).name for each in studio.heard.finished]
+    assert len(set(names)) == 2
+    for each in studio.heard.finished:
+        check_index(each.path)
+
+
+class Drive:
+    """Has writes of the server fail."""
+
+    def __init__(self) -> None:
+        self.error = 0
+        self.stuck = threading.Event()
+        self.stuck.set()
+        self._write = os.write
+
+    def write(self, fd: int, data: memoryview) -> int:
+        self.stuck.wait(10.0)
+        if self.error:
+            half = len(data) // 2
+            if half and self.error == errno.ENOSPC:
+                self._write(fd, data[:half])
+            raise OSError(self.error, os.strerror(self.error))
+        return self._write(fd, data)
+
+
+@pytest.fixture
+def drive(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drive]:
+    drive = Drive()
+    monkeypatch.setattr(flv_file.os, "write", drive.write)
+    yield drive
+    drive.stuck.set()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (errno.ENOSPC, RecordingFailure.FULL),
+        (errno.EROFS, RecordingFailure.READ_ONLY),
+        (errno.EIO, RecordingFailure.DRIVE),
+        (errno.ESTALE, RecordingFailure.DRIVE),
+    ],
+)
+async def test_a_drive_that_fails_costs_the_recording_something_and_it_comes_back(
+    tmp_path: Path, drive: Drive, error: int, reason: RecordingFailure
+) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    written = studio.recordings.stats.bytes_written
+    drive.error = error
+    studio.send(publication, 20, 40)
+    await studio.until(lambda: any(word.startswith("failed") for word in studio.heard.words))
+    stats = studio.recordings.stats
+    await studio.until(lambda: stats.failures[reason] > 1)  # It is tried again.
+    studio.recordings.look()
+    assert stats.failing == 1
+    status = studio.recordings.active(KEY)
+    assert status is not None
+    assert status.problem is not None
+    assert sum(word.startswith("failed") for word in studio.heard.words) == 1
+    drive.error = 0
+    await studio.until(lambda: studio.heard.words.count("started live/cam") == 2)
+    studio.send(publication, 40, 60)
+    await studio.recordings.close(5.0)
+    first, second = studio.heard.finished
+    assert (first.end, second.end) == (RecordingEnd.FAILED, RecordingEnd.SHUTDOWN)
+    assert first.size == 65564 + written
+    check_index(first.path)
+    check_index(second.path)
+    assert bodies(second.path)[-1] == b"P59"
+    assert bodies(second.path)[0].startswith(b"K")
+    assert stats.lost[RecordingLoss.UNWRITABLE] > 0
+    assert not parts(tmp_path)
+    assert studio.house.registry.budget.queue_bytes == 0
+
+
+async def test_a_stuck_drive_holds_up_nobody_and_the_file_goes_on(
+    tmp_path: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "STUCK", 0.05)
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    drive.stuck.clear()
+    stats = studio.recordings.stats
+
+    def failed() -> bool:
+        studio.recordings.look()
+        return stats.failures[RecordingFailure.STUCK] > 0
+
+    studio.send(publication, 20, 30)
+    await studio.until(failed)
+    studio.send(publication, 30, 600)  # For 22.8 seconds.
+    drive.stuck.set()
+    await studio.until(lambda: not studio.recordings.queue_bytes)
+    studio.send(publication, 600, 630)
+    await studio.recordings.close(5.0)
+    (recording,) = studio.heard.finished
+    studio.recordings.look()
+    assert stats.lost[RecordingLoss.BEHIND] > 0
+    pictures = bodies(recording.path)
+    assert pictures[-1] == b"P629"
+    gap = next(at for at, body in enumerate(pictures) if int(body[1:]) != at)
+    assert pictures[gap].startswith(b"K")
+    assert recording.duration == pytest.approx(25.2, abs=0.1)
+
+
+async def test_the_end_does_not_wait_for_a_stuck_drive(tmp_path: Path, drive: Drive) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    drive.stuck.clear()
+    studio.send(publication, 20, 40)
+    await studio.until(lambda: studio.recordings._active[KEY]._busy)
+    await studio.recordings.close(0.05)
+    assert studio.heard.finished == []
+    assert studio.house.registry.budget.queue_bytes == 0
+
+
+async def test_a_root_that_is_not_there_is_never_made(tmp_path: Path) -> None:
+    studio = Studio(tmp_path / "drive")
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.failures[RecordingFailure.MISSING] > 1)
+    assert studio.heard.words == ["failed: no such file or directory"]
+    (tmp_path / "drive").mkdir()
+    await studio.until(lambda: studio.heard.words[-1] == "started live/cam")
+    await studio.recordings.close(5.0)
+    assert bodies(studio.heard.finished[0].path)[0] == b"K10"
+
+
+async def test_a_drive_with_too_little_left_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = Studio(tmp_path)
+    assert studio.rule is not None
+    studio.rule = replace(studio.rule, min_free=1000)
+    left = [1999]
+    monkeypatch.setattr(flv_file.FlvFile, "free_bytes", lambda _self: left[0])
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    left[0] = 999
+    studio.send(publication, 20, 25)
+    await studio.until(lambda: studio.recordings.stats.failures[RecordingFailure.FULL] > 0)
+    left[0] = 1999  # As much as it began with, and too little to begin again.
+    count = studio.recordings.stats.failures[RecordingFailure.FULL]
+    await studio.until(lambda: studio.recordings.stats.failures[RecordingFailure.FULL] > count + 1)
+    left[0] = 2000
+    await studio.until(lambda: studio.heard.words.count("started live/cam") == 2)
+    await studio.recordings.close(5.0)
+    assert not parts(tmp_path)
+
+
+async def test_somebody_removes_the_file(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    (part,) = parts(tmp_path)
+    part.unlink()
+    studio.send(publication, 20, 25)
+    await studio.until(lambda: studio.heard.words.count("started live/cam") == 2)
+    assert studio.recordings.stats.failures[RecordingFailure.MISSING] == 1
+    await studio.recordings.close(5.0)
+    assert [each.end for each in studio.heard.finished] == [RecordingEnd.SHUTDOWN]
+
+
+async def test_a_process_that_another_one_takes_over_from_ends_its_file_with_the_encoder(
+    tmp_path: Path,
+) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    studio.leaving = True
+    publication.close(CloseReason.CONNECTION_LOST)
+    studio.turn()
+    (recording,) = await studio.files(1)
+    assert recording.end is RecordingEnd.PUBLISH_ENDED
+    assert KEY not in studio.house.registry.streams  # Nobody waits any more.
+
+
+async def test_what_waits_for_one_drive_is_bounded(
+    tmp_path: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rtmpd.outputs import recordings
+
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    drive.stuck.clear()
+    studio.send(publication, 20, 40)
+    await studio.until(lambda: studio.recordings._active[KEY]._busy)
+    studio.send(publication, 40, 60)
+    monkeypatch.setattr(recordings, "MAX_DISK_BYTES", studio.recordings.queue_bytes - 1)
+    studio.recordings.look()
+    studio.recordings.look()
+    assert studio.recordings.stats.lost[RecordingLoss.MEMORY] == 40
+    drive.stuck.set()
+    await studio.until(lambda: not studio.recordings._active[KEY]._tap._queue.waits)
+    studio.send(publication, 60, 80)
+    await studio.recordings.close(5.0)
+    assert b"K40" not in bodies(studio.heard.finished[0].path)
+    assert bodies(studio.heard.finished[0].path)[-1] == b"P79"
+
+
+async def test_one_track_is_written_as_if_there_were_no_others(tmp_path: Path) -> None:
+    from engine_kit import NOBODY, FakePublisher
+    from golden_captures import load
+
+    from rtmpd.media.tags import MULTITRACK, audio_flags
+    from rtmpd.rtmp.chunks import ChunkReader
+    from rtmpd.rtmp.limits import Limits
+
+    messages = [
+        each
+        for each in ChunkReader(Limits()).receive_data(load("obs32/obs32-single-vod-pub").chunks)
+        if each.type in (8, 9, 18)
+    ]
+    for choice, several in ((TrackChoice(-2, -2), True), (TrackChoice(-1, 1), False)):
+        studio = Studio(tmp_path)
+        assert studio.rule is not None
+        studio.rule = replace(studio.rule, tracks=choice)
+        publication = studio.house.registry.claim(KEY, FakePublisher(), NOBODY, 0.0)
+        for message in messages:
+            publication.receive(message, studio.house.loop.now)
+        studio.turn()
+        await studio.recordings.close(5.0)
+        tags = [tag for tag in tags_of(studio.heard.finished[0].path) if tag.type == 8]
+        assert tags
+        assert any(audio_flags(tag.payload) & MULTITRACK for tag in tags) is several
+        check_index(studio.heard.finished[0].path)
