@@ -23,7 +23,7 @@ from engine_kit import (
 from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.publication import Publication
-from rtmpd.engine.sink import Ending
+from rtmpd.engine.sink import CloseReason, Ending
 from rtmpd.media.flv import FlvReader, FlvTag
 from rtmpd.media.metadata import read_metadata
 from rtmpd.outputs.record_rules import RecordRule, RecordStart
@@ -71,12 +71,13 @@ class Studio:
             self.house.registry, lambda _key: self.rule, lambda: self.leaving, self.house.loop.clock
         )
         self.house.registry.observe(self.recordings)
+        self.house.registry.accompany(self.recordings.accompany)
         self.heard = Heard()
         self.recordings.add_listener(self.heard)
 
-    def publish(self, *, headers: bool = True, policy: ClaimPolicy | None = None) -> Publication:
+    def publish(self, *, headers: bool = True, mode: str = "live") -> Publication:
         house = self.house
-        publication = house.registry.claim(KEY, FakePublisher(), NOBODY, house.loop.now, policy or Grace())
+        publication = house.registry.claim(KEY, FakePublisher(), NOBODY, house.loop.now, Grace(), mode=mode)
         if headers:
             house.send(publication, (0, metadata(width=640.0)), (0, AAC_HEADER), (0, AVC_HEADER))
         self.turn()
@@ -88,6 +89,12 @@ class Studio:
             picture = keyframe(f"K{number}") if number % gop == 0 else inter(f"P{number}")
             self.house.loop.now += 0.04
             self.house.send(publication, (40 * number, picture), (40 * number + 10, sound(f"a{number}")))
+
+    def end(self, publication: Publication) -> None:
+        """The encoder leaves, and nobody waits for it."""
+        publication.close(CloseReason.FINISHED)
+        self.house.registry.end_hold(KEY)
+        self.turn()
 
     def turn(self) -> None:
         """Observers hear what has happened."""

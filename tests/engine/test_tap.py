@@ -609,3 +609,32 @@ def test_takeovers_of_a_stuck_sink_leave_one_mark(house: House) -> None:
         tap.notify(Mark.SWITCHED)
         tap.notify(Mark.GAP)
     assert tap.take() == [Mark.STARTED, Mark.SWITCHED, Mark.GAP]
+
+
+def test_who_accompanies_publications_misses_nothing_and_costs_nobody_anything(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    sinks: list[FakePacketSink] = []
+
+    def fail(_publication: Publication) -> None:
+        raise ZeroDivisionError
+
+    def join(publication: Publication) -> None:
+        assert publication.stream.key == KEY
+        sinks.append(house.tap()[0])
+
+    house.registry.accompany(fail)
+    house.registry.accompany(join)
+    publication = house.publish()
+    for media in (
+        (0, AAC_HEADER),
+        (0, AVC_HEADER),
+        (0, keyframe("A")),
+        (40, inter("P")),
+        (80, keyframe("B")),
+    ):
+        publication.receive(message(*media), house.loop.now)
+    publication.close(CloseReason.FINISHED)
+    house.loop.run(house.loop.now)
+    assert sinks[0].take() == "<started> AAC@0 AVC@0 A@0 P@40 B@80 <ended>"
+    assert "a companion of live/cam failed" in caplog.text

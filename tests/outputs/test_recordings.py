@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from engine_kit import AAC_HEADER, KEY, metadata, sound
-from outputs_kit import Studio, check_index, tags_of, told_by
+from outputs_kit import Heard, Studio, check_index, tags_of, told_by
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import UsageError
 from rtmpd.media.tracks import TrackChoice
@@ -51,9 +52,7 @@ async def test_a_stream_is_a_file_with_a_head_and_an_index(tmp_path: Path) -> No
     studio = Studio(tmp_path)
     publication = studio.publish()
     studio.send(publication, 0, 50)
-    publication.close(CloseReason.FINISHED)
-    studio.house.registry.end_hold(KEY)
-    studio.turn()
+    studio.end(publication)
     (recording,) = await studio.files(1)
     assert studio.heard.words == ["started live/cam", "finished publish_ended"]
     assert (recording.key, recording.part, recording.end) == (KEY, 1, RecordingEnd.PUBLISH_ENDED)
@@ -95,9 +94,7 @@ async def test_an_encoder_that_returns_within_its_grace_goes_on_in_the_same_file
     studio.turn()
     again = studio.publish()
     studio.send(again, 0, 25)
-    again.close(CloseReason.FINISHED)
-    studio.house.registry.end_hold(KEY)
-    studio.turn()
+    studio.end(again)
     (recording,) = await studio.files(1)
     assert len(bodies(recording.path)) == 50
     times = [tag.timestamp for tag in tags_of(recording.path) if tag.type == 9]
@@ -126,9 +123,7 @@ async def test_a_file_is_split_at_a_key_frame_and_nothing_is_lost(tmp_path: Path
         await studio.until(lambda: studio.heard.words == ["started live/cam"])
         studio.recordings.split(KEY)
     studio.send(publication, 35, 60)
-    publication.close(CloseReason.FINISHED)
-    studio.house.registry.end_hold(KEY)
-    studio.turn()
+    studio.end(publication)
     await studio.until(lambda: not studio.recordings._ending and len(studio.heard.finished) > 1)
     files = studio.heard.finished
     assert [file.part for file in files] == [*range(1, len(files) + 1)]
@@ -204,9 +199,7 @@ async def test_no_file_is_ever_overwritten(tmp_path: Path) -> None:
         if not number:
             await studio.until(lambda: "started live/cam" in studio.heard.words)
             (tmp_path / "cam-2.flv").write_bytes(b"meanwhile")
-        publication.close(CloseReason.FINISHED)
-        studio.house.registry.end_hold(KEY)
-        studio.turn()
+        studio.end(publication)
         await studio.files(number + 1)
     assert (tmp_path / "cam.flv").read_bytes() == b"somebody's"
     assert (tmp_path / "cam-2.flv").read_bytes() == b"meanwhile"
@@ -444,3 +437,81 @@ async def test_one_track_is_written_as_if_there_were_no_others(tmp_path: Path) -
         assert tags
         assert any(audio_flags(tag.payload) & MULTITRACK for tag in tags) is several
         check_index(studio.heard.finished[0].path)
+
+
+async def test_an_encoder_may_ask_to_be_recorded_and_to_append(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    assert studio.rule is not None
+    studio.rule = replace(studio.rule, start=RecordStart.ASKED)
+    (tmp_path / "live" / "cam").mkdir(parents=True)
+    (tmp_path / "live" / "cam" / "other.flv").write_bytes(b"FLV of somebody else")
+    for mode in ("live", "record", "append", "appendWithGap", "record"):
+        publication = studio.publish(mode=mode)
+        assert (studio.recordings.active(KEY) is not None) is (mode != "live")
+        studio.send(publication, 0, 25)
+        studio.end(publication)
+        await studio.until(lambda: not studio.recordings._ending)
+    first, second, third, last = studio.heard.finished
+    assert first.path == second.path == third.path != last.path
+    assert [each.duration for each in (first, second)] == [pytest.approx(1.01), pytest.approx(2.02, abs=0.01)]
+    assert third.duration > 3.0
+    assert third.started_at == pytest.approx(first.started_at, abs=0.001)
+    assert third.size == size_of(third.path)
+    assert len(bodies(third.path)) == 75
+    assert check_index(third.path)[:4] == [0.0, 0.4, 0.8, pytest.approx(1.01, abs=0.01)]
+    times = [tag.timestamp for tag in tags_of(third.path) if tag.type == 9]
+    assert times == sorted(times)
+    assert not parts(tmp_path)
+
+
+async def test_other_settings_end_begin_and_replace_recordings(tmp_path: Path) -> None:
+    studio = Studio(tmp_path / "one")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    rule = studio.rule
+    assert rule is not None
+    studio.rule = None
+    publication = studio.publish()
+    studio.send(publication, 0, 25)
+    assert studio.recordings.active(KEY) is None
+    studio.rule = rule
+    studio.recordings.apply([])
+    await studio.until(lambda: studio.heard.words == ["started live/cam"])
+    studio.rule = replace(rule, name="other", split_after=1.0)
+    studio.recordings.apply([])  # The next file has the name.
+    studio.send(publication, 25, 55)
+    await studio.files(1)
+    studio.rule = replace(rule, root=str(tmp_path / "two"))
+    studio.recordings.apply([])
+    studio.send(publication, 55, 60)
+    await studio.until(lambda: not studio.recordings._ending)
+    studio.rule = replace(studio.rule, start=RecordStart.MANUAL)
+    studio.recordings.apply([])
+    await studio.files(3)
+    split, other, two = studio.heard.finished
+    assert [each.end for each in (split, other, two)] == [
+        RecordingEnd.SPLIT,
+        RecordingEnd.STOPPED,
+        RecordingEnd.STOPPED,
+    ]
+    assert other.path == str(tmp_path / "one" / "other.flv")
+    assert two.root == str(tmp_path / "two")
+    assert bodies(two.path)[-1] == b"P59"
+    assert studio.recordings.statuses() == []
+
+
+async def test_a_listener_that_fails_costs_nobody_anything(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Heard):
+        def recording_started(self, _key: StreamKey, _path: str, _started_at: float) -> None:
+            raise ZeroDivisionError
+
+    studio = Studio(tmp_path)
+    studio.recordings.add_listener(Broken())
+    studio.recordings.add_listener(last := Heard())
+    publication = studio.publish()
+    studio.send(publication, 0, 25)
+    await studio.recordings.close(5.0)
+    assert last.words == studio.heard.words == ["started live/cam", "finished shutdown"]
+    assert "a listener of recordings failed" in caplog.text

@@ -98,6 +98,7 @@ class Effect(StrEnum):
     CONNECTIONS = "new connections"
     PUBLISHES = "new publishes"
     PLAYS = "new plays"
+    FILES = "new files of recordings"
     ATTEMPTS = "new attempts of relays"
 
 

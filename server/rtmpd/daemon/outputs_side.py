@@ -50,6 +50,7 @@ class OutputsSide:
             for listener in self._listeners:
                 self.recordings.add_listener(listener)
             self._registry.observe(self.recordings)
+            self._registry.accompany(self.recordings.accompany)
         if self.recordings is not None:
             self.recordings.apply(sorted(roots))
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
-from rtmpd.daemon.fields import FileName, Seconds, Section, Size
+from rtmpd.daemon.fields import Effect, FileName, Seconds, Section, Size
 from rtmpd.daemon.push_config import Track
 from rtmpd.exceptions import UsageError
 from rtmpd.media.tracks import ALL, ALL_TRACKS, DEFAULT_TRACK, TrackChoice
@@ -37,7 +37,7 @@ class RecordConfig(Section):
     root: FileName = ""
     """The folder of the files, whole, as /var/lib/rtmpd/recordings: it has to be there, so that nothing is
     written beside a drive that is not."""
-    name: Annotated[str, AfterValidator(_check_name)] = DEFAULT_NAME
+    name: Annotated[str, AfterValidator(_check_name), Effect.FILES] = DEFAULT_NAME
     """What a file is called below root, without .flv. {app} and {name} are the stream's, {start} is when the
     file begins, in local time and in a form of strftime ({start:%Y/%m/%d_%H-%M-%S}), {part} which of the
     files of one recording it is. Folders are made. No file is ever overwritten: another of the same name
@@ -54,7 +54,7 @@ class RecordConfig(Section):
     time: Literal["true", "gapless"] = _RULE.time.value
     """What becomes of time without media, such as until an encoder is back (handover.grace), which goes on in
     the same file. true: it is there, and players wait or skip it. gapless: it is left out."""
-    fsync: Literal["never", "finished", "always"] = _RULE.fsync.value
+    fsync: Annotated[Literal["never", "finished", "always"], Effect.FILES] = _RULE.fsync.value
     """When a drive has to have written a file, for a machine that fails: when it is finished, or always, each
     second. A server that crashes loses nothing that was written."""
     min_free: Size = _RULE.min_free

@@ -68,6 +68,7 @@ class Registry:
         self.sessions = SessionTable()
         """Everybody who is connected; each protocol puts its own in."""
         self._relievers: list[Callable[[Unfinished], None]] = []
+        self._companions: list[Callable[[Publication], None]] = []
         self._flusher = flusher
         self._continuity = Continuity(stats.levels)
         self._announcer = Announcer(flusher.call_soon)
@@ -97,6 +98,12 @@ class Registry:
         Not of publications that are borrowed (``Origin.is_borrowed``), unless it wants to know.
         """
         self._announcer.observe(observer, borrowed=borrowed)
+
+    def accompany(self, join: Callable[[Publication], None]) -> None:
+        """Have ``join`` called with every publication from now on, before anything of it has come: observers
+        are told when some has. It may tap the stream. What it raises is logged.
+        """
+        self._companions.append(join)
 
     def add_reliever(self, relieve: Callable[[Unfinished], None]) -> None:
         """Have ``relieve`` called when memory is short: close who holds most of an unfinished message, of
@@ -145,6 +152,11 @@ class Registry:
             if rival is stream.holder:
                 stream.switch(publication)
             rival.dismiss(reason, by=origin)
+        for join in self._companions:
+            try:
+                join(publication)
+            except Exception:
+                _logger.exception("a companion of %s failed", key)
         return publication
 
     def give_way(self, key: StreamKey, origin: Origin, now: float, policy: ClaimPolicy, place: Place) -> None:

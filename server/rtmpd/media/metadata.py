@@ -18,6 +18,8 @@ from rtmpd.rtmp.messages import Message
 
 _NOT_LIVE: Final = frozenset({b"duration", b"filesize"})
 """In lower case: OBS writes fileSize."""
+_OF_FILES: Final = frozenset({b"keyframes", b"filler"})
+"""Where key frames are in a file, and room for it."""
 _OBJECTS: Final = frozenset((amf_scan.OBJECT, amf_scan.ECMA_ARRAY))
 _MAX_AMF3_VALUES: Final = 512
 """AMF3 cannot be cut as it is: it is decoded, at a hundred times the cost."""
@@ -33,8 +35,8 @@ def live_metadata(message: Message) -> bytes | None:
     """Payload of a type 18 message for live players, of the onMetaData that ``message`` (18 or 15) sets.
 
     The properties stand in an ECMA array, as ffmpeg wants it. A numeric ``duration`` or ``filesize`` is
-    taken out: it makes players think of a file. Values after the array are left out. None when the message
-    is anything else, cannot be decoded or holds too many values.
+    taken out, and an index: it makes players think of a file. Values after the array are left out. None when
+    the message is anything else, cannot be decoded or holds too many values.
     """
     payload = _body(message.payload)
     if payload is None:
@@ -48,9 +50,22 @@ def live_metadata(message: Message) -> bytes | None:
     kept = [
         payload[entry.start : entry.end]
         for entry in layout.properties
-        if entry.key.lower() not in _NOT_LIVE or payload[entry.value_start] != amf_scan.NUMBER
+        if (entry.key.lower() not in _NOT_LIVE or payload[entry.value_start] != amf_scan.NUMBER)
+        and entry.key not in _OF_FILES
     ]
     return _joined(kept)
+
+
+def without_index(payload: bytes) -> bytes:
+    """An onMetaData of a file without its index, which is large and nothing to a server; others as is."""
+    body = _body(payload)
+    if body is None or not any(key in body for key in _OF_FILES):
+        return payload
+    try:
+        layout = amf.object_layout(body, 0)
+    except AmfError:
+        return payload
+    return _joined(body[each.start : each.end] for each in layout.properties if each.key not in _OF_FILES)
 
 
 def without_medium(payload: bytes, kind: int) -> bytes:

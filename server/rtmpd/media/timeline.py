@@ -19,8 +19,9 @@ class Timeline:
     next frame comes one usual step after the last.
     """
 
-    def __init__(self) -> None:
-        self.position = 0
+    def __init__(self, begin: int = 0) -> None:
+        """The first frame is at ``begin``, ms."""
+        self.position = self._begin = begin
         """Time of the latest frame, ms."""
         self.jumps = 0
         """Timestamps that did not follow from the one before and were joined."""
@@ -37,7 +38,7 @@ class Timeline:
     def end(self) -> int:
         """When the next frame would be due if nothing jumped, ms."""
         ends = [time + self._steps.get(kind, 1) for kind, time in self._latest.items()]
-        return max(ends, default=0)
+        return max(ends, default=self._begin)
 
     def begin_again(self) -> None:
         """The same tags follow once more."""

@@ -27,7 +27,8 @@ from rtmpd.media.metadata import announces
 from rtmpd.media.tags import CODED_FRAME, KEYFRAME, audio_codec, video_codec
 from rtmpd.media.timeline import Timeline
 from rtmpd.media.tracks import ALL_TRACKS
-from rtmpd.outputs.flv_file import FlvFile
+from rtmpd.outputs.appending import open_last
+from rtmpd.outputs.flv_file import FlvFile, Place
 from rtmpd.outputs.flv_head import Told
 from rtmpd.outputs.names import NameTemplate
 from rtmpd.outputs.record_rules import RecordRule, RecordTime
@@ -40,6 +41,8 @@ _SPLIT_PATIENCE: Final = 30.0
 """Seconds behind its time after which a file is split without a key frame: some encoders send none."""
 _SOUND_INDEX: Final = 5000
 """One place of the index for so many ms of a stream without video."""
+_WITH_GAP: Final = "appendWithGap"
+_APPENDING: Final = ("append", _WITH_GAP)
 _ROOM_AGAIN: Final = 2
 """A drive that was full is one no more when it has so many times what it has to have left."""
 
@@ -93,9 +96,11 @@ class Outcome:
 class FileSeries:
     """Takes the packets of one recording, from the mark of its begin to that of its end."""
 
-    def __init__(self, key: StreamKey, rule: RecordRule) -> None:
+    def __init__(self, key: StreamKey, rule: RecordRule, mode: str = "live") -> None:
+        """``mode`` is what its encoder wants kept, as in ``Terms``."""
         self._key = key
         self._rule = rule
+        self._mode = mode
         self._file: FlvFile | None = None
         self._part = 0
         self._timeline = Timeline()
@@ -250,7 +255,7 @@ class FileSeries:
     def _splits(self, file: FlvFile, *, video: bool, keyframe: bool) -> bool:
         """Whether another file begins here."""
         rule = self._rule
-        over = file.told.last / 1000 - rule.split_after if rule.split_after else -1.0
+        over = file.told.duration / 1000 - rule.split_after if rule.split_after else -1.0
         due = self._split or over >= 0.0 or 0 < rule.split_bytes <= file.size
         if not due:
             return False
@@ -266,27 +271,48 @@ class FileSeries:
         self._latest.clear()
         self._waiting, self._indexed = None, 0
         self._started_at = started_at
-        told = Told(key.app, key.name, self._part, started_at, audio=True, video=True)
         levels = NameTemplate.parse(rule.name).levels(key, started_at, self._part)
         try:
-            file = FlvFile(rule.root, levels, told, self._metadata, rule.fsync)
+            file = self._open_last(levels, started_at) or self._create(levels, started_at)
         except BaseException:
             self._part -= 1
             raise
-        told.audio = told.video = False
         self._file = file
-        try:
-            self._check_room(_ROOM_AGAIN if self._was_full else 1)
-        except OSError:
-            self._file = None
-            self._part -= 1
-            file.discard()
-            raise
         self._was_full = False
-        self._outcome.news.append(Begun(file.path, started_at, self._part))
+        self._outcome.news.append(Begun(file.path, self._started_at, self._part))
         for kind, payload, _ in self._headers.messages(0):
             if self._codecs.get((kind, 0)) is None or self._is_current(kind, payload):
-                file.add(kind, 0, payload, keyframe=False)
+                file.add(kind, self._timeline.position, payload, keyframe=False)
+        return file
+
+    def _create(self, levels: list[str], started_at: float) -> FlvFile:
+        rule, key = self._rule, self._key
+        # Readers of a file that is not finished are to look for both.
+        told = Told(key.app, key.name, self._part, started_at, audio=True, video=True)
+        file = FlvFile(Place.create(rule.root, levels), told, self._metadata, rule.fsync)
+        told.audio = told.video = False
+        try:
+            self._check_room(file, _ROOM_AGAIN if self._was_full else 1)
+        except OSError:
+            file.discard()
+            raise
+        return file
+
+    def _open_last(self, levels: list[str], started_at: float) -> FlvFile | None:
+        """The last file of the stream, for an encoder that wants to append; None for others."""
+        mode, self._mode = self._mode, "live"
+        if mode not in _APPENDING:
+            return None
+        file = open_last(self._rule.root, levels, self._key, self._rule.fsync)
+        if file is None:
+            return None
+        told = file.told
+        since = told.duration
+        if mode == _WITH_GAP:
+            since = max(since, round((started_at - told.started_at) * 1000))
+        self._timeline = Timeline(since)
+        self._part, self._started_at, self._indexed = told.part, told.started_at, since
+        self._metadata = file.metadata = file.metadata or self._metadata
         return file
 
     def _is_current(self, kind: int, payload: bytes) -> bool:
@@ -298,13 +324,13 @@ class FileSeries:
         file = self._file
         if file is not None:
             before = file.flushed_size
-            self._check_room(1)
+            self._check_room(file, 1)
             file.flush()
             self._outcome.written += file.flushed_size - before
 
-    def _check_room(self, times: int) -> None:
-        file, least = self._file, self._rule.min_free * times
-        if file is not None and least and file.free_bytes() < least:
+    def _check_room(self, file: FlvFile, times: int) -> None:
+        least = self._rule.min_free * times
+        if least and file.free_bytes() < least:
             raise OSError(errno.ENOSPC, f"less than {least} bytes are left (record.min_free)")
 
     def _finish(self, end: RecordingEnd) -> None:

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 from rtmpd.media import flv
 from rtmpd.outputs.flv_head import HEAD_BYTES, KeyframeIndex, Told, build_head
@@ -19,40 +19,75 @@ _MAX_WRITE: Final = 1024 * 1024
 """Bytes joined for one write."""
 
 
+class Place(NamedTuple):
+    """An open file, locked, whose name has ``PART`` behind it until it is finished."""
+
+    root: str
+    levels: tuple[str, ...]
+    """Folders below ``root``."""
+    name: str
+    """As it will be called."""
+    folder: int
+    """A descriptor, as the next one."""
+    fd: int
+
+    @classmethod
+    def create(cls, root: str, levels: list[str]) -> Self:
+        """Of a new file. Raises OSError."""
+        folder = open_folder(root, levels[:-1])
+        try:
+            name, fd = _create(folder, levels[-1])
+        except BaseException:
+            os.close(folder)
+            raise
+        return cls(root, tuple(levels[:-1]), name, folder, fd)
+
+    def path(self, name: str) -> str:
+        """Of a file in the same folder."""
+        return "/".join((self.root.rstrip("/"), *self.levels, name))
+
+
 class FlvFile:
-    """Created by the constructor under its name with ``PART`` behind it, and locked. Not for the event loop.
+    """Owns its place. Not for the event loop.
 
     Raises OSError, from every method. After a failure what was flushed before is kept, and may be finished.
     """
 
-    def __init__(self, root: str, levels: list[str], told: Told, metadata: bytes, fsync: Fsync) -> None:
+    def __init__(
+        self,
+        place: Place,
+        told: Told,
+        metadata: bytes,
+        fsync: Fsync,
+        index: KeyframeIndex | None = None,
+        size: int = HEAD_BYTES,
+    ) -> None:
+        """Begins a new file, or goes on behind the ``size`` bytes of one that has this ``index``."""
         self.told = told
         self.metadata = metadata
         """What the encoder says: its newest onMetaData before the end, as ``live_metadata`` gave it."""
-        self.index = KeyframeIndex()
-        self.size = HEAD_BYTES
+        self.index = index or KeyframeIndex()
+        self.size = size
         """With all that waits to be flushed."""
         self._fsync = fsync
         self._pieces: list[bytes] = []
-        self._folder = open_folder(root, levels[:-1])
+        self._place = place
+        self._open = True
+        self._flushed = (size, told.last, told.duration)
         try:
-            self._name, self._fd = _create(self._folder, levels[-1])
+            if size == HEAD_BYTES:
+                _write_all(place.fd, build_head(told, metadata, self.index))
+            os.lseek(place.fd, size, os.SEEK_SET)
         except BaseException:
-            os.close(self._folder)
-            raise
-        self._root = root
-        self._levels = levels[:-1]
-        self._flushed = (HEAD_BYTES, 0, 0)
-        try:
-            _write_all(self._fd, build_head(told, metadata, self.index))
-        except BaseException:
-            self.discard()
+            if size == HEAD_BYTES:
+                self.discard()
+            self.close()
             raise
 
     @property
     def path(self) -> str:
         """Where it is now, absolute if the root is."""
-        return self._path(self._name + PART)
+        return self._place.path(self._place.name + PART)
 
     def add(self, kind: int, time: int, payload: bytes, *, keyframe: bool) -> None:
         """One tag, of a frame at ``time`` (ms), to be written with the next flush."""
@@ -68,7 +103,7 @@ class FlvFile:
 
     def free_bytes(self) -> int:
         """What the file system has left for us."""
-        stat = os.fstatvfs(self._fd)
+        stat = os.fstatvfs(self._place.fd)
         return stat.f_bavail * stat.f_frsize
 
     def flush(self) -> None:
@@ -76,12 +111,12 @@ class FlvFile:
         if not self._pieces:
             return
         pieces, self._pieces = self._pieces, []
-        if os.fstat(self._fd).st_nlink == 0:
+        if os.fstat(self._place.fd).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "somebody has removed it", self.path)
         for joined in _joined(pieces):
-            _write_all(self._fd, joined)
+            _write_all(self._place.fd, joined)
         if self._fsync is Fsync.ALWAYS:
-            os.fdatasync(self._fd)
+            os.fdatasync(self._place.fd)
         self._flushed = (self.size, self.told.last, self.told.duration)
 
     def finish(self) -> str:
@@ -92,15 +127,15 @@ class FlvFile:
         try:
             self._cut()
             self.told.size = self.size
-            _write_all(self._fd, build_head(self.told, self.metadata, self.index), 0)
+            _write_all(self._place.fd, build_head(self.told, self.metadata, self.index), 0)
             if self._fsync is not Fsync.NEVER:
-                os.fsync(self._fd)
-            name = give_name(self._folder, self._name)
+                os.fsync(self._place.fd)
+            name = give_name(self._place.folder, self._place.name)
             if self._fsync is not Fsync.NEVER:
                 # Not every file system has folders that can be.
                 with suppress(OSError):
-                    os.fsync(self._folder)
-            return self._path(name)
+                    os.fsync(self._place.folder)
+            return self._place.path(name)
         finally:
             self.close()
 
@@ -117,15 +152,15 @@ class FlvFile:
     def discard(self) -> None:
         """Remove it, and close it."""
         with suppress(OSError):
-            os.unlink(self._name + PART, dir_fd=self._folder)
+            os.unlink(self._place.name + PART, dir_fd=self._place.folder)
         self.close()
 
     def close(self) -> None:
         """Leave it as it is, for whoever repairs it. Idempotent."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            os.close(self._folder)
-            self._fd = -1
+        if self._open:
+            self._open = False
+            os.close(self._place.fd)
+            os.close(self._place.folder)
 
     def _cut(self) -> None:
         """Take off what a flush that failed has left."""
@@ -133,10 +168,7 @@ class FlvFile:
         if self.size != size:
             self.size = size
             self.index.cut(size)
-        os.ftruncate(self._fd, size)
-
-    def _path(self, name: str) -> str:
-        return "/".join((self._root.rstrip("/") or "/", *self._levels, name))
+        os.ftruncate(self._place.fd, size)
 
 
 def give_name(folder: int, name: str) -> str:

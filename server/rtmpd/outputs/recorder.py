@@ -107,13 +107,18 @@ class Recorder:
     What fails is tried again; meanwhile all that comes is lost.
     """
 
-    def __init__(self, key: StreamKey, rule: RecordRule, house: House) -> None:
+    def __init__(
+        self, key: StreamKey, rule: RecordRule, house: House, mode: str, *, by_hand: bool = False
+    ) -> None:
+        """``mode`` is what its encoder wants kept, as in ``Terms``; ``by_hand``: somebody in charge does."""
         self.key = key
         self.rule = rule
+        self.mode = mode
+        self.by_hand = by_hand
         self.end_reason: RecordingEnd | None = None
         """Set once it is to end."""
         self._house = house
-        self._series = FileSeries(key, rule)
+        self._series = FileSeries(key, rule, mode)
         self._disk: Disk | None = None
         self._busy = self._split = self._last_words = self._finding = self._closed = False
         self._failure: Failed | None = None

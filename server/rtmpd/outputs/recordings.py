@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -22,7 +24,7 @@ from rtmpd.net.tasks import TaskSet
 from rtmpd.outputs.disk import Disk, Disks
 from rtmpd.outputs.file_series import Begun, Failed
 from rtmpd.outputs.record_rules import RecordRule, RecordStart
-from rtmpd.outputs.record_words import RecordStats, problem_of
+from rtmpd.outputs.record_words import RecordStats, failure_of, problem_of
 from rtmpd.outputs.recorder import FLUSH, Cancellable, Recorder, RecorderStatus
 from rtmpd.outputs.recording import Recording, RecordingEnd, RecordingListener
 from rtmpd.outputs.repair import repair_all
@@ -94,7 +96,7 @@ class Recordings(StreamObserver):
         if self._closing or not self._is_ours(key):
             raise UsageError(f"nobody publishes {key} here")
         self._stopped.discard(key)
-        self._begin(key, rule)
+        self._begin(key, rule, self._mode(key), by_hand=True)
 
     def stop(self, key: StreamKey) -> None:
         """Finish its file, and record it no more until it is published anew. Raises UsageError."""
@@ -126,8 +128,11 @@ class Recordings(StreamObserver):
             self._repair(root)
         for key, recorder in list(self._active.items()):
             rule = self._rule_of(key)
-            if rule is None or rule.start is RecordStart.NEVER or rule.root != recorder.rule.root:
+            if rule is None or not _is_due(rule, recorder.mode, by_hand=recorder.by_hand):
                 self._end(recorder, RecordingEnd.STOPPED)
+            elif _begins_anew(rule, recorder.rule) and self._is_ours(key):
+                self._end(recorder, RecordingEnd.STOPPED)
+                self._begin(key, rule, recorder.mode, by_hand=recorder.by_hand)
             else:
                 recorder.rule = rule
         for key in list(self._registry.streams):
@@ -164,6 +169,10 @@ class Recordings(StreamObserver):
         await self._tasks.wait_closed()
 
     # The registry's observer
+
+    def accompany(self, publication: Publication) -> None:
+        """It is about to begin. See ``Registry.accompany``."""
+        self._look_at(publication.key)
 
     def published(self, publication: Publication) -> None:
         self._look_at(publication.key)
@@ -271,12 +280,9 @@ class Recordings(StreamObserver):
         """Begin to record a stream that is to be."""
         if key in self._active or key in self._stopped or self._closing or not self._is_ours(key):
             return
-        rule = self._rule_of(key)
-        if rule is None:
-            return
-        asked = rule.start is RecordStart.ASKED and self._mode(key) != "live"
-        if asked or rule.start is RecordStart.ALWAYS:
-            self._begin(key, rule)
+        rule, mode = self._rule_of(key), self._mode(key)
+        if rule is not None and _is_due(rule, mode, by_hand=False):
+            self._begin(key, rule, mode)
 
     def _on_air(self, key: StreamKey) -> Publication | None:
         """Who is on air by publishing it to this process."""
@@ -291,9 +297,9 @@ class Recordings(StreamObserver):
         publication = self._on_air(key)
         return "live" if publication is None else publication.mode
 
-    def _begin(self, key: StreamKey, rule: RecordRule) -> None:
+    def _begin(self, key: StreamKey, rule: RecordRule, mode: str, *, by_hand: bool = False) -> None:
         self.stats.active += 1
-        self._active[key] = Recorder(key, rule, self)
+        self._active[key] = Recorder(key, rule, self, mode, by_hand=by_hand)
 
     def _end(self, recorder: Recorder, reason: RecordingEnd) -> None:
         del self._active[recorder.key]
@@ -315,6 +321,9 @@ class Recordings(StreamObserver):
         if isinstance(found, Exception):
             # It is tried again with the first file that can be begun there.
             self._repaired.discard(root)
+            error = found if isinstance(found, OSError) else OSError(str(found))
+            fields = {"path": root, "reason": failure_of(error), "problem": problem_of(error)}
+            _logger.warning("nothing can be recorded", extra={"fields": fields})
 
     def _find_cut_off(self, root: str) -> None:
         """In a thread that may take as long as it likes."""
@@ -327,6 +336,8 @@ class Recordings(StreamObserver):
 
         with suppress(RuntimeError):  # The event loop has ended meanwhile.
             repair_all(root, tell, complain)
+        if not os.access(root, os.W_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES), root)
 
     def _not_repaired(self, path: str, error: OSError) -> None:
         fields = {"path": path, "problem": problem_of(error)}
@@ -355,3 +366,22 @@ class Recordings(StreamObserver):
                 tell(listener)
             except Exception:
                 _logger.exception("a listener of recordings failed")
+
+
+def _is_due(rule: RecordRule, mode: str, *, by_hand: bool) -> bool:
+    """Whether a stream is to be recorded whose encoder publishes it in this ``mode``."""
+    match rule.start:
+        case RecordStart.ALWAYS:
+            return True
+        case RecordStart.ASKED:
+            return by_hand or mode != "live"
+        case RecordStart.MANUAL:
+            return by_hand
+        case RecordStart.NEVER:
+            return False
+
+
+def _begins_anew(rule: RecordRule, before: RecordRule) -> bool:
+    """Whether what is recorded cannot go on by another rule."""
+    fixed = (rule.root, rule.tracks, rule.max_queue_bytes)
+    return fixed != (before.root, before.tracks, before.max_queue_bytes)

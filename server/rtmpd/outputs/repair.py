@@ -99,6 +99,46 @@ class Findings:
         told.duration = max(time + step for time, step in self.steps.values())
 
 
+def look_through(fd: int, key: StreamKey | None = None) -> Findings | None:
+    """What is in a recording of ours, of the stream ``key`` if that is not None; None if it is none.
+
+    It may have been cut off. Of one that is finished its head is believed. Raises OSError.
+    """
+    head = _head_of(fd)
+    told = _told(head)
+    if told is None or (key is not None and (told.app, told.name) != (key.app, key.name)):
+        return None
+    size = os.fstat(fd).st_size
+    found = Findings(HEAD_BYTES, told, metadata=live_metadata(_script(head)) or b"")
+    if _believe(found, head, size):
+        return found
+    for tag in _tags(fd, HEAD_BYTES, size):
+        found.note(tag, 0)
+    return found
+
+
+def _believe(found: Findings, head: bytes, size: int) -> bool:
+    """Take what the head of a finished file says; False if it is not finished."""
+    match read_metadata(head):
+        case {
+            "filesize": float(told_size),
+            "duration": float(duration),
+            "lasttimestamp": float(last),
+            "hasVideo": bool(video),
+            "hasAudio": bool(audio),
+            "keyframes": {"times": [*times], "filepositions": [*places]},
+        } if told_size == size:
+            told = found.told
+            told.duration, told.last = round(duration * 1000), round(last * 1000)
+            told.video, told.audio = video, audio
+            for when, place in zip(times, places, strict=False):
+                if isinstance(when, float) and isinstance(place, float):
+                    found.index.add(round(when * 1000), int(place))
+            found.size = size
+            return True
+    return False
+
+
 def repair_recording(folder: int, name: str, path: str, root: str) -> Recording | None:
     """Finish the recording ``name`` of ours in ``folder``, which ends in ``PART`` and is at ``path``.
 
@@ -107,19 +147,14 @@ def repair_recording(folder: int, name: str, path: str, root: str) -> Recording 
     """
     fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     try:
-        _lock(fd, path)
-        stat = os.fstat(fd)
-        if stat.st_size <= HEAD_BYTES:
-            if time.time() - stat.st_mtime > _FRESH or _told(_head_of(fd)) is not None:
+        lock(fd, path)
+        found = look_through(fd)
+        if found is None:
+            stat = os.fstat(fd)
+            if stat.st_size < HEAD_BYTES and time.time() - stat.st_mtime > _FRESH:
                 os.unlink(name, dir_fd=folder)
             return None
-        head = _head_of(fd)
-        told = _told(head)
-        if told is None:
-            return None
-        found = Findings(HEAD_BYTES, told, metadata=live_metadata(_script(head)) or b"")
-        for tag in _tags(fd, HEAD_BYTES, stat.st_size):
-            found.note(tag, 0)
+        told = found.told
         if not found.codecs:
             os.unlink(name, dir_fd=folder)
             return None
@@ -248,7 +283,8 @@ def _begin_of(fd: int, source: str) -> int:
     return int.from_bytes(head[5:9], "big") + 4
 
 
-def _lock(fd: int, path: str) -> None:
+def lock(fd: int, path: str) -> None:
+    """Raises ``Locked`` if somebody writes the file, OSError where there are no locks."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

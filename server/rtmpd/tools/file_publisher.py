@@ -24,7 +24,7 @@ from rtmpd.exceptions import (
 )
 from rtmpd.media.flv import FlvTag
 from rtmpd.media.headers import Headers
-from rtmpd.media.metadata import read_metadata
+from rtmpd.media.metadata import read_metadata, without_index
 from rtmpd.media.tags import (
     CODEC_METADATA,
     END_OF_SEQUENCE,
@@ -249,6 +249,8 @@ class FilePublisher:
             time_ms = self._place(tag)
         else:
             time_ms = self._timeline.place_other(tag.type, tag.timestamp)
+            if tag.type == _DATA:
+                tag.payload = without_index(tag.payload)
             if not self._wanted(tag, flags):
                 return
         if self._resuming:
