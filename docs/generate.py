@@ -24,6 +24,7 @@ from rtmpd.events.delivery import NotifyFailure, NotifyLoss
 from rtmpd.events.model import EventKind
 from rtmpd.hooks.rules import Moment
 from rtmpd.hooks.stats import HookOutcome
+from rtmpd.outputs.afterwork_words import AfterworkFailure, RemovalFailure, RemovalReason, Step
 from rtmpd.outputs.record_words import RecordingFailure, RecordingLoss
 from rtmpd.outputs.recording import RecordingEnd
 from rtmpd.processes.words import HookEnd, ProcessEnd, ProcessState
@@ -76,6 +77,10 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     RecordingEnd: _REASON,
     RecordingFailure: _REASON,
     RecordingLoss: _REASON,
+    Step: {"step": "value", "what is to be done": "meaning"},
+    RemovalReason: _REASON,
+    RemovalFailure: _REASON,
+    AfterworkFailure: _REASON,
     NotifyLoss: _REASON,
     AccessLogLoss: _REASON,
     NotifyFailure: _REASON,

@@ -28,6 +28,7 @@ from rtmpd.control.before import ALONE, Before
 from rtmpd.control.key_answers import KeyOrigin
 from rtmpd.control.local import Sources, local_control
 from rtmpd.control.local_keys import HeldKey
+from rtmpd.control.local_recordings import RecordingShelf
 from rtmpd.control.log_answers import Level
 from rtmpd.control.settings_answers import Setting
 from rtmpd.engine.flusher import Flusher
@@ -268,6 +269,8 @@ class Desk:
     stored: FakeStored = field(default_factory=FakeStored)
     max_age: float = 0.0
     """Of answers."""
+    shelf: RecordingShelf | None = None
+    """Recordings, if streams are ever recorded."""
     before: Before = ALONE
     """The process that this one has taken over from."""
 
@@ -304,6 +307,7 @@ class Desk:
                 stored=self.stored,
                 records=lambda: self.records,
                 metrics=FakeServer().metrics(),
+                recordings=lambda: self.shelf,
                 clock=self.clock,
                 wall_clock=self.wall_clock,
                 started=1_800_000_000.0,

@@ -13,6 +13,7 @@ from rtmpd.engine.origin import Origin, SessionIds
 from rtmpd.engine.sink import CloseReason, Ending, PlayOptions
 from rtmpd.events.feed import EventFeed
 from rtmpd.events.model import Event, EventKind
+from rtmpd.outputs.recording import Recording, RecordingEnd
 from rtmpd.relay.status import RelayState, RelayStatus
 
 PLAYER = Origin(session=2, address="192.0.2.2", connection=2, agent="LNX 9,0,124,2")
@@ -104,6 +105,12 @@ def evening() -> dict[EventKind, Event]:
     later(0.5)
     house.send(backup, (500, keyframe()))
     later(1.0)
+    path = "/var/lib/rtmpd/recordings/live/cam/2023-11-14_22-13-20_1.flv"
+    feed.recording_started(CAM, path, ENCODER)
+    feed.recording_failed(CAM, path, "no space left on device", ENCODER)
+    size, codecs, end = 5_250_000, ("H.264", "AAC"), RecordingEnd.PUBLISH_ENDED
+    root = "/var/lib/rtmpd/recordings"
+    feed.recording_finished(Recording(CAM, path, root, 1, NOON, 42.5, size, codecs, end), ENCODER)
     player.detach()
     backup.close(CloseReason.FINISHED)
     loop.run(loop.now)

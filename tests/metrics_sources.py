@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import ssl
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,13 @@ from rtmpd.hooks.stats import BackendStats, HookStats
 from rtmpd.metrics.collecting import Metrics, Sources
 from rtmpd.metrics.families import RENAMED_METRICS, AnyFamily, Renames
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
+from rtmpd.outputs.afterwork import Afterwork, Surroundings
+from rtmpd.outputs.afterwork_rules import AfterworkRules
+from rtmpd.outputs.catalog import Catalog
+from rtmpd.outputs.folder_scan import Room
+from rtmpd.outputs.housekeeping import Housekeeping
 from rtmpd.outputs.record_words import RecordStats
+from rtmpd.outputs.retention import KeepRules
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.serving.listening import InputStats
@@ -82,6 +89,22 @@ class FakeRecordings:
     queue_bytes: int = 65536
 
 
+class FakeShelf:
+    """Finished files of streams."""
+
+    def __init__(self) -> None:
+        self.catalog = Catalog()
+        self.housekeeping = Housekeeping(self.catalog, lambda _entry: KeepRules(), time.monotonic)
+        self.housekeeping._roots = ("/recordings",)
+        stats = self.housekeeping.stats
+        stats.rooms["/recordings"] = Room(2_000_000, 8_000_000)
+        stats.files["/recordings"], stats.bytes["/recordings"] = 3, 600_000
+        around = Surroundings(
+            time.monotonic, {}, lambda _recording: AfterworkRules(), lambda _entry, _why: None
+        )
+        self.afterwork = Afterwork(self.catalog, around)
+
+
 class FakeKeys:
     """Stream keys that came at run time."""
 
@@ -106,6 +129,7 @@ class FakeServer:
     notified: list[NotifyStatus] = field(default_factory=list)
     hook_counts: HookCounts = field(default_factory=HookCounts)
     recordings: FakeRecordings | None = field(default_factory=FakeRecordings)
+    shelf: FakeShelf | None = field(default_factory=lambda: FakeShelf())
     inputs: InputStats = field(default_factory=InputStats)
     access_log: AccessLogStats = field(default_factory=AccessLogStats)
     followed: FollowStats = field(default_factory=FollowStats)
@@ -148,6 +172,7 @@ class FakeServer:
             access_log=lambda: self.access_log,
             inputs=lambda: self.inputs,
             recordings=lambda: self.recordings,
+            shelf=lambda: self.shelf,
         )
         return Metrics(sources, max_streams, renames)
 

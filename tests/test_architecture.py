@@ -94,6 +94,7 @@ FORBIDDEN = {
     "compat": (SANS_IO | FRAMEWORKS) - {"datetime"},
 }
 ONLY_IMPORTER = {
+    "aiobotocore": "rtmpd.outputs.s3_job",
     "aiohttp": "rtmpd.net.http",
     "jwt": "rtmpd.access.jwt_tokens",
     "pyamf": "rtmpd.rtmp.amf",
@@ -135,10 +136,13 @@ UNUSED_BY_SERVERS = COMMANDS | frozenset(
         "rtmpd.hooks.model",
         "rtmpd.net.http_caller",
         "rtmpd.net.messages",
+        "rtmpd.outputs.afterwork",
+        "rtmpd.outputs.catalog",
         "rtmpd.outputs.appending",
         "rtmpd.outputs.disk",
         "rtmpd.outputs.file_series",
         "rtmpd.outputs.flv_file",
+        "rtmpd.outputs.housekeeping",
         "rtmpd.outputs.names",
         "rtmpd.outputs.record_words",
         "rtmpd.outputs.recorder",

@@ -66,7 +66,7 @@ def test_of_dialects_it_is_what_they_have_words_for(name: str) -> None:
         load((), {}, [URL, f"notify.x.format={name}", *more]).config.notify["x"].to_settings().kinds
         for more in ([], ["notify.x.events=*"])
     )
-    assert usual == {EventKind.PUBLISHED, EventKind.UNPUBLISHED}
+    assert usual == {EventKind.PUBLISHED, EventKind.UNPUBLISHED, EventKind.RECORDING_FINISHED}
     assert everything == usual | {EventKind.PLAYER_JOINED, EventKind.PLAYER_LEFT}
 
 

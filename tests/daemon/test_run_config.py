@@ -122,7 +122,7 @@ def test_hooks_are_run_for_what_they_name(read: Read) -> None:
         ("command = ['x']\non = ['publish']", "is no event: published, first_media"),
         (
             "command = ['x', '{play_url}']\non = ['ended']",
-            "{play_url} is not known: {app}, {name}, {event} are;",
+            "{play_url} is not known: {app}, {name}, {event}, {file}, ",
         ),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from rtmpd_process import rtmpd
@@ -21,9 +22,11 @@ DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text().replace("\\\n", " ")
 
 
 def instruction(name: str) -> list[str]:
-    """The arguments of every such instruction of the last stage."""
-    stage = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[-1]
-    return re.findall(rf"^{name}\s+(.+)$", stage, re.MULTILINE)
+    """The arguments of every such instruction of the last stage, and of the one that it is made from."""
+    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)
+    assert stages[-1].startswith("base\n")
+    (base,) = (each for each in stages if each.partition("\n")[0].endswith(" AS base"))
+    return re.findall(rf"^{name}\s+(.+)$", base + stages[-1], re.MULTILINE)
 
 
 def test_python_itself_gets_the_signals() -> None:
@@ -63,6 +66,19 @@ def test_the_image_ends_before_docker_stop_kills_it() -> None:
     environment = dict(re.findall(r"(\w+)=(\S+)", " ".join(instruction("ENV"))))
     settings = {name: value for name, value in environment.items() if name.startswith("RTMPD_")}
     assert load((), settings).config.shutdown.drain_timeout < 10.0
+
+
+def test_recordings_have_a_place_and_what_they_need() -> None:
+    compose = (ROOT / "deploy" / "compose.yaml").read_text()
+    folder = "/var/lib/rtmpd/recordings"
+    assert any(f"--owner=10001 --group=10001 /var/lib/rtmpd {folder}" in each for each in instruction("RUN"))
+    assert f"recordings:{folder}\n" in compose
+    (extras,) = re.findall(r"install '\.\[([\w,]+)\]'", DOCKERFILE)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(extras.split(",")) == project["optional-dependencies"].keys() - {"contract", "dev"}
+    shown = dict(re.findall(r"^ +# (RTMPD_APPS__LIVE__RECORD\S+): (.+)$", compose, re.MULTILINE))
+    record = load((), shown).config.at("live").record
+    assert (record.wanted, record.root, record.keep.max_bytes) == (True, folder, 100 << 30)
 
 
 def test_compose_takes_no_encoder_without_a_key_and_says_how_to_make_one(tmp_path: Path) -> None:

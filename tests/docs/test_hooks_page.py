@@ -16,12 +16,16 @@ from backend_kit import OK, Asked, answer, answer_json, backend
 from hooks_kit import Stage, stage, urls
 from net_kit import HEADERS, eventually
 
+from rtmpd.engine.origin import Origin
 from rtmpd.hooks.dialects import MOMENTS
+from rtmpd.hooks.model import Progress, RecordedFile, Visit
 from rtmpd.hooks.rules import DialectName, Moment
 
 PAGE = Path(__file__).parents[2] / "docs" / "hooks.md"
 NO = answer("403 Forbidden")
 Say = Callable[[Asked], bytes]
+ENCODER = Origin(session=1, address="127.0.0.1", listener="0.0.0.0:1935", connection=7)
+"""Whom a file is of."""
 
 
 def native(asked: Asked) -> bytes:
@@ -82,6 +86,10 @@ async def converse(dialect: DialectName) -> str:
         backend(note) as server,
         stage(dialect, urls(server, *moments), update_interval=0.05) as there,
     ):
+        if Moment.RECORD_DONE in moments:
+            file = RecordedFile("/var/lib/rtmpd/recordings/live/show/2026-11-26_20-15-00_1.flv", 45_000_000)
+            encoder = Visit("publish", "live", "show", origin=ENCODER)
+            there.asker.tell(Moment.RECORD_DONE, encoder, Progress(61.2, file=file))
         for name in names:
             await _visit(there, name, server.asked, updates=Moment.UPDATE in moments and name is names[0])
     return "\n".join(_shown(*each) for each in _in_order(said))
@@ -126,6 +134,7 @@ _ORDER: Final = (
     ),
     *(b"on_update", b"update_publish", b"update_play", b'"publish"', b'"read"'),
     *(b"on_publish_done", b"publish_done", b"on_unpublish", b"on_play_done", b"play_done", b"on_stop"),
+    *(b"on_record_done", b"record_done", b"on_dvr"),
     *(b"on_done", b"call=done", b"on_disconnect", b"disconnect", b"on_close"),
 )
 
@@ -191,6 +200,7 @@ def test_every_moment_of_every_dialect_is_shown() -> None:
             Moment.PLAY_DONE: "call=play_done",
             Moment.DONE: "call=done",
             Moment.DISCONNECT: "call=disconnect",
+            Moment.RECORD_DONE: "call=record_done",
         },
         DialectName.SRS: {
             Moment.CONNECT: "on_connect",
@@ -200,6 +210,7 @@ def test_every_moment_of_every_dialect_is_shown() -> None:
             Moment.PUBLISH_DONE: "on_unpublish",
             Moment.PLAY_DONE: "on_stop",
             Moment.DISCONNECT: "on_close",
+            Moment.RECORD_DONE: "on_dvr",
         },
         DialectName.MEDIAMTX: {Moment.PUBLISH: '"publish"', Moment.PLAY: '"read"'},
     }

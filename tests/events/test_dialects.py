@@ -12,6 +12,7 @@ from rtmpd.events.notifications import Notifications
 from rtmpd.events.settings import Address, Format, TargetSettings
 
 EVENTS = evening()
+FILE = "/var/lib/rtmpd/recordings/live/cam/2023-11-14_22-13-20_1.flv"
 BOTH = pytest.mark.parametrize("format_", [Format.NGINX_RTMP, Format.SRS])
 
 
@@ -41,6 +42,7 @@ async def test_nginx_rtmp() -> None:
         f"{encoder}&clientid=1&call=publish_done&name=cam",
         f"{player}&clientid=2&call=play&name=cam&start=-2&duration=-1&reset=1",
         f"{player}&clientid=2&call=play_done&name=cam",
+        f"{encoder}&clientid=1&call=record_done&recorder=&name=cam&path={FILE}",
     ]
     assert {request.headers["content-type"] for request in asked} == {"application/x-www-form-urlencoded"}
     assert {request.headers["authorization"] for request in asked} == {"Bearer tk_abc"}
@@ -53,7 +55,9 @@ async def test_srs() -> None:
         "on_unpublish",
         "on_play",
         "on_stop",
+        "on_dvr",
     ]
+    assert (asked[4].json["file"], asked[4].json["cwd"]) == (FILE, FILE.rpartition("/")[0])
     publish = asked[0].json
     assert {name: publish[name] for name in ("app", "stream", "ip", "client_id", "stream_url", "param")} == {
         "app": "live",

@@ -60,6 +60,21 @@ SENTENCES = {
         ),
     ),
     EventKind.WARNING_CLEARED: ("live/cam: keyframes_rare is over", ""),
+    EventKind.RECORDING_STARTED: (
+        "live/cam is being recorded",
+        "Into /var/lib/rtmpd/recordings/live/cam/2023-11-14_22-13-20_1.flv.",
+    ),
+    EventKind.RECORDING_FINISHED: (
+        "live/cam was recorded",
+        (
+            "42.5 s, 5.2 MB, H.264 AAC. File: /var/lib/rtmpd/recordings/live/cam/2023-11-14_22-13-20_1.flv. "
+            "Reason: publish_ended."
+        ),
+    ),
+    EventKind.RECORDING_FAILED: (
+        "live/cam is not being recorded",
+        ("No space left on device. File: /var/lib/rtmpd/recordings/live/cam/2023-11-14_22-13-20_1.flv."),
+    ),
     EventKind.AUDIT: ("ann: ban 192.0.2.2", "After: by hand, until 2023-11-14T23:00Z. Reason: spam."),
     EventKind.TEST: ("rtmpd reaches you", "This is a test of the notifications."),
 }

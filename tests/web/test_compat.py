@@ -173,7 +173,7 @@ async def test_players_are_led_to_another_stream() -> None:
         ("redirect/subscriber?app=live&name=cam&newname=other", 409, "nobody publishes live/other"),
         ("redirect/subscriber?app=live&name=cam", 400, "newname: say with which stream"),
         (f"redirect/subscriber?app=live&name=cam&newname={'n' * 257}", 400, "newname: name: String should"),
-        ("record/start?app=live&name=cam&rec=all", 501, "there is no recorder here"),
+        ("record/start?app=live&name=cam&rec=all", 422, "no [apps.NAME.record] says where"),
         ("record/stop?app=live&name=other", 204, ""),
         ("record/rewind?app=live", 400, "a recorder can start and stop"),
         ("reload/all", 404, ""),

@@ -45,6 +45,11 @@ class Change(Word):
     REVOKE_KEY = "revoke_key", "a stream key opens nothing any more; `before` is its label"
     LIFT_KEY = "lift_key", "a revoked stream key of the settings is good again; `after` is its label"
     LOG_LEVEL = "log_level", "more is written into the log for a while, or what the settings say again"
+    START_RECORDING = "start_recording", "a stream is recorded from its next key frame on"
+    STOP_RECORDING = "stop_recording", "it is recorded no more, until it is published anew"
+    SPLIT_RECORDING = "split_recording", "its recording goes on in another file"
+    DELETE_RECORDING = "delete_recording", "a recorded file is removed; `before` is its size in bytes"
+    RETRY_RECORDING = "retry_recording", "what is still to be done with a recorded file is tried now"
     REMOVE_PUSH = "remove_push", "a stream is pushed no more to the address `before`"
 
 

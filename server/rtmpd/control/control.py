@@ -23,6 +23,13 @@ from rtmpd.control.key_answers import (
 )
 from rtmpd.control.log_answers import LogLevel, LogRequest
 from rtmpd.control.record_answers import Record, RecordPage, RecordQuery
+from rtmpd.control.recording_answers import (
+    OpenedFile,
+    RecordedFile,
+    Recorder,
+    RecordingPage,
+    RecordingQuery,
+)
 from rtmpd.control.redirect_answers import Redirected, RedirectRequest
 from rtmpd.control.relay_answers import NewRelay, PushRequest, Relay, RelayPage, RelayQuery
 from rtmpd.control.report_answers import UsagePage, UsageQuery
@@ -182,6 +189,42 @@ class Keys(Protocol):
         ...
 
 
+class Recordings(Protocol):
+    """Files of streams that are recorded, and what records them."""
+
+    async def list(self, query: RecordingQuery, by: Actor) -> RecordingPage:
+        """Those that are wanted."""
+        ...
+
+    async def get(self, wanted: str, by: Actor) -> RecordedFile:
+        """One of them, by its id."""
+        ...
+
+    async def open(self, wanted: str, by: Actor) -> OpenedFile:
+        """The same, to be read: it does not go until it is closed."""
+        ...
+
+    async def delete(self, wanted: str, by: Actor) -> None:
+        """Remove a finished one from this server."""
+        ...
+
+    async def retry(self, wanted: str, by: Actor) -> RecordedFile:
+        """Try now what is still to be done with it."""
+        ...
+
+    async def start(self, key: StreamKey, by: Actor) -> Recorder:
+        """Record a stream, from its next key frame on, for as long as it is published."""
+        ...
+
+    async def stop(self, key: StreamKey, by: Actor) -> Recorder:
+        """Finish its file, and record it no more."""
+        ...
+
+    async def split(self, key: StreamKey, by: Actor) -> Recorder:
+        """Go on in another file, from its next key frame on."""
+        ...
+
+
 class Reports(Protocol):
     """What has been, of what outlives a restart."""
 
@@ -321,4 +364,5 @@ class Control:
     reports: Reports
     changes: Changes
     records: Records
+    recordings: Recordings
     metrics: Metrics

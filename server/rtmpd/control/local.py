@@ -21,6 +21,7 @@ from rtmpd.control.local_log import LocalLog, LogSwitch
 from rtmpd.control.local_metrics import LocalMetrics
 from rtmpd.control.local_pulls import LocalPulls, PullSwitch
 from rtmpd.control.local_pushes import LocalPushes, PushTargets
+from rtmpd.control.local_recordings import LocalRecordings, RecordingShelf
 from rtmpd.control.local_records import LocalRecords
 from rtmpd.control.local_redirects import LocalRedirects
 from rtmpd.control.local_relays import LocalRelays
@@ -74,6 +75,8 @@ class Sources:
     ring: Callable[[], EventRing]
     """The newest events; made when somebody first asks for them, or looks at figures."""
     metrics: Metrics
+    recordings: Callable[[], RecordingShelf | None]
+    """Where streams are recorded; None where none ever is."""
     stored: Stored
     """What outlives the process."""
     clock: Callable[[], float]
@@ -125,6 +128,7 @@ def local_control(sources: Sources) -> Control:
         reports=LocalReports(sources.stored, sources.wall_clock),
         changes=LocalChanges(sources.stored),
         records=LocalRecords(sources.records, sources.mask),
+        recordings=LocalRecordings(sources.recordings, sources.apps, registry, audit),
         metrics=LocalMetrics(sources.metrics),
     )
 

@@ -9,7 +9,7 @@ import json
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from rtmpd.daemon import secret_files
@@ -23,6 +23,9 @@ from rtmpd.net.proxy_header import OWN
 _TIMEOUT: Final = 4.0
 _SILENCE: Final = 40.0
 """Seconds: a server that follows nothing says so every 15."""
+_CHUNK: Final = 256 * 1024
+_MOST_REFUSED: Final = 65_536
+"""Bytes of an answer that is no file."""
 _PAGE: Final = 1000
 """Of a list that is asked for at a time."""
 
@@ -90,6 +93,38 @@ class AdminPort:
             if page["next"] is None:
                 return items
             wanted["after"] = page["next"]
+
+    def download(self, path: str, file: BinaryIO, at: int) -> int:
+        """Write what is at ``path``, as ``call`` has it, behind the first ``at`` bytes; how many came.
+
+        Raises AdminRequestFailed, also if it ends early, and OSError of ``file``.
+        """
+        connection = http.client.HTTPConnection(self.address.host or "localhost", self.address.port)
+        try:
+            connection.sock = _opened(self.address, self.proxy, self.tls)
+            connection.sock.settimeout(_SILENCE)
+            connection.request(
+                "GET", f"/api/v1{path}", headers=self._headers() | ({"Range": f"bytes={at}-"} if at else {})
+            )
+            response = connection.getresponse()
+            if response.status != (http.client.PARTIAL_CONTENT if at else http.client.OK):
+                answer = None
+                with contextlib.suppress(ValueError, RecursionError):
+                    answer = json.loads(response.read(_MOST_REFUSED))
+                raise self._refused(response.status, answer)
+            came = 0
+            while data := _some(response):
+                file.write(data)
+                came += len(data)
+        except _ReadingFailed as error:
+            raise AdminRequestFailed(
+                f"the connection to {self} broke: {error}; say it again to go on"
+            ) from None
+        except http.client.HTTPException as error:
+            raise AdminRequestFailed(f"{self} does not answer: {words(error)}") from error
+        finally:
+            connection.close()
+        return came
 
     def follow(self, path: str, after: str) -> Iterator[Told]:
         """Server-sent events of ``path``, as ``call`` has it, behind the one whose id is ``after``, if any.
@@ -218,6 +253,21 @@ def _told(lines: Iterable[bytes]) -> Iterator[Told]:
         elif fields:
             yield Told(fields.get("id", ""), fields.get("event", ""), fields.get("data", ""))
             fields = {}
+
+
+class _ReadingFailed(Exception):
+    """The other side, and not the file that is written."""
+
+
+def _some(response: http.client.HTTPResponse) -> bytes:
+    """Raises _ReadingFailed, also where it ends before it is whole."""
+    try:
+        data = response.read(_CHUNK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _ReadingFailed(words(error)) from None
+    if not data and response.length:
+        raise _ReadingFailed(f"{response.length} bytes are missing")
+    return data
 
 
 def stream_path(stream: str) -> str:

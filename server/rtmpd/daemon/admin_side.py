@@ -299,6 +299,7 @@ class AdminSide:
             secret=os.urandom(16),
             audit=inside.events.audit,
             ring=lambda: inside.events.ring,
+            recordings=lambda: inside.outputs.shelf.shelf,
             stored=inside.state,
             records=inside.events.records.records,
             metrics=self._metrics or self._build_metrics(),
@@ -371,6 +372,7 @@ class AdminSide:
             access_log=lambda: inside.events.records.stats,
             inputs=inside.events.records.input_stats,
             recordings=lambda: inside.outputs.recordings,
+            shelf=lambda: inside.outputs.shelf.shelf,
         )
         self._metrics = Metrics(sources, self._config.metrics.max_streams)
         return self._metrics

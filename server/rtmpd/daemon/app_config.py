@@ -17,7 +17,6 @@ from rtmpd.daemon.hooks_config import HooksConfig
 from rtmpd.daemon.limits_config import SilenceConfig
 from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
 from rtmpd.daemon.record_config import RECORD, RecordConfig
-from rtmpd.daemon.record_config import find_problem as find_record_problem
 from rtmpd.daemon.run_config import RUN, ProcessConfig
 from rtmpd.daemon.run_config import find_problem as find_process_problem
 from rtmpd.daemon.stream_config import GopConfig, HeadersConfig, PlayConfig, SharingConfig
@@ -173,10 +172,8 @@ class AppConfig(Section):
         said = self.pull.model_fields_set
         if said and "origins" not in said and not any(app.pull.origins for app in below):
             yield ("pull", "from"), " is missing: name the server that the streams come from"
-        if self.record.model_fields_set:
-            found = find_record_problem(outcome.record)
-            if found is not None and (found[0] in self.record.model_fields_set or not outcome.record.root):
-                yield (RECORD, found[0]), found[1]
+        for key, text in self.record.find_problems(outcome.record):
+            yield (RECORD, *key), text
         nameless = name == ANY or not outcome.pull.names or ANY in outcome.pull.names
         if self.pull.names_streams and outcome.pull.always and nameless:
             what = " = false fetches streams always: name the app, and the streams in names"

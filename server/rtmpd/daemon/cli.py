@@ -226,6 +226,7 @@ _COMMANDS: Final = {
     "end": "End a stream whose encoder was lost.",
     "log-level": "Log more for a while.",
     "target": "Where streams are pushed to.",
+    "recordings": "What is recorded, and what was.",
     "pull": "Which streams are fetched from elsewhere.",
     "publish": None,
     "play": None,
@@ -302,6 +303,10 @@ def _group(name: str) -> typer.Typer:
             from rtmpd.daemon import target_command
 
             return target_command.app
+        case "recordings":
+            from rtmpd.daemon import recordings_command
+
+            return recordings_command.app
         case "pull":
             from rtmpd.daemon import pull_command
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rtmpd.events.notifications import Notifications
     from rtmpd.events.ring import EventRing
     from rtmpd.net.http_caller import HttpCaller
+    from rtmpd.outputs.recording import Recording
 
 
 class EventsSide:
@@ -86,6 +87,21 @@ class EventsSide:
         """See ``EventFeed``."""
         if self._feed is not None:
             self._feed.push_changed(status, origin)
+
+    def recording_started(self, key: StreamKey, path: str, origin: Origin) -> None:
+        """See ``EventFeed``."""
+        if self._feed is not None:
+            self._feed.recording_started(key, path, origin)
+
+    def recording_finished(self, recording: Recording, origin: Origin) -> None:
+        """See ``EventFeed``."""
+        if self._feed is not None:
+            self._feed.recording_finished(recording, origin)
+
+    def recording_failed(self, key: StreamKey, path: str, problem: str, origin: Origin) -> None:
+        """See ``EventFeed``."""
+        if self._feed is not None:
+            self._feed.recording_failed(key, path, problem, origin)
 
     def apply(self, config: Config) -> None:
         """Tell those of the settings, in the running event loop."""

@@ -17,7 +17,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.sessions import SessionTable
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import ConfigError, ConnectFailed, UsageError
-from rtmpd.hooks.rules import MAX_PUSHES, HookRules
+from rtmpd.hooks.rules import MAX_PUSHES, HookRules, Moment
 from rtmpd.hooks.stats import HookStats
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
 from rtmpd.reasons import Refusal
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rtmpd.access.backend import Backend
     from rtmpd.access.hooked import HookedPolicy
     from rtmpd.net.http_caller import HttpCaller
+    from rtmpd.outputs.recording import Recording
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +156,17 @@ class HookSide:
         self._tables = config.app_names()
         if self._at:
             self._ready()
+
+    def recorded(self, recording: Recording, origin: Origin) -> None:
+        """Tell the backend of a stream of a file that is finished; ``origin`` is whom it has recorded."""
+        backend = self.at(str(recording.key))
+        if backend is not None and backend.asks(Moment.RECORD_DONE):
+            from rtmpd.hooks.model import Progress, RecordedFile, Visit
+
+            key = recording.key
+            visit = Visit(Action.PUBLISH, key.app, key.name, origin.query, origin=origin)
+            file = RecordedFile(recording.path, recording.size)
+            backend.tell(Moment.RECORD_DONE, visit, Progress(recording.duration, file=file))
 
     async def close(self, grace: float) -> None:
         """Have notices arrive that are on their way, within ``grace`` seconds."""

@@ -64,6 +64,8 @@ class HooksConfig(Section):
     """Told when either is over. native and nginx-rtmp."""
     on_disconnect: HookUrls = ()
     """Told when a connection is over; on_close of SRS."""
+    on_record_done: HookUrls = ()
+    """Told when a file of a recording is whole; on_dvr of SRS. native, nginx-rtmp and srs."""
     on_forward: HookUrls = ()
     """Asked where a stream is to be pushed, once it is published. srs."""
     decides: bool = _RULES.decides

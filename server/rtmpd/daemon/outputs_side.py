@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.shelf_side import ShelfSide
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
 
@@ -21,14 +22,18 @@ class OutputsSide:
     ``leaving()`` is as for ``Recordings``.
     """
 
-    def __init__(self, registry: Registry, clock: Callable[[], float], leaving: Callable[[], bool]) -> None:
+    def __init__(
+        self, registry: Registry, clock: Callable[[], float], leaving: Callable[[], bool], shelf: ShelfSide
+    ) -> None:
+        self.shelf = shelf
+        """What becomes of finished files."""
         self.recordings: Recordings | None = None
         """None as long as no setting allows any."""
         self._config = Config()
         self._registry = registry
         self._clock = clock
         self._leaving = leaving
-        self._listeners: list[RecordingListener] = []
+        self._listeners: list[RecordingListener] = [shelf]
         self._rules: dict[str, RecordRule | None] = {}
         """By table."""
 
@@ -53,16 +58,19 @@ class OutputsSide:
             self._registry.accompany(self.recordings.accompany)
         if self.recordings is not None:
             self.recordings.apply(sorted(roots))
+        self.shelf.apply(config, self.recordings)
 
     def look(self) -> None:
         """Mind what waits; call it about once a second."""
         if self.recordings is not None:
             self.recordings.look()
+        self.shelf.look()
 
     async def close(self, grace: float) -> None:
         """Finish all files within ``grace`` seconds."""
         if self.recordings is not None:
             await self.recordings.close(grace)
+        await self.shelf.close()
 
     def _rule_of(self, key: StreamKey) -> RecordRule | None:
         table = self._config.table(str(key))

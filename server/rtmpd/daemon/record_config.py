@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+from rtmpd.daemon.afterwork_config import KeepConfig, Mp4Config, UploadConfig
 from rtmpd.daemon.fields import Effect, FileName, Seconds, Section, Size
 from rtmpd.daemon.push_config import Track
+from rtmpd.daemon.values import KeyPath
 from rtmpd.exceptions import UsageError
 from rtmpd.media.tracks import ALL, ALL_TRACKS, DEFAULT_TRACK, TrackChoice
 from rtmpd.outputs.record_rules import DEFAULT_NAME, Fsync, RecordRule, RecordStart, RecordTime
+
+if TYPE_CHECKING:
+    from rtmpd.outputs.afterwork_rules import AfterworkRules
 
 RECORD: Final = "record"
 """The table of an app for the files of its streams."""
@@ -64,6 +70,10 @@ class RecordConfig(Section):
     """What of one stream may wait for the drive; beyond it the recording goes on with the next key frame once
     the drive has caught up."""
 
+    keep: KeepConfig = KeepConfig()
+    mp4: Mp4Config = Mp4Config()
+    upload: UploadConfig = UploadConfig()
+
     @property
     def tracks(self) -> TrackChoice:
         """Which tracks are recorded."""
@@ -93,6 +103,25 @@ class RecordConfig(Section):
             min_free=self.min_free,
             max_queue_bytes=self.max_queue_bytes,
         )
+
+    def to_afterwork(self) -> AfterworkRules:
+        """What is done with finished files."""
+        from rtmpd.outputs.afterwork_rules import AfterworkRules
+
+        return AfterworkRules(self.mp4.to_rules(), self.upload.to_rules())
+
+    def find_problems(self, outcome: RecordConfig) -> Iterator[tuple[KeyPath, str]]:
+        """Keys of this table and what is wrong with them; ``outcome`` is it with what shorter ones say."""
+        if not self.model_fields_set:
+            return
+        found = find_problem(outcome)
+        if found is not None and (found[0] in self.model_fields_set or not outcome.root):
+            yield (found[0],), found[1]
+        if "mp4" in self.model_fields_set:
+            for key, text in outcome.mp4.find_problems():
+                yield ("mp4", *key), text
+        for key, text in self.upload.find_problems(outcome.upload):
+            yield ("upload", *key), text
 
 
 def _track(track: str | int, empty: int) -> int:

@@ -61,8 +61,8 @@ Every setting of rtmpd, at its default: keep the lines that you change. A key ca
 environment (RTMPD_RTMP__LISTEN=:1935) or the command line (--set rtmp.listen=:1935); the command line wins
 over the environment, the environment over this file. "rtmpd check -c FILE" shows the outcome.
 
-Durations are seconds (10) or texts ("10s", "500ms", "2m", "1h"); sizes are bytes (65536) or texts ("64KiB",
-"16MiB", "1GiB"; "16MB" is decimal)."""
+Durations are seconds (10) or texts ("10s", "500ms", "2m", "1h", "7d"); sizes are bytes (65536) or texts
+("64KiB", "16MiB", "1GiB"; "16MB" is decimal)."""
 
 
 def format_value(key: Key, value: object) -> str:

@@ -17,6 +17,7 @@ from rtmpd.daemon.config import Config
 from rtmpd.daemon.kept_bans import KeptBans
 from rtmpd.daemon.kept_keys import KeptKeys
 from rtmpd.daemon.kept_pushes import KeptPushes
+from rtmpd.daemon.kept_recordings import KeptRecordings
 from rtmpd.daemon.relay_side import RelaySide
 from rtmpd.daemon.state_config import StateConfig
 from rtmpd.engine.origin import Origin
@@ -224,6 +225,7 @@ class StateSide:
             "pushes": there.get("pushes", 0),
             "keys": there.get("keys", 0),
             "revoked": there.get("revoked", 0),
+            "recordings": there.get("recordings", 0),
         }
         if any(there.values()) or store is not self._greeted:  # A full disk has it opened again and again.
             self._greeted = store
@@ -240,13 +242,19 @@ class StateSide:
 
 
 def build_state(
-    registry: Registry, access: AccessSide, relays: RelaySide, clock: Callable[[], float], instance: str
+    registry: Registry,
+    access: AccessSide,
+    relays: RelaySide,
+    recordings: KeptRecordings,
+    clock: Callable[[], float],
+    instance: str,
 ) -> StateSide:
     """With all that is kept. ``instance`` as for ``StateSide``."""
     books = (
         KeptBans(access.guard, clock, time.time),
         KeptKeys(access.runtime_keys, access.named_keys, access.review),
         KeptPushes(relays.pushes),
+        recordings,
     )
     return StateSide(registry, books, clock, os.environ, instance)
 

@@ -17,8 +17,8 @@ from rtmpd.daemon.environment import ENVIRONMENT_PREFIX
 KeyPath = tuple[str, ...]
 """A key with the names of its sections before it."""
 
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|h)?", re.IGNORECASE)
-_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(ms|s|m|h|d)?", re.IGNORECASE)
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]i?b|b)?", re.IGNORECASE)
 _BYTES: Final = {
     "b": 1,
@@ -59,7 +59,7 @@ def quote(value: object) -> str:
 
 
 def parse_duration(value: object) -> float:
-    """Seconds from a number of seconds or a text such as ``10s``, ``500ms``, ``2m``, ``1h``."""
+    """Seconds from a number of seconds or a text such as ``10s``, ``500ms``, ``2m``, ``1h``, ``7d``."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if math.isfinite(value) and value >= 0:
             return float(value)

@@ -38,7 +38,8 @@ from rtmpd.daemon.programs import Programs
 from rtmpd.daemon.relay_side import RelaySide
 from rtmpd.daemon.reload import Reloads
 from rtmpd.daemon.settings import Settings
-from rtmpd.daemon.state_side import build_state
+from rtmpd.daemon.shelf_side import ShelfSide
+from rtmpd.daemon.state_side import StateSide, build_state
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.handover import Handover, OnDuplicate
 from rtmpd.engine.origin import SessionIds
@@ -113,9 +114,9 @@ class Worker:
         self._relays = RelaySide(
             self._registry, lambda: self._config, _clock, new_session, instance_id, self._events.push_changed
         )
-        self._outputs = OutputsSide(self._registry, _clock, lambda: self._relays.leaving)
         self._access = AccessSide(config, _clock, self._registry, self._hook_context(instance_id))
-        self._state = build_state(self._registry, self._access, self._relays, _clock, instance_id)
+        self._outputs = self._build_outputs()
+        self._state = self._build_state(instance_id)
         self._events.note_change = self._state.note_change
         self._programs = Programs(
             self._registry, self._access.tokens, _clock, self._local_address, self._events.add_listener
@@ -138,6 +139,14 @@ class Worker:
         """Held while settings are put in place, or the server is handed over."""
         self._handover = self._build_handover()
         self._tasks = TaskSet()
+
+    def _build_outputs(self) -> OutputsSide:
+        shelf = ShelfSide(self._registry, self._events, self._access.hooks, _clock)
+        return OutputsSide(self._registry, _clock, lambda: self._relays.leaving, shelf)
+
+    def _build_state(self, instance_id: str) -> StateSide:
+        kept = self._outputs.shelf.kept
+        return build_state(self._registry, self._access, self._relays, kept, _clock, instance_id)
 
     def _context(self, new_session: SessionIds, instance_id: str) -> ServerContext:
         return ServerContext(

@@ -8,7 +8,7 @@ from typing import Final
 from rtmpd.events.model import Delivery, Event, EventKind
 from rtmpd.events.settings import Address
 from rtmpd.hooks.dialects import speak
-from rtmpd.hooks.model import Progress, Visit
+from rtmpd.hooks.model import Progress, RecordedFile, Visit
 from rtmpd.hooks.rules import DialectName, Moment
 from rtmpd.net.http_message import HttpRequest
 
@@ -17,6 +17,7 @@ MOMENTS: Final[Mapping[EventKind, Moment]] = {
     EventKind.UNPUBLISHED: Moment.PUBLISH_DONE,
     EventKind.PLAYER_JOINED: Moment.PLAY,
     EventKind.PLAYER_LEFT: Moment.PLAY_DONE,
+    EventKind.RECORDING_FINISHED: Moment.RECORD_DONE,
 }
 """What they have words for."""
 _PLAYS: Final = (EventKind.PLAYER_JOINED, EventKind.PLAYER_LEFT)
@@ -41,7 +42,9 @@ def _visit(event: Event) -> Visit:
 
 def _progress(event: Event) -> Progress:
     seconds, size = event.facts.get("duration"), event.facts.get("bytes")
+    path = event.facts.get("path")
     return Progress(
+        file=RecordedFile(path, size) if isinstance(path, str) and isinstance(size, int) else None,
         seconds=seconds if isinstance(seconds, int | float) else 0.0,
         bytes_in=size if event.kind is EventKind.UNPUBLISHED and isinstance(size, int) else 0,
         bytes_out=size if event.kind is EventKind.PLAYER_LEFT and isinstance(size, int) else 0,

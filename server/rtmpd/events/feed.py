@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from rtmpd.engine.claim import SwitchReason
 from rtmpd.engine.health import HealthKind, HealthWarning
@@ -17,6 +17,9 @@ from rtmpd.engine.sink import Ending
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.events.model import Event, EventKind, Fact
 from rtmpd.relay.status import RelayStatus
+
+if TYPE_CHECKING:
+    from rtmpd.outputs.recording import Recording
 
 _logger = logging.getLogger(__name__)
 
@@ -160,6 +163,28 @@ class EventFeed(StreamObserver):
             "status": status.status,
         }
         self._make(EventKind.PUSH_STATE, status.key, origin, lambda: facts)
+
+    # Told by recorders; ``origin`` is of whom it records
+
+    def recording_started(self, key: StreamKey, path: str, origin: Origin) -> None:
+        """A file was begun."""
+        self._make(EventKind.RECORDING_STARTED, key, origin, lambda: {"path": path})
+
+    def recording_finished(self, recording: Recording, origin: Origin) -> None:
+        """It is whole, and has its name."""
+        facts: dict[str, Fact] = {
+            "path": recording.path,
+            "part": recording.part,
+            "duration": round(recording.duration, 3),
+            "bytes": recording.size,
+            "codecs": " ".join(recording.codecs),
+            "reason": str(recording.end),
+        }
+        self._make(EventKind.RECORDING_FINISHED, recording.key, origin, lambda: facts)
+
+    def recording_failed(self, key: StreamKey, path: str, problem: str, origin: Origin) -> None:
+        """Nothing can be written there for now."""
+        self._make(EventKind.RECORDING_FAILED, key, origin, lambda: {"path": path, "problem": problem})
 
     # Told by who is in charge
 

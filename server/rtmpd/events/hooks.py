@@ -8,6 +8,7 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final
 
 from rtmpd.engine.key import StreamKey
@@ -208,4 +209,16 @@ def _values(job: _Job) -> dict[str, str]:
         "hook": job.name,
         "event": str(event.kind),
         "json": json.dumps(event.as_json(), separators=(",", ":")),
+        **_file(event),
     }
+
+
+def _file(event: Event) -> dict[str, str]:
+    """Of a recording: as nginx-rtmp calls it, but that ``path`` is the stream's here."""
+    path = event.facts.get("path")
+    if not isinstance(path, str):
+        return {}
+    pure = PurePath(path)
+    values = {"file": path, "filename": pure.name, "basename": pure.stem, "dirname": str(pure.parent)}
+    said = {"duration": event.facts.get("duration"), "size": event.facts.get("bytes")}
+    return values | {name: str(value) for name, value in said.items() if value is not None}

@@ -35,6 +35,9 @@ class EventKind(Word):
     PUSH_STATE = "push_state", "a push target goes live, stalls, fails or ends"
     WARNING_RAISED = "warning_raised", "something is wrong with what an encoder sends"
     WARNING_CLEARED = "warning_cleared", "it has been right again for 10 seconds"
+    RECORDING_STARTED = "recording_started", "a file of a recording was begun"
+    RECORDING_FINISHED = "recording_finished", "a file of a recording is whole and has its name"
+    RECORDING_FAILED = "recording_failed", "a recording cannot be written for now; the stream goes on"
     AUDIT = (
         "audit",
         "somebody in charge has changed something, or was refused to; of the server where it names no stream",

@@ -40,7 +40,10 @@ class Format(StrEnum):
 
 _ALL_KINDS: Final = frozenset(EventKind)
 _OF_HOOKS: Final = frozenset(
-    {EventKind.PUBLISHED, EventKind.UNPUBLISHED, EventKind.PLAYER_JOINED, EventKind.PLAYER_LEFT}
+    {
+        *(EventKind.PUBLISHED, EventKind.UNPUBLISHED, EventKind.PLAYER_JOINED, EventKind.PLAYER_LEFT),
+        EventKind.RECORDING_FINISHED,
+    }
 )
 _KINDS: Final[Mapping[Format, frozenset[EventKind]]] = {Format.NGINX_RTMP: _OF_HOOKS, Format.SRS: _OF_HOOKS}
 

@@ -49,6 +49,9 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Mood]]] = {
     EventKind.PUSH_STATE: ("{stream} to {target}: {state}", Mood.PLAIN),
     EventKind.WARNING_RAISED: ("{stream}: {warning}", Mood.BAD),
     EventKind.WARNING_CLEARED: ("{stream}: {warning} is over", Mood.GOOD),
+    EventKind.RECORDING_STARTED: ("{stream} is being recorded", Mood.PLAIN),
+    EventKind.RECORDING_FINISHED: ("{stream} was recorded", Mood.GOOD),
+    EventKind.RECORDING_FAILED: ("{stream} is not being recorded", Mood.BAD),
     EventKind.AUDIT: ("{who}: {change} {target}", Mood.PLAIN),
     EventKind.TEST: ("rtmpd reaches you", Mood.GOOD),
 }
@@ -105,6 +108,13 @@ def _sentences(event: Event, facts: Mapping[str, Fact]) -> list[str]:
             return [sentence(_SWITCHES[facts["reason"]].meaning)]
         case EventKind.WARNING_CLEARED | EventKind.FIRST_VIEWER | EventKind.LAST_VIEWER_LEFT:
             return []
+        case EventKind.RECORDING_STARTED:
+            return [f"Into {facts['path']}"]
+        case EventKind.RECORDING_FINISHED:
+            lasts = f"{_duration(facts['duration'])}, {_size(facts['bytes'])}, {facts['codecs']}"
+            return [lasts, f"File: {facts['path']}", f"Reason: {facts['reason']}"]
+        case EventKind.RECORDING_FAILED:
+            return [sentence(str(facts["problem"])).rstrip("."), f"File: {facts['path']}"]
         case EventKind.AUDIT:
             return _audit(facts)
         case EventKind.TEST:
@@ -141,6 +151,17 @@ def _duration(seconds: Fact) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _size(size: Fact) -> str:
+    """Such as ``4.2 MB``."""
+    if not isinstance(size, int | float):
+        return ""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
 
 
 def _line(text: str) -> str:

@@ -70,6 +70,21 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordedFile:
+    """A file of a recording that is finished."""
+
+    path: str
+    """Absolute."""
+    size: int
+    """Bytes."""
+
+    @property
+    def folder(self) -> str:
+        """Which it lies in."""
+        return self.path.rpartition("/")[0] or "/"
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How a visit gets on, or got on."""
 
@@ -79,6 +94,8 @@ class Progress:
     """Of the last media, in milliseconds of the publisher's clock."""
     bytes_in: int = 0
     bytes_out: int = 0
+    file: RecordedFile | None = None
+    """What has come of it, of ``Moment.RECORD_DONE``; ``seconds`` are those of its media then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,8 @@ class Native:
             said["timestamp"] = progress.timestamp
             said["bytes_in"] = progress.bytes_in
             said["bytes_out"] = progress.bytes_out
+        if progress.file is not None:
+            said["file"] = {"path": progress.file.path, "size": progress.file.size}
         return HttpRequest(url, json.dumps(said).encode(), (JSON,))
 
     def read(self, _moment: Moment, answer: HttpAnswer, /) -> Verdict:

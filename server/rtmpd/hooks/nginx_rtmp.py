@@ -95,6 +95,11 @@ def _fields(moment: Moment, visit: Visit, progress: Progress) -> list[str]:
         case Moment.UPDATE:
             times = [f"time={int(progress.seconds)}", f"timestamp={progress.timestamp}"]
             fields += [f"clientid={origin.connection}", f"call=update_{visit.action}", *times, name]
+        case Moment.RECORD_DONE:
+            path = "" if progress.file is None else progress.file.path
+            # The one that a stream has here is what others are without a name there.
+            done = (f"clientid={origin.connection}", "call=record_done", "recorder=")
+            fields += [*done, name, f"path={_escape(path)}"]
         case Moment.DISCONNECT:
             fields += [f"clientid={origin.connection}", "call=disconnect", f"app={_escape(visit.path)}"]
         case _:

@@ -27,6 +27,7 @@ class Moment(Word):
     PLAY_DONE = "on_play_done", "the same of a play"
     DONE = "on_done", "the same of either"
     DISCONNECT = "on_disconnect", "a connection that was allowed has ended"
+    RECORD_DONE = "on_record_done", "a file of a recording is whole and has its name"
     FORWARD = "on_forward", "where a publish that was allowed is to be pushed"
 
 

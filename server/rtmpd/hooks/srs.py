@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Final
 
-from rtmpd.hooks.model import Progress, Verdict, Visit, check_status, unreadable
+from rtmpd.hooks.model import Progress, RecordedFile, Verdict, Visit, check_status, unreadable
 from rtmpd.hooks.native import JSON, parse_object
 from rtmpd.hooks.rules import MAX_PUSHES, Moment
 from rtmpd.net.http_message import HttpAnswer, HttpRequest
@@ -18,6 +18,7 @@ _ACTIONS: Final = {
     Moment.PUBLISH_DONE: "on_unpublish",
     Moment.PLAY: "on_play",
     Moment.PLAY_DONE: "on_stop",
+    Moment.RECORD_DONE: "on_dvr",
     Moment.FORWARD: "on_forward",
 }
 DEFAULT_VHOST: Final = "__defaultVhost__"
@@ -58,6 +59,9 @@ class Srs:
                 said = {**self._server, **action, **who, **sizes}
             case Moment.FORWARD:
                 said = {**action, **self._server, **who, **of_stream}
+            case Moment.RECORD_DONE:
+                of_file = _file(visit, progress)
+                said = {**self._server, **action, **who, "stream": visit.name, "param": param, **of_file}
             case _:
                 stream = {"stream_url": f"/{visit.path}", "stream_id": stream_id(visit.path)}
                 said = {**self._server, **action, **who, **of_stream, **stream}
@@ -78,6 +82,16 @@ class Srs:
         if not isinstance(code, int) or isinstance(code, bool):
             raise unreadable('its "code" is not a number')
         return Verdict(allow=code == 0, push=_targets(said) if moment is Moment.FORWARD else ())
+
+
+def _file(visit: Visit, progress: Progress) -> dict[str, object]:
+    file = progress.file or RecordedFile("", 0)
+    return {
+        "cwd": file.folder,
+        "file": file.path,
+        "stream_url": f"/{visit.path}",
+        "stream_id": stream_id(visit.path),
+    }
 
 
 def _targets(said: dict[str, object]) -> tuple[str, ...]:

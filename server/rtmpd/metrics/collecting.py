@@ -25,6 +25,7 @@ from rtmpd.metrics.relays import collect_relays
 from rtmpd.metrics.reloads import Reloads, collect_reloads
 from rtmpd.metrics.runs import collect_hooks, collect_processes
 from rtmpd.metrics.server import collect_draining, collect_memory, collect_server
+from rtmpd.metrics.shelf import Shelf, collect_shelf
 from rtmpd.metrics.state import StateStats, collect_state
 from rtmpd.metrics.streams import StreamMetrics, StreamView
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessStatus
@@ -78,6 +79,8 @@ class Sources:
     """None where there is none."""
     inputs: Callable[[], InputStats | None]
     """None where they are not kept."""
+    shelf: Callable[[], Shelf | None]
+    """Finished recordings; None where no setting names a folder for any."""
     recordings: Callable[[], Recordings | None]
     """None where nothing is recorded."""
     refusals: Mapping[Problem, int]
@@ -135,6 +138,7 @@ class Metrics:
             *collect_access_log(sources.access_log()),
             *collect_inputs(sources.inputs()),
             *collect_recordings(sources.recordings()),
+            *collect_shelf(sources.shelf(), time.time),
             *collect_hooks(sources.hook_counts),
             *collect_backends(sources.hooks),
         ]

@@ -46,7 +46,7 @@ with _without_authorities():
         TCPConnector,
         web,
     )
-    from aiohttp.abc import AbstractResolver, ResolveResult
+    from aiohttp.abc import AbstractResolver, AbstractStreamWriter, ResolveResult
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
     from aiohttp.http_exceptions import HttpProcessingError
@@ -54,6 +54,7 @@ with _without_authorities():
 
 __all__ = [
     "AbstractResolver",
+    "AbstractStreamWriter",
     "ClientConnectorCertificateError",
     "ClientConnectorDNSError",
     "ClientConnectorError",

@@ -17,8 +17,8 @@ MAX_PUBLISHED: Final = 8
 PLAY_URL: Final = "play_url"
 PUBLISH_URL: Final = "publish_url"
 _OF_PROCESSES: Final = ("app", "name", "process", PLAY_URL, PUBLISH_URL)
-OF_HOOKS: Final = ("app", "name", "event")
-"""What placeholders of a command name that is run for an event."""
+OF_HOOKS: Final = ("app", "name", "event", "file", "filename", "basename", "dirname", "duration", "size")
+"""What placeholders of a command name that is run for an event; those behind ``event`` are of recordings."""
 _NUMBERED: Final = re.compile(rf"{PUBLISH_URL}_([2-{MAX_PUBLISHED}])")
 _BRACES: Final = re.compile(r"\{\{(\w+)\}\}|\{(\w+)\}")
 _SHELLS: Final = frozenset({"sh", "ash", "bash", "busybox", "dash", "ksh", "zsh"})

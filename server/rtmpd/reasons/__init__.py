@@ -267,6 +267,12 @@ class Problem(Word):
         "it is over, or never was; its number is that of the log",
     )
     RECORD_NOT_FOUND = "record_not_found", 404, "No such record is kept.", "it goes on, or is long over"
+    RECORDING_NOT_FOUND = (
+        "recording_not_found",
+        404,
+        "There is no such recording.",
+        "the file is gone, or never was, or is of a stream that the token has nothing to do with",
+    )
     TARGET_NOT_FOUND = (
         "target_not_found",
         404,
@@ -319,6 +325,13 @@ class Problem(Word):
         "There is nothing to go on with.",
         "nobody publishes the other stream, or it is the one that is played",
     )
+    NOT_RECORDED = "not_recorded", 409, "This stream is not being recorded.", "start its recording first"
+    RECORDING_BUSY = (
+        "recording_busy",
+        409,
+        "This cannot be done with the recording now.",
+        "it is being written, read or locked, or the disk does not do it, or nothing is to be done",
+    )
     NOT_REVOKED = "not_revoked", 409, "This stream key is not revoked.", "it is good, or has expired"
     TARGET_OFF = (
         "target_off",
@@ -340,6 +353,12 @@ class Problem(Word):
         "This push target cannot be had.",
         "a URL that cannot be used, one that the stream is pushed to already, one too many, or too many off",
     )
+    RECORDING_REFUSED = (
+        "recording_refused",
+        422,
+        "This stream cannot be recorded.",
+        "nothing says where recordings are kept, or it cannot be written there",
+    )
     NETWORK_REFUSED = (
         "network_refused",
         422,
@@ -351,6 +370,12 @@ class Problem(Word):
         422,
         "This stream key cannot be added.",
         "one that is there already or is over already, or one too many",
+    )
+    TOO_MANY_DOWNLOADS = (
+        "too_many_downloads",
+        429,
+        "Too many files are sent at a time.",
+        "16 recordings are being downloaded already",
     )
     TOKENS_OFTEN = (
         "tokens_often",

@@ -77,7 +77,40 @@ class RevokedRow:
     digest: str
 
 
-KeptRow: TypeAlias = BanRow | PushRow | KeyRow | RevokedRow
+@dataclass(frozen=True, slots=True)
+class RecordingRow:
+    """A file of a recording that is finished, and what is still to be done with it."""
+
+    TABLE: ClassVar[str] = "recordings"
+    KEYS: ClassVar[tuple[str, ...]] = ("path",)
+
+    path: str
+    root: str
+    """The folder of the recordings, which it lies in."""
+    app: str
+    name: str
+    part: int
+    started: float
+    duration: float
+    """Of its media, in seconds."""
+    size: int
+    changed: float
+    """When it was finished."""
+    codecs: str
+    """With blanks between."""
+    reason: str
+    """Why it ended: a word."""
+    step: str
+    """What is to be done next: a word."""
+    uploaded: str
+    """Where it is stored; empty if it is not."""
+    upload_id: str
+    """Of an upload in parts that has begun."""
+    problem: str
+    """Why the step was not done when it was last tried."""
+
+
+KeptRow: TypeAlias = BanRow | PushRow | KeyRow | RevokedRow | RecordingRow
 """What must not be lost: there is one of each name."""
 
 

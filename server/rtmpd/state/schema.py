@@ -65,6 +65,17 @@ STEPS: Final = (
             "CREATE INDEX audit_at ON audit (at)",
         ),
     ),
+    Step(
+        1,
+        (
+            """CREATE TABLE recordings (
+                path TEXT PRIMARY KEY, root TEXT NOT NULL, app TEXT NOT NULL, name TEXT NOT NULL,
+                part INTEGER NOT NULL, started REAL NOT NULL, duration REAL NOT NULL, size INTEGER NOT NULL,
+                changed REAL NOT NULL, codecs TEXT NOT NULL, reason TEXT NOT NULL, step TEXT NOT NULL,
+                uploaded TEXT NOT NULL, upload_id TEXT NOT NULL, problem TEXT NOT NULL
+            ) WITHOUT ROWID""",
+        ),
+    ),
 )
 """The first makes the tables of version 1, and so on."""
 

@@ -7,7 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Final
 
-from rtmpd.state.rows import AuditRow, BanRow, KeptRow, KeyRow, LooseRow, MinuteRow, Place, PushRow, place_of
+from rtmpd.state.rows import (
+    AuditRow,
+    BanRow,
+    KeptRow,
+    KeyRow,
+    LooseRow,
+    MinuteRow,
+    Place,
+    PushRow,
+    RecordingRow,
+    place_of,
+)
 
 # Not REPLACE, as a newer rtmpd may have columns of its own in a row.
 _PUT: Final = {
@@ -27,12 +38,25 @@ ON CONFLICT (digest) DO UPDATE SET
     is_token = :is_token
 """,
     "revoked": "INSERT INTO revoked (digest) VALUES (:digest) ON CONFLICT (digest) DO NOTHING",
+    "recordings": """
+INSERT INTO recordings
+    (path, root, app, name, part, started, duration, size, changed, codecs, reason, step,
+    uploaded, upload_id, problem)
+VALUES
+    (:path, :root, :app, :name, :part, :started, :duration, :size, :changed, :codecs, :reason, :step,
+    :uploaded, :upload_id, :problem)
+ON CONFLICT (path) DO UPDATE SET
+    root = :root, app = :app, name = :name, part = :part, started = :started, duration = :duration,
+    size = :size, changed = :changed, codecs = :codecs, reason = :reason, step = :step, uploaded = :uploaded,
+    upload_id = :upload_id, problem = :problem
+""",
 }
 _TAKE: Final = {
     "bans": "DELETE FROM bans WHERE network = ?",
     "pushes": "DELETE FROM pushes WHERE app = ? AND name = ? AND id = ?",
     "keys": "DELETE FROM keys WHERE digest = ?",
     "revoked": "DELETE FROM revoked WHERE digest = ?",
+    "recordings": "DELETE FROM recordings WHERE path = ?",
 }
 _ADD_MINUTE: Final = """
 INSERT INTO usage
@@ -88,6 +112,7 @@ class Contents:
     keys: tuple[KeyRow, ...] = ()
     revoked: tuple[str, ...] = ()
     """Digests."""
+    recordings: tuple[RecordingRow, ...] = ()
 
 
 def load(connection: sqlite3.Connection, now: float, without: Mapping[Place, object]) -> Contents:
@@ -100,11 +125,18 @@ def load(connection: sqlite3.Connection, now: float, without: Mapping[Place, obj
         (now,),
     )
     revoked = connection.execute("SELECT digest FROM revoked")
+    recordings = connection.execute(
+        """SELECT path, root, app, name, part, started, duration, size, changed, codecs, reason, step,
+        uploaded, upload_id, problem FROM recordings ORDER BY changed"""
+    )
     return Contents(
         tuple(row for row in (BanRow(*values) for values in bans) if place_of(row) not in without),
         tuple(row for row in (PushRow(*values) for values in pushes) if place_of(row) not in without),
         tuple(row for row in (KeyRow(*values) for values in keys) if place_of(row) not in without),
         tuple(digest for (digest,) in revoked if ("revoked", (digest,)) not in without),
+        tuple(
+            row for row in (RecordingRow(*values) for values in recordings) if place_of(row) not in without
+        ),
     )
 
 

@@ -13,10 +13,11 @@ from rtmpd.control.actor import Actor, Role
 from rtmpd.control.control import Control
 from rtmpd.net.http import Handler, web
 from rtmpd.web.event_stream import EventStreams
+from rtmpd.web.files import FileSender
 from rtmpd.web.gate import Gate, actor, operator
 from rtmpd.web.openapi import FILE, PREFIX, document
 from rtmpd.web.operation_table import OPERATIONS
-from rtmpd.web.operations import Asked, Download, Follow, Operation, Run
+from rtmpd.web.operations import Asked, Download, Follow, OpenFile, Operation, Run
 from rtmpd.web.problems import NO_STORE
 from rtmpd.web.requests import answer, done, read_body, read_query
 from rtmpd.web.shared import SharedAnswers
@@ -37,6 +38,7 @@ class Api:
     ) -> None:
         self._control = control
         self._shared = SharedAnswers(max_age, clock)
+        self._files = FileSender()
         self._document: asyncio.Task[bytes] | None = None
         self.streams = streams
         """Answers that do not end."""
@@ -51,6 +53,8 @@ class Api:
                 router.add_get(path, self._following(operation, operation.follow), allow_head=False)
             elif operation.download is not None:
                 router.add_get(path, self._downloading(operation, operation.download))
+            elif operation.file is not None:
+                router.add_get(path, self._sending(operation, operation.file))
             elif operation.run is None:
                 continue
             elif operation.role is Role.READ:
@@ -94,6 +98,14 @@ class Api:
             data = await download(self._control, asked)
             headers = {**NO_STORE, "Content-Disposition": "attachment"}
             return web.Response(body=data, content_type=FILE, headers=headers)
+
+        return handler
+
+    def _sending(self, operation: Operation, open_file: OpenFile) -> Handler:
+        async def handler(request: web.Request) -> web.StreamResponse:
+            by = _checked(operation, operator())
+            asked = Asked(dict(request.match_info), read_query(operation, request), None, by)
+            return await self._files.send(request, lambda: open_file(self._control, asked))
 
         return handler
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from rtmpd.compat import mediamtx
+from rtmpd.compat import mediamtx, mediamtx_recordings
+from rtmpd.compat.mediamtx_recordings import all_recordings
 from rtmpd.compat.mediamtx_settings import Held
 from rtmpd.compat.survey import all_sessions, outline, survey, survey_of
 from rtmpd.control.actor import Actor
@@ -29,7 +30,7 @@ _TLS: Final = {"rtmpconns": False, "rtmpsconns": True}
 
 
 class MediaMtx:
-    """It can throw out connections, and change nothing else; ``held`` knows settings."""
+    """It can throw out connections and remove recordings, and no more; ``held`` knows settings."""
 
     def __init__(self, desk: Desk, held: Held) -> None:
         self._desk = desk
@@ -47,6 +48,8 @@ class MediaMtx:
         verb, _, wanted = rest.partition("/")
         if noun in _TLS and verb == "kick" and request.method == "POST":
             return await self._kick(wanted, _TLS[noun], check(request))
+        if (noun, verb) == ("recordings", "deletesegment") and request.method == "DELETE":
+            return await self._delete_segment(request, check(request))
         if noun == "config" and not takes_get(request):
             raise NotPossible(Problem.METHOD, _FIXED)
         by, part = actor(), (parameter(request, "itemsPerPage"), parameter(request, "page"))
@@ -70,6 +73,10 @@ class MediaMtx:
                 return lambda: self._connections(_TLS[noun], part, by)
             case (("rtmpconns" | "rtmpsconns"), "get"):
                 return lambda: self._connection(wanted, _TLS[noun], by)
+            case "recordings", "list":
+                return lambda: self._recordings(part, by)
+            case "recordings", "get":
+                return lambda: self._recording(wanted, by)
             case "config", _:
                 return self._settings.reading(verb, wanted, part, by)
         return None
@@ -97,6 +104,31 @@ class MediaMtx:
     async def _connection(self, wanted: str, tls: bool, by: Actor) -> Writer:
         found = await self._desk.control.sessions.get(_number(wanted), by)
         return lambda: to_json(_there(mediamtx.connection(found, tls=tls)))
+
+    async def _recordings(self, part: Part, by: Actor) -> Writer:
+        found = await all_recordings(self._desk.control, by)
+        return lambda: to_json(page(mediamtx_recordings.recordings(found), part))
+
+    async def _recording(self, wanted: str, by: Actor) -> Writer:
+        path = clean_path(wanted)
+        found = await all_recordings(self._desk.control, by, path)
+        if not found:
+            raise NotFound(Problem.RECORDING_NOT_FOUND, "path not found")
+        return lambda: to_json(mediamtx_recordings.recording(path, found))
+
+    async def _delete_segment(self, request: web.Request, by: Actor) -> web.Response:
+        path, start = parameter(request, "path") or "", parameter(request, "start") or ""
+        found = await all_recordings(self._desk.control, by, clean_path(path))
+        try:
+            meant = mediamtx_recordings.begun_at(found, start)
+        except ValueError:
+            raise bad_request("start: write when it began, as the list has it") from None
+        if not meant:
+            raise NotFound(Problem.RECORDING_NOT_FOUND, "segment not found")
+        for each in meant:
+            await self._desk.control.recordings.delete(each.id, by)
+        self._desk.shared.forget()
+        return as_json(mediamtx.OK)
 
     async def _kick(self, wanted: str, tls: bool, by: Actor) -> web.Response:
         number = _number(wanted)

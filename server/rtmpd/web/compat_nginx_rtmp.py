@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from pydantic import ValidationError
 
 from rtmpd.compat import nginx_rtmp
 from rtmpd.compat.nginx_rtmp import Choice, Side
-from rtmpd.compat.survey import all_sessions, survey
+from rtmpd.compat.survey import all_sessions, publishes, survey
 from rtmpd.control.actor import Actor
+from rtmpd.control.recording_answers import RecordingQuery, RecordingState
 from rtmpd.control.redirect_answers import RedirectRequest
 from rtmpd.control.session_answers import KickRequest, Session
+from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import Conflict, ControlError, NotFound
 from rtmpd.net.http import web
 from rtmpd.reasons import Problem
@@ -24,7 +27,9 @@ from rtmpd.web.problems import NO_STORE, bad_request, in_words
 
 _LARGEST: Final = (1 << 63) - 1
 _REASON: Final = "nginx-rtmp control"
-_NO_RECORDER: Final = "there is no recorder here: nothing of this stream is written to a file"
+_LOOKS: Final = 20
+_BETWEEN: Final = 0.05
+"""Seconds from one look at whether a recording has begun to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +145,40 @@ class NginxRtmp:
         if word not in ("start", "stop"):
             raise bad_request("a recorder can start and stop, nothing else")
         choice = _choice(request, Side.PUBLISHER)
-        if not choice.among(await self._sessions(parameter(request, "addr"), by)):
+        meant = choice.among(await self._sessions(parameter(request, "addr"), by))
+        keys = {StreamKey(use.app, use.name): None for each in meant for use in each.uses if publishes(use)}
+        if not keys:
             return web.Response(status=204, headers=NO_STORE)
-        return _text(f"{_NO_RECORDER}\n", 501)
+        act = self._start if word == "start" else self._stop
+        paths = [await act(key, by) for key in keys]
+        self._desk.shared.forget()
+        return _text("\n".join(filter(None, paths)))
+
+    async def _start(self, key: StreamKey, by: Actor) -> str:
+        """The file; empty where there is one already, as there."""
+        recordings = self._desk.control.recordings
+        if await self._written(key, by):
+            return ""
+        recorder = await recordings.start(key, by)
+        for _ in range(_LOOKS):
+            if recorder.path is not None:
+                return recorder.path
+            await asyncio.sleep(_BETWEEN)  # It has its name with the first frame.
+            if path := await self._written(key, by):
+                return path
+        return ""
+
+    async def _stop(self, key: StreamKey, by: Actor) -> str:
+        path = await self._written(key, by)
+        if path:
+            await self._desk.control.recordings.stop(key, by)
+        return path
+
+    async def _written(self, key: StreamKey, by: Actor) -> str:
+        """The file of a stream that is being written; empty where there is none."""
+        query = RecordingQuery(stream=str(key), state=RecordingState.RECORDING)
+        items = (await self._desk.control.recordings.list(query, by)).items
+        return items[0].path if items else ""
 
 
 def _side(word: str) -> Side:

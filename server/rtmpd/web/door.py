@@ -96,6 +96,13 @@ def within(timeout: Callable[[], float]) -> Middleware:
     return middleware
 
 
+def put_off_deadline(request: web.Request, seconds: float) -> None:
+    """The answer may take so long from now on."""
+    visit = request.protocol
+    if isinstance(visit, Visit) and visit.deadline is not None:
+        visit.deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+
+
 def lift_deadline(request: web.Request) -> None:
     """The answer has none."""
     visit = request.protocol

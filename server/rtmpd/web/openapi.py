@@ -22,6 +22,9 @@ VERSION: Final = "1.0.0"
 """Of the API: the first number is that of its path."""
 PREFIX: Final = "/api/v1"
 FILE: Final = "application/octet-stream"
+_RECORDED: Final[dict[str, Any]] = {
+    name: {"schema": {"type": "string"}} for name in ("video/x-flv", "video/mp4")
+}
 _REF: Final = "#/components/schemas/{model}"
 _ALWAYS: Final = (Problem.TIMEOUT, Problem.OTHER_HOST, Problem.INTERNAL_ERROR)
 _OF_ALL_WHO_ASK: Final = (
@@ -94,7 +97,11 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         content = {"application/json": {"schema": _reference(operation.body)}}
         told["requestBody"] = {"required": not operation.optional_body, "content": content}
-    told["responses"] = {str(operation.status): _success(operation), **_failures(operation)}
+    told["responses"] = {
+        str(operation.status): _success(operation),
+        **_parts(operation),
+        **_failures(operation),
+    }
     return told
 
 
@@ -124,6 +131,8 @@ def _query_parameters(query: type[BaseModel] | None) -> Iterator[dict[str, Any]]
 def _success(operation: Operation) -> dict[str, Any]:
     if operation.download is not None:
         return {"description": "A file.", "content": {FILE: {"schema": {"type": "string"}}}}
+    if operation.file is not None:
+        return {"description": "The file.", "content": _RECORDED}
     if operation.answer is None:
         return {"description": "It is done."}
     told = _first_line(operation.answer)
@@ -132,6 +141,16 @@ def _success(operation: Operation) -> dict[str, Any]:
         schema = {"type": "string", "x-rtmpd-data": _reference(operation.answer)["$ref"]}
         return {"description": f"The data of each event: {told}", "content": {MEDIA_TYPE: {"schema": schema}}}
     return {"description": told, "content": {"application/json": {"schema": _reference(operation.answer)}}}
+
+
+def _parts(operation: Operation) -> dict[str, Any]:
+    """Of a file: what comes of a Range (RFC 9110, section 14)."""
+    if operation.file is None:
+        return {}
+    return {
+        "206": {"description": "The part of it that Range names.", "content": _RECORDED},
+        "416": {"description": "Range names nothing that is in it."},
+    }
 
 
 def _failures(operation: Operation) -> dict[str, Any]:

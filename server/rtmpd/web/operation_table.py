@@ -11,6 +11,7 @@ from rtmpd.web import (
     log_operations,
     login_descriptions,
     record_operations,
+    recording_operations,
     relay_operations,
     report_operations,
     server_operations,
@@ -31,5 +32,6 @@ OPERATIONS: Final = (
     *event_operations.OPERATIONS,
     *report_operations.OPERATIONS,
     *record_operations.OPERATIONS,
+    *recording_operations.OPERATIONS,
     *login_descriptions.OPERATIONS,
 )

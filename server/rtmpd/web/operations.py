@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from rtmpd.control.actor import Actor, Role
 from rtmpd.control.control import Control
+from rtmpd.control.recording_answers import OpenedFile
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import parse_session
 from rtmpd.exceptions import NotFound
@@ -88,6 +89,9 @@ Follow: TypeAlias = Callable[[Control, Asked], Awaitable[Frames]]
 Download: TypeAlias = Callable[[Control, Asked], Awaitable[bytes]]
 
 
+OpenFile: TypeAlias = Callable[[Control, Asked], Awaitable[OpenedFile]]
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What can be asked for, by whom, and what comes of it."""
@@ -115,6 +119,8 @@ class Operation:
     """The answer does not end: ``answer`` is the data of each event."""
     download: Download | None = None
     """The answer is a file."""
+    file: OpenFile | None = None
+    """The same of one that lies on a disk, of which parts may be asked for."""
     problems: tuple[Problem, ...] = ()
     """Of its own, beside those that every operation has."""
 

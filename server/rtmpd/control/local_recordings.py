@@ -1,0 +1,208 @@
+"""The recordings of this process, as they are told, begun, ended, read and removed.
+
+What it needs for that is imported when there are any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Container, Sequence
+from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Protocol
+
+from rtmpd.control.actor import Actor
+from rtmpd.control.audit import Audit, Change
+from rtmpd.control.paging import build, cut
+from rtmpd.control.recording_answers import (
+    OpenedFile,
+    RecordedFile,
+    Recorder,
+    RecordingPage,
+    RecordingQuery,
+)
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.registry import Registry
+from rtmpd.exceptions import Conflict, NotFound, NotPossible, UsageError
+from rtmpd.reasons import Problem
+
+if TYPE_CHECKING:
+    from rtmpd.control.recording_views import Written, WrittenFile
+    from rtmpd.outputs.catalog import Catalog, Entry
+    from rtmpd.outputs.housekeeping import Housekeeping
+
+
+class RecordingShelf(Protocol):
+    """Records streams and has the files; ``rtmpd.daemon.recordings_side.RecordingsSide`` is one."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """Finished files."""
+
+    @property
+    def housekeeping(self) -> Housekeeping:
+        """Who takes files away."""
+
+    def written(self) -> Sequence[WrittenFile]:
+        """Every file that is being written."""
+
+    def is_recording(self, key: StreamKey) -> bool:
+        """Whether a stream is recorded now, or will be from its next key frame."""
+
+    def start(self, key: StreamKey) -> None:
+        """Record what is published. Raises UsageError where that cannot be."""
+
+    def stop(self, key: StreamKey) -> None:
+        """Record it no more, until it is published anew."""
+
+    def split(self, key: StreamKey) -> None:
+        """Go on in another file from the next key frame."""
+
+    def retry(self, path: str) -> None:
+        """Do now with a file what is to be done with it."""
+
+
+class LocalRecordings:
+    """``control.Recordings`` of this process; ``shelf()`` is None where nothing is ever recorded."""
+
+    def __init__(
+        self,
+        shelf: Callable[[], RecordingShelf | None],
+        apps: Callable[[], Container[str]],
+        registry: Registry,
+        audit: Audit,
+    ) -> None:
+        self._shelf = shelf
+        self._apps = apps
+        self._registry = registry
+        self._audit = audit
+
+    async def list(self, query: RecordingQuery, by: Actor) -> RecordingPage:
+        shelf = self._shelf()
+        if shelf is None:
+            return RecordingPage(items=(), next=None, total=0)
+        from rtmpd.control import recording_views as views
+
+        after = None if query.after is None else views.place(query.after)
+        found: list[Entry | Written] = [*map(views.written, shelf.written()), *shelf.catalog.entries()]
+        part = await cut(found, partial(views.is_wanted, query, by), views.order, after, query.limit)
+        items = await build(part.items, views.told)
+        last = None if part.last is None else views.spell(views.order(part.last))
+        return RecordingPage(items=items, next=last, total=part.total)
+
+    async def get(self, wanted: str, by: Actor) -> RecordedFile:
+        found = self._find(wanted, by)
+        from rtmpd.control.recording_views import told
+
+        return told(found)
+
+    async def open(self, wanted: str, by: Actor) -> OpenedFile:
+        entry = self._finished(wanted, by)
+        from rtmpd.outputs.folder_scan import open_to_read
+        from rtmpd.outputs.housekeeping import in_thread
+
+        try:
+            descriptor = await in_thread(partial(open_to_read, entry.path))
+        except BlockingIOError:
+            raise Conflict(Problem.RECORDING_BUSY, "somebody else has locked the file") from None
+        except FileNotFoundError:
+            raise _unknown(wanted) from None
+        except OSError as error:
+            text = f"the file cannot be read: {error.strerror}"
+            raise Conflict(Problem.RECORDING_BUSY, text) from None
+        return OpenedFile(entry.path, PurePath(entry.path).name, partial(os.close, descriptor))
+
+    async def delete(self, wanted: str, by: Actor) -> None:
+        with self._audit.attempt(by, Change.DELETE_RECORDING, wanted) as attempt:
+            entry = self._finished(wanted, by)
+            attempt.target, attempt.before = entry.relative, entry.size
+            attempt.key = attempt.key if entry.key is None else entry.key
+            from rtmpd.outputs.afterwork_words import RemovalReason
+
+            shelf = self._there()
+            failure = await asyncio.shield(shelf.housekeeping.remove(entry, RemovalReason.ASKED))
+            if failure is not None:
+                raise Conflict(Problem.RECORDING_BUSY, f"it cannot be removed: {failure.meaning}")
+
+    async def retry(self, wanted: str, by: Actor) -> RecordedFile:
+        with self._audit.attempt(by, Change.RETRY_RECORDING, wanted) as attempt:
+            entry = self._finished(wanted, by)
+            attempt.target = entry.relative
+            attempt.key = attempt.key if entry.key is None else entry.key
+            if not entry.waits:
+                raise Conflict(Problem.RECORDING_BUSY, "nothing is to be done with it")
+            self._there().retry(entry.path)
+        return await self.get(wanted, by)
+
+    async def start(self, key: StreamKey, by: Actor) -> Recorder:
+        return self._change(by, Change.START_RECORDING, key)
+
+    async def stop(self, key: StreamKey, by: Actor) -> Recorder:
+        return self._change(by, Change.STOP_RECORDING, key)
+
+    async def split(self, key: StreamKey, by: Actor) -> Recorder:
+        return self._change(by, Change.SPLIT_RECORDING, key)
+
+    # Inside
+
+    def _change(self, by: Actor, change: Change, key: StreamKey) -> Recorder:
+        key = StreamKey.of_path(str(key), self._apps())
+        with self._audit.attempt(by, change, key):
+            stream = self._registry.streams.get(key) if by.sees(key) else None
+            if stream is None or stream.holder is None:
+                raise NotFound(Problem.STREAM_NOT_FOUND, f"nobody publishes {key}")
+            shelf = self._there()
+            if change is not Change.START_RECORDING and not shelf.is_recording(key):
+                raise Conflict(Problem.NOT_RECORDED, f"{key} is not being recorded")
+            acts = {
+                Change.START_RECORDING: shelf.start,
+                Change.STOP_RECORDING: shelf.stop,
+                Change.SPLIT_RECORDING: shelf.split,
+            }
+            try:
+                acts[change](key)
+            except UsageError as error:
+                raise NotPossible(Problem.RECORDING_REFUSED, str(error)) from None
+        written = next((each for each in shelf.written() if each.key == key), None)
+        return Recorder(
+            app=key.app,
+            name=key.name,
+            recording=shelf.is_recording(key),
+            file=None if written is None else str(PurePath(written.path).relative_to(written.root)),
+            path=None if written is None else written.path,
+        )
+
+    def _there(self) -> RecordingShelf:
+        shelf = self._shelf()
+        if shelf is None:
+            text = "no [apps.NAME.record] says where recordings are kept: name root there"
+            raise NotPossible(Problem.RECORDING_REFUSED, text)
+        return shelf
+
+    def _find(self, wanted: str, by: Actor) -> Entry | Written:
+        shelf = self._shelf()
+        if shelf is None:
+            raise _unknown(wanted)
+        from rtmpd.control import recording_views as views
+
+        entry: Entry | Written | None = shelf.catalog.find(wanted)
+        if entry is None:
+            written = map(views.written, shelf.written())
+            entry = next((each for each in written if each.id == wanted), None)
+        if entry is None or not views.is_seen(entry, by):
+            raise _unknown(wanted)
+        return entry
+
+    def _finished(self, wanted: str, by: Actor) -> Entry:
+        found = self._find(wanted, by)
+        from rtmpd.outputs.catalog import Entry
+
+        if isinstance(found, Entry):
+            return found
+        raise Conflict(Problem.RECORDING_BUSY, "it is being written: stop the recording, or split it, first")
+
+
+def _unknown(wanted: str) -> NotFound:
+    text = f"there is no recording {wanted[:64]}: it is gone, or never was"
+    return NotFound(Problem.RECORDING_NOT_FOUND, text)

@@ -1,0 +1,247 @@
+"""``rtmpd recordings``: what the server that runs here has recorded, and what it records."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
+from rtmpd.daemon.config_options import Assignments, ConfigPaths
+from rtmpd.daemon.control_command import AsJson, print_json
+from rtmpd.daemon.relay_lines import OneStream, StreamPath
+
+if TYPE_CHECKING:
+    from rtmpd.daemon.admin_request import AdminPort
+
+app = typer.Typer(
+    name="recordings",
+    help="List recorded files of the server that runs here, download and delete them, record streams.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_ID: Final = re.compile("[0-9a-f]{16}")
+Wanted = Annotated[
+    str,
+    typer.Argument(metavar="ID|FILE", show_default=False, help="As the list calls it: its id, or its name."),
+]
+
+
+@app.command("list")
+def list_(
+    stream: OneStream = None,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Those alone with which something is still to be done.")
+    ] = False,
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Show recorded files: those that are being written, then the newest first."""
+    query = ({} if stream is None else {"stream": stream}) | ({"waiting": "true"} if waiting else {})
+    with asked_server(url, token_file, config, assignments) as port:
+        found = port.call_all("/recordings", query)
+    if as_json:
+        print_json({"items": found})
+        return
+    if not found:
+        say("There are no recordings.")
+    for each in found:
+        say(_line(each))
+
+
+@app.command()
+def start(
+    stream: StreamPath,
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Record a stream from its next key frame on, for as long as it is published."""
+    with asked_server(url, token_file, config, assignments) as port:
+        _change(port, "start", stream, f"{stream} is being recorded", as_json)
+
+
+@app.command()
+def stop(
+    stream: StreamPath,
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Finish the file of a stream, and record it no more until it is published anew."""
+    with asked_server(url, token_file, config, assignments) as port:
+        _change(port, "stop", stream, f"{stream} is not recorded any more", as_json)
+
+
+@app.command()
+def split(
+    stream: StreamPath,
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Have a recording go on in another file from the next key frame on."""
+    with asked_server(url, token_file, config, assignments) as port:
+        _change(
+            port, "split", stream, f"{stream} goes on in another file from its next key frame on", as_json
+        )
+
+
+@app.command()
+def download(
+    recording: Wanted,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            metavar="FILE",
+            show_default=False,
+            help="Where to write it, and not here.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Fetch a finished file. What broke off goes on where it was when it is said again."""
+    from rtmpd.exceptions import AdminRequestFailed
+
+    with asked_server(url, token_file, config, assignments) as port:
+        found = _find(port, recording)
+        target = to or Path(PurePosixPath(found["file"]).name)
+        if target.exists():
+            raise AdminRequestFailed(f"{target} is there already: name another file by --to")
+        part = target.with_name(f"{target.name}.part")
+        try:
+            _fetch(port, found, part)
+            part.rename(target)
+        except OSError as error:
+            raise AdminRequestFailed(f"{part} cannot be written: {error.strerror or error}") from None
+    if as_json:
+        print_json({"id": found["id"], "file": str(target), "bytes": found["bytes"]})
+    else:
+        say(f"{target}  {_size(found['bytes'])}")
+
+
+@app.command()
+def delete(
+    recordings: Annotated[
+        list[str], typer.Argument(metavar="ID|FILE...", show_default=False, help="As the list calls them.")
+    ],
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Remove finished files from the server; what was uploaded stays where it is."""
+    gone = []
+    with asked_server(url, token_file, config, assignments) as port:
+        for wanted in recordings:
+            found = _find(port, wanted)
+            port.call("DELETE", f"/recordings/{found['id']}")
+            gone.append(found["file"])
+            if not as_json:
+                say(f"{found['file']} is removed")
+    if as_json:
+        print_json({"removed": gone})
+
+
+@app.command()
+def retry(
+    recording: Wanted,
+    as_json: AsJson = False,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Try now what is still to be done with a file: its MP4 file, its upload."""
+    with asked_server(url, token_file, config, assignments) as port:
+        told = port.call("POST", f"/recordings/{_find(port, recording)['id']}/retry")
+    if as_json:
+        print_json(told)
+    else:
+        say(f"{told['file']} is tried again: {told['waits_for']}")
+
+
+def _change(port: AdminPort, change: str, stream: str, done: str, as_json: bool) -> None:
+    from rtmpd.daemon import admin_request
+
+    told = port.call("POST", f"{admin_request.stream_path(stream)}/recording/{change}")
+    if as_json:
+        print_json(told)
+    else:
+        say(done)
+
+
+def _find(port: AdminPort, wanted: str) -> dict[str, Any]:
+    """Raises AdminRequestFailed."""
+    from rtmpd.exceptions import AdminRequestFailed
+
+    if _ID.fullmatch(wanted):
+        found: dict[str, Any] = port.call("GET", f"/recordings/{wanted}")
+        return found
+    named = [each for each in port.call_all("/recordings") if wanted in (each["file"], each["path"])]
+    if not named:
+        raise AdminRequestFailed(f"there is no recording {wanted}: rtmpd recordings list shows them")
+    return named[0]
+
+
+def _fetch(port: AdminPort, found: dict[str, Any], part: Path) -> None:
+    with part.open("ab") as file:
+        at = file.tell()
+        if at > found["bytes"]:
+            file.truncate(0)
+            at = 0
+        if at < found["bytes"]:
+            port.download(f"/recordings/{found['id']}/file", file, at)
+
+
+def _line(found: dict[str, Any]) -> str:
+    since = datetime.fromisoformat(found["started"] or found["changed"]).astimezone()
+    stream = f"{found['app']}/{found['name']}" if found["app"] else "-"
+    lasts = "" if found["seconds"] is None else _duration(found["seconds"])
+    parts = (
+        *(found["id"], f"{since:%Y-%m-%d %H:%M}", lasts.rjust(8), _size(found["bytes"]).rjust(9)),
+        *(stream, found["file"]),
+    )
+    return "  ".join(parts) + _note(found)
+
+
+def _note(found: dict[str, Any]) -> str:
+    if found["state"] == "recording":
+        return "  (being written)"
+    if found["waits_for"] != "none":
+        why = f": {found['problem']}" if found["problem"] else ""
+        return f"  (waits for {found['waits_for']}{why})"
+    return f"  {found['uploaded']}" if found["uploaded"] else ""
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from net_kit import eventually
+from shelf_kit import NOW, known, put
+
+from rtmpd.outputs import housekeeping as housekeeping_module
+from rtmpd.outputs.afterwork_words import RemovalFailure, RemovalReason, Step
+from rtmpd.outputs.catalog import Catalog
+from rtmpd.outputs.folder_scan import Scan
+from rtmpd.outputs.housekeeping import Housekeeping
+from rtmpd.outputs.retention import KeepRules
+
+
+class House:
+    def __init__(self, root: Path) -> None:
+        self.rules = KeepRules()
+        self.catalog = Catalog()
+        self.root = root
+        self.now = 0.0
+        self.keeper = Housekeeping(self.catalog, lambda _entry: self.rules, lambda: self.now, lambda: NOW)
+
+    def left(self) -> list[str]:
+        return sorted(each.name for each in self.root.iterdir())
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    house = House(tmp_path)
+    house.keeper._roots = (str(tmp_path),)
+    yield house
+    await house.keeper.close()
+
+
+async def test_keeps_a_folder_within_its_bounds(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    for name, age in (("a", 30), ("b", 20), ("c", 10)):
+        put(house.root / f"{name}.flv", 10, age)
+    put(house.root / "being.flv.part", 1000, 99)
+    house.rules = KeepRules(max_age=25.0)
+    await house.keeper.round()
+    assert house.left() == ["b.flv", "being.flv.part", "c.flv"]
+    assert {each.relative for each in house.catalog.entries()} == {"b.flv", "c.flv"}
+    stats = house.keeper.stats
+    assert (stats.removed, stats.removed_bytes) == ({RemovalReason.AGE: 1}, {RemovalReason.AGE: 10})
+    assert (stats.files, stats.bytes) == ({str(house.root): 3}, {str(house.root): 30})
+    assert stats.rooms[str(house.root)].free > 0
+    assert [each.message for each in caplog.records] == ["recording removed"]
+
+
+async def test_touches_nothing_that_is_read_or_waits(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    waits, read = put(house.root / "waits.flv", age=9), put(house.root / "read.flv", age=8)
+    house.catalog.add(known(waits, house.root, Step.UPLOAD, age=9))
+    house.rules = KeepRules(max_age=1.0)
+    with read.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_SH)
+        await house.keeper.round()
+        await house.keeper.round()
+    assert house.left() == ["read.flv", "waits.flv"]
+    assert house.keeper.stats.failures == {RemovalFailure.IN_USE: 2}
+    assert [each.message for each in caplog.records] == ["recording not removed"]
+    await house.keeper.round()
+    assert house.left() == ["waits.flv"]
+
+
+async def test_a_folder_that_cannot_be_read_is_told_of_once(
+    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(house.root / "a.flv")
+    await house.keeper.round()
+    broken = Scan(is_whole=False, problem="Stale file handle")
+    with monkeypatch.context() as patch:
+        patch.setattr(housekeeping_module, "scan", lambda _root, _now: broken)
+        await house.keeper.round()
+        await house.keeper.round()
+    assert house.keeper.stats.unreadable == {str(house.root): "Stale file handle"}
+    assert [each.message for each in caplog.records] == ["recordings folder not readable"]
+    assert len(house.catalog) == 1
+    await house.keeper.round()
+    assert house.keeper.stats.unreadable == {}
+
+
+async def test_a_disk_that_hangs_holds_up_nothing_else(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs, went_on = threading.Event(), threading.Event()
+
+    def stuck(_root: str, _now: float) -> Scan:
+        went_on.set()
+        hangs.wait(5.0)
+        return Scan()
+
+    monkeypatch.setattr(housekeeping_module, "scan", stuck)
+    house.keeper.apply([str(house.root)])
+    await eventually(went_on.is_set)
+    await asyncio.wait_for(house.keeper.close(), 1.0)
+    hangs.set()
+
+
+async def test_looks_when_it_is_told_that_there_is_something_new(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping_module, "SOON", 0.0)
+    house.keeper.apply([str(house.root)])
+    await eventually(lambda: str(house.root) in house.keeper.stats.files)
+    put(house.root / "a.flv")
+    house.keeper.wake()
+    await eventually(lambda: len(house.catalog) == 1)
+    house.keeper.apply([])
+    await eventually(lambda: len(house.catalog) == 0)
+    assert house.keeper.stats.rooms == {}
