@@ -16,7 +16,7 @@ from rtmpd.engine.origin import SessionIds
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import ServerStats
 from rtmpd.relay.origin_map import StaticOrigins
-from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, ServerEvent
+from rtmpd.rtmp.events import ConnectRequested, LengthRequested, PlayRequested, PublishRequested, ServerEvent
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSession, ServerSettings
 from rtmpd.serving.access import AccessRequest, Grant, PlayRules, PublishRules
@@ -136,6 +136,8 @@ def accept(peer: Peer, event: ServerEvent) -> None:
             peer.session.accept_publish(event.stream_id, 0)
         case PlayRequested():
             peer.session.accept_play(event.stream_id, 0)
+        case LengthRequested():
+            peer.session.answer_length(event.transaction_id, 0.0, 0)
         case _:
             pass
 

@@ -917,7 +917,7 @@ async def test_controls_reach_the_server() -> None:
         await player.receive_video(False)
         await connection.call("getStreamLength")
         heard = server.peers[0].heard
-        assert heard[-3:] == [PauseRequested(1, True), ReceiveAudio(1, False), ReceiveVideo(1, False)]
+        assert heard[-4:-1] == [PauseRequested(1, True), ReceiveAudio(1, False), ReceiveVideo(1, False)]
 
 
 async def test_a_refused_seek() -> None:

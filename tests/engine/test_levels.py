@@ -22,6 +22,7 @@ OURS = {
     "publishers",
     "players",
     "memory",
+    "file_unreadable",
     "backend_failed",
     "authorizer_failed",
     "claim_failed",

@@ -14,7 +14,13 @@ from rtmpd.rtmp.amf import AmfValue, encode_values
 from rtmpd.rtmp.command_scan import parse_command
 from rtmpd.rtmp.commands import Command
 from rtmpd.rtmp.constants import MessageType, StatusCode
-from rtmpd.rtmp.events import CommandReceived, ConnectRequested, HandshakeCompleted, PublishRequested
+from rtmpd.rtmp.events import (
+    CommandReceived,
+    ConnectRequested,
+    HandshakeCompleted,
+    LengthRequested,
+    PublishRequested,
+)
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.quirks import Quirk
@@ -178,10 +184,17 @@ def test_notices_get_a_result_of_undefined(name: str) -> None:
     assert client.hear() == ["_result 4 undefined"]
 
 
-def test_the_length_of_a_live_stream_is_0() -> None:
+def test_how_long_something_is_is_asked_of_who_knows() -> None:
     client = Client().connected()
-    client.call("getStreamLength", 3, "cam")
-    assert client.hear() == ["_result 3 0"]
+    assert client.call("getStreamLength", 3, "cam?token=x") == [LengthRequested(3, "cam", "token=x")]
+    client.call("createStream", 4)
+    assert client.hear() == []
+    client.session.answer_length(3, 2.5, client.now)
+    assert client.hear() == ["_result 3 2.5", "_result 4 2"]
+    client.call("getStreamLength", 5, "cam")
+    client.session.reject_length(5, StatusCode.PLAY_FAILED, "No.", client.now)
+    assert client.hear() == ["_error 5 error NetStream.Play.Failed"]
+    assert client.session.closing
 
 
 def test_fc_subscribe_is_confirmed_without_the_secrets_in_the_name() -> None:

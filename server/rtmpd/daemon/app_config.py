@@ -21,6 +21,7 @@ from rtmpd.daemon.run_config import RUN, ProcessConfig
 from rtmpd.daemon.run_config import find_problem as find_process_problem
 from rtmpd.daemon.stream_config import GopConfig, HeadersConfig, PlayConfig, SharingConfig
 from rtmpd.daemon.values import KeyPath
+from rtmpd.daemon.vod_config import VodConfig
 from rtmpd.events.hook_rules import HookRule
 from rtmpd.processes.rules import RunRule
 from rtmpd.relay.pull.rule import PullRule
@@ -111,6 +112,7 @@ class AppConfig(Section):
     hooks: HooksConfig = HooksConfig()
     play: PlayAccess = PlayAccess()
     record: RecordConfig = RecordConfig()
+    vod: VodConfig = VodConfig()
     run: dict[str, ProcessConfig] = Field(default_factory=dict)
     """Processes of its streams, by their names."""
     exec: dict[str, HookConfig] = Field(default_factory=dict)

@@ -40,6 +40,7 @@ from rtmpd.daemon.reload import Reloads
 from rtmpd.daemon.settings import Settings
 from rtmpd.daemon.shelf_side import ShelfSide
 from rtmpd.daemon.state_side import StateSide, build_state
+from rtmpd.daemon.vod_side import VodSide
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.handover import Handover, OnDuplicate
 from rtmpd.engine.origin import SessionIds
@@ -165,6 +166,7 @@ class Worker:
             play_rules=lambda key: self._config.play_rules(str(key)),
             publish_rules=lambda key: self._config.publish_rules(str(key)),
             sweeper=self._sweeper,
+            library=VodSide(lambda: self._config),
             claim_policy=Handover(self._relays.handover_rules),
             instance_id=instance_id,
             tracer=self._tracer,

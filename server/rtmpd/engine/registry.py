@@ -27,6 +27,7 @@ from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.publication import Publication, PublicationOwner
+from rtmpd.engine.recorded import Viewers
 from rtmpd.engine.sessions import SessionTable
 from rtmpd.engine.sink import CloseReason, Ending, PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.stats import ServerStats
@@ -67,6 +68,8 @@ class Registry:
         """Every transport that the engine writes to belongs to it."""
         self.sessions = SessionTable()
         """Everybody who is connected; each protocol puts its own in."""
+        self.viewers = Viewers(stats)
+        """Of what is recorded: counted in ``stats.players``, and as players of the stream of that name."""
         self._relievers: list[Callable[[Unfinished], None]] = []
         self._companions: list[Callable[[Publication], None]] = []
         self._flusher = flusher
@@ -183,8 +186,12 @@ class Registry:
         patience = 0.0 if policy.supersede(claim) is not None else policy.patience(claim)
         return (rival, patience) if patience > 0.0 else None
 
-    def check_attach(self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "") -> None:
-        """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows."""
+    def check_attach(
+        self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "", *, recorded: bool = False
+    ) -> None:
+        """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows, or plays
+        what is ``recorded``.
+        """
         limits = self._limits_of(key, self.limits)
         stream = self._streams.get(key)
         if limits.max_players and self.stats.players >= limits.max_players:
@@ -194,9 +201,11 @@ class Registry:
         if quota.most and self._players_of(quota) >= quota.most:
             text = f"{quota.name} takes {counted(quota.most, 'player')}{_AT_A_TIME}"
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_APP)
-        if stream is None:
+        if stream is None and not recorded:
             self._check_waiting(network)
-        elif (most := _max_players(stream, limits)) and stream.players >= most:
+        most = limits.max_players_per_stream if stream is None else _max_players(stream, limits)
+        there = self.viewers.of(key) + (0 if stream is None else stream.players)
+        if most and there >= most:
             text = f"This stream takes {counted(most, 'player')}{_AT_A_TIME}"
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_STREAM)
         # Nearly everybody takes the default, for which there always is room.
@@ -290,7 +299,9 @@ class Registry:
             raise ResourceExhausted(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISHERS_PER_APP)
 
     def _players_of(self, quota: Quota) -> int:
-        return sum([each.players for each in self._streams.values() if each.limits.players == quota])
+        live = sum([each.players for each in self._streams.values() if each.limits.players == quota])
+        of = self.viewers.items()
+        return live + sum([n for key, n in of if self._limits_of(key, self.limits).players == quota])
 
     def _check_waiting(self, network: str) -> None:
         """Raise ``ResourceExhausted`` if nobody, or nobody of ``network``, may wait for one name more."""

@@ -58,6 +58,7 @@ class CloseReason(Word):
         "crowded",
         "its publisher left, `stream.max_waiting_names` are awaited, and its address has more than its share",
     )
+    READ_FAILED = "read_failed", "a [file](files.md) that was played could not be read any further"
     SHUTDOWN = "shutdown", "the server ended"
     INTERNAL_ERROR = "internal_error", "a bug of rtmpd; the log has its traceback"
 

@@ -209,6 +209,7 @@ class ServerStats(Totals):
         "time_to_first_frame",
         "tolerated",
         "unsent_bytes",
+        "viewers",
     )
 
     def __init__(self) -> None:
@@ -235,8 +236,8 @@ class ServerStats(Totals):
         self.publishes_ended: dict[CloseReason, int] = {}
         self.publishes_without_media = 0
         """Publications that ended without one audio or video message."""
-        self.players = 0
-        """Attached now, waiting ones included."""
+        self.players = self.viewers = 0
+        """Attached now, waiting ones and those of what is recorded included; and how many these are."""
         self.held_streams = 0
         """Streams whose audience is kept for an encoder that was lost."""
         self.holds_ended: dict[HoldEnd, int] = {}

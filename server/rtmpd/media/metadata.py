@@ -6,6 +6,7 @@ they came.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Final
 
@@ -66,6 +67,26 @@ def without_index(payload: bytes) -> bytes:
     except AmfError:
         return payload
     return _joined(body[each.start : each.end] for each in layout.properties if each.key not in _OF_FILES)
+
+
+def recorded_metadata(payload: bytes, duration: float) -> bytes:
+    """Payload of a type 18 message for players of a file whose script data is ``payload``: with its duration.
+
+    ``duration`` (s) is put in the place of a number that the file says, unless it is 0. Of what cannot be
+    read nothing but that is left.
+    """
+    kept: list[bytes] = []
+    body = _body(payload)
+    if body is not None and body[:1] != bytes((amf_scan.AVMPLUS,)):
+        with contextlib.suppress(AmfError, UsageError):
+            kept = [
+                body[entry.start : entry.end]
+                for entry in amf.object_layout(body, 0).properties
+                if not duration or entry.key != b"duration"
+            ]
+    if duration:
+        kept.insert(0, b"\x00\x08duration" + amf.encode_values(duration))
+    return _joined(kept)
 
 
 def without_medium(payload: bytes, kind: int) -> bytes:

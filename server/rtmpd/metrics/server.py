@@ -93,9 +93,15 @@ def _occupancy(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> I
     yield Family(
         "gauge",
         "rtmpd_players",
-        "Players of a live stream (playing) and players without a publisher (waiting).",
+        "Players of a live stream (playing), without a publisher (waiting), and of a file (recorded).",
         ("state",),
-    ).with_table({"playing": stats.players - waiting, "waiting": waiting})
+    ).with_table(
+        {
+            "playing": stats.players - waiting - stats.viewers,
+            "waiting": waiting,
+            "recorded": stats.viewers,
+        }
+    )
 
 
 def _lives(stats: ServerStats) -> Iterator[Family]:

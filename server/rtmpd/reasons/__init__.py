@@ -184,6 +184,11 @@ class Refusal(Word):
         "waiting_names_per_address",
         "the same, and the address waits for `stream.max_waiting_names_per_address` already",
     )
+    FILE_UNREADABLE = (
+        "file_unreadable",
+        "a [file](files.md) that is to be played is no FLV, may not be read, or was not opened in 8 seconds",
+        Fault.SERVER,
+    )
     MEMORY = (
         "memory",
         "as much is held as `memory.max_bytes` allows, and nothing is left to give back",

@@ -102,10 +102,30 @@ class PauseRequested:
 
 @dataclass(frozen=True, slots=True)
 class SeekRequested:
-    """The session has answered already; a live stream resumes at a keyframe."""
+    """Of a live stream the session has answered already, and it resumes at a keyframe; of a recorded one
+    ``ServerSession.seeked`` answers.
+    """
 
     stream_id: int
     position_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class BufferLengthSet:
+    """How far ahead of its own playback the client takes media."""
+
+    stream_id: int
+    length_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LengthRequested:
+    """Answer with ``answer_length``; nothing further is parsed until then."""
+
+    transaction_id: float
+    name: str
+    query: str
+    """As in ``PlayRequested``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +237,12 @@ SessionEvent = Message | HandshakeCompleted | CommandReceived | SessionFailed | 
 """What either side reports."""
 
 Request = ConnectRequested | PublishRequested | PlayRequested
-"""What waits for an answer."""
+"""What has to be granted; it waits for its answer."""
 
-ClientWish = Request | PublishEnded | PlayEnded | PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo
+PlayControl = PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo | BufferLengthSet
+"""What a player says of a play that is under way."""
+
+ClientWish = Request | LengthRequested | PublishEnded | PlayEnded | PlayControl
 """What a client wants."""
 
 ServerEvent = SessionEvent | ClientWish

@@ -34,7 +34,7 @@ class Sender(Protocol):
 class MessageStream:
     """One message stream. The session decides what may happen; this keeps the state and does the talking."""
 
-    __slots__ = ("id", "name", "receive_audio", "receive_video", "use")
+    __slots__ = ("buffer_ms", "id", "name", "receive_audio", "receive_video", "recorded", "use")
 
     def __init__(self, stream_id: int) -> None:
         self.id = stream_id
@@ -45,6 +45,10 @@ class MessageStream:
         self.receive_audio = True
         """What the client said last, before its play or in it (section 7.2.2.4)."""
         self.receive_video = True
+        self.buffer_ms = 0
+        """How much the client says that it keeps ahead (section 7.1.7); 0 while it has not said."""
+        self.recorded = False
+        """What is played is a file and no live stream."""
 
     def ask(self, step: Step, name: str) -> None:
         """The client has asked to ``PUBLISH`` or to ``PLAY``; nothing is said until the answer."""
@@ -76,9 +80,15 @@ class MessageStream:
 
     # Play (section 7.2.2.1)
 
-    def accept_play(self, out: Sender) -> None:
-        """StreamBegin, ``NetStream.Play.Reset``, ``NetStream.Play.Start``, |RtmpSampleAccess."""
+    def accept_play(self, out: Sender, *, recorded: bool = False) -> None:
+        """StreamBegin, ``NetStream.Play.Reset``, ``NetStream.Play.Start``, |RtmpSampleAccess.
+
+        What is recorded is called so first, with StreamIsRecorded.
+        """
         self.use = self.use.after(Step.ACCEPT)
+        self.recorded = recorded
+        if recorded:
+            out.send_user_control(control.StreamIsRecorded(self.id))
         out.send_user_control(control.StreamBegin(self.id))
         self._status(out, StatusCode.PLAY_RESET, f"Playing and resetting {self.name}.")
         self._status(out, StatusCode.PLAY_START, f"Started playing {self.name}.")
@@ -114,6 +124,31 @@ class MessageStream:
         """
         self._status(out, StatusCode.SEEK_NOTIFY, f"{self.name} is live.")
         self._status(out, StatusCode.PLAY_START, f"Started playing {self.name}.")
+
+    def seeked(self, out: Sender, position_ms: int) -> None:
+        """The answer to a seek in what is recorded; media from ``position_ms`` on follows."""
+        out.send_user_control(control.StreamIsRecorded(self.id))
+        out.send_user_control(control.StreamBegin(self.id))
+        self._status(out, StatusCode.SEEK_NOTIFY, f"Seeking {position_ms} ({self.name}).")
+        self._status(out, StatusCode.PLAY_START, f"Started playing {self.name}.")
+
+    def completed(self, out: Sender, duration: float, size: int) -> None:
+        """All that was asked for has been sent: ``Play.Stop``, ``NetStream.Play.Complete``, StreamEOF.
+
+        The second is data, as Flash has it (onPlayStatus). ffmpeg and librtmp leave at the first, and so do
+        not write it into their files; GStreamer leaves at the third.
+        """
+        self.say_stopped(out)
+        told: dict[str, AmfValue] = {
+            "level": StatusLevel.STATUS.value,
+            "code": StatusCode.PLAY_COMPLETE.value,
+            "description": f"Completed playing {self.name}.",
+            "duration": duration,
+            "bytes": size,
+        }
+        payload = encode_values("onPlayStatus", told)
+        out.send_message(Message(int(MessageType.DATA_AMF0), 0, self.id, payload), CSID_DATA)
+        out.send_user_control(control.StreamEof(self.id))
 
     def publisher_left(self, out: Sender) -> None:
         """Tell a player: StreamEOF is for GStreamer, UnpublishNotify for ffmpeg and librtmp."""

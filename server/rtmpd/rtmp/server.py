@@ -25,8 +25,10 @@ from rtmpd.rtmp.constants import (
     StatusLevel,
 )
 from rtmpd.rtmp.events import (
+    BufferLengthSet,
     CommandReceived,
     ConnectRequested,
+    LengthRequested,
 )
 from rtmpd.rtmp.handshake import ServerHandshake
 from rtmpd.rtmp.limits import Limits
@@ -127,6 +129,34 @@ class ServerSession(StreamSession):
         self.send_command(commands.on_status(StatusLevel.STATUS, code, text, **where))
         return True
 
+    def answer_length(self, transaction_id: float, seconds: float, now: float) -> None:
+        """How long what was asked for is; 0 for what is live, or not there."""
+        if self.closing:
+            return
+        self._reply(commands.result(transaction_id, seconds))
+        self._answered(now)
+
+    def reject_length(self, transaction_id: float, code: str, description: str, now: float) -> None:
+        """Refuse to say it, as the play would be; the connection ends when this has been sent."""
+        if self.closing:
+            return
+        self._reply(commands.error(transaction_id, code, description))
+        self._now = now
+        self.close()
+
+    def seeked(self, stream_id: int, position_ms: int) -> None:
+        """A play of something recorded goes on at ``position_ms``, as its client wants it to."""
+        if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
+            stream.seeked(self, position_ms)
+
+    def complete_play(self, stream_id: int, duration: float, size: int) -> None:
+        """A play of something recorded has been sent all of it: ``duration`` seconds, ``size`` bytes.
+
+        It may be played again, by a seek.
+        """
+        if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
+            stream.completed(self, duration, size)
+
     # Commands (section 7.2.1)
 
     def _handle_command(self, message: Message) -> None:
@@ -175,7 +205,7 @@ class ServerSession(StreamSession):
             case ConnectionCall.CREATE_STREAM:
                 self._on_create_stream(command)
             case ConnectionCall.GET_STREAM_LENGTH:
-                self._reply(commands.result(command.transaction_id, 0))
+                self._on_get_stream_length(command)
             case ConnectionCall.FC_SUBSCRIBE:
                 self._on_fc_subscribe(command, stream_id)
             case ConnectionCall.NOTICE:
@@ -242,6 +272,20 @@ class ServerSession(StreamSession):
         text = "This connection is connected already."
         self.send_command(commands.error(head.given_id, StatusCode.CONNECT_REJECTED, text))
         raise ProtocolError(SessionFailure.CONNECT_TWICE, "a second connect on the same connection")
+
+    def _on_get_stream_length(self, command: Command) -> None:
+        name, query = self._name_and_query(text_of(command.args, 0))
+        self._tell(LengthRequested(command.transaction_id, name, query))
+        self._hold()
+
+    def _handle_user_control(self, event: control.UserControl) -> None:
+        if not isinstance(event, control.SetBufferLength):
+            return
+        stream = self._streams.find(event.stream_id)
+        if stream is not None:
+            stream.buffer_ms = event.length_ms
+            if stream.use is Use.PLAYING and stream.recorded:
+                self._tell(BufferLengthSet(stream.id, event.length_ms))
 
     def _on_unknown(self, command: Command, stream_id: int) -> None:
         self._tell(CommandReceived(stream_id, command))

@@ -18,6 +18,7 @@ from rtmpd.rtmp.command_scan import data_of_command, parse_head
 from rtmpd.rtmp.commands import Command
 from rtmpd.rtmp.constants import MessageType, StatusCode
 from rtmpd.rtmp.events import (
+    BufferLengthSet,
     PauseRequested,
     PlayEnded,
     PlayRequested,
@@ -88,12 +89,14 @@ class StreamSession(Session):
         self._now = now
         self.close()
 
-    def accept_play(self, stream_id: int, now: float) -> None:
+    def accept_play(self, stream_id: int, now: float, *, recorded: bool = False) -> None:
         """Let the play begin; media may follow, which ffmpeg and librtmp discard before this."""
         if self.closing:
             return
         stream = self._asked(stream_id, Use.PLAY_ASKED)
-        stream.accept_play(self)
+        stream.accept_play(self, recorded=recorded)
+        if recorded and stream.buffer_ms:
+            self._tell(BufferLengthSet(stream_id, stream.buffer_ms))
         if not stream.receive_audio:
             self._tell(ReceiveAudio(stream_id, False))
         if not stream.receive_video:
@@ -284,7 +287,8 @@ class StreamSession(Session):
 
     def _on_seek(self, command: Command, stream_id: int) -> None:
         if (stream := self._streams.find(stream_id, Use.PLAYING)) is not None:
-            stream.resume(self)
+            if not stream.recorded:
+                stream.resume(self)
             position = _number(command.args[0] if command.args else None, 0)
             self._tell(SeekRequested(stream.id, int(position)))
 

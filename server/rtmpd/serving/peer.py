@@ -23,6 +23,8 @@ from rtmpd.rtmp.server import ServerSession, ServerSettings
 from rtmpd.serving.access import Action, Authorizer, Guard, NoGuard, PlayRules, PublishRules, as_it_is
 from rtmpd.serving.claims import Claims
 from rtmpd.serving.listening import InputKeeper
+from rtmpd.serving.playback import Pacer
+from rtmpd.serving.recorded import Library, NothingRecorded
 from rtmpd.serving.rejections import Rejections
 from rtmpd.serving.sweeper import Sweeper
 from rtmpd.serving.tracing import Tracer
@@ -48,6 +50,10 @@ class ServerContext:
     publish_rules: Callable[[StreamKey], PublishRules]
     """The same of publishing."""
     sweeper: Sweeper
+    pacer: Pacer = field(default_factory=Pacer)
+    """Of those who play what is recorded."""
+    library: Library = field(default_factory=NothingRecorded)
+    """Whoever has that."""
     claim_policy: ClaimPolicy = REFUSE
     """What becomes of names that two want, as the settings of each stream are now."""
     as_public: Callable[[Action, StreamKey], StreamKey] = as_it_is

@@ -17,9 +17,18 @@ from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.reasons import Word
 from rtmpd.rtmp.constants import CapsEx, StatusCode
-from rtmpd.rtmp.events import PauseRequested, PlayRequested, ReceiveAudio, ReceiveVideo, SeekRequested
+from rtmpd.rtmp.events import (
+    BufferLengthSet,
+    PauseRequested,
+    PlayControl,
+    PlayRequested,
+    ReceiveAudio,
+    ReceiveVideo,
+    SeekRequested,
+)
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Figures, Grant
+from rtmpd.serving.file_playing import FilePlayer, find_recorded
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.publishing import codecs, last_timestamp, spell_seconds
 
@@ -37,10 +46,19 @@ class PlayEnd(Word):
     NO_PUBLISHER = "no_publisher", "nobody published the stream within `player.wait_timeout`"
 
 
-def begin_to_play(peer: Peer, event: PlayRequested, grant: Grant, requested_at: float) -> Player:
-    """Attach to what was granted. Raises ``Refused`` when there is no room."""
+async def begin_to_play(
+    peer: Peer, event: PlayRequested, grant: Grant, requested_at: float
+) -> Player | FilePlayer:
+    """Attach to what was granted, or to what is recorded of it. Raises ``Refused`` when there is no room."""
     try:
-        return Player(peer, event, grant, requested_at)
+        recording = await find_recorded(peer, event, grant.key)
+        if recording is None:
+            return Player(peer, event, grant, requested_at)
+        try:
+            return FilePlayer(peer, event, grant, recording, requested_at)
+        except BaseException:
+            recording.close()
+            raise
     except BaseException:
         grant.abandon()
         raise
@@ -208,7 +226,7 @@ class Player:
 
     # The connection
 
-    def adjust(self, event: PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo) -> None:
+    def adjust(self, event: PlayControl) -> None:
         """Follow the player's own controls; a live stream has one position, so a seek changes nothing."""
         match event:
             case PauseRequested(paused=paused):
@@ -217,7 +235,7 @@ class Player:
                 self._subscription.receive_audio(enabled)
             case ReceiveVideo(enabled=enabled):
                 self._subscription.receive_video(enabled)
-            case SeekRequested():
+            case SeekRequested() | BufferLengthSet():
                 pass
             case _:
                 assert_never(event)

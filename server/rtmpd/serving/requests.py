@@ -19,9 +19,12 @@ from rtmpd.reasons import Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import (
+    BufferLengthSet,
     ClientWish,
     ConnectRequested,
+    LengthRequested,
     PauseRequested,
+    PlayControl,
     PlayEnded,
     PlayRequested,
     PublishEnded,
@@ -37,7 +40,9 @@ from rtmpd.rtmp.via import check_connect, introduction, via_of
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Action, Figures, Grant
 from rtmpd.serving.authorization import authorize, authorize_redirect
+from rtmpd.serving.file_playing import FilePlayer
 from rtmpd.serving.following import CONNECTION, Following
+from rtmpd.serving.lengths import Lengths
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.playing import Player, begin_to_play
 from rtmpd.serving.publishing import Publisher, begin_to_publish
@@ -92,6 +97,7 @@ class Requests:
     __slots__ = (
         "_answering",
         "_following",
+        "_lengths",
         "bytes_out",
         "connect_params",
         "origin",
@@ -109,7 +115,9 @@ class Requests:
         self.origin = origin
         """Who the client is, as far as it has said so."""
         self.publishers: tuple[Publisher, ...] = ()
-        self.players: tuple[Player, ...] = ()
+        self.players: tuple[Player | FilePlayer, ...] = ()
+        self._lengths: Lengths | None = None
+        """None as long as nobody asks how long something is."""
         self.bytes_out = 0
         """Bytes of media written to plays that are over."""
         self.valid_until = math.inf
@@ -123,7 +131,7 @@ class Requests:
     def handle(self, client: Client, event: ClientWish) -> None:
         """Act on what the client wants, as its session reports it."""
         match event:
-            case ConnectRequested() | PublishRequested() | PlayRequested():
+            case ConnectRequested() | PublishRequested() | PlayRequested() | LengthRequested():
                 self._begin(client, event)
             case PublishEnded():
                 self._end_publish(event.stream_id)
@@ -131,7 +139,7 @@ class Requests:
                     client.reader.leave_rounds()
             case PlayEnded():
                 self._end_play(event.stream_id)
-            case PauseRequested() | SeekRequested() | ReceiveAudio() | ReceiveVideo():
+            case PauseRequested() | SeekRequested() | ReceiveAudio() | ReceiveVideo() | BufferLengthSet():
                 self._adjust(event)
             case _:
                 assert_never(event)
@@ -165,7 +173,7 @@ class Requests:
         """
         moved = 0
         for player in self.players:
-            if player.key == to or before not in (None, player.key):
+            if isinstance(player, FilePlayer) or player.key == to or before not in (None, player.key):
                 continue
             grant = await authorize_redirect(client, to, player.query)
             if player not in self.players:  # It has left meanwhile.
@@ -198,6 +206,8 @@ class Requests:
         following, self._following = self._following, None
         if following is not None:
             following.end_all()
+        if self._lengths is not None:
+            self._lengths.forget()
         publishers, self.publishers = self.publishers, ()
         players, self.players = self.players, ()
         for publisher in publishers:
@@ -209,7 +219,7 @@ class Requests:
 
     # Inside
 
-    def _begin(self, client: Client, event: Request) -> None:
+    def _begin(self, client: Client, event: Request | LengthRequested) -> None:
         """Ask whoever decides, and answer: now if they do, else a task waits for them.
 
         What waits does so with ``asyncio.sleep(0)`` first, and finds itself in the task behind it.
@@ -222,7 +232,7 @@ class Requests:
         name = f"request-{self.origin.connection}"
         self._answering = asyncio.get_running_loop().create_task(answer, name=name)
 
-    async def _answer(self, client: Client, event: Request) -> None:
+    async def _answer(self, client: Client, event: Request | LengthRequested) -> None:
         try:
             match event:
                 case ConnectRequested():
@@ -231,6 +241,8 @@ class Requests:
                     await self._answer_publish(client, event)
                 case PlayRequested():
                     await self._answer_play(client, event)
+                case LengthRequested():
+                    await self._answer_length(client, event)
                 case _:
                     assert_never(event)
             if self._answering is not None:
@@ -240,7 +252,8 @@ class Requests:
             # Nobody may wait for an answer that never comes, or for what came behind the request.
             fields = {"client": self.origin.shown, "connection": self.origin.connection}
             logger.exception("request failed", extra={"fields": fields})
-            client.context.stats.levels.note_failed(_ACTIONS[type(event)])
+            if not isinstance(event, LengthRequested):
+                client.context.stats.levels.note_failed(_ACTIONS[type(event)])
             client.end(CloseReason.INTERNAL_ERROR)
         except BaseException:
             client.end(CloseReason.INTERNAL_ERROR)  # As above, unless it is our own end.
@@ -301,8 +314,9 @@ class Requests:
         requested_at = clock()
         try:
             client.check(Action.PLAY)
-            grant = await authorize(client, event)
-            player = begin_to_play(client, event, grant, requested_at)
+            known = None if self._lengths is None else self._lengths.take(event, requested_at)
+            grant = known or await authorize(client, event)
+            player = await begin_to_play(client, event, grant, requested_at)
         except Refused as refusal:
             log.play_refused(client, self._key(client, event.name), refusal)
             session.reject_play(event.stream_id, refusal.code, refusal.description, clock())
@@ -313,7 +327,7 @@ class Requests:
             self.players = (*self.players, player)
             self._limit(client, grant, player.ends_at)
             self._follow(event.stream_id, grant, player.figures)
-            session.accept_play(event.stream_id, clock())
+            session.accept_play(event.stream_id, clock(), recorded=isinstance(player, FilePlayer))
             client.context.stats.levels.note_granted(Action.PLAY)
             if client.over:  # Memory is short, or what came behind the request was not in order.
                 return
@@ -325,7 +339,21 @@ class Requests:
             set_user_timeout(sock, patience)
             client.identified("playing")
 
-    def _adjust(self, event: PauseRequested | SeekRequested | ReceiveAudio | ReceiveVideo) -> None:
+    async def _answer_length(self, client: Client, event: LengthRequested) -> None:
+        if self._lengths is None:
+            self._lengths = Lengths()
+        clock, session = client.context.clock, client.session
+        try:
+            seconds = await self._lengths.answer(client, event)
+        except Refused as refusal:
+            log.play_refused(client, self._key(client, event.name), refusal)
+            session.reject_length(event.transaction_id, refusal.code, refusal.description, clock())
+            self._answering = None  # As above.
+            client.refused(Action.PLAY, refusal)
+        else:
+            session.answer_length(event.transaction_id, seconds, clock())
+
+    def _adjust(self, event: PlayControl) -> None:
         """Have a play follow the player's controls."""
         for player in self.players:
             if player.stream_id == event.stream_id:

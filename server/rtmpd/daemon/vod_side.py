@@ -1,0 +1,42 @@
+"""Recorded files, as the settings of each stream are now; nothing is loaded before one may be played."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rtmpd.daemon.config import Config
+from rtmpd.engine.key import StreamKey
+
+if TYPE_CHECKING:
+    from rtmpd.outputs.library import Library
+    from rtmpd.outputs.recorded_file import RecordedFile
+    from rtmpd.outputs.vod_rules import VodRules
+
+
+class VodSide:
+    """The files that may be played. ``config()`` is the configuration in force."""
+
+    def __init__(self, config: Callable[[], Config]) -> None:
+        self._config = config
+        self._library: Library | None = None
+
+    def offers(self, key: StreamKey) -> bool:
+        """Whether the app has a folder of files."""
+        return bool(self._config().at(str(key)).vod.root)
+
+    async def open(self, key: StreamKey) -> RecordedFile | None:
+        """The file of that name; see ``outputs.library.Library.open``."""
+        if self._library is None:
+            from rtmpd.outputs.library import Library
+
+            self._library = Library(self._rules)
+        return await self._library.open(key)
+
+    def _rules(self, key: StreamKey) -> VodRules | None:
+        from rtmpd.outputs.vod_rules import VodRules
+
+        vod = self._config().at(str(key)).vod
+        if not vod.root:
+            return None
+        return VodRules(vod.root.replace("{app}", key.app), vod.pause_timeout)

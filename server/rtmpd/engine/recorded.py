@@ -1,0 +1,66 @@
+"""Pieces of what is recorded, and those who play it: counted with other players, attached to no stream."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.packet import Packet
+from rtmpd.engine.stats import ServerStats
+
+
+class Place(NamedTuple):
+    """Somewhere to begin in what is recorded."""
+
+    cursor: int
+    """For whoever reads there."""
+    position: int
+    """Its time (ms)."""
+
+
+class Block(NamedTuple):
+    """A piece of what is recorded."""
+
+    packets: list[Packet]
+    """In order, with times from its beginning on (ms)."""
+    cursor: int
+    """Where the next piece begins."""
+    next_position: int | None
+    """Its time (ms), where it is known: too late for this piece, or no step from it."""
+    ended: bool
+    """There is no next piece."""
+
+
+class Viewers:
+    """Who plays what is recorded, by name."""
+
+    def __init__(self, stats: ServerStats) -> None:
+        self._stats = stats
+        self._counts: Counter[StreamKey] = Counter()
+
+    def __len__(self) -> int:
+        return self._counts.total()
+
+    def of(self, key: StreamKey) -> int:
+        """How many play what is recorded under that name."""
+        return self._counts.get(key, 0)
+
+    def items(self) -> list[tuple[StreamKey, int]]:
+        """Names that somebody plays, and how many do."""
+        return list(self._counts.items())
+
+    def add(self, key: StreamKey) -> None:
+        """One more plays it."""
+        self._counts[key] += 1
+        self._stats.players += 1
+        self._stats.viewers += 1
+        self._stats.plays_total += 1
+
+    def remove(self, key: StreamKey) -> None:
+        """One less."""
+        self._stats.players -= 1
+        self._stats.viewers -= 1
+        self._counts[key] -= 1
+        if self._counts[key] <= 0:
+            del self._counts[key]

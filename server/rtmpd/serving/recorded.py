@@ -1,0 +1,71 @@
+"""What is played that is not live: the joint to whoever keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.packet import Packet
+from rtmpd.engine.recorded import Block, Place
+
+
+class Recording(Protocol):
+    """Something recorded that one player plays. Nothing here blocks; whoever has it closes it."""
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which its player may be paused, at the end, or read nothing."""
+
+    @property
+    def duration(self) -> int:
+        """How long it is (ms); 0 where nobody knows."""
+
+    @property
+    def codecs(self) -> str:
+        """For a log line, such as ``avc1+mp4a``."""
+
+    @property
+    def opening(self) -> list[Packet]:
+        """Metadata and headers, as they stand at its beginning."""
+
+    @property
+    def start(self) -> Place:
+        """Its beginning."""
+
+    def locate(self, position: int, done: Callable[[Place | Exception], None]) -> None:
+        """Find where to begin so that a player can show what is at ``position`` (ms): a key frame before it.
+
+        ``done`` is called with that, at once or later.
+        """
+
+    def read(self, cursor: int, until: int, done: Callable[[Block | Exception], None]) -> None:
+        """Read a piece: what is not later than ``until`` (ms), and not too much at once.
+
+        ``done`` is called with it, later. One read at a time.
+        """
+
+    def close(self) -> None:
+        """It is played no more."""
+
+
+class Library(Protocol):
+    """Whoever has what is recorded."""
+
+    def offers(self, key: StreamKey) -> bool:
+        """Whether anything of that app may be there; says so at once."""
+
+    async def open(self, key: StreamKey) -> Recording | None:
+        """What is recorded under that name, if anything is. Raises ``Refused`` where it cannot be played."""
+
+
+class NothingRecorded:
+    """The library of who keeps nothing."""
+
+    def offers(self, _key: StreamKey) -> bool:
+        """Never."""
+        return False
+
+    async def open(self, _key: StreamKey) -> Recording | None:
+        """Never."""
+        return None
