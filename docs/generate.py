@@ -20,6 +20,7 @@ from rtmpd.engine.drops import DropReason
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.levels import JoinEnd, Outage
 from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.slate import Slate, SlateEnd
 from rtmpd.events.delivery import NotifyFailure, NotifyLoss
 from rtmpd.events.model import EventKind
 from rtmpd.hooks.rules import Moment
@@ -48,6 +49,7 @@ OPERATIONS: Final = Path(__file__).parent / "operations.md"
 NOTIFICATIONS: Final = Path(__file__).parent / "notifications.md"
 API: Final = Path(__file__).parent / "api.md"
 LEVELS: Final = Path(__file__).parent / "service-levels.md"
+SLATE: Final = Path(__file__).parent / "slate.md"
 OPENAPI: Final = Path(__file__).parent / "openapi.json"
 
 _REASON: Final = {"reason": "value", "what": "meaning"}
@@ -64,6 +66,8 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     JoinEnd: {"outcome": "value", "what": "meaning"},
     Outage: {"cause": "value", "what": "meaning"},
     HoldEnd: _REASON,
+    Slate: {"slate": "value", "what": "meaning"},
+    SlateEnd: _REASON,
     PlayEnd: _REASON,
     DropReason: {"reason": "value", "lost to": "lost_to", "what": "meaning"},
     Quirk: {"quirk": "value", "what": "meaning"},
@@ -94,6 +98,7 @@ ELSEWHERE: Final[Mapping[type[Word], Path]] = {
     **dict.fromkeys((EventKind, SwitchReason, NotifyLoss, NotifyFailure), NOTIFICATIONS),
     **dict.fromkeys((Change, ChangeResult, FollowEnd, Problem), API),
     **dict.fromkeys((JoinEnd, Outage), LEVELS),
+    **dict.fromkeys((Slate, SlateEnd), SLATE),
 }
 """Documents of tables that are not in docs/operations.md."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine_kit import AAC_HEADER, AVC_HEADER, FakePublisher, House, inter, keyframe, sound
 from events_kit import CAM, ENCODER, NOON, made
 
@@ -10,7 +12,9 @@ from rtmpd.control.audit import Audit, Change
 from rtmpd.engine.claim import Claim, ClaimPolicy, Place
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin, SessionIds
+from rtmpd.engine.packet import AUDIO, Packet
 from rtmpd.engine.sink import CloseReason, Ending, PlayOptions
+from rtmpd.engine.slate import Slate, SlateRules
 from rtmpd.events.feed import EventFeed
 from rtmpd.events.model import Event, EventKind
 from rtmpd.outputs.recording import Recording, RecordingEnd
@@ -102,7 +106,10 @@ def evening() -> dict[EventKind, Event]:
     backup = registry.claim(CAM, FakePublisher(), ENCODER, loop.now, Grace(), place=Place(backup=True))
     house.send(backup, (0, AVC_HEADER), (0, keyframe()))
     second.close(CloseReason.CONNECTION_LOST)
+    registry.apply(replace(registry.limits, slate=SlateRules()))
+    cover = house.stream.cover_with(Slate.FILE, [], loop.now, lambda: None)
     later(0.5)
+    cover.push(Packet(AUDIO, 0, sound(), 0), 500, loop.now)
     house.send(backup, (500, keyframe()))
     later(1.0)
     path = "/var/lib/rtmpd/recordings/live/cam/2023-11-14_22-13-20_1.flv"

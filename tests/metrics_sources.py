@@ -56,6 +56,7 @@ class FakeStream:
     publication: FakePublication | None = field(default_factory=FakePublication)
     health: Health = field(default_factory=Health)
     subscriptions: list[object] = field(default_factory=list)
+    slate: object | None = None
 
     @property
     def players(self) -> int:

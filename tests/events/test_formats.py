@@ -45,6 +45,14 @@ SENTENCES = {
         "live/cam goes on with its backup encoder",
         "The main encoder has sent nothing for backup_after.",
     ),
+    EventKind.SLATE_STARTED: (
+        "live/cam shows its slate",
+        "The file that slate names, again and again.",
+    ),
+    EventKind.SLATE_ENDED: (
+        "live/cam shows its slate no more",
+        "After 0.5 s. The encoder is back, or another one of the stream goes on.",
+    ),
     EventKind.FIRST_VIEWER: ("live/cam is watched", ""),
     EventKind.LAST_VIEWER_LEFT: ("live/cam is not watched any more", ""),
     EventKind.PUSH_STATE: (

@@ -179,6 +179,7 @@ def _totals(registry: Registry) -> Totals:
         plays_total=stats.plays_total,
         streams_published=stats.published_streams,
         streams_held=stats.held_streams,
+        streams_on_slate=stats.slates.on_air,
         bytes_in=stats.bytes_in,
         bytes_out=stats.bytes_out,
         bits_per_second_in_10s=round(stats.in_rate.over_10s * 8, 1),

@@ -28,6 +28,8 @@ class Totals(Answer):
     """Streams that have a publisher."""
     streams_held: int
     """Streams whose players are kept for an encoder that was lost."""
+    streams_on_slate: int
+    """Streams that show a slate instead of their encoder."""
     bytes_in: int
     """Received from clients."""
     bytes_out: int

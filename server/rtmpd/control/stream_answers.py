@@ -148,6 +148,23 @@ class Publication(Answer):
     """What is wrong with it."""
 
 
+class SlateKind(StrEnum):
+    """What is shown while an encoder sends nothing."""
+
+    FILE = "file"
+    """The file of the settings."""
+    STILL = "still"
+    """The last picture of the encoder."""
+
+
+class SlateOnAir(Answer):
+    """What players and push targets are sent instead of what the encoder should send."""
+
+    kind: SlateKind
+    since: datetime
+    """When it began."""
+
+
 class StreamSummary(Answer):
     """A stream in a list."""
 
@@ -162,6 +179,8 @@ class StreamSummary(Answer):
     """When the publication on air began; null while none is."""
     held_since: datetime | None
     """When its players began to wait for an encoder that was lost, a second late at most; null if none do."""
+    slate: SlateOnAir | None
+    """What is shown in the stead of its encoder; null while nothing is. All else is said of the encoder."""
     session: str | None
     """Of the publication on air; null while none is."""
     address: str | None

@@ -10,6 +10,7 @@ from rtmpd.control import stream_answers as answers
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import Carrier
 from rtmpd.control.times import Times
+from rtmpd.engine.cover import Cover
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.health import Health
 from rtmpd.engine.key import StreamKey
@@ -32,12 +33,12 @@ def summary(stream: LiveStream, times: Times) -> answers.StreamSummary:
 
 def whole(stream: LiveStream, times: Times) -> answers.Stream:
     """A stream with all that is known of it."""
-    stats, on_air = stream.stats, stream.publication
+    stats, on_air, own = stream.stats, stream.publication, stream.own
     return answers.Stream(
         **_in_short(stream, times),
         publications=tuple(publication(each, each is on_air, times) for each in stream.publications),
         tracks=_tracks(stats) if on_air is not None else (),
-        metadata=_metadata(stream.headers.metadata),
+        metadata={} if own is None else _metadata(own.headers.metadata),
         drops={str(reason): number for reason, number in stats.totals.drops.items()},
         av_skew_seconds=_seconds(stats.skew_ms),
         timestamp_gaps=stats.timestamp_gaps,
@@ -90,11 +91,12 @@ def _in_short(stream: LiveStream, times: Times) -> dict[str, Any]:
         "carried_by": Carrier.PREDECESSOR if is_elsewhere(stream) else Carrier.THIS,
         "since": None if on_air is None else times.at(on_air.started_at),
         "held_since": None if held_since is None else times.at(held_since),
+        "slate": _slate(stream.slate, times),
         "session": None if on_air is None else on_air.origin.session_id,
         "address": None if on_air is None else on_air.origin.shown,
         "account": None if on_air is None else on_air.origin.account,
-        "video": None if on_air is None else _video(stats, stream.headers, times),
-        "audio": None if on_air is None else _audio(stats, stream.headers),
+        "video": None if on_air is None else _video(stats, on_air.intake.headers, times),
+        "audio": None if on_air is None else _audio(stats, on_air.intake.headers),
         "players": stream.players,
         "predecessor_players": 0,
         "bytes_out": stats.totals.bytes_out,
@@ -102,6 +104,12 @@ def _in_short(stream: LiveStream, times: Times) -> dict[str, Any]:
         "dropped": sum(stats.totals.drops.values()),
         "warnings": _warnings(stream.health, times),
     }
+
+
+def _slate(cover: Cover | None, times: Times) -> answers.SlateOnAir | None:
+    if cover is None:
+        return None
+    return answers.SlateOnAir(kind=answers.SlateKind(cover.slate.value), since=times.at(cover.since))
 
 
 def _video(stats: StreamStats, headers: HeaderCache, times: Times) -> answers.Video | None:

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import Field
 
 from rtmpd.daemon.access_config import PlayAccess, PublishAccess
-from rtmpd.daemon.fields import Seconds, Section, Timeout, overlay
+from rtmpd.daemon.fields import FileName, Seconds, Section, Timeout, overlay
 from rtmpd.daemon.handover_config import HandoverConfig
 from rtmpd.daemon.hook_config import EXEC, HookConfig
 from rtmpd.daemon.hook_config import find_problem as find_hook_problem
@@ -19,9 +19,11 @@ from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls
 from rtmpd.daemon.record_config import RECORD, RecordConfig
 from rtmpd.daemon.run_config import RUN, ProcessConfig
 from rtmpd.daemon.run_config import find_problem as find_process_problem
+from rtmpd.daemon.slate_config import SHOWN_FOR, slate_rules
 from rtmpd.daemon.stream_config import GopConfig, HeadersConfig, PlayConfig, SharingConfig
 from rtmpd.daemon.values import KeyPath
 from rtmpd.daemon.vod_config import VodConfig
+from rtmpd.engine.slate import SlateRules
 from rtmpd.events.hook_rules import HookRule
 from rtmpd.processes.rules import RunRule
 from rtmpd.relay.pull.rule import PullRule
@@ -113,6 +115,14 @@ class AppConfig(Section):
     play: PlayAccess = PlayAccess()
     record: RecordConfig = RecordConfig()
     vod: VodConfig = VodConfig()
+    slate: FileName = ""
+    """FLV file that is shown, again and again, once an encoder has sent nothing for handover.stall, or is
+    lost, until it is back. `rtmpd slate make` makes one of a picture. Empty shows none."""
+    still: bool = False
+    """Without a slate hold the last key frame instead, with silence (AAC-LC and Opus, mono or stereo)."""
+    slate_for: Timeout = SHOWN_FOR
+    """How long either is shown, and whoever plays the stream kept for its encoder, if that is longer than
+    handover.grace."""
     run: dict[str, ProcessConfig] = Field(default_factory=dict)
     """Processes of its streams, by their names."""
     exec: dict[str, HookConfig] = Field(default_factory=dict)
@@ -132,10 +142,18 @@ class AppConfig(Section):
         return targets
 
     @property
+    def shown(self) -> SlateRules | None:
+        """What is shown while an encoder sends nothing."""
+        return slate_rules(self.slate, self.still, self.slate_for)
+
+    @property
     def pull_rule(self) -> PullRule | None:
         """How the relays fetch streams; None when nothing is fetched."""
         rule = self.pull.rule
-        return None if rule is None else replace(rule, grace=self.handover.grace)
+        if rule is None:
+            return None
+        slate = self.shown
+        return replace(rule, grace=max(self.handover.grace, 0.0 if slate is None else slate.seconds))
 
     def pushes(self, stream: str) -> dict[str, RelayTemplate]:
         """Where one of the app's streams is pushed, by the name of the target."""

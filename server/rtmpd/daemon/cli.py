@@ -22,6 +22,7 @@ from rtmpd.rtmp.form import described
 if TYPE_CHECKING:
     import socket
 
+    from rtmpd.daemon.config import Config
     from rtmpd.daemon.reference import Row
     from rtmpd.daemon.settings import Settings
 
@@ -182,6 +183,7 @@ def check(
             _check_connections(loaded)
         elif not quiet:
             _print_rows(list(reference.rows(loaded) if path is None else reference.rows_at(loaded, path)))
+            _tell_slates(loaded.config)
 
 
 def health(config: ConfigPaths = None, assignments: Assignments = None) -> None:
@@ -236,6 +238,7 @@ _COMMANDS: Final = {
     "key": "Make, list and revoke stream keys.",
     "admin-token": "Make and list tokens of the admin port.",
     "notify": "Try who is notified.",
+    "slate": "Make what is shown while an encoder is away.",
 }
 """All of them, in the order in which people need them, each in a few words where it has more to say."""
 
@@ -299,6 +302,10 @@ def _group(name: str) -> typer.Typer:
             from rtmpd.daemon import admin_token_command
 
             return admin_token_command.app
+        case "slate":
+            from rtmpd.daemon import slate_command
+
+            return slate_command.app
         case "target":
             from rtmpd.daemon import target_command
 
@@ -325,7 +332,8 @@ def _load(config: ConfigPaths, assignments: Assignments) -> Settings:
 
     loaded = settings.load(config or (), os.environ, assignments or ())
     problems: list[str] = []
-    for read in (access_rules.ConfiguredRules, lambda config: config.rtmps.load_certificates(os.environ)):
+    certificates = loaded.config.rtmps.load_certificates
+    for read in (access_rules.ConfiguredRules, lambda _: certificates(os.environ), _read_slates):
         try:
             read(loaded.config)
         except ConfigError as error:
@@ -333,6 +341,23 @@ def _load(config: ConfigPaths, assignments: Assignments) -> Settings:
     if problems:
         raise ConfigError(problems)
     return loaded
+
+
+def _tell_slates(config: Config) -> None:
+    """Say what they hold."""
+    if config.shows_slates:
+        from rtmpd.daemon import slate_check
+
+        for line in slate_check.contents(config):
+            typer.echo(f"rtmpd: {line}", err=True)
+
+
+def _read_slates(config: Config) -> None:
+    """Raises ConfigError."""
+    if config.shows_slates:
+        from rtmpd.daemon.slate_side import read_all
+
+        read_all(config)
 
 
 def _load_for_successor(config: ConfigPaths, assignments: Assignments, replace_from: int | None) -> Settings:
@@ -373,6 +398,10 @@ def _remarks(loaded: Settings) -> Iterator[str]:
         problem = find_problem(folder)
         if problem is not None:
             yield f"state.dir: {problem}"
+    if loaded.config.shows_slates:
+        from rtmpd.daemon import slate_check
+
+        yield from slate_check.remarks(loaded.config)
 
 
 def _check_connections(loaded: Settings) -> None:

@@ -245,6 +245,11 @@ class Config(Section):
         """What holds for an app or a stream: what its tables say, key by key, the longest path first."""
         return self.outcomes[self.table(path)]
 
+    @property
+    def shows_slates(self) -> bool:
+        """Some stream has one."""
+        return any(app.shown is not None for app in self.apps.values())
+
     def table(self, path: str) -> str:
         """The longest table that holds for an app or a stream; "" is none."""
         return next(reversed(self.tables(path)), "") if self.apps else ""
@@ -301,7 +306,9 @@ class Config(Section):
 
     def handover_rules(self, path: str) -> HandoverRules:
         """Who may have the name of a stream that another has, and how long it is kept."""
-        return self.at(path).handover.to_rules()
+        app = self.at(path)
+        slate = app.shown
+        return replace(app.handover.to_rules(), slate_for=0.0 if slate is None else slate.seconds)
 
     def publish_rules(self, path: str) -> PublishRules:
         """How a stream is published; the same object for all that one table holds for."""
@@ -381,4 +388,5 @@ def _limited(app: AppConfig, limits: EngineLimits) -> EngineLimits:
         stall=app.handover.stall,
         backup_after=app.handover.backup_after,
         handback=app.handover.handback,
+        slate=app.shown,
     )

@@ -1,4 +1,4 @@
-"""What is kept of streams, once the settings want something to be."""
+"""What is kept of streams, and what else feeds them, once the settings want something of it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,38 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
 
 if TYPE_CHECKING:
+    from rtmpd.daemon.slate_side import SlateSide
     from rtmpd.outputs.record_rules import RecordRule
     from rtmpd.outputs.recording import RecordingListener
     from rtmpd.outputs.recordings import Recordings
+    from rtmpd.outputs.slates import Handle
 
 
 class OutputsSide:
-    """Recordings, by the settings of now. A server without any observes no stream, and imports nothing.
+    """Recordings and slates, by the settings of now. A server without any observes no stream, and imports
+    nothing.
 
-    ``leaving()`` is as for ``Recordings``.
+    ``leaving()`` is as for ``Recordings``, ``call_later`` as for ``Slates``.
     """
 
     def __init__(
-        self, registry: Registry, clock: Callable[[], float], leaving: Callable[[], bool], shelf: ShelfSide
+        self,
+        registry: Registry,
+        clock: Callable[[], float],
+        leaving: Callable[[], bool],
+        shelf: ShelfSide,
+        call_later: Callable[[float, Callable[[], None]], Handle],
     ) -> None:
         self.shelf = shelf
         """What becomes of finished files."""
         self.recordings: Recordings | None = None
         """None as long as no setting allows any."""
+        self._slates: SlateSide | None = None
         self._config = Config()
         self._registry = registry
         self._clock = clock
         self._leaving = leaving
+        self._call_later = call_later
         self._listeners: list[RecordingListener] = [shelf]
         self._rules: dict[str, RecordRule | None] = {}
         """By table."""
@@ -42,6 +52,15 @@ class OutputsSide:
         self._listeners.append(listener)
         if self.recordings is not None:
             self.recordings.add_listener(listener)
+
+    async def prepare(self, config: Config) -> None:
+        """What can fail, before ``apply`` does the rest. Raises ConfigError."""
+        if self._slates is None and config.shows_slates:
+            from rtmpd.daemon.slate_side import SlateSide
+
+            self._slates = SlateSide(self._registry, self._clock, self._call_later)
+        if self._slates is not None:
+            await self._slates.prepare(config)
 
     def apply(self, config: Config) -> None:
         """Follow other settings, in the running event loop."""
@@ -59,15 +78,21 @@ class OutputsSide:
         if self.recordings is not None:
             self.recordings.apply(sorted(roots))
         self.shelf.apply(config, self.recordings)
+        if self._slates is not None:
+            self._slates.apply()
 
     def look(self) -> None:
         """Mind what waits; call it about once a second."""
         if self.recordings is not None:
             self.recordings.look()
         self.shelf.look()
+        if self._slates is not None:
+            self._slates.look()
 
     async def close(self, grace: float) -> None:
-        """Finish all files within ``grace`` seconds."""
+        """Finish all files within ``grace`` seconds, and show nothing any more."""
+        if self._slates is not None:
+            await self._slates.close()
         if self.recordings is not None:
             await self.recordings.close(grace)
         await self.shelf.close()

@@ -54,8 +54,12 @@ def spell_predecessor(before: dict[str, Any] | None) -> Iterator[str]:
 
 
 def spell_state(stream: dict[str, Any]) -> str:
-    """The state, with a star where it is that of the process before."""
-    return f"{stream['state']}*" if stream.get("carried_by") == "predecessor" else str(stream["state"])
+    """What its players have, with a star where the process before has it.
+
+    A server that is older than this command knows of no slates.
+    """
+    state = "slate" if stream.get("slate") else str(stream["state"])
+    return f"{state}*" if stream.get("carried_by") == "predecessor" else state
 
 
 def spell_time(seconds: float, most: int = 2) -> str:

@@ -22,7 +22,7 @@ _MOST_LINES: Final = 2
 """That a sentence about a stream may take."""
 _KEYS: Final = "q quit  b bitrate  n name  p players  d drops  h health"
 _SCROLL: Final = "  ↑↓ scroll"
-_STATE_STYLES: Final = {"live": "green", "holding": "yellow", "idle": "dim"}
+_STATE_STYLES: Final = {"live": "green", "holding": "yellow", "slate": "yellow", "idle": "dim"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +158,9 @@ class TopScreen:
     def _row(self, stream: Stream, width: int) -> Text:
         course = self._figures.courses.get(name_of(stream)) or Course()
         bits = bitrate(stream, "10s")
+        state = spell_state(stream)
         cells = {
-            "STATE": (spell_state(stream), _STATE_STYLES.get(stream["state"], "")),
+            "STATE": (state, _STATE_STYLES.get(state.rstrip("*"), "")),
             "FOR": (spell_lasted(stream, datetime.now(UTC), most=1), "dim"),
             "KBIT/S": (f"{bits / 1000:.0f}" if stream["video"] or stream["audio"] else "-", ""),
             "FPS": (f"{stream['video']['frames_per_second']:.1f}" if stream["video"] else "-", ""),

@@ -116,7 +116,7 @@ class Worker:
             self._registry, lambda: self._config, _clock, new_session, instance_id, self._events.push_changed
         )
         self._access = AccessSide(config, _clock, self._registry, self._hook_context(instance_id))
-        self._outputs = self._build_outputs()
+        self._outputs = self._build_outputs(loop)
         self._state = self._build_state(instance_id)
         self._events.note_change = self._state.note_change
         self._programs = Programs(
@@ -141,9 +141,9 @@ class Worker:
         self._handover = self._build_handover()
         self._tasks = TaskSet()
 
-    def _build_outputs(self) -> OutputsSide:
+    def _build_outputs(self, loop: asyncio.AbstractEventLoop) -> OutputsSide:
         shelf = ShelfSide(self._registry, self._events, self._access.hooks, _clock)
-        return OutputsSide(self._registry, _clock, lambda: self._relays.leaving, shelf)
+        return OutputsSide(self._registry, _clock, lambda: self._relays.leaving, shelf, loop.call_later)
 
     def _build_state(self, instance_id: str) -> StateSide:
         kept = self._outputs.shelf.kept
@@ -287,6 +287,7 @@ class Worker:
         self._certificates.current = config.rtmps.load_certificates(os.environ)
         try:
             await self._access.hooks.prepare(config)
+            await self._outputs.prepare(config)
             return await self._doors.open(self._entrances(config, inherits=self._inherits))
         except BaseException:
             self._certificates.current = before

@@ -8,7 +8,6 @@ from typing import Final
 from rtmpd.engine.audience import Audience
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.flusher import Flusher
-from rtmpd.engine.health import Health
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
@@ -65,7 +64,7 @@ class Broadcast(Home):
         self.limits = limits
         """As they hold for this stream."""
         self.intake = intake
-        """Of the publication on air, or the last that was."""
+        """Of what is on air, or the last that was."""
         self.headers = intake.headers
         self.stats = intake.books.stream
         self._audience = Audience(key, intake, budget, observer, self._settle)
@@ -100,11 +99,6 @@ class Broadcast(Home):
     def has_room_for(self, tracks: TrackChoice, choices: int) -> bool:
         """See ``Audience.has_room_for``."""
         return self._audience.has_room_for(tracks, choices)
-
-    @property
-    def health(self) -> Health:
-        """What is wrong with what is published."""
-        return self.intake.checkup.health
 
     # The publisher on air
 

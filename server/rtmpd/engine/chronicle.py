@@ -8,6 +8,7 @@ from rtmpd.engine.claim import HoldEnd, SwitchReason
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.publication import Publication
+from rtmpd.engine.slate import Slate, SlateEnd
 from rtmpd.engine.stats import ServerStats, Totals, count
 
 _logger = logging.getLogger(__name__)
@@ -59,6 +60,32 @@ class Chronicle:
             "seconds": seconds,
         }
         _logger.info("stream held", extra={"fields": fields})
+
+    def slate_on(self, lost: Publication, slate: Slate) -> None:
+        """Something else is shown instead of an encoder that is silent, or was lost."""
+        self._server_stats.slates.begin(slate)
+        fields = {
+            "app": self._key.app,
+            "stream": self._key.name,
+            "session": lost.origin.session_id,
+            "slate": slate,
+        }
+        _logger.info("slate on air", extra={"fields": fields})
+        self._observer.slate_shown(lost, slate)
+
+    def slate_off(self, lost: Publication, slate: Slate, why: SlateEnd, seconds: float) -> None:
+        """It is shown no more, after so many seconds."""
+        self._server_stats.slates.end(seconds)
+        fields = {
+            "app": self._key.app,
+            "stream": self._key.name,
+            "session": lost.origin.session_id,
+            "slate": slate,
+            "reason": why,
+            "seconds": round(seconds, 3),
+        }
+        _logger.info("slate off air", extra={"fields": fields})
+        self._observer.slate_over(lost, slate, why, seconds)
 
     def held_no_more(self, lost: Publication, why: HoldEnd, outage: float | None) -> None:
         """It waits no more."""

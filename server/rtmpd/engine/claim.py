@@ -81,6 +81,10 @@ class ClaimPolicy:
         """Seconds for which the audience of its publication is kept after such an end, for another one."""
         return 0.0
 
+    def cover(self, _key: StreamKey, _ending: Ending, /) -> float:
+        """The same where something else is shown meanwhile, from when that began."""
+        return 0.0
+
 
 class Lease:
     """As far as other servers are concerned this one may publish a name. Each grant is one of its own.
@@ -126,10 +130,15 @@ REFUSE: Final = ClaimPolicy()
 """The first keeps the name, and the audience is told at once when it goes."""
 
 
-def seconds_held(policy: ClaimPolicy, key: StreamKey, ending: Ending | None) -> float:
-    """What ``policy`` says to ``ending``, which goes on whatever that does: one that fails holds nobody."""
+def seconds_held(policy: ClaimPolicy, key: StreamKey, ending: Ending | None, shown: float = 0.0) -> float:
+    """What ``policy`` says to ``ending``, which goes on whatever that does: one that fails holds nobody.
+
+    Something else has been ``shown`` for so many seconds already.
+    """
     try:
-        return 0.0 if ending is None else max(policy.hold(key, ending), 0.0)
+        return (
+            0.0 if ending is None else max(policy.hold(key, ending), policy.cover(key, ending) - shown, 0.0)
+        )
     except Exception:
         _logger.exception("claim policy failed")
         return 0.0

@@ -217,6 +217,13 @@ class GopCache:
         """What a joiner of every track can decode of it."""
         return [p for number, p in enumerate(self._packets, self._first) if self._decodable(p, number)]
 
+    def stills(self) -> list[Packet]:
+        """The newest keyframe of each track, in order of arrival; empty if none is held."""
+        numbers = self._keyframes.values() if self._keyframes else (self._start,)
+        if not self.has_keyframe:
+            return []
+        return [self._packets[number - self._first] for number in sorted(numbers)]
+
     def recent_audio(self, timestamp: int) -> list[Packet]:
         """The audio of the last ``audio_ms`` before ``timestamp``, whatever else is held."""
         since = timestamp - self._limits.audio_ms

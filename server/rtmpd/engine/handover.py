@@ -52,6 +52,8 @@ class HandoverRules:
     grace: float = 10.0
     """How long the audience of one that was lost is kept for it; 0 keeps nobody."""
     hold_on: HoldOn = HoldOn.LOSS
+    slate_for: float = 0.0
+    """The same where a slate is shown meanwhile; 0 where there is none."""
     moving: bool = False
     """Another process of this server takes over: who leaves may come again there, and players are kept."""
 
@@ -82,8 +84,11 @@ class Handover(ClaimPolicy):
         rules = self._rules_of(key)
         if rules.moving and ending.reason in _MOVES:
             return max(rules.grace, MOVE_GRACE)
-        meant = ending.reason is CloseReason.FINISHED and rules.hold_on is HoldOn.ANY
-        return rules.grace if meant or ending.reason in _LOSSES else 0.0
+        return rules.grace if _leaves_waiting(rules, ending) else 0.0
+
+    def cover(self, key: StreamKey, ending: Ending) -> float:
+        rules = self._rules_of(key)
+        return rules.slate_for if _leaves_waiting(rules, ending) else 0.0
 
 
 class PullHandover(Handover):
@@ -107,6 +112,12 @@ class BorrowedHandover(PullHandover):
 
     def hold(self, key: StreamKey, _ending: Ending) -> float:
         return max(self._rules_of(key).grace, MOVE_GRACE)
+
+
+def _leaves_waiting(rules: HandoverRules, ending: Ending) -> bool:
+    """Whether who publishes may come back, as far as its end says."""
+    meant = ending.reason is CloseReason.FINISHED and rules.hold_on is HoldOn.ANY
+    return meant or ending.reason in _LOSSES
 
 
 def _may(rules: HandoverRules, claim: Claim) -> bool:

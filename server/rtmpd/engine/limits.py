@@ -8,6 +8,7 @@ from typing import Final
 from rtmpd.engine.gop import GopLimits
 from rtmpd.engine.headers import HeaderLimits
 from rtmpd.engine.sink import StartPolicy
+from rtmpd.engine.slate import SlateRules
 
 MERGE_WINDOW: Final = 0.055
 """Seconds that a busy server gathers media for, unless it is told otherwise."""
@@ -59,6 +60,8 @@ class EngineLimits:
     """Seconds without audio and video after which a publication is stalled: a warning."""
     backup_after: float = 0.8
     """Seconds without audio and video of the main encoder after which the backup goes on."""
+    slate: SlateRules | None = None
+    """What is shown while the encoder sends nothing; None is nothing."""
     handback: float = 10.0
     """Seconds for which the main one has to send again before it is back on air."""
 

@@ -9,6 +9,7 @@ from rtmpd.engine.claim import SwitchReason
 from rtmpd.engine.health import HealthKind, HealthWarning
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.publication import Codecs, Publication
+from rtmpd.engine.slate import Slate, SlateEnd
 from rtmpd.engine.subscriber import Subscription
 
 _logger = logging.getLogger(__name__)
@@ -49,6 +50,12 @@ class StreamObserver:
 
     def switched(self, publication: Publication, why: SwitchReason, silent: float) -> None:
         """It goes on for the other encoder of the stream, which has sent no media for ``silent`` seconds."""
+
+    def slate_shown(self, publication: Publication, slate: Slate) -> None:
+        """It is silent or has ended, and something else is shown in its stead."""
+
+    def slate_over(self, publication: Publication, slate: Slate, why: SlateEnd, seconds: float) -> None:
+        """That is over, after so many seconds."""
 
     def ended(self, publication: Publication) -> None:
         """The stream is over for its audience; ``publication`` was on air last."""
@@ -105,6 +112,16 @@ class Announcer(StreamObserver):
         if self._observers:
             self._announce_publication(
                 publication, lambda observer: observer.switched(publication, why, silent)
+            )
+
+    def slate_shown(self, publication: Publication, slate: Slate) -> None:
+        if self._observers:
+            self._announce_publication(publication, lambda observer: observer.slate_shown(publication, slate))
+
+    def slate_over(self, publication: Publication, slate: Slate, why: SlateEnd, seconds: float) -> None:
+        if self._observers:
+            self._announce_publication(
+                publication, lambda observer: observer.slate_over(publication, slate, why, seconds)
             )
 
     def ended(self, publication: Publication) -> None:

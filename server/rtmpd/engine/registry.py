@@ -19,6 +19,7 @@ from rtmpd.engine.claim import (
     seconds_held,
 )
 from rtmpd.engine.continuity import Continuity
+from rtmpd.engine.covered import Covered
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits, Quota, counted
@@ -70,6 +71,9 @@ class Registry:
         """Everybody who is connected; each protocol puts its own in."""
         self.viewers = Viewers(stats)
         """Of what is recorded: counted in ``stats.players``, and as players of the stream of that name."""
+        self.prompter: Callable[[Covered, Publication], None] | None = None
+        """Is called where a stream with a slate lacks its encoder, with the publication that is silent, or
+        has ended: see ``Covered.cover_with``."""
         self._relievers: list[Callable[[Unfinished], None]] = []
         self._companions: list[Callable[[Publication], None]] = []
         self._flusher = flusher
@@ -269,9 +273,18 @@ class Registry:
                 self._limits_of(key, self.limits),
                 self._release,
                 self._announcer,
+                self._cue,
             )
             self._streams[key] = stream
         return stream
+
+    def _cue(self, stream: Covered, lost: Publication) -> None:
+        if self.prompter is None:
+            return
+        try:
+            self.prompter(stream, lost)
+        except Exception:  # It costs this stream its slate, and nobody else anything.
+            _logger.exception("the slate of %s failed", stream.key)
 
     def _check_claim(self, origin: Origin, holder: Publication | None) -> None:
         """Raise ``ResourceExhausted`` if there may be no publication more in the place of ``holder``'s."""

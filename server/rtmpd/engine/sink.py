@@ -182,6 +182,8 @@ class TapOptions:
     """``PacketSink.ready`` is called once so many bytes wait, for who otherwise takes by the clock; 0 is as
     soon as anything does.
     """
+    slate: bool = True
+    """Also what is shown while the encoder sends nothing; if not, that is missing without a mark."""
 
 
 class PacketSink(Protocol):

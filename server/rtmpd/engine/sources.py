@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from rtmpd.engine.channel import Channel
+from rtmpd.engine.cover import Cover
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.limits import EngineLimits
@@ -30,6 +31,7 @@ class Sources:
     __slots__ = (
         "_until",
         "backup_after",
+        "cover",
         "handback",
         "heir",
         "holding",
@@ -59,6 +61,8 @@ class Sources:
         """Clock reading at which that ends; None until somebody has looked."""
         self.last: Publication | None = None
         """It was on air and has ended, and the audience waits for another to go on."""
+        self.cover: Cover | None = None
+        """Is shown instead of whoever is on air, or was last."""
 
     @property
     def held_since(self) -> float | None:
@@ -146,18 +150,25 @@ class Sources:
 
     def end_of_air(self) -> int | None:
         """The time on air (64-bit ms) behind all that was; None if there was nothing."""
-        before = self.last if self.on_air is None else self.on_air
-        latest = None if before is None else before.latest
+        latest = self._latest
         return None if latest is None else latest[0] + 1
 
     def time_on_air(self, packet: Packet, now: float) -> int:
         """When a packet is (64-bit ms) that comes ``now``, behind all that was on air."""
-        before = self.last if self.on_air is None else self.on_air
-        latest = None if before is None else before.latest
-        if latest is None:
-            return packet.timestamp
-        time, at = latest
+        return packet.timestamp if self._latest is None else self.moment(now)
+
+    def moment(self, now: float) -> int:
+        """The same of whatever comes ``now`` and has no time of its own."""
+        time, at = self._latest or (0, now)
         return time + max(round((now - at) * 1000.0), 1)
+
+    @property
+    def _latest(self) -> tuple[int, float] | None:
+        """Time on air of the newest that there was (64-bit ms), and the clock reading when it came."""
+        if self.cover is not None:
+            return self.cover.latest
+        before = self.last if self.on_air is None else self.on_air
+        return None if before is None else before.latest
 
 
 _LONG_AGO: Final = -1e9

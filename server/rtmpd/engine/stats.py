@@ -11,6 +11,7 @@ from rtmpd.engine.claim import HoldEnd
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.levels import Levels
 from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.slate import SlateStats
 from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
 from rtmpd.rtmp.quirks import Quirk
 
@@ -206,6 +207,7 @@ class ServerStats(Totals):
         "refusals",
         "sessions_failed",
         "sink_errors",
+        "slates",
         "time_to_first_frame",
         "tolerated",
         "unsent_bytes",
@@ -226,10 +228,8 @@ class ServerStats(Totals):
         self.bytes_in = self.messages_in = 0
         """Written by ``serving``."""
         self.in_rate = SmoothedRate()
-        self.publishers = 0
-        """Publications there are, on air or not."""
-        self.published_streams = 0
-        """Streams that have one."""
+        self.publishers = self.published_streams = 0
+        """Publications there are, on air or not, and streams that have one."""
         self.publishes_total = self.plays_total = 0
         self.publishes_waiting = 0
         """Those that wait to know whether who has the name is silent for good. Written by ``serving``."""
@@ -241,6 +241,7 @@ class ServerStats(Totals):
         self.held_streams = 0
         """Streams whose audience is kept for an encoder that was lost."""
         self.holds_ended: dict[HoldEnd, int] = {}
+        self.slates = SlateStats()
         self.players_closed: dict[CloseReason, int] = {}
         """Players that the engine closed, by ``CloseReason``."""
         self.keyframe_timeouts = 0

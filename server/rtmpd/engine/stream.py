@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from rtmpd.engine.books import Books
-from rtmpd.engine.broadcast import Broadcast
 from rtmpd.engine.budget import MemoryBudget
-from rtmpd.engine.chronicle import Chronicle
 from rtmpd.engine.claim import HoldEnd, Place, of_one_stream, seconds_held
+from rtmpd.engine.covered import Covered
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
@@ -18,13 +17,17 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import DATA, SWITCH, Packet
 from rtmpd.engine.publication import Publication, PublicationOwner
 from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.sources import Life, Rebased, Sources, Standby, catch_up
-from rtmpd.engine.stats import ServerStats, StreamStats, Totals
+from rtmpd.engine.slate import SlateEnd
+from rtmpd.engine.sources import Life, Rebased, Standby, catch_up
+from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.terms import USUAL, Terms
 from rtmpd.media.tags import KEYFRAME
 
+_KEYFRAME_PATIENCE: Final = 2.0
+"""Seconds for which an encoder that comes back with none is waited for to send one."""
 
-class LiveStream(Broadcast):
+
+class LiveStream(Covered):
     """An entry of the registry, alive while it has a publisher, a subscriber or a tap.
 
     A publication that begins while another one is on air, or while the audience is held for one, stands by
@@ -33,14 +36,8 @@ class LiveStream(Broadcast):
     """
 
     __slots__ = (
-        "_budget",
-        "_chronicle",
         "_ended",
-        "_observer",
         "_release",
-        "_server_stats",
-        "_sources",
-        "_totals",
     )
 
     def __init__(
@@ -52,20 +49,13 @@ class LiveStream(Broadcast):
         limits: EngineLimits,
         release: Callable[[LiveStream], None],
         observer: StreamObserver,
+        cue: Callable[[Covered, Publication], None],
     ) -> None:
-        self._sources = Sources()
-        self._server_stats = server_stats
-        self._totals = Totals()
-        self._chronicle = Chronicle(key, self._totals, server_stats, observer)
-        self._budget = budget
+        """``cue`` as in ``Covered``."""
         self._release = release
-        self._observer = observer
-        self._sources.apply(limits)
         self._ended: list[Publication] = []
         """They were closed from inside a flush, which will finish them."""
-        books = Books(StreamStats(self._totals, 0.0), server_stats)
-        intake = Intake.within(limits, key, books, budget, 0.0)
-        super().__init__(key, intake, flusher, budget, limits, observer)
+        super().__init__(key, flusher, budget, server_stats, limits, observer, cue)
 
     def __repr__(self) -> str:
         return f"<LiveStream {self.key}: {len(self.subscriptions)} subscribers>"
@@ -124,7 +114,7 @@ class LiveStream(Broadcast):
     @property
     def gop_charged_bytes(self) -> int:
         """What the GOP caches cost the memory budget."""
-        return sum([each.intake.gop.charged_bytes for each in self.publications])
+        return sum([intake.gop.charged_bytes for intake in self._intakes()])
 
     # The publishers' side
 
@@ -159,13 +149,15 @@ class LiveStream(Broadcast):
         urgent = sources.urgent(publication, _latest(publication))
         if urgent or sources.handed_back(publication, steady_for):
             sources.heir = publication
-        if not sources.awaits(publication):
+        returns = self._returns(publication)
+        if not (returns or sources.awaits(publication)):
             return False
-        begun = catch_up(publication, sources, packet) if urgent and not packet.flags & KEYFRAME else []
+        at_once = urgent or (returns and steady_for >= _KEYFRAME_PATIENCE)
+        begun = catch_up(publication, sources, packet) if at_once and not packet.flags & KEYFRAME else []
         if not begun and not publication.intake.may_begin(packet):
             return False
         self._flush_pending()
-        if sources.awaits(publication):  # Nothing that was written just now has ended it.
+        if returns or sources.awaits(publication):  # Nothing that was written just now has ended it.
             self._go_on(publication, packet, begun)
         return True
 
@@ -199,24 +191,31 @@ class LiveStream(Broadcast):
             self._audience.look(now, flows=on_air.silent_for(now) < self.limits.stall)
         if self._sources.overdue(now):
             self._let_go(HoldEnd.EXPIRED)
+        if self.limits.slate is not None or self._sources.cover is not None:
+            self._prompt(now)
 
     def apply(self, limits: EngineLimits) -> None:
         """Other limits from now on."""
         self.limits = limits
         self._sources.apply(limits)
-        for intake in dict.fromkeys([self.intake, *[each.intake for each in self.publications]]):
+        for intake in self._intakes():
             intake.apply(limits)
 
     def trim(self) -> None:
         """Memory is short: give back the GOP caches step by step, see ``GopCache.trim``."""
-        for publication in self.publications:
-            publication.intake.gop.trim()
+        for intake in self._intakes():
+            intake.gop.trim()
+
+    def _intakes(self) -> list[Intake]:
+        """Of what is on air, and of every publication."""
+        return [*dict.fromkeys([self.intake, *[each.intake for each in self.publications]])]
 
     # On air and off
 
-    def _new_intake(self, now: float) -> Intake:
-        books = Books(StreamStats(self._totals, now), self._server_stats)
-        return Intake.within(self.limits, self.key, books, self._budget, now)
+    def _returns(self, publication: Publication) -> bool:
+        """Whether it is on air, but for what is shown in its stead."""
+        sources = self._sources
+        return sources.cover is not None and sources.on_air is publication and sources.heir is None
 
     def _put_on_air(self, publication: Publication) -> None:
         """Nothing of another one is pending."""
@@ -232,7 +231,7 @@ class LiveStream(Broadcast):
         heir.offset = since - packet.timestamp
         since = begun[0].timestamp if begun else since
         heir.channel = Rebased(self, heir.intake, heir.offset, since) if heir.offset else self
-        if before is not None:
+        if before is not None and before is not heir:
             before.channel = Standby(self, before)
             before.intake.gop.forget_images()
         headers = heir.intake.headers.packets(since)
@@ -242,6 +241,7 @@ class LiveStream(Broadcast):
         self._put_on_air(heir)
         if before is None:
             told.clear()  # It was kept for this comparison.
+        self._uncover(before or last, SlateEnd.RESUMED)
         if idle:
             self._audience.notify_started(now)
         else:
@@ -275,13 +275,27 @@ class LiveStream(Broadcast):
             publication.intake.clear()
             if was_heir:
                 self._wait_anew(publication)
-        elif self.watched and self._sources.hold(_grace(publication)):
-            self.intake.pause()
+        elif (self.watched or self._keeps_unwatched()) and self._sources.hold(self._grace(publication)):
             self._observer.held(publication)
             self._note_held(publication)
+            if self._sources.heir is None:
+                self._miss(publication)
+            if self._sources.cover is None:
+                self.intake.pause()
+            else:
+                publication.intake.clear()
         else:
+            publication.intake.clear()
             self._let_go(HoldEnd.EXPIRED)
         self._settle()
+
+    def _grace(self, publication: Publication) -> float:
+        """Seconds for which its audience is kept. One that has shown nothing leaves nothing to go on with."""
+        if publication.latest is None:
+            return 0.0
+        cover = self._sources.cover
+        shown = 0.0 if cover is None else cover.shown_for
+        return seconds_held(publication.policy, publication.key, publication.ending, shown)
 
     def _wait_anew(self, heir: Publication) -> None:
         """Have the audience that waited for ``heir``, which is lost unseen, wait as long again."""
@@ -297,6 +311,7 @@ class LiveStream(Broadcast):
         last = self._sources.let_go()
         if last is not None:
             self._held_no_more(last, why)
+        self._uncover(last, SlateEnd.ENDED)
         self.intake.clear()
         self._audience.notify_ended()
         if last is not None:
@@ -321,22 +336,16 @@ class LiveStream(Broadcast):
         """Somebody left: stop queueing without subscribers, vanish without a publisher too."""
         if self._flushing or self._audience.attended:
             return
-        if self._sources.holding:
+        if self._sources.holding and not self._keeps_unwatched():
             self._let_go(HoldEnd.LEFT)
             return
         if not self._pending:
             self._queueing = False
             # Nobody is left who was promised less than there is.
             self.headers.withhold(0)
-        if not self.publications:
+        if not self.publications and not self._sources.holding:
             self._audience.disband()
             self._release(self)
-
-
-def _grace(publication: Publication) -> float:
-    """Seconds for which its audience is kept. One that has shown nothing leaves nothing to go on with."""
-    shown = publication.latest is not None
-    return seconds_held(publication.policy, publication.key, publication.ending) if shown else 0.0
 
 
 def _latest(publication: Publication) -> float:

@@ -36,7 +36,17 @@ _logger = logging.getLogger(__name__)
 class Seat:
     """What a subscription needs of the stream it is attached to."""
 
-    __slots__ = ("books", "flows_since", "headers", "intake", "key", "live", "live_since", "now")
+    __slots__ = (
+        "books",
+        "covered",
+        "flows_since",
+        "headers",
+        "intake",
+        "key",
+        "live",
+        "live_since",
+        "now",
+    )
 
     def __init__(self, key: StreamKey, intake: Intake) -> None:
         self.key = key
@@ -46,6 +56,8 @@ class Seat:
         self.books: Books = intake.books
         self.live = False
         """Somebody publishes."""
+        self.covered = False
+        """What is delivered is a slate, instead of what is published."""
         self.live_since = 0.0
         """Clock reading at which the last publisher came to a stream without one."""
         self.flows_since = 0.0

@@ -136,6 +136,8 @@ class Tap:
         seat = self._seat
         if seat.live:
             self._queue.mark(Mark.STARTED)
+        if self._passes_over():
+            return
         opening = seat.intake.opening_packets(self._options.start)
         size = queue_bytes(opening.packets)
         if size > self._options.max_bytes:
@@ -152,6 +154,8 @@ class Tap:
 
     def deliver(self, segment: Segment, now: float) -> None:
         """Queue what of ``segment`` the sink can use."""
+        if self._passes_over():
+            return
         queue, packets = self._queue, segment.packets
         size = segment.payload_bytes + PACKET_OVERHEAD_BYTES * len(packets)
         if not queue.admits(size, now):
@@ -168,6 +172,14 @@ class Tap:
         lost = self._queue.give_back()
         if lost:
             self._miss(lost, DropReason.SINK_MEMORY)
+
+    def _passes_over(self) -> bool:
+        """Whether what is delivered is a slate, and none of its business: then headers and a keyframe are."""
+        if not self._seat.covered or self._options.slate:
+            return False
+        self._sync.lose()
+        self._headers_missed = True
+        return True
 
     def _choose(self, packets: list[Packet], now: float) -> list[Packet]:
         """Those that can be decoded, with headers that were missed before the first frame."""

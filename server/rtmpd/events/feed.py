@@ -14,6 +14,7 @@ from rtmpd.engine.origin import Origin, spell_session
 from rtmpd.engine.publication import Codecs, Publication
 from rtmpd.engine.sessions import SessionTable
 from rtmpd.engine.sink import Ending
+from rtmpd.engine.slate import Slate, SlateEnd
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.events.model import Event, EventKind, Fact
 from rtmpd.relay.status import RelayStatus
@@ -123,6 +124,13 @@ class EventFeed(StreamObserver):
             "silent": round(silent, 3),
         }
         self._tell(EventKind.SOURCE_SWITCHED, publication, lambda: facts)
+
+    def slate_shown(self, publication: Publication, slate: Slate) -> None:
+        self._tell(EventKind.SLATE_STARTED, publication, lambda: {"slate": str(slate)})
+
+    def slate_over(self, publication: Publication, slate: Slate, why: SlateEnd, seconds: float) -> None:
+        facts: dict[str, Fact] = {"slate": str(slate), "reason": str(why), "duration": round(seconds, 3)}
+        self._tell(EventKind.SLATE_ENDED, publication, lambda: facts)
 
     def ended(self, publication: Publication) -> None:
         self._tell(EventKind.ENDED, publication, lambda: _end(publication.ending))

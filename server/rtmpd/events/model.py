@@ -28,6 +28,11 @@ class EventKind(Word):
     RESUMED = "resumed", "the next one goes on before they were sent away"
     ENDED = "ended", "a stream is over for its players"
     SOURCE_SWITCHED = "source_switched", "of a stream with a backup encoder the other one is on air now"
+    SLATE_STARTED = (
+        "slate_started",
+        "a stream shows its slate, as its encoder sends nothing, or was lost",
+    )
+    SLATE_ENDED = "slate_ended", "it does no more: the encoder is back, or that is over"
     PLAYER_JOINED = "player_joined", "somebody plays, or waits for the stream to begin"
     PLAYER_LEFT = "player_left", "it has left"
     FIRST_VIEWER = "first_viewer", "somebody plays a stream that nobody played, or waits for it to begin"

@@ -10,6 +10,7 @@ from typing import Final
 
 from rtmpd.engine.claim import SwitchReason
 from rtmpd.engine.health import HealthKind
+from rtmpd.engine.slate import Slate, SlateEnd
 from rtmpd.events.model import Event, EventKind, Fact
 from rtmpd.relay.status import RelayState
 
@@ -41,6 +42,8 @@ _TITLES: Final[Mapping[EventKind, tuple[str, Mood]]] = {
     EventKind.HELD: ("{stream} is interrupted", Mood.BAD),
     EventKind.RESUMED: ("{stream} goes on", Mood.GOOD),
     EventKind.ENDED: ("{stream} is over", Mood.PLAIN),
+    EventKind.SLATE_STARTED: ("{stream} shows its slate", Mood.BAD),
+    EventKind.SLATE_ENDED: ("{stream} shows its slate no more", Mood.PLAIN),
     EventKind.PLAYER_JOINED: ("{who} plays {stream}", Mood.PLAIN),
     EventKind.PLAYER_LEFT: ("{who} has left {stream}", Mood.PLAIN),
     EventKind.SOURCE_SWITCHED: ("{stream} goes on with its {source} encoder", Mood.PLAIN),
@@ -64,6 +67,8 @@ _MOODS: Final[Mapping[Fact, Mood]] = {
 """Of a push, by its state."""
 _LINK: Final = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _SWITCHES: Final[Mapping[Fact, SwitchReason]] = {str(why): why for why in SwitchReason}
+_SLATES: Final[Mapping[Fact, Slate]] = {str(slate): slate for slate in Slate}
+_SLATE_ENDS: Final[Mapping[Fact, SlateEnd]] = {str(why): why for why in SlateEnd}
 _WARNINGS: Final[Mapping[Fact, HealthKind]] = {str(kind): kind for kind in HealthKind}
 
 
@@ -104,8 +109,8 @@ def _sentences(event: Event, facts: Mapping[str, Fact]) -> list[str]:
             kind = _WARNINGS[facts["warning"]]
             figures = {name: fact for name, fact in facts.items() if isinstance(fact, int | float | str)}
             return [kind.finding(figures), kind.advice]
-        case EventKind.SOURCE_SWITCHED:
-            return [sentence(_SWITCHES[facts["reason"]].meaning)]
+        case EventKind.SOURCE_SWITCHED | EventKind.SLATE_STARTED | EventKind.SLATE_ENDED:
+            return _on_air(facts)
         case EventKind.WARNING_CLEARED | EventKind.FIRST_VIEWER | EventKind.LAST_VIEWER_LEFT:
             return []
         case EventKind.RECORDING_STARTED:
@@ -123,6 +128,14 @@ def _sentences(event: Event, facts: Mapping[str, Fact]) -> list[str]:
             return [*_end(facts), "Its players wait for the encoder to come back"]
         case EventKind.UNPUBLISHED | EventKind.ENDED | EventKind.PLAYER_LEFT:
             return _end(facts)
+
+
+def _on_air(facts: Mapping[str, Fact]) -> list[str]:
+    if "slate" not in facts:
+        return [sentence(_SWITCHES[facts["reason"]].meaning)]
+    if "reason" not in facts:
+        return [sentence(_SLATES[facts["slate"]].meaning)]
+    return [f"After {_duration(facts['duration'])}", sentence(_SLATE_ENDS[facts["reason"]].meaning)]
 
 
 def _audit(facts: Mapping[str, Fact]) -> list[str]:

@@ -11,6 +11,7 @@ from rtmpd.engine.drops import DropReason
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.levels import REQUESTS, JoinEnd, Levels, Outage
 from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.slate import Slate
 from rtmpd.engine.stats import ServerStats
 from rtmpd.metrics.families import Family
 from rtmpd.metrics.streams import StreamView
@@ -125,6 +126,15 @@ def _lives(stats: ServerStats) -> Iterator[Family]:
     yield Family(
         "counter", "rtmpd_streams_held_ended", "Streams that are held no more, by why.", ("reason",)
     ).with_table(stats.holds_ended, HoldEnd)
+    yield Family("gauge", "rtmpd_slates", "Streams that show a slate instead of their encoder.").with_value(
+        stats.slates.on_air
+    )
+    yield Family("counter", "rtmpd_slates_shown", "Slates that were put on air.", ("slate",)).with_table(
+        stats.slates.shown, Slate
+    )
+    yield Family(
+        "counter", "rtmpd_slate_seconds", "For how long slates were shown that are over."
+    ).with_value(stats.slates.seconds)
     yield Family(
         "counter",
         "rtmpd_switches",

@@ -44,6 +44,9 @@ class StreamView(Protocol):
     def publication(self) -> PublicationView | None: ...
 
     @property
+    def slate(self) -> object | None: ...
+
+    @property
     def players(self) -> int: ...
 
     @property
@@ -119,6 +122,12 @@ _GAUGES: Final = (
         lambda stream, _: _on_air(stream),
         sum,
         ("source",),
+    ),
+    _Gauge(
+        "rtmpd_stream_slate",
+        "1 while the stream shows a slate instead of its encoder.",
+        lambda stream, _: [((), float(stream.slate is not None))],
+        sum,
     ),
     _Gauge(
         "rtmpd_stream_players",

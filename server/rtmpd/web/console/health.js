@@ -26,8 +26,16 @@ export function troubles(figures, relays) {
         key: `hold ${pathOf(stream)}`,
         stream,
         held: true,
-        text: "Its encoder was lost, and its players wait.",
+        text: stream.slate ? "Its encoder was lost, and its players are shown a slate." : "Its encoder was lost, and its players wait.",
         remedy: "See to the encoder and its network; they go on when it is back.",
+      });
+    }
+    if (stream.slate && stream.state === "live") {
+      found.push({
+        key: `slate ${pathOf(stream)}`,
+        stream,
+        text: "Its encoder sends nothing, and its players are shown a slate.",
+        remedy: "See to the encoder and its network; it is back with its next key frame.",
       });
     }
     for (const { kind, text, remedy } of stream.warnings) {

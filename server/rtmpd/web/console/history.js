@@ -12,7 +12,7 @@ const GATHERING_MS = 250;
 const AGAIN_MS = 4000;
 const GROUPS = {
   "all but players": [
-    ...["published", "first_media", "codec_changed", "unpublished", "held", "resumed", "ended", "source_switched"],
+    ...["published", "first_media", "codec_changed", "unpublished", "held", "resumed", "ended", "source_switched", "slate_started", "slate_ended"],
     ...["push_state", "warning_raised", "warning_cleared", "audit"],
   ],
   "changes by people": ["audit"],

@@ -86,8 +86,8 @@ export function streamView({ feed, rights, signal, app, name }) {
     const stream = figures.streams.find((each) => each.app === app && each.name === name);
     gone.hidden = stream !== undefined;
     end.hidden = stream?.state !== "holding";
-    say(state, stream?.state ?? "gone");
-    mark(state, "class", `badge ${{ live: "ok", holding: "warn" }[stream?.state] ?? ""}`);
+    say(state, stream?.slate ? "slate" : (stream?.state ?? "gone"));
+    mark(state, "class", `badge ${stream?.slate ? "warn" : ({ live: "ok", holding: "warn" }[stream?.state] ?? "")}`);
     say(age, stream ? since(stream.since ?? stream.held_since, feed.now) : "");
     course.update(feed.courses.get(path) ?? []);
     showFacts(facts, stream);

@@ -153,8 +153,8 @@ function row(stream, feed, down) {
     cell(COLUMNS.health, health),
   );
   const update = (newer) => {
-    say(state, newer.state);
-    mark(state, "class", `badge ${STATES[newer.state] ?? ""}`);
+    say(state, newer.slate ? "slate" : newer.state);
+    mark(state, "class", `badge ${newer.slate ? "warn" : (STATES[newer.state] ?? "")}`);
     const there = newer.carried_by === "predecessor" ? ", with the process before" : "";
     say(age, `${since(newer.since ?? newer.held_since, feed.now)}${there}`);
     say(media, newer.video || newer.audio ? [newer.video, newer.audio].filter(Boolean).map(medium).join(" + ") : "");
@@ -165,8 +165,8 @@ function row(stream, feed, down) {
     const ills = [];
     if (newer.warnings.length > 0) ills.push(counted(newer.warnings.length, "warning"));
     if (down(newer) > 0) ills.push(down(newer) === 1 ? "push down" : `${down(newer)} pushes down`);
-    say(health, ills.length > 0 ? ills.join(", ") : newer.state === "live" ? "well" : "");
-    mark(health, "class", `badge ${ills.length > 0 ? "warn" : newer.state === "live" ? "ok" : ""}`);
+    say(health, ills.length > 0 ? ills.join(", ") : newer.state === "live" && !newer.slate ? "well" : "");
+    mark(health, "class", `badge ${ills.length > 0 ? "warn" : newer.state === "live" && !newer.slate ? "ok" : ""}`);
   };
   return { element, update };
 }

@@ -1,0 +1,55 @@
+"""What ``rtmpd check`` says of slates: what they hold, and whom that would not suit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rtmpd.daemon.app_config import APPS, AppConfig
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.slate_config import SLATE
+from rtmpd.daemon.slate_side import read_all
+from rtmpd.daemon.values import spell
+from rtmpd.media.codec_names import spoken
+from rtmpd.media.tags import ENHANCED_CODECS
+from rtmpd.outputs.slate_file import SlateFile
+
+_FAR_APART: Final = 4000
+"""Milliseconds from key frame to key frame: platforms want one every 2 to 4 seconds."""
+
+
+def contents(config: Config) -> Iterator[str]:
+    """A line for each slate. Raises ConfigError where one cannot be read."""
+    for key, _, file in _slates(config):
+        yield f"{key} holds {file}"
+
+
+def remarks(config: Config) -> Iterator[str]:
+    """What somebody who is shown them may not like. Raises ConfigError where one cannot be read."""
+    for key, app, file in _slates(config):
+        for text in _misfits(app, file):
+            yield f"{key}: {file.path}: {text}"
+
+
+def _slates(config: Config) -> Iterator[tuple[str, AppConfig, SlateFile]]:
+    """Each with its key, and what holds for the streams that show it."""
+    files = read_all(config)
+    for table, said in config.apps.items():
+        if said.slate:
+            yield spell((APPS, table, SLATE)), config.at(table), files[said.slate]
+
+
+def _misfits(app: AppConfig, file: SlateFile) -> Iterator[str]:
+    taken = app.publish.to_media_rules().reject
+    for codec, codecs in ((file.video, taken.video_codecs), (file.audio, taken.audio_codecs)):
+        if codec is not None and codecs and codec not in codecs:
+            wanted = " or ".join(sorted(map(spoken, codecs)))
+            yield f"it holds {spoken(codec)}, and encoders may send {wanted} alone: players expect that"
+    if file.video is None or file.audio is None:
+        yield f"it has no {'video' if file.video is None else 'sound'}: players and platforms may wait for it"
+    elif pushes := [name for name, target in app.push_targets.items() if target.enabled and target.url]:
+        new = [spoken(codec) for codec in (file.video, file.audio) if codec in ENHANCED_CODECS]
+        if new:
+            yield f"not every platform takes {' and '.join(new)}, and {', '.join(sorted(pushes))} is sent it"
+    if file.interval > _FAR_APART:
+        yield f"its key frames are {file.interval / 1000:.1f} s apart: make it with one every 2 s"

@@ -1,0 +1,53 @@
+"""What goes on air while an encoder sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rtmpd.engine.channel import Channel
+from rtmpd.engine.intake import Intake
+from rtmpd.engine.packet import Packet
+from rtmpd.engine.slate import Slate
+
+
+class Cover:
+    """A slate's time on the air of one stream, instead of an encoder's.
+
+    ``told`` is called once, when nothing more of it is sent, for whatever reason.
+    """
+
+    def __init__(
+        self, home: Channel, intake: Intake, slate: Slate, begin: int, now: float, told: Callable[[], None]
+    ) -> None:
+        self.intake = intake
+        """What joiners are given of it."""
+        self.slate = slate
+        self.since = now
+        """Clock reading."""
+        self.begin = begin
+        """Time on air of its first frame (64-bit ms)."""
+        self.latest = (begin - 1, now)
+        """Time on air of its newest frame, and the clock reading when it was sent."""
+        self.over = False
+        """Nothing more of it is sent."""
+        self._home = home
+        self._told = told
+
+    @property
+    def shown_for(self) -> float:
+        """Seconds from its first frame to its newest."""
+        return self.latest[1] - self.since
+
+    def push(self, packet: Packet, time: int, now: float) -> None:
+        """Send a packet, ``time`` (ms) behind the first one. Nothing once it is over."""
+        if not self.over:
+            at = self.begin + time
+            self.latest = (max(at, self.latest[0]), now)
+            self._home.push(packet.restamped(at))
+
+    def end(self) -> bool:
+        """Send nothing more; whether something was."""
+        over, self.over = self.over, True
+        if not over:
+            self._told()
+        return not over

@@ -1,0 +1,210 @@
+"""Slates in the settings: mistakes, what does not suit, files that change, and ``rtmpd slate make``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_kit import run_here
+from engine_kit import AVC_HEADER, House, keyframe
+from ffmpeg import bundled
+from net_kit import eventually
+from slate_kit import slate_bytes
+
+from rtmpd.daemon.admin_request import AdminPort
+from rtmpd.daemon.settings import load
+from rtmpd.daemon.slate_side import SlateSide, read_all
+from rtmpd.engine.slate import SlateRules
+from rtmpd.exceptions import ConfigError
+from rtmpd.media import flv
+from rtmpd.outputs.slate_file import SlateFile
+
+OPUS = b"\x90Opus" + b"OpusHead\x01\x02" + bytes.fromhex("380180bb0000000000")
+
+
+@pytest.fixture
+def slate(tmp_path: Path) -> Path:
+    path = tmp_path / "slate.flv"
+    path.write_bytes(slate_bytes())
+    return path
+
+
+def test_the_table_with_the_longest_path_says_what_is_shown(slate: Path) -> None:
+    config = load(
+        (),
+        {},
+        [
+            f"apps.live.slate={slate}",
+            "apps.live.slate_for=90",
+            'apps."live/still".slate=',
+            'apps."live/still".still=true',
+            'apps."live/none".slate=',
+        ],
+    ).config
+    shown = {name: config.at(name).shown for name in ("live/a", "live/still", "live/none", "other/a")}
+    assert shown == {
+        "live/a": SlateRules(str(slate), seconds=90.0),
+        "live/still": SlateRules("", still=True, seconds=90.0),
+        "live/none": None,
+        "other/a": None,
+    }
+    limits = config.to_engine_limits(2**30)
+    assert config.limits_of("live/a", limits).slate == shown["live/a"]
+    assert config.handover_rules("live/a").slate_for == 90.0
+    assert config.handover_rules("other/a").slate_for == 0.0
+    assert (config.shows_slates, load((), {}).config.shows_slates) == (True, False)
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_file_that_cannot_be_shown_is_a_mistake_of_its_key(tmp_path: Path, command: str) -> None:
+    bad = tmp_path / "bad.flv"
+    bad.write_bytes(b"FLV?")
+    settings = (f"apps.live.slate={bad}", f'apps."live/b".slate={tmp_path}/none.flv')
+    status, _, said = run_here(command, "--set", settings[0], "--set", settings[1])
+    assert status == os.EX_CONFIG
+    assert f"apps.live.slate: {bad}: " in said
+    assert (
+        f"apps.live/b.slate: {tmp_path}/none.flv: cannot be read: No such file or directory; `rtmpd" in said
+    )
+
+
+def test_check_says_what_a_slate_holds_and_whom_it_does_not_suit(slate: Path, tmp_path: Path) -> None:
+    status, _, said = run_here("check", "--set", f"apps.live.slate={slate}")
+    assert (status, said) == (0, "rtmpd: apps.live.slate holds H.264, AAC 44.1 kHz, 2.0 s, 0.0 MiB\n")
+    odd = tmp_path / "odd.flv"
+    tags = [(8, 0, OPUS), (9, 0, AVC_HEADER), (9, 0, keyframe()), (8, 0, b"\x91Opusa"), (9, 5000, keyframe())]
+    head = flv.encode_header(audio=True, video=True)
+    odd.write_bytes(head + b"".join(flv.encode_tag(*tag) for tag in tags))
+    settings = [
+        f"apps.live.slate={odd}",
+        'apps.live.push=["rtmp://h/a/b"]',
+        "apps.live.publish.allow=local",
+        "apps.live.publish.reject.audio_codecs=aac",
+    ]
+    path = tmp_path / "c.toml"
+    path.write_text(
+        "\n".join(each.replace(f"={odd}", f'="{odd}"').replace("=local", '="local"') for each in settings[:3])
+    )
+    status, out, said = run_here("check", "-q", "-c", str(path))
+    assert (status, out) == (0, "")
+    assert "apps.live.slate: " in said
+    assert "not every platform takes Opus, and config-1 is sent it" in said
+    assert "its key frames are 5.0 s apart: make it with one every 2 s" in said
+    status, _, said = run_here("check", *[word for each in settings for word in ("--set", each)])
+    assert "it holds Opus, and encoders may send AAC alone" in said
+
+
+async def test_a_file_is_read_again_once_it_has_changed(
+    slate: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    house = House()
+    side = SlateSide(house.registry, house.loop.clock, house.loop.call_later)
+    config = load((), {}, [f"apps.live.slate={slate}"]).config
+    await side.prepare(config)
+    side.apply()
+    assert house.registry.prompter == side.slates.cue
+    first = side.slates.files[str(slate)]
+    side.look()
+    await asyncio.sleep(0)
+    assert side.slates.files[str(slate)] is first
+
+    async def changed(data: bytes, word: str) -> SlateFile:
+        other = tmp_path / "other"
+        other.write_bytes(data)
+        other.replace(slate)
+        side.look()
+        await eventually(lambda: word in caplog.text)
+        return side.slates.files[str(slate)]
+
+    longer = await changed(slate_bytes(100), "slate read again")
+    assert longer.duration == 4005
+    assert await changed(b"no slate", "slate not read, the last one stays") is longer
+    await side.close()
+    assert house.registry.prompter is None
+
+
+async def test_a_reload_that_names_a_file_that_is_not_there_changes_nothing(slate: Path) -> None:
+    house = House()
+    side = SlateSide(house.registry, house.loop.clock, house.loop.call_later)
+    await side.prepare(load((), {}, [f"apps.live.slate={slate}"]).config)
+    side.apply()
+    with pytest.raises(ConfigError, match=r"apps\.live\.slate: .*none"):
+        await side.prepare(load((), {}, ["apps.live.slate=none"]).config)
+    assert list(side.slates.files) == [str(slate)]
+    await side.close()
+
+
+def test_a_slate_is_made_of_a_picture(tmp_path: Path) -> None:
+    picture, out = tmp_path / "a picture.ppm", tmp_path / "out.flv"
+    picture.write_bytes(b"P6 32 18 255\n" + bytes(32 * 18 * 3))
+    ffmpeg = ("--ffmpeg", bundled().executable)
+    options = ("--seconds", "4", "--size", "160x90", "--fps", "10", "--channels", "1")
+    status, said, wrong = run_here("slate", "make", str(picture), str(out), *options, *ffmpeg)
+    assert (status, wrong) == (0, "")
+    assert said.startswith(f"{out}: H.264 160x90, AAC 48 kHz, 4.")
+    file = SlateFile(out)
+    assert file.interval <= 2100
+    assert file.sound is not None
+    assert (file.sound.channels, list(tmp_path.glob(".*"))) == (1, [])
+    before = out.read_bytes()
+    picture.write_bytes(b"P6 nonsense")
+    status, _, wrong = run_here("slate", "make", str(picture), str(out), *options, *ffmpeg)
+    assert (status, out.read_bytes() == before) == (1, True)
+    assert "has failed:\n" in wrong
+    assert list(tmp_path.glob(".*")) == []
+
+
+def test_without_ffmpeg_or_a_picture_it_says_so(tmp_path: Path) -> None:
+    picture = tmp_path / "p.png"
+    picture.write_bytes(b"")
+    status, _, said = run_here(
+        "slate", "make", str(picture), str(tmp_path / "o"), "--ffmpeg", "no-such-ffmpeg"
+    )
+    assert (status, said) == (
+        1,
+        "rtmpd: there is no no-such-ffmpeg: install it, or say with --ffmpeg where it is\n",
+    )
+    assert run_here("slate", "make", str(tmp_path / "none"), str(tmp_path / "o"))[0] == 2
+    assert run_here("slate", "make", str(picture), str(tmp_path / "o"), "--size", "wide")[0] == 2
+
+
+def test_a_slate_is_made_as_a_stream_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = tmp_path / "p.ppm"
+    picture.write_bytes(b"P6 32 18 255\n" + bytes(32 * 18 * 3))
+    stream: dict[str, Any] = {
+        "video": {
+            "codec": "avc1",
+            "width": 160,
+            "height": 120,
+            "frames_per_second": 14.98,
+            "profile": "Main",
+        },
+        "audio": {"codec": "mp4a", "samples_per_second": 44_100, "channels": 1},
+    }
+    asked: list[tuple[str, str]] = []
+
+    def call(_port: AdminPort, method: str, path: str, _body: Mapping[str, object] | None = None) -> Any:
+        asked.append((method, path))
+        return stream
+
+    monkeypatch.setattr(AdminPort, "call", call)
+    out = tmp_path / "o.flv"
+    command = ("slate", "make", str(picture), str(out), "--like", "live/show", "--url", "http://127.0.0.1:1")
+    status, said, _ = run_here(*command, "--seconds", "2", "--ffmpeg", bundled().executable)
+    assert (status, asked) == (0, [("GET", "/streams/live/show")])
+    assert said.startswith(f"{out}: H.264 160x120, AAC 44.1 kHz")
+    stream["video"] = stream["audio"] = None
+    status, _, said = run_here(*command)
+    assert status == 2
+    assert "live/show has no encoder now" in said
+
+
+def test_every_file_is_read_once(slate: Path) -> None:
+    config = load((), {}, [f"apps.live.slate={slate}", f'apps."live/b".slate={slate}']).config
+    assert list(read_all(config)) == [str(slate)]
