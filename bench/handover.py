@@ -192,7 +192,12 @@ def main(
         report = asyncio.run(_measure(url, replace, encoders, players, connects, stay))
     else:
         rtmp, admin = servers.free_ports(2)
-        settings = [f"rtmp.listen=127.0.0.1:{rtmp}", f"admin.listen=127.0.0.1:{admin}", "log.format=json"]
+        settings = [
+            f"rtmp.listen=127.0.0.1:{rtmp}",
+            f"admin.listen=127.0.0.1:{admin}",
+            "http.listen=",
+            "log.format=json",
+        ]
         settings += ["rtmp.limits.max_connects_per_minute=0"]
         options = [part for setting in settings for part in ("--set", setting)]
         with tempfile.TemporaryFile("w+") as log:

@@ -74,7 +74,7 @@ def _measure(bench: Bench, variant: Variant, link: Link, bitrate: int) -> Row:
     launch = _LAUNCH if variant is _LIMITED else _LAUNCH_UNLIMITED
     with link, contextlib.ExitStack() as stack:
         address = link.left.address
-        settings = (f"rtmp.listen={address}:{_PORT}", "admin.listen=")
+        settings = (f"rtmp.listen={address}:{_PORT}", "admin.listen=", "http.listen=")
         arguments = [part for setting in settings for part in ("--set", setting)]
         pinned = ["taskset", "--cpu-list", str(bench.server_core)]
         python = str(bench.rtmpd.absolute().with_name("python"))

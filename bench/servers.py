@@ -193,7 +193,7 @@ def _rtmpd_command(rtmpd: Path, variant: Variant, port: int, admin_port: int) ->
     ]
     # An earlier rtmpd may not know all of them.
     template = _output([str(rtmpd), "check", "--template"])
-    known = [setting for setting in settings if _last_key(setting) in template]
+    known = [setting for setting in settings if _is_known(setting, template)]
     arguments = [part for setting in known for part in ("--set", setting)]
     config = ("--config", variant.config) if variant.config else ()
     return [str(rtmpd), "serve", *config, *arguments]
@@ -201,12 +201,13 @@ def _rtmpd_command(rtmpd: Path, variant: Variant, port: int, admin_port: int) ->
 
 def _listening(variant: Variant, port: int) -> list[str]:
     if variant.tls:
-        return ["rtmp.listen=127.0.0.1:0", f"rtmps.listen=127.0.0.1:{port}"]
-    return [f"rtmp.listen=127.0.0.1:{port}"]
+        return ["rtmp.listen=127.0.0.1:0", f"rtmps.listen=127.0.0.1:{port}", "http.listen="]
+    return [f"rtmp.listen=127.0.0.1:{port}", "http.listen="]
 
 
-def _last_key(setting: str) -> str:
-    return f"{setting.partition('=')[0].rpartition('.')[2]} ="
+def _is_known(setting: str, template: str) -> bool:
+    section, _, key = setting.partition("=")[0].rpartition(".")
+    return f"[{section}]" in template and f"{key} =" in template
 
 
 def _nginx_command(directory: Path, port: int, _other: int) -> list[str]:

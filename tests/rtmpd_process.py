@@ -24,6 +24,7 @@ _POLL_INTERVAL = 0.05
 _SETTINGS = (
     "rtmp.listen=127.0.0.1:0",
     "admin.listen=127.0.0.1:0",
+    "http.listen=",
     "log.format=json",
     "log.level=debug",
     "log.max_repeats=0",

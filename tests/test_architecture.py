@@ -169,11 +169,14 @@ SPARED = {
     | (HEAVY - {"typer"})
     | (ROOMS - {"rtmpd.daemon", "rtmpd.rtmp"})
     | {"asyncio", "ssl", "rtmpd.daemon.config", "rtmpd.rtmp.amf", "rtmpd.rtmp.session"},
+    "serve without http": UNUSED_BY_SERVERS | {"rtmpd.engine.flv_wire", "rtmpd.http"},
     "serve without admin": UNUSED_BY_SERVERS
     | {
         "aiohttp",
         "prometheus_client",
         "rtmpd.control",
+        "rtmpd.engine.flv_wire",
+        "rtmpd.http",
         "rtmpd.metrics",
         "rtmpd.net.http",
         "rtmpd.processes.words",
@@ -383,7 +386,8 @@ def loaded_by(program: str, *arguments: str) -> frozenset[str]:
 
 
 COMMAND = "from rtmpd.daemon.cli import main; main()"
-SERVE = ("serve", "--set", "rtmp.listen=127.0.0.1:0", "--set", "log.format=json", "--set")
+SERVE = ("serve", "--set", "rtmp.listen=127.0.0.1:0", "--set", "log.format=json")
+WITHOUT_HTTP = ("--set", "http.listen=[]")
 
 
 @pytest.mark.parametrize(
@@ -392,8 +396,9 @@ SERVE = ("serve", "--set", "rtmp.listen=127.0.0.1:0", "--set", "log.format=json"
         ("the package", "import rtmpd", ()),
         ("the client", "import rtmpd; rtmpd.connect", ()),
         ("--version", COMMAND, ("--version",)),
-        ("serve without admin", COMMAND, (*SERVE, "admin.listen=[]")),
-        ("serve", COMMAND, (*SERVE, "admin.listen=127.0.0.1:0")),
+        ("serve without admin", COMMAND, (*SERVE, *WITHOUT_HTTP, "--set", "admin.listen=[]")),
+        ("serve without http", COMMAND, (*SERVE, *WITHOUT_HTTP, "--set", "admin.listen=127.0.0.1:0")),
+        ("serve", COMMAND, (*SERVE, "--set", "http.listen=127.0.0.1:0", "--set", "admin.listen=127.0.0.1:0")),
     ],
 )
 def test_nobody_loads_what_he_has_no_use_for(who: str, program: str, arguments: tuple[str, ...]):
@@ -404,7 +409,7 @@ def test_nobody_loads_what_he_has_no_use_for(who: str, program: str, arguments: 
 
 def test_a_load_is_seen():
     assert {"rtmpd.daemon.worker", "uvloop", "aiohttp"} <= loaded_by(
-        COMMAND, *SERVE, "admin.listen=127.0.0.1:0"
+        COMMAND, *SERVE, *WITHOUT_HTTP, "--set", "admin.listen=127.0.0.1:0"
     )
     assert "rich" in loaded_by("import rich, rtmpd")
 

@@ -25,7 +25,7 @@ _STOP_TIMEOUT: Final = 60.0
 _QUIET_TIMEOUT: Final = 40.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
-_SETTINGS: Final = ("rtmp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "log.format=json")
+_SETTINGS: Final = ("rtmp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "http.listen=", "log.format=json")
 
 
 @dataclass(frozen=True, slots=True)

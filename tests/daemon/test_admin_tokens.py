@@ -146,7 +146,7 @@ class Shop:
     """A worker's HTTP side, which follows settings as a reload has it."""
 
     def __init__(self, log: LogOutput) -> None:
-        config = load((), {}, ("rtmp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0")).config
+        config = load((), {}, ("rtmp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "http.listen=")).config
         settings = Settings(config, {})
         self.worker = Worker(settings, lambda: settings, asyncio.get_running_loop(), Machine.survey(), log)
 

@@ -42,7 +42,13 @@ VIDEO = 9
 FRAMES = [b"\x27\x01\x00\x00\x00" + bytes(1000) + bytes((number,)) for number in range(100)]
 GOP = [AVC_HEADER, keyframe(), *FRAMES]
 NEXT = keyframe()[:-1] + b"next"
-ALWAYS = ("rtmp.listen=127.0.0.1:0", "admin.listen=[]", "log.level=debug", "shutdown.drain_timeout=1s")
+ALWAYS = (
+    "rtmp.listen=127.0.0.1:0",
+    "admin.listen=[]",
+    "http.listen=[]",
+    "log.level=debug",
+    "shutdown.drain_timeout=1s",
+)
 
 
 def configured(*assignments: str) -> Config:
@@ -579,6 +585,43 @@ async def test_a_dialogue_is_written_down_for_whom_it_is_said_now(
         assert traced() == before
 
 
+async def head_of(listener: str, path: str, origin: str) -> list[str]:
+    """The status line and the headers of an answer by HTTP."""
+    reader, writer = await asyncio.open_connection(*place(listener))
+    writer.write(f"HEAD {path} HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\n\r\n".encode())
+    async with asyncio.timeout(PATIENCE):
+        text = (await reader.readuntil(b"\r\n\r\n")).decode()
+    writer.close()
+    return text.split("\r\n")
+
+
+async def test_streams_by_http_come_and_go_and_follow_their_rules(server: House, path: Path) -> None:
+    page, listen = "https://www.example.com", 'http.listen=["127.0.0.1:0"]'
+    assert server.told("listening", "http") == []
+    await server.apply(listen)
+    (listener,) = server.told("listening", "http")
+    async with await rtmpd.connect(server.url()) as encoder:
+        await publish(encoder)
+        assert (await head_of(listener, "/live/cam.flv", page))[0] == "HTTP/1.1 403 Forbidden"
+        for told in (f"http.origins={page}", f"http.public_url={page}/video"):
+            await server.apply(listen, told)
+            status, *headers = await head_of(listener, "/live/cam.flv", page)
+            assert status == "HTTP/1.1 200 OK"
+            assert f"Access-Control-Allow-Origin: {page}" in headers
+        await server.apply(listen, "http.prefix=/video", f"http.origins={page}")
+        for prefix, status in (("", "404 Not Found"), ("/video", "200 OK")):
+            assert (await head_of(listener, f"{prefix}/live/cam.flv", page))[0] == f"HTTP/1.1 {status}"
+        reader, writer = await asyncio.open_connection(*place(listener))
+        writer.write(b"GET /video/live/cam.flv HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\nFLV")
+        await server.apply(f'http.listen=["unix:{path}"]')
+        assert server.told("listening no more", "http") == [listener]
+        assert not takes(place(listener))
+        assert takes(str(path))
+        assert not reader.at_eof()
+        writer.close()
+
+
 async def test_a_stream_that_is_always_fetched_comes_and_goes(server: House) -> None:
     async with await rtmpd.connect(server.url("origin")) as encoder:
         await publish(encoder)
@@ -616,6 +659,7 @@ async def test_nothing_changes_before_the_start_or_after_the_end(log: LogOutput)
 _LISTENERS = {
     *("rtmp.listen", "admin.listen", "rtmps.listen", "rtmps.certificates", "rtmps.min_version"),
     *("compat.nginx_rtmp.listen", "compat.srs.listen", "compat.mediamtx.listen"),
+    *("http.listen", "https.listen"),
     "rtmp.listen",
     "admin.listen",
     "metrics.listen",
@@ -649,6 +693,9 @@ _LOOKED_UP = {
     "compat.nginx_rtmp.max_clients",
     "compat.srs.admin",
     "compat.mediamtx.admin",
+    "http.prefix",
+    "http.origins",
+    "http.public_url",
 }
 """Nobody keeps these: they are read from the settings whenever they are needed."""
 _OTHERS = {
@@ -663,6 +710,9 @@ _OTHERS = {
     "log.trace": "192.0.2.1",
     "shutdown.reconnect_to": "rtmp://other.example",
     "bans.exempt": "192.0.2.1",
+    "http.prefix": "/video",
+    "http.origins": "https://www.example.com",
+    "http.public_url": "https://video.example.com",
 }
 _COMPANY = {
     "run": (

@@ -239,7 +239,16 @@ def watch():
 threading.Thread(target=watch, daemon=True).start()
 cli.main()
 """
-    settings = ["--set", "rtmp.listen=127.0.0.1:0", "--set", "admin.listen=[]", "--set", "log.format=json"]
+    settings = [
+        "--set",
+        "rtmp.listen=127.0.0.1:0",
+        "--set",
+        "admin.listen=[]",
+        "--set",
+        "http.listen=[]",
+        "--set",
+        "log.format=json",
+    ]
     done = subprocess.run(
         [sys.executable, "-c", program, "serve", *settings],
         capture_output=True,
@@ -274,7 +283,12 @@ def test_a_sampler_that_fails_once_goes_on(monkeypatch, caplog):
     monkeypatch.setattr(worker.gc, "freeze", lambda: None)
     monkeypatch.setattr(worker.gc, "set_threshold", lambda *numbers: None)
     config = Config.model_validate(
-        {"rtmp": {"listen": ["127.0.0.1:0"]}, "admin": {"listen": []}, "log": {"format": "json"}}
+        {
+            "rtmp": {"listen": ["127.0.0.1:0"]},
+            "admin": {"listen": []},
+            "http": {"listen": []},
+            "log": {"format": "json"},
+        }
     )
     rescue = threading.Timer(TIMEOUT, os.kill, (os.getpid(), signal.SIGTERM))
     rescue.start()

@@ -116,12 +116,14 @@ def module_named(name: str) -> ast.Module:
 
 
 def keys(tree: ast.Module, function: FunctionDef, node: ast.expr) -> set[str]:
-    """Keys of a dict made of literals, ``|``, local names, and what functions and methods return."""
+    """Keys of a dict made of literals, ``|``, ``if``, local names, and what functions and methods return."""
     match node:
         case ast.Dict():
             return {ast.literal_eval(key) for key in node.keys if key is not None}
         case ast.BinOp(op=ast.BitOr()):
             return keys(tree, function, node.left) | keys(tree, function, node.right)
+        case ast.IfExp():
+            return keys(tree, function, node.body) | keys(tree, function, node.orelse)
         case ast.Name(id=name):
             for assignment in ast.walk(function):
                 match assignment:

@@ -44,6 +44,8 @@ DECIDING = {
     "control.local_sessions": "whom somebody names who speaks to it as to nginx-rtmp",
     "control.local_records": "whom somebody looks for; see AddressMask.finder",
     "engine.origin": "the mask is asked",
+    "http.connection": "which proxies are believed",
+    "http.server": "for whom they ask",
 }
 """Modules that read the true address of somebody, and what for: not one shows it."""
 

@@ -23,6 +23,7 @@ from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.quirks import Quirk
 from rtmpd.rtmp.server import ServerSession
+from rtmpd.serving.deadlines import Deadlines
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 
 
@@ -344,13 +345,13 @@ async def test_one_address_cannot_ask_to_publish_for_ever() -> None:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When the server looks at its connections from now on, by the loop's clock."""
     times: list[float] = []
-    look = RtmpServer._look
+    look = Deadlines._look
 
-    def counted(server: RtmpServer) -> None:
+    def counted(deadlines: Deadlines) -> None:
         times.append(asyncio.get_running_loop().time())
-        look(server)
+        look(deadlines)
 
-    monkeypatch.setattr(RtmpServer, "_look", counted)
+    monkeypatch.setattr(Deadlines, "_look", counted)
     return times
 
 

@@ -54,12 +54,17 @@ class Reach(Enum):
 
 
 def banner(
-    opened: Iterable[tuple[str, Entrance]], apps: Mapping[str, Admission], shown: Collection[str] = ()
+    opened: Iterable[tuple[str, Entrance]],
+    apps: Mapping[str, Admission],
+    shown: Collection[str] = (),
+    public_url: str = "",
+    prefix: str = "",
 ) -> str:
     """A few lines for a person, without a trailing line feed.
 
     ``opened`` are protocols and addresses as they are really bound, "metrics" those where nothing else is
-    served; ``shown`` is what the admin port shows to everybody.
+    served; ``shown`` is what the admin port shows to everybody; ``public_url`` and ``prefix`` are those of
+    HTTP.
 
     ``apps`` are ``APP``, those with settings of their own, and by "" all others. With names and addresses of
     usual length the lines fit into 80 columns.
@@ -68,13 +73,14 @@ def banner(
     for protocol, entrance in opened:
         at.setdefault(protocol, []).append(entrance)
     rtmp, rtmps, admin, metrics = (at.get(each, []) for each in ("rtmp", "rtmps", "admin", "metrics"))
-    reach = _reach([*rtmp, *rtmps])
+    reach = _reach([*rtmp, *rtmps, *at.get("http", ()), *at.get("https", ())])
     # Behind a proxy an encoder would be refused: it names nobody.
     direct = [each.address for each in rtmp if each.proxy is not ProxyUse.REQUIRE and not each.address.path]
     lines = [f"rtmpd {__version__} ({described()})", f"  RTMP      {_names(rtmp)}"]
     lines += next((_advice(address, _stream_key(apps[APP])) for address in direct), [])
     if rtmps:
         lines.append(f"  RTMPS     {_names(rtmps)}")
+    lines += _played_by_http(at, public_url, prefix, _stream_key(apps[APP]))
     lines += _console(admin)
     lines += [f"  metrics   {_metrics(each)}" for each in [*metrics, *admin][:1]]
     lines += _told("publish   to", Moment.PUBLISH, reach, apps)
@@ -85,6 +91,24 @@ def banner(
     else:
         lines += _exposed(admin, "tokens    rtmpd admin-token new, for whoever is to ask")
     return "\n".join(lines)
+
+
+def _played_by_http(
+    at: Mapping[str, Sequence[Entrance]], public_url: str, prefix: str, key: str
+) -> Iterator[str]:
+    """What to type into a player: where the world finds it, or else this machine."""
+    found = [(each, "http") for each in at.get("http", ())] + [
+        (each, "https") for each in at.get("https", ())
+    ]
+    for entrance, scheme in found[:1]:
+        if public_url:
+            base = public_url
+        elif entrance.address.path or entrance.proxy is ProxyUse.REQUIRE:
+            yield f"  HTTP-FLV  {_name(entrance)}"
+            return
+        else:
+            base = f"{scheme}://{_reachable(entrance.address)}{prefix}"
+        yield f"  HTTP-FLV  {base}/{APP}/{key if key == _ANY_NAME else 'NAME'}.flv"
 
 
 def _console(admin: Sequence[Entrance]) -> list[str]:

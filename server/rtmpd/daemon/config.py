@@ -31,6 +31,7 @@ from rtmpd.daemon.fields import (
     SizeOrAuto,
     require_order,
 )
+from rtmpd.daemon.http_config import HttpConfig, HttpsConfig
 from rtmpd.daemon.limits_config import LimitsConfig
 from rtmpd.daemon.network_config import NetworkConfig, find_conflict
 from rtmpd.daemon.notify_config import NOTIFY, NotifyConfig
@@ -189,6 +190,8 @@ class Config(Section):
 
     rtmp: RtmpConfig = RtmpConfig()
     rtmps: RtmpsConfig = RtmpsConfig()
+    http: HttpConfig = HttpConfig()
+    https: HttpsConfig = HttpsConfig()
     network: NetworkConfig = NetworkConfig()
     stream: StreamConfig = StreamConfig()
     player: PlayerConfig = PlayerConfig()
@@ -226,6 +229,8 @@ class Config(Section):
         return {
             "rtmp": self.rtmp.entrances(),
             "rtmps": self.rtmps.entrances(),
+            "http": self.http.entrances(),
+            "https": self.https.entrances() if self.rtmps.certificates else (),
             "admin": self.admin.entrances(),
             **self.compat.entrances(),
             "metrics": self.metrics.entrances(),

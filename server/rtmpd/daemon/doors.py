@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.net.listeners import Listener, Place, open_listener, permit
+from rtmpd.serving.server import RtmpServer
 
 logger = logging.getLogger(__name__)
 
@@ -164,6 +166,21 @@ def _pairs(names: Entrances) -> dict[_Pair, None]:
 def _bound(protocol: str, entrance: Entrance, listener: Listener) -> tuple[str, Entrance]:
     """With the address as it really is."""
     return protocol, replace(entrance, address=listener.address)
+
+
+def rtmp_doors(server: RtmpServer, tls: Callable[[], ssl.SSLContext | None]) -> dict[str, Door]:
+    """Those of RTMP, plain and with ``tls()`` for each connection."""
+
+    async def open_rtmp(entrance: Entrance, place: Place) -> Listener:
+        if entrance.proxy is ProxyUse.OFF:
+            return await server.listen(place)
+        return server.listen_behind(place, entrance.proxy)
+
+    async def open_rtmps(entrance: Entrance, place: Place) -> Listener:
+        return server.listen_behind(place, entrance.proxy, tls)
+
+    stop = server.stop_listening
+    return {"rtmp": Door(open_rtmp, stop), "rtmps": Door(open_rtmps, stop)}
 
 
 def tell_opened(where: Iterable[tuple[str, Entrance]]) -> None:

@@ -21,7 +21,7 @@ from rtmpd.engine.registry import Registry
 from rtmpd.exceptions import UsageError
 from rtmpd.processes.rules import LAST_LOOK
 from rtmpd.rtmp.url import check_server
-from rtmpd.serving.connection import ServerConnection
+from rtmpd.serving.guest import Guest
 from rtmpd.serving.server import RtmpServer
 
 logger = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Parts:
             "processes": self.programs.running,
         }
 
-    def goes_on(self, connection: ServerConnection) -> bool:
+    def goes_on(self, connection: Guest) -> bool:
         """Whether it publishes, or plays what somebody publishes or is awaited to."""
         streams = self.registry.streams
         for use in connection.uses:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_RTMP: Final = ("rtmp", "rtmps")
+_STREAMS: Final = ("rtmp", "rtmps", "http", "https")
+"""Listeners of those who publish and play."""
 _LOOK: Final = 2.0
 """Seconds from one look at how much longer the process before takes to the next."""
 
@@ -162,13 +163,13 @@ class HandoverSide:
     def stop_accepting(self) -> None:
         if self._meeting is not None:
             self._meeting.close()
-        self._doors.leave(_RTMP)
+        self._doors.leave(_STREAMS)
         for listener in self.inherited:
             self._server.stop_listening(listener)
         self.inherited = []
 
     async def resume_accepting(self, given: Given, inherited: Sequence[socket.socket]) -> None:
-        self._doors.give({place: each for place, each in given.items() if place[0] in _RTMP})
+        self._doors.give({place: each for place, each in given.items() if place[0] in _STREAMS})
         self.inherited = [await self._server.listen(sock, inherited=True) for sock in inherited]
         async with self._changing:
             await self._doors.open(self._entrances(bool(self.inherited)))

@@ -22,12 +22,13 @@ from rtmpd.daemon.admin_side import AdminSide, Inside
 from rtmpd.daemon.banner import banner
 from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.doors import Door, Doors, Entrances, tell_closed, tell_opened
+from rtmpd.daemon.doors import Doors, Entrances, rtmp_doors, tell_closed, tell_opened
 from rtmpd.daemon.ending import Ending, Parts
 from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.handover_side import HandoverSide
 from rtmpd.daemon.hook_side import HookContext
 from rtmpd.daemon.hooks_config import LONGEST_TIMEOUT
+from rtmpd.daemon.http_side import HttpSide
 from rtmpd.daemon.log_side import LogSide
 from rtmpd.daemon.logs import LogOutput
 from rtmpd.daemon.looks import feed_watchdog, look_each_second
@@ -50,9 +51,8 @@ from rtmpd.exceptions import ConfigError
 from rtmpd.net.addresses import Address
 from rtmpd.net.certificates import Certificates
 from rtmpd.net.clock import LoopClock
-from rtmpd.net.entrances import Entrance, ProxyUse
+from rtmpd.net.entrances import Entrance
 from rtmpd.net.lag import LagMeter
-from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.tasks import TaskSet
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.server import ServerSettings
@@ -122,9 +122,9 @@ class Worker:
         self._programs = Programs(
             self._registry, self._access.tokens, _clock, self._local_address, self._events.add_listener
         )
-        context = self._context(new_session, instance_id)
-        self._server = RtmpServer(context, ConnectionLimits(), machine.max_descriptor)
+        self._server = self._build_server(new_session, instance_id)
         self._certificates = Certificates()
+        self._http = HttpSide(self._server, self._access.mask, lambda: self._certificates.context)
         self._unready_reason: str | None = "starting"
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._parts = self._build_parts()
@@ -149,8 +149,8 @@ class Worker:
         kept = self._outputs.shelf.kept
         return build_state(self._registry, self._access, self._relays, kept, _clock, instance_id)
 
-    def _context(self, new_session: SessionIds, instance_id: str) -> ServerContext:
-        return ServerContext(
+    def _build_server(self, new_session: SessionIds, instance_id: str) -> RtmpServer:
+        context = ServerContext(
             registry=self._registry,
             authorizer=self._access.tokens,
             as_public=self._access.hooks.as_public,
@@ -172,6 +172,7 @@ class Worker:
             tracer=self._tracer,
             mask=self._access.mask,
         )
+        return RtmpServer(context, ConnectionLimits(), self._machine.max_descriptor)
 
     def _build_handover(self) -> HandoverSide:
         return HandoverSide(
@@ -218,14 +219,8 @@ class Worker:
         )
 
     def _build_doors(self) -> Doors:
-        stop = self._server.stop_listening
-        return Doors(
-            {
-                "rtmp": Door(self._open_rtmp, stop),
-                "rtmps": Door(self._open_rtmps, stop),
-                **self._admin.doors(),
-            }
-        )
+        rtmp = rtmp_doors(self._server, lambda: self._certificates.context)
+        return Doors({**rtmp, **self._http.doors(), **self._admin.doors()})
 
     def _inside(self) -> Inside:
         return Inside(
@@ -313,6 +308,7 @@ class Worker:
             proxies=config.network.proxies(),
         )
         self._server.apply(context, self._machine.fit(limits.to_connection_limits()))
+        self._http.apply(config)
         self._admin.apply(config)
         self._programs.apply(config)
         self._outputs.apply(config)
@@ -320,14 +316,6 @@ class Worker:
     def _entrances(self, config: Config, *, inherits: bool) -> Entrances:
         entrances = config.entrances()
         return entrances | {"rtmp": ()} if inherits else entrances
-
-    async def _open_rtmp(self, entrance: Entrance, place: Place) -> Listener:
-        if entrance.proxy is ProxyUse.OFF:
-            return await self._server.listen(place)
-        return self._server.listen_behind(place, entrance.proxy)
-
-    async def _open_rtmps(self, entrance: Entrance, place: Place) -> Listener:
-        return self._server.listen_behind(place, entrance.proxy, lambda: self._certificates.context)
 
     async def serve(
         self, inherited: Sequence[socket.socket] = (), before: socket.socket | None = None
@@ -373,13 +361,16 @@ class Worker:
         if before is not None:
             # Nobody is let in from then on until the listeners are open.
             self._admin.prepare()
+            await self._http.prepare()
             inherited = await self._handover.take_over(before)
         self._inherits = bool(inherited)
         self._handover.inherited = [await self._server.listen(sock, inherited=True) for sock in inherited]
         opened = [("rtmp", Entrance(listener.address)) for listener in self._handover.inherited]
         opened += await self._open(config)
         if config.log.format == "text":
-            sys.stdout.write(banner(opened, self._access.admissions(), config.admin.open) + "\n")
+            urls = config.http.public_url, config.http.prefix
+            told = banner(opened, self._access.admissions(), config.admin.open, *urls)
+            sys.stdout.write(told + "\n")
             sys.stdout.flush()
         tell_opened(opened)
         self._relays.apply_pulls()
@@ -402,6 +393,7 @@ class Worker:
         return code
 
     async def _close(self) -> None:
+        await self._http.wait_closed()
         await self._admin.wait_closed()
         await self._access.rules.issuers.close()
         await self._tasks.wait_closed()

@@ -16,6 +16,7 @@ from rtmpd.engine.packet import WireFormat
 from rtmpd.engine.packet_queue import Mark
 from rtmpd.engine.segment import Encoding, Segment
 from rtmpd.engine.sink import CloseReason, PacketSink, PlayOptions, Sink, TapOptions
+from rtmpd.engine.stats import count
 from rtmpd.engine.subscriber import Seat, Subscription
 from rtmpd.engine.tap import Tap
 from rtmpd.media.tracks import DEFAULT, TrackChoice
@@ -255,14 +256,18 @@ class Audience(Seat):
                 self._let_go(self._fanouts[encoding.for_frames.wire_format])
 
     def _count_in(self, subscription: Subscription) -> None:
-        self.books.server.players += 1
-        self.books.server.plays_total += 1
+        server, protocol = self.books.server, subscription.origin.protocol
+        server.players += 1
+        server.plays_total += 1
+        count(server.players_by_protocol, protocol)
+        count(server.plays_by_protocol, protocol)
         self.players += 1
         if self.players == 1:
             self._observer.wanted(subscription)
 
     def _count_out(self, subscription: Subscription) -> None:
         self.books.server.players -= 1
+        count(self.books.server.players_by_protocol, subscription.origin.protocol, -1)
         self.players -= 1
         if not self.players:
             self._observer.unwanted(subscription)

@@ -114,7 +114,7 @@ class RtmpWire:
 class ShiftedWire:
     """Another format's images for players who come from another stream, in whose time they go on."""
 
-    wire: RtmpWire
+    wire: WireFormat
     offset: int
     """What timestamps are put forward by (ms)."""
 

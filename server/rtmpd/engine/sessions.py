@@ -99,7 +99,7 @@ class Redirectable(SessionHandle, Protocol):
         """
         ...
 
-    def request_reconnect(self, server: str = "", description: str = "") -> bool:
+    def request_reconnect(self, server: str = "", description: str = "", /) -> bool:
         """Ask the client to connect anew, to ``server`` if one is given; False if it does not know how."""
         ...
 

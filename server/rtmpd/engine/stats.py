@@ -196,7 +196,9 @@ class ServerStats(Totals):
         "levels",
         "messages_in",
         "players",
+        "players_by_protocol",
         "players_closed",
+        "plays_by_protocol",
         "plays_total",
         "published_streams",
         "publishers",
@@ -235,19 +237,19 @@ class ServerStats(Totals):
         """Those that wait to know whether who has the name is silent for good. Written by ``serving``."""
         self.publishes_ended: dict[CloseReason, int] = {}
         self.publishes_without_media = 0
-        """Publications that ended without one audio or video message."""
         self.players = self.viewers = 0
         """Attached now, waiting ones and those of what is recorded included; and how many these are."""
         self.held_streams = 0
         """Streams whose audience is kept for an encoder that was lost."""
         self.holds_ended: dict[HoldEnd, int] = {}
         self.slates = SlateStats()
+        self.players_by_protocol: dict[str, int] = {}
+        self.plays_by_protocol: dict[str, int] = {}
         self.players_closed: dict[CloseReason, int] = {}
         """Players that the engine closed, by ``CloseReason``."""
         self.keyframe_timeouts = 0
         """Players, and whole streams, whose video went on without a keyframe that never came."""
         self.sink_errors = 0
-        """Exceptions out of sinks: bugs on our side."""
         self.tolerated: dict[Quirk, int] = {}
         """What peers did against the specification and were served all the same, by ``rtmp.quirks.Quirk``."""
         self.unsent_bytes = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from struct import Struct
 from typing import Final
 
 from rtmpd.exceptions import FlvError, UsageError
@@ -13,6 +14,7 @@ TAG_HEADER_BYTES: Final = 11
 MAX_TAG_BYTES: Final = 0xFFFFFF
 """Largest payload that a tag's 24-bit size field can announce."""
 
+_write_head: Final = Struct(">II3x").pack
 _SIGNATURE: Final = b"FLV"
 _VERSION: Final = 1
 _BACK_POINTER_BYTES: Final = 4
@@ -51,6 +53,11 @@ class FlvReader:
     def incomplete(self) -> bool:
         """Whether a file that ended here would end inside its header or a tag."""
         return not self.header_parsed or len(self._buffer) > _BACK_POINTER_BYTES
+
+    @property
+    def held_bytes(self) -> int:
+        """Of a tag that is not whole yet."""
+        return len(self._buffer)
 
     def receive_data(self, data: bytes) -> list[FlvTag]:
         """Take the next piece of the file and return the tags that it completes.
@@ -121,8 +128,17 @@ def encode_tag(tag_type: int, timestamp: int, payload: bytes) -> bytes:
     Raises UsageError for a payload that the 24-bit size field cannot tell.
     """
     size = len(payload)
+    return b"".join((tag_head(tag_type, timestamp, size), payload, tag_tail(size)))
+
+
+def tag_head(tag_type: int, timestamp: int, size: int) -> bytes:
+    """What comes before ``size`` bytes of payload: ``TAG_HEADER_BYTES``. As ``encode_tag``."""
     if size > MAX_TAG_BYTES:
         raise UsageError(f"an FLV tag holds at most {MAX_TAG_BYTES} bytes, not {size}")
-    time = (timestamp & 0xFFFFFFFF).to_bytes(4, "big")
-    head = bytes((tag_type,)) + size.to_bytes(3, "big") + time[1:] + time[:1] + b"\0\0\0"
-    return head + payload + (size + TAG_HEADER_BYTES).to_bytes(4, "big")
+    time = timestamp & 0xFFFFFFFF
+    return _write_head(tag_type << 24 | size, (time & 0xFFFFFF) << 8 | time >> 24)
+
+
+def tag_tail(size: int) -> bytes:
+    """What comes behind so much payload: the previous tag size."""
+    return (size + TAG_HEADER_BYTES).to_bytes(_BACK_POINTER_BYTES, "big")

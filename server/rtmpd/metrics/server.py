@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from rtmpd import __version__
 from rtmpd.engine.claim import SOURCES, HoldEnd
@@ -19,6 +20,8 @@ from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
 from rtmpd.rtmp.form import form
 from rtmpd.rtmp.quirks import Quirk
 
+PROTOCOLS: Final = ("rtmp", "http-flv", "ws-flv")
+
 
 def collect_server(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> Iterator[Family]:
     """Build, connections, traffic, publishers and players."""
@@ -29,6 +32,7 @@ def collect_server(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) 
     yield from _traffic(stats)
     yield from _occupancy(stats, streams)
     yield from _lives(stats)
+    yield from _protocols(stats)
     yield from _losses(stats)
     yield from _service_levels(stats.levels)
 
@@ -103,6 +107,15 @@ def _occupancy(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> I
             "recorded": stats.viewers,
         }
     )
+
+
+def _protocols(stats: ServerStats) -> Iterator[Family]:
+    yield Family(
+        "gauge", "rtmpd_players_by_protocol", "All players, by how they are sent media.", ("protocol",)
+    ).with_table(stats.players_by_protocol, PROTOCOLS)
+    yield Family(
+        "counter", "rtmpd_plays_by_protocol", "Plays granted, by how media is sent.", ("protocol",)
+    ).with_table(stats.plays_by_protocol, PROTOCOLS)
 
 
 def _lives(stats: ServerStats) -> Iterator[Family]:

@@ -43,6 +43,7 @@ with _without_authorities():
         ClientTimeout,
         DummyCookieJar,
         ServerDisconnectedError,
+        StreamReader,
         TCPConnector,
         web,
     )
@@ -72,6 +73,7 @@ __all__ = [
     "ResolveResult",
     "ResponseHandler",
     "ServerDisconnectedError",
+    "StreamReader",
     "TCPConnector",
     "web",
 ]

@@ -88,7 +88,7 @@ class ServerSession(StreamSession):
 
     # Answers
 
-    def accept_connect(self, now: float, **extra: AmfValue) -> None:
+    def accept_connect(self, now: float, /, **extra: AmfValue) -> None:
         """Answer connect: window, bandwidth, chunk size, then ``_result`` (section 7.2.1.1).
 
         The chunk size comes before the result, which is the first message that needs it; ffmpeg copies it.

@@ -1,4 +1,4 @@
-"""Clients who have been accepted and are no RTMP clients yet: a proxy says who they are, or TLS begins.
+"""Clients who have been accepted and have said nothing yet: a proxy says who they are, or TLS begins.
 
 They are pending all the same.
 """
@@ -21,7 +21,7 @@ from rtmpd.net.proxies import TrustedProxies, hear
 from rtmpd.net.proxy_header import ProxyHeader, ProxyHeaderError, begins_with_header
 from rtmpd.net.socket_options import discard_unsent
 from rtmpd.reasons import HandshakeFailure, Word
-from rtmpd.serving.connection import ServerConnection
+from rtmpd.serving.guest import Guest
 
 _logger = logging.getLogger(__name__)
 
@@ -33,14 +33,16 @@ _NOT_TLS: Final = ("HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER"
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What whoever comes in by one listener passes before RTMP."""
+    """What whoever comes in by one listener passes first."""
 
     listener: str
     proxy: ProxyUse
     tls: Callable[[], ssl.SSLContext | None] | None
-    """For one more handshake, as long as there are certificates; None is plain RTMP."""
+    """For one more handshake, as long as there are certificates; None is no TLS."""
     proxies: Callable[[], TrustedProxies]
     """Who is believed now."""
+    serve: Callable[[Origin], Guest]
+    """Makes what somebody will be."""
 
     def turns_away(self, address: str) -> bool:
         """Whether whoever is there need not try."""
@@ -56,11 +58,9 @@ class Failed(Exception):
 
 
 class Arrival:
-    """One of them, from the accept to the end of what comes before RTMP, good or bad."""
+    """One of them, from the accept to the end of what comes first, good or bad."""
 
-    def __init__(
-        self, sock: socket.socket, origin: Origin, connection: ServerConnection, gateway: Gateway
-    ) -> None:
+    def __init__(self, sock: socket.socket, origin: Origin, connection: Guest, gateway: Gateway) -> None:
         self.origin = origin
         """Who it is; the proxy, as long as that has not said."""
         self.network = origin.network

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
-import socket
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
-from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.outlet import Outlet
-from rtmpd.engine.sessions import SessionFigures, Use
 from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.stats import count
-from rtmpd.exceptions import DeadlineExceeded, ProtocolError, Refused
+from rtmpd.exceptions import DeadlineExceeded, ProtocolError
 from rtmpd.net.closing import close_our_side
 from rtmpd.net.socket_options import acknowledge_quickly, discard_unsent
-from rtmpd.reasons import Refusal, Word
-from rtmpd.rtmp.commands import ConnectParams
+from rtmpd.reasons import Word
 from rtmpd.rtmp.events import (
     CommandReceived,
     HandshakeCompleted,
@@ -26,12 +21,11 @@ from rtmpd.rtmp.events import (
     SessionFailed,
 )
 from rtmpd.rtmp.messages import Message
-from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.rtmp.server import ServerSession
 from rtmpd.serving import accounts
 from rtmpd.serving import connection_log as log
-from rtmpd.serving.access import Action
 from rtmpd.serving.accounts import End
+from rtmpd.serving.guest import UNHEARD, Gate, Guest
 from rtmpd.serving.identity import completed
 from rtmpd.serving.listening import listen_in
 from rtmpd.serving.peer import ServerContext
@@ -40,87 +34,18 @@ from rtmpd.serving.requests import Requests
 
 _LINGER: Final = 2.0
 """Seconds that a peer has to read our last words and close its side."""
-_NOBODY: Final = asyncio.Protocol()
-"""Whom a transport reports to that is of no interest to us."""
 
 
-class Gate(Protocol):
-    """Who may come in: the server's connection counts."""
-
-    def enter(self, connection: ServerConnection, fileno: int) -> Refusal | None:
-        """Count the connection in, or return the reason why it is turned away."""
-        ...
-
-    def leave(self, connection: ServerConnection) -> None: ...
-
-    def shared_cost(self, connection: ServerConnection) -> TokenBucket | None:
-        """What the commands of the connection's network may cost together; None is any cost."""
-        ...
-
-    def check_publish(self, connection: ServerConnection) -> None:
-        """Raise ``Refused`` if the connection's network has asked to publish too often of late."""
-        ...
-
-    def check_play(self, connection: ServerConnection) -> None:
-        """Raise ``Refused`` if the connection asks to play too often."""
-        ...
-
-    def identified(self, connection: ServerConnection, state: str) -> None:
-        """The connection has published or played: it is no longer a stranger."""
-        ...
-
-    def look_by(self, deadline: float) -> None:
-        """Look at the connections by then, and not only when it is time anyway."""
-        ...
-
-    def regular_look(self, deadline: float) -> float:
-        """When they are looked at anyway, from ``deadline`` on."""
-        ...
-
-
-class ServerConnection(asyncio.Protocol):
+class ServerConnection(Guest):
     """Moves bytes between a transport and a ``ServerSession``, and acts on the session's events."""
 
-    __slots__ = (
-        "__weakref__",
-        "_gate",
-        "_messages_in",
-        "_reader",
-        "_socket",
-        "context",
-        "ended",
-        "known",
-        "look_at",
-        "outlet",
-        "partial_bytes",
-        "plays_paid_at",
-        "requests",
-        "session",
-        "state",
-        "transport",
-    )
-    transport: asyncio.Transport
+    __slots__ = ("__weakref__", "_messages_in", "_reader")
     session: ServerSession
-    outlet: Outlet
-    requests: Requests
 
     def __init__(self, context: ServerContext, gate: Gate, known: Origin = NOBODY) -> None:
-        self.context = context
-        self.known = known
-        """What is known of the client before it is connected: by which listener it comes, or all of it."""
-        self.state = "pending"
-        """``pending``, then ``publishing`` or ``playing`` by what it did first."""
-        self.ended: End | None = None
-        """None while it is open; then nothing is processed and nothing more is said."""
-        self.plays_paid_at = -math.inf
-        """When what it has spent of the rate of plays is saved up again; for the gate."""
+        super().__init__(context, gate, known)
         self._reader: SocketReader | None = None
         """None while the transport reads and nobody has had it stop."""
-        self._gate = gate
-        self.look_at = math.inf
-        """Clock reading at which ``look`` wants to be called."""
-        self.partial_bytes = 0
-        """What of the session's is charged to the memory budget."""
         self._messages_in = 0
         """Of the session's messages, those that the statistics have."""
 
@@ -128,7 +53,7 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self._socket: socket.socket = transport.get_extra_info("socket")
+        self._socket = transport.get_extra_info("socket")
         context = self.context
         origin = completed(self.known, transport, context.new_session(), context.mask)
         self.known = NOBODY  # The requests have it from now on.
@@ -136,7 +61,7 @@ class ServerConnection(asyncio.Protocol):
         refusal = self._gate.enter(self, self._socket.fileno())
         if refusal is not None:
             log.turned_away(origin, refusal)
-            self.transport.set_protocol(_NOBODY)
+            self.transport.set_protocol(UNHEARD)
             self.transport.abort()
             return
         now = context.clock()
@@ -165,7 +90,7 @@ class ServerConnection(asyncio.Protocol):
         if not session.quiet:
             self.advance()
         if session.partial_bytes != self.partial_bytes:
-            self._charge_partials()
+            self._charge_partials(self.session.partial_bytes)
         # What we have said now takes the acknowledgement along.
         if self.state == "pending" and session.bytes_sent == said and self.ended is None:
             acknowledge_quickly(self._socket)
@@ -175,11 +100,8 @@ class ServerConnection(asyncio.Protocol):
         self.advance()
         return False
 
-    def pause_writing(self) -> None:
-        self.outlet.pause_writing(self.context.clock())
-
     def resume_writing(self) -> None:
-        self.outlet.resume_writing(self.context.clock())
+        super().resume_writing()
         if not self.over:
             self._steer_reading()
 
@@ -204,7 +126,7 @@ class ServerConnection(asyncio.Protocol):
     def resume(self) -> None:
         self.session.resume(self.context.clock())
         self.advance()
-        self._charge_partials()
+        self._charge_partials(self.session.partial_bytes)
 
     def reading_failed(self, error: Exception) -> None:
         log.reading_failed(self, error)
@@ -212,19 +134,13 @@ class ServerConnection(asyncio.Protocol):
 
     # For the server
 
-    @property
-    def publishes(self) -> bool:
-        return bool(self.requests.publishers)
-
-    def request_reconnect(self, server: str = "", description: str = "") -> bool:
-        """Ask the client to connect anew, to ``server`` if one is given; False if it does not know how."""
+    def request_reconnect(self, server: str = "", description: str = "", /) -> bool:
         where = self.connect_params.at(server) if server else ""
         asked = not self.over and self.session.request_reconnect(where, description)
         self.flush()
         return asked
 
     def look(self, now: float) -> None:
-        """Act on every deadline that has passed; when ``look_at`` is reached."""
         if self.over:
             self.look_at = math.inf
             self.transport.abort()  # Enough time to read our last words.
@@ -243,55 +159,20 @@ class ServerConnection(asyncio.Protocol):
     # For the requests, the publishes and the plays
 
     @property
-    def over(self) -> bool:
-        return self.ended is not None
-
-    def look_by(self, deadline: float) -> None:
-        self.look_at = min(self.look_at, deadline)
-        self._gate.look_by(deadline)
-
-    @property
     def reader(self) -> SocketReader:
         if self._reader is None:
             self._reader = SocketReader(self, self.transport, self.context.sweeper)
         return self._reader
 
-    @property
-    def introduced(self) -> bool:
-        return self.requests.introduced
-
-    @property
-    def origin(self) -> Origin:
-        return self.requests.origin
-
-    @property
-    def uses(self) -> tuple[Use, ...]:
-        return accounts.uses(self.requests)
-
-    def figures(self) -> SessionFigures:
-        return accounts.figures(self, self.requests)
-
-    @property
-    def connect_params(self) -> ConnectParams:
-        return self.requests.connect_params
-
-    def check(self, action: Action) -> None:
-        if action is Action.PUBLISH:
-            self._gate.check_publish(self)
-        else:
-            self._gate.check_play(self)
-
-    def identified(self, state: str) -> None:
-        self._gate.identified(self, state)
-
-    def refused(self, action: Action, refusal: Refused) -> None:
-        count(self.context.stats.refusals, refusal.reason)
-        self.context.stats.levels.note_refused(action, refusal.reason)
-        self.end(CloseReason.REFUSED, refusal.reason)
+    def read_in_rounds(self, wanted: bool) -> None:
+        if wanted:
+            self.reader.join_rounds()
+        elif self._reader is not None:
+            self._reader.leave_rounds()
 
     def answered(self) -> None:
         self.advance()
-        self._charge_partials()
+        self._charge_partials(self.session.partial_bytes)
 
     def flush(self) -> None:
         if not self.over:
@@ -310,26 +191,7 @@ class ServerConnection(asyncio.Protocol):
         if self.outlet.congestion is not None or not (session.quiet and reading):
             self._steer_reading()
 
-    def backlog(self) -> int:
-        return self.transport.get_write_buffer_size()
-
-    def end(self, reason: CloseReason, detail: Word | None = None) -> None:
-        if not self.over:
-            self._finish(End(reason, detail))
-
-    async def redirect(self, before: StreamKey | None, to: StreamKey) -> int:
-        return 0 if self.over else await self.requests.redirect(self, before, to)
-
-    def dismiss(self, reason: CloseReason, by: Origin | None = None) -> None:
-        """End it in order, because ``by`` wants it so: whoever publishes or plays is told."""
-        if not self.over:
-            # Over first: what the engine ends of it need not end it once more.
-            self.ended = End(reason, by=by)
-            self.requests.dismiss(reason, by)
-            self._finish(self.ended)
-
     def shutdown(self, patience: float = math.inf) -> None:
-        """The server ends: say so. Who is still owed media gets it, for ``patience`` seconds at most."""
         if not self.over:
             self.requests.announce_shutdown(self.session)
             self._stop(End(CloseReason.SHUTDOWN))
@@ -396,15 +258,8 @@ class ServerConnection(asyncio.Protocol):
         """Take everything this connection publishes and plays out of the engine, and let go of it."""
         if self._reader is not None:
             self._reader.close()
-        self._charge_partials()
+        self._charge_partials(self.session.partial_bytes)
         self.requests.release(end.reason, end.detail)
-
-    def _charge_partials(self) -> None:
-        """Have the budget know what the session holds unfinished or unanswered; it may close us for it."""
-        held = self.session.partial_bytes
-        difference = held - self.partial_bytes
-        self.partial_bytes = held
-        self.context.registry.budget.charge_partials(difference)
 
     def _steer_reading(self) -> None:
         """Read, unless a request is open, the peer sends too much, or it does not read our answers itself."""

@@ -6,6 +6,7 @@ The lines of its publishes and plays are their own; what they have in common is 
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
@@ -16,6 +17,7 @@ from rtmpd.rtmp.url import REDACTED, clean_path, redact, split_query
 from rtmpd.serving.access import Action
 from rtmpd.serving.peer import Peer
 
+_RTMP: Final = "rtmp"
 _logger = logging.getLogger(__name__)
 
 
@@ -94,7 +96,7 @@ def of_stream(origin: Origin, key: StreamKey) -> dict[str, object]:
         "session": origin.session_id,
         "app": key.app,
         "stream": key.name,
-    }
+    } | _protocol(origin)
 
 
 def who(ending: Ending | None) -> str | None:
@@ -123,4 +125,10 @@ def _app(peer: Peer) -> str:
 
 
 def _fields(peer: Peer) -> dict[str, object]:
-    return {"client": peer.origin.shown, "connection": peer.origin.connection}
+    origin = peer.origin
+    return {"client": origin.shown, "connection": origin.connection} | _protocol(origin)
+
+
+def _protocol(origin: Origin) -> dict[str, object]:
+    """Where it is not the usual one."""
+    return {} if origin.protocol == _RTMP else {"protocol": origin.protocol}

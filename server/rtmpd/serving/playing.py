@@ -47,13 +47,16 @@ class PlayEnd(Word):
 
 
 async def begin_to_play(
-    peer: Peer, event: PlayRequested, grant: Grant, requested_at: float
+    peer: Peer, event: PlayRequested, grant: Grant, requested_at: float, player: type[Player]
 ) -> Player | FilePlayer:
-    """Attach to what was granted, or to what is recorded of it. Raises ``Refused`` when there is no room."""
+    """Attach to what was granted, as ``player`` does, or to what is recorded of it. Raises ``Refused`` when
+    there is no room.
+    """
     try:
-        recording = await find_recorded(peer, event, grant.key)
+        # By HTTP a file is an answer of its own.
+        recording = await find_recorded(peer, event, grant.key) if player is Player else None
         if recording is None:
-            return Player(peer, event, grant, requested_at)
+            return player(peer, event, grant, requested_at)
         try:
             return FilePlayer(peer, event, grant, recording, requested_at)
         except BaseException:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from typing import Final, Protocol
 
-from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
 from rtmpd.net.entrances import ProxyUse
@@ -14,7 +13,7 @@ from rtmpd.net.tasks import TaskSet
 from rtmpd.reasons import Refusal
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.arrivals import Arrival, Failed, Gateway, tell_refused
-from rtmpd.serving.connection import ServerConnection
+from rtmpd.serving.guest import Guest
 from rtmpd.serving.identity import named_by, newcomer, unnamed_behind
 from rtmpd.serving.peer import ServerContext
 
@@ -42,17 +41,13 @@ class House(Protocol):
 
     def count_out(self, network: str, member: Arrival) -> None: ...
 
-    def expect(self, known: Origin) -> ServerConnection:
-        """What somebody will be."""
-        ...
-
 
 class Porch:
     """They have a place among all connections, and among those that are pending."""
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._arrivals: dict[ServerConnection, Arrival] = {}
+        self._arrivals: dict[Guest, Arrival] = {}
         """By the connections that they will be."""
         self._tasks = TaskSet()
 
@@ -78,14 +73,14 @@ class Porch:
             log.turned_away(origin, refusal)
             sock.close()
             return
-        connection = house.expect(origin)
+        connection = gateway.serve(origin)
         arrival = self._arrivals[connection] = Arrival(sock, origin, connection, gateway)
         if unnamed:
             arrival.network = unnamed_behind(origin).network
         house.count_in(arrival.network, arrival)
         self._tasks.start(self._bring_in(arrival, gateway), name="arrival")
 
-    def leave(self, connection: ServerConnection) -> None:
+    def leave(self, connection: Guest) -> None:
         """It is no arrival any more: it has become a connection, or nothing."""
         arrival = self._arrivals.pop(connection)
         self._house.count_out(arrival.network, arrival)

@@ -8,7 +8,7 @@ import math
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final, Protocol, assert_never
+from typing import ClassVar, Final, Protocol, assert_never
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
@@ -34,7 +34,6 @@ from rtmpd.rtmp.events import (
     Request,
     SeekRequested,
 )
-from rtmpd.rtmp.server import ServerSession
 from rtmpd.rtmp.url import clean_path
 from rtmpd.rtmp.via import check_connect, introduction, via_of
 from rtmpd.serving import connection_log as log
@@ -43,10 +42,9 @@ from rtmpd.serving.authorization import authorize, authorize_redirect
 from rtmpd.serving.file_playing import FilePlayer
 from rtmpd.serving.following import CONNECTION, Following
 from rtmpd.serving.lengths import Lengths
-from rtmpd.serving.peer import Peer
+from rtmpd.serving.peer import Peer, Session
 from rtmpd.serving.playing import Player, begin_to_play
 from rtmpd.serving.publishing import Publisher, begin_to_publish
-from rtmpd.serving.reading import SocketReader
 
 _BEYOND_POLICY: Final = 20.0
 """Seconds that the kernel waits for a player longer than the slow-player policy, whose decision it is."""
@@ -68,8 +66,9 @@ class Client(Peer, Protocol):
         """Nothing is processed and nothing is said any more."""
         ...
 
-    @property
-    def reader(self) -> SocketReader: ...
+    def read_in_rounds(self, wanted: bool) -> None:
+        """Its socket may be read in rounds with others, or no more."""
+        ...
 
     def check(self, action: Action) -> None:
         """Raise ``Refused`` if it has asked for that too often."""
@@ -106,6 +105,9 @@ class Requests:
         "valid_until",
     )
 
+    player_type: ClassVar[type[Player]] = Player
+    """Writes what is played as the client's protocol has it."""
+
     def __init__(self, origin: Origin) -> None:
         self._answering: asyncio.Task[None] | None = None
         self._following: Following | None = None
@@ -136,7 +138,7 @@ class Requests:
             case PublishEnded():
                 self._end_publish(event.stream_id)
                 if not self.publishers:
-                    client.reader.leave_rounds()
+                    client.read_in_rounds(False)
             case PlayEnded():
                 self._end_play(event.stream_id)
             case PauseRequested() | SeekRequested() | ReceiveAudio() | ReceiveVideo() | BufferLengthSet():
@@ -144,7 +146,7 @@ class Requests:
             case _:
                 assert_never(event)
 
-    def announce_shutdown(self, session: ServerSession) -> None:
+    def announce_shutdown(self, session: Session) -> None:
         """Have ``session`` say that the server ends what is published and played."""
         for publisher in self.publishers:
             session.end_publish(
@@ -304,10 +306,7 @@ class Requests:
             client.identified("publishing")
             # What came behind the request may have made the engine close us.
             if not client.over:
-                if all(each.in_rounds for each in self.publishers):
-                    client.reader.join_rounds()
-                else:
-                    client.reader.leave_rounds()
+                client.read_in_rounds(all(each.in_rounds for each in self.publishers))
 
     async def _answer_play(self, client: Client, event: PlayRequested) -> None:
         clock, session = client.context.clock, client.session
@@ -316,7 +315,7 @@ class Requests:
             client.check(Action.PLAY)
             known = None if self._lengths is None else self._lengths.take(event, requested_at)
             grant = known or await authorize(client, event)
-            player = await begin_to_play(client, event, grant, requested_at)
+            player = await begin_to_play(client, event, grant, requested_at, self.player_type)
         except Refused as refusal:
             log.play_refused(client, self._key(client, event.name), refusal)
             session.reject_play(event.stream_id, refusal.code, refusal.description, clock())
@@ -383,7 +382,7 @@ class Requests:
             self._following = self._following or Following()
             self._following.begin(on, grant, figures)
 
-    def _figures(self, session: ServerSession) -> Figures:
+    def _figures(self, session: Session) -> Figures:
         """Of the connection, without the media of plays that go on."""
         return Figures(0, session.bytes_received, session.bytes_sent + self.bytes_out)
 

@@ -24,6 +24,8 @@ from rtmpd.rtmp.rates import Rate, TokenBucket
 from rtmpd.serving.access import Action
 from rtmpd.serving.arrivals import Arrival, Gateway
 from rtmpd.serving.connection import ServerConnection
+from rtmpd.serving.deadlines import Deadlines
+from rtmpd.serving.guest import Guest
 from rtmpd.serving.network_rates import NetworkRates
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.porch import Porch
@@ -32,11 +34,6 @@ from rtmpd.serving.shares import Shares
 logger = logging.getLogger(__name__)
 
 _PENDING = "pending"
-_LOOKS_A_TIMEOUT = 10
-"""How often deadlines are looked at within the shortest of them: so much later than due one is acted on."""
-_LONGEST_LOOK_INTERVAL = 1.0
-_SHORTEST_LOOK_INTERVAL = 0.05
-"""Between looks for those who asked for one, however many they are."""
 _STUCK_SECONDS = 5.0
 _STUCK_BYTES = 1024 * 1024
 """An encoder on any link that its stream fits through has sent the largest key frame sooner."""
@@ -77,20 +74,15 @@ class RtmpServer:
         self._max_files = max_files
         self._out_of_files_at = -math.inf
         """When it was last said that there are no files left."""
-        self._connections: dict[int, ServerConnection] = {}
+        self._connections: dict[int, Guest] = {}
         """By session."""
         context.registry.sessions.add_shelf(self._connections)
-        self._pending: Shares[ServerConnection | Arrival] = Shares()
+        self._pending: Shares[Guest | Arrival] = Shares()
         self._porch = Porch(self)
         self._by_network: Counter[str] = Counter()
         self._listeners: list[Listener] = []
         self._closing = False
-        self._looking: asyncio.TimerHandle | None = None
-        """One timer for the deadlines of all connections: one each would take half a kilobyte."""
-        self._look_interval = _look_interval(context)
-        self._looked_at = -math.inf
-        self._looks_at = math.inf
-        """Clock readings of the last look and of the next."""
+        self._deadlines = Deadlines(self._connections.values(), context, self._forget_costs)
         self._empty = asyncio.Event()
         self._empty.set()
         context.registry.add_reliever(self._relieve)
@@ -107,17 +99,20 @@ class RtmpServer:
         Whoever is here already stays. Rates begin anew with limits that differ from the last.
         """
         self._context = context
-        self._look_interval = _look_interval(context)
+        self._deadlines.apply(context)
         if limits != self._limits:
             self._limit(limits)
 
-    async def listen(self, sock: Place, *, inherited: bool = False) -> Listener:
+    async def listen(
+        self, sock: Place, *, inherited: bool = False, serve: Callable[[Origin], Guest] | None = None
+    ) -> Listener:
         """Serve on a listening socket, or that of a listener that is about to close.
 
         The file of a Unix socket goes with its listener, unless it is ``inherited`` from who bound it.
+        ``serve`` makes what somebody will be of what is known; None makes RTMP clients.
         """
-        known = Origin(listener=_prepared(sock))
-        listener = await Listener.start(sock, lambda: self.expect(known), inherited=inherited)
+        known, expect = Origin(listener=_prepared(sock)), serve or self.expect
+        listener = await Listener.start(sock, lambda: expect(known), inherited=inherited)
         self._listeners.append(listener)
         return listener
 
@@ -126,12 +121,13 @@ class RtmpServer:
         sock: Place,
         proxy: ProxyUse = ProxyUse.OFF,
         tls: Callable[[], ssl.SSLContext | None] | None = None,
+        serve: Callable[[Origin], Guest] | None = None,
     ) -> Listener:
         """The same, where connections begin with a PROXY header, with TLS, or with one and then the other.
 
         ``tls()`` is the context of one more connection, None once there is none.
         """
-        gateway = Gateway(_prepared(sock), proxy, tls, lambda: self._context.proxies)
+        gateway = Gateway(_prepared(sock), proxy, tls, lambda: self._context.proxies, serve or self.expect)
         listener = Listener.accept(sock, lambda peer, name: self._porch.arrive(peer, name, gateway))
         self._listeners.append(listener)
         return listener
@@ -159,7 +155,7 @@ class RtmpServer:
         for listener in list(self._listeners):
             self.stop_listening(listener)
 
-    def end_all_but(self, stays: Callable[[ServerConnection], bool], grace: float) -> None:
+    def end_all_but(self, stays: Callable[[Guest], bool], grace: float) -> None:
         """End in order, within ``grace`` seconds, every connection that does not stay."""
         for connection in list(self._connections.values()):
             if not stays(connection):
@@ -192,24 +188,32 @@ class RtmpServer:
 
     # The gate of the connections
 
-    def enter(self, connection: ServerConnection, fileno: int) -> Refusal | None:
+    def enter(self, connection: Guest, fileno: int, *, named: bool = True) -> Refusal | None:
         origin = connection.origin
         network = origin.network
         if connection in self._porch:
             self._porch.leave(connection)
             refusal = None
         else:
-            refusal = self.admit(network, fileno)
+            refusal = self.admit(network if named else None, fileno)
         if refusal is not None:
             return refusal
         self._connections[origin.session] = connection
         self.count_in(network, connection)
         self._empty.clear()
-        if self._looking is None:
-            self._look_later(self._context.clock() + self._look_interval)
+        self._deadlines.begin()
         return None
 
-    def shared_cost(self, connection: ServerConnection) -> TokenBucket | None:
+    def rename(self, connection: Guest, before: str, network: str) -> Refusal | None:
+        refusal = self.admit_network(network)
+        if refusal is None:
+            _take_one(self._by_network, before)
+            self._by_network[network] += 1
+            if self._pending.remove(before, connection):
+                self._pending.add(network, connection)
+        return refusal
+
+    def shared_cost(self, connection: Guest) -> TokenBucket | None:
         limit = self._limits.max_command_cost_per_address
         if not limit:
             return None
@@ -219,12 +223,12 @@ class RtmpServer:
             cost = self._costs[network] = TokenBucket(limit, limit, self._context.clock())
         return cost
 
-    def check_publish(self, connection: ServerConnection) -> None:
+    def check_publish(self, connection: Guest) -> None:
         if not self._publishes.allow(connection.origin.network, self._context.clock()):
             text = "Your address has asked to publish too often; wait a moment."
             raise Refused(StatusCode.PUBLISH_REJECTED, text, Refusal.PUBLISH_RATE)
 
-    def check_play(self, connection: ServerConnection) -> None:
+    def check_play(self, connection: Guest) -> None:
         if self._plays is None:
             return
         now = self._context.clock()
@@ -234,7 +238,7 @@ class RtmpServer:
             raise Refused(StatusCode.PLAY_FAILED, text, Refusal.PLAY_RATE)
         connection.plays_paid_at = paid_at
 
-    def identified(self, connection: ServerConnection, state: str) -> None:
+    def identified(self, connection: Guest, state: str) -> None:
         if connection.state == _PENDING:
             self._pending.remove(connection.origin.network, connection)
             count(self._stats.connections, connection.state, -1)
@@ -242,13 +246,12 @@ class RtmpServer:
             count(self._stats.connections, state)
 
     def look_by(self, deadline: float) -> None:
-        if deadline < self._looks_at:
-            self._look_later(deadline)
+        self._deadlines.look_by(deadline)
 
     def regular_look(self, deadline: float) -> float:
-        return math.ceil(deadline / self._look_interval) * self._look_interval
+        return self._deadlines.regular_look(deadline)
 
-    def leave(self, connection: ServerConnection) -> None:
+    def leave(self, connection: Guest) -> None:
         self._pending.remove(connection.origin.network, connection)
         count(self._stats.connections, connection.state, -1)
         self._connections.pop(connection.origin.session, None)
@@ -256,9 +259,7 @@ class RtmpServer:
         if not self._connections:
             self._forget_costs(self._context.clock())
             self._empty.set()
-            if self._looking is not None:
-                self._looking.cancel()
-                self._looking = None
+            self._deadlines.rest()
 
     # The house behind the porch
 
@@ -284,12 +285,12 @@ class RtmpServer:
         count(self._stats.refusals, refusal)
         self._stats.levels.note_refused(Action.CONNECT, refusal)
 
-    def count_in(self, network: str, member: ServerConnection | Arrival) -> None:
+    def count_in(self, network: str, member: Guest | Arrival) -> None:
         count(self._stats.connections, _PENDING)
         self._by_network[network] += 1
         self._pending.add(network, member)
 
-    def count_out(self, network: str, member: ServerConnection | Arrival) -> None:
+    def count_out(self, network: str, member: Guest | Arrival) -> None:
         count(self._stats.connections, _PENDING, -1)
         _take_one(self._by_network, network)
         self._pending.remove(network, member)
@@ -337,29 +338,6 @@ class RtmpServer:
             return Refusal.CONNECT_RATE
         return None
 
-    def _look_later(self, deadline: float) -> None:
-        if self._looking is not None:
-            self._looking.cancel()
-        gap = min(_SHORTEST_LOOK_INTERVAL, self._look_interval)
-        self._looks_at = max(deadline, self._looked_at + gap)
-        delay = self._looks_at - self._context.clock()
-        self._looking = asyncio.get_running_loop().call_later(delay, self._look)
-
-    def _look(self) -> None:
-        self._looking = None
-        now = self._looked_at = self._context.clock()
-        for connection in [each for each in self._connections.values() if each.look_at <= now]:
-            try:
-                connection.look(now)
-            except Exception:
-                fields = {"connection": connection.origin.connection}
-                logger.exception("deadlines failed", extra={"fields": fields})
-                connection.abort(CloseReason.INTERNAL_ERROR)
-        self._forget_costs(now)
-        if self._connections:
-            soonest = min([each.look_at for each in self._connections.values()])
-            self._look_later(min(soonest, now + self._look_interval))
-
     def _forget_costs(self, now: float) -> None:
         """Of networks that have left and are as good as new."""
         left = self._costs.keys() - self._by_network.keys()
@@ -380,7 +358,7 @@ class RtmpServer:
                 return
             connection.abort(CloseReason.MEMORY)
 
-    def _among(self, unfinished: Unfinished, connection: ServerConnection) -> bool:
+    def _among(self, unfinished: Unfinished, connection: Guest) -> bool:
         if unfinished is Unfinished.STUCK:
             since = connection.session.unfinished_since
             stuck = self._context.clock() - since >= _STUCK_SECONDS
@@ -418,10 +396,6 @@ def _prepared(sock: Place) -> str:
     set_keepalive(sock)
     limit_unsent(sock)
     return str(bound_address(sock))
-
-
-def _look_interval(context: ServerContext) -> float:
-    return min(context.limits.shortest_timeout / _LOOKS_A_TIMEOUT, _LONGEST_LOOK_INTERVAL)
 
 
 def _reached(number: int, limit: int) -> bool:

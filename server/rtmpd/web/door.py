@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import math
 from collections.abc import Callable
 from typing import Final
 
-from rtmpd.net.http import Handler, HttpProcessingError, Middleware, web
-from rtmpd.web.visitors import Visit
-
-
-def http_logger() -> logging.Logger:
-    """What aiohttp logs, but for requests that were no HTTP, each of which would be a traceback."""
-    logger = logging.getLogger(__name__)
-    logger.addFilter(_is_ours)
-    return logger
-
-
-def _is_ours(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+from rtmpd.net.http import Handler, Middleware, web
+from rtmpd.net.visitors import Visit
 
 
 def make_room(server: web.Server, max_connections: int) -> None:

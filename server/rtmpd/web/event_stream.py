@@ -14,10 +14,10 @@ from typing import Final
 
 from rtmpd.exceptions import NotPossible
 from rtmpd.net.http import web
+from rtmpd.net.visitors import Visit
 from rtmpd.reasons import Problem, Word
 from rtmpd.web.door import lift_deadline
 from rtmpd.web.operations import Frames
-from rtmpd.web.visitors import Visit
 
 MEDIA_TYPE: Final = "text/event-stream"
 _HEARTBEAT: Final = 15.0

@@ -11,10 +11,10 @@ from urllib.parse import quote
 from rtmpd.control.recording_answers import OpenedFile
 from rtmpd.exceptions import TryLater
 from rtmpd.net.http import AbstractStreamWriter, web
+from rtmpd.net.visitors import Visit
 from rtmpd.reasons import Problem
 from rtmpd.web.door import put_off_deadline
 from rtmpd.web.problems import NO_STORE
-from rtmpd.web.visitors import Visit
 
 MAX_AT_ONCE: Final = 16
 """Files that are sent at a time."""

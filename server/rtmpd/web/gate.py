@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 from rtmpd.control.actor import Actor, Role
 from rtmpd.exceptions import ControlError, NotPossible
 from rtmpd.net.http import Handler, Middleware, web
+from rtmpd.net.visitors import Visit, Visitors
 from rtmpd.reasons import Problem
 from rtmpd.web.admission import HEALTH, METRICS, Admission, Proof
 from rtmpd.web.console_files import FILE, PAGE
 from rtmpd.web.logins import Logins
 from rtmpd.web.requests import JSON
-from rtmpd.web.visitors import Visit, Visitors
 
 OPENABLE: Final = {"/metrics": METRICS, "/healthz": HEALTH, "/readyz": HEALTH}
 """Paths, each with the word of ``admin.open`` that shows it to everybody."""

@@ -8,11 +8,11 @@ from rtmpd.control.actor import Actor, Role
 from rtmpd.control.actor_answers import Asking, LoginRequest
 from rtmpd.control.times import on_wall
 from rtmpd.net.http import web
+from rtmpd.net.visitors import Visitors
 from rtmpd.web.gate import Gate, asker
 from rtmpd.web.login_descriptions import GET, LOGIN, LOGOUT
 from rtmpd.web.logins import Logins
 from rtmpd.web.requests import answer, done, read_body, read_query
-from rtmpd.web.visitors import Visitors
 
 
 class LoginHandlers:

@@ -15,12 +15,13 @@ from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.http import web
 from rtmpd.net.listeners import Listener, Place
 from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
+from rtmpd.net.visitors import Hall, Visit, Visitors, complete, http_logger
 from rtmpd.rtmp.form import form
 from rtmpd.web.admission import Admission
 from rtmpd.web.api import Api
 from rtmpd.web.compat import Mounted, Mounts
 from rtmpd.web.console_files import ConsoleFiles
-from rtmpd.web.door import HeaderDeadline, http_logger, local_names_only, make_room, within
+from rtmpd.web.door import HeaderDeadline, local_names_only, make_room, within
 from rtmpd.web.gate import Gate, Refusals
 from rtmpd.web.health import Readiness, healthz, readyz
 from rtmpd.web.limits import AdminLimits
@@ -29,7 +30,6 @@ from rtmpd.web.logins import Logins
 from rtmpd.web.openapi import PREFIX
 from rtmpd.web.page import SharedPage
 from rtmpd.web.problems import tell_problems
-from rtmpd.web.visitors import Hall, Visit, Visitors, complete
 
 _SHUTDOWN_TIMEOUT = 1.0
 _BACKLOG = 16

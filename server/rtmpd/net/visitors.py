@@ -12,7 +12,7 @@ from typing import Any, Final
 from rtmpd.net.address_mask import OPEN, AddressMask
 from rtmpd.net.addresses import UNIX, UNKNOWN, peer_ip
 from rtmpd.net.entrances import ProxyUse
-from rtmpd.net.http import web
+from rtmpd.net.http import HttpProcessingError, web
 from rtmpd.net.proxies import TrustedProxies, hear
 from rtmpd.net.proxy_header import ProxyHeaderError
 from rtmpd.net.tasks import TaskSet
@@ -70,6 +70,17 @@ class Visit(web.RequestHandler):
         super().connection_lost(exc)
 
 
+def http_logger() -> logging.Logger:
+    """What aiohttp logs, but for requests that were no HTTP, each of which would be a traceback."""
+    logger = logging.getLogger(__name__)
+    logger.addFilter(_is_ours)
+    return logger
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
 def complete(response: web.StreamResponse) -> None:
     """Strangers are not told of what the server is made, and browsers make nothing else of what they get."""
     response.headers["Server"] = "rtmpd"
@@ -107,7 +118,7 @@ class Visitors:
 
     def find_obstacle(self, request: web.Request) -> str | None:
         """Why whoever asks is not on this machine, as far as is known, on a listener that only it reaches."""
-        if any(name in request.headers for name in _HINTS):
+        if self.is_forwarded(request):
             sender = self._came_from(request)
             if sender not in self.proxies():
                 return f"this came through a proxy, {sender}, which network.trusted_proxies does not name"
@@ -119,6 +130,10 @@ class Visitors:
                     return f"this came through a proxy, {sender}, which says {name} of somebody else"
         address = self.address_of(request)
         return None if _is_here(address) else f"this came from {address}"
+
+    def is_forwarded(self, request: web.Request) -> bool:
+        """Whether it shows that it came through a proxy, as far as that one adds anything."""
+        return any(name in request.headers for name in _HINTS)
 
     def by_file(self, request: web.Request) -> bool:
         """Whether it came by a Unix socket: whoever did may open its file."""

@@ -1,0 +1,78 @@
+"""Streams by HTTP, built when there is an address for it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rtmpd.daemon.config import Config
+from rtmpd.daemon.doors import Door
+from rtmpd.net.address_mask import AddressMask
+from rtmpd.net.entrances import Entrance, ProxyUse
+from rtmpd.net.listeners import Listener, Place
+from rtmpd.serving.server import RtmpServer
+
+if TYPE_CHECKING:
+    from rtmpd.http.server import HttpRules, HttpServer
+
+
+class HttpSide:
+    """One HTTP server for all addresses. Its connections are those of ``server``, which ends them."""
+
+    def __init__(
+        self, server: RtmpServer, mask: AddressMask, tls: Callable[[], ssl.SSLContext | None]
+    ) -> None:
+        self._server = server
+        self._mask = mask
+        self._tls = tls
+        self._config = Config()
+        self._http: HttpServer | None = None
+
+    def doors(self) -> dict[str, Door]:
+        """How it is served, by the table of its addresses."""
+        stop = self._server.stop_listening
+        return {"http": Door(self._open, stop), "https": Door(self._open_tls, stop)}
+
+    def apply(self, config: Config) -> None:
+        """Follow other settings, but for the addresses."""
+        self._config = config
+        if self._http is not None:
+            self._http.rules = _rules(config)
+
+    async def prepare(self) -> None:
+        """Have all that is needed to serve, where time counts then."""
+        if self._config.http.listen or self._config.https.listen:
+            await self._built()
+
+    async def wait_closed(self) -> None:
+        """End what is not ended yet; who plays or publishes is by then."""
+        if self._http is not None:
+            await self._http.close()
+
+    async def _open(self, entrance: Entrance, place: Place) -> Listener:
+        http = await self._built()
+        if entrance.proxy is ProxyUse.OFF:
+            return await self._server.listen(place, serve=http.serve)
+        return self._server.listen_behind(place, entrance.proxy, serve=http.serve)
+
+    async def _open_tls(self, entrance: Entrance, place: Place) -> Listener:
+        http = await self._built()
+        return self._server.listen_behind(place, entrance.proxy, self._tls, http.serve)
+
+    async def _built(self) -> HttpServer:
+        if self._http is None:
+            from rtmpd.http.server import HttpServer
+
+            http = HttpServer(self._server, self._mask)
+            http.rules = _rules(self._config)
+            await http.start()
+            self._http = http
+        return self._http
+
+
+def _rules(config: Config) -> HttpRules:
+    from rtmpd.http.answers import Origins
+    from rtmpd.http.server import HttpRules
+
+    return HttpRules(config.http.prefix, Origins(config.http.allowed()))

@@ -1,0 +1,91 @@
+"""Live streams by HTTP: played by GET and WebSocket, looked for by HEAD, published by POST."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.sources import Life
+from rtmpd.exceptions import Refused
+from rtmpd.http.answers import plain, refused
+from rtmpd.http.asking import Asked
+from rtmpd.http.dialogue import answer_head
+from rtmpd.http.publishing import read_body
+from rtmpd.http.websocket import accept_key
+from rtmpd.net.http import web
+from rtmpd.rtmp.events import Request
+
+MEDIA_TYPE: Final = "video/x-flv"
+_VERSION: Final = "13"
+"""Of WebSockets."""
+_COMMON: Final = {"Server": "rtmpd", "X-Content-Type-Options": "nosniff"}
+
+
+async def answer_live(asked: Asked, shared: Mapping[str, str]) -> web.StreamResponse:
+    """``shared`` are headers that stand in every answer. Who plays gets theirs by the player itself."""
+    match asked.request.method:
+        case "POST":
+            return await _publish(asked)
+        case "HEAD":
+            return await _look(asked)
+        case _:
+            return await _play(asked, shared)
+
+
+async def _play(asked: Asked, shared: Mapping[str, str]) -> web.StreamResponse:
+    request, wish, dialogue = asked.request, asked.wish, asked.connection.session
+    if wish.framed:
+        key = accept_key(request.headers.get("Sec-WebSocket-Key", ""))
+        if key is None or request.headers.get("Sec-WebSocket-Version") != _VERSION:
+            text = f"This is no WebSocket of version {_VERSION}."
+            return plain(HTTPStatus.UPGRADE_REQUIRED, text, {"Sec-WebSocket-Version": _VERSION})
+        headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": key}
+        dialogue.head = answer_head(HTTPStatus.SWITCHING_PROTOCOLS, headers | _COMMON)
+    else:
+        # The end of the connection is that of the stream: so its bytes are the same for everybody.
+        headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", "Connection": "close"}
+        dialogue.head = answer_head(HTTPStatus.OK, {**headers, **_COMMON, **shared})
+    dialogue.framed, dialogue.only = wish.framed, wish.only
+    refusal = await _ask(asked, "ws-flv" if wish.framed else "http-flv", wish.play)
+    return _last(refusal)
+
+
+async def _look(asked: Asked) -> web.StreamResponse:
+    try:
+        grant = await asked.connection.may(asked.wish)
+    except Refused as refusal:
+        return refused(refusal)
+    grant.abandon()
+    stream = asked.connection.context.registry.streams.get(grant.key)
+    if stream is None or stream.life is Life.IDLE:
+        return plain(HTTPStatus.NOT_FOUND, "Nobody publishes this stream.")
+    return web.Response(headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"})
+
+
+async def _publish(asked: Asked) -> web.StreamResponse:
+    connection = asked.connection
+    refusal = await _ask(asked, "http-flv", asked.wish.publish)
+    if refusal is not None or connection.over:
+        return _last(refusal)
+    await read_body(asked.request.content, connection)
+    failure = connection.session.failure
+    connection.end(CloseReason.FINISHED)
+    answer = plain(*(failure or (HTTPStatus.OK, "The stream has ended.")))
+    answer.force_close()
+    return answer
+
+
+async def _ask(asked: Asked, protocol: str, event: Request) -> Refused | None:
+    """As RTMP clients ask, who connect before."""
+    connection = asked.connection
+    refusal = await connection.introduce(asked.wish.connect, protocol)
+    return refusal if refusal is not None or connection.over else await connection.ask(event)
+
+
+def _last(refusal: Refused | None) -> web.Response:
+    """Why it was not granted. Without a refusal nobody reads it: the connection is a player's, or lost."""
+    answer = web.Response() if refusal is None else refused(refusal)
+    answer.force_close()
+    return answer

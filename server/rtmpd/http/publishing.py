@@ -1,0 +1,64 @@
+"""What somebody publishes in the body of a request: FLV."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from rtmpd.exceptions import FlvError, ProtocolError
+from rtmpd.http.connection import HttpConnection
+from rtmpd.media.flv import FlvReader, FlvTag
+from rtmpd.net.http import StreamReader
+from rtmpd.reasons import FlvFailure, SessionFailure
+from rtmpd.rtmp.constants import MessageType
+from rtmpd.rtmp.messages import Message
+
+_TAKEN: Final = frozenset({MessageType.AUDIO, MessageType.VIDEO, MessageType.DATA_AMF0})
+
+
+async def read_body(body: StreamReader, connection: HttpConnection) -> None:
+    """Publish it, until it ends or the server ends it; what is wrong then stands in the dialogue."""
+    try:
+        await _read(body, connection)
+    except TimeoutError:
+        pass  # The server has ended it.
+    except FlvError as error:
+        is_long = error.reason is FlvFailure.TAG_TOO_LARGE
+        reason = SessionFailure.MESSAGE_TOO_LONG if is_long else SessionFailure.NOT_FLV
+        _fail(connection, ProtocolError(reason, str(error)))
+    except ProtocolError as error:
+        _fail(connection, error)
+
+
+async def _read(body: StreamReader, connection: HttpConnection) -> None:
+    limits, clock = connection.context.limits, connection.context.clock
+    reader = FlvReader(limits.max_message_bytes)
+    try:
+        async with asyncio.timeout(None) as connection.reading:
+            while data := await body.readany():
+                now = clock()
+                tags = reader.receive_data(data)
+                connection.count_in(len(data), len(tags))
+                for tag in tags:
+                    message = _message(tag, limits.max_data_bytes)
+                    receive = connection.session.receive
+                    if receive is None:
+                        return
+                    if message is not None:
+                        receive(message, now)
+                connection.charge(reader.held_bytes, now)
+    finally:
+        connection.reading = None
+
+
+def _message(tag: FlvTag, max_data_bytes: int) -> Message | None:
+    """None for what means nothing. Raises ProtocolError."""
+    if tag.type == MessageType.DATA_AMF0 and len(tag.payload) > max_data_bytes:
+        text = f"a data tag of {len(tag.payload)} bytes; the limit is {max_data_bytes}"
+        raise ProtocolError(SessionFailure.MESSAGE_TOO_LONG, text)
+    return Message(tag.type, tag.timestamp, 0, tag.payload) if tag.type in _TAKEN else None
+
+
+def _fail(connection: HttpConnection, error: ProtocolError) -> None:
+    connection.session.fail(error)
+    connection.advance()

@@ -1,0 +1,151 @@
+"""The public HTTP server: who asks for what, and who answers: whoever has it, else the live streams."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from rtmpd.engine.origin import Origin
+from rtmpd.exceptions import Refused
+from rtmpd.http.answers import Origins, plain, preflight, refused
+from rtmpd.http.asking import Asked, Shelf
+from rtmpd.http.connection import HttpConnection, HttpVisit
+from rtmpd.http.live import answer_live
+from rtmpd.http.wishes import ENDING, decoded, read_wish
+from rtmpd.net.address_mask import AddressMask
+from rtmpd.net.addresses import UNKNOWN, is_local
+from rtmpd.net.http import web
+from rtmpd.net.proxy_header import ProxyHeader
+from rtmpd.net.visitors import Visitors, complete, http_logger
+from rtmpd.serving.identity import named_by
+from rtmpd.serving.server import RtmpServer
+
+_METHODS: Final = ("GET", "HEAD", "POST", "OPTIONS")
+_KEEPALIVE: Final = 75.0
+"""Seconds between two requests of a connection: longer than proxies wait that keep theirs."""
+_SHUTDOWN: Final = 1.0
+"""Seconds that answers have at the end, which are no plays."""
+_LINGERING: Final = 2.0
+"""Seconds that is read on of a body nobody wants."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRules:
+    """What the settings say."""
+
+    prefix: str = ""
+    """Of all paths, without a slash at its end."""
+    origins: Origins = field(default_factory=Origins)
+
+
+class HttpServer:
+    """One for all addresses; connections are counted, limited and ended by ``server``, as RTMP's are."""
+
+    def __init__(self, server: RtmpServer, mask: AddressMask) -> None:
+        self.rules = HttpRules()
+        self.shelves: list[Shelf] = []
+        """Who is asked before the live streams, in this order."""
+        self._server = server
+        self._visitors = Visitors(lambda: server.context.proxies, mask)
+        application = web.Application()
+        application.on_response_prepare.append(self._completed)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        self._handling: dict[str, Any] = {
+            "access_log": None,
+            "logger": http_logger(),
+            "auto_decompress": False,
+            "keepalive_timeout": _KEEPALIVE,
+            "lingering_time": _LINGERING,
+        }
+        self._runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=_SHUTDOWN)
+
+    async def start(self) -> None:
+        """Be ready for connections."""
+        await self._runner.setup()
+
+    async def close(self) -> None:
+        """End what is answered, but for plays."""
+        await self._runner.cleanup()
+
+    def serve(self, known: Origin) -> HttpConnection:
+        """What somebody will be."""
+        return HttpConnection(self._server.context, self._server, known, self)
+
+    def receive(self, connection: HttpConnection) -> HttpVisit:
+        """Read what somebody asks for, and answer."""
+        http = cast("web.Server", self._runner.server)
+        visit = HttpVisit(http, connection.origin.address, loop=asyncio.get_running_loop(), **self._handling)
+        visit.connection = connection
+        return visit
+
+    # Inside
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        visit = request.protocol
+        if not isinstance(visit, HttpVisit):
+            raise TypeError("a request of another server")
+        connection = visit.connection
+        connection.is_answered = True
+        try:
+            await connection.pay()
+            return await self._answer(request, connection)
+        finally:
+            connection.is_answered = False
+
+    async def _answer(self, request: web.Request, connection: HttpConnection) -> web.StreamResponse:
+        if request.method not in _METHODS:
+            allowed = ", ".join(_METHODS)
+            return plain(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed}.", {"Allow": allowed})
+        if not self.rules.origins.admits(request.headers.get("Origin")):
+            text = "This web page may not have streams of this server: http.origins does not name it."
+            return plain(HTTPStatus.FORBIDDEN, text)
+        if request.method == "OPTIONS":
+            return preflight(request)
+        obstacle = connection.rename(self._named(request, connection))
+        if obstacle is not None:
+            return plain(HTTPStatus.SERVICE_UNAVAILABLE, f"Your address has had its share: {obstacle}.")
+        path = decoded(request.raw_path)
+        prefix = self.rules.prefix
+        if not path.startswith(f"{prefix}/"):
+            return _nothing()
+        scheme = "https" if connection.origin.tls or self._visitors.is_secure(request) else "http"
+        server = f"{scheme}://{self._visitors.host_of(request)}{prefix}"
+        wish = read_wish(request, path.removeprefix(prefix), server, connection.context.limits)
+        if isinstance(wish, str):
+            return plain(HTTPStatus.BAD_REQUEST, wish)
+        asked = Asked(request, wish, connection)
+        for shelf in self.shelves:
+            try:
+                answer = await shelf.answer(asked)
+            except Refused as refusal:
+                return refused(refusal)
+            if answer is not None:
+                return answer
+        if not path.endswith(ENDING):
+            return _nothing()
+        return await answer_live(asked, self.rules.origins.headers(request))
+
+    def _named(self, request: web.Request, connection: HttpConnection) -> Origin:
+        """Who asks by this request."""
+        proxy = connection.proxy
+        if proxy is not None:
+            address = self._visitors.address_of(request)
+            if address == proxy.address:  # It asks for itself, or says nothing.
+                return proxy
+            return named_by(proxy, ProxyHeader(0, "" if address == UNKNOWN else address))
+        origin = connection.origin
+        if is_local(origin.address) and self._visitors.is_forwarded(request):
+            # A proxy here that nobody has named: whom it asks for is anybody.
+            return replace(origin, address=UNKNOWN, nameless=True)
+        return origin
+
+    async def _completed(self, request: web.Request, response: web.StreamResponse) -> None:
+        complete(response)
+        response.headers.update(self.rules.origins.headers(request))
+
+
+def _nothing() -> web.Response:
+    text = "There is nothing at this path: streams are at /APP/NAME.flv."
+    return plain(HTTPStatus.NOT_FOUND, text)

@@ -1,0 +1,98 @@
+"""What a request asks for, in the words in which RTMP clients ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote, unquote
+
+from rtmpd.engine.flv_wire import EVERYTHING
+from rtmpd.net.http import web
+from rtmpd.rtmp.commands import ConnectParams
+from rtmpd.rtmp.constants import CapsEx, MessageType
+from rtmpd.rtmp.events import PlayRequested, PublishRequested
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.url import clean_path, parse_query
+
+ENDING: Final = ".flv"
+STREAM_ID: Final = 1
+"""In place of a message stream: there is one."""
+_BEARER: Final = "bearer"
+_MEDIA: Final = {"audio": int(MessageType.AUDIO), "video": int(MessageType.VIDEO)}
+_WEBSOCKET: Final = "websocket"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A stream, named by the path of a request, and how it is wanted."""
+
+    connect: ConnectParams
+    """What a client would connect with."""
+    name: str
+    """Of the stream in the app that ``connect`` names."""
+    query: str = field(repr=False)
+    """Behind the name, what stood in a header included; may hold secrets."""
+    only: int = EVERYTHING
+    """Message type of the one medium that is wanted."""
+    framed: bool = False
+    """By WebSocket."""
+
+    @property
+    def play(self) -> PlayRequested:
+        """It is played."""
+        return PlayRequested(STREAM_ID, self.name, self.query, -2.0, -1.0, reset=True)
+
+    @property
+    def publish(self) -> PublishRequested:
+        """It is published."""
+        return PublishRequested(STREAM_ID, self.name, self.query, "live")
+
+
+def read_wish(request: web.Request, path: str, server: str, limits: Limits) -> Wish | str:
+    """What is asked for at ``path``, of which nothing is before the app; or what is wrong with how.
+
+    ``server`` is scheme, host and port as the client knows them.
+    """
+    query = _clean(request.raw_path.partition("#")[0].partition("?")[2])
+    shown = _shown(request)
+    if shown and not {"key", "jwt"} & parse_query(query).keys():
+        # A JWT has two dots, and a key of ours none.
+        name = "jwt" if shown.count(".") == 2 else "key"
+        query = f"{query}&{name}={quote(shown)}" if query else f"{name}={quote(shown)}"
+    if len(query.encode()) > limits.max_query_bytes:
+        return f"The query is longer than {limits.max_query_bytes} bytes."
+    fields = parse_query(query)
+    only = fields.get("only", "")
+    if only and only not in _MEDIA:
+        return "Write only=audio or only=video, or leave it out."
+    app, _, name = clean_path(_clean(path).removesuffix(ENDING)).rpartition("/")
+    connect = ConnectParams(
+        app=app,
+        tc_url=f"{server}/{app}"[: limits.max_tc_url_bytes],
+        flash_ver=_header(request, "User-Agent", limits),
+        page_url=_header(request, "Referer", limits),
+        caps_ex=int(CapsEx.MULTITRACK) if fields.get("raw") == "1" else 0,
+    )
+    framed = request.headers.get("Upgrade", "").lower() == _WEBSOCKET
+    return Wish(connect, name, query, _MEDIA.get(only, EVERYTHING), framed)
+
+
+def _shown(request: web.Request) -> str:
+    """The key or token in a header."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return _clean(value.strip()) if scheme.lower() == _BEARER else ""
+
+
+def _header(request: web.Request, name: str, limits: Limits) -> str:
+    text = _clean(request.headers.get(name, ""))[: limits.max_field_bytes // 4]
+    return "".join(each for each in text if each.isprintable())
+
+
+def _clean(text: str) -> str:
+    """Without what stands for bytes that are no UTF-8, which cannot be written down."""
+    return text.encode(errors="replace").decode()
+
+
+def decoded(raw_path: str) -> str:
+    """A path as people write it; ``%xx`` that are no UTF-8 become characters that no name has."""
+    return unquote(raw_path.partition("#")[0].partition("?")[0], errors="replace")

@@ -1,0 +1,271 @@
+"""Who asks for what, and what is said to browsers, proxies and those who ask for nothing that there is."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+
+import pytest
+from engine_kit import keyframe
+from http_kit import UPGRADE, site
+from net_kit import HEADERS, Doorman, eventually
+
+from rtmpd.exceptions import Refused
+from rtmpd.http.answers import ANY_ORIGIN, Origins
+from rtmpd.http.asking import Asked
+from rtmpd.http.server import HttpRules
+from rtmpd.net.http import web
+from rtmpd.net.proxies import TrustedProxies
+from rtmpd.reasons import Refusal
+from rtmpd.rtmp.constants import StatusCode
+from rtmpd.rtmp.limits import Limits
+from rtmpd.serving.access import AccessRequest, Grant
+from rtmpd.serving.server import ConnectionLimits
+
+PATH = "/live/cam.flv"
+PAGE = "https://www.example.com"
+PROXIES = TrustedProxies([ipaddress.ip_network("127.0.0.1")])
+
+
+class Refusing:
+    def __init__(self, reason: Refusal) -> None:
+        self.reason = reason
+
+    def authorize(self, request: AccessRequest) -> Grant:
+        raise Refused(StatusCode.PLAY_FAILED, f"No: {request.key}.", self.reason)
+
+
+class Shelf:
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+
+    async def answer(self, asked: Asked) -> web.StreamResponse | None:
+        self.asked.append(asked)
+        (await asked.connection.may(asked.wish)).abandon()
+        return web.Response(text="a file") if asked.wish.name == "film.mp4" else None
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "status"),
+    [
+        ("/", "GET", 404),
+        ("/live/cam", "GET", 404),
+        ("/live/cam.mp4", "GET", 404),
+        ("/.flv", "GET", 404),
+        ("/live/.flv", "GET", 404),
+        ("/live/a%20b.flv", "GET", 404),
+        ("/live/%FF.flv", "GET", 404),
+        ("/live/%2e%2e/%2e%2e/cam.flv", "GET", 404),
+        ("/live/a@b.flv", "GET", 404),
+        (PATH, "PUT", 405),
+        (PATH, "DELETE", 405),
+        (PATH, "HEAD", 404),
+        (PATH, "OPTIONS", 204),
+        (f"{PATH}?x={'y' * 3000}", "GET", 400),
+    ],
+)
+async def test_what_there_is_not(path: str, method: str, status: int) -> None:
+    async with site() as there:
+        browser = await there.get(path, method)
+        assert browser.status == status
+        assert browser.headers["server"] == "rtmpd"
+        if "content-length" in browser.headers and method != "HEAD":
+            assert (await browser.body()).endswith(".\n")
+
+
+async def test_requests_follow_each_other_on_a_connection_until_one_plays() -> None:
+    async with site() as there:
+        encoder = await (await there.house.client()).publish()
+        encoder.send(*HEADERS, (0, keyframe()))
+        await eventually(lambda: there.house.stream().stats.video.messages_in == 2)
+        browser = await there.browser()
+        for _ in range(3):
+            browser.ask(PATH, "HEAD").ask("/nothing")
+        for _ in range(3):
+            assert await browser.head() == 200
+            assert browser.headers["content-type"] == "video/x-flv"
+            assert await browser.head() == 404
+            await browser.body()
+        browser.ask(PATH)
+        assert await browser.head() == 200
+        assert (await browser.tag()).type == 8
+        assert there.house.stats.plays_total == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        (Refusal.NOT_PROVEN, 401),
+        (Refusal.KEY_WRONG, 403),
+        (Refusal.NOT_LOCAL, 403),
+        (Refusal.BACKEND_REFUSED, 403),
+        (Refusal.PLAY_RATE, 429),
+        (Refusal.STREAM_BUSY, 409),
+        (Refusal.PLAYERS_PER_STREAM, 503),
+        (Refusal.MEMORY, 503),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+async def test_a_refusal_has_a_status_and_its_sentence(reason: Refusal, status: int, method: str) -> None:
+    async with site(authorizer=Refusing(reason)) as there:
+        browser = await there.get(PATH, method)
+        assert browser.status == status
+        assert ("retry-after" in browser.headers) == (status in (429, 503))
+        if method != "HEAD":
+            assert await browser.body() == "No: live/.\n"
+        assert there.house.stats.refusals == {reason: 1}
+
+
+@pytest.mark.parametrize("allowed", [(PAGE,), (ANY_ORIGIN,)])
+async def test_web_pages_that_are_named_may_have_streams(allowed: tuple[str, ...]) -> None:
+    async with site(HttpRules(origins=Origins(frozenset(allowed)))) as there:
+        encoder = await (await there.house.client()).publish()
+        encoder.send(*HEADERS, (0, keyframe()))
+        for method in ("GET", "HEAD", "OPTIONS"):
+            browser = await there.get(PATH, method, Origin=PAGE)
+            assert browser.headers["access-control-allow-origin"] == (PAGE if PAGE in allowed else "*")
+            assert browser.headers["vary"] == "Origin"
+        assert "GET" in browser.headers["access-control-allow-methods"]
+        near = await there.get(PATH, "OPTIONS", Origin=PAGE, Access_Control_Request_Private_Network="true")
+        assert near.headers["access-control-allow-private-network"] == "true"
+        await there.socket(PATH, Origin=PAGE)
+
+
+async def test_web_pages_of_others_may_not_even_if_they_have_our_name() -> None:
+    async with site(HttpRules(origins=Origins(frozenset({PAGE})))) as there:
+        for origin in ("https://evil.example", "null", "http://www.example.com", "http://tv.example:8935"):
+            for method in ("GET", "POST", "OPTIONS"):
+                browser = await there.get(PATH, method, Origin=origin)
+                assert browser.status == 403
+                assert "access-control-allow-origin" not in browser.headers
+            opened = (await there.browser()).ask_with(PATH, UPGRADE | {"Origin": origin})
+            assert await opened.head() == 403
+        assert there.house.stats.plays_total == 0
+
+
+async def test_paths_have_a_prefix() -> None:
+    doorman = Doorman()
+    async with site(HttpRules(prefix="/video"), authorizer=doorman) as there:
+        assert (await there.get(PATH)).status == 404
+        assert (await there.get("/videolive/cam.flv")).status == 404
+        (await there.browser()).ask(f"/video{PATH}")
+        await eventually(lambda: doorman.requests)
+        assert str(doorman.requests[0].key) == "live/cam"
+
+
+async def test_names_are_read_as_paths_are() -> None:
+    doorman = Doorman()
+    async with site(authorizer=doorman, apps=frozenset({"live/sub"})) as there:
+        for path in ("/live/sub/a/k%C3%A4se.flv", "//live//x%2520y.flv"):
+            (await there.browser()).ask(path)
+        await eventually(lambda: len(doorman.requests) == 2)
+        keys = [request.key for request in doorman.requests]
+        assert [(key.app, key.name) for key in keys] == [("live/sub", "a/k\u00e4se"), ("live", "x%20y")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({"X_Forwarded_For": "198.51.100.7"}, "198.51.100.7"),
+        ({"X_Forwarded_For": "1.2.3.4, 198.51.100.7"}, "198.51.100.7"),
+        ({"Forwarded": 'for="[2001:db8::7]:1234";proto=https'}, "2001:db8::7"),
+        ({"Forwarded": "for=198.51.100.7", "X_Forwarded_For": "1.2.3.4"}, "unknown"),
+        ({"X_Forwarded_For": "nobody"}, "unknown"),
+        ({}, "127.0.0.1"),
+    ],
+)
+async def test_a_trusted_proxy_says_who_asks(headers: dict[str, str], address: str) -> None:
+    doorman = Doorman()
+    async with site(authorizer=doorman, proxies=PROXIES) as there:
+        (await there.browser()).ask(PATH, **headers)
+        await eventually(lambda: doorman.requests)
+        assert doorman.requests[0].origin.address == address
+
+
+@pytest.mark.parametrize("header", ["X_Forwarded_For", "Forwarded", "Via", "X_Real_IP"])
+async def test_what_came_through_a_proxy_that_nobody_named_is_not_of_here(header: str) -> None:
+    """Or whoever it passes on would be on this machine, and may publish."""
+    doorman = Doorman()
+    async with site(authorizer=doorman) as there:
+        (await there.browser()).ask(PATH, **{header: "127.0.0.1"})
+        await eventually(lambda: doorman.requests)
+        origin = doorman.requests[0].origin
+        assert (origin.address, origin.nameless, origin.network) == ("unknown", True, "127.0.0.1")
+
+
+async def test_each_client_of_a_proxy_has_limits_of_its_own() -> None:
+    limits = ConnectionLimits(max_connections_per_address=1)
+    async with site(connections=limits, proxies=PROXIES) as there:
+        for number in range(3):
+            (await there.browser()).ask(PATH, X_Forwarded_For=f"198.51.100.{number}")
+        await eventually(lambda: there.house.stats.players == 3)
+        second = await there.get(PATH, X_Forwarded_For="198.51.100.1")
+        assert second.status == 503
+        assert await second.body() == "Your address has had its share: max_connections_per_address.\n"
+
+
+async def test_limits_of_connections_hold_before_a_byte_is_read() -> None:
+    async with site(connections=ConnectionLimits(max_connections_per_address=1)) as there:
+        first = await there.browser()
+        await eventually(lambda: there.house.open_connections == 1)
+        second = await there.browser()
+        assert await second.closed() == b""
+        assert there.house.stats.refusals == {Refusal.MAX_CONNECTIONS_PER_ADDRESS: 1}
+        assert (await first.ask("/").head()) == 404
+
+
+async def test_who_asks_for_nothing_in_time_is_closed() -> None:
+    async with site(limits=Limits(handshake_timeout=0.1)) as there:
+        silent, slow = await there.browser(), await there.browser()
+        slow.writer.write(b"GET /live/cam.flv HTTP/1.1\r\nX: ")
+        for browser in (silent, slow):
+            assert await browser.closed() == b""
+
+
+async def test_requests_cost_something() -> None:
+    limits = ConnectionLimits(max_command_cost_per_address=100)
+    async with site(connections=limits) as there:
+        browser = await there.browser()
+        for _ in range(12):
+            browser.ask("/nothing")
+        started = asyncio.get_running_loop().time()
+        for _ in range(12):
+            assert await browser.head() == 404
+            await browser.body()
+        assert asyncio.get_running_loop().time() - started > 0.1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x16\x03\x01",
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 20_000,
+        b"NONSENSE\r\n\r\n",
+        b"\3" + bytes(1536),
+    ],
+)
+async def test_what_is_no_http_is_told_so_and_closed(said: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with site() as there:
+        browser = await there.browser()
+        browser.writer.write(said)
+        browser.writer.write_eof()
+        assert b"rtmpd" in (await browser.closed() or b"rtmpd")
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_somebody_else_may_have_an_answer_first() -> None:
+    shelf = Shelf()
+    async with site() as there:
+        there.http.shelves.append(shelf)
+        browser = await there.get("/vod/film.mp4?key=k")
+        assert (browser.status, await browser.body()) == (200, "a file")
+        assert (await there.get("/vod/other.mp4")).status == 404
+        assert [each.wish.name for each in shelf.asked] == ["film.mp4", "other.mp4"]
+        assert shelf.asked[0].wish.query == "key=k"
+
+
+async def test_a_shelf_asks_who_may() -> None:
+    async with site(authorizer=Refusing(Refusal.KEY_WRONG)) as there:
+        there.http.shelves.append(Shelf())
+        assert (await there.get("/vod/film.mp4")).status == 403
+        assert there.house.stats.refusals == {Refusal.KEY_WRONG: 1}
