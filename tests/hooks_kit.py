@@ -57,12 +57,12 @@ class Stage:
     def failures(self) -> dict[str, int]:
         return dict(self.asker.stats.failures)
 
-    async def publish(self, name: str = "show") -> tuple[Client, str]:
+    async def publish(self, name: str = "show", mode: str = "live") -> tuple[Client, str]:
         """An encoder and the status that it got."""
         client = await self.house.client()
         client.say(connect())
         client.call("createStream", 2)
-        client.call("publish", 0, name, "live", on=1)
+        client.call("publish", 0, name, mode, on=1)
         return client, await client.answer()
 
     async def play(self, name: str = "show") -> tuple[Client, str]:

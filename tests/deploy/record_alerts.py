@@ -3,7 +3,7 @@
     .venv/bin/python tests/deploy/record_alerts.py [SCENARIO ...]
 
 runs every scenario at once, for eight minutes, and writes a file for each. ffmpeg must be installed, and the
-scenarios of the control group and of the full disk need root. EXPECTED says which alerts a scenario raises;
+scenarios of the control group and of full disks need root. EXPECTED says which alerts a scenario raises;
 any other that fires is a failure of the test.
 """
 
@@ -14,6 +14,7 @@ import contextlib
 import itertools
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -417,6 +418,50 @@ def full_disk(scenario: Scenario) -> None:
             subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+def recording_fails(scenario: Scenario) -> None:
+    """Somebody removes the folder that is recorded into."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "recordings")
+        root.mkdir()
+        scenario.settings = ("apps.live.record.start=always", f"apps.live.record.root={root}")
+        one_stream(scenario)
+        scenario.over.wait(INTERVAL * 6)
+        shutil.rmtree(root)
+        scenario.over.wait()
+
+
+def recordings_fill(scenario: Scenario) -> None:
+    """A small disk for a long recording."""
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "rtmpd-record-alerts", folder], check=True)
+        try:
+            scenario.settings = ("apps.live.record.start=always", f"apps.live.record.root={folder}")
+            one_stream(scenario)
+            scenario.over.wait()
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def not_uploaded(scenario: Scenario) -> None:
+    """A bucket that nobody answers for, and a recording of two hours ago."""
+    with tempfile.TemporaryDirectory() as folder:
+        scenario.settings = (
+            "apps.live.record.start=always",
+            f"apps.live.record.root={folder}",
+            "apps.live.record.name={name}",
+            "apps.live.record.upload.bucket=rec",
+            "apps.live.record.upload.endpoint=http://127.0.0.1:9",
+            "apps.live.record.upload.region=us-east-1",
+            "apps.live.record.upload.access_key_id=id",
+            "apps.live.record.upload.secret_access_key=secret",
+        )
+        server = scenario.start()
+        scenario.run(RTMPD, "bench", "publish", "-d", "10", "--warmup", "0", server.url("cam"))
+        server.log.wait_for({"event": "recording job not done"}, timeout=60)
+        os.utime(Path(folder, "cam.flv"), (time.time() - 7200,) * 2)
+        scenario.over.wait()
+
+
 def broken_settings(scenario: Scenario) -> None:
     """A reload that finds a mistake."""
     with tempfile.TemporaryDirectory() as folder:
@@ -547,6 +592,9 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "broken-settings": ("RtmpdReloadFailed",),
     "torn-keys": ("RtmpdKeysOutdated",),
     "full-disk": ("RtmpdStateNotWritable",),
+    "recording-fails": ("RtmpdRecordingIncomplete",),
+    "recordings-fill": ("RtmpdRecordingsDiskFull",),
+    "not-uploaded": ("RtmpdRecordingNotUploaded",),
     "without-keys": ("RtmpdJwksStale",),
     "late-pictures": ("RtmpdFirstFrameSlow", *BURNS),
     "rare-keyframes": ("RtmpdKeyframesRare",),
@@ -596,6 +644,9 @@ def scenarios() -> list[Scenario]:
         Scenario("broken-settings", broken_settings),
         Scenario("torn-keys", torn_keys),
         Scenario("full-disk", full_disk),
+        Scenario("recording-fails", recording_fails),
+        Scenario("recordings-fill", recordings_fill),
+        Scenario("not-uploaded", not_uploaded),
         Scenario("without-keys", without_keys),
         Scenario("late-pictures", late_pictures, "stream.gop.start=keyframe"),
         Scenario("rare-keyframes", rare_keyframes),

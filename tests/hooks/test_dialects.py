@@ -335,6 +335,7 @@ def test_all_that_may_be_answered() -> None:
         "takeover": True,
         "ttl": 60,
         "record": True,
+        "dvr": True,
     }
     assert read(NATIVE, 200, json.dumps(said)) == Verdict(
         allow=True,
@@ -345,12 +346,14 @@ def test_all_that_may_be_answered() -> None:
         max_players=100,
         takeover=True,
         ttl=60,
-        unknown=("record",),
+        record=True,
+        unknown=("dvr",),
     )
 
 
 def test_what_is_not_said_is_left_to_the_settings() -> None:
-    nothing = dict.fromkeys(("reason", "name", "push", "max_kbps", "max_players", "takeover", "ttl"))
+    words = ("reason", "name", "push", "max_kbps", "max_players", "takeover", "ttl", "record")
+    nothing = dict.fromkeys(words)
     for said in ({"allow": True}, {"allow": True, **nothing}):
         assert read(NATIVE, 200, json.dumps(said)) == Verdict(allow=True)
     assert read(NATIVE, 200, '{"allow": true, "push": "rtmp://a/b"}').push == ("rtmp://a/b",)

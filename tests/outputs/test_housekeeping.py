@@ -5,16 +5,17 @@ import fcntl
 import logging
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from net_kit import eventually
-from shelf_kit import NOW, known, put
+from shelf_kit import NOW, SHOW, known, put
 
 from rtmpd.outputs import housekeeping as housekeeping_module
 from rtmpd.outputs.afterwork_words import RemovalFailure, RemovalReason, Step
-from rtmpd.outputs.catalog import Catalog
-from rtmpd.outputs.folder_scan import Scan
+from rtmpd.outputs.catalog import Catalog, Known
+from rtmpd.outputs.folder_scan import FoundFile, Scan
 from rtmpd.outputs.housekeeping import Housekeeping
 from rtmpd.outputs.retention import KeepRules
 
@@ -85,6 +86,29 @@ async def test_a_folder_that_cannot_be_read_is_told_of_once(
     assert len(house.catalog) == 1
     await house.keeper.round()
     assert house.keeper.stats.unreadable == {}
+
+
+async def test_what_is_not_known_is_asked_once_what_it_is(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, other = put(house.root / "mine.flv", age=5), put(house.root / "other.flv")
+    put(house.root / "video.mp4")
+    asked: list[str] = []
+
+    def heads(_root: str, files: list[FoundFile]) -> dict[str, Known]:
+        asked.extend(Path(each.path).name for each in files)
+        return {str(mine): replace(known(mine, house.root), by_head=True)}
+
+    monkeypatch.setattr(housekeeping_module, "described", heads)
+    for _ in range(2):
+        await house.keeper.round()
+    assert sorted(asked) == ["mine.flv", "other.flv"]
+    found = house.catalog.at(str(mine))
+    assert found is not None
+    assert found.key == SHOW
+    put(other, age=1)
+    await house.keeper.round()
+    assert sorted(asked) == ["mine.flv", "other.flv", "other.flv"]
 
 
 async def test_a_disk_that_hangs_holds_up_nothing_else(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -445,9 +445,9 @@ async def test_an_encoder_may_ask_to_be_recorded_and_to_append(tmp_path: Path) -
     studio.rule = replace(studio.rule, start=RecordStart.ASKED)
     (tmp_path / "live" / "cam").mkdir(parents=True)
     (tmp_path / "live" / "cam" / "other.flv").write_bytes(b"FLV of somebody else")
-    for mode in ("live", "record", "append", "appendWithGap", "record"):
+    for mode in ("live", "record", "append", "appendWithGap", "unrecorded", "record"):
         publication = studio.publish(mode=mode)
-        assert (studio.recordings.active(KEY) is not None) is (mode != "live")
+        assert (studio.recordings.active(KEY) is not None) is (mode not in ("live", "unrecorded"))
         studio.send(publication, 0, 25)
         studio.end(publication)
         await studio.until(lambda: not studio.recordings._ending)

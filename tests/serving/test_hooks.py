@@ -347,14 +347,35 @@ async def test_the_answer_says_who_has_a_name(takeover: bool) -> None:
         assert status == (STARTED if takeover else "1: onStatus 0 error NetStream.Publish.BadName")
 
 
+@pytest.mark.parametrize(
+    ("record", "mode", "expected"),
+    [
+        (None, "append", "append"),
+        (True, "live", "record"),
+        (True, "append", "append"),
+        (False, "record", "unrecorded"),
+    ],
+)
+async def test_the_answer_says_whether_a_stream_is_recorded(
+    record: bool | None, mode: str, expected: str
+) -> None:
+    async with (
+        backend(answer_json({"allow": True, "record": record})) as server,
+        stage(DialectName.NATIVE, urls(server, Moment.PUBLISH)) as there,
+    ):
+        assert (await there.publish(mode=mode))[1] == STARTED
+        (stream,) = there.house.registry.streams.values()
+        assert stream.publications[0].mode == expected
+
+
 async def test_a_word_that_means_nothing_is_told(caplog: pytest.LogCaptureFixture) -> None:
     async with (
-        backend(answer_json({"allow": True, "record": True})) as server,
+        backend(answer_json({"allow": True, "dvr": True})) as server,
         stage(DialectName.NATIVE, urls(server, Moment.PUBLISH)) as there,
     ):
         assert (await there.publish())[1] == STARTED
     (line,) = [each for each in caplog.records if each.getMessage() == "backend answer not understood"]
-    assert line.fields["words"] == "record"
+    assert line.fields["words"] == "dvr"
 
 
 async def test_pushes_last_as_long_as_the_publish() -> None:

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,9 +17,11 @@ import pytest
 from control_kit import Desk, token
 from engine_kit import keyframe
 from net_kit import HEADERS, Client, House, eventually, serve
+from shelf_kit import FakeShelf
 
 from rtmpd.daemon.mediamtx_settings import HeldSettings
 from rtmpd.daemon.settings import load
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import PLAIN, Mask
 from rtmpd.reasons import Problem
 from rtmpd.web import compat
@@ -185,6 +188,40 @@ async def test_calls_that_cannot_be(call: str, status: int, sentence: str) -> No
         assert answered == status
         assert text.startswith(sentence) or status == 404
         assert (stand.house.stats.publishers, stand.house.stats.players) == (1, 1)
+
+
+async def test_recordings_are_begun_and_ended_as_in_nginx_rtmp(tmp_path: Path) -> None:
+    async with on_air() as (stand, client, _encoder, _player):
+        shelf = stand.desk.shelf = FakeShelf(tmp_path)
+        call = "/control/record/{}?app=live&name=cam&rec=rec1"
+        path = str(tmp_path / "live" / "cam.flv")
+        assert await get(client, call.format("stop")) == (200, "")
+        assert await get(client, call.format("start")) == (200, path)
+        assert await get(client, call.format("start")) == (200, "")
+        assert await get(client, call.format("stop")) == (200, path)
+        assert [each for each, _ in shelf.calls] == ["start", "stop"]
+        assert stand.desk.audited[0][2]["change"] == "start_recording"
+
+
+async def test_recordings_are_listed_and_removed_as_in_mediamtx(tmp_path: Path) -> None:
+    async with on_air() as (stand, client, _encoder, _player):
+        shelf = stand.desk.shelf = FakeShelf(tmp_path)
+        assert (await told(client, "/v3/recordings/list"))["items"] == []
+        for name in ("a.flv", "a.mp4"):
+            shelf.finish(name)
+        shelf.finish("b.flv", StreamKey("live", "other"))
+        start = "2023-11-14T22:12:20Z"
+        show = {"name": "live/show", "segments": [{"start": start}]}
+        other = {"name": "live/other", "segments": [{"start": start}]}
+        listed = await told(client, "/v3/recordings/list")
+        assert listed == {"itemCount": 2, "pageCount": 1, "items": [other, show]}
+        assert await told(client, "/v3/recordings/get/live/show") == show
+        for wrong, status in (("path=live/show&start=x", 400), (f"path=live/x&start={start}", 404)):
+            assert (await get(client, f"/v3/recordings/deletesegment?{wrong}", "DELETE"))[0] == status
+        segment = f"/v3/recordings/deletesegment?path=live/show&start={start}"
+        assert await told(client, segment, "DELETE") == {"status": "ok"}
+        assert [each.relative for each in shelf.catalog.entries()] == ["b.flv"]
+        assert (await get(client, "/v3/recordings/get/live/show"))[0] == 404
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,7 @@ def _both(first: Verdict, second: Verdict) -> Verdict:
         push=(*first.push, *second.push),
         max_kbps=_later(first.max_kbps, second.max_kbps),
         max_players=_later(first.max_players, second.max_players),
+        record=second.record if second.record is not None else first.record,
         takeover=second.takeover if second.takeover is not None else first.takeover,
         ttl=second.ttl
         if first.ttl is None

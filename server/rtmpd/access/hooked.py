@@ -190,7 +190,7 @@ def _limited(grant: Grant, verdict: Verdict, backend: Backend) -> Grant:
     media = grant.media
     if verdict.max_kbps is not None:
         media = (media or MediaLimits()).under(MediaLimits(max_kbps=verdict.max_kbps))
-    return replace(grant, claim=claim, max_players=players, media=media)
+    return replace(grant, claim=claim, max_players=players, media=media, record=verdict.record)
 
 
 def _visit(request: AccessRequest, grant: Grant) -> Visit:

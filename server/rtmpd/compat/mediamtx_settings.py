@@ -46,6 +46,10 @@ class PathSettings:
     """Of each; 0 is any number."""
     takeover: bool
     """Whoever publishes last has the name."""
+    record: bool
+    """Streams are recorded, whatever their encoders want."""
+    record_kept: float
+    """For how long (s); 0 is without an end."""
 
 
 class Held(Protocol):
@@ -94,7 +98,8 @@ def path_defaults(held: PathSettings) -> Answer:
         "sourceOnDemandCloseAfter": _duration(held.linger),
         "maxReaders": held.max_players,
         "alwaysAvailable": False,
-        "record": False,
+        "record": held.record,
+        "recordDeleteAfter": _duration(held.record_kept),
         "overridePublisher": held.takeover,
     }
 

@@ -130,7 +130,7 @@ def _finished(entry: Entry) -> RecordedFile:
         seconds=None if recording is None else recording.duration,
         bytes=entry.size,
         codecs=() if recording is None else recording.codecs,
-        reason=None if recording is None else str(recording.end),
+        reason=None if known is None or known.by_head else str(known.recording.end),
         waits_for=str(Step.NONE if known is None else known.step),
         problem=None if known is None else known.problem or None,
         uploaded=None if known is None else known.uploaded or None,

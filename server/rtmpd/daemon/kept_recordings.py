@@ -48,7 +48,7 @@ class KeptRecordings:
         there = {row.path for row in contents.recordings}
         self._restore(self._catalog, contents.recordings)
         for entry in self._catalog.entries():
-            if entry.known is not None and entry.path not in there:
+            if entry.known is not None and not entry.known.by_head and entry.path not in there:
                 self.noted(entry.known)
         return {"recordings": len(there)}
 

@@ -40,6 +40,8 @@ class HeldSettings:
             linger=app.pull.linger,
             max_players=app.player.max_players_per_stream,
             takeover=app.handover.on_duplicate == "takeover",
+            record=app.record.wanted and app.record.start == "always",
+            record_kept=app.record.keep.max_age,
         )
 
 

@@ -20,7 +20,10 @@ class Terms(NamedTuple):
     place: Place = MAIN
     """Which of the stream's encoders it is."""
     mode: str = "live"
-    """What the encoder wants kept of it: ``live``, ``record``, ``append`` or ``appendWithGap``."""
+    """What is to be kept of it: ``live``, ``record``, ``append`` or ``appendWithGap``, as the encoder wants
+    it, or ``UNRECORDED``."""
 
 
+UNRECORDED: Final = "unrecorded"
+"""In place of a mode: whoever has let it in wants nothing kept, whatever the settings say."""
 USUAL: Final = Terms()

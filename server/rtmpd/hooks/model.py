@@ -111,6 +111,8 @@ class Verdict:
     """URLs of servers that the stream is to be pushed to."""
     max_kbps: int | None = None
     max_players: int | None = None
+    record: bool | None = None
+    """Whether it is to be recorded."""
     takeover: bool | None = None
     """Whether it may have a name that another has."""
     ttl: float | None = None

@@ -117,6 +117,7 @@ _WORDS: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "push": (_are_urls, f"a list of at most {MAX_PUSHES} URLs"),
     "max_kbps": (_is_count, "a whole number"),
     "max_players": (_is_count, "a whole number"),
+    "record": (lambda value: isinstance(value, bool), "true or false"),
     "takeover": (lambda value: isinstance(value, bool), "true or false"),
     "ttl": (_is_number, "a number of seconds"),
 }

@@ -31,6 +31,8 @@ class Known:
     """Why the step has not been done, as a sentence."""
     changed_at: float = 0.0
     """When the file was finished, in seconds since 1970."""
+    by_head: bool = False
+    """All of it is from the file itself, which does not say why it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ class Catalog:
     def restore(self, known: Known) -> None:
         """An earlier process knew a file; what this one knows of it holds."""
         entry = self._entries.get(known.recording.path)
-        if entry is not None and entry.known is None:
+        if entry is not None and (entry.known is None or entry.known.by_head):
             self._put(replace(entry, known=known))
         elif entry is None and len(self._entries) < MAX_KNOWN:
             size = known.recording.size
@@ -176,6 +178,12 @@ class Catalog:
             self._put(replace(entry, known=known))
             self.memory.noted(known)
 
+    def describe(self, path: str, known: Known) -> None:
+        """The file itself tells what it is."""
+        entry = self._entries.get(path)
+        if entry is not None and entry.known is None:
+            self._put(replace(entry, known=known))
+
     def remove(self, path: str) -> None:
         """It is gone. Idempotent."""
         entry = self._entries.pop(path, None)
@@ -183,7 +191,7 @@ class Catalog:
         self._waiting.pop(path, None)
         if entry is not None:
             del self._paths[entry.id]
-            if entry.known is not None:
+            if entry.known is not None and not entry.known.by_head:
                 self.memory.forgotten(path)
 
     def scan_begins(self) -> None:

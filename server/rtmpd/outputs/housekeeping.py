@@ -15,7 +15,8 @@ from rtmpd.net.inquiries import Inquiries
 from rtmpd.net.tasks import TaskSet
 from rtmpd.outputs.afterwork_words import RemovalFailure, RemovalReason
 from rtmpd.outputs.catalog import Catalog, Entry, difference
-from rtmpd.outputs.folder_scan import Room, Scan, remove, scan
+from rtmpd.outputs.described import described
+from rtmpd.outputs.folder_scan import MAX_FILES, FoundFile, Room, Scan, remove, scan
 from rtmpd.outputs.retention import KeepRules, removals
 
 INTERVAL: Final = 60.0
@@ -24,6 +25,10 @@ SOON: Final = 2.0
 """The same when there is something new."""
 _MOST: Final = 500
 """Files that are noted before others have their turn."""
+_DESCRIBED: Final = 20
+"""Files that are asked at once what they are."""
+_MOST_DESCRIBED: Final = 2000
+"""The same of a round."""
 _QUIET: Final = 600.0
 """Seconds from one line about a folder that cannot be read to the next."""
 
@@ -69,6 +74,8 @@ class Housekeeping:
         self._wall_clock = wall_clock
         self._roots: tuple[str, ...] = ()
         self._woken = asyncio.Event()
+        self._asked: dict[str, float] = {}
+        """Files that were asked what they are, and when they were changed last by then."""
         self._told: dict[str, float] = {}
         self._tasks = TaskSet()
 
@@ -111,6 +118,7 @@ class Housekeeping:
             found = await in_thread(partial(scan, root, now))
             self._look(root, found)
             await self._follow(root, found)
+            await self._describe(root, found)
         entries = self._catalog.snapshot().values()
         for removal in await in_thread(lambda: list(removals(entries, self._rules_of, now))):
             await self.remove(removal.entry, removal.reason)
@@ -146,6 +154,22 @@ class Housekeeping:
             self._catalog.miss(path)
             if number % _MOST == 0:
                 await asyncio.sleep(0)
+
+    async def _describe(self, root: str, found: Scan) -> None:
+        """Learn from files themselves what they are; each is asked once."""
+        new = [file for file in found.files if self._is_to_be_asked(file)][:_MOST_DESCRIBED]
+        for first in range(0, len(new), _DESCRIBED):
+            part = new[first : first + _DESCRIBED]
+            for path, known in (await in_thread(partial(described, root, part))).items():
+                self._catalog.describe(path, known)
+            self._asked |= {file.path: file.changed_at for file in part}
+        if len(self._asked) > 2 * MAX_FILES:
+            self._asked.clear()
+
+    def _is_to_be_asked(self, file: FoundFile) -> bool:
+        entry = self._catalog.at(file.path)
+        is_unknown = entry is not None and entry.known is None and file.path.endswith(".flv")
+        return is_unknown and self._asked.get(file.path) != file.changed_at
 
     def _look(self, root: str, found: Scan) -> None:
         if found.room is not None:

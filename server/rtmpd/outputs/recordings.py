@@ -18,6 +18,7 @@ from rtmpd.engine.publication import Codecs, Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PacketSink, TapOptions
 from rtmpd.engine.tap import Tap
+from rtmpd.engine.terms import UNRECORDED
 from rtmpd.exceptions import UsageError
 from rtmpd.net.inquiries import Inquiries
 from rtmpd.net.tasks import TaskSet
@@ -372,9 +373,9 @@ def _is_due(rule: RecordRule, mode: str, *, by_hand: bool) -> bool:
     """Whether a stream is to be recorded whose encoder publishes it in this ``mode``."""
     match rule.start:
         case RecordStart.ALWAYS:
-            return True
+            return by_hand or mode != UNRECORDED
         case RecordStart.ASKED:
-            return by_hand or mode != "live"
+            return by_hand or mode not in ("live", UNRECORDED)
         case RecordStart.MANUAL:
             return by_hand
         case RecordStart.NEVER:

@@ -118,6 +118,8 @@ class Grant:
     """Of a publish: what it may send. Beyond it the publish ends. What is not named in it stays as it is
     configured.
     """
+    record: bool | None = None
+    """Of a publish: whether it is to be recorded, where the settings allow that."""
     play: PlayRules | None = None
     """Of a play: how it is served."""
     follower: Follower | None = field(default=None, compare=False)

@@ -11,6 +11,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.sessions import Use
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import StreamStats, count
+from rtmpd.engine.terms import UNRECORDED
 from rtmpd.exceptions import DeadlineExceeded, Refused
 from rtmpd.reasons import SessionFailure, Word
 from rtmpd.rtmp.constants import StatusCode
@@ -89,7 +90,8 @@ class Publisher:
         """Its socket may be read in rounds."""
         media = replace(rules.media, reject=rules.media.reject.under(grant.media))
         self._publication = context.registry.claim(
-            grant.key, self, origin, self._since, policy, grant.max_players, media, place, event.mode
+            *(grant.key, self, origin, self._since, policy, grant.max_players, media, place),
+            _kept(event.mode, grant.record),
         )
         self.receive = self._publication.receive
         fields = log.of_stream(origin, grant.key) | {
@@ -192,6 +194,13 @@ class Publisher:
             )
         self._peer.session.fail(error)
         self._peer.advance()
+
+
+def _kept(mode: str, record: bool | None) -> str:
+    """What is to be kept, of what the encoder wants and what it was granted."""
+    if record is None or (record and mode != "live"):
+        return mode
+    return "record" if record else UNRECORDED
 
 
 def codecs(stats: StreamStats) -> str:

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from shelf_kit import NOW, put
+
+from rtmpd.outputs.described import described
+from rtmpd.outputs.flv_head import HEAD_BYTES, KeyframeIndex, Told, build_head
+from rtmpd.outputs.folder_scan import scan
+
+
+def test_a_recording_says_itself_what_it_is(tmp_path: Path) -> None:
+    told = Told("live", "a/b", 3, NOW - 60.5, duration=42_500, size=HEAD_BYTES, video=True)
+    mine = put(tmp_path / "mine.flv")
+    mine.write_bytes(build_head(told, b"", KeyframeIndex()))
+    for name in ("short.flv", "other.flv"):
+        put(tmp_path / name, HEAD_BYTES if name == "other.flv" else 9)
+    gone = put(tmp_path / "gone.flv")
+    files = scan(str(tmp_path), NOW).files
+    gone.unlink()
+    found = described(str(tmp_path), files)
+    assert found.keys() == {str(mine)}
+    known = found[str(mine)]
+    recording = known.recording
+    assert (str(recording.key), recording.part, recording.started_at) == ("live/a/b", 3, NOW - 60.5)
+    assert (recording.duration, recording.size, known.by_head) == (42.5, HEAD_BYTES, True)
