@@ -42,6 +42,7 @@ ALERTS = (_RULES / "alerts.yml").read_text() + (_RULES / "service_levels.yml").r
 RTMPD = str(Path(sys.executable).with_name("rtmpd"))
 INTERVAL = 15
 SCRAPES = 33
+FOLDER = "/var/lib/rtmpd/recordings"
 FRAME = b"\x27\x01\x00\x00\x00"
 """An AVC inter frame's first bytes."""
 
@@ -118,7 +119,9 @@ class Scenario:
         for (name, labels), values in sorted(self.series.items()):
             if dict(labels).get("reason") and not any(values):
                 continue  # Each of many dozen reasons for which nothing happened.
-            shown = ", ".join(f'{label}="{text}"' for label, text in (*labels, ("instance", self.name)))
+            # Not the temporary one.
+            told = ((label, FOLDER if label == "folder" else text) for label, text in labels)
+            shown = ", ".join(f'{label}="{text}"' for label, text in (*told, ("instance", self.name)))
             yield f"      - series: '{name}{{{shown}}}'"
             yield f'        values: "{compress(values)}"'
 
@@ -443,7 +446,7 @@ def recordings_fill(scenario: Scenario) -> None:
 
 
 def not_uploaded(scenario: Scenario) -> None:
-    """A bucket that nobody answers for, and a recording of two hours ago."""
+    """A bucket that nobody answers for, and a recording of two hours ago, whose encoder has gone since."""
     with tempfile.TemporaryDirectory() as folder:
         scenario.settings = (
             "apps.live.record.start=always",
@@ -594,7 +597,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "full-disk": ("RtmpdStateNotWritable",),
     "recording-fails": ("RtmpdRecordingIncomplete",),
     "recordings-fill": ("RtmpdRecordingsDiskFull",),
-    "not-uploaded": ("RtmpdRecordingNotUploaded",),
+    "not-uploaded": ("RtmpdRecordingNotUploaded", "RtmpdStreamLost"),
     "without-keys": ("RtmpdJwksStale",),
     "late-pictures": ("RtmpdFirstFrameSlow", *BURNS),
     "rare-keyframes": ("RtmpdKeyframesRare",),

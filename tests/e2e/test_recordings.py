@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import av
 import pytest
+from backend_kit import backend
 from command_kit import run_here
 from ffmpeg import bundled
 from live_fixtures import ClipMaker
@@ -126,6 +128,20 @@ def test_a_recording_becomes_an_mp4_file_in_a_bucket_and_is_known_after_a_restar
     log = str(server.log)
     state = (tmp_path / "state" / "state.sqlite3").read_bytes().decode(errors="replace")
     assert SECRET not in f"{settings}{metrics}{log}{state}"
+
+
+async def test_at_the_end_a_backend_is_told_of_the_last_files(clip: ClipMaker, tmp_path: Path) -> None:
+    async with backend() as asked:
+        record = f"apps.live.record.root={tmp_path}", "apps.live.record.start=always"
+        hooks = "apps.live.hooks.dialect=srs", f"apps.live.hooks.on_record_done={asked.url}"
+        with rtmpd(*record, *hooks) as server:
+            with bundled().publish(clip(H264_AAC), server.url("show")):
+                await asyncio.to_thread(server.log.wait_for, {"event": "recording started"})
+                assert await asyncio.to_thread(server.terminate) == 0
+            (line,) = server.log.find({"event": "recording finished", "reason": "shutdown"})
+        (told,) = asked.asked
+        assert told.json["action"] == "on_dvr"
+        assert told.json["file"] == line["path"]
 
 
 def test_what_could_not_be_uploaded_is_by_the_next_process(

@@ -151,6 +151,18 @@ async def test_an_upload_that_fails_is_tried_again_later_and_goes_on(
     assert [each.message for each in caplog.records] == ["recording job not done"]
 
 
+async def test_nothing_is_removed_that_is_not_surely_there(house: House) -> None:
+    house.rules = AfterworkRules(upload=UploadRules("rec", delete=True))
+    house.outcomes = [JobFailed(AfterworkFailure.DIFFERS, "of another sum"), {"uploaded": "s3://rec/a"}]
+    house.finish()
+    await house.done()
+    assert (house.removed, house.about("a.flv")[0]) == ([], Step.UPLOAD)
+    house.now = FIRST_RETRY
+    house.work.look()
+    await house.done()
+    assert house.removed == [("a.flv", RemovalReason.UPLOADED)]
+
+
 async def test_waits_longer_each_time_unless_somebody_wants_it_now(house: House) -> None:
     house.rules = UPLOAD
     house.outcomes = [JobFailed(AfterworkFailure.DENIED, "no")]

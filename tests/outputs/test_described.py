@@ -18,7 +18,7 @@ def test_a_recording_says_itself_what_it_is(tmp_path: Path) -> None:
     gone = put(tmp_path / "gone.flv")
     files = scan(str(tmp_path), NOW).files
     gone.unlink()
-    found = described(str(tmp_path), files)
+    found = described((str(tmp_path), file) for file in files)
     assert found.keys() == {str(mine)}
     known = found[str(mine)]
     recording = known.recording

@@ -95,8 +95,8 @@ async def test_what_is_not_known_is_asked_once_what_it_is(
     put(house.root / "video.mp4")
     asked: list[str] = []
 
-    def heads(_root: str, files: list[FoundFile]) -> dict[str, Known]:
-        asked.extend(Path(each.path).name for each in files)
+    def heads(files: list[tuple[str, FoundFile]]) -> dict[str, Known]:
+        asked.extend(Path(each.path).name for _, each in files)
         return {str(mine): replace(known(mine, house.root), by_head=True)}
 
     monkeypatch.setattr(housekeeping_module, "described", heads)

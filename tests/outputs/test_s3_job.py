@@ -146,6 +146,33 @@ async def test_says_what_is_missing(service: Service, small: Path) -> None:
     assert (await failure(service, moved, path=str(small))).reason is AfterworkFailure.GONE
 
 
+@pytest.mark.parametrize("kind", ["small", "large"])
+def test_what_is_stored_is_looked_at_before_it_counts(
+    service: Service, kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file: Path = request.getfixturevalue(kind)
+    job = {
+        "path": str(file),
+        "size": _size(file),
+        "bucket": "rec",
+        "key": f"looked-{kind}",
+        "endpoint": service.endpoint,
+        "region": "us-east-1",
+        "path_style": True,
+        "part_bytes": PART,
+        "access_key_id": "id",
+        "secret_access_key": "hidden",
+        "session_token": "",
+        "ca_file": "",
+        "options": {},
+        "upload_id": "",
+    }
+    monkeypatch.setattr(s3_job, "_sum_of", lambda _sums, in_parts: "another")
+    with pytest.raises(JobFailed) as error:
+        s3_job.upload(job, lambda _said: None)
+    assert error.value.reason is AfterworkFailure.DIFFERS
+
+
 async def test_credentials_come_from_the_environment_too(
     service: Service, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

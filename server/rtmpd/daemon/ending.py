@@ -113,10 +113,11 @@ class Parts:
         )
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
         left = max(grace - (self.clock() - started), 0.0)
-        await asyncio.gather(self.relays.pushes.close(left), self.hooks.close(left), self.outputs.close(left))
-        # Nothing happens any more: what is left is to be told.
+        await asyncio.gather(self.relays.pushes.close(left), self.outputs.close(left))
+        # Nothing happens any more, and all files are whole: what is left is to be told.
         left = max(grace - (self.clock() - started), min(grace, _LAST_WORDS))
-        await asyncio.gather(self.events.close(left), self.programs.close_hooks(left))
+        closing = self.hooks.close(left), self.events.close(left), self.programs.close_hooks(left)
+        await asyncio.gather(*closing)
         return cut
 
 

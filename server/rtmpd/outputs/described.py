@@ -15,10 +15,10 @@ from rtmpd.outputs.recording import Recording, RecordingEnd
 from rtmpd.rtmp.constants import ON_META_DATA
 
 
-def described(root: str, files: Iterable[FoundFile]) -> dict[str, Known]:
-    """Those of ``files`` that are recordings of ours and finished, by their paths."""
+def described(files: Iterable[tuple[str, FoundFile]]) -> dict[str, Known]:
+    """Those of ``files``, each with its root, that are recordings of ours and finished, by their paths."""
     found: dict[str, Known] = {}
-    for file in files:
+    for root, file in files:
         try:
             known = _described(root, file)
         except OSError:  # It is gone, or may not be read: so it stays one that is not known.

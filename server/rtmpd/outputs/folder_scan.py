@@ -51,6 +51,8 @@ class Scan:
     """What a folder had."""
 
     files: tuple[FoundFile, ...] = ()
+    size: int = 0
+    """Of the files together."""
     is_whole: bool = True
     """There was nothing else, and all could be looked at."""
     room: Room | None = None
@@ -68,7 +70,7 @@ def scan(root: str, now: float, most: int = MAX_FILES) -> Scan:
         return Scan(room=_room_above(root))
     except OSError as error:
         return Scan(is_whole=False, problem=error.strerror or str(error))
-    return Scan(files, walk.is_whole, room)
+    return Scan(files, sum(file.size for file in files), walk.is_whole, room)
 
 
 class _Walk:

@@ -16,7 +16,7 @@ from rtmpd.net.tasks import TaskSet
 from rtmpd.outputs.afterwork_words import RemovalFailure, RemovalReason
 from rtmpd.outputs.catalog import Catalog, Entry, difference
 from rtmpd.outputs.described import described
-from rtmpd.outputs.folder_scan import MAX_FILES, FoundFile, Room, Scan, remove, scan
+from rtmpd.outputs.folder_scan import FoundFile, Room, Scan, remove, scan
 from rtmpd.outputs.retention import KeepRules, removals
 
 INTERVAL: Final = 60.0
@@ -74,8 +74,8 @@ class Housekeeping:
         self._wall_clock = wall_clock
         self._roots: tuple[str, ...] = ()
         self._woken = asyncio.Event()
-        self._asked: dict[str, float] = {}
-        """Files that were asked what they are, and when they were changed last by then."""
+        self._new: dict[str, tuple[str, FoundFile]] = {}
+        """Files that are to be asked what they are, by their paths, with the folders that they lie in."""
         self._told: dict[str, float] = {}
         self._tasks = TaskSet()
 
@@ -118,7 +118,7 @@ class Housekeeping:
             found = await in_thread(partial(scan, root, now))
             self._look(root, found)
             await self._follow(root, found)
-            await self._describe(root, found)
+            await self._describe()
         entries = self._catalog.snapshot().values()
         for removal in await in_thread(lambda: list(removals(entries, self._rules_of, now))):
             await self.remove(removal.entry, removal.reason)
@@ -148,6 +148,8 @@ class Housekeeping:
         changes = await in_thread(partial(difference, known, root, found))
         for number, file in enumerate(changes.seen, 1):
             self._catalog.see(root, file)
+            if file.path.endswith(".flv"):
+                self._new[file.path] = root, file
             if number % _MOST == 0:
                 await asyncio.sleep(0)
         for number, path in enumerate(changes.gone, 1):
@@ -155,21 +157,14 @@ class Housekeeping:
             if number % _MOST == 0:
                 await asyncio.sleep(0)
 
-    async def _describe(self, root: str, found: Scan) -> None:
-        """Learn from files themselves what they are; each is asked once."""
-        new = [file for file in found.files if self._is_to_be_asked(file)][:_MOST_DESCRIBED]
-        for first in range(0, len(new), _DESCRIBED):
-            part = new[first : first + _DESCRIBED]
-            for path, known in (await in_thread(partial(described, root, part))).items():
+    async def _describe(self) -> None:
+        """Learn from files that are new what they are."""
+        for _ in range(_MOST_DESCRIBED // _DESCRIBED):
+            part = [self._new.popitem()[1] for _ in range(min(_DESCRIBED, len(self._new)))]
+            if not part:
+                return
+            for path, known in (await in_thread(partial(described, part))).items():
                 self._catalog.describe(path, known)
-            self._asked |= {file.path: file.changed_at for file in part}
-        if len(self._asked) > 2 * MAX_FILES:
-            self._asked.clear()
-
-    def _is_to_be_asked(self, file: FoundFile) -> bool:
-        entry = self._catalog.at(file.path)
-        is_unknown = entry is not None and entry.known is None and file.path.endswith(".flv")
-        return is_unknown and self._asked.get(file.path) != file.changed_at
 
     def _look(self, root: str, found: Scan) -> None:
         if found.room is not None:
@@ -177,7 +172,7 @@ class Housekeeping:
         if not found.problem:
             self.stats.unreadable.pop(root, None)
             self.stats.files[root] = len(found.files)
-            self.stats.bytes[root] = sum(file.size for file in found.files)
+            self.stats.bytes[root] = found.size
             return
         self.stats.rooms.pop(root, None)
         self.stats.unreadable[root] = found.problem

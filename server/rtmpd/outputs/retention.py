@@ -60,21 +60,28 @@ def removals(
 
 
 def _of_group(files: list[Entry], rules: KeepRules, now: float) -> Iterator[Removal]:
-    files.sort(key=lambda entry: (entry.changed_at, entry.path))
     number, size = len(files), sum(entry.size for entry in files)
+    if _fits(rules, number, size):
+        # Hundred thousand that all stay are not sorted, which would hold up whoever shares the interpreter.
+        files = [entry for entry in files if rules.max_age and now - entry.changed_at > rules.max_age]
+    files.sort(key=lambda entry: (entry.changed_at, entry.path))
     for entry in files:
         reason = _reason(entry, rules, now, number, size)
-        if reason is None or entry.waits:
-            continue
-        number, size = number - 1, size - entry.size
-        yield Removal(entry, reason)
+        if reason is None:
+            return
+        if not entry.waits:
+            number, size = number - 1, size - entry.size
+            yield Removal(entry, reason)
+
+
+def _fits(rules: KeepRules, number: int, size: int) -> bool:
+    too_many = rules.max_files and number > rules.max_files
+    return not too_many and not (rules.max_bytes and size > rules.max_bytes)
 
 
 def _reason(entry: Entry, rules: KeepRules, now: float, number: int, size: int) -> RemovalReason | None:
     if rules.max_age and now - entry.changed_at > rules.max_age:
         return RemovalReason.AGE
-    if rules.max_files and number > rules.max_files:
-        return RemovalReason.COUNT
-    if rules.max_bytes and size > rules.max_bytes:
-        return RemovalReason.SIZE
-    return None
+    if _fits(rules, number, size):
+        return None
+    return RemovalReason.COUNT if rules.max_files and number > rules.max_files else RemovalReason.SIZE

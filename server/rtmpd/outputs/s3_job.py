@@ -258,10 +258,17 @@ async def _verify(client: Any, job: _Job, sums: Sequence[bytes]) -> None:
     # Encrypted by a key of the service's it is no sum; each part was checked by the server all the same.
     if found.get("ServerSideEncryption") in ("aws:kms", "aws:kms:dsse") or not _MD5.fullmatch(first):
         return
-    wanted = sums[0].hex() if len(sums) == 1 and not number else f"{_md5(b''.join(sums)).hex()}-{len(sums)}"
+    wanted = _sum_of(sums, in_parts=bool(number))
     if tag != wanted:
         text = f"{job.uploaded} has the sum {tag}, where {wanted} was sent"
         raise JobFailed(AfterworkFailure.DIFFERS, text)
+
+
+def _sum_of(sums: Sequence[bytes], *, in_parts: bool) -> str:
+    """What S3 tells of an object that came whole, or in parts."""
+    if not in_parts and len(sums) == 1:
+        return sums[0].hex()
+    return f"{_md5(b''.join(sums)).hex()}-{len(sums)}"
 
 
 async def _read(held: int, at: int, size: int) -> bytes:
