@@ -19,6 +19,7 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import UsageError
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.outputs import flv_file, recorder
+from rtmpd.outputs.flv_head import HEAD_BYTES
 from rtmpd.outputs.record_rules import RecordStart, RecordTime
 from rtmpd.outputs.record_words import RecordingFailure, RecordingLoss
 from rtmpd.outputs.recording import RecordingEnd
@@ -214,13 +215,15 @@ class Drive:
 
     def __init__(self) -> None:
         self.error = 0
+        self.spares = -1
+        """Size of what is written all the same."""
         self.stuck = threading.Event()
         self.stuck.set()
         self._write = os.write
 
     def write(self, fd: int, data: memoryview) -> int:
         self.stuck.wait(10.0)
-        if self.error:
+        if self.error and len(data) != self.spares:
             half = len(data) // 2
             if half and self.error == errno.ENOSPC:
                 self._write(fd, data[:half])
@@ -515,3 +518,77 @@ async def test_a_listener_that_fails_costs_nobody_anything(
     await studio.recordings.close(5.0)
     assert last.words == studio.heard.words == ["started live/cam", "finished shutdown"]
     assert "a listener of recordings failed" in caplog.text
+
+
+@pytest.mark.parametrize(("waited", "kept"), [(20.0, True), (0.0, False)])
+async def test_a_pause_of_an_encoder_is_kept_and_a_jump_of_its_clock_is_not(
+    tmp_path: Path, waited: float, kept: bool
+) -> None:
+    studio = Studio(tmp_path)
+    clock = [1_800_000_000.0]
+    studio.recordings.wall_clock = lambda: clock[0]
+    publication = studio.publish()
+    studio.send(publication, 0, 10)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    clock[0] += waited
+    studio.send(publication, 510, 520)  # 20 seconds later, it says.
+    await studio.recordings.close(5.0)
+    assert studio.heard.finished[0].duration == pytest.approx(20.8 if kept else 0.8, abs=0.1)
+
+
+async def test_a_stream_without_key_frames_is_split_all_the_same(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    assert studio.rule is not None
+    studio.rule = replace(studio.rule, split_after=1.0)
+    publication = studio.publish()
+    for begin in range(0, 900, 100):
+        studio.send(publication, begin, begin + 100, gop=10_000)
+        await studio.until(lambda: not studio.recordings.queue_bytes)
+    await studio.recordings.close(5.0)
+    first, second = studio.heard.finished
+    assert first.duration == pytest.approx(31.0, abs=0.2)
+    assert bodies(second.path)[0].startswith(b"P")
+    assert len(bodies(first.path)) + len(bodies(second.path)) == 900
+
+
+async def test_a_file_that_nothing_gets_into_was_never_begun(tmp_path: Path, drive: Drive) -> None:
+    studio = Studio(tmp_path)
+    drive.spares = HEAD_BYTES
+    drive.error = errno.ENOSPC
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    stats = studio.recordings.stats
+    await studio.until(lambda: stats.failures[RecordingFailure.FULL] > 2)
+    assert studio.heard.words == ["failed: no space left on device"]
+    drive.error = 0
+    await studio.until(lambda: studio.heard.words[-1] == "started live/cam")
+    await studio.recordings.close(5.0)
+    assert studio.heard.finished[0].part == 1
+    assert not parts(tmp_path)
+
+
+async def test_what_is_left_of_a_stream_that_has_ended_is_charged_and_may_be_lost(
+    tmp_path: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rtmpd.outputs import recordings
+
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    drive.stuck.clear()
+    studio.send(publication, 20, 30)
+    await studio.until(lambda: studio.recordings._active[KEY]._busy)
+    studio.send(publication, 30, 50)
+    studio.end(publication)
+    budget = studio.house.registry.budget
+    assert budget.queue_bytes == studio.recordings.queue_bytes > 0
+    monkeypatch.setattr(recordings, "MAX_DISK_BYTES", studio.recordings.queue_bytes - 1)
+    before = studio.recordings.queue_bytes
+    studio.recordings.look()
+    assert budget.queue_bytes == studio.recordings.queue_bytes < before
+    assert studio.recordings.stats.lost[RecordingLoss.MEMORY] == 40
+    drive.stuck.set()
+    (recording,) = await studio.files(1)
+    assert bodies(recording.path)[-1] == b"P29"
+    assert budget.queue_bytes == 0

@@ -34,9 +34,11 @@ ADMIN_PATIENCE: Final = 5.0
 """Seconds until requests of the admin port that do not end are left to the end of the process."""
 _LAST_WORDS: Final = 1.0
 """Seconds that notifications have at least to go out, if anything has time to end in order."""
-STOP_MARGIN: Final = LAST_LOOK + _LAST_WORDS + LAST_LOOK + ADMIN_PATIENCE + 1.0
+_LAST_WRITES: Final = 1.0
+"""Seconds that files have at least to be finished."""
+STOP_MARGIN: Final = LAST_LOOK + _LAST_WRITES + _LAST_WORDS + LAST_LOOK + ADMIN_PATIENCE + 1.0
 """Seconds that the end takes at most beyond ``shutdown.drain_timeout``: for processes that were killed, for
-notifications, for hooks that were killed, for the admin port, and for what is closed in between.
+files, for notifications, for hooks that were killed, for the admin port, and for what is closed in between.
 """
 _WHY: Final = "The server is about to end: connect anew."
 _TICK: Final = 0.5
@@ -113,7 +115,9 @@ class Parts:
         )
         # Every publisher is gone, so what is left of the pushes is what is not sent yet.
         left = max(grace - (self.clock() - started), 0.0)
-        await asyncio.gather(self.relays.pushes.close(left), self.outputs.close(left))
+        # Files are to be complete, whoever had to be cut off.
+        last = max(left, _LAST_WRITES)
+        await asyncio.gather(self.relays.pushes.close(left), self.outputs.close(last))
         # Nothing happens any more, and all files are whole: what is left is to be told.
         left = max(grace - (self.clock() - started), min(grace, _LAST_WORDS))
         closing = self.hooks.close(left), self.events.close(left), self.programs.close_hooks(left)

@@ -11,7 +11,7 @@ from rtmpd.rtmp.constants import MessageType
 class Headers:
     """The newest header of every track, codec metadata and onMetaData.
 
-    It is as large as what the file announces, and bounded by nothing: the file is the user's own.
+    It is as large as what is announced, and bounded by nothing but ``forget_oldest``.
     """
 
     def __init__(self) -> None:
@@ -34,6 +34,11 @@ class Headers:
             del self._held[other]
         self._held[key] = payload
         return True
+
+    def forget_oldest(self, most: int) -> None:
+        """Keep no more than ``most``: a peer may invent new ones for ever."""
+        while len(self._held) > most:
+            del self._held[next(iter(self._held))]
 
     def messages(self, timestamp: int) -> Iterator[tuple[int, bytes, int]]:
         """Type, payload and time (ms) of each in the order to send them, headers at ``timestamp``."""

@@ -37,8 +37,12 @@ from rtmpd.outputs.recording import Recording, RecordingEnd
 
 _VIDEO_PATIENCE: Final = 3000
 """How long sound alone is not begun with where the encoder announces video (ms)."""
-_SPLIT_PATIENCE: Final = 30.0
-"""Seconds behind its time after which a file is split without a key frame: some encoders send none."""
+_SPLIT_PATIENCE: Final = 30_000
+"""How long a split waits for a key frame (ms): some encoders send none."""
+_MAX_HEADERS: Final = 256
+"""That the next file begins with: more than the engine lets a stream have at a time."""
+_MAX_STEP: Final = 10_000
+"""A longer step ahead (ms) is one of the clock's, or else of an encoder that is out of its mind."""
 _SOUND_INDEX: Final = 5000
 """One place of the index for so many ms of a stream without video."""
 _WITH_GAP: Final = "appendWithGap"
@@ -115,8 +119,12 @@ class FileSeries:
         self._video = False
         self._since: int | None = None
         """Timestamp of the first sound that nothing was begun with."""
+        self._due_since: int | None = None
+        """Time in the file at which it was to be split (ms)."""
         self._indexed = 0
-        self._started_at = 0.0
+        self._started_at = self._at = 0.0
+        self._seen = (0, 0.0)
+        """Timestamp of the frame before (ms), and the Unix time (s) at which it had come."""
         self._split = self._over = self._was_full = False
         self._outcome = Outcome()
 
@@ -125,6 +133,7 @@ class FileSeries:
         outcome = self._outcome = Outcome()
         self._rule = batch.rule
         self._split = self._split or batch.split
+        self._at = batch.at
         newest = max((item.timestamp for item in batch.items if isinstance(item, Packet)), default=0)
         done = 0
         try:
@@ -174,10 +183,14 @@ class FileSeries:
         if mark is Mark.ENDED:
             self._over = True
         elif mark in (Mark.GAP, Mark.SWITCHED):
-            if self._rule.time is RecordTime.GAPLESS:
-                self._timeline.join()
-            else:
-                self._timeline.expect_hole()
+            self._expect_hole()
+
+    def _expect_hole(self) -> None:
+        """Before the next frame something is missing."""
+        if self._rule.time is RecordTime.GAPLESS:
+            self._timeline.join()
+        else:
+            self._timeline.expect_hole()
 
     def _take_header(self, packet: Packet, payload: bytes) -> None:
         if packet.flags & STREAM_METADATA:
@@ -186,7 +199,9 @@ class FileSeries:
             if self._file is not None:
                 self._file.metadata = payload
             return
-        if not self._headers.keep(packet.kind, payload) or self._file is None:
+        new = self._headers.keep(packet.kind, payload)
+        self._headers.forget_oldest(_MAX_HEADERS)
+        if not new or self._file is None:
             return
         time = self._timeline.place_other(packet.kind, packet.timestamp & 0xFFFFFFFF)
         self._file.add(packet.kind, time, payload, keyframe=False)
@@ -215,6 +230,11 @@ class FileSeries:
 
     def _add_frame(self, file: FlvFile, packet: Packet, payload: bytes, *, keyframe: bool) -> None:
         kind = packet.kind
+        step = packet.timestamp - self._seen[0]
+        # Where nothing came for as long by the clock it is a pause, and else a jump.
+        if _MAX_STEP < step <= (self._at - self._seen[1]) * 1000 + _MAX_STEP:
+            self._expect_hole()
+        self._seen = (packet.timestamp, self._at)
         time = self._timeline.place_frame(kind, packet.timestamp & 0xFFFFFFFF)
         track = (kind, track_id(packet))
         last = self._latest.get(track)
@@ -255,11 +275,14 @@ class FileSeries:
     def _splits(self, file: FlvFile, *, video: bool, keyframe: bool) -> bool:
         """Whether another file begins here."""
         rule = self._rule
-        over = file.told.duration / 1000 - rule.split_after if rule.split_after else -1.0
-        due = self._split or over >= 0.0 or 0 < rule.split_bytes <= file.size
-        if not due:
+        now = file.told.duration
+        late = 0 < rule.split_after * 1000 <= now
+        if not (self._split or late or 0 < rule.split_bytes <= file.size):
             return False
-        return keyframe or (not video and not self._video) or over >= _SPLIT_PATIENCE
+        if self._due_since is None:
+            self._due_since = now
+        overdue = now - self._due_since >= _SPLIT_PATIENCE
+        return keyframe or (not video and not self._video) or overdue
 
     # Files
 
@@ -269,7 +292,7 @@ class FileSeries:
         self._split = False
         self._timeline = Timeline()
         self._latest.clear()
-        self._waiting, self._indexed = None, 0
+        self._waiting, self._due_since, self._indexed = None, None, 0
         self._started_at = started_at
         levels = NameTemplate.parse(rule.name).levels(key, started_at, self._part)
         try:
@@ -339,6 +362,9 @@ class FileSeries:
             return
         if file.empty:
             file.discard()
+            self._part -= 1
+            news = self._outcome.news
+            news[:] = [each for each in news if not (isinstance(each, Begun) and each.path == file.path)]
             return
         path = file.path
         try:

@@ -133,7 +133,7 @@ class Recorder:
         """Looks since something was lost."""
         self._rest: list[Item] = []
         """What was left in the tap at the end."""
-        self._rest_bytes = 0
+        self._rest_bytes = self._flight_bytes = 0
         self._tap = house.tap(key, self, self._options())
         self._timer = house.call_later(house.phase(), self._tick)
         self._find_disk()
@@ -160,7 +160,7 @@ class Recorder:
     @property
     def held_bytes(self) -> int:
         """What waits for the drive, or is on its way there."""
-        return self._tap.held_bytes + self._rest_bytes
+        return self._tap.held_bytes + self._rest_bytes + self._flight_bytes
 
     @property
     def disk(self) -> Disk | None:
@@ -184,12 +184,13 @@ class Recorder:
             return
         self.end_reason = reason
         self._timer.cancel()
-        self._rest_bytes = self._tap.held_bytes
+        self._rest_bytes = self._tap.waiting_bytes
+        self._flight_bytes = self._tap.held_bytes - self._rest_bytes
         self._rest = self._tap.take()
         self._count_lost()
         self._tap.detach()
         # It is held all the same.
-        self._house.charge(self._rest_bytes)
+        self._house.charge(self._rest_bytes + self._flight_bytes)
         if self.failing and not self._busy:
             self.abandon()
         else:
@@ -201,6 +202,8 @@ class Recorder:
         if self._rest:
             self._lose(self._rest, RecordingLoss.MEMORY)
             self._rest = []
+            self._house.charge(-self._rest_bytes)
+            self._rest_bytes = 0
 
     def look(self) -> None:
         """Tell of what is lost, and of a drive that does not answer; call it about once a second."""
@@ -223,8 +226,8 @@ class Recorder:
             self._timer.cancel()
             self._lose(self._rest, RecordingLoss.UNWRITABLE)
             self._rest = []
-            self._house.charge(-self._rest_bytes)
-            self._rest_bytes = 0
+            self._house.charge(-self._rest_bytes - self._flight_bytes)
+            self._rest_bytes = self._flight_bytes = 0
             self._tap.detach()
             self._house.over(self)
 
@@ -232,6 +235,7 @@ class Recorder:
 
     def ready(self) -> None:
         """There is much to take."""
+        self._discard()
         self._work()
 
     def close(self, _reason: CloseReason) -> None:
@@ -272,10 +276,14 @@ class Recorder:
 
     def _tick(self) -> None:
         self._timer = self._house.call_later(FLUSH, self._tick)
+        self._discard()
+        self._work()
+
+    def _discard(self) -> None:
+        """What comes while nothing can be written; what is on its way is waited for."""
         if self.failing and not self._busy:
             self._lose(self._tap.take(), RecordingLoss.UNWRITABLE)
             self._tap.done()
-        self._work()
 
     def _work(self) -> None:
         """Write what there is, if the drive is free."""
