@@ -638,3 +638,13 @@ def test_who_accompanies_publications_misses_nothing_and_costs_nobody_anything(
     house.loop.run(house.loop.now)
     assert sinks[0].take() == "<started> AAC@0 AVC@0 A@0 P@40 B@80 <ended>"
     assert "a companion of live/cam failed" in caplog.text
+
+
+def test_only_who_is_written_to_has_sockets_read_at_once(house: House) -> None:
+    publication = house.publish()
+    house.tap()
+    assert not publication.watched  # It has time, and players of other streams have not.
+    _, subscription = house.play()
+    assert publication.watched
+    subscription.detach()
+    assert not publication.watched

@@ -94,7 +94,7 @@ class Broadcast(Home):
 
     @property
     def watched(self) -> bool:
-        return self._audience.attended
+        return bool(self._audience.members)
 
     def has_room_for(self, tracks: TrackChoice, choices: int) -> bool:
         """See ``Audience.has_room_for``."""

@@ -80,7 +80,7 @@ class Home(Channel):
 
     @property
     def watched(self) -> bool:
-        """Somebody is given what is published: a player, a relay."""
+        """Somebody is written to as it comes: a player, a relay. Who takes packets takes them later."""
         raise NotImplementedError
 
     def switched(self, publication: Publication, packet: Packet, steady_for: float) -> bool:
@@ -253,7 +253,7 @@ class Publication:
 
     @property
     def watched(self) -> bool:
-        """Somebody is given what is published: a player, a relay."""
+        """Somebody is written to as it comes: a player, a relay. Who takes packets takes them later."""
         return self.stream.watched
 
     @property

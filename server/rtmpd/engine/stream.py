@@ -275,7 +275,9 @@ class LiveStream(Covered):
             publication.intake.clear()
             if was_heir:
                 self._wait_anew(publication)
-        elif (self.watched or self._keeps_unwatched()) and self._sources.hold(self._grace(publication)):
+        elif (self._audience.attended or self._keeps_unwatched()) and self._sources.hold(
+            self._grace(publication)
+        ):
             self._observer.held(publication)
             self._note_held(publication)
             if self._sources.heir is None:

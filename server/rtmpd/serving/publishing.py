@@ -103,7 +103,7 @@ class Publisher:
 
     @property
     def watched(self) -> bool:
-        """Somebody is given what is published: a player, a relay."""
+        """Somebody is written what is published as it comes: a player, a relay."""
         return self._publication.watched
 
     @property
