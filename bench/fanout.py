@@ -3,7 +3,8 @@
 CPU seconds of the server per gigabyte that the players received, and its memory, for one publisher of
 1.1 Mbit/s (30 frames and 43 audio packets a second). The same CPU for each message that the publisher sends
 tells few players' cost apart: with ``--fps 1000 --bitrate 30000000`` it falls, as nothing has left the
-processor's caches meanwhile.
+processor's caches meanwhile. ``--protocol rtmp,http-flv`` has the same servers measured with players of
+either in the same run.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ def main(
     drain_ms: common.DrainMs = 0.0,
     fps: Annotated[float, typer.Option(min=1, help="Frames a second.")] = 30.0,
     bitrate: Annotated[int, typer.Option(min=1, help="Bit/s, sound included.")] = 1_100_000,
+    protocol: Annotated[
+        str, typer.Option(help="How players are sent media: rtmp, http-flv, or both in turn: rtmp,http-flv.")
+    ] = "rtmp",
     server_core: common.ServerCore = 0,
     load_core: common.LoadCore = 1,
     rtmpd: common.Rtmpd = common.DEFAULT_RTMPD,
@@ -39,6 +43,7 @@ def main(
     if not any(other.program for other in others):  # How revisions compare is no question of windows.
         variants += [common.RTMPD_AT_ONCE, common.RTMPD_50_MS, common.RTMPD_350_MS]
     variants += others
+    variants = [each.playing(word) for each in variants for word in protocol.split(",") if each.plays(word)]
     counts = [int(part) for part in players.split(",")]
     if quick:
         counts, repeat, seconds = [50], 1, 2.0
@@ -75,7 +80,7 @@ def _measure(bench: Bench, variant: Variant, players: int, drain_ms: float, fps:
         publisher.wait_for("joined")
         alone = server.usage()
         options = ("-n", players, "-d", bench.seconds, "--drain-interval", drain_ms / 1000)
-        with bench.load("play", *options, server.url("cam")) as load:
+        with bench.load("play", *options, server.play_url("cam")) as load:
             report, before, after = common.measured(server, load)
     columns = common.cpu_columns(before, after, report["bytes"] / report["seconds"])
     return {

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -26,6 +26,8 @@ RTMPD = Path(sys.executable).with_name("rtmpd")
 NODE_MEDIA_SERVER = "4.4.3"
 NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 APP = "live"
+RTMP = "rtmp"
+HTTP_FLV = "http-flv"
 
 _START_TIMEOUT = 20.0
 _POLL_INTERVAL = 0.002
@@ -52,6 +54,17 @@ class Variant:
     ``settings``, which are a chain and a key."""
     config: str = ""
     """A configuration file for rtmpd."""
+    protocol: str = RTMP
+    """How players are sent media."""
+
+    def plays(self, protocol: str) -> bool:
+        """Whether it knows how to."""
+        return protocol == RTMP or (protocol == HTTP_FLV and self.kind in ("rtmpd", "nms"))
+
+    def playing(self, protocol: str) -> Variant:
+        """The same with such players."""
+        label = self.label if protocol == RTMP else f"{self.label}, {protocol}"
+        return replace(self, label=label, protocol=protocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +90,26 @@ class Server:
         process: subprocess.Popen[bytes],
         port: int,
         other_port: int,
+        http_port: int,
         started_at: float,
     ) -> None:
         self.variant = variant
         self.port = port
         self.admin_port = other_port
         """Of rtmpd."""
+        self._http_port = http_port
         self.started_at = started_at
         """Monotonic seconds."""
         self._process = process
 
     def url(self, name: str) -> str:
         return f"rtmp://127.0.0.1:{self.port}/{APP}/{name}"
+
+    def play_url(self, name: str) -> str:
+        """Where players of the variant's protocol find what is published at ``url``."""
+        if self.variant.protocol == HTTP_FLV:
+            return f"http://127.0.0.1:{self._http_port}/{APP}/{name}.flv"
+        return self.url(name)
 
     def usage(self) -> Usage:
         """Of all its processes. Raises ``RuntimeError`` when the server is gone."""
@@ -110,9 +131,11 @@ def running(variant: Variant, core: int, rtmpd: Path = RTMPD) -> Iterator[Server
     with tempfile.TemporaryDirectory(prefix="rtmpd-bench-") as name:
         directory = Path(name)
         directory.chmod(0o755)  # nginx's worker is another user.
-        port, other_port = free_ports(2)
+        port, other_port, http_port = free_ports(3)
         if variant.kind == "rtmpd":
             command = _rtmpd_command(_program(variant, rtmpd), variant, port, other_port)
+            if variant.protocol == HTTP_FLV:
+                command += ["--set", f"http.listen=127.0.0.1:{http_port}"]
         else:
             command = _OTHER_COMMANDS[variant.kind](directory, port, other_port)
             if variant.tls:
@@ -123,7 +146,8 @@ def running(variant: Variant, core: int, rtmpd: Path = RTMPD) -> Iterator[Server
             process = _start(command, core, log)
             try:
                 _wait_until_listening(process, port, directory / "log")
-                yield Server(variant, process, port, other_port, started_at)
+                http_port = http_port if variant.kind == "rtmpd" else other_port
+                yield Server(variant, process, port, other_port, http_port, started_at)
             finally:
                 _end(process)
 

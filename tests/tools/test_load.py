@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from client_kit import AAC_HEADER, real_server
+from http_kit import site
+from net_kit import Doorman
 
 import rtmpd.tools.load.players as load_players
 from rtmpd.client.connect import connect
@@ -16,6 +18,7 @@ from rtmpd.rtmp.commands import on_status, serialize_command
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import RtmpUrl
 from rtmpd.tools.load.common import Distribution, refusal, stream_name
+from rtmpd.tools.load.http_players import HttpUrl
 from rtmpd.tools.load.media import MediaSpec
 from rtmpd.tools.load.players import PlayerCrowd, PlayLoad, PlayReport
 from rtmpd.tools.load.publishers import PublisherCrowd, PublishLoad, PublishReport
@@ -115,7 +118,7 @@ async def publishing(url: RtmpUrl, load: PublishLoad) -> AsyncIterator[asyncio.T
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def play(url: RtmpUrl, load: PlayLoad) -> tuple[PlayReport, list[str]]:
+async def play(url: RtmpUrl | HttpUrl, load: PlayLoad) -> tuple[PlayReport, list[str]]:
     phases: list[str] = []
     return await PlayerCrowd(url, load, phases.append).run(), phases
 
@@ -193,3 +196,32 @@ async def test_media_without_a_picture_is_waited_for(rtmp_url, monkeypatch):
         await stream.send_audio(AAC_HEADER)
         report, _ = await play(rtmp_url, PlayLoad(players=2, duration=60, patience=0.1))
     assert report.without_picture == 2
+
+
+async def test_players_by_http_see_the_same():
+    async with site() as there:
+        url = RtmpUrl.parse(f"rtmp://127.0.0.1:{there.house.port}/live/cam")
+        async with publishing(url, PublishLoad(publishers=2, duration=30, warmup=0, media=FAST)):
+            load = PlayLoad(players=6, duration=0.3, warmup=0, streams=2, parsed=2, stalled=2)
+            place = HttpUrl.parse(f"http://127.0.0.1:{there.port}/live/cam.flv?key=k")
+            report, phases = await play(place, load)
+        assert phases == ["joined", "measuring", "measured"]
+        assert (report.failures, report.closed, report.without_picture) == ({}, 0, 0)
+        assert report.packets > 20
+        assert report.missing == 0
+        assert there.house.stats.plays_by_protocol == {"http-flv": 6}
+
+
+async def test_what_http_refuses_is_told():
+    async with site(authorizer=Doorman(minds=())) as there:
+        place = HttpUrl.parse(f"http://127.0.0.1:{there.port}/live/a%20b.flv")
+        report, _ = await play(place, PlayLoad(players=1, duration=1))
+        assert report.failures == {"404 Not Found": 1}
+
+
+@pytest.mark.parametrize(
+    "text", ["https://a/live/b.flv", "http://a/live/b", "http://[::1/live/b.flv", "http:///b.flv"]
+)
+def test_what_is_no_url_of_flv_is_told(text):
+    with pytest.raises(UsageError, match=r"http://host:port/app/name\.flv"):
+        HttpUrl.parse(text)

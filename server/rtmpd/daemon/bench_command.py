@@ -26,6 +26,10 @@ app = typer.Typer(
 )
 
 Url = Annotated[str, typer.Argument(metavar="URL", help="rtmp://host[:port]/app/name")]
+PlayUrl = Annotated[
+    str,
+    typer.Argument(metavar="URL", help="rtmp://host[:port]/app/name, or http://host:8935/app/name.flv"),
+]
 Duration = Annotated[
     float, typer.Option("--duration", "-d", min=0.1, help="Seconds to measure, once everybody is there.")
 ]
@@ -61,7 +65,7 @@ _LABELS: Final = {
 
 @app.command(epilog=client_command.TRIAL_EXIT_CODES)
 def play(
-    url: Url,
+    url: PlayUrl,
     number: Annotated[int, typer.Option("--number", "-n", min=1, help="Players.")] = 100,
     duration: Duration = 10.0,
     warmup: Warmup = 1.0,
@@ -101,6 +105,7 @@ def play(
     away. Latency needs a publisher that stamps its packets, on the same machine: rtmpd bench publish. The
     lateness of the bench itself, how long it took to get to what was due, is in every latency.
     """
+    from rtmpd.tools.load.http_players import HttpUrl
     from rtmpd.tools.load.players import PlayerCrowd, PlayLoad
 
     async def run() -> PlayReport:
@@ -115,7 +120,8 @@ def play(
             stalled=stalled,
             drain_interval=drain_interval,
         )
-        return await PlayerCrowd(RtmpUrl.parse(url), load, _phase_printer(as_json)).run()
+        place = (HttpUrl if url.startswith("http") else RtmpUrl).parse(url)
+        return await PlayerCrowd(place, load, _phase_printer(as_json)).run()
 
     _report(run, as_json)
 

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from struct import Struct
-from typing import Final
+from typing import Final, Protocol
 
 from rtmpd.exceptions import ConnectionClosed, RequestRejected, RtmpdError, UsageError
 from rtmpd.net.resolver import RESOLVER
@@ -23,7 +23,14 @@ from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.command_scan import parse_command
 from rtmpd.rtmp.commands import Command, Status, serialize_command
-from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, DEFAULT_CHUNK_SIZE, MessageType
+from rtmpd.rtmp.constants import (
+    CSID_COMMAND,
+    CSID_CONTROL,
+    CSID_DATA,
+    DEFAULT_CHUNK_SIZE,
+    DEFAULT_WINDOW_SIZE,
+    MessageType,
+)
 from rtmpd.rtmp.handshake import ClientHandshake
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
@@ -68,12 +75,20 @@ class Distribution:
         return cls(len(ordered), *(round(pick * scale, 3) for pick in picks))
 
 
+class MessageReader(Protocol):
+    """Makes messages of bytes in pieces of any size."""
+
+    def receive_data(self, data: bytes, /) -> list[Message]:
+        """Raises ``ProtocolError``."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Dialled:
     """A connection on which media may flow. ``reader`` holds what has begun to arrive."""
 
     sock: socket.socket
-    reader: ChunkReader
+    reader: MessageReader
     stream_id: int
     early: list[Message]
     """Messages that came along with the last answer."""
@@ -81,6 +96,8 @@ class Dialled:
     """Loop time of the first SYN."""
     connected_at: float
     """Loop time of the answer to connect."""
+    acknowledge_every: float = DEFAULT_WINDOW_SIZE // 2
+    """Bytes after which the server is told how many have come; ``inf`` where nobody tells."""
 
 
 class Dialler:

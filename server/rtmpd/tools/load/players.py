@@ -27,11 +27,11 @@ from rtmpd.media.tags import KEYFRAME, video_flags
 from rtmpd.net.tasks import TaskSet
 from rtmpd.rtmp import control
 from rtmpd.rtmp.chunk_writer import encode_message
-from rtmpd.rtmp.chunks import ChunkReader
-from rtmpd.rtmp.constants import CSID_CONTROL, DEFAULT_WINDOW_SIZE, MessageType
+from rtmpd.rtmp.constants import CSID_CONTROL, MessageType
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import RtmpUrl
 from rtmpd.tools.load.common import Dialled, Dialler, Distribution, dial_all, refusal, stream_name
+from rtmpd.tools.load.http_players import HttpDialler, HttpUrl
 from rtmpd.tools.load.media import read_stamp
 
 NO_MEDIA_SECONDS: Final = 3.0
@@ -40,7 +40,6 @@ _LATENESS_INTERVAL: Final = 0.002
 _SLICES: Final = 25
 """Players that read now and then do so in as many groups, so that parsed players are not held up by them."""
 _ARRIVALS_AT_ONCE: Final = 256
-_ACKNOWLEDGE_EVERY: Final = DEFAULT_WINDOW_SIZE // 2
 _READ_BYTES: Final = 256 * 1024
 _BUFFER: Final = memoryview(bytearray(1024 * 1024))
 # On Linux a truncating read of a TCP socket drops the bytes without copying them.
@@ -125,6 +124,7 @@ class _Player:
     """One connection, from its first byte of media."""
 
     __slots__ = (
+        "acknowledge_every",
         "acknowledged",
         "bytes",
         "closed",
@@ -145,7 +145,8 @@ class _Player:
         self.link = link
         self.sock = link.sock
         self.recv_into = link.sock.recv_into
-        self.reader: ChunkReader = link.reader
+        self.reader = link.reader
+        self.acknowledge_every = link.acknowledge_every
         self.parsed = parsed
         self.stalled = stalled
         self.bytes = 0
@@ -164,7 +165,7 @@ class _Player:
         self.last_at = now
         if silence > self.longest_silence:
             self.longest_silence = silence
-        if self.bytes - self.acknowledged >= _ACKNOWLEDGE_EVERY:
+        if self.bytes - self.acknowledged >= self.acknowledge_every:
             self.acknowledged = self.bytes
             report = control.acknowledgement(self.bytes & 0xFFFFFFFF)
             _send(self.sock, report)
@@ -186,7 +187,7 @@ class PlayerCrowd:
 
     _arrivals: select.epoll
 
-    def __init__(self, url: RtmpUrl, load: PlayLoad, on_phase: Callable[[str], None]) -> None:
+    def __init__(self, url: RtmpUrl | HttpUrl, load: PlayLoad, on_phase: Callable[[str], None]) -> None:
         self._url = url
         self._load = load
         self._on_phase = on_phase
@@ -213,7 +214,7 @@ class PlayerCrowd:
         Raises ``UsageError`` for a bad URL, ``ConnectFailed`` for a host that cannot be found.
         """
         load = self._load
-        dialler = await Dialler.resolve(self._url, 4096)
+        dialler = await _resolve(self._url)
         self._tasks.start(self._measure_lateness(), name="lateness")
         if load.drain_interval:
             self._tasks.start(self._drain_slices(load.drain_interval), name="drain")
@@ -242,7 +243,7 @@ class PlayerCrowd:
 
     # Joining
 
-    async def _join(self, dialler: Dialler, index: int) -> None:
+    async def _join(self, dialler: Dialler | HttpDialler, index: int) -> None:
         load = self._load
         link = await dialler.play(stream_name(self._url.name, index, load.streams))
         player = _Player(
@@ -441,3 +442,7 @@ def _send(sock: socket.socket, message: Message) -> None:
     """Say something small; a connection that cannot take it is found out when it is read."""
     with contextlib.suppress(OSError):
         sock.send(encode_message(message.type, 0, 0, message.payload, CSID_CONTROL, 4096))
+
+
+async def _resolve(url: RtmpUrl | HttpUrl) -> Dialler | HttpDialler:
+    return await (HttpDialler.resolve(url) if isinstance(url, HttpUrl) else Dialler.resolve(url, 4096))
