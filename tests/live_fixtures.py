@@ -28,7 +28,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> ClipMaker:
 @pytest.fixture(scope="session")
 def server() -> Iterator[RtmpdProcess]:
     """A server shared by tests that use names of their own; it must end cleanly after all of them."""
-    with rtmpd() as process:
+    with rtmpd("http.listen=127.0.0.1:0", "http.origins=*") as process:
         yield process
         assert_clean_exit(process)
 

@@ -124,6 +124,11 @@ class RtmpdProcess:
     def url(self, name: str, app: str = "live") -> str:
         return f"rtmp://127.0.0.1:{self.port('rtmp')}/{app}/{name}"
 
+    def http_url(self, url: str, scheme: str = "http") -> str:
+        """Where the stream of an RTMP URL is played by HTTP."""
+        path, _, query = url.removeprefix("rtmp://").partition("/")[2].partition("?")
+        return f"{scheme}://127.0.0.1:{self.port('http')}/{path}.flv{'?' * bool(query)}{query}"
+
     def get(self, path: str) -> str:
         """Body of an admin page that answers 200."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port('admin')}{path}", timeout=5) as response:

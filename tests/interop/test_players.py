@@ -41,6 +41,11 @@ def ffmpeg_player(debian_ffmpeg: FFmpeg) -> Player:
 
 
 @pytest.fixture
+def http_player(server: RtmpdProcess) -> Player:
+    return Player(lambda url, copy: bundled().pull(server.http_url(url), copy))
+
+
+@pytest.fixture
 def rtmpdump_player(rtmpdump: str) -> Player:
     return Player(lambda url, copy: start(rtmpdump, "--live", "--rtmp", url, "--flv", str(copy)))
 
@@ -74,7 +79,7 @@ def rtmpsrc_player(gst_launch: str) -> Player:
     )
 
 
-PLAYERS = ["ffmpeg_player", "rtmpdump_player", "rtmp2src_player", "rtmpsrc_player"]
+PLAYERS = ["ffmpeg_player", "http_player", "rtmpdump_player", "rtmp2src_player", "rtmpsrc_player"]
 TAIL = 25
 """Packets of each medium that a player which does not write to the end may lose."""
 

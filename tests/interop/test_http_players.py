@@ -1,0 +1,195 @@
+"""Streams by HTTP-FLV and WebSocket in VLC, mpv and a browser, and published by POST."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ffmpeg import FFmpeg, Running, bundled, start
+from live_fixtures import ClipMaker
+from media_clips import AUDIO_ONLY, FRAME_RATE, H264_AAC, VIDEO_FRAMES, VIDEO_ONLY, Recipe
+from npm import install
+from replay import Replay
+from rtmpd_process import RtmpdProcess
+from tools import find_tool, missing
+
+pytestmark = pytest.mark.interop
+
+PLAYWRIGHT, MPEGTS = "playwright-core@1.65.1", "mpegts.js@1.8.2"
+SCENARIO = Path(__file__).with_name("browser.mjs")
+NOBODY = 65534
+LADDER = "obs32-multitrack"
+"""What OBS sends as three pictures of different sizes."""
+
+
+class Page(BaseHTTPRequestHandler):
+    """An empty page, on an origin of its own."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+
+    def log_message(self, *_args: object) -> None:
+        """Nobody wants to know."""
+
+
+class Browser:
+    """Debian's Chromium with mpegts.js."""
+
+    def __init__(self, environment: Mapping[str, str], origin: str) -> None:
+        self._environment = [f"{name}={value}" for name, value in environment.items()]
+        self._origin = origin
+
+    def play(self, url: str) -> contextlib.AbstractContextManager[Running]:
+        """What it has seen by the end of the stream is its output: see ``seen``."""
+        return start("env", *self._environment, find_tool("node"), str(SCENARIO), self._origin, url)
+
+
+def seen(browser: Running) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(browser.succeed(timeout=60).splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
+    npm, chromium = find_tool("npm"), find_tool("chromium")
+    try:
+        modules = install(npm, pytestconfig.cache.mkdir("npm"), PLAYWRIGHT, MPEGTS)
+    except (OSError, subprocess.SubprocessError) as error:
+        missing(f"npm cannot install {PLAYWRIGHT} and {MPEGTS}: {error}")
+    pages = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=pages.serve_forever, daemon=True).start()
+    try:
+        environment = {"NODE_MODULES": str(modules), "CHROMIUM": chromium}
+        yield Browser(environment, f"http://127.0.0.1:{pages.server_port}/")
+    finally:
+        pages.shutdown()
+        pages.server_close()
+
+
+@pytest.fixture
+def url(server: RtmpdProcess, request: pytest.FixtureRequest) -> str:
+    return server.url(re.sub(r"\W", "-", request.node.name))
+
+
+def as_somebody(home: Path) -> list[str]:
+    """VLC does not run as root."""
+    if os.geteuid():
+        return []
+    home.chmod(0o777)
+    for each in (home, *home.parents[:3]):
+        each.chmod(each.stat().st_mode | 0o755)
+    number = str(NOBODY)
+    return ["setpriv", "--reuid", number, "--regid", number, "--clear-groups", "env", f"HOME={home}"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "ws"])
+@pytest.mark.parametrize("recipe", [H264_AAC, AUDIO_ONLY, VIDEO_ONLY], ids=lambda recipe: recipe.name)
+def test_a_browser_plays_to_the_end(
+    server: RtmpdProcess, url: str, clip: ClipMaker, browser: Browser, scheme: str, recipe: Recipe
+) -> None:
+    with bundled().publish(clip(recipe), url) as publisher:
+        if recipe.video:
+            server.wait_for_frames(url, FRAME_RATE // 2)
+        with browser.play(server.http_url(url, scheme)) as playing:
+            publisher.succeed(timeout=30)
+            found = seen(playing)
+    assert (found["end"], found["errors"]) == ("complete", [])
+    assert (found["hasVideo"], found["hasAudio"]) == (recipe.video is not None, recipe.audio is not None)
+    assert found["currentTime"] > 0.5
+    assert (found["totalVideoFrames"] > FRAME_RATE // 2) is (recipe.video is not None)
+    assert (found["audio"] > 1000) is (recipe.audio is not None)
+
+
+@pytest.mark.parametrize(("query", "width"), [("", 640), ("?track=2", 256)])
+def test_a_browser_plays_one_track_of_several(
+    server: RtmpdProcess, browser: Browser, query: str, width: int
+) -> None:
+    """An encoder's ladder, of which a player gets the first unless it asks for another."""
+    url = server.url(LADDER)
+    publishes = len(server.log.find({"event": "publish started"}))
+    encoder = Replay(server, "multitrack")
+    encoder.start()
+    server.log.wait_for({"event": "publish started"}, publishes + 1)
+    with browser.play(f"{server.http_url(url)}{query}") as playing:
+        encoder.close()
+        found = seen(playing)
+    assert (found["end"], found["errors"], found["videoWidth"]) == ("complete", [], width)
+    assert found["totalVideoFrames"] > 20
+
+
+def test_all_tracks_come_raw(server: RtmpdProcess, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.flv"
+    before = len(server.log.find({"event": "play started"}))
+    with bundled().pull(f"{server.http_url(server.url(LADDER))}?raw=1", copy) as playing:
+        server.log.wait_for({"event": "play started"}, before + 1)
+        encoder = Replay(server, "multitrack")
+        encoder.start()
+        encoder.close()
+        playing.succeed(timeout=20)
+    listing = bundled().run("-i", str(copy), "-map", "0", "-c", "copy", "-f", "framehash", "-")
+    assert all(size in listing for size in ("640x360", "256x144"))
+
+
+def test_vlc_plays(server: RtmpdProcess, url: str, clip: ClipMaker, tmp_path: Path) -> None:
+    cvlc, home = find_tool("cvlc"), tmp_path / "home"
+    home.mkdir()
+    copy = home / "copy.ts"
+    output = f"#std{{access=file,mux=ts,dst={copy}}}"
+    with bundled().publish(clip(H264_AAC), url) as publisher:
+        server.wait_for_frames(url, FRAME_RATE // 2)
+        place = server.http_url(url)
+        with start(*as_somebody(home), cvlc, "-I", "dummy", "--sout", output, place, "vlc://quit") as playing:
+            publisher.succeed(timeout=30)
+            playing.succeed(timeout=30)
+    packets = bundled().packets(copy)
+    assert len(packets.of("video")) > FRAME_RATE
+    assert len(packets.of("audio")) > FRAME_RATE
+
+
+def test_mpv_plays(server: RtmpdProcess, url: str, clip: ClipMaker) -> None:
+    mpv = find_tool("mpv")
+    with bundled().publish(clip(H264_AAC), url) as publisher:
+        server.wait_for_frames(url, FRAME_RATE // 2)
+        silent = ("--no-config", "--vo=null", "--ao=null", "--ytdl=no")
+        with start(mpv, *silent, server.http_url(url)) as playing:
+            publisher.succeed(timeout=30)
+            told = playing.succeed(timeout=30)
+    assert "(h264" in told
+    assert "(aac" in told
+    assert "End of file" in told
+
+
+@pytest.mark.parametrize("recipe", [H264_AAC, AUDIO_ONLY, VIDEO_ONLY], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("old", [False, True], ids=["bundled", "debian"])
+def test_ffmpeg_publishes_by_post(
+    server: RtmpdProcess,
+    url: str,
+    clip: ClipMaker,
+    tmp_path: Path,
+    debian_ffmpeg: FFmpeg,
+    recipe: Recipe,
+    old: bool,
+) -> None:
+    source, copy = clip(recipe), tmp_path / "copy.flv"
+    encoder = debian_ffmpeg if old else bundled()
+    with debian_ffmpeg.pull(f"{url} live=1", copy) as playing:
+        server.wait_for_plays(url)
+        with encoder.publish(source, server.http_url(url), rate=None if old else 4) as publisher:
+            publisher.succeed(timeout=20)
+        playing.wait(timeout=20)
+    sent, received = bundled().packets(source), bundled().packets(copy)
+    for media in sent.extradata:
+        assert received.payloads(media) == sent.payloads(media)
+    if recipe.video:
+        assert bundled().count_frames(copy)["video"] == VIDEO_FRAMES
