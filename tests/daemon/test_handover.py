@@ -81,7 +81,8 @@ async def until_payload(player: library.Stream, payload: bytes) -> None:
 async def test_nobody_is_refused_and_streams_go_on_wherever_their_encoder_and_players_are() -> None:
     async with serve("platform") as platform:
         target = f"apps.live.push={platform.url('live/{name}')}"
-        with rtmpd("rtmp.limits.max_connects_per_minute=0", target, SILENT) as server:
+        settings = ("rtmp.limits.max_connects_per_minute=0", "http.listen=127.0.0.1:0", target, SILENT)
+        with rtmpd(*settings) as server:
             with successor(server):
                 await one_move(server, platform)
             assert server.wait() == 0
@@ -90,7 +91,11 @@ async def test_nobody_is_refused_and_streams_go_on_wherever_their_encoder_and_pl
 async def one_move(server: RtmpdProcess, platform: Server) -> None:
     pushed = platform.context.stats
     url = server.url("show")
-    async with evening(server) as live, knocking(server.port("rtmp")) as knocker:
+    async with (
+        evening(server) as live,
+        knocking(server.port("rtmp")) as knocker,
+        watching_by_http(server) as watched,
+    ):
         await eventually(lambda: pushed.publishers == 1)
         code, told = await asyncio.to_thread(order, server, "replace")
         assert (code, told.startswith("process "), "has taken over" in told) == (0, True, True)
@@ -103,7 +108,9 @@ async def one_move(server: RtmpdProcess, platform: Server) -> None:
         async with await library.connect(url) as late, await library.connect(url) as source:
             joined = await late.play()
             await until_payload(joined, keyframe())
-            await eventually(lambda: players_of(server) == (2, 1))  # No process is a player.
+            await eventually(lambda: players_of(server) == (3, 2))  # No process is a player.
+            async with watching_by_http(server):
+                await eventually(lambda: players_of(server) == (4, 2))
             # nobody else may publish it,
             with pytest.raises(library.PublishRejected):
                 await source.publish()
@@ -120,6 +127,7 @@ async def one_move(server: RtmpdProcess, platform: Server) -> None:
                 await until_payload(live.player, keyframe(b"there"))
                 await stream.send_video(keyframe(b"still"), 40)
                 await until_payload(live.player, keyframe(b"still"))
+                await watched.readuntil(b"still")
                 await until_payload(joined, keyframe(b"still"))
                 await eventually(lambda: (pushed.publishers, pushed.publishes_total) == (1, 2))
         await eventually(lambda: knocker.let_in >= before + 20)
@@ -128,16 +136,29 @@ async def one_move(server: RtmpdProcess, platform: Server) -> None:
     server.log.wait_for({"event": "the process before has ended"})
 
 
+@asynccontextmanager
+async def watching_by_http(server: RtmpdProcess) -> AsyncIterator[asyncio.StreamReader]:
+    """A player by HTTP, who has been sent something."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port("http"))
+    writer.write(b"GET /live/show.flv?key=k HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await reader.readuntil(b"\r\n\r\nFLV")
+            yield reader
+    finally:
+        writer.close()
+
+
 async def what_stayed_is_told(server: RtmpdProcess) -> None:
     labels = {"app": "live", "stream": "show"}
     await eventually(lambda: server.metric("rtmpd_predecessor_stream_live", **labels) == 1)
     counts = [server.metric(f"rtmpd_predecessor{name}") for name in ("", "_publishers", "_players")]
-    assert counts == [1, 1, 1]
+    assert counts == [1, 1, 2]
     _, told = await asyncio.to_thread(order, server, "status")
     assert "before this one (rtmpd" in told
     assert "live/show  live*" in told
     (stream,) = json.loads(server.get("/api/v1/streams"))["items"]
-    assert (stream["carried_by"], stream["players"], stream["predecessor_players"]) == ("predecessor", 1, 1)
+    assert (stream["carried_by"], stream["players"], stream["predecessor_players"]) == ("predecessor", 2, 2)
 
 
 def players_of(server: RtmpdProcess) -> tuple[int, int]:

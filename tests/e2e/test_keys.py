@@ -62,13 +62,41 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def keyed(config: Path) -> Iterator[RtmpdProcess]:
-    with start("log.trace=127.0.0.0/8", environment={"RTMPD_CONFIG": str(config)}) as process:
+    with start(
+        "log.trace=127.0.0.0/8", "http.listen=127.0.0.1:0", environment={"RTMPD_CONFIG": str(config)}
+    ) as process:
         yield process
         assert process.terminate() == 0
 
 
 def url(server: RtmpdProcess, app: str = "live") -> str:
     return f"rtmp://127.0.0.1:{server.port('rtmp')}/{app}"
+
+
+async def ask_by_http(server: RtmpdProcess) -> None:
+    """Streams by HTTP, with keys that are good and keys that are not wherever one can be."""
+    streams = f"http://127.0.0.1:{server.port('http')}/live"
+    plays = (
+        (f"show.flv?key={MISTYPED}", {}, 403),
+        ("show.flv", {"Authorization": f"Bearer {MISTYPED}", "Cookie": f"key={KEY}"}, 403),
+        (f"{KEY}.flv", {"Referer": f"https://a.example/?key={WATCH}"}, 403),
+        (f"show.mp4?key={WATCH}", {}, 404),
+        (f"show.flv?key={WATCH}", {}, 404),
+        ("show.flv", {"Authorization": f"Bearer {WATCH}"}, 404),
+    )
+    async with aiohttp.ClientSession() as client:
+        for path, headers, status in plays:
+            async with client.head(f"{streams}/{path}", headers=headers) as told:
+                assert (path, told.status) == (path, status)
+            if status == 403:
+                async with client.get(f"{streams}/{path}", headers=headers) as told:
+                    body = await told.text()
+                    assert not any(secret in body for secret in SECRETS)
+        for path, status in ((f"{MISTYPED}.flv", 401), (f"show.flv?key={MISTYPED}", 403)):
+            async with client.post(f"{streams}/{path}", data=b"FLV") as told:
+                assert (path, told.status) == (path, status)
+                body = await told.text()
+                assert not any(secret in body for secret in SECRETS)
 
 
 def test_an_encoder_with_the_key_is_played_by_the_public_name(
@@ -153,6 +181,7 @@ async def test_no_key_appears_anywhere(keyed: RtmpdProcess, config: Path) -> Non
             assert told.status == (400 if shown == ADMIN else 401)
             body = await told.text()
             assert not any(secret in body for secret in SECRETS)
+    await ask_by_http(keyed)
     (hidden,) = {
         str(line["stream"]) for line in keyed.log.find({"event": "publish refused", "reason": "not_proven"})
     }

@@ -256,7 +256,7 @@ async def test_what_is_no_http_is_told_so_and_closed(said: bytes, caplog: pytest
 async def test_somebody_else_may_have_an_answer_first() -> None:
     shelf = Shelf()
     async with site() as there:
-        there.http.shelves.append(shelf)
+        there.shelves.append(shelf)
         browser = await there.get("/vod/film.mp4?key=k")
         assert (browser.status, await browser.body()) == (200, "a file")
         assert (await there.get("/vod/other.mp4")).status == 404
@@ -266,6 +266,6 @@ async def test_somebody_else_may_have_an_answer_first() -> None:
 
 async def test_a_shelf_asks_who_may() -> None:
     async with site(authorizer=Refusing(Refusal.KEY_WRONG)) as there:
-        there.http.shelves.append(Shelf())
+        there.shelves.append(Shelf())
         assert (await there.get("/vod/film.mp4")).status == 403
         assert there.house.stats.refusals == {Refusal.KEY_WRONG: 1}

@@ -14,6 +14,7 @@ from rtmpd.net.listeners import Listener, Place
 from rtmpd.serving.server import RtmpServer
 
 if TYPE_CHECKING:
+    from rtmpd.http.asking import Shelf
     from rtmpd.http.server import HttpRules, HttpServer
 
 
@@ -28,6 +29,8 @@ class HttpSide:
         self._tls = tls
         self._config = Config()
         self._http: HttpServer | None = None
+        self.shelves: list[Shelf] = []
+        """Who has something else than live streams at paths of apps."""
 
     def doors(self) -> dict[str, Door]:
         """How it is served, by the table of its addresses."""
@@ -64,7 +67,7 @@ class HttpSide:
         if self._http is None:
             from rtmpd.http.server import HttpServer
 
-            http = HttpServer(self._server, self._mask)
+            http = HttpServer(self._server, self._mask, self.shelves)
             http.rules = _rules(self._config)
             await http.start()
             self._http = http

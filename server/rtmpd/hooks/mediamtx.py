@@ -31,7 +31,7 @@ class MediaMtx:
             "token": fields.get("token") or fields.get("jwt") or password,
             "action": _ACTIONS[visit.action],
             "path": visit.path,
-            "protocol": "rtmps" if origin.tls else "rtmp",
+            "protocol": "rtmps" if origin.protocol == "rtmp" and origin.tls else origin.protocol,
             "id": origin.session_id,
             "query": query,
             "userAgent": origin.agent,

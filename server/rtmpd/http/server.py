@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final, cast
@@ -41,12 +42,14 @@ class HttpRules:
 
 
 class HttpServer:
-    """One for all addresses; connections are counted, limited and ended by ``server``, as RTMP's are."""
+    """One for all addresses; connections are counted, limited and ended by ``server``, as RTMP's are.
 
-    def __init__(self, server: RtmpServer, mask: AddressMask) -> None:
+    ``shelves`` are asked before the live streams, in this order; whoever is in the list has a say at once.
+    """
+
+    def __init__(self, server: RtmpServer, mask: AddressMask, shelves: Sequence[Shelf]) -> None:
         self.rules = HttpRules()
-        self.shelves: list[Shelf] = []
-        """Who is asked before the live streams, in this order."""
+        self._shelves = shelves
         self._server = server
         self._visitors = Visitors(lambda: server.context.proxies, mask)
         application = web.Application()
@@ -116,7 +119,7 @@ class HttpServer:
         if isinstance(wish, str):
             return plain(HTTPStatus.BAD_REQUEST, wish)
         asked = Asked(request, wish, connection)
-        for shelf in self.shelves:
+        for shelf in self._shelves:
             try:
                 answer = await shelf.answer(asked)
             except Refused as refusal:
