@@ -169,18 +169,19 @@ async def serve(
     ca_file: str | None = None,
     max_dials: int = 50,
     grace: float = 0.0,
+    slate_for: float = 0.0,
 ) -> AsyncIterator[Server]:
     """Run a server that pushes app ``live`` to ``push`` and pulls it by ``pull``.
 
     ``origins`` knows from where, and who may publish; else the settings do. ``grace``: seconds for which an
-    audience is kept.
+    audience is kept, or ``slate_for`` where it is shown a slate.
     """
     loop = asyncio.get_running_loop()
     stats = ServerStats()
     registry = Registry(
         Flusher(loop.call_soon, loop.call_later, loop.time, loop.time), stats, EngineLimits(merge_window=0.0)
     )
-    handover = HandoverRules(grace=grace)
+    handover = HandoverRules(grace=grace, slate_for=slate_for)
     rules = {} if pull is None else {"live": pull}
     if origins is None:
         origins = StaticOrigins(lambda key: rules[key.app].origins if key.app in rules else ())

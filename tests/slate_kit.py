@@ -107,7 +107,7 @@ class Theatre:
         self.slates = Slates(self.loop.clock, self.loop.call_later)
         if file is not None:
             self.slates.files = {FILE: file}
-        self.house.registry.prompter = self.slates.cue
+        self.house.registry.prompter.asked = self.slates.cue
         self.witness = Witness()
         self.house.registry.observe(self.witness)
         handover = HandoverRules(grace=grace, slate_for=self.rules.seconds)

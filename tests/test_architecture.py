@@ -150,6 +150,7 @@ UNUSED_BY_SERVERS = COMMANDS | frozenset(
         "rtmpd.outputs.recordings",
         "rtmpd.outputs.repair",
         "rtmpd.outputs.slates",
+        "rtmpd.relay.push.branch",
         "rtmpd.processes.child",
         "rtmpd.processes.command_secrets",
         "rtmpd.processes.run",

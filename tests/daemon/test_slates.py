@@ -108,7 +108,7 @@ async def test_a_file_is_read_again_once_it_has_changed(
     config = load((), {}, [f"apps.live.slate={slate}"]).config
     await side.prepare(config)
     side.apply()
-    assert house.registry.prompter == side.slates.cue
+    assert house.registry.prompter.asked == side.slates.cue
     first = side.slates.files[str(slate)]
     side.look()
     await asyncio.sleep(0)
@@ -126,7 +126,7 @@ async def test_a_file_is_read_again_once_it_has_changed(
     assert longer.duration == 4005
     assert await changed(b"no slate", "slate not read, the last one stays") is longer
     await side.close()
-    assert house.registry.prompter is None
+    assert house.registry.prompter.asked is None
 
 
 async def test_a_reload_that_names_a_file_that_is_not_there_changes_nothing(slate: Path) -> None:

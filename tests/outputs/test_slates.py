@@ -424,7 +424,7 @@ def test_one_that_breaks_costs_its_stream_the_slate_alone(
     def broken(*_: object) -> None:
         raise RuntimeError("broken")
 
-    theatre.house.registry.prompter = broken
+    theatre.house.registry.prompter.asked = broken
     theatre.claim()
     theatre.house.play()
     theatre.run(60)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from rtmpd.control.answers import Answer, Carrier, Model, Page, PageQuery
+from rtmpd.control.stream_answers import SlateKind
 
 
 class RelayKind(StrEnum):
@@ -46,6 +47,8 @@ class Relay(Answer):
     """Why it is not live; empty while it is."""
     retry_in_seconds: float | None
     """To the next attempt; null when none is planned."""
+    slate: SlateKind | None
+    """Of a push with a slate of its own: what it shows now instead of the encoder; null while it does not."""
 
 
 class NewRelay(Relay):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rtmpd.control.answers import Carrier
 from rtmpd.control.relay_answers import Relay, RelayKind
+from rtmpd.control.stream_answers import SlateKind
 from rtmpd.relay.status import RelayStatus
 
 
@@ -34,5 +35,6 @@ def relay(status: RelayStatus) -> Relay:
         unannounced=status.unannounced,
         status=status.status,
         reason=status.reason,
+        slate=None if status.slate is None else SlateKind(status.slate.value),
         retry_in_seconds=None if status.retry_in is None else round(status.retry_in, 3),
     )

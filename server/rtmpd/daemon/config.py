@@ -252,8 +252,11 @@ class Config(Section):
 
     @property
     def shows_slates(self) -> bool:
-        """Some stream has one."""
-        return any(app.shown is not None for app in self.apps.values())
+        """Some stream has one, or a push target."""
+        return any(
+            app.shown is not None or any(target.shown is not None for target in app.targets.values())
+            for app in self.apps.values()
+        )
 
     def table(self, path: str) -> str:
         """The longest table that holds for an app or a stream; "" is none."""

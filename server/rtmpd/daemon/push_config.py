@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from rtmpd.daemon.fields import LIST_OR_TEXT, FileName, Section, Shown
+from rtmpd.daemon.fields import LIST_OR_TEXT, FileName, Section, Shown, Timeout
+from rtmpd.daemon.slate_config import SHOWN_FOR, slate_rules
 from rtmpd.daemon.values import parse_list
+from rtmpd.engine.slate import SlateRules
 from rtmpd.exceptions import UsageError
 from rtmpd.relay.push.relays import ADDED
 from rtmpd.relay.template import RelayTemplate, check_track
@@ -151,11 +154,24 @@ class PushConfig(Section):
     """Whether anything is sent there."""
     ca_file: FileName = ""
     """File with the authorities (PEM) that vouch for this server; empty means relay.ca_file."""
+    slate: FileName = ""
+    """FLV file that is shown there alone while the encoder sends nothing or is away. Empty with still = false
+    is what players are shown."""
+    still: bool = False
+    """Without a slate hold the last key frame there, with silence."""
+    slate_for: Timeout = SHOWN_FOR
+    """How long either is shown there, and the connection kept."""
+
+    @property
+    def shown(self) -> SlateRules | None:
+        """What is shown there alone."""
+        return slate_rules(self.slate, self.still, self.slate_for)
 
     def to_template(self) -> RelayTemplate:
         """Where it leads. Raises UsageError, whose text holds no secret."""
         track, audio = (None if chosen == "" else chosen for chosen in (self.track, self.audio))
-        return RelayTemplate.parse(self.url, track, audio=audio, name=self.key, ca_file=self.ca_file)
+        led = RelayTemplate.parse(self.url, track, audio=audio, name=self.key, ca_file=self.ca_file)
+        return led if self.shown is None else replace(led, slate=self.shown)
 
 
 def find_problem(name: str, target: PushConfig) -> str:

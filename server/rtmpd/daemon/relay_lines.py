@@ -42,6 +42,7 @@ def show(relay: dict[str, Any], *, as_json: bool) -> None:
         print_json(relay)
         return
     name = relay["id"] if relay["kind"] == "push" else ""
-    parts = f"{relay['app']}/{relay['name']}", name, relay["remote"], relay["state"]
+    shown = "slate" if relay.get("slate") else ""  # A server that is older than this command has none.
+    parts = f"{relay['app']}/{relay['name']}", name, relay["remote"], relay["state"], shown
     said = "  ".join(filter(None, parts))
     say(f"{said}: {relay['reason']}" if relay["reason"] else said)

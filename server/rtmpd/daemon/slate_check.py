@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from rtmpd.daemon.app_config import APPS, AppConfig
+from rtmpd.daemon.app_config import APPS, PUSH, AppConfig
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.slate_config import SLATE
 from rtmpd.daemon.slate_side import read_all
@@ -20,26 +20,32 @@ _FAR_APART: Final = 4000
 
 def contents(config: Config) -> Iterator[str]:
     """A line for each slate. Raises ConfigError where one cannot be read."""
-    for key, _, file in _slates(config):
+    for key, _, _, file in _slates(config):
         yield f"{key} holds {file}"
 
 
 def remarks(config: Config) -> Iterator[str]:
     """What somebody who is shown them may not like. Raises ConfigError where one cannot be read."""
-    for key, app, file in _slates(config):
-        for text in _misfits(app, file):
+    for key, app, pushes, file in _slates(config):
+        for text in _misfits(app, pushes, file):
             yield f"{key}: {file.path}: {text}"
 
 
-def _slates(config: Config) -> Iterator[tuple[str, AppConfig, SlateFile]]:
-    """Each with its key, and what holds for the streams that show it."""
+def _slates(config: Config) -> Iterator[tuple[str, AppConfig, list[str], SlateFile]]:
+    """Each with its key, what holds for the streams that show it, and the targets that are sent it."""
     files = read_all(config)
     for table, said in config.apps.items():
+        app = config.at(table)
         if said.slate:
-            yield spell((APPS, table, SLATE)), config.at(table), files[said.slate]
+            targets = app.push_targets.items()
+            pushes = [name for name, each in targets if each.enabled and each.url and each.shown is None]
+            yield spell((APPS, table, SLATE)), app, sorted(pushes), files[said.slate]
+        for name, target in said.targets.items():
+            if target.slate:
+                yield spell((APPS, table, PUSH, name, SLATE)), app, [name], files[target.slate]
 
 
-def _misfits(app: AppConfig, file: SlateFile) -> Iterator[str]:
+def _misfits(app: AppConfig, pushes: list[str], file: SlateFile) -> Iterator[str]:
     taken = app.publish.to_media_rules().reject
     for codec, codecs in ((file.video, taken.video_codecs), (file.audio, taken.audio_codecs)):
         if codec is not None and codecs and codec not in codecs:
@@ -47,9 +53,8 @@ def _misfits(app: AppConfig, file: SlateFile) -> Iterator[str]:
             yield f"it holds {spoken(codec)}, and encoders may send {wanted} alone: players expect that"
     if file.video is None or file.audio is None:
         yield f"it has no {'video' if file.video is None else 'sound'}: players and platforms may wait for it"
-    elif pushes := [name for name, target in app.push_targets.items() if target.enabled and target.url]:
-        new = [spoken(codec) for codec in (file.video, file.audio) if codec in ENHANCED_CODECS]
-        if new:
-            yield f"not every platform takes {' and '.join(new)}, and {', '.join(sorted(pushes))} is sent it"
+    new = [spoken(codec) for codec in (file.video, file.audio) if codec in ENHANCED_CODECS]
+    if new and pushes:
+        yield f"not every platform takes {' and '.join(new)}, and {', '.join(pushes)} is sent it"
     if file.interval > _FAR_APART:
         yield f"its key frames are {file.interval / 1000:.1f} s apart: make it with one every 2 s"

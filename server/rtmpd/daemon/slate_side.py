@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from rtmpd.daemon.app_config import APPS
+from rtmpd.daemon.app_config import APPS, PUSH
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.slate_config import SLATE
 from rtmpd.daemon.values import spell
@@ -62,13 +62,13 @@ class SlateSide:
         stamps = {name: stamp_at(Path(name)) for name in named(config)}
         self._prepared = await asyncio.to_thread(read_all, config)
         self._stamps = stamps
-        if self._registry.prompter is None:
+        if self._registry.prompter.asked is None:
             self.apply()
 
     def apply(self) -> None:
         """What was prepared holds. What is on air stays there."""
         self.slates.files = self._prepared
-        self._registry.prompter = self.slates.cue
+        self._registry.prompter.asked = self.slates.cue
 
     def look(self) -> None:
         """Have files read again that have changed; call it about once a second."""
@@ -79,7 +79,7 @@ class SlateSide:
 
     async def close(self) -> None:
         """Show nothing any more."""
-        self._registry.prompter = None
+        self._registry.prompter.asked = None
         self.slates.close()
         await self._tasks.wait_closed()
 
@@ -108,3 +108,6 @@ def _keys(config: Config) -> Iterator[tuple[str, str]]:
     for table, app in config.apps.items():
         if app.slate:
             yield spell((APPS, table, SLATE)), app.slate
+        for target, push in app.targets.items():
+            if push.slate:
+                yield spell((APPS, table, PUSH, target, SLATE)), push.slate

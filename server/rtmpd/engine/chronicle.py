@@ -17,12 +17,19 @@ _logger = logging.getLogger(__name__)
 class Chronicle:
     """Of one stream: which of its encoders is on air, and what its audience waits for."""
 
-    __slots__ = ("_key", "_observer", "_server_stats", "_totals")
+    __slots__ = ("_branch", "_key", "_observer", "_server_stats", "_totals")
 
     def __init__(
-        self, key: StreamKey, totals: Totals, server_stats: ServerStats, observer: StreamObserver
+        self,
+        key: StreamKey,
+        totals: Totals,
+        server_stats: ServerStats,
+        observer: StreamObserver,
+        branch: str,
     ) -> None:
         self._key = key
+        self._branch = branch or None
+        """Who alone is sent the stream."""
         self._totals = totals
         self._server_stats = server_stats
         self._observer = observer
@@ -38,9 +45,7 @@ class Chronicle:
             why = SwitchReason.SILENT if to.place.backup else SwitchReason.HANDED_BACK
         for totals in (self._totals, self._server_stats):
             count(totals.switches, source)
-        fields = {
-            "app": self._key.app,
-            "stream": self._key.name,
+        fields = self._whose() | {
             "session": to.origin.session_id,
             "source": source,
             "reason": why,
@@ -52,9 +57,7 @@ class Chronicle:
     def held(self, lost: Publication, seconds: float) -> None:
         """The audience waits for an encoder that was lost."""
         self._server_stats.held_streams += 1
-        fields = {
-            "app": self._key.app,
-            "stream": self._key.name,
+        fields = self._whose() | {
             "session": lost.origin.session_id,
             "reason": None if lost.ending is None else lost.ending.reason,
             "seconds": seconds,
@@ -64,9 +67,7 @@ class Chronicle:
     def slate_on(self, lost: Publication, slate: Slate) -> None:
         """Something else is shown instead of an encoder that is silent, or was lost."""
         self._server_stats.slates.begin(slate)
-        fields = {
-            "app": self._key.app,
-            "stream": self._key.name,
+        fields = self._whose() | {
             "session": lost.origin.session_id,
             "slate": slate,
         }
@@ -76,9 +77,7 @@ class Chronicle:
     def slate_off(self, lost: Publication, slate: Slate, why: SlateEnd, seconds: float) -> None:
         """It is shown no more, after so many seconds."""
         self._server_stats.slates.end(seconds)
-        fields = {
-            "app": self._key.app,
-            "stream": self._key.name,
+        fields = self._whose() | {
             "session": lost.origin.session_id,
             "slate": slate,
             "reason": why,
@@ -91,11 +90,12 @@ class Chronicle:
         """It waits no more."""
         self._server_stats.held_streams -= 1
         count(self._server_stats.holds_ended, why)
-        fields = {
-            "app": self._key.app,
-            "stream": self._key.name,
+        fields = self._whose() | {
             "session": lost.origin.session_id,
             "reason": why,
             "outage": outage,
         }
         _logger.info("stream held no more", extra={"fields": fields})
+
+    def _whose(self) -> dict[str, object]:
+        return {"app": self._key.app, "stream": self._key.name, "target": self._branch}

@@ -49,13 +49,15 @@ class Covered(Broadcast):
         limits: EngineLimits,
         observer: StreamObserver,
         cue: Callable[[Covered, Publication], None],
+        branch: str,
     ) -> None:
         """``cue(stream, publication)`` is called where ``limits`` have a slate and that publication is silent
-        or has ended; it may call ``cover_with``."""
+        or has ended; it may call ``cover_with``. ``branch`` names whoever alone is sent the stream.
+        """
         self._sources = Sources()
         self._server_stats = server_stats
         self._totals = Totals()
-        self._chronicle = Chronicle(key, self._totals, server_stats, observer)
+        self._chronicle = Chronicle(key, self._totals, server_stats, observer, branch)
         self._budget = budget
         self._observer = observer
         self._cue = cue

@@ -38,8 +38,9 @@ class HoldOn(StrEnum):
 
 MOVE_GRACE: Final = 5.0
 """Seconds that an encoder has at least to come to the process that takes over."""
-_LOSSES: Final = frozenset({CloseReason.CONNECTION_LOST, CloseReason.IDLE, CloseReason.INTERNAL_ERROR})
-_MOVES: Final = _LOSSES | {CloseReason.FINISHED, CloseReason.SUPERSEDED}
+LOSSES: Final = frozenset({CloseReason.CONNECTION_LOST, CloseReason.IDLE, CloseReason.INTERNAL_ERROR})
+"""Ends that nobody wanted."""
+_MOVES: Final = LOSSES | {CloseReason.FINISHED, CloseReason.SUPERSEDED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class BorrowedHandover(PullHandover):
 def _leaves_waiting(rules: HandoverRules, ending: Ending) -> bool:
     """Whether who publishes may come back, as far as its end says."""
     meant = ending.reason is CloseReason.FINISHED and rules.hold_on is HoldOn.ANY
-    return meant or ending.reason in _LOSSES
+    return meant or ending.reason in LOSSES
 
 
 def _may(rules: HandoverRules, claim: Claim) -> bool:

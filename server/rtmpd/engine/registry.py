@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from rtmpd.engine.branches import Branches
 from rtmpd.engine.budget import MemoryBudget, Unfinished
 from rtmpd.engine.claim import (
     MAIN,
@@ -19,7 +20,6 @@ from rtmpd.engine.claim import (
     seconds_held,
 )
 from rtmpd.engine.continuity import Continuity
-from rtmpd.engine.covered import Covered
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits, Quota, counted
@@ -27,6 +27,7 @@ from rtmpd.engine.media_limits import MediaRules
 from rtmpd.engine.observer import Announcer, StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet, Outlets
+from rtmpd.engine.prompter import Prompter
 from rtmpd.engine.publication import Publication, PublicationOwner
 from rtmpd.engine.recorded import Viewers
 from rtmpd.engine.sessions import SessionTable
@@ -71,12 +72,13 @@ class Registry:
         """Everybody who is connected; each protocol puts its own in."""
         self.viewers = Viewers(stats)
         """Of what is recorded: counted in ``stats.players``, and as players of the stream of that name."""
-        self.prompter: Callable[[Covered, Publication], None] | None = None
-        """Is called where a stream with a slate lacks its encoder, with the publication that is silent, or
-        has ended: see ``Covered.cover_with``."""
+        self.prompter = Prompter()
         self._relievers: list[Callable[[Unfinished], None]] = []
         self._companions: list[Callable[[Publication], None]] = []
         self._flusher = flusher
+        self.branches = Branches(
+            flusher, self.budget, stats, lambda key: self._limits_of(key, self.limits), self.prompter.cue
+        )
         self._continuity = Continuity(stats.levels)
         self._announcer = Announcer(flusher.call_soon)
         self._streams: dict[StreamKey, LiveStream] = {}
@@ -97,6 +99,7 @@ class Registry:
         self.limits = limits
         for stream in list(self._streams.values()):
             stream.apply(self._limits_of(stream.key, limits))
+        self.branches.apply()
         self.budget.limit(limits.memory_bytes)
 
     def observe(self, observer: StreamObserver, *, borrowed: bool = False) -> None:
@@ -258,6 +261,7 @@ class Registry:
                         _expect_media(publication, stream.limits, now)
             except Exception:  # It costs this stream its figures, and nobody else anything.
                 _logger.exception("sampling of %s failed", stream.key)
+        self.branches.sample(now)
         self._make_room_to_wait()
         self.outlets.sample(now)
         self._continuity.end(self.outlets.behind)
@@ -273,18 +277,10 @@ class Registry:
                 self._limits_of(key, self.limits),
                 self._release,
                 self._announcer,
-                self._cue,
+                self.prompter.cue,
             )
             self._streams[key] = stream
         return stream
-
-    def _cue(self, stream: Covered, lost: Publication) -> None:
-        if self.prompter is None:
-            return
-        try:
-            self.prompter(stream, lost)
-        except Exception:  # It costs this stream its slate, and nobody else anything.
-            _logger.exception("the slate of %s failed", stream.key)
 
     def _check_claim(self, origin: Origin, holder: Publication | None) -> None:
         """Raise ``ResourceExhausted`` if there may be no publication more in the place of ``holder``'s."""
@@ -375,7 +371,11 @@ class Registry:
         self._give_up(Unfinished.STUCK)
         self.outlets.relieve(strained=True)
         self._give_up(Unfinished.STRANGERS)
-        streams = sorted(self._streams.values(), key=lambda stream: stream.gop_charged_bytes, reverse=True)
+        streams = sorted(
+            [*self._streams.values(), *self.branches],
+            key=lambda stream: stream.gop_charged_bytes,
+            reverse=True,
+        )
         for _ in range(3):
             for stream in streams:
                 if budget.used <= budget.target:

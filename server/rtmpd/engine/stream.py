@@ -50,12 +50,13 @@ class LiveStream(Covered):
         release: Callable[[LiveStream], None],
         observer: StreamObserver,
         cue: Callable[[Covered, Publication], None],
+        branch: str = "",
     ) -> None:
-        """``cue`` as in ``Covered``."""
+        """``cue`` and ``branch`` as in ``Covered``."""
         self._release = release
         self._ended: list[Publication] = []
         """They were closed from inside a flush, which will finish them."""
-        super().__init__(key, flusher, budget, server_stats, limits, observer, cue)
+        super().__init__(key, flusher, budget, server_stats, limits, observer, cue, branch)
 
     def __repr__(self) -> str:
         return f"<LiveStream {self.key}: {len(self.subscriptions)} subscribers>"

@@ -45,6 +45,9 @@ def collect_relays(relays: Sequence[RelayStatus], max_relays: int) -> Iterator[F
         "Codecs that a push sends and its remote has not said it knows.",
         _LABELS,
     )
+    slate = Family(
+        "gauge", "rtmpd_relay_slate", "1 while a push shows a slate of its own, not the encoder.", _LABELS
+    )
     for relay in relays[:max_relays]:
         labels = (relay.kind, relay.key.app, relay.key.name, relay.remote, relay.id)
         for state in RelayState:
@@ -54,7 +57,8 @@ def collect_relays(relays: Sequence[RelayStatus], max_relays: int) -> Iterator[F
         lag_bytes.add(labels, relay.lag_bytes)
         lag_seconds.add(labels, relay.lag_seconds)
         unannounced.add(labels, len(relay.unannounced))
-    yield from (state_of, passed, retries, lag_bytes, lag_seconds, unannounced)
+        slate.add(labels, relay.slate is not None)
+    yield from (state_of, passed, retries, lag_bytes, lag_seconds, unannounced, slate)
 
 
 def _targets(relays: Sequence[RelayStatus], most: int) -> Family:

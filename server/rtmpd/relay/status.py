@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.slate import Slate
 from rtmpd.reasons import Word
 
 
@@ -73,6 +74,8 @@ class RelayStatus:
     """Why it is not live; empty while it is."""
     retry_in: float | None
     """Seconds to the next attempt, when one is planned."""
+    slate: Slate | None = None
+    """Of a push with a slate of its own: what it shows instead of the encoder."""
 
 
 def switched_off(kind: Literal["push", "pull"], relay_id: str, key: StreamKey, remote: str) -> RelayStatus:

@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.slate import SlateRules
 from rtmpd.exceptions import UsageError
 from rtmpd.media.tags import MAX_TRACKS
 from rtmpd.media.tracks import ALL, TrackChoice
@@ -31,6 +32,8 @@ class RelayTemplate:
     """Of a push: which tracks are sent. None sends all to another rtmpd, and else one of each medium."""
     ca_file: str = ""
     """Authorities for rtmps instead of the dialer's; empty means those."""
+    slate: SlateRules | None = None
+    """Of a push: what is shown there alone while the encoder sends nothing; None is what players see."""
 
     @classmethod
     def parse(
@@ -66,7 +69,7 @@ class RelayTemplate:
         target = replace(
             url, app=_fill(url.app, key), name=_fill(url.name, key), query=_fill(url.query, quoted)
         )
-        return RelayTarget(target, key, self.tracks, self.ca_file)
+        return RelayTarget(target, key, self.tracks, self.ca_file, slate=self.slate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class RelayTarget:
     """As ``RelayTemplate.tracks``."""
     ca_file: str = ""
     """As ``RelayTemplate.ca_file``."""
+    slate: SlateRules | None = None
+    """As ``RelayTemplate.slate``."""
     borrow: Callable[[], Awaitable[socket.socket]] | None = None
     """Makes a connection to another process of this server, which has the stream. Raises ClientError."""
 

@@ -243,20 +243,28 @@ class PushRelays(StreamObserver):
         for name, template in self._templates_of(key).items():
             if name not in running and name not in off:
                 self._start(name, template.expand(key))
+        for target in self._targets.get(key, {}).values():
+            target.follow(publication)
         self._wake(key)
 
     def unpublished(self, publication: Publication) -> None:
         if self.moving:
             for target in list(self._targets.get(publication.key, {}).values()):
                 target.leave()
+        stream = self.registry.streams.get(publication.key)
+        if stream is None or not stream.publications:
+            for target in self._targets.get(publication.key, {}).values():
+                target.lose(publication)
         self._wake(publication.key)
 
     # For the targets
 
     def publication(self, key: StreamKey) -> Publication | None:
-        """What is published under ``key`` now, or is about to go on air."""
+        """What is published under ``key`` now, or is about to go on air, or was while a slate is shown."""
         stream = self.registry.streams.get(key)
-        holder = None if stream is None else stream.holder
+        if stream is None:
+            return None
+        holder = stream.holder or (stream.lost if stream.slate is not None else None)
         return None if holder is None or holder.origin.is_borrowed else holder
 
     def forget(self, target: PushTarget) -> None:

@@ -22,6 +22,7 @@ from rtmpd.net.tcp_info import read_tcp_info
 
 if TYPE_CHECKING:
     from rtmpd.client.connect import Connection, Stream
+    from rtmpd.relay.push.branch import Branch
 
 _STALLED_AFTER: Final = 3.0
 """Seconds without a byte sent, while some wait, that make a push stalled."""
@@ -60,7 +61,8 @@ class PushSink:
         self.over: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
         """Why there is nothing more to send."""
         self.encoder_lost = False
-        """It ended while its audience was kept for an encoder."""
+        """It ended while its audience was kept for an encoder, and nothing was shown."""
+        self._branch: Branch | None = None
         self._subscription: Subscription | None = None
         encrypted = transport.get_extra_info("sslcontext") is not None
         self._outlet = Outlet(registry.outlets, self, private=encrypted)
@@ -71,12 +73,16 @@ class PushSink:
         subscription = self._subscription
         return 0 if subscription is None else max(subscription.bytes_out - self.backlog(), 0)
 
-    def attach(self, key: StreamKey) -> None:
-        """Begin: headers and the group of pictures so far are written at once."""
+    def attach(self, key: StreamKey, branch: Branch | None = None) -> None:
+        """Begin: headers and the group of pictures so far are written at once, of ``branch`` if given."""
+        self._branch = branch
         self._link.writer = self
         now = self._clock()
         options = replace(_OPTIONS, origin=self.origin)
-        self._subscription = self._registry.attach(key, self, self._outlet, options, now)
+        if branch is None:
+            self._subscription = self._registry.attach(key, self, self._outlet, options, now)
+        else:
+            self._subscription = branch.stream.attach(self, self._outlet, options, now)
         self._subscription.join(now)
 
     @property
@@ -127,7 +133,8 @@ class PushSink:
     def close(self, reason: CloseReason) -> None:
         if self._subscription is not None and self._subscription.attached:
             stream = self._registry.streams.get(self._subscription.key)
-            self.encoder_lost = stream is not None and stream.life is Life.HOLDING
+            dark = stream is not None and stream.life is Life.HOLDING and stream.slate is None
+            self.encoder_lost = dark and self._branch is None
         self.detach(reason)
         if not self.over.done():
             self.over.set_result(reason)

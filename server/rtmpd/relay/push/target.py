@@ -15,6 +15,7 @@ from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.slate import SlateRules
 from rtmpd.exceptions import ConnectionClosed
 from rtmpd.media.tags import ENHANCED_CODECS
 from rtmpd.media.tracks import ALL, DEFAULT
@@ -30,6 +31,7 @@ from rtmpd.rtmp.via import Via, via_of
 
 if TYPE_CHECKING:
     from rtmpd.client.connect import Connection, Stream
+    from rtmpd.relay.push.branch import Branch
 
 logger = logging.getLogger(__name__)
 
@@ -97,6 +99,7 @@ class PushTarget:
         self._origin = NOBODY
         self._told = RelayState.IDLE
         self._mover = Mover(self._clock)
+        self._branch = None if target.slate is None else self._make_branch(target.slate)
         self._encoder_lost = False
         """The last attempt ended while this server waited for the encoder."""
 
@@ -124,11 +127,22 @@ class PushTarget:
             status=self._status,
             reason=self._reason,
             retry_in=None if self._retry_at is None else max(self._retry_at - now, 0.0),
+            slate=None if self._branch is None or self._branch.slate is None else self._branch.slate.slate,
         )
 
     def wake(self) -> None:
         """A publisher has come or left: look again."""
         self._changed.set()
+
+    def follow(self, publication: Publication) -> None:
+        """It is published from now on."""
+        if self._branch is not None and not self._removed:
+            self._branch.follow(publication)
+
+    def lose(self, publication: Publication) -> None:
+        """Nobody publishes the stream any more; this one did."""
+        if self._branch is not None:
+            self._branch.leave(publication)
 
     def remove(self, *, silently: bool = False) -> None:
         """End in order and do not come back. Of who leaves ``silently`` no more is told."""
@@ -142,6 +156,8 @@ class PushTarget:
 
     def leave(self) -> None:
         """End the connection in order: the encoder may come back, but not here."""
+        if self._branch is not None:
+            self._branch.end()
         if self._sink is not None:
             self._sink.close(CloseReason.FINISHED)
 
@@ -152,7 +168,7 @@ class PushTarget:
             await self._wait_for_goodbye()
             while not self._removed:
                 self._changed.clear()
-                publication = self._relays.publication(self.target.key)
+                publication = self._publication()
                 if publication is not None:
                     self._origin = publication.origin
                     delay = await self._attempt(publication)
@@ -165,11 +181,27 @@ class PushTarget:
                 else:
                     break
         finally:
+            if self._branch is not None:
+                self._branch.end()
             self._mover.close()
             self._enter(RelayState.IDLE)
             self._tell()
             self.over.set()
             self._relays.forget(self)
+
+    def _make_branch(self, slate: SlateRules) -> Branch:
+        from rtmpd.relay.push.branch import Branch
+
+        return Branch(self._relays.registry, self.target.key, self.id, slate, self._clock)
+
+    def _publication(self) -> Publication | None:
+        """What is sent; of who has a slate of its own also what was, while that is shown instead."""
+        publication = self._relays.publication(self.target.key)
+        if self._branch is None:
+            return publication
+        if publication is not None:
+            self._branch.follow(publication)
+        return publication or self._branch.lost
 
     async def _wait_for_goodbye(self) -> None:
         before, self._before = self._before, None
@@ -220,7 +252,7 @@ class PushTarget:
     async def _relay(self, connection: Connection, stream: Stream) -> None:
         """Send the stream until it ends. Raises why it broke off."""
         key = self.target.key
-        if self._removed or self._relays.publication(key) is None:
+        if self._removed or self._publication() is None:
             return
         # Another rtmpd introduces itself, and has players of its own who choose.
         usual = ALL if via_of(connection.info.status.info).hops else DEFAULT
@@ -230,7 +262,7 @@ class PushTarget:
         reader = asyncio.get_running_loop().create_task(self._listen(connection, stream), name=f"push-{key}")
         try:
             self._sink, self._progress = sink, Progress()
-            sink.attach(key)
+            sink.attach(key, self._branch)
             self._relays.sessions[origin.session] = sink
             self._mover.arrived()
             self._enter(RelayState.LIVE)
@@ -322,7 +354,7 @@ class PushTarget:
         self._retry_at = self._clock() + delay
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay):
-                while not self._removed and self._relays.publication(self.target.key) is publication:
+                while not self._removed and self._publication() is publication:
                     await self._changed.wait()
                     self._changed.clear()
         self._retry_at = None
