@@ -43,6 +43,8 @@ from rtmpd.exceptions import ConfigError, HandoverFailed, ProofFailed, UsageErro
 from rtmpd.net.addresses import Address
 from rtmpd.net.listeners import open_listener
 from rtmpd.net.proxies import NO_PROXIES, TrustedProxies
+from rtmpd.outputs.clips import Clips
+from rtmpd.outputs.rings import Rings
 from rtmpd.reasons import Refusal
 from rtmpd.relay.status import RelayStatus
 from rtmpd.serving.access import Action
@@ -271,6 +273,7 @@ class Desk:
     """Of answers."""
     shelf: RecordingShelf | None = None
     """Recordings, if streams are ever recorded."""
+    rings: Rings | None = None
     before: Before = ALONE
     """The process that this one has taken over from."""
 
@@ -280,6 +283,7 @@ class Desk:
     def __post_init__(self) -> None:
         self.ring = EventRing("5f0c1e", self.registry.budget, max_kept=5)
         self.records = RecordRing(self.registry.budget, max_kept=8)
+        self.clips = Clips(self.registry, lambda: self.rings, self.clock)
         self.guard = Guard(self.clock, self.registry.stats)
         self.guard.apply(self.rules)
         self.keys = FakeKeys(self.guard, self.wall_clock)
@@ -308,6 +312,7 @@ class Desk:
                 records=lambda: self.records,
                 metrics=FakeServer().metrics(),
                 recordings=lambda: self.shelf,
+                clips=lambda: self.clips,
                 clock=self.clock,
                 wall_clock=self.wall_clock,
                 started=1_800_000_000.0,

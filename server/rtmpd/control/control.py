@@ -10,6 +10,7 @@ from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
 from rtmpd.control.ban_answers import BanPage, BanRequest, NewBan
 from rtmpd.control.change_answers import AuditPage, AuditQuery
+from rtmpd.control.clip_answers import ClipQuery
 from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
 from rtmpd.control.event_answers import EventQuery
 from rtmpd.control.key_answers import (
@@ -341,6 +342,22 @@ class Records(Protocol):
         ...
 
 
+class Clips(Protocol):
+    """The last seconds of streams, and their newest pictures."""
+
+    async def last(self, key: StreamKey, query: ClipQuery, by: Actor) -> bytes:
+        """The last seconds, as FLV."""
+        ...
+
+    async def snapshot(self, key: StreamKey, by: Actor) -> bytes:
+        """The newest key frame, as FLV."""
+        ...
+
+    async def picture(self, key: StreamKey, by: Actor) -> bytes:
+        """The same as a JPEG."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Control:
     """What can be seen and done, by noun. Everything that is asked for says who wants it (``by``).
@@ -365,4 +382,5 @@ class Control:
     changes: Changes
     records: Records
     recordings: Recordings
+    clips: Clips
     metrics: Metrics

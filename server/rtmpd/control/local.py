@@ -14,6 +14,7 @@ from rtmpd.control.joined_sessions import JoinedSessions
 from rtmpd.control.joined_streams import JoinedStreams
 from rtmpd.control.local_bans import BanKeeper, LocalBans
 from rtmpd.control.local_changes import LocalChanges
+from rtmpd.control.local_clips import ClipMaker, LocalClips
 from rtmpd.control.local_events import LocalEvents
 from rtmpd.control.local_figures import LocalFigures
 from rtmpd.control.local_keys import KeyKeeper, LocalKeys
@@ -77,6 +78,8 @@ class Sources:
     metrics: Metrics
     recordings: Callable[[], RecordingShelf | None]
     """Where streams are recorded; None where none ever is."""
+    clips: Callable[[], ClipMaker]
+    """Whoever makes clips of what is kept of streams; made when one is asked for."""
     stored: Stored
     """What outlives the process."""
     clock: Callable[[], float]
@@ -129,6 +132,7 @@ def local_control(sources: Sources) -> Control:
         changes=LocalChanges(sources.stored),
         records=LocalRecords(sources.records, sources.mask),
         recordings=LocalRecordings(sources.recordings, sources.apps, registry, audit),
+        clips=LocalClips(registry, sources.clips),
         metrics=LocalMetrics(sources.metrics),
     )
 

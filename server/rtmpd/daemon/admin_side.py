@@ -300,6 +300,7 @@ class AdminSide:
             audit=inside.events.audit,
             ring=lambda: inside.events.ring,
             recordings=lambda: inside.outputs.shelf.shelf,
+            clips=lambda: inside.outputs.ring.clips,
             stored=inside.state,
             records=inside.events.records.records,
             metrics=self._metrics or self._build_metrics(),

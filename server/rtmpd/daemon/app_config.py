@@ -17,6 +17,7 @@ from rtmpd.daemon.hooks_config import HooksConfig
 from rtmpd.daemon.limits_config import SilenceConfig
 from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
 from rtmpd.daemon.record_config import RECORD, RecordConfig
+from rtmpd.daemon.ring_config import RingConfig
 from rtmpd.daemon.run_config import RUN, ProcessConfig
 from rtmpd.daemon.run_config import find_problem as find_process_problem
 from rtmpd.daemon.slate_config import SHOWN_FOR, slate_rules
@@ -115,6 +116,7 @@ class AppConfig(Section):
     play: PlayAccess = PlayAccess()
     record: RecordConfig = RecordConfig()
     vod: VodConfig = VodConfig()
+    ring: RingConfig = RingConfig()
     slate: FileName = ""
     """FLV file that is shown, again and again, once an encoder has sent nothing for handover.stall, or is
     lost, until it is back. `rtmpd slate make` makes one of a picture. Empty shows none."""

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from rtmpd import __version__
 from rtmpd.daemon.config_options import Assignments, ConfigPaths, mistakes_told, parse_path
+from rtmpd.daemon.single_commands import single_command
 from rtmpd.rtmp.form import described
 
 if TYPE_CHECKING:
@@ -223,6 +224,7 @@ _COMMANDS: Final = {
     "redirect": "Lead players to another stream.",
     "ban": "Let nobody in from somewhere.",
     "unban": "Lift a ban.",
+    "clip": "Keep the last seconds of a stream as a file.",
     "report": "Show who watched how much.",
     "repair": "Finish FLV files that were cut off.",
     "end": "End a stream whose encoder was lost.",
@@ -249,19 +251,11 @@ def _add(name: str, app: typer.Typer) -> None:
     match name:
         case _ if name in _HERE:
             app.command(short_help=short)(_HERE[name])
-        case "init":
-            from rtmpd.daemon import init_command
-
-            app.command(short_help=short)(init_command.init)
         case _ if name in _CONTROL:
             from rtmpd.daemon import control_command, events_command
 
             module = events_command if name == "events" else control_command
             app.command(short_help=short)(getattr(module, name.replace("-", "_")))
-        case "top":
-            from rtmpd.daemon import top_command
-
-            app.command(short_help=short)(top_command.top)
         case "publish" | "play":
             from rtmpd.daemon import client_command, play_command, publish_command
 
@@ -271,18 +265,8 @@ def _add(name: str, app: typer.Typer) -> None:
             from rtmpd.daemon import client_command, probe_command
 
             app.command(epilog=client_command.TRIAL_EXIT_CODES)(probe_command.probe)
-        case "token":
-            from rtmpd.daemon import token_command
-
-            app.command(short_help=short)(token_command.token)
-        case "repair":
-            from rtmpd.daemon import repair_command
-
-            app.command(short_help=short)(repair_command.repair)
-        case "report":
-            from rtmpd.daemon import report_command
-
-            app.command(short_help=short)(report_command.report)
+        case "init" | "top" | "token" | "repair" | "clip" | "report":
+            app.command(short_help=short)(single_command(name))
         case _:
             app.add_typer(_group(name), short_help=short)
 

@@ -38,6 +38,7 @@ from rtmpd.daemon.notify_config import NOTIFY, NotifyConfig
 from rtmpd.daemon.privacy_config import PrivacyConfig
 from rtmpd.daemon.push_config import ANY
 from rtmpd.daemon.records_config import AccessLogConfig, RecordsConfig
+from rtmpd.daemon.ring_config import SpoolConfig
 from rtmpd.daemon.rtmps_config import RtmpsConfig
 from rtmpd.daemon.run_config import RunConfig
 from rtmpd.daemon.shutdown_config import ShutdownConfig
@@ -205,6 +206,7 @@ class Config(Section):
     relay: RelayConfig = RelayConfig()
     run: RunConfig = RunConfig()
     state: StateConfig = StateConfig()
+    spool: SpoolConfig = SpoolConfig()
     shutdown: ShutdownConfig = ShutdownConfig()
     reload: ReloadConfig = ReloadConfig()
     events: EventsConfig = EventsConfig()

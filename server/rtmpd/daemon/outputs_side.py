@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.ring_side import RingSide
 from rtmpd.daemon.shelf_side import ShelfSide
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
@@ -35,6 +36,7 @@ class OutputsSide:
     ) -> None:
         self.shelf = shelf
         """What becomes of finished files."""
+        self.ring = RingSide(registry, clock)
         self.recordings: Recordings | None = None
         """None as long as no setting allows any."""
         self._slates: SlateSide | None = None
@@ -80,6 +82,7 @@ class OutputsSide:
         self.shelf.apply(config, self.recordings)
         if self._slates is not None:
             self._slates.apply()
+        self.ring.apply(config)
 
     def look(self) -> None:
         """Mind what waits; call it about once a second."""
@@ -88,9 +91,11 @@ class OutputsSide:
         self.shelf.look()
         if self._slates is not None:
             self._slates.look()
+        self.ring.look()
 
     async def close(self, grace: float) -> None:
         """Finish all files within ``grace`` seconds, and show nothing any more."""
+        self.ring.close()
         if self._slates is not None:
             await self._slates.close()
         if self.recordings is not None:

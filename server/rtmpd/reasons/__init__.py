@@ -382,6 +382,24 @@ class Problem(Word):
         "Too many files are sent at a time.",
         "16 recordings are being downloaded already",
     )
+    NOTHING_KEPT = (
+        "nothing_kept",
+        404,
+        "Nothing of this is kept.",
+        "a stream without a [ring](clips.md), or without a key frame",
+    )
+    CLIPS_BUSY = (
+        "clips_busy",
+        429,
+        "Too many clips or pictures are asked for.",
+        "4 clips or 16 pictures are being made already",
+    )
+    NO_PICTURE = (
+        "no_picture",
+        501,
+        "There is no picture of this.",
+        "PyAV is not installed on the server, or cannot decode the key frame; the detail says which",
+    )
     TOKENS_OFTEN = (
         "tokens_often",
         429,

@@ -6,6 +6,7 @@ from typing import Final
 
 from rtmpd.web import (
     ban_operations,
+    clip_operations,
     event_operations,
     key_operations,
     log_operations,
@@ -23,6 +24,7 @@ from rtmpd.web import (
 OPERATIONS: Final = (
     *server_operations.OPERATIONS,
     *stream_operations.OPERATIONS,
+    *clip_operations.OPERATIONS,
     *session_operations.OPERATIONS,
     *ban_operations.OPERATIONS,
     *relay_operations.OPERATIONS,

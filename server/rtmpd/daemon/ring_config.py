@@ -1,0 +1,32 @@
+"""The last seconds of streams, ``[apps.NAME.ring]``, and what does not fit into memory, ``[spool]``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from rtmpd.daemon.fields import FileName, Seconds, Section, Size
+
+_MIB = 1024 * 1024
+
+
+class RingConfig(Section):
+    """The last seconds of each stream, kept at hand: for clips ("clip that"), over the API."""
+
+    seconds: Seconds = 0.0
+    """How much is kept, from the key frame before on; also for as long after the stream has ended. 0 keeps
+    nothing."""
+    memory_bytes: Annotated[Size, Field(ge=_MIB)] = 64 * _MIB
+    """What of it may be in memory, for each stream, and within memory.max_bytes: 60 seconds at 8 Mbit/s. What
+    is older goes to the drive, or is lost."""
+    disk_bytes: Size = 0
+    """What of it may be on the drive, for each stream; needs spool.path."""
+
+
+class SpoolConfig(Section):
+    """Where goes what is kept of streams and does not fit into memory. Files there have no name, and are gone
+    with the process, however that ends."""
+
+    path: FileName = ""
+    """Folder on a drive; empty is nowhere."""

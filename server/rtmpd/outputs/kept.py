@@ -1,0 +1,268 @@
+"""The newest packets of a stream: in memory as far as they may be, on a drive beyond, in pieces.
+
+A piece is half a second of the stream, and begins at a key frame or without one. Those in memory hold the
+very packets that players are sent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from rtmpd.engine.budget import MemoryBudget
+from rtmpd.engine.gop import PACKET_OVERHEAD_BYTES
+from rtmpd.engine.packet import CACHED_HEADER, VIDEO, Packet
+from rtmpd.media.tags import KEYFRAME
+from rtmpd.outputs.spool import Spool, SpoolFile
+
+PIECE_MS: Final = 500
+"""A piece is not longer."""
+PIECE_BYTES: Final = 256 * 1024
+"""Nor larger, but for its first packet."""
+_LONGEST_STEP_MS: Final = 10_000
+_SPILL_BYTES: Final = 32 * 1024 * 1024
+"""Of one stream what may wait to be written; beyond it the oldest is lost."""
+
+
+@dataclass(slots=True, eq=False)
+class Piece:
+    """Packets that came together."""
+
+    number: int
+    at: float
+    """Clock reading at which its first came."""
+    begins: int
+    """Time of that (64-bit ms)."""
+    keyed: bool
+    """Somebody can begin with it."""
+    headers: tuple[Packet, ...]
+    """What decoders need before it."""
+    ends: int = 0
+    """Time of its last packet."""
+    size: int = 0
+    """Payloads, and the overhead of each packet."""
+    packets: list[Packet] | None = field(default_factory=list)
+    """None once they are on the drive, or given up."""
+    place: SpoolFile | None = None
+    offset: int = 0
+    length: int = 0
+    spilling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLimits:
+    """How much is kept of a stream."""
+
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int = 0
+
+
+class Kept:
+    """What is kept of one stream. ``spool`` is None where nothing goes to a drive."""
+
+    def __init__(
+        self, limits: KeptLimits, budget: MemoryBudget, spool: Spool | None, clock: Callable[[], float]
+    ) -> None:
+        self.limits = limits
+        self._budget = budget
+        self._spool = spool
+        self._clock = clock
+        self._pieces: deque[Piece] = deque()
+        self._next = 0
+        self._full = True
+        """The next packet begins a piece."""
+        self.memory_bytes = 0
+        """What the budget is charged."""
+        self.disk_bytes = 0
+        self._spilling = 0
+        self.lost = 0
+        """Packets that were given up before their time."""
+        self.headers: tuple[Packet, ...] = ()
+        """Of what comes now."""
+
+    @property
+    def first(self) -> int:
+        """Number of the oldest piece; the next one's where there is none."""
+        return self._pieces[0].number if self._pieces else self._next
+
+    @property
+    def end(self) -> int:
+        """Number of the next piece that is begun."""
+        return self._next
+
+    def add(self, packets: list[Packet]) -> None:
+        """What has come now."""
+        now = self._clock()
+        size = 0
+        for packet in packets:
+            cost = len(packet.payload) + PACKET_OVERHEAD_BYTES
+            size += cost
+            keyed = packet.kind == VIDEO and bool(packet.flags & KEYFRAME)
+            piece = self._pieces[-1] if self._pieces else None
+            full = piece is None or self._full or self._is_cut(piece, packet, keyed=keyed)
+            if piece is None or full:
+                begins = packet.timestamp
+                piece = Piece(self._next, now, begins, keyed or not self._has_video, self.headers)
+                self._next += 1
+                self._full = False
+                self._pieces.append(piece)
+            if piece.packets is not None:
+                piece.packets.append(packet)
+            piece.ends = max(piece.ends, packet.timestamp)
+            piece.size += cost
+        self.memory_bytes += size
+        self._budget.charge_queues(size)
+        self._trim(now)
+
+    def cut(self) -> None:
+        """What comes next does not follow on what came last."""
+        self._full = True
+
+    def age(self, now: float) -> None:
+        """Forget what is too old by now."""
+        self._trim(now)
+
+    def piece(self, number: int) -> Piece | None:
+        """The piece of that number, of one that is gone the oldest there is; None beyond the newest."""
+        if not self._pieces or number >= self._next:
+            return None
+        return self._pieces[max(number - self._pieces[0].number, 0)]
+
+    def last(self, seconds: float) -> Piece | None:
+        """The piece to begin with from which at least so much of the stream follows; the oldest if less is
+        there. By the stream's time, across jumps.
+        """
+        oldest, later, span = None, None, 0.0
+        for piece in reversed(self._pieces):
+            step = piece.ends - piece.begins
+            if later is not None and 0 <= later.begins - piece.begins <= _LONGEST_STEP_MS:
+                step = later.begins - piece.begins
+            span += step
+            later = piece
+            if piece.keyed:
+                oldest = piece
+                if span >= seconds * 1000.0:
+                    break
+        return oldest
+
+    def at_time(self, time: int) -> Piece | None:
+        """The last piece to begin with that is not later than ``time`` (64-bit ms); the oldest if all are."""
+        return self._last_keyed(lambda piece: piece.begins <= time)
+
+    def newest_keyed(self) -> Piece | None:
+        """The newest piece to begin with."""
+        return next((piece for piece in reversed(self._pieces) if piece.keyed), None)
+
+    def give_back(self) -> None:
+        """Memory is short: half of it goes to the drive, or is lost."""
+        goal = self.memory_bytes // 2
+        while self.memory_bytes > goal and self._pieces:
+            self._lose(self._pieces.popleft())
+
+    def read(self, piece: Piece, done: Callable[[list[Packet] | Exception], None]) -> None:
+        """The packets of a piece: at once, or when they have been read."""
+        if piece.packets is not None:
+            done(list(piece.packets))
+        elif piece.place is None or self._spool is None:
+            done([])
+        else:
+            self._spool.read(piece.place, piece.offset, piece.length, done)
+
+    def close(self) -> None:
+        """Nothing is kept any more."""
+        while self._pieces:
+            self._forget(self._pieces.popleft())
+
+    # Inside
+
+    @property
+    def _has_video(self) -> bool:
+        return any(header.kind == VIDEO for header in self.headers)
+
+    def _is_cut(self, piece: Piece, packet: Packet, *, keyed: bool) -> bool:
+        if piece.packets is None:
+            return True
+        if packet.flags & CACHED_HEADER:
+            return False
+        return keyed or piece.size >= PIECE_BYTES or not 0 <= packet.timestamp - piece.begins < PIECE_MS
+
+    def _last_keyed(self, fits: Callable[[Piece], bool]) -> Piece | None:
+        oldest = None
+        for piece in reversed(self._pieces):
+            if piece.keyed:
+                oldest = piece
+                if fits(piece):
+                    break
+        return oldest
+
+    def _trim(self, now: float) -> None:
+        pieces, limits = self._pieces, self.limits
+        # More than is asked for: what is asked for begins with the key frame before.
+        while (number := self._second_begin()) and pieces[number].at <= now - limits.seconds:
+            for _ in range(number):
+                self._forget(pieces.popleft())
+        if self._spool is not None and limits.disk_bytes and self._spool.usable:
+            self._spill()
+            while self.disk_bytes > limits.disk_bytes and len(pieces) > 1:
+                self._forget(pieces.popleft())
+        while self.memory_bytes - self._spilling > limits.memory_bytes and len(pieces) > 1:
+            self._lose(pieces.popleft())
+
+    def _second_begin(self) -> int:
+        """How many pieces lie before the second that one can begin with; 0 if there is none."""
+        for number, piece in enumerate(self._pieces):
+            if number and piece.keyed:
+                return number
+        return 0
+
+    def _spill(self) -> None:
+        """Have the oldest in memory written, until the rest may stay."""
+        over = self.memory_bytes - self._spilling - self.limits.memory_bytes * 3 // 4
+        if over <= 0 or self._spilling > _SPILL_BYTES or self._spool is None:
+            return
+        for piece in self._pieces:
+            if over <= 0 or piece is self._pieces[-1]:
+                return
+            if piece.packets is not None and not piece.spilling:
+                piece.spilling = True
+                self._spilling += piece.size
+                over -= piece.size
+                self._write(self._spool, piece, piece.packets)
+
+    def _write(self, spool: Spool, piece: Piece, packets: list[Packet]) -> None:
+        def written(outcome: tuple[SpoolFile, int, int] | Exception) -> None:
+            self._spilling -= piece.size
+            piece.spilling = False
+            if isinstance(outcome, Exception):
+                return  # It stays in memory for as long as there is room.
+            place, offset, length = outcome
+            if piece.packets is None:  # It was forgotten meanwhile.
+                place.leave()
+                return
+            piece.place, piece.offset, piece.length = place, offset, length
+            piece.packets = None
+            self.disk_bytes += length
+            self._charge(-piece.size)
+
+        spool.write(packets, written)
+
+    def _lose(self, piece: Piece) -> None:
+        if piece.packets is not None:
+            self.lost += len(piece.packets)
+        self._forget(piece)
+
+    def _forget(self, piece: Piece) -> None:
+        if piece.packets is not None:
+            piece.packets = None
+            self._charge(-piece.size)
+        if piece.place is not None:
+            self.disk_bytes -= piece.length
+            piece.place.leave()
+            piece.place = None
+
+    def _charge(self, size: int) -> None:
+        self.memory_bytes += size
+        self._budget.charge_queues(size)

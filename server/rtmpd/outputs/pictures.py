@@ -1,0 +1,90 @@
+"""Key frames as JPEGs: decoded in a process of its own, which a broken stream may crash without harm."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Callable
+from typing import Final
+
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.packet import Packet
+from rtmpd.exceptions import NotPossible, TryLater
+from rtmpd.reasons import Problem
+
+AT_ONCE: Final = 2
+"""Processes at a time."""
+MAX_WAITING: Final = 16
+"""Pictures that somebody waits for; each is of another stream."""
+TIMEOUT: Final = 10.0
+KEPT: Final = 200
+"""Pictures that are kept for who asks again."""
+LEAST_AGE: Final = 2.0
+"""Seconds for which one is good, whatever has come since."""
+_MAX_BYTES: Final = 16 * 1024 * 1024
+_PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")
+
+
+class Pictures:
+    """Makes them, once for all who ask about the same."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._kept: dict[StreamKey, tuple[float, Packet, bytes]] = {}
+        self._made: dict[StreamKey, asyncio.Task[bytes]] = {}
+        self._room = asyncio.Semaphore(AT_ONCE)
+
+    async def picture(self, key: StreamKey, frame: Packet, clip: Callable[[], bytes]) -> bytes:
+        """The JPEG of a key frame, which ``clip()`` has as a file; of one a moment older if there is one.
+
+        Raises NotPossible without a picture, TryLater if too many are asked for.
+        """
+        kept = self._kept.get(key)
+        if kept is not None and (kept[1] is frame or self._clock() - kept[0] < LEAST_AGE):
+            return kept[2]
+        task = self._made.get(key)
+        if task is None:
+            if len(self._made) >= MAX_WAITING:
+                text = f"{MAX_WAITING} pictures are being made: ask again in a moment"
+                raise TryLater(Problem.CLIPS_BUSY, text, 2.0)
+            task = asyncio.get_running_loop().create_task(self._make(key, frame, clip), name=f"picture-{key}")
+            self._made[key] = task
+            task.add_done_callback(lambda _: self._made.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _make(self, key: StreamKey, frame: Packet, clip: Callable[[], bytes]) -> bytes:
+        if importlib.util.find_spec("av") is None:
+            raise _failed("pictures need PyAV on the server: pip install 'rtmpd[mp4]'")
+        async with self._room:
+            picture = await _decode(clip())
+        self._kept[key] = (self._clock(), frame, picture)
+        while len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return picture
+
+
+async def _decode(data: bytes) -> bytes:
+    environ = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    command = (sys.executable, "-P", "-m", "rtmpd.outputs.picture_job")
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environ
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            picture, _ = await process.communicate(data)
+    except TimeoutError:
+        raise _failed(f"the key frame could not be decoded within {TIMEOUT:g} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode or not picture.startswith(b"\xff\xd8") or len(picture) > _MAX_BYTES:
+        raise _failed("the key frame could not be decoded: it is broken, or PyAV knows no such codec")
+    return picture
+
+
+def _failed(text: str) -> NotPossible:
+    return NotPossible(Problem.NO_PICTURE, text)

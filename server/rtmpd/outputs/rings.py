@@ -1,0 +1,124 @@
+"""All rings: which streams have one, and what is taken out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rtmpd.engine.budget import Unfinished
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.observer import StreamObserver
+from rtmpd.engine.publication import Publication
+from rtmpd.engine.registry import Registry
+from rtmpd.engine.sources import Life
+from rtmpd.outputs.kept import KeptLimits
+from rtmpd.outputs.ring import Ring
+from rtmpd.outputs.spool import Spool
+
+
+class Rings(StreamObserver):
+    """A ring for each stream that is published and that ``limits_of`` says is to have one."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        limits_of: Callable[[StreamKey], KeptLimits | None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._registry = registry
+        self._limits_of = limits_of
+        self._clock = clock
+        self._spool: Spool | None = None
+        self._rings: dict[StreamKey, Ring] = {}
+        registry.add_reliever(self._relieve)
+
+    def apply(self, folder: str) -> None:
+        """Follow other settings; what does not fit into memory goes to ``folder``, if that is not empty."""
+        if folder != ("" if self._spool is None else self._spool.folder):
+            self.close()
+            self._spool = Spool(folder, self._clock) if folder else None
+        for ring in list(self._rings.values()):
+            limits = self._limits_of(ring.key)
+            if limits is None:
+                self._forget(ring)
+            else:
+                ring.kept.limits = limits
+        for stream in list(self._registry.streams.values()):
+            if stream.publications:
+                self._begin(stream.key)
+
+    def find(self, key: StreamKey) -> Ring | None:
+        """That of a stream."""
+        return self._rings.get(key)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What all of them hold in memory."""
+        return sum([ring.kept.memory_bytes for ring in self._rings.values()])
+
+    @property
+    def disk_bytes(self) -> int:
+        """The same on the drive."""
+        return sum([ring.kept.disk_bytes for ring in self._rings.values()])
+
+    @property
+    def lost(self) -> int:
+        """Packets that those there are now have given up before their time."""
+        return sum([ring.kept.lost for ring in self._rings.values()])
+
+    def look(self) -> None:
+        """Call it about once a second."""
+        now = self._clock()
+        for ring in list(self._rings.values()):
+            if not ring.look(now):
+                self._forget(ring)
+
+    def close(self) -> None:
+        """Keep nothing any more."""
+        for ring in list(self._rings.values()):
+            self._forget(ring)
+        if self._spool is not None:
+            self._spool.close()
+            self._spool = None
+
+    # The streams
+
+    def published(self, publication: Publication) -> None:
+        self._begin(publication.key)
+
+    def ended(self, publication: Publication) -> None:
+        self._stop(publication.key)
+
+    def unpublished(self, publication: Publication) -> None:
+        self._stop(publication.key)
+
+    # Inside
+
+    def _begin(self, key: StreamKey) -> None:
+        limits, before = self._limits_of(key), self._rings.get(key)
+        if limits is None or (before is not None and before.ended_at is None):
+            return
+        if before is not None:
+            self._forget(before)
+        self._rings[key] = Ring(self._registry, key, limits, self._spool, self._clock)
+
+    def _stop(self, key: StreamKey) -> None:
+        """Unless its audience waits for another encoder, or has one already."""
+        stream, ring = self._registry.streams.get(key), self._rings.get(key)
+        if ring is not None and (stream is None or stream.life is Life.IDLE):
+            ring.stop()
+
+    def _forget(self, ring: Ring) -> None:
+        self._rings.pop(ring.key, None)
+        ring.forget()
+
+    def _relieve(self, unfinished: Unfinished) -> None:
+        """Memory is short: the largest first, each half of what it has."""
+        budget = self._registry.budget
+        if unfinished is not Unfinished.STUCK:
+            return
+        rings = sorted(self._rings.values(), key=lambda ring: ring.kept.memory_bytes, reverse=True)
+        for _ in range(3):
+            for ring in rings:
+                if budget.used <= budget.target:
+                    return
+                ring.kept.give_back()
