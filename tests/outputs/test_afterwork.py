@@ -218,6 +218,15 @@ async def test_what_the_settings_want_no_more_is_left_as_it_is(house: House) -> 
     assert house.about("a.flv") == (Step.NONE, "", "")
 
 
+@pytest.mark.parametrize("rules", [UPLOAD, MP4])
+async def test_a_file_that_is_gone_is_forgotten(house: House, rules: AfterworkRules) -> None:
+    house.rules = rules
+    house.outcomes = [JobFailed(AfterworkFailure.GONE, "a.flv is not there any more")]
+    house.finish()
+    await house.done()
+    assert (len(house.jobs), len(house.catalog)) == (1, 0)
+
+
 async def test_a_file_that_is_removed_meanwhile_is_forgotten(house: House) -> None:
     house.rules = UPLOAD
     house.outcomes = [JobFailed(AfterworkFailure.GONE, "not there")]
@@ -229,6 +238,22 @@ async def test_a_file_that_is_removed_meanwhile_is_forgotten(house: House) -> No
     await house.done()
     assert len(house.catalog) == 0
     assert house.work.stats.failures == {}
+
+
+async def test_who_is_replaced_does_only_what_comes_later(house: House) -> None:
+    house.rules = UPLOAD
+    house.outcomes = [{"uploaded": "s3://rec/x"}]
+    house.hold.clear()
+    house.finish("a.flv")
+    await eventually(lambda: house.jobs)
+    house.work.leave()
+    await house.done()
+    house.hold.set()
+    assert house.about("a.flv") == (Step.NONE, "", "")
+    house.finish("b.flv")
+    await house.done()
+    assert house.about("b.flv") == (Step.NONE, "s3://rec/x", "")
+    assert len(house.jobs) == 2
 
 
 async def test_at_the_end_what_runs_is_left_to_the_next_process(house: House) -> None:

@@ -110,6 +110,10 @@ def test_keeps_of_other_folders_what_still_waits(catalog: Catalog, memory: Memor
     catalog.keep_roots(["/elsewhere"])
     assert [each.relative for each in catalog.entries()] == ["waits.flv"]
     assert memory.rows.keys() == {str(done), str(waits)}
+    catalog.restore(known(done, tmp_path))
+    catalog.restore(known(tmp_path / "more.flv", tmp_path, Step.UPLOAD))
+    assert [each.relative for each in catalog.waiting()] == ["waits.flv", "more.flv"]
+    assert len(catalog) == 2
 
 
 def test_is_bounded(catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

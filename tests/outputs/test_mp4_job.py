@@ -38,6 +38,10 @@ def names(folder: Path) -> list[str]:
     return [each.name for each in folder.iterdir()]
 
 
+def source_mode(clips: Path) -> int:
+    return (clips / "good.flv").stat().st_mode
+
+
 def content(file: Path) -> bytes:
     return file.read_bytes()
 
@@ -64,6 +68,7 @@ async def test_makes_an_mp4_file_that_plays_while_it_loads(clips: Path, tmp_path
         assert [each.codec_context.name for each in found.streams] == ["h264", "aac"]
         assert sum(1 for _ in found.decode(video=0)) == 20
     assert names(tmp_path) == ["good.mp4"]
+    assert target.stat().st_mode == source_mode(clips)
 
 
 @pytest.mark.parametrize(

@@ -409,9 +409,16 @@ def test_a_folder_has_one_server_but_for_one_that_takes_over(tmp_path: Path) -> 
         with serving(tmp_path, beside=True) as heir:
             assert heir.settled()
             assert heir.contents == [Contents((BAN,))]
+            late = BanRow("192.0.2.9", NOW, NOW + 1000)
+            first.store.keep(late)
             assert first.settled()
+            assert heir.settled()
+            assert len(heir.contents) == 1
             first.store.close(TIMEOUT)
-            assert heir.settled()  # It is the heir's now.
+            assert heir.settled()  # It is the heir's now, with what was written last.
+            assert heir.contents[1:] == [Contents((BAN, late))]
+            assert heir.settled()
+            assert len(heir.contents) == 2
             with serving(tmp_path) as stranger:
                 assert not stranger.settled()
 

@@ -28,6 +28,11 @@ class KeptRecordings:
         self._unread: tuple[RecordingRow, ...] = ()
         """What an earlier process knew, until there is a catalog."""
 
+    @property
+    def is_stored(self) -> bool:
+        """The next process finds it."""
+        return self._store is not None
+
     def serve(self, catalog: Catalog) -> None:
         """Keep what this one knows, and tell it what was kept."""
         self._catalog = catalog

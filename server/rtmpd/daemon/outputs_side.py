@@ -88,7 +88,7 @@ class OutputsSide:
         """Mind what waits; call it about once a second."""
         if self.recordings is not None:
             self.recordings.look()
-        self.shelf.look()
+        self.shelf.look(leaving=self._leaving())
         if self._slates is not None:
             self._slates.look()
         self.ring.look()

@@ -57,6 +57,7 @@ class ShelfSide:
         self._clock = clock
         self._config = Config()
         self._parts: _Parts | None = None
+        self._has_left = False
         self._origins: dict[StreamKey, Origin] = {}
         """Who is being recorded."""
 
@@ -74,10 +75,15 @@ class ShelfSide:
             self._parts.housekeeping.apply(roots)
             self._parts.afterwork.look()
 
-    def look(self) -> None:
-        """Begin what waits; call it about once a second."""
-        if self._parts is not None:
-            self._parts.afterwork.look()
+    def look(self, *, leaving: bool) -> None:
+        """Begin what waits; call it about once a second. ``leaving``: another process has taken over."""
+        if self._parts is None:
+            return
+        if leaving and not self._has_left and self.kept.is_stored:
+            self._has_left = True
+            self._parts.afterwork.leave()
+            self._parts.housekeeping.leave()
+        self._parts.afterwork.look()
 
     async def close(self) -> None:
         """End what is being done with files: the next process goes on with it."""

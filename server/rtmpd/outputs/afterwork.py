@@ -119,6 +119,11 @@ class Afterwork:
         for step in MAX_AT_ONCE:
             self.stats.running[step] = self._count(step)
 
+    def leave(self) -> None:
+        """Another process goes on with all that waits by now."""
+        self._catalog.leave_waiting()
+        self._tasks.cancel()
+
     async def close(self) -> None:
         """Begin nothing more, and end what runs: the next process goes on with it."""
         self._closing = True
@@ -214,8 +219,12 @@ class Afterwork:
         counted = step, reason
         self.stats.failures[counted] = self.stats.failures.get(counted, 0) + 1
         retry_in: float | None = None
-        if reason in FINAL[step]:
-            self._give_up(now, now.known, reason, detail)
+        if reason is AfterworkFailure.GONE:
+            # If something is there all the same, the next look at the folder finds what it is now.
+            self._trouble.pop(entry.path, None)
+            self._catalog.remove(entry.path)
+        elif reason in FINAL[step]:
+            self._give_up(now, now.known, detail)
         else:
             trouble = self._trouble.setdefault(entry.path, _Trouble())
             retry_in = trouble.delay
@@ -225,11 +234,8 @@ class Afterwork:
         fields = _fields(entry, step) | {"reason": reason, "detail": detail, "retry_in": retry_in}
         logger.warning("recording job not done", extra={"fields": fields})
 
-    def _give_up(self, entry: Entry, known: Known, reason: AfterworkFailure, detail: str) -> None:
+    def _give_up(self, entry: Entry, known: Known, detail: str) -> None:
         self._trouble.pop(entry.path, None)
-        if reason is AfterworkFailure.GONE and known.step is Step.REMUX:
-            self._catalog.note(entry.path, replace(known, step=Step.NONE, problem=detail))
-            return
         wanted = self._around.rules_of(known.recording).upload
         after = Step.UPLOAD if known.step is Step.REMUX and wanted is not None else Step.NONE
         self._catalog.note(entry.path, replace(known, step=after, upload_id="", problem=detail))

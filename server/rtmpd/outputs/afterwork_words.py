@@ -64,9 +64,7 @@ class AfterworkFailure(Word):
 
 FINAL: Final[Mapping[Step, frozenset[AfterworkFailure]]] = {
     Step.NONE: frozenset(),
-    Step.REMUX: frozenset(
-        {AfterworkFailure.CODEC, AfterworkFailure.UNREADABLE, AfterworkFailure.DIFFERS, AfterworkFailure.GONE}
-    ),
-    Step.UPLOAD: frozenset({AfterworkFailure.GONE}),
+    Step.REMUX: frozenset({AfterworkFailure.CODEC, AfterworkFailure.UNREADABLE, AfterworkFailure.DIFFERS}),
+    Step.UPLOAD: frozenset(),
 }
-"""Failures behind which another attempt would end in the same way."""
+"""Failures behind which another attempt would end in the same way. What is gone is forgotten besides."""

@@ -125,6 +125,8 @@ class Catalog:
         """By ``Entry.id``."""
         self._waiting: dict[str, None] = {}
         """Paths of those that wait, in the order in which they began to."""
+        self._roots: frozenset[str] | None = None
+        """The folders that are told of, once that is known."""
         self._fresh: set[str] = set()
         """Noted since the last scan of their folder began, which may not have them."""
 
@@ -167,7 +169,7 @@ class Catalog:
         entry = self._entries.get(known.recording.path)
         if entry is not None and (entry.known is None or entry.known.by_head):
             self._put(replace(entry, known=known))
-        elif entry is None and len(self._entries) < MAX_KNOWN:
+        elif entry is None and len(self._entries) < MAX_KNOWN and self._is_told_of(known):
             size = known.recording.size
             self._put(Entry(known.recording.path, known.recording.root, size, known.changed_at, known))
 
@@ -177,6 +179,13 @@ class Catalog:
         if entry is not None and entry.known != known:
             self._put(replace(entry, known=known))
             self.memory.noted(known)
+
+    def leave_waiting(self) -> None:
+        """Another process does what is still to be done: it has that from where this one keeps it."""
+        for path in list(self._waiting):
+            entry = self._entries[path]
+            if entry.known is not None:
+                self._put(replace(entry, known=replace(entry.known, step=Step.NONE)))
 
     def describe(self, path: str, known: Known) -> None:
         """The file itself tells what it is."""
@@ -214,10 +223,14 @@ class Catalog:
 
     def keep_roots(self, roots: Iterable[str]) -> None:
         """Tell no more of other folders than these, but of what is still to be done there."""
-        kept = set(roots)
+        self._roots = kept = frozenset(roots)
         left = [each for each in self._entries.values() if each.root not in kept and not each.waits]
         for entry in left:
             del self._entries[entry.path], self._paths[entry.id]
+
+    def _is_told_of(self, known: Known) -> bool:
+        here = self._roots is None or known.recording.root in self._roots
+        return here or known.step is not Step.NONE
 
     def _put(self, entry: Entry) -> None:
         self._entries[entry.path] = entry

@@ -96,6 +96,10 @@ class Housekeeping:
         self._catalog.keep_roots(self._roots)
         self.wake()
 
+    def leave(self) -> None:
+        """Another process looks after the folders from now on."""
+        self._tasks.cancel()
+
     def wake(self) -> None:
         """There is something new: look soon."""
         self._woken.set()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,6 +52,7 @@ def remux(job: Mapping[str, Any], report: Report) -> dict[str, Any]:
             wanted = _copy(source, unfinished, report)
             _sync(unfinished)
             duration = _check(unfinished, wanted)
+            unfinished.chmod(stat.S_IMODE(os.fstat(held).st_mode))
         except av.FFmpegError as error:
             raise _explained(error, source) from None
         size = unfinished.stat().st_size

@@ -105,6 +105,8 @@ class Store:
         self._connection: sqlite3.Connection | None = None
         self._inode = (0, 0)
         self._limit = 0
+        self._shared = False
+        """Another process uses the folder still."""
         self._pruned_at = 0.0
         self._believed = (0.0, 0.0)
         """Readings of the wall clock and of the monotonic one, when the first was last believed."""
@@ -292,9 +294,7 @@ class Store:
     def _connect(self, kept: dict[Place, KeptRow | None]) -> sqlite3.Connection:
         """The file, opened anew if another one is in its place by now. Raises what is in the way."""
         path = self.folder / FILE
-        if self._connection is not None and _inode(path) == self._inode:
-            with suppress(OSError):
-                self._lock.take()  # Of whom it takes over from, who may be gone by now.
+        if self._connection is not None and _inode(path) == self._inode and not self._is_alone_now():
             return self._connection
         self._disconnect()
         obstacle = self._prepare()
@@ -312,6 +312,14 @@ class Store:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('opened', ?)", (now,))
         return connection
 
+    def _is_alone_now(self) -> bool:
+        """Whoever it takes over from has gone: what that one has written since is to be read."""
+        if not self._shared:
+            return False
+        with suppress(OSError):
+            self._shared = not self._lock.take()
+        return not self._shared
+
     def _prepare(self) -> OSError | None:
         """Have the folder, for this server alone; what is in the way of that, but not of reading.
 
@@ -327,6 +335,7 @@ class Store:
             raise StateUnusable(
                 StateFailure.IN_USE, "another server uses the folder: give each one its own state.dir"
             )
+        self._shared = not is_ours
         return None
 
     def _disconnect(self) -> None:
