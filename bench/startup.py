@@ -1,7 +1,8 @@
 """Starting: how soon a server answers, and what it holds while nobody is there.
 
-``admin``     with the admin listener, as it is by default
-``no admin``  without it
+``admin``     with the admin listener and without streams by HTTP
+``http``      with both, as it is by default
+``no admin``  with neither
 ``version``   how long the program takes to say its version
 
 A server answers when the first byte of an RTMP handshake comes back: a port may take connections long before
@@ -26,6 +27,7 @@ from common import Bench, Row
 from servers import Variant
 
 _WITHOUT_ADMIN = ("admin.listen=[]",)
+_WITH_HTTP = ("http.listen=127.0.0.1:0",)
 _SETTLE_SECONDS = 2.0
 """From the first answer to the look at the memory."""
 _HANDSHAKE = b"\x03" + bytes(1536)
@@ -33,7 +35,7 @@ _TIMEOUT = 10.0
 
 
 def main(
-    only: Annotated[str, typer.Option("--only", help="Cases, of admin, no admin and version.")] = "",
+    only: Annotated[str, typer.Option("--only", help="Cases, of admin, http, no admin and version.")] = "",
     against: common.Against = common.DEFAULT_AGAINST,
     quick: common.Quick = False,
     repeat: common.Repeat = 9,
@@ -50,6 +52,7 @@ def main(
     )
     cases: dict[str, Callable[[Variant], Row]] = {
         "admin": partial(_start, bench),
+        "http": lambda variant: _start(bench, replace(variant, settings=_WITH_HTTP)),
         "no admin": lambda variant: _start(bench, replace(variant, settings=_WITHOUT_ADMIN)),
         "version": partial(_say_version, bench),
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,6 +149,28 @@ class Site:
         return browser
 
 
+class _Listener(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self.told.append(logging.Formatter().format(record))
+
+
+@contextmanager
+def no_tracebacks() -> Iterator[None]:
+    """Whatever peers do is no bug of ours."""
+    listener = _Listener()
+    logging.getLogger().addHandler(listener)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(listener)
+    assert listener.told == []
+
+
 @asynccontextmanager
 async def site(rules: HttpRules | None = None, **settings: Any) -> AsyncIterator[Site]:
     """Run both; ``settings`` as ``serve`` takes them. They must leave nothing behind."""
@@ -160,6 +183,7 @@ async def site(rules: HttpRules | None = None, **settings: Any) -> AsyncIterator
         await http.start()
         listener = await house.server.listen(open_listener(Address("127.0.0.1", 0)), serve=http.serve)
         there = Site(house, http, shelves, listener.address.port)
+        stack.enter_context(no_tracebacks())
         try:
             yield there
         finally:

@@ -65,6 +65,16 @@ async def test_who_breaks_off_has_been_lost() -> None:
         await eventually(lambda: there.house.stats.publishes_ended == {CloseReason.CONNECTION_LOST: 1})
 
 
+@pytest.mark.parametrize("said", [b"nonsense\r\n", b"-5\r\n", b"10\r\nabc"])
+async def test_a_body_that_is_none_is_no_bug(said: bytes) -> None:
+    async with site() as there:
+        encoder = await post(there)
+        await eventually(lambda: there.house.stats.publishers)
+        encoder.writer.write(said)
+        encoder.writer.write_eof()
+        await eventually(lambda: not there.house.stats.publishers)
+
+
 async def test_a_name_that_is_taken_is_a_conflict() -> None:
     async with site() as there:
         await (await there.house.client()).publish()

@@ -196,8 +196,10 @@ async def test_what_came_through_a_proxy_that_nobody_named_is_not_of_here(header
 async def test_each_client_of_a_proxy_has_limits_of_its_own() -> None:
     limits = ConnectionLimits(max_connections_per_address=1)
     async with site(connections=limits, proxies=PROXIES) as there:
-        for number in range(3):
-            (await there.browser()).ask(PATH, X_Forwarded_For=f"198.51.100.{number}")
+        browsers = [await there.browser() for _ in range(3)]
+        await eventually(lambda: there.house.open_connections == 3)
+        for number, browser in enumerate(browsers):
+            browser.ask(PATH, X_Forwarded_For=f"198.51.100.{number}")
         await eventually(lambda: there.house.stats.players == 3)
         second = await there.get(PATH, X_Forwarded_For="198.51.100.1")
         assert second.status == 503

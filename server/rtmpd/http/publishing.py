@@ -8,7 +8,7 @@ from typing import Final
 from rtmpd.exceptions import FlvError, ProtocolError
 from rtmpd.http.connection import HttpConnection
 from rtmpd.media.flv import FlvReader, FlvTag
-from rtmpd.net.http import StreamReader
+from rtmpd.net.http import HttpProcessingError, StreamReader, web
 from rtmpd.reasons import FlvFailure, SessionFailure
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.messages import Message
@@ -20,8 +20,11 @@ async def read_body(body: StreamReader, connection: HttpConnection) -> None:
     """Publish it, until it ends or the server ends it; what is wrong then stands in the dialogue."""
     try:
         await _read(body, connection)
-    except TimeoutError:
-        pass  # The server has ended it.
+    except (TimeoutError, ConnectionError):
+        pass  # The server has ended it, or the client is gone.
+    except (web.RequestPayloadError, HttpProcessingError):
+        text = "the body is not what its headers say: chunked, or so long"
+        _fail(connection, ProtocolError(SessionFailure.NOT_FLV, text))
     except FlvError as error:
         is_long = error.reason is FlvFailure.TAG_TOO_LARGE
         reason = SessionFailure.MESSAGE_TOO_LONG if is_long else SessionFailure.NOT_FLV

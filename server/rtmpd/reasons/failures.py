@@ -82,7 +82,7 @@ class SessionFailure(Word):
     # HTTP
     WEBSOCKET = "websocket", "a frame of a WebSocket that cannot be read, or is none that players send"
     CHATTER = "chatter", "a player over HTTP that sends more than 16 KiB, and 1 KiB a second"
-    NOT_FLV = "not_flv", "a body of a `POST` that is no FLV, or has an encrypted tag"
+    NOT_FLV = "not_flv", "a body of a `POST` that is no FLV, has an encrypted tag, or cannot be read"
     # The chunk stream
     NO_HEADER = "no_header", "a chunk that refers to a header which its chunk stream has not had"
     HEADER_MID_MESSAGE = "header_mid_message", "a chunk with a header in the midst of a message"
