@@ -152,7 +152,7 @@ def test_what_could_not_be_uploaded_is_by_the_next_process(
     with start(config) as server:
         record(server, clip)
         server.log.wait_for({"event": "recording job not done", "step": "upload", "reason": "unreachable"})
-        assert "waits for upload: " in told(server, "list", "--waiting")
+        assert "\n                  waits for upload: " in told(server, "list", "--waiting")
         server.send_signal(signal.SIGKILL)
     config.write_text(text.replace("delete = true", 'key = "later/{filename}"'))
     with start(config) as server:

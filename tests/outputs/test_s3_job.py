@@ -215,8 +215,9 @@ def test_what_the_service_says_has_a_word(code: str, status: int, reason: Afterw
 
 
 async def test_a_service_that_is_not_there_is_unreachable(small: Path) -> None:
-    error = botocore.exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
-    assert s3_job._explained(error).reason is AfterworkFailure.UNREACHABLE
+    error = botocore.exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1/rec/a.mp4")
+    found = s3_job._explained(error)
+    assert (found.reason, found.detail) == (AfterworkFailure.UNREACHABLE, "nobody answers at 127.0.0.1:1")
 
 
 class Stored:

@@ -101,30 +101,44 @@ class AdminPort:
         """
         connection = http.client.HTTPConnection(self.address.host or "localhost", self.address.port)
         try:
-            connection.sock = _opened(self.address, self.proxy, self.tls)
-            connection.sock.settimeout(_SILENCE)
-            connection.request(
-                "GET", f"/api/v1{path}", headers=self._headers() | ({"Range": f"bytes={at}-"} if at else {})
-            )
-            response = connection.getresponse()
-            if response.status != (http.client.PARTIAL_CONTENT if at else http.client.OK):
-                answer = None
-                with contextlib.suppress(ValueError, RecursionError):
-                    answer = json.loads(response.read(_MOST_REFUSED))
-                raise self._refused(response.status, answer)
+            response = self._ask_for_file(connection, path, at)
             came = 0
-            while data := _some(response):
+            while data := self._some(response):
                 file.write(data)
                 came += len(data)
-        except _ReadingFailed as error:
-            raise AdminRequestFailed(
-                f"the connection to {self} broke: {error}; say it again to go on"
-            ) from None
-        except http.client.HTTPException as error:
-            raise AdminRequestFailed(f"{self} does not answer: {words(error)}") from error
         finally:
             connection.close()
         return came
+
+    def _ask_for_file(
+        self, connection: http.client.HTTPConnection, path: str, at: int
+    ) -> http.client.HTTPResponse:
+        headers = self._headers() | ({"Range": f"bytes={at}-"} if at else {})
+        try:
+            connection.sock = _opened(self.address, self.proxy, self.tls)
+            connection.sock.settimeout(_SILENCE)
+            connection.request("GET", f"/api/v1{path}", headers=headers)
+            response = connection.getresponse()
+            if response.status == (http.client.PARTIAL_CONTENT if at else http.client.OK):
+                return response
+            said = response.read(_MOST_REFUSED)
+        except (OSError, http.client.HTTPException) as error:
+            raise AdminRequestFailed(f"{self} does not answer: {words(error)}") from error
+        answer = None
+        with contextlib.suppress(ValueError, RecursionError):
+            answer = json.loads(said)
+        raise self._refused(response.status, answer)
+
+    def _some(self, response: http.client.HTTPResponse) -> bytes:
+        """More of a file, nothing at its end. Raises AdminRequestFailed."""
+        try:
+            data = response.read(_CHUNK)
+            missing = f"{response.length} bytes are missing" if not data and response.length else ""
+        except (OSError, http.client.HTTPException) as error:
+            data, missing = b"", words(error)
+        if missing:
+            raise AdminRequestFailed(f"the connection to {self} broke: {missing}; say it again to go on")
+        return data
 
     def follow(self, path: str, after: str) -> Iterator[Told]:
         """Server-sent events of ``path``, as ``call`` has it, behind the one whose id is ``after``, if any.
@@ -253,21 +267,6 @@ def _told(lines: Iterable[bytes]) -> Iterator[Told]:
         elif fields:
             yield Told(fields.get("id", ""), fields.get("event", ""), fields.get("data", ""))
             fields = {}
-
-
-class _ReadingFailed(Exception):
-    """The other side, and not the file that is written."""
-
-
-def _some(response: http.client.HTTPResponse) -> bytes:
-    """Raises _ReadingFailed, also where it ends before it is whole."""
-    try:
-        data = response.read(_CHUNK)
-    except (OSError, http.client.HTTPException) as error:
-        raise _ReadingFailed(words(error)) from None
-    if not data and response.length:
-        raise _ReadingFailed(f"{response.length} bytes are missing")
-    return data
 
 
 def stream_path(stream: str) -> str:

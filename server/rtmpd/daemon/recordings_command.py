@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import textwrap
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -24,10 +27,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_INDENT: Final = " " * 18
+_NARROWEST: Final = 60
+_WIDEST: Final = 120
 _ID: Final = re.compile("[0-9a-f]{16}")
 Wanted = Annotated[
     str,
-    typer.Argument(metavar="ID|FILE", show_default=False, help="As the list calls it: its id, or its name."),
+    typer.Argument(metavar="FILE|ID", show_default=False, help="Its name, as the list has it, or its id."),
 ]
 
 
@@ -43,7 +49,10 @@ def list_(
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
-    """Show recorded files: those that are being written, then the newest first."""
+    """Show recorded files, the newest first.
+
+    Those that are being written come before. Each is called as the last column has it.
+    """
     query = ({} if stream is None else {"stream": stream}) | ({"waiting": "true"} if waiting else {})
     with asked_server(url, token_file, config, assignments) as port:
         found = port.call_all("/recordings", query)
@@ -52,8 +61,10 @@ def list_(
         return
     if not found:
         say("There are no recordings.")
+    width = max(_NARROWEST, min(shutil.get_terminal_size().columns, _WIDEST))
     for each in found:
-        say(_line(each))
+        for line in _lines(each, width):
+            say(line)
 
 
 @app.command()
@@ -65,7 +76,10 @@ def start(
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
-    """Record a stream from its next key frame on, for as long as it is published."""
+    """Record a stream for as long as it is published.
+
+    From its last key frame on, where record.start allows it.
+    """
     with asked_server(url, token_file, config, assignments) as port:
         _change(port, "start", stream, f"{stream} is being recorded", as_json)
 
@@ -79,7 +93,10 @@ def stop(
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
-    """Finish the file of a stream, and record it no more until it is published anew."""
+    """Finish the file of a stream, and record it no more.
+
+    Until it is published anew.
+    """
     with asked_server(url, token_file, config, assignments) as port:
         _change(port, "stop", stream, f"{stream} is not recorded any more", as_json)
 
@@ -93,7 +110,7 @@ def split(
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
-    """Have a recording go on in another file from the next key frame on."""
+    """Go on in another file from the next key frame."""
     with asked_server(url, token_file, config, assignments) as port:
         _change(
             port, "split", stream, f"{stream} goes on in another file from its next key frame on", as_json
@@ -118,7 +135,10 @@ def download(
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
-    """Fetch a finished file. What broke off goes on where it was when it is said again."""
+    """Fetch a finished file.
+
+    What broke off goes on where it was when it is said again.
+    """
     from rtmpd.exceptions import AdminRequestFailed
 
     with asked_server(url, token_file, config, assignments) as port:
@@ -141,7 +161,10 @@ def download(
 @app.command()
 def delete(
     recordings: Annotated[
-        list[str], typer.Argument(metavar="ID|FILE...", show_default=False, help="As the list calls them.")
+        list[str],
+        typer.Argument(
+            metavar="FILE|ID...", show_default=False, help="Their names, as the list has them, or ids."
+        ),
     ],
     as_json: AsJson = False,
     url: ServerUrl = None,
@@ -149,7 +172,10 @@ def delete(
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
-    """Remove finished files from the server; what was uploaded stays where it is."""
+    """Remove finished files from the server.
+
+    What was uploaded stays where it is.
+    """
     gone = []
     with asked_server(url, token_file, config, assignments) as port:
         for wanted in recordings:
@@ -171,7 +197,10 @@ def retry(
     config: ConfigPaths = None,
     assignments: Assignments = None,
 ) -> None:
-    """Try now what is still to be done with a file: its MP4 file, its upload."""
+    """Try now what is still to be done with a file.
+
+    Its MP4 file, its upload.
+    """
     with asked_server(url, token_file, config, assignments) as port:
         told = port.call("POST", f"/recordings/{_find(port, recording)['id']}/retry")
     if as_json:
@@ -213,24 +242,26 @@ def _fetch(port: AdminPort, found: dict[str, Any], part: Path) -> None:
             port.download(f"/recordings/{found['id']}/file", file, at)
 
 
-def _line(found: dict[str, Any]) -> str:
+def _lines(found: dict[str, Any], width: int) -> Iterator[str]:
+    """When it began, how long it lasts, its size and its name; below that what else there is to say."""
     since = datetime.fromisoformat(found["started"] or found["changed"]).astimezone()
-    stream = f"{found['app']}/{found['name']}" if found["app"] else "-"
     lasts = "" if found["seconds"] is None else _duration(found["seconds"])
-    parts = (
-        *(found["id"], f"{since:%Y-%m-%d %H:%M}", lasts.rjust(8), _size(found["bytes"]).rjust(9)),
-        *(stream, found["file"]),
-    )
-    return "  ".join(parts) + _note(found)
+    parts = f"{since:%Y-%m-%d %H:%M}", lasts.rjust(8), _size(found["bytes"]).rjust(9), found["file"]
+    yield "  ".join(parts)
+    stream = f"{found['app']}/{found['name']}" if found["app"] else ""
+    named = "" if not stream or found["file"].startswith(f"{stream}/") else f"of {stream}"
+    for note in filter(None, (named, _note(found))):
+        yield from textwrap.wrap(
+            note, width, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
+        )
 
 
 def _note(found: dict[str, Any]) -> str:
     if found["state"] == "recording":
-        return "  (being written)"
+        return "being written"
     if found["waits_for"] != "none":
-        why = f": {found['problem']}" if found["problem"] else ""
-        return f"  (waits for {found['waits_for']}{why})"
-    return f"  {found['uploaded']}" if found["uploaded"] else ""
+        return f"waits for {found['waits_for']}" + (f": {found['problem']}" if found["problem"] else "")
+    return found["uploaded"] or ""
 
 
 def _duration(seconds: float) -> str:

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from rtmpd.outputs.afterwork_words import AfterworkFailure
 from rtmpd.outputs.folder_scan import open_to_read
@@ -312,6 +313,9 @@ def _explained(error: Any) -> JobFailed:
             return JobFailed(
                 AfterworkFailure.UNREACHABLE, "the certificate of the endpoint is not good: see ca_file"
             )
+        case exceptions.EndpointConnectionError():
+            where = urlsplit(str(error.kwargs.get("endpoint_url", ""))).netloc
+            return JobFailed(AfterworkFailure.UNREACHABLE, f"nobody answers at {where}")
         case exceptions.HTTPClientError() | exceptions.ConnectionError():
             return JobFailed(AfterworkFailure.UNREACHABLE, f"the endpoint cannot be reached: {error}")
     return JobFailed(AfterworkFailure.REJECTED, f"the request cannot be made: {error}")
