@@ -94,6 +94,11 @@ class NginxRtmp:
             self._process.close()
             self._process = None
 
+    def publishes(self, name: str) -> int:
+        """How often somebody has begun to publish the stream."""
+        assert self._process is not None
+        return self._process.log().count(f"publish: name='{name}'")
+
     def wait_for_play(self, name: str) -> None:
         """Until somebody has asked to play the stream."""
         assert self._process is not None

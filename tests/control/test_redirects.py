@@ -13,6 +13,7 @@ from rtmpd.control.audit import Audit
 from rtmpd.control.local_redirects import LocalRedirects
 from rtmpd.control.redirect_answers import Redirected, RedirectRequest
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.sources import Life
 from rtmpd.exceptions import ControlError, Refused
 from rtmpd.reasons import Problem, Refusal
 from rtmpd.rtmp.commands import ConnectParams
@@ -86,6 +87,33 @@ async def test_players_go_on_with_another_stream_in_their_own_time() -> None:
             back = await pictures(2)
             assert (back[-1].payload[5:], 5_140 < back[0].timestamp <= 5_300) == (b"again", True)
             assert server.context.stats.players == 1
+
+
+async def test_the_time_that_players_go_on_in_is_that_on_air_and_not_their_encoders() -> None:
+    async with serve("a", grace=5.0) as server:
+        desk, url = Desk(server), server.url("live")
+        async with await rtmpd.connect(url) as two, await rtmpd.connect(url) as viewer:
+            first = await rtmpd.connect(url)
+            await publish(first, "cam", 500_000, b"show")
+            await publish(two, "slate", 0, b"slate")
+            player = await viewer.play("cam")
+            messages = aiter(player)
+            first.abort()
+            await eventually(lambda: server.registry.streams[KEY].life is Life.HOLDING)
+            async with await rtmpd.connect(url) as again:
+                await publish(again, "cam", 0, b"again")  # Its clock begins anew.
+                times = []
+                while True:
+                    message = await anext(messages)
+                    times += [message.timestamp] if message.type == 9 else []
+                    if message.payload.endswith(b"again"):
+                        break
+                assert await desk.lead(name="slate") == (1, 0, 0)
+                while not message.payload.endswith(b"slate"):
+                    message = await anext(messages)
+                    times += [message.timestamp] if message.type == 9 else []
+                assert times == sorted(times)
+                assert times[-1] - times[0] < 10_000
 
 
 async def test_who_may_not_play_the_other_one_goes_on_as_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -219,6 +219,15 @@ def lost_streams(scenario: Scenario) -> None:
     encoders[1].kill()
 
 
+def on_slate(scenario: Scenario) -> None:
+    """An encoder is gone, and its last picture is held."""
+    server = scenario.start()
+    encoder = scenario.bench("publish", "cam", "--bitrate", "500000")
+    server.wait_for_live(server.url("cam"))
+    scenario.over.wait(INTERVAL * 4)
+    encoder.kill()
+
+
 def one_stream(scenario: Scenario) -> None:
     server = scenario.start()
     scenario.bench("publish", "cam", "--bitrate", "500000")
@@ -578,6 +587,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "slow-players": ("RtmpdPlayersFallBehind",),
     "stalled-players": ("RtmpdPlayersFallBehind", "RtmpdPlayersTooSlow"),
     "lost-streams": ("RtmpdStreamLost", "RtmpdStreamLost", "RtmpdStreamUnhealthy"),
+    "on-slate": ("RtmpdSlateOnAir", "RtmpdStreamLost"),
     "push-down": ("RtmpdPushDown",),
     "pull-down": ("RtmpdRelayDown",),
     "notifications-stuck": ("RtmpdNotificationsStuck",),
@@ -617,6 +627,7 @@ def scenarios() -> list[Scenario]:
         Scenario("slow-players", players_that_read(0.44)),
         Scenario("stalled-players", players_that_read(0.0)),
         Scenario("lost-streams", lost_streams),
+        Scenario("on-slate", on_slate, "apps.live.still=true", "apps.live.slate_for=10m"),
         Scenario("push-down", one_stream, nowhere),
         Scenario("pull-down", idle, 'apps.live.pull.from=["rtmp://127.0.0.1:9/live/cam"]', *wanted),
         Scenario("notifications-stuck", one_stream, "notify.backend.url=http://127.0.0.1:9/hook"),

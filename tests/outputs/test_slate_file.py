@@ -12,8 +12,7 @@ from slate_kit import read_slate, slate_bytes
 from rtmpd.engine.packet import CACHED_HEADER
 from rtmpd.exceptions import ConfigError
 from rtmpd.media import flv
-from rtmpd.outputs import slate_file
-from rtmpd.outputs.slate_file import SlateFile
+from rtmpd.outputs.slate_file import MAX_BYTES, MAX_TAGS, SlateFile
 
 
 def file_of(*tags: tuple[int, int, bytes]) -> bytes:
@@ -95,10 +94,12 @@ def test_a_file_that_is_not_there_or_none(tmp_path: Path) -> None:
             SlateFile(tmp_path / name)
 
 
-def test_it_is_as_large_as_is_kept_and_no_larger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slate_file, "MAX_BYTES", 1024 * 1024)
-    with pytest.raises(ConfigError, match="larger than 1 MiB, which are kept in memory"):
-        read_slate(tmp_path, bytes(1024 * 1024 + 1))
-    monkeypatch.setattr(slate_file, "MAX_TAGS", 90)
-    with pytest.raises(ConfigError, match="more than 90 messages"):
-        read_slate(tmp_path, slate_bytes())
+def test_it_is_as_large_as_is_kept_and_no_larger(tmp_path: Path) -> None:
+    path = tmp_path / "large.flv"
+    path.touch()
+    os.truncate(path, MAX_BYTES + 1)
+    with pytest.raises(ConfigError, match="larger than 64 MiB, which are kept in memory: make it shorter"):
+        SlateFile(path)
+    nothing = flv.encode_tag(15, 0, b"")  # Of a kind that is passed over.
+    with pytest.raises(ConfigError, match="more than 200,000 messages: make it shorter"):
+        read_slate(tmp_path, flv.encode_header(audio=True, video=True) + nothing * (MAX_TAGS + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from engine_kit import (
@@ -16,6 +17,8 @@ from engine_kit import (
     message,
     sound,
 )
+from net_kit import eventually
+from outputs_kit import Heard, tags_of
 from slate_kit import ANN, FILE, FRAME, Theatre, read_slate, slate_bytes
 
 from rtmpd.engine.claim import Place
@@ -25,6 +28,9 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason, TapOptions
 from rtmpd.engine.slate import MOST_UNWATCHED, SlateRules
 from rtmpd.engine.sources import Life
+from rtmpd.outputs import recorder
+from rtmpd.outputs.record_rules import RecordRule, RecordStart
+from rtmpd.outputs.recordings import Recordings
 from rtmpd.outputs.slate_file import SlateFile
 
 STILL = SlateRules(still=True)
@@ -448,3 +454,32 @@ def test_the_time_on_air_is_behind_an_encoder_that_ran_ahead_of_the_clock(file: 
     theatre.run(10)
     after = [at for name, at in seen(sink) if name.startswith("S")]
     assert after[0] > max(at for _, at in before)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_a_recording_has_it_if_it_is_to(
+    file: SlateFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    monkeypatch.setattr(recorder, "FLUSH", 0.01)
+    theatre = Theatre(file)
+    rule = RecordRule(str(tmp_path), RecordStart.ALWAYS, min_free=0, slate=wanted)
+    registry, heard = theatre.house.registry, Heard()
+    recordings = Recordings(registry, lambda _key: rule, lambda: False, theatre.loop.clock)
+    registry.observe(recordings)
+    registry.accompany(recordings.accompany)
+    recordings.add_listener(heard)
+    theatre.claim()
+    theatre.run(60)
+    theatre.lose()
+    theatre.run(100)
+    encoder = theatre.claim()
+    theatre.run(60)
+    encoder.close(CloseReason.FINISHED)
+    theatre.run(1)
+    await eventually(lambda: heard.finished)
+    (recording,) = heard.finished
+    pictures = [(tag.timestamp, tag.payload[5:]) for tag in tags_of(recording.path) if tag.type == 9]
+    assert any(body.startswith(b"S") for _, body in pictures) is wanted
+    assert [at for at, _ in pictures] == sorted(at for at, _ in pictures)
+    assert recording.duration == pytest.approx(8.8, abs=0.1)
+    await recordings.close(1.0)

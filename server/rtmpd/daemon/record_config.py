@@ -60,6 +60,8 @@ class RecordConfig(Section):
     time: Literal["true", "gapless"] = _RULE.time.value
     """What becomes of time without media, such as until an encoder is back (handover.grace), which goes on in
     the same file. true: it is there, and players wait or skip it. gapless: it is left out."""
+    slate: bool = False
+    """Whether what is shown while the encoder is away, its slate or still, is recorded, too."""
     fsync: Annotated[Literal["never", "finished", "always"], Effect.FILES] = _RULE.fsync.value
     """When a drive has to have written a file, for a machine that fails: when it is finished, or always, each
     second. A server that crashes loses nothing that was written."""
@@ -99,6 +101,7 @@ class RecordConfig(Section):
             split_after=self.split_after,
             split_bytes=self.split_bytes,
             time=RecordTime(self.time),
+            slate=self.slate,
             fsync=Fsync(self.fsync),
             min_free=self.min_free,
             max_queue_bytes=self.max_queue_bytes,

@@ -135,10 +135,19 @@ def seconds_held(policy: ClaimPolicy, key: StreamKey, ending: Ending | None, sho
 
     Something else has been ``shown`` for so many seconds already.
     """
+    if ending is None:
+        return 0.0
     try:
-        return (
-            0.0 if ending is None else max(policy.hold(key, ending), policy.cover(key, ending) - shown, 0.0)
-        )
+        return max(policy.hold(key, ending), policy.cover(key, ending) - shown, 0.0)
     except Exception:
         _logger.exception("claim policy failed")
         return 0.0
+
+
+def is_covered(policy: ClaimPolicy, key: StreamKey, ending: Ending | None) -> bool:
+    """Whether something else is shown from such an end on; after some silence it is in any case."""
+    try:
+        return ending is not None and policy.cover(key, ending) > 0.0
+    except Exception:
+        _logger.exception("claim policy failed")
+        return False

@@ -89,7 +89,8 @@ class Handover(ClaimPolicy):
 
     def cover(self, key: StreamKey, ending: Ending) -> float:
         rules = self._rules_of(key)
-        return rules.slate_for if _leaves_waiting(rules, ending) else 0.0
+        # Who comes again to the process that takes over is there in a moment.
+        return rules.slate_for if _leaves_waiting(rules, ending) and not rules.moving else 0.0
 
 
 class PullHandover(Handover):

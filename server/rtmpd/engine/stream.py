@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from rtmpd.engine.budget import MemoryBudget
-from rtmpd.engine.claim import HoldEnd, Place, of_one_stream, seconds_held
+from rtmpd.engine.claim import HoldEnd, Place, is_covered, of_one_stream, seconds_held
 from rtmpd.engine.covered import Covered
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.intake import Intake
@@ -281,7 +281,8 @@ class LiveStream(Covered):
         ):
             self._observer.held(publication)
             self._note_held(publication)
-            if self._sources.heir is None:
+            lost = is_covered(publication.policy, publication.key, publication.ending)
+            if self._sources.heir is None and lost:
                 self._miss(publication)
             if self._sources.cover is None:
                 self.intake.pause()

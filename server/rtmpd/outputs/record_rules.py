@@ -53,6 +53,8 @@ class RecordRule:
     split_bytes: int = 0
     """0 is never."""
     time: RecordTime = RecordTime.TRUE
+    slate: bool = False
+    """Also what is shown while the encoder sends nothing."""
     fsync: Fsync = Fsync.FINISHED
     min_free: int = 64 * 1024 * 1024
     """What a file system has to have left."""

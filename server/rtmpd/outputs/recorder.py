@@ -268,7 +268,7 @@ class Recorder:
 
     def _options(self) -> TapOptions:
         most = self.rule.max_queue_bytes
-        return TapOptions(StartPolicy.GOP, most, ready_bytes=self._ready_bytes)
+        return TapOptions(StartPolicy.GOP, most, ready_bytes=self._ready_bytes, slate=self.rule.slate)
 
     @property
     def _ready_bytes(self) -> int:

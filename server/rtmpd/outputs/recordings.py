@@ -384,5 +384,5 @@ def _is_due(rule: RecordRule, mode: str, *, by_hand: bool) -> bool:
 
 def _begins_anew(rule: RecordRule, before: RecordRule) -> bool:
     """Whether what is recorded cannot go on by another rule."""
-    fixed = (rule.root, rule.tracks, rule.max_queue_bytes)
-    return fixed != (before.root, before.tracks, before.max_queue_bytes)
+    fixed = (rule.root, rule.tracks, rule.max_queue_bytes, rule.slate)
+    return fixed != (before.root, before.tracks, before.max_queue_bytes, before.slate)

@@ -289,12 +289,13 @@ class Player:
         """What the time of ``key`` is put forward by for who goes on there, in tenths of a second: so of many
         who are led there one by one few need images of their own.
         """
-        seen = last_timestamp(self._subscription.stats) if self._subscription.bytes_out else 0
+        # On air, where an encoder that came back, and a slate, go on in the time of the one before.
+        seen = self._subscription.seat.intake.timestamp if self._subscription.bytes_out else 0
         stream = self._peer.context.registry.streams.get(key)
         if stream is None or not seen:
             return self._offset
         frames = stream.intake.gop.decodable()
-        begin = frames[0].timestamp if frames else last_timestamp(stream.stats)
+        begin = frames[0].timestamp if frames else stream.intake.timestamp
         return math.ceil((seen + self._offset + _BEHIND_MS - begin) / _STEP_MS) * _STEP_MS
 
     def _start_waiting(self) -> None:
