@@ -14,11 +14,12 @@ from net_kit import Doorman
 import rtmpd.tools.load.players as load_players
 from rtmpd.client.connect import connect
 from rtmpd.exceptions import UsageError
+from rtmpd.media.flv import encode_header, encode_tag
 from rtmpd.rtmp.commands import on_status, serialize_command
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.url import RtmpUrl
 from rtmpd.tools.load.common import Distribution, refusal, stream_name
-from rtmpd.tools.load.http_players import HttpUrl
+from rtmpd.tools.load.http_players import FlvMessages, HttpUrl
 from rtmpd.tools.load.media import MediaSpec
 from rtmpd.tools.load.players import PlayerCrowd, PlayLoad, PlayReport
 from rtmpd.tools.load.publishers import PublisherCrowd, PublishLoad, PublishReport
@@ -225,3 +226,12 @@ async def test_what_http_refuses_is_told():
 def test_what_is_no_url_of_flv_is_told(text):
     with pytest.raises(UsageError, match=r"http://host:port/app/name\.flv"):
         HttpUrl.parse(text)
+
+
+def test_chunks_of_other_servers_are_taken_apart_however_they_come():
+    flv = encode_header(audio=False, video=True) + encode_tag(9, 40, b"picture")
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (flv[:20], flv[20:])) + b"0\r\n\r\n"
+    for size in (1, 2, 7, 1000):
+        reader = FlvMessages(chunked=True)
+        found = [reader.receive_data(chunks[at : at + size]) for at in range(0, len(chunks), size)]
+        assert [(each.timestamp, each.payload) for part in found for each in part] == [(40, b"picture")]

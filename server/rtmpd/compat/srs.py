@@ -196,6 +196,10 @@ def _audio(audio: Audio | None) -> Answer | None:
     }
 
 
+_PLAYS: Final = {"rtmp": "rtmp-play"}
+"""By protocol; all others are FLV over HTTP or WebSocket."""
+
+
 def _client(session: Session, now: datetime) -> Answer:
     use = session.uses[0]
     seconds = max((now - session.since).total_seconds(), 0.001)
@@ -209,7 +213,7 @@ def _client(session: Session, now: datetime) -> Answer:
         "tcUrl": _tc_url(use.app),
         "url": f"/{use.app}/{use.name}",
         "name": use.name,
-        "type": "fmle-publish" if publishes(use) else "rtmp-play",
+        "type": "fmle-publish" if publishes(use) else _PLAYS.get(session.protocol, "flv-play"),
         "publish": publishes(use),
         "alive": round(seconds, 3),
         "send_bytes": session.bytes_out,

@@ -58,7 +58,8 @@ class Record(Answer):
     kind: SessionKind
     """pending: it neither published nor played."""
     protocol: str
-    """rtmp; push and pull are connections that this server has made."""
+    """rtmp; http-flv and ws-flv are FLV by HTTP and WebSocket; push and pull are connections that this server
+    has made."""
     since: datetime
     """When it began."""
     until: datetime

@@ -50,15 +50,36 @@ class HttpUrl:
 
 
 class FlvMessages:
-    """The tags of an FLV as the messages that they were."""
+    """The tags of an FLV as the messages that they were; ``chunked`` as HTTP/1.1 has it (RFC 9112, 7.1)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, chunked: bool = False) -> None:
         self._reader = FlvReader()
+        self._chunked = chunked
+        self._buffer = b""
+        self._left = 0
+        """Of a chunk."""
 
     def receive_data(self, data: bytes) -> list[Message]:
         """Raises FlvError."""
-        tags = self._reader.receive_data(data)
+        tags = self._reader.receive_data(self._without_chunks(data) if self._chunked else data)
         return [Message(tag.type, tag.timestamp, _STREAM_ID, tag.payload) for tag in tags]
+
+    def _without_chunks(self, data: bytes) -> bytes:
+        data = self._buffer + data
+        found: list[bytes] = []
+        while data:
+            if self._left:
+                found.append(data[: self._left])
+                self._left -= len(found[-1])
+                data = data[len(found[-1]) :]
+                continue
+            # The end of the chunk before is an empty line.
+            line, end, rest = data.removeprefix(b"\r\n").partition(b"\r\n")
+            if not end:
+                break
+            self._left, data = int(line.partition(b";")[0] or b"0", 16), rest
+        self._buffer = data
+        return b"".join(found)
 
 
 class HttpDialler:
@@ -90,8 +111,8 @@ class HttpDialler:
             async with asyncio.timeout(DIAL_TIMEOUT):
                 await loop.sock_connect(sock, self._address)
                 await loop.sock_sendall(sock, request.encode())
-                rest = await _head(sock)
-            reader = FlvMessages()
+                chunked, rest = await _head(sock)
+            reader = FlvMessages(chunked=chunked)
             early = reader.receive_data(rest)
         except BaseException:
             sock.close()
@@ -99,8 +120,8 @@ class HttpDialler:
         return Dialled(sock, reader, _STREAM_ID, early, started_at, loop.time(), math.inf)
 
 
-async def _head(sock: socket.socket) -> bytes:
-    """Read status line and headers; what came behind them."""
+async def _head(sock: socket.socket) -> tuple[bool, bytes]:
+    """Read status line and headers: whether the body comes in chunks, and what of it has come."""
     loop = asyncio.get_running_loop()
     data = b""
     while b"\r\n\r\n" not in data:
@@ -113,4 +134,4 @@ async def _head(sock: socket.socket) -> bytes:
     if status is None or status[1] != b"200":
         text = "no answer of HTTP" if status is None else (status[1] + b" " + status[2]).decode("latin-1")
         raise RequestRejected(text, code=text[:3], description=text)
-    return rest
+    return b"transfer-encoding: chunked" in head.lower(), rest
