@@ -14,6 +14,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
 from rtmpd.media.flv import encode_header
+from rtmpd.metrics.server import collect_server
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.serving.access import Action
@@ -286,3 +287,26 @@ async def test_the_server_ends_players_in_order() -> None:
         for each in (*there.house.clients, player, waiting):
             each.writer.close()
         assert await closing == 0
+
+
+async def test_players_are_counted_by_how_they_are_sent_media() -> None:
+    async with site() as there:
+        await (await there.house.client()).play()
+        for _ in range(2):
+            (await there.browser()).ask(PATH)
+        gone = await there.socket(PATH)
+        stats = there.house.stats
+        await eventually(lambda: stats.players == 4)
+        gone.writer.close()
+        await eventually(lambda: stats.players == 3)
+        told = {family.name: family for family in collect_server(stats, {})}
+        assert {labels[0]: value for labels, value in told["rtmpd_players_by_protocol"].samples} == {
+            "rtmp": 1,
+            "http-flv": 2,
+            "ws-flv": 0,
+        }
+        assert {labels[0]: value for labels, value in told["rtmpd_plays_by_protocol"].samples} == {
+            "rtmp": 1,
+            "http-flv": 2,
+            "ws-flv": 1,
+        }

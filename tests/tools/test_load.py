@@ -210,7 +210,7 @@ async def test_players_by_http_see_the_same():
         assert (report.failures, report.closed, report.without_picture) == ({}, 0, 0)
         assert report.packets > 20
         assert report.missing == 0
-        assert there.house.stats.plays_by_protocol == {"http-flv": 6}
+        assert there.house.stats.other_plays == {"http-flv": 6}
 
 
 async def test_what_http_refuses_is_told():

@@ -11,6 +11,7 @@ from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.levels import JOIN_BOUND, JoinEnd
 from rtmpd.engine.observer import StreamObserver
+from rtmpd.engine.origin import RTMP
 from rtmpd.engine.outlet import Backlog, Outlet
 from rtmpd.engine.packet import WireFormat
 from rtmpd.engine.packet_queue import Mark
@@ -259,15 +260,18 @@ class Audience(Seat):
         server, protocol = self.books.server, subscription.origin.protocol
         server.players += 1
         server.plays_total += 1
-        count(server.players_by_protocol, protocol)
-        count(server.plays_by_protocol, protocol)
+        if protocol != RTMP:
+            count(server.other_players, protocol)
+            count(server.other_plays, protocol)
         self.players += 1
         if self.players == 1:
             self._observer.wanted(subscription)
 
     def _count_out(self, subscription: Subscription) -> None:
-        self.books.server.players -= 1
-        count(self.books.server.players_by_protocol, subscription.origin.protocol, -1)
+        server, protocol = self.books.server, subscription.origin.protocol
+        server.players -= 1
+        if protocol != RTMP:
+            count(server.other_players, protocol, -1)
         self.players -= 1
         if not self.players:
             self._observer.unwanted(subscription)

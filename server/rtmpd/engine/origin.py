@@ -12,6 +12,8 @@ from rtmpd.rtmp.via import NO_VIA, Via
 _TICKS: Final = 4096
 """Of a millisecond: what the twelve bits behind it count."""
 
+RTMP: Final = "rtmp"
+"""The ``protocol`` of most clients."""
 HANDOVER: Final = "handover"
 """The ``protocol`` between two processes of this server, while one takes over from the other."""
 
@@ -48,7 +50,7 @@ class Origin:
 
     session: int = 0
     """Of ``SessionIds``; 0 is nobody's. By it the session is found in ``engine.sessions``."""
-    protocol: str = "rtmp"
+    protocol: str = RTMP
     """``rtmp``, or ``pull``, ``push`` and ``HANDOVER``: connections that this server made."""
     address: str = ""
     """IP address; the host of the other server for a relay."""

@@ -195,10 +195,10 @@ class ServerStats(Totals):
         "keyframe_timeouts",
         "levels",
         "messages_in",
+        "other_players",
+        "other_plays",
         "players",
-        "players_by_protocol",
         "players_closed",
-        "plays_by_protocol",
         "plays_total",
         "published_streams",
         "publishers",
@@ -243,8 +243,8 @@ class ServerStats(Totals):
         """Streams whose audience is kept for an encoder that was lost."""
         self.holds_ended: dict[HoldEnd, int] = {}
         self.slates = SlateStats()
-        self.players_by_protocol: dict[str, int] = {}
-        self.plays_by_protocol: dict[str, int] = {}
+        self.other_players: dict[str, int] = {}  # Of these, those by other protocols than RTMP.
+        self.other_plays: dict[str, int] = {}
         self.players_closed: dict[CloseReason, int] = {}
         """Players that the engine closed, by ``CloseReason``."""
         self.keyframe_timeouts = 0

@@ -11,6 +11,7 @@ from rtmpd.engine.claim import SOURCES, HoldEnd
 from rtmpd.engine.drops import DropReason
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.levels import REQUESTS, JoinEnd, Levels, Outage
+from rtmpd.engine.origin import RTMP
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.slate import Slate
 from rtmpd.engine.stats import ServerStats
@@ -20,7 +21,7 @@ from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
 from rtmpd.rtmp.form import form
 from rtmpd.rtmp.quirks import Quirk
 
-PROTOCOLS: Final = ("rtmp", "http-flv", "ws-flv")
+_OTHERS: Final = ("http-flv", "ws-flv")
 
 
 def collect_server(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> Iterator[Family]:
@@ -109,13 +110,18 @@ def _occupancy(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> I
     )
 
 
+def _by_protocol(total: int, others: Mapping[str, int]) -> Mapping[str, int]:
+    """What is not said to be another is RTMP."""
+    return {**dict.fromkeys(_OTHERS, 0), **others, RTMP: total - sum(others.values())}
+
+
 def _protocols(stats: ServerStats) -> Iterator[Family]:
     yield Family(
         "gauge", "rtmpd_players_by_protocol", "All players, by how they are sent media.", ("protocol",)
-    ).with_table(stats.players_by_protocol, PROTOCOLS)
+    ).with_table(_by_protocol(stats.players, stats.other_players))
     yield Family(
         "counter", "rtmpd_plays_by_protocol", "Plays granted, by how media is sent.", ("protocol",)
-    ).with_table(stats.plays_by_protocol, PROTOCOLS)
+    ).with_table(_by_protocol(stats.plays_total, stats.other_plays))
 
 
 def _lives(stats: ServerStats) -> Iterator[Family]:

@@ -6,10 +6,9 @@ The lines of its publishes and plays are their own; what they have in common is 
 from __future__ import annotations
 
 import logging
-from typing import Final
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.origin import Origin
+from rtmpd.engine.origin import RTMP, Origin
 from rtmpd.engine.sink import Ending
 from rtmpd.exceptions import ProtocolError, Refused
 from rtmpd.reasons import Refusal, SessionFailure, Word
@@ -17,7 +16,6 @@ from rtmpd.rtmp.url import REDACTED, clean_path, redact, split_query
 from rtmpd.serving.access import Action
 from rtmpd.serving.peer import Peer
 
-_RTMP: Final = "rtmp"
 _logger = logging.getLogger(__name__)
 
 
@@ -131,4 +129,4 @@ def _fields(peer: Peer) -> dict[str, object]:
 
 def _protocol(origin: Origin) -> dict[str, object]:
     """Where it is not the usual one."""
-    return {} if origin.protocol == _RTMP else {"protocol": origin.protocol}
+    return {} if origin.protocol == RTMP else {"protocol": origin.protocol}
