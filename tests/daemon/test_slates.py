@@ -150,6 +150,9 @@ def test_a_slate_is_made_of_a_picture(tmp_path: Path) -> None:
     assert said.startswith(f"{out}: H.264 160x90, AAC 48 kHz, 4.")
     file = SlateFile(out)
     assert file.interval <= 2100
+    keyframe = next(each for each in file.packets if each.kind == 9)
+    # Players that keep the decoder settings that they began with find those of the slate in it.
+    assert {7, 8, 5} <= {unit[0] & 31 for unit in units(keyframe.payload[5:])}
     assert file.sound is not None
     assert (file.sound.channels, list(tmp_path.glob(".*"))) == (1, [])
     before = out.read_bytes()
@@ -158,6 +161,16 @@ def test_a_slate_is_made_of_a_picture(tmp_path: Path) -> None:
     assert (status, out.read_bytes() == before) == (1, True)
     assert "has failed:\n" in wrong
     assert list(tmp_path.glob(".*")) == []
+
+
+def units(data: bytes) -> list[bytes]:
+    """The NAL units of a frame of H.264."""
+    found = []
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        found.append(data[4 : 4 + size])
+        data = data[4 + size :]
+    return found
 
 
 def test_without_ffmpeg_or_a_picture_it_says_so(tmp_path: Path) -> None:

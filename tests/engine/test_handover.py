@@ -388,7 +388,9 @@ def test_a_borrowed_stream_goes_on_with_its_encoder_whoever_that_is_and_back() -
 def test_while_another_process_takes_over_who_may_have_gone_there_is_waited_for(reason: CloseReason) -> None:
     policy = Handover(lambda _key: HandoverRules(grace=0.0, slate_for=60.0, moving=True))
     moves = {"connection_lost", "idle", "internal_error", "finished", "superseded"}
-    assert policy.hold(KEY, Ending(reason)) == (MOVE_GRACE if reason in moves else 0.0)
+    lost = {"connection_lost", "idle", "internal_error"}
+    kept = 60.0 if reason in lost else MOVE_GRACE if reason in moves else 0.0
+    assert policy.hold(KEY, Ending(reason)) == kept
     assert BorrowedHandover(lambda _key: HandoverRules(grace=9.0)).hold(KEY, Ending(reason)) == 9.0
     assert policy.cover(KEY, Ending(reason)) == 0.0  # Nobody is shown a slate for that moment.
 

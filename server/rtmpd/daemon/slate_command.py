@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 
 _SIZE: Final = re.compile(r"(\d{2,5})x(\d{2,5})")
+_PARAMETER_SETS: Final = 15
+"""Encoders count theirs from 0."""
 _LINES: Final = 5
 """Of what ffmpeg says of its failure."""
 _MOVING: Final = (".avi", ".flv", ".gif", ".mkv", ".mov", ".mp4", ".ts", ".webm")
@@ -203,6 +205,8 @@ def _arguments(
         *("-t", f"{seconds:g}", "-vf", f"{scaled},setsar=1,fps={fps},format=yuv420p"),
         *("-c:v", "libx264", "-preset", "medium", "-profile:v", likeness.profile, "-bf", "0"),
         *("-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-crf", "20"),
+        # With a number of their own, and in every key frame: VLC keeps those that it began with.
+        *("-x264-params", f"sps-id={_PARAMETER_SETS}:repeat-headers=1"),
         *("-maxrate", f"{kbps}k", "-bufsize", f"{2 * kbps}k", "-f", "flv"),
     ]
 

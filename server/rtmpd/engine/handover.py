@@ -84,7 +84,7 @@ class Handover(ClaimPolicy):
     def hold(self, key: StreamKey, ending: Ending) -> float:
         rules = self._rules_of(key)
         if rules.moving and ending.reason in _MOVES:
-            return max(rules.grace, MOVE_GRACE)
+            return max(rules.grace, MOVE_GRACE, rules.slate_for if ending.reason in LOSSES else 0.0)
         return rules.grace if _leaves_waiting(rules, ending) else 0.0
 
     def cover(self, key: StreamKey, ending: Ending) -> float:
