@@ -134,7 +134,8 @@ async def test_a_drive_that_cannot_be_written_costs_the_oldest(
     assert ring is not None
     for _ in range(30):
         studio.go_on(publication, 1, size=50_000)
-        await asyncio.sleep(0.002)
+        await eventually(lambda: not ring.kept.is_writing)
+    studio.go_on(publication, 1)
     assert ring.kept.lost
     assert ring.kept.memory_bytes <= 2 * MIB
     assert [each.message for each in caplog.records] == ["spool cannot be written"]

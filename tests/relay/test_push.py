@@ -487,11 +487,11 @@ async def test_a_bug_costs_one_target_an_attempt(
     attach = PushSink.attach
     broken = ["cam_1", "cam_1"]
 
-    def attach_or_break(sink: PushSink, key: StreamKey, branch: None) -> None:
+    def attach_or_break(sink: PushSink, key: StreamKey, branch: None, delay: float | None) -> None:
         if broken:
             broken.pop()
             raise KeyError("a bug")
-        attach(sink, key, branch)
+        attach(sink, key, branch, delay)
 
     async with serve("b") as b, serve("a", push=[b.url("live/cam_1")]) as a:
         monkeypatch.setattr(PushSink, "attach", attach_or_break)

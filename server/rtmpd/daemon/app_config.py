@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from rtmpd.daemon.access_config import PlayAccess, PublishAccess
-from rtmpd.daemon.fields import FileName, Seconds, Section, Timeout, overlay
+from rtmpd.daemon.fields import Effect, FileName, Seconds, Section, Timeout, overlay
 from rtmpd.daemon.handover_config import HandoverConfig
 from rtmpd.daemon.hook_config import EXEC, HookConfig
 from rtmpd.daemon.hook_config import find_problem as find_hook_problem
@@ -17,7 +17,7 @@ from rtmpd.daemon.hooks_config import HooksConfig
 from rtmpd.daemon.limits_config import SilenceConfig
 from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
 from rtmpd.daemon.record_config import RECORD, RecordConfig
-from rtmpd.daemon.ring_config import RingConfig
+from rtmpd.daemon.ring_config import Delay, RingConfig
 from rtmpd.daemon.run_config import RUN, ProcessConfig
 from rtmpd.daemon.run_config import find_problem as find_process_problem
 from rtmpd.daemon.slate_config import SHOWN_FOR, slate_rules
@@ -117,6 +117,9 @@ class AppConfig(Section):
     record: RecordConfig = RecordConfig()
     vod: VodConfig = VodConfig()
     ring: RingConfig = RingConfig()
+    delay: Annotated[Delay, Effect.PLAYS] = 0.0
+    """How much later streams are shown than they come, to players and push targets; 0 is at once, else a
+    second at least. What waits is kept within [spool]. Recordings, clips and pictures are not delayed."""
     slate: FileName = ""
     """FLV file that is shown, again and again, once an encoder has sent nothing for handover.stall, or is
     lost, until it is back. `rtmpd slate make` makes one of a picture. Empty shows none."""
@@ -134,6 +137,12 @@ class AppConfig(Section):
         """This table with what that of a longer path says, key by key; its list of push targets is of all."""
         kept = self.model_copy(update={"targets": {}}) if PUSH in longer.model_fields_set else self
         return overlay(kept, longer)
+
+    @property
+    def delays(self) -> frozenset[float]:
+        """By how many seconds players and push targets are behind, those that are at all."""
+        targets = [each.delay for each in self.push_targets.values() if "delay" in each.model_fields_set]
+        return frozenset([self.delay, *targets]) - {0.0}
 
     @property
     def push_targets(self) -> dict[str, PushConfig]:

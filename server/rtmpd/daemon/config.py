@@ -395,6 +395,7 @@ def _limited(app: AppConfig, limits: EngineLimits) -> EngineLimits:
         headers=app.headers.to_limits(),
         gop=app.gop.to_limits(),
         merge_window=app.stream.merge_window_ms / 1000,
+        delay=app.delay,
         stall=app.handover.stall,
         backup_after=app.handover.backup_after,
         handback=app.handover.handback,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rtmpd.daemon.config import Config
+from rtmpd.daemon.delay_side import DelaySide
 from rtmpd.daemon.ring_side import RingSide
 from rtmpd.daemon.shelf_side import ShelfSide
 from rtmpd.engine.key import StreamKey
@@ -37,6 +38,7 @@ class OutputsSide:
         self.shelf = shelf
         """What becomes of finished files."""
         self.ring = RingSide(registry, clock)
+        self._delay = DelaySide(registry, clock)
         self.recordings: Recordings | None = None
         """None as long as no setting allows any."""
         self._slates: SlateSide | None = None
@@ -83,6 +85,7 @@ class OutputsSide:
         if self._slates is not None:
             self._slates.apply()
         self.ring.apply(config)
+        self._delay.apply(config)
 
     def look(self) -> None:
         """Mind what waits; call it about once a second."""
@@ -92,10 +95,12 @@ class OutputsSide:
         if self._slates is not None:
             self._slates.look()
         self.ring.look()
+        self._delay.look()
 
     async def close(self, grace: float) -> None:
         """Finish all files within ``grace`` seconds, and show nothing any more."""
         self.ring.close()
+        self._delay.close()
         if self._slates is not None:
             await self._slates.close()
         if self.recordings is not None:

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from rtmpd.daemon.fields import LIST_OR_TEXT, FileName, Section, Shown, Timeout
+from rtmpd.daemon.ring_config import Delay
 from rtmpd.daemon.slate_config import SHOWN_FOR, slate_rules
 from rtmpd.daemon.values import parse_list
 from rtmpd.engine.slate import SlateRules
@@ -150,6 +151,9 @@ class PushConfig(Section):
     audio another rtmpd is sent all tracks, other servers the first of each medium."""
     audio: Track = ""
     """The same for audio. Empty is the first, or all with track = "all"."""
+    delay: Delay = 0.0
+    """How much later it is sent than it comes; without this as much as players of the stream are behind
+    (apps.NAME.delay). 0 is at once. The other server is called when there is something to send."""
     enabled: bool = True
     """Whether anything is sent there."""
     ca_file: FileName = ""
@@ -171,13 +175,18 @@ class PushConfig(Section):
         """Where it leads. Raises UsageError, whose text holds no secret."""
         track, audio = (None if chosen == "" else chosen for chosen in (self.track, self.audio))
         led = RelayTemplate.parse(self.url, track, audio=audio, name=self.key, ca_file=self.ca_file)
-        return led if self.shown is None else replace(led, slate=self.shown)
+        delay = self.delay if "delay" in self.model_fields_set else None
+        return replace(led, slate=self.shown, delay=delay)
 
 
 def find_problem(name: str, target: PushConfig) -> str:
     """What is wrong with a target as it came out; empty if nothing is."""
     if not _TARGET_NAME.fullmatch(name):
         return f": the name of a target is of letters, digits, - and _, and does not begin with {ADDED}"
+    if target.delay and target.shown is not None:
+        return (
+            ": a target with a delay has no slate of its own: give one to the app, whose players see it too"
+        )
     try:
         target.to_template()
     except UsageError as error:

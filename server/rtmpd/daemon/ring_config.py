@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from rtmpd.daemon.fields import FileName, Seconds, Section, Size
 
-_MIB = 1024 * 1024
+_MIB: Final = 1024 * 1024
+_LEAST_DELAY: Final = 1.0
+_LONGEST_DELAY: Final = 86_400.0
+
+
+def _check_delay(seconds: float) -> float:
+    if 0.0 < seconds < _LEAST_DELAY or seconds > _LONGEST_DELAY:
+        raise ValueError(f"{seconds:g} s is no delay: it is 0, or from 1 second to a day")
+    return seconds
+
+
+Delay = Annotated[Seconds, AfterValidator(_check_delay)]
 
 
 class RingConfig(Section):
@@ -30,3 +41,8 @@ class SpoolConfig(Section):
 
     path: FileName = ""
     """Folder on a drive; empty is nowhere."""
+    delay_memory_bytes: Annotated[Size, Field(ge=_MIB)] = 256 * _MIB
+    """What of a stream that is shown later (apps.NAME.delay) waits in memory, within memory.max_bytes: 120
+    seconds at 17 Mbit/s. What is more waits on the drive, or is lost."""
+    delay_disk_bytes: Size = 4096 * _MIB
+    """What of it waits on the drive, where there is a path."""

@@ -81,7 +81,7 @@ class Branches:
             self._count(stats)
 
     def _limits(self, key: StreamKey, slate: SlateRules) -> EngineLimits:
-        return replace(self._limits_of(key), slate=slate)
+        return replace(self._limits_of(key), slate=slate, delay=0.0)
 
     def _count(self, stats: ServerStats) -> None:
         self._stats.bytes_out += stats.bytes_out

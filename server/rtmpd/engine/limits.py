@@ -56,6 +56,8 @@ class EngineLimits:
     """The same, besides ``max_players``."""
     merge_window: float = MERGE_WINDOW
     """Seconds that what is pending of a stream may wait while flushing takes too much time."""
+    delay: float = 0.0
+    """Seconds by which players are behind."""
     stall: float = 2.0
     """Seconds without audio and video after which a publication is stalled: a warning."""
     backup_after: float = 0.8

@@ -85,6 +85,10 @@ class Registry:
         self.streams: Mapping[StreamKey, LiveStream] = MappingProxyType(self._streams)
         """Live view of every entry, waiting ones included; copy it before anything that may end one."""
 
+    def delay_of(self, key: StreamKey) -> float:
+        """Seconds by which the players of that stream are behind."""
+        return self._limits_of(key, self.limits).delay
+
     def end_hold(self, key: StreamKey) -> bool:
         """Tell the audience of ``key`` that who it is kept for does not come; False if it is not kept."""
         stream = self._streams.get(key)

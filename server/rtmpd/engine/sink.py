@@ -109,6 +109,8 @@ class PlayOptions:
     policy: SlowPlayerPolicy = field(default_factory=SlowPlayerPolicy)
     requested_at: float | None = None
     """Clock reading from which time to first frame is counted; None counts from the attach."""
+    delay: float | None = None
+    """Seconds that it is to be behind; None is as its stream's players are."""
     audience: bool = True
     """Counts as a player, for ceilings, metrics and whether the stream is wanted; relays do not."""
     origin: Origin = NOBODY

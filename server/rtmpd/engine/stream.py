@@ -8,6 +8,7 @@ from typing import Final
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.claim import HoldEnd, Place, is_covered, of_one_stream, seconds_held
 from rtmpd.engine.covered import Covered
+from rtmpd.engine.delaying import Delaying
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
@@ -27,7 +28,7 @@ _KEYFRAME_PATIENCE: Final = 2.0
 """Seconds for which an encoder that comes back with none is waited for to send one."""
 
 
-class LiveStream(Covered):
+class LiveStream(Delaying):
     """An entry of the registry, alive while it has a publisher, a subscriber or a tap.
 
     A publication that begins while another one is on air, or while the audience is held for one, stands by
@@ -174,7 +175,7 @@ class LiveStream(Covered):
         kept = self._sources.kept
         if kept:
             self._make_way(HoldEnd.ENDED)
-        return kept
+        return kept or (not self.publications and self._cut_later())
 
     def begin_anew(self, reason: CloseReason, by: Origin) -> None:
         """End every publication, because ``by`` wants it so, and with them the stream for its audience."""
@@ -190,6 +191,7 @@ class LiveStream(Covered):
         on_air = self.publication
         if on_air is not None:
             self._audience.look(now, flows=on_air.silent_for(now) < self.limits.stall)
+        self._look_at_later(now)
         if self._sources.overdue(now):
             self._let_go(HoldEnd.EXPIRED)
         if self.limits.slate is not None or self._sources.cover is not None:
@@ -201,6 +203,8 @@ class LiveStream(Covered):
         self._sources.apply(limits)
         for intake in self._intakes():
             intake.apply(limits)
+        for each in self.later.values():
+            each.limits = limits
 
     def trim(self) -> None:
         """Memory is short: give back the GOP caches step by step, see ``GopCache.trim``."""
@@ -209,7 +213,8 @@ class LiveStream(Covered):
 
     def _intakes(self) -> list[Intake]:
         """Of what is on air, and of every publication."""
-        return [*dict.fromkeys([self.intake, *[each.intake for each in self.publications]])]
+        behind = [each.intake for each in self.later.values()]
+        return [*dict.fromkeys([self.intake, *[each.intake for each in self.publications], *behind])]
 
     # On air and off
 
@@ -347,7 +352,7 @@ class LiveStream(Covered):
             self._queueing = False
             # Nobody is left who was promised less than there is.
             self.headers.withhold(0)
-        if not self.publications and not self._sources.holding:
+        if not self.publications and not self._sources.holding and not self.later:
             self._audience.disband()
             self._release(self)
 

@@ -64,8 +64,14 @@ class Kept:
     """What is kept of one stream. ``spool`` is None where nothing goes to a drive."""
 
     def __init__(
-        self, limits: KeptLimits, budget: MemoryBudget, spool: Spool | None, clock: Callable[[], float]
+        self,
+        limits: KeptLimits,
+        budget: MemoryBudget,
+        spool: Spool | None,
+        clock: Callable[[], float],
+        piece_ms: int = PIECE_MS,
     ) -> None:
+        self._piece_ms = piece_ms
         self.limits = limits
         self._budget = budget
         self._spool = spool
@@ -84,9 +90,9 @@ class Kept:
         """Of what comes now."""
 
     @property
-    def first(self) -> int:
-        """Number of the oldest piece; the next one's where there is none."""
-        return self._pieces[0].number if self._pieces else self._next
+    def is_writing(self) -> bool:
+        """Something is on its way to the drive."""
+        return self._spilling > 0
 
     @property
     def end(self) -> int:
@@ -156,6 +162,11 @@ class Kept:
         """The newest piece to begin with."""
         return next((piece for piece in reversed(self._pieces) if piece.keyed), None)
 
+    def forget_before(self, number: int) -> None:
+        """Nobody asks any more for what is older."""
+        while self._pieces and self._pieces[0].number < number:
+            self._forget(self._pieces.popleft())
+
     def give_back(self) -> None:
         """Memory is short: half of it goes to the drive, or is lost."""
         goal = self.memory_bytes // 2
@@ -187,7 +198,7 @@ class Kept:
             return True
         if packet.flags & CACHED_HEADER:
             return False
-        return keyed or piece.size >= PIECE_BYTES or not 0 <= packet.timestamp - piece.begins < PIECE_MS
+        return keyed or piece.size >= PIECE_BYTES or not 0 <= packet.timestamp - piece.begins < self._piece_ms
 
     def _last_keyed(self, fits: Callable[[Piece], bool]) -> Piece | None:
         oldest = None
@@ -234,8 +245,7 @@ class Kept:
 
     def _write(self, spool: Spool, piece: Piece, packets: list[Packet]) -> None:
         def written(outcome: tuple[SpoolFile, int, int] | Exception) -> None:
-            self._spilling -= piece.size
-            piece.spilling = False
+            self._settle(piece)
             if isinstance(outcome, Exception):
                 return  # It stays in memory for as long as there is room.
             place, offset, length = outcome
@@ -254,7 +264,14 @@ class Kept:
             self.lost += len(piece.packets)
         self._forget(piece)
 
+    def _settle(self, piece: Piece) -> None:
+        """It is written, or need not be."""
+        if piece.spilling:
+            piece.spilling = False
+            self._spilling -= piece.size
+
     def _forget(self, piece: Piece) -> None:
+        self._settle(piece)
         if piece.packets is not None:
             piece.packets = None
             self._charge(-piece.size)

@@ -32,6 +32,8 @@ class RelayTemplate:
     """Of a push: which tracks are sent. None sends all to another rtmpd, and else one of each medium."""
     ca_file: str = ""
     """Authorities for rtmps instead of the dialer's; empty means those."""
+    delay: float | None = None
+    """Of a push: seconds that it is behind; None is as the stream's players are."""
     slate: SlateRules | None = None
     """Of a push: what is shown there alone while the encoder sends nothing; None is what players see."""
 
@@ -69,7 +71,7 @@ class RelayTemplate:
         target = replace(
             url, app=_fill(url.app, key), name=_fill(url.name, key), query=_fill(url.query, quoted)
         )
-        return RelayTarget(target, key, self.tracks, self.ca_file, slate=self.slate)
+        return RelayTarget(target, key, self.tracks, self.ca_file, slate=self.slate, delay=self.delay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ class RelayTarget:
     """As ``RelayTemplate.tracks``."""
     ca_file: str = ""
     """As ``RelayTemplate.ca_file``."""
+    delay: float | None = None
+    """As ``RelayTemplate.delay``."""
     slate: SlateRules | None = None
     """As ``RelayTemplate.slate``."""
     borrow: Callable[[], Awaitable[socket.socket]] | None = None

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from rtmpd.engine.delayed import DelayedStream
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import NOBODY, Origin
@@ -266,6 +267,15 @@ class PushRelays(StreamObserver):
             return None
         holder = stream.holder or (stream.lost if stream.slate is not None else None)
         return None if holder is None or holder.origin.is_borrowed else holder
+
+    def delay(self, target: RelayTarget) -> float:
+        """Seconds by which it is behind."""
+        return self.registry.delay_of(target.key) if target.delay is None else target.delay
+
+    def later(self, target: RelayTarget) -> DelayedStream | None:
+        """What it is sent that is behind; None if it is not, or nothing waits."""
+        stream, delay = self.registry.streams.get(target.key), self.delay(target)
+        return None if stream is None or not delay else stream.later.get(delay)
 
     def forget(self, target: PushTarget) -> None:
         """The target has ended."""

@@ -73,12 +73,14 @@ class PushSink:
         subscription = self._subscription
         return 0 if subscription is None else max(subscription.bytes_out - self.backlog(), 0)
 
-    def attach(self, key: StreamKey, branch: Branch | None = None) -> None:
-        """Begin: headers and the group of pictures so far are written at once, of ``branch`` if given."""
+    def attach(self, key: StreamKey, branch: Branch | None = None, delay: float | None = None) -> None:
+        """Begin: headers and the group of pictures so far are written at once, of ``branch`` if given, or
+        ``delay`` seconds behind.
+        """
         self._branch = branch
         self._link.writer = self
         now = self._clock()
-        options = replace(_OPTIONS, origin=self.origin)
+        options = replace(_OPTIONS, origin=self.origin, delay=delay)
         if branch is None:
             self._subscription = self._registry.attach(key, self, self._outlet, options, now)
         else:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from rtmpd.engine.delayed import DelayedStream
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.publication import Publication
@@ -37,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 _TICK: Final = 1.0
 """Seconds between looks at how a push gets on."""
+_SHOWN_EVERY: Final = 0.25
+"""Seconds between looks at whether a stream that is sent later has come that far."""
 _GOODBYE: Final = 5.0
 """Seconds that the one before has to leave the other server, which may let nobody else in before."""
 
@@ -52,6 +55,8 @@ class House(Protocol):
     sessions: dict[int, PushSink]
 
     def publication(self, key: StreamKey) -> Publication | None: ...
+    def delay(self, target: RelayTarget) -> float: ...
+    def later(self, target: RelayTarget) -> DelayedStream | None: ...
     def forget(self, target: PushTarget) -> None: ...
 
 
@@ -99,7 +104,10 @@ class PushTarget:
         self._origin = NOBODY
         self._told = RelayState.IDLE
         self._mover = Mover(self._clock)
-        self._branch = None if target.slate is None else self._make_branch(target.slate)
+        own = target.slate if not relays.delay(target) else None
+        self._branch = None if own is None else self._make_branch(own)
+        self._source: Publication | None = None
+        """What is sent later, or was."""
         self._encoder_lost = False
         """The last attempt ended while this server waited for the encoder."""
 
@@ -169,7 +177,9 @@ class PushTarget:
             while not self._removed:
                 self._changed.clear()
                 publication = self._publication()
-                if publication is not None:
+                if publication is not None and self._is_early():
+                    await self._wait_for_delay()
+                elif publication is not None:
                     self._origin = publication.origin
                     delay = await self._attempt(publication)
                     if delay is not None:
@@ -195,13 +205,32 @@ class PushTarget:
         return Branch(self._relays.registry, self.target.key, self.id, slate, self._clock)
 
     def _publication(self) -> Publication | None:
-        """What is sent; of who has a slate of its own also what was, while that is shown instead."""
+        """What is sent; of who has a slate of its own also what was, while that is shown instead, and of who
+        is sent it later what was as long as anything of it waits.
+        """
         publication = self._relays.publication(self.target.key)
+        if self._relays.delay(self.target):
+            self._source = publication or self._source
+            later = self._relays.later(self.target)
+            return self._source if later is not None and later.fed else None
         if self._branch is None:
             return publication
         if publication is not None:
             self._branch.follow(publication)
         return publication or self._branch.lost
+
+    def _is_early(self) -> bool:
+        """What is sent later has not come that far."""
+        later = self._relays.later(self.target)
+        return later is not None and not later.live
+
+    async def _wait_for_delay(self) -> None:
+        """Other servers do not wait for media that comes minutes later."""
+        self._enter(RelayState.IDLE, "waits for its delay")
+        self._tell()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SHOWN_EVERY):
+                await self._changed.wait()
 
     async def _wait_for_goodbye(self) -> None:
         before, self._before = self._before, None
@@ -262,7 +291,7 @@ class PushTarget:
         reader = asyncio.get_running_loop().create_task(self._listen(connection, stream), name=f"push-{key}")
         try:
             self._sink, self._progress = sink, Progress()
-            sink.attach(key, self._branch)
+            sink.attach(key, self._branch, self.target.delay)
             self._relays.sessions[origin.session] = sink
             self._mover.arrived()
             self._enter(RelayState.LIVE)

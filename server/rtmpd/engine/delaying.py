@@ -1,0 +1,83 @@
+"""A stream some of whose audience is behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rtmpd.engine.budget import MemoryBudget
+from rtmpd.engine.covered import Covered
+from rtmpd.engine.delayed import DelayedStream
+from rtmpd.engine.flusher import Flusher
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.observer import StreamObserver
+from rtmpd.engine.outlet import Outlet
+from rtmpd.engine.publication import Publication
+from rtmpd.engine.sink import PlayOptions, Sink
+from rtmpd.engine.stats import ServerStats
+from rtmpd.engine.subscriber import Subscription
+
+
+class Delaying(Covered):
+    """Its own audience is shown at once what is on air; others are where ``delayed`` has them."""
+
+    __slots__ = ("later",)
+
+    def __init__(
+        self,
+        key: StreamKey,
+        flusher: Flusher,
+        budget: MemoryBudget,
+        server_stats: ServerStats,
+        limits: EngineLimits,
+        observer: StreamObserver,
+        cue: Callable[[Covered, Publication], None],
+        branch: str,
+    ) -> None:
+        """As ``Covered``."""
+        self.later: dict[float, DelayedStream] = {}
+        """Audiences that are behind, by how many seconds."""
+        super().__init__(key, flusher, budget, server_stats, limits, observer, cue, branch)
+
+    @property
+    def players(self) -> int:
+        return self._audience.players + sum([each.players for each in self.later.values()])
+
+    def attach(self, sink: Sink, outlet: Outlet, options: PlayOptions, now: float) -> Subscription:
+        """Add a subscriber, who may be behind; see ``Registry.attach``."""
+        delay = self.limits.delay if options.delay is None else options.delay
+        if delay:
+            return self.delayed(delay).attach(sink, outlet, options, now)
+        return super().attach(sink, outlet, options, now)
+
+    def delayed(self, seconds: float) -> DelayedStream:
+        """The audience that is so much behind, made if there is none."""
+        found = self.later.get(seconds)
+        if found is None:
+            found = self.later[seconds] = DelayedStream(
+                self.key,
+                seconds,
+                self._totals,
+                self._flusher,
+                self._budget,
+                self._server_stats,
+                self.limits,
+                self._forget_later,
+                self._observer,
+            )
+        return found
+
+    def _forget_later(self, delayed: DelayedStream) -> None:
+        self.later.pop(delayed.seconds, None)
+        self._settle()
+
+    def _cut_later(self) -> bool:
+        """Show nobody what waits for them; whether anything did."""
+        waiting = [each for each in self.later.values() if each.fed]
+        for each in waiting:
+            each.give_up()
+        return bool(waiting)
+
+    def _look_at_later(self, now: float) -> None:
+        for each in list(self.later.values()):
+            each.look(now)
