@@ -17,6 +17,7 @@ from engine_kit import (
     message,
     sound,
 )
+from golden_captures import load
 from net_kit import eventually
 from outputs_kit import Heard, tags_of
 from slate_kit import ANN, FILE, FRAME, Theatre, read_slate, slate_bytes
@@ -25,13 +26,19 @@ from rtmpd.engine.claim import Place
 from rtmpd.engine.cover import Cover
 from rtmpd.engine.levels import Outage
 from rtmpd.engine.origin import Origin
+from rtmpd.engine.packet import RtmpWire, track_id
 from rtmpd.engine.sink import CloseReason, TapOptions
 from rtmpd.engine.slate import MOST_UNWATCHED, SlateRules
 from rtmpd.engine.sources import Life
+from rtmpd.media.tags import KEYFRAME, video_flags
+from rtmpd.media.tracks import ALL, DEFAULT, TrackChoice
 from rtmpd.outputs import recorder
 from rtmpd.outputs.record_rules import RecordRule, RecordStart
 from rtmpd.outputs.recordings import Recordings
 from rtmpd.outputs.slate_file import SlateFile
+from rtmpd.rtmp.chunk_writer import encode_message
+from rtmpd.rtmp.chunks import ChunkReader
+from rtmpd.rtmp.limits import Limits
 
 STILL = SlateRules(still=True)
 HEADERS = {"AAC", "AVC", "AVC2", "meta"}
@@ -483,3 +490,35 @@ async def test_a_recording_has_it_if_it_is_to(
     assert [at for at, _ in pictures] == sorted(at for at, _ in pictures)
     assert recording.duration == pytest.approx(8.8, abs=0.1)
     await recordings.close(1.0)
+
+
+@pytest.mark.parametrize("tracks", [DEFAULT, ALL])
+def test_still_holds_every_track_of_a_stream_that_has_several(tracks: TrackChoice) -> None:
+    chunks = ChunkReader(Limits()).receive_data(load("obs32/obs32-multitrack-pub").chunks)
+    media = [each for each in chunks if each.type in (8, 9, 18)]
+    theatre = Theatre(None, STILL)
+    encoder = theatre.encoder = theatre.house.registry.claim(
+        KEY, FakePublisher(), ANN, theatre.loop.now, theatre.policy
+    )
+    theatre.sends = False
+    sink, _ = theatre.house.play(sink=FakeSink(RtmpWire(1 << 20, 1, tracks)))
+    for each in media[:400]:
+        encoder.receive(each, theatre.loop.now)
+    theatre.loop.run(theatre.loop.now)
+    held = encoder.intake.gop.stills()
+    audio = sum(header.kind == 8 for header in encoder.intake.headers.packets(0))
+    assert (len({track_id(each) for each in held}), audio) == (3, 1)
+    sink.writes.clear()
+    theatre.lose()
+    theatre.run(60)
+    reader = ChunkReader(Limits())
+    reader.receive_data(encode_message(1, 0, 0, (1 << 20).to_bytes(4, "big"), 2, 128))
+    got = reader.receive_data(b"".join(sink.writes))
+    pictures = [each.payload for each in got if each.type == 9]
+    wanted = [each.payload for each in held] if tracks == ALL else [held[0].payload]
+    assert pictures == wanted * 3  # Each second.
+    assert {video_flags(payload) & KEYFRAME for payload in pictures} == {KEYFRAME}
+    silent = [each for each in got if each.type == 8]
+    assert 100 <= len(silent) <= 120
+    times = [each.timestamp for each in got if each.type == 9]
+    assert times == sorted(times)
