@@ -125,7 +125,7 @@ def test_one_that_comes_back_goes_on_with_its_first_key_frame(file: SlateFile) -
 def test_a_silent_encoder_is_stood_in_for_and_stays_what_it_is(file: SlateFile) -> None:
     theatre = Theatre(file)
     encoder = theatre.claim()
-    sink, _ = theatre.house.play()
+    sink, subscription = theatre.house.play()
     theatre.run(75)
     seen(sink)
     theatre.sends = False
@@ -137,6 +137,7 @@ def test_a_silent_encoder_is_stood_in_for_and_stays_what_it_is(file: SlateFile) 
     stream = theatre.house.stream
     assert (stream.life, stream.publication, stream.holder) == (Life.LIVE, encoder, encoder)
     assert (stream.stats, stream.stats.video.codec) == (encoder.stats, "avc1")
+    assert subscription.stats is encoder.stats
     assert encoder.silent_for(theatre.loop.now) >= 3.9
     assert {str(kind) for kind in stream.health.active} == {"stalled"}
     assert theatre.house.stats.publishers == theatre.house.stats.published_streams == 1

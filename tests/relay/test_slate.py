@@ -119,6 +119,10 @@ async def test_the_target_is_shown_it_while_the_encoder_is_silent(tmp_path: Path
             await encoder.send_video(keyframe(b"K1"), 40)
             await eventually(there.has(keyframe(b"K1")))
             assert times(there) == sorted(times(there))
+            # For everybody else it has the time that it has.
+            async with watching(a) as joiner:
+                await eventually(joiner.has(keyframe(b"K1")))
+                assert times(joiner)[-1] == 40 < times(there)[-1]
         await eventually(lambda: not b.live)
 
 
