@@ -7,9 +7,10 @@ import logging
 
 import pytest
 from engine_kit import inter, keyframe, metadata, sound
-from http_kit import UPGRADE, Site, frame, site
+from http_kit import UPGRADE, Site, frame, named, site
 from net_kit import HEADERS, Client, Doorman, eventually
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
@@ -287,6 +288,21 @@ async def test_the_server_ends_players_in_order() -> None:
         for each in (*there.house.clients, player, waiting):
             each.writer.close()
         assert await closing == 0
+
+
+async def test_a_player_goes_on_with_another_stream_in_its_own_time() -> None:
+    async with site() as there:
+        await on_air(there, (5000, keyframe("A")))
+        player = await there.get(PATH)
+        await player.until("A@5000")
+        encoder = await (await there.house.client()).publish("other")
+        encoder.send(*HEADERS, (0, keyframe("X")))
+        await eventually(lambda: there.house.stream("other").stats.video.messages_in == 2)
+        (handle,) = [each for each in there.house.connections if each.state == "playing"]
+        assert await handle.redirect(None, StreamKey("live", "other")) == 1
+        names = [named(await player.tag()) for _ in range(3)]
+        assert [name.partition("@")[0] for name in names] == ["AAC", "AVC", "X"]
+        assert 5000 < int(names[-1].partition("@")[2]) < 5200
 
 
 async def test_players_are_counted_by_how_they_are_sent_media() -> None:
