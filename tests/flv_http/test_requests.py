@@ -156,11 +156,15 @@ async def test_paths_have_a_prefix() -> None:
 async def test_names_are_read_as_paths_are() -> None:
     doorman = Doorman()
     async with site(authorizer=doorman, apps=frozenset({"live/sub"})) as there:
-        for path in ("/live/sub/a/k%C3%A4se.flv", "//live//x%2520y.flv"):
+        for path in ("/live/sub/a/k%C3%A4se.flv", "//live//x%2520y.flv", "http://a.example/live/z.flv"):
             (await there.browser()).ask(path)
-        await eventually(lambda: len(doorman.requests) == 2)
+        await eventually(lambda: len(doorman.requests) == 3)
         keys = [request.key for request in doorman.requests]
-        assert [(key.app, key.name) for key in keys] == [("live/sub", "a/k\u00e4se"), ("live", "x%20y")]
+        assert [(key.app, key.name) for key in keys] == [
+            ("live/sub", "a/k\u00e4se"),
+            ("live", "x%20y"),
+            ("live", "z"),
+        ]
 
 
 @pytest.mark.parametrize(
@@ -235,6 +239,24 @@ async def test_requests_cost_something() -> None:
             assert await browser.head() == 404
             await browser.body()
         assert asyncio.get_running_loop().time() - started > 0.1
+
+
+async def test_who_leaves_while_it_waits_for_its_turn_plays_nothing() -> None:
+    limits = ConnectionLimits(max_command_cost_per_address=100)
+    async with site(connections=limits) as there:
+        browser = await there.browser()
+        for _ in range(11):
+            browser.ask("/nothing")
+        for _ in range(11):
+            await browser.head()
+            await browser.body()
+        browser.ask(PATH)
+        (connection,) = there.house.connections
+        await eventually(lambda: connection.is_answered)
+        browser.writer.close()
+        await eventually(lambda: not there.house.connections)
+        await eventually(lambda: not connection.is_answered)
+        assert there.house.stats.plays_total == 0
 
 
 @pytest.mark.parametrize(

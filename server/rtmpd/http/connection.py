@@ -193,6 +193,8 @@ class HttpConnection(Guest):
         """Put it to whoever decides, as a request of RTMP is: why it is not granted. None if it is, or if the
         connection has ended meanwhile; then it is ``over``.
         """
+        if self.over:
+            return None
         self.session.settled = False
         self._decided = asyncio.get_running_loop().create_future()
         self.requests.handle(self, event)

@@ -93,6 +93,8 @@ class HttpServer:
         connection.is_answered = True
         try:
             await connection.pay()
+            if connection.over:  # It is read by nobody any more.
+                return web.Response()
             return await self._answer(request, connection)
         finally:
             connection.is_answered = False

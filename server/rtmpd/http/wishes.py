@@ -95,4 +95,7 @@ def _clean(text: str) -> str:
 
 def decoded(raw_path: str) -> str:
     """A path as people write it; ``%xx`` that are no UTF-8 become characters that no name has."""
-    return unquote(raw_path.partition("#")[0].partition("?")[0], errors="replace")
+    path = raw_path.partition("#")[0].partition("?")[0]
+    if not path.startswith("/"):  # As proxies are asked (RFC 9112, 3.2.2).
+        path = f"/{path.partition('://')[2].partition('/')[2]}"
+    return unquote(path, errors="replace")
