@@ -102,15 +102,20 @@ class Studio:
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait for what a thread does."""
-        until = asyncio.get_running_loop().time() + PATIENCE
-        while not true():
-            assert asyncio.get_running_loop().time() < until
-            await asyncio.sleep(0.002)
+        await until(true)
 
     async def files(self, number: int) -> list[Recording]:
         """So many, once they are finished."""
         await self.until(lambda: len(self.heard.finished) >= number)
         return self.heard.finished
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for what a thread does."""
+    latest = asyncio.get_running_loop().time() + PATIENCE
+    while not true():
+        assert asyncio.get_running_loop().time() < latest
+        await asyncio.sleep(0.002)
 
 
 def tags_of(path: str | Path) -> list[FlvTag]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import itertools
 import os
 import threading
@@ -11,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine_kit import AAC_HEADER, KEY, metadata, sound
-from outputs_kit import Heard, Studio, check_index, tags_of, told_by
+from engine_kit import AAC_HEADER, KEY, NOBODY, FakePublisher, inter, metadata, sound
+from outputs_kit import Grace, Heard, Studio, check_index, tags_of, told_by, until
+from slate_kit import Theatre, read_slate, slate_bytes
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
@@ -20,9 +22,10 @@ from rtmpd.exceptions import UsageError
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.outputs import flv_file, recorder
 from rtmpd.outputs.flv_head import HEAD_BYTES
-from rtmpd.outputs.record_rules import RecordStart, RecordTime
+from rtmpd.outputs.record_rules import RecordRule, RecordStart, RecordTime
 from rtmpd.outputs.record_words import RecordingFailure, RecordingLoss
 from rtmpd.outputs.recording import RecordingEnd
+from rtmpd.outputs.recordings import Recordings
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +37,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def parts(root: Path) -> list[Path]:
     return list(root.rglob("*.part"))
+
+
+def lock(path: Path) -> None:
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def size_of(path: str) -> int:
@@ -415,7 +423,6 @@ async def test_what_waits_for_one_drive_is_bounded(
 
 
 async def test_one_track_is_written_as_if_there_were_no_others(tmp_path: Path) -> None:
-    from engine_kit import NOBODY, FakePublisher
     from golden_captures import load
 
     from rtmpd.media.tags import MULTITRACK, audio_flags
@@ -592,3 +599,109 @@ async def test_what_is_left_of_a_stream_that_has_ended_is_charged_and_may_be_los
     (recording,) = await studio.files(1)
     assert bodies(recording.path)[-1] == b"P29"
     assert budget.queue_bytes == 0
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_a_slate_is_recorded_where_it_is_wanted(tmp_path: Path, wanted: bool) -> None:
+    theatre = Theatre(read_slate(tmp_path, slate_bytes()))
+    rule = RecordRule(str(tmp_path), RecordStart.ALWAYS, min_free=0, slate=wanted)
+    house = theatre.house
+    recordings = Recordings(house.registry, lambda _key: rule, lambda: False, theatre.loop.clock)
+    house.registry.observe(recordings)
+    house.registry.accompany(recordings.accompany)
+    recordings.add_listener(heard := Heard())
+
+    theatre.claim()
+    theatre.run(60)
+    await until(lambda: not recordings.queue_bytes)
+    theatre.lose()
+    theatre.run(100)
+    await until(lambda: not recordings.queue_bytes)
+    theatre.claim()
+    theatre.run(60)
+    await recordings.close(5.0)
+    (recording,) = heard.finished
+    pictures = [body[:1] for body in bodies(recording.path)]
+    assert pictures.count(b"E") >= 119
+    assert pictures.count(b"S") == (0 if not wanted else pytest.approx(100, abs=5))
+    assert recording.duration == pytest.approx(8.8, abs=0.2)
+    times = [tag.timestamp for tag in tags_of(recording.path) if tag.type == 9]
+    assert times == sorted(times)
+    check_index(recording.path)
+
+
+async def test_each_track_of_the_next_file_begins_with_a_key_frame(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.house.registry.claim(KEY, FakePublisher(), NOBODY, 0.0, Grace())
+
+    def track(number: int, time: int, kind: int, body: bytes) -> tuple[int, bytes]:
+        return time, bytes((kind | 6, 0, *b"avc1", number)) + body
+
+    def send(*numbers: int) -> None:
+        for number in numbers:
+            key = 0x90 if number % 10 == 0 else 0xA0
+            aside = 0x90 if number % 10 == 5 else 0xA0
+            for which, kind in ((0, key), (1, aside)):
+                time, payload = track(which, 40 * number, kind, b"\0\0\0%d" % number)
+                payload = payload[:1] + b"\x01" + payload[2:]
+                studio.house.send(publication, (time, payload))
+
+    for which in (0, 1):
+        studio.house.send(publication, track(which, 0, 0x90, b"header%d" % which))
+    send(*range(15))
+    await studio.until(lambda: studio.heard.words == ["started live/cam"])
+    studio.recordings.split(KEY)
+    send(*range(15, 40))
+    await studio.recordings.close(5.0)
+    _, second = studio.heard.finished
+    begun = {0: b"", 1: b""}
+    for tag in tags_of(second.path):
+        if tag.payload[1] & 15 == 1:
+            begun[tag.payload[6]] = begun[tag.payload[6]] or tag.payload
+    assert [payload[0] & 0x70 for payload in begun.values()] == [0x10, 0x10]
+    assert begun[0].endswith(b"20")
+    assert begun[1].endswith(b"25")
+
+
+async def test_a_file_that_is_written_is_locked_and_two_pictures_have_two_times(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    (part,) = parts(tmp_path)
+    with pytest.raises(BlockingIOError):
+        lock(part)
+    for time in (800, 800, 790, 840):
+        studio.house.send(publication, (time, inter("P")))
+    await studio.recordings.close(5.0)
+    times = [tag.timestamp for tag in tags_of(studio.heard.finished[0].path) if tag.type == 9]
+    assert times[-4:] == [800, 801, 802, 840]
+    told = told_by(studio.heard.finished[0].path)
+    assert (told["lastkeyframetimestamp"], told["lasttimestamp"]) == (0.4, 0.84)
+
+
+async def test_what_a_bug_or_a_drive_leaves_cut_off_is_finished_when_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    add = flv_file.FlvFile.add
+
+    def fail(*_arguments: object, **_more: object) -> None:
+        monkeypatch.setattr(flv_file.FlvFile, "add", add)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(flv_file.FlvFile, "add", fail)
+    studio.send(publication, 20, 25)
+    await studio.until(lambda: studio.heard.words.count("started live/cam") == 2)
+    assert studio.recordings.stats.failures[RecordingFailure.INTERNAL_ERROR] == 1
+    assert "a job of a disk failed" in caplog.text
+    (repaired,) = await studio.files(1)
+    assert repaired.end is RecordingEnd.REPAIRED
+    assert len(bodies(repaired.path)) == 20
+    studio.send(publication, 25, 35)
+    await studio.recordings.close(5.0)
+    assert bodies(studio.heard.finished[1].path)[-1] == b"P34"
+    assert not parts(tmp_path)
