@@ -12,11 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from engine_kit import AAC_HEADER, KEY, NOBODY, FakePublisher, inter, metadata, sound
+from engine_kit import (
+    AAC_HEADER,
+    AVC_HEADER,
+    KEY,
+    NOBODY,
+    FakePublisher,
+    inter,
+    keyframe,
+    message,
+    metadata,
+    sound,
+)
 from outputs_kit import Grace, Heard, Studio, check_index, tags_of, told_by, until
 from slate_kit import Theatre, read_slate, slate_bytes
 
+from rtmpd.engine.handover import Handover, HandoverRules
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import HANDOVER, Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import UsageError
 from rtmpd.media.tracks import TrackChoice
@@ -705,3 +718,35 @@ async def test_what_a_bug_or_a_drive_leaves_cut_off_is_finished_when_it_can_be(
     await studio.recordings.close(5.0)
     assert bodies(studio.heard.finished[1].path)[-1] == b"P34"
     assert not parts(tmp_path)
+
+
+async def test_what_another_process_has_is_recorded_there(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    borrowed = studio.house.publish(origin=Origin(protocol=HANDOVER, address="handover"))
+    studio.send(borrowed, 0, 20)
+    assert studio.recordings.active(KEY) is None
+    with pytest.raises(UsageError, match="nobody publishes"):
+        studio.recordings.start(KEY)
+    own = studio.house.registry.claim(
+        KEY, FakePublisher(), NOBODY, studio.house.loop.now, Handover(lambda _key: HandoverRules())
+    )
+    studio.house.send(own, (0, AAC_HEADER), (0, AVC_HEADER))
+    studio.send(own, 0, 20)
+    await studio.recordings.close(5.0)
+    assert bodies(studio.heard.finished[0].path)[0] == b"K0"
+    assert len(bodies(studio.heard.finished[0].path)) == 20
+
+
+async def test_a_publication_in_the_same_turn_as_the_end_of_another_is_not_in_its_file(
+    tmp_path: Path,
+) -> None:
+    studio = Studio(tmp_path)
+    house = studio.house
+    for word in ("A", "B"):
+        publication = house.registry.claim(KEY, FakePublisher(), NOBODY, house.loop.now)
+        for payload in (AVC_HEADER, keyframe(word), inter(word.lower())):
+            publication.receive(message(0, payload), house.loop.now)
+        publication.close(CloseReason.FINISHED)
+    studio.turn()
+    await studio.recordings.close(5.0)
+    assert [bodies(each.path) for each in studio.heard.finished] == [[b"A", b"a"]]
