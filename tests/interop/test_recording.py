@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_kit import RTMPD
 from ffmpeg import FFmpeg, Running, bundled, start
 from outputs_kit import check_index
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
@@ -149,8 +150,7 @@ def test_what_others_left_cut_off_is_repaired(tmp_path: Path, debian_ffmpeg: FFm
     make = ["-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=12", "-c:v", "libx264", "-g", "25"]
     debian_ffmpeg.run(*make, "-flvflags", "no_duration_filesize", "-f", "flv", str(source))
     source.write_bytes(source.read_bytes()[:-3000])
-    program = Path(os.environ.get("RTMPD", shutil.which("rtmpd") or find_tool("rtmpd")))
-    done = subprocess.run([program, "repair", source], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([RTMPD, "repair", source], capture_output=True, text=True, timeout=60, check=True)
     target = tmp_path / "obs-repaired.flv"
     assert done.stdout.startswith(f"{target}: 0:1")
     assert_sound(target, debian_ffmpeg)

@@ -94,3 +94,14 @@ def test_a_hole_that_is_expected_stays_and_one_that_is_joined_goes() -> None:
             timeline.expect_hole()
         assert timeline.place_frame(VIDEO, 60_040) == expected
         assert timeline.place_frame(VIDEO, 200_000) == expected + 40  # The next one is nobody's wish.
+
+
+def test_what_follows_a_hole_is_not_shown_before_what_came_earlier() -> None:
+    for join in (False, True):
+        timeline = Timeline()
+        assert place(timeline, (VIDEO, 0), (VIDEO, 40)) == [0, 40]
+        if join:
+            timeline.join(120)
+        else:
+            timeline.expect_hole(120)
+        assert place(timeline, (VIDEO, 86), (AUDIO, 90), (VIDEO, 126)) == [160, 164, 200]

@@ -452,8 +452,8 @@ async def test_one_track_is_written_as_if_there_were_no_others(tmp_path: Path) -
         assert studio.rule is not None
         studio.rule = replace(studio.rule, tracks=choice)
         publication = studio.house.registry.claim(KEY, FakePublisher(), NOBODY, 0.0)
-        for message in messages:
-            publication.receive(message, studio.house.loop.now)
+        for each in messages:
+            publication.receive(each, studio.house.loop.now)
         studio.turn()
         await studio.recordings.close(5.0)
         tags = [tag for tag in tags_of(studio.heard.finished[0].path) if tag.type == 8]
@@ -737,7 +737,7 @@ async def test_what_another_process_has_is_recorded_there(tmp_path: Path) -> Non
     assert len(bodies(studio.heard.finished[0].path)) == 20
 
 
-async def test_a_publication_in_the_same_turn_as_the_end_of_another_is_not_in_its_file(
+async def test_a_publication_in_the_turn_of_another_ones_end_is_not_in_its_file(
     tmp_path: Path,
 ) -> None:
     studio = Studio(tmp_path)

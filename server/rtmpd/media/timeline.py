@@ -9,6 +9,7 @@ MAX_STEP_BACK_MS: Final = 3000
 MAX_STEP_AHEAD_MS: Final = 10_000
 """A longer step is a hole that nobody should wait through."""
 _MAX_USUAL_STEP_MS: Final = 1000
+_VIDEO: Final = 9
 _ANY_STEP_AHEAD_MS: Final = 0x7FFFFFFF
 
 
@@ -33,6 +34,7 @@ class Timeline:
         self._latest: dict[int, int] = {}
         self._steps: dict[int, int] = {}
         self._farthest = MAX_STEP_AHEAD_MS
+        self._earliest_next = 0
 
     @property
     def end(self) -> int:
@@ -46,13 +48,18 @@ class Timeline:
             self._offset = self.end - self._earliest
         self._reference = self._earliest
 
-    def expect_hole(self) -> None:
-        """Before the next frame something is missing: its time is its own, however far ahead that is."""
-        self._farthest = _ANY_STEP_AHEAD_MS
+    def expect_hole(self, shown: int = 0) -> None:
+        """Before the next frame something is missing: its time is its own, however far ahead that is.
 
-    def join(self) -> None:
-        """The next frame comes one usual step after the last, whatever its time is."""
+        But it comes one usual step after ``shown``, when the last picture is shown (ms), at the earliest.
+        """
+        self._farthest = _ANY_STEP_AHEAD_MS
+        self._earliest_next = shown + self._steps.get(_VIDEO, 1)
+
+    def join(self, shown: int = 0) -> None:
+        """The next frame comes one usual step after the last, and after ``shown``, whatever its time is."""
         self._reference = None
+        self._earliest_next = shown + self._steps.get(_VIDEO, 1)
 
     def place_frame(self, kind: int, timestamp: int) -> int:
         """Time of an audio or video frame (``kind`` 8 or 9) stamped ``timestamp`` (u32 ms)."""
@@ -70,6 +77,9 @@ class Timeline:
         self._farthest = MAX_STEP_AHEAD_MS
         self._reference = raw
         self._earliest = raw if self._earliest is None else min(self._earliest, raw)
+        if self._earliest_next:
+            self._offset = max(self._offset, self._earliest_next - raw)
+            self._earliest_next = 0
         time = max(0, raw + self._offset)
         last = self._latest.get(kind)
         if last is not None and 0 < time - last <= _MAX_USUAL_STEP_MS:

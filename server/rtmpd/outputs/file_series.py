@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from rtmpd.engine.packet_queue import Item, Mark
 from rtmpd.media.codec_names import spoken
 from rtmpd.media.headers import Headers
 from rtmpd.media.metadata import announces
-from rtmpd.media.tags import CODED_FRAME, KEYFRAME, audio_codec, video_codec
+from rtmpd.media.tags import CODED_FRAME, KEYFRAME, audio_codec, parse_video, video_codec
 from rtmpd.media.timeline import Timeline
 from rtmpd.media.tracks import ALL_TRACKS
 from rtmpd.outputs.appending import open_last
@@ -39,6 +40,8 @@ _VIDEO_PATIENCE: Final = 3000
 """How long sound alone is not begun with where the encoder announces video (ms)."""
 _SPLIT_PATIENCE: Final = 30_000
 """How long a split waits for a key frame (ms): some encoders send none."""
+_REORDERED: Final = 16
+"""So many pictures may be shown in another order than they come."""
 _MAX_HEADERS: Final = 256
 """That the next file begins with: more than the engine lets a stream have at a time."""
 _MAX_STEP: Final = 10_000
@@ -114,6 +117,8 @@ class FileSeries:
         """By medium and track."""
         self._latest: dict[tuple[int, int], int] = {}
         """Time in the file, by medium and track (ms)."""
+        self._pictures: deque[tuple[int, bytes]] = deque(maxlen=_REORDERED)
+        """The newest, with their times in the file (ms)."""
         self._waiting: set[int] | None = None
         """Tracks of video whose key frame has come since the file began; None where any frame may come."""
         self._video = False
@@ -187,10 +192,12 @@ class FileSeries:
 
     def _expect_hole(self) -> None:
         """Before the next frame something is missing."""
+        # Players know no pictures that are shown before others that came earlier.
+        shown = max((time + parse_video(head).composition_time for time, head in self._pictures), default=0)
         if self._rule.time is RecordTime.GAPLESS:
-            self._timeline.join()
+            self._timeline.join(shown)
         else:
-            self._timeline.expect_hole()
+            self._timeline.expect_hole(shown)
 
     def _take_header(self, packet: Packet, payload: bytes) -> None:
         if packet.flags & STREAM_METADATA:
@@ -245,6 +252,7 @@ class FileSeries:
         self._codecs[track] = video_codec(payload) if kind == VIDEO else audio_codec(payload)
         if kind == VIDEO:
             file.told.video = True
+            self._pictures.append((time, payload))
         else:
             file.told.audio = True
             if not self._video and time >= self._indexed:
@@ -292,6 +300,7 @@ class FileSeries:
         self._split = False
         self._timeline = Timeline()
         self._latest.clear()
+        self._pictures.clear()
         self._waiting, self._due_since, self._indexed = None, None, 0
         self._started_at = started_at
         levels = NameTemplate.parse(rule.name).levels(key, started_at, self._part)
