@@ -65,8 +65,10 @@ class HttpSide:
 
     async def _built(self) -> HttpServer:
         if self._http is None:
+            from rtmpd.http.files import FileShelf
             from rtmpd.http.server import HttpServer
 
+            self.shelves.append(FileShelf())
             http = HttpServer(self._server, self._mask, self.shelves)
             http.rules = _rules(self._config)
             await http.start()

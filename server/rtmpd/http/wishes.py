@@ -40,7 +40,8 @@ class Wish:
     @property
     def play(self) -> PlayRequested:
         """It is played."""
-        return PlayRequested(STREAM_ID, self.name, self.query, -2.0, -1.0, reset=True)
+        # What is live only: files are answers of their own.
+        return PlayRequested(STREAM_ID, self.name, self.query, -1.0, -1.0, reset=True)
 
     @property
     def publish(self) -> PublishRequested:

@@ -46,6 +46,12 @@ class Stamp(NamedTuple):
     inode: int
     size: int
     changed: int
+    """In nanoseconds."""
+
+    @property
+    def tag(self) -> str:
+        """It in one word."""
+        return "-".join(f"{each:x}" for each in self)
 
 
 class Library:
@@ -88,7 +94,9 @@ class Library:
         stamp, fd, known = found
         file = self._files.get(stamp)
         if file is None:
-            file = self._files[stamp] = OpenFile(fd, known, lambda: self._forget(stamp))
+            file = self._files[stamp] = OpenFile(
+                fd, known, lambda: self._forget(stamp), stamp.tag, stamp.changed / 1e9
+            )
         else:
             os.close(fd)
         return RecordedFile(file, self._readers, self._scanners, rules.pause_timeout)

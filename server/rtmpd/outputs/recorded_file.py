@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from typing import Final
@@ -22,7 +23,11 @@ _HOLE_MS: Final = 10_000
 class OpenFile:
     """A file that somebody plays, and those who do."""
 
-    def __init__(self, fd: int, survey: Survey, forget: Callable[[], None]) -> None:
+    def __init__(
+        self, fd: int, survey: Survey, forget: Callable[[], None], tag: str = "", changed: float = 0.0
+    ) -> None:
+        self.tag = tag
+        self.changed = changed
         self.fd = fd
         self.survey = survey
         self.users = 0
@@ -106,6 +111,39 @@ class RecordedFile:
             done(outcome)
 
         self._readers.submit(lambda: read_block(file.fd, cursor, file.survey.base, until), read)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._file.survey.size
+
+    @property
+    def changed(self) -> float:
+        """When it was (Unix time)."""
+        return self._file.changed
+
+    @property
+    def tag(self) -> str:
+        """Another one if there is anything else in it."""
+        return self._file.tag
+
+    async def read_bytes(self, offset: int, size: int) -> bytes:
+        """What is in the file; less at its end. Raises OSError."""
+        file = self._file
+        file.begin_read()
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        def read(outcome: bytes | Exception) -> None:
+            file.end_read()
+            if future.done():
+                return
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        self._readers.submit(lambda: os.pread(file.fd, size, offset), read)
+        return await future
 
     def close(self) -> None:
         """It is played no more. Idempotent."""

@@ -45,6 +45,21 @@ class Recording(Protocol):
         ``done`` is called with it, later. One read at a time.
         """
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+
+    @property
+    def changed(self) -> float:
+        """When it was (Unix time)."""
+
+    @property
+    def tag(self) -> str:
+        """Another one if there is anything else in it."""
+
+    async def read_bytes(self, offset: int, size: int) -> bytes:
+        """What is in the file; less at its end. Raises OSError."""
+
     def close(self) -> None:
         """It is played no more."""
 
