@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -469,6 +470,23 @@ async def test_tls_comes_with_a_certificate_follows_another_and_goes(server: Hou
             assert server.told("listening no more", "rtmps") == server.told("listening", "rtmps")
             await first.publish("cam")
             await second.play("cam")
+
+
+async def test_streams_by_https_come_with_the_same_certificates(server: House, tmp_path: Path) -> None:
+    issuer, listen = Issuer(tmp_path), 'https.listen=["127.0.0.1:0"]'
+    await server.apply(TLS_ADDRESS, listen)
+    assert server.told("listening", "https") == []
+    await server.apply(TLS_ADDRESS, listen, issuer.issue("one", "one.test"))
+    host, port = place(server.told("listening", "https")[-1])
+    trusting = ssl.create_default_context(cafile=issuer.ca_file)
+    async with await rtmpd.connect(server.url()) as encoder, asyncio.timeout(PATIENCE):
+        await publish(encoder)
+        reader, writer = await asyncio.open_connection(host, port, ssl=trusting, server_hostname="one.test")
+        writer.write(b"GET /live/cam.flv HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\nFLV")
+        await server.apply()
+        assert server.told("listening no more", "https") == server.told("listening", "https")
+        writer.close()
 
 
 async def test_who_is_named_when_the_certificates_have_gone_is_let_go(
