@@ -523,3 +523,25 @@ def test_still_holds_every_track_of_a_stream_that_has_several(tracks: TrackChoic
     assert 100 <= len(silent) <= 120
     times = [each.timestamp for each in got if each.type == 9]
     assert times == sorted(times)
+
+
+def test_no_picture_is_shown_before_those_that_came_earlier(tmp_path: Path) -> None:
+    """Pictures are reordered: one may be shown long after it came."""
+
+    def late(body: str) -> bytes:
+        return b"\x27\x01\x00\x00\xa0" + body.encode()  # 160 ms.
+
+    data = slate_bytes().replace(b"\x27\x01\x00\x00\x00", b"\x27\x01\x00\x00\xa0")
+    theatre = Theatre(read_slate(tmp_path, data))
+    encoder = theatre.claim()
+    sink, _ = theatre.house.play()
+    theatre.house.send(encoder, (0, keyframe("E0")), (40, late("E1")), (80, late("E2")))
+    theatre.loop.now += 0.01
+    theatre.lose()
+    theatre.run(60)
+    times = dict(seen(sink))
+    assert times["S0"] > times["E2"] + 160
+    shown = max(at for name, at in times.items() if name.startswith("S") and name != "S0") + 160
+    theatre.claim()
+    theatre.run(1)
+    assert dict(seen(sink))["E0"] > shown

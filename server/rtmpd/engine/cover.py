@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from rtmpd.engine.channel import Channel
 from rtmpd.engine.intake import Intake
-from rtmpd.engine.packet import Packet
+from rtmpd.engine.packet import VIDEO, Packet
 from rtmpd.engine.slate import Slate
+from rtmpd.media.tags import parse_video
 
 
 class Cover:
@@ -27,7 +28,7 @@ class Cover:
         self.begin = begin
         """Time on air of its first frame (64-bit ms)."""
         self.latest = (begin - 1, now)
-        """Time on air of its newest frame, and the clock reading when it was sent."""
+        """When the last of its frames is shown, on air, and the clock reading when the newest was sent."""
         self.over = False
         """Nothing more of it is sent."""
         self._home = home
@@ -42,8 +43,9 @@ class Cover:
         """Send a packet, ``time`` (ms) behind the first one. Nothing once it is over."""
         if not self.over:
             at = self.begin + time
-            self.latest = (max(at, self.latest[0]), now)
-            self._home.push(packet.restamped(at))
+            shown = packet.restamped(at)
+            self.latest = (max(time_shown(shown), self.latest[0]), now)
+            self._home.push(shown)
 
     def end(self) -> bool:
         """Send nothing more; whether something was."""
@@ -51,3 +53,9 @@ class Cover:
         if not over:
             self._told()
         return not over
+
+
+def time_shown(packet: Packet) -> int:
+    """When a frame is shown (ms): pictures that others refer to come before their time."""
+    delay = parse_video(packet.payload).composition_time if packet.kind == VIDEO else 0
+    return packet.timestamp + max(delay, 0)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Final
 
 from rtmpd.engine.books import Books
 from rtmpd.engine.broadcast import Broadcast
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.chronicle import Chronicle
-from rtmpd.engine.cover import Cover
+from rtmpd.engine.cover import Cover, time_shown
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.health import Health
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import StreamObserver
-from rtmpd.engine.packet import DATA, SWITCH, Packet
+from rtmpd.engine.packet import DATA, SWITCH, VIDEO, Packet
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.slate import MOST_UNWATCHED, Slate, SlateEnd
 from rtmpd.engine.sources import Sources, Standby
 from rtmpd.engine.stats import ServerStats, StreamStats, Totals
+
+_REORDERED: Final = 16
+"""So many pictures may be shown in another order than they come."""
 
 
 class Covered(Broadcast):
@@ -100,7 +105,7 @@ class Covered(Broadcast):
         self._flush_pending()
         sources, told_before, before = self._sources, self.headers, self.intake
         lost = sources.on_air or sources.last
-        begin = sources.moment(now)
+        begin = max(sources.moment(now), _shown(before) + 1)
         intake = self._new_intake(now)
         intake.books.stream.on_air = False
         for header in headers:
@@ -175,3 +180,12 @@ class Covered(Broadcast):
     def _keeps_unwatched(self) -> bool:
         """Whether the stream is kept for an encoder even while nobody is attached."""
         return self.limits.slate is not None and self._server_stats.held_streams < MOST_UNWATCHED
+
+
+def _shown(intake: Intake) -> int:
+    """When the last of the newest pictures is shown (64-bit ms), be it the newest or not; 0 without any.
+
+    Who shows a picture before others that came earlier complains, or leaves it out.
+    """
+    newest = islice(reversed(intake.gop.packets), 2 * _REORDERED)
+    return max([time_shown(each) for each in newest if each.kind == VIDEO], default=0)
