@@ -19,7 +19,7 @@ from live_fixtures import ClipMaker
 from media_clips import AUDIO_ONLY, FRAME_RATE, H264_AAC, VIDEO_FRAMES, VIDEO_ONLY, Recipe
 from npm import install
 from replay import Replay
-from rtmpd_process import RtmpdProcess
+from rtmpd_process import RtmpdProcess, stream_labels
 from tools import find_tool, missing
 
 pytestmark = pytest.mark.interop
@@ -93,17 +93,28 @@ def as_somebody(home: Path) -> list[str]:
     return ["setpriv", "--reuid", number, "--regid", number, "--clear-groups", "env", f"HOME={home}"]
 
 
+def end_once_watched(server: RtmpdProcess, url: str, recipe: Recipe, publisher: Running) -> None:
+    """End the stream when somebody has been sent a few seconds of it, however long they took to begin."""
+    server.wait_for_plays(url)
+    media = "video" if recipe.video else "audio"
+    labels = {"media": media, **stream_labels(url)}
+    name = "rtmpd_stream_received_messages_total"
+    seen = server.wait_for_metric(name, lambda value: value > 0, **labels)
+    server.wait_for_metric(name, lambda value: value >= seen + 4 * FRAME_RATE, **labels)
+    publisher.stop()
+
+
 @pytest.mark.parametrize("scheme", ["http", "ws"])
 @pytest.mark.parametrize("recipe", [H264_AAC, AUDIO_ONLY, VIDEO_ONLY], ids=lambda recipe: recipe.name)
 def test_a_browser_plays_to_the_end(
     server: RtmpdProcess, url: str, clip: ClipMaker, browser: Browser, scheme: str, recipe: Recipe
 ) -> None:
-    with bundled().publish(clip(recipe), url) as publisher:
-        if recipe.video:
-            server.wait_for_frames(url, FRAME_RATE // 2)
-        with browser.play(server.http_url(url, scheme)) as playing:
-            publisher.succeed(timeout=30)
-            found = seen(playing)
+    with (
+        bundled().publish(clip(recipe), url, loop=True) as publisher,
+        browser.play(server.http_url(url, scheme)) as playing,
+    ):
+        end_once_watched(server, url, recipe, publisher)
+        found = seen(playing)
     assert (found["end"], found["errors"]) == ("complete", [])
     assert (found["hasVideo"], found["hasAudio"]) == (recipe.video is not None, recipe.audio is not None)
     assert found["currentTime"] > 0.5
@@ -146,11 +157,10 @@ def test_vlc_plays(server: RtmpdProcess, url: str, clip: ClipMaker, tmp_path: Pa
     home.mkdir()
     copy = home / "copy.ts"
     output = f"#std{{access=file,mux=ts,dst={copy}}}"
-    with bundled().publish(clip(H264_AAC), url) as publisher:
-        server.wait_for_frames(url, FRAME_RATE // 2)
+    with bundled().publish(clip(H264_AAC), url, loop=True) as publisher:
         place = server.http_url(url)
         with start(*as_somebody(home), cvlc, "-I", "dummy", "--sout", output, place, "vlc://quit") as playing:
-            publisher.succeed(timeout=30)
+            end_once_watched(server, url, H264_AAC, publisher)
             playing.succeed(timeout=30)
     packets = bundled().packets(copy)
     assert len(packets.of("video")) > FRAME_RATE
@@ -159,11 +169,10 @@ def test_vlc_plays(server: RtmpdProcess, url: str, clip: ClipMaker, tmp_path: Pa
 
 def test_mpv_plays(server: RtmpdProcess, url: str, clip: ClipMaker) -> None:
     mpv = find_tool("mpv")
-    with bundled().publish(clip(H264_AAC), url) as publisher:
-        server.wait_for_frames(url, FRAME_RATE // 2)
+    with bundled().publish(clip(H264_AAC), url, loop=True) as publisher:
         silent = ("--no-config", "--vo=null", "--ao=null", "--ytdl=no")
         with start(mpv, *silent, server.http_url(url)) as playing:
-            publisher.succeed(timeout=30)
+            end_once_watched(server, url, H264_AAC, publisher)
             told = playing.succeed(timeout=30)
     assert "(h264" in told
     assert "(aac" in told
