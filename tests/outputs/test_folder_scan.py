@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -77,6 +78,17 @@ def test_who_reads_a_file_keeps_it(tmp_path: Path) -> None:
     assert remove(str(file), str(tmp_path)) is RemovalFailure.IN_USE
     os.close(second)
     assert remove(str(file), str(tmp_path)) is None
+
+
+def test_a_drive_without_locks_is_tidied_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(_descriptor: int, _kind: int) -> None:
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    file = put(tmp_path / "a.flv")
+    os.close(open_to_read(str(file)))
+    assert remove(str(file), str(tmp_path)) is None
+    assert not file.exists()
 
 
 def test_removes_and_reads_no_link(tmp_path: Path) -> None:

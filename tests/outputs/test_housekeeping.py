@@ -26,7 +26,10 @@ class House:
         self.catalog = Catalog()
         self.root = root
         self.now = 0.0
-        self.keeper = Housekeeping(self.catalog, lambda _entry: self.rules, lambda: self.now, lambda: NOW)
+        self.wall = NOW
+        self.keeper = Housekeeping(
+            self.catalog, lambda _entry: self.rules, lambda: self.now, lambda: self.wall
+        )
 
     def left(self) -> list[str]:
         return sorted(each.name for each in self.root.iterdir())
@@ -54,6 +57,21 @@ async def test_keeps_a_folder_within_its_bounds(house: House, caplog: pytest.Log
     assert (stats.files, stats.bytes) == ({str(house.root): 3}, {str(house.root): 30})
     assert stats.rooms[str(house.root)].free > 0
     assert [each.message for each in caplog.records] == ["recording removed"]
+
+
+async def test_a_clock_that_leaps_makes_no_file_old(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    put(house.root / "a.flv", age=30)
+    house.rules = KeepRules(max_age=40.0)
+    await house.keeper.round()
+    house.now, house.wall = 60.0, NOW + 400_000_000.0
+    for _ in range(2):
+        await house.keeper.round()
+        house.now, house.wall = house.now + 60, house.wall + 60
+    assert house.left() == ["a.flv"]
+    assert [each.message for each in caplog.records] == ["clock leapt: recordings stay for an hour"]
+    house.now, house.wall = house.now + 3600, house.wall + 3600
+    await house.keeper.round()
+    assert house.left() == []
 
 
 async def test_touches_nothing_that_is_read_or_waits(house: House, caplog: pytest.LogCaptureFixture) -> None:

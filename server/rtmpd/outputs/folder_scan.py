@@ -24,6 +24,7 @@ _MAX_DEPTH: Final = 16
 """Folders in folders. More is no template's work, and may be a loop of mounts."""
 _STALE: Final = 86_400.0
 """Seconds after which an unfinished MP4 file is nobody's any more."""
+_NO_LOCKS: Final = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 _DENIED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -135,7 +136,7 @@ def remove(path: str, root: str) -> RemovalFailure | None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return RemovalFailure.DENIED
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor, fcntl.LOCK_EX)
         Path(path).unlink(missing_ok=True)
     except BlockingIOError:
         return RemovalFailure.IN_USE
@@ -152,11 +153,21 @@ def open_to_read(path: str) -> int:
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         _check_regular(descriptor, path)
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        _lock(descriptor, fcntl.LOCK_SH)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _lock(descriptor: int, kind: int) -> None:
+    """Raises BlockingIOError where somebody else has it locked, and OSError."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        # Where there are no locks nobody can hold one: what is finished is not written any more.
+        if error.errno not in _NO_LOCKS:
+            raise
 
 
 def _check_regular(descriptor: int, path: str) -> None:

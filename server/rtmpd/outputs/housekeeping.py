@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -29,6 +30,9 @@ _DESCRIBED: Final = 20
 """Files that are asked at once what they are."""
 _MOST_DESCRIBED: Final = 2000
 """The same of a round."""
+_LEAP: Final = 3600.0
+"""Seconds that the wall clock may go on more than the other, from one look to the next."""
+_DOUBT: Final = 3600.0
 _QUIET: Final = 600.0
 """Seconds from one line about a folder that cannot be read to the next."""
 
@@ -77,6 +81,9 @@ class Housekeeping:
         self._new: dict[str, tuple[str, FoundFile]] = {}
         """Files that are to be asked what they are, by their paths, with the folders that they lie in."""
         self._told: dict[str, float] = {}
+        self._last_look: tuple[float, float] | None = None
+        """On the wall clock, and on the other."""
+        self._believed_from = -math.inf
         self._tasks = TaskSet()
 
     @property
@@ -118,14 +125,28 @@ class Housekeeping:
         """Look once, and take away what is to go."""
         self._catalog.scan_begins()
         now = self._wall_clock()
+        aged = now if self._is_believed(now) else 0.0
         for root in self._roots:
             found = await in_thread(partial(scan, root, now))
             self._look(root, found)
             await self._follow(root, found)
             await self._describe()
         entries = self._catalog.snapshot().values()
-        for removal in await in_thread(lambda: list(removals(entries, self._rules_of, now))):
+        for removal in await in_thread(lambda: list(removals(entries, self._rules_of, aged))):
             await self.remove(removal.entry, removal.reason)
+
+    def _is_believed(self, now: float) -> bool:
+        """Whether the wall clock says how old files are: not for an hour behind a leap.
+
+        One that is set wrong would have all go at once.
+        """
+        wall, reading = self._last_look or (now, self._clock())
+        self._last_look = now, self._clock()
+        if now - wall - (self._clock() - reading) > _LEAP:
+            self._believed_from = self._clock() + _DOUBT
+            fields = {"seconds": round(now - wall)}
+            logger.warning("clock leapt: recordings stay for an hour", extra={"fields": fields})
+        return self._clock() >= self._believed_from
 
     async def close(self) -> None:
         """Look no more."""

@@ -6,7 +6,9 @@ Nothing is encoded anew. The MP4 file gets its name when it is whole, and was lo
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import resource
 import shutil
 import stat
 import time
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from av.stream import Stream
 
 _SAY_EVERY: Final = 5.0
+_MEMORY: Final = 2 * 1024**3
+"""Bytes that the process may use; a frame takes about 70, so days of them fit."""
 _SPARE: Final = 64 * 1024 * 1024
 """Bytes that are to be free on the disk beside the file."""
 _TOLERANCE: Final = 2.0
@@ -61,7 +65,7 @@ def remux(job: Mapping[str, Any], report: Report) -> dict[str, Any]:
     except FileNotFoundError:
         raise JobFailed(AfterworkFailure.GONE, f"{source.name} is not there any more") from None
     except OSError as error:
-        reason = AfterworkFailure.FULL if error.errno == 28 else AfterworkFailure.DISK
+        reason = AfterworkFailure.FULL if error.errno == errno.ENOSPC else AfterworkFailure.DISK
         raise JobFailed(reason, f"the disk says: {error.strerror or error}") from None
     finally:
         with contextlib.suppress(OSError):
@@ -144,7 +148,9 @@ def _check(path: Path, wanted: float) -> float:
 def _explained(error: Any, source: Path) -> JobFailed:
     if isinstance(error, FileNotFoundError):
         return JobFailed(AfterworkFailure.GONE, f"{source.name} is not there any more")
-    if error.errno == 28:
+    if error.errno == errno.ENOMEM:
+        return JobFailed(AfterworkFailure.UNREADABLE, f"{source.name} takes more memory than there is for it")
+    if error.errno == errno.ENOSPC:
         return JobFailed(AfterworkFailure.FULL, "the disk is full")
     if isinstance(error, OSError) and 0 < (error.errno or 0) < 200 and type(error).__module__ == "builtins":
         return JobFailed(AfterworkFailure.DISK, f"the disk says: {error.strerror}")
@@ -160,4 +166,6 @@ def _sync(path: Path) -> None:
 
 
 if __name__ == "__main__":
+    # It reads what encoders have sent, whoever they are.
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     main(lambda job, report: remux(job, report))

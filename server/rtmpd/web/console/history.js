@@ -14,9 +14,11 @@ const GROUPS = {
   "all but players": [
     ...["published", "first_media", "codec_changed", "unpublished", "held", "resumed", "ended", "source_switched", "slate_started", "slate_ended"],
     ...["push_state", "warning_raised", "warning_cleared", "audit"],
+    ...["recording_started", "recording_finished", "recording_failed"],
   ],
   "changes by people": ["audit"],
   "pushes and warnings": ["push_state", "warning_raised", "warning_cleared"],
+  recordings: ["recording_started", "recording_finished", "recording_failed"],
   players: ["player_joined", "player_left"],
 };
 const KINDS = ["", "publisher", "player", "push", "pull", "pending"];
