@@ -28,6 +28,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     picture = ["-f", "lavfi", "-i", "testsrc2=size=160x120:rate=10", "-f", "lavfi", "-i", "sine", "-t", "2"]
     for name, codecs in (
         ("good.flv", ["-c:v", "libx264", "-g", "10", "-c:a", "aac"]),
+        ("hevc.flv", ["-c:v", "libx265", "-x265-params", "log-level=none", "-g", "10", "-c:a", "libopus"]),
+        ("av1.flv", ["-c:v", "libsvtav1", "-g", "10", "-c:a", "flac"]),
         ("old.flv", ["-c:v", "flv1", "-c:a", "mp3", "-ar", "44100"]),
     ):
         ffmpeg.bundled().run(*picture, *codecs, str(folder / name))
@@ -69,6 +71,16 @@ async def test_makes_an_mp4_file_that_plays_while_it_loads(clips: Path, tmp_path
         assert sum(1 for _ in found.decode(video=0)) == 20
     assert names(tmp_path) == ["good.mp4"]
     assert target.stat().st_mode == source_mode(clips)
+
+
+@pytest.mark.parametrize(("name", "tags"), [("hevc.flv", ["hvc1", "Opus"]), ("av1.flv", ["av01", "fLaC"])])
+async def test_codecs_that_came_later_are_held_too(
+    clips: Path, tmp_path: Path, name: str, tags: list[str]
+) -> None:
+    await made(clips / name, tmp_path / "new.mp4")
+    with av.open(str(tmp_path / "new.mp4")) as found:
+        assert [each.codec_context.codec_tag for each in found.streams] == tags
+        assert sum(1 for _ in found.demux(video=0)) == 21
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def _mux(
     read: InputContainer, written: OutputContainer, media: list[Stream], report: Report
 ) -> tuple[float, float]:
     """When the first frame begins, and the last (s)."""
-    outs = {each.index: written.add_stream_from_template(each) for each in media}
+    outs = {each.index: _like(written, each) for each in media}
     earlier: dict[int, int] = {}
     first, last, said_at = float("inf"), 0.0, time.monotonic()
     for packet in read.demux(media):
@@ -129,6 +129,15 @@ def _mux(
             said_at = time.monotonic()
             report({"at": last})
     return min(first, last), last
+
+
+def _like(written: OutputContainer, stream: Stream) -> Stream:
+    """A medium as it comes: nothing here could encode it."""
+    made = written.add_stream_from_template(stream, opaque=True)
+    if stream.codec_context.name == "hevc":
+        # The name under which Apple's players take it; FLV has its parameter sets where that wants them.
+        made.codec_context.codec_tag = "hvc1"
+    return made
 
 
 def _check(path: Path, wanted: float) -> float:
