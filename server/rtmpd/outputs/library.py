@@ -50,8 +50,8 @@ class Stamp(NamedTuple):
 
     @property
     def tag(self) -> str:
-        """It in one word."""
-        return "-".join(f"{each:x}" for each in self)
+        """What is in it in one word, which tells nothing of the drive."""
+        return f"{self.changed:x}-{self.size:x}"
 
 
 class Library:
