@@ -177,6 +177,20 @@ def test_another_stream_behind_it_is_one_of_its_own() -> None:
     assert sink.calls == ["started", "ended", "started"]
 
 
+def test_who_stays_when_all_is_over_sees_what_comes_long_after() -> None:
+    studio = Studio()
+    sink, _ = studio.house.play()
+    studio.go_on(first := studio.publish(), 2)
+    first.close(CloseReason.FINISHED)
+    studio.rest(30.0)
+    assert sink.calls == ["started", "ended"]
+    assert studio.house.stream.players == 1
+    studio.words(sink)
+    studio.go_on(studio.publish(), 15)
+    assert sink.calls == ["started", "ended", "started"]
+    assert "K3" in " ".join(studio.words(sink))
+
+
 def test_somebody_in_charge_ends_what_waits() -> None:
     studio = Studio()
     publication = studio.publish()
