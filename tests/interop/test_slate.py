@@ -85,7 +85,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("source") / "source.flv"
     bundled().run(
         "-f", "lavfi", "-i", "testsrc=s=320x180:r=25", "-f", "lavfi", "-i", "sine=440:r=48000", "-t", "6",
-        "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-sc_threshold", "0", "-bf", "0",
+        "-c:v", "libx264", "-preset", "veryfast", "-g", "50", "-sc_threshold", "0", "-bf", "2",
         "-pix_fmt", "yuv420p", "-c:a", "aac", "-ac", "2", str(path),
     )  # fmt: skip
     return path
