@@ -9,7 +9,14 @@ from rtmpd.rtmp.command_scan import parse_command, parse_data
 from rtmpd.rtmp.commands import Command, serialize_command
 from rtmpd.rtmp.constants import CSID_COMMAND, CSID_CONTROL, CSID_DATA, BandwidthLimit, MessageType
 from rtmpd.rtmp.control import parse_u32, parse_user_control
-from rtmpd.rtmp.events import ConnectRequested, PlayRequested, PublishRequested, ServerEvent, SessionFailed
+from rtmpd.rtmp.events import (
+    ConnectRequested,
+    LengthRequested,
+    PlayRequested,
+    PublishRequested,
+    ServerEvent,
+    SessionFailed,
+)
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 from rtmpd.rtmp.rates import TokenBucket
@@ -156,6 +163,8 @@ def grant(session: ServerSession, event: ServerEvent, now: float) -> None:
             session.accept_publish(stream_id, now)
         case PlayRequested(stream_id=stream_id):
             session.accept_play(stream_id, now)
+        case LengthRequested(transaction_id=transaction_id):
+            session.answer_length(transaction_id, 0.0, now)
         case _:
             pass
 

@@ -92,6 +92,10 @@ def test_a_stream_that_nobody_publishes_is_told(url):
 
 
 def test_a_url_that_cannot_be_used_is_told_in_one_line():
-    done = bench("play", "http://127.0.0.1/")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "rtmpd bench: an RTMP URL starts with rtmp:// or rtmps://\n"
+    for url, told in {
+        "srt://127.0.0.1/": "an RTMP URL starts with rtmp:// or rtmps://",
+        "http://127.0.0.1/": "bench plays http://host:port/app/name.flv, without TLS",
+    }.items():
+        done = bench("play", url)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == f"rtmpd bench: {told}\n"

@@ -53,6 +53,7 @@ async def test_relays_are_listed_and_added(client: aiohttp.ClientSession, desk: 
         "status": "NetStream.Publish.Start Go.",
         "reason": "the server takes nothing more",
         "retry_in_seconds": None,
+        "slate": None,
     }
     async with client.get("/api/v1/relays") as response:
         assert await response.json() == {"items": [added], "next": None, "total": 1}
