@@ -38,10 +38,31 @@ def test_every_hot_module_is_loaded_in_the_form_that_is_tested(name: str) -> Non
 @pytest.mark.parametrize("name", HOT)
 def test_no_class_of_a_hot_module_is_generic(name: str) -> None:
     """Compiled, its instances would have weak references that nobody clears."""
-    tree = ast.parse((ROOT / "server" / f"{name.replace('.', '/')}.py").read_text())
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    of_a_type = [node.name for node in classes if any(isinstance(base, ast.Subscript) for base in node.bases)]
+    found = classes(ROOT / "server" / f"{name.replace('.', '/')}.py")
+    of_a_type = [node.name for node in found if any(isinstance(base, ast.Subscript) for base in node.bases)]
     assert of_a_type == []
+
+
+def test_no_other_class_inherits_from_a_hot_one() -> None:
+    """Compiled, it would refuse to have instances of what is not."""
+    hot = {ROOT / "server" / f"{name.replace('.', '/')}.py" for name in HOT}
+    bases = {
+        path: {node.name: {ast.unparse(base) for base in node.bases} for node in classes(path)}
+        for path in (ROOT / "server").rglob("*.py")
+    }
+    of_hot = {name for path in hot for name in bases[path]}
+    heirs = [
+        name
+        for path, those in bases.items()
+        if path not in hot
+        for name, its in those.items()
+        if its & of_hot
+    ]
+    assert heirs == []
+
+
+def classes(path: Path) -> list[ast.ClassDef]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef)]
 
 
 def test_mypyc_takes_the_hot_modules(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.outlet import Backlog, Feed
 from rtmpd.engine.packet import Packet
+from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats
 
 
@@ -30,6 +33,38 @@ class Block(NamedTuple):
     """Its time (ms), where it is known: too late for this piece, or no step from it."""
     ended: bool
     """There is no next piece."""
+
+
+class Viewer(Protocol):
+    """Who plays something recorded."""
+
+    def flow_changed(self, now: float) -> None:
+        """Its transport is full, or takes more again."""
+
+    def close(self, reason: CloseReason) -> None:
+        """It does not read, or memory is short: end the connection."""
+
+
+class RecordedFeed(Feed):
+    """What a viewer is sent, for its outlet: images that nobody else is sent."""
+
+    __slots__ = ("_backlog", "_viewer")
+
+    def __init__(self, viewer: Viewer, budget: MemoryBudget) -> None:
+        super().__init__()
+        self.begun = True
+        self._viewer = viewer
+        self._backlog = Backlog(budget)
+
+    @property
+    def backlog(self) -> Backlog:
+        return self._backlog
+
+    def flow_changed(self, now: float) -> None:
+        self._viewer.flow_changed(now)
+
+    def close(self, reason: CloseReason) -> None:
+        self._viewer.close(reason)
 
 
 class Viewers:

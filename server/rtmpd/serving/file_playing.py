@@ -10,8 +10,8 @@ from typing import Final, assert_never
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
-from rtmpd.engine.outlet import Backlog, Feed
 from rtmpd.engine.packet import AUDIO, VIDEO, RtmpWire, WireFormat
+from rtmpd.engine.recorded import RecordedFeed
 from rtmpd.engine.sessions import Use
 from rtmpd.engine.sink import CloseReason, Ending, SlowPlayerPolicy
 from rtmpd.engine.sources import Life
@@ -55,12 +55,12 @@ async def find_recorded(peer: Peer, event: PlayRequested, key: StreamKey) -> Rec
     return await context.library.open(key)
 
 
-class FilePlayer(Feed):
+class FilePlayer:
     """An RTMP player of something recorded, as ``Player`` is of a live stream."""
 
     __slots__ = (
-        "_backlog",
         "_bytes_out",
+        "_feed",
         "_key",
         "_origin",
         "_peer",
@@ -81,8 +81,6 @@ class FilePlayer(Feed):
         self, peer: Peer, event: PlayRequested, grant: Grant, recording: Recording, requested_at: float
     ) -> None:
         """Count it in. Raises ``Refused`` when there is no room. Nothing is sent before ``start``."""
-        super().__init__()
-        self.begun = True
         context = peer.context
         self._key = grant.key
         self._rules = grant.play or context.play_rules(grant.key)
@@ -104,9 +102,9 @@ class FilePlayer(Feed):
         knows_tracks = bool(peer.connect_params.caps_ex & CapsEx.MULTITRACK)
         tracks = TrackChoice.parse(event.query, multitrack=knows_tracks)
         self._wire = RtmpWire(context.settings.chunk_size, event.stream_id, tracks)
-        self._backlog = Backlog(context.registry.budget)
+        self._feed = RecordedFeed(self, context.registry.budget)
         self._recording = recording
-        peer.outlet.attach(self, self.policy)
+        peer.outlet.attach(self._feed, self.policy)
         self._playback = Playback(recording, self, context.pacer, context.clock)
 
     def start(self) -> None:
@@ -143,11 +141,7 @@ class FilePlayer(Feed):
         """How it gets on."""
         return Figures(self._playback.position, 0, self._bytes_out)
 
-    # As a feed of the engine's outlet
-
-    @property
-    def backlog(self) -> Backlog:
-        return self._backlog
+    # As the viewer of the engine's feed
 
     def flow_changed(self, _now: float) -> None:
         self._wait()
@@ -234,7 +228,7 @@ class FilePlayer(Feed):
         self.waits_until = self.ends_at = math.inf
         context = self._peer.context
         self._playback.close()
-        self._peer.outlet.detach(self)
+        self._peer.outlet.detach(self._feed)
         context.registry.viewers.remove(self._key)
         ending = self.ending = self.ending or Ending(reason)
         fields = log.of_stream(self._origin, self._key) | {
