@@ -20,10 +20,17 @@ class VodSide:
     def __init__(self, config: Callable[[], Config]) -> None:
         self._config = config
         self._library: Library | None = None
+        self._offering: tuple[Config | None, bool] = (None, False)
+        """Whether any app of that configuration has a folder of files: every player asks."""
 
     def offers(self, key: StreamKey) -> bool:
         """Whether the app has a folder of files."""
-        return bool(self._config().at(str(key)).vod.root)
+        config = self._config()
+        of, any_does = self._offering
+        if config is not of:
+            any_does = any(app.vod.root for app in config.outcomes.values())
+            self._offering = config, any_does
+        return any_does and bool(config.at(str(key)).vod.root)
 
     async def open(self, key: StreamKey) -> RecordedFile | None:
         """The file of that name; see ``outputs.library.Library.open``."""

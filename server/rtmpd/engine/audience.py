@@ -257,21 +257,21 @@ class Audience(Seat):
                 self._let_go(self._fanouts[encoding.for_frames.wire_format])
 
     def _count_in(self, subscription: Subscription) -> None:
-        server, protocol = self.books.server, subscription.origin.protocol
+        server = self.books.server
         server.players += 1
         server.plays_total += 1
-        if protocol != RTMP:
-            count(server.other_players, protocol)
-            count(server.other_plays, protocol)
+        if subscription.origin.protocol != RTMP:
+            count(server.other_players, subscription.origin.protocol)
+            count(server.other_plays, subscription.origin.protocol)
         self.players += 1
         if self.players == 1:
             self._observer.wanted(subscription)
 
     def _count_out(self, subscription: Subscription) -> None:
-        server, protocol = self.books.server, subscription.origin.protocol
+        server = self.books.server
         server.players -= 1
-        if protocol != RTMP:
-            count(server.other_players, protocol, -1)
+        if subscription.origin.protocol != RTMP:
+            count(server.other_players, subscription.origin.protocol, -1)
         self.players -= 1
         if not self.players:
             self._observer.unwanted(subscription)

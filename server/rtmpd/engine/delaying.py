@@ -41,14 +41,16 @@ class Delaying(Covered):
 
     @property
     def players(self) -> int:
-        return self._audience.players + sum([each.players for each in self.later.values()])
+        here = self._audience.players
+        return here + sum([each.players for each in self.later.values()]) if self.later else here
 
     def attach(self, sink: Sink, outlet: Outlet, options: PlayOptions, now: float) -> Subscription:
         """Add a subscriber, who may be behind; see ``Registry.attach``."""
         delay = self.limits.delay if options.delay is None else options.delay
         if delay:
             return self.delayed(delay).attach(sink, outlet, options, now)
-        return super().attach(sink, outlet, options, now)
+        self._queueing = True  # As in what is overridden, without a call: everybody comes this way.
+        return self._audience.attach(sink, outlet, options, now)
 
     def delayed(self, seconds: float) -> DelayedStream:
         """The audience that is so much behind, made if there is none."""

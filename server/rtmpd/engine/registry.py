@@ -215,8 +215,7 @@ class Registry:
         if stream is None and not recorded:
             self._check_waiting(network)
         most = limits.max_players_per_stream if stream is None else _max_players(stream, limits)
-        there = self.viewers.of(key) + (0 if stream is None else stream.players)
-        if most and there >= most:
+        if most and self.viewers.of(key) + (0 if stream is None else stream.players) >= most:
             text = f"This stream takes {counted(most, 'player')}{_AT_A_TIME}"
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_STREAM)
         # Nearly everybody takes the default, for which there always is room.

@@ -40,19 +40,24 @@ _LIVE_ONLY: Final = -1.0
 _ANY: Final = -2.0
 
 
-async def find_recorded(peer: Peer, event: PlayRequested, key: StreamKey) -> Recording | None:
-    """What is recorded under the name that a player was granted, if that is what it is to be sent.
+def may_be_file(peer: Peer, event: PlayRequested, key: StreamKey) -> bool:
+    """Whether there may be a file of that name for a player that was granted it, and nothing before it.
 
-    A stream that is live goes before a file, but for those who ask for a position in it. Raises ``Refused``.
+    A stream that is live goes before a file, but for those who ask for a position in it.
     """
     context = peer.context
     if event.start == _LIVE_ONLY or not context.library.offers(key):
-        return None
+        return False
     stream = context.registry.streams.get(key)
-    if event.start == _ANY and stream is not None and stream.life is not Life.IDLE:
+    return event.start != _ANY or stream is None or stream.life is Life.IDLE
+
+
+async def find_file(peer: Peer, event: PlayRequested, key: StreamKey) -> Recording | None:
+    """What is recorded under that name, if that is what the player is to be sent. Raises ``Refused``."""
+    if not may_be_file(peer, event, key):
         return None
     await asyncio.sleep(0)  # To be in a task, which can wait.
-    return await context.library.open(key)
+    return await peer.context.library.open(key)
 
 
 class FilePlayer:

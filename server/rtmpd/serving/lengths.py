@@ -10,7 +10,7 @@ from rtmpd.rtmp.events import LengthRequested, PlayRequested
 from rtmpd.rtmp.url import clean_path
 from rtmpd.serving.access import Action, Grant
 from rtmpd.serving.authorization import authorize
-from rtmpd.serving.file_playing import find_recorded
+from rtmpd.serving.file_playing import find_file
 from rtmpd.serving.peer import Peer
 
 _KEPT: Final = 10.0
@@ -47,7 +47,7 @@ class Lengths:
         grant = await authorize(client, request)
         self._grant, self._asked, self._at = grant, (event.name, event.query), context.clock()
         try:
-            recording = await find_recorded(client, request, grant.key)
+            recording = await find_file(client, request, grant.key)
         except Refused:
             return 0.0
         if recording is None:

@@ -28,7 +28,7 @@ from rtmpd.rtmp.events import (
 )
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Figures, Grant
-from rtmpd.serving.file_playing import FilePlayer, find_recorded
+from rtmpd.serving.file_playing import FilePlayer, find_file
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.publishing import codecs, last_timestamp, spell_seconds
 
@@ -46,17 +46,25 @@ class PlayEnd(Word):
     NO_PUBLISHER = "no_publisher", "nobody published the stream within `player.wait_timeout`"
 
 
-async def begin_to_play(
+def begin_to_play(
     peer: Peer, event: PlayRequested, grant: Grant, requested_at: float, player: type[Player]
-) -> Player | FilePlayer:
-    """Attach to what was granted, as ``player`` does, or to what is recorded of it. Raises ``Refused`` when
-    there is no room.
-    """
+) -> Player:
+    """Attach to what was granted, as ``player`` does. Raises ``Refused`` when there is no room."""
     try:
-        # By HTTP a file is an answer of its own.
-        recording = await find_recorded(peer, event, grant.key) if player is Player else None
+        return player(peer, event, grant, requested_at)
+    except BaseException:
+        grant.abandon()
+        raise
+
+
+async def begin_to_play_file(
+    peer: Peer, event: PlayRequested, grant: Grant, requested_at: float
+) -> Player | FilePlayer:
+    """The same of what is recorded under that name, if there is anything."""
+    try:
+        recording = await find_file(peer, event, grant.key)
         if recording is None:
-            return player(peer, event, grant, requested_at)
+            return Player(peer, event, grant, requested_at)
         try:
             return FilePlayer(peer, event, grant, recording, requested_at)
         except BaseException:

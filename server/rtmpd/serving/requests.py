@@ -39,11 +39,11 @@ from rtmpd.rtmp.via import check_connect, introduction, via_of
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Action, Figures, Grant
 from rtmpd.serving.authorization import authorize, authorize_redirect
-from rtmpd.serving.file_playing import FilePlayer
+from rtmpd.serving.file_playing import FilePlayer, may_be_file
 from rtmpd.serving.following import CONNECTION, Following
 from rtmpd.serving.lengths import Lengths
 from rtmpd.serving.peer import Peer, Session
-from rtmpd.serving.playing import Player, begin_to_play
+from rtmpd.serving.playing import Player, begin_to_play, begin_to_play_file
 from rtmpd.serving.publishing import Publisher, begin_to_publish
 
 _BEYOND_POLICY: Final = 20.0
@@ -311,11 +311,16 @@ class Requests:
     async def _answer_play(self, client: Client, event: PlayRequested) -> None:
         clock, session = client.context.clock, client.session
         requested_at = clock()
+        player: Player | FilePlayer
         try:
             client.check(Action.PLAY)
             known = None if self._lengths is None else self._lengths.take(event, requested_at)
             grant = known or await authorize(client, event)
-            player = await begin_to_play(client, event, grant, requested_at, self.player_type)
+            # By HTTP a file is an answer of its own.
+            if self.player_type is Player and may_be_file(client, event, grant.key):
+                player = await begin_to_play_file(client, event, grant, requested_at)
+            else:
+                player = begin_to_play(client, event, grant, requested_at, self.player_type)
         except Refused as refusal:
             log.play_refused(client, self._key(client, event.name), refusal)
             session.reject_play(event.stream_id, refusal.code, refusal.description, clock())
