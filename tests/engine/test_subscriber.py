@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import pytest
 from engine_kit import (
     AAC_HEADER,
@@ -17,6 +19,7 @@ from engine_kit import (
 )
 
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.engine.subscriber import Subscription
@@ -462,3 +465,19 @@ def test_with_a_timeout_of_0_it_waits_for_ever() -> None:
         house.send(publication, (1000 * second, inter()))
         house.registry.sample(house.loop.now)
     assert sink.take() == "AAC@0 AVC@0"
+
+
+def test_what_a_play_asks_for_is_what_the_rules_say_but_for_who_asks_and_when() -> None:
+    origin = Origin(session=7)
+    rules = PlayOptions(
+        start=StartPolicy.LIVE,
+        receive_audio=False,
+        receive_video=False,
+        policy=SlowPlayerPolicy(max_backlog_bytes=7),
+        delay=3.0,
+        audience=False,
+    )
+    usual = PlayOptions()
+    same = [each.name for each in fields(rules) if getattr(rules, each.name) == getattr(usual, each.name)]
+    assert same == ["requested_at", "origin"]
+    assert rules.of(origin, 5.0) == replace(rules, origin=origin, requested_at=5.0)

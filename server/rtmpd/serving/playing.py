@@ -123,7 +123,7 @@ class Player:
         self.ends_at = requested_at + longest if longest else math.inf
         """Clock reading at which it has lasted for as long as it may."""
         origin = peer.origin.asking(event.query).found_to_be(grant.account, grant.identity)
-        options = dataclasses.replace(self._rules.options, requested_at=requested_at, origin=origin)
+        options = self._rules.options.of(origin, requested_at)
         if origin.is_borrowed:  # Whose players are counted there.
             options = dataclasses.replace(options, audience=False)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
@@ -153,7 +153,7 @@ class Player:
         context, before, now = self._peer.context, self._subscription, self._peer.context.clock()
         rules = grant.play or context.play_rules(grant.key)
         origin = before.origin.found_to_be(grant.account, grant.identity)
-        options = dataclasses.replace(rules.options, requested_at=now, origin=origin)
+        options = rules.options.of(origin, now)
         offset, self._offset = self._offset, self._offset_to(grant.key)
         try:
             subscription = context.registry.attach(grant.key, self, self._peer.outlet, options, now)
