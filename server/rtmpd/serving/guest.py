@@ -25,6 +25,8 @@ from rtmpd.serving.requests import Requests
 
 UNHEARD: Final = asyncio.Protocol()
 """Whom a transport reports to that is of no interest to us."""
+_NEVER: Final = -math.inf
+"""One for all connections: each time that it is written it is a number more."""
 
 
 class Gate(Protocol):
@@ -102,7 +104,7 @@ class Guest(asyncio.Protocol):
         """``pending``, then ``publishing`` or ``playing`` by what it did first."""
         self.ended: End | None = None
         """None while it is open; then nothing is processed and nothing more is said."""
-        self.plays_paid_at = -math.inf
+        self.plays_paid_at = _NEVER
         """When what it has spent of the rate of plays is saved up again; for the gate."""
         self._gate = gate
         self.look_at = math.inf
