@@ -216,7 +216,10 @@ def test_who_asks_for_a_delay_of_his_own_has_it() -> None:
     assert studio.house.stream.players == 0
 
 
-def test_what_does_not_fit_waits_on_the_drive(tmp_path: Path) -> None:
+@pytest.mark.parametrize("then", ["the same", "another", "none"])
+def test_what_does_not_fit_waits_on_the_drive(tmp_path: Path, then: str) -> None:
+    """Also when the settings put it somewhere else meanwhile."""
+
     async def run() -> None:
         studio = Studio(str(tmp_path), memory=MIB)
         sink, _ = studio.house.play()
@@ -225,12 +228,18 @@ def test_what_does_not_fit_waits_on_the_drive(tmp_path: Path) -> None:
             studio.go_on(publication, 1, size=50_000)
             await asyncio.sleep(0.005)
         assert studio.house.registry.budget.queue_bytes < 3 * MIB
-        words: list[str] = []
+        (tmp_path / "other").mkdir()
+        folders = {"the same": str(tmp_path), "another": str(tmp_path / "other"), "none": ""}
+        studio.delays.apply(folders[then], MIB, 100 * MIB)
+        words = studio.words(sink)
+        for _ in range(5):
+            studio.go_on(publication, 1)
+            await asyncio.sleep(0.005)
 
         def come() -> bool:
             studio.rest(0.0)
             words.extend(studio.words(sink))
-            return any(word.startswith("P18") for word in words)
+            return any(word.startswith("P23") for word in words)
 
         await eventually(come)
         keys = [word.partition("@")[0] for word in words if word[0] == "K"]

@@ -50,7 +50,7 @@ class Line:
         key: StreamKey,
         seconds: float,
         limits: KeptLimits,
-        spool: Spool | None,
+        spool: Spool,
         clock: Callable[[], float],
     ) -> None:
         self.key = key
@@ -215,7 +215,7 @@ class Delays(StreamObserver):
         self._clock = clock
         self._call_later = call_later
         self._limits = (64 * 1024 * 1024, 0)
-        self._spool: Spool | None = None
+        self._spool = Spool("", clock)
         self._lines: dict[tuple[StreamKey, float], Line] = {}
         self._timer: Handle | None = None
         self._told_at = -_TELL_EVERY
@@ -223,10 +223,7 @@ class Delays(StreamObserver):
 
     def apply(self, folder: str, memory_bytes: int, disk_bytes: int) -> None:
         """Follow other settings: ``memory_bytes`` of each line are in memory, ``disk_bytes`` in a folder."""
-        if folder != ("" if self._spool is None else self._spool.folder):
-            old, self._spool = self._spool, Spool(folder, self._clock) if folder else None
-            if old is not None:
-                old.close()
+        self._spool.move(folder)
         self._limits = (memory_bytes, disk_bytes)
         for line in self._lines.values():
             line.kept.limits = self._limits_of(line.seconds)
@@ -251,8 +248,7 @@ class Delays(StreamObserver):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._spool is not None:
-            self._spool.close()
+        self._spool.close()
 
     # The streams
 

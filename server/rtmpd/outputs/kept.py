@@ -61,13 +61,13 @@ class KeptLimits:
 
 
 class Kept:
-    """What is kept of one stream. ``spool`` is None where nothing goes to a drive."""
+    """What is kept of one stream; beyond memory in ``spool``, as long as it has a folder."""
 
     def __init__(
         self,
         limits: KeptLimits,
         budget: MemoryBudget,
-        spool: Spool | None,
+        spool: Spool,
         clock: Callable[[], float],
         piece_ms: int = PIECE_MS,
     ) -> None:
@@ -177,7 +177,7 @@ class Kept:
         """The packets of a piece: at once, or when they have been read."""
         if piece.packets is not None:
             done(list(piece.packets))
-        elif piece.place is None or self._spool is None:
+        elif piece.place is None:
             done([])
         else:
             self._spool.read(piece.place, piece.offset, piece.length, done)
@@ -215,7 +215,7 @@ class Kept:
         while (number := self._second_begin()) and pieces[number].at <= now - limits.seconds:
             for _ in range(number):
                 self._forget(pieces.popleft())
-        if self._spool is not None and limits.disk_bytes and self._spool.usable:
+        if limits.disk_bytes and self._spool.usable:
             self._spill()
             while self.disk_bytes > limits.disk_bytes and len(pieces) > 1:
                 self._forget(pieces.popleft())
@@ -232,7 +232,7 @@ class Kept:
     def _spill(self) -> None:
         """Have the oldest in memory written, until the rest may stay."""
         over = self.memory_bytes - self._spilling - self.limits.memory_bytes * 3 // 4
-        if over <= 0 or self._spilling > _SPILL_BYTES or self._spool is None:
+        if over <= 0 or self._spilling > _SPILL_BYTES:
             return
         for piece in self._pieces:
             if over <= 0 or piece is self._pieces[-1]:
@@ -241,9 +241,9 @@ class Kept:
                 piece.spilling = True
                 self._spilling += piece.size
                 over -= piece.size
-                self._write(self._spool, piece, piece.packets)
+                self._write(piece, piece.packets)
 
-    def _write(self, spool: Spool, piece: Piece, packets: list[Packet]) -> None:
+    def _write(self, piece: Piece, packets: list[Packet]) -> None:
         def written(outcome: tuple[SpoolFile, int, int] | Exception) -> None:
             self._settle(piece)
             if isinstance(outcome, Exception):
@@ -257,7 +257,7 @@ class Kept:
             self.disk_bytes += length
             self._charge(-piece.size)
 
-        spool.write(packets, written)
+        self._spool.write(packets, written)
 
     def _lose(self, piece: Piece) -> None:
         if piece.packets is not None:

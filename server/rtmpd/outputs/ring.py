@@ -25,7 +25,7 @@ class Ring:
         registry: Registry,
         key: StreamKey,
         limits: KeptLimits,
-        spool: Spool | None,
+        spool: Spool,
         clock: Callable[[], float],
     ) -> None:
         self.key = key

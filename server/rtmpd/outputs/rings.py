@@ -27,15 +27,13 @@ class Rings(StreamObserver):
         self._registry = registry
         self._limits_of = limits_of
         self._clock = clock
-        self._spool: Spool | None = None
+        self._spool = Spool("", clock)
         self._rings: dict[StreamKey, Ring] = {}
         registry.add_reliever(self._relieve)
 
     def apply(self, folder: str) -> None:
         """Follow other settings; what does not fit into memory goes to ``folder``, if that is not empty."""
-        if folder != ("" if self._spool is None else self._spool.folder):
-            self.close()
-            self._spool = Spool(folder, self._clock) if folder else None
+        self._spool.move(folder)
         for ring in list(self._rings.values()):
             limits = self._limits_of(ring.key)
             if limits is None:
@@ -76,9 +74,7 @@ class Rings(StreamObserver):
         """Keep nothing any more."""
         for ring in list(self._rings.values()):
             self._forget(ring)
-        if self._spool is not None:
-            self._spool.close()
-            self._spool = None
+        self._spool.close()
 
     # The streams
 

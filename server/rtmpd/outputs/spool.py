@@ -49,7 +49,7 @@ class SpoolFile:
 
 
 class Spool:
-    """A folder on a drive. One thread writes and reads."""
+    """A folder on a drive, or none: "". One thread writes and reads."""
 
     def __init__(self, folder: str, clock: Callable[[], float]) -> None:
         self.folder = folder
@@ -93,6 +93,12 @@ class Spool:
 
         self._workers.submit(job, done)
 
+    def move(self, folder: str) -> None:
+        """Write to that folder from now on; what was written is read where it is."""
+        before, self.folder = self.folder, folder
+        if before not in ("", folder):
+            self._workers.submit(self._let_go, lambda _: None)
+
     def close(self) -> None:
         """Nothing is written any more."""
         self._workers.submit(self._let_go, lambda _: None)
@@ -100,8 +106,8 @@ class Spool:
 
     @property
     def usable(self) -> bool:
-        """Nothing has failed a moment ago."""
-        return self._clock() >= self._tries_at
+        """There is a folder, and nothing has failed a moment ago."""
+        return bool(self.folder) and self._clock() >= self._tries_at
 
     # In the thread
 
