@@ -74,3 +74,29 @@ async def test_what_nobody_awaits_any_more_is_given_back() -> None:
         await abandoned.wait()
     assert given_back == ["descriptor"]
     workers.close()
+
+
+async def test_without_a_thread_for_it_a_job_is_refused_and_the_next_may_have_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workers = Workers("job", 2)
+
+    def fail(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as without:
+        without.setattr(threading.Thread, "start", fail)
+        with pytest.raises(OSError, match="no more threads"):
+            await workers.run(lambda: 1)
+    assert await workers.run(lambda: 2) == 2
+    # One thread that is there does what a second would.
+    go_on = threading.Event()
+    with monkeypatch.context() as without:
+        without.setattr(threading.Thread, "start", fail)
+        first = asyncio.ensure_future(workers.run(lambda: go_on.wait(5)))
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(workers.run(lambda: 3))
+        await asyncio.sleep(0)
+    go_on.set()
+    assert await asyncio.gather(first, second) == [True, 3]
+    workers.close()

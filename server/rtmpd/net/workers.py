@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import queue
 import threading
@@ -37,14 +38,17 @@ class Workers:
     def submit(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
         """Have ``job`` run, and ``done`` called in the event loop with what it returned or raised.
 
-        A job that nobody will run any more, because all of this is closed, has no such end.
+        A job that nobody will run any more, because all of this is closed, has no such end. One for which
+        there is no thread to be had has an OSError.
         """
         loop = asyncio.get_running_loop()
+        if self._threads < min(self._open + 1, self._most):
+            self._begin_another()
         self._open += 1
-        if self._threads < min(self._open, self._most):
-            self._threads += 1
-            name = f"{self._name}-{self._threads}"
-            threading.Thread(target=self._run, name=name, daemon=True).start()
+        if not self._threads:
+            error = OSError(errno.EAGAIN, "the process may have no more threads")
+            loop.call_soon(self._settle, done, error)
+            return
 
         def run() -> None:
             outcome = _outcome(job)
@@ -75,6 +79,13 @@ class Workers:
             self._closed = True
             for _ in range(self._threads):
                 self._jobs.put(None)
+
+    def _begin_another(self) -> None:
+        name = f"{self._name}-{self._threads + 1}"
+        # The process may have no more: those that there are do it.
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+            self._threads += 1
 
     def _settle(self, done: Callable[[T | Exception], None], outcome: T | Exception) -> None:
         self._open -= 1
