@@ -264,6 +264,21 @@ async def publishing(
         yield stream
 
 
+@asynccontextmanager
+async def crashing(server: Server, name: bytes = b"K0") -> AsyncIterator[rtmpd.Stream]:
+    """An encoder that has sent headers and a keyframe, and breaks off in the end."""
+    connection = await rtmpd.connect(server.url("live"))
+    stream = await connection.publish("cam")
+    await stream.send_audio(AAC_HEADER, 0)
+    await stream.send_video(AVC_HEADER, 0)
+    await stream.send_video(keyframe(name), 0)
+    try:
+        yield stream
+    finally:
+        connection.abort()
+        await connection.close()
+
+
 class Viewer:
     """A player that keeps what it gets."""
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import pytest
 from client_kit import accept, scripted_server
 from relay_kit import (
-    AAC_HEADER,
     AVC_HEADER,
     KEY,
     Server,
+    crashing,
     eventually,
     keyframe,
     logged,
@@ -23,23 +22,7 @@ from relay_kit import (
     watching,
 )
 
-import rtmpd
 from rtmpd.engine.sources import Life
-
-
-@asynccontextmanager
-async def crashing(server: Server, name: bytes = b"K0") -> AsyncIterator[rtmpd.Stream]:
-    """An encoder that has sent headers and a keyframe, and breaks off in the end."""
-    connection = await rtmpd.connect(server.url("live"))
-    stream = await connection.publish("cam")
-    await stream.send_audio(AAC_HEADER, 0)
-    await stream.send_video(AVC_HEADER, 0)
-    await stream.send_video(keyframe(name), 0)
-    try:
-        yield stream
-    finally:
-        connection.abort()
-        await connection.close()
 
 
 def held(server: Server) -> bool:

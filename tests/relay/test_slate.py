@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +11,10 @@ import pytest
 from client_kit import accept, scripted_server
 from engine_kit import AVC_HEADER_2
 from relay_kit import (
-    AAC_HEADER,
-    AVC_HEADER,
     KEY,
     Server,
     Viewer,
+    crashing,
     eventually,
     keyframe,
     logged,
@@ -27,7 +24,6 @@ from relay_kit import (
 )
 from slate_kit import FILE, read_slate, slate_bytes
 
-import rtmpd
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.slate import Slate, SlateRules
 from rtmpd.engine.sources import Life
@@ -47,21 +43,6 @@ def with_slates(server: Server, folder: Path, of_all: SlateRules | None = None) 
     registry.prompter.asked = slates.cue
     registry.apply(replace(registry.limits, stall=STALL, slate=of_all))
     return slates
-
-
-@asynccontextmanager
-async def crashing(server: Server, name: bytes = b"K0") -> AsyncIterator[rtmpd.Stream]:
-    """An encoder that breaks off in the end."""
-    connection = await rtmpd.connect(server.url("live"))
-    stream = await connection.publish("cam")
-    await stream.send_audio(AAC_HEADER, 0)
-    await stream.send_video(AVC_HEADER, 0)
-    await stream.send_video(keyframe(name), 0)
-    try:
-        yield stream
-    finally:
-        connection.abort()
-        await connection.close()
 
 
 def slates_in(viewer: Viewer) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
+from rtmpd.daemon.client_command import bytes_text
 from rtmpd.daemon.config_options import Assignments, ConfigPaths
 from rtmpd.daemon.control_command import AsJson, print_json
 from rtmpd.daemon.relay_lines import OneStream, StreamPath
@@ -155,7 +156,7 @@ def download(
     if as_json:
         print_json({"id": found["id"], "file": str(target), "bytes": found["bytes"]})
     else:
-        say(f"{target}  {_size(found['bytes'])}")
+        say(f"{target}  {bytes_text(found['bytes'])}")
 
 
 @app.command()
@@ -246,7 +247,7 @@ def _lines(found: dict[str, Any], width: int) -> Iterator[str]:
     """When it began, how long it lasts, its size and its name; below that what else there is to say."""
     since = datetime.fromisoformat(found["started"] or found["changed"]).astimezone()
     lasts = "" if found["seconds"] is None else _duration(found["seconds"])
-    parts = f"{since:%Y-%m-%d %H:%M}", lasts.rjust(8), _size(found["bytes"]).rjust(9), found["file"]
+    parts = f"{since:%Y-%m-%d %H:%M}", lasts.rjust(8), bytes_text(found["bytes"]).rjust(9), found["file"]
     yield "  ".join(parts)
     stream = f"{found['app']}/{found['name']}" if found["app"] else ""
     named = "" if not stream or found["file"].startswith(f"{stream}/") else f"of {stream}"
@@ -268,11 +269,3 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

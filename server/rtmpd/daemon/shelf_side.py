@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.events_side import EventsSide
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from rtmpd.outputs.recording import Recording
     from rtmpd.outputs.recordings import Recordings
     from rtmpd.outputs.retention import KeepRules
-
-
-PART: Final = ".part"
-"""Behind the name of a file that is being written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,7 @@ class ShelfSide:
 
     def recording_started(self, key: StreamKey, path: str, _started_at: float) -> None:
         origin = self._origins[key] = self._origin(key)
-        self._events.recording_started(key, path.removesuffix(PART), origin)
+        self._events.recording_started(key, _final(path), origin)
 
     def recording_finished(self, recording: Recording) -> None:
         from rtmpd.outputs.catalog import Known
@@ -119,7 +115,7 @@ class ShelfSide:
 
     def recording_failed(self, key: StreamKey, path: str, problem: str) -> None:
         origin = self._origins.get(key) or self._origin(key)
-        self._events.recording_failed(key, path.removesuffix(PART), problem, origin)
+        self._events.recording_failed(key, _final(path), problem, origin)
 
     # ``RecordingShelf``
 
@@ -142,7 +138,7 @@ class ShelfSide:
         return [
             WrittenFile(
                 each.key,
-                each.path.removesuffix(PART),
+                _final(each.path),
                 self._config.at(str(each.key)).record.root,
                 each.started_at or 0.0,
                 each.bytes_written,
@@ -201,6 +197,13 @@ class ShelfSide:
         if entry.key is not None:
             return _kept(self._config, str(entry.key))
         return _kept_in(self._config, entry.root)
+
+
+def _final(path: str) -> str:
+    """What a file will be called once it is finished."""
+    from rtmpd.outputs.names import PART
+
+    return path.removesuffix(PART)
 
 
 def _kept(config: Config, path: str) -> KeepRules:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.key import StreamKey
@@ -11,6 +11,11 @@ from rtmpd.engine.outlet import Backlog, Feed
 from rtmpd.engine.packet import Packet
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats
+
+HOLE_MS: Final = 10_000
+"""Nobody waits through a longer hole in the times of what is recorded."""
+BACK_MS: Final = 3000
+"""A longer step back is a new beginning. A piece ends before either."""
 
 
 class Place(NamedTuple):

@@ -40,13 +40,15 @@ class TagAt(NamedTuple):
         return self.offset + TAG_HEADER_BYTES + self.size + BACK_POINTER_BYTES
 
 
-def parse_head(data: bytes, pos: int, offset: int) -> TagAt | None:
-    """The tag at ``pos`` of ``data``, which is ``offset`` in its file; None if it can be none."""
+def parse_head(data: bytes, pos: int, offset: int, most: int = MAX_TAG_BYTES) -> TagAt | None:
+    """The tag at ``pos`` of ``data``, which is ``offset`` in its file; None if it can be none, as one with
+    more than ``most`` bytes of payload.
+    """
     if pos + TAG_HEADER_BYTES > len(data):
         return None
     kind = data[pos]
     size = int.from_bytes(data[pos + 1 : pos + 4], "big")
-    if kind not in MEDIA_CSIDS or size > MAX_TAG_BYTES:
+    if kind not in MEDIA_CSIDS or size > most:
         return None
     timestamp = data[pos + 7] << 24 | int.from_bytes(data[pos + 4 : pos + 7], "big")
     return TagAt(kind, timestamp, size, offset)

@@ -8,16 +8,13 @@ from collections.abc import Callable
 from typing import Final
 
 from rtmpd.engine.packet import DATA, STREAM_METADATA, Packet
-from rtmpd.engine.recorded import Block, Place
+from rtmpd.engine.recorded import BACK_MS, HOLE_MS, Block, Place
 from rtmpd.net.workers import Workers
 from rtmpd.outputs.flv_survey import Survey
 from rtmpd.outputs.flv_tags import packets_of, tags
 
 _BLOCK_BYTES: Final = 256 * 1024
 """What is read at once, and a tag beyond."""
-_BACK_MS: Final = 3000
-_HOLE_MS: Final = 10_000
-"""As ``serving.playback`` has them: a piece ends where times jump."""
 
 
 class OpenFile:
@@ -171,7 +168,7 @@ def read_block(fd: int, cursor: int, base: int, until: int) -> Block:
         time = max(tag.timestamp - base, 0)
         if tag.kind == DATA:  # Often stamped 0.
             time = time if last is None else last
-        elif last is not None and not -_BACK_MS <= time - last <= _HOLE_MS:
+        elif last is not None and not -BACK_MS <= time - last <= HOLE_MS:
             return Block(packets, tag.offset, time, False)
         if time > until or size >= _BLOCK_BYTES:
             return Block(packets, tag.offset, time, False)

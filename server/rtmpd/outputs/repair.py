@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import FlvError
@@ -20,6 +20,7 @@ from rtmpd.media.metadata import live_metadata, read_metadata
 from rtmpd.media.tags import CODED_FRAME, KEYFRAME, audio_codec, audio_flags, video_codec, video_flags
 from rtmpd.outputs.flv_file import give_name
 from rtmpd.outputs.flv_head import HEAD_BYTES, OWN, RESERVED_BYTES, KeyframeIndex, Told, build_head
+from rtmpd.outputs.flv_tags import TagAt, parse_head
 from rtmpd.outputs.names import FILE_MODE, PART, SUFFIX
 from rtmpd.outputs.recording import Recording, RecordingEnd
 from rtmpd.reasons import FlvFailure
@@ -36,26 +37,10 @@ _USUAL_STEP: Final = 1000
 _FRESH: Final = 60.0
 """Seconds for which a file without anything in it may be one that begins just now."""
 _COPY_BYTES: Final = 1024 * 1024
-_MEDIA: Final = (MessageType.AUDIO, MessageType.VIDEO, MessageType.DATA_AMF0)
 
 
 class Locked(OSError):
     """Somebody writes the file."""
-
-
-class _Tag(NamedTuple):
-    """Where a tag is, and how its payload begins."""
-
-    kind: int
-    time: int
-    place: int
-    size: int
-    """Of the payload."""
-    begin: bytes
-
-    @property
-    def end(self) -> int:
-        return self.place + flv.TAG_HEADER_BYTES + self.size + 4
 
 
 @dataclass(slots=True)
@@ -79,23 +64,24 @@ class Findings:
         """Codecs as people call them, video first."""
         return tuple(spoken(self.codecs[kind]) for kind in sorted(self.codecs, reverse=True))
 
-    def note(self, tag: _Tag, offset: int) -> None:
-        """One more tag, which will be ``offset`` bytes further on."""
+    def note(self, tag: TagAt, begin: bytes, offset: int) -> None:
+        """One more tag, whose payload begins so, and which will be ``offset`` bytes further on."""
         self.size = tag.end
         if tag.kind == MessageType.DATA_AMF0:
             return
         video = tag.kind == MessageType.VIDEO
-        flags = video_flags(tag.begin) if video else audio_flags(tag.begin)
+        flags = video_flags(begin) if video else audio_flags(begin)
         if not flags & CODED_FRAME:
             return
-        self.codecs[tag.kind] = video_codec(tag.begin) if video else audio_codec(tag.begin)
-        last, step = self.steps.get(tag.kind, (tag.time - _FIRST_STEP, _FIRST_STEP))
-        self.steps[tag.kind] = (tag.time, tag.time - last if 0 < tag.time - last < _USUAL_STEP else step)
+        self.codecs[tag.kind] = video_codec(begin) if video else audio_codec(begin)
+        now = tag.timestamp
+        last, step = self.steps.get(tag.kind, (now - _FIRST_STEP, _FIRST_STEP))
+        self.steps[tag.kind] = (now, now - last if 0 < now - last < _USUAL_STEP else step)
         if video and flags & KEYFRAME:
-            self.index.add(tag.time, tag.place + offset)
+            self.index.add(now, tag.offset + offset)
         told = self.told
         told.video, told.audio = told.video or video, told.audio or not video
-        told.last = max(told.last, tag.time)
+        told.last = max(told.last, now)
         told.duration = max(time + step for time, step in self.steps.values())
 
 
@@ -112,8 +98,8 @@ def look_through(fd: int, key: StreamKey | None = None) -> Findings | None:
     found = Findings(HEAD_BYTES, told, metadata=live_metadata(_script(head)) or b"")
     if _believe(found, head, size):
         return found
-    for tag in _tags(fd, HEAD_BYTES, size):
-        found.note(tag, 0)
+    for tag, begins in _tags(fd, HEAD_BYTES, size):
+        found.note(tag, begins, 0)
     return found
 
 
@@ -215,14 +201,14 @@ def repair_copy(source: str, target: str) -> Findings:
         found = Findings(begin, Told("", "", 1, 0.0))
         first = True
         skipped = 0
-        for tag in _tags(fd, begin, size):
-            if first and tag.kind == MessageType.DATA_AMF0 and tag.begin.startswith(ON_META_DATA):
-                payload = os.pread(fd, tag.size, tag.place + flv.TAG_HEADER_BYTES)
+        for tag, begins in _tags(fd, begin, size):
+            if first and tag.kind == MessageType.DATA_AMF0 and begins.startswith(ON_META_DATA):
+                payload = os.pread(fd, tag.size, tag.offset + flv.TAG_HEADER_BYTES)
                 found.metadata = live_metadata(_script(payload)) or b""
                 found.told = _told(payload) or found.told
                 skipped = tag.end - begin
             first = False
-            found.note(tag, HEAD_BYTES - begin - skipped)
+            found.note(tag, begins, HEAD_BYTES - begin - skipped)
         found.lost = size - found.size
         if not found.codecs:
             raise FlvError(FlvFailure.NOT_FLV, f"{source} has neither audio nor video in it")
@@ -251,19 +237,15 @@ def _copy(fd: int, begin: int, found: Findings, target: str) -> None:
         os.close(out)
 
 
-def _tags(fd: int, begin: int, size: int) -> Iterator[_Tag]:
-    """Whole tags from ``begin`` on, up to the first that is none."""
+def _tags(fd: int, begin: int, size: int) -> Iterator[tuple[TagAt, bytes]]:
+    """Whole tags from ``begin`` on, each with how its payload begins, up to the first that is none."""
     place, seen = begin, 0
-    while place + flv.TAG_HEADER_BYTES <= size:
+    while True:
         data = os.pread(fd, flv.TAG_HEADER_BYTES + _LOOK_BYTES, place)
-        kind = data[0]
-        length = int.from_bytes(data[1:4], "big")
-        when = data[7] << 24 | int.from_bytes(data[4:7], "big")
-        begins = data[flv.TAG_HEADER_BYTES :][:length]
-        tag = _Tag(kind, when, place, length, begins)
-        if kind not in _MEDIA or data[8:11] != b"\0\0\0" or tag.end > size:
+        tag = parse_head(data, 0, place, flv.MAX_TAG_BYTES)
+        if tag is None or data[8:11] != b"\0\0\0" or tag.end > size:
             return
-        yield tag
+        yield tag, data[flv.TAG_HEADER_BYTES :][: tag.size]
         place = tag.end
         seen += 1
         if seen % _BREATH == 0:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from rtmpd.engine.packet import DATA, VIDEO, Packet, WireFormat
-from rtmpd.engine.recorded import Block, Place
+from rtmpd.engine.recorded import BACK_MS, HOLE_MS, Block, Place
 from rtmpd.serving.recorded import Recording
 
 TURN: Final = 0.1
@@ -19,10 +19,6 @@ LEAST_BUFFER_MS: Final = 1000
 """How far ahead a player is served that wants less, or has not said."""
 _LOOK_AHEAD_MS: Final = 500
 """What is read at once is at least so much."""
-_HOLE_MS: Final = 10_000
-"""Nobody waits through a longer hole in the times of a file."""
-_BACK_MS: Final = 3000
-"""A longer step back is a new beginning."""
 
 _logger = logging.getLogger(__name__)
 
@@ -317,13 +313,13 @@ class Playback:
         frames = [packet.timestamp for packet in block.packets if packet.kind != DATA]
         if frames:
             step = frames[0] - self._last
-            if step > _HOLE_MS or step < -_BACK_MS:
+            if step > HOLE_MS or step < -BACK_MS:
                 self._base += step
             self._last = frames[-1]
-            self._latest = max(frames) if step >= -_BACK_MS else frames[-1]
+            self._latest = max(frames) if step >= -BACK_MS else frames[-1]
         if self._next is not None:
             step = self._next - self._last
-            if step > _HOLE_MS or step < -_BACK_MS:
+            if step > HOLE_MS or step < -BACK_MS:
                 self._base += step
                 self._last = self._latest = self._next
 
