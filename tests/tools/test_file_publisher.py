@@ -361,6 +361,23 @@ async def test_what_the_server_never_read_is_not_published(save: Save) -> None:
     assert publisher.progress.state is not PublishState.DONE
 
 
+async def test_a_rest_without_a_key_frame_is_not_published(save: Save) -> None:
+    """After the break there is nothing to go on with, and the reason of the break is that of the failure."""
+
+    def script(peer: Peer, event: ServerEvent) -> None:
+        accept(peer, event)
+        if isinstance(event, Message) and event.type == DATA:
+            peer.session.end_publish(1, StatusCode.PUBLISH_FAILED, "shutting down")
+
+    async with scripted_server(script) as server:
+        desk = Desk(save([*HEADERS, *frames(200, size=100_000, gop=200)]), server.url)
+        publisher = desk.publisher(PublishPlan(fast=True))
+        with pytest.raises(StreamFailed, match="shutting down"):
+            await publisher.run()
+    assert len(server.peers) == 2
+    assert publisher.progress.state is not PublishState.DONE
+
+
 async def test_a_server_that_ends_while_it_is_asked_says_why(save: Save) -> None:
     def script(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)

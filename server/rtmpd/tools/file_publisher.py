@@ -146,6 +146,8 @@ class FilePublisher:
         self._all_sent = False
         self._resuming = False
         """After a reconnect, until the first frame that is sent again."""
+        self._broken_by: ClientError | None = None
+        """What ended the last connection that was live."""
         self._restart_clock = False
 
     async def run(self) -> None:
@@ -200,6 +202,8 @@ class FilePublisher:
                     return False
                 await self._send(tag, stream)
             self._all_sent = True
+            if self._resuming and self._broken_by is not None:
+                raise self._broken_by  # No key frame was left to go on with: the rest has not been published.
             await self._confirm(connection, stream)
             await stream.close()
         return True
@@ -326,6 +330,7 @@ class FilePublisher:
             # A file waits for us, so its clock does; what comes through a pipe may have its own.
             self._restart_clock = self._source.can_rewind
             self._resuming = True
+            self._broken_by = error
             if loop.time() - self._live_since >= STEADY_SECONDS:
                 self._failures = 0
                 self._backoff.reset()
