@@ -12,7 +12,7 @@ from flv_kit import clip
 from net_kit import eventually
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.recorded import Block, Place
+from rtmpd.engine.vod import Block, Place
 from rtmpd.exceptions import Refused
 from rtmpd.outputs import library as module
 from rtmpd.outputs.library import Library, file_levels

@@ -29,7 +29,6 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet, Outlets
 from rtmpd.engine.prompter import Prompter
 from rtmpd.engine.publication import Publication, PublicationOwner
-from rtmpd.engine.recorded import Viewers
 from rtmpd.engine.sessions import SessionTable
 from rtmpd.engine.sink import CloseReason, Ending, PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.stats import ServerStats
@@ -37,6 +36,7 @@ from rtmpd.engine.stream import LiveStream
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.engine.tap import Tap
 from rtmpd.engine.terms import Terms
+from rtmpd.engine.vod import Viewers
 from rtmpd.exceptions import ResourceExhausted, StreamBusy
 from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.reasons import Refusal
@@ -71,7 +71,7 @@ class Registry:
         self.sessions = SessionTable()
         """Everybody who is connected; each protocol puts its own in."""
         self.viewers = Viewers(stats)
-        """Of what is recorded: counted in ``stats.players``, and as players of the stream of that name."""
+        """Of files: counted in ``stats.players``, and as players of the stream of that name."""
         self.prompter = Prompter()
         self._relievers: list[Callable[[Unfinished], None]] = []
         self._companions: list[Callable[[Publication], None]] = []
@@ -198,10 +198,10 @@ class Registry:
         return (rival, patience) if patience > 0.0 else None
 
     def check_attach(
-        self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "", *, recorded: bool = False
+        self, key: StreamKey, tracks: TrackChoice = DEFAULT, network: str = "", *, vod: bool = False
     ) -> None:
         """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows, or plays
-        what is ``recorded``.
+        a file (``vod``).
         """
         limits = self._limits_of(key, self.limits)
         stream = self._streams.get(key)
@@ -212,7 +212,7 @@ class Registry:
         if quota.most and self._players_of(quota) >= quota.most:
             text = f"{quota.name} takes {counted(quota.most, 'player')}{_AT_A_TIME}"
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_APP)
-        if stream is None and not recorded:
+        if stream is None and not vod:
             self._check_waiting(network)
         most = limits.max_players_per_stream if stream is None else _max_players(stream, limits)
         if most and self.viewers.of(key) + (0 if stream is None else stream.players) >= most:

@@ -238,7 +238,7 @@ class ServerStats(Totals):
         self.publishes_ended: dict[CloseReason, int] = {}
         self.publishes_without_media = 0
         self.players = self.viewers = 0
-        """Attached now, waiting ones and those of what is recorded included; and how many these are."""
+        """Attached now, waiting ones and those of files included; and how many these are."""
         self.held_streams = 0
         """Streams whose audience is kept for an encoder that was lost."""
         self.holds_ended: dict[HoldEnd, int] = {}

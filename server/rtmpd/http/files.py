@@ -14,7 +14,7 @@ from rtmpd.http.asking import Asked
 from rtmpd.http.wishes import ENDING, decoded
 from rtmpd.net.http import web
 from rtmpd.rtmp.url import clean_path
-from rtmpd.serving.recorded import Recording
+from rtmpd.serving.vod import VodFile
 
 _MEDIA_TYPE: Final = "video/x-flv"
 _PIECE: Final = 256 * 1024
@@ -56,7 +56,7 @@ class FileShelf:
         finally:
             recording.close()
 
-    async def _send(self, asked: Asked, key: StreamKey, recording: Recording) -> web.StreamResponse:
+    async def _send(self, asked: Asked, key: StreamKey, recording: VodFile) -> web.StreamResponse:
         request, registry = asked.request, asked.connection.context.registry
         size, tag = recording.size, f'"{recording.tag}"'
         headers = {
@@ -78,7 +78,7 @@ class FileShelf:
             headers["Content-Range"] = f"bytes {first}-{last}/{size}"
         response = web.StreamResponse(status=status, headers=headers)
         response.content_length = last - first + 1
-        registry.check_attach(key, recorded=True)
+        registry.check_attach(key, vod=True)
         registry.viewers.add(key)
         try:
             await response.prepare(request)
@@ -90,7 +90,7 @@ class FileShelf:
 
 
 async def _write(
-    request: web.Request, response: web.StreamResponse, recording: Recording, first: int, last: int
+    request: web.Request, response: web.StreamResponse, recording: VodFile, first: int, last: int
 ) -> None:
     """What cannot be sent any further ends with the connection: nothing may be taken for more of the file."""
     at = first

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from rtmpd.engine.packet import DATA, STREAM_METADATA, Packet
-from rtmpd.engine.recorded import BACK_MS, HOLE_MS, Block, Place
+from rtmpd.engine.vod import BACK_MS, HOLE_MS, Block, Place
 from rtmpd.net.workers import Workers
 from rtmpd.outputs.flv_survey import Survey
 from rtmpd.outputs.flv_tags import packets_of, tags
@@ -85,7 +85,7 @@ class RecordedFile:
         return Place(self._file.survey.begin, 0)
 
     def locate(self, position: int, done: Callable[[Place | Exception], None]) -> None:
-        """Find a key frame; see ``serving.recorded.Recording``."""
+        """Find a key frame; see ``serving.vod.VodFile``."""
         file, survey = self._file, self._file.survey
         if survey.index is not None:
             done(self._place(position))
@@ -99,7 +99,7 @@ class RecordedFile:
         self._scanners.submit(lambda: survey.find_key_frames(file.fd), found)
 
     def read(self, cursor: int, until: int, done: Callable[[Block | Exception], None]) -> None:
-        """Read a piece; see ``serving.recorded.Recording``."""
+        """Read a piece; see ``serving.vod.VodFile``."""
         file = self._file
         file.begin_read()
 

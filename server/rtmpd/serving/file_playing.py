@@ -11,10 +11,10 @@ from typing import Final, assert_never
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import AUDIO, VIDEO, RtmpWire, WireFormat
-from rtmpd.engine.recorded import RecordedFeed
 from rtmpd.engine.sessions import Use
 from rtmpd.engine.sink import CloseReason, Ending, SlowPlayerPolicy
 from rtmpd.engine.sources import Life
+from rtmpd.engine.vod import VodFeed
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.reasons import Word
 from rtmpd.rtmp.constants import CapsEx, StatusCode
@@ -32,7 +32,7 @@ from rtmpd.serving.access import Figures, Grant
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.playback import Playback
 from rtmpd.serving.publishing import spell_seconds
-from rtmpd.serving.recorded import Recording
+from rtmpd.serving.vod import VodFile
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,8 @@ def may_be_file(peer: Peer, event: PlayRequested, key: StreamKey) -> bool:
     return event.start != _ANY or stream is None or stream.life is Life.IDLE
 
 
-async def find_file(peer: Peer, event: PlayRequested, key: StreamKey) -> Recording | None:
-    """What is recorded under that name, if that is what the player is to be sent. Raises ``Refused``."""
+async def find_file(peer: Peer, event: PlayRequested, key: StreamKey) -> VodFile | None:
+    """The file of that name, if that is what the player is to be sent. Raises ``Refused``."""
     if not may_be_file(peer, event, key):
         return None
     await asyncio.sleep(0)  # To be in a task, which can wait.
@@ -61,7 +61,7 @@ async def find_file(peer: Peer, event: PlayRequested, key: StreamKey) -> Recordi
 
 
 class FilePlayer:
-    """An RTMP player of something recorded, as ``Player`` is of a live stream."""
+    """An RTMP player of a file, as ``Player`` is of a live stream."""
 
     __slots__ = (
         "_bytes_out",
@@ -83,13 +83,13 @@ class FilePlayer:
     )
 
     def __init__(
-        self, peer: Peer, event: PlayRequested, grant: Grant, recording: Recording, requested_at: float
+        self, peer: Peer, event: PlayRequested, grant: Grant, recording: VodFile, requested_at: float
     ) -> None:
         """Count it in. Raises ``Refused`` when there is no room. Nothing is sent before ``start``."""
         context = peer.context
         self._key = grant.key
         self._rules = grant.play or context.play_rules(grant.key)
-        context.registry.check_attach(grant.key, recorded=True)
+        context.registry.check_attach(grant.key, vod=True)
         context.registry.viewers.add(grant.key)
         self._peer = peer
         self._request = event
@@ -107,7 +107,7 @@ class FilePlayer:
         knows_tracks = bool(peer.connect_params.caps_ex & CapsEx.MULTITRACK)
         tracks = TrackChoice.parse(event.query, multitrack=knows_tracks)
         self._wire = RtmpWire(context.settings.chunk_size, event.stream_id, tracks)
-        self._feed = RecordedFeed(self, context.registry.budget)
+        self._feed = VodFeed(self, context.registry.budget)
         self._recording = recording
         peer.outlet.attach(self._feed, self.policy)
         self._playback = Playback(recording, self, context.pacer, context.clock)

@@ -1,4 +1,4 @@
-"""How long something recorded is, for clients that ask before they play it (getStreamLength)."""
+"""How long a file is, for clients that ask before they play it (getStreamLength)."""
 
 from __future__ import annotations
 

@@ -27,10 +27,10 @@ from rtmpd.serving.access import Action, Authorizer, Guard, NoGuard, PlayRules, 
 from rtmpd.serving.claims import Claims
 from rtmpd.serving.listening import InputKeeper
 from rtmpd.serving.playback import Pacer
-from rtmpd.serving.recorded import Library, NothingRecorded
 from rtmpd.serving.rejections import Rejections
 from rtmpd.serving.sweeper import Sweeper
 from rtmpd.serving.tracing import Tracer
+from rtmpd.serving.vod import Library, NoVod
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class ServerContext:
     """The same of publishing."""
     sweeper: Sweeper
     pacer: Pacer = field(default_factory=Pacer)
-    """Of those who play what is recorded."""
-    library: Library = field(default_factory=NothingRecorded)
+    """Of those who play files."""
+    library: Library = field(default_factory=NoVod)
     """Whoever has that."""
     claim_policy: ClaimPolicy = REFUSE
     """What becomes of names that two want, as the settings of each stream are now."""

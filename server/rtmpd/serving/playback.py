@@ -1,4 +1,4 @@
-"""Playing what is recorded: as far ahead as the player takes it, all of them by one timer."""
+"""Playing files: as far ahead as the player takes it, all of them by one timer."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from rtmpd.engine.packet import DATA, VIDEO, Packet, WireFormat
-from rtmpd.engine.recorded import BACK_MS, HOLE_MS, Block, Place
-from rtmpd.serving.recorded import Recording
+from rtmpd.engine.vod import BACK_MS, HOLE_MS, Block, Place
+from rtmpd.serving.vod import VodFile
 
 TURN: Final = 0.1
 """Seconds from one look at all plays to the next."""
@@ -119,7 +119,7 @@ class Playback:
     )
 
     def __init__(
-        self, recording: Recording, sink: PlaybackSink, pacer: Pacer, clock: Callable[[], float]
+        self, recording: VodFile, sink: PlaybackSink, pacer: Pacer, clock: Callable[[], float]
     ) -> None:
         self._recording = recording
         self._sink = sink

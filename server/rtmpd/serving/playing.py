@@ -60,7 +60,7 @@ def begin_to_play(
 async def begin_to_play_file(
     peer: Peer, event: PlayRequested, grant: Grant, requested_at: float
 ) -> Player | FilePlayer:
-    """The same of what is recorded under that name, if there is anything."""
+    """The same of the file of that name, if there is one."""
     try:
         recording = await find_file(peer, event, grant.key)
         if recording is None:

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import Packet
-from rtmpd.engine.recorded import Block, Place
+from rtmpd.engine.vod import Block, Place
 
 
-class Recording(Protocol):
-    """Something recorded that one player plays. Nothing here blocks; whoever has it closes it."""
+class VodFile(Protocol):
+    """A file that one player plays. Nothing here blocks; whoever has it closes it."""
 
     @property
     def patience(self) -> float:
@@ -65,22 +65,22 @@ class Recording(Protocol):
 
 
 class Library(Protocol):
-    """Whoever has what is recorded."""
+    """Whoever has the files."""
 
     def offers(self, key: StreamKey) -> bool:
         """Whether anything of that app may be there; says so at once."""
 
-    async def open(self, key: StreamKey) -> Recording | None:
-        """What is recorded under that name, if anything is. Raises ``Refused`` where it cannot be played."""
+    async def open(self, key: StreamKey) -> VodFile | None:
+        """The file of that name, if there is one. Raises ``Refused`` where it cannot be played."""
 
 
-class NothingRecorded:
+class NoVod:
     """The library of who keeps nothing."""
 
     def offers(self, _key: StreamKey) -> bool:
         """Never."""
         return False
 
-    async def open(self, _key: StreamKey) -> Recording | None:
+    async def open(self, _key: StreamKey) -> VodFile | None:
         """Never."""
         return None

@@ -1,4 +1,4 @@
-"""Pieces of what is recorded, and those who play it: counted with other players, attached to no stream."""
+"""Pieces of files that are played, and who plays them: counted with other players, attached to no stream."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import ServerStats
 
 HOLE_MS: Final = 10_000
-"""Nobody waits through a longer hole in the times of what is recorded."""
+"""Nobody waits through a longer hole in the times of a file."""
 BACK_MS: Final = 3000
 """A longer step back is a new beginning. A piece ends before either."""
 
 
 class Place(NamedTuple):
-    """Somewhere to begin in what is recorded."""
+    """Somewhere to begin in a file."""
 
     cursor: int
     """For whoever reads there."""
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A piece of what is recorded."""
+    """A piece of a file."""
 
     packets: list[Packet]
     """In order, with times from its beginning on (ms)."""
@@ -41,7 +41,7 @@ class Block(NamedTuple):
 
 
 class Viewer(Protocol):
-    """Who plays something recorded."""
+    """Who plays a file."""
 
     def flow_changed(self, now: float) -> None:
         """Its transport is full, or takes more again."""
@@ -50,7 +50,7 @@ class Viewer(Protocol):
         """It does not read, or memory is short: end the connection."""
 
 
-class RecordedFeed(Feed):
+class VodFeed(Feed):
     """What a viewer is sent, for its outlet: images that nobody else is sent."""
 
     __slots__ = ("_backlog", "_viewer")
@@ -73,7 +73,7 @@ class RecordedFeed(Feed):
 
 
 class Viewers:
-    """Who plays what is recorded, by name."""
+    """Who plays files, by name."""
 
     def __init__(self, stats: ServerStats) -> None:
         self._stats = stats
@@ -83,7 +83,7 @@ class Viewers:
         return self._counts.total()
 
     def of(self, key: StreamKey) -> int:
-        """How many play what is recorded under that name."""
+        """How many play the file of that name."""
         return self._counts.get(key, 0)
 
     def items(self) -> list[tuple[StreamKey, int]]:
