@@ -117,7 +117,7 @@ test-console: $(VENV)/.dev
 	$(BIN)/python -m pytest -m console
 
 interop: $(VENV)/.dev
-	$(BIN)/python -m pytest -m interop
+	$(BIN)/python -m pytest -m interop -n $(WORKERS)
 
 BENCH := startup fanout latency ingest join small_streams slow_players overload
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 from pathlib import Path
 
@@ -14,16 +15,18 @@ def install(npm: str, cache: Path, *packages: str) -> Path:
     Raises OSError or SubprocessError.
     """
     home = cache / "+".join(package.replace("@", "-") for package in packages)
-    if not (home / "installed").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        (home / "package.json").write_text('{"private": true}\n')
-        quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
-        subprocess.run(
-            [npm, "install", *quiet, *packages],
-            cwd=home,
-            stdin=subprocess.DEVNULL,
-            timeout=_INSTALL_TIMEOUT,
-            check=True,
-        )
-        (home / "installed").touch()
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Tests that run side by side share the cache.
+        if not (home / "installed").exists():
+            (home / "package.json").write_text('{"private": true}\n')
+            quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+            subprocess.run(
+                [npm, "install", *quiet, *packages],
+                cwd=home,
+                stdin=subprocess.DEVNULL,
+                timeout=_INSTALL_TIMEOUT,
+                check=True,
+            )
+            (home / "installed").touch()
     return home / "node_modules"

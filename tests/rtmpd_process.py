@@ -18,8 +18,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 15.0
-LOG_TIMEOUT = 15.0
-METRIC_TIMEOUT = 15.0
+LOG_TIMEOUT = 30.0
+METRIC_TIMEOUT = 30.0
+_WATCHED_MESSAGES = 100
+"""4 seconds of video in our clips."""
 _POLL_INTERVAL = 0.05
 _SETTINGS = (
     "rtmp.listen=127.0.0.1:0",
@@ -170,6 +172,13 @@ class RtmpdProcess:
             media="video",
             **stream_labels(url),
         )
+
+    def wait_until_watched(self, url: str, media: str = "video") -> None:
+        """Until somebody plays the stream and has been sent some seconds of it, however late they began."""
+        self.wait_for_plays(url)
+        name, labels = "rtmpd_stream_received_messages_total", {"media": media, **stream_labels(url)}
+        seen = self.wait_for_metric(name, lambda value: value > 0, **labels)
+        self.wait_for_metric(name, lambda value: value >= seen + _WATCHED_MESSAGES, **labels)
 
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))

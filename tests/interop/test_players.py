@@ -116,10 +116,11 @@ def test_a_player_that_joins_late_decodes_from_the_first_frame(
 ) -> None:
     source = clip(H264_AAC)
     copy = tmp_path / "copy.flv"
-    with bundled().publish(source, url) as publisher:
+    with bundled().publish(source, url, loop=True) as publisher:
         server.wait_for_frames(url, FRAME_RATE + FRAME_RATE // 2)
         with player.play(url, copy) as playing:
-            publisher.succeed(timeout=20)
+            server.wait_until_watched(url)
+            publisher.stop()
             player.finish(playing, server, url)
     sent = bundled().packets(source).payloads("video")
     received = bundled().packets(copy).payloads("video")
