@@ -310,8 +310,8 @@ def test_of_a_publication_that_goes_on_every_track_begins_anew(house: House) -> 
     every.take()
     house.send(second, (80, key(1)), (80, key(0)), (80, p(1)), (120, p(0)), (120, p(1)), (160, key(1)))
     house.send(second, (200, p(0)), (200, p(1)))
-    assert one.take() == "k0@1 p0@41 p0@121"
-    assert every.take() == "k0@1 p0@41 k1@81 p0@121 p1@121"
+    assert one.take() == "k0@40 p0@80 p0@160"
+    assert every.take() == "k0@40 p0@80 k1@120 p0@160 p1@160"
 
 
 def test_a_watched_player_follows_the_default_track_too(house: House) -> None:

@@ -13,6 +13,7 @@ from engine_kit import (
     FakePacketSink,
     FakePublisher,
     FakeSink,
+    inter,
     keyframe,
     message,
     sound,
@@ -525,23 +526,59 @@ def test_still_holds_every_track_of_a_stream_that_has_several(tracks: TrackChoic
     assert times == sorted(times)
 
 
-def test_no_picture_is_shown_before_those_that_came_earlier(tmp_path: Path) -> None:
+def later(body: str, by: int) -> bytes:
+    """A picture that is shown so many milliseconds after it came, as others are shown before."""
+    return b"\x27\x01" + by.to_bytes(3, "big") + body.encode()
+
+
+def test_no_picture_is_shown_before_those_that_came_earlier_nor_at_the_time_of_one(tmp_path: Path) -> None:
     """Pictures are reordered: one may be shown long after it came."""
-
-    def late(body: str) -> bytes:
-        return b"\x27\x01\x00\x00\xa0" + body.encode()  # 160 ms.
-
     data = slate_bytes().replace(b"\x27\x01\x00\x00\x00", b"\x27\x01\x00\x00\xa0")
     theatre = Theatre(read_slate(tmp_path, data))
     encoder = theatre.claim()
     sink, _ = theatre.house.play()
-    theatre.house.send(encoder, (0, keyframe("E0")), (40, late("E1")), (80, late("E2")))
+    pictures = (0, keyframe("E0")), (40, later("E4", 160)), (80, later("E2", 40)), (120, later("E1", 0))
+    theatre.house.send(encoder, *pictures)
     theatre.loop.now += 0.01
     theatre.lose()
-    theatre.run(60)
+    theatre.run(40)
     times = dict(seen(sink))
-    assert times["S0"] > times["E2"] + 160
-    shown = max(at for name, at in times.items() if name.startswith("S") and name != "S0") + 160
+    assert times["S0"] == times["E4"] + 160 + 40
+    last = max(at for name, at in times.items() if name.startswith("S") and name != "S0") + 160
     theatre.claim()
     theatre.run(1)
-    assert dict(seen(sink))["E0"] > shown
+    assert dict(seen(sink))["E0"] == last + 40
+
+
+@pytest.mark.parametrize(("letter", "step"), [("e", 25), ("E", 40)])
+def test_a_slate_begins_a_frame_behind_the_last_and_ends_a_frame_before_the_next(
+    file: SlateFile, letter: str, step: int
+) -> None:
+    """Whichever medium was to go on later says when."""
+    theatre = Theatre(file)
+    encoder = theatre.claim()
+    sink, _ = theatre.house.play()
+    ahead = 100 if letter == "e" else 0
+    for number in range(5):
+        picture = inter(f"E{number}") if number else keyframe("E0")
+        theatre.house.send(encoder, (number * 40, picture), (number * 25 + ahead, sound("e")))
+    last = max(of(seen(sink), letter))
+    theatre.lose()
+    theatre.loop.run(theatre.loop.now + 0.95)
+    slate = seen(sink)
+    assert of(slate, "S")[0] == last + step
+    encoder = theatre.claim()
+    theatre.house.send(encoder, (9000, keyframe("E0")))
+    assert of(seen(sink), "E")[0] == max(of(slate, "Sz")) + FRAME
+
+
+def test_a_clock_that_was_set_back_does_not_have_the_slate_wait_for_what_it_said_before(
+    file: SlateFile,
+) -> None:
+    theatre = Theatre(file)
+    encoder = theatre.claim()
+    sink, _ = theatre.house.play()
+    theatre.house.send(encoder, (3_600_000, keyframe("E0")), (3_600_040, inter("E1")), (40, inter("E2")))
+    seen(sink)
+    theatre.lose()
+    assert of(seen(sink), "S") == [80]

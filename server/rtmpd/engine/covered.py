@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final
 
 from rtmpd.engine.books import Books
@@ -17,14 +17,18 @@ from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import StreamObserver
-from rtmpd.engine.packet import DATA, SWITCH, VIDEO, Packet
-from rtmpd.engine.publication import Publication
+from rtmpd.engine.packet import AUDIO, DATA, SWITCH, VIDEO, Packet
+from rtmpd.engine.publication import GAP_MS, Publication
 from rtmpd.engine.slate import MOST_UNWATCHED, Slate, SlateEnd
 from rtmpd.engine.sources import Sources, Standby
 from rtmpd.engine.stats import ServerStats, StreamStats, Totals
+from rtmpd.media.tags import CODED_FRAME, KEYFRAME
 
 _REORDERED: Final = 16
 """So many pictures may be shown in another order than they come."""
+_FRAME: Final = CODED_FRAME | KEYFRAME
+_USUAL_STEP: Final = 40
+"""Milliseconds from one frame to the next where a single one is known."""
 
 
 class Covered(Broadcast):
@@ -105,7 +109,7 @@ class Covered(Broadcast):
         self._flush_pending()
         sources, told_before, before = self._sources, self.headers, self.intake
         lost = sources.on_air or sources.last
-        begin = max(sources.moment(now), _shown(before) + 1)
+        begin = sources.moment(now, self._due())
         intake = self._new_intake(now)
         intake.books.stream.on_air = False
         for header in headers:
@@ -135,6 +139,10 @@ class Covered(Broadcast):
         self._end_cover(sources.on_air or sources.last, why)
 
     # Inside
+
+    def _due(self) -> int:
+        """When the next frame would be shown (64-bit ms) if what is on air went on; 0 where nothing is kept."""
+        return max(_due(self.intake, VIDEO), _due(self.intake, AUDIO))
 
     def _new_intake(self, now: float) -> Intake:
         books = Books(StreamStats(self._totals, now), self._server_stats)
@@ -182,10 +190,17 @@ class Covered(Broadcast):
         return self.limits.slate is not None and self._server_stats.held_streams < MOST_UNWATCHED
 
 
-def _shown(intake: Intake) -> int:
-    """When the last of the newest pictures is shown (64-bit ms), be it the newest or not; 0 without any.
+def _due(intake: Intake, kind: int) -> int:
+    """When the next frame of a medium would be shown: one step behind the last that is, be it the newest or not.
 
-    Who shows a picture before others that came earlier complains, or leaves it out.
+    Who shows a picture before others that came earlier, or two at once, complains, or leaves one out.
     """
     newest = islice(reversed(intake.gop.packets), 2 * _REORDERED)
-    return max([time_shown(each) for each in newest if each.kind == VIDEO], default=0)
+    frames = [packet for packet in newest if packet.kind == kind and packet.flags & _FRAME]
+    if not frames:
+        return 0
+    steps = [after.timestamp - before.timestamp for after, before in pairwise(frames)]
+    # What came before the encoder's clock was set has another time.
+    steady = next((number for number, step in enumerate(steps) if not 0 <= step <= GAP_MS), len(steps))
+    step = next((step for step in steps[:steady] if step), _USUAL_STEP)
+    return max([time_shown(frame) for frame in frames[: steady + 1]]) + step

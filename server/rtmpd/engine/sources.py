@@ -153,14 +153,16 @@ class Sources:
         latest = self._latest
         return None if latest is None else latest[0] + 1
 
-    def time_on_air(self, packet: Packet, now: float) -> int:
-        """When a packet is (64-bit ms) that comes ``now``, behind all that was on air."""
-        return packet.timestamp if self._latest is None else self.moment(now)
+    def time_on_air(self, packet: Packet, now: float, due: int = 0) -> int:
+        """When a packet is (64-bit ms) that comes ``now``, behind all that was on air, which would have gone
+        on when ``due``.
+        """
+        return packet.timestamp if self._latest is None else self.moment(now, due)
 
-    def moment(self, now: float) -> int:
+    def moment(self, now: float, due: int) -> int:
         """The same of whatever comes ``now`` and has no time of its own."""
         time, at = self._latest or (0, now)
-        return time + max(round((now - at) * 1000.0), 1)
+        return max(time + max(round((now - at) * 1000.0), 1), due)
 
     @property
     def _latest(self) -> tuple[int, float] | None:

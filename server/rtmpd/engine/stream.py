@@ -233,7 +233,7 @@ class LiveStream(Delaying):
         """Go on with what has ``begun`` and ``packet`` of another publication than the last one's."""
         before, last, told, idle = self.publication, self._sources.last, self.headers, self.life is Life.IDLE
         now = _latest(heir)
-        since = self._sources.time_on_air(packet, now)
+        since = self._sources.time_on_air(packet, now, self._due())
         heir.offset = since - packet.timestamp
         since = begun[0].timestamp if begun else since
         heir.channel = Rebased(self, heir.intake, heir.offset, since) if heir.offset else self
