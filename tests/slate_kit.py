@@ -77,11 +77,13 @@ class Witness(StreamObserver):
     def resumed(self, publication: Publication, outage: float) -> None:
         self.told.append(f"resumed {outage:.1f}")
 
-    def slate_shown(self, publication: Publication, slate: Slate) -> None:
-        self.told.append(f"shown {slate}")
+    def slate_shown(self, publication: Publication, slate: Slate, target: str) -> None:
+        self.told.append(" ".join(filter(None, ("shown", target, slate))))
 
-    def slate_over(self, publication: Publication, slate: Slate, why: SlateEnd, seconds: float) -> None:
-        self.told.append(f"over {why} {seconds:.1f}")
+    def slate_over(
+        self, publication: Publication, slate: Slate, target: str, why: SlateEnd, seconds: float
+    ) -> None:
+        self.told.append(" ".join(filter(None, ("over", target, why, f"{seconds:.1f}"))))
 
     def ended(self, publication: Publication) -> None:
         self.told.append("ended")

@@ -88,6 +88,12 @@ SENTENCES = {
 }
 
 
+def test_a_slate_that_a_push_alone_is_shown_names_the_push() -> None:
+    event = EVENTS[EventKind.SLATE_STARTED]
+    alone = replace(event, facts={**event.facts, "target": "twitch"})
+    assert worded(alone).title == "live/cam to twitch shows its slate"
+
+
 def sent(event: Event, address: Address) -> tuple[str, dict[str, str], dict[str, Any]]:
     """URL, headers and body."""
     request = request_of(Delivery(event, 1, "x"), address, NOON)

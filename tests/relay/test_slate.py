@@ -22,7 +22,7 @@ from relay_kit import (
     serve,
     watching,
 )
-from slate_kit import FILE, read_slate, slate_bytes
+from slate_kit import FILE, Witness, read_slate, slate_bytes
 
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.slate import Slate, SlateRules
@@ -63,6 +63,8 @@ async def test_a_target_has_a_slate_of_its_own_and_players_do_not(
     caplog.set_level(logging.INFO)
     async with serve("b") as b, serve("a", push=own(b.url()), grace=0.1) as a:
         with_slates(a, tmp_path)
+        witness = Witness()
+        a.registry.observe(witness)
         async with watching(b) as there, watching(a) as here:
             async with crashing(a):
                 await eventually(there.has(keyframe(b"K0")))
@@ -85,6 +87,9 @@ async def test_a_target_has_a_slate_of_its_own_and_players_do_not(
             await eventually(lambda: a.pushes().slate is not None)
             assert a.push.remove(KEY, "twitch")
             await eventually(lambda: not b.live)
+    told = [" ".join(word.split()[:3]) for word in witness.told if word.startswith(("shown", "over"))]
+    assert told == ["shown twitch file", "over twitch resumed", "shown twitch file", "over twitch ended"]
+    assert a.context.stats.slates.shown == {}  # Figures of streams; of targets there is rtmpd_relay_slate.
     said = logged(caplog)
     assert "slate on air {'app': 'live', 'stream': 'cam', 'target': 'twitch', " in said
     assert "slate off air {'app': 'live', 'stream': 'cam', 'target': 'twitch', " in said

@@ -13,17 +13,33 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.publication import Publication
-from rtmpd.engine.slate import SlateRules
+from rtmpd.engine.slate import Slate, SlateEnd, SlateRules
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.stream import LiveStream
 
 _logger = logging.getLogger(__name__)
 
 
+class _SlatesAlone(StreamObserver):
+    """Passes on what is told of slates: all else is told of the stream itself."""
+
+    def __init__(self, observer: StreamObserver) -> None:
+        self._observer = observer
+
+    def slate_shown(self, publication: Publication, slate: Slate, target: str) -> None:
+        self._observer.slate_shown(publication, slate, target)
+
+    def slate_over(
+        self, publication: Publication, slate: Slate, target: str, why: SlateEnd, seconds: float
+    ) -> None:
+        self._observer.slate_over(publication, slate, target, why, seconds)
+
+
 class Branches:
     """All of them. What they send counts in ``stats``, and nothing else of them does.
 
-    ``limits_of(key)`` is what holds for the stream of that name; ``cue`` as in ``Covered``.
+    ``limits_of(key)`` is what holds for the stream of that name; ``cue`` as in ``Covered``. ``observer`` is
+    told of their slates.
     """
 
     def __init__(
@@ -33,12 +49,14 @@ class Branches:
         stats: ServerStats,
         limits_of: Callable[[StreamKey], EngineLimits],
         cue: Callable[[Covered, Publication], None],
+        observer: StreamObserver,
     ) -> None:
         self._flusher = flusher
         self._budget = budget
         self._stats = stats
         self._limits_of = limits_of
         self._cue = cue
+        self._observer = _SlatesAlone(observer)
         self._streams: dict[LiveStream, tuple[ServerStats, SlateRules]] = {}
 
     def __iter__(self) -> Iterator[LiveStream]:
@@ -49,8 +67,8 @@ class Branches:
     ) -> LiveStream:
         """One more, for who is sent ``key`` with another slate than everybody else.
 
-        ``name`` is that of whoever it is, for the log. ``release`` is called when it has neither a publisher
-        nor a subscriber: it is of no use any more.
+        ``name`` is that of whoever it is, for the log and for observers. ``release`` is called when it has
+        neither a publisher nor a subscriber: it is of no use any more.
         """
 
         def released(stream: LiveStream) -> None:
@@ -59,9 +77,9 @@ class Branches:
                 self._count(found[0])
             release(stream)
 
-        stats, limits, nobody = ServerStats(), self._limits(key, slate), StreamObserver()
+        stats, limits = ServerStats(), self._limits(key, slate)
         stream = LiveStream(
-            key, self._flusher, self._budget, stats, limits, released, nobody, self._cue, name
+            key, self._flusher, self._budget, stats, limits, released, self._observer, self._cue, name
         )
         self._streams[stream] = stats, slate
         return stream

@@ -28,7 +28,7 @@ class Chronicle:
         branch: str,
     ) -> None:
         self._key = key
-        self._branch = branch or None
+        self._branch = branch
         """Who alone is sent the stream."""
         self._totals = totals
         self._server_stats = server_stats
@@ -72,7 +72,7 @@ class Chronicle:
             "slate": slate,
         }
         _logger.info("slate on air", extra={"fields": fields})
-        self._observer.slate_shown(lost, slate)
+        self._observer.slate_shown(lost, slate, self._branch)
 
     def slate_off(self, lost: Publication, slate: Slate, why: SlateEnd, seconds: float) -> None:
         """It is shown no more, after so many seconds."""
@@ -84,7 +84,7 @@ class Chronicle:
             "seconds": round(seconds, 3),
         }
         _logger.info("slate off air", extra={"fields": fields})
-        self._observer.slate_over(lost, slate, why, seconds)
+        self._observer.slate_over(lost, slate, self._branch, why, seconds)
 
     def held_no_more(self, lost: Publication, why: HoldEnd, outage: float | None) -> None:
         """It waits no more."""
@@ -98,4 +98,4 @@ class Chronicle:
         _logger.info("stream held no more", extra={"fields": fields})
 
     def _whose(self) -> dict[str, object]:
-        return {"app": self._key.app, "stream": self._key.name, "target": self._branch}
+        return {"app": self._key.app, "stream": self._key.name, "target": self._branch or None}

@@ -141,7 +141,7 @@ class Covered(Broadcast):
     # Inside
 
     def _due(self) -> int:
-        """When the next frame would be shown (64-bit ms) if what is on air went on; 0 where nothing is kept."""
+        """When the next frame would be shown if what is on air went on (64-bit ms); 0 where none is kept."""
         return max(_due(self.intake, VIDEO), _due(self.intake, AUDIO))
 
     def _new_intake(self, now: float) -> Intake:
@@ -191,7 +191,7 @@ class Covered(Broadcast):
 
 
 def _due(intake: Intake, kind: int) -> int:
-    """When the next frame of a medium would be shown: one step behind the last that is, be it the newest or not.
+    """When the next frame of a medium would be shown: a step behind the last, be that the newest or not.
 
     Who shows a picture before others that came earlier, or two at once, complains, or leaves one out.
     """

@@ -51,10 +51,14 @@ class StreamObserver:
     def switched(self, publication: Publication, why: SwitchReason, silent: float) -> None:
         """It goes on for the other encoder of the stream, which has sent no media for ``silent`` seconds."""
 
-    def slate_shown(self, publication: Publication, slate: Slate) -> None:
-        """It is silent or has ended, and something else is shown in its stead."""
+    def slate_shown(self, publication: Publication, slate: Slate, target: str) -> None:
+        """It is silent or has ended, and something else is shown in its stead: to everybody, or to the push
+        ``target`` alone if that is not empty.
+        """
 
-    def slate_over(self, publication: Publication, slate: Slate, why: SlateEnd, seconds: float) -> None:
+    def slate_over(
+        self, publication: Publication, slate: Slate, target: str, why: SlateEnd, seconds: float
+    ) -> None:
         """That is over, after so many seconds."""
 
     def ended(self, publication: Publication) -> None:
@@ -114,14 +118,18 @@ class Announcer(StreamObserver):
                 publication, lambda observer: observer.switched(publication, why, silent)
             )
 
-    def slate_shown(self, publication: Publication, slate: Slate) -> None:
-        if self._observers:
-            self._announce_publication(publication, lambda observer: observer.slate_shown(publication, slate))
-
-    def slate_over(self, publication: Publication, slate: Slate, why: SlateEnd, seconds: float) -> None:
+    def slate_shown(self, publication: Publication, slate: Slate, target: str) -> None:
         if self._observers:
             self._announce_publication(
-                publication, lambda observer: observer.slate_over(publication, slate, why, seconds)
+                publication, lambda observer: observer.slate_shown(publication, slate, target)
+            )
+
+    def slate_over(
+        self, publication: Publication, slate: Slate, target: str, why: SlateEnd, seconds: float
+    ) -> None:
+        if self._observers:
+            self._announce_publication(
+                publication, lambda observer: observer.slate_over(publication, slate, target, why, seconds)
             )
 
     def ended(self, publication: Publication) -> None:

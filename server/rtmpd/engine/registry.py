@@ -76,11 +76,16 @@ class Registry:
         self._relievers: list[Callable[[Unfinished], None]] = []
         self._companions: list[Callable[[Publication], None]] = []
         self._flusher = flusher
+        self._announcer = Announcer(flusher.call_soon)
         self.branches = Branches(
-            flusher, self.budget, stats, lambda key: self._limits_of(key, self.limits), self.prompter.cue
+            flusher,
+            self.budget,
+            stats,
+            lambda key: self._limits_of(key, self.limits),
+            self.prompter.cue,
+            self._announcer,
         )
         self._continuity = Continuity(stats.levels)
-        self._announcer = Announcer(flusher.call_soon)
         self._streams: dict[StreamKey, LiveStream] = {}
         self.streams: Mapping[StreamKey, LiveStream] = MappingProxyType(self._streams)
         """Live view of every entry, waiting ones included; copy it before anything that may end one."""

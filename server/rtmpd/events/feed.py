@@ -125,11 +125,19 @@ class EventFeed(StreamObserver):
         }
         self._tell(EventKind.SOURCE_SWITCHED, publication, lambda: facts)
 
-    def slate_shown(self, publication: Publication, slate: Slate) -> None:
-        self._tell(EventKind.SLATE_STARTED, publication, lambda: {"slate": str(slate)})
+    def slate_shown(self, publication: Publication, slate: Slate, target: str) -> None:
+        facts: dict[str, Fact] = {"slate": str(slate), "target": target or None}
+        self._tell(EventKind.SLATE_STARTED, publication, lambda: facts)
 
-    def slate_over(self, publication: Publication, slate: Slate, why: SlateEnd, seconds: float) -> None:
-        facts: dict[str, Fact] = {"slate": str(slate), "reason": str(why), "duration": round(seconds, 3)}
+    def slate_over(
+        self, publication: Publication, slate: Slate, target: str, why: SlateEnd, seconds: float
+    ) -> None:
+        facts: dict[str, Fact] = {
+            "slate": str(slate),
+            "target": target or None,
+            "reason": str(why),
+            "duration": round(seconds, 3),
+        }
         self._tell(EventKind.SLATE_ENDED, publication, lambda: facts)
 
     def ended(self, publication: Publication) -> None:

@@ -30,7 +30,7 @@ class EventKind(Word):
     SOURCE_SWITCHED = "source_switched", "of a stream with a backup encoder the other one is on air now"
     SLATE_STARTED = (
         "slate_started",
-        "a stream shows its slate, as its encoder sends nothing, or was lost",
+        "a stream, or a push `target` of it, shows its slate, as its encoder sends nothing, or was lost",
     )
     SLATE_ENDED = "slate_ended", "it does no more: the encoder is back, or that is over"
     PLAYER_JOINED = "player_joined", "somebody plays, or waits for the stream to begin"

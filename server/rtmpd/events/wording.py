@@ -65,6 +65,8 @@ _MOODS: Final[Mapping[Fact, Mood]] = {
     RelayState.FAILED: Mood.BAD,
 }
 """Of a push, by its state."""
+_OF_EITHER: Final = (EventKind.SLATE_STARTED, EventKind.SLATE_ENDED)
+"""Of a stream, or of a push alone."""
 _LINK: Final = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 _SWITCHES: Final[Mapping[Fact, SwitchReason]] = {str(why): why for why in SwitchReason}
 _SLATES: Final[Mapping[Fact, Slate]] = {str(slate): slate for slate in Slate}
@@ -82,7 +84,12 @@ def worded(event: Event) -> Message:
     """What happened, in words."""
     facts = event.facts
     title, mood = _TITLES[event.kind]
-    filled = {"stream": event.key, "who": event.origin.who, **facts}
+    alone = facts["target"] if event.kind in _OF_EITHER else None
+    filled = {
+        "stream": event.key if alone is None else f"{event.key} to {alone}",
+        "who": event.origin.who,
+        **facts,
+    }
     text = _line(". ".join(filter(None, _sentences(event, facts))))
     mood = _MOODS.get(facts.get("state"), mood)
     return Message(_line(title.format_map(filled)), text and f"{text}.", mood)
