@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_kit import run_here
-from engine_kit import AVC_HEADER, House, keyframe
+from engine_kit import AAC_HEADER, AVC_HEADER, House, keyframe, sound
 from ffmpeg import bundled
 from net_kit import eventually
 from slate_kit import slate_bytes
@@ -216,6 +217,118 @@ def test_a_slate_is_made_as_a_stream_is(tmp_path: Path, monkeypatch: pytest.Monk
     status, _, said = run_here(*command)
     assert status == 2
     assert "live/show has no encoder now" in said
+
+
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=3")
+SOUND = ("-f", "lavfi", "-i", "sine=d=3:r=48000")
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-pix_fmt", "yuv420p")
+ALIKE = "players set up their decoders anew, which not all do well"
+
+
+def filmed(folder: Path, *options: str) -> Path:
+    """A file of ffmpeg's."""
+    path = folder / "film.flv"
+    command = [bundled().executable, "-v", "error", "-y", *options, "-f", "flv", str(path)]
+    subprocess.run(command, check=True, timeout=60.0)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "media", "faults"),
+    [
+        ((*PICTURE, *SOUND, *H264, "-bf", "2", "-c:a", "aac"), "H.264 160x90, AAC 48 kHz", []),
+        (
+            (*PICTURE, *SOUND, "-c:v", "libx265", "-x265-params", "log-level=error:keyint=50", "-c:a", "aac"),
+            "HEVC 160x90, AAC 48 kHz",
+            ["But not every platform takes HEVC."],
+        ),
+        (
+            (*PICTURE, *SOUND, *H264, "-c:a", "libopus"),
+            "H.264 160x90, Opus 48 kHz",
+            ["But not every platform takes Opus."],
+        ),
+        (
+            (*PICTURE, *H264),
+            "H.264 160x90, no sound",
+            ["But it has no sound: players and platforms may wait for it."],
+        ),
+        (
+            (*SOUND, "-c:a", "aac"),
+            "no picture, AAC 48 kHz",
+            ["But it has no video: players and platforms may wait for it."],
+        ),
+    ],
+)
+def test_a_file_is_said_to_be_fit_and_for_whom(
+    tmp_path: Path, options: tuple[str, ...], media: str, faults: list[str]
+) -> None:
+    path = filmed(tmp_path, *options)
+    status, said, wrong = run_here("slate", "check", str(path))
+    first, *others = said.splitlines()
+    every = ", from a key frame on, with one every " if "no picture" not in media else ""
+    assert (status, wrong, others) == (0, "", faults)
+    assert first.startswith(f"{path} can be shown: {media}, 3.")
+    assert f" MiB{every}" in first
+    assert first.endswith(f"; it suits encoders that send {media}; of others {ALIKE}.")
+
+
+def test_a_file_that_breaks_off_is_said_to(tmp_path: Path) -> None:
+    path = filmed(tmp_path, *PICTURE, *SOUND, *H264, "-c:a", "aac")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 2 // 3])
+    status, said, _ = run_here("slate", "check", str(path))
+    assert (status, "\nBut it breaks off behind " in said) == (0, True)
+    # What lies in the way is taken for a message that is longer than the file.
+    path.write_bytes(data[:9000] + b"\xff" * 64 + data[9000:])
+    status, _, wrong = run_here("slate", "check", str(path))
+    assert (status, wrong.endswith("and breaks off there: a slate has at least a second\n")) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (b"", "is empty"),
+        (b"FLV\x01\x05\x00", "is no FLV file"),
+        (b"\x00\x00\x00\x20ftypisom", r"not an FLV file: it begins with b'\x00\x00\x00 '"),
+        (flv.encode_header(audio=True, video=True), "it holds neither video nor audio that can be shown"),
+    ],
+)
+def test_what_is_no_slate_is_said_to_be_none(tmp_path: Path, data: bytes, problem: str) -> None:
+    path = tmp_path / "no.flv"
+    path.write_bytes(data)
+    assert run_here("slate", "check", str(path)) == (1, "", f"rtmpd: {path}: {problem}\n")
+    assert run_here("check", "--set", f"apps.live.slate={path}")[0] == os.EX_CONFIG
+
+
+def test_what_comes_before_a_key_frame_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "late.flv"
+    head = flv.encode_header(audio=True, video=True)
+    sounds = b"".join(flv.encode_tag(8, number * 100, sound("a")) for number in range(30))
+    tags = ((9, 500, keyframe()), (9, 2900, keyframe()))
+    late = b"".join(flv.encode_tag(*tag) for tag in tags)
+    path.write_bytes(
+        head + flv.encode_tag(8, 0, AAC_HEADER) + flv.encode_tag(9, 0, AVC_HEADER) + sounds + late
+    )
+    _, said, _ = run_here("slate", "check", str(path))
+    assert "But its first 0.5 s come before a key frame, and are left out.\n" in said
+
+
+def test_a_slate_is_compared_with_a_stream(slate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream: dict[str, Any] = {
+        "video": {"codec": "avc1", "width": None, "height": None},
+        "audio": {"codec": "mp4a", "samples_per_second": 44_100},
+    }
+    monkeypatch.setattr(AdminPort, "call", lambda *_: stream)
+    command = ("slate", "check", str(slate), "--like", "live/show", "--url", "http://127.0.0.1:1")
+    assert run_here(*command)[1].endswith("; it suits live/show.\n")
+    stream["video"] |= {"width": 1280, "height": 720}
+    sent = "H.264 1280x720, AAC 44.1 kHz"
+    assert run_here(*command)[1].endswith(f"; live/show sends {sent}, so that {ALIKE}.\n")
+    stream["audio"] = None
+    assert "live/show sends H.264 1280x720, no sound, so that" in run_here(*command)[1]
+    stream["video"] = None
+    status, _, said = run_here(*command)
+    assert (status, "live/show has no encoder now" in said) == (2, True)
 
 
 def test_every_file_is_read_once(slate: Path) -> None:

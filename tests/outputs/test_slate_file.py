@@ -64,7 +64,7 @@ def test_one_medium_is_enough(tmp_path: Path, audio: bool, video: bool) -> None:
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        pytest.param(b"", "is no FLV file", id="empty"),
+        pytest.param(b"", "is empty", id="empty"),
         pytest.param(b"\x89PNG\r\n", "not an FLV file", id="a picture"),
         pytest.param(file_of(), "neither video nor audio", id="nothing in it"),
         pytest.param(slate_bytes(20), "it lasts 805 ms: a slate has at least a second", id="short"),

@@ -30,6 +30,8 @@ _LINES: Final = 5
 """Of what ffmpeg says of its failure."""
 _MOVING: Final = (".avi", ".flv", ".gif", ".mkv", ".mov", ".mp4", ".ts", ".webm")
 """Ends of names of films; all else is a picture."""
+_NOBODY: Final = "{} has no encoder now: nothing is known of it"
+_ANEW: Final = "players set up their decoders anew, which not all do well"
 _PROFILES: Final = {"Baseline": "baseline", "Constrained Baseline": "baseline", "Main": "main"}
 
 
@@ -113,10 +115,68 @@ def make(
     typer.echo(f"{out}: {file}")
 
 
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE.flv", help="The slate.", show_default=False)],
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="APP/STREAM",
+            show_default=False,
+            help="The stream that it is to stand in for, which is published now.",
+        ),
+    ] = None,
+    url: ServerUrl = None,
+    token_file: TokenFile = None,
+    config: ConfigPaths = None,
+    assignments: Assignments = None,
+) -> None:
+    """Say whether a file can be shown, what it holds and which encoders it suits: exit 1 if it cannot be."""
+    from rtmpd.daemon.slate_check import faults, rare
+    from rtmpd.exceptions import ConfigError
+    from rtmpd.outputs.slate_file import SlateFile
+
+    try:
+        slate = SlateFile(file)
+    except ConfigError as error:
+        _fail(str(error))
+    sent = None
+    if like is not None:
+        from rtmpd.daemon.admin_request import stream_path
+
+        with asked_server(url, token_file, config, assignments) as port:
+            sent = _sent(like, port.call("GET", stream_path(like)))
+    every = f", from a key frame on, with one every {slate.interval / 1000:.1f} s"
+    typer.echo(
+        f"{file} can be shown: {slate}{every if slate.video else ''}; {_suits(slate, like or '', sent)}."
+    )
+    for fault in (*faults(slate), *rare(slate)):
+        typer.echo(f"But {fault}.")
+
+
+def _sent(name: str, stream: dict[str, Any]) -> str:
+    """What an encoder sends, as ``SlateFile.media`` has it."""
+    from rtmpd.outputs.slate_file import in_words
+
+    video, audio = stream["video"] or {}, stream["audio"] or {}
+    if not video and not audio:
+        raise typer.BadParameter(_NOBODY.format(name), param_hint="--like")
+    size = video.get("width"), video.get("height")
+    return in_words(video.get("codec"), *size, audio.get("codec"), audio.get("samples_per_second"))
+
+
+def _suits(slate: SlateFile, like: str, sent: str | None) -> str:
+    if sent is None:
+        return f"it suits encoders that send {slate.media}; of others {_ANEW}"
+    if sent == slate.media:
+        return f"it suits {like}"
+    return f"{like} sends {sent}, so that {_ANEW}"
+
+
 def _likeness(name: str, stream: dict[str, Any]) -> Likeness:
     video, audio = stream["video"], stream["audio"]
     if video is None and audio is None:
-        raise typer.BadParameter(f"{name} has no encoder now: nothing is known of it", param_hint="--like")
+        raise typer.BadParameter(_NOBODY.format(name), param_hint="--like")
     usual = Likeness()
     for medium, codec in ((video, "avc1"), (audio, "mp4a")):
         if medium is not None and medium["codec"] != codec:

@@ -78,21 +78,16 @@ class Registry:
         self._flusher = flusher
         self._announcer = Announcer(flusher.call_soon)
         self.branches = Branches(
-            flusher,
-            self.budget,
-            stats,
-            lambda key: self._limits_of(key, self.limits),
-            self.prompter.cue,
-            self._announcer,
+            flusher, self.budget, stats, self.limits_at, self.prompter.cue, self._announcer
         )
         self._continuity = Continuity(stats.levels)
         self._streams: dict[StreamKey, LiveStream] = {}
         self.streams: Mapping[StreamKey, LiveStream] = MappingProxyType(self._streams)
         """Live view of every entry, waiting ones included; copy it before anything that may end one."""
 
-    def delay_of(self, key: StreamKey) -> float:
-        """Seconds by which the players of that stream are behind."""
-        return self._limits_of(key, self.limits).delay
+    def limits_at(self, key: StreamKey) -> EngineLimits:
+        """What holds for that stream now, be it there or not."""
+        return self._limits_of(key, self.limits)
 
     def end_hold(self, key: StreamKey) -> bool:
         """Tell the audience of ``key`` that who it is kept for does not come; False if it is not kept."""
@@ -155,7 +150,7 @@ class Registry:
         rival = None if stream is None else stream.rival(origin, place)
         reason = None if rival is None else _decide(policy, rival, origin, now)
         self._check_claim(origin, rival)
-        self._check_quota(self._limits_of(key, self.limits).publishers, rival)
+        self._check_quota(self.limits_at(key).publishers, rival)
         before = rival or (None if stream is None else stream.lost)
         if stream is not None and before is not None:
             known = of_one_stream(origin, place, before.origin, before.place)
@@ -208,7 +203,7 @@ class Registry:
         """Raise ``ResourceExhausted`` if ``attach`` would: for who must answer before media flows, or plays
         a file (``vod``).
         """
-        limits = self._limits_of(key, self.limits)
+        limits = self.limits_at(key)
         stream = self._streams.get(key)
         if limits.max_players and self.stats.players >= limits.max_players:
             text = f"This server takes {counted(limits.max_players, 'player')}{_AT_A_TIME}"
@@ -282,7 +277,7 @@ class Registry:
                 self._flusher,
                 self.budget,
                 self.stats,
-                self._limits_of(key, self.limits),
+                self.limits_at(key),
                 self._release,
                 self._announcer,
                 self.prompter.cue,
@@ -318,7 +313,7 @@ class Registry:
     def _players_of(self, quota: Quota) -> int:
         live = sum([each.players for each in self._streams.values() if each.limits.players == quota])
         of = self.viewers.items()
-        return live + sum([n for key, n in of if self._limits_of(key, self.limits).players == quota])
+        return live + sum([n for key, n in of if self.limits_at(key).players == quota])
 
     def _check_waiting(self, network: str) -> None:
         """Raise ``ResourceExhausted`` if nobody, or nobody of ``network``, may wait for one name more."""

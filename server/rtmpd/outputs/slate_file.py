@@ -52,9 +52,13 @@ class SlateFile:
         data = _read(path)
         self.size = len(data)
         """Bytes."""
-        script = _Script()
-        script.play(_tags(path, data))
+        script, reader = _Script(), FlvReader()
+        script.play(_tags(path, data, reader))
         stats = script.stats
+        self.is_cut_off = reader.incomplete
+        """It ends in the middle of a message, or what follows is none."""
+        self.left_out = script.begun
+        """What comes before its first key frame (ms)."""
         self.headers: tuple[Packet, ...] = tuple(script.headers)
         """What comes before the first frame."""
         self.packets: tuple[Packet, ...] = tuple(script.packets)
@@ -73,12 +77,13 @@ class SlateFile:
             raise ConfigError([f"{path}: {problem}"])
 
     def __str__(self) -> str:
-        size = f" {self.width}x{self.height}" if self.width and self.height else ""
-        video = "no picture" if self.video is None else f"{spoken(self.video)}{size}"
-        sound = "no sound" if self.audio is None else spoken(self.audio)
-        if self.sound is not None and self.sound.sample_rate:
-            sound += f" {self.sound.sample_rate / 1000:g} kHz"
-        return f"{video}, {sound}, {self.duration / 1000:.1f} s, {self.size / 2**20:.1f} MiB"
+        return f"{self.media}, {self.duration / 1000:.1f} s, {self.size / 2**20:.1f} MiB"
+
+    @property
+    def media(self) -> str:
+        """Its codecs, the size of its picture and the rate of its sound, in words."""
+        rate = None if self.sound is None else self.sound.sample_rate
+        return in_words(self.video, self.width, self.height, self.audio, rate)
 
     @property
     def kbps(self) -> float:
@@ -88,20 +93,31 @@ class SlateFile:
     def _find_problem(self, script: _Script) -> str | None:
         if script.has_video and not any(each.flags & KEYFRAME for each in self.packets):
             return "its video has no key frame behind a sequence header"
+        broken = ", and breaks off there" if self.is_cut_off else ""
         if not self.packets:
-            return "it holds neither video nor audio that can be shown"
+            return f"it holds neither video nor audio that can be shown{broken}"
         if self.duration < LEAST_MS:
-            return f"it lasts {self.duration} ms: a slate has at least a second"
+            return f"it lasts {self.duration} ms{broken}: a slate has at least a second"
         return None
+
+
+def in_words(
+    video: str | None, width: int | None, height: int | None, audio: str | None, rate: int | None
+) -> str:
+    """What a stream holds: FourCCs, pixels, samples a second; None where it has none, or does not say."""
+    size = f" {width}x{height}" if width and height else ""
+    picture = "no picture" if video is None else f"{spoken(video)}{size}"
+    sound = "no sound" if audio is None else spoken(audio)
+    return f"{picture}, {sound}{f' {rate / 1000:g} kHz' if audio is not None and rate else ''}"
 
 
 class _Script(Home):
     """Plays a file to nobody, and notes the packets that a stream would have had."""
 
     __slots__ = (
-        "_begun",
         "_keyframe_at",
         "_timeline",
+        "begun",
         "duration",
         "has_video",
         "headers",
@@ -122,7 +138,7 @@ class _Script(Home):
         self.duration = 0
         self.has_video = False
         self.longest_gop = 0
-        self._begun = 0
+        self.begun = 0
         """When its first frame was (ms)."""
         self._keyframe_at: int | None = None
         self._timeline = Timeline()
@@ -144,10 +160,10 @@ class _Script(Home):
             self.has_video |= kind == VIDEO
             time = place(kind, tag.timestamp)
             publication.receive(Message(kind, time & 0xFFFFFFFF, 1, payload), time / 1000)
-        self.duration = self._timeline.end - self._begun
+        self.duration = self._timeline.end - self.begun
         self._note_keyframe(self._timeline.end)
         for packet in self.packets:
-            packet.timestamp -= self._begun
+            packet.timestamp -= self.begun
 
     @property
     def watched(self) -> bool:
@@ -162,7 +178,7 @@ class _Script(Home):
                 if self._keyframe_at is None:
                     self._begin(packet)
                 self._keyframe_at = packet.timestamp
-            self._begun = self._begun if self.packets else packet.timestamp
+            self.begun = self.begun if self.packets else packet.timestamp
             self.packets.append(packet)
 
     def switched(self, _publication: Publication, _packet: Packet, _steady_for: float) -> bool:
@@ -175,7 +191,7 @@ class _Script(Home):
         """What came before the first key frame is left out: sound that has no picture."""
         self.headers += [each for each in self.packets if each.flags & CACHED_HEADER]
         self.packets.clear()
-        self._begun = keyframe.timestamp
+        self.begun = keyframe.timestamp
 
     def _note_keyframe(self, time: int) -> None:
         if self._keyframe_at is not None:
@@ -210,9 +226,9 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
-def _tags(path: Path, data: bytes) -> Iterator[FlvTag]:
+def _tags(path: Path, data: bytes, reader: FlvReader) -> Iterator[FlvTag]:
     """Raises ConfigError."""
-    reader, count = FlvReader(), 0
+    count = 0
     for offset in range(0, len(data), _PIECE):
         try:
             tags = reader.receive_data(data[offset : offset + _PIECE])
@@ -223,4 +239,4 @@ def _tags(path: Path, data: bytes) -> Iterator[FlvTag]:
             raise ConfigError([f"{path}: has more than {MAX_TAGS:,} messages: make it shorter"])
         yield from tags
     if not reader.header_parsed:
-        raise ConfigError([f"{path}: is no FLV file"])
+        raise ConfigError([f"{path}: is {'no FLV file' if data else 'empty'}"])

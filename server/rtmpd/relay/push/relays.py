@@ -270,7 +270,7 @@ class PushRelays(StreamObserver):
 
     def delay(self, target: RelayTarget) -> float:
         """Seconds by which it is behind."""
-        return self.registry.delay_of(target.key) if target.delay is None else target.delay
+        return self.registry.limits_at(target.key).delay if target.delay is None else target.delay
 
     def later(self, target: RelayTarget) -> DelayedStream | None:
         """What it is sent that is behind; None if it is not, or nothing waits."""
