@@ -180,7 +180,6 @@ async def site(rules: HttpRules | None = None, **settings: Any) -> AsyncIterator
         http = HttpServer(house.server, AddressMask(house.context.clock, bytes), shelves)
         http.rules = rules or HttpRules()
         http._handling["lingering_time"] = 0.05  # Or who is refused a POST is waited for.
-        await http.start()
         listener = await house.server.listen(open_listener(Address("127.0.0.1", 0)), serve=http.serve)
         there = Site(house, http, shelves, listener.address.port)
         stack.enter_context(no_tracebacks())

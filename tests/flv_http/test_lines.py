@@ -145,7 +145,7 @@ async def test_who_plays_keeps_nothing_of_the_request_and_who_has_left_keeps_not
         await eventually(lambda: there.house.stream().stats.video.messages_in == 2)
         player = await there.get(PATH)
         (connection,) = [each for each in there.house.connections if each.state == "playing"]
-        await eventually(lambda: not there.http._runner.server.connections)
+        await eventually(lambda: not there.http._http.connections)
         gc.collect()
         assert not [each for each in gc.get_objects() if isinstance(each, HttpVisit)]
         left = weakref.ref(connection)

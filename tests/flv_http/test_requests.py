@@ -228,16 +228,35 @@ async def test_who_asks_for_nothing_in_time_is_closed() -> None:
             assert await browser.closed() == b""
 
 
-async def test_requests_cost_something() -> None:
+async def test_who_does_not_finish_the_next_request_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtmpd.http.connection.KEEPALIVE", 0.1)
+    async with site(limits=Limits(handshake_timeout=0.1)) as there:
+        slow = await there.get("/nothing")
+        await slow.body()
+        slow.writer.write(b"GET /live/cam.flv HTTP/1.1\r\nX: ")
+        assert await slow.closed() == b""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/nothing", {}, 404),
+        ("OPTIONS", "*", {}, 204),
+        ("CONNECT", "tv.example:443", {}, 405),
+        ("GET", "/nothing", {"Expect": "nothing"}, 404),
+    ],
+)
+async def test_requests_cost_something(method: str, path: str, headers: dict[str, str], status: int) -> None:
     limits = ConnectionLimits(max_command_cost_per_address=100)
     async with site(connections=limits) as there:
         browser = await there.browser()
         for _ in range(12):
-            browser.ask("/nothing")
+            browser.ask_with(path, headers, method)
         started = asyncio.get_running_loop().time()
         for _ in range(12):
-            assert await browser.head() == 404
-            await browser.body()
+            assert await browser.head() == status
+            if status != 204:
+                await browser.body()
         assert asyncio.get_running_loop().time() - started > 0.1
 
 

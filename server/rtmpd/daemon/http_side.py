@@ -71,7 +71,6 @@ class HttpSide:
             self.shelves.append(FileShelf())
             http = HttpServer(self._server, self._mask, self.shelves)
             http.rules = _rules(self._config)
-            await http.start()
             self._http = http
         return self._http
 

@@ -57,7 +57,7 @@ class Origins:
         """Whether somebody may who says so; who is no browser says nothing."""
         return origin is None or ANY_ORIGIN in self.allowed or origin.lower() in self.allowed
 
-    def headers(self, request: web.Request) -> dict[str, str]:
+    def headers(self, request: web.BaseRequest) -> dict[str, str]:
         """What a browser is told about an answer, if the page may have it."""
         origin = request.headers.get("Origin")
         if origin is None or not self.admits(origin):
@@ -105,7 +105,7 @@ def plain(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = Non
     return answer
 
 
-def preflight(request: web.Request) -> web.Response:
+def preflight(request: web.BaseRequest) -> web.Response:
     """What a browser asks before a page may ask itself; ``Origins`` says the rest."""
     headers = {
         "Allow": _METHODS,

@@ -14,7 +14,7 @@ from rtmpd.net.http import web
 class Asked:
     """A request, as those see it who may have an answer."""
 
-    request: web.Request
+    request: web.BaseRequest
     wish: Wish
     """What its path means; an ending that is not ``.flv`` stands in the name."""
     connection: HttpConnection

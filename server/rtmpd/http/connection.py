@@ -37,6 +37,8 @@ from rtmpd.serving.peer import ServerContext
 
 PROTOCOL: Final = "http"
 """Of whom nobody knows what they will do."""
+KEEPALIVE: Final = 75.0
+"""Seconds from one request of a connection to the next: longer than proxies wait that keep theirs."""
 _LINGER: Final = 2.0
 """Seconds that a peer has to read our last words and close its side."""
 _REQUEST_COST: Final = 10
@@ -94,6 +96,7 @@ class HttpConnection(Guest):
         "_decided",
         "_frames",
         "_house",
+        "_late",
         "_refusal",
         "_visit",
         "_waits_until",
@@ -109,7 +112,9 @@ class HttpConnection(Guest):
         self._visit: HttpVisit | None = None
         """Who reads and writes; None where this does."""
         self._waits_until = math.inf
-        """When the first request has to be there."""
+        """When the next request has to be there."""
+        self._late: Word | None = SessionFailure.CONNECT_TIMEOUT
+        """What is said if it is not."""
         self._cost: TokenBucket | None = None
         self._decided: asyncio.Future[None] | None = None
         """Of what is asked just now."""
@@ -189,6 +194,13 @@ class HttpConnection(Guest):
         if self._cost is not None and (delay := self._cost.take(_REQUEST_COST, now)) > 0:
             await asyncio.sleep(delay)
 
+    def expect_next(self) -> None:
+        """A request has its answer: it is to be read, and another to come, in time."""
+        self.is_answered = False
+        if self._visit is not None and not self.over:
+            # aiohttp waits for the reading of an answer without an end.
+            self._waits_until, self._late = self.context.clock() + KEEPALIVE, None
+
     async def ask(self, event: Request) -> Refused | None:
         """Put it to whoever decides, as a request of RTMP is: why it is not granted. None if it is, or if the
         connection has ended meanwhile; then it is ``over``.
@@ -254,7 +266,7 @@ class HttpConnection(Guest):
             self.transport.abort()
             return
         if self._waits_until <= now:
-            self.end(CloseReason.IDLE, SessionFailure.CONNECT_TIMEOUT)
+            self.end(CloseReason.IDLE, self._late)
             return
         self.requests.look(now)
         if self.requests.valid_until <= now:

@@ -35,6 +35,7 @@ class Dialogue:
         "plays",
         "receive",
         "settled",
+        "shared",
         "since",
         "unfinished_since",
     )
@@ -52,6 +53,8 @@ class Dialogue:
         """It goes by WebSocket."""
         self.only = EVERYTHING
         """Message type of the one medium that is wanted."""
+        self.shared: dict[str, str] = {}
+        """Headers of every answer."""
         self.settled = False
         """What was asked last is granted."""
         self.plays = False

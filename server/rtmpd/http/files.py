@@ -65,6 +65,7 @@ class FileShelf:
             "ETag": tag,
             "Last-Modified": formatdate(recording.changed, usegmt=True),
             "Cache-Control": "no-cache",
+            **asked.connection.session.shared,
         }
         if request.headers.get("If-None-Match") == tag:
             return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
@@ -90,7 +91,7 @@ class FileShelf:
 
 
 async def _write(
-    request: web.Request, response: web.StreamResponse, recording: VodFile, first: int, last: int
+    request: web.BaseRequest, response: web.StreamResponse, recording: VodFile, first: int, last: int
 ) -> None:
     """What cannot be sent any further ends with the connection: nothing may be taken for more of the file."""
     at = first
@@ -109,7 +110,7 @@ async def _write(
             request.transport.abort()
 
 
-def _part(request: web.Request, size: int, current: set[str]) -> tuple[int, int]:
+def _part(request: web.BaseRequest, size: int, current: set[str]) -> tuple[int, int]:
     """The first and the last byte that are wanted; a first behind the last if there is no such part."""
     whole = 0, size - 1
     found = _RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -20,21 +19,22 @@ from rtmpd.rtmp.events import Request
 MEDIA_TYPE: Final = "video/x-flv"
 _VERSION: Final = "13"
 """Of WebSockets."""
-_COMMON: Final = {"Server": "rtmpd", "X-Content-Type-Options": "nosniff"}
+_EXPECTED: Final = "100-continue"
+"""By who sends a body only when it is wanted."""
 
 
-async def answer_live(asked: Asked, shared: Mapping[str, str]) -> web.StreamResponse:
-    """``shared`` are headers that stand in every answer. Who plays gets theirs by the player itself."""
+async def answer_live(asked: Asked) -> web.StreamResponse:
+    """Who plays gets theirs by the player itself."""
     match asked.request.method:
         case "POST":
             return await _publish(asked)
         case "HEAD":
             return await _look(asked)
         case _:
-            return await _play(asked, shared)
+            return await _play(asked)
 
 
-async def _play(asked: Asked, shared: Mapping[str, str]) -> web.StreamResponse:
+async def _play(asked: Asked) -> web.StreamResponse:
     request, wish, dialogue = asked.request, asked.wish, asked.connection.session
     if wish.framed:
         key = accept_key(request.headers.get("Sec-WebSocket-Key", ""))
@@ -42,11 +42,11 @@ async def _play(asked: Asked, shared: Mapping[str, str]) -> web.StreamResponse:
             text = f"This is no WebSocket of version {_VERSION}."
             return plain(HTTPStatus.UPGRADE_REQUIRED, text, {"Sec-WebSocket-Version": _VERSION})
         headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Accept": key}
-        dialogue.head = answer_head(HTTPStatus.SWITCHING_PROTOCOLS, headers | _COMMON)
+        dialogue.head = answer_head(HTTPStatus.SWITCHING_PROTOCOLS, headers | dialogue.shared)
     else:
         # The end of the connection is that of the stream: so its bytes are the same for everybody.
         headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", "Connection": "close"}
-        dialogue.head = answer_head(HTTPStatus.OK, {**headers, **_COMMON, **shared})
+        dialogue.head = answer_head(HTTPStatus.OK, headers | dialogue.shared)
     dialogue.framed, dialogue.only = wish.framed, wish.only
     refusal = await _ask(asked, "ws-flv" if wish.framed else "http-flv", wish.play)
     return _last(refusal)
@@ -69,6 +69,8 @@ async def _publish(asked: Asked) -> web.StreamResponse:
     refusal = await _ask(asked, "http-flv", asked.wish.publish)
     if refusal is not None or connection.over:
         return _last(refusal)
+    if asked.request.headers.get("Expect", "").lower() == _EXPECTED and asked.request.version >= (1, 1):
+        await asked.request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     await read_body(asked.request.content, connection)
     failure = connection.session.failure
     connection.end(CloseReason.FINISHED)

@@ -6,26 +6,24 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import Refused
 from rtmpd.http.answers import Origins, plain, preflight, refused
 from rtmpd.http.asking import Asked, Shelf
-from rtmpd.http.connection import HttpConnection, HttpVisit
+from rtmpd.http.connection import KEEPALIVE, HttpConnection, HttpVisit
 from rtmpd.http.live import answer_live
 from rtmpd.http.wishes import ENDING, decoded, read_wish
 from rtmpd.net.address_mask import AddressMask
 from rtmpd.net.addresses import UNKNOWN, is_local
 from rtmpd.net.http import web
 from rtmpd.net.proxy_header import ProxyHeader
-from rtmpd.net.visitors import Visitors, complete, http_logger
+from rtmpd.net.visitors import SHARED, Visitors, http_logger
 from rtmpd.serving.identity import named_by
 from rtmpd.serving.server import RtmpServer
 
 _METHODS: Final = ("GET", "HEAD", "POST", "OPTIONS")
-_KEEPALIVE: Final = 75.0
-"""Seconds between two requests of a connection: longer than proxies wait that keep theirs."""
 _SHUTDOWN: Final = 1.0
 """Seconds that answers have at the end, which are no plays."""
 _LINGERING: Final = 2.0
@@ -52,25 +50,20 @@ class HttpServer:
         self._shelves = shelves
         self._server = server
         self._visitors = Visitors(lambda: server.context.proxies, mask)
-        application = web.Application()
-        application.on_response_prepare.append(self._completed)
-        application.router.add_route("*", "/{path:.*}", self._handle)
+        # Without a router, whose answers would cost nobody anything.
+        self._http = web.Server(self._handle)
         self._handling: dict[str, Any] = {
             "access_log": None,
             "logger": http_logger(),
             "auto_decompress": False,
-            "keepalive_timeout": _KEEPALIVE,
+            "keepalive_timeout": KEEPALIVE,
             "lingering_time": _LINGERING,
         }
-        self._runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=_SHUTDOWN)
-
-    async def start(self) -> None:
-        """Be ready for connections."""
-        await self._runner.setup()
 
     async def close(self) -> None:
         """End what is answered, but for plays."""
-        await self._runner.cleanup()
+        self._http.pre_shutdown()
+        await self._http.shutdown(_SHUTDOWN)
 
     def serve(self, known: Origin) -> HttpConnection:
         """What somebody will be."""
@@ -78,14 +71,15 @@ class HttpServer:
 
     def receive(self, connection: HttpConnection) -> HttpVisit:
         """Read what somebody asks for, and answer."""
-        http = cast("web.Server", self._runner.server)
-        visit = HttpVisit(http, connection.origin.address, loop=asyncio.get_running_loop(), **self._handling)
+        visit = HttpVisit(
+            self._http, connection.origin.address, loop=asyncio.get_running_loop(), **self._handling
+        )
         visit.connection = connection
         return visit
 
     # Inside
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         visit = request.protocol
         if not isinstance(visit, HttpVisit):
             raise TypeError("a request of another server")
@@ -95,11 +89,14 @@ class HttpServer:
             await connection.pay()
             if connection.over:  # It is read by nobody any more.
                 return web.Response()
-            return await self._answer(request, connection)
+            shared = connection.session.shared = SHARED | self.rules.origins.headers(request)
+            answer = await self._answer(request, connection)
+            answer.headers.update(shared)
+            return answer
         finally:
-            connection.is_answered = False
+            connection.expect_next()
 
-    async def _answer(self, request: web.Request, connection: HttpConnection) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, connection: HttpConnection) -> web.StreamResponse:
         if request.method not in _METHODS:
             allowed = ", ".join(_METHODS)
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed}.", {"Allow": allowed})
@@ -130,9 +127,9 @@ class HttpServer:
                 return answer
         if not path.endswith(ENDING):
             return _nothing()
-        return await answer_live(asked, self.rules.origins.headers(request))
+        return await answer_live(asked)
 
-    def _named(self, request: web.Request, connection: HttpConnection) -> Origin:
+    def _named(self, request: web.BaseRequest, connection: HttpConnection) -> Origin:
         """Who asks by this request."""
         proxy = connection.proxy
         if proxy is not None:
@@ -145,10 +142,6 @@ class HttpServer:
             # A proxy here that nobody has named: whom it asks for is anybody.
             return replace(origin, address=UNKNOWN, nameless=True)
         return origin
-
-    async def _completed(self, request: web.Request, response: web.StreamResponse) -> None:
-        complete(response)
-        response.headers.update(self.rules.origins.headers(request))
 
 
 def _nothing() -> web.Response:

@@ -49,7 +49,7 @@ class Wish:
         return PublishRequested(STREAM_ID, self.name, self.query, "live")
 
 
-def read_wish(request: web.Request, path: str, server: str, limits: Limits) -> Wish | str:
+def read_wish(request: web.BaseRequest, path: str, server: str, limits: Limits) -> Wish | str:
     """What is asked for at ``path``, of which nothing is before the app; or what is wrong with how.
 
     ``server`` is scheme, host and port as the client knows them.
@@ -78,13 +78,13 @@ def read_wish(request: web.Request, path: str, server: str, limits: Limits) -> W
     return Wish(connect, name, query, _MEDIA.get(only, EVERYTHING), framed)
 
 
-def _shown(request: web.Request) -> str:
+def _shown(request: web.BaseRequest) -> str:
     """The key or token in a header."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     return _clean(value.strip()) if scheme.lower() == _BEARER else ""
 
 
-def _header(request: web.Request, name: str, limits: Limits) -> str:
+def _header(request: web.BaseRequest, name: str, limits: Limits) -> str:
     text = _clean(request.headers.get(name, ""))[: limits.max_field_bytes // 4]
     return "".join(each for each in text if each.isprintable())
 

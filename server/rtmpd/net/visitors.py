@@ -81,10 +81,14 @@ def _is_ours(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
+SHARED: Final = {"Server": "rtmpd", "X-Content-Type-Options": "nosniff"}
+"""Headers of every answer: strangers are not told of what the server is made, and browsers make nothing else
+of what they get."""
+
+
 def complete(response: web.StreamResponse) -> None:
-    """Strangers are not told of what the server is made, and browsers make nothing else of what they get."""
-    response.headers["Server"] = "rtmpd"
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    """Add them."""
+    response.headers.update(SHARED)
 
 
 class Visitors:
@@ -96,7 +100,7 @@ class Visitors:
         self.mask = mask
         """How much of addresses is shown."""
 
-    def address_of(self, request: web.Request) -> str:
+    def address_of(self, request: web.BaseRequest) -> str:
         """The address that a request comes from, as ``peer_ip`` gives it; of the way of one, the last that is
         no trusted proxy's.
 
@@ -112,11 +116,11 @@ class Visitors:
         # A client may have sent the header that the proxy leaves alone.
         return found.pop() if len(found) == 1 else UNKNOWN
 
-    def shown_address_of(self, request: web.Request) -> str:
+    def shown_address_of(self, request: web.BaseRequest) -> str:
         """The same, as far as it may be shown."""
         return self.mask.show(self.address_of(request))
 
-    def find_obstacle(self, request: web.Request) -> str | None:
+    def find_obstacle(self, request: web.BaseRequest) -> str | None:
         """Why whoever asks is not on this machine, as far as is known, on a listener that only it reaches."""
         if self.is_forwarded(request):
             sender = self._came_from(request)
@@ -131,17 +135,17 @@ class Visitors:
         address = self.address_of(request)
         return None if _is_here(address) else f"this came from {address}"
 
-    def is_forwarded(self, request: web.Request) -> bool:
+    def is_forwarded(self, request: web.BaseRequest) -> bool:
         """Whether it shows that it came through a proxy, as far as that one adds anything."""
         return any(name in request.headers for name in _HINTS)
 
-    def by_file(self, request: web.Request) -> bool:
+    def by_file(self, request: web.BaseRequest) -> bool:
         """Whether it came by a Unix socket: whoever did may open its file."""
         return request.transport is not None and isinstance(
             request.transport.get_extra_info("peername"), str | bytes
         )
 
-    def host_of(self, request: web.Request) -> str:
+    def host_of(self, request: web.BaseRequest) -> str:
         """The name, with its port, by which a browser knows this server; a trusted proxy may tell it."""
         if self._came_from(request) in self.proxies():
             said = [each["host"] for each in request.forwarded if "host" in each]
@@ -150,7 +154,7 @@ class Visitors:
                 return said[0].strip()
         return request.headers.get("Host", "")
 
-    def is_secure(self, request: web.Request) -> bool:
+    def is_secure(self, request: web.BaseRequest) -> bool:
         """Whether a browser asks by https, as far as a trusted proxy says so: there is no TLS here."""
         if self._came_from(request) not in self.proxies():
             return False
@@ -158,7 +162,7 @@ class Visitors:
         said += request.headers.getall("X-Forwarded-Proto", [])
         return "https" in [each.strip().lower() for each in said]
 
-    def _came_from(self, request: web.Request) -> str:
+    def _came_from(self, request: web.BaseRequest) -> str:
         visit = request.protocol
         if isinstance(visit, Visit) and visit.address:
             return visit.address
@@ -255,11 +259,11 @@ def _is_here(address: str) -> bool:
         return False
 
 
-def _forwarded(request: web.Request) -> list[str]:
+def _forwarded(request: web.BaseRequest) -> list[str]:
     return [each.get("for", "") for each in request.forwarded]
 
 
-def _forwarded_for(request: web.Request) -> list[str]:
+def _forwarded_for(request: web.BaseRequest) -> list[str]:
     lines = request.headers.getall("X-Forwarded-For", [])
     return [each for line in lines for each in line.split(",")]
 
