@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from itertools import pairwise
 
 import pytest
 from engine_kit import AAC_HEADER, AVC_HEADER, inter, keyframe, metadata, sound
@@ -163,9 +165,44 @@ async def test_the_server_ends_it_in_order() -> None:
         assert await encoder.body() == "The server is shutting down.\n"
 
 
+async def test_a_body_is_asked_for_when_it_is_wanted() -> None:
+    async with site() as there:
+        encoder = (await there.browser()).ask(
+            PATH, "POST", Transfer_Encoding="chunked", Expect="100-continue"
+        )
+        assert await encoder.head() == 100
+        assert there.house.stats.publishers == 1
+        other = (await there.browser()).ask(PATH, "POST", Transfer_Encoding="chunked", Expect="100-continue")
+        assert await other.head() == 409
+        encoder.writer.write(chunk(START) + b"0\r\n\r\n")
+        assert await encoder.head() == 200
+
+
 async def test_too_many_publishes_are_too_often() -> None:
     async with site(connections=ConnectionLimits(max_publishes_per_minute=1)) as there:
         await post(there, path="/live/one.flv")
         await eventually(lambda: there.house.stats.publishers)
         assert await (await post(there)).head() == 429
         assert there.house.stats.refusals == {Refusal.PUBLISH_RATE: 1}
+
+
+async def test_so_many_tags_are_taken_in_a_turn_and_in_a_second() -> None:
+    limits = Limits(max_messages=100, max_messages_burst=100, max_messages_per_turn=20)
+    async with site(limits=limits) as there:
+        seen: list[int] = []
+
+        async def watch() -> None:
+            while True:
+                stream = there.house.registry.streams.get(StreamKey("live", "cam"))
+                seen.append(0 if stream is None else stream.stats.video.messages_in)
+                await asyncio.sleep(0)
+
+        watching = asyncio.ensure_future(watch())
+        started = asyncio.get_running_loop().time()
+        encoder = await post(there, START + b"".join(encode_tag(9, time, inter("B")) for time in range(140)))
+        await eventually(lambda: seen[-1:] == [142])
+        encoder.writer.write(chunk(encode_tag(9, 140, inter("C"))))
+        await eventually(lambda: seen[-1:] == [143])
+        watching.cancel()
+        assert asyncio.get_running_loop().time() - started > 0.4
+    assert max(after - before for before, after in pairwise(seen)) <= 20

@@ -13,6 +13,8 @@ from rtmpd.reasons import FlvFailure, SessionFailure
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.messages import Message
 
+_PIECE: Final = 64 * 1024
+"""That is read at once: what is cut into tags in one turn of the loop."""
 _TAKEN: Final = frozenset({MessageType.AUDIO, MessageType.VIDEO, MessageType.DATA_AMF0})
 
 
@@ -35,23 +37,37 @@ async def read_body(body: StreamReader, connection: HttpConnection) -> None:
 
 async def _read(body: StreamReader, connection: HttpConnection) -> None:
     limits, clock = connection.context.limits, connection.context.clock
-    reader = FlvReader(limits.max_message_bytes)
+    reader, rate = FlvReader(limits.max_message_bytes), limits.message_rate
+    paid_at = clock()
     try:
         async with asyncio.timeout(None) as connection.reading:
-            while data := await body.readany():
+            while data := await body.read(_PIECE):
                 now = clock()
                 tags = reader.receive_data(data)
                 connection.count_in(len(data), len(tags))
-                for tag in tags:
-                    message = _message(tag, limits.max_data_bytes)
-                    receive = connection.session.receive
-                    if receive is None:
-                        return
-                    if message is not None:
-                        receive(message, now)
+                for begin in range(0, len(tags), limits.max_messages_per_turn):
+                    if begin:
+                        await asyncio.sleep(0)
+                    _take(tags[begin : begin + limits.max_messages_per_turn], connection, now)
+                if connection.session.receive is None:
+                    return
                 connection.charge(reader.held_bytes, now)
+                paid_at = rate.spend(paid_at, len(tags), now)
+                # There may be more in the body already: others have their turn before it.
+                await asyncio.sleep(rate.debt(paid_at, now))
     finally:
         connection.reading = None
+
+
+def _take(tags: list[FlvTag], connection: HttpConnection, now: float) -> None:
+    """Publish them, as long as the server has not ended it. Raises ProtocolError."""
+    session, max_data_bytes = connection.session, connection.context.limits.max_data_bytes
+    for tag in tags:
+        message, receive = _message(tag, max_data_bytes), session.receive
+        if receive is None:
+            return
+        if message is not None:
+            receive(message, now)
 
 
 def _message(tag: FlvTag, max_data_bytes: int) -> Message | None:
