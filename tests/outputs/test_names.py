@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
-from rtmpd.outputs.names import NameTemplate, numbered, open_folder
+from rtmpd.outputs.folder_scan import scan
+from rtmpd.outputs.names import MAX_LEVELS, NameTemplate, numbered, open_folder
 
 ODD = ("..", "../../etc/passwd", ".hidden", "a\0b", "a\nb", "C:\\x", "x" * 500, "%2e%2e", "…/‮x", "a//b", "")
 
@@ -70,6 +71,17 @@ def test_no_name_leads_out(app: str, name: str) -> None:
 def test_names_that_are_shortened_stay_apart() -> None:
     one, other = (levels("{name}", name="x" * 400 + end) for end in ("a", "b"))
     assert one != other
+
+
+def test_no_name_leads_deeper_than_who_tidies_up_looks(tmp_path: Path) -> None:
+    deep = "/".join("a" * 128)
+    one, other = (levels("{app}/{name}/{start}", name=name) for name in (deep, deep[:-1] + "b"))
+    assert len(one) == MAX_LEVELS
+    assert one != other
+    assert_inside(tmp_path, one)
+    (part,) = tmp_path.rglob("*.part")
+    part.rename(part.with_suffix(""))
+    assert len(scan(str(tmp_path), 0.0).files) == 1
 
 
 def test_a_number_comes_before_the_suffix() -> None:

@@ -231,6 +231,21 @@ async def test_no_file_is_ever_overwritten(tmp_path: Path) -> None:
         check_index(each.path)
 
 
+async def test_what_was_made_of_a_recording_keeps_its_name(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    assert studio.rule is not None
+    studio.rule = replace(studio.rule, name="{name}")
+    (tmp_path / "cam.mp4").write_bytes(b"made of the first one, which is gone")
+    publication = studio.publish()
+    studio.send(publication, 0, 11)
+    await studio.until(lambda: "started live/cam" in studio.heard.words)
+    (tmp_path / "cam-2.flv").write_bytes(b"somebody's")
+    (tmp_path / "cam-2-2.mp4").write_bytes(b"made of another one, which is gone")
+    studio.end(publication)
+    (recording,) = await studio.files(1)
+    assert Path(recording.path).name == "cam-2-3.flv"
+
+
 class Drive:
     """Has writes of the server fail."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,20 @@ from typer.testing import CliRunner
 
 from rtmpd.daemon.cli import app
 from rtmpd.media import flv
-from rtmpd.outputs.flv_head import HEAD_BYTES, MAX_INDEXED, KeyframeIndex, Told, build_head
+from rtmpd.outputs.described import described
+from rtmpd.outputs.flv_head import (
+    HEAD_BYTES,
+    MAX_INDEXED,
+    KeyframeIndex,
+    Told,
+    build_head,
+    payload_of,
+    read_head,
+)
+from rtmpd.outputs.folder_scan import scan
 from rtmpd.outputs.record_rules import RecordRule, RecordStart
 from rtmpd.outputs.recording import Recording, RecordingEnd
-from rtmpd.outputs.repair import repair_all
+from rtmpd.outputs.repair import look_through, repair_all
 from rtmpd.rtmp import amf
 
 HEADERS = (
@@ -98,6 +109,61 @@ def test_one_with_nothing_in_it_is_removed(tmp_path: Path) -> None:
     os.utime(old, (1e9, 1e9))
     assert repaired(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_small_file_of_somebody_else_stays(tmp_path: Path) -> None:
+    theirs = tmp_path / "download.flv.part"
+    theirs.write_bytes(flv.encode_header(audio=True, video=True) + b"".join(frames(20)))
+    ours = cut_off(tmp_path / "ours.flv.part")
+    os.truncate(ours, 5000)
+    for file in (theirs, ours):
+        os.utime(file, (0, 0))
+    assert repaired(tmp_path) == []
+    assert theirs.exists()
+    assert not ours.exists()
+
+
+@pytest.mark.parametrize("number", ["inf", "nan", "-1.0", "1e300"])
+@pytest.mark.parametrize("name", [b"part", b"started"])
+def test_a_head_that_somebody_made_up_holds_up_no_other(tmp_path: Path, name: bytes, number: str) -> None:
+    odd, good = cut_off(tmp_path / "odd.flv.part", *frames(10)), cut_off(tmp_path / "x.flv.part", *frames(10))
+    data = odd.read_bytes()
+    at = data.index(name + b"\0", data.index(b"recording")) + len(name) + 1
+    odd.write_bytes(data[:at] + struct.pack(">d", float(number)) + data[at + 8 :])
+    shutil.copy(odd, tmp_path / "odd.flv")
+    assert [each.path for each in repaired(tmp_path)] == [str(good.with_suffix(""))]
+    found = scan(str(tmp_path), 0.0).files
+    assert list(described((str(tmp_path), file) for file in found)) == [str(good.with_suffix(""))]
+
+
+@pytest.mark.parametrize("number", ["inf", "nan", "-1.0"])
+@pytest.mark.parametrize("name", [b"duration", b"lasttimestamp", b"times\n\0\0\0\1", b"positions\n\0\0\0\1"])
+def test_a_finished_head_is_believed_where_it_can_be_true(tmp_path: Path, name: bytes, number: str) -> None:
+    cut_off(tmp_path / "x.flv.part", *HEADERS, *frames(10))
+    (recording,) = repaired(tmp_path)
+    file = Path(recording.path)
+    data = file.read_bytes()
+    at = data.index(name + b"\0") + len(name) + 1
+    file.write_bytes(data[:at] + struct.pack(">d", float(number)) + data[at + 8 :])
+    with file.open("rb") as opened:
+        found = look_through(opened.fileno(), KEY)
+    assert found is not None
+    assert (found.told.duration, found.told.last) == (405, 365)
+    assert list(found.index.times) == [0]
+
+
+def test_a_head_can_be_read_whatever_the_encoder_says_of_itself() -> None:
+    index = KeyframeIndex()
+    for number in range(MAX_INDEXED):
+        index.add(number, number)
+    nothing = [None]
+    metadata = amf.encode_values("onMetaData", amf.EcmaArray({"a": nothing * 2000, "b": nothing * 1500}))
+    told, values = read_head(payload_of(build_head(Told("live", "cam", 1, 0.0), metadata, index))) or (
+        None,
+        {},
+    )
+    assert told == Told("live", "cam", 1, 0.0)
+    assert "keyframes" in values
 
 
 def test_a_kill_between_the_two_names_leaves_one(tmp_path: Path) -> None:

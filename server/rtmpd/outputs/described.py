@@ -6,13 +6,10 @@ import os
 from collections.abc import Iterable
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.media import flv
-from rtmpd.media.metadata import read_metadata
 from rtmpd.outputs.catalog import Known
-from rtmpd.outputs.flv_head import HEAD_BYTES, OWN, RESERVED_BYTES
+from rtmpd.outputs.flv_head import HEAD_BYTES, milliseconds, payload_of, read_head
 from rtmpd.outputs.folder_scan import FoundFile
 from rtmpd.outputs.recording import Recording, RecordingEnd
-from rtmpd.rtmp.constants import ON_META_DATA
 
 
 def described(files: Iterable[tuple[str, FoundFile]]) -> dict[str, Known]:
@@ -34,19 +31,14 @@ def _described(root: str, file: FoundFile) -> Known | None:
         head = os.pread(descriptor, HEAD_BYTES, 0)
     finally:
         os.close(descriptor)
-    payload = head[13 + flv.TAG_HEADER_BYTES : HEAD_BYTES - 4]
-    if len(payload) != RESERVED_BYTES or not payload.startswith(ON_META_DATA):
+    read = read_head(payload_of(head))
+    if read is None:
         return None
-    told = read_metadata(payload)
-    match told.get(OWN.decode()), told.get("duration"):
-        case {
-            "app": str(app),
-            "stream": str(name),
-            "part": float(part),
-            "started": float(started),
-        }, float(duration):
-            key = StreamKey(app, name)
-            end = RecordingEnd.PUBLISH_ENDED  # As good as any: no head says why.
-            recording = Recording(key, file.path, root, int(part), started, duration, file.size, (), end)
-            return Known(recording, changed_at=file.changed_at, by_head=True)
-    return None
+    told, values = read
+    duration = values.get("duration")
+    if not isinstance(duration, float) or milliseconds(duration) is None:
+        return None
+    key = StreamKey(told.app, told.name)
+    end = RecordingEnd.PUBLISH_ENDED  # As good as any: no head says why.
+    recording = Recording(key, file.path, root, told.part, told.started_at, duration, file.size, (), end)
+    return Known(recording, changed_at=file.changed_at, by_head=True)

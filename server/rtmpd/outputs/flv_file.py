@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Self
 
 from rtmpd.media import flv
 from rtmpd.outputs.flv_head import HEAD_BYTES, KeyframeIndex, Told, build_head
-from rtmpd.outputs.names import FILE_MODE, PART, numbered, open_folder
+from rtmpd.outputs.names import FILE_MODE, MADE_SUFFIX, PART, SUFFIX, numbered, open_folder
 from rtmpd.outputs.record_rules import Fsync
 
 _MAX_SAME: Final = 1000
@@ -178,6 +178,8 @@ def give_name(folder: int, name: str) -> str:
     part = name + PART
     for number in range(1, _MAX_SAME):
         final = numbered(name, number)
+        if number > 1 and _exists(folder, _made_of(final)):
+            continue
         try:
             os.link(part, final, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
         except FileExistsError:
@@ -218,7 +220,7 @@ def _create(folder: int, name: str) -> tuple[str, int]:
     """The name that a file will have, and its descriptor, locked."""
     for number in range(1, _MAX_SAME):
         final = numbered(name, number)
-        if _exists(folder, final):
+        if _is_taken(folder, final):
             continue
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
@@ -237,6 +239,15 @@ def _create(folder: int, name: str) -> tuple[str, int]:
                 raise
         return final, fd
     raise FileExistsError(errno.EEXIST, f"there are {_MAX_SAME} files of this name", name)
+
+
+def _is_taken(folder: int, name: str) -> bool:
+    """By a recording, or by what was made of one that is gone, and would be lost to what is made of another."""
+    return _exists(folder, name) or _exists(folder, _made_of(name))
+
+
+def _made_of(name: str) -> str:
+    return name.removesuffix(SUFFIX) + MADE_SUFFIX
 
 
 def _exists(folder: int, name: str) -> bool:

@@ -13,7 +13,9 @@ from typing import Final
 
 from rtmpd.exceptions import AmfError
 from rtmpd.media import flv
+from rtmpd.media.metadata import read_metadata
 from rtmpd.rtmp import amf
+from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.amf_scan import ECMA_ARRAY, NUMBER, OBJECT_END
 from rtmpd.rtmp.constants import ON_META_DATA, MessageType
 
@@ -38,7 +40,9 @@ _TOLD: Final = frozenset(
 _MAX_VALUE_BYTES: Final = 4096
 _MAX_TOLD_BYTES: Final = 16 * 1024
 _MAX_TOLD_VALUES: Final = 256
-"""Of what the encoder says: longer values, and those beyond, are left out."""
+"""Of what the encoder says, with all that is in them: longer values, and those beyond, are left out."""
+_MAX_SECONDS: Final = 1e11
+"""A time beyond is none: the head is broken, or somebody has made it up."""
 _STRICT_ARRAY: Final = 0x0A
 _FILLER_BYTES: Final = 250
 """ffmpeg complains of texts longer than 255 bytes."""
@@ -139,14 +143,54 @@ def _of_encoder(metadata: bytes) -> list[bytes]:
     except AmfError:
         return []
     kept: list[bytes] = []
-    left = _MAX_TOLD_BYTES
-    for entry in layout.properties[:_MAX_TOLD_VALUES]:
+    left, values = _MAX_TOLD_BYTES, _MAX_TOLD_VALUES
+    for entry in layout.properties:
         size = entry.end - entry.start
         if entry.key.lower() in _TOLD or size > _MAX_VALUE_BYTES or size > left:
             continue
-        kept.append(metadata[entry.start : entry.end])
-        left -= size
+        number = _values_of(metadata[entry.value_start : entry.end])
+        if number <= values:
+            kept.append(metadata[entry.start : entry.end])
+            left, values = left - size, values - number
     return kept
+
+
+def _values_of(value: bytes) -> int:
+    """It, and all that are in it."""
+    try:
+        return amf.scan(value, max_values=_MAX_TOLD_VALUES).values
+    except AmfError:
+        return _MAX_TOLD_VALUES + 1
+
+
+def payload_of(data: bytes) -> bytes:
+    """The payload of the onMetaData that a recording of ours begins with, of its first ``HEAD_BYTES``; empty
+    where it does not.
+    """
+    payload = data[13 + flv.TAG_HEADER_BYTES : HEAD_BYTES - 4]
+    return payload if len(payload) == RESERVED_BYTES and payload.startswith(ON_META_DATA) else b""
+
+
+def is_begun(data: bytes) -> bool:
+    """Whether this is all of a recording of ours whose head was not written to its end."""
+    head = flv.encode_header(audio=True, video=True) + flv.tag_head(MessageType.DATA_AMF0, 0, RESERVED_BYTES)
+    return len(data) < HEAD_BYTES and data[: len(head)] == head[: len(data)]
+
+
+def read_head(payload: bytes) -> tuple[Told, dict[str, AmfValue]] | None:
+    """Of which stream and part a head says the file is, and all else that it says; None if it does not."""
+    values = read_metadata(payload)
+    match values.get(OWN.decode()):
+        case {"app": str(app), "stream": str(name), "part": float(part), "started": float(started)} if (
+            0 <= started < _MAX_SECONDS and 0 <= part < _MAX_SECONDS
+        ):
+            return Told(app, name, int(part), started), values
+    return None
+
+
+def milliseconds(seconds: float) -> int | None:
+    """None for what is no time in a file."""
+    return round(seconds * 1000) if 0 <= seconds < _MAX_SECONDS else None
 
 
 def _of_stream(told: Told) -> bytes:

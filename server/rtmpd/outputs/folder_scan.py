@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from rtmpd.outputs.afterwork_words import RemovalFailure
+from rtmpd.outputs.names import MAX_LEVELS
 
 SUFFIXES: Final = (".flv", ".mp4")
 """Of finished files; what is still written has another."""
@@ -20,8 +21,6 @@ UNFINISHED: Final = ".mp4.tmp"
 """Of an MP4 file that is being made."""
 MAX_FILES: Final = 100_000
 """That are looked at in one folder."""
-_MAX_DEPTH: Final = 16
-"""Folders in folders. More is no template's work, and may be a loop of mounts."""
 _STALE: Final = 86_400.0
 """Seconds after which an unfinished MP4 file is nobody's any more."""
 _NO_LOCKS: Final = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -91,7 +90,7 @@ class _Walk:
                 with os.scandir(folder) as found:
                     for each in found:
                         if each.is_dir(follow_symlinks=False):
-                            if depth < _MAX_DEPTH:
+                            if depth < MAX_LEVELS:  # Deeper ones may be a loop of mounts.
                                 folders.append((each.path, depth + 1))
                         elif each.is_file(follow_symlinks=False):
                             yield from self._file(each)

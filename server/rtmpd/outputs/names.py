@@ -14,6 +14,8 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
 
 SUFFIX: Final = ".flv"
+MADE_SUFFIX: Final = ".mp4"
+"""Of what is made of one under its name."""
 PART: Final = ".part"
 """What the name of a file ends in besides while it is written."""
 FILE_MODE: Final = 0o640
@@ -22,6 +24,8 @@ _START: Final = "%Y-%m-%d_%H-%M-%S"
 _MAX_LEVEL_BYTES: Final = 180
 """Of what a stream is called, between two slashes: with what is put behind it a name of a file holds it."""
 _MAX_NAME_BYTES: Final = 230
+MAX_LEVELS: Final = 16
+"""Folders below the root, and the file: who tidies up looks no deeper."""
 _RESERVED: Final = frozenset('\\:*?"<>|%')
 """Characters that other systems have no files with, and the one that stands for those that are not there."""
 _FIELDS: Final = ("app", "name", "start", "part")
@@ -71,6 +75,8 @@ class NameTemplate:
         if text.startswith("/"):
             raise UsageError("it begins with a slash: name a file below record.root")
         levels = [level for level in text.split("/") if level]
+        if len(levels) > MAX_LEVELS:
+            levels[MAX_LEVELS - 1 :] = [_escaped("/").join(levels[MAX_LEVELS - 1 :])]
         if not levels or text.endswith("/"):
             raise UsageError("it has to end with the name of a file")
         if "." in levels or ".." in levels or any(ord(sign) < 32 for sign in text):

@@ -16,14 +16,24 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import FlvError
 from rtmpd.media import flv
 from rtmpd.media.codec_names import spoken
-from rtmpd.media.metadata import live_metadata, read_metadata
+from rtmpd.media.metadata import live_metadata
 from rtmpd.media.tags import CODED_FRAME, KEYFRAME, audio_codec, audio_flags, video_codec, video_flags
 from rtmpd.outputs.flv_file import give_name
-from rtmpd.outputs.flv_head import HEAD_BYTES, OWN, RESERVED_BYTES, KeyframeIndex, Told, build_head
+from rtmpd.outputs.flv_head import (
+    HEAD_BYTES,
+    KeyframeIndex,
+    Told,
+    build_head,
+    is_begun,
+    milliseconds,
+    payload_of,
+    read_head,
+)
 from rtmpd.outputs.flv_tags import TagAt, parse_head
-from rtmpd.outputs.names import FILE_MODE, PART, SUFFIX
+from rtmpd.outputs.names import FILE_MODE, MAX_LEVELS, PART, SUFFIX
 from rtmpd.outputs.recording import Recording, RecordingEnd
 from rtmpd.reasons import FlvFailure
+from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.constants import ON_META_DATA, MessageType
 from rtmpd.rtmp.messages import Message
 
@@ -90,22 +100,25 @@ def look_through(fd: int, key: StreamKey | None = None) -> Findings | None:
 
     It may have been cut off. Of one that is finished its head is believed. Raises OSError.
     """
-    head = _head_of(fd)
-    told = _told(head)
-    if told is None or (key is not None and (told.app, told.name) != (key.app, key.name)):
+    head = payload_of(os.pread(fd, HEAD_BYTES, 0))
+    read = read_head(head)
+    if read is None:
+        return None
+    told, values = read
+    if key is not None and (told.app, told.name) != (key.app, key.name):
         return None
     size = os.fstat(fd).st_size
     found = Findings(HEAD_BYTES, told, metadata=live_metadata(_script(head)) or b"")
-    if _believe(found, head, size):
+    if _believe(found, values, size):
         return found
     for tag, begins in _tags(fd, HEAD_BYTES, size):
         found.note(tag, begins, 0)
     return found
 
 
-def _believe(found: Findings, head: bytes, size: int) -> bool:
+def _believe(found: Findings, values: dict[str, AmfValue], size: int) -> bool:
     """Take what the head of a finished file says; False if it is not finished."""
-    match read_metadata(head):
+    match values:
         case {
             "filesize": float(told_size),
             "duration": float(duration),
@@ -115,12 +128,17 @@ def _believe(found: Findings, head: bytes, size: int) -> bool:
             "keyframes": {"times": [*times], "filepositions": [*places]},
         } if told_size == size:
             told = found.told
-            told.duration, told.last = round(duration * 1000), round(last * 1000)
-            told.video, told.audio = video, audio
+            took, until = milliseconds(duration), milliseconds(last)
+            if took is None or until is None:
+                return False
+            index = KeyframeIndex()
             for when, place in zip(times, places, strict=False):
-                if isinstance(when, float) and isinstance(place, float):
-                    found.index.add(round(when * 1000), int(place))
-            found.size = size
+                time = milliseconds(when) if isinstance(when, float) else None
+                if time is None or not isinstance(place, float) or not HEAD_BYTES <= place < size:
+                    return False
+                index.add(time, int(place))
+            told.duration, told.last, told.video, told.audio = took, until, video, audio
+            found.index, found.size = index, size
             return True
     return False
 
@@ -137,7 +155,8 @@ def repair_recording(folder: int, name: str, path: str, root: str) -> Recording 
         found = look_through(fd)
         if found is None:
             stat = os.fstat(fd)
-            if stat.st_size < HEAD_BYTES and time.time() - stat.st_mtime > _FRESH:
+            old = time.time() - stat.st_mtime > _FRESH
+            if old and stat.st_size < HEAD_BYTES and is_begun(os.pread(fd, HEAD_BYTES, 0)):
                 os.unlink(name, dir_fd=folder)
             return None
         told = found.told
@@ -170,7 +189,9 @@ def repair_all(
     """Finish all recordings below ``root`` that nobody writes. Raises OSError if ``root`` is not there."""
     os.close(os.open(root, os.O_RDONLY | os.O_DIRECTORY))
     seen = 0
-    for at, _, names, folder in os.fwalk(root, follow_symlinks=False):
+    for at, folders, names, folder in os.fwalk(root, follow_symlinks=False):
+        if at.removeprefix(root).count("/") >= MAX_LEVELS:
+            folders.clear()  # Not ours, and perhaps a loop of mounts.
         for name in names:
             seen += 1
             if seen % _BREATH == 0:
@@ -205,7 +226,7 @@ def repair_copy(source: str, target: str) -> Findings:
             if first and tag.kind == MessageType.DATA_AMF0 and begins.startswith(ON_META_DATA):
                 payload = os.pread(fd, tag.size, tag.offset + flv.TAG_HEADER_BYTES)
                 found.metadata = live_metadata(_script(payload)) or b""
-                found.told = _told(payload) or found.told
+                found.told = read[0] if (read := read_head(payload)) is not None else found.told
                 skipped = tag.end - begin
             first = False
             found.note(tag, begins, HEAD_BYTES - begin - skipped)
@@ -273,24 +294,5 @@ def lock(fd: int, path: str) -> None:
         raise Locked(errno.EWOULDBLOCK, "a server writes it just now", path) from None
 
 
-def _head_of(fd: int) -> bytes:
-    """The payload of the onMetaData that a recording of ours begins with; empty if it does not."""
-    data = os.pread(fd, HEAD_BYTES, 0)
-    payload = data[13 + flv.TAG_HEADER_BYTES : HEAD_BYTES - 4]
-    ours = len(payload) == RESERVED_BYTES and payload.startswith(ON_META_DATA)
-    return payload if ours else b""
-
-
 def _script(payload: bytes) -> Message:
     return Message(MessageType.DATA_AMF0, 0, 1, payload)
-
-
-def _told(payload: bytes) -> Told | None:
-    """Of which stream a head says the file is; None if it does not."""
-    told = read_metadata(payload).get(OWN.decode())
-    if not isinstance(told, dict):
-        return None
-    match told:
-        case {"app": str(app), "stream": str(name), "part": float(part), "started": float(started)}:
-            return Told(app, name, int(part), started)
-    return None
