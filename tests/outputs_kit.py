@@ -24,11 +24,15 @@ from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, Ending
+from rtmpd.media import flv
 from rtmpd.media.flv import FlvReader, FlvTag
 from rtmpd.media.metadata import read_metadata
+from rtmpd.outputs.flv_head import KeyframeIndex, Told, build_head
 from rtmpd.outputs.record_rules import RecordRule, RecordStart
 from rtmpd.outputs.recording import Recording
 from rtmpd.outputs.recordings import Recordings
+from rtmpd.outputs.repair import repair_all
+from rtmpd.rtmp import amf
 from rtmpd.rtmp.constants import MessageType
 
 PATIENCE = 10.0
@@ -108,6 +112,46 @@ class Studio:
         """So many, once they are finished."""
         await self.until(lambda: len(self.heard.finished) >= number)
         return self.heard.finished
+
+
+HEADERS = (
+    flv.encode_tag(8, 0, bytes.fromhex("af001210")),
+    flv.encode_tag(9, 0, bytes.fromhex("170000000001640028ff")),
+)
+
+
+def frames(count: int, begin: int = 0) -> list[bytes]:
+    """25 pictures a second, with a key frame each second, and sound."""
+    tags = []
+    for number in range(begin, begin + count):
+        head = b"\x17\x01" if number % 25 == 0 else b"\x27\x01"
+        tags.append(flv.encode_tag(9, 40 * number, head + bytes(100)))
+        tags.append(flv.encode_tag(8, 40 * number + 5, b"\xaf\x01" + bytes(20)))
+    return tags
+
+
+def cut_off(path: Path, *tags: bytes, part: int = 2) -> Path:
+    """A recording as a process leaves it that is killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = Told("live", "cam", part, 1_800_000_000.0, audio=True, video=True)
+    metadata = amf.encode_values("onMetaData", amf.EcmaArray({"width": 640.0, "duration": 5.0}))
+    path.write_bytes(b"".join((build_head(told, metadata, KeyframeIndex()), *tags)))
+    return path
+
+
+def repaired(root: Path) -> list[Recording]:
+    found: list[Recording] = []
+
+    def complain(path: str, error: OSError) -> None:
+        raise AssertionError(path) from error
+
+    repair_all(str(root), found.append, complain)
+    return found
+
+
+def open_files() -> int:
+    """Descriptors that this process has."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -7,7 +7,7 @@ import fcntl
 import itertools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from engine_kit import (
     metadata,
     sound,
 )
-from outputs_kit import Grace, Heard, Studio, check_index, tags_of, told_by, until
+from outputs_kit import Grace, Heard, Studio, check_index, open_files, tags_of, told_by, until
 from slate_kit import Theatre, read_slate, slate_bytes
 
 from rtmpd.engine.handover import Handover, HandoverRules
@@ -349,6 +349,174 @@ async def test_a_stuck_drive_holds_up_nobody_and_the_file_goes_on(
     gap = next(at for at, body in enumerate(pictures) if int(body[1:]) != at)
     assert pictures[gap].startswith(b"K")
     assert recording.duration == pytest.approx(25.2, abs=0.1)
+
+
+async def test_a_file_that_only_waits_while_the_drive_is_stuck_is_finished_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "STUCK", 0.02)
+    studio = Studio(tmp_path)
+    opened = open_files()
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    disk = studio.recordings._active[KEY].disk
+    assert disk is not None
+    answers = threading.Event()
+
+    def hang() -> Callable[[], None]:
+        answers.wait(10.0)
+        return lambda: None
+
+    disk.run(hang, lambda: None)  # Of another stream.
+
+    def failed() -> bool:
+        studio.recordings.look()
+        return studio.recordings.stats.failures[RecordingFailure.STUCK] > 0
+
+    await studio.until(failed)
+    studio.send(publication, 20, 25)
+    studio.end(publication)
+    answers.set()
+    (recording,) = await studio.files(1)
+    await studio.until(lambda: not studio.recordings._ending)
+    assert recording.end is RecordingEnd.PUBLISH_ENDED
+    assert bodies(recording.path)[-1] == b"P19"
+    assert studio.recordings.stats.lost[RecordingLoss.UNWRITABLE] == 10
+    assert not parts(tmp_path)
+    assert open_files() == opened
+    assert studio.house.registry.budget.queue_bytes == 0
+
+
+async def test_or_another_one_is_begun_where_the_stream_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "STUCK", 0.02)
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    disk = studio.recordings._active[KEY].disk
+    assert disk is not None
+    answers = threading.Event()
+
+    def hang() -> Callable[[], None]:
+        answers.wait(10.0)
+        return lambda: None
+
+    disk.run(hang, lambda: None)
+
+    def failed() -> bool:
+        studio.recordings.look()
+        return studio.recordings.stats.failures[RecordingFailure.STUCK] > 0
+
+    await studio.until(failed)
+    answers.set()
+    await studio.until(lambda: studio.heard.words.count("started live/cam") == 2)
+    studio.send(publication, 20, 30)
+    await studio.recordings.close(5.0)
+    assert [each.end for each in studio.heard.finished] == [RecordingEnd.FAILED, RecordingEnd.SHUTDOWN]
+    assert bodies(studio.heard.finished[1].path)[0] == b"K10"
+    assert not parts(tmp_path)
+
+
+async def test_a_drive_that_fails_after_it_was_stuck_is_told_of_again(
+    tmp_path: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "STUCK", 0.05)
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    drive.stuck.clear()
+    studio.send(publication, 20, 30)
+
+    def failed() -> bool:
+        studio.recordings.look()
+        return studio.recordings.stats.failures[RecordingFailure.STUCK] > 0
+
+    await studio.until(failed)
+    drive.stuck.set()
+    await studio.until(lambda: not studio.recordings._active[KEY].failing)
+    drive.error = errno.ENOSPC
+    studio.send(publication, 30, 40)
+    await studio.until(lambda: studio.recordings.stats.failures[RecordingFailure.FULL] > 0)
+    assert studio.heard.words[
+        -1
+    ] == "failed: no space left on device" or "failed: no space left on device" in (studio.heard.words)
+    drive.error = 0
+    await studio.recordings.close(5.0)
+
+
+async def test_all_that_a_failed_write_has_lost_is_counted(tmp_path: Path, drive: Drive) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: not studio.recordings.queue_bytes)
+    drive.error = errno.EIO
+    studio.send(publication, 20, 30)
+    await studio.until(lambda: studio.recordings.stats.failures[RecordingFailure.DRIVE] > 0)
+    assert studio.recordings.stats.lost[RecordingLoss.UNWRITABLE] >= 20
+    drive.error = 0
+    await studio.recordings.close(5.0)
+
+
+async def test_what_could_not_be_finished_is_with_the_next_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: not studio.recordings.queue_bytes)
+
+    def fail(_folder: int, _name: str) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(flv_file, "give_name", fail)
+        studio.end(publication)
+        await studio.until(lambda: not studio.recordings._ending)
+    assert len(parts(tmp_path)) == 1
+    again = studio.publish()
+    studio.send(again, 0, 20)
+    (repaired,) = await studio.files(1)
+    assert repaired.end is RecordingEnd.REPAIRED
+    await studio.recordings.close(5.0)
+    assert not parts(tmp_path)
+
+
+async def test_sound_of_a_stream_whose_pictures_never_come_is_recorded_after_a_while(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    publication = studio.publish()
+    for number in range(1600):
+        studio.house.loop.now += 0.02
+        studio.house.send(publication, (20 * number, sound(f"a{number}")))
+        if number % 200 == 0:
+            await studio.until(lambda: not studio.recordings.queue_bytes)
+    await studio.recordings.close(5.0)
+    (recording,) = studio.heard.finished
+    assert recording.codecs == ("AAC",)
+    assert recording.duration == pytest.approx(2.0, abs=0.1)
+
+
+async def test_a_folder_that_is_tidied_away_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = Studio(tmp_path)
+    open_folder, tidied = flv_file.open_folder, []
+
+    def open_and_tidy(root: str, levels: list[str]) -> int:
+        folder = open_folder(root, levels)
+        if not tidied:
+            tidied.append((tmp_path / "live" / "cam").rmdir())
+        return folder
+
+    monkeypatch.setattr(flv_file, "open_folder", open_and_tidy)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.recordings.close(5.0)
+    assert len(studio.heard.finished) == 1
+    assert studio.recordings.stats.failures[RecordingFailure.MISSING] == 0
 
 
 async def test_the_end_does_not_wait_for_a_stuck_drive(tmp_path: Path, drive: Drive) -> None:

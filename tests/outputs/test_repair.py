@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from engine_kit import KEY
-from outputs_kit import Studio, check_index, tags_of, told_by
+from outputs_kit import HEADERS, Studio, check_index, cut_off, frames, repaired, tags_of, told_by
 from typer.testing import CliRunner
 
 from rtmpd.daemon.cli import app
@@ -27,43 +27,9 @@ from rtmpd.outputs.flv_head import (
 )
 from rtmpd.outputs.folder_scan import scan
 from rtmpd.outputs.record_rules import RecordRule, RecordStart
-from rtmpd.outputs.recording import Recording, RecordingEnd
-from rtmpd.outputs.repair import look_through, repair_all
+from rtmpd.outputs.recording import RecordingEnd
+from rtmpd.outputs.repair import finished, repair_all
 from rtmpd.rtmp import amf
-
-HEADERS = (
-    flv.encode_tag(8, 0, bytes.fromhex("af001210")),
-    flv.encode_tag(9, 0, bytes.fromhex("170000000001640028ff")),
-)
-
-
-def frames(count: int, begin: int = 0) -> list[bytes]:
-    """25 pictures a second, with a key frame each second, and sound."""
-    tags = []
-    for number in range(begin, begin + count):
-        head = b"\x17\x01" if number % 25 == 0 else b"\x27\x01"
-        tags.append(flv.encode_tag(9, 40 * number, head + bytes(100)))
-        tags.append(flv.encode_tag(8, 40 * number + 5, b"\xaf\x01" + bytes(20)))
-    return tags
-
-
-def cut_off(path: Path, *tags: bytes, part: int = 2) -> Path:
-    """A recording as a process leaves it that is killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    told = Told("live", "cam", part, 1_800_000_000.0, audio=True, video=True)
-    metadata = amf.encode_values("onMetaData", amf.EcmaArray({"width": 640.0, "duration": 5.0}))
-    path.write_bytes(b"".join((build_head(told, metadata, KeyframeIndex()), *tags)))
-    return path
-
-
-def repaired(root: Path) -> list[Recording]:
-    found: list[Recording] = []
-
-    def complain(path: str, error: OSError) -> None:
-        raise AssertionError(path) from error
-
-    repair_all(str(root), found.append, complain)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -138,7 +104,7 @@ def test_a_head_that_somebody_made_up_holds_up_no_other(tmp_path: Path, name: by
 
 @pytest.mark.parametrize("number", ["inf", "nan", "-1.0"])
 @pytest.mark.parametrize("name", [b"duration", b"lasttimestamp", b"times\n\0\0\0\1", b"positions\n\0\0\0\1"])
-def test_a_finished_head_is_believed_where_it_can_be_true(tmp_path: Path, name: bytes, number: str) -> None:
+def test_a_head_that_cannot_be_true_is_not_believed(tmp_path: Path, name: bytes, number: str) -> None:
     cut_off(tmp_path / "x.flv.part", *HEADERS, *frames(10))
     (recording,) = repaired(tmp_path)
     file = Path(recording.path)
@@ -146,10 +112,7 @@ def test_a_finished_head_is_believed_where_it_can_be_true(tmp_path: Path, name: 
     at = data.index(name + b"\0") + len(name) + 1
     file.write_bytes(data[:at] + struct.pack(">d", float(number)) + data[at + 8 :])
     with file.open("rb") as opened:
-        found = look_through(opened.fileno(), KEY)
-    assert found is not None
-    assert (found.told.duration, found.told.last) == (405, 365)
-    assert list(found.index.times) == [0]
+        assert finished(opened.fileno(), KEY) is None
 
 
 def test_a_head_can_be_read_whatever_the_encoder_says_of_itself() -> None:
@@ -164,6 +127,17 @@ def test_a_head_can_be_read_whatever_the_encoder_says_of_itself() -> None:
     )
     assert told == Told("live", "cam", 1, 0.0)
     assert "keyframes" in values
+
+
+def test_a_kill_before_a_finished_file_has_its_name_loses_nothing_of_it(tmp_path: Path) -> None:
+    part = cut_off(tmp_path / "x.flv.part", *HEADERS, *frames(10))
+    (before,) = repaired(tmp_path)
+    file = Path(before.path)
+    data = file.read_bytes()
+    file.rename(part)  # As it is also when an encoder is about to append to it.
+    (recording,) = repaired(tmp_path)
+    assert recording == before
+    assert file.read_bytes() == data
 
 
 def test_a_kill_between_the_two_names_leaves_one(tmp_path: Path) -> None:

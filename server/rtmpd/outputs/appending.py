@@ -9,31 +9,53 @@ from typing import Final
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.outputs.flv_file import FlvFile, Place
+from rtmpd.outputs.flv_head import HEAD_BYTES, may_be_of, payload_of
 from rtmpd.outputs.names import PART, SUFFIX, open_folder
 from rtmpd.outputs.record_rules import Fsync
-from rtmpd.outputs.repair import Findings, Locked, lock, look_through
+from rtmpd.outputs.repair import Findings, finished, lock
 
 _MAX_LOOKED_AT: Final = 100
 """Files of the folder, the newest first."""
 
 
 def open_last(root: str, levels: list[str], key: StreamKey, fsync: Fsync) -> FlvFile | None:
-    """The newest finished file of the stream in the folder that its next one would be in; None if none is.
+    """The newest finished file of the stream in the folder that its next one would be in; None if none is, or
+    somebody has that one.
 
     It is called as one that is written from then on. Raises OSError.
     """
     folder = open_folder(root, levels[:-1])
     try:
-        for name in _newest(folder):
-            opened = _open(folder, name, key)
-            if opened is not None:
-                fd, found = opened
-                place = Place(root, tuple(levels[:-1]), name, folder, fd)
-                return FlvFile(place, found.told, found.metadata, fsync, found.index, found.size)
+        taken = _take(folder, key)
     except BaseException:
         os.close(folder)
         raise
-    os.close(folder)
+    if taken is None:
+        os.close(folder)
+        return None
+    name, fd, found = taken
+    place = Place(root, tuple(levels[:-1]), name, folder, fd)
+    return FlvFile(place, found.told, found.metadata, fsync, found.index, found.size)
+
+
+def _take(folder: int, key: StreamKey) -> tuple[str, int, Findings] | None:
+    for name in _newest(folder):
+        try:
+            fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=folder)
+        except (FileNotFoundError, PermissionError):
+            continue
+        found = None
+        try:
+            is_last = may_be_of(payload_of(os.pread(fd, HEAD_BYTES, 0)), key.app, key.name)
+            if is_last:
+                found = _open(folder, name, fd, key)
+        finally:
+            if found is None:
+                os.close(fd)
+        if found is not None:
+            return name, fd, found
+        if is_last:  # Not behind an older one: that would be no order.
+            return None
     return None
 
 
@@ -47,22 +69,20 @@ def _newest(folder: int) -> list[str]:
     return [name for _, name in sorted(found, reverse=True)[:_MAX_LOOKED_AT]]
 
 
-def _open(folder: int, name: str, key: StreamKey) -> tuple[int, Findings] | None:
-    """Take a file if it is of the stream, and nobody has it locked."""
-    fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+def _open(folder: int, name: str, fd: int, key: StreamKey) -> Findings | None:
+    """Have it for us alone, and then look at what is in it; None if we cannot, or it is broken."""
     try:
-        found = look_through(fd, key)
-        if found is not None:
-            with suppress(Locked, FileExistsError):
-                lock(fd, name)
-                _take_back(folder, name)
-                os.ftruncate(fd, found.size)
-                return fd, found
-    except BaseException:
-        os.close(fd)
-        raise
-    os.close(fd)
-    return None
+        lock(fd, name)
+    except OSError:  # Somebody has it, or where there are no locks may have it.
+        return None
+    found = finished(fd, key)
+    if found is None or found.size <= HEAD_BYTES:
+        return None
+    try:
+        _take_back(folder, name)
+    except (FileExistsError, FileNotFoundError):
+        return None
+    return found
 
 
 def _take_back(folder: int, name: str) -> None:

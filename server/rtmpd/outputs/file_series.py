@@ -38,10 +38,17 @@ from rtmpd.outputs.recording import Recording, RecordingEnd
 
 _VIDEO_PATIENCE: Final = 3000
 """How long sound alone is not begun with where the encoder announces video (ms)."""
-_SPLIT_PATIENCE: Final = 30_000
-"""How long a split waits for a key frame (ms): some encoders send none."""
+_KEY_PATIENCE: Final = 30_000
+"""How long a split waits for a key frame, and a beginning where there is a header of video (ms): some
+encoders send none."""
+_LONGEST: Final = 24 * 24 * 3600 * 1000
+"""Another file begins behind so much (ms): FLV counts 2^31."""
+_LONGEST_WAIT: Final = 600
+"""Nothing that is written came longer ago (s): timestamps that say so jump."""
 _REORDERED: Final = 16
 """So many pictures may be shown in another order than they come."""
+_TAG_HEAD: Final = 64
+"""Bytes of a picture that say when it is shown."""
 _MAX_HEADERS: Final = 256
 """That the next file begins with: more than the engine lets a stream have at a time."""
 _MAX_STEP: Final = 10_000
@@ -85,6 +92,8 @@ class Batch:
     """Unix time (s) at which its last packet came."""
     split: bool = False
     """Somebody has asked for another file."""
+    anew: bool = False
+    """Something is missing before: it begins as what a joiner is sent."""
     end: RecordingEnd | None = None
     """Nothing follows."""
 
@@ -118,7 +127,7 @@ class FileSeries:
         self._latest: dict[tuple[int, int], int] = {}
         """Time in the file, by medium and track (ms)."""
         self._pictures: deque[tuple[int, bytes]] = deque(maxlen=_REORDERED)
-        """The newest, with their times in the file (ms)."""
+        """How the newest begin, with their times in the file (ms)."""
         self._waiting: set[int] | None = None
         """Tracks of video whose key frame has come since the file began; None where any frame may come."""
         self._video = False
@@ -131,6 +140,8 @@ class FileSeries:
         self._seen = (0, 0.0)
         """Timestamp of the frame before (ms), and the Unix time (s) at which it had come."""
         self._split = self._over = self._was_full = False
+        self._taken = self._kept = 0
+        """Items of the batch that have had their turn, and of them those that are written."""
         self._outcome = Outcome()
 
     def write(self, batch: Batch) -> Outcome:
@@ -139,33 +150,42 @@ class FileSeries:
         self._rule = batch.rule
         self._split = self._split or batch.split
         self._at = batch.at
-        newest = max((item.timestamp for item in batch.items if isinstance(item, Packet)), default=0)
-        done = 0
+        self._taken = self._kept = 0
+        if batch.anew:
+            self._begin_anew()
         try:
-            for item in batch.items:
-                self._take(item, batch.at - newest / 1000)
-                done += 1
-            self._flush()
-            if batch.end is not None:
-                self._finish(batch.end)
+            self._write(batch)
         except OSError as error:
             self._fail(error)
-            outcome.lost = sum(isinstance(item, Packet) for item in batch.items[done:])
+            outcome.lost = sum(isinstance(item, Packet) for item in batch.items[self._kept :])
+        except BaseException:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+            raise
         return outcome
 
-    def begin_anew(self) -> None:
-        """After a failure: what comes next begins as what a joiner is sent."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def _write(self, batch: Batch) -> None:
+        newest = max((item.timestamp for item in batch.items if isinstance(item, Packet)), default=0)
+        for item in batch.items:
+            self._take(item, newest)
+            self._taken += 1
+        self._flush()
+        if batch.end is not None:
+            self._finish(batch.end)
+
+    def _begin_anew(self) -> None:
+        """After a failure. Whoever was only waited for has left a file."""
+        with suppress(OSError):
+            self._finish(RecordingEnd.FAILED)
         self._headers = Headers()
         self._metadata = b""
         self._video, self._since = False, None
 
     # Items
 
-    def _take(self, item: Item, epoch: float) -> None:
-        """One after the other; ``epoch`` is the Unix time (s) of timestamp 0."""
+    def _take(self, item: Item, newest: int) -> None:
+        """One after the other; ``newest`` is the latest timestamp of all."""
         if self._over:
             return
         if isinstance(item, Mark):
@@ -179,7 +199,7 @@ class FileSeries:
         if item.flags & CACHED_HEADER:
             self._take_header(item, payload)
         elif item.flags & CODED_FRAME:
-            self._take_frame(item, payload, epoch)
+            self._take_frame(item, payload, newest)
         elif self._file is not None and payload:
             time = self._timeline.place_other(item.kind, item.timestamp & 0xFFFFFFFF)
             self._file.add(item.kind, time, payload, keyframe=False)
@@ -213,7 +233,7 @@ class FileSeries:
         time = self._timeline.place_other(packet.kind, packet.timestamp & 0xFFFFFFFF)
         self._file.add(packet.kind, time, payload, keyframe=False)
 
-    def _take_frame(self, packet: Packet, payload: bytes, epoch: float) -> None:
+    def _take_frame(self, packet: Packet, payload: bytes, newest: int) -> None:
         video = packet.kind == VIDEO
         keyframe = video and packet.flags & KEYFRAME != 0
         main = self._is_main(packet)
@@ -221,11 +241,11 @@ class FileSeries:
         if file is None:
             if not self._may_begin(packet, video=video, main=main):
                 return
-            file = self._begin(epoch + packet.timestamp / 1000)
+            file = self._begin(newest - packet.timestamp)
         elif main and self._splits(file, video=video, keyframe=keyframe):
             self._flush()
             self._finish(RecordingEnd.SPLIT)
-            file = self._begin(epoch + packet.timestamp / 1000)
+            file = self._begin(newest - packet.timestamp)
             self._waiting = set() if keyframe else None
         self._video = self._video or video
         if video and self._waiting is not None:
@@ -252,7 +272,7 @@ class FileSeries:
         self._codecs[track] = video_codec(payload) if kind == VIDEO else audio_codec(payload)
         if kind == VIDEO:
             file.told.video = True
-            self._pictures.append((time, payload))
+            self._pictures.append((time, payload[:_TAG_HEAD]))
         else:
             file.told.audio = True
             if not self._video and time >= self._indexed:
@@ -272,30 +292,33 @@ class FileSeries:
     def _may_begin(self, packet: Packet, *, video: bool, main: bool) -> bool:
         if video or not main:
             return main
+        patience = 0
         if any(message[0] == VIDEO for message in self._headers.messages(0)):
-            return False
-        if not announces(self._metadata, VIDEO):
-            return True
+            patience = _KEY_PATIENCE
+        elif announces(self._metadata, VIDEO):
+            patience = _VIDEO_PATIENCE
         if self._since is None:
             self._since = packet.timestamp
-        return packet.timestamp - self._since >= _VIDEO_PATIENCE
+        return not 0 <= packet.timestamp - self._since < patience
 
     def _splits(self, file: FlvFile, *, video: bool, keyframe: bool) -> bool:
         """Whether another file begins here."""
         rule = self._rule
         now = file.told.duration
-        late = 0 < rule.split_after * 1000 <= now
+        late = 0 < rule.split_after * 1000 <= now or now >= _LONGEST
         if not (self._split or late or 0 < rule.split_bytes <= file.size):
             return False
         if self._due_since is None:
             self._due_since = now
-        overdue = now - self._due_since >= _SPLIT_PATIENCE
+        overdue = now - self._due_since >= _KEY_PATIENCE
         return keyframe or (not video and not self._video) or overdue
 
     # Files
 
-    def _begin(self, started_at: float) -> FlvFile:
+    def _begin(self, ago: int) -> FlvFile:
+        """Another file, with a frame that came so many ms before the last."""
         rule, key = self._rule, self._key
+        started_at = self._at - min(ago / 1000, _LONGEST_WAIT)
         self._part += 1
         self._split = False
         self._timeline = Timeline()
@@ -342,6 +365,9 @@ class FileSeries:
         since = told.duration
         if mode == _WITH_GAP:
             since = max(since, round((started_at - told.started_at) * 1000))
+        if since >= _LONGEST:
+            file.finish()
+            return None
         self._timeline = Timeline(since)
         self._part, self._started_at, self._indexed = told.part, told.started_at, since
         self._metadata = file.metadata = file.metadata or self._metadata
@@ -359,6 +385,7 @@ class FileSeries:
             self._check_room(file, 1)
             file.flush()
             self._outcome.written += file.flushed_size - before
+        self._kept = self._taken
 
     def _check_room(self, file: FlvFile, times: int) -> None:
         least = self._rule.min_free * times

@@ -15,6 +15,7 @@ from rtmpd.outputs.record_rules import Fsync
 
 _MAX_SAME: Final = 1000
 """Files with the same name: further ones are not told apart."""
+_MAX_TAKEN_AWAY: Final = 3
 _MAX_WRITE: Final = 1024 * 1024
 """Bytes joined for one write."""
 
@@ -34,6 +35,14 @@ class Place(NamedTuple):
     @classmethod
     def create(cls, root: str, levels: list[str]) -> Self:
         """Of a new file. Raises OSError."""
+        for _ in range(_MAX_TAKEN_AWAY):
+            # Who tidies up may take away a folder that is empty, just before there is something in it.
+            with suppress(FileNotFoundError):
+                return cls._create(root, levels)
+        return cls._create(root, levels)
+
+    @classmethod
+    def _create(cls, root: str, levels: list[str]) -> Self:
         folder = open_folder(root, levels[:-1])
         try:
             name, fd = _create(folder, levels[-1])
@@ -242,7 +251,7 @@ def _create(folder: int, name: str) -> tuple[str, int]:
 
 
 def _is_taken(folder: int, name: str) -> bool:
-    """By a recording, or by what was made of one that is gone, and would be lost to what is made of another."""
+    """By a recording, or by what was made of one, which would be lost to what is made of another."""
     return _exists(folder, name) or _exists(folder, _made_of(name))
 
 

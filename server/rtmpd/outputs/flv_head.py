@@ -188,6 +188,11 @@ def read_head(payload: bytes) -> tuple[Told, dict[str, AmfValue]] | None:
     return None
 
 
+def may_be_of(payload: bytes, app: str, name: str) -> bool:
+    """Whether a head says that the file is of this stream, for who looks at many and reads few."""
+    return _key(app, name) in payload
+
+
 def milliseconds(seconds: float) -> int | None:
     """None for what is no time in a file."""
     return round(seconds * 1000) if 0 <= seconds < _MAX_SECONDS else None
@@ -195,12 +200,15 @@ def milliseconds(seconds: float) -> int | None:
 
 def _of_stream(told: Told) -> bytes:
     body = (
-        _property(b"app", _text(told.app)),
-        _property(b"stream", _text(told.name)),
+        _key(told.app, told.name),
         _property(b"part", _number(told.part)),
         _property(b"started", _number(told.started_at)),
     )
     return b"\x03" + b"".join(body) + OBJECT_END
+
+
+def _key(app: str, name: str) -> bytes:
+    return _property(b"app", _text(app)) + _property(b"stream", _text(name))
 
 
 def _of_index(index: KeyframeIndex) -> bytes:

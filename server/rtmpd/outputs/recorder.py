@@ -64,13 +64,13 @@ class House(Protocol):
     def find_disk(self, recorder: Recorder) -> None:
         """Have ``Recorder.found`` or ``Recorder.not_found`` called."""
 
-    def started(self, key: StreamKey, file: Begun, root: str, *, again: bool) -> None:
-        """A file was begun below ``root``; ``again`` if none could be before."""
+    def started(self, key: StreamKey, file: Begun, root: str) -> None:
+        """A file was begun below ``root``."""
 
     def finished(self, recording: Recording) -> None: ...
 
-    def failed(self, key: StreamKey, failure: Failed, *, again: bool) -> None:
-        """Nothing can be written; ``again`` if it could not before."""
+    def failed(self, key: StreamKey, failure: Failed, root: str, *, again: bool) -> None:
+        """Nothing can be written below ``root``; ``again`` if it could not before."""
 
     def over(self, recorder: Recorder) -> None:
         """All is written, or given up."""
@@ -120,7 +120,8 @@ class Recorder:
         self._house = house
         self._series = FileSeries(key, rule, mode)
         self._disk: Disk | None = None
-        self._busy = self._split = self._last_words = self._finding = self._closed = False
+        self._busy = self._split = self._anew = False
+        self._last_words = self._finding = self._closed = False
         self._failure: Failed | None = None
         """Why all that comes is discarded, until it is tried again."""
         self._troubled = False
@@ -192,18 +193,16 @@ class Recorder:
         # It is held all the same.
         self._house.charge(self._rest_bytes + self._flight_bytes)
         if self.failing and not self._busy:
-            self.abandon()
-        else:
-            self._work()
+            self._lose_rest(RecordingLoss.UNWRITABLE)
+            if self._begun is None:
+                self.abandon()
+                return
+        self._work()
 
     def give_back(self) -> None:
         """Forget what waits: there is more than there may be."""
         self._tap.give_back()
-        if self._rest:
-            self._lose(self._rest, RecordingLoss.MEMORY)
-            self._rest = []
-            self._house.charge(-self._rest_bytes)
-            self._rest_bytes = 0
+        self._lose_rest(RecordingLoss.MEMORY)
 
     def look(self) -> None:
         """Tell of what is lost, and of a drive that does not answer; call it about once a second."""
@@ -224,8 +223,7 @@ class Recorder:
         if not self._closed:
             self._closed = True
             self._timer.cancel()
-            self._lose(self._rest, RecordingLoss.UNWRITABLE)
-            self._rest = []
+            self._lose_rest(RecordingLoss.UNWRITABLE)
             self._house.charge(-self._rest_bytes - self._flight_bytes)
             self._rest_bytes = self._flight_bytes = 0
             self._tap.detach()
@@ -288,14 +286,18 @@ class Recorder:
     def _work(self) -> None:
         """Write what there is, if the drive is free."""
         disk, end = self._disk, self.end_reason
-        if disk is None or self._busy or self.failing or self._closed:
+        if disk is None or self._busy or self._closed:
+            return
+        # A file that was only waited for is finished all the same.
+        if self.failing and (end is None or self._begun is None):
             return
         items = self._tap.take() if end is None else self._rest
         if not items and end is None:
             return
         self._rest = []
-        batch = Batch(items, self.rule, self._house.wall_clock(), self._split, end)
-        self._split, self._last_words, self._busy = False, end is not None, True
+        batch = Batch(items, self.rule, self._house.wall_clock(), self._split, self._anew, end)
+        self._split = self._anew = False
+        self._last_words, self._busy = end is not None, True
         series, histogram = self._series, self._house.stats.write_seconds
 
         def write() -> Callable[[], None]:
@@ -326,6 +328,7 @@ class Recorder:
         self._add_lost(RecordingLoss.UNWRITABLE, outcome.lost)
         if self._failure is not None:  # It was stuck, and has answered.
             self._failure = None
+            self._troubled = False
             self._house.recovered(self.key)
         for news in outcome.news:
             self._tell(news)
@@ -343,9 +346,9 @@ class Recorder:
         house = self._house
         match news:
             case Begun():
-                again, self._troubled = self._troubled, False
+                self._troubled = False
                 self._begun = news
-                house.started(self.key, news, self.rule.root, again=again)
+                house.started(self.key, news, self.rule.root)
             case Recording():
                 self._begun = None
                 house.finished(news)
@@ -357,7 +360,7 @@ class Recorder:
         """Discard what comes, and try again."""
         again, self._failure = self._troubled, failure
         self._troubled = True
-        self._house.failed(self.key, failure, again=again)
+        self._house.failed(self.key, failure, self.rule.root, again=again)
         if self.end_reason is None:
             self._house.call_later(RETRY, self._retry)
         elif not self._busy:
@@ -378,7 +381,7 @@ class Recorder:
         self._tap.detach()
         self._counted.clear()
         self._tap = self._house.tap(self.key, self, self._options())
-        self._series.begin_anew()
+        self._anew = True
         self._failure = None
 
     def _count_lost(self) -> None:
@@ -387,6 +390,13 @@ class Recorder:
             dropped = self._tap.drops.get(drop, 0)
             self._add_lost(loss, dropped - self._counted.get(drop, 0))
             self._counted[drop] = dropped
+
+    def _lose_rest(self, loss: RecordingLoss) -> None:
+        if self._rest:
+            self._lose(self._rest, loss)
+            self._rest = []
+            self._house.charge(-self._rest_bytes)
+            self._rest_bytes = 0
 
     def _lose(self, items: list[Item], loss: RecordingLoss) -> None:
         self._add_lost(loss, sum(isinstance(item, Packet) for item in items))

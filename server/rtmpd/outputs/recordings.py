@@ -227,10 +227,8 @@ class Recordings(StreamObserver):
         """See ``House``."""
         self._tasks.start(self._find_disk(recorder), name=f"disk of {recorder.key}")
 
-    def started(self, key: StreamKey, file: Begun, root: str, *, again: bool) -> None:
+    def started(self, key: StreamKey, file: Begun, root: str) -> None:
         """See ``House``."""
-        if again:
-            self._repaired.discard(root)
         self._repair(root)
         fields = {"app": key.app, "stream": key.name, "path": file.path, "part": file.part}
         _logger.info("recording started", extra={"fields": fields})
@@ -251,8 +249,10 @@ class Recordings(StreamObserver):
         _logger.info("recording finished", extra={"fields": fields})
         self._tell(lambda listener: listener.recording_finished(recording))
 
-    def failed(self, key: StreamKey, failure: Failed, *, again: bool) -> None:
+    def failed(self, key: StreamKey, failure: Failed, root: str, *, again: bool) -> None:
         """See ``House``."""
+        # It may leave a file cut off, which is finished with the next that can be begun there.
+        self._repaired.discard(root)
         self.stats.failures[failure.reason] += 1
         if again:
             return

@@ -95,25 +95,33 @@ class Findings:
         told.duration = max(time + step for time, step in self.steps.values())
 
 
-def look_through(fd: int, key: StreamKey | None = None) -> Findings | None:
-    """What is in a recording of ours, of the stream ``key`` if that is not None; None if it is none.
+def look_through(fd: int) -> Findings | None:
+    """What is in a recording of ours, tag by tag; None if it is none. Raises OSError."""
+    found, _ = _by_head(fd)
+    if found is not None:
+        for tag, begins in _tags(fd, HEAD_BYTES, os.fstat(fd).st_size):
+            found.note(tag, begins, 0)
+    return found
 
-    It may have been cut off. Of one that is finished its head is believed. Raises OSError.
+
+def finished(fd: int, key: StreamKey) -> Findings | None:
+    """What is in a finished recording of the stream, as its head says it; None if it is none. Of codecs it
+    says nothing. Raises OSError.
     """
+    found, values = _by_head(fd)
+    if found is None or (found.told.app, found.told.name) != (key.app, key.name):
+        return None
+    return found if _believe(found, values, os.fstat(fd).st_size) else None
+
+
+def _by_head(fd: int) -> tuple[Findings | None, dict[str, AmfValue]]:
+    """What a recording of ours is, with nothing in it yet, and all that its head says."""
     head = payload_of(os.pread(fd, HEAD_BYTES, 0))
     read = read_head(head)
     if read is None:
-        return None
+        return None, {}
     told, values = read
-    if key is not None and (told.app, told.name) != (key.app, key.name):
-        return None
-    size = os.fstat(fd).st_size
-    found = Findings(HEAD_BYTES, told, metadata=live_metadata(_script(head)) or b"")
-    if _believe(found, values, size):
-        return found
-    for tag, begins in _tags(fd, HEAD_BYTES, size):
-        found.note(tag, begins, 0)
-    return found
+    return Findings(HEAD_BYTES, told, metadata=live_metadata(_script(head)) or b""), values
 
 
 def _believe(found: Findings, values: dict[str, AmfValue], size: int) -> bool:

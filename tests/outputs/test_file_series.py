@@ -1,0 +1,91 @@
+"""The files of one recording without a stream: what a batch of packets comes to."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from engine_kit import AVC_HEADER, KEY, inter, keyframe
+from outputs_kit import tags_of
+
+from rtmpd.engine.packet import VIDEO, Packet
+from rtmpd.media.tags import video_flags
+from rtmpd.outputs import file_series
+from rtmpd.outputs.file_series import Batch, Begun, FileSeries
+from rtmpd.outputs.record_rules import RecordRule, RecordStart
+from rtmpd.outputs.recording import Recording, RecordingEnd
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def rule(tmp_path: Path) -> RecordRule:
+    return RecordRule(str(tmp_path), RecordStart.ALWAYS, min_free=0)
+
+
+def video(timestamp: int, payload: bytes) -> Packet:
+    return Packet(VIDEO, timestamp, payload, video_flags(payload))
+
+
+def pictures(count: int, step: int) -> list[Packet]:
+    """A header, and ``count`` key frames."""
+    shown = [video(step * number, keyframe(f"K{number}")) for number in range(count)]
+    return [video(0, AVC_HEADER), *shown]
+
+
+def finish(series: FileSeries, rule: RecordRule, packets: list[Packet]) -> list[Recording]:
+    outcome = series.write(Batch(packets, rule, NOW, end=RecordingEnd.PUBLISH_ENDED))
+    return [each for each in outcome.news if isinstance(each, Recording)]
+
+
+def test_timestamps_that_jump_for_ages_do_not_say_when_a_file_began(rule: RecordRule) -> None:
+    outcome = FileSeries(KEY, rule).write(Batch(pictures(5, 10**13), rule, NOW))
+    (begun,) = outcome.news
+    assert isinstance(begun, Begun)
+    assert NOW - 3600 < begun.started_at <= NOW
+    assert f"{datetime.fromtimestamp(NOW, UTC):%Y}-" in begun.path
+
+
+def test_no_picture_is_held_once_it_is_written(rule: RecordRule) -> None:
+    series = FileSeries(KEY, rule)
+    packets = pictures(20, 40)
+    payload = packets[-1].payload + bytes(1000)
+    packets[-1] = video(800, payload)
+    before = sys.getrefcount(payload)
+    series.write(Batch(packets, rule, NOW))
+    assert sys.getrefcount(payload) == before
+
+
+def test_a_file_ends_before_its_time_does(rule: RecordRule, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_series, "_LONGEST", 10_000)
+    first, second = finish(FileSeries(KEY, rule), rule, pictures(15, 1000))
+    assert (first.end, first.duration) == (RecordingEnd.SPLIT, 10.0)
+    assert tags_of(second.path)[1].timestamp == 0
+
+
+def test_nor_does_an_encoder_that_appends_go_on_behind_it(
+    rule: RecordRule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = finish(FileSeries(KEY, rule), rule, pictures(15, 1000))
+    monkeypatch.setattr(file_series, "_LONGEST", 10_000)
+    (second,) = finish(FileSeries(KEY, rule, "append"), rule, pictures(5, 1000))
+    assert first.path != second.path
+    assert len(tags_of(first.path)) == 16
+
+
+def test_a_bug_leaves_no_file_open(rule: RecordRule, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    series = FileSeries(KEY, rule)
+    series.write(Batch(pictures(5, 40), rule, NOW))
+    links = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    assert any(tmp_path in each.parents for each in links)
+
+    def fail(*_arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(file_series, "video_codec", fail)
+    with pytest.raises(ZeroDivisionError):
+        series.write(Batch([video(400, inter("P"))], rule, NOW))
+    links = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    assert not any(tmp_path in each.parents for each in links)
