@@ -13,7 +13,6 @@ from typing import Any
 from engine_kit import name_of
 from net_kit import PATIENCE, House, eventually, serve
 
-from rtmpd.http.asking import Shelf
 from rtmpd.http.connection import HttpConnection
 from rtmpd.http.server import HttpRules, HttpServer
 from rtmpd.media.flv import FlvReader, FlvTag
@@ -127,7 +126,6 @@ class Site:
 
     house: House
     http: HttpServer
-    shelves: list[Shelf]
     port: int
     browsers: list[Browser] = field(default_factory=list)
 
@@ -176,12 +174,11 @@ async def site(rules: HttpRules | None = None, **settings: Any) -> AsyncIterator
     """Run both; ``settings`` as ``serve`` takes them. They must leave nothing behind."""
     async with AsyncExitStack() as stack:
         house = await stack.enter_async_context(serve(**settings))
-        shelves: list[Shelf] = []
-        http = HttpServer(house.server, AddressMask(house.context.clock, bytes), shelves)
+        http = HttpServer(house.server, AddressMask(house.context.clock, bytes))
         http.rules = rules or HttpRules()
         http._handling["lingering_time"] = 0.05  # Or who is refused a POST is waited for.
         listener = await house.server.listen(open_listener(Address("127.0.0.1", 0)), serve=http.serve)
-        there = Site(house, http, shelves, listener.address.port)
+        there = Site(house, http, listener.address.port)
         stack.enter_context(no_tracebacks())
         try:
             yield there

@@ -13,7 +13,6 @@ from http_kit import UPGRADE, Site, site
 from net_kit import HEADERS, eventually
 
 from rtmpd.exceptions import Refused
-from rtmpd.http.files import FileShelf
 from rtmpd.outputs.library import Library
 from rtmpd.outputs.vod_rules import VodRules
 from rtmpd.reasons import Refusal
@@ -34,7 +33,6 @@ class NoPlays:
 async def shop(root: Path, **settings: object) -> AsyncIterator[Site]:
     library = Library(lambda key: VodRules(str(root)) if key.app == "live" else None)
     async with site(library=library, **settings) as there:
-        there.shelves.append(FileShelf())
         yield there
 
 

@@ -12,9 +12,7 @@ from net_kit import HEADERS, Doorman, eventually
 
 from rtmpd.exceptions import Refused
 from rtmpd.http.answers import ANY_ORIGIN, Origins
-from rtmpd.http.asking import Asked
 from rtmpd.http.server import HttpRules
-from rtmpd.net.http import web
 from rtmpd.net.proxies import TrustedProxies
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
@@ -33,16 +31,6 @@ class Refusing:
 
     def authorize(self, request: AccessRequest) -> Grant:
         raise Refused(StatusCode.PLAY_FAILED, f"No: {request.key}.", self.reason)
-
-
-class Shelf:
-    def __init__(self) -> None:
-        self.asked: list[Asked] = []
-
-    async def answer(self, asked: Asked) -> web.StreamResponse | None:
-        self.asked.append(asked)
-        (await asked.connection.may(asked.wish)).abandon()
-        return web.Response(text="a file") if asked.wish.name == "film.mp4" else None
 
 
 @pytest.mark.parametrize(
@@ -294,21 +282,3 @@ async def test_what_is_no_http_is_told_so_and_closed(said: bytes, caplog: pytest
         browser.writer.write_eof()
         assert b"rtmpd" in (await browser.closed() or b"rtmpd")
     assert not [record for record in caplog.records if record.exc_info]
-
-
-async def test_somebody_else_may_have_an_answer_first() -> None:
-    shelf = Shelf()
-    async with site() as there:
-        there.shelves.append(shelf)
-        browser = await there.get("/vod/film.mp4?key=k")
-        assert (browser.status, await browser.body()) == (200, "a file")
-        assert (await there.get("/vod/other.mp4")).status == 404
-        assert [each.wish.name for each in shelf.asked] == ["film.mp4", "other.mp4"]
-        assert shelf.asked[0].wish.query == "key=k"
-
-
-async def test_a_shelf_asks_who_may() -> None:
-    async with site(authorizer=Refusing(Refusal.KEY_WRONG)) as there:
-        there.shelves.append(Shelf())
-        assert (await there.get("/vod/film.mp4")).status == 403
-        assert there.house.stats.refusals == {Refusal.KEY_WRONG: 1}

@@ -14,7 +14,6 @@ from rtmpd.net.listeners import Listener, Place
 from rtmpd.serving.server import RtmpServer
 
 if TYPE_CHECKING:
-    from rtmpd.http.asking import Shelf
     from rtmpd.http.server import HttpRules, HttpServer
 
 
@@ -29,8 +28,6 @@ class HttpSide:
         self._tls = tls
         self._config = Config()
         self._http: HttpServer | None = None
-        self.shelves: list[Shelf] = []
-        """Who has something else than live streams at paths of apps."""
 
     def doors(self) -> dict[str, Door]:
         """How it is served, by the table of its addresses."""
@@ -65,11 +62,9 @@ class HttpSide:
 
     async def _built(self) -> HttpServer:
         if self._http is None:
-            from rtmpd.http.files import FileShelf
             from rtmpd.http.server import HttpServer
 
-            self.shelves.append(FileShelf())
-            http = HttpServer(self._server, self._mask, self.shelves)
+            http = HttpServer(self._server, self._mask)
             http.rules = _rules(self._config)
             self._http = http
         return self._http

@@ -11,6 +11,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.publication import Codecs, Publication
 from rtmpd.engine.slate import Slate, SlateEnd
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.engine.vod import VodPlay
 
 _logger = logging.getLogger(__name__)
 
@@ -69,6 +70,12 @@ class StreamObserver:
 
     def play_ended(self, subscription: Subscription) -> None:
         """It has left."""
+
+    def vod_started(self, play: VodPlay) -> None:
+        """Somebody plays a file, whatever becomes of the stream of that name."""
+
+    def vod_ended(self, play: VodPlay) -> None:
+        """That is over."""
 
     def wanted(self, first: Subscription) -> None:
         """The first player has come, whether there is a publisher or not."""
@@ -166,6 +173,14 @@ class Announcer(StreamObserver):
         if self._observers:
             self._announce(subscription, lambda observer: observer.play_ended(subscription))
 
+    def vod_started(self, play: VodPlay) -> None:
+        if self._observers:
+            self._announce(play, lambda observer: observer.vod_started(play))
+
+    def vod_ended(self, play: VodPlay) -> None:
+        if self._observers:
+            self._announce(play, lambda observer: observer.vod_ended(play))
+
     def wanted(self, first: Subscription) -> None:
         if self._observers:
             self._announce(first, lambda observer: observer.wanted(first))
@@ -179,7 +194,7 @@ class Announcer(StreamObserver):
 
     def _announce(
         self,
-        of: Publication | Subscription,
+        of: Publication | Subscription | VodPlay,
         tell: Callable[[StreamObserver], None],
         *,
         borrowed: bool = False,

@@ -70,7 +70,8 @@ class Registry:
         """Every transport that the engine writes to belongs to it."""
         self.sessions = SessionTable()
         """Everybody who is connected; each protocol puts its own in."""
-        self.viewers = Viewers(stats)
+        self._announcer = Announcer(flusher.call_soon)
+        self.viewers = Viewers(stats, self._announcer)
         """Of files: counted in ``stats.players``, and as players of the stream of that name."""
         self.prompter = Prompter()
         self._relievers: list[Callable[[Unfinished], None]] = []
@@ -313,7 +314,7 @@ class Registry:
     def _players_of(self, quota: Quota) -> int:
         live = sum([each.players for each in self._streams.values() if each.limits.players == quota])
         of = self.viewers.items()
-        return live + sum([n for key, n in of if self.limits_at(key).players == quota])
+        return live + sum([len(plays) for key, plays in of if self.limits_at(key).players == quota])
 
     def _check_waiting(self, network: str) -> None:
         """Raise ``ResourceExhausted`` if nobody, or nobody of ``network``, may wait for one name more."""

@@ -19,6 +19,8 @@ class Use(NamedTuple):
     key: StreamKey
     since: float
     """Clock reading."""
+    file: bool = False
+    """It plays a file of that name, and not what is published."""
 
 
 class SessionFigures(NamedTuple):

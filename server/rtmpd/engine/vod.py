@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Final, NamedTuple, Protocol
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import RTMP, Origin
 from rtmpd.engine.outlet import Backlog, Feed
 from rtmpd.engine.packet import Packet
-from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.stats import ServerStats
+from rtmpd.engine.sink import CloseReason, Ending
+from rtmpd.engine.stats import ServerStats, count
 
 HOLE_MS: Final = 10_000
 """Nobody waits through a longer hole in the times of a file."""
@@ -72,35 +72,73 @@ class VodFeed(Feed):
         self._viewer.close(reason)
 
 
+class VodPlay:
+    """Somebody plays a file: what becomes of it."""
+
+    __slots__ = ("bytes_out", "ending", "key", "origin", "since")
+
+    def __init__(self, key: StreamKey, origin: Origin, since: float) -> None:
+        self.key = key
+        """Of the stream that the file is called by."""
+        self.origin = origin
+        """Who plays it."""
+        self.since = since
+        """Clock reading at which it was asked for."""
+        self.bytes_out = 0
+        """Of the file that were written."""
+        self.ending: Ending | None = None
+        """How it ended; None while it goes on."""
+
+
+class VodObserver(Protocol):
+    """Who is told of those who play files."""
+
+    def vod_started(self, play: VodPlay) -> None:
+        """Somebody plays a file."""
+
+    def vod_ended(self, play: VodPlay) -> None:
+        """That is over, and ``ending`` says why."""
+
+
 class Viewers:
     """Who plays files, by name."""
 
-    def __init__(self, stats: ServerStats) -> None:
+    def __init__(self, stats: ServerStats, observer: VodObserver) -> None:
         self._stats = stats
-        self._counts: Counter[StreamKey] = Counter()
+        self._observer = observer
+        self._plays: dict[StreamKey, dict[VodPlay, None]] = {}
 
     def __len__(self) -> int:
-        return self._counts.total()
+        return sum([len(plays) for plays in self._plays.values()])
 
     def of(self, key: StreamKey) -> int:
         """How many play the file of that name."""
-        return self._counts.get(key, 0)
+        return len(self._plays.get(key, ()))
 
-    def items(self) -> list[tuple[StreamKey, int]]:
-        """Names that somebody plays, and how many do."""
-        return list(self._counts.items())
+    def items(self) -> list[tuple[StreamKey, list[VodPlay]]]:
+        """Names that somebody plays, and their plays."""
+        return [(key, list(plays)) for key, plays in self._plays.items()]
 
-    def add(self, key: StreamKey) -> None:
-        """One more plays it."""
-        self._counts[key] += 1
-        self._stats.players += 1
-        self._stats.viewers += 1
-        self._stats.plays_total += 1
+    def begin(self, play: VodPlay) -> None:
+        """One more."""
+        self._plays.setdefault(play.key, {})[play] = None
+        stats, protocol = self._stats, play.origin.protocol
+        stats.players += 1
+        stats.viewers += 1
+        stats.plays_total += 1
+        if protocol != RTMP:
+            count(stats.other_players, protocol)
+            count(stats.other_plays, protocol)
+        self._observer.vod_started(play)
 
-    def remove(self, key: StreamKey) -> None:
+    def end(self, play: VodPlay) -> None:
         """One less."""
-        self._stats.players -= 1
-        self._stats.viewers -= 1
-        self._counts[key] -= 1
-        if self._counts[key] <= 0:
-            del self._counts[key]
+        stats, protocol, plays = self._stats, play.origin.protocol, self._plays[play.key]
+        del plays[play]
+        if not plays:
+            del self._plays[play.key]
+        stats.players -= 1
+        stats.viewers -= 1
+        if protocol != RTMP:
+            count(stats.other_players, protocol, -1)
+        self._observer.vod_ended(play)

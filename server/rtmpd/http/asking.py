@@ -1,9 +1,8 @@
-"""A request, and whoever may have an answer to it: the joint to what is not live."""
+"""A request, and what it means."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from rtmpd.http.connection import HttpConnection
 from rtmpd.http.wishes import Wish
@@ -16,14 +15,6 @@ class Asked:
 
     request: web.BaseRequest
     wish: Wish
-    """What its path means; an ending that is not ``.flv`` stands in the name."""
+    """What its path means."""
     connection: HttpConnection
     """``may`` says whether whoever asks may play that."""
-
-
-class Shelf(Protocol):
-    """Somebody who has something at paths of apps: files, or what is cut out of streams."""
-
-    async def answer(self, asked: Asked) -> web.StreamResponse | None:
-        """None if there is nothing here, and others are to be asked. May raise ``Refused``."""
-        ...

@@ -62,6 +62,10 @@ class HttpVisit(Visit):
     __slots__ = ("connection",)
     connection: HttpConnection
 
+    def data_received(self, data: bytes) -> None:
+        self.connection.count_in(len(data))
+        super().data_received(data)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self.connection.lost(exc)
@@ -325,7 +329,7 @@ class HttpConnection(Guest):
             self._charge_partials(held)
 
     def count_in(self, size: int, messages: int = 0) -> None:
-        """So much has come, beside what aiohttp reads for itself."""
+        """So much has come."""
         stats = self.context.stats
         self.session.bytes_received += size
         stats.bytes_in += size

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from rtmpd.engine.flv_wire import EVERYTHING, frame_head
-from rtmpd.exceptions import DeadlineExceeded, ProtocolError, UsageError
+from rtmpd.exceptions import DeadlineExceeded, ProtocolError
 from rtmpd.http import websocket
+from rtmpd.http.parts import PartWish
 from rtmpd.media.flv import encode_header
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.constants import StatusCode
@@ -32,6 +33,7 @@ class Dialogue:
         "head",
         "last_command",
         "only",
+        "part",
         "plays",
         "receive",
         "settled",
@@ -55,6 +57,8 @@ class Dialogue:
         """Message type of the one medium that is wanted."""
         self.shared: dict[str, str] = {}
         """Headers of every answer."""
+        self.part = PartWish()
+        """What is wanted of a file."""
         self.settled = False
         """What was asked last is granted."""
         self.plays = False
@@ -88,6 +92,10 @@ class Dialogue:
         self.head = b""
         self.bytes_sent += len(opening)
         return opening
+
+    def begin_answer(self, status: HTTPStatus, headers: Mapping[str, str]) -> None:
+        """One of so many bytes as ``headers`` say, which ends the connection."""
+        self.say(answer_head(status, {**headers, "Connection": "close", **self.shared}))
 
     def finish(
         self,
@@ -129,10 +137,10 @@ class Dialogue:
         self.failure = HTTPStatus.FORBIDDEN, description
 
     def accept_play(self, _stream_id: int, _now: float, /, *, recorded: bool = False) -> None:
-        if recorded:
-            raise UsageError("files are answers of their own")
         self.settled = self.plays = True
-        if self.framed:  # Browsers do not wait for long.
+        if recorded:
+            self.head = b""
+        elif self.framed:  # Browsers do not wait for long.
             self.say(self.head)
             self.head = b""
 
@@ -155,7 +163,7 @@ class Dialogue:
         """It shows."""
 
     def seeked(self, _stream_id: int, _position_ms: int) -> None:
-        """Of files, which are answers of their own."""
+        """Of RTMP alone, as what follows."""
 
     def complete_play(self, _stream_id: int, _duration: float, _size: int) -> None:
         """The same."""

@@ -1,127 +1,82 @@
-"""Recorded files by HTTP, whole or in the part that is asked for (RFC 9110, section 14)."""
+"""Files by HTTP, whole or in the part that is asked for, as fast as they are taken."""
 
 from __future__ import annotations
 
-import asyncio
-import re
-from email.utils import formatdate
-from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
-from rtmpd.engine.key import StreamKey
-from rtmpd.engine.sources import Life
-from rtmpd.http.asking import Asked
-from rtmpd.http.wishes import ENDING, decoded
-from rtmpd.net.http import web
-from rtmpd.rtmp.url import clean_path
+from rtmpd.engine.sink import CloseReason
+from rtmpd.http.dialogue import Dialogue
+from rtmpd.http.parts import part_of
+from rtmpd.rtmp.events import PlayRequested
+from rtmpd.serving.access import Grant
+from rtmpd.serving.file_play import FilePlay
+from rtmpd.serving.peer import Peer
 from rtmpd.serving.vod import VodFile
 
-_MEDIA_TYPE: Final = "video/x-flv"
 _PIECE: Final = 256 * 1024
-_PATIENCE: Final = 60.0
-"""Seconds in which somebody has to take a piece."""
-_RANGE: Final = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
-"""One part. Of several the whole is sent, which is allowed."""
 
 
-class FileShelf:
-    """Has the files that may be played as streams of apps, where nobody publishes under that name.
+class FileSender(FilePlay):
+    """One answer, which ends the connection."""
 
-    Who may play the stream may have the file, and counts as a player for as long.
-    """
+    __slots__ = ("_at", "_busy", "_end_at", "_pacer")
 
-    async def answer(self, asked: Asked) -> web.StreamResponse | None:
-        request, wish, context = asked.request, asked.wish, asked.connection.context
-        if (
-            request.method not in ("GET", "HEAD")
-            or wish.framed
-            or not decoded(request.raw_path).endswith(ENDING)
-        ):
-            return None
-        key = StreamKey.of_path(clean_path(wish.connect.app, wish.name), context.apps)
-        if not context.library.offers(key):
-            return None
-        stream = context.registry.streams.get(key)
-        if stream is not None and stream.life is not Life.IDLE:
-            return None
-        recording = await context.library.open(key)
-        if recording is None:
-            return None
-        try:
-            grant = await asked.connection.may(wish)
-            try:
-                return await self._send(asked, key, recording)
-            finally:
-                grant.abandon()
-        finally:
-            recording.close()
+    def __init__(
+        self, peer: Peer, event: PlayRequested, grant: Grant, file: VodFile, requested_at: float
+    ) -> None:
+        super().__init__(peer, event, grant, file, requested_at)
+        self._pacer = peer.context.pacer
+        self._at = self._end_at = 0
+        """Bytes of the file."""
+        self._busy = False
+        """A piece is read."""
 
-    async def _send(self, asked: Asked, key: StreamKey, recording: VodFile) -> web.StreamResponse:
-        request, registry = asked.request, asked.connection.context.registry
-        size, tag = recording.size, f'"{recording.tag}"'
-        headers = {
-            "Content-Type": _MEDIA_TYPE,
-            "Accept-Ranges": "bytes",
-            "ETag": tag,
-            "Last-Modified": formatdate(recording.changed, usegmt=True),
-            "Cache-Control": "no-cache",
-            **asked.connection.session.shared,
-        }
-        if request.headers.get("If-None-Match") == tag:
-            return web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-        first, last = _part(request, size, {tag, headers["Last-Modified"]})
-        if first > last:
-            headers["Content-Range"] = f"bytes */{size}"
-            return web.Response(status=HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers=headers)
-        status = HTTPStatus.OK
-        if (first, last) != (0, size - 1):
-            status = HTTPStatus.PARTIAL_CONTENT
-            headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-        response = web.StreamResponse(status=status, headers=headers)
-        response.content_length = last - first + 1
-        registry.check_attach(key, vod=True)
-        registry.viewers.add(key)
-        try:
-            await response.prepare(request)
-            if request.method == "GET":
-                await _write(request, response, recording, first, last)
-        finally:
-            registry.viewers.remove(key)
-        return response
+    def start(self) -> None:
+        dialogue = cast("Dialogue", self._peer.session)
+        part = part_of(self._file, dialogue.part)
+        self._at, self._end_at = part.first, part.end
+        dialogue.begin_answer(part.status, part.headers)
+        self._pacer.add(self)
+        self._peer.flush()
+        self.go_on()
 
+    def go_on(self) -> None:
+        """Read the next piece, if there is somebody to take it."""
+        if self.over or self._busy or self.congested:
+            return
+        if self._at >= self._end_at:
+            self._peer.end(CloseReason.FINISHED)
+        elif self._pacer.has_room:
+            self._busy = True
+            self._file.read_bytes(self._at, min(_PIECE, self._end_at - self._at), self._take)
 
-async def _write(
-    request: web.BaseRequest, response: web.StreamResponse, recording: VodFile, first: int, last: int
-) -> None:
-    """What cannot be sent any further ends with the connection: nothing may be taken for more of the file."""
-    at = first
-    try:
-        while at <= last:
-            async with asyncio.timeout(_PATIENCE):
-                data = await recording.read_bytes(at, min(_PIECE, last + 1 - at))
-                await response.write(data)
-            if not data:  # It has become shorter.
-                break
-            at += len(data)
-    except OSError:  # A timeout is one, as is a client that has left.
-        pass
-    finally:
-        if at <= last and request.transport is not None:
-            request.transport.abort()
+    def fail(self, error: Exception) -> None:
+        """It cannot go on."""
+        if not self.over:
+            self.failed(error)
 
+    # Inside
 
-def _part(request: web.BaseRequest, size: int, current: set[str]) -> tuple[int, int]:
-    """The first and the last byte that are wanted; a first behind the last if there is no such part."""
-    whole = 0, size - 1
-    found = _RANGE.fullmatch(request.headers.get("Range", "").replace(" ", ""))
-    condition = request.headers.get("If-Range")
-    if found is None or request.method != "GET" or (condition is not None and condition not in current):
-        return whole
-    first, last = found.groups()
-    if not first:
-        if not last:
-            return whole
-        return (size, size - 1) if last == "0" else (max(size - int(last), 0), size - 1)
-    if last and int(last) < int(first):
-        return whole
-    return int(first), min(int(last), size - 1) if last else size - 1
+    def _go_on(self) -> None:
+        self.go_on()
+
+    def _stop(self) -> None:
+        self._pacer.remove(self)
+        self._file.close()
+
+    def _take(self, data: bytes | Exception) -> None:
+        if self.over:
+            return
+        self._busy = False
+        if isinstance(data, Exception):
+            self.fail(data)
+        elif not data:
+            self.fail(EOFError("it has become shorter"))
+        else:
+            self._at += len(data)
+            if self._at >= self._end_at:
+                # It is over when all of it has gone, and until then as patient as with any other piece.
+                self._peer.transport.set_write_buffer_limits(0)
+            self._pacer.sent(self, len(data))
+            self.write(data, 0)
+            self.go_on()

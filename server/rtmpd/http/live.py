@@ -1,4 +1,4 @@
-"""Live streams by HTTP: played by GET and WebSocket, looked for by HEAD, published by POST."""
+"""Streams and files by HTTP: played by GET and WebSocket, looked for by HEAD, published by POST."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rtmpd.exceptions import Refused
 from rtmpd.http.answers import plain, refused
 from rtmpd.http.asking import Asked
 from rtmpd.http.dialogue import answer_head
+from rtmpd.http.parts import MEDIA_TYPE, part_of, read_part_wish
 from rtmpd.http.publishing import read_body
 from rtmpd.http.websocket import accept_key
 from rtmpd.net.http import web
 from rtmpd.rtmp.events import Request
 
-MEDIA_TYPE: Final = "video/x-flv"
 _VERSION: Final = "13"
 """Of WebSockets."""
 _EXPECTED: Final = "100-continue"
@@ -48,6 +48,7 @@ async def _play(asked: Asked) -> web.StreamResponse:
         headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", "Connection": "close"}
         dialogue.head = answer_head(HTTPStatus.OK, headers | dialogue.shared)
     dialogue.framed, dialogue.only = wish.framed, wish.only
+    dialogue.part = read_part_wish(request)
     refusal = await _ask(asked, "ws-flv" if wish.framed else "http-flv", wish.play)
     return _last(refusal)
 
@@ -58,10 +59,19 @@ async def _look(asked: Asked) -> web.StreamResponse:
     except Refused as refusal:
         return refused(refusal)
     grant.abandon()
-    stream = asked.connection.context.registry.streams.get(grant.key)
-    if stream is None or stream.life is Life.IDLE:
+    context = asked.connection.context
+    stream = context.registry.streams.get(grant.key)
+    if stream is not None and stream.life is not Life.IDLE:
+        return web.Response(headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"})
+    try:
+        file = await context.library.open(grant.key)
+    except Refused as refusal:
+        return refused(refusal)
+    if file is None:
         return plain(HTTPStatus.NOT_FOUND, "Nobody publishes this stream.")
-    return web.Response(headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"})
+    file.close()
+    part = part_of(file, read_part_wish(asked.request))
+    return web.Response(status=part.status, headers=part.headers)
 
 
 async def _publish(asked: Asked) -> web.StreamResponse:

@@ -9,9 +9,11 @@ from rtmpd.engine.flv_wire import EVERYTHING, FlvWire
 from rtmpd.engine.packet import AUDIO, VIDEO, ShiftedWire, WireFormat
 from rtmpd.engine.sink import CloseReason
 from rtmpd.http.dialogue import Dialogue
+from rtmpd.http.files import FileSender
 from rtmpd.reasons import Word
 from rtmpd.rtmp.events import PlayRequested
 from rtmpd.serving.access import Grant
+from rtmpd.serving.file_play import FilePlay
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.playing import Player
 from rtmpd.serving.requests import Requests
@@ -76,3 +78,4 @@ class FlvRequests(Requests):
 
     __slots__ = ()
     player_type: ClassVar[type[Player]] = FlvPlayer
+    file_player_type: ClassVar[type[FilePlay]] = FileSender

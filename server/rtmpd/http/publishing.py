@@ -44,7 +44,7 @@ async def _read(body: StreamReader, connection: HttpConnection) -> None:
             while data := await body.read(_PIECE):
                 now = clock()
                 tags = reader.receive_data(data)
-                connection.count_in(len(data), len(tags))
+                connection.count_in(0, len(tags))
                 for begin in range(0, len(tags), limits.max_messages_per_turn):
                     if begin:
                         await asyncio.sleep(0)

@@ -1,17 +1,15 @@
-"""The public HTTP server: who asks for what, and who answers: whoever has it, else the live streams."""
+"""The public HTTP server: who asks for what, and who answers."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final
 
 from rtmpd.engine.origin import Origin
-from rtmpd.exceptions import Refused
-from rtmpd.http.answers import Origins, plain, preflight, refused
-from rtmpd.http.asking import Asked, Shelf
+from rtmpd.http.answers import Origins, plain, preflight
+from rtmpd.http.asking import Asked
 from rtmpd.http.connection import KEEPALIVE, HttpConnection, HttpVisit
 from rtmpd.http.live import answer_live
 from rtmpd.http.wishes import ENDING, decoded, read_wish
@@ -40,14 +38,10 @@ class HttpRules:
 
 
 class HttpServer:
-    """One for all addresses; connections are counted, limited and ended by ``server``, as RTMP's are.
+    """One for all addresses; connections are counted, limited and ended by ``server``, as RTMP's are."""
 
-    ``shelves`` are asked before the live streams, in this order; whoever is in the list has a say at once.
-    """
-
-    def __init__(self, server: RtmpServer, mask: AddressMask, shelves: Sequence[Shelf]) -> None:
+    def __init__(self, server: RtmpServer, mask: AddressMask) -> None:
         self.rules = HttpRules()
-        self._shelves = shelves
         self._server = server
         self._visitors = Visitors(lambda: server.context.proxies, mask)
         # Without a router, whose answers would cost nobody anything.
@@ -117,17 +111,9 @@ class HttpServer:
         wish = read_wish(request, path.removeprefix(prefix), server, connection.context.limits)
         if isinstance(wish, str):
             return plain(HTTPStatus.BAD_REQUEST, wish)
-        asked = Asked(request, wish, connection)
-        for shelf in self._shelves:
-            try:
-                answer = await shelf.answer(asked)
-            except Refused as refusal:
-                return refused(refusal)
-            if answer is not None:
-                return answer
         if not path.endswith(ENDING):
             return _nothing()
-        return await answer_live(asked)
+        return await answer_live(Asked(request, wish, connection))
 
     def _named(self, request: web.BaseRequest, connection: HttpConnection) -> Origin:
         """Who asks by this request."""

@@ -40,8 +40,9 @@ class Wish:
     @property
     def play(self) -> PlayRequested:
         """It is played."""
-        # What is live only: files are answers of their own.
-        return PlayRequested(STREAM_ID, self.name, self.query, -1.0, -1.0, reset=True)
+        # By WebSocket what is live, else a file where nothing is.
+        start = -1.0 if self.framed else -2.0
+        return PlayRequested(STREAM_ID, self.name, self.query, start, -1.0, reset=True)
 
     @property
     def publish(self) -> PublishRequested:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from typing import Final
@@ -124,23 +123,16 @@ class RecordedFile:
         """Another one if there is anything else in it."""
         return self._file.tag
 
-    async def read_bytes(self, offset: int, size: int) -> bytes:
-        """What is in the file; less at its end. Raises OSError."""
+    def read_bytes(self, offset: int, size: int, done: Callable[[bytes | Exception], None]) -> None:
+        """Read what is in the file; see ``serving.vod.VodFile``."""
         file = self._file
         file.begin_read()
-        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
         def read(outcome: bytes | Exception) -> None:
             file.end_read()
-            if future.done():
-                return
-            if isinstance(outcome, Exception):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
+            done(outcome)
 
         self._readers.submit(lambda: os.pread(file.fd, size, offset), read)
-        return await future
 
     def close(self) -> None:
         """It is played no more. Idempotent."""

@@ -47,23 +47,33 @@ class PlaybackSink(Protocol):
         """It cannot be read any further: end the play."""
 
 
+class Paced(Protocol):
+    """A play of a file, as its pacer sees it."""
+
+    def go_on(self) -> None:
+        """Send what is due, if there is somebody to take it."""
+
+    def fail(self, error: Exception) -> None:
+        """It cannot go on."""
+
+
 class Pacer:
     """The timer of all plays, and what they may be sent together."""
 
     def __init__(self) -> None:
-        self._plays: dict[Playback, None] = {}
+        self._plays: dict[Paced, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._room = TURN_BYTES
 
-    def add(self, playback: Playback) -> None:
+    def add(self, play: Paced) -> None:
         """Have it looked at from now on."""
-        self._plays[playback] = None
+        self._plays[play] = None
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(TURN, self._turn)
 
-    def remove(self, playback: Playback) -> None:
+    def remove(self, play: Paced) -> None:
         """It is looked at no more."""
-        self._plays.pop(playback, None)
+        self._plays.pop(play, None)
         if not self._plays and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -73,21 +83,21 @@ class Pacer:
         """Something more may be sent in this turn."""
         return self._room > 0
 
-    def sent(self, playback: Playback, size: int) -> None:
+    def sent(self, play: Paced, size: int) -> None:
         """It was sent so many bytes: others come first in the next turn."""
         self._room -= size
-        if playback in self._plays:
-            self._plays[playback] = self._plays.pop(playback)
+        if play in self._plays:
+            self._plays[play] = self._plays.pop(play)
 
     def _turn(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(TURN, self._turn)
         self._room = TURN_BYTES
-        for playback in list(self._plays):
+        for play in list(self._plays):
             try:
-                playback.go_on()
+                play.go_on()
             except Exception as error:
                 _logger.exception("a play of a file failed")
-                playback.fail(error)
+                play.fail(error)
 
 
 class Playback:

@@ -28,7 +28,8 @@ from rtmpd.rtmp.events import (
 )
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Figures, Grant
-from rtmpd.serving.file_playing import FilePlayer, find_file
+from rtmpd.serving.file_play import FilePlay
+from rtmpd.serving.file_playing import find_file
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.publishing import codecs, last_timestamp, spell_seconds
 
@@ -58,17 +59,22 @@ def begin_to_play(
 
 
 async def begin_to_play_file(
-    peer: Peer, event: PlayRequested, grant: Grant, requested_at: float
-) -> Player | FilePlayer:
-    """The same of the file of that name, if there is one."""
+    peer: Peer,
+    event: PlayRequested,
+    grant: Grant,
+    requested_at: float,
+    player: type[Player],
+    file_player: type[FilePlay],
+) -> Player | FilePlay:
+    """The same of the file of that name, as ``file_player`` does, if there is one."""
     try:
-        recording = await find_file(peer, event, grant.key)
-        if recording is None:
-            return Player(peer, event, grant, requested_at)
+        file = await find_file(peer, event, grant.key)
+        if file is None:
+            return player(peer, event, grant, requested_at)
         try:
-            return FilePlayer(peer, event, grant, recording, requested_at)
+            return file_player(peer, event, grant, file, requested_at)
         except BaseException:
-            recording.close()
+            file.close()
             raise
     except BaseException:
         grant.abandon()

@@ -39,6 +39,7 @@ from rtmpd.rtmp.via import check_connect, introduction, via_of
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Action, Figures, Grant
 from rtmpd.serving.authorization import authorize, authorize_redirect
+from rtmpd.serving.file_play import FilePlay
 from rtmpd.serving.file_playing import FilePlayer, may_be_file
 from rtmpd.serving.following import CONNECTION, Following
 from rtmpd.serving.lengths import Lengths
@@ -107,6 +108,8 @@ class Requests:
 
     player_type: ClassVar[type[Player]] = Player
     """Writes what is played as the client's protocol has it."""
+    file_player_type: ClassVar[type[FilePlay]] = FilePlayer
+    """The same of files."""
 
     def __init__(self, origin: Origin) -> None:
         self._answering: asyncio.Task[None] | None = None
@@ -117,7 +120,7 @@ class Requests:
         self.origin = origin
         """Who the client is, as far as it has said so."""
         self.publishers: tuple[Publisher, ...] = ()
-        self.players: tuple[Player | FilePlayer, ...] = ()
+        self.players: tuple[Player | FilePlay, ...] = ()
         self._lengths: Lengths | None = None
         """None as long as nobody asks how long something is."""
         self.bytes_out = 0
@@ -175,7 +178,7 @@ class Requests:
         """
         moved = 0
         for player in self.players:
-            if isinstance(player, FilePlayer) or player.key == to or before not in (None, player.key):
+            if isinstance(player, FilePlay) or player.key == to or before not in (None, player.key):
                 continue
             grant = await authorize_redirect(client, to, player.query)
             if player not in self.players:  # It has left meanwhile.
@@ -311,16 +314,17 @@ class Requests:
     async def _answer_play(self, client: Client, event: PlayRequested) -> None:
         clock, session = client.context.clock, client.session
         requested_at = clock()
-        player: Player | FilePlayer
+        player: Player | FilePlay
         try:
             client.check(Action.PLAY)
             known = None if self._lengths is None else self._lengths.take(event, requested_at)
             grant = known or await authorize(client, event)
-            # By HTTP a file is an answer of its own.
-            if self.player_type is Player and may_be_file(client, event, grant.key):
-                player = await begin_to_play_file(client, event, grant, requested_at)
+            of = self.player_type
+            if may_be_file(client, event, grant.key):
+                of_file = self.file_player_type
+                player = await begin_to_play_file(client, event, grant, requested_at, of, of_file)
             else:
-                player = begin_to_play(client, event, grant, requested_at, self.player_type)
+                player = begin_to_play(client, event, grant, requested_at, of)
         except Refused as refusal:
             log.play_refused(client, self._key(client, event.name), refusal)
             session.reject_play(event.stream_id, refusal.code, refusal.description, clock())
@@ -331,7 +335,7 @@ class Requests:
             self.players = (*self.players, player)
             self._limit(client, grant, player.ends_at)
             self._follow(event.stream_id, grant, player.figures)
-            session.accept_play(event.stream_id, clock(), recorded=isinstance(player, FilePlayer))
+            session.accept_play(event.stream_id, clock(), recorded=isinstance(player, FilePlay))
             client.context.stats.levels.note_granted(Action.PLAY)
             if client.over:  # Memory is short, or what came behind the request was not in order.
                 return

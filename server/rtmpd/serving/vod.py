@@ -57,8 +57,8 @@ class VodFile(Protocol):
     def tag(self) -> str:
         """Another one if there is anything else in it."""
 
-    async def read_bytes(self, offset: int, size: int) -> bytes:
-        """What is in the file; less at its end. Raises OSError."""
+    def read_bytes(self, offset: int, size: int, done: Callable[[bytes | Exception], None]) -> None:
+        """Read what is in the file; less at its end. ``done`` is called with it, later; one at a time."""
 
     def close(self) -> None:
         """It is played no more."""
