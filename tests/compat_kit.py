@@ -130,10 +130,12 @@ def holding(app: str = "live", name: str = "show", state: StreamState = StreamSt
     return stream(app, name, state=state, held_since=ago(5.0), bits_per_second_out_10s=0.0, **nobody)
 
 
-def session(kind: SessionKind = SessionKind.PUBLISHER, path: str = "live/show", **other: Any) -> Session:
+def session(
+    kind: SessionKind = SessionKind.PUBLISHER, path: str = "live/show", *, file: bool = False, **other: Any
+) -> Session:
     app, _, name = path.partition("/")
     action = UseKind.PUBLISH if kind in (SessionKind.PUBLISHER, SessionKind.PULL) else UseKind.PLAY
-    use = StreamUse(app=app, name=name, action=action, since=ago(60.0))
+    use = StreamUse(app=app, name=name, action=action, since=ago(60.0), file=file)
     is_encoder = kind is SessionKind.PUBLISHER
     said = {
         "id": ENCODER if is_encoder else PLAYER,

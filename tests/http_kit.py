@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 from engine_kit import name_of
 from net_kit import PATIENCE, House, eventually, serve
 
+from rtmpd.events.records import Recorder, SessionRecord
 from rtmpd.http.connection import HttpConnection
 from rtmpd.http.server import HttpRules, HttpServer
 from rtmpd.media.flv import FlvReader, FlvTag
@@ -145,6 +147,21 @@ class Site:
         browser = (await self.browser()).ask_with(path, UPGRADE | headers)
         assert await browser.head() == 101
         return browser
+
+
+class Archive:
+    """The records of a site."""
+
+    def __init__(self, house: House) -> None:
+        self.records: list[SessionRecord] = []
+        loop = asyncio.get_running_loop()
+        recorder = Recorder(loop.call_soon, house.context.clock, time.time, house.registry.budget)
+        house.registry.observe(recorder)
+        house.registry.sessions.observer = recorder
+        recorder.add_listener(self)
+
+    def recorded(self, record: SessionRecord) -> None:
+        self.records.append(record)
 
 
 class _Listener(logging.Handler):

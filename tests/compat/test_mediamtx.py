@@ -157,3 +157,16 @@ def test_pages_that_are_none(per_page: str, number: str | None) -> None:
     with pytest.raises(ValueError):
         mediamtx.page([{}], per_page, number)
     assert mediamtx.page([], "5", None) == {"itemCount": 0, "pageCount": 0, "items": []}
+
+
+def test_players_by_http_are_among_the_connections() -> None:
+    found = [session(SessionKind.PLAYER, protocol=protocol) for protocol in ("http-flv", "ws-flv")]
+    told = mediamtx.connections(found, tls=False)
+    assert [(each["state"], each["path"]) for each in told] == [("read", "live/show")] * 2
+    assert mediamtx.connection(found[0], tls=False) == told[0]
+
+
+def test_who_plays_a_file_reads_no_path() -> None:
+    viewer = session(SessionKind.PLAYER, "live/show", file=True)
+    assert mediamtx.connections([viewer], tls=False)[0]["path"] == "live/show"
+    assert path(sessions=[session(), viewer])["readers"] == []

@@ -187,3 +187,17 @@ def test_the_control_means(choice: Choice, meant: list[str]) -> None:
 @pytest.mark.parametrize("told", [{}, {"app": ""}, {"name": "x"}, {"client": 0}])
 def test_a_choice_of_everybody_is_known(told: dict[str, Any]) -> None:
     assert Choice(Side.CLIENT, **told).is_open is (not told)
+
+
+def test_who_plays_files_is_told_as_nginx_rtmp_does_of_play() -> None:
+    viewers = [session(SessionKind.PLAYER, each, file=True) for each in ("live/show", "vod/film", "vod/film")]
+    page = stat(survey(sessions=[session(), *viewers]))
+    assert noalbs.scene(page, "live", "show") is Scene.NORMAL
+    apps = {app.findtext("name"): app for app in read(page).iter("application")}
+    assert apps["live"].findtext("live/stream/nclients") == "2"  # As the stream has it; of the file apart.
+    assert len(apps["live"].findall("live/stream/client")) == 1
+    (film,) = apps["vod"].findall("play/stream")
+    assert (film.findtext("name"), film.findtext("nclients")) == ("film", "2")
+    assert [client.findtext("flashver") for client in film.findall("client")] == ["LNX 9,0,124,2"] * 2
+    assert apps["vod"].findtext("play/nclients") == "2"
+    assert read(stat(survey())).find(".//play") is None

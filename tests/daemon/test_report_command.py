@@ -40,7 +40,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("live", "show", 1, 5),
     ):
         hour = noon - days * 86_400
-        store.add(MinuteRow(hour, hour // 60, app, name, players, players * 1800.0, 3600.0, 10**8, 10**9))
+        of_files = 450.0 if name == "show" and not days else 0.0
+        figures = players, players * 1800.0, 3600.0, 10**8, 10**9, of_files
+        store.add(MinuteRow(hour, hour // 60, app, name, *figures))
     assert store.settled().result(10)
     store.close(10)
     return folder
@@ -61,14 +63,15 @@ def test_a_table_fits_a_terminal_and_is_the_same_with_a_server_and_without(folde
     )
     assert read.stdout == asked.stdout
     before = TODAY - timedelta(days=1)
+    zone = f"{datetime.now(UTC).astimezone():%Z}"
     assert asked.stdout.splitlines() == [
-        "day         peak  average  watched  on air        in     out  stream",
-        f"{before}     5      2.5    150.0    60.0  100.0 MB  1.0 GB  live/show",
-        f'{TODAY}    10      5.0    300.0    60.0  100.0 MB  1.0 GB  live/odd,"name"',
-        "              20     10.0    600.0    60.0  100.0 MB  1.0 GB  live/show",
-        "all           30      8.8   1050.0   180.0  300.0 MB  3.0 GB",
+        "day         peak  average  watched  on air  files        in     out  stream",
+        f"{before}     5      2.5    150.0    60.0    0.0  100.0 MB  1.0 GB  live/show",
+        f'{TODAY}    10      5.0    300.0    60.0    0.0  100.0 MB  1.0 GB  live/odd,"name"',
+        "              20     10.0    600.0    60.0    7.5  100.0 MB  1.0 GB  live/show",
+        "all           30      8.8   1050.0   180.0    7.5  300.0 MB  3.0 GB",
         "",
-        f"Watched and on air: minutes. Peak and average: players. Days: {datetime.now(UTC).astimezone():%Z}.",
+        f"Watched, on air and files: minutes. Peak and average: players. Days: {zone}.",
     ]
 
 

@@ -174,7 +174,8 @@ async def test_other_rules_hold_at_once(tmp_path: Path) -> None:
         with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
             for days in (1, 5):
                 connection.execute(
-                    "INSERT INTO usage VALUES (?, 'live', 'cam', 1, 1, 1, 1, 1, 1, 1)", (NOON - days * day,)
+                    "INSERT INTO usage VALUES (?, 'live', 'cam', 1, 1, 1, 1, 1, 1, 1, 0)",
+                    (NOON - days * day,),
                 )
         before = house.side.folder
         house.apply(tmp_path, keep_minutes_days=3)

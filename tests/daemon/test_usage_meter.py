@@ -9,7 +9,10 @@ import pytest
 
 from rtmpd.daemon.usage_meter import OTHER, UsageMeter
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.stats import StreamStats
+from rtmpd.engine.observer import StreamObserver
+from rtmpd.engine.origin import Origin
+from rtmpd.engine.stats import ServerStats, StreamStats
+from rtmpd.engine.vod import Viewers, VodPlay
 from rtmpd.state.rows import MinuteRow
 
 NOON = 1_800_000_000 - 1_800_000_000 % 3600
@@ -35,15 +38,30 @@ class Scene:
     def __init__(self, max_streams: int = 200) -> None:
         self.streams: dict[StreamKey, FakeStream] = {}
         self.rows: list[MinuteRow] = []
-        self.meter = UsageMeter(self.streams, self.rows.append, max_streams)
+        self.viewers = Viewers(ServerStats(), StreamObserver())
+        self.meter = UsageMeter(self.streams, self.viewers, self.rows.append, max_streams)
         self.seconds = 0
 
     def stream(self, name: str = "cam", **figures: object) -> FakeStream:
         return self.streams.setdefault(StreamKey("live", name), FakeStream(**figures))
 
+    def play_file(self, name: str = "film") -> VodPlay:
+        play = VodPlay(StreamKey("live", name), Origin(), self.now)
+        self.viewers.begin(play)
+        return play
+
+    def end(self, play: VodPlay) -> None:
+        self.viewers.end(play, self.now)
+        self.meter.vod_ended(play)
+
+    @property
+    def now(self) -> float:
+        """As of the next look."""
+        return 5000.0 + self.seconds
+
     def passes(self, seconds: int) -> None:
         for _ in range(seconds):
-            self.meter.look(5000.0 + self.seconds, NOON + self.seconds)
+            self.meter.look(self.now, NOON + self.seconds)
             self.seconds += 1
 
     def taken(self) -> dict[tuple[str, int], MinuteRow]:
@@ -137,3 +155,35 @@ def test_hours_begin_when_they_do_on_the_wall(monkeypatch: pytest.MonkeyPatch, z
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_plays_of_files_are_noted_to_the_second_and_the_byte():
+    scene = Scene()
+    seen_already = scene.play_file()
+    seen_already.bytes_out = 100
+    scene.passes(3)  # What was before the first look nobody has seen.
+    short = scene.play_file()
+    short.bytes_out = 700
+    scene.passes(2)
+    scene.end(short)
+    scene.passes(20)
+    seen_already.bytes_out = 150
+    scene.end(seen_already)
+    scene.meter.flush()
+    rows = scene.taken()
+    assert rows.keys() == {("live/film", 0), ("/", 0)}
+    row = rows["live/film", 0]
+    assert (row.file_seconds, row.bytes_out, row.players) == (2 + 25, 700 + 50, 1)
+    assert (row.player_seconds, row.live_seconds) == (0.0, 0.0)
+
+
+def test_what_is_live_and_its_file_are_told_apart():
+    scene = Scene()
+    scene.stream(players=2)
+    scene.passes(1)
+    play = scene.play_file("cam")
+    scene.passes(30)
+    scene.end(play)
+    scene.meter.flush()
+    row = scene.taken()["live/cam", 0]
+    assert (row.player_seconds, row.file_seconds, row.players) == (60.0, 30.0, 3)

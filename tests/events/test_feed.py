@@ -11,7 +11,8 @@ from events_evening import STATUS
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin, SessionIds
 from rtmpd.engine.sessions import SessionHandle, SessionTable
-from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.engine.sink import CloseReason, Ending, PlayOptions
+from rtmpd.engine.vod import VodPlay
 from rtmpd.events.feed import Counter, EventFeed
 from rtmpd.events.model import Event, EventKind, spell_time
 
@@ -105,7 +106,7 @@ def test_an_evening_with_an_encoder_and_a_player() -> None:
             "first_media",
             {"video": "avc1", "audio": "mp4a", "width": None, "height": None, "after": 0.25},
         ),
-        (1, "player_joined", {}),
+        (1, "player_joined", {"file": False}),
         (2, "first_viewer", {}),
         (
             3,
@@ -126,6 +127,7 @@ def test_an_evening_with_an_encoder_and_a_player() -> None:
                 "duration": 1.25,
                 "bytes": sum(map(len, sink.writes)),
                 "dropped": 0,
+                "file": False,
             },
         ),
         (4, "last_viewer_left", {}),
@@ -277,3 +279,20 @@ def test_sessions_are_counted_while_they_are_there_and_not_for_ever() -> None:
     assert counter.next(1) == 2
     assert counter.next(19_999) == 2
     assert counter.next(2) == 1
+
+
+def test_who_plays_a_file_is_told_as_a_player() -> None:
+    room = Newsroom()
+    house, listener = room.house, room.listen()
+    viewers = house.registry.viewers
+    play = VodPlay(KEY, PLAYER, house.loop.now)
+    viewers.begin(play)
+    play.bytes_out, play.ending = 70, Ending(CloseReason.KICKED, ADMIN)
+    viewers.end(play, house.loop.now + 2.5)
+    room.run()
+    ended = {"reason": "kicked", "by": "ops", "duration": 2.5, "bytes": 70, "dropped": 0, "file": True}
+    assert [(str(event.kind), dict(event.facts)) for event in listener.events] == [
+        ("player_joined", {"file": True}),
+        ("player_left", ended),
+    ]
+    assert {event.origin for event in listener.events} == {PLAYER}

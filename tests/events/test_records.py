@@ -14,7 +14,8 @@ from events_kit import CAM, ENCODER, NOON
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sessions import SessionEnd, SessionFigures
-from rtmpd.engine.sink import CloseReason, PlayOptions
+from rtmpd.engine.sink import CloseReason, Ending, PlayOptions
+from rtmpd.engine.vod import VodPlay
 from rtmpd.events.record_ring import RecordRing
 from rtmpd.events.records import KeptInput, Recorder, SessionRecord
 from rtmpd.net.address_mask import AddressMask, Showing
@@ -82,6 +83,7 @@ def test_a_record_says_what_was_published_and_why_it_ended() -> None:
             "dropped": 0,
             "reason": "kicked",
             "by": "ann",
+            "file": False,
         }
     ]
     del told["uses"]
@@ -228,3 +230,22 @@ def test_few_of_those_are_kept_that_left_what_they_sent() -> None:
     waits = made(20)  # As in the access log's queue, whose disk hangs.
     ring.recorded(waits)
     assert (len(ring), budget.queue_bytes, waits.input.data) == (0, 0, b"")
+
+
+def test_a_file_that_was_played_is_told_as_one() -> None:
+    archive = Archive()
+    viewers, loop = archive.house.registry.viewers, archive.house.loop
+    play = VodPlay(CAM, PLAYER, loop.now)
+    viewers.begin(play)
+    archive.later(4.5)
+    play.bytes_out, play.ending = 9000, Ending(CloseReason.KICKED, ADMIN)
+    viewers.end(play, loop.now)
+    record = archive.end(PLAYER)
+    (use,) = record.uses
+    assert (record.kind, use.action, f"{use.app}/{use.name}", use.file) == (
+        "player",
+        "play",
+        "live/cam",
+        True,
+    )
+    assert (use.until - use.since, use.bytes, use.reason, use.by) == (4.5, 9000, "kicked", "ann")

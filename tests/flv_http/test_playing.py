@@ -7,7 +7,7 @@ import logging
 
 import pytest
 from engine_kit import inter, keyframe, metadata, sound
-from http_kit import UPGRADE, Site, frame, named, site
+from http_kit import UPGRADE, Archive, Site, frame, named, site
 from net_kit import HEADERS, Client, Doorman, eventually
 
 from rtmpd.engine.key import StreamKey
@@ -326,3 +326,23 @@ async def test_players_are_counted_by_how_they_are_sent_media() -> None:
             "http-flv": 2,
             "ws-flv": 1,
         }
+
+
+@pytest.mark.parametrize("framed", [False, True])
+async def test_a_player_leaves_a_record_as_one_of_rtmp_does(framed: bool) -> None:
+    async with site() as there:
+        archive = Archive(there.house)
+        encoder = await on_air(there, (0, keyframe("A")))
+        browser = await (there.socket(PATH) if framed else there.get(PATH))
+        await browser.reader.readexactly(13)
+        browser.writer.close()
+        await eventually(lambda: archive.records)
+        (record,) = archive.records
+        assert (record.kind, record.introduced) == ("player", True)
+        assert record.origin.protocol == ("ws-flv" if framed else "http-flv")
+        (use,) = record.uses
+        assert (use.action, use.app, use.name, use.file) == ("play", "live", "cam", False)
+        assert 0 < use.bytes <= record.bytes_out
+        assert record.bytes_in > 0
+        await encoder.close()
+        await eventually(lambda: len(archive.records) == 2)

@@ -11,11 +11,13 @@ import pytest
 from engine_kit import keyframe
 from flv_kit import HEADERS as FILE_HEADERS
 from flv_kit import clip, seconds, with_index
+from http_kit import Archive
 from net_kit import HEADERS, Client, Doorman, House, eventually, serve
 from rtmp_dialogue import command, connect
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits, Quota
+from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
 from rtmpd.outputs.library import Library
@@ -317,3 +319,22 @@ async def test_hundreds_play_at_a_time_and_all_get_all(root: Path) -> None:
             assert frames(await client.until(END))[-1] == "P2.3@2750"
         assert house.stats.players == 200
         assert threading.active_count() - before <= 4
+
+
+async def test_a_play_of_a_file_is_in_the_table_and_in_the_records(root: Path) -> None:
+    async with serve(library=library(root)) as house:
+        archive = Archive(house)
+        client = await asked(house)
+        await client.until(END)
+        (session,) = house.registry.sessions
+        assert [(use.publishes, str(use.key), use.file) for use in session.uses] == [
+            (False, "live/cam", True)
+        ]
+        session.dismiss(CloseReason.KICKED, Origin(account="ann"))
+        await client.rest()
+        await client.close()
+        await eventually(lambda: archive.records)
+        (record,) = archive.records
+        (told,) = record.uses
+        assert (record.kind, told.file, told.reason, told.by) == ("player", True, "kicked", "ann")
+        assert 0 < told.bytes < record.bytes_out

@@ -88,6 +88,10 @@ def _lines(survey: Survey, apps: Sequence[str], partial: bool) -> Iterator[str]:
     by_app: dict[str, list[StreamSummary]] = {app: [] for app in apps}
     for stream in survey.on_air():
         by_app.setdefault(stream.app, []).append(stream)
+    files: dict[str, dict[str, _Uses]] = {}
+    for (app, name), viewers in sorted(survey.uses(files=True).items()):
+        files.setdefault(app, {})[name] = viewers
+        by_app.setdefault(app, [])
     # NOALBS takes a page without any application for none at all.
     for app, streams in sorted(by_app.items()) or [(_IDLE_APP, [])]:
         yield "<application>"
@@ -99,7 +103,9 @@ def _lines(survey: Survey, apps: Sequence[str], partial: bool) -> Iterator[str]:
             everybody += _count(stream, clients)
             yield from _stream(stream, clients, survey.now)
         yield _element("nclients", everybody)
-        yield from ("</live>", "</application>")
+        yield "</live>"
+        yield from _play(files.get(app, {}), survey.now)
+        yield "</application>"
     yield from ("</server>", "</rtmp>")
 
 
@@ -173,6 +179,34 @@ def _stream(stream: StreamSummary, clients: _Uses, now: datetime) -> Iterator[st
     yield from _meta(stream.video, stream.audio)
     yield _element("nclients", _count(stream, clients))
     yield from ("<publishing/>", "<active/>", "</stream>")
+
+
+def _play(files: Mapping[str, _Uses], now: datetime) -> Iterator[str]:
+    """Who plays files, as nginx-rtmp has it of ``play``; nothing where nobody does."""
+    if not files:
+        return
+    yield "<play>"
+    for name, viewers in files.items():
+        yield "<stream>"
+        yield _element("name", name)
+        for session, _ in viewers:
+            yield _viewer(session, now)
+        yield from ("<active/>", _element("nclients", len(viewers)), "</stream>")
+    yield _element("nclients", sum(len(viewers) for viewers in files.values()))
+    yield "</play>"
+
+
+def _viewer(session: Session, now: datetime) -> str:
+    return "".join(
+        (
+            "<client>",
+            _element("id", client_id(session)),
+            _element("address", session.address),
+            _element("time", _milliseconds(session.since, now)),
+            _element("flashver", session.agent) if session.agent else "",
+            "</client>",
+        )
+    )
 
 
 def _client(stream: StreamSummary, session: Session, use: StreamUse, now: datetime) -> str:

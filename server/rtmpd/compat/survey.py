@@ -37,11 +37,15 @@ class Survey:
         """Streams that somebody publishes."""
         return [each for each in self.streams if each.state is StreamState.LIVE]
 
-    def uses(self) -> dict[tuple[str, str], list[tuple[Session, StreamUse]]]:
-        """Who publishes and plays a stream, by its app and name; who pushes it on plays."""
+    def uses(self, *, files: bool = False) -> dict[tuple[str, str], list[tuple[Session, StreamUse]]]:
+        """Who publishes and plays a stream, by its app and name; who pushes it on plays. Or who plays
+        ``files``.
+        """
         found: dict[tuple[str, str], list[tuple[Session, StreamUse]]] = {}
         for session in self.sessions:
             for use in session.uses:
+                if use.file is not files:
+                    continue
                 found.setdefault((use.app, use.name), []).append((session, use))
         return found
 

@@ -77,6 +77,7 @@ def _day(row: DayOfStream) -> StreamUsage:
         average_players=_average(row.player_seconds, row.live_seconds),
         player_minutes=_minutes(row.player_seconds),
         publish_minutes=_minutes(row.live_seconds),
+        file_minutes=_minutes(row.file_seconds),
         bytes_in=row.bytes_in,
         bytes_out=row.bytes_out,
     )
@@ -89,6 +90,7 @@ def _total(sums: SumsOfUsage, peaks: SumsOfUsage) -> UsageTotal:
         average_players=_average(sums.player_seconds, peaks.live_seconds),
         player_minutes=_minutes(sums.player_seconds),
         publish_minutes=_minutes(sums.live_seconds),
+        file_minutes=_minutes(sums.file_seconds),
         bytes_in=sums.bytes_in,
         bytes_out=sums.bytes_out,
     )

@@ -37,6 +37,8 @@ class RecordedUse(Answer):
     """Why it ended; the list of reasons is in the operations manual."""
     by: str | None
     """Who wanted it so, if it was somebody else."""
+    file: bool = False
+    """A file was played, and nothing that was live."""
 
 
 class RecordedTcp(Answer):

@@ -18,9 +18,11 @@ class UsageTotal(Answer):
     average_players: float
     """While something was published."""
     player_minutes: float
-    """That players watched, all of them together."""
+    """That players watched what was live, all of them together."""
     publish_minutes: float
     """That streams were published, all of them together."""
+    file_minutes: float
+    """That files were played, all plays together; these are no player minutes."""
     bytes_in: int
     """Received from publishers: media and data."""
     bytes_out: int
@@ -37,13 +39,15 @@ class StreamUsage(Answer):
     name: str
     """Of the same."""
     peak_players: int
-    """Most at a time."""
+    """Most at a time, of the file of that name included."""
     average_players: float
     """While it was published."""
     player_minutes: float
-    """That players watched, all of them together."""
+    """That players watched what was live, all of them together."""
     publish_minutes: float
     """That it was published."""
+    file_minutes: float
+    """That the file of that name was played, all plays together."""
     bytes_in: int
     """Received from its publisher: media and data."""
     bytes_out: int

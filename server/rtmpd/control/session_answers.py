@@ -41,6 +41,8 @@ class StreamUse(Answer):
     """A push plays."""
     since: datetime
     """When it began to."""
+    file: bool = False
+    """It plays the file of that name, and not what is published."""
 
 
 class TcpConnection(Answer):

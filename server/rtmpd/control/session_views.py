@@ -81,7 +81,9 @@ def wanted(
 
 def _use(use: Use, times: Times) -> answers.StreamUse:
     action = answers.UseKind.PUBLISH if use.publishes else answers.UseKind.PLAY
-    return answers.StreamUse(app=use.key.app, name=use.key.name, action=action, since=times.at(use.since))
+    return answers.StreamUse(
+        app=use.key.app, name=use.key.name, action=action, since=times.at(use.since), file=use.file
+    )
 
 
 def _tcp(data: bytes) -> answers.TcpConnection | None:

@@ -37,6 +37,9 @@ class Usage(Protocol):
     def live_seconds(self) -> float: ...
 
     @property
+    def file_seconds(self) -> float: ...
+
+    @property
     def bytes_in(self) -> int: ...
 
     @property

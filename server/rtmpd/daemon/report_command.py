@@ -33,11 +33,12 @@ _COLUMNS: Final = (
     "average_players",
     "player_minutes",
     "publish_minutes",
+    "file_minutes",
     "bytes_in",
     "bytes_out",
 )
 """Of the list for spreadsheets, as the API calls them."""
-_TITLES: Final = ("day", "peak", "average", "watched", "on air", "in", "out", "stream")
+_TITLES: Final = ("day", "peak", "average", "watched", "on air", "files", "in", "out", "stream")
 
 
 def _parse_day(text: str) -> date:
@@ -102,7 +103,7 @@ def lines(answer: dict[str, Any]) -> Iterator[str]:
         cells = [f"{text:>{width}}" for text, width in zip(figures, widths[1:], strict=True)]
         yield "  ".join((f"{first:{widths[0]}}", *cells, name)).rstrip()
     yield ""
-    yield f"Watched and on air: minutes. Peak and average: players. Days: {answer['time_zone']}."
+    yield f"Watched, on air and files: minutes. Peak and average: players. Days: {answer['time_zone']}."
 
 
 def _figures(each: dict[str, Any]) -> tuple[str, ...]:
@@ -113,6 +114,7 @@ def _figures(each: dict[str, Any]) -> tuple[str, ...]:
         f"{each['average_players']:.1f}",
         f"{each['player_minutes']:.1f}",
         f"{each['publish_minutes']:.1f}",
+        f"{each['file_minutes']:.1f}",
         spell_bytes(each["bytes_in"]),
         spell_bytes(each["bytes_out"]),
     )

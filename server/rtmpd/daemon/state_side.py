@@ -20,8 +20,10 @@ from rtmpd.daemon.kept_pushes import KeptPushes
 from rtmpd.daemon.kept_recordings import KeptRecordings
 from rtmpd.daemon.relay_side import RelaySide
 from rtmpd.daemon.state_config import StateConfig
+from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.registry import Registry
+from rtmpd.engine.vod import VodPlay
 from rtmpd.net.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -47,6 +49,18 @@ class Book(Protocol):
 
     def merge(self, contents: Contents) -> Mapping[str, int]:
         """Go on with what there is, and have the store keep what it lacks; how much of what there is."""
+
+
+class _FileWatch(StreamObserver):
+    """Passes on which plays of files are over."""
+
+    def __init__(self, meter: Callable[[], UsageMeter | None]) -> None:
+        self._meter = meter
+
+    def vod_ended(self, play: VodPlay) -> None:
+        meter = self._meter()
+        if meter is not None:
+            meter.vod_ended(play)
 
 
 class StateSide:
@@ -78,6 +92,8 @@ class StateSide:
         self._greeted: Store | None = None
         """The last that it has been said of that it was opened."""
         self._meter: UsageMeter | None = None
+        self._watch: _FileWatch | None = None
+        """Tells the meter of plays of files; there is one once anything was kept."""
         self._reading = asyncio.Lock()
         """Of one at a time, however many ask."""
         self._ending = TaskSet()
@@ -194,7 +210,12 @@ class StateSide:
         self._store = store
         for book in self._books:
             book.follow(store)
-        self._meter = UsageMeter(self._registry.streams, store.add, config.metrics.max_streams)
+        registry = self._registry
+        self._meter = UsageMeter(registry.streams, registry.viewers, store.add, config.metrics.max_streams)
+        self.look()
+        if self._watch is None:
+            self._watch = _FileWatch(lambda: self._meter)
+            registry.observe(self._watch)
         store.start()
 
     def _leave(self) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.stats import StreamStats
+from rtmpd.engine.vod import VodPlay
 from rtmpd.state.rows import MinuteRow
 
 INTERVAL: Final = 10.0
@@ -34,6 +35,12 @@ class StreamView(Protocol):
     def players(self) -> int: ...
 
 
+class PlaysView(Protocol):
+    """Who plays files; ``rtmpd.engine.vod.Viewers`` is one."""
+
+    def items(self) -> Iterable[tuple[StreamKey, Sequence[VodPlay]]]: ...
+
+
 @dataclass(slots=True)
 class _Figures:
     """Of one stream in this minute, or of all."""
@@ -43,6 +50,7 @@ class _Figures:
     live_seconds: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
+    file_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -53,9 +61,15 @@ class _Look:
     live: bool = False
     bytes_in: int = 0
     bytes_out: int = 0
+    viewers: int = 0
+    """Who play the file of that name."""
+    file_seconds: float = 0.0
+    """Since the last look, as the bytes are."""
 
     def add(self, other: _Look) -> None:
         self.players += other.players
+        self.viewers += other.viewers
+        self.file_seconds += other.file_seconds
         self.live = self.live or other.live
         self.bytes_in += other.bytes_in
         self.bytes_out += other.bytes_out
@@ -65,16 +79,20 @@ class UsageMeter:
     """Looks at all ``streams`` every ten seconds, and gives ``add`` what each had in a minute that is over.
 
     Names that nobody publishes come from strangers and are not noted. Of an hour ``max_streams`` streams are
-    told apart, first come, first served.
+    told apart, first come, first served. Plays of files are noted to the second, as ``vod_ended`` tells.
     """
 
     def __init__(
         self,
         streams: Mapping[StreamKey, StreamView],
+        plays: PlaysView,
         add: Callable[[MinuteRow], None],
         max_streams: int,
     ) -> None:
         self._streams = streams
+        self._plays = plays
+        self._sent: dict[VodPlay, int] = {}
+        """Bytes that have been noted, of the plays that go on."""
         self._add = add
         self._max_streams = max_streams
         self._looked_at: float | None = None
@@ -101,9 +119,19 @@ class UsageMeter:
             self.flush()
             self._begin(minute, wall)
         looks = self._take()
+        self._take_files(looks, now, now if elapsed is None else now - elapsed)
         if elapsed is not None:  # What was before nobody has seen.
             for key, look in looks.items():
                 self._note(key, look, elapsed)
+
+    def vod_ended(self, play: VodPlay) -> None:
+        """Note what was left of it at the last look, or all if nobody has seen it."""
+        if self._looked_at is None:
+            return
+        size = play.bytes_out - self._sent.pop(play, 0)
+        look = _Look(0, False, 0, size, 1, max(play.until - max(play.since, self._looked_at), 0.0))
+        for place in (self._place(play.key), _ALL):
+            self._note(place, look, 0.0)
 
     def flush(self) -> None:
         """Give what there is of this minute."""
@@ -119,6 +147,7 @@ class UsageMeter:
                     round(each.live_seconds, 3),
                     each.bytes_in,
                     each.bytes_out,
+                    round(each.file_seconds, 3),
                 )
             )
         self._figures.clear()
@@ -156,6 +185,18 @@ class UsageMeter:
                 looks.setdefault(place, _Look()).add(look)
         return looks
 
+    def _take_files(self, looks: dict[tuple[str, str], _Look], now: float, since: float) -> None:
+        """Add who plays files, and what they were sent since then."""
+        before, self._sent = self._sent, {}
+        for key, plays in self._plays.items():
+            look = _Look()
+            for play in plays:
+                self._sent[play] = play.bytes_out
+                size = play.bytes_out - before.get(play, 0)
+                look.add(_Look(0, False, 0, size, 1, now - max(play.since, since)))
+            for place in (self._place(key), _ALL):
+                looks.setdefault(place, _Look()).add(look)
+
     def _place(self, key: StreamKey) -> tuple[str, str]:
         if key not in self._named and len(self._named) < self._max_streams:
             self._named.add(key)
@@ -163,11 +204,13 @@ class UsageMeter:
         return named.app, named.name
 
     def _note(self, place: tuple[str, str], look: _Look, elapsed: float) -> None:
-        if not (look.live or look.players or look.bytes_in or look.bytes_out):
+        watchers = look.players + look.viewers
+        if not (look.live or watchers or look.bytes_in or look.bytes_out):
             return
         figures = self._figures.setdefault(place, _Figures())
-        figures.players = max(figures.players, look.players)
+        figures.players = max(figures.players, watchers)
         figures.player_seconds += look.players * elapsed
         figures.live_seconds += elapsed if look.live else 0.0
         figures.bytes_in += look.bytes_in
         figures.bytes_out += look.bytes_out
+        figures.file_seconds += look.file_seconds

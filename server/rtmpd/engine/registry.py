@@ -77,7 +77,6 @@ class Registry:
         self._relievers: list[Callable[[Unfinished], None]] = []
         self._companions: list[Callable[[Publication], None]] = []
         self._flusher = flusher
-        self._announcer = Announcer(flusher.call_soon)
         self.branches = Branches(
             flusher, self.budget, stats, self.limits_at, self.prompter.cue, self._announcer
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple, Protocol
 
 from rtmpd.engine.budget import MemoryBudget
@@ -73,9 +74,9 @@ class VodFeed(Feed):
 
 
 class VodPlay:
-    """Somebody plays a file: what becomes of it."""
+    """Somebody plays a file: what becomes of it. Times are clock readings."""
 
-    __slots__ = ("bytes_out", "ending", "key", "origin", "since")
+    __slots__ = ("bytes_out", "ending", "key", "origin", "since", "until")
 
     def __init__(self, key: StreamKey, origin: Origin, since: float) -> None:
         self.key = key
@@ -83,7 +84,9 @@ class VodPlay:
         self.origin = origin
         """Who plays it."""
         self.since = since
-        """Clock reading at which it was asked for."""
+        """When it was asked for."""
+        self.until = math.inf
+        """When it ended."""
         self.bytes_out = 0
         """Of the file that were written."""
         self.ending: Ending | None = None
@@ -131,8 +134,9 @@ class Viewers:
             count(stats.other_plays, protocol)
         self._observer.vod_started(play)
 
-    def end(self, play: VodPlay) -> None:
+    def end(self, play: VodPlay, now: float) -> None:
         """One less."""
+        play.until = now
         stats, protocol, plays = self._stats, play.origin.protocol, self._plays[play.key]
         del plays[play]
         if not plays:

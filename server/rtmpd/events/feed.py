@@ -16,6 +16,7 @@ from rtmpd.engine.sessions import SessionTable
 from rtmpd.engine.sink import Ending
 from rtmpd.engine.slate import Slate, SlateEnd
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.engine.vod import VodPlay
 from rtmpd.events.model import Event, EventKind, Fact
 from rtmpd.relay.status import RelayStatus
 
@@ -145,11 +146,17 @@ class EventFeed(StreamObserver):
 
     def play_started(self, subscription: Subscription) -> None:
         if subscription.audience:
-            self._tell(EventKind.PLAYER_JOINED, subscription, dict)
+            self._tell(EventKind.PLAYER_JOINED, subscription, lambda: {"file": False})
 
     def play_ended(self, subscription: Subscription) -> None:
         if subscription.audience:
             self._tell(EventKind.PLAYER_LEFT, subscription, lambda: self._player_left(subscription))
+
+    def vod_started(self, play: VodPlay) -> None:
+        self._tell(EventKind.PLAYER_JOINED, play, lambda: {"file": True})
+
+    def vod_ended(self, play: VodPlay) -> None:
+        self._tell(EventKind.PLAYER_LEFT, play, lambda: self._viewer_left(play))
 
     def wanted(self, first: Subscription) -> None:
         self._tell(EventKind.FIRST_VIEWER, first, dict)
@@ -235,6 +242,16 @@ class EventFeed(StreamObserver):
             "duration": self._since(subscription.since),
             "bytes": subscription.bytes_out,
             "dropped": subscription.dropped,
+            "file": False,
+        }
+
+    def _viewer_left(self, play: VodPlay) -> dict[str, Fact]:
+        return {
+            **_end(play.ending),
+            "duration": round(play.until - play.since, 3),
+            "bytes": play.bytes_out,
+            "dropped": 0,
+            "file": True,
         }
 
     def _since(self, moment: float) -> float:
@@ -243,7 +260,10 @@ class EventFeed(StreamObserver):
     # Telling
 
     def _tell(
-        self, kind: EventKind, about: Publication | Subscription, facts: Callable[[], dict[str, Fact]]
+        self,
+        kind: EventKind,
+        about: Publication | Subscription | VodPlay,
+        facts: Callable[[], dict[str, Fact]],
     ) -> None:
         if self._listeners:
             self._make(kind, about.key, about.origin, facts)

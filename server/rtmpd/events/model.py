@@ -33,7 +33,10 @@ class EventKind(Word):
         "a stream, or a push `target` of it, shows its slate, as its encoder sends nothing, or was lost",
     )
     SLATE_ENDED = "slate_ended", "it does no more: the encoder is back, or that is over"
-    PLAYER_JOINED = "player_joined", "somebody plays, or waits for the stream to begin"
+    PLAYER_JOINED = (
+        "player_joined",
+        "somebody plays, a [file](files.md) or what is live, or waits for that",
+    )
     PLAYER_LEFT = "player_left", "it has left"
     FIRST_VIEWER = "first_viewer", "somebody plays a stream that nobody played, or waits for it to begin"
     LAST_VIEWER_LEFT = "last_viewer_left", "nobody plays it any more"

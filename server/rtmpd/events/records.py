@@ -14,6 +14,7 @@ from rtmpd.engine.publication import Publication
 from rtmpd.engine.sessions import SessionEnd
 from rtmpd.engine.sink import CloseReason, Ending
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.engine.vod import VodPlay
 from rtmpd.events.model import spell_time
 from rtmpd.net.tcp_info import TcpInfo, parse_tcp_info
 
@@ -47,6 +48,8 @@ class UseRecord:
     reason: str
     by: str | None
     """Who wanted it so, if somebody did."""
+    file: bool = False
+    """A file was played, and nothing that was live."""
 
     @property
     def size(self) -> int:
@@ -67,6 +70,7 @@ class UseRecord:
             "dropped": self.dropped,
             "reason": self.reason,
             "by": self.by,
+            "file": self.file,
         }
 
 
@@ -220,6 +224,24 @@ class Recorder(StreamObserver):
             by=by,
         )
         self._add(subscription.origin, use)
+
+    def vod_ended(self, play: VodPlay) -> None:
+        reason, by = _end(play.ending)
+        use = UseRecord(
+            action="play",
+            app=play.key.app,
+            name=play.key.name,
+            since=self._at(play.since),
+            until=self._at(play.until),
+            bytes=play.bytes_out,
+            video=None,
+            audio=None,
+            dropped=0,
+            reason=reason,
+            by=by,
+            file=True,
+        )
+        self._add(play.origin, use)
 
     def session_ended(self, end: SessionEnd) -> None:
         if end.figures.bytes_in:

@@ -149,10 +149,10 @@ class FilePlay:
         play, context = self._play, self._peer.context
         self._peer.outlet.detach(self._feed)
         ending = play.ending = play.ending or Ending(reason)
-        context.registry.viewers.end(play)
+        context.registry.viewers.end(play, context.clock())
         position = self.position
         fields = log.of_stream(play.origin, play.key) | {
-            "duration": round(context.clock() - play.since, 3),
+            "duration": round(play.until - play.since, 3),
             "position": None if position is None else position / 1000,
             "bytes": play.bytes_out,
             "codecs": self._file.codecs,

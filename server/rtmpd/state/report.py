@@ -33,6 +33,8 @@ class DayUsage:
     live_seconds: float
     bytes_in: int
     bytes_out: int
+    file_seconds: float = 0.0
+    """Of those who play files."""
 
     @property
     def place(self) -> str:
@@ -74,6 +76,7 @@ class UsageSums:
     live_seconds: float = 0.0
     bytes_in: int = 0
     bytes_out: int = 0
+    file_seconds: float = 0.0
 
     def add(self, row: DayUsage) -> None:
         """One more."""
@@ -83,6 +86,7 @@ class UsageSums:
         self.live_seconds += row.live_seconds
         self.bytes_in += row.bytes_in
         self.bytes_out += row.bytes_out
+        self.file_seconds += row.file_seconds
 
 
 @dataclass(slots=True)
@@ -99,9 +103,12 @@ class UsagePart:
 
 
 _OF_A_DAY: Final = """
-SELECT app, name, max(peak), sum(player_seconds), sum(live_seconds), sum(bytes_in), sum(bytes_out)
+SELECT
+    app, name, max(peak), sum(player_seconds), sum(live_seconds), sum(bytes_in), sum(bytes_out), {files}
 FROM usage WHERE hour >= ? AND hour < ? GROUP BY app, name
 """
+_WITH_FILES: Final = 3
+"""Version of the tables that has those who play files."""
 
 
 _COUNT_CHANGES: Final = """
@@ -177,13 +184,15 @@ def read_changes(
 
 
 def _read(connection: sqlite3.Connection, first: date, last: date) -> Iterator[tuple[date, list[DayUsage]]]:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    of_a_day = _OF_A_DAY.format(files="sum(file_seconds)" if version >= _WITH_FILES else "0.0")
     (oldest,) = connection.execute("SELECT min(hour) FROM usage").fetchone()
     if oldest is None:
         return
     day = max(first, datetime.fromtimestamp(oldest, UTC).astimezone().date())
     while day <= last:
         limits = _midnight(day), _midnight(day + timedelta(days=1))
-        yield day, [DayUsage(day, *row) for row in connection.execute(_OF_A_DAY, limits)]
+        yield day, [DayUsage(day, *row) for row in connection.execute(of_a_day, limits)]
         day += timedelta(days=1)
 
 

@@ -142,6 +142,8 @@ class MinuteRow:
     """With a publisher, or an audience that was kept for one."""
     bytes_in: int
     bytes_out: int
+    file_seconds: float = 0.0
+    """Of those who play files, all together; ``player_seconds`` are of what is live."""
 
 
 @dataclass(frozen=True, slots=True)

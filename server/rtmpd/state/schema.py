@@ -76,6 +76,7 @@ STEPS: Final = (
             ) WITHOUT ROWID""",
         ),
     ),
+    Step(1, ("ALTER TABLE usage ADD COLUMN file_seconds REAL NOT NULL DEFAULT 0",)),
 )
 """The first makes the tables of version 1, and so on."""
 

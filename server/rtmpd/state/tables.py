@@ -60,11 +60,14 @@ _TAKE: Final = {
 }
 _ADD_MINUTE: Final = """
 INSERT INTO usage
-    (hour, app, name, player_seconds, live_seconds, bytes_in, bytes_out, peak, minute, players)
-VALUES
-    (:hour, :app, :name, :player_seconds, :live_seconds, :bytes_in, :bytes_out, :players, :minute, :players)
+    (hour, app, name, player_seconds, live_seconds, file_seconds, bytes_in, bytes_out, peak, minute, players)
+VALUES (
+    :hour, :app, :name, :player_seconds, :live_seconds, :file_seconds, :bytes_in, :bytes_out, :players,
+    :minute, :players
+)
 ON CONFLICT (hour, app, name) DO UPDATE SET
     player_seconds = player_seconds + :player_seconds, live_seconds = live_seconds + :live_seconds,
+    file_seconds = file_seconds + :file_seconds,
     bytes_in = bytes_in + :bytes_in, bytes_out = bytes_out + :bytes_out,
     peak = max(peak, :players + CASE minute WHEN :minute THEN players ELSE 0 END),
     players = CASE
