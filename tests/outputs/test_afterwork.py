@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,9 @@ class House:
         job: Mapping[str, Any],
         _environ: Mapping[str, str],
         hear: Callable[[Mapping[str, Any]], None],
+        silence: float,
     ) -> Mapping[str, Any]:
-        self.jobs.append({"module": module.rpartition(".")[2], **job})
+        self.jobs.append({"module": module.rpartition(".")[2], "silence": silence, **job})
         outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
         if "upload_id" in job:
             hear({"upload_id": "u-1"})
@@ -180,6 +181,52 @@ async def test_waits_longer_each_time_unless_somebody_wants_it_now(house: House)
     house.work.retry(str(file))
     await house.done()
     assert len(house.jobs) == 5
+
+
+async def test_what_all_would_meet_with_is_met_with_by_one_now_and_then(house: House) -> None:
+    house.rules = UPLOAD
+    house.outcomes = [JobFailed(AfterworkFailure.UNREACHABLE, "nobody answers")]
+    for number in range(40):
+        house.finish(f"{number}.flv")
+    await house.done()
+    assert len(house.jobs) == 2  # They were under way beside each other.
+    tried = [len(house.jobs)]
+    for _ in range(70):
+        house.now += 1.0
+        house.work.look()
+        await house.done()
+        tried.append(len(house.jobs))
+    assert (tried[9], tried[10], tried[29], tried[30], tried[69], tried[70]) == (2, 4, 4, 6, 6, 8)
+    assert len({each["path"] for each in house.jobs}) == 8
+    house.outcomes = [{"uploaded": "s3://rec/x"}]
+    house.work.retry(str(house.root / "0.flv"))
+    await house.done()
+    assert len(house.catalog.waiting()) == 2  # Which were tried in vain just now, and wait for themselves.
+
+
+async def test_what_fails_again_and_again_holds_up_no_other(house: House) -> None:
+    house.rules = UPLOAD
+    house.outcomes = [JobFailed(AfterworkFailure.SERVER_ERROR, "it breaks at this one")] * 2
+    house.outcomes += [{"uploaded": "s3://rec/x"}]
+    for name in "abcd":
+        house.finish(f"{name}.flv")
+    await house.done()
+    house.now += FIRST_RETRY
+    house.work.look()
+    await house.done()
+    assert [each["path"][-5:] for each in house.jobs] == [f"{name}.flv" for name in "abcdab"]
+
+
+async def test_a_large_file_may_take_its_time_without_a_word(house: House) -> None:
+    house.rules = MP4
+    house.outcomes = [JobFailed(AfterworkFailure.DIFFERS, "x")]
+    file = put(house.root / "a.flv")
+    about = known(file, house.root)
+    about = replace(about, recording=replace(about.recording, size=60_000_000_000), step=Step.REMUX)
+    house.catalog.add(about)
+    house.work.look()
+    await house.done()
+    assert house.jobs[0]["silence"] == 900.0 + 6000.0
 
 
 async def test_a_bug_costs_one_file_an_attempt(house: House, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -49,7 +50,7 @@ def content(file: Path) -> bytes:
 
 
 async def made(source: Path, target: Path) -> Mapping[str, Any]:
-    job = {"source": str(source), "target": str(target)}
+    job = {"source": str(source), "target": str(target), "spare": 0}
     return await run_job(MODULE, job, os.environ, lambda _said: None)
 
 
@@ -103,11 +104,13 @@ async def test_says_why_there_is_none(
     assert names(tmp_path) == []
 
 
-async def test_a_disk_without_room_is_told_before_anything_is_written(
+async def test_a_disk_without_room_beside_what_recordings_want_is_told_before_anything_is_written(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mp4_job, "_SPARE", 1 << 60)
-    job = {"source": str(clips / "good.flv"), "target": str(tmp_path / "x.mp4")}
+    spare = 1_000_000_000
+    usage = SimpleNamespace(free=spare + 1)
+    monkeypatch.setattr(mp4_job.shutil, "disk_usage", lambda _folder: usage)
+    job = {"source": str(clips / "good.flv"), "target": str(tmp_path / "x.mp4"), "spare": spare}
     with pytest.raises(JobFailed) as error:
         mp4_job.remux(job, lambda _said: None)
     assert error.value.reason is AfterworkFailure.FULL
@@ -125,7 +128,9 @@ async def test_the_recording_is_held_meanwhile(
         return copy(source, unfinished, report)
 
     monkeypatch.setattr(mp4_job, "_copy", watched)
-    mp4_job.remux({"source": str(clips / "good.flv"), "target": str(tmp_path / "x.mp4")}, lambda _said: None)
+    mp4_job.remux(
+        {"source": str(clips / "good.flv"), "target": str(tmp_path / "x.mp4"), "spare": 0}, lambda _said: None
+    )
     assert [str(each) for each in held] == ["in_use"]
     with (clips / "good.flv").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

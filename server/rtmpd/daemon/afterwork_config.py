@@ -69,11 +69,11 @@ class Mp4Config(Section):
         if self.enabled and find_spec("av") is None:
             yield ("enabled",), " = true needs PyAV, which is not installed: pip install 'rtmpd[mp4]'"
 
-    def to_rules(self) -> Mp4Rules | None:
-        """The same below the daemon."""
+    def to_rules(self, min_free: int) -> Mp4Rules | None:
+        """The same below the daemon; ``min_free`` is what recordings want left (bytes)."""
         from rtmpd.outputs.afterwork_rules import Mp4Rules
 
-        return Mp4Rules(self.keep_flv) if self.enabled else None
+        return Mp4Rules(self.keep_flv, min_free) if self.enabled else None
 
 
 class UploadConfig(Section):

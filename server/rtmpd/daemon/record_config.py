@@ -111,7 +111,7 @@ class RecordConfig(Section):
         """What is done with finished files."""
         from rtmpd.outputs.afterwork_rules import AfterworkRules
 
-        return AfterworkRules(self.mp4.to_rules(), self.upload.to_rules())
+        return AfterworkRules(self.mp4.to_rules(self.min_free), self.upload.to_rules())
 
     def find_problems(self, outcome: RecordConfig) -> Iterator[tuple[KeyPath, str]]:
         """Keys of this table and what is wrong with them; ``outcome`` is it with what shorter ones say."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,13 +17,25 @@ from rtmpd.outputs.afterwork_rules import AfterworkRules, UploadRules, object_ke
 from rtmpd.outputs.afterwork_words import FINAL, AfterworkFailure, RemovalReason, Step
 from rtmpd.outputs.catalog import Catalog, Entry, Known
 from rtmpd.outputs.job import JobFailed
-from rtmpd.outputs.job_runner import run_job
+from rtmpd.outputs.job_runner import SILENCE, run_job
 from rtmpd.outputs.recording import Recording
 
 MAX_AT_ONCE: Final[Mapping[Step, int]] = {Step.REMUX: 1, Step.UPLOAD: 2}
 """Processes of each kind."""
 FIRST_RETRY: Final = 10.0
 LONGEST_RETRY: Final = 3600.0
+_SLOWEST: Final = 10_000_000
+"""Bytes that a drive does in a second: at the end of a large file a process has nothing to say for long."""
+_FOR_ALL: Final = frozenset(
+    {
+        AfterworkFailure.NOT_INSTALLED,
+        AfterworkFailure.CREDENTIALS,
+        AfterworkFailure.NO_BUCKET,
+        AfterworkFailure.UNREACHABLE,
+        AfterworkFailure.SERVER_ERROR,
+    }
+)
+"""Failures that other files of the app would meet with just now, too."""
 _MODULES: Final = {Step.REMUX: "rtmpd.outputs.mp4_job", Step.UPLOAD: "rtmpd.outputs.s3_job"}
 _DELETES: Final = {Step.REMUX: RemovalReason.REMUXED, Step.UPLOAD: RemovalReason.UPLOADED}
 
@@ -38,6 +51,7 @@ class RunJob(Protocol):
         job: Mapping[str, Any],
         environ: Mapping[str, str],
         hear: Callable[[Mapping[str, Any]], None],
+        silence: float,
         /,
     ) -> Mapping[str, Any]: ...
 
@@ -67,11 +81,16 @@ class Surroundings:
 
 @dataclass(slots=True)
 class _Trouble:
-    """A file with which something has failed."""
+    """Something has failed, and is not to be tried before ``until``, by the clock."""
 
-    delay: float = FIRST_RETRY
+    delay: float = 0.0
     until: float = 0.0
-    """Not to be tried before that, by the clock."""
+
+    def grow(self, now: float) -> None:
+        """It has failed again: longer each time, but not for what was under way beside it."""
+        if self.until <= now:
+            self.delay = min(self.delay * 2, LONGEST_RETRY) or FIRST_RETRY
+            self.until = now + self.delay
 
 
 class Afterwork:
@@ -86,6 +105,12 @@ class Afterwork:
         self._around = around
         self._running: dict[str, Step] = {}
         self._trouble: dict[str, _Trouble] = {}
+        """By file."""
+        self._obstacles: dict[tuple[Step, str], _Trouble] = {}
+        """By step and app: what all their files would meet with."""
+        self._idle_until = 0.0
+        """Before that nothing can be begun but what is new, which ``_queued`` tells."""
+        self._queued = 0
         self._tasks = TaskSet()
         self._closing = False
 
@@ -100,22 +125,22 @@ class Afterwork:
     def retry(self, path: str) -> None:
         """Try a file now that has failed."""
         self._trouble.pop(path, None)
-        self.look()
+        entry = self._catalog.at(path)
+        if entry is not None and entry.known is not None:
+            self._obstacles.pop(_obstacle(entry.known), None)
+        self._look_again()
 
     def look(self) -> None:
         """Begin what can be begun; call it every second or so, and when there is something new."""
         if self._closing or not len(self._catalog):
             return
-        now = self._around.clock()
-        for entry in self._catalog.waiting():
-            known = entry.known
-            if known is None or entry.path in self._running:
-                continue
-            if self._trouble.get(entry.path, _Trouble()).until > now:
-                continue
-            if self._count(known.step) < MAX_AT_ONCE[known.step]:
-                self._running[entry.path] = known.step
-                self._tasks.start(self._do(entry, known), name=f"recording-{known.step}")
+        now, queued = self._around.clock(), self._catalog.queued
+        if now < self._idle_until and queued == self._queued:
+            return
+        self._queued = queued
+        for entry, known in self._due(now):
+            self._running[entry.path] = known.step
+            self._tasks.start(self._do(entry, known), name=f"recording-{known.step}")
         for step in MAX_AT_ONCE:
             self.stats.running[step] = self._count(step)
 
@@ -130,6 +155,35 @@ class Afterwork:
         await self._tasks.wait_closed()
 
     # Inside
+
+    def _look_again(self) -> None:
+        self._idle_until = 0.0
+        self.look()
+
+    def _due(self, now: float) -> list[tuple[Entry, Known]]:
+        """What may be begun now, and first what was not tried before: what fails again and again holds up no
+        other.
+        """
+        self._idle_until = math.inf
+        return [found for step in MAX_AT_ONCE for found in self._due_for(step, now)]
+
+    def _due_for(self, step: Step, now: float) -> list[tuple[Entry, Known]]:
+        free = MAX_AT_ONCE[step] - self._count(step)
+        due: list[tuple[Entry, Known]] = []
+        again: list[tuple[Entry, Known]] = []
+        for entry in self._catalog.waiting_for(step):
+            if len(due) >= free:
+                break
+            known, trouble = entry.known, self._trouble.get(entry.path)
+            if known is None or entry.path in self._running:
+                continue
+            obstacle = self._obstacles.get(_obstacle(known))
+            later = max((each.until for each in (trouble, obstacle) if each is not None), default=now)
+            if later > now:
+                self._idle_until = min(self._idle_until, later)
+            else:
+                (due if trouble is None else again).append((entry, known))
+        return (due + again)[:free]
 
     def _count(self, step: Step) -> int:
         return sum(each is step for each in self._running.values())
@@ -152,7 +206,7 @@ class Afterwork:
             self._failed(entry, AfterworkFailure.BUG, "this is a bug of rtmpd; its log has more")
         finally:
             del self._running[entry.path]
-            self.look()
+            self._look_again()
 
     async def _remux(self, entry: Entry, known: Known, rules: AfterworkRules) -> None:
         after = Step.NONE if rules.upload is None else Step.UPLOAD
@@ -160,8 +214,8 @@ class Afterwork:
             self._catalog.note(entry.path, replace(known, step=after, problem=""))
             return
         target = str(Path(entry.path).with_suffix(".mp4"))
-        job = {"source": entry.path, "target": target}
-        outcome = await self._around.run(_MODULES[Step.REMUX], job, self._around.environ, lambda _said: None)
+        job = {"source": entry.path, "target": target, "spare": rules.mp4.min_free}
+        outcome = await self._run(entry, Step.REMUX, job, lambda _said: None)
         made = replace(
             known.recording, path=target, size=int(outcome["size"]), duration=float(outcome["duration"])
         )
@@ -188,11 +242,17 @@ class Afterwork:
             "upload_id": known.upload_id,
         }
         hear = partial(self._hear_upload, entry.path)
-        outcome = await self._around.run(_MODULES[Step.UPLOAD], job, self._around.environ, hear)
+        outcome = await self._run(entry, Step.UPLOAD, job, hear)
         uploaded = str(outcome["uploaded"])
         self._succeeded(entry, Step.UPLOAD, entry.size, uploaded, uploaded)
         if rules.delete:
             self._around.remove(entry, RemovalReason.UPLOADED)
+
+    async def _run(
+        self, entry: Entry, step: Step, job: Mapping[str, Any], hear: Callable[[Mapping[str, Any]], None]
+    ) -> Mapping[str, Any]:
+        silence = SILENCE + entry.size / _SLOWEST
+        return await self._around.run(_MODULES[step], job, self._around.environ, hear, silence)
 
     def _hear_upload(self, path: str, said: Mapping[str, Any]) -> None:
         entry = self._catalog.at(path)
@@ -205,6 +265,7 @@ class Afterwork:
         self._trouble.pop(entry.path, None)
         now = self._catalog.at(entry.path)
         if now is not None and now.known is not None:
+            self._obstacles.pop(_obstacle(now.known), None)
             done = replace(now.known, step=Step.NONE, upload_id="", problem="", uploaded=uploaded)
             self._catalog.note(entry.path, done)
         fields = _fields(entry, step) | {"to": where, "bytes": size}
@@ -226,10 +287,13 @@ class Afterwork:
         elif reason in FINAL[step]:
             self._give_up(now, now.known, detail)
         else:
-            trouble = self._trouble.setdefault(entry.path, _Trouble())
-            retry_in = trouble.delay
-            trouble.until = self._around.clock() + trouble.delay
-            trouble.delay = min(trouble.delay * 2, LONGEST_RETRY)
+            clock = self._around.clock()
+            troubles = [self._trouble.setdefault(entry.path, _Trouble())]
+            if reason in _FOR_ALL:
+                troubles.append(self._obstacles.setdefault(_obstacle(now.known), _Trouble()))
+            for trouble in troubles:
+                trouble.grow(clock)
+            retry_in = max(trouble.until for trouble in troubles) - clock
             self._catalog.note(entry.path, replace(now.known, problem=detail))
         fields = _fields(entry, step) | {"reason": reason, "detail": detail, "retry_in": retry_in}
         logger.warning("recording job not done", extra={"fields": fields})
@@ -239,6 +303,10 @@ class Afterwork:
         wanted = self._around.rules_of(known.recording).upload
         after = Step.UPLOAD if known.step is Step.REMUX and wanted is not None else Step.NONE
         self._catalog.note(entry.path, replace(known, step=after, upload_id="", problem=detail))
+
+
+def _obstacle(known: Known) -> tuple[Step, str]:
+    return known.step, known.recording.key.app
 
 
 def _fields(entry: Entry, step: Step) -> dict[str, object]:

@@ -64,6 +64,8 @@ class Mp4Rules:
     """An MP4 file is made of each recording."""
 
     keep_flv: bool = False
+    min_free: int = 0
+    """Bytes that recordings want left on the drive."""
 
 
 @dataclass(frozen=True, slots=True)

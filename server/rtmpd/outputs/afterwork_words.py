@@ -57,7 +57,7 @@ class AfterworkFailure(Word):
     UNREACHABLE = "unreachable", "nobody answers at the endpoint, or its certificate is not good"
     SERVER_ERROR = "server_error", "the endpoint says that it is broken or busy"
     REJECTED = "rejected", "the endpoint refuses the request; the log says how it puts it"
-    SILENT = "silent", "it came no further for 15 minutes"
+    SILENT = "silent", "it came no further for 15 minutes, and a second more for each 10 MB of the file"
     CRASHED = "crashed", "the process that did it ended without a word; the log has its last lines"
     BUG = "bug", "an error of the server's own: the log has its traceback"
 

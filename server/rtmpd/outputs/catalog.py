@@ -119,11 +119,13 @@ class Catalog:
         self.memory: CatalogMemory = memory or NoMemory()
         self.left_out = 0
         """Files that were finished, and not noted, as there are so many."""
+        self.queued = 0
+        """How many have begun to wait since the start."""
         self._entries: dict[str, Entry] = {}
         """By path, of the root it lies in."""
         self._paths: dict[str, str] = {}
         """By ``Entry.id``."""
-        self._waiting: dict[str, None] = {}
+        self._waiting: dict[Step, dict[str, None]] = {step: {} for step in Step if step is not Step.NONE}
         """Paths of those that wait, in the order in which they began to."""
         self._roots: frozenset[str] | None = None
         """The folders that are told of, once that is known."""
@@ -151,8 +153,12 @@ class Catalog:
         return self._entries.get(path)
 
     def waiting(self) -> list[Entry]:
-        """Those with which something is to be done, in the order in which they came."""
-        return [self._entries[path] for path in self._waiting]
+        """Those with which something is to be done."""
+        return [entry for step in self._waiting for entry in self.waiting_for(step)]
+
+    def waiting_for(self, step: Step) -> Iterator[Entry]:
+        """Those that wait for it, in the order in which they began to; not to be changed meanwhile."""
+        return (self._entries[path] for path in self._waiting[step])
 
     def add(self, known: Known) -> None:
         """A file is finished."""
@@ -182,8 +188,7 @@ class Catalog:
 
     def leave_waiting(self) -> None:
         """Another process does what is still to be done: it has that from where this one keeps it."""
-        for path in list(self._waiting):
-            entry = self._entries[path]
+        for entry in self.waiting():
             if entry.known is not None:
                 self._put(replace(entry, known=replace(entry.known, step=Step.NONE)))
 
@@ -197,8 +202,8 @@ class Catalog:
         """It is gone. Idempotent."""
         entry = self._entries.pop(path, None)
         self._fresh.discard(path)
-        self._waiting.pop(path, None)
         if entry is not None:
+            self._wait(path, Step.NONE)
             del self._paths[entry.id]
             if entry.known is not None and not entry.known.by_head:
                 self.memory.forgotten(path)
@@ -235,10 +240,15 @@ class Catalog:
     def _put(self, entry: Entry) -> None:
         self._entries[entry.path] = entry
         self._paths[entry.id] = entry.path
-        if not entry.waits:
-            self._waiting.pop(entry.path, None)
-        elif entry.path not in self._waiting:
-            self._waiting[entry.path] = None
+        self._wait(entry.path, Step.NONE if entry.known is None else entry.known.step)
+
+    def _wait(self, path: str, wanted: Step) -> None:
+        for step, paths in self._waiting.items():
+            if step is not wanted:
+                paths.pop(path, None)
+            elif path not in paths:
+                paths[path] = None
+                self.queued += 1
 
 
 def file_id(path: str) -> str:

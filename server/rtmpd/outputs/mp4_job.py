@@ -28,7 +28,7 @@ _SAY_EVERY: Final = 5.0
 _MEMORY: Final = 2 * 1024**3
 """Bytes that the process may use; a frame takes about 70, so days of them fit."""
 _SPARE: Final = 64 * 1024 * 1024
-"""Bytes that are to be free on the disk beside the file."""
+"""Bytes that are to be free on the disk beside the file and what recordings want left."""
 _TOLERANCE: Final = 2.0
 """Seconds, or a hundredth if that is more, that an MP4 file may be shorter: the last frame of each medium has
 no end in FLV."""
@@ -49,7 +49,7 @@ def remux(job: Mapping[str, Any], report: Report) -> dict[str, Any]:
     held = -1
     try:
         held = open_to_read(str(source))
-        _check_room(source, target)
+        _check_room(source, target, _SPARE + job["spare"])
         with contextlib.suppress(FileNotFoundError):
             unfinished.unlink()
         try:
@@ -75,10 +75,10 @@ def remux(job: Mapping[str, Any], report: Report) -> dict[str, Any]:
     return {"duration": duration, "size": size}
 
 
-def _check_room(source: Path, target: Path) -> None:
+def _check_room(source: Path, target: Path, spare: int) -> None:
     size, free = source.stat().st_size, shutil.disk_usage(target.parent).free
-    if free < size + _SPARE:
-        text = f"an MP4 file of about {size} bytes needs more room than the {free} bytes that are free"
+    if free < size + spare:
+        text = f"an MP4 file takes about {size} bytes, and of the {free} that are free {spare} stay so"
         raise JobFailed(AfterworkFailure.FULL, text)
 
 
