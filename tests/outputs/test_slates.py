@@ -171,6 +171,24 @@ def test_one_that_comes_back_without_a_key_frame_is_waited_for_two_seconds(file:
     assert of(packets, "ES") == sorted(of(packets, "ES"))
 
 
+def test_one_that_was_lost_before_comes_back_without_a_key_frame_in_its_time(file: SlateFile) -> None:
+    theatre = Theatre(file)
+    theatre.claim()
+    sink, _ = theatre.house.play()
+    theatre.run(300)
+    theatre.lose()
+    theatre.run(50)
+    theatre.claim()  # It begins at 0 again: its pictures have other times on air than its own.
+    theatre.run(75, keyframes=0)
+    theatre.sends = False
+    theatre.run(100)
+    theatre.sends = True
+    theatre.run(70, keyframes=0)
+    pictures = of(seen(sink), "ES")
+    assert pictures == sorted(pictures)
+    assert abs(pictures[-1] - 595 * FRAME) <= FRAME
+
+
 def test_still_holds_the_last_key_frame_with_silence() -> None:
     theatre = Theatre(None, STILL)
     theatre.claim()

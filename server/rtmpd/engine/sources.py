@@ -179,13 +179,17 @@ PAUSE: Final = 0.5
 
 
 class Standby(Channel):
-    """Off air: packets go into the publication's own caches, until it may go on."""
+    """Off air: packets go into the publication's own caches, until it may go on.
 
-    __slots__ = ("_intake", "_last_at", "_publication", "_since", "_stream")
+    In the time that it had on air last, as what is in the caches from then.
+    """
+
+    __slots__ = ("_intake", "_last_at", "_offset", "_publication", "_since", "_stream")
 
     def __init__(self, stream: Home, publication: Publication) -> None:
         self._stream = stream
         self._publication = publication
+        self._offset = publication.offset
         self._intake = publication.intake
         self._intake.books.stream.on_air = False
         self._last_at = _LONG_AGO
@@ -194,6 +198,7 @@ class Standby(Channel):
         """When the first one came of those that came without a pause."""
 
     def push(self, packet: Packet) -> None:
+        packet.timestamp += self._offset
         now = self._publication.stats.last_media_at
         if packet.flags & CACHED_HEADER or now is None:
             self._intake.take_in_header(packet)

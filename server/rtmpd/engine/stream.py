@@ -234,6 +234,7 @@ class LiveStream(Delaying):
         before, last, told, idle = self.publication, self._sources.last, self.headers, self.life is Life.IDLE
         now = _latest(heir)
         since = self._sources.time_on_air(packet, now, self._due())
+        packet.timestamp -= heir.offset  # Its own again, which the channel puts forward.
         heir.offset = since - packet.timestamp
         since = begun[0].timestamp if begun else since
         heir.channel = Rebased(self, heir.intake, heir.offset, since) if heir.offset else self
