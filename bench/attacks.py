@@ -30,7 +30,8 @@ import hostile.backends
 import hostile.cpu
 import hostile.doors
 import hostile.memory
-import hostile.watchers  # noqa: F401 - each enters its attacks into the list
+import hostile.watchers
+import hostile.web  # noqa: F401 - each enters its attacks into the list
 import servers
 import typer
 from hostile.judging import Judge, Verdict

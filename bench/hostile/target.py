@@ -49,6 +49,11 @@ class Target:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def http_port(self) -> int:
+        """Of the public HTTP listener, where the settings have one."""
+        return self._wait_for_port("http")
+
     def url(self, name: str) -> str:
         return f"rtmp://127.0.0.1:{self.port}/live/{name}"
 

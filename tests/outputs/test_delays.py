@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 
@@ -46,7 +47,7 @@ class Studio:
     """A house whose players are behind, and an encoder that sends four frames a second."""
 
     def __init__(
-        self, folder: str = "", memory: int = 64 * MIB, delays: tuple[float, ...] = (DELAY,), **limits: int
+        self, folder: str = "", memory: int = 64 * MIB, delays: Collection[float] = (DELAY,), **limits: int
     ) -> None:
         self.house = House(EngineLimits(delay=DELAY, **limits))  # type: ignore[arg-type]
         loop = self.house.loop
@@ -214,6 +215,27 @@ def test_who_asks_for_a_delay_of_his_own_has_it() -> None:
     assert studio.words(now)[-1] == "P5.3@5750"
     assert studio.words(soon)[-1] in ("P2.3@2750", "K3@3000", "P2.2@2500")
     assert studio.house.stream.players == 0
+
+
+def test_a_delay_that_the_settings_have_no_more_is_kept_for_who_is_shown_it_and_no_longer() -> None:
+    delays = {DELAY}
+    studio = Studio(delays=delays)
+    encoder = studio.publish()
+    sink, subscription = studio.house.play()
+    studio.go_on(encoder, 12)
+    delays.clear()
+    delays.add(20.0)
+    studio.delays.apply("", 64 * MIB, 0)
+    studio.words(sink)
+    studio.go_on(encoder, 4)
+    assert studio.words(sink)[-1].startswith("P5.3@")
+    subscription.detach()
+    studio.go_on(encoder, 30)
+    assert list(studio.house.stream.later) == [20.0]
+    delays.clear()
+    studio.go_on(encoder, 1)
+    assert not studio.house.stream.later
+    assert studio.house.registry.budget.queue_bytes == 0
 
 
 @pytest.mark.parametrize("then", ["the same", "another", "none"])

@@ -78,6 +78,12 @@ class Line:
         return self._registry.streams.get(self.key)
 
     @property
+    def watched(self) -> bool:
+        """Somebody is shown it, or waits to be."""
+        delayed = self._delayed
+        return delayed is not None and delayed.watched
+
+    @property
     def empty(self) -> bool:
         """Nothing waits."""
         return not self._marks and self._next >= self.kept.end and not self._reading
@@ -280,10 +286,12 @@ class Delays(StreamObserver):
                 self._drop(line)
 
     def _tidy(self) -> None:
-        """Lines go of which nothing waits, and whose stream is over."""
+        """Lines go of which nothing waits, and whose stream is over; and those that the settings do not have
+        any more, once nobody is shown them."""
         for line in list(self._lines.values()):
             stream = line.stream
-            if line.empty and (stream is None or stream.life is Life.IDLE):
+            over = line.empty and (stream is None or stream.life is Life.IDLE)
+            if over or not (line.watched or line.seconds in self._delays_of(line.key)):
                 self._drop(line)
 
     def _drop(self, line: Line) -> None:
