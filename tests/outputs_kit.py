@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -67,12 +68,16 @@ class Heard:
 class Studio:
     """Recordings of the streams of a house; times of frames are the house's own."""
 
-    def __init__(self, root: Path, rule: RecordRule | None = None) -> None:
+    def __init__(self, root: Path, rule: RecordRule | None = None, max_descriptor: int = sys.maxsize) -> None:
         self.house = House()
         self.rule: RecordRule | None = rule or RecordRule(str(root), RecordStart.ALWAYS, min_free=0)
         self.leaving = False
         self.recordings = Recordings(
-            self.house.registry, lambda _key: self.rule, lambda: self.leaving, self.house.loop.clock
+            self.house.registry,
+            lambda _key: self.rule,
+            lambda: self.leaving,
+            self.house.loop.clock,
+            max_descriptor=max_descriptor,
         )
         self.house.registry.observe(self.recordings)
         self.house.registry.accompany(self.recordings.accompany)

@@ -179,3 +179,13 @@ async def test_places_are_found_in_a_file_without_an_index(library: Library) -> 
         assert isinstance(place, Place)
         assert place.position == 1000
     playing.close()
+
+
+async def test_files_that_others_need_are_left_to_them(tmp_path: Path) -> None:
+    clip(tmp_path / "cam.flv", 1)
+    library = Library(lambda _key: VodRules(str(tmp_path)), max_descriptor=3)
+    with pytest.raises(Refused, match="too many files open") as caught:
+        await library.open(StreamKey("live", "cam"))
+    assert caught.value.reason is Refusal.FILES
+    assert await library.open(StreamKey("live", "none")) is None
+    library.close()

@@ -505,8 +505,8 @@ async def test_a_folder_that_is_tidied_away_is_made_again(
     studio = Studio(tmp_path)
     open_folder, tidied = flv_file.open_folder, []
 
-    def open_and_tidy(root: str, levels: list[str]) -> int:
-        folder = open_folder(root, levels)
+    def open_and_tidy(root: str, levels: list[str], max_descriptor: int) -> int:
+        folder = open_folder(root, levels, max_descriptor)
         if not tidied:
             tidied.append((tmp_path / "live" / "cam").rmdir())
         return folder
@@ -933,3 +933,36 @@ async def test_a_publication_in_the_turn_of_another_ones_end_is_not_in_its_file(
     studio.turn()
     await studio.recordings.close(5.0)
     assert [bodies(each.path) for each in studio.heard.finished] == [[b"A", b"a"]]
+
+
+async def test_files_that_others_need_are_left_to_them(tmp_path: Path) -> None:
+    before = open_files()
+    studio = Studio(tmp_path, max_descriptor=3)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: bool(studio.heard.words))
+    assert studio.heard.words == ["failed: the process has too many files open"]
+    assert studio.recordings.stats.failures[RecordingFailure.FILES] == 1
+    assert parts(tmp_path) == []
+    studio.recordings._active[KEY]._series._max_descriptor = 1 << 20
+    await studio.until(lambda: studio.heard.words[-1] == "started live/cam")
+    studio.end(publication)
+    await studio.recordings.close(5.0)
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("media", [True, False])
+async def test_a_publication_of_one_turn_of_the_loop_has_a_file_if_it_has_a_frame(
+    tmp_path: Path, media: bool
+) -> None:
+    studio = Studio(tmp_path)
+    house = studio.house
+    publication = house.registry.claim(KEY, FakePublisher(), NOBODY, house.loop.now)
+    house.send(publication, (0, metadata(width=640.0)), (0, AAC_HEADER), (0, AVC_HEADER))
+    if media:
+        house.send(publication, (0, keyframe("K0")), (10, sound("a0")))
+    publication.close(CloseReason.FINISHED)
+    studio.turn()
+    await studio.recordings.close(5.0)
+    assert [bodies(each.path) for each in studio.heard.finished] == [[b"K0"]] * media
+    assert parts(tmp_path) == []

@@ -24,7 +24,7 @@ class OutputsSide:
     """Recordings and slates, by the settings of now. A server without any observes no stream, and imports
     nothing.
 
-    ``leaving()`` is as for ``Recordings``, ``call_later`` as for ``Slates``.
+    ``leaving()`` and ``max_descriptor`` are as for ``Recordings``, ``call_later`` as for ``Slates``.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class OutputsSide:
         leaving: Callable[[], bool],
         shelf: ShelfSide,
         call_later: Callable[[float, Callable[[], None]], Handle],
+        max_descriptor: int,
     ) -> None:
         self.shelf = shelf
         """What becomes of finished files."""
@@ -47,6 +48,7 @@ class OutputsSide:
         self._clock = clock
         self._leaving = leaving
         self._call_later = call_later
+        self._max_descriptor = max_descriptor
         self._listeners: list[RecordingListener] = [shelf]
         self._rules: dict[str, RecordRule | None] = {}
         """By table."""
@@ -74,7 +76,13 @@ class OutputsSide:
         if self.recordings is None and roots:
             from rtmpd.outputs.recordings import Recordings
 
-            self.recordings = Recordings(self._registry, self._rule_of, self._leaving, self._clock)
+            self.recordings = Recordings(
+                self._registry,
+                self._rule_of,
+                self._leaving,
+                self._clock,
+                max_descriptor=self._max_descriptor,
+            )
             for listener in self._listeners:
                 self.recordings.add_listener(listener)
             self._registry.observe(self.recordings)

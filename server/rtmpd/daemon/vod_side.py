@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
 
 
 class VodSide:
-    """The files that may be played. ``config()`` is the configuration in force."""
+    """The files that may be played. ``config()`` is the configuration in force, ``max_descriptor`` as for
+    ``Library``.
+    """
 
-    def __init__(self, config: Callable[[], Config]) -> None:
+    def __init__(self, config: Callable[[], Config], max_descriptor: int = sys.maxsize) -> None:
         self._config = config
+        self._max_descriptor = max_descriptor
         self._library: Library | None = None
         self._offering: tuple[Config | None, bool] = (None, False)
         """Whether any app of that configuration has a folder of files: every player asks."""
@@ -37,7 +41,7 @@ class VodSide:
         if self._library is None:
             from rtmpd.outputs.library import Library
 
-            self._library = Library(self._rules)
+            self._library = Library(self._rules, self._max_descriptor)
         return await self._library.open(key)
 
     def _rules(self, key: StreamKey) -> VodRules | None:

@@ -143,7 +143,10 @@ class Worker:
 
     def _build_outputs(self, loop: asyncio.AbstractEventLoop) -> OutputsSide:
         shelf = ShelfSide(self._registry, self._events, self._access.hooks, _clock)
-        return OutputsSide(self._registry, _clock, lambda: self._relays.leaving, shelf, loop.call_later)
+        files = self._machine.max_descriptor
+        return OutputsSide(
+            self._registry, _clock, lambda: self._relays.leaving, shelf, loop.call_later, files
+        )
 
     def _build_state(self, instance_id: str) -> StateSide:
         kept = self._outputs.shelf.kept
@@ -166,7 +169,7 @@ class Worker:
             play_rules=lambda key: self._config.play_rules(str(key)),
             publish_rules=lambda key: self._config.publish_rules(str(key)),
             sweeper=self._sweeper,
-            library=VodSide(lambda: self._config),
+            library=VodSide(lambda: self._config, self._machine.max_descriptor),
             claim_policy=Handover(self._relays.handover_rules),
             instance_id=instance_id,
             tracer=self._tracer,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from contextlib import suppress
 from typing import Final
 
@@ -18,13 +19,15 @@ _MAX_LOOKED_AT: Final = 100
 """Files of the folder, the newest first."""
 
 
-def open_last(root: str, levels: list[str], key: StreamKey, fsync: Fsync) -> FlvFile | None:
+def open_last(
+    root: str, levels: list[str], key: StreamKey, fsync: Fsync, max_descriptor: int = sys.maxsize
+) -> FlvFile | None:
     """The newest finished file of the stream in the folder that its next one would be in; None if none is, or
     somebody has that one.
 
-    It is called as one that is written from then on. Raises OSError.
+    It is called as one that is written from then on. Raises OSError, as ``open_folder`` does.
     """
-    folder = open_folder(root, levels[:-1])
+    folder = open_folder(root, levels[:-1], max_descriptor)
     try:
         taken = _take(folder, key)
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -112,8 +113,13 @@ class Outcome:
 class FileSeries:
     """Takes the packets of one recording, from the mark of its begin to that of its end."""
 
-    def __init__(self, key: StreamKey, rule: RecordRule, mode: str = "live") -> None:
-        """``mode`` is what its encoder wants kept, as in ``Terms``."""
+    def __init__(
+        self, key: StreamKey, rule: RecordRule, mode: str = "live", max_descriptor: int = sys.maxsize
+    ) -> None:
+        """``mode`` is what its encoder wants kept, as in ``Terms``. Files whose descriptors are not below
+        ``max_descriptor`` are not begun.
+        """
+        self._max_descriptor = max_descriptor
         self._key = key
         self._rule = rule
         self._mode = mode
@@ -344,7 +350,9 @@ class FileSeries:
         rule, key = self._rule, self._key
         # Readers of a file that is not finished are to look for both.
         told = Told(key.app, key.name, self._part, started_at, audio=True, video=True)
-        file = FlvFile(Place.create(rule.root, levels), told, self._metadata, rule.fsync)
+        file = FlvFile(
+            Place.create(rule.root, levels, self._max_descriptor), told, self._metadata, rule.fsync
+        )
         told.audio = told.video = False
         try:
             self._check_room(file, _ROOM_AGAIN if self._was_full else 1)
@@ -358,7 +366,7 @@ class FileSeries:
         mode, self._mode = self._mode, "live"
         if mode not in _APPENDING:
             return None
-        file = open_last(self._rule.root, levels, self._key, self._rule.fsync)
+        file = open_last(self._rule.root, levels, self._key, self._rule.fsync, self._max_descriptor)
         if file is None:
             return None
         told = file.told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import sys
 from contextlib import suppress
 from typing import Final, NamedTuple, Self
 
@@ -33,17 +34,17 @@ class Place(NamedTuple):
     fd: int
 
     @classmethod
-    def create(cls, root: str, levels: list[str]) -> Self:
-        """Of a new file. Raises OSError."""
+    def create(cls, root: str, levels: list[str], max_descriptor: int = sys.maxsize) -> Self:
+        """Of a new file. Raises OSError, as ``open_folder`` does."""
         for _ in range(_MAX_TAKEN_AWAY):
             # Who tidies up may take away a folder that is empty, just before there is something in it.
             with suppress(FileNotFoundError):
-                return cls._create(root, levels)
-        return cls._create(root, levels)
+                return cls._create(root, levels, max_descriptor)
+        return cls._create(root, levels, max_descriptor)
 
     @classmethod
-    def _create(cls, root: str, levels: list[str]) -> Self:
-        folder = open_folder(root, levels[:-1])
+    def _create(cls, root: str, levels: list[str], max_descriptor: int) -> Self:
+        folder = open_folder(root, levels[:-1], max_descriptor)
         try:
             name, fd = _create(folder, levels[-1])
         except BaseException:

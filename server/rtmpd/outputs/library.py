@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import stat
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from typing import Final, NamedTuple
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import FlvError, Refused
 from rtmpd.net.workers import Workers
+from rtmpd.outputs.descriptors import check_descriptor
 from rtmpd.outputs.flv_survey import Survey, survey
 from rtmpd.outputs.recorded_file import OpenFile, RecordedFile
 from rtmpd.outputs.vod_rules import VodRules
@@ -55,10 +57,17 @@ class Stamp(NamedTuple):
 
 
 class Library:
-    """Opens files for players. ``rules_of`` says what holds for a stream, as the settings are now."""
+    """Opens files for players. ``rules_of`` says what holds for a stream, as the settings are now.
 
-    def __init__(self, rules_of: Callable[[StreamKey], VodRules | None]) -> None:
+    Files with descriptors from ``max_descriptor`` on are not played: others have what is left of those that
+    the process may open.
+    """
+
+    def __init__(
+        self, rules_of: Callable[[StreamKey], VodRules | None], max_descriptor: int = sys.maxsize
+    ) -> None:
         self._rules_of = rules_of
+        self._max_descriptor = max_descriptor
         self._readers = Workers("files", READERS)
         self._scanners = Workers("files-scan", 1)
         self._files: dict[Stamp, OpenFile] = {}
@@ -87,6 +96,9 @@ class Library:
             problem = error.strerror if isinstance(error, OSError) else str(error)
             fields = {"app": key.app, "stream": key.name, "problem": problem}
             _logger.warning("file cannot be played", extra={"fields": fields})
+            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                text = "This server has too many files open; try again later."
+                raise Refused(StatusCode.PLAY_FAILED, text, Refusal.FILES) from None
             text = f"{key.name} cannot be played: the server cannot read it as FLV."
             raise Refused(StatusCode.PLAY_FAILED, text, Refusal.FILE_UNREADABLE) from None
         if found is None:
@@ -120,6 +132,7 @@ class Library:
             raise
         try:
             status = os.fstat(fd)
+            check_descriptor(fd, self._max_descriptor)
             if not stat.S_ISREG(status.st_mode):
                 os.close(fd)
                 return None

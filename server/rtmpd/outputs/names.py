@@ -6,12 +6,14 @@ import hashlib
 import os
 import re
 import string
+import sys
 from contextlib import suppress
 from datetime import datetime
 from typing import Final, Self
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.exceptions import UsageError
+from rtmpd.outputs.descriptors import check_descriptor
 
 SUFFIX: Final = ".flv"
 MADE_SUFFIX: Final = ".mp4"
@@ -127,10 +129,11 @@ def numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name.removesuffix(SUFFIX)}-{number}{SUFFIX}"
 
 
-def open_folder(root: str, levels: list[str]) -> int:
+def open_folder(root: str, levels: list[str], max_descriptor: int = sys.maxsize) -> int:
     """A descriptor of a folder below ``root``; what of it is not there is made, but for ``root``.
 
-    Follows no symbolic link below ``root``. Raises OSError.
+    Follows no symbolic link below ``root``. Raises OSError: EMFILE if the descriptor is ``max_descriptor`` or
+    above, and others need the files that the process may still open.
     """
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -140,6 +143,7 @@ def open_folder(root: str, levels: list[str]) -> int:
             inner = os.open(level, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             os.close(folder)
             folder = inner
+        check_descriptor(folder, max_descriptor)
     except BaseException:
         os.close(folder)
         raise

@@ -20,6 +20,7 @@ class RecordingFailure(Word):
     FORBIDDEN = "forbidden", "the server's user may not write there"
     MISSING = "missing", "`root` is not there, or somebody has removed the file"
     UNSAFE = "unsafe", "a folder below `root` is a symbolic link, or no folder"
+    FILES = "files", "the process may open no more files, but for a reserve that others have (`LimitNOFILE`)"
     STUCK = "stuck", "the drive has not answered for 10 seconds"
     DRIVE = "drive", "any other error of the drive or of the network to it"
     INTERNAL_ERROR = "internal_error", "a bug of rtmpd; the log has its traceback"
@@ -37,6 +38,7 @@ _FAILURES: Final = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), RecordingFailure.FULL),
     errno.EROFS: RecordingFailure.READ_ONLY,
     **dict.fromkeys((errno.EACCES, errno.EPERM), RecordingFailure.FORBIDDEN),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), RecordingFailure.FILES),
     errno.ENOENT: RecordingFailure.MISSING,
     **dict.fromkeys((errno.ELOOP, errno.ENOTDIR), RecordingFailure.UNSAFE),
 }

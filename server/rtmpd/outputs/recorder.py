@@ -48,6 +48,10 @@ class House(Protocol):
     @property
     def wall_clock(self) -> Callable[[], float]: ...
 
+    @property
+    def max_descriptor(self) -> int:
+        """Descriptors from there on are for others."""
+
     def tap(self, key: StreamKey, sink: PacketSink, options: TapOptions) -> Tap: ...
 
     def charge(self, amount: int) -> None:
@@ -118,7 +122,7 @@ class Recorder:
         self.end_reason: RecordingEnd | None = None
         """Set once it is to end."""
         self._house = house
-        self._series = FileSeries(key, rule, mode)
+        self._series = FileSeries(key, rule, mode, house.max_descriptor)
         self._disk: Disk | None = None
         self._busy = self._split = self._anew = False
         self._last_words = self._finding = self._closed = False

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -44,7 +45,8 @@ class Recordings(StreamObserver):
     """A recorder for each stream that ``rule_of`` says is to have one, or somebody in charge wants one of.
 
     In the running event loop. ``leaving()``: another process of this server takes over, and encoders that
-    come again come there: their recordings end here, and begin there.
+    come again come there: their recordings end here, and begin there. Files with descriptors from
+    ``max_descriptor`` on are not begun: others have what is left of those that the process may open.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class Recordings(StreamObserver):
         leaving: Callable[[], bool],
         clock: Callable[[], float],
         wall_clock: Callable[[], float] = time.time,
+        max_descriptor: int = sys.maxsize,
     ) -> None:
+        self.max_descriptor = max_descriptor
         self.stats = RecordStats()
         self.wall_clock = wall_clock
         self._registry = registry
