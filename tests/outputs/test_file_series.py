@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def test_no_picture_is_held_once_it_is_written(rule: RecordRule) -> None:
 
 def test_a_file_ends_before_its_time_does(rule: RecordRule, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_series, "_LONGEST", 10_000)
+    monkeypatch.setattr(file_series, "SHORTEST", 0.0)
     first, second = finish(FileSeries(KEY, rule), rule, pictures(15, 1000))
     assert (first.end, first.duration) == (RecordingEnd.SPLIT, 10.0)
     assert tags_of(second.path)[1].timestamp == 0
@@ -89,3 +91,14 @@ def test_a_bug_leaves_no_file_open(rule: RecordRule, monkeypatch: pytest.MonkeyP
         series.write(Batch([video(400, inter("P"))], rule, NOW))
     links = [each.readlink() for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
     assert not any(tmp_path in each.parents for each in links)
+
+
+def test_an_encoder_whose_time_runs_ahead_makes_a_file_a_second(rule: RecordRule) -> None:
+    rule = replace(rule, split_after=30.0)
+    series = FileSeries(KEY, rule)
+    files = []
+    for second in range(5):
+        packets = [video(9000 * (100 * second + number), keyframe()) for number in range(100)]
+        outcome = series.write(Batch(packets, rule, NOW + second))
+        files += [each for each in outcome.news if isinstance(each, Begun)]
+    assert len(files) == 5

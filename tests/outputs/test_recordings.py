@@ -33,7 +33,7 @@ from rtmpd.engine.origin import HANDOVER, Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import UsageError
 from rtmpd.media.tracks import TrackChoice
-from rtmpd.outputs import flv_file, recorder
+from rtmpd.outputs import file_series, flv_file, recorder
 from rtmpd.outputs.flv_head import HEAD_BYTES
 from rtmpd.outputs.record_rules import RecordRule, RecordStart, RecordTime
 from rtmpd.outputs.record_words import RecordingFailure, RecordingLoss
@@ -46,6 +46,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is done each second is done at once."""
     monkeypatch.setattr(recorder, "FLUSH", 0.01)
     monkeypatch.setattr(recorder, "RETRY", 0.02)
+    monkeypatch.setattr(file_series, "SHORTEST", 0.0)
 
 
 def parts(root: Path) -> list[Path]:

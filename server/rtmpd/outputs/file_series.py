@@ -31,7 +31,7 @@ from rtmpd.media.timeline import Timeline
 from rtmpd.media.tracks import ALL_TRACKS
 from rtmpd.outputs.appending import open_last
 from rtmpd.outputs.flv_file import FlvFile, Place
-from rtmpd.outputs.flv_head import Told
+from rtmpd.outputs.flv_head import HEAD_BYTES, Told
 from rtmpd.outputs.names import NameTemplate
 from rtmpd.outputs.record_rules import RecordRule, RecordTime
 from rtmpd.outputs.record_words import RecordingFailure, failure_of, problem_of
@@ -42,6 +42,9 @@ _VIDEO_PATIENCE: Final = 3000
 _KEY_PATIENCE: Final = 30_000
 """How long a split waits for a key frame, and a beginning where there is a header of video (ms): some
 encoders send none."""
+SHORTEST: Final = 1.0
+"""Seconds from one file to the next, unless that one is worth its head: encoders whose time runs ahead are to
+have no more files than others."""
 _LONGEST: Final = 24 * 24 * 3600 * 1000
 """Another file begins behind so much (ms): FLV counts 2^31."""
 _LONGEST_WAIT: Final = 600
@@ -142,7 +145,7 @@ class FileSeries:
         self._due_since: int | None = None
         """Time in the file at which it was to be split (ms)."""
         self._indexed = 0
-        self._started_at = self._at = 0.0
+        self._started_at = self._begun_at = self._at = 0.0
         self._seen = (0, 0.0)
         """Timestamp of the frame before (ms), and the Unix time (s) at which it had come."""
         self._split = self._over = self._was_full = False
@@ -314,6 +317,8 @@ class FileSeries:
         late = 0 < rule.split_after * 1000 <= now or now >= _LONGEST
         if not (self._split or late or 0 < rule.split_bytes <= file.size):
             return False
+        if file.size < 2 * HEAD_BYTES and abs(self._at - self._begun_at) < SHORTEST:
+            return False
         if self._due_since is None:
             self._due_since = now
         overdue = now - self._due_since >= _KEY_PATIENCE
@@ -338,7 +343,7 @@ class FileSeries:
         except BaseException:
             self._part -= 1
             raise
-        self._file = file
+        self._file, self._begun_at = file, self._at
         self._was_full = False
         self._outcome.news.append(Begun(file.path, self._started_at, self._part))
         for kind, payload, _ in self._headers.messages(0):
