@@ -26,6 +26,7 @@ from rtmpd.events.model import EventKind
 from rtmpd.hooks.rules import Moment
 from rtmpd.hooks.stats import HookOutcome
 from rtmpd.outputs.afterwork_words import AfterworkFailure, RemovalFailure, RemovalReason, Step
+from rtmpd.outputs.kept import KeptLoss
 from rtmpd.outputs.record_words import RecordingFailure, RecordingLoss
 from rtmpd.outputs.recording import RecordingEnd
 from rtmpd.processes.words import HookEnd, ProcessEnd, ProcessState
@@ -81,6 +82,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     RecordingEnd: _REASON,
     RecordingFailure: _REASON,
     RecordingLoss: _REASON,
+    KeptLoss: _REASON,
     Step: {"step": "value", "what is to be done": "meaning"},
     RemovalReason: _REASON,
     RemovalFailure: _REASON,

@@ -29,6 +29,7 @@ from rtmpd.outputs.afterwork_rules import AfterworkRules
 from rtmpd.outputs.catalog import Catalog
 from rtmpd.outputs.folder_scan import Room
 from rtmpd.outputs.housekeeping import Housekeeping
+from rtmpd.outputs.kept import KeptLoss
 from rtmpd.outputs.record_words import RecordStats
 from rtmpd.outputs.retention import KeepRules
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
@@ -90,6 +91,32 @@ class FakeRecordings:
     queue_bytes: int = 65536
 
 
+@dataclass
+class FakeKept:
+    """What is kept of a stream."""
+
+    memory_bytes: int = 4096
+    disk_bytes: int = 65536
+    reach: float = 61.5
+
+
+class FakeKeeper:
+    """Last seconds of streams."""
+
+    def __init__(self) -> None:
+        self.kept = [FakeKept(), FakeKept(reach=7.5)]
+        self.losses = {KeptLoss.NO_ROOM: 3, KeptLoss.MEMORY: 0}
+        self.write_failures = 2
+
+
+@dataclass
+class FakeRewinds:
+    """Who has gone back."""
+
+    players: int = 5
+    jumps: int = 1
+
+
 class FakeShelf:
     """Finished files of streams."""
 
@@ -130,6 +157,8 @@ class FakeServer:
     notified: list[NotifyStatus] = field(default_factory=list)
     hook_counts: HookCounts = field(default_factory=HookCounts)
     recordings: FakeRecordings | None = field(default_factory=FakeRecordings)
+    kept: dict[str, FakeKeeper] = field(default_factory=lambda: {"ring": FakeKeeper()})
+    rewinds: FakeRewinds | None = field(default_factory=FakeRewinds)
     shelf: FakeShelf | None = field(default_factory=lambda: FakeShelf())
     inputs: InputStats = field(default_factory=InputStats)
     access_log: AccessLogStats = field(default_factory=AccessLogStats)
@@ -173,6 +202,8 @@ class FakeServer:
             access_log=lambda: self.access_log,
             inputs=lambda: self.inputs,
             recordings=lambda: self.recordings,
+            kept=lambda: self.kept,
+            rewinds=lambda: self.rewinds,
             shelf=lambda: self.shelf,
         )
         return Metrics(sources, max_streams, renames)

@@ -373,6 +373,8 @@ class AdminSide:
             access_log=lambda: inside.events.records.stats,
             inputs=inside.events.records.input_stats,
             recordings=lambda: inside.outputs.recordings,
+            kept=inside.outputs.keepers,
+            rewinds=lambda: inside.outputs.ring.rewinds,
             shelf=lambda: inside.outputs.shelf.shelf,
         )
         self._metrics = Metrics(sources, self._config.metrics.max_streams)

@@ -203,6 +203,8 @@ class AppConfig(Section):
         said = self.pull.model_fields_set
         if said and "origins" not in said and not any(app.pull.origins for app in below):
             yield ("pull", "from"), " is missing: name the server that the streams come from"
+        if self.ring.rewind and not outcome.ring.seconds and not any(app.ring.seconds for app in below):
+            yield ("ring", "rewind"), " has nothing to go back to: say with seconds how much is kept"
         for key, text in self.record.find_problems(outcome.record):
             yield (RECORD, *key), text
         nameless = name == ANY or not outcome.pull.names or ANY in outcome.pull.names

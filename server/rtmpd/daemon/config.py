@@ -311,7 +311,7 @@ class Config(Section):
         rules: dict[str, PlayRules] = {}
         for name, app in self.outcomes.items():
             options = PlayOptions(start=StartPolicy(app.gop.start), policy=app.player.to_policy())
-            rules[name] = PlayRules(options, app.player.wait_timeout, app.play.max_duration)
+            rules[name] = PlayRules(options, app.player.wait_timeout, app.play.max_duration, app.ring.rewind)
         return rules
 
     def handover_rules(self, path: str) -> HandoverRules:

@@ -22,30 +22,31 @@ class DelaySide:
         self._clock = clock
         self._config = Config()
         self._limits = (0, 0)
-        self._delays: Delays | None = None
+        self.delays: Delays | None = None
+        """None as long as no setting wants any."""
 
     def apply(self, config: Config) -> None:
         """Follow other settings, in the running event loop."""
         self._config, spool = config, config.spool
         self._limits = (spool.delay_memory_bytes, spool.delay_disk_bytes)
-        if self._delays is None and any(app.delays for app in config.outcomes.values()):
+        if self.delays is None and any(app.delays for app in config.outcomes.values()):
             from rtmpd.outputs.delays import Delays
 
             loop = asyncio.get_running_loop()
-            self._delays = Delays(self._registry, self._delays_of, self._clock, loop.call_later)
-            self._registry.observe(self._delays)
-        if self._delays is not None:
-            self._delays.apply(spool.path, *self._limits)
+            self.delays = Delays(self._registry, self._delays_of, self._clock, loop.call_later)
+            self._registry.observe(self.delays)
+        if self.delays is not None:
+            self.delays.apply(spool.path, *self._limits)
 
     def look(self) -> None:
         """Call it about once a second."""
-        if self._delays is not None:
-            self._delays.look()
+        if self.delays is not None:
+            self.delays.look()
 
     def close(self) -> None:
         """Show nothing any more."""
-        if self._delays is not None:
-            self._delays.close()
+        if self.delays is not None:
+            self.delays.close()
 
     def _delays_of(self, key: StreamKey) -> frozenset[float]:
         return self._config.at(str(key)).delays

@@ -14,9 +14,11 @@ from rtmpd.engine.registry import Registry
 
 if TYPE_CHECKING:
     from rtmpd.daemon.slate_side import SlateSide
+    from rtmpd.outputs.delays import Delays
     from rtmpd.outputs.record_rules import RecordRule
     from rtmpd.outputs.recording import RecordingListener
     from rtmpd.outputs.recordings import Recordings
+    from rtmpd.outputs.rings import Rings
     from rtmpd.outputs.slates import Handle
 
 
@@ -38,7 +40,7 @@ class OutputsSide:
     ) -> None:
         self.shelf = shelf
         """What becomes of finished files."""
-        self.ring = RingSide(registry, clock)
+        self.ring = RingSide(registry, clock, call_later)
         self._delay = DelaySide(registry, clock)
         self.recordings: Recordings | None = None
         """None as long as no setting allows any."""
@@ -94,6 +96,11 @@ class OutputsSide:
             self._slates.apply()
         self.ring.apply(config)
         self._delay.apply(config)
+
+    def keepers(self) -> dict[str, Rings | Delays]:
+        """What is kept of streams, by what for."""
+        keepers: dict[str, Rings | Delays | None] = {"ring": self.ring.rings, "delay": self._delay.delays}
+        return {kind: keeper for kind, keeper in keepers.items() if keeper is not None}
 
     def look(self) -> None:
         """Mind what waits; call it about once a second."""

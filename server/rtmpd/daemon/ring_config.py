@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
-from rtmpd.daemon.fields import FileName, Seconds, Section, Size
+from rtmpd.daemon.fields import Effect, FileName, Seconds, Section, Size
 
 _MIB: Final = 1024 * 1024
 _LEAST_DELAY: Final = 1.0
@@ -33,6 +33,9 @@ class RingConfig(Section):
     is older goes to the drive, or is lost."""
     disk_bytes: Size = 0
     """What of it may be on the drive, for each stream; needs spool.path."""
+    rewind: Annotated[bool, Effect.PLAYS] = False
+    """Players may begin in what is kept: ?start=-30 behind the name is 30 seconds ago, and stays so. Then 10
+    seconds more are kept, and the delay of the stream besides."""
 
 
 class SpoolConfig(Section):

@@ -1,4 +1,4 @@
-"""The last seconds of streams, once the settings want them kept, and clips and pictures of them."""
+"""The last seconds of streams, once the settings want them kept: clips, pictures, and who goes back."""
 
 from __future__ import annotations
 
@@ -8,24 +8,35 @@ from typing import TYPE_CHECKING
 from rtmpd.daemon.config import Config
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.registry import Registry
+from rtmpd.serving.rewinding import Moment
 
 if TYPE_CHECKING:
     from rtmpd.outputs.clips import Clips
     from rtmpd.outputs.kept import KeptLimits
+    from rtmpd.outputs.rewinds import Rewinds
     from rtmpd.outputs.rings import Rings
+    from rtmpd.outputs.showing import Handle
 
 
 class RingSide:
     """Rings, by the settings of now. A server without any observes no stream, and imports nothing."""
 
-    def __init__(self, registry: Registry, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        clock: Callable[[], float],
+        call_later: Callable[[float, Callable[[], None]], Handle],
+    ) -> None:
         self._registry = registry
         self._clock = clock
+        self._call_later = call_later
         self._config = Config()
         self._folder = ""
         """Where goes what does not fit into memory."""
         self.rings: Rings | None = None
         """None as long as no setting wants any."""
+        self.rewinds: Rewinds | None = None
+        """None as long as nobody has gone back."""
         self._clips: Clips | None = None
 
     @property
@@ -48,6 +59,18 @@ class RingSide:
         if self.rings is not None:
             self.rings.apply(self._folder)
 
+    def find(self, key: StreamKey, moment: Moment) -> int:
+        """The audience of who begins there; see ``serving.rewinding.Past``."""
+        if self.rings is None:
+            return 0
+        if self.rewinds is None:
+            from rtmpd.outputs.rewinds import Rewinds
+
+            self.rewinds = Rewinds(self._registry, self.rings, self._clock, self._call_later)
+        if moment.ago is None:
+            return self.rewinds.at(key, moment.time)
+        return self.rewinds.back(key, moment.ago)
+
     def look(self) -> None:
         """Call it about once a second."""
         if self.rings is not None:
@@ -55,6 +78,8 @@ class RingSide:
 
     def close(self) -> None:
         """Keep nothing, and make nothing more."""
+        if self.rewinds is not None:
+            self.rewinds.close()
         if self.rings is not None:
             self.rings.close()
         if self._clips is not None:
@@ -63,7 +88,12 @@ class RingSide:
     def _limits_of(self, key: StreamKey) -> KeptLimits | None:
         from rtmpd.outputs.kept import KeptLimits
 
-        ring = self._config.at(str(key)).ring
-        if not ring.seconds:
+        app = self._config.at(str(key))
+        ring, seconds = app.ring, app.ring.seconds
+        if not seconds:
             return None
-        return KeptLimits(ring.seconds, ring.memory_bytes, ring.disk_bytes)
+        if ring.rewind:
+            from rtmpd.outputs.rewinds import SPARE
+
+            seconds += SPARE + app.delay
+        return KeptLimits(seconds, ring.memory_bytes, ring.disk_bytes)

@@ -170,6 +170,7 @@ class Worker:
             publish_rules=lambda key: self._config.publish_rules(str(key)),
             sweeper=self._sweeper,
             library=VodSide(lambda: self._config, self._machine.max_descriptor),
+            past=self._outputs.ring,
             claim_policy=Handover(self._relays.handover_rules),
             instance_id=instance_id,
             tracer=self._tracer,

@@ -26,6 +26,16 @@ _OURS: Final = (CloseReason.INTERNAL_ERROR, CloseReason.MEMORY, CloseReason.SHUT
 """Ends for which nobody else is to blame."""
 
 
+class Crowd:
+    """The players of a stream, whichever of its audiences they are in."""
+
+    __slots__ = ("players",)
+
+    def __init__(self) -> None:
+        self.players = 0
+        """Subscriptions that are an audience; relays are not."""
+
+
 class Audience(Seat):
     """The subscriptions of a stream, each on the fast list of its wire format or watched; and its taps, which
     are always watched.
@@ -36,6 +46,7 @@ class Audience(Seat):
 
     __slots__ = (
         "_budget",
+        "_crowd",
         "_emptied",
         "_fanouts",
         "_held",
@@ -54,10 +65,12 @@ class Audience(Seat):
         budget: MemoryBudget,
         observer: StreamObserver,
         emptied: Callable[[], None],
+        crowd: Crowd,
     ) -> None:
         super().__init__(key, intake)
         self.players = 0
-        """Subscriptions that are an audience; relays are not."""
+        """Those of its own."""
+        self._crowd = crowd
         self._budget = budget
         self._observer = observer
         self._emptied = emptied
@@ -264,7 +277,8 @@ class Audience(Seat):
             count(server.other_players, subscription.origin.protocol)
             count(server.other_plays, subscription.origin.protocol)
         self.players += 1
-        if self.players == 1:
+        self._crowd.players += 1
+        if self._crowd.players == 1:
             self._observer.wanted(subscription)
 
     def _count_out(self, subscription: Subscription) -> None:
@@ -273,7 +287,8 @@ class Audience(Seat):
         if subscription.origin.protocol != RTMP:
             count(server.other_players, subscription.origin.protocol, -1)
         self.players -= 1
-        if not self.players:
+        self._crowd.players -= 1
+        if not self._crowd.players:
             self._observer.unwanted(subscription)
 
 

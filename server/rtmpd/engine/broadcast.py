@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from rtmpd.engine.audience import Audience
+from rtmpd.engine.audience import Audience, Crowd
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.intake import Intake
@@ -59,7 +59,9 @@ class Broadcast(Home):
         budget: MemoryBudget,
         limits: EngineLimits,
         observer: StreamObserver,
+        crowd: Crowd,
     ) -> None:
+        """``crowd`` are all players of the stream, who may have other audiences besides."""
         super().__init__(key)
         self.limits = limits
         """As they hold for this stream."""
@@ -67,7 +69,7 @@ class Broadcast(Home):
         """Of what is on air, or the last that was."""
         self.headers = intake.headers
         self.stats = intake.books.stream
-        self._audience = Audience(key, intake, budget, observer, self._settle)
+        self._audience = Audience(key, intake, budget, observer, self._settle, crowd)
         self._flusher = flusher
         self.flush_due = 0.0
         self.flush_period = 0
@@ -79,7 +81,7 @@ class Broadcast(Home):
 
     @property
     def players(self) -> int:
-        """Subscriptions that are an audience."""
+        """Subscriptions that are an audience, of this one."""
         return self._audience.players
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice, pairwise
 from typing import Final
 
+from rtmpd.engine.audience import Crowd
 from rtmpd.engine.books import Books
 from rtmpd.engine.broadcast import Broadcast
 from rtmpd.engine.budget import MemoryBudget
@@ -42,6 +43,7 @@ class Covered(Broadcast):
     __slots__ = (
         "_budget",
         "_chronicle",
+        "_crowd",
         "_cue",
         "_observer",
         "_server_stats",
@@ -72,9 +74,9 @@ class Covered(Broadcast):
         self._cue = cue
         self._sources.apply(limits)
         books = Books(StreamStats(self._totals, 0.0), server_stats)
-        super().__init__(
-            key, Intake.within(limits, key, books, budget, 0.0), flusher, budget, limits, observer
-        )
+        self._crowd = Crowd()
+        intake = Intake.within(limits, key, books, budget, 0.0)
+        super().__init__(key, intake, flusher, budget, limits, observer, self._crowd)
 
     @property
     def cover(self) -> Cover | None:

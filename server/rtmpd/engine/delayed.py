@@ -1,9 +1,10 @@
-"""Streams as those see them who are shown them later: the same packets, to audiences of their own."""
+"""Streams as those see them who are shown them later, or again: the same packets, to other audiences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from rtmpd.engine.audience import Crowd
 from rtmpd.engine.books import Books
 from rtmpd.engine.broadcast import Broadcast
 from rtmpd.engine.budget import MemoryBudget
@@ -23,7 +24,7 @@ class DelayedStream(Broadcast):
     Its players are told that the stream begins, and ends, when that has come to them.
     """
 
-    __slots__ = ("_budget", "_release", "_server_stats", "cut", "live", "seconds")
+    __slots__ = ("_budget", "_release", "_server_stats", "cut", "live", "number", "seconds")
 
     def __init__(
         self,
@@ -36,9 +37,13 @@ class DelayedStream(Broadcast):
         limits: EngineLimits,
         release: Callable[[DelayedStream], None],
         observer: StreamObserver,
+        crowd: Crowd,
+        number: int = 0,
     ) -> None:
         """``totals`` are those of the stream, where it is counted what its players are sent."""
         self.seconds = seconds
+        self.number = number
+        """Of an audience that has gone back; 0 for one that is behind by the settings."""
         self.live = False
         """Its players are shown something."""
         self.cut: Callable[[], None] | None = None
@@ -47,7 +52,7 @@ class DelayedStream(Broadcast):
         self._server_stats = server_stats
         self._release = release
         intake = Intake.within(limits, key, Books(StreamStats(totals, 0.0), server_stats), budget, 0.0)
-        super().__init__(key, intake, flusher, budget, limits, observer)
+        super().__init__(key, intake, flusher, budget, limits, observer, crowd)
 
     @property
     def fed(self) -> bool:

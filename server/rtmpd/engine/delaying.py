@@ -1,4 +1,4 @@
-"""A stream some of whose audience is behind."""
+"""A stream some of whose audience is behind, or has gone back."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from rtmpd.engine.subscriber import Subscription
 
 
 class Delaying(Covered):
-    """Its own audience is shown at once what is on air; others are where ``delayed`` has them."""
+    """Its own audience is shown at once what is on air; others are in ``later`` or ``rewound``."""
 
-    __slots__ = ("later",)
+    __slots__ = ("_rewinds", "later", "rewound")
 
     def __init__(
         self,
@@ -37,15 +37,24 @@ class Delaying(Covered):
         """As ``Covered``."""
         self.later: dict[float, DelayedStream] = {}
         """Audiences that are behind, by how many seconds."""
+        self.rewound: dict[int, DelayedStream] = {}
+        """Audiences that have gone back, by number: how far is up to whoever feeds them."""
+        self._rewinds = 0
         super().__init__(key, flusher, budget, server_stats, limits, observer, cue, branch)
 
     @property
     def players(self) -> int:
-        here = self._audience.players
-        return here + sum([each.players for each in self.later.values()]) if self.later else here
+        return self._crowd.players
+
+    @property
+    def behind(self) -> list[DelayedStream]:
+        """All audiences that are shown later, or again, what is on air."""
+        return [*self.later.values(), *self.rewound.values()]
 
     def attach(self, sink: Sink, outlet: Outlet, options: PlayOptions, now: float) -> Subscription:
         """Add a subscriber, who may be behind; see ``Registry.attach``."""
+        if options.rewind:
+            return self.rewound[options.rewind].attach(sink, outlet, options, now)
         delay = self.limits.delay if options.delay is None else options.delay
         if delay:
             return self.delayed(delay).attach(sink, outlet, options, now)
@@ -56,30 +65,44 @@ class Delaying(Covered):
         """The audience that is so much behind, made if there is none."""
         found = self.later.get(seconds)
         if found is None:
-            found = self.later[seconds] = DelayedStream(
-                self.key,
-                seconds,
-                self._totals,
-                self._flusher,
-                self._budget,
-                self._server_stats,
-                self.limits,
-                self._forget_later,
-                self._observer,
-            )
+            found = self.later[seconds] = self._make_later(seconds)
         return found
 
+    def rewind(self, seconds: float) -> DelayedStream:
+        """An audience of its own that begins so much behind: for ``PlayOptions.rewind``, by its number."""
+        self._rewinds += 1
+        made = self.rewound[self._rewinds] = self._make_later(seconds, self._rewinds)
+        return made
+
+    def _make_later(self, seconds: float, number: int = 0) -> DelayedStream:
+        return DelayedStream(
+            self.key,
+            seconds,
+            self._totals,
+            self._flusher,
+            self._budget,
+            self._server_stats,
+            self.limits,
+            self._forget_later,
+            self._observer,
+            self._crowd,
+            number,
+        )
+
     def _forget_later(self, delayed: DelayedStream) -> None:
-        self.later.pop(delayed.seconds, None)
+        if delayed.number:
+            self.rewound.pop(delayed.number, None)
+        else:
+            self.later.pop(delayed.seconds, None)
         self._settle()
 
     def _cut_later(self) -> bool:
         """Show nobody what waits for them; whether anything did."""
-        waiting = [each for each in self.later.values() if each.fed]
+        waiting = [each for each in self.behind if each.fed]
         for each in waiting:
             each.give_up()
         return bool(waiting)
 
     def _look_at_later(self, now: float) -> None:
-        for each in list(self.later.values()):
+        for each in self.behind:
             each.look(now)

@@ -111,6 +111,8 @@ class PlayOptions:
     """Clock reading from which time to first frame is counted; None counts from the attach."""
     delay: float | None = None
     """Seconds that it is to be behind; None is as its stream's players are."""
+    rewind: int = 0
+    """Number of the audience that has gone back (``Delaying.rewind``) which it is one of; 0 is none."""
     audience: bool = True
     """Counts as a player, for ceilings, metrics and whether the stream is wanted; relays do not."""
     origin: Origin = NOBODY
@@ -125,6 +127,7 @@ class PlayOptions:
             self.policy,
             requested_at,
             self.delay,
+            self.rewind,
             self.audience,
             origin,
         )

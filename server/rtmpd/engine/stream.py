@@ -203,7 +203,7 @@ class LiveStream(Delaying):
         self._sources.apply(limits)
         for intake in self._intakes():
             intake.apply(limits)
-        for each in self.later.values():
+        for each in self.behind:
             each.limits = limits
 
     def trim(self) -> None:
@@ -213,7 +213,7 @@ class LiveStream(Delaying):
 
     def _intakes(self) -> list[Intake]:
         """Of what is on air, and of every publication."""
-        behind = [each.intake for each in self.later.values()]
+        behind = [each.intake for each in self.behind]
         return [*dict.fromkeys([self.intake, *[each.intake for each in self.publications], *behind])]
 
     # On air and off
@@ -353,7 +353,7 @@ class LiveStream(Delaying):
             self._queueing = False
             # Nobody is left who was promised less than there is.
             self.headers.withhold(0)
-        if not self.publications and not self._sources.holding and not self.later:
+        if not self.publications and not (self._sources.holding or self.later or self.rewound):
             self._audience.disband()
             self._release(self)
 

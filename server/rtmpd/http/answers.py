@@ -78,6 +78,8 @@ def status_of(refusal: Refused) -> HTTPStatus:
         return HTTPStatus.UNAUTHORIZED
     if reason in _NO_NAME:
         return HTTPStatus.NOT_FOUND
+    if reason is Refusal.START:
+        return HTTPStatus.BAD_REQUEST
     if reason in _TOO_OFTEN:
         return HTTPStatus.TOO_MANY_REQUESTS
     if reason is Refusal.STREAM_BUSY:

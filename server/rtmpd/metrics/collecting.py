@@ -14,6 +14,7 @@ from rtmpd.metrics.backends import collect_backends
 from rtmpd.metrics.certificates import Certificates, collect_certificates
 from rtmpd.metrics.families import RENAMED_METRICS, AnyFamily, HistogramFamily, Renames, with_old_names
 from rtmpd.metrics.followers import FollowStats, collect_followers
+from rtmpd.metrics.kept import Keeper, Rewinds, collect_kept
 from rtmpd.metrics.key_sets import KeySet, collect_key_sets
 from rtmpd.metrics.keys import RuntimeKeys, collect_key_files, collect_keys
 from rtmpd.metrics.notifications import NotifyStatus, collect_notifications
@@ -83,6 +84,10 @@ class Sources:
     """Finished recordings; None where no setting names a folder for any."""
     recordings: Callable[[], Recordings | None]
     """None where nothing is recorded."""
+    kept: Callable[[], Mapping[str, Keeper]]
+    """What is kept of streams, by what for: ``ring``, ``delay``."""
+    rewinds: Callable[[], Rewinds | None]
+    """None where nobody has gone back yet."""
     refusals: Mapping[Problem, int]
     """Requests to the admin port that were not answered, by why."""
     hooks: HookStats
@@ -138,6 +143,7 @@ class Metrics:
             *collect_access_log(sources.access_log()),
             *collect_inputs(sources.inputs()),
             *collect_recordings(sources.recordings()),
+            *collect_kept(sources.kept(), sources.rewinds()),
             *collect_shelf(sources.shelf(), time.time),
             *collect_hooks(sources.hook_counts),
             *collect_backends(sources.hooks),

@@ -1,12 +1,12 @@
 """The newest packets of a stream: in memory as far as they may be, on a drive beyond, in pieces.
 
 A piece is half a second of the stream, and begins at a key frame or without one. Those in memory hold the
-very packets that players are sent.
+very packets that players are sent. Between pieces the stream may begin or end.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,8 +14,10 @@ from typing import Final
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.gop import PACKET_OVERHEAD_BYTES
 from rtmpd.engine.packet import CACHED_HEADER, VIDEO, Packet
+from rtmpd.engine.stats import StreamStats
 from rtmpd.media.tags import KEYFRAME
 from rtmpd.outputs.spool import Spool, SpoolFile
+from rtmpd.reasons import Word
 
 PIECE_MS: Final = 500
 """A piece is not longer."""
@@ -24,6 +26,13 @@ PIECE_BYTES: Final = 256 * 1024
 _LONGEST_STEP_MS: Final = 10_000
 _SPILL_BYTES: Final = 32 * 1024 * 1024
 """Of one stream what may wait to be written; beyond it the oldest is lost."""
+
+
+class KeptLoss(Word):
+    """Why something that was kept is given up before its time."""
+
+    NO_ROOM = "no_room", "it does not fit into what the settings let a stream have in memory and on the drive"
+    MEMORY = "memory", "memory was short (`memory.max_bytes`), and there is no drive for it"
 
 
 @dataclass(slots=True, eq=False)
@@ -43,12 +52,29 @@ class Piece:
     """Time of its last packet."""
     size: int = 0
     """Payloads, and the overhead of each packet."""
+    count: int = 0
+    """Packets."""
     packets: list[Packet] | None = field(default_factory=list)
     """None once they are on the drive, or given up."""
     place: SpoolFile | None = None
     offset: int = 0
     length: int = 0
     spilling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """There the stream begins, or ends."""
+
+    order: int
+    """How many came before it."""
+    piece: int
+    """Number of the piece behind it."""
+    at: float
+    """Clock reading at which it came."""
+    begins: bool
+    stats: StreamStats
+    """Figures of what begins or ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +96,16 @@ class Kept:
         spool: Spool,
         clock: Callable[[], float],
         piece_ms: int = PIECE_MS,
+        losses: Counter[KeptLoss] | None = None,
     ) -> None:
+        """Packets that are given up before their time are added to ``losses``, which others may share."""
         self._piece_ms = piece_ms
         self.limits = limits
         self._budget = budget
         self._spool = spool
         self._clock = clock
         self._pieces: deque[Piece] = deque()
+        self._edges: deque[Edge] = deque()
         self._next = 0
         self._full = True
         """The next packet begins a piece."""
@@ -84,8 +113,9 @@ class Kept:
         """What the budget is charged."""
         self.disk_bytes = 0
         self._spilling = 0
+        self.losses: Counter[KeptLoss] = Counter() if losses is None else losses
         self.lost = 0
-        """Packets that were given up before their time."""
+        """Packets of this stream that were given up before their time."""
         self.headers: tuple[Packet, ...] = ()
         """Of what comes now."""
 
@@ -119,6 +149,7 @@ class Kept:
                 piece.packets.append(packet)
             piece.ends = max(piece.ends, packet.timestamp)
             piece.size += cost
+            piece.count += 1
         self.memory_bytes += size
         self._budget.charge_queues(size)
         self._trim(now)
@@ -126,6 +157,20 @@ class Kept:
     def cut(self) -> None:
         """What comes next does not follow on what came last."""
         self._full = True
+
+    def mark(self, stats: StreamStats, *, begins: bool) -> None:
+        """The stream, whose figures are ``stats``, begins or ends here."""
+        self.cut()
+        order = self._edges[-1].order + 1 if self._edges else 0
+        self._edges.append(Edge(order, self._next, self._clock(), begins, stats))
+
+    def edge(self, order: int) -> Edge | None:
+        """The first edge from that one on that there still is."""
+        return next((edge for edge in self._edges if edge.order >= order), None)
+
+    def edge_before(self, number: int) -> Edge | None:
+        """The last one before a piece."""
+        return next((edge for edge in reversed(self._edges) if edge.piece <= number), None)
 
     def age(self, now: float) -> None:
         """Forget what is too old by now."""
@@ -154,13 +199,24 @@ class Kept:
                     break
         return oldest
 
-    def at_time(self, time: int) -> Piece | None:
-        """The last piece to begin with that is not later than ``time`` (64-bit ms); the oldest if all are."""
-        return self._last_keyed(lambda piece: piece.begins <= time)
+    def came_at(self, time: int) -> float | None:
+        """Clock reading at which what has that time (64-bit ms) came; what is older came with the oldest."""
+        oldest = self._pieces[0] if self._pieces else None
+        piece = self._last(lambda piece: piece.begins <= time) or oldest
+        return None if piece is None else piece.at + min(max(time - piece.begins, 0), self._piece_ms) / 1000
 
-    def newest_keyed(self) -> Piece | None:
-        """The newest piece to begin with."""
-        return next((piece for piece in reversed(self._pieces) if piece.keyed), None)
+    def before(self, moment: float) -> Piece | None:
+        """The last piece to begin with that came up to ``moment``; the oldest if all came later."""
+        return self._last(lambda piece: piece.keyed and piece.at <= moment) or self.keyed_from(0)
+
+    def keyed_from(self, number: int) -> Piece | None:
+        """The first piece to begin with from that number on."""
+        return next((piece for piece in self._pieces if piece.keyed and piece.number >= number), None)
+
+    @property
+    def reach(self) -> float:
+        """Seconds from when the oldest piece came until now."""
+        return self._clock() - self._pieces[0].at if self._pieces else 0.0
 
     def forget_before(self, number: int) -> None:
         """Nobody asks any more for what is older."""
@@ -171,7 +227,7 @@ class Kept:
         """Memory is short: half of it goes to the drive, or is lost."""
         goal = self.memory_bytes // 2
         while self.memory_bytes > goal and self._pieces:
-            self._lose(self._pieces.popleft())
+            self._lose(KeptLoss.MEMORY)
 
     def read(self, piece: Piece, done: Callable[[list[Packet] | Exception], None]) -> None:
         """The packets of a piece: at once, or when they have been read."""
@@ -200,14 +256,8 @@ class Kept:
             return False
         return keyed or piece.size >= PIECE_BYTES or not 0 <= packet.timestamp - piece.begins < self._piece_ms
 
-    def _last_keyed(self, fits: Callable[[Piece], bool]) -> Piece | None:
-        oldest = None
-        for piece in reversed(self._pieces):
-            if piece.keyed:
-                oldest = piece
-                if fits(piece):
-                    break
-        return oldest
+    def _last(self, fits: Callable[[Piece], bool]) -> Piece | None:
+        return next((piece for piece in reversed(self._pieces) if fits(piece)), None)
 
     def _trim(self, now: float) -> None:
         pieces, limits = self._pieces, self.limits
@@ -218,9 +268,13 @@ class Kept:
         if limits.disk_bytes and self._spool.usable:
             self._spill()
             while self.disk_bytes > limits.disk_bytes and len(pieces) > 1:
-                self._forget(pieces.popleft())
+                self._lose(KeptLoss.NO_ROOM)
         while self.memory_bytes - self._spilling > limits.memory_bytes and len(pieces) > 1:
-            self._lose(pieces.popleft())
+            self._lose(KeptLoss.NO_ROOM)
+        first, edges = pieces[0].number if pieces else self._next, self._edges
+        # One is left before what there is: it says whose that is.
+        while len(edges) > 1 and edges[1].piece <= first and edges[1].at <= now - limits.seconds:
+            edges.popleft()
 
     def _second_begin(self) -> int:
         """How many pieces lie before the second that one can begin with; 0 if there is none."""
@@ -259,9 +313,11 @@ class Kept:
 
         self._spool.write(packets, written)
 
-    def _lose(self, piece: Piece) -> None:
-        if piece.packets is not None:
-            self.lost += len(piece.packets)
+    def _lose(self, why: KeptLoss) -> None:
+        """Give up the oldest piece."""
+        piece = self._pieces.popleft()
+        self.lost += piece.count
+        self.losses[why] += piece.count
         self._forget(piece)
 
     def _settle(self, piece: Piece) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 
 from rtmpd.engine.budget import Unfinished
 from rtmpd.engine.key import StreamKey
@@ -10,7 +12,7 @@ from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sources import Life
-from rtmpd.outputs.kept import KeptLimits
+from rtmpd.outputs.kept import Kept, KeptLimits, KeptLoss
 from rtmpd.outputs.ring import Ring
 from rtmpd.outputs.spool import Spool
 
@@ -29,6 +31,10 @@ class Rings(StreamObserver):
         self._clock = clock
         self._spool = Spool("", clock)
         self._rings: dict[StreamKey, Ring] = {}
+        self._left: list[Ring] = []
+        """They are no stream's any more, but somebody is shown what is in them."""
+        self.losses: Counter[KeptLoss] = Counter(dict.fromkeys(KeptLoss, 0))
+        """Packets that were given up before their time."""
         registry.add_reliever(self._relieve)
 
     def apply(self, folder: str) -> None:
@@ -37,7 +43,7 @@ class Rings(StreamObserver):
         for ring in list(self._rings.values()):
             limits = self._limits_of(ring.key)
             if limits is None:
-                self._forget(ring)
+                self._leave(ring)
             else:
                 ring.kept.limits = limits
         for stream in list(self._registry.streams.values()):
@@ -49,31 +55,32 @@ class Rings(StreamObserver):
         return self._rings.get(key)
 
     @property
-    def memory_bytes(self) -> int:
-        """What all of them hold in memory."""
-        return sum([ring.kept.memory_bytes for ring in self._rings.values()])
+    def kept(self) -> list[Kept]:
+        """What all of them hold."""
+        return [ring.kept for ring in chain(self._rings.values(), self._left)]
 
     @property
-    def disk_bytes(self) -> int:
-        """The same on the drive."""
-        return sum([ring.kept.disk_bytes for ring in self._rings.values()])
-
-    @property
-    def lost(self) -> int:
-        """Packets that those there are now have given up before their time."""
-        return sum([ring.kept.lost for ring in self._rings.values()])
+    def write_failures(self) -> int:
+        """Writes to the drive that failed."""
+        return self._spool.failures
 
     def look(self) -> None:
         """Call it about once a second."""
         now = self._clock()
         for ring in list(self._rings.values()):
             if not ring.look(now):
-                self._forget(ring)
+                self._leave(ring)
+        for ring in list(self._left):
+            if not (ring.readers and ring.look(now)):
+                self._left.remove(ring)
+                ring.forget()
 
     def close(self) -> None:
         """Keep nothing any more."""
-        for ring in list(self._rings.values()):
-            self._forget(ring)
+        for ring in chain(self._rings.values(), self._left):
+            ring.forget()
+        self._rings.clear()
+        self._left.clear()
         self._spool.close()
 
     # The streams
@@ -94,8 +101,8 @@ class Rings(StreamObserver):
         if limits is None or (before is not None and before.ended_at is None):
             return
         if before is not None:
-            self._forget(before)
-        self._rings[key] = Ring(self._registry, key, limits, self._spool, self._clock)
+            self._leave(before)
+        self._rings[key] = Ring(self._registry, key, limits, self._spool, self._clock, self.losses)
 
     def _stop(self, key: StreamKey) -> None:
         """Unless its audience waits for another encoder, or has one already."""
@@ -103,18 +110,22 @@ class Rings(StreamObserver):
         if ring is not None and (stream is None or stream.life is Life.IDLE):
             ring.stop()
 
-    def _forget(self, ring: Ring) -> None:
+    def _leave(self, ring: Ring) -> None:
+        """The stream has it no more."""
         self._rings.pop(ring.key, None)
-        ring.forget()
+        if ring.readers:
+            self._left.append(ring)
+        else:
+            ring.forget()
 
     def _relieve(self, unfinished: Unfinished) -> None:
         """Memory is short: the largest first, each half of what it has."""
         budget = self._registry.budget
         if unfinished is not Unfinished.STUCK:
             return
-        rings = sorted(self._rings.values(), key=lambda ring: ring.kept.memory_bytes, reverse=True)
+        largest = sorted(self.kept, key=lambda kept: kept.memory_bytes, reverse=True)
         for _ in range(3):
-            for ring in rings:
+            for kept in largest:
                 if budget.used <= budget.target:
                     return
-                ring.kept.give_back()
+                kept.give_back()

@@ -189,6 +189,7 @@ class Refusal(Word):
         "a [file](files.md) that is to be played is no FLV, may not be read, or was not opened in 8 seconds",
         Fault.SERVER,
     )
+    START = "start", "a play that wants to [begin in the past](clips.md#rewind), and says no time"
     MEMORY = (
         "memory",
         "as much is held as `memory.max_bytes` allows, and nothing is left to give back",

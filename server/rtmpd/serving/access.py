@@ -77,6 +77,8 @@ class PlayRules:
     """Seconds a player may wait for a publisher, and up to one more until that is noticed; 0 is for ever."""
     max_duration: float = 0.0
     """Seconds that a play lasts at most; 0 is any time."""
+    rewind: bool = False
+    """It may begin in the past, as far as that is kept."""
 
 
 @dataclass(frozen=True, slots=True)

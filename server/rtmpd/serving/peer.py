@@ -28,6 +28,7 @@ from rtmpd.serving.claims import Claims
 from rtmpd.serving.listening import InputKeeper
 from rtmpd.serving.playback import Pacer
 from rtmpd.serving.rejections import Rejections
+from rtmpd.serving.rewinding import NoPast, Past
 from rtmpd.serving.sweeper import Sweeper
 from rtmpd.serving.tracing import Tracer
 from rtmpd.serving.vod import Library, NoVod
@@ -57,6 +58,8 @@ class ServerContext:
     """Of those who play files."""
     library: Library = field(default_factory=NoVod)
     """Whoever has that."""
+    past: Past = field(default_factory=NoPast)
+    """Whoever has what live streams have been."""
     claim_policy: ClaimPolicy = REFUSE
     """What becomes of names that two want, as the settings of each stream are now."""
     as_public: Callable[[Action, StreamKey], StreamKey] = as_it_is

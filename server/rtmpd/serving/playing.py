@@ -32,6 +32,7 @@ from rtmpd.serving.file_play import FilePlay
 from rtmpd.serving.file_playing import find_file
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.publishing import codecs, last_timestamp, spell_seconds
+from rtmpd.serving.rewinding import asked_moment
 
 logger = logging.getLogger(__name__)
 
@@ -132,6 +133,8 @@ class Player:
         options = self._rules.options.of(origin, requested_at)
         if origin.is_borrowed:  # Whose players are counted there.
             options = dataclasses.replace(options, audience=False)
+        elif self._rules.rewind and (moment := asked_moment(event)) is not None:
+            options = dataclasses.replace(options, rewind=context.past.find(key, moment))
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
     def start(self) -> None:
