@@ -26,6 +26,7 @@ from rtmpd.outputs.clips import Clips
 from rtmpd.outputs.kept import KeptLimits
 from rtmpd.outputs.rings import Rings
 from rtmpd.outputs.spool import Spool
+from rtmpd.reasons import Problem
 from rtmpd.rtmp.messages import Message
 
 MIB = 1024 * 1024
@@ -62,8 +63,10 @@ class Studio:
             self.second += 1
 
     async def clip(self, seconds: float) -> list[FlvTag]:
-        data = await self.clips.last(KEY, seconds)
-        assert data is not None
+        held = await self.clips.last(KEY, seconds)
+        assert held is not None
+        data, let_go = held
+        let_go()
         return FlvReader().receive_data(data)
 
 
@@ -148,7 +151,7 @@ async def test_when_memory_is_short_rings_go_before_anybody() -> None:
     studio.go_on(publication, 60, size=50_000)
     assert studio.house.registry.budget.used <= 4 * MIB
     assert "K59" in sink.take()
-    assert pictures(await studio.clip(100))
+    assert pictures(await studio.clip(5))[-1] == "P59.3@5750"
 
 
 async def test_it_is_there_for_a_while_when_the_stream_has_ended() -> None:
@@ -212,9 +215,35 @@ async def test_clips_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clips_module, "MAX_CLIP_BYTES", 100)
     with pytest.raises(NotPossible, match="fewer seconds"):
         await studio.clips.last(KEY, 5)
-    monkeypatch.setattr(clips_module, "MAX_WAITING", 0)
+    monkeypatch.setattr(clips_module, "MAX_HELD", 0)
     with pytest.raises(TryLater, match="in a moment"):
         await studio.clips.last(KEY, 5)
+
+
+async def test_a_clip_is_charged_until_it_is_let_go() -> None:
+    studio = Studio(KeptLimits(50.0, 10 * MIB))
+    studio.go_on(studio.publish(), 10, size=20_000)
+    budget = studio.house.registry.budget
+    before = budget.used
+    held = await studio.clips.last(KEY, 5)
+    assert held is not None
+    data, let_go = held
+    assert budget.used - before == len(data)
+    let_go()
+    assert budget.used == before
+
+
+async def test_a_clip_that_there_is_no_room_for_is_not_made() -> None:
+    studio = Studio(KeptLimits(50.0, 3 * MIB), engine=EngineLimits(memory_bytes=4 * MIB))
+    studio.go_on(studio.publish(), 40, size=20_000)
+    budget = studio.house.registry.budget
+    before = budget.used
+    assert before > MIB
+    with pytest.raises(TryLater, match="ask for fewer seconds") as caught:
+        await studio.clips.last(KEY, 50)
+    assert caught.value.problem is Problem.NO_MEMORY
+    assert budget.used == before
+    assert await studio.clip(1) != []
 
 
 async def test_a_spool_that_is_closed_reads_nothing_more(tmp_path: Path) -> None:
@@ -273,3 +302,28 @@ async def test_what_cannot_be_decoded_is_said(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(pictures_module, "MAX_WAITING", 0)
     with pytest.raises(TryLater):
         await studio.clips.picture(KEY)
+
+
+async def test_who_reads_slowly_holds_what_is_charged_and_few_may() -> None:
+    studio = Studio(KeptLimits(50.0, 64 * MIB))
+    studio.go_on(studio.publish(), 20, size=500_000)
+    desk = Desk(registry=studio.house.registry)
+    desk.rings = studio.rings
+    budget = studio.house.registry.budget
+    before = budget.used
+    url = "/api/v1/streams/live/cam/last.flv?seconds=50"
+    async with desk.client() as client:
+        readers = [await client.get(url) for _ in range(clips_module.MAX_HELD)]
+        assert [reader.status for reader in readers] == [200] * clips_module.MAX_HELD
+        size = int(readers[0].headers["Content-Length"])
+        assert budget.used - before == clips_module.MAX_HELD * size
+        status, told = await ask(client, "last.flv")
+        assert (status, b"clips_busy" in told) == (429, True)
+        readers.pop().close()  # Without a word: what it held is given back.
+        await eventually(lambda: budget.used - before == clips_module.MAX_HELD * size - size)
+        assert len(await readers.pop().read()) == size
+        await eventually(lambda: budget.used - before == clips_module.MAX_HELD * size - 2 * size)
+        assert (await ask(client, "last.flv?seconds=1"))[0] == 200
+        for reader in readers:
+            reader.close()
+        await eventually(lambda: budget.used == before)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from pydantic import Field
 
 from rtmpd.control.answers import Model
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFile:
+    """A file that is held in memory: whoever it was made for calls ``close``, once."""
+
+    data: bytes
+    close: Callable[[], None] = lambda: None
 
 
 class ClipQuery(Model):

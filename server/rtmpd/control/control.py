@@ -10,7 +10,7 @@ from rtmpd.control.actor import Actor
 from rtmpd.control.answers import PageQuery
 from rtmpd.control.ban_answers import BanPage, BanRequest, NewBan
 from rtmpd.control.change_answers import AuditPage, AuditQuery
-from rtmpd.control.clip_answers import ClipQuery
+from rtmpd.control.clip_answers import ClipQuery, HeldFile
 from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
 from rtmpd.control.event_answers import EventQuery
 from rtmpd.control.key_answers import (
@@ -345,15 +345,15 @@ class Records(Protocol):
 class Clips(Protocol):
     """The last seconds of streams, and their newest pictures."""
 
-    async def last(self, key: StreamKey, query: ClipQuery, by: Actor) -> bytes:
+    async def last(self, key: StreamKey, query: ClipQuery, by: Actor) -> HeldFile:
         """The last seconds, as FLV."""
         ...
 
-    async def snapshot(self, key: StreamKey, by: Actor) -> bytes:
+    async def snapshot(self, key: StreamKey, by: Actor) -> HeldFile:
         """The newest key frame, as FLV."""
         ...
 
-    async def picture(self, key: StreamKey, by: Actor) -> bytes:
+    async def picture(self, key: StreamKey, by: Actor) -> HeldFile:
         """The same as a JPEG."""
         ...
 

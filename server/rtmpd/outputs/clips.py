@@ -22,8 +22,8 @@ from rtmpd.reasons import Problem
 
 MAX_CLIP_BYTES: Final = 256 * 1024 * 1024
 """A clip is made in memory."""
-MAX_WAITING: Final = 4
-"""Clips that somebody waits for, the one that is being made included."""
+MAX_HELD: Final = 4
+"""Clips that somebody waits for or is sent, the one that is being made included."""
 
 
 class Clips:
@@ -36,7 +36,7 @@ class Clips:
         self._rings = rings
         self._workers = Workers("clips", 1)
         self._one = asyncio.Lock()
-        self._waiting = 0
+        self._held = 0
         self.pictures = Pictures(clock)
 
     def has_ring(self, key: StreamKey) -> bool:
@@ -44,35 +44,69 @@ class Clips:
         rings = self._rings()
         return rings is not None and rings.find(key) is not None
 
-    async def last(self, key: StreamKey, seconds: float) -> bytes | None:
+    async def last(self, key: StreamKey, seconds: float) -> tuple[bytes, Callable[[], None]] | None:
         """The last seconds as FLV, from the key frame before on; None if nothing is kept of the stream.
 
-        Raises NotPossible where that is too large.
+        They are charged to the memory budget until what comes with them is called, once. Raises NotPossible
+        where that is too large, and TryLater where there is no room.
         """
         rings = self._rings()
         ring = None if rings is None else rings.find(key)
         if ring is None:
             return None
-        if self._waiting >= MAX_WAITING:
-            text = f"{MAX_WAITING} clips are being made, one after the other: ask again in a moment"
+        if self._held >= MAX_HELD:
+            text = f"{MAX_HELD} clips are being made, one after the other, or sent: ask again in a moment"
             raise TryLater(Problem.CLIPS_BUSY, text, 2.0)
-        self._waiting += 1
+        self._held += 1
         try:
-            return await self._make(ring, seconds)
-        finally:
-            self._waiting -= 1
+            made = await self._make(ring, seconds)
+        except BaseException:
+            self._held -= 1
+            raise
+        if made is None:
+            self._held -= 1
+            return None
+
+        def let_go() -> None:
+            self._held -= 1
+            self._registry.budget.charge_queues(-len(made))
+
+        return made, let_go
 
     async def _make(self, ring: Ring, seconds: float) -> bytes | None:
+        """One that is charged to the budget."""
         async with self._one:
             pieces = _pieces_from(ring, seconds)
             if not pieces:
                 return None
-            if sum([piece.size for piece in pieces]) > MAX_CLIP_BYTES:
+            size = sum([piece.size for piece in pieces])
+            if size > MAX_CLIP_BYTES:
                 text = f"this clip would be larger than {MAX_CLIP_BYTES >> 20} MiB: ask for fewer seconds"
                 raise NotPossible(Problem.BAD_REQUEST, text)
-            headers = pieces[0].headers
-            packets = [packet for piece in pieces for packet in await _read(ring, piece)]
-            return await self._workers.run(lambda: as_flv(headers, packets))
+            self._check_room(size)
+            # Before memory is short for it: what is there now is to be in it.
+            there = [_in_memory(piece) for piece in pieces]
+            headers, made, held = pieces[0].headers, b"", 2 * size
+            budget = self._registry.budget
+            budget.charge_queues(held)
+            try:
+                packets = [
+                    packet
+                    for piece, packets in zip(pieces, there, strict=True)
+                    for packet in packets or await _read(ring, piece)
+                ]
+                made = await self._workers.run(lambda: as_flv(headers, packets))
+            finally:
+                budget.charge_queues(len(made) - held)
+            return made
+
+    def _check_room(self, size: int) -> None:
+        """Raise TryLater where more would have to go for a clip than old seconds of rings."""
+        rings, budget = self._rings(), self._registry.budget
+        spare = 0 if rings is None else rings.spare_bytes
+        if budget.used - spare + 2 * size > budget.target:
+            text = f"memory.max_bytes has no room now for a clip of {size >> 20} MiB: ask for fewer seconds"
+            raise TryLater(Problem.NO_MEMORY, text, 10.0)
 
     async def snapshot(self, key: StreamKey) -> bytes | None:
         """The newest key frame as FLV, None if there is none."""
@@ -121,11 +155,12 @@ def as_flv(headers: Sequence[Packet], packets: Sequence[Packet]) -> bytes:
         for packet in headers
         if packet.kind != DATA and packet.payload
     ]
-    parts += [
-        flv.encode_tag(packet.kind, max(packet.timestamp - begin, 0), packet.payload)
-        for packet in packets
-        if packet.payload and not packet.flags & (STREAM_METADATA | ORDERS)
-    ]
+    for packet in packets:
+        if packet.payload and not packet.flags & (STREAM_METADATA | ORDERS):
+            # Joined once, as they may be a lot of memory.
+            size = len(packet.payload)
+            head = flv.tag_head(packet.kind, max(packet.timestamp - begin, 0), size)
+            parts += (head, packet.payload, flv.tag_tail(size))
     return b"".join(parts)
 
 
@@ -137,6 +172,11 @@ def _pieces_from(ring: Ring, seconds: float) -> list[Piece]:
         found.append(piece)
         piece = ring.kept.piece(piece.number + 1)
     return found
+
+
+def _in_memory(piece: Piece) -> list[Packet]:
+    """Its packets; none if they have to be read."""
+    return [] if piece.packets is None else list(piece.packets)
 
 
 async def _read(ring: Ring, piece: Piece) -> list[Packet]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from itertools import chain
+from typing import Final
 
 from rtmpd.engine.budget import Unfinished
 from rtmpd.engine.key import StreamKey
@@ -15,6 +16,9 @@ from rtmpd.engine.sources import Life
 from rtmpd.outputs.kept import Kept, KeptLimits, KeptLoss
 from rtmpd.outputs.ring import Ring
 from rtmpd.outputs.spool import Spool
+
+_HALVINGS: Final = 3
+"""Of what rings hold, at one time that memory is short."""
 
 
 class Rings(StreamObserver):
@@ -63,6 +67,12 @@ class Rings(StreamObserver):
     def write_failures(self) -> int:
         """Writes to the drive that failed."""
         return self._spool.failures
+
+    @property
+    def spare_bytes(self) -> int:
+        """What of that they give back when memory is short, before anybody else loses anything."""
+        held = [kept.memory_bytes for kept in self.kept]
+        return sum([size - (size >> _HALVINGS) for size in held])
 
     def look(self) -> None:
         """Call it about once a second."""
@@ -124,7 +134,7 @@ class Rings(StreamObserver):
         if unfinished is not Unfinished.STUCK:
             return
         largest = sorted(self.kept, key=lambda kept: kept.memory_bytes, reverse=True)
-        for _ in range(3):
+        for _ in range(_HALVINGS):
             for kept in largest:
                 if budget.used <= budget.target:
                     return

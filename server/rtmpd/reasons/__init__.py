@@ -381,7 +381,7 @@ class Problem(Word):
         "too_many_downloads",
         429,
         "Too many files are sent at a time.",
-        "16 recordings are being downloaded already",
+        "16 recordings and clips are being sent already",
     )
     NOTHING_KEPT = (
         "nothing_kept",
@@ -393,7 +393,13 @@ class Problem(Word):
         "clips_busy",
         429,
         "Too many clips or pictures are asked for.",
-        "4 clips or 16 pictures are being made already",
+        "4 clips are being made or sent already, or 16 pictures made",
+    )
+    NO_MEMORY = (
+        "no_memory",
+        503,
+        "There is no memory for this now.",
+        "`memory.max_bytes` has no room for a clip so long, which is held twice while it is made",
     )
     NO_PICTURE = (
         "no_picture",

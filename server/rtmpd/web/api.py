@@ -18,7 +18,6 @@ from rtmpd.web.gate import Gate, actor, operator
 from rtmpd.web.openapi import FILE, PREFIX, document
 from rtmpd.web.operation_table import OPERATIONS
 from rtmpd.web.operations import Asked, Download, Follow, OpenFile, Operation, Run
-from rtmpd.web.problems import NO_STORE
 from rtmpd.web.requests import answer, done, read_body, read_query
 from rtmpd.web.shared import SharedAnswers
 
@@ -92,12 +91,10 @@ class Api:
         return handler
 
     def _downloading(self, operation: Operation, download: Download) -> Handler:
-        async def handler(request: web.Request) -> web.Response:
+        async def handler(request: web.Request) -> web.StreamResponse:
             by = _checked(operation, operator())
             asked = Asked(dict(request.match_info), read_query(operation, request), None, by)
-            data = await download(self._control, asked)
-            headers = {**NO_STORE, "Content-Disposition": "attachment"}
-            return web.Response(body=data, content_type=FILE, headers=headers)
+            return await self._files.send_held(request, lambda: download(self._control, asked), FILE)
 
         return handler
 

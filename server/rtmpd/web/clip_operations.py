@@ -5,25 +5,31 @@ from __future__ import annotations
 from typing import Final
 
 from rtmpd.control.actor import Role
-from rtmpd.control.clip_answers import ClipQuery
+from rtmpd.control.clip_answers import ClipQuery, HeldFile
 from rtmpd.control.control import Control
 from rtmpd.reasons import Problem
 from rtmpd.web.operations import STREAM, Asked, Operation
 
 
-async def _last(control: Control, asked: Asked) -> bytes:
+async def _last(control: Control, asked: Asked) -> HeldFile:
     return await control.clips.last(asked.stream, asked.query_as(ClipQuery), asked.actor)
 
 
-async def _snapshot(control: Control, asked: Asked) -> bytes:
+async def _snapshot(control: Control, asked: Asked) -> HeldFile:
     return await control.clips.snapshot(asked.stream, asked.actor)
 
 
-async def _picture(control: Control, asked: Asked) -> bytes:
+async def _picture(control: Control, asked: Asked) -> HeldFile:
     return await control.clips.picture(asked.stream, asked.actor)
 
 
-_PROBLEMS: Final = (Problem.BAD_REQUEST, Problem.STREAM_NOT_FOUND, Problem.NOTHING_KEPT, Problem.CLIPS_BUSY)
+_PROBLEMS: Final = (
+    Problem.BAD_REQUEST,
+    Problem.STREAM_NOT_FOUND,
+    Problem.NOTHING_KEPT,
+    Problem.CLIPS_BUSY,
+    Problem.TOO_MANY_DOWNLOADS,
+)
 
 OPERATIONS: Final = (
     Operation(
@@ -35,7 +41,7 @@ OPERATIONS: Final = (
         None,
         download=_last,
         query=ClipQuery,
-        problems=_PROBLEMS,
+        problems=(*_PROBLEMS, Problem.NO_MEMORY),
     ),
     Operation(
         "getSnapshot",

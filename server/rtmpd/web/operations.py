@@ -9,6 +9,7 @@ from typing import Final, TypeAlias, TypeVar
 from pydantic import BaseModel
 
 from rtmpd.control.actor import Actor, Role
+from rtmpd.control.clip_answers import HeldFile
 from rtmpd.control.control import Control
 from rtmpd.control.recording_answers import OpenedFile
 from rtmpd.engine.key import StreamKey
@@ -86,7 +87,7 @@ class Frames:
 Follow: TypeAlias = Callable[[Control, Asked], Awaitable[Frames]]
 
 
-Download: TypeAlias = Callable[[Control, Asked], Awaitable[bytes]]
+Download: TypeAlias = Callable[[Control, Asked], Awaitable[HeldFile]]
 
 
 OpenFile: TypeAlias = Callable[[Control, Asked], Awaitable[OpenedFile]]

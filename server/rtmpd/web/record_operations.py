@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rtmpd.control.actor import Role
+from rtmpd.control.clip_answers import HeldFile
 from rtmpd.control.control import Control
 from rtmpd.control.record_answers import Record, RecordPage, RecordQuery
 from rtmpd.reasons import Problem
@@ -19,8 +20,8 @@ async def _get(control: Control, asked: Asked) -> Record:
     return await control.records.get(asked.session, asked.actor)
 
 
-async def _input(control: Control, asked: Asked) -> bytes:
-    return await control.records.input(asked.session, asked.actor)
+async def _input(control: Control, asked: Asked) -> HeldFile:
+    return HeldFile(await control.records.input(asked.session, asked.actor))
 
 
 OPERATIONS: Final = (
@@ -52,6 +53,6 @@ OPERATIONS: Final = (
         "The first 64 KiB that a client sent which broke the protocol, with texts blanked out",
         None,
         download=_input,
-        problems=(Problem.SESSION_NOT_FOUND, Problem.RECORD_NOT_FOUND),
+        problems=(Problem.SESSION_NOT_FOUND, Problem.RECORD_NOT_FOUND, Problem.TOO_MANY_DOWNLOADS),
     ),
 )
