@@ -131,3 +131,14 @@ def test_whoever_watches_is_known_can_be_thrown_out_and_leaves_a_record(
     reported = {each["name"]: each for each in json.loads(out)["items"]}
     assert reported["short"]["bytes_out"] == size
     assert reported["film"]["file_minutes"] >= 0
+
+
+def test_who_waits_for_what_is_shown_later_does_not_wait_for_nobody(tmp_path: Path, clip: ClipMaker) -> None:
+    path = tmp_path / "rtmpd.toml"
+    path.write_text('[apps.live]\ndelay = "4s"\n[apps.live.player]\nwait_timeout = "1s"\n')
+    with rtmpd("http.listen=127.0.0.1:0", environment={"RTMPD_CONFIG": str(path)}) as server:
+        with bundled().publish(clip(H264_AAC), server.url("show"), loop=True) as encoder:
+            server.log.wait_for({"event": "publish started"})
+            ask(server, "/live/show.flv").close()  # It has got a picture, and no 404.
+            encoder.stop()
+        assert_clean_exit(server)

@@ -13,6 +13,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import RtmpWire, ShiftedWire, WireFormat
 from rtmpd.engine.sessions import Use
 from rtmpd.engine.sink import CloseReason, SlowPlayerPolicy
+from rtmpd.engine.sources import Life
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.tracks import TrackChoice
 from rtmpd.reasons import Word
@@ -322,6 +323,10 @@ class Player:
             self._peer.look_by(self.waits_until)
 
     def _give_up(self) -> None:
+        stream = self._peer.context.registry.streams.get(self._subscription.key)
+        if stream is not None and stream.life is not Life.IDLE:  # It is shown later: nobody waits in vain.
+            self._start_waiting()
+            return
         text = f"Nobody published {self._subscription.key.name} within {self._rules.wait_timeout:g} s."
         self._peer.session.end_play(self.stream_id, StatusCode.PLAY_STREAM_NOT_FOUND, text)
         self._peer.end(CloseReason.IDLE, PlayEnd.NO_PUBLISHER)
