@@ -44,6 +44,26 @@ def test_mistakes_are_told(said: list[str], problem: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "is_right"),
+    [
+        (["name={app}/{name}_{part}", "upload.delete=true"], False),
+        (["name={app}/{name}", "keep.max_files=5"], False),
+        (["name={app}/{name}"], True),
+        (["upload.delete=true"], True),
+        (["name={app}/{name}", "upload.delete=true", "upload.key={start}.flv"], True),
+        (["name={app}/{name}", "upload.delete=true", "mp4.enabled=true", "mp4.keep_flv=true"], True),
+    ],
+)
+def test_no_object_takes_the_place_of_an_older_one(said: list[str], is_right: bool) -> None:
+    asked = BUCKET, *(f"{RECORD}{each}" for each in said)
+    if is_right:
+        settings(*asked)
+    else:
+        with pytest.raises(ConfigError, match="would take its place in the bucket"):
+            settings(*asked)
+
+
+@pytest.mark.parametrize(
     ("said", "module", "problem"),
     [
         (f"{RECORD}mp4.enabled=true", "av", "mp4.enabled = true needs PyAV, which is not installed"),

@@ -22,6 +22,11 @@ RECORD: Final = "record"
 """The table of an app for the files of its streams."""
 _RULE: Final = RecordRule("/")
 
+_REUSED: Final = (
+    ": once a file is gone here the next one has its name, and would take its place in the bucket; have "
+    "{start:%Y-%m-%d_%H-%M-%S} in it, or {start} in record.name"
+)
+
 
 def _check_name(text: str) -> str:
     from rtmpd.outputs.names import NameTemplate
@@ -89,6 +94,14 @@ class RecordConfig(Section):
         """There may be files."""
         return self.start != "never" and bool(self.root)
 
+    @property
+    def reuses_keys(self) -> bool:
+        """Names are free again once files are gone here, and objects have nothing but the name."""
+        if not self.upload.bucket or "{start" in f"{self.name}{self.upload.key}":
+            return False
+        stays = self.mp4.enabled and self.mp4.keep_flv
+        return (self.upload.delete and not stays) or not self.keep.to_rules("").keeps_all
+
     def to_rule(self) -> RecordRule | None:
         """The same below the daemon; None where nothing is ever recorded."""
         if not self.wanted:
@@ -125,6 +138,8 @@ class RecordConfig(Section):
                 yield ("mp4", *key), text
         for key, text in self.upload.find_problems(outcome.upload):
             yield ("upload", *key), text
+        if outcome.reuses_keys:
+            yield ("upload", "key"), _REUSED
 
 
 def _track(track: str | int, empty: int) -> int:

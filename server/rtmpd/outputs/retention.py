@@ -64,7 +64,7 @@ def _of_group(files: list[Entry], rules: KeepRules, now: float) -> Iterator[Remo
     if _fits(rules, number, size):
         # Hundred thousand that all stay are not sorted, which would hold up whoever shares the interpreter.
         files = [entry for entry in files if rules.max_age and now - entry.changed_at > rules.max_age]
-    # By nothing but a number, which is done in a fifth of the time: nobody else has the interpreter meanwhile.
+    # By a number alone, which takes a fifth of the time: nobody else has the interpreter meanwhile.
     files.sort(key=lambda entry: entry.changed_at)
     for entry in files:
         reason = _reason(entry, rules, now, number, size)

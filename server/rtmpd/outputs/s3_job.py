@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import re
+import resource
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,8 @@ _CREDENTIALS: Final = frozenset(
 _DENIED: Final = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "Forbidden"})
 _NO_BUCKET: Final = frozenset({"NoSuchBucket"})
 _BROKEN: Final = 500
+_MEMORY: Final = 2 * 1024**3
+"""Bytes that the process may use beside the part that it sends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,7 @@ def upload(said: dict[str, Any], report: Report) -> dict[str, Any]:
             raise JobFailed(
                 AfterworkFailure.GONE, f"{path.name} has {size} bytes now, and had {said['size']}"
             )
-        # A part more would be needed for what a round number of mebibytes leaves.
-        least = -(-size // (_MAX_PARTS * _MEBI)) * _MEBI
-        part_bytes = max(int(said["part_bytes"]), least)
+        part_bytes = _part_bytes(said, size)
         job = _Job(path, size, said["bucket"], said["key"], part_bytes, said["options"])
         return asyncio.run(_run(aiobotocore.session.get_session(), said, job, held, report))
     except FileNotFoundError:
@@ -97,6 +98,11 @@ def upload(said: dict[str, Any], report: Report) -> dict[str, Any]:
     finally:
         if held >= 0:
             os.close(held)
+
+
+def _part_bytes(said: Mapping[str, Any], size: int) -> int:
+    # A part more would be needed for what a round number of mebibytes leaves.
+    return max(int(said["part_bytes"]), -(-size // (_MAX_PARTS * _MEBI)) * _MEBI)
 
 
 async def _run(session: Any, said: Mapping[str, Any], job: _Job, held: int, report: Report) -> dict[str, Any]:
@@ -337,5 +343,12 @@ def _refused(error: Any) -> JobFailed:
     return JobFailed(AfterworkFailure.SERVER_ERROR if status >= _BROKEN else AfterworkFailure.REJECTED, said)
 
 
+def _bounded(said: dict[str, Any], report: Report) -> dict[str, Any]:
+    # It reads what an endpoint answers, however long that is.
+    most = _MEMORY + 4 * _part_bytes(said, int(said["size"]))
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    return upload(said, report)
+
+
 if __name__ == "__main__":
-    main(lambda said, report: upload(said, report))
+    main(_bounded)
