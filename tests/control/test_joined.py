@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from control_kit import Desk, FakeDraining
 from engine_kit import keyframe
 from metrics_sources import fake_relay
 from net_kit import HEADERS, PATIENCE, Client, House, eventually, serve
+from shelf_kit import FakeShelf
 
 from rtmpd.access.keys import digest_of
 from rtmpd.control.actor import Actor
@@ -21,6 +23,7 @@ from rtmpd.control.before import read, read_items
 from rtmpd.control.drain_answers import DrainRequest
 from rtmpd.control.key_answers import StreamKeyQuery
 from rtmpd.control.questions import Questions, spell_actor
+from rtmpd.control.recording_answers import RecordingQuery
 from rtmpd.control.redirect_answers import RedirectRequest
 from rtmpd.control.relay_answers import PushRequest, RelayQuery
 from rtmpd.control.session_answers import KickRequest, Session, SessionQuery
@@ -33,6 +36,7 @@ from rtmpd.engine.origin import HANDOVER, Origin, parse_session, spell_session
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Conflict, NotFound, NotPossible
 from rtmpd.net.messages import Message, pair
+from rtmpd.outputs.catalog import file_id
 from rtmpd.reasons import Problem
 
 ANN = Actor("ann", "192.0.2.7")
@@ -287,6 +291,51 @@ async def test_pulls_are_changed_in_both() -> None:
         changes = [call[0] for call in two.desk.pushes.calls]
         assert changes == ["off", "on", "restart"]
         assert [call[0] for call in two.old_desk.pushes.calls] == ["restart", *changes]
+
+
+async def test_recordings_are_told_begun_and_ended_where_the_stream_is(tmp_path: Path) -> None:
+    async with both() as two:
+        await on_air(two.old, "cam")
+        await on_air(two.new, "a")
+        old, new = two.old_desk.shelf, two.desk.shelf = FakeShelf(tmp_path), FakeShelf(tmp_path)
+        recordings = two.desk.control.recordings
+        a = StreamKey("live", "a")
+        assert (await recordings.start(CAM, ANN)).recording
+        await recordings.start(a, ANN)
+        assert (old.calls, new.calls) == ([("start", CAM)], [("start", a)])
+        finished = new.finish("z.flv")
+
+        async def listed(by: Actor = ANN, **query: Any) -> list[tuple[str, str]]:
+            page = await recordings.list(RecordingQuery(**query), by)
+            assert page.total >= len(page.items)
+            return [(each.state, each.file) for each in page.items]
+
+        written = [("recording", "live/a.flv"), ("recording", "live/cam.flv")]
+        assert sorted(await listed(state="recording")) == written
+        assert await listed(state="finished") == [("finished", "z.flv")]
+        assert sorted((await listed())[:2]) == written
+        assert await listed(MIA) == []
+        first = await recordings.list(RecordingQuery(limit=1), ANN)
+        assert len(await listed(limit=2, after=first.next)) == 2
+
+        there = file_id(str(tmp_path / "live/cam.flv"))
+        assert (await recordings.get(there, ANN)).state == "recording"
+        with pytest.raises(Conflict, match="it is being written"):
+            await recordings.delete(there, ANN)
+        with pytest.raises(NotFound):
+            await recordings.get(there, MIA)
+        two.desk.shelf = None  # Other settings, by which nothing is recorded.
+        assert await listed() == [("recording", "live/cam.flv")]
+        assert (await recordings.split(CAM, ANN)).file == "live/cam.flv"
+        assert not (await recordings.stop(CAM, ANN)).recording
+        assert old.calls == [("start", CAM), ("split", CAM), ("stop", CAM)]
+        assert await listed() == []
+        with pytest.raises(NotFound):
+            await recordings.get(file_id(str(finished)), ANN)
+        with pytest.raises(NotFound):
+            await recordings.start(StreamKey("live", "nobody"), ANN)
+        with pytest.raises(NotFound):
+            await recordings.start(CAM, MIA)
 
 
 async def test_both_end_together_when_the_server_is_to_end() -> None:

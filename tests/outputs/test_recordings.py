@@ -146,6 +146,11 @@ async def test_a_file_is_split_at_a_key_frame_and_nothing_is_lost(tmp_path: Path
         await studio.until(lambda: studio.heard.words == ["started live/cam"])
         studio.recordings.split(KEY)
     studio.send(publication, 35, 60)
+    await studio.until(lambda: not studio.recordings.queue_bytes)
+    status = studio.recordings.active(KEY)
+    assert status is not None
+    assert (status.root, status.part > 1) == (str(tmp_path), True)
+    assert status.bytes_written < studio.recordings.stats.bytes_written  # Of that file alone.
     studio.end(publication)
     await studio.until(lambda: not studio.recordings._ending and len(studio.heard.finished) > 1)
     files = studio.heard.finished

@@ -90,6 +90,13 @@ async def test_files_are_listed_and_told(client: aiohttp.ClientSession, shelf: F
     assert (status, problem["type"]) == (404, "urn:rtmpd:problem:recording_not_found")
 
 
+async def test_what_lies_where_no_setting_points_any_more_is_told_all_the_same(
+    client: aiohttp.ClientSession, shelf: FakeShelf
+) -> None:
+    shelf.recorded[SHOW] = Path("/elsewhere/live/b.flv")
+    assert await listed(client) == ["b.flv"]
+
+
 async def test_lists_come_in_parts_and_by_what_is_wanted(
     client: aiohttp.ClientSession, shelf: FakeShelf
 ) -> None:

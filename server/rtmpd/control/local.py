@@ -131,7 +131,7 @@ def local_control(sources: Sources) -> Control:
         reports=LocalReports(sources.stored, sources.wall_clock),
         changes=LocalChanges(sources.stored),
         records=LocalRecords(sources.records, sources.mask),
-        recordings=LocalRecordings(sources.recordings, sources.apps, registry, audit),
+        recordings=LocalRecordings(sources.recordings, sources.apps, registry, audit, sources.before),
         clips=LocalClips(registry, sources.clips),
         metrics=LocalMetrics(sources.metrics),
     )

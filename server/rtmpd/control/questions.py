@@ -13,6 +13,7 @@ from rtmpd.control.actor import Actor
 from rtmpd.control.control import Control
 from rtmpd.control.drain_answers import DrainRequest
 from rtmpd.control.local_keys import KeyKeeper
+from rtmpd.control.recording_answers import RecordingQuery
 from rtmpd.control.redirect_answers import RedirectRequest
 from rtmpd.control.relay_answers import PushRequest, RelayQuery
 from rtmpd.control.session_answers import KickRequest, SessionQuery
@@ -124,6 +125,14 @@ class Questions:
         changes = {"off": pulls.switch_off, "on": pulls.switch_on, "restart": pulls.restart}
         return await changes[asked["change"]](_stream(asked), by)
 
+    async def recordings(self, asked: Asked, by: Actor) -> object:
+        return await self._control.recordings.list(RecordingQuery.model_validate(asked), by)
+
+    async def recording(self, asked: Asked, by: Actor) -> object:
+        recordings = self._control.recordings
+        changes = {"start": recordings.start, "stop": recordings.stop, "split": recordings.split}
+        return await changes[asked["change"]](_stream(asked), by)
+
 
 _Answer = Callable[[Questions, Asked, Actor], Awaitable[object]]
 _QUESTIONS: Final[Mapping[str, _Answer]] = {
@@ -142,6 +151,8 @@ _QUESTIONS: Final[Mapping[str, _Answer]] = {
         Questions.relays,
         Questions.push,
         Questions.pull,
+        Questions.recordings,
+        Questions.recording,
         Questions.revoke,
         Questions.drain,
     )

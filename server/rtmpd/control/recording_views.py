@@ -47,16 +47,39 @@ class Written:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenThere:
+    """A file that the process before this one is writing, as that tells of it."""
+
+    file: RecordedFile
+
+    @property
+    def id(self) -> str:
+        return self.file.id
+
+    @property
+    def key(self) -> StreamKey | None:
+        file = self.file
+        return None if file.app is None or file.name is None else StreamKey(file.app, file.name)
+
+    @property
+    def waits(self) -> bool:
+        return False
+
+
+Item = Entry | Written | WrittenThere
+
+
 def written(file: WrittenFile) -> Written:
     return Written(file_id(file.path), file)
 
 
-def is_seen(entry: Entry | Written, by: Actor) -> bool:
+def is_seen(entry: Item, by: Actor) -> bool:
     """What is of no stream that is known is for who has to do with all."""
     return not by.is_scoped if entry.key is None else by.sees(entry.key)
 
 
-def is_wanted(query: RecordingQuery, by: Actor, entry: Entry | Written) -> bool:
+def is_wanted(query: RecordingQuery, by: Actor, entry: Item) -> bool:
     state = RecordingState.FINISHED if isinstance(entry, Entry) else RecordingState.RECORDING
     return (
         is_seen(entry, by)
@@ -67,11 +90,13 @@ def is_wanted(query: RecordingQuery, by: Actor, entry: Entry | Written) -> bool:
     )
 
 
-def order(entry: Entry | Written) -> tuple[int, float, str]:
+def order(entry: Item) -> tuple[int, float, str]:
     """The place in the list: written first, then the newest."""
     if isinstance(entry, Entry):
         return 1, -entry.changed_at, entry.id
-    return 0, -entry.file.started_at, entry.id
+    if isinstance(entry, Written):
+        return 0, -entry.file.started_at, entry.id
+    return 0, -(entry.file.started or entry.file.changed).timestamp(), entry.id
 
 
 def spell(place: tuple[int, float, str]) -> str:
@@ -88,7 +113,9 @@ def place(text: str) -> tuple[int, float, str]:
         raise NotPossible(Problem.BAD_REQUEST, "after: send what next was") from None
 
 
-def told(entry: Entry | Written) -> RecordedFile:
+def told(entry: Item) -> RecordedFile:
+    if isinstance(entry, WrittenThere):
+        return entry.file
     return _finished(entry) if isinstance(entry, Entry) else _unfinished(entry)
 
 
@@ -99,7 +126,7 @@ def _unfinished(entry: Written) -> RecordedFile:
         state=RecordingState.RECORDING,
         app=file.key.app,
         name=file.key.name,
-        file=str(PurePath(file.path).relative_to(file.root)),
+        file=relative(file),
         path=file.path,
         part=None,
         started=on_wall(file.started_at),
@@ -135,6 +162,12 @@ def _finished(entry: Entry) -> RecordedFile:
         problem=None if known is None else known.problem or None,
         uploaded=None if known is None else known.uploaded or None,
     )
+
+
+def relative(file: WrittenFile) -> str:
+    """Its path below its root, which other settings may have changed meanwhile."""
+    path = PurePath(file.path)
+    return str(path.relative_to(file.root)) if path.is_relative_to(file.root) else path.name
 
 
 def _shown(path: str) -> str:

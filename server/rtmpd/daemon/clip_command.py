@@ -14,7 +14,9 @@ from rtmpd.daemon.relay_lines import StreamPath
 
 def clip(
     stream: StreamPath,
-    seconds: Annotated[float, typer.Option("--seconds", "-n", help="How much of it, at least.")] = 20.0,
+    seconds: Annotated[
+        float, typer.Option("--seconds", "-n", min=0.1, max=86_400, help="How much of it, at least.")
+    ] = 20.0,
     picture: Annotated[
         bool, typer.Option("--picture", help="The newest key frame as a JPEG, and no clip.")
     ] = False,

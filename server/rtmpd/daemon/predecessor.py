@@ -32,7 +32,9 @@ _PART: Final = 500
 _MOST: Final = 10_000
 """Of its streams, at once and all in all."""
 _LONGEST: Final = 10 * 365 * 86_400.0
-_LOOKS: Final = frozenset({"streams", "stream", "sessions", "sessions_at", "session", "network", "relays"})
+_LOOKS: Final = frozenset(
+    {"streams", "stream", "sessions", "sessions_at", "session", "network", "relays", "recordings"}
+)
 """Questions that change nothing."""
 _ERRORS: Final[Mapping[str, type[ControlError]]] = {
     each.__name__: each for each in (NotFound, Conflict, NotPossible)

@@ -139,7 +139,7 @@ class ShelfSide:
             WrittenFile(
                 each.key,
                 _final(each.path),
-                self._config.at(str(each.key)).record.root,
+                each.root,
                 each.started_at or 0.0,
                 each.bytes_written,
                 max(time.time() - (each.started_at or 0.0), 0.0),

@@ -91,13 +91,15 @@ class RecorderStatus:
     """How a recording gets on."""
 
     key: StreamKey
+    root: str
+    """The folder of its files."""
     path: str | None
     """The file that is written now; None while there is none."""
     part: int
     started_at: float | None
     """Unix time of the first frame of that file (s)."""
     bytes_written: int
-    """Of all its files."""
+    """Of that file, but for what was written together with its begin."""
     queue_bytes: int
     lost: int
     """Packets."""
@@ -132,7 +134,9 @@ class Recorder:
         """It has failed, and no file was begun since."""
         self._stuck_for = 0
         self._begun: Begun | None = None
-        self._written = self._lost = 0
+        self._lost = 0
+        self._written = 0
+        """Bytes of the file that is written now."""
         self._counted: dict[DropReason, int] = {}
         self._quiet = _QUIET
         """Looks since something was lost."""
@@ -149,10 +153,11 @@ class Recorder:
         begun, problem = self._begun, None if self._failure is None else self._failure.problem
         if begun is None:
             return RecorderStatus(
-                self.key, None, 0, None, self._written, self.held_bytes, self._lost, problem
+                self.key, self.rule.root, None, 0, None, 0, self.held_bytes, self._lost, problem
             )
         return RecorderStatus(
             self.key,
+            self.rule.root,
             begun.path,
             begun.part,
             begun.started_at,
@@ -351,7 +356,7 @@ class Recorder:
         match news:
             case Begun():
                 self._troubled = False
-                self._begun = news
+                self._begun, self._written = news, 0
                 house.started(self.key, news, self.rule.root)
             case Recording():
                 self._begun = None
