@@ -109,6 +109,7 @@ def stream(app: str = "live", name: str = "show", **other: Any) -> StreamSummary
         "since": ago(60.0),
         "held_since": None,
         "slate": None,
+        "delay_seconds": 0.0,
         "session": ENCODER,
         "address": "192.0.2.7",
         "account": "ann",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
+from dataclasses import replace
 
 import pytest
 from control_kit import Desk, FakeStored
@@ -81,6 +82,9 @@ async def test_a_stream_is_told_as_it_is() -> None:
         assert listed.total == 1
         short = listed.items[0].model_dump(exclude={"video"})
         assert short == {name: value for name, value in told.model_dump().items() if name in short}
+        assert told.delay_seconds == 0.0
+        house.registry.apply(replace(house.registry.limits, delay=120.0))
+        assert (await desk.control.streams.get(CAM, ANN)).delay_seconds == 120.0
         with pytest.raises(NotFound) as gone:
             await desk.control.streams.get(StreamKey("live", "other"), ANN)
         assert gone.value.problem is Problem.STREAM_NOT_FOUND

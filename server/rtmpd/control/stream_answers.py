@@ -181,6 +181,8 @@ class StreamSummary(Answer):
     """When its players began to wait for an encoder that was lost, a second late at most; null if none do."""
     slate: SlateOnAir | None
     """What is shown in the stead of its encoder; null while nothing is. All else is said of the encoder."""
+    delay_seconds: float
+    """By how much players are behind what comes; 0 where nothing delays them."""
     session: str | None
     """Of the publication on air; null while none is."""
     address: str | None

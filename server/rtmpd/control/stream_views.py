@@ -92,6 +92,7 @@ def _in_short(stream: LiveStream, times: Times) -> dict[str, Any]:
         "since": None if on_air is None else times.at(on_air.started_at),
         "held_since": None if held_since is None else times.at(held_since),
         "slate": _slate(stream.slate, times),
+        "delay_seconds": stream.limits.delay,
         "session": None if on_air is None else on_air.origin.session_id,
         "address": None if on_air is None else on_air.origin.shown,
         "account": None if on_air is None else on_air.origin.account,
