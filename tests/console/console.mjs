@@ -77,7 +77,7 @@ async function tabTo(page, name) {
 const SCENARIOS = {
   /** Streams that are well, ill and hostile, and a push that is down, in every view and on every screen. */
   async looks() {
-    const places = { streams: "", stream: "#/streams/live/show", connections: "#/sessions", relays: "#/relays", history: "#/history", bans: "#/bans" };
+    const places = { streams: "", stream: "#/streams/live/show", connections: "#/sessions", relays: "#/relays", recordings: "#/recordings", history: "#/history", bans: "#/bans" };
     for (const [width, scheme] of [
       [1280, "light"],
       [1280, "dark"],
@@ -202,7 +202,8 @@ const SCENARIOS = {
     await check(page, "history-375");
     await page.setViewportSize({ width: 1280, height: 800 });
     await page.getByLabel("Show").first().selectOption("changes by people");
-    await page.getByText("live/show is on air").waitFor({ state: "detached" });
+    // Among the events: it may have been read out, too.
+    await events.getByText("live/show is on air").waitFor({ state: "detached" });
     await events.getByText(/kick .*/).first().waitFor();
     await page.getByLabel("Of the stream").fill("live/other");
     await page.getByText("No session is over that is known of.").waitFor();
@@ -260,6 +261,97 @@ const SCENARIOS = {
     await page.getByText("Nobody watches.").waitFor();
   },
 
+  /** A stream is recorded, its files are fetched and deleted; who plays by HTTP, a delay and a slate are seen. */
+  async records() {
+    const page = await open({ place: "#/streams/live/show" });
+    const done = (text) => page.locator("#announcements").filter({ hasText: text }).waitFor({ state: "attached" });
+    const press = async (name, verb) => {
+      await page.getByRole("button", { name }).click();
+      await page.getByRole("dialog").getByRole("button", { name: verb, exact: true }).click();
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+    };
+    const facts = page.locator("dl.totals");
+    await page.getByText("There are no recordings.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Stop the recording" }).count(), 0);
+    await tabTo(page, "Record");
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "Record a stream" }).waitFor();
+    await tabTo(page, "Record");
+    await page.keyboard.press("Enter");
+    await done("live/show is being recorded");
+    const list = page.getByRole("table", { name: "Recordings of live/show" });
+    await list.getByText("being written").waitFor();
+    await facts.getByText("Being recorded").waitFor();
+    assert.equal(await list.getByRole("link", { name: /^Download/ }).count(), 0);
+    assert.equal(await page.getByRole("button", { name: "Record", exact: true }).count(), 0);
+    await press("Split the recording", "Split");
+    await done("live/show goes on in another file");
+    const finished = list.getByRole("row").filter({ hasText: "finished" });
+    await finished.first().waitFor();
+    await list.getByText("being written").waitFor();
+    await check(page, "recorded");
+    await page.getByRole("link", { name: "Streams", exact: true }).click();
+    await page.getByRole("row", { name: /live\/show/ }).getByText(/, recorded/).waitFor();
+    await page.goBack();
+
+    // Who plays by HTTP is told from who does by RTMP, and that they are behind is said.
+    await wish("http");
+    const players = page.getByRole("table", { name: "Players of live/show" });
+    await players.getByText("HTTP-FLV").waitFor();
+    await players.getByText("RTMP", { exact: true }).first().waitFor();
+    await facts.getByText("Players are behind").waitFor();
+    await facts.getByText("1 s", { exact: true }).waitFor();
+    await wish("silence");
+    await facts.getByText("Shown instead").waitFor();
+    await facts.getByText(/^the last picture, for \d+ s$/).waitFor();
+    await check(page, "slate");
+    await page.setViewportSize({ width: 375, height: 800 });
+    await check(page, "slate-375");
+    await page.setViewportSize({ width: 1280, height: 900 });
+
+    await press("Stop the recording", "Stop");
+    await done("live/show is not recorded any more");
+    await page.getByRole("link", { name: "Recordings", exact: true }).click();
+    const all = page.getByRole("table", { name: "Recordings" });
+    const links = all.getByRole("link", { name: /^Download: live\/show\// });
+    await links.nth(1).waitFor();
+    assert.equal(await links.count(), 2);
+    for (const [width, scheme] of [
+      [1280, "light"],
+      [1280, "dark"],
+      [375, "light"],
+      [375, "dark"],
+    ]) {
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.setViewportSize({ width, height: 900 });
+      await check(page, `recordings-${width}-${scheme}`);
+    }
+    await page.setViewportSize({ width: 1280, height: 900 });
+    const [download] = await Promise.all([page.waitForEvent("download"), links.first().click()]);
+    assert.match(download.suggestedFilename(), /\.flv$/);
+    const { size } = require("node:fs").statSync(await download.path());
+    assert.ok(size > 65536, `${size} bytes`);
+    await page.getByLabel("Of the stream").fill("live/other");
+    await page.getByText("There are no recordings.").waitFor();
+    await page.getByLabel("Of the stream").fill("");
+    await page.getByLabel("Show").selectOption("being written");
+    await page.getByText("There are no recordings.").waitFor();
+    await page.getByLabel("Show").selectOption("finished");
+    await links.nth(1).waitFor();
+    const gone = (await links.first().getAttribute("aria-label")).replace("Download", "Delete");
+    await tabTo(page, gone);
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog", { name: "Delete a recording" }).waitFor();
+    await page.keyboard.press("Escape");
+    assert.equal(await links.count(), 2);
+    await page.keyboard.press("Enter");
+    await tabTo(page, "Delete");
+    await page.keyboard.press("Enter");
+    await done("is deleted");
+    await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
+    assert.equal(await wish("files"), "1");
+  },
+
   /** Somebody from elsewhere shows a token, looks, and logs out; and somebody with another may change something. */
   async login() {
     const page = await open();
@@ -283,6 +375,12 @@ const SCENARIOS = {
     await page.getByRole("link", { name: "Bans", exact: true }).click();
     await page.getByText("Nobody is banned.").waitFor();
     assert.equal(await page.getByRole("button", { name: "Ban an address" }).count(), 0);
+    // What was recorded is read and removed by who operates.
+    await page.getByRole("link", { name: "Recordings", exact: true }).click();
+    await page.getByRole("cell", { name: "old.flv" }).waitFor();
+    assert.equal(await page.getByRole("link", { name: "Download: old.flv" }).count(), 0);
+    assert.equal(await page.getByRole("button", { name: "Delete: old.flv" }).count(), 0);
+    await page.getByRole("link", { name: "Bans", exact: true }).click();
     await page.getByRole("button", { name: "Log out" }).click();
     await token.fill("token-of-ann-who-operates");
     await page.keyboard.press("Enter");
@@ -290,9 +388,14 @@ const SCENARIOS = {
     await page.getByLabel("Address or network").fill("192.0.2.7");
     await page.keyboard.press("Enter");
     await page.getByRole("cell", { name: "192.0.2.7", exact: true }).waitFor();
+    await page.getByRole("link", { name: "Recordings", exact: true }).click();
+    await page.getByRole("link", { name: "Download: old.flv" }).waitFor();
+    await page.getByRole("button", { name: "Delete: old.flv" }).waitFor();
     await page.getByRole("button", { name: "Log out" }).click();
     await token.fill("token-of-sue-for-live-show");
     await page.keyboard.press("Enter");
+    await page.getByText("There are no recordings.").waitFor();
+    await page.getByRole("link", { name: "Bans", exact: true }).click();
     await page.getByText("This concerns the whole server").waitFor();
     await page.getByRole("link", { name: "Streams", exact: true }).click();
     await page.getByText("Nobody publishes, and nobody waits for a stream.").waitFor();

@@ -9,11 +9,13 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sessions import SessionFigures, Use
 from rtmpd.engine.sink import CloseReason
+from rtmpd.media.flv import encode_header
 from rtmpd.rtmp.commands import ConnectParams
 
 pytestmark = pytest.mark.console
@@ -95,6 +98,8 @@ class Encoders:
         self._server = server
         self._over = threading.Event()
         self._ready = threading.Event()
+        self.quiet = threading.Event()
+        """They send nothing."""
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
     @contextmanager
@@ -127,6 +132,9 @@ class Encoders:
             timestamp = 9800
             while not self._over.is_set():
                 self._ready.set()
+                if self.quiet.is_set():
+                    await asyncio.sleep(0.04)
+                    continue
                 timestamp += 40
                 for stream, interval in list(streams.items()):
                     picture = inter("P" * 2000) if timestamp % interval else keyframe()
@@ -193,13 +201,50 @@ def test_pushes_and_players_are_led_elsewhere(browser: Browser, busy: RtmpdProce
     browser.run("acts", admin_of(busy), where=lambda: f"live/{LONG}")
 
 
-def test_whoever_comes_from_elsewhere_shows_a_token(browser: Browser) -> None:
+def test_streams_are_recorded_and_recordings_fetched_and_deleted(browser: Browser, tmp_path: Path) -> None:
+    settings = (
+        f"apps.live.record.root={tmp_path}",
+        "apps.live.record.start=manual",
+        "apps.live.still=true",
+        "apps.live.delay=1s",
+        "http.listen=127.0.0.1:0",
+    )
+    with rtmpd(*settings) as server, ExitStack() as stack:
+        encoders = Encoders(server)
+        stack.enter_context(encoders.publishing())
+
+        def http() -> None:
+            """Somebody plays so, and reads what comes."""
+            answer = stack.enter_context(
+                urllib.request.urlopen(f"http://127.0.0.1:{server.port('http')}/live/show.flv", timeout=20)
+            )
+            threading.Thread(target=drain, args=(answer,), daemon=True).start()
+
+        browser.run(
+            "records",
+            admin_of(server),
+            http=http,
+            silence=encoders.quiet.set,
+            files=lambda: str(len(list(tmp_path.rglob("*.flv")))),
+        )
+        stack.close()
+        assert_clean_exit(server)
+
+
+def drain(answer: HTTPResponse) -> None:
+    with suppress(OSError, ValueError, AttributeError, HTTPException):
+        while answer.read(65536):
+            pass
+
+
+def test_whoever_comes_from_elsewhere_shows_a_token(browser: Browser, tmp_path: Path) -> None:
     tokens = {
         "rob": ("token-of-rob-who-looks-only", "read", "*"),
         "ann": ("token-of-ann-who-operates", "operate", "*"),
         "sue": ("token-of-sue-for-live-show", "operate", "live/show"),
     }
-    settings = ["admin.listen=0.0.0.0:0"]
+    (tmp_path / "old.flv").write_bytes(encode_header(audio=True, video=True))
+    settings = ["admin.listen=0.0.0.0:0", f"apps.live.record.root={tmp_path}"]
     for name, (token, role, streams) in tokens.items():
         digest = hashlib.sha256(token.encode()).hexdigest()
         settings += [

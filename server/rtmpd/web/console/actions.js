@@ -201,6 +201,62 @@ export function restartPush(relay) {
   );
 }
 
+/** `change` is "start", "split" or "stop". */
+export function changeRecording(stream, change) {
+  const path = foreign(pathOf(stream));
+  const { title, text, verb, done } = {
+    start: {
+      title: "Record a stream",
+      text: h("span", {}, path, " is recorded from its last key frame on, for as long as it is published."),
+      verb: "Record",
+      done: "is being recorded",
+    },
+    split: {
+      title: "Go on in another file",
+      text: h("span", {}, "The file of ", path, " is finished, and another one begins with its next key frame."),
+      verb: "Split",
+      done: "goes on in another file",
+    },
+    stop: {
+      title: "Stop a recording",
+      text: h("span", {}, "The file of ", path, " is finished, and it is recorded no more until it is published anew."),
+      verb: "Stop",
+      done: "is not recorded any more",
+    },
+  }[change];
+  return carry(
+    { title, text: [text], verb, danger: change === "stop", act: () => post(`${streamPath(stream)}/recording/${change}`) },
+    `${pathOf(stream)} ${done}`,
+  );
+}
+
+export function removeRecording({ id, file, uploaded }) {
+  return carry(
+    {
+      title: "Delete a recording",
+      text: [
+        h("span", {}, foreign(file), " is gone for good.", uploaded ? " What was uploaded stays where it is." : null),
+      ],
+      verb: "Delete",
+      danger: true,
+      act: () => remove(`/recordings/${encodeURIComponent(id)}`),
+    },
+    `${file} is deleted`,
+  );
+}
+
+export function retryRecording({ id, file }) {
+  return carry(
+    {
+      title: "Try again",
+      text: [h("span", {}, "What is still to be done with ", foreign(file), ", its MP4 file or its upload, is tried now.")],
+      verb: "Try",
+      act: () => post(`/recordings/${encodeURIComponent(id)}/retry`),
+    },
+    `${file} is tried again`,
+  );
+}
+
 function pushPath(relay) {
   return `${streamPath(relay)}/push/${encodeURIComponent(relay.id)}`;
 }

@@ -80,6 +80,13 @@ const CODECS = {
   ".mp3": "MP3",
 };
 
+const PROTOCOLS = { rtmp: "RTMP", "http-flv": "HTTP-FLV", "ws-flv": "WebSocket-FLV", http: "HTTP", push: "RTMP", pull: "RTMP" };
+
+/** What a session speaks: relays of this server do RTMP. */
+export function protocolOf({ protocol }) {
+  return PROTOCOLS[protocol] ?? protocol;
+}
+
 export function codec(fourCc) {
   return fourCc === null ? "not known yet" : (CODECS[fourCc] ?? fourCc);
 }

@@ -9,6 +9,7 @@ import { pathOf } from "./format.js";
 import { historyView } from "./history.js";
 import { loginView } from "./login.js";
 import { placeOf } from "./places.js";
+import { recordingsView } from "./recordings.js";
 import { relaysView } from "./relays.js";
 import { sessionsView } from "./sessions.js";
 import { streamView } from "./stream.js";
@@ -19,6 +20,7 @@ const VIEWS = {
   stream: streamView,
   sessions: sessionsView,
   relays: relaysView,
+  recordings: recordingsView,
   history: historyView,
   bans: bansView,
 };

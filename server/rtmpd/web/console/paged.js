@@ -8,9 +8,9 @@ import { poll } from "./views.js";
  * A table of what `ask({ limit, after })` answers: `{ element, first, again }`.
  *
  * `row(item, again)` makes a row of one whose `id` tells it from others; `first` begins at the first page again,
- * `again` asks anew. `nobody` is said where there is nothing.
+ * `again` asks anew. `nobody` is said where there is nothing; it is asked every `period` ms.
  */
-export function pagedList({ signal, label, columns, nobody, ask, row, page = 50 }) {
+export function pagedList({ signal, label, columns, nobody, ask, row, page = 50, period }) {
   const { element: list, body } = table(label, columns);
   const nothing = h("p", { class: "empty" });
   const place = h("span", {});
@@ -37,7 +37,7 @@ export function pagedList({ signal, label, columns, nobody, ask, row, page = 50 
     }
     if (found.items.length === 0 && starts.length > 1) starts = [null];
     show(found, nobody);
-  });
+  }, period);
 
   function show({ items, total, next: behind }, none) {
     next = behind;

@@ -15,5 +15,5 @@ export function placeOf(hash) {
       return { view: "streams" };
     }
   }
-  return { view: ["sessions", "relays", "history", "bans"].includes(view) ? view : "streams" };
+  return { view: ["sessions", "relays", "recordings", "history", "bans"].includes(view) ? view : "streams" };
 }

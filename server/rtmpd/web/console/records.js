@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { cell, foreign, h } from "./dom.js";
-import { clock, count, lasted, pathOf, size } from "./format.js";
+import { clock, count, lasted, pathOf, protocolOf, size } from "./format.js";
 import { pagedList, queryOf } from "./paged.js";
 import { hrefOf } from "./places.js";
 
@@ -10,6 +10,7 @@ const COLUMNS = {
   until: { title: "Over at" },
   address: { title: "Address" },
   kind: { title: "What" },
+  protocol: { title: "By" },
   streams: { title: "Stream" },
   seconds: { title: "Lasted" },
   in: { title: "Received", kind: "number" },
@@ -40,6 +41,7 @@ function row(record, columns) {
     until: h("time", { datetime: record.until }, clock(record.until)),
     address: [foreign(record.address || "unknown"), " ", h("span", { class: "quiet" }, foreign(who))],
     kind: record.kind,
+    protocol: protocolOf(record),
     streams,
     seconds: lasted(record.seconds),
     in: size(record.bytes_in),

@@ -88,8 +88,8 @@ function row(relay, columns) {
   );
   const update = (newer) => {
     say(remote, newer.remote);
-    say(state, newer.state);
-    mark(state, "class", `badge ${newer.state === "live" ? "ok" : isDown(newer) ? "bad" : ""}`);
+    say(state, newer.slate ? "slate" : newer.state);
+    mark(state, "class", `badge ${newer.slate ? "warn" : newer.state === "live" ? "ok" : isDown(newer) ? "bad" : ""}`);
     say(again, newer.retry_in_seconds === null ? "" : `again in ${Math.ceil(newer.retry_in_seconds)} s`);
     say(words, [newer.reason, newer.status].filter(Boolean).join(": "));
     say(bytes, size(newer.bytes));

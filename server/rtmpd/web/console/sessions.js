@@ -3,7 +3,7 @@
 import { button, kick } from "./actions.js";
 import { get } from "./api.js";
 import { cell, foreign, h, keyed, mark, say } from "./dom.js";
-import { count, delay, pathOf, since, size } from "./format.js";
+import { count, delay, pathOf, protocolOf, since, size } from "./format.js";
 import { pagedList, queryOf } from "./paged.js";
 import { hrefOf } from "./places.js";
 import { badge, heading, section } from "./views.js";
@@ -12,6 +12,7 @@ const KINDS = ["", "publisher", "player", "push", "pull", "pending"];
 const COLUMNS = {
   address: { title: "Address" },
   kind: { title: "What" },
+  protocol: { title: "By" },
   streams: { title: "Stream" },
   since: { title: "For" },
   in: { title: "Received", kind: "number" },
@@ -78,6 +79,7 @@ export function sessionList({ feed, rights, signal, label, nobody, query, withou
 
 function row(session, feed, columns) {
   const kind = badge("", "");
+  const protocol = h("span", {});
   const lag = badge("", "");
   const streams = h("span", {});
   const says = Object.fromEntries(["since", "in", "out", "dropped", "trip"].map((name) => [name, h("span", {})]));
@@ -87,6 +89,7 @@ function row(session, feed, columns) {
     ...says,
     address: [foreign(session.address || "unknown"), session.tls ? " (TLS)" : null, " ", h("span", { class: "quiet" }, foreign(who))],
     kind,
+    protocol,
     streams,
     lag,
     actions: button("Throw out", session.address, out, "danger"),
@@ -98,6 +101,7 @@ function row(session, feed, columns) {
   );
   const update = (newer) => {
     say(kind, newer.kind);
+    say(protocol, protocolOf(newer));
     keyed(streams, newer.uses, pathOf, (use) => ({
       element: h("a", { href: hrefOf(use) }, foreign(pathOf(use))),
       update: () => {},

@@ -1,10 +1,11 @@
 // One stream: what is on air, is it well, who watches, and where else it goes.
 
-import { addPush, button, endHold, kick, redirect } from "./actions.js";
+import { addPush, button, changeRecording, endHold, kick, redirect } from "./actions.js";
 import { get, streamPath } from "./api.js";
 import { cell, foreign, h, keyed, mark, say, table } from "./dom.js";
-import { bitrate, codec, count, delay, medium, pathOf, rateOf, since, size } from "./format.js";
+import { bitrate, codec, count, delay, lasted, medium, pathOf, rateOf, since, size } from "./format.js";
 import { troubleList, troubles } from "./health.js";
+import { recordingList } from "./recordings.js";
 import { recordList } from "./records.js";
 import { relayList } from "./relays.js";
 import { sessionList } from "./sessions.js";
@@ -12,6 +13,7 @@ import { sparkline } from "./sparkline.js";
 import { badge, poll, section } from "./views.js";
 
 const USUAL_PORT = 1935;
+const SLATES = { file: "the slate", still: "the last picture" };
 const ENCODERS = {
   source: { title: "Source" },
   address: { title: "Address" },
@@ -50,6 +52,22 @@ export function streamView({ feed, rights, signal, app, name }) {
     page: 10,
     query: () => ({ stream: path }),
   });
+  const recordings = recordingList({
+    rights,
+    signal,
+    label: `Recordings of ${path}`,
+    without: ["stream"],
+    page: 10,
+    query: () => ({ stream: path }),
+  });
+  const change = (kind) => async () => {
+    await changeRecording(key, kind);
+    recordings.again();
+    look();
+  };
+  const record = button("Record", null, change("start"));
+  const split = button("Split the recording", null, change("split"));
+  const stop = button("Stop the recording", null, change("stop"), "danger");
   const seen = preview(path);
   const gone = h("p", { class: "empty", hidden: true }, "Nobody publishes this stream, and nobody waits for it.");
   const end = button("End it", null, () => endHold(key), "danger");
@@ -74,10 +92,17 @@ export function streamView({ feed, rights, signal, app, name }) {
       rights.operate ? h("p", { class: "tools" }, button("Send players elsewhere", null, () => redirect(key))) : null,
       players.element,
     ),
+    section(
+      "Recordings",
+      rights.operate ? h("p", { class: "tools" }, record, split, stop) : null,
+      recordings.element,
+    ),
     section("Sessions that are over", over.element),
     more.element,
   );
   let relays = null;
+  // The file that is being written, if one is.
+  let written = null;
 
   function show() {
     const figures = feed.figures;
@@ -90,13 +115,16 @@ export function streamView({ feed, rights, signal, app, name }) {
     mark(state, "class", `badge ${stream?.slate ? "warn" : ({ live: "ok", holding: "warn" }[stream?.state] ?? "")}`);
     say(age, stream ? since(stream.since ?? stream.held_since, feed.now) : "");
     course.update(feed.courses.get(path) ?? []);
-    showFacts(facts, stream);
+    record.hidden = written !== null || !stream?.session;
+    split.hidden = stop.hidden = written === null;
+    showFacts(facts, stream, written, feed.now);
     health.update(troubles({ server: null, streams: stream ? [stream] : [] }, relays), rights, relays !== null);
   }
 
   feed.addEventListener("figures", show, { signal });
-  poll(signal, async () => {
+  const look = poll(signal, async () => {
     try {
+      written = (await get(`/recordings?limit=1&${new URLSearchParams({ state: "recording", stream: path })}`)).items[0] ?? null;
       relays = (await get(`/relays?limit=200&${new URLSearchParams({ stream: path })}`)).items;
       pushes.update(relays, "It is sent to no other server.");
       show();
@@ -134,7 +162,7 @@ function inShell(text) {
   return /^[\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-function showFacts(list, stream) {
+function showFacts(list, stream, written, now) {
   const facts = [];
   if (stream) {
     const { video, audio } = stream;
@@ -144,6 +172,9 @@ function showFacts(list, stream) {
       const interval = video.key_frame_interval_seconds;
       facts.push(["Key frames", interval === null ? "not known yet" : `every ${interval.toFixed(1)} s`]);
     }
+    if (stream.slate) facts.push(["Shown instead", `${SLATES[stream.slate.kind] ?? stream.slate.kind}, for ${since(stream.slate.since, now)}`]);
+    if (stream.delay_seconds > 0) facts.push(["Players are behind", lasted(stream.delay_seconds)]);
+    if (written) facts.push(["Being recorded", `${lasted(written.seconds)}, ${size(written.bytes)}`]);
     if (stream.carried_by === "predecessor") facts.push(["Encoder", "with the process before"]);
     if (stream.predecessor_players > 0) facts.push(["Players of the process before", count(stream.predecessor_players)]);
     facts.push(["Players", count(stream.players)], ["Sent", size(stream.bytes_out)], ["Packets dropped", count(stream.dropped)]);

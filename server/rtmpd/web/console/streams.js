@@ -63,6 +63,8 @@ export function streamsView({ feed, rights, signal }) {
     ),
   );
   let relays = null;
+  // Paths of streams of which a file is being written.
+  let recorded = new Set();
   // By path: push targets that are down.
   let downs = new Map();
   const down = (stream) => downs.get(pathOf(stream)) ?? 0;
@@ -76,7 +78,7 @@ export function streamsView({ feed, rights, signal }) {
     const found = figures.streams.filter((stream) => pathOf(stream).toLowerCase().includes(text));
     found.sort((a, b) => ORDERS[order.value](a, b, down) || ORDERS.name(a, b));
     const shown = pages.cut(found, PAGE);
-    keyed(body, shown, pathOf, (stream) => row(stream, feed, down));
+    keyed(body, shown, pathOf, (stream) => row(stream, feed, down, (each) => recorded.has(pathOf(each))));
     more.hidden = figures.streams_total <= figures.streams.length;
     say(more, `These are ${count(figures.streams.length)} of ${count(figures.streams_total)} streams. The API has the others.`);
     list.hidden = found.length === 0;
@@ -94,6 +96,7 @@ export function streamsView({ feed, rights, signal }) {
       for (const push of relays.filter((relay) => relay.kind === "push" && isDown(relay))) {
         downs.set(pathOf(push), down(push) + 1);
       }
+      recorded = new Set((await get("/recordings?state=recording&limit=1000")).items.map(pathOf));
       show();
     } catch {
       // The page says by itself that the server is gone.
@@ -130,7 +133,7 @@ function showTotals(list, { server, streams }) {
   });
 }
 
-function row(stream, feed, down) {
+function row(stream, feed, down, isRecorded) {
   const name = h("a", { href: hrefOf(stream) }, foreign(pathOf(stream)));
   const state = badge("", "");
   const age = h("span", { class: "quiet" });
@@ -156,7 +159,8 @@ function row(stream, feed, down) {
     say(state, newer.slate ? "slate" : newer.state);
     mark(state, "class", `badge ${newer.slate ? "warn" : (STATES[newer.state] ?? "")}`);
     const there = newer.carried_by === "predecessor" ? ", with the process before" : "";
-    say(age, `${since(newer.since ?? newer.held_since, feed.now)}${there}`);
+    const notes = [isRecorded(newer) ? ", recorded" : "", newer.delay_seconds > 0 ? `, players ${lasted(newer.delay_seconds)} behind` : ""];
+    say(age, [since(newer.since ?? newer.held_since, feed.now), ...notes, there].join(""));
     say(media, newer.video || newer.audio ? [newer.video, newer.audio].filter(Boolean).map(medium).join(" + ") : "");
     say(rate, newer.video || newer.audio ? bitrate(rateOf(newer)) : "");
     course.update(feed.courses.get(pathOf(newer)) ?? []);

@@ -4,8 +4,8 @@ import { h } from "./dom.js";
 
 const PERIOD_MS = 2000;
 
-/** Ask `look` again and again while somebody sees the page, until `signal` is aborted. */
-export function poll(signal, look) {
+/** Ask `look` every so often while somebody sees the page, until `signal` is aborted; gives what asks now. */
+export function poll(signal, look, period = PERIOD_MS) {
   let timer = 0;
   let asking = false;
   const again = async () => {
@@ -16,7 +16,7 @@ export function poll(signal, look) {
       await look();
     } finally {
       asking = false;
-      if (!signal.aborted) timer = setTimeout(again, PERIOD_MS);
+      if (!signal.aborted) timer = setTimeout(again, period);
     }
   };
   document.addEventListener("visibilitychange", again, { signal });
