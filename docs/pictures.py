@@ -1,7 +1,8 @@
 """Makes the pictures of the README, of a server that runs: make pictures.
 
-A server with three streams of a picture that moves, players and a push that is down is started on free ports
-of this machine, looked at by Chromium and by what ``rtmpd top`` draws, and ended. Needs ffmpeg and chromium.
+A server with three streams of a picture that moves, players by RTMP and by HTTP, a recording and a push that is
+down is started on free ports of this machine, looked at by Chromium and by what ``rtmpd top`` draws, and ended.
+Needs ffmpeg and chromium.
 """
 
 from __future__ import annotations
@@ -40,8 +41,11 @@ _CARDS: Final = (
 _TOP: Final = (96, 14)
 """Columns and lines of the terminal."""
 _WINDOW: Final = (1100, 760)
-"""Pixels of the browser's."""
+_HIGH_WINDOW: Final = (1100, 1260)
+"""Pixels of the browser's; the page of a stream is longer."""
 _LONGEST_START: Final = 20.0
+_HTTP_PLAYERS: Final = 1
+_RECORDED: Final = "live/field"
 _READINGS: Final = 80
 _READ_EVERY: Final = 0.25
 _SHOWN: Final = 30.0
@@ -53,11 +57,15 @@ def main() -> None:
     """Write them all."""
     FOLDER.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        rtmp, admin, nobody = _free_ports(3)
+        rtmp, http, admin, nobody = _free_ports(4)
+        recordings = stack.enter_context(tempfile.TemporaryDirectory())
         server = [*_RTMPD, "serve"]
         for setting in (
             f"rtmp.listen=127.0.0.1:{rtmp}",
+            f"http.listen=127.0.0.1:{http}",
             f"admin.listen=127.0.0.1:{admin}",
+            f'apps."{_RECORDED}".record.root={recordings}',
+            f'apps."{_RECORDED}".record.start=always',
             f'apps."live/concert".push.youtube.url=rtmp://127.0.0.1:{nobody}/live2/key',
         ):
             server += ["--set", setting]
@@ -67,12 +75,15 @@ def main() -> None:
         for name, size, rate, group, quality, players in _CARDS:
             url = f"rtmp://127.0.0.1:{rtmp}/{name}"
             stack.enter_context(_running(_encoder(url, size, rate, group, quality)))
-            stack.enter_context(
-                _running([*_RTMPD, "bench", "play", "-n", str(players), "-d", "300", "--rate", "20", url])
-            )
+            stack.enter_context(_running(_players(url, players)))
+        by_http = f"http://127.0.0.1:{http}/{_RECORDED}.flv"
+        stack.enter_context(_running(_players(by_http, _HTTP_PLAYERS)))
         time.sleep(12.0)  # Until the slowest encoder has sent two key frames.
         _draw_top(port, FOLDER / "top.svg")
-        _look(f"http://127.0.0.1:{admin}/", FOLDER / "console.png")
+        port.call("POST", f"/streams/{_RECORDED}/recording/split")
+        page = f"http://127.0.0.1:{admin}/"
+        _look(page, FOLDER / "console.png", _WINDOW)
+        _look(f"{page}#/streams/{_RECORDED}", FOLDER / "stream.png", _HIGH_WINDOW)
 
 
 def _encoder(url: str, size: str, rate: int, group: int, quality: int) -> list[str]:
@@ -81,6 +92,10 @@ def _encoder(url: str, size: str, rate: int, group: int, quality: int) -> list[s
     groups = ("-g", str(group), "-keyint_min", str(group), "-sc_threshold", "0")
     sources = ("-f", "lavfi", "-i", card, "-f", "lavfi", "-i", "sine")
     return ["ffmpeg", "-loglevel", "error", "-re", *sources, *video, *groups, "-c:a", "aac", "-f", "flv", url]
+
+
+def _players(url: str, number: int) -> list[str]:
+    return [*_RTMPD, "bench", "play", "-n", str(number), "-d", "300", "--rate", "20", url]
 
 
 def _draw_top(port: AdminPort, path: Path) -> None:
@@ -97,9 +112,9 @@ def _draw_top(port: AdminPort, path: Path) -> None:
     path.write_text(_FONTS.sub("", console.export_svg(title="rtmpd top")))
 
 
-def _look(url: str, path: Path) -> None:
+def _look(url: str, path: Path, window: tuple[int, int]) -> None:
     """A picture of a page that goes on loading, once it has been there for a while."""
-    width, height = _WINDOW
+    width, height = window
     with tempfile.TemporaryDirectory() as profile:
         options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--remote-debugging-port=0")
         size = f"--window-size={width},{height}"

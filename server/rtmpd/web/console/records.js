@@ -36,7 +36,7 @@ export function recordList({ signal, label, query, without = [], page }) {
 function row(record, columns) {
   const who = [record.account, record.agent].filter(Boolean).join(", ");
   const paths = new Map(record.uses.map((use) => [pathOf(use), use]));
-  const streams = [...paths].flatMap(([path, use]) => [h("a", { href: hrefOf(use) }, foreign(path)), " "]);
+  const streams = [...paths].flatMap(([path, use]) => [h("a", { href: hrefOf(use) }, foreign(path)), use.file ? " (the file) " : " "]);
   const parts = {
     until: h("time", { datetime: record.until }, clock(record.until)),
     address: [foreign(record.address || "unknown"), " ", h("span", { class: "quiet" }, foreign(who))],

@@ -103,7 +103,7 @@ function row(session, feed, columns) {
     say(kind, newer.kind);
     say(protocol, protocolOf(newer));
     keyed(streams, newer.uses, pathOf, (use) => ({
-      element: h("a", { href: hrefOf(use) }, foreign(pathOf(use))),
+      element: h("span", {}, h("a", { href: hrefOf(use) }, foreign(pathOf(use))), use.file ? " (the file)" : null, " "),
       update: () => {},
     }));
     say(says.since, since(newer.since, feed.now));
