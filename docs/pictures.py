@@ -1,8 +1,8 @@
 """Makes the pictures of the README, of a server that runs: make pictures.
 
-A server with three streams of a picture that moves, players by RTMP and by HTTP, a recording and a push that is
-down is started on free ports of this machine, looked at by Chromium and by what ``rtmpd top`` draws, and ended.
-Needs ffmpeg and chromium.
+A server with three streams of a picture that moves, players by RTMP and by HTTP, a recording and a push that
+is down is started on free ports of this machine, looked at by Chromium and by what ``rtmpd top`` draws, and
+ended. Needs ffmpeg and chromium.
 """
 
 from __future__ import annotations
