@@ -56,6 +56,25 @@ def test_processes_of_streams_are_left_to_the_server(service):
     assert service["OOMPolicy"] == "continue"
 
 
+def test_what_the_docs_put_into_folders_of_the_service_has_them(service):
+    """The server makes none of them: nothing is to be written beside a drive that is not mounted."""
+    folders = {f"/var/lib/{each}" for each in service["StateDirectory"].split()}
+    for document in (UNITS.parent / "docs").glob("*.md"):
+        named = re.findall(r'^(?:root|path) = "(/var/lib/rtmpd/[^"]*)"', document.read_text(), re.MULTILINE)
+        assert set(named) <= folders, document
+
+
+def test_settings_are_checked_before_a_reload_with_the_files_that_the_server_has(service):
+    """Credentials, too: what is run by ExecReload= is shown none of them before systemd 257."""
+    text = (UNITS / "rtmpd.service").read_text()
+    check, have_read = re.findall(r"^ExecReload=(.+)$", text, re.MULTILINE)
+    # systemd puts a number in place of a whole word alone.
+    assert check.split()[:4] == ["+/usr/bin/nsenter", "--mount", "--target", "$MAINPID"]
+    settings = service["ExecStart"].partition(" serve ")[2]
+    assert check.split()[4:] == ["/opt/rtmpd/bin/rtmpd", "check", "-q", *settings.split()]
+    assert have_read.split() == ["/bin/kill", "-HUP", "$MAINPID"]
+
+
 def test_the_socket_is_the_default_port():
     (port,) = re.findall(r"^ListenStream=(\d+)$", (UNITS / "rtmpd.socket").read_text(), re.MULTILINE)
     assert [each.address.port for each in Config().rtmp.entrances()] == [int(port)]

@@ -1,4 +1,4 @@
-"""``rtmpd recordings`` and a server that breaks off in the middle of a file."""
+"""``rtmpd recordings`` and ``rtmpd clip``, and a server that breaks off in the middle of a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_kit import run_here
+from command_kit import run, run_here
 
 CONTENT = bytes(range(256)) * 400
 FOUND = {
@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        if self.path.endswith("/file"):
+        if self.path.endswith("/file") or "/last.flv?" in self.path:
             self._send_file()
             return
         found: Any = FOUND if FOUND["id"] in self.path else {"items": [FOUND], "next": None, "total": 1}
@@ -93,6 +93,27 @@ def test_a_download_that_breaks_off_goes_on(server: Server, tmp_path: Path) -> N
     assert "is there already: name another file by --to" in run_here(*download)[2]
     nowhere = (*download[:4], str(tmp_path / "no" / "x.flv"), "--url", server.url)
     assert "x.flv.part cannot be written: No such file" in run_here(*nowhere)[2]
+
+
+def test_a_clip_that_breaks_off_leaves_nothing(server: Server, tmp_path: Path) -> None:
+    target = tmp_path / "show.flv"
+    clip = ("clip", "live/show", "--url", server.url, "--to")
+    server.most = 1000
+    code, _, err = run_here(*clip, str(target))
+    assert (code, list(tmp_path.iterdir())) == (1, [])
+    assert "broke: 101400 bytes are missing" in err
+    server.most = len(CONTENT)
+    assert run_here(*clip, str(target)) == (0, f"{target}  {len(CONTENT)} bytes\n", "")
+    assert target.read_bytes() == CONTENT
+    assert "is there already: name another file by --to" in run_here(*clip, str(target))[2]
+    # A folder in which it cannot be begun, as in a container whose root is read-only.
+    assert "x.flv.part cannot be written: No such file" in run_here(*clip, str(tmp_path / "no" / "x.flv"))[2]
+
+
+@pytest.mark.parametrize("command", [("clip", "live/show"), ("recordings", "download", "show.flv", "--json")])
+def test_a_file_goes_to_standard_output_alone(server: Server, command: tuple[str, ...]) -> None:
+    done = run(*command, "--to", "-", "--url", server.url)
+    assert (done.returncode, done.stdout, done.stderr) == (0, CONTENT, b"")
 
 
 def test_a_list_fits_the_terminal(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

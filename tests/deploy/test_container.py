@@ -68,17 +68,23 @@ def test_the_image_ends_before_docker_stop_kills_it() -> None:
     assert load((), settings).config.shutdown.drain_timeout < 10.0
 
 
-def test_recordings_have_a_place_and_what_they_need() -> None:
+def test_recordings_and_the_spool_have_a_place_and_what_they_need() -> None:
     compose = (ROOT / "deploy" / "compose.yaml").read_text()
-    folder = "/var/lib/rtmpd/recordings"
-    assert any(f"--owner=10001 --group=10001 /var/lib/rtmpd {folder}" in each for each in instruction("RUN"))
-    assert f"recordings:{folder}\n" in compose
+    places = {each: f"/var/lib/rtmpd/{each}" for each in ("recordings", "spool")}
+    made = re.search(r"install --directory --owner=10001 --group=10001([^&]+)&&", instruction("RUN")[0])
+    assert made
+    assert set(made[1].split()) == {"/var/lib/rtmpd", *places.values()}
+    for volume, folder in places.items():
+        assert f"- {volume}:{folder}\n" in compose
+        assert f"\n  {volume}:\n" in compose.partition("\nvolumes:")[2]
     (extras,) = re.findall(r"install '\.\[([\w,]+)\]'", DOCKERFILE)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(extras.split(",")) == project["optional-dependencies"].keys() - {"contract", "dev"}
-    shown = dict(re.findall(r"^ +# (RTMPD_APPS__LIVE__RECORD\S+): (.+)$", compose, re.MULTILINE))
-    record = load((), shown).config.at("live").record
-    assert (record.wanted, record.root, record.keep.max_bytes) == (True, folder, 100 << 30)
+    shown = dict(re.findall(r"^ +# (RTMPD_(?:APPS__LIVE__R|SPOOL)\S+): (.+)$", compose, re.MULTILINE))
+    config = load((), shown).config
+    record, ring = config.at("live").record, config.at("live").ring
+    assert (record.wanted, record.root, record.keep.max_bytes) == (True, places["recordings"], 100 << 30)
+    assert (ring.seconds, ring.disk_bytes, config.spool.path) == (600.0, 1 << 30, places["spool"])
 
 
 def test_compose_takes_no_encoder_without_a_key_and_says_how_to_make_one(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
 from rtmpd.daemon.config_options import Assignments, ConfigPaths
+from rtmpd.daemon.fetched_file import STDOUT, FileHere, fetch
 from rtmpd.daemon.relay_lines import StreamPath
 
 
@@ -20,10 +21,7 @@ def clip(
     picture: Annotated[
         bool, typer.Option("--picture", help="The newest key frame as a JPEG, and no clip.")
     ] = False,
-    to: Annotated[
-        Path | None,
-        typer.Option("--to", metavar="FILE", show_default=False, help="Where to write it, and not here."),
-    ] = None,
+    to: FileHere = None,
     url: ServerUrl = None,
     token_file: TokenFile = None,
     config: ConfigPaths = None,
@@ -31,21 +29,11 @@ def clip(
 ) -> None:
     """Keep the last seconds of a stream that has a ring (apps.NAME.ring.seconds), as an FLV file."""
     from rtmpd.daemon import admin_request
-    from rtmpd.exceptions import AdminRequestFailed
 
     ending = "jpg" if picture else "flv"
     target = to or Path(f"{stream.rpartition('/')[2]}.{ending}")
     path = "snapshot.jpg" if picture else f"last.flv?seconds={seconds:g}"
     with asked_server(url, token_file, config, assignments) as port:
-        if target.exists():
-            raise AdminRequestFailed(f"{target} is there already: name another file by --to")
-        part = target.with_name(f"{target.name}.part")
-        try:
-            with part.open("wb") as file:
-                size = port.download(f"{admin_request.stream_path(stream)}/{path}", file, 0)
-            part.rename(target)
-        except OSError as error:
-            raise AdminRequestFailed(f"{part} cannot be written: {error.strerror or error}") from None
-        finally:
-            part.unlink(missing_ok=True)
-    say(f"{target}  {size} bytes")
+        size = fetch(port, f"{admin_request.stream_path(stream)}/{path}", target)
+    if target != STDOUT:
+        say(f"{target}  {size} bytes")

@@ -16,6 +16,7 @@ from rtmpd.daemon.asked_server import ServerUrl, TokenFile, asked_server, say
 from rtmpd.daemon.client_command import bytes_text
 from rtmpd.daemon.config_options import Assignments, ConfigPaths
 from rtmpd.daemon.control_command import AsJson, print_json
+from rtmpd.daemon.fetched_file import STDOUT, FileHere, fetch
 from rtmpd.daemon.relay_lines import OneStream, StreamPath
 
 if TYPE_CHECKING:
@@ -121,15 +122,7 @@ def split(
 @app.command()
 def download(
     recording: Wanted,
-    to: Annotated[
-        Path | None,
-        typer.Option(
-            "--to",
-            metavar="FILE",
-            show_default=False,
-            help="Where to write it, and not here.",
-        ),
-    ] = None,
+    to: FileHere = None,
     as_json: AsJson = False,
     url: ServerUrl = None,
     token_file: TokenFile = None,
@@ -140,19 +133,12 @@ def download(
 
     What broke off goes on where it was when it is said again.
     """
-    from rtmpd.exceptions import AdminRequestFailed
-
     with asked_server(url, token_file, config, assignments) as port:
         found = _find(port, recording)
         target = to or Path(PurePosixPath(found["file"]).name)
-        if target.exists():
-            raise AdminRequestFailed(f"{target} is there already: name another file by --to")
-        part = target.with_name(f"{target.name}.part")
-        try:
-            _fetch(port, found, part)
-            part.rename(target)
-        except OSError as error:
-            raise AdminRequestFailed(f"{part} cannot be written: {error.strerror or error}") from None
+        fetch(port, f"/recordings/{found['id']}/file", target, found["bytes"])
+    if target == STDOUT:
+        return
     if as_json:
         print_json({"id": found["id"], "file": str(target), "bytes": found["bytes"]})
     else:
@@ -231,16 +217,6 @@ def _find(port: AdminPort, wanted: str) -> dict[str, Any]:
     if not named:
         raise AdminRequestFailed(f"there is no recording {wanted}: rtmpd recordings list shows them")
     return named[0]
-
-
-def _fetch(port: AdminPort, found: dict[str, Any], part: Path) -> None:
-    with part.open("ab") as file:
-        at = file.tell()
-        if at > found["bytes"]:
-            file.truncate(0)
-            at = 0
-        if at < found["bytes"]:
-            port.download(f"/recordings/{found['id']}/file", file, at)
 
 
 def _lines(found: dict[str, Any], width: int) -> Iterator[str]:
