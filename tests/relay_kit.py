@@ -42,6 +42,7 @@ from rtmpd.serving.connection import ServerConnection
 from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
+from rtmpd.serving.vod import Library, NoVod
 
 PATIENCE = 5.0
 """Seconds after which a test that waits has failed."""
@@ -170,11 +171,12 @@ async def serve(
     max_dials: int = 50,
     grace: float = 0.0,
     slate_for: float = 0.0,
+    library: Library | None = None,
 ) -> AsyncIterator[Server]:
     """Run a server that pushes app ``live`` to ``push`` and pulls it by ``pull``.
 
     ``origins`` knows from where, and who may publish; else the settings do. ``grace``: seconds for which an
-    audience is kept, or ``slate_for`` where it is shown a slate.
+    audience is kept, or ``slate_for`` where it is shown a slate. ``library`` has files to be played.
     """
     loop = asyncio.get_running_loop()
     stats = ServerStats()
@@ -200,6 +202,7 @@ async def serve(
         sweeper=Sweeper(loop.call_later),
         instance_id=name,
         claim_policy=Handover(lambda _key: handover),
+        library=library or NoVod(),
     )
     dialer = RelayDialer(name, context.new_session, PATIENCE, ca_file)
     numbered = enumerate(push if isinstance(push, Sequence) else (), 1)

@@ -5,11 +5,13 @@ import gc
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from client_kit import Peer, accept, scripted_server
 from engine_kit import FakePublisher, FakeSink
+from flv_kit import clip
 from relay_kit import (
     AAC_HEADER,
     AVC_HEADER,
@@ -36,6 +38,8 @@ from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.exceptions import UsageError
+from rtmpd.outputs.library import Library
+from rtmpd.outputs.vod_rules import VodRules
 from rtmpd.relay.dialer import RetryPolicy
 from rtmpd.relay.pull.relay import PullRelay
 from rtmpd.relay.pull.waiting import Waiting
@@ -602,3 +606,19 @@ async def test_one_address_does_not_take_the_turns_of_another() -> None:
 
 def states(server: Server) -> list[str]:
     return sorted(status.state for status in server.pull.statuses())
+
+
+async def test_an_origin_that_has_a_file_of_that_name_is_asked_for_what_is_live(tmp_path: Path) -> None:
+    clip(tmp_path / "cam.flv", 3)
+    library = Library(lambda _key: VodRules(str(tmp_path)))
+    async with (
+        serve("b", library=library) as b,
+        serve("a", pull=rule(b.url("{app}/{name}"))) as a,
+        watching(a) as viewer,
+    ):
+        await eventually(lambda: KEY in b.registry.streams)
+        async with publishing(b) as encoder:
+            await encoder.send(9, keyframe(b"live"), 0)
+            await eventually(viewer.has(keyframe(b"live")))
+            assert len(b.registry.viewers) == 0
+    library.close()

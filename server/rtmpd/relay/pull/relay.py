@@ -47,6 +47,8 @@ PULL: Final = "pull"
 """The ``protocol`` of what pulls publish."""
 _DATA: Final = MessageType.DATA_AMF0
 _ON_STATUS: Final = b"\x02\x00\x08onStatus"
+_LIVE_ONLY: Final = -1.0
+"""What a play asks for: an origin may have a file of the name, too."""
 _MAX_HELD: Final = 16
 """Data messages kept from before the first audio or video."""
 _RENEWAL: Final = 1.0
@@ -320,7 +322,7 @@ class PullRelay:
             listener.cancel()
 
     async def _publish(self, connection: Connection, target: RelayTarget, silence: asyncio.Timeout) -> None:
-        stream = await connection.play(target.stream)
+        stream = await connection.play(target.stream, _LIVE_ONLY)
         # It answers: if it is silent, it waits for a publisher as we do.
         self._backoff.reset()
         held: list[Message] = []
