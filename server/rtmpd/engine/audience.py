@@ -55,7 +55,6 @@ class Audience(Seat):
         "_taps",
         "_to_place",
         "_watched",
-        "players",
     )
 
     def __init__(
@@ -68,8 +67,6 @@ class Audience(Seat):
         crowd: Crowd,
     ) -> None:
         super().__init__(key, intake)
-        self.players = 0
-        """Those of its own."""
         self._crowd = crowd
         self._budget = budget
         self._observer = observer
@@ -276,7 +273,6 @@ class Audience(Seat):
         if subscription.origin.protocol != RTMP:
             count(server.other_players, subscription.origin.protocol)
             count(server.other_plays, subscription.origin.protocol)
-        self.players += 1
         self._crowd.players += 1
         if self._crowd.players == 1:
             self._observer.wanted(subscription)
@@ -286,7 +282,6 @@ class Audience(Seat):
         server.players -= 1
         if subscription.origin.protocol != RTMP:
             count(server.other_players, subscription.origin.protocol, -1)
-        self.players -= 1
         self._crowd.players -= 1
         if not self._crowd.players:
             self._observer.unwanted(subscription)

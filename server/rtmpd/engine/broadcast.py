@@ -80,11 +80,6 @@ class Broadcast(Home):
         self._flushing = False
 
     @property
-    def players(self) -> int:
-        """Subscriptions that are an audience, of this one."""
-        return self._audience.players
-
-    @property
     def subscriptions(self) -> Collection[Subscription]:
         """Every subscription, in order of arrival; live, copy it before attaching or detaching."""
         return self._audience.members

@@ -44,6 +44,7 @@ class Delaying(Covered):
 
     @property
     def players(self) -> int:
+        """Subscriptions that are an audience, of all its audiences."""
         return self._crowd.players
 
     @property

@@ -93,7 +93,7 @@ class Rewinds:
     @property
     def players(self) -> int:
         """Who has gone back."""
-        return sum([rewind.audience.players for rewind in self._all()])
+        return sum([len(rewind.audience.subscriptions) for rewind in self._all()])
 
     @property
     def jumps(self) -> int:
