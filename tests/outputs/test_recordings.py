@@ -585,6 +585,26 @@ async def test_somebody_removes_the_file(tmp_path: Path) -> None:
     assert [each.end for each in studio.heard.finished] == [RecordingEnd.SHUTDOWN]
 
 
+async def test_somebody_takes_the_folder_away_or_puts_another_in_its_place(tmp_path: Path) -> None:
+    root = tmp_path / "drive"
+    root.mkdir()
+    studio = Studio(root)
+    publication = studio.publish()
+    studio.send(publication, 0, 20)
+    await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
+    root.rename(tmp_path / "another")
+    studio.send(publication, 20, 25)
+    await studio.until(lambda: studio.recordings.stats.failures[RecordingFailure.MISSING] > 0)
+    root.mkdir()
+    await studio.until(lambda: studio.heard.words.count("started live/cam") == 2)
+    studio.send(publication, 25, 35)
+    await studio.recordings.close(5.0)
+    first, second = studio.heard.finished
+    assert bodies(tmp_path / "another" / Path(first.path).relative_to(root))[-1] == b"P19"
+    assert bodies(second.path)[-1] == b"P34"
+    assert not parts(tmp_path)
+
+
 async def test_a_process_that_another_one_takes_over_from_ends_its_file_with_the_encoder(
     tmp_path: Path,
 ) -> None:

@@ -7,6 +7,7 @@ import fcntl
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from rtmpd.media import flv
@@ -117,12 +118,11 @@ class FlvFile:
         return stat.f_bavail * stat.f_frsize
 
     def flush(self) -> None:
-        """Write what waits. FileNotFoundError if somebody has taken the file away."""
+        """Write what waits. FileNotFoundError if somebody has taken the file away, or its drive."""
         if not self._pieces:
             return
         pieces, self._pieces = self._pieces, []
-        if os.fstat(self._place.fd).st_nlink == 0:
-            raise FileNotFoundError(errno.ENOENT, "somebody has removed it", self.path)
+        self._check_there()
         for joined in _joined(pieces):
             _write_all(self._place.fd, joined)
         if self._fsync is Fsync.ALWAYS:
@@ -171,6 +171,17 @@ class FlvFile:
             self._open = False
             os.close(self._place.fd)
             os.close(self._place.folder)
+
+    def _check_there(self) -> None:
+        """What is written where nobody finds it is lost."""
+        status, path = os.fstat(self._place.fd), self.path
+        try:
+            # Its inode proves nothing: not every file system has the same one whenever it is asked.
+            there = status.st_nlink > 0 and Path(path).lstat().st_dev == status.st_dev
+        except (FileNotFoundError, NotADirectoryError):
+            there = False
+        if not there:
+            raise FileNotFoundError(errno.ENOENT, "somebody has taken it away", path)
 
     def _cut(self) -> None:
         """Take off what a flush that failed has left."""

@@ -18,7 +18,7 @@ class RecordingFailure(Word):
     FULL = "full", "the file system is full, our share of it used up, or `min_free` is not left"
     READ_ONLY = "read_only", "the file system may not be written to"
     FORBIDDEN = "forbidden", "the server's user may not write there"
-    MISSING = "missing", "`root` is not there, or somebody has removed the file"
+    MISSING = "missing", "`root` is not there, or somebody has taken the file away, or its drive"
     UNSAFE = "unsafe", "a folder below `root` is a symbolic link, or no folder"
     FILES = "files", "the process may open no more files, but for a reserve that others have (`LimitNOFILE`)"
     STUCK = "stuck", "the drive has not answered for 10 seconds"
