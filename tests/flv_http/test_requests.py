@@ -155,6 +155,19 @@ async def test_names_are_read_as_paths_are() -> None:
         ]
 
 
+async def test_what_a_client_says_of_itself_can_be_written_down() -> None:
+    """Bytes that are no UTF-8 would be an error of ours in the log, and in what backends are asked."""
+    doorman = Doorman()
+    async with site(authorizer=doorman) as there:
+        browser = await there.browser()
+        said = [b"Host: tv\xff.example", b"User-Agent: a\xfe\tb", "Referer: http://k\u00e4se\u200b/".encode()]
+        browser.writer.write(b"\r\n".join([b"GET /live/cam.flv HTTP/1.1", *said, b"", b""]))
+        await eventually(lambda: doorman.requests)
+        connect = doorman.requests[0].connect
+        assert connect.tc_url == "http://tv?.example/live"
+        assert (connect.flash_ver, connect.page_url) == ("a?b", "http://k\u00e4se/")
+
+
 @pytest.mark.parametrize(
     ("headers", "address"),
     [

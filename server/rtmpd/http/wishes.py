@@ -70,9 +70,9 @@ def read_wish(request: web.BaseRequest, path: str, server: str, limits: Limits) 
     app, _, name = clean_path(_clean(path).removesuffix(ENDING)).rpartition("/")
     connect = ConnectParams(
         app=app,
-        tc_url=f"{server}/{app}"[: limits.max_tc_url_bytes],
-        flash_ver=_header(request, "User-Agent", limits),
-        page_url=_header(request, "Referer", limits),
+        tc_url=_printable(f"{server}/{app}", limits.max_tc_url_bytes),
+        flash_ver=_printable(request.headers.get("User-Agent", ""), limits.max_field_bytes),
+        page_url=_printable(request.headers.get("Referer", ""), limits.max_field_bytes),
         caps_ex=int(CapsEx.MULTITRACK) if fields.get("raw") == "1" else 0,
     )
     framed = request.headers.get("Upgrade", "").lower() == _WEBSOCKET
@@ -85,9 +85,10 @@ def _shown(request: web.BaseRequest) -> str:
     return _clean(value.strip()) if scheme.lower() == _BEARER else ""
 
 
-def _header(request: web.BaseRequest, name: str, limits: Limits) -> str:
-    text = _clean(request.headers.get(name, ""))[: limits.max_field_bytes // 4]
-    return "".join(each for each in text if each.isprintable())
+def _printable(text: str, most: int) -> str:
+    """So many bytes of it at most."""
+    text = "".join(each for each in _clean(text) if each.isprintable())
+    return text.encode()[:most].decode(errors="ignore")
 
 
 def _clean(text: str) -> str:
