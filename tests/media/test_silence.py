@@ -45,6 +45,7 @@ def test_a_frame_is_of_the_track_of_its_header(header: bytes, head: bytes, sampl
         pytest.param(bytes.fromhex("af001230"), id="5.1"),
         pytest.param(bytes.fromhex("af002b920800"), id="HE-AAC"),
         pytest.param(bytes.fromhex("af001214"), id="frames of 960 samples"),
+        pytest.param(bytes.fromhex("af0017fbffff90"), id="frames of 60 microseconds"),
         pytest.param(bytes.fromhex("af00"), id="cut short"),
         pytest.param(bytes.fromhex("2f00"), id="mp3"),
         pytest.param(b"\x90fLaC" + bytes(40), id="flac"),

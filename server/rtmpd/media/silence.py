@@ -16,6 +16,8 @@ element, and the end.
 """
 _OPUS: Final = {1: bytes.fromhex("f8fffe"), 2: bytes.fromhex("fcfffe")}
 """A CELT frame of 20 ms of silence (RFC 6716, 3.1 and 4.3) by channels."""
+_SPELT_OUT: Final = 15
+"""samplingFrequencyIndex of a rate that follows in 24 bits."""
 _SHORT_FRAMES: Final = 0x04
 """frameLengthFlag of a GASpecificConfig: frames are of 960 samples."""
 
@@ -37,7 +39,7 @@ def silence_for(header: bytes) -> Silence | None:
         return None
     channels = info.channels
     if info.codec == "mp4a" and info.profile == "LC" and info.sample_rate and channels in _AAC:
-        if _has_short_frames(header[tag.body_offset :]):
+        if not _is_plain(header[tag.body_offset :]):
             return None
         frame, samples, rate = _AAC[channels], _AAC_SAMPLES, info.sample_rate
     elif info.codec == "Opus" and channels in _OPUS:
@@ -48,9 +50,15 @@ def silence_for(header: bytes) -> Silence | None:
     return None if head is None else Silence(head + frame, samples, rate)
 
 
-def _has_short_frames(config: bytes) -> bool:
-    """Of an AudioSpecificConfig with an object type of 5 bits and a known rate: the 14th bit says so."""
-    return len(config) < 2 or bool(config[1] & _SHORT_FRAMES)
+def _is_plain(config: bytes) -> bool:
+    """Of an AudioSpecificConfig with an object type of 5 bits: frames of 1024 samples, at a rate of the table.
+
+    One that is spelt out may be any, and of frames that last for microseconds there were as many to send.
+    """
+    if len(config) < 2:
+        return False
+    rate = (config[0] & 0x07) << 1 | config[1] >> 7
+    return rate != _SPELT_OUT and not config[1] & _SHORT_FRAMES
 
 
 def _frame_head(header: bytes, body_offset: int, *, enhanced: bool, track: tuple[int, ...]) -> bytes | None:
