@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 
 import pytest
@@ -14,7 +15,7 @@ from rtmpd.exceptions import Refused
 from rtmpd.http.answers import ANY_ORIGIN, Origins
 from rtmpd.http.server import HttpRules
 from rtmpd.net.proxies import TrustedProxies
-from rtmpd.reasons import Refusal
+from rtmpd.reasons import Refusal, SessionFailure
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.limits import Limits
 from rtmpd.serving.access import AccessRequest, Grant
@@ -277,6 +278,55 @@ async def test_who_leaves_while_it_waits_for_its_turn_plays_nothing() -> None:
         await eventually(lambda: not there.house.connections)
         await eventually(lambda: not connection.is_answered)
         assert there.house.stats.plays_total == 0
+
+
+LONG = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 4000) for number in range(20))
+ASKED = b"GET /live/cam.flv HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"GET / HTTP/1.1\r\nHost: x\r\n" + LONG, id="a request that is not whole"),
+        pytest.param(ASKED + b"GET / HTTP/1.1\r\nHost: x\r\n" + LONG, id="one behind one that is answered"),
+        pytest.param(ASKED + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2500, id="many"),
+        pytest.param(
+            b"POST /live/cam.flv HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: x\r\n"
+            + LONG,
+            id="behind a body",
+        ),
+    ],
+)
+async def test_so_much_waits_for_an_answer_and_no_more(said: bytes) -> None:
+    async with site(authorizer=Doorman()) as there:
+        browser = await there.browser()
+        browser.writer.write(said)
+        with contextlib.suppress(ConnectionResetError):
+            assert await browser.closed() == b""
+        assert there.house.stats.sessions_failed == {SessionFailure.REQUESTS_TOO_LONG: 1}
+        assert there.house.registry.budget.partial_bytes == 0
+
+
+async def test_what_waits_for_an_answer_is_charged_to_memory() -> None:
+    doorman, budget = Doorman(), None
+    async with site(authorizer=doorman) as there:
+        budget = there.house.registry.budget
+        body = b"FLV" + bytes(100_000)
+        browser = await there.browser()
+        browser.ask(PATH, "POST", Content_Length="200000").writer.write(body)
+        await eventually(lambda: doorman.requests)
+        await eventually(lambda: budget.partial_bytes > len(body))
+        doorman.fail(Refused(StatusCode.PUBLISH_REJECTED, "No.", Refusal.KEY_WRONG))
+        assert await browser.head() == 403
+        assert budget.partial_bytes == 0
+
+
+async def test_who_asks_often_may_ask_for_long() -> None:
+    async with site() as there:
+        browser = await there.browser()
+        for _ in range(20):
+            assert await browser.ask("/nothing", X="x" * 4000).head() == 404
+            await browser.body()
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, ProtocolError, Refused
 from rtmpd.http.dialogue import Dialogue
 from rtmpd.http.player import FlvRequests
+from rtmpd.http.waiting import Waiting
 from rtmpd.http.websocket import GOING_AWAY, NOT_ALLOWED, FrameReader
 from rtmpd.http.wishes import Wish
 from rtmpd.net.closing import close_our_side
+from rtmpd.net.http import StreamReader
 from rtmpd.net.socket_options import discard_unsent
 from rtmpd.net.visitors import Visit
 from rtmpd.reasons import Refusal, SessionFailure, Word
@@ -62,9 +64,17 @@ class HttpVisit(Visit):
     __slots__ = ("connection",)
     connection: HttpConnection
 
+    @property
+    def whole(self) -> int:
+        """Requests that have come until now."""
+        return self._request_count
+
     def data_received(self, data: bytes) -> None:
-        self.connection.count_in(len(data))
+        connection = self.connection
+        connection.count_in(len(data))
+        connection.hold(len(data))
         super().data_received(data)
+        connection.check_waiting()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
@@ -103,6 +113,7 @@ class HttpConnection(Guest):
         "_late",
         "_refusal",
         "_visit",
+        "_waiting",
         "_waits_until",
         "is_answered",
         "proxy",
@@ -117,6 +128,7 @@ class HttpConnection(Guest):
         """Who reads and writes; None where this does."""
         self._waits_until = math.inf
         """When the next request has to be there."""
+        self._waiting = Waiting()
         self._late: Word | None = SessionFailure.CONNECT_TIMEOUT
         """What is said if it is not."""
         self._cost: TokenBucket | None = None
@@ -198,10 +210,32 @@ class HttpConnection(Guest):
         if self._cost is not None and (delay := self._cost.take(_REQUEST_COST, now)) > 0:
             await asyncio.sleep(delay)
 
+    def hold(self, size: int) -> None:
+        """So much has come that aiohttp holds until it is wanted."""
+        self._waiting.come(size)
+        if self.reading is None and not self.over:
+            self._charge_partials(self._waiting.held)
+
+    def check_waiting(self) -> None:
+        """Let nobody have us hold more than requests have."""
+        if self._visit is not None and not self.over and self._waiting.is_too_much(self._visit.whole):
+            text = "requests of more than 64 KiB that are not whole, or wait for their answers"
+            self.session.fail(ProtocolError(SessionFailure.REQUESTS_TOO_LONG, text))
+            self.advance()
+            self.abort(CloseReason.PROTOCOL_ERROR)
+
+    def begin_answer(self, body: StreamReader) -> None:
+        """A request is answered from now on; its ``body`` may go on."""
+        self.is_answered = True
+        self._waiting.begin(body)
+        self.check_waiting()
+
     def expect_next(self) -> None:
         """A request has its answer: it is to be read, and another to come, in time."""
         self.is_answered = False
         if self._visit is not None and not self.over:
+            self._waiting.end(self._visit.whole)
+            self._charge_partials(self._waiting.held)
             # aiohttp waits for the reading of an answer without an end.
             self._waits_until, self._late = self.context.clock() + KEEPALIVE, None
 
@@ -323,7 +357,7 @@ class HttpConnection(Guest):
 
     def charge(self, held: int, now: float) -> None:
         """Of what is published ``held`` bytes are no whole message yet."""
-        if bool(held) is not bool(self.partial_bytes):
+        if bool(held) is not (self.session.unfinished_since < math.inf):
             self.session.unfinished_since = now if held else math.inf
         if held != self.partial_bytes:
             self._charge_partials(held)
@@ -354,6 +388,7 @@ class HttpConnection(Guest):
     def _take_over(self, visit: HttpVisit) -> None:
         """The bytes of the connection are the player's from now on."""
         self._visit = None
+        self._charge_partials(0)
         tail = _Tail()
         visit.set_parser(cast("Any", tail))
         self.transport.set_protocol(self)

@@ -24,6 +24,8 @@ from rtmpd.serving.server import RtmpServer
 _METHODS: Final = ("GET", "HEAD", "POST", "OPTIONS")
 _SHUTDOWN: Final = 1.0
 """Seconds that answers have at the end, which are no plays."""
+_BODY_BYTES: Final = 64 * 1024
+"""Of a body may wait, and as much again, before it is read no further."""
 _LINGERING: Final = 2.0
 """Seconds that is read on of a body nobody wants."""
 
@@ -52,6 +54,7 @@ class HttpServer:
             "auto_decompress": False,
             "keepalive_timeout": KEEPALIVE,
             "lingering_time": _LINGERING,
+            "read_bufsize": _BODY_BYTES,
         }
 
     async def close(self) -> None:
@@ -78,7 +81,7 @@ class HttpServer:
         if not isinstance(visit, HttpVisit):
             raise TypeError("a request of another server")
         connection = visit.connection
-        connection.is_answered = True
+        connection.begin_answer(request.content)
         try:
             await connection.pay()
             if connection.over:  # It is read by nobody any more.

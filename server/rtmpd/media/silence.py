@@ -51,9 +51,8 @@ def silence_for(header: bytes) -> Silence | None:
 
 
 def _is_plain(config: bytes) -> bool:
-    """Of an AudioSpecificConfig with an object type of 5 bits: frames of 1024 samples, at a rate of the table.
-
-    One that is spelt out may be any, and of frames that last for microseconds there were as many to send.
+    """Of an AudioSpecificConfig with an object type of 5 bits: frames of 1024 samples, at a rate of the
+    table. One that is spelt out may be any, and frames of microseconds would be as many to send.
     """
     if len(config) < 2:
         return False

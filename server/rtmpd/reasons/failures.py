@@ -81,6 +81,10 @@ class SessionFailure(Word):
     IDLE = "idle", "no byte for `rtmp.limits.ping_interval`, and none for `ping_timeout` after a ping"
     # HTTP
     WEBSOCKET = "websocket", "a frame of a WebSocket that cannot be read, or is none that players send"
+    REQUESTS_TOO_LONG = (
+        "requests_too_long",
+        "requests by HTTP of more than 64 KiB, bodies aside, that are not whole or wait for their answers",
+    )
     CHATTER = "chatter", "a player over HTTP that sends more than 16 KiB, and 1 KiB a second"
     NOT_FLV = "not_flv", "a body of a `POST` that is no FLV, has an encrypted tag, or cannot be read"
     # The chunk stream
