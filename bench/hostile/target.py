@@ -25,7 +25,13 @@ _STOP_TIMEOUT: Final = 60.0
 _QUIET_TIMEOUT: Final = 40.0
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
-_SETTINGS: Final = ("rtmp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "http.listen=", "log.format=json")
+_SETTINGS: Final = (
+    "rtmp.listen=127.0.0.1:0",
+    "admin.listen=127.0.0.1:0",
+    "http.listen=",
+    "log.format=json",
+    "records.max_kept=0",  # Or who has left is remembered, and what is left behind is not told from it.
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,170 @@
+"""Attacks on the public HTTP listener: what is asked there, sent there, and not read there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+from hostile.scene import Scene, attack
+from hostile.stranger import AVC_HEADER, Stranger, frame, keyframe, message
+from rtmpd.media.flv import encode_header, encode_tag
+from rtmpd.rtmp.constants import MessageType
+
+_LISTEN: Final = ("http.listen=127.0.0.1:0",)
+_HOST: Final = b"Host: 127.0.0.1\r\n"
+_UPGRADE: Final = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+_EMPTY_TAGS: Final = encode_tag(int(MessageType.VIDEO), 0, b"") * 16_384
+"""As many messages that are nothing."""
+
+
+@attack(seconds=16, connections=0, settings=_LISTEN, most_growth_mb=40)
+async def http_slow_heads(scene: Scene) -> None:
+    """80 connections send a header byte by byte, 110 nothing."""
+    slow = [await _dial(scene) for _ in range(80)]
+    silent = [await _dial(scene) for _ in range(110)]
+    for each in slow:
+        each.say(b"GET /live/canary.flv HTTP/1.1\r\nX: ")
+    async for _ in scene.paced(1.0):
+        for each in slow:
+            each.say(b"x")
+    scene.expect("closed of 80 slow", sum(each.closed.is_set() for each in slow), least=80)
+    scene.expect("closed of 110 silent", sum(each.closed.is_set() for each in silent), least=110)
+
+
+@attack(seconds=8, connections=190, settings=_LISTEN, most_growth_mb=40)
+async def http_long_requests(scene: Scene) -> None:
+    """190 connections of an address send requests of 1 MB each, one behind the other, and come again."""
+    head = b"".join(b"X%03d: %s\r\n" % (number, b"x" * 8000) for number in range(125))
+    request = b"GET /nothing HTTP/1.1\r\n" + _HOST + head + b"\r\n"
+
+    async def ask() -> None:
+        while scene.goes_on:
+            with contextlib.suppress(TimeoutError, OSError):
+                visitor = await _dial(scene, buffer=4096)
+                while scene.goes_on and not visitor.closed.is_set():
+                    await asyncio.wait_for(visitor.send(request), 1.0)
+                visitor.leave()
+            await asyncio.sleep(1.0)
+
+    await asyncio.gather(*(ask() for _ in range(190)))
+
+
+@attack(seconds=8, connections=4, settings=_LISTEN)
+async def http_questions(scene: Scene) -> None:
+    """4 connections of an address look for a stream, 32 requests at once, as fast as they are answered."""
+    await _ask_without_end(scene, _asked("HEAD", "/live/nobody.flv"))
+
+
+@attack(seconds=8, connections=4, settings=_LISTEN)
+async def http_questions_of_nothing(scene: Scene) -> None:
+    """The same, with a request that is about no path."""
+    await _ask_without_end(scene, b"OPTIONS * HTTP/1.1\r\n" + _HOST + b"\r\n")
+
+
+@attack(seconds=8, connections=4, settings=_LISTEN)
+async def http_expectations(scene: Scene) -> None:
+    """The same, with a request that expects what nobody has heard of."""
+    await _ask_without_end(scene, b"GET /live/nobody.flv HTTP/1.1\r\nExpect: x\r\n" + _HOST + b"\r\n")
+
+
+@attack(seconds=8, connections=1, settings=_LISTEN)
+async def http_pieces(scene: Scene) -> None:
+    """A POST publishes tags of no bytes, as many as go over the line."""
+    encoder = await _dial(scene)
+    encoder.say(
+        _asked("POST", f"/live/{scene.name('tags')}.flv", b"Content-Length: 99999999999\r\n")
+        + encode_header(audio=True, video=True)
+        + encode_tag(9, 0, b"\x17\x01\0\0\0" + bytes(1000))
+    )
+    while scene.goes_on and not encoder.closed.is_set():
+        with contextlib.suppress(TimeoutError, OSError):
+            await asyncio.wait_for(encoder.send(_EMPTY_TAGS), 1.0)
+
+
+@attack(seconds=8, connections=20, settings=_LISTEN, most_growth_mb=40)
+async def http_chatter(scene: Scene) -> None:
+    """20 WebSockets ping as often as they are let."""
+    name = await scene.publish_gop(0.1)
+    ping = b"\x89\x80\0\0\0\0" * 100
+
+    async def talk() -> None:
+        while scene.goes_on:
+            player = await _dial(scene)
+            player.say(_asked("GET", f"/live/{name}.flv", _UPGRADE))
+            while scene.goes_on and not player.closed.is_set():
+                player.say(ping)
+                await asyncio.sleep(0.01)
+            player.leave()
+
+    await asyncio.gather(*(talk() for _ in range(20)))
+
+
+@attack(seconds=16, connections=20, settings=_LISTEN, most_growth_mb=40)
+async def http_stuck_players(scene: Scene) -> None:
+    """40 players of 10 Mbit/s never read, half of them by WebSocket."""
+    publisher = await scene.crowd.join()
+    name = scene.name("stuck")
+    await publisher.publish(name)
+    await publisher.send(message(MessageType.VIDEO, AVC_HEADER))
+    scene.start(_stream(publisher))
+    players = [await _dial(scene, scene.crowd.address(), reads=False) for _ in range(40)]
+    for number, player in enumerate(players):
+        player.say(_asked("GET", f"/live/{name}.flv", _UPGRADE if number % 2 else b""))
+    before = await scene.metric("rtmpd_dropped_packets_total")
+    noticed_at = None
+    while scene.goes_on:
+        await asyncio.sleep(min(0.5, max(scene.left, 0.01)))
+        if noticed_at is None and await scene.metric("rtmpd_dropped_packets_total") > before:
+            noticed_at = scene.seconds - scene.left
+    scene.expect("noticed after s", noticed_at if noticed_at is not None else 999.0, most=12)
+
+
+@attack(seconds=12, connections=0, settings=_LISTEN, most_growth_mb=40)
+async def http_unread_answers(scene: Scene) -> None:
+    """190 connections of an address ask and read no answer."""
+    asked = _asked("GET", "/nothing") * 200
+    readers = [await _dial(scene, reads=False, buffer=4096) for _ in range(190)]
+    async for _ in scene.paced(2.0):
+        for each in readers:
+            if not each.closed.is_set() and each.transport.get_write_buffer_size() < len(asked):
+                each.say(asked)
+
+
+async def _ask_without_end(scene: Scene, request: bytes) -> None:
+    requests = request * 32
+
+    async def ask() -> None:
+        while scene.goes_on:
+            with contextlib.suppress(TimeoutError, OSError):
+                visitor = await _dial(scene)
+                while scene.goes_on and not visitor.closed.is_set():
+                    await asyncio.wait_for(visitor.send(requests), 1.0)
+                    await asyncio.sleep(0.002)
+                visitor.leave()
+            await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(ask() for _ in range(4)))
+
+
+async def _stream(publisher: Stranger) -> None:
+    """10 Mbit/s with a key frame every 2 s."""
+    number = 0
+    while not publisher.closed.is_set():
+        make = keyframe if number % 50 == 0 else frame
+        publisher.say(make(50_000, number * 40))
+        number += 1
+        await asyncio.sleep(0.04)
+
+
+def _asked(method: str, path: str, headers: bytes = b"") -> bytes:
+    return f"{method} {path} HTTP/1.1\r\n".encode() + _HOST + headers + b"\r\n"
+
+
+async def _dial(scene: Scene, source: str = "127.0.0.1", *, reads: bool = True, buffer: int = 0) -> Stranger:
+    member = await Stranger.dial(scene.target.http_port, source, reads=reads, buffer=buffer)
+    scene.crowd.members.append(member)
+    return member
