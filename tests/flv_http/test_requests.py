@@ -262,6 +262,17 @@ async def test_requests_cost_something(method: str, path: str, headers: dict[str
         assert asyncio.get_running_loop().time() - started > 0.1
 
 
+async def test_clients_of_a_proxy_do_not_pay_for_each_other() -> None:
+    limits = ConnectionLimits(max_command_cost_per_address=10)
+    async with site(connections=limits, proxies=PROXIES) as there:
+        for _ in range(5):
+            (await there.browser()).ask("/nothing", X_Forwarded_For="198.51.100.1")
+        await eventually(lambda: [each.is_answered for each in there.house.connections].count(True) == 4)
+        other = await there.get("/nothing", X_Forwarded_For="198.51.100.2")
+        assert other.status == 404
+        assert [each.is_answered for each in there.house.connections].count(True) >= 3
+
+
 async def test_who_leaves_while_it_waits_for_its_turn_plays_nothing() -> None:
     limits = ConnectionLimits(max_command_cost_per_address=100)
     async with site(connections=limits) as there:
@@ -291,7 +302,8 @@ ASKED = b"GET /live/cam.flv HTTP/1.1\r\nHost: x\r\n\r\n"
         pytest.param(ASKED + b"GET / HTTP/1.1\r\nHost: x\r\n" + LONG, id="one behind one that is answered"),
         pytest.param(ASKED + b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2500, id="many"),
         pytest.param(
-            b"POST /live/cam.flv HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: x\r\n"
+            ASKED.replace(b"GET", b"POST").removesuffix(b"\r\n")
+            + b"Content-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\nHost: x\r\n"
             + LONG,
             id="behind a body",
         ),

@@ -83,11 +83,17 @@ class HttpServer:
         connection = visit.connection
         connection.begin_answer(request.content)
         try:
+            # Before it costs anything: clients of one proxy do not pay for each other.
+            obstacle = connection.rename(self._named(request, connection))
             await connection.pay()
             if connection.over:  # It is read by nobody any more.
                 return web.Response()
             shared = connection.session.shared = SHARED | self.rules.origins.headers(request)
-            answer = await self._answer(request, connection)
+            if obstacle is None:
+                answer = await self._answer(request, connection)
+            else:
+                text = f"Your address has had its share: {obstacle}."
+                answer = plain(HTTPStatus.SERVICE_UNAVAILABLE, text)
             answer.headers.update(shared)
             return answer
         finally:
@@ -102,9 +108,6 @@ class HttpServer:
             return plain(HTTPStatus.FORBIDDEN, text)
         if request.method == "OPTIONS":
             return preflight(request)
-        obstacle = connection.rename(self._named(request, connection))
-        if obstacle is not None:
-            return plain(HTTPStatus.SERVICE_UNAVAILABLE, f"Your address has had its share: {obstacle}.")
         path = decoded(request.raw_path)
         prefix = self.rules.prefix
         if not path.startswith(f"{prefix}/"):
