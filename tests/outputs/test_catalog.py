@@ -61,7 +61,7 @@ def test_follows_what_comes_goes_and_changes(catalog: Catalog, memory: Memory, t
     follow(catalog, tmp_path)
     put(other, 99)
     mine.unlink()
-    catalog.scan_begins()
+    catalog.scan_begins(str(tmp_path))
     follow(catalog, tmp_path)
     assert [(each.relative, each.size) for each in catalog.entries()] == [("other.flv", 99)]
     assert catalog.waiting() == []
@@ -71,7 +71,7 @@ def test_follows_what_comes_goes_and_changes(catalog: Catalog, memory: Memory, t
 @pytest.mark.parametrize("found", [Scan(is_whole=False), Scan(is_whole=False, problem="Stale file handle")])
 def test_forgets_nothing_that_it_could_not_look_at(catalog: Catalog, tmp_path: Path, found: Scan) -> None:
     catalog.add(known(tmp_path / "a.flv", tmp_path))
-    catalog.scan_begins()
+    catalog.scan_begins(str(tmp_path))
     follow(catalog, tmp_path, found)
     assert len(catalog) == 1
 
@@ -79,12 +79,13 @@ def test_forgets_nothing_that_it_could_not_look_at(catalog: Catalog, tmp_path: P
 def test_a_scan_that_began_before_a_file_was_finished_takes_it_not_for_gone(
     catalog: Catalog, tmp_path: Path
 ) -> None:
-    catalog.scan_begins()
+    catalog.scan_begins(str(tmp_path))
     found = scan(str(tmp_path), NOW)
     catalog.add(known(tmp_path / "a.flv", tmp_path))
+    catalog.scan_begins(str(tmp_path / "another"))
     follow(catalog, tmp_path, found)
     assert len(catalog) == 1
-    catalog.scan_begins()
+    catalog.scan_begins(str(tmp_path))
     follow(catalog, tmp_path)
     assert len(catalog) == 0
 

@@ -31,6 +31,9 @@ class House:
             self.catalog, lambda _entry: self.rules, lambda: self.now, lambda: self.wall
         )
 
+    async def round(self) -> None:
+        await self.keeper.round(str(self.root))
+
     def left(self) -> list[str]:
         return sorted(each.name for each in self.root.iterdir())
 
@@ -49,7 +52,7 @@ async def test_keeps_a_folder_within_its_bounds(house: House, caplog: pytest.Log
         put(house.root / f"{name}.flv", 10, age)
     put(house.root / "being.flv.part", 1000, 99)
     house.rules = KeepRules(max_age=25.0)
-    await house.keeper.round()
+    await house.round()
     assert house.left() == ["b.flv", "being.flv.part", "c.flv"]
     assert {each.relative for each in house.catalog.entries()} == {"b.flv", "c.flv"}
     stats = house.keeper.stats
@@ -62,15 +65,15 @@ async def test_keeps_a_folder_within_its_bounds(house: House, caplog: pytest.Log
 async def test_a_clock_that_leaps_makes_no_file_old(house: House, caplog: pytest.LogCaptureFixture) -> None:
     put(house.root / "a.flv", age=30)
     house.rules = KeepRules(max_age=40.0)
-    await house.keeper.round()
+    await house.round()
     house.now, house.wall = 60.0, NOW + 400_000_000.0
     for _ in range(2):
-        await house.keeper.round()
+        await house.round()
         house.now, house.wall = house.now + 60, house.wall + 60
     assert house.left() == ["a.flv"]
     assert [each.message for each in caplog.records] == ["clock leapt: recordings stay for an hour"]
     house.now, house.wall = house.now + 3600, house.wall + 3600
-    await house.keeper.round()
+    await house.round()
     assert house.left() == []
 
 
@@ -80,12 +83,12 @@ async def test_touches_nothing_that_is_read_or_waits(house: House, caplog: pytes
     house.rules = KeepRules(max_age=1.0)
     with read.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_SH)
-        await house.keeper.round()
-        await house.keeper.round()
+        await house.round()
+        await house.round()
     assert house.left() == ["read.flv", "waits.flv"]
     assert house.keeper.stats.failures == {RemovalFailure.IN_USE: 2}
     assert [each.message for each in caplog.records] == ["recording not removed"]
-    await house.keeper.round()
+    await house.round()
     assert house.left() == ["waits.flv"]
 
 
@@ -93,16 +96,16 @@ async def test_a_folder_that_cannot_be_read_is_told_of_once(
     house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(house.root / "a.flv")
-    await house.keeper.round()
+    await house.round()
     broken = Scan(is_whole=False, problem="Stale file handle")
     with monkeypatch.context() as patch:
         patch.setattr(housekeeping_module, "scan", lambda _root, _now: broken)
-        await house.keeper.round()
-        await house.keeper.round()
+        await house.round()
+        await house.round()
     assert house.keeper.stats.unreadable == {str(house.root): "Stale file handle"}
     assert [each.message for each in caplog.records] == ["recordings folder not readable"]
     assert len(house.catalog) == 1
-    await house.keeper.round()
+    await house.round()
     assert house.keeper.stats.unreadable == {}
 
 
@@ -119,13 +122,13 @@ async def test_what_is_not_known_is_asked_once_what_it_is(
 
     monkeypatch.setattr(housekeeping_module, "described", heads)
     for _ in range(2):
-        await house.keeper.round()
+        await house.round()
     assert sorted(asked) == ["mine.flv", "other.flv"]
     found = house.catalog.at(str(mine))
     assert found is not None
     assert found.key == SHOW
     put(other, age=1)
-    await house.keeper.round()
+    await house.round()
     assert sorted(asked) == ["mine.flv", "other.flv", "other.flv"]
 
 
@@ -141,6 +144,40 @@ async def test_a_disk_that_hangs_holds_up_nothing_else(house: House, monkeypatch
     house.keeper.apply([str(house.root)])
     await eventually(went_on.is_set)
     await asyncio.wait_for(house.keeper.close(), 1.0)
+    hangs.set()
+
+
+async def test_nor_the_folders_of_another_one(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = threading.Event()
+    lost, good = tmp_path / "lost", tmp_path / "good"
+    for root in (lost, good):
+        root.mkdir()
+        put(root / "old.flv", age=30)
+        put(root / "new.flv", age=5)
+    scan, remove = housekeeping_module.scan, housekeeping_module.remove
+
+    def slow_scan(root: str, now: float) -> Scan:
+        if root == str(lost) and str(good) in house.keeper.stats.files:
+            hangs.wait(10.0)
+        return scan(root, now)
+
+    def slow_remove(path: str, root: str) -> RemovalFailure | None:
+        if root == str(lost):
+            hangs.wait(10.0)
+        return remove(path, root)
+
+    monkeypatch.setattr(housekeeping_module, "SOON", 0.0)
+    monkeypatch.setattr(housekeeping_module, "scan", slow_scan)
+    monkeypatch.setattr(housekeeping_module, "remove", slow_remove)
+    house.rules = KeepRules(max_age=20.0)
+    house.keeper.apply([str(lost), str(good)])
+    await eventually(lambda: not (good / "old.flv").exists())
+    house.rules = KeepRules(max_age=1.0)
+    house.keeper.wake()
+    await eventually(lambda: not (good / "new.flv").exists())
+    assert (lost / "old.flv").exists()
     hangs.set()
 
 

@@ -208,9 +208,9 @@ class Catalog:
             if entry.known is not None and not entry.known.by_head:
                 self.memory.forgotten(path)
 
-    def scan_begins(self) -> None:
-        """What is noted from now on may not be in what the scan finds."""
-        self._fresh.clear()
+    def scan_begins(self, root: str) -> None:
+        """What is noted from now on may not be in what the scan of ``root`` finds."""
+        self._fresh = {path for path in self._fresh if self._entries[path].root != root}
 
     def see(self, root: str, file: FoundFile) -> None:
         """A file lies there."""
@@ -232,6 +232,7 @@ class Catalog:
         left = [each for each in self._entries.values() if each.root not in kept and not each.waits]
         for entry in left:
             del self._entries[entry.path], self._paths[entry.id]
+            self._fresh.discard(entry.path)
 
     def _is_told_of(self, known: Known) -> bool:
         here = self._roots is None or known.recording.root in self._roots

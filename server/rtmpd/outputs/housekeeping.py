@@ -60,8 +60,8 @@ class HousekeepingStats:
 class Housekeeping:
     """Keeps ``catalog`` true and the folders within their bounds.
 
-    ``rules_of(entry)`` says what of it is kept. Nothing of the disk is touched in the event loop, and a disk
-    that hangs holds up nothing but this.
+    ``rules_of(entry)`` says what of it is kept. Nothing of a disk is touched in the event loop, and one that
+    hangs holds up nothing but what is done for its own folders.
     """
 
     def __init__(
@@ -77,9 +77,12 @@ class Housekeeping:
         self._clock = clock
         self._wall_clock = wall_clock
         self._roots: tuple[str, ...] = ()
-        self._woken = asyncio.Event()
-        self._new: dict[str, tuple[str, FoundFile]] = {}
-        """Files that are to be asked what they are, by their paths, with the folders that they lie in."""
+        self._woken: dict[str, asyncio.Event] = {}
+        """By folder."""
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        """Who looks into a folder again and again."""
+        self._new: dict[str, dict[str, FoundFile]] = {}
+        """Files that are to be asked what they are, by folder and path."""
         self._told: dict[str, float] = {}
         self._last_look: tuple[float, float] | None = None
         """On the wall clock, and on the other."""
@@ -93,9 +96,14 @@ class Housekeeping:
 
     def apply(self, roots: Sequence[str]) -> None:
         """Look into these folders, from the running event loop."""
-        if not self._tasks:
-            self._tasks.start(self._run(), name="recordings-housekeeping")
         self._roots = tuple(dict.fromkeys(roots))
+        for root in self._keepers.keys() - set(self._roots):
+            self._keepers.pop(root).cancel()
+            self._new.pop(root, None)
+        for root in self._roots:
+            if root not in self._keepers:
+                self._woken[root] = asyncio.Event()
+                self._keepers[root] = self._tasks.start(self._keep(root), name=f"recordings in {root}")
         stats = self.stats
         for root in {*stats.rooms, *stats.unreadable, *stats.files} - set(self._roots):
             for known in (stats.rooms, stats.unreadable, stats.files, stats.bytes):
@@ -109,7 +117,8 @@ class Housekeeping:
 
     def wake(self) -> None:
         """There is something new: look soon."""
-        self._woken.set()
+        for woken in self._woken.values():
+            woken.set()
 
     def discard(self, entry: Entry, reason: RemovalReason) -> None:
         """Take a file away that nobody needs any more; if that cannot be done, it stays."""
@@ -121,19 +130,20 @@ class Housekeeping:
         self._note(entry, reason, failure)
         return failure
 
-    async def round(self) -> None:
-        """Look once, and take away what is to go."""
-        self._catalog.scan_begins()
+    async def round(self, root: str) -> None:
+        """Look into a folder once, and take away what is to go of it."""
+        self._catalog.scan_begins(root)
         now = self._wall_clock()
         aged = now if self._is_believed(now) else 0.0
-        for root in self._roots:
-            found = await in_thread(partial(scan, root, now))
-            self._look(root, found)
-            await self._follow(root, found)
-            await self._describe()
+        found = await in_thread(partial(scan, root, now))
+        self._look(root, found)
+        await self._follow(root, found)
+        await self._describe(root)
         entries = self._catalog.snapshot().values()
+        # What several folders share is counted together, and each goes where its own drive answers.
         for removal in await in_thread(lambda: list(removals(entries, self._rules_of, aged))):
-            await self.remove(removal.entry, removal.reason)
+            if removal.entry.root == root:
+                await self.remove(removal.entry, removal.reason)
 
     def _is_believed(self, now: float) -> bool:
         """Whether the wall clock says how old files are: not for an hour behind a leap.
@@ -154,16 +164,17 @@ class Housekeeping:
 
     # Inside
 
-    async def _run(self) -> None:
+    async def _keep(self, root: str) -> None:
+        woken = self._woken[root]
         while True:
-            self._woken.clear()
+            woken.clear()
             try:
-                await self.round()
+                await self.round(root)
             except Exception:  # The next round may do better, and nothing else looks after the disk.
                 logger.exception("recordings not looked after")
             try:
                 async with asyncio.timeout(INTERVAL):
-                    await self._woken.wait()
+                    await woken.wait()
             except TimeoutError:
                 continue
             await asyncio.sleep(SOON)
@@ -171,10 +182,11 @@ class Housekeeping:
     async def _follow(self, root: str, found: Scan) -> None:
         known = self._catalog.snapshot()
         changes = await in_thread(partial(difference, known, root, found))
+        new = self._new.setdefault(root, {})
         for number, file in enumerate(changes.seen, 1):
             self._catalog.see(root, file)
             if file.path.endswith(".flv"):
-                self._new[file.path] = root, file
+                new[file.path] = file
             if number % _MOST == 0:
                 await asyncio.sleep(0)
         for number, path in enumerate(changes.gone, 1):
@@ -182,10 +194,11 @@ class Housekeeping:
             if number % _MOST == 0:
                 await asyncio.sleep(0)
 
-    async def _describe(self) -> None:
+    async def _describe(self, root: str) -> None:
         """Learn from files that are new what they are."""
+        new = self._new.get(root, {})
         for _ in range(_MOST_DESCRIBED // _DESCRIBED):
-            part = [self._new.popitem()[1] for _ in range(min(_DESCRIBED, len(self._new)))]
+            part = [(root, new.popitem()[1]) for _ in range(min(_DESCRIBED, len(new)))]
             if not part:
                 return
             for path, known in (await in_thread(partial(described, part))).items():
