@@ -148,6 +148,13 @@ def test_a_kill_between_the_two_names_leaves_one(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["cam.flv"]
 
 
+def test_sound_alone_has_places_in_the_index_too(tmp_path: Path) -> None:
+    tags = [flv.encode_tag(8, 20 * number, b"\xaf\x01" + bytes(20)) for number in range(600)]
+    cut_off(tmp_path / "x.flv.part", HEADERS[0], *tags)
+    (recording,) = repaired(tmp_path)
+    assert check_index(recording.path) == [0.0, 5.0, 10.0]
+
+
 def test_another_file_of_the_name_stays(tmp_path: Path) -> None:
     cut_off(tmp_path / "cam.flv.part", *HEADERS, *frames(30))
     (tmp_path / "cam.flv").write_bytes(b"somebody's")

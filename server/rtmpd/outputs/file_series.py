@@ -31,7 +31,7 @@ from rtmpd.media.timeline import Timeline
 from rtmpd.media.tracks import ALL_TRACKS
 from rtmpd.outputs.appending import open_last
 from rtmpd.outputs.flv_file import FlvFile, Place
-from rtmpd.outputs.flv_head import HEAD_BYTES, Told
+from rtmpd.outputs.flv_head import HEAD_BYTES, SOUND_INDEX, Told
 from rtmpd.outputs.names import NameTemplate
 from rtmpd.outputs.record_rules import RecordRule, RecordTime
 from rtmpd.outputs.record_words import RecordingFailure, failure_of, problem_of
@@ -57,8 +57,6 @@ _MAX_HEADERS: Final = 256
 """That the next file begins with: more than the engine lets a stream have at a time."""
 _MAX_STEP: Final = 10_000
 """A longer step ahead (ms) is one of the clock's, or else of an encoder that is out of its mind."""
-_SOUND_INDEX: Final = 5000
-"""One place of the index for so many ms of a stream without video."""
 _WITH_GAP: Final = "appendWithGap"
 _APPENDING: Final = ("append", _WITH_GAP)
 _ROOM_AGAIN: Final = 2
@@ -285,7 +283,7 @@ class FileSeries:
         else:
             file.told.audio = True
             if not self._video and time >= self._indexed:
-                self._indexed = time + _SOUND_INDEX
+                self._indexed = time + SOUND_INDEX
                 keyframe = True
         file.add(kind, time, payload, keyframe=keyframe)
         file.note(max(file.told.last, time), max(self._timeline.end, time))

@@ -25,6 +25,8 @@ HEAD_BYTES: Final = 13 + flv.TAG_HEADER_BYTES + RESERVED_BYTES + 4
 """Where the first tag of the stream begins."""
 MAX_INDEXED: Final = 1700
 """Key frames in the index: with all that is beside them no more values than readers of AMF take."""
+SOUND_INDEX: Final = 5000
+"""One place of the index for so many ms of a stream without video."""
 OWN: Final = b"recording"
 """The property that says of which stream the file is, for whoever finds it cut off."""
 FILLER: Final = b"filler"

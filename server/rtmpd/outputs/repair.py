@@ -21,6 +21,7 @@ from rtmpd.media.tags import CODED_FRAME, KEYFRAME, audio_codec, audio_flags, vi
 from rtmpd.outputs.flv_file import give_name
 from rtmpd.outputs.flv_head import (
     HEAD_BYTES,
+    SOUND_INDEX,
     KeyframeIndex,
     Told,
     build_head,
@@ -69,6 +70,9 @@ class Findings:
     steps: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Time of the last frame and what it lasts (ms), by message type."""
 
+    indexed: int = 0
+    """From when on sound has its next place in the index (ms)."""
+
     @property
     def spoken(self) -> tuple[str, ...]:
         """Codecs as people call them, video first."""
@@ -91,6 +95,9 @@ class Findings:
             self.index.add(now, tag.offset + offset)
         told = self.told
         told.video, told.audio = told.video or video, told.audio or not video
+        if not told.video and now >= self.indexed:
+            self.indexed = now + SOUND_INDEX
+            self.index.add(now, tag.offset + offset)
         told.last = max(told.last, now)
         told.duration = max(time + step for time, step in self.steps.values())
 
