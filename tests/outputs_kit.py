@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -154,9 +155,13 @@ def repaired(root: Path) -> list[Recording]:
     return found
 
 
-def open_files() -> int:
-    """Descriptors that this process has."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+def open_files(root: Path) -> int:
+    """Files and folders below ``root``, and that itself, which this process has open."""
+    found = []
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # The folder itself is read by one.
+            found.append(each.readlink())
+    return sum(path.is_relative_to(root) for path in found)
 
 
 async def until(true: Callable[[], bool]) -> None:

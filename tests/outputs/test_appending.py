@@ -30,13 +30,13 @@ def last(tmp_path: Path) -> Path:
 
 def opened(root: Path) -> str | None:
     """What is opened of it to be appended to, which is left as it is."""
-    before = open_files()
+    before = open_files(root)
     file = open_last(str(root), LEVELS, KEY, Fsync.NEVER)
     name = None
     if file is not None:
         name = Path(file.path).name
         file.finish()
-    assert open_files() == before
+    assert open_files(root) == before
     return name
 
 

@@ -362,7 +362,6 @@ async def test_a_file_that_only_waits_while_the_drive_is_stuck_is_finished_all_t
 ) -> None:
     monkeypatch.setattr(recorder, "STUCK", 0.02)
     studio = Studio(tmp_path)
-    opened = open_files()
     publication = studio.publish()
     studio.send(publication, 0, 20)
     await studio.until(lambda: studio.recordings.stats.bytes_written > 0)
@@ -390,7 +389,7 @@ async def test_a_file_that_only_waits_while_the_drive_is_stuck_is_finished_all_t
     assert bodies(recording.path)[-1] == b"P19"
     assert studio.recordings.stats.lost[RecordingLoss.UNWRITABLE] == 10
     assert not parts(tmp_path)
-    assert open_files() == opened
+    assert open_files(tmp_path) == 0
     assert studio.house.registry.budget.queue_bytes == 0
 
 
@@ -962,7 +961,6 @@ async def test_a_publication_in_the_turn_of_another_ones_end_is_not_in_its_file(
 
 
 async def test_files_that_others_need_are_left_to_them(tmp_path: Path) -> None:
-    before = open_files()
     studio = Studio(tmp_path, max_descriptor=3)
     publication = studio.publish()
     studio.send(publication, 0, 20)
@@ -974,7 +972,7 @@ async def test_files_that_others_need_are_left_to_them(tmp_path: Path) -> None:
     await studio.until(lambda: studio.heard.words[-1] == "started live/cam")
     studio.end(publication)
     await studio.recordings.close(5.0)
-    assert open_files() == before
+    assert open_files(tmp_path) == 0
 
 
 @pytest.mark.parametrize("media", [True, False])
