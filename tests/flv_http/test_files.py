@@ -246,7 +246,9 @@ async def test_it_can_be_thrown_out_and_that_is_recorded(tmp_path: Path, long: i
 async def test_a_file_that_was_sent_leaves_a_record_of_all_of_it(tmp_path: Path, data: bytes) -> None:
     async with shop(tmp_path) as there:
         archive = Archive(there.house)
-        await (await there.get(PATH)).closed()
+        browser = await there.get(PATH)
+        await browser.closed()
+        browser.writer.close()
         await eventually(lambda: archive.records)
         (record,) = archive.records
         assert (record.kind, record.reason, record.introduced) == ("player", "finished", True)

@@ -12,19 +12,23 @@ import struct
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import trustme
 from engine_kit import inter, keyframe
+from flv_kit import clip
 from http_kit import UPGRADE, Browser, Site, site
 from net_kit import HEADERS, Doorman, eventually
 
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
-from rtmpd.http.connection import HttpVisit
+from rtmpd.http.connection import HttpConnection, HttpVisit
 from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.listeners import open_listener
 from rtmpd.net.proxies import TrustedProxies
+from rtmpd.outputs.library import Library
+from rtmpd.outputs.vod_rules import VodRules
 
 PATH = "/live/cam.flv"
 POLICY = SlowPlayerPolicy(
@@ -156,3 +160,16 @@ async def test_who_plays_keeps_nothing_of_the_request_and_who_has_left_keeps_not
             await eventually(lambda: left() is None)
         finally:
             gc.enable()
+
+
+async def test_who_takes_a_file_slowly_over_tls_has_time_for_the_end_of_it(tmp_path: Path) -> None:
+    size = clip(tmp_path / "cam.flv", 3, size=100_000).stat().st_size
+    library = Library(lambda _key: VodRules(str(tmp_path)))
+    async with site(library=library) as there, over_tls(there) as player:
+        player.ask(PATH)
+        assert await player.head() == 200
+        (connection,) = (each for each in there.house.connections if isinstance(each, HttpConnection))
+        await eventually(lambda: connection.over)  # All is written, whoever holds it now.
+        assert connection.look_at > there.house.context.clock() + 10.0
+        assert not connection.transport.is_closing()
+        assert len(await player.reader.readexactly(size)) == size

@@ -43,6 +43,8 @@ KEEPALIVE: Final = 75.0
 """Seconds from one request of a connection to the next: longer than proxies wait that keep theirs."""
 _LINGER: Final = 2.0
 """Seconds that a peer has to read our last words and close its side."""
+_TAKE_TIME: Final = 30.0
+"""The same for the end of an answer that has a length. How much of it TLS still has nobody can tell."""
 _REQUEST_COST: Final = 10
 """Of one request, in the units of ``Limits.max_command_cost``."""
 _CHATTER: Final = 1024.0
@@ -413,7 +415,7 @@ class HttpConnection(Guest):
         if self.session.plays:
             self.session.finish()
         self._stop(end)
-        self._linger(_LINGER)
+        self._linger(_TAKE_TIME if self.session.sent_whole else _LINGER)
 
     def _stop(self, end: End) -> None:
         """Process nothing more, and say nothing but what is queued."""
@@ -434,7 +436,9 @@ class HttpConnection(Guest):
         if self._visit is None:
             self._write_output()
             self.transport.resume_reading()
-            close_our_side(self.transport)
+            # TLS would be cut short; who knows how long an answer is closes by itself.
+            if self.transport.can_write_eof() or not self.session.sent_whole:
+                close_our_side(self.transport)
         elif self._waits_until < math.inf or not self.is_answered:
             self.transport.close()
         self.look_at = self.context.clock() + patience

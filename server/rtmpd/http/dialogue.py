@@ -36,6 +36,7 @@ class Dialogue:
         "part",
         "plays",
         "receive",
+        "sent_whole",
         "settled",
         "shared",
         "since",
@@ -57,6 +58,8 @@ class Dialogue:
         """Message type of the one medium that is wanted."""
         self.shared: dict[str, str] = {}
         """Headers of every answer."""
+        self.sent_whole = False
+        """All of an answer that has a length is written: the client may take its time."""
         self.part = PartWish()
         """What is wanted of a file."""
         self.settled = False

@@ -32,7 +32,7 @@ class FileSender(FilePlay):
         """A piece is read."""
 
     def start(self) -> None:
-        dialogue = cast("Dialogue", self._peer.session)
+        dialogue = self._dialogue
         part = part_of(self._file, dialogue.part)
         self._at, self._end_at = part.first, part.end
         dialogue.begin_answer(part.status, part.headers)
@@ -45,6 +45,7 @@ class FileSender(FilePlay):
         if self.over or self._busy or self.congested:
             return
         if self._at >= self._end_at:
+            self._dialogue.sent_whole = True
             self._peer.end(CloseReason.FINISHED)
         elif self._pacer.has_room:
             self._busy = True
@@ -56,6 +57,10 @@ class FileSender(FilePlay):
             self.failed(error)
 
     # Inside
+
+    @property
+    def _dialogue(self) -> Dialogue:
+        return cast("Dialogue", self._peer.session)
 
     def _go_on(self) -> None:
         self.go_on()
