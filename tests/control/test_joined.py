@@ -293,7 +293,9 @@ async def test_pulls_are_changed_in_both() -> None:
         assert [call[0] for call in two.old_desk.pushes.calls] == ["restart", *changes]
 
 
-async def test_recordings_are_told_begun_and_ended_where_the_stream_is(tmp_path: Path) -> None:
+async def test_recordings_are_told_begun_and_ended_where_the_stream_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with both() as two:
         await on_air(two.old, "cam")
         await on_air(two.new, "a")
@@ -329,6 +331,13 @@ async def test_recordings_are_told_begun_and_ended_where_the_stream_is(tmp_path:
         assert (await recordings.split(CAM, ANN)).file == "live/cam.flv"
         assert not (await recordings.stop(CAM, ANN)).recording
         assert old.calls == [("start", CAM), ("split", CAM), ("stop", CAM)]
+        two.desk.shelf, looks = new, list[str]()
+        monkeypatch.setattr(new.housekeeping, "wake", lambda: looks.append("soon"))
+        assert await listed(MIA) == []
+        assert (await listed(state="recording"), looks) == ([("recording", "live/a.flv")], ["soon"])
+        assert len(await listed()) == 2
+        assert looks == ["soon"]  # For what is gone since.
+        two.desk.shelf = None
         assert await listed() == []
         with pytest.raises(NotFound):
             await recordings.get(file_id(str(finished)), ANN)

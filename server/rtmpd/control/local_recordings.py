@@ -93,6 +93,8 @@ class LocalRecordings:
         self._registry = registry
         self._audit = audit
         self._before = before
+        self._there_before: set[str] = set()
+        """Of what the process before this one was writing when it was last asked."""
 
     async def list(self, query: RecordingQuery, by: Actor) -> RecordingPage:
         shelf = self._shelf()
@@ -172,7 +174,12 @@ class LocalRecordings:
         here = () if shelf is None else map(views.written, shelf.written())
         query = RecordingQuery(state=RecordingState.RECORDING, limit=_MOST_THERE).model_dump(mode="json")
         said = await ask_if_there(self._before, "recordings", query, by)
-        there = map(views.WrittenThere, read_items(RecordedFile, said))
+        there = [views.WrittenThere(each) for each in read_items(RecordedFile, said)]
+        if not by.is_scoped:
+            known, self._there_before = self._there_before, {each.id for each in there}
+            if shelf is not None and known - self._there_before:
+                # What was finished there lies in a folder that is looked into now and then.
+                shelf.housekeeping.wake()
         return [*here, *there]
 
     async def _change(self, by: Actor, change: Change, key: StreamKey) -> Recorder:
