@@ -26,7 +26,8 @@ class Store:
     def __init__(self) -> None:
         self.rows: dict[str, RecordingRow] = {}
 
-    def keep(self, row: Any) -> None:
+    def keep(self, row: Any, *, at_once: bool) -> None:
+        assert at_once is (row.step != "none")
         self.rows[row.path] = row
 
     def forget(self, place: Any) -> None:

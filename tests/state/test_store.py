@@ -100,6 +100,15 @@ def change(folder: Path, *statements: str) -> None:
 # -- what is kept
 
 
+def test_what_no_kill_is_to_lose_is_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "FLUSH_AFTER", 1000.0)
+    with serving(tmp_path) as server:
+        assert server.settled()
+        server.store.keep(PUSH)
+        server.store.keep(BAN, at_once=True)
+        server.until(lambda: ask(tmp_path, "SELECT count(*) FROM bans") == [(1,)])
+
+
 def test_what_is_kept_is_there_for_the_next_server_and_what_was_taken_back_is_not(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     with serving(folder) as first:

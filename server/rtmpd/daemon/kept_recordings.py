@@ -62,6 +62,7 @@ class KeptRecordings:
     def noted(self, known: Known) -> None:
         if self._store is None:
             return
+        from rtmpd.outputs.afterwork_words import Step
         from rtmpd.state.rows import RecordingRow
 
         recording = known.recording
@@ -82,7 +83,9 @@ class KeptRecordings:
                 uploaded=known.uploaded,
                 upload_id=known.upload_id,
                 problem=known.problem[:_MOST_PROBLEM],
-            )
+            ),
+            # Else the next process would find a file of which nothing says that it waits for something.
+            at_once=known.step is not Step.NONE,
         )
 
     def forgotten(self, path: str) -> None:

@@ -124,9 +124,12 @@ class Store:
                 self._pruned_at = 0.0
                 self._wake(0.0)
 
-    def keep(self, row: KeptRow) -> None:
-        """Write it down, in the place of the one that there is."""
+    def keep(self, row: KeptRow, *, at_once: bool = False) -> None:
+        """Write it down, in the place of the one that there is; ``at_once`` if a kill is not to lose it."""
         self._change(place_of(row), row)
+        if at_once:
+            with self._changed:
+                self._wake(0.0)
 
     def forget(self, place: Place) -> None:
         """Take away what is there, if anything is."""
