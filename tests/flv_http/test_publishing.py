@@ -59,6 +59,22 @@ async def test_what_is_posted_is_played_over_rtmp() -> None:
         assert there.house.stats.publishes_ended == {CloseReason.FINISHED: 1}
 
 
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b""], ids=["whole", "cut off"])
+async def test_who_sends_all_and_leaves_at_once_has_published_all_of_it(end: bytes) -> None:
+    count = 1000
+    async with site(limits=Limits(max_messages_per_turn=10)) as there:
+        player = await (await there.house.client()).play()
+        encoder = await post(there)
+        await player.until("1: A@0")
+        for number in range(count):
+            encoder.writer.write(chunk(encode_tag(8, number + 1, sound("s"))))
+        encoder.writer.write(end)
+        encoder.writer.close()
+        await player.until(f"1: s@{count}")
+        reason = CloseReason.FINISHED if end else CloseReason.CONNECTION_LOST
+        await eventually(lambda: there.house.stats.publishes_ended == {reason: 1})
+
+
 async def test_who_breaks_off_has_been_lost() -> None:
     async with site() as there:
         encoder = await post(there)

@@ -16,7 +16,7 @@ from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, ProtocolError, Refused
 from rtmpd.http.dialogue import Dialogue
 from rtmpd.http.player import FlvRequests
-from rtmpd.http.waiting import Waiting
+from rtmpd.http.waiting import Tail, Waiting
 from rtmpd.http.websocket import GOING_AWAY, NOT_ALLOWED, FrameReader
 from rtmpd.http.wishes import Wish
 from rtmpd.net.closing import close_our_side
@@ -75,7 +75,11 @@ class HttpVisit(Visit):
         connection = self.connection
         connection.count_in(len(data))
         connection.hold(len(data))
+        body = connection.body
+        had = 0 if body is None else body.total_bytes
         super().data_received(data)
+        if body is not None and (body.total_bytes > had or body.is_eof()):
+            connection.read_body_on(False)
         connection.check_waiting()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -86,20 +90,6 @@ class HttpVisit(Visit):
         """The connection is another's from now on: forget it without a word to the client."""
         self.transport = None
         super().connection_lost(None)
-
-
-class _Tail:
-    """Takes what had come behind the request."""
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        self.data += data
-        return False, b""
-
-    def feed_eof(self) -> None:
-        """The connection is not over."""
 
 
 class HttpConnection(Guest):
@@ -117,6 +107,7 @@ class HttpConnection(Guest):
         "_visit",
         "_waiting",
         "_waits_until",
+        "body",
         "is_answered",
         "proxy",
         "reading",
@@ -138,7 +129,8 @@ class HttpConnection(Guest):
         """Of what is asked just now."""
         self._refusal: Refused | None = None
         self.reading: asyncio.Timeout | None = None
-        """Of what somebody publishes, while it is read."""
+        """Of what somebody publishes, while it is read; and that:"""
+        self.body: StreamReader | None = None
         self.proxy: Origin | None = None
         """Who asks for whoever it says, each time anew."""
         self.is_answered = False
@@ -357,6 +349,12 @@ class HttpConnection(Guest):
     def read_in_rounds(self, wanted: bool) -> None:
         """aiohttp reads."""
 
+    def read_body_on(self, wanted: bool) -> None:
+        """Read more of what is published, or let it wait, and the end of the connection behind it."""
+        transport = self.transport
+        if not transport.is_closing():
+            (transport.resume_reading if wanted else transport.pause_reading)()
+
     def charge(self, held: int, now: float) -> None:
         """Of what is published ``held`` bytes are no whole message yet."""
         if bool(held) is not (self.session.unfinished_since < math.inf):
@@ -391,7 +389,7 @@ class HttpConnection(Guest):
         """The bytes of the connection are the player's from now on."""
         self._visit = None
         self._charge_partials(0)
-        tail = _Tail()
+        tail = Tail()
         visit.set_parser(cast("Any", tail))
         self.transport.set_protocol(self)
         visit.let_go()

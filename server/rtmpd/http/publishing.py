@@ -39,9 +39,10 @@ async def _read(body: StreamReader, connection: HttpConnection) -> None:
     limits, clock = connection.context.limits, connection.context.clock
     reader, rate = FlvReader(limits.max_message_bytes), limits.message_rate
     paid_at = clock()
+    connection.body = body
     try:
         async with asyncio.timeout(None) as connection.reading:
-            while data := await body.read(_PIECE):
+            while data := await _piece(body, connection):
                 now = clock()
                 tags = reader.receive_data(data)
                 connection.count_in(0, len(tags))
@@ -56,7 +57,21 @@ async def _read(body: StreamReader, connection: HttpConnection) -> None:
                 # There may be more in the body already: others have their turn before it.
                 await asyncio.sleep(rate.debt(paid_at, now))
     finally:
-        connection.reading = None
+        connection.reading = connection.body = None
+        connection.read_body_on(True)
+
+
+async def _piece(body: StreamReader, connection: HttpConnection) -> bytes:
+    """What comes next, nothing at the end.
+
+    What comes behind it waits until it is published: who sends the last of a stream and leaves, as ffmpeg
+    does, would otherwise be gone before all of it is.
+    """
+    connection.read_body_on(True)
+    try:
+        return await body.read(_PIECE)
+    finally:
+        connection.read_body_on(False)
 
 
 def _take(tags: list[FlvTag], connection: HttpConnection, now: float) -> None:

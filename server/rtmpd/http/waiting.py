@@ -53,3 +53,17 @@ class Waiting:
     @property
     def _reads_body(self) -> bool:
         return self._body is not None and not self._body.is_eof()
+
+
+class Tail:
+    """Takes what had come behind the request."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        self.data += data
+        return False, b""
+
+    def feed_eof(self) -> None:
+        """The connection is not over."""
