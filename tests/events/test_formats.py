@@ -116,6 +116,12 @@ def test_every_warning_is_told_without_markup(kind: HealthKind) -> None:
     assert not re.search(r"[`\[\]()]{2}|`|the same", text)
 
 
+def test_who_plays_a_file_does_not_watch_what_is_live() -> None:
+    assert worded(made(EventKind.PLAYER_JOINED, file=True)).text.startswith(
+        "Its file, and nothing that is live."
+    )
+
+
 def test_discord() -> None:
     url, headers, body = sent(EVENTS[EventKind.FIRST_MEDIA], DISCORD)
     assert (url, headers) == (WEBHOOK, {"Content-Type": "application/json"})

@@ -109,7 +109,7 @@ def _sentences(event: Event, facts: Mapping[str, Fact]) -> list[str]:
         case EventKind.RESUMED:
             return [f"After {_duration(facts['outage'])}"]
         case EventKind.PLAYER_JOINED:
-            return [event.origin.agent]
+            return ["Its file, and nothing that is live" if facts["file"] else "", event.origin.agent]
         case EventKind.PUSH_STATE:
             return [str(facts["remote"]), str(facts["reason"]), str(facts["status"])]
         case EventKind.WARNING_RAISED:
