@@ -242,6 +242,19 @@ def test_when_the_main_one_is_lost_the_backup_goes_on_at_once_and_it_comes_back_
     ]
 
 
+def test_data_before_any_media_of_one_that_stands_by_is_no_header() -> None:
+    studio = Studio()
+    assert studio.b is not None
+    studio.b.close(CloseReason.FINISHED)
+    studio.b = studio.claim(ANN, ASKS)
+    studio.house.send(studio.b, (FAR, b"\2\0\4onFI"), (FAR, metadata(width=640)), (FAR, AVC_HEADER_2))
+    studio.run(60)
+    studio.silent = {"a"}
+    studio.run(22)
+    assert studio.on_air is studio.b
+    assert rises(studio.pictures())
+
+
 def test_when_both_are_lost_players_wait_for_either() -> None:
     studio = Studio()
     studio.run(60)

@@ -200,8 +200,11 @@ class Standby(Channel):
     def push(self, packet: Packet) -> None:
         packet.timestamp += self._offset
         now = self._publication.stats.last_media_at
-        if packet.flags & CACHED_HEADER or now is None:
+        if packet.flags & CACHED_HEADER:
             self._intake.take_in_header(packet)
+            return
+        if now is None:  # Data, before anything that one can go on with.
+            self._intake.take_in(packet)
             return
         if now - self._last_at >= PAUSE:
             self._since = now
