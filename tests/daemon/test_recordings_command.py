@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ def test_a_download_that_breaks_off_goes_on(server: Server, tmp_path: Path) -> N
     assert run_here(*download)[0] == 0
     assert (target.read_bytes(), part.exists()) == (CONTENT, False)
     assert server.asked == [None, "bytes=1000-"]
+    assert target.stat().st_mtime == datetime.fromisoformat(str(FOUND["changed"])).timestamp()
     assert "is there already: name another file by --to" in run_here(*download)[2]
     nowhere = (*download[:4], str(tmp_path / "no" / "x.flv"), "--url", server.url)
     assert "x.flv.part cannot be written: No such file" in run_here(*nowhere)[2]
@@ -114,6 +116,17 @@ def test_a_clip_that_breaks_off_leaves_nothing(server: Server, tmp_path: Path) -
 def test_a_file_goes_to_standard_output_alone(server: Server, command: tuple[str, ...]) -> None:
     done = run(*command, "--to", "-", "--url", server.url)
     assert (done.returncode, done.stdout, done.stderr) == (0, CONTENT, b"")
+
+
+def test_what_is_there_of_a_file_that_has_changed_since_is_no_part_of_it(
+    server: Server, tmp_path: Path
+) -> None:
+    """Its encoder went on in it, say."""
+    target, part = tmp_path / "copy.flv", tmp_path / "copy.flv.part"
+    part.write_bytes(b"before" * 100)
+    download = ("recordings", "download", "show.flv", "--to", str(target), "--url", server.url)
+    assert run_here(*download)[0] == 0
+    assert (target.read_bytes(), server.asked) == (CONTENT, [None])
 
 
 def test_a_list_fits_the_terminal(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

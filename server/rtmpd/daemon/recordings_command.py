@@ -136,7 +136,8 @@ def download(
     with asked_server(url, token_file, config, assignments) as port:
         found = _find(port, recording)
         target = to or Path(PurePosixPath(found["file"]).name)
-        fetch(port, f"/recordings/{found['id']}/file", target, found["bytes"])
+        changed = datetime.fromisoformat(found["changed"]).timestamp()
+        fetch(port, f"/recordings/{found['id']}/file", target, found["bytes"], changed)
     if target == STDOUT:
         return
     if as_json:
