@@ -41,7 +41,7 @@ _CARDS: Final = (
 _TOP: Final = (96, 14)
 """Columns and lines of the terminal."""
 _WINDOW: Final = (1100, 760)
-_HIGH_WINDOW: Final = (1100, 1260)
+_HIGH_WINDOW: Final = (1100, 1480)
 """Pixels of the browser's; the page of a stream is longer."""
 _LONGEST_START: Final = 20.0
 _HTTP_PLAYERS: Final = 1
