@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from net_kit import eventually
 from rtmpd.engine.claim import ClaimPolicy
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import NOBODY
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, Ending, PlayOptions
@@ -351,11 +351,11 @@ async def test_when_all_ends_they_do() -> None:
 async def test_what_is_on_the_drive_is_read_in_a_thread(tmp_path: Path) -> None:
     studio = Studio(memory=MIB, folder=str(tmp_path))
     publication = studio.publish()
-    for _ in range(40):
-        studio.go_on(publication, 1, size=50_000)
-        await asyncio.sleep(0.002)
     ring = studio.rings.find(KEY)
     assert ring is not None
+    for _ in range(40):
+        studio.go_on(publication, 1, size=50_000)
+        await eventually(lambda: not ring.kept.is_writing)
     assert ring.kept.memory_bytes < 3 * MIB
     sink, _ = studio.back(30)
     assert words(sink) == ["meta@0", "AAC@0", "AVC@0"]  # That is in memory.
@@ -364,13 +364,73 @@ async def test_what_is_on_the_drive_is_read_in_a_thread(tmp_path: Path) -> None:
     def come() -> bool:
         studio.rest(0.0)
         shown.extend(pictures(sink))
-        return "P10.3" in shown
+        return "P12.3" in shown
 
-    for _ in range(3):
-        studio.go_on(publication, 1, size=50_000)
-        await asyncio.sleep(0.002)
+    studio.go_on(publication, 3, size=50_000)
     await eventually(come)
     assert [each for each in shown if each[0] == "K"][:3] == ["K10", "K11", "K12"]
     assert studio.rewinds.jumps == 0
     studio.rewinds.close()
     studio.rings.close()
+
+
+class Wanted(StreamObserver):
+    """Whether anybody plays a stream, as those hear it who fetch it."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def wanted(self, _first: Subscription) -> None:
+        self.heard.append("wanted")
+
+    def unwanted(self, _last: Subscription) -> None:
+        self.heard.append("unwanted")
+
+    def play_started(self, _subscription: Subscription) -> None:
+        self.heard.append("joined")
+
+    def play_ended(self, _subscription: Subscription) -> None:
+        self.heard.append("left")
+
+
+def test_the_first_and_the_last_player_are_those_of_all_audiences() -> None:
+    studio = Studio()
+    wanted = Wanted()
+    studio.house.registry.observe(wanted)
+    studio.go_on(studio.publish(), 20)
+    _, live = studio.house.play()
+    _, behind = studio.back(10)
+    live.detach()
+    studio.rest(0.0)
+    assert wanted.heard == ["joined", "wanted", "joined", "left"]
+    behind.detach()
+    studio.rest(0.0)
+    assert wanted.heard[4:] == ["left", "unwanted"]
+
+
+def test_who_goes_to_another_audience_has_neither_left_nor_joined() -> None:
+    studio = Studio()
+    publication = studio.publish()
+    studio.go_on(publication, 30)
+    wanted = Wanted()
+    studio.house.registry.observe(wanted)
+    sink, subscription = studio.house.play()
+    written = len(sink.take()) and subscription.bytes_out
+    stream, loop = studio.house.stream, studio.house.loop
+    stream.move(subscription, studio.rewinds.at(KEY, 12_000), loop.now)
+    assert (stream.players, studio.rewinds.players, sink.calls) == (1, 1, [])
+    assert words(sink) == []  # Before it joins.
+    subscription.join(loop.now)
+    assert words(sink)[:4] == ["meta@0", "AAC@12000", "AVC@12000", "K12@12000"]
+    studio.go_on(publication, 2)
+    assert pictures(sink)[-1] in ("P13.3", "P14.1")
+    assert subscription.bytes_out > written > 0
+    stream.move(subscription, 0, loop.now)
+    subscription.join(loop.now)
+    assert pictures(sink)[0] == "K31"
+    studio.rest(0.25)
+    assert not stream.rewound
+    subscription.detach()
+    studio.rest(0.0)
+    assert wanted.heard == ["joined", "wanted", "left", "unwanted"]
+    assert studio.house.stats.plays_total == 1

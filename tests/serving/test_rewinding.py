@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from engine_kit import keyframe
 from net_kit import Client, House, eventually, serve
 from rewind_kit import KEY, Attic, kept_stream, rules
 from rtmp_dialogue import command, connect
@@ -143,4 +144,79 @@ async def test_hundreds_who_go_back_take_no_thread_and_little_of_the_loop() -> N
         await asyncio.gather(*[client.until("1: K40@40000") for client in crowd[20::50]])
         for client in crowd:
             await client.close()
+        await encoder.close()
+
+
+async def test_a_seek_leads_back_and_forth() -> None:
+    attic = Attic()
+    async with (
+        serve(past=attic, play_rules=lambda _key: rules()) as house,
+        kept_stream(house, attic, 30) as encoder,
+    ):
+        client = await asked(house, "cam")
+        await client.until("1: P29@29500")
+        plays = house.stats.plays_total
+        client.call("seek", 0, 12_600.0, on=1)
+        lines = await client.until("1: P12@12500")
+        assert "1: onStatus 0 status NetStream.Seek.Notify" in lines
+        assert pictures(lines) == ["K12", "P12"]
+        assert (attic.players, house.stats.players, house.stream().players) == (1, 1, 1)
+        attic.now += 2.0
+        assert pictures(await client.until("1: P14@14500")) == ["K13", "P13", "K14", "P14"]
+        client.call("seek", 0, 5000.0, on=1)
+        assert pictures(await client.until("1: K5@5000")) == ["K5"]
+        client.call("seek", 0, 99_000.0, on=1)
+        assert pictures(await client.until("1: K29@29000"))[-1] == "K29"
+        await eventually(lambda: not house.stream().rewound)
+        encoder.send((31_000, keyframe("live")))
+        await client.until("1: live@31000")
+        assert house.stats.plays_total == plays
+        assert house.stats.time_to_first_frame.count == 1
+        await client.close()
+        await eventually(lambda: house.stats.players == 0)
+        assert house.stream().players == 0
+        await encoder.close()
+
+
+async def test_who_has_gone_back_and_pauses_goes_on_where_it_was() -> None:
+    attic = Attic()
+    async with (
+        serve(past=attic, play_rules=lambda _key: rules()) as house,
+        kept_stream(house, attic, 30) as encoder,
+    ):
+        client = await asked(house, "cam?start=12")
+        await client.until("1: K12@12000")
+        client.call("pause", 0, True, 0.0, on=1)
+        await client.until("1: onStatus 0 status NetStream.Pause.Notify")
+        attic.now += 8.0
+        client.call("pause", 0, False, 0.0, on=1)
+        await client.until("1: onStatus 0 status NetStream.Unpause.Notify")
+        attic.now += 1.0
+        assert pictures(await client.until("1: K13@13000"))[0] == "K12"
+        client.call("pause", 0, True, 0.0, on=1)
+        client.call("seek", 0, 20_000.0, on=1)
+        await client.until("1: onStatus 0 status NetStream.Seek.Notify")
+        client.call("pause", 0, False, 0.0, on=1)
+        assert pictures(await client.until("1: K20@20000")) == ["K20"]
+        await client.close()
+        await encoder.close()
+
+
+async def test_who_is_live_and_pauses_goes_on_live() -> None:
+    attic = Attic()
+    async with (
+        serve(past=attic, play_rules=lambda _key: rules()) as house,
+        kept_stream(house, attic, 10) as encoder,
+    ):
+        client = await asked(house, "cam")
+        await client.until("1: P9@9500")
+        client.call("pause", 0, True, 0.0, on=1)
+        await client.until("1: onStatus 0 status NetStream.Pause.Notify")
+        await attic.go_on(house, encoder, 10, 15)
+        client.call("pause", 0, False, 0.0, on=1)
+        await client.until("1: onStatus 0 status NetStream.Unpause.Notify")
+        encoder.send((15_000, keyframe("live")))
+        assert pictures(await client.until("1: live@15000")) == []
+        assert attic.players == 0
+        await client.close()
         await encoder.close()

@@ -117,19 +117,23 @@ class Audience(Seat):
         tap.join(now)
         return tap
 
+    def take_over(self, subscription: Subscription, now: float) -> None:
+        """One of another audience of the stream goes on with this; nothing is written before its ``join``."""
+        self.now = now
+        subscription.move(self, self._fanout(subscription.sink.wire_format))
+        self._members[subscription] = None
+        self.place(subscription)
+
     def leave(self, subscription: Subscription) -> None:
         del self._members[subscription]
         self._watched.pop(subscription, None)
         if subscription.on_fast_list:
             subscription.fanout.remove(subscription)
         self._let_go(subscription.fanout)
-        self._observer.play_ended(subscription)
-        if subscription.audience:
-            if self.live and not subscription.joined:
-                ending = subscription.ending
-                ours = ending is not None and ending.reason in _OURS
-                self.note_join(subscription, JoinEnd.FAILED if ours else JoinEnd.LEFT)
-            self._count_out(subscription)
+        if not subscription.attached:
+            self._observer.play_ended(subscription)
+            if subscription.audience:
+                self._count_out(subscription)
         if not self._members:
             self._emptied()
 
@@ -278,6 +282,10 @@ class Audience(Seat):
             self._observer.wanted(subscription)
 
     def _count_out(self, subscription: Subscription) -> None:
+        if self.live and not subscription.joined:
+            ending = subscription.ending
+            ours = ending is not None and ending.reason in _OURS
+            self.note_join(subscription, JoinEnd.FAILED if ours else JoinEnd.LEFT)
         server = self.books.server
         server.players -= 1
         if subscription.origin.protocol != RTMP:

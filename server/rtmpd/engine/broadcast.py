@@ -125,6 +125,11 @@ class Broadcast(Home):
         self._queueing = True
         return self._audience.attach(sink, outlet, options, now)
 
+    def take_over(self, subscription: Subscription, now: float) -> None:
+        """One of another audience of the stream goes on with this; see ``Audience.take_over``."""
+        self._queueing = True
+        self._audience.take_over(subscription, now)
+
     def tap(self, sink: PacketSink, options: TapOptions, now: float) -> Tap:
         """Add a packet sink; see ``Registry.tap``."""
         self._queueing = True

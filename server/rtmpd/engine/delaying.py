@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rtmpd.engine.broadcast import Broadcast
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.covered import Covered
 from rtmpd.engine.delayed import DelayedStream
@@ -61,6 +62,14 @@ class Delaying(Covered):
             return self.delayed(delay).attach(sink, outlet, options, now)
         self._queueing = True  # As in what is overridden, without a call: everybody comes this way.
         return self._audience.attach(sink, outlet, options, now)
+
+    def move(self, subscription: Subscription, rewind: int, now: float) -> None:
+        """Have a subscription go on with the audience of that number, or with everybody (0): it begins there
+        with its ``join``.
+        """
+        delay = self.limits.delay
+        audience: Broadcast = self.delayed(delay) if delay else self
+        (self.rewound[rewind] if rewind else audience).take_over(subscription, now)
 
     def delayed(self, seconds: float) -> DelayedStream:
         """The audience that is so much behind, made if there is none."""

@@ -16,13 +16,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.levels import JoinEnd
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Backlog, Outlet
-from rtmpd.engine.packet import (
-    AUDIO,
-    CACHED_HEADER,
-    VIDEO,
-    Packet,
-    is_for,
-)
+from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet, is_for
 from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import NO_SINK, CloseReason, Ending, PlayOptions, Sink
 from rtmpd.engine.stats import StreamStats
@@ -90,7 +84,7 @@ class Seat:
         raise NotImplementedError
 
     def leave(self, subscription: Subscription) -> None:
-        """It is detached."""
+        """It is detached, or if it still is attached goes on with another audience of the stream."""
         raise NotImplementedError
 
 
@@ -278,6 +272,15 @@ class Subscription(Member):
 
     # Below: called by Audience, Fanout and Outlet.
 
+    def move(self, seat: Seat, fanout: Fanout) -> None:
+        """Go on there as who joins, with ``join``."""
+        self.seat.leave(self)
+        self.seat = seat
+        self.fanout = fanout
+        self._sync = VideoSync(self._start, fanout.encoding.tracks.video)
+        self._version = -1
+        self.begun = self._waits_for_room = False
+
     def flow_changed(self, now: float) -> None:
         if not self._waits_for_room:
             self.seat.place(self)
@@ -319,7 +322,7 @@ class Subscription(Member):
             outlet.judge(now)
             if not self.attached:
                 return
-        if self._takes_all(segment, congestion):
+        if _takes_all(self, segment, congestion):
             self._version = self.seat.headers.version
             self._write(segment.image(self.fanout.encoding), segment.packets, now, alone=False)
         else:
@@ -333,7 +336,7 @@ class Subscription(Member):
     def _write_burst(self, images: list[bytes], opening: Opening, now: float) -> None:
         size = sum([len(image) for image in images])
         self._note_written(size, opening.head_messages + opening.messages)
-        if opening.messages:
+        if opening.messages and not self._started:
             self._note_started(now)
         # An outlet that pauses meanwhile pauses for what we owed, not for what the player is behind with.
         self.outlet.burst_bytes = size
@@ -372,16 +375,6 @@ class Subscription(Member):
         except Exception:
             _logger.exception("a sink of %s failed", self.seat.key)
             self.sink_failed()
-
-    def _takes_all(self, segment: Segment, congestion: Congestion | None) -> bool:
-        return (
-            (self._sync is None or self._sync.synced)
-            and (self._started or not self.fanout.encoding.tracks.particular)
-            and self.receives_audio
-            and self.receives_video
-            and self._version == segment.version_before
-            and (congestion is None or congestion.takes(segment.payload_bytes))
-        )
 
     def _choose(self, segment: Segment, congestion: Congestion | None, now: float) -> list[Packet]:
         """Packets of ``segment`` for this sink, with headers it has missed put before the first frame."""
@@ -444,3 +437,14 @@ class Subscription(Member):
         self.dropped += 1
         self.seat.books.drop(reason)
         return False
+
+
+def _takes_all(subscription: Subscription, segment: Segment, congestion: Congestion | None) -> bool:
+    return (
+        (subscription._sync is None or subscription._sync.synced)
+        and (subscription._started or not subscription.fanout.encoding.tracks.particular)
+        and subscription.receives_audio
+        and subscription.receives_video
+        and subscription._version == segment.version_before
+        and (congestion is None or congestion.takes(segment.payload_bytes))
+    )

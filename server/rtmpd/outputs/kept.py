@@ -200,10 +200,16 @@ class Kept:
         return oldest
 
     def came_at(self, time: int) -> float | None:
-        """Clock reading at which what has that time (64-bit ms) came; what is older came with the oldest."""
-        oldest = self._pieces[0] if self._pieces else None
-        piece = self._last(lambda piece: piece.begins <= time) or oldest
-        return None if piece is None else piece.at + min(max(time - piece.begins, 0), self._piece_ms) / 1000
+        """Clock reading at which what has that time (64-bit ms) came; None if nothing is kept.
+
+        What is older than all that came with the oldest, and what has not come yet comes now.
+        """
+        if not self._pieces:
+            return None
+        if time > self._pieces[-1].ends:
+            return self._clock()
+        piece = self._last(lambda piece: piece.begins <= time) or self._pieces[0]
+        return piece.at + min(max(time - piece.begins, 0), self._piece_ms) / 1000
 
     def before(self, moment: float) -> Piece | None:
         """The last piece to begin with that came up to ``moment``; the oldest if all came later."""

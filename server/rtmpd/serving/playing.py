@@ -33,7 +33,7 @@ from rtmpd.serving.file_play import FilePlay
 from rtmpd.serving.file_playing import find_file
 from rtmpd.serving.peer import Peer
 from rtmpd.serving.publishing import codecs, last_timestamp, spell_seconds
-from rtmpd.serving.rewinding import asked_moment
+from rtmpd.serving.rewinding import Moment, asked_moment
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +91,10 @@ class Player:
 
     __slots__ = (
         "__weakref__",
+        "_held_at",
         "_offset",
         "_peer",
+        "_rewind",
         "_rules",
         "_subscription",
         "_tracks",
@@ -122,6 +124,10 @@ class Player:
         self.stream_id = event.stream_id
         self.query = event.query
         """It has come with that, which may hold a secret."""
+        self._rewind = 0
+        """The audience that it is one of, if that has gone back."""
+        self._held_at: int | None = None
+        """Time of the stream at which it has paused, of who goes on there (64-bit ms)."""
         self._offset = 0
         """What timestamps are put forward by, of who goes on in the time of another stream (ms)."""
         self.waits_until = math.inf
@@ -135,7 +141,8 @@ class Player:
         if origin.is_borrowed:  # Whose players are counted there.
             options = dataclasses.replace(options, audience=False)
         elif self._rules.rewind and (moment := asked_moment(event)) is not None:
-            options = dataclasses.replace(options, rewind=context.past.find(key, moment))
+            self._rewind = context.past.find(key, moment)
+            options = dataclasses.replace(options, rewind=self._rewind)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
     def start(self) -> None:
@@ -173,6 +180,7 @@ class Player:
         before.detach(CloseReason.REDIRECTED)
         self._tell_ended(before, CloseReason.REDIRECTED)
         self._subscription, self._rules = subscription, rules
+        self._rewind, self._held_at = 0, None
         self.ends_at = now + rules.max_duration if rules.max_duration else math.inf
         self.waits_until = math.inf
         subscription.receive_audio(before.receives_audio)
@@ -248,10 +256,14 @@ class Player:
     # The connection
 
     def adjust(self, event: PlayControl) -> None:
-        """Follow the player's own controls; a live stream has one position, so a seek changes nothing."""
+        """Follow the player's own controls; where nothing is kept a live stream has one position, so a seek
+        changes nothing.
+        """
         match event:
             case PauseRequested(paused=paused):
-                self._subscription.set_paused(paused)
+                self._pause(paused=paused)
+            case SeekRequested(position_ms=position) if self._rules.rewind:
+                self._seek(position - self._offset)
             case ReceiveAudio(enabled=enabled):
                 self._subscription.receive_audio(enabled)
             case ReceiveVideo(enabled=enabled):
@@ -287,6 +299,35 @@ class Player:
         return written
 
     # Inside
+
+    def _pause(self, *, paused: bool) -> None:
+        subscription, held_at = self._subscription, self._held_at
+        if paused and self._rewind and held_at is None:
+            self._held_at = subscription.seat.intake.timestamp
+        subscription.set_paused(paused)
+        if not paused and held_at is not None:
+            self._held_at = None
+            self._go_to(held_at)
+
+    def _seek(self, time: int) -> None:
+        if self._subscription.paused:
+            self._held_at = time
+        else:
+            self._go_to(time)
+
+    def _go_to(self, time: int) -> None:
+        """Go on with what the stream had at ``time`` (64-bit ms), as far as that is kept."""
+        context, subscription = self._peer.context, self._subscription
+        stream, now = context.registry.streams[subscription.key], context.clock()
+        rewind = context.past.find(subscription.key, Moment(None, time))
+        if rewind == self._rewind or not (rewind or stream.life is not Life.IDLE):
+            return
+        self._peer.flush()  # The answer goes before what it is about.
+        if not subscription.attached:  # Memory is short.
+            return
+        self._rewind = rewind
+        stream.move(subscription, rewind, now)
+        subscription.join(now)
 
     def _tell_ended(
         self, subscription: Subscription, reason: CloseReason, detail: Word | None = None
