@@ -75,6 +75,24 @@ def test_players_get_what_others_got_before_to_the_end(
         assert_clean_exit(server)
 
 
+def test_who_is_live_may_seek_back(tmp_path: Path, source: Path, debian_ffmpeg: FFmpeg) -> None:
+    with rtmpd("apps.live.ring.seconds=60", "apps.live.ring.rewind=true") as server:
+        url, copy = server.url("cam"), tmp_path / "copy.flv"
+        with bundled().publish(source, url) as encoder:
+            server.wait_for_frames(url, 25 * 12)
+            # As players do once somebody drags the slider: it joins, looks at what comes, then seeks.
+            seek = ("-seek_timestamp", "1", "-ss", "5", "-copyts", "-i", url)
+            with start(*debian_ffmpeg.command(*seek, "-map", "0:v", "-c", "copy", str(copy))) as player:
+                server.wait_for_metric("rtmpd_rewound_players", lambda players: players == 1)
+                assert server.metric("rtmpd_plays_total") == 1
+                encoder.succeed(timeout=LENGTH)
+                player.wait(timeout=15)
+        shown, again = pictures(bundled().packets(source)), pictures(bundled().packets(copy))
+        assert again == shown[-len(again) :]
+        assert 5 - GOP <= again[0][0] - shown[0][0] <= 5
+        assert_clean_exit(server)
+
+
 def test_what_is_no_time_is_refused(debian_ffmpeg: FFmpeg) -> None:
     with rtmpd("apps.live.ring.seconds=10", "apps.live.ring.rewind=true", HTTP) as server:
         with start(
