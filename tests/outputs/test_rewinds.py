@@ -26,14 +26,18 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.origin import NOBODY
+from rtmpd.engine.packet import VIDEO, Packet
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, Ending, PlayOptions
+from rtmpd.engine.stats import StreamStats
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.media.tags import KEYFRAME, SEQUENCE_HEADER
 from rtmpd.outputs import rewinds as rewinds_module
 from rtmpd.outputs.delays import Delays
-from rtmpd.outputs.kept import KeptLimits
+from rtmpd.outputs.kept import Kept, KeptLimits
 from rtmpd.outputs.rewinds import SPARE, Rewinds
 from rtmpd.outputs.rings import Rings
+from rtmpd.outputs.spool import Spool
 
 MIB = 1024 * 1024
 
@@ -434,3 +438,42 @@ def test_who_goes_to_another_audience_has_neither_left_nor_joined() -> None:
     studio.rest(0.0)
     assert wanted.heard == ["joined", "wanted", "left", "unwanted"]
     assert studio.house.stats.plays_total == 1
+
+
+def test_headers_that_came_with_what_is_lost_are_not() -> None:
+    studio = Studio()
+    publication = studio.publish()
+    studio.go_on(publication, 10)
+    studio.house.send(publication, (10_000, AVC_HEADER_2))
+    studio.go_on(publication, 50)
+    sink, _ = studio.back(55)
+    assert "AVC@5000" in words(sink)
+    ring = studio.rings.find(KEY)
+    assert ring is not None
+    ring.kept.give_back()
+    studio.go_on(publication, 1)
+    assert words(sink)[:4] == ["meta@30000", "AAC@30000", "AVC2@30000", "K30@30000"]
+
+
+def test_whose_it_is_stays_known_as_long_as_anything_of_it_is_kept() -> None:
+    house = House()
+    clock = house.loop.clock
+    kept = Kept(KeptLimits(5.0, MIB), house.registry.budget, Spool("", clock), clock)
+    stats = StreamStats(now=0.0)
+    kept.mark(stats, begins=True)
+    kept.headers = (Packet(VIDEO, 0, AVC_HEADER, SEQUENCE_HEADER),)
+    kept.add([Packet(VIDEO, 0, keyframe("K"), KEYFRAME)])
+    house.loop.now += 1.0
+    kept.mark(stats, begins=False)
+    kept.mark(stats, begins=True)
+    for second in range(1, 20):
+        house.loop.now += 1.0
+        kept.add([Packet(VIDEO, second * 1000, inter("P"), 0)])
+    assert kept.edge_before(0) is not None
+    kept.add([Packet(VIDEO, 20_000, keyframe("K"), KEYFRAME)])
+    house.loop.now += 6.0
+    kept.add([Packet(VIDEO, 26_000, keyframe("K"), KEYFRAME)])
+    house.loop.now += 6.0
+    kept.age(clock())
+    assert kept.edge(0) == kept.edge_before(kept.end)
+    kept.close()
