@@ -194,6 +194,13 @@ async def test_a_body_is_asked_for_when_it_is_wanted() -> None:
         assert await encoder.head() == 200
 
 
+async def test_who_has_left_before_a_body_is_asked_for_is_no_bug() -> None:
+    async with site() as there:
+        encoder = (await there.browser()).ask(PATH, "POST", Content_Length="5", Expect="100-continue")
+        encoder.writer.close()
+        await eventually(lambda: sum(there.house.stats.publishes_ended.values()) == 1)
+
+
 async def test_too_many_publishes_are_too_often() -> None:
     async with site(connections=ConnectionLimits(max_publishes_per_minute=1)) as there:
         await post(there, path="/live/one.flv")

@@ -19,8 +19,6 @@ from rtmpd.rtmp.events import Request
 
 _VERSION: Final = "13"
 """Of WebSockets."""
-_EXPECTED: Final = "100-continue"
-"""By who sends a body only when it is wanted."""
 
 
 async def answer_live(asked: Asked) -> web.StreamResponse:
@@ -79,9 +77,7 @@ async def _publish(asked: Asked) -> web.StreamResponse:
     refusal = await _ask(asked, "http-flv", asked.wish.publish)
     if refusal is not None or connection.over:
         return _last(refusal)
-    if asked.request.headers.get("Expect", "").lower() == _EXPECTED and asked.request.version >= (1, 1):
-        await asked.request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    await read_body(asked.request.content, connection)
+    await read_body(asked.request, connection)
     failure = connection.session.failure
     connection.end(CloseReason.FINISHED)
     answer = plain(*(failure or (HTTPStatus.OK, "The stream has ended.")))

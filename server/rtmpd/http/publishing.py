@@ -13,15 +13,19 @@ from rtmpd.reasons import FlvFailure, SessionFailure
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.messages import Message
 
+_EXPECTED: Final = "100-continue"
+"""By who sends a body only when it is wanted."""
 _PIECE: Final = 64 * 1024
 """That is read at once: what is cut into tags in one turn of the loop."""
 _TAKEN: Final = frozenset({MessageType.AUDIO, MessageType.VIDEO, MessageType.DATA_AMF0})
 
 
-async def read_body(body: StreamReader, connection: HttpConnection) -> None:
+async def read_body(request: web.BaseRequest, connection: HttpConnection) -> None:
     """Publish it, until it ends or the server ends it; what is wrong then stands in the dialogue."""
     try:
-        await _read(body, connection)
+        if request.headers.get("Expect", "").lower() == _EXPECTED and request.version >= (1, 1):
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await _read(request.content, connection)
     except (TimeoutError, ConnectionError):
         pass  # The server has ended it, or the client is gone.
     except (web.RequestPayloadError, HttpProcessingError):
