@@ -87,7 +87,7 @@ async def http_pieces(scene: Scene) -> None:
 
 @attack(seconds=8, connections=20, settings=_LISTEN, most_growth_mb=40)
 async def http_chatter(scene: Scene) -> None:
-    """20 WebSockets ping as often as they are let."""
+    """20 WebSockets ping as often as they are let, and come again when they are closed."""
     name = await scene.publish_gop(0.1)
     ping = b"\x89\x80\0\0\0\0" * 100
 
@@ -99,6 +99,7 @@ async def http_chatter(scene: Scene) -> None:
                 player.say(ping)
                 await asyncio.sleep(0.01)
             player.leave()
+            await asyncio.sleep(0.5)
 
     await asyncio.gather(*(talk() for _ in range(20)))
 

@@ -8,7 +8,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from rtmpd.engine.origin import Origin
-from rtmpd.http.answers import Origins, plain, preflight
+from rtmpd.exceptions import Refused
+from rtmpd.http.answers import Origins, plain, preflight, refused
 from rtmpd.http.asking import Asked
 from rtmpd.http.connection import KEEPALIVE, HttpConnection, HttpVisit
 from rtmpd.http.live import answer_live
@@ -18,6 +19,7 @@ from rtmpd.net.addresses import UNKNOWN, is_local
 from rtmpd.net.http import web
 from rtmpd.net.proxy_header import ProxyHeader
 from rtmpd.net.visitors import SHARED, Visitors, http_logger
+from rtmpd.rtmp.constants import StatusCode
 from rtmpd.serving.identity import named_by
 from rtmpd.serving.server import RtmpServer
 
@@ -93,7 +95,7 @@ class HttpServer:
                 answer = await self._answer(request, connection)
             else:
                 text = f"Your address has had its share: {obstacle}."
-                answer = plain(HTTPStatus.SERVICE_UNAVAILABLE, text)
+                answer = refused(Refused(StatusCode.CONNECT_REJECTED, text, obstacle))
             answer.headers.update(shared)
             return answer
         finally:
