@@ -246,6 +246,18 @@ async def test_a_clip_that_there_is_no_room_for_is_not_made() -> None:
     assert await studio.clip(1) != []
 
 
+async def test_a_folder_that_is_not_there_is_told_of_before_it_is_needed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool = Spool("", lambda: 0.0)
+    spool.move(str(tmp_path / "gone"))
+    await eventually(lambda: [each.message for each in caplog.records] == ["spool cannot be written"])
+    spool.move(str(tmp_path))
+    spool.close()
+    await asyncio.sleep(0)
+    assert (len(caplog.records), files_in(tmp_path)) == (1, [])
+
+
 async def test_a_spool_that_is_closed_reads_nothing_more(tmp_path: Path) -> None:
     spool = Spool(str(tmp_path), lambda: 0.0)
     spool.close()

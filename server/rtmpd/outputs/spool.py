@@ -69,12 +69,8 @@ class Spool:
         def finish(outcome: tuple[SpoolFile, int, int] | Exception) -> None:
             if isinstance(outcome, Exception):
                 self.failures += 1
-                now = self._clock()
-                self._tries_at = now + _TRY_AGAIN
-                if now - self._said_at >= _SAY_AGAIN:
-                    self._said_at = now
-                    fields = {"folder": self.folder, "problem": str(outcome)}
-                    _logger.warning("spool cannot be written", extra={"fields": fields})
+                self._tries_at = self._clock() + _TRY_AGAIN
+                self._say(outcome)
             done(outcome)
 
         self._workers.submit(lambda: self._append(packed(packets)), finish)
@@ -94,10 +90,15 @@ class Spool:
         self._workers.submit(job, done)
 
     def move(self, folder: str) -> None:
-        """Write to that folder from now on; what was written is read where it is."""
+        """Write to that folder from now on; what was written is read where it is.
+
+        It is tried at once: memory may be full for the first time when nobody looks at the log any more.
+        """
         before, self.folder = self.folder, folder
         if before not in ("", folder):
             self._workers.submit(self._let_go, lambda _: None)
+        if folder not in ("", before):
+            self._workers.submit(lambda: os.close(_open_nameless(folder)), self._say)
 
     def close(self) -> None:
         """Nothing is written any more."""
@@ -108,6 +109,14 @@ class Spool:
     def usable(self) -> bool:
         """There is a folder, and nothing has failed a moment ago."""
         return bool(self.folder) and self._clock() >= self._tries_at
+
+    def _say(self, outcome: object) -> None:
+        """That it failed, if it did, and not too often."""
+        now = self._clock()
+        if isinstance(outcome, Exception) and now - self._said_at >= _SAY_AGAIN:
+            self._said_at = now
+            fields = {"folder": self.folder, "problem": str(outcome)}
+            _logger.warning("spool cannot be written", extra={"fields": fields})
 
     # In the thread
 
