@@ -291,6 +291,19 @@ async def test_who_leaves_while_it_waits_for_its_turn_plays_nothing() -> None:
         assert there.house.stats.plays_total == 0
 
 
+async def test_who_has_left_waits_for_its_turn_no_longer() -> None:
+    limits = ConnectionLimits(max_command_cost_per_address=1)
+    async with site(connections=limits) as there:
+        browsers = [await there.browser() for _ in range(10)]
+        for browser in browsers:
+            browser.ask("/nothing")
+        connections = list(there.house.connections)
+        await eventually(lambda: [each.is_answered for each in connections].count(True) >= 9)
+        for browser in browsers:
+            browser.writer.close()
+        await eventually(lambda: not any(each.is_answered for each in connections))
+
+
 LONG = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 4000) for number in range(20))
 ASKED = b"GET /live/cam.flv HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -97,9 +97,9 @@ class HttpConnection(Guest):
 
     __slots__ = (
         "__weakref__",
+        "_awaited",
         "_chatter",
         "_cost",
-        "_decided",
         "_frames",
         "_house",
         "_late",
@@ -125,8 +125,8 @@ class HttpConnection(Guest):
         self._late: Word | None = SessionFailure.CONNECT_TIMEOUT
         """What is said if it is not."""
         self._cost: TokenBucket | None = None
-        self._decided: asyncio.Future[None] | None = None
-        """Of what is asked just now."""
+        self._awaited: asyncio.Future[None] | None = None
+        """By who answers a request: a decision, or its turn. It comes with the end, too."""
         self._refusal: Refused | None = None
         self.reading: asyncio.Timeout | None = None
         """Of what somebody publishes, while it is read; and that:"""
@@ -201,8 +201,10 @@ class HttpConnection(Guest):
         self._waits_until = math.inf
         now = self.context.clock()
         self._cost = self._cost or self._gate.shared_cost(self)
-        if self._cost is not None and (delay := self._cost.take(_REQUEST_COST, now)) > 0:
-            await asyncio.sleep(delay)
+        delay = 0.0 if self._cost is None else self._cost.take(_REQUEST_COST, now)
+        if delay > 0 and not self.over:
+            self._awaited = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._awaited], timeout=delay)
 
     def hold(self, size: int) -> None:
         """So much has come that aiohttp holds until it is wanted."""
@@ -240,11 +242,10 @@ class HttpConnection(Guest):
         if self.over:
             return None
         self.session.settled = False
-        self._decided = asyncio.get_running_loop().create_future()
+        self._awaited = asyncio.get_running_loop().create_future()
         self.requests.handle(self, event)
         if not (self.session.settled or self.over):
-            await self._decided
-        self._decided = None
+            await self._awaited
         return self._refusal
 
     async def introduce(self, params: ConnectParams, protocol: str) -> Refused | None:
@@ -344,7 +345,7 @@ class HttpConnection(Guest):
             self.end(CloseReason.IDLE if late else CloseReason.PROTOCOL_ERROR, error.reason)
 
     def answered(self) -> None:
-        self._decide()
+        self._wake()
 
     def read_in_rounds(self, wanted: bool) -> None:
         """aiohttp reads."""
@@ -421,13 +422,13 @@ class HttpConnection(Guest):
         self.session.close()
         self._charge_partials(0)
         self.requests.release(end.reason, end.detail)
-        self._decide()
+        self._wake()
         if self.reading is not None and not self.reading.expired():
             self.reading.reschedule(asyncio.get_running_loop().time())
 
-    def _decide(self) -> None:
-        if self._decided is not None and not self._decided.done():
-            self._decided.set_result(None)
+    def _wake(self) -> None:
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.set_result(None)
 
     def _linger(self, patience: float) -> None:
         """Write what is left, say that we are done, and read on until the peer is too."""
