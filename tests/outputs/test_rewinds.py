@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.tags import KEYFRAME, SEQUENCE_HEADER
 from rtmpd.outputs import rewinds as rewinds_module
 from rtmpd.outputs.delays import Delays
-from rtmpd.outputs.kept import Kept, KeptLimits
+from rtmpd.outputs.kept import Kept, KeptLimits, Piece
 from rtmpd.outputs.rewinds import SPARE, Rewinds
 from rtmpd.outputs.rings import Rings
 from rtmpd.outputs.spool import Spool
@@ -374,6 +375,33 @@ async def test_what_is_on_the_drive_is_read_in_a_thread(tmp_path: Path) -> None:
     await eventually(come)
     assert [each for each in shown if each[0] == "K"][:3] == ["K10", "K11", "K12"]
     assert studio.rewinds.jumps == 0
+    studio.rewinds.close()
+    studio.rings.close()
+
+
+async def test_what_cannot_be_read_is_jumped_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = Studio(memory=MIB, folder=str(tmp_path))
+    publication = studio.publish()
+    ring = studio.rings.find(KEY)
+    assert ring is not None
+    for _ in range(30):
+        studio.go_on(publication, 1, size=50_000)
+        await eventually(lambda: not ring.kept.is_writing)
+    sink, _ = studio.back(20)
+    await eventually(lambda: studio.rest(0.0) or "P10.1" in pictures(sink))
+
+    def fail(_piece: Piece, done: Callable[[list[Packet] | Exception], None]) -> None:
+        done(OSError("the drive is gone"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ring.kept, "read", fail)
+        studio.go_on(publication, 2, size=50_000)
+    assert studio.rewinds.jumps >= 3
+    assert not [picture for picture in pictures(sink) if picture > "P10.9"]
+    studio.go_on(publication, 3, size=50_000)
+    shown: list[str] = []
+    await eventually(lambda: studio.rest(0.0) or shown.extend(pictures(sink)) or "P13.3" in shown)
+    assert shown[0].startswith("K1")
     studio.rewinds.close()
     studio.rings.close()
 

@@ -52,7 +52,7 @@ class Showing:
         self._broken = False
         """Something was lost: pictures go on with a key frame."""
         self.jumps = 0
-        """Times that it was."""
+        """Times that it was, or could not be read."""
         audience.feed(self.end_now)
 
     @property
@@ -151,6 +151,7 @@ class Showing:
         packets = [] if isinstance(outcome, Exception) else outcome
         if not packets:
             self._broken = True
+            self.jumps += 1
         elif self._broken and piece.keyed:
             self._broken = False
             self._tell(piece)
