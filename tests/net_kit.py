@@ -43,7 +43,7 @@ from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
 
-PATIENCE = 5.0
+PATIENCE = 15.0
 """Seconds after which a test that waits has failed."""
 HEADERS = ((0, AVC_HEADER), (0, AAC_HEADER))
 _CHATTER = ("Acknowledgement", "WindowAckSize", "SetPeerBandwidth", "SetChunkSize", "|RtmpSampleAccess")

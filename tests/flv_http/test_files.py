@@ -270,7 +270,7 @@ async def test_a_play_of_a_file_may_last_so_long(tmp_path: Path, long: int) -> N
         return PlayRules(max_duration=0.05)
 
     async with shop(tmp_path, play_rules=rules) as there:
-        await held(there)
+        await there.get(PATH)
         await eventually(lambda: there.house.stats.players == 0)
         assert there.house.stats.players_closed == {CloseReason.MAX_DURATION: 1}
 
