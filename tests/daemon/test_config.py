@@ -894,6 +894,14 @@ _ADVICE = "; write it as rtmp://host/app/name"
             "apps.live.pull.timeout: '0' is out of range: it must be more than 0 seconds",
         ),
         (
+            "apps.live.ring.memory_bytes=5",
+            "apps.live.ring.memory_bytes: '5' is out of range: it must be at least 1048576 bytes",
+        ),
+        (
+            "apps.live.ring.disk_bytes=1GiB",
+            "apps.live.ring.disk_bytes has no place: name a folder with spool.path",
+        ),
+        (
             "apps.a b.push=rtmp://h/a/b",
             "apps.a b.push is for an app that cannot exist: write the name as in rtmp://host/NAME/stream",
         ),

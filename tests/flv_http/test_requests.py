@@ -135,7 +135,9 @@ async def test_web_pages_of_others_may_not_even_if_they_have_our_name() -> None:
 async def test_paths_have_a_prefix() -> None:
     doorman = Doorman()
     async with site(HttpRules(prefix="/video"), authorizer=doorman) as there:
-        assert (await there.get(PATH)).status == 404
+        answer = await there.get(PATH)
+        said = "There is nothing at this path: streams are at /video/APP/NAME.flv.\n"
+        assert (answer.status, await answer.body()) == (404, said)
         assert (await there.get("/videolive/cam.flv")).status == 404
         (await there.browser()).ask(f"/video{PATH}")
         await eventually(lambda: doorman.requests)

@@ -292,6 +292,8 @@ class Config(Section):
         for name, app in self.apps.items():
             for key, text in app.find_problems(name, self.at(name), below[name]):
                 yield (APPS, name, *key), text
+            if app.ring.disk_bytes and not self.spool.path:
+                yield (APPS, name, "ring", "disk_bytes"), " has no place: name a folder with spool.path"
 
     def pulled_always(self) -> tuple[StreamKey, ...]:
         """Streams that are fetched whether somebody watches or not."""

@@ -101,7 +101,7 @@ def _sentence(details: ErrorDetails, key: Key) -> str:
             return f'{value} is not a list: write ["one", "two"]'
         case kind if kind in bounds:
             name, words = bounds[kind]
-            return f"{value} is out of range: it {words} {context[name]:g} {key.unit}".rstrip()
+            return f"{value} is out of range: it {words} {context[name]:.15g} {key.unit}".rstrip()
         case _:
             return f"{value}: {details['msg']}"
 

@@ -113,14 +113,14 @@ class HttpServer:
         path = decoded(request.raw_path)
         prefix = self.rules.prefix
         if not path.startswith(f"{prefix}/"):
-            return _nothing()
+            return _nothing(prefix)
         scheme = "https" if connection.origin.tls or self._visitors.is_secure(request) else "http"
         server = f"{scheme}://{self._visitors.host_of(request)}{prefix}"
         wish = read_wish(request, path.removeprefix(prefix), server, connection.context.limits)
         if isinstance(wish, str):
             return plain(HTTPStatus.BAD_REQUEST, wish)
         if not path.endswith(ENDING):
-            return _nothing()
+            return _nothing(prefix)
         return await answer_live(Asked(request, wish, connection))
 
     def _named(self, request: web.BaseRequest, connection: HttpConnection) -> Origin:
@@ -138,6 +138,6 @@ class HttpServer:
         return origin
 
 
-def _nothing() -> web.Response:
-    text = "There is nothing at this path: streams are at /APP/NAME.flv."
+def _nothing(prefix: str) -> web.Response:
+    text = f"There is nothing at this path: streams are at {prefix}/APP/NAME.flv."
     return plain(HTTPStatus.NOT_FOUND, text)
