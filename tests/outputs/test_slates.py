@@ -568,6 +568,17 @@ def test_no_picture_is_shown_before_those_that_came_earlier_nor_at_the_time_of_o
     assert dict(seen(sink))["E0"] == last + 40
 
 
+def test_a_slate_waits_for_no_picture_that_says_it_is_shown_in_hours(file: SlateFile) -> None:
+    theatre = Theatre(file)
+    encoder = theatre.claim()
+    sink, _ = theatre.house.play()
+    theatre.house.send(encoder, (0, keyframe("E0")), (40, later("E1", 2**23 - 1)))
+    theatre.loop.now += 0.01
+    theatre.lose()
+    theatre.run(40)
+    assert dict(seen(sink))["S0"] <= 10_000
+
+
 @pytest.mark.parametrize(("letter", "step"), [("e", 25), ("E", 40)])
 def test_a_slate_begins_a_frame_behind_the_last_and_ends_a_frame_before_the_next(
     file: SlateFile, letter: str, step: int

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from rtmpd.engine.channel import Channel
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.packet import VIDEO, Packet
 from rtmpd.engine.slate import Slate
 from rtmpd.media.tags import parse_video
+
+_LONGEST_REORDERED: Final = 5000
+"""Milliseconds that a picture is shown behind those that came with it: 16 pictures of 3 a second."""
 
 
 class Cover:
@@ -56,6 +60,6 @@ class Cover:
 
 
 def time_shown(packet: Packet) -> int:
-    """When a frame is shown (ms): pictures that others refer to come before their time."""
+    """When a frame is shown (ms): pictures that others refer to come before their time, if not by ages."""
     delay = parse_video(packet.payload).composition_time if packet.kind == VIDEO else 0
-    return packet.timestamp + max(delay, 0)
+    return packet.timestamp + min(max(delay, 0), _LONGEST_REORDERED)
