@@ -148,6 +148,13 @@ def test_what_is_not_there_is_said():
     assert list(plain(figures, Order.NAME)) == ["stream  state  kbit/s  fps  players  drops  health"]
 
 
+def test_a_stream_without_its_encoder_is_not_called_well():
+    figures = watched(stream("a", state="holding", video=None), stream("b"))
+    screen = [line.split()[-1] for line in drawn(TopScreen(figures, "here:1", keys=True)) if "live/" in line]
+    lines = [line.split()[-1] for line in plain(figures, Order.NAME)]
+    assert (screen, lines) == (["ok", "0"], ["health", "-", "ok"])
+
+
 def test_bars_are_of_the_highest():
     assert (sparkline([0.0, 0.0], 3), sparkline([1.0, 7.0, 3.5], 2), sparkline([], 1)) == (" ▁▁", "█▅", " ")
 

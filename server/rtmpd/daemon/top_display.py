@@ -203,7 +203,7 @@ def _plain_row(stream: Stream) -> tuple[str, ...]:
         f"{stream['video']['frames_per_second']:.1f}" if stream["video"] else "-",
         str(stream["players"]),
         str(stream["dropped"]),
-        ",".join(warning["kind"] for warning in stream["warnings"]) or "ok",
+        ",".join(warning["kind"] for warning in stream["warnings"]) or _health(stream)[0] or "-",
     )
 
 
