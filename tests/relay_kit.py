@@ -44,7 +44,7 @@ from rtmpd.serving.server import ConnectionLimits, RtmpServer
 from rtmpd.serving.sweeper import Sweeper
 from rtmpd.serving.vod import Library, NoVod
 
-PATIENCE = 5.0
+PATIENCE = 15.0
 """Seconds after which a test that waits has failed."""
 QUICK = RetryPolicy(initial=0.02, maximum=0.1, failed=0.1, steady=0.05)
 KEY = StreamKey("live", "cam")

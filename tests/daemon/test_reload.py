@@ -38,7 +38,7 @@ from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import Entrance
 from rtmpd.net.listeners import open_listener
 
-PATIENCE = 5.0
+PATIENCE = 15.0
 VIDEO = 9
 FRAMES = [b"\x27\x01\x00\x00\x00" + bytes(1000) + bytes((number,)) for number in range(100)]
 GOP = [AVC_HEADER, keyframe(), *FRAMES]
