@@ -44,7 +44,7 @@ class KeepConfig(Section):
     max_age: Seconds = 0.0
     """For how long files are kept, such as "30d", from when they were finished."""
     max_files: Count = 0
-    """How many files are kept."""
+    """How many files are kept; an MP4 file and the FLV file that it was made of are two."""
     max_bytes: Size = 0
     """How large they may be together, without what is being written."""
 
