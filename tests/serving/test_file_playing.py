@@ -338,3 +338,16 @@ async def test_a_play_of_a_file_is_in_the_table_and_in_the_records(root: Path) -
         (told,) = record.uses
         assert (record.kind, told.file, told.reason, told.by) == ("player", True, "kicked", "ann")
         assert 0 < told.bytes < record.bytes_out
+
+
+@pytest.mark.parametrize(("until", "reason"), [(END, "finished"), ("1: K0@0", "connection_lost")])
+async def test_who_hangs_up_has_finished_what_it_has_all_of(root: Path, until: str, reason: str) -> None:
+    clip(root / "cam.flv", 60)
+    async with serve(library=library(root)) as house:
+        archive = Archive(house)
+        client = await asked(house, buffer_ms=ALL if until == END else 2000)
+        await client.until(until)
+        client.reset()
+        await eventually(lambda: archive.records)
+        (record,) = archive.records
+        assert [told.reason for told in record.uses] == [reason]

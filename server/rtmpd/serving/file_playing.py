@@ -122,6 +122,8 @@ class FilePlayer(FilePlay):
         self._peer.flush()
 
     def release(self, reason: CloseReason, detail: Word | None = None) -> int:
+        if self._playback.complete and reason is CloseReason.CONNECTION_LOST:
+            reason, detail = CloseReason.FINISHED, None  # ffmpeg hangs up when it has all of it.
         written = super().release(reason, detail)
         del self._playback  # Which has us.
         return written
