@@ -12,7 +12,6 @@ from engine_kit import (
     AAC_HEADER,
     AVC_HEADER,
     KEY,
-    FakeHandle,
     FakePublisher,
     FakeSink,
     House,
@@ -47,17 +46,18 @@ class Studio:
     """A house whose players are behind, and an encoder that sends four frames a second."""
 
     def __init__(
-        self, folder: str = "", memory: int = 64 * MIB, delays: Collection[float] = (DELAY,), **limits: int
+        self,
+        folder: str = "",
+        memory: int = 64 * MIB,
+        delays: Collection[float] = (DELAY,),
+        engine: EngineLimits | None = None,
     ) -> None:
-        self.house = House(EngineLimits(delay=DELAY, **limits))  # type: ignore[arg-type]
+        self.house = House(engine or EngineLimits(delay=DELAY))
         loop = self.house.loop
-        self.delays = Delays(self.house.registry, lambda _key: delays, loop.clock, self.call_later)
+        self.delays = Delays(self.house.registry, lambda _key: delays, loop.clock, loop.call_later)
         self.house.registry.observe(self.delays)
         self.delays.apply(folder, memory, 100 * MIB)
         self.second = 0
-
-    def call_later(self, seconds: float, callback: object) -> FakeHandle:
-        return self.house.loop.call_later(seconds, callback)  # type: ignore[arg-type]
 
     def publish(self, policy: ClaimPolicy | None = None) -> Publication:
         registry, loop = self.house.registry, self.house.loop
@@ -289,7 +289,7 @@ def test_what_fits_nowhere_is_lost_up_to_a_key_frame(caplog: pytest.LogCaptureFi
 
 
 def test_when_memory_is_short_what_waits_goes_before_players() -> None:
-    studio = Studio(memory_bytes=4 * MIB)
+    studio = Studio(engine=EngineLimits(delay=DELAY, memory_bytes=4 * MIB))
     sink, subscription = studio.house.play()
     studio.go_on(studio.publish(), 60, size=50_000)
     assert studio.house.registry.budget.used <= 4 * MIB

@@ -12,7 +12,6 @@ from engine_kit import (
     AVC_HEADER,
     AVC_HEADER_2,
     KEY,
-    FakeHandle,
     FakePublisher,
     FakeSink,
     House,
@@ -66,11 +65,8 @@ class Studio:
         self.rings = Rings(registry, lambda _key: self.limits, loop.clock)
         registry.observe(self.rings)
         self.rings.apply(folder)
-        self.rewinds = Rewinds(registry, self.rings, loop.clock, self.call_later)
+        self.rewinds = Rewinds(registry, self.rings, loop.clock, loop.call_later)
         self.second = 0
-
-    def call_later(self, seconds: float, callback: object) -> FakeHandle:
-        return self.house.loop.call_later(seconds, callback)  # type: ignore[arg-type]
 
     def publish(self, policy: ClaimPolicy | None = None, header: bytes = AVC_HEADER) -> Publication:
         registry, loop = self.house.registry, self.house.loop
@@ -204,7 +200,7 @@ def test_however_many_places_there_are_the_audiences_are_few(monkeypatch: pytest
 async def test_nobody_sees_what_others_do_not_see_yet() -> None:
     studio = Studio(engine=EngineLimits(delay=10.0))
     house = studio.house
-    delays = Delays(house.registry, lambda _key: (10.0,), house.loop.clock, studio.call_later)
+    delays = Delays(house.registry, lambda _key: (10.0,), house.loop.clock, house.loop.call_later)
     house.registry.observe(delays)
     delays.apply("", 64 * MIB, 0)
     studio.go_on(studio.publish(), 60)
