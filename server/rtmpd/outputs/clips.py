@@ -58,13 +58,13 @@ class Clips:
             text = f"{MAX_HELD} clips are being made, one after the other, or sent: ask again in a moment"
             raise TryLater(Problem.CLIPS_BUSY, text, 2.0)
         self._held += 1
+        made = None
         try:
             made = await self._make(ring, seconds)
-        except BaseException:
-            self._held -= 1
-            raise
+        finally:
+            if made is None:
+                self._held -= 1
         if made is None:
-            self._held -= 1
             return None
 
         def let_go() -> None:
