@@ -26,6 +26,8 @@ PIECE_BYTES: Final = 256 * 1024
 _LONGEST_STEP_MS: Final = 10_000
 _SPILL_BYTES: Final = 32 * 1024 * 1024
 """Of one stream what may wait to be written; beyond it the oldest is lost."""
+EDGE_BYTES: Final = 1024
+"""What an edge is, with the figures that it holds: encoders that come and go make many."""
 
 
 class KeptLoss(Word):
@@ -163,10 +165,14 @@ class Kept:
         self.cut()
         order = self._edges[-1].order + 1 if self._edges else 0
         self._edges.append(Edge(order, self._next, self._clock(), begins, stats))
+        self._charge(EDGE_BYTES)
 
     def edge(self, order: int) -> Edge | None:
         """The first edge from that one on that there still is."""
-        return next((edge for edge in self._edges if edge.order >= order), None)
+        edges = self._edges
+        if not edges or order > edges[-1].order:
+            return None
+        return edges[max(order - edges[0].order, 0)]
 
     def edge_before(self, number: int) -> Edge | None:
         """The last one before a piece."""
@@ -248,6 +254,8 @@ class Kept:
         """Nothing is kept any more."""
         while self._pieces:
             self._forget(self._pieces.popleft())
+        while self._edges:
+            self._drop_edge()
 
     # Inside
 
@@ -280,7 +288,7 @@ class Kept:
         first, edges = pieces[0].number if pieces else self._next, self._edges
         # One is left before what there is: it says whose that is.
         while len(edges) > 1 and edges[1].piece <= first and edges[1].at <= now - limits.seconds:
-            edges.popleft()
+            self._drop_edge()
 
     def _second_begin(self) -> int:
         """How many pieces lie before the second that one can begin with; 0 if there is none."""
@@ -341,6 +349,10 @@ class Kept:
             self.disk_bytes -= piece.length
             piece.place.leave()
             piece.place = None
+
+    def _drop_edge(self) -> None:
+        self._edges.popleft()
+        self._charge(-EDGE_BYTES)
 
     def _charge(self, size: int) -> None:
         self.memory_bytes += size
