@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtmpd.http.connection import HttpConnection
 from rtmpd.http.wishes import Wish
@@ -14,7 +14,13 @@ class Asked:
     """A request, as those see it who may have an answer."""
 
     request: web.BaseRequest
+    path: str
+    """Decoded, and without ``http.prefix``."""
     wish: Wish
-    """What its path means."""
+    """What its path means: the stream that it names without its ending."""
     connection: HttpConnection
     """``may`` says whether whoever asks may play that."""
+
+    def of(self, path: str) -> Asked:
+        """The same of the stream at ``path``."""
+        return replace(self, wish=self.wish.of(path))

@@ -13,7 +13,8 @@ from rtmpd.http.answers import Origins, plain, preflight, refused
 from rtmpd.http.asking import Asked
 from rtmpd.http.connection import KEEPALIVE, HttpConnection, HttpVisit
 from rtmpd.http.live import answer_live
-from rtmpd.http.wishes import ENDING, decoded, read_wish
+from rtmpd.http.ways import Ways
+from rtmpd.http.wishes import decoded, read_wish
 from rtmpd.net.address_mask import AddressMask
 from rtmpd.net.addresses import UNKNOWN, is_local
 from rtmpd.net.http import web
@@ -46,6 +47,9 @@ class HttpServer:
 
     def __init__(self, server: RtmpServer, mask: AddressMask) -> None:
         self.rules = HttpRules()
+        self.ways = Ways()
+        """Who answers what. Streams as FLV are there always."""
+        self.ways.offer(".flv", answer_live)
         self._server = server
         self._visitors = Visitors(lambda: server.context.proxies, mask)
         # Without a router, whose answers would cost nobody anything.
@@ -116,12 +120,13 @@ class HttpServer:
             return _nothing(prefix)
         scheme = "https" if connection.origin.tls or self._visitors.is_secure(request) else "http"
         server = f"{scheme}://{self._visitors.host_of(request)}{prefix}"
-        wish = read_wish(request, path.removeprefix(prefix), server, connection.context.limits)
+        path = path.removeprefix(prefix)
+        ending = self.ways.ending(path)
+        wish = read_wish(request, path.removesuffix(ending), server, connection.context.limits)
         if isinstance(wish, str):
             return plain(HTTPStatus.BAD_REQUEST, wish)
-        if not path.endswith(ENDING):
-            return _nothing(prefix)
-        return await answer_live(Asked(request, wish, connection))
+        answer = await self.ways.answer(ending, Asked(request, path, wish, connection))
+        return _nothing(prefix) if answer is None else answer
 
     def _named(self, request: web.BaseRequest, connection: HttpConnection) -> Origin:
         """Who asks by this request."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -14,7 +14,6 @@ from rtmpd.rtmp.events import PlayRequested, PublishRequested
 from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.url import clean_path, parse_query
 
-ENDING: Final = ".flv"
 STREAM_ID: Final = 1
 """In place of a message stream: there is one."""
 _BEARER: Final = "bearer"
@@ -44,6 +43,12 @@ class Wish:
         start = -1.0 if self.framed else -2.0
         return PlayRequested(STREAM_ID, self.name, self.query, start, -1.0, reset=True)
 
+    def of(self, path: str) -> Wish:
+        """The same of another stream, in an app of its own."""
+        app, _, name = clean_path(_clean(path)).rpartition("/")
+        server = self.connect.tc_url.removesuffix(f"/{self.connect.app}")
+        return replace(self, connect=replace(self.connect, app=app, tc_url=f"{server}/{app}"), name=name)
+
     @property
     def publish(self) -> PublishRequested:
         """It is published."""
@@ -51,7 +56,7 @@ class Wish:
 
 
 def read_wish(request: web.BaseRequest, path: str, server: str, limits: Limits) -> Wish | str:
-    """What is asked for at ``path``, of which nothing is before the app; or what is wrong with how.
+    """What is asked for at ``path``, which names an app and a stream; or what is wrong with how.
 
     ``server`` is scheme, host and port as the client knows them.
     """
@@ -67,7 +72,7 @@ def read_wish(request: web.BaseRequest, path: str, server: str, limits: Limits) 
     only = fields.get("only", "")
     if only and only not in _MEDIA:
         return "Write only=audio or only=video, or leave it out."
-    app, _, name = clean_path(_clean(path).removesuffix(ENDING)).rpartition("/")
+    app, _, name = clean_path(_clean(path)).rpartition("/")
     connect = ConnectParams(
         app=app,
         tc_url=_printable(f"{server}/{app}", limits.max_tc_url_bytes),

@@ -1,0 +1,38 @@
+"""Which request gets its answer where: by the ending of its path, whoever has something there is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from rtmpd.http.asking import Asked
+from rtmpd.net.http import web
+
+Answer = Callable[[Asked], Awaitable[web.StreamResponse | None]]
+"""Answers a request, or returns None where that is somebody else's."""
+NO_ENDING: Final = ""
+"""Of paths whose last level ends in nothing that anybody has offered: names may have dots."""
+
+
+class Ways:
+    """Who answers what, in the order in which they have offered to."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, list[Answer]] = {}
+
+    def offer(self, ending: str, answer: Answer) -> None:
+        """Have ``answer`` asked for paths that end so, such as ``.flv``, behind those that are there."""
+        self._answers.setdefault(ending, []).append(answer)
+
+    def ending(self, path: str) -> str:
+        """The one of ``path`` that somebody answers, or ``NO_ENDING``."""
+        _, dot, ending = path.rpartition("/")[2].rpartition(".")
+        return dot + ending if dot + ending in self._answers else NO_ENDING
+
+    async def answer(self, ending: str, asked: Asked) -> web.StreamResponse | None:
+        """What the first says who has something at that path; None if nobody has."""
+        for answer in self._answers.get(ending, ()):
+            found = await answer(asked)
+            if found is not None:
+                return found
+        return None
