@@ -37,13 +37,13 @@ FFMPEG_AAC_TRACK_1 = bytes.fromhex("95006d70346101121056e500")
 FFMPEG_OPUS = bytes.fromhex("904f7075734f707573486561640102380180bb0000000000")
 FFMPEG_FLAC = bytes.fromhex("90664c61430400040000010700018b0bb800f000004b00b7a350587bc1249dc2152b9d6f668316")
 VIDEO_HEADERS = [
-    (OBS_AVC, VideoInfo("avc1", 320, 240, "High", "1.3")),
-    (GSTREAMER_AVC_444, VideoInfo("avc1", 320, 240, "High 4:4:4", "1.3")),
-    (X264_1080_BASELINE, VideoInfo("avc1", 1920, 1080, "Baseline", "4.0")),
-    (X264_1080_INTERLACED_422, VideoInfo("avc1", 1920, 1080, "High 4:2:2", "4.0")),
+    (OBS_AVC, VideoInfo("avc1", 320, 240, "High", "1.3", 30.0)),
+    (GSTREAMER_AVC_444, VideoInfo("avc1", 320, 240, "High 4:4:4", "1.3", 30.0)),
+    (X264_1080_BASELINE, VideoInfo("avc1", 1920, 1080, "Baseline", "4.0", 5.0)),
+    (X264_1080_INTERLACED_422, VideoInfo("avc1", 1920, 1080, "High 4:2:2", "4.0", 5.0)),
     (X265_MAIN, VideoInfo("hvc1", 320, 240, "Main", "2.0")),
     (X265_MAIN_10, VideoInfo("hvc1", 1366, 766, "Main 10", "4.0")),
-    (AV1, VideoInfo("av01", profile="Main", level="2.0")),
+    (AV1, VideoInfo("av01", 320, 240, "Main", "2.0")),
     (VP9, VideoInfo("vp09", profile="0", level="2.0")),
 ]
 AUDIO_HEADERS = [
@@ -66,7 +66,7 @@ def test_audio_sequence_header(payload: bytes, info: AudioInfo) -> None:
 
 def test_legacy_hevc_and_av1_headers_carry_the_same_records() -> None:
     assert video_info(b"\x1c\0\0\0\0" + X265_MAIN[5:]) == VideoInfo("hvc1", 320, 240, "Main", "2.0")
-    assert video_info(b"\x1d\0\0\0\0" + AV1[5:]) == VideoInfo("av01", profile="Main", level="2.0")
+    assert video_info(b"\x1d\0\0\0\0" + AV1[5:]) == VideoInfo("av01", 320, 240, "Main", "2.0")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_constraint_flags(payload: bytes, flags: int | None) -> None:
 
 def test_multitrack_header_tells_of_its_track() -> None:
     payload = b"\x96\x00avc1\x01" + OBS_AVC[5:]
-    assert video_info(payload) == VideoInfo("avc1", 320, 240, "High", "1.3")
+    assert video_info(payload) == VideoInfo("avc1", 320, 240, "High", "1.3", 30.0)
 
 
 def ue(value: int) -> str:
@@ -247,7 +247,7 @@ def test_damaged_headers_never_raise(header: tuple[bytes, VideoInfo], position: 
 
 def test_an_av1_level_may_be_the_maximum_which_has_no_number() -> None:
     record = bytes((AV1[5], AV1[6] & 0xE0 | 31)) + AV1[7:]
-    assert video_info(AV1[:5] + record) == VideoInfo("av01", profile="Main", level="")
+    assert video_info(AV1[:5] + record) == VideoInfo("av01", 320, 240, "Main", "")
 
 
 def test_separate_colour_planes_are_cropped_like_monochrome() -> None:

@@ -354,4 +354,4 @@ def test_headers_are_as_the_encoder_was_set() -> None:
     headers = {
         video_info(m.payload) for m in messages_of("gst122-rtmp2sink-pub") if m.type == MessageType.VIDEO
     }
-    assert headers - {None} == {VideoInfo("avc1", 320, 240, "High 4:4:4", "1.3")}
+    assert headers - {None} == {VideoInfo("avc1", 320, 240, "High 4:4:4", "1.3", 30.0)}

@@ -7,9 +7,12 @@ itself never depends on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from rtmpd.media.av1 import av1_dimensions
+from rtmpd.media.bits import BitReader
 from rtmpd.media.tags import (
     ENHANCED,
     MULTITRACK,
@@ -31,6 +34,8 @@ class VideoInfo:
     """As the codec's specification calls it; its number when it has no name here."""
     level: str = ""
     """Such as ``4.1``."""
+    frame_rate: float = 0.0
+    """Frames a second, 0 when it is not said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +49,12 @@ class AudioInfo:
     """AAC object type, such as ``LC`` or ``HE-AAC``."""
 
 
-class _TruncatedError(Exception):
-    """Internal: the record ends early or holds a value out of range. Never leaves this module."""
-
-
 _MAX_RECORD_BYTES: Final = 4096
 """How much of a configuration record is looked at."""
 _MAX_SPS_BYTES: Final = 512
 _MAX_POC_CYCLE: Final = 255
+_EXTENDED_SAR: Final = 255
+_MAX_FRAME_RATE: Final = 999
 
 _AVC_PROFILES: Final = {
     66: "Baseline",
@@ -118,7 +121,7 @@ def video_info(payload: bytes) -> VideoInfo | None:
         record = payload[tag.body_offset : tag.body_offset + _MAX_RECORD_BYTES]
         try:
             return read(record)
-        except (IndexError, _TruncatedError):
+        except IndexError:
             return VideoInfo(tag.codec)
     return VideoInfo(tag.codec)
 
@@ -150,54 +153,20 @@ def audio_info(payload: bytes) -> AudioInfo | None:
         record = payload[tag.body_offset : tag.body_offset + _MAX_RECORD_BYTES]
         try:
             return read(record)
-        except (IndexError, _TruncatedError):
+        except IndexError:
             return AudioInfo(tag.codec)
     return AudioInfo(tag.codec)
 
 
-class _BitReader:
-    """Reads big-endian bit fields and Exp-Golomb codes (H.264 section 9.1)."""
-
-    def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data, "big")
-        self._left = len(data) * 8
-
-    def u(self, width: int) -> int:
-        """Unsigned integer of ``width`` bits."""
-        self._left -= width
-        if self._left < 0:
-            raise _TruncatedError
-        return self._value >> self._left & ((1 << width) - 1)
-
-    def skip(self, width: int) -> None:
-        self._left -= width
-        if self._left < 0:
-            raise _TruncatedError
-
-    def ue(self) -> int:
-        """Unsigned Exp-Golomb code."""
-        zeros = 0
-        while not self.u(1):
-            zeros += 1
-            if zeros > 32:
-                raise _TruncatedError
-        return (1 << zeros) - 1 + self.u(zeros)
-
-    def se(self) -> int:
-        """Signed Exp-Golomb code."""
-        code = self.ue()
-        return (code + 1) // 2 if code & 1 else -(code // 2)
-
-
-def _sps_bits(nal_unit: bytes, header_bytes: int) -> _BitReader:
+def _sps_bits(nal_unit: bytes, header_bytes: int) -> BitReader:
     """Bits of a parameter set behind its NAL unit header, emulation prevention bytes removed."""
-    return _BitReader(nal_unit[header_bytes:_MAX_SPS_BYTES].replace(b"\0\0\3", b"\0\0"))
+    return BitReader(nal_unit[header_bytes:_MAX_SPS_BYTES].replace(b"\0\0\3", b"\0\0"))
 
 
 def _field(record: bytes, offset: int, size: int) -> bytes:
     field = record[offset : offset + size]
     if len(field) < size:
-        raise _TruncatedError
+        raise IndexError("a record is cut short")
     return field
 
 
@@ -205,22 +174,26 @@ def _read_avcc(record: bytes) -> VideoInfo:
     """AVCDecoderConfigurationRecord (ISO/IEC 14496-15 section 5.3.3.1)."""
     profile = _AVC_PROFILES.get(record[1], str(record[1]))
     level = f"{record[3] // 10}.{record[3] % 10}"
+    rate = 0.0
     try:
-        width, height = _avc_dimensions(_first_avc_sps(record))
-    except (IndexError, _TruncatedError):
+        bits = _sps_bits(_first_avc_sps(record), 1)
+        width, height = _avc_dimensions(bits)
+    except IndexError:
         width = height = 0
-    return VideoInfo("avc1", width, height, profile, level)
+    else:
+        with suppress(IndexError):
+            rate = _avc_frame_rate(bits)
+    return VideoInfo("avc1", width, height, profile, level, rate)
 
 
 def _first_avc_sps(record: bytes) -> bytes:
     if not record[5] & 31:
-        raise _TruncatedError
+        raise IndexError("a record is cut short")
     return _field(record, 8, int.from_bytes(_field(record, 6, 2), "big"))
 
 
-def _avc_dimensions(sps: bytes) -> tuple[int, int]:
-    """Cropped picture size of an H.264 SPS NAL unit (section 7.3.2.1.1)."""
-    bits = _sps_bits(sps, 1)
+def _avc_dimensions(bits: BitReader) -> tuple[int, int]:
+    """Cropped picture size of an H.264 SPS (section 7.3.2.1.1), which is read up to its VUI."""
     profile_idc = bits.u(8)
     bits.skip(16)
     bits.ue()  # seq_parameter_set_id
@@ -254,7 +227,28 @@ def _avc_dimensions(sps: bytes) -> tuple[int, int]:
     return _plausible(width, height)
 
 
-def _skip_avc_high_fields(bits: _BitReader) -> int:
+def _avc_frame_rate(bits: BitReader) -> float:
+    """What the VUI says (section E.1.1), which comes next; 0 if nothing that can be."""
+    if not bits.u(1):
+        return 0.0
+    if bits.u(1) and bits.u(8) == _EXTENDED_SAR:
+        bits.skip(32)
+    if bits.u(1):
+        bits.skip(1)
+    if bits.u(1):
+        bits.skip(4)
+        bits.skip(24 * bits.u(1))
+    if bits.u(1):
+        bits.ue()
+        bits.ue()
+    if not bits.u(1):
+        return 0.0
+    ticks, scale = bits.u(32), bits.u(32)
+    rate = scale / (2 * ticks) if ticks else 0.0
+    return rate if rate <= _MAX_FRAME_RATE else 0.0
+
+
+def _skip_avc_high_fields(bits: BitReader) -> int:
     """Skip what only the High profiles have; returns chroma_format_idc, 0 for separate colour planes."""
     chroma_format = bits.ue()
     separate_planes = bits.u(1) if chroma_format == 3 else 0
@@ -268,7 +262,7 @@ def _skip_avc_high_fields(bits: _BitReader) -> int:
     return 0 if separate_planes else chroma_format
 
 
-def _skip_scaling_list(bits: _BitReader, size: int) -> None:
+def _skip_scaling_list(bits: BitReader, size: int) -> None:
     last = following = 8
     for _ in range(size):
         if following:
@@ -278,7 +272,7 @@ def _skip_scaling_list(bits: _BitReader, size: int) -> None:
 
 def _plausible(width: int, height: int) -> tuple[int, int]:
     if not (0 < width <= 0xFFFF and 0 < height <= 0xFFFF):
-        raise _TruncatedError
+        raise IndexError("a record is cut short")
     return width, height
 
 
@@ -289,7 +283,7 @@ def _read_hvcc(record: bytes) -> VideoInfo:
     level = f"{record[12] // 30}.{record[12] % 30 // 3}"
     try:
         width, height = _hevc_dimensions(_find_hevc_sps(record))
-    except (IndexError, _TruncatedError):
+    except IndexError:
         width = height = 0
     return VideoInfo("hvc1", width, height, profile, level)
 
@@ -306,7 +300,7 @@ def _find_hevc_sps(record: bytes) -> bytes:
             if nal_type == _HEVC_SPS:
                 return nal_unit
             offset += 2 + size
-    raise _TruncatedError
+    raise IndexError("a record is cut short")
 
 
 def _hevc_dimensions(sps: bytes) -> tuple[int, int]:
@@ -335,7 +329,8 @@ def _read_av1c(record: bytes) -> VideoInfo:
     """AV1CodecConfigurationRecord (AV1 in ISOBMFF section 2.3.3)."""
     profile, level = divmod(record[1], 32)
     named_level = "" if level == 31 else f"{2 + (level >> 2)}.{level & 3}"
-    return VideoInfo("av01", profile=_AV1_PROFILES.get(profile, str(profile)), level=named_level)
+    width, height = av1_dimensions(record[4:])
+    return VideoInfo("av01", width, height, _AV1_PROFILES.get(profile, str(profile)), named_level)
 
 
 def _read_vpcc(codec: str) -> Callable[[bytes], VideoInfo]:
@@ -351,7 +346,7 @@ def _read_vpcc(codec: str) -> Callable[[bytes], VideoInfo]:
 
 def _read_asc(record: bytes) -> AudioInfo:
     """AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1)."""
-    bits = _BitReader(record[:64])
+    bits = BitReader(record[:64])
     object_type = _read_object_type(bits)
     sample_rate = _read_aac_rate(bits)
     channels = _AAC_CHANNELS.get(bits.u(4), 0)
@@ -362,12 +357,12 @@ def _read_asc(record: bytes) -> AudioInfo:
     return AudioInfo("mp4a", sample_rate, channels, _AAC_OBJECT_TYPES.get(object_type, str(object_type)))
 
 
-def _read_object_type(bits: _BitReader) -> int:
+def _read_object_type(bits: BitReader) -> int:
     object_type = bits.u(5)
     return 32 + bits.u(6) if object_type == 31 else object_type
 
 
-def _read_aac_rate(bits: _BitReader) -> int:
+def _read_aac_rate(bits: BitReader) -> int:
     index = bits.u(4)
     if index == 15:
         return bits.u(24)
@@ -377,7 +372,7 @@ def _read_aac_rate(bits: _BitReader) -> int:
 def _read_opus_head(record: bytes) -> AudioInfo:
     """OpusHead (RFC 7845 section 5.1); Opus decodes at 48 kHz whatever the original rate was."""
     if record[:8] != b"OpusHead":
-        raise _TruncatedError
+        raise IndexError("a record is cut short")
     return AudioInfo("Opus", 48000, record[9])
 
 
