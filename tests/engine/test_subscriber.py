@@ -475,7 +475,7 @@ def test_what_a_play_asks_for_is_what_the_rules_say_but_for_who_asks_and_when() 
         receive_video=False,
         policy=SlowPlayerPolicy(max_backlog_bytes=7),
         delay=3.0,
-        rewind=5,
+        apart=5,
         audience=False,
     )
     usual = PlayOptions()

@@ -98,10 +98,10 @@ class Studio:
         self.rings.look()
 
     def back(self, seconds: float) -> tuple[FakeSink, Subscription]:
-        return self.house.play(PlayOptions(rewind=self.rewinds.back(KEY, seconds)))
+        return self.house.play(PlayOptions(apart=self.rewinds.back(KEY, seconds)))
 
     def at(self, time: int) -> tuple[FakeSink, Subscription]:
-        return self.house.play(PlayOptions(rewind=self.rewinds.at(KEY, time)))
+        return self.house.play(PlayOptions(apart=self.rewinds.at(KEY, time)))
 
 
 def words(sink: FakeSink) -> list[str]:
@@ -180,7 +180,7 @@ def test_many_share_what_they_see() -> None:
     publication = studio.publish()
     studio.go_on(publication, 60)
     crowd = [studio.back(30 + number % 5 / 10) for number in range(100)]
-    assert len(studio.house.stream.rewound) == 1
+    assert len(studio.house.stream.apart) == 1
     studio.go_on(publication, 5)
     last = {pictures(sink)[-1] for sink, _ in crowd}
     assert len(last) == 1
@@ -192,7 +192,7 @@ def test_however_many_places_there_are_the_audiences_are_few(monkeypatch: pytest
     studio.go_on(studio.publish(), 60)
     for seconds in (10, 20, 30, 40, 50):
         studio.back(seconds)
-    assert len(studio.house.stream.rewound) == 3
+    assert len(studio.house.stream.apart) == 3
     sink, _ = studio.back(50)
     assert pictures(sink)[0] in ("K29", "K30")
 
@@ -217,7 +217,7 @@ def test_nothing_is_left_when_they_have_gone() -> None:
     _, subscription = studio.back(10)
     subscription.detach()
     studio.rest(0.25)
-    assert not studio.house.stream.rewound
+    assert not studio.house.stream.apart
     assert studio.rewinds.players == 0
     publication.close(CloseReason.FINISHED)
     studio.rest(80)
@@ -231,7 +231,7 @@ def test_who_was_made_room_for_and_does_not_come_is_forgotten() -> None:
     studio.go_on(studio.publish(), 20)
     assert studio.rewinds.back(KEY, 10)
     studio.rest(0.25)
-    assert not studio.house.stream.rewound
+    assert not studio.house.stream.apart
 
 
 def test_the_end_comes_as_much_later() -> None:
@@ -346,7 +346,7 @@ async def test_when_all_ends_they_do() -> None:
     studio.rewinds.close()
     studio.rings.close()
     assert sink.calls == ["ended"]
-    assert not studio.house.stream.rewound or not studio.house.stream.rewound[1].fed
+    assert not studio.house.stream.apart or not studio.house.stream.apart[1].fed
 
 
 async def test_what_is_on_the_drive_is_read_in_a_thread(tmp_path: Path) -> None:
@@ -457,7 +457,7 @@ def test_who_goes_to_another_audience_has_neither_left_nor_joined() -> None:
     subscription.join(loop.now)
     assert pictures(sink)[0] == "K31"
     studio.rest(0.25)
-    assert not stream.rewound
+    assert not stream.apart
     subscription.detach()
     studio.rest(0.0)
     assert wanted.heard == ["joined", "wanted", "left", "unwanted"]

@@ -139,7 +139,7 @@ async def test_hundreds_who_go_back_take_no_thread_and_little_of_the_loop() -> N
     ):
         crowd = [await asked(house, f"cam?start=-{2 + number % 50}") for number in range(300)]
         await eventually(lambda: attic.players == 300)
-        assert len(house.stream().rewound) == 32
+        assert len(house.stream().apart) == 32
         attic.now += 3.0
         await asyncio.gather(*[client.until("1: K40@40000") for client in crowd[20::50]])
         for client in crowd:
@@ -167,7 +167,7 @@ async def test_a_seek_leads_back_and_forth() -> None:
         assert pictures(await client.until("1: K5@5000")) == ["K5"]
         client.call("seek", 0, 99_000.0, on=1)
         assert pictures(await client.until("1: K29@29000"))[-1] == "K29"
-        await eventually(lambda: not house.stream().rewound)
+        await eventually(lambda: not house.stream().apart)
         encoder.send((31_000, keyframe("live")))
         await client.until("1: live@31000")
         assert house.stats.plays_total == plays

@@ -42,6 +42,6 @@ def _let_in(registry: Registry) -> Iterator[tuple[Action, StreamKey, Origin]]:
         for publication in stream.publications:
             if not publication.origin.is_relay:
                 yield Action.PUBLISH, key, publication.origin
-        for subscription in stream.subscriptions:
+        for subscription in stream.everybody:
             if not subscription.origin.is_relay:
                 yield Action.PLAY, key, subscription.origin

@@ -35,7 +35,7 @@ class LocalRedirects:
             stream = self._registry.streams.get(key)
             if stream is None or not by.sees(key):
                 raise NotFound(Problem.STREAM_NOT_FOUND, f"nobody publishes {key}, and nobody waits for it")
-            sessions = [each.origin.session for each in stream.subscriptions if each.audience]
+            sessions = [each.origin.session for each in stream.everybody if each.audience]
             handles = [self._registry.sessions.find(number) for number in dict.fromkeys(sessions)]
             return await self._lead(handles, key, request, by, attempt)
 

@@ -1,8 +1,9 @@
-"""Streams as those see them who are shown them later, or again: the same packets, to other audiences."""
+"""Streams as those see them who are shown them later, or again, or something that is made of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from rtmpd.engine.audience import Crowd
 from rtmpd.engine.books import Books
@@ -19,12 +20,13 @@ from rtmpd.engine.stats import ServerStats, StreamStats, Totals
 
 
 class DelayedStream(Broadcast):
-    """An audience of a stream that is ``seconds`` behind it. Somebody gives it the packets when it is time.
+    """An audience of a stream that is ``seconds`` behind it. Somebody gives it the packets when it is time,
+    or others that are ``made`` of them.
 
     Its players are told that the stream begins, and ends, when that has come to them.
     """
 
-    __slots__ = ("_budget", "_release", "_server_stats", "cut", "live", "number", "seconds")
+    __slots__ = ("_budget", "_release", "_server_stats", "cut", "live", "made", "number", "seconds")
 
     def __init__(
         self,
@@ -39,11 +41,16 @@ class DelayedStream(Broadcast):
         observer: StreamObserver,
         crowd: Crowd,
         number: int = 0,
+        *,
+        made: bool = False,
     ) -> None:
         """``totals`` are those of the stream, where it is counted what its players are sent."""
         self.seconds = seconds
         self.number = number
-        """Of an audience that has gone back; 0 for one that is behind by the settings."""
+        """Of an audience apart: one that has gone back, or is shown what is made; 0 for one that is behind by
+        the settings."""
+        self.made = made
+        """What it is shown is no media of RTMP: no medium is looked for in it."""
         self.live = False
         """Its players are shown something."""
         self.cut: Callable[[], None] | None = None
@@ -51,6 +58,8 @@ class DelayedStream(Broadcast):
         self._budget = budget
         self._server_stats = server_stats
         self._release = release
+        if made:
+            limits = _promising_all(limits)
         intake = Intake.within(limits, key, Books(StreamStats(totals, 0.0), server_stats), budget, 0.0)
         super().__init__(key, intake, flusher, budget, limits, observer, crowd)
 
@@ -58,6 +67,11 @@ class DelayedStream(Broadcast):
     def fed(self) -> bool:
         """Something waits for its players, or may come."""
         return self.cut is not None
+
+    @property
+    def attended(self) -> bool:
+        """There is a subscription or a tap."""
+        return self._audience.attended
 
     def feed(self, cut: Callable[[], None] | None) -> None:
         """Somebody gives it packets from now on, who shows nothing of what waits at ``cut``; or nobody."""
@@ -86,6 +100,10 @@ class DelayedStream(Broadcast):
         if self.cut is not None:
             self.cut()
 
+    def apply(self, limits: EngineLimits) -> None:
+        """Other limits from now on."""
+        self.limits = _promising_all(limits) if self.made else limits
+
     def look(self, now: float) -> None:
         """Call it about once a second."""
         if self.live:
@@ -111,3 +129,8 @@ class DelayedStream(Broadcast):
         if not self.live and not self.fed:
             self._audience.disband()
             self._release(self)
+
+
+def _promising_all(limits: EngineLimits) -> EngineLimits:
+    """Who joins is promised all that is announced: whoever makes it knows what flows."""
+    return replace(limits, headers=replace(limits.headers, absent_after=0.0))

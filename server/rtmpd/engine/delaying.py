@@ -1,4 +1,4 @@
-"""A stream some of whose audience is behind, or has gone back."""
+"""A stream some of whose audience is behind, has gone back, or is shown what is made of it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.publication import Publication
-from rtmpd.engine.sink import PlayOptions, Sink
+from rtmpd.engine.sink import PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.engine.tap import Tap
 
 
 class Delaying(Covered):
-    """Its own audience is shown at once what is on air; others are in ``later`` or ``rewound``."""
+    """Its own audience is shown at once what is on air; others are in ``later`` or ``apart``."""
 
-    __slots__ = ("_rewinds", "later", "rewound")
+    __slots__ = ("_numbers", "apart", "later")
 
     def __init__(
         self,
@@ -38,9 +39,10 @@ class Delaying(Covered):
         """As ``Covered``."""
         self.later: dict[float, DelayedStream] = {}
         """Audiences that are behind, by how many seconds."""
-        self.rewound: dict[int, DelayedStream] = {}
-        """Audiences that have gone back, by number: how far is up to whoever feeds them."""
-        self._rewinds = 0
+        self.apart: dict[int, DelayedStream] = {}
+        """Audiences by number that are shown what somebody gives them: who has gone back, or wants fragments
+        of MP4."""
+        self._numbers = 0
         super().__init__(key, flusher, budget, server_stats, limits, observer, cue, branch)
 
     @property
@@ -50,26 +52,45 @@ class Delaying(Covered):
 
     @property
     def behind(self) -> list[DelayedStream]:
-        """All audiences that are shown later, or again, what is on air."""
-        return [*self.later.values(), *self.rewound.values()]
+        """All audiences that are not shown at once what is on air, as it is."""
+        return [*self.later.values(), *self.apart.values()]
+
+    @property
+    def watched(self) -> bool:
+        return bool(self._audience.members) or self._crowd.players > 0
+
+    @property
+    def everybody(self) -> list[Subscription]:
+        """Every subscription of all its audiences."""
+        members = list(self.subscriptions)
+        for each in self.behind:
+            members += each.subscriptions
+        return members
 
     def attach(self, sink: Sink, outlet: Outlet, options: PlayOptions, now: float) -> Subscription:
         """Add a subscriber, who may be behind; see ``Registry.attach``."""
-        if options.rewind:
-            return self.rewound[options.rewind].attach(sink, outlet, options, now)
+        if options.apart:
+            return self.apart[options.apart].attach(sink, outlet, options, now)
         delay = self.limits.delay if options.delay is None else options.delay
         if delay:
             return self.delayed(delay).attach(sink, outlet, options, now)
         self._queueing = True  # As in what is overridden, without a call: everybody comes this way.
         return self._audience.attach(sink, outlet, options, now)
 
-    def move(self, subscription: Subscription, rewind: int, now: float) -> None:
+    def tap(self, sink: PacketSink, options: TapOptions, now: float) -> Tap:
+        """Add a packet sink, which may be given what an audience is shown; see ``Registry.tap``."""
+        if options.apart:
+            return self.apart[options.apart].tap(sink, options, now)
+        delay = self.limits.delay if options.delay is None else options.delay
+        return self.delayed(delay).tap(sink, options, now) if delay else super().tap(sink, options, now)
+
+    def move(self, subscription: Subscription, apart: int, now: float) -> None:
         """Have a subscription go on with the audience of that number, or with everybody (0): it begins there
         with its ``join``.
         """
         delay = self.limits.delay
         audience: Broadcast = self.delayed(delay) if delay else self
-        (self.rewound[rewind] if rewind else audience).take_over(subscription, now)
+        (self.apart[apart] if apart else audience).take_over(subscription, now)
 
     def delayed(self, seconds: float) -> DelayedStream:
         """The audience that is so much behind, made if there is none."""
@@ -78,13 +99,15 @@ class Delaying(Covered):
             found = self.later[seconds] = self._make_later(seconds)
         return found
 
-    def rewind(self, seconds: float) -> DelayedStream:
-        """An audience of its own that begins so much behind: for ``PlayOptions.rewind``, by its number."""
-        self._rewinds += 1
-        made = self.rewound[self._rewinds] = self._make_later(seconds, self._rewinds)
-        return made
+    def set_apart(self, seconds: float, *, made: bool = False) -> DelayedStream:
+        """An audience of its own that begins so much behind: for ``PlayOptions.apart``, by its number.
+        ``made`` as in ``DelayedStream``.
+        """
+        self._numbers += 1
+        audience = self.apart[self._numbers] = self._make_later(seconds, self._numbers, made=made)
+        return audience
 
-    def _make_later(self, seconds: float, number: int = 0) -> DelayedStream:
+    def _make_later(self, seconds: float, number: int = 0, *, made: bool = False) -> DelayedStream:
         return DelayedStream(
             self.key,
             seconds,
@@ -97,11 +120,12 @@ class Delaying(Covered):
             self._observer,
             self._crowd,
             number,
+            made=made,
         )
 
     def _forget_later(self, delayed: DelayedStream) -> None:
         if delayed.number:
-            self.rewound.pop(delayed.number, None)
+            self.apart.pop(delayed.number, None)
         else:
             self.later.pop(delayed.seconds, None)
         self._settle()

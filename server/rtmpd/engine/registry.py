@@ -341,8 +341,8 @@ class Registry:
     def _waiting(self) -> Iterator[tuple[LiveStream, str]]:
         """Of those that players wait for, each with the network of the first of them."""
         for stream in list(self._streams.values()):
-            if stream.subscriptions and not (stream.publications or stream.lost):
-                yield stream, next(iter(stream.subscriptions)).origin.network
+            if stream.watched and not (stream.publications or stream.lost):
+                yield stream, stream.everybody[0].origin.network
 
     def _awaited_by(self, network: str) -> int:
         return sum(each == network for _, each in self._waiting())
@@ -357,7 +357,7 @@ class Registry:
         for stream, network in self._waiting():
             awaited[network] += 1
             if network and awaited[network] > share:
-                for subscription in list(stream.subscriptions):
+                for subscription in stream.everybody:
                     if subscription.origin.network == network:
                         subscription.close(CloseReason.CROWDED)
 

@@ -111,8 +111,8 @@ class PlayOptions:
     """Clock reading from which time to first frame is counted; None counts from the attach."""
     delay: float | None = None
     """Seconds that it is to be behind; None is as its stream's players are."""
-    rewind: int = 0
-    """Number of the audience that has gone back (``Delaying.rewind``) which it is one of; 0 is none."""
+    apart: int = 0
+    """Number of the audience (``Delaying.set_apart``) which it is one of; 0 is none."""
     audience: bool = True
     """Counts as a player, for ceilings, metrics and whether the stream is wanted; relays do not."""
     origin: Origin = NOBODY
@@ -127,7 +127,7 @@ class PlayOptions:
             self.policy,
             requested_at,
             self.delay,
-            self.rewind,
+            self.apart,
             self.audience,
             origin,
         )
@@ -200,6 +200,10 @@ class TapOptions:
     """``PacketSink.ready`` is called once so many bytes wait, for who otherwise takes by the clock; 0 is as
     soon as anything does.
     """
+    delay: float | None = 0.0
+    """Seconds that it is to be behind; None is as its stream's players are."""
+    apart: int = 0
+    """Number of the audience (``Delaying.set_apart``) whose packets it is given; 0 is none."""
     slate: bool = True
     """Also what is shown while the encoder sends nothing; if not, that is missing without a mark."""
 

@@ -204,7 +204,7 @@ class LiveStream(Delaying):
         for intake in self._intakes():
             intake.apply(limits)
         for each in self.behind:
-            each.limits = limits
+            each.apply(limits)
 
     def trim(self) -> None:
         """Memory is short: give back the GOP caches step by step, see ``GopCache.trim``."""
@@ -353,7 +353,7 @@ class LiveStream(Delaying):
             self._queueing = False
             # Nobody is left who was promised less than there is.
             self.headers.withhold(0)
-        if not self.publications and not (self._sources.holding or self.later or self.rewound):
+        if not self.publications and not (self._sources.holding or self.later or self.apart):
             self._audience.disband()
             self._release(self)
 

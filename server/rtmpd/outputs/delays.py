@@ -59,7 +59,7 @@ class Line:
     @property
     def watched(self) -> bool:
         """Somebody is shown it, or waits to be."""
-        return self._showing.audience.watched
+        return self._showing.audience.attended
 
     def turn(self, now: float) -> None:
         """Send what is due, and forget what was sent."""

@@ -50,7 +50,7 @@ class Rewind:
 
     def turn(self, now: float) -> None:
         """Show what is due; forget it when nobody looks."""
-        if not self.audience.watched:
+        if not self.audience.attended:
             self._forget()
             return
         if self._ring.ended_at is not None and self._showing.done:
@@ -142,7 +142,7 @@ class Rewinds:
             return 0
         # From a key frame long ago nobody is sent all at once: it is further behind instead.
         seconds = max(seconds, self._clock() - piece.at - _AT_ONCE)
-        audience = stream.rewind(seconds)
+        audience = stream.set_apart(seconds)
         showing = Showing(audience, kept, seconds, self._clock, least=least)
         rewind = Rewind(self._rings, ring, audience, showing, lambda: self._forget(key, rewind))
         self._rewinds.setdefault(key, []).append(rewind)

@@ -315,7 +315,7 @@ class StreamProcesses(StreamObserver):
         stream = streams.get(run.key)
         return stream is not None and any(
             subscription.audience and not self._tokens.came_by_token(subscription.origin.session)
-            for subscription in stream.subscriptions
+            for subscription in stream.everybody
         )
 
     def _facts(self, run: Run) -> dict[str, str]:

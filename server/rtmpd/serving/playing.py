@@ -142,7 +142,7 @@ class Player:
             options = dataclasses.replace(options, audience=False)
         elif self._rules.rewind and (moment := asked_moment(event)) is not None:
             self._rewind = context.past.find(key, moment)
-            options = dataclasses.replace(options, rewind=self._rewind)
+            options = dataclasses.replace(options, apart=self._rewind)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
     def start(self) -> None:

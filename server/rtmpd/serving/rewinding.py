@@ -32,7 +32,7 @@ class Past(Protocol):
     """Whoever keeps what streams have been."""
 
     def find(self, key: StreamKey, moment: Moment) -> int:
-        """The audience that is shown the stream from there on, for ``PlayOptions.rewind``: somebody has to
+        """The audience that is shown the stream from there on, for ``PlayOptions.apart``: somebody has to
         be attached at once. 0 where that is what players see now, or nothing is kept of it.
         """
 

@@ -59,9 +59,9 @@ class Waiting:
         stream = self._registry.streams.get(key)
         # One that was lost may come back, and who waits for that is told when it has not.
         if stream is not None and stream.holder is None and stream.life is not Life.HOLDING:
-            for subscription in list(stream.subscriptions):
+            for subscription in stream.everybody:
                 subscription.close(CloseReason.NOT_FOUND)
 
     def _of(self, key: StreamKey) -> Iterable[Subscription]:
         stream = self._registry.streams.get(key)
-        return () if stream is None else stream.subscriptions
+        return () if stream is None else stream.everybody
