@@ -25,6 +25,7 @@ from rtmpd.events.delivery import NotifyFailure, NotifyLoss
 from rtmpd.events.model import EventKind
 from rtmpd.hooks.rules import Moment
 from rtmpd.hooks.stats import HookOutcome
+from rtmpd.media.correction import Correction
 from rtmpd.outputs.afterwork_words import AfterworkFailure, RemovalFailure, RemovalReason, Step
 from rtmpd.outputs.kept import KeptLoss
 from rtmpd.outputs.record_words import RecordingFailure, RecordingLoss
@@ -71,6 +72,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     SlateEnd: _REASON,
     PlayEnd: _REASON,
     DropReason: {"reason": "value", "lost to": "lost_to", "what": "meaning"},
+    Correction: {"correction": "value", "what": "meaning"},
     Quirk: {"quirk": "value", "what": "meaning"},
     RelayState: {"state": "value", "what": "meaning"},
     ProcessState: {"state": "value", "what": "meaning"},

@@ -17,6 +17,7 @@ RtmpdError
 │   ├── StreamBusy           the name has a publisher already
 │   └── ResourceExhausted    a configured ceiling is reached
 ├── ProofFailed              what somebody presented does not prove what it should
+├── NotForMp4                a codec, or a header of one, that MP4 cannot hold
 ├── ControlError             the server does not do what somebody in charge of it asked
 │   ├── NotFound             there is nothing of that name
 │   ├── Conflict             not in the state that it is in
@@ -185,6 +186,10 @@ class StreamBusy(Refused):
 
 class ResourceExhausted(Refused):
     """A configured ceiling (streams, players, memory, waiting names) is reached."""
+
+
+class NotForMp4(RtmpdError):
+    """A track cannot be shown as MP4; the message is a sentence for people, without a full stop."""
 
 
 class ProofFailed(RtmpdError):

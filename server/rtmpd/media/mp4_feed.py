@@ -1,0 +1,151 @@
+"""Payloads of RTMP as samples of MP4, with their times: one track's, as plain payloads."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from rtmpd.exceptions import NotForMp4
+from rtmpd.media.correction import Correction
+from rtmpd.media.decode_time import SoundTime, StreamTime, VideoTime
+from rtmpd.media.fmp4 import Sample
+from rtmpd.media.mp4_entries import Mp4Track, read_mp4_track
+from rtmpd.media.tags import (
+    CODED_FRAME,
+    KEYFRAME,
+    SEQUENCE_HEADER,
+    parse_audio,
+    parse_video,
+)
+
+_AUDIO: Final = 8
+_VIDEO: Final = 9
+_UNITS_PER_MS: Final = 90
+_LEGACY_BODY: Final = 5
+
+
+class Timed(NamedTuple):
+    """A sample of a track, and when it is decoded, in its timescale."""
+
+    track: Mp4Track
+    """Another one than before (``!=``) where an init segment is due."""
+    decode_time: int
+    sample: Sample
+
+
+class TrackFeed:
+    """Takes the payloads of one track in their order, headers too, and gives its frames as samples.
+
+    ``held``: a frame is given when the next has come, and lasts until then, so that samples follow each other
+    without a hole. Otherwise it is given at once, and lasts as long as frames of its track usually do.
+    """
+
+    def __init__(self, kind: int, track_id: int, stream: StreamTime, *, held: bool = True) -> None:
+        """``kind`` is 8 for audio, 9 for video; ``track_id`` counts from 1."""
+        self.track: Mp4Track | None = None
+        """What the frames that are taken now are of; None until the first (key) frame behind its header."""
+        self.refused = ""
+        """Why nothing comes of the track, a sentence for people; empty while something does."""
+        self._kind = kind
+        self._track_id = track_id
+        self._stream = stream
+        self._holds = held
+        self._header = b""
+        self._changed = True
+        """The header is another one than the track was read from."""
+        self._waiting: Timed | None = None
+        self._usual = 0
+        """Duration of the frame that waits, if nothing else tells it."""
+        self._video = VideoTime(stream)
+        self._sound = SoundTime(stream, 1)
+
+    def take(self, timestamp: int, payload: bytes, flags: int) -> Timed | None:
+        """Take a payload stamped ``timestamp`` (ms, 64-bit), flagged as ``media.tags`` does.
+
+        What comes out is the frame before it, or the frame itself, or nothing. Never raises.
+        """
+        if flags & CODED_FRAME:
+            if self._kind == _VIDEO:
+                return self._take_picture(timestamp, payload, flags & KEYFRAME != 0)
+            return self._take_sound(timestamp, payload)
+        if flags & SEQUENCE_HEADER:
+            self._changed = self._changed or payload != self._header
+            self._header = payload
+        return None
+
+    def flush(self) -> Timed | None:
+        """The frame that waits for the next, with the duration that frames of its track usually have."""
+        waiting = self._waiting
+        self._waiting = None
+        if waiting is not None and self._kind == _VIDEO:
+            self._video.shown_until(waiting.decode_time + self._usual)
+        return waiting
+
+    def _take_picture(self, timestamp: int, payload: bytes, is_sync: bool) -> Timed | None:
+        if self._changed and is_sync:
+            self._read_track()
+        track = self.track
+        if track is None:
+            return None
+        head = payload[0]
+        body = _LEGACY_BODY
+        composition_time = 0
+        if not head & 0x80:
+            if len(payload) > _LEGACY_BODY:
+                composition_time = payload[2] << 16 | payload[3] << 8 | payload[4]
+                if composition_time & 0x800000:
+                    composition_time -= 0x1000000
+        else:
+            tag = parse_video(payload)
+            body = tag.body_offset
+            composition_time = tag.composition_time
+        data = payload[body:]
+        if not data:
+            self._stream.corrections[Correction.EMPTY] += 1
+            return None
+        time = self._video.next(timestamp)
+        return self._give(track, time, composition_time * _UNITS_PER_MS, is_sync, data, self._video.step)
+
+    def _take_sound(self, timestamp: int, payload: bytes) -> Timed | None:
+        if self._changed:
+            self._read_track()
+        track = self.track
+        if track is None:
+            return None
+        body = parse_audio(payload).body_offset if payload[0] >> 4 == 9 else 2 if payload[0] >> 4 == 10 else 1
+        data = payload[body:]
+        samples = track.frame_samples
+        if not data or not samples:
+            self._stream.corrections[Correction.EMPTY] += 1
+            return None
+        time = self._sound.next(timestamp, samples)
+        return None if time < 0 else self._give(track, time, 0, True, data, samples)
+
+    def _give(
+        self, track: Mp4Track, time: int, composition_offset: int, is_sync: bool, data: bytes, usual: int
+    ) -> Timed | None:
+        timed = Timed(track, time, Sample(usual, composition_offset, is_sync, data))
+        if not self._holds:
+            return timed
+        waiting = self._waiting
+        self._waiting = timed
+        self._usual = usual
+        if waiting is None:
+            return None
+        before, began, (_, offset, sync, frame) = waiting
+        if before.timescale != track.timescale:
+            return waiting
+        return Timed(before, began, Sample(time - began, offset, sync, frame))
+
+    def _read_track(self) -> None:
+        self._changed = False
+        self.refused = ""
+        try:
+            track = read_mp4_track(self._kind, self._header, self._track_id)
+        except NotForMp4 as error:
+            self.track = None
+            self.refused = str(error)
+            return
+        if track != self.track:
+            if self._kind == _AUDIO:
+                self._sound.change_rate(track.timescale)
+            self.track = track

@@ -1,0 +1,62 @@
+"""Fragmented MP4, judged by ffmpeg: it decodes all that was in the FLV file, at the same times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ffmpeg import bundled
+from live_fixtures import ClipMaker
+from media_clips import AUDIO_ONLY, H264_AAC, VIDEO_ONLY, Recipe
+from mp4_kit import flv_messages, mux
+
+from rtmpd.media.fmp4 import Run, Sample, fragment
+
+_BEGIN = 1.0
+"""Seconds that the first frame is at."""
+_ROUNDING = 0.0016
+"""Seconds that RTMP's milliseconds are off at most, where an encoder rounds them down and another one up."""
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "at once"])
+@pytest.mark.parametrize("recipe", [H264_AAC, AUDIO_ONLY, VIDEO_ONLY], ids=lambda recipe: recipe.name)
+def test_ffmpeg_decodes_every_frame_at_its_time(
+    clip: ClipMaker, tmp_path: Path, recipe: Recipe, held: bool
+) -> None:
+    flv = clip(recipe)
+    messages = flv_messages(flv)
+    muxed = mux(messages, held=held)
+    assert (muxed.corrections, muxed.refused) == ({}, {})
+    mp4 = tmp_path / "live.mp4"
+    mp4.write_bytes(muxed.file(16 if held else 1))
+    assert bundled().count_frames(mp4) == bundled().count_frames(flv)
+    before, after = bundled().packets(flv), bundled().packets(mp4)
+    began = min(packet.dts for packet in before.packets)
+    for media in ("video", "audio"):
+        assert after.payloads(media) == before.payloads(media)
+        for old, new in zip(before.of(media), after.of(media), strict=True):
+            assert new.dts - _BEGIN == pytest.approx(old.dts - began, abs=_ROUNDING)
+            assert new.pts - new.dts == pytest.approx(old.pts - old.dts, abs=_ROUNDING)
+
+
+def test_a_fragment_is_written_as_the_standard_has_it() -> None:
+    picture = Run(1, 2**33, [Sample(3000, -6000, True, b"KEY"), Sample(3060, 0, False, b"inter")])
+    sound = Run(2, 48000, [Sample(1024, 0, True, b"aa"), Sample(1024, 0, True, b"b")])
+    expected = (
+        "000000c8 6d6f6f66 00000010 6d666864 00000000 00000007"
+        " 00000060 74726166"
+        " 00000010 74666864 00020000 00000001"
+        " 00000014 74666474 01000000 0000000200000000"
+        " 00000034 7472756e 01000f01 00000002 000000d0"
+        " 00000bb8 00000003 02000000 ffffe890"
+        " 00000bf4 00000005 01010000 00000000"
+        " 00000050 74726166"
+        " 00000018 74666864 00020028 00000002 00000400 02000000"
+        " 00000014 74666474 01000000 000000000000bb80"
+        " 0000001c 7472756e 00000201 00000002 000000d8 00000002 00000001"
+        " 00000013 6d646174"
+    )
+    written = fragment(2**32 + 7, [picture, sound], b"<emsg>")
+    assert written[:6] == b"<emsg>"
+    assert written[6:-11].hex(" ", 4).split() == bytes.fromhex(expected).hex(" ", 4).split()
+    assert written[-11:] == b"KEYinteraab"
