@@ -20,7 +20,7 @@ FLOORS = (
     ("rtmp",),
     ("media", "net", "state"),
     ("engine", "client"),
-    ("serving", "relay", "processes", "tools", "hooks", "outputs"),
+    ("serving", "relay", "processes", "tools", "hooks", "outputs", "packaging"),
     ("access", "events", "metrics", "http"),
     ("control",),
     ("compat",),
@@ -34,21 +34,22 @@ STRANGERS = {
     "client": frozenset({"media"}),
     "hooks": frozenset({"client", "media"}),
     "tools": frozenset({"engine"}),
-    "control": frozenset({"serving", "client", "tools", "hooks", "http"}),
+    "control": frozenset({"serving", "client", "tools", "hooks", "http", "packaging"}),
     "metrics": frozenset({"net", "serving", "client", "tools", "media"}),
     "web": frozenset(
         {
-            *("serving", "relay", "processes", "client", "tools", "hooks", "outputs"),
+            *("serving", "relay", "processes", "client", "tools", "hooks", "outputs", "packaging"),
             *("media", "access", "events", "http"),
         }
     ),
     "http": frozenset({"relay", "processes", "client", "tools", "hooks"}),
     "outputs": frozenset({"client"}),
+    "packaging": frozenset({"client"}),
     "access": frozenset({"relay", "client", "tools"}),
     "compat": frozenset(
         {
             *("net", "media", "client", "serving", "relay", "processes"),
-            *("tools", "outputs", "access", "events", "metrics", "http"),
+            *("tools", "outputs", "packaging", "access", "events", "metrics", "http"),
         }
     ),
     "events": frozenset({"serving", "client", "tools", "media"}),
@@ -88,6 +89,7 @@ FORBIDDEN = {
     "processes": FRAMEWORKS,
     "tools": FRAMEWORKS,
     "outputs": FRAMEWORKS,
+    "packaging": FRAMEWORKS,
     "http": FRAMEWORKS,
     "metrics": FRAMEWORKS | {"asyncio"},
     "control": FRAMEWORKS - {"pydantic"},
@@ -157,6 +159,7 @@ UNUSED_BY_SERVERS = COMMANDS | frozenset(
         "rtmpd.outputs.rings",
         "rtmpd.outputs.slates",
         "rtmpd.outputs.spool",
+        "rtmpd.packaging",
         "rtmpd.relay.push.branch",
         "rtmpd.processes.child",
         "rtmpd.processes.command_secrets",

@@ -1,0 +1,1 @@
+"""Live media for browsers: HLS of streams, in segments and parts."""

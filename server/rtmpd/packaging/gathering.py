@@ -1,0 +1,74 @@
+"""The first frames of a stream, kept until it is known of which tracks it is and how fast they come."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from rtmpd.engine.packet import VIDEO
+from rtmpd.media.mp4_feed import Timed
+from rtmpd.packaging.feeds import Source
+from rtmpd.packaging.plan import frame_time
+
+_FRAMES: Final = 8
+"""So many tell how fast they come."""
+_PATIENCE: Final = 1.0
+"""Seconds of the stream for which a track is waited for that was announced."""
+_LONGEST: Final = 3.0
+"""Seconds of the stream after which what is known has to do."""
+_MOST_BYTES: Final = 32 * 1024 * 1024
+
+
+class Gathering:
+    """Frames of all tracks in the order in which they came."""
+
+    def __init__(self, *, paced: bool) -> None:
+        """``paced``: how fast they come is known already."""
+        self._paced = paced
+        self.frames: list[tuple[Source, Timed]] = []
+        self._bytes = 0
+        self._first: float | None = None
+        self._last = 0.0
+
+    def add(self, source: Source, timed: Timed) -> None:
+        """One more frame."""
+        time = timed.decode_time / timed.track.timescale
+        self.frames.append((source, timed))
+        self._bytes += len(timed.sample.data)
+        self._first = time if self._first is None else min(self._first, time)
+        self._last = max(self._last, time)
+
+    def enough(self, announced: Collection[Source]) -> bool:
+        """Whether it is known what the stream is of; ``announced`` are tracks whose frames may come."""
+        if self._first is None:
+            return False
+        lasted = self._last - self._first
+        if lasted >= _LONGEST or self._bytes >= _MOST_BYTES:
+            return True
+        there = self.sources
+        if not there.issuperset(announced) and lasted < _PATIENCE:
+            return False
+        return self._paced or len(self._durations()) >= _FRAMES
+
+    @property
+    def sources(self) -> set[Source]:
+        """Tracks of which frames have come."""
+        return {source for source, _ in self.frames}
+
+    @property
+    def leader(self) -> Source:
+        """The first video track, or else the first of all."""
+        return min(self.sources, key=lambda source: (source.kind != VIDEO, source.track))
+
+    @property
+    def frame_time(self) -> float:
+        """Seconds from one frame of the leader to the next."""
+        return frame_time(self._durations())
+
+    def _durations(self) -> list[float]:
+        leader = self.leader
+        return [
+            timed.sample.duration / timed.track.timescale
+            for source, timed in self.frames
+            if source == leader and timed.sample.duration
+        ]

@@ -1,0 +1,183 @@
+"""Which tracks of a stream make which renditions, and where each frame goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from rtmpd.engine.packet import AUDIO, VIDEO
+from rtmpd.media.mp4_entries import Mp4Track
+from rtmpd.media.mp4_feed import Timed
+from rtmpd.packaging.feeds import Source
+from rtmpd.packaging.multivariant import Sound, Variant
+from rtmpd.packaging.rendition import Rendition
+
+MAIN: Final = "main"
+"""The rendition of a stream with one track of a medium: both in one."""
+
+
+class Output:
+    """A rendition, and the tracks that it is made of: the first that flows leads."""
+
+    def __init__(self, rendition: Rendition, wanted: Sequence[Source]) -> None:
+        self.rendition = rendition
+        self.wanted = wanted
+        self.tracks: dict[Source, Mp4Track] = {}
+        """Those that flow, in the order of ``wanted``."""
+
+    def choose(self, there: dict[Source, Mp4Track]) -> None:
+        """Go on with what is there: of a track that is not, the first of its medium takes the place."""
+        self.tracks = {}
+        for source in self.wanted:
+            if source not in there:
+                others = [each for each in there if each.kind == source.kind]
+                if not others:
+                    continue
+                source = min(others)
+            self.tracks[source] = there[source]
+
+    def begin(self) -> None:
+        """What comes does not follow on what came."""
+        if self.tracks:
+            self.rendition.segmenter.begin(list(self.tracks.values()))
+
+    def lacks(self, source: Source) -> bool:
+        """Whether nothing of this track's medium flows, and something is wanted."""
+        kinds = {each.kind for each in self.tracks}
+        return source.kind not in kinds and any(each.kind == source.kind for each in self.wanted)
+
+    def place(self, source: Source, timed: Timed) -> None:
+        """A frame of one of its tracks."""
+        track = self.tracks.get(source)
+        if timed.track is not track and timed.track != track:
+            there = self.tracks | {source: timed.track}
+            self.tracks = {each: there[each] for each in sorted(there, key=lambda each: -each.kind)}
+            self.begin()
+        segmenter = self.rendition.segmenter
+        if source == next(iter(self.tracks)):
+            segmenter.lead(timed.decode_time, timed.sample)
+        else:
+            segmenter.follow(timed.track.track_id, timed.decode_time, timed.sample)
+
+
+class Layout:
+    """All renditions of a stream. Which there are is decided once."""
+
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._outputs = outputs
+        self._routes: dict[Source, list[Output]] = {}
+        self._pictures = [each for each in outputs if each.wanted[0].kind == VIDEO]
+        self._sounds = [each for each in outputs if each not in self._pictures]
+        if len(outputs) > 1:
+            leader, *others = self._pictures or self._sounds
+            follow = self._sounds if self._pictures else others
+            for each in follow:
+                each.rendition.segmenter.follow_cuts()
+            cuts = [each.rendition.segmenter.cut_at for each in follow]
+
+            def cut(time: float) -> None:
+                for cut_at in cuts:
+                    cut_at(time)
+
+            leader.rendition.segmenter.cut = cut
+
+    @property
+    def renditions(self) -> list[Rendition]:
+        """In the order of their tracks, video first."""
+        return [each.rendition for each in self._outputs]
+
+    def begin(self, frames: Iterable[tuple[Source, Timed]], unix_offset: float) -> None:
+        """Go on with these frames, which do not follow on what came; ``unix_offset`` as of ``Segmenter``."""
+        there: dict[Source, Mp4Track] = {}
+        for source, timed in frames:
+            there.setdefault(source, timed.track)
+        self._routes.clear()
+        for each in self._outputs:
+            each.rendition.segmenter.unix_offset = unix_offset
+            each.choose(there)
+            each.begin()
+            for source in each.tracks:
+                self._routes.setdefault(source, []).append(each)
+
+    def begin_anew(self) -> None:
+        """The same tracks go on, but what comes does not follow on what came."""
+        for each in self._outputs:
+            each.begin()
+
+    def place(self, source: Source, timed: Timed) -> None:
+        """A frame, for all who have its track."""
+        outputs = self._routes.get(source)
+        if outputs is None:
+            outputs = [each for each in self._outputs if each.lacks(source)]
+            self._routes[source] = outputs
+        for each in outputs:
+            each.place(source, timed)
+
+    # What the multivariant playlist says
+
+    def variants(self) -> list[Variant]:
+        """Renditions with video, or the first without."""
+        return [_variant(each) for each in self._pictures or self._sounds[:1]]
+
+    def sounds(self) -> list[Sound]:
+        """Audio renditions beside them."""
+        if not self._pictures and len(self._sounds) == 1:
+            return []
+        found: list[Sound] = []
+        for number, each in enumerate(self._sounds, 1):
+            track = next(iter(each.tracks.values()), None)
+            if track is not None:
+                peak, mean = each.rendition.shelf.rates
+                label, first = f"Audio {number}", number == 1
+                found.append(
+                    Sound(each.rendition.name, label, track.codec, peak, mean, track.channels, first)
+                )
+        return found
+
+
+def lay_out(frames: Iterable[tuple[Source, Timed]], make: Callable[[str], Rendition]) -> Layout:
+    """The renditions of a stream with these tracks; ``make(name)`` makes one."""
+    tracks: dict[Source, Mp4Track] = {}
+    for source, timed in frames:
+        tracks.setdefault(source, timed.track)
+    pictures = sorted([source for source in tracks if source.kind == VIDEO])
+    sounds = sorted([source for source in tracks if source.kind == AUDIO])
+    if len(pictures) <= 1 and len(sounds) <= 1:
+        both = [*(pictures or [Source(VIDEO, 0)]), *(sounds or [Source(AUDIO, 0)])]
+        return Layout([Output(make(MAIN), both)])
+    names = _names([tracks[source].height for source in pictures])
+    outputs = [Output(make(name), [source]) for name, source in zip(names, pictures, strict=True)]
+    for number, source in enumerate(sounds, 1):
+        outputs.append(Output(make("audio" if number == 1 else f"audio-{number}"), [source]))
+    return Layout(outputs)
+
+
+def _names(heights: Sequence[int]) -> list[str]:
+    """Such as ``720p``, and ``720p-2`` where another has it."""
+    names: list[str] = []
+    for height in heights:
+        stem = f"{height}p" if height else "video"
+        number = 1 + sum(name == stem or name.startswith(f"{stem}-") for name in names)
+        names.append(stem if number == 1 else f"{stem}-{number}")
+    return names
+
+
+def _codecs(output: Output) -> tuple[str, ...]:
+    return tuple([track.codec for track in output.tracks.values()])
+
+
+def _variant(output: Output) -> Variant:
+    rendition = output.rendition
+    picture = next((track for track in output.tracks.values() if track.kind == VIDEO), None)
+    peak, mean = rendition.shelf.rates
+    if picture is None:
+        return Variant(rendition.name, _codecs(output), peak, mean)
+    return Variant(
+        rendition.name,
+        _codecs(output),
+        peak,
+        mean,
+        picture.width,
+        picture.height,
+        1.0 / rendition.plan.frame,
+    )

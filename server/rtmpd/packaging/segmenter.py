@@ -1,0 +1,276 @@
+"""Samples of a rendition's tracks, cut into parts and segments.
+
+One track leads: its frames say where parts end, and its key frames where segments begin. What others send
+goes with it, by time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from rtmpd.media.fmp4 import Run, Sample, fragment, init_segment
+from rtmpd.media.mp4_entries import Mp4Track
+from rtmpd.packaging.plan import LEAST, Plan
+from rtmpd.packaging.shelf import Shelf
+from rtmpd.packaging.stats import HlsStats
+
+_NEARLY: Final = 0.95
+"""Of the wished length of a segment: a key frame that comes so early ends it."""
+_SILENT: Final = 3.0
+"""Seconds by which other tracks may be ahead of the leader; then they go on without it."""
+
+
+class _Follower:
+    """A track that does not lead, and what of it has come for the next parts."""
+
+    __slots__ = ("samples", "timescale", "track_id")
+
+    def __init__(self, track: Mp4Track) -> None:
+        self.track_id = track.track_id
+        self.timescale = track.timescale
+        self.samples: list[tuple[int, Sample]] = []
+
+    def forget_before(self, time: float) -> None:
+        """What is older (s) goes with nothing."""
+        limit = time * self.timescale
+        self.samples = [each for each in self.samples if each[0] >= limit]
+
+    def take(self, until: float) -> Run | None:
+        """The samples before a time (s), in a row: where one is missing, the one before lasts longer."""
+        limit = until * self.timescale
+        taken: list[Sample] = []
+        begins = ends = 0
+        for time, sample in self.samples:
+            if time >= limit:
+                break
+            if not taken:
+                begins = time
+            elif time != ends:
+                last = taken[-1]
+                taken[-1] = last._replace(duration=max(last.duration + time - ends, 0))
+            taken.append(sample)
+            ends = time + sample.duration
+        if not taken:
+            return None
+        del self.samples[: len(taken)]
+        return Run(self.track_id, begins, taken)
+
+
+class Segmenter:
+    """Of one rendition; what it makes goes to the ``shelf``."""
+
+    def __init__(self, shelf: Shelf, plan: Plan, stats: HlsStats) -> None:
+        self._shelf = shelf
+        self._plan = plan
+        self._stats = stats
+        self.unix_offset = 0.0
+        """Unix time less the time of the samples (s)."""
+        self.hasty = False
+        """The first segment may end as soon as players have enough to begin with: somebody waits."""
+        self.cut: Callable[[float], None] | None = None
+        """Told at which time (s) a segment begins."""
+        self._cut_at: float | None = None
+        self._follows = False
+        self._lead_scale = 1
+        self._followers: dict[int, _Follower] = {}
+        self._lead_id = 0
+        self._samples: list[Sample] = []
+        self._begins = 0
+        """Time of the first of them, in units of the leader, as are those below."""
+        self._ends = 0
+        self._segment_begins: int | None = None
+        self._part = self._target = self._least = 0
+        self._init = -1
+        self._fragments = 0
+        self._broken = False
+        self._starts = True
+        """Nothing has come since ``begin``."""
+        self._waits = False
+        """For the first ``cut_at`` since."""
+        self._events: list[bytes] = []
+
+    @property
+    def init(self) -> int:
+        """Number of the init segment that holds now; -1 before the first."""
+        return self._init
+
+    def follow_cuts(self) -> None:
+        """Segments begin where ``cut_at`` says, and not by a length of their own."""
+        self._follows = True
+
+    def cut_at(self, time: float) -> None:
+        """A segment begins with the first sample from that time (s) on."""
+        self._cut_at = time
+
+    def begin(self, tracks: Sequence[Mp4Track]) -> None:
+        """These tracks come from now on, the first of which leads; what was before does not lead up to it."""
+        self.flush()
+        data = init_segment(tracks)
+        if self._init < 0 or data != self._shelf.inits.get(self._init):
+            self._init += 1
+            self._shelf.keep_init(self._init, data)
+        self._broken = self._shelf.next > 0
+        leader = tracks[0]
+        self._lead_id, scale = leader.track_id, leader.timescale
+        self._lead_scale = scale
+        self._followers = {track.track_id: _Follower(track) for track in tracks[1:]}
+        plan = self._plan
+        self._part = round(plan.part * scale)
+        self._target = int(plan.part_target * scale)
+        self._least = int(self._target * LEAST) + 1
+        self._segment_begins = None
+        self._starts, self._waits, self._cut_at = True, self._follows, None
+
+    def add_event(self, box: bytes) -> None:
+        """A whole emsg box, for the part in the making."""
+        self._events.append(box)
+
+    def lead(self, time: int, sample: Sample) -> None:
+        """The next sample of the leader."""
+        if self._samples and time != self._ends:
+            self._end_part()
+        if self._waits:
+            if self._cut_at is None or time < self._cut_at * self._lead_scale:
+                return
+            self._waits = False
+        if sample.is_sync and self._segment_due(time, sample):
+            self._end_segment(time)
+        elif self._too_long(time + sample.duration):
+            self._stats.long_gops += not (sample.is_sync or self.hasty)
+            self._end_segment(time)
+        if self._segment_begins is None:
+            self._begin_segment(time, independent=sample.is_sync)
+        if self._target:
+            self._add_to_part(time, sample)
+            return
+        self._append(time, sample)
+        if self._ends - self._begins >= self._lead_scale:
+            self._end_part()
+
+    def follow(self, track_id: int, time: int, sample: Sample) -> None:
+        """The next sample of another track."""
+        follower = self._followers[track_id]
+        follower.samples.append((time, sample))
+        if self._segment_begins is not None:
+            now = (time + sample.duration) / follower.timescale
+            if now - self._ends / self._lead_scale > _SILENT:
+                self._go_on_without(now)
+
+    def flush(self) -> None:
+        """Nothing more comes for now: what there is, is the end of a segment."""
+        if self._segment_begins is not None:
+            self._end_part()
+            self._shelf.end()
+            self._stats.segments += 1
+            self._segment_begins = None
+        for follower in self._followers.values():
+            follower.samples.clear()
+
+    # Inside
+
+    def _segment_due(self, time: int, sample: Sample) -> bool:
+        """Whether a segment ends before this sample, with which one can begin."""
+        begins = self._segment_begins
+        if begins is None:
+            return False
+        if self._follows:
+            return self._cut_at is not None and time + sample.duration / 2 >= self._cut_at * self._lead_scale
+        lasted = time - begins
+        return lasted >= _NEARLY * self._plan.segment * self._lead_scale
+
+    def _too_long(self, end: int) -> bool:
+        """Whether a segment that went on to ``end`` would be longer than any may be."""
+        begins = self._segment_begins
+        if begins is None or begins == self._ends:
+            return False
+        scale = self._lead_scale
+        if self.hasty and self._ends - begins >= (self._plan.part_hold_back or 1.0) * scale:
+            return True
+        return end - begins >= (self._plan.target_duration + 0.49) * scale
+
+    def _begin_segment(self, time: int, *, independent: bool) -> None:
+        seconds = time / self._lead_scale
+        self._shelf.begin(
+            seconds + self.unix_offset, self._init, discontinuity=self._broken, independent=independent
+        )
+        self._broken = False
+        if self._starts:
+            self._starts = False
+            for follower in self._followers.values():
+                follower.forget_before(seconds)
+        self._segment_begins = self._begins = self._ends = time
+        if self._cut_at is not None and self._cut_at <= seconds:
+            self._cut_at = None
+        if self.cut is not None:
+            self.cut(seconds)
+
+    def _end_segment(self, time: int) -> None:
+        self._end_part(time)
+        self._shelf.end()
+        self._stats.segments += 1
+        self._segment_begins = None
+        self.hasty = False
+
+    def _add_to_part(self, time: int, sample: Sample) -> None:
+        lasted = self._ends - self._begins if self._samples else 0
+        if lasted + sample.duration > self._target and lasted >= self._least:
+            self._end_part()
+            lasted = 0
+        if lasted + sample.duration > self._target:
+            # The next frame is late: the part does not wait for it.
+            self._stats.gaps += 1
+            self._append(time, sample._replace(duration=max(self._part - lasted, 1)))
+            self._end_part()
+            return
+        self._append(time, sample)
+        lasted += sample.duration
+        if lasted >= self._least and lasted + round(self._plan.frame * self._lead_scale) > self._target:
+            self._end_part()
+
+    def _append(self, time: int, sample: Sample) -> None:
+        if not self._samples:
+            self._begins = time
+        self._samples.append(sample)
+        self._ends = time + sample.duration
+
+    def _go_on_without(self, now: float) -> None:
+        """The leader is silent, and others are not."""
+        self._end_part()
+        scale = self._lead_scale
+        while self._ends / scale < now - 1.0:
+            step = self._part or scale
+            begins = self._segment_begins
+            if (
+                begins is not None
+                and self._ends + step - begins > (self._plan.target_duration + 0.49) * scale
+            ):
+                self._end_segment(self._ends)
+            if self._segment_begins is None:
+                self._begin_segment(self._ends, independent=False)
+            self._begins, self._ends = self._ends, self._ends + step
+            self._write(self._runs(self._ends), step, independent=False)
+
+    def _end_part(self, time: int | None = None) -> None:
+        """With what others have sent up to ``time``, or to its end."""
+        samples = self._samples
+        if not samples:
+            return
+        runs = self._runs(self._ends if time is None else time)
+        runs.insert(0, Run(self._lead_id, self._begins, samples))
+        self._samples = []
+        self._write(runs, self._ends - self._begins, independent=samples[0].is_sync)
+
+    def _runs(self, until: int) -> list[Run]:
+        seconds = until / self._lead_scale
+        found = [follower.take(seconds) for follower in self._followers.values()]
+        return [run for run in found if run is not None]
+
+    def _write(self, runs: Sequence[Run], lasted: int, *, independent: bool) -> None:
+        if not runs:
+            return
+        self._fragments += 1
+        data = fragment(self._fragments, runs, b"".join(self._events))
+        self._events.clear()
+        self._stats.parts += 1
+        self._shelf.add_part(data, lasted / self._lead_scale, independent=independent)

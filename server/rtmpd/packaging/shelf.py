@@ -1,0 +1,203 @@
+"""The segments of one rendition: those that a playlist names, and those that somebody may still ask for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+SEGMENT_OVERHEAD_BYTES: Final = 1024
+"""What a segment costs beside its media: what the playlist says of it."""
+PART_OVERHEAD_BYTES: Final = 256
+_TELLS: Final = 0.5
+"""Seconds; what a shorter segment needs says nothing."""
+
+
+@dataclass(slots=True)
+class Part:
+    """A piece of a segment that can be had before the whole is there."""
+
+    duration: float
+    """Seconds."""
+    independent: bool
+    """It begins with a key frame."""
+    offset: int
+    """Where it is in the segment."""
+    size: int
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """From a key frame on, but for very long GOPs."""
+
+    number: int
+    """Media sequence number."""
+    init: int
+    """Number of the init segment that it needs."""
+    begins: float
+    """Unix time at which its first frame was live."""
+    discontinuity: bool
+    """What was before does not lead up to it."""
+    independent: bool
+    parts: list[Part] = field(default_factory=list)
+    duration: float = 0.0
+    """Seconds."""
+    size: int = 0
+    fresh: list[bytes] = field(default_factory=list)
+    """Its parts, until it is whole."""
+    data: bytes | None = None
+    """All of it; None until it is whole."""
+
+    @property
+    def cost(self) -> int:
+        """What the budget is charged."""
+        return self.size + SEGMENT_OVERHEAD_BYTES + PART_OVERHEAD_BYTES * len(self.parts)
+
+    def part(self, number: int) -> bytes | None:
+        """The bytes of one part; None where there is none of that number."""
+        if number >= len(self.parts):
+            return None
+        if self.data is None:
+            return self.fresh[number]
+        part = self.parts[number]
+        return self.data[part.offset : part.offset + part.size]
+
+
+class Shelf:
+    """Segments in order: listed ones, the last of them perhaps in the making, and before them unlisted ones.
+
+    ``charge`` is called with what is held more, or less.
+    """
+
+    def __init__(self, window: float, spare: float, charge: Callable[[int], None]) -> None:
+        """``window`` seconds are listed at least; what is not any more is kept for ``spare`` seconds."""
+        self._window = window
+        self._spare = spare
+        self._charge = charge
+        self._listed: deque[Segment] = deque()
+        self._unlisted: deque[Segment] = deque()
+        self.open: Segment | None = None
+        """Has no end yet; behind all that are listed."""
+        self.next = 0
+        """Number of the segment that is begun next."""
+        self.discontinuities = 0
+        """Of segments that are listed no more."""
+        self.seconds = 0.0
+        """Of the listed segments that are whole."""
+        self.held_bytes = 0
+        self.inits: dict[int, bytes] = {}
+        """Init segments by number."""
+        self._bits = 0
+        self._lasted = self._peak = 0.0
+
+    @property
+    def listed(self) -> deque[Segment]:
+        """The whole ones that a playlist names."""
+        return self._listed
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Bits a second of the whole segments so far: of the one with most, and of all."""
+        mean = self._bits / self._lasted if self._lasted else 0.0
+        return max(self._peak, mean), mean
+
+    def begin(self, begins: float, init: int, *, discontinuity: bool, independent: bool) -> Segment:
+        """Begin another segment."""
+        self.open = Segment(self.next, init, begins, discontinuity, independent)
+        self.next += 1
+        self._hold(SEGMENT_OVERHEAD_BYTES)
+        return self.open
+
+    def add_part(self, data: bytes, duration: float, *, independent: bool) -> None:
+        """One more part of the segment that is open."""
+        segment = self.open
+        if segment is not None:
+            segment.parts.append(Part(duration, independent, segment.size, len(data)))
+            segment.fresh.append(data)
+            segment.size += len(data)
+            segment.duration += duration
+            self._hold(len(data) + PART_OVERHEAD_BYTES)
+
+    def end(self) -> Segment | None:
+        """The open segment is whole."""
+        segment, self.open = self.open, None
+        if segment is None:
+            return None
+        segment.data = b"".join(segment.fresh)
+        segment.fresh.clear()
+        self._listed.append(segment)
+        self.seconds += segment.duration
+        self._bits += 8 * segment.size
+        self._lasted += segment.duration
+        if segment.duration > _TELLS:
+            self._peak = max(self._peak, 8.0 * segment.size / segment.duration)
+        self._trim()
+        return segment
+
+    def find(self, number: int) -> Segment | None:
+        """The segment of that number, if it is still here."""
+        if self.open is not None and number == self.open.number:
+            return self.open
+        for segments in (self._listed, self._unlisted):
+            if segments and segments[0].number <= number <= segments[-1].number:
+                return segments[number - segments[0].number]
+        return None
+
+    def give_back(self) -> bool:
+        """Memory is short: give up the oldest segment; False where none can be."""
+        if self._unlisted:
+            self._forget(self._unlisted.popleft())
+            return True
+        if len(self._listed) > 1:
+            self._unlist()
+            self._forget(self._unlisted.popleft())
+            return True
+        return False
+
+    def clear(self) -> None:
+        """Nothing is asked for any more."""
+        self._hold(-self.held_bytes)
+        self._listed.clear()
+        self._unlisted.clear()
+        self.inits.clear()
+        self.open = None
+
+    def keep_init(self, number: int, data: bytes) -> None:
+        """An init segment, for as long as a segment needs it."""
+        self.inits[number] = data
+        self._hold(len(data) + PART_OVERHEAD_BYTES)
+
+    def segments(self) -> Iterator[Segment]:
+        """All there are, whole or not."""
+        yield from self._unlisted
+        yield from self._listed
+        if self.open is not None:
+            yield self.open
+
+    # Inside
+
+    def _trim(self) -> None:
+        while self._listed and self.seconds - self._listed[0].duration >= self._window:
+            self._unlist()
+        over = sum([segment.duration for segment in self._unlisted]) - self._spare
+        while self._unlisted and over >= self._unlisted[0].duration:
+            over -= self._unlisted[0].duration
+            self._forget(self._unlisted.popleft())
+
+    def _unlist(self) -> None:
+        segment = self._listed.popleft()
+        self.seconds -= segment.duration
+        self.discontinuities += segment.discontinuity
+        self._unlisted.append(segment)
+
+    def _forget(self, segment: Segment) -> None:
+        self._hold(-segment.cost)
+        oldest = next(self.segments(), None)
+        if oldest is not None and oldest.init != segment.init:
+            for number in [number for number in self.inits if number < oldest.init]:
+                self._hold(-len(self.inits.pop(number)) - PART_OVERHEAD_BYTES)
+
+    def _hold(self, size: int) -> None:
+        self.held_bytes += size
+        self._charge(size)

@@ -1,0 +1,321 @@
+"""HLS of a stream, from its packets to playlists and files."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+from engine_kit import AAC_HEADER, FULL_HD, KEY, House
+from packaging_kit import Studio, told
+
+from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.sink import CloseReason
+from rtmpd.packaging.rules import HlsRules
+
+
+def test_a_stream_that_nobody_publishes_has_no_package():
+    studio = Studio()
+    assert studio.packages.find(KEY, 0.0) is None
+
+
+def test_a_stream_that_is_not_packaged_has_none():
+    studio = Studio(rules=None)
+    studio.publish()
+    assert studio.packages.find(KEY, 0.0) is None
+
+
+def test_the_first_viewer_has_a_picture_at_once_out_of_the_cache():
+    studio = Studio()
+    publication = studio.publish()
+    studio.go_on(publication, 3.8, gop=2.0)
+    package = studio.package()
+    assert package.multivariant() is not None
+    playlist = told(studio.main())
+    # The cache began 1.8 seconds ago: enough for a segment, before the next key frame.
+    assert playlist.durations == [pytest.approx(0.64, abs=0.05)]
+    assert playlist.parts[0][2]
+
+
+def test_segments_begin_at_key_frames():
+    studio = Studio(HlsRules(segment=2.0))
+    publication = studio.publish()
+    studio.package()
+    studio.go_on(publication, 20.0, gop=1.0)
+    shelf = studio.main().shelf
+    assert [segment.independent for segment in shelf.listed][2:] == [True] * (len(shelf.listed) - 2)
+    assert {round(segment.duration, 3) for segment in list(shelf.listed)[2:]} == {2.0}
+
+
+@pytest.mark.parametrize("fps", [15, 24, 25, 30, 50, 60])
+def test_every_part_but_the_last_of_a_segment_is_as_long_as_its_target_but_not_longer(fps: int):
+    studio = Studio()
+    publication = studio.publish()
+    studio.package()
+    studio.go_on(publication, 12.0, fps=fps)
+    rendition = studio.main()
+    target = rendition.part_target
+    for segment in rendition.shelf.segments():
+        for part in segment.parts[:-1]:
+            assert 0.85 * target <= part.duration <= target
+        assert segment.parts[-1].duration <= target
+    assert studio.packages.stats.gaps == 0
+    assert told(rendition).attribute("PART-INF", "PART-TARGET") == f"{target:.5f}"
+
+
+def test_the_part_target_stays_though_the_frame_rate_changes():
+    studio = Studio()
+    publication = studio.publish()
+    studio.go_on(publication, 2.0, fps=30)
+    target = studio.main().part_target
+    assert target == pytest.approx(0.2 * 1.03, abs=1e-4)
+    studio.go_on(publication, 5.0, fps=24, gop=1.0)
+    assert studio.main().part_target == target
+    for segment in studio.main().shelf.segments():
+        assert all(0.85 * target <= part.duration <= target for part in segment.parts[:-1])
+
+
+def test_a_late_frame_ends_its_part_and_leaves_a_counted_gap():
+    studio = Studio()
+    publication = studio.publish()
+    studio.package()
+    studio.go_on(publication, 1.08, gop=100.0)
+    studio.time += 500.0
+    studio.go_on(publication, 1.0, gop=100.0)
+    assert studio.packages.stats.gaps == 1
+    target = studio.main().part_target
+    assert all(part.duration <= target for each in studio.main().shelf.segments() for part in each.parts)
+
+
+def test_a_stream_of_few_frames_has_no_parts():
+    studio = Studio()
+    publication = studio.publish()
+    studio.package()
+    studio.go_on(publication, 12.0, fps=2, gop=2.0)
+    playlist = told(studio.main())
+    assert playlist.durations
+    assert not playlist.parts
+    assert not playlist.tags("PRELOAD-HINT")
+    assert "CAN-BLOCK-RELOAD" not in playlist.text
+    assert "HOLD-BACK" in playlist.text
+    assert studio.main().part_target == 0.0
+
+
+def test_names_and_bytes_are_the_same_for_everybody_until_something_changes():
+    studio = Studio()
+    publication = studio.publish()
+    studio.go_on(publication, 4.0)
+    rendition = studio.main()
+    once = rendition.playlist(False)
+    assert rendition.playlist(False) is once
+    assert gzip.decompress(once.gzipped) == once.plain
+    studio.go_on(publication, 0.4)
+    assert rendition.playlist(False) is not once
+
+
+def test_parts_and_their_segment_are_the_same_bytes():
+    studio = Studio()
+    publication = studio.publish()
+    package = studio.package()
+    seen: dict[str, bytes] = {}
+
+    def fetch() -> None:
+        for name, _, _ in told(studio.main()).parts:
+            data = package.file(name)
+            assert data
+            assert seen.setdefault(name, data) == data
+
+    for _ in range(40):
+        studio.go_on(publication, 0.2)
+        if package.multivariant() is not None:
+            fetch()
+    for segment in studio.main().shelf.listed:
+        parts = [seen[f"main_r0_{segment.number}_{number}.mp4"] for number in range(len(segment.parts))]
+        assert package.file(f"main_r0_{segment.number}.mp4") == b"".join(parts)
+
+
+def test_a_part_that_is_hinted_is_expected_and_comes():
+    studio = Studio()
+    publication = studio.publish()
+    studio.go_on(publication, 4.0)
+    package, rendition = studio.package(), studio.main()
+    hinted = told(rendition).attribute("PRELOAD-HINT", "URI")
+    assert package.file(hinted) is None
+    assert package.expects(hinted)
+    assert package.owner(hinted) is rendition
+    assert not package.expects(hinted.replace("r0", "r1"))
+    heard: list[tuple[int, int]] = []
+    cancel = rendition.on_change(lambda: heard.append(rendition.position()))
+    studio.go_on(publication, 0.24)
+    assert package.file(hinted)
+    assert not package.expects(hinted)
+    assert len(heard) == 1
+    cancel()
+    studio.go_on(publication, 1.0)
+    assert len(heard) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "main.mp4", "main_r0_.mp4", "main_r0_00.mp4", "main_r0_0_00.mp4", "main_r0_-1.mp4"),
+        *("main_r0_0_0_0.mp4", "main_r0_1e3.mp4", "main_r0_init_.mp4", "main_r0_init_9.mp4"),
+        *("main_r0_٣.mp4", "main_r1_0.mp4", "other_r0_0.mp4", "main_r0_0.m4s", "main_r0_99999999999999.mp4"),
+    ],
+)
+def test_names_that_are_not_ours_are_of_nothing(name: str):
+    studio = Studio()
+    publication = studio.publish()
+    studio.go_on(publication, 4.0)
+    package = studio.package()
+    assert package.file(name) is None
+    assert not package.expects(name)
+
+
+def test_an_update_leaves_out_what_is_old():
+    studio = Studio(HlsRules(segment=1.0, window=60.0))
+    publication = studio.publish()
+    studio.go_on(publication, 1.0)
+    studio.package()
+    studio.go_on(publication, 40.0)
+    rendition = studio.main()
+    whole, update = told(rendition), told(rendition, skip=True)
+    skipped = int(update.attribute("SKIP", "SKIPPED-SEGMENTS"))
+    assert whole.files[skipped:] == update.files
+    assert update.tags("MEDIA-SEQUENCE") == whole.tags("MEDIA-SEQUENCE")
+    until = float(whole.attribute("SERVER-CONTROL", "CAN-SKIP-UNTIL"))
+    assert until == 6 * whole.number("TARGETDURATION")
+    # What is left out lies farther from the end than that.
+    assert sum(update.durations) >= until
+
+
+def test_a_window_that_is_full_forgets_the_oldest():
+    studio = Studio(HlsRules(segment=1.0, window=10.0))
+    publication = studio.publish()
+    studio.go_on(publication, 3.0)
+    studio.package()
+    studio.go_on(publication, 40.0)
+    rendition = studio.main()
+    playlist = told(rendition)
+    assert sum(playlist.durations) == pytest.approx(10.0, abs=1.0)
+    assert int(playlist.number("MEDIA-SEQUENCE")) == rendition.shelf.listed[0].number
+    assert studio.package().file(playlist.files[0])
+    assert studio.package().file("main_r0_0.mp4") is None
+
+
+def test_a_publisher_who_comes_back_goes_on_in_the_same_playlist_behind_a_discontinuity():
+    studio = Studio()
+    publication = studio.publish()
+    studio.go_on(publication, 4.0)
+    rendition = studio.main()
+    before = rendition.position()
+    publication.close(CloseReason.CONNECTION_LOST)
+    studio.wait(4.0)
+    studio.time = 0.0
+    studio.frames = 0
+    again = studio.publish()
+    studio.go_on(again, 4.0)
+    assert studio.main() is rendition
+    playlist = told(rendition)
+    assert len(playlist.tags("DISCONTINUITY")) == 1
+    assert not playlist.tags("ENDLIST")
+    assert rendition.position() > before
+    numbers = [segment.number for segment in rendition.shelf.segments()]
+    assert numbers == list(range(len(numbers)))
+    dates = playlist.tags("PROGRAM-DATE-TIME")
+    assert dates == sorted(dates)
+
+
+def test_the_end_is_told_after_a_grace_and_later_the_stream_begins_anew():
+    studio = Studio(HlsRules(grace=10.0))
+    publication = studio.publish()
+    studio.go_on(publication, 4.0)
+    package, rendition = studio.package(), studio.main()
+    publication.close(CloseReason.FINISHED)
+    studio.wait(8.0)
+    assert not rendition.ended
+    studio.wait(3.0)
+    assert rendition.ended
+    assert told(rendition).text.rstrip().endswith("#EXT-X-ENDLIST")
+    assert not told(rendition).tags("PRELOAD-HINT")
+    assert studio.package() is package
+    again = studio.publish()
+    studio.go_on(again, 1.0)
+    assert studio.package() is not package
+    assert package.over
+
+
+def test_what_nobody_asks_for_any_more_ends_and_costs_nothing():
+    studio = Studio(HlsRules(idle=20.0))
+    publication = studio.publish()
+    studio.go_on(publication, 4.0)
+    package = studio.package()
+    budget = studio.house.registry.budget
+    assert package.held_bytes
+    assert budget.queue_bytes >= package.held_bytes
+    studio.wait(19.0, asking=False)
+    assert not package.over
+    studio.wait(2.0, asking=False)
+    assert package.over
+    assert studio.packages.stats.held_bytes == 0
+    assert budget.queue_bytes == 0
+    assert not studio.house.stream.taps
+
+
+def test_short_memory_takes_the_oldest_segments_first():
+    studio = Studio(HlsRules(segment=1.0), House(EngineLimits(memory_bytes=4_000_000)))
+    publication = studio.publish()
+    studio.go_on(publication, 1.0)
+    studio.package()
+    studio.go_on(publication, 20.0, size=20_000)
+    shelf = studio.main().shelf
+    assert studio.packages.stats.relieved > 0
+    assert studio.house.registry.budget.used <= 4_000_000
+    assert shelf.listed[0].number > 0
+    assert studio.package().file(told(studio.main()).files[0])
+    assert sum(segment.cost for segment in shelf.segments()) <= shelf.held_bytes
+
+
+def test_sound_alone_has_segments_and_parts():
+    studio = Studio()
+    publication = studio.publish(AAC_HEADER)
+    studio.go_on(publication, 2.0, video=False)
+    studio.package()
+    studio.go_on(publication, 10.0, video=False)
+    rendition = studio.main()
+    multivariant = studio.package().multivariant()
+    assert multivariant is not None
+    assert b'CODECS="mp4a.40.2"' in multivariant.plain
+    assert b"RESOLUTION" not in multivariant.plain
+    target = rendition.part_target
+    for segment in rendition.shelf.segments():
+        assert all(0.85 * target <= part.duration <= target for part in segment.parts[:-1])
+    assert all(independent for _, _, independent in told(rendition).parts)
+
+
+def test_pictures_alone_have_segments_and_parts():
+    studio = Studio()
+    publication = studio.publish(FULL_HD)
+    studio.go_on(publication, 5.0, audio=False)
+    multivariant = studio.package().multivariant()
+    assert multivariant is not None
+    assert b'CODECS="avc1.640028"' in multivariant.plain
+    assert b"RESOLUTION=1920x1080,FRAME-RATE=25.000" in multivariant.plain
+
+
+def test_a_query_goes_behind_the_media_playlists_alone():
+    studio = Studio()
+    publication = studio.publish()
+    studio.go_on(publication, 5.0)
+    multivariant = studio.package().multivariant("?token=secret")
+    assert multivariant is not None
+    assert b"main.m3u8?token=secret" in multivariant.plain
+    assert b"secret" not in studio.main().playlist(False).plain
+
+
+def test_a_delay_holds_for_hls_too():
+    studio = Studio(house=House(EngineLimits(delay=5.0)))
+    publication = studio.publish()
+    studio.go_on(publication, 4.0)
+    studio.package()
+    assert not studio.house.stream.taps
+    assert studio.house.stream.later[5.0].taps
