@@ -11,6 +11,7 @@ from pydantic import Field
 from rtmpd.daemon.access_config import PlayAccess, PublishAccess
 from rtmpd.daemon.fields import Effect, FileName, Seconds, Section, Timeout, overlay
 from rtmpd.daemon.handover_config import HandoverConfig
+from rtmpd.daemon.hls_config import HlsConfig
 from rtmpd.daemon.hook_config import EXEC, HookConfig
 from rtmpd.daemon.hook_config import find_problem as find_hook_problem
 from rtmpd.daemon.hooks_config import HooksConfig
@@ -117,6 +118,7 @@ class AppConfig(Section):
     record: RecordConfig = RecordConfig()
     vod: VodConfig = VodConfig()
     ring: RingConfig = RingConfig()
+    hls: HlsConfig = HlsConfig()
     delay: Annotated[Delay, Effect.PLAYS] = 0.0
     """How much later streams are shown than they come, to players and push targets; 0 is at once, else a
     second at least. What waits is kept within [spool]. Recordings, clips and pictures are not delayed."""

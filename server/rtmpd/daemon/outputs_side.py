@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.delay_side import DelaySide
+from rtmpd.daemon.hls_side import HlsSide
 from rtmpd.daemon.ring_side import RingSide
 from rtmpd.daemon.shelf_side import ShelfSide
 from rtmpd.engine.key import StreamKey
@@ -41,6 +42,7 @@ class OutputsSide:
         self.shelf = shelf
         """What becomes of finished files."""
         self.ring = RingSide(registry, clock, call_later)
+        self.hls = HlsSide(registry, clock)
         self._delay = DelaySide(registry, clock)
         self.recordings: Recordings | None = None
         """None as long as no setting allows any."""
@@ -95,6 +97,7 @@ class OutputsSide:
         if self._slates is not None:
             self._slates.apply()
         self.ring.apply(config)
+        self.hls.apply(config)
         self._delay.apply(config)
 
     def keepers(self) -> dict[str, Rings | Delays]:
@@ -110,11 +113,13 @@ class OutputsSide:
         if self._slates is not None:
             self._slates.look()
         self.ring.look()
+        self.hls.look()
         self._delay.look()
 
     async def close(self, grace: float) -> None:
         """Finish all files within ``grace`` seconds, and show nothing any more."""
         self.ring.close()
+        self.hls.close()
         self._delay.close()
         if self._slates is not None:
             await self._slates.close()

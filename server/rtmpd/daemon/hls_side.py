@@ -1,0 +1,58 @@
+"""Streams for browsers, once somebody asks for one."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rtmpd.daemon.config import Config
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.registry import Registry
+
+if TYPE_CHECKING:
+    from rtmpd.packaging.package import Package
+    from rtmpd.packaging.packages import Packages
+    from rtmpd.packaging.rules import HlsRules
+
+
+class HlsSide:
+    """Packages, by the settings of now. As long as nobody asks for one nothing is imported."""
+
+    def __init__(self, registry: Registry, clock: Callable[[], float]) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._config = Config()
+        self.packages: Packages | None = None
+        """None as long as nobody has asked for one."""
+
+    def apply(self, config: Config) -> None:
+        """Follow other settings."""
+        self._config = config
+
+    def find(self, key: StreamKey, now: float) -> Package | None:
+        """That of a stream; None where nobody publishes it, or HLS is off."""
+        if self.packages is None:
+            if key not in self._registry.streams or self._rules_of(key) is None:
+                return None
+            self.packages = self._make()
+        return self.packages.find(key, now)
+
+    def look(self) -> None:
+        """Call it about once a second."""
+        if self.packages is not None:
+            self.packages.look()
+
+    def close(self) -> None:
+        """Package nothing any more."""
+        if self.packages is not None:
+            self.packages.close()
+
+    def _make(self) -> Packages:
+        from rtmpd.packaging.packages import Packages
+
+        return Packages(self._registry, self._rules_of, self._clock, time.time, lambda: secrets.token_hex(4))
+
+    def _rules_of(self, key: StreamKey) -> HlsRules | None:
+        return self._config.at(str(key)).hls.to_rules()
