@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import Final
 
 from rtmpd.engine.packet import AUDIO, VIDEO
@@ -12,6 +14,8 @@ from rtmpd.packaging.feeds import Source
 from rtmpd.packaging.multivariant import Sound, Variant
 from rtmpd.packaging.rendition import Rendition
 
+_SILENT: Final = 3.0
+"""Seconds after which nobody waits for the first rendition any more."""
 MAIN: Final = "main"
 """The rendition of a stream with one track of a medium: both in one."""
 
@@ -24,6 +28,8 @@ class Output:
         self.wanted = wanted
         self.tracks: dict[Source, Mp4Track] = {}
         """Those that flow, in the order of ``wanted``."""
+        self.waiting: deque[tuple[Source, Timed]] = deque()
+        """Frames that are later than any of the output that it follows."""
 
     def choose(self, there: dict[Source, Mp4Track]) -> None:
         """Go on with what is there: of a track that is not, the first of its medium takes the place."""
@@ -40,6 +46,12 @@ class Output:
         """What comes does not follow on what came."""
         if self.tracks:
             self.rendition.segmenter.begin(list(self.tracks.values()))
+
+    def catch_up(self, until: float) -> None:
+        """Place what waits and is before that time (s)."""
+        waiting = self.waiting
+        while waiting and waiting[0][1].decode_time < until * waiting[0][1].track.timescale:
+            self.place(*waiting.popleft())
 
     def lacks(self, source: Source) -> bool:
         """Whether nothing of this track's medium flows, and something is wanted."""
@@ -68,18 +80,11 @@ class Layout:
         self._routes: dict[Source, list[Output]] = {}
         self._pictures = [each for each in outputs if each.wanted[0].kind == VIDEO]
         self._sounds = [each for each in outputs if each not in self._pictures]
-        if len(outputs) > 1:
-            leader, *others = self._pictures or self._sounds
-            follow = self._sounds if self._pictures else others
-            for each in follow:
-                each.rendition.segmenter.follow_cuts()
-            cuts = [each.rendition.segmenter.cut_at for each in follow]
-
-            def cut(time: float) -> None:
-                for cut_at in cuts:
-                    cut_at(time)
-
-            leader.rendition.segmenter.cut = cut
+        self._leader, *others = [*self._pictures, *self._sounds]
+        self._followers = [each for each in outputs if each in others]
+        for each in self._followers:
+            each.rendition.segmenter.follow_cuts()
+        self._leader.rendition.segmenter.cut = self._cut
 
     @property
     def renditions(self) -> list[Rendition]:
@@ -102,6 +107,7 @@ class Layout:
     def begin_anew(self) -> None:
         """The same tracks go on, but what comes does not follow on what came."""
         for each in self._outputs:
+            each.catch_up(inf)
             each.begin()
 
     def place(self, source: Source, timed: Timed) -> None:
@@ -111,7 +117,30 @@ class Layout:
             outputs = [each for each in self._outputs if each.lacks(source)]
             self._routes[source] = outputs
         for each in outputs:
-            each.place(source, timed)
+            if each is self._leader:
+                each.place(source, timed)
+            else:
+                each.waiting.append((source, timed))
+        if self._followers:
+            # So that they know where a segment begins before they get there.
+            ends = self._leader.rendition.segmenter.ends
+            late = timed.decode_time / timed.track.timescale - _SILENT
+            for each in self._followers:
+                each.catch_up(max(ends, late))
+
+    def flush(self) -> None:
+        """Nothing follows on what has come."""
+        for each in self._outputs:
+            each.catch_up(inf)
+            each.rendition.segmenter.flush()
+
+    def hasten(self) -> None:
+        """See ``Segmenter.hasty``."""
+        self._leader.rendition.segmenter.hasty = True
+
+    def _cut(self, time: float, keyed: bool) -> None:
+        for each in self._followers:
+            each.rendition.segmenter.cut_at(time, keyed)
 
     # What the multivariant playlist says
 

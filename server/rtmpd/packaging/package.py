@@ -195,8 +195,9 @@ class Package:
             self._place(source, timed)
         if self._gathering is not None:
             self._begin()
+        if self._layout is not None:
+            self._layout.flush()
         for rendition in self._renditions.values():
-            rendition.segmenter.flush()
             rendition.pause()
         self._gathering = Gathering(paced=self._plan is not None)
 
@@ -252,8 +253,9 @@ class Package:
 
         self._layout = lay_out(gathering.frames, make)
         self._renditions = {rendition.name: rendition for rendition in self._layout.renditions}
+        if self._asked:
+            self._layout.hasten()
         for rendition in self._layout.renditions:
-            rendition.segmenter.hasty = self._asked
             rendition.others = [each for each in self._layout.renditions if each is not rendition]
 
     def _key_frame_interval(self) -> float | None:

@@ -68,9 +68,10 @@ class Segmenter:
         """Unix time less the time of the samples (s)."""
         self.hasty = False
         """The first segment may end as soon as players have enough to begin with: somebody waits."""
-        self.cut: Callable[[float], None] | None = None
-        """Told at which time (s) a segment begins."""
+        self.cut: Callable[[float, bool], None] | None = None
+        """Told at which time (s) a segment begins, and whether with a key frame."""
         self._cut_at: float | None = None
+        self._cut_keyed = True
         self._follows = False
         self._lead_scale = 1
         self._followers: dict[int, _Follower] = {}
@@ -95,13 +96,18 @@ class Segmenter:
         """Number of the init segment that holds now; -1 before the first."""
         return self._init
 
+    @property
+    def ends(self) -> float:
+        """When the last sample of the leader ends (s)."""
+        return self._ends / self._lead_scale
+
     def follow_cuts(self) -> None:
         """Segments begin where ``cut_at`` says, and not by a length of their own."""
         self._follows = True
 
-    def cut_at(self, time: float) -> None:
-        """A segment begins with the first sample from that time (s) on."""
-        self._cut_at = time
+    def cut_at(self, time: float, keyed: bool) -> None:
+        """A segment begins with the first sample, or key frame, from that time (s) on."""
+        self._cut_at, self._cut_keyed = time, keyed
 
     def begin(self, tracks: Sequence[Mp4Track]) -> None:
         """These tracks come from now on, the first of which leads; what was before does not lead up to it."""
@@ -131,10 +137,10 @@ class Segmenter:
         if self._samples and time != self._ends:
             self._end_part()
         if self._waits:
-            if self._cut_at is None or time < self._cut_at * self._lead_scale:
+            if self._cut_at is None or not self._is_due(time, sample):
                 return
             self._waits = False
-        if sample.is_sync and self._segment_due(time, sample):
+        if self._segment_due(time, sample):
             self._end_segment(time)
         elif self._too_long(time + sample.duration):
             self._stats.long_gops += not (sample.is_sync or self.hasty)
@@ -170,14 +176,20 @@ class Segmenter:
     # Inside
 
     def _segment_due(self, time: int, sample: Sample) -> bool:
-        """Whether a segment ends before this sample, with which one can begin."""
+        """Whether a segment ends before this sample."""
         begins = self._segment_begins
         if begins is None:
             return False
         if self._follows:
-            return self._cut_at is not None and time + sample.duration / 2 >= self._cut_at * self._lead_scale
+            return self._is_due(time, sample)
         lasted = time - begins
-        return lasted >= _NEARLY * self._plan.segment * self._lead_scale
+        return sample.is_sync and lasted >= _NEARLY * self._plan.segment * self._lead_scale
+
+    def _is_due(self, time: int, sample: Sample) -> bool:
+        """Whether this is the sample that ``cut_at`` means: as near to its time as any, or behind it."""
+        if self._cut_at is None or not (sample.is_sync or not self._cut_keyed):
+            return False
+        return time + sample.duration // 2 >= self._cut_at * self._lead_scale
 
     def _too_long(self, end: int) -> bool:
         """Whether a segment that went on to ``end`` would be longer than any may be."""
@@ -200,10 +212,9 @@ class Segmenter:
             for follower in self._followers.values():
                 follower.forget_before(seconds)
         self._segment_begins = self._begins = self._ends = time
-        if self._cut_at is not None and self._cut_at <= seconds:
-            self._cut_at = None
+        self._cut_at = None
         if self.cut is not None:
-            self.cut(seconds)
+            self.cut(seconds, independent)
 
     def _end_segment(self, time: int) -> None:
         self._end_part(time)
