@@ -375,3 +375,29 @@ def test_frames_of_another_track_are_not_the_medium_coming_back(house: House) ->
     sink.take()
     running.say(other, sound("a1"))
     assert sink.take() == "a1@7000"
+
+
+def test_a_first_publication_is_judged_from_its_begin_on_however_long_players_have_waited(
+    house: House,
+) -> None:
+    house.play()
+    house.loop.now = 1000.0
+    publication = house.publish()
+    house.loop.now = 1001.0
+    house.registry.sample(house.loop.now)
+    assert not house.stream.health.active
+    house.send(publication, (0, sound()), (20, sound()))
+    house.loop.now = 1002.0
+    house.registry.sample(house.loop.now)
+    # All of it within the last of two seconds, and not in a thousand.
+    assert publication.stats.audio.byte_rate.over_10s > len(sound()) / 2
+
+
+def test_a_first_publication_that_sends_nothing_is_missed_as_soon_as_any(house: House) -> None:
+    house.play()
+    house.loop.now = 1000.0
+    house.publish()
+    for second, missed in ((1005.0, False), (1005.5, True)):
+        house.loop.now = second
+        house.registry.sample(house.loop.now)
+        assert (HealthKind.NO_MEDIA in house.stream.health.active) is missed

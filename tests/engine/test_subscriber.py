@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-
 import pytest
 from engine_kit import (
     AAC_HEADER,
@@ -479,6 +477,6 @@ def test_what_a_play_asks_for_is_what_the_rules_say_but_for_who_asks_and_when() 
         audience=False,
     )
     usual = PlayOptions()
-    same = [each.name for each in fields(rules) if getattr(rules, each.name) == getattr(usual, each.name)]
+    same = [name for name in PlayOptions._fields if getattr(rules, name) == getattr(usual, name)]
     assert same == ["requested_at", "origin"]
-    assert rules.of(origin, 5.0) == replace(rules, origin=origin, requested_at=5.0)
+    assert rules.of(origin, 5.0) == rules._replace(origin=origin, requested_at=5.0)

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import socket
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -596,7 +595,7 @@ async def test_one_address_does_not_take_the_turns_of_another() -> None:
             watching(a, "two"),
         ):
             await eventually(lambda: states(a) == ["connecting", "queued"])
-            other = replace(a.context.play_rules(KEY).options, origin=Origin(network="192.0.2.1"))
+            other = a.context.play_rules(KEY).options._replace(origin=Origin(network="192.0.2.1"))
             sink = FakeSink()
             outlet = sink.connect(a.registry.outlets, a.context.clock)
             subscription = a.registry.attach(KEY, sink, outlet, other, a.context.clock())

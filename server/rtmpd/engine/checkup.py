@@ -25,6 +25,7 @@ _SILENT_AFTER: Final = 5.0
 _GROWTH_LASTS: Final = 10.0
 """Seconds without another drop after which a warning about drops is over."""
 
+_NO_GROWTH: Final = (0, 0.0)
 _GROWTHS: Final = (
     (HealthKind.UPDATES_DROPPED, (DropReason.HEADER_RATE,)),
     (HealthKind.HEADERS_REFUSED, (DropReason.HEADER_CAP, DropReason.TRACK_CAP)),
@@ -110,11 +111,13 @@ class Checkup:
         self._overflows = stats.gop_overflows
         self._overflowed = 0
         """Keyframes there were when the GOP cache overflowed last."""
-        self._grown: dict[HealthKind, tuple[int, float]] = {
-            kind: (self._dropped(reasons), 0.0) for kind, reasons in _GROWTHS
-        }
-        """Drops by the last look, and when they grew last."""
+        self._grown: dict[HealthKind, tuple[int, float]] = {}
+        """Drops by the last look, and when they grew last, where there were any."""
         self._logged: set[HealthKind] = set()
+
+    def begin(self, now: float) -> None:
+        """The publication begins now, and not when this was made."""
+        self._began = self._audio.seen_at = self._video.seen_at = now
 
     def end(self) -> None:
         """The publication has ended."""
@@ -193,7 +196,7 @@ class Checkup:
             self.health.clear(HealthKind.KEYFRAMES_FAR)
 
     def _judge_growth(self, kind: HealthKind, dropped: int, now: float) -> None:
-        before, grew_at = self._grown[kind]
+        before, grew_at = self._grown.get(kind, _NO_GROWTH)
         if dropped != before:
             self._grown[kind] = (dropped, now)
             self._warn(kind, now, dropped=dropped)

@@ -49,6 +49,7 @@ class Covered(Broadcast):
         "_server_stats",
         "_sources",
         "_totals",
+        "_unused",
     )
 
     def __init__(
@@ -76,6 +77,8 @@ class Covered(Broadcast):
         books = Books(StreamStats(self._totals, 0.0), server_stats)
         self._crowd = Crowd()
         intake = Intake.within(limits, key, books, budget, 0.0)
+        self._unused: Intake | None = intake
+        """For the first publication: nobody has published yet."""
         super().__init__(key, intake, flusher, budget, limits, observer, self._crowd)
 
     @property
@@ -147,6 +150,12 @@ class Covered(Broadcast):
         return max(_due(self.intake, VIDEO), _due(self.intake, AUDIO))
 
     def _new_intake(self, now: float) -> Intake:
+        """For a publication, or a cover, that begins ``now``."""
+        unused = self._unused
+        if unused is not None:
+            self._unused = None
+            unused.begin(now)
+            return unused
         books = Books(StreamStats(self._totals, now), self._server_stats)
         return Intake.within(self.limits, self.key, books, self._budget, now)
 

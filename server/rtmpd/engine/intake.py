@@ -136,6 +136,11 @@ class Intake:
         gop = GopCache(limits.gop, budget, books.stream, books.server)
         return cls(key, headers, gop, books, limits, now)
 
+    def begin(self, now: float) -> None:
+        """The publication begins, of which nothing has come yet."""
+        self.books.stream.begin(now)
+        self.checkup.begin(now)
+
     def apply(self, limits: EngineLimits) -> None:
         """Other limits from now on; a gate that is open stays open."""
         self._start = limits.start

@@ -351,6 +351,10 @@ class StreamStats:
         """
         self._sampled_at = now
 
+    def begin(self, now: float) -> None:
+        """The publication begins now, and not when this was made."""
+        self._sampled_at = now
+
     @property
     def video_frames(self) -> int:
         """Of the default track."""

@@ -337,7 +337,8 @@ class Subscription(Member):
         size = sum([len(image) for image in images])
         self._note_written(size, opening.head_messages + opening.messages)
         if opening.messages and not self._started:
-            self._note_started(now)
+            self._started = True
+            self.seat.note_started(self, now)
         # An outlet that pauses meanwhile pauses for what we owed, not for what the player is behind with.
         self.outlet.burst_bytes = size
         self._tell(self.sink.write_all, images)
@@ -350,7 +351,8 @@ class Subscription(Member):
         self._note_written(size, len(packets))
         self.outlet.wrote(now, size, size if alone else 0)
         if not self._started and any(not packet.flags & CACHED_HEADER for packet in packets):
-            self._note_started(now)
+            self._started = True
+            self.seat.note_started(self, now)
         self._tell(self.sink.write, image)
 
     def _video(self) -> VideoSync:
@@ -363,10 +365,6 @@ class Subscription(Member):
     def _note_written(self, size: int, messages: int) -> None:
         self._bytes_out += size
         self.seat.books.count_out(size, messages)
-
-    def _note_started(self, now: float) -> None:
-        self._started = True
-        self.seat.note_started(self, now)
 
     def _tell(self, call: Callable[..., None], *what: object) -> None:
         """The sink, which may fail."""

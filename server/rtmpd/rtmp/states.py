@@ -23,6 +23,12 @@ S = TypeVar("S", bound=Enum)
 # What a session, a connection and a message stream can be in
 
 
+class State(Enum):
+    """What tables are looked up by: each is what it is, and no other is equal."""
+
+    __hash__ = object.__hash__  # That of enums is one of their names, in Python, at every lookup.
+
+
 class Halt(Enum):
     """Why a session processes nothing of what it receives."""
 
@@ -31,7 +37,7 @@ class Halt(Enum):
     END = "it has ended"
 
 
-class Step(Enum):
+class Step(State):
     """What happens to a connection or a message stream."""
 
     CONNECT = "connect"
@@ -46,7 +52,7 @@ class Step(Enum):
     """By the server, before its time."""
 
 
-class Phase(Enum):
+class Phase(State):
     """How far a connection has come."""
 
     IDLE = "has not asked to connect"
@@ -60,7 +66,7 @@ class Phase(Enum):
         return _after(_PHASES, "connection", self, step)
 
 
-class Use(Enum):
+class Use(State):
     """What a message stream is used for."""
 
     IDLE = "neither publishes nor plays"

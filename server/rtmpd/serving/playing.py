@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 from collections.abc import Sequence
@@ -139,10 +138,10 @@ class Player:
         origin = peer.origin.asking(event.query).found_to_be(grant.account, grant.identity)
         options = self._rules.options.of(origin, requested_at)
         if origin.is_borrowed:  # Whose players are counted there.
-            options = dataclasses.replace(options, audience=False)
+            options = options._replace(audience=False)
         elif self._rules.rewind and (moment := asked_moment(event)) is not None:
             self._rewind = context.past.find(key, moment)
-            options = dataclasses.replace(options, apart=self._rewind)
+            options = options._replace(apart=self._rewind)
         self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
 
     def start(self) -> None:

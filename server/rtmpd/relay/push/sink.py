@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rtmpd.engine.key import StreamKey
@@ -80,7 +79,7 @@ class PushSink:
         self._branch = branch
         self._link.writer = self
         now = self._clock()
-        options = replace(_OPTIONS, origin=self.origin, delay=delay)
+        options = _OPTIONS._replace(origin=self.origin, delay=delay)
         if branch is None:
             self._subscription = self._registry.attach(key, self, self._outlet, options, now)
         else:
