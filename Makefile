@@ -4,6 +4,7 @@
 # make test-compiled   the same tests as make test, against that wheel
 # make test-floors     some tests with the oldest dependencies that pyproject.toml allows
 # make test-console    the console in a real browser; needs chromium, nodejs and npm
+# make vendor  fetch what browsers are given of others, at the versions in vendor.py; needs npm
 # make docs    write what of docs is made from the code: tables, docs/openapi.json
 # make lint types interop bench attacks bench-gate   see the targets below
 PYTHON ?= python3
@@ -30,7 +31,7 @@ define make_venv
 }
 endef
 
-.PHONY: run wheel test test-compiled test-floors test-console docs pictures lint types format interop fuzz bench attacks bench-gate clean
+.PHONY: run wheel test test-compiled test-floors test-console vendor docs pictures lint types format interop fuzz bench attacks bench-gate clean
 .DEFAULT_GOAL := run
 
 $(VENV)/.runtime: pyproject.toml
@@ -48,7 +49,7 @@ $(VENV)/.dev: $(VENV)/.runtime
 run: $(VENV)/.runtime
 	exec $(BIN)/rtmpd serve
 
-dist/.built: hatch_build.py pyproject.toml README.md LICENSE $(shell find server -name '*.py')
+dist/.built: hatch_build.py pyproject.toml README.md LICENSE $(shell find server -type f -not -name '*.pyc')
 	$(call make_venv,$(BUILD_VENV))
 	rm -f dist/*.whl
 	HATCH_BUILD_HOOKS_ENABLE=1 $(BUILD_VENV)/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
@@ -88,6 +89,9 @@ FLOORS_TESTS := tests/net/test_dial.py tests/daemon/test_config.py tests/daemon/
 test-floors: $(FLOORS_VENV)/.dev
 	$(FLOORS_VENV)/bin/python -m pytest -n auto $(FLOORS_TESTS)
 
+vendor: $(VENV)/.runtime
+	$(BIN)/python vendor.py
+
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
 	WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/docs/test_hooks_page.py
@@ -102,7 +106,7 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
-	MYPYPATH=server:bench $(BIN)/mypy --strict bench/*.py bench/hostile/*.py bench/regression/*.py docs/*.py
+	MYPYPATH=server:bench $(BIN)/mypy --strict bench/*.py bench/hostile/*.py bench/regression/*.py docs/*.py vendor.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -80,7 +80,9 @@ async def ask_by_http(server: RtmpdProcess) -> None:
         (f"show.flv?key={MISTYPED}", {}, 403),
         ("show.flv", {"Authorization": f"Bearer {MISTYPED}", "Cookie": f"key={KEY}"}, 403),
         (f"{KEY}.flv", {"Referer": f"https://a.example/?key={WATCH}"}, 403),
-        (f"show.mp4?key={WATCH}", {}, 404),
+        (f"show.json?key={MISTYPED}", {}, 403),
+        (f"show.json?key={WATCH}", {}, 200),
+        (f"show?key={WATCH}", {}, 200),
         (f"show.flv?key={WATCH}", {}, 404),
         ("show.flv", {"Authorization": f"Bearer {WATCH}"}, 404),
     )

@@ -38,8 +38,7 @@ class Refusing:
     ("path", "method", "status"),
     [
         ("/", "GET", 404),
-        ("/live/cam", "GET", 404),
-        ("/live/cam.mp4", "GET", 404),
+        ("/live/cam", "POST", 404),
         ("/.flv", "GET", 404),
         ("/live/.flv", "GET", 404),
         ("/live/a%20b.flv", "GET", 404),
@@ -120,9 +119,20 @@ async def test_web_pages_that_are_named_may_have_streams(allowed: tuple[str, ...
         await there.socket(PATH, Origin=PAGE)
 
 
-async def test_web_pages_of_others_may_not_even_if_they_have_our_name() -> None:
-    async with site(HttpRules(origins=Origins(frozenset({PAGE})))) as there:
-        for origin in ("https://evil.example", "null", "http://www.example.com", "http://tv.example:8935"):
+async def test_web_pages_of_others_may_not() -> None:
+    ours = Origins(frozenset({PAGE}), lambda: frozenset({9090}))
+    others = (
+        *("https://evil.example", "null", "http://www.example.com", "http://tv.example:8936"),
+        *(
+            "http://tv.example",
+            "http://evil.tv.example:8935",
+            "http://[tv.example:8935",
+            "http://tv.example:x",
+        ),
+        *("http://other.example:9090", "tv.example:8935", ""),
+    )
+    async with site(HttpRules(origins=ours)) as there:
+        for origin in others:
             for method in ("GET", "POST", "OPTIONS"):
                 browser = await there.get(PATH, method, Origin=origin)
                 assert browser.status == 403
@@ -130,6 +140,23 @@ async def test_web_pages_of_others_may_not_even_if_they_have_our_name() -> None:
             opened = (await there.browser()).ask_with(PATH, UPGRADE | {"Origin": origin})
             assert await opened.head() == 403
         assert there.house.stats.plays_total == 0
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://tv.example:8935", "https://TV.example:8935", "http://tv.example:9090"]
+)
+async def test_our_own_pages_and_the_console_may_play_and_not_publish(origin: str) -> None:
+    """A page that gives its own name our address may, too: it could as well ask without an origin."""
+    ours = Origins(console_ports=lambda: frozenset({9090}))
+    async with site(HttpRules(origins=ours)) as there:
+        encoder = await (await there.house.client()).publish()
+        encoder.send(*HEADERS, (0, keyframe()))
+        for method in ("GET", "HEAD", "OPTIONS"):
+            browser = await there.get(PATH, method, Origin=origin)
+            assert browser.status in (200, 204)
+            assert browser.headers["access-control-allow-origin"] == origin
+        await there.socket(PATH, Origin=origin)
+        assert (await there.get("/live/other.flv", "POST", Origin=origin)).status == 403
 
 
 async def test_paths_have_a_prefix() -> None:

@@ -6,6 +6,9 @@ from http_kit import site
 
 from rtmpd.http.answers import plain
 from rtmpd.http.asking import Asked
+from rtmpd.http.page import PagesRules
+from rtmpd.http.page_rules import PageRules
+from rtmpd.http.server import HttpRules
 from rtmpd.net.http import web
 
 
@@ -19,7 +22,8 @@ async def test_the_first_answers_who_has_something_and_nobody_is_asked_behind_it
 
         return answer
 
-    async with site() as there:
+    pages = PagesRules(lambda _key: PageRules(enabled=False))
+    async with site(HttpRules(pages=pages)) as there:
         for name in ("one", "two"):
             there.http.ways.offer(".m3u8", who_has(name))
         there.http.ways.offer("", who_has("page"))

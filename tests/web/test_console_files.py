@@ -1,6 +1,6 @@
 """The files of the console: what they are sent with, and that they belong together.
 
-How it works in a browser is in tests/console.
+The player is another folder's. How they work in a browser is in tests/console.
 """
 
 from __future__ import annotations

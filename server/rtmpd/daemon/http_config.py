@@ -30,7 +30,8 @@ def _check_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _check_origin(text: str) -> str:
+def check_origin(text: str) -> str:
+    """``text`` as the origin of a web page, or ``ANY``. Raises ValueError."""
     origin = text if text in (ANY, "null") else _origin(text)
     if origin is None or (text != ANY and origin != text.lower()):
         raise ValueError(f'{quote(text)} is no origin: write it as https://www.example.com, or "*"')
@@ -54,7 +55,7 @@ def _origin(url: str) -> str | None:
 _Prefix = Annotated[str, AfterValidator(_check_prefix)]
 _Url = Annotated[str, AfterValidator(_check_url)]
 _Origins = Annotated[
-    tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
+    tuple[Annotated[str, AfterValidator(check_origin)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
 ]
 
 

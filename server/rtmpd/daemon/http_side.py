@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.doors import Door
+from rtmpd.daemon.doors import Door, Doors
+from rtmpd.daemon.outputs_side import OutputsSide
+from rtmpd.daemon.page_side import PageSide
 from rtmpd.net.address_mask import AddressMask
+from rtmpd.net.certificates import Certificates
 from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.net.listeners import Listener, Place
 from rtmpd.serving.server import RtmpServer
@@ -21,11 +22,19 @@ class HttpSide:
     """One HTTP server for all addresses. Its connections are those of ``server``, which ends them."""
 
     def __init__(
-        self, server: RtmpServer, mask: AddressMask, tls: Callable[[], ssl.SSLContext | None]
+        self,
+        server: RtmpServer,
+        mask: AddressMask,
+        certificates: Certificates,
+        outputs: OutputsSide,
     ) -> None:
         self._server = server
         self._mask = mask
-        self._tls = tls
+        self._certificates = certificates
+        self._outputs = outputs
+        self.all_doors: Doors | None = None
+        """Of all protocols, once they are there."""
+        self._pages = PageSide()
         self._config = Config()
         self._http: HttpServer | None = None
 
@@ -38,11 +47,16 @@ class HttpSide:
         """Follow other settings, but for the addresses."""
         self._config = config
         if self._http is not None:
-            self._http.rules = _rules(config)
+            self._http.rules = self._rules()
+
+    async def check(self, config: Config) -> None:
+        """What can fail, before ``apply`` does the rest. Raises ConfigError."""
+        await self._pages.prepare(config)
 
     async def prepare(self) -> None:
         """Have all that is needed to serve, where time counts then."""
         if self._config.http.listen or self._config.https.listen:
+            await self.check(self._config)
             await self._built()
 
     async def wait_closed(self) -> None:
@@ -58,20 +72,26 @@ class HttpSide:
 
     async def _open_tls(self, entrance: Entrance, place: Place) -> Listener:
         http = await self._built()
-        return self._server.listen_behind(place, entrance.proxy, self._tls, http.serve)
+        return self._server.listen_behind(
+            place, entrance.proxy, lambda: self._certificates.context, http.serve
+        )
 
     async def _built(self) -> HttpServer:
         if self._http is None:
             from rtmpd.http.server import HttpServer
 
-            http = HttpServer(self._server, self._mask)
-            http.rules = _rules(self._config)
-            self._http = http
+            self._http = HttpServer(self._server, self._mask, lambda: self._outputs.ring.clips)
+            self._http.rules = self._rules()
         return self._http
 
+    def _console_ports(self) -> frozenset[int]:
+        bound = [] if self.all_doors is None else self.all_doors.bound("admin")
+        return frozenset(address.port for address in bound if not address.path)
 
-def _rules(config: Config) -> HttpRules:
-    from rtmpd.http.answers import Origins
-    from rtmpd.http.server import HttpRules
+    def _rules(self) -> HttpRules:
+        from rtmpd.http.answers import Origins
+        from rtmpd.http.server import HttpRules
 
-    return HttpRules(config.http.prefix, Origins(config.http.allowed()))
+        config = self._config
+        origins = Origins(config.http.allowed(), self._console_ports)
+        return HttpRules(config.http.prefix, origins, self._pages.rules(config))

@@ -124,7 +124,7 @@ class Worker:
         )
         self._server = self._build_server(new_session, instance_id)
         self._certificates = Certificates()
-        self._http = HttpSide(self._server, self._access.mask, lambda: self._certificates.context)
+        self._http = HttpSide(self._server, self._access.mask, self._certificates, self._outputs)
         self._unready_reason: str | None = "starting"
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._parts = self._build_parts()
@@ -224,7 +224,8 @@ class Worker:
 
     def _build_doors(self) -> Doors:
         rtmp = rtmp_doors(self._server, lambda: self._certificates.context)
-        return Doors({**rtmp, **self._http.doors(), **self._admin.doors()})
+        self._http.all_doors = doors = Doors({**rtmp, **self._http.doors(), **self._admin.doors()})
+        return doors
 
     def _inside(self) -> Inside:
         return Inside(
@@ -287,6 +288,7 @@ class Worker:
         try:
             await self._access.hooks.prepare(config)
             await self._outputs.prepare(config)
+            await self._http.check(config)
             return await self._doors.open(self._entrances(config, inherits=self._inherits))
         except BaseException:
             self._certificates.current = before

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 from rtmpd.exceptions import Refused
 from rtmpd.net.http import web
@@ -47,20 +48,35 @@ _FULL: Final = frozenset(
 )
 
 
+def _nowhere() -> frozenset[int]:
+    return frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """Web pages whose scripts may have streams, by scheme, host and port; ``ANY_ORIGIN`` is all of them."""
+    """Web pages whose scripts may have streams, by scheme, host and port; ``ANY_ORIGIN`` is all of them.
+
+    Our own may play besides: those of this very listener, and of the console, which is on the same host at
+    one of ``console_ports()``. To publish they are named as all others.
+    """
 
     allowed: frozenset[str] = frozenset()
+    console_ports: Callable[[], frozenset[int]] = _nowhere
 
-    def admits(self, origin: str | None) -> bool:
-        """Whether somebody may who says so; who is no browser says nothing."""
-        return origin is None or ANY_ORIGIN in self.allowed or origin.lower() in self.allowed
+    def admits(self, request: web.BaseRequest, host: str) -> bool:
+        """Whether whoever asks may who knows us as ``host``; who is no browser names no origin."""
+        origin = request.headers.get("Origin")
+        return (
+            origin is None
+            or ANY_ORIGIN in self.allowed
+            or origin.lower() in self.allowed
+            or (request.method != "POST" and self._is_ours(origin.lower(), host.lower()))
+        )
 
-    def headers(self, request: web.BaseRequest) -> dict[str, str]:
+    def headers(self, request: web.BaseRequest, host: str) -> dict[str, str]:
         """What a browser is told about an answer, if the page may have it."""
         origin = request.headers.get("Origin")
-        if origin is None or not self.admits(origin):
+        if origin is None or not self.admits(request, host):
             return {"Vary": "Origin"}
         # Nobody is known here by a cookie, so there are no credentials that a page could use.
         allowed = ANY_ORIGIN if ANY_ORIGIN in self.allowed else origin
@@ -69,6 +85,22 @@ class Origins:
             "Access-Control-Expose-Headers": _SHOWN,
             "Vary": "Origin",
         }
+
+    def _is_ours(self, origin: str, host: str) -> bool:
+        try:
+            page, us = urlsplit(origin), urlsplit(f"//{host}")
+            # Of a page by https the port is not written, behind a proxy the scheme not known.
+            return (
+                bool(page.hostname)
+                and page.hostname == us.hostname
+                and (page.netloc == us.netloc or _port(page) in self.console_ports())
+            )
+        except ValueError:
+            return False
+
+
+def _port(url: SplitResult) -> int:
+    return url.port or (443 if url.scheme == "https" else 80)
 
 
 def status_of(refusal: Refused) -> HTTPStatus:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -13,7 +14,9 @@ from rtmpd.http.answers import Origins, plain, preflight, refused
 from rtmpd.http.asking import Asked
 from rtmpd.http.connection import KEEPALIVE, HttpConnection, HttpVisit
 from rtmpd.http.live import answer_live
-from rtmpd.http.ways import Ways
+from rtmpd.http.page import PICTURE, STATUS, Pages, PagesRules
+from rtmpd.http.page_rules import PictureMaker
+from rtmpd.http.ways import NO_ENDING, Ways
 from rtmpd.http.wishes import decoded, read_wish
 from rtmpd.net.address_mask import AddressMask
 from rtmpd.net.addresses import UNKNOWN, is_local
@@ -40,16 +43,23 @@ class HttpRules:
     prefix: str = ""
     """Of all paths, without a slash at its end."""
     origins: Origins = field(default_factory=Origins)
+    pages: PagesRules = field(default_factory=PagesRules)
 
 
 class HttpServer:
     """One for all addresses; connections are counted, limited and ended by ``server``, as RTMP's are."""
 
-    def __init__(self, server: RtmpServer, mask: AddressMask) -> None:
+    def __init__(
+        self, server: RtmpServer, mask: AddressMask, pictures: Callable[[], PictureMaker] | None = None
+    ) -> None:
         self.rules = HttpRules()
+        self._pages = pages = Pages(lambda: self.rules.pages, pictures)
         self.ways = Ways()
-        """Who answers what. Streams as FLV are there always."""
+        """Who answers what. Streams as FLV, and their pages, are there always."""
         self.ways.offer(".flv", answer_live)
+        self.ways.offer(STATUS, pages.tell_status)
+        self.ways.offer(PICTURE, pages.show_picture)
+        self.ways.offer(NO_ENDING, pages.answer)
         self._server = server
         self._visitors = Visitors(lambda: server.context.proxies, mask)
         # Without a router, whose answers would cost nobody anything.
@@ -94,7 +104,9 @@ class HttpServer:
             await connection.pay()
             if connection.over:  # It is read by nobody any more.
                 return web.Response()
-            shared = connection.session.shared = SHARED | self.rules.origins.headers(request)
+            shared = connection.session.shared = SHARED | self.rules.origins.headers(
+                request, self._visitors.host_of(request)
+            )
             if obstacle is None:
                 answer = await self._answer(request, connection)
             else:
@@ -109,17 +121,16 @@ class HttpServer:
         if request.method not in _METHODS:
             allowed = ", ".join(_METHODS)
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed}.", {"Allow": allowed})
-        if not self.rules.origins.admits(request.headers.get("Origin")):
+        path, prefix, host = decoded(request.raw_path), self.rules.prefix, self._visitors.host_of(request)
+        if not (self.rules.origins.admits(request, host) or self._pages.is_open(connection, path, prefix)):
             text = "This web page may not have streams of this server: http.origins does not name it."
             return plain(HTTPStatus.FORBIDDEN, text)
         if request.method == "OPTIONS":
             return preflight(request)
-        path = decoded(request.raw_path)
-        prefix = self.rules.prefix
         if not path.startswith(f"{prefix}/"):
             return _nothing(prefix)
         scheme = "https" if connection.origin.tls or self._visitors.is_secure(request) else "http"
-        server = f"{scheme}://{self._visitors.host_of(request)}{prefix}"
+        server = f"{scheme}://{host}{prefix}"
         path = path.removeprefix(prefix)
         ending = self.ways.ending(path)
         wish = read_wish(request, path.removesuffix(ending), server, connection.context.limits)

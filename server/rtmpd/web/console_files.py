@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from rtmpd.net.http import web
+from rtmpd.net.static_files import PLAYER as PLAYER_FILES
+from rtmpd.net.static_files import StaticFiles
 
 PAGE: Final = "/"
 FILE: Final = "/console/{file}"
+PLAYER: Final = "/console/player/{file:.+}"
+"""What the page of a stream is made of, too."""
 _INDEX: Final = "index.html"
-_FOLDER: Final = Path(__file__).with_name("console")
-_TYPES: Final = {
-    ".html": "text/html",
-    ".js": "text/javascript",
-    ".css": "text/css",
-    ".svg": "image/svg+xml",
-}
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
@@ -33,41 +27,27 @@ _HEADERS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    body: bytes
-    content_type: str
-    etag: str
-
-
 class ConsoleFiles:
-    """Read when somebody first asks for one, all of them at once: they go together."""
+    """Read when somebody first asks for one."""
 
     def __init__(self) -> None:
-        self._files: dict[str, _File] | None = None
+        self._own = StaticFiles(Path(__file__).with_name("console"))
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Serve them on one address."""
-        router.add_get(PAGE, self._serve)
-        router.add_get(FILE, self._serve)
+        router.add_get(PAGE, self._serve_own)
+        router.add_get(FILE, self._serve_own)
+        router.add_get(PLAYER, self._serve_player)
 
-    async def _serve(self, request: web.Request) -> web.Response:
-        if self._files is None:
-            self._files = await asyncio.to_thread(_read)
-        file = self._files.get(request.match_info.get("file", _INDEX))
-        if file is None:
-            raise web.HTTPNotFound
-        headers = {**_HEADERS, "ETag": f'"{file.etag}"'}
-        if any(tag.value in (file.etag, "*") for tag in request.if_none_match or ()):
-            return web.Response(status=304, headers=headers)
-        return web.Response(body=file.body, content_type=file.content_type, charset="utf-8", headers=headers)
+    async def _serve_own(self, request: web.Request) -> web.Response:
+        return await _serve(request, self._own)
+
+    async def _serve_player(self, request: web.Request) -> web.Response:
+        return await _serve(request, PLAYER_FILES)
 
 
-def _read() -> dict[str, _File]:
-    files = {}
-    for path in _FOLDER.iterdir():
-        content_type = _TYPES.get(path.suffix)
-        if content_type is not None:
-            body = path.read_bytes()
-            files[path.name] = _File(body, content_type, hashlib.sha256(body).hexdigest()[:32])
-    return files
+async def _serve(request: web.Request, files: StaticFiles) -> web.Response:
+    answer = await files.answer(request, request.match_info.get("file", _INDEX), _HEADERS)
+    if answer is None:
+        raise web.HTTPNotFound
+    return answer

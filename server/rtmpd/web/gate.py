@@ -19,13 +19,13 @@ from rtmpd.net.http import Handler, Middleware, web
 from rtmpd.net.visitors import Visit, Visitors
 from rtmpd.reasons import Problem
 from rtmpd.web.admission import HEALTH, METRICS, Admission, Proof
-from rtmpd.web.console_files import FILE, PAGE
+from rtmpd.web.console_files import FILE, PAGE, PLAYER
 from rtmpd.web.logins import Logins
 from rtmpd.web.requests import JSON
 
 OPENABLE: Final = {"/metrics": METRICS, "/healthz": HEALTH, "/readyz": HEALTH}
 """Paths, each with the word of ``admin.open`` that shows it to everybody."""
-_LOGGING: Final = frozenset({PAGE, FILE, "/api/v1/login", "/api/v1/logout"})
+_LOGGING: Final = frozenset({PAGE, FILE, PLAYER, "/api/v1/login", "/api/v1/logout"})
 """Paths where one shows a token in another way, or none any more: the console, and what it asks then."""
 _UNGATED: Final = frozenset({*_LOGGING, "/api/v1/publish-tokens"})
 """Paths that whoever comes may ask for: what is sent there is looked at by itself."""

@@ -1,0 +1,51 @@
+"""The page of a stream, with its player: ``[apps.NAME.page]``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from rtmpd.daemon.fields import LIST_OR_TEXT, FileName, Section
+from rtmpd.daemon.http_config import check_origin
+from rtmpd.daemon.values import parse_list
+
+LOGO: Final = "logo"
+"""The key that names a file."""
+_Told = Literal["nobody", "players", "anyone"]
+_Text = Annotated[str, Field(max_length=2000)]
+
+
+def _check_ancestor(text: str) -> str:
+    if text == "null":
+        raise ValueError('"null" is no page that could be named: write it as https://www.example.com, or "*"')
+    return check_origin(text)
+
+
+_Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_ancestor)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
+]
+
+
+class PageConfig(Section):
+    """The page at /APP/NAME on the HTTP ports, on which a browser plays the stream."""
+
+    enabled: bool = True
+    """Whether there is one."""
+    title: _Text = ""
+    """What it is called; {app} and {name} stand for those of the stream. Empty is the name."""
+    text: _Text = ""
+    """What stands below the player."""
+    logo: FileName = ""
+    """Picture (PNG, JPEG, WebP, GIF or SVG, up to 256 KiB) beside the title; empty is none."""
+    frame_ancestors: _Origins = ()
+    """Web pages that may show it within theirs, such as "https://www.example.com"; "*" is all. No other
+    can."""
+    status: _Told = "players"
+    """Who hears at /APP/NAME.json whether the stream is live, since when, and what it is made of: nobody, who
+    may play it, or anyone, scripts of any web page included. As long as there is a page, it asks there."""
+    viewers: bool = False
+    """Whether they also hear how many watch."""
+    picture: _Told = "nobody"
+    """Who gets the newest picture at /APP/NAME.jpg, at most one in 2 seconds, which the page shows before it
+    plays; needs PyAV on the server: pip install 'rtmpd[mp4]'."""

@@ -1,0 +1,70 @@
+"""What viewers are told of a stream: whether it is live, and what it is made of."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rtmpd.engine.packet import AUDIO, VIDEO
+from rtmpd.engine.sources import Life
+from rtmpd.engine.stats import MediumStats, StreamStats
+from rtmpd.engine.stream import LiveStream
+
+LIVE, SLATE, HOLDING, OFFLINE = "live", "slate", "holding", "offline"
+
+
+def status_of(
+    stream: LiveStream | None, now: float, wall: float, *, viewers: bool, rewind: float
+) -> dict[str, Any]:
+    """For JSON. At ``now`` by the server's clock it is ``wall``, in seconds since 1970."""
+    state = _state(stream)
+    on_air = None if stream is None else stream.publication
+    status: dict[str, Any] = {"live": state == LIVE, "state": state, "since": None}
+    if stream is not None and on_air is not None:
+        since = datetime.fromtimestamp(wall - (now - on_air.started_at), UTC)
+        status["since"] = since.isoformat(timespec="seconds").replace("+00:00", "Z")
+        stats = stream.stats
+        status["video"] = _video(stats)
+        status["audio"] = _codec(stats.audio)
+        status["tracks"] = _tracks(stats)
+        status["delay_seconds"] = stream.limits.delay
+        status["rewind_seconds"] = rewind
+    if viewers:
+        status["viewers"] = 0 if stream is None else stream.players
+    return status
+
+
+def _state(stream: LiveStream | None) -> str:
+    if stream is None or stream.life is Life.IDLE:
+        return OFFLINE
+    if stream.slate is not None:
+        return SLATE
+    return LIVE if stream.life is Life.LIVE else HOLDING
+
+
+def _codec(medium: MediumStats) -> dict[str, Any] | None:
+    return {"codec": medium.codec} if medium.messages_in else None
+
+
+def _video(stats: StreamStats) -> dict[str, Any] | None:
+    codec = _codec(stats.video)
+    if codec is None:
+        return None
+    rate = round(stats.frame_rate.over_1s, 2)
+    return {**codec, "width": stats.width, "height": stats.height, "frames_per_second": rate}
+
+
+def _tracks(stats: StreamStats) -> list[dict[str, Any]]:
+    """Those of a publication that has several of a medium."""
+    names = {VIDEO: "video", AUDIO: "audio"}
+    return [
+        {
+            "medium": names[kind],
+            "id": number,
+            "codec": track.codec,
+            "width": track.width,
+            "height": track.height,
+        }
+        for (kind, number), track in sorted(stats.tracks.items())
+        if kind in names
+    ]

@@ -1,0 +1,110 @@
+// HLS with low latency by hls.js, which is loaded when it is needed.
+
+const LATE = 10; // Seconds behind the live edge from which it is no more followed.
+
+export class HlsEngine {
+  static name = "hls";
+
+  static works() {
+    return Boolean(globalThis.ManagedMediaSource ?? globalThis.MediaSource);
+  }
+
+  /** `told` as of MseEngine, and `levels()`. */
+  constructor(video, source, told) {
+    this.video = video;
+    this.source = source;
+    this.told = told;
+    this.over = false;
+    this.hls = null;
+    this.#begin();
+  }
+
+  close() {
+    this.over = true;
+    this.hls?.destroy();
+    this.video.playbackRate = 1;
+  }
+
+  get delay() {
+    const latency = this.hls?.latency;
+    return latency > 0 ? latency : null;
+  }
+
+  get window() {
+    const { seekable } = this.video;
+    return seekable.length > 0 ? { start: seekable.start(0), end: seekable.end(seekable.length - 1) } : null;
+  }
+
+  get follows() {
+    const { hls, video } = this;
+    return hls?.liveSyncPosition == null || video.currentTime > hls.liveSyncPosition - LATE;
+  }
+
+  /** `{ id, label }` of each quality; -1 chooses by itself. */
+  get levels() {
+    return (this.hls?.levels ?? []).map((level, id) => ({ id, label: labelOf(level) }));
+  }
+
+  get level() {
+    return this.hls?.autoLevelEnabled === false ? this.hls.nextLevel : -1;
+  }
+
+  set level(id) {
+    if (this.hls) this.hls.nextLevel = id;
+  }
+
+  get shown() {
+    const level = this.hls?.levels?.[this.hls.currentLevel];
+    return level ? labelOf(level) : null;
+  }
+
+  goLive() {
+    const position = this.hls?.liveSyncPosition;
+    if (position != null) this.video.currentTime = position;
+  }
+
+  async #begin() {
+    let Hls;
+    try {
+      ({ default: Hls } = await import("./vendor/hls.min.mjs"));
+    } catch {
+      if (!this.over) this.told.ended({ opened: false, code: 0, reason: "" });
+      return;
+    }
+    if (this.over) return;
+    // What we send needs no transmuxing: a worker would be a blob, which the policy of the page refuses.
+    const hls = new Hls({ enableWorker: false, lowLatencyMode: true, backBufferLength: 60, maxLiveSyncPlaybackRate: 1.06 });
+    this.hls = hls;
+    hls.on(Hls.Events.MANIFEST_PARSED, () => this.told.levels());
+    hls.on(Hls.Events.LEVEL_SWITCHED, () => this.told.changed({}));
+    hls.on(Hls.Events.FRAG_BUFFERED, () => {
+      if (!this.began) this.told.begun();
+      this.began = true;
+    });
+    hls.on(Hls.Events.ERROR, (_, data) => this.#failed(Hls, data));
+    hls.loadSource(this.source.url("/index.m3u8"));
+    hls.attachMedia(this.video);
+  }
+
+  #failed(Hls, { fatal, type, details, response, mimeType, level, error }) {
+    const { ErrorDetails, ErrorTypes } = Hls;
+    const codecs = [ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR, ErrorDetails.BUFFER_ADD_CODEC_ERROR, ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR];
+    if (codecs.includes(details)) {
+      const named = /codecs="?([^"]+)"?/.exec(mimeType ?? error?.message ?? "")?.[1] ?? level?.attrs?.CODECS ?? "";
+      this.told.lacks(named.split(",").filter(Boolean), []);
+      return;
+    }
+    if (!fatal) return;
+    if (type === ErrorTypes.MEDIA_ERROR && !this.recovered) {
+      this.recovered = true;
+      this.hls.recoverMediaError();
+      return;
+    }
+    this.told.ended({ opened: Boolean(this.began), code: response?.code ?? 0, reason: "" });
+  }
+}
+
+function labelOf({ height, name, bitrate }) {
+  if (height) return `${height}p`;
+  return name || `${Math.round(bitrate / 1000)} kbit/s`;
+}

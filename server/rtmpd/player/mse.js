@@ -1,0 +1,193 @@
+// Media Source Extensions fed by a WebSocket: the shortest way from the encoder to the picture.
+
+import { codecsOf, isAudio } from "./words.js";
+
+const Media = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
+const KEPT = 30; // Seconds behind what is shown.
+const LEAST_TARGET = 0.15; // Seconds behind the newest frame: less, and every hiccup is a stall.
+const MOST_TARGET = 2;
+const FAR = 3; // Seconds behind from which it jumps.
+const SETTLING = 1500; // Milliseconds in which it jumps at once: what comes first comes in a burst.
+const CATCHING_UP = 1.06;
+
+export class MseEngine {
+  static name = "mse";
+
+  static works() {
+    return Boolean(Media && globalThis.WebSocket);
+  }
+
+  /** `told` hears `begun()`, `ended({ opened, code, reason })`, `lacks(codecs, all)` and `changed(init)`. */
+  constructor(video, source, told, choice = {}) {
+    this.video = video;
+    this.told = told;
+    this.choice = choice;
+    this.target = LEAST_TARGET;
+    this.follows = !choice.start;
+    this.queue = [];
+    this.init = null;
+    this.opened = false;
+    this.over = new AbortController();
+    const { signal } = this.over;
+    video.addEventListener("waiting", () => this.#stalled(), { signal });
+    this.timer = setInterval(() => this.#keepUp(), 200);
+    this.#connect(source.socket(".mp4", choice));
+  }
+
+  close() {
+    this.over.abort();
+    clearInterval(this.timer);
+    this.socket.close();
+    this.video.playbackRate = 1;
+    this.video.removeAttribute("src");
+    this.video.load();
+    URL.revokeObjectURL(this.object);
+  }
+
+  /** Seconds behind the newest that has come. */
+  get delay() {
+    const { end } = this.#range();
+    return end === null ? null : end - this.video.currentTime + (this.init.delay ?? 0);
+  }
+
+  /** What can be seen now, on the timeline of the video. */
+  get window() {
+    const { start, end } = this.#range();
+    return end === null ? null : { start, end };
+  }
+
+  goLive() {
+    const { end } = this.#range();
+    if (end !== null) this.video.currentTime = Math.max(end - this.target, 0);
+    this.follows = true;
+  }
+
+  #connect(url) {
+    const { signal } = this.over;
+    const socket = new WebSocket(url);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    socket.addEventListener("open", () => (this.opened = true), { signal });
+    socket.addEventListener("message", ({ data }) => this.#take(data), { signal });
+    socket.addEventListener("close", ({ code, reason }) => this.told.ended({ opened: this.opened, code, reason }), { signal });
+  }
+
+  #take(data) {
+    if (typeof data !== "string") {
+      this.queue.push(data);
+      this.#append();
+      return;
+    }
+    const said = JSON.parse(data);
+    if (said.type !== "init") return;
+    const codecs = codecsOf(said.mime);
+    const lacks = codecs.filter((codec) => !Media.isTypeSupported(`${isAudio(codec) ? "audio" : "video"}/mp4; codecs="${codec}"`));
+    if (lacks.length > 0) {
+      this.told.lacks(lacks, codecs);
+      return;
+    }
+    if (this.init === null || this.init.timeline !== said.timeline || kindsOf(this.init) !== kindsOf(said)) this.#renew();
+    this.init = said;
+    this.queue.push(said);
+    this.#append();
+    this.told.changed(said);
+  }
+
+  /** Begin with nothing: times begin anew, or there are other media. */
+  #renew() {
+    this.queue = [];
+    this.buffer = null;
+    this.jumped = false;
+    const media = new Media();
+    const before = this.object;
+    media.addEventListener("sourceopen", () => this.#append(), { once: true, signal: this.over.signal });
+    this.video.disableRemotePlayback = true; // Or ManagedMediaSource does not open.
+    this.media = media;
+    this.object = URL.createObjectURL(media);
+    this.video.src = this.object;
+    if (before) URL.revokeObjectURL(before);
+  }
+
+  #append() {
+    if (this.media?.readyState !== "open" || this.buffer?.updating) return;
+    while (this.queue.length > 0) {
+      const next = this.queue[0];
+      try {
+        if (next.mime) {
+          if (this.buffer === null) {
+            const buffer = this.media.addSourceBuffer(next.mime);
+            buffer.addEventListener("updateend", () => this.#appended(buffer), { signal: this.over.signal });
+            this.buffer = buffer;
+          } else this.buffer.changeType(next.mime);
+          this.queue.shift();
+          continue;
+        }
+        this.buffer.appendBuffer(next);
+        this.queue.shift();
+        return;
+      } catch (problem) {
+        if (problem.name !== "QuotaExceededError") throw problem;
+        this.#forget(5);
+        return;
+      }
+    }
+  }
+
+  #appended(buffer) {
+    if (buffer !== this.buffer) return;
+    const { start, end } = this.#range();
+    if (end !== null && !this.jumped && end - start > 0.03) {
+      this.jumped = true;
+      this.since = performance.now();
+      this.video.currentTime = this.follows ? Math.max(end - this.target, start) : start;
+      this.told.begun();
+    }
+    this.#forget(KEPT);
+    this.#append();
+  }
+
+  #forget(kept) {
+    const { first } = this.#range();
+    const until = this.video.currentTime - kept;
+    if (first !== null && !this.buffer.updating && until - first > kept / 2) this.buffer.remove(0, until);
+  }
+
+  /** The range that is shown, or the last; `first` is where the first begins. */
+  #range() {
+    const ranges = this.buffer?.buffered;
+    if (!ranges?.length) return { start: null, end: null, first: null };
+    const last = ranges.length - 1;
+    return { start: ranges.start(last), end: ranges.end(last), first: ranges.start(0) };
+  }
+
+  /** Stay as far behind as is needed, by playing a little faster, and over holes. */
+  #keepUp() {
+    const { start, end } = this.#range();
+    const { video } = this;
+    if (end === null || !this.jumped) return;
+    if (video.currentTime < start - 0.01) {
+      video.currentTime = this.follows ? Math.max(end - this.target, start) : start;
+      return;
+    }
+    if (video.paused || !this.follows) {
+      video.playbackRate = 1;
+      return;
+    }
+    const behind = end - video.currentTime;
+    if (behind > (this.#settles ? this.target + 0.3 : FAR)) video.currentTime = end - this.target;
+    else if (behind > this.target + 0.2) video.playbackRate = CATCHING_UP;
+    else if (behind <= this.target + 0.05) video.playbackRate = 1;
+  }
+
+  get #settles() {
+    return performance.now() - this.since < SETTLING;
+  }
+
+  #stalled() {
+    if (this.jumped && this.follows && !this.#settles && !this.video.seeking) this.target = Math.min(this.target * 1.3, MOST_TARGET);
+  }
+}
+
+function kindsOf({ tracks }) {
+  return tracks.map(({ kind }) => kind).join();
+}

@@ -1,0 +1,49 @@
+// HLS by the browser itself: Safari, where nothing else is there.
+
+const LATE = 15; // Seconds behind the live edge from which it is no more followed.
+
+export class NativeEngine {
+  static name = "native";
+
+  static works() {
+    return document.createElement("video").canPlayType("application/vnd.apple.mpegurl") !== "";
+  }
+
+  constructor(video, source, told) {
+    this.video = video;
+    this.over = new AbortController();
+    const { signal } = this.over;
+    video.addEventListener("loadeddata", () => told.begun(), { signal });
+    video.addEventListener("ended", () => told.ended({ opened: true, code: 1000, reason: "" }), { signal });
+    video.addEventListener("error", () => told.ended({ opened: video.readyState > 0, code: video.error?.code ?? 0, reason: "" }), { signal });
+    video.src = source.url("/index.m3u8");
+  }
+
+  close() {
+    this.over.abort();
+    this.video.removeAttribute("src");
+    this.video.load();
+  }
+
+  get delay() {
+    const shown = this.video.getStartDate?.();
+    if (shown && !Number.isNaN(shown.getTime())) return (Date.now() - shown.getTime()) / 1000 - this.video.currentTime;
+    const { window } = this;
+    return window === null ? null : window.end - this.video.currentTime;
+  }
+
+  get window() {
+    const { seekable } = this.video;
+    return seekable.length > 0 ? { start: seekable.start(0), end: seekable.end(seekable.length - 1) } : null;
+  }
+
+  get follows() {
+    const { window } = this;
+    return window === null || window.end - this.video.currentTime < LATE;
+  }
+
+  goLive() {
+    const { window } = this;
+    if (window !== null) this.video.currentTime = window.end;
+  }
+}

@@ -1,0 +1,294 @@
+// A player of one stream: it waits for it, picks how to play it, says what keeps it, and goes on by itself.
+
+import { Controls } from "./controls.js";
+import { h, mark, say } from "./dom.js";
+import { HlsEngine } from "./hls_engine.js";
+import { MseEngine } from "./mse.js";
+import { NativeEngine } from "./native.js";
+import { SAY, isAudio, lacking, playsWithout } from "./words.js";
+
+const ENGINES = [MseEngine, HlsEngine, NativeEngine];
+const PATIENCE = 2500; // Milliseconds without a picture until it is asked why.
+const LOOK = 60; // Seconds from one question to the next while all is well.
+const PAUSED = 30; // Seconds until a pause lets the connection go.
+const WAITS = [1, 2, 3, 5, 8, 10]; // Seconds between tries.
+const RULED_OUT = 1008; // Codes of WebSockets: a rule ends it, whose sentence comes with it.
+const UNFIT = 4415; // A codec that MP4 cannot hold.
+const RETURN = 250; // Milliseconds from an end to the first look whether it is over.
+
+export class Player extends EventTarget {
+  /** `root` becomes the player of `source`; with a `poster` the picture at .jpg is shown until it plays. */
+  constructor(root, source, { title = "", poster = false, via = null, muted = false } = {}) {
+    super();
+    this.root = root;
+    this.source = source;
+    this.status = { state: "unknown" };
+    this.state = "connecting";
+    this.engine = null;
+    this.choice = source.start ? { start: source.start } : {};
+    this.engines = ENGINES.filter((each) => (via === null || each.name === via) && each.works());
+    this.tries = 0;
+    this.failed = 0;
+    this.paused = false;
+    this.over = new AbortController();
+    this.video = h("video", { playsinline: true, "aria-label": title, tabindex: "-1" });
+    this.video.muted = muted;
+    this.message = h("p", { class: "message", role: "status" });
+    this.notice = h("p", { class: "notice", role: "status", hidden: true });
+    this.root.classList.add("player");
+    this.controls = new Controls(this);
+    this.root.replaceChildren(this.video, this.message, this.notice, this.controls.element);
+    if (poster) this.video.poster = source.url(".jpg");
+    this.#listen();
+    this.#show("connecting");
+    if (this.engines.length === 0) this.#show("nothing");
+    else this.#look();
+  }
+
+  close() {
+    this.over.abort();
+    clearTimeout(this.timer);
+    clearTimeout(this.stall);
+    clearTimeout(this.rest);
+    this.#drop();
+    this.controls.close();
+    this.root.replaceChildren();
+  }
+
+  get live() {
+    return this.engine?.follows ?? false;
+  }
+
+  play() {
+    this.paused = false;
+    clearTimeout(this.rest);
+    if (this.engine === null) this.#look();
+    else this.#play();
+  }
+
+  pause() {
+    this.paused = true;
+    this.video.pause();
+    if (this.engine) this.engine.follows = false;
+    // What comes meanwhile is seen by nobody.
+    this.rest = setTimeout(() => this.#rest(), PAUSED * 1000);
+  }
+
+  goLive() {
+    if (this.choice.start) this.restart({ ...this.choice, start: undefined });
+    else this.engine?.goLive();
+    this.play();
+  }
+
+  /** Go so many seconds back, or forward. */
+  seek(by) {
+    const window = this.engine?.window;
+    if (!window) return;
+    const to = this.video.currentTime + by;
+    const rewind = this.status.rewind_seconds ?? 0;
+    if (this.engine instanceof MseEngine && rewind > 0 && to < window.start) {
+      const ago = Math.min(Math.round(this.engine.delay - by), rewind);
+      if (ago > 0) this.restart({ ...this.choice, start: `-${ago}` });
+      return;
+    }
+    if (to >= window.end - 0.5) this.goLive();
+    else {
+      if (this.engine instanceof MseEngine) this.engine.follows = false;
+      this.video.currentTime = Math.max(to, window.start);
+    }
+  }
+
+  /** Play it otherwise: another track, or from elsewhere. */
+  restart(choice) {
+    this.choice = Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined));
+    this.#drop();
+    this.#start();
+  }
+
+  // Inside
+
+  #listen() {
+    const { signal } = this.over;
+    const on = (name, listener) => this.video.addEventListener(name, listener, { signal });
+    on("playing", () => this.#playing());
+    on("timeupdate", () => this.controls.update());
+    on("waiting", () => this.#waiting());
+    on("volumechange", () => this.controls.update());
+    on("resize", () => this.#changed());
+    document.addEventListener("visibilitychange", () => this.#seen(), { signal });
+    globalThis.addEventListener("online", () => this.state === "lost" && this.#look(), { signal });
+  }
+
+  /** Ask whether it is live, and begin if it is. */
+  async #look() {
+    clearTimeout(this.timer);
+    const status = await this.source.status(this.over.signal);
+    if (this.over.signal.aborted) return;
+    this.#learn(status);
+    const { state } = status;
+    if (this.engine !== null) {
+      this.#tell(state);
+      this.#later(LOOK);
+    } else if (["live", "slate", "holding", "unknown"].includes(state)) this.#start();
+    else if (state === "offline") {
+      this.#show(this.began ? "over" : "offline");
+      this.#again();
+    } else {
+      this.#show(state);
+      this.#again(state === "unproven" || state === "forbidden");
+    }
+  }
+
+  #learn(status) {
+    if (status.state === "lost" || status.state === "busy") return;
+    this.status = status;
+    this.dispatchEvent(new Event("status"));
+    this.controls.update();
+  }
+
+  /** While it plays: what is shown, in words. */
+  #tell(state) {
+    if (state === "slate") this.#note(SAY.slate);
+    else if (state === "holding" && this.state !== "playing") this.#show("holding");
+    else if (this.lacks) this.#note(playsWithout(this.lacks));
+    else this.#note("");
+  }
+
+  #start() {
+    if (this.paused && this.began) return;
+    const Engine = this.engines[this.failed % this.engines.length];
+    const told = this.#ears();
+    this.engine = new Engine(this.video, this.source, told, this.choice);
+    told.engine = this.engine;
+    this.#waiting();
+    this.controls.update();
+  }
+
+  /** What an engine tells is heard as long as it is ours. */
+  #ears() {
+    const ears = { engine: undefined };
+    const heard = (listener) => (...said) => {
+      if (ears.engine === undefined || ears.engine === this.engine) listener(...said);
+    };
+    ears.begun = heard(() => this.#play());
+    ears.ended = heard((how) => this.#ended(how));
+    ears.lacks = heard((codecs, all) => this.#lacks(codecs, all));
+    ears.changed = heard(() => this.#changed());
+    ears.levels = heard(() => this.controls.update());
+    return ears;
+  }
+
+  async #play() {
+    if (this.paused) return;
+    try {
+      await this.video.play();
+    } catch (problem) {
+      if (problem.name !== "NotAllowedError") return;
+      if (this.video.muted) {
+        this.#show("tap");
+        return;
+      }
+      // Browsers let nothing be heard that nobody has asked for.
+      this.video.muted = true;
+      this.hushed = true;
+      this.controls.update();
+      await this.#play();
+    }
+  }
+
+  #playing() {
+    clearTimeout(this.stall);
+    this.began = true;
+    this.tries = this.failed = 0;
+    this.#show("playing");
+    this.#later(this.status.state === "live" ? LOOK : 1);
+    this.controls.update();
+  }
+
+  /** Nothing is shown: after a while somebody wants to know why. */
+  #waiting() {
+    clearTimeout(this.stall);
+    this.stall = setTimeout(() => {
+      if (this.engine === null || this.paused || this.state === "tap") return;
+      this.#show("stalled");
+      this.#look();
+    }, PATIENCE);
+  }
+
+  #changed() {
+    this.controls.update();
+    if (this.began) this.#later(0.3);
+  }
+
+  #ended({ opened, code, reason }) {
+    this.#drop();
+    if (!opened && this.engines.length > 1) this.failed += 1;
+    if ((code === UNFIT || code === RULED_OUT) && reason) {
+      this.#show("refused", reason);
+      this.#again(true);
+      return;
+    }
+    if (opened && code !== 1000 && this.began) this.#show("lost");
+    clearTimeout(this.timer);
+    if (opened) this.timer = setTimeout(() => this.#look(), RETURN);
+    else this.#again();
+  }
+
+  #lacks(codecs, all) {
+    this.#drop();
+    const audio = codecs.filter(isAudio);
+    const others = all.filter((codec) => !codecs.includes(codec));
+    if (others.length > 0 && this.engines.includes(MseEngine) && !this.choice.only) {
+      this.lacks = codecs;
+      this.restart({ ...this.choice, only: audio.length > 0 ? "video" : "audio" });
+      this.#note(playsWithout(codecs));
+      return;
+    }
+    this.#show("unsupported", lacking(codecs));
+    this.#again(true); // Somebody may publish it otherwise.
+  }
+
+  #drop() {
+    clearTimeout(this.stall);
+    const { engine } = this;
+    this.engine = null;
+    engine?.close();
+  }
+
+  /** Try once more, later each time. */
+  #again(rarely = false) {
+    const seconds = rarely ? 30 : WAITS[Math.min(this.tries, WAITS.length - 1)];
+    this.tries += 1;
+    this.#later(seconds * (0.8 + 0.4 * Math.random()));
+  }
+
+  #later(seconds) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#look(), seconds * 1000);
+  }
+
+  #rest() {
+    if (!this.paused || !(this.engine instanceof MseEngine)) return;
+    this.#drop();
+  }
+
+  #seen() {
+    if (document.visibilityState !== "visible") return;
+    if (this.engine === null && !this.paused) this.#look();
+    else if (this.engine?.follows && !this.paused) this.engine.goLive();
+  }
+
+  #show(state, text = SAY[state] ?? "") {
+    if (this.state !== state) this.dispatchEvent(new Event("state"));
+    this.state = state;
+    mark(this.root, "data-state", state);
+    say(this.message, text);
+    if (state !== "playing") this.#note("");
+    this.controls.update();
+  }
+
+  #note(text) {
+    say(this.notice, text);
+    this.notice.hidden = text === "";
+  }
+}

@@ -1,0 +1,40 @@
+// Where a stream is: its URLs, with what the page was asked with, and what the server says of it.
+
+const OURS = new Set(["embed", "via"]);
+
+export class Source {
+  /** `base` is the URL of the page without its query, `query` (a URLSearchParams) holds what proves who asks. */
+  constructor(base, query = new URLSearchParams()) {
+    this.base = new URL(base, location.href);
+    this.base.search = this.base.hash = "";
+    this.query = [...query].filter(([name]) => !OURS.has(name) && name !== "start");
+    this.start = query.get("start");
+  }
+
+  /** The URL of what has that ending. */
+  url(ending, fields = {}) {
+    const url = new URL(this.base);
+    url.pathname += ending;
+    url.search = new URLSearchParams([...this.query, ...Object.entries(fields)]);
+    return url.href;
+  }
+
+  /** The same by WebSocket. */
+  socket(ending, fields = {}) {
+    return this.url(ending, fields).replace(/^http/, "ws");
+  }
+
+  /** Whether it is live: `{ state, ... }` as the server tells it, or a `state` of what keeps it from telling. */
+  async status(signal) {
+    let answer;
+    try {
+      answer = await fetch(this.url(".json"), { signal, cache: "no-store", credentials: "omit" });
+    } catch {
+      return { state: "lost" };
+    }
+    if (answer.ok) return answer.json();
+    // 404: nobody is told, so the stream itself is asked.
+    const states = { 401: "unproven", 403: "forbidden", 404: "unknown", 429: "busy", 503: "busy" };
+    return { state: states[answer.status] ?? "lost" };
+  }
+}
