@@ -321,6 +321,10 @@ def message(timestamp: int, payload: bytes) -> Message:
     """A message whose type follows from its first byte, as far as the payloads of these tests go."""
     first = payload[:1]
     kind = (
-        DATA if first == b"\x02" else AUDIO if first.endswith((b"\x2f", b"\xaf", b"\x9f", b"\x95")) else VIDEO
+        DATA
+        if first == b"\x02"
+        else AUDIO
+        if first.endswith((b"\x2f", b"\xaf", b"\x9f", b"\x95", b"\xb2"))
+        else VIDEO
     )
     return Message(kind, timestamp & 0xFFFFFFFF, 1, payload)

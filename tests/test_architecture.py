@@ -139,6 +139,7 @@ UNUSED_BY_SERVERS = COMMANDS | frozenset(
         "rtmpd.hooks.model",
         "rtmpd.net.http_caller",
         "rtmpd.net.messages",
+        "rtmpd.packaging.fragments",
         "rtmpd.outputs.afterwork",
         "rtmpd.outputs.catalog",
         "rtmpd.outputs.appending",

@@ -320,11 +320,15 @@ async def test_players_are_counted_by_how_they_are_sent_media() -> None:
             "rtmp": 1,
             "http-flv": 2,
             "ws-flv": 0,
+            "http-mp4": 0,
+            "ws-mp4": 0,
         }
         assert {labels[0]: value for labels, value in told["rtmpd_plays_by_protocol"].samples} == {
             "rtmp": 1,
             "http-flv": 2,
             "ws-flv": 1,
+            "http-mp4": 0,
+            "ws-mp4": 0,
         }
 
 

@@ -60,8 +60,8 @@ class Record(Answer):
     kind: SessionKind
     """pending: it neither published nor played."""
     protocol: str
-    """rtmp; http-flv and ws-flv are FLV by HTTP and WebSocket; push and pull are connections that this server
-    has made."""
+    """rtmp; http-flv, ws-flv, http-mp4 and ws-mp4 are FLV and MP4 by HTTP and WebSocket; push and pull are
+    connections that this server has made."""
     since: datetime
     """When it began."""
     until: datetime

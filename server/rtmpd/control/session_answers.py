@@ -76,8 +76,8 @@ class Session(Answer):
     kind: SessionKind
     carried_by: Carrier
     protocol: str
-    """rtmp; http-flv and ws-flv are FLV by HTTP and WebSocket, http who has not asked for it yet; push and
-    pull are connections that this server has made."""
+    """rtmp; http-flv, ws-flv, http-mp4 and ws-mp4 are FLV and MP4 by HTTP and WebSocket, http who has asked
+    for nothing yet; push and pull are connections that this server has made."""
     since: datetime
     """When it began."""
     address: str

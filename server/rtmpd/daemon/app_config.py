@@ -16,6 +16,7 @@ from rtmpd.daemon.hook_config import EXEC, HookConfig
 from rtmpd.daemon.hook_config import find_problem as find_hook_problem
 from rtmpd.daemon.hooks_config import HooksConfig
 from rtmpd.daemon.limits_config import SilenceConfig
+from rtmpd.daemon.mp4_config import Mp4Config
 from rtmpd.daemon.page_config import PageConfig
 from rtmpd.daemon.push_config import ANY, Names, PushConfig, PushList, RelayUrls, find_problem, listed
 from rtmpd.daemon.record_config import RECORD, RecordConfig
@@ -121,6 +122,7 @@ class AppConfig(Section):
     ring: RingConfig = RingConfig()
     hls: HlsConfig = HlsConfig()
     page: PageConfig = PageConfig()
+    mp4: Mp4Config = Mp4Config()
     delay: Annotated[Delay, Effect.PLAYS] = 0.0
     """How much later streams are shown than they come, to players and push targets; 0 is at once, else a
     second at least. What waits is kept within [spool]. Recordings, clips and pictures are not delayed."""

@@ -78,10 +78,12 @@ class HttpSide:
 
     async def _built(self) -> HttpServer:
         if self._http is None:
+            from rtmpd.http.mp4 import Mp4Answers
             from rtmpd.http.server import HttpServer
 
             self._http = HttpServer(self._server, self._mask, lambda: self._outputs.ring.clips)
             self._http.rules = self._rules()
+            self._http.ways.offer(".mp4", Mp4Answers(self._outputs.mp4).answer)
         return self._http
 
     def _console_ports(self) -> frozenset[int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.delay_side import DelaySide
 from rtmpd.daemon.hls_side import HlsSide
+from rtmpd.daemon.mp4_side import Mp4Side
 from rtmpd.daemon.ring_side import RingSide
 from rtmpd.daemon.shelf_side import ShelfSide
 from rtmpd.engine.key import StreamKey
@@ -43,6 +44,7 @@ class OutputsSide:
         """What becomes of finished files."""
         self.ring = RingSide(registry, clock, call_later)
         self.hls = HlsSide(registry, clock)
+        self.mp4 = Mp4Side(registry, clock)
         self._delay = DelaySide(registry, clock)
         self.recordings: Recordings | None = None
         """None as long as no setting allows any."""
@@ -98,6 +100,7 @@ class OutputsSide:
             self._slates.apply()
         self.ring.apply(config)
         self.hls.apply(config)
+        self.mp4.apply(config)
         self._delay.apply(config)
 
     def keepers(self) -> dict[str, Rings | Delays]:
@@ -112,12 +115,14 @@ class OutputsSide:
         self.shelf.look(leaving=self._leaving())
         if self._slates is not None:
             self._slates.look()
+        self.mp4.look()
         self.ring.look()
         self.hls.look()
         self._delay.look()
 
     async def close(self, grace: float) -> None:
         """Finish all files within ``grace`` seconds, and show nothing any more."""
+        self.mp4.close()
         self.ring.close()
         self.hls.close()
         self._delay.close()

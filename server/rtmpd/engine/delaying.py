@@ -79,10 +79,15 @@ class Delaying(Covered):
 
     def tap(self, sink: PacketSink, options: TapOptions, now: float) -> Tap:
         """Add a packet sink, which may be given what an audience is shown; see ``Registry.tap``."""
+        source = self.source(options)
+        return super().tap(sink, options, now) if source is self else source.tap(sink, options, now)
+
+    def source(self, options: TapOptions) -> Broadcast:
+        """Whose packets a sink with these options is given."""
         if options.apart:
-            return self.apart[options.apart].tap(sink, options, now)
+            return self.apart[options.apart]
         delay = self.limits.delay if options.delay is None else options.delay
-        return self.delayed(delay).tap(sink, options, now) if delay else super().tap(sink, options, now)
+        return self.delayed(delay) if delay else self
 
     def move(self, subscription: Subscription, apart: int, now: float) -> None:
         """Have a subscription go on with the audience of that number, or with everybody (0): it begins there
@@ -132,7 +137,7 @@ class Delaying(Covered):
 
     def _cut_later(self) -> bool:
         """Show nobody what waits for them; whether anything did."""
-        waiting = [each for each in self.behind if each.fed]
+        waiting = [each for each in self.behind if each.fed and not each.made]
         for each in waiting:
             each.give_up()
         return bool(waiting)

@@ -58,6 +58,7 @@ class CloseReason(Word):
         "crowded",
         "its publisher left, `stream.max_waiting_names` are awaited, and its address has more than its share",
     )
+    CODEC = "codec", "the stream has a codec that [MP4](http.md#mp4) cannot hold, and MP4 was asked for"
     READ_FAILED = "read_failed", "a [file](files.md) that was played could not be read any further"
     SHUTDOWN = "shutdown", "the server ended"
     INTERNAL_ERROR = "internal_error", "a bug of rtmpd; the log has its traceback"

@@ -15,7 +15,7 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, ProtocolError, Refused
 from rtmpd.http.dialogue import Dialogue
-from rtmpd.http.player import FlvRequests
+from rtmpd.http.player import HttpRequests
 from rtmpd.http.waiting import Tail, Waiting
 from rtmpd.http.websocket import GOING_AWAY, NOT_ALLOWED, FrameReader
 from rtmpd.http.wishes import Wish
@@ -150,7 +150,7 @@ class HttpConnection(Guest):
         is_proxy = origin.address in context.proxies
         if is_proxy:
             self.proxy, origin = origin, unnamed_behind(origin)
-        self.requests = FlvRequests(origin)
+        self.requests = HttpRequests(origin)
         refusal = self._gate.enter(self, self._socket.fileno(), named=not is_proxy)
         if refusal is not None:
             log.turned_away(origin, refusal)

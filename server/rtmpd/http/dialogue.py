@@ -9,8 +9,8 @@ from http import HTTPStatus
 from rtmpd.engine.flv_wire import EVERYTHING, frame_head
 from rtmpd.exceptions import DeadlineExceeded, ProtocolError
 from rtmpd.http import websocket
+from rtmpd.http.making import Order
 from rtmpd.http.parts import PartWish
-from rtmpd.media.flv import encode_header
 from rtmpd.rtmp.amf import AmfValue
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.inlet import MediaReceiver
@@ -32,6 +32,7 @@ class Dialogue:
         "framed",
         "head",
         "last_command",
+        "mp4",
         "only",
         "part",
         "plays",
@@ -56,6 +57,8 @@ class Dialogue:
         """It goes by WebSocket."""
         self.only = EVERYTHING
         """Message type of the one medium that is wanted."""
+        self.mp4: Order | None = None
+        """It is wanted as MP4; None is as FLV."""
         self.shared: dict[str, str] = {}
         """Headers of every answer."""
         self.sent_whole = False
@@ -88,10 +91,10 @@ class Dialogue:
         if data:
             self._out.append(data)
 
-    def opening(self, *, audio: bool, video: bool) -> bytes:
-        """What comes before the first tag of a file of these media."""
-        header = encode_header(audio, video)
-        opening = self.head + (frame_head(len(header)) if self.framed else b"") + header
+    def opening(self, header: bytes = b"") -> bytes:
+        """What comes before the first that is played, with the ``header`` of a file if it has one."""
+        framed = self.framed and header
+        opening = self.head + (frame_head(len(header)) if framed else b"") + header
         self.head = b""
         self.bytes_sent += len(opening)
         return opening

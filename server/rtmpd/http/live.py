@@ -5,6 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
+from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.sources import Life
 from rtmpd.exceptions import Refused
@@ -33,6 +34,15 @@ async def answer_live(asked: Asked) -> web.StreamResponse:
 
 
 async def _play(asked: Asked) -> web.StreamResponse:
+    refusal = prepare(asked, MEDIA_TYPE)
+    if refusal is not None:
+        return refusal
+    wish = asked.wish
+    return last(await ask(asked, "ws-flv" if wish.framed else "http-flv", wish.play))
+
+
+def prepare(asked: Asked, media_type: str) -> web.Response | None:
+    """Have the head of an answer at hand that is played; why there is none, if it is no proper request."""
     request, wish, dialogue = asked.request, asked.wish, asked.connection.session
     if wish.framed:
         key = accept_key(request.headers.get("Sec-WebSocket-Key", ""))
@@ -43,40 +53,61 @@ async def _play(asked: Asked) -> web.StreamResponse:
         dialogue.head = answer_head(HTTPStatus.SWITCHING_PROTOCOLS, headers | dialogue.shared)
     else:
         # The end of the connection is that of the stream: so its bytes are the same for everybody.
-        headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", "Connection": "close"}
+        headers = {"Content-Type": media_type, "Cache-Control": "no-store", "Connection": "close"}
         dialogue.head = answer_head(HTTPStatus.OK, headers | dialogue.shared)
     dialogue.framed, dialogue.only = wish.framed, wish.only
     dialogue.part = read_part_wish(request)
-    refusal = await _ask(asked, "ws-flv" if wish.framed else "http-flv", wish.play)
-    return _last(refusal)
+    return None
+
+
+async def look_for_stream(asked: Asked, media_type: str) -> web.StreamResponse:
+    """Whether somebody publishes it, for who may play it."""
+    try:
+        key = await _find(asked)
+    except Refused as refusal:
+        return refused(refusal)
+    return _live(asked, key, media_type) or _unpublished()
 
 
 async def _look(asked: Asked) -> web.StreamResponse:
     try:
-        grant = await asked.connection.may(asked.wish)
-    except Refused as refusal:
-        return refused(refusal)
-    grant.abandon()
-    context = asked.connection.context
-    stream = context.registry.streams.get(grant.key)
-    if stream is not None and stream.life is not Life.IDLE:
-        return web.Response(headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"})
-    try:
-        file = await context.library.open(grant.key)
+        key = await _find(asked)
+        found = _live(asked, key, MEDIA_TYPE)
+        if found is not None:
+            return found
+        file = await asked.connection.context.library.open(key)
     except Refused as refusal:
         return refused(refusal)
     if file is None:
-        return plain(HTTPStatus.NOT_FOUND, "Nobody publishes this stream.")
+        return _unpublished()
     file.close()
     part = part_of(file, read_part_wish(asked.request))
     return web.Response(status=part.status, headers=part.headers)
 
 
+async def _find(asked: Asked) -> StreamKey:
+    """What somebody may play. Raises ``Refused``."""
+    grant = await asked.connection.may(asked.wish)
+    grant.abandon()
+    return grant.key
+
+
+def _live(asked: Asked, key: StreamKey, media_type: str) -> web.Response | None:
+    stream = asked.connection.context.registry.streams.get(key)
+    if stream is None or stream.life is Life.IDLE:
+        return None
+    return web.Response(headers={"Content-Type": media_type, "Cache-Control": "no-store"})
+
+
+def _unpublished() -> web.Response:
+    return plain(HTTPStatus.NOT_FOUND, "Nobody publishes this stream.")
+
+
 async def _publish(asked: Asked) -> web.StreamResponse:
     connection = asked.connection
-    refusal = await _ask(asked, "http-flv", asked.wish.publish)
+    refusal = await ask(asked, "http-flv", asked.wish.publish)
     if refusal is not None or connection.over:
-        return _last(refusal)
+        return last(refusal)
     await read_body(asked.request, connection)
     failure = connection.session.failure
     connection.end(CloseReason.FINISHED)
@@ -85,14 +116,14 @@ async def _publish(asked: Asked) -> web.StreamResponse:
     return answer
 
 
-async def _ask(asked: Asked, protocol: str, event: Request) -> Refused | None:
+async def ask(asked: Asked, protocol: str, event: Request) -> Refused | None:
     """As RTMP clients ask, who connect before."""
     connection = asked.connection
     refusal = await connection.introduce(asked.wish.connect, protocol)
     return refusal if refusal is not None or connection.over else await connection.ask(event)
 
 
-def _last(refusal: Refused | None) -> web.Response:
+def last(refusal: Refused | None) -> web.Response:
     """Why it was not granted. Without a refusal nobody reads it: the connection is a player's, or lost."""
     answer = web.Response() if refusal is None else refused(refusal)
     answer.force_close()

@@ -1,15 +1,23 @@
-"""Players of FLV over HTTP and WebSocket, which are RTMP's players but for what they are written."""
+"""Players of FLV and MP4 over HTTP and WebSocket, which are RTMP's players but for what they are written."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any, ClassVar, Final, cast
 
 from rtmpd.engine.flv_wire import EVERYTHING, FlvWire
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.mp4_wire import Mp4Wire
 from rtmpd.engine.packet import AUDIO, VIDEO, ShiftedWire, WireFormat
-from rtmpd.engine.sink import CloseReason
+from rtmpd.engine.sink import CloseReason, PlayOptions, StartPolicy
+from rtmpd.engine.subscriber import Subscription
 from rtmpd.http.dialogue import Dialogue
 from rtmpd.http.files import FileSender
+from rtmpd.http.making import Made
+from rtmpd.media.flv import encode_header
+from rtmpd.media.tracks import ALL_TRACKS, DEFAULT_TRACK, TrackChoice
 from rtmpd.reasons import Word
 from rtmpd.rtmp.events import PlayRequested
 from rtmpd.serving.access import Grant
@@ -18,8 +26,11 @@ from rtmpd.serving.peer import Peer
 from rtmpd.serving.playing import Player
 from rtmpd.serving.requests import Requests
 
+NOT_FOR_MP4: Final = 4415
+"""Code of a WebSocket's end, for 415 of HTTP."""
 
-class FlvPlayer(Player):
+
+class HttpPlayer(Player):
     """Begins an answer with the first that it is written, and ends it with the stream."""
 
     __slots__ = ("_begun",)
@@ -28,11 +39,6 @@ class FlvPlayer(Player):
         self._begun = False
         super().__init__(peer, event, grant, requested_at)
         self.write = self._begin_with
-
-    @property
-    def wire_format(self) -> WireFormat:
-        wire = FlvWire(self._tracks, self._dialogue.only, self._dialogue.framed)
-        return ShiftedWire(wire, self._offset) if self._offset else wire
 
     def write_all(self, images: Sequence[bytes]) -> None:
         self._begin()
@@ -61,7 +67,27 @@ class FlvPlayer(Player):
         self._begun = True
         transport = self._peer.transport
         self.write = transport.write
-        transport.write(self._dialogue.opening(audio=self._has(AUDIO), video=self._has(VIDEO)))
+        opening = self._opening()
+        if opening:
+            transport.write(opening)
+
+    def _opening(self) -> bytes:
+        """What comes before the first that it is written."""
+        return self._dialogue.opening()
+
+
+class FlvPlayer(HttpPlayer):
+    """Is written tags, behind the header of a file."""
+
+    __slots__ = ()
+
+    @property
+    def wire_format(self) -> WireFormat:
+        wire = FlvWire(self._tracks, self._dialogue.only, self._dialogue.framed)
+        return ShiftedWire(wire, self._offset) if self._offset else wire
+
+    def _opening(self) -> bytes:
+        return self._dialogue.opening(encode_header(self._has(AUDIO), self._has(VIDEO)))
 
     def _has(self, kind: int) -> bool:
         """Whether the file has that medium, as far as is known: players that believe it wait for both."""
@@ -73,9 +99,63 @@ class FlvPlayer(Player):
         return headers.announces(kind) and headers.withheld != kind
 
 
-class FlvRequests(Requests):
+class Mp4Player(HttpPlayer):
+    """Is written what somebody makes of the stream, for all who have the same wish."""
+
+    __slots__ = ("_made",)
+    _made: Made
+
+    @property
+    def wire_format(self) -> WireFormat:
+        return Mp4Wire(self._dialogue.framed)
+
+    @property
+    def may_switch(self) -> bool:
+        return self._dialogue.framed
+
+    def start(self) -> None:
+        if self._made.problem:
+            self._subscription.close(CloseReason.CODEC)
+        else:
+            super().start()
+
+    def stream_ended(self) -> None:
+        # By messages a page is told what changes; a file that has begun cannot.
+        if not self._made.changing or (self._begun and not self._dialogue.framed):
+            super().stream_ended()
+
+    def close(self, reason: CloseReason) -> None:
+        if reason is CloseReason.CODEC:
+            text = f"{self._made.problem}."
+            self._dialogue.finish(text, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, NOT_FOR_MP4)
+            self._peer.end(reason)
+        else:
+            super().close(reason)
+
+    def _attach(self, key: StreamKey, options: PlayOptions, now: float) -> Subscription:
+        order = self._dialogue.mp4
+        if order is None:
+            raise TypeError("a play of MP4 that nobody makes")
+        self._peer.context.registry.check_attach(key, network=options.origin.network)
+        wish = replace(order.wish, tracks=_one_of_each(self._tracks))
+        made = self._made = order.maker.find(key, wish, options)
+        # In the middle of a GOP no decoder of MP4 begins.
+        start = StartPolicy.GOP if options.start is StartPolicy.LIVE else options.start
+        return super()._attach(key, options._replace(apart=made.number, start=start), now)
+
+
+class HttpRequests(Requests):
     """Those of one connection."""
 
     __slots__ = ()
-    player_type: ClassVar[type[Player]] = FlvPlayer
     file_player_type: ClassVar[type[FilePlay]] = FileSender
+
+    def make_player(self, peer: Peer, event: PlayRequested, grant: Grant, requested_at: float) -> Player:
+        dialogue = cast("Dialogue", peer.session)
+        player = FlvPlayer if dialogue.mp4 is None else Mp4Player
+        return player(peer, event, grant, requested_at)
+
+
+def _one_of_each(tracks: TrackChoice) -> TrackChoice:
+    """Players of MP4 take one video and one audio track, so that all of them are as good as no choice."""
+    return TrackChoice(*(DEFAULT_TRACK if each == ALL_TRACKS else each for each in tracks))

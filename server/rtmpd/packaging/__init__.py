@@ -1,1 +1,1 @@
-"""Live media for browsers: HLS of streams, in segments and parts."""
+"""Live media for browsers: HLS of streams, in segments and parts, and fragments of MP4 for MediaSource."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import RtmpWire, ShiftedWire, WireFormat
 from rtmpd.engine.sessions import Use
-from rtmpd.engine.sink import CloseReason, SlowPlayerPolicy
+from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.engine.sources import Life
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.media.tracks import TrackChoice
@@ -42,6 +42,10 @@ _BEHIND_MS: Final = 20
 _STEP_MS: Final = 100
 
 
+PlayerMaker = Callable[[Peer, PlayRequested, Grant, float], "Player"]
+"""Makes a player of a play that is granted, asked for at a clock reading. Raises ``Refused``."""
+
+
 class PlayEnd(Word):
     """Why a play ended, where ``CloseReason`` says less; for the log."""
 
@@ -49,7 +53,7 @@ class PlayEnd(Word):
 
 
 def begin_to_play(
-    peer: Peer, event: PlayRequested, grant: Grant, requested_at: float, player: type[Player]
+    peer: Peer, event: PlayRequested, grant: Grant, requested_at: float, player: PlayerMaker
 ) -> Player:
     """Attach to what was granted, as ``player`` does. Raises ``Refused`` when there is no room."""
     try:
@@ -64,7 +68,7 @@ async def begin_to_play_file(
     event: PlayRequested,
     grant: Grant,
     requested_at: float,
-    player: type[Player],
+    player: PlayerMaker,
     file_player: type[FilePlay],
 ) -> Player | FilePlay:
     """The same of the file of that name, as ``file_player`` does, if there is one."""
@@ -142,7 +146,7 @@ class Player:
         elif self._rules.rewind and (moment := asked_moment(event)) is not None:
             self._rewind = context.past.find(key, moment)
             options = options._replace(apart=self._rewind)
-        self._subscription = context.registry.attach(key, self, peer.outlet, options, context.clock())
+        self._subscription = self._attach(key, options, context.clock())
 
     def start(self) -> None:
         """The play is accepted: let media flow."""
@@ -160,6 +164,11 @@ class Player:
         """Of the stream that it plays."""
         return self._subscription.key
 
+    @property
+    def may_switch(self) -> bool:
+        """It can go on with another stream."""
+        return True
+
     def switch(self, grant: Grant) -> int:
         """Go on with another stream, which somebody publishes, in the time of the one before.
 
@@ -172,7 +181,7 @@ class Player:
         options = rules.options.of(origin, now)
         offset, self._offset = self._offset, self._offset_to(grant.key)
         try:
-            subscription = context.registry.attach(grant.key, self, self._peer.outlet, options, now)
+            subscription = self._attach(grant.key, options, now)
         except BaseException:
             self._offset = offset
             raise
@@ -298,6 +307,10 @@ class Player:
         return written
 
     # Inside
+
+    def _attach(self, key: StreamKey, options: PlayOptions, now: float) -> Subscription:
+        """Raises ``ResourceExhausted``."""
+        return self._peer.context.registry.attach(key, self, self._peer.outlet, options, now)
 
     def _pause(self, *, paused: bool) -> None:
         subscription, held_at = self._subscription, self._held_at

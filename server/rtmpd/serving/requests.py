@@ -106,10 +106,8 @@ class Requests:
         "valid_until",
     )
 
-    player_type: ClassVar[type[Player]] = Player
-    """Writes what is played as the client's protocol has it."""
     file_player_type: ClassVar[type[FilePlay]] = FilePlayer
-    """The same of files."""
+    """Writes files that are played as the client's protocol has it."""
 
     def __init__(self, origin: Origin) -> None:
         self._answering: asyncio.Task[None] | None = None
@@ -180,6 +178,8 @@ class Requests:
         for player in self.players:
             if isinstance(player, FilePlay) or player.key == to or before not in (None, player.key):
                 continue
+            if not player.may_switch:
+                continue
             grant = await authorize_redirect(client, to, player.query)
             if player not in self.players:  # It has left meanwhile.
                 grant.abandon()
@@ -221,6 +221,10 @@ class Requests:
             self.bytes_out += player.release(reason, detail)
         if following is not None:
             following.end(CONNECTION)
+
+    def make_player(self, peer: Peer, event: PlayRequested, grant: Grant, requested_at: float) -> Player:
+        """Who writes what is live as the client's protocol has it. Raises ``Refused``."""
+        return Player(peer, event, grant, requested_at)
 
     # Inside
 
@@ -319,12 +323,13 @@ class Requests:
             client.check(Action.PLAY)
             known = None if self._lengths is None else self._lengths.take(event, requested_at)
             grant = known or await authorize(client, event)
-            of = self.player_type
             if may_be_file(client, event, grant.key):
                 of_file = self.file_player_type
-                player = await begin_to_play_file(client, event, grant, requested_at, of, of_file)
+                player = await begin_to_play_file(
+                    client, event, grant, requested_at, self.make_player, of_file
+                )
             else:
-                player = begin_to_play(client, event, grant, requested_at, of)
+                player = begin_to_play(client, event, grant, requested_at, self.make_player)
         except Refused as refusal:
             log.play_refused(client, self._key(client, event.name), refusal)
             session.reject_play(event.stream_id, refusal.code, refusal.description, clock())

@@ -1,0 +1,15 @@
+"""What is counted of fragments of MP4, for all streams together."""
+
+from __future__ import annotations
+
+from rtmpd.media.correction import Correction
+
+
+class FragmentStats:
+    """Plain numbers, read when metrics are asked for."""
+
+    def __init__(self) -> None:
+        self.fragments = 0
+        """Made, whoever was sent them."""
+        self.corrections: dict[Correction, int] = dict.fromkeys(Correction, 0)
+        """Frames whose time was corrected, by why."""
