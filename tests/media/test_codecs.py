@@ -41,8 +41,8 @@ VIDEO_HEADERS = [
     (GSTREAMER_AVC_444, VideoInfo("avc1", 320, 240, "High 4:4:4", "1.3", 30.0)),
     (X264_1080_BASELINE, VideoInfo("avc1", 1920, 1080, "Baseline", "4.0", 5.0)),
     (X264_1080_INTERLACED_422, VideoInfo("avc1", 1920, 1080, "High 4:2:2", "4.0", 5.0)),
-    (X265_MAIN, VideoInfo("hvc1", 320, 240, "Main", "2.0")),
-    (X265_MAIN_10, VideoInfo("hvc1", 1366, 766, "Main 10", "4.0")),
+    (X265_MAIN, VideoInfo("hvc1", 320, 240, "Main", "2.0", 30.0)),
+    (X265_MAIN_10, VideoInfo("hvc1", 1366, 766, "Main 10", "4.0", 5.0)),
     (AV1, VideoInfo("av01", 320, 240, "Main", "2.0")),
     (VP9, VideoInfo("vp09", profile="0", level="2.0")),
 ]
@@ -65,7 +65,7 @@ def test_audio_sequence_header(payload: bytes, info: AudioInfo) -> None:
 
 
 def test_legacy_hevc_and_av1_headers_carry_the_same_records() -> None:
-    assert video_info(b"\x1c\0\0\0\0" + X265_MAIN[5:]) == VideoInfo("hvc1", 320, 240, "Main", "2.0")
+    assert video_info(b"\x1c\0\0\0\0" + X265_MAIN[5:]) == VideoInfo("hvc1", 320, 240, "Main", "2.0", 30.0)
     assert video_info(b"\x1d\0\0\0\0" + AV1[5:]) == VideoInfo("av01", 320, 240, "Main", "2.0")
 
 

@@ -25,6 +25,7 @@ DEFAULT_STEP: Final = 3600
 MAX_STEP: Final = 90_000
 _SCALE: Final = 90
 _MS: Final = 1000
+_NANOS_PER_MS: Final = 1_000_000
 
 
 class StreamTime:
@@ -74,19 +75,20 @@ class VideoTime:
         self.step = DEFAULT_STEP
         """How long a picture is usually shown."""
 
-    def next(self, timestamp: int) -> int:
-        """Decode time of the frame that is stamped ``timestamp`` (ms, 64-bit)."""
+    def next(self, timestamp: int, nanos: int = 0) -> int:
+        """Decode time of the frame that is stamped ``timestamp`` (ms, 64-bit) and ``nanos`` (ModEx)."""
         end = self._end
         stream = self._stream
+        beyond = nanos * _SCALE // _NANOS_PER_MS
         if end < 0:
-            time = max(0, stream.place(timestamp, stream.latest) * _SCALE)
+            time = max(0, stream.place(timestamp, stream.latest) * _SCALE + beyond)
         else:
-            time = stream.place(timestamp, (self._last + self.step) // _SCALE) * _SCALE
+            time = stream.place(timestamp, (self._last + self.step) // _SCALE) * _SCALE + beyond
             if time < end:
                 stream.corrections[Correction.ORDER] += 1
                 time = end
             step = time - self._last
-            if step <= MAX_STEP:
+            if _SCALE <= step <= MAX_STEP:
                 self.step = step
         self._last = time
         self._end = time + 1

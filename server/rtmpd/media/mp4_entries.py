@@ -31,24 +31,28 @@ class Mp4Track:
     """Hz; 0 for video, as is ``channels``."""
     channels: int = 0
     frame_samples: int = 0
-    """Samples of each frame of audio; 0 where frames are told apart by what they say themselves."""
+    """Samples of each frame of audio; 0 where each says so itself."""
 
 
 VIDEO_TIMESCALE: Final = 90_000
 
 
-def read_mp4_track(kind: int, header: bytes, track_id: int) -> Mp4Track:
+def read_mp4_track(kind: int, header: bytes, track_id: int, hdr: bytes = b"", frame: bytes = b"") -> Mp4Track:
     """The track whose payloads of message type ``kind`` (8 or 9) follow ``header``, its sequence header.
 
-    All of one track, and plain: Multitrack messages are to be cut apart before (``media.tracks``). Raises
-    NotForMp4.
+    ``hdr`` is its metadata payload with a colorInfo, if it has one; ``frame`` its first (key) frame. That is
+    what MP3 and AC-3 are known from, which may have no header (it may stand for it, too), and the size of
+    VP9 and of some AV1. All of one track, and plain: Multitrack messages are to be cut apart before
+    (``media.tracks``).
+
+    Raises NotForMp4.
     """
     if kind == MessageType.VIDEO:
-        video = read_video(header)
+        video = read_video(header, hdr, frame)
         return Mp4Track(
             track_id, kind, VIDEO_TIMESCALE, video.sample_entry, video.codec, video.width, video.height
         )
-    sound = read_sound(header)
+    sound = read_sound(header, frame)
     return Mp4Track(
         track_id,
         kind,

@@ -7,9 +7,11 @@ from typing import Final, NamedTuple
 from rtmpd.exceptions import NotForMp4
 from rtmpd.media.correction import Correction
 from rtmpd.media.decode_time import SoundTime, StreamTime, VideoTime
-from rtmpd.media.fmp4 import Sample
+from rtmpd.media.fmp4 import MAX_DURATION, Sample
 from rtmpd.media.mp4_entries import Mp4Track, read_mp4_track
+from rtmpd.media.sound_frames import frame_samples
 from rtmpd.media.tags import (
+    CODEC_METADATA,
     CODED_FRAME,
     KEYFRAME,
     SEQUENCE_HEADER,
@@ -21,6 +23,13 @@ _AUDIO: Final = 8
 _VIDEO: Final = 9
 _UNITS_PER_MS: Final = 90
 _LEGACY_BODY: Final = 5
+"""Where frames begin: behind packet type and composition time, or behind a FourCC."""
+_CODED_FRAMES: Final = 1
+_MODEX: Final = 7
+_WITH_COMPOSITION_TIME: Final = (b"avc1", b"hvc1")
+_TEMPORAL_DELIMITER: Final = b"\x12\0"
+_AAC: Final = 10
+_ENHANCED: Final = 9
 
 
 class Timed(NamedTuple):
@@ -50,6 +59,11 @@ class TrackFeed:
         self._stream = stream
         self._holds = held
         self._header = b""
+        self._hdr = b""
+        self._delimited = False
+        """Frames may begin with a temporal delimiter, which MP4 does without (AV1 in ISOBMFF section 2.4)."""
+        self._head = -1
+        """The first byte of the sound before."""
         self._changed = True
         """The header is another one than the track was read from."""
         self._waiting: Timed | None = None
@@ -70,6 +84,9 @@ class TrackFeed:
         if flags & SEQUENCE_HEADER:
             self._changed = self._changed or payload != self._header
             self._header = payload
+        elif flags & CODEC_METADATA and self._kind == _VIDEO:
+            self._changed = self._changed or payload != self._hdr
+            self._hdr = payload
         return None
 
     def flush(self) -> Timed | None:
@@ -81,40 +98,52 @@ class TrackFeed:
         return waiting
 
     def _take_picture(self, timestamp: int, payload: bytes, is_sync: bool) -> Timed | None:
-        if self._changed and is_sync:
-            self._read_track()
-        track = self.track
-        if track is None:
-            return None
+        body, composition_time, nanos = _LEGACY_BODY, 0, 0
         head = payload[0]
-        body = _LEGACY_BODY
-        composition_time = 0
-        if not head & 0x80:
-            if len(payload) > _LEGACY_BODY:
-                composition_time = payload[2] << 16 | payload[3] << 8 | payload[4]
+        if not head & 0x80 or (head & 15 == _CODED_FRAMES and payload[1:5] in _WITH_COMPOSITION_TIME):
+            if head & 0x80:
+                body = _LEGACY_BODY + 3
+            if len(payload) > body:
+                composition_time = payload[body - 3] << 16 | payload[body - 2] << 8 | payload[body - 1]
                 if composition_time & 0x800000:
                     composition_time -= 0x1000000
-        else:
+        elif head & 15 == _MODEX:
             tag = parse_video(payload)
-            body = tag.body_offset
-            composition_time = tag.composition_time
-        data = payload[body:]
-        if not data:
+            body, composition_time, nanos = tag.body_offset, tag.composition_time, tag.timestamp_nanos
+        if len(payload) <= body:
             self._stream.corrections[Correction.EMPTY] += 1
             return None
-        time = self._video.next(timestamp)
-        return self._give(track, time, composition_time * _UNITS_PER_MS, is_sync, data, self._video.step)
-
-    def _take_sound(self, timestamp: int, payload: bytes) -> Timed | None:
-        if self._changed:
-            self._read_track()
+        if self._changed and is_sync:
+            self._read_track(payload)
         track = self.track
         if track is None:
             return None
-        body = parse_audio(payload).body_offset if payload[0] >> 4 == 9 else 2 if payload[0] >> 4 == 10 else 1
+        if self._delimited and payload[body : body + 2] == _TEMPORAL_DELIMITER:
+            body += 2
+        time = self._video.next(timestamp, nanos)
+        offset = composition_time * _UNITS_PER_MS
+        return self._give(track, time, offset, is_sync, payload[body:], self._video.step)
+
+    def _take_sound(self, timestamp: int, payload: bytes) -> Timed | None:
+        body = 1
+        head = payload[0]
+        if head >> 4 == _AAC:
+            body = 2
+        elif head >> 4 == _ENHANCED:
+            body = _LEGACY_BODY if head & 15 == _CODED_FRAMES else parse_audio(payload).body_offset
+        if len(payload) <= body:
+            self._stream.corrections[Correction.EMPTY] += 1
+            return None
+        if self._changed or head != self._head:
+            # Sound that has no sequence header may say here that it is another.
+            self._head = head
+            self._read_track(payload)
+        track = self.track
+        if track is None:
+            return None
         data = payload[body:]
-        samples = track.frame_samples
-        if not data or not samples:
+        samples = track.frame_samples or frame_samples(track.codec, data)
+        if not samples:
             self._stream.corrections[Correction.EMPTY] += 1
             return None
         time = self._sound.next(timestamp, samples)
@@ -134,18 +163,21 @@ class TrackFeed:
         before, began, (_, offset, sync, frame) = waiting
         if before.timescale != track.timescale:
             return waiting
-        return Timed(before, began, Sample(time - began, offset, sync, frame))
+        return Timed(before, began, Sample(min(time - began, MAX_DURATION), offset, sync, frame))
 
-    def _read_track(self) -> None:
-        self._changed = False
-        self.refused = ""
+    def _read_track(self, frame: bytes) -> None:
         try:
-            track = read_mp4_track(self._kind, self._header, self._track_id)
+            track = read_mp4_track(self._kind, self._header, self._track_id, self._hdr, frame)
         except NotForMp4 as error:
+            # Another frame may say more.
             self.track = None
+            self._changed = True
             self.refused = str(error)
             return
+        self._changed = False
+        self.refused = ""
         if track != self.track:
             if self._kind == _AUDIO:
                 self._sound.change_rate(track.timescale)
             self.track = track
+            self._delimited = track.codec.startswith("av01")
