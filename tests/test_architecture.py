@@ -20,7 +20,7 @@ FLOORS = (
     ("rtmp",),
     ("media", "net", "state"),
     ("engine", "client"),
-    ("serving", "relay", "processes", "tools", "hooks", "outputs", "packaging"),
+    ("serving", "relay", "processes", "tools", "hooks", "outputs", "packaging", "imports"),
     ("access", "events", "metrics", "http"),
     ("control",),
     ("compat",),
@@ -30,6 +30,7 @@ FLOORS = (
 RANKS = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 """A room imports rooms of lower rank. Those on one floor are strangers."""
 STRANGERS = {
+    "imports": frozenset({"reasons", "rtmp", "media", "net", "state", "engine", "client"}),
     "engine": frozenset({"net"}),
     "client": frozenset({"media"}),
     "hooks": frozenset({"client", "media"}),
@@ -84,6 +85,7 @@ FORBIDDEN = {
     "state": FRAMEWORKS | {"asyncio", "socket", "subprocess"},
     "client": FRAMEWORKS,
     "hooks": SANS_IO | FRAMEWORKS,
+    "imports": SANS_IO | FRAMEWORKS,
     "serving": FRAMEWORKS,
     "relay": FRAMEWORKS,
     "processes": FRAMEWORKS,
@@ -98,10 +100,12 @@ FORBIDDEN = {
 ONLY_IMPORTER = {
     "aiobotocore": "rtmpd.outputs.s3_job",
     "aiohttp": "rtmpd.net.http",
+    "crossplane": "rtmpd.daemon.import_files",
     "jwt": "rtmpd.access.jwt_tokens",
     "pyamf": "rtmpd.rtmp.amf",
     "prometheus_client": "rtmpd.web.metrics",
     "uvloop": "rtmpd.daemon.worker",
+    "yaml": "rtmpd.imports.marked_yaml",
 }
 HEAVY = frozenset(
     {"aiohttp", "cryptography", "jwt", "prometheus_client", "pyamf", "pydantic", "rich", "typer", "uvloop"}
@@ -114,6 +118,7 @@ COMMANDS = frozenset(
 """The command line of each, but for those in ``daemon/cli``."""
 UNUSED_BY_SERVERS = COMMANDS | frozenset(
     {
+        "crossplane",
         "encodings.idna",
         "jwt",
         "pkg_resources",
@@ -137,6 +142,7 @@ UNUSED_BY_SERVERS = COMMANDS | frozenset(
         "rtmpd.hooks.breaker",
         "rtmpd.hooks.dialects",
         "rtmpd.hooks.model",
+        "rtmpd.imports",
         "rtmpd.net.http_caller",
         "rtmpd.net.messages",
         "rtmpd.packaging.fragments",
@@ -171,6 +177,7 @@ UNUSED_BY_SERVERS = COMMANDS | frozenset(
         "rtmpd.state",
         "rtmpd.tools",
         "sqlite3",
+        "yaml",
     }
 )
 """What a server has no use for whose settings name no relay, backend, program, notification, issuer or place

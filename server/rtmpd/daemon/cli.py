@@ -214,6 +214,7 @@ _COMMANDS: Final = {
     "check": "Show the settings, or every mistake.",
     "health": "Is the server that runs here alive?",
     "init": "Ask, and write a configuration.",
+    "import": "Write another server's settings as ours.",
     "status": "Show the server, and what is on air.",
     "events": "Show what happens, as it happens.",
     "top": "Watch the streams as they get on.",
@@ -290,6 +291,10 @@ def _group(name: str) -> typer.Typer:
             from rtmpd.daemon import slate_command
 
             return slate_command.app
+        case "import":
+            from rtmpd.daemon import import_command
+
+            return import_command.app
         case "target":
             from rtmpd.daemon import target_command
 

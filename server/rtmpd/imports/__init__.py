@@ -1,0 +1,1 @@
+"""Settings of other servers, read and written as ours: text in, text out."""

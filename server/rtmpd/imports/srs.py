@@ -1,0 +1,111 @@
+"""srs.conf as settings of ours. There are no vhosts: what is said of the default one is said of all apps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from rtmpd.imports.blocks import Directive
+from rtmpd.imports.draft import Draft
+from rtmpd.imports.srs_vhost import SrsVhost, write_simple
+from rtmpd.imports.srs_words import LEFT, NEEDLESS, SERVER
+
+PAGE: Final = "docs/migrate-from-srs.md"
+_LEVELS: Final = {"verbose": "debug", "info": "debug", "trace": "info", "warn": "warning", "error": "error"}
+_MOST_PER_ADDRESS: Final = 1000
+
+
+def import_srs(directives: Sequence[Directive], draft: Draft) -> None:
+    """Write all that ``directives``, those of the file, say."""
+    vhosts = [each for each in directives if each.name == "vhost"]
+    plain = [each for each in vhosts if each.first == "__defaultVhost__"] or vhosts[:1]
+    ports = {"1935"}
+    for each in directives:
+        if each.name == "listen":
+            ports |= _listen(each, ("rtmp", "listen"), draft)
+    for each in directives:
+        if each.name == "vhost":
+            if each in plain:
+                SrsVhost(each, ports, draft).write()
+            else:
+                text = "there are no vhosts: what is said of the default one holds whatever a client calls us"
+                draft.leave(each.place, "vhost", text)
+        elif each.name != "listen":
+            _import_one(each, draft)
+
+
+def _import_one(each: Directive, draft: Draft) -> None:
+    if each.name == "max_connections" and each.first.isdecimal():
+        limit = int(each.first)
+        draft.put(("rtmp", "limits", "max_connections"), limit, each.place)
+        if limit < _MOST_PER_ADDRESS:
+            draft.put(("rtmp", "limits", "max_connections_per_address"), limit, each.place)
+    elif each.name in ("srs_log_level", "srs_log_level_v2"):
+        if each.first in _LEVELS:
+            draft.put(("log", "level"), _LEVELS[each.first], each.place)
+    elif each.name in SERVER:
+        write_simple(each, (), SERVER[each.name], draft)
+    elif each.name in _BLOCKS:
+        if is_enabled(each):
+            _BLOCKS[each.name](each, draft)
+    elif each.name in LEFT:
+        if is_enabled(each) or not each.block:
+            draft.leave(each.place, each.name, LEFT[each.name])
+    elif each.name not in NEEDLESS:
+        draft.leave(each.place, each.name, "is not known to this import")
+
+
+def is_enabled(each: Directive) -> bool:
+    """Whether a block says so; SRS has all of them off."""
+    enabled = each.says("enabled")
+    return enabled is not None and enabled.is_on
+
+
+def _listen(each: Directive, path: tuple[str, ...], draft: Draft) -> set[str]:
+    """Each address that it names; their ports."""
+    ports = set()
+    for where in each.args:
+        host, _, port = where.rpartition(":")
+        draft.add(path, [f"{host if host.strip('.0') else ''}:{port}"], each.place)
+        ports.add(port)
+    return ports
+
+
+def _rtmps(block: Directive, draft: Draft) -> None:
+    listen, key, chain = (block.says(name) for name in ("listen", "key", "cert"))
+    if listen is not None:
+        _listen(listen, ("rtmps", "listen"), draft)
+    if key is None or chain is None:
+        draft.leave(block.place, "rtmps", "wants key and cert: rtmps.certificates names both")
+        return
+    files = [{"chain_file": chain.first, "key_file": key.first}]
+    draft.put(("rtmps", "certificates"), files, chain.place)
+
+
+def _http_api(block: Directive, draft: Draft) -> None:
+    draft.put(("compat", "srs", "admin"), True, block.place)
+    text = "is at the address of admin.listen, below /srs, or at that of compat.srs.listen as it was"
+    draft.remark(block.place, block.name, text)
+
+
+def _http_server(block: Directive, draft: Draft) -> None:
+    listen = block.says("listen")
+    if listen is not None:
+        _listen(listen, ("http", "listen"), draft)
+    folder = block.says("dir")
+    if folder is not None:
+        text = "pages and files of this folder are for another web server; FLV files for [apps.NAME.vod]"
+        draft.remark(folder.place, "http_server dir", text)
+
+
+def _exporter(block: Directive, draft: Draft) -> None:
+    draft.remark(block.place, block.name, LEFT["exporter"])
+
+
+_BLOCKS: Final[Mapping[str, Callable[[Directive, Draft], None]]] = {
+    "rtmps": _rtmps,
+    "http_api": _http_api,
+    "http_server": _http_server,
+    "http_stream": _http_server,
+    "exporter": _exporter,
+}

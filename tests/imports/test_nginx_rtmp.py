@@ -1,0 +1,312 @@
+"""nginx.conf with a block rtmp, as settings of ours."""
+
+from __future__ import annotations
+
+from textwrap import dedent, indent
+
+import pytest
+
+from .conftest import Import, Imported
+
+
+def application(imported: Import, *lines: str, name: str = "live", outside: str = "") -> Imported:
+    """One application, where publishing is on, with these directives from the fifth line on."""
+    inside = indent("\n".join(lines), " " * 6)
+    text = f"rtmp {{\n  server {{ listen 1935; {outside}\n    application {name} {{\n      live on;\n"
+    return imported("nginx-rtmp", f"{text}{inside}\n    }}\n  }}\n}}\n")
+
+
+def test_an_application_alone_lets_anyone_publish_as_it_did_and_that_is_told(imported: Import) -> None:
+    done = application(imported)
+    assert done.code == 0
+    assert done.settings["rtmp"] == {"listen": [":1935"]}
+    assert done.app("live") == {"publish": {"allow": "anyone"}}
+    assert any("anyone may publish" in line for line in done.told)
+
+
+def test_each_setting_says_where_it_came_from(imported: Import) -> None:
+    done = application(imported, "", "drop_idle_publisher 15s;")
+    lines = done.text.splitlines()
+    at = lines.index('idle_publisher_timeout = "15s"')
+    assert lines[at - 1].startswith("# ")
+    assert lines[at - 1].endswith("other.conf:6")
+
+
+def test_what_a_server_says_is_of_the_server(imported: Import) -> None:
+    outside = (
+        "chunk_size 8k; ack_window 5000000; max_streams 16; ping 2m; ping_timeout 20s; timeout 25s; "
+        "max_message 16M; max_connections 300;"
+    )
+    done = application(imported, outside=outside)
+    assert done.code == 0
+    assert done.settings["rtmp"] == {
+        "listen": [":1935"],
+        "chunk_size": 8192,
+        "window_ack_size": 5_000_000,
+        "limits": {
+            "max_message_bytes": (1 << 24) - 1,
+            "max_partial_bytes": (1 << 24) - 1,
+            "max_message_streams": 16,
+            "ping_interval": "120s",
+            "ping_timeout": "20s",
+            "max_connections": 300,
+            "max_connections_per_address": 300,
+        },
+    }
+    assert done.settings["player"] == {"disconnect_after": "25s"}
+
+
+def test_what_would_not_be_taken_is_left_with_the_reason_and_the_rest_is_there(imported: Import) -> None:
+    done = application(imported, "drop_idle_publisher 9s;", outside="chunk_size 64; max_connections 0;")
+    assert (done.code, done.left) == (3, ["2:max_connections", "2:rtmp.chunk_size"])
+    assert any("rtmp.chunk_size: would not be taken" in line and "at least 128" in line for line in done.told)
+    assert done.app("live")["limits"] == {"idle_publisher_timeout": "9s"}
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [
+        ("1935", ":1935"),
+        ("*:1936", ":1936"),
+        ("127.0.0.1:1940", "127.0.0.1:1940"),
+        ("[::1]:1935 ipv6only=on", "[::1]:1935"),
+        ("192.0.2.4", "192.0.2.4:1935"),
+    ],
+)
+def test_where_it_listens(imported: Import, listen: str, address: str) -> None:
+    text = f"rtmp {{ server {{ listen {listen}; application live {{ live on; }} }} }}"
+    assert imported("nginx-rtmp", text).settings["rtmp"]["listen"] == [address]
+
+
+def test_who_comes_by_a_proxy_is_left_to_be_said(imported: Import) -> None:
+    done = imported("nginx-rtmp", "rtmp { server { listen 1935 proxy_protocol; } }")
+    assert (done.code, done.left) == (3, ["1:listen ... proxy_protocol"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "publish"),
+    [
+        (["allow publish 192.0.2.0/24", "deny publish all"], {"allow": "anyone", "ips": ["192.0.2.0/24"]}),
+        (["deny publish 192.0.2.7", "allow publish all"], {"allow": "anyone", "deny_ips": ["192.0.2.7"]}),
+        (["deny publish 192.0.2.7"], {"allow": "anyone", "deny_ips": ["192.0.2.7"]}),
+        (["deny publish all"], {"allow": "nobody"}),
+        (["deny all"], {"allow": "nobody"}),
+        (["allow publish all", "deny publish all"], {"allow": "anyone"}),
+        (["allow play 192.0.2.1"], {"allow": "anyone"}),
+    ],
+)
+def test_who_may_publish(imported: Import, rules: list[str], publish: dict[str, object]) -> None:
+    done = application(imported, *(f"{rule};" for rule in rules))
+    assert done.code == 0
+    assert done.app("live")["publish"] == publish
+
+
+def test_who_may_play(imported: Import) -> None:
+    done = application(imported, "allow play 10.0.0.0/8;", "deny play all;")
+    assert done.app("live")["play"] == {"ips": ["10.0.0.0/8"]}
+
+
+def test_an_order_that_lists_cannot_have_is_left(imported: Import) -> None:
+    done = application(imported, "allow publish 192.0.2.1;", "deny publish 192.0.2.0/24;")
+    assert (done.code, done.left) == (3, ["5:allow"])
+
+
+def test_a_backend_decides_in_its_own_words(imported: Import) -> None:
+    done = application(
+        imported,
+        "on_play http://127.0.0.1:8000/play;",
+        "on_done http://127.0.0.1:8000/done;",
+        "notify_update_timeout 5s;",
+        outside="on_publish http://127.0.0.1:8000/auth?secret=hush; notify_method get;",
+    )
+    assert done.code == 0
+    assert done.app("live") == {
+        "hooks": {
+            "dialect": "nginx-rtmp",
+            "decides": True,
+            "method": "get",
+            "on_publish": ["http://127.0.0.1:8000/auth?secret=hush"],
+            "on_play": ["http://127.0.0.1:8000/play"],
+            "on_done": ["http://127.0.0.1:8000/done"],
+            "update_interval": "5s",
+        }
+    }
+
+
+def test_recordings_go_where_they_went(imported: Import) -> None:
+    done = application(
+        imported,
+        "record all manual;",
+        "record_suffix -%Y-%m-%d_%H.flv;",
+        "record_interval 15m;",
+        "record_max_size 1g;",
+        "record_lock on;",
+        outside="record_path /srv/rec;",
+    )
+    assert done.code == 0
+    assert done.app("live")["record"] == {
+        "start": "manual",
+        "root": "/srv/rec",
+        "name": "{name}-{start:%Y-%m-%d_%H}",
+        "split_after": "900s",
+        "split_bytes": 1 << 30,
+    }
+
+
+def test_a_recorder_is_the_recorder_and_a_second_one_is_left(imported: Import) -> None:
+    done = application(
+        imported,
+        "recorder all { record all; record_path /srv/a; record_unique on; exec_record_done note $path; }",
+        "recorder sound { record audio; record_path /srv/b; }",
+    )
+    assert done.left == ["6:recorder"]
+    assert done.app("live")["record"] == {"start": "always", "root": "/srv/a", "name": "{name}-{start}"}
+    assert done.app("live")["exec"]["note"] == {"command": ["note", "{file}"], "on": ["recording_finished"]}
+
+
+@pytest.mark.parametrize(("what", "path"), [("keyframes", "/srv"), ("all", "recordings")])
+def test_what_cannot_be_recorded_so_is_not_recorded(imported: Import, what: str, path: str) -> None:
+    done = application(imported, f"record {what};", f"record_path {path};")
+    assert done.code == 3
+    assert "record" not in done.app("live")
+
+
+def test_pushes_are_targets_and_their_keys_are_told_to_nobody(imported: Import) -> None:
+    done = application(
+        imported,
+        "push rtmp://a.live.example.com/app2/hush-hush-1;",
+        "push rtmps://b.example.com:443/other;",
+        "push c.example.net/in name=fixed pageUrl=http://x;",
+    )
+    assert done.app("live")["push"] == {
+        "example": {"url": "rtmp://a.live.example.com/app2", "key": "hush-hush-1"},
+        "example-2": {"url": "rtmps://b.example.com:443/other/{name}"},
+        "example-3": {"url": "rtmp://c.example.net/in", "key": "fixed"},
+    }
+    assert done.app("live")["publish"] == {"allow": "anyone", "open": True}
+    assert done.left == ["7:push ... pageUrl"]
+    assert "hush" not in "".join(done.told)
+
+
+def test_a_push_to_itself_is_a_process_that_copies(imported: Import) -> None:
+    done = application(imported, "push rtmp://localhost/small;")
+    assert done.app("live")["run"]["copy"] == {
+        "command": ["ffmpeg", "-i", "{play_url}", "-c", "copy", "-f", "flv", "{publish_url}"],
+        "publish": ["small/{name}"],
+    }
+
+
+def test_pulls_are_origins(imported: Import) -> None:
+    done = application(
+        imported,
+        "pull rtmp://origin.example.com/live;",
+        "pull rtmp://origin.example.com/live/special name=cam static;",
+    )
+    assert done.code == 0
+    assert done.app("live")["pull"] == {"from": ["rtmp://origin.example.com/live/{name}"]}
+    assert done.app("live/cam")["pull"] == {
+        "from": ["rtmp://origin.example.com/live/special"],
+        "names": ["cam"],
+        "on_demand": False,
+    }
+
+
+def test_a_command_plays_and_publishes_by_placeholders(imported: Import) -> None:
+    done = application(
+        imported,
+        "exec ffmpeg -i rtmp://localhost/live/$name -vf 'drawtext=text={x}'",
+        "  -f flv rtmp://localhost/small/${name}_360 -f flv rtmp://127.0.0.1:1935/$app/copy",
+        "  -f flv rtmp://far.example.com/in/$name 2>>/var/log/$name.log;",
+        "respawn off;",
+    )
+    assert done.code == 0
+    assert done.app("live")["run"]["ffmpeg"] == {
+        "command": [
+            *("ffmpeg", "-i", "{play_url}", "-vf", "drawtext=text={{x}}", "-f", "flv", "{publish_url}"),
+            *("-f", "flv", "{publish_url_2}", "-f", "flv", "rtmp://far.example.com/in/{name}"),
+        ],
+        "publish": ["small/{name}_360", "{app}/copy"],
+        "restart": "never",
+    }
+
+
+def test_a_shell_is_given_variables_and_no_placeholders(imported: Import) -> None:
+    done = application(imported, 'exec_publish sh -c "echo $app/$name $addr ${name}";')
+    assert done.code == 0
+    assert done.app("live")["exec"]["sh"] == {
+        "command": ["sh", "-c", "echo $RTMPD_APP/$RTMPD_NAME $RTMPD_ADDRESS $RTMPD_NAME"],
+        "on": ["published"],
+    }
+
+
+def test_a_command_that_asks_for_what_there_is_not_is_left(imported: Import) -> None:
+    done = application(imported, "exec_play_done note $pageurl;", "exec_static ffmpeg -i camera;")
+    assert (done.code, done.left) == (3, ["5:exec_play_done", "6:exec_static"])
+
+
+def test_a_process_begins_with_a_viewer(imported: Import) -> None:
+    done = application(imported, "exec_pull ffmpeg -i http://cam/x -f flv rtmp://localhost/$app/$name;")
+    assert done.app("live")["run"]["ffmpeg"] == {
+        "command": ["ffmpeg", "-i", "http://cam/x", "-f", "flv", "{publish_url}"],
+        "publish": ["{app}/{name}"],
+        "start": "viewer",
+    }
+
+
+def test_files_are_played_and_nobody_publishes_where_nothing_was_live(imported: Import) -> None:
+    text = "rtmp { server { listen 1935; application films { play /var/films; } } }"
+    done = imported("nginx-rtmp", text)
+    assert done.app("films") == {"vod": {"root": "/var/films"}, "publish": {"allow": "nobody"}}
+
+
+def test_hls_is_as_long_as_it_was(imported: Import) -> None:
+    done = application(
+        imported,
+        "hls on;",
+        "hls_path /tmp/hls;",
+        "hls_fragment 4s;",
+        "hls_playlist_length 1m;",
+        "hls_keys on;",
+    )
+    assert done.app("live")["hls"] == {"enabled": True, "segment": "4s", "window": "60s"}
+    assert done.left == ["9:hls_keys"]
+
+
+def test_statistics_and_control_are_at_their_paths(imported: Import) -> None:
+    text = """
+    rtmp { server { listen 1935; application live { live on; } } }
+    http {
+      include mime.types;
+      gzip on;
+      server {
+        listen 8080;
+        location /statistics { rtmp_stat all; rtmp_stat_stylesheet stat.xsl; }
+        location = /ctl { rtmp_control all; }
+      }
+    }
+    """
+    done = imported("nginx-rtmp", dedent(text))
+    assert done.code == 0
+    assert done.settings["compat"]["nginx_rtmp"] == {
+        "admin": True,
+        "stat_path": "/statistics",
+        "control_path": "/ctl",
+    }
+
+
+def test_what_nobody_knows_is_named_with_its_line_and_not_with_what_it_says(imported: Import) -> None:
+    done = application(imported, "frobnicate hush;", "dash on;", "buflen 3s;", "wait_key on;")
+    assert (done.code, done.left) == (3, ["5:frobnicate", "6:dash"])
+    assert "hush" not in "".join(done.told)
+
+
+def test_two_servers_that_say_it_differently_are_told_apart(imported: Import) -> None:
+    text = "rtmp { server { listen 1935; chunk_size 4096; }\n server { listen 1936; chunk_size 8192; } }"
+    done = imported("nginx-rtmp", text)
+    assert done.settings["rtmp"] == {"listen": [":1935", ":1936"], "chunk_size": 4096}
+    assert done.left == ["2:chunk_size"]
+
+
+def test_a_file_without_rtmp_says_so(imported: Import) -> None:
+    done = imported("nginx-rtmp", "events { }\nhttp { }\n")
+    assert (done.code, done.left) == (3, ["1:rtmp"])
