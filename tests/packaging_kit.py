@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from engine_kit import AAC_HEADER, FULL_HD, KEY, House
+from golden_captures import load
 
 from rtmpd.engine.publication import Publication
-from rtmpd.packaging.package import Package
+from rtmpd.outputs.names import open_folder, stream_levels
+from rtmpd.packaging.folder import Places
 from rtmpd.packaging.packages import Packages
 from rtmpd.packaging.rendition import Rendition
 from rtmpd.packaging.rules import HlsRules
+from rtmpd.packaging.stream_package import StreamPackage
+from rtmpd.rtmp.chunks import ChunkReader
+from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 
 UNIX = 1_800_000_000.0
@@ -39,6 +44,7 @@ class Studio:
             self.house.loop.clock,
             lambda: UNIX + self.house.loop.now,
             lambda: f"r{next(runs)}",
+            lambda root, key: Places(root, stream_levels(key), open_folder),
         )
         self.time = 0.0
         """Of the encoder (ms)."""
@@ -55,6 +61,9 @@ class Studio:
         stamp = round(self.time if time is None else time)
         publication.receive(Message(kind, stamp & 0xFFFFFFFF, 1, payload), self.house.loop.now)
         self.house.loop.run(self.house.loop.now)
+
+    def message(self, kind: int, payload: bytes) -> Message:
+        return Message(kind, round(self.time) & 0xFFFFFFFF, 1, payload)
 
     def go_on(
         self,
@@ -82,9 +91,24 @@ class Studio:
             self.time += step
             self.house.loop.run(self.house.loop.now + step / 1000)
 
-    def package(self) -> Package:
-        package = self.packages.find(KEY, self.house.loop.now)
+    def replay(self, name: str, join: float = 0.0) -> StreamPackage:
+        """An encoder's recording, whose first viewer comes behind so many milliseconds of it."""
+        publication = self.house.publish()
+        begin = self.house.loop.now
+        package: StreamPackage | None = None
+        for message in ChunkReader(Limits()).receive_data(load(name).chunks):
+            if message.type in (8, 9, 18):
+                self.house.loop.now = max(self.house.loop.now, begin + message.timestamp / 1000)
+                publication.receive(message, self.house.loop.now)
+                self.house.loop.run(self.house.loop.now)
+                if package is None and message.timestamp >= join:
+                    package = self.package()
         assert package is not None
+        return package
+
+    def package(self) -> StreamPackage:
+        package = self.packages.find(KEY, self.house.loop.now)
+        assert isinstance(package, StreamPackage)
         return package
 
     def main(self) -> Rendition:
@@ -135,3 +159,17 @@ class Told:
 
 def told(rendition: Rendition, *, skip: bool = False) -> Told:
     return Told(rendition.playlist(skip).plain.decode())
+
+
+def multivariant(package: StreamPackage) -> Told:
+    rendered = package.multivariant()
+    assert rendered is not None
+    return Told(rendered.plain.decode())
+
+
+def whole(rendition: Rendition, init: int | None = None) -> bytes:
+    """A file of all segments that are listed and have that init segment; None is that of the first."""
+    listed = list(rendition.shelf.listed)
+    wanted = listed[0].init if init is None else init
+    data = [segment.data or b"" for segment in listed if segment.init == wanted]
+    return rendition.shelf.inits[wanted] + b"".join(data)

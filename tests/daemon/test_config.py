@@ -902,6 +902,18 @@ _ADVICE = "; write it as rtmp://host/app/name"
             "apps.live.ring.disk_bytes has no place: name a folder with spool.path",
         ),
         (
+            "apps.live.hls.dvr=2h",
+            "apps.live.hls.dvr has no place: name a folder with spool.path",
+        ),
+        (
+            "apps.live.hls.part=50ms",
+            "apps.live.hls.part: 0.05 s is no part: it is 0, or from 100 ms to 2 seconds",
+        ),
+        (
+            'apps.live.hls.variants=["{name}", "../{name}"]',
+            "apps.live.hls.variants: number 2: '../{name}' is no name of a stream",
+        ),
+        (
             "apps.a b.push=rtmp://h/a/b",
             "apps.a b.push is for an app that cannot exist: write the name as in rtmp://host/NAME/stream",
         ),

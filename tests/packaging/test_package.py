@@ -272,7 +272,7 @@ def test_short_memory_takes_the_oldest_segments_first():
     assert studio.house.registry.budget.used <= 4_000_000
     assert shelf.listed[0].number > 0
     assert studio.package().file(told(studio.main()).files[0])
-    assert sum(segment.cost for segment in shelf.segments()) <= shelf.held_bytes
+    assert sum(segment.held for segment in shelf.segments()) <= shelf.held_bytes
 
 
 def test_sound_alone_has_segments_and_parts():

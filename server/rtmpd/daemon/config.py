@@ -294,6 +294,8 @@ class Config(Section):
                 yield (APPS, name, *key), text
             if app.ring.disk_bytes and not self.spool.path:
                 yield (APPS, name, "ring", "disk_bytes"), " has no place: name a folder with spool.path"
+            if app.hls.dvr and not self.spool.path:
+                yield (APPS, name, "hls", "dvr"), " has no place: name a folder with spool.path"
 
     def pulled_always(self) -> tuple[StreamKey, ...]:
         """Streams that are fetched whether somebody watches or not."""

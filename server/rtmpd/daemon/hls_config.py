@@ -4,19 +4,39 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from rtmpd.daemon.fields import Effect, Seconds, Section, Timeout
+from rtmpd.daemon.fields import LIST_OR_TEXT, Effect, FileName, Seconds, Section, Size, Timeout
+from rtmpd.daemon.values import parse_list, quote
 from rtmpd.packaging.rules import HlsRules
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.url import validate_name
 
 _RULES: Final = HlsRules()
+_MIB: Final = 1024 * 1024
 _SHORTEST_PART: Final = 0.1
+_MOST_VARIANTS: Final = 10
 
 
 def _check_part(seconds: float) -> float:
     if 0.0 < seconds < _SHORTEST_PART or seconds > 2.0:
         raise ValueError(f"{seconds:g} s is no part: it is 0, or from 100 ms to 2 seconds")
     return seconds
+
+
+def _check_directory(text: str) -> str:
+    if text and not text.startswith("/"):
+        raise ValueError(f"{quote(text)} is not absolute: write it from the first slash on")
+    return text
+
+
+def _check_variant(name: str) -> str:
+    if validate_name(name.replace("{name}", "x"), Limits().max_name_bytes) is not None:
+        raise ValueError(f"{quote(name)} is no name of a stream")
+    return name
+
+
+Variant = Annotated[str, AfterValidator(_check_variant)]
 
 
 class HlsConfig(Section):
@@ -40,8 +60,44 @@ class HlsConfig(Section):
     """How long the playlists of a stream that has ended wait for it to go on, before they say that it is
     over. This begins when handover.grace and slates are."""
 
+    dvr: Annotated[Seconds, Field(le=86_400)] = 0.0
+    """How much playlists list besides, for who goes back, such as 2h: in files without names in spool.path,
+    which it needs. Streams are cut all the time then, though nobody watches. 0 is nothing."""
+    dvr_bytes: Annotated[Size, Field(ge=_MIB)] = 8192 * _MIB
+    """What of that each rendition of a stream may have on the drive; beyond it the oldest goes."""
+    directory: Annotated[FileName, AfterValidator(_check_directory)] = ""
+    """Folder in which playlists and segments are files besides, for a web server or a CDN that is there
+    already: directory/APP/NAME/index.m3u8, without parts. Files are taken away when playlists list them no
+    more. Streams are cut all the time then. Empty writes none."""
+    variants: Annotated[
+        tuple[Variant, ...], BeforeValidator(parse_list), LIST_OR_TEXT, Field(max_length=_MOST_VARIANTS)
+    ] = ()
+    """Streams of the app that are qualities of one, such as ["{name}", "{name}_480"]: {name} stands for that
+    of the stream that is asked for, whose playlist has those that are live, by its own rules of access."""
+    vod_track: bool = False
+    """The second audio track of an OBS is for recordings, without music perhaps: true offers it besides."""
+    timed_metadata: bool = False
+    """What encoders say by onTextData and onCuePoint comes to players as ID3 tags (emsg boxes)."""
+
+    @property
+    def always(self) -> bool:
+        """Streams are cut though nobody watches."""
+        return self.enabled and (self.dvr > 0.0 or bool(self.directory))
+
     def to_rules(self) -> HlsRules | None:
         """How streams are packaged; None where they are not."""
         if not self.enabled:
             return None
-        return HlsRules(self.part, self.segment, self.window, self.idle, self.grace)
+        return HlsRules(
+            self.part,
+            self.segment,
+            self.window,
+            self.idle,
+            self.grace,
+            self.vod_track,
+            self.timed_metadata,
+            self.variants,
+            self.dvr,
+            self.dvr_bytes,
+            self.directory,
+        )

@@ -18,18 +18,25 @@ if TYPE_CHECKING:
 
 
 class HlsSide:
-    """Packages, by the settings of now. As long as nobody asks for one nothing is imported."""
+    """Packages, by the settings of now. As long as nobody asks for one, and no stream is always packaged,
+    nothing is imported.
+    """
 
     def __init__(self, registry: Registry, clock: Callable[[], float]) -> None:
         self._registry = registry
         self._clock = clock
         self._config = Config()
         self.packages: Packages | None = None
-        """None as long as nobody has asked for one."""
+        """None as long as none is wanted."""
 
     def apply(self, config: Config) -> None:
-        """Follow other settings."""
+        """Follow other settings, in the running event loop."""
         self._config = config
+        wanted = any(app.hls.always for app in config.outcomes.values())
+        if self.packages is None and wanted:
+            self.packages = self._make()
+        elif self.packages is not None:
+            self._apply(self.packages)
 
     def find(self, key: StreamKey, now: float) -> Package | None:
         """That of a stream; None where nobody publishes it, or HLS is off."""
@@ -50,9 +57,24 @@ class HlsSide:
             self.packages.close()
 
     def _make(self) -> Packages:
+        from rtmpd.outputs.names import open_folder, stream_levels
+        from rtmpd.packaging.folder import Places
         from rtmpd.packaging.packages import Packages
 
-        return Packages(self._registry, self._rules_of, self._clock, time.time, lambda: secrets.token_hex(4))
+        def places(root: str, key: StreamKey) -> Places:
+            return Places(root, stream_levels(key), open_folder)
+
+        packages = Packages(
+            self._registry, self._rules_of, self._clock, time.time, lambda: secrets.token_hex(4), places
+        )
+        self._registry.observe(packages)
+        self._apply(packages)
+        return packages
+
+    def _apply(self, packages: Packages) -> None:
+        apps = self._config.outcomes.values()
+        roots = {app.hls.directory for app in apps if app.hls.enabled and app.hls.directory}
+        packages.apply(self._config.spool.path, roots)
 
     def _rules_of(self, key: StreamKey) -> HlsRules | None:
         return self._config.at(str(key)).hls.to_rules()

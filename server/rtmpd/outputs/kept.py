@@ -16,7 +16,8 @@ from rtmpd.engine.gop import PACKET_OVERHEAD_BYTES
 from rtmpd.engine.packet import CACHED_HEADER, VIDEO, Packet
 from rtmpd.engine.stats import StreamStats
 from rtmpd.media.tags import KEYFRAME
-from rtmpd.outputs.spool import Spool, SpoolFile
+from rtmpd.net.scratch import Written
+from rtmpd.outputs.spool import Spool
 from rtmpd.reasons import Word
 
 PIECE_MS: Final = 500
@@ -58,9 +59,7 @@ class Piece:
     """Packets."""
     packets: list[Packet] | None = field(default_factory=list)
     """None once they are on the drive, or given up."""
-    place: SpoolFile | None = None
-    offset: int = 0
-    length: int = 0
+    place: Written | None = None
     spilling: bool = False
 
 
@@ -248,7 +247,7 @@ class Kept:
         elif piece.place is None:
             done([])
         else:
-            self._spool.read(piece.place, piece.offset, piece.length, done)
+            self._spool.read(piece.place, done)
 
     def close(self) -> None:
         """Nothing is kept any more."""
@@ -312,17 +311,16 @@ class Kept:
                 self._write(piece, piece.packets)
 
     def _write(self, piece: Piece, packets: list[Packet]) -> None:
-        def written(outcome: tuple[SpoolFile, int, int] | Exception) -> None:
+        def written(outcome: Written | Exception) -> None:
             self._settle(piece)
             if isinstance(outcome, Exception):
                 return  # It stays in memory for as long as there is room.
-            place, offset, length = outcome
             if piece.packets is None:  # It was forgotten meanwhile.
-                place.leave()
+                outcome.file.leave()
                 return
-            piece.place, piece.offset, piece.length = place, offset, length
+            piece.place = outcome
             piece.packets = None
-            self.disk_bytes += length
+            self.disk_bytes += outcome.size
             self._charge(-piece.size)
 
         self._spool.write(packets, written)
@@ -346,8 +344,8 @@ class Kept:
             piece.packets = None
             self._charge(-piece.size)
         if piece.place is not None:
-            self.disk_bytes -= piece.length
-            piece.place.leave()
+            self.disk_bytes -= piece.place.size
+            piece.place.file.leave()
             piece.place = None
 
     def _drop_edge(self) -> None:

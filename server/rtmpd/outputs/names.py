@@ -97,6 +97,11 @@ class NameTemplate:
                 return format(part, form)
 
 
+def stream_levels(key: StreamKey) -> list[str]:
+    """Folders, one in the other, that a stream's files may have for themselves."""
+    return [*_safe(key.app).split("/"), *_safe(key.name).split("/")][:MAX_LEVELS]
+
+
 def _safe(path: str) -> str:
     """What a stream is called as folders and files of that name, odd characters as %XX."""
     return "/".join(_safe_level(level) for level in path.split("/") if level) or "%"

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from rtmpd.engine.packet import AUDIO, TRACKED, VIDEO, Packet, track_id
 from rtmpd.media.correction import Correction
 from rtmpd.media.decode_time import StreamTime
+from rtmpd.media.metadata import read_metadata
 from rtmpd.media.mp4_feed import Timed, TrackFeed
 from rtmpd.media.tags import CODED_FRAME, MULTITRACK, SEQUENCE_HEADER
 from rtmpd.media.tracks import plain_track
@@ -31,6 +32,8 @@ class Feeds:
 
     def __init__(self) -> None:
         self.time = StreamTime()
+        self._newest = 0
+        """Timestamp of the newest frame (ms)."""
         self._feeds: dict[Source, TrackFeed] = {}
         self.refused: dict[Source, str] = {}
         """Why what comes of a track cannot be in MP4: sentences for people."""
@@ -67,9 +70,15 @@ class Feeds:
                 return None
             feed = self._feeds[source] = TrackFeed(kind, _OF_MP4[kind], self.time)
         timed = feed.take(packet.timestamp, payload, flags)
+        if flags & CODED_FRAME:
+            self._newest = packet.timestamp
         if feed.refused or source in self.refused:
             self._note(source, feed)
         return None if timed is None else (source, timed)
+
+    def place(self, timestamp: int) -> int:
+        """When something is that is no frame (ms), as near as is known."""
+        return max(0, timestamp + self.time.latest - self._newest)
 
     def flush(self) -> list[tuple[Source, Timed]]:
         """The frames that wait for others: nothing follows on them."""
@@ -87,3 +96,8 @@ class Feeds:
             self.refused[source] = feed.refused
         else:
             del self.refused[source]
+
+
+def is_of_obs(metadata: bytes) -> bool:
+    """Whether an onMetaData is OBS's: a second track of sound is meant for a recording then."""
+    return str(read_metadata(metadata).get("encoder", "")).startswith("obs-output module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from rtmpd.engine.packet import VIDEO
+from rtmpd.engine.packet import AUDIO, VIDEO
 from rtmpd.media.mp4_feed import Timed
 from rtmpd.packaging.feeds import Source
 from rtmpd.packaging.plan import frame_time
@@ -48,7 +48,7 @@ class Gathering:
         there = self.sources
         if not there.issuperset(announced) and lasted < _PATIENCE:
             return False
-        return self._paced or len(self._durations()) >= _FRAMES
+        return self._paced or len(self._durations(self.leader)) >= _FRAMES
 
     @property
     def sources(self) -> set[Source]:
@@ -56,19 +56,24 @@ class Gathering:
         return {source for source, _ in self.frames}
 
     @property
+    def extra_sounds(self) -> frozenset[Source]:
+        """All audio tracks but the first."""
+        sounds = sorted([source for source in self.sources if source.kind == AUDIO])
+        return frozenset(sounds[1:])
+
+    @property
     def leader(self) -> Source:
         """The first video track, or else the first of all."""
         return min(self.sources, key=lambda source: (source.kind != VIDEO, source.track))
 
-    @property
-    def frame_time(self) -> float:
-        """Seconds from one frame of the leader to the next."""
-        return frame_time(self._durations())
+    def frame_time(self, source: Source) -> float:
+        """Seconds from one frame of a track to the next; of the leader where too few have come to tell."""
+        durations = self._durations(source)
+        return frame_time(durations if len(durations) > 1 else self._durations(self.leader))
 
-    def _durations(self) -> list[float]:
-        leader = self.leader
+    def _durations(self, wanted: Source) -> list[float]:
         return [
             timed.sample.duration / timed.track.timescale
             for source, timed in self.frames
-            if source == leader and timed.sample.duration
+            if source == wanted and timed.sample.duration
         ]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from math import inf
 from typing import Final
 
 from rtmpd.engine.packet import AUDIO, VIDEO
+from rtmpd.media.captions import captions_in
 from rtmpd.media.mp4_entries import Mp4Track
 from rtmpd.media.mp4_feed import Timed
+from rtmpd.media.timed_metadata import event_box
 from rtmpd.packaging.feeds import Source
 from rtmpd.packaging.multivariant import Sound, Variant
 from rtmpd.packaging.rendition import Rendition
 
 _SILENT: Final = 3.0
 """Seconds after which nobody waits for the first rendition any more."""
+_LOOKS: Final = 300
+"""Frames that are looked at for captions; of later ones key frames alone are."""
 MAIN: Final = "main"
 """The rendition of a stream with one track of a medium: both in one."""
 
@@ -80,6 +84,10 @@ class Layout:
         self._routes: dict[Source, list[Output]] = {}
         self._pictures = [each for each in outputs if each.wanted[0].kind == VIDEO]
         self._sounds = [each for each in outputs if each not in self._pictures]
+        self.captions: set[str] = set()
+        """What the pictures of the first rendition carry."""
+        self._looks = _LOOKS
+        self._events = 0
         self._leader, *others = [*self._pictures, *self._sounds]
         self._followers = [each for each in outputs if each in others]
         for each in self._followers:
@@ -118,6 +126,8 @@ class Layout:
             self._routes[source] = outputs
         for each in outputs:
             if each is self._leader:
+                if source.kind == VIDEO and (self._looks or timed.sample.is_sync):
+                    self._look_for_captions(timed)
                 each.place(source, timed)
             else:
                 each.waiting.append((source, timed))
@@ -128,6 +138,11 @@ class Layout:
             for each in self._followers:
                 each.catch_up(max(ends, late))
 
+    @property
+    def long_gops(self) -> int:
+        """Segments of the first rendition that begin without a key frame, because none came in time."""
+        return self._leader.rendition.segmenter.long_gops
+
     def flush(self) -> None:
         """Nothing follows on what has come."""
         for each in self._outputs:
@@ -137,6 +152,17 @@ class Layout:
     def hasten(self) -> None:
         """See ``Segmenter.hasty``."""
         self._leader.rendition.segmenter.hasty = True
+
+    def add_event(self, time: int, name: str, text: str) -> None:
+        """Something is said at ``time`` (ms), by whatever ``name``."""
+        self._events += 1
+        box = event_box(self._events, 1000, time, name, text)
+        for each in self._pictures or self._sounds[:1]:
+            each.rendition.segmenter.add_event(box)
+
+    def _look_for_captions(self, timed: Timed) -> None:
+        self._looks = max(self._looks - 1, 0)
+        self.captions |= captions_in(timed.track.codec, timed.sample.data)
 
     def _cut(self, time: float, keyed: bool) -> None:
         for each in self._followers:
@@ -164,20 +190,28 @@ class Layout:
         return found
 
 
-def lay_out(frames: Iterable[tuple[Source, Timed]], make: Callable[[str], Rendition]) -> Layout:
-    """The renditions of a stream with these tracks; ``make(name)`` makes one."""
+def lay_out(
+    frames: Iterable[tuple[Source, Timed]],
+    make: Callable[[str, Source], Rendition],
+    left_out: Container[Source] = (),
+) -> Layout:
+    """The renditions of a stream with these tracks, but for those ``left_out``.
+
+    ``make(name, source)`` makes one that is led by a track.
+    """
     tracks: dict[Source, Mp4Track] = {}
     for source, timed in frames:
-        tracks.setdefault(source, timed.track)
+        if source not in left_out:
+            tracks.setdefault(source, timed.track)
     pictures = sorted([source for source in tracks if source.kind == VIDEO])
     sounds = sorted([source for source in tracks if source.kind == AUDIO])
     if len(pictures) <= 1 and len(sounds) <= 1:
         both = [*(pictures or [Source(VIDEO, 0)]), *(sounds or [Source(AUDIO, 0)])]
-        return Layout([Output(make(MAIN), both)])
+        return Layout([Output(make(MAIN, (pictures or sounds)[0]), both)])
     names = _names([tracks[source].height for source in pictures])
-    outputs = [Output(make(name), [source]) for name, source in zip(names, pictures, strict=True)]
+    outputs = [Output(make(name, source), [source]) for name, source in zip(names, pictures, strict=True)]
     for number, source in enumerate(sounds, 1):
-        outputs.append(Output(make("audio" if number == 1 else f"audio-{number}"), [source]))
+        outputs.append(Output(make("audio" if number == 1 else f"audio-{number}", source), [source]))
     return Layout(outputs)
 
 

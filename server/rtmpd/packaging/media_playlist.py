@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 from rtmpd.packaging.plan import Plan
@@ -55,33 +57,35 @@ class MediaPlaylist:
         self._shelf = shelf
         self._plan = plan
         self._names = names
-        self._lines: dict[int, str] = {}
-        """Of whole segments, by number, without their parts."""
+        self._begins: dict[bool, tuple[tuple[int, ...], str]] = {}
+        """What does not change with each part, of the whole playlist and of updates, and of what."""
 
-    def write(self, others: Iterable[tuple[str, int, int]], *, skip: bool, ended: bool) -> str:
-        """``others`` are further renditions: their name, and number and part of their newest.
+    def write(self, others: Iterable[tuple[str, int, int]], *, skip: bool, ended: bool) -> tuple[str, str]:
+        """The playlist in two pieces, of which the first is the same object as long as nothing changes in it.
 
-        With ``skip`` what is old is left out, if there is that much.
+        ``others`` are further renditions: their name, and number and part of their newest. With ``skip`` what
+        is old is left out, if there is that much.
         """
         shelf, plan = self._shelf, self._plan
-        listed = list(shelf.listed)
-        skipped = self._skipped(listed) if skip else 0
+        listed = shelf.listed
         first = listed[0].number if listed else shelf.next - (shelf.open is not None)
-        lines = self._head(first, listed)
-        if skipped:
-            lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")
-        lines += self._bodies(listed[skipped:])
+        parted = max(self.parts_told_of() if plan.part_target else shelf.next, first)
+        skipped = self._skipped() if skip else 0
+        end = min(parted - first, len(listed))
+        begin = self._settled(first, skipped, end)
+        init = listed[end - 1].init if end > skipped else -1
+        lines = self._bodies(islice(listed, max(end, skipped), None), init, parts=True)
         if ended:
             lines.append("#EXT-X-ENDLIST")
         elif plan.part_target:
-            lines += self._open_lines(listed[-1].init if listed else -1)
+            lines += self._open_lines()
             lines += [
                 f'#EXT-X-RENDITION-REPORT:URI="{name}.m3u8",LAST-MSN={number}'
                 + (f",LAST-PART={part}" if part >= 0 else "")
                 for name, number, part in others
             ]
         lines.append("")
-        return "\n".join(lines)
+        return begin, "\n".join(lines)
 
     def parts_told_of(self) -> int:
         """Number of the first segment whose parts are told one by one."""
@@ -96,7 +100,7 @@ class MediaPlaylist:
 
     # Inside
 
-    def _head(self, first: int, listed: Sequence[Segment]) -> list[str]:
+    def _head(self, first: int) -> list[str]:
         plan, shelf = self._plan, self._shelf
         control = f"HOLD-BACK={plan.hold_back:.3f}"
         lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}", f"#EXT-X-TARGETDURATION:{plan.target_duration}"]
@@ -111,46 +115,51 @@ class MediaPlaylist:
         lines.append(f"#EXT-X-MEDIA-SEQUENCE:{first}")
         if shelf.discontinuities:
             lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{shelf.discontinuities}")
-        if all(segment.independent for segment in listed):
+        if shelf.independent:
             lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
         return lines
 
-    def _skipped(self, listed: Sequence[Segment]) -> int:
+    def _settled(self, first: int, skipped: int, end: int) -> str:
+        """The head, and segments whose parts are not told, up to a place in the list."""
+        shelf = self._shelf
+        key = (first, skipped, end, shelf.losses, shelf.independent)
+        kept = self._begins.get(bool(skipped))
+        if kept is not None and kept[0] == key:
+            return kept[1]
+        lines = self._head(first)
+        if skipped:
+            lines.append(f"#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")
+        lines += self._bodies(islice(shelf.listed, skipped, max(end, skipped)), -1, parts=False)
+        lines.append("")
+        text = "\n".join(lines)
+        self._begins[bool(skipped)] = key, text
+        return text
+
+    def _skipped(self) -> int:
         """How many are farther from the end than an update has to tell."""
-        left = self._plan.skip_until
+        listed, left = self._shelf.listed, self._plan.skip_until
         if self._shelf.open is not None:
             left -= self._shelf.open.duration
-        for number in range(len(listed) - 1, -1, -1):
+        for back, segment in enumerate(reversed(listed)):
             if left <= 0:
-                return number + 1
-            left -= listed[number].duration
+                return len(listed) - back
+            left -= segment.duration
         return 0
 
-    def _bodies(self, listed: Sequence[Segment]) -> list[str]:
+    def _bodies(self, segments: Iterable[Segment], init: int, *, parts: bool) -> list[str]:
+        """``init`` is the number of the init segment that was told of before; -1 for none."""
         lines: list[str] = []
-        with_parts = self.parts_told_of() if self._plan.part_target else self._shelf.next
-        init = -1
-        for segment in listed:
+        for segment in segments:
             if segment.discontinuity:
                 lines.append("#EXT-X-DISCONTINUITY")
             if segment.init != init:
                 init = segment.init
-                lines.append(self._map(init))
+                lines.append(_map(self._names, init))
             lines.append(_date(segment))
-            if segment.number >= with_parts:
+            if parts and self._plan.part_target:
                 lines += self._parts(segment)
-            lines.append(self._segment(segment))
-        oldest = listed[0].number if listed else 0
-        for number in [number for number in self._lines if number < oldest]:
-            del self._lines[number]
+            lines += _segment(self._names, segment)
         return lines
-
-    def _segment(self, segment: Segment) -> str:
-        line = self._lines.get(segment.number)
-        if line is None:
-            line = f"#EXTINF:{segment.duration:.5f},\n{self._names.segment(segment.number)}"
-            self._lines[segment.number] = line
-        return line
 
     def _parts(self, segment: Segment) -> list[str]:
         return [
@@ -159,28 +168,87 @@ class MediaPlaylist:
             for number, part in enumerate(segment.parts)
         ]
 
-    def _open_lines(self, init: int) -> list[str]:
+    def _open_lines(self) -> list[str]:
         """The segment in the making, and what comes next."""
-        segment = self._shelf.open
+        segment, listed = self._shelf.open, self._shelf.listed
+        init = listed[-1].init if listed else -1
         if segment is None:
             return [self._hint(self._shelf.next, 0)]
         lines = ["#EXT-X-DISCONTINUITY"] if segment.discontinuity else []
         if segment.init != init:
-            lines.append(self._map(segment.init))
+            lines.append(_map(self._names, segment.init))
         if segment.parts:
             lines.append(_date(segment))
             lines += self._parts(segment)
         lines.append(self._hint(segment.number, len(segment.parts)))
         return lines
 
-    def _map(self, number: int) -> str:
-        return f'#EXT-X-MAP:URI="{self._names.init(number)}"'
-
     def _hint(self, segment: int, part: int) -> str:
         return f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{self._names.part(segment, part)}"'
 
 
-def _date(segment: Segment) -> str:
+@dataclass(slots=True)
+class Told:
+    """What a playlist says of a segment, for who has it elsewhere."""
+
+    number: int
+    init: int
+    begins: float
+    duration: float
+    discontinuity: bool
+    independent: bool
+    lost: bool = False
+
+    @classmethod
+    def of(cls, segment: Segment) -> Told:
+        """Of one that is whole."""
+        return cls(
+            segment.number,
+            segment.init,
+            segment.begins,
+            segment.duration,
+            segment.discontinuity,
+            segment.independent,
+        )
+
+
+def write_plain(plan: Plan, names: Names, told: Sequence[Told], discontinuities: int, *, ended: bool) -> str:
+    """A playlist without parts of these segments, of which there is one at least."""
+    lines = [
+        "#EXTM3U",
+        f"#EXT-X-VERSION:{_VERSION}",
+        f"#EXT-X-TARGETDURATION:{plan.target_duration}",
+        f"#EXT-X-MEDIA-SEQUENCE:{told[0].number}",
+    ]
+    if discontinuities:
+        lines.append(f"#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuities}")
+    if all(each.independent for each in told):
+        lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
+    init = -1
+    for each in told:
+        if each.discontinuity:
+            lines.append("#EXT-X-DISCONTINUITY")
+        if each.init != init:
+            init = each.init
+            lines.append(_map(names, init))
+        lines.append(_date(each))
+        lines += _segment(names, each)
+    if ended:
+        lines.append("#EXT-X-ENDLIST")
+    lines.append("")
+    return "\n".join(lines)
+
+
+def _segment(names: Names, segment: Segment | Told) -> list[str]:
+    gap = ["#EXT-X-GAP"] if segment.lost else []
+    return [*gap, f"#EXTINF:{segment.duration:.5f},", names.segment(segment.number)]
+
+
+def _map(names: Names, number: int) -> str:
+    return f'#EXT-X-MAP:URI="{names.init(number)}"'
+
+
+def _date(segment: Segment | Told) -> str:
     moment = datetime.fromtimestamp(segment.begins, UTC)
     return f"#EXT-X-PROGRAM-DATE-TIME:{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 

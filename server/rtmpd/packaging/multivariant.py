@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-_AUDIO_GROUP: Final = "audio"
-_CAPTION_GROUP: Final = "captions"
+_AUDIO: Final = "audio"
+_CAPTIONS: Final = "captions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,33 +38,51 @@ class Sound:
     default: bool
 
 
-def write_multivariant(
-    variants: Sequence[Variant], sounds: Sequence[Sound], captions: Sequence[str], query: str = ""
-) -> str:
-    """``captions`` are ids of what the video carries, such as ``CC1``; ``query`` is put behind each URI."""
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What one stream has; there may be several."""
+
+    prefix: str
+    """Of the names of its renditions, and of groups of them."""
+    variants: Sequence[Variant]
+    sounds: Sequence[Sound]
+    captions: Sequence[str]
+    """Ids of what the video carries, such as ``CC1``."""
+
+
+def write_multivariant(members: Sequence[Member], query: str = "") -> str:
+    """``query`` is put behind each URI."""
     lines = ["#EXTM3U", "#EXT-X-VERSION:9"]
-    lines += [_sound_line(sound, query) for sound in sounds]
-    lines += [
-        f'#EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID="{_CAPTION_GROUP}",NAME="{each}",INSTREAM-ID="{each}"'
-        + (",DEFAULT=YES,AUTOSELECT=YES" if not number else "")
-        for number, each in enumerate(captions)
-    ]
-    for variant in variants:
-        lines.append(_variant_line(variant, sounds, captions))
-        lines.append(f"{variant.name}.m3u8{query}")
+    for member in members:
+        lines += [_sound_line(sound, member.prefix, query) for sound in member.sounds]
+        lines += _caption_lines(member)
+    for member in members:
+        for variant in member.variants:
+            lines.append(_variant_line(variant, member))
+            lines.append(f"{member.prefix}{variant.name}.m3u8{query}")
     lines.append("")
     return "\n".join(lines)
 
 
-def _sound_line(sound: Sound, query: str) -> str:
+def _sound_line(sound: Sound, prefix: str, query: str) -> str:
     default = "YES" if sound.default else "NO"
     return (
-        f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{_AUDIO_GROUP}",NAME="{sound.label}",DEFAULT={default},'
-        f'AUTOSELECT={default},CHANNELS="{sound.channels or 2}",URI="{sound.name}.m3u8{query}"'
+        f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="{prefix}{_AUDIO}",NAME="{sound.label}",DEFAULT={default},'
+        f'AUTOSELECT={default},CHANNELS="{sound.channels or 2}",URI="{prefix}{sound.name}.m3u8{query}"'
     )
 
 
-def _variant_line(variant: Variant, sounds: Sequence[Sound], captions: Sequence[str]) -> str:
+def _caption_lines(member: Member) -> list[str]:
+    group = f'TYPE=CLOSED-CAPTIONS,GROUP-ID="{member.prefix}{_CAPTIONS}"'
+    return [
+        f'#EXT-X-MEDIA:{group},NAME="{each}",INSTREAM-ID="{each}"'
+        + ("" if number else ",DEFAULT=YES,AUTOSELECT=YES")
+        for number, each in enumerate(member.captions)
+    ]
+
+
+def _variant_line(variant: Variant, member: Member) -> str:
+    sounds = member.sounds
     codecs = dict.fromkeys([*variant.codecs, *[sound.codec for sound in sounds]])
     peak = variant.peak + max([sound.peak for sound in sounds], default=0.0)
     mean = variant.mean + max([sound.mean for sound in sounds], default=0.0)
@@ -78,7 +96,8 @@ def _variant_line(variant: Variant, sounds: Sequence[Sound], captions: Sequence[
     if variant.frame_rate:
         words.append(f"FRAME-RATE={variant.frame_rate:.3f}")
     if sounds:
-        words.append(f'AUDIO="{_AUDIO_GROUP}"')
+        words.append(f'AUDIO="{member.prefix}{_AUDIO}"')
     if variant.frame_rate:
-        words.append(f'CLOSED-CAPTIONS="{_CAPTION_GROUP}"' if captions else "CLOSED-CAPTIONS=NONE")
+        told = f'"{member.prefix}{_CAPTIONS}"' if member.captions else "NONE"
+        words.append(f"CLOSED-CAPTIONS={told}")
     return f"#EXT-X-STREAM-INF:{','.join(words)}"

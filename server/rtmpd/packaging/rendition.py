@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
+from rtmpd.net.scratch import Scratch
+from rtmpd.packaging.archive import DriveArchive
 from rtmpd.packaging.media_playlist import MediaPlaylist, Names
 from rtmpd.packaging.plan import Plan
+from rtmpd.packaging.rendered import Rendered, Renderer
+from rtmpd.packaging.rules import HlsRules
 from rtmpd.packaging.segmenter import Segmenter
 from rtmpd.packaging.shelf import Shelf
 from rtmpd.packaging.stats import HlsStats
 
-_GZIP_LEVEL: Final = 5
 _LATE: Final = 1.2
 """Part targets behind the part before."""
-
-
-class Rendered(NamedTuple):
-    """A playlist, as it is and compressed."""
-
-    plain: bytes
-    gzipped: bytes
-
-
-def render(text: str) -> Rendered:
-    """As what is sent; the same bytes for the same text."""
-    plain = text.encode()
-    return Rendered(plain, gzip.compress(plain, _GZIP_LEVEL, mtime=0))
 
 
 class Rendition:
@@ -38,10 +27,12 @@ class Rendition:
         name: str,
         run: str,
         plan: Plan,
-        window: float,
+        rules: HlsRules,
         stats: HlsStats,
         charge: Callable[[int], None],
+        scratch: Scratch | None = None,
     ) -> None:
+        """With ``scratch`` what is not in memory any more is there, as far as the rules want it."""
         self.name = name
         self.plan = plan
         self.ended = False
@@ -49,12 +40,16 @@ class Rendition:
         self.others: Sequence[Rendition] = ()
         """Further ones of the stream, of which playlists tell how far they are."""
         least = 3.0 * plan.target_duration
-        self.shelf = Shelf(max(window, least), least, charge)
+        window = max(rules.window, least)
+        self._archive = DriveArchive(scratch, rules.dvr_bytes, stats) if scratch and rules.dvr else None
+        listed = window if self._archive is None else max(window, rules.dvr)
+        self.shelf = Shelf(listed, least, charge, self._archive, window)
         self.segmenter = Segmenter(self.shelf, plan, stats)
-        self._names = Names(name, run)
-        self._playlist = MediaPlaylist(self.shelf, plan, self._names)
+        self.names = Names(name, run)
+        self._playlist = MediaPlaylist(self.shelf, plan, self.names)
         self._stats = stats
         self._rendered: dict[bool, Rendered] = {}
+        self._renderers = {False: Renderer(), True: Renderer()}
         self._listeners: dict[int, Callable[[], None]] = {}
         self._listener = 0
         self._seen = (0, -1)
@@ -80,8 +75,8 @@ class Rendition:
         rendered = self._rendered.get(skip)
         if rendered is None:
             others = [(each.name, *each.newest()) for each in self.others]
-            text = self._playlist.write(others, skip=skip, ended=self.ended)
-            rendered = self._rendered[skip] = render(text)
+            begin, rest = self._playlist.write(others, skip=skip, ended=self.ended)
+            rendered = self._rendered[skip] = self._renderers[skip].render(begin, rest)
         return rendered
 
     def position(self) -> tuple[int, int]:
@@ -106,7 +101,7 @@ class Rendition:
 
     def file(self, name: str) -> bytes | None:
         """A file by its name, if it is there."""
-        read = self._names.read(name)
+        read = self.names.read(name)
         if read is None:
             return None
         number, part = read
@@ -119,8 +114,16 @@ class Rendition:
 
     def expects(self, name: str) -> bool:
         """Whether that file is not there yet, and comes next."""
-        read = self._names.read(name)
+        read = self.names.read(name)
         return not self.ended and bool(self.part_target) and read == self.position()
+
+    def read(self, name: str, done: Callable[[bytes | None], None]) -> bool:
+        """See ``Package.read``."""
+        read = self.names.read(name)
+        segment = None if read is None or read[1] >= 0 else self.shelf.find(read[0])
+        if segment is None or self._archive is None:
+            return False
+        return self._archive.read(segment, done)
 
     def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have ``callback`` called after each new part or segment, and at the end; call what is returned to

@@ -19,3 +19,21 @@ class HlsRules:
     """A package ends so long after somebody asked for it last."""
     grace: float = 10.0
     """So long after the end of a stream its playlist may go on."""
+    vod_track: bool = False
+    """OBS's second track of sound is a rendition too."""
+    timed_metadata: bool = False
+    """What onTextData and onCuePoint say is put between the frames."""
+    variants: tuple[str, ...] = ()
+    """Streams of the app that are variants of one: names, with ``{name}`` for that of the one asked for."""
+    dvr: float = 0.0
+    """What playlists list at least where there is a drive for it; what is not in memory is there."""
+    dvr_bytes: int = 0
+    """Of it each rendition may have so much on the drive."""
+
+    directory: str = ""
+    """Root of folders in which playlists and segments are files besides; empty for none."""
+
+    @property
+    def always(self) -> bool:
+        """Streams are packaged though nobody asks."""
+        return self.dvr > 0.0 or bool(self.directory)

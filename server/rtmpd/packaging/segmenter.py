@@ -17,6 +17,8 @@ from rtmpd.packaging.stats import HlsStats
 
 _NEARLY: Final = 0.95
 """Of the wished length of a segment: a key frame that comes so early ends it."""
+_MOST_EVENTS: Final = 16
+"""Of one part."""
 _SILENT: Final = 3.0
 """Seconds by which other tracks may be ahead of the leader; then they go on without it."""
 
@@ -68,6 +70,8 @@ class Segmenter:
         """Unix time less the time of the samples (s)."""
         self.hasty = False
         """The first segment may end as soon as players have enough to begin with: somebody waits."""
+        self.long_gops = 0
+        """Segments that begin without a key frame, because none came in time."""
         self.cut: Callable[[float, bool], None] | None = None
         """Told at which time (s) a segment begins, and whether with a key frame."""
         self._cut_at: float | None = None
@@ -129,8 +133,9 @@ class Segmenter:
         self._starts, self._waits, self._cut_at = True, self._follows, None
 
     def add_event(self, box: bytes) -> None:
-        """A whole emsg box, for the part in the making."""
-        self._events.append(box)
+        """A whole emsg box, for the part in the making; what is too much is left out."""
+        if len(self._events) < _MOST_EVENTS:
+            self._events.append(box)
 
     def lead(self, time: int, sample: Sample) -> None:
         """The next sample of the leader."""
@@ -143,7 +148,9 @@ class Segmenter:
         if self._segment_due(time, sample):
             self._end_segment(time)
         elif self._too_long(time + sample.duration):
-            self._stats.long_gops += not (sample.is_sync or self.hasty)
+            if not (sample.is_sync or self.hasty):
+                self._stats.long_gops += 1
+                self.long_gops += 1
             self._end_segment(time)
         if self._segment_begins is None:
             self._begin_segment(time, independent=sample.is_sync)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
+
+from rtmpd.net.scratch import Written
 
 SEGMENT_OVERHEAD_BYTES: Final = 1024
 """What a segment costs beside its media: what the playlist says of it."""
@@ -47,34 +49,69 @@ class Segment:
     fresh: list[bytes] = field(default_factory=list)
     """Its parts, until it is whole."""
     data: bytes | None = None
-    """All of it; None until it is whole."""
+    """All of it; None until it is whole, and when it is in memory no more."""
+    place: Written | None = None
+    """Where it is on the drive."""
+    lost: bool = False
+    """It is nowhere any more."""
+    on_its_way: bool = False
+    """To the drive."""
 
     @property
-    def cost(self) -> int:
-        """What the budget is charged."""
-        return self.size + SEGMENT_OVERHEAD_BYTES + PART_OVERHEAD_BYTES * len(self.parts)
+    def held(self) -> int:
+        """What its media cost the budget."""
+        return self.size + PART_OVERHEAD_BYTES * len(self.parts) if self.data or self.fresh else 0
 
     def part(self, number: int) -> bytes | None:
-        """The bytes of one part; None where there is none of that number."""
+        """The bytes of one part; None where there is none of that number, or it is in memory no more."""
         if number >= len(self.parts):
             return None
-        if self.data is None:
+        if self.fresh:
             return self.fresh[number]
         part = self.parts[number]
-        return self.data[part.offset : part.offset + part.size]
+        return self.data and self.data[part.offset : part.offset + part.size]
+
+
+class Archive(Protocol):
+    """Where segments are kept that are in memory no more."""
+
+    @property
+    def full(self) -> bool:
+        """The oldest have to go."""
+
+    def store(self, segment: Segment, done: Callable[[], None]) -> None:
+        """Keep it, and call ``done`` when that is done or has failed; not if it is not tried."""
+
+    def forget(self, segment: Segment) -> None:
+        """It is asked for no more."""
 
 
 class Shelf:
     """Segments in order: listed ones, the last of them perhaps in the making, and before them unlisted ones.
 
-    ``charge`` is called with what is held more, or less.
+    ``charge`` is called with what is held more, or less. With an ``archive`` what is older than the newest
+    seconds is in memory no more.
     """
 
-    def __init__(self, window: float, spare: float, charge: Callable[[int], None]) -> None:
-        """``window`` seconds are listed at least; what is not any more is kept for ``spare`` seconds."""
+    def __init__(
+        self,
+        window: float,
+        spare: float,
+        charge: Callable[[int], None],
+        archive: Archive | None = None,
+        memory: float = 0.0,
+    ) -> None:
+        """``window`` seconds are listed at least; what is not any more is kept for ``spare`` seconds.
+
+        With an archive ``memory`` seconds of that stay in memory.
+        """
         self._window = window
         self._spare = spare
         self._charge = charge
+        self._archive = archive
+        self._memory = memory
+        self._recent: deque[Segment] = deque()
+        """Those in memory, where there is an archive."""
         self._listed: deque[Segment] = deque()
         self._unlisted: deque[Segment] = deque()
         self.open: Segment | None = None
@@ -88,6 +125,9 @@ class Shelf:
         self.held_bytes = 0
         self.inits: dict[int, bytes] = {}
         """Init segments by number."""
+        self._keyless = 0
+        self.losses = 0
+        """Segments that were lost while they were listed."""
         self._bits = 0
         self._lasted = self._peak = 0.0
 
@@ -95,6 +135,11 @@ class Shelf:
     def listed(self) -> deque[Segment]:
         """The whole ones that a playlist names."""
         return self._listed
+
+    @property
+    def independent(self) -> bool:
+        """Whether all that are listed begin with a key frame."""
+        return not self._keyless
 
     @property
     def rates(self) -> tuple[float, float]:
@@ -132,6 +177,10 @@ class Shelf:
         self._lasted += segment.duration
         if segment.duration > _TELLS:
             self._peak = max(self._peak, 8.0 * segment.size / segment.duration)
+        self._keyless += not segment.independent
+        if self._archive is not None:
+            self._archive.store(segment, self._trim)
+            self._recent.append(segment)
         self._trim()
         return segment
 
@@ -145,7 +194,12 @@ class Shelf:
         return None
 
     def give_back(self) -> bool:
-        """Memory is short: give up the oldest segment; False where none can be."""
+        """Memory is short: give up the oldest segment there; False where none can be."""
+        if self._archive is not None:
+            if len(self._recent) <= 1:
+                return False
+            self._evict(self._recent.popleft())
+            return True
         if self._unlisted:
             self._forget(self._unlisted.popleft())
             return True
@@ -157,7 +211,11 @@ class Shelf:
 
     def clear(self) -> None:
         """Nothing is asked for any more."""
+        if self._archive is not None:
+            for segment in self.segments():
+                self._archive.forget(segment)
         self._hold(-self.held_bytes)
+        self._recent.clear()
         self._listed.clear()
         self._unlisted.clear()
         self.inits.clear()
@@ -178,21 +236,44 @@ class Shelf:
     # Inside
 
     def _trim(self) -> None:
-        while self._listed and self.seconds - self._listed[0].duration >= self._window:
+        listed, unlisted = self._listed, self._unlisted
+        archive = self._archive
+        while listed and self.seconds - listed[0].duration >= self._window:
             self._unlist()
-        over = sum([segment.duration for segment in self._unlisted]) - self._spare
-        while self._unlisted and over >= self._unlisted[0].duration:
-            over -= self._unlisted[0].duration
-            self._forget(self._unlisted.popleft())
+        while archive is not None and archive.full and len(listed) > 1:
+            self._unlist()
+            self._forget(unlisted.popleft())
+        over = sum([segment.duration for segment in unlisted]) - self._spare
+        while unlisted and over >= unlisted[0].duration:
+            over -= unlisted[0].duration
+            self._forget(unlisted.popleft())
+        recent = self._recent
+        over = sum([segment.duration for segment in recent]) - self._memory
+        while recent and over >= recent[0].duration and not recent[0].on_its_way:
+            over -= recent[0].duration
+            self._evict(recent.popleft())
+
+    def _evict(self, segment: Segment) -> None:
+        """It is in memory no more."""
+        self._hold(-segment.held)
+        segment.data = None
+        segment.parts.clear()
+        segment.lost = segment.place is None
+        self.losses += segment.lost
 
     def _unlist(self) -> None:
         segment = self._listed.popleft()
         self.seconds -= segment.duration
         self.discontinuities += segment.discontinuity
+        self._keyless -= not segment.independent
         self._unlisted.append(segment)
 
     def _forget(self, segment: Segment) -> None:
-        self._hold(-segment.cost)
+        self._hold(-segment.held - SEGMENT_OVERHEAD_BYTES)
+        if self._recent and self._recent[0] is segment:
+            self._recent.popleft()
+        if self._archive is not None:
+            self._archive.forget(segment)
         oldest = next(self.segments(), None)
         if oldest is not None and oldest.init != segment.init:
             for number in [number for number in self.inits if number < oldest.init]:

@@ -8,6 +8,7 @@ class HlsStats:
 
     __slots__ = (
         "corrections",
+        "disk_bytes",
         "disk_failures",
         "gaps",
         "held_bytes",
@@ -38,5 +39,7 @@ class HlsStats:
         """Of segments, in memory."""
         self.relieved = 0
         """Segments that were given up before their time, because memory was short."""
+        self.disk_bytes = 0
+        """Of segments, on a drive."""
         self.disk_failures = 0
         """Writes to a drive that failed, or that it was too slow for."""
