@@ -19,6 +19,7 @@ from net_kit import Client, eventually
 from rtmpd.engine.key import StreamKey
 from rtmpd.http.hls import Hls
 from rtmpd.http.hls_answers import HlsAnswers
+from rtmpd.http.hls_beacons import BEACON, HlsBeacons
 from rtmpd.http.hls_place import HlsTerms
 from rtmpd.http.hls_quick import QuickHls
 from rtmpd.http.hls_tokens import TokenMint
@@ -80,11 +81,11 @@ class HlsSite:
 
     async def viewer(self, name: str = "cam", query: str = "", **headers: str) -> Watcher:
         """Somebody who has read the playlist of playlists."""
-        browser = await self.site.get(f"/live/{name}/index.m3u8{query}", **headers)
-        assert browser.status == 200, await browser.body()
-        text = await browser.body()
-        uri = next(line for line in text.splitlines() if line and line[0] != "#")
-        return Watcher(browser, f"/live/{name}", uri, headers)
+        watcher = Watcher(await self.site.browser(), f"/live/{name}", "", headers)
+        text = (await watcher.get(f"index.m3u8{query}")).decode()
+        assert watcher.status == 200, text
+        watcher.uri = next(line for line in text.splitlines() if line and line[0] != "#")
+        return watcher
 
 
 @dataclass
@@ -175,6 +176,7 @@ async def hls_site(
         answers = HlsAnswers(service)
         there.http.ways.offer(".m3u8", answers.playlist)
         there.http.ways.offer(".mp4", answers.file)
+        there.http.ways.offer(BEACON, HlsBeacons(service).answer)
         there.http.answerer = QuickHls(service)
         try:
             yield HlsSite(there, service, packages, terms)

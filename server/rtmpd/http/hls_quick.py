@@ -67,7 +67,7 @@ class QuickHls:
         piece = place.file(name)
         if piece is None:
             text = "This part of the stream has not come." if in_time else "This part does not come in time."
-            lane.refuse(HTTPStatus.NOT_FOUND, text)
+            lane.refuse(HTTPStatus.NOT_FOUND, text, known)
             return
         self._hls.note_file(place, viewer, len(piece.body))
         lane.write(piece, known)

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.origin import Origin
-from rtmpd.http.dialogue import plain_answer
 from rtmpd.http.heads import has_body, read_head
-from rtmpd.http.pieces import Piece
+from rtmpd.http.pieces import Kind, Piece
 from rtmpd.net.http import web
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ COST: Final = 1
 """Of a request that is answered here, in the units of ``Limits.max_command_cost``."""
 CDN_HEADER: Final = "X-CDN-Secret"
 """By which a CDN shows that it is one."""
+_NOTHING: Final = Kind({"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"})
 _MOST_BLOCKS: Final = 4
 _BLOCK_BYTES: Final = 2048
 """Kinds of requests that are known on a connection, and how long their headers may be."""
@@ -82,9 +82,6 @@ class Road(Protocol):
 
     def write_answer(self, head: bytes, body: bytes, /) -> None:
         """Here it is."""
-
-    def end(self) -> None:
-        """Nothing comes behind that."""
 
 
 class Lane:
@@ -174,10 +171,18 @@ class Lane:
         )
         self._say(head, body)
 
-    def refuse(self, status: HTTPStatus, text: str) -> None:
-        """Answer that there is nothing, and end the connection."""
-        self._say(plain_answer(status, text), b"")
-        self._road.end()
+    def refuse(self, status: HTTPStatus, text: str, known: Known) -> None:
+        """Answer that there is nothing."""
+        body = f"{text}\n".encode()
+        head = b"HTTP/1.1 %d %b\r\n%b%bContent-Length: %d\r\nDate: %b\r\n\r\n" % (
+            status,
+            status.phrase.encode(),
+            _NOTHING.lines,
+            known.lines,
+            len(body),
+            _date(),
+        )
+        self._say(head, body)
 
     # Inside
 

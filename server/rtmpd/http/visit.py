@@ -77,10 +77,6 @@ class HttpVisit(Visit):
             self.transport.writelines((head, body))
             self.connection.note_answered()
 
-    def end(self) -> None:
-        if self.transport is not None:
-            self.transport.close()
-
     # asyncio
 
     def data_received(self, data: bytes) -> None:
