@@ -97,12 +97,15 @@ def named(name: str, quick: bool) -> str:
 
 
 class Load:
-    """A ``rtmpd bench`` process, followed phase by phase."""
+    """A process such as ``rtmpd bench``, followed phase by phase: it prints each as a line of JSON."""
 
-    def __init__(self, core: int, what: str, *arguments: str) -> None:
-        command = ["taskset", "--cpu-list", str(core), str(servers.RTMPD), "bench", what, "--json"]
+    def __init__(self, core: int, *command: str) -> None:
         self._process = subprocess.Popen(
-            [*command, *arguments], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+            ["taskset", "--cpu-list", str(core), *command],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self._lines: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -160,8 +163,8 @@ class Bench:
 
     @contextlib.contextmanager
     def load(self, what: str, *arguments: object) -> Iterator[Load]:
-        """A load process on its core, gone at the end of the block."""
-        process = Load(self.load_core, what, *map(str, arguments))
+        """``rtmpd bench`` on its core, gone at the end of the block."""
+        process = Load(self.load_core, str(servers.RTMPD), "bench", what, "--json", *map(str, arguments))
         try:
             yield process
         finally:
@@ -194,14 +197,20 @@ class Bench:
             print(f"  failed: {error}", file=sys.stderr, flush=True)
         self.rows.append(row)
 
-    def finish(self, key: Sequence[str], columns: Mapping[str, str], ratio: str | None = None) -> None:
+    def finish(
+        self,
+        key: Sequence[str],
+        columns: Mapping[str, str],
+        ratio: str | None = None,
+        reference: str = OTHERS["nginx"].label,
+    ) -> None:
         """Print the table and write the JSON.
 
         Rows are grouped by server and ``key``; ``columns`` maps a field to its title; ``ratio`` is the field
-        that is put in relation to an earlier rtmpd's in the same round, or else to nginx-rtmp's.
+        that is put in relation to an earlier rtmpd's in the same round, or else to that of ``reference``.
         """
         labels = [variant.label for variant in self.variants]
-        reference = EARLIER if EARLIER in labels else OTHERS["nginx"].label
+        reference = EARLIER if EARLIER in labels else reference
         found = servers.versions(self.variants, self.rtmpd.absolute())
         where = {**machine(), **found, "command": " ".join(["python", *sys.argv])}
         about = {

@@ -153,6 +153,40 @@ def running(variant: Variant, core: int, rtmpd: Path = RTMPD) -> Iterator[Server
 
 
 @contextlib.contextmanager
+def files(folder: Path, port: int, core: int) -> Iterator[Server]:
+    """nginx that has the files of ``folder``/www, on ``core``."""
+    config = folder / "nginx.conf"
+    config.write_text(
+        f"""
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile 20000;
+pid {folder}/pid;
+error_log {folder}/error.log;
+events {{ worker_connections 20000; }}
+http {{
+  access_log off;
+  sendfile on;
+  tcp_nopush on;
+  keepalive_requests 1000000;
+  open_file_cache max=100;
+  types {{ application/vnd.apple.mpegurl m3u8; video/mp4 mp4; }}
+  server {{ listen 127.0.0.1:{port} backlog=4096; root {folder}/www; }}
+}}
+"""
+    )
+    variant, started_at = Variant("nginx, files", "nginx-files"), time.monotonic()
+    command = ["nginx", "-c", str(config), "-p", str(folder), "-e", str(folder / "error.log")]
+    with (folder / "log").open("wb") as log:
+        child = _start(command, core, log)
+        try:
+            _wait_until_listening(child, port, folder / "log")
+            yield Server(variant, child, port, 0, port, started_at)
+        finally:
+            _end(child)
+
+
+@contextlib.contextmanager
 def process(command: Sequence[str], core: int, log: Path, port: int) -> Iterator[None]:
     """Something beside the servers that listens on ``port``, ended by its process id."""
     with log.open("wb") as file:

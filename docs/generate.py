@@ -25,6 +25,7 @@ from rtmpd.events.delivery import NotifyFailure, NotifyLoss
 from rtmpd.events.model import EventKind
 from rtmpd.hooks.rules import Moment
 from rtmpd.hooks.stats import HookOutcome
+from rtmpd.http.hls_counts import WaitEnd
 from rtmpd.media.correction import Correction
 from rtmpd.outputs.afterwork_words import AfterworkFailure, RemovalFailure, RemovalReason, Step
 from rtmpd.outputs.kept import KeptLoss
@@ -51,6 +52,7 @@ OPERATIONS: Final = Path(__file__).parent / "operations.md"
 NOTIFICATIONS: Final = Path(__file__).parent / "notifications.md"
 API: Final = Path(__file__).parent / "api.md"
 LEVELS: Final = Path(__file__).parent / "service-levels.md"
+HLS: Final = Path(__file__).parent / "hls.md"
 SLATE: Final = Path(__file__).parent / "slate.md"
 OPENAPI: Final = Path(__file__).parent / "openapi.json"
 
@@ -95,6 +97,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     FollowEnd: _REASON,
     Change: {"change": "value", "what": "meaning"},
     ChangeResult: {"result": "value", "what": "meaning"},
+    WaitEnd: {"outcome": "value", "what": "meaning"},
     Problem: {"type": "value", "status": "status", "what": "meaning"},
 }
 """Titles of the columns, and what of each word stands in them."""
@@ -103,6 +106,7 @@ ELSEWHERE: Final[Mapping[type[Word], Path]] = {
     **dict.fromkeys((Change, ChangeResult, FollowEnd, Problem), API),
     **dict.fromkeys((JoinEnd, Outage), LEVELS),
     **dict.fromkeys((Slate, SlateEnd), SLATE),
+    WaitEnd: HLS,
 }
 """Documents of tables that are not in docs/operations.md."""
 
@@ -138,6 +142,6 @@ def openapi() -> str:
 
 
 if __name__ == "__main__":
-    for each in (OPERATIONS, NOTIFICATIONS, API, LEVELS):
+    for each in (OPERATIONS, NOTIFICATIONS, API, LEVELS, HLS):
         each.write_text(regenerated(each, each.read_text()))
     OPENAPI.write_text(openapi())

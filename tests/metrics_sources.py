@@ -21,6 +21,7 @@ from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
 from rtmpd.events.delivery import NotifyStats, NotifyStatus
 from rtmpd.hooks.stats import BackendStats, HookStats
+from rtmpd.http.hls_counts import HlsCounts
 from rtmpd.metrics.collecting import Metrics, Sources
 from rtmpd.metrics.families import RENAMED_METRICS, AnyFamily, Renames
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
@@ -32,6 +33,7 @@ from rtmpd.outputs.housekeeping import Housekeeping
 from rtmpd.outputs.kept import KeptLoss
 from rtmpd.outputs.record_words import RecordStats
 from rtmpd.outputs.retention import KeepRules
+from rtmpd.packaging.stats import HlsStats
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
 from rtmpd.serving.listening import InputStats
@@ -160,6 +162,8 @@ class FakeServer:
     kept: dict[str, FakeKeeper] = field(default_factory=lambda: {"ring": FakeKeeper()})
     rewinds: FakeRewinds | None = field(default_factory=FakeRewinds)
     shelf: FakeShelf | None = field(default_factory=lambda: FakeShelf())
+    packages: HlsStats = field(default_factory=HlsStats)
+    hls: HlsCounts | None = field(default_factory=HlsCounts)
     inputs: InputStats = field(default_factory=InputStats)
     access_log: AccessLogStats = field(default_factory=AccessLogStats)
     followed: FollowStats = field(default_factory=FollowStats)
@@ -205,6 +209,8 @@ class FakeServer:
             kept=lambda: self.kept,
             rewinds=lambda: self.rewinds,
             shelf=lambda: self.shelf,
+            packages=lambda: self.packages,
+            hls=lambda: self.hls,
         )
         return Metrics(sources, max_streams, renames)
 

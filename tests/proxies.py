@@ -65,7 +65,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def _running(arguments: Sequence[str], port: int) -> Iterator[Running]:
+def running(arguments: Sequence[str], port: int) -> Iterator[Running]:
     process = Running(list(arguments))
     try:
         deadline = time.monotonic() + _START_TIMEOUT
@@ -97,7 +97,7 @@ def haproxy(
     address = ADDRESS if not target.startswith("unix@") else "0.0.0.0"
     text = _HAPROXY.format(mode=mode, port=port, tls=tls, address=address, target=target, options=options)
     file.write_text(text)
-    with _running([program, "-db", "-f", str(file)], port):
+    with running([program, "-db", "-f", str(file)], port):
         yield port
 
 
@@ -121,5 +121,5 @@ def nginx_stream(
     )
     file = folder / "nginx.conf"
     file.write_text(text)
-    with _running([program, "-p", str(folder), "-c", str(file)], port):
+    with running([program, "-p", str(folder), "-c", str(file)], port):
         yield port

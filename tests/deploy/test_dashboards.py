@@ -117,7 +117,7 @@ def test_an_expression_uses_only_what_is_exported(expression: str) -> None:
 
 def test_every_service_level_has_an_objective_and_both_kinds_of_events() -> None:
     known = exported()
-    levels = {"publish", "join", "join_time", "continuity"}
+    levels = {"publish", "join", "join_time", "continuity", "hls"}
     for name in ("rtmpd:slo_objective", "rtmpd:slo_least_bad", "rtmpd:sli_bad:total", "rtmpd:sli_all:total"):
         assert known[name]["sli"] == levels, name
 

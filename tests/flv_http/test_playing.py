@@ -318,6 +318,7 @@ async def test_players_are_counted_by_how_they_are_sent_media() -> None:
         told = {family.name: family for family in collect_server(stats, {})}
         assert {labels[0]: value for labels, value in told["rtmpd_players_by_protocol"].samples} == {
             "rtmp": 1,
+            "hls": 0,
             "http-flv": 2,
             "ws-flv": 0,
             "http-mp4": 0,
@@ -325,6 +326,7 @@ async def test_players_are_counted_by_how_they_are_sent_media() -> None:
         }
         assert {labels[0]: value for labels, value in told["rtmpd_plays_by_protocol"].samples} == {
             "rtmp": 1,
+            "hls": 0,
             "http-flv": 2,
             "ws-flv": 1,
             "http-mp4": 0,

@@ -18,6 +18,7 @@ from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door
 from rtmpd.daemon.ending import ADMIN_PATIENCE, Ending
 from rtmpd.daemon.events_side import EventsSide
+from rtmpd.daemon.hls_http import HlsHttp
 from rtmpd.daemon.log_side import LogSide
 from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.outputs_side import OutputsSide
@@ -71,6 +72,7 @@ class Inside:
     events: EventsSide
     programs: Programs
     outputs: OutputsSide
+    hls: HlsHttp
     rtmp_address: Callable[[], Address | None]
     """Where processes on this machine reach it by RTMP."""
     readiness: Callable[[], str | None]
@@ -376,6 +378,8 @@ class AdminSide:
             kept=inside.outputs.keepers,
             rewinds=lambda: inside.outputs.ring.rewinds,
             shelf=lambda: inside.outputs.shelf.shelf,
+            packages=lambda: inside.hls.stats,
+            hls=lambda: inside.hls.counts,
         )
         self._metrics = Metrics(sources, self._config.metrics.max_streams)
         return self._metrics

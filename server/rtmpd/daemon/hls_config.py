@@ -6,11 +6,12 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from rtmpd.daemon.fields import LIST_OR_TEXT, Effect, FileName, Seconds, Section, Size, Timeout
+from rtmpd.access.keys import check_strength
+from rtmpd.daemon.fields import LIST_OR_TEXT, Effect, FileName, Seconds, Section, Shown, Size, Timeout
 from rtmpd.daemon.values import parse_list, quote
 from rtmpd.packaging.rules import HlsRules
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.url import validate_name
+from rtmpd.rtmp.url import REDACTED, validate_name
 
 _RULES: Final = HlsRules()
 _MIB: Final = 1024 * 1024
@@ -39,6 +40,16 @@ def _check_variant(name: str) -> str:
 Variant = Annotated[str, AfterValidator(_check_variant)]
 
 
+def _check_secret(text: str) -> str:
+    if text:
+        check_strength(text)
+    return text
+
+
+def _hide(secret: object) -> object:
+    return REDACTED if secret else secret
+
+
 class HlsConfig(Section):
     """HLS of the app's streams, at /APP/NAME/index.m3u8 of the public HTTP listener: by who may play them. A
     stream is cut into segments as long as somebody watches it so."""
@@ -56,6 +67,13 @@ class HlsConfig(Section):
     """How much playlists list, in memory, within memory.max_bytes; three segments at least."""
     idle: Timeout = _RULES.idle
     """How long a stream is cut after somebody asked for it last."""
+    protect: bool = False
+    """Parts and segments are for viewers alone, too: each request carries a token, and no cache in front has
+    anything for two. Otherwise whoever knows the name of one, which nobody can guess, may have it."""
+    cdn_secret: Annotated[str, AfterValidator(_check_secret), Shown(_hide)] = ""
+    """The stream is for a CDN alone, which shows this secret in the header X-CDN-Secret and decides itself
+    who may watch; `rtmpd key new` prints one. Playlists have no tokens then, and viewers are counted by
+    beacons. cdn_secret_file names a file with it instead."""
     grace: Seconds = _RULES.grace
     """How long the playlists of a stream that has ended wait for it to go on, before they say that it is
     over. This begins when handover.grace and slates are."""

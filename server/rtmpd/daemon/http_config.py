@@ -38,6 +38,13 @@ def check_origin(text: str) -> str:
     return origin
 
 
+def _check_alias(text: str) -> str:
+    from rtmpd.http.aliases import Aliases
+
+    Aliases([text])
+    return text
+
+
 def _origin(url: str) -> str | None:
     """Scheme, host and port of a URL, as browsers write them; None for what is none."""
     try:
@@ -57,6 +64,9 @@ _Url = Annotated[str, AfterValidator(_check_url)]
 _Origins = Annotated[
     tuple[Annotated[str, AfterValidator(check_origin)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
 ]
+_Aliases = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_alias)], ...], BeforeValidator(parse_list), LIST_OR_TEXT
+]
 
 
 class HttpConfig(Section):
@@ -70,6 +80,9 @@ class HttpConfig(Section):
     origins: _Origins = ()
     """Web pages whose scripts may play and publish, such as "https://www.example.com"; "*" is all, also those
     that somebody in your network happens to read. Programs that are no browser need not be named."""
+    aliases: _Aliases = ()
+    """Old paths and where they are now, such as "/hls/{name}.m3u8 -> /live/{name}/index.m3u8": words in
+    braces stand for any text within one level."""
     public_url: _Url = ""
     """Where a proxy in front has the server for the world, such as "https://video.example.com/video". It is
     shown at the start, and its own pages are among origins."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors
+from rtmpd.daemon.hls_http import HlsHttp
 from rtmpd.daemon.outputs_side import OutputsSide
 from rtmpd.daemon.page_side import PageSide
 from rtmpd.net.address_mask import AddressMask
@@ -37,6 +38,7 @@ class HttpSide:
         self._pages = PageSide()
         self._config = Config()
         self._http: HttpServer | None = None
+        self.hls = HlsHttp(server, outputs.hls, lambda: self._config)
 
     def doors(self) -> dict[str, Door]:
         """How it is served, by the table of its addresses."""
@@ -48,6 +50,7 @@ class HttpSide:
         self._config = config
         if self._http is not None:
             self._http.rules = self._rules()
+            self.hls.offer(self._http)
 
     async def check(self, config: Config) -> None:
         """What can fail, before ``apply`` does the rest. Raises ConfigError."""
@@ -61,6 +64,7 @@ class HttpSide:
 
     async def wait_closed(self) -> None:
         """End what is not ended yet; who plays or publishes is by then."""
+        self.hls.close()
         if self._http is not None:
             await self._http.close()
 
@@ -84,6 +88,7 @@ class HttpSide:
             self._http = HttpServer(self._server, self._mask, lambda: self._outputs.ring.clips)
             self._http.rules = self._rules()
             self._http.ways.offer(".mp4", Mp4Answers(self._outputs.mp4).answer)
+            self.hls.offer(self._http)
         return self._http
 
     def _console_ports(self) -> frozenset[int]:
@@ -91,9 +96,10 @@ class HttpSide:
         return frozenset(address.port for address in bound if not address.path)
 
     def _rules(self) -> HttpRules:
+        from rtmpd.http.aliases import Aliases
         from rtmpd.http.answers import Origins
         from rtmpd.http.server import HttpRules
 
         config = self._config
         origins = Origins(config.http.allowed(), self._console_ports)
-        return HttpRules(config.http.prefix, origins, self._pages.rules(config))
+        return HttpRules(config.http.prefix, origins, self._pages.rules(config), Aliases(config.http.aliases))

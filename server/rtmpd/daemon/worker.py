@@ -240,6 +240,7 @@ class Worker:
             events=self._events,
             programs=self._programs,
             outputs=self._outputs,
+            hls=self._http.hls,
             rtmp_address=self._local_address,
             readiness=self._unready,
             ending=self._ending,
@@ -422,6 +423,7 @@ class Worker:
             self._state.look,
             self._admin.look,
             self._outputs.look,
+            self._http.hls.look,
             self._look_at_certificates,
         )
 

@@ -174,9 +174,7 @@ class Subscription(Member):
     @property
     def bytes_out(self) -> int:
         """Bytes handed to the sink so far."""
-        if not self.on_fast_list:
-            return self._bytes_out
-        return self._bytes_out + self.fanout.bytes_each
+        return self._bytes_out + (self.fanout.bytes_each if self.on_fast_list else 0)
 
     @property
     def on_fast_list(self) -> bool:
@@ -244,8 +242,9 @@ class Subscription(Member):
             self._version = -1
             self.seat.place(self)
 
-    def join(self, now: float) -> None:
-        """Let it flow: headers and what is cached are written at once, by reference to shared images.
+    def join(self, now: float, *, aside: bool = False) -> None:
+        """Let it flow: headers and what is cached are written at once, by reference to shared images. Who
+        gets it ``aside``, and nothing by its sink, whose format encodes nothing, has the first of it.
 
         If the outlet is congested, this happens when it has drained: whoever does not read what it has been
         sent already is sent nothing more. A sink that fails meanwhile leaves the subscription no longer
@@ -258,6 +257,11 @@ class Subscription(Member):
             return
         self.begun = True
         seat = self.seat
+        if aside:
+            self._sync, self._version, self._started = None, seat.headers.version, True
+            seat.note_started(self, now)
+            seat.place(self)
+            return
         encoding = self.fanout.encoding
         opening = seat.intake.opening(
             encoding, self._start, now, audio=self.receives_audio, video=self.receives_video
@@ -315,8 +319,7 @@ class Subscription(Member):
         """The watched path: choose what of ``segment`` may go to this sink, and write it."""
         if self.paused or not self.begun:
             return
-        outlet = self.outlet
-        congestion = outlet.congestion
+        outlet, congestion = self.outlet, self.outlet.congestion
         if congestion is not None:
             outlet.measure(now)
             outlet.judge(now)
@@ -335,7 +338,7 @@ class Subscription(Member):
 
     def _write_burst(self, images: list[bytes], opening: Opening, now: float) -> None:
         size = sum([len(image) for image in images])
-        self._note_written(size, opening.head_messages + opening.messages)
+        self.note_written(size, opening.head_messages + opening.messages)
         if opening.messages and not self._started:
             self._started = True
             self.seat.note_started(self, now)
@@ -348,7 +351,7 @@ class Subscription(Member):
         if not image:
             return
         size = len(image)
-        self._note_written(size, len(packets))
+        self.note_written(size, len(packets))
         self.outlet.wrote(now, size, size if alone else 0)
         if not self._started and any(not packet.flags & CACHED_HEADER for packet in packets):
             self._started = True
@@ -362,7 +365,8 @@ class Subscription(Member):
             self._sync.synced = True
         return self._sync
 
-    def _note_written(self, size: int, messages: int) -> None:
+    def note_written(self, size: int, messages: int) -> None:
+        """So much was handed to its sink, or went to it aside."""
         self._bytes_out += size
         self.seat.books.count_out(size, messages)
 
@@ -376,11 +380,10 @@ class Subscription(Member):
 
     def _choose(self, segment: Segment, congestion: Congestion | None, now: float) -> list[Packet]:
         """Packets of ``segment`` for this sink, with headers it has missed put before the first frame."""
-        headers = self.seat.headers
+        headers, tracks = self.seat.headers, self.fanout.encoding.tracks
         current = self._version == segment.version_before
         room = _NO_BOUND if congestion is None else congestion.room
         chosen: list[Packet] = []
-        tracks = self.fanout.encoding.tracks
         for packet in segment.packets:
             if not is_for(packet, tracks):
                 continue
@@ -413,9 +416,7 @@ class Subscription(Member):
         return chosen
 
     def _wants(self, kind: int) -> bool:
-        if kind == VIDEO:
-            return self.receives_video
-        return kind != AUDIO or self.receives_audio
+        return self.receives_video if kind == VIDEO else kind != AUDIO or self.receives_audio
 
     def _admit(self, packet: Packet, congestion: Congestion | None, room: int, now: float) -> bool:
         """Whether a packet that is no header may go to this sink; counts it when it is dropped."""
@@ -430,11 +431,10 @@ class Subscription(Member):
             reason = DropReason.SLOW_AUDIO if kind == AUDIO else DropReason.SLOW_DATA
             if congestion is not None:
                 congestion.fall_behind(now)
-        if reason is None:
-            return True
-        self.dropped += 1
-        self.seat.books.drop(reason)
-        return False
+        if reason is not None:
+            self.dropped += 1
+            self.seat.books.drop(reason)
+        return reason is None
 
 
 def _takes_all(subscription: Subscription, segment: Segment, congestion: Congestion | None) -> bool:

@@ -44,6 +44,8 @@ _FULL: Final = frozenset(
         Refusal.MAX_CONNECTIONS_PER_ADDRESS,
         Refusal.MAX_PENDING_PER_ADDRESS,
         Refusal.CONNECT_RATE,
+        Refusal.WAITS,
+        Refusal.VIEWERS_PER_ADDRESS,
     }
 )
 

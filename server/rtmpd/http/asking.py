@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rtmpd.http.connection import HttpConnection
+from rtmpd.http.lane import Lane
 from rtmpd.http.wishes import Wish
 from rtmpd.net.http import web
 
@@ -20,6 +21,8 @@ class Asked:
     """What its path means: the stream that it names without its ending."""
     connection: HttpConnection
     """``may`` says whether whoever asks may play that."""
+    lane: Lane
+    """Where it may come again, without aiohttp."""
 
     def of(self, path: str) -> Asked:
         """The same of the stream at ``path``."""

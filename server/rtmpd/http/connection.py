@@ -8,31 +8,28 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
-from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.sink import CloseReason
-from rtmpd.engine.stats import count
 from rtmpd.exceptions import DeadlineExceeded, ProtocolError, Refused
 from rtmpd.http.dialogue import Dialogue
+from rtmpd.http.permission import ask_permission
 from rtmpd.http.player import HttpRequests
+from rtmpd.http.visit import HttpVisit
 from rtmpd.http.waiting import Tail, Waiting
 from rtmpd.http.websocket import GOING_AWAY, NOT_ALLOWED, FrameReader
 from rtmpd.http.wishes import Wish
 from rtmpd.net.closing import close_our_side
 from rtmpd.net.http import StreamReader
 from rtmpd.net.socket_options import discard_unsent
-from rtmpd.net.visitors import Visit
 from rtmpd.reasons import Refusal, SessionFailure, Word
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.events import ConnectRequested, Request
 from rtmpd.rtmp.rates import TokenBucket
-from rtmpd.rtmp.url import clean_path
 from rtmpd.serving import accounts
 from rtmpd.serving import connection_log as log
 from rtmpd.serving.access import Action, Grant
 from rtmpd.serving.accounts import End
-from rtmpd.serving.authorization import authorize
 from rtmpd.serving.guest import UNHEARD, Gate, Guest
 from rtmpd.serving.identity import completed, unnamed_behind
 from rtmpd.serving.peer import ServerContext
@@ -58,38 +55,6 @@ class House(Protocol):
     def receive(self, connection: HttpConnection) -> HttpVisit:
         """Read what somebody asks for, and answer."""
         ...
-
-
-class HttpVisit(Visit):
-    """aiohttp's side of a connection, until somebody plays."""
-
-    __slots__ = ("connection",)
-    connection: HttpConnection
-
-    @property
-    def whole(self) -> int:
-        """Requests that have come until now."""
-        return self._request_count
-
-    def data_received(self, data: bytes) -> None:
-        connection = self.connection
-        connection.count_in(len(data))
-        connection.hold(len(data))
-        body = connection.body
-        had = 0 if body is None else body.total_bytes
-        super().data_received(data)
-        if body is not None and (body.total_bytes > had or body.is_eof()):
-            connection.read_body_on(False)
-        connection.check_waiting()
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        super().connection_lost(exc)
-        self.connection.lost(exc)
-
-    def let_go(self) -> None:
-        """The connection is another's from now on: forget it without a word to the client."""
-        self.transport = None
-        super().connection_lost(None)
 
 
 class HttpConnection(Guest):
@@ -199,9 +164,7 @@ class HttpConnection(Guest):
     async def pay(self) -> None:
         """Wait until the network of the client may ask once more."""
         self._waits_until = math.inf
-        now = self.context.clock()
-        self._cost = self._cost or self._gate.shared_cost(self)
-        delay = 0.0 if self._cost is None else self._cost.take(_REQUEST_COST, now)
+        delay = self._spend(_REQUEST_COST)
         if delay > 0 and not self.over:
             self._awaited = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._awaited], timeout=delay)
@@ -232,8 +195,21 @@ class HttpConnection(Guest):
         if self._visit is not None and not self.over:
             self._waiting.end(self._visit.whole)
             self._charge_partials(self._waiting.held)
-            # aiohttp waits for the reading of an answer without an end.
             self._waits_until, self._late = self.context.clock() + KEEPALIVE, None
+
+    def may_ask(self, origin: Origin, cost: int) -> bool:
+        """Whether ``origin`` may ask now, at that cost, which is taken."""
+        named = origin is self.origin or self.proxy is None or self.rename(origin) is None
+        return named and not self._spend(cost)
+
+    def begin_waiting(self) -> None:
+        """A request gets its answer later."""
+        self._waits_until = math.inf
+
+    def note_answered(self) -> None:
+        """It is written, to somebody who is no stranger any more."""
+        self._waits_until, self._late = self.context.clock() + KEEPALIVE, None
+        self.identified("playing")
 
     async def ask(self, event: Request) -> Refused | None:
         """Put it to whoever decides, as a request of RTMP is: why it is not granted. None if it is, or if the
@@ -254,27 +230,9 @@ class HttpConnection(Guest):
         return await self.ask(ConnectRequested(params))
 
     async def may(self, wish: Wish) -> Grant:
-        """What somebody is granted who wants to play, without playing. Raises ``Refused``; nothing ends then.
-
-        It is to be abandoned, or followed.
-        """
-        requests = self.requests
-        before, requests.connect_params = requests.connect_params, wish.connect
-        try:
-            introduced = await authorize(self, ConnectRequested(wish.connect))
-            introduced.abandon()
-            requests.origin = self.origin.found_to_be(introduced.account, introduced.identity)
-            self.check(Action.PLAY)
-            return await authorize(self, wish.play)
-        except Refused as refusal:
-            path = clean_path(wish.connect.app, wish.name)
-            log.play_refused(self, StreamKey.of_path(path, self.context.apps), refusal)
-            stats = self.context.stats
-            count(stats.refusals, refusal.reason)
-            stats.levels.note_refused(Action.PLAY, refusal.reason)
-            raise
-        finally:
-            requests.connect_params = before
+        """What somebody is granted who wants to play, without playing: it is to be abandoned, or followed.
+        Raises ``Refused``; nothing ends then."""
+        return (await ask_permission(self, wish, self.origin)).grant
 
     def lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""
@@ -386,6 +344,11 @@ class HttpConnection(Guest):
             else:
                 self._write_output()
 
+    def _spend(self, cost: int) -> float:
+        """Seconds until the network of the client has so much, which is taken."""
+        self._cost = self._cost or self._gate.shared_cost(self)
+        return 0.0 if self._cost is None else self._cost.take(cost, self.context.clock())
+
     def _take_over(self, visit: HttpVisit) -> None:
         """The bytes of the connection are the player's from now on."""
         self._visit = None
@@ -419,6 +382,8 @@ class HttpConnection(Guest):
     def _stop(self, end: End) -> None:
         """Process nothing more, and say nothing but what is queued."""
         self.ended = end
+        if self._visit is not None:
+            self._visit.lane.close()
         self.session.close()
         self._charge_partials(0)
         self.requests.release(end.reason, end.detail)

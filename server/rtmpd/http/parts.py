@@ -51,7 +51,7 @@ def part_of(file: VodFile, wish: PartWish) -> Part:
     }
     if wish.if_none_match == tag:
         return Part(HTTPStatus.NOT_MODIFIED, headers, 0, 0)
-    first, last = _range(wish, size, {tag, headers["Last-Modified"]})
+    first, last = range_of(wish, size, {tag, headers["Last-Modified"]})
     if first > last:
         headers |= {"Content-Range": f"bytes */{size}", "Content-Length": "0"}
         return Part(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers, 0, 0)
@@ -62,7 +62,7 @@ def part_of(file: VodFile, wish: PartWish) -> Part:
     return Part(HTTPStatus.PARTIAL_CONTENT, headers, first, last + 1)
 
 
-def _range(wish: PartWish, size: int, current: set[str]) -> tuple[int, int]:
+def range_of(wish: PartWish, size: int, current: set[str]) -> tuple[int, int]:
     """The first and the last byte that are wanted; a first behind the last if there is no such part."""
     whole = 0, size - 1
     found = _RANGE.fullmatch(wish.range)

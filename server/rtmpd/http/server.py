@@ -10,12 +10,15 @@ from typing import Any, Final
 
 from rtmpd.engine.origin import Origin
 from rtmpd.exceptions import Refused
+from rtmpd.http.aliases import Aliases
 from rtmpd.http.answers import Origins, plain, preflight, refused
 from rtmpd.http.asking import Asked
-from rtmpd.http.connection import KEEPALIVE, HttpConnection, HttpVisit
+from rtmpd.http.connection import HttpConnection
+from rtmpd.http.lane import Answerer, Lane
 from rtmpd.http.live import answer_live
 from rtmpd.http.page import PICTURE, STATUS, Pages, PagesRules
 from rtmpd.http.page_rules import PictureMaker
+from rtmpd.http.visit import HttpVisit
 from rtmpd.http.ways import NO_ENDING, Ways
 from rtmpd.http.wishes import decoded, read_wish
 from rtmpd.net.address_mask import AddressMask
@@ -32,6 +35,8 @@ _SHUTDOWN: Final = 1.0
 """Seconds that answers have at the end, which are no plays."""
 _BODY_BYTES: Final = 64 * 1024
 """Of a body may wait, and as much again, before it is read no further."""
+_KEPT: Final = 365 * 86_400.0
+"""Seconds for which aiohttp keeps a connection: for as long as ``HttpConnection`` does."""
 _LINGERING: Final = 2.0
 """Seconds that is read on of a body nobody wants."""
 
@@ -44,6 +49,8 @@ class HttpRules:
     """Of all paths, without a slash at its end."""
     origins: Origins = field(default_factory=Origins)
     pages: PagesRules = field(default_factory=PagesRules)
+    aliases: Aliases = field(default_factory=Aliases)
+    """Old paths, behind ``prefix`` too."""
 
 
 class HttpServer:
@@ -60,6 +67,8 @@ class HttpServer:
         self.ways.offer(STATUS, pages.tell_status)
         self.ways.offer(PICTURE, pages.show_picture)
         self.ways.offer(NO_ENDING, pages.answer)
+        self.answerer: Answerer | None = None
+        """Who answers what is asked again and again, for connections that come from now on."""
         self._server = server
         self._visitors = Visitors(lambda: server.context.proxies, mask)
         # Without a router, whose answers would cost nobody anything.
@@ -68,7 +77,7 @@ class HttpServer:
             "access_log": None,
             "logger": http_logger(),
             "auto_decompress": False,
-            "keepalive_timeout": KEEPALIVE,
+            "keepalive_timeout": _KEPT,
             "lingering_time": _LINGERING,
             "read_bufsize": _BODY_BYTES,
         }
@@ -88,13 +97,14 @@ class HttpServer:
             self._http, connection.origin.address, loop=asyncio.get_running_loop(), **self._handling
         )
         visit.connection = connection
+        visit.lane = Lane(visit, self.answerer, self._server.context.registry.budget)
         return visit
 
     # Inside
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         visit = request.protocol
-        if not isinstance(visit, HttpVisit):
+        if not isinstance(visit, HttpVisit) or not isinstance(visit.connection, HttpConnection):
             raise TypeError("a request of another server")
         connection = visit.connection
         connection.begin_answer(request.content)
@@ -108,16 +118,21 @@ class HttpServer:
                 request, self._visitors.host_of(request)
             )
             if obstacle is None:
-                answer = await self._answer(request, connection)
+                answer = await self._answer(request, connection, visit.lane)
             else:
                 text = f"Your address has had its share: {obstacle}."
                 answer = refused(Refused(StatusCode.CONNECT_REJECTED, text, obstacle))
+            varies = answer.headers.getall("Vary", [])
             answer.headers.update(shared)
+            for name in varies:
+                answer.headers.add("Vary", name)
             return answer
         finally:
             connection.expect_next()
 
-    async def _answer(self, request: web.BaseRequest, connection: HttpConnection) -> web.StreamResponse:
+    async def _answer(
+        self, request: web.BaseRequest, connection: HttpConnection, lane: Lane
+    ) -> web.StreamResponse:
         if request.method not in _METHODS:
             allowed = ", ".join(_METHODS)
             return plain(HTTPStatus.METHOD_NOT_ALLOWED, f"Use {allowed}.", {"Allow": allowed})
@@ -132,11 +147,15 @@ class HttpServer:
         scheme = "https" if connection.origin.tls or self._visitors.is_secure(request) else "http"
         server = f"{scheme}://{host}{prefix}"
         path = path.removeprefix(prefix)
+        where = self.rules.aliases.find(path)
+        if where is not None:
+            _, mark, query = request.raw_path.partition("?")
+            return plain(HTTPStatus.FOUND, "It is elsewhere.", {"Location": f"{prefix}{where}{mark}{query}"})
         ending = self.ways.ending(path)
         wish = read_wish(request, path.removesuffix(ending), server, connection.context.limits)
         if isinstance(wish, str):
             return plain(HTTPStatus.BAD_REQUEST, wish)
-        answer = await self.ways.answer(ending, Asked(request, path, wish, connection))
+        answer = await self.ways.answer(ending, Asked(request, path, wish, connection, lane))
         return _nothing(prefix) if answer is None else answer
 
     def _named(self, request: web.BaseRequest, connection: HttpConnection) -> Origin:

@@ -27,7 +27,7 @@ class Waiting:
         """Of the request that is answered just now."""
 
     def come(self, size: int) -> None:
-        """So many bytes more."""
+        """So many bytes more, or less: they are seen to."""
         self.held += size
         if not self._reads_body:
             self._heads += size

@@ -20,13 +20,19 @@ class Ways:
     def __init__(self) -> None:
         self._answers: dict[str, list[Answer]] = {}
 
-    def offer(self, ending: str, answer: Answer) -> None:
-        """Have ``answer`` asked for paths that end so, such as ``.flv``, behind those that are there."""
-        self._answers.setdefault(ending, []).append(answer)
+    def offer(self, ending: str, answer: Answer, *, first: bool = False) -> None:
+        """Have ``answer`` asked for paths that end so, such as ``.flv``, or whose last level is that, such as
+        ``/beacon``; behind those that are there, or before them.
+        """
+        answers = self._answers.setdefault(ending, [])
+        answers.insert(0 if first else len(answers), answer)
 
     def ending(self, path: str) -> str:
         """The one of ``path`` that somebody answers, or ``NO_ENDING``."""
-        _, dot, ending = path.rpartition("/")[2].rpartition(".")
+        last = path.rpartition("/")[2]
+        if f"/{last}" in self._answers:
+            return f"/{last}"
+        _, dot, ending = last.rpartition(".")
         return dot + ending if dot + ending in self._answers else NO_ENDING
 
     async def answer(self, ending: str, asked: Asked) -> web.StreamResponse | None:

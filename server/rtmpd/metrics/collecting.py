@@ -14,6 +14,7 @@ from rtmpd.metrics.backends import collect_backends
 from rtmpd.metrics.certificates import Certificates, collect_certificates
 from rtmpd.metrics.families import RENAMED_METRICS, AnyFamily, HistogramFamily, Renames, with_old_names
 from rtmpd.metrics.followers import FollowStats, collect_followers
+from rtmpd.metrics.hls import AnswerCounts, PackageStats, collect_hls
 from rtmpd.metrics.kept import Keeper, Rewinds, collect_kept
 from rtmpd.metrics.key_sets import KeySet, collect_key_sets
 from rtmpd.metrics.keys import RuntimeKeys, collect_key_files, collect_keys
@@ -88,6 +89,10 @@ class Sources:
     """What is kept of streams, by what for: ``ring``, ``delay``."""
     rewinds: Callable[[], Rewinds | None]
     """None where nobody has gone back yet."""
+    packages: Callable[[], PackageStats | None]
+    """Of streams by HLS; None as long as none is."""
+    hls: Callable[[], AnswerCounts | None]
+    """Of requests for them; None where no app has HLS."""
     refusals: Mapping[Problem, int]
     """Requests to the admin port that were not answered, by why."""
     hooks: HookStats
@@ -144,6 +149,7 @@ class Metrics:
             *collect_inputs(sources.inputs()),
             *collect_recordings(sources.recordings()),
             *collect_kept(sources.kept(), sources.rewinds()),
+            *collect_hls(sources.packages(), sources.hls()),
             *collect_shelf(sources.shelf(), time.time),
             *collect_hooks(sources.hook_counts),
             *collect_backends(sources.hooks),

@@ -21,7 +21,7 @@ from rtmpd.reasons import HandshakeFailure, Refusal, SessionFailure
 from rtmpd.rtmp.form import form
 from rtmpd.rtmp.quirks import Quirk
 
-_OTHERS: Final = ("http-flv", "ws-flv", "http-mp4", "ws-mp4")
+_OTHERS: Final = ("hls", "http-flv", "ws-flv", "http-mp4", "ws-mp4")
 
 
 def collect_server(stats: ServerStats, streams: Mapping[StreamKey, StreamView]) -> Iterator[Family]:

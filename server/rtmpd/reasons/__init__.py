@@ -128,6 +128,11 @@ class Refusal(Word):
     JWT_EXPIRED = "jwt_expired", "a JWT past its `exp`, or without one"
     JWT_NOT_YET = "jwt_not_yet", "a JWT before its `nbf`"
     JWT_NAMES = "jwt_names", "a JWT that does not allow this stream or action"
+    TOKEN_OVER = (
+        "token_over",
+        "a playlist of [HLS](hls.md) by a token that is over, or of another stream, or without any",
+    )
+    NOT_THE_CDN = "not_the_cdn", "[HLS](hls.md) for a CDN alone, and its secret is not there"
     NOT_PROVEN = (
         "not_proven",
         "the stream wants a key or another proof, and there is none, or a wrong key for a stream name",
@@ -184,6 +189,11 @@ class Refusal(Word):
         "waiting_names_per_address",
         "the same, and the address waits for `stream.max_waiting_names_per_address` already",
     )
+    WAITS = (
+        "waits",
+        "too many requests of [HLS](hls.md) wait for what comes next, of the address or the stream",
+    )
+    VIEWERS_PER_ADDRESS = "viewers_per_address", "5,000 watch from the address by [HLS](hls.md)"
     FILE_UNREADABLE = (
         "file_unreadable",
         "a [file](files.md) that is to be played is no FLV, may not be read, or was not opened in 8 seconds",

@@ -1,0 +1,97 @@
+"""Beacons: by them a page tells that somebody watches, and how well, where a CDN has all the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+from http import HTTPStatus
+from typing import Any, Final
+
+from rtmpd.engine.stats import count
+from rtmpd.exceptions import Refused
+from rtmpd.http.answers import plain, refused
+from rtmpd.http.asking import Asked
+from rtmpd.http.hls import Hls
+from rtmpd.http.hls_viewer import Viewer
+from rtmpd.http.lane import CDN_HEADER
+from rtmpd.net.http import web
+from rtmpd.serving.access import Action, name_stream
+
+BEACON: Final = "/beacon"
+"""Ends the path of a stream's."""
+_MOST_BYTES: Final = 2048
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_LONGEST_MS: Final = 60_000
+"""One beacon tells of no more, and no more stalls than:"""
+_MOST_STALLS: Final = 60
+
+
+class HlsBeacons:
+    """Answers them: ``{"viewer": "16 to 64 letters and digits", "watched_ms": 10000, "stalls": 0}``, or with
+    the ``token`` of a playlist instead of a ``viewer``; with ``"left": true`` it is the last.
+    """
+
+    def __init__(self, hls: Hls) -> None:
+        self._hls = hls
+
+    async def answer(self, asked: Asked) -> web.StreamResponse | None:
+        """What is said to a POST at the path of a stream's beacons."""
+        if asked.request.method != "POST":
+            return None
+        told = await _read(asked.request)
+        if isinstance(told, str):
+            return plain(HTTPStatus.BAD_REQUEST, told)
+        try:
+            viewer = await self._viewer(asked, told)
+        except Refused as refusal:
+            return refused(refusal)
+        if viewer is None:
+            return plain(HTTPStatus.NOT_FOUND, "Nobody publishes this stream.")
+        counts, now = self._hls.counts, self._hls.context().clock()
+        count(counts.requests, "beacon")
+        counts.player_stalls += _number(told, "stalls", _MOST_STALLS)
+        counts.player_watched_ms += _number(told, "watched_ms", _LONGEST_MS)
+        viewer.touch(now, int(asked.request.headers.get("Content-Length", "0")))
+        if told.get("left") is True:
+            viewer.leave()
+        elif not viewer.begun:
+            viewer.begin(now)
+        return web.Response(status=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
+
+    async def _viewer(self, asked: Asked, told: dict[str, Any]) -> Viewer | None:
+        """Who sends it. Raises ``Refused``; None where nobody publishes the stream."""
+        asked = asked.of(asked.path.removesuffix(BEACON))
+        hls, wish, connection = self._hls, asked.wish, asked.connection
+        context = hls.context()
+        key = name_stream(wish.connect.app, wish.name, Action.PLAY, context.apps, context.limits)
+        token = told.get("token")
+        if isinstance(token, str):
+            return hls.viewers.find(token, key) or await hls.viewers.enter_again(connection, token, key)
+        name = f"{key} {told['viewer']}"
+        viewer = hls.viewers.find(name, key)
+        if viewer is not None or hls.find(key) is None:
+            return viewer
+        is_cdn = hls.terms(key).is_cdn(asked.request.headers.get(CDN_HEADER, ""))
+        return await hls.viewers.enter_as(connection, wish, name, key if is_cdn else None)
+
+
+async def _read(request: web.BaseRequest) -> dict[str, Any] | str:
+    """What it says, or what is wrong with it."""
+    length = request.content_length
+    if length is None or length > _MOST_BYTES:
+        return f"A beacon has a length, of at most {_MOST_BYTES} bytes."
+    try:
+        told = json.loads(await request.read())
+    except ValueError:
+        return "A beacon is an object of JSON."
+    if not isinstance(told, dict):
+        return "A beacon is an object of JSON."
+    viewer = told.get("viewer")
+    if "token" not in told and not (isinstance(viewer, str) and _ID.fullmatch(viewer)):
+        return "A beacon names its viewer, by 16 to 64 letters and digits, or its token."
+    return told
+
+
+def _number(told: dict[str, Any], name: str, most: int) -> int:
+    value = told.get(name)
+    return min(max(value, 0), most) if type(value) is int else 0

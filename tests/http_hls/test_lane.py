@@ -1,0 +1,294 @@
+"""The fast way: the same answers as by aiohttp, in the same order, and no more than may wait."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import random
+
+import pytest
+from hls_kit import HlsSite, Watcher, hls_site, key
+from net_kit import eventually
+
+from rtmpd.http import hls_waits
+from rtmpd.http.answers import Origins
+from rtmpd.http.connection import HttpConnection
+from rtmpd.http.hls_waits import MOST_PER_NETWORK
+from rtmpd.http.server import HttpRules
+from rtmpd.net.proxies import TrustedProxies
+from rtmpd.reasons import Refusal
+from rtmpd.serving.server import ConnectionLimits
+
+PAGE = "https://www.example.com"
+
+
+def read_by_aiohttp(there: HlsSite) -> int:
+    """Requests of all connections that are open."""
+    visits = [each._visit for each in there.house.connections if isinstance(each, HttpConnection)]
+    return sum(visit.whole for visit in visits if visit is not None)
+
+
+def without(headers: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in names}
+
+
+async def test_what_comes_again_is_answered_without_aiohttp_and_all_the_same() -> None:
+    rules = HttpRules(origins=Origins(frozenset({PAGE})))
+    async with hls_site(rules) as there:
+        await there.encoder()
+        watcher = await there.viewer(Origin=PAGE, Accept_Encoding="gzip, br", User_Agent="hls.js")
+        watcher.browser = await there.site.browser()
+        answers = [(await watcher.get(watcher.uri), dict(watcher.browser.headers)) for _ in range(3)]
+        assert watcher.browser.headers["content-encoding"] == "gzip"
+        watcher.text = answers[0][0].decode()
+        name = watcher.files[1]
+        answers += [(await watcher.get(name), dict(watcher.browser.headers)) for _ in range(3)]
+        # The first playlists of either connection, and nothing behind those.
+        assert read_by_aiohttp(there) == 2
+        for (body, headers), (quick, others) in ((answers[0], answers[1]), (answers[0], answers[2])):
+            assert quick == body
+            assert without(others, "date", "vary") == without(headers, "date", "vary")
+        assert answers[1][1]["access-control-allow-origin"] == PAGE
+        assert answers[3][0] == answers[4][0] == answers[5][0]
+        assert answers[5][1]["access-control-allow-origin"] == PAGE
+
+
+async def test_another_page_gets_nothing_by_what_is_known_of_one_that_may() -> None:
+    rules = HttpRules(origins=Origins(frozenset({PAGE})))
+    async with hls_site(rules) as there:
+        await there.encoder()
+        watcher = await there.viewer(Origin=PAGE)
+        await watcher.playlist()
+        await watcher.playlist()
+        watcher.headers["Origin"] = "https://evil.example"
+        await watcher.playlist()
+        assert watcher.status == 403
+        del watcher.headers["Origin"]
+        await watcher.playlist()
+        assert watcher.status == 200
+
+
+async def test_requests_in_any_pieces_get_their_answers_in_order() -> None:
+    dice = random.Random(7)
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        await watcher.playlist()
+        names = [watcher.files[0], "nothing.mp4", watcher.uri, "index.m3u8", watcher.files[1]]
+        asked = [dice.choice(names) for _ in range(200)]
+        lines = [f"GET {watcher.folder}/{name} HTTP/1.1\r\nHost: tv.example:8935\r\n\r\n" for name in asked]
+        data = "".join(lines).encode()
+        watcher.browser.writer.write(lines[0].encode())
+        rest = data[len(lines[0]) :]
+        while rest:
+            size = dice.choice((1, 3, 50, 90, 500))
+            watcher.browser.writer.write(rest[:size])
+            rest = rest[size:]
+            if dice.random() < 0.3:
+                await asyncio.sleep(0)
+        for name in asked:
+            body = await watcher.read()
+            kind = {"nothing.mp4": b"There is", "index.m3u8": b"#EXTM3U", watcher.uri: b"#EXTM3U"}
+            expected = kind.get(name)
+            assert watcher.status in ((404,) if name == "nothing.mp4" else (200, 429))
+            if expected is None:
+                assert body[4:8] in (b"ftyp", b"moof", b"styp")
+            elif watcher.status == 200:
+                assert body.startswith(expected)
+
+
+async def test_behind_a_proxy_each_client_is_known_for_itself() -> None:
+    proxies = TrustedProxies([ipaddress.ip_network("127.0.0.1")])
+    async with hls_site(proxies=proxies) as there:
+        await there.encoder()
+        watcher = await there.viewer(X_Forwarded_For="203.0.113.7")
+        (session,) = [each for each in there.house.registry.sessions if each.origin.protocol == "hls"]
+        assert session.origin.address == "203.0.113.7"
+        (connection,) = [each for each in there.house.connections if isinstance(each, HttpConnection)]
+        for address in ("203.0.113.7", "203.0.113.8") * 3:
+            watcher.headers["X_Forwarded_For"] = address
+            await watcher.playlist()
+            assert connection.origin.address == address
+        assert read_by_aiohttp(there) == 2
+
+
+async def test_who_asks_too_often_waits_on_the_fast_way_too() -> None:
+    limits = ConnectionLimits(max_command_cost_per_address=100)
+    async with hls_site(connections=limits) as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        await watcher.playlist()
+        begun = asyncio.get_running_loop().time()
+        for _ in range(120):
+            await watcher.playlist()
+        assert asyncio.get_running_loop().time() - begun > 0.3
+
+
+async def test_what_comes_behind_a_request_that_waits_is_bounded() -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        await watcher.playlist()
+        await watcher.playlist()
+        msn, part = watcher.comes_next
+        watcher.ask(watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}")
+        await eventually(lambda: there.hls.counts.waiting == 1)
+        before = there.house.registry.budget.partial_bytes
+        for _ in range(300):
+            watcher.ask(watcher.files[0])
+        await eventually(lambda: there.house.registry.budget.partial_bytes > before + 10_000)
+        for _ in range(2000):
+            watcher.ask(watcher.files[0])
+        with contextlib.suppress(ConnectionError):  # With what it has sent unread.
+            await watcher.browser.closed()
+        await eventually(lambda: there.hls.counts.waiting == 0)
+
+
+async def test_who_leaves_waits_no_more() -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        await watcher.playlist()
+        msn, part = watcher.comes_next
+        for _ in range(2):  # By aiohttp, and by the fast way.
+            watcher.ask(watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}")
+            await eventually(lambda: there.hls.counts.waiting == 1)
+            watcher.browser.writer.close()
+            await eventually(lambda: there.hls.counts.waiting == 0)
+            watcher.browser = await there.site.browser()
+            await watcher.playlist()
+
+
+async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hls_waits, "_SHORTEST", 0.0)
+    monkeypatch.setattr(hls_waits, "_LONGEST", 0.0)
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        await watcher.playlist()
+        await watcher.playlist()
+        msn, part = watcher.comes_next
+        watcher.ask(watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}")
+        await eventually(lambda: there.hls.counts.waiting == 1)
+        there.hls.look()
+        assert b"#EXTM3U" in await watcher.read()
+        assert watcher.browser.headers["cache-control"] == "no-store"
+        watcher.ask(watcher.hinted)
+        await eventually(lambda: there.hls.counts.waiting == 1)
+        there.hls.look()
+        await watcher.read()
+        assert watcher.status == 404
+        assert there.hls.counts.waits["late"] == 2
+
+
+async def test_so_many_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hls_waits, "MOST_PER_NETWORK", 2)
+    assert MOST_PER_NETWORK > 2
+    async with hls_site() as there:
+        await there.encoder()
+        watchers: list[Watcher] = []
+        for _ in range(3):
+            watcher = await there.viewer()
+            await watcher.playlist()
+            msn, part = watcher.comes_next
+            watcher.ask(watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}")
+            watchers.append(watcher)
+            if len(watchers) < 3:
+                await eventually(lambda: there.hls.counts.waiting == len(watchers))
+        await watchers[-1].read()
+        assert watchers[-1].status == 503
+        assert there.hls.counts.waiting == 2
+
+
+async def test_who_does_not_read_is_sent_no_more_than_fits() -> None:
+    async with hls_site(send_buffer=4096) as there:
+        encoder = await there.encoder(seconds=4)
+        watcher = await there.viewer()
+        await watcher.playlist()
+        package = there.packages.find(key(), 0.0)
+        assert package is not None
+        name = watcher.files[1]
+        size = len(package.file(name) or b"")
+        watcher.browser.reader._limit = 1  # type: ignore[attr-defined]
+        asked = 0
+        connection = next(each for each in there.house.connections if isinstance(each, HttpConnection))
+        while asked < 3000 and connection.outlet.congestion is None:
+            watcher.ask(name)
+            asked += 1
+            await asyncio.sleep(0)
+        for _ in range(100):
+            watcher.ask(name)
+        await encoder.go_on(1)
+        assert connection.backlog() <= connection.context.high_water_bytes + 2 * size + 65_536
+
+
+HOSTILE = [
+    "_HLS_msn=-1",
+    "_HLS_msn=99999999999999999999",
+    "_HLS_msn=999999",
+    "_HLS_msn=0x10",
+    "_HLS_msn=1e3",
+    "_HLS_msn=%30",
+    "_HLS_msn=1&_HLS_msn=1",
+    "_HLS_msn[]=1",
+    "_HLS_msn=&_HLS_part=",
+    "_HLS_part=0",
+    "_HLS_part=-1",
+    "_HLS_skip=",
+    "_HLS_skip=YES&_HLS_msn=nan",
+    "_HLS_msn=\x7f",
+    "token=",
+    "token=../../etc/passwd",
+    "token=" + "A" * 2000,
+    "&&&&",
+    "=" * 300,
+    "?" * 300,
+    "%00",
+    "%ff%fe",
+]
+NAMES = [
+    "main.m3u8",
+    "index.m3u8",
+    "..m3u8",
+    "../cam/main.m3u8",
+    "main%2e.m3u8",
+    "%00.m3u8",
+    "nothing.m3u8",
+    "main_r0_init_99.mp4",
+    "main_r0_-1.mp4",
+    "main_r0_99999999999999999999.mp4",
+    "main_r0_0_99999.mp4",
+    "main_r0_999_0.mp4",
+    "main_rX_0.mp4",
+    "main__0.mp4",
+    "_r0_0.mp4",
+    "a_b_" + "9" * 1500 + ".mp4",
+    "main_r0_0_0.mp4.mp4",
+    "main_r0_0_0.MP4",
+    "main_r0_\u0661.mp4",
+    ".mp4",
+    "beacon",
+    "x/main_r0_0_0.mp4",
+]
+
+
+async def test_hostile_addresses_get_an_answer_and_hold_nothing() -> None:
+    """Some 500 of them, on one connection that is known, and on new ones."""
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        for _ in range(2):
+            await watcher.playlist()
+        for name in NAMES:
+            for query in ("", *HOSTILE):
+                paths = [f"/live/cam/{name}?{query}", f"/live/cam/{watcher.uri}&{query}"]
+                for path in paths[: 1 if name != NAMES[0] else 2]:
+                    watcher.browser.ask(path.encode().decode("latin-1"))
+                    await watcher.read()
+                    assert watcher.status in (200, 400, 403, 404, 429)
+                    if watcher.browser.headers.get("connection") == "close" or watcher.status == 400:
+                        watcher.browser = await there.site.browser()
+        assert there.hls.counts.waiting == 0
+        assert there.house.registry.budget.partial_bytes < 100_000
+        assert Refusal.AUTHORIZER_FAILED not in there.house.stats.refusals

@@ -1,0 +1,120 @@
+"""A stream is watched: playlists that wait for what comes, parts that come, and one session for all of it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hls_kit import hls_site, key
+from net_kit import eventually
+
+
+async def test_playlists_and_files_are_as_the_package_has_them() -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        assert watcher.browser.headers["content-type"] == "application/vnd.apple.mpegurl"
+        assert watcher.browser.headers["cache-control"] == "no-store"
+        text = await watcher.playlist()
+        assert text.startswith("#EXTM3U")
+        assert "token" not in text
+        package = there.packages.find(key(), 0.0)
+        assert package is not None
+        for name in watcher.files:
+            if name == watcher.hinted:
+                continue
+            assert await watcher.get(name) == package.file(name)
+            assert watcher.status == 200
+            headers = watcher.browser.headers
+            assert headers["content-type"] == "video/mp4"
+            assert "immutable" in headers["cache-control"]
+            assert headers["etag"] == f'"{name}"'
+            assert headers["server"] == "rtmpd"
+            assert "transfer-encoding" not in headers
+
+
+async def test_a_reload_that_blocks_is_answered_by_the_part_it_waits_for() -> None:
+    async with hls_site() as there:
+        encoder = await there.encoder()
+        watcher = await there.viewer()
+        await watcher.playlist()
+        for _ in range(6):
+            msn, part = watcher.comes_next
+            before = watcher.text
+            watcher.ask(watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}")
+            await eventually(lambda: there.hls.counts.waiting == 1)
+            await encoder.go_on(5)
+            watcher.text = (await watcher.read()).decode()
+            assert watcher.text != before
+            assert watcher.comes_next > (msn, part)
+            assert f"_{msn}_{part}.mp4" in watcher.text
+        assert there.hls.counts.waiting == 0
+
+
+async def test_a_part_that_is_hinted_comes_when_it_is_there() -> None:
+    async with hls_site() as there:
+        encoder = await there.encoder()
+        watcher = await there.viewer()
+        for _ in range(3):
+            await watcher.playlist()
+            name = watcher.hinted
+            watcher.ask(name)
+            await eventually(lambda: there.hls.counts.waiting == 1)
+            await encoder.go_on(5)
+            body = await watcher.read()
+            package = there.packages.find(key(), 0.0)
+            assert package is not None
+            assert watcher.status == 200
+            assert body == package.file(name)
+            assert body[4:8] in (b"moof", b"styp", b"emsg", b"prft")
+
+
+async def test_who_watches_is_a_player_and_a_session_until_no_playlist_is_asked_for() -> None:
+    async with hls_site() as there:
+        encoder = await there.encoder()
+        watcher = await there.viewer()
+        stats, sessions = there.house.stats, there.house.registry.sessions
+        assert (stats.players, stats.other_players["hls"]) == (1, 1)
+        assert stats.time_to_first_frame.count == 0
+        await watcher.playlist()
+        assert stats.time_to_first_frame.count == 1
+        (session,) = [each for each in sessions if each.origin.protocol == "hls"]
+        assert [use.key for use in session.uses] == [key()]
+        for name in watcher.files[:-1]:
+            await watcher.get(name)
+        assert session.figures().bytes_out > 1000
+        (viewer,) = there.hls.viewers._by_session.values()
+        viewer.seen_at -= 19.0
+        there.hls.look()
+        assert stats.players == 1
+        viewer.seen_at -= 2.0
+        there.hls.look()
+        assert stats.players == 0
+        # It had only paused.
+        await encoder.go_on(5)
+        assert "#EXTM3U" in await watcher.playlist()
+        assert stats.players == 1
+        assert stats.plays_total == 2
+
+
+async def test_requests_behind_one_that_waits_are_answered_in_their_order() -> None:
+    async with hls_site() as there:
+        encoder = await there.encoder()
+        watcher = await there.viewer()
+        await watcher.playlist()
+        await watcher.playlist()
+        msn, part = watcher.comes_next
+        name = watcher.files[0]
+        watcher.ask(watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}")
+        await eventually(lambda: there.hls.counts.waiting == 1)
+        watcher.ask(name)
+        watcher.ask("nothing.m3u8")
+        watcher.ask(name)
+        await asyncio.sleep(0.05)
+        assert there.hls.counts.waiting == 1
+        await encoder.go_on(5)
+        assert b"#EXTM3U" in await watcher.read()
+        first = await watcher.read()
+        assert first[4:8] == b"ftyp"
+        await watcher.read()
+        assert watcher.status == 403
+        assert await watcher.read() == first

@@ -1,0 +1,64 @@
+// hls.js in a browser: node hls.mjs PAGE URL SECONDS
+// Plays URL with low latency on a page of the origin PAGE, and prints what was seen of it as JSON.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+
+const require = createRequire(path.join(process.env.NODE_MODULES, "x"));
+const { chromium } = require("playwright-core");
+const library = readFileSync(path.join(process.env.NODE_MODULES, "hls.js", "dist", "hls.js"), "utf8");
+const [origin, url, seconds] = process.argv.slice(2);
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM,
+  args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+});
+try {
+  const page = await browser.newPage();
+  await page.goto(origin);
+  await page.setContent("<video id=video muted></video>");
+  await page.evaluate(library);
+  const seen = await page.evaluate(
+    ([url, seconds]) =>
+      new Promise((resolve) => {
+        const video = document.getElementById("video");
+        const errors = [];
+        const delays = [];
+        let stalls = 0;
+        let begun = false;
+        const player = new Hls({ lowLatencyMode: true, backBufferLength: 10 });
+        const done = (end) => {
+          const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
+          const { videoWidth, videoHeight, currentTime } = video;
+          const requests = performance.getEntriesByType("resource").map((each) => new URL(each.name).search);
+          const blocking = requests.filter((each) => each.includes("_HLS_msn")).length;
+          const skipping = requests.filter((each) => each.includes("_HLS_skip")).length;
+          delays.sort((one, other) => one - other);
+          resolve({
+            end, errors, stalls, totalVideoFrames, droppedVideoFrames, videoWidth, videoHeight, currentTime,
+            blocking, skipping, delay: delays[Math.floor(delays.length / 2)], worst: delays[delays.length - 1],
+          });
+        };
+        performance.setResourceTimingBufferSize(5000);
+        video.addEventListener("waiting", () => { if (begun) stalls += 1; });
+        video.addEventListener("playing", () => { begun = true; });
+        player.on(Hls.Events.ERROR, (_, what) => {
+          errors.push(`${what.type} ${what.details} ${what.fatal} ${what.response?.code ?? ""}`);
+          if (what.fatal) done("error");
+        });
+        player.loadSource(url);
+        player.attachMedia(video);
+        video.play().catch((error) => errors.push(String(error)));
+        setInterval(() => {
+          // What is on the screen was made at that time, as the playlist has it.
+          if (begun && player.playingDate) delays.push((Date.now() - player.playingDate.getTime()) / 1000);
+        }, 250);
+        setTimeout(() => done("late"), seconds * 1000);
+      }),
+    [url, Number(seconds)],
+  );
+  console.log(JSON.stringify(seen));
+} finally {
+  await browser.close();
+}
