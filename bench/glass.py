@@ -1,7 +1,7 @@
 """Glass to glass: from a picture's way into the encoder until a browser shows it, by a clock drawn into it.
 
-ffmpeg encodes pictures that this script draws, 640x360, each with the time of then in blocks of black and white,
-and publishes them; Chromium plays the stream by MSE over WebSocket, headless and without a graphics card, and
+ffmpeg encodes pictures that this script draws, 640x360, each with the time of then in blocks of black and
+white, and publishes them; Chromium plays the stream by MSE over WebSocket, headless and without a graphics card, and
 reads the blocks of what it shows. Both are on one machine with one clock. It takes ffmpeg, node, npm and
 chromium.
 """
@@ -42,7 +42,18 @@ _BLOCK: Final = 16
 _BRIGHT: Final = b"\xe0" * _BLOCK
 _DARK: Final = b"\x20" * _BLOCK
 _AUDIO: Final = ("-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000")
-_ENCODER: Final = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-b:v", "2M", "-bf", "0")
+_ENCODER: Final = (
+    "-c:v",
+    "libx264",
+    "-preset",
+    "ultrafast",
+    "-tune",
+    "zerolatency",
+    "-b:v",
+    "2M",
+    "-bf",
+    "0",
+)
 _READY: Final = 3.0
 """Seconds that the stream is live before somebody watches."""
 _PATIENCE: Final = 60.0
