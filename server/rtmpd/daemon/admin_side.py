@@ -375,6 +375,7 @@ class AdminSide:
             recordings=lambda: inside.outputs.recordings,
             kept=inside.outputs.keepers,
             rewinds=lambda: inside.outputs.ring.rewinds,
+            mp4=lambda: inside.outputs.mp4.fragments,
             shelf=lambda: inside.outputs.shelf.shelf,
         )
         self._metrics = Metrics(sources, self._config.metrics.max_streams)
