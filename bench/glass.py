@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -25,13 +24,9 @@ import common
 import servers
 import typer
 from common import Bench, Row
-from servers import ROOT, Variant
+from servers import Variant
 
-sys.path.insert(0, str(ROOT / "tests"))
-
-from npm import install
-
-PLAYWRIGHT: Final = "playwright-core@1.65.1"
+PLAYWRIGHT: Final = "1.65.1"
 NEARER_THAN: Final = 300.0
 """Milliseconds that the median may be."""
 _PAGE: Final = Path(__file__).with_name("glass.mjs")
@@ -122,10 +117,10 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 def _watch(origin: str, url: str, seconds: float) -> Row:
     """What the page has seen."""
-    npm, node, chromium = (shutil.which(name) for name in ("npm", "node", "chromium"))
-    if npm is None or node is None or chromium is None:
+    node, chromium = shutil.which("node"), shutil.which("chromium")
+    if shutil.which("npm") is None or node is None or chromium is None:
         raise RuntimeError("npm, node and chromium are needed")
-    modules = install(npm, servers.CACHE, PLAYWRIGHT)
+    modules = servers.modules("playwright-core", PLAYWRIGHT)
     process = subprocess.run(
         [node, str(_PAGE), origin, url, str(seconds)],
         env={**os.environ, "NODE_MODULES": str(modules), "CHROMIUM": chromium},

@@ -25,7 +25,7 @@ try {
 
 function play([url, patience]) {
   const video = document.getElementById("video");
-  const seen = { errors: [], sizes: [], told: [], currentTime: 0, holes: 0 };
+  const seen = { errors: [], sizes: [], told: [], currentTime: 0, jumps: 0 };
   return new Promise((resolve) => {
     const done = (end) => {
       const { totalVideoFrames } = video.getVideoPlaybackQuality();
@@ -45,15 +45,27 @@ function play([url, patience]) {
     } else play_by_mse(video, url, seen, done);
   });
 
+  // Over what nobody has sent: to where more is buffered.
+  function jump(video, seen) {
+    const { buffered, currentTime } = video;
+    for (let i = 0; i < buffered.length; i++) {
+      if (currentTime < buffered.start(i)) {
+        seen.jumps += i > 0;
+        video.currentTime = buffered.start(i);
+        return;
+      }
+      if (currentTime + 0.05 < buffered.end(i)) return;
+    }
+  }
+
   function play_by_mse(video, url, seen, done) {
     const media = new MediaSource();
     const queue = [];
     let buffer = null;
     let closed = null;
     const next = () => {
-      const { buffered } = video;
-      if (buffered.length && video.currentTime < buffered.start(0)) video.currentTime = buffered.start(0);
-      if (video.paused && buffered.length) video.play().catch((error) => seen.errors.push(String(error)));
+      jump(video, seen);
+      if (video.paused && video.buffered.length) video.play().catch((error) => seen.errors.push(String(error)));
       if (!buffer || buffer.updating) return;
       const what = queue.shift();
       if (typeof what === "string") {
@@ -62,10 +74,7 @@ function play([url, patience]) {
         if (told.mime !== seen.told[0].mime) buffer.changeType(told.mime);
         next();
       } else if (what) buffer.appendBuffer(what);
-      else if (closed) {
-        seen.holes = buffered.length - 1;
-        done(closed);
-      }
+      else if (closed) done(closed);
     };
     video.src = URL.createObjectURL(media);
     media.addEventListener("sourceopen", () => {

@@ -79,7 +79,7 @@ def test_a_browser_plays_to_the_end(
         publisher.stop()
         found = seen(playing)
     end = "ended" if scheme == "http" else "1000 Nobody publishes this stream any more."
-    assert (found["end"], found["errors"], found["holes"]) == (end, [], 0)
+    assert (found["end"], found["errors"], found["jumps"]) == (end, [], 0)
     assert found["currentTime"] > 0.5
     assert (found["totalVideoFrames"] > FRAME_RATE // 2) is (recipe.video is not None)
     assert (found["audio"] > 1000) is (recipe.audio is not None)

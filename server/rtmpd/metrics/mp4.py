@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from rtmpd.metrics.families import AnyFamily, Family
-
-if TYPE_CHECKING:
-    from rtmpd.media.correction import Correction
 
 
 class FragmentCounts(Protocol):
@@ -17,7 +14,7 @@ class FragmentCounts(Protocol):
     @property
     def fragments(self) -> int: ...
     @property
-    def corrections(self) -> Mapping[Correction, int]: ...
+    def corrected(self) -> Mapping[str, int]: ...
 
 
 class Fragments(Protocol):
@@ -38,6 +35,6 @@ def collect_mp4(fragments: Fragments | None) -> Iterator[AnyFamily]:
     yield Family("counter", "rtmpd_mp4_fragments", text).with_value(fragments.stats.fragments)
     text = "Frames whose time was corrected for MP4, by why."
     corrected = Family("counter", "rtmpd_mp4_corrections", text, ("correction",))
-    for why, frames in sorted(fragments.stats.corrections.items()):
-        corrected.add((str(why),), frames)
+    for why, frames in sorted(fragments.stats.corrected.items()):
+        corrected.add((why,), frames)
     yield corrected
