@@ -206,7 +206,7 @@ def require(variants: Sequence[Variant]) -> None:
     if "nms" in kinds:
         if shutil.which("npm") is None:
             raise typer.BadParameter("npm is missing: apt-get install nodejs npm")
-        _install_node_media_server()
+        _node_media_server()
     if shutil.which("taskset") is None:
         raise typer.BadParameter("taskset is missing: apt-get install util-linux")
 
@@ -333,17 +333,19 @@ _OTHER_COMMANDS = {"nginx": _nginx_command, "nms": _node_media_server_command, "
 
 
 def _node_media_server() -> Path:
-    return CACHE / f"nms-{NODE_MEDIA_SERVER}" / "node_modules" / "node-media-server"
+    return modules("node-media-server", NODE_MEDIA_SERVER) / "node-media-server"
 
 
-def _install_node_media_server() -> None:
-    home = CACHE / f"nms-{NODE_MEDIA_SERVER}"
-    if (_node_media_server() / "package.json").exists():
-        return
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "package.json").write_text('{"private": true}\n')
-    package = f"node-media-server@{NODE_MEDIA_SERVER}"
-    subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent", package], cwd=home, check=True)
+def modules(package: str, version: str) -> Path:
+    """The folder ``node_modules`` with a package of npm, installed when it is first asked for."""
+    home = CACHE / f"{package}-{version}"
+    found = home / "node_modules"
+    if not (found / package / "package.json").exists():
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "package.json").write_text('{"private": true}\n')
+        quiet = ("--no-audit", "--no-fund", "--silent")
+        subprocess.run(["npm", "install", *quiet, f"{package}@{version}"], cwd=home, check=True)
+    return found
 
 
 def _start(command: Sequence[str], core: int, log: IO[bytes]) -> subprocess.Popen[bytes]:

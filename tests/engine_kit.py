@@ -11,7 +11,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.outlet import Outlet, Outlets
-from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, RtmpWire, is_for
+from rtmpd.engine.packet import AUDIO, DATA, VIDEO, Packet, WireFormat, is_for
 from rtmpd.engine.packet_queue import Item, Mark
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
@@ -96,8 +96,8 @@ class NamedWire:
 class FakeSink:
     """A sink that keeps what it is handed. ``stuck`` leaves everything unsent."""
 
-    def __init__(self, wire_format: NamedWire | RtmpWire | None = None) -> None:
-        self.wire_format = wire_format or NamedWire()
+    def __init__(self, wire_format: WireFormat | None = None) -> None:
+        self.wire_format: WireFormat = wire_format or NamedWire()
         self.writes: list[bytes] = []
         self.calls: list[str] = []
         self.unsent = 0

@@ -22,6 +22,7 @@ from rtmpd.engine.stats import Histogram, ServerStats, StreamStats
 from rtmpd.events.delivery import NotifyStats, NotifyStatus
 from rtmpd.hooks.stats import BackendStats, HookStats
 from rtmpd.http.hls_counts import HlsCounts
+from rtmpd.media.correction import Correction
 from rtmpd.metrics.collecting import Metrics, Sources
 from rtmpd.metrics.families import RENAMED_METRICS, AnyFamily, Renames
 from rtmpd.net.certificates import Certificate, CertificateFiles, Certificates, CertificateSet
@@ -33,6 +34,7 @@ from rtmpd.outputs.housekeeping import Housekeeping
 from rtmpd.outputs.kept import KeptLoss
 from rtmpd.outputs.record_words import RecordStats
 from rtmpd.outputs.retention import KeepRules
+from rtmpd.packaging.fragment_stats import FragmentStats
 from rtmpd.packaging.stats import HlsStats
 from rtmpd.processes.words import HookCounts, ProcessCounts, ProcessEnd, ProcessState, ProcessStatus
 from rtmpd.relay.status import RelayState, RelayStatus
@@ -135,6 +137,18 @@ class FakeShelf:
         self.afterwork = Afterwork(self.catalog, around)
 
 
+class FakeFragments:
+    """Streams that are made MP4."""
+
+    def __init__(self) -> None:
+        self.stats = FragmentStats()
+        self.stats.fragments = 12
+        self.stats.corrections[Correction.GAP] = 2
+
+    def __len__(self) -> int:
+        return 3
+
+
 class FakeKeys:
     """Stream keys that came at run time."""
 
@@ -161,6 +175,7 @@ class FakeServer:
     recordings: FakeRecordings | None = field(default_factory=FakeRecordings)
     kept: dict[str, FakeKeeper] = field(default_factory=lambda: {"ring": FakeKeeper()})
     rewinds: FakeRewinds | None = field(default_factory=FakeRewinds)
+    mp4: FakeFragments | None = field(default_factory=lambda: FakeFragments())
     shelf: FakeShelf | None = field(default_factory=lambda: FakeShelf())
     packages: HlsStats = field(default_factory=HlsStats)
     hls: HlsCounts | None = field(default_factory=HlsCounts)
@@ -208,6 +223,7 @@ class FakeServer:
             recordings=lambda: self.recordings,
             kept=lambda: self.kept,
             rewinds=lambda: self.rewinds,
+            mp4=lambda: self.mp4,
             shelf=lambda: self.shelf,
             packages=lambda: self.packages,
             hls=lambda: self.hls,

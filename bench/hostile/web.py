@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from typing import Final
 
 from hostile.scene import Scene, attack
@@ -17,6 +18,10 @@ _UPGRADE: Final = (
     b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
+_PICTURE: Final = bytes.fromhex(
+    "17000000000142c01effe100196742c01eda0280bfe5c044000003000400000300f23c58ba8001000468ce0fc8"
+)
+"""A header of H.264 that says how large pictures are, as MP4 has to."""
 _EMPTY_TAGS: Final = encode_tag(int(MessageType.VIDEO), 0, b"") * 16_384
 """As many messages that are nothing."""
 
@@ -122,6 +127,55 @@ async def http_stuck_players(scene: Scene) -> None:
         if noticed_at is None and await scene.metric("rtmpd_dropped_packets_total") > before:
             noticed_at = scene.seconds - scene.left
     scene.expect("noticed after s", noticed_at if noticed_at is not None else 999.0, most=12)
+
+
+@attack(seconds=16, connections=20, settings=_LISTEN, most_growth_mb=60)
+async def mp4_stuck_players(scene: Scene) -> None:
+    """40 players of MP4 of 10 Mbit/s never read, half of them by WebSocket."""
+    publisher = await scene.crowd.join()
+    name = scene.name("stuck")
+    await publisher.publish(name)
+    await publisher.send(message(MessageType.VIDEO, _PICTURE))
+    scene.start(_stream(publisher))
+    players = [await _dial(scene, scene.crowd.address(), reads=False) for _ in range(40)]
+    for number, player in enumerate(players):
+        player.say(_asked("GET", f"/live/{name}.mp4", _UPGRADE if number % 2 else b""))
+    before = await scene.metric("rtmpd_dropped_packets_total")
+    noticed_at = None
+    while scene.goes_on:
+        await asyncio.sleep(min(0.5, max(scene.left, 0.01)))
+        if noticed_at is None and await scene.metric("rtmpd_dropped_packets_total") > before:
+            noticed_at = scene.seconds - scene.left
+    scene.expect("noticed after s", noticed_at if noticed_at is not None else 999.0, most=12)
+
+
+@attack(seconds=12, connections=20, settings=_LISTEN, most_growth_mb=150)
+async def mp4_wishes(scene: Scene) -> None:
+    """20 players of MP4 come and go, read nothing, and each time have another wish of a GOP of 8 MB."""
+    publisher = await scene.crowd.join()
+    name = scene.name("wishes")
+    await publisher.publish(name)
+    await publisher.send(message(MessageType.VIDEO, _PICTURE))
+    for number in range(150):
+        await publisher.send((keyframe if number == 0 else frame)(50_000, number * 40))
+    wishes = itertools.cycle(
+        f"?fragment={cut}&track={track}{only}"
+        for track in range(64)
+        for cut in ("frame", "part")
+        for only in ("", "&only=video", "&only=audio")
+    )
+
+    async def wish() -> None:
+        while scene.goes_on:
+            with contextlib.suppress(OSError):
+                player = await _dial(scene, scene.crowd.address(), reads=False, buffer=4096)
+                player.say(_asked("GET", f"/live/{name}.mp4{next(wishes)}", _UPGRADE))
+                await asyncio.sleep(0.05)
+                player.leave()
+
+    await asyncio.gather(*(wish() for _ in range(20)))
+    # Two sorts for each of the eight choices that a stream may have, and two without any.
+    scene.expect("sorts made", await scene.metric("rtmpd_mp4_streams"), most=18)
 
 
 @attack(seconds=12, connections=0, settings=_LISTEN, most_growth_mb=40)

@@ -296,6 +296,17 @@ async def test_a_codec_that_mp4_cannot_hold_is_said() -> None:
         cook.rest()
 
 
+async def test_a_codec_that_comes_later_ends_who_watches() -> None:
+    async with kitchen() as (there, _):
+        encoder = await on_air(there, *BEGIN)
+        page, player = await there.socket(PATH), await film(there)
+        await messages(page, 5)
+        await player.until("v:B@1040")
+        encoder.send((60, b"\xb2speex"))
+        assert (await closed(page))[0] == 4415
+        assert await player.browser.closed() == b""
+
+
 async def test_what_nobody_watches_is_made_no_more() -> None:
     async with kitchen() as (there, cook):
         encoder = await on_air(there, *BEGIN)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import takewhile
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,29 +17,17 @@ from ffmpeg import FFmpeg, Running, bundled, start
 from live_fixtures import ClipMaker
 from media_clips import AUDIO_ONLY, FRAME_RATE, H264_AAC, VIDEO_FRAMES, VIDEO_ONLY, Recipe
 from npm import install
+from player_kit import PLAYWRIGHT, Page, as_somebody
 from replay import Replay
 from rtmpd_process import RtmpdProcess
 from tools import find_tool, missing
 
 pytestmark = pytest.mark.interop
 
-PLAYWRIGHT, MPEGTS = "playwright-core@1.65.1", "mpegts.js@1.8.2"
+MPEGTS = "mpegts.js@1.8.2"
 SCENARIO = Path(__file__).with_name("browser.mjs")
-NOBODY = 65534
 LADDER = "obs32-multitrack"
 """What OBS sends as three pictures of different sizes."""
-
-
-class Page(BaseHTTPRequestHandler):
-    """An empty page, on an origin of its own."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-
-    def log_message(self, *_args: object) -> None:
-        """Nobody wants to know."""
 
 
 class Browser:
@@ -82,18 +67,6 @@ def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
 @pytest.fixture
 def url(server: RtmpdProcess, request: pytest.FixtureRequest) -> str:
     return server.url(re.sub(r"\W", "-", request.node.name))
-
-
-def as_somebody(home: Path) -> list[str]:
-    """VLC does not run as root."""
-    if os.geteuid():
-        return []
-    home.chmod(0o777)
-    shared = Path(tempfile.gettempdir())
-    for each in (home, *takewhile(lambda each: each != shared, home.parents)):
-        each.chmod(each.stat().st_mode | 0o755)
-    number = str(NOBODY)
-    return ["setpriv", "--reuid", number, "--regid", number, "--clear-groups", "env", f"HOME={home}"]
 
 
 @pytest.mark.parametrize("scheme", ["http", "ws"])

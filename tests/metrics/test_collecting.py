@@ -192,3 +192,15 @@ def test_what_is_required_is_there() -> None:
         "rtmpd_time_to_first_frame_seconds",
         "rtmpd_event_loop_lag_seconds",
     }
+
+
+def test_what_is_made_mp4_is_counted_once_somebody_has_asked_for_it() -> None:
+    server = FakeServer()
+    told = {
+        family.name: family for family in server.metrics().collect() if family.name.startswith("rtmpd_mp4")
+    }
+    assert told["rtmpd_mp4_streams"].samples == [((), 3)]
+    assert told["rtmpd_mp4_fragments"].samples == [((), 12)]
+    assert (("gap",), 2) in told["rtmpd_mp4_corrections"].samples
+    server.mp4 = None
+    assert not [family for family in server.metrics().collect() if family.name.startswith("rtmpd_mp4")]

@@ -377,6 +377,7 @@ class AdminSide:
             recordings=lambda: inside.outputs.recordings,
             kept=inside.outputs.keepers,
             rewinds=lambda: inside.outputs.ring.rewinds,
+            mp4=lambda: inside.outputs.mp4.fragments,
             shelf=lambda: inside.outputs.shelf.shelf,
             packages=lambda: inside.hls.stats,
             hls=lambda: inside.hls.counts,

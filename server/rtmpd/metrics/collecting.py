@@ -18,6 +18,7 @@ from rtmpd.metrics.hls import AnswerCounts, PackageStats, collect_hls
 from rtmpd.metrics.kept import Keeper, Rewinds, collect_kept
 from rtmpd.metrics.key_sets import KeySet, collect_key_sets
 from rtmpd.metrics.keys import RuntimeKeys, collect_key_files, collect_keys
+from rtmpd.metrics.mp4 import Fragments, collect_mp4
 from rtmpd.metrics.notifications import NotifyStatus, collect_notifications
 from rtmpd.metrics.predecessor import Carried, collect_predecessor
 from rtmpd.metrics.process import MemoryGroup, ProcessMetrics
@@ -93,6 +94,8 @@ class Sources:
     """Of streams by HLS; None as long as none is."""
     hls: Callable[[], AnswerCounts | None]
     """Of requests for them; None where no app has HLS."""
+    mp4: Callable[[], Fragments | None]
+    """Streams that are made MP4; None where nobody has asked for any yet."""
     refusals: Mapping[Problem, int]
     """Requests to the admin port that were not answered, by why."""
     hooks: HookStats
@@ -150,6 +153,7 @@ class Metrics:
             *collect_recordings(sources.recordings()),
             *collect_kept(sources.kept(), sources.rewinds()),
             *collect_hls(sources.packages(), sources.hls()),
+            *collect_mp4(sources.mp4()),
             *collect_shelf(sources.shelf(), time.time),
             *collect_hooks(sources.hook_counts),
             *collect_backends(sources.hooks),

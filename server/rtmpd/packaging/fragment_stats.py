@@ -13,3 +13,8 @@ class FragmentStats:
         """Made, whoever was sent them."""
         self.corrections: dict[Correction, int] = dict.fromkeys(Correction, 0)
         """Frames whose time was corrected, by why."""
+
+    @property
+    def corrected(self) -> dict[str, int]:
+        """The same by the words for it."""
+        return {str(why): frames for why, frames in self.corrections.items()}
