@@ -18,6 +18,7 @@ from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door
 from rtmpd.daemon.ending import ADMIN_PATIENCE, Ending
 from rtmpd.daemon.events_side import EventsSide
+from rtmpd.daemon.http_side import HttpPlace
 from rtmpd.daemon.log_side import LogSide
 from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.outputs_side import OutputsSide
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from rtmpd.control.control import Control
     from rtmpd.control.local import Sources as ControlSources
     from rtmpd.control.questions import Questions
+    from rtmpd.control.server_answers import PublicHttp
     from rtmpd.control.settings_answers import Setting
     from rtmpd.daemon.keys_side import KeysSide
     from rtmpd.metrics.collecting import Metrics
@@ -72,6 +74,7 @@ class Inside:
     programs: Programs
     outputs: OutputsSide
     rtmp_address: Callable[[], Address | None]
+    http_place: Callable[[], HttpPlace | None]
     """Where processes on this machine reach it by RTMP."""
     readiness: Callable[[], str | None]
     ending: Ending
@@ -241,6 +244,7 @@ class AdminSide:
             ConfiguredAdmission(lambda: self._config, lambda: inside.access.admin),
             Logins(inside.clock, time.time, os.urandom, lambda: self._config.admin.login_lifetime),
             self._refused(),
+            self._public_http,
         )
         return self._guarded
 
@@ -288,6 +292,7 @@ class AdminSide:
             pulls=inside.pulls,
             relays=inside.relays,
             rtmp_port=self._rtmp_port,
+            http=self._public_http,
             readiness=inside.readiness,
             ending=inside.ending,
             replace=inside.replace,
@@ -316,6 +321,12 @@ class AdminSide:
     def _rtmp_port(self) -> int | None:
         address = self._inside.rtmp_address()
         return None if address is None else address.port
+
+    def _public_http(self) -> PublicHttp | None:
+        from rtmpd.control.server_answers import PublicHttp
+
+        place = self._inside.http_place()
+        return None if place is None else PublicHttp(**place._asdict())
 
     async def _held_settings(self, path: str | None) -> list[Setting]:
         from rtmpd.control.settings_answers import Setting

@@ -241,6 +241,7 @@ class Worker:
             programs=self._programs,
             outputs=self._outputs,
             rtmp_address=self._local_address,
+            http_place=self._http.place,
             readiness=self._unready,
             ending=self._ending,
             replace=lambda: self._handover.replace(),
