@@ -54,6 +54,7 @@ def server(**other: Any) -> ServerInfo:
         "ready": True,
         "unready_reason": None,
         "rtmp_port": 1935,
+        "http": None,
         "state": None,
         "drain": None,
         "predecessor": None,

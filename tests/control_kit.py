@@ -30,6 +30,7 @@ from rtmpd.control.local import Sources, local_control
 from rtmpd.control.local_keys import HeldKey
 from rtmpd.control.local_recordings import RecordingShelf
 from rtmpd.control.log_answers import Level
+from rtmpd.control.server_answers import PublicHttp
 from rtmpd.control.settings_answers import Setting
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.key import StreamKey
@@ -257,6 +258,7 @@ class Desk:
     apps: Sequence[str] = ()
     rules: BanRules = field(default_factory=BanRules)
     unready: str | None = None
+    http: PublicHttp | None = None
     mistakes: tuple[str, ...] = ()
     """In the settings, when they are read again."""
     reloads: list[bool] = field(default_factory=list)
@@ -297,6 +299,7 @@ class Desk:
                 pulls=self.pushes,
                 relays=lambda: self.pushes.relays,
                 rtmp_port=lambda: 1935,
+                http=lambda: self.http,
                 readiness=lambda: self.unready,
                 ending=self.ending,
                 replace=self.replace,
@@ -348,7 +351,7 @@ class Desk:
         """What an admin server shows those whom ``admission`` lets in."""
         self.logins = Logins(self.clock, self.wall_clock, os.urandom, lambda: self.admission.login_lifetime)
         api = Api(self.control, self.clock, self.streams, self.max_age)
-        return GuardedPages(api, self.admission, self.logins, self.refusals)
+        return GuardedPages(api, self.admission, self.logins, self.refusals, lambda: self.http)
 
     @asynccontextmanager
     async def client(

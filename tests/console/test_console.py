@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import socket
-import subprocess
 import threading
 import time
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
 import pytest
+from browser_kit import Browser
 from control_kit import Desk
 from engine_kit import AAC_HEADER, FULL_HD, inter, keyframe, sound
-from npm import install
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
-from tools import find_tool, missing
 
 import rtmpd as library
 from rtmpd.control.local_figures import LocalFigures
@@ -36,55 +33,10 @@ from rtmpd.rtmp.commands import ConnectParams
 
 pytestmark = pytest.mark.console
 
-PLAYWRIGHT, AXE = "playwright-core@1.65.1", "axe-core@4.14.1"
-SCENARIOS = Path(__file__).with_name("console.mjs")
 HOSTILE = "<img src=x onerror=alert(1)>"
 """What an encoder calls itself. Streams cannot be called so."""
 LONG = "שלום-📺-" + "x" * 240
 """The name of a stream, as long as one may be."""
-TIMEOUT = 180.0
-
-
-@dataclass
-class Browser:
-    """Runs scenarios in it."""
-
-    environment: Mapping[str, str]
-    pictures: Path
-
-    def run(self, scenario: str, url: str, **wishes: Callable[[], str | None]) -> None:
-        """``wishes``: what a scenario may want done, by the first word of it."""
-        arguments = [find_tool("node"), str(SCENARIOS), scenario, url, str(self.pictures)]
-        with subprocess.Popen(
-            arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(self.environment)
-        ) as process:
-            killer = threading.Timer(TIMEOUT, process.kill)
-            killer.start()
-            try:
-                assert process.stdin is not None
-                assert process.stdout is not None
-                for line in process.stdout:
-                    if line.startswith("#"):
-                        print(line, end="")
-                        continue
-                    process.stdin.write(f"{wishes[line.split()[0]]() or 'done'}\n")
-                    process.stdin.flush()
-            finally:
-                killer.cancel()
-        assert process.returncode == 0
-
-
-@pytest.fixture(scope="session")
-def browser(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Browser:
-    """Debian's, by packages that are downloaded once into pytest's cache."""
-    npm, chromium = find_tool("npm"), find_tool("chromium")
-    try:
-        modules = install(npm, pytestconfig.cache.mkdir("npm"), PLAYWRIGHT, AXE)
-    except (OSError, subprocess.SubprocessError) as error:
-        missing(f"npm cannot install {PLAYWRIGHT} and {AXE}: {error}")
-    pictures = Path(os.environ.get("CONSOLE_PICTURES") or tmp_path_factory.mktemp("pictures"))
-    pictures.mkdir(parents=True, exist_ok=True)
-    return Browser({**os.environ, "NODE_MODULES": str(modules), "CHROMIUM": chromium}, pictures)
 
 
 def admin_of(server: RtmpdProcess) -> str:

@@ -44,12 +44,12 @@ async def test_a_bug_is_logged_without_the_address_of_whoever_met_it(
 ) -> None:
     desk = Desk()
 
-    def broken() -> None:
+    def broken(_folder: object) -> None:
         raise RuntimeError("a bug")
 
     async with desk.client() as client:
-        monkeypatch.setattr("rtmpd.web.console_files._read", broken)
-        monkeypatch.setattr("rtmpd.web.server._CONSOLE._files", None)
+        monkeypatch.setattr("rtmpd.net.static_files._read", broken)
+        monkeypatch.setattr("rtmpd.web.console_files._OWN._files", None)
         async with client.get("/") as answer:
             assert answer.status == 500
     (record,) = caplog.records

@@ -31,6 +31,7 @@ from rtmpd.control.local_server import Ending, LocalServer
 from rtmpd.control.local_sessions import LocalSessions
 from rtmpd.control.local_settings import LocalSettings
 from rtmpd.control.local_streams import LocalStreams
+from rtmpd.control.server_answers import PublicHttp
 from rtmpd.control.settings_answers import Setting
 from rtmpd.control.stored import Stored
 from rtmpd.control.times import Times
@@ -55,6 +56,8 @@ class Sources:
     relays: Callable[[], Sequence[RelayStatus]]
     rtmp_port: Callable[[], int | None]
     """Where RTMP is taken; None where it is not, by a port."""
+    http: Callable[[], PublicHttp | None]
+    """Where browsers play; None where they cannot."""
     readiness: Callable[[], str | None]
     """Why no traffic should be sent here now; None when it may be."""
     ending: Ending
@@ -151,6 +154,7 @@ def _server(sources: Sources, log: LocalLog, times: Callable[[], Times]) -> Loca
         sources.instance,
         log,
         sources.rtmp_port,
+        sources.http,
         sources.before,
         sources.serving_since,
     )

@@ -12,7 +12,7 @@ from rtmpd.control.audit import Audit, Change
 from rtmpd.control.before import Before, Carried, ask_if_there
 from rtmpd.control.drain_answers import Drain, DrainRequest, Successor
 from rtmpd.control.local_log import LocalLog
-from rtmpd.control.server_answers import Predecessor, ServerInfo, State, Totals
+from rtmpd.control.server_answers import Predecessor, PublicHttp, ServerInfo, State, Totals
 from rtmpd.control.stored import StateStats, Stored
 from rtmpd.control.times import Times, on_wall
 from rtmpd.control.usage import Usage, machine
@@ -71,6 +71,7 @@ class LocalServer:
         instance: str,
         log: LocalLog,
         rtmp_port: Callable[[], int | None],
+        http: Callable[[], PublicHttp | None],
         before: Before,
         serving_since: Callable[[], float | None],
     ) -> None:
@@ -87,6 +88,7 @@ class LocalServer:
         self._usage = Usage()
         self._log = log
         self._rtmp_port = rtmp_port
+        self._http = http
         self._before = before
         self._serving_since = serving_since
 
@@ -104,6 +106,7 @@ class LocalServer:
             ready=unready is None,
             unready_reason=unready,
             rtmp_port=self._rtmp_port(),
+            http=self._http(),
             state=_state(self._stored.stats),
             log=await self._log.level(by),
             drain=None if draining is None else _drain(draining, self._times(), before),

@@ -112,6 +112,20 @@ class Predecessor(Answer):
     """Why it does not say more; null if it does."""
 
 
+class PublicHttp(Answer):
+    """Where browsers play streams, and find the page of each."""
+
+    url: str | None
+    """Where the world finds it, http.public_url; null where that is not said: then at the port, on the host
+    that this was asked on."""
+    scheme: str
+    """http or https."""
+    port: int | None
+    """Null behind a URL."""
+    prefix: str
+    """Of all paths there; empty, or with a slash before it and none behind."""
+
+
 class ServerInfo(Answer):
     """The server."""
 
@@ -136,6 +150,8 @@ class ServerInfo(Answer):
     rtmp_port: int | None
     """Where it takes RTMP; what stands before it, such as a container's runtime, may have another one.
     Null where it is not taken at a port."""
+    http: PublicHttp | None
+    """Where browsers play; null where they cannot."""
     state: State | None
     """What outlives a restart; null if nothing does."""
     log: LogLevel

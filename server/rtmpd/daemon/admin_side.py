@@ -19,6 +19,7 @@ from rtmpd.daemon.doors import Door
 from rtmpd.daemon.ending import ADMIN_PATIENCE, Ending
 from rtmpd.daemon.events_side import EventsSide
 from rtmpd.daemon.hls_http import HlsHttp
+from rtmpd.daemon.http_side import HttpPlace
 from rtmpd.daemon.log_side import LogSide
 from rtmpd.daemon.memory_group import MemoryGroup
 from rtmpd.daemon.outputs_side import OutputsSide
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from rtmpd.control.control import Control
     from rtmpd.control.local import Sources as ControlSources
     from rtmpd.control.questions import Questions
+    from rtmpd.control.server_answers import PublicHttp
     from rtmpd.control.settings_answers import Setting
     from rtmpd.daemon.keys_side import KeysSide
     from rtmpd.metrics.collecting import Metrics
@@ -74,6 +76,7 @@ class Inside:
     outputs: OutputsSide
     hls: HlsHttp
     rtmp_address: Callable[[], Address | None]
+    http_place: Callable[[], HttpPlace | None]
     """Where processes on this machine reach it by RTMP."""
     readiness: Callable[[], str | None]
     ending: Ending
@@ -243,6 +246,7 @@ class AdminSide:
             ConfiguredAdmission(lambda: self._config, lambda: inside.access.admin),
             Logins(inside.clock, time.time, os.urandom, lambda: self._config.admin.login_lifetime),
             self._refused(),
+            self._public_http,
         )
         return self._guarded
 
@@ -290,6 +294,7 @@ class AdminSide:
             pulls=inside.pulls,
             relays=inside.relays,
             rtmp_port=self._rtmp_port,
+            http=self._public_http,
             readiness=inside.readiness,
             ending=inside.ending,
             replace=inside.replace,
@@ -318,6 +323,12 @@ class AdminSide:
     def _rtmp_port(self) -> int | None:
         address = self._inside.rtmp_address()
         return None if address is None else address.port
+
+    def _public_http(self) -> PublicHttp | None:
+        from rtmpd.control.server_answers import PublicHttp
+
+        place = self._inside.http_place()
+        return None if place is None else PublicHttp(**place._asdict())
 
     async def _held_settings(self, path: str | None) -> list[Setting]:
         from rtmpd.control.settings_answers import Setting

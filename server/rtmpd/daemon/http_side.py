@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors
@@ -17,6 +17,15 @@ from rtmpd.serving.server import RtmpServer
 
 if TYPE_CHECKING:
     from rtmpd.http.server import HttpRules, HttpServer
+
+
+class HttpPlace(NamedTuple):
+    """Where browsers find all that; as ``control.server_answers.PublicHttp`` tells it."""
+
+    url: str | None
+    scheme: str
+    port: int | None
+    prefix: str
 
 
 class HttpSide:
@@ -91,9 +100,20 @@ class HttpSide:
             self.hls.offer(self._http)
         return self._http
 
+    def place(self) -> HttpPlace | None:
+        """Where browsers play; None where there is no port for them."""
+        url, prefix = self._config.http.public_url, self._config.http.prefix
+        if url:
+            return HttpPlace(url, url.partition(":")[0], None, "")
+        found = ((scheme, port) for scheme in ("http", "https") for port in self._ports(scheme))
+        return next((HttpPlace(None, scheme, port, prefix) for scheme, port in found), None)
+
     def _console_ports(self) -> frozenset[int]:
-        bound = [] if self.all_doors is None else self.all_doors.bound("admin")
-        return frozenset(address.port for address in bound if not address.path)
+        return frozenset(self._ports("admin"))
+
+    def _ports(self, protocol: str) -> list[int]:
+        bound = [] if self.all_doors is None else self.all_doors.bound(protocol)
+        return [address.port for address in bound if not address.path]
 
     def _rules(self) -> HttpRules:
         from rtmpd.http.aliases import Aliases

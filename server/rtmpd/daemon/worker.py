@@ -242,6 +242,7 @@ class Worker:
             outputs=self._outputs,
             hls=self._http.hls,
             rtmp_address=self._local_address,
+            http_place=self._http.place,
             readiness=self._unready,
             ending=self._ending,
             replace=lambda: self._handover.replace(),

@@ -44,8 +44,9 @@ export class Controls {
       h("div", { class: "row seek" }, this.bar),
       h("div", { class: "row", role: "group", "aria-label": "Player" }, this.play, this.back, this.sound, this.volume, this.live, this.delay, h("span", { class: "space" }), this.quality, this.inset, this.full),
     );
-    this.inset.hidden = !(document.pictureInPictureEnabled ?? "webkitSetPresentationMode" in video);
+    this.insets = document.pictureInPictureEnabled ?? "webkitSetPresentationMode" in video;
     this.#listen();
+    this.#wake();
   }
 
   close() {
@@ -71,6 +72,8 @@ export class Controls {
     this.start.hidden = !(player.state === "tap" || (player.paused && !shows));
     const follows = player.live && !player.choice.start && !player.paused;
     this.live.hidden = this.delay.hidden = !shows;
+    this.play.hidden = engine === null && !player.paused;
+    this.inset.hidden = !(this.insets && shows);
     say(this.edge, follows ? "Live" : "Go live");
     mark(this.live, "aria-pressed", String(follows));
     const delay = shows ? (engine?.delay ?? null) : null;

@@ -9,6 +9,7 @@ const MOST_TARGET = 2;
 const FAR = 3; // Seconds behind from which it jumps.
 const SETTLING = 1500; // Milliseconds in which it jumps at once: what comes first comes in a burst.
 const CATCHING_UP = 1.06;
+const CALM = 20000; // Milliseconds without a stall, from which it dares to be a little nearer.
 
 export class MseEngine {
   static name = "mse";
@@ -138,7 +139,7 @@ export class MseEngine {
     const { start, end } = this.#range();
     if (end !== null && !this.jumped && end - start > 0.03) {
       this.jumped = true;
-      this.since = performance.now();
+      this.since = this.calm = performance.now();
       this.video.currentTime = this.follows ? Math.max(end - this.target, start) : start;
       this.told.begun();
     }
@@ -173,6 +174,10 @@ export class MseEngine {
       video.playbackRate = 1;
       return;
     }
+    if (performance.now() - this.calm > CALM) {
+      this.target = Math.max(this.target * 0.8, LEAST_TARGET);
+      this.calm = performance.now();
+    }
     const behind = end - video.currentTime;
     if (behind > (this.#settles ? this.target + 0.3 : FAR)) video.currentTime = end - this.target;
     else if (behind > this.target + 0.2) video.playbackRate = CATCHING_UP;
@@ -184,7 +189,9 @@ export class MseEngine {
   }
 
   #stalled() {
-    if (this.jumped && this.follows && !this.#settles && !this.video.seeking) this.target = Math.min(this.target * 1.3, MOST_TARGET);
+    if (!this.jumped || !this.follows || this.#settles || this.video.seeking) return;
+    this.target = Math.min(this.target * 1.3, MOST_TARGET);
+    this.calm = performance.now();
   }
 }
 

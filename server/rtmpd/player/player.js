@@ -9,24 +9,27 @@ import { SAY, isAudio, lacking, playsWithout } from "./words.js";
 
 const ENGINES = [MseEngine, HlsEngine, NativeEngine];
 const PATIENCE = 2500; // Milliseconds without a picture until it is asked why.
-const LOOK = 60; // Seconds from one question to the next while all is well.
+const LOOK = 15; // Seconds from one question to the next while all is well.
 const PAUSED = 30; // Seconds until a pause lets the connection go.
 const WAITS = [1, 2, 3, 5, 8, 10]; // Seconds between tries.
 const RULED_OUT = 1008; // Codes of WebSockets: a rule ends it, whose sentence comes with it.
 const UNFIT = 4415; // A codec that MP4 cannot hold.
-const RETURN = 250; // Milliseconds from an end to the first look whether it is over.
+const RETURN = 0.25; // Seconds from an end to the first look whether it is over.
 
 export class Player extends EventTarget {
-  /** `root` becomes the player of `source`; with a `poster` the picture at .jpg is shown until it plays. */
-  constructor(root, source, { title = "", poster = false, via = null, muted = false } = {}) {
+  /** `root` becomes the player of `source`; with a `poster` the picture at .jpg is shown until it plays.
+   *  `unreached` is said where the server does not answer. */
+  constructor(root, source, { title = "", poster = false, via = null, muted = false, unreached = SAY.lost } = {}) {
     super();
     this.root = root;
     this.source = source;
+    this.unreached = unreached;
     this.status = { state: "unknown" };
     this.state = "connecting";
     this.engine = null;
     this.choice = source.start ? { start: source.start } : {};
     this.engines = ENGINES.filter((each) => (via === null || each.name === via) && each.works());
+    this.timer = null;
     this.tries = 0;
     this.failed = 0;
     this.paused = false;
@@ -47,8 +50,6 @@ export class Player extends EventTarget {
 
   close() {
     this.over.abort();
-    clearTimeout(this.timer);
-    clearTimeout(this.stall);
     clearTimeout(this.rest);
     this.#drop();
     this.controls.close();
@@ -121,7 +122,7 @@ export class Player extends EventTarget {
 
   /** Ask whether it is live, and begin if it is. */
   async #look() {
-    clearTimeout(this.timer);
+    this.#forget();
     const status = await this.source.status(this.over.signal);
     if (this.over.signal.aborted) return;
     this.#learn(status);
@@ -134,7 +135,7 @@ export class Player extends EventTarget {
       this.#show(this.began ? "over" : "offline");
       this.#again();
     } else {
-      this.#show(state);
+      this.#show(state, state === "lost" ? this.unreached : SAY[state]);
       this.#again(state === "unproven" || state === "forbidden");
     }
   }
@@ -229,8 +230,7 @@ export class Player extends EventTarget {
       return;
     }
     if (opened && code !== 1000 && this.began) this.#show("lost");
-    clearTimeout(this.timer);
-    if (opened) this.timer = setTimeout(() => this.#look(), RETURN);
+    if (opened) this.#later(RETURN);
     else this.#again();
   }
 
@@ -249,6 +249,7 @@ export class Player extends EventTarget {
   }
 
   #drop() {
+    this.#forget();
     clearTimeout(this.stall);
     const { engine } = this;
     this.engine = null;
@@ -262,9 +263,18 @@ export class Player extends EventTarget {
     this.#later(seconds * (0.8 + 0.4 * Math.random()));
   }
 
+  /** Look in so many seconds, unless that is done sooner. */
   #later(seconds) {
-    clearTimeout(this.timer);
+    const due = performance.now() + seconds * 1000;
+    if (this.timer !== null && this.due <= due) return;
+    this.#forget();
+    this.due = due;
     this.timer = setTimeout(() => this.#look(), seconds * 1000);
+  }
+
+  #forget() {
+    clearTimeout(this.timer);
+    this.timer = null;
   }
 
   #rest() {

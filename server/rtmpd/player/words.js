@@ -15,6 +15,7 @@ const CODECS = [
   [/^ac-3/, "AC-3"],
   [/^ec-3/, "E-AC-3"],
 ];
+const EVERYWHERE = new Set(["H.264", "AAC"]);
 const AUDIO = new Set(["MP3", "AAC", "Opus", "FLAC", "AC-3", "E-AC-3"]);
 
 /** What people call a codec of RFC 6381. */
@@ -50,7 +51,8 @@ export const SAY = {
 /** Why there is no picture, or no sound: the browser lacks these codecs. */
 export function lacking(codecs) {
   const names = [...new Set(codecs.map(codecName))];
-  return `This browser cannot play ${names.join(" and ") || "the codec of this stream"}. Try another browser, or ask for a stream in H.264 and AAC.`;
+  const advice = names.some((name) => EVERYWHERE.has(name)) ? "Try another browser." : "Try another browser, or ask for a stream in H.264 and AAC.";
+  return `This browser cannot play ${names.join(" and ") || "the codec of this stream"}. ${advice}`;
 }
 
 /** The same where the rest plays. */

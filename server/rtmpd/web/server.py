@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from rtmpd import __version__
+from rtmpd.control.server_answers import PublicHttp
 from rtmpd.net.address_mask import OPEN, AddressMask
 from rtmpd.net.entrances import ProxyUse
 from rtmpd.net.http import web
@@ -36,9 +37,6 @@ _BACKLOG = 16
 """Connections that may wait to be accepted: all of them are, in one turn, before the oldest are cut."""
 _MAX_REQUEST_BYTES = 64 * 1024
 
-_CONSOLE = ConsoleFiles()
-"""Of all addresses."""
-
 
 @dataclass(frozen=True, slots=True)
 class OpenPages:
@@ -62,6 +60,8 @@ class GuardedPages:
     admission: Admission
     logins: Logins
     refusals: Refusals
+    public_http: Callable[[], PublicHttp | None]
+    """Where the console plays streams."""
 
     def gate(self, visitors: Visitors, word_of: Callable[[web.Request], str | None], *, local: bool) -> Gate:
         """That of one address; ``word_of`` as there."""
@@ -69,7 +69,7 @@ class GuardedPages:
 
     def add_routes(self, router: web.UrlDispatcher, gate: Gate, visitors: Visitors) -> None:
         """Serve them on one address, behind its gate."""
-        _CONSOLE.add_routes(router)
+        ConsoleFiles(self.public_http).add_routes(router)
         router.add_get("/version", _version)
         self.api.add_routes(router, gate)
         LoginHandlers(gate, self.logins, visitors).add_routes(router, PREFIX)

@@ -5,6 +5,7 @@ import { get, streamPath } from "./api.js";
 import { cell, foreign, h, keyed, mark, say, table } from "./dom.js";
 import { bitrate, codec, count, delay, lasted, medium, pathOf, rateOf, since, size } from "./format.js";
 import { troubleList, troubles } from "./health.js";
+import { preview } from "./preview.js";
 import { recordingList } from "./recordings.js";
 import { recordList } from "./records.js";
 import { relayList } from "./relays.js";
@@ -12,7 +13,6 @@ import { sessionList } from "./sessions.js";
 import { sparkline } from "./sparkline.js";
 import { badge, poll, section } from "./views.js";
 
-const USUAL_PORT = 1935;
 const SLATES = { file: "the slate", still: "the last picture" };
 const ENCODERS = {
   source: { title: "Source" },
@@ -68,7 +68,7 @@ export function streamView({ feed, rights, signal, app, name }) {
   const record = button("Record", null, change("start"));
   const split = button("Split the recording", null, change("split"));
   const stop = button("Stop the recording", null, change("stop"), "danger");
-  const seen = preview(path);
+  const seen = preview(path, signal);
   const gone = h("p", { class: "empty", hidden: true }, "Nobody publishes this stream, and nobody waits for it.");
   const end = button("End it", null, () => endHold(key), "danger");
   const more = details();
@@ -107,7 +107,7 @@ export function streamView({ feed, rights, signal, app, name }) {
   function show() {
     const figures = feed.figures;
     if (figures === null) return;
-    seen.update(figures.server?.rtmp_port);
+    seen.update(figures.server);
     const stream = figures.streams.find((each) => each.app === app && each.name === name);
     gone.hidden = stream !== undefined;
     end.hidden = stream?.state !== "holding";
@@ -137,29 +137,6 @@ export function streamView({ feed, rights, signal, app, name }) {
   });
   show();
   return { element, title: path };
-}
-
-/** Where the picture will be; until then, how to see it: `{ element, update(port) }`. */
-function preview(path) {
-  const code = h("code", {});
-  const element = h(
-    "figure",
-    { class: "preview" },
-    h("p", {}, "Browsers cannot play RTMP. In a terminal:"),
-    h("p", {}, code),
-  );
-  // The usual port goes without saying, and whoever sees some streams only is not told of the server.
-  const update = (port) => {
-    const place = port && port !== USUAL_PORT ? `${location.hostname}:${port}` : location.hostname;
-    say(code, `ffplay ${inShell(`rtmp://${place}/${path}`)}`);
-  };
-  update(null);
-  return { element, update };
-}
-
-/** As one word of a shell, whatever an encoder calls its stream. */
-function inShell(text) {
-  return /^[\w@%+=:,./-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function showFacts(list, stream, written, now) {

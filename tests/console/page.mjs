@@ -1,0 +1,317 @@
+// The page of a stream in a browser, one scenario a run: node page.mjs SCENARIO URL PICTURES
+// Says what it wants of its test by a line of standard output, and waits for one of standard input.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { createInterface } from "node:readline";
+
+const require = createRequire(path.join(process.env.NODE_MODULES, "x"));
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core"), "utf8");
+const [scenario, url, pictures] = process.argv.slice(2);
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+const troubles = [];
+const asked = [];
+let browser;
+
+/** Have the test do something. */
+async function wish(what) {
+  console.log(what);
+  return (await answers.next()).value;
+}
+
+async function open({ place = url, width = 1280, height = 800, scheme = "light", sound = true, before = null } = {}) {
+  if (browser === undefined) {
+    const policy = sound ? ["--autoplay-policy=no-user-gesture-required"] : [];
+    browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", ...policy] });
+  }
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, reducedMotion: "reduce" });
+  const page = await context.newPage();
+  page.setDefaultTimeout(30000);
+  page.on("pageerror", (error) => troubles.push(`error: ${error.message}`));
+  page.on("console", (message) => {
+    if (message.type() === "error" && !/net::ERR|Failed to load resource|WebSocket connection/.test(message.text())) troubles.push(message.text());
+  });
+  page.on("request", (request) => asked.push(request.url()));
+  page.on("websocket", (socket) => asked.push(socket.url()));
+  await page.addInitScript(() => {
+    window.violations = [];
+    window.stalls = 0;
+    document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+    document.addEventListener("waiting", () => (window.stalls += 1), true);
+  });
+  if (before) await page.addInitScript(before);
+  await page.goto(place);
+  return page;
+}
+
+const player = (page) => page.locator(".player");
+const message = (page) => page.locator(".player .message");
+
+/** Wait until the player is in that state. */
+async function reach(page, state) {
+  await page.locator(`.player[data-state="${state}"]`).waitFor();
+}
+
+const frames = (page) => page.evaluate(() => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames);
+
+/** So many pictures more are decoded and shown. */
+async function watch(page, more = 40) {
+  const before = await frames(page);
+  await page.waitForFunction((most) => document.querySelector("video").getVideoPlaybackQuality().totalVideoFrames >= most, before + more);
+}
+
+/** Nothing that axe-core knows of keeps anybody out, and nothing is wider than the screen. */
+async function check(page, name) {
+  await page.screenshot({ path: path.join(pictures, `page-${name}.png`), fullPage: true });
+  // As an evaluated text and not as a script of the page, which its policy refuses.
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() =>
+    window.axe.run(document, {
+      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+      // Live pictures have no captions beforehand, and what is written over pictures has no one ground.
+      rules: { "video-caption": { enabled: false }, "color-contrast": { enabled: false } },
+    }),
+  );
+  const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).slice(0, 3).join(" | ")}`);
+  assert.deepEqual(found, [], name);
+  const excess = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(excess <= 0, `${name} is ${excess} px wider than the screen`);
+}
+
+/** Press Tab until what has the focus is called so. */
+async function tabTo(page, name) {
+  for (let tries = 0; tries < 20; tries += 1) {
+    await page.keyboard.press("Tab");
+    const focused = await page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent);
+    if (focused.trim() === name) return;
+  }
+  assert.fail(`no Tab leads to ${name}`);
+}
+
+const property = (page, name) => page.evaluate((name) => document.querySelector("video")[name], name);
+const becomes = (page, name, value) => page.waitForFunction(([name, value]) => document.querySelector("video")[name] === value, [name, value]);
+
+const SCENARIOS = {
+  /** It waits for the encoder, plays, is told of its end, and goes on when it comes back. */
+  async plays() {
+    const page = await open();
+    await reach(page, "offline");
+    assert.match(await message(page).innerText(), /Not live yet\. The stream begins here by itself\./);
+    await check(page, "offline");
+    await page.evaluate(() => (window.first = true));
+    await wish("publish");
+    await reach(page, "playing");
+    await watch(page);
+    assert.ok(asked.some((each) => /^ws:.*\.mp4/.test(each)), "by WebSocket");
+    await page.getByRole("button", { name: "Live", pressed: true }).waitFor();
+    await page.waitForFunction(() => parseFloat(document.querySelector(".delay").textContent) < 1);
+    assert.match(await page.locator("#facts").innerText(), /Live since .* · 320 × 240 · H\.264 and AAC/);
+    const stalls = await page.evaluate(() => window.stalls);
+    await watch(page, 75);
+    console.log(`# ${(await page.evaluate(() => window.stalls)) - stalls} stalls in 3 s, ${await page.locator(".delay").innerText()}`);
+    assert.equal(await message(page).innerText(), "");
+    await check(page, "playing");
+    await wish("stop");
+    await reach(page, "over");
+    assert.match(await message(page).innerText(), /has ended/);
+    await wish("publish");
+    await reach(page, "playing");
+    await watch(page);
+    assert.ok(await page.evaluate(() => window.first), "without a reload");
+  },
+
+  /** An encoder that is lost is waited for, in words. */
+  async returns() {
+    await wish("publish");
+    const page = await open();
+    await reach(page, "playing");
+    await watch(page);
+    await wish("lose");
+    await reach(page, "holding");
+    assert.match(await message(page).innerText(), /encoder has lost its connection/);
+    await check(page, "holding");
+    await wish("publish");
+    await reach(page, "playing");
+    await watch(page);
+  },
+
+  /** What is shown in place of an encoder is said. */
+  async slate() {
+    await wish("publish");
+    const page = await open();
+    await reach(page, "playing");
+    await watch(page);
+    await wish("lose");
+    await page.getByText(/this is a slate/).waitFor();
+    await check(page, "slate");
+    await wish("publish");
+    await page.locator(".notice[hidden]").waitFor({ state: "attached" });
+    await watch(page);
+  },
+
+  /** Where nothing may be heard it is muted, and a button says so. */
+  async muted() {
+    await wish("publish");
+    const page = await open({ sound: false });
+    await reach(page, "playing");
+    await watch(page, 20);
+    assert.equal(await property(page, "muted"), true);
+    await check(page, "muted");
+    await page.locator(".unmute").click();
+    await becomes(page, "muted", false);
+    assert.equal(await page.locator(".unmute").isVisible(), false);
+    await watch(page, 20);
+  },
+
+  /** Everything by the keyboard alone. */
+  async keys() {
+    await wish("publish");
+    const page = await open();
+    await reach(page, "playing");
+    await page.keyboard.press("m");
+    await becomes(page, "muted", true);
+    await page.getByRole("button", { name: "Unmute" }).waitFor();
+    await page.keyboard.press("m");
+    await becomes(page, "muted", false);
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowDown");
+    await page.waitForFunction(() => document.querySelector("video").volume < 0.85);
+    await page.keyboard.press("k");
+    await becomes(page, "paused", true);
+    await page.getByRole("button", { name: "Go live" }).waitFor();
+    await page.keyboard.press("l");
+    await becomes(page, "paused", false);
+    await page.getByRole("button", { name: "Live", exact: true }).waitFor();
+    await page.keyboard.press("f");
+    await page.waitForFunction(() => document.fullscreenElement?.id === "player");
+    await page.keyboard.press("f");
+    await page.waitForFunction(() => document.fullscreenElement === null);
+    for (const name of ["Pause", "Mute", "Volume", "Live", "Picture in picture", "Full screen"]) await tabTo(page, name);
+    await page.screenshot({ path: path.join(pictures, "page-focus.png") });
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.fullscreenElement?.id === "player");
+  },
+
+  /** A telephone, in the dark too. */
+  async phone() {
+    for (const scheme of ["light", "dark"]) {
+      const page = await open({ width: 375, height: 700, scheme, place: `${url}?nobody` });
+      await reach(page, "offline");
+      await check(page, `phone-offline-${scheme}`);
+      await page.context().close();
+    }
+    await wish("publish");
+    for (const scheme of ["light", "dark"]) {
+      const page = await open({ width: 375, height: 700, scheme });
+      await reach(page, "playing");
+      await check(page, `phone-${scheme}`);
+      await page.context().close();
+    }
+    const page = await open({ scheme: "dark" });
+    await reach(page, "playing");
+    await check(page, "dark");
+  },
+
+  /** Who shows a key plays, and nobody is shown it. */
+  async locked() {
+    await wish("publish");
+    let page = await open();
+    await reach(page, "unproven");
+    assert.match(await message(page).innerText(), /has to send a link with a key/);
+    await check(page, "unproven");
+    await page.context().close();
+    page = await open({ place: `${url}?key=wrong` });
+    await reach(page, "forbidden");
+    await page.context().close();
+    asked.length = 0;
+    const key = await wish("key");
+    page = await open({ place: `${url}?key=${key}` });
+    await reach(page, "playing");
+    await watch(page);
+    assert.ok(!(await page.content()).includes(key), "the key is in the page");
+    const bearing = asked.filter((each) => each.includes(key)).map((each) => new URL(each).pathname);
+    assert.deepEqual([...new Set(bearing)].sort(), ["/live/show", "/live/show.json", "/live/show.mp4"]);
+  },
+
+  /** A codec that the browser lacks is named. */
+  async lacks() {
+    await wish("publish");
+    const without = (pattern) => `const supported = MediaSource.isTypeSupported; MediaSource.isTypeSupported = (type) => !${pattern}.test(type) && supported.call(MediaSource, type);`;
+    let page = await open({ before: without("/avc1|mp4a/") });
+    await reach(page, "unsupported");
+    assert.match(await message(page).innerText(), /This browser cannot play (H\.264 and AAC|AAC and H\.264)/);
+    await check(page, "unsupported");
+    await page.context().close();
+    page = await open({ before: without("/mp4a/") });
+    await reach(page, "playing");
+    await page.getByText("No sound: this browser cannot play AAC.").waitFor();
+    await watch(page);
+    await page.context().close();
+    page = await open({ before: without("/avc1/") });
+    await page.getByText("Sound alone: this browser cannot play H.264.").waitFor();
+    await page.waitForFunction(() => document.querySelector("video").currentTime > 0 && document.querySelector("video").videoWidth === 0);
+    await check(page, "sound-alone");
+  },
+
+  /** Pages that the settings name show it within theirs, others cannot. */
+  async embed() {
+    await wish("publish");
+    let page = await open({ place: await wish("friend") });
+    const frame = page.frames()[1];
+    await frame.locator('.player[data-state="playing"]').waitFor();
+    assert.equal(await frame.locator("h1").count(), 0);
+    const box = await frame.evaluate(() => [document.querySelector("video").clientWidth, innerWidth, document.documentElement.scrollHeight - innerHeight]);
+    assert.equal(box[0], box[1]);
+    assert.ok(box[2] <= 0, "it fits into its frame");
+    await page.screenshot({ path: path.join(pictures, "page-embedded.png") });
+    await page.context().close();
+    page = await open({ place: await wish("stranger") });
+    await page.waitForFunction(() => document.querySelector("iframe").dataset.loaded === "yes");
+    assert.equal(await page.frames()[1].locator(".player").count(), 0);
+    const refused = troubles.splice(0).filter((each) => !/frame-ancestors/.test(each));
+    assert.deepEqual(refused, []);
+  },
+
+  /** The console shows what viewers see, or says why it cannot. */
+  async preview() {
+    await wish("publish");
+    const page = await open({ place: `${url}/#/streams/live/show` });
+    await page.getByRole("button", { name: "Watch" }).click();
+    await reach(page, "playing");
+    await watch(page);
+    assert.equal(await property(page, "muted"), true);
+    await page.getByRole("link", { name: "All streams" }).click();
+    await page.getByRole("heading", { level: 1, name: "On air" }).waitFor();
+    assert.equal(await page.locator("video").count(), 0);
+    await wish("unwatched");
+  },
+
+  async unseen() {
+    await wish("publish");
+    const page = await open({ place: `${url}/#/streams/live/show` });
+    await page.getByText("Browsers can play nothing here: http.listen names no port.").waitFor();
+    assert.equal(await page.getByRole("button", { name: "Watch" }).isVisible(), false);
+  },
+};
+
+try {
+  await SCENARIOS[scenario]();
+  for (const context of browser.contexts()) {
+    for (const page of context.pages()) {
+      const violations = await page.evaluate(() => window.violations);
+      assert.deepEqual(violations, []);
+    }
+  }
+  assert.deepEqual(troubles, []);
+} catch (error) {
+  const page = browser?.contexts().at(-1)?.pages()[0];
+  await page?.screenshot({ path: path.join(pictures, `page-failed-${scenario}.png`) }).catch(() => {});
+  console.log(`# failed in state ${await page?.locator(".player").getAttribute("data-state").catch(() => "?")}: ${await page?.locator(".player .message").innerText().catch(() => "")}`);
+  throw error;
+} finally {
+  await browser?.close();
+}
+process.exit(0);

@@ -1,0 +1,155 @@
+"""The page of a stream as viewers see it: in a real browser, with media that it decodes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from browser_kit import Browser
+from ffmpeg import Running, bundled
+from live_fixtures import ClipMaker
+from media_clips import H264_AAC
+from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
+
+from rtmpd.access.keys import digest_of, spell_digest
+
+pytestmark = pytest.mark.console
+
+KEY = "a-key-to-watch-with"
+
+
+@pytest.fixture
+def viewer(browser: Browser) -> Browser:
+    return replace(browser, script=Path(__file__).with_name("page.mjs"))
+
+
+class Encoder:
+    """Publishes ``live/show`` when it is asked to, as an ffmpeg does."""
+
+    def __init__(self, server: RtmpdProcess, clip: Path) -> None:
+        self._server, self._clip = server, clip
+        self._running: Running | None = None
+        self._stack = ExitStack()
+
+    def publish(self) -> None:
+        self.end()
+        url = self._server.url("show")
+        self._running = self._stack.enter_context(bundled().publish(self._clip, url, loop=True))
+        self._server.wait_for_live(url)
+        self._server.wait_for_frames(url, 5)
+
+    def stop(self) -> None:
+        """It says that it is over."""
+        assert self._running is not None
+        self._running.stop()
+
+    def lose(self) -> None:
+        """Its connection breaks."""
+        assert self._running is not None
+        self._running.kill()
+
+    def end(self) -> None:
+        self._stack.close()
+
+
+@contextmanager
+def showing(clip: ClipMaker, *settings: str) -> Iterator[tuple[RtmpdProcess, Encoder]]:
+    with rtmpd("http.listen=127.0.0.1:0", *settings) as server:
+        encoder = Encoder(server, clip(H264_AAC))
+        try:
+            yield server, encoder
+        finally:
+            encoder.end()
+        assert_clean_exit(server)
+
+
+def page_of(server: RtmpdProcess) -> str:
+    return f"http://127.0.0.1:{server.port('http')}/live/show"
+
+
+@pytest.mark.parametrize("scenario", ["plays", "muted", "keys", "phone", "lacks"])
+def test_a_stream_is_watched(viewer: Browser, clip: ClipMaker, scenario: str) -> None:
+    with showing(clip, "apps.live.handover.grace=0") as (server, encoder):
+        viewer.run(scenario, page_of(server), publish=encoder.publish, stop=encoder.stop)
+
+
+def test_an_encoder_that_is_lost_is_waited_for(viewer: Browser, clip: ClipMaker) -> None:
+    with showing(clip, "apps.live.handover.grace=60") as (server, encoder):
+        viewer.run("returns", page_of(server), publish=encoder.publish, lose=encoder.lose)
+
+
+def test_a_slate_is_called_one(viewer: Browser, clip: ClipMaker) -> None:
+    with showing(clip, "apps.live.still=true") as (server, encoder):
+        viewer.run("slate", page_of(server), publish=encoder.publish, lose=encoder.lose)
+
+
+def test_who_has_no_key_is_told_so_and_nobody_is_shown_one(viewer: Browser, clip: ClipMaker) -> None:
+    with showing(clip, f"apps.live.play.keys.show={spell_digest(digest_of(KEY))}") as (server, encoder):
+        viewer.run("locked", page_of(server), publish=encoder.publish, key=lambda: KEY)
+        assert KEY not in str(server.log)
+
+
+class Framing(BaseHTTPRequestHandler):
+    """A page that shows another in a frame."""
+
+    framed = ""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        script = "document.querySelector('iframe').onload = (e) => { e.target.dataset.loaded = 'yes'; };"
+        frame = f'<iframe src="{self.framed}" width="640" height="360" allow="autoplay"></iframe>'
+        self.wfile.write(f"<!doctype html><p>Another page.</p>{frame}<script>{script}</script>".encode())
+
+    def log_message(self, *_args: object) -> None:
+        """Nobody wants to know."""
+
+
+@contextmanager
+def other_site() -> Iterator[tuple[str, type[Framing]]]:
+    handler = type("Handler", (Framing,), {})
+    pages = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=pages.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{pages.server_port}", handler
+    finally:
+        pages.shutdown()
+        pages.server_close()
+
+
+def test_other_pages_show_it_where_the_settings_name_them(viewer: Browser, clip: ClipMaker) -> None:
+    with (
+        other_site() as (friend, one),
+        other_site() as (stranger, two),
+        showing(clip, f"apps.live.page.frame_ancestors={friend}") as (server, encoder),
+    ):
+        one.framed = two.framed = f"{page_of(server)}?embed=1"
+        wishes = {"friend": lambda: friend, "stranger": lambda: stranger}
+        viewer.run("embed", page_of(server), publish=encoder.publish, **wishes)
+
+
+def test_the_console_shows_what_viewers_see(viewer: Browser, clip: ClipMaker) -> None:
+    with showing(clip) as (server, encoder):
+
+        def unwatched() -> None:
+            """Who has left the view watches no more."""
+            server.log.wait_for({"event": "play ended", "stream": "show"})
+
+        admin = f"http://127.0.0.1:{server.port('admin')}"
+        viewer.run("preview", admin, publish=encoder.publish, unwatched=unwatched)
+
+
+def test_the_console_says_where_browsers_can_play_nothing(viewer: Browser, clip: ClipMaker) -> None:
+    with rtmpd() as server:
+        encoder = Encoder(server, clip(H264_AAC))
+        try:
+            viewer.run("unseen", f"http://127.0.0.1:{server.port('admin')}", publish=encoder.publish)
+        finally:
+            encoder.end()
+        assert_clean_exit(server)
