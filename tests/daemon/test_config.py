@@ -23,6 +23,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits, Quota
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
+from rtmpd.media.track_names import TrackWish
 from rtmpd.media.tracks import ALL_TRACKS, TrackChoice
 from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import Entrance, ProxyUse
@@ -700,7 +701,7 @@ def test_tracks_of_a_target(write):
     app = settings.config.at("live")
     assert [template.tracks for template in app.pushes("x").values()] == [
         None,
-        TrackChoice.parse("track=all"),
+        TrackWish.parse("track=all"),
         None,
     ]
     shown = {name: value for name, value, *_ in rows(settings)}["apps.live.push"]
@@ -708,7 +709,7 @@ def test_tracks_of_a_target(write):
     assert load([write(f"[apps.live]\npush = {shown}\n")], {}).config.at("live").push[:2] == app.push[:2]
     told = 'apps.live.push=["rtmp://a/b/{name}", {"url": "rtmp://c/d/{name}", "track": 2}]'
     (_, second) = load((), {}, [told]).config.at("live").pushes("x").values()
-    assert second.tracks == TrackChoice.parse("track=2")
+    assert second.tracks == TrackWish.parse("track=2")
 
 
 @pytest.mark.parametrize("track", ["2", "some", -1, 256, 1.5, True, []])

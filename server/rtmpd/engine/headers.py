@@ -181,6 +181,10 @@ class HeaderCache:
                 return entry.packet.payload
         return b""
 
+    def sequence_headers(self, kind: int) -> list[Packet]:
+        """Those of every track of a medium."""
+        return [entry.packet for entry in self._sorts[kind, SEQUENCE_HEADER].values()]
+
     @property
     def metadata(self) -> bytes:
         """The onMetaData that joiners are told, as ``media.metadata.read_metadata`` takes it; empty without
