@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
-
 import pytest
 from engine_kit import KEY, FakeSink, House
-from golden_captures import load
+from obs_kit import only, recording, send, track_in
 
 from rtmpd.engine.choosing import NamedTracks, find_tracks_of_file, pictures_of
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.packet import TRACK_SHIFT, TRACKED, VIDEO, Packet, RtmpWire, WireFormat
-from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.subscriber import Subscription
 from rtmpd.exceptions import Refused
 from rtmpd.media.codecs import video_info
-from rtmpd.media.tags import KEYFRAME, MULTITRACK, SEQUENCE_HEADER, video_flags
+from rtmpd.media.tags import KEYFRAME, SEQUENCE_HEADER, video_flags
 from rtmpd.media.track_names import TrackWish, name_pictures
-from rtmpd.media.tracks import DEFAULT, TrackChoice, plain_track, track_of
+from rtmpd.media.tracks import DEFAULT, TrackChoice, plain_track
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp import amf
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.constants import MessageType
 from rtmpd.rtmp.limits import Limits
-from rtmpd.rtmp.messages import Message
 
 CHUNK = 1 << 20
 VP9_HEADER = bytes.fromhex("9076703039010000000014820202000000")
 VP9_KEY = b"\x91vp09" + bytes(8)
-
-
-@cache
-def recording(name: str) -> tuple[Message, ...]:
-    messages = ChunkReader(Limits()).receive_data(load(f"obs32/obs32-{name}-pub").chunks)
-    return tuple(each for each in messages if each.type in (8, 9, 18))
-
-
-def only(messages: Sequence[Message], *tracks: int) -> list[Message]:
-    """Without the other tracks of video."""
-    return [each for each in messages if each.type != MessageType.VIDEO or track_in(each.payload) in tracks]
-
-
-def track_in(payload: bytes) -> int:
-    return track_of(payload) if video_flags(payload) & MULTITRACK else 0
 
 
 class Viewer(FakeSink):
@@ -90,14 +70,6 @@ class Viewer(FakeSink):
         """Heights of the headers that it was sent."""
         infos = [video_info(each) for each in self.video() if video_flags(each) & SEQUENCE_HEADER]
         return [info.height for info in infos if info is not None]
-
-
-def send(house: House, publication: Publication, messages: Sequence[Message], seconds: float = 0.0) -> None:
-    """One after the other, in so much time."""
-    for each in messages:
-        house.loop.now += seconds / len(messages)
-        publication.receive(each, house.loop.now)
-        house.loop.run(house.loop.now)
 
 
 def sent(name: str, track: int) -> list[bytes]:
