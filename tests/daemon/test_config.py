@@ -712,12 +712,12 @@ def test_tracks_of_a_target(write):
     assert second.tracks == TrackWish.parse("track=2")
 
 
-@pytest.mark.parametrize("track", ["2", "some", -1, 256, 1.5, True, []])
+@pytest.mark.parametrize("track", ["256", "some", -1, 256, 1.5, True, []])
 def test_a_track_that_cannot_be(track):
     targets = json.dumps(["rtmp://a/b/c", {"url": "rtmp://h/a/s3cret", "track": track}])
-    assert problems(assignments=[f"apps.live.push={targets}"]) == (
-        '--set: apps.live.push: number 2: a track is "all" or a number from 0 to 255',
-    )
+    (problem,) = problems(assignments=[f"apps.live.push={targets}"])
+    text = 'a track is a name such as "720p", "best", "all" or a number from 0 to 255'
+    assert problem == f"--set: apps.live.push: number 2: {text}"
 
 
 @pytest.mark.parametrize("target", [{}, {"url": 5}, {"ur": "rtmp://h/a/s3cret"}, 5, ["rtmp://h/a/s3cret"]])
@@ -821,8 +821,11 @@ def test_a_list_is_one_key_and_targets_others(write):
             ["a b.url=rtmp://h/a/s3cret"],
             ".a b.url: the name of a target is of letters, digits, - and _, and does not begin with api-",
         ),
-        (["x.track=256"], '.x.track: a track is "all" or a number from 0 to 255'),
-        (["x.audio=some"], '.x.audio: a track is "all" or a number from 0 to 255'),
+        (
+            ["x.track=256"],
+            '.x.track: a track is a name such as "720p", "best", "all" or a number from 0 to 255',
+        ),
+        (["x.audio=best"], '.x.audio: a track of audio is "all" or a number from 0 to 255'),
         (["x.enabled=maybe"], ".x.enabled: 'maybe' is neither true nor false"),
     ],
 )
