@@ -23,6 +23,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits, Quota
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.exceptions import ConfigError
+from rtmpd.media.track_names import TrackWish
 from rtmpd.media.tracks import ALL_TRACKS, TrackChoice
 from rtmpd.net.addresses import Address
 from rtmpd.net.entrances import Entrance, ProxyUse
@@ -700,7 +701,7 @@ def test_tracks_of_a_target(write):
     app = settings.config.at("live")
     assert [template.tracks for template in app.pushes("x").values()] == [
         None,
-        TrackChoice.parse("track=all"),
+        TrackWish.parse("track=all"),
         None,
     ]
     shown = {name: value for name, value, *_ in rows(settings)}["apps.live.push"]
@@ -708,15 +709,15 @@ def test_tracks_of_a_target(write):
     assert load([write(f"[apps.live]\npush = {shown}\n")], {}).config.at("live").push[:2] == app.push[:2]
     told = 'apps.live.push=["rtmp://a/b/{name}", {"url": "rtmp://c/d/{name}", "track": 2}]'
     (_, second) = load((), {}, [told]).config.at("live").pushes("x").values()
-    assert second.tracks == TrackChoice.parse("track=2")
+    assert second.tracks == TrackWish.parse("track=2")
 
 
-@pytest.mark.parametrize("track", ["2", "some", -1, 256, 1.5, True, []])
+@pytest.mark.parametrize("track", ["256", "some", -1, 256, 1.5, True, []])
 def test_a_track_that_cannot_be(track):
     targets = json.dumps(["rtmp://a/b/c", {"url": "rtmp://h/a/s3cret", "track": track}])
-    assert problems(assignments=[f"apps.live.push={targets}"]) == (
-        '--set: apps.live.push: number 2: a track is "all" or a number from 0 to 255',
-    )
+    (problem,) = problems(assignments=[f"apps.live.push={targets}"])
+    text = 'a track is a name such as "720p", "best", "all" or a number from 0 to 255'
+    assert problem == f"--set: apps.live.push: number 2: {text}"
 
 
 @pytest.mark.parametrize("target", [{}, {"url": 5}, {"ur": "rtmp://h/a/s3cret"}, 5, ["rtmp://h/a/s3cret"]])
@@ -820,8 +821,11 @@ def test_a_list_is_one_key_and_targets_others(write):
             ["a b.url=rtmp://h/a/s3cret"],
             ".a b.url: the name of a target is of letters, digits, - and _, and does not begin with api-",
         ),
-        (["x.track=256"], '.x.track: a track is "all" or a number from 0 to 255'),
-        (["x.audio=some"], '.x.audio: a track is "all" or a number from 0 to 255'),
+        (
+            ["x.track=256"],
+            '.x.track: a track is a name such as "720p", "best", "all" or a number from 0 to 255',
+        ),
+        (["x.audio=best"], '.x.audio: a track of audio is "all" or a number from 0 to 255'),
         (["x.enabled=maybe"], ".x.enabled: 'maybe' is neither true nor false"),
     ],
 )

@@ -9,7 +9,7 @@ from rtmpd.daemon.keys import SOME_APP, walk, walk_some
 from rtmpd.daemon.secret_files import SUFFIX
 from rtmpd.daemon.settings import load
 from rtmpd.exceptions import ConfigError
-from rtmpd.media.tracks import TrackChoice
+from rtmpd.media.track_names import TrackWish
 
 PUSHES = ("rtmps://one.example.com/app/KEY-1", "rtmp://two.example.com/{app}/{name}")
 
@@ -93,7 +93,7 @@ def test_a_line_in_braces_says_more_of_a_target(tmp_path, settings):
     file.write_text(f'{{url = "{PUSHES[0]}", track = 2}}\n{PUSHES[1]}\n')
     loaded = load([settings(f'[apps.live]\npush_file = "{file}"\n')], {})
     first, second = loaded.config.apps["live"].pushes("x").values()
-    assert (first.tracks, second.tracks) == (TrackChoice.parse("track=2"), None)
+    assert (first.tracks, second.tracks) == (TrackWish.parse("track=2"), None)
     assert "KEY-1" not in str(list(reference.rows(loaded)))
     file.write_text(f"\n{{url: {PUSHES[0]}}}\n")
     with pytest.raises(ConfigError, match="push-keys:2: is no table") as mistake:

@@ -177,7 +177,7 @@ def test_the_end_of_a_track_has_the_time_of_its_last_frame(name: str) -> None:
 def test_metadata_and_figures_are_those_of_the_track() -> None:
     watched = watch("multitrack", TrackChoice(1))
     (metadata,) = watched.early.of(MessageType.DATA_AMF0)
-    assert "width" not in read_metadata(metadata)
+    assert read_metadata(metadata)["width"] == 426.0
     assert read_metadata(metadata)["audiocodecid"] == 10.0
     (header, *_) = watched.early.of(VIDEO)
     info = video_info(header)
@@ -603,3 +603,26 @@ def test_a_publisher_that_is_closed_for_one_track_leaves_nothing_of_the_others()
     assert publication.closed
     assert dict(house.registry.streams) == {}
     assert budget.used == 60_000
+
+
+def test_who_joins_is_told_of_all_tracks_that_it_is_sent() -> None:
+    (told,) = watch("multitrack", ALL).late.of(MessageType.DATA_AMF0)
+    table = read_metadata(told)["videoTrackIdInfoMap"]
+    assert isinstance(table, dict)
+    assert sorted(table) == ["1", "2"]
+    (told,) = watch("multitrack").late.of(MessageType.DATA_AMF0)
+    assert "videoTrackIdInfoMap" not in read_metadata(told)
+    (told,) = watch("multitrack", TrackChoice(2)).late.of(MessageType.DATA_AMF0)
+    assert (read_metadata(told)["width"], read_metadata(told)["videocodecid"]) == (256.0, 7.0)
+
+
+def test_tracks_that_come_after_the_metadata_are_in_it_and_go_with_it() -> None:
+    house = House()
+    publication = house.publish()
+    messages = [m for m in recording("multitrack") if m.type != MessageType.AUDIO]
+    for message in messages[:30]:
+        publication.receive(message, house.loop.now)
+    headers = house.stream.headers
+    assert "videoTrackIdInfoMap" in read_metadata(headers.metadata)
+    publication.receive(Message(18, 0, 1, b"\x02\x00\x0f@clearDataFrame\x02\x00\nonMetaData"), 0.0)
+    assert headers.metadata == b""

@@ -375,3 +375,31 @@ async def test_who_chooses_less_than_everything_is_bounded() -> None:
         assert "8 sets of tracks" in await answer.body()
         plain = await film(there)
         assert await plain.until("v:B@1040")
+
+
+async def test_a_track_is_made_by_its_name() -> None:
+    from obs_kit import recording
+
+    async with kitchen() as (there, _):
+        encoder = await (await there.house.client()).publish()
+        encoder.say(*recording("multitrack")[:60])
+        stats = there.house.stats
+        await eventually(lambda: there.house.stream().seat.intake.shows_video)
+        player = await there.get("/live/cam@240p.mp4")
+        assert player.status == 200
+        async with asyncio.timeout(PATIENCE):
+            head = await player.reader.readuntil(b"avc1")
+            entry = await player.reader.readexactly(32)
+        assert b"moov" in head
+        assert (int.from_bytes(entry[24:26], "big"), int.from_bytes(entry[26:28], "big")) == (426, 240)
+        there.house.stream().seat.live_since -= 10.0
+        other = await there.get("/live/cam@720p.mp4")
+        assert (other.status, await other.body()) == (
+            404,
+            "cam has no track 720p: it has 360p, 240p, 144p.\n",
+        )
+        assert stats.players == 1
+    async with kitchen() as (there, _):
+        waiting = await there.get("/live/cam@240p.mp4")
+        assert waiting.status == 404
+        assert "not known yet whether cam has a track 240p" in await waiting.body()

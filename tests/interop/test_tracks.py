@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,12 @@ def streams(path: Path) -> str:
             True,
             id="not-aligned-late",
         ),
+        pytest.param("multitrack", "obs32-multitrack@240p", "426x240", False, id="by-name-waiting"),
+        pytest.param("multitrack", "obs32-multitrack@144p", "256x144", True, id="by-name-late"),
+        pytest.param("multitrack", "obs32-multitrack?track=best", "640x360", True, id="best-late"),
+        pytest.param(
+            "av1-multitrack", "obs32-av1-multitrack@144p", "256x144", True, id="other-codec-by-name-late"
+        ),
         pytest.param("single-vod", "obs32-single-vod", "320x180", True, id="two-sounds-late"),
         pytest.param("single-vod", "obs32-single-vod?audio=1", "320x180", False, id="second-sound-waiting"),
         pytest.param(
@@ -54,7 +61,7 @@ def test_ffmpeg_and_rtmpdump_play_one_track(
     if late:
         encoder.start()
         server.log.wait_for({"event": "publish started"}, publishes + 1)
-        server.wait_for_frames(url.partition("?")[0], 20)
+        server.wait_for_frames(re.split("[?@]", url)[0], 20)
     with (
         debian_ffmpeg.pull(f"{url} live=1", by_ffmpeg) as first,
         start(rtmpdump, "--live", "--rtmp", url, "--flv", str(by_rtmpdump)) as second,
@@ -86,3 +93,17 @@ def test_gstreamer_decodes_one_track(server: RtmpdProcess, gst_launch: str) -> N
         encoder.start()
         encoder.close()
         assert "ERROR" not in playing.succeed(timeout=15)
+
+
+def test_ffmpeg_is_told_which_tracks_there_are(
+    server: RtmpdProcess, debian_ffmpeg: FFmpeg, tmp_path: Path
+) -> None:
+    encoder = Replay(server, "multitrack")
+    encoder.start()
+    url = server.url("obs32-multitrack")
+    server.wait_for_frames(url, 150)  # Of five seconds: nothing more is waited for.
+    with debian_ffmpeg.pull(f"{url}@720p live=1", tmp_path / "nothing.flv") as player:
+        player.wait(timeout=15)
+    refused = server.log.wait_for({"event": "play refused"})
+    assert "it has 360p, 240p, 144p" in str(refused)
+    encoder.close()

@@ -16,7 +16,6 @@ from rtmpd.media.tags import (
 )
 from rtmpd.media.tracks import (
     ALL,
-    ALL_TRACKS,
     DEFAULT,
     DEFAULT_TRACK,
     MANY_TRACKS,
@@ -37,41 +36,17 @@ def packed(text: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("query", "video", "audio"),
+    ("choice", "particular"),
     [
-        ("", DEFAULT_TRACK, DEFAULT_TRACK),
-        ("track=2", 2, DEFAULT_TRACK),
-        ("track=0", 0, DEFAULT_TRACK),
-        ("audio=1", DEFAULT_TRACK, 1),
-        ("token=x&track=2&audio=1&more", 2, 1),
-        ("track=all", ALL_TRACKS, ALL_TRACKS),
-        ("track=all&audio=0", ALL_TRACKS, 0),
-        ("track=255", 255, DEFAULT_TRACK),
-        ("track=256", DEFAULT_TRACK, DEFAULT_TRACK),
-        ("track=-1", DEFAULT_TRACK, DEFAULT_TRACK),
-        ("track=²&audio=%00", DEFAULT_TRACK, DEFAULT_TRACK),
-        ("track=00000000001", DEFAULT_TRACK, DEFAULT_TRACK),
-        ("track", DEFAULT_TRACK, DEFAULT_TRACK),
-        ("&&=&%zz", DEFAULT_TRACK, DEFAULT_TRACK),
+        (DEFAULT, False),
+        (ALL, False),
+        (TrackChoice(0), False),
+        (TrackChoice(1), True),
+        (TrackChoice(DEFAULT_TRACK, 1), True),
     ],
 )
-def test_a_choice_is_read_from_a_query(query: str, video: int, audio: int) -> None:
-    assert TrackChoice.parse(query) == TrackChoice(video, audio)
-
-
-def test_who_understands_tracks_gets_all_unless_it_names_one() -> None:
-    assert TrackChoice.parse("", multitrack=True) == ALL
-    assert TrackChoice.parse("token=x&track=what", multitrack=True) == ALL
-    assert TrackChoice.parse("track=1", multitrack=True) == TrackChoice(1, DEFAULT_TRACK)
-    assert TrackChoice.parse("") == DEFAULT
-
-
-@pytest.mark.parametrize(
-    ("query", "particular"),
-    [("", False), ("track=all", False), ("track=0", False), ("track=1", True), ("audio=1", True)],
-)
-def test_who_names_a_track_other_than_the_first_is_particular(query: str, particular: bool) -> None:
-    assert TrackChoice.parse(query).particular is particular
+def test_who_names_a_track_other_than_the_first_is_particular(choice: TrackChoice, particular: bool) -> None:
+    assert choice.particular is particular
 
 
 @pytest.mark.parametrize(

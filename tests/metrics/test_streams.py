@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from metrics_sources import FakePublication, FakeServer, busy_server, series, value
 
+from rtmpd.engine.encoder import EncoderStats
 from rtmpd.engine.health import HealthKind
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.stats import StreamStats, TrackStats
+from rtmpd.media.obs_sei import ObsReport
 from rtmpd.metrics.streams import StreamMetrics
 
 BYTES = "rtmpd_stream_sent_bytes_total"
@@ -271,6 +273,31 @@ def test_tracks_have_series_of_their_own() -> None:
     assert value(metrics, "rtmpd_stream_track_keyframe_interval_seconds", **labels) == 2
     audio = labels | {"media": "audio"}
     assert value(metrics, "rtmpd_stream_track_received_bytes_per_second", **audio) == 0
+
+
+def test_an_encoder_that_speaks_has_series_and_another_none() -> None:
+    server = FakeServer()
+    server.publish("silent").stats.last_media_at = server.now
+    stream = server.publish("one")
+    stream.stats.last_media_at = server.now
+    encoder = stream.stats.encoder = EncoderStats(0)
+    encoder.note(0, ObsReport(100.0, 100.5, 60, 3, 2, 58, 60, 1), server.now)
+    encoder.note(1, ObsReport(100.0, 100.5, 60, 3, 2, 58, 60, 4), server.now)
+    encoder.note(0, ObsReport(101.0, 101.2, 60, 0, 0, 60, 60, 0), server.now + 1.75)
+    labels = {"app": "live", "stream": "one"}
+    fates = {
+        fate: value(server.metrics(), "rtmpd_stream_encoder_frames_total", fate=fate, **labels)
+        for fate in ("rendered", "lagged", "sent", "dropped")
+    }
+    assert fates == {"rendered": 120, "lagged": 3, "sent": 118, "dropped": 2}
+    skipped = "rtmpd_stream_encoder_track_frames_total"
+    assert value(server.metrics(), skipped, track="1", fate="skipped", **labels) == 4
+    assert value(server.metrics(), "rtmpd_stream_encoder_delay_seconds", **labels) == pytest.approx(0.2)
+    uplink = value(server.metrics(), "rtmpd_stream_encoder_uplink_delay_seconds", **labels)
+    assert uplink == pytest.approx(0.75)
+    named = [labels for name, labels in series(server.metrics()) if "encoder" in name]
+    assert named
+    assert not [labels for labels in named if ("stream", "silent") in labels]
 
 
 def test_warnings_are_shown_while_they_hold() -> None:

@@ -32,7 +32,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import HANDOVER, Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import UsageError
-from rtmpd.media.tracks import TrackChoice
+from rtmpd.media.track_names import EVERY_TRACK, TrackWish
 from rtmpd.outputs import file_series, flv_file, recorder
 from rtmpd.outputs.flv_head import HEAD_BYTES
 from rtmpd.outputs.record_rules import RecordRule, RecordStart, RecordTime
@@ -653,7 +653,7 @@ async def test_one_track_is_written_as_if_there_were_no_others(tmp_path: Path) -
         for each in ChunkReader(Limits()).receive_data(load("obs32/obs32-single-vod-pub").chunks)
         if each.type in (8, 9, 18)
     ]
-    for choice, several in ((TrackChoice(-2, -2), True), (TrackChoice(-1, 1), False)):
+    for choice, several in ((EVERY_TRACK, True), (TrackWish(audio=1), False)):
         studio = Studio(tmp_path)
         assert studio.rule is not None
         studio.rule = replace(studio.rule, tracks=choice)

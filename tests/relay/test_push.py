@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import trustme
 from client_kit import Peer, Script, accept, scripted_server
+from golden_captures import load
 from relay_kit import (
     AAC_HEADER,
     AVC_HEADER,
@@ -34,14 +35,18 @@ from relay_kit import (
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.sink import PlayOptions, SlowPlayerPolicy
 from rtmpd.exceptions import UsageError
+from rtmpd.media.codecs import video_info
+from rtmpd.media.tags import MULTITRACK, video_flags
 from rtmpd.net.resolver import RESOLVER, AddressInfo
 from rtmpd.relay.dialer import RetryPolicy
 from rtmpd.relay.push.sink import PushSink
 from rtmpd.relay.push.switched import NoMemory
 from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp import commands
+from rtmpd.rtmp.chunks import ChunkReader
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.rtmp.events import ConnectRequested, PublishRequested, ServerEvent
+from rtmpd.rtmp.limits import Limits
 from rtmpd.rtmp.messages import Message
 
 
@@ -700,6 +705,34 @@ async def test_another_server_is_sent_one_track_as_if_there_were_no_others(
         a.push.add(KEY, f"{remote.url}/cam", track)
         await eventually(lambda: len(got) >= len(expected))
         assert sorted(got) == sorted(expected)
+
+
+@pytest.mark.parametrize(("track", "height"), [("240p", 240), ("300p", 240), ("best", 360)])
+async def test_a_track_is_pushed_by_its_name_or_the_nearest(track: str, height: int) -> None:
+    got: list[bytes] = []
+
+    def script(peer: Peer, event: ServerEvent) -> None:
+        if isinstance(event, PublishRequested):
+            peer.session.accept_publish(event.stream_id, 0, keep)
+        else:
+            accept(peer, event)
+
+    def keep(message: Message, _now: float) -> None:
+        if message.type == 9:
+            got.append(message.payload)
+
+    recorded = ChunkReader(Limits()).receive_data(load("obs32/obs32-multitrack-pub").chunks)
+    async with scripted_server(script) as remote, serve("a") as a:
+        status = a.push.add(KEY, f"{remote.url}/cam", track)
+        async with publishing(a, headers=False) as encoder:
+            for message in recorded:
+                if message.type in (8, 9):
+                    await encoder.send(message.type, message.payload, message.timestamp)
+            await eventually(lambda: len(got) > 2)
+        assert status.id
+    infos = [info for payload in got if (info := video_info(payload)) is not None]
+    assert [info.height for info in infos] == [height]
+    assert not any(video_flags(payload) & MULTITRACK for payload in got)
 
 
 async def test_an_audio_track_is_chosen_as_one_of_video_is() -> None:

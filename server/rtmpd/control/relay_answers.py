@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -81,5 +81,8 @@ class PushRequest(Model):
 
     url: Annotated[str, Field(max_length=4096, examples=["rtmp://live.example.com/app/STREAM-KEY"])]
     """With the stream key at its end; `{app}` and `{name}` stand for those of the stream."""
-    track: Annotated[int, Field(strict=True, ge=0, le=255)] | Literal["all"] | None = None
-    """Which track of video is sent; null sends all to another rtmpd, else one of each medium."""
+    track: Annotated[int, Field(strict=True, ge=0, le=255)] | Annotated[str, Field(max_length=12)] | None = (
+        Field(None, examples=["720p"])
+    )
+    """Which track of video is sent, by name such as `720p` or `best`, by number, or `all`; null sends all to
+    another rtmpd, else one of each medium."""

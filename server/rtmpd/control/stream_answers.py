@@ -103,6 +103,35 @@ class Track(Answer):
     """Over about a second."""
     key_frame_interval_seconds: float | None
     """Between its last two key frames; null before there were two, and of audio."""
+    name: str | None = None
+    """What players may call it, such as 720p; null of audio, and before its header has come."""
+    frames_skipped: int | None = None
+    """That its encoder was too slow for, as OBS says; null where it does not."""
+
+
+class Encoder(Answer):
+    """What OBS says of itself in its key frames, of the publication on air, with multitrack video."""
+
+    frames_rendered: int
+    """Put together."""
+    frames_lagged: int
+    """That came too late to be, as the machine is too slow."""
+    frames_sent: int
+    """Of all tracks."""
+    frames_dropped: int
+    """Of all tracks, as the network is too slow."""
+    delay_seconds: float | None
+    """From picture to network within OBS; null where it is not said."""
+    uplink_delay_seconds: float | None
+    """From picture to server, beyond the least that it took: whatever the streamer's clock says, so far the
+    way here has filled up.
+    """
+    ingest_delay_seconds: float | None
+    """From picture to server by the clocks of both, which may differ; null where they do by far: less than
+    nothing, or more than a minute.
+    """
+    age_seconds: float | None
+    """Since it said so."""
 
 
 class StreamWarning(Answer):
@@ -214,6 +243,8 @@ class Stream(StreamSummary):
     """In order of arrival."""
     tracks: tuple[Track, ...]
     """Of the publication on air; empty as long as no medium has several."""
+    encoder: Encoder | None = None
+    """What it says of itself; null where it does not."""
     metadata: dict[str, str | bool | float]
     """What the encoder says of it (onMetaData), where that is a text, a number or yes or no."""
     drops: dict[str, int]

@@ -10,7 +10,9 @@ from rtmpd.control import stream_answers as answers
 from rtmpd.control.actor import Actor
 from rtmpd.control.answers import Carrier
 from rtmpd.control.times import Times
+from rtmpd.engine.choosing import pictures_of
 from rtmpd.engine.cover import Cover
+from rtmpd.engine.encoder import EncoderStats
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.health import Health
 from rtmpd.engine.key import StreamKey
@@ -20,10 +22,12 @@ from rtmpd.engine.stats import MediumStats, SmoothedRate, StreamStats
 from rtmpd.engine.stream import LiveStream
 from rtmpd.media.codecs import audio_info, avc_compatibility, video_info
 from rtmpd.media.metadata import read_metadata
+from rtmpd.media.track_names import name_pictures
 
 _MAX_PROPERTIES: Final = 100
 _MAX_TEXT: Final = 500
 """Of onMetaData: properties, and characters of one."""
+_CLOCKS_DIFFER: Final = 60.0
 
 
 def summary(stream: LiveStream, times: Times) -> answers.StreamSummary:
@@ -37,7 +41,8 @@ def whole(stream: LiveStream, times: Times) -> answers.Stream:
     return answers.Stream(
         **_in_short(stream, times),
         publications=tuple(publication(each, each is on_air, times) for each in stream.publications),
-        tracks=_tracks(stats) if on_air is not None else (),
+        tracks=_tracks(stats, on_air.intake.headers) if on_air is not None else (),
+        encoder=_encoder(stats.encoder, times) if on_air is not None else None,
         metadata={} if own is None else _metadata(own.headers.metadata),
         drops={str(reason): number for reason, number in stats.totals.drops.items()},
         av_skew_seconds=_seconds(stats.skew_ms),
@@ -161,7 +166,31 @@ def _rates(bytes_: SmoothedRate) -> dict[str, Any]:
     }
 
 
-def _tracks(stats: StreamStats) -> tuple[answers.Track, ...]:
+def _encoder(encoder: EncoderStats | None, times: Times) -> answers.Encoder | None:
+    if encoder is None:
+        return None
+    ingest = None
+    if encoder.composed_at is not None:
+        ingest = times.at(encoder.reported_at).timestamp() - encoder.composed_at
+    return answers.Encoder(
+        frames_rendered=encoder.rendered,
+        frames_lagged=encoder.lagged,
+        frames_sent=encoder.sent,
+        frames_dropped=encoder.dropped,
+        delay_seconds=_rounded_time(encoder.delay),
+        uplink_delay_seconds=_rounded_time(encoder.uplink),
+        ingest_delay_seconds=_rounded_time(ingest) if ingest and 0.0 <= ingest <= _CLOCKS_DIFFER else None,
+        age_seconds=times.since(encoder.reported_at),
+    )
+
+
+def _rounded_time(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def _tracks(stats: StreamStats, headers: HeaderCache) -> tuple[answers.Track, ...]:
+    names = name_pictures(pictures_of(headers, stats))
+    said = {} if stats.encoder is None else stats.encoder.tracks
     return tuple(
         answers.Track(
             medium=answers.MediumName.AUDIO if kind == AUDIO else answers.MediumName.VIDEO,
@@ -172,6 +201,8 @@ def _tracks(stats: StreamStats) -> tuple[answers.Track, ...]:
             **_rates(track.byte_rate),
             frames_per_second=round(track.frame_rate.over_1s, 2),
             key_frame_interval_seconds=_seconds(track.keyframe_interval_ms),
+            name=names.get(number) if kind == VIDEO else None,
+            frames_skipped=said[number].skipped if kind == VIDEO and number in said else None,
         )
         for (kind, number), track in sorted(stats.tracks.items())
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Annotated, Final
 
@@ -15,8 +15,9 @@ from rtmpd.daemon.slate_config import SHOWN_FOR, slate_rules
 from rtmpd.daemon.values import parse_list
 from rtmpd.engine.slate import SlateRules
 from rtmpd.exceptions import UsageError
+from rtmpd.media.track_names import check_audio_track, check_track
 from rtmpd.relay.push.relays import ADDED
-from rtmpd.relay.template import RelayTemplate, check_track
+from rtmpd.relay.template import RelayTemplate
 from rtmpd.rtmp.url import REDACTED, RtmpUrl
 
 ANY: Final = "*"
@@ -48,15 +49,23 @@ def _check_server(text: str) -> str:
     return text
 
 
-def _parse_track(value: object) -> object:
+def _parse(value: object, check: Callable[[object], str]) -> object:
     """A number may come as a text, as all that the environment holds does."""
     track = int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,3}", value) else value
     if track != "":
         try:
-            check_track(track)
+            check(track)
         except UsageError as error:
             raise ValueError(str(error)) from None
     return track
+
+
+def _parse_track(value: object) -> object:
+    return _parse(value, check_track)
+
+
+def _parse_audio_track(value: object) -> object:
+    return _parse(value, check_audio_track)
 
 
 class PushTo(Section):
@@ -129,6 +138,7 @@ PushList = Annotated[
 ]
 Names = Annotated[tuple[str, ...], BeforeValidator(parse_list), LIST_OR_TEXT]
 Track = Annotated[str | int, BeforeValidator(_parse_track)]
+AudioTrack = Annotated[str | int, BeforeValidator(_parse_audio_track)]
 
 
 class PushConfig(Section):
@@ -147,10 +157,10 @@ class PushConfig(Section):
     streams: Names = (ANY,)
     """Streams of the app that are pushed there; "*" is all."""
     track: Track = ""
-    """Of a stream with several tracks: the number of the video track that is sent, or "all". Without this and
-    audio another rtmpd is sent all tracks, other servers the first of each medium."""
-    audio: Track = ""
-    """The same for audio. Empty is the first, or all with track = "all"."""
+    """Of a stream with several tracks: the video track that is sent, by name ("720p", "best") or number, or
+    "all". Without this and audio another rtmpd is sent all tracks, other servers the first of each medium."""
+    audio: AudioTrack = ""
+    """The number of the audio track, or "all". Empty is the first, or all where track is "all"."""
     delay: Delay = 0.0
     """How much later it is sent than it comes; without this as much as players of the stream are behind
     (apps.NAME.delay). 0 is at once. The other server is called when there is something to send."""

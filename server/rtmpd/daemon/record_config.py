@@ -9,10 +9,10 @@ from pydantic import AfterValidator, Field
 
 from rtmpd.daemon.afterwork_config import KeepConfig, Mp4Config, UploadConfig
 from rtmpd.daemon.fields import Effect, FileName, Seconds, Section, Size
-from rtmpd.daemon.push_config import Track
+from rtmpd.daemon.push_config import AudioTrack, Track
 from rtmpd.daemon.values import KeyPath
 from rtmpd.exceptions import UsageError
-from rtmpd.media.tracks import ALL, ALL_TRACKS, DEFAULT_TRACK, TrackChoice
+from rtmpd.media.track_names import TrackWish
 from rtmpd.outputs.record_rules import DEFAULT_NAME, Fsync, RecordRule, RecordStart, RecordTime
 
 if TYPE_CHECKING:
@@ -54,10 +54,11 @@ class RecordConfig(Section):
     files of one recording it is. Folders are made. No file is ever overwritten: another of the same name
     gets a number."""
     track: Track = "all"
-    """Of a stream with several tracks: the number of the video track that is recorded, or "all"."""
-    audio: Track = ""
-    """The same of audio, such as 1 for the VOD track of OBS. Empty is all with track = "all", else the first.
-    """
+    """Of a stream with several tracks: the video track that is recorded, by name ("720p", "best") or number,
+    or "all"."""
+    audio: AudioTrack = ""
+    """The number of the audio track, such as 1 for the VOD track of OBS, or "all". Empty is all where track
+    is "all", else the first."""
     split_after: Seconds = _RULE.split_after
     """Another file begins with the first key frame after so long; 0 is never."""
     split_bytes: Size = _RULE.split_bytes
@@ -82,12 +83,10 @@ class RecordConfig(Section):
     upload: UploadConfig = UploadConfig()
 
     @property
-    def tracks(self) -> TrackChoice:
+    def tracks(self) -> TrackWish:
         """Which tracks are recorded."""
-        if self.track == "all" and self.audio in ("", "all"):
-            return ALL
-        video = _track(self.track, DEFAULT_TRACK)
-        return TrackChoice(video, _track(self.audio, ALL_TRACKS if self.track == "all" else DEFAULT_TRACK))
+        track, audio = (None if chosen == "" else str(chosen) for chosen in (self.track, self.audio))
+        return TrackWish.of(track, audio)
 
     @property
     def wanted(self) -> bool:
@@ -140,12 +139,6 @@ class RecordConfig(Section):
             yield ("upload", *key), text
         if outcome.reuses_keys:
             yield ("upload", "key"), _REUSED
-
-
-def _track(track: str | int, empty: int) -> int:
-    if track == "":
-        return empty
-    return ALL_TRACKS if track == "all" else int(track)
 
 
 def find_problem(record: RecordConfig) -> tuple[str, str] | None:

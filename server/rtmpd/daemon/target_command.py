@@ -64,7 +64,7 @@ def add(
     ] = None,
     track: Annotated[
         str,
-        typer.Option(metavar="all|NUMBER", show_default=False, help="Which tracks of video to send."),
+        typer.Option(metavar="all|NAME|NUMBER", show_default=False, help="Which track of video to send."),
     ] = "",
     as_json: AsJson = False,
     url: ServerUrl = None,

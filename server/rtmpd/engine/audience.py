@@ -46,6 +46,7 @@ class Audience(Seat):
 
     __slots__ = (
         "_budget",
+        "_chosen",
         "_crowd",
         "_emptied",
         "_fanouts",
@@ -77,6 +78,8 @@ class Audience(Seat):
         self._fanouts: dict[WireFormat, Fanout] = {}
         self._to_place: list[Subscription] = []
         self._held = False
+        self._chosen = -1
+        """Version of the headers by which all have chosen who are sent tracks by name."""
 
     @property
     def members(self) -> Collection[Subscription]:
@@ -122,6 +125,14 @@ class Audience(Seat):
         self.now = now
         subscription.move(self, self._fanout(subscription.sink.wire_format))
         self._members[subscription] = None
+        self.place(subscription)
+
+    def rewire(self, subscription: Subscription) -> None:
+        before, fanout = subscription.fanout, self._fanout(subscription.sink.wire_format)
+        if subscription.on_fast_list:
+            before.remove(subscription)
+        subscription.move(self, fanout)
+        self._let_go(before)
         self.place(subscription)
 
     def leave(self, subscription: Subscription) -> None:
@@ -191,6 +202,8 @@ class Audience(Seat):
                 subscription.deliver(segment, self.now)
         if segment.cached and self.intake.gop.whole:
             self.intake.gop.keep(segment)
+        if self.choosers:
+            self._have_chosen()
         if self._to_place:
             self._place_all()
 
@@ -226,6 +239,19 @@ class Audience(Seat):
             tap.notify(Mark.ENDED)
 
     # Lists
+
+    def _have_chosen(self) -> None:
+        """Have those look who are sent tracks by name, if there is something to see."""
+        version, choosers = self.headers.version, self.choosers
+        if version != self._chosen:
+            self._chosen = version
+            for chooser, seen in list(choosers.items()):
+                if seen != version:
+                    known = chooser.choose_tracks()
+                    if chooser in choosers:
+                        choosers[chooser] = version if known else -1
+                    if not known:
+                        self._chosen = -1
 
     def _untap(self, tap: Tap) -> None:
         del self._taps[tap], self._watched[tap]

@@ -17,7 +17,7 @@ from rtmpd.engine.packet import CACHED_HEADER, Packet
 from rtmpd.engine.publication import Home
 from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import PacketSink, PlayOptions, Sink, TapOptions
-from rtmpd.engine.subscriber import Subscription
+from rtmpd.engine.subscriber import Seat, Subscription
 from rtmpd.engine.tap import Tap
 from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME
 from rtmpd.media.tracks import TrackChoice
@@ -83,6 +83,11 @@ class Broadcast(Home):
     def subscriptions(self) -> Collection[Subscription]:
         """Every subscription, in order of arrival; live, copy it before attaching or detaching."""
         return self._audience.members
+
+    @property
+    def seat(self) -> Seat:
+        """What its own subscriptions know of it."""
+        return self._audience
 
     @property
     def taps(self) -> Collection[Tap]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from rtmpd.engine.alignment import find_apart
 from rtmpd.engine.drops import DropReason
+from rtmpd.engine.encoder import EncoderStats
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.health import Health, HealthKind, spell_figure
 from rtmpd.engine.key import StreamKey
@@ -26,6 +28,10 @@ _GROWTH_LASTS: Final = 10.0
 """Seconds without another drop after which a warning about drops is over."""
 
 _NO_GROWTH: Final = (0, 0.0)
+_APART_LOOKS: Final = 3
+_MOST_LOST: Final = 0.01
+_MOST_LATE: Final = 0.02
+
 _GROWTHS: Final = (
     (HealthKind.UPDATES_DROPPED, (DropReason.HEADER_RATE,)),
     (HealthKind.HEADERS_REFUSED, (DropReason.HEADER_CAP, DropReason.TRACK_CAP)),
@@ -73,6 +79,7 @@ class Checkup:
 
     __slots__ = (
         "_absent_after",
+        "_apart",
         "_audio",
         "_began",
         "_frames",
@@ -104,6 +111,8 @@ class Checkup:
         self._stats = stats
         self._headers = headers
         self._absent_after = headers.limits.absent_after
+        self._apart = 0
+        """Looks since the key frames of all tracks came together."""
         self._began = now
         self._audio = MediumFlow(now)
         self._video = MediumFlow(now)
@@ -155,8 +164,31 @@ class Checkup:
         self._judge_keyframes(now)
         for kind, reasons in _GROWTHS:
             self._judge_growth(kind, self._dropped(reasons), now)
+        if stats.tracks:
+            self._judge_alignment(now)
+        if stats.encoder is not None:
+            self._judge_encoder(stats.encoder, now)
         if self.inspection is not None:
             self._judge_media(self.inspection, now)
+
+    def _judge_alignment(self, now: float) -> None:
+        apart = find_apart(self._stats)
+        self._apart = 0 if apart is None else self._apart + 1
+        if apart is None:
+            self.health.clear(HealthKind.KEYFRAMES_APART)
+        elif self._apart >= _APART_LOOKS:
+            self._warn(HealthKind.KEYFRAMES_APART, now, track=apart.track, of=apart.of, seconds=apart.seconds)
+
+    def _judge_encoder(self, encoder: EncoderStats, now: float) -> None:
+        encoder.look()
+        for kind, share, most in (
+            (HealthKind.ENCODER_DROPS, encoder.lost, _MOST_LOST),
+            (HealthKind.ENCODER_SLOW, encoder.late, _MOST_LATE),
+        ):
+            if share > most:
+                self._warn(kind, now, percent=100 * share)
+            else:
+                self.health.clear(kind)
 
     def _judge_media(self, inspection: Inspection, now: float) -> None:
         inspection.look(now)

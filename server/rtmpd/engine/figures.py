@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from rtmpd.engine.packet import AUDIO, VIDEO
+from rtmpd.engine.encoder import EncoderStats
+from rtmpd.engine.packet import AUDIO, TRACKED, VIDEO
 from rtmpd.engine.stats import StreamStats, TrackStats
 from rtmpd.media.codecs import audio_info, video_info
+from rtmpd.media.obs_sei import read_report
 from rtmpd.media.tags import (
     CODEC_METADATA,
     CODED_FRAME,
@@ -35,6 +37,8 @@ def note_video(stats: StreamStats, flags: int, timestamp: int, payload: bytes, n
         stats.keyframes += 1
         stats.keyframe_timestamp = timestamp
         stats.keyframe_at = now
+        if not flags & TRACKED:
+            note_report(stats, 0, payload, now)
         codec = video_codec(payload)
         if codec != stats.video.codec:
             stats.video.codec, stats.width, stats.height = codec, None, None
@@ -60,7 +64,7 @@ def note_audio(stats: StreamStats, flags: int, payload: bytes) -> None:
 
 
 def note_track(
-    stats: StreamStats, kind: int, track: int, flags: int, timestamp: int, payload: bytes
+    stats: StreamStats, kind: int, track: int, flags: int, timestamp: int, payload: bytes, now: float
 ) -> TrackStats:
     """Any message of a medium that has several tracks, ``payload`` holding only this one."""
     figures = stats.tracks.get((kind, track))
@@ -71,11 +75,21 @@ def note_track(
         figures.frames += 1
         if flags & KEYFRAME:
             figures.keyframe(timestamp)
+            note_report(stats, track, payload, now)
         if figures.codec is None:
             figures.codec = video_codec(payload) if kind == VIDEO else audio_codec(payload)
     elif flags & SEQUENCE_HEADER:
         _describe(figures, kind, payload)
     return figures
+
+
+def note_report(stats: StreamStats, track: int, payload: bytes, now: float) -> None:
+    """What the encoder says of itself in a key frame, if it does."""
+    report = read_report(payload)
+    if report is not None:
+        if stats.encoder is None:
+            stats.encoder = EncoderStats(track)
+        stats.encoder.note(track, report, now)
 
 
 def begin_tracks(stats: StreamStats, kind: int) -> None:

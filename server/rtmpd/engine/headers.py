@@ -11,6 +11,7 @@ from rtmpd.engine.packet import ASIDE, AUDIO, STREAM_METADATA, TRACKED, VIDEO, P
 from rtmpd.media.cache_key import cache_key
 from rtmpd.media.metadata import announces, without_medium
 from rtmpd.media.tags import CODEC_METADATA, MIXED_CODECS, SEQUENCE_HEADER
+from rtmpd.media.track_maps import with_track_maps
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,8 @@ class HeaderCache:
         if held is not None and held.codec != codec:
             self._forget_codec(packet.kind, slot[0], held.codec)
         sort[slot] = _Entry(codec, packet)
+        if packet.flags & TRACKED:
+            self._tell(self._metadata)
         self._changed(growth)
         return Stored.NEW if held is None else Stored.CHANGED
 
@@ -129,6 +132,8 @@ class HeaderCache:
                 for slot, (held_codec, packet) in list(sort.items()):
                     if held_codec != codec and held_codec != MIXED_CODECS and track_id(packet) == track:
                         del sort[slot]
+                        if packet.flags & TRACKED:
+                            self._tell(self._metadata)
                         self._changed(-len(packet.payload))
 
     def elect(self, kind: int, track: int, timestamp: int) -> list[Packet]:
@@ -181,6 +186,10 @@ class HeaderCache:
                 return entry.packet.payload
         return b""
 
+    def sequence_headers(self, kind: int) -> list[Packet]:
+        """Those of every track of a medium."""
+        return [entry.packet for entry in self._sorts[kind, SEQUENCE_HEADER].values()]
+
     @property
     def metadata(self) -> bytes:
         """The onMetaData that joiners are told, as ``media.metadata.read_metadata`` takes it; empty without
@@ -231,9 +240,17 @@ class HeaderCache:
     def _tell(self, metadata: Packet | None) -> None:
         """Metadata is cut once for all who join, not for each."""
         self._metadata = self._told = metadata
-        if metadata is not None and self.withheld:
-            payload = without_medium(metadata.payload, self.withheld)
-            self._told = Packet(metadata.kind, metadata.timestamp, payload, metadata.flags)
+        if metadata is not None:
+            payload = with_track_maps(metadata.payload, self._later(VIDEO), self._later(AUDIO))
+            if self.withheld:
+                payload = without_medium(payload, self.withheld)
+            if payload is not metadata.payload:
+                self._told = Packet(metadata.kind, metadata.timestamp, payload, metadata.flags)
+
+    def _later(self, kind: int) -> dict[int, bytes]:
+        """Headers of the tracks of a medium beside track 0."""
+        packets = self.sequence_headers(kind)
+        return {track_id(packet): packet.payload for packet in packets if track_id(packet) > 0}
 
     def _fits(self, packet: Packet, growth: int) -> bool:
         limits = self.limits

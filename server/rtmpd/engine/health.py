@@ -65,6 +65,30 @@ class HealthKind(Word):
         ),
         _OBS_KEYFRAMES,
     )
+    KEYFRAMES_APART = (
+        "keyframes_apart",
+        "key frames of the tracks of video more than 0.1 seconds apart, for 3 seconds",
+        (
+            "Key frames of track {track} come {seconds} s from those of track {of}: players that change the "
+            "quality see it late, and a browser may stall"
+        ),
+        (
+            "have all tracks use one keyframe interval, and no key frames between: for obs_x264 "
+            '`"x264opts": "scenecut=0"` with equal `keyint_sec`'
+        ),
+    )
+    ENCODER_DROPS = (
+        "encoder_drops",
+        "OBS [says](#what-obs-says) that it drops more than 1 of 100 frames, over 10 seconds",
+        "OBS has dropped {percent} % of its frames in 10 s: the network between there and here is too slow",
+        "lower the bitrate, in OBS under Settings > Output, or see to the streamer's network",
+    )
+    ENCODER_SLOW = (
+        "encoder_slow",
+        "OBS [says](#what-obs-says) that it was late with more than 2 of 100 frames, over 10 seconds",
+        "OBS was late with {percent} % of its frames in 10 s: the streamer's machine is too slow",
+        "lower resolution and frame rate, in OBS under Settings > Video, or the encoder's preset",
+    )
     AUDIO_SILENT = (
         "audio_silent",
         "audio was announced, and none flows for `stream.headers.absent_after` (5 s if 0) while video does",

@@ -190,6 +190,11 @@ class Intake:
 
     # What the publisher sends
 
+    @property
+    def shows_video(self) -> bool:
+        """Somebody can begin with what has come of the video."""
+        return self._video_open or bool(self.open_tracks)
+
     def may_begin(self, packet: Packet) -> bool:
         """Whether somebody who has had nothing of the publication can begin with this frame."""
         flags, kind = packet.flags, packet.kind

@@ -361,7 +361,7 @@ class Publication:
             packet.flags |= ASIDE
             self._books.refuse(DropReason.TRACK_CAP)
             return
-        figures = note_track(self.stats, kind, track, flags, timestamp, packet.payload)
+        figures = note_track(self.stats, kind, track, flags, timestamp, packet.payload, now)
         begins = bool(flags & KEYFRAME if kind == VIDEO else flags & CODED_FRAME)
         if election.see(track, flags, timestamp, begins=begins):
             self._elect(kind, track, timestamp)

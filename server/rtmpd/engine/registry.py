@@ -219,12 +219,8 @@ class Registry:
             text = f"This stream takes {counted(most, 'player')}{_AT_A_TIME}"
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_STREAM)
         # Nearly everybody takes the default, for which there always is room.
-        if stream and tracks != DEFAULT and not stream.has_room_for(tracks, limits.max_track_choices):
-            text = (
-                "The players of this stream have chosen "
-                f"{counted(limits.max_track_choices, 'set')} of tracks already."
-            )
-            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.TRACK_CHOICES)
+        if stream is not None and tracks != DEFAULT:
+            check_tracks(stream, tracks, limits.max_track_choices)
         if self.budget.exhausted:
             raise ResourceExhausted(
                 StatusCode.PLAY_FAILED, "This server is out of memory for media.", Refusal.MEMORY
@@ -396,6 +392,13 @@ class Registry:
     def _give_up(self, unfinished: Unfinished) -> None:
         for relieve in self._relievers:
             relieve(unfinished)
+
+
+def check_tracks(stream: LiveStream, tracks: TrackChoice, most: int) -> None:
+    """Raise ``ResourceExhausted`` if the players of a stream may not choose these besides ``most`` others."""
+    if not stream.has_room_for(tracks, most):
+        text = f"The players of this stream have chosen {counted(most, 'set')} of tracks already."
+        raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.TRACK_CHOICES)
 
 
 def _facts(holder: Publication, claimant: Origin, now: float) -> Claim:

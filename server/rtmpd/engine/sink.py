@@ -59,6 +59,10 @@ class CloseReason(Word):
         "its publisher left, `stream.max_waiting_names` are awaited, and its address has more than its share",
     )
     CODEC = "codec", "the stream has a codec that [MP4](http.md#mp4) cannot hold, and MP4 was asked for"
+    NO_TRACK = (
+        "no_track",
+        "a player wanted a [track](#tracks) by name that the stream turned out not to have",
+    )
     READ_FAILED = "read_failed", "a [file](files.md) that was played could not be read any further"
     SHUTDOWN = "shutdown", "the server ended"
     INTERNAL_ERROR = "internal_error", "a bug of rtmpd; the log has its traceback"
@@ -161,6 +165,13 @@ class Sink(Protocol):
 
     def close(self, reason: CloseReason) -> None:
         """The engine has ended the subscription: end the connection."""
+
+
+class TrackChooser(Protocol):
+    """Somebody who is sent a track by its name, which may be another one after other headers."""
+
+    def choose_tracks(self) -> bool:
+        """Other headers have come, or packets while it was not known: look. Whether it is known now."""
 
 
 class _NoSink:

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from rtmpd.engine.claim import HoldEnd
 from rtmpd.engine.drops import DropReason
+from rtmpd.engine.encoder import EncoderStats
 from rtmpd.engine.levels import Levels
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.slate import SlateStats
@@ -292,6 +293,7 @@ class StreamStats:
         "data_bytes_in",
         "data_messages_in",
         "drops",
+        "encoder",
         "frame_rate",
         "gop_overflows",
         "height",
@@ -345,6 +347,8 @@ class StreamStats:
         self.sequence_header_changes = 0
         """Sequence headers that replaced a different one; the first of each track is no change."""
         self.unknown_packets = 0
+        self.encoder: EncoderStats | None = None
+        """What it says of itself; None as long as it says nothing."""
         self.tracks: dict[tuple[int, int], TrackStats] = {}
         """By message type (8, 9) and track id; empty as long as no medium has more than one. All else that is
         said of a medium here is its default track's, but for messages, bytes and timestamps.

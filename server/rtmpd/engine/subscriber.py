@@ -18,7 +18,7 @@ from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Backlog, Outlet
 from rtmpd.engine.packet import AUDIO, CACHED_HEADER, VIDEO, Packet, is_for
 from rtmpd.engine.segment import Segment
-from rtmpd.engine.sink import NO_SINK, CloseReason, Ending, PlayOptions, Sink
+from rtmpd.engine.sink import NO_SINK, CloseReason, Ending, PlayOptions, Sink, TrackChooser
 from rtmpd.engine.stats import StreamStats
 from rtmpd.engine.sync import VideoSync
 
@@ -32,6 +32,7 @@ class Seat:
 
     __slots__ = (
         "books",
+        "choosers",
         "covered",
         "flows_since",
         "headers",
@@ -48,16 +49,15 @@ class Seat:
         """Of the publication on air, or the last that was."""
         self.headers: HeaderCache = intake.headers
         self.books: Books = intake.books
-        self.live = False
-        """Somebody publishes."""
-        self.covered = False
-        """What is delivered is a slate, instead of what is published."""
+        self.choosers: dict[TrackChooser, int] = {}
+        """Those who are sent tracks by name, with the version of the headers by which they have chosen."""
+        self.live = False  # Somebody publishes.
+        self.covered = False  # What is delivered is a slate, instead of what is published.
         self.live_since = 0.0
         """Clock reading at which the last publisher came to a stream without one."""
         self.flows_since = 0.0
         """Clock reading until which its media has not come, as far as somebody looked."""
-        self.now = 0.0
-        """Clock reading of the last flush or attach."""
+        self.now = 0.0  # Clock reading of the last flush or attach.
 
     def waited(self, since: float, now: float) -> float:
         """Seconds from ``since`` on, less those without a publisher."""
@@ -65,13 +65,9 @@ class Seat:
 
     def note_started(self, subscription: Subscription, now: float) -> None:
         """It was sent its first frame."""
-        if not subscription.audience:
-            return
-        server = self.books.server
-        server.time_to_first_frame.observe(self.waited(subscription.since, now))
-        if not subscription.joined:  # Who came too late has been counted.
-            subscription.joined = True
-            server.levels.note_join(JoinEnd.FIRST_FRAME)
+        if subscription.audience:
+            self.books.server.time_to_first_frame.observe(self.waited(subscription.since, now))
+            self.note_join(subscription, JoinEnd.FIRST_FRAME)  # Unless it has come too late.
 
     def note_join(self, subscription: Subscription, end: JoinEnd) -> None:
         """Count what became of a play of a live stream, once."""
@@ -85,6 +81,10 @@ class Seat:
 
     def leave(self, subscription: Subscription) -> None:
         """It is detached, or if it still is attached goes on with another audience of the stream."""
+        raise NotImplementedError
+
+    def rewire(self, subscription: Subscription) -> None:
+        """Its sink has another wire format than before: it begins anew with its ``join``."""
         raise NotImplementedError
 
 
@@ -147,8 +147,7 @@ class Subscription(Member):
         self.receives_audio = options.receive_audio
         self.receives_video = options.receive_video
         self.paused = False
-        self._waits_for_room = False
-        """Begins once the outlet has drained."""
+        self._waits_for_room = False  # Begins once the outlet has drained.
         self._started = self.joined = False  # Joined is who has been counted, whatever became of the play.
         outlet.attach(self, options.policy)
 
@@ -278,8 +277,9 @@ class Subscription(Member):
 
     def move(self, seat: Seat, fanout: Fanout) -> None:
         """Go on there as who joins, with ``join``."""
-        self.seat.leave(self)
-        self.seat = seat
+        if seat is not self.seat:
+            self.seat.leave(self)
+            self.seat = seat
         self.fanout = fanout
         self._sync = VideoSync(self._start, fanout.encoding.tracks.video)
         self._version = -1

@@ -22,8 +22,9 @@ _PRIVATE: Final = "Access-Control-Request-Private-Network"
 _RETRY_AFTER: Final = 10
 
 _NOT_PROVEN: Final = frozenset({Refusal.NOT_PROVEN, Refusal.USER_ASKED})
-_NO_NAME: Final = frozenset(
+_NOT_THERE: Final = frozenset(
     {
+        Refusal.NO_TRACK,
         Refusal.NAME_EMPTY,
         Refusal.NAME_TOO_LONG,
         Refusal.NAME_CHARACTER,
@@ -110,7 +111,7 @@ def status_of(refusal: Refused) -> HTTPStatus:
     reason = refusal.reason
     if reason in _NOT_PROVEN:
         return HTTPStatus.UNAUTHORIZED
-    if reason in _NO_NAME:
+    if reason in _NOT_THERE:
         return HTTPStatus.NOT_FOUND
     if reason is Refusal.START:
         return HTTPStatus.BAD_REQUEST

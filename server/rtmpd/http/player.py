@@ -13,9 +13,11 @@ from rtmpd.engine.mp4_wire import Mp4Wire
 from rtmpd.engine.packet import AUDIO, VIDEO, ShiftedWire, WireFormat
 from rtmpd.engine.sink import CloseReason, PlayOptions, StartPolicy
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.http.answers import status_of
 from rtmpd.http.dialogue import Dialogue
 from rtmpd.http.files import FileSender
 from rtmpd.http.making import Made
+from rtmpd.http.websocket import NOT_ALLOWED
 from rtmpd.media.flv import encode_header
 from rtmpd.media.tracks import ALL_TRACKS, DEFAULT_TRACK, TrackChoice
 from rtmpd.reasons import Word
@@ -43,6 +45,11 @@ class HttpPlayer(Player):
     def write_all(self, images: Sequence[bytes]) -> None:
         self._begin()
         super().write_all(images)
+
+    def close(self, reason: CloseReason) -> None:
+        if self._refusal is not None:
+            self._dialogue.finish(self._refusal.description, status_of(self._refusal), NOT_ALLOWED)
+        super().close(reason)
 
     def stream_ended(self) -> None:
         self._dialogue.finish()
@@ -83,7 +90,7 @@ class FlvPlayer(HttpPlayer):
 
     @property
     def wire_format(self) -> WireFormat:
-        wire = FlvWire(self._tracks, self._dialogue.only, self._dialogue.framed)
+        wire = FlvWire(self._sent_tracks, self._dialogue.only, self._dialogue.framed)
         return ShiftedWire(wire, self._offset) if self._offset else wire
 
     def _opening(self) -> bytes:
@@ -137,7 +144,10 @@ class Mp4Player(HttpPlayer):
         if order is None:
             raise TypeError("a play of MP4 that nobody makes")
         self._peer.context.registry.check_attach(key, network=options.origin.network)
-        wish = replace(order.wish, tracks=_one_of_each(self._tracks))
+        if self._by_name is not None:  # It is made for one track, from now on.
+            stream = self._peer.context.registry.streams.get(key)
+            self._tracks, self._by_name = self._by_name.settle(stream, key, now), None
+        wish = replace(order.wish, tracks=_one_of_each(self._sent_tracks))
         made = self._made = order.maker.find(key, wish, options)
         # In the middle of a GOP no decoder of MP4 begins.
         start = StartPolicy.GOP if options.start is StartPolicy.LIVE else options.start

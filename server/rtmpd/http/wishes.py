@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from rtmpd.engine.flv_wire import EVERYTHING
+from rtmpd.media.track_names import split_name
 from rtmpd.net.http import web
 from rtmpd.rtmp.commands import ConnectParams
 from rtmpd.rtmp.constants import CapsEx, MessageType
@@ -41,7 +42,8 @@ class Wish:
         """It is played."""
         # By WebSocket what is live, else a file where nothing is.
         start = -1.0 if self.framed else -2.0
-        return PlayRequested(STREAM_ID, self.name, self.query, start, -1.0, reset=True)
+        name, query = split_name(self.name, self.query)
+        return PlayRequested(STREAM_ID, name, query, start, -1.0, reset=True)
 
     def of(self, path: str) -> Wish:
         """The same of another stream, in an app of its own."""

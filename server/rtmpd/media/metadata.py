@@ -27,9 +27,18 @@ _MAX_AMF3_VALUES: Final = 512
 _VIDEO_KEYS: Final = frozenset({b"width", b"height", b"framerate", b"hasvideo"})
 _AUDIO_KEYS: Final = frozenset({b"stereo", b"hasaudio"})
 """In lower case, beside those that begin with the medium's name."""
-_VIDEO_TRACKS: Final = b"videoTrackIdInfoMap"
-_AUDIO_TRACKS: Final = b"audioTrackIdInfoMap"
+VIDEO_TRACKS: Final = b"videoTrackIdInfoMap"
+AUDIO_TRACKS: Final = b"audioTrackIdInfoMap"
 """What a publisher says of the tracks beside the first, by track id (Enhanced RTMP v2)."""
+
+
+def _codec(name: bytes, four_cc: bytes, number: int) -> tuple[bytes, bytes, bytes]:
+    head = len(name).to_bytes(2, "big") + name
+    return head, amf.encode_values(float(int.from_bytes(four_cc, "big"))), amf.encode_values(float(number))
+
+
+_PLAIN_CODECS: Final = (_codec(b"videocodecid", b"avc1", 7), _codec(b"audiocodecid", b"mp4a", 10))
+"""Properties as Multitrack has them, and the numbers that FLV has always had for the same."""
 
 
 def live_metadata(message: Message) -> bytes | None:
@@ -107,8 +116,8 @@ def of_tracks(payload: bytes, tracks: TrackChoice) -> bytes:
     What a publisher says without naming a track it says of its first one.
     """
     for kind, chosen, table in (
-        (MessageType.VIDEO, tracks.video, _VIDEO_TRACKS),
-        (MessageType.AUDIO, tracks.audio, _AUDIO_TRACKS),
+        (MessageType.VIDEO, tracks.video, VIDEO_TRACKS),
+        (MessageType.AUDIO, tracks.audio, AUDIO_TRACKS),
     ):
         if chosen > 0:
             payload = _of_track(payload, kind, chosen, table)
@@ -117,6 +126,14 @@ def of_tracks(payload: bytes, tracks: TrackChoice) -> bytes:
                 payload[entry.start : entry.end] for entry in _properties(payload) if entry.key != table
             )
     return payload
+
+
+def with_properties(payload: bytes, properties: dict[str, AmfValue]) -> bytes:
+    """What ``live_metadata`` gave with these too."""
+    kept = [payload[entry.start : entry.end] for entry in _properties(payload)]
+    for name, value in properties.items():
+        kept.append(len(name).to_bytes(2, "big") + name.encode() + amf.encode_values(value))
+    return _joined(kept)
 
 
 def read_metadata(payload: bytes) -> dict[str, AmfValue]:
@@ -149,8 +166,16 @@ def _of_track(payload: bytes, kind: int, track: int, table: bytes) -> bytes:
             for each in amf.object_layout(payload, entry.value_start).properties:
                 if each.key == str(track).encode() and payload[each.value_start] in _OBJECTS:
                     told = amf.object_layout(payload, each.value_start).properties
-                    kept += [payload[property_.start : property_.end] for property_ in told]
+                    kept += [_as_of_old(payload[property_.start : property_.end]) for property_ in told]
     return _joined(kept)
+
+
+def _as_of_old(entry: bytes) -> bytes:
+    """A property of a track that is written as FLV was before there were tracks: see ``plain_track``."""
+    for name, four_cc, number in _PLAIN_CODECS:
+        if entry == name + four_cc:
+            return name + number
+    return entry
 
 
 def _properties(payload: bytes) -> list[Property]:

@@ -149,6 +149,10 @@ class TrackWish(NamedTuple):
         return TrackChoice(DEFAULT_TRACK, self.audio) if alone else None
 
 
+EVERY_TRACK: Final = TrackWish(*ALL)
+"""All of both media, byte for byte."""
+
+
 def read_track(text: str | None) -> int | str | None:
     """A track as people write it: an id, ``ALL_TRACKS`` for ``all``, or a name; None if it is none."""
     if text is None:

@@ -8,10 +8,8 @@ Payloads are those that ``media.tags`` flags ``MULTITRACK``; whether one is well
 from __future__ import annotations
 
 from typing import Final, NamedTuple
-from urllib.parse import parse_qsl
 
 from rtmpd.media.tags import (
-    MAX_TRACKS,
     AudioPacketType,
     VideoPacketType,
     iter_tracks,
@@ -44,22 +42,6 @@ class TrackChoice(NamedTuple):
     def particular(self) -> bool:
         """A track other than the first is chosen."""
         return self.video > 0 or self.audio > 0
-
-    @classmethod
-    def parse(cls, query: str, *, multitrack: bool = False) -> TrackChoice:
-        """Of a stream name's query: ``track=2``, ``track=all``, ``audio=1``; the rest is not ours to read.
-
-        ``multitrack`` says that the peer has announced to understand all tracks, which it then gets unless
-        it names one. A value that is no track id counts as none.
-        """
-        named = dict(parse_qsl(query))
-        video = _track_named(named.get("track"))
-        audio = _track_named(named.get("audio"))
-        if video is None and audio is None:
-            return ALL if multitrack else DEFAULT
-        if audio is None:
-            audio = ALL_TRACKS if video == ALL_TRACKS else DEFAULT_TRACK
-        return cls(DEFAULT_TRACK if video is None else video, audio)
 
 
 ALL: Final = TrackChoice(ALL_TRACKS, ALL_TRACKS)
@@ -127,12 +109,3 @@ def _multitrack(payload: bytes) -> tuple[int, int]:
         return payload[1], 1
     offset = skip_modex(payload)[1]
     return payload[offset], offset
-
-
-def _track_named(value: str | None) -> int | None:
-    if value == "all":
-        return ALL_TRACKS
-    if value is not None and value.isascii() and value.isdecimal() and len(value) <= 3:
-        track = int(value)
-        return track if track < MAX_TRACKS else None
-    return None

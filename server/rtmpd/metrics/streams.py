@@ -13,6 +13,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import AUDIO
 from rtmpd.engine.stats import StreamStats, TrackStats
+from rtmpd.metrics.encoders import fates, said, track_fates
 from rtmpd.metrics.families import Family
 
 OTHER: Final = "_other"
@@ -203,6 +204,18 @@ _GAUGES: Final = (
         max,
         ("media", "track"),
     ),
+    _Gauge(
+        "rtmpd_stream_encoder_delay_seconds",
+        "Time from picture to network within OBS, as it says of its last key frame.",
+        lambda stream, _: [((), _of_live(stream, said(stream.stats).delay))],
+        max,
+    ),
+    _Gauge(
+        "rtmpd_stream_encoder_uplink_delay_seconds",
+        "Time from picture to server, beyond the least of the publication.",
+        lambda stream, _: [((), _of_live(stream, said(stream.stats).uplink))],
+        max,
+    ),
 )
 
 _COUNTERS: Final = (
@@ -273,6 +286,18 @@ _COUNTERS: Final = (
         "rtmpd_stream_gop_cache_overflows",
         "GOPs longer than the cache may hold.",
         lambda stats: [((), stats.totals.gop_overflows)],
+    ),
+    _Counter(
+        "rtmpd_stream_encoder_frames",
+        "Frames of OBS by what became of them, as it says.",
+        fates,
+        ("fate",),
+    ),
+    _Counter(
+        "rtmpd_stream_encoder_track_frames",
+        "Frames that were given to the encoder of a track, and those that it has skipped, as OBS says.",
+        track_fates,
+        ("track", "fate"),
     ),
 )
 

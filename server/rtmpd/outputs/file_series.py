@@ -14,12 +14,10 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import (
     ASIDE,
     CACHED_HEADER,
-    DIFFERS,
     STREAM_METADATA,
     TRACKED,
     VIDEO,
     Packet,
-    payload_for,
     track_id,
 )
 from rtmpd.engine.packet_queue import Item, Mark
@@ -32,6 +30,7 @@ from rtmpd.media.tracks import ALL_TRACKS
 from rtmpd.outputs.appending import open_last
 from rtmpd.outputs.flv_file import FlvFile, Place
 from rtmpd.outputs.flv_head import HEAD_BYTES, SOUND_INDEX, Told
+from rtmpd.outputs.named_tracks import NamedTracks
 from rtmpd.outputs.names import NameTemplate
 from rtmpd.outputs.record_rules import RecordRule, RecordTime
 from rtmpd.outputs.record_words import RecordingFailure, failure_of, problem_of
@@ -123,6 +122,7 @@ class FileSeries:
         self._max_descriptor = max_descriptor
         self._key = key
         self._rule = rule
+        self._tracks = NamedTracks(rule.tracks)
         self._mode = mode
         self._file: FlvFile | None = None
         self._part = 0
@@ -186,6 +186,7 @@ class FileSeries:
         with suppress(OSError):
             self._finish(RecordingEnd.FAILED)
         self._headers = Headers()
+        self._tracks = NamedTracks(self._rule.tracks)
         self._metadata = b""
         self._video, self._since = False, None
 
@@ -198,18 +199,14 @@ class FileSeries:
         if isinstance(item, Mark):
             self._note(item)
             return
-        payload: bytes | None = item.payload
-        if item.flags & DIFFERS:
-            payload = payload_for(item, self._rule.tracks)
-        if payload is None:
-            return
-        if item.flags & CACHED_HEADER:
-            self._take_header(item, payload)
-        elif item.flags & CODED_FRAME:
-            self._take_frame(item, payload, newest)
-        elif self._file is not None and payload:
-            time = self._timeline.place_other(item.kind, item.timestamp & 0xFFFFFFFF)
-            self._file.add(item.kind, time, payload, keyframe=False)
+        for packet, payload in self._tracks.of(item):
+            if packet.flags & CACHED_HEADER:
+                self._take_header(packet, payload)
+            elif packet.flags & CODED_FRAME:
+                self._take_frame(packet, payload, newest)
+            elif self._file is not None and payload:
+                time = self._timeline.place_other(packet.kind, packet.timestamp & 0xFFFFFFFF)
+                self._file.add(packet.kind, time, payload, keyframe=False)
 
     def _note(self, mark: Mark) -> None:
         if mark is Mark.ENDED:
@@ -292,7 +289,7 @@ class FileSeries:
         """Of the track that files begin with."""
         if not packet.flags & TRACKED:
             return True
-        tracks = self._rule.tracks
+        tracks = self._tracks.choice
         chosen = tracks.video if packet.kind == VIDEO else tracks.audio
         return chosen != ALL_TRACKS or not packet.flags & ASIDE
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from rtmpd.media.tracks import ALL, TrackChoice
+from rtmpd.media.track_names import EVERY_TRACK, TrackWish
 
 DEFAULT_NAME: Final = "{app}/{name}/{start}_{part}"
 
@@ -47,7 +47,7 @@ class RecordRule:
     start: RecordStart = RecordStart.NEVER
     name: str = DEFAULT_NAME
     """As ``NameTemplate`` reads it."""
-    tracks: TrackChoice = ALL
+    tracks: TrackWish = EVERY_TRACK
     split_after: float = 0.0
     """0 is never."""
     split_bytes: int = 0

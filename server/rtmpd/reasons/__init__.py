@@ -181,6 +181,10 @@ class Refusal(Word):
         "track_choices",
         "the players of the stream have chosen `stream.max_track_choices` sets of tracks already",
     )
+    NO_TRACK = (
+        "no_track",
+        "the player asks for a [track](#tracks) by a name that none of the stream has",
+    )
     WAITING_NAMES = (
         "waiting_names",
         "nobody publishes the stream, and players wait for `stream.max_waiting_names` others already",

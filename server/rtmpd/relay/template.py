@@ -12,8 +12,8 @@ from urllib.parse import quote
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.slate import SlateRules
 from rtmpd.exceptions import UsageError
-from rtmpd.media.tags import MAX_TRACKS
-from rtmpd.media.tracks import ALL, TrackChoice
+from rtmpd.media.track_names import TrackWish, check_audio_track, check_track
+from rtmpd.media.tracks import ALL_TRACKS, DEFAULT_TRACK
 from rtmpd.rtmp.scrubbing import Scrubber, secrets_of
 from rtmpd.rtmp.url import REDACTED, RtmpUrl
 
@@ -28,7 +28,7 @@ class RelayTemplate:
     """A URL in which ``{app}`` and ``{name}`` stand for those of the relayed stream."""
 
     url: RtmpUrl
-    tracks: TrackChoice | None = None
+    tracks: TrackWish | None = None
     """Of a push: which tracks are sent. None sends all to another rtmpd, and else one of each medium."""
     ca_file: str = ""
     """Authorities for rtmps instead of the dialer's; empty means those."""
@@ -43,8 +43,8 @@ class RelayTemplate:
     ) -> RelayTemplate:
         """``name`` is the stream there with its query, if ``text`` ends with the app.
 
-        ``track`` and ``audio`` are ``"all"``, the number of a track of video or audio, or None. Raises
-        UsageError, whose text holds no secret.
+        ``track`` and ``audio`` are ``"all"``, the number of a track of video or audio, or None; ``track`` may
+        be a name. Raises UsageError, whose text holds no secret.
         """
         url = _join(text, name) if name else RtmpUrl.parse(text)
         if not url.name:
@@ -53,11 +53,11 @@ class RelayTemplate:
             raise UsageError("{app} and {name} may stand in the path and query of the URL, not in its host")
         if unknown := set(_PLACEHOLDER.findall(f"{url.app}/{url.name}")) - _KNOWN:
             raise UsageError(f"{min(unknown)} in the URL is not known: only {{app}} and {{name}} are")
-        chosen = {"track": track, "audio": audio}
-        query = "&".join(
-            f"{medium}={check_track(each)}" for medium, each in chosen.items() if each is not None
-        )
-        return cls(url, TrackChoice.parse(query) if query else None, ca_file)
+        if track is None and audio is None:
+            return cls(url, None, ca_file)
+        picture = None if track is None else check_track(track)
+        sound = None if audio is None else check_audio_track(audio)
+        return cls(url, TrackWish.of(picture, sound), ca_file)
 
     def __str__(self) -> str:
         """With the stream key hidden, unless it is the template's placeholder."""
@@ -80,7 +80,7 @@ class RelayTarget:
 
     url: RtmpUrl = field(repr=False)
     key: StreamKey
-    tracks: TrackChoice | None = None
+    tracks: TrackWish | None = None
     """As ``RelayTemplate.tracks``."""
     ca_file: str = ""
     """As ``RelayTemplate.ca_file``."""
@@ -94,9 +94,10 @@ class RelayTarget:
     @property
     def track(self) -> int | str | None:
         """The track of video that was chosen, as ``RelayTemplate.parse`` takes it."""
-        if self.tracks is None:
-            return None
-        return "all" if self.tracks == ALL else self.tracks.video
+        chosen = None if self.tracks is None else self.tracks.video
+        if chosen == ALL_TRACKS:
+            return "all"
+        return None if chosen == DEFAULT_TRACK else chosen
 
     @property
     def label(self) -> str:
@@ -130,13 +131,6 @@ class RelayTarget:
         url = self.url
         secrets = (url.name, url.password, *secrets_of(url.query))
         return Scrubber(secrets, public=(self.key.name, self.key.app))
-
-
-def check_track(track: object) -> str | int:
-    """``track`` if it is one: ``"all"`` or a number. Raises UsageError."""
-    if track == "all" or (type(track) is int and 0 <= track < MAX_TRACKS):
-        return track
-    raise UsageError(f'a track is "all" or a number from 0 to {MAX_TRACKS - 1}')
 
 
 def _join(server: str, name: str) -> RtmpUrl:

@@ -24,7 +24,9 @@ _MAX_PORT_DIGITS: Final = 5
 _ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _USERINFO: Final = re.compile(r"(://[^/?\s:@]*):[^/\s]*@")
 _QUERY: Final = re.compile(r"\?.+", re.DOTALL)
-_PUBLIC: Final = re.compile(r"(?:track|audio)=(?:all|[0-9]{1,3})|backup=[01]")
+_PUBLIC: Final = re.compile(
+    r"(?:track|audio)=(?:all|[0-9]{1,3})|track=(?:best|[1-9][0-9]{1,4}p(?:_?[0-9]{1,3})?)|backup=[01]"
+)
 """A field that says which tracks are wanted, or which encoder it is; a key may stand under any other name."""
 _REFUSED_CHARACTERS: Final = frozenset(" \"'`\\<>|?\N{REPLACEMENT CHARACTER}")
 RESERVED: Final = "@"

@@ -6,11 +6,12 @@ import asyncio
 import logging
 from typing import Final, assert_never
 
+from rtmpd.engine.choosing import find_tracks_of_file
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import AUDIO, VIDEO, RtmpWire, WireFormat
 from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.sources import Life
-from rtmpd.media.tracks import TrackChoice
+from rtmpd.media.track_names import TrackWish
 from rtmpd.reasons import Word
 from rtmpd.rtmp.constants import CapsEx
 from rtmpd.rtmp.events import (
@@ -63,11 +64,12 @@ class FilePlayer(FilePlay):
     def __init__(
         self, peer: Peer, event: PlayRequested, grant: Grant, file: VodFile, requested_at: float
     ) -> None:
+        knows_tracks = bool(peer.connect_params.caps_ex & CapsEx.MULTITRACK)
+        wish = TrackWish.parse(event.query, multitrack=knows_tracks)
+        tracks = wish.fixed or find_tracks_of_file(wish, grant.key, file.opening)
         super().__init__(peer, event, grant, file, requested_at)
         context = peer.context
         self._request = event
-        knows_tracks = bool(peer.connect_params.caps_ex & CapsEx.MULTITRACK)
-        tracks = TrackChoice.parse(event.query, multitrack=knows_tracks)
         self._wire = RtmpWire(context.settings.chunk_size, event.stream_id, tracks)
         self._playback = Playback(file, self, context.pacer, context.clock)
 

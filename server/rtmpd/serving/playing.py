@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
+from rtmpd.engine.choosing import NamedTracks
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.packet import RtmpWire, ShiftedWire, WireFormat
@@ -14,7 +15,9 @@ from rtmpd.engine.sessions import Use
 from rtmpd.engine.sink import CloseReason, PlayOptions, SlowPlayerPolicy
 from rtmpd.engine.sources import Life
 from rtmpd.engine.subscriber import Subscription
-from rtmpd.media.tracks import TrackChoice
+from rtmpd.exceptions import Refused
+from rtmpd.media.track_names import TrackWish
+from rtmpd.media.tracks import DEFAULT, TrackChoice
 from rtmpd.reasons import Word
 from rtmpd.rtmp.constants import CapsEx, StatusCode
 from rtmpd.rtmp.events import (
@@ -94,9 +97,11 @@ class Player:
 
     __slots__ = (
         "__weakref__",
+        "_by_name",
         "_held_at",
         "_offset",
         "_peer",
+        "_refusal",
         "_rewind",
         "_rules",
         "_subscription",
@@ -121,7 +126,12 @@ class Player:
         """
         context, key = peer.context, grant.key
         knows_tracks = bool(peer.connect_params.caps_ex & CapsEx.MULTITRACK)
-        self._tracks = TrackChoice.parse(event.query, multitrack=knows_tracks)
+        wish = TrackWish.parse(event.query, multitrack=knows_tracks)
+        self._tracks = wish.fixed
+        """None of who wants a track by name."""
+        self._by_name: NamedTracks | None = None
+        self._refusal: Refused | None = None
+        """Why it is not sent the track that it wants."""
         self.write = peer.transport.write
         self._peer = peer
         self.stream_id = event.stream_id
@@ -146,6 +156,10 @@ class Player:
         elif self._rules.rewind and (moment := asked_moment(event)) is not None:
             self._rewind = context.past.find(key, moment)
             options = options._replace(apart=self._rewind)
+        if self._tracks is None:
+            self._by_name = NamedTracks(wish, context.registry, self._refuse)
+            if not (self._rewind or context.registry.limits_at(key).delay):
+                self._by_name.expect(context.registry.streams.get(key), context.clock())
         self._subscription = self._attach(key, options, context.clock())
 
     def start(self) -> None:
@@ -154,7 +168,7 @@ class Player:
         if logger.isEnabledFor(logging.DEBUG):  # To find out what is told costs more than to tell it.
             fields = log.of_stream(subscription.origin, subscription.key)
             logger.debug("play started", extra={"fields": fields})
-        subscription.join(self._peer.context.clock())
+        self._join(self._peer.context.clock())
         # Its burst may have cost the last memory, and us the connection.
         if subscription.attached and not subscription.live:
             self._start_waiting()
@@ -186,6 +200,8 @@ class Player:
             self._offset = offset
             raise
         before.detach(CloseReason.REDIRECTED)
+        if self._by_name is not None:
+            self._by_name.move()
         self._tell_ended(before, CloseReason.REDIRECTED)
         self._subscription, self._rules = subscription, rules
         self._rewind, self._held_at = 0, None
@@ -223,7 +239,7 @@ class Player:
     @property
     def wire_format(self) -> WireFormat:
         chunk_size = self._peer.context.settings.chunk_size
-        wire = RtmpWire(chunk_size, self.stream_id, self._tracks)
+        wire = RtmpWire(chunk_size, self.stream_id, self._sent_tracks)
         return ShiftedWire(wire, self._offset) if self._offset else wire
 
     def write_all(self, images: Sequence[bytes]) -> None:
@@ -258,6 +274,8 @@ class Player:
             name = self._subscription.key.name
             code = StatusCode.PLAY_STREAM_NOT_FOUND
             text = f"Nobody publishes {name} any more, and your address waits for too many others already."
+        if self._refusal is not None:
+            text = self._refusal.description
         self._peer.session.end_play(self.stream_id, code, text)
         self._peer.end(reason)
 
@@ -300,6 +318,9 @@ class Player:
         self.waits_until = self.ends_at = math.inf
         subscription = self._subscription
         subscription.detach(reason)
+        if self._by_name is not None:
+            self._by_name.leave()
+            self._by_name = None
         written = subscription.bytes_out
         self._tell_ended(subscription, reason, detail)
         # Each has us, and we it: nobody would be free before the cyclic collector comes by.
@@ -339,7 +360,25 @@ class Player:
             return
         self._rewind = rewind
         stream.move(subscription, rewind, now)
-        subscription.join(now)
+        self._join(now)
+
+    def _join(self, now: float) -> None:
+        """Let it flow: at once, or when it is known which track it wants."""
+        if self._by_name is None:
+            self._subscription.join(now)
+        else:
+            self._by_name.join(self._subscription, now)
+
+    def _refuse(self, refusal: Refused) -> None:
+        """The stream has no such track."""
+        self._refusal = refusal
+        self._subscription.close(CloseReason.NO_TRACK)
+
+    @property
+    def _sent_tracks(self) -> TrackChoice:
+        if self._by_name is not None:
+            return self._by_name.tracks
+        return self._tracks or DEFAULT
 
     def _tell_ended(
         self, subscription: Subscription, reason: CloseReason, detail: Word | None = None

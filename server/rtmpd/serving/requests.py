@@ -14,6 +14,7 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
+from rtmpd.media.track_names import MARK, split_name
 from rtmpd.net.socket_options import set_user_timeout
 from rtmpd.reasons import Word
 from rtmpd.rtmp.commands import ConnectParams
@@ -134,7 +135,12 @@ class Requests:
     def handle(self, client: Client, event: ClientWish) -> None:
         """Act on what the client wants, as its session reports it."""
         match event:
-            case ConnectRequested() | PublishRequested() | PlayRequested() | LengthRequested():
+            case ConnectRequested() | PublishRequested():
+                self._begin(client, event)
+            case PlayRequested() | LengthRequested():
+                if MARK in event.name:
+                    name, query = split_name(event.name, event.query)
+                    event = replace(event, name=name, query=query)
                 self._begin(client, event)
             case PublishEnded():
                 self._end_publish(event.stream_id)

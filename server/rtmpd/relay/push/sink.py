@@ -7,16 +7,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from rtmpd.engine.choosing import NamedTracks
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import Origin
 from rtmpd.engine.outlet import Outlet
-from rtmpd.engine.packet import PublishWire
+from rtmpd.engine.packet import PublishWire, WireFormat
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sessions import SessionFigures, Use
 from rtmpd.engine.sink import CloseReason, Ending, PlayOptions, SlowPlayerPolicy, StartPolicy
 from rtmpd.engine.sources import Life
 from rtmpd.engine.subscriber import Subscription
-from rtmpd.media.tracks import TrackChoice
+from rtmpd.media.track_names import TrackWish
 from rtmpd.net.tcp_info import read_tcp_info
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class PushSink:
         self,
         connection: Connection,
         stream: Stream,
-        tracks: TrackChoice,
+        tracks: TrackWish,
         origin: Origin,
         registry: Registry,
         clock: Callable[[], float],
@@ -54,7 +55,10 @@ class PushSink:
         self._clock = clock
         self._link = connection.link
         transport = self._link.transport
-        self.wire_format = PublishWire(self._link.session.settings.chunk_size, stream.id, tracks)
+        self._stream_id = stream.id
+        self._tracks = tracks.fixed
+        """None if one is wanted by its name."""
+        self._by_name = NamedTracks(tracks, registry)
         self.write = transport.write
         self.write_all = transport.writelines
         self.over: asyncio.Future[CloseReason] = asyncio.get_running_loop().create_future()
@@ -84,7 +88,10 @@ class PushSink:
             self._subscription = self._registry.attach(key, self, self._outlet, options, now)
         else:
             self._subscription = branch.stream.attach(self, self._outlet, options, now)
-        self._subscription.join(now)
+        if self._tracks is None:
+            self._by_name.join(self._subscription, now)
+        else:
+            self._subscription.join(now)
 
     @property
     def ending(self) -> Ending | None:
@@ -119,11 +126,17 @@ class PushSink:
     def detach(self, reason: CloseReason = CloseReason.FINISHED) -> None:
         """Write nothing more."""
         self._link.writer = None
+        self._by_name.leave()
         self._outlet.close()
         if self._subscription is not None:
             self._subscription.detach(reason)
 
     # The engine's sink
+
+    @property
+    def wire_format(self) -> WireFormat:
+        chunk_size = self._link.session.settings.chunk_size
+        return PublishWire(chunk_size, self._stream_id, self._tracks or self._by_name.tracks)
 
     def stream_started(self) -> None:
         """Cannot happen: the first end is the end."""

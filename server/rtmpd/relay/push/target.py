@@ -19,6 +19,7 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.slate import SlateRules
 from rtmpd.exceptions import ConnectionClosed
 from rtmpd.media.tags import ENHANCED_CODECS
+from rtmpd.media.track_names import TrackWish
 from rtmpd.media.tracks import ALL, DEFAULT
 from rtmpd.net.backoff import Backoff
 from rtmpd.relay.dialer import EXPECTED, RelayDialer, RetryPolicy, explain, is_final, last_words
@@ -286,7 +287,7 @@ class PushTarget:
         # Another rtmpd introduces itself, and has players of its own who choose.
         usual = ALL if via_of(connection.info.status.info).hops else DEFAULT
         origin = self._relays.dialer.origin("push", self.target, connection)
-        tracks = self.target.tracks or usual
+        tracks = self.target.tracks or TrackWish(*usual)
         sink = PushSink(connection, stream, tracks, origin, self._relays.registry, self._clock)
         reader = asyncio.get_running_loop().create_task(self._listen(connection, stream), name=f"push-{key}")
         try:

@@ -208,13 +208,33 @@ function encoder(publication, rights, feed, path) {
   return { element, update };
 }
 
+function spellTrack({ name, codec: of, bits_per_second_10s, frames_skipped }) {
+  const skipped = frames_skipped ? `${count(frames_skipped)} frames skipped` : "";
+  return [name, codec(of), bitrate(bits_per_second_10s), skipped].filter(Boolean).join(", ");
+}
+
+/** What OBS says of its own frames and delays. */
+function spellEncoder(encoder) {
+  if (!encoder) return [];
+  const { frames_rendered, frames_lagged, frames_sent, frames_dropped } = encoder;
+  const time = (seconds) => (seconds === null ? "unknown" : `${(seconds * 1000).toFixed(0)} ms`);
+  return [
+    ["OBS: frames dropped", `${count(frames_dropped)} of ${count(frames_sent + frames_dropped)}`],
+    ["OBS: frames late", `${count(frames_lagged)} of ${count(frames_rendered)}`],
+    ["OBS: delay inside", time(encoder.delay_seconds)],
+    ["OBS: delay on the way, beyond the least", time(encoder.uplink_delay_seconds)],
+    ["OBS: picture to server, by both clocks", time(encoder.ingest_delay_seconds)],
+  ];
+}
+
 /** What few people need: tracks, drops by reason, and what the encoder says of itself. */
 function details() {
   const list = h("dl", { class: "facts" });
   const element = h("details", {}, h("summary", {}, "Tracks, drops and metadata"), list);
-  const update = ({ tracks, drops, metadata, av_skew_seconds, timestamp_gaps, timestamp_regressions, header_changes }) => {
+  const update = ({ tracks, encoder, drops, metadata, av_skew_seconds, timestamp_gaps, timestamp_regressions, header_changes }) => {
     const facts = [
-      ...tracks.map((each) => [`${each.medium} track ${each.id}`, `${codec(each.codec)}, ${bitrate(each.bits_per_second_10s)}`]),
+      ...tracks.map((each) => [`${each.medium} track ${each.id}`, spellTrack(each)]),
+      ...spellEncoder(encoder),
       ...Object.entries(drops).map(([reason, packets]) => [`dropped: ${reason}`, count(packets)]),
       ["video ahead of audio", av_skew_seconds === null ? "" : `${(av_skew_seconds * 1000).toFixed(0)} ms`],
       ["timestamp gaps", count(timestamp_gaps)],
