@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from typing import TYPE_CHECKING
 
+from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors
 from rtmpd.daemon.hls_http import HlsHttp
 from rtmpd.daemon.outputs_side import OutputsSide
 from rtmpd.daemon.page_side import PageSide
-from rtmpd.net.address_mask import AddressMask
+from rtmpd.multitrack.words import ConfigOutcome
+from rtmpd.net.addresses import Address
 from rtmpd.net.certificates import Certificates
 from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.net.listeners import Listener, Place
@@ -34,18 +38,20 @@ class HttpSide:
     def __init__(
         self,
         server: RtmpServer,
-        mask: AddressMask,
+        access: AccessSide,
         certificates: Certificates,
         outputs: OutputsSide,
     ) -> None:
         self._server = server
-        self._mask = mask
+        self._access = access
         self._certificates = certificates
         self._outputs = outputs
         self.all_doors: Doors | None = None
         """Of all protocols, once they are there."""
         self._pages = PageSide()
         self._config = Config()
+        self.obs_counts: Counter[str] = Counter(dict.fromkeys(map(str, ConfigOutcome), 0))
+        """What became of those who asked how OBS is to encode."""
         self._http: HttpServer | None = None
         self.hls = HlsHttp(server, outputs.hls, lambda: self._config)
 
@@ -98,6 +104,11 @@ class HttpSide:
             self._http.rules = self._rules()
             self._http.ways.offer(".mp4", Mp4Answers(self._outputs.mp4).answer)
             self.hls.offer(self._http)
+            http = HttpServer(self._server, self._access.mask, lambda: self._outputs.ring.clips)
+            self._http = http
+            http.rules = self._rules()
+            http.ways.offer(".mp4", Mp4Answers(self._outputs.mp4).answer)
+            self._offer_obs(http)
         return self._http
 
     def place(self) -> HttpPlace | None:
@@ -107,6 +118,9 @@ class HttpSide:
             return HttpPlace(url, url.partition(":")[0], None, "")
         found = ((scheme, port) for scheme in ("http", "https") for port in self._ports(scheme))
         return next((HttpPlace(None, scheme, port, prefix) for scheme, port in found), None)
+    def _bound(self, protocol: str) -> list[Address]:
+        """Where that is served."""
+        return [] if self.all_doors is None else self.all_doors.bound(protocol)
 
     def _console_ports(self) -> frozenset[int]:
         return frozenset(self._ports("admin"))
@@ -114,6 +128,17 @@ class HttpSide:
     def _ports(self, protocol: str) -> list[int]:
         bound = [] if self.all_doors is None else self.all_doors.bound(protocol)
         return [address.port for address in bound if not address.path]
+        return frozenset(address.port for address in self._bound("admin") if not address.path)
+
+    def _offer_obs(self, http: HttpServer) -> None:
+        from rtmpd.daemon.obs_side import ObsDesk
+        from rtmpd.http.obs import ObsPage
+        from rtmpd.http.ways import NO_ENDING
+
+        desk = ObsDesk(lambda: self._config, self._access.obs, self._bound, self.obs_counts)
+        page = ObsPage(desk, lambda: self._config.http.obs)
+        http.ways.offer(NO_ENDING, page.configure, first=True)
+        http.ways.offer(".json", page.override, first=True)
 
     def _rules(self) -> HttpRules:
         from rtmpd.http.aliases import Aliases
