@@ -37,9 +37,8 @@ THEIRS = {
     *("not_proven", "not_local", "nobody", "video_codec", "audio_codec", "resolution", "bitrate"),
     *("keyframe_interval", "stream_busy", "relay_loop", "relay_hops", "publish_rate", "play_rate"),
     *("publishers_per_address", "publishers_per_app", "players_per_stream", "players_per_app"),
-    *("track_choices", "waiting_names", "waiting_names_per_address", "backend_refused", "start", "waits"),
-    *("token_over", "not_the_cdn", "viewers_per_address"),
     *("track_choices", "no_track", "waiting_names", "waiting_names_per_address", "backend_refused", "start"),
+    *("waits", "token_over", "not_the_cdn", "viewers_per_address"),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from obs_kit import canvas, older, request, with_gpu, written
+from obs_config_kit import canvas, older, request, with_gpu, written
 
 from rtmpd.multitrack.question import Canvas, read_question
 

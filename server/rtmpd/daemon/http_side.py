@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.config import Config
@@ -100,14 +99,11 @@ class HttpSide:
             from rtmpd.http.mp4 import Mp4Answers
             from rtmpd.http.server import HttpServer
 
-            self._http = HttpServer(self._server, self._mask, lambda: self._outputs.ring.clips)
-            self._http.rules = self._rules()
-            self._http.ways.offer(".mp4", Mp4Answers(self._outputs.mp4).answer)
-            self.hls.offer(self._http)
             http = HttpServer(self._server, self._access.mask, lambda: self._outputs.ring.clips)
             self._http = http
             http.rules = self._rules()
             http.ways.offer(".mp4", Mp4Answers(self._outputs.mp4).answer)
+            self.hls.offer(http)
             self._offer_obs(http)
         return self._http
 
@@ -118,6 +114,7 @@ class HttpSide:
             return HttpPlace(url, url.partition(":")[0], None, "")
         found = ((scheme, port) for scheme in ("http", "https") for port in self._ports(scheme))
         return next((HttpPlace(None, scheme, port, prefix) for scheme, port in found), None)
+
     def _bound(self, protocol: str) -> list[Address]:
         """Where that is served."""
         return [] if self.all_doors is None else self.all_doors.bound(protocol)
@@ -126,9 +123,7 @@ class HttpSide:
         return frozenset(self._ports("admin"))
 
     def _ports(self, protocol: str) -> list[int]:
-        bound = [] if self.all_doors is None else self.all_doors.bound(protocol)
-        return [address.port for address in bound if not address.path]
-        return frozenset(address.port for address in self._bound("admin") if not address.path)
+        return [address.port for address in self._bound(protocol) if not address.path]
 
     def _offer_obs(self, http: HttpServer) -> None:
         from rtmpd.daemon.obs_side import ObsDesk

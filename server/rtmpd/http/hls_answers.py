@@ -38,7 +38,8 @@ from rtmpd.rtmp.constants import StatusCode
 from rtmpd.serving.access import Action, name_stream
 
 if TYPE_CHECKING:
-    from rtmpd.packaging.rendition import Rendered, Rendition
+    from rtmpd.packaging.rendered import Rendered
+    from rtmpd.packaging.rendition import Rendition
 
 _READY: Final = 10.0
 """Seconds for which the first segment of a stream is waited for."""

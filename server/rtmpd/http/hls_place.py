@@ -14,7 +14,8 @@ from rtmpd.http.pieces import Kind, Piece
 
 if TYPE_CHECKING:
     from rtmpd.packaging.package import Package
-    from rtmpd.packaging.rendition import Rendered, Rendition
+    from rtmpd.packaging.rendered import Rendered
+    from rtmpd.packaging.rendition import Rendition
 
 PATIENCE: Final = 20.0
 """Of a place, at least: players ask for a playlist once a target duration."""
