@@ -7,11 +7,12 @@ from itertools import pairwise
 
 import pytest
 from engine_kit import AAC_HEADER, FULL_HD, KEY, House
-from packaging_kit import Studio, told
+from packaging_kit import UNIX, Studio, told
 
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import CloseReason
 from rtmpd.packaging.rules import HlsRules
+from rtmpd.packaging.shelf import Shelf
 
 
 def test_a_stream_that_nobody_publishes_has_no_package():
@@ -357,3 +358,20 @@ def test_a_delay_holds_for_hls_too():
     studio.package()
     assert not studio.house.stream.taps
     assert studio.house.stream.later[5.0].taps
+
+
+def test_segments_that_last_next_to_nothing_fill_no_list():
+    held: list[int] = []
+    shelf = Shelf(5.0, 5.0, held.append)
+    for number in range(1000):
+        shelf.keep_init(number, b"init")
+        shelf.begin(UNIX, number, discontinuity=True, independent=True)
+        shelf.add_part(b"part", 0.0001, independent=True)
+        shelf.end()
+    assert len(shelf.listed) == 120
+    assert len(list(shelf.segments())) == 240
+    assert len(shelf.inits) == 240
+    assert shelf.discontinuities == 1000 - 120
+    assert sum(held) == shelf.held_bytes
+    shelf.clear()
+    assert sum(held) == 0
