@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -28,6 +29,19 @@ def picture(*, key: bool, size: int = 100) -> bytes:
     return (b"\x17" if key else b"\x27") + b"\x01\x00\x00\x00" + b"\x00" * size
 
 
+def packages_of(house: House, rules: Callable[[], HlsRules | None]) -> Packages:
+    """Those of a house, by the rules of now."""
+    runs = count()
+    return Packages(
+        house.registry,
+        lambda _key: rules(),
+        house.loop.clock,
+        lambda: UNIX + house.loop.now,
+        lambda: f"r{next(runs)}",
+        lambda root, key: Places(root, stream_levels(key), open_folder),
+    )
+
+
 @dataclass
 class Studio:
     """A house with packages, and an encoder."""
@@ -36,16 +50,8 @@ class Studio:
     house: House = field(default_factory=House)
 
     def __post_init__(self) -> None:
-        self.house.loop.now = 10.0
-        runs = count()
-        self.packages = Packages(
-            self.house.registry,
-            lambda _key: self.rules,
-            self.house.loop.clock,
-            lambda: UNIX + self.house.loop.now,
-            lambda: f"r{next(runs)}",
-            lambda root, key: Places(root, stream_levels(key), open_folder),
-        )
+        self.house.loop.now = max(self.house.loop.now, 10.0)
+        self.packages = packages_of(self.house, lambda: self.rules)
         self.time = 0.0
         """Of the encoder (ms)."""
         self.frames = 0

@@ -98,6 +98,18 @@ class Feeds:
             del self.refused[source]
 
 
-def is_of_obs(metadata: bytes) -> bool:
-    """Whether an onMetaData is OBS's: a second track of sound is meant for a recording then."""
-    return str(read_metadata(metadata).get("encoder", "")).startswith("obs-output module")
+class Encoder(NamedTuple):
+    """What an encoder says of itself."""
+
+    of_obs: bool = False
+    """A second track of sound is meant for a recording then."""
+    frame_rate: float = 0.0
+    """Frames a second; 0 where it says nothing."""
+
+
+def read_encoder(metadata: bytes) -> Encoder:
+    """Of an onMetaData."""
+    told = read_metadata(metadata)
+    rate = told.get("framerate")
+    rate = float(rate) if isinstance(rate, int | float) and 0.0 < rate < 1000.0 else 0.0
+    return Encoder(str(told.get("encoder", "")).startswith("obs-output module"), rate)

@@ -66,10 +66,16 @@ class Gathering:
         """The first video track, or else the first of all."""
         return min(self.sources, key=lambda source: (source.kind != VIDEO, source.track))
 
-    def frame_time(self, source: Source) -> float:
-        """Seconds from one frame of a track to the next; of the leader where too few have come to tell."""
+    def frame_time(self, source: Source, told: float) -> float:
+        """Seconds from one frame of a track to the next; of the leader where too few have come to tell.
+
+        ``told`` is as for ``plan.frame_time``, of video.
+        """
         durations = self._durations(source)
-        return frame_time(durations if len(durations) > 1 else self._durations(self.leader))
+        return frame_time(
+            durations if len(durations) > 1 else self._durations(self.leader),
+            told if source.kind == VIDEO else 0.0,
+        )
 
     def _durations(self, wanted: Source) -> list[float]:
         return [

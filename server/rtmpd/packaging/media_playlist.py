@@ -14,6 +14,8 @@ from rtmpd.packaging.shelf import Segment, Shelf
 _VERSION: Final = 9
 _PARTS_FOR: Final = 3
 """Target durations from the end for which parts are told one by one."""
+_PARTED: Final = 2
+"""Whole segments whose parts are told; some parsers count them."""
 
 
 class Names:
@@ -88,15 +90,19 @@ class MediaPlaylist:
         return begin, "\n".join(lines)
 
     def parts_told_of(self) -> int:
-        """Number of the first segment whose parts are told one by one."""
+        """Number of the first segment whose parts are told one by one: of the newest there are, and not of
+        more than three target durations.
+        """
         listed, left = self._shelf.listed, float(_PARTS_FOR * self._plan.target_duration)
         if self._shelf.open is not None:
             left -= self._shelf.open.duration
-        for segment in reversed(listed):
+        first = self._shelf.next - (self._shelf.open is not None)
+        for segment in islice(reversed(listed), _PARTED):
             if left <= 0:
-                return segment.number + 1
+                break
             left -= segment.duration
-        return listed[0].number if listed else 0
+            first = segment.number
+        return first
 
     # Inside
 

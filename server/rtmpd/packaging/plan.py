@@ -57,13 +57,19 @@ class Plan:
         return 6.0 * self.target_duration
 
 
-def frame_time(durations: Sequence[float]) -> float:
-    """Seconds from one frame to the next, of some that came in a row: without those that were lost."""
+def frame_time(durations: Sequence[float], told: float = 0.0) -> float:
+    """Seconds from one frame to the next, of some that came in a row: without those that were lost.
+
+    ``told`` are the frames a second that the encoder says there are, 0 if it does not: believed where that
+    may be.
+    """
     middle = median(durations)
     usual = [each for each in durations if 0.5 * middle <= each <= 1.5 * middle]
     mean = sum(usual) / len(usual)
-    near = min(_USUAL_RATES, key=lambda rate: abs(rate * mean - 1.0))
-    return 1.0 / near if abs(near * mean - 1.0) <= _NEAR else mean
+    rates = [rate for rate in (told, *_USUAL_RATES) if abs(rate * mean - 1.0) <= _NEAR]
+    # So few frames do not tell 30 from 29.97.
+    rate = min(rates, key=lambda rate: (rate != told, rate % 1.0 > 0.0, abs(rate * mean - 1.0)), default=0.0)
+    return 1.0 / rate if rate else mean
 
 
 def make_plan(frame: float, part: float, segment: float, key_frames: float | None) -> Plan:

@@ -76,6 +76,8 @@ class Segmenter:
         """Told at which time (s) a segment begins, and whether with a key frame."""
         self._cut_at: float | None = None
         self._cut_keyed = True
+        self._keyed = True
+        """The segment begins with a key frame."""
         self._follows = False
         self._lead_scale = 1
         self._followers: dict[int, _Follower] = {}
@@ -189,8 +191,10 @@ class Segmenter:
             return False
         if self._follows:
             return self._is_due(time, sample)
-        lasted = time - begins
-        return sample.is_sync and lasted >= _NEARLY * self._plan.segment * self._lead_scale
+        if not sample.is_sync:
+            return False
+        # Who has had to wait for a key frame waits for this one.
+        return not self._keyed or time - begins >= _NEARLY * self._plan.segment * self._lead_scale
 
     def _is_due(self, time: int, sample: Sample) -> bool:
         """Whether this is the sample that ``cut_at`` means: as near to its time as any, or behind it."""
@@ -219,7 +223,7 @@ class Segmenter:
             for follower in self._followers.values():
                 follower.forget_before(seconds)
         self._segment_begins = self._begins = self._ends = time
-        self._cut_at = None
+        self._cut_at, self._keyed = None, independent
         if self.cut is not None:
             self.cut(seconds, independent)
 

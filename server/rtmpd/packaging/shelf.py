@@ -12,6 +12,9 @@ from rtmpd.net.scratch import Written
 SEGMENT_OVERHEAD_BYTES: Final = 1024
 """What a segment costs beside its media: what the playlist says of it."""
 PART_OVERHEAD_BYTES: Final = 256
+_MOST: Final = 100
+_PER_SECOND: Final = 4
+"""Segments that are listed for each second of a window, and ``_MOST`` more: encoders may make short ones."""
 _TELLS: Final = 0.5
 """Seconds; what a shorter segment needs says nothing."""
 
@@ -238,13 +241,14 @@ class Shelf:
     def _trim(self) -> None:
         listed, unlisted = self._listed, self._unlisted
         archive = self._archive
-        while listed and self.seconds - listed[0].duration >= self._window:
+        most = _MOST + int(_PER_SECOND * self._window)
+        while listed and (self.seconds - listed[0].duration >= self._window or len(listed) > most):
             self._unlist()
         while archive is not None and archive.full and len(listed) > 1:
             self._unlist()
             self._forget(unlisted.popleft())
         over = sum([segment.duration for segment in unlisted]) - self._spare
-        while unlisted and over >= unlisted[0].duration:
+        while unlisted and (over >= unlisted[0].duration or len(unlisted) > most):
             over -= unlisted[0].duration
             self._forget(unlisted.popleft())
         recent = self._recent

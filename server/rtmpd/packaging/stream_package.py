@@ -14,7 +14,7 @@ from rtmpd.engine.sink import CloseReason, TapOptions
 from rtmpd.media.mp4_feed import Timed
 from rtmpd.media.timed_metadata import timed_metadata
 from rtmpd.net.scratch import Scratch
-from rtmpd.packaging.feeds import Feeds, Source, is_of_obs
+from rtmpd.packaging.feeds import Encoder, Feeds, Source, read_encoder
 from rtmpd.packaging.folder import StreamFolder
 from rtmpd.packaging.gathering import Gathering
 from rtmpd.packaging.layout import Layout, lay_out
@@ -68,7 +68,7 @@ class StreamPackage(Package):
         self.ended = False
         """Its playlists say so; what comes of the stream later is another package's."""
         self._corrections = self._jumps = 0
-        self._of_obs = False
+        self._encoder = Encoder()
         self._told: set[Source] = set()
         self._told_gop = False
         self.held_bytes = 0
@@ -185,7 +185,7 @@ class StreamPackage(Package):
         if packet.flags & SWITCH:
             self._break()
         elif packet.flags & STREAM_METADATA:
-            self._of_obs = is_of_obs(packet.payload)
+            self._encoder = read_encoder(packet.payload)
         elif self.rules.timed_metadata and self._layout is not None:
             told = timed_metadata(packet.payload)
             if told is not None:
@@ -286,12 +286,16 @@ class StreamPackage(Package):
         key_frames = self._key_frame_interval() if leader.kind == VIDEO else 0.0
 
         def make(name: str, source: Source) -> Rendition:
-            plan = make_plan(gathering.frame_time(source), rules.part, rules.segment, key_frames)
+            plan = make_plan(
+                gathering.frame_time(source, self._encoder.frame_rate), rules.part, rules.segment, key_frames
+            )
             return Rendition(
                 name, self._run, plan, rules, self._around.stats, self._charge, self._around.scratch
             )
 
-        left_out = gathering.extra_sounds if self._of_obs and not rules.vod_track else frozenset[Source]()
+        left_out = (
+            gathering.extra_sounds if self._encoder.of_obs and not rules.vod_track else frozenset[Source]()
+        )
         self._layout = lay_out(gathering.frames, make, left_out)
         self._renditions = {rendition.name: rendition for rendition in self._layout.renditions}
         if self._asked:
