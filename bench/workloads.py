@@ -18,12 +18,16 @@ from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.origin import NOBODY, Origin
 from rtmpd.engine.outlet import Outlet
-from rtmpd.engine.packet import RtmpWire
+from rtmpd.engine.packet import AUDIO, VIDEO, RtmpWire
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, PlayOptions
 from rtmpd.engine.stats import ServerStats
 from rtmpd.engine.subscriber import Subscription
+from rtmpd.media.decode_time import StreamTime
+from rtmpd.media.fmp4 import Run, fragment
+from rtmpd.media.mp4_feed import Timed, TrackFeed
+from rtmpd.media.tags import audio_flags, video_flags
 from rtmpd.rtmp import amf
 from rtmpd.rtmp.chunk_writer import encode_message
 from rtmpd.rtmp.chunks import ChunkReader
@@ -43,6 +47,8 @@ from rtmpd.tools.load.media import MediaSpec, Programme
 GOP_SECONDS = 2.0
 SINKS = 100
 KEYS = 10_000
+_PART_MS = 200
+"""Length of a part of LL-HLS."""
 _UNTIL_SPECIALIZED = 50
 """Runs after which CPython has made up its mind about the bytecode."""
 PACKETS_PER_FLUSH = 4
@@ -84,6 +90,8 @@ def all_workloads() -> list[Workload]:
         Workload(f"publish_to_{SINKS}", "message", count, size, _engine(gop, SINKS)),
         Workload("join_gop", "player", 1, size, _join(gop, watched=True)),
         Workload("join_first", "player", 1, size, _join(gop, watched=False)),
+        Workload("fmp4_parts", "message", count, size, _fmp4(gop, _PART_MS)),
+        Workload("fmp4_frames", "message", count, size, _fmp4(gop, 0)),
         Workload("handshake_simple", "handshake", 1, 3 * 1536, _handshake(digest=False)),
         Workload("handshake_digest", "handshake", 1, 3 * 1536, _handshake(digest=True)),
         *_admissions(),
@@ -237,6 +245,37 @@ def _engine(gop: list[Message], players: int) -> Callable[[], object]:
         flusher.flush()
 
     return run
+
+
+def _fmp4(gop: list[Message], part_ms: int) -> Callable[[], object]:
+    """All of it as fragments of ``part_ms``, as HLS cuts it, or of a frame each (0), as MSE does."""
+    media = [
+        (kind, message.timestamp, message.payload, flags(message.payload))
+        for message in gop
+        for kind, flags in ((AUDIO, audio_flags), (VIDEO, video_flags))
+        if message.type == kind
+    ]
+
+    def run() -> None:
+        stream = StreamTime()
+        feeds = {kind: TrackFeed(kind, kind, stream, held=part_ms > 0) for kind in (AUDIO, VIDEO)}
+        pending: dict[int, list[Timed]] = {AUDIO: [], VIDEO: []}
+        due = part_ms
+        for kind, timestamp, payload, flags in media:
+            given = feeds[kind].take(timestamp, payload, flags)
+            if given is None:
+                continue
+            pending[kind].append(given)
+            if timestamp >= due:
+                due += part_ms
+                fragment(1, [_run(each) for each in pending.values() if each])
+                pending = {AUDIO: [], VIDEO: []}
+
+    return run
+
+
+def _run(timed: list[Timed]) -> Run:
+    return Run(timed[0].track.track_id, timed[0].decode_time, [each.sample for each in timed])
 
 
 def _join(gop: list[Message], *, watched: bool) -> Callable[[], object]:

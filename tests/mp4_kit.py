@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from itertools import count, pairwise
 from pathlib import Path
 
+from golden_captures import load
+
 from rtmpd.media.correction import Correction
 from rtmpd.media.decode_time import StreamTime
 from rtmpd.media.flv import FlvReader
 from rtmpd.media.fmp4 import Run, fragment, init_segment
 from rtmpd.media.mp4_entries import Mp4Track
 from rtmpd.media.mp4_feed import Timed, TrackFeed
-from rtmpd.media.tags import audio_flags, video_flags
+from rtmpd.media.tags import MULTITRACK, audio_flags, video_flags
+from rtmpd.media.tracks import plain_track, track_of
+from rtmpd.rtmp.chunks import ChunkReader
+from rtmpd.rtmp.limits import Limits
 
 AUDIO, VIDEO = 8, 9
 Message = tuple[int, int, bytes]
@@ -80,3 +85,23 @@ def mux(messages: Iterable[Message], *, held: bool = True) -> Muxed:
 
 def flv_messages(path: Path) -> list[Message]:
     return [(tag.type, tag.timestamp, tag.payload) for tag in FlvReader().receive_data(path.read_bytes())]
+
+
+def capture_messages(name: str, track: int = 0) -> list[Message]:
+    """What a recorded encoder has sent of one track of each medium."""
+    reader = ChunkReader(Limits())
+    found = []
+    for message in reader.receive_data(load(name).chunks):
+        payload = message.payload
+        if message.type not in (AUDIO, VIDEO) or not payload:
+            continue
+        flags = video_flags(payload) if message.type == VIDEO else audio_flags(payload)
+        if flags & MULTITRACK:
+            if track_of(payload) != track:
+                continue
+            payload = plain_track(message.type, payload)
+        elif track:
+            continue
+        if payload:
+            found.append((int(message.type), message.timestamp, payload))
+    return found

@@ -21,7 +21,7 @@ from media_clips import (
     VP9_AAC,
     Recipe,
 )
-from mp4_kit import flv_messages, mux
+from mp4_kit import AUDIO, VIDEO, capture_messages, flv_messages, mux
 
 from rtmpd.media.correction import Correction
 from rtmpd.media.fmp4 import Run, Sample, fragment
@@ -86,3 +86,27 @@ def test_a_fragment_is_written_as_the_standard_has_it() -> None:
     assert written[:6] == b"<emsg>"
     assert written[6:-11].hex(" ", 4).split() == bytes.fromhex(expected).hex(" ", 4).split()
     assert written[-11:] == b"KEYinteraab"
+
+
+@pytest.mark.parametrize(
+    ("name", "track", "codecs"),
+    [
+        ("obs29-pub", 0, ["mp4a.40.2", "avc1.64000d"]),
+        ("ffmpeg51-bframes-pub", 0, ["avc1.64000d", "mp4a.40.2"]),
+        ("gst122-rtmp2sink-pub", 0, ["avc1.f4000d", "mp4a.40.2"]),
+        ("ffmpeg90-hevc-pub", 0, ["hvc1.1.6.L60.90", "mp4a.40.2"]),
+        ("ffmpeg90-multitrack-pub", 1, ["mp4a.40.2"]),
+        ("obs32/obs32-av1-multitrack-pub", 0, ["mp4a.40.2", "av01.0.00M.08"]),
+        ("obs32/obs32-multitrack-pub", 2, ["avc1.4d400b"]),
+    ],
+)
+def test_what_encoders_send_needs_no_correction(
+    tmp_path: Path, name: str, track: int, codecs: list[str]
+) -> None:
+    muxed = mux(capture_messages(name, track))
+    assert (muxed.corrections, muxed.refused) == ({}, {})
+    assert [each.codec for each in muxed.tracks] == codecs
+    mp4 = tmp_path / "live.mp4"
+    mp4.write_bytes(muxed.file())
+    frames = {"audio": len(muxed.of(AUDIO)), "video": len(muxed.of(VIDEO))}
+    assert bundled().count_frames(mp4) == {media: count for media, count in frames.items() if count}

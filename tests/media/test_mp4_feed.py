@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from engine_kit import AAC_HEADER, AVC_HEADER, inter, keyframe, sound
 from hypothesis import given
@@ -152,10 +154,18 @@ def test_sound_may_go_on_with_a_codec_that_has_no_header() -> None:
     track = Track(AUDIO)
     mp3 = bytes.fromhex("2efffb50c4000007a8")
     codecs = []
-    for time, payload in enumerate([AAC_48, sound("a"), mp3, sound("b")]):
-        track.take(time * 20, payload)
+    for number, payload in enumerate([AAC_48, *[sound("a")] * 60, *[mp3] * 60, *[sound("b")] * 60]):
+        track.take(number * 21, payload)
         codecs.append(track.codec)
-    assert codecs == ["", "mp4a.40.2", "mp4a.6B", "mp4a.40.2"]
+    assert codecs == ["", *["mp4a.40.2"] * 60, *["mp4a.6B"] * 60, *["mp4a.40.2"] * 60]
+
+
+def test_a_peer_cannot_have_an_init_segment_made_for_each_frame() -> None:
+    track = Track(AUDIO)
+    mono, stereo = bytes.fromhex("2efffb50c4000007a8"), bytes.fromhex("2ffffb5004000007a8")
+    given = [track.take(number * 26, (mono, stereo)[number % 2]) for number in range(200)]
+    tracks = [each.track for each in given if each]
+    assert sum(before is not after for before, after in pairwise(tracks)) <= 200 // 50
 
 
 def test_what_cannot_be_played_is_told_until_something_can() -> None:

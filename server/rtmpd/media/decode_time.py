@@ -43,7 +43,7 @@ class StreamTime:
     def place(self, timestamp: int, end: int) -> int:
         """Time, in ms, of a frame stamped ``timestamp`` of a track whose frames so far reach to ``end``.
 
-        It is at most ``MAX_AHEAD_MS`` behind the latest frame of all, and ``MAX_BACK_MS`` before ``end``.
+        It is at most ``MAX_AHEAD_MS`` later than the latest frame of all, and ``MAX_BACK_MS`` before ``end``.
         """
         if not self._begun:
             self._begun = True

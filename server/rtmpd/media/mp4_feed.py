@@ -30,6 +30,10 @@ _WITH_COMPOSITION_TIME: Final = (b"avc1", b"hvc1")
 _TEMPORAL_DELIMITER: Final = b"\x12\0"
 _AAC: Final = 10
 _ENHANCED: Final = 9
+_LEAST_FRAMES: Final = 50
+"""Sound without a sequence header is the same for so long: or a peer might have an init segment made for each
+frame. Headers have a limit of their own.
+"""
 
 
 class Timed(NamedTuple):
@@ -64,11 +68,12 @@ class TrackFeed:
         """Frames may begin with a temporal delimiter, which MP4 does without (AV1 in ISOBMFF section 2.4)."""
         self._head = -1
         """The first byte of the sound before."""
+        self._frames = 0
+        """Of sound since it was read what they are of."""
         self._changed = True
         """The header is another one than the track was read from."""
-        self._waiting: Timed | None = None
-        self._usual = 0
-        """Duration of the frame that waits, if nothing else tells it."""
+        self._waiting: tuple[Mp4Track, int, int, bool, bytes, int] | None = None
+        """The frame that waits for the next: as ``_give`` was given it."""
         self._video = VideoTime(stream)
         self._sound = SoundTime(stream, 1)
 
@@ -92,10 +97,13 @@ class TrackFeed:
     def flush(self) -> Timed | None:
         """The frame that waits for the next, with the duration that frames of its track usually have."""
         waiting = self._waiting
+        if waiting is None:
+            return None
         self._waiting = None
-        if waiting is not None and self._kind == _VIDEO:
-            self._video.shown_until(waiting.decode_time + self._usual)
-        return waiting
+        track, time, offset, sync, data, usual = waiting
+        if self._kind == _VIDEO:
+            self._video.shown_until(time + usual)
+        return Timed(track, time, Sample(usual, offset, sync, data))
 
     def _take_picture(self, timestamp: int, payload: bytes, is_sync: bool) -> Timed | None:
         body, composition_time, nanos = _LEGACY_BODY, 0, 0
@@ -134,9 +142,15 @@ class TrackFeed:
         if len(payload) <= body:
             self._stream.corrections[Correction.EMPTY] += 1
             return None
-        if self._changed or head != self._head:
+        self._frames += 1
+        if head != self._head and not self._changed:
             # Sound that has no sequence header may say here that it is another.
+            if self._frames < _LEAST_FRAMES:
+                return None
+            self._changed = True
+        if self._changed:
             self._head = head
+            self._frames = 0
             self._read_track(payload)
         track = self.track
         if track is None:
@@ -152,18 +166,16 @@ class TrackFeed:
     def _give(
         self, track: Mp4Track, time: int, composition_offset: int, is_sync: bool, data: bytes, usual: int
     ) -> Timed | None:
-        timed = Timed(track, time, Sample(usual, composition_offset, is_sync, data))
         if not self._holds:
-            return timed
+            return Timed(track, time, Sample(usual, composition_offset, is_sync, data))
         waiting = self._waiting
-        self._waiting = timed
-        self._usual = usual
+        self._waiting = (track, time, composition_offset, is_sync, data, usual)
         if waiting is None:
             return None
-        before, began, (_, offset, sync, frame) = waiting
-        if before.timescale != track.timescale:
-            return waiting
-        return Timed(before, began, Sample(min(time - began, MAX_DURATION), offset, sync, frame))
+        before, began, offset, sync, frame, duration = waiting
+        if before.timescale == track.timescale:
+            duration = min(time - began, MAX_DURATION)
+        return Timed(before, began, Sample(duration, offset, sync, frame))
 
     def _read_track(self, frame: bytes) -> None:
         try:
