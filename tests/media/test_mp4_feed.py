@@ -53,6 +53,18 @@ def test_a_frame_lasts_until_the_next_one() -> None:
     assert track.feed.flush() is None
 
 
+def test_a_frame_that_was_not_waited_for_any_longer_is_not_overlapped() -> None:
+    track = Track(VIDEO, held=True)
+    for time, payload in ((0, AVC), (0, keyframe("K")), (40, inter("P"))):
+        track.take(time, payload)
+    late = track.feed.flush()
+    assert late is not None
+    track.take(70, inter("P"))
+    after = track.feed.flush()
+    assert after is not None
+    assert after.decode_time == late.decode_time + late.sample.duration == (1000 + 80) * 90
+
+
 def test_a_still_has_a_duration() -> None:
     track = Track(VIDEO, held=True)
     track.take(0, AVC)

@@ -180,7 +180,7 @@ def _track_box(track: Mp4Track) -> bytes:
             box(
                 b"stbl",
                 full_box(b"stsd", 0, 0, pack(">I", 1), track.sample_entry),
-                *(full_box(kind, 0, 0, bytes(4)) for kind in (b"stts", b"stsc", b"stco")),
+                *[full_box(kind, 0, 0, bytes(4)) for kind in (b"stts", b"stsc", b"stco")],
                 full_box(b"stsz", 0, 0, bytes(8)),
             ),
         ),
