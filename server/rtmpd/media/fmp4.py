@@ -18,7 +18,7 @@ class Sample(NamedTuple):
     """A frame; times in units of its track's timescale."""
 
     duration: int
-    """At most ``MAX_DURATION``."""
+    """0 to 2**32 - 1."""
     composition_offset: int
     """Presentation less decode time; negative where the encoder counts so."""
     is_sync: bool
@@ -43,8 +43,6 @@ _SYNC: Final = 0x02000000
 """Sample flags: depends on no other sample."""
 _NO_SYNC: Final = 0x01010000
 _MAX: Final = 0xFFFFFFFF
-MAX_DURATION: Final = _MAX
-"""Of a sample, in units of its timescale."""
 
 _BASE_IS_MOOF: Final = 0x020000
 _DEFAULT_DURATION: Final = 0x08
