@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mp4_kit import mux, runs
 
 from rtmpd.media.correction import Correction
-from rtmpd.media.decode_time import StreamTime
+from rtmpd.media.decode_time import StreamTime, VideoTime
 from rtmpd.media.fmp4 import fragment, init_segment
 from rtmpd.media.mp4_feed import Timed, TrackFeed
 from rtmpd.media.tags import audio_flags, video_flags
@@ -51,6 +51,33 @@ def test_a_frame_lasts_until_the_next_one() -> None:
     assert last is not None
     assert (last.decode_time, last.sample.duration, last.sample.is_sync) == (92_970, 33 * 90, False)
     assert track.feed.flush() is None
+
+
+def test_a_frame_that_was_not_waited_for_any_longer_is_not_overlapped() -> None:
+    track = Track(VIDEO, held=True)
+    for time, payload in ((0, AVC), (0, keyframe("K")), (40, inter("P"))):
+        track.take(time, payload)
+    late = track.feed.flush()
+    assert late is not None
+    track.take(70, inter("P"))
+    after = track.feed.flush()
+    assert after is not None
+    assert after.decode_time == late.decode_time + late.sample.duration == (1000 + 80) * 90
+
+
+def test_a_track_that_was_silent_for_long_has_a_hole() -> None:
+    track = Track(AUDIO, held=True)
+    others = VideoTime(track.stream)
+    for time in range(0, 60_000, 1000):
+        others.next(time)
+        if time in (0, 59_000):
+            track.take(time, AAC_48)
+            given = track.take(time, sound("a"))
+    assert given is not None
+    assert (given.decode_time, given.sample.duration) == (48_000, 1024)
+    after = track.feed.flush()
+    assert after is not None
+    assert after.decode_time == 60 * 48_000
 
 
 def test_a_still_has_a_duration() -> None:
@@ -180,7 +207,7 @@ def test_what_cannot_be_played_is_told_until_something_can() -> None:
 def test_opus_and_flac_say_how_long_their_frames_are() -> None:
     opus = Track(AUDIO)
     opus.take(0, b"\x90Opus" + b"OpusHead\x01\x02" + bytes.fromhex("380180bb0000000000"))
-    toc = [(0xFC, 960), (0xE0, 120), (0xFD, 1920), (0x1B, 0), (0x08, 960)]
+    toc = [(0xFC, 960), (0xE0, 120), (0xFD, 1920), (0x1B, 0), (0x08, 960), (0x18, 2880)]
     packets = [b"\x91Opus" + bytes((first, 1 if samples else 63)) for first, samples in toc]
     given = [opus.take(0, packet) for packet in packets]
     assert [each.sample.duration if each else 0 for each in given] == [samples for _, samples in toc]

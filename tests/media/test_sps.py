@@ -40,6 +40,35 @@ def test_h265(sps: str, expected: Sps) -> None:
     assert read_hevc_sps(record(sps)) == expected
 
 
+def ue(number: int) -> str:
+    """As an Exp-Golomb code."""
+    digits = f"{number + 1:b}"
+    return "0" * (len(digits) - 1) + digits
+
+
+def test_sets_of_pictures_that_are_told_by_others_are_passed() -> None:
+    """Section 7.3.7: of three pictures one is not kept, and the last set tells of two and itself."""
+    explicit = ue(3) + ue(0) + (ue(0) + "1") * 3
+    predicted = "1" + "0" + ue(0) + "1" + "01" + "00" + "1"
+    again = "1" + "0" + ue(0) + "1" * 4
+    fields = "0000" + "000" + "1" + "0" * 96 + ue(0) + ue(1) + ue(320) + ue(240) + "0" + ue(0) * 2
+    fields += ue(4) + "0" + ue(0) * 3 + ue(0) * 6 + "0" + "00" + "0" + ue(3) + explicit + predicted + again
+    fields += "0" + "00" + "1" + "1" + f"{14:08b}" + "0" * 11
+    fields += "0" * (-len(fields) % 8)
+    data = b"\x42\x01" + escaped(int(fields, 2).to_bytes(len(fields) // 8, "big"))
+    assert read_hevc_sps(record(data.hex()))[:5] == (320, 240, 0.0, 4, 3)
+
+
+def escaped(data: bytes) -> bytes:
+    """With emulation prevention bytes (section 7.4.2)."""
+    made = bytearray()
+    for byte in data:
+        if made[-2:] == b"\0\0" and byte < 4:
+            made.append(3)
+        made.append(byte)
+    return bytes(made)
+
+
 @given(st.sampled_from([SCALING_LISTS, TEN_BIT, KVAZAAR]), st.integers(4, 50), st.binary(max_size=40))
 def test_nothing_raises_but_index_errors(sps: str, kept: int, rest: bytes) -> None:
     broken = bytes.fromhex(sps)[:kept] + rest

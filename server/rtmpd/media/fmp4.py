@@ -18,7 +18,7 @@ class Sample(NamedTuple):
     """A frame; times in units of its track's timescale."""
 
     duration: int
-    """At most ``MAX_DURATION``."""
+    """0 to 2**32 - 1."""
     composition_offset: int
     """Presentation less decode time; negative where the encoder counts so."""
     is_sync: bool
@@ -43,8 +43,6 @@ _SYNC: Final = 0x02000000
 """Sample flags: depends on no other sample."""
 _NO_SYNC: Final = 0x01010000
 _MAX: Final = 0xFFFFFFFF
-MAX_DURATION: Final = _MAX
-"""Of a sample, in units of its timescale."""
 
 _BASE_IS_MOOF: Final = 0x020000
 _DEFAULT_DURATION: Final = 0x08
@@ -180,7 +178,7 @@ def _track_box(track: Mp4Track) -> bytes:
             box(
                 b"stbl",
                 full_box(b"stsd", 0, 0, pack(">I", 1), track.sample_entry),
-                *(full_box(kind, 0, 0, bytes(4)) for kind in (b"stts", b"stsc", b"stco")),
+                *[full_box(kind, 0, 0, bytes(4)) for kind in (b"stts", b"stsc", b"stco")],
                 full_box(b"stsz", 0, 0, bytes(8)),
             ),
         ),

@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from rtmpd.exceptions import NotForMp4
 from rtmpd.media.correction import Correction
-from rtmpd.media.decode_time import SoundTime, StreamTime, VideoTime
-from rtmpd.media.fmp4 import MAX_DURATION, Sample
+from rtmpd.media.decode_time import MAX_AHEAD_MS, SoundTime, StreamTime, VideoTime
+from rtmpd.media.fmp4 import Sample
 from rtmpd.media.mp4_entries import Mp4Track, read_mp4_track
 from rtmpd.media.sound_frames import frame_samples
 from rtmpd.media.tags import (
@@ -22,6 +22,7 @@ from rtmpd.media.tags import (
 _AUDIO: Final = 8
 _VIDEO: Final = 9
 _UNITS_PER_MS: Final = 90
+_MS: Final = 1000
 _LEGACY_BODY: Final = 5
 """Where frames begin: behind packet type and composition time, or behind a FourCC."""
 _CODED_FRAMES: Final = 1
@@ -49,7 +50,8 @@ class TrackFeed:
     """Takes the payloads of one track in their order, headers too, and gives its frames as samples.
 
     ``held``: a frame is given when the next has come, and lasts until then, so that samples follow each other
-    without a hole. Otherwise it is given at once, and lasts as long as frames of its track usually do.
+    without a hole, but for one of more than ``MAX_AHEAD_MS``. Otherwise it is given at once, and lasts as
+    long as frames of its track usually do.
     """
 
     def __init__(self, kind: int, track_id: int, stream: StreamTime, *, held: bool = True) -> None:
@@ -175,6 +177,10 @@ class TrackFeed:
         before, began, offset, sync, frame, duration = waiting
         if before.timescale == track.timescale:
             duration = min(time - began, MAX_DURATION)
+        lasted = time - began
+        # A track that was silent for longer has a hole.
+        if before.timescale == track.timescale and lasted * _MS <= MAX_AHEAD_MS * track.timescale:
+            duration = lasted
         return Timed(before, began, Sample(duration, offset, sync, frame))
 
     def _read_track(self, frame: bytes) -> None:
