@@ -55,6 +55,7 @@ function play([url, seconds]) {
     const media = new MediaSource();
     const queue = [];
     let buffer = null;
+    let spare = 0.08; // Seconds; more where it has not been enough.
     video.src = URL.createObjectURL(media);
     const append = () => {
       if (!buffer || buffer.updating) return;
@@ -69,8 +70,9 @@ function play([url, seconds]) {
         if (seen.late_ms.length) seen.jumps++;
         video.currentTime = Math.max(buffered.start(buffered.length - 1), end - 0.05);
       }
-      // What is buffered beyond what Chromium needs is delay: it is played a little faster.
-      video.playbackRate = ahead > 0.4 ? 1.5 : ahead > 0.15 ? 1.1 : ahead > 0.08 ? 1.03 : 1;
+      // What is buffered beyond what this machine needs is delay: it is played a little faster.
+      const beyond = ahead - spare;
+      video.playbackRate = beyond > 0.3 ? 1.5 : beyond > 0.07 ? 1.1 : beyond > 0 ? 1.03 : 1;
       if (video.paused) video.play().catch(() => {});
     };
     const shown = (now) => {
@@ -86,7 +88,10 @@ function play([url, seconds]) {
       }
     };
     video.requestVideoFrameCallback(shown);
-    video.addEventListener("waiting", () => performance.now() - began > WARM_UP && seen.stalls++);
+    video.addEventListener("waiting", () => {
+      spare = Math.min(spare + 0.04, 0.25);
+      seen.stalls += performance.now() - began > WARM_UP;
+    });
     video.addEventListener("error", () => done(`error: ${video.error.message}`));
     media.addEventListener("sourceopen", () => {
       media.duration = Infinity;
