@@ -41,8 +41,7 @@ class HttpSide:
         self._mask = mask
         self._certificates = certificates
         self._outputs = outputs
-        self.all_doors: Doors | None = None
-        """Of all protocols, once they are there."""
+        self._all_doors: Doors | None = None
         self._pages = PageSide()
         self._config = Config()
         self._http: HttpServer | None = None
@@ -51,6 +50,11 @@ class HttpSide:
         """How it is served, by the table of its addresses."""
         stop = self._server.stop_listening
         return {"http": Door(self._open, stop), "https": Door(self._open_tls, stop)}
+
+    def beside(self, doors: Doors) -> Doors:
+        """``doors`` are those of all protocols: where browsers play, and where the console is."""
+        self._all_doors = doors
+        return doors
 
     def apply(self, config: Config) -> None:
         """Follow other settings, but for the addresses."""
@@ -107,7 +111,7 @@ class HttpSide:
         return frozenset(self._ports("admin"))
 
     def _ports(self, protocol: str) -> list[int]:
-        bound = [] if self.all_doors is None else self.all_doors.bound(protocol)
+        bound = [] if self._all_doors is None else self._all_doors.bound(protocol)
         return [address.port for address in bound if not address.path]
 
     def _rules(self) -> HttpRules:
