@@ -43,6 +43,8 @@ _TOP: Final = (96, 14)
 _WINDOW: Final = (1100, 760)
 _HIGH_WINDOW: Final = (1100, 1480)
 """Pixels of the browser's; the page of a stream is longer."""
+_PAGE: Final = "live/concert"
+_PAGE_WINDOW: Final = (900, 640)
 _LONGEST_START: Final = 20.0
 _HTTP_PLAYERS: Final = 1
 _RECORDED: Final = "live/field"
@@ -66,6 +68,8 @@ def main() -> None:
             f"admin.listen=127.0.0.1:{admin}",
             f'apps."{_RECORDED}".record.root={recordings}',
             f'apps."{_RECORDED}".record.start=always',
+            f'apps."{_PAGE}".page.title=The fractal hour',
+            f'apps."{_PAGE}".page.text=Every day at ten, from somewhere in the Mandelbrot set.',
             f'apps."live/concert".push.youtube.url=rtmp://127.0.0.1:{nobody}/live2/key',
         ):
             server += ["--set", setting]
@@ -83,6 +87,7 @@ def main() -> None:
         port.call("POST", f"/streams/{_RECORDED}/recording/split")
         page = f"http://127.0.0.1:{admin}/"
         _look(page, FOLDER / "console.png", _WINDOW)
+        _look(f"http://127.0.0.1:{http}/{_PAGE}", FOLDER / "page.png", _PAGE_WINDOW)
         _look(f"{page}#/streams/{_RECORDED}", FOLDER / "stream.png", _HIGH_WINDOW)
 
 

@@ -123,6 +123,74 @@ const SCENARIOS = {
     assert.ok(await page.evaluate(() => window.first), "without a reload");
   },
 
+  /** Where there is no WebSocket it plays by HLS, which is loaded then, and tells that it does. */
+  async hls() {
+    const page = await open();
+    await reach(page, "offline");
+    assert.ok(!asked.some((each) => each.includes("hls.min")), "nobody needs it yet");
+    await wish("publish");
+    await reach(page, "playing");
+    await watch(page);
+    assert.ok(asked.some((each) => /index\.m3u8$/.test(each)), "by HLS");
+    await page.waitForFunction(() => parseFloat(document.querySelector(".delay").textContent) < 6);
+    await page.getByRole("button", { name: "Live", pressed: true }).waitFor();
+    const sent = await page.waitForResponse((answer) => answer.url().endsWith("/beacon"));
+    assert.equal(sent.status(), 204);
+    await page.keyboard.press("k");
+    await becomes(page, "paused", true);
+    await page.keyboard.press("l");
+    await becomes(page, "paused", false);
+    await watch(page);
+    await check(page, "hls");
+    await wish("stop");
+    await reach(page, "over");
+    await wish("publish");
+    await reach(page, "playing");
+    await watch(page);
+  },
+
+  /** Who may go back does, and comes back to what is live. */
+  async rewind() {
+    await wish("publish");
+    const page = await open();
+    await reach(page, "playing");
+    await page.waitForTimeout(12000); // Less than is gone back to, for who has just come.
+    const late = await open();
+    await reach(late, "playing");
+    await late.locator(".bar").waitFor();
+    await late.keyboard.press("ArrowLeft");
+    await late.waitForFunction(() => parseFloat(document.querySelector(".delay").textContent) > 8);
+    await watch(late, 20);
+    assert.ok(asked.some((each) => /mp4\?start=-1\d$/.test(each)), "by the server");
+    await late.context().close();
+    // Who has seen it has it still.
+    asked.length = 0;
+    await page.keyboard.press("ArrowLeft");
+    await page.waitForFunction(() => parseFloat(document.querySelector(".delay").textContent) > 8);
+    await watch(page, 20);
+    assert.deepEqual(asked.filter((each) => each.includes(".mp4")), []);
+    await page.getByRole("button", { name: "Go live" }).waitFor();
+    await check(page, "rewound");
+    await page.getByRole("button", { name: "Go live" }).click();
+    await page.getByRole("button", { name: "Live", exact: true }).waitFor();
+    await page.waitForFunction(() => parseFloat(document.querySelector(".delay").textContent) < 2);
+    await watch(page, 20);
+  },
+
+  /** Of several qualities one is chosen. */
+  async tracks() {
+    await wish("publish");
+    const page = await open();
+    await reach(page, "playing");
+    const width = (wanted) => page.waitForFunction((wanted) => document.querySelector("video").videoWidth === wanted, wanted);
+    await width(640);
+    await page.getByLabel("Quality").selectOption({ label: "144p" });
+    await width(256);
+    await watch(page, 10);
+    assert.equal(await page.getByLabel("Quality").locator("option:checked").innerText(), "144p");
+    await page.screenshot({ path: path.join(pictures, "page-tracks.png") });
+  },
+
   /** An encoder that is lost is waited for, in words. */
   async returns() {
     await wish("publish");

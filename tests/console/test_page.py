@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from browser_kit import Browser
-from ffmpeg import Running, bundled
+from ffmpeg import Running, bundled, start
 from live_fixtures import ClipMaker
 from media_clips import H264_AAC
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
@@ -20,6 +20,13 @@ from rtmpd.access.keys import digest_of, spell_digest
 
 pytestmark = pytest.mark.console
 
+LADDER = (
+    *("-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25"),
+    *("-re", "-f", "lavfi", "-i", "testsrc2=size=256x144:rate=25"),
+    *("-f", "lavfi", "-i", "sine", "-map", "0:v", "-map", "1:v", "-map", "2:a"),
+    *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25", "-pix_fmt", "yuv420p"),
+    *("-c:a", "aac"),
+)
 KEY = "a-key-to-watch-with"
 
 
@@ -76,6 +83,28 @@ def page_of(server: RtmpdProcess) -> str:
 def test_a_stream_is_watched(viewer: Browser, clip: ClipMaker, scenario: str) -> None:
     with showing(clip, "apps.live.handover.grace=0") as (server, encoder):
         viewer.run(scenario, page_of(server), publish=encoder.publish, stop=encoder.stop)
+
+
+def test_a_stream_is_watched_by_hls_where_there_is_nothing_else(viewer: Browser, clip: ClipMaker) -> None:
+    settings = ("apps.live.mp4.fragment=off", "apps.live.handover.grace=0", "apps.live.hls.grace=1")
+    with showing(clip, *settings) as (server, encoder):
+        viewer.run("hls", page_of(server), publish=encoder.publish, stop=encoder.stop)
+
+
+def test_who_may_go_back_does(viewer: Browser, clip: ClipMaker) -> None:
+    with showing(clip, "apps.live.ring.seconds=60", "apps.live.ring.rewind=true") as (server, encoder):
+        viewer.run("rewind", page_of(server), publish=encoder.publish)
+
+
+def test_a_quality_is_chosen(viewer: Browser) -> None:
+    """Of two pictures of one encoder."""
+    with rtmpd("http.listen=127.0.0.1:0") as server, ExitStack() as stack:
+
+        def publish() -> None:
+            stack.enter_context(start(*bundled().command(*LADDER, "-f", "flv", server.url("show"))))
+            server.wait_for_frames(server.url("show"), 30)
+
+        viewer.run("tracks", page_of(server), publish=publish)
 
 
 def test_an_encoder_that_is_lost_is_waited_for(viewer: Browser, clip: ClipMaker) -> None:

@@ -487,6 +487,23 @@ def test_banner_names_the_console_where_a_browser_gets_there(admin: list[str], a
     assert re.findall(r"^  console   (\S+)$", text, re.MULTILINE) == ([at] if at else [])
 
 
+@pytest.mark.parametrize(
+    ("http", "public_url", "at"),
+    [
+        (":8935", "", "http://localhost:8935/live/test"),
+        ("192.0.2.1:8935", "", "http://192.0.2.1:8935/live/test"),
+        (":8935", "https://video.example/x", "https://video.example/x/live/test"),
+        (":8935 proxy=require", "", None),
+    ],
+)
+def test_banner_names_the_page_of_a_stream(http: str, public_url: str, at: str | None):
+    opened = [("rtmp", Entrance.parse(":1935")), ("http", Entrance.parse(http))]
+    apps = {"live": Admission(LOCAL)}
+    text = banner_module.banner(opened, apps, public_url=public_url)
+    assert re.findall(r"^  browser   (\S+)$", text, re.MULTILINE) == ([at] if at else [])
+    assert "browser" not in banner_module.banner(opened, apps, public_url=public_url, paged=False)
+
+
 def test_banner_follows_the_bound_addresses():
     text = banner([Address("127.0.0.1", 40001), Address("::1", 40001)], [], [], LOCAL)
     assert "127.0.0.1:40001, [::1]:40001" in text

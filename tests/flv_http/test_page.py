@@ -182,6 +182,12 @@ async def test_a_logo_is_drawn_and_does_nothing_else() -> None:
         assert "sandbox" in browser.headers["content-security-policy"]
 
 
+async def test_a_page_knows_of_the_cdn() -> None:
+    for cdn in (True, False):
+        async with pages(PageRules(cdn=cdn)) as there:
+            assert ("data-cdn" in await (await there.get("/live/cam")).body()) is cdn
+
+
 async def test_frames_are_for_whom_the_settings_name() -> None:
     rules = PageRules(frame_ancestors=("https://one.example", "https://two.example"))
     async with pages(rules) as there:

@@ -157,6 +157,9 @@ async def test_our_own_pages_and_the_console_may_play_and_not_publish(origin: st
             assert browser.headers["access-control-allow-origin"] == origin
         await there.socket(PATH, Origin=origin)
         assert (await there.get("/live/other.flv", "POST", Origin=origin)).status == 403
+        # That somebody watches.
+        assert (await there.get("/live/cam/beacon", "POST", Origin=origin)).status == 404
+        assert (await there.get("/live/cam/beacon", "POST", Origin="https://evil.example")).status == 403
 
 
 async def test_paths_have_a_prefix() -> None:

@@ -15,6 +15,7 @@ from net_kit import eventually
 
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.packet import VIDEO, Packet
 from rtmpd.engine.publication import Publication
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import NotPossible, TryLater
@@ -299,6 +300,36 @@ async def test_clips_and_pictures_over_http(tmp_path: Path, monkeypatch: pytest.
         status, data = await ask(client, "last.flv")
         assert status == 404
         assert b"[apps.live.ring] seconds" in data
+
+
+async def test_pictures_that_are_kept_are_charged_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, charged = 0.0, 0
+
+    def charge(amount: int) -> None:
+        nonlocal charged
+        charged += amount
+
+    async def decode(data: bytes) -> bytes:
+        return data
+
+    monkeypatch.setattr(pictures_module, "_decode", decode)
+    monkeypatch.setattr(pictures_module, "KEPT", 2)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: object())
+    pictures = pictures_module.Pictures(lambda: now, charge)
+    for number, size in enumerate((100, 20, 3)):
+        frame = Packet(VIDEO, 0, b"", 0)
+        data = bytes(size)
+        assert await pictures.picture(StreamKey("live", str(number)), frame, lambda data=data: data) == data
+    assert charged == 23  # Of two.
+    now = 3.0
+    data = bytes(4)
+    assert await pictures.picture(StreamKey("live", "2"), Packet(VIDEO, 0, b"", 0), lambda: data) == data
+    assert charged == 24
+    now = 61.0
+    pictures.look()
+    assert charged == 4
+    pictures.close()
+    assert charged == 0
 
 
 async def test_what_cannot_be_decoded_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,12 +59,13 @@ def banner(
     shown: Collection[str] = (),
     public_url: str = "",
     prefix: str = "",
+    paged: bool = True,
 ) -> str:
     """A few lines for a person, without a trailing line feed.
 
     ``opened`` are protocols and addresses as they are really bound, "metrics" those where nothing else is
     served; ``shown`` is what the admin port shows to everybody; ``public_url`` and ``prefix`` are those of
-    HTTP.
+    HTTP, where streams of ``APP`` have pages if they are ``paged``.
 
     ``apps`` are ``APP``, those with settings of their own, and by "" all others. With names and addresses of
     usual length the lines fit into 80 columns.
@@ -80,7 +81,7 @@ def banner(
     lines += next((_advice(address, _stream_key(apps[APP])) for address in direct), [])
     if rtmps:
         lines.append(f"  RTMPS     {_names(rtmps)}")
-    lines += _played_by_http(at, public_url, prefix, _stream_key(apps[APP]))
+    lines += _played_by_http(at, public_url, prefix, _stream_key(apps[APP]), paged=paged)
     lines += _console(admin)
     lines += [f"  metrics   {_metrics(each)}" for each in [*metrics, *admin][:1]]
     lines += _told("publish   to", Moment.PUBLISH, reach, apps)
@@ -94,7 +95,7 @@ def banner(
 
 
 def _played_by_http(
-    at: Mapping[str, Sequence[Entrance]], public_url: str, prefix: str, key: str
+    at: Mapping[str, Sequence[Entrance]], public_url: str, prefix: str, key: str, *, paged: bool
 ) -> Iterator[str]:
     """What to type into a player: where the world finds it, or else this machine."""
     found = [(each, "http") for each in at.get("http", ())] + [
@@ -108,7 +109,10 @@ def _played_by_http(
             return
         else:
             base = f"{scheme}://{_reachable(entrance.address)}{prefix}"
-        yield f"  HTTP-FLV  {base}/{APP}/{key if key == _ANY_NAME else 'NAME'}.flv"
+        stream = f"{base}/{APP}/{key if key == _ANY_NAME else 'NAME'}"
+        if paged:
+            yield f"  browser   {stream}"
+        yield f"  HTTP-FLV  {stream}.flv"
 
 
 def _console(admin: Sequence[Entrance]) -> list[str]:

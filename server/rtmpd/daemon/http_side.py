@@ -45,8 +45,7 @@ class HttpSide:
         self._access = access
         self._certificates = certificates
         self._outputs = outputs
-        self.all_doors: Doors | None = None
-        """Of all protocols, once they are there."""
+        self._all_doors: Doors | None = None
         self._pages = PageSide()
         self._config = Config()
         self.obs_counts: Counter[str] = Counter(dict.fromkeys(map(str, ConfigOutcome), 0))
@@ -58,6 +57,11 @@ class HttpSide:
         """How it is served, by the table of its addresses."""
         stop = self._server.stop_listening
         return {"http": Door(self._open, stop), "https": Door(self._open_tls, stop)}
+
+    def beside(self, doors: Doors) -> Doors:
+        """``doors`` are those of all protocols: where browsers play, and where the console is."""
+        self._all_doors = doors
+        return doors
 
     def apply(self, config: Config) -> None:
         """Follow other settings, but for the addresses."""
@@ -134,6 +138,8 @@ class HttpSide:
         page = ObsPage(desk, lambda: self._config.http.obs)
         http.ways.offer(NO_ENDING, page.configure, first=True)
         http.ways.offer(".json", page.override, first=True)
+        bound = [] if self._all_doors is None else self._all_doors.bound(protocol)
+        return [address.port for address in bound if not address.path]
 
     def _rules(self) -> HttpRules:
         from rtmpd.http.aliases import Aliases

@@ -75,6 +75,8 @@ class RingSide:
         """Call it about once a second."""
         if self.rings is not None:
             self.rings.look()
+        if self._clips is not None:
+            self._clips.pictures.look()
 
     def close(self) -> None:
         """Keep nothing, and make nothing more."""

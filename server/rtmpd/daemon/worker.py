@@ -19,7 +19,7 @@ from rtmpd import __version__
 from rtmpd.daemon.access_rules import ConfiguredRules
 from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.admin_side import AdminSide, Inside
-from rtmpd.daemon.banner import banner
+from rtmpd.daemon.banner import APP, banner
 from rtmpd.daemon.changes import Changes, compare
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Doors, Entrances, rtmp_doors, tell_closed, tell_opened
@@ -224,8 +224,7 @@ class Worker:
 
     def _build_doors(self) -> Doors:
         rtmp = rtmp_doors(self._server, lambda: self._certificates.context)
-        self._http.all_doors = doors = Doors({**rtmp, **self._http.doors(), **self._admin.doors()})
-        return doors
+        return self._http.beside(Doors({**rtmp, **self._http.doors(), **self._admin.doors()}))
 
     def _inside(self) -> Inside:
         return Inside(
@@ -377,7 +376,7 @@ class Worker:
         opened = [("rtmp", Entrance(listener.address)) for listener in self._doors.inherited]
         opened += await self._open(config)
         if config.log.format == "text":
-            urls = config.http.public_url, config.http.prefix
+            urls = config.http.public_url, config.http.prefix, config.at(APP).page.enabled
             told = banner(opened, self._access.admissions(), config.admin.open, *urls)
             sys.stdout.write(told + "\n")
             sys.stdout.flush()

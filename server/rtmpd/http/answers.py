@@ -16,6 +16,8 @@ ANY_ORIGIN: Final = "*"
 _METHODS: Final = "GET, HEAD, POST, OPTIONS"
 _SHOWN: Final = "Accept-Ranges, Content-Length, Content-Range"
 _TAKEN: Final = "Authorization, Content-Type, Range"
+_BEACON: Final = "/beacon"
+"""Ends the path to which pages tell that somebody watches."""
 _DAY: Final = 86_400
 _PRIVATE: Final = "Access-Control-Request-Private-Network"
 """A browser asks it for pages of the Internet that want something of an address in its own network."""
@@ -73,7 +75,7 @@ class Origins:
             origin is None
             or ANY_ORIGIN in self.allowed
             or origin.lower() in self.allowed
-            or (request.method != "POST" and self._is_ours(origin.lower(), host.lower()))
+            or (not _publishes(request) and self._is_ours(origin.lower(), host.lower()))
         )
 
     def headers(self, request: web.BaseRequest, host: str) -> dict[str, str]:
@@ -100,6 +102,10 @@ class Origins:
             )
         except ValueError:
             return False
+
+
+def _publishes(request: web.BaseRequest) -> bool:
+    return request.method == "POST" and not request.path.endswith(_BEACON)
 
 
 def _port(url: SplitResult) -> int:

@@ -58,10 +58,12 @@ def page_html(key: StreamKey, rules: PageRules, place: Place, *, embedded: bool)
     """The whole page."""
     title = title_of(key, rules)
     kind = "embedded" if embedded else "page"
-    picture = "" if rules.picture is Told.NOBODY else ' data-picture=""'
+    said = ("" if rules.picture is Told.NOBODY else ' data-picture=""') + (
+        ' data-cdn=""' if rules.cdn else ""
+    )
     main = (
         f'<main class="player" id="player" data-stream="{escape(place.stream(key))}" '
-        f'data-title="{escape(title)}"{picture}>\n<noscript><p>{_WITHOUT_SCRIPT}</p></noscript>\n</main>'
+        f'data-title="{escape(title)}"{said}>\n<noscript><p>{_WITHOUT_SCRIPT}</p></noscript>\n</main>'
     )
     return "\n".join(
         [

@@ -41,6 +41,8 @@ class PageRules:
     """Who gets the newest picture."""
     rewind: float = 0.0
     """Seconds that players may go back."""
+    cdn: bool = False
+    """HLS comes through a CDN, which the page prefers then and tells who watches."""
 
 
 class PictureMaker(Protocol):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from rtmpd.engine.packet import AUDIO, VIDEO
 from rtmpd.engine.sources import Life
 from rtmpd.engine.stats import MediumStats, StreamStats
 from rtmpd.engine.stream import LiveStream
+from rtmpd.media.track_names import Picture, name_pictures
 
+_MEDIA: Final = {VIDEO: "video", AUDIO: "audio"}
 LIVE, SLATE, HOLDING, OFFLINE = "live", "slate", "holding", "offline"
 
 
@@ -56,15 +58,20 @@ def _video(stats: StreamStats) -> dict[str, Any] | None:
 
 def _tracks(stats: StreamStats) -> list[dict[str, Any]]:
     """Those of a publication that has several of a medium."""
-    names = {VIDEO: "video", AUDIO: "audio"}
+    names = name_pictures(
+        Picture(number, track.width or 0, track.height or 0, 0.0, track.byte_rate.over_10s)
+        for (kind, number), track in stats.tracks.items()
+        if kind == VIDEO
+    )
     return [
         {
-            "medium": names[kind],
+            "medium": _MEDIA[kind],
             "id": number,
+            "name": names.get(number) if kind == VIDEO else None,
             "codec": track.codec,
             "width": track.width,
             "height": track.height,
         }
         for (kind, number), track in sorted(stats.tracks.items())
-        if kind in names
+        if kind in _MEDIA
     ]

@@ -37,7 +37,7 @@ class Clips:
         self._workers = Workers("clips", 1)
         self._one = asyncio.Lock()
         self._held = 0
-        self.pictures = Pictures(clock)
+        self.pictures = Pictures(clock, registry.budget.charge_queues)
 
     def has_ring(self, key: StreamKey) -> bool:
         """Whether anything of the stream is kept."""
@@ -125,7 +125,8 @@ class Clips:
         return await self.pictures.picture(key, frame, lambda: as_flv(headers, [frame]))
 
     def close(self) -> None:
-        """Nothing more is made."""
+        """Nothing more is made, nor kept."""
+        self.pictures.close()
         self._workers.close()
 
     def _newest_key_frame(self, key: StreamKey) -> tuple[Sequence[Packet], Packet] | None:

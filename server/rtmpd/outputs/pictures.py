@@ -24,15 +24,21 @@ KEPT: Final = 200
 """Pictures that are kept for who asks again."""
 LEAST_AGE: Final = 2.0
 """Seconds for which one is good, whatever has come since."""
+_LONGEST_KEPT: Final = 60.0
+"""Seconds."""
 _MAX_BYTES: Final = 16 * 1024 * 1024
 _PASSED_ON: Final = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "LANG")
 
 
 class Pictures:
-    """Makes them, once for all who ask about the same."""
+    """Makes them, once for all who ask about the same.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    ``charge`` is told how many bytes more, or less, are kept.
+    """
+
+    def __init__(self, clock: Callable[[], float], charge: Callable[[int], None]) -> None:
         self._clock = clock
+        self._charge = charge
         self._kept: dict[StreamKey, tuple[float, Packet, bytes]] = {}
         self._made: dict[StreamKey, asyncio.Task[bytes]] = {}
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -60,10 +66,28 @@ class Pictures:
             raise _failed("pictures need PyAV on the server: pip install 'rtmpd[mp4]'")
         async with self._room:
             picture = await _decode(clip())
+        self._forget(key)
         self._kept[key] = (self._clock(), frame, picture)
+        self._charge(len(picture))
         while len(self._kept) > KEPT:
-            del self._kept[next(iter(self._kept))]
+            self._forget(next(iter(self._kept)))
         return picture
+
+    def look(self) -> None:
+        """Forget what is old; call it about once a second."""
+        before = self._clock() - _LONGEST_KEPT
+        for key in [key for key, (made_at, _, _) in self._kept.items() if made_at < before]:
+            self._forget(key)
+
+    def close(self) -> None:
+        """Keep nothing."""
+        for key in list(self._kept):
+            self._forget(key)
+
+    def _forget(self, key: StreamKey) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._charge(-len(kept[2]))
 
 
 async def _decode(data: bytes) -> bytes:

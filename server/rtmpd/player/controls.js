@@ -146,7 +146,7 @@ export class Controls {
     const { video, status } = this.player;
     const length = window ? window.end - window.start : 0;
     const most = Math.max(length, status.rewind_seconds ?? 0);
-    this.bar.hidden = most < LEAST_WINDOW;
+    this.bar.hidden = !window || most < LEAST_WINDOW;
     this.back.hidden = !window || most < STEP;
     if (this.bar.hidden || document.activeElement === this.bar) return;
     this.bar.min = String(-Math.round(most));
@@ -241,9 +241,10 @@ function face(element, label, name) {
   element.replaceChildren(drawing(name));
 }
 
-/** Video tracks of a stream, for engines without levels. */
+/** Video tracks of a stream, for engines without levels; the first is what is played unless another is asked for. */
 function tracks({ tracks: all = [] }) {
   const videos = all.filter(({ medium }) => medium === "video");
   if (videos.length < 2) return [];
-  return videos.map(({ id, name, height }, index) => ({ id: index === 0 ? "" : String(id), label: name ?? (height ? `${height}p` : `Track ${id}`) }));
+  const options = videos.map(({ id, name, height }, index) => ({ id: index === 0 ? "" : String(id), label: name ?? `Track ${id}`, height: height ?? 0 }));
+  return options.sort((one, other) => other.height - one.height);
 }

@@ -1,5 +1,7 @@
 // HLS with low latency by hls.js, which is loaded when it is needed.
 
+import { Beacon } from "./beacon.js";
+
 const LATE = 10; // Seconds behind the live edge from which it is no more followed.
 
 export class HlsEngine {
@@ -16,11 +18,15 @@ export class HlsEngine {
     this.told = told;
     this.over = false;
     this.hls = null;
+    this.ended = () => this.told.ended({ opened: true, code: 1000, reason: "" });
+    video.addEventListener("ended", this.ended);
     this.#begin();
   }
 
   close() {
     this.over = true;
+    this.video.removeEventListener("ended", this.ended);
+    this.beacon?.close();
     this.hls?.destroy();
     this.video.playbackRate = 1;
   }
@@ -78,12 +84,20 @@ export class HlsEngine {
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.told.levels());
     hls.on(Hls.Events.LEVEL_SWITCHED, () => this.told.changed({}));
     hls.on(Hls.Events.FRAG_BUFFERED, () => {
-      if (!this.began) this.told.begun();
+      if (this.began) return;
       this.began = true;
+      this.beacon = new Beacon(this.video, this.source, () => this.#token());
+      this.told.begun();
     });
     hls.on(Hls.Events.ERROR, (_, data) => this.#failed(Hls, data));
     hls.loadSource(this.source.url("/index.m3u8"));
     hls.attachMedia(this.video);
+  }
+
+  /** Who watches, as the server has written it into the playlists. */
+  #token() {
+    const { url } = this.hls?.levels?.[this.hls.loadLevel] ?? {};
+    return url ? new URL(url[0] ?? url, location.href).searchParams.get("token") : null;
   }
 
   #failed(Hls, { fatal, type, details, response, mimeType, level, error }) {

@@ -57,6 +57,11 @@ export class MseEngine {
     return end === null ? null : { start, end };
   }
 
+  /** Stay where it is, and do not keep up. */
+  hold() {
+    this.follows = false;
+  }
+
   goLive() {
     const { end } = this.#range();
     if (end !== null) this.video.currentTime = Math.max(end - this.target, 0);

@@ -1,5 +1,7 @@
 // HLS by the browser itself: Safari, where nothing else is there.
 
+import { Beacon } from "./beacon.js";
+
 const LATE = 15; // Seconds behind the live edge from which it is no more followed.
 
 export class NativeEngine {
@@ -9,11 +11,12 @@ export class NativeEngine {
     return document.createElement("video").canPlayType("application/vnd.apple.mpegurl") !== "";
   }
 
+  /** `told` as of MseEngine. */
   constructor(video, source, told) {
     this.video = video;
     this.over = new AbortController();
     const { signal } = this.over;
-    video.addEventListener("loadeddata", () => told.begun(), { signal });
+    video.addEventListener("loadeddata", () => this.#began(source, told), { signal });
     video.addEventListener("ended", () => told.ended({ opened: true, code: 1000, reason: "" }), { signal });
     video.addEventListener("error", () => told.ended({ opened: video.readyState > 0, code: video.error?.code ?? 0, reason: "" }), { signal });
     video.src = source.url("/index.m3u8");
@@ -21,6 +24,7 @@ export class NativeEngine {
 
   close() {
     this.over.abort();
+    this.beacon?.close();
     this.video.removeAttribute("src");
     this.video.load();
   }
@@ -40,6 +44,12 @@ export class NativeEngine {
   get follows() {
     const { window } = this;
     return window === null || window.end - this.video.currentTime < LATE;
+  }
+
+  #began(source, told) {
+    // What is in its playlists the browser does not say; where they name viewers it is known without.
+    if (source.counted) this.beacon ??= new Beacon(this.video, source, () => null);
+    told.begun();
   }
 
   goLive() {

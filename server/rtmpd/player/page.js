@@ -9,7 +9,7 @@ const root = document.getElementById("player");
 const facts = document.getElementById("facts");
 const query = new URLSearchParams(location.search);
 const { stream, title } = root.dataset;
-const player = new Player(root, new Source(stream, query), {
+const player = new Player(root, new Source(stream, query, "cdn" in root.dataset), {
   title,
   poster: "picture" in root.dataset,
   via: query.get("via"),

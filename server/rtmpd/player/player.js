@@ -8,6 +8,7 @@ import { NativeEngine } from "./native.js";
 import { SAY, isAudio, lacking, playsWithout } from "./words.js";
 
 const ENGINES = [MseEngine, HlsEngine, NativeEngine];
+const BEHIND_CDN = [HlsEngine, NativeEngine, MseEngine]; // It carries HLS to as many as there are.
 const PATIENCE = 2500; // Milliseconds without a picture until it is asked why.
 const LOOK = 15; // Seconds from one question to the next while all is well.
 const PAUSED = 30; // Seconds until a pause lets the connection go.
@@ -28,7 +29,7 @@ export class Player extends EventTarget {
     this.state = "connecting";
     this.engine = null;
     this.choice = source.start ? { start: source.start } : {};
-    this.engines = ENGINES.filter((each) => (via === null || each.name === via) && each.works());
+    this.engines = (source.counted ? BEHIND_CDN : ENGINES).filter((each) => (via === null || each.name === via) && each.works());
     this.timer = null;
     this.tries = 0;
     this.failed = 0;
@@ -70,7 +71,7 @@ export class Player extends EventTarget {
   pause() {
     this.paused = true;
     this.video.pause();
-    if (this.engine) this.engine.follows = false;
+    this.engine?.hold?.();
     // What comes meanwhile is seen by nobody.
     this.rest = setTimeout(() => this.#rest(), PAUSED * 1000);
   }
@@ -94,7 +95,7 @@ export class Player extends EventTarget {
     }
     if (to >= window.end - 0.5) this.goLive();
     else {
-      if (this.engine instanceof MseEngine) this.engine.follows = false;
+      this.engine.hold?.();
       this.video.currentTime = Math.max(to, window.start);
     }
   }
@@ -127,6 +128,7 @@ export class Player extends EventTarget {
     if (this.over.signal.aborted) return;
     this.#learn(status);
     const { state } = status;
+    if (this.engine !== null && state === "offline" && this.state === "stalled") this.#drop(); // It ends in silence.
     if (this.engine !== null) {
       this.#tell(state);
       this.#later(LOOK);
@@ -231,6 +233,7 @@ export class Player extends EventTarget {
     }
     if (opened && code !== 1000 && this.began) this.#show("lost");
     if (opened) this.#later(RETURN);
+    else if (this.failed % this.engines.length > 0) this.#start();
     else this.#again();
   }
 

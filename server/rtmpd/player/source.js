@@ -3,8 +3,10 @@
 const OURS = new Set(["embed", "via"]);
 
 export class Source {
-  /** `base` is the URL of the page without its query, `query` (a URLSearchParams) holds what proves who asks. */
-  constructor(base, query = new URLSearchParams()) {
+  /** `base` is the URL of the page without its query, `query` (a URLSearchParams) holds what proves who asks.
+   *  Of one behind a CDN viewers are `counted` by what they say themselves. */
+  constructor(base, query = new URLSearchParams(), counted = false) {
+    this.counted = counted;
     this.base = new URL(base, location.href);
     this.base.search = this.base.hash = "";
     this.query = [...query].filter(([name]) => !OURS.has(name) && name !== "start");
