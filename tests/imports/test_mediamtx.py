@@ -62,12 +62,18 @@ def test_hls_is_where_it_was(imported: Import) -> None:
     hlsSegmentDuration: 1s
     hlsSegmentCount: 9
     hlsPartDuration: 250ms
+    hlsDirectory: /var/hls
     hlsAllowOrigins: ['https://www.example.com']
     """
     done = imported("mediamtx", dedent(text))
     assert done.code == 0
     assert done.settings["http"] == {"listen": [":8888"], "origins": ["https://www.example.com"]}
-    assert done.app("*")["hls"] == {"segment": "1s", "part": "0.25s", "window": "9s"}
+    assert done.app("*")["hls"] == {
+        "segment": "1s",
+        "part": "0.25s",
+        "window": "9s",
+        "directory": "/var/hls",
+    }
 
 
 def test_hls_without_parts_and_without_any(imported: Import) -> None:

@@ -267,8 +267,15 @@ def test_hls_is_as_long_as_it_was(imported: Import) -> None:
         "hls_fragment 4s;",
         "hls_playlist_length 1m;",
         "hls_keys on;",
+        "hls_variant _low BANDWIDTH=160000;",
+        "hls_variant _mid;",
     )
-    assert done.app("live")["hls"] == {"enabled": True, "segment": "4s", "window": "60s"}
+    assert done.app("live")["hls"] == {
+        "enabled": True,
+        "segment": "4s",
+        "window": "60s",
+        "variants": ["{name}_low", "{name}_mid"],
+    }
     assert done.left == ["9:hls_keys"]
 
 

@@ -37,8 +37,10 @@ def write_hls(said: Mapping[str, Entry], draft: Draft) -> None:
     _write_window(said, draft)
     _write_place(said, draft)
     folder = said.get("hlsDirectory")
-    if folder is not None and folder.text:
-        draft.leave(folder.place, "hlsDirectory", "segments are in memory, and no files are written")
+    if folder is not None and folder.text.startswith("/"):
+        draft.put((*_TABLE, "directory"), folder.text, folder.place)
+    elif folder is not None and folder.text:
+        draft.leave(folder.place, "hlsDirectory", "name the folder as a whole path, in hls.directory")
 
 
 def _write_window(said: Mapping[str, Entry], draft: Draft) -> None:

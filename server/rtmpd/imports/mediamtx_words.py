@@ -23,6 +23,8 @@ LEFT: Final = {
 }
 PREFIXES: Final = (
     "rtsp",
+    "rtp",
+    "rtcp",
     "webrtc",
     "srt",
     "moq",
@@ -57,11 +59,13 @@ PATH_RUNS: Final = {
     "runOnDemand": "viewer",
     "runOnReady": "media",
     "runOnAvailable": "media",
+    "runOnOnline": "media",
 }
 """Commands that run as long as something does, and how they start here."""
 PATH_EVENTS: Final = {
     "runOnNotReady": "unpublished",
     "runOnUnavailable": "unpublished",
+    "runOnOffline": "unpublished",
     "runOnRead": "player_joined",
     "runOnUnread": "player_left",
     "runOnRecordSegmentCreate": "recording_started",
@@ -87,8 +91,14 @@ PATH_NEEDLESS: Final = frozenset(
             "disablePublisherOverride",
         ),
         *("runOnReadyRestart", "runOnDemandRestart", "runOnDemandCloseAfter", "runOnDemandStartTimeout"),
-        *("runOnInitRestart", "runOnReadRestart", "runOnAvailableRestart", "useAbsoluteTimestamp"),
+        *(
+            "runOnInitRestart",
+            "runOnReadRestart",
+            "runOnAvailableRestart",
+            "runOnOnlineRestart",
+            "useAbsoluteTimestamp",
+        ),
         *("alwaysAvailableTracks", "runOnDemandRunOnUnDemand", "runOnUnDemand", "record"),
     }
 )
-PATH_PREFIXES: Final = ("srt", "rpiCamera", "rtsp", "rtp", "mpegts", "whep", "udp")
+PATH_PREFIXES: Final = ("moq", "srt", "rpiCamera", "rtsp", "rtp", "mpegts", "whep", "udp")

@@ -7,10 +7,7 @@ from typing import Final
 from rtmpd.imports.nginx_context import Application
 from rtmpd.imports.nginx_words import HLS, put
 
-_LEFT: Final = {
-    "hls_keys": "segments are not encrypted: who may play is asked, and TLS hides them",
-    "hls_variant": "streams of several sizes are one playlist where an encoder sends several tracks",
-}
+_KEYS: Final = "segments are not encrypted: who may play is asked, and TLS hides them"
 
 
 def write_hls(app: Application) -> None:
@@ -24,9 +21,10 @@ def write_hls(app: Application) -> None:
         said = app.last(name)
         if said is not None:
             put(said, table, simple, app.draft)
-    for name, advice in _LEFT.items():
-        said = app.last(name)
-        if said is not None and said.first != "off":
-            app.draft.leave(said.place, name, advice)
-    text = f"streams are at http.listen, /{app.name}/NAME/index.m3u8, and no files are written"
+    for said in app.all("hls_variant"):
+        app.draft.add((*table, "variants"), [f"{{name}}{said.first}"], said.place)
+    keys = app.last("hls_keys")
+    if keys is not None and keys.is_on:
+        app.draft.leave(keys.place, "hls_keys", _KEYS)
+    text = f"streams are at http.listen, /{app.name}/NAME/index.m3u8; files are written with directory alone"
     app.draft.remark(on.place, "hls", text)

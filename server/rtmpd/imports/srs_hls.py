@@ -24,5 +24,5 @@ def write_hls(block: Directive, draft: Draft) -> None:
             draft.leave(
                 each.place, each.name, "segments are not encrypted: who may play is asked, and TLS hides"
             )
-    text = "streams are at http.listen, /APP/NAME/index.m3u8, and no files are written"
+    text = "streams are at http.listen, /APP/NAME/index.m3u8; files are written with directory alone"
     draft.remark(block.place, "hls", text)

@@ -58,6 +58,7 @@ NEEDLESS: Final = frozenset(
         *("tencentcloud_cls", "tencentcloud_apm", "debug_srs_upnode", "token_traverse"),
         *("time_jitter", "mix_correct", "atc", "atc_auto", "reduce_sequence_header", "send_min_interval"),
         *("mw_msgs", "gop_cache_max_frames", "mr", "mr_latency", "parse_sps", "try_annexb_first"),
+        *("pithy_print_ms", "tcmalloc_release_rate", "is_full"),
         *("kickoff_for_idle", "publish_normal_timeout", "realtime"),
     }
 )
@@ -73,6 +74,9 @@ LEFT: Final = {
     "stats": "not there: /metrics is for figures of the machine's, too",
     "circuit_breaker": "not there: limits of connections and of memory are always in force",
     "refer": "not there: pageUrl is what a client says of itself, and a hook is given it",
+    "refer_publish": "not there: pageUrl is what a client says of itself, and a hook is given it",
+    "refer_play": "not there: pageUrl is what a client says of itself, and a hook is given it",
+    "http_static": "pages and files are for another web server; FLV files for [apps.NAME.vod]",
     "transcode": "have [apps.NAME.run.NAME] with ffmpeg, an argument each (docs/processes.md)",
     "ingest": 'have [apps.NAME.pull] for RTMP, and for all else a process with start = "viewer"',
     "bandcheck": "not there",
