@@ -26,6 +26,7 @@ from rtmpd.events.model import EventKind
 from rtmpd.hooks.rules import Moment
 from rtmpd.hooks.stats import HookOutcome
 from rtmpd.media.correction import Correction
+from rtmpd.multitrack.words import ConfigOutcome
 from rtmpd.outputs.afterwork_words import AfterworkFailure, RemovalFailure, RemovalReason, Step
 from rtmpd.outputs.kept import KeptLoss
 from rtmpd.outputs.record_words import RecordingFailure, RecordingLoss
@@ -63,6 +64,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     VerificationFailure: _REASON,
     HttpFailure: _REASON,
     HookOutcome: {"outcome": "value", "what": "meaning"},
+    ConfigOutcome: {"outcome": "value", "what": "meaning"},
     Moment: {"moment": "value", "when": "meaning"},
     CloseReason: _REASON,
     JoinEnd: {"outcome": "value", "what": "meaning"},

@@ -193,6 +193,7 @@ class FakeServer:
             key_sets=self.key_sets,
             refusals=self.refusals.by_problem,
             keys=self.keys,
+            obs={"configured": 0},
             reloads=self.reloads,
             draining=lambda: False,
             predecessor=lambda: self.predecessor,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rtmpd.access.guard import Guard
 from rtmpd.access.local_tokens import LocalTokens
+from rtmpd.access.obs_tokens import ObsTokens
 from rtmpd.access.policy import AccessPolicy
 from rtmpd.access.review import review
 from rtmpd.access.runtime_keys import RuntimeKeys
@@ -37,7 +38,9 @@ class AccessSide:
         self.runtime_keys = RuntimeKeys(time.time)
         self.policy = AccessPolicy(self.rules, time.time, os.urandom(16), self.runtime_keys)
         self.hooks = HookSide(about, self.policy)
-        self.tokens = LocalTokens(self.hooks, os.urandom)
+        self.obs = ObsTokens(self.hooks, lambda: self.rules.tables, clock, os.urandom)
+        """Of starts of OBS."""
+        self.tokens = LocalTokens(self.obs, os.urandom)
         """Who is asked first: processes that this server runs show it tokens."""
         self.mask = AddressMask(time.monotonic, os.urandom)
         """How much of addresses is shown."""

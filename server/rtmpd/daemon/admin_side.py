@@ -82,6 +82,8 @@ class Inside:
     hooks: HookStats
     key_sets: Iterable[Jwks]
     """Of the issuers of tokens."""
+    obs: Mapping[str, int]
+    """What OBS has asked, by what came of it."""
     reloads: Reloads
     instance: str
     """Names this run of the server."""
@@ -361,6 +363,7 @@ class AdminSide:
             certificates=inside.certificates,
             key_files=inside.key_files,
             hooks=inside.hooks,
+            obs=inside.obs,
             key_sets=inside.key_sets,
             keys=self._keys_side(),
             reloads=inside.reloads.stats,

@@ -15,6 +15,7 @@ from rtmpd.daemon.hls_config import HlsConfig
 from rtmpd.daemon.hook_config import EXEC, HookConfig
 from rtmpd.daemon.hook_config import find_problem as find_hook_problem
 from rtmpd.daemon.hooks_config import HooksConfig
+from rtmpd.daemon.ladder_config import LadderList, ObsConfig
 from rtmpd.daemon.limits_config import SilenceConfig
 from rtmpd.daemon.mp4_config import Mp4Config
 from rtmpd.daemon.page_config import PageConfig
@@ -134,6 +135,11 @@ class AppConfig(Section):
     slate_for: Timeout = SHOWN_FOR
     """How long either is shown, and whoever plays the stream kept for its encoder, if that is longer than
     handover.grace."""
+    ladder: LadderList = ()
+    """Qualities that OBS is told to encode and send together (docs/obs.md), as tables [[apps.NAME.ladder]]
+    with height and kbps, and with fps (else the canvas's) and codec ("h264", "hevc", "av1") where they
+    matter. The first is the default track. Empty: OBS sends what it is set to."""
+    obs: ObsConfig = ObsConfig()
     run: dict[str, ProcessConfig] = Field(default_factory=dict)
     """Processes of its streams, by their names."""
     exec: dict[str, HookConfig] = Field(default_factory=dict)
@@ -213,6 +219,8 @@ class AppConfig(Section):
             yield ("ring", "rewind"), " has nothing to go back to: say with seconds how much is kept"
         for key, text in self.record.find_problems(outcome.record):
             yield (RECORD, *key), text
+        for key, text in self.obs.find_problems(outcome.obs):
+            yield ("obs", *key), text
         nameless = name == ANY or not outcome.pull.names or ANY in outcome.pull.names
         if self.pull.names_streams and outcome.pull.always and nameless:
             what = " = false fetches streams always: name the app, and the streams in names"

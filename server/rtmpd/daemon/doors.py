@@ -42,6 +42,8 @@ class Doors:
         self._doors = doors
         self._listeners: dict[_Pair, Listener] = {}
         self._given: Given = {}
+        self.inherited: list[Listener] = []
+        """Of RTMP, that the service manager has opened."""
 
     def give(self, sockets: Given) -> None:
         """Listen on these, by protocol and address, instead of opening such ones."""
@@ -100,7 +102,8 @@ class Doors:
 
     def bound(self, protocol: str) -> list[Address]:
         """Where a protocol is served now, to whom no proxy has to name."""
-        return [
+        inherited = self.inherited if protocol == "rtmp" else ()
+        return [listener.address for listener in inherited] + [
             listener.address
             for (name, entrance), listener in self._listeners.items()
             if name == protocol and entrance.proxy is not ProxyUse.REQUIRE

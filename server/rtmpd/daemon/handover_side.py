@@ -23,7 +23,6 @@ from rtmpd.daemon.predecessor import Legacy
 from rtmpd.daemon.relay_side import RelaySide
 from rtmpd.engine.registry import Registry
 from rtmpd.exceptions import ConfigError, HandoverFailed
-from rtmpd.net.listeners import Listener
 from rtmpd.serving.server import RtmpServer
 
 if TYPE_CHECKING:
@@ -59,8 +58,6 @@ class HandoverSide:
         entrances: Callable[[bool], Entrances],
         admin: AdminSide,
     ) -> None:
-        self.inherited: list[Listener] = []
-        """Of the service manager, which opened them."""
         self._server = server
         self._registry = registry
         self._belongings = Belongings(access.guard, relays.pushes, relays.pulls, access.runtime_keys)
@@ -158,21 +155,21 @@ class HandoverSide:
         return {**lent, **self._legacy.handlers, "end": self._end, "ended": self._ended}
 
     def copies(self) -> tuple[Given, Sequence[socket.socket]]:
-        return self._doors.copies(), [each.duplicate() for each in self.inherited]
+        return self._doors.copies(), [each.duplicate() for each in self._doors.inherited]
 
     def stop_accepting(self) -> None:
         if self._meeting is not None:
             self._meeting.close()
         self._doors.leave(_STREAMS)
-        for listener in self.inherited:
+        for listener in self._doors.inherited:
             self._server.stop_listening(listener)
-        self.inherited = []
+        self._doors.inherited = []
 
     async def resume_accepting(self, given: Given, inherited: Sequence[socket.socket]) -> None:
         self._doors.give({place: each for place, each in given.items() if place[0] in _STREAMS})
-        self.inherited = [await self._server.listen(sock, inherited=True) for sock in inherited]
+        self._doors.inherited = [await self._server.listen(sock, inherited=True) for sock in inherited]
         async with self._changing:
-            await self._doors.open(self._entrances(bool(self.inherited)))
+            await self._doors.open(self._entrances(bool(self._doors.inherited)))
         self.open()
 
     def belongings(self) -> Message:

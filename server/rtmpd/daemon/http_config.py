@@ -74,6 +74,10 @@ class HttpConfig(Section):
     """Where a proxy in front has the server for the world, such as "https://video.example.com/video". It is
     shown at the start, and its own pages are among origins."""
 
+    obs: bool = True
+    """OBS may ask at /obs/config, and at /APP/obs/config, how to encode a ladder; docs/obs.md says how. Paths
+    that end in that, or in /obs/override.json, mean no stream then."""
+
     def entrances(self) -> tuple[Entrance, ...]:
         """``listen``, taken apart."""
         return tuple(map(Entrance.parse, self.listen))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
+from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.doors import Door, Doors
 from rtmpd.daemon.outputs_side import OutputsSide
 from rtmpd.daemon.page_side import PageSide
-from rtmpd.net.address_mask import AddressMask
+from rtmpd.multitrack.words import ConfigOutcome
+from rtmpd.net.addresses import Address
 from rtmpd.net.certificates import Certificates
 from rtmpd.net.entrances import Entrance, ProxyUse
 from rtmpd.net.listeners import Listener, Place
@@ -24,18 +27,20 @@ class HttpSide:
     def __init__(
         self,
         server: RtmpServer,
-        mask: AddressMask,
+        access: AccessSide,
         certificates: Certificates,
         outputs: OutputsSide,
     ) -> None:
         self._server = server
-        self._mask = mask
+        self._access = access
         self._certificates = certificates
         self._outputs = outputs
         self.all_doors: Doors | None = None
         """Of all protocols, once they are there."""
         self._pages = PageSide()
         self._config = Config()
+        self.obs_counts: Counter[str] = Counter(dict.fromkeys(map(str, ConfigOutcome), 0))
+        """What became of those who asked how OBS is to encode."""
         self._http: HttpServer | None = None
 
     def doors(self) -> dict[str, Door]:
@@ -81,14 +86,29 @@ class HttpSide:
             from rtmpd.http.mp4 import Mp4Answers
             from rtmpd.http.server import HttpServer
 
-            self._http = HttpServer(self._server, self._mask, lambda: self._outputs.ring.clips)
-            self._http.rules = self._rules()
-            self._http.ways.offer(".mp4", Mp4Answers(self._outputs.mp4).answer)
+            http = HttpServer(self._server, self._access.mask, lambda: self._outputs.ring.clips)
+            self._http = http
+            http.rules = self._rules()
+            http.ways.offer(".mp4", Mp4Answers(self._outputs.mp4).answer)
+            self._offer_obs(http)
         return self._http
 
+    def _bound(self, protocol: str) -> list[Address]:
+        """Where that is served."""
+        return [] if self.all_doors is None else self.all_doors.bound(protocol)
+
     def _console_ports(self) -> frozenset[int]:
-        bound = [] if self.all_doors is None else self.all_doors.bound("admin")
-        return frozenset(address.port for address in bound if not address.path)
+        return frozenset(address.port for address in self._bound("admin") if not address.path)
+
+    def _offer_obs(self, http: HttpServer) -> None:
+        from rtmpd.daemon.obs_side import ObsDesk
+        from rtmpd.http.obs import ObsPage
+        from rtmpd.http.ways import NO_ENDING
+
+        desk = ObsDesk(lambda: self._config, self._access.obs, self._bound, self.obs_counts)
+        page = ObsPage(desk, lambda: self._config.http.obs)
+        http.ways.offer(NO_ENDING, page.configure, first=True)
+        http.ways.offer(".json", page.override, first=True)
 
     def _rules(self) -> HttpRules:
         from rtmpd.http.answers import Origins

@@ -124,7 +124,7 @@ class Worker:
         )
         self._server = self._build_server(new_session, instance_id)
         self._certificates = Certificates()
-        self._http = HttpSide(self._server, self._access.mask, self._certificates, self._outputs)
+        self._http = HttpSide(self._server, self._access, self._certificates, self._outputs)
         self._unready_reason: str | None = "starting"
         self._notifier = Notifier(os.environ.get("NOTIFY_SOCKET"))
         self._parts = self._build_parts()
@@ -156,7 +156,7 @@ class Worker:
         context = ServerContext(
             registry=self._registry,
             authorizer=self._access.tokens,
-            as_public=self._access.hooks.as_public,
+            as_public=self._access.obs.as_public,
             guard=self._access.guard,
             authorization_timeout=LONGEST_TIMEOUT + _MARGIN,
             claims=self._relays.claims,
@@ -248,6 +248,7 @@ class Worker:
             certificates=self._certificates,
             key_files=self._access.key_files,
             key_sets=self._access.rules.issuers,
+            obs=self._http.obs_counts,
             hooks=self._access.hooks.stats,
             reloads=self._reloads,
             instance=self._server.context.instance_id,
@@ -370,8 +371,8 @@ class Worker:
             await self._http.prepare()
             inherited = await self._handover.take_over(before)
         self._inherits = bool(inherited)
-        self._handover.inherited = [await self._server.listen(sock, inherited=True) for sock in inherited]
-        opened = [("rtmp", Entrance(listener.address)) for listener in self._handover.inherited]
+        self._doors.inherited = [await self._server.listen(sock, inherited=True) for sock in inherited]
+        opened = [("rtmp", Entrance(listener.address)) for listener in self._doors.inherited]
         opened += await self._open(config)
         if config.log.format == "text":
             urls = config.http.public_url, config.http.prefix
@@ -408,8 +409,7 @@ class Worker:
 
     def _local_address(self) -> Address | None:
         """Where processes on this machine reach the server."""
-        inherited = [listener.address for listener in self._handover.inherited]
-        found = [each for each in self._doors.bound("rtmp") or inherited if not each.path]
+        found = [each for each in self._doors.bound("rtmp") if not each.path]
         return next((each for each in found if not each.host or each.is_loopback), next(iter(found), None))
 
     def _unready(self) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -146,11 +146,8 @@ class Registry:
 
         Raises ``StreamBusy`` when the place is taken and stays so, ``ResourceExhausted`` at a ceiling.
         """
+        rival, reason = self.check_claim(key, origin, now, policy, place)
         stream = self._streams.get(key)
-        rival = None if stream is None else stream.rival(origin, place)
-        reason = None if rival is None else _decide(policy, rival, origin, now)
-        self._check_claim(origin, rival)
-        self._check_quota(self.limits_at(key).publishers, rival)
         before = rival or (None if stream is None else stream.lost)
         if stream is not None and before is not None:
             known = of_one_stream(origin, place, before.origin, before.place)
@@ -166,20 +163,25 @@ class Registry:
             if rival is stream.holder:
                 stream.switch(publication)
             rival.dismiss(reason, by=origin)
-        for join in self._companions:
-            try:
-                join(publication)
-            except Exception:
-                _logger.exception("a companion of %s failed", key)
+        _join(self._companions, publication)
         return publication
+
+    def check_claim(
+        self, key: StreamKey, origin: Origin, now: float, policy: ClaimPolicy = REFUSE, place: Place = MAIN
+    ) -> tuple[Publication | None, CloseReason | None]:
+        """Whom ``claim`` would have go now, and why, with nothing done about it. Raises what it would."""
+        rival = _rival(self._streams.get(key), origin, place)
+        reason = None if rival is None else _decide(policy, rival, origin, now)
+        self._check_claim(origin, rival)
+        self._check_quota(self.limits_at(key).publishers, rival)
+        return rival, reason
 
     def give_way(self, key: StreamKey, origin: Origin, now: float, policy: ClaimPolicy, place: Place) -> None:
         """Have the publication go that ``claim`` would have superseded, for one of another process.
 
         Raises ``StreamBusy`` where it stays.
         """
-        stream = self._streams.get(key)
-        rival = None if stream is None else stream.rival(origin, place)
+        rival = _rival(self._streams.get(key), origin, place)
         if rival is not None and not rival.origin.is_borrowed:
             rival.dismiss(_decide(policy, rival, origin, now), by=origin)
 
@@ -189,8 +191,7 @@ class Registry:
         """The publication that ``claim`` would be refused for now, and after how many more seconds of its
         silence ``policy`` would have it go; None where there is nothing to wait for.
         """
-        stream = self._streams.get(key)
-        rival = None if stream is None else stream.rival(origin, place)
+        rival = _rival(self._streams.get(key), origin, place)
         if rival is None:
             return None
         claim = _facts(rival, origin, now)
@@ -421,6 +422,18 @@ def _max_players(stream: LiveStream, limits: EngineLimits) -> int:
     on_air = stream.publication
     granted = None if on_air is None else on_air.max_players
     return limits.max_players_per_stream if granted is None else granted
+
+
+def _rival(stream: LiveStream | None, origin: Origin, place: Place) -> Publication | None:
+    return None if stream is None else stream.rival(origin, place)
+
+
+def _join(companions: Iterable[Callable[[Publication], None]], publication: Publication) -> None:
+    for join in companions:
+        try:
+            join(publication)
+        except Exception:
+            _logger.exception("a companion of %s failed", publication.key)
 
 
 def _decide(policy: ClaimPolicy, holder: Publication, claimant: Origin, now: float) -> CloseReason:

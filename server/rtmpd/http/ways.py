@@ -20,9 +20,13 @@ class Ways:
     def __init__(self) -> None:
         self._answers: dict[str, list[Answer]] = {}
 
-    def offer(self, ending: str, answer: Answer) -> None:
-        """Have ``answer`` asked for paths that end so, such as ``.flv``, behind those that are there."""
-        self._answers.setdefault(ending, []).append(answer)
+    def offer(self, ending: str, answer: Answer, *, first: bool = False) -> None:
+        """Have ``answer`` asked for paths that end so, such as ``.flv``, behind those that are there.
+
+        ``first`` is before them, for who means a few paths of many.
+        """
+        answers = self._answers.setdefault(ending, [])
+        answers.insert(0 if first else len(answers), answer)
 
     def ending(self, path: str) -> str:
         """The one of ``path`` that somebody answers, or ``NO_ENDING``."""

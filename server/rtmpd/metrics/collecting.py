@@ -18,6 +18,7 @@ from rtmpd.metrics.kept import Keeper, Rewinds, collect_kept
 from rtmpd.metrics.key_sets import KeySet, collect_key_sets
 from rtmpd.metrics.keys import RuntimeKeys, collect_key_files, collect_keys
 from rtmpd.metrics.notifications import NotifyStatus, collect_notifications
+from rtmpd.metrics.obs import collect_obs
 from rtmpd.metrics.predecessor import Carried, collect_predecessor
 from rtmpd.metrics.process import MemoryGroup, ProcessMetrics
 from rtmpd.metrics.recordings import Recordings, collect_recordings
@@ -66,6 +67,8 @@ class Sources:
     key_sets: Iterable[KeySet]
     """Of the issuers of tokens."""
     keys: RuntimeKeys
+    obs: Mapping[str, int]
+    """What OBS has asked, by what came of it."""
     reloads: Reloads
     draining: Callable[[], bool]
     """The server ends, and waits for who is still there."""
@@ -121,6 +124,7 @@ class Metrics:
             collect_key_files(sources.key_files()),
             *collect_key_sets(sources.key_sets),
             *collect_keys(sources.keys),
+            collect_obs(sources.obs),
             *collect_reloads(sources.reloads),
             collect_draining(sources.draining()),
             *collect_predecessor(sources.predecessor(), sources.serving_since(), self._max_streams),

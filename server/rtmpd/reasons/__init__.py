@@ -97,6 +97,10 @@ class Refusal(Word):
     ADDRESS_REFUSED = "address_refused", "the address is in `deny_ips` of the stream, or not in its `ips`"
     KEY_WRONG = "key_wrong", "`?key=` is there, and is no key of that stream"
     KEY_EXPIRED = "key_expired", "a stream key past its `until`"
+    START_OVER = (
+        "start_over",
+        "the token of a start of [OBS](obs.md) that is over, or of an earlier process: OBS asks for another",
+    )
     KEY_REVOKED = "key_revoked", "a stream key that somebody in charge has [revoked](api.md#stream-keys)"
     KEY_AS_NAME = "key_as_name", "a play whose stream name is a key for publishing"
     USER_ASKED = (

@@ -1,0 +1,201 @@
+"""OBS asks how to encode before it goes live, and where to: it is answered, or told why not, in its dialog.
+
+Of a status but 200 OBS shows nothing, so whatever is refused is a 200, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from rtmpd.engine.claim import Place
+from rtmpd.engine.key import StreamKey
+from rtmpd.engine.origin import RTMP, Origin
+from rtmpd.engine.stats import count
+from rtmpd.exceptions import Refused
+from rtmpd.http.answers import plain
+from rtmpd.http.asking import Asked
+from rtmpd.http.connection import HttpConnection
+from rtmpd.http.wishes import Wish
+from rtmpd.net.http import HttpProcessingError, web
+from rtmpd.rtmp.events import ConnectRequested
+from rtmpd.rtmp.url import asks_to_stand_by, clean_path, parse_query
+from rtmpd.serving import connection_log as log
+from rtmpd.serving.access import Action, Grant
+from rtmpd.serving.authorization import authorize
+from rtmpd.serving.rejections import Encoder
+from rtmpd.serving.takeover import await_silence
+
+CONFIG: Final = "obs/config"
+"""How a path ends that OBS asks at, behind an app or without one; and that of an override:"""
+OVERRIDE: Final = "obs/override"
+APP: Final = "live"
+"""The app where none is named."""
+MAX_BODY: Final = 48 * 1024
+"""Bytes of a request: less than what a connection may have waiting."""
+_PATIENCE: Final = 3.0
+"""Seconds for the body, and as many for an encoder that may fall silent: OBS waits for 5."""
+_EXPECTED: Final = "100-continue"
+_ABOUT: Final = """\
+OBS asks here how to encode a ladder of qualities before it goes live, by POST with a JSON body
+(its Multitrack Video). How to set it up: docs/obs.md of rtmpd, or `rtmpd obs profile`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever asks, and how they reach us."""
+
+    app: str
+    host: str
+    """As they know it."""
+    is_secure: bool
+    """By https."""
+    fields: dict[str, str] = field(repr=False)
+    """Of the query."""
+    origin: Origin
+
+
+class Desk(Protocol):
+    """Knows the ladders, and how OBS is spoken to."""
+
+    def read(self, body: bytes) -> Any:
+        """What is asked; its ``key`` is what the streamer has typed. Raises ValueError with a sentence."""
+        ...
+
+    def configure(self, question: Any, key: StreamKey, caller: Caller) -> bytes:
+        """The answer to who may publish ``key``. Raises ``Refused``."""
+        ...
+
+    def refuse(self, caller: Caller, refusal: Refused | str) -> bytes:
+        """Why not; a text for what could not be read."""
+        ...
+
+    def override(self, app: str, fields: dict[str, str]) -> str:
+        """What is pasted into OBS in place of all this. Raises ValueError with a sentence."""
+        ...
+
+
+class ObsPage:
+    """Answers at all paths of OBS, as long as ``is_open()``."""
+
+    def __init__(self, desk: Desk, is_open: Callable[[], bool]) -> None:
+        self._desk = desk
+        self._is_open = is_open
+
+    async def configure(self, asked: Asked) -> web.StreamResponse | None:
+        """At ``.../obs/config``; None elsewhere."""
+        app = _app(asked, CONFIG)
+        if app is None or not self._is_open():
+            return None
+        request = asked.request
+        if request.method != "POST":
+            return plain(HTTPStatus.OK, _ABOUT)
+        body = await self._answer(asked, app)
+        headers = {"Cache-Control": "no-store"}
+        return web.Response(body=body, content_type="application/json", headers=headers)
+
+    async def override(self, asked: Asked) -> web.StreamResponse | None:
+        """At ``.../obs/override.json``; None elsewhere."""
+        app = _app(asked, OVERRIDE, ".json")
+        if app is None or not self._is_open() or asked.request.method == "POST":
+            return None
+        try:
+            text = self._desk.override(app, parse_query(asked.wish.query))
+        except ValueError as error:
+            return plain(HTTPStatus.NOT_FOUND, str(error))
+        return web.Response(text=text, content_type="application/json", headers={"Cache-Control": "no-store"})
+
+    async def _answer(self, asked: Asked, app: str) -> bytes:
+        connection = asked.connection
+        url = urlsplit(asked.wish.connect.tc_url)
+        fields = parse_query(asked.wish.query)
+        caller = Caller(app, url.hostname or "", url.scheme == "https", fields, connection.origin)
+        try:
+            question = self._desk.read(await _body(asked.request))
+        except ValueError as error:
+            return self._desk.refuse(caller, str(error))
+        try:
+            key = await _may_publish(connection, _wish(asked.wish, app, question.key))
+            return self._desk.configure(question, key, caller)
+        except Refused as refusal:
+            return self._desk.refuse(caller, refusal)
+
+
+def _app(asked: Asked, what: str, ending: str = "") -> str | None:
+    """Of a path that ends in ``what``."""
+    path = clean_path(asked.path).removesuffix(ending)
+    if path == what:
+        return clean_path(parse_query(asked.wish.query).get("app", APP))
+    return path.removesuffix(f"/{what}") if path.endswith(f"/{what}") else None
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """Raises ValueError with a sentence."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            if request.headers.get("Expect", "").lower() == _EXPECTED:
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            pieces: list[bytes] = []
+            left = MAX_BODY
+            while piece := await request.content.read(left + 1):
+                left -= len(piece)
+                if left < 0:
+                    raise ValueError(f"the request is longer than {MAX_BODY} bytes")
+                pieces.append(piece)
+            return b"".join(pieces)
+    except TimeoutError:
+        raise ValueError(f"the request has not come within {_PATIENCE:g} seconds") from None
+    except (web.RequestPayloadError, HttpProcessingError):
+        raise ValueError("the request is not what its headers say") from None
+
+
+def _wish(asked: Wish, app: str, typed: str) -> Wish:
+    """As if it was published by RTMP."""
+    name, _, query = typed.partition("?")
+    return Wish(replace(asked.connect, app=app), name, query)
+
+
+async def _may_publish(connection: HttpConnection, wish: Wish) -> StreamKey:
+    """The stream that a key publishes, if a publish was let in now. Raises ``Refused``; nothing ends then."""
+    requests = connection.requests
+    before = requests.connect_params, requests.origin
+    requests.connect_params = wish.connect
+    try:
+        introduced = await authorize(connection, ConnectRequested(wish.connect))
+        introduced.abandon()
+        requests.origin = requests.origin.found_to_be(introduced.account, introduced.identity)
+        connection.check(Action.PUBLISH)
+        grant = await authorize(connection, wish.publish)
+        grant.abandon()
+        await _check_claim(connection, grant, asks_to_stand_by(wish.query))
+    except Refused as refusal:
+        path = clean_path(wish.connect.app, wish.name)
+        log.publish_refused(connection, StreamKey.of_path(path, connection.context.apps), refusal)
+        stats = connection.context.stats
+        count(stats.refusals, refusal.reason)
+        stats.levels.note_refused(Action.PUBLISH, refusal.reason)
+        raise
+    else:
+        return grant.key
+    finally:
+        requests.connect_params, requests.origin = before
+
+
+async def _check_claim(connection: HttpConnection, grant: Grant, stands_by: bool) -> None:
+    """Raise ``Refused`` if the name could not be had that was granted."""
+    context, key = connection.context, grant.key
+    # By address, too, it is the encoder that will come by RTMP.
+    origin = replace(connection.origin.found_to_be(grant.account, grant.identity), protocol=RTMP)
+    place = Place(grant.backup or stands_by, grant.backup)
+    policy = grant.claim or context.claim_policy
+    context.rejections.check(Encoder(key, origin.network, place.backup), context.clock())
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await await_silence(context, key, origin, policy, place)
+    except TimeoutError:
+        return  # Who has the name may be gone by the time that it is published.
+    context.registry.check_claim(key, origin, context.clock(), policy, place)

@@ -1,0 +1,97 @@
+"""OBS's encoders: which one makes a codec on a GPU, and how each is told to do it for a ladder.
+
+Key frames of all tracks have to come together, so that players can change from one to another: none where
+the picture changes, and none but each so many seconds. Without B-frames and looking ahead nothing waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from rtmpd.multitrack.ladder import Codec
+from rtmpd.multitrack.question import Question
+
+Setting = str | int | bool
+
+
+class Family(StrEnum):
+    """Whose encoders, as people name them."""
+
+    X264 = "x264"
+    NVENC = "nvenc"
+    AMF = "amf"
+    QSV = "qsv"
+    VAAPI = "vaapi"
+
+
+_VENDORS: Final = {4318: Family.NVENC, 4098: Family.AMF, 32902: Family.QSV}
+_IDS: Final[Mapping[tuple[Family, Codec], str]] = {
+    (Family.X264, Codec.H264): "obs_x264",
+    (Family.X264, Codec.AV1): "ffmpeg_svt_av1",
+    (Family.NVENC, Codec.H264): "obs_nvenc_h264_tex",
+    (Family.NVENC, Codec.HEVC): "obs_nvenc_hevc_tex",
+    (Family.NVENC, Codec.AV1): "obs_nvenc_av1_tex",
+    (Family.AMF, Codec.H264): "h264_texture_amf",
+    (Family.AMF, Codec.HEVC): "h265_texture_amf",
+    (Family.AMF, Codec.AV1): "av1_texture_amf",
+    (Family.QSV, Codec.H264): "obs_qsv11_v2",
+    (Family.QSV, Codec.HEVC): "obs_qsv11_hevc",
+    (Family.QSV, Codec.AV1): "obs_qsv11_av1",
+    (Family.VAAPI, Codec.H264): "ffmpeg_vaapi_tex",
+    (Family.VAAPI, Codec.HEVC): "hevc_ffmpeg_vaapi_tex",
+    (Family.VAAPI, Codec.AV1): "av1_ffmpeg_vaapi_tex",
+}
+_BEFORE_31: Final = {
+    "obs_nvenc_h264_tex": "jim_nvenc",
+    "obs_nvenc_hevc_tex": "jim_hevc_nvenc",
+    "obs_nvenc_av1_tex": "jim_av1_nvenc",
+}
+"""What OBS 30 called them."""
+_TOLD: Final = {Codec.H264: "h264", Codec.HEVC: "h265", Codec.AV1: "av1"}
+"""What OBS calls codecs."""
+_SETTINGS: Final[Mapping[Family, Mapping[str, Setting]]] = {
+    Family.X264: {"preset": "veryfast", "tune": "zerolatency", "bf": 0, "x264opts": "scenecut=0"},
+    Family.NVENC: {
+        "preset": "p5",
+        "tune": "ll",
+        "multipass": "qres",
+        "lookahead": False,
+        "adaptive_quantization": True,
+        "bf": 0,
+    },
+    Family.AMF: {"preset": "balanced", "bf": 0},
+    Family.QSV: {"target_usage": "TU4", "latency": "low", "bframes": 0},
+    Family.VAAPI: {"bf": 0},
+}
+_SVT_AV1: Final[Mapping[str, Setting]] = {"preset": 10}
+
+
+def family_of(question: Question) -> Family:
+    """Whose encoders the machine of whoever asks has, as far as it says."""
+    return Family.X264 if question.vendor is None else _VENDORS.get(question.vendor, Family.X264)
+
+
+def choose(codec: Codec, question: Question, family: Family) -> tuple[str, Codec]:
+    """Id of the encoder, and what it makes: ``codec`` if there is one for it, else H.264."""
+    for wanted, whose in ((codec, family), (Codec.H264, family), (Codec.H264, Family.X264)):
+        identifier = _IDS.get((whose, wanted))
+        if identifier is None:
+            continue
+        if question.version.startswith("30."):
+            identifier = _BEFORE_31.get(identifier, identifier)
+        is_made = wanted is Codec.H264 or _TOLD[wanted] in question.codecs
+        if is_made and (question.encoders is None or identifier in question.encoders):
+            return identifier, wanted
+    return _IDS[Family.X264, Codec.H264], Codec.H264
+
+
+def settings_of(identifier: str, codec: Codec, family: Family, kbps: int, keyint: int) -> dict[str, Setting]:
+    """What the encoder is told."""
+    told: dict[str, Setting] = {"rate_control": "CBR", "bitrate": kbps, "keyint_sec": keyint}
+    if identifier == _IDS[Family.X264, Codec.AV1]:
+        return {**told, **_SVT_AV1}
+    profile = "high" if codec is Codec.H264 else "main"
+    whose = Family.X264 if identifier == _IDS[Family.X264, Codec.H264] else family
+    return {**told, "profile": profile, **_SETTINGS[whose]}
