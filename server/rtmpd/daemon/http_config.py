@@ -38,6 +38,11 @@ def check_origin(text: str) -> str:
     return origin
 
 
+def is_web_url(text: str) -> bool:
+    """Whether it begins with http:// or https:// and a host."""
+    return _origin(text) is not None
+
+
 def _origin(url: str) -> str | None:
     """Scheme, host and port of a URL, as browsers write them; None for what is none."""
     try:
