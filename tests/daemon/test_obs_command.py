@@ -66,7 +66,11 @@ def test_without_a_ladder_it_says_so(config: str) -> None:
 def test_a_profile_that_asks_has_no_server_and_no_key_unless_they_are_said(tmp_path: Path) -> None:
     folder = tmp_path / "studio"
     status, out, _ = run_here("obs", "profile", str(folder), "--config-url", URL)
-    assert (status, "paste the stream key" in out) == (0, True)
+    assert (status, "write the stream key to service.json" in out, "import it again" in out) == (
+        0,
+        True,
+        True,
+    )
     settings, service = read(folder)
     assert settings["General"]["Name"] == "studio"
     assert settings["Stream1"] == {"EnableMultitrackVideo": "true"}
@@ -87,8 +91,9 @@ def test_a_profile_that_asks_has_no_server_and_no_key_unless_they_are_said(tmp_p
 
 def test_a_profile_with_an_override_is_what_would_be_pasted(config: str, tmp_path: Path) -> None:
     folder = tmp_path / "studio"
-    status, _, _ = run_here("obs", "profile", str(folder), "--server", "rtmp://tv.example/live", "-c", config)
-    assert status == 0
+    server = "rtmp://tv.example/live"
+    status, out, _ = run_here("obs", "profile", str(folder), "--server", server, "-c", config)
+    assert (status, "Settings > Stream: paste the stream key" in out) == (0, True)
     settings, service = read(folder)
     assert service == {
         "type": "rtmp_custom",

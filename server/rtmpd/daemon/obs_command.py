@@ -127,7 +127,7 @@ def profile(
     name, key = folder.absolute().name, "" if key_file is None else _key(key_file)
     files = profile_files(Profile(name, server or AUTO, size, config_url, told, key))
     _write(folder, files, is_secret=bool(key))
-    _tell(folder, name, has_key=bool(key))
+    _tell(folder, name, asks=bool(config_url), has_key=bool(key))
 
 
 def _loaded(config: ConfigPaths, assignments: Assignments) -> Config:
@@ -192,10 +192,19 @@ def _write(folder: Path, files: dict[str, str], *, is_secret: bool) -> None:
         raise typer.Exit(1) from None
 
 
-def _tell(folder: Path, name: str, *, has_key: bool) -> None:
+def _tell(folder: Path, name: str, *, asks: bool, has_key: bool) -> None:
     typer.echo(f"written to     {folder}")
+    if asks and not has_key:
+        typer.echo(
+            'first          write the stream key to service.json, between the quotation marks behind "key"'
+        )
     typer.echo(f"OBS            Profile > Import: choose that folder, then Profile > {name}")
+    if not (has_key or asks):
+        typer.echo("               Settings > Stream: paste the stream key.")
+    if asks:
+        # quirk(obs): it writes anew what it knows of a service, and knows none of ours.
+        typer.echo(
+            "               Leave Settings > Stream alone: who presses OK there has to import it again."
+        )
     if has_key:
         typer.echo("               It has the stream key in it: give it to nobody else.", err=True)
-    else:
-        typer.echo("               Settings > Stream: paste the stream key.")
