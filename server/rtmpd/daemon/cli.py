@@ -308,14 +308,10 @@ def _group(name: str) -> typer.Typer:
             from rtmpd.daemon import pull_command
 
             return pull_command.app
-        case "obs":
-            from rtmpd.daemon import obs_command
+        case "notify" | "obs":
+            from rtmpd.daemon import notify_command, obs_command
 
-            return obs_command.app
-        case "notify":
-            from rtmpd.daemon import notify_command
-
-            return notify_command.app
+            return (notify_command if name == "notify" else obs_command).app
     raise ValueError(name)
 
 
