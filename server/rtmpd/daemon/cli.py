@@ -240,6 +240,7 @@ _COMMANDS: Final = {
     "bench": None,
     "key": "Make, list and revoke stream keys.",
     "admin-token": "Make and list tokens of the admin port.",
+    "obs": "Write what OBS needs to send several qualities.",
     "notify": "Try who is notified.",
     "slate": "Make what is shown while an encoder is away.",
 }
@@ -307,10 +308,10 @@ def _group(name: str) -> typer.Typer:
             from rtmpd.daemon import pull_command
 
             return pull_command.app
-        case "notify":
-            from rtmpd.daemon import notify_command
+        case "notify" | "obs":
+            from rtmpd.daemon import notify_command, obs_command
 
-            return notify_command.app
+            return (notify_command if name == "notify" else obs_command).app
     raise ValueError(name)
 
 

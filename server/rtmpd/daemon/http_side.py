@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.config import Config
@@ -128,6 +129,7 @@ class HttpSide:
 
     def _ports(self, protocol: str) -> list[int]:
         return [address.port for address in self._bound(protocol) if not address.path]
+        return frozenset(address.port for address in self._bound("admin") if not address.path)
 
     def _offer_obs(self, http: HttpServer) -> None:
         from rtmpd.daemon.obs_side import ObsDesk

@@ -60,6 +60,8 @@ def _check_ladder(rungs: tuple[RungConfig, ...]) -> tuple[RungConfig, ...]:
 
 
 def _check_app_url(text: str) -> str:
+def check_app_url(text: str) -> str:
+    """``text``, if it names a server and an app, or is empty. Raises ValueError with a sentence."""
     if not text:
         return text
     try:
@@ -78,6 +80,7 @@ LadderList = Annotated[
     WithJsonSchema({"type": ["array", "string"], "items": RungConfig.model_json_schema()}),
 ]
 _AppUrl = Annotated[str, AfterValidator(_check_app_url)]
+_AppUrl = Annotated[str, AfterValidator(check_app_url)]
 _Kbps = Annotated[int, Field(ge=32, le=1024)]
 
 

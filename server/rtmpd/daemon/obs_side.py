@@ -17,6 +17,12 @@ from rtmpd.multitrack.answer import Ingest, Plan, configuration, override, refus
 from rtmpd.multitrack.encoders import family_of
 from rtmpd.multitrack.fitting import fit
 from rtmpd.multitrack.imagined import imagine, named_family
+from rtmpd.daemon.ladder_config import ObsConfig
+from rtmpd.daemon.ladders import plan_for, written_override
+from rtmpd.engine.key import StreamKey
+from rtmpd.exceptions import Refused
+from rtmpd.http.obs import Caller
+from rtmpd.multitrack.answer import Ingest, configuration, refusal
 from rtmpd.multitrack.question import Question, read_question
 from rtmpd.multitrack.words import ConfigOutcome
 from rtmpd.net.addresses import Address
@@ -54,6 +60,7 @@ class ObsDesk:
             return self._decline(ConfigOutcome.NO_LADDER, text, question, key, caller)
         try:
             plan = _plan(app.obs, app.ladder, question, caller.fields)
+            plan = plan_for(app.obs, app.ladder, question, caller.fields)
         except ValueError as error:
             return self._decline(ConfigOutcome.UNREADABLE, str(error), question, key, caller)
         if not plan.videos:
