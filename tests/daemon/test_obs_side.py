@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from obs_kit import request, written
+from obs_config_kit import request, written
 
 from rtmpd.access.obs_tokens import LIFE, ObsTokens
 from rtmpd.daemon.config import Config

@@ -13,7 +13,6 @@ from typing import Any
 import aiohttp
 import pytest
 from obs_config_kit import canvas, older, request, written
-from obs_kit import canvas, older, request, written
 from rtmpd_process import RtmpdProcess
 from rtmpd_process import rtmpd as start
 

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from obs_config_kit import canvas, older, request, with_gpu, written
-from obs_kit import canvas, older, request, with_gpu, written
 
 from rtmpd.multitrack.question import Canvas, read_question
 

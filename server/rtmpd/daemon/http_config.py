@@ -43,6 +43,8 @@ def _check_alias(text: str) -> str:
 
     Aliases([text])
     return text
+
+
 def is_web_url(text: str) -> bool:
     """Whether it begins with http:// or https:// and a host."""
     return _origin(text) is not None

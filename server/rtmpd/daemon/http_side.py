@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
-from typing import TYPE_CHECKING
 
 from rtmpd.daemon.access_side import AccessSide
 from rtmpd.daemon.config import Config
@@ -122,14 +121,13 @@ class HttpSide:
 
     def _bound(self, protocol: str) -> list[Address]:
         """Where that is served."""
-        return [] if self.all_doors is None else self.all_doors.bound(protocol)
+        return [] if self._all_doors is None else self._all_doors.bound(protocol)
 
     def _console_ports(self) -> frozenset[int]:
         return frozenset(self._ports("admin"))
 
     def _ports(self, protocol: str) -> list[int]:
         return [address.port for address in self._bound(protocol) if not address.path]
-        return frozenset(address.port for address in self._bound("admin") if not address.path)
 
     def _offer_obs(self, http: HttpServer) -> None:
         from rtmpd.daemon.obs_side import ObsDesk
@@ -140,8 +138,6 @@ class HttpSide:
         page = ObsPage(desk, lambda: self._config.http.obs)
         http.ways.offer(NO_ENDING, page.configure, first=True)
         http.ways.offer(".json", page.override, first=True)
-        bound = [] if self._all_doors is None else self._all_doors.bound(protocol)
-        return [address.port for address in bound if not address.path]
 
     def _rules(self) -> HttpRules:
         from rtmpd.http.aliases import Aliases

@@ -59,7 +59,6 @@ def _check_ladder(rungs: tuple[RungConfig, ...]) -> tuple[RungConfig, ...]:
     return rungs
 
 
-def _check_app_url(text: str) -> str:
 def check_app_url(text: str) -> str:
     """``text``, if it names a server and an app, or is empty. Raises ValueError with a sentence."""
     if not text:
@@ -79,7 +78,6 @@ LadderList = Annotated[
     AfterValidator(_check_ladder),
     WithJsonSchema({"type": ["array", "string"], "items": RungConfig.model_json_schema()}),
 ]
-_AppUrl = Annotated[str, AfterValidator(_check_app_url)]
 _AppUrl = Annotated[str, AfterValidator(check_app_url)]
 _Kbps = Annotated[int, Field(ge=32, le=1024)]
 

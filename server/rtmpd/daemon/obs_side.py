@@ -9,14 +9,6 @@ from typing import Final
 
 from rtmpd.access.obs_tokens import ObsTokens
 from rtmpd.daemon.config import Config
-from rtmpd.daemon.ladder_config import ObsConfig, RungConfig
-from rtmpd.engine.key import StreamKey
-from rtmpd.exceptions import Refused
-from rtmpd.http.obs import Caller
-from rtmpd.multitrack.answer import Ingest, Plan, configuration, override, refusal
-from rtmpd.multitrack.encoders import family_of
-from rtmpd.multitrack.fitting import fit
-from rtmpd.multitrack.imagined import imagine, named_family
 from rtmpd.daemon.ladder_config import ObsConfig
 from rtmpd.daemon.ladders import plan_for, written_override
 from rtmpd.engine.key import StreamKey
@@ -59,7 +51,6 @@ class ObsDesk:
             text = f"Nothing is set up here for Multitrack Video of {caller.app}: switch it off in OBS."
             return self._decline(ConfigOutcome.NO_LADDER, text, question, key, caller)
         try:
-            plan = _plan(app.obs, app.ladder, question, caller.fields)
             plan = plan_for(app.obs, app.ladder, question, caller.fields)
         except ValueError as error:
             return self._decline(ConfigOutcome.UNREADABLE, str(error), question, key, caller)
@@ -129,23 +120,6 @@ class ObsDesk:
                 port = "" if address.port == _DEFAULT_PORTS[scheme] else f":{address.port}"
                 found.append(f"{scheme}://{host}{port}/{caller.app}")
         return found
-
-
-def written_override(config: Config, app: str, fields: Mapping[str, str]) -> str:
-    """For an OBS of which ``fields`` say what is known. Raises ValueError with a sentence."""
-    held = config.at(app)
-    if not held.ladder:
-        raise ValueError(f"There is no ladder for {app}: [[apps.{app}.ladder]] makes one.")
-    return override(_plan(held.obs, held.ladder, imagine(fields), fields))
-
-
-def _plan(
-    obs: ObsConfig, rungs: tuple[RungConfig, ...], question: Question, fields: Mapping[str, str]
-) -> Plan:
-    """Raises ValueError with a sentence."""
-    ladder = obs.to_ladder(rungs)
-    family = named_family(fields) or family_of(question)
-    return Plan(ladder, family, fit(ladder, question, family), question.channels, question.vod)
 
 
 def _fields(caller: Caller, key: StreamKey | None) -> dict[str, object]:

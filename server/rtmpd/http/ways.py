@@ -23,9 +23,6 @@ class Ways:
     def offer(self, ending: str, answer: Answer, *, first: bool = False) -> None:
         """Have ``answer`` asked for paths that end so, such as ``.flv``, or whose last level is that, such as
         ``/beacon``; behind those that are there, or before them, for who means a few paths of many.
-        """Have ``answer`` asked for paths that end so, such as ``.flv``, behind those that are there.
-
-        ``first`` is before them, for who means a few paths of many.
         """
         answers = self._answers.setdefault(ending, [])
         answers.insert(0 if first else len(answers), answer)

@@ -175,8 +175,6 @@ class TrackFeed:
         if waiting is None:
             return None
         before, began, offset, sync, frame, duration = waiting
-        if before.timescale == track.timescale:
-            duration = min(time - began, MAX_DURATION)
         lasted = time - began
         # A track that was silent for longer has a hole.
         if before.timescale == track.timescale and lasted * _MS <= MAX_AHEAD_MS * track.timescale:
