@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from rtmpd.control.server_answers import PublicHttp
     from rtmpd.control.settings_answers import Setting
     from rtmpd.daemon.keys_side import KeysSide
-    from rtmpd.metrics.collecting import Metrics
+    from rtmpd.metrics.collecting import Metrics, Sources
     from rtmpd.web.compat import Desk, Mounted
     from rtmpd.web.event_stream import EventStreams
     from rtmpd.web.gate import Refusals
@@ -356,11 +356,17 @@ class AdminSide:
         return self._page
 
     def _build_metrics(self) -> Metrics:
-        from rtmpd.metrics.collecting import Metrics, Sources
+        from rtmpd.metrics.collecting import Metrics
+
+        self._metrics = Metrics(self._sources(), self._config.metrics.max_streams)
+        return self._metrics
+
+    def _sources(self) -> Sources:
+        from rtmpd.metrics.collecting import Sources
 
         inside = self._inside
         budget = inside.registry.budget
-        sources = Sources(
+        return Sources(
             stats=inside.registry.stats,
             streams=inside.registry.streams,
             loop_lag=inside.loop_lag,
@@ -396,5 +402,3 @@ class AdminSide:
             packages=lambda: inside.hls.stats,
             hls=lambda: inside.hls.counts,
         )
-        self._metrics = Metrics(sources, self._config.metrics.max_streams)
-        return self._metrics

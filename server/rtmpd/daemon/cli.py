@@ -311,7 +311,7 @@ def _group(name: str) -> typer.Typer:
         case "notify" | "obs":
             from rtmpd.daemon import notify_command, obs_command
 
-            return (notify_command if name == "notify" else obs_command).app
+            return notify_command.app if name == "notify" else obs_command.app
     raise ValueError(name)
 
 

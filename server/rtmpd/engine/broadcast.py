@@ -10,7 +10,7 @@ from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.flusher import Flusher
 from rtmpd.engine.intake import Intake
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.limits import EngineLimits
+from rtmpd.engine.limits import EngineLimits, counted
 from rtmpd.engine.observer import StreamObserver
 from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.packet import CACHED_HEADER, Packet
@@ -19,8 +19,11 @@ from rtmpd.engine.segment import Segment
 from rtmpd.engine.sink import PacketSink, PlayOptions, Sink, TapOptions
 from rtmpd.engine.subscriber import Seat, Subscription
 from rtmpd.engine.tap import Tap
+from rtmpd.exceptions import ResourceExhausted
 from rtmpd.media.tags import END_OF_SEQUENCE, KEYFRAME
 from rtmpd.media.tracks import TrackChoice
+from rtmpd.reasons import Refusal
+from rtmpd.rtmp.constants import StatusCode
 
 _NOT_CACHED: Final = CACHED_HEADER | END_OF_SEQUENCE
 """Packets that are in no GOP cache, and so in segments of their own."""
@@ -98,9 +101,11 @@ class Broadcast(Home):
     def watched(self) -> bool:
         return bool(self._audience.members)
 
-    def has_room_for(self, tracks: TrackChoice, choices: int) -> bool:
-        """See ``Audience.has_room_for``."""
-        return self._audience.has_room_for(tracks, choices)
+    def check_tracks(self, tracks: TrackChoice, most: int) -> None:
+        """Raise ``ResourceExhausted`` if players may not choose these besides ``most`` others."""
+        if not self._audience.has_room_for(tracks, most):
+            text = f"The players of this stream have chosen {counted(most, 'set')} of tracks already."
+            raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.TRACK_CHOICES)
 
     # The publisher on air
 

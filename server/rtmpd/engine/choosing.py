@@ -8,7 +8,7 @@ from typing import Final
 from rtmpd.engine.headers import HeaderCache
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.packet import TRACKED, VIDEO, Packet, track_id
-from rtmpd.engine.registry import Registry, check_tracks
+from rtmpd.engine.registry import Registry
 from rtmpd.engine.stats import StreamStats
 from rtmpd.engine.stream import LiveStream
 from rtmpd.engine.subscriber import Seat, Subscription
@@ -152,7 +152,7 @@ class NamedTracks:
             tracks = find_tracks(self._wish, seat, seat.now, nearest=nearest)
             if tracks is not None and tracks != self.tracks and subscription.audience:
                 most = self._registry.limits_at(subscription.key).max_track_choices
-                check_tracks(self._registry.streams[subscription.key], tracks, most)
+                self._registry.streams[subscription.key].check_tracks(tracks, most)
         except Refused as refusal:
             if self._refused is not None:
                 self._refused(refusal)

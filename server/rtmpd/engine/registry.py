@@ -221,7 +221,7 @@ class Registry:
             raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.PLAYERS_PER_STREAM)
         # Nearly everybody takes the default, for which there always is room.
         if stream is not None and tracks != DEFAULT:
-            check_tracks(stream, tracks, limits.max_track_choices)
+            stream.check_tracks(tracks, limits.max_track_choices)
         if self.budget.exhausted:
             raise ResourceExhausted(
                 StatusCode.PLAY_FAILED, "This server is out of memory for media.", Refusal.MEMORY
@@ -393,13 +393,6 @@ class Registry:
     def _give_up(self, unfinished: Unfinished) -> None:
         for relieve in self._relievers:
             relieve(unfinished)
-
-
-def check_tracks(stream: LiveStream, tracks: TrackChoice, most: int) -> None:
-    """Raise ``ResourceExhausted`` if the players of a stream may not choose these besides ``most`` others."""
-    if not stream.has_room_for(tracks, most):
-        text = f"The players of this stream have chosen {counted(most, 'set')} of tracks already."
-        raise ResourceExhausted(StatusCode.PLAY_FAILED, text, Refusal.TRACK_CHOICES)
 
 
 def _facts(holder: Publication, claimant: Origin, now: float) -> Claim:
