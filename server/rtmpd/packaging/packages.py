@@ -33,11 +33,11 @@ class Packages(StreamObserver):
         clock: Callable[[], float],
         unix_time: Callable[[], float],
         new_run: Callable[[], str],
-        places: Callable[[str, StreamKey], Places],
+        places: Callable[[str, StreamKey], Places] | None = None,
     ) -> None:
         """``rules_of`` says how a stream is packaged, None if it is not; ``new_run()`` gives a word that no
         other package has had: small letters and digits. ``places(root, key)`` says where files of a stream
-        are.
+        are; without it none are written.
         """
         self.stats = HlsStats()
         self._registry = registry
@@ -130,7 +130,7 @@ class Packages(StreamObserver):
         return package
 
     def _folder(self, key: StreamKey, rules: HlsRules, run: str) -> StreamFolder | None:
-        if not rules.directory:
+        if not rules.directory or self._places is None:
             return None
         return StreamFolder(self._writer, self._places(rules.directory, key), run, rules.window)
 
