@@ -38,7 +38,7 @@ THEIRS = {
     *("keyframe_interval", "stream_busy", "relay_loop", "relay_hops", "publish_rate", "play_rate"),
     *("publishers_per_address", "publishers_per_app", "players_per_stream", "players_per_app"),
     *("track_choices", "no_track", "waiting_names", "waiting_names_per_address", "backend_refused", "start"),
-    *("waits", "token_over", "not_the_cdn", "viewers_per_address"),
+    *("waits", "token_over", "not_the_cdn", "viewers_per_address", "start_over"),
 }
 
 

@@ -358,10 +358,10 @@ class AdminSide:
     def _build_metrics(self) -> Metrics:
         from rtmpd.metrics.collecting import Metrics
 
-        self._metrics = Metrics(self._sources(), self._config.metrics.max_streams)
+        self._metrics = Metrics(self._measured(), self._config.metrics.max_streams)
         return self._metrics
 
-    def _sources(self) -> Sources:
+    def _measured(self) -> Sources:
         from rtmpd.metrics.collecting import Sources
 
         inside = self._inside
