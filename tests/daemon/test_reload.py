@@ -714,6 +714,8 @@ _LOOKED_UP = {
     "http.prefix",
     "http.origins",
     "http.public_url",
+    "http.aliases",
+    "http.obs",
 }
 """Nobody keeps these: they are read from the settings whenever they are needed."""
 _OTHERS = {
@@ -731,6 +733,7 @@ _OTHERS = {
     "http.prefix": "/video",
     "http.origins": "https://www.example.com",
     "http.public_url": "https://video.example.com",
+    "http.aliases": "/hls/{name}.m3u8 -> /live/{name}/index.m3u8",
 }
 _COMPANY = {
     "run": (
