@@ -201,7 +201,7 @@ async def test_so_many_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None
         assert there.hls.counts.waiting == 2
 
 
-async def test_who_does_not_read_is_sent_no_more_than_fits() -> None:
+async def test_who_does_not_read_is_sent_no_more_than_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     async with hls_site(send_buffer=4096) as there:
         encoder = await there.encoder(seconds=4)
         watcher = await there.viewer()
@@ -210,7 +210,7 @@ async def test_who_does_not_read_is_sent_no_more_than_fits() -> None:
         assert package is not None
         name = watcher.files[1]
         size = len(package.file(name) or b"")
-        watcher.browser.reader._limit = 1  # type: ignore[attr-defined]
+        monkeypatch.setattr(watcher.browser.reader, "_limit", 1)
         asked = 0
         connection = next(each for each in there.house.connections if isinstance(each, HttpConnection))
         while asked < 3000 and connection.outlet.congestion is None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 
-from hls_kit import hls_site, key
+from hls_kit import FRAMES, hls_site, key
 from net_kit import eventually
+
+from rtmpd.packaging.rules import HlsRules
 
 
 async def test_playlists_and_files_are_as_the_package_has_them() -> None:
@@ -118,3 +122,29 @@ async def test_requests_behind_one_that_waits_are_answered_in_their_order() -> N
         await watcher.read()
         assert watcher.status == 403
         assert await watcher.read() == first
+
+
+async def test_who_goes_back_is_sent_what_is_on_the_drive(tmp_path: Path) -> None:
+    rules = HlsRules(segment=1.0, window=3.0, dvr=60.0, dvr_bytes=1 << 30)
+    async with hls_site(hls=rules) as there:
+        there.packages.apply(str(tmp_path))
+        encoder = await there.encoder(seconds=3)
+        watcher = await there.viewer()
+        await watcher.playlist()
+        # Behind those that the first viewer was shown in haste.
+        name = [each for each in watcher.files if re.fullmatch(r"main_[^_]+_\d+\.mp4", each)][-1]
+        whole = await watcher.get(name)
+        package = there.packages.find(key(), 0.0)
+        assert package is not None
+        for _ in range(12):
+            await encoder.go_on(FRAMES)
+        await eventually(lambda: package.file(name) is None)
+        held = there.house.context.registry.budget.used
+        await watcher.playlist()
+        assert name in watcher.files
+        assert await watcher.get(name) == whole
+        assert watcher.browser.headers["etag"] == f'"{name}"'
+        assert watcher.browser.headers["cache-control"].endswith("immutable")
+        await eventually(lambda: there.house.context.registry.budget.used <= held)
+        assert await watcher.get(name.replace(".mp4", "7.mp4"))
+        assert watcher.status == 404

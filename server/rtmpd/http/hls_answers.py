@@ -38,11 +38,15 @@ from rtmpd.rtmp.constants import StatusCode
 from rtmpd.serving.access import Action, name_stream
 
 if TYPE_CHECKING:
+    from rtmpd.packaging.package import Package
     from rtmpd.packaging.rendered import Rendered
     from rtmpd.packaging.rendition import Rendition
 
 _READY: Final = 10.0
 """Seconds for which the first segment of a stream is waited for."""
+
+_TAKE_TIME: Final = 30.0
+"""Seconds that a viewer has to take a segment from the drive."""
 
 
 class HlsAnswers:
@@ -138,10 +142,32 @@ class HlsAnswers:
             await self._wait(asked, owner, lambda: not place.holds_back(name))
         piece = place.file(name)
         if piece is None:
-            return plain(HTTPStatus.NOT_FOUND, "This part of the stream is kept no more, or never was.")
+            return await self._from_drive(asked, place, name, viewer)
         self._remember(asked, place)
         self._hls.note_file(place, viewer, len(piece.body))
         return _answer(asked, piece)
+
+    async def _from_drive(
+        self, asked: Asked, place: Place, name: str, viewer: Viewer | None
+    ) -> web.StreamResponse:
+        data = await _read(place.package, name)
+        if data is None:
+            return plain(HTTPStatus.NOT_FOUND, "This part of the stream is kept no more, or never was.")
+        self._hls.note_file(place, viewer, len(data))
+        answer = _answer(asked, place.file_of(name, data))
+        answer.headers.update(asked.connection.session.shared)
+        budget = self._hls.context().registry.budget
+        # Unlike what is in memory, this is held for one viewer alone.
+        budget.charge_queues(len(data))
+        try:
+            async with asyncio.timeout(_TAKE_TIME):
+                await answer.prepare(asked.request)
+                await answer.write_eof()
+        except TimeoutError:
+            asked.connection.abort(CloseReason.SLOW)
+        finally:
+            budget.charge_queues(-len(data))
+        return answer
 
     async def _wait(self, asked: Asked, rendition: Rendition, ready: Callable[[], bool]) -> bool:
         """Whether it is there in time. Raises ``Refused``."""
@@ -216,6 +242,17 @@ async def _ready(place: Place, query: str) -> Rendered | None:
     finally:
         cancel()
     return package.multivariant(query)
+
+
+async def _read(package: Package, name: str) -> bytes | None:
+    """A segment that is on the drive."""
+    read: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+    def done(data: bytes | None) -> None:
+        if not read.done():
+            read.set_result(data)
+
+    return await read if package.read(name, done) else None
 
 
 def _answer(asked: Asked, piece: Piece) -> web.StreamResponse:
