@@ -279,6 +279,28 @@ def test_hls_is_as_long_as_it_was(imported: Import) -> None:
     assert done.left == ["9:hls_keys"]
 
 
+@pytest.mark.parametrize(
+    ("location", "path", "nested", "alias"),
+    [
+        ("location /hls { root /tmp; }", "/tmp/hls", "off", "/hls/{name}.m3u8"),
+        ("location /hls/ { alias /var/hls/; }", "/var/hls/small", "on", "/hls/small/{name}/index.m3u8"),
+        ("location / { root /www; }", "/www/x", "off", "/x/{name}.m3u8"),
+        ("location /other { root /tmp; }", "/tmp/hls", "off", None),
+        ("location /hls { proxy_pass http://x; }", "/tmp/hls", "off", None),
+    ],
+)
+def test_old_addresses_of_hls_lead_to_where_it_is(
+    imported: Import, location: str, path: str, nested: str, alias: str | None
+) -> None:
+    text = f"""
+    rtmp {{ server {{ listen 1935; application live {{ live on;
+      hls on; hls_path {path}; hls_nested {nested}; }} }} }}
+    http {{ server {{ {location} }} }}
+    """
+    aliases = imported("nginx-rtmp", text).settings.get("http", {}).get("aliases")
+    assert aliases == (alias and [f"{alias} -> /live/{{name}}/index.m3u8"])
+
+
 def test_statistics_and_control_are_at_their_paths(imported: Import) -> None:
     text = """
     rtmp { server { listen 1935; application live { live on; } } }

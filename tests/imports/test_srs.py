@@ -181,7 +181,10 @@ def test_hls_and_flv(imported: Import) -> None:
     )
     assert done.code == 0
     assert done.app("*")["hls"] == {"enabled": True, "segment": "4s", "window": "40s"}
-    assert done.settings["http"] == {"prefix": "/video"}
+    assert done.settings["http"] == {
+        "prefix": "/video",
+        "aliases": ["/{app}/{name}.m3u8 -> /{app}/{name}/index.m3u8"],
+    }
 
 
 def test_another_order_of_an_address_is_left(imported: Import) -> None:

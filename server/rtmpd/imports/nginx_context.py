@@ -20,6 +20,8 @@ class Application:
     """What holds in it, of outer blocks too."""
     ports: frozenset[str]
     """Those of its server."""
+    web: Sequence[Directive]
+    """All that nginx says of HTTP."""
     draft: Draft
     names: Names = field(default_factory=Names)
 

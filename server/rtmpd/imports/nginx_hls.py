@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+from rtmpd.imports.blocks import Directive
 from rtmpd.imports.nginx_context import Application
 from rtmpd.imports.nginx_words import HLS, put
 
@@ -26,5 +28,27 @@ def write_hls(app: Application) -> None:
     keys = app.last("hls_keys")
     if keys is not None and keys.is_on:
         app.draft.leave(keys.place, "hls_keys", _KEYS)
+    path, nested = app.last("hls_path"), app.last("hls_nested")
+    old = None if path is None else _address(path.first.rstrip("/"), app.web)
+    if path is not None and old is not None:
+        file = "/{name}/index.m3u8" if nested is not None and nested.is_on else "/{name}.m3u8"
+        now = f"/{app.name}/{{name}}/index.m3u8"
+        if old + file != now:
+            app.draft.add(("http", "aliases"), [f"{old}{file} -> {now}"], path.place)
     text = f"streams are at http.listen, /{app.name}/NAME/index.m3u8; files are written with directory alone"
     app.draft.remark(on.place, "hls", text)
+
+
+def _address(folder: str, web: Sequence[Directive]) -> str | None:
+    """Below which path nginx had the files of ``folder``; None where it did not, or not so simply."""
+    for each in web:
+        prefix = each.args[-1].rstrip("/") if each.name == "location" and each.args else ""
+        root, alias = each.says("root"), each.says("alias")
+        for said, before in ((root, ""), (alias, prefix)):
+            base = None if said is None else said.first.rstrip("/")
+            if base is None or not f"{folder}/".startswith(f"{base}/"):
+                continue
+            address = before + folder[len(base) :]
+            if f"{address}/".startswith(f"{prefix}/"):
+                return address
+    return None

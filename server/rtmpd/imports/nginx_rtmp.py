@@ -32,7 +32,7 @@ def import_nginx(directives: Sequence[Directive], draft: Draft) -> None:
         servers = [*block.named("server")]
         common = [each for each in block.block if each.name not in _IN_RTMP]
         for server in servers:
-            _import_server(inherited(common, server.block), draft)
+            _import_server(inherited(common, server.block), web, draft)
     if not blocks and directives:
         draft.leave(
             directives[0].place, "rtmp", "there is no such block in this file, nor in what it includes"
@@ -40,7 +40,7 @@ def import_nginx(directives: Sequence[Directive], draft: Draft) -> None:
     _import_web(web, draft)
 
 
-def _import_server(directives: Sequence[Directive], draft: Draft) -> None:
+def _import_server(directives: Sequence[Directive], web: Sequence[Directive], draft: Draft) -> None:
     ports: set[str] = set()
     for each in directives:
         if each.name == "listen":
@@ -53,7 +53,7 @@ def _import_server(directives: Sequence[Directive], draft: Draft) -> None:
             outer = [one for one in common if one.name not in SERVER]
             said = inherited(outer, each.block)
             here = frozenset(ports or {"1935"})
-            write_application(Application(each.first, each.place, said, here, draft))
+            write_application(Application(each.first, each.place, said, here, web, draft))
 
 
 def _import_common(each: Directive, draft: Draft) -> None:
