@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from rtmpd.packaging.rendition import Rendition
 
 _READY: Final = 10.0
-"""Seconds for which the first segment of a stream is waited for."""
+"""Seconds for which the first segment of a stream is waited for, and one from a drive."""
 
 
 class HlsAnswers:
@@ -97,7 +97,7 @@ class HlsAnswers:
             return _nobody()
         rendered = await _ready(place, "" if viewer is None else f"?{SHOWN_AS}={viewer.token}")
         if rendered is None:
-            text = "Nothing of this stream has come that could be shown."
+            text = place.package.problem or "Nothing of this stream has come that could be shown."
             return plain(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": "1"})
         count(hls.counts.requests, "multivariant")
         self._remember(asked, place)
@@ -136,7 +136,7 @@ class HlsAnswers:
             viewer = await self._viewer(asked, read_directives(_query(asked)).token, place.key)
         if place.holds_back(name) and (owner := place.package.owner(name)) is not None:
             await self._wait(asked, owner, lambda: not place.holds_back(name))
-        piece = place.file(name)
+        piece = place.file(name) or await _stored(place, name)
         if piece is None:
             return plain(HTTPStatus.NOT_FOUND, "This part of the stream is kept no more, or never was.")
         self._remember(asked, place)
@@ -216,6 +216,21 @@ async def _ready(place: Place, query: str) -> Rendered | None:
     finally:
         cancel()
     return package.multivariant(query)
+
+
+async def _stored(place: Place, name: str) -> Piece | None:
+    """A segment from a drive."""
+    coming: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+    def done(data: bytes | None) -> None:
+        if not coming.done():
+            coming.set_result(data)
+
+    if not place.package.read(name, done):
+        return None
+    await asyncio.wait([coming], timeout=_READY)
+    data = coming.result() if coming.done() else None
+    return None if data is None else place.file_of(name, data)
 
 
 def _answer(asked: Asked, piece: Piece) -> web.StreamResponse:
