@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from rtmpd.packaging.rendered import Rendered
     from rtmpd.packaging.rendition import Rendition
 
+_ENTRY_COST: Final = 30
+"""Of one viewer more, beside what any request costs."""
 _READY: Final = 10.0
 """Seconds for which the first segment of a stream is waited for, and one from a drive."""
 
@@ -84,6 +86,7 @@ class HlsAnswers:
         elif asked.request.method == "HEAD":
             return await self._look_for(asked, folder)
         else:
+            await asked.connection.pay(_ENTRY_COST)
             viewer = await hls.viewers.enter(asked.connection, asked.of(folder).wish, self._may_come)
             if viewer is None:
                 return _nobody()
