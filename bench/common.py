@@ -111,6 +111,11 @@ class Load:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
+    @classmethod
+    def of_rtmpd(cls, core: int, what: str, *arguments: object) -> Load:
+        """``rtmpd bench``, of whatever it can do."""
+        return cls(core, str(servers.RTMPD), "bench", what, "--json", *map(str, arguments))
+
     def wait_for(self, phase: str, timeout: float = _REPORT_TIMEOUT) -> Row:
         """The line of ``phase``. Raises ``RuntimeError`` if the process ends or takes too long before it."""
         deadline = time.monotonic() + timeout
@@ -164,7 +169,7 @@ class Bench:
     @contextlib.contextmanager
     def load(self, what: str, *arguments: object) -> Iterator[Load]:
         """``rtmpd bench`` on its core, gone at the end of the block."""
-        process = Load(self.load_core, str(servers.RTMPD), "bench", what, "--json", *map(str, arguments))
+        process = Load.of_rtmpd(self.load_core, what, *arguments)
         try:
             yield process
         finally:

@@ -24,6 +24,8 @@ from rtmpd.http.hls_place import HlsTerms
 from rtmpd.http.hls_quick import QuickHls
 from rtmpd.http.hls_tokens import TokenMint
 from rtmpd.http.server import HttpRules
+from rtmpd.outputs.names import open_folder, stream_levels
+from rtmpd.packaging.folder import Places
 from rtmpd.packaging.packages import Packages
 from rtmpd.packaging.rules import HlsRules
 
@@ -165,6 +167,7 @@ async def hls_site(
             context.clock,
             time.time,
             lambda: f"r{next(runs)}",
+            lambda root, key: Places(root, stream_levels(key), open_folder),
         )
         terms: dict[str, HlsTerms] = {}
         service = Hls(

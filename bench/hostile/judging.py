@@ -182,11 +182,11 @@ class Judge:
     async def _canary(self, target: Target, seconds: float, players: int) -> AsyncIterator[Load]:
         """A publisher and its players, in processes of their own, from the beginning of their measurement."""
         url = target.url("canary")
-        publisher = Load(self._load_core, "publish", "-d", "3600", url)
+        publisher = Load.of_rtmpd(self._load_core, "publish", "-d", "3600", url)
         try:
             await asyncio.to_thread(publisher.wait_for, "joined")
             options = ("-n", players, "--parsed", CANARIES, "-d", seconds)
-            crowd = Load(self._load_core, "play", *map(str, options), url)
+            crowd = Load.of_rtmpd(self._load_core, "play", *options, url)
             try:
                 await asyncio.to_thread(crowd.wait_for, "measuring")
                 yield crowd

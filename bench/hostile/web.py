@@ -76,6 +76,43 @@ async def http_expectations(scene: Scene) -> None:
     await _ask_without_end(scene, b"GET /live/nobody.flv HTTP/1.1\r\nExpect: x\r\n" + _HOST + b"\r\n")
 
 
+@attack(seconds=8, connections=4, settings=_LISTEN)
+async def hls_questions(scene: Scene) -> None:
+    """The same, for the playlist of a stream that nobody publishes: each is somebody who wants to watch."""
+    await _ask_without_end(scene, _asked("GET", "/live/nobody/index.m3u8"))
+
+
+@attack(seconds=8, connections=4, settings=_LISTEN, most_growth_mb=40)
+async def hls_viewers(scene: Scene) -> None:
+    """The same, for that of one that somebody publishes: each is a viewer, with a token of its own."""
+    name = await scene.publish_gop(0.1)
+    await _ask_without_end(scene, _asked("GET", f"/live/{name}/index.m3u8"))
+
+
+@attack(seconds=8, connections=4, settings=_LISTEN, most_growth_mb=40)
+async def hls_directives(scene: Scene) -> None:
+    """The same, for playlists and parts by tokens, numbers and names that nobody was given."""
+    name = await scene.publish_gop(0.1)
+    token = "A" * 44
+    queries = ("_HLS_msn=-1", "_HLS_msn=9999999", "_HLS_part=1", "_HLS_skip=x", f"token={token}&_HLS_msn=1")
+    asked = [_asked("GET", f"/live/{name}/main.m3u8?{query}") for query in queries]
+    asked += [_asked("GET", f"/live/{name}/main_{number}_{number}_0.mp4") for number in range(3)]
+    await _ask_without_end(scene, b"".join(asked), 4)
+
+
+@attack(seconds=12, connections=190, settings=_LISTEN, most_growth_mb=40)
+async def hls_waits(scene: Scene) -> None:
+    """190 connections wait for what comes next of a stream of which nothing comes next, and ask for more."""
+    name = await scene.publish_gop(0.1)
+    waiting = [await _dial(scene) for _ in range(190)]
+    for each in waiting:
+        each.say(_asked("GET", f"/live/{name}/index.m3u8"))
+    async for _ in scene.paced(0.5):
+        for each in waiting:
+            if not each.closed.is_set():
+                each.say(_asked("GET", f"/live/{name}/main.m3u8?token={'A' * 44}&_HLS_msn=1"))
+
+
 @attack(seconds=8, connections=1, settings=_LISTEN)
 async def http_pieces(scene: Scene) -> None:
     """A POST publishes tags of no bytes, as many as go over the line."""
@@ -189,8 +226,8 @@ async def http_unread_answers(scene: Scene) -> None:
                 each.say(asked)
 
 
-async def _ask_without_end(scene: Scene, request: bytes) -> None:
-    requests = request * 32
+async def _ask_without_end(scene: Scene, request: bytes, times: int = 32) -> None:
+    requests = request * times
 
     async def ask() -> None:
         while scene.goes_on:

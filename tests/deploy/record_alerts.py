@@ -26,11 +26,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.request import urlopen
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import trustme
 from client_kit import AAC_HEADER, AVC_HEADER, keyframe
+from engine_kit import FULL_HD
 from prometheus_client.parser import text_string_to_metric_families
 from rtmpd_process import RtmpdProcess
 
@@ -578,6 +580,46 @@ def bug(scenario: Scenario) -> None:
     scenario.bench("publish", "cam", "--bitrate", "300000")
 
 
+def watch_by_hls(scenario: Scenario, name: str) -> None:
+    """A player that knows low latency: it asks for what comes next, and waits."""
+    assert scenario.server is not None
+    port = scenario.server.port("http")
+    home = f"http://127.0.0.1:{port}/live/{name}/"
+    while not scenario.over.wait(1.0):
+        with contextlib.suppress(OSError, LookupError):
+            uri = read_text(f"{home}index.m3u8").splitlines()[-1]
+            text = read_text(home + uri)
+            while not scenario.over.is_set():
+                msn, part = re.findall(r'PRELOAD-HINT:TYPE=PART,URI="\w+_(\d+)_(\d+).mp4"', text)[-1]
+                text = read_text(f"{home}{uri}&_HLS_msn={msn}&_HLS_part={part}")
+
+
+def read_text(url: str) -> str:
+    with urlopen(url, timeout=40) as answer:
+        return str(answer.read().decode())
+
+
+async def _bursts(scenario: Scenario, stream: rtmpd.Stream) -> None:
+    """25 frames a second, but on a line that carries nothing for a second and a half, and then all of it."""
+    await stream.send(9, FULL_HD, 0)
+    for _ in range(3):
+        threading.Thread(target=watch_by_hls, args=(scenario, "cam"), daemon=True).start()
+    begun = time.monotonic()
+    for number in itertools.count():
+        early = begun + number * 0.04 - time.monotonic()
+        if number % 38 == 0 and early > 0:
+            await asyncio.sleep(early)
+        if scenario.over.is_set():
+            return
+        picture = keyframe(bytes(500)) if number % 25 == 0 else FRAME + bytes(500)
+        await stream.send(9, picture, number * 40)
+
+
+def in_bursts(scenario: Scenario) -> None:
+    scenario.start()
+    publishing(_bursts)(scenario)
+
+
 BURNS = ("RtmpdErrorBudgetBurnsFast", "RtmpdErrorBudgetBurnsSlowly")
 """Of one service level."""
 
@@ -610,6 +652,7 @@ EXPECTED: dict[str, tuple[str, ...]] = {
     "not-uploaded": ("RtmpdRecordingNotUploaded", "RtmpdStreamLost"),
     "without-keys": ("RtmpdJwksStale",),
     "late-pictures": ("RtmpdFirstFrameSlow", *BURNS),
+    "hls-runs-dry": BURNS,
     "rare-keyframes": ("RtmpdKeyframesRare",),
     "silent-audio": ("RtmpdAudioVideoSkew", "RtmpdStreamUnhealthy"),
     "backwards": ("RtmpdTimestampsRegress",),
@@ -663,6 +706,7 @@ def scenarios() -> list[Scenario]:
         Scenario("not-uploaded", not_uploaded),
         Scenario("without-keys", without_keys),
         Scenario("late-pictures", late_pictures, "stream.gop.start=keyframe"),
+        Scenario("hls-runs-dry", in_bursts, "http.listen=127.0.0.1:0"),
         Scenario("rare-keyframes", rare_keyframes),
         Scenario("silent-audio", encoder(lambda number: number * 40, 100)),
         Scenario("backwards", encoder(lambda number: number * 40 - (500 if number % 50 == 0 else 0), 0)),

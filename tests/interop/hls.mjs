@@ -25,7 +25,7 @@ try {
         const video = document.getElementById("video");
         const errors = [];
         const delays = [];
-        let stalls = 0;
+        const stalls = [];
         let begun = false;
         const player = new Hls({ lowLatencyMode: true, backBufferLength: 10 });
         const done = (end) => {
@@ -41,7 +41,7 @@ try {
           });
         };
         performance.setResourceTimingBufferSize(5000);
-        video.addEventListener("waiting", () => { if (begun) stalls += 1; });
+        video.addEventListener("waiting", () => { if (begun) stalls.push(performance.now() / 1000); });
         video.addEventListener("playing", () => { begun = true; });
         player.on(Hls.Events.ERROR, (_, what) => {
           errors.push(`${what.type} ${what.details} ${what.fatal} ${what.response?.code ?? ""}`);

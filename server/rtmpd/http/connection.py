@@ -161,10 +161,10 @@ class HttpConnection(Guest):
         self.requests.origin = origin
         return None
 
-    async def pay(self) -> None:
+    async def pay(self, cost: int = _REQUEST_COST) -> None:
         """Wait until the network of the client may ask once more."""
         self._waits_until = math.inf
-        delay = self._spend(_REQUEST_COST)
+        delay = self._spend(cost)
         if delay > 0 and not self.over:
             self._awaited = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._awaited], timeout=delay)

@@ -38,12 +38,13 @@ from rtmpd.rtmp.constants import StatusCode
 from rtmpd.serving.access import Action, name_stream
 
 if TYPE_CHECKING:
-    from rtmpd.packaging.package import Package
     from rtmpd.packaging.rendered import Rendered
     from rtmpd.packaging.rendition import Rendition
 
+_ENTRY_COST: Final = 30
+"""Of one viewer more, beside what any request costs."""
 _READY: Final = 10.0
-"""Seconds for which the first segment of a stream is waited for."""
+"""Seconds for which the first segment of a stream is waited for, and one from a drive."""
 
 _TAKE_TIME: Final = 30.0
 """Seconds that a viewer has to take a segment from the drive."""
@@ -88,6 +89,7 @@ class HlsAnswers:
         elif asked.request.method == "HEAD":
             return await self._look_for(asked, folder)
         else:
+            await asked.connection.pay(_ENTRY_COST)
             viewer = await hls.viewers.enter(asked.connection, asked.of(folder).wish, self._may_come)
             if viewer is None:
                 return _nobody()
@@ -101,7 +103,7 @@ class HlsAnswers:
             return _nobody()
         rendered = await _ready(place, "" if viewer is None else f"?{SHOWN_AS}={viewer.token}")
         if rendered is None:
-            text = "Nothing of this stream has come that could be shown."
+            text = place.package.problem or "Nothing of this stream has come that could be shown."
             return plain(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": "1"})
         count(hls.counts.requests, "multivariant")
         self._remember(asked, place)
@@ -150,15 +152,16 @@ class HlsAnswers:
     async def _from_drive(
         self, asked: Asked, place: Place, name: str, viewer: Viewer | None
     ) -> web.StreamResponse:
-        data = await _read(place.package, name)
-        if data is None:
+        piece = await _stored(place, name)
+        if piece is None:
             return plain(HTTPStatus.NOT_FOUND, "This part of the stream is kept no more, or never was.")
-        self._hls.note_file(place, viewer, len(data))
-        answer = _answer(asked, place.file_of(name, data))
+        size = len(piece.body)
+        self._hls.note_file(place, viewer, size)
+        answer = _answer(asked, piece)
         answer.headers.update(asked.connection.session.shared)
         budget = self._hls.context().registry.budget
         # Unlike what is in memory, this is held for one viewer alone.
-        budget.charge_queues(len(data))
+        budget.charge_queues(size)
         try:
             async with asyncio.timeout(_TAKE_TIME):
                 await answer.prepare(asked.request)
@@ -166,7 +169,7 @@ class HlsAnswers:
         except TimeoutError:
             asked.connection.abort(CloseReason.SLOW)
         finally:
-            budget.charge_queues(-len(data))
+            budget.charge_queues(-size)
         return answer
 
     async def _wait(self, asked: Asked, rendition: Rendition, ready: Callable[[], bool]) -> bool:
@@ -244,15 +247,19 @@ async def _ready(place: Place, query: str) -> Rendered | None:
     return package.multivariant(query)
 
 
-async def _read(package: Package, name: str) -> bytes | None:
-    """A segment that is on the drive."""
-    read: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+async def _stored(place: Place, name: str) -> Piece | None:
+    """A segment from a drive."""
+    coming: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
     def done(data: bytes | None) -> None:
-        if not read.done():
-            read.set_result(data)
+        if not coming.done():
+            coming.set_result(data)
 
-    return await read if package.read(name, done) else None
+    if not place.package.read(name, done):
+        return None
+    await asyncio.wait([coming], timeout=_READY)
+    data = coming.result() if coming.done() else None
+    return None if data is None else place.file_of(name, data)
 
 
 def _answer(asked: Asked, piece: Piece) -> web.StreamResponse:
