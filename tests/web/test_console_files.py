@@ -86,8 +86,8 @@ async def test_streams_may_come_from_where_they_are_played_alone(
     assert policy["script-src"] == "'self'"
 
 
-async def test_the_console_has_the_player() -> None:
-    async with Desk().client() as client:
+async def test_the_console_has_the_player_also_before_a_token_is_shown() -> None:
+    async with Desk().client(local=False) as client:
         async with client.get("/console/player/player.js") as answer:
             assert (answer.status, answer.content_type) == (200, "text/javascript")
         async with client.get("/console/player/vendor/hls.min.mjs") as answer:

@@ -15,8 +15,8 @@ from rtmpd.net.static_files import StaticFiles
 
 PAGE: Final = "/"
 FILE: Final = "/console/{file}"
-PLAYER: Final = "/console/player/{file:.+}"
-"""What the page of a stream is made of, too."""
+PLAYER: Final = "/console/player/{file}"
+"""What the page of a stream is made of, too; some of it in a folder."""
 _INDEX: Final = "index.html"
 _OWN: Final = StaticFiles(Path(__file__).with_name("console"))
 _POLICY: Final = (
@@ -43,7 +43,7 @@ class ConsoleFiles:
         """Serve them on one address."""
         router.add_get(PAGE, self._serve_own)
         router.add_get(FILE, self._serve_own)
-        router.add_get(PLAYER, self._serve_player)
+        router.add_get(PLAYER.replace("{file}", "{file:.+}"), self._serve_player)
 
     async def _serve_own(self, request: web.Request) -> web.Response:
         return await self._serve(request, _OWN)
