@@ -99,7 +99,7 @@ def test_a_push_survives_nginx_and_players_never_notice(
         nginx.start()
         pushing.log.wait_for({"event": "push live"}, 2)
         bundled().run(
-            "-i", nginx.url("cam"), "-t", "1", "-map", "0", "-c", "copy", "-f", "flv", "-y", str(far)
+            "-i", nginx.url("cam"), "-t", "2", "-map", "0", "-c", "copy", "-f", "flv", "-y", str(far)
         )
         assert encoder.running()
         assert player.running()

@@ -101,7 +101,7 @@ def test_ffmpeg_is_told_which_tracks_there_are(
     encoder = Replay(server, "multitrack")
     encoder.start()
     url = server.url("obs32-multitrack")
-    server.wait_for_frames(url, 150)  # Of five seconds: nothing more is waited for.
+    server.wait_for_frames(url, 300)  # Of three tracks, more than three seconds: nothing more is waited for.
     with debian_ffmpeg.pull(f"{url}@720p live=1", tmp_path / "nothing.flv") as player:
         player.wait(timeout=15)
     refused = server.log.wait_for({"event": "play refused"})
