@@ -8,8 +8,16 @@ import pytest
 from engine_kit import AAC_HEADER, FULL_HD
 from packaging_kit import Studio, multivariant, picture, told
 
+from rtmpd.engine.packet import VIDEO
 from rtmpd.media.captions import captions_in
+from rtmpd.media.fmp4 import Sample
+from rtmpd.media.mp4_entries import Mp4Track
+from rtmpd.media.mp4_feed import Timed
 from rtmpd.media.timed_metadata import timed_metadata
+from rtmpd.media.track_names import Picture, name_pictures
+from rtmpd.packaging.feeds import Source
+from rtmpd.packaging.layout import lay_out
+from rtmpd.packaging.rendition import Rendition
 from rtmpd.packaging.rules import HlsRules
 from rtmpd.rtmp import amf
 
@@ -72,6 +80,26 @@ def test_obs_track_for_recordings_is_left_out_unless_it_is_wanted(kept: bool):
     else:
         assert names == ["main"]
         assert not multivariant(package).tags("MEDIA")
+
+
+def test_renditions_are_called_as_players_call_tracks():
+    """By their heights, and where these are the same by their frame rates, or else by their ids."""
+    sizes = {0: (1280, 720, 30.0), 1: (1280, 720, 60.0), 2: (640, 360, 0.0), 3: (640, 360, 30.0)}
+    frames = []
+    for track, (width, height, rate) in sizes.items():
+        of = Mp4Track(1, VIDEO, 90_000, b"", "avc1.64001f", width, height, rate)
+        frames.append((Source(VIDEO, track), Timed(of, 0, Sample(3000, 0, True, b""))))
+    asked: list[str] = []
+    package = Studio(HlsRules(segment=1.0)).replay(LADDER)
+
+    def make(name: str, source: Source) -> Rendition:
+        asked.append(name)
+        return next(iter(package.renditions))
+
+    lay_out(frames, make)
+    pictures = [Picture(track, *size) for track, size in sizes.items()]
+    assert asked == ["720p30", "720p60", "360p_2", "360p_3"]
+    assert asked == [name_pictures(pictures)[track] for track in sizes]
 
 
 def sei(cc_data: bytes) -> bytes:

@@ -15,18 +15,16 @@ from urllib.parse import urlsplit
 from rtmpd.engine.claim import Place
 from rtmpd.engine.key import StreamKey
 from rtmpd.engine.origin import RTMP, Origin
-from rtmpd.engine.stats import count
 from rtmpd.exceptions import Refused
 from rtmpd.http.answers import plain
 from rtmpd.http.asking import Asked
 from rtmpd.http.connection import HttpConnection
+from rtmpd.http.permission import Permit, ask, asking
 from rtmpd.http.wishes import Wish
 from rtmpd.net.http import HttpProcessingError, web
-from rtmpd.rtmp.events import ConnectRequested
 from rtmpd.rtmp.url import asks_to_stand_by, clean_path, parse_query
-from rtmpd.serving import connection_log as log
-from rtmpd.serving.access import Action, Grant
-from rtmpd.serving.authorization import authorize
+from rtmpd.serving.access import Action
+from rtmpd.serving.peer import ServerContext
 from rtmpd.serving.rejections import Encoder
 from rtmpd.serving.takeover import await_silence
 
@@ -161,35 +159,18 @@ def _wish(asked: Wish, app: str, typed: str) -> Wish:
 
 async def _may_publish(connection: HttpConnection, wish: Wish) -> StreamKey:
     """The stream that a key publishes, if a publish was let in now. Raises ``Refused``; nothing ends then."""
-    requests = connection.requests
-    before = requests.connect_params, requests.origin
-    requests.connect_params = wish.connect
-    try:
-        introduced = await authorize(connection, ConnectRequested(wish.connect))
-        introduced.abandon()
-        requests.origin = requests.origin.found_to_be(introduced.account, introduced.identity)
-        connection.check(Action.PUBLISH)
-        grant = await authorize(connection, wish.publish)
-        grant.abandon()
-        await _check_claim(connection, grant, asks_to_stand_by(wish.query))
-    except Refused as refusal:
-        path = clean_path(wish.connect.app, wish.name)
-        log.publish_refused(connection, StreamKey.of_path(path, connection.context.apps), refusal)
-        stats = connection.context.stats
-        count(stats.refusals, refusal.reason)
-        stats.levels.note_refused(Action.PUBLISH, refusal.reason)
-        raise
-    else:
-        return grant.key
-    finally:
-        requests.connect_params, requests.origin = before
+    with asking(connection, Action.PUBLISH, wish, connection.origin):
+        permit = await ask(connection, Action.PUBLISH, wish)
+        permit.grant.abandon()
+        await _check_claim(connection.context, permit, asks_to_stand_by(wish.query))
+        return permit.grant.key
 
 
-async def _check_claim(connection: HttpConnection, grant: Grant, stands_by: bool) -> None:
+async def _check_claim(context: ServerContext, permit: Permit, stands_by: bool) -> None:
     """Raise ``Refused`` if the name could not be had that was granted."""
-    context, key = connection.context, grant.key
+    grant, key = permit.grant, permit.grant.key
     # By address, too, it is the encoder that will come by RTMP.
-    origin = replace(connection.origin.found_to_be(grant.account, grant.identity), protocol=RTMP)
+    origin = replace(permit.origin, protocol=RTMP)
     place = Place(grant.backup or stands_by, grant.backup)
     policy = grant.claim or context.claim_policy
     context.rejections.check(Encoder(key, origin.network, place.backup), context.clock())

@@ -1,7 +1,9 @@
-"""Asking whether somebody may play what a request is for, without a play on that connection."""
+"""Asking whether somebody may have what a request is for, without having it on that connection."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -31,23 +33,37 @@ async def ask_permission(guest: Guest, wish: Wish, origin: Origin) -> Permit:
     """What ``origin`` is granted who wants to play by way of ``guest``. Raises ``Refused``; nothing ends
     then.
     """
+    with asking(guest, Action.PLAY, wish, origin):
+        return await ask(guest, Action.PLAY, wish)
+
+
+@contextmanager
+def asking(guest: Guest, action: Action, wish: Wish, origin: Origin) -> Iterator[None]:
+    """Have ``guest`` be ``origin``, who connects as ``wish`` says, for as long as this lasts. What is refused
+    then is logged and counted.
+    """
     requests = guest.requests
     before = requests.connect_params, requests.origin
     requests.connect_params, requests.origin = wish.connect, origin
     try:
-        introduced = await authorize(guest, ConnectRequested(wish.connect))
-        introduced.abandon()
-        requests.origin = guest.origin.found_to_be(introduced.account, introduced.identity)
-        guest.check(Action.PLAY)
-        grant = await authorize(guest, wish.play)
-        grant = replace(grant, valid_for=min(grant.valid_for, introduced.valid_for))
-        return Permit(grant, guest.origin.found_to_be(grant.account, grant.identity))
+        yield
     except Refused as refusal:
-        path = clean_path(wish.connect.app, wish.name)
-        log.play_refused(guest, StreamKey.of_path(path, guest.context.apps), refusal)
+        key = StreamKey.of_path(clean_path(wish.connect.app, wish.name), guest.context.apps)
+        (log.publish_refused if action is Action.PUBLISH else log.play_refused)(guest, key, refusal)
         stats = guest.context.stats
         count(stats.refusals, refusal.reason)
-        stats.levels.note_refused(Action.PLAY, refusal.reason)
+        stats.levels.note_refused(action, refusal.reason)
         raise
     finally:
         requests.connect_params, requests.origin = before
+
+
+async def ask(guest: Guest, action: Action, wish: Wish) -> Permit:
+    """What ``guest`` is granted, within ``asking``. Raises ``Refused``."""
+    introduced = await authorize(guest, ConnectRequested(wish.connect))
+    introduced.abandon()
+    guest.requests.origin = guest.origin.found_to_be(introduced.account, introduced.identity)
+    guest.check(action)
+    grant = await authorize(guest, wish.publish if action is Action.PUBLISH else wish.play)
+    grant = replace(grant, valid_for=min(grant.valid_for, introduced.valid_for))
+    return Permit(grant, guest.origin.found_to_be(grant.account, grant.identity))

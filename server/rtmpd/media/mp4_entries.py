@@ -27,6 +27,8 @@ class Mp4Track:
     width: int = 0
     """Pixels, as is ``height``; 0 for audio."""
     height: int = 0
+    frame_rate: float = 0.0
+    """Frames a second as the header says; 0 when it does not."""
     sample_rate: int = 0
     """Hz; 0 for video, as is ``channels``."""
     channels: int = 0
@@ -49,9 +51,7 @@ def read_mp4_track(kind: int, header: bytes, track_id: int, hdr: bytes = b"", fr
     """
     if kind == MessageType.VIDEO:
         video = read_video(header, hdr, frame)
-        return Mp4Track(
-            track_id, kind, VIDEO_TIMESCALE, video.sample_entry, video.codec, video.width, video.height
-        )
+        return Mp4Track(track_id, kind, VIDEO_TIMESCALE, *video)
     sound = read_sound(header, frame)
     return Mp4Track(
         track_id,

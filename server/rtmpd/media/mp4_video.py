@@ -33,12 +33,13 @@ _VP9_HIGHEST_LEVEL: Final = 62
 
 
 class VideoEntry(NamedTuple):
-    """``width`` and ``height`` in pixels."""
+    """``width`` and ``height`` in pixels, ``frame_rate`` a second, 0 where the header does not say."""
 
     sample_entry: bytes
     codec: str
     width: int
     height: int
+    frame_rate: float
 
 
 class _Picture(NamedTuple):
@@ -84,7 +85,7 @@ def _entry(kind: bytes, picture: _Picture, hdr: bytes) -> VideoEntry:
     # VisualSampleEntry (ISO/IEC 14496-12 section 12.1.3)
     visual = pack(">6xH16xHHII4xH32xHh", 1, sps.width, sps.height, 72 << 16, 72 << 16, 1, 24, -1)
     entry = box(kind, visual, picture.config, color_box(colors), info.boxes, shape)
-    return VideoEntry(entry, picture.codec, sps.width, sps.height)
+    return VideoEntry(entry, picture.codec, sps.width, sps.height, sps.frame_rate)
 
 
 def _read_avc(record: bytes, _frame: bytes) -> _Picture:

@@ -12,6 +12,7 @@ from rtmpd.media.captions import captions_in
 from rtmpd.media.mp4_entries import Mp4Track
 from rtmpd.media.mp4_feed import Timed
 from rtmpd.media.timed_metadata import event_box
+from rtmpd.media.track_names import Picture, name_pictures
 from rtmpd.packaging.feeds import Source
 from rtmpd.packaging.multivariant import Sound, Variant
 from rtmpd.packaging.rendition import Rendition
@@ -208,21 +209,12 @@ def lay_out(
     if len(pictures) <= 1 and len(sounds) <= 1:
         both = [*(pictures or [Source(VIDEO, 0)]), *(sounds or [Source(AUDIO, 0)])]
         return Layout([Output(make(MAIN, (pictures or sounds)[0]), both)])
-    names = _names([tracks[source].height for source in pictures])
-    outputs = [Output(make(name, source), [source]) for name, source in zip(names, pictures, strict=True)]
+    shown = [(source.track, tracks[source]) for source in pictures]
+    names = name_pictures([Picture(track, of.width, of.height, of.frame_rate) for track, of in shown])
+    outputs = [Output(make(names[source.track], source), [source]) for source in pictures]
     for number, source in enumerate(sounds, 1):
         outputs.append(Output(make("audio" if number == 1 else f"audio-{number}", source), [source]))
     return Layout(outputs)
-
-
-def _names(heights: Sequence[int]) -> list[str]:
-    """Such as ``720p``, and ``720p-2`` where another has it."""
-    names: list[str] = []
-    for height in heights:
-        stem = f"{height}p" if height else "video"
-        number = 1 + sum(name == stem or name.startswith(f"{stem}-") for name in names)
-        names.append(stem if number == 1 else f"{stem}-{number}")
-    return names
 
 
 def _codecs(output: Output) -> tuple[str, ...]:
