@@ -1,26 +1,14 @@
 // mpegts.js in a browser: node browser.mjs PAGE URL TYPE
 // Plays URL on a page of the origin PAGE, and prints what was seen of it as JSON.
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import path from "node:path";
+import { library, onPage } from "./a_page.mjs";
 
-const require = createRequire(path.join(process.env.NODE_MODULES, "x"));
-const { chromium } = require("playwright-core");
-const library = readFileSync(path.join(process.env.NODE_MODULES, "mpegts.js", "dist", "mpegts.js"), "utf8");
 const [origin, url] = process.argv.slice(2);
 const SECONDS = 20;
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
-});
-try {
-  const page = await browser.newPage();
-  await page.goto(origin);
-  await page.setContent("<video id=video muted></video>");
-  await page.evaluate(library);
-  const seen = await page.evaluate(
+await onPage(origin, async (page) => {
+  await page.evaluate(library("mpegts.js", "dist", "mpegts.js"));
+  return page.evaluate(
     ([url, patience]) =>
       new Promise((resolve) => {
         const video = document.getElementById("video");
@@ -45,7 +33,4 @@ try {
       }),
     [url, SECONDS],
   );
-  console.log(JSON.stringify(seen));
-} finally {
-  await browser.close();
-}
+});

@@ -1,25 +1,13 @@
 // hls.js in a browser: node hls.mjs PAGE URL SECONDS
 // Plays URL with low latency on a page of the origin PAGE, and prints what was seen of it as JSON.
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import path from "node:path";
+import { library, onPage } from "./a_page.mjs";
 
-const require = createRequire(path.join(process.env.NODE_MODULES, "x"));
-const { chromium } = require("playwright-core");
-const library = readFileSync(path.join(process.env.NODE_MODULES, "hls.js", "dist", "hls.js"), "utf8");
 const [origin, url, seconds] = process.argv.slice(2);
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
-});
-try {
-  const page = await browser.newPage();
-  await page.goto(origin);
-  await page.setContent("<video id=video muted></video>");
-  await page.evaluate(library);
-  const seen = await page.evaluate(
+await onPage(origin, async (page) => {
+  await page.evaluate(library("hls.js", "dist", "hls.js"));
+  return page.evaluate(
     ([url, seconds]) =>
       new Promise((resolve) => {
         const video = document.getElementById("video");
@@ -58,7 +46,4 @@ try {
       }),
     [url, Number(seconds)],
   );
-  console.log(JSON.stringify(seen));
-} finally {
-  await browser.close();
-}
+});

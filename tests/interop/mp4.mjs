@@ -2,26 +2,12 @@
 // Plays URL on a page of the origin PAGE, http:// as a <video>'s source and ws:// by MSE, and prints as JSON
 // what was seen of it until it ended.
 
-import { createRequire } from "node:module";
-import path from "node:path";
+import { onPage } from "./a_page.mjs";
 
-const require = createRequire(path.join(process.env.NODE_MODULES, "x"));
-const { chromium } = require("playwright-core");
 const [origin, url] = process.argv.slice(2);
 const SECONDS = 25;
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM,
-  args: ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
-});
-try {
-  const page = await browser.newPage();
-  await page.goto(origin);
-  await page.setContent("<video id=video muted></video>");
-  console.log(JSON.stringify(await page.evaluate(play, [url, SECONDS])));
-} finally {
-  await browser.close();
-}
+await onPage(origin, (page) => page.evaluate(play, [url, SECONDS]));
 
 function play([url, patience]) {
   const video = document.getElementById("video");

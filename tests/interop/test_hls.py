@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
-import subprocess
 import threading
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from ffmpeg import FFmpeg, bundled, start
-from npm import install
+from player_kit import browser_with, seen
 from proxies import free_port, running
 from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
-from tools import find_tool, missing
+from tools import find_tool
 
 pytestmark = pytest.mark.interop
 
-PLAYWRIGHT, HLS_JS = "playwright-core@1.65.1", "hls.js@1.7.4"
+HLS_JS = "hls.js@1.7.4"
 SCENARIO = Path(__file__).with_name("hls.mjs")
 SECONDS = 60
 SECRET = "RcVdS2a3SaIoFqGzXKvT7hYb"
@@ -61,18 +59,6 @@ http {{
 """
 
 
-class Page(BaseHTTPRequestHandler):
-    """An empty page, on an origin of its own."""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-
-    def log_message(self, *_args: object) -> None:
-        """Nobody wants to know."""
-
-
 @contextlib.contextmanager
 def encoder(server: RtmpdProcess, name: str) -> Iterator[str]:
     """The playlist of a stream with a key frame each second, as an encoder for low latency is set."""
@@ -86,6 +72,19 @@ def encoder(server: RtmpdProcess, name: str) -> Iterator[str]:
         yield server.http_url(url).removesuffix(".flv") + "/index.m3u8"
 
 
+def wait_for_segments(url: str, count: int) -> None:
+    """Have the stream packaged, until its playlist has so many segments."""
+    with urllib.request.urlopen(url) as answer:
+        playlist = next(line for line in answer.read().decode().splitlines() if line and line[0] != "#")
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with urllib.request.urlopen(urljoin(url, playlist)) as answer:
+            if answer.read().count(b"#EXTINF") >= count:
+                return
+        time.sleep(0.1)
+    raise AssertionError(f"fewer than {count} segments in 30 seconds")
+
+
 @pytest.fixture(scope="module")
 def hls_server() -> Iterator[RtmpdProcess]:
     settings = ("apps.live.hls.part=0.2", "apps.live.hls.segment=1")
@@ -95,34 +94,18 @@ def hls_server() -> Iterator[RtmpdProcess]:
 
 
 def test_hls_js_plays_a_minute_without_a_stall(hls_server: RtmpdProcess, pytestconfig: pytest.Config) -> None:
-    npm, chromium = find_tool("npm"), find_tool("chromium")
-    try:
-        modules = install(npm, pytestconfig.cache.mkdir("npm"), PLAYWRIGHT, HLS_JS)
-    except (OSError, subprocess.SubprocessError) as error:
-        missing(f"npm cannot install {PLAYWRIGHT} and {HLS_JS}: {error}")
-    pages = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=pages.serve_forever, daemon=True).start()
-    environment = [f"NODE_MODULES={modules}", f"CHROMIUM={chromium}"]
-    origin = f"http://127.0.0.1:{pages.server_port}/"
-    try:
-        with encoder(hls_server, "browser") as url:
-            # Somebody watches already: who is the first begins with less than a second.
-            urllib.request.urlopen(url).close()
-            time.sleep(4.0)
-            command = (find_tool("node"), str(SCENARIO), origin, url, str(SECONDS))
-            with start("env", *environment, *command) as playing:
-                told = playing.succeed(timeout=SECONDS + 60)
-    finally:
-        pages.shutdown()
-        pages.server_close()
-    seen = json.loads(told.splitlines()[-1])
-    assert (seen["end"], seen["stalls"], seen["videoWidth"]) == ("late", [], 640), seen
-    assert [error for error in seen["errors"] if " true " in error] == []
-    assert seen["currentTime"] > SECONDS - 10
-    assert seen["totalVideoFrames"] > 30 * (SECONDS - 10)
+    with browser_with(pytestconfig, SCENARIO, HLS_JS) as play, encoder(hls_server, "browser") as url:
+        # Somebody watches already: who is the first begins with less than a second.
+        wait_for_segments(url, 4)
+        with play(url, str(SECONDS)) as playing:
+            found = seen(playing, SECONDS + 60)
+    assert (found["end"], found["stalls"], found["videoWidth"]) == ("late", [], 640), found
+    assert [error for error in found["errors"] if " true " in error] == []
+    assert found["currentTime"] > SECONDS - 10
+    assert found["totalVideoFrames"] > 30 * (SECONDS - 10)
     # Each part is reloaded for by number, and as a delta.
-    assert seen["blocking"] > 4 * (SECONDS - 10)
-    assert seen["skipping"] > 4 * (SECONDS - 10)
+    assert found["blocking"] > 4 * (SECONDS - 10)
+    assert found["skipping"] > 4 * (SECONDS - 10)
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["bundled", "debian"])

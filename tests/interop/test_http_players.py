@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
-import subprocess
-import threading
-from collections.abc import Iterator, Mapping
-from http.server import ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ffmpeg import FFmpeg, Running, bundled, start
+from ffmpeg import FFmpeg, bundled
 from live_fixtures import ClipMaker
 from media_clips import AUDIO_ONLY, FRAME_RATE, H264_AAC, VIDEO_FRAMES, VIDEO_ONLY, Recipe
-from npm import install
-from player_kit import PLAYWRIGHT, Page, as_somebody
+from player_kit import Play, browser_with, frames_by_vlc, seen, told_by_mpv, when_watched
 from replay import Replay
 from rtmpd_process import RtmpdProcess
-from tools import find_tool, missing
 
 pytestmark = pytest.mark.interop
 
@@ -30,38 +22,10 @@ LADDER = "obs32-multitrack"
 """What OBS sends as three pictures of different sizes."""
 
 
-class Browser:
-    """Debian's Chromium with mpegts.js."""
-
-    def __init__(self, environment: Mapping[str, str], origin: str) -> None:
-        self._environment = [f"{name}={value}" for name, value in environment.items()]
-        self._origin = origin
-
-    def play(self, url: str) -> contextlib.AbstractContextManager[Running]:
-        """What it has seen by the end of the stream is its output: see ``seen``."""
-        return start("env", *self._environment, find_tool("node"), str(SCENARIO), self._origin, url)
-
-
-def seen(browser: Running) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(browser.succeed(timeout=60).splitlines()[-1])
-    return found
-
-
 @pytest.fixture(scope="module")
-def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
-    npm, chromium = find_tool("npm"), find_tool("chromium")
-    try:
-        modules = install(npm, pytestconfig.cache.mkdir("npm"), PLAYWRIGHT, MPEGTS)
-    except (OSError, subprocess.SubprocessError) as error:
-        missing(f"npm cannot install {PLAYWRIGHT} and {MPEGTS}: {error}")
-    pages = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=pages.serve_forever, daemon=True).start()
-    try:
-        environment = {"NODE_MODULES": str(modules), "CHROMIUM": chromium}
-        yield Browser(environment, f"http://127.0.0.1:{pages.server_port}/")
-    finally:
-        pages.shutdown()
-        pages.server_close()
+def browser(pytestconfig: pytest.Config) -> Iterator[Play]:
+    with browser_with(pytestconfig, SCENARIO, MPEGTS) as play:
+        yield play
 
 
 @pytest.fixture
@@ -72,11 +36,11 @@ def url(server: RtmpdProcess, request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("scheme", ["http", "ws"])
 @pytest.mark.parametrize("recipe", [H264_AAC, AUDIO_ONLY, VIDEO_ONLY], ids=lambda recipe: recipe.name)
 def test_a_browser_plays_to_the_end(
-    server: RtmpdProcess, url: str, clip: ClipMaker, browser: Browser, scheme: str, recipe: Recipe
+    server: RtmpdProcess, url: str, clip: ClipMaker, browser: Play, scheme: str, recipe: Recipe
 ) -> None:
     with (
         bundled().publish(clip(recipe), url, loop=True) as publisher,
-        browser.play(server.http_url(url, scheme)) as playing,
+        browser(server.http_url(url, scheme)) as playing,
     ):
         server.wait_until_watched(url, "video" if recipe.video else "audio")
         publisher.stop()
@@ -90,12 +54,12 @@ def test_a_browser_plays_to_the_end(
 
 @pytest.mark.parametrize(("query", "width"), [("", 640), ("?track=2", 256)])
 def test_a_browser_plays_one_track_of_several(
-    server: RtmpdProcess, browser: Browser, query: str, width: int
+    server: RtmpdProcess, browser: Play, query: str, width: int
 ) -> None:
     """An encoder's ladder, of which a player gets the first unless it asks for another."""
     url = server.url(LADDER)
     before = len(server.log.find({"event": "play started"}))
-    with browser.play(f"{server.http_url(url)}{query}") as playing:
+    with browser(f"{server.http_url(url)}{query}") as playing:
         server.log.wait_for({"event": "play started"}, before + 1)
         encoder = Replay(server, "multitrack")
         encoder.start()
@@ -119,29 +83,15 @@ def test_all_tracks_come_raw(server: RtmpdProcess, tmp_path: Path) -> None:
 
 
 def test_vlc_plays(server: RtmpdProcess, url: str, clip: ClipMaker, tmp_path: Path) -> None:
-    cvlc, home = find_tool("cvlc"), tmp_path / "home"
-    home.mkdir()
-    copy = home / "copy.ts"
-    output = f"#std{{access=file,mux=ts,dst={copy}}}"
     with bundled().publish(clip(H264_AAC), url, loop=True) as publisher:
-        place = server.http_url(url)
-        with start(*as_somebody(home), cvlc, "-I", "dummy", "--sout", output, place, "vlc://quit") as playing:
-            server.wait_until_watched(url)
-            publisher.stop()
-            playing.succeed(timeout=30)
-    packets = bundled().packets(copy)
-    assert len(packets.of("video")) > FRAME_RATE
-    assert len(packets.of("audio")) > FRAME_RATE
+        frames = frames_by_vlc(server.http_url(url), tmp_path, when_watched(server, url, publisher))
+    assert frames["video"] > FRAME_RATE
+    assert frames["audio"] > FRAME_RATE
 
 
 def test_mpv_plays(server: RtmpdProcess, url: str, clip: ClipMaker) -> None:
-    mpv = find_tool("mpv")
     with bundled().publish(clip(H264_AAC), url, loop=True) as publisher:
-        silent = ("--no-config", "--vo=null", "--ao=null", "--ytdl=no")
-        with start(mpv, *silent, server.http_url(url)) as playing:
-            server.wait_until_watched(url)
-            publisher.stop()
-            told = playing.succeed(timeout=30)
+        told = told_by_mpv(server.http_url(url), when_watched(server, url, publisher))
     assert "(h264" in told
     assert "(aac" in told
     assert "End of file" in told

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from http.server import ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ffmpeg import FFmpeg, Running, bundled, start
+from ffmpeg import FFmpeg, bundled, start
 from live_fixtures import ClipMaker
 from media_clips import AUDIO_ONLY, FRAME_RATE, H264_AAC, HEVC_AAC, VIDEO_ONLY, Recipe
-from npm import install
-from player_kit import PLAYWRIGHT, Page, as_somebody
+from player_kit import Play, browser_with, frames_by_vlc, seen, told_by_mpv, when_watched
 from rtmpd_process import RtmpdProcess
-from tools import find_tool, missing
 
 from rtmpd.media.flv import FlvReader, encode_header, encode_tag
 
@@ -29,31 +21,12 @@ SCENARIO = Path(__file__).with_name("mp4.mjs")
 RECIPES = pytest.mark.parametrize(
     "recipe", [H264_AAC, AUDIO_ONLY, VIDEO_ONLY], ids=lambda recipe: recipe.name
 )
-Play = Callable[[str], AbstractContextManager[Running]]
 
 
 @pytest.fixture(scope="module")
 def browser(pytestconfig: pytest.Config) -> Iterator[Play]:
-    """Has Debian's Chromium play a URL; what it has seen is its output: see ``seen``."""
-    npm, chromium = find_tool("npm"), find_tool("chromium")
-    try:
-        modules = install(npm, pytestconfig.cache.mkdir("npm"), PLAYWRIGHT)
-    except (OSError, subprocess.SubprocessError) as error:
-        missing(f"npm cannot install {PLAYWRIGHT}: {error}")
-    pages = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=pages.serve_forever, daemon=True).start()
-    environment = (f"NODE_MODULES={modules}", f"CHROMIUM={chromium}")
-    try:
-        origin = f"http://127.0.0.1:{pages.server_port}/"
-        yield lambda url: start("env", *environment, find_tool("node"), str(SCENARIO), origin, url)
-    finally:
-        pages.shutdown()
-        pages.server_close()
-
-
-def seen(playing: Running) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(playing.succeed(timeout=60).splitlines()[-1])
-    return found
+    with browser_with(pytestconfig, SCENARIO) as play:
+        yield play
 
 
 @pytest.fixture
@@ -144,29 +117,15 @@ def test_ffmpeg_plays(
 
 
 def test_vlc_plays(server: RtmpdProcess, url: str, clip: ClipMaker, tmp_path: Path) -> None:
-    cvlc, home = find_tool("cvlc"), tmp_path / "home"
-    home.mkdir()
-    copy = home / "copy.ts"
-    output = f"#std{{access=file,mux=ts,dst={copy}}}"
     with bundled().publish(clip(H264_AAC), url, loop=True) as publisher:
-        place = mp4(server, url)
-        with start(*as_somebody(home), cvlc, "-I", "dummy", "--sout", output, place, "vlc://quit") as playing:
-            server.wait_until_watched(url)
-            publisher.stop()
-            playing.succeed(timeout=30)
-    packets = bundled().packets(copy)
-    assert len(packets.of("video")) > FRAME_RATE
-    assert len(packets.of("audio")) > FRAME_RATE
+        frames = frames_by_vlc(mp4(server, url), tmp_path, when_watched(server, url, publisher))
+    assert frames["video"] > FRAME_RATE
+    assert frames["audio"] > FRAME_RATE
 
 
 def test_mpv_plays(server: RtmpdProcess, url: str, clip: ClipMaker) -> None:
-    mpv = find_tool("mpv")
     with bundled().publish(clip(H264_AAC), url, loop=True) as publisher:
-        silent = ("--no-config", "--vo=null", "--ao=null", "--ytdl=no")
-        with start(mpv, *silent, mp4(server, url)) as playing:
-            server.wait_until_watched(url)
-            publisher.stop()
-            told = playing.succeed(timeout=30)
+        told = told_by_mpv(mp4(server, url), when_watched(server, url, publisher))
     assert "(h264" in told
     assert "(aac" in told
     assert "End of file" in told
