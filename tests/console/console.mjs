@@ -201,7 +201,7 @@ const SCENARIOS = {
     await page.setViewportSize({ width: 375, height: 800 });
     await check(page, "history-375");
     await page.setViewportSize({ width: 1280, height: 800 });
-    await page.getByLabel("Show").first().selectOption("changes by people");
+    await page.getByLabel("Show", { exact: true }).first().selectOption("changes by people");
     // Among the events: it may have been read out, too.
     await events.getByText("live/show is on air").waitFor({ state: "detached" });
     await events.getByText(/kick .*/).first().waitFor();
@@ -334,9 +334,9 @@ const SCENARIOS = {
     await page.getByLabel("Of the stream").fill("live/other");
     await page.getByText("There are no recordings.").waitFor();
     await page.getByLabel("Of the stream").fill("");
-    await page.getByLabel("Show").selectOption("being written");
+    await page.getByLabel("Show", { exact: true }).selectOption("being written");
     await page.getByText("There are no recordings.").waitFor();
-    await page.getByLabel("Show").selectOption("finished");
+    await page.getByLabel("Show", { exact: true }).selectOption("finished");
     await links.nth(1).waitFor();
     const gone = (await links.first().getAttribute("aria-label")).replace("Download", "Delete");
     await tabTo(page, gone);
