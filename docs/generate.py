@@ -32,6 +32,7 @@ from rtmpd.outputs.afterwork_words import AfterworkFailure, RemovalFailure, Remo
 from rtmpd.outputs.kept import KeptLoss
 from rtmpd.outputs.record_words import RecordingFailure, RecordingLoss
 from rtmpd.outputs.recording import RecordingEnd
+from rtmpd.packaging.stats import Overfull
 from rtmpd.processes.words import HookEnd, ProcessEnd, ProcessState
 from rtmpd.reasons import (
     HandshakeFailure,
@@ -54,6 +55,7 @@ NOTIFICATIONS: Final = Path(__file__).parent / "notifications.md"
 API: Final = Path(__file__).parent / "api.md"
 LEVELS: Final = Path(__file__).parent / "service-levels.md"
 HLS: Final = Path(__file__).parent / "hls.md"
+HLS_STREAMS: Final = Path(__file__).parent / "hls-streams.md"
 SLATE: Final = Path(__file__).parent / "slate.md"
 OPENAPI: Final = Path(__file__).parent / "openapi.json"
 
@@ -100,6 +102,7 @@ TABLES: Final[Mapping[type[Word], Mapping[str, str]]] = {
     Change: {"change": "value", "what": "meaning"},
     ChangeResult: {"result": "value", "what": "meaning"},
     WaitEnd: {"outcome": "value", "what": "meaning"},
+    Overfull: {"where": "value", "what": "meaning"},
     Problem: {"type": "value", "status": "status", "what": "meaning"},
 }
 """Titles of the columns, and what of each word stands in them."""
@@ -109,6 +112,7 @@ ELSEWHERE: Final[Mapping[type[Word], Path]] = {
     **dict.fromkeys((JoinEnd, Outage), LEVELS),
     **dict.fromkeys((Slate, SlateEnd), SLATE),
     WaitEnd: HLS,
+    Overfull: HLS_STREAMS,
 }
 """Documents of tables that are not in docs/operations.md."""
 
@@ -144,6 +148,6 @@ def openapi() -> str:
 
 
 if __name__ == "__main__":
-    for each in (OPERATIONS, NOTIFICATIONS, API, LEVELS, HLS):
+    for each in (OPERATIONS, NOTIFICATIONS, API, LEVELS, HLS, HLS_STREAMS):
         each.write_text(regenerated(each, each.read_text()))
     OPENAPI.write_text(openapi())

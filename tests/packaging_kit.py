@@ -29,6 +29,15 @@ def picture(*, key: bool, size: int = 100) -> bytes:
     return (b"\x17" if key else b"\x27") + b"\x01\x00\x00\x00" + b"\x00" * size
 
 
+def track_header(track: int) -> bytes:
+    """Of a video track beside others."""
+    return b"\x96\x00avc1" + bytes((track,)) + FULL_HD[5:]
+
+
+def track_picture(track: int, *, key: bool, size: int = 100) -> bytes:
+    return (b"\x96" if key else b"\xa6") + b"\x01avc1" + bytes((track,)) + bytes(3 + size)
+
+
 def packages_of(house: House, rules: Callable[[], HlsRules | None]) -> Packages:
     """Those of a house, by the rules of now."""
     runs = count()
@@ -63,7 +72,8 @@ class Studio:
         return publication
 
     def send(self, publication: Publication, payload: bytes, time: float | None = None) -> None:
-        kind = 8 if payload[0] >> 4 in (9, 10) and not payload[0] & 0x40 and payload[:1] != b"\x90" else 9
+        sound = payload[0] >> 4 in (9, 10) and not payload[0] & 0x40 and payload[:1] != b"\x90"
+        kind = 8 if sound and payload[2:6] != b"avc1" else 9
         stamp = round(self.time if time is None else time)
         publication.receive(Message(kind, stamp & 0xFFFFFFFF, 1, payload), self.house.loop.now)
         self.house.loop.run(self.house.loop.now)

@@ -19,6 +19,7 @@ from rtmpd.packaging.feeds import Source
 from rtmpd.packaging.layout import lay_out
 from rtmpd.packaging.rendition import Rendition
 from rtmpd.packaging.rules import HlsRules
+from rtmpd.packaging.stats import HlsStats
 from rtmpd.rtmp import amf
 
 LADDER = "obs32/obs32-multitrack-pub"
@@ -96,7 +97,7 @@ def test_renditions_are_called_as_players_call_tracks():
         asked.append(name)
         return next(iter(package.renditions))
 
-    lay_out(frames, make)
+    lay_out(frames, make, HlsStats())
     pictures = [Picture(track, *size) for track, size in sizes.items()]
     assert asked == ["720p30", "720p60", "360p_2", "360p_3"]
     assert asked == [name_pictures(pictures)[track] for track in sizes]

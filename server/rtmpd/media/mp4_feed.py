@@ -96,6 +96,11 @@ class TrackFeed:
             self._hdr = payload
         return None
 
+    @property
+    def held_bytes(self) -> int:
+        """Of the frame that waits for the next."""
+        return 0 if self._waiting is None else len(self._waiting[4])
+
     def flush(self) -> Timed | None:
         """The frame that waits for the next, with the duration that frames of its track usually have."""
         waiting = self._waiting

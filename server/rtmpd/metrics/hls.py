@@ -19,8 +19,12 @@ class PackageStats(Protocol):
     long_gops: int
     corrections: int
     held_bytes: int
+    pending_bytes: int
     relieved: int
     disk_failures: int
+
+    @property
+    def overfull(self) -> Mapping[str, int]: ...
 
 
 class AnswerCounts(Protocol):
@@ -64,6 +68,7 @@ _PACKAGES: Final[Sequence[tuple[Literal["counter", "gauge"], str, str, str]]] = 
     ),
     ("counter", "rtmpd_hls_corrections", "Frames whose time was repaired.", "corrections"),
     ("gauge", "rtmpd_hls_held_bytes", "Bytes of segments in memory.", "held_bytes"),
+    ("gauge", "rtmpd_hls_pending_bytes", "Bytes of frames that are in no part yet.", "pending_bytes"),
     (
         "counter",
         "rtmpd_hls_relieved_segments",
@@ -85,6 +90,12 @@ def collect_hls(packages: PackageStats | None, answers: AnswerCounts | None) -> 
         return
     for kind, name, text, field in _PACKAGES:
         yield Family(kind, name, text).with_value(0 if packages is None else getattr(packages, field))
+    yield Family(
+        "counter",
+        "rtmpd_hls_overfull",
+        "How often so much of a stream was held that it was not waited any longer, by where.",
+        ("where",),
+    ).with_table({} if packages is None else packages.overfull)
     yield Family(
         "counter", "rtmpd_hls_requests", "Requests that were answered, by what for.", ("kind",)
     ).with_table(answers.requests)

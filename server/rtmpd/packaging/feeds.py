@@ -44,6 +44,11 @@ class Feeds:
         return sorted([source for source in self._feeds if source not in self.refused])
 
     @property
+    def held_bytes(self) -> int:
+        """Of frames that wait for the next of their tracks."""
+        return sum([feed.held_bytes for feed in self._feeds.values()])
+
+    @property
     def corrections(self) -> int:
         """Frames whose time was repaired."""
         return sum(self.time.corrections.values())

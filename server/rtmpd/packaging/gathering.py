@@ -9,6 +9,7 @@ from rtmpd.engine.packet import AUDIO, VIDEO
 from rtmpd.media.mp4_feed import Timed
 from rtmpd.packaging.feeds import Source
 from rtmpd.packaging.plan import frame_time
+from rtmpd.packaging.stats import cost
 
 _FRAMES: Final = 8
 """So many tell how fast they come."""
@@ -16,7 +17,8 @@ _PATIENCE: Final = 1.0
 """Seconds of the stream for which a track is waited for that was announced."""
 _LONGEST: Final = 3.0
 """Seconds of the stream after which what is known has to do."""
-_MOST_BYTES: Final = 32 * 1024 * 1024
+MOST_BYTES: Final = 16 * 1024 * 1024
+"""What it may cost; then what is known has to do."""
 
 
 class Gathering:
@@ -26,7 +28,8 @@ class Gathering:
         """``paced``: how fast they come is known already."""
         self._paced = paced
         self.frames: list[tuple[Source, Timed]] = []
-        self._bytes = 0
+        self.held_bytes = 0
+        """What the frames cost."""
         self._first: float | None = None
         self._last = 0.0
 
@@ -34,7 +37,7 @@ class Gathering:
         """One more frame."""
         time = timed.decode_time / timed.track.timescale
         self.frames.append((source, timed))
-        self._bytes += len(timed.sample.data)
+        self.held_bytes += cost(timed.sample)
         self._first = time if self._first is None else min(self._first, time)
         self._last = max(self._last, time)
 
@@ -43,12 +46,17 @@ class Gathering:
         if self._first is None:
             return False
         lasted = self._last - self._first
-        if lasted >= _LONGEST or self._bytes >= _MOST_BYTES:
+        if lasted >= _LONGEST or self.overfull:
             return True
         there = self.sources
         if not there.issuperset(announced) and lasted < _PATIENCE:
             return False
         return self._paced or len(self._durations(self.leader)) >= _FRAMES
+
+    @property
+    def overfull(self) -> bool:
+        """It may not grow any more."""
+        return self.held_bytes >= MOST_BYTES
 
     @property
     def sources(self) -> set[Source]:

@@ -16,9 +16,12 @@ from rtmpd.media.track_names import Picture, name_pictures
 from rtmpd.packaging.feeds import Source
 from rtmpd.packaging.multivariant import Sound, Variant
 from rtmpd.packaging.rendition import Rendition
+from rtmpd.packaging.stats import HlsStats, Overfull, cost
 
 _SILENT: Final = 3.0
 """Seconds after which nobody waits for the first rendition any more."""
+_MOST_BYTES: Final = 16 * 1024 * 1024
+"""What the frames of one may cost that wait for it."""
 _LOOKS: Final = 300
 """Frames that are looked at for captions; of later ones key frames alone are."""
 MAIN: Final = "main"
@@ -35,6 +38,8 @@ class Output:
         """Those that flow, in the order of ``wanted``."""
         self.waiting: deque[tuple[Source, Timed]] = deque()
         """Frames that are later than any of the output that it follows."""
+        self._waiting_bytes = 0
+        """What they cost."""
 
     def choose(self, there: dict[Source, Mp4Track]) -> None:
         """Go on with what is there: of a track that is not, the first of its medium takes the place."""
@@ -52,11 +57,24 @@ class Output:
         if self.tracks:
             self.rendition.segmenter.begin(list(self.tracks.values()))
 
+    @property
+    def held_bytes(self) -> int:
+        """What its frames cost that are in no part yet."""
+        return self._waiting_bytes + self.rendition.segmenter.held_bytes
+
+    def wait(self, source: Source, timed: Timed) -> bool:
+        """Keep a frame for ``catch_up``; False if no more may wait."""
+        self.waiting.append((source, timed))
+        self._waiting_bytes += cost(timed.sample)
+        return self._waiting_bytes < _MOST_BYTES
+
     def catch_up(self, until: float) -> None:
         """Place what waits and is before that time (s)."""
         waiting = self.waiting
         while waiting and waiting[0][1].decode_time < until * waiting[0][1].track.timescale:
-            self.place(*waiting.popleft())
+            source, timed = waiting.popleft()
+            self._waiting_bytes -= cost(timed.sample)
+            self.place(source, timed)
 
     def lacks(self, source: Source) -> bool:
         """Whether nothing of this track's medium flows, and something is wanted."""
@@ -80,8 +98,9 @@ class Output:
 class Layout:
     """All renditions of a stream. Which there are is decided once."""
 
-    def __init__(self, outputs: Sequence[Output]) -> None:
+    def __init__(self, outputs: Sequence[Output], stats: HlsStats) -> None:
         self._outputs = outputs
+        self._stats = stats
         self._routes: dict[Source, list[Output]] = {}
         self._pictures = [each for each in outputs if each.wanted[0].kind == VIDEO]
         self._sounds = [each for each in outputs if each not in self._pictures]
@@ -130,14 +149,20 @@ class Layout:
                 if source.kind == VIDEO and (self._looks or timed.sample.is_sync):
                     self._look_for_captions(timed)
                 each.place(source, timed)
-            else:
-                each.waiting.append((source, timed))
+            elif not each.wait(source, timed):
+                self._stats.overfull[Overfull.TURN] += 1
+                each.catch_up(inf)
         if self._followers:
             # So that they know where a segment begins before they get there.
             ends = self._leader.rendition.segmenter.ends
             late = timed.decode_time / timed.track.timescale - _SILENT
             for each in self._followers:
                 each.catch_up(max(ends, late))
+
+    @property
+    def held_bytes(self) -> int:
+        """What frames cost that are in no part yet."""
+        return sum([each.held_bytes for each in self._outputs])
 
     @property
     def long_gops(self) -> int:
@@ -194,6 +219,7 @@ class Layout:
 def lay_out(
     frames: Iterable[tuple[Source, Timed]],
     make: Callable[[str, Source], Rendition],
+    stats: HlsStats,
     left_out: Container[Source] = (),
 ) -> Layout:
     """The renditions of a stream with these tracks, but for those ``left_out``.
@@ -208,13 +234,13 @@ def lay_out(
     sounds = sorted([source for source in tracks if source.kind == AUDIO])
     if len(pictures) <= 1 and len(sounds) <= 1:
         both = [*(pictures or [Source(VIDEO, 0)]), *(sounds or [Source(AUDIO, 0)])]
-        return Layout([Output(make(MAIN, (pictures or sounds)[0]), both)])
+        return Layout([Output(make(MAIN, (pictures or sounds)[0]), both)], stats)
     shown = [(source.track, tracks[source]) for source in pictures]
     names = name_pictures([Picture(track, of.width, of.height, of.frame_rate) for track, of in shown])
     outputs = [Output(make(names[source.track], source), [source]) for source in pictures]
     for number, source in enumerate(sounds, 1):
         outputs.append(Output(make("audio" if number == 1 else f"audio-{number}", source), [source]))
-    return Layout(outputs)
+    return Layout(outputs, stats)
 
 
 def _codecs(output: Output) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from rtmpd.media.fmp4 import Run, Sample, fragment, init_segment
 from rtmpd.media.mp4_entries import Mp4Track
 from rtmpd.packaging.plan import LEAST, Plan
 from rtmpd.packaging.shelf import Shelf
-from rtmpd.packaging.stats import HlsStats
+from rtmpd.packaging.stats import HlsStats, Overfull, cost
 
 _NEARLY: Final = 0.95
 """Of the wished length of a segment: a key frame that comes so early ends it."""
@@ -21,22 +21,39 @@ _MOST_EVENTS: Final = 16
 """Of one part."""
 _SILENT: Final = 3.0
 """Seconds by which other tracks may be ahead of the leader; then they go on without it."""
+_MOST_PART: Final = 16 * 1024 * 1024
+"""What the frames of a part may cost, of the leader and of each other track; then it ends."""
+_MOST_SEGMENT: Final = 128 * 1024 * 1024
+"""Bytes; then a segment ends, with a key frame or without."""
 
 
 class _Follower:
     """A track that does not lead, and what of it has come for the next parts."""
 
-    __slots__ = ("samples", "timescale", "track_id")
+    __slots__ = ("held_bytes", "samples", "timescale", "track_id")
 
     def __init__(self, track: Mp4Track) -> None:
         self.track_id = track.track_id
         self.timescale = track.timescale
         self.samples: list[tuple[int, Sample]] = []
+        self.held_bytes = 0
+        """What they cost."""
+
+    def add(self, time: int, sample: Sample) -> None:
+        """One more."""
+        self.samples.append((time, sample))
+        self.held_bytes += cost(sample)
+
+    def clear(self) -> None:
+        """Forget what has come."""
+        self.samples.clear()
+        self.held_bytes = 0
 
     def forget_before(self, time: float) -> None:
         """What is older (s) goes with nothing."""
         limit = time * self.timescale
         self.samples = [each for each in self.samples if each[0] >= limit]
+        self.held_bytes = sum([cost(sample) for _, sample in self.samples])
 
     def take(self, until: float) -> Run | None:
         """The samples before a time (s), in a row: where one is missing, the one before lasts longer."""
@@ -56,6 +73,7 @@ class _Follower:
         if not taken:
             return None
         del self.samples[: len(taken)]
+        self.held_bytes -= sum([cost(sample) for sample in taken])
         return Run(self.track_id, begins, taken)
 
 
@@ -83,6 +101,8 @@ class Segmenter:
         self._followers: dict[int, _Follower] = {}
         self._lead_id = 0
         self._samples: list[Sample] = []
+        self._samples_bytes = 0
+        """What they cost."""
         self._begins = 0
         """Time of the first of them, in units of the leader, as are those below."""
         self._ends = 0
@@ -101,6 +121,11 @@ class Segmenter:
     def init(self) -> int:
         """Number of the init segment that holds now; -1 before the first."""
         return self._init
+
+    @property
+    def held_bytes(self) -> int:
+        """What frames cost that are in no part yet."""
+        return self._samples_bytes + sum([each.held_bytes for each in self._followers.values()])
 
     @property
     def ends(self) -> float:
@@ -158,19 +183,25 @@ class Segmenter:
             self._begin_segment(time, independent=sample.is_sync)
         if self._target:
             self._add_to_part(time, sample)
-            return
-        self._append(time, sample)
-        if self._ends - self._begins >= self._lead_scale:
-            self._end_part()
+        else:
+            self._append(time, sample)
+            if self._ends - self._begins >= self._lead_scale:
+                self._end_part()
+        self._bound()
 
     def follow(self, track_id: int, time: int, sample: Sample) -> None:
         """The next sample of another track."""
         follower = self._followers[track_id]
-        follower.samples.append((time, sample))
-        if self._segment_begins is not None:
-            now = (time + sample.duration) / follower.timescale
-            if now - self._ends / self._lead_scale > _SILENT:
-                self._go_on_without(now)
+        follower.add(time, sample)
+        begins = self._ends / self._lead_scale
+        if self._segment_begins is None:
+            begins = follower.samples[0][0] / follower.timescale
+        now = (time + sample.duration) / follower.timescale
+        if now - begins > _SILENT:
+            self._go_on_without(now)
+        elif follower.held_bytes >= _MOST_PART:
+            self._stats.overfull[Overfull.OTHERS] += 1
+            follower.clear()
 
     def flush(self) -> None:
         """Nothing more comes for now: what there is, is the end of a segment."""
@@ -180,7 +211,7 @@ class Segmenter:
             self._stats.segments += 1
             self._segment_begins = None
         for follower in self._followers.values():
-            follower.samples.clear()
+            follower.clear()
 
     # Inside
 
@@ -254,12 +285,28 @@ class Segmenter:
         if not self._samples:
             self._begins = time
         self._samples.append(sample)
+        self._samples_bytes += cost(sample)
         self._ends = time + sample.duration
+
+    def _bound(self) -> None:
+        """Whatever their times are, parts and segments do not grow for ever."""
+        if self._samples_bytes >= _MOST_PART:
+            self._stats.overfull[Overfull.PART] += 1
+            self._end_part()
+        segment = self._shelf.open
+        if segment is not None and segment.size >= _MOST_SEGMENT:
+            self._stats.overfull[Overfull.SEGMENT] += 1
+            self._end_segment(self._ends)
 
     def _go_on_without(self, now: float) -> None:
         """The leader is silent, and others are not."""
-        self._end_part()
         scale = self._lead_scale
+        if self._segment_begins is None:
+            self._waits = False
+            waiting = [each for each in self._followers.values() if each.samples]
+            first = min([each.samples[0][0] / each.timescale for each in waiting])
+            self._begin_segment(int(first * scale), independent=False)
+        self._end_part()
         while self._ends / scale < now - 1.0:
             step = self._part or scale
             begins = self._segment_begins
@@ -280,7 +327,7 @@ class Segmenter:
             return
         runs = self._runs(self._ends if time is None else time)
         runs.insert(0, Run(self._lead_id, self._begins, samples))
-        self._samples = []
+        self._samples, self._samples_bytes = [], 0
         self._write(runs, self._ends - self._begins, independent=samples[0].is_sync)
 
     def _runs(self, until: int) -> list[Run]:

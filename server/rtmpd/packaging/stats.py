@@ -2,6 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+from rtmpd.media.fmp4 import Sample
+from rtmpd.reasons import Word
+
+SAMPLE_OVERHEAD_BYTES: Final = 384
+"""What a frame costs beside its bytes, until it is in a part."""
+
+
+def cost(sample: Sample) -> int:
+    """What a frame is charged that is in no part yet."""
+    return len(sample.data) + SAMPLE_OVERHEAD_BYTES
+
+
+class Overfull(Word):
+    """Where so much of a stream was held that it was not waited any longer."""
+
+    GATHERING = "gathering", "before it was known of which tracks it is"
+    TURN = "turn", "until another rendition, which says where segments begin, had come as far"
+    OTHERS = "others", "of a track that goes with another one, which had not come as far"
+    PART = "part", "of a part in the making"
+    SEGMENT = "segment", "of a segment in the making"
+
 
 class HlsStats:
     """Of one process."""
@@ -14,9 +37,11 @@ class HlsStats:
         "held_bytes",
         "late_parts",
         "long_gops",
+        "overfull",
         "packages",
         "packages_total",
         "parts",
+        "pending_bytes",
         "relieved",
         "segments",
     )
@@ -37,6 +62,9 @@ class HlsStats:
         """Frames whose time was repaired."""
         self.held_bytes = 0
         """Of segments, in memory."""
+        self.pending_bytes = 0
+        """Of frames that are in no part yet."""
+        self.overfull: dict[str, int] = dict.fromkeys(Overfull, 0)
         self.relieved = 0
         """Segments that were given up before their time, because memory was short."""
         self.disk_bytes = 0

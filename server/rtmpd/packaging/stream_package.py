@@ -24,7 +24,7 @@ from rtmpd.packaging.plan import make_plan
 from rtmpd.packaging.rendered import Rendered, render
 from rtmpd.packaging.rendition import Rendition
 from rtmpd.packaging.rules import HlsRules
-from rtmpd.packaging.stats import HlsStats
+from rtmpd.packaging.stats import HlsStats, Overfull
 
 _logger = logging.getLogger(__name__)
 
@@ -72,7 +72,8 @@ class StreamPackage(Package):
         self._told: set[Source] = set()
         self._told_gop = False
         self.held_bytes = 0
-        """What the budget is charged."""
+        """What the budget is charged for segments, and for frames that are in none yet:"""
+        self._pending_bytes = 0
         self._folder = around.folder(key, rules, run)
         around.stats.packages += 1
         around.stats.packages_total += 1
@@ -123,7 +124,9 @@ class StreamPackage(Package):
         while items := self._tap.take():
             for item in items:
                 self._take(item)
+            self._charge_pending()
         self._settle()
+        self._charge_pending()
 
     def close(self, _reason: CloseReason) -> None:
         """The engine has ended the tap."""
@@ -155,8 +158,11 @@ class StreamPackage(Package):
             self.over = True
             self._around.stats.packages -= 1
             self._tap.detach()
+            self._feeds.forget()
+            self._gathering = self._layout = None
             for rendition in self._renditions.values():
                 rendition.drop()
+            self._charge_pending()
             if self._folder is not None:
                 self._folder.remove()
             self._waiting.call()
@@ -219,6 +225,9 @@ class StreamPackage(Package):
         gathering = self._gathering
         if gathering is not None:
             gathering.add(source, timed)
+            if gathering.overfull:
+                self._around.stats.overfull[Overfull.GATHERING] += 1
+                self._begin()
         elif self._layout is not None:
             self._layout.place(source, timed)
 
@@ -296,7 +305,7 @@ class StreamPackage(Package):
         left_out = (
             gathering.extra_sounds if self._encoder.of_obs and not rules.vod_track else frozenset[Source]()
         )
-        self._layout = lay_out(gathering.frames, make, left_out)
+        self._layout = lay_out(gathering.frames, make, self._around.stats, left_out)
         self._renditions = {rendition.name: rendition for rendition in self._layout.renditions}
         if self._asked:
             self._layout.hasten()
@@ -323,6 +332,17 @@ class StreamPackage(Package):
         if self._folder is not None:
             index = self.multivariant()
             self._folder.settle(self._renditions.values(), b"" if index is None else index.plain)
+
+    def _charge_pending(self) -> None:
+        """Charge what frames cost that are in no part yet."""
+        held = self._feeds.held_bytes
+        for each in (self._gathering, self._layout):
+            if each is not None:
+                held += each.held_bytes
+        more, self._pending_bytes = held - self._pending_bytes, held
+        if more:
+            self._around.stats.pending_bytes += more
+            self._around.registry.budget.charge_queues(more)
 
     def _charge(self, size: int) -> None:
         self.held_bytes += size
