@@ -43,11 +43,19 @@ async function open({ place = url, width = 1280, height = 800, scheme = "light",
     document.addEventListener("waiting", () => (window.stalls += 1), true);
   });
   if (before) await page.addInitScript(before);
-  await page.goto(place);
+  if (sound) await page.goto(place);
+  else await untouched(page, place);
   return page;
 }
 
-const player = (page) => page.locator(".player");
+/** Go there, and ask nothing until it plays: whatever is asked of a page counts as a gesture, and sound may be heard. */
+async function untouched(page, place) {
+  await page.addInitScript(() => document.addEventListener("playing", () => console.log("it plays"), true));
+  const begun = page.waitForEvent("console", (said) => said.text() === "it plays");
+  await page.goto(place);
+  await begun;
+}
+
 const message = (page) => page.locator(".player .message");
 
 /** Wait until the player is in that state. */
