@@ -378,14 +378,33 @@ async def test_a_rest_without_a_key_frame_is_not_published(save: Save) -> None:
     assert publisher.progress.state is not PublishState.DONE
 
 
-async def test_a_server_that_ends_while_it_is_asked_says_why(save: Save) -> None:
+@pytest.mark.parametrize("answers", [False, True])
+async def test_a_server_that_ends_while_it_is_asked_says_why(
+    save: Save, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    clip = [*HEADERS, *frames(5)]
+
+    def end(peer: Peer) -> None:
+        peer.session.end_publish(1, StatusCode.PUBLISH_FAILED, "shutting down")
+
+    def answer(peer: Peer) -> None:
+        """Answer and end in one breath."""
+        said = b"".join(peer.session.data_to_send())
+        if b"_result" in said:
+            end(peer)
+            said += b"".join(peer.session.data_to_send())
+        peer.transport.write(said)
+
     def script(peer: Peer, event: ServerEvent) -> None:
         accept(peer, event)
-        if isinstance(event, Message) and event.type == DATA:
-            peer.session.end_publish(1, StatusCode.PUBLISH_FAILED, "shutting down")
+        if isinstance(event, Message) and event.payload == clip[-1][2]:
+            if answers:
+                monkeypatch.setattr(peer, "flush", partial(answer, peer))
+            else:
+                end(peer)
 
     async with scripted_server(script) as server:
-        publisher = Desk(save([*HEADERS, *frames(5)]), server.url).publisher(PublishPlan(fast=True))
+        publisher = Desk(save(clip), server.url).publisher(PublishPlan(fast=True))
         with pytest.raises(StreamFailed, match="shutting down"):
             await publisher.run()
 

@@ -211,7 +211,8 @@ class FilePublisher:
     async def _confirm(self, connection: Connection, stream: Stream) -> None:
         """Wait until the server has read everything, which the answer to a harmless question shows.
 
-        Servers that answer none while somebody publishes are believed after a second.
+        Servers that answer none while somebody publishes are believed after a second; one that has ended
+        the publish is not, whatever it has answered.
         """
         last = sys.maxsize
         while 0 < (unsent := self.unsent_bytes) < last:
@@ -225,6 +226,7 @@ class FilePublisher:
         except ConnectionClosed:
             stream.check()
             raise
+        stream.check()
 
     async def _next_tag(self) -> FlvTag | None:
         """The next tag of an endless source in a loop, None at the end of any other."""
