@@ -103,17 +103,21 @@ async def test_an_origin_that_ends_the_stream_in_order_ends_it_here_too() -> Non
 
 
 async def test_an_origin_that_keeps_its_players_is_waited_for() -> None:
-    async with serve("b", grace=5.0) as b:
-        patient = rule(b.url(), timeout=0.2, grace=5.0)
-        async with serve("a", pull=patient) as a, watching(a) as viewer:
-            async with crashing(b):
-                await eventually(viewer.has(keyframe(b"K0")))
-            await eventually(lambda: held(b))
-            await asyncio.sleep(0.4)
-            assert a.live
-            async with crashing(b, b"K1"):
-                await eventually(viewer.has(keyframe(b"K1")))
-            assert a.pulls().retries == 0
+    patient = 0.5
+    async with (
+        serve("b", grace=5.0) as b,
+        serve("a", pull=rule(b.url(), timeout=patient, grace=5.0)) as a,
+        AsyncExitStack() as stack,
+    ):
+        async with crashing(b):
+            viewer = await stack.enter_async_context(watching(a))
+            await eventually(viewer.has(keyframe(b"K0")))
+        await eventually(lambda: held(b))
+        await asyncio.sleep(patient + 0.2)
+        assert a.live
+        async with crashing(b, b"K1"):
+            await eventually(viewer.has(keyframe(b"K1")))
+        assert a.pulls().retries == 0
 
 
 async def test_a_pull_does_not_take_the_name_of_an_encoder_that_may_be_back() -> None:
