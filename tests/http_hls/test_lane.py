@@ -145,19 +145,25 @@ async def test_what_comes_behind_a_request_that_waits_is_bounded() -> None:
         await eventually(lambda: there.hls.counts.waiting == 0)
 
 
-async def test_who_leaves_waits_no_more() -> None:
+@pytest.mark.parametrize("known", [False, True], ids=["by aiohttp", "by the fast way"])
+async def test_who_leaves_waits_no_more(known: bool) -> None:
     async with hls_site() as there:
         await there.encoder()
         watcher = await there.viewer()
         await watcher.playlist()
+        if not known:
+            watcher.browser = await there.site.browser()
         msn, part = watcher.comes_next
-        for _ in range(2):  # By aiohttp, and by the fast way.
-            watcher.ask(watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}")
+        held = there.house.registry.budget.used
+        for name, query in ((watcher.uri, f"_HLS_msn={msn}&_HLS_part={part}"), (watcher.hinted, "")):
+            watcher.ask(name, query)
             await eventually(lambda: there.hls.counts.waiting == 1)
             watcher.browser.writer.close()
             await eventually(lambda: there.hls.counts.waiting == 0)
             watcher.browser = await there.site.browser()
-            await watcher.playlist()
+            if known:
+                await watcher.playlist()
+        assert there.house.registry.budget.used <= held + 2048
 
 
 async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

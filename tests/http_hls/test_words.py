@@ -27,6 +27,12 @@ KEY = StreamKey("live", "cam")
         (b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nG", None),
         (b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\n\r\n", None),
         (b"\r\nGET /a HTTP/1.1\r\n\r\n", None),
+        (b"GET /a b HTTP/1.1\r\nHost: x\r\n\r\n", None),
+        (b"GET  /a HTTP/1.1\r\nHost: x\r\n\r\n", None),
+        (b"GET /a HTTP/1.1 HTTP/1.1\r\nHost: x\r\n\r\n", None),
+        (b"GET /a HTTP/1.1\nContent-Length: 5 HTTP/1.1\r\nHost: x\r\n\r\n", None),
+        (b"GET /a\t HTTP/1.1\r\nHost: x\r\n\r\n", None),
+        (b"GET /a\0 HTTP/1.1\r\nHost: x\r\n\r\n", None),
         (b"", None),
     ],
 )

@@ -165,9 +165,15 @@ class HttpConnection(Guest):
         """Wait until the network of the client may ask once more."""
         self._waits_until = math.inf
         delay = self._spend(cost)
-        if delay > 0 and not self.over:
+        if delay > 0:
+            await self.wait_for(None, delay)
+
+    async def wait_for(self, coming: asyncio.Future[Any] | None, patience: float | None = None) -> None:
+        """Until ``coming`` is there, so many seconds have passed, or the connection has ended."""
+        if not self.over:
             self._awaited = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._awaited], timeout=delay)
+            awaited = [self._awaited] if coming is None else [self._awaited, coming]
+            await asyncio.wait(awaited, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
 
     def hold(self, size: int) -> None:
         """So much has come that aiohttp holds until it is wanted."""

@@ -16,7 +16,7 @@ class Head(NamedTuple):
     """One request."""
 
     target: str
-    """As it comes; empty unless it is a GET of HTTP/1.1."""
+    """As it comes, of characters that can be seen; empty unless it is a GET of HTTP/1.1."""
     block: bytes
     """The lines of its headers."""
 
@@ -30,6 +30,9 @@ def read_head(data: bytes) -> Head | None:
     line, block = data[:first], data[first:end]
     if line.startswith(_METHOD) and line.endswith(_VERSION):
         target = line[len(_METHOD) : -len(_VERSION)].decode("latin-1")
+        # Whoever stands in front, and aiohttp, may see another line, or two, in what has one of these.
+        if " " in target or not target.isprintable():
+            return None
     elif line.startswith(_OTHERS):
         target = ""
     else:

@@ -95,13 +95,13 @@ class HlsAnswers:
                 return _nobody()
             if viewer.key != key:
                 return _elsewhere(folder, viewer)
-            await _started(viewer, terms.pull_patience)
+            await _started(asked, viewer, terms.pull_patience)
         place = hls.find(key)
         if place is None:
             if viewer is not None:
                 viewer.leave(CloseReason.NOT_FOUND)
             return _nobody()
-        rendered = await _ready(place, "" if viewer is None else f"?{SHOWN_AS}={viewer.token}")
+        rendered = await _ready(asked, place, "" if viewer is None else f"?{SHOWN_AS}={viewer.token}")
         if rendered is None:
             text = place.package.problem or "Nothing of this stream has come that could be shown."
             return plain(HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": "1"})
@@ -152,7 +152,7 @@ class HlsAnswers:
     async def _from_drive(
         self, asked: Asked, place: Place, name: str, viewer: Viewer | None
     ) -> web.StreamResponse:
-        piece = await _stored(place, name)
+        piece = await _stored(asked, place, name)
         if piece is None:
             return plain(HTTPStatus.NOT_FOUND, "This part of the stream is kept no more, or never was.")
         size = len(piece.body)
@@ -182,9 +182,10 @@ class HlsAnswers:
 
         wait = self._hls.waits.begin(rendition, asked.connection.origin.network, ready, done)
         try:
-            return await waiting
+            await asked.connection.wait_for(waiting)
         finally:
             wait.cancel()
+        return waiting.done() and waiting.result()
 
     async def _look_for(self, asked: Asked, folder: str) -> web.StreamResponse:
         grant = await asked.connection.may(asked.of(folder).wish)
@@ -223,16 +224,16 @@ async def _told(answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
         return plain(HTTPStatus.BAD_REQUEST, str(error))
 
 
-async def _started(viewer: Viewer, patience: float) -> None:
+async def _started(asked: Asked, viewer: Viewer, patience: float) -> None:
     """Who comes for a stream that is fetched has it fetched."""
     if not patience or viewer.is_live:
         return
     coming: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     viewer.on_start = lambda: None if coming.done() else coming.set_result(None)
-    await asyncio.wait([coming], timeout=patience)
+    await asked.connection.wait_for(coming, patience)
 
 
-async def _ready(place: Place, query: str) -> Rendered | None:
+async def _ready(asked: Asked, place: Place, query: str) -> Rendered | None:
     """The playlist of playlists, once it is there."""
     package = place.package
     rendered = package.multivariant(query)
@@ -241,13 +242,13 @@ async def _ready(place: Place, query: str) -> Rendered | None:
     coming: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     cancel = package.on_ready(lambda: None if coming.done() else coming.set_result(None))
     try:
-        await asyncio.wait([coming], timeout=_READY)
+        await asked.connection.wait_for(coming, _READY)
     finally:
         cancel()
     return package.multivariant(query)
 
 
-async def _stored(place: Place, name: str) -> Piece | None:
+async def _stored(asked: Asked, place: Place, name: str) -> Piece | None:
     """A segment from a drive."""
     coming: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
@@ -257,7 +258,7 @@ async def _stored(place: Place, name: str) -> Piece | None:
 
     if not place.package.read(name, done):
         return None
-    await asyncio.wait([coming], timeout=_READY)
+    await asked.connection.wait_for(coming, _READY)
     data = coming.result() if coming.done() else None
     return None if data is None else place.file_of(name, data)
 
