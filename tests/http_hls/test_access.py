@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 
@@ -13,12 +14,14 @@ from net_kit import eventually
 from rtmpd.engine.limits import EngineLimits
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import Refused
+from rtmpd.http import bodies
 from rtmpd.http.aliases import Aliases
 from rtmpd.http.hls_place import HlsTerms
 from rtmpd.http.server import HttpRules
 from rtmpd.reasons import Refusal
 from rtmpd.rtmp.constants import StatusCode
 from rtmpd.serving.access import AccessRequest, Action, Figures, Grant
+from rtmpd.serving.server import ConnectionLimits
 
 SECRET = "RcVdS2a3SaIoFqGzXKvT7hYb"
 
@@ -181,6 +184,10 @@ async def test_a_beacon_keeps_a_viewer_by_its_token() -> None:
         {"viewer": 5},
         {},
         {"viewer": "x" * 65},
+        {"token": 5},
+        {"token": None, "viewer": 5},
+        b"[" * 1000 + b"]" * 1000,
+        b"\xff\xfe\0",
         b"{" + b" " * 3000,
     ],
 )
@@ -188,6 +195,7 @@ async def test_what_is_no_beacon_is_none(body: object) -> None:
     async with hls_site() as there:
         await there.encoder()
         assert (await post(there, "/live/cam/beacon", body)).status == 400
+        assert len(there.hls.viewers) == 0
         told = {"viewer": "K7sn3k2pP0aJq8Zt", "stalls": -5, "watched_ms": "much"}
         assert (await post(there, "/live/cam/beacon", told)).status == 204
         told |= {"stalls": 10**30, "watched_ms": 1e99}
@@ -195,6 +203,30 @@ async def test_what_is_no_beacon_is_none(body: object) -> None:
         assert there.hls.counts.player_stalls == 60
         assert there.hls.counts.player_watched_ms == 0
         assert (await post(there, "/live/nobody/beacon", told)).status == 404
+
+
+async def test_a_beacon_that_does_not_come_whole_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = b"POST /live/cam/beacon HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"
+    async with hls_site() as there:
+        await there.encoder()
+        browser = await there.site.browser()
+        browser.writer.write(begun)
+        await asyncio.sleep(0.05)
+        browser.writer.close()  # What is our own mistake is told with a traceback, and this is none.
+        monkeypatch.setattr(bodies, "PATIENCE", 0.05)
+        browser = await there.site.browser()
+        browser.writer.write(begun)
+        assert await browser.head() == 400
+
+
+async def test_a_viewer_that_a_beacon_makes_costs_what_any_costs() -> None:
+    async with hls_site(connections=ConnectionLimits(max_command_cost_per_address=200)) as there:
+        await there.encoder()
+        begun = asyncio.get_running_loop().time()
+        for number in range(14):
+            await post(there, "/live/cam/beacon", {"viewer": f"K7sn3k2pP0aJq8Z{number:02}"})
+        assert len(there.hls.viewers) == 14
+        assert asyncio.get_running_loop().time() - begun > 0.3
 
 
 async def test_ceilings_of_players_are_for_viewers_too() -> None:

@@ -29,6 +29,7 @@ from rtmpd.http.hls_place import (
 )
 from rtmpd.http.hls_query import SHOWN_AS, BadDirective, read_directives
 from rtmpd.http.hls_viewer import Viewer
+from rtmpd.http.hls_viewers import ENTRY_COST
 from rtmpd.http.lane import CDN_HEADER
 from rtmpd.http.parts import range_of, read_part_wish
 from rtmpd.http.pieces import Piece
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from rtmpd.packaging.rendered import Rendered
     from rtmpd.packaging.rendition import Rendition
 
-_ENTRY_COST: Final = 30
-"""Of one viewer more, beside what any request costs."""
 _READY: Final = 10.0
 """Seconds for which the first segment of a stream is waited for, and one from a drive."""
 
@@ -89,7 +88,7 @@ class HlsAnswers:
         elif asked.request.method == "HEAD":
             return await self._look_for(asked, folder)
         else:
-            await asked.connection.pay(_ENTRY_COST)
+            await asked.connection.pay(ENTRY_COST)
             viewer = await hls.viewers.enter(asked.connection, asked.of(folder).wish, self._may_come)
             if viewer is None:
                 return _nobody()

@@ -11,8 +11,10 @@ from rtmpd.engine.stats import count
 from rtmpd.exceptions import Refused
 from rtmpd.http.answers import plain, refused
 from rtmpd.http.asking import Asked
+from rtmpd.http.bodies import read_body
 from rtmpd.http.hls import Hls
 from rtmpd.http.hls_viewer import Viewer
+from rtmpd.http.hls_viewers import ENTRY_COST
 from rtmpd.http.lane import CDN_HEADER
 from rtmpd.net.http import web
 from rtmpd.serving.access import Action, name_stream
@@ -38,9 +40,11 @@ class HlsBeacons:
         """What is said to a POST at the path of a stream's beacons."""
         if asked.request.method != "POST":
             return None
-        told = await _read(asked.request)
-        if isinstance(told, str):
-            return plain(HTTPStatus.BAD_REQUEST, told)
+        try:
+            body = await read_body(asked.request, _MOST_BYTES)
+            told = _read(body)
+        except ValueError as error:
+            return plain(HTTPStatus.BAD_REQUEST, f"This is no beacon: {error}.")
         try:
             viewer = await self._viewer(asked, told)
         except Refused as refusal:
@@ -51,7 +55,7 @@ class HlsBeacons:
         count(counts.requests, "beacon")
         counts.player_stalls += _number(told, "stalls", _MOST_STALLS)
         counts.player_watched_ms += _number(told, "watched_ms", _LONGEST_MS)
-        viewer.touch(now, int(asked.request.headers.get("Content-Length", "0")))
+        viewer.touch(now, len(body))
         if told.get("left") is True:
             viewer.leave()
         elif not viewer.begun:
@@ -72,23 +76,22 @@ class HlsBeacons:
         if viewer is not None or hls.find(key) is None:
             return viewer
         is_cdn = hls.terms(key).is_cdn(asked.request.headers.get(CDN_HEADER, ""))
+        if not is_cdn:
+            await connection.pay(ENTRY_COST)
         return await hls.viewers.enter_as(connection, wish, name, key if is_cdn else None)
 
 
-async def _read(request: web.BaseRequest) -> dict[str, Any] | str:
-    """What it says, or what is wrong with it."""
-    length = request.content_length
-    if length is None or length > _MOST_BYTES:
-        return f"A beacon has a length, of at most {_MOST_BYTES} bytes."
+def _read(body: bytes) -> dict[str, Any]:
+    """What it says. Raises ValueError with what is wrong with it."""
     try:
-        told = json.loads(await request.read())
-    except ValueError:
-        return "A beacon is an object of JSON."
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        told = None
     if not isinstance(told, dict):
-        return "A beacon is an object of JSON."
-    viewer = told.get("viewer")
-    if "token" not in told and not (isinstance(viewer, str) and _ID.fullmatch(viewer)):
-        return "A beacon names its viewer, by 16 to 64 letters and digits, or its token."
+        raise ValueError("it is no object of JSON")
+    token, viewer = told.get("token"), told.get("viewer")
+    if not isinstance(token, str) and not (isinstance(viewer, str) and _ID.fullmatch(viewer)):
+        raise ValueError("it names neither its viewer, by 16 to 64 letters and digits, nor its token")
     return told
 
 

@@ -26,6 +26,8 @@ from rtmpd.serving.peer import ServerContext
 LIFETIME: Final = 3600.0
 """Seconds from its making for which a token lets somebody go on who has paused: who watches needs no other.
 """
+ENTRY_COST: Final = 30
+"""Of one viewer more, beside what any request costs."""
 MOST_PER_NETWORK: Final = 5000
 """Who watch at a time."""
 _BYTES: Final = 4096

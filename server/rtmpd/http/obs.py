@@ -18,10 +18,11 @@ from rtmpd.engine.origin import RTMP, Origin
 from rtmpd.exceptions import Refused
 from rtmpd.http.answers import plain
 from rtmpd.http.asking import Asked
+from rtmpd.http.bodies import PATIENCE, read_body
 from rtmpd.http.connection import HttpConnection
 from rtmpd.http.permission import Permit, ask, asking
 from rtmpd.http.wishes import Wish
-from rtmpd.net.http import HttpProcessingError, web
+from rtmpd.net.http import web
 from rtmpd.rtmp.url import asks_to_stand_by, clean_path, parse_query
 from rtmpd.serving.access import Action
 from rtmpd.serving.peer import ServerContext
@@ -35,9 +36,6 @@ APP: Final = "live"
 """The app where none is named."""
 MAX_BODY: Final = 48 * 1024
 """Bytes of a request: less than what a connection may have waiting."""
-_PATIENCE: Final = 3.0
-"""Seconds for the body, and as many for an encoder that may fall silent: OBS waits for 5."""
-_EXPECTED: Final = "100-continue"
 _ABOUT: Final = """\
 OBS asks here how to encode a ladder of qualities before it goes live, by POST with a JSON body
 (its Multitrack Video). How to set it up: docs/obs.md of rtmpd, or `rtmpd obs profile`."""
@@ -113,7 +111,7 @@ class ObsPage:
         fields = parse_query(asked.wish.query)
         caller = Caller(app, url.hostname or "", url.scheme == "https", fields, connection.origin)
         try:
-            question = self._desk.read(await _body(asked.request))
+            question = self._desk.read(await read_body(asked.request, MAX_BODY))
         except ValueError as error:
             return self._desk.refuse(caller, str(error))
         try:
@@ -129,26 +127,6 @@ def _app(asked: Asked, what: str, ending: str = "") -> str | None:
     if path == what:
         return clean_path(parse_query(asked.wish.query).get("app", APP))
     return path.removesuffix(f"/{what}") if path.endswith(f"/{what}") else None
-
-
-async def _body(request: web.BaseRequest) -> bytes:
-    """Raises ValueError with a sentence."""
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            if request.headers.get("Expect", "").lower() == _EXPECTED:
-                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            pieces: list[bytes] = []
-            left = MAX_BODY
-            while piece := await request.content.read(left + 1):
-                left -= len(piece)
-                if left < 0:
-                    raise ValueError(f"the request is longer than {MAX_BODY} bytes")
-                pieces.append(piece)
-            return b"".join(pieces)
-    except TimeoutError:
-        raise ValueError(f"the request has not come within {_PATIENCE:g} seconds") from None
-    except (web.RequestPayloadError, HttpProcessingError):
-        raise ValueError("the request is not what its headers say") from None
 
 
 def _wish(asked: Wish, app: str, typed: str) -> Wish:
@@ -175,7 +153,7 @@ async def _check_claim(context: ServerContext, permit: Permit, stands_by: bool) 
     policy = grant.claim or context.claim_policy
     context.rejections.check(Encoder(key, origin.network, place.backup), context.clock())
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             await await_silence(context, key, origin, policy, place)
     except TimeoutError:
         return  # Who has the name may be gone by the time that it is published.
