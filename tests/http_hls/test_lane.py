@@ -11,7 +11,7 @@ import pytest
 from hls_kit import HlsSite, Watcher, hls_site, key
 from net_kit import eventually
 
-from rtmpd.http import hls_waits
+from rtmpd.http import hls, hls_waits
 from rtmpd.http.answers import Origins
 from rtmpd.http.connection import HttpConnection
 from rtmpd.http.hls_waits import MOST_PER_NETWORK
@@ -52,6 +52,41 @@ async def test_what_comes_again_is_answered_without_aiohttp_and_all_the_same() -
         assert answers[1][1]["access-control-allow-origin"] == PAGE
         assert answers[3][0] == answers[4][0] == answers[5][0]
         assert answers[5][1]["access-control-allow-origin"] == PAGE
+
+
+@pytest.mark.parametrize(
+    ("taken", "packed"),
+    [
+        ("gzip", True),
+        ("br, GZIP;q=0.5", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000, *", False),
+        ("xgzip", False),
+    ],
+)
+async def test_playlists_are_packed_for_those_who_take_it(taken: str, packed: bool) -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer(Accept_Encoding=taken)
+        for _ in range(3):  # By aiohttp, and by the fast way.
+            await watcher.playlist()
+            assert ("content-encoding" in watcher.browser.headers) is packed
+
+
+async def test_spellings_of_a_stream_are_charged_and_not_endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hls, "_MOST_FOLDERS", 4)
+    async with hls_site() as there:
+        await there.encoder()
+        watcher = await there.viewer()
+        await watcher.playlist()
+        held = there.house.registry.budget.partial_bytes
+        for slashes in (1, 2, 3, 4, 5, 1016, 1017, 3000):
+            watcher.browser = await there.site.browser()
+            watcher.folder = "/" * slashes + "live/cam"
+            await watcher.playlist()
+            assert watcher.status == 200
+        assert {len(folder) for folder in there.hls._folders} == {11, 12, 13, 1024}
+        assert there.house.registry.budget.partial_bytes > held + 1024
 
 
 async def test_another_page_gets_nothing_by_what_is_known_of_one_that_may() -> None:

@@ -91,8 +91,10 @@ async def test_who_watches_is_a_player_and_a_session_until_no_playlist_is_asked_
         there.hls.look()
         assert stats.players == 1
         viewer.seen_at -= 2.0
+        held = there.house.registry.budget.used
         there.hls.look()
         assert stats.players == 0
+        assert there.house.registry.budget.used == held  # As it may go on.
         # It had only paused.
         await encoder.go_on(5)
         assert "#EXTM3U" in await watcher.playlist()

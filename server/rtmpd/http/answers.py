@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -22,6 +23,7 @@ _DAY: Final = 86_400
 _PRIVATE: Final = "Access-Control-Request-Private-Network"
 """A browser asks it for pages of the Internet that want something of an address in its own network."""
 _RETRY_AFTER: Final = 10
+_NEVER: Final = re.compile(r"q\s*=\s*0(?:\.0*)?")
 
 _NOT_PROVEN: Final = frozenset({Refusal.NOT_PROVEN, Refusal.USER_ASKED})
 _NOT_THERE: Final = frozenset(
@@ -146,6 +148,15 @@ def plain(status: HTTPStatus, text: str, headers: Mapping[str, str] | None = Non
     answer = web.Response(status=status, text=f"{text}\n", headers=headers)
     answer.headers["Cache-Control"] = "no-store"
     return answer
+
+
+def takes_gzip(request: web.BaseRequest) -> bool:
+    """Whether whoever asks takes it (RFC 9110, 12.5.3); a weight of 0 says no."""
+    for field in request.headers.get("Accept-Encoding", "").lower().split(","):
+        coding, _, weight = field.partition(";")
+        if coding.strip() == "gzip":
+            return _NEVER.fullmatch(weight.strip()) is None
+    return False
 
 
 def preflight(request: web.BaseRequest) -> web.Response:

@@ -20,7 +20,6 @@ class Asked:
     wish: Wish
     """What its path means: the stream that it names without its ending."""
     connection: HttpConnection
-    """``may`` says whether whoever asks may play that."""
     lane: Lane
     """Where it may come again, without aiohttp."""
 

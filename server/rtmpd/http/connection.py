@@ -13,12 +13,10 @@ from rtmpd.engine.outlet import Outlet
 from rtmpd.engine.sink import CloseReason
 from rtmpd.exceptions import DeadlineExceeded, ProtocolError, Refused
 from rtmpd.http.dialogue import Dialogue
-from rtmpd.http.permission import ask_permission
 from rtmpd.http.player import HttpRequests
 from rtmpd.http.visit import HttpVisit
 from rtmpd.http.waiting import Tail, Waiting
 from rtmpd.http.websocket import GOING_AWAY, NOT_ALLOWED, FrameReader
-from rtmpd.http.wishes import Wish
 from rtmpd.net.closing import close_our_side
 from rtmpd.net.http import StreamReader
 from rtmpd.net.socket_options import discard_unsent
@@ -28,7 +26,7 @@ from rtmpd.rtmp.events import ConnectRequested, Request
 from rtmpd.rtmp.rates import TokenBucket
 from rtmpd.serving import accounts
 from rtmpd.serving import connection_log as log
-from rtmpd.serving.access import Action, Grant
+from rtmpd.serving.access import Action
 from rtmpd.serving.accounts import End
 from rtmpd.serving.guest import UNHEARD, Gate, Guest
 from rtmpd.serving.identity import completed, unnamed_behind
@@ -164,8 +162,7 @@ class HttpConnection(Guest):
     async def pay(self, cost: int = _REQUEST_COST) -> None:
         """Wait until the network of the client may ask once more."""
         self._waits_until = math.inf
-        delay = self._spend(cost)
-        if delay > 0:
+        if delay := self._spend(cost):
             await self.wait_for(None, delay)
 
     async def wait_for(self, coming: asyncio.Future[Any] | None, patience: float | None = None) -> None:
@@ -234,11 +231,6 @@ class HttpConnection(Guest):
         """The same of the connection itself, which speaks ``protocol`` from now on."""
         self.requests.origin = replace(self.origin, protocol=protocol)
         return await self.ask(ConnectRequested(params))
-
-    async def may(self, wish: Wish) -> Grant:
-        """What somebody is granted who wants to play, without playing: it is to be abandoned, or followed.
-        Raises ``Refused``; nothing ends then."""
-        return (await ask_permission(self, wish, self.origin)).grant
 
     def lost(self, exc: BaseException | None) -> None:
         """The connection is gone."""

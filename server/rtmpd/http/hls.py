@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from rtmpd.packaging.package import Package
 
 _MOST_FOLDERS: Final = 10_000
+_LONGEST_FOLDER: Final = 1024
+"""Bytes; what is spelled longer is asked for by aiohttp each time."""
+_FOLDER_BYTES: Final = 128
+"""What one costs besides."""
 
 
 class Packages(Protocol):
@@ -59,13 +63,15 @@ class Hls:
         self._places = {key: place for key, place in places if not place.package.over}
         for key, place in self._places.items():
             place.terms = self.terms(key)
-        self._folders = {path: place for path, place in self._folders.items() if not place.package.over}
+        for path in [path for path, place in self._folders.items() if place.package.over]:
+            self._forget(path)
 
     def close(self) -> None:
         """The server ends: so do all who watch."""
         self.viewers.end_all()
         self._places.clear()
-        self._folders.clear()
+        for path in list(self._folders):
+            self._forget(path)
 
     def find(self, key: StreamKey) -> Place | None:
         """That stream, packaged from now on if it can be."""
@@ -83,10 +89,14 @@ class Hls:
         return None if place is None or place.package.over else place
 
     def remember(self, folder: str, place: Place) -> None:
-        """Requests call it so."""
-        if len(self._folders) >= _MOST_FOLDERS:
-            self._folders.clear()
-        self._folders[folder] = place
+        """Requests call it so; there are many ways to, of which the last are known."""
+        if folder in self._folders:
+            self._folders[folder] = place
+        elif len(folder) <= _LONGEST_FOLDER:
+            if len(self._folders) >= _MOST_FOLDERS:
+                self._forget(next(iter(self._folders)))
+            self._folders[folder] = place
+            self._charge(len(folder) + _FOLDER_BYTES)
 
     def remembered(self, folder: str) -> Place | None:
         """What they have called so before."""
@@ -119,6 +129,13 @@ class Hls:
             viewer.touch(now, asked)
             if not viewer.begun:
                 viewer.begin(now)
+
+    def _forget(self, folder: str) -> None:
+        del self._folders[folder]
+        self._charge(-len(folder) - _FOLDER_BYTES)
+
+    def _charge(self, size: int) -> None:
+        self.context().registry.budget.charge_partials(size)
 
     def _patience(self, key: StreamKey) -> float:
         place = self._places.get(key)

@@ -14,7 +14,7 @@ from rtmpd.engine.sink import CloseReason
 from rtmpd.engine.sources import Life
 from rtmpd.engine.stats import count
 from rtmpd.exceptions import Refused
-from rtmpd.http.answers import plain, refused
+from rtmpd.http.answers import plain, refused, takes_gzip
 from rtmpd.http.asking import Asked
 from rtmpd.http.hls import Hls
 from rtmpd.http.hls_place import (
@@ -32,6 +32,7 @@ from rtmpd.http.hls_viewer import Viewer
 from rtmpd.http.hls_viewers import ENTRY_COST
 from rtmpd.http.lane import CDN_HEADER
 from rtmpd.http.parts import range_of, read_part_wish
+from rtmpd.http.permission import may_play
 from rtmpd.http.pieces import Piece
 from rtmpd.net.http import web
 from rtmpd.reasons import Refusal
@@ -107,7 +108,7 @@ class HlsAnswers:
         count(hls.counts.requests, "multivariant")
         self._remember(asked, place)
         kind = MASTER_SHARED if viewer is None else MASTER_OWN
-        return _answer(asked, piece_of(rendered, kind, gzip=_takes_gzip(asked)))
+        return _answer(asked, piece_of(rendered, kind, gzip=takes_gzip(asked.request)))
 
     async def _media(self, asked: Asked, folder: str, name: str) -> web.StreamResponse:
         hls, wanted = self._hls, read_directives(_query(asked))
@@ -129,7 +130,7 @@ class HlsAnswers:
             in_time = await self._wait(asked, rendition, partial(place.has, rendition, wanted))
         self._remember(asked, place)
         asked.lane.viewer = viewer
-        piece = place.playlist(rendition, wanted, viewer, gzip=_takes_gzip(asked), in_time=in_time)
+        piece = place.playlist(rendition, wanted, viewer, gzip=takes_gzip(asked.request), in_time=in_time)
         hls.note_playlist(place, viewer, len(asked.request.raw_path), len(piece.body))
         return _answer(asked, piece)
 
@@ -187,9 +188,8 @@ class HlsAnswers:
         return waiting.done() and waiting.result()
 
     async def _look_for(self, asked: Asked, folder: str) -> web.StreamResponse:
-        grant = await asked.connection.may(asked.of(folder).wish)
-        grant.abandon()
-        return web.Response(headers=MASTER_OWN.headers) if self._is_live(grant.key) else _nobody()
+        key = await may_play(asked.connection, asked.of(folder).wish)
+        return web.Response(headers=MASTER_OWN.headers) if self._is_live(key) else _nobody()
 
     async def _viewer(self, asked: Asked, token: str, key: StreamKey) -> Viewer:
         """Who shows ``token``. Raises ``Refused``."""
@@ -302,7 +302,3 @@ def _check_cdn(asked: Asked, terms: HlsTerms) -> None:
 
 def _query(asked: Asked) -> str:
     return asked.request.raw_path.partition("?")[2]
-
-
-def _takes_gzip(asked: Asked) -> bool:
-    return "gzip" in asked.request.headers.get("Accept-Encoding", "")

@@ -84,11 +84,9 @@ class HlsBeacons:
 def _read(body: bytes) -> dict[str, Any]:
     """What it says. Raises ValueError with what is wrong with it."""
     try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict):
-        raise ValueError("it is no object of JSON")
+        told = dict(json.loads(body))
+    except (ValueError, TypeError, RecursionError):
+        raise ValueError("it is no object of JSON") from None
     token, viewer = told.get("token"), told.get("viewer")
     if not isinstance(token, str) and not (isinstance(viewer, str) and _ID.fullmatch(viewer)):
         raise ValueError("it names neither its viewer, by 16 to 64 letters and digits, nor its token")

@@ -31,7 +31,7 @@ ENTRY_COST: Final = 30
 MOST_PER_NETWORK: Final = 5000
 """Who watch at a time."""
 _BYTES: Final = 4096
-"""What one costs."""
+"""What one costs, and whoever has left and may go on."""
 _STRANGER: Final = 10.0
 """The patience with who has asked for no playlist with media in it yet."""
 _MOST_LEFT: Final = 4096
@@ -94,7 +94,7 @@ class Viewers:
             permit.grant.abandon()
             return known
         viewer = self._place(wish, permit)
-        self._left.pop(token, None)
+        self._let_go(token)
         viewer.token = token
         self._by_token[token] = viewer
         return viewer
@@ -108,6 +108,8 @@ class Viewers:
         """The server ends."""
         for viewer in list(self._by_session.values()):
             viewer.dismiss(CloseReason.SHUTDOWN)
+        for token in list(self._left):
+            self._let_go(token)
 
     # Inside
 
@@ -147,9 +149,15 @@ class Viewers:
         self._networks[network] -= 1
         if not self._networks[network]:
             del self._networks[network]
-        self._context().registry.budget.charge_partials(-_BYTES)
         if self._by_token.pop(viewer.token, None) is None or reason is not CloseReason.FINISHED:
+            self._context().registry.budget.charge_partials(-_BYTES)
             return
+        self._let_go(viewer.token)
         self._left[viewer.token] = viewer.wish
-        while len(self._left) > _MOST_LEFT:
-            del self._left[next(iter(self._left))]
+        if len(self._left) > _MOST_LEFT:
+            self._let_go(next(iter(self._left)))
+
+    def _let_go(self, token: str) -> None:
+        """Of somebody who has left nothing is known any more."""
+        if self._left.pop(token, None) is not None:
+            self._context().registry.budget.charge_partials(-_BYTES)

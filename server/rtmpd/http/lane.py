@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from rtmpd.engine.budget import MemoryBudget
 from rtmpd.engine.origin import Origin
+from rtmpd.http.answers import takes_gzip
 from rtmpd.http.heads import has_body, read_head
 from rtmpd.http.pieces import Kind, Piece
 from rtmpd.net.http import web
@@ -147,8 +148,7 @@ class Lane:
         if has_body(block) or not request.keep_alive or any(name in headers for name in _OF_A_PART):
             return
         lines = "".join([f"{name}: {value}\r\n" for name, value in shared.items()]).encode()
-        gzip = "gzip" in headers.get("Accept-Encoding", "")
-        self._blocks[block] = Known(origin, lines, gzip, headers.get(CDN_HEADER, ""))
+        self._blocks[block] = Known(origin, lines, takes_gzip(request), headers.get(CDN_HEADER, ""))
         self._budget.charge_partials(len(block))
 
     def wait(self, wait: Wait) -> None:

@@ -13,6 +13,7 @@ from rtmpd.http.answers import plain, refused
 from rtmpd.http.asking import Asked
 from rtmpd.http.dialogue import answer_head
 from rtmpd.http.parts import MEDIA_TYPE, part_of, read_part_wish
+from rtmpd.http.permission import may_play
 from rtmpd.http.publishing import read_body
 from rtmpd.http.websocket import accept_key
 from rtmpd.net.http import web
@@ -63,7 +64,7 @@ def prepare(asked: Asked, media_type: str) -> web.Response | None:
 async def look_for_stream(asked: Asked, media_type: str) -> web.StreamResponse:
     """Whether somebody publishes it, for who may play it."""
     try:
-        key = await _find(asked)
+        key = await may_play(asked.connection, asked.wish)
     except Refused as refusal:
         return refused(refusal)
     return _live(asked, key, media_type) or _unpublished()
@@ -71,7 +72,7 @@ async def look_for_stream(asked: Asked, media_type: str) -> web.StreamResponse:
 
 async def _look(asked: Asked) -> web.StreamResponse:
     try:
-        key = await _find(asked)
+        key = await may_play(asked.connection, asked.wish)
         found = _live(asked, key, MEDIA_TYPE)
         if found is not None:
             return found
@@ -83,13 +84,6 @@ async def _look(asked: Asked) -> web.StreamResponse:
     file.close()
     part = part_of(file, read_part_wish(asked.request))
     return web.Response(status=part.status, headers=part.headers)
-
-
-async def _find(asked: Asked) -> StreamKey:
-    """What somebody may play. Raises ``Refused``."""
-    grant = await asked.connection.may(asked.wish)
-    grant.abandon()
-    return grant.key
 
 
 def _live(asked: Asked, key: StreamKey, media_type: str) -> web.Response | None:

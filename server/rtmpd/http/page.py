@@ -19,6 +19,7 @@ from rtmpd.http.asking import Asked
 from rtmpd.http.connection import HttpConnection
 from rtmpd.http.page_html import Place
 from rtmpd.http.page_rules import PageRules, PictureMaker, Told
+from rtmpd.http.permission import may_play
 from rtmpd.http.stream_status import status_of
 from rtmpd.net.http import web
 from rtmpd.net.static_files import PLAYER, StaticFile, answer_file
@@ -107,7 +108,7 @@ class Pages:
             return None
         if rules.status is not Told.ANYONE:
             try:
-                key = await _granted(asked)
+                key = await may_play(asked.connection, asked.wish)
             except Refused as refusal:
                 return refused(refusal)
         now, wall = asked.connection.context.clock(), self._wall_clock()
@@ -125,7 +126,9 @@ class Pages:
             return None
         openly = rules.picture is Told.ANYONE
         try:
-            picture = await self._pictures().picture(key if openly else await _granted(asked))
+            picture = await self._pictures().picture(
+                key if openly else await may_play(asked.connection, asked.wish)
+            )
         except Refused as refusal:
             return refused(refusal)
         except TryLater as problem:
@@ -183,13 +186,6 @@ def _key_at(path: str, context: ServerContext) -> StreamKey | None:
         return name_stream(path, "", Action.PLAY, context.apps, context.limits)
     except Refused:
         return None
-
-
-async def _granted(asked: Asked) -> StreamKey:
-    """The stream that whoever asks would be shown. Raises ``Refused``."""
-    grant = await asked.connection.may(asked.wish)
-    grant.abandon()
-    return grant.key
 
 
 def _stream(asked: Asked, key: StreamKey) -> LiveStream | None:

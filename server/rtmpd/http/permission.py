@@ -37,6 +37,13 @@ async def ask_permission(guest: Guest, wish: Wish, origin: Origin) -> Permit:
         return await ask(guest, Action.PLAY, wish)
 
 
+async def may_play(guest: Guest, wish: Wish) -> StreamKey:
+    """The stream that ``guest`` would be shown, without showing it. Raises ``Refused``; nothing ends then."""
+    grant = (await ask_permission(guest, wish, guest.origin)).grant
+    grant.abandon()
+    return grant.key
+
+
 @contextmanager
 def asking(guest: Guest, action: Action, wish: Wish, origin: Origin) -> Iterator[None]:
     """Have ``guest`` be ``origin``, who connects as ``wish`` says, for as long as this lasts. What is refused
