@@ -394,7 +394,7 @@ def test_banner_says_what_a_backend_decides(rules: Rules, hooks: dict[str, Any],
     text = banner([Address("", 1935)], [], [], paths, HookRules(**{"urls": ASKED, **hooks}))
     said = who.replace(" / ", "\n            ")
     assert f"Stream Key {key},\n" in text
-    assert f"  publish   to live: {said}\n  play      from live: anyone who can reach the RTMP port" in text
+    assert f"  publish   to live: {said}\n  play      from live: anyone who can reach this server" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -440,7 +440,7 @@ def test_banner_says_what_holds_for_all_other_apps(tmp_path: Path):
             "127.0.0.1",
         ),
         (["unix:/run/rtmp proxy=require"], NEAR, "whom a proxy lets through", ""),
-        ([":1937 proxy=accept"], f"{NEAR}\n", "who can reach the RTMP port", "localhost:1937"),
+        ([":1937 proxy=accept"], f"{NEAR}\n", "who can reach this server", "localhost:1937"),
     ],
 )
 def test_banner_knows_that_others_come_through_a_proxy(
@@ -467,7 +467,7 @@ def test_banner_says_what_to_type_and_who_may():
     assert "publish   to live: anyone on this machine and private networks" in text
     assert "(that is everybody where port forwarding hides addresses)" in text
     assert "for others: rtmpd key new" in text
-    assert "play      from live: anyone who can reach the RTMP port" in text
+    assert "play      from live: anyone who can reach this server" in text
     assert "for the metrics" not in text
     assert max(map(len, text.splitlines())) <= 80
 
@@ -501,7 +501,11 @@ def test_banner_names_the_page_of_a_stream(http: str, public_url: str, at: str |
     apps = {"live": Admission(LOCAL)}
     text = banner_module.banner(opened, apps, public_url=public_url)
     assert re.findall(r"^  browser   (\S+)$", text, re.MULTILINE) == ([at] if at else [])
-    assert "browser" not in banner_module.banner(opened, apps, public_url=public_url, paged=False)
+    hls = [f"{at}/index.m3u8"] if at else []
+    assert re.findall(r"^  HLS       (\S+)$", text, re.MULTILINE) == hls
+    text = banner_module.banner(opened, apps, public_url=public_url, paged=False, packaged=False)
+    assert "browser" not in text
+    assert "HLS" not in text
 
 
 def test_banner_follows_the_bound_addresses():

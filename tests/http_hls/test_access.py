@@ -308,3 +308,12 @@ async def test_the_end_of_a_stream_is_in_its_playlist_and_answers_who_waits() ->
         await eventually(lambda: there.house.stats.publishers == 0)
         package.look(there.house.context.clock() + 1000.0, kept=True)
         assert b"#EXT-X-ENDLIST" in await watcher.read()
+
+
+async def test_a_name_with_the_ending_of_other_servers_is_told_where_hls_is() -> None:
+    async with hls_site() as there:
+        await there.encoder()
+        answer = await there.site.get("/live/cam.m3u8")
+        said = "HLS of a stream is at /APP/NAME/index.m3u8.\n"
+        assert (answer.status, await answer.body()) == (404, said)
+        assert there.house.stats.players == 0

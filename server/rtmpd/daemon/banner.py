@@ -49,7 +49,7 @@ class Reach(Enum):
     """Who can come at all."""
 
     MACHINE = "anyone on this machine"
-    NETWORK = "anyone who can reach the RTMP port"
+    NETWORK = "anyone who can reach this server"
     PROXIES = "anyone whom a proxy lets through"
 
 
@@ -60,12 +60,13 @@ def banner(
     public_url: str = "",
     prefix: str = "",
     paged: bool = True,
+    packaged: bool = True,
 ) -> str:
     """A few lines for a person, without a trailing line feed.
 
     ``opened`` are protocols and addresses as they are really bound, "metrics" those where nothing else is
     served; ``shown`` is what the admin port shows to everybody; ``public_url`` and ``prefix`` are those of
-    HTTP, where streams of ``APP`` have pages if they are ``paged``.
+    HTTP, where streams of ``APP`` have pages if they are ``paged``, and HLS if they are ``packaged``.
 
     ``apps`` are ``APP``, those with settings of their own, and by "" all others. With names and addresses of
     usual length the lines fit into 80 columns.
@@ -81,7 +82,7 @@ def banner(
     lines += next((_advice(address, _stream_key(apps[APP])) for address in direct), [])
     if rtmps:
         lines.append(f"  RTMPS     {_names(rtmps)}")
-    lines += _played_by_http(at, public_url, prefix, _stream_key(apps[APP]), paged=paged)
+    lines += _played_by_http(at, public_url, prefix, _stream_key(apps[APP]), paged=paged, packaged=packaged)
     lines += _console(admin)
     lines += [f"  metrics   {_metrics(each)}" for each in [*metrics, *admin][:1]]
     lines += _told("publish   to", Moment.PUBLISH, reach, apps)
@@ -95,7 +96,13 @@ def banner(
 
 
 def _played_by_http(
-    at: Mapping[str, Sequence[Entrance]], public_url: str, prefix: str, key: str, *, paged: bool
+    at: Mapping[str, Sequence[Entrance]],
+    public_url: str,
+    prefix: str,
+    key: str,
+    *,
+    paged: bool,
+    packaged: bool,
 ) -> Iterator[str]:
     """What to type into a player: where the world finds it, or else this machine."""
     found = [(each, "http") for each in at.get("http", ())] + [
@@ -112,6 +119,8 @@ def _played_by_http(
         stream = f"{base}/{APP}/{key if key == _ANY_NAME else 'NAME'}"
         if paged:
             yield f"  browser   {stream}"
+        if packaged:
+            yield f"  HLS       {stream}/index.m3u8"
         yield f"  HTTP-FLV  {stream}.flv"
 
 

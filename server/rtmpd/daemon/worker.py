@@ -376,8 +376,9 @@ class Worker:
         opened = [("rtmp", Entrance(listener.address)) for listener in self._doors.inherited]
         opened += await self._open(config)
         if config.log.format == "text":
-            urls = config.http.public_url, config.http.prefix, config.at(APP).page.enabled
-            told = banner(opened, self._access.admissions(), config.admin.open, *urls)
+            live, http = config.at(APP), config.http
+            found = http.public_url, http.prefix, live.page.enabled, live.hls.enabled
+            told = banner(opened, self._access.admissions(), config.admin.open, *found)
             sys.stdout.write(told + "\n")
             sys.stdout.flush()
         tell_opened(opened)

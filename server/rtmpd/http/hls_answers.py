@@ -61,6 +61,8 @@ class HlsAnswers:
         folder, _, name = asked.path.rpartition("/")
         if asked.request.method == "POST":
             return None
+        if name != MASTER and "/" not in folder.strip("/"):  # NAME.m3u8, as other servers have it.
+            return plain(HTTPStatus.NOT_FOUND, f"HLS of a stream is at /APP/NAME/{MASTER}.")
         of = self._master if name == MASTER else partial(self._media, name=name)
         return await _told(of(asked, folder))
 

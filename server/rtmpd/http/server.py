@@ -174,5 +174,8 @@ class HttpServer:
 
 
 def _nothing(prefix: str) -> web.Response:
-    text = f"There is nothing at this path: streams are at {prefix}/APP/NAME.flv."
+    text = (
+        f"There is nothing at this path. A stream has {prefix}/APP/NAME, which is its page, and "
+        "/index.m3u8, .mp4 and .flv behind that, as far as they are not turned off."
+    )
     return plain(HTTPStatus.NOT_FOUND, text)

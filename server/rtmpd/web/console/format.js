@@ -80,7 +80,7 @@ const CODECS = {
   ".mp3": "MP3",
 };
 
-const PROTOCOLS = { rtmp: "RTMP", "http-flv": "HTTP-FLV", "ws-flv": "WebSocket-FLV", "http-mp4": "HTTP-MP4", "ws-mp4": "WebSocket-MP4", http: "HTTP", push: "RTMP", pull: "RTMP" };
+const PROTOCOLS = { rtmp: "RTMP", "http-flv": "HTTP-FLV", "ws-flv": "WebSocket-FLV", "http-mp4": "HTTP-MP4", "ws-mp4": "WebSocket-MP4", hls: "HLS", http: "HTTP", push: "RTMP", pull: "RTMP" };
 
 /** What a session speaks: relays of this server do RTMP. */
 export function protocolOf({ protocol }) {
