@@ -16,6 +16,7 @@ from rtmpd.daemon import reference
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.fields import Effect
 from rtmpd.daemon.keys import SOME_APP, SOME_NAMES, walk, walk_app
+from rtmpd.http.page_html import OEMBED, Place
 from rtmpd.metrics.families import HistogramFamily
 
 ROOT = Path(__file__).parent.parent.parent
@@ -312,3 +313,12 @@ def test_for_whom_another_value_of_a_setting_holds_is_documented() -> None:
     for key in (*walk(), *walk_app(SOME_APP, SOME_NAMES)):
         fitting = [pattern for pattern in patterns if fnmatchcase(key.name, pattern)]
         assert patterns[max(fitting, key=len)] == key.effect, key.name
+
+
+@pytest.mark.parametrize("name", ["http.md", "hls.md"])
+def test_proxies_of_the_examples_pass_on_all_that_a_page_takes(name: str) -> None:
+    (place,) = re.findall(r"^location ~ (\S+) \{$", (ROOT / "docs" / name).read_text(), re.MULTILINE)
+    page = Place("http://localhost", "", "0")
+    for path in ("/live/show", "/live/show/index.m3u8", page.asset("player.css"), f"/{OEMBED}"):
+        assert re.match(place, path), path
+    assert not re.match(place, "/elsewhere")

@@ -8,7 +8,6 @@ import logging
 import os
 import secrets
 import socket
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -379,8 +378,7 @@ class Worker:
             live, http = config.at(APP), config.http
             found = http.public_url, http.prefix, live.page.enabled, live.hls.enabled
             told = banner(opened, self._access.admissions(), config.admin.open, *found)
-            sys.stdout.write(told + "\n")
-            sys.stdout.flush()
+            print(told, flush=True)
         tell_opened(opened)
         self._relays.apply_pulls()
         await self._handover.taken_over()
