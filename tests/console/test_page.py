@@ -4,121 +4,56 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from browser_kit import Browser
-from ffmpeg import Running, bundled, start
-from live_fixtures import ClipMaker
-from media_clips import H264_AAC
-from rtmpd_process import RtmpdProcess, assert_clean_exit, rtmpd
+from page_kit import Begin, Encoder, page_of, showing
+from rtmpd_process import assert_clean_exit, rtmpd
 
 from rtmpd.access.keys import digest_of, spell_digest
 
 pytestmark = pytest.mark.console
 
-LADDER = (
-    *("-re", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25"),
-    *("-re", "-f", "lavfi", "-i", "testsrc2=size=256x144:rate=25"),
-    *("-f", "lavfi", "-i", "sine", "-map", "0:v", "-map", "1:v", "-map", "2:a"),
-    *("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "25", "-pix_fmt", "yuv420p"),
-    *("-c:a", "aac"),
-)
 KEY = "a-key-to-watch-with"
 
 
-@pytest.fixture
-def viewer(browser: Browser) -> Browser:
-    return replace(browser, script=Path(__file__).with_name("page.mjs"))
-
-
-class Encoder:
-    """Publishes ``live/show`` when it is asked to, as an ffmpeg does."""
-
-    def __init__(self, server: RtmpdProcess, clip: Path) -> None:
-        self._server, self._clip = server, clip
-        self._running: Running | None = None
-        self._stack = ExitStack()
-
-    def publish(self) -> None:
-        self.end()
-        url = self._server.url("show")
-        self._running = self._stack.enter_context(bundled().publish(self._clip, url, loop=True))
-        self._server.wait_for_live(url)
-        self._server.wait_for_frames(url, 5)
-
-    def stop(self) -> None:
-        """It says that it is over."""
-        assert self._running is not None
-        self._running.stop()
-
-    def lose(self) -> None:
-        """Its connection breaks."""
-        assert self._running is not None
-        self._running.kill()
-
-    def end(self) -> None:
-        self._stack.close()
-
-
-@contextmanager
-def showing(clip: ClipMaker, *settings: str) -> Iterator[tuple[RtmpdProcess, Encoder]]:
-    with rtmpd("http.listen=127.0.0.1:0", *settings) as server:
-        encoder = Encoder(server, clip(H264_AAC))
-        try:
-            yield server, encoder
-        finally:
-            encoder.end()
-        assert_clean_exit(server)
-
-
-def page_of(server: RtmpdProcess) -> str:
-    return f"http://127.0.0.1:{server.port('http')}/live/show"
-
-
 @pytest.mark.parametrize("scenario", ["plays", "muted", "keys", "phone", "lacks"])
-def test_a_stream_is_watched(viewer: Browser, clip: ClipMaker, scenario: str) -> None:
-    with showing(clip, "apps.live.handover.grace=0") as (server, encoder):
+def test_a_stream_is_watched(viewer: Browser, plain: Begin, scenario: str) -> None:
+    with showing(plain, "apps.live.handover.grace=0") as (server, encoder):
         viewer.run(scenario, page_of(server), publish=encoder.publish, stop=encoder.stop)
 
 
-def test_a_stream_is_watched_by_hls_where_there_is_nothing_else(viewer: Browser, clip: ClipMaker) -> None:
+def test_a_stream_is_watched_by_hls_where_there_is_nothing_else(viewer: Browser, plain: Begin) -> None:
     settings = ("apps.live.mp4.fragment=off", "apps.live.handover.grace=0", "apps.live.hls.grace=1")
-    with showing(clip, *settings) as (server, encoder):
+    with showing(plain, *settings) as (server, encoder):
         viewer.run("hls", page_of(server), publish=encoder.publish, stop=encoder.stop)
 
 
-def test_who_may_go_back_does(viewer: Browser, clip: ClipMaker) -> None:
-    with showing(clip, "apps.live.ring.seconds=60", "apps.live.ring.rewind=true") as (server, encoder):
+def test_who_may_go_back_does(viewer: Browser, plain: Begin) -> None:
+    with showing(plain, "apps.live.ring.seconds=60", "apps.live.ring.rewind=true") as (
+        server,
+        encoder,
+    ):
         viewer.run("rewind", page_of(server), publish=encoder.publish)
 
 
-def test_a_quality_is_chosen(viewer: Browser) -> None:
-    """Of two pictures of one encoder."""
-    with rtmpd("http.listen=127.0.0.1:0") as server, ExitStack() as stack:
-
-        def publish() -> None:
-            stack.enter_context(start(*bundled().command(*LADDER, "-f", "flv", server.url("show"))))
-            server.wait_for_frames(server.url("show"), 30)
-
-        viewer.run("tracks", page_of(server), publish=publish)
-
-
-def test_an_encoder_that_is_lost_is_waited_for(viewer: Browser, clip: ClipMaker) -> None:
-    with showing(clip, "apps.live.handover.grace=60") as (server, encoder):
+def test_an_encoder_that_is_lost_is_waited_for(viewer: Browser, plain: Begin) -> None:
+    with showing(plain, "apps.live.handover.grace=60") as (server, encoder):
         viewer.run("returns", page_of(server), publish=encoder.publish, lose=encoder.lose)
 
 
-def test_a_slate_is_called_one(viewer: Browser, clip: ClipMaker) -> None:
-    with showing(clip, "apps.live.still=true") as (server, encoder):
+def test_a_slate_is_called_one(viewer: Browser, plain: Begin) -> None:
+    with showing(plain, "apps.live.still=true") as (server, encoder):
         viewer.run("slate", page_of(server), publish=encoder.publish, lose=encoder.lose)
 
 
-def test_who_has_no_key_is_told_so_and_nobody_is_shown_one(viewer: Browser, clip: ClipMaker) -> None:
-    with showing(clip, f"apps.live.play.keys.show={spell_digest(digest_of(KEY))}") as (server, encoder):
+def test_who_has_no_key_is_told_so_and_nobody_is_shown_one(viewer: Browser, plain: Begin) -> None:
+    with showing(plain, f"apps.live.play.keys.show={spell_digest(digest_of(KEY))}") as (
+        server,
+        encoder,
+    ):
         viewer.run("locked", page_of(server), publish=encoder.publish, key=lambda: KEY)
         assert KEY not in str(server.log)
 
@@ -152,19 +87,19 @@ def other_site() -> Iterator[tuple[str, type[Framing]]]:
         pages.server_close()
 
 
-def test_other_pages_show_it_where_the_settings_name_them(viewer: Browser, clip: ClipMaker) -> None:
+def test_other_pages_show_it_where_the_settings_name_them(viewer: Browser, plain: Begin) -> None:
     with (
         other_site() as (friend, one),
         other_site() as (stranger, two),
-        showing(clip, f"apps.live.page.frame_ancestors={friend}") as (server, encoder),
+        showing(plain, f"apps.live.page.frame_ancestors={friend}") as (server, encoder),
     ):
         one.framed = two.framed = f"{page_of(server)}?embed=1"
         wishes = {"friend": lambda: friend, "stranger": lambda: stranger}
         viewer.run("embed", page_of(server), publish=encoder.publish, **wishes)
 
 
-def test_the_console_shows_what_viewers_see(viewer: Browser, clip: ClipMaker) -> None:
-    with showing(clip) as (server, encoder):
+def test_the_console_shows_what_viewers_see(viewer: Browser, plain: Begin) -> None:
+    with showing(plain) as (server, encoder):
 
         def unwatched() -> None:
             """Who has left the view watches no more."""
@@ -174,9 +109,9 @@ def test_the_console_shows_what_viewers_see(viewer: Browser, clip: ClipMaker) ->
         viewer.run("preview", admin, publish=encoder.publish, unwatched=unwatched)
 
 
-def test_the_console_says_where_browsers_can_play_nothing(viewer: Browser, clip: ClipMaker) -> None:
+def test_the_console_says_where_browsers_can_play_nothing(viewer: Browser, plain: Begin) -> None:
     with rtmpd() as server:
-        encoder = Encoder(server, clip(H264_AAC))
+        encoder = Encoder(server, plain)
         try:
             viewer.run("unseen", f"http://127.0.0.1:{server.port('admin')}", publish=encoder.publish)
         finally:

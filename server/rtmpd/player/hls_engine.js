@@ -1,6 +1,7 @@
 // HLS with low latency by hls.js, which is loaded when it is needed.
 
 import { Beacon } from "./beacon.js";
+import { Media, plays } from "./media.js";
 
 const LATE = 10; // Seconds behind the live edge from which it is no more followed.
 
@@ -8,7 +9,7 @@ export class HlsEngine {
   static name = "hls";
 
   static works() {
-    return Boolean(globalThis.ManagedMediaSource ?? globalThis.MediaSource);
+    return Boolean(Media);
   }
 
   /** `told` as of MseEngine, and `levels()`. */
@@ -18,6 +19,7 @@ export class HlsEngine {
     this.told = told;
     this.over = false;
     this.hls = null;
+    this.codecs = [];
     this.ended = () => this.told.ended({ opened: true, code: 1000, reason: "" });
     video.addEventListener("ended", this.ended);
     this.#begin();
@@ -46,22 +48,17 @@ export class HlsEngine {
     return hls?.liveSyncPosition == null || video.currentTime > hls.liveSyncPosition - LATE;
   }
 
-  /** `{ id, label }` of each quality; -1 chooses by itself. */
+  /** Qualities; -1 chooses by itself. */
   get levels() {
-    return (this.hls?.levels ?? []).map((level, id) => ({ id, label: labelOf(level) }));
+    return labelled(this.hls?.levels ?? []);
   }
 
   get level() {
-    return this.hls?.autoLevelEnabled === false ? this.hls.nextLevel : -1;
+    return this.hls?.manualLevel ?? -1;
   }
 
   set level(id) {
     if (this.hls) this.hls.nextLevel = id;
-  }
-
-  get shown() {
-    const level = this.hls?.levels?.[this.hls.currentLevel];
-    return level ? labelOf(level) : null;
   }
 
   goLive() {
@@ -81,6 +78,7 @@ export class HlsEngine {
     // What we send needs no transmuxing: a worker would be a blob, which the policy of the page refuses.
     const hls = new Hls({ enableWorker: false, lowLatencyMode: true, backBufferLength: 60, maxLiveSyncPlaybackRate: 1.06 });
     this.hls = hls;
+    hls.on(Hls.Events.MANIFEST_LOADED, (_, { levels }) => (this.codecs = codecsIn(levels)));
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.told.levels());
     hls.on(Hls.Events.LEVEL_SWITCHED, () => this.told.changed({}));
     hls.on(Hls.Events.FRAG_BUFFERED, () => {
@@ -100,12 +98,12 @@ export class HlsEngine {
     return url ? new URL(url[0] ?? url, location.href).searchParams.get("token") : null;
   }
 
-  #failed(Hls, { fatal, type, details, response, mimeType, level, error }) {
+  #failed(Hls, { fatal, type, details, response }) {
     const { ErrorDetails, ErrorTypes } = Hls;
-    const codecs = [ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR, ErrorDetails.BUFFER_ADD_CODEC_ERROR, ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR];
-    if (codecs.includes(details)) {
-      const named = /codecs="?([^"]+)"?/.exec(mimeType ?? error?.message ?? "")?.[1] ?? level?.attrs?.CODECS ?? "";
-      this.told.lacks(named.split(",").filter(Boolean), []);
+    const unfit = [ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR, ErrorDetails.BUFFER_ADD_CODEC_ERROR, ErrorDetails.BUFFER_INCOMPATIBLE_CODECS_ERROR];
+    if (unfit.includes(details)) {
+      const lacks = this.codecs.filter((codec) => !plays(codec));
+      this.told.lacks(lacks.length > 0 ? lacks : this.codecs, this.codecs);
       return;
     }
     if (!fatal) return;
@@ -118,7 +116,18 @@ export class HlsEngine {
   }
 }
 
-function labelOf({ height, name, bitrate }) {
-  if (height) return `${height}p`;
-  return name || `${Math.round(bitrate / 1000)} kbit/s`;
+/** All codecs of a multivariant playlist. */
+function codecsIn(levels) {
+  return [...new Set(levels.flatMap(({ attrs }) => (attrs.CODECS ?? "").split(",")).filter(Boolean))];
+}
+
+/** `{ id, label }` of each level, the best first: by its height, and its bit rate where others are as high. */
+function labelled(levels) {
+  const heights = levels.map(({ height }) => height);
+  const label = ({ height, bitrate }) => {
+    const rate = `${Math.round(bitrate / 1000)} kbit/s`;
+    if (!height) return rate;
+    return heights.filter((each) => each === height).length > 1 ? `${height}p, ${rate}` : `${height}p`;
+  };
+  return levels.map((level, id) => ({ id, label: label(level) })).reverse();
 }

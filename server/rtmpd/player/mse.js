@@ -1,8 +1,8 @@
 // Media Source Extensions fed by a WebSocket: the shortest way from the encoder to the picture.
 
-import { codecsOf, isAudio } from "./words.js";
+import { Media, plays } from "./media.js";
+import { codecsOf } from "./words.js";
 
-const Media = globalThis.ManagedMediaSource ?? globalThis.MediaSource;
 const KEPT = 30; // Seconds behind what is shown.
 const LEAST_TARGET = 0.15; // Seconds behind the newest frame: less, and every hiccup is a stall.
 const MOST_TARGET = 2;
@@ -87,7 +87,7 @@ export class MseEngine {
     const said = JSON.parse(data);
     if (said.type !== "init") return;
     const codecs = codecsOf(said.mime);
-    const lacks = codecs.filter((codec) => !Media.isTypeSupported(`${isAudio(codec) ? "audio" : "video"}/mp4; codecs="${codec}"`));
+    const lacks = codecs.filter((codec) => !plays(codec));
     if (lacks.length > 0) {
       this.told.lacks(lacks, codecs);
       return;

@@ -43,7 +43,6 @@ export const SAY = {
   busy: "The server is full at the moment. It is tried again.",
   unproven: "This stream is not open to everybody: whoever sent you here has to send a link with a key.",
   forbidden: "You may not watch this stream: the server does not let you in.",
-  listed: "The server does not let this web page play its streams: http.origins does not name it.",
   nothing: "This browser can play no live streams: it has neither Media Source Extensions nor HLS.",
   tap: "Press play to start.",
 };
