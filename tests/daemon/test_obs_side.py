@@ -45,7 +45,7 @@ class House:
         self.desk = ObsDesk(lambda: config, self.tokens, lambda name: there.get(name, []), self.counts)
 
     def ask(self, host: str = "tv.example", *, is_secure: bool = False) -> dict[str, Any]:
-        caller = Caller("live", host, is_secure, {}, Origin())
+        caller = Caller("live", Origin(), host, is_secure)
         told: dict[str, Any] = json.loads(
             self.desk.configure(self.desk.read(written(request())), KEY, caller)
         )

@@ -169,6 +169,31 @@ async def test_refusals_come_in_words_for_the_dialog(server: RtmpdProcess) -> No
     assert line["protocol"] == "http"
 
 
+async def test_what_is_not_even_asked_comes_in_words_too(server: RtmpdProcess) -> None:
+    assert "longer than 2048 bytes" in await refused(server, request(KEY), f"/obs/config?x={'y' * 2100}")
+    assert "Write only=audio" in await refused(server, request(KEY), "/live/obs/config?only=pictures")
+    line = server.log.wait_for({"event": "obs not configured", "reason": "unreadable", "app": "live"}, 2)
+    assert line["told"].startswith("Write only=audio")
+
+
+async def test_who_asks_through_a_proxy_is_told_that_the_address_has_had_its_share() -> None:
+    limits = ("rtmp.limits.max_connections_per_address=1", "network.trusted_proxies=127.0.0.1")
+    with start("http.listen=127.0.0.1:0", *limits) as server:
+        site, streamer = f"http://127.0.0.1:{server.port('http')}", {"X-Forwarded-For": "192.0.2.7"}
+        async with aiohttp.ClientSession() as other, other.get(f"{site}/obs/config", headers=streamer):
+            told = await ask(server, request(KEY), "/tv/obs/config", headers=streamer)
+        assert told["status"]["result"] == "error"
+        assert "has had its share: max_connections_per_address." in told["status"]["html_en_us"]
+        line = server.log.wait_for({"event": "obs not configured", "reason": "refused"})
+        assert (line["app"], line["client"]) == ("tv", "127.0.0.1")
+
+
+async def test_no_alias_leads_obs_away() -> None:
+    alias = 'http.aliases=["/{app}/{name} -> /live/{name}/index.m3u8"]'
+    with start("http.listen=127.0.0.1:0", alias) as server:
+        assert "Nothing is set up here" in await refused(server, request("show"))
+
+
 async def test_a_stream_that_is_published_is_not_given_twice(server: RtmpdProcess) -> None:
     where = place(await ask(server, request(KEY)))
     async with published(where):

@@ -41,7 +41,7 @@ def test_what_obs_32_sends_is_understood() -> None:
         "32.2.2+ds-1+b2",
     )
     assert question.canvas == Canvas(640, 360, 30, 1)
-    assert (question.codecs, question.encoders, question.vendor) == ({"h264", "av1"}, None, None)
+    assert (question.codecs, question.vendor) == ({"h264", "av1"}, None)
     assert (question.max_kbps, question.max_tracks, question.channels, question.vod) == (None, 10, 2, False)
 
 

@@ -138,6 +138,7 @@ class HttpSide:
         page = ObsPage(desk, lambda: self._config.http.obs)
         http.ways.offer(NO_ENDING, page.configure, first=True)
         http.ways.offer(".json", page.override, first=True)
+        http.ways.explain = page.explain
 
     def _rules(self) -> HttpRules:
         from rtmpd.http.aliases import Aliases

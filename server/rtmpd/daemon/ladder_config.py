@@ -11,14 +11,13 @@ from rtmpd.daemon.fields import Section
 from rtmpd.daemon.values import KeyPath, parse_list, quote
 from rtmpd.exceptions import UsageError
 from rtmpd.multitrack.ladder import Codec, Ladder, Rung
+from rtmpd.multitrack.question import MOST_TRACKS
 from rtmpd.rtmp.url import RtmpUrl
 
 _LADDER: Final = Ladder(())
 _HEIGHTS: Final = (64, 8192)
 _KBPS: Final = (50, 200_000)
 _FPS: Final = (1, 240)
-_MOST: Final = 10
-"""Tracks of video that OBS has at most."""
 _CODECS: Final = tuple(each.value for each in Codec)
 
 
@@ -54,8 +53,8 @@ def _check_rung(item: object) -> object:
 
 
 def _check_ladder(rungs: tuple[RungConfig, ...]) -> tuple[RungConfig, ...]:
-    if len(rungs) > _MOST:
-        raise ValueError(f"{len(rungs)} qualities are too many: OBS sends at most {_MOST}")
+    if len(rungs) > MOST_TRACKS:
+        raise ValueError(f"{len(rungs)} qualities are too many: OBS sends at most {MOST_TRACKS}")
     return rungs
 
 

@@ -69,13 +69,18 @@ class ObsDesk:
         logger.info("obs configured", extra={"fields": fields})
         return configuration(plan, ingests, config_id, question.schema)
 
-    def refuse(self, caller: Caller, why: Refused | str) -> bytes:
-        """Told in OBS's dialog."""
-        if isinstance(why, Refused):  # It stands in the log by the stream that was asked for.
-            self._counts[ConfigOutcome.REFUSED] += 1
+    def refuse(self, question: Question, why: Refused) -> bytes:
+        """Told in OBS's dialog; in the log it stands by the stream that was asked for."""
+        self._counts[ConfigOutcome.REFUSED] += 1
+        return refusal(why.description, question.schema)
+
+    def turn_away(self, caller: Caller, why: Refused | str) -> bytes:
+        """The same of what could not be asked."""
+        if isinstance(why, Refused):
+            self._tell_declined(caller, None, ConfigOutcome.REFUSED, why.description)
             return refusal(why.description)
         self._tell_declined(caller, None, ConfigOutcome.UNREADABLE, why)
-        return refusal(f"{why[:1].upper()}{why[1:]}.")
+        return refusal(f"{why[:1].upper()}{why[1:].removesuffix('.')}.")
 
     def override(self, app: str, fields: Mapping[str, str]) -> str:
         """What is pasted into OBS in place of all this. Raises ValueError with a sentence."""

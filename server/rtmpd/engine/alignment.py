@@ -20,26 +20,30 @@ class Apart(NamedTuple):
 
 
 def find_apart(stats: StreamStats) -> Apart | None:
-    """The worst of the tracks that flow, None where all agree. Intervals may be multiples of each other.
-
-    What is looked at are the last two key frames of each, as those of one moment come one after the other.
+    """The worst of the tracks that flow, None where all agree. Intervals may be multiples of each other: of
+    two tracks those of the one that has them more often are where the other's have to be.
     """
     flowing = [
-        (track, _last_two(figures))
+        (track, figures)
         for (kind, track), figures in sorted(stats.tracks.items())
         if kind == VIDEO and figures.frame_rate.over_1s >= 1.0 and figures.keyframe_interval_ms is not None
     ]
     if len(flowing) < 2:
         return None
-    (first, times), *others = flowing
+    (first, leading), *others = flowing
     worst = Apart(first, first, 0.0)
-    for track, mine in others:
-        distance = min([abs(one - other) for one in mine for other in times])
+    for track, figures in others:
+        distance = _distance(figures, leading)
         if distance > max(TOLERANCE_MS, worst.seconds * 1000):
             worst = Apart(track, first, distance / 1000)
     return worst if worst.seconds else None
 
 
-def _last_two(figures: TrackStats) -> list[int]:
-    last = figures.keyframe_timestamp or 0
-    return [last, last - (figures.keyframe_interval_ms or 0)]
+def _distance(one: TrackStats, other: TrackStats) -> int:
+    """Milliseconds from a key frame to the next moment at which there should be one."""
+    apart = abs((one.keyframe_timestamp or 0) - (other.keyframe_timestamp or 0))
+    interval = min(one.keyframe_interval_ms or 0, other.keyframe_interval_ms or 0)
+    if interval <= 0:
+        return apart
+    behind = apart % interval
+    return min(behind, interval - behind)

@@ -6,7 +6,7 @@ Of a status but 200 OBS shows nothing, so whatever is refused is a 200, too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -18,10 +18,10 @@ from rtmpd.engine.origin import RTMP, Origin
 from rtmpd.exceptions import Refused
 from rtmpd.http.answers import plain
 from rtmpd.http.asking import Asked
-from rtmpd.http.bodies import PATIENCE, read_body
+from rtmpd.http.bodies import read_body
 from rtmpd.http.connection import HttpConnection
 from rtmpd.http.permission import Permit, ask, asking
-from rtmpd.http.wishes import Wish
+from rtmpd.http.wishes import Wish, query_of
 from rtmpd.net.http import web
 from rtmpd.rtmp.url import asks_to_stand_by, clean_path, parse_query
 from rtmpd.serving.access import Action
@@ -36,6 +36,8 @@ APP: Final = "live"
 """The app where none is named."""
 MAX_BODY: Final = 48 * 1024
 """Bytes of a request: less than what a connection may have waiting."""
+_LONGEST: Final = 4.0
+"""Seconds after which an encoder is waited for no longer that may fall silent: OBS waits for 5."""
 _ABOUT: Final = """\
 OBS asks here how to encode a ladder of qualities before it goes live, by POST with a JSON body
 (its Multitrack Video). How to set it up: docs/obs.md of rtmpd, or `rtmpd obs profile`."""
@@ -46,13 +48,13 @@ class Caller:
     """Whoever asks, and how they reach us."""
 
     app: str
-    host: str
-    """As they know it."""
-    is_secure: bool
-    """By https."""
-    fields: dict[str, str] = field(repr=False)
-    """Of the query."""
     origin: Origin
+    host: str = ""
+    """As they know it."""
+    is_secure: bool = False
+    """By https."""
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of the query."""
 
 
 class Desk(Protocol):
@@ -66,11 +68,15 @@ class Desk(Protocol):
         """The answer to who may publish ``key``. Raises ``Refused``."""
         ...
 
-    def refuse(self, caller: Caller, refusal: Refused | str) -> bytes:
-        """Why not; a text for what could not be read."""
+    def refuse(self, question: Any, refusal: Refused) -> bytes:
+        """Why whoever asks may not publish."""
         ...
 
-    def override(self, app: str, fields: dict[str, str]) -> str:
+    def turn_away(self, caller: Caller, why: Refused | str) -> bytes:
+        """Why that was not even asked; a text for what could not be read."""
+        ...
+
+    def override(self, app: str, fields: Mapping[str, str]) -> str:
         """What is pasted into OBS in place of all this. Raises ValueError with a sentence."""
         ...
 
@@ -84,49 +90,62 @@ class ObsPage:
 
     async def configure(self, asked: Asked) -> web.StreamResponse | None:
         """At ``.../obs/config``; None elsewhere."""
-        app = _app(asked, CONFIG)
+        app = _app(asked.path, asked.wish.query, CONFIG)
         if app is None or not self._is_open():
             return None
-        request = asked.request
-        if request.method != "POST":
+        if asked.request.method != "POST":
             return plain(HTTPStatus.OK, _ABOUT)
-        body = await self._answer(asked, app)
-        headers = {"Cache-Control": "no-store"}
-        return web.Response(body=body, content_type="application/json", headers=headers)
+        return _json(await self._answer(asked, app))
+
+    def explain(
+        self, request: web.BaseRequest, path: str, connection: HttpConnection, why: Refused | str
+    ) -> web.StreamResponse | None:
+        """Why it is not answered there; None elsewhere."""
+        # Of a query that cannot be read no app is read either.
+        query = "" if isinstance(why, str) else query_of(request.raw_path)
+        app = _app(path, query, CONFIG)
+        if app is None or not self._is_open() or request.method != "POST":
+            return None
+        return _json(self._desk.turn_away(Caller(app, connection.origin), why))
 
     async def override(self, asked: Asked) -> web.StreamResponse | None:
         """At ``.../obs/override.json``; None elsewhere."""
-        app = _app(asked, OVERRIDE, ".json")
+        app = _app(asked.path, asked.wish.query, OVERRIDE, ".json")
         if app is None or not self._is_open() or asked.request.method == "POST":
             return None
         try:
             text = self._desk.override(app, parse_query(asked.wish.query))
         except ValueError as error:
             return plain(HTTPStatus.NOT_FOUND, str(error))
-        return web.Response(text=text, content_type="application/json", headers={"Cache-Control": "no-store"})
+        return _json(text.encode())
 
     async def _answer(self, asked: Asked, app: str) -> bytes:
         connection = asked.connection
-        url = urlsplit(asked.wish.connect.tc_url)
-        fields = parse_query(asked.wish.query)
-        caller = Caller(app, url.hostname or "", url.scheme == "https", fields, connection.origin)
+        deadline = asyncio.get_running_loop().time() + _LONGEST
+        url, fields = urlsplit(asked.wish.connect.tc_url), parse_query(asked.wish.query)
+        caller = Caller(app, connection.origin, url.hostname or "", url.scheme == "https", fields)
         try:
             question = self._desk.read(await read_body(asked.request, MAX_BODY))
         except ValueError as error:
-            return self._desk.refuse(caller, str(error))
+            return self._desk.turn_away(caller, str(error))
         try:
-            key = await _may_publish(connection, _wish(asked.wish, app, question.key))
+            key = await _may_publish(connection, _wish(asked.wish, app, question.key), deadline)
             return self._desk.configure(question, key, caller)
         except Refused as refusal:
-            return self._desk.refuse(caller, refusal)
+            return self._desk.refuse(question, refusal)
 
 
-def _app(asked: Asked, what: str, ending: str = "") -> str | None:
+def _app(path: str, query: str, what: str, ending: str = "") -> str | None:
     """Of a path that ends in ``what``."""
-    path = clean_path(asked.path).removesuffix(ending)
+    path = clean_path(path).removesuffix(ending)
     if path == what:
-        return clean_path(parse_query(asked.wish.query).get("app", APP))
+        return clean_path(parse_query(query).get("app", APP))
     return path.removesuffix(f"/{what}") if path.endswith(f"/{what}") else None
+
+
+def _json(body: bytes) -> web.Response:
+    headers = {"Cache-Control": "no-store"}
+    return web.Response(body=body, content_type="application/json", headers=headers)
 
 
 def _wish(asked: Wish, app: str, typed: str) -> Wish:
@@ -135,16 +154,16 @@ def _wish(asked: Wish, app: str, typed: str) -> Wish:
     return Wish(replace(asked.connect, app=app), name, query)
 
 
-async def _may_publish(connection: HttpConnection, wish: Wish) -> StreamKey:
+async def _may_publish(connection: HttpConnection, wish: Wish, deadline: float) -> StreamKey:
     """The stream that a key publishes, if a publish was let in now. Raises ``Refused``; nothing ends then."""
     with asking(connection, Action.PUBLISH, wish, connection.origin):
         permit = await ask(connection, Action.PUBLISH, wish)
         permit.grant.abandon()
-        await _check_claim(connection.context, permit, asks_to_stand_by(wish.query))
+        await _check_claim(connection.context, permit, deadline, stands_by=asks_to_stand_by(wish.query))
         return permit.grant.key
 
 
-async def _check_claim(context: ServerContext, permit: Permit, stands_by: bool) -> None:
+async def _check_claim(context: ServerContext, permit: Permit, deadline: float, *, stands_by: bool) -> None:
     """Raise ``Refused`` if the name could not be had that was granted."""
     grant, key = permit.grant, permit.grant.key
     # By address, too, it is the encoder that will come by RTMP.
@@ -153,7 +172,7 @@ async def _check_claim(context: ServerContext, permit: Permit, stands_by: bool) 
     policy = grant.claim or context.claim_policy
     context.rejections.check(Encoder(key, origin.network, place.backup), context.clock())
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout_at(deadline):
             await await_silence(context, key, origin, policy, place)
     except TimeoutError:
         return  # Who has the name may be gone by the time that it is published.

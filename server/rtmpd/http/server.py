@@ -121,7 +121,9 @@ class HttpServer:
                 answer = await self._answer(request, connection, visit.lane)
             else:
                 text = f"Your address has had its share: {obstacle}."
-                answer = refused(Refused(StatusCode.CONNECT_REJECTED, text, obstacle))
+                refusal = Refused(StatusCode.CONNECT_REJECTED, text, obstacle)
+                path = decoded(request.raw_path).removeprefix(self.rules.prefix)
+                answer = self.ways.explain(request, path, connection, refusal) or refused(refusal)
             varies = answer.headers.getall("Vary", [])
             answer.headers.update(shared)
             for name in varies:
@@ -148,13 +150,14 @@ class HttpServer:
         server = f"{scheme}://{host}{prefix}"
         path = path.removeprefix(prefix)
         where = self.rules.aliases.find(path)
-        if where is not None:
+        if where is not None and request.method != "POST":
             _, mark, query = request.raw_path.partition("?")
             return plain(HTTPStatus.FOUND, "It is elsewhere.", {"Location": f"{prefix}{where}{mark}{query}"})
         ending = self.ways.ending(path)
         wish = read_wish(request, path.removesuffix(ending), server, connection.context.limits)
         if isinstance(wish, str):
-            return plain(HTTPStatus.BAD_REQUEST, wish)
+            told = self.ways.explain(request, path, connection, wish)
+            return told or plain(HTTPStatus.BAD_REQUEST, wish)
         answer = await self.ways.answer(ending, Asked(request, path, wish, connection, lane))
         return _nothing(prefix) if answer is None else answer
 

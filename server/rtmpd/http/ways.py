@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from rtmpd.exceptions import Refused
 from rtmpd.http.asking import Asked
+from rtmpd.http.connection import HttpConnection
 from rtmpd.net.http import web
 
 Answer = Callable[[Asked], Awaitable[web.StreamResponse | None]]
 """Answers a request, or returns None where that is somebody else's."""
+Explain = Callable[[web.BaseRequest, str, HttpConnection, Refused | str], web.StreamResponse | None]
+"""Says at a path why a request is not even put to who answers it, as its client understands it; None where
+that is a client like all others."""
 NO_ENDING: Final = ""
 """Of paths whose last level ends in nothing that anybody has offered: names may have dots."""
 
@@ -19,6 +24,7 @@ class Ways:
 
     def __init__(self) -> None:
         self._answers: dict[str, list[Answer]] = {}
+        self.explain: Explain = lambda *_: None
 
     def offer(self, ending: str, answer: Answer, *, first: bool = False) -> None:
         """Have ``answer`` asked for paths that end so, such as ``.flv``, or whose last level is that, such as

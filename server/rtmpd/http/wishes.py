@@ -62,7 +62,7 @@ def read_wish(request: web.BaseRequest, path: str, server: str, limits: Limits) 
 
     ``server`` is scheme, host and port as the client knows them.
     """
-    query = _clean(request.raw_path.partition("#")[0].partition("?")[2])
+    query = query_of(request.raw_path)
     shown = _shown(request)
     if shown and not {"key", "jwt"} & parse_query(query).keys():
         # A JWT has two dots, and a key of ours none.
@@ -103,9 +103,14 @@ def _clean(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
+def query_of(raw_path: str) -> str:
+    """What stands behind a path, as it came."""
+    return _clean(raw_path.partition("#")[0].partition("?")[2])
+
+
 def decoded(raw_path: str) -> str:
     """A path as people write it; ``%xx`` that are no UTF-8 become characters that no name has."""
     path = raw_path.partition("#")[0].partition("?")[0]
     if not path.startswith("/"):  # As proxies are asked (RFC 9112, 3.2.2).
         path = f"/{path.partition('://')[2].partition('/')[2]}"
-    return unquote(path, errors="replace")
+    return _clean(unquote(path, errors="replace"))

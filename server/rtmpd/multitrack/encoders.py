@@ -62,7 +62,7 @@ _SETTINGS: Final[Mapping[Family, Mapping[str, Setting]]] = {
         "bf": 0,
     },
     Family.AMF: {"preset": "balanced", "bf": 0},
-    Family.QSV: {"target_usage": "TU4", "latency": "low", "bframes": 0},
+    Family.QSV: {"target_usage": "TU4", "latency": "ultra-low", "bframes": 0},
     Family.VAAPI: {"bf": 0},
 }
 _SVT_AV1: Final[Mapping[str, Setting]] = {"preset": 10}
@@ -75,16 +75,11 @@ def family_of(question: Question) -> Family:
 
 def choose(codec: Codec, question: Question, family: Family) -> tuple[str, Codec]:
     """Id of the encoder, and what it makes: ``codec`` if there is one for it, else H.264."""
-    for wanted, whose in ((codec, family), (Codec.H264, family), (Codec.H264, Family.X264)):
-        identifier = _IDS.get((whose, wanted))
-        if identifier is None:
-            continue
-        if question.version.startswith("30."):
-            identifier = _BEFORE_31.get(identifier, identifier)
-        is_made = wanted is Codec.H264 or _TOLD[wanted] in question.codecs
-        if is_made and (question.encoders is None or identifier in question.encoders):
-            return identifier, wanted
-    return _IDS[Family.X264, Codec.H264], Codec.H264
+    made = codec if (family, codec) in _IDS and _TOLD[codec] in question.codecs else Codec.H264
+    identifier = _IDS[family, made]
+    if question.version.startswith("30."):
+        identifier = _BEFORE_31.get(identifier, identifier)
+    return identifier, made
 
 
 def settings_of(identifier: str, codec: Codec, family: Family, kbps: int, keyint: int) -> dict[str, Setting]:
@@ -93,5 +88,4 @@ def settings_of(identifier: str, codec: Codec, family: Family, kbps: int, keyint
     if identifier == _IDS[Family.X264, Codec.AV1]:
         return {**told, **_SVT_AV1}
     profile = "high" if codec is Codec.H264 else "main"
-    whose = Family.X264 if identifier == _IDS[Family.X264, Codec.H264] else family
-    return {**told, "profile": profile, **_SETTINGS[whose]}
+    return {**told, "profile": profile, **_SETTINGS[family]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rtmpd.multitrack.encoders import Family, choose
@@ -33,20 +33,19 @@ class Video:
 
 def fit(ladder: Ladder, question: Question, family: Family) -> tuple[Video, ...]:
     """The tracks, in the order of the ladder. None if not even the smallest keeps to the bitrate."""
-    rungs = _within_canvas(ladder.rungs, question.canvas)[: question.max_tracks]
-    rungs = _within_bitrate(rungs, _kbps_left(ladder, question))
-    return tuple(_video(rung, question, family) for rung in rungs)
+    kept: dict[Rung, Video] = {}
+    for rung in sorted(ladder.rungs, key=_kbps):
+        video, is_cut = _video(rung, question, family), rung.height > question.canvas.height
+        if not any(_does_for(each, video, is_cut=is_cut) for each in kept.values()):
+            kept[rung] = video
+    videos = [kept[rung] for rung in dict.fromkeys(ladder.rungs) if rung in kept]
+    return _within_bitrate(videos[: question.max_tracks], _kbps_left(ladder, question))
 
 
-def _within_canvas(rungs: tuple[Rung, ...], canvas: Canvas) -> list[Rung]:
-    """No picture is made larger: higher rungs get the lines of the canvas, and of several with the same
-    codec and lines the one with the fewest bits stays."""
-    best: dict[tuple[int, Codec], Rung] = {}
-    for rung in rungs:
-        there = min(rung.height, canvas.height), rung.codec
-        if there not in best or rung.kbps < best[there].kbps:
-            best[there] = rung
-    return [rung for rung in rungs if rung is best[min(rung.height, canvas.height), rung.codec]]
+def _does_for(there: Video, video: Video, *, is_cut: bool) -> bool:
+    """Whether ``there``, with no more bits, is as good: for one that was to be larger it may be slower."""
+    is_as_fast = is_cut or (there.numerator, there.denominator) == (video.numerator, video.denominator)
+    return is_as_fast and (there.height, there.codec) == (video.height, video.codec)
 
 
 def _kbps_left(ladder: Ladder, question: Question) -> float:
@@ -56,36 +55,37 @@ def _kbps_left(ladder: Ladder, question: Question) -> float:
     return question.max_kbps - ladder.audio_kbps - (ladder.vod_kbps if question.vod else 0)
 
 
-def _within_bitrate(rungs: list[Rung], most: float) -> list[Rung]:
+def _within_bitrate(videos: list[Video], most: float) -> tuple[Video, ...]:
     """Without the largest ones, until the others fit; one that does not do so alone gets what there is."""
-    kept = list(rungs)
-    while len(kept) > 1 and sum(rung.kbps for rung in kept) > most:
+    kept = list(videos)
+    while len(kept) > 1 and sum(video.kbps for video in kept) > most:
         kept.remove(max(kept, key=_kbps))
     if kept and kept[0].kbps > most:
-        first = kept[0]
-        pressed = Rung(first.height, int(most), first.fps, first.codec)
-        kept = [pressed] if pressed.kbps >= _LEAST_KBPS else []
-    return kept
+        kept = [replace(kept[0], kbps=int(most))] if most >= _LEAST_KBPS else []
+    return tuple(kept)
 
 
-def _kbps(rung: Rung) -> int:
-    return rung.kbps
+def _kbps(each: Rung | Video) -> int:
+    return each.kbps
 
 
 def _video(rung: Rung, question: Question, family: Family) -> Video:
+    """No picture is made larger: higher rungs get the lines of the canvas."""
     canvas = question.canvas
     height = _even(min(rung.height, canvas.height))
     width = _even(round(canvas.width * height / canvas.height))
     encoder, codec = choose(rung.codec, question, family)
-    divisor = _divisor(rung.fps, canvas.numerator / canvas.denominator)
-    numerator, denominator = canvas.numerator, canvas.denominator * divisor
-    common = math.gcd(numerator, denominator)
-    return Video(encoder, codec, width, height, numerator // common, denominator // common, rung.kbps)
+    numerator, denominator = _rate(rung.fps, canvas)
+    return Video(encoder, codec, width, height, numerator, denominator, rung.kbps)
 
 
-def _divisor(wanted: float, there: float) -> int:
-    """By which OBS has to divide what its canvas has: it skips whole frames."""
-    return max(math.ceil(there / (wanted * _ROUNDING)), 1) if wanted else 1
+def _rate(wanted: float, canvas: Canvas) -> tuple[int, int]:
+    """Frames a second: OBS skips whole ones, so it is what its canvas has by a whole number."""
+    there = canvas.numerator / canvas.denominator
+    divisor = max(math.ceil(there / (wanted * _ROUNDING)), 1) if wanted else 1
+    denominator = canvas.denominator * divisor
+    common = math.gcd(canvas.numerator, denominator)
+    return canvas.numerator // common, denominator // common
 
 
 def _even(pixels: int) -> int:

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from rtmpd.multitrack.encoders import Family
-from rtmpd.multitrack.question import SCHEMAS, Canvas, Question
+from rtmpd.multitrack.question import MOST_TRACKS, SCHEMAS, Canvas, Question
 
 ENCODER: Final = "encoder"
 _SIZE: Final = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 _RATE: Final = re.compile(r"([1-9]\d{0,6})(?:/([1-9]\d{0,6}))?")
 _CHANNELS: Final = re.compile("[1-8]")
-_TRACKS: Final = 10
 _CODECS: Final = frozenset({"h264", "h265", "av1"})
 
 
@@ -36,11 +35,10 @@ def imagine(fields: Mapping[str, str]) -> Question:
         schema=SCHEMAS[0],
         version="",
         codecs=_CODECS,
-        encoders=None,
         vendor=None,
         canvas=canvas,
         max_kbps=None,
-        max_tracks=_TRACKS,
+        max_tracks=MOST_TRACKS,
         channels=int(channels),
         vod=fields.get("vod") == "1",
     )

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 SCHEMAS: Final = ("2025-01-25", "2024-06-04")
 """The newest first. The second is that of OBS before 31.1."""
-_MOST_TRACKS: Final = (10, 6)
-"""Of video, that OBS has with the one and with the other."""
+MOST_TRACKS: Final = 10
+"""Of video, that OBS has with the first; and with the second:"""
+_MOST_TRACKS_BEFORE: Final = 6
 _TEXT: Final = 1024
 _KEY: Final = 16_384
 """Characters of a stream key with its query, in which a JWT may stand."""
@@ -39,8 +40,6 @@ class Question:
     """Of OBS."""
     codecs: frozenset[str]
     """That it has encoders for, by its own names: ``h264``, ``h265``, ``av1``."""
-    encoders: frozenset[str] | None
-    """Their ids, where it tells them."""
     vendor: int | None
     """Of the GPU on which pictures are made, as PCI numbers them; None where that is not told."""
     canvas: Canvas
@@ -80,7 +79,6 @@ class _Canvas(_Part):
 class _Client(_Part):
     version: _Text = ""
     supported_codecs: list[_Text] = Field(max_length=64)
-    supported_encoders: list[_Text] | None = Field(default=None, max_length=256)
 
 
 class _Gpu(_Part):
@@ -131,14 +129,12 @@ def read_question(body: bytes) -> Question:
 def _understood(request: _Newer) -> Question:
     client, wishes = request.client, request.preferences
     canvas = wishes if isinstance(wishes, _SinglePreferences) else wishes.canvases[0]
-    most = _MOST_TRACKS[isinstance(request, _Older)]
-    encoders = client.supported_encoders
+    most = _MOST_TRACKS_BEFORE if isinstance(request, _Older) else MOST_TRACKS
     return Question(
         key=request.authentication,
         schema=request.schema_version if request.schema_version in SCHEMAS else SCHEMAS[0],
         version=client.version,
         codecs=frozenset(client.supported_codecs),
-        encoders=None if encoders is None else frozenset(encoders),
         vendor=_vendor(request.capabilities.gpu or [], wishes.composition_gpu_index),
         canvas=_canvas(canvas),
         max_kbps=wishes.maximum_aggregate_bitrate or None,
