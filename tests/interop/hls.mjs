@@ -14,7 +14,7 @@ await onPage(origin, async (page) => {
         const errors = [];
         const delays = [];
         const stalls = [];
-        let begun = false;
+        let begun = 0;
         const player = new Hls({ lowLatencyMode: true, backBufferLength: 10 });
         const done = (end) => {
           const { totalVideoFrames, droppedVideoFrames } = video.getVideoPlaybackQuality();
@@ -25,12 +25,12 @@ await onPage(origin, async (page) => {
           delays.sort((one, other) => one - other);
           resolve({
             end, errors, stalls, totalVideoFrames, droppedVideoFrames, videoWidth, videoHeight, currentTime,
-            blocking, skipping, delay: delays[Math.floor(delays.length / 2)], worst: delays[delays.length - 1],
+            blocking, skipping, begun, delay: delays[Math.floor(delays.length / 2)], worst: delays[delays.length - 1],
           });
         };
         performance.setResourceTimingBufferSize(5000);
         video.addEventListener("waiting", () => { if (begun) stalls.push(performance.now() / 1000); });
-        video.addEventListener("playing", () => { begun = true; });
+        video.addEventListener("playing", () => { begun ||= performance.now() / 1000; });
         player.on(Hls.Events.ERROR, (_, what) => {
           errors.push(`${what.type} ${what.details} ${what.fatal} ${what.response?.code ?? ""}`);
           if (what.fatal) done("error");

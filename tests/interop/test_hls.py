@@ -60,11 +60,13 @@ http {{
 
 
 @contextlib.contextmanager
-def encoder(server: RtmpdProcess, name: str) -> Iterator[str]:
-    """The playlist of a stream with a key frame each second, as an encoder for low latency is set."""
+def encoder(server: RtmpdProcess, name: str, gop: int = 30) -> Iterator[str]:
+    """The playlist of a stream with a key frame each second, as an encoder for low latency is set, or each
+    ``gop`` frames.
+    """
     url = server.url(name)
     sources = ("-f", "lavfi", "-i", "testsrc=size=640x360:rate=30", "-f", "lavfi", "-i", "sine")
-    video = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", "30", "-bf", "0")
+    video = ("-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-g", str(gop), "-bf", "0")
     command = bundled().command("-re", *sources, *video, "-c:a", "aac", "-f", "flv", url)
     with start(*command):
         server.wait_for_live(url)
@@ -95,7 +97,7 @@ def hls_server() -> Iterator[RtmpdProcess]:
 
 def test_hls_js_plays_a_minute_without_a_stall(hls_server: RtmpdProcess, pytestconfig: pytest.Config) -> None:
     with browser_with(pytestconfig, SCENARIO, HLS_JS) as play, encoder(hls_server, "browser") as url:
-        # Somebody watches already: who is the first begins with less than a second.
+        # Somebody watches already.
         wait_for_segments(url, 4)
         with play(url, str(SECONDS)) as playing:
             found = seen(playing, SECONDS + 60)
@@ -106,6 +108,17 @@ def test_hls_js_plays_a_minute_without_a_stall(hls_server: RtmpdProcess, pytestc
     # Each part is reloaded for by number, and as a delta.
     assert found["blocking"] > 4 * (SECONDS - 10)
     assert found["skipping"] > 4 * (SECONDS - 10)
+
+
+def test_who_is_the_first_does_not_stall(hls_server: RtmpdProcess, pytestconfig: pytest.Config) -> None:
+    with browser_with(pytestconfig, SCENARIO, HLS_JS) as play:
+        # Wherever between two key frames they come.
+        for name, gop in (("first", 60), ("second", 60), ("third", 120)):
+            with encoder(hls_server, name, gop) as url, play(url, "6") as playing:
+                found = seen(playing, 60)
+            assert (found["end"], found["stalls"], found["videoWidth"]) == ("late", [], 640), found
+            assert [error for error in found["errors"] if "Stalled" in error or " true " in error] == []
+            assert found["totalVideoFrames"] > 90
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["bundled", "debian"])

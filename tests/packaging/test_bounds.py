@@ -89,6 +89,7 @@ def test_parts_and_segments_end_where_the_time_of_frames_does_not_pass():
     publication = studio.publish(FULL_HD)
     studio.go_on(publication, 2.0, audio=False)
     shelf = studio.main().shelf
+    studio.go_on(publication, 2.0, audio=False)
     stats, number = studio.packages.stats, shelf.next
     for _ in range(150):
         studio.send(publication, picture(key=False, size=MIB))

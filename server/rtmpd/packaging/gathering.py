@@ -74,6 +74,12 @@ class Gathering:
         """The first video track, or else the first of all."""
         return min(self.sources, key=lambda source: (source.kind != VIDEO, source.track))
 
+    @property
+    def last_of_leader(self) -> int:
+        """Where its last frame is in ``frames``."""
+        leader = self.leader
+        return max([number for number, (source, _) in enumerate(self.frames) if source == leader])
+
     def frame_time(self, source: Source, told: float) -> float:
         """Seconds from one frame of a track to the next; of the leader where too few have come to tell.
 

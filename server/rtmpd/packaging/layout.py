@@ -176,8 +176,8 @@ class Layout:
             each.rendition.segmenter.flush()
 
     def hasten(self) -> None:
-        """See ``Segmenter.hasty``."""
-        self._leader.rendition.segmenter.hasty = True
+        """See ``Segmenter.hasten``."""
+        self._leader.rendition.segmenter.hasten()
 
     def add_event(self, time: int, name: str, text: str) -> None:
         """Something is said at ``time`` (ms), by whatever ``name``."""

@@ -86,8 +86,8 @@ class Segmenter:
         self._stats = stats
         self.unix_offset = 0.0
         """Unix time less the time of the samples (s)."""
-        self.hasty = False
-        """The first segment may end as soon as players have enough to begin with: somebody waits."""
+        self._hasty = False
+        """Up to the next key frame segments are short."""
         self.long_gops = 0
         """Segments that begin without a key frame, because none came in time."""
         self.cut: Callable[[float, bool], None] | None = None
@@ -159,6 +159,13 @@ class Segmenter:
         self._segment_begins = None
         self._starts, self._waits, self._cut_at = True, self._follows, None
 
+    def hasten(self) -> None:
+        """Somebody waits: what has come is a segment with the next frame if players can begin with it, and up
+        to the next key frame segments are as short as that. hls.js loads no parts of one that is longer than
+        all before it.
+        """
+        self._hasty = True
+
     def add_event(self, box: bytes) -> None:
         """A whole emsg box, for the part in the making; what is too much is left out."""
         if len(self._events) < _MOST_EVENTS:
@@ -174,8 +181,9 @@ class Segmenter:
             self._waits = False
         if self._segment_due(time, sample):
             self._end_segment(time)
+            self._hasty = False
         elif self._too_long(time + sample.duration):
-            if not (sample.is_sync or self.hasty):
+            if not (sample.is_sync or self._hasty):
                 self._stats.long_gops += 1
                 self.long_gops += 1
             self._end_segment(time)
@@ -239,9 +247,15 @@ class Segmenter:
         if begins is None or begins == self._ends:
             return False
         scale = self._lead_scale
-        if self.hasty and self._ends - begins >= (self._plan.part_hold_back or 1.0) * scale:
+        if self._hasty and self._is_enough():
             return True
         return end - begins >= (self._plan.target_duration + 0.49) * scale
+
+    def _is_enough(self) -> bool:
+        """Whether players can begin with the segment in the making."""
+        begins = self._segment_begins
+        least = self._plan.part_hold_back or 1.0
+        return begins is not None and self._ends - begins >= least * self._lead_scale
 
     def _begin_segment(self, time: int, *, independent: bool) -> None:
         seconds = time / self._lead_scale
@@ -263,7 +277,6 @@ class Segmenter:
         self._shelf.end()
         self._stats.segments += 1
         self._segment_begins = None
-        self.hasty = False
 
     def _add_to_part(self, time: int, sample: Sample) -> None:
         lasted = self._ends - self._begins if self._samples else 0

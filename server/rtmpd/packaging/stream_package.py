@@ -279,17 +279,17 @@ class StreamPackage(Package):
         gathering, self._gathering = self._gathering, None
         if gathering is None or not gathering.frames:
             return
-        if self._layout is None:
-            self._lay_out(gathering)
-        layout = self._layout
-        if layout is None:
-            return
+        begun = self._layout is not None
+        layout = self._layout or self._lay_out(gathering)
         offset = self._around.unix_time() - self._feeds.time.latest / 1000
         layout.begin(gathering.frames, offset)
-        for source, timed in gathering.frames:
+        hastes = gathering.last_of_leader if self._asked and not begun else -1
+        for number, (source, timed) in enumerate(gathering.frames):
+            if number == hastes:
+                layout.hasten()
             layout.place(source, timed)
 
-    def _lay_out(self, gathering: Gathering) -> None:
+    def _lay_out(self, gathering: Gathering) -> Layout:
         rules = self.rules
         leader = gathering.leader
         key_frames = self._key_frame_interval() if leader.kind == VIDEO else 0.0
@@ -305,12 +305,11 @@ class StreamPackage(Package):
         left_out = (
             gathering.extra_sounds if self._encoder.of_obs and not rules.vod_track else frozenset[Source]()
         )
-        self._layout = lay_out(gathering.frames, make, self._around.stats, left_out)
-        self._renditions = {rendition.name: rendition for rendition in self._layout.renditions}
-        if self._asked:
-            self._layout.hasten()
-        for rendition in self._layout.renditions:
-            rendition.others = [each for each in self._layout.renditions if each is not rendition]
+        self._layout = layout = lay_out(gathering.frames, make, self._around.stats, left_out)
+        self._renditions = {rendition.name: rendition for rendition in layout.renditions}
+        for rendition in layout.renditions:
+            rendition.others = [each for each in layout.renditions if each is not rendition]
+        return layout
 
     def _key_frame_interval(self) -> float | None:
         stream = self._around.registry.streams.get(self.key)
