@@ -115,4 +115,138 @@ await attempt({
     const name = /cannot play (.*)\.$/.exec(sentence)[1];
     assert.ok((await message(page).innerText()).startsWith(`This browser cannot play ${name}.`));
   },
+
+  /** Where a browser has HLS and nothing else, it plays by itself. */
+  async native() {
+    await wish("publish");
+    const page = await open({ before: "delete window.MediaSource; delete window.ManagedMediaSource" });
+    await reach(page, "playing");
+    await watch(page);
+    assert.ok(asked.some((each) => each.endsWith("/index.m3u8")) && !asked.some((each) => /hls\.min|\.mp4$.*ws/.test(each)), "by the browser itself");
+    await page.keyboard.press("k");
+    await page.waitForFunction(() => document.querySelector("video").paused);
+    await page.keyboard.press("l");
+    await watch(page, 20);
+    await wish("stop");
+    await reach(page, "over");
+    await wish("publish");
+    await reach(page, "playing");
+    await watch(page, 20);
+  },
+
+  /** An iPhone has the managed kind of media sources alone, which want that nothing is played on other devices. */
+  async managed() {
+    await wish("publish");
+    for (const way of ["mse", "hls"]) {
+      const page = await open({
+        place: `${url}?via=${way}`,
+        before: "window.made = 0; window.ManagedMediaSource = class extends MediaSource { constructor() { super(); window.made += 1; } }; delete window.MediaSource",
+      });
+      await reach(page, "playing");
+      await watch(page);
+      assert.deepEqual(await page.evaluate(() => [window.made, document.querySelector("video").disableRemotePlayback]), [1, true], way);
+      await page.context().close();
+    }
+  },
+
+  /** What a list of HLS goes back to is had from there, by who watches by WebSocket; and what is live as before. */
+  async dvr() {
+    await wish("publish");
+    await wish("time"); // Until there is something to go back to.
+    const page = await open();
+    await reach(page, "playing");
+    await page.locator(".bar").waitFor();
+    assert.ok(!asked.some((each) => each.endsWith(".m3u8")), "by WebSocket");
+    await page.keyboard.press("ArrowLeft");
+    await page.waitForFunction(() => parseFloat(document.querySelector(".delay").textContent) > 8);
+    await reach(page, "playing");
+    await watch(page, 20);
+    assert.ok(asked.some((each) => each.endsWith("/index.m3u8")), "by HLS");
+    await page.keyboard.press("ArrowLeft");
+    await page.waitForFunction(() => parseFloat(document.querySelector(".delay").textContent) > 16);
+    await watch(page, 20);
+    await page.getByRole("button", { name: "Go live" }).waitFor();
+    await check(page, "dvr");
+    asked.length = 0;
+    await page.keyboard.press("l");
+    await page.getByRole("button", { name: "Live", exact: true }).waitFor();
+    await page.waitForFunction(() => parseFloat(document.querySelector(".delay").textContent) < 3);
+    await watch(page, 20);
+    assert.ok(asked.some((each) => /^ws:.*\.mp4$/.test(each)), "by WebSocket again");
+  },
+
+  /** Of two sounds one is chosen, by both ways. */
+  async sounds() {
+    await wish("publish");
+    const decoded = (page) => page.evaluate(() => document.querySelector("video").webkitAudioDecodedByteCount);
+    for (const [way, sign] of [["mse", /\.mp4\?audio=1$/], ["hls", /\/audio-2\.m3u8/]]) {
+      const page = await open({ place: `${url}?via=${way}`, before: observe });
+      await reach(page, "playing");
+      await watch(page);
+      asked.length = 0;
+      await page.getByLabel("Audio").selectOption({ label: "Audio 2" });
+      await watch(page, 20);
+      assert.ok(asked.some((each) => sign.test(each)), `${way}: ${asked.slice(0, 5)}`);
+      const before = await decoded(page);
+      await page.waitForFunction((before) => document.querySelector("video").webkitAudioDecodedByteCount > before, before);
+      assert.equal(await page.getByLabel("Audio").locator("option:checked").innerText(), "Audio 2");
+      assert.deepEqual((await seen(page)).errors, [], way);
+      await check(page, `sounds-${way}`);
+      await page.context().close();
+    }
+  },
+
+  /** The newest picture is shown until it plays, and not again. */
+  async poster() {
+    await wish("publish");
+    const shown = () => document.querySelector("video").poster;
+    let page = await open({ before: "delete window.MediaSource; delete window.ManagedMediaSource; HTMLMediaElement.prototype.canPlayType = () => ''" });
+    await reach(page, "nothing");
+    assert.equal(await page.evaluate(shown), `${url}.jpg`);
+    const size = await page.evaluate(async (place) => {
+      const picture = new Image();
+      picture.src = place;
+      await picture.decode();
+      return [picture.naturalWidth, picture.naturalHeight];
+    }, `${url}.jpg`);
+    assert.deepEqual(size, [320, 240]);
+    await check(page, "poster");
+    await page.context().close();
+    page = await open();
+    await reach(page, "playing");
+    assert.equal(await page.evaluate(shown), "");
+  },
+
+  /** What pauses and plays it besides its own controls is heeded, and a pause lets the connection go. */
+  async elsewhere() {
+    await wish("publish");
+    const page = await open();
+    await reach(page, "playing");
+    await page.evaluate(() => document.querySelector("video").pause());
+    await page.getByRole("button", { name: "Play", exact: true }).waitFor();
+    await page.evaluate(() => document.querySelector("video").play());
+    await page.getByRole("button", { name: "Pause", exact: true }).waitFor();
+    await watch(page, 20);
+    await page.clock.install();
+    await page.keyboard.press("k");
+    await page.clock.fastForward(40000);
+    await wish("unwatched");
+    await page.clock.resume();
+    await page.keyboard.press("k");
+    await watch(page, 20);
+  },
+
+  /** A decoder that fails is begun anew, and what a server says that is no JSON is as good as nothing. */
+  async breaks() {
+    await wish("publish");
+    const page = await open();
+    await reach(page, "playing");
+    await page.route("**/show.json", (route) => route.fulfill({ body: "<h1>A proxy</h1>", contentType: "text/html" }), { times: 1 });
+    const append = "SourceBuffer.prototype.appendBuffer";
+    const again = page.waitForEvent("websocket");
+    await page.evaluate(`window.append = ${append}; ${append} = function (data) { ${append} = window.append; return window.append.call(this, new Uint8Array(data).map((each, at) => (at < 8 ? each : 255))); }`);
+    await again;
+    await watch(page, 20);
+    await reach(page, "playing");
+  },
 });

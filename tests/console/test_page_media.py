@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from browser_kit import Browser
 from live_fixtures import ClipMaker
-from media_clips import AV1_OPUS, H264_MP3, HEVC_AAC, Recipe
-from page_kit import ffmpeg_of, obs_of, page_of, showing
+from media_clips import AV1_OPUS, FRAME_RATE, H264_MP3, HEVC_AAC, Recipe
+from page_kit import Begin, ffmpeg_of, obs_of, page_of, showing
 
 pytestmark = pytest.mark.console
 
@@ -54,3 +54,45 @@ def test_what_a_browser_lacks_is_named_and_the_rest_plays(
         media.run(
             "lacks", page_of(server), publish=encoder.publish, type=lambda: mime, sentence=lambda: sentence
         )
+
+
+@pytest.mark.parametrize("scenario", ["native", "managed"])
+def test_browsers_that_have_less_play_it_too(media: Browser, plain: Begin, scenario: str) -> None:
+    settings = ("apps.live.handover.grace=0", "apps.live.hls.grace=1")
+    with showing(plain, *LOW_LATENCY, *settings) as (server, encoder):
+        media.run(scenario, page_of(server), publish=encoder.publish, stop=encoder.stop)
+
+
+def test_who_watches_goes_back_to_what_is_on_the_drive(media: Browser, plain: Begin, tmp_path: Path) -> None:
+    with showing(plain, *LOW_LATENCY, "apps.live.hls.dvr=1h", f"spool.path={tmp_path}") as (server, encoder):
+
+        def time() -> None:
+            """There are 25 seconds of it."""
+            server.wait_for_frames(server.url("show"), 25 * FRAME_RATE)
+
+        media.run("dvr", page_of(server), publish=encoder.publish, time=time)
+
+
+def test_a_sound_is_chosen_of_what_an_obs_sends(media: Browser, tmp_path: Path) -> None:
+    obs = obs_of("single-vod", tmp_path)
+    with showing(obs, *LOW_LATENCY, "apps.live.hls.vod_track=true") as (server, encoder):
+        media.run("sounds", page_of(server), publish=encoder.publish)
+
+
+def test_the_newest_picture_is_shown_until_it_plays(media: Browser, plain: Begin) -> None:
+    with showing(plain, "apps.live.page.picture=players") as (server, encoder):
+        media.run("poster", page_of(server), publish=encoder.publish)
+
+
+def test_a_pause_from_elsewhere_is_one(media: Browser, plain: Begin) -> None:
+    with showing(plain) as (server, encoder):
+
+        def unwatched() -> None:
+            server.log.wait_for({"event": "play ended", "stream": "show"})
+
+        media.run("elsewhere", page_of(server), publish=encoder.publish, unwatched=unwatched)
+
+
+def test_what_breaks_is_begun_anew(media: Browser, plain: Begin) -> None:
+    with showing(plain) as (server, encoder):
+        media.run("breaks", page_of(server), publish=encoder.publish)

@@ -72,6 +72,7 @@ def _rules(app: AppConfig, logos: Mapping[str, StaticFile]) -> PageRules:
         viewers=page.viewers,
         picture=Told(page.picture),
         rewind=app.ring.seconds if app.ring.rewind else 0.0,
+        dvr=app.hls.dvr if app.hls.enabled else 0.0,
         cdn=bool(app.hls.enabled and app.hls.cdn_secret),
     )
 

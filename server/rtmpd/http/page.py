@@ -112,7 +112,9 @@ class Pages:
             except Refused as refusal:
                 return refused(refusal)
         now, wall = asked.connection.context.clock(), self._wall_clock()
-        told = status_of(_stream(asked, key), now, wall, viewers=rules.viewers, rewind=rules.rewind)
+        told = status_of(
+            *(_stream(asked, key), now, wall), viewers=rules.viewers, rewind=rules.rewind, dvr=rules.dvr
+        )
         headers = _shared(_STATUS_AGE) if rules.status is Told.ANYONE else {"Cache-Control": "no-store"}
         return _json(told, headers)
 

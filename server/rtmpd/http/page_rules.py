@@ -41,6 +41,8 @@ class PageRules:
     """Who gets the newest picture."""
     rewind: float = 0.0
     """Seconds that players may go back."""
+    dvr: float = 0.0
+    """Seconds that playlists of HLS go back."""
     cdn: bool = False
     """HLS comes through a CDN, which the page prefers then and tells who watches."""
 

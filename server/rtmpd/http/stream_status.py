@@ -16,7 +16,7 @@ LIVE, SLATE, HOLDING, OFFLINE = "live", "slate", "holding", "offline"
 
 
 def status_of(
-    stream: LiveStream | None, now: float, wall: float, *, viewers: bool, rewind: float
+    stream: LiveStream | None, now: float, wall: float, *, viewers: bool, rewind: float, dvr: float
 ) -> dict[str, Any]:
     """For JSON. At ``now`` by the server's clock it is ``wall``, in seconds since 1970."""
     state = _state(stream)
@@ -31,6 +31,7 @@ def status_of(
         status["tracks"] = _tracks(stats)
         status["delay_seconds"] = stream.limits.delay
         status["rewind_seconds"] = rewind
+        status["dvr_seconds"] = round(min(dvr, now - on_air.started_at), 1)
     if viewers:
         status["viewers"] = 0 if stream is None else stream.players
     return status

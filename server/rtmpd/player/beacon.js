@@ -13,7 +13,7 @@ export class Beacon {
     this.told = video.currentTime;
     this.over = new AbortController();
     const { signal } = this.over;
-    video.addEventListener("waiting", () => (this.stalls += 1), { signal });
+    video.addEventListener("waiting", () => (this.stalls += video.seeking ? 0 : 1), { signal });
     globalThis.addEventListener("pagehide", () => this.#tell(true), { signal });
     this.timer = setInterval(() => !video.paused && this.#tell(false), INTERVAL * 1000);
     this.#tell(false);

@@ -30,28 +30,30 @@ export class Controls {
     this.live = h("button", { type: "button", class: "live", onclick: () => player.goLive() }, h("span", { class: "dot", "aria-hidden": "true" }), (this.edge = h("span")));
     this.delay = h("span", { class: "delay" });
     this.bar = h("input", { type: "range", class: "bar", step: 0.1, "aria-label": "Position", oninput: () => this.#seek() });
-    this.quality = h("select", { class: "quality", "aria-label": "Quality", onchange: () => this.#choose() });
+    this.quality = menu("Quality", (id) => this.#choose(id));
+    this.audio = menu("Audio", (id) => this.#listen(id));
+    this.captions = menu("Captions", (id) => this.#read(Number(id)));
     this.inset = button("Picture in picture", "i", "inset", () => this.#inset());
     this.full = button("Full screen", "f", "full", () => this.#fill());
     this.unmute = h("button", { type: "button", class: "unmute", hidden: true, onclick: () => this.#hush() }, drawing("mute"), "Unmute");
     this.start = h("button", { type: "button", class: "start", hidden: true, "aria-label": "Play", onclick: () => player.play() }, drawing("play"));
-    this.options = "";
     this.element = h(
       "div",
       { class: "controls" },
       this.start,
       this.unmute,
       h("div", { class: "row seek" }, this.bar),
-      h("div", { class: "row", role: "group", "aria-label": "Player" }, this.play, this.back, this.sound, this.volume, this.live, this.delay, h("span", { class: "space" }), this.quality, this.inset, this.full),
+      h("div", { class: "row", role: "group", "aria-label": "Player" }, this.play, this.back, this.sound, this.volume, this.live, this.delay, h("span", { class: "space" }), this.captions, this.audio, this.quality, this.inset, this.full),
     );
     this.insets = document.pictureInPictureEnabled ?? "webkitSetPresentationMode" in video;
-    this.#listen();
+    this.#attend();
     this.#wake();
   }
 
   close() {
     this.over.abort();
     clearTimeout(this.idle);
+    clearTimeout(this.seeking);
   }
 
   get plays() {
@@ -66,11 +68,11 @@ export class Controls {
     face(this.play, this.plays ? "Pause" : "Play", this.plays ? "pause" : "play");
     const quiet = video.muted || video.volume === 0;
     face(this.sound, quiet ? "Unmute" : "Mute", quiet ? "mute" : "loud");
-    if (document.activeElement !== this.volume) this.volume.value = String(quiet ? 0 : video.volume);
+    this.volume.value = String(quiet ? 0 : video.volume);
     const shows = player.state === "playing" || player.state === "stalled";
     this.unmute.hidden = !(player.hushed && video.muted && shows);
     this.start.hidden = !(player.state === "tap" || (player.paused && !shows));
-    const follows = player.live && !player.choice.start && !player.paused;
+    const follows = player.live;
     this.live.hidden = this.delay.hidden = !shows;
     this.play.hidden = engine === null && !player.paused;
     this.inset.hidden = !(this.insets && shows);
@@ -82,7 +84,7 @@ export class Controls {
     this.#offer();
   }
 
-  #listen() {
+  #attend() {
     const { signal } = this.over;
     const { root, video } = this.player;
     root.addEventListener("keydown", (event) => this.#key(event), { signal });
@@ -90,6 +92,7 @@ export class Controls {
     video.addEventListener("click", () => this.#click(), { signal });
     video.addEventListener("dblclick", () => this.#fill(), { signal });
     document.addEventListener("fullscreenchange", () => this.#filled(), { signal });
+    this.player.addEventListener("state", () => this.#wake(), { signal });
   }
 
   /** Keys that the page passes on, too. */
@@ -119,7 +122,7 @@ export class Controls {
     const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (action === undefined) return;
     event.preventDefault();
-    action();
+    if (!event.repeat || event.key.startsWith("Arrow")) action();
   }
 
   #click() {
@@ -143,12 +146,10 @@ export class Controls {
   }
 
   #window(window) {
-    const { video, status } = this.player;
-    const length = window ? window.end - window.start : 0;
-    const most = Math.max(length, status.rewind_seconds ?? 0);
+    const { video, reach: most } = this.player;
     this.bar.hidden = !window || most < LEAST_WINDOW;
     this.back.hidden = !window || most < STEP;
-    if (this.bar.hidden || document.activeElement === this.bar) return;
+    if (this.bar.hidden || this.seeking) return;
     this.bar.min = String(-Math.round(most));
     this.bar.max = "0";
     const delay = this.player.engine?.delay ?? window.end - video.currentTime;
@@ -162,28 +163,40 @@ export class Controls {
     if (delay == null) return;
     clearTimeout(this.seeking);
     // Once, when it has come to rest: each step may be a request.
-    this.seeking = setTimeout(() => player.seek(delay + Number(this.bar.value)), 250);
+    this.seeking = setTimeout(() => {
+      this.seeking = null;
+      player.seek(delay + Number(this.bar.value));
+    }, 250);
   }
 
-  /** Qualities, where there are several. */
+  /** What there are several of. */
   #offer() {
-    const { player } = this;
-    const options = player.engine?.levels?.length > 1 ? [{ id: "-1", label: "Auto" }, ...player.engine.levels] : tracks(player.status);
-    const told = JSON.stringify(options);
-    if (told !== this.options) {
-      this.options = told;
-      this.quality.replaceChildren(...options.map(({ id, label }) => h("option", { value: id }, label)));
-    }
-    this.quality.hidden = options.length < 2;
-    if (document.activeElement === this.quality) return;
-    this.quality.value = String(player.engine?.levels ? player.engine.level : (player.choice.track ?? ""));
+    const { engine, status, choice } = this.player;
+    const levels = engine?.levels ?? [];
+    if (levels.length > 1) offer(this.quality, [{ id: -1, label: "Auto" }, ...levels], engine.level);
+    else offer(this.quality, tracks(status, "video"), choice.track ?? "");
+    if (engine?.sounds) offer(this.audio, engine.sounds, engine.sound);
+    else offer(this.audio, tracks(status, "audio"), choice.audio ?? "");
+    const captions = engine?.captions ?? [];
+    const options = captions.map(({ label, language }, id) => ({ id, label: label || language || `Captions ${id + 1}` }));
+    const shown = captions.findIndex(({ mode }) => mode === "showing");
+    offer(this.captions, captions.length > 0 ? [{ id: -1, label: "No captions" }, ...options] : [], shown);
   }
 
-  #choose() {
+  #choose(id) {
     const { player } = this;
-    const { value } = this.quality;
-    if (player.engine?.levels) player.engine.level = Number(value);
-    else player.restart({ ...player.choice, track: value || undefined });
+    if (player.engine?.levels) player.engine.level = Number(id);
+    else player.restart({ ...player.choice, track: id || undefined });
+  }
+
+  #listen(id) {
+    const { player } = this;
+    if (player.engine?.sounds) player.engine.sound = Number(id);
+    else player.restart({ ...player.choice, audio: id || undefined });
+  }
+
+  #read(id) {
+    (this.player.engine?.captions ?? []).forEach((track, at) => (track.mode = at === id ? "showing" : "disabled"));
   }
 
   async #inset() {
@@ -209,7 +222,7 @@ export class Controls {
   }
 
   #filled() {
-    const full = document.fullscreenElement !== null;
+    const full = document.fullscreenElement === this.player.root;
     face(this.full, full ? "Leave full screen" : "Full screen", full ? "small" : "full");
   }
 
@@ -241,10 +254,25 @@ function face(element, label, name) {
   element.replaceChildren(drawing(name));
 }
 
-/** Video tracks of a stream, for engines without levels; the first is what is played unless another is asked for. */
-function tracks({ tracks: all = [] }) {
-  const videos = all.filter(({ medium }) => medium === "video");
-  if (videos.length < 2) return [];
-  const options = videos.map(({ id, name, height }, index) => ({ id: index === 0 ? "" : String(id), label: name ?? `Track ${id}`, height: height ?? 0 }));
-  return options.sort((one, other) => other.height - one.height);
+function menu(label, choose) {
+  return h("select", { "aria-label": label, onchange: ({ target }) => choose(target.value) });
+}
+
+/** Have a menu hold these `{ id, label }`, where they are a choice, with `chosen` as what is. */
+function offer(element, options, chosen) {
+  const told = JSON.stringify(options);
+  if (element.told !== told) {
+    element.told = told;
+    element.replaceChildren(...options.map(({ id, label }) => h("option", { value: id }, label)));
+  }
+  element.hidden = options.length < 2;
+  if (element.value !== String(chosen)) element.value = String(chosen);
+}
+
+/** Tracks of a stream, for engines that have to be asked anew; the first is what is played unless another is asked for. */
+function tracks({ tracks: all = [] }, medium) {
+  const options = all
+    .filter((track) => track.medium === medium)
+    .map(({ id, name, height }, index) => ({ id: index === 0 ? "" : String(id), label: name ?? `${medium === "video" ? "Track" : "Audio"} ${index + 1}`, height: height ?? 0 }));
+  return options.sort((one, other) => other.height - one.height).map(({ id, label }) => ({ id, label }));
 }

@@ -1,6 +1,7 @@
 // HLS with low latency by hls.js, which is loaded when it is needed.
 
 import { Beacon } from "./beacon.js";
+import { captionsOf } from "./captions.js";
 import { Media, plays } from "./media.js";
 
 const LATE = 10; // Seconds behind the live edge from which it is no more followed.
@@ -13,10 +14,11 @@ export class HlsEngine {
   }
 
   /** `told` as of MseEngine, and `levels()`. */
-  constructor(video, source, told) {
+  constructor(video, source, told, { ago = 0 } = {}) {
     this.video = video;
     this.source = source;
     this.told = told;
+    this.ago = ago; // Seconds.
     this.over = false;
     this.hls = null;
     this.codecs = [];
@@ -61,6 +63,34 @@ export class HlsEngine {
     if (this.hls) this.hls.nextLevel = id;
   }
 
+  /** Audio tracks, where there are several. */
+  get sounds() {
+    return (this.hls?.audioTracks ?? []).map(({ name }, id) => ({ id, label: name }));
+  }
+
+  get sound() {
+    return this.hls?.audioTrack ?? -1;
+  }
+
+  set sound(id) {
+    if (this.hls) this.hls.audioTrack = id;
+  }
+
+  get captions() {
+    return captionsOf(this.video);
+  }
+
+  /** Load nothing until it is woken. */
+  rest() {
+    this.hls?.stopLoad();
+    this.rests = true;
+  }
+
+  wake() {
+    if (this.rests) this.hls?.startLoad();
+    this.rests = false;
+  }
+
   goLive() {
     const position = this.hls?.liveSyncPosition;
     if (position != null) this.video.currentTime = position;
@@ -84,6 +114,8 @@ export class HlsEngine {
     hls.on(Hls.Events.FRAG_BUFFERED, () => {
       if (this.began) return;
       this.began = true;
+      const { window } = this;
+      if (this.ago > 0 && window) this.video.currentTime = Math.max(window.end - this.ago, window.start);
       this.beacon = new Beacon(this.video, this.source, () => this.#token());
       this.told.begun();
     });
@@ -112,7 +144,7 @@ export class HlsEngine {
       this.hls.recoverMediaError();
       return;
     }
-    this.told.ended({ opened: Boolean(this.began), code: response?.code ?? 0, reason: "" });
+    this.told.ended({ opened: Boolean(this.began), code: response?.code ?? 0, reason: "", broken: type === ErrorTypes.MEDIA_ERROR });
   }
 }
 

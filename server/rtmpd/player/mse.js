@@ -9,7 +9,10 @@ const MOST_TARGET = 2;
 const FAR = 3; // Seconds behind from which it jumps.
 const SETTLING = 1500; // Milliseconds in which it jumps at once: what comes first comes in a burst.
 const CATCHING_UP = 1.06;
-const CALM = 20000; // Milliseconds without a stall, from which it dares to be a little nearer.
+const CALM = 20000; // Milliseconds without a stall, from which it dares to be a little nearer; twice as long behind each stall.
+const MOST_CALM = 640000;
+const PATIENCE = 5000; // Milliseconds until a connection is there: proxies that know no WebSockets may say nothing.
+const MARGIN = 0.01; // Seconds, within which two times are the same.
 
 export class MseEngine {
   static name = "mse";
@@ -18,12 +21,13 @@ export class MseEngine {
     return Boolean(Media && globalThis.WebSocket);
   }
 
-  /** `told` hears `begun()`, `ended({ opened, code, reason })`, `lacks(codecs, all)` and `changed(init)`. */
+  /** `told` hears `begun()`, `ended({ opened, code, reason, broken })`, `lacks(codecs, all)` and `changed(init)`. */
   constructor(video, source, told, choice = {}) {
     this.video = video;
     this.told = told;
     this.choice = choice;
     this.target = LEAST_TARGET;
+    this.patience = CALM;
     this.follows = !choice.start;
     this.queue = [];
     this.init = null;
@@ -31,6 +35,7 @@ export class MseEngine {
     this.over = new AbortController();
     const { signal } = this.over;
     video.addEventListener("waiting", () => this.#stalled(), { signal });
+    video.addEventListener("error", () => this.#broken(video.error), { signal });
     this.timer = setInterval(() => this.#keepUp(), 200);
     this.#connect(source.socket(".mp4", choice));
   }
@@ -38,6 +43,7 @@ export class MseEngine {
   close() {
     this.over.abort();
     clearInterval(this.timer);
+    clearTimeout(this.late);
     this.socket.close();
     this.video.playbackRate = 1;
     this.video.removeAttribute("src");
@@ -74,6 +80,7 @@ export class MseEngine {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     socket.addEventListener("open", () => (this.opened = true), { signal });
+    this.late = setTimeout(() => this.opened || socket.close(), PATIENCE);
     socket.addEventListener("message", ({ data }) => this.#take(data), { signal });
     socket.addEventListener("close", ({ code, reason }) => this.told.ended({ opened: this.opened, code, reason }), { signal });
   }
@@ -132,15 +139,21 @@ export class MseEngine {
         this.queue.shift();
         return;
       } catch (problem) {
-        if (problem.name !== "QuotaExceededError") throw problem;
-        this.#forget(5);
+        // It is full: it takes more when what has been seen is forgotten.
+        if (problem.name === "QuotaExceededError") this.#forget(5);
+        else this.#broken(problem);
         return;
       }
     }
   }
 
+  /** What came cannot be decoded; from the next key frame on it may be. */
+  #broken(problem) {
+    this.told.ended({ opened: true, code: 0, reason: problem?.message ?? "", broken: true });
+  }
+
   #appended(buffer) {
-    if (buffer !== this.buffer) return;
+    if (buffer !== this.buffer || this.media.readyState !== "open") return;
     const { start, end } = this.#range();
     if (end !== null && !this.jumped && end - start > 0.03) {
       this.jumped = true;
@@ -160,8 +173,9 @@ export class MseEngine {
 
   /** The range that is shown, or the last; `first` is where the first begins. */
   #range() {
-    const ranges = this.buffer?.buffered;
-    if (!ranges?.length) return { start: null, end: null, first: null };
+    // Those of the video: a buffer tells nothing any more where decoding has failed.
+    const ranges = this.video.buffered;
+    if (ranges.length === 0) return { start: null, end: null, first: null };
     const last = ranges.length - 1;
     return { start: ranges.start(last), end: ranges.end(last), first: ranges.start(0) };
   }
@@ -171,7 +185,7 @@ export class MseEngine {
     const { start, end } = this.#range();
     const { video } = this;
     if (end === null || !this.jumped) return;
-    if (video.currentTime < start - 0.01) {
+    if (video.currentTime < start - MARGIN && (this.follows || !this.#isShown)) {
       video.currentTime = this.follows ? Math.max(end - this.target, start) : start;
       return;
     }
@@ -179,7 +193,7 @@ export class MseEngine {
       video.playbackRate = 1;
       return;
     }
-    if (performance.now() - this.calm > CALM) {
+    if (performance.now() - this.calm > this.patience) {
       this.target = Math.max(this.target * 0.8, LEAST_TARGET);
       this.calm = performance.now();
     }
@@ -189,6 +203,13 @@ export class MseEngine {
     else if (behind <= this.target + 0.05) video.playbackRate = 1;
   }
 
+  /** There is something to be seen where it is. */
+  get #isShown() {
+    const { buffered, currentTime } = this.video;
+    const within = (_, at) => buffered.start(at) - MARGIN <= currentTime && currentTime < buffered.end(at) - MARGIN;
+    return Array.from({ length: buffered.length }).some(within);
+  }
+
   get #settles() {
     return performance.now() - this.since < SETTLING;
   }
@@ -196,6 +217,7 @@ export class MseEngine {
   #stalled() {
     if (!this.jumped || !this.follows || this.#settles || this.video.seeking) return;
     this.target = Math.min(this.target * 1.3, MOST_TARGET);
+    this.patience = Math.min(this.patience * 2, MOST_CALM);
     this.calm = performance.now();
   }
 }

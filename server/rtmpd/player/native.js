@@ -1,6 +1,7 @@
 // HLS by the browser itself: Safari, where nothing else is there.
 
 import { Beacon } from "./beacon.js";
+import { captionsOf } from "./captions.js";
 
 const LATE = 15; // Seconds behind the live edge from which it is no more followed.
 
@@ -39,6 +40,23 @@ export class NativeEngine {
   get window() {
     const { seekable } = this.video;
     return seekable.length > 0 ? { start: seekable.start(0), end: seekable.end(seekable.length - 1) } : null;
+  }
+
+  /** Audio tracks, where there are several and the browser tells of them. */
+  get sounds() {
+    return [...(this.video.audioTracks ?? [])].map(({ label, language }, id) => ({ id, label: label || language || `Audio ${id + 1}` }));
+  }
+
+  get sound() {
+    return [...(this.video.audioTracks ?? [])].findIndex(({ enabled }) => enabled);
+  }
+
+  set sound(id) {
+    [...this.video.audioTracks].forEach((track, at) => (track.enabled = at === id));
+  }
+
+  get captions() {
+    return captionsOf(this.video);
   }
 
   get follows() {

@@ -5,7 +5,7 @@ import { h, mark, say } from "./dom.js";
 import { HlsEngine } from "./hls_engine.js";
 import { MseEngine } from "./mse.js";
 import { NativeEngine } from "./native.js";
-import { SAY, isAudio, lacking, playsWithout } from "./words.js";
+import { SAY, isAudio, playsNothing, playsWithout } from "./words.js";
 
 const ENGINES = [MseEngine, HlsEngine, NativeEngine];
 const BEHIND_CDN = [HlsEngine, NativeEngine, MseEngine]; // It carries HLS to as many as there are.
@@ -16,6 +16,7 @@ const WAITS = [1, 2, 3, 5, 8, 10]; // Seconds between tries.
 const RULED_OUT = 1008; // Codes of WebSockets: a rule ends it, whose sentence comes with it.
 const UNFIT = 4415; // A codec that MP4 cannot hold.
 const RETURN = 0.25; // Seconds from an end to the first look whether it is over.
+const ANSWER = 10; // Seconds in which a server says whether it is live.
 
 export class Player extends EventTarget {
   /** `root` becomes the player of `source`; with a `poster` the picture at .jpg is shown until it plays.
@@ -29,10 +30,13 @@ export class Player extends EventTarget {
     this.state = "connecting";
     this.engine = null;
     this.choice = source.start ? { start: source.start } : {};
-    this.engines = (source.counted ? BEHIND_CDN : ENGINES).filter((each) => (via === null || each.name === via) && each.works());
+    const engines = (source.counted ? BEHIND_CDN : ENGINES).filter((each) => each.works());
+    this.engines = ENGINES.some((each) => each.name === via) ? engines.filter((each) => each.name === via) : engines;
     this.timer = null;
+    this.question = null;
     this.tries = 0;
     this.failed = 0;
+    this.lacking = null;
     this.paused = false;
     this.over = new AbortController();
     this.video = h("video", { playsinline: true, "aria-label": title, tabindex: "-1" });
@@ -51,60 +55,78 @@ export class Player extends EventTarget {
 
   close() {
     this.over.abort();
+    this.question?.abort();
+    this.question = null;
     clearTimeout(this.rest);
     this.#drop();
     this.controls.close();
     this.root.replaceChildren();
   }
 
+  /** It is at the live edge, and stays there. */
   get live() {
-    return this.engine?.follows ?? false;
+    const { start, ago } = this.choice;
+    return !this.paused && !start && !ago && (this.engine?.follows ?? false);
+  }
+
+  /** Seconds that can be gone back, at most. */
+  get reach() {
+    const window = this.engine?.window;
+    if (!window) return 0;
+    const length = window.end - window.start;
+    if (!(this.engine instanceof MseEngine)) return length;
+    return Math.max(length, this.status.rewind_seconds ?? 0, this.#listed);
   }
 
   play() {
     this.paused = false;
     clearTimeout(this.rest);
     if (this.engine === null) this.#look();
-    else this.#play();
+    else {
+      this.engine.wake?.();
+      this.#play();
+    }
+    this.controls.update();
   }
 
   pause() {
     this.paused = true;
+    this.away = false;
     this.video.pause();
     this.engine?.hold?.();
     // What comes meanwhile is seen by nobody.
+    clearTimeout(this.rest);
     this.rest = setTimeout(() => this.#rest(), PAUSED * 1000);
+    this.controls.update();
   }
 
   goLive() {
-    if (this.choice.start) this.restart({ ...this.choice, start: undefined });
-    else this.engine?.goLive();
+    const { start, ago, ...choice } = this.choice;
+    if (start || ago) this.restart(choice);
+    else if (!this.live) this.engine?.goLive();
     this.play();
   }
 
   /** Go so many seconds back, or forward. */
   seek(by) {
-    const window = this.engine?.window;
+    const { engine, video } = this;
+    const window = engine?.window;
     if (!window) return;
-    const to = this.video.currentTime + by;
-    const rewind = this.status.rewind_seconds ?? 0;
-    if (this.engine instanceof MseEngine && rewind > 0 && to < window.start) {
-      const ago = Math.min(Math.round(this.engine.delay - by), rewind);
-      if (ago > 0) this.restart({ ...this.choice, start: `-${ago}` });
-      return;
-    }
+    const to = video.currentTime + by;
     if (to >= window.end - 0.5) this.goLive();
+    else if (to < window.start && engine instanceof MseEngine && this.#fetch(engine.delay - by)) return;
     else {
-      this.engine.hold?.();
-      this.video.currentTime = Math.max(to, window.start);
+      engine.hold?.();
+      video.currentTime = Math.max(to, window.start);
     }
   }
 
   /** Play it otherwise: another track, or from elsewhere. */
   restart(choice) {
-    this.choice = Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined));
+    this.choice = chosen(choice);
     this.#drop();
     this.#start();
+    if (this.paused) this.pause();
   }
 
   // Inside
@@ -117,6 +139,8 @@ export class Player extends EventTarget {
     on("waiting", () => this.#waiting());
     on("volumechange", () => this.controls.update());
     on("resize", () => this.#changed());
+    on("pause", () => this.#halted());
+    on("play", () => this.paused && this.play());
     document.addEventListener("visibilitychange", () => this.#seen(), { signal });
     globalThis.addEventListener("online", () => this.state === "lost" && this.#look(), { signal });
   }
@@ -124,16 +148,22 @@ export class Player extends EventTarget {
   /** Ask whether it is live, and begin if it is. */
   async #look() {
     this.#forget();
-    const status = await this.source.status(this.over.signal);
-    if (this.over.signal.aborted) return;
+    this.question?.abort();
+    const question = (this.question = new AbortController());
+    const patience = setTimeout(() => question.abort(), ANSWER * 1000);
+    const status = await this.source.status(question.signal);
+    clearTimeout(patience);
+    if (question !== this.question) return; // It was asked anew, or nobody wants to know any more.
+    this.question = null;
     this.#learn(status);
     const { state } = status;
     if (this.engine !== null && state === "offline" && this.state === "stalled") this.#drop(); // It ends in silence.
     if (this.engine !== null) {
       this.#tell(state);
       this.#later(LOOK);
-    } else if (["live", "slate", "holding", "unknown"].includes(state)) this.#start();
-    else if (state === "offline") {
+    } else if (["live", "slate", "holding", "unknown"].includes(state)) {
+      if (!(this.paused && this.began)) this.#start();
+    } else if (state === "offline") {
       this.#show(this.began ? "over" : "offline");
       this.#again();
     } else {
@@ -153,18 +183,24 @@ export class Player extends EventTarget {
   #tell(state) {
     if (state === "slate") this.#note(SAY.slate);
     else if (state === "holding" && this.state !== "playing") this.#show("holding");
-    else if (this.lacks) this.#note(playsWithout(this.lacks));
+    else if (this.lacking) this.#note(playsWithout(this.lacking));
     else this.#note("");
   }
 
   #start() {
-    if (this.paused && this.began) return;
-    const Engine = this.engines[this.failed % this.engines.length];
+    const Engine = this.#next();
     const told = this.#ears();
     this.engine = new Engine(this.video, this.source, told, this.choice);
     told.engine = this.engine;
     this.#waiting();
     this.controls.update();
+  }
+
+  /** The engine that has not failed, or the one that alone can do what is wanted. */
+  #next() {
+    const { only, start, ago } = this.choice;
+    const able = only || start ? MseEngine : ago ? HlsEngine : null;
+    return this.engines.includes(able) ? able : this.engines[this.failed % this.engines.length];
   }
 
   /** What an engine tells is heard as long as it is ours. */
@@ -186,7 +222,7 @@ export class Player extends EventTarget {
     try {
       await this.video.play();
     } catch (problem) {
-      if (problem.name !== "NotAllowedError") return;
+      if (problem.name !== "NotAllowedError" || this.over.signal.aborted) return;
       if (this.video.muted) {
         this.#show("tap");
         return;
@@ -203,6 +239,7 @@ export class Player extends EventTarget {
     clearTimeout(this.stall);
     this.began = true;
     this.tries = this.failed = 0;
+    this.video.removeAttribute("poster"); // It was the newest picture, once.
     this.#show("playing");
     this.#later(this.status.state === "live" ? LOOK : 1);
     this.controls.update();
@@ -223,32 +260,64 @@ export class Player extends EventTarget {
     if (this.began) this.#later(0.3);
   }
 
-  #ended({ opened, code, reason }) {
+  /** Media keys, a picture in picture and a telephone that rings pause it, too. */
+  #halted() {
+    if (this.paused || this.engine === null || !this.video.paused || this.video.ended) return;
+    this.pause();
+    this.away = document.visibilityState !== "visible"; // It goes on for who comes back.
+  }
+
+  #ended({ opened, code, reason, broken = false }) {
     this.#drop();
-    if (!opened && this.engines.length > 1) this.failed += 1;
+    const { track, audio, start, ago } = this.choice;
+    // What one engine alone can do is not tried with it again where it cannot be reached.
+    this.choice = chosen(opened ? { track, audio, start, ago } : { track, audio });
+    this.lacking = null;
+    if (!opened) this.failed += 1;
     if ((code === UNFIT || code === RULED_OUT) && reason) {
       this.#show("refused", reason);
       this.#again(true);
       return;
     }
-    if (opened && code !== 1000 && this.began) this.#show("lost");
-    if (opened) this.#later(RETURN);
-    else if (this.failed % this.engines.length > 0) this.#start();
-    else this.#again();
+    if (opened && code !== 1000 && this.began) this.#show(broken ? "stalled" : "lost");
+    if (opened && this.tries === 0) {
+      this.tries = 1;
+      this.#later(RETURN);
+    } else if (!opened && this.failed % this.engines.length > 0) this.#start();
+    else {
+      // Where nobody is told whether it is live, it most likely is not.
+      if (!opened) this.#show(this.status.state !== "unknown" ? "stalled" : this.began ? "over" : "offline");
+      this.#again();
+    }
   }
 
   #lacks(codecs, all) {
-    this.#drop();
-    const audio = codecs.filter(isAudio);
     const others = all.filter((codec) => !codecs.includes(codec));
     if (others.length > 0 && this.engines.includes(MseEngine) && !this.choice.only) {
-      this.lacks = codecs;
-      this.restart({ ...this.choice, only: audio.length > 0 ? "video" : "audio" });
+      this.lacking = codecs;
+      this.restart({ ...this.choice, only: codecs.some(isAudio) ? "video" : "audio" });
       this.#note(playsWithout(codecs));
       return;
     }
-    this.#show("unsupported", lacking(codecs));
+    this.#drop();
+    this.#show("unsupported", playsNothing(codecs));
     this.#again(true); // Somebody may publish it otherwise.
+  }
+
+  /** Seconds that playlists of HLS go back, where it can be played. */
+  get #listed() {
+    return this.engines.includes(HlsEngine) ? (this.status.dvr_seconds ?? 0) : 0;
+  }
+
+  /** Have what was so many seconds ago from the server; false where it has no more. */
+  #fetch(seconds) {
+    const rewind = this.status.rewind_seconds ?? 0;
+    const most = Math.max(rewind, this.#listed);
+    const ago = Math.min(Math.round(seconds), Math.floor(most));
+    if (ago <= 0) return false;
+    const { track, audio, only } = this.choice;
+    this.restart(ago <= rewind ? { track, audio, only, start: `-${ago}` } : { track, audio, ago });
+    return true;
   }
 
   #drop() {
@@ -281,27 +350,33 @@ export class Player extends EventTarget {
   }
 
   #rest() {
-    if (!this.paused || !(this.engine instanceof MseEngine)) return;
-    this.#drop();
+    if (this.engine?.rest) this.engine.rest();
+    else if (this.engine instanceof MseEngine) this.#drop();
   }
 
   #seen() {
     if (document.visibilityState !== "visible") return;
-    if (this.engine === null && !this.paused) this.#look();
-    else if (this.engine?.follows && !this.paused) this.engine.goLive();
+    if (this.away) this.play();
+    else if (this.engine === null && !this.paused) this.#look();
   }
 
   #show(state, text = SAY[state] ?? "") {
-    if (this.state !== state) this.dispatchEvent(new Event("state"));
+    const isNew = this.state !== state;
     this.state = state;
     mark(this.root, "data-state", state);
     say(this.message, text);
     if (state !== "playing") this.#note("");
     this.controls.update();
+    if (isNew) this.dispatchEvent(new Event("state"));
   }
 
   #note(text) {
     say(this.notice, text);
     this.notice.hidden = text === "";
   }
+}
+
+/** Without what nobody has chosen. */
+function chosen(choice) {
+  return Object.fromEntries(Object.entries(choice).filter(([, value]) => value !== undefined));
 }

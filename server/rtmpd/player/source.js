@@ -28,15 +28,14 @@ export class Source {
 
   /** Whether it is live: `{ state, ... }` as the server tells it, or a `state` of what keeps it from telling. */
   async status(signal) {
-    let answer;
     try {
-      answer = await fetch(this.url(".json"), { signal, cache: "no-store", credentials: "omit" });
+      const answer = await fetch(this.url(".json"), { signal, cache: "no-store", credentials: "omit" });
+      if (answer.ok) return await answer.json();
+      // 404: nobody is told, so the stream itself is asked.
+      const states = { 401: "unproven", 403: "forbidden", 404: "unknown", 429: "busy", 503: "busy" };
+      return { state: states[answer.status] ?? "lost" };
     } catch {
-      return { state: "lost" };
+      return { state: "lost" }; // Or a proxy answers with a page of its own.
     }
-    if (answer.ok) return answer.json();
-    // 404: nobody is told, so the stream itself is asked.
-    const states = { 401: "unproven", 403: "forbidden", 404: "unknown", 429: "busy", 503: "busy" };
-    return { state: states[answer.status] ?? "lost" };
   }
 }

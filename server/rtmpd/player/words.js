@@ -48,7 +48,7 @@ export const SAY = {
 };
 
 /** Why there is no picture, or no sound: the browser lacks these codecs. */
-export function lacking(codecs) {
+export function playsNothing(codecs) {
   const names = [...new Set(codecs.map(codecName))];
   const advice = names.some((name) => EVERYWHERE.has(name)) ? "Try another browser." : "Try another browser, or ask for a stream in H.264 and AAC.";
   return `This browser cannot play ${names.join(" and ") || "the codec of this stream"}. ${advice}`;
