@@ -8,6 +8,7 @@ from engine_kit import AAC_HEADER, FULL_HD, KEY, House
 
 from rtmpd.daemon.config import Config
 from rtmpd.daemon.hls_side import HlsSide
+from rtmpd.engine.key import StreamKey
 
 
 def side(house: House, **hls: object) -> HlsSide:
@@ -32,6 +33,14 @@ def test_nothing_is_made_before_somebody_asks_for_what_is_live():
     publish(house)
     assert made.find(KEY, 0.0) is not None
     made.look()
+    made.close()
+
+
+def test_a_stream_that_is_published_in_variants_alone_may_be_the_first():
+    house = House()
+    made = side(house, variants=[f"{KEY.name[:-1]}{{name}}"])
+    publish(house)
+    assert made.find(StreamKey(KEY.app, KEY.name[-1]), 0.0) is not None
     made.close()
 
 

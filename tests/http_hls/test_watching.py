@@ -150,3 +150,19 @@ async def test_who_goes_back_is_sent_what_is_on_the_drive(tmp_path: Path) -> Non
         await eventually(lambda: there.house.context.registry.budget.used <= held)
         assert await watcher.get(name.replace(".mp4", "7.mp4"))
         assert watcher.status == 404
+
+
+async def test_a_stream_that_is_published_in_variants_alone_is_watched_by_its_own_name() -> None:
+    async with hls_site(hls=HlsRules(segment=1.0, variants=("{name}_low",))) as there:
+        assert (await there.site.get("/live/cam/index.m3u8", "HEAD")).status == 404
+        encoder = await there.encoder(name="cam_low")
+        assert (await there.site.get("/live/cam/index.m3u8", "HEAD")).status == 200
+        watcher = await there.viewer()
+        assert watcher.uri.startswith("v1-main.m3u8?")
+        await watcher.playlist()
+        assert (await watcher.get(watcher.files[-2]))[4:8] in (b"moof", b"styp")
+        stats = there.house.stats
+        assert (stats.players, stats.other_players["hls"]) == (1, 1)
+        await encoder.go_on(60)
+        first = watcher.text
+        assert await watcher.playlist() != first

@@ -274,7 +274,7 @@ def test_hls_is_as_long_as_it_was(imported: Import) -> None:
         "enabled": True,
         "segment": "4s",
         "window": "60s",
-        "variants": ["{name}_low", "{name}_mid"],
+        "variants": ["{name}", "{name}_low", "{name}_mid"],
     }
     assert done.left == ["9:hls_keys"]
 

@@ -41,7 +41,8 @@ class HlsSide:
     def find(self, key: StreamKey, now: float) -> Package | None:
         """That of a stream; None where nobody publishes it, or HLS is off."""
         if self.packages is None:
-            if key not in self._registry.streams or self._rules_of(key) is None:
+            rules = self._rules_of(key)
+            if rules is None or not (rules.variants or key in self._registry.streams):
                 return None
             self.packages = self._make()
         return self.packages.find(key, now)

@@ -202,8 +202,9 @@ class HlsAnswers:
         return self._is_live(key) or self._hls.terms(key).pull_patience > 0
 
     def _is_live(self, key: StreamKey) -> bool:
+        """Somebody publishes it, or a variant of it."""
         stream = self._hls.context().registry.streams.get(key)
-        return stream is not None and stream.life is not Life.IDLE
+        return (stream is not None and stream.life is not Life.IDLE) or self._hls.find(key) is not None
 
     def _key(self, asked: Asked, folder: str) -> StreamKey:
         context, wish = self._hls.context(), asked.of(folder).wish

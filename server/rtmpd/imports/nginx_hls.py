@@ -23,7 +23,9 @@ def write_hls(app: Application) -> None:
         said = app.last(name)
         if said is not None:
             put(said, table, simple, app.draft)
-    for said in app.all("hls_variant"):
+    for number, said in enumerate(app.all("hls_variant")):
+        if number == 0:  # Each quality is to be had by its own name, too.
+            app.draft.add((*table, "variants"), ["{name}"], said.place)
         app.draft.add((*table, "variants"), [f"{{name}}{said.first}"], said.place)
     keys = app.last("hls_keys")
     if keys is not None and keys.is_on:
