@@ -22,7 +22,7 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.01, help="Length of each repetition.")] = 0.3,
     core: Annotated[int, typer.Option(min=0, help="The core to run on.")] = 0,
 ) -> None:
-    """Time chunk reader and writer, session, engine, handshake and AMF."""
+    """Time chunk reader and writer, session, engine, packaging and its answers, handshake and AMF."""
     if quick:
         repeat, seconds = 3, 0.02
     os.sched_setaffinity(0, {core})

@@ -9,6 +9,8 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from hls_workloads import Studio, answers, fragments, packaging
+
 from rtmpd.access.guard import Guard
 from rtmpd.access.keys import Key, KeyRing, digest_of
 from rtmpd.access.policy import AccessPolicy
@@ -46,6 +48,7 @@ from rtmpd.tools.load.media import MediaSpec, Programme
 
 GOP_SECONDS = 2.0
 SINKS = 100
+VIEWERS = 20
 KEYS = 10_000
 _PART_MS = 200
 """Length of a part of LL-HLS."""
@@ -92,6 +95,7 @@ def all_workloads() -> list[Workload]:
         Workload("join_first", "player", 1, size, _join(gop, watched=False)),
         Workload("fmp4_parts", "message", count, size, _fmp4(gop, _PART_MS)),
         Workload("fmp4_frames", "message", count, size, _fmp4(gop, 0)),
+        *_browsers(gop, size),
         Workload("handshake_simple", "handshake", 1, 3 * 1536, _handshake(digest=False)),
         Workload("handshake_digest", "handshake", 1, 3 * 1536, _handshake(digest=True)),
         *_admissions(),
@@ -272,6 +276,24 @@ def _fmp4(gop: list[Message], part_ms: int) -> Callable[[], object]:
                 pending = {AUDIO: [], VIDEO: []}
 
     return run
+
+
+def _browsers(gop: list[Message], size: int) -> list[Workload]:
+    """A stream that is packaged, and its viewers answered."""
+
+    def studio() -> Studio:
+        return Studio(gop, GOP_SECONDS, PACKETS_PER_FLUSH)
+
+    count = len(gop)
+    run, answered = answers(studio(), _PART_MS / 1000, VIEWERS)
+    return [
+        *(
+            Workload(f"hls_parts_{part}", "message", count, size, packaging(studio(), part / 1000))
+            for part in (_PART_MS, 333)
+        ),
+        Workload(f"hls_to_{VIEWERS}", "answer", answered, size * VIEWERS, run),
+        Workload("mse_frames", "message", count, size, fragments(studio())),
+    ]
 
 
 def _run(timed: list[Timed]) -> Run:

@@ -15,9 +15,9 @@ _WARM_UP_RUNS = 3
 """CPython specializes its bytecode meanwhile."""
 
 
-def main() -> None:
-    """Print one ``name operations`` line per workload, in the order of the marks."""
-    workloads = all_workloads()
+def main(only: str) -> None:
+    """Print one ``name operations`` line per workload with ``only`` in its name, in order of the marks."""
+    workloads = [workload for workload in all_workloads() if only in workload.name]
     gc.collect()
     gc.disable()
     for workload in workloads:
@@ -31,4 +31,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1])

@@ -35,6 +35,7 @@ def main(
     record: Annotated[
         bool, typer.Option("--record", help="Make what is counted now the baseline of this Python.")
     ] = False,
+    only: Annotated[str, typer.Option(help="Only workloads whose name holds this.")] = "",
     required: Annotated[
         bool,
         typer.Option(
@@ -52,10 +53,10 @@ def main(
     if key not in baselines and not record:
         hint = "on a revision that you trust, run: python bench/regression/gate.py --record"
         _skip(f"there is no baseline for {key}; {hint}", required)
-    counts = count()
+    counts = count(only)
     dear = _compare_beside(counts)
     if record:
-        baselines[key] = counts
+        baselines[key] = (baselines.get(key, {}) if only else {}) | counts
         BASELINE.write_text(json.dumps(baselines, indent=1, sort_keys=True) + "\n")
         print(f"recorded {len(counts)} workloads for {key}")
         return
@@ -74,8 +75,11 @@ def interpreter() -> str:
     return f"{version} ({built}, {platform.python_compiler()}) {platform.system()} {platform.machine()}"
 
 
-def count() -> Counts:
-    """Instructions per operation of every workload. Raises ``RuntimeError`` when valgrind fails."""
+def count(only: str) -> Counts:
+    """Instructions per operation of every workload whose name holds ``only``.
+
+    Raises ``RuntimeError`` when valgrind fails.
+    """
     with tempfile.TemporaryDirectory(prefix="rtmpd-gate-") as name:
         out = Path(name) / "callgrind"
         command = [
@@ -85,6 +89,7 @@ def count() -> Counts:
             f"--dump-before={MARK}",
             sys.executable,
             str(HERE / "count.py"),
+            only,
         ]
         # Hashes and the environment's size move instructions about; both are the same every time. And what is
         # counted are the sources beside the gate, whatever is installed.
@@ -134,6 +139,8 @@ def _compare_beside(counts: Counts) -> list[str]:
     """Print what some workloads cost beside others; those that cost too much."""
     dear = []
     for name, other in BESIDE.items():
+        if name not in counts or other not in counts:
+            continue
         more = counts[name] / counts[other] - 1
         print(f"{name}: {more:+.1%} beside {other}, at most {MORE:+.0%}")
         if more > MORE:

@@ -143,8 +143,8 @@ async def test_players_see_what_publishers_send(rtmp_url, drain_interval):
     assert (report.parsed, report.stalled) == (2, 2)
     assert report.first_frame_ms.count == 6
     assert report.bits_per_second.count == 4
-    # On a busy machine publishers catch up on what they are late with.
-    assert 0.6 < report.bytes * 8 / report.seconds / (4 * 400_000) < 2.0
+    # On a busy machine publishers are late, and catch up on that.
+    assert 0.2 < report.bytes * 8 / report.seconds / (4 * 400_000) < 2.0
     assert report.packets > 20
     assert report.missing == 0
     assert 0 < report.latency_ms.p50 < 1000
