@@ -10,9 +10,7 @@ from packaging_kit import Studio, multivariant, picture, told
 
 from rtmpd.engine.packet import VIDEO
 from rtmpd.media.captions import captions_in
-from rtmpd.media.fmp4 import Sample
 from rtmpd.media.mp4_entries import Mp4Track
-from rtmpd.media.mp4_feed import Timed
 from rtmpd.media.timed_metadata import timed_metadata
 from rtmpd.media.track_names import Picture, name_pictures
 from rtmpd.packaging.feeds import Source
@@ -89,7 +87,7 @@ def test_renditions_are_called_as_players_call_tracks():
     frames = []
     for track, (width, height, rate) in sizes.items():
         of = Mp4Track(1, VIDEO, 90_000, b"", "avc1.64001f", width, height, rate)
-        frames.append((Source(VIDEO, track), Timed(of, 0, Sample(3000, 0, True, b""))))
+        frames.append((Source(VIDEO, track), of))
     asked: list[str] = []
     package = Studio(HlsRules(segment=1.0)).replay(LADDER)
 
@@ -97,7 +95,7 @@ def test_renditions_are_called_as_players_call_tracks():
         asked.append(name)
         return next(iter(package.renditions))
 
-    lay_out(frames, make, HlsStats())
+    lay_out(dict(frames), make, HlsStats())
     pictures = [Picture(track, *size) for track, size in sizes.items()]
     assert asked == ["720p30", "720p60", "360p_2", "360p_3"]
     assert asked == [name_pictures(pictures)[track] for track in sizes]

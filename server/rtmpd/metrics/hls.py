@@ -14,6 +14,7 @@ class PackageStats(Protocol):
     packages: int
     parts: int
     late_parts: int
+    late_tracks: int
     segments: int
     gaps: int
     long_gops: int
@@ -52,6 +53,12 @@ _PACKAGES: Final[Sequence[tuple[Literal["counter", "gauge"], str, str, str]]] = 
         "rtmpd_hls_late_parts",
         "Parts that came later behind the one before, by the clock, than their target and a fifth.",
         "late_parts",
+    ),
+    (
+        "counter",
+        "rtmpd_hls_late_tracks",
+        "Times that tracks came when their stream was packaged already.",
+        "late_tracks",
     ),
     ("counter", "rtmpd_hls_segments", "Segments that were made.", "segments"),
     (

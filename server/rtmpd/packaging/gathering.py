@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Final
 
 from rtmpd.engine.packet import AUDIO, VIDEO
+from rtmpd.media.mp4_entries import Mp4Track
 from rtmpd.media.mp4_feed import Timed
 from rtmpd.packaging.feeds import Source
 from rtmpd.packaging.plan import frame_time
@@ -58,16 +59,31 @@ class Gathering:
         """It may not grow any more."""
         return self.held_bytes >= MOST_BYTES
 
+    def told_of_all(self) -> bool:
+        """Whether it is known of each track how fast its frames come, or nobody waits for that any more."""
+        lasted = self._last - (self._first or 0.0)
+        paced = all(len(self._durations(each)) >= _FRAMES for each in self.sources)
+        return paced or lasted >= _LONGEST or self.overfull
+
+    @property
+    def tracks(self) -> dict[Source, Mp4Track]:
+        """The same, as they are first."""
+        found: dict[Source, Mp4Track] = {}
+        for source, timed in self.frames:
+            found.setdefault(source, timed.track)
+        return found
+
     @property
     def sources(self) -> set[Source]:
         """Tracks of which frames have come."""
         return {source for source, _ in self.frames}
 
     @property
-    def extra_sounds(self) -> frozenset[Source]:
-        """All audio tracks but the first."""
-        sounds = sorted([source for source in self.sources if source.kind == AUDIO])
-        return frozenset(sounds[1:])
+    def plain_tracks(self) -> dict[Source, Mp4Track]:
+        """Without all audio tracks but the first."""
+        tracks = self.tracks
+        sounds = sorted([source for source in tracks if source.kind == AUDIO])
+        return {source: track for source, track in tracks.items() if source not in sounds[1:]}
 
     @property
     def leader(self) -> Source:

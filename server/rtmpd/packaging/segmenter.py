@@ -92,6 +92,8 @@ class Segmenter:
         """Segments that begin without a key frame, because none came in time."""
         self.cut: Callable[[float, bool], None] | None = None
         """Told at which time (s) a segment begins, and whether with a key frame."""
+        self._joins: Shelf | None = None
+        """Of whom this goes on with the numbers, when it begins."""
         self._cut_at: float | None = None
         self._cut_keyed = True
         self._keyed = True
@@ -132,9 +134,12 @@ class Segmenter:
         """When the last sample of the leader ends (s)."""
         return self._ends / self._lead_scale
 
-    def follow_cuts(self) -> None:
-        """Segments begin where ``cut_at`` says, and not by a length of their own."""
+    def follow_cuts(self, leader: Shelf) -> None:
+        """Segments begin where ``cut_at`` says, and not by a length of their own, with the numbers of the
+        ``leader``.
+        """
         self._follows = True
+        self._joins = leader
 
     def cut_at(self, time: float, keyed: bool) -> None:
         """A segment begins with the first sample, or key frame, from that time (s) on."""
@@ -202,6 +207,8 @@ class Segmenter:
         follower = self._followers[track_id]
         follower.add(time, sample)
         begins = self._ends / self._lead_scale
+        if self._waits:
+            follower.forget_before(time / follower.timescale - 0.5 * _SILENT)
         if self._segment_begins is None:
             begins = follower.samples[0][0] / follower.timescale
         now = (time + sample.duration) / follower.timescale
@@ -259,6 +266,9 @@ class Segmenter:
 
     def _begin_segment(self, time: int, *, independent: bool) -> None:
         seconds = time / self._lead_scale
+        if self._joins is not None:
+            self._shelf.join(max(self._joins.next - 1, 0), self._joins.breaks)
+            self._joins = None
         self._shelf.begin(
             seconds + self.unix_offset, self._init, discontinuity=self._broken, independent=independent
         )
@@ -315,7 +325,6 @@ class Segmenter:
         """The leader is silent, and others are not."""
         scale = self._lead_scale
         if self._segment_begins is None:
-            self._waits = False
             waiting = [each for each in self._followers.values() if each.samples]
             first = min([each.samples[0][0] / each.timescale for each in waiting])
             self._begin_segment(int(first * scale), independent=False)

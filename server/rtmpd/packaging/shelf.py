@@ -123,6 +123,8 @@ class Shelf:
         """Number of the segment that is begun next."""
         self.discontinuities = 0
         """Of segments that are listed no more."""
+        self.breaks = 0
+        """Of all segments so far."""
         self.seconds = 0.0
         """Of the listed segments that are whole."""
         self.held_bytes = 0
@@ -150,8 +152,15 @@ class Shelf:
         mean = self._bits / self._lasted if self._lasted else 0.0
         return max(self._peak, mean), mean
 
+    def join(self, number: int, breaks: int) -> None:
+        """Begin with that number, where another rendition has come to, with so many discontinuities; call it
+        before the first segment.
+        """
+        self.next, self.discontinuities, self.breaks = number, breaks, breaks
+
     def begin(self, begins: float, init: int, *, discontinuity: bool, independent: bool) -> Segment:
         """Begin another segment."""
+        self.breaks += discontinuity
         self.open = Segment(self.next, init, begins, discontinuity, independent)
         self.next += 1
         self._hold(SEGMENT_OVERHEAD_BYTES)

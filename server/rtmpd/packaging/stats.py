@@ -36,6 +36,7 @@ class HlsStats:
         "gaps",
         "held_bytes",
         "late_parts",
+        "late_tracks",
         "long_gops",
         "overfull",
         "packages",
@@ -53,6 +54,8 @@ class HlsStats:
         self.parts = 0
         self.late_parts = 0
         """Parts that came later behind the one before, by the clock, than their target and a fifth."""
+        self.late_tracks = 0
+        """Times that tracks came when their stream was packaged already."""
         self.segments = 0
         self.gaps = 0
         """Parts that end before the next frame, because that one was late."""

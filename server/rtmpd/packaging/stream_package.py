@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.packet import DATA, STREAM_METADATA, SWITCH, VIDEO, Packet
+from rtmpd.engine.packet import AUDIO, DATA, STREAM_METADATA, SWITCH, VIDEO, Packet
 from rtmpd.engine.packet_queue import Item, Mark
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, TapOptions
@@ -20,7 +21,7 @@ from rtmpd.packaging.gathering import Gathering
 from rtmpd.packaging.layout import Layout, lay_out
 from rtmpd.packaging.multivariant import Member, Sound, Variant, write_multivariant
 from rtmpd.packaging.package import Package, Waiting
-from rtmpd.packaging.plan import make_plan
+from rtmpd.packaging.plan import Plan, make_plan
 from rtmpd.packaging.rendered import Rendered, render
 from rtmpd.packaging.rendition import Rendition
 from rtmpd.packaging.rules import HlsRules
@@ -60,6 +61,10 @@ class StreamPackage(Package):
         self._feeds = Feeds()
         self._gathering: Gathering | None = Gathering(paced=False)
         self._layout: Layout | None = None
+        self._newcomers: Gathering | None = None
+        """All frames since a track has come that no rendition has; None mostly."""
+        self._ignored: set[Source] = set()
+        """Tracks that get none."""
         self._renditions: dict[str, Rendition] = {}
         self._multivariant: dict[str, Rendered] = {}
         self._waiting = Waiting()
@@ -159,7 +164,7 @@ class StreamPackage(Package):
             self._around.stats.packages -= 1
             self._tap.detach()
             self._feeds.forget()
-            self._gathering = self._layout = None
+            self._gathering = self._newcomers = self._layout = None
             for rendition in self._renditions.values():
                 rendition.drop()
             self._charge_pending()
@@ -218,6 +223,7 @@ class StreamPackage(Package):
             self._layout.flush()
         for rendition in self._renditions.values():
             rendition.pause()
+        self._newcomers = None
         self._gathering = Gathering(paced=self._layout is not None)
 
     def _place(self, source: Source, timed: Timed) -> None:
@@ -229,7 +235,24 @@ class StreamPackage(Package):
                 self._around.stats.overfull[Overfull.GATHERING] += 1
                 self._begin()
         elif self._layout is not None:
+            self._meet(self._layout, source, timed)
             self._layout.place(source, timed)
+
+    def _meet(self, layout: Layout, source: Source, timed: Timed) -> None:
+        """Give tracks renditions that come when the stream is packaged already."""
+        newcomers = self._newcomers
+        if newcomers is None:
+            if source in self._ignored or layout.has_place(source):
+                return
+            if source.kind == AUDIO and not self._wants_all_sounds:
+                self._ignored.add(source)
+                return
+            self._around.stats.late_tracks += 1
+            newcomers = self._newcomers = Gathering(paced=False)
+        newcomers.add(source, timed)
+        if newcomers.told_of_all():
+            self._newcomers = None
+            self._extend(layout, newcomers)
 
     def _settle(self) -> None:
         """A batch has been taken."""
@@ -244,6 +267,8 @@ class StreamPackage(Package):
         self._corrections = corrections
         if any(changed):
             self._multivariant.clear()
+            if self._layout is not None:
+                self._layout.promote()
             if not self._ready and all(rendition.begun for rendition in self._renditions.values()):
                 self._ready = True
                 self._waiting.call()
@@ -290,26 +315,47 @@ class StreamPackage(Package):
             layout.place(source, timed)
 
     def _lay_out(self, gathering: Gathering) -> Layout:
-        rules = self.rules
         leader = gathering.leader
         key_frames = self._key_frame_interval() if leader.kind == VIDEO else 0.0
+        tracks = gathering.tracks if self._wants_all_sounds else gathering.plain_tracks
+        rules = self.rules
 
         def make(name: str, source: Source) -> Rendition:
-            plan = make_plan(
-                gathering.frame_time(source, self._encoder.frame_rate), rules.part, rules.segment, key_frames
-            )
-            return Rendition(
-                name, self._run, plan, rules, self._around.stats, self._charge, self._around.scratch
-            )
+            frame = gathering.frame_time(source, self._encoder.frame_rate)
+            return self._make(name, make_plan(frame, rules.part, rules.segment, key_frames))
 
-        left_out = (
-            gathering.extra_sounds if self._encoder.of_obs and not rules.vod_track else frozenset[Source]()
-        )
-        self._layout = layout = lay_out(gathering.frames, make, self._around.stats, left_out)
+        self._layout = layout = lay_out(tracks, make, self._around.stats)
+        self._introduce(layout)
+        return layout
+
+    def _extend(self, layout: Layout, gathering: Gathering) -> None:
+        """Tracks have come later, and how they come is known now."""
+        rules, first = self.rules, layout.renditions[0].plan
+        come = gathering.tracks if self._wants_all_sounds else gathering.plain_tracks
+        tracks = layout.tracks | come
+
+        def make(name: str, source: Source) -> Rendition:
+            frame = gathering.frame_time(source, self._encoder.frame_rate)
+            plan = make_plan(frame, rules.part, rules.segment, 0.0)
+            return self._make(name, replace(plan, target_duration=first.target_duration))
+
+        if not layout.extend(tracks, make):
+            self._ignored.update(come)
+        self._introduce(layout)
+
+    def _make(self, name: str, plan: Plan) -> Rendition:
+        around = self._around
+        return Rendition(name, self._run, plan, self.rules, around.stats, self._charge, around.scratch)
+
+    def _introduce(self, layout: Layout) -> None:
+        """Have all renditions know the others."""
         self._renditions = {rendition.name: rendition for rendition in layout.renditions}
         for rendition in layout.renditions:
             rendition.others = [each for each in layout.renditions if each is not rendition]
-        return layout
+
+    @property
+    def _wants_all_sounds(self) -> bool:
+        return self.rules.vod_track or not self._encoder.of_obs
 
     def _key_frame_interval(self) -> float | None:
         stream = self._around.registry.streams.get(self.key)
@@ -335,7 +381,7 @@ class StreamPackage(Package):
     def _charge_pending(self) -> None:
         """Charge what frames cost that are in no part yet."""
         held = self._feeds.held_bytes
-        for each in (self._gathering, self._layout):
+        for each in (self._gathering, self._newcomers, self._layout):
             if each is not None:
                 held += each.held_bytes
         more, self._pending_bytes = held - self._pending_bytes, held
