@@ -322,6 +322,18 @@ def test_headers_that_change_all_the_time(house: House) -> None:
     assert running.warnings == set()
 
 
+def test_segments_of_hls_that_had_to_begin_without_a_keyframe(house: House) -> None:
+    running = Show(house)
+    running.say(AVC_HEADER)
+    running.run(1, lambda step: [keyframe()])
+    house.stream.stats.keyless_segments += 2
+    running.run(1, lambda step: [keyframe()])
+    assert running.warnings == {"segments_cut"}
+    assert house.stream.health.active[HealthKind.SEGMENTS_CUT].figures == {"segments": 2}
+    running.run(12, lambda step: [keyframe()])
+    assert running.warnings == set()
+
+
 def test_headers_that_are_too_large(house: House) -> None:
     running = Show(house)
     running.say(AVC_HEADER + bytes(70_000))

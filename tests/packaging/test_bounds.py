@@ -50,7 +50,7 @@ def test_renditions_do_not_wait_for_the_first_with_whatever_comes():
 
     for number in range(30):
         for track in (0, 1):
-            send(track, key=number == 0)
+            send(track, key=number % 10 == 0)
         studio.time += 40.0
     stats = studio.packages.stats
     assert stats.segments + stats.parts > 0

@@ -53,7 +53,7 @@ def test_few_frames_make_no_parts(fps: float):
         (2.0, 0.5, 2),
         (2.0, 8.33, 8),
         (2.0, 1.5, 3),
-        (2.0, None, 4),
+        (2.0, None, 10),
         (2.0, 60.0, 4),
     ],
 )

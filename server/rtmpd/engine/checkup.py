@@ -36,6 +36,8 @@ _GROWTHS: Final = (
     (HealthKind.UPDATES_DROPPED, (DropReason.HEADER_RATE,)),
     (HealthKind.HEADERS_REFUSED, (DropReason.HEADER_CAP, DropReason.TRACK_CAP)),
 )
+_COUNTED: Final = {HealthKind.SEGMENTS_CUT: "segments"}
+"""What grows, where that is not what was dropped."""
 _MEDIA_KINDS: Final = {
     Refusal.VIDEO_CODEC: HealthKind.VIDEO_CODEC,
     Refusal.AUDIO_CODEC: HealthKind.AUDIO_CODEC,
@@ -164,6 +166,7 @@ class Checkup:
         self._judge_keyframes(now)
         for kind, reasons in _GROWTHS:
             self._judge_growth(kind, self._dropped(reasons), now)
+        self._judge_growth(HealthKind.SEGMENTS_CUT, stats.keyless_segments, now)
         if stats.tracks:
             self._judge_alignment(now)
         if stats.encoder is not None:
@@ -227,11 +230,11 @@ class Checkup:
         else:
             self.health.clear(HealthKind.KEYFRAMES_FAR)
 
-    def _judge_growth(self, kind: HealthKind, dropped: int, now: float) -> None:
+    def _judge_growth(self, kind: HealthKind, count: int, now: float) -> None:
         before, grew_at = self._grown.get(kind, _NO_GROWTH)
-        if dropped != before:
-            self._grown[kind] = (dropped, now)
-            self._warn(kind, now, dropped=dropped)
+        if count != before:
+            self._grown[kind] = (count, now)
+            self._warn(kind, now, **{_COUNTED.get(kind, "dropped"): count})
         elif now - grew_at > _GROWTH_LASTS:
             self.health.clear(kind)
 

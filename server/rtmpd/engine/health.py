@@ -65,6 +65,15 @@ class HealthKind(Word):
         ),
         _OBS_KEYFRAMES,
     )
+    SEGMENTS_CUT = (
+        "segments_cut",
+        "segments of HLS had to begin without a key frame in the last 10 seconds, as none came in time",
+        (
+            "Key frames come later than HLS has promised: {segments} segments begin without one, and who "
+            "joins there sees nothing up to the next"
+        ),
+        _OBS_KEYFRAMES,
+    )
     KEYFRAMES_APART = (
         "keyframes_apart",
         "key frames of the tracks of video more than 0.1 seconds apart, for 3 seconds",

@@ -302,6 +302,7 @@ class StreamStats:
         "keyframe_interval_ms",
         "keyframe_timestamp",
         "keyframes",
+        "keyless_segments",
         "last_media_at",
         "on_air",
         "sequence_header_changes",
@@ -340,6 +341,8 @@ class StreamStats:
         """Clock reading."""
         self.keyframe_interval_ms: int | None = None
         self.keyframe_interval_max_ms: int | None = None
+        self.keyless_segments = 0
+        """Of its segments in HLS: those that had to begin without a keyframe, because none came in time."""
         self.timestamp_regressions = 0
         """Messages stamped earlier than the one before of their medium."""
         self.timestamp_gaps = 0

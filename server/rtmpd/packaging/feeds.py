@@ -111,6 +111,10 @@ class Encoder(NamedTuple):
     frame_rate: float = 0.0
     """Frames a second; 0 where it says nothing."""
 
+    def tells_all_sounds(self, vod_track: bool) -> bool:
+        """Whether all its tracks of sound are for viewers; ``vod_track``: that for a recording is, too."""
+        return vod_track or not self.of_obs
+
 
 def read_encoder(metadata: bytes) -> Encoder:
     """Of an onMetaData."""

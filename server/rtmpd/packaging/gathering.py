@@ -46,13 +46,17 @@ class Gathering:
         """Whether it is known what the stream is of; ``announced`` are tracks whose frames may come."""
         if self._first is None:
             return False
-        lasted = self._last - self._first
-        if lasted >= _LONGEST or self.overfull:
+        if self.lasted >= _LONGEST or self.overfull:
             return True
         there = self.sources
-        if not there.issuperset(announced) and lasted < _PATIENCE:
+        if not there.issuperset(announced) and self.lasted < _PATIENCE:
             return False
         return self._paced or len(self._durations(self.leader)) >= _FRAMES
+
+    @property
+    def lasted(self) -> float:
+        """Seconds of the stream."""
+        return 0.0 if self._first is None else self._last - self._first
 
     @property
     def overfull(self) -> bool:
@@ -61,9 +65,8 @@ class Gathering:
 
     def told_of_all(self) -> bool:
         """Whether it is known of each track how fast its frames come, or nobody waits for that any more."""
-        lasted = self._last - (self._first or 0.0)
         paced = all(len(self._durations(each)) >= _FRAMES for each in self.sources)
-        return paced or lasted >= _LONGEST or self.overfull
+        return paced or self.lasted >= _LONGEST or self.overfull
 
     @property
     def tracks(self) -> dict[Source, Mp4Track]:
@@ -78,12 +81,12 @@ class Gathering:
         """Tracks of which frames have come."""
         return {source for source, _ in self.frames}
 
-    @property
-    def plain_tracks(self) -> dict[Source, Mp4Track]:
-        """Without all audio tracks but the first."""
+    def tracks_for(self, *, all_sounds: bool) -> dict[Source, Mp4Track]:
+        """The same; without ``all_sounds`` the first audio track alone."""
         tracks = self.tracks
         sounds = sorted([source for source in tracks if source.kind == AUDIO])
-        return {source: track for source, track in tracks.items() if source not in sounds[1:]}
+        left_out = () if all_sounds else sounds[1:]
+        return {source: track for source, track in tracks.items() if source not in left_out}
 
     @property
     def leader(self) -> Source:

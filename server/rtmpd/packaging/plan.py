@@ -22,8 +22,8 @@ _NEAR: Final = 0.008
 """A measured rate that is so near to a usual one is that."""
 LONGEST: Final = 10.0
 """Seconds; key frames that are farther apart are not waited for."""
-_UNKNOWN: Final = 4
-"""Seconds; the least target duration where nobody knows yet how far apart key frames are."""
+_USUAL: Final = 4
+"""Seconds; key frames of encoders for live streams are not farther apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +72,21 @@ def frame_time(durations: Sequence[float], told: float = 0.0) -> float:
     return 1.0 / rate if rate else mean
 
 
+def key_frame_patience(segment: float) -> float:
+    """Seconds of a stream for which its second key frame is waited for."""
+    return max(_USUAL, ceil(2.0 * segment))
+
+
 def make_plan(frame: float, part: float, segment: float, key_frames: float | None) -> Plan:
     """Of frames that are ``frame`` apart; parts and segments are wanted as long as ``part``, ``segment``.
 
-    ``key_frames`` is how far apart those are; 0 where every frame is one, None where nobody knows.
+    ``key_frames`` is how far apart those are; 0 where every frame is one, None where that takes longer than
+    ``key_frame_patience``.
     """
-    if key_frames is None or key_frames > LONGEST:
-        target = max(_UNKNOWN, ceil(2.0 * segment))
+    if key_frames is None:
+        target = int(LONGEST)
+    elif key_frames > LONGEST:
+        target = int(key_frame_patience(segment))
     else:
         gops = max(1, ceil(0.95 * segment / key_frames)) if key_frames else 0
         target = max(round(gops * key_frames), ceil(segment))

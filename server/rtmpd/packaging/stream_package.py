@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Final, NamedTuple
 
 from rtmpd.engine.key import StreamKey
-from rtmpd.engine.packet import AUDIO, DATA, STREAM_METADATA, SWITCH, VIDEO, Packet
+from rtmpd.engine.packet import DATA, STREAM_METADATA, SWITCH, VIDEO, Packet
 from rtmpd.engine.packet_queue import Item, Mark
 from rtmpd.engine.registry import Registry
 from rtmpd.engine.sink import CloseReason, TapOptions
@@ -20,8 +19,9 @@ from rtmpd.packaging.folder import StreamFolder
 from rtmpd.packaging.gathering import Gathering
 from rtmpd.packaging.layout import Layout, lay_out
 from rtmpd.packaging.multivariant import Member, Sound, Variant, write_multivariant
+from rtmpd.packaging.newcomers import Newcomers
 from rtmpd.packaging.package import Package, Waiting
-from rtmpd.packaging.plan import Plan, make_plan
+from rtmpd.packaging.plan import Plan, key_frame_patience, make_plan
 from rtmpd.packaging.rendered import Rendered, render
 from rtmpd.packaging.rendition import Rendition
 from rtmpd.packaging.rules import HlsRules
@@ -61,10 +61,7 @@ class StreamPackage(Package):
         self._feeds = Feeds()
         self._gathering: Gathering | None = Gathering(paced=False)
         self._layout: Layout | None = None
-        self._newcomers: Gathering | None = None
-        """All frames since a track has come that no rendition has; None mostly."""
-        self._ignored: set[Source] = set()
-        """Tracks that get none."""
+        self._newcomers = Newcomers(self._make, rules, around.stats)
         self._renditions: dict[str, Rendition] = {}
         self._multivariant: dict[str, Rendered] = {}
         self._waiting = Waiting()
@@ -75,7 +72,7 @@ class StreamPackage(Package):
         self._corrections = self._jumps = 0
         self._encoder = Encoder()
         self._told: set[Source] = set()
-        self._told_gop = False
+        self._long_gops = 0
         self.held_bytes = 0
         """What the budget is charged for segments, and for frames that are in none yet:"""
         self._pending_bytes = 0
@@ -164,7 +161,8 @@ class StreamPackage(Package):
             self._around.stats.packages -= 1
             self._tap.detach()
             self._feeds.forget()
-            self._gathering = self._newcomers = self._layout = None
+            self._newcomers.forget()
+            self._gathering = self._layout = None
             for rendition in self._renditions.values():
                 rendition.drop()
             self._charge_pending()
@@ -223,7 +221,7 @@ class StreamPackage(Package):
             self._layout.flush()
         for rendition in self._renditions.values():
             rendition.pause()
-        self._newcomers = None
+        self._newcomers.forget()
         self._gathering = Gathering(paced=self._layout is not None)
 
     def _place(self, source: Source, timed: Timed) -> None:
@@ -235,29 +233,14 @@ class StreamPackage(Package):
                 self._around.stats.overfull[Overfull.GATHERING] += 1
                 self._begin()
         elif self._layout is not None:
-            self._meet(self._layout, source, timed)
+            if self._newcomers.meet(self._layout, self._encoder, source, timed):
+                self._introduce(self._layout)
             self._layout.place(source, timed)
-
-    def _meet(self, layout: Layout, source: Source, timed: Timed) -> None:
-        """Give tracks renditions that come when the stream is packaged already."""
-        newcomers = self._newcomers
-        if newcomers is None:
-            if source in self._ignored or layout.has_place(source):
-                return
-            if source.kind == AUDIO and not self._wants_all_sounds:
-                self._ignored.add(source)
-                return
-            self._around.stats.late_tracks += 1
-            newcomers = self._newcomers = Gathering(paced=False)
-        newcomers.add(source, timed)
-        if newcomers.told_of_all():
-            self._newcomers = None
-            self._extend(layout, newcomers)
 
     def _settle(self) -> None:
         """A batch has been taken."""
         gathering = self._gathering
-        if gathering is not None and gathering.enough(self._feeds.announced):
+        if gathering is not None and self._knows_enough(gathering):
             self._begin()
         self._warn()
         now = self._around.clock()
@@ -291,11 +274,20 @@ class StreamPackage(Package):
         if layout is None and refused and not self._feeds.announced:
             self.problem = " ".join(f"{problem}." for problem in refused.values())
             self.drop()
-        elif layout is not None and layout.long_gops and not self._told_gop:
-            self._told_gop = True
-            longest = layout.renditions[0].target_duration
-            told = {"app": key.app, "stream": key.name, "seconds": longest}
-            _logger.warning("key frames too far apart for HLS", extra={"fields": told})
+        elif layout is not None and layout.long_gops != self._long_gops:
+            more, self._long_gops = layout.long_gops - self._long_gops, layout.long_gops
+            stream = self._around.registry.streams.get(key)
+            if stream is not None:
+                stream.stats.keyless_segments += more
+
+    def _knows_enough(self, gathering: Gathering) -> bool:
+        """Whether it is known of what the stream is, and how far apart its key frames are: of that playlists
+        make a promise that holds for good.
+        """
+        if not gathering.enough(self._feeds.announced):
+            return False
+        known = gathering.leader.kind != VIDEO or self._key_frame_interval() is not None
+        return known or self._layout is not None or gathering.lasted >= key_frame_patience(self.rules.segment)
 
     # Inside: how it is cut
 
@@ -317,7 +309,7 @@ class StreamPackage(Package):
     def _lay_out(self, gathering: Gathering) -> Layout:
         leader = gathering.leader
         key_frames = self._key_frame_interval() if leader.kind == VIDEO else 0.0
-        tracks = gathering.tracks if self._wants_all_sounds else gathering.plain_tracks
+        tracks = gathering.tracks_for(all_sounds=self._encoder.tells_all_sounds(self.rules.vod_track))
         rules = self.rules
 
         def make(name: str, source: Source) -> Rendition:
@@ -328,21 +320,6 @@ class StreamPackage(Package):
         self._introduce(layout)
         return layout
 
-    def _extend(self, layout: Layout, gathering: Gathering) -> None:
-        """Tracks have come later, and how they come is known now."""
-        rules, first = self.rules, layout.renditions[0].plan
-        come = gathering.tracks if self._wants_all_sounds else gathering.plain_tracks
-        tracks = layout.tracks | come
-
-        def make(name: str, source: Source) -> Rendition:
-            frame = gathering.frame_time(source, self._encoder.frame_rate)
-            plan = make_plan(frame, rules.part, rules.segment, 0.0)
-            return self._make(name, replace(plan, target_duration=first.target_duration))
-
-        if not layout.extend(tracks, make):
-            self._ignored.update(come)
-        self._introduce(layout)
-
     def _make(self, name: str, plan: Plan) -> Rendition:
         around = self._around
         return Rendition(name, self._run, plan, self.rules, around.stats, self._charge, around.scratch)
@@ -352,10 +329,6 @@ class StreamPackage(Package):
         self._renditions = {rendition.name: rendition for rendition in layout.renditions}
         for rendition in layout.renditions:
             rendition.others = [each for each in layout.renditions if each is not rendition]
-
-    @property
-    def _wants_all_sounds(self) -> bool:
-        return self.rules.vod_track or not self._encoder.of_obs
 
     def _key_frame_interval(self) -> float | None:
         stream = self._around.registry.streams.get(self.key)
