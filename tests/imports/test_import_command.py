@@ -122,6 +122,9 @@ def test_files_of_blocks_that_are_none(tmp_path: Path, text: str, said: str) -> 
         ("a: " + "[" * 30 + "]" * 30, "lies deeper"),
         (LAUGHS, "holds more"),
         ("a: \x07", "no YAML"),
+        ("a: 1\na: 2", "a stands twice"),
+        ("? [a]\n: 1", "no text"),
+        ("a: &x {<<: *x}", "lies deeper"),
         ("a: b\n" * 60_000, "larger than"),
     ],
 )

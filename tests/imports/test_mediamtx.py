@@ -287,5 +287,50 @@ def test_tokens_let_nobody_in_before_they_are_said_anew(imported: Import) -> Non
 
 def test_what_nobody_knows_is_named_with_its_line(imported: Import) -> None:
     done = imported("mediamtx", "strange: hush\npaths:\n  live/a:\n    odd: hush\n")
-    assert (done.code, done.left) == (3, ["4:odd", "1:strange"])
+    assert (done.code, done.left) == (3, ["1:strange", "4:odd"])
     assert "hush" not in "".join(done.told)
+
+
+def test_what_needs_no_setting_is_named_at_the_end(imported: Import) -> None:
+    done = imported("mediamtx", "logFile: x\nrtspAddress: :8554\npathDefaults: {rpiCameraWidth: 3}\n")
+    rest = done.text.partition("# Without a setting of their own")[2].replace("\n# ", " ")
+    assert done.code == 0
+    assert [each.rpartition("/")[2] for each in rest.partition(": ")[2].strip().split(", ")[-3:]] == [
+        "other.conf:1 logFile",
+        "other.conf:2 rtspAddress",
+        "other.conf:3 rpiCameraWidth",
+    ]
+
+
+def test_tables_are_merged_as_yaml_says(imported: Import) -> None:
+    text = "authMethod: jwt\npathDefaults: &all {maxReaders: 3, overridePublisher: yes}\n"
+    done = imported("mediamtx", f"{text}paths:\n  live/a:\n    <<: *all\n    maxReaders: 4\n")
+    assert done.app("live/a") == {
+        "player": {"max_players_per_stream": 4},
+        "handover": {"on_duplicate": "takeover"},
+    }
+
+
+def test_a_path_may_be_recorded_less_than_all(imported: Import) -> None:
+    text = "pathDefaults: {record: yes, recordPath: /rec/%path/%s}\npaths:\n  live/a: {record: no}\n"
+    done = imported("mediamtx", f"{text}  live/b: {{maxReaders: 3}}\n")
+    assert done.app("live/a")["record"] == {"start": "never"}
+    assert "record" not in done.app("live/b")
+
+
+@pytest.mark.parametrize("text", ["rtmp: no", "rtmpEncryption: strict"])
+def test_rtmp_in_the_clear_is_for_this_machine_where_it_was_for_nobody(imported: Import, text: str) -> None:
+    done = imported("mediamtx", text)
+    assert (done.code, done.settings["rtmp"]) == (0, {"listen": ["127.0.0.1:1935"]})
+
+
+def test_proxies_of_both_are_believed(imported: Import) -> None:
+    done = imported(
+        "mediamtx", "rtmpTrustedProxies: [192.0.2.1]\nhlsTrustedProxies: [192.0.2.2, 192.0.2.1]\n"
+    )
+    assert done.settings["network"] == {"trusted_proxies": ["192.0.2.1", "192.0.2.2"]}
+
+
+def test_numbers_that_are_none(imported: Import) -> None:
+    done = paths(imported, f"live/a:\n  maxReaders: many\nlive/b:\n  maxReaders: {'9' * 5000}")
+    assert [each.partition(":")[2] for each in done.left] == ["maxReaders", "maxReaders"]

@@ -6,6 +6,8 @@ from textwrap import dedent, indent
 
 import pytest
 
+from rtmpd.imports.nginx_words import APP, COMMANDS, HLS, LEFT, NEEDLESS, RECORD, SERVER
+
 from .conftest import Import, Imported
 
 
@@ -58,7 +60,7 @@ def test_what_a_server_says_is_of_the_server(imported: Import) -> None:
 
 def test_what_would_not_be_taken_is_left_with_the_reason_and_the_rest_is_there(imported: Import) -> None:
     done = application(imported, "drop_idle_publisher 9s;", outside="chunk_size 64; max_connections 0;")
-    assert (done.code, done.left) == (3, ["2:max_connections", "2:rtmp.chunk_size"])
+    assert (done.code, done.left) == (3, ["2:rtmp.chunk_size", "2:max_connections"])
     assert any("rtmp.chunk_size: would not be taken" in line and "at least 128" in line for line in done.told)
     assert done.app("live")["limits"] == {"idle_publisher_timeout": "9s"}
 
@@ -276,7 +278,7 @@ def test_hls_is_as_long_as_it_was(imported: Import) -> None:
         "window": "60s",
         "variants": ["{name}", "{name}_low", "{name}_mid"],
     }
-    assert done.left == ["9:hls_keys"]
+    assert done.left == ["6:hls_path", "9:hls_keys"]
 
 
 @pytest.mark.parametrize(
@@ -327,6 +329,53 @@ def test_what_nobody_knows_is_named_with_its_line_and_not_with_what_it_says(impo
     done = application(imported, "frobnicate hush;", "dash on;", "buflen 3s;", "wait_key on;")
     assert (done.code, done.left) == (3, ["5:frobnicate", "6:dash"])
     assert "hush" not in "".join(done.told)
+
+
+def rest(done: Imported) -> str:
+    """What stands at the end of the settings."""
+    return done.text.partition("# Without a setting of their own")[2].replace("\n# ", " ")
+
+
+def test_whatever_is_said_is_a_setting_or_told_of_or_named_at_the_end(imported: Import) -> None:
+    said = [*SERVER, *APP, *RECORD, *HLS, *COMMANDS, *NEEDLESS, *LEFT, "frobnicate"]
+    lines = [f"{name} 5s;" for name in said if name not in ("application", "recorder", "live")]
+    done = application(imported, *lines, name="tv")
+    all_of_it = "\n".join([done.text.replace("\n# ", " "), *done.told])
+    for number, line in enumerate(lines, 5):
+        assert f"other.conf:{number}" in all_of_it, line
+    assert "wait_key" in rest(done)
+
+
+def test_what_stands_where_nothing_of_it_does_is_named_too(imported: Import) -> None:
+    done = application(imported, "recorder a { odd 1; record all; }", outside="strange { a b; } dull on;")
+    assert done.left == ["2:strange", "2:dull", "5:odd", "5:record_path"]
+
+
+@pytest.mark.parametrize("name", ['"a b"', '""', "../x", '"a\\nb"'])
+def test_what_no_app_can_be_called_is_left_as_a_whole(imported: Import, name: str) -> None:
+    done = application(imported, "push rtmp://host/app;", "frobnicate on;", name=name)
+    assert (done.code, done.left, "apps" in done.settings) == (3, ["3:application"], False)
+
+
+@pytest.mark.parametrize(
+    ("line", "closed"),
+    [
+        ("allow publish nowhere; deny publish all;", "publish"),
+        ("deny play nowhere;", "play"),
+        ("on_play nowhere;", "play"),
+    ],
+)
+def test_what_kept_somebody_out_and_cannot_here_keeps_out_all(
+    imported: Import, line: str, closed: str
+) -> None:
+    done = application(imported, line)
+    assert (done.code, done.app("live")[closed]["allow"]) == (3, "nobody")
+
+
+def test_nothing_said_is_nothing_to_stumble_over(imported: Import) -> None:
+    done = application(imported, "allow;", "deny;", "push;", "pull;", "exec;", "on_play;", "hls_fragment;")
+    assert (done.code, done.left) == (3, ["7:push", "8:pull", "9:exec"])
+    assert application(imported, outside=f"max_connections {'9' * 5000};").left == ["2:max_connections"]
 
 
 def test_two_servers_that_say_it_differently_are_told_apart(imported: Import) -> None:

@@ -203,3 +203,38 @@ def test_a_certificate_is_that_of_rtmps(tmp_path: Path) -> None:
 def test_what_is_not_there_is_named(imported: Import) -> None:
     done = vhost(imported, "rtc { enabled on; }", "transcode { enabled on; }", "weird on;")
     assert (done.code, done.left) == (3, ["3:rtc", "4:transcode", "5:weird"])
+
+
+def test_whatever_stands_in_a_block_is_looked_at(imported: Import) -> None:
+    done = vhost(
+        imported,
+        "play { gop_cache on; odd 1; }",
+        "forward { enabled on; odd 2; destination host; }",
+        "http_hooks { enabled on; on_odd http://host/x; }",
+        "mystery { enabled on; deeper { a b; } }",
+        "dvr { enabled off; odd 3; }",
+        "hls { enabled on; hls_entry_prefix http://cdn; odd 4; }",
+    )
+    assert done.left == ["3:odd", "4:odd", "5:on_odd", "6:mystery", "8:hls_entry_prefix", "8:odd"]
+    assert "other.conf:7 dvr" in done.text.replace("\n# ", " ")
+
+
+def test_parts_of_the_api_and_of_the_web_server(imported: Import) -> None:
+    text = """
+    http_api { enabled on; listen 1985; raw_api { enabled on; } auth { enabled on; password hush; } }
+    http_server { enabled on; listen 8080; https { enabled on; listen 8088; } }
+    """
+    done = imported("srs", text)
+    assert done.left == ["2:http_api raw_api", "2:http_api auth", "3:https"]
+    assert (done.settings["http"], done.settings["https"]) == ({"listen": [":8080"]}, {"listen": [":8088"]})
+    assert "hush" not in done.text
+
+
+def test_a_password_is_in_no_name(imported: Import) -> None:
+    done = vhost(imported, "forward { enabled on; destination rtmp://hush:hush@host/app/key; }")
+    assert done.app("*")["push"] == {"host": {"url": "rtmp://hush:hush@host/app/key"}}
+
+
+def test_a_stream_that_can_be_none_is_recorded_nowhere(imported: Import) -> None:
+    done = vhost(imported, 'dvr { enabled on; dvr_path /rec/[stream].flv; dvr_apply live/a "b c"; }')
+    assert (done.left, [*done.settings["apps"]]) == (["3:dvr_apply"], ["live/a", "*"])

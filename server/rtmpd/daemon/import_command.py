@@ -14,7 +14,9 @@ import typer
 from rtmpd.daemon.config_options import mistakes_told
 from rtmpd.exceptions import ConfigError
 from rtmpd.imports.blocks import Directive
-from rtmpd.imports.draft import Draft
+from rtmpd.imports.draft import Draft, Finding
+from rtmpd.rtmp.limits import Limits
+from rtmpd.rtmp.url import validate_name
 
 NOT_ALL: Final = 3
 """Exit code where something was not mapped."""
@@ -62,7 +64,7 @@ def mediamtx(file: File, output: Output = None) -> None:
 
 
 def _import(server: str, output: Path | None, page: str, convert: Callable[[Draft], None]) -> None:
-    draft = Draft([f"Written by rtmpd import {server}. What comes out: rtmpd check -c FILE"])
+    draft = Draft([f"Written by rtmpd import {server}. What comes out: rtmpd check -c FILE"], _is_path)
     with mistakes_told(os.EX_CONFIG):
         try:
             convert(draft)
@@ -75,6 +77,10 @@ def _import(server: str, output: Path | None, page: str, convert: Callable[[Draf
         else:
             _write(text, output)
     _tell(draft, page)
+
+
+def _is_path(name: str) -> bool:
+    return validate_name(name, Limits().max_app_bytes) is None
 
 
 def _blocks(file: Path, draft: Draft) -> Sequence[Directive]:
@@ -98,17 +104,22 @@ def _checked(draft: Draft) -> str:
 
     with tempfile.TemporaryDirectory(prefix="rtmpd-import-") as folder:
         path = Path(folder, "rtmpd.toml")
-        said = re.compile(rf"{re.escape(str(path))}:(\d+): (?:\S+?: )?(.*)")
+        place = rf"{re.escape(str(path))}:\d+"
+        said = re.compile(rf"({place}(?:, {place})*): (?:\S+?: )?(.*)")
         for _ in range(_MOST_WITHDRAWN):
             text = draft.text()
             path.write_text(text)
             try:
                 settings.load([path], {})
             except ConfigError as error:
-                found = [match for problem in error.problems if (match := said.fullmatch(problem))]
+                found = {
+                    int(each.rpartition(":")[2]): match[2]
+                    for problem in error.problems
+                    if (match := said.fullmatch(problem))
+                    for each in match[1].split(", ")
+                }
                 # From the last line on: those before stay where they are.
-                found.sort(key=lambda match: int(match[1]), reverse=True)
-                if not [match for match in found if draft.withdraw(int(match[1]), match[2])]:
+                if not [line for line in sorted(found, reverse=True) if draft.withdraw(line, found[line])]:
                     raise
             else:
                 return text
@@ -125,12 +136,16 @@ def _write(text: str, output: Path) -> None:
         raise ConfigError([f"{output}: {error.strerror}{advice}"]) from None
 
 
+def _as_read(finding: Finding) -> int:
+    return finding.place.number
+
+
 def _tell(draft: Draft, page: str) -> None:
     """What to look at, and what was not mapped; the end of the command, with an exit code of its own."""
     for title, findings in (("worth a look", draft.remarks), ("not mapped", draft.left)):
         if findings:
             typer.echo(f"rtmpd: {title}:", err=True)
-        for finding in findings[:_MOST_TOLD]:
+        for finding in sorted(findings, key=_as_read)[:_MOST_TOLD]:
             typer.echo(f"  {finding}", err=True)
     if draft.left:
         count = len(draft.left)

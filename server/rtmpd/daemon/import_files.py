@@ -78,7 +78,7 @@ class _Reader:
             if self._directives > _MAX_DIRECTIVES:
                 raise ConfigError([f"{path}: there are over {_MAX_DIRECTIVES} directives"])
             name, args = statement["directive"], tuple(statement["args"])
-            each = Directive(name, args, Place(str(path), statement["line"]))
+            each = Directive(name, args, Place(str(path), statement["line"], self._directives))
             if name == "include" and len(args) == 1:
                 yield from self._included(each, depth, within)
             elif "block" in statement:

@@ -28,11 +28,11 @@ def read(rules: Sequence[Directive], action: str) -> Access:
     access = Access()
     allowed: list[Directive] = []
     for rule in rules:
-        about, network = rule.args[:-1], rule.args[-1] if rule.args else ""
-        if about and action not in about:
+        about, network = rule.args[:-1], rule.args[-1:]
+        if not network or (about and action not in about):
             continue
         access.said.append(rule)
-        if network == "all":
+        if network == ("all",):
             if rule.name == "deny":
                 access.ips = [each.args[-1] for each in allowed]
                 access.nobody = not allowed
@@ -40,8 +40,8 @@ def read(rules: Sequence[Directive], action: str) -> Access:
         if rule.name == "allow":
             allowed.append(rule)
         else:
-            access.deny_ips.append(network)
-            access.hidden += [each for each in allowed if _overlap(each.args[-1], network)]
+            access.deny_ips += network
+            access.hidden += [each for each in allowed if _overlap(each.args[-1], rule.args[-1])]
     return access
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rtmpd.imports.draft import Place
+from rtmpd.imports.draft import Draft, Place
 
 _TIME: Final = re.compile(r"(\d{1,12})(ms|[smhdw]?)")
 _SECONDS: Final = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _SIZE: Final = re.compile(r"(\d{1,15})([kmg]?)")
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 _BYTES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
@@ -43,6 +44,14 @@ class Directive:
         return next(iter([*self.named(name)][::-1]), None)
 
 
+def walk(block: Sequence[Directive], draft: Draft | None = None) -> Iterator[Directive]:
+    """All of it, each before what stands in it; not what stands in something that ``draft`` leaves."""
+    for each in block:
+        yield each
+        if draft is None or not draft.leaves(each.place):
+            yield from walk(each.block, draft)
+
+
 def inherited(outer: Sequence[Directive], inner: Sequence[Directive]) -> list[Directive]:
     """What holds in a block that lies in another: what it says, and of what it does not the other's."""
     said = {each.name for each in inner}
@@ -63,6 +72,11 @@ def seconds(text: str, unit: str = "s") -> float | None:
 def spell_seconds(value: float) -> str:
     """As our settings have it."""
     return f"{value:.12g}s"
+
+
+def number(text: str) -> int | None:
+    """A whole one of a size that anybody writes; None if it is none."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def size(text: str) -> int | None:

@@ -138,7 +138,7 @@ class Names:
 
 
 def name_of_host(host: str) -> str:
-    """A name for who is called there, such as ``example`` for live.example.com."""
-    labels = host.split(".")
-    word = labels[-2] if len(labels) > 1 and not labels[-1].isdigit() else host
+    """A name for who is called there, such as ``example`` for live.example.com; nothing of a password."""
+    labels = host.rpartition("@")[2].partition(":")[0].split(".")
+    word = labels[-2] if len(labels) > 1 and not labels[-1].isdigit() else ".".join(labels)
     return _NAME.sub("-", word).strip("-")[:32] or "target"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -11,7 +12,12 @@ KeyPath = tuple[str, ...]
 """A key of ours behind the tables that it stands in."""
 Value = bool | int | str | list[str] | list[dict[str, str]]
 
+_REST: Final = "Without a setting of their own: they say what is so anyway, or more of what is set or listed."
+_WRAPPER: Final = textwrap.TextWrapper(120, break_long_words=False, break_on_hyphens=False)
 _MOST_PLACES: Final = 5
+_ACTIONS: Final = {"on_publish": "publish", "on_play": "play"}
+_KEEP_OUT: Final = frozenset({"ips", "deny_ips", *_ACTIONS})
+"""Keys that let some in and others not."""
 """That are named beside one setting."""
 _HIDDEN: Final = str.maketrans({chr(code): f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)})
 """Signs that TOML has no place for, or that would break a line, beside those that JSON escapes."""
@@ -22,10 +28,11 @@ class Place(NamedTuple):
 
     file: str
     line: int
+    number: int = 0
+    """Of all that was read: several may stand in a line."""
 
     def __str__(self) -> str:
-        shown = self.file if self.file.isprintable() else ascii(self.file)
-        return f"{shown}:{self.line}"
+        return f"{_printable(self.file)}:{self.line}"
 
 
 class Finding(NamedTuple):
@@ -38,7 +45,7 @@ class Finding(NamedTuple):
     """What to do instead, as a sentence without its full stop."""
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.what}: {self.advice}"
+        return f"{self.place}: {_printable(self.what)}: {self.advice}"
 
 
 @dataclass(slots=True)
@@ -50,14 +57,18 @@ class _Setting:
 class Draft:
     """What is written, and what is told."""
 
-    def __init__(self, heading: Sequence[str]) -> None:
+    def __init__(self, heading: Sequence[str], is_path: Callable[[str], bool]) -> None:
         """``heading`` are lines of comment that it begins with."""
         self._heading = heading
+        self.is_path = is_path
+        """Whether an app, or a stream in one, can be called so."""
         self._settings: dict[KeyPath, _Setting] = {}
         self.left: list[Finding] = []
         """What was not mapped."""
         self.remarks: list[Finding] = []
         """What was, and is worth a look."""
+        self._left_places: set[Place] = set()
+        self._rest: list[str] = []
 
     def put(self, path: Sequence[str], value: Value, place: Place) -> None:
         """A setting has that value; the first that says so holds, and another value is left."""
@@ -74,6 +85,12 @@ class Draft:
         if isinstance(held.value, list):
             held.value = [*held.value, *(item for item in items if item not in held.value)]
             held.places.append(place)
+
+    def put_certificate(self, chain: str, key: str, place: Place) -> None:
+        """Files of the one that is shown by TLS, whatever is spoken in it."""
+        files = [{"chain_file": chain, "key_file": key}]
+        self.put(("rtmps", "certificates"), files, place)
+        self.remark(place, "certificate", "its files have to be there for rtmpd: `rtmpd check` tells")
 
     def get(self, *path: str) -> Value | None:
         """What was put there; None if nothing was."""
@@ -93,11 +110,23 @@ class Draft:
 
     def leave(self, place: Place, what: str, advice: str) -> None:
         """It does not become a setting."""
+        self._left_places.add(place)
         _note(self.left, Finding(place, what, advice))
+
+    def leaves(self, place: Place) -> bool:
+        """Whether what stands there has become no setting, or not whole."""
+        return place in self._left_places
 
     def remark(self, place: Place, what: str, advice: str) -> None:
         """It became one, and somebody should know."""
         _note(self.remarks, Finding(place, what, advice))
+
+    def tell_rest(self, read: Iterable[tuple[Place, str]]) -> None:
+        """Name at the end what was read and is neither a setting nor told of; each with its name."""
+        told = self._left_places.union(each.place for each in self.remarks)
+        told.update(place for setting in self._settings.values() for place in setting.places)
+        rest = (f"{place} {_printable(name)}" for place, name in read if place not in told)
+        self._rest = list(dict.fromkeys(rest))
 
     def withdraw(self, line: int, problem: str) -> bool:
         """Leave what stands in that line of ``text()``, which would not be taken; False if nothing does."""
@@ -106,6 +135,9 @@ class Draft:
             return False
         held = self._settings.pop(path)
         self.leave(held.places[0], spell(path), f"would not be taken: {problem}")
+        action = _ACTIONS.get(path[-1], path[-2])
+        if path[0] == "apps" and path[-1] in _KEEP_OUT:  # Nobody comes in whom that has kept out.
+            self._settings[*path[:2], action, "allow"] = _Setting("nobody", held.places)
         return True
 
     def text(self) -> str:
@@ -124,7 +156,13 @@ class Draft:
                     f"{_spell_key(path[-1])} = {_spell(setting.value)}",
                 ]
                 found[len(lines)] = path
+        if self._rest:
+            lines += ["", f"# {_REST}", *(f"# {line}" for line in _WRAPPER.wrap(", ".join(self._rest)))]
         return lines, found
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
 
 
 def _note(findings: list[Finding], finding: Finding) -> None:

@@ -15,6 +15,7 @@ MAX_BYTES: Final = 256 * 1024
 _MAX_VALUES: Final = 20_000
 """Of a file, with what aliases repeat."""
 _MAX_DEPTH: Final = 20
+_MERGE: Final = "tag:yaml.org,2002:merge"
 _YES: Final = frozenset({"yes", "true", "on", "y"})
 
 
@@ -57,21 +58,33 @@ class _Walk:
 
     def entry(self, node: yaml.Node, depth: int = 0) -> Entry:
         """Raises ``ConfigError``."""
-        place = Place(self._file, node.start_mark.line + 1)
         self._left -= 1
+        place = Place(self._file, node.start_mark.line + 1, _MAX_VALUES - self._left)
         if depth > _MAX_DEPTH or self._left < 0:
             raise ConfigError([f"{place}: this file holds more, or lies deeper, than anybody writes"])
         if isinstance(node, yaml.SequenceNode):
             return Entry(place, items=tuple(self.entry(each, depth + 1) for each in node.value))
         if isinstance(node, yaml.MappingNode):
-            pairs = (
-                (str(key.value), self.entry(value, depth + 1))
-                for key, value in node.value
-                if isinstance(key, yaml.ScalarNode)
-            )
-            return Entry(place, table=tuple(pairs))
+            return Entry(place, table=tuple(self._table(node, depth).items()))
         nothing = node.tag == "tag:yaml.org,2002:null"
         return Entry(place, text="" if nothing else str(node.value).replace("\0", ""))
+
+    def _table(self, node: yaml.MappingNode, depth: int) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        merged: list[Entry] = []
+        for key, value in node.value:
+            entry = self.entry(value, depth + 1)
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else ""
+            if key.tag == _MERGE:
+                merged += entry.items or [entry]
+            elif not name or name in found:
+                what = f"{name} stands twice in one table" if name else "a key is no text"
+                raise ConfigError([f"{self._file}:{key.start_mark.line + 1}: {what}"])
+            else:
+                found[name] = entry
+        for each in merged:
+            found = dict(each.table) | found
+        return found
 
 
 def read(text: str, file: str) -> Entry:

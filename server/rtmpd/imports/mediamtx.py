@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rtmpd.imports.blocks import seconds, spell_seconds
-from rtmpd.imports.draft import Draft
+from rtmpd.imports.draft import Draft, Place
 from rtmpd.imports.marked_yaml import Entry
 from rtmpd.imports.mediamtx_access import write_access
 from rtmpd.imports.mediamtx_hls import write_hls
@@ -14,6 +14,8 @@ from rtmpd.imports.mediamtx_words import ABSENT, LEFT, NEEDLESS, PREFIXES, TIMES
 
 PAGE: Final = "docs/migrate-from-mediamtx.md"
 ALL: Final = ("apps", "*")
+_TABLES: Final = frozenset({"paths", "pathDefaults", "authInternalUsers", "authHTTPExclude"})
+"""Keys that say nothing themselves."""
 
 
 def import_mediamtx(settings: Entry, draft: Draft) -> None:
@@ -24,14 +26,21 @@ def import_mediamtx(settings: Entry, draft: Draft) -> None:
     defaults = said.get("pathDefaults")
     if defaults is not None:
         MediaMtxPath("*", defaults, None, draft).write()
-    paths = said.get("paths")
-    for name, path in paths.table if paths is not None else ():
+    for name, path in _paths(said):
         place = table_of(name, path.place, draft)
         if place is not None:
             MediaMtxPath(place, path, defaults, draft).write()
     write_access(settings, draft)
     for key, entry in settings.table:
         _write_one(key, entry, draft)
+    tables = (settings, *([] if defaults is None else [defaults]), *(path for _, path in _paths(said)))
+    keys = (each for table in tables for each in table.table if each[0] not in _TABLES)
+    draft.tell_rest((entry.place, key) for key, entry in keys)
+
+
+def _paths(said: dict[str, Entry]) -> tuple[tuple[str, Entry], ...]:
+    paths = said.get("paths")
+    return () if paths is None else paths.table
 
 
 def _write_one(key: str, entry: Entry, draft: Draft) -> None:
@@ -60,6 +69,12 @@ def _write_one(key: str, entry: Entry, draft: Draft) -> None:
         draft.leave(entry.place, key, "is not known to this import")
 
 
+def _listen_here(place: Place, draft: Draft) -> None:
+    """As little as can be."""
+    draft.put(("rtmp", "listen"), ["127.0.0.1:1935"], place)
+    draft.remark(place, "rtmp", "is always spoken here, in the clear: for this very machine alone")
+
+
 def write_time(entry: Entry, path: tuple[str, ...], key: str, draft: Draft) -> None:
     """A duration as Go has it."""
     value = seconds(entry.text)
@@ -75,9 +90,9 @@ def _write_rtmp(said: dict[str, Entry], draft: Draft) -> None:
     encryption = said.get("rtmpEncryption")
     how = "no" if encryption is None else encryption.text.lower()
     if on is not None and not on.is_on:
-        draft.put(("rtmp", "listen"), [], on.place)
+        _listen_here(on.place, draft)
     elif encryption is not None and how == "strict":
-        draft.put(("rtmp", "listen"), [], encryption.place)
+        _listen_here(encryption.place, draft)
     elif address is not None:
         draft.put(("rtmp", "listen"), [address.text], address.place)
     if how in ("strict", "optional"):
@@ -85,10 +100,9 @@ def _write_rtmp(said: dict[str, Entry], draft: Draft) -> None:
         if secure is not None:
             draft.put(("rtmps", "listen"), [secure.text], secure.place)
         if chain is not None and key is not None:
-            files = [{"chain_file": chain.text, "key_file": key.text}]
-            draft.put(("rtmps", "certificates"), files, chain.place)
+            draft.put_certificate(chain.text, key.text, chain.place)
     proxies = said.get("rtmpTrustedProxies")
     if proxies is not None and proxies.texts:
-        draft.put(("network", "trusted_proxies"), proxies.texts, proxies.place)
+        draft.add(("network", "trusted_proxies"), proxies.texts, proxies.place)
         text = 'write "proxy=require" or "proxy=accept" behind the address in rtmp.listen, as they come'
         draft.leave(proxies.place, "rtmpTrustedProxies", text)

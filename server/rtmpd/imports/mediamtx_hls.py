@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from rtmpd.imports.blocks import seconds, spell_seconds
+from rtmpd.imports.blocks import number, seconds, spell_seconds
 from rtmpd.imports.draft import Draft
 from rtmpd.imports.marked_yaml import Entry
 
@@ -46,9 +46,10 @@ def write_hls(said: Mapping[str, Entry], draft: Draft) -> None:
 def _write_window(said: Mapping[str, Entry], draft: Draft) -> None:
     """How much is listed: so many segments there, so many seconds here."""
     count, duration = said.get("hlsSegmentCount"), said.get("hlsSegmentDuration")
-    if count is not None and count.text.isdecimal():
+    segments = None if count is None else number(count.text)
+    if count is not None and segments is not None:
         each = (None if duration is None else seconds(duration.text)) or 1.0
-        draft.put((*_TABLE, "window"), spell_seconds(int(count.text) * each), count.place)
+        draft.put((*_TABLE, "window"), spell_seconds(segments * each), count.place)
 
 
 def _write_place(said: Mapping[str, Entry], draft: Draft) -> None:
@@ -59,8 +60,10 @@ def _write_place(said: Mapping[str, Entry], draft: Draft) -> None:
         draft.put(("https" if secure else "http", "listen"), [address.text], address.place)
     chain, key = said.get("hlsServerCert"), said.get("hlsServerKey")
     if secure and chain is not None and key is not None:
-        files = [{"chain_file": chain.text, "key_file": key.text}]
-        draft.put(("rtmps", "certificates"), files, chain.place)
+        draft.put_certificate(chain.text, key.text, chain.place)
+    proxies = said.get("hlsTrustedProxies")
+    if proxies is not None and proxies.texts:
+        draft.add(("network", "trusted_proxies"), proxies.texts, proxies.place)
     for name in ("hlsAllowOrigins", "hlsAllowOrigin"):
         origins = said.get(name)
         if origins is not None and origins.texts:

@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import Final
 
-from rtmpd.imports.blocks import seconds, spell_seconds
+from rtmpd.imports.blocks import number, seconds, spell_seconds
 from rtmpd.imports.commands import Language, Names, translate
 from rtmpd.imports.draft import Draft, Place
 from rtmpd.imports.marked_yaml import Entry
@@ -48,6 +48,9 @@ def table_of(name: str, place: Place, draft: Draft) -> str | None:
         text = "encoders name an app and a stream: give it two levels, as in live/show"
         draft.leave(place, f"paths {name}", text)
         return None
+    if not draft.is_path(name):
+        draft.leave(place, f"paths {name}", "no stream can be called so here")
+        return None
     return name
 
 
@@ -72,17 +75,21 @@ class MediaMtxPath:
         """Put all of it into the draft."""
         self._write_source()
         record = self.effective("record")
-        if record is not None and record.is_on:
-            write_record(self.table, self.effective, self.draft)
+        if any(key.startswith("record") for key, _ in self.said.table) and record is not None:
+            if record.is_on:
+                write_record(self.table, self.effective, self.draft)
+            elif self._defaults is not None:  # What holds for all may say that it is.
+                self.draft.put((*self.table, "record", "start"), "never", record.place)
         for key, entry in self.said.table:
             if key in PATH_RUNS or key in PATH_EVENTS:
                 if entry.text:
                     self._write_command(key, entry)
             elif key == "maxReaders":
-                if entry.text not in ("", "0"):
-                    self.draft.put(
-                        (*self.table, "player", "max_players_per_stream"), int(entry.text or 0), entry.place
-                    )
+                most = number(entry.text)
+                if most is None:
+                    self.draft.leave(entry.place, key, "is no number")
+                elif most:
+                    self.draft.put((*self.table, "player", "max_players_per_stream"), most, entry.place)
             elif key == "overridePublisher":
                 how = "takeover" if entry.is_on else "reject"
                 self.draft.put((*self.table, "handover", "on_duplicate"), how, entry.place)

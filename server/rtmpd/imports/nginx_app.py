@@ -13,7 +13,7 @@ from rtmpd.imports.nginx_context import Application
 from rtmpd.imports.nginx_hls import write_hls
 from rtmpd.imports.nginx_record import write_record
 from rtmpd.imports.nginx_relays import write_pull, write_push
-from rtmpd.imports.nginx_words import APP, COMMANDS, LEFT, NEEDLESS, RECORD, put
+from rtmpd.imports.nginx_words import APP, COMMANDS, LEFT, put
 
 _ANYONE: Final = (
     "anyone may publish, as before: `rtmpd key new` makes a key, and without allow only this machine and "
@@ -46,13 +46,8 @@ def _write_one(app: Application, each: Directive) -> None:
         write_command(app, each)
     elif each.name in APP:
         put(each, app.table, APP[each.name], app.draft)
-    elif each.name in LEFT:
+    elif each.name in LEFT and each.first != "off":
         app.draft.leave(each.place, each.name, LEFT[each.name])
-    elif each.name.startswith("dash"):
-        if each.name == "dash" and each.is_on:
-            app.draft.leave(each.place, each.name, LEFT["dash"])
-    elif each.name not in NEEDLESS and each.name not in RECORD and not each.name.startswith("hls"):
-        app.draft.leave(each.place, each.name, "is not known to this import")
 
 
 def _write_hooks(app: Application) -> None:

@@ -9,7 +9,16 @@ from rtmpd.imports.blocks import Directive
 from rtmpd.imports.nginx_context import Application
 from rtmpd.imports.nginx_words import HLS, put
 
-_KEYS: Final = "segments are not encrypted: who may play is asked, and TLS hides them"
+_LEFT: Final = (
+    ("hls_keys", "on", "segments are not encrypted: who may play is asked, and TLS hides them"),
+    ("hls_type", "event", "have dvr in hls: playlists list the last hours then, and not all that ever was"),
+    ("hls_base_url", "", "segments are where their playlist is: a CDN has both, by cdn_secret in hls"),
+)
+"""Directives, what they say if it matters, and what to do."""
+_NOT_SERVED: Final = (
+    "files are not needed, and nothing in this file serves them: http.aliases leads from old addresses, and "
+    "hls.directory writes files for a web server that is there already"
+)
 
 
 def write_hls(app: Application) -> None:
@@ -27,9 +36,10 @@ def write_hls(app: Application) -> None:
         if number == 0:  # Each quality is to be had by its own name, too.
             app.draft.add((*table, "variants"), ["{name}"], said.place)
         app.draft.add((*table, "variants"), [f"{{name}}{said.first}"], said.place)
-    keys = app.last("hls_keys")
-    if keys is not None and keys.is_on:
-        app.draft.leave(keys.place, "hls_keys", _KEYS)
+    for name, says, advice in _LEFT:
+        said = app.last(name)
+        if said is not None and says in ("", said.first):
+            app.draft.leave(said.place, name, advice)
     path, nested = app.last("hls_path"), app.last("hls_nested")
     old = None if path is None else _address(path.first.rstrip("/"), app.web)
     if path is not None and old is not None:
@@ -37,6 +47,8 @@ def write_hls(app: Application) -> None:
         now = f"/{app.name}/{{name}}/index.m3u8"
         if old + file != now:
             app.draft.add(("http", "aliases"), [f"{old}{file} -> {now}"], path.place)
+    elif path is not None:
+        app.draft.leave(path.place, "hls_path", _NOT_SERVED)
     text = f"streams are at http.listen, /{app.name}/NAME/index.m3u8; files are written with directory alone"
     app.draft.remark(on.place, "hls", text)
 

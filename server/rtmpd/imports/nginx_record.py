@@ -9,7 +9,7 @@ from rtmpd.imports.blocks import Directive, inherited
 from rtmpd.imports.draft import Place
 from rtmpd.imports.nginx_commands import write_command
 from rtmpd.imports.nginx_context import Application
-from rtmpd.imports.nginx_words import COMMANDS, RECORD, put
+from rtmpd.imports.nginx_words import APP, COMMANDS, RECORD, put
 
 _PATTERN: Final = re.compile(r"%.*%[^%]|%[^%]")
 
@@ -26,6 +26,8 @@ def write_record(app: Application) -> None:
         for each in blocks[0].block:
             if each.name in COMMANDS:
                 write_command(app, each)
+            elif each.name == "on_record_done":
+                put(each, app.table, APP[each.name], app.draft)
     elif blocks:
         app.draft.leave(
             blocks[0].place, "recorder", "a stream has one recorder, and `record` of the app is it"

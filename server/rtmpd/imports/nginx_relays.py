@@ -29,7 +29,7 @@ def write_push(app: Application, each: Directive) -> None:
         text = "a push to this server itself would be a loop: it is a process that copies"
         app.draft.remark(each.place, each.name, text)
         return
-    table = (*app.table, "push", app.names.free((*app.table, "push"), name_of_host(host.partition(":")[0])))
+    table = (*app.table, "push", app.names.free((*app.table, "push"), name_of_host(host)))
     url = f"{scheme}://{host}/{there}"
     app.draft.put((*table, "url"), url if name and name != "{name}" else f"{url}/{{name}}", each.place)
     if name and name != "{name}":

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from rtmpd.imports.blocks import Directive, inherited, size
+from rtmpd.imports.blocks import Directive, inherited, number, size, walk
 from rtmpd.imports.draft import Draft
 from rtmpd.imports.nginx_app import write_application
 from rtmpd.imports.nginx_context import Application
-from rtmpd.imports.nginx_words import SERVER, put
+from rtmpd.imports.nginx_words import KNOWN, SERVER, put
 
 PAGE: Final = "docs/migrate-from-nginx-rtmp.md"
 PROXIED: Final = (
@@ -17,6 +17,7 @@ PROXIED: Final = (
     "network.trusted_proxies"
 )
 _IN_RTMP: Final = frozenset({"server"})
+_AROUND: Final = frozenset({"rtmp", "server", "application"})
 _PARAMETERS: Final = frozenset({"bind", "ipv6only", "so_keepalive", "backlog", "deferred"})
 _MOST_PER_ADDRESS: Final = 1000
 _LONGEST_MESSAGE: Final = (1 << 24) - 1
@@ -27,7 +28,7 @@ _USUAL_PARTIAL: Final = 12 << 20
 def import_nginx(directives: Sequence[Directive], draft: Draft) -> None:
     """Write all that ``directives``, those of the file, say of RTMP; what else nginx does stays with it."""
     blocks = [each for each in directives if each.name == "rtmp"]
-    web = [each for block in directives if block.name == "http" for each in _walk(block.block)]
+    web = [each for block in directives if block.name == "http" for each in walk(block.block)]
     for block in blocks:
         servers = [*block.named("server")]
         common = [each for each in block.block if each.name not in _IN_RTMP]
@@ -38,6 +39,7 @@ def import_nginx(directives: Sequence[Directive], draft: Draft) -> None:
             directives[0].place, "rtmp", "there is no such block in this file, nor in what it includes"
         )
     _import_web(web, draft)
+    _tell_rest(blocks, draft)
 
 
 def _import_server(directives: Sequence[Directive], web: Sequence[Directive], draft: Draft) -> None:
@@ -49,7 +51,9 @@ def _import_server(directives: Sequence[Directive], web: Sequence[Directive], dr
     for each in common:
         _import_common(each, draft)
     for each in directives:
-        if each.name == "application":
+        if each.name == "application" and not draft.is_path(each.first):
+            draft.leave(each.place, each.name, "no app can be called so here: give it a name without blanks")
+        elif each.name == "application":
             outer = [one for one in common if one.name not in SERVER]
             said = inherited(outer, each.block)
             here = frozenset(ports or {"1935"})
@@ -70,7 +74,7 @@ def _import_common(each: Directive, draft: Draft) -> None:
 
 
 def _put_connections(each: Directive, draft: Draft) -> None:
-    limit = int(each.first) if each.first.isdecimal() else 0
+    limit = number(each.first)
     if not limit:
         draft.leave(each.place, each.name, "is no number")
         return
@@ -116,5 +120,10 @@ def _import_web(web: Sequence[Directive], draft: Draft) -> None:
                 draft.remark(said.place, said.name, text)
 
 
-def _walk(block: Sequence[Directive]) -> list[Directive]:
-    return [one for each in block for one in (each, *_walk(each.block))]
+def _tell_rest(blocks: Sequence[Directive], draft: Draft) -> None:
+    """What is not known wherever it stands, and what nothing was made of."""
+    for each in walk(blocks, draft):
+        if each.name not in KNOWN and not each.name.startswith(("hls_", "dash_")):
+            draft.leave(each.place, each.name, "is not known to this import")
+    rest = (each for each in walk(blocks, draft) if each.name not in _AROUND)
+    draft.tell_rest((each.place, each.name) for each in rest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from rtmpd.imports.blocks import Directive, seconds, size, spell_seconds
+from rtmpd.imports.blocks import Directive, number, seconds, size, spell_seconds
 from rtmpd.imports.draft import Draft
 
 Kind = Literal["time", "size", "count", "urls"]
@@ -75,12 +75,15 @@ NEEDLESS: Final = frozenset(
     }
 )
 """They are so anyway, mean nothing here, or are read with another one."""
+_PUT_ELSEWHERE: Final = frozenset({"rtmp", "server", "listen", "push", "pull", "play", "idle_streams", "hls"})
 LEFT: Final = {
     "exec_static": "a command that belongs to no stream is a service of systemd's, not of this server",
     "record_max_frames": "not there: record_interval and record_max_size are split_after and split_bytes",
     "dash": "not there: HLS with fMP4 segments is played by the same players",
     "access_log": "have [access_log] with a path: it is a line of JSON for each session, not this format",
 }
+KNOWN: Final = frozenset({*SERVER, *APP, *RECORD, *HLS, *COMMANDS, *NEEDLESS, *LEFT, *_PUT_ELSEWHERE})
+"""All that have a place above, but for those of HLS and DASH that say more of it."""
 
 
 def put(each: Directive, table: Sequence[str], simple: Simple, draft: Draft) -> None:
@@ -97,13 +100,14 @@ def put(each: Directive, table: Sequence[str], simple: Simple, draft: Draft) -> 
                 draft.put(path, spell_seconds(value), each.place)
                 return
         case "size":
-            number = size(each.first)
-            if number is not None:
-                draft.put(path, number, each.place)
+            count = size(each.first)
+            if count is not None:
+                draft.put(path, count, each.place)
                 return
         case "count":
-            if each.first.isdecimal():
-                draft.put(path, int(each.first), each.place)
+            count = number(each.first)
+            if count is not None:
+                draft.put(path, count, each.place)
                 return
         case "urls":
             draft.add(path, [each.first], each.place)

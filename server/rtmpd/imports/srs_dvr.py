@@ -35,6 +35,9 @@ def write_dvr(block: Directive, draft: Draft) -> None:
     apply = block.says("dvr_apply")
     streams = [] if apply is None else [each for each in apply.args if each != "all"]
     for app in streams or ["*"]:
+        if app != "*" and not draft.is_path(app):
+            draft.leave(path.place, "dvr_apply", "no stream can be called so here")
+            continue
         table = ("apps", app, "record")
         draft.put((*table, "start"), "always", block.place)
         draft.put((*table, "root"), root, path.place)

@@ -7,6 +7,7 @@ from typing import Final
 
 from rtmpd.imports.blocks import Directive, spell_seconds
 from rtmpd.imports.draft import Draft
+from rtmpd.imports.srs_words import LEFT
 
 _WORDS: Final = re.compile(r"\{\w+\}")
 _TIMES: Final = {"hls_fragment": "segment", "hls_window": "window"}
@@ -22,6 +23,8 @@ def write_hls(block: Directive, draft: Draft) -> None:
                 draft.put((*table, _TIMES[each.name]), spell_seconds(float(each.first)), each.place)
             except ValueError:
                 draft.leave(each.place, each.name, "is no number")
+        elif each.name in LEFT:
+            draft.leave(each.place, each.name, LEFT[each.name])
         elif each.name == "hls_keys" and each.is_on:
             draft.leave(
                 each.place, each.name, "segments are not encrypted: who may play is asked, and TLS hides"

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from rtmpd.imports.blocks import Directive, spell_seconds
+from rtmpd.imports.blocks import Directive, number, spell_seconds
 from rtmpd.imports.commands import Language, Names, name_of_host, translate
 from rtmpd.imports.draft import Draft, Place
+from rtmpd.imports.srs_blocks import is_enabled
 from rtmpd.imports.srs_dvr import write_dvr
 from rtmpd.imports.srs_hls import write_hls
-from rtmpd.imports.srs_words import HOOKS, LEFT, NEEDLESS, OLD, PLAY, PUBLISH, SERVER, Simple
+from rtmpd.imports.srs_words import HOOKS, LEFT, OLD, PLAY, PUBLISH, SERVER, Simple
 
 ALL: Final = ("apps", "*")
 _VARIABLE: Final = re.compile(r"\[(app|stream|vhost|url|param|tcUrl|swfUrl|pageUrl|server|port)\]")
@@ -46,12 +47,12 @@ class SrsVhost:
         }
         for each in self.vhost.block:
             if each.name in blocks:
-                if each.name in ("play", "publish") or _is_enabled(each):
+                if each.name in ("play", "publish") or is_enabled(each):
                     blocks[each.name](each)
             elif each.name == "security":
                 pass  # Read when it is known who asks a backend.
             elif each.name in LEFT:
-                if not each.block or _is_enabled(each):
+                if not each.block or is_enabled(each):
                     self.draft.leave(each.place, each.name, LEFT[each.name])
             else:
                 self._write_simple([each], SERVER | PLAY | PUBLISH)
@@ -62,8 +63,6 @@ class SrsVhost:
             name = OLD.get(each.name, each.name)
             if name in known:
                 write_simple(each, () if name in SERVER else ALL, known[name], self.draft)
-            elif name not in NEEDLESS:
-                self.draft.leave(each.place, each.name, "is not known to this import")
 
     def _write_hooks(self, block: Directive) -> None:
         for each in block.block:
@@ -72,8 +71,6 @@ class SrsVhost:
             elif each.name in ("on_hls", "on_hls_notify"):
                 text = "not there: nobody is told of segments, and a recording is told of by on_record_done"
                 self.draft.leave(each.place, each.name, text)
-            elif each.name not in NEEDLESS:
-                self.draft.leave(each.place, each.name, "is not known to this import")
         self._speak_srs(block.place)
         if any(each.name in ("on_publish", "on_play") for each in block.block):
             self.draft.put((*ALL, "hooks", "decides"), True, block.place)
@@ -89,7 +86,7 @@ class SrsVhost:
         for each in block.named("destination"):
             for where in each.args:
                 url = where if "://" in where else f"rtmp://{where}/[app]/[stream]"
-                host = url.partition("://")[2].partition("/")[0].partition(":")[0]
+                host = url.partition("://")[2].partition("/")[0]
                 table = (*ALL, "push")
                 name = self._names.free(table, name_of_host(host))
                 self.draft.put((*table, name, "url"), _of_stream(url), each.place)
@@ -131,7 +128,7 @@ class SrsVhost:
 
     def _write_access(self) -> None:
         security = self.vhost.says("security")
-        rules = security.block if security is not None and _is_enabled(security) else ()
+        rules = security.block if security is not None and is_enabled(security) else ()
         for action in ("publish", "play"):
             for name, key in (("allow", "ips"), ("deny", "deny_ips")):
                 of = [each for each in rules if each.name == name and each.first == action]
@@ -151,14 +148,6 @@ class SrsVhost:
                 self.draft.put((*ALL, "publish", "open"), True, place)
 
 
-def _is_enabled(each: Directive) -> bool:
-    enabled = each.says("enabled")
-    if enabled is None:  # A cluster is on by its mode.
-        mode = each.says("mode")
-        return mode is not None and mode.first == "remote"
-    return enabled.is_on
-
-
 def _of_stream(url: str) -> str:
     return url.replace("[app]", "{app}").replace("[stream]", "{name}").replace("[vhost]", "")
 
@@ -168,10 +157,10 @@ def write_simple(each: Directive, table: Sequence[str], simple: Simple, draft: D
     path = (*table, *simple.path)
     if simple.kind == "flag":
         draft.put(path, each.is_on, each.place)
-    elif not each.first.isdecimal():
+    elif (count := number(each.first)) is None:
         draft.leave(each.place, each.name, "is no number")
     elif simple.kind == "seconds" or (simple.kind == "milliseconds" and path[-1] != "merge_window_ms"):
         scale = 1.0 if simple.kind == "seconds" else 0.001
-        draft.put(path, spell_seconds(int(each.first) * scale), each.place)
+        draft.put(path, spell_seconds(count * scale), each.place)
     else:
-        draft.put(path, int(each.first), each.place)
+        draft.put(path, count, each.place)

@@ -82,5 +82,46 @@ LEFT: Final = {
     "bandcheck": "not there",
     "dash": "not there: HLS with fMP4 segments is played by the same players",
     "hds": "not there: HLS is",
+    "hls_entry_prefix": "segments are where their playlist is: a CDN has both, by cdn_secret in hls",
     "exporter": "/metrics of the admin port has it, with series for each stream",
 }
+_PUT_ELSEWHERE: Final = frozenset(
+    {
+        *(
+            "vhost",
+            "rtmps",
+            "https",
+            "key",
+            "cert",
+            "http_api",
+            "raw_api",
+            "auth",
+            "http_server",
+            "http_stream",
+        ),
+        *(
+            "http_stream",
+            "dir",
+            "crossdomain",
+            "security",
+            "allow",
+            "deny",
+            "http_hooks",
+            "on_hls",
+            "on_hls_notify",
+        ),
+        *("forward", "destination", "backend", "cluster", "mode", "origin", "origin_cluster", "coworkers"),
+        *("protocol", "exec", "publish", "play", "http_remux", "mount", "dvr", "hls", "password"),
+        *(
+            "fast_cache",
+            "drop_if_not_match",
+            "has_audio",
+            "has_video",
+            "guess_has_av",
+            "username",
+            "password",
+        ),
+    }
+)
+KNOWN: Final = frozenset({*SERVER, *HOOKS, *PLAY, *PUBLISH, *OLD, *NEEDLESS, *LEFT, *_PUT_ELSEWHERE})
+"""All that have a place above, but for those of DVR and HLS that say more of it."""
