@@ -170,6 +170,8 @@ def test_hdr_that_cannot_be_is_left_out(hdr: bytes) -> None:
         (AUDIO, b"\xaf\1frame", "AAC without a sequence header cannot be decoded"),
         (AUDIO, b"\xaf\0\x11", "the sequence header of AAC is cut short, or says what cannot be"),
         (AUDIO, b"\xaf\0\x17\xff\xff\xff\x88", "browsers do not play AAC of 16777215 Hz"),
+        (AUDIO, b"\xaf\0\x17\x80\0\0\x90", "browsers do not play AAC of 1 Hz"),
+        (AUDIO, b"\xaf\0\xf9F@\xe0", "the sequence header of AAC is cut short, or says what cannot be"),
         (AUDIO, b"\x90OpusOpusHead", "the sequence header of Opus is cut short, or says what cannot be"),
         (AUDIO, b"\x2e\xff\xfb", "the first frame of MP3 is cut short, or says what cannot be"),
         (AUDIO, b"\x91ac-3\0\0", "the first frame of AC3 is cut short, or says what cannot be"),
@@ -179,6 +181,14 @@ def test_what_is_not_for_mp4_is_told_in_a_sentence(kind: int, header: bytes, sen
     with pytest.raises(NotForMp4) as failure:
         read_mp4_track(kind, header, 1)
     assert str(failure.value) == sentence
+
+
+def test_a_picture_of_65536_pixels_is_one_more_than_mp4_can_say() -> None:
+    wide, high = bytes.fromhex("ffff00ef"), bytes.fromhex("013fffff")
+    for size in (wide, high):
+        frame = int.from_bytes(VP9_FRAME[5:14], "big") & ~(0xFFFFFFFF << 4) | int.from_bytes(size, "big") << 4
+        with pytest.raises(NotForMp4, match="says how large"):
+            read_mp4_track(VIDEO, VP9, 1, frame=VP9_FRAME[:5] + frame.to_bytes(9, "big") + VP9_FRAME[14:])
 
 
 HEADERS = (

@@ -219,6 +219,7 @@ def test_opus_and_flac_say_how_long_their_frames_are() -> None:
         assert one is not None, frame
         assert one.sample.duration == samples
     assert flac.take(0, b"\x91fLaC" + bytes.fromhex("fffb")) is None
+    assert flac.take(0, b"\x91fLaC" + bytes.fromhex("fff87988c280 ffff")) is None, "longer than a second"
 
 
 PAYLOADS = st.one_of(

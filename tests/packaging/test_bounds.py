@@ -72,6 +72,20 @@ def test_sound_goes_on_though_no_picture_comes_behind_a_jump():
     assert studio.packages.stats.pending_bytes < 200 * (20 + SAMPLE_OVERHEAD_BYTES)
 
 
+def test_sound_that_jumps_ahead_beside_no_picture_makes_a_part_a_message_and_no_empty_ones():
+    studio = Studio(HlsRules(segment=1.0))
+    publication = studio.publish()
+    studio.go_on(publication, 2.0)
+    rendition, stats = studio.main(), studio.packages.stats
+    parts, segments = stats.parts, stats.segments
+    for _ in range(40):
+        studio.time += 9_900.0
+        studio.send(publication, b"\xaf\x01" + bytes(20))
+    assert 30 < stats.parts - parts <= 42
+    assert 30 < stats.segments - segments <= 42
+    assert min(told(rendition).durations) > 0.0
+
+
 def test_of_sound_that_waits_for_pictures_no_more_than_some_is_held():
     studio = Studio(HlsRules(segment=1.0))
     publication = studio.publish(AAC_HEADER, FULL_HD)

@@ -31,7 +31,7 @@ _LD: Final = 23
 _ELD: Final = 39
 _USAC: Final = 42
 _LOW_DELAY: Final = (_LD, _ELD)
-_USAC_RATES: Final = {0: 768, 1: 1024, 2: 2048, 3: 2048, 4: 4096}
+_USAC_RATES: Final = (768, 1024, 2048, 2048, 4096)
 """Samples of a frame by coreSbrFrameLengthIndex."""
 _MOST_BYTES: Final = 64
 _SYNC_EXTENSION: Final = 0x2B7

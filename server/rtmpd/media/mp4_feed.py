@@ -164,7 +164,8 @@ class TrackFeed:
             return None
         data = payload[body:]
         samples = track.frame_samples or frame_samples(track.codec, data)
-        if not samples:
+        # No frame is longer than a second, but a peer may say so.
+        if not 0 < samples <= track.timescale:
             self._stream.corrections[Correction.EMPTY] += 1
             return None
         time = self._sound.next(timestamp, samples)

@@ -18,8 +18,9 @@ _AAC_OBJECT: Final = 0x40
 _OPUS_RATE: Final = 48_000
 _OPUS_HEAD: Final = 19
 _STREAMINFO: Final = 34
+_LEAST_RATE: Final = 3000
 _MAX_RATE: Final = 384_000
-"""Hz; peers may write any number of 24 bits."""
+"""Hz that browsers play; peers may write any number of 24 bits."""
 _MAX_RATE_FIELD: Final = 0xFFFF
 _MP3_OBJECTS: Final = {1152: 0x6B, 576: 0x69}
 """Object types of MPEG-1 and MPEG-2 layer 3, by the samples of their frames."""
@@ -54,7 +55,7 @@ def read_sound(header: bytes, frame: bytes = b"") -> SoundEntry:
     except IndexError:
         place = "first frame" if of_frames is not None else "sequence header"
         raise NotForMp4(f"the {place} of {name} is cut short, or says what cannot be") from None
-    if found.sample_rate > _MAX_RATE:
+    if not _LEAST_RATE <= found.sample_rate <= _MAX_RATE:
         raise NotForMp4(f"browsers do not play {name} of {found.sample_rate} Hz")
     return found
 

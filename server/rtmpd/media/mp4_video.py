@@ -18,6 +18,8 @@ from rtmpd.media.tags import MULTITRACK, VideoPacketType, parse_video
 _MAX_RECORD_BYTES: Final = 0x4000
 """Of a decoder configuration, which goes into every init segment; x265 has described itself there in 2 KB."""
 _MAX_FRAME_HEAD: Final = 512
+_MOST_PIXELS: Final = 0xFFFF
+"""Of one side; there MP4 has 16 bits, and VP9 one number more."""
 _VP9_SYNC: Final = 0x498342
 _VP9_RGB: Final = 7
 _RGB: Final = 0
@@ -158,7 +160,8 @@ def _vp9_dimensions(frame: bytes) -> tuple[int, int]:
         bits.skip(profile & 1)
     else:
         bits.skip(1 + 3 * (profile & 1))
-    return bits.u(16) + 1, bits.u(16) + 1
+    width, height = bits.u(16) + 1, bits.u(16) + 1
+    return (width, height) if max(width, height) <= _MOST_PIXELS else (0, 0)
 
 
 def _check_size(name: str, width: int) -> None:

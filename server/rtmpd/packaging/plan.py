@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
-from statistics import median
+from statistics import median_low
 from typing import Final
 
 SLACK: Final = 1.03
@@ -63,7 +63,7 @@ def frame_time(durations: Sequence[float], told: float = 0.0) -> float:
     ``told`` are the frames a second that the encoder says there are, 0 if it does not: believed where that
     may be.
     """
-    middle = median(durations)
+    middle = median_low(durations)  # One of them: so some are as usual.
     usual = [each for each in durations if 0.5 * middle <= each <= 1.5 * middle]
     mean = sum(usual) / len(usual)
     rates = [rate for rate in (told, *_USUAL_RATES) if abs(rate * mean - 1.0) <= _NEAR]

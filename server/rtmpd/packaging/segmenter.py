@@ -324,23 +324,29 @@ class Segmenter:
     def _go_on_without(self, now: float) -> None:
         """The leader is silent, and others are not."""
         scale = self._lead_scale
+        step = self._part or scale
         if self._segment_begins is None:
-            waiting = [each for each in self._followers.values() if each.samples]
-            first = min([each.samples[0][0] / each.timescale for each in waiting])
-            self._begin_segment(int(first * scale), independent=False)
+            self._begin_segment(self._first_waiting(), independent=False)
         self._end_part()
-        while self._ends / scale < now - 1.0:
-            step = self._part or scale
+        while self._ends / scale < now - 1.0 and (first := self._first_waiting()) >= 0:
             begins = self._segment_begins
-            if (
-                begins is not None
-                and self._ends + step - begins > (self._plan.target_duration + 0.49) * scale
+            # What nobody has sent anything for is no part, or one message might ask for any number of them.
+            hole = first >= self._ends + step
+            if begins is not None and (
+                hole or self._ends + step - begins > (self._plan.target_duration + 0.49) * scale
             ):
                 self._end_segment(self._ends)
+            if hole:
+                self._broken, self._ends = True, first
             if self._segment_begins is None:
                 self._begin_segment(self._ends, independent=False)
             self._begins, self._ends = self._ends, self._ends + step
             self._write(self._runs(self._ends), step, independent=False)
+
+    def _first_waiting(self) -> int:
+        """The time of the first sample of others that waits, in units of the leader; -1 if none does."""
+        waiting = [each.samples[0][0] / each.timescale for each in self._followers.values() if each.samples]
+        return int(min(waiting) * self._lead_scale) if waiting else -1
 
     def _end_part(self, time: int | None = None) -> None:
         """With what others have sent up to ``time``, or to its end."""
